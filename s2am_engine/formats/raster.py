@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every file format is read into and written from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_PIXELS = 1_000_000_000
+"""Larger pictures are refused: a few kilobytes of file can claim any size (a decompression bomb)."""
+
+ELSEWHERE = "save it as PNG, JPEG, TIFF or WebP first"
+
+
+class RefusedError(Exception):
+    """A file that cannot be read or written; the message goes on from the file's name ("is a CMYK picture: …")."""
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a file says about its picture; every format keeps as much of it as it can hold.
+
+    exif: the TIFF structure of the EXIF data (without the "Exif" prefix), orientation 1, thumbnail dropped.
+    xmp: the XMP packet. iptc: the IPTC-IIM records. dpi: horizontal and vertical dots per inch.
+    text: PNG keywords with their texts; a JPEG comment is the keyword "Comment".
+    png_colour: PNG's own colour chunks (gAMA, cHRM, sRGB, cICP …), type and content, for PNG alone.
+    """
+
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    iptc: bytes | None = None
+    dpi: tuple[float, float] | None = None
+    text: tuple[tuple[str, str], ...] = ()
+    png_colour: tuple[tuple[bytes, bytes], ...] = ()
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """One file's picture as stored: samples H×W×C (1 grey, 2 grey + alpha, 3 RGB, 4 RGBA), uint8, uint16 or float32.
+
+    The EXIF orientation (1 to 8) is still to be applied; `metadata` already says 1.
+    """
+
+    samples: NDArray[Any]
+    orientation: int
+    profile: bytes | None
+    metadata: Metadata
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The samples to be written, put together strip by strip so that no second picture stands in memory.
+
+    pixels: H×W×3 RGB; alpha: H×W or None; grey: write one channel instead of three.
+    """
+
+    pixels: NDArray[Any]
+    alpha: NDArray[Any] | None
+    grey: bool
+
+    @property
+    def channels(self) -> int:
+        """1 grey, 2 grey + alpha, 3 RGB, 4 RGBA."""
+        return (1 if self.grey else 3) + (0 if self.alpha is None else 1)
+
+    def strip_height(self, size: int) -> int:
+        """Rows in a strip of about `size` bytes."""
+        return max(1, size // int(self.pixels.shape[1] * self.channels * self.pixels.itemsize))
+
+    def strips(self, height: int) -> Iterator[NDArray[Any]]:
+        """Contiguous h×W×C pieces from the top, `height` rows each (the last may have fewer)."""
+        for top in range(0, self.pixels.shape[0], height):
+            colour = self.pixels[top : top + height]
+            colour = one_channel(colour)[..., None] if self.grey else colour
+            if self.alpha is not None:
+                colour = np.concatenate([colour, self.alpha[top : top + height, :, None]], axis=2)
+            yield np.ascontiguousarray(colour)
+
+    def whole(self) -> NDArray[Any]:
+        """All H×W×C samples (H×W when grey without alpha), for writers that want them at once."""
+        samples = next(self.strips(self.pixels.shape[0]))
+        return samples[..., 0] if self.channels == 1 else samples
+
+
+def one_channel(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Grey H×W of RGB H×W×3: exactly the shared value where the channels agree, Rec. 601 luma where they do not."""
+    first = pixels[..., 0]
+    same = (first == pixels[..., 1]) & (first == pixels[..., 2])
+    if same.all():
+        return first
+    luma: NDArray[Any] = cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY)
+    return np.where(same, first, luma)
+
+
+def check_size(width: int, height: int) -> None:
+    """Raise RefusedError for an empty picture or one above MAX_PIXELS."""
+    if width < 1 or height < 1:
+        raise RefusedError("is damaged: it claims to be a picture without any pixels; copy or download it again")
+    if width * height > MAX_PIXELS:
+        raise RefusedError(
+            f"is {width} × {height} pixels, above the limit of a thousand megapixels: scale it down first"
+        )

@@ -1,0 +1,335 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is read is what the file holds, and what is written is what was given: pixels, profile and metadata."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from skimage.data import astronaut
+
+from s2am_engine.picture import Metadata, Picture, read_picture, write_picture
+from tests.engine import icc
+
+P3 = icc.rgb_profile(icc.P3, icc.srgb_curve)
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:li tiff:Orientation="6">caf\xc3\xa9</rdf:li></x:xmpmeta>'
+ORIENTATIONS: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    2: np.fliplr,
+    3: lambda a: np.rot90(a, 2),
+    4: np.flipud,
+    5: lambda a: np.swapaxes(a, 0, 1),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: np.rot90(np.swapaxes(a, 0, 1), 2),
+    8: np.rot90,
+}
+
+
+def noise(kind: str, *shape: int) -> NDArray[Any]:
+    """Reproducible samples over the whole range of a type."""
+    top = 1 if np.dtype(kind).kind == "f" else np.iinfo(kind).max
+    return (np.random.default_rng(0).random(shape) * top).astype(kind)
+
+
+def exif(orientation: int = 1, xmp: bytes | None = None) -> bytes:
+    """EXIF data with fields in every directory, a maker note and a size; xmp: a packet in TIFF's field for it."""
+    made = Image.Exif()
+    made[274], made[271], made[282], made[283], made[296] = orientation, "Camera works", 240.0, 240.0, 2
+    made.get_ifd(0x8769).update({37500: b"maker\x00note", 36867: "2026:01:02 03:04:05", 40962: 31, 40963: 22})
+    made.get_ifd(0x8825).update({1: "N", 2: (48.0, 8.0, 0.0)})
+    if xmp is not None:
+        made[700] = xmp
+    return made.tobytes()
+
+
+def assert_same(found: Picture, wanted: Picture) -> None:
+    """Pixels, alpha, profile and greyness are identical, to the bit."""
+    assert found.pixels.dtype == wanted.pixels.dtype
+    assert np.array_equal(found.pixels, wanted.pixels)
+    assert found.pixels.flags.c_contiguous
+    assert (found.alpha is None) == (wanted.alpha is None)
+    if found.alpha is not None and wanted.alpha is not None:
+        assert np.array_equal(found.alpha, wanted.alpha)
+    assert (found.grey, found.profile) == (wanted.grey, wanted.profile)
+
+
+@pytest.mark.parametrize("alpha", [False, True], ids=["opaque", "alpha"])
+@pytest.mark.parametrize("grey", [False, True], ids=["rgb", "grey"])
+@pytest.mark.parametrize(
+    ("suffix", "kind"),
+    [(".png", "u1"), (".png", "u2"), (".tif", "u1"), (".tif", "u2"), (".tif", "f4"), (".webp", "u1")],
+)
+def test_lossless_formats_keep_every_bit(tmp_path: Path, suffix: str, kind: str, grey: bool, alpha: bool) -> None:
+    pixels = np.repeat(noise(kind, 37, 23, 1), 3, axis=2) if grey else noise(kind, 37, 23, 3)
+    mask = noise(kind, 37, 23) if alpha else None
+    if mask is not None:
+        mask[:9] = 0  # the colours under full transparency must survive too
+    if grey and suffix == ".webp":
+        wanted = Picture(pixels, mask, None, grey)
+    else:
+        wanted = Picture(pixels, mask, icc.grey_profile(icc.adobe_curve) if grey else P3, grey)
+    file = tmp_path / f"picture{suffix}"
+    write_picture(file, wanted)
+    assert_same(read_picture(file), wanted if suffix != ".webp" else dataclasses.replace(wanted, grey=False))
+
+
+@pytest.mark.parametrize("grey", [False, True], ids=["rgb", "grey"])
+def test_jpeg_stays_close_at_full_colour_resolution(tmp_path: Path, grey: bool) -> None:
+    pixels = astronaut()[:200, :200]
+    pixels = np.repeat(pixels[..., :1], 3, axis=2) if grey else pixels
+    write_picture(tmp_path / "a.jpg", Picture(pixels, None, P3, grey))
+    found = read_picture(tmp_path / "a.jpg")
+    assert (found.grey, found.profile) == (grey, P3)
+    assert np.abs(found.pixels.astype(int) - pixels).mean() < 2
+    with Image.open(tmp_path / "a.jpg") as image:
+        assert image.mode == ("L" if grey else "RGB")
+        assert {layer[1:3] for layer in getattr(image, "layer", [])} == {(1, 1)}
+
+
+def test_other_programs_read_what_is_written(tmp_path: Path) -> None:
+    deep, real = noise("u2", 30, 40, 3), noise("f4", 30, 40, 3)
+    write_picture(tmp_path / "a.png", Picture(deep))
+    write_picture(tmp_path / "a.tif", Picture(deep, deep[..., 0]))
+    write_picture(tmp_path / "b.tif", Picture(real))
+    write_picture(tmp_path / "c.tif", Picture((deep >> 8).astype(np.uint8)))
+    found = cv2.imread(str(tmp_path / "a.png"), cv2.IMREAD_UNCHANGED)
+    assert found is not None
+    assert np.array_equal(found[..., ::-1], deep)
+    assert np.array_equal(tifffile.imread(tmp_path / "a.tif"), np.dstack([deep, deep[..., 0]]))
+    assert np.array_equal(tifffile.imread(tmp_path / "b.tif"), real)
+    with Image.open(tmp_path / "c.tif") as image:
+        assert np.array_equal(np.asarray(image), deep >> 8)
+
+
+def test_grey_with_a_tint_is_written_as_its_brightness(tmp_path: Path) -> None:
+    pixels = np.full((2, 2, 3), 90, np.uint8)
+    pixels[0, 0] = (0, 255, 0)
+    write_picture(tmp_path / "a.png", Picture(pixels, grey=True))
+    assert read_picture(tmp_path / "a.png").pixels[..., 0].tolist() == [[150, 90], [90, 90]]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1), (40, 30000)])
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg"])
+def test_extreme_shapes(tmp_path: Path, suffix: str, shape: tuple[int, int]) -> None:
+    wanted = Picture(np.full((*shape, 3), 77, np.uint8))
+    write_picture(tmp_path / f"a{suffix}", wanted)
+    assert_same(read_picture(tmp_path / f"a{suffix}"), wanted)
+
+
+def test_a_picture_above_pillows_own_limit_is_read(tmp_path: Path) -> None:
+    height, width = 6200, 30000
+    assert height * width > 2 * (Image.MAX_IMAGE_PIXELS or 0)
+    Image.new("1", (width, height), 1).save(tmp_path / "wide.png")
+    found = read_picture(tmp_path / "wide.png")
+    assert found.pixels.shape == (height, width, 3)
+    assert found.pixels[-1, -1].tolist() == [255] * 3
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp"])
+def test_orientation_is_applied_and_not_again(tmp_path: Path, suffix: str, orientation: int) -> None:
+    stored = np.kron(noise("u1", 3, 4, 3), np.ones((8, 8, 1), np.uint8))
+    options: dict[str, Any] = {"lossless": True} if suffix == ".webp" else {"quality": 100, "subsampling": 0}
+    Image.fromarray(stored).save(tmp_path / f"a{suffix}", exif=exif(orientation), xmp=XMP, **options)
+    found = read_picture(tmp_path / f"a{suffix}")
+    wanted = ORIENTATIONS[orientation](stored)
+    assert found.pixels.shape == wanted.shape
+    assert np.abs(found.pixels.astype(int) - wanted).mean() < (2 if suffix == ".jpg" else 1e-9)
+    assert found.pixels.flags.c_contiguous
+    write_picture(tmp_path / f"b{suffix}", found)
+    assert read_picture(tmp_path / f"b{suffix}").pixels.shape == wanted.shape
+    with Image.open(tmp_path / f"b{suffix}") as image:
+        kept = image.getexif()
+        assert kept[274] == 1
+        # The sides that EXIF tells have turned with the picture.
+        assert kept.get_ifd(0x8769)[40962] == (22 if orientation > 4 else 31)
+    if suffix == ".jpg":
+        assert found.metadata.xmp == XMP.replace(b'"6"', b'"1"')
+
+
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_a_16_bit_tiff_is_turned_too(tmp_path: Path, orientation: int) -> None:
+    stored = noise("u2", 20, 30, 3)
+    tifffile.imwrite(tmp_path / "a.tif", stored, photometric="rgb", extratags=[(274, "H", 1, orientation, True)])
+    found = read_picture(tmp_path / "a.tif")
+    assert np.array_equal(found.pixels, ORIENTATIONS[orientation](stored))
+    write_picture(tmp_path / "b.tif", found)
+    assert np.array_equal(read_picture(tmp_path / "b.tif").pixels, found.pixels)
+
+
+@pytest.mark.parametrize("target", [".png", ".jpg", ".tif", ".webp"])
+@pytest.mark.parametrize("source", [".png", ".jpg", ".tif", ".webp"])
+def test_metadata_survive_between_all_formats(tmp_path: Path, source: str, target: str) -> None:
+    options: dict[str, Any] = {"exif": exif(), "icc_profile": P3, "xmp": XMP}
+    if source == ".png":
+        options |= {"pnginfo": PngInfo()}
+        options["pnginfo"].add_itxt("XML:com.adobe.xmp", XMP.decode())
+    if source == ".tif":
+        options["exif"] = exif(xmp=XMP)
+    Image.new("RGB", (31, 22)).save(tmp_path / f"a{source}", dpi=(240, 240), **options)
+    write_picture(tmp_path / f"b{target}", read_picture(tmp_path / f"a{source}"))
+    again = read_picture(tmp_path / f"b{target}")
+    assert again.profile == P3
+    assert again.metadata.xmp == XMP
+    assert again.metadata.dpi == pytest.approx((240, 240), abs=0.01)
+    with Image.open(tmp_path / f"b{target}") as image:
+        assert image.info["icc_profile"] == P3
+        kept = image.getexif()
+        assert kept[271] == "Camera works"
+        assert kept.get_ifd(0x8769)[37500] == b"maker\x00note"
+        assert kept.get_ifd(0x8769)[36867] == "2026:01:02 03:04:05"
+        assert kept.get_ifd(0x8825)[2] == (48.0, 8.0, 0.0)
+
+
+def test_big_endian_exif_rules_the_tiff_it_is_written_into(tmp_path: Path) -> None:
+    blob = b"MM\0*" + struct.pack(">I", 8) + struct.pack(">HHHIII", 1, 271, 2, 5, 26, 0) + b"Made\0"
+    pixels = noise("u2", 12, 9, 3)
+    write_picture(tmp_path / "a.tif", Picture(pixels, metadata=Metadata(exif=blob)))
+    assert np.array_equal(tifffile.imread(tmp_path / "a.tif"), pixels)
+    with Image.open(tmp_path / "a.tif") as image:
+        assert image.getexif()[271] == "Made"
+    assert np.array_equal(read_picture(tmp_path / "a.tif").pixels, pixels)
+
+
+def test_png_text_comments_and_captions_survive(tmp_path: Path) -> None:
+    info = PngInfo()
+    info.add_text("Author", "A. Nonymous")
+    info.add_text("Comment", "long " * 500, zip=True)
+    info.add_itxt("Title", "日の出")
+    Image.new("RGB", (5, 5)).save(tmp_path / "a.png", pnginfo=info, gamma=0.5)
+    write_picture(tmp_path / "b.png", read_picture(tmp_path / "a.png"))
+    with Image.open(tmp_path / "b.png") as image:
+        image.load()
+        texts = getattr(image, "text", {})
+    assert texts == {"Author": "A. Nonymous", "Comment": "long " * 500, "Title": "日の出"}
+    write_picture(tmp_path / "b.jpg", dataclasses.replace(read_picture(tmp_path / "b.png")))
+    with Image.open(tmp_path / "b.jpg") as image:
+        assert image.info["comment"] == b"long " * 500
+    caption = b"\x1c\x02\x78\x00\x05Caption"
+    write_picture(tmp_path / "c.jpg", Picture(np.zeros((4, 4, 3), np.uint8), metadata=Metadata(iptc=caption)))
+    write_picture(tmp_path / "c.tif", read_picture(tmp_path / "c.jpg"))
+    assert read_picture(tmp_path / "c.tif").metadata.iptc == caption
+
+
+def test_a_stale_thumbnail_is_dropped(tmp_path: Path) -> None:
+    blob = b"II*\0" + struct.pack("<IHHHIII", 8, 1, 274, 3, 1, 1, 26) + struct.pack("<HHHIII", 1, 513, 4, 1, 44, 0)
+    Image.new("RGB", (5, 5)).save(tmp_path / "a.jpg", exif=b"Exif\0\0" + blob + b"\xff\xd8thumbnail")
+    kept = read_picture(tmp_path / "a.jpg").metadata.exif
+    assert kept is not None
+    assert kept[22:26] == bytes(4)
+    assert kept[:22] == blob[:22]
+
+
+@pytest.mark.parametrize(
+    ("mode", "wanted", "grey"),
+    [("1", "L", True), ("L", "L", True), ("LA", "LA", True), ("P", "RGB", False), ("RGBA", "RGBA", False)],
+)
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_kinds_of_8_bit_pictures(tmp_path: Path, suffix: str, mode: str, wanted: str, grey: bool) -> None:
+    image = Image.fromarray(noise("u1", 20, 30, 4 if wanted.endswith("A") else 3)).convert(mode)
+    image.save(tmp_path / f"a{suffix}")
+    found = read_picture(tmp_path / f"a{suffix}")
+    reference = np.asarray(image.convert(wanted)).reshape(20, 30, -1)
+    assert found.grey == grey
+    assert np.array_equal(found.pixels, np.broadcast_to(reference[..., : 1 if grey else 3], (20, 30, 3)))
+    assert (found.alpha is not None) == wanted.endswith("A")
+    if found.alpha is not None:
+        assert np.array_equal(found.alpha, reference[..., -1])
+
+
+def png_of(bits: int, kind: int, line: bytes, width: int, *chunks: tuple[bytes, bytes]) -> bytes:
+    """A PNG file of one line."""
+    head = struct.pack(">IIBBBBB", width, 1, bits, kind, 0, 0, 0)
+    parts = [(b"IHDR", head), *chunks, (b"IDAT", zlib.compress(b"\0" + line)), (b"IEND", b"")]
+    packed = (struct.pack(">I", len(b)) + n + b + struct.pack(">I", zlib.crc32(n + b)) for n, b in parts)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
+
+
+def test_transparent_colours_and_palettes_of_png(tmp_path: Path) -> None:
+    palette = [(b"PLTE", bytes([1, 2, 3, 4, 5, 6])), (b"tRNS", bytes([90]))]
+    files = {
+        png_of(8, 3, bytes([1, 0]), 2, *palette): ([[4, 5, 6], [1, 2, 3]], [255, 90]),
+        png_of(2, 0, bytes([0b01100000]), 2, (b"tRNS", b"\0\1")): ([[85] * 3, [170] * 3], [0, 255]),
+        png_of(16, 0, struct.pack(">2H", 900, 8), 2, (b"tRNS", b"\0\x08")): ([[900] * 3, [8] * 3], [65535, 0]),
+        png_of(16, 2, struct.pack(">3H", 5, 6, 7), 1, (b"tRNS", struct.pack(">3H", 5, 6, 7))): ([[5, 6, 7]], [0]),
+        png_of(16, 4, struct.pack(">2H", 700, 30000), 1): ([[700] * 3], [30000]),
+    }
+    for data, (pixels, alpha) in files.items():
+        (tmp_path / "a.png").write_bytes(data)
+        found = read_picture(tmp_path / "a.png")
+        assert found.pixels[0].tolist() == pixels
+        assert found.alpha is not None
+        assert found.alpha[0].tolist() == alpha
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize(("kind", "predictor"), [("u1", 2), ("u2", 2), ("u2", 1), ("f4", 3), ("f4", 1)])
+@pytest.mark.parametrize("compression", [5, 32773, 8])
+def test_tiffs_that_libtiff_writes(tmp_path: Path, compression: int, kind: str, predictor: int, channels: int) -> None:
+    stored = noise(kind, 50, 41, channels)
+    options = [cv2.IMWRITE_TIFF_COMPRESSION, compression, cv2.IMWRITE_TIFF_PREDICTOR, predictor]
+    bgr = stored if channels == 1 else stored[..., [2, 1, 0, 3][:channels]]
+    assert cv2.imwrite(str(tmp_path / "a.tif"), bgr, [*options, cv2.IMWRITE_TIFF_ROWSPERSTRIP, 7])
+    found = read_picture(tmp_path / "a.tif")
+    assert np.array_equal(found.pixels, np.broadcast_to(stored[..., :3], (50, 41, 3)))
+    assert (found.alpha is not None) == (channels == 4)
+    assert found.grey == (channels == 1)
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        {"tile": (16, 32)},
+        {"byteorder": ">", "compression": "zlib", "predictor": 2},
+        {"planarconfig": "separate", "rowsperstrip": 9},
+        {"bigtiff": True, "tile": (32, 16), "compression": "zlib", "predictor": 2},
+    ],
+    ids=["tiles", "big-endian", "planes", "BigTIFF"],
+)
+def test_layouts_of_tiff(tmp_path: Path, layout: dict[str, Any]) -> None:
+    stored = noise("u2", 43, 57, 3)
+    planes = np.moveaxis(stored, 2, 0) if "planarconfig" in layout else stored
+    tifffile.imwrite(tmp_path / "a.tif", planes, photometric="rgb", iccprofile=P3, **layout)
+    assert_same(read_picture(tmp_path / "a.tif"), Picture(stored, None, P3))
+
+
+def test_other_numbers_and_colours_of_tiff(tmp_path: Path) -> None:
+    file = tmp_path / "a.tif"
+    for kind in ("f2", "f8"):
+        tifffile.imwrite(file, noise(kind, 9, 8, 3), photometric="rgb")
+        assert_same(read_picture(file), Picture(noise(kind, 9, 8, 3).astype(np.float32)))
+    tifffile.imwrite(file, noise("u2", 9, 8), photometric="miniswhite")
+    assert np.array_equal(read_picture(file).pixels[..., 1], 65535 - noise("u2", 9, 8))
+    premultiplied = np.array([[[50, 100, 0, 128], [9, 8, 7, 255], [0, 0, 0, 0]]], np.uint8)
+    tifffile.imwrite(file, premultiplied, photometric="rgb", extrasamples=["assocalpha"])
+    found = read_picture(file)
+    assert found.pixels[0].tolist() == [[100, 199, 0], [9, 8, 7], [0, 0, 0]]
+    photo = astronaut()[:64, :64]
+    Image.fromarray(photo).save(file, compression="jpeg", quality=95, tiffinfo={274: 6})
+    assert np.abs(read_picture(file).pixels.astype(int) - np.rot90(photo, -1)).mean() < 4
+    Image.fromarray(noise("u1", 9, 8) > 99).save(file, compression="group4")
+    assert np.array_equal(read_picture(file).pixels[..., 0], np.where(noise("u1", 9, 8) > 99, 255, 0))
+
+
+def test_a_thumbnail_beside_the_picture_is_harmless(tmp_path: Path) -> None:
+    stored = noise("u2", 40, 40, 3)
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        writer.write(stored, photometric="rgb")
+        writer.write(stored[::4, ::4], photometric="rgb", subfiletype=1)
+    assert np.array_equal(read_picture(tmp_path / "a.tif").pixels, stored)
+    both = io.BytesIO()
+    first, second = Image.new("RGB", (8, 8), "red"), Image.new("RGB", (8, 8), "blue")
+    first.save(both, "MPO", save_all=True, append_images=[second])
+    (tmp_path / "phone.jpg").write_bytes(both.getvalue())
+    assert read_picture(tmp_path / "phone.jpg").pixels[4, 4, 0] > 250

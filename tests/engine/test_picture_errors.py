@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bad input and full disks: one clear sentence, no partial file, nothing overwritten."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import os
+import shutil
+import stat
+import struct
+import sys
+import tempfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from s2am_engine import atomic
+from s2am_engine.errors import EngineError
+from s2am_engine.formats.raster import Rows
+from s2am_engine.picture import SUFFIXES, Picture, atomic_write, read_picture, write_picture
+
+PICTURE = Picture(np.random.default_rng(0).integers(0, 256, (60, 50, 3), np.uint8))
+
+
+def sentence(path: Path, *, write: Picture | None = None) -> str:
+    """What a person is told; always one line that names the file."""
+    with pytest.raises(EngineError) as caught:
+        read_picture(path) if write is None else write_picture(path, write)
+    message = str(caught.value)
+    assert str(path) in message
+    assert "\n" not in message
+    return message
+
+
+def test_files_that_are_no_pictures(tmp_path: Path) -> None:
+    assert "does not exist" in sentence(tmp_path / "none.png")
+    assert "is a folder" in sentence(tmp_path)
+    (tmp_path / "empty.png").touch()
+    assert "is empty" in sentence(tmp_path / "empty.png")
+    (tmp_path / "text.jpg").write_text("To whom it may concern")
+    assert "is not a picture" in sentence(tmp_path / "text.jpg")
+    (tmp_path / "work.png").write_bytes(b"gimp xcf v011\0")
+    assert "GIMP document: save it as PNG" in sentence(tmp_path / "work.png")
+    Image.new("P", (4, 4)).save(tmp_path / "a.gif")
+    assert "GIF file" in sentence(tmp_path / "a.gif")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp", "16.png", "16.tif", "lzw.tif", "palette.tif"])
+def test_a_truncated_file_is_never_half_a_picture(tmp_path: Path, suffix: str) -> None:
+    file = tmp_path / f"a{suffix}"
+    if suffix == "lzw.tif":
+        assert cv2.imwrite(str(file), PICTURE.pixels.astype(np.uint16) * 9, [cv2.IMWRITE_TIFF_COMPRESSION, 5])
+    elif suffix == "palette.tif":
+        Image.fromarray(PICTURE.pixels).quantize(16).save(file, compression="packbits")
+    else:
+        deep = suffix.startswith("16")
+        write_picture(file, Picture(PICTURE.pixels.astype(np.uint16) * 257) if deep else PICTURE)
+    whole = file.read_bytes()
+    for length in [1, 3, 7, 11, 20, 40, *range(60, len(whole), len(whole) // 25), len(whole) - 1]:
+        file.write_bytes(whole[:length])
+        assert "damaged or incomplete" in sentence(file) or length < 12
+
+
+def test_a_flipped_bit_in_a_png_is_noticed(tmp_path: Path) -> None:
+    write_picture(tmp_path / "a.png", PICTURE)
+    data = bytearray((tmp_path / "a.png").read_bytes())
+    data[len(data) // 2] ^= 4
+    (tmp_path / "a.png").write_bytes(data)
+    assert "damaged" in sentence(tmp_path / "a.png")
+
+
+def test_other_colour_models_say_how_to_convert(tmp_path: Path) -> None:
+    for name in ("a.jpg", "a.tif"):
+        Image.new("CMYK", (8, 8)).save(tmp_path / name)
+        assert "is a CMYK picture: convert it to RGB first" in sentence(tmp_path / name)
+    Image.new("LAB", (8, 8)).save(tmp_path / "lab.tif")
+    assert "is a Lab picture: convert it to RGB first" in sentence(tmp_path / "lab.tif")
+    tifffile.imwrite(tmp_path / "i.tif", np.zeros((8, 8, 3), np.int32), photometric="rgb")
+    assert "convert it to 16 bits" in sentence(tmp_path / "i.tif")
+    tifffile.imwrite(tmp_path / "x.tif", np.zeros((8, 8, 5), np.uint8), photometric="rgb", planarconfig="contig")
+    assert "has 5 channels" in sentence(tmp_path / "x.tif")
+    tifffile.imwrite(tmp_path / "r.tif", np.zeros((8, 8), np.uint16), photometric=32803)
+    assert "camera raw" in sentence(tmp_path / "r.tif")
+
+
+def test_several_pages_or_frames_are_refused(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "green", "blue")]
+    for name in ("a.tif", "a.png", "a.webp"):
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
+        message = sentence(tmp_path / name)
+        assert "3 pages" in message or "animation of 3 frames" in message
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", [(7, 3, 1), (2, 2, 3)], ids=["colour", "alpha"])
+def test_nan_and_infinity_in_a_float_tiff(tmp_path: Path, value: float, place: tuple[int, int, int]) -> None:
+    samples = np.zeros((9, 9, 4), np.float32)
+    samples[place] = value
+    tifffile.imwrite(tmp_path / "a.tif", samples, photometric="rgb", extrasamples=["unassalpha"])
+    assert "NaN or infinity" in sentence(tmp_path / "a.tif")
+
+
+def test_a_decompression_bomb_is_refused_before_it_unfolds(tmp_path: Path) -> None:
+    write_picture(tmp_path / "a.png", Picture(PICTURE.pixels[:1, :1]))
+    data = (tmp_path / "a.png").read_bytes()
+    head = b"IHDR" + struct.pack(">II", 60000, 60000) + data[24:29]
+    (tmp_path / "a.png").write_bytes(data[:12] + head + struct.pack(">I", zlib.crc32(head)) + data[33:])
+    assert "thousand megapixels" in sentence(tmp_path / "a.png")
+
+
+def test_what_a_format_cannot_hold_is_refused_by_name(tmp_path: Path) -> None:
+    deep, real = Picture(PICTURE.pixels.astype(np.uint16)), Picture(PICTURE.pixels.astype(np.float32))
+    clear = Picture(PICTURE.pixels, np.zeros((60, 50), np.uint8))
+    cases = [
+        ("a.jpg", deep, "16-bit pictures; choose PNG or TIFF"),
+        ("a.webp", deep, "16-bit pictures; choose PNG or TIFF"),
+        ("a.jpg", real, "floating-point pictures; choose TIFF"),
+        ("a.png", real, "floating-point pictures; choose TIFF"),
+        ("a.jpg", clear, "transparency; choose PNG, TIFF or WebP"),
+        ("a.webp", Picture(np.zeros((1, 16384, 3), np.uint8)), "at most 16383 pixels"),
+        ("a.bmp", PICTURE, ", ".join(SUFFIXES)),
+    ]
+    for name, picture, words in cases:
+        assert words in sentence(tmp_path / name, write=picture)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_opaque_alpha_does_not_keep_a_picture_from_jpeg(tmp_path: Path) -> None:
+    write_picture(tmp_path / "a.jpg", Picture(PICTURE.pixels, np.full((60, 50), 255, np.uint8)))
+    assert read_picture(tmp_path / "a.jpg").alpha is None
+
+
+class FullDisk(io.FileIO):
+    """A file on a disk with room for a thousand bytes."""
+
+    def write(self, data: object, /) -> int:
+        """Take a thousand bytes, then fail as the system does."""
+        if self.tell() + len(bytes(data)) > 1000:  # type: ignore[call-overload]
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return super().write(data)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp"])
+@pytest.mark.parametrize("existing", [False, True], ids=["new", "existing"])
+def test_a_full_disk_leaves_everything_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, existing: bool
+) -> None:
+    file = tmp_path / f"a{suffix}"
+    if existing:
+        file.write_bytes(b"precious")
+    monkeypatch.setattr(atomic, "_created", lambda temporary: FullDisk(temporary, "xb"))
+    assert "disk is full" in sentence(file, write=PICTURE)
+    assert [f.read_bytes() for f in tmp_path.iterdir()] == ([b"precious"] if existing else [])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no file size limits")
+def test_a_real_file_size_limit_leaves_everything_as_it_was(tmp_path: Path) -> None:
+    import resource
+
+    (tmp_path / "a.png").write_bytes(b"precious")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        message = sentence(tmp_path / "a.png", write=PICTURE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "larger than this disk or account allows" in message
+    assert [f.read_bytes() for f in tmp_path.iterdir()] == [b"precious"]
+
+
+def test_ctrl_c_in_mid_write_leaves_everything_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.tif").write_bytes(b"precious")
+    strips = Rows.strips
+
+    def interrupted(rows: Rows, height: int) -> Iterator[object]:
+        yield next(strips(rows, min(height, 5)))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Rows, "strips", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_picture(tmp_path / "a.tif", PICTURE)
+    assert [f.read_bytes() for f in tmp_path.iterdir()] == [b"precious"]
+
+
+@contextlib.contextmanager
+def ordinary_user() -> Iterator[Path]:
+    """A read-only folder, and a user whom it stops: root becomes nobody for a while."""
+    folder = Path(tempfile.mkdtemp())
+    root = hasattr(os, "getuid") and os.getuid() == 0
+    if root and not hasattr(os, "setresuid"):
+        pytest.skip("root cannot step down here")
+    (folder / "old.png").write_bytes(b"precious")
+    (folder / "secret.png").write_bytes(b"\x89PNG")
+    (folder / "secret.png").chmod(0)
+    folder.chmod(0o555)
+    if root:
+        os.setresuid(65534, 65534, 0)
+    try:
+        yield folder
+    finally:
+        if root:
+            os.setresuid(0, 0, 0)
+        folder.chmod(0o700)
+        shutil.rmtree(folder)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows folders have no write bit")
+def test_missing_permissions() -> None:
+    with ordinary_user() as folder:
+        assert f"the folder {folder} is read-only" in sentence(folder / "new.png", write=PICTURE)
+        sentence(folder / "old.png", write=PICTURE)
+        assert "may not be read" in sentence(folder / "secret.png")
+        assert (folder / "old.png").read_bytes() == b"precious"
+        assert sorted(f.name for f in folder.iterdir()) == ["old.png", "secret.png"]
+
+
+def test_places_that_cannot_be_written_to(tmp_path: Path) -> None:
+    assert f"there is no folder {tmp_path / 'none'}" in sentence(tmp_path / "none" / "a.png", write=PICTURE)
+    (tmp_path / "folder.png").mkdir()
+    assert "is a folder" in sentence(tmp_path / "folder.png", write=PICTURE)
+    assert "too long" in sentence(tmp_path / ("a" * 300 + ".png"), write=PICTURE)
+    with pytest.raises(EngineError, match="not a file name"):
+        write_picture("a\0b.png", PICTURE)
+
+
+def test_a_new_file_is_as_readable_as_any_other_and_a_replaced_one_stays_so(tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    with atomic_write(tmp_path / "new") as file:
+        file.write(b"whole")
+    assert (tmp_path / "new").stat().st_mode == (tmp_path / "plain").stat().st_mode
+    (tmp_path / "new").chmod(0o640)
+    with atomic_write(tmp_path / "new") as file:
+        file.write(b"again")
+    assert (tmp_path / "new").read_bytes() == b"again"
+    if os.name == "posix":
+        assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o640
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="symbolic links need a privilege there")
+def test_a_link_keeps_pointing_at_its_file(tmp_path: Path) -> None:
+    (tmp_path / "real.png").touch()
+    (tmp_path / "link.png").symlink_to("real.png")
+    write_picture(tmp_path / "link.png", PICTURE)
+    assert (tmp_path / "link.png").is_symlink()
+    assert np.array_equal(read_picture(tmp_path / "real.png").pixels, PICTURE.pixels)
+
+
+def test_arrays_of_the_wrong_kind_are_a_programmers_mistake(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="uint8, uint16 or float32"):
+        write_picture(tmp_path / "a.png", Picture(np.zeros((4, 4, 3))))
+    with pytest.raises(ValueError, match="alpha must be"):
+        write_picture(tmp_path / "a.png", Picture(PICTURE.pixels, np.zeros((4, 4), np.uint8)))
+    assert list(tmp_path.iterdir()) == []
