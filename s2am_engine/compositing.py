@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Putting a layer on a background: the composite, and the layer's alpha as its mask."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from s2am_engine import profiles
+from s2am_engine.errors import EngineError
+from s2am_engine.masks import Pixels, full_scale
+from s2am_engine.picture import Picture
+
+
+@dataclasses.dataclass(frozen=True)
+class Placement:
+    """The part of a layer that lies on a background, and where."""
+
+    top: int
+    left: int
+    pixels: Pixels  # h×w×3, in the background's depth and profile
+    alpha: Pixels  # h×w, same depth
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """The background's rows and columns that it covers."""
+        height, width = self.alpha.shape
+        return slice(self.top, self.top + height), slice(self.left, self.left + width)
+
+    def mask(self, height: int, width: int) -> Pixels:
+        """The alpha on an empty H×W mask."""
+        whole = np.zeros((height, width), self.alpha.dtype)
+        whole[self.window] = self.alpha
+        return whole
+
+
+def place(layer: Picture, background: Picture, at: tuple[int, int] | None = None) -> Placement:
+    """Place a layer on a background.
+
+    Args:
+        layer: a cut-out; its alpha says what of it is there.
+        background: what it is pasted on.
+        at: (x, y) of the layer's upper left corner on the background, in pixels; None = centred. Negative values and
+            layers that reach beyond the edge are cropped.
+
+    Raises:
+        EngineError: the layer has no transparency, lies outside, or can't be brought to the background's profile.
+    """
+    if layer.alpha is None:
+        raise EngineError("The layer has no transparency: cut its subject out first, so that its alpha is the mask.")
+    height, width = background.pixels.shape[:2]
+    rows, columns = layer.alpha.shape
+    x, y = at if at is not None else ((width - columns) // 2, (height - rows) // 2)
+    seen = (
+        slice(max(0, -y), max(0, min(rows, height - y))),
+        slice(max(0, -x), max(0, min(columns, width - x))),
+    )
+    alpha = layer.alpha[seen]
+    if alpha.size == 0 or alpha.max() == 0:
+        raise EngineError(f"At {x},{y} nothing of the layer lies on the background: choose another --at X,Y.")
+    pixels = convert(layer.pixels[seen], layer.profile, background)
+    return Placement(max(0, y), max(0, x), pixels, to_depth(alpha, background.pixels.dtype))
+
+
+def convert(pixels: Pixels, profile: bytes | None, like: Picture) -> Pixels:
+    """Bring pixels to another picture's profile and depth.
+
+    Raises:
+        EngineError: different profiles at more than 8 bits, where a conversion would lose depth.
+    """
+    same = profile == like.profile or (profiles.is_srgb(profile) and profiles.is_srgb(like.profile))
+    if not same:
+        if pixels.dtype != np.uint8:
+            raise EngineError(
+                "The layer and the background have different colour profiles at more than 8 bits: "
+                "convert the layer to the background's profile first."
+            )
+        pixels = profiles.from_srgb(profiles.to_srgb(pixels, profile), like.profile)
+    return to_depth(pixels, like.pixels.dtype)
+
+
+def to_depth(array: Pixels, dtype: np.dtype[np.generic]) -> Pixels:
+    """Scale values to another depth, rounded where it is an integer one."""
+    if array.dtype == dtype:
+        return array
+    factor = full_scale(dtype) / full_scale(array.dtype)
+    scaled = array.astype(np.float64) * factor
+    if np.issubdtype(dtype, np.integer):
+        scaled = np.rint(np.clip(scaled, 0, full_scale(dtype)))
+    return scaled.astype(dtype)
+
+
+def paste(placement: Placement, pixels: Pixels, background: Picture) -> Picture:
+    """Blend a placed layer's pixels over the background (“over”, in the background's own encoding, as editors do).
+
+    Args:
+        placement: where, and with what alpha.
+        pixels: h×w×3, the placed layer's pixels, harmonized or not.
+        background: not changed; pixels under alpha 0 come out bit-identical.
+    """
+    result = background.pixels.copy()
+    window = result[placement.window]
+    cover = placement.alpha.astype(np.float32)[..., None] / np.float32(full_scale(placement.alpha.dtype))
+    result_alpha = background.alpha
+    if background.alpha is not None:
+        # Over a transparent background the layer's own colour counts, not what hides beneath.
+        behind = background.alpha[placement.window].astype(np.float32)[..., None]
+        behind /= np.float32(full_scale(background.alpha.dtype))
+        total = cover + behind * (1 - cover)
+        cover = np.divide(cover, total, out=np.zeros_like(cover), where=total > 0)
+        result_alpha = background.alpha.copy()
+        result_alpha[placement.window] = to_depth(total[..., 0], background.alpha.dtype)
+    mixed = pixels * cover + window * (1 - cover)
+    if np.issubdtype(result.dtype, np.integer):
+        mixed = np.rint(mixed)
+    result[placement.window] = np.where(cover > 0, mixed, window).astype(result.dtype)
+    return dataclasses.replace(background, pixels=result, alpha=result_alpha, grey=False)
