@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Models (network + weights + card): finding the bundled ones and personal ones, checking and loading them.
+
+A model is two files, `NAME.safetensors` (float16) and `NAME.json`, its card. Bundled models lie in `weights/` beside
+this file, personal ones in the user's data folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import platformdirs
+
+from s2am_engine.errors import EngineError
+
+if TYPE_CHECKING:
+    from s2am_engine.networks.network import MapNetwork
+
+DEFAULT_MODEL = "concord"
+BUNDLED = Path(__file__).parent / "weights"
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known about a model; the JSON file beside its weights."""
+
+    name: str
+    network: str  # its name in the catalogue
+    description: str
+    thumbnail: int  # pixels a side that the network sees
+    sha256: str  # of the weights file
+    parameters: int
+    size: int  # bytes of the weights file
+    licence: str
+    data: str  # what it was trained on, and under which terms
+    training: dict[str, Any] = field(default_factory=dict)
+    figures: dict[str, Any] = field(default_factory=dict)
+    known_failures: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A card and where its weights are."""
+
+    card: Card
+    weights: Path
+    bundled: bool
+
+
+def personal_folder() -> Path:
+    """Where personal models are kept."""
+    return Path(platformdirs.user_data_dir("s2am", appauthor=False)) / "models"
+
+
+def list_models() -> list[Model]:
+    """All models that can be named, the default first; a personal one hides a bundled one of the same name."""
+    found: dict[str, Model] = {}
+    for folder, bundled in ((BUNDLED, True), (personal_folder(), False)):
+        with contextlib.suppress(PermissionError):  # somebody else's folder holds none of this user's models
+            for path in sorted(folder.glob("*.json")):
+                found[path.stem] = Model(read_card(path), path.with_suffix(".safetensors"), bundled)
+    return sorted(found.values(), key=lambda model: (model.card.name != DEFAULT_MODEL, model.card.name))
+
+
+def find_model(name: str) -> Model:
+    """Find a model by name.
+
+    Raises:
+        EngineError: no such model; the sentence lists the known ones.
+    """
+    models = list_models()
+    for model in models:
+        if model.card.name == name:
+            return model
+    raise EngineError(f"There is no model “{name}”: choose one of {', '.join(m.card.name for m in models)}.")
+
+
+def read_card(path: Path) -> Card:
+    """Read a card.
+
+    Raises:
+        EngineError: the file is damaged.
+    """
+    try:
+        card = Card(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise EngineError(
+            f"The model card {path} is damaged ({error}): remove it or install the model again."
+        ) from error
+    if card.name != path.stem:
+        raise EngineError(f"The model card {path} names another model, “{card.name}”: rename the file or the model.")
+    return card
+
+
+def load_network(model: Model) -> MapNetwork:
+    """Build a model's network with its weights, float32 on the CPU, ready for inference.
+
+    Raises:
+        EngineError: the weights are missing, damaged, or of another network.
+    """
+    import safetensors.torch  # with torch, a second of import time that listing models can do without
+
+    from s2am_engine.networks.catalogue import NETWORKS
+
+    card = model.card
+    try:
+        content = model.weights.read_bytes()
+    except OSError as error:
+        raise EngineError(
+            f"The weights {model.weights} can't be read: run the installer again to repair it."
+        ) from error
+    if hashlib.sha256(content).hexdigest() != card.sha256:
+        raise EngineError(f"The weights {model.weights} are damaged: run the installer again to repair them.")
+    if card.network not in NETWORKS:
+        raise EngineError(f"Model “{card.name}” needs the network “{card.network}”: update this program.")
+    network = NETWORKS[card.network].build()
+    try:
+        state = {name: value.float() for name, value in safetensors.torch.load(content).items()}
+        network.load_state_dict(state)
+    except (RuntimeError, safetensors.SafetensorError) as error:
+        raise EngineError(f"The weights of “{card.name}” don't fit its network: install the model again.") from error
+    return network.eval().requires_grad_(False)
+
+
+def write_card(card: Card, folder: Path) -> None:
+    """Write a card beside its weights."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(dataclasses.asdict(card), indent=2, ensure_ascii=False) + "\n"
+    (folder / f"{card.name}.json").write_text(text, encoding="utf-8")

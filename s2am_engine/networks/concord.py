@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Concord, this project's own network: region statistics and attention, answered by curves and a matrix."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from s2am_engine.colour_map import Chain, ColourMap, Curves, Matrix
+from s2am_engine.networks.attention import ReferenceAttention, RegionGates, region_mean
+from s2am_engine.networks.network import MapNetwork
+from s2am_engine.networks.statistics import RegionStatistics
+
+CONTROLS = 9
+PIECES = 64
+
+
+class Concord(MapNetwork):
+    """Two ways of looking, one answer.
+
+    - Region statistics (`RegionStatistics`) through a perceptron: what the colours are.
+    - A small convolutional encoder with S2AM's gates a region and FMM's attention from foreground to background:
+      what the things are, and which part of the background they should resemble.
+
+    The answer is a tone curve a channel (a smooth deviation from the identity at nine control points) followed by a
+    3×4 matrix. The last layer starts at zero, so that an untrained network changes nothing.
+    """
+
+    def __init__(self, width: int = 48, hidden: int = 384, dropout: float = 0.1) -> None:
+        """Choose the size: `width` scales the encoder, `hidden` the perceptrons."""
+        super().__init__()
+        self.statistics = RegionStatistics(grid=48)
+        self.statistics_branch = nn.Sequential(
+            nn.LayerNorm(self.statistics.length),
+            nn.Linear(self.statistics.length, hidden),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, hidden),
+            nn.GELU(),
+        )
+        self.stem = nn.Sequential(ConvBlock(4, width // 2, stride=2), ConvBlock(width // 2, width, stride=2))
+        self.gates = RegionGates(width)
+        self.trunk = nn.Sequential(
+            ConvBlock(width, 2 * width, stride=2), ResidualBlock(2 * width), ResidualBlock(2 * width)
+        )
+        self.attention = ReferenceAttention(2 * width)
+        self.compare = ConvBlock(4 * width, 2 * width)
+        self.encoder_branch = nn.Sequential(nn.Dropout(dropout), nn.Linear(6 * width, hidden), nn.GELU())
+        self.head = nn.Sequential(
+            nn.Linear(2 * hidden, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, 3 * CONTROLS + 12)
+        )
+        last = self.head[-1]
+        assert isinstance(last, nn.Linear)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+
+    def forward(self, composite: Tensor, mask: Tensor) -> Tensor:
+        """See `MapNetwork.forward`; P = 3 · 9 control points and 12 matrix entries, as deviations from identity."""
+        statistics = self.statistics_branch(self.statistics(composite, mask))
+        parameters: Tensor = 0.25 * self.head(torch.cat([statistics, self.encode(composite, mask)], dim=1))
+        return parameters
+
+    def encode(self, composite: Tensor, mask: Tensor) -> Tensor:
+        """The convolutional way of looking: (B, hidden)."""
+        features = self.stem(torch.cat([composite - 0.5, mask - 0.5], dim=1))
+        features = self.gates(features, F.interpolate(mask, features.shape[-2:], mode="area"))
+        features = self.trunk(features)
+        small = F.interpolate(mask, features.shape[-2:], mode="area")
+        reference = self.attention(features, small)
+        compared = self.compare(torch.cat([features, features - reference], dim=1))
+        pooled = [region_mean(compared, small), region_mean(features, small), region_mean(features, 1 - small)]
+        encoded: Tensor = self.encoder_branch(torch.cat(pooled, dim=1))
+        return encoded
+
+    def render(self, parameters: Tensor, composite: Tensor) -> list[Tensor]:
+        """See `MapNetwork.render`."""
+        values, matrix = self.curves_and_matrix(parameters)
+        position = composite.flatten(2).clamp(0, 1) * PIECES
+        index = position.detach().floor().clamp(0, PIECES - 1).long()
+        low, high = values.gather(2, index), values.gather(2, index + 1)
+        curved = torch.lerp(low, high, position - index)
+        mixed = torch.baddbmm(matrix[:, :, 3:], matrix[:, :, :3], curved)
+        return [mixed.view_as(composite)]
+
+    def colour_map(self, parameters: Tensor) -> ColourMap:
+        """See `MapNetwork.colour_map`."""
+        values, matrix = self.curves_and_matrix(parameters.unsqueeze(0))
+        return Chain(
+            (
+                Curves(values[0].double().cpu().numpy().astype(np.float64)),
+                Matrix(matrix[0].double().cpu().numpy().astype(np.float64)),
+            )
+        )
+
+    def curves_and_matrix(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, P) to (B, 3, 65) curve values at uniform knots and (B, 3, 4) matrices."""
+        controls = parameters[:, : 3 * CONTROLS].unflatten(1, (3, CONTROLS))
+        # Quadratic B-splines over the control points: smooth, so that a gradient stays one.
+        deviation = torch.einsum("bck,kn->bcn", controls, spline_basis(PIECES + 1).to(controls))
+        values = torch.linspace(0, 1, PIECES + 1).to(controls) + deviation
+        matrix = torch.eye(3, 4).to(controls) + parameters[:, 3 * CONTROLS :].unflatten(1, (3, 4))
+        return values, matrix
+
+
+class ConvBlock(nn.Sequential):
+    """3×3 convolution, group normalisation, SiLU."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        """Give `outputs` channels at 1/stride of the size."""
+        super().__init__(
+            nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1), nn.GroupNorm(outputs // 12, outputs), nn.SiLU()
+        )
+
+
+class ResidualBlock(nn.Module):
+    """Two 3×3 convolution blocks around a short cut."""
+
+    def __init__(self, channels: int) -> None:
+        """Keep the number of channels."""
+        super().__init__()
+        self.body = nn.Sequential(ConvBlock(channels, channels), ConvBlock(channels, channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, h, w) to the same."""
+        result: Tensor = x + self.body(x)
+        return result
+
+
+def spline_basis(count: int) -> Tensor:
+    """Uniform quadratic B-splines of the control points, at `count` positions on [0, 1]: (CONTROLS, count)."""
+    position = torch.linspace(0, 1, count) * (CONTROLS - 1)
+    distance = (position - torch.arange(CONTROLS).unsqueeze(1)).abs()
+    basis = torch.where(distance < 0.5, 0.75 - distance**2, 0.5 * (1.5 - distance).clamp_min(0) ** 2)
+    return basis / basis.sum(dim=0)

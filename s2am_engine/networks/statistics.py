@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the colours of foreground and background are like, as a vector of numbers."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+LUMA = (0.299, 0.587, 0.114)
+EPSILON = 1e-6
+
+
+class RegionStatistics(nn.Module):
+    """Histograms, moments and seam statistics of the two regions of a composite.
+
+    Every value is an average of pixels, so that the vector does not depend on the size of the thumbnail. Histograms
+    are soft (a value is shared by its two nearest bins) and square-rooted, which evens out their noise.
+    """
+
+    def __init__(self, bins: int = 16, joint_bins: int = 6, grid: int = 64, ring: int = 3) -> None:
+        """Choose the resolution.
+
+        Args:
+            bins: bins of the histograms of R, G, B, luma and saturation.
+            joint_bins: bins an axis of the joint RGB histogram.
+            grid: statistics are taken on about grid × grid pixels, sampled without smoothing.
+            ring: width, in grid pixels, of the rings along the seam.
+        """
+        super().__init__()
+        self.bins = bins
+        self.joint_bins = joint_bins
+        self.grid = grid
+        self.ring = ring
+        self.length = 2 * (5 * bins + joint_bins**3) + 2 * 13 + 13 + 2 * 6 + 6 + 1
+
+    def forward(self, composite: Tensor, mask: Tensor) -> Tensor:
+        """Describe (B, 3, H, W) pictures in [0, 1] with (B, 1, H, W) masks as (B, length) numbers of order 1."""
+        step = max(1, min(composite.shape[-2:]) // self.grid)
+        composite, mask = composite[..., ::step, ::step], mask[..., ::step, ::step]
+        values = describe_pixels(composite)
+        foreground, background = mask.flatten(2), 1 - mask.flatten(2)
+        regions = normalise(torch.cat([foreground, background], dim=1))
+        inner, outer = self.rings(mask)
+        rings = normalise(torch.cat([inner, outer], dim=1).flatten(2))
+        moments = region_moments(values, regions)
+        seam = region_moments(values, rings)[..., [0, 1, 2, 5, 6, 7]]
+        parts = [
+            self.histograms(values, regions).flatten(1),
+            self.joint_histograms(values, regions).flatten(1),
+            moments.flatten(1),
+            moments[:, 0] - moments[:, 1],
+            seam.flatten(1),
+            seam[:, 0] - seam[:, 1],
+            foreground.mean(dim=2),
+        ]
+        return torch.cat(parts, dim=1)
+
+    def histograms(self, values: Tensor, regions: Tensor) -> Tensor:
+        """Soft histograms of (B, 5, N) values under (B, 2, N) weights: (B, 2, 5, bins), square-rooted."""
+        shares = soft_bins(values, self.bins)
+        return torch.einsum("bcnk,brn->brck", shares, regions).clamp_min(EPSILON).sqrt()
+
+    def joint_histograms(self, values: Tensor, regions: Tensor) -> Tensor:
+        """Soft joint RGB histograms: (B, 2, joint_bins³), square-rooted and scaled to order 1."""
+        shares = soft_bins(values[:, :3], self.joint_bins)
+        red, green, blue = shares.unbind(dim=1)
+        red_green = (red.unsqueeze(3) * green.unsqueeze(2)).flatten(2)
+        weighted = red_green.unsqueeze(1) * regions.unsqueeze(3)
+        joint = weighted.transpose(2, 3) @ blue.unsqueeze(1)
+        return joint.flatten(2).clamp_min(EPSILON).sqrt() * 2
+
+    def rings(self, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Bands of the foreground and of the background along the seam, each (B, 1, h, w)."""
+        width = 2 * self.ring + 1
+        grown = F.max_pool2d(mask, width, stride=1, padding=self.ring)
+        shrunk = -F.max_pool2d(-mask, width, stride=1, padding=self.ring)
+        return (mask - shrunk), (grown - mask)
+
+
+def describe_pixels(composite: Tensor) -> Tensor:
+    """R, G, B, luma and saturation (chroma) of each pixel: (B, 3, H, W) to (B, 5, H·W)."""
+    flat = composite.flatten(2)
+    luma = torch.einsum("bcn,c->bn", flat, flat.new_tensor(LUMA)).unsqueeze(1)
+    chroma = flat.amax(dim=1, keepdim=True) - flat.amin(dim=1, keepdim=True)
+    return torch.cat([flat, luma, chroma], dim=1)
+
+
+def normalise(weights: Tensor) -> Tensor:
+    """Scale (B, R, N) weights so that each region's sum is 1 (an empty region stays 0)."""
+    return weights / weights.sum(dim=2, keepdim=True).clamp_min(EPSILON)
+
+
+def soft_bins(values: Tensor, bins: int) -> Tensor:
+    """Share each value in [0, 1] between its two nearest of `bins` centres: (..., N) to (..., N, bins)."""
+    centres = torch.arange(bins, device=values.device, dtype=values.dtype)
+    return (1 - (values.unsqueeze(-1) * (bins - 1) - centres).abs()).clamp_min(0)
+
+
+def region_moments(values: Tensor, regions: Tensor) -> Tensor:
+    """Means (5), deviations (5) and correlations RG, GB, BR (3) of each region: (B, R, 13)."""
+    mean = torch.einsum("bcn,brn->brc", values, regions)
+    centred = values.unsqueeze(1) - mean.unsqueeze(3)
+    weighted = centred * regions.unsqueeze(2)
+    deviation = (weighted * centred).sum(dim=3).clamp_min(EPSILON).sqrt()
+    rolled = centred[:, :, [1, 2, 0]]
+    covariance = (weighted[:, :, :3] * rolled).sum(dim=3)
+    correlation = covariance / (deviation[:, :, :3] * deviation[:, :, [1, 2, 0]] + 1e-4)
+    return torch.cat([mean, deviation, correlation], dim=2)
