@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Contact sheets: pictures side by side with captions, for looking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from s2am_engine.atomic import atomic_write
+from s2am_engine.masks import full_scale
+
+Pixels = NDArray[Any]
+
+GAP = 8
+CAPTION = 22
+PAPER = (24, 24, 26)
+INK = (225, 225, 225)
+
+
+def contact_sheet(
+    path: Path, rows: Sequence[Sequence[Pixels]], captions: Sequence[str], headings: Sequence[str] = (), side: int = 240
+) -> None:
+    """Write rows of pictures as one PNG, whole or not at all.
+
+    Args:
+        path: where to.
+        rows: for each row its pictures, H×W×3 or H×W (a mask), any depth; a row's pictures have one shape.
+        captions: a line of text a row.
+        headings: a line of text a column, above the first row.
+        side: the longer side of each picture on the sheet, in pixels.
+    """
+    strips = [strip(row, caption, side) for row, caption in zip(rows, captions, strict=True)]
+    width = max(image.width for image in strips)
+    top = CAPTION + GAP if headings else GAP
+    sheet = Image.new("RGB", (width, top + sum(image.height + GAP for image in strips)), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for column, heading in enumerate(headings):
+        draw.text((GAP + column * (side + GAP), GAP), heading, INK, ImageFont.load_default(14))
+    for image in strips:
+        sheet.paste(image, (0, top))
+        top += image.height + GAP
+    with atomic_write(path) as file:
+        sheet.save(file, "PNG")
+
+
+def strip(pictures: Sequence[Pixels], caption: str, side: int) -> Image.Image:
+    """Draw one row: pictures in columns of `side` pixels, the caption beneath."""
+    small = [Image.fromarray(fit_into(picture, side)) for picture in pictures]
+    height = max(image.height for image in small)
+    row = Image.new("RGB", (GAP + len(small) * (side + GAP), height + CAPTION), PAPER)
+    for column, image in enumerate(small):
+        row.paste(image, (GAP + column * (side + GAP) + (side - image.width) // 2, 0))
+    ImageDraw.Draw(row).text((GAP, height + 3), caption, INK, ImageFont.load_default(13))
+    return row
+
+
+def fit_into(picture: Pixels, side: int) -> NDArray[np.uint8]:
+    """Scale a picture or mask so that its longer side is `side`, as 8-bit RGB."""
+    height, width = picture.shape[:2]
+    scale = side / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    unit = picture.astype(np.float32) / np.float32(full_scale(picture.dtype))
+    small = cv2.resize(unit, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    grey = np.rint(np.clip(small, 0, 1) * 255).astype(np.uint8)
+    return grey if grey.ndim == 3 else np.repeat(grey[..., None], 3, axis=2)

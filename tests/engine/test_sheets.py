@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Contact sheets, the sample, and the benchmark's report: pictures and figures for people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from s2am_engine import bench, sample
+from s2am_engine.compositing import place
+from s2am_engine.harmonizer import Harmonizer
+from s2am_engine.picture import Picture, read_picture
+from s2am_engine.sheets import CAPTION, GAP, contact_sheet
+
+
+def test_a_sheet_shows_every_picture_in_its_place(tmp_path: Path) -> None:
+    red = np.full((30, 60, 3), (200, 0, 0), np.uint8)
+    mask = np.full((30, 60), 65535, np.uint16)
+    blue = np.full((30, 60, 3), (0, 0, 1), np.float32)
+    contact_sheet(tmp_path / "sheet.png", [[red, mask], [blue, mask]], ["one", "two"], ["left", "right"], side=120)
+    sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
+    top, row = CAPTION + GAP, 60 + CAPTION + GAP
+    assert tuple(sheet[top + 30, GAP + 60]) == (200, 0, 0)
+    assert tuple(sheet[top + 30, 2 * GAP + 180]) == (255, 255, 255)
+    assert tuple(sheet[top + row + 30, GAP + 60]) == (0, 0, 255)
+    caption = sheet[top + 60 : top + 60 + CAPTION]
+    assert caption.max() > 150  # there is text
+
+
+def test_the_sample_is_a_harmonized_composite_with_a_sheet(tmp_path: Path) -> None:
+    result, sheet = sample.make(tmp_path / "sample")
+    names = {"layer.png", "background.png", "composite.png", "harmonized.png", "before-after.png"}
+    assert {path.name for path in (tmp_path / "sample").iterdir()} == names
+    background, before, after = (
+        read_picture(tmp_path / "sample" / name).pixels
+        for name in ("background.png", "composite.png", "harmonized.png")
+    )
+    layer = read_picture(tmp_path / "sample" / "layer.png").alpha
+    assert layer is not None
+    assert 0.25 < (layer > 127).mean() < 0.7
+    astronaut = place(sample.cut_out(), Picture(background), sample.AT).mask(*background.shape[:2]) > 0
+    np.testing.assert_array_equal(after[~astronaut], background[~astronaut])
+    # Studio light on the suit, dusk around it: the result is bluer.
+    shift = (after.astype(int) - before)[astronaut].mean(axis=0)
+    assert shift[2] > shift[0]
+    assert Image.open(sheet).width > 2 * 640
+    assert result.name == "harmonized.png"
+
+
+def test_the_bench_measures_every_stage_and_the_memory() -> None:
+    found = bench.measure(Harmonizer(device="cpu"), 600, 400)
+    assert list(found.stages) == ["thumbnail", "network", "rendering", "pixels in to pixels out"]
+    assert all(seconds > 0 for seconds in found.stages.values())
+    told = found.to_json()
+    assert told["megapixels"] == 0.2
+    assert "600×400" in bench.to_table([found])
+    _, mask = bench.made_up_picture(600, 400)
+    assert abs((mask > 0).mean() - 0.25) < 0.01
