@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`python -m s2am_engine.training NETWORK PHOTOS --run FOLDER`: train a network from photographs, resumably."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from pathlib import Path
+
+import torch
+
+from s2am_engine.errors import EngineError
+from s2am_engine.training.datasets import load_photographs
+from s2am_engine.training.loop import Progress, Trainer
+from s2am_engine.training.recipes import RECIPES
+
+
+def main() -> int:
+    """Parse the command line and train."""
+    parser = argparse.ArgumentParser(prog="python -m s2am_engine.training", description=__doc__)
+    parser.add_argument("network", choices=sorted(RECIPES))
+    parser.add_argument("photos", type=Path, help="a folder of photographs, with or without index.csv")
+    parser.add_argument("--run", type=Path, required=True, help="folder for checkpoints, log and weights")
+    parser.add_argument("--steps", type=int, help="how many steps in all (default: the network's recipe)")
+    parser.add_argument("--size", type=int, help="thumbnail size in pixels (default: the network's recipe)")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: PyTorch's choice)")
+    arguments = parser.parse_args()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    changes = {key: getattr(arguments, key) for key in ("steps", "size") if getattr(arguments, key)}
+    recipe = dataclasses.replace(RECIPES[arguments.network], **changes)
+    try:
+        photographs = load_photographs(arguments.photos, "train", progress=show_loading)
+        validation = load_photographs(arguments.photos, "val", progress=show_loading)
+        Trainer(arguments.network, recipe, photographs, validation, arguments.run).run(show)
+    except EngineError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped; the same command continues.", file=sys.stderr)
+        return 1
+    return 0
+
+
+def show_loading(done: int, total: int) -> None:
+    """Draw the loading of photographs."""
+    if done % 100 == 0 or done == total:
+        print(f"photographs {done}/{total}", flush=True)
+
+
+def show(progress: Progress) -> None:
+    """Draw one line of progress."""
+    left = (progress.steps - progress.step) * 32 / max(progress.pictures_per_second, 1e-9) / 60
+    print(
+        f"step {progress.step}/{progress.steps}  loss {progress.loss:.4f}  gain {progress.gain:+.2f} dB  "
+        f"{progress.pictures_per_second:.0f} pictures/s  pairs {progress.waiting:.0%} of the time  {left:.0f} min left",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`python -m s2am_engine.training.publish RUN --name NAME …`: a training run's weights as a model with its card."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from s2am_engine.atomic import atomic_write
+from s2am_engine.errors import EngineError
+from s2am_engine.model_store import BUNDLED, Card, find_model, load_network, write_card
+from s2am_engine.networks.catalogue import NETWORKS
+from s2am_engine.training.evaluation import evaluate
+
+LICENCE = "GPL-3.0-or-later"
+
+
+def publish(run: Path, name: str, facts: dict[str, Any], folder: Path, benchmark: Path | None) -> Card:
+    """Copy a run's weights and write their card.
+
+    Args:
+        run: the run's folder, with `weights.safetensors` and `run.json`.
+        name: the model's name.
+        facts: the card's words: description, data, known_failures.
+        folder: where models are kept.
+        benchmark: measured on this data set, if one is given.
+
+    Raises:
+        EngineError: the run has no weights yet, or they don't load.
+    """
+    weights = run / "weights.safetensors"
+    if not weights.is_file():
+        raise EngineError(f"{run} holds no weights yet: let the training reach its first validation")
+    settings = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    content = weights.read_bytes()
+    network = NETWORKS[settings["network"]].build()
+    card = Card(
+        name=name,
+        network=settings["network"],
+        thumbnail=settings["size"],
+        sha256=hashlib.sha256(content).hexdigest(),
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        size=len(content),
+        licence=LICENCE,
+        training=settings,
+        **facts,
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_write(folder / f"{name}.safetensors") as file:
+        file.write(content)
+    write_card(card, folder)
+    load_network(find_model(name))
+    if benchmark:
+        card.figures.update(measure(name, benchmark))
+        write_card(card, folder)
+    return card
+
+
+def measure(name: str, benchmark: Path) -> dict[str, Any]:
+    """A model's mean figures on a data set, for its card."""
+    found = evaluate(benchmark, [name], device="cpu")
+    row = found.to_json()["models"][0]
+    figures = {key: round(row[key], 4) for key in ("psnr", "fpsnr", "mse", "fmse", "ssim")}
+    return {benchmark.name: figures | {"pictures": len(found.names), "worse_by_1db": row["worse_by_1db"]}}
+
+
+def main() -> int:
+    """Parse the command line and publish."""
+    parser = argparse.ArgumentParser(prog="python -m s2am_engine.training.publish", description=__doc__)
+    parser.add_argument("run", type=Path, help="the folder of a training run")
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--facts", type=Path, required=True, help="JSON with description, data and known_failures")
+    parser.add_argument("--folder", type=Path, default=BUNDLED, help="default: the bundled models")
+    parser.add_argument("--benchmark", type=Path, help="a data set to measure on, in iHarmony4's layout")
+    options = parser.parse_args()
+    try:
+        facts = json.loads(options.facts.read_text(encoding="utf-8"))
+        card = publish(options.run, options.name, facts, options.folder, options.benchmark)
+    except EngineError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(json.dumps(card.figures, indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Metrics: the figures of iHarmony4's convention, on values that can be worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from s2am_engine.training.metrics import MOST_DECIBELS, mean, score
+
+
+def test_figures_worked_out_by_hand() -> None:
+    truth = np.full((10, 10, 3), 100, np.uint8)
+    result, mask = truth.copy(), np.zeros((10, 10), np.bool_)
+    mask[:5, :4] = True
+    result[mask] = 110
+    scores = score(result, truth, mask)
+    assert scores.fmse == pytest.approx(100)
+    assert scores.mse == pytest.approx(20)
+    assert scores.fpsnr == pytest.approx(28.1308, abs=1e-3)
+    assert scores.psnr == pytest.approx(35.1205, abs=1e-3)
+    assert 0 < scores.ssim < 1
+
+
+def test_errors_do_not_wrap_around_in_8_bits() -> None:
+    black, white = np.zeros((9, 9, 3), np.uint8), np.full((9, 9, 3), 255, np.uint8)
+    assert score(black, white, np.ones((9, 9), np.bool_)).mse == 255**2
+    assert score(white, black, np.ones((9, 9), np.bool_)).psnr == 0
+
+
+def test_a_perfect_result_stays_finite() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (9, 9, 3)).astype(np.uint8)
+    scores = score(picture, picture, np.ones((9, 9), np.bool_))
+    assert scores.psnr == MOST_DECIBELS
+    assert scores.ssim == pytest.approx(1)
+
+
+def test_means_are_over_pictures_and_tiny_ones_do_not_spoil_ssim() -> None:
+    wide = np.random.default_rng(0).integers(0, 256, (9, 9, 3)).astype(np.uint8)
+    tiny = wide[:1, :1]
+    scores = [score(wide, wide, np.ones((9, 9), np.bool_)), score(tiny, 255 - tiny, np.ones((1, 1), np.bool_))]
+    assert mean(scores).ssim == pytest.approx(1)
+    assert mean(scores).psnr == pytest.approx((scores[0].psnr + scores[1].psnr) / 2)
