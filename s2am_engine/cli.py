@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command `s2am`. Exit codes: 0 done, 1 could not do it (one line on stderr), 2 wrong usage."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+import s2am_engine
+from s2am_engine import commands, model_store
+from s2am_engine.errors import EngineError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: the command line without the program's name; None = the process's own.
+
+    Returns:
+        The exit code.
+    """
+    warnings.showwarning = show_warning
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    try:
+        code: int = options.run(options)
+    except UsageError as error:
+        options.parser.error(str(error))
+    except EngineError as error:
+        return fail(str(error))
+    except KeyboardInterrupt:
+        return fail("Stopped: no file was left half-written.")
+    except MemoryError:
+        return fail("There is not enough memory for this picture: close other programs, or use a smaller one.")
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    return code
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    parser = argparse.ArgumentParser(prog="s2am", description="Makes a pasted foreground belong to its photograph.")
+    parser.add_argument("--version", action="version", version=f"s2am {s2am_engine.__version__}")
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    for add in (add_harmonize, add_models, add_evaluate, add_bench):
+        add(subparsers)
+    return parser
+
+
+Subparsers = Any  # argparse._SubParsersAction is private
+
+
+def add_command(subparsers: Subparsers, name: str, run: Callable[[Any], int], about: str) -> argparse.ArgumentParser:
+    """Add a command with the options that all have."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(name, help=about, description=about)
+    parser.set_defaults(run=run, parser=parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    return parser
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of the device."""
+    parser.add_argument("--device", default="auto", help="auto (a CUDA GPU if there is one, else the CPU), cpu, cuda")
+
+
+def add_harmonize(subparsers: Subparsers) -> None:
+    """Describe `s2am harmonize`."""
+    about = "Recolour the foreground of a composite, of a layer on a background, or of a folder of composites."
+    parser = add_command(subparsers, "harmonize", harmonize, about)
+    parser.add_argument("composite", type=Path, metavar="COMPOSITE", help="a picture, a cut-out layer, or a folder")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--mask", type=Path, help="white = foreground (default: the picture's own alpha)")
+    where.add_argument("--background", type=Path, help="the picture to paste the layer on; its alpha is the mask")
+    where.add_argument("--masks", type=Path, metavar="DIR", help="for a folder: the masks, named as the composites")
+    parser.add_argument("--at", type=position, metavar="X,Y", help="the layer's upper left corner on the background")
+    parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="a file, or a folder for a folder")
+    parser.add_argument("--model", default=model_store.DEFAULT_MODEL, help="see “s2am models” (default: %(default)s)")
+    parser.add_argument("--strength", type=unit, default=1.0, metavar="0..1", help="how much of it (default: 1)")
+    parser.add_argument("--save-map", type=Path, metavar="MAP", help="also write the colour map: a .json or .cube file")
+    add_device(parser)
+
+
+def add_models(subparsers: Subparsers) -> None:
+    """Describe `s2am models`."""
+    add_command(subparsers, "models", models, "List the models that can be used.")
+
+
+def add_evaluate(subparsers: Subparsers) -> None:
+    """Describe `s2am evaluate`."""
+    about = "Measure models on composites whose truth is known (iHarmony4's layout)."
+    parser = add_command(subparsers, "evaluate", evaluate, about)
+    parser.add_argument("dataset", type=Path, metavar="DATASET")
+    parser.add_argument("--model", action="append", metavar="NAME", help="may be given several times")
+    parser.add_argument(
+        "--sheet", type=Path, default=Path("evaluation.png"), help="contact sheet (default: %(default)s)"
+    )
+    add_device(parser)
+
+
+def add_bench(subparsers: Subparsers) -> None:
+    """Describe `s2am bench`."""
+    about = "Measure time and memory of each stage at 1, 8 and 24 megapixels."
+    parser = add_command(subparsers, "bench", bench, about)
+    parser.add_argument("--model", default=model_store.DEFAULT_MODEL, help="default: %(default)s")
+    add_device(parser)
+
+
+class UsageError(Exception):
+    """Options that don't go together."""
+
+
+def harmonize(options: argparse.Namespace) -> int:
+    """Run `s2am harmonize`."""
+    if options.at and not options.background:
+        raise UsageError("--at goes with --background")
+    if options.save_map and options.save_map.suffix.lower() not in (".json", ".cube"):
+        raise UsageError("--save-map takes a .json or a .cube file")
+    job = commands.Job(options.model, options.device, options.strength)
+    if options.composite.is_dir() or options.masks:
+        if options.mask or options.background or options.save_map:
+            raise UsageError("a folder takes --masks DIR, and neither --mask, --background nor --save-map")
+        if not (options.masks and options.output):
+            raise UsageError("a folder needs --masks DIR and -o DIR")
+        return harmonize_folder(options, job)
+    with Status() as status:
+        done = commands.harmonize_file(
+            options.composite,
+            options.output,
+            job,
+            mask=options.mask,
+            background=options.background,
+            at=options.at,
+            save_map=options.save_map,
+            status=status,
+        )
+    print(json.dumps(done) if options.json else done["output"])
+    return 0
+
+
+def harmonize_folder(options: argparse.Namespace, job: commands.Job) -> int:
+    """Harmonize a folder, past bad files; exit code 1 if there were any."""
+    sources = commands.list_pictures(options.composite)
+    commands.check_folders(options.composite, options.masks, options.output)
+    results = []
+    for source in tqdm(sources, unit="picture", disable=None, file=sys.stderr):
+        result = commands.harmonize_one_of(source, options.masks, options.output, job)
+        if "error" in result:
+            tqdm.write(f"error: {result['error']}", file=sys.stderr)
+        results.append(result)
+    failed = sum("error" in result for result in results)
+    if options.json:
+        print(json.dumps({"results": results}))
+    else:
+        print(f"{len(results) - failed} of {len(results)} pictures harmonized into {options.output}")
+    return 1 if failed else 0
+
+
+def models(options: argparse.Namespace) -> int:
+    """Run `s2am models`."""
+    found = model_store.list_models()
+    if options.json:
+        rows = [dataclasses.asdict(model.card) | {"bundled": model.bundled} for model in found]
+        print(json.dumps({"default": model_store.DEFAULT_MODEL, "models": rows}))
+        return 0
+    for model in found:
+        card = model.card
+        origin = "bundled" if model.bundled else "personal"
+        print(f"{card.name:20}{card.parameters / 1e6:6.2f} M{card.size / 1e6:7.1f} MB  {origin:10}{card.description}")
+    return 0
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    """Run `s2am evaluate`."""
+    from s2am_engine.training import evaluation
+
+    names = options.model or [model_store.DEFAULT_MODEL]
+    with tqdm(unit="picture", disable=None, file=sys.stderr) as bar:
+        found = evaluation.evaluate(
+            options.dataset,
+            names,
+            device=options.device,
+            sheet=options.sheet,
+            progress=lambda done, total: advance(bar, done, total),
+        )
+    if options.json:
+        print(json.dumps(found.to_json()))
+    else:
+        print(found.to_table())
+        print(f"contact sheet: {options.sheet}")
+    return 0
+
+
+def bench(options: argparse.Namespace) -> int:
+    """Run `s2am bench`."""
+    from s2am_engine import bench as measuring
+
+    with Status() as status:
+        found = measuring.bench(options.model, options.device, status)
+    if options.json:
+        sizes = [item.to_json() for item in found]
+        print(json.dumps({"machine": measuring.machine(), "model": options.model, "sizes": sizes}))
+    else:
+        print(measuring.machine())
+        print(measuring.to_table(found))
+    return 0
+
+
+def advance(bar: tqdm[Any], done: int, total: int) -> None:
+    """Move a progress bar."""
+    bar.total = total
+    bar.update(done - bar.n)
+
+
+class Status:
+    """One line on a terminal's stderr that says what is being done; nothing when stderr is no terminal."""
+
+    def __enter__(self) -> Callable[[str], None]:
+        """Give the function that shows a line."""
+        return self.show
+
+    def show(self, text: str) -> None:
+        """Replace the line."""
+        if sys.stderr.isatty():
+            print(f"\r\x1b[K{text} …", end="", file=sys.stderr, flush=True)
+
+    def __exit__(self, *_: object) -> None:
+        """Clear the line."""
+        if sys.stderr.isatty():
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def position(text: str) -> tuple[int, int]:
+    """Parse X,Y."""
+    x, y = (int(part) for part in text.split(","))
+    return x, y
+
+
+def unit(text: str) -> float:
+    """Parse a number from 0 to 1."""
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError("must be from 0 to 1")
+    return value
+
+
+def fail(sentence: str) -> int:
+    """Print one clear line and give the exit code for it."""
+    print("error:", " ".join(sentence.split()), file=sys.stderr)
+    return 1
+
+
+def show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """Print a warning as a sentence, without the place in the source."""
+    print(f"note: {message}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,325 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line: its contract, and one clear sentence for everything that goes wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from s2am_engine import cli, colour_map
+from s2am_engine.picture import read_picture
+from tests.engine.pictures import composite
+from tests.engine.test_picture_errors import ordinary_user
+
+Run = tuple[int, str, str]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with composite.png and its mask.png."""
+    pixels, mask = composite()
+    Image.fromarray(pixels).save(tmp_path / "composite.png")
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    return tmp_path
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> Run:
+    """Run `s2am` in this process: exit code, stdout, stderr."""
+    try:
+        code = cli.main([str(argument) for argument in arguments])
+    except SystemExit as leaving:
+        code = int(leaving.code or 0)
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def failed(folder: Path, done: Run) -> str:
+    """Check that a run failed as a person would want it to, and give its sentence."""
+    code, out, err = done
+    assert code == 1
+    assert out == ""
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1, err
+    assert "Traceback" not in err
+    assert not list(folder.rglob("*.tmp"))
+    return err
+
+
+def test_a_composite_and_its_mask_become_a_harmonized_picture(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("harmonize", folder / "composite.png", "--mask", folder / "mask.png", "-o", folder / "out.png")
+    assert run(capsys, *arguments)[:2] == (0, f"{folder / 'out.png'}\n")
+    pixels, mask = composite()
+    result = read_picture(folder / "out.png").pixels
+    np.testing.assert_array_equal(result[mask == 0], pixels[mask == 0])
+    assert not np.array_equal(result[mask == 255], pixels[mask == 255])
+
+
+def test_json_tells_what_was_done(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(
+        capsys, "harmonize", folder / "composite.png", "--mask", folder / "mask.png", "--strength", 0.5, "--json"
+    )
+    told = json.loads(out)
+    assert code == 0
+    assert told["output"] == str(folder / "composite-harmonized.png")
+    assert Path(told["output"]).is_file()
+    assert (told["model"], told["strength"]) == ("concord", 0.5)
+
+
+def test_a_jpeg_comes_out_lossless_unless_told_otherwise(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.fromarray(composite()[0]).save(folder / "beach.jpg")
+    assert run(capsys, "harmonize", folder / "beach.jpg", "--mask", folder / "mask.png")[0] == 0
+    decoded = read_picture(folder / "beach.jpg").pixels
+    outside = composite()[1] == 0
+    np.testing.assert_array_equal(read_picture(folder / "beach-harmonized.png").pixels[outside], decoded[outside])
+    told = ("-o", folder / "again.jpg")
+    assert run(capsys, "harmonize", folder / "beach.jpg", "--mask", folder / "mask.png", *told)[0] == 0
+    assert Image.open(folder / "again.jpg").format == "JPEG"
+
+
+def test_the_pictures_own_alpha_is_its_mask(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pixels, mask = composite()
+    Image.fromarray(np.dstack([pixels, mask])).save(folder / "rgba.png")
+    assert run(capsys, "harmonize", folder / "rgba.png", "-o", folder / "by-alpha.png")[0] == 0
+    run(capsys, "harmonize", folder / "composite.png", "--mask", folder / "mask.png", "-o", folder / "by-mask.png")
+    by_alpha, by_mask = (read_picture(folder / name) for name in ("by-alpha.png", "by-mask.png"))
+    np.testing.assert_array_equal(by_alpha.pixels, by_mask.pixels)
+    np.testing.assert_array_equal(by_alpha.alpha, mask)
+
+
+def test_a_layer_is_pasted_where_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scene = np.random.default_rng(0).integers(40, 90, (200, 300, 3)).astype(np.uint8)
+    Image.fromarray(scene).save(folder / "scene.png")
+    layer = np.full((40, 50, 4), (220, 220, 255, 255), np.uint8)
+    Image.fromarray(layer).save(folder / "layer.png")
+    arguments = ("--background", folder / "scene.png", "--at", "200,100", "-o", folder / "out.png")
+    assert run(capsys, "harmonize", folder / "layer.png", *arguments)[0] == 0
+    changed = (read_picture(folder / "out.png").pixels != scene).any(axis=2)
+    assert changed[100:140, 200:250].all()
+    assert changed.sum() == 40 * 50
+
+
+def test_the_colour_map_is_saved_for_us_and_for_others(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base = (
+        "harmonize",
+        folder / "composite.png",
+        "--mask",
+        folder / "mask.png",
+        "-o",
+        folder / "out.png",
+        "--save-map",
+    )
+    assert run(capsys, *base, folder / "map.json")[0] == 0
+    assert run(capsys, *base, folder / "map.cube")[0] == 0
+    saved = colour_map.loads((folder / "map.json").read_text())
+    pixels, mask = composite()
+    rendered = saved(pixels[mask == 255] / np.float32(255))
+    result = read_picture(folder / "out.png").pixels[mask == 255]
+    np.testing.assert_allclose(np.clip(rendered, 0, 1) * 255, result, atol=0.51)
+    assert "LUT_3D_SIZE 33" in (folder / "map.cube").read_text()
+
+
+def test_a_folder_goes_past_bad_files_and_reports_them(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "in").mkdir()
+    (folder / "masks").mkdir()
+    pixels, mask = composite()
+    for name in ("a", "b", "c", "d"):
+        Image.fromarray(pixels).save(folder / "in" / f"{name}.png")
+        Image.fromarray(mask).save(folder / "masks" / f"{name}.png")
+    (folder / "in" / "b.png").write_bytes(b"not a picture")
+    (folder / "masks" / "c.png").unlink()
+    arguments = ("harmonize", folder / "in", "--masks", folder / "masks", "-o", folder / "out")
+    code, out, err = run(capsys, *arguments, "--json")
+    results = json.loads(out)["results"]
+    assert code == 1
+    assert [Path(r["input"]).name for r in results if "error" in r] == ["b.png", "c.png"]
+    assert sorted(path.name for path in (folder / "out").iterdir()) == ["a.png", "d.png"]
+    assert err.count("error:") == 2
+    assert run(capsys, *arguments)[1].startswith("2 of 4 pictures")
+
+
+@pytest.fixture
+def bad_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder, become the current one, with files that can't be used."""
+    monkeypatch.chdir(folder)
+    pixels, mask = composite()
+    Path("text.png").write_text("no picture")
+    Path("empty.png").touch()
+    Path("cut.png").write_bytes(Path("composite.png").read_bytes()[:2000])
+    Image.fromarray(mask[:50]).save("small.png")
+    Image.fromarray(mask * 0).save("black.png")
+    Image.fromarray(mask * 0 + 255).save("white.png")
+    hole = pixels / np.float32(255)
+    hole[3, 4] = np.nan
+    tifffile.imwrite("nan.tif", hole, photometric="rgb")
+    Image.fromarray(pixels[:1, :1]).save("dot.png")
+    Image.fromarray(mask[:1, :1] * 0 + 255).save("dot-mask.png")
+    return folder
+
+
+BAD_INPUT = {
+    "nowhere.png --mask mask.png": "nowhere.png does not exist",
+    ". --masks nowhere -o out": "nowhere is not a folder",
+    "text.png --mask mask.png": "text.png",
+    "empty.png --mask mask.png": "empty.png is empty",
+    "cut.png --mask mask.png": "cut.png is damaged or incomplete",
+    "composite.png": "no transparency to take as a mask: give one with --mask",
+    "composite.png --mask nowhere.png": "nowhere.png does not exist",
+    "composite.png --mask small.png": "small.png is 120×50 pixels and the picture 120×90",
+    "composite.png --mask black.png": "black.png is empty",
+    "composite.png --mask white.png": "white.png covers the whole picture",
+    "nan.tif --mask mask.png": "nan.tif",
+    "dot.png --mask dot-mask.png": "covers the whole picture",
+    "composite.png --mask mask.png --model nobody": "choose one of concord",
+    "composite.png --mask mask.png --device warp": "no device",
+    "composite.png --mask mask.png -o out.xyz": "out.xyz",
+    "composite.png --mask mask.png -o nowhere/out.png": "no folder nowhere",
+    "composite.png --mask mask.png -o composite.png": "would replace composite.png",
+    "composite.png --mask mask.png -o mask.png": "would replace mask.png",
+    "composite.png --background mask.png": "no transparency",
+}
+
+
+@pytest.mark.parametrize("call", BAD_INPUT)
+def test_bad_input_gives_one_sentence_and_no_file(
+    bad_files: Path, capsys: pytest.CaptureFixture[str], call: str
+) -> None:
+    before = {path: path.read_bytes() for path in bad_files.rglob("*") if path.is_file()}
+    assert BAD_INPUT[call] in failed(bad_files, run(capsys, "harmonize", *call.split()))
+    assert {path: path.read_bytes() for path in bad_files.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "harmonize",
+        "harmonize composite.png --strength 2",
+        "harmonize composite.png --at 3,4",
+        "harmonize composite.png --at here",
+        "harmonize composite.png --mask mask.png --save-map map.txt",
+        "harmonize . -o out",
+        "harmonize . --masks . --save-map map.json -o out",
+        "paint composite.png",
+    ],
+)
+def test_wrong_usage_exits_with_2_and_says_how_to_call(
+    bad_files: Path, capsys: pytest.CaptureFixture[str], call: str
+) -> None:
+    code, _, err = run(capsys, *call.split())
+    assert code == 2
+    assert err.startswith("usage: s2am")
+
+
+def test_a_read_only_folder_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with ordinary_user() as locked:
+        pixels, mask = composite()
+        picture, given = locked.parent / f"{locked.name}-c.png", locked.parent / f"{locked.name}-m.png"
+        Image.fromarray(pixels).save(picture)
+        Image.fromarray(mask).save(given)
+        done = run(capsys, "harmonize", picture, "--mask", given, "-o", locked / "out.png")
+        picture.unlink()
+        given.unlink()
+        assert f"{locked} is read-only" in failed(locked, done)
+
+
+def test_extreme_shapes_work(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for height, width in ((1, 5000), (5000, 1), (40, 30_000)):
+        pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3)).astype(np.uint8)
+        mask = np.zeros((height, width), np.uint8)
+        mask[: max(1, height // 3), : max(1, width // 3)] = 255
+        Image.fromarray(pixels).save(folder / "odd.png")
+        Image.fromarray(mask).save(folder / "odd-mask.png")
+        arguments = ("--mask", folder / "odd-mask.png", "-o", folder / "out.png")
+        assert run(capsys, "harmonize", folder / "odd.png", *arguments)[0] == 0
+        result = read_picture(folder / "out.png").pixels
+        np.testing.assert_array_equal(result[mask == 0], pixels[mask == 0])
+
+
+def start(*arguments: object, limit: str = "") -> subprocess.Popen[str]:
+    """Start `s2am` in a process of its own, perhaps under a limit of the shell's."""
+    call = [sys.executable, "-m", "s2am_engine.cli", *(str(argument) for argument in arguments)]
+    if limit:
+        call = ["sh", "-c", f'{limit}; exec "$0" "$@"', *call]
+    root = Path(__file__).parents[2]
+    environment = os.environ | {"PYTHONPATH": str(root)}
+    return subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit for the size of files")
+def test_a_disk_that_fills_up_leaves_no_partial_file(folder: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3)).astype(np.uint8)
+    Image.fromarray(noise).save(folder / "noise.png")
+    mask = np.zeros((300, 400), np.uint8)
+    mask[50:150, 50:150] = 255
+    Image.fromarray(mask).save(folder / "noise-mask.png")
+    (folder / "out.png").write_bytes(b"precious")
+    arguments = ("harmonize", folder / "noise.png", "--mask", folder / "noise-mask.png", "-o", folder / "out.png")
+    process = start(*arguments, limit="ulimit -f 64")
+    out, err = process.communicate(timeout=120)
+    failed(folder, (process.returncode, out, err))
+    assert (folder / "out.png").read_bytes() == b"precious"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGINT to a child")
+def test_ctrl_c_stops_at_once_with_whole_files_only(folder: Path) -> None:
+    for name in ("in", "masks"):
+        (folder / name).mkdir()
+    for index in range(200):
+        (folder / "in" / f"{index:03}.png").symlink_to(folder / "composite.png")
+        (folder / "masks" / f"{index:03}.png").symlink_to(folder / "mask.png")
+    process = start("harmonize", folder / "in", "--masks", folder / "masks", "-o", folder / "out")
+    while not list((folder / "out").glob("*.png")):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert "Stopped" in failed(folder, (process.returncode, out, err))
+    written = list((folder / "out").iterdir())
+    assert 0 < len(written) < 200
+    for path in written:
+        assert read_picture(path).pixels.shape == (90, 120, 3)
+
+
+def test_models_are_listed_with_what_people_ask_for(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "models", "--json")
+    told = json.loads(out)
+    assert code == 0
+    assert told["default"] == told["models"][0]["name"] == "concord"
+    for model in told["models"]:
+        assert model["bundled"]
+        assert model["size"] <= 10_000_000
+        assert model["parameters"] > 0
+        assert model["data"]
+        assert model["name"] in run(capsys, "models")[1]
+
+
+def test_evaluate_measures_and_draws(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    truth = np.random.default_rng(0).integers(60, 190, (60, 80, 3)).astype(np.uint8)
+    mask = np.zeros((60, 80), np.uint8)
+    mask[20:40, 20:60] = 255
+    pasted = np.where(mask[..., None] > 0, truth // 2, truth).astype(np.uint8)
+    for name, picture in (("composite_images/a_1_1", pasted), ("masks/a_1", mask), ("real_images/a", truth)):
+        path = folder / "set" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(path)
+    code, out, _ = run(capsys, "evaluate", folder / "set", "--json", "--sheet", folder / "sheet.png")
+    told = json.loads(out)
+    assert code == 0
+    mse = float(((pasted.astype(float) - truth) ** 2).mean())
+    assert told["untouched"]["mse"] == pytest.approx(mse, rel=1e-5)
+    assert told["untouched"]["psnr"] == pytest.approx(10 * np.log10(255**2 / mse), rel=1e-5)
+    assert told["untouched"]["fmse"] == pytest.approx(mse * mask.size / (mask > 0).sum(), rel=1e-5)
+    assert [model["name"] for model in told["models"]] == ["concord"]
+    assert told["models"][0]["images"][0]["name"] == "a_1_1"
+    assert told["models"][0]["psnr"] > told["untouched"]["psnr"]
+    assert Image.open(folder / "sheet.png").width > 4 * 200
+    assert "layout" in failed(folder, run(capsys, "evaluate", folder / "in"))

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the bundled models must reach on the team's pictures, and that real composites come out sound."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from s2am_engine.harmonizer import Harmonizer
+from s2am_engine.masks import read_mask
+from s2am_engine.picture import read_picture
+from s2am_engine.training.evaluation import Evaluation, evaluate
+from tests.shared import SHARED, needs_shared
+
+pytestmark = needs_shared
+
+
+@pytest.fixture(scope="module")
+def measured() -> Evaluation:
+    """Both models on the shared benchmark."""
+    return evaluate(SHARED / "benchmark", ["concord", "s2crnet"], device="cpu")
+
+
+def test_the_untouched_composites_stand_where_the_benchmark_says(measured: Evaluation) -> None:
+    assert len(measured.names) == 93
+    assert measured.untouched.mean.psnr == pytest.approx(26.16, abs=0.01)
+    assert measured.untouched.mean.mse == pytest.approx(308.5, abs=0.1)
+
+
+@pytest.mark.parametrize(("index", "least"), [(0, 29.0), (1, 28.0)])
+def test_a_model_helps_and_hardly_ever_harms(measured: Evaluation, index: int, least: float) -> None:
+    row = measured.models[index]
+    assert row.mean.psnr >= least
+    assert row.mean.fmse < measured.untouched.mean.fmse
+    assert measured.harmed(row) <= 8
+
+
+def test_real_composites_keep_their_background_to_the_bit() -> None:
+    harmonizer = Harmonizer(device="cpu")
+    paths = sorted((SHARED / "composites" / "images").iterdir())
+    assert len(paths) == 30
+    for path in paths:
+        picture = read_picture(path)
+        mask = read_mask(Path(SHARED / "composites" / "masks" / f"{path.stem}.png"))
+        result = harmonizer.harmonize_picture(picture, mask)
+        np.testing.assert_array_equal(result.pixels[mask == 0], picture.pixels[mask == 0], err_msg=path.name)
+        assert not np.array_equal(result.pixels, picture.pixels)
