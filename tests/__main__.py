@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`python3 -m tests`: makes the test environment if need be, then runs every check; the rest goes to pytest.
+
+The environment is in .venv-tests, and is made anew when pyproject.toml or the Python changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from installer import environment, torch_builds
+from installer.console import Console, InstallError
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+STAMP = "s2am-tests"
+
+
+def main(pytest_arguments: list[str]) -> int:
+    """Run every check, also after one that failed; 0 if all passed."""
+    console = Console(sys.stdout)
+    try:
+        python = _prepared(console)
+        checks = {
+            "ruff check": [str(python), "-m", "ruff", "check"],
+            "ruff format": [str(python), "-m", "ruff", "format", "--check"],
+            "mypy": [str(python), "-m", "mypy"],
+            "import contracts": [str(python.with_name("lint-imports")), "--no-cache"],
+            # The last, for its closing line to be the last: continuous integration reads it.
+            "pytest": [str(python), "-m", "pytest", *pytest_arguments],
+        }
+        failed = [name for name, command in checks.items() if not _passes(name, command)]
+    except KeyboardInterrupt:
+        print("Stopped; run the same command to start again.", file=sys.stderr)
+        return 1
+    except InstallError as error:
+        print(f"{error}{console.log_hint()}", file=sys.stderr)
+        return 1
+    if failed:
+        print(f"FAILED: {', '.join(failed)}")
+    return 1 if failed else 0
+
+
+def _passes(name: str, command: list[str]) -> bool:
+    print(f"\n== {name}", flush=True)
+    start = time.monotonic()
+    code = subprocess.run(command, cwd=CHECKOUT, env=environment.clean_environ(), check=False).returncode
+    if name != "pytest":
+        print(f"== {name}: {'failed' if code else 'ok'} ({time.monotonic() - start:.1f} s)", flush=True)
+    return code == 0
+
+
+def _prepared(console: Console) -> Path:
+    """Return the Python of the test environment, which is made first if it is missing or out of date."""
+    tests = environment.Environment(CHECKOUT / ".venv-tests")
+    wanted = hashlib.sha256((CHECKOUT / "pyproject.toml").read_bytes())
+    wanted.update(f"{sys.version} {sys.executable} {CHECKOUT}".encode())
+    stamp = tests.folder / STAMP
+    if stamp.exists() and stamp.read_text(encoding="ascii") == wanted.hexdigest() and tests.python.exists():
+        return tests.python
+    environment.check_python(sys.version_info[:2], sys.maxsize > 2**32)
+    console.open_log(CHECKOUT / ".venv-tests.log")
+    shutil.rmtree(tests.folder, ignore_errors=True)
+    with console.step("Making the test environment"):
+        environment.make(tests, console)
+    torch = environment.install_torch(tests, torch_builds.cpu_build(sys.platform), console)
+    with console.step("Installing the libraries and the tools"):
+        environment.install_project(tests, f"{CHECKOUT}[test]", torch, console, editable=True)
+    stamp.write_text(wanted.hexdigest(), encoding="ascii")
+    return tests.python
+
+
+if __name__ == "__main__":
+    os.chdir(CHECKOUT)
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What import-linter cannot say: some rooms import the standard library alone, whatever else exists.
+
+They run where nothing is installed: the installer on a fresh machine, the bridge's client and the plug-in inside
+GIMP's own Python. (The contracts of import-linter are in pyproject.toml.)
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+ENGINE_SIDE = {"server.py", "launch.py"}
+"""The modules of gimp_bridge that run in the engine's environment, with its libraries."""
+
+
+def imports_of(file: Path) -> set[str]:
+    """The dotted names that a file imports, wherever in it, with the names imported from a module."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            names.update(f"{module}.{alias.name}" for alias in node.names)
+    return names
+
+
+def strangers(file: Path, *friends: str) -> set[str]:
+    """What a file imports from outside the standard library and the named packages or modules."""
+    return {
+        name
+        for name in imports_of(file)
+        if name.split(".")[0] not in sys.stdlib_module_names
+        and not any(name == friend or name.startswith(f"{friend}.") for friend in friends)
+    }
+
+
+def sources(room: str) -> list[Path]:
+    return sorted((CHECKOUT / room).rglob("*.py"))
+
+
+@pytest.mark.parametrize("file", sources("installer"), ids=str)
+def test_installer_needs_nothing_installed(file: Path) -> None:
+    assert strangers(file, "installer") == set()
+
+
+@pytest.mark.parametrize("file", [file for file in sources("gimp_bridge") if file.name not in ENGINE_SIDE], ids=str)
+def test_bridge_client_runs_in_gimps_own_python(file: Path) -> None:
+    assert strangers(file, "gimp_bridge.client", "gimp_bridge.protocol") == set()
+
+
+@pytest.mark.parametrize("file", [*sources("plugin/harmonize-layer"), CHECKOUT / "tests/__main__.py"], ids=str)
+def test_plugin_and_test_command_need_nothing_installed(file: Path) -> None:
+    assert strangers(file, "gi", "gimp_bridge.client", "gimp_bridge.protocol", "installer") == set()
+
+
+def test_a_forbidden_import_is_found_wherever_it_hides(tmp_path: Path) -> None:
+    file = tmp_path / "client.py"
+    file.write_text(
+        "import json, gimp_bridge.protocol\n"
+        "from gimp_bridge import server\n"
+        "from . import launch\n"
+        "def late():\n    import numpy as np\n    from s2am_engine.harmonizer import Harmonizer\n",
+        encoding="utf-8",
+    )
+    found = strangers(file, "gimp_bridge.client", "gimp_bridge.protocol")
+    assert found == {"gimp_bridge.server", "..launch", "numpy", "s2am_engine.harmonizer.Harmonizer"}
