@@ -107,7 +107,7 @@ def load_photographs(
     key = hashlib.sha256(
         f"{CACHE_VERSION} {long_side} {[(s.name, str(s.image)) for s in sources]}".encode()
     ).hexdigest()
-    cache = Path(platformdirs.user_cache_dir("s2am")) / f"photographs-{key[:16]}.npz"
+    cache = Path(platformdirs.user_cache_dir("s2am", appauthor=False)) / f"photographs-{key[:16]}.npz"
     if cache.is_file():
         return read_cache(cache)
     photographs = []

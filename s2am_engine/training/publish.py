@@ -17,6 +17,7 @@ from s2am_engine.networks.catalogue import NETWORKS
 from s2am_engine.training.evaluation import evaluate
 
 LICENCE = "GPL-3.0-or-later"
+FACTS = Path(__file__).parent / "facts"
 
 
 def publish(run: Path, name: str, facts: dict[str, Any], folder: Path, benchmark: Path | None) -> Card:
@@ -60,6 +61,19 @@ def publish(run: Path, name: str, facts: dict[str, Any], folder: Path, benchmark
     return card
 
 
+def read_facts(path: Path) -> dict[str, Any]:
+    """Read the words of a card.
+
+    Raises:
+        EngineError: no such file, or not JSON.
+    """
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise EngineError(f"{path} can't be read ({error}): name a JSON file with --facts") from error
+    return found
+
+
 def measure(name: str, benchmark: Path) -> dict[str, Any]:
     """A model's mean figures on a data set, for its card."""
     found = evaluate(benchmark, [name], device="cpu")
@@ -73,12 +87,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m s2am_engine.training.publish", description=__doc__)
     parser.add_argument("run", type=Path, help="the folder of a training run")
     parser.add_argument("--name", required=True)
-    parser.add_argument("--facts", type=Path, required=True, help="JSON with description, data and known_failures")
+    parser.add_argument(
+        "--facts", type=Path, help="JSON with description, data and known_failures; default: the repository's"
+    )
     parser.add_argument("--folder", type=Path, default=BUNDLED, help="default: the bundled models")
     parser.add_argument("--benchmark", type=Path, help="a data set to measure on, in iHarmony4's layout")
     options = parser.parse_args()
     try:
-        facts = json.loads(options.facts.read_text(encoding="utf-8"))
+        facts = read_facts(options.facts or FACTS / f"{options.name}.json")
         card = publish(options.run, options.name, facts, options.folder, options.benchmark)
     except EngineError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -8,6 +8,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import PyOpenColorIO
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -284,11 +285,10 @@ def test_pillow_reads_the_cube_as_we_mean_it() -> None:
 
 
 def test_opencolorio_reads_the_cube_as_we_mean_it(tmp_path: Path) -> None:
-    ocio = pytest.importorskip("PyOpenColorIO")
     bent = some_map("linear", 6)
     (tmp_path / "map.cube").write_text(bent.to_cube("linear", 17), encoding="ascii")
-    transform = ocio.FileTransform(src=str(tmp_path / "map.cube"), interpolation=ocio.INTERP_LINEAR)
-    processor = ocio.Config.CreateRaw().getProcessor(transform).getDefaultCPUProcessor()
+    transform = PyOpenColorIO.FileTransform(src=str(tmp_path / "map.cube"), interpolation=PyOpenColorIO.INTERP_LINEAR)
+    processor = PyOpenColorIO.Config.CreateRaw().getProcessor(transform).getDefaultCPUProcessor()
     seen = colours(1000)
     expected = Lut3D.from_cube(bent.to_cube("linear", 17))(seen)
     processor.applyRGB(seen)

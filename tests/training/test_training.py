@@ -82,7 +82,7 @@ def test_grabcut_finds_an_object() -> None:
 
 
 def test_any_folder_of_photographs_is_a_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: str(tmp_path / "cache"))
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: str(tmp_path / "cache"))
     (tmp_path / "photos").mkdir()
     for index in range(6):
         Image.fromarray(data.coffee()[index * 10 :: 3, ::3]).save(tmp_path / "photos" / f"holiday {index}.jpg")
