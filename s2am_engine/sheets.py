@@ -24,7 +24,12 @@ INK = (225, 225, 225)
 
 
 def contact_sheet(
-    path: Path, rows: Sequence[Sequence[Pixels]], captions: Sequence[str], headings: Sequence[str] = (), side: int = 240
+    path: Path,
+    rows: Sequence[Sequence[Pixels]],
+    captions: Sequence[str],
+    headings: Sequence[str] = (),
+    side: int = 240,
+    across: int = 1,
 ) -> None:
     """Write rows of pictures as one PNG, whole or not at all.
 
@@ -34,17 +39,23 @@ def contact_sheet(
         captions: a line of text a row.
         headings: a line of text a column, above the first row.
         side: the longer side of each picture on the sheet, in pixels.
+        across: how many rows stand beside each other, so that a long sheet keeps a handy shape.
     """
     strips = [strip(row, caption, side) for row, caption in zip(rows, captions, strict=True)]
-    width = max(image.width for image in strips)
+    lines = [strips[start : start + across] for start in range(0, len(strips), across)]
+    heights = [max(image.height for image in line) + GAP for line in lines]
     top = CAPTION + GAP if headings else GAP
-    sheet = Image.new("RGB", (width, top + sum(image.height + GAP for image in strips)), PAPER)
+    sheet = Image.new(
+        "RGB", (max(image.width for image in strips) * min(across, len(strips)), top + sum(heights)), PAPER
+    )
     draw = ImageDraw.Draw(sheet)
-    for column, heading in enumerate(headings):
-        draw.text((GAP + column * (side + GAP), GAP), heading, INK, ImageFont.load_default(14))
-    for image in strips:
-        sheet.paste(image, (0, top))
-        top += image.height + GAP
+    for column, heading in enumerate(list(headings) * across):
+        left = GAP + column * (side + GAP) + column // max(1, len(headings)) * GAP
+        draw.text((left, GAP), heading, INK, ImageFont.load_default(14))
+    for line, height in zip(lines, heights, strict=True):
+        for column, image in enumerate(line):
+            sheet.paste(image, (column * image.width, top))
+        top += height
     with atomic_write(path) as file:
         sheet.save(file, "PNG")
 

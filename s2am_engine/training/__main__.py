@@ -7,12 +7,14 @@ import argparse
 import dataclasses
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from s2am_engine.errors import EngineError
 from s2am_engine.training.datasets import load_photographs
 from s2am_engine.training.loop import Progress, Trainer
+from s2am_engine.training.losses import LOSSES
 from s2am_engine.training.recipes import RECIPES
 
 
@@ -24,11 +26,14 @@ def main() -> int:
     parser.add_argument("--run", type=Path, required=True, help="folder for checkpoints, log and weights")
     parser.add_argument("--steps", type=int, help="how many steps in all (default: the network's recipe)")
     parser.add_argument("--size", type=int, help="thumbnail size in pixels (default: the network's recipe)")
+    parser.add_argument("--loss", choices=sorted(LOSSES), help="default: the network's recipe")
     parser.add_argument("--threads", type=int, help="CPU threads (default: PyTorch's choice)")
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    changes = {key: getattr(arguments, key) for key in ("steps", "size") if getattr(arguments, key)}
+    changes: dict[str, Any] = {key: getattr(arguments, key) for key in ("steps", "size") if getattr(arguments, key)}
+    if arguments.loss:
+        changes["loss"] = LOSSES[arguments.loss]
     recipe = dataclasses.replace(RECIPES[arguments.network], **changes)
     try:
         photographs = load_photographs(arguments.photos, "train", progress=show_loading)
@@ -51,10 +56,9 @@ def show_loading(done: int, total: int) -> None:
 
 def show(progress: Progress) -> None:
     """Draw one line of progress."""
-    left = (progress.steps - progress.step) * 32 / max(progress.pictures_per_second, 1e-9) / 60
     print(
         f"step {progress.step}/{progress.steps}  loss {progress.loss:.4f}  gain {progress.gain:+.2f} dB  "
-        f"{progress.pictures_per_second:.0f} pictures/s  pairs {progress.waiting:.0%} of the time  {left:.0f} min left",
+        f"{progress.pictures_per_second:.0f} pictures/s  pairs {progress.waiting:.0%} of the time  {progress.seconds_left / 60:.0f} min left",
         flush=True,
     )
 

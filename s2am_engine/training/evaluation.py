@@ -130,7 +130,7 @@ def evaluate(
         [Row(name, scores) for name, scores in zip(models, images, strict=True)],
     )
     if sheet:
-        contact_sheet(sheet, rows, captions(found), ["composite", "mask", *models, "truth"], side=200)
+        contact_sheet(sheet, rows, captions(found), ["composite", "mask", *models, "truth"], side=160, across=3)
     return found
 
 

@@ -36,6 +36,7 @@ class Progress:
     gain: float  # dB over the untouched composites of the validation pairs, at the last validation
     pictures_per_second: float
     waiting: float  # share of the time that went into making pairs
+    seconds_left: float
 
 
 @dataclass
@@ -54,7 +55,8 @@ class Trainer:
     def __post_init__(self) -> None:
         """Build the network and its optimiser; resume if the folder holds a checkpoint."""
         torch.manual_seed(self.seed)
-        self.model = build_network(self.network)
+        # Convolutions are half as fast again with the channels last.
+        self.model = build_network(self.network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = build_network(self.network).eval()
         self.average.load_state_dict(self.model.state_dict())
         self.optimiser = torch.optim.AdamW(
@@ -84,7 +86,8 @@ class Trainer:
                     gain = self.validate()
                     now = time.perf_counter()
                     speed = (self.step - first) * self.recipe.batch / (now - started)
-                    progress = Progress(self.step, self.recipe.steps, loss, gain, speed, waiting / (now - last))
+                    left = (self.recipe.steps - self.step) * self.recipe.batch / speed
+                    progress = Progress(self.step, self.recipe.steps, loss, gain, speed, waiting / (now - last), left)
                     waiting, last = 0.0, now
                     self.record(progress)
                     report(progress)
@@ -97,7 +100,9 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = self.recipe.learning_rate * self.schedule()
         self.model.train()
-        stages = self.model.render(self.model(batch.composite, batch.mask), batch.composite)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.bfloat16):
+            parameters = self.model(batch.composite, batch.mask)
+        stages = self.model.render(parameters.float(), batch.composite)
         loss = self.recipe.loss(stages, batch.truth, batch.mask)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()

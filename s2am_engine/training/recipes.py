@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from s2am_engine.training.losses import Loss, foreground_rmse, relative_l1
+from s2am_engine.training.losses import Loss, foreground_rmse
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,13 @@ class Recipe:
     warm_up: int = 300  # steps
     average: float = 0.998  # of the exponential moving average of the weights
     clip: float = 1.0  # of the gradient's norm
+    bfloat16: bool = False  # mixed precision: pays where convolutions take the time
 
 
+# S2CRNet was published with `relative_l1`. Trained from scratch on a few thousand photographs, the loss below it is
+# ahead of it from the first steps (held-out gain after 600 steps: 0.38 dB, with relative_l1 0.30 dB).
 RECIPES = {
     "concord": Recipe(foreground_rmse, learning_rate=1.5e-3, weight_decay=0.02),
-    "s2crnet": Recipe(relative_l1, learning_rate=5e-4),
-    "s2crnet-cascaded": Recipe(relative_l1, learning_rate=5e-4),
+    "s2crnet": Recipe(foreground_rmse, learning_rate=1.2e-3, bfloat16=True),
+    "s2crnet-cascaded": Recipe(foreground_rmse, learning_rate=1.2e-3, bfloat16=True),
 }

@@ -321,5 +321,5 @@ def test_evaluate_measures_and_draws(folder: Path, capsys: pytest.CaptureFixture
     assert [model["name"] for model in told["models"]] == ["concord"]
     assert told["models"][0]["images"][0]["name"] == "a_1_1"
     assert told["models"][0]["psnr"] > told["untouched"]["psnr"]
-    assert Image.open(folder / "sheet.png").width > 4 * 200
+    assert Image.open(folder / "sheet.png").width > 4 * 160
     assert "layout" in failed(folder, run(capsys, "evaluate", folder / "in"))

@@ -29,6 +29,15 @@ def test_a_sheet_shows_every_picture_in_its_place(tmp_path: Path) -> None:
     assert caption.max() > 150  # there is text
 
 
+def test_rows_beside_each_other_keep_their_order(tmp_path: Path) -> None:
+    rows = [[np.full((10, 10, 3), 50 * index, np.uint8)] for index in range(1, 4)]
+    contact_sheet(tmp_path / "sheet.png", rows, ["", "", ""], side=100, across=2)
+    sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
+    column, line = 2 * GAP + 100, 100 + CAPTION + GAP
+    places = ((GAP + 50, 50), (GAP + 50, column + 50), (GAP + line + 50, 50))
+    assert [int(sheet[y, x, 0]) for y, x in places] == [50, 100, 150]
+
+
 def test_the_sample_is_a_harmonized_composite_with_a_sheet(tmp_path: Path) -> None:
     result, sheet = sample.make(tmp_path / "sample")
     names = {"layer.png", "background.png", "composite.png", "harmonized.png", "before-after.png"}
