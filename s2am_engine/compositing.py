@@ -9,8 +9,11 @@ import numpy as np
 
 from s2am_engine import profiles
 from s2am_engine.errors import EngineError
-from s2am_engine.masks import Pixels, full_scale
+from s2am_engine.masks import Pixels, brightness, full_scale
 from s2am_engine.picture import Picture
+from s2am_engine.thumbnails import Floats, to_unit
+
+STRIP_PIXELS = 1 << 18
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +88,7 @@ def to_depth(array: Pixels, dtype: np.dtype[np.generic]) -> Pixels:
     if array.dtype == dtype:
         return array
     factor = full_scale(dtype) / full_scale(array.dtype)
-    scaled = array.astype(np.float64) * factor
+    scaled: Pixels = array * np.float32(factor)
     if np.issubdtype(dtype, np.integer):
         scaled = np.rint(np.clip(scaled, 0, full_scale(dtype)))
     return scaled.astype(dtype)
@@ -97,22 +100,37 @@ def paste(placement: Placement, pixels: Pixels, background: Picture) -> Picture:
     Args:
         placement: where, and with what alpha.
         pixels: h×w×3, the placed layer's pixels, harmonized or not.
-        background: not changed; pixels under alpha 0 come out bit-identical.
+        background: not changed; pixels under alpha 0 come out bit-identical. A grey one stays grey.
     """
     result = background.pixels.copy()
     window = result[placement.window]
-    cover = placement.alpha.astype(np.float32)[..., None] / np.float32(full_scale(placement.alpha.dtype))
-    result_alpha = background.alpha
-    if background.alpha is not None:
-        # Over a transparent background the layer's own colour counts, not what hides beneath.
-        behind = background.alpha[placement.window].astype(np.float32)[..., None]
-        behind /= np.float32(full_scale(background.alpha.dtype))
-        total = cover + behind * (1 - cover)
-        cover = np.divide(cover, total, out=np.zeros_like(cover), where=total > 0)
-        result_alpha = background.alpha.copy()
-        result_alpha[placement.window] = to_depth(total[..., 0], background.alpha.dtype)
-    mixed = pixels * cover + window * (1 - cover)
-    if np.issubdtype(result.dtype, np.integer):
+    alpha = None if background.alpha is None else background.alpha.copy()
+    height, width = placement.alpha.shape
+    step = max(1, STRIP_PIXELS // width)
+    for top in range(0, height, step):
+        rows = slice(top, top + step)
+        over = brightness(pixels[rows])[..., None] if background.grey else pixels[rows]
+        cover = to_unit(placement.alpha[rows])
+        if alpha is not None:
+            behind = alpha[placement.window][rows]
+            cover, together = cover_over(cover, to_unit(behind))
+            behind[:] = to_depth(together, behind.dtype)
+        window[rows] = mix(over, window[rows], cover[..., None])
+    return dataclasses.replace(background, pixels=result, alpha=alpha)
+
+
+def cover_over(cover: Floats, behind: Floats) -> tuple[Floats, Floats]:
+    """The layer's share of the colour over something transparent, and the opacity of both (Porter & Duff, 1984).
+
+    Over a wholly transparent background the layer's own colour counts, not what hides beneath.
+    """
+    together = cover + behind * (1 - cover)
+    return np.divide(cover, together, out=np.zeros_like(cover), where=together > 0), together
+
+
+def mix(over: Pixels, under: Pixels, cover: Floats) -> Pixels:
+    """Blend two strips; where nothing covers, `under` stays as it is to the bit."""
+    mixed = over * cover + under * (1 - cover)
+    if np.issubdtype(under.dtype, np.integer):
         mixed = np.rint(mixed)
-    result[placement.window] = np.where(cover > 0, mixed, window).astype(result.dtype)
-    return dataclasses.replace(background, pixels=result, alpha=result_alpha, grey=False)
+    return np.where(cover > 0, mixed, under).astype(under.dtype)

@@ -58,7 +58,8 @@ def show(progress: Progress) -> None:
     """Draw one line of progress."""
     print(
         f"step {progress.step}/{progress.steps}  loss {progress.loss:.4f}  gain {progress.gain:+.2f} dB  "
-        f"{progress.pictures_per_second:.0f} pictures/s  pairs {progress.waiting:.0%} of the time  {progress.seconds_left / 60:.0f} min left",
+        f"{progress.pictures_per_second:.0f} pictures/s  pairs {progress.waiting:.0%} of the time  "
+        f"{progress.seconds_left / 60:.0f} min left",
         flush=True,
     )
 

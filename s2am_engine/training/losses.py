@@ -33,7 +33,7 @@ def foreground_rmse(stages: list[Tensor], truth: Tensor, mask: Tensor) -> Tensor
     """
     area = 3 * mask.sum(dim=(1, 2, 3)).clamp_min(1.0)
     squared = ((stages[-1] - truth) ** 2 * mask).sum(dim=(1, 2, 3)) / area
-    return ((squared + 1e-6).sqrt() + 0.02 * (squared + 1e-4).log()).mean()
+    return ((squared + 1e-6).sqrt() + 0.05 * (squared + 1e-4).log()).mean()
 
 
 LOSSES: dict[str, Loss] = {loss.__name__: loss for loss in (foreground_rmse, relative_l1)}

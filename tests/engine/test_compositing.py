@@ -56,6 +56,15 @@ def test_over_a_transparent_background_only_the_layer_shows() -> None:
     assert result.alpha[9, 11] == 0
 
 
+def test_a_colour_layer_on_a_grey_picture_becomes_grey() -> None:
+    grey = Picture(np.full((10, 12, 3), 90, np.uint8), grey=True)
+    placement = place(RED, grey, (0, 0))
+    result = paste(placement, placement.pixels, grey)
+    assert result.grey
+    np.testing.assert_array_equal(result.pixels[0, 0], (67, 67, 67))
+    np.testing.assert_array_equal(result.pixels[9, 11], (90, 90, 90))
+
+
 def test_a_layer_takes_the_depth_of_the_background() -> None:
     deep = Picture(np.full((10, 12, 3), 40000, np.uint16))
     placement = place(RED, deep, (0, 0))
