@@ -70,7 +70,7 @@ def measure(harmonizer: Harmonizer, width: int, height: int) -> Measurement:
     found = Measurement(width, height)
     thumbnail = make_thumbnail(pixels, mask, None, None, size)
     found.stages["thumbnail"] = median_time(lambda: make_thumbnail(pixels, mask, None, None, size))
-    found.stages["network"] = median_time(lambda: harmonizer.predict(thumbnail))
+    found.stages["network"] = median_time(lambda: harmonizer.predictor(thumbnail))
     harmonizer.set_picture(pixels, mask)
     found.stages["rendering"] = median_time(harmonizer.harmonize)
 

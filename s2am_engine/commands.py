@@ -95,6 +95,7 @@ def harmonize_file(
         "model": harmonizer.model.card.name,
         "device": str(harmonizer.device),
         "strength": job.strength,
+        "confidence": round(harmonizer.confidence, 3),
         "map": str(save_map) if save_map else None,
         "seconds": round(time.perf_counter() - started, 3),
     }

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -19,7 +18,8 @@ from s2am_engine.errors import EngineError
 from s2am_engine.masks import Pixels, brightness, check_mask, mask_from_alpha
 from s2am_engine.model_store import DEFAULT_MODEL, find_model, load_network
 from s2am_engine.picture import Picture
-from s2am_engine.thumbnails import Thumbnail, make_thumbnail
+from s2am_engine.prediction import Prediction, Predictor
+from s2am_engine.thumbnails import make_thumbnail
 
 LATTICE_SIDE = 9
 LATTICE_WEIGHT = 0.02
@@ -49,12 +49,10 @@ class Harmonizer:
             EngineError: unknown or damaged model, or a device that this machine does not have.
         """
         self.model = find_model(model)
-        self.device = choose_device(device)
-        self._network = load_network(self.model)
-        self._move(self.device)
+        self.predictor = Predictor(load_network(self.model), choose_device(device), model)
         self._pixels: Pixels | None = None
         self._mask: Pixels | None = None
-        self._predicted: ColourMap = colour_map.IDENTITY
+        self._predicted = Prediction(colour_map.IDENTITY, 1.0)
         self._adjustments = Adjustments()
 
     def set_picture(
@@ -76,9 +74,10 @@ class Harmonizer:
         check_pixels(pixels)
         check_mask(mask, pixels.shape)
         thumbnail = make_thumbnail(pixels, mask, alpha, profile, self.model.card.thumbnail)
-        predicted = self.predict(thumbnail)
+        predicted = self.predictor(thumbnail)
         if not profiles.is_srgb(profile):
-            predicted = carry_into_profile(predicted, thumbnail.samples, profile)
+            carried = carry_into_profile(predicted.colour_map, thumbnail.samples, profile)
+            predicted = dataclasses.replace(predicted, colour_map=carried)
         self._pixels, self._mask = pixels, mask
         self._predicted, self._adjustments = predicted, Adjustments()
 
@@ -97,7 +96,17 @@ class Harmonizer:
     @property
     def colour_map(self) -> ColourMap:
         """The predicted map with the sliders' changes, in the picture's own encoding."""
-        return adjust(self._predicted, self._adjustments)
+        return adjust(self._predicted.colour_map, self._adjustments)
+
+    @property
+    def confidence(self) -> float:
+        """How far the network's looks at the picture agree, 0 to 1; where they don't, the map does less."""
+        return self._predicted.confidence
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network runs."""
+        return self.predictor.device
 
     def harmonize(self, *, out: Pixels | None = None, progress: Callable[[float], None] | None = None) -> Pixels:
         """Render the picture with its foreground recoloured; all pixels outside the mask are bit-identical.
@@ -169,44 +178,6 @@ class Harmonizer:
         # The layer's own pixels are recoloured and then pasted: at soft edges nothing of the background is recoloured.
         recoloured = rendering.apply(self.adjust(**sliders), placement.pixels)
         return paste(placement, recoloured, background)
-
-    def predict(self, thumbnail: Thumbnail) -> ColourMap:
-        """Run the network on a thumbnail; the map is one of sRGB values.
-
-        Raises:
-            EngineError: the network gave no usable answer.
-        """
-        composite = torch.from_numpy(thumbnail.composite).permute(2, 0, 1).unsqueeze(0)
-        mask = torch.from_numpy(thumbnail.mask)[None, None]
-        try:
-            parameters = self._run(composite, mask)
-        except torch.cuda.OutOfMemoryError:
-            warnings.warn("The GPU is out of memory: the CPU did the work.", RuntimeWarning, stacklevel=3)
-            self._move(torch.device("cpu"))
-            torch.cuda.empty_cache()
-            parameters = self._run(composite, mask)
-        if not bool(torch.isfinite(parameters).all()):
-            raise EngineError(
-                f"Model “{self.model.card.name}” gave no usable answer here: choose another with --model."
-            )
-        return self._network.colour_map(parameters)
-
-    @torch.inference_mode()
-    def _run(self, composite: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Predict on the picture and its mirror image; the mean is steadier than either."""
-        pictures = torch.cat([composite, composite.flip(3)]).to(self.device)
-        masks = torch.cat([mask, mask.flip(3)]).to(self.device)
-        parameters: torch.Tensor = self._network(pictures, masks)
-        return parameters.mean(dim=0).float().cpu()
-
-    def _move(self, device: torch.device) -> None:
-        try:
-            self._network = self._network.to(device)
-        except torch.cuda.OutOfMemoryError:
-            warnings.warn("The GPU is out of memory: the CPU does the work.", RuntimeWarning, stacklevel=4)
-            device = torch.device("cpu")
-            self._network = self._network.to(device)
-        self.device = device
 
 
 def harmonize(

@@ -180,15 +180,15 @@ def test_out_of_gpu_memory_the_cpu_does_the_work_and_says_so(monkeypatch: pytest
     harmonizer = Harmonizer(device="cpu")
     harmonizer.set_picture(pixels, mask)
     expected = harmonizer.colour_map
-    run, calls = harmonizer._run, []
+    look, calls = harmonizer.predictor.look, []
 
-    def starved(composite: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def starved(composite: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, float]:
         calls.append(harmonizer.device)
         if len(calls) == 1:
             raise torch.cuda.OutOfMemoryError
-        return run(composite, mask)
+        return look(composite, mask)
 
-    monkeypatch.setattr(harmonizer, "_run", starved)
+    monkeypatch.setattr(harmonizer.predictor, "look", starved)
     with pytest.warns(RuntimeWarning, match="GPU is out of memory"):
         harmonizer.set_picture(pixels, mask)
     assert harmonizer.device.type == "cpu"
@@ -197,7 +197,7 @@ def test_out_of_gpu_memory_the_cpu_does_the_work_and_says_so(monkeypatch: pytest
 
 def test_a_network_that_answers_nonsense_is_an_error_not_a_black_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     harmonizer = Harmonizer(device="cpu")
-    monkeypatch.setattr(harmonizer, "_run", lambda *_: torch.full((39,), torch.nan))
+    monkeypatch.setattr(harmonizer.predictor, "look", lambda *_: (torch.full((39,), torch.nan), 1.0))
     with pytest.raises(EngineError, match="gave no usable answer"):
         harmonizer.set_picture(*composite())
 
