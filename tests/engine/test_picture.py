@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -202,6 +203,12 @@ def test_big_endian_exif_rules_the_tiff_it_is_written_into(tmp_path: Path) -> No
     assert np.array_equal(read_picture(tmp_path / "a.tif").pixels, pixels)
 
 
+def test_a_maker_note_stays_where_its_pointers_expect_it(tmp_path: Path) -> None:
+    blob = exif().removeprefix(b"Exif\0\0")
+    write_picture(tmp_path / "a.tif", Picture(noise("u1", 12, 9, 3), metadata=Metadata(exif=blob)))
+    assert (tmp_path / "a.tif").read_bytes()[8 : len(blob)] == blob[8:]
+
+
 def test_png_text_comments_and_captions_survive(tmp_path: Path) -> None:
     info = PngInfo()
     info.add_text("Author", "A. Nonymous")
@@ -294,8 +301,12 @@ def test_tiffs_that_libtiff_writes(tmp_path: Path, compression: int, kind: str, 
         {"byteorder": ">", "compression": "zlib", "predictor": 2},
         {"planarconfig": "separate", "rowsperstrip": 9},
         {"bigtiff": True, "tile": (32, 16), "compression": "zlib", "predictor": 2},
+        {"compression": "zstd", "predictor": 2, "rowsperstrip": 9},
+        {"compression": "lzma", "byteorder": ">", "tile": (16, 16)},
+        {"compression": "lzw", "predictor": 2, "planarconfig": "separate"},
+        {"compression": "packbits", "tile": (16, 16)},
     ],
-    ids=["tiles", "big-endian", "planes", "BigTIFF"],
+    ids=["tiles", "big-endian", "planes", "BigTIFF", "Zstandard", "LZMA", "LZW", "PackBits"],
 )
 def test_layouts_of_tiff(tmp_path: Path, layout: dict[str, Any]) -> None:
     stored = noise("u2", 43, 57, 3)
@@ -315,11 +326,34 @@ def test_other_numbers_and_colours_of_tiff(tmp_path: Path) -> None:
     tifffile.imwrite(file, premultiplied, photometric="rgb", extrasamples=["assocalpha"])
     found = read_picture(file)
     assert found.pixels[0].tolist() == [[100, 199, 0], [9, 8, 7], [0, 0, 0]]
-    photo = astronaut()[:64, :64]
-    Image.fromarray(photo).save(file, compression="jpeg", quality=95, tiffinfo={274: 6})
-    assert np.abs(read_picture(file).pixels.astype(int) - np.rot90(photo, -1)).mean() < 4
-    Image.fromarray(noise("u1", 9, 8) > 99).save(file, compression="group4")
-    assert np.array_equal(read_picture(file).pixels[..., 0], np.where(noise("u1", 9, 8) > 99, 255, 0))
+
+
+@pytest.mark.parametrize("layout", [{"tile": (32, 32)}, {"rowsperstrip": 32}], ids=["tiles", "strips"])
+def test_a_tiff_of_jpeg_pieces(tmp_path: Path, layout: dict[str, Any]) -> None:
+    photo = astronaut()[:80, :72]
+    turned = [(274, "H", 1, 6, True)]
+    tifffile.imwrite(tmp_path / "a.tif", photo, photometric="rgb", compression="jpeg", extratags=turned, **layout)
+    assert np.abs(read_picture(tmp_path / "a.tif").pixels.astype(int) - np.rot90(photo, -1)).mean() < 4
+
+
+@pytest.mark.parametrize("bits", [2, 4, 10, 12])
+def test_tiffs_of_unusual_depth_reach_from_black_to_white(tmp_path: Path, bits: int) -> None:
+    levels = np.linspace(0, 2**bits - 1, 24).astype(np.uint8 if bits < 8 else np.uint16).reshape(2, 12)
+    digits = np.unpackbits(levels.astype(">u2").view(np.uint8).reshape(2, 12, 2), axis=2)[..., -bits:]
+    packed = np.packbits(digits.reshape(2, -1), axis=1).tobytes()
+    kind: dict[str, Any] = {"shape": levels.shape, "dtype": levels.dtype, "bitspersample": bits}
+    tifffile.imwrite(tmp_path / "a.tif", iter([packed]), photometric="minisblack", **kind)
+    found = read_picture(tmp_path / "a.tif").pixels[..., 0]
+    top = 255 if bits < 8 else 65535
+    assert found.dtype == levels.dtype
+    assert np.array_equal(found, levels.astype(int) * top // (2**bits - 1))
+
+
+@pytest.mark.skipif(not hasattr(imagecodecs, "ccittfax4_decode"), reason="the last imagecodecs for Python 3.10")
+def test_a_faxed_tiff(tmp_path: Path) -> None:
+    black = noise("u1", 9, 8) > 99
+    Image.fromarray(black).save(tmp_path / "a.tif", compression="group4")
+    assert np.array_equal(read_picture(tmp_path / "a.tif").pixels[..., 0], np.where(black, 255, 0))
 
 
 def test_a_thumbnail_beside_the_picture_is_harmless(tmp_path: Path) -> None:

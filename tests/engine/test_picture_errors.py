@@ -10,6 +10,7 @@ import os
 import shutil
 import stat
 import struct
+import subprocess
 import sys
 import tempfile
 import zlib
@@ -24,7 +25,6 @@ from PIL import Image
 
 from s2am_engine import atomic
 from s2am_engine.errors import EngineError
-from s2am_engine.formats.raster import Rows
 from s2am_engine.picture import SUFFIXES, Picture, atomic_write, read_picture, write_picture
 
 PICTURE = Picture(np.random.default_rng(0).integers(0, 256, (60, 50, 3), np.uint8))
@@ -53,13 +53,18 @@ def test_files_that_are_no_pictures(tmp_path: Path) -> None:
     assert "GIF file" in sentence(tmp_path / "a.gif")
 
 
-@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp", "16.png", "16.tif", "lzw.tif", "palette.tif"])
+@pytest.mark.parametrize(
+    "suffix", [".png", ".jpg", ".tif", ".webp", "16.png", "16.tif", "lzw.tif", "palette.tif", "zstd.tif", "plain.tif"]
+)
 def test_a_truncated_file_is_never_half_a_picture(tmp_path: Path, suffix: str) -> None:
     file = tmp_path / f"a{suffix}"
     if suffix == "lzw.tif":
         assert cv2.imwrite(str(file), PICTURE.pixels.astype(np.uint16) * 9, [cv2.IMWRITE_TIFF_COMPRESSION, 5])
     elif suffix == "palette.tif":
         Image.fromarray(PICTURE.pixels).quantize(16).save(file, compression="packbits")
+    elif suffix in ("zstd.tif", "plain.tif"):
+        compression = "zstd" if suffix == "zstd.tif" else None
+        tifffile.imwrite(file, PICTURE.pixels, photometric="rgb", tile=(16, 16), compression=compression)
     else:
         deep = suffix.startswith("16")
         write_picture(file, Picture(PICTURE.pixels.astype(np.uint16) * 257) if deep else PICTURE)
@@ -67,6 +72,17 @@ def test_a_truncated_file_is_never_half_a_picture(tmp_path: Path, suffix: str) -
     for length in [1, 3, 7, 11, 20, 40, *range(60, len(whole), len(whole) // 25), len(whole) - 1]:
         file.write_bytes(whole[:length])
         assert "damaged or incomplete" in sentence(file) or length < 12
+
+
+def test_an_odd_tiff_is_read_without_a_word(tmp_path: Path) -> None:
+    file = tmp_path / "a.tif"
+    tifffile.imwrite(file, PICTURE.pixels, photometric="rgb", extratags=[(65000, 1, 4, b"odds", True)])
+    data = file.read_bytes()
+    field = struct.pack("<HH", 65000, 1)
+    file.write_bytes(data.replace(field, struct.pack("<HH", 65000, 99)))
+    command = "import sys; from s2am_engine.picture import read_picture; print(read_picture(sys.argv[1]).pixels.shape)"
+    done = subprocess.run([sys.executable, "-c", command, str(file)], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("(60, 50, 3)\n", "")
 
 
 def test_a_flipped_bit_in_a_png_is_noticed(tmp_path: Path) -> None:
@@ -176,18 +192,39 @@ def test_a_real_file_size_limit_leaves_everything_as_it_was(tmp_path: Path) -> N
     assert [f.read_bytes() for f in tmp_path.iterdir()] == [b"precious"]
 
 
-def test_ctrl_c_in_mid_write_leaves_everything_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "a.tif").write_bytes(b"precious")
-    strips = Rows.strips
+class CtrlC(io.FileIO):
+    """A file whose writer is stopped after a thousand bytes."""
 
-    def interrupted(rows: Rows, height: int) -> Iterator[object]:
-        yield next(strips(rows, min(height, 5)))
-        raise KeyboardInterrupt
+    def write(self, data: object, /) -> int:
+        """Take a thousand bytes, then stop as Ctrl-C does."""
+        if self.tell() + len(bytes(data)) > 1000:  # type: ignore[call-overload]
+            raise KeyboardInterrupt
+        return super().write(data)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Rows, "strips", interrupted)
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp"])
+def test_ctrl_c_in_mid_write_leaves_everything_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    (tmp_path / f"a{suffix}").write_bytes(b"precious")
+    monkeypatch.setattr(atomic, "_created", lambda temporary: CtrlC(temporary, "xb"))
     with pytest.raises(KeyboardInterrupt):
-        write_picture(tmp_path / "a.tif", PICTURE)
+        write_picture(tmp_path / f"a{suffix}", PICTURE)
     assert [f.read_bytes() for f in tmp_path.iterdir()] == [b"precious"]
+
+
+class Far(io.FileIO):
+    """A file in which every place is four gigabytes further on."""
+
+    def tell(self) -> int:
+        """Where the file would be."""
+        return super().tell() + 2**32
+
+
+def test_a_tiff_that_would_exceed_four_gigabytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(atomic, "_created", lambda temporary: Far(temporary, "xb"))
+    assert "at most 4 GB; choose PNG" in sentence(tmp_path / "a.tif", write=PICTURE)
+    assert list(tmp_path.iterdir()) == []
 
 
 @contextlib.contextmanager
