@@ -16,14 +16,14 @@ from tests.engine.pictures import composite
 
 
 class Brightener(MapNetwork):
-    """Adds to each of the four looks what it is told to."""
+    """Adds to the four looks, one after the other, what it is told to."""
 
     def __init__(self, *shifts: float) -> None:
         super().__init__()
-        self.shifts = torch.tensor(shifts).unsqueeze(1)
+        self.shifts = iter(shifts)
 
     def forward(self, composite: Tensor, mask: Tensor) -> Tensor:
-        return self.shifts[: len(composite)]
+        return torch.tensor([[next(self.shifts)]])
 
     def render(self, parameters: Tensor, composite: Tensor) -> list[Tensor]:
         return [composite + parameters[:, :, None, None]]
