@@ -57,8 +57,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 def _created(temporary: Path) -> BinaryIO:
     # Not tempfile: its files are private (mode 0600), and a picture should be as readable as any other new file.
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    return os.fdopen(os.open(temporary, flags, 0o666), "wb")
+    return temporary.open("xb")
 
 
 def _mode_of_replaced(target: Path, path: str | os.PathLike[str]) -> int | None:

@@ -8,21 +8,20 @@
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import DecompressionBombError
+from tifffile import TiffFileError
 
 from s2am_engine.atomic import atomic_write
 from s2am_engine.errors import EngineError
 from s2am_engine.formats import photo, png, tiff
-from s2am_engine.formats.raster import ELSEWHERE, MAX_PIXELS, Decoded, Metadata, RefusedError, Rows
+from s2am_engine.formats.raster import ELSEWHERE, MAX_PIXELS, Decoded, Metadata, RefusedError, Samples
 
 __all__ = ["MAX_PIXELS", "SUFFIXES", "Metadata", "Picture", "atomic_write", "read_picture", "write_picture"]
 
@@ -51,8 +50,8 @@ _FOREIGN = {  # the first bytes of files that people take for pictures this prog
     b"<svg": "an SVG drawing",
 }
 _DAMAGE = (
-    *(ValueError, TypeError, KeyError, IndexError, OverflowError, SyntaxError, EOFError, OSError),
-    *(struct.error, zlib.error, cv2.error),
+    *(ValueError, TypeError, KeyError, IndexError, ArithmeticError, SyntaxError, EOFError, OSError, RuntimeError),
+    *(struct.error, TiffFileError),
 )
 
 
@@ -187,17 +186,17 @@ def write_picture(path: str | Path, picture: Picture, *, quality: int = 95) -> N
     name = _FORMAT_OF.get(Path(path).suffix.lower())
     if name is None:
         raise EngineError(f"{path} cannot be written: its name must end in one of {', '.join(SUFFIXES)}")
-    rows = Rows(picture.pixels, picture.alpha, picture.grey)
+    given = Samples(picture.pixels, picture.alpha, picture.grey)
     try:
         with atomic_write(path) as file:
             if name == "PNG":
-                png.write(file, rows, picture.profile, picture.metadata)
+                png.write(file, given, picture.profile, picture.metadata)
             elif name == "TIFF":
-                tiff.write(file, rows, picture.profile, picture.metadata)
+                tiff.write(file, given, picture.profile, picture.metadata)
             elif name == "JPEG":
-                photo.write_jpeg(file, rows, picture.profile, picture.metadata, quality)
+                photo.write_jpeg(file, given, picture.profile, picture.metadata, quality)
             else:
-                photo.write_webp(file, rows, picture.profile, picture.metadata)
+                photo.write_webp(file, given, picture.profile, picture.metadata)
     except RefusedError as refusal:
         raise EngineError(f"{path} {refusal}") from refusal
     except MemoryError as error:

@@ -92,14 +92,14 @@ class TiffBytes:
         following = self._number(code, end) if self.strict or end + inline <= len(self.data) else 0
         return Directory(entries, end, following)
 
-    def numbers(self, entry: Entry | None, default: Iterable[int] = ()) -> list[int]:
-        """The integers of a field; `default` where it is missing or of another kind."""
+    def numbers(self, entry: Entry | None) -> list[int]:
+        """The integers of a field; none where it is missing or of another kind."""
         if entry is None or entry.kind not in _INTEGERS:
-            return list(default)
+            return []
         return list(struct.unpack(f"{self.order}{entry.count}{_INTEGERS[entry.kind]}", entry.value))
 
 
-def pack_directory(order: str, entries: Iterable[Entry], at: int) -> bytes:
+def _pack_directory(order: str, entries: Iterable[Entry], at: int) -> bytes:
     """A classic IFD to stand at byte `at` (even) of a file, followed by the values too long to stand in it."""
     fields = sorted(entries, key=lambda entry: entry.tag)
     table, spill = struct.pack(order + "H", len(fields)), b""
@@ -214,7 +214,7 @@ def _pack_tree(tiff: TiffBytes, entries: dict[int, Entry], at: int) -> bytes | N
             own[tag] = Entry(tag, 4, 1, bytes(4))
     if not own:
         return None
-    place = at + len(pack_directory(tiff.order, own.values(), at))
+    place = at + len(_pack_directory(tiff.order, own.values(), at))
     tail = b""
     for tag, child in children.items():
         packed = _pack_tree(tiff, child, place + len(tail))
@@ -222,4 +222,4 @@ def _pack_tree(tiff: TiffBytes, entries: dict[int, Entry], at: int) -> bytes | N
             return _pack_tree(tiff, {key: entry for key, entry in entries.items() if key != tag}, at)
         own[tag] = Entry(tag, 4, 1, struct.pack(tiff.order + "I", place + len(tail)))
         tail += packed
-    return pack_directory(tiff.order, own.values(), at) + tail
+    return _pack_directory(tiff.order, own.values(), at) + tail

@@ -13,7 +13,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from s2am_engine.formats import exif
-from s2am_engine.formats.raster import ELSEWHERE, Decoded, Metadata, RefusedError, Rows, check_size
+from s2am_engine.formats.raster import ELSEWHERE, Decoded, Metadata, RefusedError, Samples, check_size
 
 _JPEG_SIDE, _WEBP_SIDE = 65500, 16383
 _SEGMENT = 65533  # bytes of content in a JPEG segment
@@ -32,7 +32,7 @@ def read_jpeg(data: bytes) -> Decoded:
         if image.mode == "CMYK":
             raise RefusedError("is a CMYK picture: convert it to RGB first (in GIMP, Image > Mode > RGB)")
         info = image.info
-        samples = samples_of(image)
+        samples = _samples_of(image)
     # Pillow makes up 72 dpi where a file says nothing, so of its word only JFIF's own density counts.
     dpi = info.get("dpi") if info.get("jfif_unit") in (1, 2) else None
     resources = info.get("photoshop")
@@ -49,7 +49,7 @@ def read_webp(data: bytes) -> Decoded:
         frames = getattr(image, "n_frames", 1)
         if frames > 1:
             raise RefusedError(f"is an animation of {frames} frames: {ELSEWHERE.replace('it', 'one frame')}")
-        return _decoded(samples_of(image), image.info)
+        return _decoded(_samples_of(image), image.info)
 
 
 def _decoded(
@@ -64,7 +64,7 @@ def _decoded(
     return Decoded(samples, orientation, info.get("icc_profile") or None, metadata)
 
 
-def samples_of(image: Image.Image) -> NDArray[np.uint8]:
+def _samples_of(image: Image.Image) -> NDArray[np.uint8]:
     """Samples H×W×C of an 8-bit Pillow picture (L, LA, RGB, RGBA), copied strip by strip.
 
     np.asarray(image) would hold two more copies of the whole picture on the way.
@@ -79,13 +79,13 @@ def samples_of(image: Image.Image) -> NDArray[np.uint8]:
     return samples
 
 
-def write_jpeg(file: BinaryIO, rows: Rows, profile: bytes | None, metadata: Metadata, quality: int) -> None:
+def write_jpeg(file: BinaryIO, given: Samples, profile: bytes | None, metadata: Metadata, quality: int) -> None:
     """Write a JPEG file at full colour resolution (4:4:4). Raises RefusedError for what JPEG cannot hold."""
-    _check(rows, "JPEG", _JPEG_SIDE)
-    if rows.alpha is not None:
-        if rows.alpha.min() < 255:
+    _check(given, "JPEG", _JPEG_SIDE)
+    if given.alpha is not None:
+        if given.alpha.min() < 255:
             raise RefusedError("cannot be written: JPEG cannot hold transparency; choose PNG, TIFF or WebP")
-        rows = Rows(rows.pixels, None, rows.grey)
+        given = Samples(given.pixels, None, given.grey)
     options = _options(profile, metadata)
     if len(options.get("exif", b"")) > _SEGMENT:
         del options["exif"]
@@ -98,28 +98,28 @@ def write_jpeg(file: BinaryIO, rows: Rows, profile: bytes | None, metadata: Meta
         options["comment"] = comment
     if metadata.iptc and len(metadata.iptc) < _SEGMENT - 64:
         options["extra"] = _photoshop_segment(metadata.iptc)
-    _save(file, rows, "JPEG", {"quality": quality, "subsampling": 0} | options)
+    _save(file, given, "JPEG", {"quality": quality, "subsampling": 0} | options)
 
 
-def write_webp(file: BinaryIO, rows: Rows, profile: bytes | None, metadata: Metadata) -> None:
+def write_webp(file: BinaryIO, given: Samples, profile: bytes | None, metadata: Metadata) -> None:
     """Write a lossless WebP file; grey becomes RGB, for WebP has no grey. Raises RefusedError for the rest."""
-    _check(rows, "WebP", _WEBP_SIDE)
-    if rows.grey and profile and profile[16:20] == b"GRAY":
+    _check(given, "WebP", _WEBP_SIDE)
+    if given.grey and profile and profile[16:20] == b"GRAY":
         raise RefusedError(
             "cannot be written: WebP cannot hold a grey picture with its profile; choose PNG, JPEG or TIFF"
         )
-    coloured = Rows(rows.pixels, rows.alpha, grey=False)
+    coloured = Samples(given.pixels, given.alpha, grey=False)
     # Method 0 is several times faster than the usual one, for files a fifth larger.
     effort = {"lossless": True, "exact": True, "method": 0, "quality": 50}
     _save(file, coloured, "WEBP", effort | _options(profile, metadata))
 
 
-def _check(rows: Rows, name: str, side: int) -> None:
-    if rows.pixels.dtype == np.float32:
+def _check(given: Samples, name: str, side: int) -> None:
+    if given.pixels.dtype == np.float32:
         raise RefusedError(f"cannot be written: {name} cannot hold floating-point pictures; choose TIFF")
-    if rows.pixels.dtype == np.uint16:
+    if given.pixels.dtype == np.uint16:
         raise RefusedError(f"cannot be written: {name} cannot hold 16-bit pictures; choose PNG or TIFF")
-    if max(rows.pixels.shape[:2]) > side:
+    if max(given.pixels.shape[:2]) > side:
         raise RefusedError(f"cannot be written: {name} holds at most {side} pixels a side; choose PNG or TIFF")
 
 
@@ -137,8 +137,8 @@ def _photoshop_segment(iptc: bytes) -> bytes:
     return b"\xff\xed" + (len(body) + 2).to_bytes(2, "big") + body
 
 
-def _save(file: BinaryIO, rows: Rows, name: str, options: dict[str, Any]) -> None:
+def _save(file: BinaryIO, given: Samples, name: str, options: dict[str, Any]) -> None:
     # Through memory: writing to the file itself, Pillow loses the reason of a failure ("disk full").
     buffer = io.BytesIO()
-    Image.fromarray(rows.whole()).save(buffer, name, **options)
+    Image.fromarray(given.whole()).save(buffer, name, **options)
     file.write(buffer.getbuffer())

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,8 +52,8 @@ class Decoded:
 
 
 @dataclass(frozen=True)
-class Rows:
-    """The samples to be written, put together strip by strip so that no second picture stands in memory.
+class Samples:
+    """The samples to be written.
 
     pixels: H×W×3 RGB; alpha: H×W or None; grey: write one channel instead of three.
     """
@@ -63,28 +62,10 @@ class Rows:
     alpha: NDArray[Any] | None
     grey: bool
 
-    @property
-    def channels(self) -> int:
-        """1 grey, 2 grey + alpha, 3 RGB, 4 RGBA."""
-        return (1 if self.grey else 3) + (0 if self.alpha is None else 1)
-
-    def strip_height(self, size: int) -> int:
-        """Rows in a strip of about `size` bytes."""
-        return max(1, size // int(self.pixels.shape[1] * self.channels * self.pixels.itemsize))
-
-    def strips(self, height: int) -> Iterator[NDArray[Any]]:
-        """Contiguous h×W×C pieces from the top, `height` rows each (the last may have fewer)."""
-        for top in range(0, self.pixels.shape[0], height):
-            colour = self.pixels[top : top + height]
-            colour = one_channel(colour)[..., None] if self.grey else colour
-            if self.alpha is not None:
-                colour = np.concatenate([colour, self.alpha[top : top + height, :, None]], axis=2)
-            yield np.ascontiguousarray(colour)
-
     def whole(self) -> NDArray[Any]:
-        """All H×W×C samples (H×W when grey without alpha), for writers that want them at once."""
-        samples = next(self.strips(self.pixels.shape[0]))
-        return samples[..., 0] if self.channels == 1 else samples
+        """All H×W×C samples, contiguous (H×W when grey without alpha)."""
+        colour = one_channel(self.pixels) if self.grey else self.pixels
+        return np.ascontiguousarray(colour if self.alpha is None else np.dstack([colour, self.alpha]))
 
 
 def one_channel(pixels: NDArray[Any]) -> NDArray[Any]:

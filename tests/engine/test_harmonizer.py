@@ -35,10 +35,10 @@ CASTS = {"dark and blue": (0.45, 0.6, 1.0), "yellow": (1.0, 0.9, 0.45), "dark": 
 
 def with_a_cast(truth: NDArray[np.uint8], cast: tuple[float, float, float]) -> tuple[Pixels, Pixels]:
     """A photograph whose middle has a wrong colour: composite and mask."""
-    mask = np.zeros(truth.shape[:2], np.uint8)
-    height, width = mask.shape
+    height, width = truth.shape[:2]
+    mask = np.zeros((height, width), np.uint8)
     cv2.ellipse(mask, (width // 2, height // 2), (width // 4, height // 3), 0, 0, 360, 255, -1)
-    return np.where(mask[..., None] > 0, truth * np.float32(cast), truth).astype(np.uint8), mask
+    return np.where(mask[..., None] > 0, truth * np.array(cast, np.float32), truth).astype(np.uint8), mask
 
 
 def test_wrong_colours_are_much_less_wrong_afterwards(harmonizer: Harmonizer) -> None:
