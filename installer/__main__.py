@@ -20,7 +20,7 @@ from installer.console import Console, InstallError
 from installer.places import Places, find_places
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-IMPORT_ALL = "import cv2, numpy, PIL, platformdirs, safetensors, skimage.metrics, tifffile, imagecodecs, torch, tqdm, s2am_engine.cli"
+IMPORT_ALL = "import s2am_engine.cli, s2am_engine.commands, s2am_engine.harmonizer, s2am_engine.training.evaluation"
 
 
 def main() -> int:

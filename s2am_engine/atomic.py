@@ -51,7 +51,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     except ValueError as error:
         if "null" not in str(error):
             raise
-        raise EngineError(f"{str(path)!r} is not a file name: choose another") from error
+        raise EngineError(f"{str(path)!r} is not a file name: choose another.") from error
     _flush_folder(target.parent)
 
 
@@ -66,11 +66,11 @@ def _mode_of_replaced(target: Path, path: str | os.PathLike[str]) -> int | None:
     except FileNotFoundError:
         return None
     if stat.S_ISDIR(found):
-        raise EngineError(f"{path} is a folder: give the name of a file to write")
+        raise EngineError(f"{path} is a folder: give the name of a file to write.")
     if not stat.S_ISREG(found):
-        raise EngineError(f"{path} is not an ordinary file: choose another name to write to")
+        raise EngineError(f"{path} is not an ordinary file: choose another name to write to.")
     if not os.access(target, os.W_OK):
-        raise EngineError(f"{path} is write-protected: choose another name, or allow writing to it")
+        raise EngineError(f"{path} is write-protected: choose another name, or allow writing to it.")
     return stat.S_IMODE(found)
 
 
@@ -88,15 +88,15 @@ def _flush_folder(folder: Path) -> None:
 def _sentence(path: str | os.PathLike[str], error: OSError) -> str:
     folder = Path(path).parent
     if error.errno in _FULL:
-        return f"The disk is full, so {path} was not written: free some space or choose another folder"
+        return f"The disk is full, so {path} was not written: free some space or choose another folder."
     if error.errno == errno.EFBIG:
-        return f"{path} was not written: it is larger than this disk or account allows; choose another folder"
+        return f"{path} was not written: it is larger than this disk or account allows; choose another folder."
     if error.errno in _FORBIDDEN and folder.is_dir() and os.access(folder, os.W_OK) and os.name == "nt":
-        return f"{path} cannot be written: it is open in another program; close it there or choose another name"
+        return f"{path} cannot be written: it is open in another program; close it there or choose another name."
     if error.errno in _FORBIDDEN:
-        return f"{path} cannot be written: the folder {folder} is read-only; choose another folder"
+        return f"{path} cannot be written: the folder {folder} is read-only; choose another folder."
     if error.errno in {errno.ENOENT, errno.ENOTDIR}:
-        return f"{path} cannot be written: there is no folder {folder}; create it or choose another"
+        return f"{path} cannot be written: there is no folder {folder}; create it or choose another."
     if error.errno == errno.ENAMETOOLONG:
-        return f"{path} cannot be written: the name is too long; choose a shorter one"
-    return f"{path} was not written ({error.strerror or error}): choose another folder or try again"
+        return f"{path} cannot be written: the name is too long; choose a shorter one."
+    return f"{path} was not written ({error.strerror or error}): choose another folder or try again."

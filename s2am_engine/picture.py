@@ -89,13 +89,13 @@ def read_picture(path: str | Path) -> Picture:
         picture = _upright(decoded)
         _refuse_nan(picture)
     except RefusedError as refusal:
-        raise EngineError(f"{path} {refusal}") from refusal
+        raise EngineError(f"{path} {refusal}.") from refusal
     except DecompressionBombError as error:
-        raise EngineError(f"{path} has too many pixels for its format: scale it down first") from error
+        raise EngineError(f"{path} has too many pixels for its format: scale it down first.") from error
     except MemoryError as error:
-        raise EngineError(f"{path} is too large for this computer's memory: scale it down first") from error
+        raise EngineError(f"{path} is too large for this computer's memory: scale it down first.") from error
     except _DAMAGE as error:
-        raise EngineError(f"{path} is damaged or incomplete: copy or download it again") from error
+        raise EngineError(f"{path} is damaged or incomplete: copy or download it again.") from error
     return picture
 
 
@@ -103,21 +103,21 @@ def _file_bytes(path: str | Path) -> bytes:
     file = Path(path)
     try:
         if file.is_dir():
-            raise EngineError(f"{path} is a folder: give the name of a picture file")
+            raise EngineError(f"{path} is a folder: give the name of a picture file.")
         if file.exists() and not file.is_file():
-            raise EngineError(f"{path} is not an ordinary file: give the name of a picture file")
+            raise EngineError(f"{path} is not an ordinary file: give the name of a picture file.")
         data = file.read_bytes()
     except FileNotFoundError as error:
-        raise EngineError(f"{path} does not exist: check the name and the folder") from error
+        raise EngineError(f"{path} does not exist: check the name and the folder.") from error
     except PermissionError as error:
-        raise EngineError(f"{path} may not be read: ask its owner for permission or copy it elsewhere") from error
+        raise EngineError(f"{path} may not be read: ask its owner for permission or copy it elsewhere.") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise EngineError(f"{path!s} cannot be read ({reason}): check the name and the disk") from error
+        raise EngineError(f"{path!s} cannot be read ({reason}): check the name and the disk.") from error
     except MemoryError as error:
-        raise EngineError(f"{path} is too large for this computer's memory: scale it down first") from error
+        raise EngineError(f"{path} is too large for this computer's memory: scale it down first.") from error
     if not data:
-        raise EngineError(f"{path} is empty (0 bytes): copy or download it again")
+        raise EngineError(f"{path} is empty (0 bytes): copy or download it again.")
     return data
 
 
@@ -185,7 +185,7 @@ def write_picture(path: str | Path, picture: Picture, *, quality: int = 95) -> N
     _check(picture)
     name = _FORMAT_OF.get(Path(path).suffix.lower())
     if name is None:
-        raise EngineError(f"{path} cannot be written: its name must end in one of {', '.join(SUFFIXES)}")
+        raise EngineError(f"{path} cannot be written: its name must end in one of {', '.join(SUFFIXES)}.")
     given = Samples(picture.pixels, picture.alpha, picture.grey)
     try:
         with atomic_write(path) as file:
@@ -198,9 +198,9 @@ def write_picture(path: str | Path, picture: Picture, *, quality: int = 95) -> N
             else:
                 photo.write_webp(file, given, picture.profile, picture.metadata)
     except RefusedError as refusal:
-        raise EngineError(f"{path} {refusal}") from refusal
+        raise EngineError(f"{path} {refusal}.") from refusal
     except MemoryError as error:
-        raise EngineError(f"{path} was not written: there is not enough memory; scale it down first") from error
+        raise EngineError(f"{path} was not written: there is not enough memory; scale it down first.") from error
 
 
 def _check(picture: Picture) -> None:

@@ -35,7 +35,7 @@ def publish(run: Path, name: str, facts: dict[str, Any], folder: Path, benchmark
     """
     weights = run / "weights.safetensors"
     if not weights.is_file():
-        raise EngineError(f"{run} holds no weights yet: let the training reach its first validation")
+        raise EngineError(f"{run} holds no weights yet: let the training reach its first validation.")
     settings = json.loads((run / "run.json").read_text(encoding="utf-8"))
     content = weights.read_bytes()
     network = NETWORKS[settings["network"]].build()
@@ -70,7 +70,7 @@ def read_facts(path: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise EngineError(f"{path} can't be read ({error}): name a JSON file with --facts") from error
+        raise EngineError(f"{path} can't be read ({error}): name a JSON file with --facts.") from error
     return found
 
 
@@ -88,7 +88,7 @@ def main() -> int:
     parser.add_argument("run", type=Path, help="the folder of a training run")
     parser.add_argument("--name", required=True)
     parser.add_argument(
-        "--facts", type=Path, help="JSON with description, data and known_failures; default: the repository's"
+        "--facts", type=Path, help="JSON with description, data and known_failures; default: the repository's."
     )
     parser.add_argument("--folder", type=Path, default=BUNDLED, help="default: the bundled models")
     parser.add_argument("--benchmark", type=Path, help="a data set to measure on, in iHarmony4's layout")
