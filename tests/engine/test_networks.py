@@ -12,6 +12,7 @@ from s2am_engine.networks.attention import ReferenceAttention
 from s2am_engine.networks.catalogue import NETWORKS, build_network
 from s2am_engine.networks.concord import spline_basis
 from s2am_engine.networks.curves import EPSILON, render_curves
+from s2am_engine.networks.network import MapNetwork
 from s2am_engine.networks.s2crnet import S2CRNet, crop_to_mask
 from s2am_engine.networks.statistics import RegionStatistics
 
@@ -24,6 +25,16 @@ def batch(size: int = 48, count: int = 2) -> tuple[Tensor, Tensor]:
     y, x = torch.meshgrid(torch.linspace(-1, 1, size), torch.linspace(-1, 1, size), indexing="ij")
     disc = ((x**2 + y**2) < 0.4).float().expand(count, 1, size, size)
     return torch.rand(count, 3, size, size, generator=generator), disc.clone()
+
+
+def shaken(name: str) -> MapNetwork:
+    """A network whose every weight is a little off its start, so that nothing is zero."""
+    torch.manual_seed(2)
+    network = build_network(name)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.01 * torch.randn_like(parameter))
+    return network
 
 
 def test_curves_are_the_formula_of_the_paper() -> None:
@@ -39,12 +50,9 @@ def test_curves_are_the_formula_of_the_paper() -> None:
 
 @ALL
 def test_the_engine_renders_what_the_network_was_trained_to_render(name: str) -> None:
-    torch.manual_seed(2)
-    network = build_network(name).eval()
+    network = shaken(name).eval()
+    composite, mask = batch()
     with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.add_(0.01 * torch.randn_like(parameter))
-        composite, mask = batch()
         parameters = network(composite, mask)
         rendered = network.render(parameters, composite)[-1][0].permute(1, 2, 0).numpy()
     mapped = network.colour_map(parameters[0])(composite[0].permute(1, 2, 0).numpy())
@@ -64,11 +72,7 @@ def test_an_untrained_network_changes_next_to_nothing(name: str) -> None:
 
 @ALL
 def test_gradients_reach_every_parameter(name: str) -> None:
-    torch.manual_seed(4)
-    network = build_network(name).train()
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.add_(0.01 * torch.randn_like(parameter))
+    network = shaken(name).train()
     composite, mask = batch(64)
     stages = network.render(network(composite, mask), composite)
     torch.stack([stage.square().mean() for stage in stages]).sum().backward()
