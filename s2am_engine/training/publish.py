@@ -26,7 +26,7 @@ def publish(run: Path, name: str, facts: dict[str, Any], folder: Path, benchmark
     Args:
         run: the run's folder, with `weights.safetensors` and `run.json`.
         name: the model's name.
-        facts: the card's words: description, data, known_failures.
+        facts: the card's words: description, data, known_failures, and history, how the training went.
         folder: where models are kept.
         benchmark: measured on this data set, if one is given.
 
@@ -47,8 +47,10 @@ def publish(run: Path, name: str, facts: dict[str, Any], folder: Path, benchmark
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         size=len(content),
         licence=LICENCE,
-        training=settings,
-        **facts,
+        training=settings | {"history": facts["history"]},
+        description=facts["description"],
+        data=facts["data"],
+        known_failures=facts["known_failures"],
     )
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_write(folder / f"{name}.safetensors") as file:
@@ -65,13 +67,13 @@ def read_facts(path: Path) -> dict[str, Any]:
     """Read the words of a card.
 
     Raises:
-        EngineError: no such file, or not JSON.
+        EngineError: no such file, or it lacks one of them.
     """
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise EngineError(f"{path} can't be read ({error}): name a JSON file with --facts.") from error
-    return found
+        return {key: found[key] for key in ("description", "data", "history", "known_failures")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EngineError(f"{path} does not hold a model's facts ({error}): name another with --facts.") from error
 
 
 def measure(name: str, benchmark: Path) -> dict[str, Any]:
@@ -88,7 +90,7 @@ def main() -> int:
     parser.add_argument("run", type=Path, help="the folder of a training run")
     parser.add_argument("--name", required=True)
     parser.add_argument(
-        "--facts", type=Path, help="JSON with description, data and known_failures; default: the repository's."
+        "--facts", type=Path, help="JSON with description, data, history, known_failures; default: the repository's."
     )
     parser.add_argument("--folder", type=Path, default=BUNDLED, help="default: the bundled models")
     parser.add_argument("--benchmark", type=Path, help="a data set to measure on, in iHarmony4's layout")

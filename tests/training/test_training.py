@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,12 @@ from PIL import Image
 from skimage import data
 
 from s2am_engine.errors import EngineError
+from s2am_engine.model_store import find_model, load_network
 from s2am_engine.training import datasets, losses, recipes
 from s2am_engine.training.datasets import Photograph
 from s2am_engine.training.loop import Progress, Trainer
 from s2am_engine.training.pairs import PairMaker
+from s2am_engine.training.publish import publish, read_facts
 from s2am_engine.training.regions import grabcut_region, is_plausible, label_regions
 
 
@@ -155,3 +158,26 @@ def test_a_run_that_was_interrupted_ends_with_the_same_weights(photographs: list
         assert torch.equal(one, other)
     assert (tmp_path / "parts" / "weights.safetensors").is_file()
     assert len((tmp_path / "parts" / "log.csv").read_text().splitlines()) == 3
+
+
+def test_a_finished_run_becomes_a_model_with_its_card(
+    photographs: list[Photograph], tmp_path: Path, no_personal_models: Path
+) -> None:
+    run = trainer("s2crnet", 4, photographs, tmp_path / "run")
+    run.run(lambda progress: None, validate_every=2)
+    facts = {"description": "tiny", "data": "three photographs", "history": "four steps", "known_failures": ["all"]}
+    (tmp_path / "facts.json").write_text(json.dumps(facts))
+    publish(tmp_path / "run", "mine", read_facts(tmp_path / "facts.json"), no_personal_models, None)
+    model = find_model("mine")
+    assert (model.card.thumbnail, model.card.training["steps"], model.card.data) == (32, 4, "three photographs")
+    published = load_network(model).state_dict()
+    for name, value in run.average.state_dict().items():
+        torch.testing.assert_close(published[name], value, atol=2e-3, rtol=2e-3)
+
+
+def test_publishing_too_early_or_without_facts_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="no weights yet"):
+        publish(tmp_path, "mine", {}, tmp_path, None)
+    (tmp_path / "facts.json").write_text('{"description": "only"}')
+    with pytest.raises(EngineError, match=r"facts\.json does not hold"):
+        read_facts(tmp_path / "facts.json")
