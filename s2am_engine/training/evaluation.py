@@ -139,7 +139,7 @@ def captions(evaluation: Evaluation) -> list[str]:
     lines = []
     for index, name in enumerate(evaluation.names):
         after = " / ".join(f"{row.images[index].psnr:.1f}" for row in evaluation.models)
-        lines.append(f"{name}: {evaluation.untouched.images[index].psnr:.1f} → {after} dB")
+        lines.append(f"{name}: {evaluation.untouched.images[index].psnr:.1f} to {after} dB")
     return lines
 
 
