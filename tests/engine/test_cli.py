@@ -250,7 +250,8 @@ def start(*arguments: object, limit: str = "") -> subprocess.Popen[str]:
     if limit:
         call = ["sh", "-c", f'{limit}; exec "$0" "$@"', *call]
     root = Path(__file__).parents[2]
-    environment = os.environ | {"PYTHONPATH": str(root)}
+    # Under a limit for files Python would leave truncated bytecode behind, and the next start would fail.
+    environment = os.environ | {"PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 

@@ -178,10 +178,11 @@ def test_a_full_disk_leaves_everything_as_it_was(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no file size limits")
-def test_a_real_file_size_limit_leaves_everything_as_it_was(tmp_path: Path) -> None:
+def test_a_real_file_size_limit_leaves_everything_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import resource
 
     (tmp_path / "a.png").write_bytes(b"precious")
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # else modules imported now leave truncated bytecode behind
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
     try:
