@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import secrets
 import shutil
 import sys
 import time
@@ -60,7 +61,8 @@ def install(places: Places, console: Console) -> None:
     command = launcher.command_path(places, sys.platform)
     current = manifest.read(places.manifest)
     _remove_all_but(places.environments, current.environment if current else None, console)
-    new = environment.Environment(places.environments / time.strftime("%Y%m%d-%H%M%S"))
+    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    new = environment.Environment(places.environments / name)
     try:
         with console.step("Making the environment"):
             environment.make(new, console)
