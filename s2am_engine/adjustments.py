@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +77,6 @@ def _tone(adjustments: Adjustments) -> Curves:
     return Curves(np.tile(curve, (3, 1)).astype(np.float32))
 
 
-def _bias(x: NDArray[np.float64], slope: float) -> NDArray[np.float64]:
+def _bias(x: NDArray[np.floating[Any]], slope: float) -> NDArray[np.floating[Any]]:
     """The hyperbola from (0,0) to (1,1) with `slope` at 0 and 1/slope at 1 (a gamma curve without its steep foot)."""
     return slope * x / (1 + (slope - 1) * x)

@@ -222,8 +222,7 @@ def lattice(data: Samples, size: int) -> Doubles:
     reconstruction); corners that no colour is near keep the trend.
     """
     before, after, weights = data
-    table = identity_table(size).reshape(-1, 3)
-    table = _monomials(table, 3) @ polynomial(data, 3).T
+    table = _monomials(identity_table(size).reshape(-1, 3), 3) @ polynomial(data, 3).T
     corners = _corners(before, size)
     mass = sum(np.bincount(index, weights * share, size**3) for index, share in corners) + _RIDGE
     for _ in range(4 * _ROUNDS):

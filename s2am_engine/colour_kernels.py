@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,7 +27,7 @@ def parameter(name: str, values: ArrayLike, shape: tuple[int | None, ...]) -> Fl
     return given
 
 
-def towards(identity: NDArray[np.float64], values: Floats, strength: float) -> Floats:
+def towards(identity: NDArray[np.floating[Any]], values: Floats, strength: float) -> Floats:
     """Parameters between those that change nothing (strength 0) and the given ones (1)."""
     return (identity + strength * (values - identity)).astype(np.float32)
 
@@ -72,7 +73,7 @@ def trilinear(table: Floats, colours: Floats) -> Floats:
     index = np.minimum(share.astype(np.intp), size - 2)
     share -= index
     # Each channel's share three times over: numpy is much faster on two full arrays than when it broadcasts to threes.
-    shares = [np.repeat(share[:, c], 3).reshape(-1, 3) for c in range(3)]
+    shares: list[Floats] = [np.repeat(share[:, c], 3).reshape(-1, 3) for c in range(3)]
     base = (index[:, 0] * size + index[:, 1]) * size + index[:, 2]
     return _between_corners(table.reshape(-1, 3), base, shares, [size * size, size, 1])
 

@@ -148,8 +148,7 @@ class Curves(ColourMap):
         index = cv2.addWeighted(colours, self.values.shape[1] - 1, colours, 0, -0.5, dtype=depth)
         result: Floats = cv2.LUT(index, slope)  # type: ignore[assignment]
         result *= colours
-        result += cv2.LUT(index, offset)
-        return result
+        return np.add(result, cv2.LUT(index, offset), out=result)
 
     def _blended(self, strength: float) -> Curves:
         return Curves(colour_kernels.towards(np.linspace(0, 1, self.values.shape[1]), self.values, strength))

@@ -71,7 +71,7 @@ def _acts_like_srgb(profile: bytes) -> bool:
     if transforms is None:
         return True
     steps = np.linspace(0, 255, 9).round().astype(np.uint8)
-    grid = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(-1, 3)
+    grid: NDArray[np.uint8] = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(-1, 3)
     if transforms[0].input_mode == "L":
         grid = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
     found = _converted(grid, profile, 0)

@@ -267,7 +267,7 @@ class _IntegerPlan:
         colours: Any = block.astype(np.float32) if self._head is None else cv2.LUT(block, self._head)
         for stage in self._stages:
             colours = stage(colours)
-        return colours  # type: ignore[no-any-return]
+        return colours
 
     def _short_way(self) -> Callable[[NDArray[Any]], NDArray[Any]] | None:
         """A faster `finish` for 8 bit, where the one stage left is a matrix."""
@@ -331,6 +331,6 @@ def _painted(plan: _Plan, block: NDArray[Any], mask: NDArray[Any] | None) -> NDA
     before = block.astype(np.float32)
     mixed = plan.clamped(plan.levels(block), before)
     mixed -= before
-    mixed *= cv2.merge([weight] * 3)
+    np.multiply(mixed, cv2.merge([weight] * 3), out=mixed)
     mixed += before
     return cv2.copyTo(plan.rounded(mixed), (weight > 0).view(np.uint8), block.copy())

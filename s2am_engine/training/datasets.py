@@ -167,7 +167,7 @@ def read_cache(path: Path) -> list[Photograph]:
             area = int(height) * int(width)
             image = pixels[pixel : pixel + 3 * area].reshape(height, width, 3)
             pixel += 3 * area
-            regions = []
+            regions: list[NDArray[np.bool_]] = []
             for _ in range(count):
                 length = (area + 7) // 8
                 bits = np.unpackbits(packed[bit : bit + length], count=area)

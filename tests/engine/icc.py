@@ -57,7 +57,7 @@ def _xyz(values: NDArray[np.float64]) -> bytes:
 
 
 def _curve(curve: Curve) -> bytes:
-    table = np.rint(curve(np.linspace(0, 1, 1024)) * 65535).astype(">u2").tobytes()
+    table = np.rint(curve(np.linspace(0, 1, 1024, dtype=np.float64)) * 65535).astype(">u2").tobytes()
     return b"curv\0\0\0\0" + struct.pack(">I", 1024) + table
 
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from s2am_engine.errors import EngineError
-from s2am_engine.masks import check_mask, mask_from_alpha, read_mask
+from s2am_engine.masks import Pixels, check_mask, mask_from_alpha, read_mask
 from s2am_engine.picture import Picture
 
 RAMP = np.tile(np.arange(256, dtype=np.uint8), (4, 1))
@@ -60,7 +60,7 @@ def test_jpeg_noise_in_a_mask_does_not_leak_into_the_background(tmp_path: Path) 
         (np.full((4, 5), np.nan, np.float32), "not numbers"),
     ],
 )
-def test_an_unusable_mask_is_refused_with_a_sentence(mask: np.ndarray, sentence: str) -> None:
+def test_an_unusable_mask_is_refused_with_a_sentence(mask: Pixels, sentence: str) -> None:
     with pytest.raises(EngineError, match=sentence):
         check_mask(mask, (4, 5, 3))
 
