@@ -14,8 +14,8 @@ from s2am_engine import colour_map
 from s2am_engine.atomic import atomic_write
 from s2am_engine.colour_map import ColourMap
 from s2am_engine.errors import EngineError
-from s2am_engine.masks import check_mask, read_mask
-from s2am_engine.picture import read_picture, write_picture
+from s2am_engine.masks import Pixels, check_mask, read_mask
+from s2am_engine.picture import Picture, read_picture, write_picture
 
 if TYPE_CHECKING:
     from s2am_engine.harmonizer import Harmonizer
@@ -38,6 +38,15 @@ class Job:
         from s2am_engine.harmonizer import Harmonizer  # brings PyTorch along: a second that bad input need not wait for
 
         return Harmonizer(self.model, self.device)
+
+    def describe(self) -> dict[str, Any]:
+        """What was used, and how sure it was of the last picture."""
+        return {
+            "model": self.harmonizer.model.card.name,
+            "device": str(self.harmonizer.device),
+            "strength": self.strength,
+            "confidence": round(self.harmonizer.confidence, 3),
+        }
 
 
 def harmonize_file(
@@ -79,26 +88,22 @@ def harmonize_file(
         status("harmonizing")
         result = job.harmonizer.harmonize_layer(picture, behind, at, strength=job.strength)
     else:
-        given = read_mask(mask) if mask else None
-        if mask and given is not None:
-            check_mask(given, picture.pixels.shape, f"The mask {mask}")
+        given = read_fitting_mask(mask, picture) if mask else None
         status("harmonizing")
         result = job.harmonizer.harmonize_picture(picture, given, str(source), strength=job.strength)
     status(f"writing {output}")
     write_picture(output, result)
     if save_map:
         write_map(save_map, job.harmonizer.colour_map)
-    harmonizer = job.harmonizer
-    return {
-        "input": str(source),
-        "output": str(output),
-        "model": harmonizer.model.card.name,
-        "device": str(harmonizer.device),
-        "strength": job.strength,
-        "confidence": round(harmonizer.confidence, 3),
-        "map": str(save_map) if save_map else None,
-        "seconds": round(time.perf_counter() - started, 3),
-    }
+    files = {"input": str(source), "output": str(output), "map": str(save_map) if save_map else None}
+    return files | job.describe() | {"seconds": round(time.perf_counter() - started, 3)}
+
+
+def read_fitting_mask(path: Path, picture: Picture) -> Pixels:
+    """Read a mask; raise EngineError, naming the file, if it does not fit the picture."""
+    mask = read_mask(path)
+    check_mask(mask, picture.pixels.shape, f"The mask {path}")
+    return mask
 
 
 def harmonize_one_of(source: Path, masks: Path, output: Path, job: Job) -> dict[str, Any]:
