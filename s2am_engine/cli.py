@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command `s2am`. Exit codes: 0 done, 1 could not do it (one line on stderr), 2 wrong usage."""
+"""The command `s2am`. Exit codes: 0 done, 1 could not do it (one line on stderr), 2 wrong usage.
+
+What takes time to import is imported by the command that needs it: then `--help` answers at once, and Ctrl-C is a
+sentence from the first moment on.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +14,16 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 import s2am_engine
-from s2am_engine import commands, model_store
+from s2am_engine import model_store
 from s2am_engine.errors import EngineError
+
+if TYPE_CHECKING:
+    from s2am_engine.commands import Job
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -121,6 +128,8 @@ class UsageError(Exception):
 
 def harmonize(options: argparse.Namespace) -> int:
     """Run `s2am harmonize`."""
+    from s2am_engine import commands
+
     if options.at and not options.background:
         raise UsageError("--at goes with --background")
     if options.save_map and options.save_map.suffix.lower() not in (".json", ".cube"):
@@ -147,8 +156,10 @@ def harmonize(options: argparse.Namespace) -> int:
     return 0
 
 
-def harmonize_folder(options: argparse.Namespace, job: commands.Job) -> int:
+def harmonize_folder(options: argparse.Namespace, job: Job) -> int:
     """Harmonize a folder, past bad files; exit code 1 if there were any."""
+    from s2am_engine import commands
+
     sources = commands.list_pictures(options.composite)
     commands.check_folders(options.composite, options.masks, options.output)
     results = []
