@@ -60,25 +60,37 @@ def personal_folder() -> Path:
 
 def list_models() -> list[Model]:
     """All models that can be named, the default first; a personal one hides a bundled one of the same name."""
-    found: dict[str, Model] = {}
-    for folder, bundled in ((BUNDLED, True), (personal_folder(), False)):
+    return [read_model(path) for path in find_cards().values()]
+
+
+def find_cards() -> dict[str, Path]:
+    """The cards' files by model name, in the order of `list_models`."""
+    found: dict[str, Path] = {}
+    for folder in (BUNDLED, personal_folder()):
         with contextlib.suppress(PermissionError):  # somebody else's folder holds none of this user's models
-            for path in sorted(folder.glob("*.json")):
-                found[path.stem] = Model(read_card(path), path.with_suffix(".safetensors"), bundled)
-    return sorted(found.values(), key=lambda model: (model.card.name != DEFAULT_MODEL, model.card.name))
+            found |= {path.stem: path for path in folder.glob("*.json")}
+    return dict(sorted(found.items(), key=lambda item: (item[0] != DEFAULT_MODEL, item[0])))
+
+
+def read_model(path: Path) -> Model:
+    """Read a card and say where its weights are.
+
+    Raises:
+        EngineError: the card is damaged.
+    """
+    return Model(read_card(path), path.with_suffix(".safetensors"), bundled=path.parent == BUNDLED)
 
 
 def find_model(name: str) -> Model:
-    """Find a model by name.
+    """Find a model by name; other models' cards are not read, so a damaged one does no harm here.
 
     Raises:
-        EngineError: no such model; the sentence lists the known ones.
+        EngineError: no such model (the sentence lists the known ones), or its card is damaged.
     """
-    models = list_models()
-    for model in models:
-        if model.card.name == name:
-            return model
-    raise EngineError(f"There is no model “{name}”: choose one of {', '.join(m.card.name for m in models)}.")
+    cards = find_cards()
+    if name not in cards:
+        raise EngineError(f"There is no model “{name}”: choose one of {', '.join(cards)}.")
+    return read_model(cards[name])
 
 
 def read_card(path: Path) -> Card:

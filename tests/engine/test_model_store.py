@@ -80,3 +80,4 @@ def test_a_damaged_card_says_which(personal: Path) -> None:
     (personal / "mine.json").write_text("{")
     with pytest.raises(EngineError, match=r"mine\.json is damaged"):
         list_models()
+    assert find_model(model_store.DEFAULT_MODEL).card.name == model_store.DEFAULT_MODEL
