@@ -31,10 +31,21 @@ def contact_sheet(
     side: int = 240,
     across: int = 1,
 ) -> None:
-    """Write rows of pictures as one PNG, whole or not at all.
+    """Write rows of pictures as one PNG, whole or not at all; the arguments after `path` are those of `draw_sheet`."""
+    with atomic_write(path) as file:
+        draw_sheet(rows, captions, headings, side, across).save(file, "PNG")
+
+
+def draw_sheet(
+    rows: Sequence[Sequence[Pixels]],
+    captions: Sequence[str],
+    headings: Sequence[str] = (),
+    side: int = 240,
+    across: int = 1,
+) -> Image.Image:
+    """Draw rows of pictures with captions.
 
     Args:
-        path: where to.
         rows: for each row its pictures, H×W×3 or H×W (a mask), any depth; a row's pictures have one shape.
         captions: a line of text a row.
         headings: a line of text a column, above the first row.
@@ -56,8 +67,7 @@ def contact_sheet(
         for column, image in enumerate(line):
             sheet.paste(image, (column * image.width, top))
         top += height
-    with atomic_write(path) as file:
-        sheet.save(file, "PNG")
+    return sheet
 
 
 def strip(pictures: Sequence[Pixels], caption: str, side: int) -> Image.Image:

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +17,15 @@ from s2am_engine.errors import EngineError
 from s2am_engine.harmonizer import Harmonizer
 from s2am_engine.masks import Pixels, full_scale, read_mask
 from s2am_engine.picture import read_picture
-from s2am_engine.sheets import contact_sheet
+from s2am_engine.sheets import draw_sheet, fit_into
 from s2am_engine.training.datasets import Pair, find_pairs
 from s2am_engine.training.metrics import Scores, mean, score
 
 UNTOUCHED = "untouched composite"
 # A result this far below its composite did harm, in dB.
 HARM = 1.0
+MOST_SHOWN = 120  # pictures on a sheet
+SHEET_SIDE = 160  # pixels of each
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def evaluate(
     models: Sequence[str],
     *,
     device: str = "auto",
-    sheet: Path | None = None,
+    sheet: BinaryIO | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Measure models on a data set in iHarmony4's layout.
@@ -99,7 +101,8 @@ def evaluate(
         dataset: the folder.
         models: their names.
         device: see `Harmonizer`.
-        sheet: where to write a contact sheet of composite, mask, each model's result, and truth; None = no sheet.
+        sheet: a file for a PNG of composite, mask, each model's result and truth, of up to 120 pictures spread over
+            the data set; None = no sheet.
         progress: called with (done, total) pictures.
 
     Raises:
@@ -109,7 +112,8 @@ def evaluate(
     harmonizers = [Harmonizer(name, device) for name in models]
     untouched: list[Scores] = []
     images: list[list[Scores]] = [[] for _ in models]
-    rows: list[list[Pixels]] = []
+    rows: dict[int, list[Pixels]] = {}
+    shown = set(np.linspace(0, len(pairs) - 1, min(len(pairs), MOST_SHOWN)).astype(int).tolist()) if sheet else set()
     for done, pair in enumerate(pairs):
         loaded = load_pair(pair)
         foreground = loaded.mask > full_scale(loaded.mask.dtype) / 2
@@ -119,8 +123,10 @@ def evaluate(
             harmonizer.set_picture(loaded.composite, loaded.mask)
             results.append(harmonizer.harmonize())
             scores.append(score(results[-1], loaded.truth, foreground))
-        if sheet:
-            rows.append([loaded.composite, loaded.mask, *results, loaded.truth])
+        if done in shown:
+            # At the sheet's size: a large data set's pictures would not fit into memory.
+            pictures = (loaded.composite, loaded.mask, *results, loaded.truth)
+            rows[done] = [fit_into(picture, SHEET_SIDE) for picture in pictures]
         if progress:
             progress(done + 1, len(pairs))
     found = Evaluation(
@@ -130,17 +136,16 @@ def evaluate(
         [Row(name, scores) for name, scores in zip(models, images, strict=True)],
     )
     if sheet:
-        contact_sheet(sheet, rows, captions(found), ["composite", "mask", *models, "truth"], side=160, across=3)
+        captions = [caption(found, index) for index in rows]
+        headings = ["composite", "mask", *models, "truth"]
+        draw_sheet(list(rows.values()), captions, headings, SHEET_SIDE, across=3).save(sheet, "PNG")
     return found
 
 
-def captions(evaluation: Evaluation) -> list[str]:
-    """A line a picture: its name and the PSNR before and after each model."""
-    lines = []
-    for index, name in enumerate(evaluation.names):
-        after = " / ".join(f"{row.images[index].psnr:.1f}" for row in evaluation.models)
-        lines.append(f"{name}: {evaluation.untouched.images[index].psnr:.1f} to {after} dB")
-    return lines
+def caption(evaluation: Evaluation, index: int) -> str:
+    """A picture's name and its PSNR before and after each model."""
+    after = " / ".join(f"{row.images[index].psnr:.1f}" for row in evaluation.models)
+    return f"{evaluation.names[index]}: {evaluation.untouched.images[index].psnr:.1f} to {after} dB"
 
 
 def load_pair(pair: Pair) -> Loaded:
