@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -51,6 +52,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 1
+    except Exception as error:
+        if os.environ.get("S2AM_TRACEBACK"):
+            raise
+        what = f"{type(error).__name__}: {error}"
+        return fail(
+            f"This should not have happened ({what}): set S2AM_TRACEBACK=1, run it again and report what it says."
+        )
     return code
 
 
@@ -89,7 +97,8 @@ def add_harmonize(subparsers: Subparsers) -> None:
     where.add_argument("--mask", type=Path, help="white = foreground (default: the picture's own alpha)")
     where.add_argument("--background", type=Path, help="the picture to paste the layer on; its alpha is the mask")
     where.add_argument("--masks", type=Path, metavar="DIR", help="for a folder: the masks, named as the composites")
-    parser.add_argument("--at", type=position, metavar="X,Y", help="the layer's upper left corner on the background")
+    at = "the layer's upper left corner on the background (default: centred; beyond the edge: --at=-20,0)"
+    parser.add_argument("--at", type=position, metavar="X,Y", help=at)
     parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="a file, or a folder for a folder")
     parser.add_argument("--model", default=model_store.DEFAULT_MODEL, help="see “s2am models” (default: %(default)s)")
     parser.add_argument("--strength", type=unit, default=1.0, metavar="0..1", help="how much of it (default: 1)")
@@ -160,14 +169,13 @@ def harmonize_folder(options: argparse.Namespace, job: Job) -> int:
     """Harmonize a folder, past bad files; exit code 1 if there were any."""
     from s2am_engine import commands
 
-    sources = commands.list_pictures(options.composite)
-    commands.check_folders(options.composite, options.masks, options.output)
     results = []
-    for source in tqdm(sources, unit="picture", disable=None, file=sys.stderr):
-        result = commands.harmonize_one_of(source, options.masks, options.output, job)
-        if "error" in result:
-            tqdm.write(f"error: {result['error']}", file=sys.stderr)
-        results.append(result)
+    with tqdm(unit="picture", disable=None, file=sys.stderr) as bar:
+        folders = (options.composite, options.masks, options.output)
+        for result in commands.harmonize_folder(*folders, job, lambda done, total: advance(bar, done, total)):
+            if "error" in result:
+                tqdm.write(f"error: {result['error']}", file=sys.stderr)
+            results.append(result)
     failed = sum("error" in result for result in results)
     if options.json:
         print(json.dumps({"results": results}))
@@ -192,15 +200,17 @@ def models(options: argparse.Namespace) -> int:
 
 def evaluate(options: argparse.Namespace) -> int:
     """Run `s2am evaluate`."""
+    from s2am_engine.atomic import atomic_write
     from s2am_engine.training import evaluation
 
     names = options.model or [model_store.DEFAULT_MODEL]
-    with tqdm(unit="picture", disable=None, file=sys.stderr) as bar:
+    # The sheet's file is opened first: that it can't be written should not come out after an hour of measuring.
+    with atomic_write(options.sheet) as sheet, tqdm(unit="picture", disable=None, file=sys.stderr) as bar:
         found = evaluation.evaluate(
             options.dataset,
             names,
             device=options.device,
-            sheet=options.sheet,
+            sheet=sheet,
             progress=lambda done, total: advance(bar, done, total),
         )
     if options.json:

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,12 +16,11 @@ from s2am_engine.atomic import atomic_write
 from s2am_engine.colour_map import ColourMap
 from s2am_engine.errors import EngineError
 from s2am_engine.masks import Pixels, check_mask, read_mask
-from s2am_engine.picture import Picture, read_picture, write_picture
+from s2am_engine.picture import SUFFIXES, Picture, read_picture, write_picture
 
 if TYPE_CHECKING:
     from s2am_engine.harmonizer import Harmonizer
 
-PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
 LOSSLESS = (".png", ".tif", ".tiff", ".webp")
 
 
@@ -92,9 +92,11 @@ def harmonize_file(
         status("harmonizing")
         result = job.harmonizer.harmonize_picture(picture, given, str(source), strength=job.strength)
     status(f"writing {output}")
-    write_picture(output, result)
-    if save_map:
-        write_map(save_map, job.harmonizer.colour_map)
+    # The map's file is opened first and put in place last: both files come about, or neither.
+    with atomic_write(save_map) if save_map else nullcontext() as file:
+        if save_map and file:
+            file.write(map_text(job.harmonizer.colour_map, save_map).encode())
+        write_picture(output, result)
     files = {"input": str(source), "output": str(output), "map": str(save_map) if save_map else None}
     return files | job.describe() | {"seconds": round(time.perf_counter() - started, 3)}
 
@@ -106,13 +108,37 @@ def read_fitting_mask(path: Path, picture: Picture) -> Pixels:
     return mask
 
 
-def harmonize_one_of(source: Path, masks: Path, output: Path, job: Job) -> dict[str, Any]:
-    """Harmonize one picture of a folder; an error is part of the answer, so that the next one can follow."""
-    try:
-        mask = find_mask(source, masks)
-        return harmonize_file(source, output / default_output(source, source.stem, "").name, job, mask=mask)
-    except EngineError as error:
-        return {"input": str(source), "error": str(error)}
+def harmonize_folder(
+    composites: Path, masks: Path, output: Path, job: Job, progress: Callable[[int, int], None]
+) -> Iterator[dict[str, Any]]:
+    """Harmonize the pictures of a folder one by one; an error is part of an answer, so that the next one can follow.
+
+    Args:
+        composites: the folder.
+        masks: the folder with their masks, named as they are.
+        output: the folder to write to; made if it is missing.
+        job: how.
+        progress: called with (done, total).
+
+    Yields:
+        For each picture what `harmonize_file` returns, or its input and its error.
+
+    Raises:
+        EngineError: a folder is missing, holds no pictures, or can't be written to.
+    """
+    sources = list_pictures(composites)
+    check_folders(composites, masks, output)
+    taken: dict[Path, Path] = {}
+    for done, source in enumerate(sources):
+        target = output / default_output(source, source.stem, "").name
+        try:
+            if target in taken:
+                raise EngineError(f"{source} and {taken[target]} would both become {target}: rename one of them.")
+            taken[target] = source
+            yield harmonize_file(source, target, job, mask=find_mask(source, masks))
+        except EngineError as error:
+            yield {"input": str(source), "error": str(error)}
+        progress(done + 1, len(sources))
 
 
 def list_pictures(folder: Path) -> list[Path]:
@@ -123,9 +149,9 @@ def list_pictures(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise EngineError(f"{folder} is not a folder: --masks goes with a folder of composites.")
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     if not found:
-        raise EngineError(f"{folder} holds no pictures ({', '.join(PICTURES)}).")
+        raise EngineError(f"{folder} holds no pictures ({', '.join(SUFFIXES)}).")
     return found
 
 
@@ -151,7 +177,7 @@ def find_mask(source: Path, masks: Path) -> Path:
     Raises:
         EngineError: there is none.
     """
-    for suffix in PICTURES:
+    for suffix in SUFFIXES:
         for candidate in (masks / (source.stem + suffix), masks / (source.stem + suffix.upper())):
             if candidate.is_file():
                 return candidate
@@ -171,8 +197,6 @@ def refuse_overwriting(output: Path, inputs: list[Path]) -> None:
             raise EngineError(f"The result would replace {path}: choose another name with -o.")
 
 
-def write_map(path: Path, found: ColourMap) -> None:
-    """Write a colour map as .json, or as a .cube file that other programs read."""
-    text = found.to_cube(path.stem) if path.suffix.lower() == ".cube" else colour_map.dumps(found)
-    with atomic_write(path) as file:
-        file.write(text.encode())
+def map_text(found: ColourMap, path: Path) -> str:
+    """A colour map as the file's suffix wants it: JSON, or a .cube file that other programs read."""
+    return found.to_cube(path.stem) if path.suffix.lower() == ".cube" else colour_map.dumps(found)

@@ -65,9 +65,9 @@ def mask_from_alpha(picture: Picture, name: str = "The picture") -> Pixels:
         name: what to call it in an error.
 
     Raises:
-        EngineError: there is no alpha, or nothing beneath the transparent part to compare with.
+        EngineError: there is no transparency, or nothing beneath the transparent part to compare with.
     """
-    if picture.alpha is None:
+    if picture.alpha is None or picture.alpha.min() >= full_scale(picture.alpha.dtype):
         raise EngineError(f"{name} has no transparency to take as a mask: give one with --mask MASK.")
     beneath = picture.pixels[picture.alpha == 0]
     if len(beneath) and np.ptp(beneath, axis=0).max() == 0:
@@ -90,6 +90,6 @@ def check_mask(mask: Pixels, shape: tuple[int, ...], name: str = "The mask") -> 
     if not np.isfinite([low, high]).all():
         raise EngineError(f"{name} contains values that are not numbers: export it again without them.")
     if high == 0:
-        raise EngineError(f"{name} is empty: paint the pasted foreground white.")
+        raise EngineError(f"{name} is empty: mark the pasted foreground (white, or opaque).")
     if low >= full_scale(mask.dtype):
-        raise EngineError(f"{name} covers the whole picture: leave the background black, so that there is a reference.")
+        raise EngineError(f"{name} covers the whole picture: leave some background, so that there is a reference.")

@@ -46,16 +46,16 @@ def make_thumbnail(pixels: Pixels, mask: Pixels, alpha: Pixels | None, profile: 
     Raises:
         EngineError: the visible part has no foreground or no background, or the pixels hold no numbers.
     """
-    # A foreground that falls between the samples is rare enough to pay for looking at every pixel.
+    # A region that falls between the samples is rare enough to pay for looking at every pixel.
     for side in (SAMPLED_SIDE, max(mask.shape)):
         weights = to_unit(sample(mask, side))
         visible = np.ones_like(weights) if alpha is None else to_unit(sample(alpha, side))
-        foreground = weights * visible
-        if foreground.any():
+        foreground, background = weights * visible, (1 - weights) * visible
+        if foreground.any() and background.any():
             break
-    else:
+    if not foreground.any():
         raise EngineError("The foreground is transparent everywhere: give a mask of something visible.")
-    if not ((1 - weights) * visible).any():
+    if not background.any():
         raise EngineError("No visible pixel is left for the background: make the mask smaller, or add a background.")
     own = to_bytes(sample(pixels, side))
     composite, small_mask = reduce(profiles.to_srgb(own, profile), weights, visible, size)

@@ -15,9 +15,9 @@ import platformdirs
 from numpy.typing import NDArray
 
 from s2am_engine.errors import EngineError
+from s2am_engine.picture import SUFFIXES
 from s2am_engine.training.regions import grabcut_region, label_regions
 
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
 VALIDATION_SHARE = 0.07
 CACHE_VERSION = 1
 
@@ -72,7 +72,7 @@ def find_photographs(folder: Path, split: str) -> list[Source]:
             for row in rows
         ]
     else:
-        pictures = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
+        pictures = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
         found = [Source(path.stem, path, None) for path in pictures if split_of(path.name) == split]
     if not found:
         raise EngineError(
@@ -192,7 +192,7 @@ def find_pairs(folder: Path) -> list[Pair]:
     truths = {path.stem: path for path in (folder / "real_images").glob("*")}
     pairs = []
     for path in sorted(composites.iterdir()):
-        if path.suffix.lower() not in PICTURE_SUFFIXES:
+        if path.suffix.lower() not in SUFFIXES:
             continue
         masked = path.stem.rsplit("_", 1)[0]
         real = masked.rsplit("_", 1)[0]

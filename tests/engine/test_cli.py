@@ -166,6 +166,44 @@ def bad_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+def test_two_composites_that_would_become_one_file_are_told_apart(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("in", "masks"):
+        (folder / name).mkdir()
+    Image.fromarray(composite()[0]).save(folder / "in" / "a.jpg")
+    Image.fromarray(composite()[0]).save(folder / "in" / "a.png")
+    Image.fromarray(composite()[1]).save(folder / "masks" / "a.png")
+    code, out, err = run(capsys, "harmonize", folder / "in", "--masks", folder / "masks", "-o", folder / "out")
+    assert code == 1
+    assert "would both become" in err
+    assert out.startswith("1 of 2 pictures")
+
+
+def test_a_map_that_cannot_be_written_leaves_no_picture_behind(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("--mask", folder / "mask.png", "-o", folder / "out.png", "--save-map", folder / "no" / "map.json")
+    assert "no folder" in failed(folder, run(capsys, "harmonize", folder / "composite.png", *arguments))
+    assert not (folder / "out.png").exists()
+    arguments = ("--mask", folder / "mask.png", "-o", folder / "no" / "out.png", "--save-map", folder / "map.json")
+    assert "no folder" in failed(folder, run(capsys, "harmonize", folder / "composite.png", *arguments))
+    assert not (folder / "map.json").exists()
+
+
+def test_what_nobody_thought_of_is_a_sentence_too(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def burst(*_: object) -> None:
+        raise RuntimeError("a pipe burst")
+
+    monkeypatch.setattr("s2am_engine.model_store.list_models", burst)
+    assert "RuntimeError: a pipe burst" in failed(folder, run(capsys, "models"))
+    monkeypatch.setenv("S2AM_TRACEBACK", "1")
+    with pytest.raises(RuntimeError):
+        cli.main(["models"])
+
+
 BAD_INPUT = {
     "nowhere.png --mask mask.png": "nowhere.png does not exist",
     ". --masks nowhere -o out": "nowhere is not a folder",
@@ -323,4 +361,12 @@ def test_evaluate_measures_and_draws(folder: Path, capsys: pytest.CaptureFixture
     assert told["models"][0]["images"][0]["name"] == "a_1_1"
     assert told["models"][0]["psnr"] > told["untouched"]["psnr"]
     assert Image.open(folder / "sheet.png").width > 4 * 160
-    assert "layout" in failed(folder, run(capsys, "evaluate", folder / "in"))
+    assert "layout" in failed(folder, run(capsys, "evaluate", folder / "in", "--sheet", folder / "none.png"))
+
+
+def test_a_sheet_that_cannot_be_written_is_told_before_measuring(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # The data set does not exist either, and would be the complaint if it were looked at first.
+    arguments = ("evaluate", folder / "nowhere", "--sheet", folder / "no" / "sheet.png")
+    assert "there is no folder" in failed(folder, run(capsys, *arguments))

@@ -70,6 +70,11 @@ def test_a_picture_without_alpha_says_to_give_a_mask() -> None:
         mask_from_alpha(Picture(np.zeros((2, 2, 3), np.uint8)), "beach.png")
 
 
+def test_an_opaque_alpha_is_no_mask() -> None:
+    with pytest.raises(EngineError, match="no transparency"):
+        mask_from_alpha(Picture(np.zeros((2, 2, 3), np.uint8), np.full((2, 2), 255, np.uint8)))
+
+
 def test_a_cut_out_with_nothing_behind_it_says_to_give_a_background() -> None:
     alpha = np.array([[0, 255], [0, 255]], np.uint8)
     pixels = np.zeros((2, 2, 3), np.uint8)

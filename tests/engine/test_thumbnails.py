@@ -64,6 +64,13 @@ def test_a_foreground_of_one_pixel_is_not_overlooked() -> None:
     assert thumbnail.mask.max() > 0
 
 
+def test_a_background_of_one_pixel_is_not_overlooked() -> None:
+    pixels = np.full((1500, 1700, 3), 90, np.uint8)
+    mask = np.full((1500, 1700), 255, np.uint8)
+    mask[701, 903] = 0
+    assert make_thumbnail(pixels, mask, None, None, SIZE).mask.min() < 1
+
+
 @pytest.mark.parametrize("shape", [(1, 5000), (5000, 1), (3, 2)])
 def test_odd_shapes_work(shape: tuple[int, int]) -> None:
     pixels = np.full((*shape, 3), 120, np.uint8)
