@@ -78,10 +78,10 @@ class Predictor:
         views = four_views(torch.cat([composite, mask], dim=1))
         # One after the other: a batch would be no faster on a CPU and need four times the memory.
         parameters = torch.cat([self.network(view[:, :3], view[:, 3:]) for view in views.split(1)]).float()
-        agreed = parameters[:2].mean(dim=0)
-        everything = torch.cat([parameters, agreed[None]])
-        rendered = self.network.render(everything, composite.expand(len(everything), -1, -1, -1))[-1].clamp(0, 1)
-        return agreed.cpu(), trust(rendered[:-1], rendered[-1:], composite, mask)
+        agreed = parameters[:2].mean(dim=0, keepdim=True)
+        maps = torch.cat([parameters, agreed]).split(1)
+        rendered = torch.cat([self.network.render(one, composite)[-1].clamp(0, 1) for one in maps])
+        return agreed[0].cpu(), trust(rendered[:-1], rendered[-1:], composite, mask)
 
     def _leave_the_gpu(self) -> None:
         warnings.warn("The GPU is out of memory: the CPU does the work.", RuntimeWarning, stacklevel=4)

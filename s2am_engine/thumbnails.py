@@ -49,13 +49,14 @@ def make_thumbnail(pixels: Pixels, mask: Pixels, alpha: Pixels | None, profile: 
     # A region that falls between the samples is rare enough to pay for looking at every pixel.
     for side in (SAMPLED_SIDE, max(mask.shape)):
         weights = to_unit(sample(mask, side))
-        visible = np.ones_like(weights) if alpha is None else to_unit(sample(alpha, side))
-        foreground, background = weights * visible, (1 - weights) * visible
-        if foreground.any() and background.any():
+        visible = None if alpha is None else to_unit(sample(alpha, side))
+        foreground = weights if visible is None else weights * visible
+        has_background = bool(((weights < 1) & (visible is None or visible > 0)).any())
+        if foreground.any() and has_background:
             break
     if not foreground.any():
         raise EngineError("The foreground is transparent everywhere: give a mask of something visible.")
-    if not background.any():
+    if not has_background:
         raise EngineError("No visible pixel is left for the background: make the mask smaller, or add a background.")
     own = to_bytes(sample(pixels, side))
     composite, small_mask = reduce(profiles.to_srgb(own, profile), weights, visible, size)
@@ -87,15 +88,15 @@ def to_bytes(pixels: Pixels) -> NDArray[np.uint8]:
     return np.asarray(np.rint(np.clip(unit, 0, 1) * 255), np.uint8)
 
 
-def reduce(srgb: NDArray[np.uint8], weights: Floats, visible: Floats, size: int) -> tuple[Floats, Floats]:
-    """Average sampled pixels, weighted by their visibility, down to N×N×3 and N×N."""
-    colours = srgb.astype(np.float32)
-    if (visible == 1).all():
-        return shrink(colours, size) / np.float32(255), shrink(weights, size)
+def reduce(srgb: NDArray[np.uint8], weights: Floats, visible: Floats | None, size: int) -> tuple[Floats, Floats]:
+    """Average sampled pixels, weighted by their visibility (None: all visible), down to N×N×3 and N×N."""
+    if visible is None:
+        # Channel by channel: the float copies are what takes the memory here.
+        channels = [shrink(srgb[..., c].astype(np.float32), size) for c in range(3)]
+        return np.stack(channels, axis=2) / np.float32(255), shrink(weights, size)
     shares = shrink(visible, size)
     divisor = np.maximum(shares, np.float32(SMALLEST_WEIGHT))
-    colours *= visible[..., None]
-    composite = np.asarray(shrink(colours, size) / (255 * divisor[..., None]), np.float32)
+    composite = np.asarray(shrink(srgb * visible[..., None], size) / (255 * divisor[..., None]), np.float32)
     mask = np.asarray(shrink(weights * visible, size) / divisor, np.float32)
     hidden = shares < SMALLEST_WEIGHT
     if hidden.any():
