@@ -1,12 +1,97 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Attention between the two regions of a composite."""
+"""Attention: gates on channels and positions, and the look from the foreground to the background."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 EPSILON = 1e-6
+REDUCTION = 16  # of the channels inside a gate, as SE, CBAM and S2AM have it
+
+
+class ChannelGate(nn.Module):
+    """S2AM's channel gate G: which channels matter, judged by their average and their maximum (S2AM, section 3.1).
+
+    sigmoid(Linear(ReLU(Linear([average, maximum])))) · x, 2C → C/16 → C.
+    """
+
+    def __init__(self, channels: int) -> None:
+        """Make the two linear layers."""
+        super().__init__()
+        self.weigh = gate_layers(2 * channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, h, w) to the same."""
+        pooled = torch.cat([x.mean(dim=(2, 3)), x.amax(dim=(2, 3))], dim=1)
+        gated: Tensor = x * torch.sigmoid(self.weigh(pooled))[:, :, None, None]
+        return gated
+
+
+class SqueezeExcitation(nn.Module):
+    """SE block (Hu et al., CVPR 2018): sigmoid(Linear(ReLU(Linear(average)))) · x."""
+
+    def __init__(self, channels: int) -> None:
+        """Make the two linear layers."""
+        super().__init__()
+        self.weigh = gate_layers(channels, channels)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """(B, C, h, w) to the same; the mask, which all blocks of a skip are given, does not count."""
+        gated: Tensor = x * torch.sigmoid(self.weigh(x.mean(dim=(2, 3))))[:, :, None, None]
+        return gated
+
+
+class CBAM(nn.Module):
+    """Convolutional block attention (Woo et al., ECCV 2018): a gate on channels, then one on positions."""
+
+    def __init__(self, channels: int) -> None:
+        """Make the shared linear layers and the 7×7 convolution."""
+        super().__init__()
+        self.weigh = gate_layers(channels, channels)
+        self.place = nn.Conv2d(2, 1, 7, padding=3, bias=False)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """(B, C, h, w) to the same; the mask, which all blocks of a skip are given, does not count."""
+        channels = torch.sigmoid(self.weigh(x.mean(dim=(2, 3))) + self.weigh(x.amax(dim=(2, 3))))
+        x = x * channels[:, :, None, None]
+        gated: Tensor = x * torch.sigmoid(self.place(pool_channels(x)))
+        return gated
+
+
+class SpatialAttention(nn.Module):
+    """The mask of mask-free S2AM: where the foreground is, judged by features (S2AM, section 3.2, figure 4b)."""
+
+    def __init__(self, hidden: int = 16) -> None:
+        """Make the two 7×7 convolutions."""
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(2, hidden, 7, padding=3, bias=False),
+            nn.BatchNorm2d(hidden),
+            nn.ELU(),
+            nn.Conv2d(hidden, 1, 7, padding=3),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, h, w) features to a (B, 1, h, w) mask in [0, 1]."""
+        return torch.sigmoid(self.body(pool_channels(x)))
+
+
+def gate_layers(inputs: int, channels: int) -> nn.Sequential:
+    """Two linear layers with a bottleneck of channels/16 (4 at least, for narrow networks)."""
+    hidden = max(4, channels // REDUCTION)
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, channels))
+
+
+def pool_channels(x: Tensor) -> Tensor:
+    """The average and the maximum of (B, C, h, w) over the channels: (B, 2, h, w)."""
+    return torch.cat([x.mean(dim=1, keepdim=True), x.amax(dim=1, keepdim=True)], dim=1)
+
+
+def resize_mask(mask: Tensor, like: Tensor) -> Tensor:
+    """A (B, 1, H, W) mask at the size of (B, C, h, w) features, by averaging."""
+    return F.interpolate(mask, like.shape[-2:], mode="area").to(like.dtype)
 
 
 class RegionGates(nn.Module):

@@ -56,8 +56,8 @@ class Concord(MapNetwork):
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
 
-    def forward(self, composite: Tensor, mask: Tensor) -> Tensor:
-        """See `MapNetwork.forward`; P = 3 · 9 control points and 12 matrix entries, as deviations from identity."""
+    def answer(self, composite: Tensor, mask: Tensor) -> Tensor:
+        """See `Network.forward`; P = 3 · 9 control points and 12 matrix entries, as deviations from identity."""
         statistics = self.statistics_branch(self.statistics(composite, mask))
         parameters: Tensor = 0.25 * self.head(torch.cat([statistics, self.encode(composite, mask)], dim=1))
         return parameters
@@ -74,9 +74,9 @@ class Concord(MapNetwork):
         encoded: Tensor = self.encoder_branch(torch.cat(pooled, dim=1))
         return encoded
 
-    def render(self, parameters: Tensor, composite: Tensor) -> list[Tensor]:
-        """See `MapNetwork.render`."""
-        values, matrix = self.curves_and_matrix(parameters)
+    def render(self, answers: Tensor, composite: Tensor) -> list[Tensor]:
+        """See `Network.render`."""
+        values, matrix = self.curves_and_matrix(answers)
         position = composite.flatten(2).clamp(0, 1) * PIECES
         index = position.detach().floor().clamp(0, PIECES - 1).long()
         low, high = values.gather(2, index), values.gather(2, index + 1)
@@ -84,8 +84,8 @@ class Concord(MapNetwork):
         mixed = torch.baddbmm(matrix[:, :, 3:], matrix[:, :, :3], curved)
         return [mixed.view_as(composite)]
 
-    def colour_map(self, parameters: Tensor) -> ColourMap:
-        """See `MapNetwork.colour_map`."""
+    def to_colour_map(self, parameters: Tensor) -> ColourMap:
+        """See `MapNetwork.to_colour_map`."""
         values, matrix = self.curves_and_matrix(parameters.unsqueeze(0))
         return Chain(
             (

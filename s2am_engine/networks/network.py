@@ -1,40 +1,61 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every network that predicts a colour map has in common."""
+"""What every network has in common: a thumbnail and a mask go in, a colour map comes out."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
+from s2am_engine import colour_map
 from s2am_engine.colour_map import ColourMap
 
+ROUNDING = 1e-3  # by which resizing may leave the range of a mask
 
-class MapNetwork(nn.Module, ABC):
-    """A network that looks at a thumbnail and answers with the parameters of a colour map.
 
-    The parameters are a flat vector, so that a batch of pictures is a batch of maps. `render` draws a map
-    differentiably, for training; `colour_map` turns it into the engine's own form, for pictures of any size.
+class Rendered(NamedTuple):
+    """What a network is trained on."""
+
+    stages: list[Tensor]  # a (B, 3, H, W) picture for each supervised stage, unclamped; the last is the result
+    masks: list[Tensor]  # (B, 1, h, w) masks that a mask-free network predicted, the finest first; else none
+
+
+class Network(nn.Module, ABC):
+    """A network that looks at thumbnails and answers with a tensor of its own, from which colour maps are made.
+
+    Two kinds exist: a `MapNetwork` answers with the parameters of a map, a `PaintNetwork` with painted thumbnails.
     """
 
-    @abstractmethod
+    mask_free: ClassVar[bool] = False  # whether it finds the foreground by itself and looks at no mask
+
     def forward(self, composite: Tensor, mask: Tensor) -> Tensor:
-        """Predict one colour map for each picture.
+        """Look at composites.
 
         Args:
-            composite: (B, 3, H, W) sRGB values in [0, 1].
+            composite: (B, 3, H, W) sRGB values in [0, 1], any size.
             mask: (B, 1, H, W) in [0, 1], 1 = foreground.
 
         Returns:
-            (B, P) parameters; P is the network's own.
+            (B, …), the network's own; see `render` and `colour_map`.
+
+        Raises:
+            ValueError: a shape or a range that is not so; the sentence names the argument.
         """
+        check_inputs(composite, mask)
+        return self.answer(composite, mask)
 
     @abstractmethod
-    def render(self, parameters: Tensor, composite: Tensor) -> list[Tensor]:
-        """Draw the maps on whole pictures, without mask and without clamping.
+    def answer(self, composite: Tensor, mask: Tensor) -> Tensor:
+        """What `forward` gives, from arguments that have been checked."""
+
+    @abstractmethod
+    def render(self, answers: Tensor, composite: Tensor) -> list[Tensor]:
+        """Draw the answers on whole pictures, differentiably, without the given mask and without clamping.
 
         Args:
-            parameters: (B, P), as `forward` gives them.
+            answers: (B, …), as `forward` gives them.
             composite: (B, 3, H, W) sRGB values in [0, 1].
 
         Returns:
@@ -42,5 +63,63 @@ class MapNetwork(nn.Module, ABC):
         """
 
     @abstractmethod
-    def colour_map(self, parameters: Tensor) -> ColourMap:
+    def colour_map(self, answers: Tensor, composite: Tensor, mask: Tensor) -> ColourMap:
+        """Turn the answers to K views of one picture into the one colour map that suits them all.
+
+        Args:
+            answers: (K, …), as `forward` gave them.
+            composite: (K, 3, H, W), the views.
+            mask: (K, 1, H, W), their masks.
+        """
+
+    def rendered(self, composite: Tensor, mask: Tensor) -> Rendered:
+        """One forward pass with all that a loss may look at; arguments as for `forward`."""
+        answers = self(composite, mask)
+        # Colours in half precision would be steps of 1/256.
+        with torch.autocast(composite.device.type, enabled=False):
+            return Rendered(self.render(answers.float(), composite), [])
+
+    def paint(self, composite: Tensor, mask: Tensor) -> Tensor:
+        """The network's own pixels, post-processed as in the S2AM paper: final = M · output + M' · I.
+
+        Arguments as for `forward`; the result is (B, 3, H, W) in [0, 1]. A mask-free network goes by its own mask.
+        """
+        result = self.rendered(composite, mask).stages[-1].clamp(0, 1)
+        return result if self.mask_free else torch.lerp(composite, result, mask)
+
+
+class MapNetwork(Network):
+    """A network that answers with the (B, P) parameters of a colour map; P is its own."""
+
+    @abstractmethod
+    def to_colour_map(self, parameters: Tensor) -> ColourMap:
         """Turn one picture's parameters (P,) into a colour map."""
+
+    def colour_map(self, answers: Tensor, composite: Tensor, mask: Tensor) -> ColourMap:
+        """See `Network.colour_map`: the map of the mean parameters."""
+        return self.to_colour_map(answers.mean(dim=0))
+
+
+class PaintNetwork(Network):
+    """A network that answers with painted pictures, (B, 3, H, W)."""
+
+    def render(self, answers: Tensor, composite: Tensor) -> list[Tensor]:
+        """See `Network.render`: the picture is painted already."""
+        return [answers]
+
+    def colour_map(self, answers: Tensor, composite: Tensor, mask: Tensor) -> ColourMap:
+        """See `Network.colour_map`: the map that recolours the views most nearly as they were painted."""
+        before, after = (pictures[:, :3].permute(0, 2, 3, 1).float().cpu().numpy() for pictures in (composite, answers))
+        return colour_map.fit(before, after, mask[:, 0].float().cpu().numpy())
+
+
+def check_inputs(composite: Tensor, mask: Tensor) -> None:
+    """Raise ValueError, naming the argument, unless composite is (B, 3, H, W) and mask (B, 1, H, W) in [0, 1]."""
+    if composite.ndim != 4 or composite.shape[1] != 3 or composite.shape[0] == 0:
+        raise ValueError(f"composite must have the shape (B, 3, H, W) with B at least 1, not {tuple(composite.shape)}")
+    expected = (composite.shape[0], 1, *composite.shape[2:])
+    if mask.shape != expected:
+        raise ValueError(f"mask must have the shape {expected}, as the composite has, not {tuple(mask.shape)}")
+    # The values of a tensor can't be looked at while a network is being exported.
+    if not torch.compiler.is_compiling() and not bool(((mask >= -ROUNDING) & (mask <= 1 + ROUNDING)).all()):
+        raise ValueError("mask must lie in [0, 1], and nowhere be NaN")

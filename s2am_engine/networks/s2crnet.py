@@ -10,20 +10,22 @@ from torch.nn import functional as F
 
 from s2am_engine.colour_map import Chain, ColourMap, Curves
 from s2am_engine.networks.curves import render_curves
-from s2am_engine.networks.network import MapNetwork
+from s2am_engine.networks.initialisation import hand_on, see_colours
+from s2am_engine.networks.network import MapNetwork, check_inputs
 
-CARRIED = 16  # channels, as many as the narrowest layer has
+LABELS = ("person", "animal", "food", "vehicle", "other")
+FEATURES = 8  # times the width: the channels that either encoder gives
 
 
 class Fire(nn.Module):
     """SqueezeNet's fire module (Iandola et al., 2016): squeeze to few channels, expand by 1×1 and 3×3."""
 
-    def __init__(self, inputs: int, squeezed: int, expanded: int) -> None:
-        """Give 2 · `expanded` channels."""
+    def __init__(self, inputs: int, squeezed: int, expanded: int, carried: int) -> None:
+        """Give 2 · `expanded` channels, the first `carried` of them as they came; see `started`."""
         super().__init__()
-        self.squeeze = nn.Conv2d(inputs, squeezed, 1)
-        self.expand1 = nn.Conv2d(squeezed, expanded, 1)
-        self.expand3 = nn.Conv2d(squeezed, expanded, 3, padding=1)
+        self.squeeze = started(nn.Conv2d(inputs, squeezed, 1), carried)
+        self.expand1 = started(nn.Conv2d(squeezed, expanded, 1), carried)
+        self.expand3 = started(nn.Conv2d(squeezed, expanded, 3, padding=1), 0)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, h, w) to (B, 2 · expanded, h, w)."""
@@ -31,63 +33,96 @@ class Fire(nn.Module):
         return F.relu(torch.cat([self.expand1(squeezed), self.expand3(squeezed)], dim=1))
 
 
-def squeezenet_encoder() -> nn.Sequential:
-    """SqueezeNet 1.1 up to its 12th layer: (B, 3, H, W) to (B, 512, about H/16, about W/16)."""
-    encoder = nn.Sequential(
-        nn.Conv2d(3, 64, 3, stride=2),
+class SqueezeNetPool(nn.Module):
+    """SqueezeNet's MaxPool2d(3, 2, ceil_mode=True), of values from 0 on.
+
+    The padding gives the same answers, and a size that an export can work out for every picture: half, rounded down.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, h, w) to (B, C, h // 2, w // 2)."""
+        return F.max_pool2d(F.pad(x, (0, 1, 0, 1)), 3, 2)
+
+
+def squeezenet_encoder(width: int) -> nn.Sequential:
+    """SqueezeNet 1.1 up to its 12th layer: (B, 3, H, W) to (B, 8 · width, about H/16, about W/16); width 64 there."""
+    step = width // 4  # all of its channel counts are multiples of this one
+
+    def fire(inputs: int, squeezed: int, expanded: int) -> Fire:
+        return Fire(inputs * step, squeezed * step, expanded * step, step)
+
+    return nn.Sequential(
+        started(nn.Conv2d(3, width, 3, stride=2), step, first=True),
         nn.ReLU(),
-        nn.MaxPool2d(3, 2, ceil_mode=True),
-        Fire(64, 16, 64),
-        Fire(128, 16, 64),
-        nn.MaxPool2d(3, 2, ceil_mode=True),
-        Fire(128, 32, 128),
-        Fire(256, 32, 128),
-        nn.MaxPool2d(3, 2, ceil_mode=True),
-        Fire(256, 48, 192),
-        Fire(384, 48, 192),
-        Fire(384, 64, 256),
-        Fire(512, 64, 256),
+        SqueezeNetPool(),
+        fire(4, 1, 4),
+        fire(8, 1, 4),
+        SqueezeNetPool(),
+        fire(8, 2, 8),
+        fire(16, 2, 8),
+        SqueezeNetPool(),
+        fire(16, 3, 12),
+        fire(24, 3, 12),
+        fire(24, 4, 16),
+        fire(32, 4, 16),
     )
-    for layer in encoder.modules():
-        if isinstance(layer, nn.Conv2d):
-            start(layer)
-    return encoder
 
 
-def start(layer: nn.Conv2d) -> None:
-    """Initialise a layer so that the signal survives ten of them without batch normalisation.
+def vgg16_encoder(width: int) -> nn.Sequential:
+    """The convolutions of VGG16 (Simonyan & Zisserman, 2015): (B, 3, H, W) to (B, 8 · width, H // 16, W // 16)."""
+    layers: list[nn.Module] = []
+    inputs = 3
+    for block, (multiple, convolutions) in enumerate([(1, 2), (2, 2), (4, 3), (8, 3), (8, 3)]):
+        if block > 0:
+            layers.append(nn.MaxPool2d(2))
+        for _ in range(convolutions):
+            convolution = nn.Conv2d(inputs, multiple * width, 3, padding=1)
+            layers += [started(convolution, width // 4, first=not layers), nn.ReLU()]
+            inputs = multiple * width
+    return nn.Sequential(*layers)
 
-    He's scale throughout, but 16 channels are handed on as they are by every 1×1 layer (the idea of DiracNets,
-    Zagoruyko & Komodakis, 2017), and the first layer fills them with thresholded mixes of the pixel's own colour.
-    Training from scratch then starts from an embedding that knows the colours.
+
+ENCODERS = {"squeezenet": squeezenet_encoder, "vgg16": vgg16_encoder}
+
+
+def started(layer: nn.Conv2d, carried: int, first: bool = False) -> nn.Conv2d:
+    """Initialise a layer so that the signal survives a dozen of them without batch normalisation.
+
+    He's scale throughout, but for a few channels that know the pixel's own colour; see `initialisation`.
+
+    Args:
+        layer: one with a bias; it is changed.
+        carried: how many channels to hand on, at most as many as the narrowest layer has.
+        first: whether the layer is the encoder's first one.
+
+    Returns:
+        The layer.
     """
     nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
     assert layer.bias is not None
     nn.init.zeros_(layer.bias)
-    with torch.no_grad():
-        if layer.kernel_size == (1, 1):
-            layer.weight[:CARRIED] = torch.eye(CARRIED, layer.in_channels)[..., None, None]
-        elif layer.in_channels == 3:
-            layer.weight[:CARRIED] = 0
-            layer.weight[:CARRIED, :, 1, 1] = torch.randn(CARRIED, 3)
-            layer.bias[:CARRIED] = torch.empty(CARRIED).uniform_(-0.5, 0.5)
+    if first:
+        see_colours(layer, carried)
+    else:
+        hand_on(layer, carried)
+    return layer
 
 
 class CurveRenderingModule(nn.Module):
     """CRM: both embeddings to the L slopes of one curve a channel, `param = Linear_f(f_f) + Linear_b(f_b)`."""
 
-    def __init__(self, features: int, pieces: int) -> None:
-        """Start as the identity: all slopes near 1."""
+    def __init__(self, foreground: int, background: int, pieces: int) -> None:
+        """Start as the identity, all slopes near 1; `foreground` and `background` are the embeddings' lengths."""
         super().__init__()
         self.pieces = pieces
-        self.foreground = nn.Linear(features, 3 * pieces)
-        self.background = nn.Linear(features, 3 * pieces)
+        self.foreground = nn.Linear(foreground, 3 * pieces)
+        self.background = nn.Linear(background, 3 * pieces)
         for linear in (self.foreground, self.background):
             nn.init.normal_(linear.weight, std=1e-3)
             nn.init.constant_(linear.bias, 0.5)
 
     def forward(self, foreground: Tensor, background: Tensor) -> Tensor:
-        """Two (B, features) embeddings to (B, 3, L) slopes."""
+        """(B, foreground) and (B, background) embeddings to (B, 3, L) slopes."""
         slopes: Tensor = self.foreground(foreground) + self.background(background)
         return slopes.view(-1, 3, self.pieces)
 
@@ -95,33 +130,83 @@ class CurveRenderingModule(nn.Module):
 class S2CRNet(MapNetwork):
     """One shared encoder sees the masked foreground and the masked background; CRMs turn both into curves."""
 
-    def __init__(self, pieces: int = 64, stages: int = 1) -> None:
-        """Choose the curves.
+    def __init__(
+        self,
+        pieces: int = 64,
+        stages: int = 1,
+        encoder: str = "squeezenet",
+        semantic: bool = False,
+        width: int = 64,
+    ) -> None:
+        """Choose the curves, and what looks at the picture.
 
         Args:
             pieces: L, the pieces of each curve.
             stages: 1, or 2 for Cascaded-CRM: a second CRM with its own layers works on the first one's output.
+            encoder: one of `ENCODERS`: "squeezenet" for S2CRNet-S, "vgg16" for S2CRNet-V.
+            semantic: whether it is told what the foreground shows (Semantic-CRM).
+            width: channels of the encoder's first layer, a multiple of 4; all others go with it. 64 as published.
+
+        Raises:
+            ValueError: no such encoder, or no such width.
         """
         super().__init__()
+        if encoder not in ENCODERS:
+            raise ValueError(f"encoder must be one of {', '.join(ENCODERS)}, not “{encoder}”")
+        if width < 4 or width % 4:
+            raise ValueError(f"width must be a positive multiple of 4, not {width}")
         self.pieces = pieces
-        self.encoder = squeezenet_encoder()
-        self.stages = nn.ModuleList([CurveRenderingModule(512, pieces) for _ in range(stages)])
+        self.encoder = ENCODERS[encoder](width)
+        self.label_branch = (
+            nn.Sequential(nn.Linear(len(LABELS), 32), nn.ReLU(), nn.Linear(32, 64)) if semantic else None
+        )
+        background = FEATURES * width
+        foreground = background + 64 if semantic else background
+        self.stages = nn.ModuleList([CurveRenderingModule(foreground, background, pieces) for _ in range(stages)])
 
-    def forward(self, composite: Tensor, mask: Tensor) -> Tensor:
-        """See `MapNetwork.forward`; P = stages · 3 · L slopes."""
+    def forward(self, composite: Tensor, mask: Tensor, label: Tensor | None = None) -> Tensor:
+        """See `Network.forward`.
+
+        Args:
+            composite: (B, 3, H, W) sRGB values in [0, 1], 17 or more pixels a side.
+            mask: (B, 1, H, W) in [0, 1], 1 = foreground.
+            label: (B,) int64 indices into `LABELS`, what the foregrounds show, for a semantic network alone; None
+                stands for "other".
+
+        Returns:
+            (B, P), P = stages · 3 · L slopes.
+
+        Raises:
+            ValueError: a shape or a range that is not so, or a label where none is looked at; the sentence names the
+                argument.
+        """
+        check_inputs(composite, mask)
+        if label is not None:
+            if self.label_branch is None:
+                raise ValueError("label is for a network with semantic=True alone")
+            check_label(label, composite.shape[0])
+        return self.answer(composite, mask, label)
+
+    def answer(self, composite: Tensor, mask: Tensor, label: Tensor | None = None) -> Tensor:
+        """What `forward` gives, from arguments that have been checked."""
         regions = torch.cat([crop_to_mask(composite * mask, mask), composite * (1 - mask)])
-        foreground, background = self.encoder(regions).mean(dim=(2, 3)).chunk(2)
+        foreground, background = self.encoder(regions).mean(dim=(2, 3)).unflatten(0, (2, -1)).unbind()
+        if self.label_branch is not None:
+            if label is None:
+                label = mask.new_full((mask.shape[0],), LABELS.index("other"), dtype=torch.long)
+            one_hot = F.one_hot(label, len(LABELS)).to(foreground)
+            foreground = torch.cat([foreground, self.label_branch(one_hot)], dim=1)
         return torch.cat([stage(foreground, background).flatten(1) for stage in self.stages], dim=1)
 
-    def render(self, parameters: Tensor, composite: Tensor) -> list[Tensor]:
-        """See `MapNetwork.render`; each stage of a cascade is supervised."""
+    def render(self, answers: Tensor, composite: Tensor) -> list[Tensor]:
+        """See `Network.render`; each stage of a cascade is supervised."""
         rendered = [composite]
-        for pieces in self.split(parameters):
+        for pieces in self.split(answers):
             rendered.append(render_curves(pieces, rendered[-1]))
         return rendered[1:]
 
-    def colour_map(self, parameters: Tensor) -> ColourMap:
-        """See `MapNetwork.colour_map`."""
+    def to_colour_map(self, parameters: Tensor) -> ColourMap:
+        """See `MapNetwork.to_colour_map`."""
         stages = [pieces[0].double().cpu().numpy() for pieces in self.split(parameters.unsqueeze(0))]
         curves = [Curves.from_pieces(pieces.astype(np.float64)) for pieces in stages]
         return curves[0] if len(curves) == 1 else Chain(tuple(curves))
@@ -129,6 +214,15 @@ class S2CRNet(MapNetwork):
     def split(self, parameters: Tensor) -> list[Tensor]:
         """(B, stages · 3 · L) to one (B, 3, L) a stage."""
         return [stage.unflatten(1, (3, self.pieces)) for stage in parameters.chunk(len(self.stages), dim=1)]
+
+
+def check_label(label: Tensor, count: int) -> None:
+    """Raise ValueError, naming the argument, unless label is (count,) int64 indices into `LABELS`."""
+    if label.shape != (count,) or label.dtype != torch.long:
+        raise ValueError(f"label must be int64 of the shape ({count},), not {label.dtype} of {tuple(label.shape)}")
+    # The values of a tensor can't be looked at while a network is being exported.
+    if not torch.compiler.is_compiling() and not bool(((label >= 0) & (label < len(LABELS))).all()):
+        raise ValueError(f"label must lie in [0, {len(LABELS) - 1}], indices into {', '.join(LABELS)}")
 
 
 def crop_to_mask(pictures: Tensor, mask: Tensor) -> Tensor:
@@ -142,11 +236,9 @@ def crop_to_mask(pictures: Tensor, mask: Tensor) -> Tensor:
         (B, C, H, W), sampled bilinearly.
     """
     inside = mask[:, 0] > 0.5
-    axes = [box_of(inside.any(dim=dim)) for dim in (1, 2)]  # along x, along y
-    centres = torch.stack([(low + high) - 1 for low, high in axes], dim=1)
-    scales = torch.stack([high - low for low, high in axes], dim=1)
-    theta = torch.cat([torch.diag_embed(scales), centres.unsqueeze(2)], dim=2).to(pictures.dtype)
-    grid = F.affine_grid(theta, list(pictures.shape), align_corners=False)
+    # By hand, because an export of F.affine_grid works for one size alone.
+    x, y = (positions_in(*box_of(inside.any(dim=dim)), inside.shape[3 - dim]).to(pictures) for dim in (1, 2))
+    grid = torch.stack(torch.broadcast_tensors(x.unsqueeze(1), y.unsqueeze(2)), dim=3)
     return F.grid_sample(pictures, grid, align_corners=False, padding_mode="border")
 
 
@@ -157,3 +249,12 @@ def box_of(occupied: Tensor) -> tuple[Tensor, Tensor]:
     first = flags.float().argmax(dim=1)
     last = count - flags.flip(1).float().argmax(dim=1)
     return first / count, last / count
+
+
+def positions_in(low: Tensor, high: Tensor, count: int) -> Tensor:
+    """Centres of `count` equal steps from low to high, (B,) shares of an axis: (B, count), with the axis at -1 to 1."""
+    if torch.compiler.is_compiling():  # an export of linspace works for one count alone
+        centres = torch.arange(1 - count, count, 2, device=low.device) / count
+    else:  # the bits that F.affine_grid gave
+        centres = torch.linspace(-1, 1, count, device=low.device) * (count - 1) / count
+    return centres * (high - low).unsqueeze(1) + (low + high - 1).unsqueeze(1)

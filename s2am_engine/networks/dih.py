@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""DIH (Tsai et al., Deep Image Harmonization, CVPR 2017), its colour branch; with S2AM in its skips, DIH + S2ASC."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from s2am_engine.networks.encoder_decoder import EncoderDecoder
+from s2am_engine.networks.s2am import S2AM
+
+WIDENINGS = (1, 1, 2, 4, 8, 8)  # of the encoder's channels, from 64 to 512
+GRID = 4  # positions a side that the fully connected layer sees
+HIDDEN = 16  # channels of its bottleneck, in widths: 1,024 at width 64
+
+
+class DIH(EncoderDecoder):
+    """An encoder-decoder with ELU, a fully connected bottleneck, and skips that are added to the decoder's features."""
+
+    def __init__(self, width: int = 64, levels: int = 6, scales: int = 0) -> None:
+        """Choose the size.
+
+        Args:
+            width: channels of the first level; all others follow.
+            levels: halvings, 2 to 6.
+            scales: how many of the outermost skips are replaced by S2AM: 0, or 3 for DIH + S2ASC.
+
+        Raises:
+            ValueError: an option out of its range.
+        """
+        if width < 1:
+            raise ValueError(f"width must be at least 1, not {width}")
+        if not 2 <= levels <= len(WIDENINGS):
+            raise ValueError(f"levels must be from 2 to {len(WIDENINGS)}, not {levels}")
+        if not 0 <= scales < levels:
+            raise ValueError(f"scales must be from 0 to levels − 1 = {levels - 1}, not {scales}")
+        channels = [width * widening for widening in WIDENINGS[:levels]]
+        downs = [halve(inputs, outputs) for inputs, outputs in zip([4, *channels], channels, strict=False)]
+        ups = [
+            double(channels[k], channels[k - 1]) if k else nn.ConvTranspose2d(channels[0], 3, 4, stride=2, padding=1)
+            for k in range(levels)
+        ]
+        super().__init__(
+            downs,
+            ups,
+            bottleneck=FullyConnected(channels[-1], HIDDEN * width),
+            concatenate=False,
+            blocks=[S2AM(channels[k]) for k in range(scales)],
+        )
+
+
+class FullyConnected(nn.Module):
+    """The bottleneck through which every position reaches every other.
+
+    It is fully connected on a grid of fixed size, to and from which the features are averaged and enlarged: thus the
+    network takes pictures of any size.
+    """
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        """Make both layers."""
+        super().__init__()
+        self.inwards = nn.Linear(channels * GRID**2, hidden)
+        self.outwards = nn.Linear(hidden, channels * GRID**2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, h, w) to the same."""
+        pooled = F.adaptive_avg_pool2d(x, GRID).flatten(1)
+        mixed = F.elu(self.outwards(F.elu(self.inwards(pooled))))
+        return F.interpolate(mixed.view(x.shape[0], -1, GRID, GRID), x.shape[-2:], mode="bilinear")
+
+
+def halve(inputs: int, outputs: int) -> nn.Sequential:
+    """4×4 convolution of stride 2, batch normalisation, ELU."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ELU()
+    )
+
+
+def double(inputs: int, outputs: int) -> nn.Sequential:
+    """4×4 transposed convolution of stride 2, batch normalisation, ELU."""
+    return nn.Sequential(
+        nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ELU()
+    )

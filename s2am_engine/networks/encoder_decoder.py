@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The encoder-decoder that the painting networks share: down, through the bottleneck, and up along the skips."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from s2am_engine.networks.attention import CBAM, SqueezeExcitation
+from s2am_engine.networks.initialisation import hand_on, see_colours, start_small
+from s2am_engine.networks.network import PaintNetwork
+
+Convolution = nn.Conv2d | nn.ConvTranspose2d
+Place = Literal["skip", "decoder"]
+Block = Callable[[int], nn.Module]  # channels to a module that takes features (B, C, h, w) and a mask (B, 1, h, w)
+
+
+class ConvBlock(nn.Module):
+    """Two 3×3 convolutions, C → 2C → C, each with batch normalisation and ELU: S2AM's L, and a baseline without it."""
+
+    def __init__(self, channels: int) -> None:
+        """Keep the number of channels."""
+        super().__init__()
+        self.body = nn.Sequential(*conv_bn_elu(channels, 2 * channels), *conv_bn_elu(2 * channels, channels))
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """(B, C, h, w) to the same; a mask does not count."""
+        result: Tensor = self.body(x)
+        return result
+
+
+def conv_bn_elu(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
+    """A CONV-BN-ELU block that keeps the size."""
+    return nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ELU()
+
+
+BLOCKS: dict[str, Block] = {"conv": ConvBlock, "se": SqueezeExcitation, "cbam": CBAM}
+
+
+class EncoderDecoder(PaintNetwork):
+    """An encoder-decoder with skips, and blocks on the outermost of them or after them.
+
+    It paints what must be added to the composite: output = I + decoder(…). The papers leave open what the last layer
+    adds up to; this way an untrained network changes nothing, and none of a small budget goes into copying pixels.
+    """
+
+    def __init__(
+        self,
+        downs: Sequence[nn.Module],
+        ups: Sequence[nn.Module],
+        *,
+        bottleneck: nn.Module | None = None,
+        concatenate: bool = True,
+        blocks: Sequence[nn.Module] = (),
+        place: Place = "skip",
+        masked: bool = True,
+    ) -> None:
+        """Put the parts together.
+
+        Args:
+            downs: from the picture to the bottleneck, each halves the size.
+            ups: from the picture's size to the bottleneck's (ups[k] undoes downs[k]), each doubles the size.
+            bottleneck: what happens in the middle; None = nothing.
+            concatenate: skips are concatenated (UNet), else added (DIH).
+            blocks: for the outermost skips, the outermost first.
+            place: where the blocks are: on the skip itself, or behind the union of skip and decoder.
+            masked: whether the network is given the mask as a fourth channel.
+        """
+        super().__init__()
+        if place not in ("skip", "decoder"):
+            raise ValueError(f"place must be “skip” or “decoder”, not “{place}”")
+        self.downs = nn.ModuleList(downs)
+        self.ups = nn.ModuleList(ups)
+        self.bottleneck = bottleneck or nn.Identity()
+        self.concatenate = concatenate
+        self.blocks = nn.ModuleList(blocks)
+        self.place = place
+        self.masked = masked
+        self.apply(start_small)
+        self.start_from_colours()
+
+    def start_from_colours(self) -> None:
+        """Carry colours down and up, see `initialisation`; the last layer starts at zero."""
+        downs, ups = ([find_convolution(step) for step in steps] for steps in (self.downs, self.ups))
+        width = downs[0].out_channels
+        carried = width - width // 4
+        see_colours(downs[0], carried)
+        for down in downs[1:]:
+            hand_on(down, carried)
+        for up in ups[1:]:
+            # Of a union of skip and decoder, the decoder's half: it knows the whole picture.
+            joined = self.concatenate and up is not ups[-1]
+            hand_on(up, min(carried, up.out_channels), up.in_channels // 2 if joined else 0)
+        nn.init.zeros_(ups[0].weight)
+
+    def answer(self, composite: Tensor, mask: Tensor) -> Tensor:
+        """See `Network.forward`."""
+        mask = pad_to_multiple(mask, 2 ** len(self.downs))
+        return self.run(composite, mask if self.masked else None, lambda level, x: self.blocks[level](x, mask))
+
+    def run(self, composite: Tensor, mask: Tensor | None, look: Callable[[int, Tensor], Tensor]) -> Tensor:
+        """Paint (B, 3, H, W) pictures of any size.
+
+        Args:
+            composite: (B, 3, H, W) in [0, 1].
+            mask: (B, 1, H, W), or padded as the composite will be; None for a network without that channel.
+            look: puts the features (B, C, h, w) of a level through its block.
+        """
+        size, multiple = composite.shape[-2:], 2 ** len(self.downs)
+        composite = pad_to_multiple(composite, multiple)
+        x = 2 * composite - 1
+        if mask is not None:
+            x = torch.cat([x, pad_to_multiple(mask, multiple)], dim=1)
+        skips: list[Tensor] = []
+        for down in self.downs:
+            x = down(x)
+            skips.append(x)
+        x = self.bottleneck(x)
+        for level in reversed(range(len(self.downs) - 1)):
+            x, skip = self.ups[level + 1](x), skips[level]
+            has_block = level < len(self.blocks)
+            if has_block and self.place == "skip":
+                skip = look(level, skip)
+            x = torch.cat([skip, x], dim=1) if self.concatenate else skip + x
+            if has_block and self.place == "decoder":
+                x = look(level, x)
+        painted: Tensor = composite + self.ups[0](x)
+        return painted[..., : size[0], : size[1]]
+
+
+def find_convolution(step: nn.Module) -> Convolution:
+    """The one convolution in a step down or up."""
+    return next(layer for layer in step.modules() if isinstance(layer, Convolution))
+
+
+def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
+    """Repeat the right and lower border of (B, C, H, W) until both sides are multiples."""
+    height, width = x.shape[-2:]
+    right, bottom = -width % multiple, -height % multiple
+    return F.pad(x, (0, right, 0, bottom), mode="replicate") if right or bottom else x

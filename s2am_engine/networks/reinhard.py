@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Colour transfer between images (Reinhard et al., IEEE CG&A 2001): the background's Lab mean and deviation."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from s2am_engine.networks.network import PaintNetwork
+
+# Linear sRGB to CIE XYZ relative to D65 white (IEC 61966-2-1), rows scaled by the white point: white is (1, 1, 1).
+TO_XYZ = ((0.43395, 0.37622, 0.18983), (0.21267, 0.71516, 0.07217), (0.01776, 0.10947, 0.87277))
+# CIE 1976: f = t^(1/3), linear below δ³.
+DELTA = 6 / 29
+SMALLEST_DEVIATION = 1.0  # of L, a, b, which run from 0 to 100 or so: a flat foreground is not stretched without end
+
+
+class Reinhard(PaintNetwork):
+    """The classical baseline: (x − mean_f) · σ_b / σ_f + mean_b for L, a and b; it has no weights."""
+
+    def answer(self, composite: Tensor, mask: Tensor) -> Tensor:
+        """See `Network.forward`."""
+        lab = to_lab(composite)
+        mean_f, deviation_f = moments(lab, mask)
+        mean_b, deviation_b = moments(lab, 1 - mask)
+        scale = deviation_b / deviation_f.clamp_min(SMALLEST_DEVIATION)
+        return from_lab((lab - mean_f) * scale + mean_b)
+
+
+def moments(pictures: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of (B, C, H, W) values under (B, 1, H, W) weights: (B, C, 1, 1) each."""
+    share = mask / mask.sum(dim=(2, 3), keepdim=True).clamp_min(1e-6)
+    mean = (pictures * share).sum(dim=(2, 3), keepdim=True)
+    return mean, (((pictures - mean) ** 2) * share).sum(dim=(2, 3), keepdim=True).sqrt()
+
+
+def to_lab(srgb: Tensor) -> Tensor:
+    """(B, 3, H, W) sRGB in [0, 1] to CIE L*a*b* (D65)."""
+    linear = torch.where(srgb <= 0.04045, srgb / 12.92, ((srgb.clamp_min(0.04045) + 0.055) / 1.055) ** 2.4)
+    xyz = torch.einsum("rc,bchw->brhw", linear.new_tensor(TO_XYZ), linear)
+    x, y, z = torch.where(xyz > DELTA**3, xyz.clamp_min(DELTA**3) ** (1 / 3), xyz / (3 * DELTA**2) + 4 / 29).unbind(
+        dim=1
+    )
+    return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], dim=1)
+
+
+def from_lab(lab: Tensor) -> Tensor:
+    """CIE L*a*b* to (B, 3, H, W) sRGB, clipped to [0, 1]."""
+    y = (lab[:, 0] + 16) / 116
+    f = torch.stack([y + lab[:, 1] / 500, y, y - lab[:, 2] / 200], dim=1)
+    xyz = torch.where(f > DELTA, f**3, 3 * DELTA**2 * (f - 4 / 29))
+    linear = torch.einsum("rc,bchw->brhw", torch.linalg.inv(lab.new_tensor(TO_XYZ)), xyz).clamp(0, 1)
+    return torch.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear.clamp_min(0.0031308) ** (1 / 2.4) - 0.055)

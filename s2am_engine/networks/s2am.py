@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""S2AM (Cun & Pun, IEEE TIP 29, 2020, arXiv 1907.06406): the spatial-separated attention module and its UNets."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from s2am_engine.networks.attention import ChannelGate, SpatialAttention, resize_mask
+from s2am_engine.networks.encoder_decoder import ConvBlock, Place
+from s2am_engine.networks.network import Rendered
+from s2am_engine.networks.unet import UNet
+
+KERNEL = 7  # pixels, as in the paper
+SIGMA = 1.0  # pixels, as in the authors' code
+
+
+class S2AM(nn.Module):
+    """The module: y = M · [L(G_fg(x)) + G_mix(x)] + M' · G_bg(x) (eq. 1).
+
+    M and M' = 1 − M are the mask at the features' size, each smoothed by a Gaussian, which comes to the same as
+    smoothing M alone.
+    """
+
+    def __init__(
+        self, channels: int, *, gates: bool = True, mix: bool = True, gaussian: bool = True, learnable: bool = True
+    ) -> None:
+        """Make the module, whole or without a part (table 4 of the paper).
+
+        Args:
+            channels: C of the features.
+            gates: with the three channel gates; without them the features pass as they are.
+            mix: with G_mix.
+            gaussian: with a smoothed mask.
+            learnable: with the block L.
+        """
+        super().__init__()
+        gate = ChannelGate if gates else nn.Identity
+        self.foreground = gate(channels)
+        self.background = gate(channels)
+        self.mix = gate(channels) if mix else None
+        self.learnable = ConvBlock(channels) if learnable else nn.Identity()
+        self.gaussian = gaussian
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """(B, C, h, w) features under a (B, 1, H, W) mask of any size, to (B, C, h, w)."""
+        mask = resize_mask(mask, x)
+        if self.gaussian:
+            mask = smooth(mask)
+        foreground = self.learnable(self.foreground(x))
+        if self.mix is not None:
+            foreground = foreground + self.mix(x)
+        separated: Tensor = mask * foreground + (1 - mask) * self.background(x)
+        return separated
+
+
+def smooth(mask: Tensor) -> Tensor:
+    """Smooth a (B, 1, h, w) mask by a 7×7 Gaussian; beyond the border the mask goes on as it is there."""
+    distance = torch.arange(KERNEL, device=mask.device, dtype=mask.dtype) - KERNEL // 2
+    line = torch.exp(-(distance**2) / (2 * SIGMA**2))
+    line = line / line.sum()
+    padded = F.pad(mask, (KERNEL // 2,) * 4, mode="replicate")
+    return F.conv2d(padded, line.outer(line)[None, None])
+
+
+class S2AMUNet(UNet):
+    """A UNet with S2AM at its outermost levels: on the skips (S2ASC) or behind skip and decoder (S2AD)."""
+
+    def __init__(
+        self,
+        width: int = 64,
+        levels: int = 8,
+        place: Place = "decoder",
+        scales: int = 3,
+        gates: bool = True,
+        mix: bool = True,
+        gaussian: bool = True,
+        learnable: bool = True,
+        dropout: float = 0.0,
+        masked: bool = True,
+    ) -> None:
+        """Choose the UNet (see `UNet`) and the parts of its modules (see `S2AM`)."""
+        module = partial(S2AM, gates=gates, mix=mix, gaussian=gaussian, learnable=learnable)
+        super().__init__(width, levels, module, scales, place, dropout, masked)
+
+
+class MaskFreeS2AM(S2AMUNet):
+    """UNet + S2AD that finds the foreground by itself: each module's mask comes from a spatial attention block.
+
+    It answers with (B, 4, H, W): the generator's picture I_g, and Up(M_2s), the finest predicted mask.
+    """
+
+    mask_free = True
+
+    def __init__(self, width: int = 64, levels: int = 8, place: Place = "decoder", scales: int = 3) -> None:
+        """Choose the UNet, see `UNet`. The masks are soft already: no Gaussian."""
+        super().__init__(width, levels, place, scales, gaussian=False, masked=False)
+        sites = range(len(self.blocks))
+        self.attention = nn.ModuleList([SpatialAttention() for _ in sites])
+
+    def answer(self, composite: Tensor, mask: Tensor) -> Tensor:
+        """See `Network.forward`; the mask does not count."""
+        return self.find_and_paint(composite)[0]
+
+    def render(self, answers: Tensor, composite: Tensor) -> list[Tensor]:
+        """See `Network.render`: I_final = I_g ⊗ Up(M_2s) + I ⊗ (1 − Up(M_2s)) (eq. 2)."""
+        return [torch.lerp(composite, answers[:, :3], answers[:, 3:])]
+
+    def rendered(self, composite: Tensor, mask: Tensor) -> Rendered:
+        """See `Network.rendered`."""
+        answers, masks = self.find_and_paint(composite)
+        with torch.autocast(composite.device.type, enabled=False):
+            return Rendered(self.render(answers.float(), composite), [found.float() for found in masks])
+
+    def find_and_paint(self, composite: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Paint (B, 3, H, W) composites: the answers, and the predicted masks of all levels, the finest first."""
+        masks: list[Tensor] = []
+
+        def look(level: int, x: Tensor) -> Tensor:
+            mask = self.attention[level](x)
+            masks.insert(0, crop_like(mask, composite, 2 ** (level + 1)))
+            separated: Tensor = self.blocks[level](x, mask)
+            return separated
+
+        picture = self.run(composite, None, look)
+        finest = F.interpolate(masks[0], composite.shape[-2:], mode="bilinear")
+        return torch.cat([picture, finest.to(picture.dtype)], dim=1), masks
+
+
+def crop_like(features: Tensor, picture: Tensor, scale: int) -> Tensor:
+    """Cut off the part of (B, C, h, w) features at 1/scale that stands for what the picture was padded with."""
+    height, width = (-(-length // scale) for length in picture.shape[-2:])
+    return features[..., :height, :width]

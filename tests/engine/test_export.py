@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The curve networks leave Python: what torch.export and ONNX make of them answers as they do.
+
+The number of pictures stays free. So does the size of S2CRNet's, every variant, from 33 pixels a side on, so that the
+encoder's last features have more than one. Concord's size is fixed here: left free it takes three times as long, goes
+in ONNX for multiples of 8 alone (there is no pooling by area at other sizes), and in torch.export for either side of
+96 pixels alone (its statistics look at every pixel below, and at every nth from there on).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime  # type: ignore[import-untyped]
+import pytest
+import torch
+from torch import Tensor
+from torch.export import Dim, ExportedProgram
+
+from s2am_engine.networks.concord import Concord
+from s2am_engine.networks.network import MapNetwork
+from s2am_engine.networks.s2crnet import S2CRNet
+
+# torch's own exporter goes by what torch is about to change.
+pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
+
+TOLERANCE = 1e-5
+EXPORTED = (2, 56, 72)  # pictures, height, width
+SIZES = [(1, 48, 80), (3, 64, 48), (2, 128, 37)]
+
+# Each takes seconds, so that all that S2CRNet can do beside its published form is in one.
+NETWORKS: dict[str, Callable[[], MapNetwork]] = {
+    "s2crnet": lambda: S2CRNet(pieces=8, width=16),
+    "s2crnet-v-cascaded-semantic": lambda: S2CRNet(pieces=8, stages=2, encoder="vgg16", semantic=True, width=8),
+    "concord": lambda: Concord(width=24, hidden=32),
+}
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A network and what became of it."""
+
+    name: str
+    network: MapNetwork
+    program: ExportedProgram
+    onnx: onnxruntime.InferenceSession
+
+    def run_onnx(self, inputs: tuple[Tensor, ...]) -> Tensor:
+        """The answers of the ONNX file."""
+        names = [given.name for given in self.onnx.get_inputs()]
+        answers = self.onnx.run(None, {name: value.numpy() for name, value in zip(names, inputs, strict=True)})
+        return torch.from_numpy(answers[0])
+
+
+def inputs_for(name: str, count: int, height: int, width: int) -> tuple[Tensor, ...]:
+    """Pictures of different colours with different masks: a soft box each, nothing at all in the last of several."""
+    generator = torch.Generator().manual_seed(count + height)
+    if name == "concord":
+        height, width = EXPORTED[1:]
+    colours = torch.rand(count, 3, 1, 1, generator=generator)
+    composite = colours * torch.rand(count, 3, height, width, generator=generator)
+    mask = torch.zeros(count, 1, height, width)
+    for index in range(max(1, count - 1)):
+        mask[index, :, 5 + 3 * index : height // 2, 7 : width // 2 + 4 * index] = 1
+    mask[..., 10:12, :] *= 0.7
+    label = torch.arange(count) + 1
+    return (composite, mask, label) if name.endswith("semantic") else (composite, mask)
+
+
+def export(name: str, folder: Path) -> Exported:
+    """Export a small network, its weights a little off their start so that its answers depend on the picture."""
+    torch.manual_seed(4)
+    network = NETWORKS[name]().eval().requires_grad_(False)
+    for parameter in network.parameters():
+        parameter.add_(0.05 * torch.randn_like(parameter))
+    inputs = inputs_for(name, *EXPORTED)
+    free: dict[int, Any] = {0: Dim("count", min=1, max=64)}
+    if name != "concord":
+        free |= {2: Dim("height", min=33, max=1024), 3: Dim("width", min=33, max=1024)}
+    shapes = tuple({axis: free[axis] for axis in free if axis < value.ndim} for value in inputs)
+    program = torch.export.export(network, inputs, dynamic_shapes=shapes)
+    file = folder / f"{name}.onnx"
+    # Not simplified here: it takes seconds, and onnxruntime does so by itself.
+    torch.onnx.export(program, f=file, dynamo=True, verbose=False, optimize=False)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    return Exported(name, network, program, session)
+
+
+@pytest.fixture(scope="module", params=sorted(NETWORKS))
+def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    return export(request.param, tmp_path_factory.mktemp("onnx"))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_exported_program_answers_other_pictures_as_the_network(
+    exported: Exported, size: tuple[int, int, int]
+) -> None:
+    inputs = inputs_for(exported.name, *size)
+    torch.testing.assert_close(exported.program.module()(*inputs), exported.network(*inputs), atol=TOLERANCE, rtol=0)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_onnx_file_answers_other_pictures_as_the_network(exported: Exported, size: tuple[int, int, int]) -> None:
+    inputs = inputs_for(exported.name, *size)
+    torch.testing.assert_close(exported.run_onnx(inputs), exported.network(*inputs), atol=TOLERANCE, rtol=0)
+
+
+def test_the_answers_to_different_pictures_differ_by_far_more_than_the_tolerance(exported: Exported) -> None:
+    answers = exported.network(*inputs_for(exported.name, 3, 64, 48))
+    assert float((answers[0] - answers[1]).abs().max()) > 100 * TOLERANCE
+
+
+def test_the_onnx_answers_make_the_same_colour_map(exported: Exported) -> None:
+    inputs = inputs_for(exported.name, 2, 64, 64)
+    colours = np.random.default_rng(0).random((32, 32, 3), dtype=np.float32)
+    expected = exported.network.to_colour_map(exported.network(*inputs)[0])(colours)
+    found = exported.network.to_colour_map(exported.run_onnx(inputs)[0])(colours)
+    assert np.abs(expected - colours).max() > 100 * TOLERANCE
+    np.testing.assert_allclose(found, expected, atol=10 * TOLERANCE)
