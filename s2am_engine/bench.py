@@ -66,7 +66,7 @@ def bench(model: str, device: str, progress: Callable[[str], None] | None = None
 def measure(harmonizer: Harmonizer, width: int, height: int) -> Measurement:
     """Measure one size."""
     pixels, mask = made_up_picture(width, height)
-    size = harmonizer.model.card.thumbnail
+    size = harmonizer.thumbnail
     found = Measurement(width, height)
     thumbnail = make_thumbnail(pixels, mask, None, None, size)
     found.stages["thumbnail"] = median_time(lambda: make_thumbnail(pixels, mask, None, None, size))

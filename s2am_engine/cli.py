@@ -94,21 +94,24 @@ def add_harmonize(subparsers: Subparsers) -> None:
     parser = add_command(subparsers, "harmonize", harmonize, about)
     parser.add_argument("composite", type=Path, metavar="COMPOSITE", help="a picture, a cut-out layer, or a folder")
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--mask", type=Path, help="white = foreground (default: the picture's own alpha)")
+    given = "white = foreground (default: the picture's own alpha, or what a mask-free model finds)"
+    where.add_argument("--mask", type=Path, help=given)
     where.add_argument("--background", type=Path, help="the picture to paste the layer on; its alpha is the mask")
     where.add_argument("--masks", type=Path, metavar="DIR", help="for a folder: the masks, named as the composites")
     at = "the layer's upper left corner on the background (default: centred; beyond the edge: --at=-20,0)"
     parser.add_argument("--at", type=position, metavar="X,Y", help=at)
     parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="a file, or a folder for a folder")
     parser.add_argument("--model", default=model_store.DEFAULT_MODEL, help="see “s2am models” (default: %(default)s)")
-    parser.add_argument("--strength", type=unit, default=1.0, metavar="0..1", help="how much of it (default: 1)")
+    parser.add_argument("--strength", type=unit, metavar="0..1", help="how much of it (default: 1)")
     parser.add_argument("--save-map", type=Path, metavar="MAP", help="also write the colour map: a .json or .cube file")
+    native = "for research: the pixels that the network paints, enlarged, instead of its colour map"
+    parser.add_argument("--native", action="store_true", help=native)
     add_device(parser)
 
 
 def add_models(subparsers: Subparsers) -> None:
     """Describe `s2am models`."""
-    add_command(subparsers, "models", models, "List the models that can be used.")
+    add_command(subparsers, "models", models, "List the models that can be used, and the networks that can be trained.")
 
 
 def add_evaluate(subparsers: Subparsers) -> None:
@@ -117,6 +120,8 @@ def add_evaluate(subparsers: Subparsers) -> None:
     parser = add_command(subparsers, "evaluate", evaluate, about)
     parser.add_argument("dataset", type=Path, metavar="DATASET")
     parser.add_argument("--model", action="append", metavar="NAME", help="may be given several times")
+    native = "measure the pixels that the networks paint, at their own size, as the papers do"
+    parser.add_argument("--native", action="store_true", help=native)
     parser.add_argument(
         "--sheet", type=Path, default=Path("evaluation.png"), help="contact sheet (default: %(default)s)"
     )
@@ -143,7 +148,10 @@ def harmonize(options: argparse.Namespace) -> int:
         raise UsageError("--at goes with --background")
     if options.save_map and options.save_map.suffix.lower() not in (".json", ".cube"):
         raise UsageError("--save-map takes a .json or a .cube file")
-    job = commands.Job(options.model, options.device, options.strength)
+    if options.native and (options.strength is not None or options.save_map or options.background):
+        raise UsageError("--native goes with neither --strength, --save-map nor --background")
+    strength = 1.0 if options.strength is None else options.strength
+    job = commands.Job(options.model, options.device, strength, options.native)
     if options.composite.is_dir() or options.masks:
         if options.mask or options.background or options.save_map:
             raise UsageError("a folder takes --masks DIR, and neither --mask, --background nor --save-map")
@@ -189,13 +197,23 @@ def models(options: argparse.Namespace) -> int:
     found = model_store.list_models()
     if options.json:
         rows = [dataclasses.asdict(model.card) | {"bundled": model.bundled} for model in found]
-        print(json.dumps({"default": model_store.DEFAULT_MODEL, "models": rows}))
+        untrained = model_store.untrained_networks(found)
+        networks = [dataclasses.asdict(network) | {"weights": False} for network in untrained]
+        print(json.dumps({"default": model_store.DEFAULT_MODEL, "models": rows, "networks": networks}))
         return 0
     for model in found:
         card = model.card
-        origin = "bundled" if model.bundled else "personal"
-        print(f"{card.name:20}{card.parameters / 1e6:6.2f} M{card.size / 1e6:7.1f} MB  {origin:10}{card.description}")
+        size, origin = f"{card.size / 1e6:.1f} MB", "bundled" if model.bundled else "personal"
+        print(model_line(card.name, card.parameters, size, origin, card.description), flush=True)
+    # These take seconds: PyTorch is imported to build them.
+    for network in model_store.untrained_networks(found):
+        print(model_line(network.name, network.parameters, "", "no weights", network.description))
     return 0
+
+
+def model_line(name: str, parameters: int, size: str, origin: str, description: str) -> str:
+    """One line of `s2am models`."""
+    return f"{name:25}{parameters / 1e6:8.2f} M{size:>10}  {origin:12}{description}"
 
 
 def evaluate(options: argparse.Namespace) -> int:
@@ -210,6 +228,7 @@ def evaluate(options: argparse.Namespace) -> int:
             options.dataset,
             names,
             device=options.device,
+            native=options.native,
             sheet=sheet,
             progress=lambda done, total: advance(bar, done, total),
         )

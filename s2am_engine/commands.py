@@ -31,6 +31,7 @@ class Job:
     model: str
     device: str
     strength: float
+    native: bool = False  # the network's own pixels instead of its colour map
 
     @cached_property
     def harmonizer(self) -> Harmonizer:
@@ -39,11 +40,18 @@ class Job:
 
         return Harmonizer(self.model, self.device)
 
+    def do(self, picture: Picture, mask: Pixels | None, name: str) -> Picture:
+        """Harmonize a composite; arguments as for `Harmonizer.harmonize_picture`."""
+        if self.native:
+            return self.harmonizer.paint_picture(picture, mask, name)
+        return self.harmonizer.harmonize_picture(picture, mask, name, strength=self.strength)
+
     def describe(self) -> dict[str, Any]:
         """What was used, and how sure it was of the last picture."""
         return {
-            "model": self.harmonizer.model.card.name,
+            "model": self.harmonizer.name,
             "device": str(self.harmonizer.device),
+            "native": self.native,
             "strength": self.strength,
             "confidence": round(self.harmonizer.confidence, 3),
         }
@@ -66,7 +74,7 @@ def harmonize_file(
         source: the composite, or the layer if a background is given.
         output: where to write; None = beside the source, in a lossless format.
         job: how.
-        mask: the mask's file; None = the source's own alpha.
+        mask: the mask's file; None = the source's own alpha, or what a mask-free model finds.
         background: what to paste the layer on.
         at: where, see `compositing.place`.
         save_map: where to write the colour map, .json or .cube.
@@ -90,7 +98,7 @@ def harmonize_file(
     else:
         given = read_fitting_mask(mask, picture) if mask else None
         status("harmonizing")
-        result = job.harmonizer.harmonize_picture(picture, given, str(source), strength=job.strength)
+        result = job.do(picture, given, str(source))
     status(f"writing {output}")
     # The map's file is opened first and put in place last: both files come about, or neither.
     with atomic_write(save_map) if save_map else nullcontext() as file:

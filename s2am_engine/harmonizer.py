@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -13,16 +15,28 @@ from numpy.typing import NDArray
 from s2am_engine import colour_map, profiles, rendering
 from s2am_engine.adjustments import Adjustments, adjust
 from s2am_engine.colour_map import ColourMap
-from s2am_engine.compositing import paste, place
+from s2am_engine.compositing import Placement, paste, place, to_depth
+from s2am_engine.detection import enlarge_mask, or_find_it
 from s2am_engine.errors import EngineError
-from s2am_engine.masks import Pixels, brightness, check_mask, mask_from_alpha
+from s2am_engine.masks import Pixels, brightness, check_mask, full_scale, mask_from_alpha
 from s2am_engine.model_store import DEFAULT_MODEL, find_model, load_network
+from s2am_engine.networks.network import Network
 from s2am_engine.picture import Picture
 from s2am_engine.prediction import Prediction, Predictor
-from s2am_engine.thumbnails import make_thumbnail
+from s2am_engine.thumbnails import Thumbnail, make_thumbnail, small_copy
 
 LATTICE_SIDE = 9
 LATTICE_WEIGHT = 0.02
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A picture as it was given, and what a network sees of it."""
+
+    pixels: Pixels
+    mask: Pixels
+    profile: bytes | None
+    thumbnail: Thumbnail
 
 
 class Harmonizer:
@@ -48,15 +62,36 @@ class Harmonizer:
         Raises:
             EngineError: unknown or damaged model, or a device that this machine does not have.
         """
-        self.model = find_model(model)
-        self.predictor = Predictor(load_network(self.model), choose_device(device), model)
-        self._pixels: Pixels | None = None
-        self._mask: Pixels | None = None
+        found = find_model(model)
+        self._start(load_network(found), found.card.thumbnail, device, model)
+
+    @classmethod
+    def from_network(cls, network: Network, thumbnail: int, device: str = "auto", name: str = "") -> Harmonizer:
+        """Harmonize with a network that is no model: in training, or to compare networks.
+
+        Args:
+            network: it is kept, not copied, and stops being in training mode.
+            thumbnail: pixels a side that it sees.
+            device: `auto`, `cpu`, `cuda` …
+            name: what to call it; "" = its class.
+
+        Raises:
+            EngineError: a device that this machine does not have.
+        """
+        harmonizer = cls.__new__(cls)
+        harmonizer._start(network.eval(), thumbnail, device, name or type(network).__name__)
+        return harmonizer
+
+    def _start(self, network: Network, thumbnail: int, device: str, name: str) -> None:
+        self.name = name
+        self.thumbnail = thumbnail  # pixels a side that the network sees
+        self.predictor = Predictor(network, choose_device(device), name)
+        self._seen: Seen | None = None
         self._predicted = Prediction(colour_map.IDENTITY, 1.0)
         self._adjustments = Adjustments()
 
     def set_picture(
-        self, pixels: Pixels, mask: Pixels, *, alpha: Pixels | None = None, profile: bytes | None = None
+        self, pixels: Pixels, mask: Pixels | None = None, *, alpha: Pixels | None = None, profile: bytes | None = None
     ) -> None:
         """Look at a composite and predict the colour map of its foreground. The sliders go back to neutral.
 
@@ -64,22 +99,43 @@ class Harmonizer:
 
         Args:
             pixels: H×W×3, uint8, uint16 or float32 (nominal [0, 1]), in the encoding of `profile`.
-            mask: H×W, any dtype; full scale = foreground.
+            mask: H×W, any dtype; full scale = foreground. None = what the model finds, see `find_mask`.
             alpha: H×W of the pixels' dtype; where it is 0 a pixel never counts. None = opaque.
             profile: ICC profile of the pixels; None = sRGB.
 
         Raises:
-            EngineError: a mask that does not fit, or leaves no foreground or no visible background.
+            EngineError: a mask that does not fit, or leaves no foreground or no visible background; or no mask, and
+                none was found.
         """
         check_pixels(pixels)
+        if mask is None:
+            mask = self.find_mask(pixels, alpha=alpha, profile=profile)
         check_mask(mask, pixels.shape)
-        thumbnail = make_thumbnail(pixels, mask, alpha, profile, self.model.card.thumbnail)
+        thumbnail = make_thumbnail(pixels, mask, alpha, profile, self.thumbnail)
         predicted = self.predictor(thumbnail)
         if not profiles.is_srgb(profile):
             carried = carry_into_profile(predicted.colour_map, thumbnail.samples, profile)
             predicted = dataclasses.replace(predicted, colour_map=carried)
-        self._pixels, self._mask = pixels, mask
+        self._seen = Seen(pixels, mask, profile, thumbnail)
         self._predicted, self._adjustments = predicted, Adjustments()
+
+    def find_mask(
+        self, pixels: Pixels, *, alpha: Pixels | None = None, profile: bytes | None = None
+    ) -> NDArray[np.uint8]:
+        """Find what was pasted into a composite, with a model that can; arguments as for `set_picture`.
+
+        Returns:
+            H×W, 255 = foreground, as fine as the model's thumbnail.
+
+        Raises:
+            NothingFoundError: nothing was found, or everything.
+            EngineError: the model looks at a mask instead of finding one.
+        """
+        if not self.mask_free:
+            raise EngineError(or_find_it(f"Model “{self.name}” goes by a mask: give one with --mask MASK."))
+        check_pixels(pixels)
+        found = self.predictor.find_mask(small_copy(pixels, alpha, profile, self.thumbnail))
+        return enlarge_mask(found, pixels.shape, alpha)
 
     def adjust(self, **sliders: float) -> ColourMap:
         """Set the sliders that are named (strength, brightness, contrast, warmth, tint, saturation); others stay.
@@ -108,6 +164,16 @@ class Harmonizer:
         """Where the network runs."""
         return self.predictor.device
 
+    @property
+    def mask_free(self) -> bool:
+        """Whether the model finds the foreground by itself when no mask is given."""
+        return self.predictor.network.mask_free
+
+    @property
+    def mask(self) -> Pixels:
+        """H×W, the mask that was given or found. Raises EngineError if no picture was set."""
+        return self._picture().mask
+
     def harmonize(self, *, out: Pixels | None = None, progress: Callable[[float], None] | None = None) -> Pixels:
         """Render the picture with its foreground recoloured; all pixels outside the mask are bit-identical.
 
@@ -121,9 +187,32 @@ class Harmonizer:
         Raises:
             EngineError: no picture was set.
         """
-        if self._pixels is None:
+        seen = self._picture()
+        return rendering.apply(self.colour_map, seen.pixels, seen.mask, out=out, progress=progress)
+
+    def paint(self) -> Pixels:
+        """The network's own pixels in the foreground, for research: one look at the thumbnail, enlarged, so soft.
+
+        Returns:
+            H×W×3, the dtype of the picture; all pixels outside the mask are bit-identical.
+
+        Raises:
+            EngineError: no picture was set, or one whose profile is not sRGB.
+        """
+        seen = self._picture()
+        if not profiles.is_srgb(seen.profile):
+            raise EngineError("A network paints in sRGB: convert the picture to sRGB, or leave out --native.")
+        height, width = seen.mask.shape
+        # In the picture's depth from the start: floats would take four times the memory of 8-bit pixels.
+        small = to_depth(self.predictor.paint(seen.thumbnail), seen.pixels.dtype)
+        painted = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+        np.clip(painted, 0, painted.dtype.type(full_scale(painted.dtype)), out=painted)  # cubic overshoots
+        return paste(Placement(0, 0, painted, seen.mask), painted, Picture(seen.pixels)).pixels
+
+    def _picture(self) -> Seen:
+        if self._seen is None:
             raise EngineError("There is no picture to harmonize yet: call set_picture first.")
-        return rendering.apply(self.colour_map, self._pixels, self._mask, out=out, progress=progress)
+        return self._seen
 
     def harmonize_picture(
         self,
@@ -138,7 +227,7 @@ class Harmonizer:
 
         Args:
             picture: the composite.
-            mask: H×W; None = the picture's own alpha, which then hides nothing.
+            mask: H×W; None = the picture's own alpha, which then hides nothing, or else what the model finds.
             name: what to call the picture in an error.
             progress: see `harmonize`.
             sliders: see `adjust`.
@@ -146,16 +235,28 @@ class Harmonizer:
         Raises:
             EngineError: see `set_picture` and `masks.mask_from_alpha`.
         """
-        if mask is None:
-            mask, alpha = mask_from_alpha(picture, name), None
-        else:
-            alpha = picture.alpha
-        self.set_picture(picture.pixels, mask, alpha=alpha, profile=picture.profile)
+        self._look_at(picture, mask, name)
         self.adjust(**sliders)
-        result = self.harmonize(progress=progress)
-        if picture.grey:
-            result = keep_grey(result, mask)
-        return dataclasses.replace(picture, pixels=result)
+        return self._like(picture, self.harmonize(progress=progress))
+
+    def paint_picture(self, picture: Picture, mask: Pixels | None = None, name: str = "The picture") -> Picture:
+        """Do with `paint` what `harmonize_picture` does with `harmonize`."""
+        self._look_at(picture, mask, name)
+        return self._like(picture, self.paint())
+
+    def _look_at(self, picture: Picture, mask: Pixels | None, name: str) -> None:
+        alpha = picture.alpha
+        if mask is None:
+            try:
+                mask, alpha = mask_from_alpha(picture, name), None
+            except EngineError as error:
+                if not self.mask_free:
+                    raise EngineError(or_find_it(str(error)) if alpha is None else str(error)) from error
+        self.set_picture(picture.pixels, mask, alpha=alpha, profile=picture.profile)
+
+    def _like(self, picture: Picture, pixels: Pixels) -> Picture:
+        """A picture with new pixels; a grey one stays grey."""
+        return dataclasses.replace(picture, pixels=keep_grey(pixels, self.mask) if picture.grey else pixels)
 
     def harmonize_layer(
         self, layer: Picture, background: Picture, at: tuple[int, int] | None = None, **sliders: float
@@ -192,7 +293,7 @@ def harmonize(
 
     Args:
         picture: a `Picture` (then profile and transparency count) or H×W×3 sRGB pixels, uint8, uint16 or float32.
-        mask: H×W, full scale = foreground; None = the picture's own alpha.
+        mask: H×W, full scale = foreground; None = the picture's own alpha, or what a mask-free model finds.
         model: the model's name.
         device: `auto`, `cpu`, `cuda` …
         strength: 0 (nothing changes) to 1.
@@ -202,7 +303,7 @@ def harmonize(
 
     Raises:
         EngineError: see `Harmonizer.set_picture`.
-        ValueError: strength out of range, or pixels without a mask.
+        ValueError: strength out of range.
 
     Example:
         >>> from s2am_engine import harmonize
@@ -214,8 +315,6 @@ def harmonize(
     harmonizer = Harmonizer(model, device)
     if isinstance(picture, Picture):
         return harmonizer.harmonize_picture(picture, mask, strength=strength)
-    if mask is None:
-        raise ValueError("an array has no alpha: give a mask")
     harmonizer.set_picture(picture, mask)
     harmonizer.adjust(strength=strength)
     return harmonizer.harmonize()

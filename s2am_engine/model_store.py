@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,9 +21,10 @@ import platformdirs
 from s2am_engine.errors import EngineError
 
 if TYPE_CHECKING:
-    from s2am_engine.networks.network import MapNetwork
+    from s2am_engine.networks.network import Network
 
 DEFAULT_MODEL = "concord"
+MASK_FREE_MODEL = "s2am-mask-free"
 BUNDLED = Path(__file__).parent / "weights"
 
 
@@ -42,6 +44,7 @@ class Card:
     training: dict[str, Any] = field(default_factory=dict)
     figures: dict[str, Any] = field(default_factory=dict)
     known_failures: list[str] = field(default_factory=list)
+    options: dict[str, Any] = field(default_factory=dict)  # of the network, see `catalogue.build_network`
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,15 @@ class Model:
     card: Card
     weights: Path
     bundled: bool
+
+
+@dataclass(frozen=True)
+class Untrained:
+    """A network that can be built and trained, and has no weights here."""
+
+    name: str
+    description: str
+    parameters: int
 
 
 def personal_folder() -> Path:
@@ -88,9 +100,22 @@ def find_model(name: str) -> Model:
         EngineError: no such model (the sentence lists the known ones), or its card is damaged.
     """
     cards = find_cards()
-    if name not in cards:
-        raise EngineError(f"There is no model “{name}”: choose one of {', '.join(cards)}.")
-    return read_model(cards[name])
+    if name in cards:
+        return read_model(cards[name])
+    from s2am_engine.networks.catalogue import NETWORKS
+
+    known = f"choose one of {', '.join(cards)}"
+    if name in NETWORKS:
+        raise EngineError(
+            f"The network “{name}” has no trained weights here: "
+            f"train it (python -m s2am_engine.training {name} …) or {known}."
+        )
+    raise EngineError(f"There is no model “{name}”: {known}.")
+
+
+def mask_free_model() -> str | None:
+    """The name of the model that finds the foreground by itself, if it is there."""
+    return MASK_FREE_MODEL if MASK_FREE_MODEL in find_cards() else None
 
 
 def read_card(path: Path) -> Card:
@@ -101,6 +126,7 @@ def read_card(path: Path) -> Card:
     """
     try:
         card = Card(**json.loads(path.read_text(encoding="utf-8")))
+        dict(**card.options)  # a file may hold anything, options without names too
     except (OSError, ValueError, TypeError) as error:
         raise EngineError(
             f"The model card {path} is damaged ({error}): remove it or install the model again."
@@ -110,15 +136,15 @@ def read_card(path: Path) -> Card:
     return card
 
 
-def load_network(model: Model) -> MapNetwork:
+def load_network(model: Model) -> Network:
     """Build a model's network with its weights, float32 on the CPU, ready for inference.
 
     Raises:
-        EngineError: the weights are missing, damaged, or of another network.
+        EngineError: the weights are missing, damaged, or of another network, or the network is not known here.
     """
     import safetensors.torch  # with torch, a second of import time that listing models can do without
 
-    from s2am_engine.networks.catalogue import NETWORKS
+    from s2am_engine.networks.catalogue import NETWORKS, build_network
 
     card = model.card
     try:
@@ -131,13 +157,32 @@ def load_network(model: Model) -> MapNetwork:
         raise EngineError(f"The weights {model.weights} are damaged: run the installer again to repair them.")
     if card.network not in NETWORKS:
         raise EngineError(f"Model “{card.name}” needs the network “{card.network}”: update this program.")
-    network = NETWORKS[card.network].build()
+    try:
+        network = build_network(card.network, **card.options)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise EngineError(f"Model “{card.name}” can't be built here ({error}): update this program.") from error
     try:
         state = {name: value.float() for name, value in safetensors.torch.load(content).items()}
         network.load_state_dict(state)
     except (RuntimeError, safetensors.SafetensorError) as error:
         raise EngineError(f"The weights of “{card.name}” don't fit its network: install the model again.") from error
     return network.eval().requires_grad_(False)
+
+
+def untrained_networks(models: Iterable[Model]) -> list[Untrained]:
+    """The networks of the catalogue that none of the models uses, with their published size."""
+    import torch
+
+    from s2am_engine.networks.catalogue import NETWORKS, build_network
+
+    used = {model.card.network for model in models}
+    found = []
+    with torch.device("meta"):  # shapes without numbers
+        for name, entry in NETWORKS.items():
+            if name not in used:
+                count = sum(parameter.numel() for parameter in build_network(name).parameters())
+                found.append(Untrained(name, entry.description, count))
+    return found
 
 
 def write_card(card: Card, folder: Path) -> None:

@@ -16,7 +16,7 @@ from s2am_engine.masks import Pixels, full_scale
 # Pixels are first sampled on a grid of about this many a side, then averaged: as good as averaging all of them for
 # what a thumbnail is for, and a tenth of the cost at 24 megapixels.
 SAMPLED_SIDE = 512
-SMALLEST_WEIGHT = 1e-4
+SMALLEST_WEIGHT = 1e-4  # of what is visible most; below it nothing is
 
 Floats = NDArray[np.float32]
 
@@ -60,7 +60,28 @@ def make_thumbnail(pixels: Pixels, mask: Pixels, alpha: Pixels | None, profile: 
         raise EngineError("No visible pixel is left for the background: make the mask smaller, or add a background.")
     own = to_bytes(sample(pixels, side))
     composite, small_mask = reduce(profiles.to_srgb(own, profile), weights, visible, size)
-    return Thumbnail(composite, small_mask, own[foreground >= 0.5 * foreground.max()])
+    # Averages of 1 can be 1.0000001.
+    return Thumbnail(composite, small_mask.clip(0, 1), own[foreground >= 0.5 * foreground.max()])
+
+
+def small_copy(pixels: Pixels, alpha: Pixels | None, profile: bytes | None, size: int) -> Floats:
+    """Sample and average a picture whose foreground is not known yet; the arguments are those of `make_thumbnail`.
+
+    Returns:
+        N×N×3 sRGB in [0, 1].
+
+    Raises:
+        EngineError: the whole picture is transparent, or its pixels hold no numbers.
+    """
+    for side in (SAMPLED_SIDE, max(pixels.shape[:2])):
+        own = sample(pixels, side)
+        visible = None if alpha is None else to_unit(sample(alpha, side))
+        if visible is None or visible.any():
+            break
+    else:
+        raise EngineError("The picture is transparent everywhere: give one that shows something.")
+    nowhere = np.zeros(own.shape[:2], np.float32)
+    return reduce(profiles.to_srgb(to_bytes(own), profile), nowhere, visible, size)[0]
 
 
 def sample(array: Pixels, side: int) -> Pixels:
@@ -70,7 +91,7 @@ def sample(array: Pixels, side: int) -> Pixels:
 
 
 def to_unit(array: Pixels) -> Floats:
-    """An H×W mask or alpha of any dtype as float32 in [0, 1]."""
+    """A mask, alpha or pixels of any dtype as float32 in [0, 1]."""
     return np.asarray(np.clip(array / np.float32(full_scale(array.dtype)), 0, 1), np.float32)
 
 
@@ -95,10 +116,11 @@ def reduce(srgb: NDArray[np.uint8], weights: Floats, visible: Floats | None, siz
         channels = [shrink(srgb[..., c].astype(np.float32), size) for c in range(3)]
         return np.stack(channels, axis=2) / np.float32(255), shrink(weights, size)
     shares = shrink(visible, size)
-    divisor = np.maximum(shares, np.float32(SMALLEST_WEIGHT))
+    least = np.float32(SMALLEST_WEIGHT) * shares.max()
+    divisor = np.maximum(shares, least)
     composite = np.asarray(shrink(srgb * visible[..., None], size) / (255 * divisor[..., None]), np.float32)
     mask = np.asarray(shrink(weights * visible, size) / divisor, np.float32)
-    hidden = shares < SMALLEST_WEIGHT
+    hidden = shares < least
     if hidden.any():
         # Drawn at random from the reference, with a fixed seed: the same picture gives the same thumbnail.
         reference = composite[~hidden & (mask <= max(0.5, float(mask[~hidden].min())))]

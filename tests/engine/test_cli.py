@@ -218,6 +218,7 @@ BAD_INPUT = {
     "nan.tif --mask mask.png": "nan.tif",
     "dot.png --mask dot-mask.png": "covers the whole picture",
     "composite.png --mask mask.png --model nobody": "choose one of concord",
+    "composite.png --mask mask.png --model unet": "“unet” has no trained weights here: train it",
     "composite.png --mask mask.png --device warp": "no device",
     "composite.png --mask mask.png -o out.xyz": "out.xyz",
     "composite.png --mask mask.png -o nowhere/out.png": "no folder nowhere",
@@ -243,6 +244,9 @@ def test_bad_input_gives_one_sentence_and_no_file(
         "harmonize composite.png --strength 2",
         "harmonize composite.png --at 3,4",
         "harmonize composite.png --at here",
+        "harmonize composite.png --mask mask.png --native --strength 1",
+        "harmonize composite.png --mask mask.png --native --save-map map.json",
+        "harmonize composite.png --background mask.png --native",
         "harmonize composite.png --mask mask.png --save-map map.txt",
         "harmonize . -o out",
         "harmonize . --masks . --save-map map.json -o out",
@@ -326,42 +330,6 @@ def test_ctrl_c_stops_at_once_with_whole_files_only(folder: Path) -> None:
     assert 0 < len(written) < 200
     for path in written:
         assert read_picture(path).pixels.shape == (90, 120, 3)
-
-
-def test_models_are_listed_with_what_people_ask_for(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = run(capsys, "models", "--json")
-    told = json.loads(out)
-    assert code == 0
-    assert told["default"] == told["models"][0]["name"] == "concord"
-    for model in told["models"]:
-        assert model["bundled"]
-        assert model["size"] <= 10_000_000
-        assert model["parameters"] > 0
-        assert model["data"]
-        assert model["name"] in run(capsys, "models")[1]
-
-
-def test_evaluate_measures_and_draws(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    truth = np.random.default_rng(0).integers(60, 190, (60, 80, 3)).astype(np.uint8)
-    mask = np.zeros((60, 80), np.uint8)
-    mask[20:40, 20:60] = 255
-    pasted = np.where(mask[..., None] > 0, truth // 2, truth).astype(np.uint8)
-    for name, picture in (("composite_images/a_1_1", pasted), ("masks/a_1", mask), ("real_images/a", truth)):
-        path = folder / "set" / f"{name}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture).save(path)
-    code, out, _ = run(capsys, "evaluate", folder / "set", "--json", "--sheet", folder / "sheet.png")
-    told = json.loads(out)
-    assert code == 0
-    mse = float(((pasted.astype(float) - truth) ** 2).mean())
-    assert told["untouched"]["mse"] == pytest.approx(mse, rel=1e-5)
-    assert told["untouched"]["psnr"] == pytest.approx(10 * np.log10(255**2 / mse), rel=1e-5)
-    assert told["untouched"]["fmse"] == pytest.approx(mse * mask.size / (mask > 0).sum(), rel=1e-5)
-    assert [model["name"] for model in told["models"]] == ["concord"]
-    assert told["models"][0]["images"][0]["name"] == "a_1_1"
-    assert told["models"][0]["psnr"] > told["untouched"]["psnr"]
-    assert Image.open(folder / "sheet.png").width > 4 * 160
-    assert "layout" in failed(folder, run(capsys, "evaluate", folder / "in", "--sheet", folder / "none.png"))
 
 
 def test_a_sheet_that_cannot_be_written_is_told_before_measuring(

@@ -161,8 +161,8 @@ def test_one_call_does_it_for_arrays_and_for_pictures() -> None:
     picture = s2am_engine.harmonize(Picture(pixels), mask, device="cpu")
     assert isinstance(picture, Picture)
     np.testing.assert_array_equal(picture.pixels, harmonized)
-    with pytest.raises(ValueError, match="give a mask"):
-        s2am_engine.harmonize(pixels)
+    with pytest.raises(EngineError, match="“concord” goes by a mask: give one"):
+        s2am_engine.harmonize(pixels, device="cpu")
 
 
 def test_every_result_starts_from_the_original_pixels(harmonizer: Harmonizer) -> None:
@@ -189,15 +189,16 @@ def test_out_of_gpu_memory_the_cpu_does_the_work_and_says_so(monkeypatch: pytest
     harmonizer = Harmonizer(device="cpu")
     harmonizer.set_picture(pixels, mask)
     expected = harmonizer.colour_map
-    look, calls = harmonizer.predictor.look, []
+    network = harmonizer.predictor.network
+    answer, calls = network.answer, []
 
-    def starved(composite: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, float]:
+    def starved(composite: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         calls.append(harmonizer.device)
-        if len(calls) == 1:
+        if len(calls) == 2:
             raise torch.cuda.OutOfMemoryError
-        return look(composite, mask)
+        return answer(composite, mask)
 
-    monkeypatch.setattr(harmonizer.predictor, "look", starved)
+    monkeypatch.setattr(network, "answer", starved)
     with pytest.warns(RuntimeWarning, match="GPU is out of memory"):
         harmonizer.set_picture(pixels, mask)
     assert harmonizer.device.type == "cpu"
@@ -206,7 +207,7 @@ def test_out_of_gpu_memory_the_cpu_does_the_work_and_says_so(monkeypatch: pytest
 
 def test_a_network_that_answers_nonsense_is_an_error_not_a_black_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     harmonizer = Harmonizer(device="cpu")
-    monkeypatch.setattr(harmonizer.predictor, "look", lambda *_: (torch.full((39,), torch.nan), 1.0))
+    monkeypatch.setattr(harmonizer.predictor.network, "answer", lambda *_: torch.full((1, 39), torch.nan))
     with pytest.raises(EngineError, match="gave no usable answer"):
         harmonizer.set_picture(*composite())
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from s2am_engine.training.metrics import MOST_DECIBELS, mean, score
+from s2am_engine.training.metrics import MOST_DECIBELS, MaskScores, mean, score, score_mask
 
 
 def test_figures_worked_out_by_hand() -> None:
@@ -41,3 +41,25 @@ def test_means_are_over_pictures_and_tiny_ones_do_not_spoil_ssim() -> None:
     scores = [score(wide, wide, np.ones((9, 9), np.bool_)), score(tiny, 255 - tiny, np.ones((1, 1), np.bool_))]
     assert mean(scores).ssim == pytest.approx(1)
     assert mean(scores).psnr == pytest.approx((scores[0].psnr + scores[1].psnr) / 2)
+
+
+def test_mask_figures_worked_out_by_hand() -> None:
+    truth, found = np.zeros((10, 10), np.uint8), np.zeros((10, 10), np.float32)
+    truth[:4, :5] = 255  # 20 pixels
+    found[2:6, :5] = 0.8  # 20 pixels, of which 10 are right
+    found[9] = 0.4  # too faint to count but for the error
+    scores = score_mask(found, truth)
+    assert scores.iou == pytest.approx(10 / 30)
+    assert scores.f1 == pytest.approx(0.5)
+    assert scores.mae == pytest.approx((10 * 1 + 10 * 0.2 + 10 * 0.8 + 10 * 0.4) / 100)
+
+
+def test_a_mask_that_finds_nothing_scores_nothing_and_a_perfect_one_everything() -> None:
+    truth = np.zeros((6, 6), np.bool_)
+    truth[:2] = True
+    assert score_mask(truth, truth) == MaskScores(1, 1, 0)
+    missed = score_mask(np.zeros_like(truth), truth)
+    assert (missed.iou, missed.f1) == (0, 0)
+    assert missed.mae == pytest.approx(1 / 3)
+    assert score_mask(truth & False, truth & False) == MaskScores(1, 1, 0)
+    assert mean([MaskScores(1, 1, 0), MaskScores(0, 0.5, 1)]) == MaskScores(0.5, 0.75, 0.5)

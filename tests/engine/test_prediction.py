@@ -8,11 +8,23 @@ import pytest
 import torch
 from torch import Tensor
 
-from s2am_engine.colour_map import ColourMap, Matrix
+from s2am_engine.colour_map import IDENTITY, ColourMap, Matrix
+from s2am_engine.errors import EngineError
 from s2am_engine.networks.network import MapNetwork
-from s2am_engine.prediction import Predictor, four_views, trust
-from s2am_engine.thumbnails import make_thumbnail
+from s2am_engine.prediction import Prediction, Predictor, four_views, trust
+from s2am_engine.thumbnails import Thumbnail, make_thumbnail
+from tests.engine.fake_networks import KNOWN_MAP, Painter, Spotter
 from tests.engine.pictures import composite
+
+CPU = torch.device("cpu")
+
+
+def thumbnail(size: int = 64) -> Thumbnail:
+    return make_thumbnail(*composite(), None, None, size)
+
+
+def brighter(shift: float) -> ColourMap:
+    return Matrix(np.column_stack([np.eye(3), np.full(3, shift)]))
 
 
 class Brightener(MapNetwork):
@@ -22,20 +34,23 @@ class Brightener(MapNetwork):
         super().__init__()
         self.shifts = iter(shifts)
 
-    def forward(self, composite: Tensor, mask: Tensor) -> Tensor:
+    def answer(self, composite: Tensor, mask: Tensor) -> Tensor:
         return torch.tensor([[next(self.shifts)]])
 
-    def render(self, parameters: Tensor, composite: Tensor) -> list[Tensor]:
-        return [composite + parameters[:, :, None, None]]
+    def render(self, answers: Tensor, composite: Tensor) -> list[Tensor]:
+        return [composite + answers[:, :, None, None]]
 
-    def colour_map(self, parameters: Tensor) -> ColourMap:
-        return Matrix(np.column_stack([np.eye(3), np.full(3, float(parameters))]))
+    def to_colour_map(self, parameters: Tensor) -> ColourMap:
+        return brighter(float(parameters))
+
+
+def predict(*shifts: float) -> Prediction:
+    return Predictor(Brightener(*shifts), CPU, "test")(thumbnail())
 
 
 def predicted_shift(*shifts: float) -> tuple[float, float]:
     """What is added to a grey in the end, and the confidence."""
-    thumbnail = make_thumbnail(*composite(), None, None, 64)
-    found = Predictor(Brightener(*shifts), torch.device("cpu"), "test")(thumbnail)
+    found = predict(*shifts)
     return float(found.colour_map([[0.5, 0.5, 0.5]])[0, 0]) - 0.5, found.confidence
 
 
@@ -57,8 +72,57 @@ def test_trust_falls_steadily_with_disagreement() -> None:
     assert len(set(found)) == 4
 
 
+def test_trust_is_the_formula() -> None:
+    pictures, mask = np.full((4, 4, 3), 0.4, np.float32), np.zeros((4, 4), np.float32)
+    mask[0], mask[1] = 1, 0.5
+    # Beyond 1 nothing is to be seen, so that 0.6 and 0.9 do the same.
+    looks = [brighter(shift) for shift in (0.2, 0.2, 0.6, 0.9)]
+    expected = 1 / (1 + 8 * np.var([0.6, 0.6, 1, 1], ddof=1) / (0.2**2 + 1 / 255**2))
+    assert trust(looks, brighter(0.2), pictures, mask) == pytest.approx(expected, rel=1e-5)
+
+
 def test_agreeing_that_nothing_needs_to_change_is_no_doubt() -> None:
     assert predicted_shift(0.0, 0.0, 0.0005, -0.0005)[1] > 0.8
+
+
+@pytest.mark.parametrize("answer", [np.nan, np.inf])
+def test_an_answer_that_is_no_number_is_refused_in_a_sentence(answer: float) -> None:
+    with pytest.raises(EngineError, match="“test” gave no usable answer here: choose another"):
+        predict(0.1, 0.1, answer, 0.1)
+
+
+def test_an_answer_that_is_no_map_is_refused_in_a_sentence() -> None:
+    class Impossible(Brightener):
+        def to_colour_map(self, parameters: Tensor) -> ColourMap:
+            return brighter(np.nan)
+
+    with pytest.raises(EngineError, match="no usable answer"):
+        Predictor(Impossible(0.1, 0.1, 0.1, 0.1), CPU, "test")(thumbnail())
+
+
+@pytest.mark.parametrize("size", [48, 100])
+def test_what_a_network_paints_becomes_the_map_that_does_the_same(size: int) -> None:
+    seen = thumbnail(size)
+    found = Predictor(Painter(), CPU, "test")(seen)
+    assert found.confidence > 0.99
+    colours = seen.composite[seen.mask > 0.5]
+    np.testing.assert_allclose(found.colour_map(colours), KNOWN_MAP(colours), atol=0.5 / 255)
+
+
+def test_a_networks_own_pixels_lie_within_the_mask() -> None:
+    seen = thumbnail()
+    painted = Predictor(Painter(), CPU, "test").paint(seen)
+    assert painted.shape == (64, 64, 3)
+    np.testing.assert_array_equal(painted[seen.mask == 0], seen.composite[seen.mask == 0])
+    inside = seen.mask == 1
+    np.testing.assert_allclose(painted[inside], KNOWN_MAP(seen.composite[inside]), atol=1e-6)
+
+
+def test_a_mask_free_network_says_where_the_foreground_is() -> None:
+    seen = thumbnail()
+    found = Predictor(Spotter(), CPU, "test").find_mask(seen.composite)
+    assert found.shape == (64, 64)
+    assert ((found > 0.5) == (seen.mask > 0.5)).mean() > 0.97
 
 
 def test_views_show_the_picture_and_its_mask_alike() -> None:
@@ -79,5 +143,5 @@ def test_a_middle_without_foreground_or_background_is_no_view(inside: float) -> 
 
 
 def test_an_empty_mask_gives_no_nan() -> None:
-    looks, one, nothing = torch.rand(4, 3, 8, 8), torch.rand(1, 3, 8, 8), torch.zeros(1, 1, 8, 8)
-    assert 0 <= trust(looks, one, one, nothing) <= 1
+    pictures, nothing = np.full((8, 8, 3), 0.4, np.float32), np.zeros((8, 8), np.float32)
+    assert 0 <= trust([IDENTITY, brighter(0.1)], IDENTITY, pictures, nothing) <= 1

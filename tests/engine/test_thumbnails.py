@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from s2am_engine.errors import EngineError
-from s2am_engine.thumbnails import make_thumbnail
+from s2am_engine.thumbnails import make_thumbnail, small_copy
 from tests.engine.pictures import composite
 
 SIZE = 96
@@ -96,3 +96,40 @@ def test_values_that_are_not_numbers_are_refused() -> None:
     pixels[:] = np.inf
     with pytest.raises(EngineError, match="not numbers"):
         make_thumbnail(pixels, mask, None, None, SIZE)
+
+
+def test_a_picture_without_a_mask_is_seen_as_with_one() -> None:
+    pixels, mask = composite()
+    np.testing.assert_array_equal(
+        small_copy(pixels, None, None, SIZE), make_thumbnail(pixels, mask, None, None, SIZE).composite
+    )
+
+
+def test_without_a_mask_too_what_is_transparent_never_counts() -> None:
+    pixels, _ = composite()
+    alpha = np.full(pixels.shape[:2], 255, np.uint8)
+    alpha[:30, :40] = 0
+    copies = []
+    for hidden in ((0, 0, 0), (255, 0, 255)):
+        pixels[:30, :40] = hidden
+        copies.append(small_copy(pixels, alpha, None, SIZE))
+    np.testing.assert_array_equal(copies[0], copies[1])
+    with pytest.raises(EngineError, match="transparent everywhere"):
+        small_copy(pixels, alpha * 0, None, SIZE)
+
+
+def test_a_picture_that_is_next_to_transparent_everywhere_is_seen_as_it_is() -> None:
+    pixels, mask = composite(dtype="uint16")
+    faint = np.ones(mask.shape, np.uint16)
+    found = make_thumbnail(pixels, mask, faint, None, SIZE)
+    np.testing.assert_allclose(found.composite, make_thumbnail(pixels, mask, None, None, SIZE).composite, atol=1e-5)
+
+
+def test_a_mask_never_exceeds_its_range() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        height, width = rng.integers(60, 700, 2)
+        mask = np.zeros((height, width), np.uint8)
+        mask[height // 9 : -(height // 9), width // 7 : -(width // 7)] = 255
+        thumbnail = make_thumbnail(np.zeros((height, width, 3), np.uint8), mask, None, None, SIZE)
+        assert 0 <= thumbnail.mask.min() <= thumbnail.mask.max() <= 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Evaluation of data sets of any size: every picture is measured, a sheet shows no more than fit on one."""
+"""Evaluation of data sets of any size and of models of any kind."""
 
 from __future__ import annotations
 
@@ -10,18 +10,37 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from s2am_engine import rendering
+from s2am_engine.errors import EngineError
+from s2am_engine.harmonizer import Harmonizer
+from s2am_engine.masks import Pixels
 from s2am_engine.training import evaluation
+from tests.engine.fake_networks import KNOWN_MAP, Painter, Spotter
 from tests.engine.pictures import composite
+
+
+def write_pair(folder: Path, name: str, pixels: Pixels, mask: Pixels, truth: Pixels) -> None:
+    """Add a pair to a data set."""
+    pictures = {f"composite_images/{name}_1_1": pixels, f"masks/{name}_1": mask, f"real_images/{name}": truth}
+    for path, picture in pictures.items():
+        file = folder / f"{path}.png"
+        file.parent.mkdir(exist_ok=True)
+        Image.fromarray(picture).save(file)
+
+
+@pytest.fixture
+def known(tmp_path: Path) -> Path:
+    """Two pairs whose truth is the known map of the composite; in the second nothing is blue."""
+    pixels, mask = composite(180, 240)
+    for name, picture in (("blue", pixels), ("red", np.ascontiguousarray(pixels[..., ::-1]))):
+        write_pair(tmp_path, name, picture, mask, rendering.apply(KNOWN_MAP, picture, mask))
+    return tmp_path
 
 
 def test_a_large_data_set_is_measured_whole_and_shown_in_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pixels, mask = composite()
-    for folder in ("composite_images", "masks", "real_images"):
-        (tmp_path / folder).mkdir()
     for index in range(7):
-        Image.fromarray(pixels).save(tmp_path / "composite_images" / f"p{index}_1_1.png")
-        Image.fromarray(mask).save(tmp_path / "masks" / f"p{index}_1.png")
-        Image.fromarray(np.roll(pixels, 1, axis=2)).save(tmp_path / "real_images" / f"p{index}.png")
+        write_pair(tmp_path, f"p{index}", pixels, mask, np.roll(pixels, 1, axis=2))
     monkeypatch.setattr(evaluation, "MOST_SHOWN", 3)
     sheet = io.BytesIO()
     found = evaluation.evaluate(tmp_path, ["concord"], device="cpu", sheet=sheet)
@@ -31,3 +50,56 @@ def test_a_large_data_set_is_measured_whole_and_shown_in_part(tmp_path: Path, mo
     evaluation.evaluate(tmp_path, ["concord"], device="cpu", sheet=everything)
     # Three pictures stand beside each other: one line instead of three.
     assert Image.open(sheet).height < 0.5 * Image.open(everything).height
+
+
+def test_a_mask_free_network_is_measured_by_its_own_mask_and_what_it_misses_counts(known: Path) -> None:
+    harmonizers = [Harmonizer.from_network(Painter(), 96, "cpu"), Harmonizer.from_network(Spotter(), 64, "cpu")]
+    found = evaluation.evaluate_harmonizers(known, harmonizers)
+    told = found.to_json()
+    painter, spotter = told["models"]
+    assert [image["name"] for image in spotter["images"]] == ["blue_1_1", "red_1_1"]
+    assert "mask" not in painter
+    assert painter["psnr"] > 50
+    seen, missed = spotter["images"]
+    assert seen["mask"]["iou"] > 0.9
+    assert seen["mask"]["mae"] < 0.02
+    assert seen["psnr"] > told["untouched"]["images"][0]["psnr"] + 3
+    assert (missed["mask"]["iou"], missed["mask"]["f1"]) == (0, 0)
+    assert missed["psnr"] == told["untouched"]["images"][1]["psnr"]
+    assert spotter["mask"]["iou"] == pytest.approx(seen["mask"]["iou"] / 2)
+    assert f"{spotter['mask']['iou']:.3f}" in found.to_table()
+
+
+def test_native_figures_are_those_of_the_painted_thumbnail(known: Path) -> None:
+    harmonizers = [
+        Harmonizer.from_network(Painter(), 64, "cpu", name="one"),
+        Harmonizer.from_network(Spotter(), 64, "cpu", name="two"),
+    ]
+    sheet = io.BytesIO()
+    found = evaluation.evaluate_harmonizers(known, harmonizers, sheet=sheet, native=True)
+    assert found.size == 64
+    one, two = found.models
+    # Both paint what the truth is, up to the edge and to rounding; the second leaves out what is not blue.
+    assert min(score.psnr for score in one.images) > 38
+    assert two.images[0].psnr > found.untouched.images[0].psnr + 3
+    assert two.masks[0].iou > 0.9
+    assert two.masks[1].iou == 0
+    assert Image.open(sheet).width > 0
+
+
+def test_native_models_of_different_sizes_are_refused(known: Path) -> None:
+    harmonizers = [Harmonizer.from_network(Painter(), size, "cpu", name=f"p{size}") for size in (64, 96)]
+    with pytest.raises(EngineError, match=r"different sizes \(p64 64×64, p96 96×96\): measure them one by one"):
+        evaluation.evaluate_harmonizers(known, harmonizers, native=True)
+
+
+def test_a_foreground_smaller_than_a_pixel_of_the_thumbnail_still_counts(tmp_path: Path) -> None:
+    pixels, mask = composite(180, 240)
+    mask[:] = 0
+    mask[50, 60] = 255
+    truth = pixels.copy()
+    truth[50, 60] = 255 - truth[50, 60]
+    write_pair(tmp_path, "dot", pixels, mask, truth)
+    found = evaluation.evaluate_harmonizers(tmp_path, [Harmonizer.from_network(Painter(), 32, "cpu")], native=True)
+    assert found.untouched.mean.fmse > 0
+    assert found.untouched.mean.fpsnr < 60

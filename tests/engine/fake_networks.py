@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Networks without weights whose answers are known."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from s2am_engine.colour_map import Chain, ColourMap, Curves, Matrix
+from s2am_engine.model_store import Card, write_card
+from s2am_engine.networks.network import PaintNetwork
+
+KNOWN_MAP = Chain(
+    (
+        Curves(np.stack([np.linspace(0, 1, 33) ** gamma for gamma in (0.9, 1.0, 1.1)])),
+        Matrix(np.array([[0.9, 0.05, 0.0, 0.02], [0.03, 0.92, 0.0, 0.0], [0.0, 0.04, 0.85, 0.03]])),
+    )
+)
+
+
+def recoloured(composite: Tensor, known: ColourMap = KNOWN_MAP) -> Tensor:
+    """(B, 3, H, W) pictures with a map applied everywhere."""
+    return torch.from_numpy(known(composite.permute(0, 2, 3, 1).numpy())).permute(0, 3, 1, 2)
+
+
+class Painter(PaintNetwork):
+    """Paints every picture as the known map would."""
+
+    def answer(self, composite: Tensor, mask: Tensor) -> Tensor:
+        return recoloured(composite)
+
+
+class Spotter(PaintNetwork):
+    """Finds what is blue, a little unsurely, and paints it as the known map would."""
+
+    mask_free = True
+
+    def answer(self, composite: Tensor, mask: Tensor) -> Tensor:
+        red, _, blue = composite.split(1, dim=1)
+        pasted = (blue > 0.6) & (blue > red + 0.1)
+        return torch.cat([recoloured(composite), 0.06 + 0.88 * pasted.float()], dim=1)
+
+    def render(self, answers: Tensor, composite: Tensor) -> list[Tensor]:
+        return [torch.lerp(composite, answers[:, :3], answers[:, 3:])]
+
+
+def write_fake_model(folder: Path, name: str, network: str, thumbnail: int = 64) -> None:
+    """Write a model without weights, of a network that was put into the catalogue."""
+    folder.mkdir(exist_ok=True)
+    content = safetensors.torch.save({})
+    (folder / f"{name}.safetensors").write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    write_card(Card(name, network, "for tests", thumbnail, digest, 0, len(content), "none", "none"), folder)

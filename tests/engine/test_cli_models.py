@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line with several kinds of models: listing, measuring, native pixels, and none that needs a mask."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from s2am_engine.networks import catalogue
+from s2am_engine.picture import read_picture
+from tests.engine.fake_networks import Spotter, write_fake_model
+from tests.engine.pictures import composite
+from tests.engine.test_cli import failed, run
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with composite.png and its mask.png, and a data set of one small pair, “set”."""
+    pixels, mask = composite()
+    Image.fromarray(pixels).save(tmp_path / "composite.png")
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    truth = np.random.default_rng(0).integers(60, 190, (60, 80, 3)).astype(np.uint8)
+    small = np.zeros((60, 80), np.uint8)
+    small[20:40, 20:60] = 255
+    pasted = np.where(small[..., None] > 0, truth // 2, truth).astype(np.uint8)
+    for name, picture in (("composite_images/a_1_1", pasted), ("masks/a_1", small), ("real_images/a", truth)):
+        path = tmp_path / "set" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(path)
+    return tmp_path
+
+
+@pytest.fixture
+def mask_free(no_personal_models: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a model that finds what is blue."""
+    monkeypatch.setitem(catalogue.NETWORKS, "spotter", catalogue.Entry(Spotter, "for tests"))
+    write_fake_model(no_personal_models, "s2am-mask-free", "spotter")
+    return "s2am-mask-free"
+
+
+def test_models_are_listed_with_what_people_ask_for(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "models", "--json")
+    told = json.loads(out)
+    assert code == 0
+    assert told["default"] == told["models"][0]["name"] == "concord"
+    for model in told["models"]:
+        assert model["bundled"]
+        assert model["size"] <= 12_000_000
+        assert model["parameters"] > 0 or model["network"] == "reinhard"
+        assert model["data"]
+        assert isinstance(model["options"], dict)
+    cascaded = next(network for network in told["networks"] if network["name"] == "s2crnet-cascaded")
+    assert cascaded["weights"] is False
+    assert cascaded["parameters"] > 1_000_000
+    assert cascaded["description"]
+    lines = run(capsys, "models")[1].splitlines()
+    listed = [line.split()[0] for line in lines]
+    assert listed == [model["name"] for model in told["models"]] + [network["name"] for network in told["networks"]]
+    where = [line.index(" M ") for line in lines]
+    assert len(set(where)) == 1, "the columns stand beneath each other"
+    assert sum("no weights" in line for line in lines) == len(told["networks"])
+
+
+def test_evaluate_measures_and_draws(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "evaluate", folder / "set", "--json", "--sheet", folder / "sheet.png")
+    told = json.loads(out)
+    assert code == 0
+    pasted, truth = (
+        read_picture(folder / "set" / name).pixels for name in ("composite_images/a_1_1.png", "real_images/a.png")
+    )
+    mse = float(((pasted.astype(float) - truth) ** 2).mean())
+    assert told["untouched"]["mse"] == pytest.approx(mse, rel=1e-5)
+    assert told["untouched"]["psnr"] == pytest.approx(10 * np.log10(255**2 / mse), rel=1e-5)
+    assert told["untouched"]["fmse"] == pytest.approx(mse * 60 * 80 / (20 * 40), rel=1e-5)
+    assert [model["name"] for model in told["models"]] == ["concord"]
+    assert told["models"][0]["images"][0]["name"] == "a_1_1"
+    assert told["models"][0]["psnr"] > told["untouched"]["psnr"]
+    assert "mask" not in told["models"][0]
+    assert Image.open(folder / "sheet.png").width > 4 * 160
+    assert "layout" in failed(folder, run(capsys, "evaluate", folder / "in", "--sheet", folder / "none.png"))
+
+
+def test_models_of_all_kinds_stand_in_one_table(
+    folder: Path, mask_free: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ("--model", "concord", "--model", mask_free, "--model", "s2crnet")
+    code, out, _ = run(capsys, "evaluate", folder / "set", *names, "--sheet", folder / "sheet.png")
+    assert code == 0
+    _, header, untouched, *models, _ = out.splitlines()
+    assert header.split()[-1] == "IoU"
+    assert [line.split()[0] for line in models] == ["concord", mask_free, "s2crnet"]
+    assert [line.split()[-1] == "-" for line in (untouched, *models)] == [True, True, False, True]
+    assert len({len(line) for line in (header, untouched, *models)}) == 1
+    assert Image.open(folder / "sheet.png").width > 6 * 160
+
+
+def test_native_evaluation_measures_at_the_networks_size(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base = ("evaluate", folder / "set", "--native", "--sheet", folder / "sheet.png")
+    code, out, _ = run(capsys, *base, "--model", "s2crnet", "--json")
+    told = json.loads(out)
+    assert code == 0
+    assert told["native_size"] == 96
+    assert told["models"][0]["psnr"] != told["untouched"]["psnr"]
+    assert "own pixels at 96×96" in run(capsys, *base, "--model", "s2crnet")[1]
+    both = run(capsys, *base, "--model", "s2crnet", "--model", "concord")
+    assert "different sizes (s2crnet 96×96, concord 128×128)" in failed(folder, both)
+
+
+def test_native_pixels_of_a_network_that_finds_curves_are_its_curves(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = ("harmonize", folder / "composite.png", "--mask", folder / "mask.png", "--model", "s2crnet", "-o")
+    code, out, _ = run(capsys, *base, folder / "native.png", "--native", "--json")
+    assert code == 0
+    assert json.loads(out)["native"]
+    confidence = json.loads(run(capsys, *base, folder / "mapped.png", "--json")[1])["confidence"]
+    pixels, mask = composite()
+    native, mapped = (read_picture(folder / name).pixels for name in ("native.png", "mapped.png"))
+    np.testing.assert_array_equal(native[mask == 0], pixels[mask == 0])
+    inside = mask == 255
+    change, wanted = ((one.astype(float) - pixels)[inside].mean(axis=0) for one in (native, mapped))
+    assert np.abs(wanted).max() > 3
+    # The map of several looks does less where they differ.
+    np.testing.assert_allclose(confidence * change, wanted, atol=1)
+
+
+def test_a_composite_without_a_mask_is_enough_for_a_mask_free_model(
+    folder: Path, mask_free: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("harmonize", folder / "composite.png", "-o", folder / "out.png")
+    assert f"or choose --model {mask_free}" in failed(folder, run(capsys, *arguments))
+    for native in ((), ("--native",)):
+        assert run(capsys, *arguments, "--model", mask_free, *native)[0] == 0
+        pixels, mask = composite()
+        result = read_picture(folder / "out.png").pixels
+        np.testing.assert_array_equal(result[:10], pixels[:10])
+        assert (result != pixels).any(axis=2)[mask == 255].mean() > 0.9
+    red = composite()[0][..., ::-1]
+    Image.fromarray(red).save(folder / "composite.png")
+    assert "Nothing pasted was found" in failed(folder, run(capsys, *arguments, "--model", mask_free))

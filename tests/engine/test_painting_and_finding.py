@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The pipeline with networks that paint, and with one that finds the foreground by itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+import s2am_engine
+from s2am_engine import Harmonizer, rendering
+from s2am_engine.bench import measure
+from s2am_engine.detection import NothingFoundError, enlarge_mask
+from s2am_engine.errors import EngineError
+from s2am_engine.masks import Pixels
+from s2am_engine.networks import catalogue
+from s2am_engine.picture import Picture
+from tests.engine.fake_networks import KNOWN_MAP, Painter, Spotter, write_fake_model
+from tests.engine.icc import ADOBE, adobe_curve, rgb_profile
+from tests.engine.pictures import composite
+
+
+def painter(size: int = 96) -> Harmonizer:
+    return Harmonizer.from_network(Painter(), size, "cpu")
+
+
+def spotter(size: int = 64) -> Harmonizer:
+    return Harmonizer.from_network(Spotter(), size, "cpu", "spotter")
+
+
+def overlap(found: Pixels, mask: Pixels) -> float:
+    here, there = found > 127, mask > 127
+    return float((here & there).sum() / (here | there).sum())
+
+
+def test_what_a_network_paints_small_is_rendered_at_full_resolution() -> None:
+    pixels, mask = composite(600, 800)
+    harmonizer = painter()
+    harmonizer.set_picture(pixels, mask)
+    result = harmonizer.harmonize()
+    wanted = rendering.apply(KNOWN_MAP, pixels, mask)
+    assert np.abs(wanted.astype(int) - pixels)[mask == 255].mean() > 5
+    assert np.abs(result.astype(int) - wanted).max() <= 1
+    np.testing.assert_array_equal(result[mask == 0], pixels[mask == 0])
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_painted_pixels_are_enlarged_into_the_foreground_alone(dtype: str) -> None:
+    pixels, mask = composite(300, 400, dtype)
+    harmonizer = painter()
+    harmonizer.set_picture(pixels, mask)
+    painted = harmonizer.paint()
+    assert painted.dtype == pixels.dtype
+    np.testing.assert_array_equal(painted[mask == 0], pixels[mask == 0])
+    unit = {"uint8": 255, "uint16": 65535, "float32": 1}[dtype]
+    away = (painted.astype(float) - rendering.apply(KNOWN_MAP, pixels, mask))[mask == 255] / unit
+    assert np.abs(away.mean()) < 0.005
+    # Soft: the grain is lost, which the map keeps.
+    assert painted[mask == 255].std(axis=0).sum() < harmonizer.harmonize()[mask == 255].std(axis=0).sum()
+
+
+def test_painted_pixels_are_srgb_and_say_so() -> None:
+    pixels, mask = composite()
+    harmonizer = painter()
+    with pytest.raises(EngineError, match="set_picture first"):
+        harmonizer.paint()
+    harmonizer.set_picture(pixels, mask, profile=rgb_profile(ADOBE, adobe_curve))
+    with pytest.raises(EngineError, match="convert the picture to sRGB"):
+        harmonizer.paint()
+
+
+def test_a_grey_picture_is_painted_grey() -> None:
+    pixels, mask = composite()
+    grey = Picture(np.repeat(pixels[..., 1:2], 3, axis=2), grey=True)
+    result = painter().paint_picture(grey, mask)
+    assert (np.ptp(result.pixels, axis=2) == 0).all()
+    assert not np.array_equal(result.pixels, grey.pixels)
+
+
+def test_any_network_can_be_timed() -> None:
+    assert measure(painter(), 120, 90).stages["network"] > 0
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_without_a_mask_a_mask_free_network_finds_one(dtype: str) -> None:
+    pixels, mask = composite(300, 400, dtype)
+    harmonizer = spotter()
+    harmonizer.set_picture(pixels)
+    found = harmonizer.mask
+    assert found.shape == mask.shape
+    assert overlap(found, mask) > 0.9
+    # What it is a little unsure of counts as wholly so.
+    assert {0, 255} <= set(np.unique(found))
+    result = harmonizer.harmonize()
+    np.testing.assert_array_equal(result[found == 0], pixels[found == 0])
+    inside = (found == 255) & (mask == 255)
+    wanted = rendering.apply(KNOWN_MAP, pixels, found)
+    unit = {"uint8": 255, "uint16": 65535, "float32": 1}[dtype]
+    np.testing.assert_allclose(result[inside] / unit, wanted[inside] / unit, atol=1.01 / 255)
+
+
+def test_a_mask_that_is_given_goes_before_what_could_be_found() -> None:
+    pixels, mask = composite()
+    left = mask.copy()
+    left[:, 60:] = 0
+    harmonizer = spotter()
+    harmonizer.set_picture(pixels, left)
+    result = harmonizer.harmonize()
+    np.testing.assert_array_equal(harmonizer.mask, left)
+    np.testing.assert_array_equal(result[left == 0], pixels[left == 0])
+    assert not np.array_equal(result[left == 255], pixels[left == 255])
+
+
+def test_transparent_parts_are_not_searched() -> None:
+    pixels, mask = composite()
+    alpha = np.full(mask.shape, 255, np.uint8)
+    alpha[:, :20] = 0
+    pixels[:, :20] = (0, 0, 255)
+    harmonizer = spotter()
+    assert harmonizer.find_mask(pixels)[:, :18].all()
+    found = harmonizer.find_mask(pixels, alpha=alpha)
+    assert not found[:, :20].any()
+    assert overlap(found, mask) > 0.9
+
+
+def test_a_pictures_own_alpha_goes_first_and_without_a_usable_one_the_mask_is_found() -> None:
+    pixels, mask = composite()
+    own = mask.copy()
+    own[:, 60:] = 0
+    harmonizer = spotter()
+    harmonizer.harmonize_picture(Picture(pixels, own))
+    np.testing.assert_array_equal(harmonizer.mask, own)
+    for alpha in (None, np.full_like(mask, 255)):
+        result = harmonizer.harmonize_picture(Picture(pixels, alpha))
+        assert overlap(harmonizer.mask, mask) > 0.8
+        assert not np.array_equal(result.pixels, pixels)
+    assert overlap(harmonizer.mask, mask) > 0.8
+
+
+def test_one_call_finds_and_harmonizes(no_personal_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(catalogue.NETWORKS, "spotter", catalogue.Entry(Spotter, "for tests"))
+    write_fake_model(no_personal_models, "s2am-mask-free", "spotter")
+    pixels, mask = composite()
+    result = s2am_engine.harmonize(pixels, model="s2am-mask-free", device="cpu")
+    assert isinstance(result, np.ndarray)
+    np.testing.assert_array_equal(result[:10], pixels[:10])
+    assert not np.array_equal(result[mask == 255], pixels[mask == 255])
+
+
+def test_a_model_that_needs_a_mask_names_the_one_that_does_not(no_personal_models: Path) -> None:
+    harmonizer, pixels = painter(), composite()[0]
+    with pytest.raises(EngineError, match=r"“Painter” goes by a mask: give one with --mask MASK\.$"):
+        harmonizer.set_picture(pixels)
+    write_fake_model(no_personal_models, "s2am-mask-free", "spotter")
+    for attempt in (harmonizer.set_picture, lambda pixels: harmonizer.harmonize_picture(Picture(pixels))):
+        with pytest.raises(EngineError, match=r"--mask MASK, or choose --model s2am-mask-free, which finds"):
+            attempt(pixels)
+
+
+def test_nothing_found_is_said() -> None:
+    pixels, _ = composite()
+    with pytest.raises(NothingFoundError, match="Nothing pasted was found in this picture: give a mask"):
+        spotter().set_picture(pixels[..., ::-1])
+
+
+def test_a_picture_after_one_that_failed_is_still_the_one_before() -> None:
+    pixels, _ = composite()
+    harmonizer = spotter()
+    harmonizer.set_picture(pixels)
+    expected = harmonizer.harmonize()
+    with pytest.raises(NothingFoundError):
+        harmonizer.set_picture(pixels[..., ::-1])
+    np.testing.assert_array_equal(harmonizer.harmonize(), expected)
+
+
+def test_a_network_whose_mask_is_no_number_is_an_error() -> None:
+    class Broken(Spotter):
+        def answer(self, composite: Tensor, mask: Tensor) -> Tensor:
+            return torch.full((1, 4, *composite.shape[2:]), torch.nan)
+
+    with pytest.raises(EngineError, match="gave no usable answer"):
+        Harmonizer.from_network(Broken(), 64, "cpu").set_picture(composite()[0])
+
+
+def test_a_faint_rest_is_ramped_away_and_the_edge_stays_soft() -> None:
+    found = np.tile(np.array([0.05, 0.1, 0.3, 0.5, 0.7, 0.9, 0.95, 1.0], np.float32), (8, 1))
+    np.testing.assert_array_equal(enlarge_mask(found, (8, 8))[0], np.rint([0, 0, 63.75, 127.5, 191.25, 255, 255, 255]))
+    larger = enlarge_mask(found, (80, 400))
+    assert larger.shape == (80, 400)
+    assert (np.diff(larger[0].astype(int)) >= 0).all()
+    assert np.diff(larger[0].astype(int)).max() <= 2
+    with pytest.raises(NothingFoundError, match="Nothing pasted"):
+        enlarge_mask(found * 0.45, (50, 50))
+    with pytest.raises(NothingFoundError, match="whole picture"):
+        enlarge_mask(found * 0 + 0.95, (50, 50))
+
+
+def test_extreme_shapes_are_searched_and_painted_too() -> None:
+    harmonizer = spotter()
+    for shape in ((3, 40_000), (40_000, 3)):
+        pixels = np.full((*shape, 3), 90, np.uint8)
+        pixels.reshape(-1, 3)[: pixels.size // 9] = (60, 80, 200)
+        harmonizer.set_picture(pixels)
+        assert harmonizer.mask.shape == shape
+        assert harmonizer.paint().shape == harmonizer.harmonize().shape == pixels.shape
