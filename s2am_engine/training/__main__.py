@@ -11,11 +11,11 @@ from typing import Any
 
 import torch
 
-from s2am_engine.errors import EngineError
+from s2am_engine.training import console
 from s2am_engine.training.datasets import load_photographs
 from s2am_engine.training.loop import Progress, Trainer
 from s2am_engine.training.losses import LOSSES
-from s2am_engine.training.recipes import RECIPES
+from s2am_engine.training.recipes import RECIPES, Recipe
 
 
 def main() -> int:
@@ -26,26 +26,33 @@ def main() -> int:
     parser.add_argument("--run", type=Path, required=True, help="folder for checkpoints, log and weights")
     parser.add_argument("--steps", type=int, help="how many steps in all (default: the network's recipe)")
     parser.add_argument("--size", type=int, help="thumbnail size in pixels (default: the network's recipe)")
+    parser.add_argument("--batch", type=int, help="pairs a step (default: the network's recipe)")
+    parser.add_argument("--width", type=int, help="the network's width (default: the network's recipe)")
+    parser.add_argument("--levels", type=int, help="an encoder-decoder's halvings (default: the network's recipe)")
     parser.add_argument("--loss", choices=sorted(LOSSES), help="default: the network's recipe")
+    parser.add_argument("--learning-rate", type=float, help="at its highest (default: the network's recipe)")
+    parser.add_argument("--adversarial", type=float, help="weight of the adversarial term (default: the recipe's)")
+    parser.add_argument("--teacher", help="a model whose results stand for the truth (default: none, the truth)")
     parser.add_argument("--threads", type=int, help="CPU threads (default: PyTorch's choice)")
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    changes: dict[str, Any] = {key: getattr(arguments, key) for key in ("steps", "size") if getattr(arguments, key)}
+    changes: dict[str, Any] = {
+        key: getattr(arguments, key) for key in ("steps", "size", "batch", "learning_rate", "adversarial")
+    }
+    changes = {key: value for key, value in changes.items() if value is not None}
     if arguments.loss:
         changes["loss"] = LOSSES[arguments.loss]
-    recipe = dataclasses.replace(RECIPES[arguments.network], **changes)
-    try:
-        photographs = load_photographs(arguments.photos, "train", progress=show_loading)
-        validation = load_photographs(arguments.photos, "val", progress=show_loading)
-        Trainer(arguments.network, recipe, photographs, validation, arguments.run).run(show)
-    except EngineError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("Stopped; the same command continues.", file=sys.stderr)
-        return 1
-    return 0
+    recipe = RECIPES[arguments.network]
+    options = {key: getattr(arguments, key) for key in ("width", "levels") if getattr(arguments, key)}
+    recipe = dataclasses.replace(recipe, options={**recipe.options, **options}, **changes)
+    return console.run(lambda: train(arguments.network, recipe, arguments.photos, arguments.run))
+
+
+def train(network: str, recipe: Recipe, photos: Path, folder: Path) -> None:
+    """Train a network, or go on where the folder's checkpoint is."""
+    photographs, validation = (load_photographs(photos, split, progress=show_loading) for split in ("train", "val"))
+    Trainer(network, recipe, photographs, validation, folder).run(show)
 
 
 def show_loading(done: int, total: int) -> None:

@@ -17,13 +17,17 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from s2am_engine.model_store import find_model, load_network
 from s2am_engine.networks.catalogue import build_network
-from s2am_engine.networks.network import MapNetwork
+from s2am_engine.networks.network import Network
+from s2am_engine.training.adversary import Adversary
 from s2am_engine.training.datasets import Photograph
 from s2am_engine.training.pairs import Batch, PairMaker
 from s2am_engine.training.recipes import Recipe
 
 VALIDATION_BATCHES = 16
+CALIBRATION_BATCHES = 16
+FULL_WIDTH = 64  # of a discriminator beside a network as it was published
 
 
 @dataclass
@@ -56,15 +60,23 @@ class Trainer:
         """Build the network and its optimiser; resume if the folder holds a checkpoint."""
         torch.manual_seed(self.seed)
         # Convolutions are half as fast again with the channels last.
-        self.model = build_network(self.network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = build_network(self.network).eval()
+        self.model = build_network(self.network, **self.recipe.options)
+        self.model = self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = build_network(self.network, **self.recipe.options).eval()
         self.average.load_state_dict(self.model.state_dict())
+        width = self.recipe.options.get("width", FULL_WIDTH)
+        self.adversary = Adversary(mask_free=self.model.mask_free, width=width) if self.recipe.adversarial else None
         self.optimiser = torch.optim.AdamW(
             self.model.parameters(), lr=self.recipe.learning_rate, weight_decay=self.recipe.weight_decay
         )
         self.pairs = PairMaker(self.photographs, self.recipe.size, self.recipe.batch, self.seed + 1)
         held_out = PairMaker(self.validation, self.recipe.size, self.recipe.batch, seed=20_000, crop=False)
         self.held_out = [held_out.make(index) for index in range(VALIDATION_BATCHES)]
+        seen = PairMaker(self.photographs, self.recipe.size, self.recipe.batch, self.seed + 2)
+        self.calibration = (
+            [seen.make(index) for index in range(CALIBRATION_BATCHES)] if has_statistics(self.model) else []
+        )
+        self.teacher = load_network(find_model(self.recipe.teacher)) if self.recipe.teacher else None
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "run.json").write_text(json.dumps(self.describe(), indent=2), encoding="utf-8")
         if (self.folder / "checkpoint.pt").is_file():
@@ -99,20 +111,37 @@ class Trainer:
         torch.manual_seed(self.seed + 7919 * self.step)
         for group in self.optimiser.param_groups:
             group["lr"] = self.recipe.learning_rate * self.schedule()
+        if self.teacher:
+            batch = self.teach(self.teacher, batch)
         self.model.train()
         with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.bfloat16):
-            parameters = self.model(batch.composite, batch.mask)
-        stages = self.model.render(parameters.float(), batch.composite)
-        loss = self.recipe.loss(stages, batch.truth, batch.mask)
+            rendered = self.model.rendered(batch.composite, batch.mask)
+            loss = self.recipe.loss(rendered, batch.truth, batch.mask)
+            if self.adversary:
+                loss = loss + self.recipe.adversarial * self.adversary.realism(batch, rendered.stages[-1])
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
         self.optimiser.step()
+        if self.adversary:
+            with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.bfloat16):
+                self.adversary.learn(batch, rendered.stages[-1])
         keep = min(self.recipe.average, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             for kept, new in zip(self.average.parameters(), self.model.parameters(), strict=True):
                 kept.lerp_(new, 1 - keep)
         return float(loss.detach())
+
+    @torch.no_grad()
+    def teach(self, teacher: Network, batch: Batch) -> Batch:
+        """Put what the teacher makes of the pairs in the truth's place.
+
+        Most of a truth can't be known from its composite; what a trained network makes of it can be learned in a
+        fraction of the time (Hinton et al., Distilling the knowledge in a neural network, 2015).
+        """
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.bfloat16):
+            taught = teacher.paint(batch.composite, batch.mask)
+        return dataclasses.replace(batch, truth=taught)
 
     def schedule(self) -> float:
         """Linear warm-up, then a cosine to zero: the factor of the learning rate at this step."""
@@ -126,7 +155,8 @@ class Trainer:
 
     def validate(self) -> float:
         """Mean PSNR gain in dB over the untouched composites of the held-out pairs."""
-        return mean_gain(self.average, self.held_out)
+        refresh_statistics(self.average, self.calibration)
+        return float(gains(self.average, self.held_out).mean())
 
     def record(self, progress: Progress) -> None:
         """Append to the log, save a checkpoint, and write the weights when they are the best so far."""
@@ -151,6 +181,7 @@ class Trainer:
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
+            "adversary": self.adversary.state_dict() if self.adversary else None,
         }
         partial = self.folder / "checkpoint.partial"
         torch.save(state, partial)
@@ -163,17 +194,45 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
+        if self.adversary:
+            self.adversary.load_state_dict(state["adversary"])
+
+
+def has_statistics(network: Network) -> bool:
+    """Whether a network has batch normalisation."""
+    return any(isinstance(layer, torch.nn.BatchNorm2d) for layer in network.modules())
+
+
+@torch.no_grad()
+def refresh_statistics(network: Network, batches: list[Batch]) -> None:
+    """Take the statistics of batch normalisation anew: those that averaged weights see are not the last weights'.
+
+    (Izmailov et al., Averaging weights leads to wider optima, 2018, section 3.2.)
+    """
+    layers = [layer for layer in network.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None  # the plain mean over all batches
+    network.train()
+    for batch in batches:
+        network(batch.composite, batch.mask)
+    network.eval()
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
 
 
 @torch.inference_mode()
-def mean_gain(network: MapNetwork, batches: list[Batch]) -> float:
-    """Mean over pictures of PSNR(result) − PSNR(composite) in dB, errors at least 1/4 of an 8-bit level."""
-    gains = []
+def gains(network: Network, batches: list[Batch]) -> Tensor:
+    """Each pair's PSNR(result) − PSNR(composite) in dB, of the network's own pixels: (N,).
+
+    Errors count as 1/4 of an 8-bit level at least.
+    """
+    found = []
     for batch in batches:
-        rendered = network.render(network(batch.composite, batch.mask), batch.composite)[-1].clamp(0, 1)
-        result = torch.lerp(batch.composite, rendered, batch.mask)
-        gains.append(psnr(result, batch.truth) - psnr(batch.composite, batch.truth))
-    return float(torch.cat(gains).mean())
+        result = network.paint(batch.composite, batch.mask)
+        found.append(psnr(result, batch.truth) - psnr(batch.composite, batch.truth))
+    return torch.cat(found)
 
 
 def psnr(pictures: Tensor, truth: Tensor) -> Tensor:
@@ -181,6 +240,6 @@ def psnr(pictures: Tensor, truth: Tensor) -> Tensor:
     return -10 * ((pictures - truth) ** 2).mean(dim=(1, 2, 3)).clamp_min((0.25 / 255) ** 2).log10()
 
 
-def half_precision(network: MapNetwork) -> dict[str, Tensor]:
+def half_precision(network: Network) -> dict[str, Tensor]:
     """A network's weights as contiguous float16 tensors on the CPU."""
     return {name: value.detach().to("cpu", torch.float16).contiguous() for name, value in network.state_dict().items()}

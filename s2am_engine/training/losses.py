@@ -1,39 +1,90 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What training minimises: each loss takes the rendered stages of a map network and gives one number."""
+"""What training minimises: each loss takes what a network rendered and gives one number.
+
+The adversarial term, for recipes that have one, is in `adversary.py`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from torch import Tensor
+from torch.nn import functional as F
 
-Loss = Callable[[list[Tensor], Tensor, Tensor], Tensor]
+from s2am_engine.networks.attention import resize_mask
+from s2am_engine.networks.network import Rendered
+
+# Rendered; truth, (B, 3, H, W) in [0, 1]; mask, (B, 1, H, W) in [0, 1].
+Loss = Callable[[Rendered, Tensor, Tensor], Tensor]
 
 SMALLEST_AREA = 100.0
+ATTENTION_WEIGHT = 90.0
+PIXEL_WEIGHT = 100.0
 
 
-def relative_l1(stages: list[Tensor], truth: Tensor, mask: Tensor) -> Tensor:
-    """S2CRNet's loss: Σ|out − T| / max(Σ M, A_min) over the foreground, summed over the supervised stages.
-
-    Args:
-        stages: (B, 3, H, W) pictures as `MapNetwork.render` gives them.
-        truth: (B, 3, H, W) in [0, 1].
-        mask: (B, 1, H, W) in [0, 1].
-    """
+def relative_l1(rendered: Rendered, truth: Tensor, mask: Tensor) -> Tensor:
+    """S2CRNet's loss: Σ|out − T| / max(Σ M, A_min) over the foreground, summed over the supervised stages."""
     area = mask.sum(dim=(1, 2, 3)).clamp_min(SMALLEST_AREA)
-    losses = [((stage - truth).abs() * mask).sum(dim=(1, 2, 3)) / area for stage in stages]
+    losses = [((stage - truth).abs() * mask).sum(dim=(1, 2, 3)) / area for stage in rendered.stages]
     return sum(losses, start=area.new_zeros(())).mean()
 
 
-def foreground_rmse(stages: list[Tensor], truth: Tensor, mask: Tensor) -> Tensor:
+def foreground_rmse(rendered: Rendered, truth: Tensor, mask: Tensor) -> Tensor:
     """Each picture's foreground root mean square error, with a share of its logarithm.
 
     The root keeps a few hopeless pictures from ruling the batch; the logarithm, which is PSNR, cares for those that
-    are nearly right, where doing harm shows most. Shapes as in `relative_l1`.
+    are nearly right, where doing harm shows most. The mean over the supervised stages.
     """
-    area = 3 * mask.sum(dim=(1, 2, 3)).clamp_min(1.0)
-    squared = ((stages[-1] - truth) ** 2 * mask).sum(dim=(1, 2, 3)) / area
-    return ((squared + 1e-6).sqrt() + 0.05 * (squared + 1e-4).log()).mean()
+    losses = [root_and_logarithm((stage - truth) ** 2 * mask, mask) for stage in rendered.stages]
+    return sum(losses, start=mask.new_zeros(())) / len(losses)
 
 
-LOSSES: dict[str, Loss] = {loss.__name__: loss for loss in (foreground_rmse, relative_l1)}
+def attention_and_rmse(rendered: Rendered, truth: Tensor, mask: Tensor) -> Tensor:
+    """`foreground_rmse` for networks without a mask: what they do to the background counts too, and L_att (eq. 4)."""
+    return root_and_logarithm((rendered.stages[-1] - truth) ** 2, mask) + attention(rendered, mask)
+
+
+def root_and_logarithm(squared: Tensor, mask: Tensor) -> Tensor:
+    """Squares (B, 3, H, W) as each picture's mean over the foreground's area, √x + 0.05 · log x, in the mean."""
+    mean = squared.sum(dim=(1, 2, 3)) / (3 * mask.sum(dim=(1, 2, 3)).clamp_min(1.0))
+    return ((mean + 1e-6).sqrt() + 0.05 * (mean + 1e-4).log()).mean()
+
+
+def attention(rendered: Rendered, mask: Tensor) -> Tensor:
+    """S2AM's L_att: Σ_i ||M'_i − M_i||², the predicted masks against the true one at their sizes (eq. 4)."""
+    losses = [F.mse_loss(found, resize_mask(mask, found)) for found in rendered.masks]
+    return sum(losses, start=mask.new_zeros(()))
+
+
+def pixel_l2(rendered: Rendered, truth: Tensor, mask: Tensor) -> Tensor:
+    """S2AM's loss with a mask: the mean square over all pixels (section 3.4.1), as DIH's and our FMM's."""
+    return F.mse_loss(rendered.stages[-1], truth)
+
+
+def pixel_l1(rendered: Rendered, truth: Tensor, mask: Tensor) -> Tensor:
+    """pix2pix's loss beside its adversarial term: 100 · the mean absolute difference over all pixels."""
+    return PIXEL_WEIGHT * F.l1_loss(rendered.stages[-1], truth)
+
+
+def attention_and_pixels(rendered: Rendered, truth: Tensor, mask: Tensor) -> Tensor:
+    """Mask-free S2AM's loss beside its adversarial term: 90 · L_att + 100 · L_pixel (section 3.4.2, eqs. 3 and 4)."""
+    return ATTENTION_WEIGHT * attention(rendered, mask) + scaled_l2(rendered, truth, mask)
+
+
+def scaled_l2(rendered: Rendered, truth: Tensor, mask: Tensor) -> Tensor:
+    """Mask-free S2AM's loss without its attention term (the ablation of section 4.4): 100 · L_pixel."""
+    return PIXEL_WEIGHT * pixel_l2(rendered, truth, mask)
+
+
+LOSSES: dict[str, Loss] = {
+    loss.__name__: loss
+    for loss in (
+        foreground_rmse,
+        attention_and_rmse,
+        relative_l1,
+        pixel_l2,
+        pixel_l1,
+        attention_and_pixels,
+        scaled_l2,
+    )
+}

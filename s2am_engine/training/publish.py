@@ -13,14 +13,17 @@ from typing import Any
 from s2am_engine.atomic import atomic_write
 from s2am_engine.errors import EngineError
 from s2am_engine.model_store import BUNDLED, Card, find_model, load_network, write_card
-from s2am_engine.networks.catalogue import NETWORKS
+from s2am_engine.networks.catalogue import build_network
+from s2am_engine.training import console
 from s2am_engine.training.evaluation import evaluate
 
 LICENCE = "GPL-3.0-or-later"
 FACTS = Path(__file__).parent / "facts"
 
 
-def publish(run: Path, name: str, facts: dict[str, Any], folder: Path, benchmark: Path | None) -> Card:
+def publish(
+    run: Path, name: str, facts: dict[str, Any], folder: Path, benchmark: Path | None, thumbnail: int | None = None
+) -> Card:
     """Copy a run's weights and write their card.
 
     Args:
@@ -29,6 +32,7 @@ def publish(run: Path, name: str, facts: dict[str, Any], folder: Path, benchmark
         facts: the card's words: description, data, known_failures, and history, how the training went.
         folder: where models are kept.
         benchmark: measured on this data set, if one is given.
+        thumbnail: pixels a side that the model is to see; None = as in training.
 
     Raises:
         EngineError: the run has no weights yet, or they don't load.
@@ -38,11 +42,12 @@ def publish(run: Path, name: str, facts: dict[str, Any], folder: Path, benchmark
         raise EngineError(f"{run} holds no weights yet: let the training reach its first validation.")
     settings = json.loads((run / "run.json").read_text(encoding="utf-8"))
     content = weights.read_bytes()
-    network = NETWORKS[settings["network"]].build()
+    network = build_network(settings["network"], **settings["options"])
     card = Card(
         name=name,
         network=settings["network"],
-        thumbnail=settings["size"],
+        thumbnail=thumbnail or settings["size"],
+        options=settings["options"],
         sha256=hashlib.sha256(content).hexdigest(),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         size=len(content),
@@ -94,15 +99,17 @@ def main() -> int:
     )
     parser.add_argument("--folder", type=Path, default=BUNDLED, help="default: the bundled models")
     parser.add_argument("--benchmark", type=Path, help="a data set to measure on, in iHarmony4's layout")
-    options = parser.parse_args()
-    try:
-        facts = read_facts(options.facts or FACTS / f"{options.name}.json")
-        card = publish(options.run, options.name, facts, options.folder, options.benchmark)
-    except EngineError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    parser.add_argument(
+        "--thumbnail", type=int, help="pixels a side that the model is to see (default: as in training)"
+    )
+    return console.run(lambda: publish_and_tell(parser.parse_args()))
+
+
+def publish_and_tell(options: argparse.Namespace) -> None:
+    """Publish as the command line says, and print the figures."""
+    facts = read_facts(options.facts or FACTS / f"{options.name}.json")
+    card = publish(options.run, options.name, facts, options.folder, options.benchmark, options.thumbnail)
     print(json.dumps(card.figures, indent=2))
-    return 0
 
 
 if __name__ == "__main__":

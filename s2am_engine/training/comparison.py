@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`python -m s2am_engine.training.comparison PHOTOS DATASET --runs FOLDER`: all systems, trained and measured alike.
+
+Every system gets the same photographs, pairs, steps, optimiser and schedule, and but for the rows that say otherwise
+the same pixel loss. What has been trained or measured already is not done again. The figures go to docs/results.json,
+from which `results.py` makes the page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from s2am_engine.atomic import atomic_write
+from s2am_engine.harmonizer import Harmonizer
+from s2am_engine.networks.catalogue import build_network
+from s2am_engine.training import console
+from s2am_engine.training.datasets import Photograph, load_photographs
+from s2am_engine.training.evaluation import Evaluation, evaluate_harmonizers
+from s2am_engine.training.loop import Trainer, gains
+from s2am_engine.training.losses import (
+    attention_and_pixels,
+    attention_and_rmse,
+    foreground_rmse,
+    pixel_l1,
+    pixel_l2,
+    relative_l1,
+)
+from s2am_engine.training.pairs import Batch, PairMaker
+from s2am_engine.training.recipes import Recipe
+
+BUDGET = Recipe(
+    foreground_rmse, learning_rate=8e-4, steps=1200, batch=16, size=48, warm_up=100, average=0.995, bfloat16=True
+)
+QUARTER = {"width": 16}
+ENCODER_DECODER = QUARTER | {"levels": 4}
+HELD_OUT = 32  # batches of pairs from the photographs held out
+FIGURES = ("psnr", "fpsnr", "mse", "fmse", "ssim")
+
+
+@dataclass(frozen=True)
+class System:
+    """One row of the comparison."""
+
+    network: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    changes: Mapping[str, Any] = field(default_factory=dict)  # of the common recipe
+
+    @property
+    def recipe(self) -> Recipe:
+        """How it is trained."""
+        return dataclasses.replace(BUDGET, options=dict(self.options), **self.changes)
+
+
+def small(network: str, **changes: Any) -> System:
+    """An encoder-decoder at a quarter of its published width."""
+    return System(network, ENCODER_DECODER, changes)
+
+
+SYSTEMS = {
+    "reinhard": System("reinhard", changes={"steps": 0}),
+    **{name: small(name) for name in ("unet", "unet-conv", "unet-se", "unet-cbam")},
+    **{name: small(name) for name in ("s2am-s2asc", "s2am-s2ad")},
+    **{f"s2am-s2asc-{part}": small(f"s2am-s2asc-{part}") for part in ("no-gates", "no-mix", "no-gaussian")},
+    "s2am-s2asc-no-learnable": small("s2am-s2asc-no-learnable"),
+    # All the skips that there are; six, as in the paper, would need pictures of 128 pixels.
+    "s2am-s2asc, four scales": System("s2am-s2asc", {"width": 16, "levels": 5, "scales": 4}),
+    "dih": small("dih"),
+    "dih-s2asc": small("dih-s2asc"),
+    "pix2pix": small("pix2pix", adversarial=0.01),
+    "pix2pix-s2asc": small("pix2pix-s2asc", adversarial=0.01),
+    **{name: System(name, QUARTER) for name in ("fmm", "fmm-no-attention", "fmm-no-modulation", "fmm-backbone")},
+    "s2crnet": System("s2crnet"),
+    "s2crnet-cascaded": System("s2crnet-cascaded"),
+    "concord": System("concord"),
+    "s2am-mask-free": small("s2am-mask-free", loss=attention_and_rmse, adversarial=0.01),
+    "s2am-mask-free, no attention loss": small("s2am-mask-free", adversarial=0.01),
+    "s2am-mask-free, no GAN": small("s2am-mask-free", loss=attention_and_rmse),
+    "unet, published loss": small("unet", loss=pixel_l2),
+    "s2am-s2ad, published loss": small("s2am-s2ad", loss=pixel_l2),
+    "pix2pix, published loss": small("pix2pix", loss=pixel_l1, adversarial=1.0),
+    "s2crnet, published loss": System("s2crnet", changes={"loss": relative_l1}),
+    "s2am-mask-free, published loss": small("s2am-mask-free", loss=attention_and_pixels, adversarial=1.0),
+}
+
+
+@dataclass
+class KeptPairs(PairMaker):
+    """Pairs that are made once and kept: making them costs as much as training a small network on them."""
+
+    kept: dict[int, Batch] = field(default_factory=dict, init=False)
+
+    def make(self, step: int) -> Batch:
+        """See `PairMaker.make`."""
+        if step not in self.kept:
+            self.kept[step] = super().make(step)
+        return self.kept[step]
+
+
+def train_and_measure(
+    name: str,
+    photographs: list[Photograph],
+    validation: list[Photograph],
+    dataset: Path,
+    runs: Path,
+    pairs: PairMaker,
+) -> dict[str, Any]:
+    """Train a system, unless it has been, and measure it: by its own pixels on held-out pairs, and on the data set.
+
+    Args:
+        name: see `SYSTEMS`.
+        photographs: to train on.
+        validation: held out.
+        dataset: in iHarmony4's layout.
+        runs: the folder of the runs; each system has its own in it.
+        pairs: to train on, the same for every system.
+    """
+    system, folder = SYSTEMS[name], runs / name
+    torch.manual_seed(0)
+    network = build_network(system.network, **system.options)
+    recipe, started = system.recipe, time.perf_counter()
+    if recipe.steps:
+        trainer = Trainer(system.network, recipe, photographs, validation, folder)
+        trainer.pairs = pairs
+        trainer.run(lambda progress: print(name, progress, flush=True))
+        weights = load_file(folder / "weights.safetensors")
+        network.load_state_dict({key: value.float() for key, value in weights.items()})
+    minutes = (time.perf_counter() - started) / 60
+    unseen = PairMaker(validation, recipe.size, recipe.batch, seed=30_000, crop=False)
+    held_out = gains(network.eval(), [unseen.make(index) for index in range(HELD_OUT)])
+    harmonizer = Harmonizer.from_network(network.requires_grad_(False), recipe.size, "cpu", name)
+    return {
+        "network": system.network,
+        "options": dict(system.options),
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "recipe": {"photographs": len(photographs), "loss": BUDGET.loss.__name__}
+        | {key: getattr(BUDGET, key) for key in ("steps", "batch", "size", "learning_rate")},
+        "loss": recipe.loss.__name__ if recipe.steps else None,
+        "adversarial": recipe.adversarial,
+        "minutes": round(minutes, 1),
+        "held_out": [round(gain, 2) for gain in held_out.tolist()],
+        "map": describe(evaluate_harmonizers(dataset, [harmonizer])),
+        "native": describe(evaluate_harmonizers(dataset, [harmonizer], native=True)),
+    }
+
+
+def describe(found: Evaluation) -> dict[str, Any]:
+    """A system's mean figures, those of the untouched composites, and each picture's PSNR gain."""
+    row = found.models[0]
+    pairs = zip(row.images, found.untouched.images, strict=True)
+    figures = {
+        "gains": [round(result.psnr - before.psnr, 3) for result, before in pairs],
+        "worse_by_1db": found.harmed(row),
+        **{key: round(getattr(row.mean, key), 4) for key in FIGURES},
+        "untouched": {key: round(getattr(found.untouched.mean, key), 4) for key in FIGURES},
+    }
+    return figures | ({"iou": round(row.describe(found.names)["mask"]["iou"], 4)} if row.masks else {})
+
+
+def main() -> int:
+    """Parse the command line and compare."""
+    parser = argparse.ArgumentParser(prog="python -m s2am_engine.training.comparison", description=__doc__)
+    parser.add_argument("photos", type=Path, help="a folder of photographs, with or without index.csv")
+    parser.add_argument("dataset", type=Path, help="the composites to measure on, in iHarmony4's layout")
+    parser.add_argument("--runs", type=Path, required=True, help="a folder for the runs and their figures")
+    parser.add_argument("--only", nargs="+", choices=sorted(SYSTEMS), metavar="NAME", help="some of the systems")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: PyTorch's choice)")
+    arguments = parser.parse_args()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    return console.run(lambda: compare(arguments.photos, arguments.dataset, arguments.runs, arguments.only or SYSTEMS))
+
+
+def compare(photos: Path, dataset: Path, runs: Path, names: Iterable[str]) -> None:
+    """Train and measure the systems that have not been; their figures become NAME.json in the folder of the runs."""
+    photographs, validation = (load_photographs(photos, split) for split in ("train", "val"))
+    pairs = KeptPairs(photographs, BUDGET.size, BUDGET.batch, seed=1)
+    for name in names:
+        figures = runs / f"{name}.json"
+        if not figures.is_file():
+            found = train_and_measure(name, photographs, validation, dataset, runs, pairs)
+            with atomic_write(figures) as file:
+                file.write(json.dumps(found).encode())
+            print(f"{name}: {found['map']['psnr']:.2f} dB", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`python -m s2am_engine.training.results --runs FOLDER`: the results page, docs/results.md, made from figures.
+
+`docs/results.json` keeps what `comparison.py` measured; without `--runs` the page is made from it again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from s2am_engine.atomic import atomic_write
+from s2am_engine.errors import EngineError
+from s2am_engine.model_store import list_models
+from s2am_engine.training import console
+from s2am_engine.training.comparison import SYSTEMS
+from s2am_engine.training.published import PUBLISHED
+
+Results = dict[str, dict[str, Any]]
+
+# What a reader wants to know: a heading, and pairs of systems, with and without.
+QUESTIONS = {
+    "Does S2AM's separation help over other blocks in the skips?": [
+        ("s2am-s2asc", other) for other in ("unet", "unet-conv", "unet-se", "unet-cbam")
+    ],
+    "Is S2AD better than S2ASC?": [("s2am-s2ad", "s2am-s2asc"), ("s2am-s2ad", "unet")],
+    "Which parts of S2AM matter?": [
+        ("s2am-s2asc", f"s2am-s2asc{without}")
+        for without in ("-no-gates", "-no-mix", "-no-gaussian", "-no-learnable", ", four scales")
+    ],
+    "Does S2AM help other backbones?": [("dih-s2asc", "dih"), ("pix2pix-s2asc", "pix2pix")],
+    "Does an adversary help?": [("pix2pix", "unet"), ("s2am-mask-free", "s2am-mask-free, no GAN")],
+    "Does the attention loss help without a mask?": [("s2am-mask-free", "s2am-mask-free, no attention loss")],
+    "Which parts of FMM matter?": [
+        ("fmm", other) for other in ("fmm-backbone", "fmm-no-modulation", "fmm-no-attention")
+    ],
+    "Does Cascaded-CRM help?": [("s2crnet-cascaded", "s2crnet")],
+    "Does the published loss do as well as ours here?": [
+        (f"{name}, published loss", name) for name in ("unet", "s2am-s2ad", "pix2pix", "s2crnet", "s2am-mask-free")
+    ],
+    "Does this project's own network do better than the published ones?": [
+        ("concord", other) for other in ("s2crnet", "s2am-s2ad", "fmm")
+    ],
+}
+
+INTRODUCTION = """\
+Every system was trained alike: {steps:,} steps of {batch} pairs at {size}×{size} from the same {photographs:,}
+photographs in the same order, Adam with {learning_rate:g} falling along a cosine, averaged weights, and, where its row
+says nothing else, `{loss}`. Then all of them harmonized the same {count} composites whose truth is known (untouched:
+{untouched:.2f} dB).
+"""
+
+LEGEND = """\
+PSNR, MSE, fMSE and SSIM: full size, through the fitted colour map, as people get it. Own pixels: the gain in dB of what
+the network paints itself, at its thumbnail's size, as the papers measure. Worse: pictures that end more than 1 dB below
+their composite. IoU: of the found mask with the true one. The published figures are the papers' own, on their own data.
+"""
+
+REASONS = """\
+- **Data.** The papers train on 43,000 (S-COCO) or 65,000 (iHarmony4) pairs and test on pairs made in the same way. Here
+  the pairs are recoloured regions of {photographs:,} photographs, and the test composites come from other photographs
+  and, in part, from kinds of change that training has not seen (look-up tables, other people's retouching).
+- **Budget.** The papers train for 60 to 120 epochs at 256×256 on GPUs; here {pictures:,} pairs at {size}×{size} pass
+  by, minutes on one CPU core, the encoder-decoders at a quarter of their width. The order of systems after
+  minutes need not be that after days: a system with more to learn is at a disadvantage.
+- **Test.** PSNR here is of full-size pictures whose composites start at {untouched:.2f} dB; S-COCO's start at 26.62 dB
+  but come from one recolouring model that a network can learn to undo. The figures can't be compared across data sets;
+  what each part adds can, with care.
+- **Rendering.** The papers paint pixels at 256×256. Here a colour map is fitted to what a network paints and rendered
+  at full size, and four looks decide how far it is trusted; “own pixels” are the network's own, at {size}×{size}.
+- **Start.** The encoder-decoders and S2CRNet start from layers that carry colours (`networks/initialisation.py`), and
+  those that paint add to the composite; the papers start from ImageNet weights (S2CRNet) or at random.
+- **Chance.** Each system was trained once. The intervals are those of the mean over the {count} composites (95 %), not
+  over repeated trainings, which would widen them.
+"""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much more one system gains than another on the same pictures."""
+
+    mean: float  # dB
+    margin: float  # dB, half of the 95 % interval
+
+    @property
+    def verdict(self) -> str:
+        """In words."""
+        if self.mean - self.margin > 0:
+            return "yes"
+        return "no, worse" if self.mean + self.margin < 0 else "can't tell"
+
+
+def compare(one: list[float], other: list[float]) -> Difference:
+    """The mean difference of two systems' gains in dB over the same pictures, with its 95 % interval."""
+    differences = np.subtract(one, other)
+    return Difference(float(differences.mean()), 1.96 * float(differences.std(ddof=1)) / math.sqrt(len(differences)))
+
+
+def make_page(results: Results) -> str:
+    """The page's text, Markdown.
+
+    Args:
+        results: what `comparison.train_and_measure` gave, by system.
+    """
+    untouched = next(iter(results.values()))["map"]["untouched"]
+    count = len(next(iter(results.values()))["map"]["gains"])
+    recipe = next(iter(results.values()))["recipe"]
+    facts = recipe | {
+        "pictures": recipe["steps"] * recipe["batch"],
+        "untouched": untouched["psnr"],
+        "count": count,
+    }
+    parts = [
+        "# Results",
+        "*Made by `python -m s2am_engine.training.results`; not written by hand.*",
+        INTRODUCTION.format(**facts),
+        "![Gain over the untouched composites, with 95 % intervals](results.png)",
+        "## All systems",
+        table(results),
+        LEGEND,
+        "## What a reader wants to know",
+        *(answer(question, pairs, results) for question, pairs in QUESTIONS.items()),
+        "## Why the figures differ from the papers'",
+        REASONS.format(**facts),
+        "## The bundled models",
+        "Trained for longer, as their cards say (`s2am models --json`); measured on the same composites.",
+        bundled_table(),
+    ]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def table(results: Results) -> str:
+    """The table of all systems."""
+    lines = [
+        "| system | parameters | loss | PSNR | MSE | fMSE | SSIM | worse | own pixels | IoU | published |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, found in results.items():
+        row = found["map"]
+        own = found["native"]["psnr"] - found["native"]["untouched"]["psnr"]
+        loss = found["loss"] or "none"
+        if found["adversarial"]:
+            loss += f" + {found['adversarial']:g} GAN"
+        published = PUBLISHED[name].text if name in PUBLISHED else ""
+        lines.append(
+            f"| {name} | {found['parameters'] / 1e6:.2f} M | {loss} | {row['psnr']:.2f} | {row['mse']:.0f} | "
+            f"{row['fmse']:.0f} | {row['ssim']:.4f} | {row['worse_by_1db']} | {own:+.2f} | {row.get('iou', '')} | "
+            f"{published} |"
+        )
+    return "\n".join(lines)
+
+
+def answer(question: str, pairs: list[tuple[str, str]], results: Results) -> str:
+    """One question with its table."""
+    lines = [
+        f"### {question}",
+        "",
+        "| | held-out pairs | | composites, full size | | published |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for one, other in pairs:
+        first, second = results[one], results[other]
+        cells = []
+        for found in (
+            compare(first["held_out"], second["held_out"]),
+            compare(first["map"]["gains"], second["map"]["gains"]),
+        ):
+            cells += [f"{found.mean:+.2f} ± {found.margin:.2f} dB", found.verdict]
+        lines.append(f"| {one} over {other} | {' | '.join(cells)} | {published_difference(one, other)} |")
+    return "\n".join(lines)
+
+
+def published_difference(one: str, other: str) -> str:
+    """What the papers print for the same pair, where both are of one data set."""
+    if one in PUBLISHED and other in PUBLISHED and PUBLISHED[one].dataset == PUBLISHED[other].dataset:
+        return f"{PUBLISHED[one].psnr - PUBLISHED[other].psnr:+.2f} dB"
+    return ""
+
+
+def bundled_table() -> str:
+    """The bundled models with the figures of their cards."""
+    lines = [
+        "| model | parameters | file | thumbnail | PSNR | MSE | fMSE | SSIM | worse |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for model in list_models():
+        card = model.card
+        if not model.bundled:
+            continue
+        found = card.figures["benchmark"]
+        lines.append(
+            f"| {card.name} | {card.parameters / 1e6:.2f} M | {card.size / 1e6:.1f} MB | {card.thumbnail} | "
+            f"{found['psnr']:.2f} | {found['mse']:.0f} | {found['fmse']:.0f} | {found['ssim']:.4f} | "
+            f"{found['worse_by_1db']} |"
+        )
+    return "\n".join(lines)
+
+
+def draw_chart(results: Results, path: Path) -> None:
+    """Draw each system's mean gain with its 95 % interval.
+
+    Args:
+        results: as for `make_page`.
+        path: the PNG.
+    """
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    from matplotlib import pyplot as plt
+
+    ranked = sorted(results, key=lambda name: float(np.mean(results[name]["map"]["gains"])))
+    gains = [np.asarray(results[name]["map"]["gains"]) for name in ranked]
+    margins = [1.96 * one.std(ddof=1) / math.sqrt(len(one)) for one in gains]
+    figure, axes = plt.subplots(figsize=(9, 0.3 * len(ranked) + 1.2), layout="constrained")
+    axes.barh(ranked, [one.mean() for one in gains], xerr=margins, color="#7a9cc6", ecolor="#333333", capsize=2)
+    axes.axvline(0, color="#333333", linewidth=0.8)
+    axes.set_xlabel("mean PSNR gain over the untouched composites, dB (bars: 95 % interval over pictures)")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.margins(y=0.01)
+    with atomic_write(path) as file:
+        figure.savefig(file, format="png", dpi=110)
+    plt.close(figure)
+
+
+def collect(runs: Path) -> Results:
+    """Read what the comparison measured, in the order of its systems.
+
+    Raises:
+        EngineError: a system has not been measured yet.
+    """
+    missing = [name for name in SYSTEMS if not (runs / f"{name}.json").is_file()]
+    if missing:
+        raise EngineError(f"Not measured yet: {', '.join(missing)}. Run the comparison to its end.")
+    return {name: json.loads((runs / f"{name}.json").read_text(encoding="utf-8")) for name in SYSTEMS}
+
+
+def main() -> int:
+    """Parse the command line and make the page."""
+    parser = argparse.ArgumentParser(prog="python -m s2am_engine.training.results", description=__doc__)
+    parser.add_argument("--runs", type=Path, help="the comparison's folder; default: what docs/results.json keeps")
+    parser.add_argument("--docs", type=Path, default=Path("docs"), help="default: %(default)s")
+    arguments = parser.parse_args()
+    return console.run(lambda: write_page(arguments.docs, arguments.runs))
+
+
+def write_page(docs: Path, runs: Path | None) -> None:
+    """Write results.md and results.png, and with the comparison's folder first results.json."""
+    kept = docs / "results.json"
+    if runs:
+        with atomic_write(kept) as file:
+            file.write((json.dumps(collect(runs)) + "\n").encode())
+    results = json.loads(kept.read_text(encoding="utf-8"))
+    with atomic_write(docs / "results.md") as file:
+        file.write(make_page(results).encode())
+    draw_chart(results, docs / "results.png")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
