@@ -31,6 +31,8 @@ class Concord(MapNetwork):
     def __init__(self, width: int = 48, hidden: int = 384, dropout: float = 0.1) -> None:
         """Choose the size: `width` scales the encoder, `hidden` the perceptrons."""
         super().__init__()
+        if width < 24 or width % 24:
+            raise ValueError(f"width must be a positive multiple of 24, not {width}")
         self.statistics = RegionStatistics(grid=48)
         self.statistics_branch = nn.Sequential(
             nn.LayerNorm(self.statistics.length),

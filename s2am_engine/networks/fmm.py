@@ -12,6 +12,7 @@ from s2am_engine.networks.network import PaintNetwork
 
 MEAN = 0.4462414  # of the pictures, as published
 KEY_REDUCTION = 8
+SHARPNESS = 4.0  # of the attention at the start, in PyTorch's usual weights
 
 
 class FMM(PaintNetwork):
@@ -107,6 +108,11 @@ class CrossAttention(nn.Module):
         self.query = nn.Conv2d(channels, narrow, 1)
         self.key = nn.Conv2d(channels, narrow, 1)
         self.value = nn.Conv2d(channels, channels, 1)
+        # From the start like finds like. Were the similarities near zero, every position would be answered with the
+        # same mean, and the modulation, which lives on the deviation of the answers, would hardly be there.
+        with torch.no_grad():
+            self.query.weight *= SHARPNESS
+            self.key.weight.copy_(self.query.weight)
 
     def forward(self, asking: Tensor, answering: Tensor) -> Tensor:
         """Two (B, C, h, w) maps to the answers, (B, C, h, w)."""

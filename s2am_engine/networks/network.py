@@ -115,8 +115,8 @@ class PaintNetwork(Network):
 
 def check_inputs(composite: Tensor, mask: Tensor) -> None:
     """Raise ValueError, naming the argument, unless composite is (B, 3, H, W) and mask (B, 1, H, W) in [0, 1]."""
-    if composite.ndim != 4 or composite.shape[1] != 3 or composite.shape[0] == 0:
-        raise ValueError(f"composite must have the shape (B, 3, H, W) with B at least 1, not {tuple(composite.shape)}")
+    if composite.ndim != 4 or composite.shape[1] != 3 or 0 in composite.shape:
+        raise ValueError(f"composite must have the shape (B, 3, H, W), none of them 0, not {tuple(composite.shape)}")
     expected = (composite.shape[0], 1, *composite.shape[2:])
     if mask.shape != expected:
         raise ValueError(f"mask must have the shape {expected}, as the composite has, not {tuple(mask.shape)}")

@@ -18,13 +18,18 @@ SMALLEST_DEVIATION = 1.0  # of L, a, b, which run from 0 to 100 or so: a flat fo
 class Reinhard(PaintNetwork):
     """The classical baseline: (x − mean_f) · σ_b / σ_f + mean_b for L, a and b; it has no weights."""
 
+    def __init__(self) -> None:
+        """There is nothing to choose."""
+        super().__init__()
+
     def answer(self, composite: Tensor, mask: Tensor) -> Tensor:
         """See `Network.forward`."""
-        lab = to_lab(composite)
-        mean_f, deviation_f = moments(lab, mask)
-        mean_b, deviation_b = moments(lab, 1 - mask)
-        scale = deviation_b / deviation_f.clamp_min(SMALLEST_DEVIATION)
-        return from_lab((lab - mean_f) * scale + mean_b)
+        with torch.autocast(composite.device.type, enabled=False):
+            lab = to_lab(composite)
+            mean_f, deviation_f = moments(lab, mask)
+            mean_b, deviation_b = moments(lab, 1 - mask)
+            scale = deviation_b / deviation_f.clamp_min(SMALLEST_DEVIATION)
+            return from_lab((lab - mean_f) * scale + mean_b)
 
 
 def moments(pictures: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from s2am_engine.networks.attention import ChannelGate, SpatialAttention, resize_mask
 from s2am_engine.networks.encoder_decoder import ConvBlock, Place
-from s2am_engine.networks.network import Rendered
+from s2am_engine.networks.network import Rendered, check_inputs
 from s2am_engine.networks.unet import UNet
 
 KERNEL = 7  # pixels, as in the paper
@@ -96,7 +96,13 @@ class MaskFreeS2AM(S2AMUNet):
     mask_free = True
 
     def __init__(self, width: int = 64, levels: int = 8, place: Place = "decoder", scales: int = 3) -> None:
-        """Choose the UNet, see `UNet`. The masks are soft already: no Gaussian."""
+        """Choose the UNet, see `UNet`. The masks are soft already: no Gaussian.
+
+        Raises:
+            ValueError: an option out of its range; without a module (scales=0) there would be no mask.
+        """
+        if scales < 1:
+            raise ValueError(f"scales must be at least 1, not {scales}: the mask comes from the modules")
         super().__init__(width, levels, place, scales, gaussian=False, masked=False)
         sites = range(len(self.blocks))
         self.attention = nn.ModuleList([SpatialAttention() for _ in sites])
@@ -111,6 +117,7 @@ class MaskFreeS2AM(S2AMUNet):
 
     def rendered(self, composite: Tensor, mask: Tensor) -> Rendered:
         """See `Network.rendered`."""
+        check_inputs(composite, mask)
         answers, masks = self.find_and_paint(composite)
         with torch.autocast(composite.device.type, enabled=False):
             return Rendered(self.render(answers.float(), composite), [found.float() for found in masks])
@@ -126,7 +133,7 @@ class MaskFreeS2AM(S2AMUNet):
             return separated
 
         picture = self.run(composite, None, look)
-        finest = F.interpolate(masks[0], composite.shape[-2:], mode="bilinear")
+        finest = crop_like(F.interpolate(masks[0], scale_factor=2, mode="bilinear"), composite, 1)
         return torch.cat([picture, finest.to(picture.dtype)], dim=1), masks
 
 

@@ -155,6 +155,10 @@ class S2CRNet(MapNetwork):
             raise ValueError(f"encoder must be one of {', '.join(ENCODERS)}, not “{encoder}”")
         if width < 4 or width % 4:
             raise ValueError(f"width must be a positive multiple of 4, not {width}")
+        if pieces < 1:
+            raise ValueError(f"pieces must be at least 1, not {pieces}")
+        if stages < 1:
+            raise ValueError(f"stages must be at least 1, not {stages}")
         self.pieces = pieces
         self.encoder = ENCODERS[encoder](width)
         self.label_branch = (

@@ -10,7 +10,7 @@ from torch import nn
 from s2am_engine.networks.encoder_decoder import BLOCKS, EncoderDecoder, Place
 
 PAINTED = 3  # channels
-DROPPED = range(4, 7)  # the decoder levels in which pix2pix has its dropout
+DROPPED = 3  # steps up from the bottom, after the first one, that have pix2pix's dropout
 
 
 class UNet(EncoderDecoder):
@@ -52,7 +52,7 @@ class UNet(EncoderDecoder):
                 channels[k] * (1 if k == levels - 1 else 2),
                 channels[k - 1] if k else PAINTED,
                 outermost=k == 0,
-                dropout=dropout if k in DROPPED else 0.0,
+                dropout=dropout if k > 0 and levels - 1 - DROPPED <= k < levels - 1 else 0.0,
             )
             for k in range(levels)
         ]

@@ -184,6 +184,7 @@ def main() -> int:
 def compare(photos: Path, dataset: Path, runs: Path, names: Iterable[str]) -> None:
     """Train and measure the systems that have not been; their figures become NAME.json in the folder of the runs."""
     photographs, validation = (load_photographs(photos, split) for split in ("train", "val"))
+    runs.mkdir(parents=True, exist_ok=True)
     pairs = KeptPairs(photographs, BUDGET.size, BUDGET.batch, seed=1)
     for name in names:
         figures = runs / f"{name}.json"

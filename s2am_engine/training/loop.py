@@ -103,6 +103,8 @@ class Trainer:
                     waiting, last = 0.0, now
                     self.record(progress)
                     report(progress)
+            if self.step and not (self.folder / "weights.safetensors").is_file():  # the last validation was cut short
+                self.record(Progress(self.step, self.recipe.steps, math.nan, self.validate(), 0.0, 0.0, 0.0))
         finally:
             self.save()
 

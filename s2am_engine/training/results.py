@@ -256,6 +256,8 @@ def write_page(docs: Path, runs: Path | None) -> None:
     if runs:
         with atomic_write(kept) as file:
             file.write((json.dumps(collect(runs)) + "\n").encode())
+    if not kept.is_file():
+        raise EngineError(f"There is no {kept} yet: give the comparison's folder with --runs.")
     results = json.loads(kept.read_text(encoding="utf-8"))
     with atomic_write(docs / "results.md") as file:
         file.write(make_page(results).encode())

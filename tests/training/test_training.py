@@ -1,178 +1,257 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training: pairs that are what they claim, a loop that learns, resumes and leaves usable weights."""
+"""The loop: it learns, resumes, averages, and leaves weights that become a usable model."""
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
-from skimage import data
+from safetensors.torch import load_file
+from torch import Tensor, nn
 
 from s2am_engine.errors import EngineError
 from s2am_engine.model_store import find_model, load_network
-from s2am_engine.training import datasets, losses, recipes
+from s2am_engine.networks.network import PaintNetwork
+from s2am_engine.training import loop, recipes
 from s2am_engine.training.datasets import Photograph
-from s2am_engine.training.loop import Progress, Trainer
-from s2am_engine.training.pairs import PairMaker
+from s2am_engine.training.loop import Progress, Trainer, gains, has_statistics, psnr, refresh_statistics
+from s2am_engine.training.pairs import Batch
 from s2am_engine.training.publish import publish, read_facts
-from s2am_engine.training.regions import grabcut_region, is_plausible, label_regions
+from tests.engine.networks import pictures, shaken, small_options
 
 
-@pytest.fixture
-def photographs() -> list[Photograph]:
-    """Three free photographs, each with a made-up region."""
-    found = []
-    for name in ("astronaut", "chelsea", "coffee"):
-        image = np.ascontiguousarray(getattr(data, name)()[::4, ::4])
-        region = np.zeros(image.shape[:2], np.bool_)
-        region[20:60, 30:80] = True
-        found.append(Photograph(name, image, [region]))
-    return found
+@pytest.fixture(autouse=True)
+def few_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Validate and calibrate on less."""
+    monkeypatch.setattr(loop, "VALIDATION_BATCHES", 2)
+    monkeypatch.setattr(loop, "CALIBRATION_BATCHES", 2)
 
 
-def test_pairs_differ_in_the_foreground_alone(photographs: list[Photograph]) -> None:
-    batch = PairMaker(photographs, size=48, batch=16, seed=3).make(0)
-    change = (batch.composite - batch.truth).abs()
-    outside = torch.nn.functional.max_pool2d(batch.mask, 5, 1, 2) == 0
-    assert float((change * outside).max()) <= 0.5 / 255 + 1e-6
-    assert float((change * batch.mask).amax(dim=(1, 2, 3)).median()) > 0.1
-    for tensor in (batch.composite, batch.truth, batch.mask):
-        assert float(tensor.min()) >= 0
-        assert float(tensor.max()) <= 1 + 1e-6
-
-
-def test_the_same_seed_and_step_give_the_same_pairs(photographs: list[Photograph]) -> None:
-    first, again = (PairMaker(photographs, 32, 4, seed=5).make(7) for _ in range(2))
-    other = PairMaker(photographs, 32, 4, seed=5).make(8)
-    assert torch.equal(first.composite, again.composite)
-    assert not torch.equal(first.composite, other.composite)
-
-
-def test_recolourings_are_of_many_kinds(photographs: list[Photograph]) -> None:
-    batch = PairMaker(photographs, 32, 64, seed=1).make(0)
-    area = batch.mask.sum(dim=(2, 3)).clamp_min(1)
-    shift = ((batch.composite - batch.truth) * batch.mask).sum(dim=(2, 3)) / area
-    brighter, warmer = shift.mean(dim=1), shift[:, 0] - shift[:, 2]
-    for kind in (brighter, warmer):
-        assert float((kind > 0.02).float().mean()) > 0.1
-        assert float((kind < -0.02).float().mean()) > 0.1
-
-
-def test_label_maps_become_regions_of_plausible_size() -> None:
-    labels = np.zeros((60, 80), np.uint8)
-    labels[5:25, 5:25], labels[35:55, 40:70], labels[0, 79] = 1, 1, 2
-    areas = [int(mask.sum()) for mask in label_regions(labels)]
-    assert areas == [1000, 600, 400]
-
-
-def test_grabcut_finds_an_object() -> None:
-    image = np.full((80, 100, 3), (40, 120, 50), np.uint8)
-    image[20:60, 30:70] = (200, 60, 40)
-    image += np.random.default_rng(0).integers(0, 9, image.shape, np.uint8)
-    found = [grabcut_region(image, np.random.default_rng(seed)) for seed in range(8)]
-    masks = [mask for mask in found if mask is not None]
-    assert masks
-    assert all(is_plausible(mask) for mask in masks)
-    square = np.zeros((80, 100), np.bool_)
-    square[20:60, 30:70] = True
-    overlap = [(mask & square).sum() / (mask | square).sum() for mask in masks]
-    assert max(overlap) > 0.9
-
-
-def test_any_folder_of_photographs_is_a_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: str(tmp_path / "cache"))
-    (tmp_path / "photos").mkdir()
-    for index in range(6):
-        Image.fromarray(data.coffee()[index * 10 :: 3, ::3]).save(tmp_path / "photos" / f"holiday {index}.jpg")
-    (tmp_path / "photos" / "notes.txt").write_text("no picture")
-    (tmp_path / "photos" / "broken.jpg").write_bytes(b"no picture either")
-    monkeypatch.setattr(datasets, "VALIDATION_SHARE", 0.0)
-    loaded = datasets.load_photographs(tmp_path / "photos", "train", long_side=96)
-    cached = datasets.load_photographs(tmp_path / "photos", "train", long_side=96)
-    assert 1 <= len(loaded) <= 6
-    assert [p.name for p in cached] == [p.name for p in loaded]
-    for first, second in zip(loaded, cached, strict=True):
-        assert max(first.image.shape) == 96
-        np.testing.assert_array_equal(first.image, second.image)
-        np.testing.assert_array_equal(first.regions, second.regions)
-
-
-def test_an_empty_folder_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(EngineError, match="holds no photographs"):
-        datasets.find_photographs(tmp_path, "train")
-
-
-def test_the_papers_loss_is_relative_to_the_foregrounds_area() -> None:
-    truth = torch.zeros(1, 3, 20, 20)
-    mask = torch.zeros(1, 1, 20, 20)
-    mask[..., :10, :] = 1  # 200 pixels, more than A_min
-    stage = torch.full_like(truth, 0.1)
-    assert float(losses.relative_l1([stage], truth, mask)) == pytest.approx(0.3)
-    assert float(losses.relative_l1([stage, stage], truth, mask)) == pytest.approx(0.6)
-    mask[..., 1:, :] = 0  # 20 pixels: A_min = 100 counts instead
-    assert float(losses.relative_l1([stage], truth, mask)) == pytest.approx(0.3 * 20 / 100)
-
-
-def trainer(name: str, steps: int, photographs: list[Photograph], folder: Path, rate: float = 1e-3) -> Trainer:
+def trainer(name: str, steps: int, photographs: list[Photograph], folder: Path, **changes: Any) -> Trainer:
     """A run small enough for a test."""
-    recipe = dataclasses.replace(recipes.RECIPES[name], steps=steps, batch=8, size=32, warm_up=5, learning_rate=rate)
+    recipe = dataclasses.replace(
+        recipes.RECIPES[name],
+        **{"steps": steps, "batch": 4, "size": 32, "warm_up": 5, "options": small_options(name), **changes},
+    )
     return Trainer(name, recipe, photographs, photographs, folder)
+
+
+def foreground_error(pictures: Tensor, batch: Batch) -> float:
+    return float(((pictures - batch.truth) ** 2 * batch.mask).sum())
 
 
 @pytest.mark.parametrize("name", sorted(recipes.RECIPES))
 def test_a_network_overfits_one_batch(name: str, photographs: list[Photograph], tmp_path: Path) -> None:
-    run = trainer(name, 1000, photographs, tmp_path, rate=2e-3)
+    run = trainer(name, 400, photographs, tmp_path, learning_rate=3e-3, bfloat16=False)
     batch = run.pairs.make(0)
-    first = run.train_step(batch)
-    for _ in range(60):
-        run.step += 1
-        last = run.train_step(batch)
+    losses = []
+    for run.step in range(40):
+        losses.append(run.train_step(batch))
+    refresh_statistics(run.average, [batch] if has_statistics(run.average) else [])
     with torch.no_grad():
-        rendered = run.model.eval().render(run.model(batch.composite, batch.mask), batch.composite)[-1]
-    error = ((rendered - batch.truth) ** 2 * batch.mask).sum()
-    assert last < first
-    assert float(error) < 0.5 * float((((batch.composite - batch.truth) ** 2) * batch.mask).sum())
+        after = run.average.rendered(batch.composite, batch.mask).stages[-1]
+    assert losses[-1] < losses[0]
+    assert foreground_error(after, batch) < 0.5 * foreground_error(batch.composite, batch)
 
 
-def test_a_run_that_was_interrupted_ends_with_the_same_weights(photographs: list[Photograph], tmp_path: Path) -> None:
+def everything_in(run: Trainer) -> dict[str, Tensor]:
+    """All numbers that a run goes on from."""
+    parts: dict[str, nn.Module] = {"model": run.model, "average": run.average}
+    if run.adversary:
+        parts["discriminator"] = run.adversary.discriminator
+    return {f"{part}.{key}": value for part, network in parts.items() for key, value in network.state_dict().items()}
+
+
+@pytest.mark.parametrize("name", ["concord", "pix2pix", "s2am-mask-free"])
+def test_a_run_that_was_interrupted_ends_with_the_same_weights(
+    name: str, photographs: list[Photograph], tmp_path: Path
+) -> None:
     reports: list[Progress] = []
-    whole = trainer("concord", 8, photographs, tmp_path / "whole")
+    options = {**small_options(name), **({"levels": 5} if name == "pix2pix" else {})}
+    whole = trainer(name, 8, photographs, tmp_path / "whole", options=options)
     whole.run(reports.append, validate_every=4)
     assert [report.step for report in reports] == [4, 8]
 
     def interrupt(progress: Progress) -> None:
         raise KeyboardInterrupt
 
-    first = trainer("concord", 8, photographs, tmp_path / "parts")
+    first = trainer(name, 8, photographs, tmp_path / "parts", options=options)
     with pytest.raises(KeyboardInterrupt):
         first.run(interrupt, validate_every=4)
-    second = trainer("concord", 8, photographs, tmp_path / "parts")
+    second = trainer(name, 8, photographs, tmp_path / "parts", options=options)
     assert second.step == 4
     second.run(reports.append, validate_every=4)
-    for one, other in zip(whole.model.parameters(), second.model.parameters(), strict=True):
-        assert torch.equal(one, other)
-    assert (tmp_path / "parts" / "weights.safetensors").is_file()
+    expected, found = everything_in(whole), everything_in(second)
+    assert expected.keys() == found.keys()
+    assert [key for key in expected if not torch.equal(expected[key], found[key])] == []
+    assert (tmp_path / "parts" / "weights.safetensors").read_bytes() == (
+        tmp_path / "whole" / "weights.safetensors"
+    ).read_bytes()
     assert len((tmp_path / "parts" / "log.csv").read_text().splitlines()) == 3
+
+
+def test_ctrl_c_during_the_last_validation_costs_no_weights(
+    photographs: list[Photograph], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(run: Trainer) -> float:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Trainer, "validate", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            trainer("unet", 2, photographs, tmp_path).run(lambda progress: None)
+    trainer("unet", 2, photographs, tmp_path).run(lambda progress: None)
+    assert (tmp_path / "weights.safetensors").is_file()
+
+
+def test_the_average_follows_the_weights(photographs: list[Photograph], tmp_path: Path) -> None:
+    run = trainer("unet", 100, photographs, tmp_path, average=0.3)
+    start = [parameter.detach().clone() for parameter in run.model.parameters()]
+    averages = []
+    for run.step in (0, 8):
+        run.train_step(run.pairs.make(run.step))
+        averages.append([parameter.detach().clone() for parameter in run.average.parameters()])
+        if run.step == 0:
+            # At first it forgets faster than the recipe says: 1/10 stays.
+            for before, new, kept in zip(start, run.model.parameters(), averages[0], strict=True):
+                torch.testing.assert_close(kept, 0.1 * before + 0.9 * new.detach())
+    for before, new, kept in zip(averages[0], run.model.parameters(), averages[1], strict=True):
+        torch.testing.assert_close(kept, 0.3 * before + 0.7 * new.detach())
+
+
+def batch_of(scale: float) -> Batch:
+    composite, mask = pictures(64, count=8)
+    return Batch(scale * composite, mask, composite)
+
+
+def test_averaged_weights_get_statistics_of_their_own() -> None:
+    network = shaken("s2am-s2ad").eval()
+    weights = {key: value.clone() for key, value in network.named_parameters()}
+    layer = network.get_submodule("downs.1.2")
+    assert isinstance(layer, nn.BatchNorm2d)
+    seen: list[Tensor] = []
+    handle = layer.register_forward_hook(lambda _, given, __: seen.append(given[0]))
+    refresh_statistics(network, [batch_of(1.0), batch_of(0.2)])
+    handle.remove()
+    assert layer.running_mean is not None
+    assert layer.running_var is not None
+    # The plain mean over both batches, and nothing of what was there before.
+    means, variances = zip(*((x.mean(dim=(0, 2, 3)), x.var(dim=(0, 2, 3))) for x in seen), strict=True)
+    torch.testing.assert_close(layer.running_mean, torch.stack(means).mean(dim=0))
+    torch.testing.assert_close(layer.running_var, torch.stack(variances).mean(dim=0))
+    assert layer.momentum == 0.1
+    assert not network.training
+    assert all(torch.equal(weights[key], value) for key, value in network.named_parameters())
+    # With one batch alone the network answers as it does in training.
+    refresh_statistics(network, [batch_of(1.0)])
+    with torch.no_grad():
+        one = network(batch_of(1.0).composite, batch_of(1.0).mask)
+        other = network.train()(batch_of(1.0).composite, batch_of(1.0).mask)
+    torch.testing.assert_close(one, other, atol=0.01, rtol=0)
+
+
+def test_what_is_saved_has_its_statistics_from_the_calibration_pairs(
+    photographs: list[Photograph], tmp_path: Path
+) -> None:
+    run = trainer("unet", 3, photographs, tmp_path)
+    run.run(lambda progress: None)
+    saved = load_file(tmp_path / "weights.safetensors")
+    expected = copy.deepcopy(run.average)
+    refresh_statistics(expected, run.calibration)
+    for key, value in expected.state_dict().items():
+        torch.testing.assert_close(saved[key].to(value), value, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("name", "has_any"), [("unet", True), ("fmm", True), ("s2crnet", False), ("concord", False)])
+def test_only_networks_with_batch_normalisation_are_calibrated(
+    name: str, has_any: bool, photographs: list[Photograph], tmp_path: Path
+) -> None:
+    run = trainer(name, 2, photographs, tmp_path)
+    assert has_statistics(run.model) is has_any
+    assert len(run.calibration) == (2 if has_any else 0)
+    # Other pairs than those that are validated on.
+    assert not any(torch.equal(one.truth, other.truth) for one in run.calibration for other in run.held_out)
+
+
+def test_a_gain_is_the_psnr_of_the_painted_over_that_of_the_composite() -> None:
+    class TenthBrighter(PaintNetwork):
+        def answer(self, composite: Tensor, mask: Tensor) -> Tensor:
+            return composite + 0.1
+
+    composite, mask = torch.full((2, 3, 8, 8), 0.5), torch.ones(2, 1, 8, 8)
+    truth = torch.stack([composite[0] + 0.2, composite[1] - 0.1])
+    torch.testing.assert_close(psnr(composite, truth), torch.tensor([13.9794, 20.0]), atol=1e-3, rtol=0)
+    found = gains(TenthBrighter(), [Batch(composite, mask, truth)])
+    # 0.2 to 0.1 and 0.1 to 0.2: a factor of two is 6.02 dB.
+    torch.testing.assert_close(found, torch.tensor([6.0206, -6.0206]), atol=1e-3, rtol=0)
+    # Half the picture, half the error there is: the composite stays outside the mask.
+    mask[:, :, :4] = 0
+    found = gains(TenthBrighter(), [Batch(composite, mask, truth), Batch(composite, mask, composite)])
+    assert found[:2].tolist() == pytest.approx([2.0412, -3.9794], abs=1e-3)
+    assert float(psnr(truth, truth).mean()) == pytest.approx(60.17, abs=0.01)
+
+
+def test_a_teachers_results_stand_for_the_truth(photographs: list[Photograph], tmp_path: Path) -> None:
+    run = trainer("unet", 10, photographs, tmp_path, teacher="reinhard", bfloat16=False)
+    assert run.teacher is not None
+    batch = run.pairs.make(0)
+    taught = run.teach(run.teacher, batch)
+    with torch.no_grad():
+        expected = run.teacher.paint(batch.composite, batch.mask)
+    assert torch.equal(taught.composite, batch.composite)
+    assert torch.equal(taught.mask, batch.mask)
+    torch.testing.assert_close(taught.truth, expected)
+    # Untrained, the network changes nothing: what its loss is, the teacher alone decides.
+    loss = run.train_step(batch)
+    assert loss == pytest.approx(float(((batch.composite - expected) ** 2).mean()), rel=1e-4)
+    assert loss != pytest.approx(float(((batch.composite - batch.truth) ** 2).mean()), rel=1e-2)
+
+
+def test_the_adversary_counts_with_its_weight(photographs: list[Photograph], tmp_path: Path) -> None:
+    for weight in (0.0, 0.5, 2.0):
+        run = trainer("unet", 10, photographs, tmp_path / str(weight), adversarial=weight, bfloat16=False)
+        batch = run.pairs.make(0)
+        # Untrained, the network changes nothing.
+        pixels = float(((batch.composite - batch.truth) ** 2).mean())
+        realism = float(run.adversary.realism(batch, batch.composite)) if run.adversary else 0.0
+        assert (run.adversary is None) is (weight == 0)
+        assert run.train_step(batch) == pytest.approx(pixels + weight * realism, rel=1e-4)
+
+
+def test_the_learning_rate_warms_up_and_falls_to_nothing(photographs: list[Photograph], tmp_path: Path) -> None:
+    run = trainer("unet", 100, photographs, tmp_path)
+    factors = []
+    for run.step in (0, 1, 4, 50, 99):
+        factors.append(run.schedule())
+    assert factors == pytest.approx([0.2, 0.4, 1, 0.5, 0], abs=0.005)
+
+
+FACTS = {"description": "tiny", "data": "three photographs", "history": "four steps", "known_failures": ["all"]}
 
 
 def test_a_finished_run_becomes_a_model_with_its_card(
     photographs: list[Photograph], tmp_path: Path, no_personal_models: Path
 ) -> None:
-    run = trainer("s2crnet", 4, photographs, tmp_path / "run")
-    run.run(lambda progress: None, validate_every=2)
-    facts = {"description": "tiny", "data": "three photographs", "history": "four steps", "known_failures": ["all"]}
-    (tmp_path / "facts.json").write_text(json.dumps(facts))
+    run = trainer("s2am-s2ad", 4, photographs, tmp_path / "run")
+    run.run(lambda progress: None, validate_every=4)
+    (tmp_path / "facts.json").write_text(json.dumps(FACTS))
     publish(tmp_path / "run", "mine", read_facts(tmp_path / "facts.json"), no_personal_models, None)
     model = find_model("mine")
     assert (model.card.thumbnail, model.card.training["steps"], model.card.data) == (32, 4, "three photographs")
-    published = load_network(model).state_dict()
+    assert (model.card.network, model.card.options) == ("s2am-s2ad", {"width": 8, "levels": 4})
+    assert (model.card.training["loss"], model.card.training["history"]) == ("pixel_l2", "four steps")
+    published = load_network(model)
+    assert model.card.parameters == sum(parameter.numel() for parameter in run.model.parameters())
     for name, value in run.average.state_dict().items():
-        torch.testing.assert_close(published[name], value, atol=2e-3, rtol=2e-3)
+        torch.testing.assert_close(published.state_dict()[name].to(value), value, atol=2e-3, rtol=2e-3)
+    inputs = pictures(32)
+    with torch.no_grad():
+        torch.testing.assert_close(published(*inputs), run.average(*inputs), atol=2e-3, rtol=0)
 
 
 def test_publishing_too_early_or_without_facts_says_what_to_do(tmp_path: Path) -> None:

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Small networks of every kind, and pictures for them to look at."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from s2am_engine.networks.attention import CBAM, ChannelGate, SqueezeExcitation
+from s2am_engine.networks.catalogue import NETWORKS, build_network
+from s2am_engine.networks.network import Network
+
+SMALL: dict[str, Any] = {"width": 8, "levels": 4, "pieces": 8}  # whichever of them a network has
+MASK_FREE = "s2am-mask-free"
+
+ALL = pytest.mark.parametrize("name", sorted(NETWORKS))
+MASKED = pytest.mark.parametrize("name", sorted(NETWORKS.keys() - {MASK_FREE}))
+WITH_WEIGHTS = pytest.mark.parametrize("name", sorted(NETWORKS.keys() - {"reinhard"}))
+
+
+def small_options(name: str) -> dict[str, Any]:
+    """Options that make a network as small as it can be and still be what its name says."""
+    if name == "concord":
+        return {"width": 24, "hidden": 32}
+    known = inspect.signature(NETWORKS[name].network).parameters
+    options = {option: value for option, value in SMALL.items() if option in known}
+    return options | ({"levels": 7} if name == "s2am-s2asc-six" else {})
+
+
+def small_network(name: str, **options: Any) -> Network:
+    """A small network with fresh weights, the same ones each time."""
+    torch.manual_seed(2)
+    return build_network(name, **{**small_options(name), **options})
+
+
+@torch.no_grad()
+def shaken(name: str, **options: Any) -> Network:
+    """A small network whose every weight is off its start, so that nothing is zero or shut."""
+    network = small_network(name, **options)
+    for label, parameter in network.named_parameters():
+        parameter.add_(0.02 * torch.randn_like(parameter))
+        if label.endswith("gamma"):
+            parameter.fill_(0.5)
+    for layer in network.modules():
+        # A narrow gate has four units behind its ReLU, and by chance all of them may be shut.
+        if isinstance(layer, ChannelGate | SqueezeExcitation | CBAM):
+            first = layer.weigh[0]
+            assert isinstance(first, nn.Linear)
+            first.bias.add_(1)
+    return network
+
+
+def pictures(height: int = 48, width: int | None = None, count: int = 2) -> tuple[Tensor, Tensor]:
+    """Random pictures, each with a disc of its own as its mask."""
+    width = width or height
+    generator = torch.Generator().manual_seed(0)
+    y, x = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
+    discs = [((x - 0.2 * (k % 3)) ** 2 + y**2 < 0.4).float() for k in range(count)]
+    return torch.rand(count, 3, height, width, generator=generator), torch.stack(discs).unsqueeze(1)
+
+
+def count_parameters(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What Concord and S2CRNet are made of: curves, statistics, the foreground's box."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from s2am_engine.networks.concord import spline_basis
+from s2am_engine.networks.curves import EPSILON, render_curves
+from s2am_engine.networks.s2crnet import S2CRNet, crop_to_mask
+from s2am_engine.networks.statistics import RegionStatistics
+from tests.engine.networks import pictures
+
+
+def test_curves_are_the_formula_of_the_paper() -> None:
+    generator = torch.Generator().manual_seed(1)
+    pieces = torch.rand(2, 3, 64, generator=generator, dtype=torch.float64) + 0.1
+    values = torch.rand(2, 3, 4, 5, generator=generator, dtype=torch.float64)
+    rendered = render_curves(pieces, values)
+    for index in np.ndindex(2, 3, 4, 5):
+        slopes, value = pieces[index[:2]], float(values[index])
+        total = sum(min(max(value - i / 64, 0), 1 / 64) * float(slopes[i]) for i in range(64))
+        assert float(rendered[index]) == pytest.approx(total * 64 / (float(slopes.sum()) + EPSILON), abs=1e-9)
+
+
+def test_a_cascade_applies_its_second_curve_to_the_first_ones_result() -> None:
+    network = S2CRNet(pieces=8, stages=2)
+    parameters = torch.rand(1, 48, generator=torch.Generator().manual_seed(5)) + 0.2
+    composite, _ = pictures(count=1)
+    stages = network.render(parameters, composite)
+    first, second = parameters.unflatten(1, (2, 3, 8)).unbind(dim=1)
+    assert len(stages) == 2
+    torch.testing.assert_close(stages[1], render_curves(second, render_curves(first, composite)))
+
+
+def test_the_foreground_box_fills_the_picture() -> None:
+    picture = torch.zeros(1, 1, 20, 20)
+    mask = torch.zeros(1, 1, 20, 20)
+    mask[..., 5:15, 2:12] = 1
+    picture[..., 5:15, 2:12] = 0.7
+    # Half a pixel at the border is sampled from outside the box.
+    torch.testing.assert_close(crop_to_mask(picture, mask)[..., 1:-1, 1:-1], torch.full((1, 1, 18, 18), 0.7))
+    torch.testing.assert_close(crop_to_mask(picture, torch.zeros_like(mask)), picture)
+
+
+def test_statistics_know_the_two_regions_apart() -> None:
+    composite, mask = pictures(96, count=1)
+    composite = torch.where(mask > 0, torch.tensor([0.8, 0.2, 0.2]).view(1, 3, 1, 1), torch.full_like(composite, 0.4))
+    statistics = RegionStatistics(bins=16, joint_bins=6)
+    found = statistics(composite, mask)
+    assert found.shape == (1, statistics.length)
+    histograms = found[0, : 2 * 5 * 16].view(2, 5, 16)
+    assert histograms[0, 0].argmax() == round(0.8 * 15)
+    assert histograms[1, 0].argmax() == round(0.4 * 15)
+    moments = found[0, 2 * (5 * 16 + 216) :][:26].view(2, 13)
+    torch.testing.assert_close(moments[:, :3], torch.tensor([[0.8, 0.2, 0.2], [0.4, 0.4, 0.4]]), atol=1e-4, rtol=0)
+
+
+def test_the_tone_curves_control_points_add_up_everywhere() -> None:
+    torch.testing.assert_close(spline_basis(65).sum(dim=0), torch.ones(65))

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The adversary: it learns to tell, teaches the network without learning from that, and goes on where it stopped."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor
+
+from s2am_engine.training.adversary import Adversary
+from s2am_engine.training.pairs import Batch
+from tests.engine.networks import pictures
+
+KINDS = pytest.mark.parametrize("mask_free", [False, True])
+
+
+def easy_batch() -> Batch:
+    """Composites whose foreground is far too bright."""
+    truth, mask = pictures(48, count=4)
+    truth = 0.5 * truth
+    return Batch(truth + 0.5 * mask, mask, truth)
+
+
+def small_adversary(mask_free: bool = False) -> Adversary:
+    torch.manual_seed(0)
+    return Adversary(mask_free=mask_free, width=8)
+
+
+def verdict(adversary: Adversary, batch: Batch, picture: Tensor) -> float:
+    """The mean judgement: 1 = real."""
+    with torch.no_grad():
+        return float(adversary.discriminator(adversary.condition(batch), picture).mean())
+
+
+def weights(adversary: Adversary) -> list[Tensor]:
+    return [parameter.detach().clone() for parameter in adversary.discriminator.parameters()]
+
+
+@KINDS
+def test_it_learns_to_tell_results_from_truths(mask_free: bool) -> None:
+    adversary, batch = small_adversary(mask_free), easy_batch()
+    for _ in range(60):
+        adversary.learn(batch, batch.composite)
+    assert verdict(adversary, batch, batch.truth) > 0.8
+    assert verdict(adversary, batch, batch.composite) < 0.2
+    # For the network that is as bad as can be, and the truth as good.
+    assert float(adversary.realism(batch, batch.composite)) > 0.6
+    assert float(adversary.realism(batch, batch.truth)) < 0.1
+
+
+def test_realism_is_the_mean_square_from_being_taken_for_real() -> None:
+    adversary, batch = small_adversary(), easy_batch()
+    with torch.no_grad():
+        judged = adversary.discriminator(adversary.condition(batch), batch.composite)
+        expected = ((judged - 1) ** 2).mean()
+        torch.testing.assert_close(adversary.realism(batch, batch.composite), expected)
+
+
+def test_realism_moves_the_picture_and_not_the_discriminator() -> None:
+    adversary, batch = small_adversary(), easy_batch()
+    before = weights(adversary)
+    picture = batch.composite.clone().requires_grad_()
+    adversary.realism(batch, picture).backward()
+    assert picture.grad is not None
+    assert bool(picture.grad.abs().amax(dim=(1, 2, 3)).all())
+    assert all(parameter.grad is None for parameter in adversary.discriminator.parameters())
+    assert all(map(torch.equal, before, weights(adversary)))
+
+
+def test_learning_moves_the_discriminator_and_not_the_picture() -> None:
+    adversary, batch = small_adversary(), easy_batch()
+    before = weights(adversary)
+    picture = batch.composite.clone().requires_grad_()
+    adversary.realism(batch, picture.detach())
+    adversary.learn(batch, picture)
+    assert picture.grad is None
+    assert not any(map(torch.equal, before, weights(adversary)))
+
+
+def test_what_the_network_gets_from_realism_leads_towards_the_truth() -> None:
+    adversary, batch = small_adversary(), easy_batch()
+    for _ in range(40):
+        adversary.learn(batch, batch.composite)
+    picture = batch.composite.clone().requires_grad_()
+    adversary.realism(batch, picture).backward()
+    assert picture.grad is not None
+    wanted = batch.truth - batch.composite
+    assert float(-(picture.grad * wanted).sum()) > 0
+
+
+def test_it_is_shown_the_mask_only_if_the_network_is() -> None:
+    batch = easy_batch()
+    other = Batch(batch.composite, 1 - batch.mask, batch.truth)
+    for mask_free in (False, True):
+        adversary = small_adversary(mask_free)
+        one, another = (verdict(adversary, shown, batch.truth) for shown in (batch, other))
+        assert (one == another) is mask_free
+        darker = Batch(0.5 * batch.composite, batch.mask, batch.truth)
+        assert verdict(adversary, darker, batch.truth) != one
+
+
+@KINDS
+def test_it_goes_on_from_a_checkpoint_as_if_nothing_had_happened(mask_free: bool) -> None:
+    adversary, other, batch = small_adversary(mask_free), Adversary(mask_free=mask_free, width=8), easy_batch()
+    for _ in range(3):
+        adversary.learn(batch, batch.composite)
+    other.load_state_dict(copy.deepcopy(adversary.state_dict()))
+    for one in (adversary, other):
+        one.learn(batch, batch.composite)
+    assert all(map(torch.equal, weights(adversary), weights(other)))
+    assert verdict(adversary, batch, batch.truth) == verdict(other, batch, batch.truth)

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Losses against numbers by hand: what counts, with which weight, and what does not."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from s2am_engine.networks.network import Rendered
+from s2am_engine.training import losses
+from s2am_engine.training.losses import LOSSES, Loss
+
+EACH = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+
+
+def blank(count: int = 1) -> tuple[Tensor, Tensor]:
+    """Black truths, and masks of their upper halves: 200 of 400 pixels."""
+    mask = torch.zeros(count, 1, 20, 20)
+    mask[..., :10, :] = 1
+    return torch.zeros(count, 3, 20, 20), mask
+
+
+def painted(inside: float, outside: float, *masks: Tensor) -> Rendered:
+    """A result that is wrong by the same everywhere in each region."""
+    _, mask = blank()
+    return Rendered([(inside * mask + outside * (1 - mask)).expand(1, 3, 20, 20)], list(masks))
+
+
+def value(loss: Loss, rendered: Rendered) -> float:
+    return float(loss(rendered, *blank()))
+
+
+def root_and_logarithm(mean_square: float) -> float:
+    return math.sqrt(mean_square + 1e-6) + 0.05 * math.log(mean_square + 1e-4)
+
+
+def test_the_papers_loss_is_relative_to_the_foregrounds_area() -> None:
+    truth, mask = blank()
+    stage = torch.full_like(truth, 0.1)
+    assert float(losses.relative_l1(Rendered([stage], []), truth, mask)) == pytest.approx(0.3)
+    assert float(losses.relative_l1(Rendered([stage, stage], []), truth, mask)) == pytest.approx(0.6)
+    mask[..., 1:, :] = 0  # 20 pixels: A_min = 100 counts instead
+    assert float(losses.relative_l1(Rendered([stage], []), truth, mask)) == pytest.approx(0.3 * 20 / 100)
+
+
+@pytest.mark.parametrize("loss", [losses.relative_l1, losses.foreground_rmse])
+def test_losses_for_networks_with_a_mask_ignore_the_background(loss: Loss) -> None:
+    assert value(loss, painted(0.1, 0.7)) == value(loss, painted(0.1, 0.0))
+    assert value(loss, painted(0.1, 0.7)) > value(loss, painted(0.05, 0.7))
+
+
+def test_the_foregrounds_rmse_is_each_pictures_own_mean_over_its_area() -> None:
+    assert value(losses.foreground_rmse, painted(0.1, 0)) == pytest.approx(root_and_logarithm(0.01), rel=1e-5)
+    truth, mask = blank(2)
+    mask[1, :, 1:] = 0  # the second foreground is a tenth of the first
+    stage = torch.stack([torch.full((3, 20, 20), 0.1), torch.full((3, 20, 20), 0.4)])
+    expected = (root_and_logarithm(0.01) + root_and_logarithm(0.16)) / 2
+    assert float(losses.foreground_rmse(Rendered([stage], []), truth, mask)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_soft_mask_weighs_errors() -> None:
+    truth, mask = blank()
+    mask[..., 10:, :] = 0.25
+    stage = torch.where(mask == 1, 0.1, 0.3).expand(1, 3, 20, 20)
+    expected = (0.01 * 200 + 0.09 * 50) / 250
+    found = float(losses.foreground_rmse(Rendered([stage], []), truth, mask))
+    assert found == pytest.approx(root_and_logarithm(expected), rel=1e-5)
+
+
+def test_every_stage_of_a_cascade_counts_alike() -> None:
+    truth, mask = blank()
+    stages = [torch.full_like(truth, error) for error in (0.3, 0.1)]
+    expected = (root_and_logarithm(0.09) + root_and_logarithm(0.01)) / 2
+    assert float(losses.foreground_rmse(Rendered(stages, []), truth, mask)) == pytest.approx(expected, rel=1e-5)
+
+
+def found_masks() -> tuple[Tensor, Tensor]:
+    """Masks at a half and a fifth of the size: one unsure by 0.3 everywhere, one that lacks the lower half of it."""
+    sure = torch.zeros(1, 1, 10, 10)
+    sure[..., :5, :] = 1
+    lacking = torch.zeros(1, 1, 4, 4)
+    lacking[..., :1, :] = 1
+    return (sure - 0.3).abs(), lacking
+
+
+def test_attention_is_the_squared_error_of_each_mask_at_its_own_size() -> None:
+    _, mask = blank()
+    unsure, lacking = found_masks()
+    assert float(losses.attention(painted(0, 0), mask)) == 0
+    assert float(losses.attention(painted(0, 0, unsure), mask)) == pytest.approx(0.09)
+    assert float(losses.attention(painted(0, 0, unsure, lacking), mask)) == pytest.approx(0.09 + 0.25)
+    # An edge within a pixel counts by its share.
+    mask[..., 10, :] = 1
+    sharp = torch.zeros(1, 1, 10, 10)
+    sharp[..., :5, :] = 1
+    assert float(losses.attention(painted(0, 0, sharp), mask)) == pytest.approx(0.25 / 10)
+
+
+def test_mask_free_losses_count_the_background_and_the_masks_with_their_weights() -> None:
+    masks = found_masks()
+    pixels = (0.01 + 0.04) / 2
+    assert value(losses.scaled_l2, painted(0.1, 0.2, *masks)) == pytest.approx(100 * pixels)
+    assert value(losses.attention_and_pixels, painted(0.1, 0.2, *masks)) == pytest.approx(90 * 0.34 + 100 * pixels)
+    # Beside the foreground's own error, and per area of the foreground, what was done to the background.
+    expected = root_and_logarithm(0.01 + 0.04) + 0.34
+    assert value(losses.attention_and_rmse, painted(0.1, 0.2, *masks)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_pixel_losses_are_means_over_the_whole_picture() -> None:
+    assert value(losses.pixel_l2, painted(0.1, 0.2)) == pytest.approx((0.01 + 0.04) / 2)
+    assert value(losses.pixel_l1, painted(0.1, -0.2)) == pytest.approx(100 * 0.15)
+
+
+@EACH
+def test_every_loss_is_least_at_the_truth_and_says_where_that_is(loss: Loss) -> None:
+    truth, mask = blank(2)
+    truth = truth + 0.4
+    perfect = Rendered([truth], [mask])
+    off = (truth + 0.1 * mask).requires_grad_()
+    found = loss(Rendered([off], [mask]), truth, mask)
+    assert float(found.detach()) > float(loss(perfect, truth, mask))
+    found.backward()
+    assert off.grad is not None
+    assert bool((off.grad[(mask > 0).expand_as(off)] > 0).all())
+
+
+@EACH
+def test_a_picture_without_foreground_is_no_disaster(loss: Loss) -> None:
+    truth, mask = blank()
+    stage = torch.full_like(truth, 0.1).requires_grad_()
+    found = loss(Rendered([stage], [torch.full_like(mask, 0.5)]), truth, torch.zeros_like(mask))
+    assert math.isfinite(float(found.detach()))
+    found.backward()
+    assert stage.grad is not None
+    assert bool(torch.isfinite(stage.grad).all())
+
+
+def test_losses_go_by_the_names_that_the_command_line_knows() -> None:
+    assert all(getattr(losses, name) is loss for name, loss in LOSSES.items())
+    assert {"pixel_l2", "pixel_l1", "relative_l1", "attention_and_pixels", "foreground_rmse"} <= LOSSES.keys()

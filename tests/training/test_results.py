@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The results page: its statistics by hand, what it must hold, and that the one in docs/ is made, not typed."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from s2am_engine.model_store import list_models
+from s2am_engine.training import results
+from s2am_engine.training.comparison import FIGURES, SYSTEMS
+from s2am_engine.training.published import PUBLISHED
+from s2am_engine.training.results import QUESTIONS, Difference, Results, compare, make_page
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+RECIPE = {"photographs": 3000, "loss": "foreground_rmse", "steps": 1200, "batch": 16, "size": 48, "learning_rate": 8e-4}
+
+
+def made_up(seed: int = 0) -> Results:
+    """Figures of all systems as the comparison would give them."""
+    rng = np.random.default_rng(seed)
+    found: Results = {}
+    untouched = {"psnr": 27.0, "fpsnr": 19.5, "mse": 300.0, "fmse": 1500.0, "ssim": 0.95}
+    for index, (name, system) in enumerate(SYSTEMS.items()):
+        gains = (rng.normal(0, 1, 8) + 0.1 * index).round(3).tolist()
+        row: dict[str, Any] = dict(zip(FIGURES, (27 + float(np.mean(gains)), 20, 250, 1200, 0.96), strict=True))
+        row |= {"gains": gains, "worse_by_1db": index, "untouched": untouched}
+        row |= {"iou": 0.71} if "mask-free" in name else {}
+        found[name] = {
+            "network": system.network,
+            "options": dict(system.options),
+            "parameters": 1_234_567,
+            "recipe": RECIPE,
+            "loss": system.recipe.loss.__name__ if system.recipe.steps else None,
+            "adversarial": system.recipe.adversarial,
+            "minutes": 1.0,
+            "held_out": (rng.normal(0, 1, 32) + 0.1 * index).round(2).tolist(),
+            "map": row,
+            "native": copy.deepcopy(row),
+        }
+    return found
+
+
+def rows_of(page: str, first_cell: str) -> list[list[str]]:
+    """The cells of the table rows that begin with a cell."""
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line[:1] == "|"]
+    return [row for row in cells if row[0] == first_cell]
+
+
+def test_two_systems_are_compared_picture_by_picture() -> None:
+    # Differences 1, 2 and 0: mean 1, deviation 1 (of three, with two degrees of freedom), 1.96 / √3.
+    found = compare([1.0, 2.0, 3.0], [0.0, 0.0, 3.0])
+    assert found.mean == pytest.approx(1)
+    assert found.margin == pytest.approx(1.96 / math.sqrt(3))
+    # What is hard for both is no doubt about which is better.
+    steady = compare([-5.0, 0.1, 8.1], [-5.2, 0.0, 8.0])
+    assert steady.mean == pytest.approx(0.4 / 3)
+    assert steady.verdict == "yes"
+    assert compare([0.0, 0.0, 3.0], [1.0, 2.0, 3.0]).mean == pytest.approx(-1)
+
+
+@pytest.mark.parametrize(
+    ("mean", "margin", "verdict"),
+    [
+        (0.5, 0.4, "yes"),
+        (0.5, 0.6, "can't tell"),
+        (0.0, 0.0, "can't tell"),
+        (-0.5, 0.6, "can't tell"),
+        (-0.5, 0.4, "no, worse"),
+    ],
+)
+def test_a_verdict_needs_the_whole_interval_on_one_side(mean: float, margin: float, verdict: str) -> None:
+    assert Difference(mean, margin).verdict == verdict
+
+
+def test_every_question_is_about_systems_that_are_trained() -> None:
+    asked = {name for pairs in QUESTIONS.values() for pair in pairs for name in pair}
+    assert asked <= SYSTEMS.keys()
+    assert all(one != other for pairs in QUESTIONS.values() for one, other in pairs)
+    # Every system but the untrained one is asked about.
+    assert SYSTEMS.keys() - asked == {"reinhard"}
+
+
+def test_every_published_figure_is_of_a_system_that_is_trained() -> None:
+    assert PUBLISHED.keys() <= SYSTEMS.keys()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "published"),
+    [
+        # systems.md: 34.74 − 33.55, 35.23 − 34.74, 34.74 − 33.32, 31.15 − 30.89, 31.15 − 30.10, 35.86 − 32.98
+        ("s2am-s2asc", "unet", "+1.19 dB"),
+        ("s2am-s2ad", "s2am-s2asc", "+0.49 dB"),
+        ("s2am-s2asc", "s2am-s2asc-no-gates", "+1.42 dB"),
+        ("s2am-mask-free", "s2am-mask-free, no GAN", "+0.26 dB"),
+        ("s2am-mask-free", "s2am-mask-free, no attention loss", "+1.05 dB"),
+        ("dih-s2asc", "dih", "+1.82 dB"),
+        ("pix2pix-s2asc", "pix2pix", "+1.19 dB"),
+        ("fmm", "fmm-backbone", "+2.88 dB"),
+        # of two data sets, or of none
+        ("fmm", "s2am-s2ad", ""),
+        ("concord", "s2crnet", ""),
+    ],
+)
+def test_published_differences_are_the_papers(one: str, other: str, published: str) -> None:
+    assert results.published_difference(one, other) == published
+
+
+def test_the_page_names_every_system_with_its_own_figures() -> None:
+    found = made_up()
+    page = make_page(found)
+    assert make_page(copy.deepcopy(found)) == page
+    assert page != make_page(made_up(1))
+    assert page.endswith("\n")
+    assert not re.search(r"\{\w*[:}]", page)  # a placeholder that was not filled in
+    systems, _ = page.split("## The bundled models")
+    for name, figures in found.items():
+        (row,) = rows_of(systems, name)
+        assert row[1] == "1.23 M"
+        assert row[3] == f"{figures['map']['psnr']:.2f}"
+        assert row[7] == str(figures["map"]["worse_by_1db"])
+        assert row[8] == f"{figures['native']['psnr'] - 27:+.2f}"
+        assert row[9] == ("0.71" if "mask-free" in name else "")
+        assert row[10] == (PUBLISHED[name].text if name in PUBLISHED else "")
+    assert rows_of(page, "pix2pix")[0][2] == "foreground_rmse + 0.01 GAN"
+    assert rows_of(page, "pix2pix, published loss")[0][2] == "pixel_l1 + 1 GAN"
+    assert rows_of(systems, "reinhard")[0][2] == "none"
+
+
+def test_the_page_answers_every_question_from_both_measurements() -> None:
+    found = made_up()
+    page = make_page(found)
+    for question, pairs in QUESTIONS.items():
+        assert page.count(f"### {question}\n") == 1
+        for one, other in pairs:
+            (row,) = rows_of(page, f"{one} over {other}")
+            held_out = compare(found[one]["held_out"], found[other]["held_out"])
+            full = compare(found[one]["map"]["gains"], found[other]["map"]["gains"])
+            assert row[1:3] == [f"{held_out.mean:+.2f} ± {held_out.margin:.2f} dB", held_out.verdict]
+            assert row[3:5] == [f"{full.mean:+.2f} ± {full.margin:.2f} dB", full.verdict]
+            assert row[5] == results.published_difference(one, other)
+
+
+def test_the_page_tells_the_bundled_models_by_their_cards() -> None:
+    _, bundled = make_page(made_up()).split("## The bundled models")
+    for model in list_models():
+        (row,) = rows_of(bundled, model.card.name)
+        assert row[3] == str(model.card.thumbnail)
+        assert row[4] == f"{model.card.figures['benchmark']['psnr']:.2f}"
+
+
+def run_main(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["results", *arguments])
+    return results.main()
+
+
+def test_the_command_makes_the_page_and_the_chart_from_the_runs_and_again_from_what_it_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs, docs = tmp_path / "runs", tmp_path / "docs"
+    runs.mkdir()
+    docs.mkdir()
+    found = made_up()
+    for name, figures in reversed(found.items()):
+        (runs / f"{name}.json").write_text(json.dumps(figures))
+    assert run_main(monkeypatch, "--runs", str(runs), "--docs", str(docs)) == 0
+    kept, page = ((docs / name).read_text(encoding="utf-8") for name in ("results.json", "results.md"))
+    assert list(json.loads(kept)) == list(SYSTEMS)
+    assert json.loads(kept) == found
+    assert page == make_page(found)
+    with Image.open(docs / "results.png") as chart:
+        assert chart.height > 20 * len(SYSTEMS)
+    (docs / "results.md").unlink()
+    assert run_main(monkeypatch, "--docs", str(docs)) == 0
+    assert (docs / "results.md").read_text(encoding="utf-8") == page
+
+
+def test_what_has_not_been_measured_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in SYSTEMS.keys() - {"fmm", "unet, published loss"}:
+        (tmp_path / f"{name}.json").write_text("{}")
+    assert run_main(monkeypatch, "--runs", str(tmp_path), "--docs", str(tmp_path)) == 1
+    told = capsys.readouterr().err
+    assert "Not measured yet: " in told
+    assert {"fmm", "unet, published loss"} <= set(re.split(r": |, (?!published)|\. ", told))
+    assert not (tmp_path / "results.json").exists()
+
+
+def test_without_figures_the_command_says_where_they_come_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_main(monkeypatch, "--docs", str(tmp_path)) == 1
+    assert "--runs" in capsys.readouterr().err
+
+
+def test_the_page_in_docs_is_what_its_figures_make() -> None:
+    kept = json.loads((DOCS / "results.json").read_text(encoding="utf-8"))
+    assert list(kept) == list(SYSTEMS)
+    for name, figures in kept.items():
+        assert figures["network"] == SYSTEMS[name].network
+        assert figures["options"] == dict(SYSTEMS[name].options)
+    assert (DOCS / "results.md").read_text(encoding="utf-8") == make_page(kept)
+    assert (DOCS / "results.png").is_file()
