@@ -12,6 +12,7 @@ from s2am_engine.networks.network import PaintNetwork
 
 MEAN = 0.4462414  # of the pictures, as published
 KEY_REDUCTION = 8
+DECODER = (128, 32, 16)  # channels, at any width: narrower ones are what the colours would have to squeeze through
 SHARPNESS = 4.0  # of the attention at the start, in PyTorch's usual weights
 
 
@@ -22,13 +23,13 @@ class FMM(PaintNetwork):
         """Choose the size and the parts of the module that the paper's ablation takes away.
 
         Args:
-            width: channels of the first layer, 64 as published; all others follow.
+            width: channels of the first layer, 64 as published; those of encoder and module follow.
             attention: with self-attention (without: “module without self-attention”).
             modulation: with the modulation (without both: “backbone”).
         """
         super().__init__()
-        if width < 4:
-            raise ValueError(f"width must be at least 4, not {width}")
+        if width < 1:
+            raise ValueError(f"width must be at least 1, not {width}")
         w = width
         self.down_half = nn.Sequential(conv_bn_relu(4, w, stride=2), conv_bn_relu(w, 2 * w))
         self.down_quarter = nn.Sequential(conv_bn_relu(2 * w, 4 * w, stride=2), conv_bn_relu(4 * w, 4 * w))
@@ -38,10 +39,11 @@ class FMM(PaintNetwork):
         self.narrow = conv_bn_relu(8 * w, 4 * w)
         self.attention = SelfAttention(4 * w) if attention else nn.Identity()
         self.modulation = Modulation(4 * w) if modulation else None
-        self.up_quarter = conv_bn_relu((4 + 8) * w, 2 * w)
-        self.up_half = conv_bn_relu((2 + 4) * w, w // 2)
-        self.up_whole = conv_bn_relu(w // 2 + 2 * w, w // 4)
-        self.last = nn.Conv2d(w // 4, 3, 3, padding=1)
+        quarter, half, whole = DECODER
+        self.up_quarter = conv_bn_relu((4 + 8) * w, quarter)
+        self.up_half = conv_bn_relu(quarter + 4 * w, half)
+        self.up_whole = conv_bn_relu(half + 2 * w, whole)
+        self.last = nn.Conv2d(whole, 3, 3, padding=1)
         # An untrained network changes nothing.
         nn.init.zeros_(self.last.weight)
         assert self.last.bias is not None

@@ -32,7 +32,6 @@ def main() -> int:
     parser.add_argument("--loss", choices=sorted(LOSSES), help="default: the network's recipe")
     parser.add_argument("--learning-rate", type=float, help="at its highest (default: the network's recipe)")
     parser.add_argument("--adversarial", type=float, help="weight of the adversarial term (default: the recipe's)")
-    parser.add_argument("--teacher", help="a model whose results stand for the truth (default: none, the truth)")
     parser.add_argument("--threads", type=int, help="CPU threads (default: PyTorch's choice)")
     arguments = parser.parse_args()
     if arguments.threads:

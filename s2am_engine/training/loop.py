@@ -17,7 +17,6 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from s2am_engine.model_store import find_model, load_network
 from s2am_engine.networks.catalogue import build_network
 from s2am_engine.networks.network import Network
 from s2am_engine.training.adversary import Adversary
@@ -76,7 +75,6 @@ class Trainer:
         self.calibration = (
             [seen.make(index) for index in range(CALIBRATION_BATCHES)] if has_statistics(self.model) else []
         )
-        self.teacher = load_network(find_model(self.recipe.teacher)) if self.recipe.teacher else None
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "run.json").write_text(json.dumps(self.describe(), indent=2), encoding="utf-8")
         if (self.folder / "checkpoint.pt").is_file():
@@ -113,8 +111,6 @@ class Trainer:
         torch.manual_seed(self.seed + 7919 * self.step)
         for group in self.optimiser.param_groups:
             group["lr"] = self.recipe.learning_rate * self.schedule()
-        if self.teacher:
-            batch = self.teach(self.teacher, batch)
         self.model.train()
         with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.bfloat16):
             rendered = self.model.rendered(batch.composite, batch.mask)
@@ -133,17 +129,6 @@ class Trainer:
             for kept, new in zip(self.average.parameters(), self.model.parameters(), strict=True):
                 kept.lerp_(new, 1 - keep)
         return float(loss.detach())
-
-    @torch.no_grad()
-    def teach(self, teacher: Network, batch: Batch) -> Batch:
-        """Put what the teacher makes of the pairs in the truth's place.
-
-        Most of a truth can't be known from its composite; what a trained network makes of it can be learned in a
-        fraction of the time (Hinton et al., Distilling the knowledge in a neural network, 2015).
-        """
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.bfloat16):
-            taught = teacher.paint(batch.composite, batch.mask)
-        return dataclasses.replace(batch, truth=taught)
 
     def schedule(self) -> float:
         """Linear warm-up, then a cosine to zero: the factor of the learning rate at this step."""

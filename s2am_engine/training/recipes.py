@@ -32,7 +32,6 @@ class Recipe:
     clip: float = 1.0  # of the gradient's norm
     bfloat16: bool = False  # mixed precision: pays where convolutions take the time
     adversarial: float = 0.0  # weight of the adversarial term
-    teacher: str | None = None  # a model whose results stand for the truth
     options: Mapping[str, Any] = field(default_factory=dict)  # of the network
 
 

@@ -82,7 +82,7 @@ def test_what_resizing_leaves_beyond_the_range_of_a_mask_is_no_mistake(built: di
         ("dih", {"levels": 7}, "levels must be from 2 to 6, not 7"),
         ("dih", {"levels": 1}, "levels must be from 2 to 6, not 1"),
         ("dih-s2asc", {"scales": 4}, "scales must be from 0 to levels − 1 = 3, not 4"),
-        ("fmm", {"width": 3}, "width must be at least 4, not 3"),
+        ("fmm", {"width": 0}, "width must be at least 1, not 0"),
         ("s2crnet", {"width": 6}, "width must be a positive multiple of 4, not 6"),
         ("s2crnet", {"encoder": "resnet"}, "encoder must be one of squeezenet, vgg16, not “resnet”"),
         ("s2crnet", {"pieces": 0}, "pieces must be"),
