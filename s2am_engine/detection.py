@@ -49,4 +49,4 @@ def enlarge_mask(found: Floats, shape: tuple[int, ...], alpha: Pixels | None = N
 def or_find_it(advice: str) -> str:
     """Add to the advice to give a mask, a sentence, that a model can do without one, if that model is there."""
     name = mask_free_model()
-    return f"{advice.removesuffix('.')}, or choose --model {name}, which finds what was pasted." if name else advice
+    return f"{advice.removesuffix('.')}, or try --model {name}, which looks for what was pasted." if name else advice

@@ -150,13 +150,14 @@ def test_one_call_finds_and_harmonizes(no_personal_models: Path, monkeypatch: py
     assert not np.array_equal(result[mask == 255], pixels[mask == 255])
 
 
-def test_a_model_that_needs_a_mask_names_the_one_that_does_not(no_personal_models: Path) -> None:
+def test_a_model_that_needs_a_mask_names_the_one_that_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     harmonizer, pixels = painter(), composite()[0]
+    monkeypatch.setattr("s2am_engine.detection.mask_free_model", lambda: None)
     with pytest.raises(EngineError, match=r"“Painter” goes by a mask: give one with --mask MASK\.$"):
         harmonizer.set_picture(pixels)
-    write_fake_model(no_personal_models, "s2am-mask-free", "spotter")
+    monkeypatch.undo()
     for attempt in (harmonizer.set_picture, lambda pixels: harmonizer.harmonize_picture(Picture(pixels))):
-        with pytest.raises(EngineError, match=r"--mask MASK, or choose --model s2am-mask-free, which finds"):
+        with pytest.raises(EngineError, match=r"--mask MASK, or try --model s2am-mask-free, which looks"):
             attempt(pixels)
 
 
