@@ -86,6 +86,8 @@ def measure(name: str, benchmark: Path) -> dict[str, Any]:
     found = evaluate(benchmark, [name], device="cpu")
     row = found.to_json()["models"][0]
     figures = {key: round(row[key], 4) for key in ("psnr", "fpsnr", "mse", "fmse", "ssim")}
+    if "mask" in row:
+        figures["iou"] = round(row["mask"]["iou"], 4)
     return {benchmark.name: figures | {"pictures": len(found.names), "worse_by_1db": row["worse_by_1db"]}}
 
 

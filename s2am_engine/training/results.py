@@ -61,6 +61,7 @@ LEGEND = """\
 PSNR, MSE, fMSE and SSIM: full size, through the fitted colour map, as people get it. Own pixels: the gain in dB of what
 the network paints itself, at its thumbnail's size, as the papers measure. Worse: pictures that end more than 1 dB below
 their composite. IoU: of the found mask with the true one. The published figures are the papers' own, on their own data.
+“Four scales”: all the skips that a UNet of five levels has; the paper has six of eight.
 """
 
 REASONS = """\
@@ -80,6 +81,8 @@ REASONS = """\
 - **Chance.** Each system was trained once. The intervals are those of the mean over the {count} composites (95 %), not
   over repeated trainings, which would widen them.
 """
+
+LEFTMOST = -1.0  # dB on the chart: what does more harm than that would press all others together
 
 
 @dataclass(frozen=True)
@@ -187,8 +190,8 @@ def published_difference(one: str, other: str) -> str:
 def bundled_table() -> str:
     """The bundled models with the figures of their cards."""
     lines = [
-        "| model | parameters | file | thumbnail | PSNR | MSE | fMSE | SSIM | worse |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| model | parameters | file | thumbnail | PSNR | MSE | fMSE | SSIM | worse | IoU |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for model in list_models():
         card = model.card
@@ -198,7 +201,7 @@ def bundled_table() -> str:
         lines.append(
             f"| {card.name} | {card.parameters / 1e6:.2f} M | {card.size / 1e6:.1f} MB | {card.thumbnail} | "
             f"{found['psnr']:.2f} | {found['mse']:.0f} | {found['fmse']:.0f} | {found['ssim']:.4f} | "
-            f"{found['worse_by_1db']} |"
+            f"{found['worse_by_1db']} | {found.get('iou', '')} |"
         )
     return "\n".join(lines)
 
@@ -220,6 +223,7 @@ def draw_chart(results: Results, path: Path) -> None:
     margins = [1.96 * one.std(ddof=1) / math.sqrt(len(one)) for one in gains]
     figure, axes = plt.subplots(figsize=(9, 0.3 * len(ranked) + 1.2), layout="constrained")
     axes.barh(ranked, [one.mean() for one in gains], xerr=margins, color="#7a9cc6", ecolor="#333333", capsize=2)
+    axes.set_xlim(left=max(LEFTMOST, axes.get_xlim()[0]))
     axes.axvline(0, color="#333333", linewidth=0.8)
     axes.set_xlabel("mean PSNR gain over the untouched composites, dB (bars: 95 % interval over pictures)")
     axes.spines[["top", "right"]].set_visible(False)
