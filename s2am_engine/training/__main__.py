@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from s2am_engine.training import console
-from s2am_engine.training.datasets import load_photographs
+from s2am_engine.training.datasets import LONG_SIDE, load_photographs
 from s2am_engine.training.loop import Progress, Trainer
 from s2am_engine.training.losses import LOSSES
 from s2am_engine.training.recipes import RECIPES, Recipe
@@ -36,21 +36,25 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    changes: dict[str, Any] = {
-        key: getattr(arguments, key) for key in ("steps", "size", "batch", "learning_rate", "adversarial")
-    }
-    changes = {key: value for key, value in changes.items() if value is not None}
+    changes = given(arguments, "steps", "size", "batch", "learning_rate", "adversarial")
     if arguments.loss:
         changes["loss"] = LOSSES[arguments.loss]
     recipe = RECIPES[arguments.network]
-    options = {key: getattr(arguments, key) for key in ("width", "levels") if getattr(arguments, key)}
-    recipe = dataclasses.replace(recipe, options={**recipe.options, **options}, **changes)
+    options = {**recipe.options, **given(arguments, "width", "levels")}
+    recipe = dataclasses.replace(recipe, options=options, **changes)
     return console.run(lambda: train(arguments.network, recipe, arguments.photos, arguments.run))
+
+
+def given(arguments: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """Those of the options that stood on the command line."""
+    return {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
 
 
 def train(network: str, recipe: Recipe, photos: Path, folder: Path) -> None:
     """Train a network, or go on where the folder's checkpoint is."""
-    photographs, validation = (load_photographs(photos, split, progress=show_loading) for split in ("train", "val"))
+    # Half as much again as the network sees, for the crops to be as sharp as whole photographs.
+    long_side = max(LONG_SIDE, recipe.size * 3 // 2)
+    photographs, validation = (load_photographs(photos, split, long_side, show_loading) for split in ("train", "val"))
     Trainer(network, recipe, photographs, validation, folder).run(show)
 
 

@@ -20,6 +20,7 @@ from s2am_engine.training.regions import grabcut_region, label_regions
 
 VALIDATION_SHARE = 0.07
 CACHE_VERSION = 1
+LONG_SIDE = 192  # pixels of the thumbnails that are kept
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def split_of(name: str) -> str:
 
 
 def load_photographs(
-    folder: Path, split: str, long_side: int = 192, progress: Callable[[int, int], None] | None = None
+    folder: Path, split: str, long_side: int = LONG_SIDE, progress: Callable[[int, int], None] | None = None
 ) -> list[Photograph]:
     """Load a split as thumbnails with regions; photographs without any plausible region are left out.
 

@@ -17,6 +17,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from s2am_engine.errors import EngineError
 from s2am_engine.networks.catalogue import build_network
 from s2am_engine.networks.network import Network
 from s2am_engine.training.adversary import Adversary
@@ -76,9 +77,9 @@ class Trainer:
             [seen.make(index) for index in range(CALIBRATION_BATCHES)] if has_statistics(self.model) else []
         )
         self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "run.json").write_text(json.dumps(self.describe(), indent=2), encoding="utf-8")
         if (self.folder / "checkpoint.pt").is_file():
             self.resume()
+        (self.folder / "run.json").write_text(json.dumps(self.describe(), indent=2), encoding="utf-8")
 
     def run(self, report: Callable[[Progress], None], validate_every: int = 500) -> None:
         """Train to the recipe's last step. An interruption (Ctrl-C) saves a checkpoint on its way out."""
@@ -175,14 +176,23 @@ class Trainer:
         partial.replace(self.folder / "checkpoint.pt")
 
     def resume(self) -> None:
-        """Continue from the folder's checkpoint."""
+        """Continue from the folder's checkpoint.
+
+        Raises:
+            EngineError: it is one of another network, or of this one with other options.
+        """
         state = torch.load(self.folder / "checkpoint.pt", weights_only=True)
+        try:
+            self.model.load_state_dict(state["model"])
+            self.average.load_state_dict(state["average"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            if self.adversary and state["adversary"]:  # else it joins now
+                self.adversary.load_state_dict(state["adversary"])
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise EngineError(
+                f"{self.folder} holds a run of another network or size: choose another folder, or the options it had."
+            ) from error
         self.step, self.best = state["step"], state["best"]
-        self.model.load_state_dict(state["model"])
-        self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        if self.adversary:
-            self.adversary.load_state_dict(state["adversary"])
 
 
 def has_statistics(network: Network) -> bool:

@@ -6,18 +6,22 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
+from skimage import data
 from torch import Tensor, nn
 
 from s2am_engine.errors import EngineError
 from s2am_engine.model_store import find_model, load_network
 from s2am_engine.networks.network import PaintNetwork
-from s2am_engine.training import loop, recipes
+from s2am_engine.training import __main__ as command
+from s2am_engine.training import datasets, loop, losses, recipes
 from s2am_engine.training.datasets import Photograph
 from s2am_engine.training.loop import Progress, Trainer, gains, has_statistics, psnr, refresh_statistics
 from s2am_engine.training.pairs import Batch
@@ -244,3 +248,51 @@ def test_publishing_too_early_or_without_facts_says_what_to_do(tmp_path: Path) -
     (tmp_path / "facts.json").write_text('{"description": "only"}')
     with pytest.raises(EngineError, match=r"facts\.json does not hold"):
         read_facts(tmp_path / "facts.json")
+
+
+def test_every_option_of_the_command_reaches_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    began: list[tuple[object, ...]] = []
+    monkeypatch.setattr(command, "train", lambda *arguments: began.append(arguments))
+    line = "unet photos --run run --steps 7 --size 256 --batch 3 --width 8 --levels 5 --loss pixel_l1"
+    monkeypatch.setattr(sys, "argv", ["training", *line.split(), "--learning-rate", "0.5", "--adversarial", "0"])
+    assert command.main() == 0
+    expected = dataclasses.replace(
+        recipes.RECIPES["unet"],
+        loss=losses.pixel_l1,
+        learning_rate=0.5,
+        steps=7,
+        batch=3,
+        size=256,
+        adversarial=0.0,
+        options={"width": 8, "levels": 5},
+    )
+    assert began == [("unet", expected, Path("photos"), Path("run"))]
+
+
+def test_a_larger_network_gets_larger_photographs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: str(tmp_path / "cache"))
+    monkeypatch.setattr(datasets, "split_of", lambda name: "val" if name.startswith("0") else "train")
+    (tmp_path / "photos").mkdir()
+    for index in range(4):
+        Image.fromarray(data.coffee()).save(tmp_path / "photos" / f"{index // 2} {index}.jpg")
+    seen: list[Photograph] = []
+
+    class Watcher(Trainer):
+        def run(self, *_: object, **__: object) -> None:
+            seen.extend(self.photographs)
+
+    monkeypatch.setattr(command, "Trainer", Watcher)
+    recipe = dataclasses.replace(recipes.RECIPES["s2crnet"], size=256, batch=1)
+    command.train("s2crnet", recipe, tmp_path / "photos", tmp_path / "run")
+    assert {max(photograph.image.shape) for photograph in seen} == {384}
+
+
+@pytest.mark.parametrize(("name", "width"), [("unet", 16), ("dih", 8)])
+def test_a_folder_with_another_run_is_left_as_it_was(
+    name: str, width: int, photographs: list[Photograph], tmp_path: Path
+) -> None:
+    trainer("unet", 2, photographs, tmp_path, options={"width": 8, "levels": 4}).run(lambda progress: None)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(EngineError, match="holds a run of another network or size: choose another folder"):
+        trainer(name, 2, photographs, tmp_path, options={"width": width, "levels": 4})
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
