@@ -3,13 +3,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from s2am_engine import model_store
 from s2am_engine.networks import catalogue
 from s2am_engine.picture import read_picture
 from tests.engine.fake_networks import Spotter, write_fake_model
@@ -63,6 +68,122 @@ def test_models_are_listed_with_what_people_ask_for(capsys: pytest.CaptureFixtur
     where = [line.index(" M ") for line in lines]
     assert len(set(where)) == 1, "the columns stand beneath each other"
     assert sum("no weights" in line for line in lines) == len(told["networks"])
+
+
+def test_a_damaged_card_is_a_note_and_the_other_models_are_listed(
+    folder: Path, no_personal_models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_fake_model(no_personal_models, "mine", "concord")
+    write_fake_model(no_personal_models, "broken", "concord")
+    (no_personal_models / "broken.json").write_text("{")
+    code, out, err = run(capsys, "models")
+    assert code == 0
+    assert next(line for line in out.splitlines() if line.startswith("mine ")).endswith("personal    for tests")
+    assert "broken" not in out
+    assert err.startswith(f"note: The model card {no_personal_models / 'broken.json'} is damaged")
+    assert err.count("\n") == 1
+    code, out, _ = run(capsys, "models", "--json")
+    assert code == 0
+    assert [model["name"] for model in json.loads(out)["models"] if not model["bundled"]] == ["mine"]
+    assert run(capsys, "models", "delete", "broken")[0] == 0
+    assert run(capsys, "models")[2] == ""
+
+
+def test_a_description_stays_on_its_line(no_personal_models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    count = len(run(capsys, "models")[1].splitlines())
+    card = dataclasses.replace(model_store.find_model("reinhard").card, name="mine", description="two\nlines\x1b[2J")
+    model_store.write_card(card, no_personal_models)
+    lines = run(capsys, "models")[1].splitlines()
+    assert len(lines) == count + 1
+    assert any(line.startswith("mine ") and line.endswith("two lines [2J") for line in lines)
+
+
+def test_a_model_travels_by_command(folder: Path, no_personal_models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = folder / "mine.s2am"
+    for arguments, sentence in (
+        (("export", "concord", folder / "mine"), f"“concord” was exported to {file}.\n"),
+        (("import", file, "--name", "mine"), f"“mine” was imported from {file}.\n"),
+        (("rename", "mine", "yours"), "“mine” is called “yours” now.\n"),
+        (("delete", "yours"), "“yours” was deleted.\n"),
+    ):
+        assert run(capsys, "models", *arguments) == (0, sentence, "")
+    assert list(no_personal_models.iterdir()) == []
+
+
+@pytest.mark.parametrize("place", [1, 5])
+def test_what_was_done_with_a_model_is_told_in_json(
+    folder: Path, capsys: pytest.CaptureFixture[str], place: int
+) -> None:
+    file = str(folder / "mine.s2am")
+    for arguments, facts in (
+        (["export", "concord", folder / "mine"], {"exported": "concord", "file": file}),
+        (["import", file, "--name", "mine"], {"imported": "mine", "file": file}),
+        (["rename", "mine", "yours"], {"renamed": "mine", "name": "yours"}),
+        (["delete", "yours"], {"deleted": "yours"}),
+    ):
+        call = ["models", *arguments]
+        call.insert(place, "--json")
+        code, out, err = run(capsys, *call)
+        assert (code, json.loads(out), err) == (0, facts, "")
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        ("rename nobody yours", "There is no model “nobody”: choose one of concord"),
+        ("rename mine fmm", "There is a model “fmm” already: choose another name."),
+        ("rename mine con", "Windows keeps it for a device"),
+        ("delete nobody", "There is no model “nobody”"),
+        ("export nobody file", "There is no model “nobody”"),
+        ("export mine .", "is a folder"),
+        ("import nowhere.s2am", "nowhere.s2am does not exist"),
+        ("import composite.png", "composite.png holds no usable model"),
+    ],
+)
+def test_what_cannot_be_done_with_a_model_is_one_sentence(
+    folder: Path,
+    no_personal_models: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    call: str,
+    sentence: str,
+) -> None:
+    monkeypatch.chdir(folder)
+    write_fake_model(no_personal_models, "mine", "concord")
+    before = sorted(folder.rglob("*"))
+    assert sentence in failed(folder, run(capsys, "models", *call.split()))
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_bundled_models_are_protected_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundled = shutil.copytree(model_store.BUNDLED, tmp_path / "bundled")  # a mistake can't harm the real ones
+    monkeypatch.setattr(model_store, "BUNDLED", bundled)
+    for call in (("rename", "concord", "yours"), ("delete", "concord")):
+        assert "“concord” comes with the program" in failed(tmp_path, run(capsys, "models", *call))
+        assert model_store.find_model("concord").bundled
+
+
+@pytest.mark.parametrize("call", ["rename mine", "export mine", "import", "delete", "delete a b", "paint", "--name x"])
+def test_wrong_usage_of_models_exits_with_2(capsys: pytest.CaptureFixture[str], call: str) -> None:
+    code, _, err = run(capsys, "models", *call.split())
+    assert code == 2
+    assert err.startswith("usage: s2am")
+
+
+def test_models_are_managed_without_waiting_for_pytorch(folder: Path, no_personal_models: Path) -> None:
+    write_fake_model(no_personal_models, "mine", "concord")
+    code = f"""
+import pathlib, sys
+from s2am_engine import cli, model_store
+model_store.personal_folder = lambda: pathlib.Path({str(no_personal_models)!r})
+calls = ("rename", "mine", "yours"), ("export", "yours", {str(folder / "file")!r}), ("delete", "yours")
+print([cli.main(["models", *call, "--json"]) for call in calls], "torch" in sys.modules)
+"""
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[0, 0, 0] False"
 
 
 def test_evaluate_measures_and_draws(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -63,11 +66,23 @@ def test_damaged_weights_are_never_used(personal: Path) -> None:
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
-    with pytest.raises(EngineError, match=r"mine\.safetensors are damaged"):
+    repair = r"delete the model \(s2am models delete mine\), and import it again if you have exported it\."
+    with pytest.raises(EngineError, match=rf"mine\.safetensors are damaged: {repair}"):
         load_network(find_model("mine"))
     weights.unlink()
-    with pytest.raises(EngineError, match="can't be read"):
+    with pytest.raises(EngineError, match=rf"can't be read: {repair}"):
         load_network(find_model("mine"))
+
+
+def test_a_damaged_bundled_model_asks_for_the_installer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(model_store.BUNDLED, tmp_path / "weights")
+    monkeypatch.setattr(model_store, "BUNDLED", tmp_path / "weights")
+    (tmp_path / "weights" / "concord.safetensors").write_bytes(b"")
+    with pytest.raises(EngineError, match=r"concord\.safetensors are damaged: run the installer again"):
+        load_network(find_model("concord"))
+    (tmp_path / "weights" / "concord.json").write_bytes(b"")
+    with pytest.raises(EngineError, match=r"concord\.json is damaged .*: run the installer again"):
+        find_model("concord")
 
 
 def test_weights_of_another_network_are_refused(personal: Path) -> None:
@@ -83,11 +98,43 @@ def test_weights_of_another_network_are_refused(personal: Path) -> None:
         load_network(find_model("mine"))
 
 
-def test_a_damaged_card_says_which(personal: Path) -> None:
-    (personal / "mine.json").write_text("{")
-    with pytest.raises(EngineError, match=r"mine\.json is damaged"):
-        list_models()
-    assert find_model(model_store.DEFAULT_MODEL).card.name == model_store.DEFAULT_MODEL
+@pytest.mark.parametrize("content", ["", "{", "[]", "[" * 100_000, '{"name": "mine"}'])
+def test_a_damaged_card_says_which_and_takes_no_other_model_along(personal: Path, content: str) -> None:
+    others = [model for model in list_models() if model.card.name != "mine"]
+    (personal / "mine.json").write_text(content)
+    with pytest.raises(EngineError, match=r"mine\.json is damaged .*: delete the model \(s2am models delete mine\)"):
+        find_model("mine")
+    with pytest.warns(UserWarning, match=r"mine\.json is damaged") as told:
+        assert list_models() == others
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize(
+    "change", [{"parameters": "many"}, {"size": None}, {"options": []}, {"description": ["a"]}, {"thumbnail": 1.5}]
+)
+def test_a_card_of_wrong_types_is_damaged(personal: Path, change: dict[str, object]) -> None:
+    path = personal / "mine.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(EngineError, match=rf"mine\.json is damaged \(“{next(iter(change))}” must be of type"):
+        find_model("mine")
+
+
+def test_a_card_that_cannot_be_written_is_as_it_was(personal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    before = {path: path.read_bytes() for path in personal.iterdir()}
+    card = find_model("mine").card
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(EngineError, match="disk is full"):
+        write_card(dataclasses.replace(card, description="other"), personal)
+    assert {path: path.read_bytes() for path in personal.iterdir()} == before
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(EngineError, match=r"models can't be made \(.*\): allow writing there"):
+        write_card(find_model(model_store.DEFAULT_MODEL).card, tmp_path / "file" / "models")
 
 
 def test_a_models_network_is_built_with_its_options(personal: Path) -> None:
@@ -125,7 +172,8 @@ def test_a_card_from_before_there_were_options_still_loads(personal: Path) -> No
 
 def test_a_network_without_weights_says_how_to_get_some() -> None:
     name = untrained_networks(list_models())[0].name
-    with pytest.raises(EngineError, match=rf"“{name}” has no trained weights here: train it .*training {name} …\) or"):
+    command = f"s2am train --network {name} --data PHOTOS"
+    with pytest.raises(EngineError, match=rf"“{name}” has no trained weights here: train it \({command}\) or choose"):
         find_model(name)
 
 
