@@ -1,14 +1,100 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plausible foreground regions of a photograph: from a label map when there is one, else found by GrabCut."""
+"""Plausible foreground regions of a photograph: from a label map when there is one, else found in the picture itself.
+
+What people cut out and paste: persons, objects, and areas such as a sky, a wall or a jacket.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from itertools import islice
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from skimage.data import lbp_frontal_face_cascade_filename
+from skimage.feature import Cascade
 
+from s2am_engine.training.superpixels import Superpixels, colour_areas, find_superpixels, saliency
+
+SMALLEST_SIDE = 16  # pixels: in smaller pictures nothing is sought
 SMALLEST_AREA = 0.01
 LARGEST_AREA = 0.75
+SAME_OVERLAP = 0.85  # intersection over union from which two regions count as one
+THINNEST = 0.17  # radius of the largest disc inside, of the square root of the area (a square: 0.5)
+SMALLEST_HOLE = 0.06  # of the region's area: smaller ones are closed
+
+VISIBLE = 6.0  # CIELAB units
+VISIBLE_SHARE = 0.8  # of a region's edge
+
+COARSE_SIDE = 80  # pixels: where GrabCut begins
+NO_RECTANGLE = (0, 0, 0, 0)  # for GrabCut: a trimap is there instead
+FACE_SIDE = 256  # pixels: where faces are sought
+SMALLEST_FACE = 24  # pixels of those
+MOST_PEOPLE = 2
+PERSON = (  # ellipses: how far below the face's centre, half height, half width (in sides of the face), what is there
+    (0.1, 1.6, 1.6, cv2.GC_PR_BGD),  # about the head
+    (5.0, 4.5, 2.4, cv2.GC_PR_BGD),  # about the body
+    (4.0, 3.2, 1.8, cv2.GC_PR_FGD),  # torso
+    (-0.05, 0.85, 0.65, cv2.GC_PR_FGD),  # head
+    (0.0, 0.45, 0.35, cv2.GC_FGD),  # face
+    (2.5, 1.6, 0.6, cv2.GC_FGD),  # chest
+)
+MOST_AREAS = 3
+RECTANGLES = 3
+
+
+class Region(NamedTuple):
+    """A region of a photograph that could be a pasted foreground."""
+
+    kind: str  # "labelled", "people", "object" or "area"
+    mask: NDArray[np.bool_]  # H×W
+
+
+def propose_regions(
+    image: NDArray[np.uint8], labels: NDArray[np.integer] | None, rng: np.random.Generator, most: int = 6
+) -> list[Region]:
+    """Propose regions of a photograph that somebody might cut out.
+
+    Args:
+        image: H×W×3 uint8 RGB, a thumbnail of 60 to 400 pixels a side.
+        labels: H×W integers, 0 = no region; or None. When they yield regions, nothing else is sought.
+        rng: what chance there is comes from here; the same state gives the same regions, in any thread.
+        most: how many regions to keep.
+
+    Returns:
+        Distinct regions of plausible area; perhaps none. People come first, then what stands out, then areas.
+    """
+    known = [] if labels is None else label_regions(labels, most)
+    if known:
+        return [Region("labelled", mask) for mask in known]
+    if min(image.shape[:2]) < SMALLEST_SIDE:
+        return []
+    return list(islice(distinct(find_regions(image, rng)), most))
+
+
+def find_regions(image: NDArray[np.uint8], rng: np.random.Generator) -> Iterator[Region]:
+    """Find people, objects and areas in a picture, the most certain first, each only when it is asked for."""
+    for face in find_faces(image)[:MOST_PEOPLE]:
+        yield from cut_out("people", image, person_trimap(image.shape[:2], *face), rng)
+    superpixels = find_superpixels(image)
+    yield from cut_out("object", image, salient_trimap(superpixels), rng)
+    for trimap in islice(area_trimaps(image, superpixels), MOST_AREAS):
+        yield from cut_out("area", image, trimap, rng)
+    for _ in range(RECTANGLES):
+        yield from cut_out("object", image, window_trimap(superpixels, rng), rng)
+
+
+def distinct(regions: Iterator[Region]) -> Iterator[Region]:
+    """Leave out the regions that are much the same as an earlier one."""
+    kept: list[NDArray[np.bool_]] = []
+    for region in regions:
+        if all(overlap(region.mask, other) <= SAME_OVERLAP for other in kept):
+            kept.append(region.mask)
+            yield region
 
 
 def label_regions(labels: NDArray[np.integer], most: int = 6) -> list[NDArray[np.bool_]]:
@@ -34,31 +120,142 @@ def label_regions(labels: NDArray[np.integer], most: int = 6) -> list[NDArray[np
     return sorted(found, key=lambda mask: -int(mask.sum()))[:most]
 
 
-def grabcut_region(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.bool_] | None:
-    """Find an object-like region around a random rectangle with GrabCut (Rother et al., 2004).
+def find_faces(image: NDArray[np.uint8]) -> list[tuple[float, float, float]]:
+    """Find frontal faces with boosted local binary patterns (Liao et al., 2007), as trained by scikit-image.
 
     Args:
-        image: H×W×3 uint8 RGB, best a thumbnail of 100 to 200 pixels.
-        rng: where the rectangle comes from.
+        image: H×W×3 uint8 RGB.
 
     Returns:
-        An H×W mask, or None when GrabCut finds nothing of plausible size.
+        (row, column) of each face's centre and its side in pixels, the largest first.
     """
-    height, width = image.shape[:2]
-    size = rng.uniform(0.35, 0.8, 2) * (width, height)
-    centre = (0.5 + rng.uniform(-0.2, 0.2, 2)) * (width, height)
-    left, top = np.clip(centre - size / 2, 1, None).astype(int)
-    right = min(width - 2, int(centre[0] + size[0] / 2))
-    bottom = min(height - 2, int(centre[1] + size[1] / 2))
-    if right - left < 8 or bottom - top < 8:
-        return None
-    trimap = np.zeros((height, width), np.uint8)
-    models = np.zeros((2, 1, 65))
-    rectangle = (int(left), int(top), right - int(left), bottom - int(top))
-    cv2.grabCut(image, trimap, rectangle, models[0], models[1], 2, cv2.GC_INIT_WITH_RECT)
-    region = np.isin(trimap, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
-    mask = largest_component(np.asarray(cv2.medianBlur(region, 5), np.uint8))
-    return mask if is_plausible(mask) else None
+    scale = FACE_SIDE / max(image.shape[:2])
+    grey = cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), None, fx=scale, fy=scale)
+    sizes = (SMALLEST_FACE, SMALLEST_FACE), (FACE_SIDE, FACE_SIDE)
+    found = face_cascade().detect_multi_scale(grey, 1.2, 1.5, *sizes, 3)
+    faces = [(face["r"] + face["height"] / 2, face["c"] + face["width"] / 2, face["width"]) for face in found]
+    return sorted(
+        ((row / scale, column / scale, side / scale) for row, column, side in faces), key=lambda face: -face[2]
+    )
+
+
+@cache
+def face_cascade() -> Cascade:
+    """The trained detector; nothing in it changes while it detects, so that threads share it."""
+    return Cascade(lbp_frontal_face_cascade_filename())
+
+
+def person_trimap(shape: tuple[int, int], row: float, column: float, side: float) -> NDArray[np.uint8]:
+    """Mark where a person's face, body and surroundings are: an H×W trimap for `grabcut`.
+
+    Args:
+        shape: H, W.
+        row: the face's centre in pixels.
+        column: the face's centre in pixels.
+        side: of the face's square, in pixels.
+    """
+    trimap = np.full(shape, cv2.GC_BGD, np.uint8)
+    for below, tall, wide, value in PERSON:
+        centre = round(column), round(row + below * side)
+        cv2.ellipse(trimap, centre, (round(wide * side), round(tall * side)), 0, 0, 360, value, cv2.FILLED)
+    return trimap
+
+
+def salient_trimap(superpixels: Superpixels) -> NDArray[np.uint8]:
+    """Mark what stands out, by Otsu's threshold: an H×W trimap for `grabcut`."""
+    shades = (saliency(superpixels)[superpixels.patches] * 255).astype(np.uint8)
+    threshold, salient = cv2.threshold(shades, 0, 1, cv2.THRESH_OTSU)
+    trimap = np.where(salient, cv2.GC_PR_FGD, cv2.GC_PR_BGD)
+    trimap[shades < threshold / 2] = cv2.GC_BGD
+    trimap[shades > (threshold + 255) / 2] = cv2.GC_FGD
+    return trimap.astype(np.uint8)
+
+
+def area_trimaps(image: NDArray[np.uint8], superpixels: Superpixels) -> Iterator[NDArray[np.uint8]]:
+    """Mark areas of like colours that have nothing in common: H×W trimaps for `grabcut`."""
+    taken = np.zeros(len(superpixels.sizes), np.bool_)
+    for area in colour_areas(superpixels):
+        mask = area.members[superpixels.patches]
+        if not (area.members & taken).any() and is_plausible(mask) and has_visible_edge(image, mask):
+            taken |= area.members
+            yield edge_trimap(mask, max(2, max(mask.shape) // 32))
+
+
+def edge_trimap(mask: NDArray[np.bool_], radius: int) -> NDArray[np.uint8]:
+    """Trust an H×W mask but for a band of `radius` pixels on either side of its edge."""
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    region = mask.astype(np.uint8)
+    trimap = np.where(mask, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
+    trimap[cv2.erode(region, kernel) > 0] = cv2.GC_FGD
+    trimap[cv2.dilate(region, kernel) == 0] = cv2.GC_BGD
+    return trimap
+
+
+def window_trimap(superpixels: Superpixels, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Mark what stands out within a random rectangle from what is around it: an H×W trimap for `grabcut`."""
+    height, width = superpixels.patches.shape
+    tall, wide = (rng.uniform(0.45, 0.85, 2) * (height, width)).astype(int)
+    top, left = int(rng.integers(height - tall + 1)), int(rng.integers(width - wide + 1))
+    window = np.zeros((height, width), np.bool_)
+    window[top : top + tall, left : left + wide] = True
+    outer = np.zeros_like(superpixels.outer)
+    outer[superpixels.patches[~window]] = True
+    trimap = salient_trimap(replace(superpixels, outer=outer))
+    trimap[~window] = cv2.GC_BGD
+    return trimap
+
+
+def cut_out(
+    kind: str, image: NDArray[np.uint8], trimap: NDArray[np.uint8], rng: np.random.Generator
+) -> Iterator[Region]:
+    """Cut a region out of a picture, if it turns out to be one that a person might have cut out."""
+    mask = tidied(grabcut(image, trimap, rng))
+    if is_plausible(mask) and is_compact(mask) and has_visible_edge(image, mask):
+        yield Region(kind, mask)
+
+
+def grabcut(image: NDArray[np.uint8], trimap: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Find the region that a trimap suggests with GrabCut (Rother et al., 2004): coarsely, then along its edge.
+
+    Args:
+        image: H×W×3 uint8 RGB.
+        trimap: H×W of `cv2.GC_BGD`, `GC_FGD`, `GC_PR_BGD`, `GC_PR_FGD`.
+        rng: seeds the first guess of the colours.
+
+    Returns:
+        An H×W mask, empty when the trimap lacks foreground or background.
+    """
+    height, width = trimap.shape
+    scale = min(1.0, COARSE_SIDE / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    coarse = np.asarray(cv2.resize(trimap, size, interpolation=cv2.INTER_NEAREST), np.uint8)
+    if foreground(coarse).all() or not foreground(coarse).any():
+        return np.zeros((height, width), np.bool_)
+    colours = np.zeros((2, 1, 65))
+    # OpenCV keeps one random state for each thread.
+    cv2.setRNGSeed(int(rng.integers(2**31)))
+    cv2.grabCut(small, coarse, NO_RECTANGLE, colours[0], colours[1], 1, cv2.GC_INIT_WITH_MASK)
+    region = cv2.resize(foreground(coarse).astype(np.float32), (width, height)) > 0.5
+    fine = edge_trimap(region, 2 + round(1 / scale))
+    cv2.grabCut(image, fine, NO_RECTANGLE, colours[0], colours[1], 1, cv2.GC_EVAL)
+    return foreground(fine)
+
+
+def foreground(trimap: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Where a trimap says foreground, surely or probably."""
+    return (trimap & 1).astype(np.bool_)
+
+
+def tidied(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Smooth a region, remove its speckle and whiskers, keep its largest part and close its small holes."""
+    radius = max(1, max(mask.shape) // 96)
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    smooth = cv2.medianBlur(mask.astype(np.uint8), 2 * radius + 1)
+    largest = largest_component(np.asarray(cv2.morphologyEx(smooth, cv2.MORPH_OPEN, kernel), np.uint8))
+    _, holes, stats, _ = cv2.connectedComponentsWithStats((~largest).astype(np.uint8), connectivity=4)
+    small = stats[:, cv2.CC_STAT_AREA] < SMALLEST_HOLE * largest.sum()
+    return largest | small[holes]
 
 
 def largest_component(region: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -72,3 +269,28 @@ def largest_component(region: NDArray[np.uint8]) -> NDArray[np.bool_]:
 def is_plausible(mask: NDArray[np.bool_]) -> bool:
     """Whether a mask covers an area that a pasted foreground might cover."""
     return SMALLEST_AREA <= float(mask.mean()) <= LARGEST_AREA
+
+
+def is_compact(mask: NDArray[np.bool_]) -> bool:
+    """Whether a mask is more than a thin line or a frame."""
+    inside = cv2.copyMakeBorder(mask.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    radius = float(cv2.distanceTransform(inside, cv2.DIST_L2, 3).max())
+    return radius >= THINNEST * float(np.sqrt(mask.sum()))
+
+
+def has_visible_edge(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> bool:
+    """Whether the colours differ along most of a mask's edge, rather than that it runs across an even area."""
+    lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    weight = mask.astype(np.float32)[..., None]
+    inside, outside = (
+        cv2.blur(lab * share, (5, 5)) / np.maximum(cv2.blur(share, (5, 5)), 0.01)[..., None]
+        for share in (weight, 1 - weight)
+    )
+    edge = mask & (cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0)
+    difference = np.linalg.norm(inside[edge] - outside[edge], axis=1)
+    return float((difference > VISIBLE).mean()) >= VISIBLE_SHARE if len(difference) else False
+
+
+def overlap(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    """Intersection over union."""
+    return float((one & other).sum() / max(1, (one | other).sum()))

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Regions that somebody might have cut out, of any photograph, with or without a label map."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from skimage import data
+
+from s2am_engine.training.regions import (
+    Region,
+    cut_out,
+    has_visible_edge,
+    is_compact,
+    is_plausible,
+    label_regions,
+    largest_component,
+    overlap,
+    propose_regions,
+    tidied,
+    window_trimap,
+)
+from s2am_engine.training.superpixels import find_superpixels, saliency
+
+PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
+
+
+def photograph(name: str) -> NDArray[np.uint8]:
+    """One of scikit-image's photographs as a thumbnail of 192 pixels."""
+    image = getattr(data, name)()
+    scale = 192 / max(image.shape[:2])
+    return np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def propose(image: NDArray[np.uint8], labels: NDArray[np.integer] | None = None, seed: int = 0) -> list[Region]:
+    return propose_regions(image, labels, np.random.default_rng(seed))
+
+
+def masks_of(kind: str, regions: list[Region]) -> list[NDArray[np.bool_]]:
+    return [region.mask for region in regions if region.kind == kind]
+
+
+def painted(shape: tuple[int, int], centre: tuple[int, int], axes: tuple[int, int]) -> NDArray[np.bool_]:
+    """A filled ellipse; centre and axes as (x, y)."""
+    return cv2.ellipse(np.zeros(shape, np.uint8), centre, axes, 0, 0, 360, 1, cv2.FILLED) > 0
+
+
+def noisy(image: NDArray[np.uint8], strength: int = 12) -> NDArray[np.uint8]:
+    noise = np.random.default_rng(0).integers(-strength, strength + 1, image.shape)
+    return np.clip(image.astype(np.int64) + noise, 0, 255).astype(np.uint8)
+
+
+def test_a_person_is_found_by_the_face() -> None:
+    (person,) = masks_of("people", propose(photograph("astronaut")))
+    face = painted((192, 192), (85, 43), (13, 18))
+    shoulders = np.zeros((192, 192), np.bool_)
+    shoulders[90:110, 60:115] = True
+    assert person[face].mean() > 0.97
+    assert person[shoulders].mean() > 0.9
+    assert person[:70, 125:].mean() < 0.02  # the space shuttle
+    assert person[:60, :40].mean() < 0.02  # the flag
+
+
+def test_nobody_is_found_where_nobody_is() -> None:
+    for name in ("chelsea", "coffee", "rocket"):
+        assert not masks_of("people", propose(photograph(name)))
+
+
+def test_an_object_that_stands_out_is_found() -> None:
+    image = np.full((130, 192, 3), (70, 110, 60), np.uint8)
+    image[80:] = (120, 100, 80)
+    thing = painted((130, 192), (80, 70), (34, 28))
+    image[thing] = (190, 60, 50)
+    found = masks_of("object", propose(noisy(image)))
+    assert max(overlap(mask, thing) for mask in found) > 0.9
+
+
+def test_what_reaches_the_border_stands_out_less() -> None:
+    image = np.full((130, 192, 3), (70, 110, 60), np.uint8)
+    image[:, 130:165] = (190, 60, 50)
+    thing = painted((130, 192), (65, 65), (34, 28))
+    image[thing] = (190, 60, 50)
+    superpixels = find_superpixels(image)
+    found = saliency(superpixels)[superpixels.patches]
+    assert found[thing].mean() > 0.9
+    assert found[:, 130:165].mean() < 0.75
+    assert found[:, :25].mean() < 0.1
+
+
+def test_sky_and_ground_are_areas() -> None:
+    image = np.full((130, 192, 3), (90, 140, 220), np.uint8)
+    ground = np.zeros((130, 192), np.bool_)
+    for column in range(192):
+        ground[70 + round(12 * np.sin(column / 25)) :, column] = True
+    image[ground] = (110, 130, 60)
+    regions = propose(noisy(image))
+    assert max(overlap(mask, ~ground) for mask in masks_of("area", regions)) > 0.95
+    assert max(overlap(region.mask, ground) for region in regions) > 0.95
+
+
+def test_a_label_map_takes_precedence() -> None:
+    image = photograph("astronaut")
+    labels = np.zeros(image.shape[:2], np.uint8)
+    labels[20:80, 30:90], labels[100:150, 10:150] = 1, 2
+    regions = propose(image, labels)
+    assert {region.kind for region in regions} == {"labelled"}
+    np.testing.assert_array_equal([region.mask for region in regions], label_regions(labels))
+
+
+def test_a_label_map_without_a_plausible_region_does_not() -> None:
+    image = photograph("astronaut")
+    labels = np.zeros(image.shape[:2], np.uint8)
+    labels[5:8, 5:8] = 1
+    kinds = {region.kind for region in propose(image, labels)}
+    assert kinds == {"people", "object", "area"}
+
+
+@pytest.mark.parametrize("name", PHOTOGRAPHS)
+def test_all_regions_could_have_been_cut_out(name: str) -> None:
+    image = photograph(name)
+    masks = [region.mask for region in propose(image)]
+    assert 1 <= len(masks) <= 6
+    for index, mask in enumerate(masks):
+        assert mask.shape == image.shape[:2]
+        assert mask.dtype == np.bool_
+        assert is_plausible(mask)
+        assert is_compact(mask)
+        assert has_visible_edge(image, mask)
+        np.testing.assert_array_equal(largest_component(mask.astype(np.uint8)), mask)
+        assert all(overlap(mask, other) <= 0.85 for other in masks[:index])
+
+
+def test_no_more_regions_than_wanted() -> None:
+    image = photograph("astronaut")
+    two = propose_regions(image, None, np.random.default_rng(0), most=2)
+    assert len(two) == 2
+    np.testing.assert_array_equal([r.mask for r in two], [r.mask for r in propose(image)[:2]])
+
+
+def test_the_same_seed_gives_the_same_regions_in_any_thread() -> None:
+    images = [photograph(name) for name in PHOTOGRAPHS] * 2
+    expected = [propose(image, seed=index) for index, image in enumerate(images)]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda index: propose(images[index], seed=index), range(len(images))))
+    for some, others in zip(expected, found, strict=True):
+        assert [region.kind for region in some] == [region.kind for region in others]
+        np.testing.assert_array_equal([region.mask for region in some], [region.mask for region in others])
+
+
+def test_another_seed_gives_other_regions() -> None:
+    first, second = (propose(photograph("coffee"), seed=seed) for seed in (0, 1))
+    assert any(all(overlap(one.mask, other.mask) < 0.8 for other in second) for one in first)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 90), (16, 16), (17, 60), (60, 60), (60, 400)])
+def test_small_and_narrow_pictures_are_no_trouble(shape: tuple[int, int]) -> None:
+    image = np.random.default_rng(1).integers(0, 256, (*shape, 3), np.uint8)
+    assert all(is_plausible(region.mask) for region in propose(image))
+
+
+@pytest.mark.parametrize("value", [0, 128, 255])
+def test_nothing_is_found_in_one_flat_colour(value: int) -> None:
+    assert propose(np.full((80, 120, 3), value, np.uint8)) == []
+
+
+def test_label_maps_become_regions_of_plausible_size() -> None:
+    labels = np.zeros((60, 80), np.uint8)
+    labels[5:25, 5:25], labels[35:55, 40:70], labels[0, 79] = 1, 1, 2
+    areas = [int(mask.sum()) for mask in label_regions(labels)]
+    assert areas == [1000, 600, 400]
+
+
+def test_a_random_rectangle_finds_the_object_in_it() -> None:
+    image = np.full((80, 100, 3), (40, 120, 50), np.uint8)
+    square = np.zeros((80, 100), np.bool_)
+    square[20:60, 30:70] = True
+    image[square] = (200, 60, 40)
+    image = noisy(image, 5)
+    superpixels = find_superpixels(image)
+    rngs = [np.random.default_rng(seed) for seed in range(8)]
+    found = [region for rng in rngs for region in cut_out("object", image, window_trimap(superpixels, rng), rng)]
+    assert all(is_plausible(region.mask) for region in found)
+    assert max(overlap(region.mask, square) for region in found) > 0.9
+
+
+def test_speckle_goes_small_holes_are_closed_and_large_ones_stay() -> None:
+    ring = painted((192, 192), (96, 96), (60, 60)) & ~painted((192, 192), (96, 96), (30, 30))
+    spoilt = ring.copy()
+    spoilt[50:56, 94:100] = False
+    spoilt[10:16, 10:16] = True
+    spoilt[95:97, 150:190] = True
+    assert overlap(tidied(spoilt), ring) > 0.99
+    assert not tidied(spoilt)[:20, :20].any()
+    assert not tidied(spoilt)[96, 96]
+    assert tidied(spoilt)[53, 97]
+
+
+def test_frames_and_lines_are_no_cut_outs() -> None:
+    frame = np.ones((130, 192), np.bool_)
+    frame[12:-12, 12:-12] = False
+    line = np.zeros((130, 192), np.bool_)
+    line[60:66] = True
+    assert not is_compact(frame)
+    assert not is_compact(line)
+    assert is_compact(painted((130, 192), (96, 65), (60, 25)))
+
+
+def test_a_pictures_frame_is_not_proposed() -> None:
+    frame = np.ones((130, 192), np.bool_)
+    frame[10:-10, 10:-10] = False
+    image = np.full((130, 192, 3), 200, np.uint8)
+    image[frame] = (60, 40, 30)
+    thing = painted((130, 192), (80, 70), (34, 28))
+    image[thing] = (190, 60, 50)
+    regions = propose(noisy(image))
+    assert max(overlap(region.mask, thing) for region in regions) > 0.9
+    assert all(overlap(region.mask, frame) < 0.3 for region in regions)
+
+
+def test_an_edge_across_an_even_area_is_not_visible() -> None:
+    image = np.full((130, 192, 3), 90, np.uint8)
+    thing = painted((130, 192), (80, 70), (34, 28))
+    image[thing] = (140, 90, 80)
+    half = thing.copy()
+    half[:, 80:] = False
+    assert has_visible_edge(image, thing)
+    assert not has_visible_edge(image, half)
