@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a camera and its file add to a picture: blur or sharpening, sensor noise, JPEG compression."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from s2am_engine.training.chance import Chance
+from s2am_engine.training.light import from_linear, to_linear
+
+CHROMA_HALVED = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420
+CHROMA_WHOLE = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
+
+
+@dataclass(frozen=True)
+class Degradation:
+    """How often each flaw appears and how bad it gets; a share is a part of the pictures, 0 switches the flaw off."""
+
+    blur_share: float = 0.15
+    blur: float = 1.0  # largest deviation in pixels
+    sharpen_share: float = 0.15
+    sharpen: float = 1.0  # largest part of the detail that is added once more
+    noise_share: float = 0.3
+    shot_noise: float = 3e-4  # variance at white, in linear light, of a middling sensitivity
+    read_noise: float = 2e-3  # deviation at black, in linear light, of a middling sensitivity
+    sensitivity: float = 1.2  # deviation of the sensitivity in stops
+    jpeg_share: float = 0.4
+    jpeg_worst: int = 35  # quality
+    jpeg_best: int = 95
+    chroma_halved_share: float = 0.6  # of the JPEGs, as most programs and cameras write them
+
+
+def degrade(pictures: Tensor, chance: Chance, how: Degradation) -> Tensor:
+    """Give a random part of the pictures another camera's flaws, in the order in which a camera adds them.
+
+    Args:
+        pictures: (B, 3, H, W) sRGB values in [0, 1].
+        chance: the random numbers.
+        how: the flaws.
+
+    Returns:
+        (B, 3, H, W) in [0, 1]; pictures that no flaw falls to come back bit for bit.
+    """
+    out = pictures.clone()
+    chance.change_some(out, how.blur_share, lambda some, _, luck: blur(some, luck.between(0.3, 1.0) * how.blur))
+    chance.change_some(out, how.noise_share, lambda some, _, luck: add_noise(some, luck, how))
+    chance.change_some(out, how.sharpen_share, lambda some, _, luck: sharpen(some, luck.between(0, 1) * how.sharpen))
+    chance.change_some(out, how.jpeg_share, lambda some, _, luck: compress(some, luck, how))
+    return out
+
+
+def blur(pictures: Tensor, deviation: Tensor) -> Tensor:
+    """Blur each picture (B, 3, H, W) with a Gaussian of its own deviation (B, 1, 1, 1), 0 to about 1 pixel."""
+    batch, channels, height, width = pictures.shape
+    offsets = torch.arange(-3.0, 4.0)
+    weights = torch.softmax(-((offsets / deviation.clamp_min(1e-3)) ** 2) / 2, dim=3)
+    rows = weights.repeat_interleave(channels, dim=0)  # (B·3, 1, 1, 7)
+    planes = F.pad(pictures, (3, 3, 3, 3), mode="replicate").flatten(0, 1).unsqueeze(0)
+    smooth = F.conv2d(F.conv2d(planes, rows, groups=len(rows)), rows.transpose(2, 3), groups=len(rows))
+    return smooth.view(batch, channels, height, width).clamp(0, 1)
+
+
+def sharpen(pictures: Tensor, amount: Tensor) -> Tensor:
+    """Unsharp masking of each picture (B, 3, H, W): its detail is added once more, times an amount (B, 1, 1, 1)."""
+    detail = pictures - blur(pictures, torch.full_like(amount, 0.8))
+    return (pictures + amount * detail).clamp(0, 1)
+
+
+def add_noise(pictures: Tensor, chance: Chance, how: Degradation) -> Tensor:
+    """Sensor noise of a random sensitivity: photons' shot noise grows with the light, read noise does not.
+
+    Its variance in linear light is a · light + b (Foi et al., 2008), with both a and √b proportional to the gain.
+    """
+    gain = torch.exp2(how.sensitivity * chance.normal(1, 1, 1))
+    linear = to_linear(pictures)
+    variance = gain * how.shot_noise * linear + (gain * how.read_noise) ** 2
+    noisy = linear + variance.sqrt() * chance.normal(*pictures.shape[1:])
+    return from_linear(noisy.clamp(0, 1))
+
+
+def compress(pictures: Tensor, chance: Chance, how: Degradation) -> Tensor:
+    """Save each picture as a JPEG of random quality and open it again."""
+    quality = (how.jpeg_worst + (how.jpeg_best - how.jpeg_worst) * chance.uniform()).round().int().tolist()
+    halved = (chance.uniform() < how.chroma_halved_share).tolist()
+    pixels = (pictures * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
+    saved = [through_jpeg(*one) for one in zip(pixels, quality, halved, strict=True)]
+    return torch.from_numpy(np.stack(saved)).permute(0, 3, 1, 2) / 255
+
+
+def through_jpeg(image: NDArray[np.uint8], quality: int, chroma_halved: bool) -> NDArray[np.uint8]:
+    """An H×W×3 uint8 RGB image after JPEG compression, its colours at half resolution or not."""
+    sampling = CHROMA_HALVED if chroma_halved else CHROMA_WHOLE
+    settings = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
+    _, data = cv2.imencode(".jpg", image[..., ::-1], settings)
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB), np.uint8)

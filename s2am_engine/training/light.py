@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What differs between composites in linear light: exposure, the light's colour, shade, the camera that saw it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from s2am_engine.training.chance import Chance
+from s2am_engine.training.kinds import Recolouring
+
+MID_GREY, MID_GREY_SHOWN = 0.18, 0.46  # in linear light, and as sRGB (and most cameras) show it
+WARMEST, NOON, COOLEST = 2200.0, 5500.0, 15000.0  # kelvin: candle or last sun, noon, blue hour
+DIMMING = 2.5  # stops that the warmest and the coolest light stay darker than noon where nothing corrects it
+
+XYZ_OF_SRGB = torch.tensor([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+# Bradford's sharpened cones (Lam, 1985), in which ICC profiles adapt white.
+CONES_OF_XYZ = torch.tensor([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
+CONES_OF_SRGB = CONES_OF_XYZ @ XYZ_OF_SRGB
+SRGB_OF_CONES = torch.linalg.inv(CONES_OF_SRGB)
+
+
+def change_light(pictures: Tensor, strength: Tensor, chance: Chance, how: Recolouring) -> Tensor:
+    """Light, expose and photograph each picture anew.
+
+    Args:
+        pictures: (B, 3, H, W) sRGB values in [0, 1].
+        strength: (B, 1, 1, 1), how far each picture's changes go.
+        chance: the random numbers.
+        how: the kinds of change.
+
+    Returns:
+        (B, 3, H, W) sRGB values in [0, 1].
+    """
+    cameras = chance.chosen(how.camera_share)
+    took, shows = (draw_camera(chance.among(cameras), how.camera * strength[cameras]) for _ in range(2))
+    linear = to_linear(pictures)
+    linear[cameras] = took.decode(pictures[cameras])
+    linear = mix(linear, draw_matrices(strength, chance, how))
+    shade(linear, strength, chance, how)
+    chance.change_some(linear, how.shoulder_share, lambda bright, *_: roll_off(bright))
+    shown = from_linear(linear)
+    shown[cameras] = shows.encode(linear[cameras])
+    return shown.clamp(0, 1)
+
+
+def to_linear(values: Tensor) -> Tensor:
+    """Decode sRGB (IEC 61966-2-1)."""
+    return torch.where(values <= 0.04045, values / 12.92, ((values.clamp_min(0.04) + 0.055) / 1.055) ** 2.4)
+
+
+def from_linear(values: Tensor) -> Tensor:
+    """Encode sRGB (IEC 61966-2-1)."""
+    return torch.where(values <= 0.0031308, values * 12.92, 1.055 * values.clamp_min(0.003) ** (1 / 2.4) - 0.055)
+
+
+def mix(linear: Tensor, matrices: Tensor) -> Tensor:
+    """Apply a matrix (B, 3, 3) to each picture's colours (B, 3, H, W)."""
+    return torch.bmm(matrices, linear.flatten(2)).view_as(linear)
+
+
+def draw_matrices(strength: Tensor, chance: Chance, how: Recolouring) -> Tensor:
+    """Exposure, the balance of the channels, another light and a camera's mixing of the channels as one matrix.
+
+    Returns:
+        (B, 3, 3) for linear sRGB.
+    """
+    amount = strength.view(-1, 1, 1)
+    mixing = chance.normal(3, 3) * how.colour_mixing * amount
+    matrices = torch.eye(3) + mixing - torch.diag_embed(mixing.sum(dim=2))  # rows sum to 1: greys stay
+    scenes = chance.chosen(how.relighting_share)
+    before, after = (draw_temperature(chance.among(scenes)) for _ in range(2))
+    matrices[scenes] = matrices[scenes] @ relighting(before, after, how.relighting * strength[scenes].flatten())
+    gains = chance.normal(1, 3) * torch.tensor([1.0, 0.35, 1.0]) * how.white_balance
+    stops = chance.normal(1, 1) * how.exposure
+    return matrices * torch.exp(amount * (gains + 0.6931 * stops))
+
+
+def draw_temperature(chance: Chance) -> Tensor:
+    """Correlated colour temperatures (B) in kelvin, even in its reciprocal, as differences are seen (Judd, 1933)."""
+    return 1 / torch.lerp(torch.tensor(1 / WARMEST), torch.tensor(1 / COOLEST), chance.uniform())
+
+
+def relighting(before: Tensor, after: Tensor, kept: Tensor) -> Tensor:
+    """What a scene's colours become when the light goes from one time of day to another.
+
+    The cones' responses are scaled as von Kries has it, and the exposure follows the light down at both ends of the
+    day. Cameras, like eyes, discount most of both; the rest is seen.
+
+    Args:
+        before: (B) the correlated colour temperature in kelvin that the picture was taken at, 2200 to 15000.
+        after: (B) the one it shall seem to be taken at.
+        kept: (B) the part of cast and dimming that the camera's balance leaves, 0 to 1.
+
+    Returns:
+        (B, 3, 3) matrices for linear sRGB.
+    """
+    cones = (white(after) / white(before)) ** kept.unsqueeze(1)
+    dimmed = torch.exp2(kept * (daytime(after) - daytime(before)))
+    return SRGB_OF_CONES @ torch.diag_embed(cones * dimmed.unsqueeze(1)) @ CONES_OF_SRGB
+
+
+def white(temperature: Tensor) -> Tensor:
+    """The cones' response (B, 3) to the light of a correlated colour temperature (B) at unit luminance."""
+    x, y = locus(temperature).unbind(dim=1)
+    return torch.stack([x / y, torch.ones_like(x), (1 - x - y) / y], dim=1) @ CONES_OF_XYZ.T
+
+
+def locus(temperature: Tensor) -> Tensor:
+    """Chromaticities x, y (B, 2) of a black body up to 4000 K and of daylight from 5000 K, and in between of both.
+
+    Black body: Kim et al., US patent 7024034 (2006), 1667 to 25000 K. Daylight: CIE 15:2004 after Judd, MacAdam and
+    Wyszecki (1964), 4000 to 25000 K.
+    """
+    t = 1000 / temperature
+    body_x = polynomial(t, -0.2661239, -0.2343589, 0.8776956, 0.179910)
+    body_x = torch.where(temperature > 4000, polynomial(t, -3.0258469, 2.1070379, 0.2226347, 0.240390), body_x)
+    body_y = polynomial(body_x, -0.9549476, -1.37418593, 2.09137015, -0.16748867)
+    body_y = torch.where(
+        temperature < 2222, polynomial(body_x, -1.1063814, -1.34811020, 2.18555832, -0.20219683), body_y
+    )
+    body_y = torch.where(
+        temperature > 4000, polynomial(body_x, 3.0817580, -5.87338670, 3.75112997, -0.37001483), body_y
+    )
+    day_x = polynomial(t, -4.6070, 2.9678, 0.09911, 0.244063)
+    day_x = torch.where(temperature > 7000, polynomial(t, -2.0064, 1.9018, 0.24748, 0.237040), day_x)
+    day_y = polynomial(day_x, 0.0, -3.0, 2.87, -0.275)
+    body, day = torch.stack([body_x, body_y], dim=1), torch.stack([day_x, day_y], dim=1)
+    return torch.lerp(body, day, ((temperature - 4000) / 1000).clamp(0, 1).unsqueeze(1))
+
+
+def polynomial(t: Tensor, cubic: float, square: float, linear: float, constant: float) -> Tensor:
+    """A polynomial of degree 3 by Horner's scheme."""
+    return ((cubic * t + square) * t + linear) * t + constant
+
+
+def daytime(temperature: Tensor) -> Tensor:
+    """How many stops (B, at most 0) darker than noon it is when the light has a correlated colour temperature (B)."""
+    mired = 1 / temperature - 1 / NOON
+    end = torch.where(mired > 0, 1 / WARMEST - 1 / NOON, 1 / COOLEST - 1 / NOON)
+    return -DIMMING * (mired / end) ** 2
+
+
+def shade(linear: Tensor, strength: Tensor, chance: Chance, how: Recolouring) -> None:
+    """Let light fall off to one side, and lie in patches, in some of the pictures (B, 3, H, W), in place."""
+
+    def slope(some: Tensor, places: Tensor, luck: Chance) -> Tensor:
+        height, width = some.shape[2:]
+        down, right = torch.linspace(-1, 1, height).view(-1, 1), torch.linspace(-1, 1, width)
+        stops = luck.normal(1, 1, 1) * down + luck.normal(1, 1, 1) * right
+        return some * torch.exp2(how.falloff * strength[places] * stops)
+
+    def patches(some: Tensor, places: Tensor, luck: Chance) -> Tensor:
+        cloudy = F.interpolate(luck.normal(1, 4, 4), size=some.shape[2:], mode="bicubic", align_corners=True)
+        stops = luck.normal(1, 1, 1) * torch.sigmoid(4 * cloudy)
+        return some * torch.exp2(how.patches * strength[places] * stops)
+
+    chance.change_some(linear, how.falloff_share, slope)
+    chance.change_some(linear, how.patches_share, patches)
+
+
+def roll_off(linear: Tensor, start: float = 0.6) -> Tensor:
+    """A soft shoulder in the highlights instead of hard clipping, as cameras have it."""
+    room = 1 - start
+    return torch.where(linear > start, start + room * torch.tanh((linear - start) / room), linear)
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A camera's response: V = (1 + k) Lⁿ / (Lⁿ + k), from black 0 to white 1 (Naka and Rushton, 1966).
+
+    Small k is hard (deep shadows, highlights that roll off early), large k plain gamma; together they span what
+    Grossberg and Nayar (2004) measured of film and digital cameras.
+    """
+
+    knee: Tensor  # (B, 1, 1, 1), k > 0
+    power: Tensor  # (B, 1, 1, 1), n > 0
+
+    def encode(self, light: Tensor) -> Tensor:
+        """What the camera makes of linear light (B, 3, H, W)."""
+        raised = light.clamp_min(0) ** self.power
+        return (1 + self.knee) * raised / (raised + self.knee)
+
+    def decode(self, values: Tensor) -> Tensor:
+        """The linear light (B, 3, H, W) behind values in [0, 1]."""
+        return (self.knee * values / (1 + self.knee - values)) ** (1 / self.power)
+
+
+def draw_camera(chance: Chance, spread: Tensor) -> Camera:
+    """A random camera a picture, alike in how bright they show a middle grey; no `spread` (B, 1, 1, 1): the same."""
+    knee = 0.8 * torch.exp(spread * chance.normal(1, 1, 1))
+    shown = MID_GREY_SHOWN + 0.04 * spread * chance.normal(1, 1, 1)
+    power = torch.log(knee * shown / (1 + knee - shown)) / torch.log(torch.tensor(MID_GREY))
+    return Camera(knee, power)

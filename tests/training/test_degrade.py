@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A camera's flaws: each does what it is named for, to the pictures that it falls to and to no others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from skimage import data
+from torch import Tensor
+
+from s2am_engine.training.chance import Chance
+from s2am_engine.training.degrade import Degradation, degrade
+from s2am_engine.training.light import from_linear, to_linear
+
+FLAWLESS = Degradation(blur_share=0, sharpen_share=0, noise_share=0, jpeg_share=0)
+
+
+@pytest.fixture(scope="module")
+def pictures() -> Tensor:
+    """Six windows of photographs: (6, 3, 64, 64)."""
+    images = [torch.from_numpy(getattr(data, name)()).permute(2, 0, 1) / 255 for name in ("astronaut", "coffee")]
+    return torch.stack([image[:, top : top + 128 : 2, 90:218:2] for image in images for top in (0, 90, 180)])
+
+
+def degraded(pictures: Tensor, how: Degradation, seed: int = 0) -> Tensor:
+    return degrade(pictures, Chance(torch.Generator().manual_seed(seed), len(pictures)), how)
+
+
+def difference(one: Tensor, other: Tensor) -> float:
+    """The mean difference in levels of 255."""
+    return float(255 * (one - other).abs().mean())
+
+
+def detail(pictures: Tensor) -> Tensor:
+    """The mean step from pixel to pixel of each picture."""
+    return pictures.diff(dim=3).abs().mean(dim=(1, 2, 3))
+
+
+def test_without_flaws_pictures_stay_bit_for_bit(pictures: Tensor) -> None:
+    assert torch.equal(degraded(pictures, FLAWLESS), pictures)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        replace(FLAWLESS, blur_share=0.5),
+        replace(FLAWLESS, sharpen_share=0.5),
+        replace(FLAWLESS, noise_share=0.5),
+        replace(FLAWLESS, jpeg_share=0.5),
+    ],
+    ids=["blur", "sharpen", "noise", "jpeg"],
+)
+def test_each_flaw_falls_to_a_share_and_leaves_the_others_bit_for_bit(pictures: Tensor, how: Degradation) -> None:
+    many = pictures.repeat(10, 1, 1, 1)
+    out = degraded(many, how)
+    hit = (out != many).flatten(1).any(dim=1)
+    assert 0.3 < float(hit.float().mean()) < 0.7
+    assert 0 <= float(out.min()) <= float(out.max()) <= 1
+    assert difference(out[hit], many[hit]) < 12
+
+
+def test_a_seed_gives_the_same_batch_and_another_seed_another(pictures: Tensor) -> None:
+    first, again, other = (degraded(pictures, Degradation(), seed) for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_blur_takes_detail_away_and_sharpening_adds_it(pictures: Tensor) -> None:
+    assert bool((detail(degraded(pictures, replace(FLAWLESS, blur_share=1))) < 0.97 * detail(pictures)).all())
+    assert bool((detail(degraded(pictures, replace(FLAWLESS, sharpen_share=1))) > detail(pictures)).all())
+
+
+def test_noise_grows_with_the_light_as_photons_have_it() -> None:
+    how = replace(FLAWLESS, noise_share=1, sensitivity=0)
+    light = torch.tensor([0.05, 0.2, 0.5]).view(3, 1, 1, 1).expand(3, 3, 128, 128)
+    variance = (to_linear(degraded(from_linear(light), how)) - light).flatten(1).var(dim=1)
+    assert bool((variance.diff() > 0).all())
+    expected = how.shot_noise * light[:, 0, 0, 0] + how.read_noise**2
+    torch.testing.assert_close(variance, expected, rtol=0.1, atol=0)
+
+
+def test_a_good_jpeg_changes_little_and_a_bad_one_more(pictures: Tensor) -> None:
+    good, bad = (
+        difference(degraded(pictures, replace(FLAWLESS, jpeg_share=1, jpeg_worst=quality, jpeg_best=quality)), pictures)
+        for quality in (95, 35)
+    )
+    assert 0 < good < 3
+    assert bad > 2 * good
+
+
+def test_halved_chroma_costs_colour_and_little_brightness() -> None:
+    stripes = torch.zeros(4, 3, 32, 32)
+    stripes[:, 0, :, ::2], stripes[:, 2, :, 1::2] = 0.8, 0.8
+    whole, halved = (
+        degraded(stripes, replace(FLAWLESS, jpeg_share=1, jpeg_worst=95, jpeg_best=95, chroma_halved_share=share))
+        for share in (0, 1)
+    )
+    assert difference(whole, stripes) < 5
+    assert difference(halved, stripes) > 30
