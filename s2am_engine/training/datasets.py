@@ -1,26 +1,34 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Photographs with foreground regions, kept as thumbnails in memory, and iHarmony4's layout on disk."""
+"""Which photographs a folder holds, in which split, and reading one of them as a small sRGB picture."""
 
 from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Callable
+import os
+import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from PIL.JpegImagePlugin import JpegImageFile
 
+from s2am_engine import profiles
 from s2am_engine.errors import EngineError
-from s2am_engine.picture import SUFFIXES
-from s2am_engine.training.regions import grabcut_region, label_regions
+from s2am_engine.masks import Pixels
+from s2am_engine.picture import SUFFIXES, read_picture
+from s2am_engine.thumbnails import SAMPLED_SIDE, sample, to_bytes, to_unit
+from s2am_engine.training.coco import Drawn, annotation_files, find_drawn
 
+INDEX = "index.csv"
 VALIDATION_SHARE = 0.07
-CACHE_VERSION = 1
 LONG_SIDE = 192  # pixels of the thumbnails that are kept
+SMALLEST_SIDE = 64  # pixels; smaller pictures are icons
+MOST_TRANSPARENT = 0.01  # share of a picture; more is a cut-out
 
 
 @dataclass(frozen=True)
@@ -34,11 +42,11 @@ class Photograph:
 
 @dataclass(frozen=True)
 class Source:
-    """Where a photograph and its label map, if any, are on disk."""
+    """Where a photograph and its labelled regions, if any, are."""
 
     name: str
     image: Path
-    labels: Path | None
+    labels: Path | Drawn | None  # a picture of label numbers, or COCO's instances
 
 
 @dataclass(frozen=True)
@@ -49,157 +57,209 @@ class Pair:
     composite: Path
     mask: Path
     truth: Path
+    subset: str = ""  # the sub-folder of the data set that it belongs to, if it has several
 
 
-def find_photographs(folder: Path, split: str) -> list[Source]:
+def find_photographs(folder: Path, split: str | None) -> list[Source]:
     """List one split of a folder of photographs.
 
-    With an `index.csv` (columns name, image, regions, split) the splits are the file's; otherwise every picture below
+    With an `index.csv` (columns name, image, regions, split) the splits are the file's; in COCO's layout
+    (`annotations/instances_train2017.json` …) they are those of the annotations' names. Otherwise every picture below
     the folder counts, and a hash of its name puts it into `train` or `val`.
 
     Args:
         folder: the photographs' folder.
-        split: `train` or `val` (or another that the index names).
+        split: `train` or `val` (or another that the index names); None = all.
 
     Raises:
-        EngineError: there is no photograph of that split.
+        EngineError: no such folder, no photograph of that split, or an index or annotations that can't be read.
     """
-    index = folder / "index.csv"
-    if index.is_file():
-        with index.open(newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.DictReader(file) if row["split"] == split]
-        found = [
-            Source(row["name"], folder / row["image"], folder / row["regions"] if row["regions"] else None)
+    found = list_sources(folder, split)
+    if not found:
+        raise nothing_found(folder, split)
+    return found
+
+
+def list_sources(folder: Path, split: str | None) -> list[Source]:
+    """See `find_photographs`; without photographs the list is empty."""
+    if not folder.is_dir():
+        raise EngineError(f"{folder} is not a folder: name a folder with photographs.")
+    if (folder / INDEX).is_file():
+        return indexed(folder / INDEX, split)
+    if annotation_files(folder):
+        return drawn(folder, split)
+    return [
+        Source(path.relative_to(folder).with_suffix("").as_posix(), path, None)
+        for path in visible_files(folder)
+        if is_photograph(path) and split in (None, split_of(path.name))
+    ]
+
+
+def is_plain(folder: Path) -> bool:
+    """Whether nothing but the files themselves says which photographs there are."""
+    return not (folder / INDEX).is_file() and not annotation_files(folder)
+
+
+def indexed(index: Path, split: str | None) -> list[Source]:
+    """What an `index.csv` lists."""
+    try:
+        with index.open(newline="", encoding="utf-8-sig") as file:
+            rows = [row for row in csv.DictReader(file) if split in (None, row["split"])]
+        return [
+            Source(row["name"], index.parent / row["image"], index.parent / row["regions"] if row["regions"] else None)
             for row in rows
         ]
-    else:
-        pictures = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-        found = [Source(path.stem, path, None) for path in pictures if split_of(path.name) == split]
-    if not found:
-        raise EngineError(
-            f"{folder} holds no photographs for “{split}”: name a folder with JPEG, PNG, WebP or TIFF files."
-        )
-    return found
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        raise EngineError(f"{index} can't be used: it needs the columns name, image, regions and split.") from error
+
+
+def drawn(folder: Path, split: str | None) -> list[Source]:
+    """The photographs of a folder in COCO's layout."""
+    return [
+        Source(path.stem, path, labels)
+        for path, labels in find_drawn(folder)
+        if is_photograph(path) and split in (None, labels.annotations.split or split_of(path.name))
+    ]
+
+
+def is_photograph(path: Path) -> bool:
+    """Whether a file's name is that of a picture that can be read."""
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+
+
+def visible_files(folder: Path) -> list[Path]:
+    """All files below a folder, sorted, but those that are hidden: thumbnails of file managers, macOS's doubles."""
+    found: list[Path] = []
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(place, name) for name in files if not name.startswith(".")]
+    return sorted(found)
 
 
 def split_of(name: str) -> str:
     """Put a picture into `train` or `val` by a hash of its name, so that it stays there when others come or go."""
-    share = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") / 2**32
+    share = int.from_bytes(hashlib.sha256(name.encode(errors="surrogateescape")).digest()[:4], "big") / 2**32
     return "val" if share < VALIDATION_SHARE else "train"
 
 
-def load_photographs(
-    folder: Path, split: str, long_side: int = LONG_SIDE, progress: Callable[[int, int], None] | None = None
-) -> list[Photograph]:
-    """Load a split as thumbnails with regions; photographs without any plausible region are left out.
+def nothing_found(folder: Path, split: str | None) -> EngineError:
+    """What to say where there are no photographs of a split, or none at all."""
+    others = len(list_sources(folder, None))
+    if others:
+        return EngineError(f"{folder} holds no photographs for “{split}”, only {others} others: add some dozens more.")
+    return EngineError(f"{folder} holds no photographs: name a folder with JPEG, PNG, WebP or TIFF files.")
 
-    The thumbnails are cached in the user's cache folder, because finding regions takes a tenth of a second a picture.
+
+def read_source(source: Source, long_side: int) -> tuple[NDArray[np.uint8], NDArray[np.integer] | None]:
+    """Read a photograph and its label map.
 
     Args:
-        folder: the photographs' folder, see `find_photographs`.
-        split: `train` or `val`.
-        long_side: the thumbnails' longer side in pixels.
-        progress: called with (done, total).
+        source: where they are.
+        long_side: the longest side that the photograph may have, in pixels; it is never enlarged.
+
+    Returns:
+        H×W×3 sRGB, upright, and H×W integers (0 = no region), or None where nobody labelled the photograph.
 
     Raises:
-        EngineError: no photographs, or none with a region.
+        EngineError: a file that can't be read, a picture that is tiny or partly transparent, or labels that do not fit.
     """
-    sources = find_photographs(folder, split)
-    key = hashlib.sha256(
-        f"{CACHE_VERSION} {long_side} {[(s.name, str(s.image)) for s in sources]}".encode()
-    ).hexdigest()
-    cache = Path(platformdirs.user_cache_dir("s2am", appauthor=False)) / f"photographs-{key[:16]}.npz"
-    if cache.is_file():
-        return read_cache(cache)
-    photographs = []
-    for done, source in enumerate(sources):
-        photograph = load_photograph(source, long_side)
-        if photograph is not None:
-            photographs.append(photograph)
-        if progress:
-            progress(done + 1, len(sources))
-    if not photographs:
-        raise EngineError(f"No region that could be a foreground was found in the photographs of {folder}.")
-    write_cache(cache, photographs)
-    return photographs
+    image = read_thumbnail(source.image, long_side)
+    height, width = image.shape[:2]
+    if isinstance(source.labels, Drawn):
+        instances = source.labels.find()
+        if instances is None:
+            return image, None
+        check_fit(source.image, (instances.width, instances.height), (width, height))
+        return image, instances.paint(width, height)
+    if source.labels is None:
+        return image, None
+    labels = read_labels(source.labels)
+    check_fit(source.image, (labels.shape[1], labels.shape[0]), (width, height))
+    return image, np.asarray(cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST), np.int32)
 
 
-def load_photograph(source: Source, long_side: int) -> Photograph | None:
-    """Read one photograph as a thumbnail and find its regions; None when it can't be read or has none."""
-    image = cv2.imread(str(source.image), cv2.IMREAD_COLOR)
-    if image is None:
+def read_thumbnail(path: Path, long_side: int) -> NDArray[np.uint8]:
+    """Read a photograph as H×W×3 sRGB of at most `long_side` pixels a side; errors are those of `read_source`."""
+    small = read_jpeg(path, long_side)
+    if small is not None:
+        return small
+    picture = read_picture(path)
+    height, width = picture.pixels.shape[:2]
+    check_size(path, width, height)
+    if picture.alpha is not None:
+        hidden = to_unit(sample(picture.alpha, SAMPLED_SIDE)) < 0.5
+        if hidden.mean() > MOST_TRANSPARENT:
+            raise EngineError(f"{path} is partly transparent: flatten it onto a background first.")
+    return profiles.to_srgb(to_bytes(shrink(picture.pixels, long_side)), picture.profile)
+
+
+def read_jpeg(path: Path, long_side: int) -> NDArray[np.uint8] | None:
+    """Read a JPEG, decoded at an eighth to the whole of its size, whichever does: ten times as fast as whole.
+
+    Returns:
+        See `read_thumbnail`; None where it is not a sound JPEG in RGB or grey, for `read_picture` to say what it is.
+
+    Raises:
+        EngineError: it is tiny.
+    """
+    try:
+        with JpegImageFile(path) as file:
+            full, size = file.size, size_within(*file.size, long_side)
+            if file.mode not in ("RGB", "L"):
+                return None
+            file.draft(None, size)
+            small = Image.fromarray(average(np.asarray(file.convert("RGB")), size))
+            small.info = file.info
+            pixels = np.asarray(ImageOps.exif_transpose(small))
+    except (OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, struct.error):
         return None
-    scale = min(1.0, long_side / max(image.shape[:2]))
-    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
-    small = np.ascontiguousarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA)[..., ::-1], np.uint8)
-    regions: list[NDArray[np.bool_]] = []
-    if source.labels is not None:
-        labels = cv2.imread(str(source.labels), cv2.IMREAD_UNCHANGED)
-        if labels is not None and labels.ndim == 2:
-            regions = label_regions(np.asarray(cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST), np.int64))
-    if not regions:
-        rng = np.random.default_rng(int.from_bytes(hashlib.sha256(source.name.encode()).digest()[:8], "big"))
-        regions = [mask for mask in (grabcut_region(small, rng) for _ in range(2)) if mask is not None]
-    return Photograph(source.name, small, regions) if regions else None
+    check_size(path, *full)
+    return profiles.to_srgb(pixels, small.info.get("icc_profile"))
 
 
-def write_cache(path: Path, photographs: list[Photograph]) -> None:
-    """Store thumbnails and packed regions in one file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial.npz")
-    np.savez(
-        partial,
-        names=np.array([photograph.name for photograph in photographs]),
-        shapes=np.array([photograph.image.shape[:2] for photograph in photographs]),
-        counts=np.array([len(photograph.regions) for photograph in photographs]),
-        pixels=np.concatenate([photograph.image.ravel() for photograph in photographs]),
-        regions=np.concatenate([np.packbits(mask) for photograph in photographs for mask in photograph.regions]),
-    )
-    partial.replace(path)
-
-
-def read_cache(path: Path) -> list[Photograph]:
-    """Read what `write_cache` stored."""
-    photographs = []
-    with np.load(path) as stored:
-        pixels, packed = stored["pixels"], stored["regions"]
-        pixel = bit = 0
-        for name, (height, width), count in zip(stored["names"], stored["shapes"], stored["counts"], strict=True):
-            area = int(height) * int(width)
-            image = pixels[pixel : pixel + 3 * area].reshape(height, width, 3)
-            pixel += 3 * area
-            regions: list[NDArray[np.bool_]] = []
-            for _ in range(count):
-                length = (area + 7) // 8
-                bits = np.unpackbits(packed[bit : bit + length], count=area)
-                regions.append(bits.reshape(height, width).astype(np.bool_))
-                bit += length
-            photographs.append(Photograph(str(name), image, regions))
-    return photographs
-
-
-def find_pairs(folder: Path) -> list[Pair]:
-    """List the pairs of a folder in iHarmony4's layout.
-
-    `composite_images/NAME_k_j.png` belongs to `masks/NAME_k.png` and `real_images/NAME.png` (any picture suffix).
+def read_labels(path: Path) -> NDArray[np.int32]:
+    """Read a label map, H×W, from a picture with one channel or a palette.
 
     Raises:
-        EngineError: the folder has no such layout, or a composite lacks its mask or truth.
+        EngineError: it can't be read, or has several channels.
     """
-    composites = folder / "composite_images"
-    if not composites.is_dir():
-        raise EngineError(f"{folder} is not in iHarmony4's layout: it needs composite_images, masks and real_images.")
-    masks = {path.stem: path for path in (folder / "masks").glob("*")}
-    truths = {path.stem: path for path in (folder / "real_images").glob("*")}
-    pairs = []
-    for path in sorted(composites.iterdir()):
-        if path.suffix.lower() not in SUFFIXES:
-            continue
-        masked = path.stem.rsplit("_", 1)[0]
-        real = masked.rsplit("_", 1)[0]
-        if masked not in masks or real not in truths:
-            raise EngineError(f"{path} has no mask “masks/{masked}” or no truth “real_images/{real}” beside it.")
-        pairs.append(Pair(path.stem, path, masks[masked], truths[real]))
-    if not pairs:
-        raise EngineError(f"{composites} holds no pictures.")
-    return pairs
+    try:
+        with Image.open(path) as file:
+            labels = np.asarray(file)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise EngineError(f"{path} can't be read as a label map: bring it back or take it out of the index.") from error
+    if labels.ndim != 2:
+        raise EngineError(f"{path} is no label map, for it has several channels: save it in grey or with a palette.")
+    return labels.astype(np.int32)
+
+
+def check_fit(path: Path, drawn_on: tuple[int, int], size: tuple[int, int]) -> None:
+    """Make sure that labels of one width and height belong to a thumbnail of another: a turned photograph's do not.
+
+    Raises:
+        EngineError: their sides have another ratio, beyond what rounding does to the thumbnail.
+    """
+    if abs(drawn_on[0] * size[1] - drawn_on[1] * size[0]) > sum(drawn_on):
+        raise EngineError(f"{path} has labels of another shape of picture: label it as it is shown, upright.")
+
+
+def check_size(path: Path, width: int, height: int) -> None:
+    """Make sure that a picture is a photograph and not an icon."""
+    if min(width, height) < SMALLEST_SIDE:
+        raise EngineError(f"{path} is smaller than {SMALLEST_SIDE} pixels: bring it in its full size.")
+
+
+def shrink(pixels: Pixels, long_side: int) -> NDArray[Any]:
+    """Average H×W×3 pixels of any depth down until no side is longer than `long_side`."""
+    return average(pixels, size_within(pixels.shape[1], pixels.shape[0], long_side))
+
+
+def average(pixels: Pixels, size: tuple[int, int]) -> NDArray[Any]:
+    """Average H×W×3 pixels of any depth down to a width and height."""
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
+
+
+def size_within(width: int, height: int, long_side: int) -> tuple[int, int]:
+    """A picture's width and height once its longer side is `long_side` at most."""
+    scale = min(1.0, long_side / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))

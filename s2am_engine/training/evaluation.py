@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,7 +20,8 @@ from s2am_engine.masks import Pixels, read_mask
 from s2am_engine.picture import read_picture
 from s2am_engine.sheets import draw_sheet, fit_into
 from s2am_engine.thumbnails import make_thumbnail, shrink, to_unit
-from s2am_engine.training.datasets import Pair, find_pairs
+from s2am_engine.training.datasets import Pair
+from s2am_engine.training.iharmony import find_pairs
 from s2am_engine.training.metrics import MaskScores, Scores, mean, score, score_mask
 
 UNTOUCHED = "untouched composite"
@@ -28,6 +29,7 @@ UNTOUCHED = "untouched composite"
 HARM = 1.0
 MOST_SHOWN = 120  # pictures on a sheet
 SHEET_SIDE = 160  # pixels of each
+SUBSET_FIGURES = ("psnr", "mse", "fmse", "ssim")
 
 
 @dataclass(frozen=True)
@@ -61,21 +63,52 @@ class Evaluation:
     untouched: Row
     models: list[Row]
     size: int | None = None  # pixels a side at which everything was measured; None = each picture's own size
+    subsets: list[str] = field(default_factory=list)  # each picture's part of the data set
 
     def harmed(self, row: Row) -> int:
         """How many pictures a model left more than 1 dB below their composite."""
         pairs = zip(row.images, self.untouched.images, strict=True)
         return sum(result.psnr < composite.psnr - HARM for result, composite in pairs)
 
+    def add(self, loaded: Loaded, results: Sequence[Result]) -> None:
+        """Score what each model made of a pair."""
+        self.names.append(loaded.name)
+        self.subsets.append(loaded.subset)
+        self.untouched.images.append(score(loaded.composite, loaded.truth, loaded.foreground))
+        for row, result in zip(self.models, results, strict=True):
+            row.images.append(score(result.pixels, loaded.truth, loaded.foreground))
+            if result.found is not None:
+                row.masks.append(score_mask(result.found, loaded.mask))
+
+    def caption(self) -> str:
+        """The last picture's name and its PSNR before and after each model."""
+        after = " / ".join(f"{row.images[-1].psnr:.1f}" for row in self.models)
+        return f"{self.names[-1]}: {self.untouched.images[-1].psnr:.1f} to {after} dB"
+
+    def parts(self, row: Row) -> dict[str, list[Scores]]:
+        """A row's figures by subset, where there are several subsets."""
+        names = sorted(set(self.subsets))
+        chosen = {
+            name: [one for one, part in zip(row.images, self.subsets, strict=True) if part == name] for name in names
+        }
+        return chosen if len(chosen) > 1 else {}
+
     def to_json(self) -> dict[str, Any]:
         """The contract of `s2am evaluate --json`, see design.md."""
-        untouched, *models = (
-            row.describe(self.names) | {"worse_by_1db": self.harmed(row)} for row in (self.untouched, *self.models)
-        )
+        untouched, *models = (self.describe(row) for row in (self.untouched, *self.models))
         return {"dataset": self.dataset, "native_size": self.size, "untouched": untouched, "models": models}
 
+    def describe(self, row: Row) -> dict[str, Any]:
+        """A row's figures as plain numbers."""
+        parts = {
+            name: {key: getattr(mean(images), key) for key in SUBSET_FIGURES} | {"pictures": len(images)}
+            for name, images in self.parts(row).items()
+        }
+        subsets = {"subsets": parts} if parts else {}
+        return row.describe(self.names) | {"worse_by_1db": self.harmed(row)} | subsets
+
     def to_table(self) -> str:
-        """A plain-text table, a line a model."""
+        """A plain-text table, a line a model, and the same for each subset beneath where there are several."""
         rows = [self.untouched, *self.models]
         width = max(24, 2 + max(len(row.name) for row in rows))
         found = any(row.masks for row in rows)
@@ -83,20 +116,29 @@ class Evaluation:
         header = f"{'model':{width}}{'PSNR':>8}{'fPSNR':>8}{'MSE':>9}{'fMSE':>9}{'SSIM':>8}{'worse by 1 dB':>15}"
         lines = [f"{self.dataset}: {len(self.names)} pictures{where}", header + ("     IoU" if found else "")]
         for row in rows:
-            m = row.mean
-            figures = f"{m.psnr:8.2f}{m.fpsnr:8.2f}{m.mse:9.1f}{m.fmse:9.1f}{m.ssim:8.4f}{self.harmed(row):15d}"
             iou = f"{mean(row.masks).iou:8.3f}" if row.masks else f"{'-':>8}"
-            lines.append(f"{row.name:{width}}{figures}" + (iou if found else ""))
+            line = f"{row.name:{width}}{columns(row.mean)}{self.harmed(row):15d}"
+            lines.append(line + (iou if found else ""))
+        for name, images in self.parts(self.untouched).items():
+            lines += ["", f"{name}: {len(images)} pictures"]
+            lines += [f"{row.name:{width}}{columns(mean(self.parts(row)[name]))}" for row in rows]
         return "\n".join(lines)
+
+
+def columns(scores: Scores) -> str:
+    """Figures as columns of a table."""
+    return f"{scores.psnr:8.2f}{scores.fpsnr:8.2f}{scores.mse:9.1f}{scores.fmse:9.1f}{scores.ssim:8.4f}"
 
 
 @dataclass(frozen=True)
 class Loaded:
     """A pair in memory."""
 
-    composite: NDArray[np.uint8]
-    mask: Pixels
-    truth: NDArray[np.uint8]
+    name: str
+    composite: NDArray[np.uint8]  # H×W×3
+    mask: Pixels  # H×W
+    truth: NDArray[np.uint8]  # H×W×3
+    subset: str = ""
 
     @property
     def foreground(self) -> NDArray[np.bool_]:
@@ -108,7 +150,8 @@ class Loaded:
         composite, truth = (
             to_depth(shrink(to_unit(picture), size), np.dtype(np.uint8)) for picture in (self.composite, self.truth)
         )
-        return Loaded(composite, shrink(to_unit(self.mask), size).clip(0, 1), truth)
+        mask = shrink(to_unit(self.mask), size).clip(0, 1)
+        return dataclasses.replace(self, composite=composite, mask=mask, truth=truth)
 
 
 @dataclass(frozen=True)
@@ -117,6 +160,32 @@ class Result:
 
     pixels: NDArray[np.uint8]
     found: Pixels | None  # the mask that a mask-free model went by
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Some of the pairs with what the models made of them, small: a large data set would not fit into memory."""
+
+    shown: set[int]
+    rows: list[list[Pixels]] = field(default_factory=list)
+    captions: list[str] = field(default_factory=list)
+
+    def add(self, found: Evaluation, loaded: Loaded, results: Sequence[Result]) -> None:
+        """Keep the pair that was measured last, if it is one of those shown."""
+        if len(found.names) - 1 in self.shown:
+            pictures = (loaded.composite, loaded.mask, *(result.pixels for result in results), loaded.truth)
+            self.rows.append([fit_into(picture, SHEET_SIDE) for picture in pictures])
+            self.captions.append(found.caption())
+
+    def save(self, file: BinaryIO, models: Sequence[str]) -> None:
+        """Draw all as a PNG."""
+        headings = ["composite", "mask", *models, "truth"]
+        draw_sheet(self.rows, self.captions, headings, SHEET_SIDE, across=3).save(file, "PNG")
+
+
+def spread(total: int, most: int) -> set[int]:
+    """The numbers of at most `most` of `total` pictures, evenly spread."""
+    return set(np.linspace(0, total - 1, min(total, most)).astype(int).tolist())
 
 
 def evaluate(
@@ -153,7 +222,7 @@ def evaluate_harmonizers(
     progress: Callable[[int, int], None] | None = None,
     native: bool = False,
 ) -> Evaluation:
-    """Measure loaded models on a data set in iHarmony4's layout.
+    """Measure loaded models on a data set in iHarmony4's layout: on its test split where lists name one, else whole.
 
     Mask-free models are given no mask. Where one finds nothing, the composite stays as it is.
 
@@ -170,34 +239,50 @@ def evaluate_harmonizers(
         EngineError: no such layout, a picture that can't be read or does not fit its truth, or native models of
             different sizes.
     """
-    size = common_size(harmonizers) if native else None
-    pairs = find_pairs(dataset)
-    found = Evaluation(
-        str(dataset), [pair.name for pair in pairs], Row(UNTOUCHED), [Row(one.name) for one in harmonizers], size
-    )
-    rows: dict[int, list[Pixels]] = {}
-    shown = set(np.linspace(0, len(pairs) - 1, min(len(pairs), MOST_SHOWN)).astype(int).tolist()) if sheet else set()
-    for done, pair in enumerate(pairs):
-        loaded = load_pair(pair)
-        if size:
-            loaded = loaded.resized(size)
-        foreground = loaded.foreground
-        found.untouched.images.append(score(loaded.composite, loaded.truth, foreground))
-        results = [paint(one, loaded) if native else harmonize(one, loaded) for one in harmonizers]
-        for row, result in zip(found.models, results, strict=True):
-            row.images.append(score(result.pixels, loaded.truth, foreground))
-            if result.found is not None:
-                row.masks.append(score_mask(result.found, loaded.mask))
-        if done in shown:
-            # At the sheet's size: a large data set's pictures would not fit into memory.
-            pictures = (loaded.composite, loaded.mask, *(result.pixels for result in results), loaded.truth)
-            rows[done] = [fit_into(picture, SHEET_SIDE) for picture in pictures]
+    pairs = find_pairs(dataset, "test")
+    drawn = Sheet(spread(len(pairs), MOST_SHOWN))
+
+    def watch(found: Evaluation, loaded: Loaded, results: Sequence[Result]) -> None:
+        if sheet:
+            drawn.add(found, loaded, results)
         if progress:
-            progress(done + 1, len(pairs))
+            progress(len(found.names), len(pairs))
+
+    found = measure(map(load_pair, pairs), harmonizers, str(dataset), native=native, watch=watch)
     if sheet:
-        captions = [caption(found, index) for index in rows]
-        headings = ["composite", "mask", *(one.name for one in harmonizers), "truth"]
-        draw_sheet(list(rows.values()), captions, headings, SHEET_SIDE, across=3).save(sheet, "PNG")
+        drawn.save(sheet, [one.name for one in harmonizers])
+    return found
+
+
+def measure(
+    pairs: Iterable[Loaded],
+    harmonizers: Sequence[Harmonizer],
+    dataset: str = "",
+    *,
+    native: bool = False,
+    watch: Callable[[Evaluation, Loaded, Sequence[Result]], None] | None = None,
+) -> Evaluation:
+    """Measure loaded models on pairs, whose pictures are let go one by one.
+
+    Args:
+        pairs: one at least.
+        harmonizers: the models.
+        dataset: what to call the pairs.
+        native: see `evaluate_harmonizers`.
+        watch: called after each pair with what has been found so far, the pair as it was measured, and each model's
+            result; may raise to cancel.
+
+    Raises:
+        EngineError: native models of different sizes.
+    """
+    size = common_size(harmonizers) if native else None
+    found = Evaluation(dataset, [], Row(UNTOUCHED), [Row(one.name) for one in harmonizers], size)
+    for pair in pairs:
+        loaded = pair.resized(size) if size else pair
+        results = [paint(one, loaded) if native else harmonize(one, loaded) for one in harmonizers]
+        found.add(loaded, results)
+        if watch:
+            watch(found, loaded, results)
     return found
 
 
@@ -231,12 +316,6 @@ def paint(harmonizer: Harmonizer, loaded: Loaded) -> Result:
     return Result(painted, found)
 
 
-def caption(evaluation: Evaluation, index: int) -> str:
-    """A picture's name and its PSNR before and after each model."""
-    after = " / ".join(f"{row.images[index].psnr:.1f}" for row in evaluation.models)
-    return f"{evaluation.names[index]}: {evaluation.untouched.images[index].psnr:.1f} to {after} dB"
-
-
 def load_pair(pair: Pair) -> Loaded:
     """Read a pair as 8-bit sRGB values.
 
@@ -249,4 +328,4 @@ def load_pair(pair: Pair) -> Loaded:
     mask = read_mask(pair.mask)
     if not composite.shape[:2] == truth.shape[:2] == mask.shape:
         raise EngineError(f"{pair.composite}, its mask and its truth differ in size: they must be the same pictures.")
-    return Loaded(composite, mask, truth)
+    return Loaded(pair.name, composite, mask, truth, pair.subset)

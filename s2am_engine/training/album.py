@@ -1,0 +1,365 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A folder's photographs prepared for training: thumbnails with regions, made once and kept in the user's cache."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, overload
+
+import numpy as np
+import platformdirs
+from numpy.typing import NDArray
+
+from s2am_engine.errors import EngineError
+from s2am_engine.picture import SUFFIXES
+from s2am_engine.training.coco import AnnotationsError, Drawn
+from s2am_engine.training.datasets import (
+    LONG_SIDE,
+    Photograph,
+    Source,
+    is_plain,
+    list_sources,
+    nothing_found,
+    read_source,
+    split_of,
+    visible_files,
+)
+from s2am_engine.training.regions import propose_regions
+
+CACHE_VERSION = 2  # to be raised when thumbnails or regions become others
+UNUSED_DAYS = 60  # after which an album is thrown away
+BROKEN_OFF_DAYS = 1  # after which what a killed process left is
+AHEAD = 4  # photographs a thread
+LEAST_COLOUR = 1.0  # mean difference between the largest and the smallest channel, in 8-bit levels
+MOST_REGIONS = 6
+PIXELS, REGIONS, INDEX = "pixels.npy", "regions.npy", "album.json"
+
+RAW = "a camera's raw file"
+FOREIGN = {
+    **dict.fromkeys((".heic", ".heif", ".hif"), "HEIC"),
+    **dict.fromkeys((".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2", ".pef", ".srw"), RAW),
+    **dict.fromkeys((".psd", ".psb"), "a Photoshop document"),
+    **{f".{name.lower()}": name for name in ("AVIF", "GIF", "BMP", "JXL", "JP2", "EXR", "XCF")},
+}
+"""By suffix: files that people take for pictures and that are not read here."""
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that was left out."""
+
+    path: Path
+    why: str  # a clause for people, that says what to do: "HEIC is not read here: export it as JPEG"
+
+
+class Album(Sequence[Photograph]):
+    """Prepared photographs, mapped from the cache and made into arrays one by one, as they are asked for.
+
+    Its folder holds the pixels of all thumbnails one after the other, the bits of all their regions, and an index.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Open a folder that `AlbumWriter` wrote.
+
+        Raises:
+            OSError, ValueError, LookupError, TypeError: it is not there, or damaged.
+        """
+        told = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        self.skipped = [Skipped(Path(path), why) for path, why in told["skipped"]]
+        self._names: list[str] = told["names"]
+        self._shapes: list[tuple[int, int, int]] = told["shapes"]  # height, width, number of regions
+        areas = np.array([height * width for height, width, _ in self._shapes])
+        counts = np.array([count for *_, count in self._shapes])
+        self._pixels_at = np.concatenate([[0], np.cumsum(3 * areas)])
+        self._regions_at = np.concatenate([[0], np.cumsum(counts * packed_size(areas))])
+        self._pixels = np.load(folder / PIXELS, mmap_mode="r")
+        self._regions = np.load(folder / REGIONS, mmap_mode="r")
+        if (len(self._pixels), len(self._regions)) != (self._pixels_at[-1], self._regions_at[-1]):
+            raise ValueError("the pixels or the regions are not those of the index")
+
+    def __len__(self) -> int:
+        """How many photographs there are."""
+        return len(self._names)
+
+    @overload
+    def __getitem__(self, index: int) -> Photograph: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Photograph]: ...
+
+    def __getitem__(self, index: int | slice) -> Photograph | list[Photograph]:
+        """One photograph, or several; safe to be called from several threads."""
+        if isinstance(index, slice):
+            return [self[one] for one in range(*index.indices(len(self)))]
+        at = range(len(self))[index]
+        height, width, count = self._shapes[at]
+        pixels = self._pixels[self._pixels_at[at] : self._pixels_at[at + 1]]
+        packed = self._regions[self._regions_at[at] : self._regions_at[at + 1]].reshape(count, -1)
+        bits = np.unpackbits(packed, axis=1, count=height * width).view(np.bool_)
+        return Photograph(
+            self._names[at], np.array(pixels).reshape(height, width, 3), list(bits.reshape(count, height, width))
+        )
+
+
+class AlbumWriter:
+    """Writes an album photograph by photograph: all of them together may not fit into memory."""
+
+    def __init__(self, folder: Path) -> None:
+        """Begin an album in an empty folder."""
+        self.folder = folder
+        self.names: list[str] = []
+        self.shapes: list[tuple[int, int, int]] = []
+        self.pixels, self.regions = ByteFile(folder / PIXELS), ByteFile(folder / REGIONS)
+
+    def add(self, photograph: Photograph) -> None:
+        """Add a photograph.
+
+        Raises:
+            EngineError: no room.
+        """
+        height, width = photograph.image.shape[:2]
+        count = len(photograph.regions)
+        self.names.append(photograph.name)
+        self.shapes.append((height, width, count))
+        with explained(self.folder.parent):
+            self.pixels.append(photograph.image)
+            self.regions.append(np.packbits(np.stack(photograph.regions).reshape(count, -1), axis=1))
+
+    def finish(self, skipped: Sequence[Skipped]) -> None:
+        """Write the index.
+
+        Raises:
+            EngineError: no room.
+        """
+        told = {"names": self.names, "shapes": self.shapes, "skipped": [(str(one.path), one.why) for one in skipped]}
+        with explained(self.folder.parent):
+            self.pixels.finish()
+            self.regions.finish()
+            (self.folder / INDEX).write_text(json.dumps(told), encoding="utf-8")
+
+
+class ByteFile:
+    """A .npy file of bytes that grows. Its header is written again at the end: NumPy leaves room in it for that."""
+
+    def __init__(self, path: Path) -> None:
+        """Name the file; it must not be there yet."""
+        self.path = path
+        self.length = 0
+
+    def append(self, values: NDArray[np.uint8]) -> None:
+        """Add bytes at the end."""
+        with self.path.open("ab") as file:
+            if not self.length:
+                self.write_header(file)
+            file.write(np.ascontiguousarray(values).data)
+        self.length += values.size
+
+    def finish(self) -> None:
+        """Say in the header how many bytes there are."""
+        with self.path.open("r+b") as file:
+            self.write_header(file)
+
+    def write_header(self, file: BinaryIO) -> None:
+        """Write a header of the present length."""
+        header = {"descr": "|u1", "fortran_order": False, "shape": (self.length,)}
+        np.lib.format.write_array_header_1_0(file, header)
+
+
+@contextlib.contextmanager
+def explained(albums: Path) -> Iterator[None]:
+    """Turn what goes wrong with the cache into an `EngineError`."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise EngineError(f"{albums} can't be written to ({reason}): free some space, or allow writing.") from error
+
+
+def packed_size(areas: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Bytes that regions of so many pixels take."""
+    return (areas + 7) // 8
+
+
+def load_photographs(
+    folder: Path, split: str | None, long_side: int = LONG_SIDE, progress: Callable[[int, int], None] | None = None
+) -> Album:
+    """Load photographs as thumbnails with regions; those that are of no use are listed with the reason.
+
+    Finding regions takes a tenth of a second a photograph, so all is kept in the user's cache folder. There it is found
+    again as long as no file has been changed, renamed or added.
+
+    Args:
+        folder: the photographs' folder, see `datasets.find_photographs`.
+        split: `train` or `val`; None = all.
+        long_side: the longest side that a thumbnail may have, in pixels.
+        progress: called with (done, total) photographs in this thread; may raise to cancel, and nothing is left then.
+
+    Raises:
+        EngineError: no photographs, none that is of use, a file of annotations that can't be read, or no room for the
+            cache.
+    """
+    sources, foreign = list_sources(folder, split), list_foreign(folder, split)
+    if not sources and not foreign:
+        raise nothing_found(folder, split)
+    albums = Path(platformdirs.user_cache_dir("s2am", appauthor=False)) / "albums"
+    place = albums / key_of(sources, foreign, long_side)
+    found = open_album(place)
+    if found is not None:
+        return found
+    with explained(albums):
+        albums.mkdir(parents=True, exist_ok=True)
+        drop_unused(albums)
+        partial = tempfile.TemporaryDirectory(prefix=".", dir=albums, ignore_cleanup_errors=True)
+    with partial as name:
+        writer = AlbumWriter(Path(name))
+        skipped = foreign + fill(writer, sources, long_side, progress)
+        if not writer.names:
+            raise nothing_usable(folder, skipped)
+        writer.finish(skipped)
+        with explained(albums):
+            publish(Path(name), place)
+            return Album(place)
+
+
+def list_foreign(folder: Path, split: str | None) -> list[Skipped]:
+    """The pictures of a plain folder that can't be read here, but for those that are there as JPEG or the like too."""
+    if not is_plain(folder):
+        return []
+    files = visible_files(folder)
+    readable = {path.with_suffix("") for path in files if path.suffix.lower() in SUFFIXES}
+    return [
+        Skipped(path, f"{FOREIGN[path.suffix.lower()]} is not read here: export it as JPEG")
+        for path in files
+        if path.suffix.lower() in FOREIGN
+        and path.with_suffix("") not in readable
+        and split in (None, split_of(path.name))
+    ]
+
+
+def key_of(sources: Sequence[Source], foreign: Sequence[Skipped], long_side: int) -> str:
+    """A name for what comes of these files as they are now: an edited photograph gives another."""
+    digest = hashlib.sha256(f"{CACHE_VERSION} {long_side}".encode())
+    seen: dict[Path, str] = {}
+    for source in sources:
+        labels = source.labels.annotations.path if isinstance(source.labels, Drawn) else source.labels
+        for path in (source.image, labels):
+            if path is not None and path not in seen:
+                seen[path] = stamp(path)
+        told = (source.name, seen[source.image], seen[labels] if labels else None)
+        digest.update(repr(told).encode(errors="surrogateescape"))
+    digest.update(repr(sorted(str(one.path) for one in foreign)).encode(errors="surrogateescape"))
+    return digest.hexdigest()[:24]
+
+
+def stamp(path: Path) -> str:
+    """What tells a file from others and from what it was before; an empty text where it is missing."""
+    try:
+        found = path.stat()
+        return f"{path.resolve()} {found.st_size} {found.st_mtime_ns}"
+    except OSError:
+        return ""
+
+
+def open_album(place: Path) -> Album | None:
+    """Open an album from the cache and mark it as used; None where there is none, or a damaged one, which goes."""
+    try:
+        album = Album(place)
+    except (OSError, ValueError, LookupError, TypeError, EOFError):
+        shutil.rmtree(place, ignore_errors=True)
+        return None
+    with contextlib.suppress(OSError):
+        os.utime(place)
+    return album
+
+
+def drop_unused(albums: Path) -> None:
+    """Throw away albums that nobody has opened for long, and what killed processes left."""
+    for place in albums.iterdir():
+        days = BROKEN_OFF_DAYS if place.name.startswith(".") else UNUSED_DAYS
+        with contextlib.suppress(OSError):
+            if time.time() - place.stat().st_mtime > days * 86400:
+                shutil.rmtree(place, ignore_errors=True)
+
+
+def publish(partial: Path, place: Path) -> None:
+    """Give a finished album its name, unless another process that did the same work was faster."""
+    try:
+        partial.rename(place)
+    except OSError:
+        if not place.is_dir():
+            raise
+
+
+def fill(
+    writer: AlbumWriter, sources: Sequence[Source], long_side: int, progress: Callable[[int, int], None] | None
+) -> list[Skipped]:
+    """Prepare all photographs and write those that are of use; returns the others."""
+    skipped = []
+    with contextlib.closing(prepare_all(sources, long_side)) as prepared:
+        for done, found in enumerate(prepared, start=1):
+            if isinstance(found, Skipped):
+                skipped.append(found)
+            else:
+                writer.add(found)
+            if progress:
+                progress(done, len(sources))
+    return skipped
+
+
+def prepare_all(sources: Sequence[Source], long_side: int) -> Generator[Photograph | Skipped, None, None]:
+    """Prepare photographs in all cores, a few ahead, in their order; closing drops those that are still to come."""
+    threads = os.cpu_count() or 1
+    ahead: deque[Future[Photograph | Skipped]] = deque()
+    pool = ThreadPoolExecutor(threads, "album")
+    try:
+        for source in sources:
+            ahead.append(pool.submit(prepare, source, long_side))
+            if len(ahead) > AHEAD * threads:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def prepare(source: Source, long_side: int) -> Photograph | Skipped:
+    """Read a photograph and find its regions, or say why it is of no use.
+
+    Raises:
+        AnnotationsError: see there.
+    """
+    try:
+        image, labels = read_source(source, long_side)
+    except AnnotationsError:
+        raise
+    except EngineError as error:
+        return Skipped(source.image, clause_of(error, source.image))
+    if float(np.ptp(image, axis=2).mean()) < LEAST_COLOUR:
+        return Skipped(source.image, "black and white: bring it in colour")
+    seed = int.from_bytes(hashlib.sha256(source.name.encode(errors="surrogateescape")).digest()[:8], "big")
+    regions = propose_regions(image, labels, np.random.default_rng(seed), MOST_REGIONS)
+    if not regions:
+        return Skipped(source.image, "nothing in it could be a foreground: bring photographs of people or things")
+    return Photograph(source.name, image, [region.mask for region in regions])
+
+
+def clause_of(error: EngineError, path: Path) -> str:
+    """An error's sentence without the file's name that it begins with."""
+    return str(error).removeprefix(f"{path} ").removeprefix("is ").removesuffix(".")
+
+
+def nothing_usable(folder: Path, skipped: Sequence[Skipped]) -> EngineError:
+    """What to say where every photograph was left out."""
+    why, count = Counter(one.why for one in skipped).most_common(1)[0]
+    return EngineError(f"None of the {len(skipped)} pictures of {folder} can be used; {count} of them: “{why}”.")
