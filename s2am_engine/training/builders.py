@@ -1,0 +1,379 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Building data sets of the two published kinds on disk, in iHarmony4's layout: recoloured regions, swapped versions.
+
+OUT/composite_images/NAME_k_j.png: the composite of region k, version j
+OUT/masks/NAME_k.png: region k, white = foreground
+OUT/real_images/NAME.png: the truth
+OUT/OUT_train.txt, OUT/OUT_test.txt: the composites' file names; all of a photograph's stand in one of the two
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count as numbers
+from itertools import islice, permutations, product
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2am_engine.atomic import atomic_write
+from s2am_engine.errors import EngineError
+from s2am_engine.picture import SUFFIXES, Picture, write_picture
+from s2am_engine.srgb import linear_to_srgb, srgb_to_linear
+from s2am_engine.training.album import Skipped, clause_of
+from s2am_engine.training.coco import AnnotationsError
+from s2am_engine.training.datasets import Source, find_photographs, read_source, shrink, visible_files
+from s2am_engine.training.regions import propose_regions
+
+TEST_SHARE = 0.1  # of the photographs
+LARGE_AREA = 0.15  # of the photograph, as S-COCO's regions have
+JITTER = 0.3  # of brightness, contrast and colour: factors from 1 − this to 1 + this
+FULL_SIZE = sys.maxsize  # pixels
+
+Pixels = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Built:
+    """What came of building a data set."""
+
+    pairs: int
+    skipped: list[Skipped] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Composite:
+    """One pair, with the names of its truth, its region and its version."""
+
+    name: str
+    region: int  # from 1
+    version: int  # from 1
+    foreground: Pixels  # H×W×3, RGB; what counts lies inside the mask
+    mask: Mask  # H×W
+    truth: Pixels  # H×W×3, RGB
+
+
+class Subject(Protocol):
+    """A photograph that composites are made of."""
+
+    @property
+    def name(self) -> str:
+        """The photograph's name, which no other has."""
+
+    @property
+    def path(self) -> Path:
+        """Where the photograph, or one of its versions, is."""
+
+    def make(self, turn: int) -> Composite | None:
+        """Make the composite of a turn, from 0; None when the photograph yields no more.
+
+        Raises:
+            EngineError: the photograph is of no use.
+        """
+
+
+def build_recoloured(
+    photographs: Path,
+    out: Path,
+    count: int,
+    *,
+    long_side: int = 512,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Built:
+    """Build a data set as S-COCO was (Cun and Pun, 2020, section 4.1): a region of a photograph, retouched.
+
+    The region covers more than 15 % of the photograph where it has such. The paper's learned auto-retouching is not
+    published; a classical one stands for it (`auto_retouch`), followed by random brightness, contrast and colour.
+
+    Args:
+        photographs: a folder as `find_photographs` takes; its split `train` is used, so that nothing trained on the
+            data set has seen what the folder holds back.
+        out: a new or empty folder; its name becomes that of the split files.
+        count: how many composites; where there are fewer photographs, some give several.
+        long_side: the longest side of the pictures, in pixels.
+        seed: the same one gives the same bytes.
+        progress: called with (done, total); may raise to stop.
+
+    Raises:
+        EngineError: no photographs, a folder that is not empty, the disk is full.
+    """
+    sources = find_photographs(photographs, "train")
+    names = unique_names(source.name for source in sources)
+    subjects = [Recoloured(name, source, long_side, seed) for name, source in zip(names, sources, strict=True)]
+    return build(subjects, out, count, seed, progress)
+
+
+def build_swapped(
+    versions: Sequence[Path],
+    out: Path,
+    count: int,
+    *,
+    regions: Path | None = None,
+    long_side: int = 512,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Built:
+    """Build a data set as S-Adobe5K was: two aligned versions of a photograph, one inside a region, one outside.
+
+    The truth is the version outside. NAME is the photograph's, then “-v” and the number of that version's folder; the
+    composite's version number is that of the folder inside.
+
+    Args:
+        versions: folders with the same photographs under the same names, each retouched by somebody else.
+        out: a new or empty folder; its name becomes that of the split files.
+        count: how many composites; fewer come out when all regions of all pairs of versions are used up.
+        regions: a folder of label maps under the photographs' names; for those that have none, regions are found.
+        long_side: the longest side of the pictures, in pixels.
+        seed: the same one gives the same bytes.
+        progress: called with (done, total); may raise to stop.
+
+    Raises:
+        EngineError: no photograph in two folders, no such folder, a folder that is not empty, the disk is full.
+    """
+    shared = find_versions(versions)
+    if not shared:
+        raise EngineError("No two of the folders hold pictures of the same name: name a photograph's versions alike.")
+    labels = pictures_of(regions) if regions else {}
+    subjects = [
+        Swapped(name, found, labels.get(photograph), long_side, seed)
+        for name, (photograph, found) in zip(unique_names(shared), shared.items(), strict=True)
+    ]
+    return build(subjects, out, count, seed, progress)
+
+
+@dataclass(frozen=True)
+class Recoloured:
+    """A photograph whose regions are retouched."""
+
+    name: str
+    source: Source
+    long_side: int
+    seed: int
+
+    @property
+    def path(self) -> Path:
+        """See `Subject.path`."""
+        return self.source.image
+
+    def make(self, turn: int) -> Composite:
+        """See `Subject.make`: each turn another region; then all of them again, with other random changes."""
+        truth, labels = read_source(self.source, self.long_side)
+        regions = choose_regions(self.path, truth, labels, rng_of(self.seed, self.name))
+        version, number = divmod(turn, len(regions))
+        retouched = jitter(auto_retouch(truth), rng_of(self.seed, self.name, turn))
+        return Composite(self.name, number + 1, version + 1, retouched, regions[number], truth)
+
+
+@dataclass(frozen=True)
+class Swapped:
+    """A photograph of which there are several versions."""
+
+    name: str
+    versions: dict[int, Path]  # by the number of their folder, from 1
+    labels: Path | None
+    long_side: int
+    seed: int
+
+    @property
+    def path(self) -> Path:
+        """See `Subject.path`."""
+        return next(iter(self.versions.values()))
+
+    def make(self, turn: int) -> Composite | None:
+        """See `Subject.make`: each region with each version inside and each other outside, in random order."""
+        pictures, labels = self.read()
+        rng = rng_of(self.seed, self.name)
+        regions = choose_regions(self.path, next(iter(pictures.values())), labels, rng)
+        choices = list(product(permutations(pictures, 2), range(len(regions))))
+        if turn >= len(choices):
+            return None
+        (inside, outside), number = choices[rng.permutation(len(choices))[turn]]
+        return Composite(
+            f"{self.name}-v{outside}", number + 1, inside, pictures[inside], regions[number], pictures[outside]
+        )
+
+    def read(self) -> tuple[dict[int, Pixels], NDArray[np.integer] | None]:
+        """All versions by their number, and the label map if there is one, small and of one size."""
+        # A cropped version may become as large as the others when it is shrunk: they are compared as they are.
+        full = {
+            number: read_source(Source(self.name, path, None), FULL_SIZE)[0] for number, path in self.versions.items()
+        }
+        if len({image.shape for image in full.values()}) > 1:
+            raise EngineError(f"{self.path} differs in size from its other versions: export all of them alike.")
+        _, labels = read_source(Source(self.name, self.path, self.labels), self.long_side)
+        return {number: shrink(image, self.long_side) for number, image in full.items()}, labels
+
+
+def find_versions(folders: Sequence[Path]) -> dict[str, dict[int, Path]]:
+    """The pictures that several of the folders hold, by their name and then by the number of the folder, from 1."""
+    versions: dict[str, dict[int, Path]] = {}
+    for number, folder in enumerate(folders, start=1):
+        for name, path in pictures_of(folder).items():
+            versions.setdefault(name, {})[number] = path
+    return {name: found for name, found in sorted(versions.items()) if len(found) > 1}
+
+
+def pictures_of(folder: Path) -> dict[str, Path]:
+    """The pictures below a folder, by their names without the suffix.
+
+    Raises:
+        EngineError: no such folder.
+    """
+    if not folder.is_dir():
+        raise EngineError(f"{folder} is not a folder: name one with pictures.")
+    return {
+        path.relative_to(folder).with_suffix("").as_posix(): path
+        for path in visible_files(folder)
+        if path.suffix.lower() in SUFFIXES
+    }
+
+
+def unique_names(names: Iterable[str]) -> list[str]:
+    """File names for photographs of these names: no folders, and no two alike, not even on a Mac or on Windows."""
+    taken: set[str] = set()
+    found = []
+    for name in names:
+        plain = unique = name.replace("/", "-")
+        while unique.casefold() in taken:
+            unique = f"{plain}-{digest(name + unique) % 10_000:04}"
+        taken.add(unique.casefold())
+        found.append(unique)
+    return found
+
+
+def choose_regions(
+    path: Path, image: Pixels, labels: NDArray[np.integer] | None, rng: np.random.Generator
+) -> list[Mask]:
+    """The regions (H×W) of a photograph that are large, or all where none is, in random order.
+
+    Raises:
+        EngineError: there are none.
+    """
+    masks = [region.mask for region in propose_regions(image, labels, rng)]
+    if not masks:
+        raise EngineError(f"{path} shows nothing that could be a foreground: bring photographs of people or things.")
+    chosen = [mask for mask in masks if mask.mean() > LARGE_AREA] or masks
+    return [chosen[number] for number in rng.permutation(len(chosen))]
+
+
+def auto_retouch(image: Pixels) -> NDArray[np.float32]:
+    """Retouch a photograph as programs do at the press of a button: white balance, then stretched tones.
+
+    The balance lies between grey world and white patch (Shades of Grey, Finlayson and Trezzi, 2004).
+
+    Args:
+        image: H×W×3 uint8, sRGB.
+
+    Returns:
+        H×W×3 sRGB values in [0, 1].
+    """
+    linear = srgb_to_linear(image / np.float32(255))
+    light = np.maximum(np.mean(linear**6, axis=(0, 1)) ** (1 / 6), 1e-3)
+    balanced = linear_to_srgb(linear * np.clip(light.mean() / light, 0.6, 1.6).astype(np.float32))
+    black, white = np.percentile(balanced.mean(axis=2), (0.5, 99.5))
+    black, white = min(black, 0.2), max(white, 0.7)  # night stays night, fog stays fog
+    return np.clip((balanced - black) / (white - black), 0, 1).astype(np.float32)
+
+
+def jitter(image: NDArray[np.float32], rng: np.random.Generator) -> Pixels:
+    """Change brightness, contrast and colour at random: H×W×3 in [0, 1] to uint8."""
+    brightness, contrast, colour = rng.uniform(1 - JITTER, 1 + JITTER, 3).astype(np.float32)
+    bright = image * brightness
+    contrasted = bright.mean() + (bright - bright.mean()) * contrast
+    grey = contrasted.mean(axis=2, keepdims=True)
+    return np.rint(np.clip(grey + (contrasted - grey) * colour, 0, 1) * 255).astype(np.uint8)
+
+
+def build(
+    subjects: Sequence[Subject], out: Path, count: int, seed: int, progress: Callable[[int, int], None] | None
+) -> Built:
+    """Write up to `count` composites of photographs in random order, and which of them are for testing.
+
+    Raises:
+        EngineError: a folder that is not empty, annotations that can't be read, the disk is full.
+    """
+    create_layout(out)
+    order = np.random.default_rng(seed).permutation(len(subjects))
+    skipped: list[Skipped] = []
+    splits: dict[str, list[str]] = {"train": [], "test": []}
+    composites = compose([subjects[number] for number in order], skipped)
+    for done, (subject, composite) in enumerate(islice(composites, count), start=1):
+        tested = digest(subject.name) / 2**64 < TEST_SHARE
+        splits["test" if tested else "train"].append(write_composite(out, composite))
+        if progress:
+            progress(done, count)
+    for split, names in splits.items():
+        with atomic_write(out / f"{out.resolve().name}_{split}.txt") as file:
+            file.write("".join(f"{name}\n" for name in names).encode())
+    return Built(sum(map(len, splits.values())), skipped)
+
+
+def create_layout(out: Path) -> None:
+    """Create the folders of a data set.
+
+    Raises:
+        EngineError: there is something in the folder, or it can't be created.
+    """
+    try:
+        if out.exists() and any(out.iterdir()):
+            raise EngineError(f"{out} is not empty: name a new folder, or empty this one first.")
+        for name in ("composite_images", "masks", "real_images"):
+            (out / name).mkdir(parents=True)
+    except OSError as error:
+        raise EngineError(f"{out} can't be created ({error.strerror}): choose another folder.") from error
+
+
+def compose(subjects: Sequence[Subject], skipped: list[Skipped]) -> Iterator[tuple[Subject, Composite]]:
+    """One composite of each photograph, then another of each and so on; those of no use are added to `skipped`."""
+    usable = list(subjects)
+    for turn in numbers():
+        fruitful = []
+        for subject in usable:
+            try:
+                composite = subject.make(turn)
+            except AnnotationsError:
+                raise
+            except EngineError as error:
+                skipped.append(Skipped(subject.path, clause_of(error, subject.path)))
+                continue
+            if composite is not None:
+                fruitful.append(subject)
+                yield subject, composite
+        if not fruitful:
+            return
+        usable = fruitful
+
+
+def write_composite(out: Path, composite: Composite) -> str:
+    """Write a composite, after its truth and its mask, where they are not there yet.
+
+    Returns:
+        The composite's file name.
+    """
+    masked = f"{composite.name}_{composite.region}"
+    truth, mask = out / "real_images" / f"{composite.name}.png", out / "masks" / f"{masked}.png"
+    inside = composite.mask[..., None]
+    if not truth.exists():
+        write_picture(truth, Picture(composite.truth))
+    if not mask.exists():
+        write_picture(mask, Picture(np.repeat(inside * np.uint8(255), 3, axis=2), grey=True))
+    path = out / "composite_images" / f"{masked}_{composite.version}.png"
+    write_picture(path, Picture(np.where(inside, composite.foreground, composite.truth)))
+    return path.name
+
+
+def rng_of(seed: int, name: str, *more: int) -> np.random.Generator:
+    """The random numbers for a photograph, whatever others there are."""
+    return np.random.default_rng([seed, digest(name), *more])
+
+
+def digest(name: str) -> int:
+    """A name's hash, 0 to 2⁶⁴ − 1."""
+    return int.from_bytes(hashlib.sha256(name.encode(errors="surrogateescape")).digest()[:8], "big")

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A sheet of pairs shows as many as asked for, in their order, with what is under the mask measured."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from s2am_engine.training.pair_sheet import draw_pair_sheet, foreground_change
+from s2am_engine.training.pairs import Batch
+
+
+class Tones:
+    """Makes pairs of one grey each: the composite is brighter from pair to pair."""
+
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+
+    def make(self, step: int) -> Batch:
+        self.steps.append(step)
+        truth = torch.full((2, 3, 16, 16), 0.2)
+        levels = torch.tensor([2.0 * step, 2.0 * step + 1]).view(2, 1, 1, 1)
+        return Batch(truth + 0.1 * levels, torch.ones(2, 1, 16, 16), truth)
+
+
+def test_pairs_are_drawn_in_order_and_no_more_are_made_than_needed() -> None:
+    tones = Tones()
+    sheet = np.asarray(draw_pair_sheet(tones, 5, side=32))
+    assert tones.steps == [0, 1, 2]
+    found = [grey for grey in (51, 76, 102, 128, 153, 179) if (sheet == grey).all(axis=2).sum() >= 32 * 32]
+    assert found == [51, 76, 102, 128, 153]
+    assert (sheet == 255).all(axis=2).sum() == 5 * 32 * 32
+
+
+def test_the_change_is_that_of_the_foreground() -> None:
+    truth, composite, mask = torch.zeros(3, 4, 4), torch.zeros(3, 4, 4), torch.zeros(1, 4, 4)
+    composite[:, :2], mask[:, :2] = 0.1, 1
+    composite[:, 3] = 1.0
+    assert foreground_change(composite, mask, truth) == pytest.approx(25.5)
+    assert foreground_change(truth, mask, truth) == 0
