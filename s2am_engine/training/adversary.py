@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from s2am_engine.networks.discriminator import PatchDiscriminator
 from s2am_engine.training.pairs import Batch
+from s2am_engine.training.team import Team
 
 LEARNING_RATE = 2e-4  # pix2pix's, with its momentum
 BETAS = (0.5, 0.999)
@@ -23,10 +24,11 @@ class Adversary:
     It is shown what the network was shown: the composite, and its mask unless the network goes without.
     """
 
-    def __init__(self, *, mask_free: bool, width: int) -> None:
-        """Make the discriminator and its optimiser."""
+    def __init__(self, *, mask_free: bool, width: int, team: Team) -> None:
+        """Make the discriminator and its optimiser; its gradients are averaged over the team."""
         self.mask_free = mask_free
-        self.discriminator = PatchDiscriminator(3 if mask_free else 4, width)
+        self.team = team
+        self.discriminator = PatchDiscriminator(3 if mask_free else 4, width).to(team.device)
         self.optimiser = torch.optim.Adam(self.discriminator.parameters(), LEARNING_RATE, BETAS)
 
     def realism(self, batch: Batch, picture: Tensor) -> Tensor:
@@ -43,6 +45,7 @@ class Adversary:
         loss = 0.5 * (F.mse_loss(real, torch.ones_like(real)) + F.mse_loss(fake, torch.zeros_like(fake)))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        self.team.average_gradients(self.discriminator.parameters())
         self.optimiser.step()
 
     def condition(self, batch: Batch) -> Tensor:

@@ -13,7 +13,7 @@ import dataclasses
 import json
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,11 @@ from s2am_engine.atomic import atomic_write
 from s2am_engine.harmonizer import Harmonizer
 from s2am_engine.networks.catalogue import build_network
 from s2am_engine.training import console
-from s2am_engine.training.datasets import Photograph, load_photographs
+from s2am_engine.training.album import load_photographs
+from s2am_engine.training.datasets import Photograph
 from s2am_engine.training.evaluation import Evaluation, evaluate_harmonizers
-from s2am_engine.training.loop import Trainer, gains
+from s2am_engine.training.learner import gains
+from s2am_engine.training.loop import Trainer
 from s2am_engine.training.losses import (
     attention_and_pixels,
     attention_and_rmse,
@@ -38,13 +40,15 @@ from s2am_engine.training.losses import (
 )
 from s2am_engine.training.pairs import Batch, PairMaker
 from s2am_engine.training.recipes import Recipe
+from s2am_engine.training.sources import HELD_OUT_SEED, make_held_out
 
 BUDGET = Recipe(
-    foreground_rmse, learning_rate=8e-4, steps=1200, batch=16, size=48, warm_up=100, average=0.995, bfloat16=True
+    foreground_rmse, learning_rate=8e-4, steps=1200, batch=16, size=48, warm_up=100, average=0.995, mixed_precision=True
 )
 QUARTER = {"width": 16}
 ENCODER_DECODER = QUARTER | {"levels": 4}
-HELD_OUT = 32  # batches of pairs from the photographs held out
+HELD_OUT = 32  # batches of pairs from the photographs held out, none of those that training is followed by
+MEASURED_SEED = 30_000
 FIGURES = ("psnr", "fpsnr", "mse", "fmse", "ssim")
 
 
@@ -109,8 +113,8 @@ class KeptPairs(PairMaker):
 
 def train_and_measure(
     name: str,
-    photographs: list[Photograph],
-    validation: list[Photograph],
+    photographs: Sequence[Photograph],
+    validation: Sequence[Photograph],
     dataset: Path,
     runs: Path,
     pairs: PairMaker,
@@ -130,14 +134,13 @@ def train_and_measure(
     network = build_network(system.network, **system.options)
     recipe, started = system.recipe, time.perf_counter()
     if recipe.steps:
-        trainer = Trainer(system.network, recipe, photographs, validation, folder)
-        trainer.pairs = pairs
-        trainer.run(lambda progress: print(name, progress, flush=True))
+        followed = make_held_out(unseen(validation, recipe, HELD_OUT_SEED))
+        Trainer(system.network, recipe, pairs, followed, folder).run(lambda event: print(name, event, flush=True))
         weights = load_file(folder / "weights.safetensors")
         network.load_state_dict({key: value.float() for key, value in weights.items()})
     minutes = (time.perf_counter() - started) / 60
-    unseen = PairMaker(validation, recipe.size, recipe.batch, seed=30_000, crop=False)
-    held_out = gains(network.eval(), [unseen.make(index) for index in range(HELD_OUT)])
+    measured = unseen(validation, recipe, MEASURED_SEED)
+    held_out = gains(network.eval(), [measured.make(index) for index in range(HELD_OUT)])
     harmonizer = Harmonizer.from_network(network.requires_grad_(False), recipe.size, "cpu", name)
     return {
         "network": system.network,
@@ -152,6 +155,11 @@ def train_and_measure(
         "map": describe(evaluate_harmonizers(dataset, [harmonizer])),
         "native": describe(evaluate_harmonizers(dataset, [harmonizer], native=True)),
     }
+
+
+def unseen(photographs: Sequence[Photograph], recipe: Recipe, seed: int) -> PairMaker:
+    """Pairs of photographs that are held out."""
+    return PairMaker(recipe.size, recipe.batch, seed, photographs=photographs, crop=False)
 
 
 def describe(found: Evaluation) -> dict[str, Any]:
@@ -185,7 +193,7 @@ def compare(photos: Path, dataset: Path, runs: Path, names: Iterable[str]) -> No
     """Train and measure the systems that have not been; their figures become NAME.json in the folder of the runs."""
     photographs, validation = (load_photographs(photos, split) for split in ("train", "val"))
     runs.mkdir(parents=True, exist_ok=True)
-    pairs = KeptPairs(photographs, BUDGET.size, BUDGET.batch, seed=1)
+    pairs = KeptPairs(BUDGET.size, BUDGET.batch, 1, photographs=photographs)
     for name in names:
         figures = runs / f"{name}.json"
         if not figures.is_file():

@@ -1,242 +1,204 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The training loop: a network, photographs and a recipe in; weights, a log and checkpoints out."""
+"""The training loop: a network, pairs and a recipe in; weights, a log and checkpoints out."""
 
 from __future__ import annotations
 
-import csv
-import dataclasses
-import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from s2am_engine.errors import EngineError
-from s2am_engine.networks.catalogue import build_network
-from s2am_engine.networks.network import Network
-from s2am_engine.training.adversary import Adversary
-from s2am_engine.training.datasets import Photograph
-from s2am_engine.training.pairs import Batch, PairMaker
-from s2am_engine.training.recipes import Recipe
+from s2am_engine.training import journal
+from s2am_engine.training.checkpoints import load_checkpoint, save_checkpoint, save_weights
+from s2am_engine.training.clock import Clock, interruptions
+from s2am_engine.training.events import Report, Stepped, Validated, ignore
+from s2am_engine.training.journal import Entry, Journal
+from s2am_engine.training.learner import Learner, gains, has_statistics, refresh_statistics
+from s2am_engine.training.loader import Loader, default_workers
+from s2am_engine.training.pairs import Batch, Source
+from s2am_engine.training.recipes import Recipe, learning_rate
+from s2am_engine.training.team import Team
 
-VALIDATION_BATCHES = 16
 CALIBRATION_BATCHES = 16
-FULL_WIDTH = 64  # of a discriminator beside a network as it was published
-
-
-@dataclass
-class Progress:
-    """Where a run stands, for whoever draws it."""
-
-    step: int
-    steps: int
-    loss: float
-    gain: float  # dB over the untouched composites of the validation pairs, at the last validation
-    pictures_per_second: float
-    waiting: float  # share of the time that went into making pairs
-    seconds_left: float
+CALIBRATION_FIRST = 1_000_000_000  # the step of their first: no training gets there
+SAMPLES = 6  # shown in the picture
+PACED = 20  # steps after which it is known how many fit into a given time
+UNHURRIED = 5  # the first steps are slower than the rest
+VALIDATION_SHARE = 0.1  # of the time
+OVERTIME = 1.2  # of the minutes that were asked for
+REPORT_EVERY = 0.5  # seconds
+CHECKPOINT_EVERY = 60.0  # seconds
 
 
 @dataclass
 class Trainer:
-    """One run. The folder holds `checkpoint.pt`, `log.csv` and `weights.safetensors` (float16, averaged)."""
+    """One run. Its folder holds checkpoint, log, picture, and the best weights (float16, averaged).
+
+    A folder that holds a checkpoint is gone on with; on a CPU the result has the same bits as without the break.
+    """
 
     network: str
     recipe: Recipe
-    photographs: list[Photograph]
-    validation: list[Photograph]
+    pairs: Source
+    held_out: list[Batch]  # what the gain is measured on, whole batches
     folder: Path
+    team: Team = field(default_factory=lambda: Team(torch.device("cpu")))
     seed: int = 0
+    workers: int = field(default_factory=default_workers)  # threads that make pairs
+    weights: Mapping[str, Tensor] | None = None  # to start from
     step: int = field(default=0, init=False)
+    steps: int | None = field(default=None, init=False)  # in all
+    validate_every: int = field(default=0, init=False)
+    seconds: float = field(default=0.0, init=False)  # of training, all sessions together
     best: float = field(default=-math.inf, init=False)
 
     def __post_init__(self) -> None:
-        """Build the network and its optimiser; resume if the folder holds a checkpoint."""
-        torch.manual_seed(self.seed)
-        # Convolutions are half as fast again with the channels last.
-        self.model = build_network(self.network, **self.recipe.options)
-        self.model = self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = build_network(self.network, **self.recipe.options).eval()
-        self.average.load_state_dict(self.model.state_dict())
-        width = self.recipe.options.get("width", FULL_WIDTH)
-        self.adversary = Adversary(mask_free=self.model.mask_free, width=width) if self.recipe.adversarial else None
-        self.optimiser = torch.optim.AdamW(
-            self.model.parameters(), lr=self.recipe.learning_rate, weight_decay=self.recipe.weight_decay
-        )
-        self.pairs = PairMaker(self.photographs, self.recipe.size, self.recipe.batch, self.seed + 1)
-        held_out = PairMaker(self.validation, self.recipe.size, self.recipe.batch, seed=20_000, crop=False)
-        self.held_out = [held_out.make(index) for index in range(VALIDATION_BATCHES)]
-        seen = PairMaker(self.photographs, self.recipe.size, self.recipe.batch, self.seed + 2)
-        self.calibration = (
-            [seen.make(index) for index in range(CALIBRATION_BATCHES)] if has_statistics(self.model) else []
-        )
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if (self.folder / "checkpoint.pt").is_file():
-            self.resume()
-        (self.folder / "run.json").write_text(json.dumps(self.describe(), indent=2), encoding="utf-8")
+        """Build the network and what it learns with; go on from the folder's checkpoint if there is one.
 
-    def run(self, report: Callable[[Progress], None], validate_every: int = 500) -> None:
-        """Train to the recipe's last step. An interruption (Ctrl-C) saves a checkpoint on its way out."""
-        started = last = time.perf_counter()
-        waiting, first = 0.0, self.step
-        try:
-            while self.step < self.recipe.steps:
-                before = time.perf_counter()
-                batch = self.pairs.make(self.step)
-                waiting += time.perf_counter() - before
-                loss = self.train_step(batch)
-                self.step += 1
-                ends = self.step == self.recipe.steps
-                if self.step % validate_every == 0 or ends:
-                    gain = self.validate()
-                    now = time.perf_counter()
-                    speed = (self.step - first) * self.recipe.batch / (now - started)
-                    left = (self.recipe.steps - self.step) * self.recipe.batch / speed
-                    progress = Progress(self.step, self.recipe.steps, loss, gain, speed, waiting / (now - last), left)
-                    waiting, last = 0.0, now
-                    self.record(progress)
-                    report(progress)
-            if self.step and not (self.folder / "weights.safetensors").is_file():  # the last validation was cut short
-                self.record(Progress(self.step, self.recipe.steps, math.nan, self.validate(), 0.0, 0.0, 0.0))
-        finally:
+        Raises:
+            EngineError: the checkpoint is damaged, or of another network or size.
+        """
+        self.learner = Learner(self.network, self.recipe, self.team, self.seed, self.weights)
+        self.pairs.rank, self.pairs.team = self.team.rank, self.team.size
+        self.held_out = [batch.to(self.team.device) for batch in self.held_out[self.team.rank :: self.team.size]]
+        count = CALIBRATION_BATCHES if has_statistics(self.learner.model) else 0
+        self.calibration = [self.pairs.make(CALIBRATION_FIRST + index).to(self.team.device) for index in range(count)]
+        if self.recipe.minutes is None:
+            self.plan(self.recipe.steps, min(1000, max(20, self.recipe.steps // 20)))
+        state = load_checkpoint(self.folder)
+        if state:
+            self.resume(state)
+
+    def plan(self, steps: int | None, validate_every: int) -> None:
+        """Settle how many steps there will be; None = not known yet."""
+        self.steps, self.validate_every = steps, validate_every
+
+    def run(self, report: Report = ignore) -> None:
+        """Train to the last step.
+
+        Ctrl-C (or a cluster's SIGTERM) lets the step end, saves a checkpoint and raises KeyboardInterrupt; a second
+        Ctrl-C does not wait.
+
+        Args:
+            report: see `events`; its exceptions end the run in the same orderly way.
+
+        Raises:
+            EngineError: the training diverged, or a file can't be written.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.report = report if self.team.leads else ignore
+        if self.step == self.steps:
+            return
+        self.journal = Journal(self.folder, f"{self.network}, {self.recipe.loss.__name__}", self.step)
+        self.clock = Clock(self.seconds)
+        with Loader(self.pairs, self.step, self.workers) as loader, interruptions() as interrupted:
+            while self.step != self.steps:
+                self.advance(loader)
+                if interrupted.is_set():
+                    self.save()
+                    raise KeyboardInterrupt
+
+    def advance(self, loader: Loader) -> None:
+        """One step, and what is due after it."""
+        batch = loader.take().to(self.team.device)
+        rate = learning_rate(self.recipe, self.step, self.steps)
+        loss = self.learner.learn(batch, self.step, rate)
+        self.clock.count(loss, self.recipe.batch * self.team.size, loader.waited)
+        self.step += 1
+        if self.steps is None and len(self.clock.ends) >= PACED:
+            self.pace(rate)
+        elif self.steps and (self.step % self.validate_every == 0 or self.step == self.steps):
+            self.validate(rate)
+        elif time.perf_counter() - self.clock.reported > REPORT_EVERY:
+            self.tell()
+        if time.perf_counter() - self.clock.saved > CHECKPOINT_EVERY:
             self.save()
 
-    def train_step(self, batch: Batch) -> float:
-        """One optimiser step; the randomness depends on the step alone, so that a resumed run is the same run."""
-        torch.manual_seed(self.seed + 7919 * self.step)
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.recipe.learning_rate * self.schedule()
-        self.model.train()
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.bfloat16):
-            rendered = self.model.rendered(batch.composite, batch.mask)
-            loss = self.recipe.loss(rendered, batch.truth, batch.mask)
-            if self.adversary:
-                loss = loss + self.recipe.adversarial * self.adversary.realism(batch, rendered.stages[-1])
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
-        self.optimiser.step()
-        if self.adversary:
-            with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.bfloat16):
-                self.adversary.learn(batch, rendered.stages[-1])
-        keep = min(self.recipe.average, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for kept, new in zip(self.average.parameters(), self.model.parameters(), strict=True):
-                kept.lerp_(new, 1 - keep)
-        return float(loss.detach())
-
-    def schedule(self) -> float:
-        """Linear warm-up, then a cosine to zero: the factor of the learning rate at this step."""
-        done = self.step / self.recipe.steps
-        return min(1.0, (self.step + 1) / self.recipe.warm_up) * 0.5 * (1 + math.cos(math.pi * done))
-
-    def describe(self) -> dict[str, Any]:
-        """The run's settings, for the model's card."""
-        settings = dataclasses.asdict(self.recipe) | {"loss": self.recipe.loss.__name__}
-        return {"network": self.network, "seed": self.seed, "photographs": len(self.photographs), **settings}
-
-    def validate(self) -> float:
-        """Mean PSNR gain in dB over the untouched composites of the held-out pairs."""
-        refresh_statistics(self.average, self.calibration)
-        return float(gains(self.average, self.held_out).mean())
-
-    def record(self, progress: Progress) -> None:
-        """Append to the log, save a checkpoint, and write the weights when they are the best so far."""
-        path = self.folder / "log.csv"
-        fresh = not path.exists()
-        with path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            if fresh:
-                writer.writerow(["step", "loss", "gain_db", "pictures_per_second", "waiting"])
-            figures = (progress.loss, progress.gain, progress.pictures_per_second, progress.waiting)
-            writer.writerow([progress.step, *(f"{figure:.4f}" for figure in figures)])
-        if progress.gain > self.best:
-            self.best = progress.gain
-            save_file(half_precision(self.average), str(self.folder / "weights.safetensors"))
+    def pace(self, rate: float) -> None:
+        """Settle how many steps fit into the time, from the speed of the first ones and of a first validation."""
+        minutes = self.recipe.minutes or 0.0
+        each = self.clock.seconds_a_step(UNHURRIED)
+        before = time.perf_counter()
+        self.validate(rate)
+        validation = time.perf_counter() - before
+        left = minutes * 60 - self.clock.elapsed
+        validations = min(20, max(2, int(VALIDATION_SHARE * left / validation)))
+        steps = int(self.team.agree(max(1.0, (left - validations * validation) / each)))
+        self.plan(self.step + steps, int(self.team.agree(-(-steps // validations))))
         self.save()
 
-    def save(self) -> None:
-        """Write the checkpoint, whole or not at all."""
-        state: dict[str, Any] = {
-            "step": self.step,
-            "best": self.best,
-            "model": self.model.state_dict(),
-            "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "adversary": self.adversary.state_dict() if self.adversary else None,
-        }
-        partial = self.folder / "checkpoint.partial"
-        torch.save(state, partial)
-        partial.replace(self.folder / "checkpoint.pt")
+    def validate(self, rate: float) -> None:
+        """Measure, log, keep the weights if they are the best so far, and save a checkpoint."""
+        clock, average = self.clock, self.learner.average
+        refresh_statistics(average, self.calibration)
+        found = gains(average, self.held_out)
+        total, count, loss = self.team.total(float(found.sum()), len(found), clock.loss / self.team.size)
+        gain, waiting, speed = total / count, clock.waiting, clock.speed
+        if not math.isfinite(loss + gain):
+            raise EngineError(f"The training diverged before step {self.step}: begin again at a lower --learning-rate.")
+        if self.steps and self.recipe.minutes and self.team.agree(clock.elapsed) > OVERTIME * 60 * self.recipe.minutes:
+            self.steps = self.step
+        better, self.best = gain > self.best, max(self.best, gain)
+        if self.team.leads:
+            if better:
+                save_weights(self.folder, average)
+            entry = Entry(self.step, clock.elapsed, loss, gain, rate, speed, waiting)
+            picture = self.journal.add(entry, self.samples())
+            self.save()
+            self.tell_of(Validated(self.step, gain, better, waiting, picture))
+        clock.begin_window()
 
-    def resume(self) -> None:
-        """Continue from the folder's checkpoint.
+    def samples(self) -> list[journal.Sample]:
+        """Composite, result and truth of some held-out pairs, H×W×3 float32 each."""
+        batch = Batch(*(tensor[:SAMPLES] for tensor in self.held_out[0]))
+        with torch.inference_mode():
+            result = self.learner.average.paint(batch.composite, batch.mask)
+        columns = (batch.composite, result, batch.truth)
+        return list(zip(*(one.float().cpu().permute(0, 2, 3, 1).numpy() for one in columns), strict=True))
+
+    def tell(self) -> None:
+        """Report where the run stands."""
+        clock = self.clock
+        clock.reported = time.perf_counter()
+        pictures = (self.steps - self.step) * self.recipe.batch * self.team.size if self.steps else None
+        left = None if pictures is None else pictures / clock.speed
+        self.tell_of(Stepped(self.step, self.steps, clock.loss, clock.speed, clock.waiting, left))
+
+    def tell_of(self, event: Stepped | Validated) -> None:
+        """Report an event; whoever raises an exception there ends the run, which can be gone on with."""
+        try:
+            self.report(event)
+        except BaseException:
+            self.save()
+            raise
+
+    def save(self) -> None:
+        """Write the checkpoint; in a team, its leader does."""
+        self.clock.saved = time.perf_counter()
+        self.seconds = self.clock.elapsed
+        if self.team.leads:
+            state = {name: getattr(self, name) for name in ("step", "steps", "validate_every", "seconds", "best")}
+            state |= {"minutes": self.recipe.minutes, "learner": self.learner.state_dict()}
+            save_checkpoint(self.folder, state)
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint.
 
         Raises:
             EngineError: it is one of another network, or of this one with other options.
         """
-        state = torch.load(self.folder / "checkpoint.pt", weights_only=True)
         try:
-            self.model.load_state_dict(state["model"])
-            self.average.load_state_dict(state["average"])
-            self.optimiser.load_state_dict(state["optimiser"])
-            if self.adversary and state["adversary"]:  # else it joins now
-                self.adversary.load_state_dict(state["adversary"])
+            self.learner.load_state_dict(state["learner"])
+            self.step, self.seconds, self.best = state["step"], state["seconds"], state["best"]
+            if self.recipe.minutes is not None and self.recipe.minutes == state["minutes"]:
+                self.plan(state["steps"], state["validate_every"])
         except (KeyError, RuntimeError, ValueError) as error:
             raise EngineError(
                 f"{self.folder} holds a run of another network or size: choose another folder, or the options it had."
             ) from error
-        self.step, self.best = state["step"], state["best"]
-
-
-def has_statistics(network: Network) -> bool:
-    """Whether a network has batch normalisation."""
-    return any(isinstance(layer, torch.nn.BatchNorm2d) for layer in network.modules())
-
-
-@torch.no_grad()
-def refresh_statistics(network: Network, batches: list[Batch]) -> None:
-    """Take the statistics of batch normalisation anew: those that averaged weights see are not the last weights'.
-
-    (Izmailov et al., Averaging weights leads to wider optima, 2018, section 3.2.)
-    """
-    layers = [layer for layer in network.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
-    momenta = [layer.momentum for layer in layers]
-    for layer in layers:
-        layer.reset_running_stats()
-        layer.momentum = None  # the plain mean over all batches
-    network.train()
-    for batch in batches:
-        network(batch.composite, batch.mask)
-    network.eval()
-    for layer, momentum in zip(layers, momenta, strict=True):
-        layer.momentum = momentum
-
-
-@torch.inference_mode()
-def gains(network: Network, batches: list[Batch]) -> Tensor:
-    """Each pair's PSNR(result) − PSNR(composite) in dB, of the network's own pixels: (N,).
-
-    Errors count as 1/4 of an 8-bit level at least.
-    """
-    found = []
-    for batch in batches:
-        result = network.paint(batch.composite, batch.mask)
-        found.append(psnr(result, batch.truth) - psnr(batch.composite, batch.truth))
-    return torch.cat(found)
-
-
-def psnr(pictures: Tensor, truth: Tensor) -> Tensor:
-    """PSNR in dB of each (B, 3, H, W) picture in [0, 1]: (B,)."""
-    return -10 * ((pictures - truth) ** 2).mean(dim=(1, 2, 3)).clamp_min((0.25 / 255) ** 2).log10()
-
-
-def half_precision(network: Network) -> dict[str, Tensor]:
-    """A network's weights as contiguous float16 tensors on the CPU."""
-    return {name: value.detach().to("cpu", torch.float16).contiguous() for name, value in network.state_dict().items()}

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -13,59 +15,86 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from s2am_engine.training.datasets import Photograph
+from s2am_engine.training.degrade import Degradation, degrade
 from s2am_engine.training.recolour import Chance, Recolouring, recolour
 
+# Pairs are made in pieces, so that however many processes share a step's batch, they see the same pairs.
+PIECE = 8
 INVERTED_SHARE = 0.12
+SOFT_SHARE = 0.25
+SOFTEST_EDGE = 0.025  # deviation of a Gaussian, of the picture's side
 GRADED_SHARE = 0.65
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(NamedTuple):
     """A batch of pairs."""
 
     composite: Tensor  # (B, 3, N, N) in [0, 1]
     mask: Tensor  # (B, 1, N, N) in [0, 1]: what the network is told
     truth: Tensor  # (B, 3, N, N) in [0, 1]
 
+    def to(self, device: torch.device) -> Batch:
+        """The batch on a device."""
+        return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
+
 
 @dataclass
-class PairMaker:
-    """An endless, seeded source of pairs."""
+class Source(ABC):
+    """An endless, seeded source of pairs: the same step gives the same batch, so that training can be resumed.
 
-    photographs: list[Photograph]
-    size: int
-    batch: int
+    With `team` processes, each makes its own batch of a step; all together make what one process would with `team`
+    times the batch, if the batch is a multiple of `PIECE`.
+    """
+
+    size: int  # N, pixels a side
+    batch: int  # pairs a step, of each process
     seed: int = 0
-    recolouring: Recolouring = field(default_factory=Recolouring)
-    crop: bool = True
-
-    def __iter__(self) -> Iterator[Batch]:
-        """Yield batch after batch, never ending."""
-        step = 0
-        while True:
-            yield self.make(step)
-            step += 1
+    rank: int = field(default=0, init=False)  # of this process
+    team: int = field(default=1, init=False)
 
     def make(self, step: int) -> Batch:
-        """Make the batch of one step; the same step gives the same batch, so that training can be resumed."""
-        rng = np.random.default_rng([self.seed, step])
-        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        chosen = rng.integers(len(self.photographs), size=self.batch)
-        cuts = [self.cut(self.photographs[index], rng) for index in chosen]
+        """Make this process's batch of one step; safe to be called from several threads."""
+        pieces = -(-self.batch // PIECE)
+        first = (step * self.team + self.rank) * pieces
+        counts = [min(PIECE, self.batch - PIECE * index) for index in range(pieces)]
+        made = [self.piece(first + index, count) for index, count in enumerate(counts)]
+        return Batch(*(torch.cat(tensors) for tensors in zip(*made, strict=True)))
+
+    @abstractmethod
+    def piece(self, index: int, count: int) -> Batch:
+        """Make `count` pairs; the same index gives the same pairs."""
+
+
+@dataclass
+class PairMaker(Source):
+    """Makes pairs from photographs with regions."""
+
+    photographs: Sequence[Photograph] = field(kw_only=True)
+    recolouring: Recolouring = field(default_factory=Recolouring, kw_only=True)
+    degradation: Degradation = field(default_factory=Degradation, kw_only=True)
+    graded: float = field(default=GRADED_SHARE, kw_only=True)  # share of photographs whose own look is varied first
+    crop: bool = field(default=True, kw_only=True)
+
+    def piece(self, index: int, count: int) -> Batch:
+        """See `Source.piece`."""
+        rng = np.random.default_rng([self.seed, index])
+        chance = Chance(torch.Generator().manual_seed(int(rng.integers(2**62))), count)
+        chosen = rng.integers(len(self.photographs), size=count)
+        cuts = [self.cut(self.photographs[int(number)], rng) for number in chosen]
         pictures = torch.from_numpy(np.stack([image for image, _ in cuts])).permute(0, 3, 1, 2) / 255
         regions = torch.from_numpy(np.stack([region for _, region in cuts])).unsqueeze(1)
-        chance = Chance(generator, self.batch)
         truth = self.vary(pictures, regions, chance)
+        # The foreground comes from another camera: its noise and its compression stay, whatever is done to its colours.
+        truth = torch.lerp(truth, degrade(truth, chance, self.degradation), regions)
         changed = recolour(truth, donors_of(truth), regions, chance, self.recolouring)
-        composite = torch.lerp(truth, changed, regions)
         # Eight bits, as the pictures that people bring have.
-        composite = (composite * 255).round() / 255
+        composite = (torch.lerp(truth, changed, regions) * 255).round() / 255
         return Batch(composite.contiguous(), told_mask(regions, rng), truth.contiguous())
 
     def vary(self, pictures: Tensor, regions: Tensor, chance: Chance) -> Tensor:
         """Grade most photographs as a whole first, so that a few thousand of them become many looks."""
-        mild = replace(self.recolouring, transfer_share=0.1, histogram_share=0.0, falloff_share=0.0)
-        chosen = (chance.uniform() < GRADED_SHARE).nonzero().squeeze(1)
+        mild = replace(self.recolouring, transfer_share=0.1, histogram_share=0.0, falloff_share=0.0, patches_share=0.0)
+        chosen = (chance.uniform() < self.graded).nonzero().squeeze(1)
         truth = pictures.clone()
         if len(chosen):
             some, among = pictures[chosen], chance.among(chosen)
@@ -83,9 +112,29 @@ class PairMaker:
             image, region = image[:, ::-1], region[:, ::-1]
         if rng.random() < INVERTED_SHARE:
             region = ~region
-        small = cv2.resize(np.ascontiguousarray(image), (self.size, self.size), interpolation=cv2.INTER_AREA)
-        soft = cv2.resize(region.astype(np.float32), (self.size, self.size), interpolation=cv2.INTER_AREA)
-        return np.asarray(small, np.uint8), np.asarray(soft, np.float32)
+        small = np.asarray(shrink(image, self.size), np.uint8)
+        soft = np.asarray(shrink(region.astype(np.float32), self.size), np.float32)
+        if rng.random() < SOFT_SHARE:
+            cv2.GaussianBlur(soft, (0, 0), self.size * rng.uniform(0.005, SOFTEST_EDGE), dst=soft)
+        return small, soft.clip(0, 1)
+
+
+@dataclass
+class Mixture(Source):
+    """Pairs of two sources, a given share of them from the second."""
+
+    sources: tuple[Source, Source] = field(kw_only=True)
+    share: float = field(kw_only=True)
+
+    def piece(self, index: int, count: int) -> Batch:
+        """See `Source.piece`: pieces are dealt out evenly."""
+        second = int((index + 1) * self.share) > int(index * self.share)
+        return self.sources[second].piece(index, count)
+
+
+def shrink(picture: NDArray[Any], size: int) -> NDArray[Any]:
+    """Resize H×W or H×W×3 to size × size by area averaging."""
+    return np.asarray(cv2.resize(np.ascontiguousarray(picture), (size, size), interpolation=cv2.INTER_AREA))
 
 
 def donors_of(pictures: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ import argparse
 import hashlib
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,32 +16,32 @@ from s2am_engine.errors import EngineError
 from s2am_engine.model_store import BUNDLED, Card, find_model, load_network, write_card
 from s2am_engine.networks.catalogue import build_network
 from s2am_engine.training import console
+from s2am_engine.training.checkpoints import WEIGHTS, read_settings
 from s2am_engine.training.evaluation import evaluate
 
 LICENCE = "GPL-3.0-or-later"
 FACTS = Path(__file__).parent / "facts"
 
 
-def publish(
-    run: Path, name: str, facts: dict[str, Any], folder: Path, benchmark: Path | None, thumbnail: int | None = None
-) -> Card:
-    """Copy a run's weights and write their card.
+def card_of(run: Path, name: str, facts: Mapping[str, Any], thumbnail: int | None = None) -> tuple[Card, bytes]:
+    """Describe a run's best weights.
 
     Args:
-        run: the run's folder, with `weights.safetensors` and `run.json`.
+        run: the run's folder.
         name: the model's name.
         facts: the card's words: description, data, known_failures, and history, how the training went.
-        folder: where models are kept.
-        benchmark: measured on this data set, if one is given.
         thumbnail: pixels a side that the model is to see; None = as in training.
 
+    Returns:
+        The card, and the content of the weights' file.
+
     Raises:
-        EngineError: the run has no weights yet, or they don't load.
+        EngineError: the run has no weights yet.
     """
-    weights = run / "weights.safetensors"
+    weights = run / WEIGHTS
     if not weights.is_file():
         raise EngineError(f"{run} holds no weights yet: let the training reach its first validation.")
-    settings = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    settings = read_settings(run)
     content = weights.read_bytes()
     network = build_network(settings["network"], **settings["options"])
     card = Card(
@@ -57,6 +58,26 @@ def publish(
         data=facts["data"],
         known_failures=facts["known_failures"],
     )
+    return card, content
+
+
+def publish(
+    run: Path, name: str, facts: Mapping[str, Any], folder: Path, benchmark: Path | None, thumbnail: int | None = None
+) -> Card:
+    """Copy a run's weights and write their card.
+
+    Args:
+        run: see `card_of`.
+        name: see there.
+        facts: see there.
+        folder: where models are kept; one of this name is replaced.
+        benchmark: measured on this data set, if one is given.
+        thumbnail: see `card_of`.
+
+    Raises:
+        EngineError: the run has no weights yet, or they don't load.
+    """
+    card, content = card_of(run, name, facts, thumbnail)
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_write(folder / f"{name}.safetensors") as file:
         file.write(content)

@@ -15,7 +15,7 @@ from s2am_engine.networks.catalogue import build_network
 from s2am_engine.networks.encoder_decoder import EncoderDecoder
 from s2am_engine.networks.network import MapNetwork, Network
 from s2am_engine.networks.s2crnet import LABELS, S2CRNet
-from s2am_engine.training.loop import half_precision
+from s2am_engine.training.checkpoints import half_precision
 from tests.engine.networks import (
     ALL,
     MASK_FREE,

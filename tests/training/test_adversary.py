@@ -11,6 +11,7 @@ from torch import Tensor
 
 from s2am_engine.training.adversary import Adversary
 from s2am_engine.training.pairs import Batch
+from s2am_engine.training.team import Team
 from tests.engine.networks import pictures
 
 KINDS = pytest.mark.parametrize("mask_free", [False, True])
@@ -23,9 +24,12 @@ def easy_batch() -> Batch:
     return Batch(truth + 0.5 * mask, mask, truth)
 
 
+ALONE = Team(torch.device("cpu"))
+
+
 def small_adversary(mask_free: bool = False) -> Adversary:
     torch.manual_seed(0)
-    return Adversary(mask_free=mask_free, width=8)
+    return Adversary(mask_free=mask_free, width=8, team=ALONE)
 
 
 def verdict(adversary: Adversary, batch: Batch, picture: Tensor) -> float:
@@ -103,7 +107,11 @@ def test_it_is_shown_the_mask_only_if_the_network_is() -> None:
 
 @KINDS
 def test_it_goes_on_from_a_checkpoint_as_if_nothing_had_happened(mask_free: bool) -> None:
-    adversary, other, batch = small_adversary(mask_free), Adversary(mask_free=mask_free, width=8), easy_batch()
+    adversary, other, batch = (
+        small_adversary(mask_free),
+        Adversary(mask_free=mask_free, width=8, team=ALONE),
+        easy_batch(),
+    )
     for _ in range(3):
         adversary.learn(batch, batch.composite)
     other.load_state_dict(copy.deepcopy(adversary.state_dict()))

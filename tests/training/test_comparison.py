@@ -16,9 +16,10 @@ from safetensors.torch import load_file
 
 from s2am_engine import rendering
 from s2am_engine.networks.catalogue import NETWORKS, build_network
-from s2am_engine.training import comparison, loop
+from s2am_engine.training import comparison, loop, sources
 from s2am_engine.training.comparison import BUDGET, FIGURES, SYSTEMS, KeptPairs, System, train_and_measure
 from s2am_engine.training.datasets import Photograph
+from s2am_engine.training.learner import gains
 from s2am_engine.training.losses import LOSSES, attention_and_pixels, attention_and_rmse
 from s2am_engine.training.pairs import PairMaker
 from s2am_engine.training.results import make_page
@@ -92,14 +93,14 @@ def tiny_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three steps, and hardly anything to validate on; the encoder-decoders at an eighth of their width."""
     monkeypatch.setattr(comparison, "BUDGET", dataclasses.replace(BUDGET, steps=3, batch=BATCH, size=SIZE, warm_up=1))
     monkeypatch.setattr(comparison, "HELD_OUT", 2)
-    monkeypatch.setattr(loop, "VALIDATION_BATCHES", 1)
+    monkeypatch.setattr(sources, "VALIDATION_BATCHES", 1)
     monkeypatch.setattr(loop, "CALIBRATION_BATCHES", 1)
     for name in ("unet", "s2am-mask-free"):
         monkeypatch.setitem(SYSTEMS, name, System(name, {"width": 8, "levels": 4}, SYSTEMS[name].changes))
 
 
 def measure(name: str, photographs: list[Photograph], dataset: Path, runs: Path) -> dict[str, Any]:
-    pairs = KeptPairs(photographs, SIZE, BATCH, seed=1)
+    pairs = KeptPairs(SIZE, BATCH, 1, photographs=photographs)
     return train_and_measure(name, photographs, photographs, dataset, runs, pairs)
 
 
@@ -137,22 +138,22 @@ def test_a_tiny_comparison_gives_the_figures_that_the_page_is_made_from(
 def test_what_is_measured_is_the_weights_that_were_trained_on_pairs_that_were_held_out(
     photographs: list[Photograph], dataset: Path, tmp_path: Path, tiny_budget: None
 ) -> None:
-    pairs = KeptPairs(photographs[:2], SIZE, BATCH, seed=1)
+    pairs = KeptPairs(SIZE, BATCH, 1, photographs=photographs[:2])
     measured = train_and_measure("unet", photographs[:2], photographs[2:], dataset, tmp_path, pairs)
     network = build_network("unet", **SYSTEMS["unet"].options).eval()
     weights = load_file(tmp_path / "unet" / "weights.safetensors")
     network.load_state_dict({key: value.float() for key, value in weights.items()})
-    held_out = PairMaker(photographs[2:], SIZE, BATCH, seed=30_000, crop=False)
-    expected = loop.gains(network, [held_out.make(index) for index in range(2)]).tolist()
+    held_out = PairMaker(SIZE, BATCH, 30_000, photographs=photographs[2:], crop=False)
+    expected = gains(network, [held_out.make(index) for index in range(2)]).tolist()
     assert measured["held_out"] == pytest.approx(expected, abs=0.006)
     assert max(map(abs, expected)) > 0.05
 
 
 def test_kept_pairs_are_those_that_would_be_made(photographs: list[Photograph]) -> None:
-    kept, fresh = KeptPairs(photographs, 32, 4, seed=1), PairMaker(photographs, 32, 4, seed=1)
+    kept, fresh = (kind(32, 4, 1, photographs=photographs) for kind in (KeptPairs, PairMaker))
     for step in (3, 0, 3):
-        for field in dataclasses.fields(kept.make(step)):
-            assert torch.equal(getattr(kept.make(step), field.name), getattr(fresh.make(step), field.name))
+        for found, expected in zip(kept.make(step), fresh.make(step), strict=True):
+            assert torch.equal(found, expected)
     assert kept.make(3) is kept.make(3)
 
 

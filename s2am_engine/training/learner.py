@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A network that learns: one optimiser step after another, and the running average of its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from s2am_engine.errors import EngineError
+from s2am_engine.networks.catalogue import build_network
+from s2am_engine.networks.network import Network, Rendered
+from s2am_engine.training.adversary import Adversary
+from s2am_engine.training.pairs import Batch
+from s2am_engine.training.recipes import Recipe
+from s2am_engine.training.team import Team
+
+FULL_WIDTH = 64  # of a discriminator beside a network as it was published
+
+
+class Rendering(nn.Module):
+    """A network whose `forward` gives what its loss is computed from, as distributed training wants it."""
+
+    def __init__(self, network: Network) -> None:
+        """Wrap a network."""
+        super().__init__()
+        self.network = network
+
+    def forward(self, composite: Tensor, mask: Tensor) -> Rendered:
+        """See `Network.rendered`."""
+        return self.network.rendered(composite, mask)
+
+
+class Learner:
+    """A network, the average of its weights, its optimiser, and its adversary if the recipe has one."""
+
+    def __init__(
+        self, network: str, recipe: Recipe, team: Team, seed: int, weights: Mapping[str, Tensor] | None = None
+    ) -> None:
+        """Build everything.
+
+        Args:
+            network: its name in the catalogue.
+            recipe: the settings.
+            team: whom to share gradients with.
+            seed: of fresh weights, and of what is random in a step.
+            weights: a state dict to start from; None = fresh weights.
+
+        Raises:
+            EngineError: the network has nothing to learn.
+        """
+        torch.manual_seed(seed)
+        self.recipe, self.team, self.seed = recipe, team, seed
+        model = build_network(network, **recipe.options)
+        if not list(model.parameters()):
+            raise EngineError(f"“{network}” is a formula and can't be trained: choose another network.")
+        if weights is not None:
+            model.load_state_dict(weights)
+        # Convolutions are half as fast again with the channels last.
+        self.model = model.to(team.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = build_network(network, **recipe.options).eval().to(team.device)
+        self.average.load_state_dict(self.model.state_dict())
+        self.rendering = team.share(Rendering(self.model))
+        width = recipe.options.get("width", FULL_WIDTH)
+        self.adversary = Adversary(mask_free=model.mask_free, width=width, team=team) if recipe.adversarial else None
+        self.optimiser = torch.optim.AdamW(
+            self.model.parameters(), recipe.learning_rate, recipe.betas, weight_decay=recipe.weight_decay
+        )
+        gpu = team.device.type == "cuda"
+        half = gpu and not torch.cuda.is_bf16_supported(including_emulation=False)
+        self.precision = torch.float16 if half else torch.bfloat16
+        # Gradients of 16-bit floats vanish unless they are scaled; bfloat16's don't.
+        self.scaler = torch.amp.GradScaler(team.device.type, enabled=half and recipe.mixed_precision)
+
+    def learn(self, batch: Batch, step: int, learning_rate: float) -> Tensor:
+        """One optimiser step; its randomness depends on the step alone, so that a resumed run is the same run.
+
+        Returns:
+            The loss, a number that has not left the device.
+        """
+        torch.manual_seed(self.seed + 7919 * step + self.team.rank)
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate
+        self.model.train()
+        with self.autocast():
+            rendered = self.rendering(batch.composite, batch.mask)
+            loss = self.recipe.loss(rendered, batch.truth, batch.mask)
+            if self.adversary:
+                loss = loss + self.recipe.adversarial * self.adversary.realism(batch, rendered.stages[-1])
+        self.optimiser.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()
+        self.scaler.unscale_(self.optimiser)
+        if self.recipe.clip is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        if self.adversary:
+            with self.autocast():
+                self.adversary.learn(batch, rendered.stages[-1])
+        self.follow(step)
+        return loss.detach()
+
+    def autocast(self) -> torch.autocast:
+        """Mixed precision, where the recipe has it."""
+        return torch.autocast(self.team.device.type, self.precision, self.recipe.mixed_precision)
+
+    @torch.no_grad()
+    def follow(self, step: int) -> None:
+        """Move the averaged weights towards the new ones, faster at the beginning."""
+        keep = min(self.recipe.average, (1 + step) / (10 + step))
+        torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - keep)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a checkpoint needs."""
+        return {
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "adversary": self.adversary.state_dict() if self.adversary else None,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a checkpoint.
+
+        Raises:
+            KeyError, RuntimeError, ValueError: it is one of another network.
+        """
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.scaler.load_state_dict(state["scaler"])
+        if self.adversary:
+            self.adversary.load_state_dict(state["adversary"])
+
+
+def has_statistics(network: nn.Module) -> bool:
+    """Whether a network has batch normalisation."""
+    return any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in network.modules())
+
+
+@torch.no_grad()
+def refresh_statistics(network: Network, batches: list[Batch]) -> None:
+    """Take the statistics of batch normalisation anew: those that averaged weights see are not the last weights'.
+
+    (Izmailov et al., Averaging weights leads to wider optima, 2018, section 3.2.)
+    """
+    layers = [layer for layer in network.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None  # the plain mean over all batches
+    network.train()
+    for batch in batches:
+        network(batch.composite, batch.mask)
+    network.eval()
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
+
+
+@torch.inference_mode()
+def gains(network: Network, batches: list[Batch]) -> Tensor:
+    """Each pair's PSNR(result) − PSNR(composite) in dB, of the network's own pixels: (N,), on the CPU.
+
+    Errors count as 1/4 of an 8-bit level at least.
+    """
+    found = []
+    for batch in batches:
+        result = network.paint(batch.composite, batch.mask)
+        found.append((psnr(result, batch.truth) - psnr(batch.composite, batch.truth)).cpu())
+    return torch.cat(found)
+
+
+def psnr(pictures: Tensor, truth: Tensor) -> Tensor:
+    """PSNR in dB of each (B, 3, H, W) picture in [0, 1]: (B,)."""
+    return -10 * ((pictures - truth) ** 2).mean(dim=(1, 2, 3)).clamp_min((0.25 / 255) ** 2).log10()

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a folder to pairs: photographs become pairs as training goes, ready pairs are read as they are."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from s2am_engine.errors import EngineError
+from s2am_engine.training.album import Album, Skipped, load_photographs
+from s2am_engine.training.datasets import LONG_SIDE, Pair
+from s2am_engine.training.events import Reading, Report, ignore
+from s2am_engine.training.iharmony import find_pairs, has_pairs
+from s2am_engine.training.pairs import Batch, PairMaker, Source, shrink
+from s2am_engine.training.recipes import Recipe
+from s2am_engine.training.team import Team
+
+VALIDATION_BATCHES = 16
+HELD_OUT_SHARE = 0.05  # of ready pairs, by photograph
+HELD_OUT_SEED = 20_000
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a run learns from."""
+
+    pairs: Source
+    held_out: list[Batch]
+    description: str
+    skipped: list[Skipped] = field(default_factory=list)
+
+
+@dataclass
+class PairReader(Source):
+    """Reads ready pairs, half of them mirrored, in an order drawn with the seed."""
+
+    pairs: Sequence[Pair] = field(kw_only=True)
+
+    def piece(self, index: int, count: int) -> Batch:
+        """See `Source.piece`.
+
+        Raises:
+            EngineError: a picture that can't be read, or that does not fit the others.
+        """
+        rng = np.random.default_rng([self.seed, index])
+        read = [
+            read_pair(self.pairs[int(number)], self.size, mirrored=rng.random() < 0.5)
+            for number in rng.integers(len(self.pairs), size=count)
+        ]
+        pictures = [torch.from_numpy(np.stack(column)).float() / 255 for column in zip(*read, strict=True)]
+        composite, mask, truth = (one.permute(0, 3, 1, 2) if one.ndim == 4 else one.unsqueeze(1) for one in pictures)
+        return Batch(composite.contiguous(), mask.contiguous(), truth.contiguous())
+
+
+def read_pair(pair: Pair, size: int, *, mirrored: bool) -> tuple[NDArray[np.uint8], ...]:
+    """Composite (N×N×3), mask (N×N) and truth (N×N×3) as uint8, averaged down to size × size.
+
+    Raises:
+        EngineError: a picture that can't be read, or that does not fit the others.
+    """
+    kinds = (cv2.IMREAD_COLOR_RGB, cv2.IMREAD_GRAYSCALE, cv2.IMREAD_COLOR_RGB)
+    found = []
+    for path, kind in zip((pair.composite, pair.mask, pair.truth), kinds, strict=True):
+        picture = cv2.imread(str(path), kind)
+        if picture is None:
+            raise EngineError(f"{path} can't be read: bring it back, or remove its composites from the data set.")
+        found.append(picture)
+    if len({picture.shape[:2] for picture in found}) > 1:
+        raise EngineError(f"{pair.composite}, its mask and its truth differ in size: they must be the same pictures.")
+    return tuple(shrink(picture[:, ::-1] if mirrored else picture, size) for picture in found)
+
+
+def open_data(folder: Path, recipe: Recipe, seed: int, team: Team, report: Report = ignore) -> Data:
+    """Make a folder ready to be trained on.
+
+    Args:
+        folder: photographs (of any layout that `datasets.find_photographs` knows), or pairs in iHarmony4's layout.
+        recipe: says how large pictures are and how many make a batch.
+        seed: of the pairs.
+        team: its leader prepares photographs, the others wait and then read what was prepared.
+        report: told of `Reading`; may raise to cancel.
+
+    Raises:
+        EngineError: nothing usable in the folder.
+    """
+    if has_pairs(folder):
+        return open_pairs(folder, recipe, seed)
+    if team.leads:
+        load_splits(folder, recipe, report)
+    team.wait()
+    photographs, validation = load_splits(folder, recipe, ignore)
+    held_out = make_held_out(PairMaker(recipe.size, recipe.batch, HELD_OUT_SEED, photographs=validation, crop=False))
+    pairs = PairMaker(recipe.size, recipe.batch, seed + 1, photographs=photographs)
+    skipped = photographs.skipped + validation.skipped
+    return Data(pairs, held_out, f"{len(photographs) + len(validation)} photographs of {folder}", skipped)
+
+
+def load_splits(folder: Path, recipe: Recipe, report: Report) -> tuple[Album, Album]:
+    """The photographs to train on and those held out, half as large again as the network sees, for sharp crops."""
+    side = max(LONG_SIDE, recipe.size * 3 // 2)
+    train, validation = (
+        load_photographs(folder, split, side, lambda done, total: report(Reading(done, total)))
+        for split in ("train", "val")
+    )
+    return train, validation
+
+
+def open_pairs(folder: Path, recipe: Recipe, seed: int) -> Data:
+    """Ready pairs, a twentieth of the photographs held out."""
+    pairs = find_pairs(folder, "train")
+    held_out = [pair for pair in pairs if is_held_out(pair)]
+    rest = [pair for pair in pairs if not is_held_out(pair)]
+    if not held_out or not rest:
+        raise EngineError(f"{folder} holds {len(pairs)} pairs of too few photographs: some dozens are needed.")
+    validation = make_held_out(PairReader(recipe.size, recipe.batch, HELD_OUT_SEED, pairs=held_out))
+    reader = PairReader(recipe.size, recipe.batch, seed + 1, pairs=rest)
+    return Data(reader, validation, f"{len(pairs)} pairs of {folder}")
+
+
+def is_held_out(pair: Pair) -> bool:
+    """Whether a pair's photograph is held out: a hash of its name decides, for all its composites alike."""
+    digest = hashlib.sha256(pair.truth.stem.encode()).digest()
+    return int.from_bytes(digest[:4], "big") / 2**32 < HELD_OUT_SHARE
+
+
+def make_held_out(source: Source) -> list[Batch]:
+    """The batches that are validated on."""
+    return [source.make(index) for index in range(VALIDATION_BATCHES)]

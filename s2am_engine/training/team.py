@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Several processes, on one machine or many, that train one network together: `torchrun … s2am train …`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from s2am_engine.errors import EngineError
+from s2am_engine.harmonizer import choose_device
+
+PATIENCE = timedelta(hours=2)  # the others wait while the leader reads photographs
+
+
+@dataclass(frozen=True)
+class Team:
+    """This process among its fellows; a process that runs alone is a team of one."""
+
+    device: torch.device
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes the files and tells people."""
+        return self.rank == 0
+
+    def share(self, network: nn.Module) -> nn.Module:
+        """Let a network's gradients be averaged over the team, and its weights start alike."""
+        if self.size == 1:
+            return network
+        on_gpu = self.device.type == "cuda"
+        if on_gpu:  # elsewhere each process normalises its own share of the batch
+            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+        return DistributedDataParallel(
+            network, device_ids=[self.device] if on_gpu else None, broadcast_buffers=False, gradient_as_bucket_view=True
+        )
+
+    def average_gradients(self, parameters: Iterable[Tensor]) -> None:
+        """Average gradients over the team, for what is not under `share`."""
+        if self.size > 1:
+            for parameter in parameters:
+                if parameter.grad is not None:
+                    distributed.all_reduce(parameter.grad)
+                    parameter.grad /= self.size
+
+    def total(self, *numbers: float) -> list[float]:
+        """Each number's sum over the team."""
+        summed = torch.tensor(numbers, dtype=torch.float64, device=self.device)
+        if self.size > 1:
+            distributed.all_reduce(summed)
+        return summed.tolist()
+
+    def agree(self, number: float) -> float:
+        """The leader's number, for all."""
+        return self.total(number if self.leads else 0.0)[0]
+
+    def wait(self) -> None:
+        """Wait for the others."""
+        if self.size > 1:
+            distributed.barrier()
+
+
+@contextmanager
+def join(device: str = "auto") -> Iterator[Team]:
+    """Join the team that `torchrun` started (it says so in the environment), or work alone.
+
+    Args:
+        device: `auto`, `cpu`, `cuda` …; in a team, `auto` and `cuda` mean the GPU of this process's local rank.
+
+    Raises:
+        EngineError: a device that this machine does not have, or fellows that don't answer.
+    """
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        yield Team(choose_device(device))
+        return
+    if device == "cuda" or (device == "auto" and torch.cuda.is_available()):
+        device = f"cuda:{os.environ['LOCAL_RANK']}"
+    chosen = choose_device(device)
+    if chosen.type == "cuda":
+        torch.cuda.set_device(chosen)
+    try:
+        distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=PATIENCE)
+    except (RuntimeError, ValueError) as error:
+        raise EngineError(f"The {size} processes don't find each other ({error}): start them with torchrun.") from error
+    try:
+        yield Team(chosen, distributed.get_rank(), size)
+    finally:
+        distributed.destroy_process_group()

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Training a network from a folder to a personal model: `s2am train`."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from s2am_engine.errors import EngineError
+from s2am_engine.model_files import add_model, check_free, check_name, free_name
+from s2am_engine.model_store import Model, find_cards, read_model
+from s2am_engine.training.checkpoints import SETTINGS, read_settings, write_settings
+from s2am_engine.training.events import Report, ignore
+from s2am_engine.training.loader import default_workers
+from s2am_engine.training.loop import Trainer
+from s2am_engine.training.publish import card_of
+from s2am_engine.training.recipes import Recipe
+from s2am_engine.training.sources import Data, open_data
+from s2am_engine.training.team import join
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to train; it is kept in the run's folder, so that a run can be gone on with."""
+
+    network: str
+    data: Path
+    name: str  # of the model
+    recipe: Recipe
+    seed: int = 0
+    run: str = field(default_factory=lambda: secrets.token_hex(8))  # tells its model from others of the same name
+
+    def to_json(self) -> dict[str, Any]:
+        """All settings as plain values."""
+        own = {"network": self.network, "data": str(self.data), "name": self.name, "seed": self.seed, "run": self.run}
+        return own | self.recipe.to_json()
+
+    @classmethod
+    def read(cls, folder: Path) -> Plan:
+        """Read the plan of a run.
+
+        Raises:
+            EngineError: the folder holds no run, or one of another version.
+        """
+        settings = read_settings(folder)
+        recipe = Recipe.from_json(settings)
+        own = {key: settings[key] for key in ("network", "name", "seed", "run")}
+        return cls(data=Path(settings["data"]), recipe=recipe, **own)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of it."""
+
+    model: Model
+    gain: float  # dB over the untouched held-out composites
+    steps: int
+
+
+def make_plan(network: str, data: Path, recipe: Recipe, name: str | None = None, seed: int = 0) -> Plan:
+    """Plan a training.
+
+    Args:
+        network: its name in the catalogue.
+        data: photographs, or pairs in iHarmony4's layout.
+        recipe: the settings, see `recipes.RECIPES`.
+        name: of the model; None = the first free of my-NETWORK, my-NETWORK-2 …
+        seed: of the weights and the pairs.
+
+    Raises:
+        EngineError: a name that can't be, or that another model has.
+    """
+    if not data.is_dir():
+        raise EngineError(f"{data} is not a folder: name one with photographs, or with pairs in iHarmony4's layout.")
+    chosen = check_name(name) if name else free_name(f"my-{network}")
+    check_free(chosen)
+    return Plan(network, data.resolve(), chosen, recipe, seed)
+
+
+def train(
+    plan: Plan,
+    folder: Path,
+    *,
+    resume: bool = False,
+    device: str = "auto",
+    workers: int | None = None,
+    report: Report = ignore,
+) -> Trained | None:
+    """Train, and make a personal model of the best weights.
+
+    Args:
+        plan: what to train; to go on with a run, `Plan.read(folder)`, perhaps with more steps or minutes.
+        folder: the run's.
+        resume: whether to go on with the run that is there.
+        device: `auto`, `cpu`, `cuda` …
+        workers: threads that make pairs; None = half of the cores.
+        report: see `events`; raising there cancels, and the run can be gone on with.
+
+    Returns:
+        The model; None in a process of a team that does not lead it.
+
+    Raises:
+        EngineError: the folder holds a run already or none to go on with, no usable data, or what `Trainer` says.
+    """
+    with join(device) as team:
+        data = open_data(plan.data, plan.recipe, plan.seed, team, report if team.leads else ignore)
+        if team.leads:
+            prepare(folder, plan, resume=resume)
+        team.wait()
+        workers = default_workers() if workers is None else workers
+        trainer = Trainer(plan.network, plan.recipe, data.pairs, data.held_out, folder, team, plan.seed, workers)
+        trainer.run(report)
+        return finish(plan, folder, trainer, data) if team.leads else None
+
+
+def prepare(folder: Path, plan: Plan, *, resume: bool) -> None:
+    """Make a run's folder and write its plan.
+
+    Raises:
+        EngineError: there is a run already, or none to go on with.
+    """
+    if (folder / SETTINGS).exists() and not resume:
+        raise EngineError(f"{folder} holds a run already: go on with it (--resume), or name another folder (--run).")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EngineError(f"{folder} can't be made ({error.strerror}): name another folder with --run.") from error
+    write_settings(folder, plan.to_json())
+
+
+def finish(plan: Plan, folder: Path, trainer: Trainer, data: Data) -> Trained:
+    """Make a model of a run's best weights."""
+    facts = {
+        "description": f"{plan.network}, trained on {plan.data.name}",
+        "data": f"{data.description}; their owner's terms hold",
+        "history": f"{trainer.step} steps, {trainer.seconds / 60:.0f} minutes; {trainer.best:+.2f} dB held out",
+        "known_failures": [],
+    }
+    card, weights = card_of(folder, plan.name, facts)
+    before = find_cards().get(plan.name)
+    own = before is not None and read_model(before).card.training.get("run") == plan.run
+    return Trained(add_model(card, weights, replace=own), trainer.best, trainer.step)

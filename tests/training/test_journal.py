@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run leaves for people to look at."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from s2am_engine.training.journal import Entry, Journal
+
+SAMPLES = [[np.full((32, 32, 3), value, np.float32) for value in (0.2, 0.5, 0.8)]] * 6
+
+
+def entry(step: int) -> Entry:
+    return Entry(step, 2.0 * step, 1 / step, 0.1 * step, 1e-3, 50.0, 0.02)
+
+
+def test_the_log_can_be_read_by_a_spreadsheet_and_the_picture_shows_curves_and_samples(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "concord", 0)
+    pictures = []
+    for step in (10, 20):
+        picture = journal.add(entry(step), SAMPLES)
+        pictures.append(np.asarray(Image.open(picture).convert("RGB")))
+    with (tmp_path / "log.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(int(row["step"]), float(row["loss"]), float(row["gain_db"])) for row in rows] == [
+        (10, 0.1, 1),
+        (20, 0.05, 2),
+    ]
+    curves = [(picture[:400] != 255).any(axis=2).sum() for picture in pictures]
+    assert curves[1] > curves[0] > 0, "a longer curve"
+    lower = pictures[1][400:]
+    for grey in (0.2, 0.5, 0.8):
+        assert (np.abs(lower.astype(int) - round(255 * grey)) <= 1).all(axis=2).sum() > 6 * 50 * 50
+
+
+def test_what_a_killed_run_logged_after_its_checkpoint_is_dropped(tmp_path: Path) -> None:
+    first = Journal(tmp_path, "concord", 0)
+    for step in (10, 20, 30):
+        first.add(entry(step), SAMPLES)
+    Journal(tmp_path, "concord", 20).add(entry(25), SAMPLES)
+    assert [line.split(",")[0] for line in (tmp_path / "log.csv").read_text().splitlines()] == [
+        "step",
+        "10",
+        "20",
+        "25",
+    ]
+
+
+def test_tensorboard_gets_the_same_figures_if_it_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[tuple[Any, ...]] = []
+
+    class SummaryWriter:
+        def __init__(self, folder: str, purge_step: int) -> None:
+            written.append(("folder", folder, purge_step))
+
+        def add_scalar(self, *arguments: Any) -> None:
+            written.append(arguments)
+
+        def add_image(self, name: str, picture: Any, step: int, dataformats: str) -> None:
+            written.append((name, picture.shape[2], step, dataformats))
+
+        def flush(self) -> None:
+            written.append(("flush",))
+
+    board = ModuleType("torch.utils.tensorboard")
+    board.SummaryWriter = SummaryWriter  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", board)
+    Journal(tmp_path, "concord", 20).add(entry(25), SAMPLES)
+    assert written[0] == ("folder", str(tmp_path / "tensorboard"), 21)
+    assert ("loss", 0.04, 25) in written
+    assert ("gain_db", 2.5, 25) in written
+    assert ("samples", 3, 25, "HWC") in written
+    assert written[-1] == ("flush",)

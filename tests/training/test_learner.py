@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One step after another: every network learns, its average follows, and gains are what they say."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from s2am_engine.errors import EngineError
+from s2am_engine.networks.network import PaintNetwork
+from s2am_engine.training.datasets import Photograph
+from s2am_engine.training.learner import Learner, gains, has_statistics, psnr, refresh_statistics
+from s2am_engine.training.pairs import Batch, PairMaker
+from s2am_engine.training.recipes import RECIPES
+from s2am_engine.training.team import Team
+from tests.engine.networks import pictures, shaken, small_options
+
+ALONE = Team(torch.device("cpu"))
+SMALL = RECIPES["small"]
+
+
+def learner(name: str, **changes: Any) -> Learner:
+    """A network small enough for a test, with its own recipe."""
+    recipe = dataclasses.replace(SMALL[name], **{"mixed_precision": False, "options": small_options(name), **changes})
+    return Learner(name, recipe, ALONE, seed=0)
+
+
+def one_batch(photographs: list[Photograph]) -> Batch:
+    return PairMaker(32, 4, 1, photographs=photographs).make(0)
+
+
+def foreground_error(found: Tensor, batch: Batch) -> float:
+    return float(((found - batch.truth) ** 2 * batch.mask).sum())
+
+
+@pytest.mark.parametrize("name", sorted(SMALL))
+def test_a_network_overfits_one_batch(name: str, photographs: list[Photograph]) -> None:
+    found, batch = learner(name), one_batch(photographs)
+    losses = [float(found.learn(batch, step, 3e-3 * min(1, (step + 1) / 5))) for step in range(40)]
+    refresh_statistics(found.average, [batch] if has_statistics(found.average) else [])
+    with torch.no_grad():
+        after = found.average.rendered(batch.composite, batch.mask).stages[-1]
+    assert losses[-1] < losses[0]
+    assert foreground_error(after, batch) < 0.5 * foreground_error(batch.composite, batch)
+
+
+def test_a_formula_can_not_be_trained() -> None:
+    with pytest.raises(EngineError, match="“reinhard” is a formula and can't be trained"):
+        Learner("reinhard", dataclasses.replace(SMALL["concord"], options={}), ALONE, seed=0)
+
+
+def test_it_can_start_from_given_weights(photographs: list[Photograph]) -> None:
+    taught, batch = learner("concord"), one_batch(photographs)
+    taught.learn(batch, 0, 1e-2)
+    again = Learner("concord", taught.recipe, ALONE, seed=1, weights=taught.model.state_dict())
+    for key, value in taught.model.state_dict().items():
+        assert torch.equal(again.model.state_dict()[key], value)
+        assert torch.equal(again.average.state_dict()[key], value)
+
+
+def test_the_average_follows_the_weights(photographs: list[Photograph]) -> None:
+    found, batch = learner("unet", average=0.3), one_batch(photographs)
+    start = [parameter.detach().clone() for parameter in found.model.parameters()]
+    averages = []
+    for step in (0, 8):
+        found.learn(batch, step, 1e-3)
+        averages.append([parameter.detach().clone() for parameter in found.average.parameters()])
+        if step == 0:
+            # At first it forgets faster than the recipe says: 1/10 stays.
+            for before, new, kept in zip(start, found.model.parameters(), averages[0], strict=True):
+                torch.testing.assert_close(kept, 0.1 * before + 0.9 * new.detach())
+    for before, new, kept in zip(averages[0], found.model.parameters(), averages[1], strict=True):
+        torch.testing.assert_close(kept, 0.3 * before + 0.7 * new.detach())
+
+
+def test_without_an_average_the_last_weights_count(photographs: list[Photograph]) -> None:
+    found, batch = learner("concord", average=0.0), one_batch(photographs)
+    found.learn(batch, 0, 1e-3)
+    for new, kept in zip(found.model.parameters(), found.average.parameters(), strict=True):
+        torch.testing.assert_close(kept, new)
+
+
+def batch_of(scale: float) -> Batch:
+    composite, mask = pictures(64, count=8)
+    return Batch(scale * composite, mask, composite)
+
+
+def test_averaged_weights_get_statistics_of_their_own() -> None:
+    network = shaken("s2am-s2ad").eval()
+    weights = {key: value.clone() for key, value in network.named_parameters()}
+    layer = network.get_submodule("downs.1.2")
+    assert isinstance(layer, nn.BatchNorm2d)
+    seen: list[Tensor] = []
+    handle = layer.register_forward_hook(lambda _, given, __: seen.append(given[0]))
+    refresh_statistics(network, [batch_of(1.0), batch_of(0.2)])
+    handle.remove()
+    assert layer.running_mean is not None
+    assert layer.running_var is not None
+    # The plain mean over both batches, and nothing of what was there before.
+    means, variances = zip(*((x.mean(dim=(0, 2, 3)), x.var(dim=(0, 2, 3))) for x in seen), strict=True)
+    torch.testing.assert_close(layer.running_mean, torch.stack(means).mean(dim=0))
+    torch.testing.assert_close(layer.running_var, torch.stack(variances).mean(dim=0))
+    assert layer.momentum == 0.1
+    assert not network.training
+    assert all(torch.equal(weights[key], value) for key, value in network.named_parameters())
+    # With one batch alone the network answers as it does in training.
+    refresh_statistics(network, [batch_of(1.0)])
+    with torch.no_grad():
+        one = network(batch_of(1.0).composite, batch_of(1.0).mask)
+        other = network.train()(batch_of(1.0).composite, batch_of(1.0).mask)
+    torch.testing.assert_close(one, other, atol=0.01, rtol=0)
+
+
+def test_a_gain_is_the_psnr_of_the_painted_over_that_of_the_composite() -> None:
+    class TenthBrighter(PaintNetwork):
+        def answer(self, composite: Tensor, mask: Tensor) -> Tensor:
+            return composite + 0.1
+
+    composite, mask = torch.full((2, 3, 8, 8), 0.5), torch.ones(2, 1, 8, 8)
+    truth = torch.stack([composite[0] + 0.2, composite[1] - 0.1])
+    torch.testing.assert_close(psnr(composite, truth), torch.tensor([13.9794, 20.0]), atol=1e-3, rtol=0)
+    found = gains(TenthBrighter(), [Batch(composite, mask, truth)])
+    # 0.2 to 0.1 and 0.1 to 0.2: a factor of two is 6.02 dB.
+    torch.testing.assert_close(found, torch.tensor([6.0206, -6.0206]), atol=1e-3, rtol=0)
+    # Half the picture, half the error there is: the composite stays outside the mask.
+    mask[:, :, :4] = 0
+    found = gains(TenthBrighter(), [Batch(composite, mask, truth), Batch(composite, mask, composite)])
+    assert found[:2].tolist() == pytest.approx([2.0412, -3.9794], abs=1e-3)
+    assert float(psnr(truth, truth).mean()) == pytest.approx(60.17, abs=0.01)
+
+
+def test_the_adversary_counts_with_its_weight(photographs: list[Photograph]) -> None:
+    batch = one_batch(photographs)
+    for weight in (0.0, 0.5, 2.0):
+        found = learner("unet", adversarial=weight)
+        # Untrained, the network changes nothing.
+        pixels = float(((batch.composite - batch.truth) ** 2).mean())
+        realism = float(found.adversary.realism(batch, batch.composite)) if found.adversary else 0.0
+        assert (found.adversary is None) is (weight == 0)
+        assert float(found.learn(batch, 0, 1e-3)) == pytest.approx(pixels + weight * realism, rel=1e-4)
+
+
+@pytest.mark.parametrize("clip", [None, 1e-3])
+def test_the_gradient_is_clipped_as_the_recipe_says(clip: float | None, photographs: list[Photograph]) -> None:
+    found = learner("unet", clip=clip, loss=lambda *_: 1e3 * RECIPES["small"]["unet"].loss(*_))
+    found.learn(one_batch(photographs), 0, 0.0)
+    norm = torch.cat([p.grad.flatten() for p in found.model.parameters() if p.grad is not None]).norm()
+    assert (float(norm) <= 1.01e-3) is (clip is not None)

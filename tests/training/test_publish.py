@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A run's weights become a model with its card."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from s2am_engine.errors import EngineError
+from s2am_engine.model_store import find_model, load_network
+from s2am_engine.training.checkpoints import write_settings
+from s2am_engine.training.datasets import Photograph
+from s2am_engine.training.publish import publish, read_facts
+from tests.engine.networks import pictures
+from tests.training.test_loop import trainer
+
+FACTS = {"description": "tiny", "data": "three photographs", "history": "four steps", "known_failures": ["all"]}
+
+
+def test_a_finished_run_becomes_a_model_with_its_card(
+    photographs: list[Photograph], tmp_path: Path, no_personal_models: Path
+) -> None:
+    run = trainer("s2am-s2ad", 4, photographs, tmp_path / "run")
+    run.run()
+    write_settings(tmp_path / "run", {"network": "s2am-s2ad", **run.recipe.to_json()})
+    (tmp_path / "facts.json").write_text(json.dumps(FACTS))
+    publish(tmp_path / "run", "mine", read_facts(tmp_path / "facts.json"), no_personal_models, None)
+    model = find_model("mine")
+    assert (model.card.thumbnail, model.card.training["steps"], model.card.data) == (32, 4, "three photographs")
+    assert (model.card.network, model.card.options) == ("s2am-s2ad", {"width": 8, "levels": 4})
+    assert (model.card.training["loss"], model.card.training["history"]) == ("pixel_l2", "four steps")
+    published = load_network(model)
+    assert model.card.parameters == sum(parameter.numel() for parameter in run.learner.model.parameters())
+    for name, value in run.learner.average.state_dict().items():
+        torch.testing.assert_close(published.state_dict()[name].to(value), value, atol=2e-3, rtol=2e-3)
+    inputs = pictures(32)
+    with torch.no_grad():
+        torch.testing.assert_close(published(*inputs), run.learner.average(*inputs), atol=2e-3, rtol=0)
+
+
+def test_publishing_too_early_or_without_facts_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="no weights yet"):
+        publish(tmp_path, "mine", {}, tmp_path, None)
+    (tmp_path / "facts.json").write_text('{"description": "only"}')
+    with pytest.raises(EngineError, match=r"facts\.json does not hold"):
+        read_facts(tmp_path / "facts.json")

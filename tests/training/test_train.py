@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`s2am train`: from a folder to a model that can be used, through Ctrl-C and kill -9."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from skimage import data
+
+from s2am_engine import cli
+from s2am_engine.errors import EngineError
+from s2am_engine.model_store import find_model, load_network
+from s2am_engine.training import loop, losses, recipes, sources
+from s2am_engine.training import train as training
+from s2am_engine.training.checkpoints import CHECKPOINT, load_checkpoint
+from s2am_engine.training.events import Event, Reading, Validated
+from s2am_engine.training.journal import read_log
+from s2am_engine.training.train import Plan, make_plan, train
+from tests.engine.networks import pictures
+from tests.engine.test_cli import failed, run
+
+ROOT = Path(__file__).parents[2]
+TINY = dataclasses.replace(
+    recipes.RECIPES["small"]["concord"], steps=4, batch=4, size=32, warm_up=1, options={"width": 24, "hidden": 32}
+)
+
+
+@pytest.fixture
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of six photographs, two of which are held out, and a cache of its own."""
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: str(tmp_path / "cache"))
+    monkeypatch.setattr("s2am_engine.training.datasets.split_of", lambda name: "val" if name[0] in "01" else "train")
+    monkeypatch.setattr(sources, "VALIDATION_BATCHES", 2)
+    monkeypatch.setattr(loop, "CALIBRATION_BATCHES", 2)
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for index in range(6):
+        photograph = (data.coffee(), data.astronaut(), data.chelsea())[index % 3]
+        Image.fromarray(np.roll(photograph, 30 * index, axis=1)[:280, :400]).save(folder / f"{index} holiday.jpg")
+    return folder
+
+
+def test_a_training_becomes_a_personal_model(photos: Path, tmp_path: Path) -> None:
+    events: list[Event] = []
+    plan = make_plan("concord", photos, TINY)
+    found = train(plan, tmp_path / "run", report=events.append)
+    assert found is not None
+    assert (plan.name, found.steps) == ("my-concord", 4)
+    assert [event.done for event in events if isinstance(event, Reading)][-1] in (2, 4)
+    assert [event.gain for event in events if isinstance(event, Validated)][-1] <= found.gain
+    model = find_model("my-concord")
+    assert (model.card.thumbnail, model.card.options) == (32, {"width": 24, "hidden": 32})
+    assert "6 photographs of" in model.card.data
+    assert (model.card.training["loss"], model.card.training["steps"]) == ("foreground_rmse", 4)
+    assert model.card.parameters == sum(p.numel() for p in load_network(model).parameters())
+    assert make_plan("concord", photos, TINY).name == "my-concord-2", "nothing is overwritten"
+    with pytest.raises(EngineError, match="a model “my-concord” already: choose another"):
+        make_plan("concord", photos, TINY, "my-concord")
+
+
+def test_a_run_is_gone_on_with_and_its_model_replaced(photos: Path, tmp_path: Path) -> None:
+    train(make_plan("concord", photos, TINY), tmp_path / "run")
+    with pytest.raises(EngineError, match=r"holds a run already: go on with it \(--resume\)"):
+        train(make_plan("concord", photos, TINY), tmp_path / "run")
+    plan = Plan.read(tmp_path / "run")
+    assert plan.recipe == TINY
+    longer = dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, steps=6))
+    found = train(longer, tmp_path / "run", resume=True)
+    assert found is not None
+    assert (found.steps, found.model.card.name) == (6, "my-concord")
+    inputs = pictures(32)
+    assert torch.isfinite(load_network(find_model("my-concord"))(*inputs)).all()
+
+
+def test_cancelling_keeps_the_run_and_makes_no_model(photos: Path, tmp_path: Path) -> None:
+    class CancelledError(Exception):
+        pass
+
+    def cancel(event: Event) -> None:
+        if isinstance(event, Validated):
+            raise CancelledError
+
+    plan = make_plan("concord", photos, dataclasses.replace(TINY, steps=40))
+    with pytest.raises(CancelledError):
+        train(plan, tmp_path / "run", report=cancel)
+    with pytest.raises(EngineError, match="no model “my-concord”"):
+        find_model("my-concord")
+    found = train(Plan.read(tmp_path / "run"), tmp_path / "run", resume=True)
+    assert found is not None
+    assert found.steps == 40
+
+
+def test_nothing_to_go_on_with_and_no_folder_are_sentences(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="holds no run"):
+        Plan.read(tmp_path)
+    with pytest.raises(EngineError, match="is not a folder: name one"):
+        make_plan("concord", tmp_path / "nowhere", TINY)
+
+
+def test_every_option_of_the_command_reaches_the_run(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    began: list[Any] = []
+    monkeypatch.setattr(training, "train", lambda *arguments, **named: began.append((arguments, named)))
+    line = "--run run --name mine --steps 7 --size 256 --batch 3 --width 8 --levels 5 --loss pixel_l1 --seed 9"
+    more = "--learning-rate 0.5 --adversarial 0 --schedule constant --clip 2 --average 0.5 --no-mixed-precision"
+    where = "--workers 3 --device cpu"
+    code, *_ = run(capsys, "train", "--network", "unet", "--data", photos, *f"{line} {more} {where}".split())
+    assert code == 0
+    expected = dataclasses.replace(
+        recipes.RECIPES["small"]["unet"],
+        loss=losses.pixel_l1,
+        learning_rate=0.5,
+        steps=7,
+        batch=3,
+        size=256,
+        adversarial=0.0,
+        schedule="constant",
+        clip=2.0,
+        average=0.5,
+        mixed_precision=False,
+        options={"width": 8, "levels": 5},
+    )
+    (plan, folder), named = began[0]
+    assert (plan.network, plan.data, plan.name, plan.recipe, plan.seed) == ("unet", photos, "mine", expected, 9)
+    assert folder == Path("run")
+    assert (named["resume"], named["device"], named["workers"]) == (False, "cpu", 3)
+
+
+def test_the_recipe_can_be_the_papers_own(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    began: list[Plan] = []
+    monkeypatch.setattr(training, "train", lambda plan, *_, **__: began.append(plan))
+    line = ["train", "--network", "s2crnet", "--data", photos, "--minutes", "3"]
+    assert run(capsys, *line)[0] == run(capsys, *line, "--recipe", "published")[0] == 0
+    kinds = [dataclasses.replace(recipes.RECIPES[kind]["s2crnet"], minutes=3.0) for kind in ("small", "published")]
+    assert [plan.recipe for plan in began] == kinds
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("--network unet", "name a --network and its --data"),
+        ("--network reinhard --data PHOTOS", "--network is one of concord"),
+        ("--network unet --data PHOTOS --loss guess", "--loss is one of attention_and_pixels"),
+        ("--network unet --data PHOTOS --steps 0", "must be more than 0"),
+        ("--network unet --data PHOTOS --steps 3 --minutes 4", "not allowed with"),
+        ("--resume", "--resume goes with --run"),
+        ("--resume --run RUN --size 64", "--size can't change"),
+    ],
+)
+def test_wrong_usage_is_explained(line: str, words: str, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["train", *line.replace("PHOTOS", str(photos)).split()])
+    assert stopped.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+def test_resuming_nothing_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "holds no run" in failed(tmp_path, run(capsys, "train", "--resume", "--run", tmp_path))
+
+
+def start(photos: Path, folder: Path, home: Path, *more: str) -> subprocess.Popen[str]:
+    """A real process that trains for long, and writes its checkpoint often."""
+    line = ["--network", "concord", "--data", str(photos), "--steps", "400", "--batch", "4", "--size", "32"]
+    begun = [*line, "--threads", "1"] if not more else list(more)
+    program = (
+        "from s2am_engine import cli; from s2am_engine.training import loop, sources;"
+        "loop.CHECKPOINT_EVERY = loop.REPORT_EVERY = 0.2; sources.VALIDATION_BATCHES = 1; raise SystemExit(cli.main())"
+    )
+    home_is = {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "XDG_DATA_HOME": str(home / "data")}
+    return subprocess.Popen(
+        [sys.executable, "-c", program, "train", *begun, "--run", str(folder), "--json"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | home_is,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for_a_checkpoint_after(step: int, folder: Path, process: subprocess.Popen[str]) -> int:
+    """Wait until a checkpoint beyond a step is there, and tell its step."""
+    for _ in range(1200):
+        assert process.poll() is None, process.communicate()[1]
+        state = load_checkpoint(folder)
+        if state and state["step"] > step:
+            return int(state["step"])
+        time.sleep(0.1)
+    raise AssertionError("no checkpoint came")
+
+
+def folder_of_many(folder: Path) -> Path:
+    """Enough photographs that some are held out by their names' hash."""
+    folder.mkdir()
+    for index in range(24):
+        Image.fromarray(np.roll(data.coffee()[::3, ::3], 8 * index, axis=1)).save(folder / f"{index}.png")
+    return folder
+
+
+def test_kill_minus_9_costs_no_more_than_what_came_after_the_last_checkpoint(tmp_path: Path) -> None:
+    photos, folder = folder_of_many(tmp_path / "photos"), tmp_path / "run"
+    first = start(photos, folder, tmp_path)
+    step = wait_for_a_checkpoint_after(25, folder, first)
+    first.kill()
+    first.communicate()
+    state = load_checkpoint(folder)
+    assert state is not None
+    assert state["step"] >= step
+    # The second is interrupted as people do it, the third ends by itself.
+    second = start(photos, folder, tmp_path, "--resume")
+    wait_for_a_checkpoint_after(state["step"], folder, second)
+    second.send_signal(signal.SIGINT)
+    _, told = second.communicate(timeout=60)
+    assert second.returncode == 1
+    assert told.strip().splitlines()[-1] == f"error: Stopped: “s2am train --resume --run {folder}” goes on with it."
+    third = start(photos, folder, tmp_path, "--resume")
+    out, told = third.communicate(timeout=240)
+    assert third.returncode == 0, told
+    found = json.loads(out)
+    assert (found["steps"], found["model"]) == (400, "my-concord")
+    steps = [entry.step for entry in read_log(folder / "log.csv")]
+    assert steps == sorted(set(steps))
+    assert steps[-1] == 400
+    assert not list(folder.glob("*.tmp")), "no rubbish is left"
+    assert (folder / CHECKPOINT).is_file()
