@@ -8,7 +8,6 @@ sentence from the first moment on.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import os
 import sys
@@ -22,6 +21,7 @@ from tqdm import tqdm
 import s2am_engine
 from s2am_engine import model_store
 from s2am_engine.errors import EngineError
+from s2am_engine.model_commands import add_models
 from s2am_engine.terminal import (
     Status,
     Subparsers,
@@ -34,6 +34,7 @@ from s2am_engine.terminal import (
     show_warning,
     unit,
 )
+from s2am_engine.training.commands import add_finetune, add_pairs, add_train
 
 if TYPE_CHECKING:
     from s2am_engine.commands import Job
@@ -79,7 +80,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="s2am", description="Makes a pasted foreground belong to its photograph.")
     parser.add_argument("--version", action="version", version=f"s2am {s2am_engine.__version__}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (add_harmonize, add_models, add_evaluate, add_bench):
+    for add in (add_harmonize, add_models, add_evaluate, add_bench, add_pairs, add_train, add_finetune):
         add(subparsers)
     return parser
 
@@ -103,11 +104,6 @@ def add_harmonize(subparsers: Subparsers) -> None:
     native = "for research: the pixels that the network paints, enlarged, instead of its colour map"
     parser.add_argument("--native", action="store_true", help=native)
     add_device(parser)
-
-
-def add_models(subparsers: Subparsers) -> None:
-    """Describe `s2am models`."""
-    add_command(subparsers, "models", models, "List the models that can be used, and the networks that can be trained.")
 
 
 def add_evaluate(subparsers: Subparsers) -> None:
@@ -182,30 +178,6 @@ def harmonize_folder(options: argparse.Namespace, job: Job) -> int:
     else:
         print(f"{len(results) - failed} of {len(results)} pictures harmonized into {options.output}")
     return 1 if failed else 0
-
-
-def models(options: argparse.Namespace) -> int:
-    """Run `s2am models`."""
-    found = model_store.list_models()
-    if options.json:
-        rows = [dataclasses.asdict(model.card) | {"bundled": model.bundled} for model in found]
-        untrained = model_store.untrained_networks(found)
-        networks = [dataclasses.asdict(network) | {"weights": False} for network in untrained]
-        print(json.dumps({"default": model_store.DEFAULT_MODEL, "models": rows, "networks": networks}))
-        return 0
-    for model in found:
-        card = model.card
-        size, origin = f"{card.size / 1e6:.1f} MB", "bundled" if model.bundled else "personal"
-        print(model_line(card.name, card.parameters, size, origin, card.description), flush=True)
-    # These take seconds: PyTorch is imported to build them.
-    for network in model_store.untrained_networks(found):
-        print(model_line(network.name, network.parameters, "", "no weights", network.description))
-    return 0
-
-
-def model_line(name: str, parameters: int, size: str, origin: str, description: str) -> str:
-    """One line of `s2am models`."""
-    return f"{name:25}{parameters / 1e6:8.2f} M{size:>10}  {origin:12}{description}"
 
 
 def evaluate(options: argparse.Namespace) -> int:
