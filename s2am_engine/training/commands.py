@@ -198,7 +198,7 @@ def finetune(options: argparse.Namespace) -> int:
 
     use_threads(options.threads)
     try:
-        with Display(quiet=options.json) as display:
+        with Display(quiet=True) as display:
             found = tuning.finetune(
                 options.photos,
                 options.name,

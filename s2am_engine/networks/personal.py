@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A network that learned somebody's look, and uses what it learned where the background has that look."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from s2am_engine.colour_map import ColourMap
+from s2am_engine.networks.network import Network
+
+LEVELS = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+TONES = (0.0, 0.25, 0.6, 1.01)  # shadows, middle tones, highlights begin and end here
+FEATURES = len(LEVELS) + 2 * (len(LEVELS) - 2) + 2 * (len(TONES) - 1)
+SHRINKAGE = 0.3  # of the look's covariance towards a sphere: a few dozen photographs don't say more
+SOFTNESS = 2.0  # log-likelihood ratios are divided by it
+FLOOR = 1e-5  # variance that any feature has
+
+
+class Personal(Network):
+    """Two networks of one kind, before and after fine-tuning, and the likeness of a background to the look.
+
+    The answer lies between theirs. On pictures that do not resemble the look it is the first one's: fine-tuning cannot
+    cost what was known of other pictures.
+    """
+
+    def __init__(self, known: Network, learned: Network) -> None:
+        """Join two networks of the same class and size, whose answers mean the same."""
+        super().__init__()
+        self.known, self.learned = known, learned
+        self.likeness = Likeness()
+
+    def answer(self, composite: Tensor, mask: Tensor) -> Tensor:
+        """See `Network.forward`."""
+        known = self.known.answer(composite, mask)
+        share = self.likeness(composite, mask)
+        if not bool((share > 0.01).any()):  # half of the work is enough
+            return known
+        learned = self.learned.answer(composite, mask)
+        return torch.lerp(known, learned, share.view(-1, *[1] * (known.ndim - 1)))
+
+    def render(self, answers: Tensor, composite: Tensor) -> list[Tensor]:
+        """See `Network.render`."""
+        return self.known.render(answers, composite)
+
+    def colour_map(self, answers: Tensor, composite: Tensor, mask: Tensor) -> ColourMap:
+        """See `Network.colour_map`."""
+        return self.known.colour_map(answers, composite, mask)
+
+
+class Likeness(nn.Module):
+    """How likely a picture's background is of a look, rather than of the same photographs in other looks.
+
+    Two normal distributions of a background's tones and tints are compared (quadratic discriminant analysis). Until it
+    is fitted, every picture is of the look.
+    """
+
+    mean: Tensor
+    whitening: Tensor
+    centre: Tensor
+    precision: Tensor
+    offset: Tensor
+
+    def __init__(self) -> None:
+        """Make room for what `fit` finds."""
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(FEATURES))  # of other looks
+        self.register_buffer("whitening", torch.zeros(FEATURES, FEATURES))  # makes theirs a unit sphere
+        self.register_buffer("centre", torch.zeros(FEATURES))  # of the look, whitened
+        self.register_buffer("precision", torch.zeros(FEATURES, FEATURES))  # square root of its inverse covariance
+        self.register_buffer("offset", torch.full((1,), 100.0))
+
+    def forward(self, composite: Tensor, mask: Tensor) -> Tensor:
+        """(B,) in [0, 1]; arguments as for `Network.forward`."""
+        whitened = (describe(composite, mask) - self.mean) @ self.whitening.T
+        of_others = whitened.square().sum(dim=1)
+        of_look = ((whitened - self.centre) @ self.precision.T).square().sum(dim=1)
+        return torch.sigmoid((0.5 * (of_others - of_look) + self.offset) / SOFTNESS)
+
+    @torch.no_grad()
+    def fit(self, look: Tensor, others: Tensor) -> None:
+        """Learn what tells a look from others.
+
+        Args:
+            look: (N, FEATURES) of backgrounds of the look, see `describe`.
+            others: (M, FEATURES) of backgrounds in other looks.
+        """
+        look, others = look.double(), others.double()
+        mean, covariance = others.mean(dim=0), others.T.cov()
+        covariance = covariance + torch.diag(0.01 * covariance.diagonal() + FLOOR)
+        whitening = torch.linalg.inv(torch.linalg.cholesky(covariance))
+        whitened = (look - mean) @ whitening.T
+        own = whitened.T.cov()
+        own = torch.lerp(own, own.trace() / FEATURES * torch.eye(FEATURES, dtype=own.dtype), SHRINKAGE)
+        precision = torch.linalg.inv(torch.linalg.cholesky(own))
+        found = Found(mean, whitening, whitened.mean(dim=0), precision, precision.logdet().view(1))
+        for name, value in found._asdict().items():
+            getattr(self, name).copy_(value)
+
+
+class Found(NamedTuple):
+    """What `Likeness.fit` finds: its buffers."""
+
+    mean: Tensor
+    whitening: Tensor
+    centre: Tensor
+    precision: Tensor
+    offset: Tensor
+
+
+def describe(composite: Tensor, mask: Tensor) -> Tensor:
+    """A background's tones and tints: quantiles of brightness and of two colour differences, and tints of three tones.
+
+    Args:
+        composite: (B, 3, H, W) sRGB values in [0, 1].
+        mask: (B, 1, H, W) in [0, 1].
+
+    Returns:
+        (B, FEATURES).
+    """
+    # Where a mask covers everything, everything is looked at.
+    covered = mask.flatten(1) > 0.5
+    hidden = covered & ~covered.all(dim=1, keepdim=True)
+    red, green, blue = composite.float().flatten(2).masked_fill(hidden.unsqueeze(1), torch.nan).unbind(dim=1)
+    light = (red + green + blue) / 3
+    tints = torch.stack([red - green, blue - green], dim=1)  # (B, 2, N)
+    levels = torch.tensor(LEVELS, device=composite.device)
+    tones = [torch.nanquantile(light, levels, dim=1).T]
+    tones += [torch.nanquantile(tint, levels[1:-1], dim=1).T for tint in tints.unbind(dim=1)]
+    overall = tints.nanmean(dim=2)
+    for low, high in pairwise(TONES):
+        within = (light >= low) & (light < high)
+        mean = tints.masked_fill(~within.unsqueeze(1), torch.nan).nanmean(dim=2)
+        tones.append(torch.where(mean.isnan(), overall, mean))
+    return torch.cat(tones, dim=1)

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A fine-tuned network: what it learned where the background has the look, what it knew elsewhere."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from s2am_engine.networks.personal import FEATURES, Likeness, Personal, describe
+from tests.engine.networks import pictures, shaken, small_network
+
+
+def scenes(count: int, seed: int, warm: bool) -> Tensor:
+    """Random pictures, of all looks or of one: warm and faded."""
+    generator = torch.Generator().manual_seed(seed)
+    plain = torch.rand(count, 3, 8, 8, generator=generator)
+    plain = torch.nn.functional.interpolate(plain, (32, 32), mode="bilinear")
+    if warm:
+        return 0.15 + 0.7 * plain * torch.tensor([1.0, 0.9, 0.6]).view(3, 1, 1)
+    gains = 0.5 + 0.5 * torch.rand(count, 3, 1, 1, generator=generator)
+    lift = 0.1 * torch.rand(count, 1, 1, 1, generator=generator)
+    return lift + (1 - lift) * plain * gains
+
+
+def half_masks(count: int) -> Tensor:
+    masks = torch.zeros(count, 1, 32, 32)
+    masks[..., :16] = 1
+    return masks
+
+
+@pytest.fixture
+def likeness() -> Likeness:
+    """One that knows the warm look."""
+    fitted = Likeness()
+    kinds = [describe(scenes(200, seed, warm), half_masks(200)) for seed, warm in ((0, True), (1, False))]
+    fitted.fit(*kinds)
+    return fitted
+
+
+def test_a_look_is_told_from_others(likeness: Likeness) -> None:
+    for seed, warm in ((2, True), (3, False)):
+        found = likeness(scenes(50, seed, warm), half_masks(50))
+        assert found.shape == (50,)
+        assert float(((found > 0.5) == warm).float().mean()) > 0.9
+
+
+def test_the_foreground_does_not_count(likeness: Likeness) -> None:
+    composites, masks = scenes(4, 5, warm=True), half_masks(4)
+    repainted = torch.where(masks > 0.5, torch.tensor([0.0, 0.2, 1.0]).view(1, 3, 1, 1), composites)
+    torch.testing.assert_close(likeness(composites, masks), likeness(repainted, masks))
+    assert torch.isfinite(likeness(composites, torch.ones_like(masks))).all(), "nor is there always a background"
+
+
+def test_a_background_is_described_by_its_tones_and_tints() -> None:
+    composite = torch.tensor([0.5, 0.4, 0.1]).view(1, 3, 1, 1).expand(1, 3, 8, 8)
+    found = describe(composite, torch.zeros(1, 1, 8, 8))[0]
+    assert found.shape == (FEATURES,)
+    torch.testing.assert_close(found[:7], torch.full((7,), 1 / 3))
+    torch.testing.assert_close(found[7:12], torch.full((5,), 0.1))
+    torch.testing.assert_close(found[12:17], torch.full((5,), -0.3))
+    torch.testing.assert_close(found[17:], torch.tensor([0.1, -0.3] * 3))
+
+
+@pytest.mark.parametrize("name", ["concord", "s2crnet", "unet"])
+def test_answers_lie_between_what_was_known_and_what_was_learned(name: str, likeness: Likeness) -> None:
+    known, learned = shaken(name), small_network(name)
+    with torch.no_grad():
+        for parameter in learned.parameters():
+            parameter.add_(0.05)
+    network = Personal(known, learned).eval()
+    composite, mask = pictures(32)
+    with torch.no_grad():
+        torch.testing.assert_close(network(composite, mask), learned.eval()(composite, mask))
+        network.likeness.offset.fill_(-1e4)
+        torch.testing.assert_close(network(composite, mask), known.eval()(composite, mask))
+        network.likeness.offset.zero_()
+        expected = 0.5 * (known(composite, mask) + learned(composite, mask))
+        torch.testing.assert_close(network(composite, mask), expected)
+        torch.testing.assert_close(network.render(expected, composite), known.render(expected, composite))
+
+
+def test_where_nothing_resembles_the_look_half_of_the_work_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Personal(shaken("concord"), shaken("concord")).eval()
+    network.likeness.offset.fill_(-1e4)
+    monkeypatch.setattr(network.learned, "answer", None)
+    assert torch.isfinite(network(*pictures(32))).all()
+
+
+def test_half_precision_changes_no_verdict(likeness: Likeness) -> None:
+    halved = Likeness()
+    halved.load_state_dict({key: value.half().float() for key, value in likeness.state_dict().items()})
+    composites, masks = scenes(50, 7, warm=True), half_masks(50)
+    torch.testing.assert_close(halved(composites, masks), likeness(composites, masks), atol=0.1, rtol=0)

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fine-tuning: it learns a look, forgets nothing, keeps the better of the two, and tells what it did."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from PIL import Image
+from skimage import data
+from torch import Tensor
+
+from s2am_engine.errors import EngineError
+from s2am_engine.harmonizer import Harmonizer
+from s2am_engine.model_store import Card, find_model, list_models, load_network, write_card
+from s2am_engine.networks.catalogue import build_network
+from s2am_engine.networks.network import Network
+from s2am_engine.networks.personal import Personal
+from s2am_engine.training import finetune as tuning
+from s2am_engine.training import judge
+from s2am_engine.training.checkpoints import half_precision
+from s2am_engine.training.events import Event, Measuring, Reading, Stepped
+from s2am_engine.training.finetune import finetune
+from s2am_engine.training.judge import Compared
+from s2am_engine.training.metrics import Scores
+from tests.engine.pictures import composite
+from tests.engine.test_cli import run
+
+OPTIONS = {"width": 24, "hidden": 32}
+
+
+@pytest.fixture
+def base(no_personal_models: Path) -> str:
+    """A small model that changes nothing yet, “novice”."""
+    torch.manual_seed(0)
+    network = build_network("concord", **OPTIONS)
+    weights = safetensors.torch.save(half_precision(network))
+    no_personal_models.mkdir(exist_ok=True)
+    (no_personal_models / "novice.safetensors").write_bytes(weights)
+    card = Card(
+        name="novice",
+        network="concord",
+        description="knows nothing",
+        thumbnail=32,
+        sha256=hashlib.sha256(weights).hexdigest(),
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        size=len(weights),
+        licence="GPL-3.0-or-later",
+        data="nothing.",
+        training={"loss": "foreground_rmse"},
+        options=OPTIONS,
+    )
+    write_card(card, no_personal_models)
+    return "novice"
+
+
+@pytest.fixture
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Twenty-five photographs of one strong look, and a few files that are none."""
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: str(tmp_path / "cache"))
+    monkeypatch.setattr(judge, "MEASURED", 16)
+    folder = tmp_path / "holiday"
+    folder.mkdir()
+    for index in range(25):
+        photograph = (data.coffee(), data.astronaut(), data.chelsea())[index % 3]
+        part = np.roll(photograph, 40 * index, axis=1)[20 : 20 + 240, :320] / 255
+        look = np.clip(part * (1.0, 0.85, 0.6) + (0.0, 0.03, 0.1), 0, 1)
+        Image.fromarray((255 * look).astype(np.uint8)).save(folder / f"{index}.png")
+    (folder / "broken.jpg").write_bytes(b"no picture")
+    (folder / "phone.heic").write_bytes(b"from a phone")
+    return folder
+
+
+def tune(photos: Path, base: str, minutes: float = 0.25, **more: Any) -> tuning.FineTuned:
+    return finetune(photos, "mine", base=base, minutes=minutes, device="cpu", **more)
+
+
+def test_a_look_is_learned_and_the_new_model_is_there(
+    photos: Path, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[Event] = []
+    monkeypatch.setattr(tuning, "LEARNING_RATE", 2.0)  # a novice has more to learn than time
+    monkeypatch.setattr(tuning, "KEPT", 1.0)
+    found = tune(photos, base, report=events.append, sheet=tmp_path / "sheet.png")
+    assert found.model is not None
+    read = found.photographs
+    assert (len(read.seen), len(read.unseen)) == (20, 5)
+    assert {one.path.name for one in read.skipped} == {"broken.jpg", "phone.heic"}
+    assert found.look.fmse_saved > 0.05
+    assert found.look.before == found.look.untouched, "the novice changed nothing"
+    assert find_model("mine").card.fine_tuned
+    for kind in (Reading, Stepped, Measuring):
+        assert any(isinstance(event, kind) for event in events)
+    card = find_model("mine").card
+    assert "mine" in [model.card.name for model in list_models()]
+    assert card.training["base"] == base
+    assert card.figures["look"]["after"]["fmse"] == found.look.after.fmse
+    assert "20 photographs of holiday" in card.data
+    assert Image.open(tmp_path / "sheet.png").height > 100
+    pixels, mask = composite()
+    harmonizer = Harmonizer("mine", "cpu")
+    harmonizer.set_picture(pixels, mask)
+    changed = harmonizer.harmonize() != pixels
+    assert changed[mask > 0].any()
+    assert not changed[mask == 0].any()
+
+
+def test_the_better_of_the_two_is_kept(
+    photos: Path, base: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tuning, "learn", lambda *_: shaken_novice())
+    code, out, err = run(capsys, "finetune", photos, "--name", "mine", "--base", base, "--json")
+    told = json.loads(out)
+    assert (code, told["model"]) == (0, None)
+    assert told["look"]["after"]["fmse"] > told["look"]["before"]["fmse"]
+    with pytest.raises(EngineError, match="no model “mine”"):
+        find_model("mine")
+    code, out, err = run(capsys, "finetune", photos, "--name", "mine", "--base", base)
+    assert "“novice” stays the better one, so no model was made" in out
+    assert "phone.heic: HEIC" in err
+
+
+def shaken_novice() -> Network:
+    """A novice who learned nonsense."""
+    network = build_network("concord", **OPTIONS)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    return network
+
+
+@pytest.mark.parametrize(
+    ("saved", "lost", "kept"), [(0.1, 0.0, True), (0.1, 0.04, True), (0.1, 0.06, False), (-0.01, -1.0, False)]
+)
+def test_what_forgets_is_not_kept_however_well_it_knows_the_look(
+    saved: float, lost: float, kept: bool, photos: Path, base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measured(*_: object) -> dict[str, Compared]:
+        before = Scores(30.0, 20.0, 50.0, 100.0, 0.9)
+        look = dataclasses.replace(before, fmse=100 * (1 - saved))
+        return {
+            "look": Compared(before, before, look),
+            "others": Compared(before, before, dataclasses.replace(before, psnr=30.0 - lost)),
+        }
+
+    monkeypatch.setattr(judge.Judge, "compare", measured)
+    monkeypatch.setattr(tuning, "learn", lambda *_: shaken_novice())
+    assert (tune(photos, base).model is not None) is kept
+
+
+def test_a_model_can_be_taught_twice(
+    photos: Path, base: str, monkeypatch: pytest.MonkeyPatch, no_personal_models: Path
+) -> None:
+    """It goes on from what it learned, and still falls back on what was known at first."""
+    started: list[dict[str, Tensor]] = []
+
+    def learn(card: Card, start: Network, *_: object) -> Network:
+        started.append(start.state_dict())
+        return shaken_novice()
+
+    monkeypatch.setattr(tuning, "learn", learn)
+    monkeypatch.setattr(tuning, "FORGETTING", 100.0)
+    monkeypatch.setattr(Compared, "fmse_saved", 0.1)
+    tune(photos, base)
+    first = load_network(find_model("mine"))
+    assert isinstance(first, Personal)
+    tuning.finetune(photos, "again", base="mine", minutes=0.1, device="cpu")
+    second = load_network(find_model("again"))
+    assert isinstance(second, Personal)
+    novice = load_network(find_model("novice")).state_dict()
+    for key, value in novice.items():
+        assert torch.equal(second.known.state_dict()[key], value)
+        assert torch.equal(started[1][key], first.learned.state_dict()[key])
+
+
+def test_something_of_what_was_learned_is_kept_and_the_rest_not() -> None:
+    start, learned = shaken_novice(), shaken_novice()
+    mixed = tuning.blend(start, learned, 0.25).state_dict()
+    for key, value in start.state_dict().items():
+        torch.testing.assert_close(mixed[key], 0.75 * value + 0.25 * learned.state_dict()[key])
+
+
+def test_too_few_photographs_are_one_sentence_with_the_reason(photos: Path, base: str) -> None:
+    for path in sorted(photos.glob("*.png"))[3:]:
+        path.unlink()
+    with pytest.raises(EngineError, match=r"holds 3 usable photographs \(1 left out: .*add more, 20 are needed"):
+        tune(photos, base)
+
+
+def test_names_that_are_taken_and_formulas_are_refused_before_any_work(photos: Path, base: str) -> None:
+    def never(event: Event) -> None:
+        raise AssertionError("nothing should be read")
+
+    with pytest.raises(EngineError, match="novice"):
+        finetune(photos, "novice", base=base, report=never)
+    for formula, words in (("reinhard", "is a formula and can't learn"), ("s2am-mask-free", "finds masks")):
+        with pytest.raises(EngineError, match=f"“{formula}” {words}"):
+            finetune(photos, "mine", base=formula, report=never)
+
+
+@pytest.mark.parametrize("kind", [Reading, Stepped, Measuring])
+def test_cancelling_leaves_nothing_behind(kind: type[Event], photos: Path, base: str, no_personal_models: Path) -> None:
+    class CancelledError(Exception):
+        pass
+
+    def cancel(event: Event) -> None:
+        if isinstance(event, kind):
+            raise CancelledError
+
+    with pytest.raises(CancelledError):
+        tune(photos, base, report=cancel)
+    assert sorted(path.name for path in no_personal_models.iterdir()) == ["novice.json", "novice.safetensors"]

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`s2am pairs`: people see what training makes of their photographs, or get a data set of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import data
+
+from s2am_engine import cli
+from s2am_engine.training.iharmony import find_pairs
+from tests.engine.test_cli import failed, run
+
+
+@pytest.fixture
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Three photographs, a version of each in another folder, and a file that is none."""
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: str(tmp_path / "cache"))
+    monkeypatch.setattr("s2am_engine.training.datasets.split_of", lambda name: "train")
+    for version, gain in (("own", 1.0), ("retouched", 0.7)):
+        (tmp_path / "photos" / version).mkdir(parents=True)
+        for name in ("astronaut", "chelsea", "coffee"):
+            small = np.asarray(getattr(data, name)()[::3, ::3] * gain, np.uint8)
+            Image.fromarray(small).save(tmp_path / "photos" / version / f"{name}.png")
+    (tmp_path / "photos" / "own" / "phone.heic").write_bytes(b"from a phone")
+    return tmp_path / "photos"
+
+
+def test_a_sheet_shows_what_would_be_learned_from(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["pairs", photos / "own", "--count", "6", "--size", "64", "--sheet"]
+    code, out, err = run(capsys, *line, tmp_path / "one.png", "--json")
+    told = json.loads(out)
+    assert (code, told["pairs"], told["photographs"]) == (0, 6, 3)
+    assert [Path(one["path"]).name for one in told["skipped"]] == ["phone.heic"]
+    code, out, err = run(capsys, *line, tmp_path / "two.png")
+    assert "6 pairs of 3 photographs" in out
+    assert "left out" in err
+    assert "phone.heic: HEIC" in err
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes(), "the same seed, the same pairs"
+    run(capsys, *line, tmp_path / "three.png", "--seed", "1")
+    assert (tmp_path / "one.png").read_bytes() != (tmp_path / "three.png").read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["recoloured", "swapped"])
+def test_a_data_set_is_written_in_the_layout_that_training_reads(
+    kind: str, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = photos if kind == "swapped" else photos / "own"
+    code, out, _ = run(capsys, "pairs", source, "-o", tmp_path / "set", "--kind", kind, "--count", "3", "--json")
+    assert code == 0
+    told = json.loads(out)
+    pairs = find_pairs(tmp_path / "set")
+    assert told["pairs"] == len(pairs) == 3
+    for pair in pairs:
+        composite, truth = (np.asarray(Image.open(path)) for path in (pair.composite, pair.truth))
+        mask = np.asarray(Image.open(pair.mask))
+        assert np.array_equal(composite[mask == 0], truth[mask == 0])
+        assert not np.array_equal(composite, truth)
+
+
+def test_what_does_not_go_together_is_explained(photos: Path, tmp_path: Path) -> None:
+    for line in (["--sheet", "a.png", "-o", "b"], ["--kind", "swapped"], ["--count", "0"]):
+        with pytest.raises(SystemExit) as stopped:
+            cli.main(["pairs", str(photos), *line])
+        assert stopped.value.code == 2
+
+
+def test_nothing_to_make_pairs_of_is_one_sentence(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    for line in (["--sheet", tmp_path / "a.png"], ["-o", tmp_path / "set"]):
+        assert "holds no photographs" in failed(tmp_path, run(capsys, "pairs", tmp_path / "empty", *line))
+    assert not (tmp_path / "a.png").exists()
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "a.jpg").write_bytes(b"broken")
+    assert "No pair could be made" in failed(
+        tmp_path, run(capsys, "pairs", tmp_path / "broken", "-o", tmp_path / "other")
+    )
