@@ -16,7 +16,8 @@ LEVELS = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 TONES = (0.0, 0.25, 0.6, 1.01)  # shadows, middle tones, highlights begin and end here
 FEATURES = len(LEVELS) + 2 * (len(LEVELS) - 2) + 2 * (len(TONES) - 1)
 SHRINKAGE = 0.3  # of the look's covariance towards a sphere: a few dozen photographs don't say more
-SOFTNESS = 2.0  # log-likelihood ratios are divided by it
+PRIOR = -3.0  # logarithm of the odds that a background is of the look, before it is seen: people bring others too
+SOFTNESS = 2.0  # log-odds are divided by it
 FLOOR = 1e-5  # variance that any feature has
 
 
@@ -96,7 +97,7 @@ class Likeness(nn.Module):
         own = whitened.T.cov()
         own = torch.lerp(own, own.trace() / FEATURES * torch.eye(FEATURES, dtype=own.dtype), SHRINKAGE)
         precision = torch.linalg.inv(torch.linalg.cholesky(own))
-        found = Found(mean, whitening, whitened.mean(dim=0), precision, precision.logdet().view(1))
+        found = Found(mean, whitening, whitened.mean(dim=0), precision, precision.logdet().view(1) + PRIOR)
         for name, value in found._asdict().items():
             getattr(self, name).copy_(value)
 

@@ -34,9 +34,9 @@ from s2am_engine.training.checkpoints import half_precision
 from s2am_engine.training.datasets import LONG_SIDE, Photograph
 from s2am_engine.training.events import Reading, Report, ignore
 from s2am_engine.training.judge import Compared, Judge
-from s2am_engine.training.loader import default_workers
 from s2am_engine.training.loop import Trainer
 from s2am_engine.training.losses import LOSSES
+from s2am_engine.training.machine import default_workers
 from s2am_engine.training.pairs import Mixture, PairMaker
 from s2am_engine.training.recipes import RECIPES, Recipe
 from s2am_engine.training.team import Team
@@ -46,7 +46,7 @@ HELD_OUT = 5  # every fifth is held out
 ORIGINAL_SHARE = 1 / 2  # of the pairs are made by the original recipe
 LEARNING_RATE = 0.2  # of the original recipe's
 SIZE = 64  # pixels: what a look is shows in small pictures too, of which many more can be learned from
-KEPT = 0.5  # of what was learned: most of the gain, and less than half of the harm where a look is mistaken
+KEPT = 0.7  # of what was learned: most of the gain, and half of the harm where a look is mistaken
 FORGETTING = 0.05  # dB that may be lost on other looks
 BACKGROUNDS = 1024  # of each kind, from which the look is told from others
 
@@ -148,6 +148,7 @@ def load_trainable(model: Model) -> Network:
 def recipe_for(card: Card, network: Network, minutes: float) -> Recipe:
     """The recipe of a model's network, gentler, with the loss that the model was made with."""
     own = RECIPES["small"][card.network]
+    kind = network.known if isinstance(network, Personal) else network
     return replace(
         own,
         loss=LOSSES.get(card.training.get("loss", ""), own.loss),
@@ -155,7 +156,7 @@ def recipe_for(card: Card, network: Network, minutes: float) -> Recipe:
         weight_decay=0.0,
         minutes=minutes,
         # An encoder-decoder's sizes are not free.
-        size=SIZE if isinstance(network, MapNetwork | Personal) else card.thumbnail,
+        size=SIZE if isinstance(kind, MapNetwork) else card.thumbnail,
         batch=32,
         warm_up=20,
         average=0.99,

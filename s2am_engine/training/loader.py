@@ -7,7 +7,6 @@ program with windows, and the work is done in libraries that release Python's lo
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,11 +15,6 @@ from types import TracebackType
 from s2am_engine.training.pairs import Batch, Source
 
 AHEAD = 2  # batches a worker
-
-
-def default_workers() -> int:
-    """Half of the cores: the other half computes, or feeds the GPU."""
-    return max(1, (os.cpu_count() or 1) // 2)
 
 
 class Loader:

@@ -20,7 +20,8 @@ from s2am_engine.training.clock import Clock, interruptions
 from s2am_engine.training.events import Report, Stepped, Validated, ignore
 from s2am_engine.training.journal import Entry, Journal
 from s2am_engine.training.learner import Learner, gains, has_statistics, refresh_statistics
-from s2am_engine.training.loader import Loader, default_workers
+from s2am_engine.training.loader import Loader
+from s2am_engine.training.machine import default_workers, keep_freed_memory
 from s2am_engine.training.pairs import Batch, Source
 from s2am_engine.training.recipes import Recipe, learning_rate
 from s2am_engine.training.team import Team
@@ -95,6 +96,7 @@ class Trainer:
         self.report = report if self.team.leads else ignore
         if self.step == self.steps:
             return
+        keep_freed_memory()
         self.journal = Journal(self.folder, f"{self.network}, {self.recipe.loss.__name__}", self.step)
         self.clock = Clock(self.seconds)
         with Loader(self.pairs, self.step, self.workers) as loader, interruptions() as interrupted:

@@ -13,8 +13,8 @@ from s2am_engine.model_files import add_model, check_free, check_name, free_name
 from s2am_engine.model_store import Model, find_cards, read_model
 from s2am_engine.training.checkpoints import SETTINGS, read_settings, write_settings
 from s2am_engine.training.events import Report, ignore
-from s2am_engine.training.loader import default_workers
 from s2am_engine.training.loop import Trainer
+from s2am_engine.training.machine import default_workers
 from s2am_engine.training.publish import card_of
 from s2am_engine.training.recipes import Recipe
 from s2am_engine.training.sources import Data, open_data
