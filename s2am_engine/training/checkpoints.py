@@ -68,5 +68,7 @@ def read_settings(folder: Path) -> dict[str, Any]:
     try:
         settings: dict[str, Any] = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise EngineError(f"{folder} holds no run: leave out --resume, or name another folder with --run.") from error
+        raise EngineError(
+            f"{folder} holds no run: leave out --resume, or name another folder with --folder."
+        ) from error
     return settings

@@ -36,8 +36,8 @@ def add_train(subparsers: Subparsers) -> None:
     parser = add_command(subparsers, "train", train, about)
     parser.add_argument("--network", metavar="NAME", help="see “s2am models”")
     parser.add_argument("--data", type=Path, metavar="DIR", help="photographs, COCO's or iHarmony4's layout")
-    parser.add_argument("--run", type=Path, dest="folder", metavar="DIR", help="of the run (default: runs/NETWORK)")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --run, with the options it had")
+    parser.add_argument("--folder", type=Path, metavar="DIR", help="of the run (default: runs/NETWORK)")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --folder, with the options it had")
     parser.add_argument("--name", help="of the model that comes out (default: my-NETWORK)")
     recipe = "published (the paper's own) or small (affordable on a CPU); default: small on a CPU, else published"
     parser.add_argument("--recipe", choices=("small", "published"), help=recipe)
@@ -112,7 +112,7 @@ def train(options: argparse.Namespace) -> int:
                 plan, folder, resume=options.resume, device=options.device, workers=options.workers, report=display
             )
     except KeyboardInterrupt:
-        return fail(f"Stopped: “s2am train --resume --run {folder}” goes on with it.")
+        return fail(f"Stopped: “s2am train --resume --folder {folder}” goes on with it.")
     if found is None:  # another process of the team tells it
         return 0
     name = found.model.card.name
@@ -236,7 +236,7 @@ def begin(options: argparse.Namespace) -> tuple[Path, Plan]:
     from s2am_engine.training.train import make_plan
 
     if not (options.network and options.data):
-        raise UsageError("name a --network and its --data, or go on with a run (--resume --run DIR)")
+        raise UsageError("name a --network and its --data, or go on with a run (--resume --folder DIR)")
     recipe = recipe_of(options)
     plan = make_plan(options.network, options.data, recipe, options.name, options.seed)
     return options.folder or Path("runs") / options.network, plan
@@ -248,7 +248,7 @@ def go_on(options: argparse.Namespace) -> tuple[Path, Plan]:
 
     folder = options.folder or (Path("runs") / options.network if options.network else None)
     if folder is None:
-        raise UsageError("--resume goes with --run DIR, the folder of the run")
+        raise UsageError("--resume goes with --folder DIR, the folder of the run")
     for name in ("recipe", "name", "loss", "mixed_precision", *SETTINGS, *NETWORK_OPTIONS):
         if name not in RESUMABLE and getattr(options, name) is not None:
             raise UsageError(f"--{name.replace('_', '-')} can't change when a run is gone on with")

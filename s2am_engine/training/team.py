@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
@@ -16,6 +18,12 @@ from torch.nn.parallel import DistributedDataParallel
 from s2am_engine.errors import EngineError
 from s2am_engine.harmonizer import choose_device
 
+# Each process keeps its own statistics of batch normalisation; older versions of PyTorch call the option otherwise.
+SYNC_BUFFERS = (
+    "forward_sync_buffers"
+    if "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
+    else "broadcast_buffers"
+)
 PATIENCE = timedelta(hours=2)  # the others wait while the leader reads photographs
 
 
@@ -39,9 +47,8 @@ class Team:
         on_gpu = self.device.type == "cuda"
         if on_gpu:  # elsewhere each process normalises its own share of the batch
             network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
-        return DistributedDataParallel(
-            network, device_ids=[self.device] if on_gpu else None, broadcast_buffers=False, gradient_as_bucket_view=True
-        )
+        options: dict[str, Any] = {SYNC_BUFFERS: False, "gradient_as_bucket_view": True}
+        return DistributedDataParallel(network, [self.device] if on_gpu else None, **options)
 
     def average_gradients(self, parameters: Iterable[Tensor]) -> None:
         """Average gradients over the team, for what is not under `share`."""

@@ -122,11 +122,11 @@ def prepare(folder: Path, plan: Plan, *, resume: bool) -> None:
         EngineError: there is a run already, or none to go on with.
     """
     if (folder / SETTINGS).exists() and not resume:
-        raise EngineError(f"{folder} holds a run already: go on with it (--resume), or name another folder (--run).")
+        raise EngineError(f"{folder} holds a run already: go on with it (--resume), or name another folder (--folder).")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise EngineError(f"{folder} can't be made ({error.strerror}): name another folder with --run.") from error
+        raise EngineError(f"{folder} can't be made ({error.strerror}): name another folder with --folder.") from error
     write_settings(folder, plan.to_json())
 
 

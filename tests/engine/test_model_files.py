@@ -221,30 +221,28 @@ def test_a_killed_rename_leaves_one_whole_model_at_least(
         assert load_network(find_model(name))
 
 
-def test_a_card_that_cannot_be_removed_keeps_its_model(personal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = files_in(personal)
+def keep(ending: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no file whose name ends so be removed."""
     unlink = Path.unlink
 
     def refuse(path: Path, missing_ok: bool = False) -> None:
-        if path.name == "mine.json":
+        if path.name.endswith(ending):
             raise PermissionError(errno.EACCES, "not allowed")
         unlink(path, missing_ok)
 
     monkeypatch.setattr(Path, "unlink", refuse)
+
+
+def test_a_card_that_cannot_be_removed_keeps_its_model(personal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = files_in(personal)
+    keep("mine.json", monkeypatch)
     for action in (lambda: rename_model("mine", "yours"), lambda: delete_model("mine")):
         assert "can't be removed (not allowed)" in refused(action)
         assert files_in(personal) == before
 
 
 def test_weights_that_cannot_be_removed_are_only_told(personal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    unlink = Path.unlink
-
-    def refuse(path: Path, missing_ok: bool = False) -> None:
-        if path.suffix == ".safetensors":
-            raise PermissionError(errno.EACCES, "not allowed")
-        unlink(path, missing_ok)
-
-    monkeypatch.setattr(Path, "unlink", refuse)
+    keep(".safetensors", monkeypatch)
     with pytest.warns(UserWarning, match=r"mine\.safetensors is no longer needed, but can't be removed"):
         rename_model("mine", "yours")
     assert names() == ["yours"]

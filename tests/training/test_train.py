@@ -114,7 +114,7 @@ def test_every_option_of_the_command_reaches_the_run(
 ) -> None:
     began: list[Any] = []
     monkeypatch.setattr(training, "train", lambda *arguments, **named: began.append((arguments, named)))
-    line = "--run run --name mine --steps 7 --size 256 --batch 3 --width 8 --levels 5 --loss pixel_l1 --seed 9"
+    line = "--folder run --name mine --steps 7 --size 256 --batch 3 --width 8 --levels 5 --loss pixel_l1 --seed 9"
     more = "--learning-rate 0.5 --adversarial 0 --schedule constant --clip 2 --average 0.5 --no-mixed-precision"
     where = "--workers 3 --device cpu"
     code, *_ = run(capsys, "train", "--network", "unet", "--data", photos, *f"{line} {more} {where}".split())
@@ -158,8 +158,8 @@ def test_the_recipe_can_be_the_papers_own(
         ("--network unet --data PHOTOS --loss guess", "--loss is one of attention_and_pixels"),
         ("--network unet --data PHOTOS --steps 0", "must be more than 0"),
         ("--network unet --data PHOTOS --steps 3 --minutes 4", "not allowed with"),
-        ("--resume", "--resume goes with --run"),
-        ("--resume --run RUN --size 64", "--size can't change"),
+        ("--resume", "--resume goes with --folder"),
+        ("--resume --folder RUN --size 64", "--size can't change"),
     ],
 )
 def test_wrong_usage_is_explained(line: str, words: str, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -170,7 +170,7 @@ def test_wrong_usage_is_explained(line: str, words: str, photos: Path, capsys: p
 
 
 def test_resuming_nothing_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "holds no run" in failed(tmp_path, run(capsys, "train", "--resume", "--run", tmp_path))
+    assert "holds no run" in failed(tmp_path, run(capsys, "train", "--resume", "--folder", tmp_path))
 
 
 def start(photos: Path, folder: Path, home: Path, *more: str) -> subprocess.Popen[str]:
@@ -183,7 +183,7 @@ def start(photos: Path, folder: Path, home: Path, *more: str) -> subprocess.Pope
     )
     home_is = {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "XDG_DATA_HOME": str(home / "data")}
     return subprocess.Popen(
-        [sys.executable, "-c", program, "train", *begun, "--run", str(folder), "--json"],
+        [sys.executable, "-c", program, "train", *begun, "--folder", str(folder), "--json"],
         env=os.environ | {"PYTHONPATH": str(ROOT)} | home_is,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -225,7 +225,7 @@ def test_kill_minus_9_costs_no_more_than_what_came_after_the_last_checkpoint(tmp
     second.send_signal(signal.SIGINT)
     _, told = second.communicate(timeout=60)
     assert second.returncode == 1
-    assert told.strip().splitlines()[-1] == f"error: Stopped: “s2am train --resume --run {folder}” goes on with it."
+    assert told.strip().splitlines()[-1] == f"error: Stopped: “s2am train --resume --folder {folder}” goes on with it."
     third = start(photos, folder, tmp_path, "--resume")
     out, told = third.communicate(timeout=240)
     assert third.returncode == 0, told
