@@ -102,6 +102,7 @@ def add_finetune(subparsers: Subparsers) -> None:
 
 def train(options: argparse.Namespace) -> int:
     """Run `s2am train`."""
+    from s2am_engine.training import checkpoints
     from s2am_engine.training import train as training
 
     use_threads(options.threads)
@@ -112,7 +113,9 @@ def train(options: argparse.Namespace) -> int:
                 plan, folder, resume=options.resume, device=options.device, workers=options.workers, report=display
             )
     except KeyboardInterrupt:
-        return fail(f"Stopped: “s2am train --resume --folder {folder}” goes on with it.")
+        begun = (folder / checkpoints.SETTINGS).exists()
+        again = f"“s2am train --resume --folder {folder}” goes on with it" if begun else "the same command begins again"
+        return fail(f"Stopped: {again}.")
     if found is None:  # another process of the team tells it
         return 0
     name = found.model.card.name
@@ -164,7 +167,7 @@ def write_pairs(options: argparse.Namespace) -> int:
             advance(bar, done, total)
 
         if options.kind == "swapped":
-            versions = sorted(path for path in options.photos.iterdir() if path.is_dir())
+            versions = sorted(path for path in options.photos.glob("*") if path.is_dir())
             built = build_swapped(versions, options.output, options.count, progress=progress, **sizes)
         else:
             built = build_recoloured(options.photos, options.output, options.count, progress=progress, **sizes)
@@ -225,7 +228,7 @@ def finetune(options: argparse.Namespace) -> int:
                 f"PSNR {one.before.psnr:.2f} → {one.after.psnr:.2f} dB ({one.psnr_gained:+.2f})"
             )
     if found.model is None:
-        print(f"“{options.base}” stays the better one, so no model was made: try more photographs or more minutes.")
+        print(f"“{options.base}” stays the better one all in all, so no model was made: try more photographs.")
     else:
         print(f"The new model is the better one: use it with --model {found.model.card.name}.")
     return 0

@@ -33,6 +33,7 @@ from s2am_engine.training.album import Skipped, load_photographs
 from s2am_engine.training.checkpoints import half_precision
 from s2am_engine.training.datasets import LONG_SIDE, Photograph
 from s2am_engine.training.events import Reading, Report, ignore
+from s2am_engine.training.iharmony import find_pairs
 from s2am_engine.training.judge import Compared, Judge
 from s2am_engine.training.loop import Trainer
 from s2am_engine.training.losses import LOSSES
@@ -114,6 +115,8 @@ def finetune(
     check_free(name)
     found = find_model(base)
     before = load_trainable(found)
+    if benchmark:
+        find_pairs(benchmark)  # that it is none should not come out after an hour
     recipe = recipe_for(found.card, before, minutes)
     team = Team(choose_device(device))
     photographs = read_photographs(photos, max(LONG_SIDE, recipe.size * 3 // 2), report)
@@ -121,13 +124,14 @@ def finetune(
     judge = Judge(photographs.unseen, found.card.thumbnail, team, report)
     figures = judge.compare(before, after)
     better = figures["look"].fmse_saved > 0 and figures["others"].psnr_gained > -FORGETTING
-    measured = judge.benchmark(benchmark, before, after) if benchmark else None
-    if sheet:
-        judge.draw(sheet, before, after)
     model = None
     if better:
         card, weights = describe_model(found.card, name, photos, recipe, photographs, after, figures)
         model = add_model(card, weights)
+    # Only now: what goes wrong here must not cost what was learned.
+    measured = judge.benchmark(benchmark, before, after) if benchmark else None
+    if sheet:
+        judge.draw(sheet, before, after)
     return FineTuned(model, photographs, **figures, benchmark=measured)
 
 

@@ -127,7 +127,7 @@ def test_the_better_of_the_two_is_kept(
     with pytest.raises(EngineError, match="no model “mine”"):
         find_model("mine")
     code, out, err = run(capsys, "finetune", photos, "--name", "mine", "--base", base)
-    assert "“novice” stays the better one, so no model was made" in out
+    assert "“novice” stays the better one all in all, so no model was made" in out
     assert "phone.heic: HEIC" in err
 
 
@@ -184,6 +184,17 @@ def test_a_model_can_be_taught_twice(
         assert torch.equal(started[1][key], first.learned.state_dict()[key])
 
 
+def test_a_sheet_that_can_not_be_written_costs_no_model(
+    photos: Path, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tuning, "learn", lambda *_: shaken_novice())
+    monkeypatch.setattr(tuning, "FORGETTING", 100.0)
+    monkeypatch.setattr(Compared, "fmse_saved", 0.1)
+    with pytest.raises(EngineError, match="there is no folder"):
+        tune(photos, base, sheet=tmp_path / "nowhere" / "sheet.png")
+    assert find_model("mine")
+
+
 def test_something_of_what_was_learned_is_kept_and_the_rest_not() -> None:
     start, learned = shaken_novice(), shaken_novice()
     mixed = tuning.blend(start, learned, 0.25).state_dict()
@@ -204,6 +215,8 @@ def test_names_that_are_taken_and_formulas_are_refused_before_any_work(photos: P
 
     with pytest.raises(EngineError, match="novice"):
         finetune(photos, "novice", base=base, report=never)
+    with pytest.raises(EngineError, match="is not in iHarmony4's layout"):
+        finetune(photos, "mine", base=base, benchmark=photos, report=never)
     for formula, words in (("reinhard", "is a formula and can't learn"), ("s2am-mask-free", "finds masks")):
         with pytest.raises(EngineError, match=f"“{formula}” {words}"):
             finetune(photos, "mine", base=formula, report=never)
@@ -219,5 +232,5 @@ def test_cancelling_leaves_nothing_behind(kind: type[Event], photos: Path, base:
             raise CancelledError
 
     with pytest.raises(CancelledError):
-        tune(photos, base, report=cancel)
+        tune(photos, base, minutes=0.05, report=cancel)
     assert sorted(path.name for path in no_personal_models.iterdir()) == ["novice.json", "novice.safetensors"]

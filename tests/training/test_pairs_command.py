@@ -78,6 +78,8 @@ def test_nothing_to_make_pairs_of_is_one_sentence(
     for line in (["--sheet", tmp_path / "a.png"], ["-o", tmp_path / "set"]):
         assert "holds no photographs" in failed(tmp_path, run(capsys, "pairs", tmp_path / "empty", *line))
     assert not (tmp_path / "a.png").exists()
+    nowhere = run(capsys, "pairs", tmp_path / "nowhere", "-o", tmp_path / "set", "--kind", "swapped")
+    assert "No two of the folders" in failed(tmp_path, nowhere)
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "a.jpg").write_bytes(b"broken")
     assert "No pair could be made" in failed(
