@@ -125,7 +125,9 @@ def add_evaluate(subparsers: Subparsers) -> None:
     parser.add_argument("dataset", type=Path, metavar="DATASET")
     parser.add_argument("--model", action="append", metavar="NAME", help="may be given several times")
     native = "measure the pixels that the networks paint, at their own size, as the papers do"
-    parser.add_argument("--native", action="store_true", help=native)
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--native", action="store_true", help=native)
+    where.add_argument("--auto-mask", action="store_true", help="find the masks, instead of taking the data set's")
     parser.add_argument(
         "--sheet", type=Path, default=Path("evaluation.png"), help="contact sheet (default: %(default)s)"
     )
@@ -223,6 +225,7 @@ def evaluate(options: argparse.Namespace) -> int:
             names,
             device=options.device,
             native=options.native,
+            auto_mask=options.auto_mask,
             sheet=sheet,
             progress=lambda done, total: advance(bar, done, total),
         )

@@ -69,16 +69,17 @@ class Consensus(Concord):
         compared = self.compare(torch.cat([eighth, eighth - reference], dim=1))
         pooled = [region_mean(compared, smaller), region_mean(eighth, smaller), region_mean(eighth, 1 - smaller)]
         encoded = self.encoder_branch(torch.cat(pooled, dim=1))
-        first = 0.25 * self.head(torch.cat([statistics, encoded], dim=1)).float()
-        guess = torch.lerp(composite, self.render(first.detach(), composite)[0].clamp(0, 1), mask)
+        first = (0.25 * self.head(torch.cat([statistics, encoded], dim=1))).to(composite.dtype)
+        with torch.autocast(composite.device.type, enabled=False):
+            guess = torch.lerp(composite, self.render(first.detach(), composite)[0].clamp(0, 1), mask)
         again = self.second_statistics(self.statistics(guess, mask))
         scale, shift = self.tell(torch.cat([statistics, again], dim=1))[:, :, None, None].chunk(2, dim=1)
         deep = self.think(compared * (1 + scale) + shift)
         colours, before = (F.interpolate(one, quarter.shape[-2:], mode="area") for one in (guess, composite))
         seen = [F.interpolate(deep, quarter.shape[-2:], mode="bilinear"), quarter, colours - 0.5, before - 0.5, small]
-        votes = self.vote(self.look(torch.cat(seen, dim=1))).float()
-        correction = self.agree(votes, colours.float(), small.float())
-        return self.corrected(first, correction), first, votes[:, :3]
+        votes = self.vote(self.look(torch.cat(seen, dim=1))).to(composite.dtype)
+        with torch.autocast(composite.device.type, enabled=False):
+            return corrected(first, self.agree(votes, colours, small)), first, votes[:, :3]
 
     def agree(self, votes: Tensor, colours: Tensor, mask: Tensor) -> Tensor:
         """The affine change that votes agree on, by ridge regression.
@@ -97,14 +98,27 @@ class Consensus(Concord):
         weighted = basis * weights
         normal = weighted @ basis.transpose(1, 2) + torch.diag(0.05 * self.doubt.exp())
         wished = weighted @ votes[:, :3].flatten(2).transpose(1, 2)
-        change = torch.linalg.solve(normal, wished).transpose(1, 2)  # (B, 3, 4), about middle grey
+        change = solved(normal, wished).transpose(1, 2)  # (B, 3, 4), about middle grey
         slopes = change[:, :, 1:]
         return torch.cat([slopes, change[:, :, :1] - 0.5 * slopes.sum(dim=2, keepdim=True)], dim=2)
 
-    def corrected(self, first: Tensor, correction: Tensor) -> Tensor:
-        """The parameters of the first stage's map followed by (1 + correction)."""
-        matrix = torch.eye(3, 4).to(first) + first[:, 3 * CONTROLS :].unflatten(1, (3, 4))
-        change = torch.eye(3).to(first) + correction[:, :, :3]
-        product = change @ matrix
-        product = torch.cat([product[:, :, :3], product[:, :, 3:] + correction[:, :, 3:]], dim=2)
-        return torch.cat([first[:, : 3 * CONTROLS], (product - torch.eye(3, 4).to(first)).flatten(1)], dim=1)
+
+def corrected(first: Tensor, correction: Tensor) -> Tensor:
+    """The parameters (B, P) of the first stage's map followed by the identity plus a correction (B, 3, 4)."""
+    identity = torch.eye(3, 4).to(first)
+    matrix = identity + first[:, 3 * CONTROLS :].unflatten(1, (3, 4))
+    product = (identity[:, :3] + correction[:, :, :3]) @ matrix + F.pad(correction[:, :, 3:], (3, 0))
+    return torch.cat([first[:, : 3 * CONTROLS], (product - identity).flatten(1)], dim=1)
+
+
+def solved(normal: Tensor, wished: Tensor) -> Tensor:
+    """The solution X (B, N, M) of normal (B, N, N; positive definite) · X = wished (B, N, M), by Gauss and Jordan.
+
+    Written out, because ONNX has no operation for it.
+    """
+    system = torch.cat([normal, wished], dim=2)
+    for index in range(normal.shape[1]):
+        pivot = system[:, index : index + 1] / system[:, index : index + 1, index : index + 1]
+        rest = system - system[:, :, index : index + 1] * pivot
+        system = torch.cat([rest[:, :index], pivot, rest[:, index + 1 :]], dim=1)
+    return system[:, :, normal.shape[1] :]
