@@ -6,5 +6,14 @@ The client's modules run inside GIMP's own Python and import the standard librar
 
 from __future__ import annotations
 
-CLIENT_FILES = ("__init__.py", "background.py", "channel.py", "client.py", "places.py", "protocol.py", "starter.py")
+CLIENT_FILES = (
+    "__init__.py",
+    "background.py",
+    "channel.py",
+    "client.py",
+    "places.py",
+    "protocol.py",
+    "starter.py",
+    "strips.py",
+)
 """The modules that a plug-in takes along."""

@@ -32,6 +32,7 @@ MOST_WORKSPACE = 512 << 20
 """Bytes of the mapped file through which a layer's pixels go, strip by strip."""
 
 Depth = Literal["u8", "u16", "float"]
+State = Literal["starting", "ready", "broken"]
 BYTES_OF: dict[Depth, int] = {"u8": 1, "u16": 2, "float": 4}
 
 
@@ -249,7 +250,7 @@ class Status(Message):
     """How the engine is; `words` say it to people ("ready on the CPU")."""
 
     kind = "status-is"
-    state: Literal["starting", "ready", "broken"]
+    state: State
     words: str
     device: str = ""
     program: str = ""  # the version of s2am
