@@ -17,6 +17,7 @@ def add_commands(subparsers: Subparsers) -> None:
     idle = "leave after so long without a request; 0 = never (default: %(default)g)"
     parser.add_argument("--idle-minutes", type=minutes, default=IDLE_MINUTES, metavar="N", help=idle)
     add_device(parser)
+    parser.add_argument("--stop", action="store_true", help="end the engine that runs")
 
 
 def minutes(text: str) -> float:
@@ -31,4 +32,5 @@ def serve(options: argparse.Namespace) -> int:
     """Run `s2am serve`."""
     from gimp_bridge import server
 
-    return server.run(options.device, 60 * options.idle_minutes)
+    server.run(options.device, 60 * options.idle_minutes)
+    return 0
