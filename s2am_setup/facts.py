@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-Answer = Callable[[Sequence[str]], "str | None"]
+Answer = Callable[[Sequence[str]], str | None]
 
 
 def ask(command: Sequence[str]) -> str | None:
@@ -37,6 +38,17 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
+def memory_bytes() -> int | None:
+    """Return the memory of this machine, or None where that can't be known."""
+    if sys.platform == "win32":
+        status = (ctypes.c_ulonglong * 8)(64)  # MEMORYSTATUSEX: its length first, the memory's size second
+        return int(status[1]) if ctypes.windll.kernel32.GlobalMemoryStatusEx(status) else None
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError):
+        return None
+
+
 @dataclass(frozen=True)
 class Facts:
     """A machine and a person on it: `system` is a `sys.platform`, `answer` runs a program."""
@@ -47,6 +59,7 @@ class Facts:
     root: Path = Path("/")
     answer: Answer = field(default=ask, repr=False)
     free: Callable[[Path], int] = field(default=free_bytes, repr=False)
+    memory: Callable[[], int | None] = field(default=memory_bytes, repr=False)
 
     def at(self, path: str) -> Path:
         """Return where an absolute path of the system's is."""

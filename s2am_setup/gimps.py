@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import plistlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from s2am_setup.facts import Facts
@@ -81,8 +82,8 @@ def parse_version(text: str) -> Version:
     return (int(found[1]), int(found[2])) if found else ()
 
 
-def _said_version(facts: Facts, command: Sequence[str]) -> Version:
-    return parse_version(facts.answer([*command, "--version"]) or "")
+def _said_version(facts: Facts, program: Path) -> Version:
+    return parse_version(facts.answer([str(program), "--version"]) or "")
 
 
 def _programs(facts: Facts, folder: Path, kind: str, named: Callable[[Path], Version]) -> Iterator[Gimp]:
@@ -98,9 +99,9 @@ def _programs(facts: Facts, folder: Path, kind: str, named: Callable[[Path], Ver
 
 
 def _packages(facts: Facts) -> Iterator[Gimp]:
-    for folder in ("/usr/bin", "/usr/local/bin", "/opt/gimp/bin", str(facts.home / ".local/bin")):
-        place = facts.home / ".local/bin" if folder.startswith(str(facts.home)) else facts.at(folder)
-        yield from _programs(facts, place, "package", lambda program: _said_version(facts, [str(program)]))
+    system = [facts.at(folder) for folder in ("/usr/bin", "/usr/local/bin", "/opt/gimp/bin")]
+    for folder in [*system, facts.home / ".local/bin"]:
+        yield from _programs(facts, folder, "package", partial(_said_version, facts))
 
 
 def _flatpaks(facts: Facts) -> Iterator[Gimp]:
@@ -141,7 +142,7 @@ def _installed_on_windows(facts: Facts) -> Iterator[Gimp]:
     bases = [facts.folder(name, facts.at("/Program Files")) for name in ("ProgramFiles", "ProgramW6432")]
     for base in dict.fromkeys([*bases, local / "Programs"]):
         for folder in sorted(base.glob("GIMP*/bin")):
-            yield from _programs(facts, folder, "installer", lambda program: _named_version(facts, program))
+            yield from _programs(facts, folder, "installer", partial(_named_version, facts))
 
 
 def _named_version(facts: Facts, program: Path) -> Version:
@@ -153,7 +154,7 @@ def _named_version(facts: Facts, program: Path) -> Version:
     named = [match for each in consoles if (match := _PROGRAM.fullmatch(each.name)) and match[2]]
     if named:
         return (int(named[0][1]), int(named[0][2]))
-    said = [version for each in consoles if (version := _said_version(facts, [str(each)]))]
+    said = [version for each in consoles if (version := _said_version(facts, each))]
     return said[0] if said else (int(found[1]),) if found and found[1] else ()
 
 
@@ -171,16 +172,17 @@ def _from_store(facts: Facts) -> Iterator[Gimp]:
 
 
 def _bundles(facts: Facts) -> Iterator[Gimp]:
+    casks = [facts.at(place) for place in ("/opt/homebrew/Caskroom/gimp", "/usr/local/Caskroom/gimp")]
+    kind = "Homebrew" if any(cask.is_dir() for cask in casks) else "app"
     for folder in (facts.at("/Applications"), facts.home / "Applications"):
         for bundle in sorted(folder.glob("GIMP*.app")):
             try:
                 info = plistlib.loads((bundle / "Contents/Info.plist").read_bytes())
             except (OSError, plistlib.InvalidFileException):
                 continue
-            brewed = any(facts.at(place).is_dir() for place in ("/opt/homebrew/Caskroom/gimp", "/usr/local/Caskroom/gimp"))
             console = bundle / "Contents/MacOS/gimp-console"
             yield Gimp(
-                "Homebrew" if brewed else "app",
+                kind,
                 bundle,
                 parse_version(str(info.get("CFBundleShortVersionString", ""))) or (3,),
                 config_folder(facts),
@@ -189,8 +191,7 @@ def _bundles(facts: Facts) -> Iterator[Gimp]:
 
 
 def _ports(facts: Facts) -> Iterator[Gimp]:
-    said = lambda program: _said_version(facts, [str(program)])  # noqa: E731
-    yield from _programs(facts, facts.at("/opt/local/bin"), "MacPorts", said)
+    yield from _programs(facts, facts.at("/opt/local/bin"), "MacPorts", partial(_said_version, facts))
 
 
 def _line(text: str, name: str) -> str:

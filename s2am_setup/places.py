@@ -11,9 +11,10 @@ from s2am_setup.facts import Facts
 
 @dataclass(frozen=True)
 class Places:
-    """The user's folders for the program: its data, the folder of commands for the PATH, its log."""
+    """The user's folders for the program: its data, its settings, and the folder of commands for the PATH."""
 
     data: Path
+    settings: Path
     commands: Path
 
     @property
@@ -42,6 +43,11 @@ class Places:
         return self.data / "sample"
 
     @property
+    def bridge(self) -> Path:
+        """Where GIMP and the engine meet while they run; gimp_bridge.places has the same rule."""
+        return self.data / "bridge"
+
+    @property
     def models(self) -> Path:
         """Holds personal models."""
         return self.data / "models"
@@ -51,8 +57,10 @@ def find_places(facts: Facts) -> Places:
     """Return the folders for a person on a machine."""
     if facts.system == "win32":
         data = facts.folder("LOCALAPPDATA", facts.home / "AppData" / "Local") / "s2am"
-        return Places(data, data / "bin")
+        return Places(data, data, data / "bin")
     commands = facts.home / ".local" / "bin"
     if facts.system == "darwin":
-        return Places(facts.home / "Library" / "Application Support" / "s2am", commands)
-    return Places(facts.folder("XDG_DATA_HOME", facts.home / ".local" / "share") / "s2am", commands)
+        data = facts.home / "Library" / "Application Support" / "s2am"
+        return Places(data, data, commands)
+    data = facts.folder("XDG_DATA_HOME", facts.home / ".local" / "share") / "s2am"
+    return Places(data, facts.folder("XDG_CONFIG_HOME", facts.home / ".config") / "s2am", commands)

@@ -12,7 +12,8 @@ from pathlib import Path
 NAME = "harmonize-layer"
 """GIMP loads a plug-in from a folder that is named as its file."""
 
-_CHECKOUT = Path(__file__).resolve().parent.parent
+_HERE = Path(__file__).resolve().parent
+_BRIDGE = _HERE.parent / "gimp_bridge"
 _NOTE_VERSION = 1
 
 
@@ -55,9 +56,15 @@ def assemble(target: Path, serve: Sequence[str]) -> list[Path]:
 
 def _sources() -> list[tuple[Path, Path]]:
     """Each file to copy, and its name in the folder."""
-    plugin, bridge = _CHECKOUT / "plugin" / NAME, _CHECKOUT / "gimp_bridge"
+    plugin = _plugin()
     own = [(path, path.relative_to(plugin)) for path in sorted(plugin.rglob("*")) if path.suffix in (".py", ".svg")]
-    return own + [(bridge / name, Path("gimp_bridge") / name) for name in _client_files(bridge / "__init__.py")]
+    return own + [(_BRIDGE / name, Path("gimp_bridge") / name) for name in _client_files(_BRIDGE / "__init__.py")]
+
+
+def _plugin() -> Path:
+    """Where the plug-in's own files are: in a clone, or in the wheel beside this file."""
+    packed = _HERE / NAME
+    return packed if packed.is_dir() else _HERE.parent / "plugin" / NAME
 
 
 def _client_files(package: Path) -> list[str]:
