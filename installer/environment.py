@@ -92,7 +92,7 @@ def _with_ensurepip(environment: Environment, console: Console) -> bool:
     console.run([sys.executable, "-I", "-m", "venv", str(environment.folder)], clean_environ())
     # A recent pip reports its progress and has certificates of its own. Without a network, the old one must do.
     with contextlib.suppress(CommandError):
-        environment.pip(["install", "--upgrade", "--no-compile", "pip"], console)
+        environment.pip(["install", "--upgrade", "--no-compile", "--no-cache-dir", "pip"], console)
     return True
 
 

@@ -80,7 +80,7 @@ class Install:
         self._now: Installation = installation.find(facts, None, "s2am doctor")
         self._places = self._now.places
         self._manifest = self._now.manifest
-        self._sources = Sources(wishes.wheels, packages.find_uv() if wishes.use_uv else "")
+        self._sources = Sources(wishes.wheels, packages.find_uv() if wishes.use_uv else "", self._places.downloads)
         self._build = torch_builds.wanted(facts, wishes.torch)
         name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
         self._new = Environment(self._places.environments / name)
@@ -112,6 +112,7 @@ class Install:
             open_with = self._choose_open_with()
             self._manifest.source = self._checkout if self._checkout.is_dir() else self._manifest.source
             self._manifest.own(self._places.environments)
+            self._manifest.own(self._places.downloads)
             self._remove_environments_but(self._old)
             try:
                 self._go(self._making())
@@ -246,6 +247,7 @@ class Install:
             in_tree = any(tree in file.parents for tree in self._manifest.trees)
             if not in_tree and file not in wanted and self._manifest.files[file]:
                 self._manifest.drop(file)
+        self._manifest.forget(self._places.downloads)
         self._now.stop_engine()  # it is of the old environment
         self._remove_environments_but(self._new.folder)
 

@@ -35,15 +35,18 @@ class Sources:
     Attributes:
         wheels: a folder of wheels that is the only source; None = what this machine is configured with.
         uv: the program uv; "" = pip.
+        cache: the folder that keeps what was downloaded until all is installed; None = their own.
     """
 
     wheels: Path | None = None
     uv: str = ""
+    cache: Path | None = None
 
     @property
     def arguments(self) -> list[str]:
         """What pip and uv are told of it."""
-        return ["--no-index", "--find-links", str(self.wheels)] if self.wheels else []
+        told = ["--no-index", "--find-links", str(self.wheels)] if self.wheels else []
+        return [*told, "--cache-dir", str(self.cache)] if self.cache else told
 
     def install(self, environment: Environment, arguments: Sequence[str], console: Console) -> None:
         """Install packages; a download that breaks off is resumed. Raises CommandError."""

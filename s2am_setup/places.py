@@ -23,6 +23,11 @@ class Places:
         return self.data / "environments"
 
     @property
+    def downloads(self) -> Path:
+        """Keeps what was downloaded until it is installed, so that a run after one that broke off need not again."""
+        return self.data / "downloads"
+
+    @property
     def manifest(self) -> Path:
         """Names every file that the installer wrote, and which environment is in use."""
         return self.data / "installed.json"
