@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -78,7 +79,7 @@ def forget(profile: Path) -> None:
         before = _read(cache)
         after = _ENTRY.sub(lambda entry: "" if _is_of_ours(entry[1]) else entry[0], before)
         if after != before:
-            replace_file(cache, after.encode("utf-8", "surrogateescape"))
+            replace_file(cache, after.encode("utf-8", "surrogateescape"), stat.S_IMODE(cache.stat().st_mode))
 
 
 def seen(profile: Profile) -> Seen:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from s2am_setup.facts import Facts
+from s2am_setup.facts import Facts, ask
 
 PLUGINRC = """\
 # GIMP pluginrc
@@ -37,7 +37,8 @@ class Machine:
         for (program, word), said in self.answers.items():
             if Path(command[0]).name == program and (not word or word in command):
                 return said() if callable(said) else said
-        return None
+        is_real = self.facts.home in Path(command[0]).parents  # what an installation put there
+        return ask(command) if is_real else None
 
     def program(self, path: str, says: str) -> Path:
         """Put a program on the machine that tells its version."""
@@ -75,7 +76,9 @@ def flatpak(folder: Path) -> Machine:
     """GIMP 3.2 from Flatpak, with a profile of 3.0 as well."""
     found = machine(folder, "linux", PATH="/usr/bin")
     found.facts.at("/var/lib/flatpak/app/org.gimp.GIMP").mkdir(parents=True)
-    found.answers["flatpak", "--show-permissions"] = "[Context]\nshared=network;\nfilesystems=host;/tmp;xdg-config/GIMP;\n"
+    found.answers["flatpak", "--show-permissions"] = (
+        "[Context]\nshared=network;\nfilesystems=host;/tmp;xdg-config/GIMP;\n"
+    )
     found.answers["flatpak", "info"] = "          ID: org.gimp.GIMP\n     Version: 3.2.0\n"
     for version in ("3.0", "3.2"):
         used_profile(found.facts.home / f".var/app/org.gimp.GIMP/config/GIMP/{version}")
