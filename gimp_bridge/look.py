@@ -78,7 +78,7 @@ def detect(request: protocol.Detect, warm: Warm, tell: Tell) -> protocol.Found:
     tell("Looking for what was pasted")
     with warm.work():
         mask = harmonizer.find_mask(_array(request.pixels, request, 3), alpha=alpha)
-    return protocol.Found(mask=mask.tobytes(), confidence=1.0)
+    return protocol.Found(mask=mask.tobytes(), confidence=None)
 
 
 def _array(data: bytes, picture: protocol.SmallPicture, *channels: int) -> NDArray[np.uint8]:

@@ -20,6 +20,9 @@ else:
 FOLDER_VARIABLE = "S2AM_BRIDGE_FOLDER"
 """The environment variable that names another folder; both sides must have the same."""
 
+ENGINE_LOCK = "engine.lock"
+"""The lock that the running engine holds."""
+
 RUNNING = "running.json"
 """The file that says how to reach the running engine."""
 
@@ -80,12 +83,12 @@ class Lock:
 
     def __init__(self, file: Path) -> None:
         """Name the file, in a folder that exists."""
-        self._file = file
+        self.file = file
         self._handle: int | None = None
 
     def take(self) -> bool:
         """Hold the lock if nobody else does; whether it is held now."""
-        handle = os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600)
+        handle = os.open(self.file, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             if sys.platform == "win32":
                 msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
@@ -105,7 +108,7 @@ class Lock:
 
 
 def is_free(file: Path) -> bool:
-    """Whether nobody holds a lock."""
+    """Whether nobody holds a lock; it is held for an instant to find out."""
     lock = Lock(file)
     taken = lock.take()
     lock.give_back()
@@ -113,7 +116,7 @@ def is_free(file: Path) -> bool:
 
 
 def wait_until_free(file: Path, seconds: float) -> bool:
-    """Wait for a lock to be let go of, without taking it; whether it was in time."""
+    """Wait for a lock to be let go of, without keeping it; whether it was in time."""
     end = time.monotonic() + seconds
     while not is_free(file):
         if time.monotonic() > end:

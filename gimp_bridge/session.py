@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -94,16 +95,18 @@ class Session:
         self._queue: queue.SimpleQueue[Ticket | None] = queue.SimpleQueue()
         self._looking: Looking | None = None
         self._workspace: Workspace | None = None
+        self._worker = threading.Thread(target=self._work, name="worker", daemon=True)
+        self._last_use = time.monotonic()
 
-    @property
-    def busy(self) -> bool:
-        """Whether there is something to do."""
-        return bool(self._tickets)
+    def idle_since(self) -> float:
+        """When there was something to do last, on the monotonic clock."""
+        if self._tickets:
+            self._last_use = time.monotonic()
+        return self._last_use
 
     def run(self) -> None:
         """Listen until the plug-in is gone."""
-        worker = threading.Thread(target=self._work, name="worker", daemon=True)
-        worker.start()
+        self._worker.start()
         try:
             while True:
                 if self._channel.has_message(_HEARTBEAT):
@@ -119,7 +122,13 @@ class Session:
             self._queue.put(None)
             self._channel.close()
 
+    def end(self, seconds: float) -> None:
+        """Hang up, and wait so long for what is being done to stop."""
+        self._channel.close()
+        self._worker.join(seconds)
+
     def _hear(self, number: int, request: Message) -> None:
+        self._last_use = time.monotonic()
         if isinstance(request, protocol.Cancel):
             for ticket in self._tickets[:]:
                 ticket.answer(_CANCELLED)
@@ -139,6 +148,7 @@ class Session:
         while ticket := self._queue.get():
             with contextlib.suppress(StoppedError, LostError, SilentError):  # who listens sees it too
                 ticket.answer(self._answer(ticket))
+            self._last_use = time.monotonic()
             self._tickets.remove(ticket)
         if self._workspace:
             self._workspace.close()
@@ -178,6 +188,7 @@ class Session:
         if isinstance(request, protocol.Detect):
             return look.detect(request, self._warm, ticket.tell)
         if isinstance(request, protocol.Harmonize):
+            self._looking = None
             self._looking = look.Looking(request, self._warm, ticket.tell)
             return self._looking.answer(request)
         if self._looking is None:

@@ -121,7 +121,8 @@ class Starter:
             found = self._find()
             if found:
                 return found
-            if process.poll() is not None:
+            # One that finds the lock taken leaves at once: then somebody else has just started the engine.
+            if process.poll() is not None and places.is_free(self.folder / places.ENGINE_LOCK):
                 raise BridgeError(_why_it_ended(log))
             self._wait(end, tell)
 
@@ -132,7 +133,7 @@ class Starter:
                 f"close other programs, then try again; {self.folder / places.LOG} says more."
             )
         tell("Starting the engine")
-        time.sleep(0.02)
+        time.sleep(0.05)
 
     def _run(self, log: Path) -> subprocess.Popen[bytes]:
         """Start the engine in a session of its own: it outlives the plug-in, which GIMP may kill."""
@@ -143,6 +144,7 @@ class Starter:
         if not self.serve:
             raise BridgeError("The engine does not run: start it with “s2am serve” in a terminal, then try again.")
         environ = {name: value for name, value in os.environ.items() if not name.startswith(_LEADS_ASTRAY)}
+        environ[places.FOLDER_VARIABLE] = str(self.folder)
         try:
             with log.open("wb") as output:
                 return subprocess.Popen(
