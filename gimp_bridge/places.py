@@ -83,12 +83,20 @@ class Lock:
 
     def __init__(self, file: Path) -> None:
         """Name the file, in a folder that exists."""
-        self.file = file
+        self._file = file
         self._handle: int | None = None
 
-    def take(self) -> bool:
-        """Hold the lock if nobody else does; whether it is held now."""
-        handle = os.open(self.file, os.O_RDWR | os.O_CREAT, 0o600)
+    def take(self, seconds: float = 0) -> bool:
+        """Hold the lock if nobody else does so long; whether it is held now."""
+        end = time.monotonic() + seconds
+        while not self._take():
+            if time.monotonic() >= end:
+                return False
+            time.sleep(0.02)
+        return True
+
+    def _take(self) -> bool:
+        handle = os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             if sys.platform == "win32":
                 msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
@@ -107,19 +115,9 @@ class Lock:
             self._handle = None
 
 
-def is_free(file: Path) -> bool:
-    """Whether nobody holds a lock; it is held for an instant to find out."""
+def is_free(file: Path, seconds: float = 0) -> bool:
+    """Whether nobody holds a lock, or lets go of it in time; it is held for an instant to find out."""
     lock = Lock(file)
-    taken = lock.take()
+    taken = lock.take(seconds)
     lock.give_back()
     return taken
-
-
-def wait_until_free(file: Path, seconds: float) -> bool:
-    """Wait for a lock to be let go of, without keeping it; whether it was in time."""
-    end = time.monotonic() + seconds
-    while not is_free(file):
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.02)
-    return True

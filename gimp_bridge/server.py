@@ -42,15 +42,18 @@ def run(device: str, idle_seconds: float, ready: Callable[[Path], None]) -> None
         EngineError: one runs already, or the folder can't be used.
     """
     folder = _folder()
-    with _alone(folder), _listening(folder) as (listener, key):
-        # GIMP works on the same processors: threads that spin while they wait would slow down both, and themselves.
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-        os.environ.setdefault("KMP_BLOCKTIME", "0")
-        server = Server(listener, key, folder, device)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: server.leave())
-        ready(folder)
-        server.run(idle_seconds)
+    # GIMP works on the same processors: threads that spin while they wait would slow down both, and themselves.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("KMP_BLOCKTIME", "0")
+    with _alone(folder), contextlib.ExitStack() as ending:
+        # First nobody can connect any more, then the connections end, and then another engine may start.
+        with _listening(folder) as (listener, key):
+            server = Server(listener, key, folder, device)
+            ending.callback(server.hang_up)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, lambda *_: server.leave())
+            ready(folder)
+            server.run(idle_seconds)
 
 
 def stop() -> bool:
@@ -65,13 +68,13 @@ def stop() -> bool:
         return False
     with contextlib.suppress(BridgeError):
         Engine(None, folder, silence=_SECONDS_TO_LEAVE).leave()
-    if places.wait_until_free(lock, _SECONDS_TO_LEAVE):
+    if places.is_free(lock, _SECONDS_TO_LEAVE):
         return True
     # It hangs. Who holds the lock has written the file, so the number is that of no other process.
     with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
         process = int(json.loads((folder / places.RUNNING).read_bytes())["process"])
         os.kill(process, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
-    if not places.wait_until_free(lock, _SECONDS_TO_LEAVE):
+    if not places.is_free(lock, _SECONDS_TO_LEAVE):
         raise EngineError("The engine can't be ended: log out and in again.")
     return True
 
@@ -109,8 +112,10 @@ class Server:
         while not self._leaving.wait(min(1.0, idle_seconds / 4) if idle_seconds else 1.0):
             idle_since = max([self._last_use, *(session.idle_since() for session in self._sessions.copy())])
             if idle_seconds and time.monotonic() - idle_since > idle_seconds:
-                break
-        self._leaving.set()
+                self.leave()
+
+    def hang_up(self) -> None:
+        """End all connections and what is being done for them."""
         for session in self._sessions.copy():
             session.end(_SECONDS_TO_LEAVE)
 
@@ -142,8 +147,7 @@ class Server:
 def _alone(folder: Path) -> Iterator[None]:
     """Hold the lock that one engine has; what a killed one left is cleared away."""
     lock = places.Lock(folder / places.ENGINE_LOCK)
-    # Who only looks whether it is free holds it for an instant.
-    if not lock.take() and not (places.wait_until_free(lock.file, 0.5) and lock.take()):
+    if not lock.take(0.5):  # who only looks whether it is free holds it for an instant
         raise EngineError("The engine runs already: end it with “s2am serve --stop” to start another.")
     try:
         workspace.sweep(folder)

@@ -116,15 +116,18 @@ class Starter:
 
     def _start(self, end: float, tell: Callable[[str], None]) -> Channel:
         log = self.folder / places.LOG
-        process = self._run(log)
-        while True:
-            found = self._find()
-            if found:
-                return found
-            # One that finds the lock taken leaves at once: then somebody else has just started the engine.
-            if process.poll() is not None and places.is_free(self.folder / places.ENGINE_LOCK):
-                raise BridgeError(_why_it_ended(log))
+        process: subprocess.Popen[bytes] | None = None
+        while not (found := self._find()):
+            alone = places.is_free(self.folder / places.ENGINE_LOCK)
+            if process is None:
+                if alone:  # one that is leaving holds the lock a little longer
+                    process = self._run(log)
+            elif process.poll() is not None:
+                if alone:
+                    raise BridgeError(_why_it_ended(log))
+                process = None  # it left because somebody else has just started one
             self._wait(end, tell)
+        return found
 
     def _wait(self, end: float, tell: Callable[[str], None]) -> None:
         if time.monotonic() > end:
