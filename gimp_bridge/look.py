@@ -13,7 +13,7 @@ from gimp_bridge import protocol
 from gimp_bridge.warm import Tell, Warm
 from s2am_engine import rendering
 from s2am_engine.colour_map import ColourMap, Matrix
-from s2am_engine.model_store import MASK_FREE_MODEL
+from s2am_engine.detection import NothingFoundError
 
 _MOST_SAMPLES = 4096  # of the foreground's colours: more no longer change twelve numbers
 
@@ -67,18 +67,17 @@ class Looking:
         return self._matrix, 255 * float(np.sqrt(np.average(off.mean(axis=1), weights=self._weights)))
 
 
-def detect(request: protocol.Detect, warm: Warm, tell: Tell) -> protocol.Found:
-    """Find what was pasted.
-
-    Raises:
-        NothingFoundError: nothing was found.
-    """
+def detect(request: protocol.Detect, warm: Warm, tell: Tell) -> protocol.Found | protocol.Failed:
+    """Find what was pasted, or say that nothing was."""
     alpha = _array(request.alpha, request) if request.alpha else None
-    harmonizer = warm.harmonizer(MASK_FREE_MODEL, tell)
+    detector = warm.detector(tell)
     tell("Looking for what was pasted")
-    with warm.work():
-        mask = harmonizer.find_mask(_array(request.pixels, request, 3), alpha=alpha)
-    return protocol.Found(mask=mask.tobytes(), confidence=None)
+    try:
+        with warm.work():
+            found = detector.detect(_array(request.pixels, request, 3), alpha=alpha)
+    except NothingFoundError as error:
+        return protocol.Failed(reason="nothing-found", sentence=str(error))
+    return protocol.Found(mask=found.mask.tobytes(), confidence=found.confidence)
 
 
 def _array(data: bytes, picture: protocol.SmallPicture, *channels: int) -> NDArray[np.uint8]:

@@ -299,7 +299,7 @@ class Found(Message):
 
     kind = "found"
     mask: bytes  # H×W of the picture that was sent; 255 = foreground
-    confidence: float | None  # 0 to 1; None = not known
+    confidence: float  # 0 to 1
 
 
 @dataclass(frozen=True, kw_only=True)

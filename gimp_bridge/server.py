@@ -45,15 +45,14 @@ def run(device: str, idle_seconds: float, ready: Callable[[Path], None]) -> None
     # GIMP works on the same processors: threads that spin while they wait would slow down both, and themselves.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("KMP_BLOCKTIME", "0")
-    with _alone(folder), contextlib.ExitStack() as ending:
-        # First nobody can connect any more, then the connections end, and then another engine may start.
-        with _listening(folder) as (listener, key):
-            server = Server(listener, key, folder, device)
-            ending.callback(server.hang_up)
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, lambda *_: server.leave())
-            ready(folder)
-            server.run(idle_seconds)
+    # At the end nobody can connect any more, then the connections end, and then another engine may start.
+    with _alone(folder), contextlib.ExitStack() as connections, _listening(folder) as (listener, key):
+        server = Server(listener, key, folder, device)
+        connections.callback(server.hang_up)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: server.leave())
+        ready(folder)
+        server.run(idle_seconds)
 
 
 def stop() -> bool:
@@ -110,6 +109,8 @@ class Server:
         """Serve until nobody has asked for anything for so long, or `leave` is called."""
         threading.Thread(target=self._accept, name="accept", daemon=True).start()
         while not self._leaving.wait(min(1.0, idle_seconds / 4) if idle_seconds else 1.0):
+            if self._warm.is_starting():
+                self._last_use = time.monotonic()
             idle_since = max([self._last_use, *(session.idle_since() for session in self._sessions.copy())])
             if idle_seconds and time.monotonic() - idle_since > idle_seconds:
                 self.leave()
@@ -129,13 +130,13 @@ class Server:
             threading.Thread(target=self._serve, args=(connection,), name="session", daemon=True).start()
 
     def _serve(self, connection: Connection[Any, Any]) -> None:
+        self._last_use = time.monotonic()
         try:
             line = channel.welcome(connection, self._key, SILENCE)
         except (channel.LostError, channel.SilentError, channel.RefusedError, channel.VersionError):
             return
         session = Session(line, self._warm, self._folder, self.leave)
         self._sessions.add(session)
-        self._last_use = time.monotonic()
         try:
             session.run()
         finally:

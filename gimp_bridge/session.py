@@ -154,13 +154,9 @@ class Session:
             self._workspace.close()
 
     def _answer(self, ticket: Ticket) -> Message:
-        from s2am_engine.detection import NothingFoundError
-
         try:
             ticket.check(0)
             return self._do(ticket)
-        except NothingFoundError as error:
-            return Failed(reason="nothing-found", sentence=str(error))
         except EngineError as error:
             return Failed(reason="refused", sentence=str(error))
         except MemoryError:
@@ -183,7 +179,8 @@ class Session:
                 self._workspace.close()
             self._workspace = Workspace(self._folder, request.size)
             return protocol.Workspace(file=self._workspace.file.name)
-        from gimp_bridge import look
+        self._warm.wait(ticket.tell)
+        from gimp_bridge import look  # brings PyTorch along
 
         if isinstance(request, protocol.Detect):
             return look.detect(request, self._warm, ticket.tell)

@@ -110,7 +110,7 @@ class Starter:
     def silent(self) -> BridgeError:
         """What to say when the engine does not answer."""
         return BridgeError(
-            f"The engine has not answered for {self.silence:.0f} seconds: "
+            f"The engine has not answered for {self.silence:.0f} s: "
             "end it with “s2am serve --stop” in a terminal, then try again."
         )
 

@@ -16,7 +16,8 @@ from gimp_bridge.protocol import Adjust, BridgeError, Depth, Sliders
 from s2am_engine import Harmonizer, colour_map, rendering
 from s2am_engine.adjustments import Adjustments
 from s2am_engine.colour_map import ColourMap, Matrix
-from s2am_engine.model_store import MASK_FREE_MODEL, list_models
+from s2am_engine.detection import Detector
+from s2am_engine.model_store import list_models
 from s2am_engine.srgb import linear_to_srgb, srgb_to_linear
 from tests.bridge.engines import HEIGHT, WIDTH, Heard, request
 from tests.engine.pictures import composite
@@ -220,7 +221,8 @@ def test_what_can_not_be_harmonized_is_a_sentence(engine: Engine, change: dict[s
 def test_detection_finds_a_mask_or_says_that_there_is_none(engine: Engine) -> None:
     pixels, _ = composite(HEIGHT, WIDTH)
     found = engine.detect(protocol.Detect(width=WIDTH, height=HEIGHT, pixels=pixels.tobytes()))
-    wanted = Harmonizer(MASK_FREE_MODEL, "cpu").find_mask(pixels)
-    np.testing.assert_allclose(np.frombuffer(found.mask, np.uint8).reshape(HEIGHT, WIDTH), wanted, atol=1)
+    wanted = Detector(device="cpu").detect(pixels)
+    np.testing.assert_allclose(np.frombuffer(found.mask, np.uint8).reshape(HEIGHT, WIDTH), wanted.mask, atol=1)
+    assert found.confidence == pytest.approx(wanted.confidence, abs=1e-3)
     with pytest.raises(protocol.NothingFoundError, match="give a mask"):
         engine.detect(protocol.Detect(width=WIDTH, height=HEIGHT, pixels=b"\x80" * (WIDTH * HEIGHT * 3)))

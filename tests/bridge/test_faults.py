@@ -123,11 +123,11 @@ def test_a_layer_is_whole_though_the_engine_was_killed_on_the_way(folder: Path) 
 
 
 def test_an_engine_that_hangs_is_told_apart_and_can_be_ended(folder: Path) -> None:
-    engine = Engine(SERVE, folder, silence=0.5)
+    engine = Engine(SERVE, folder, silence=1)
     process = engine.status().process
     os.kill(process, signal.SIGSTOP)
-    for each in (engine, Engine(SERVE, folder, silence=0.5)):
-        assert "has not answered for 0.5 seconds: end it with “s2am serve --stop”" in failure(each.status)
+    for each in (engine, Engine(SERVE, folder, silence=1)):
+        assert "has not answered for 1 s: end it with “s2am serve --stop”" in failure(each.status)
     command = [sys.executable, "-m", "s2am_engine.cli", "serve", "--stop"]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "The engine has ended.\n"
     assert engine.status().process != process
@@ -239,7 +239,7 @@ def test_a_strip_beyond_the_workspace_is_refused(engine: Engine, warm_folder: Pa
         (pixels, protocol.OpenWorkspace(size=4096), protocol.Render(offset=0, width=64, rows=17))
     ):
         line.send(number, each)
-    answers = {}
+    answers: dict[int, protocol.Message] = {}
     while len(answers) < 3:
         number, answer = line.receive(30)
         if not isinstance(answer, Progress):
