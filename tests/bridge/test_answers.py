@@ -4,6 +4,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import shutil
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,9 +21,9 @@ from s2am_engine import Harmonizer, colour_map, rendering
 from s2am_engine.adjustments import Adjustments
 from s2am_engine.colour_map import ColourMap, Matrix
 from s2am_engine.detection import Detector
-from s2am_engine.model_store import list_models
+from s2am_engine.model_store import BUNDLED, list_models
 from s2am_engine.srgb import linear_to_srgb, srgb_to_linear
-from tests.bridge.engines import HEIGHT, WIDTH, Heard, request
+from tests.bridge.engines import HEIGHT, SERVE, WIDTH, Heard, request
 from tests.engine.pictures import composite
 
 SLIDERS = Sliders(strength=0.8, brightness=0.1, contrast=0.2, warmth=-0.3, tint=0.1, saturation=-0.2)
@@ -179,6 +183,27 @@ def test_models_are_listed_with_the_default_first(engine: Engine) -> None:
     assert all(each.description for each in models)
     other = engine.harmonize(request(model="reinhard"))
     assert other.colour_map != engine.harmonize(request()).colour_map
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the data folder can't be moved")
+def test_a_personal_model_is_listed_and_loaded_again_when_it_has_learned(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    models = tmp_path / "s2am" / "models"
+    models.mkdir(parents=True)
+
+    def learn(like: str) -> None:
+        card = json.loads((BUNDLED / f"{like}.json").read_bytes()) | {"name": "mine"}
+        shutil.copy(BUNDLED / f"{like}.safetensors", models / "mine.safetensors")
+        (models / "mine.json").write_text(json.dumps(card))
+
+    engine = Engine(SERVE, folder)
+    for like in ("s2crnet", "reinhard"):
+        learn(like)
+        look = engine.harmonize(request(model="mine"))
+        assert look.colour_map == engine.harmonize(request(model=like)).colour_map
+    assert [each.name for each in engine.models() if not each.bundled] == ["mine"]
 
 
 def test_the_status_is_told_in_words(engine: Engine) -> None:
