@@ -20,14 +20,16 @@ from typing import TypeVar
 
 from gimp_bridge import places, protocol, strips
 from gimp_bridge.channel import Channel, LostError, SilentError
-from gimp_bridge.protocol import BridgeError, CancelledError, Message, MessageError, Progress
+from gimp_bridge.protocol import BridgeError, CancelledError, Message, Progress
 from gimp_bridge.starter import Starter, read_launcher
 from gimp_bridge.strips import Layer, Read, Tell, Write
+from gimp_bridge.wire import MessageError
 
 __all__ = ["Engine", "Layer", "read_launcher"]
 
-SILENCE = 20.0
-"""Seconds without a word after which the engine counts as hung: while it works it says something every second."""
+SILENCE = 60.0
+"""Seconds without a word after which the engine counts as hung. It says something every second, except for the moments
+in which a slow disk loads PyTorch."""
 
 _Answer = TypeVar("_Answer", bound=Message)
 _Result = TypeVar("_Result")

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from gimp_bridge import protocol
 from gimp_bridge.channel import Channel, LostError, SilentError
-from gimp_bridge.protocol import Failed, Message, MessageError
+from gimp_bridge.protocol import Failed, Message
 from gimp_bridge.warm import Warm
+from gimp_bridge.wire import MessageError
 from gimp_bridge.workspace import Workspace
 from s2am_engine.errors import EngineError
 
@@ -114,7 +115,7 @@ class Session:
                 else:
                     for ticket in self._tickets[:]:
                         ticket.beat()
-        except (LostError, SilentError, MessageError):
+        except (LostError, SilentError):
             pass  # it has gone, or isn't one of ours: there is nobody to tell
         finally:
             for ticket in self._tickets[:]:

@@ -4,13 +4,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from gimp_bridge import places, protocol
-from gimp_bridge.protocol import Progress
+import pytest
+
+from gimp_bridge import channel, places, protocol
+from gimp_bridge.protocol import BridgeError, Progress
 from tests.engine.pictures import composite
 
 # Without writing bytecode: under a limit for the size of files it would be truncated.
@@ -57,3 +61,27 @@ class Heard:
         if not self.words or self.words[-1] != event.words:
             self.words.append(event.words)
         self._act(event)
+
+
+def failure(act: Callable[[], object]) -> str:
+    """The one sentence that a person gets."""
+    with pytest.raises(BridgeError) as caught:
+        act()
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    assert "Traceback" not in sentence
+    return sentence
+
+
+def authenticated(folder: Path) -> channel.Channel:
+    """A connection as the client makes it."""
+    told = json.loads((folder / places.RUNNING).read_bytes())
+    return channel.reach(told["address"], bytes.fromhex(told["key"]), 10)
+
+
+def halt(process: int) -> None:
+    """Stop a process as a hang would, and wait until all of its threads stand still."""
+    os.kill(process, signal.SIGSTOP)
+    tasks = Path(f"/proc/{process}/task")
+    if tasks.is_dir():
+        wait_until(lambda: all(") T " in (each / "stat").read_text() for each in tasks.iterdir()))

@@ -17,7 +17,7 @@ import pytest
 from gimp_bridge.background import Background
 from gimp_bridge.client import Engine
 from gimp_bridge.protocol import Adjust, Look, Sliders
-from tests.bridge.engines import SERVE, process_of, request
+from tests.bridge.engines import SERVE, halt, process_of, request
 
 
 class Loop:
@@ -114,7 +114,7 @@ def test_closing_the_dialog_though_the_engine_hangs(folder: Path, loop: Loop) ->
     engine = Engine(SERVE, folder)
     engine.harmonize(request())
     background = Background(engine, loop.post)
-    os.kill(process_of(folder), signal.SIGSTOP)
+    halt(process_of(folder))
     background.do(lambda: engine.adjust(Adjust(sliders=Sliders())), unexpected, unexpected)
     background.close()
     os.kill(process_of(folder), signal.SIGCONT)

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gimp_bridge import protocol
-from gimp_bridge.protocol import Message, MessageError, Model, Sliders
+from gimp_bridge import protocol, wire
+from gimp_bridge.protocol import Message, Model, Sliders
+from gimp_bridge.wire import MessageError
 
 PICTURE = {"width": 3, "height": 2, "pixels": bytes(range(18)), "alpha": b"\xff" * 6}
 MESSAGES: list[Message] = [
@@ -38,35 +39,35 @@ MESSAGES: list[Message] = [
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda each: each.kind)
 def test_a_message_comes_back_as_it_was_sent(message: Message) -> None:
-    assert protocol.decode(protocol.encode(12, message)) == (12, message)
+    assert wire.decode(wire.encode(12, message)) == (12, message)
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda each: each.kind)
 def test_a_message_that_is_cut_off_anywhere_is_none(message: Message) -> None:
-    data = protocol.encode(1, message)
+    data = wire.encode(1, message)
     for length in range(len(data)):
         with pytest.raises(MessageError):
-            protocol.decode(data[:length])
+            wire.decode(data[:length])
     with pytest.raises(MessageError):
-        protocol.decode(data + b"x")
+        wire.decode(data + b"x")
 
 
 @given(st.binary(max_size=200))
 def test_noise_is_no_message(data: bytes) -> None:
     with pytest.raises(MessageError):
-        protocol.decode(data)
+        wire.decode(data)
 
 
 @given(st.sampled_from(MESSAGES), st.data())
 def test_a_spoilt_message_is_none_or_another_one(message: Message, data: st.DataObject) -> None:
-    encoded = bytearray(protocol.encode(1, message))
+    encoded = bytearray(wire.encode(1, message))
     encoded[data.draw(st.integers(0, len(encoded) - 1))] = data.draw(st.integers(0, 255))
     try:
-        _, found = protocol.decode(bytes(encoded))
+        _, found = wire.decode(bytes(encoded))
     except MessageError:
         return
     assert {each.name for each in dataclasses.fields(found)} == {each.name for each in dataclasses.fields(type(found))}
-    assert protocol.decode(protocol.encode(1, found))[1] == found
+    assert wire.decode(wire.encode(1, found))[1] == found
 
 
 @pytest.mark.parametrize(
