@@ -67,9 +67,9 @@ def stop() -> bool:
         return False
     with contextlib.suppress(BridgeError):
         Engine(None, folder, silence=_SECONDS_TO_LEAVE).leave()
-    if places.is_free(lock, _SECONDS_TO_LEAVE):
-        return True
-    # It hangs. Who holds the lock has written the file, so the number is that of no other process.
+        if places.is_free(lock, _SECONDS_TO_LEAVE):
+            return True
+    # It hangs, or speaks another version. Who holds the lock has written the file, so the number is that of no other process.
     with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
         process = int(json.loads((folder / places.RUNNING).read_bytes())["process"])
         os.kill(process, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
