@@ -12,6 +12,7 @@ import pytest
 
 from s2am_engine import rendering
 from s2am_engine.colour_map import Matrix
+from s2am_engine.detection import Detector
 from s2am_engine.harmonizer import Harmonizer
 from tests.gimp import pictures
 from tests.gimp.answers import Case, Cases, on_canvas, on_layer, recoloured, times
@@ -166,15 +167,17 @@ def test_in_a_flat_picture_it_is_looked_for(cases: Cases) -> None:
     case, size = cases["found_by_itself"], pictures.one_layer().shape[1::-1]
     assert case.succeeded, case.facts["message"]
     flat = pictures.one_layer()
-    found = Harmonizer("s2am-mask-free").find_mask(flat)
+    found = Detector().detect(flat).mask
     harmonizer = Harmonizer()
     harmonizer.set_picture(flat, found)
     after = case.pixels("after", size, 3)
-    np.testing.assert_array_equal(after, rendering.apply(harmonizer.colour_map, flat, found))
+    difference = after.astype(int) - rendering.apply(harmonizer.colour_map, flat, found)
+    assert np.abs(difference).max() <= 1  # another share of the rows rounds otherwise, here and there
+    assert np.count_nonzero(difference) < 20
     np.testing.assert_array_equal(after[found == 0], flat[found == 0])
     effect = case.pixels("effect visible", size)[..., :3]
     np.testing.assert_array_equal(effect[found == 0], flat[found == 0])
-    assert (effect[found == 255] != flat[found == 255]).any()
+    assert (effect[found > 128] != flat[found > 128]).any()
 
 
 # -- where it is
