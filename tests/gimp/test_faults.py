@@ -41,14 +41,25 @@ sys.exit(main(["serve"]))
 """
 
 
-@pytest.fixture
-def large(gimp: Gimp3) -> Iterator[Gimp3]:
-    """A GIMP for a layer of several strips."""
+@pytest.fixture(scope="module")
+def profile(gimp_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Gimp3:
+    """A GIMP that finds its profile made after the first time."""
+    gimp = Gimp3(gimp_root, tmp_path_factory.mktemp("faults"))
     background = np.tile(pictures.background(), (9, 7, 1))[:2000, :2000]
     (gimp.folder / "large-background.bin").write_bytes(np.ascontiguousarray(background).tobytes())
     (gimp.folder / "large-pasted.bin").write_bytes(pictures.cut_out(LARGE).tobytes())
-    yield gimp
-    assert not list(gimp.bridge.glob("*.pixels"))
+    return gimp
+
+
+@pytest.fixture
+def large(profile: Gimp3) -> Iterator[Gimp3]:
+    """A GIMP for a layer of several strips, with an engine of its own."""
+    for mark in ("disturbed", "go on"):
+        (profile.folder / mark).unlink(missing_ok=True)
+    profile.prepare()
+    yield profile
+    profile.end_engine()
+    assert not list(profile.bridge.glob("*.pixels"))
 
 
 def disturb(gimp: Gimp3, act: str) -> None:
@@ -57,9 +68,10 @@ def disturb(gimp: Gimp3, act: str) -> None:
     gimp.prepare([*outside, "-c", AT_THE_SECOND_STRIP.format(act=act), str(gimp.folder)])
 
 
-def run(gimp: Gimp3, fault: str, **environ: str) -> Case:
+def run(gimp: Gimp3, fault: str, silence: float = 60) -> Case:
     """Run the calls of a kind in GIMP, and give what became of them."""
-    (facts,) = gimp.run("faults.py", S2AM_FAULT=fault, **environ).values()
+    environ = {"S2AM_FAULT": fault, SILENCE_VARIABLE: str(silence)}
+    (facts,) = gimp.run("faults.py", 300, **environ).values()
     assert "failed" not in facts, facts["failed"]
     return Case(gimp.folder, facts)
 
@@ -114,7 +126,7 @@ def test_plug_in_that_is_killed_at_work_leaves_picture_and_engine_as_they_were(l
 def test_engine_that_hangs_is_a_sentence_and_the_picture_stays(large: Gimp3) -> None:
     disturb(large, "os.kill(os.getpid(), signal.SIGSTOP)")
     try:
-        case = run(large, "once", **{SILENCE_VARIABLE: "8"})
+        case = run(large, "once", silence=8)
     finally:
         os.kill(process_of(large.bridge), signal.SIGKILL)
     assert (large.folder / "disturbed").exists()
