@@ -15,5 +15,6 @@ CLIENT_FILES = (
     "protocol.py",
     "starter.py",
     "strips.py",
+    "wire.py",
 )
 """The modules that a plug-in takes along."""

@@ -18,8 +18,8 @@ import threading
 from multiprocessing.connection import Client, Connection
 from typing import Any
 
-from gimp_bridge import protocol
-from gimp_bridge.protocol import Message, MessageError
+from gimp_bridge import protocol, wire
+from gimp_bridge.protocol import Message
 
 _GREETING = struct.Struct(">8sI32s")  # who, version, nonce: this layout stays the same in all versions
 _WHO = b"s2ambrdg"
@@ -58,7 +58,7 @@ class Channel:
 
     def send(self, number: int, message: Message) -> None:
         """Send a message. Raises LostError, or SilentError if the other side stops reading."""
-        data = protocol.encode(number, message)
+        data = wire.encode(number, message)
         with self._sending, _translated():
             self._connection.send_bytes(data)
 
@@ -73,8 +73,8 @@ class Channel:
         with _translated():
             if not self._connection.poll(seconds):
                 raise SilentError
-            data = self._connection.recv_bytes(protocol.MOST_BYTES)
-        return protocol.decode(data)
+            data = self._connection.recv_bytes(wire.MOST_BYTES)
+        return wire.decode(data)
 
     def has_message(self, seconds: float) -> bool:
         """Whether a message begins to come within so many seconds. Raises LostError if the other side is gone."""
@@ -180,6 +180,3 @@ def _translated() -> Any:
         raise SilentError from error
     except (OSError, EOFError) as error:
         raise LostError(str(error)) from error
-
-
-__all__ = ["Channel", "LostError", "MessageError", "RefusedError", "SilentError", "VersionError", "reach", "welcome"]

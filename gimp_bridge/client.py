@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -20,14 +21,18 @@ from typing import TypeVar
 
 from gimp_bridge import places, protocol, strips
 from gimp_bridge.channel import Channel, LostError, SilentError
-from gimp_bridge.protocol import BridgeError, CancelledError, Message, MessageError, Progress
+from gimp_bridge.protocol import BridgeError, CancelledError, Message, Progress
 from gimp_bridge.starter import Starter, read_launcher
 from gimp_bridge.strips import Layer, Read, Tell, Write
+from gimp_bridge.wire import MessageError
 
 __all__ = ["Engine", "Layer", "read_launcher"]
 
-SILENCE = 20.0
-"""Seconds without a word after which the engine counts as hung: while it works it says something every second."""
+SILENCE_VARIABLE = "S2AM_SILENCE_SECONDS"
+"""The environment variable with the seconds without a word after which the engine counts as hung; 60 without it.
+
+The engine says something every second, except for the moments in which a slow disk loads PyTorch.
+"""
 
 _Answer = TypeVar("_Answer", bound=Message)
 _Result = TypeVar("_Result")
@@ -36,16 +41,16 @@ _Result = TypeVar("_Result")
 class Engine:
     """A connection to the engine. One thread calls at a time; any thread may `cancel`."""
 
-    def __init__(self, serve: Sequence[str] | None, folder: Path | None = None, silence: float = SILENCE) -> None:
+    def __init__(self, serve: Sequence[str] | None, folder: Path | None = None, silence: float | None = None) -> None:
         """Remember how to reach the engine; nothing is started yet.
 
         Args:
             serve: the command that runs its server, see `read_launcher`; None = only find one that runs.
             folder: where both sides meet; None = this person's.
-            silence: for how many seconds it may say nothing while it works.
+            silence: for how many seconds it may say nothing while it works; None = see SILENCE_VARIABLE.
         """
         self._folder = folder or places.this_bridge_folder()
-        self._starter = Starter(serve, self._folder, silence)
+        self._starter = Starter(serve, self._folder, silence or _usual_silence())
         self._line: _Line | None = None
         self._numbers = itertools.count(1)
         self._cancelled = threading.Event()
@@ -205,3 +210,11 @@ class _Line:
                 return message
             else:
                 raise MessageError(f"{message.kind} instead of {kind.kind}")
+
+
+def _usual_silence() -> float:
+    try:
+        seconds = float(os.environ.get(SILENCE_VARIABLE, ""))
+    except ValueError:
+        return 60.0
+    return seconds if 0 < seconds < 86_400 else 60.0

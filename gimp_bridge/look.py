@@ -13,7 +13,7 @@ from gimp_bridge import protocol
 from gimp_bridge.warm import Tell, Warm
 from s2am_engine import rendering
 from s2am_engine.colour_map import ColourMap, Matrix
-from s2am_engine.model_store import MASK_FREE_MODEL
+from s2am_engine.detection import NothingFoundError
 
 _MOST_SAMPLES = 4096  # of the foreground's colours: more no longer change twelve numbers
 
@@ -36,20 +36,20 @@ class Looking:
             self._harmonizer.set_picture(self._pixels, self._mask, alpha=alpha)
         weights = self._mask if alpha is None else np.minimum(self._mask, alpha)
         self._samples, self._weights = _samples(self._pixels, weights)
-        self._matrix: Matrix | None = None
+        self._fitted: tuple[Matrix, float] | None = None
 
     def answer(self, request: protocol.Harmonize | protocol.Adjust) -> protocol.Look:
         """Set the sliders and say what comes of it."""
         found = self._harmonizer.adjust(**dataclasses.asdict(request.sliders))
-        self._matrix = None
+        self._fitted = None
         matrix, misfit = self._fit() if request.effect else (None, None)
         preview = b""
         if request.preview:
-            preview = rendering.apply(self.colour_map(request.effect), self._pixels, self._mask).tobytes()
+            preview = rendering.apply(matrix or found, self._pixels, self._mask).tobytes()
         return protocol.Look(
             colour_map=found.to_json(),
             confidence=self._harmonizer.confidence,
-            matrix=None if matrix is None else tuple(float(each) for each in matrix.matrix.ravel()),
+            matrix=tuple(float(each) for each in matrix.matrix.ravel()) if matrix else None,
             misfit=misfit,
             preview=preview,
         )
@@ -60,25 +60,26 @@ class Looking:
 
     def _fit(self) -> tuple[Matrix, float]:
         """The matrix in linear light that comes nearest to the map, and how far off it is in 8-bit levels."""
-        wanted = self._harmonizer.colour_map(self._samples).clip(0, 1)
-        if self._matrix is None:
-            self._matrix = Matrix.fit(self._samples, wanted, self._weights, linear=True)
-        off = (self._matrix(self._samples).clip(0, 1) - wanted) ** 2
-        return self._matrix, 255 * float(np.sqrt(np.average(off.mean(axis=1), weights=self._weights)))
+        if self._fitted is None:
+            wanted = self._harmonizer.colour_map(self._samples).clip(0, 1)
+            matrix = Matrix.fit(self._samples, wanted, self._weights, linear=True)
+            off = (matrix(self._samples).clip(0, 1) - wanted) ** 2
+            misfit = 255 * float(np.sqrt(np.average(off.mean(axis=1), weights=self._weights)))
+            self._fitted = matrix, misfit
+        return self._fitted
 
 
-def detect(request: protocol.Detect, warm: Warm, tell: Tell) -> protocol.Found:
-    """Find what was pasted.
-
-    Raises:
-        NothingFoundError: nothing was found.
-    """
+def detect(request: protocol.Detect, warm: Warm, tell: Tell) -> protocol.Found | protocol.Failed:
+    """Find what was pasted, or say that nothing was."""
     alpha = _array(request.alpha, request) if request.alpha else None
-    harmonizer = warm.harmonizer(MASK_FREE_MODEL, tell)
+    detector = warm.detector(tell)
     tell("Looking for what was pasted")
-    with warm.work():
-        mask = harmonizer.find_mask(_array(request.pixels, request, 3), alpha=alpha)
-    return protocol.Found(mask=mask.tobytes(), confidence=1.0)
+    try:
+        with warm.work():
+            found = detector.detect(_array(request.pixels, request, 3), alpha=alpha)
+    except NothingFoundError as error:
+        return protocol.Failed(reason="nothing-found", sentence=str(error))
+    return protocol.Found(mask=found.mask.tobytes(), confidence=found.confidence)
 
 
 def _array(data: bytes, picture: protocol.SmallPicture, *channels: int) -> NDArray[np.uint8]:

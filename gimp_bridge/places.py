@@ -20,6 +20,9 @@ else:
 FOLDER_VARIABLE = "S2AM_BRIDGE_FOLDER"
 """The environment variable that names another folder; both sides must have the same."""
 
+ENGINE_LOCK = "engine.lock"
+"""The lock that the running engine holds."""
+
 RUNNING = "running.json"
 """The file that says how to reach the running engine."""
 
@@ -83,8 +86,16 @@ class Lock:
         self._file = file
         self._handle: int | None = None
 
-    def take(self) -> bool:
-        """Hold the lock if nobody else does; whether it is held now."""
+    def take(self, seconds: float = 0) -> bool:
+        """Hold the lock if nobody else does so long; whether it is held now."""
+        end = time.monotonic() + seconds
+        while not self._take():
+            if time.monotonic() >= end:
+                return False
+            time.sleep(0.02)
+        return True
+
+    def _take(self) -> bool:
         handle = os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             if sys.platform == "win32":
@@ -104,19 +115,9 @@ class Lock:
             self._handle = None
 
 
-def is_free(file: Path) -> bool:
-    """Whether nobody holds a lock."""
+def is_free(file: Path, seconds: float = 0) -> bool:
+    """Whether nobody holds a lock, or lets go of it in time; it is held for an instant to find out."""
     lock = Lock(file)
-    taken = lock.take()
+    taken = lock.take(seconds)
     lock.give_back()
     return taken
-
-
-def wait_until_free(file: Path, seconds: float) -> bool:
-    """Wait for a lock to be let go of, without taking it; whether it was in time."""
-    end = time.monotonic() + seconds
-    while not is_free(file):
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.02)
-    return True

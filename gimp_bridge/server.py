@@ -11,12 +11,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection, Listener
 from pathlib import Path
 from typing import Any
 
 from gimp_bridge import channel, places, workspace
+from gimp_bridge.client import Engine
 from gimp_bridge.protocol import BridgeError
 from gimp_bridge.session import Session
 from gimp_bridge.warm import Warm
@@ -25,25 +26,66 @@ from s2am_engine.errors import EngineError
 SILENCE = 20.0
 """Seconds that a plug-in may take in the middle of a message, or to take an answer."""
 
-_LOCK = "engine.lock"
+_SECONDS_TO_LEAVE = 3.0
 _LONGEST_ADDRESS = 103  # bytes: what macOS allows for a socket's path; Linux allows 4 more
 
 
-def run(device: str, idle_seconds: float) -> None:
+def run(device: str, idle_seconds: float, ready: Callable[[Path], None]) -> None:
     """Serve until nobody has needed the engine for `idle_seconds` (0: for ever), it is told to leave, or Ctrl-C.
+
+    Args:
+        device: see `Harmonizer`.
+        idle_seconds: 0 = for ever.
+        ready: called when plug-ins can connect, with the folder where they do.
 
     Raises:
         EngineError: one runs already, or the folder can't be used.
     """
+    folder = _folder()
+    # GIMP works on the same processors: threads that spin while they wait would slow down both, and themselves.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("KMP_BLOCKTIME", "0")
+    # At the end nobody can connect any more, then the connections end, and then another engine may start.
+    with _alone(folder), contextlib.ExitStack() as connections, _listening(folder) as (listener, key):
+        server = Server(listener, key, folder, device)
+        connections.callback(server.hang_up)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: server.leave())
+        ready(folder)
+        server.run(idle_seconds)
+
+
+def stop() -> bool:
+    """End the running engine, in an orderly way if it still listens; whether there was one.
+
+    Raises:
+        EngineError: it can't be ended.
+    """
+    folder = _folder()
+    lock = folder / places.ENGINE_LOCK
+    if places.is_free(lock):
+        return False
+    with contextlib.suppress(BridgeError):
+        Engine(None, folder, silence=_SECONDS_TO_LEAVE).leave()
+        if places.is_free(lock, _SECONDS_TO_LEAVE):
+            return True
+    # It hangs, or speaks another version. Who holds the lock has written the file, so the number is that of no other process.
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+        process = int(json.loads((folder / places.RUNNING).read_bytes())["process"])
+        os.kill(process, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
+    if not places.is_free(lock, _SECONDS_TO_LEAVE):
+        raise EngineError("The engine can't be ended: log out and in again.")
+    return True
+
+
+def _folder() -> Path:
+    """This person's folder, made if it is missing."""
     folder = places.this_bridge_folder()
     try:
         places.make_private(folder)
     except BridgeError as error:
         raise EngineError(str(error)) from error
-    with _alone(folder), _listening(folder) as (listener, key):
-        server = Server(listener, key, folder, device)
-        with _on_termination(server.leave):
-            server.run(idle_seconds)
+    return folder
 
 
 class Server:
@@ -66,14 +108,20 @@ class Server:
     def run(self, idle_seconds: float) -> None:
         """Serve until nobody has asked for anything for so long, or `leave` is called."""
         threading.Thread(target=self._accept, name="accept", daemon=True).start()
-        while not self._leaving.wait(min(1.0, idle_seconds / 4) if idle_seconds else None):
-            if any(session.busy for session in self._sessions.copy()):
+        while not self._leaving.wait(min(1.0, idle_seconds / 4) if idle_seconds else 1.0):
+            if self._warm.is_starting():
                 self._last_use = time.monotonic()
-            if time.monotonic() - self._last_use > idle_seconds:
-                return
+            idle_since = max([self._last_use, *(session.idle_since() for session in self._sessions.copy())])
+            if idle_seconds and time.monotonic() - idle_since > idle_seconds:
+                self.leave()
+
+    def hang_up(self) -> None:
+        """End all connections and what is being done for them."""
+        for session in self._sessions.copy():
+            session.end(_SECONDS_TO_LEAVE)
 
     def _accept(self) -> None:
-        while True:
+        while not self._leaving.is_set():
             try:
                 connection = self._listener.accept()
             except OSError:  # the other side was gone before it was taken in; or too many files are open
@@ -82,13 +130,13 @@ class Server:
             threading.Thread(target=self._serve, args=(connection,), name="session", daemon=True).start()
 
     def _serve(self, connection: Connection[Any, Any]) -> None:
+        self._last_use = time.monotonic()
         try:
             line = channel.welcome(connection, self._key, SILENCE)
         except (channel.LostError, channel.SilentError, channel.RefusedError, channel.VersionError):
             return
         session = Session(line, self._warm, self._folder, self.leave)
         self._sessions.add(session)
-        self._last_use = time.monotonic()
         try:
             session.run()
         finally:
@@ -99,8 +147,8 @@ class Server:
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Hold the lock that one engine has; what a killed one left is cleared away."""
-    lock = places.Lock(folder / _LOCK)
-    if not lock.take():
+    lock = places.Lock(folder / places.ENGINE_LOCK)
+    if not lock.take(0.5):  # who only looks whether it is free holds it for an instant
         raise EngineError("The engine runs already: end it with “s2am serve --stop” to start another.")
     try:
         workspace.sweep(folder)
@@ -145,10 +193,3 @@ def _write_private(file: Path, text: str) -> None:
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as opened:
         opened.write(text)
     part.replace(file)
-
-
-@contextlib.contextmanager
-def _on_termination(leave: Any) -> Iterator[None]:
-    """Leave in an orderly way when the system or the person ends the process."""
-    signal.signal(signal.SIGTERM, lambda *_: leave())
-    yield

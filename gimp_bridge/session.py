@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from gimp_bridge import protocol
 from gimp_bridge.channel import Channel, LostError, SilentError
-from gimp_bridge.protocol import Failed, Message, MessageError
+from gimp_bridge.protocol import Failed, Message
 from gimp_bridge.warm import Warm
+from gimp_bridge.wire import MessageError
 from gimp_bridge.workspace import Workspace
 from s2am_engine.errors import EngineError
 
@@ -94,16 +96,18 @@ class Session:
         self._queue: queue.SimpleQueue[Ticket | None] = queue.SimpleQueue()
         self._looking: Looking | None = None
         self._workspace: Workspace | None = None
+        self._worker = threading.Thread(target=self._work, name="worker", daemon=True)
+        self._last_use = time.monotonic()
 
-    @property
-    def busy(self) -> bool:
-        """Whether there is something to do."""
-        return bool(self._tickets)
+    def idle_since(self) -> float:
+        """When there was something to do last, on the monotonic clock."""
+        if self._tickets:
+            self._last_use = time.monotonic()
+        return self._last_use
 
     def run(self) -> None:
         """Listen until the plug-in is gone."""
-        worker = threading.Thread(target=self._work, name="worker", daemon=True)
-        worker.start()
+        self._worker.start()
         try:
             while True:
                 if self._channel.has_message(_HEARTBEAT):
@@ -111,7 +115,7 @@ class Session:
                 else:
                     for ticket in self._tickets[:]:
                         ticket.beat()
-        except (LostError, SilentError, MessageError):
+        except (LostError, SilentError):
             pass  # it has gone, or isn't one of ours: there is nobody to tell
         finally:
             for ticket in self._tickets[:]:
@@ -119,7 +123,13 @@ class Session:
             self._queue.put(None)
             self._channel.close()
 
+    def end(self, seconds: float) -> None:
+        """Hang up, and wait so long for what is being done to stop."""
+        self._channel.close()
+        self._worker.join(seconds)
+
     def _hear(self, number: int, request: Message) -> None:
+        self._last_use = time.monotonic()
         if isinstance(request, protocol.Cancel):
             for ticket in self._tickets[:]:
                 ticket.answer(_CANCELLED)
@@ -139,18 +149,15 @@ class Session:
         while ticket := self._queue.get():
             with contextlib.suppress(StoppedError, LostError, SilentError):  # who listens sees it too
                 ticket.answer(self._answer(ticket))
+            self._last_use = time.monotonic()
             self._tickets.remove(ticket)
         if self._workspace:
             self._workspace.close()
 
     def _answer(self, ticket: Ticket) -> Message:
-        from s2am_engine.detection import NothingFoundError
-
         try:
             ticket.check(0)
             return self._do(ticket)
-        except NothingFoundError as error:
-            return Failed(reason="nothing-found", sentence=str(error))
         except EngineError as error:
             return Failed(reason="refused", sentence=str(error))
         except MemoryError:
@@ -173,11 +180,13 @@ class Session:
                 self._workspace.close()
             self._workspace = Workspace(self._folder, request.size)
             return protocol.Workspace(file=self._workspace.file.name)
-        from gimp_bridge import look
+        self._warm.wait(ticket.tell)
+        from gimp_bridge import look  # brings PyTorch along
 
         if isinstance(request, protocol.Detect):
             return look.detect(request, self._warm, ticket.tell)
         if isinstance(request, protocol.Harmonize):
+            self._looking = None
             self._looking = look.Looking(request, self._warm, ticket.tell)
             return self._looking.answer(request)
         if self._looking is None:

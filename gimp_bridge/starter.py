@@ -110,20 +110,24 @@ class Starter:
     def silent(self) -> BridgeError:
         """What to say when the engine does not answer."""
         return BridgeError(
-            f"The engine has not answered for {self.silence:.0f} seconds: "
+            f"The engine has not answered for {self.silence:.0f} s: "
             "end it with “s2am serve --stop” in a terminal, then try again."
         )
 
     def _start(self, end: float, tell: Callable[[str], None]) -> Channel:
         log = self.folder / places.LOG
-        process = self._run(log)
-        while True:
-            found = self._find()
-            if found:
-                return found
-            if process.poll() is not None:
-                raise BridgeError(_why_it_ended(log))
+        process: subprocess.Popen[bytes] | None = None
+        while not (found := self._find()):
+            alone = places.is_free(self.folder / places.ENGINE_LOCK)
+            if process is None:
+                if alone:  # one that is leaving holds the lock a little longer
+                    process = self._run(log)
+            elif process.poll() is not None:
+                if alone:
+                    raise BridgeError(_why_it_ended(log))
+                process = None  # it left because somebody else has just started one
             self._wait(end, tell)
+        return found
 
     def _wait(self, end: float, tell: Callable[[str], None]) -> None:
         if time.monotonic() > end:
@@ -132,7 +136,7 @@ class Starter:
                 f"close other programs, then try again; {self.folder / places.LOG} says more."
             )
         tell("Starting the engine")
-        time.sleep(0.02)
+        time.sleep(0.05)
 
     def _run(self, log: Path) -> subprocess.Popen[bytes]:
         """Start the engine in a session of its own: it outlives the plug-in, which GIMP may kill."""
@@ -143,6 +147,7 @@ class Starter:
         if not self.serve:
             raise BridgeError("The engine does not run: start it with “s2am serve” in a terminal, then try again.")
         environ = {name: value for name, value in os.environ.items() if not name.startswith(_LEADS_ASTRAY)}
+        environ[places.FOLDER_VARIABLE] = str(self.folder)
         try:
             with log.open("wb") as output:
                 return subprocess.Popen(

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from gimp_bridge import protocol
-from gimp_bridge.protocol import Message, MessageError, Progress
+from gimp_bridge.protocol import Message, Progress
+from gimp_bridge.wire import MessageError
 
 Read = Callable[[int, int], bytes]
 Write = Callable[[int, int, bytes], None]

@@ -8,7 +8,7 @@ import os
 import threading
 import traceback
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -18,7 +18,10 @@ from s2am_engine import model_store
 from s2am_engine.errors import EngineError
 
 if TYPE_CHECKING:
+    from s2am_engine.detection import Detector
     from s2am_engine.harmonizer import Harmonizer
+
+_Loaded = TypeVar("_Loaded")
 
 Tell = Callable[[str], None]
 """Says what is being done; may raise to end the waiting."""
@@ -30,8 +33,9 @@ class Warm:
     def __init__(self, device: str) -> None:
         """Begin to load the default model, in a thread of its own."""
         self._device = device
-        self._models: dict[tuple[str, str], Harmonizer] = {}
-        self._working = threading.Lock()  # PyTorch uses all processors for one picture already
+        self._models: dict[tuple[str, str, object], Any] = {}
+        self._working = threading.Lock()
+        self._on = ""
         self._failure = ""
         self._words = "starting: loading PyTorch"
         self._ready = threading.Event()
@@ -40,26 +44,16 @@ class Warm:
     def status(self) -> protocol.Status:
         """How the engine is, in words."""
         state: protocol.State = "broken" if self._failure else "ready" if self._ready.is_set() else "starting"
-        device = ""
         words = self._failure or self._words
         if state == "ready":
-            device = next((str(each.device) for each in self._models.values()), "")
-            words = "ready on the " + ("CPU" if device == "cpu" else "GPU")
+            words = "ready on the " + ("CPU" if self._on == "cpu" else "GPU")
         return protocol.Status(
-            state=state, words=words, device=device, program=s2am_engine.__version__, process=os.getpid()
+            state=state, words=words, device=self._on, program=s2am_engine.__version__, process=os.getpid()
         )
 
-    def harmonizer(self, model: str, tell: Tell) -> Harmonizer:
-        """A model with a picture of its own, once it is loaded.
-
-        Raises:
-            EngineError: no such model, or it can't be loaded.
-        """
-        self.wait(tell)
-        tell("Loading the model")
-        with self._working:
-            # A copy shares what was loaded and replaces only what it knows of a picture.
-            return copy.copy(self._loaded(model or model_store.DEFAULT_MODEL))
+    def is_starting(self) -> bool:
+        """Whether PyTorch and the default model are still being loaded."""
+        return not self._ready.is_set()
 
     def wait(self, tell: Tell) -> None:
         """Wait until PyTorch is loaded. Raises EngineError if it can't be."""
@@ -68,18 +62,45 @@ class Warm:
         if self._failure:
             raise EngineError(self._failure)
 
+    def harmonizer(self, model: str, tell: Tell) -> Harmonizer:
+        """A model with a picture of its own; "" = the default model. Call `wait` before.
+
+        Raises:
+            EngineError: no such model, or it can't be loaded.
+        """
+        tell("Loading the model")
+        with self._working:
+            return self._harmonizer(model or model_store.DEFAULT_MODEL)
+
+    def detector(self, tell: Tell) -> Detector:
+        """The model that finds what was pasted. Call `wait` before.
+
+        Raises:
+            EngineError: it can't be loaded.
+        """
+        from s2am_engine.detection import Detector
+
+        tell("Loading the model")
+        with self._working:
+            return self._loaded(model_store.MASK_FREE_MODEL, Detector)
+
     def work(self) -> threading.Lock:
-        """Held while a network works."""
+        """Held while a network works: PyTorch uses all processors for one picture already."""
         return self._working
 
-    def _loaded(self, name: str) -> Harmonizer:
+    def _harmonizer(self, name: str) -> Harmonizer:
         from s2am_engine.harmonizer import Harmonizer
 
+        # A copy shares what was loaded, and replaces only what it knows of a picture.
+        return copy.copy(self._loaded(name, Harmonizer))
+
+    def _loaded(self, name: str, kind: Callable[[str, str], _Loaded]) -> _Loaded:
         # By its weights too: a personal model can be trained again under the same name.
-        key = (name, model_store.find_model(name).card.sha256)
+        key = (name, model_store.find_model(name).card.sha256, kind)
         if key not in self._models:
-            self._models[key] = Harmonizer(name, self._device)
-        return self._models[key]
+            self._models[key] = kind(name, self._device)
+        found: _Loaded = self._models[key]
+        return found
 
     def _warm_up(self) -> None:
         try:
@@ -87,7 +108,8 @@ class Warm:
                 import torch  # noqa: F401 (what takes longest, so that the words say so)
 
                 self._words = "starting: loading the model"
-                model = copy.copy(self._loaded(model_store.DEFAULT_MODEL))
+                model = self._harmonizer(model_store.DEFAULT_MODEL)
+                self._on = model.device.type
                 pixels = np.arange(64 * 64 * 3, dtype=np.uint8).reshape(64, 64, 3)
                 mask = np.zeros((64, 64), np.uint8)
                 mask[16:48, 16:48] = 255

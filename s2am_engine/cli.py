@@ -70,6 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return fail("Stopped: no file was left half-written.")
     except MemoryError:
         return fail("There is not enough memory for this picture: close other programs, or use a smaller one.")
+    except ImportError as error:
+        return fail(f"The program's environment is damaged ({error}): run the installer again (python3 -m installer).")
     except BrokenPipeError:
         sys.stderr.close()
         return 1

@@ -12,27 +12,41 @@ from gimp_bridge.protocol import Sliders
 
 NAME = "plug-in-harmonize-layer"
 
+HELP = """Makes a pasted layer belong to what is beneath it: its colours are matched to the background, at full \
+resolution, by a program on this computer; nothing is uploaded.
+
+The pasted part is what the layer's transparency, its mask and the selection let through. In a picture of one layer \
+without transparency it is looked for, and shown before anything changes.
+
+The result is a new layer above (with the original kept), the layer itself, or a layer effect that stays editable. \
+Harmonize Layer on a harmonized layer starts again from the original colours: of a new layer while its original is in \
+the picture, of an effect always.
+
+In scripts: model (a name, or empty for the default), result (new-layer, in-place, effect), reference (beneath, layer \
+with reference-layer, selection), mask (automatic, detect), hide-original, strength (0 to 1), and brightness, contrast, \
+warmth, tint and saturation (-1 to 1)."""
+
 RESULTS = {
-    "new-layer": ("_New layer above", "A recoloured copy above the layer, which stays as it is"),
-    "in-place": ("_In place", "The layer's own pixels are recoloured"),
-    "effect": ("Layer _effect", "A non-destructive effect on the layer, editable and kept in XCF files"),
+    "new-layer": ("New layer above", "A recoloured copy above the layer, which stays as it is"),
+    "in-place": ("In place", "The layer's own pixels are recoloured"),
+    "effect": ("Layer effect", "A non-destructive effect on the layer, editable and kept in XCF files"),
 }
 REFERENCES = {
-    "beneath": ("What is visible _beneath", "Everything that is seen beneath the layer"),
-    "layer": ("A chosen _layer", "Only the layer chosen as reference layer"),
-    "selection": ("The selected _area", "Only what is beneath the layer within the selection"),
+    "beneath": ("What is visible beneath", "Everything that is seen beneath the layer"),
+    "layer": ("A chosen layer", "Only the layer chosen as reference layer"),
+    "selection": ("The selected area", "Only what is beneath the layer within the selection"),
 }
 MASKS = {
     "automatic": ("From the layer", "The layer's transparency, its mask and the selection; else it is looked for"),
-    "detect": ("_Find what was pasted", "The pasted part is looked for in what is visible"),
+    "detect": ("Find what was pasted", "The pasted part is looked for in what is visible"),
 }
 SLIDERS = {
-    "strength": (0.0, 1.0, "_Strength", "How much of the change is made"),
+    "strength": (0.0, 1.0, "Stren_gth", "How much of the change is made"),
     "brightness": (-1.0, 0.0, "_Brightness", "Brighter (+) or darker (-); black and white stay"),
-    "contrast": (-1.0, 0.0, "_Contrast", "Steeper (+) or flatter (-) around the middle greys"),
+    "contrast": (-1.0, 0.0, "Con_trast", "Steeper (+) or flatter (-) around the middle greys"),
     "warmth": (-1.0, 0.0, "_Warmth", "Towards amber (+) or blue (-)"),
-    "tint": (-1.0, 0.0, "_Tint", "Towards magenta (+) or green (-)"),
-    "saturation": (-1.0, 0.0, "Satu_ration", "More colour (+) or less (-)"),
+    "tint": (-1.0, 0.0, "T_int", "Towards magenta (+) or green (-)"),
+    "saturation": (-1.0, 0.0, "Sat_uration", "More colour (+) or less (-)"),
 }
 """For each slider: lowest value, default, label, help; the highest is 1."""
 
@@ -56,19 +70,19 @@ def add_to(procedure: Gimp.ImageProcedure) -> None:
     choices = (
         ("result", "R_esult", "What becomes of the harmonized pixels", RESULTS),
         ("reference", "Re_ference", "What the layer is made to belong to", REFERENCES),
-        ("mask", "_Mask", "What counts as pasted", MASKS),
+        ("mask", "Mas_k", "What counts as pasted", MASKS),
     )
-    procedure.add_string_argument("model", "M_odel", "The model's name (“s2am models” lists them)", "", flags)
+    procedure.add_string_argument("model", "_Model", "The model's name (“s2am models” lists them)", "", flags)
     for name, label, help_text, values in choices:
         choice = Gimp.Choice.new()
         for number, (value, (title, explanation)) in enumerate(values.items()):
-            choice.add(value, number, title.replace("_", ""), explanation)
+            choice.add(value, number, title, explanation)
         procedure.add_choice_argument(name, label, help_text, choice, next(iter(values)), flags)
     procedure.add_layer_argument(
-        "reference-layer", "Reference _layer", "Which layer, if the reference is a chosen layer", True, flags
+        "reference-layer", "Refere_nce layer", "Which layer, if the reference is a chosen layer", True, flags
     )
     procedure.add_boolean_argument(
-        "hide-original", "_Hide the original", "Hide the layer that a new layer is made from", False, flags
+        "hide-original", "Hi_de the original", "Hide the layer that a new layer is made from", False, flags
     )
     for name, (lowest, default, label, help_text) in SLIDERS.items():
         procedure.add_double_argument(name, label, help_text, lowest, 1.0, default, flags)

@@ -45,7 +45,9 @@ def values_for(layer: Gimp.Layer, matrix: Sequence[float]) -> str:
         mixing = _product(_product(there, [row[:3] for row in rows]), back)
         offsets = _product(there, [[row[3]] for row in rows])
         rows = [[*mix, *offset] for mix, offset in zip(mixing, offsets, strict=True)]
-    numbers = [value for red, green, blue, offset in rows for value in (red, green, blue, 0.0, offset)]
+    # The operation takes colours premultiplied by alpha, so an offset of the colour itself is a share of alpha: in the
+    # fifth column, the constant, it would grow beyond measure at soft edges.
+    numbers = [value for row in rows for value in (*row, 0.0)]
     # One space between numbers: with any more the operation silently does nothing.
     return " ".join(f"{number:.7f}" for number in (*numbers, 0.0, 0.0, 0.0, 1.0, 0.0))
 

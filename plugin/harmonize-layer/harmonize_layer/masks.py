@@ -11,7 +11,7 @@ from harmonize_layer.pixels import NOT_ZERO, plane, rectangle, spread
 from harmonize_layer.targets import ancestors
 from harmonize_layer.window import Window
 
-_NOT_FULL = bytes([255]) * 255 + bytes([0])
+_ROUNDING = 2  # levels by which the same transparency may differ when it was read in two ways
 
 
 def multiplied(planes: Iterable[bytes]) -> bytes:
@@ -40,8 +40,8 @@ def either(first: bytes, second: bytes) -> bytes:
 
 
 def outside_of(mask: bytes, alpha: bytes) -> bool:
-    """Whether anything visible is not wholly foreground."""
-    return any(both(mask.translate(_NOT_FULL), alpha.translate(NOT_ZERO)))
+    """Whether more is visible anywhere than the pasted part alone."""
+    return any(seen > pasted + _ROUNDING for seen, pasted in zip(alpha, mask, strict=True))
 
 
 def _is_full(values: bytes) -> bool:

@@ -52,7 +52,7 @@ def _painted(work: Work, layer: Gimp.Layer, found: Scene | None) -> Gimp.Layer:
             pixels.copy(source, new.get_buffer())
         buffer = new.get_buffer()
         work.engine.render(
-            Layer(width, height, form.depth),
+            Layer(width, height, form.depth, form.linear),
             pixels.reader(source, form.name),
             pixels.writer(buffer, width, form, _where(source, weights)),
             weights,

@@ -34,6 +34,7 @@ class Format:
     native: str  # the name of the drawable's own format
     native_bytes: int  # of a pixel in that
     exact: bool  # whether all pixels come back as they were
+    linear: bool = False  # linear light, in floats
 
 
 def rectangle(x: int, y: int, width: int, height: int) -> Gegl.Rectangle:
@@ -57,7 +58,9 @@ def format_of(drawable: Gimp.Drawable) -> Format:
             name = Babl.get_name(Babl.format_with_space(name, own))
         if alike:
             return Format(name, "u8" if kind == "u8" else "u16", native, size, exact=True)
-    return Format("R'G'B'A float", "float", native, size, exact=kind not in ("u32", "double"))
+    linear = "'" not in colours and "~" not in colours
+    name = "RGBA float" if linear else "R'G'B'A float"
+    return Format(name, "float", native, size, exact=name == native or kind == "u8", linear=linear)
 
 
 def _same(encoding: str, own: Babl.Object, values: bytes, channels: int) -> bool:

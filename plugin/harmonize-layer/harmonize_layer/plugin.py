@@ -24,19 +24,6 @@ from harmonize_layer.progress import ProgressBar  # noqa: E402
 from harmonize_layer.work import Work  # noqa: E402
 
 FOLDER = Path(__file__).resolve().parents[1]
-HELP = """Makes a pasted layer belong to what is beneath it: its colours are matched to the background, at full \
-resolution, by a program on this computer; nothing is uploaded.
-
-The pasted part is what the layer's transparency, its mask and the selection let through. In a picture of one layer \
-without transparency it is looked for, and shown before anything changes.
-
-The result is a new layer above (with the original kept), the layer itself, or a layer effect that stays editable. \
-Harmonize Layer on a harmonized layer starts again from the original colours: of a new layer while its original is in \
-the picture, of an effect always.
-
-In scripts: model (a name, or empty for the default), result (new-layer, in-place, effect), reference (beneath, layer \
-with reference-layer, selection), mask (automatic, detect), hide-original, strength (0 to 1), and brightness, contrast, \
-warmth, tint and saturation (-1 to 1)."""
 
 
 class HarmonizeLayer(Gimp.PlugIn):
@@ -59,7 +46,7 @@ class HarmonizeLayer(Gimp.PlugIn):
         procedure.set_sensitivity_mask(sensitivity.DRAWABLE | sensitivity.DRAWABLES | sensitivity.NO_DRAWABLES)
         procedure.set_menu_label("_Harmonize Layer...")
         procedure.add_menu_path("<Image>/Filters")
-        procedure.set_documentation("Make a pasted layer belong to what is beneath it", HELP, name)
+        procedure.set_documentation("Make a pasted layer belong to what is beneath it", arguments.HELP, None)
         procedure.set_attribution("s2am", "s2am, GPL-3.0-or-later", "2026")
         arguments.add_to(procedure)
         return procedure

@@ -85,10 +85,9 @@ def _dress(layer: Gimp.Layer, new: Gimp.Layer) -> None:
         new.set_show_mask(layer.get_show_mask())
         new.set_edit_mask(False)
     for name in KEPT:
-        value = getattr(layer, f"get_{name}")()
-        if value == Gimp.LayerMode.PASS_THROUGH:
-            value = Gimp.LayerMode.NORMAL  # only groups can have it
-        getattr(new, f"set_{name}")(value)
+        getattr(new, f"set_{name}")(getattr(layer, f"get_{name}")())
+    if layer.get_mode() == Gimp.LayerMode.PASS_THROUGH:  # only groups can have it
+        new.set_mode(Gimp.LayerMode.NORMAL)
 
 
 def _leave_in_place(image: Gimp.Image, finished: Finished) -> None:
