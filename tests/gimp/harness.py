@@ -17,7 +17,7 @@ from typing import Any
 
 from gimp_bridge.client import Engine
 from gimp_bridge.protocol import BridgeError
-from installer import plugin_folder
+from s2am_setup import plugin_folder
 from tests.gimp.provision import inside
 
 GIMPS_OWN = "/usr/lib/x86_64-linux-gnu/gimp/3.0/plug-ins"

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import plistlib
 import stat
 from collections.abc import Callable, Sequence
@@ -130,6 +129,6 @@ def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
     """Everything in a folder: each path with its mode and its bytes or its link's target."""
     found = {}
     for path in sorted(folder.rglob("*")):
-        content = os.readlink(path).encode() if path.is_symlink() else path.read_bytes() if path.is_file() else b""
+        content = str(path.readlink()).encode() if path.is_symlink() else path.read_bytes() if path.is_file() else b""
         found[str(path.relative_to(folder))] = (stat.S_IMODE(path.lstat().st_mode), content)
     return found

@@ -13,15 +13,19 @@ from pathlib import Path
 
 import pytest
 
+from installer import __main__ as installer
 from installer.console import Console
 from installer.install import Install, Wishes
 from s2am_setup import doctor, plugins
 from s2am_setup.check import Check
-from s2am_setup.gimp_checks import check_gimps, check_sandboxes
+from s2am_setup.engine_checks import check_command, check_engine, check_environment, check_launchers, check_models
+from s2am_setup.gimp_checks import check_gimps, check_plugins, check_sandboxes
 from s2am_setup.installation import Installation, find
 from s2am_setup.plugin_folder import NAME
 from tests.installer import machines, standins
 from tests.installer.machines import Machine, contents
+
+QUICK = (check_command, check_launchers, check_gimps, check_plugins)
 
 
 class Home:
@@ -47,9 +51,12 @@ class Home:
     def find(self) -> Installation:
         return find(self.machine.facts, None, "s2am doctor", self.reinstall)
 
-    def doctor(self, mend: bool = False) -> dict[str, Check]:
-        found = doctor.examine_and_mend(self.find, lambda _: None) if mend else doctor.examine(self.find)
-        return {check.name: check for check in found}
+    def doctor(self, *looks: doctor.Look, mend: bool = False) -> dict[str, Check]:
+        """What the doctor finds, by name; with no look given, all that takes no time."""
+        chosen = looks or QUICK
+        if mend:
+            return {check.name: check for check in doctor.examine_and_mend(self.find, lambda _: None, chosen)}
+        return {check.name: check for check in doctor.examine(self.find, chosen)}
 
     @property
     def profile(self) -> Path:
@@ -81,7 +88,7 @@ def wrong(checks: dict[str, Check]) -> dict[str, Check]:
 
 
 def test_all_is_well_after_installing(home: Home) -> None:
-    checks = home.doctor()
+    checks = home.doctor(*doctor.ALL)
     assert wrong(checks) == {}
     assert "ready on the CPU" in checks["engine"].says
     assert checks["models"].says.startswith("7 bundled")
@@ -159,9 +166,6 @@ def damage_environment(home: Home) -> None:
         (lose_engine_note, "plug-in", "its engine.json is missing"),
         (remove_command, "command", "is missing or starts something else"),
         (remove_launcher, "editor", "s2am-editor.desktop is missing"),
-        (damage_weights, "models", "the weights of concord are damaged"),
-        (move_engine, "environment", "is damaged or was moved"),
-        (damage_environment, "environment", "its Python can't load the engine"),
     ],
 )
 def test_doctor_names_what_is_wrong_and_mends_it(
@@ -177,19 +181,45 @@ def test_doctor_names_what_is_wrong_and_mends_it(
     assert wrong(home.doctor()) == {}
 
 
-def test_json_tells_the_same(home: Home) -> None:
+@pytest.mark.parametrize(
+    ("damage", "look", "says"),
+    [
+        (damage_weights, check_models, "the weights of concord are damaged"),
+        (move_engine, check_environment, "is damaged or was moved"),
+        (damage_environment, check_environment, "its Python can't load the engine"),
+    ],
+)
+def test_broken_environment_is_made_anew(
+    damage: Callable[[Home], None], look: doctor.Look, says: str, home: Home
+) -> None:
+    damage(home)
+    (check,) = wrong(home.doctor(look)).values()
+    assert says in check.says
+    assert "python3 -m installer" in check.mend
+    assert wrong(home.doctor(look, mend=True)) == {}
+    assert wrong(home.doctor()) == {}, "command, launcher and plug-in lead to the new one"
+
+
+def test_engine_that_can_not_start_is_named(home: Home) -> None:
+    (engine,) = home.environment.glob("lib/python*/site-packages/gimp_bridge/server.py")
+    kept = engine.read_bytes()
+    engine.write_text("raise RuntimeError('broken')\n", encoding="utf-8")
+    (check,) = wrong(home.doctor(check_engine)).values()
+    assert "python3 -m installer" in check.mend
+    engine.write_bytes(kept)
+
+
+def test_command_prints_the_same_for_people_and_programs(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     home.plugin.chmod(0o644)
-    out, notes = io.StringIO(), io.StringIO()
-    assert doctor.run(home.find, out, notes, as_json=True) == 1
-    told = json.loads(out.getvalue())
+    assert installer.main(["doctor", "--json"], home.machine.facts) == 1
+    told = json.loads(capsys.readouterr().out)
     (check,) = [one for one in told["checks"] if one["state"] == "wrong"]
-    assert check["mend"] == "s2am doctor --fix"
+    assert check["mend"] == "python3 -m installer doctor --fix"
     assert not told["ok"]
-    out = io.StringIO()
-    assert doctor.run(home.find, out, notes, as_json=True, mend=True) == 0
-    told = json.loads(out.getvalue())
-    assert told["ok"]
-    assert "executable bit" in told["mended"][0]
+    assert installer.main(["doctor", "--fix"], home.machine.facts) == 0
+    out, err = capsys.readouterr()
+    assert "mending plug-in" in err
+    assert [line.split()[0] for line in out.splitlines()].count("wrong") == 0
 
 
 def test_damaged_personal_model_is_named_with_the_command_that_deletes_it(home: Home) -> None:
@@ -197,7 +227,7 @@ def test_damaged_personal_model_is_named_with_the_command_that_deletes_it(home: 
     models.mkdir()
     (models / "wedding.json").write_text('{"sha256": "0"}', encoding="utf-8")
     (models / "wedding.safetensors").write_bytes(b"torn")
-    (check,) = wrong(home.doctor()).values()
+    (check,) = wrong(home.doctor(check_models)).values()
     assert "“wedding” is damaged" in check.says
     assert 'models delete "wedding"' in check.mend
     shutil.rmtree(models)
