@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TextIO
 
 from s2am_setup import engine_checks, gimp_checks
@@ -15,7 +15,9 @@ from s2am_setup.installation import Installation
 Find = Callable[[], Installation]
 Tell = Callable[[str], None]
 
-_CHECKS: tuple[Callable[[Installation], Iterator[Check]], ...] = (
+Look = Callable[[Installation], Iterator[Check]]
+
+ALL: tuple[Look, ...] = (
     engine_checks.check_environment,
     engine_checks.check_command,
     engine_checks.check_launchers,
@@ -28,15 +30,15 @@ _CHECKS: tuple[Callable[[Installation], Iterator[Check]], ...] = (
 )
 
 
-def examine(find: Find) -> Iterator[Check]:
-    """Look at everything, one thing after the other, as it is now."""
-    for check in _CHECKS:
+def examine(find: Find, looks: Sequence[Look] = ALL) -> Iterator[Check]:
+    """Look at one thing after the other, as it is now."""
+    for check in looks:
         yield from check(find())
 
 
-def examine_and_mend(find: Find, tell: Tell) -> Iterator[Check]:
-    """Look at everything; mend each thing that can be mended, and look at it again before going on to the next."""
-    for check in _CHECKS:
+def examine_and_mend(find: Find, tell: Tell, looks: Sequence[Look] = ALL) -> Iterator[Check]:
+    """Look at one thing after the other; mend what can be mended, and look at it again before going on to the next."""
+    for check in looks:
         found = list(check(find()))
         curable = [one for one in found if one.state == "wrong" and one.fix]
         for one in curable:

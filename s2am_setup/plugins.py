@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import stat
@@ -79,7 +80,9 @@ def forget(profile: Path) -> None:
         before = _read(cache)
         after = _ENTRY.sub(lambda entry: "" if _is_of_ours(entry[1]) else entry[0], before)
         if after != before:
-            replace_file(cache, after.encode("utf-8", "surrogateescape"), stat.S_IMODE(cache.stat().st_mode))
+            was = cache.stat()
+            replace_file(cache, after.encode("utf-8", "surrogateescape"), stat.S_IMODE(was.st_mode))
+            os.utime(cache, ns=(was.st_atime_ns, was.st_mtime_ns))  # it still tells when GIMP looked last
 
 
 def seen(profile: Profile) -> Seen:
@@ -105,7 +108,8 @@ def last_error(profile: Path) -> str:
 
 
 def _read(file: Path) -> str:
-    return file.read_text("utf-8", "surrogateescape")
+    """Read a file of GIMP's, in which icons lie as bytes: these come back as they were, line ends too."""
+    return file.read_bytes().decode("utf-8", "surrogateescape")
 
 
 def _is_of_ours(path: str) -> bool:

@@ -137,6 +137,17 @@ def test_last_error_of_the_plugins_own_log_is_found(profile: Path, manifest: Man
     assert plugins.last_error(profile) == "ModuleNotFoundError: No module named 'gi'"
 
 
+def test_icons_in_gimps_cache_stay_to_the_byte(profile: Path, manifest: Manifest) -> None:
+    cache = profile / "pluginrc"
+    icon = b'(plug-in-def "${gimp_dir}/plug-ins/other/other.py" 1\n    (icon pixbuf 9 "\x89PNG\r\n\xff\\""))\n'
+    cache.write_bytes(cache.read_bytes() + icon)
+    before = cache.read_bytes()
+    let = KNOWN % ("harmonize-layer", "harmonize-layer", plugins.PROCEDURE)
+    cache.write_bytes(before + let.encode())
+    plugins.put(profile, SERVE, manifest)
+    assert cache.read_bytes() == before
+
+
 def test_mode_of_others_files_stays(profile: Path, manifest: Manifest) -> None:
     cache = profile / "pluginrc"
     let_gimp_know(profile)
