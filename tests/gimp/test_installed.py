@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +38,7 @@ class Person:
 
     def environ(self) -> dict[str, str]:
         """What a person's terminal has: nothing that leads pip or the engine out of the home."""
-        kept = {
-            name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "UV_", "XDG_", "PYTHON"))
-        }
-        return kept | {"HOME": str(self.home), "PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull}
+        return standins.clean_environ() | {"HOME": str(self.home)}
 
     def run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
         """Run a command in the clone."""
@@ -63,11 +61,12 @@ class Person:
 
 
 @pytest.fixture
-def person(gimp_root: Path, tmp_path: Path) -> Person:
-    made = Person(gimp_root, tmp_path)
-    pictures.write(tmp_path)
-    made.gimp()  # GIMP has been used before
-    return made
+def person(gimp_root: Path) -> Iterator[Person]:
+    with tempfile.TemporaryDirectory(prefix="s2am-") as folder:  # a short name: sockets' names must be
+        made = Person(gimp_root, Path(folder))
+        pictures.write(Path(folder))
+        made.gimp()  # GIMP has been used before
+        yield made
 
 
 def test_installed_from_a_clone_gimp_harmonizes_and_after_uninstalling_knows_nothing(person: Person) -> None:
