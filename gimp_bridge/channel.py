@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A connection between the plug-in and the engine: who is there is proved first, then messages go both ways.
 
-`multiprocessing.connection` carries the bytes, over a Unix socket or a Windows pipe. Of it only send_bytes and
-recv_bytes are used: its own objects are pickled, and would let whoever connects run anything.
+`multiprocessing.connection` carries the bytes, over a Unix socket or a Windows pipe.
 """
 
 from __future__ import annotations
@@ -15,8 +14,9 @@ import socket
 import struct
 import sys
 import threading
-from multiprocessing.connection import Client, Connection
-from typing import Any
+from collections.abc import Iterator
+from multiprocessing.connection import Client
+from typing import Protocol
 
 from gimp_bridge import protocol, wire
 from gimp_bridge.protocol import Message
@@ -25,6 +25,25 @@ _GREETING = struct.Struct(">8sI32s")  # who, version, nonce: this layout stays t
 _WHO = b"s2ambrdg"
 _PROOF = 32  # bytes of a SHA-256
 _REFUSED = b"no"
+
+
+class Connection(Protocol):
+    """What is used of `multiprocessing.connection`: not its send and recv, which unpickle whatever comes."""
+
+    def poll(self, timeout: float | None = 0) -> bool:
+        """Whether there is something to receive within so many seconds; None: wait for ever."""
+
+    def recv_bytes(self, maxlength: int | None = None) -> bytes:
+        """What was sent at once; OSError, before any of it is read, if that is more than maxlength."""
+
+    def send_bytes(self, buf: bytes) -> None:
+        """Send bytes."""
+
+    def fileno(self) -> int:
+        """The socket's or pipe's number."""
+
+    def close(self) -> None:
+        """End it."""
 
 
 class LostError(Exception):
@@ -51,7 +70,7 @@ class VersionError(Exception):
 class Channel:
     """Messages over a connection whose both ends have proved who they are; any thread may send."""
 
-    def __init__(self, connection: Connection[Any, Any]) -> None:
+    def __init__(self, connection: Connection) -> None:
         """Take over a connection; close the channel instead of it."""
         self._connection = connection
         self._sending = threading.Lock()
@@ -121,7 +140,7 @@ def reach(address: str, key: bytes, seconds: float) -> Channel:
     return Channel(connection)
 
 
-def welcome(connection: Connection[Any, Any], key: bytes, seconds: float) -> Channel:
+def welcome(connection: Connection, key: bytes, seconds: float) -> Channel:
     """The engine's side of `reach`, with the same exceptions; the connection is closed if there are any."""
     try:
         with _translated():
@@ -144,7 +163,7 @@ def _prove(key: bytes, side: bytes, challenge: bytes, other: bytes) -> bytes:
     return hmac.digest(key, side + challenge + other, "sha256")
 
 
-def _read_greeting(connection: Connection[Any, Any], seconds: float) -> bytes:
+def _read_greeting(connection: Connection, seconds: float) -> bytes:
     greeting = _read(connection, _GREETING.size, seconds)
     if len(greeting) != _GREETING.size:
         raise LostError("a greeting of another size")
@@ -156,13 +175,13 @@ def _read_greeting(connection: Connection[Any, Any], seconds: float) -> bytes:
     return bytes(nonce)
 
 
-def _read(connection: Connection[Any, Any], most: int, seconds: float) -> bytes:
+def _read(connection: Connection, most: int, seconds: float) -> bytes:
     if not connection.poll(seconds):
         raise SilentError
     return connection.recv_bytes(most)
 
 
-def _limit_silence(connection: Connection[Any, Any], seconds: float) -> None:
+def _limit_silence(connection: Connection, seconds: float) -> None:
     """Let no call wait for ever in the middle of a message. A Windows pipe has no such limit."""
     if sys.platform != "win32":
         limit = struct.pack("@ll", int(seconds), int(seconds % 1 * 1e6))
@@ -172,7 +191,7 @@ def _limit_silence(connection: Connection[Any, Any], seconds: float) -> None:
 
 
 @contextlib.contextmanager
-def _translated() -> Any:
+def _translated() -> Iterator[None]:
     """What the system says of a broken connection, in this module's words."""
     try:
         yield

@@ -12,9 +12,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from multiprocessing.connection import Connection, Listener
+from multiprocessing.connection import Listener
 from pathlib import Path
-from typing import Any
 
 from gimp_bridge import channel, places, workspace
 from gimp_bridge.client import Engine
@@ -69,10 +68,10 @@ def stop() -> bool:
         Engine(None, folder, silence=_SECONDS_TO_LEAVE).leave()
         if places.is_free(lock, _SECONDS_TO_LEAVE):
             return True
-    # It hangs, or speaks another version. Who holds the lock has written the file, so the number is that of no other process.
+    # It hangs, or speaks another version. Who holds the lock has written the file: the number is no other process's.
     with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
         process = int(json.loads((folder / places.RUNNING).read_bytes())["process"])
-        os.kill(process, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
+        os.kill(process, getattr(signal, "SIGKILL", signal.SIGTERM))
     if not places.is_free(lock, _SECONDS_TO_LEAVE):
         raise EngineError("The engine can't be ended: log out and in again.")
     return True
@@ -129,7 +128,7 @@ class Server:
                 continue
             threading.Thread(target=self._serve, args=(connection,), name="session", daemon=True).start()
 
-    def _serve(self, connection: Connection[Any, Any]) -> None:
+    def _serve(self, connection: channel.Connection) -> None:
         self._last_use = time.monotonic()
         try:
             line = channel.welcome(connection, self._key, SILENCE)

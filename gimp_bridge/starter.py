@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,9 @@ LAUNCHER = "engine.json"
 _SECONDS_TO_START = 60.0  # of a slow disk that has not seen PyTorch since it was switched on
 _LEADS_ASTRAY = ("PYTHON", "LD_", "DYLD_", "GI_TYPELIB", "VIRTUAL_ENV")
 """Beginnings of the variables with which GIMP sets up its own Python and libraries: the engine has others."""
+
+_WITHOUT_A_WINDOW = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+"""On Windows, and as outliving its parent as `start_new_session` makes it elsewhere."""
 
 
 def read_launcher(folder: Path) -> list[str]:
@@ -102,9 +104,12 @@ class Starter:
                 f"Something that is not the engine answers at {address}: end it, then try again."
             ) from error
         except channel.VersionError as error:
+            what = "end it with “s2am serve --stop” in a terminal, then try again"
+            if error.version > VERSION:
+                what = "run the installer again (python3 -m installer), then restart GIMP"
             raise BridgeError(
                 f"The running engine speaks version {error.version} of the bridge and this plug-in version {VERSION}: "
-                "run the installer again (python3 -m installer), then restart GIMP."
+                f"{what}."
             ) from error
 
     def silent(self) -> BridgeError:
@@ -158,20 +163,13 @@ class Starter:
                     env=environ,
                     cwd=self.folder,
                     start_new_session=True,
-                    creationflags=_detached(),
+                    creationflags=_WITHOUT_A_WINDOW,
                 )
         except OSError as error:
             raise BridgeError(
                 f"The engine can't be started ({self.serve[0]}: {error.strerror}): "
                 "run the installer again (python3 -m installer)."
             ) from error
-
-
-def _detached() -> int:
-    """The flags for a process without a window that outlives its parent, on Windows."""
-    if sys.platform == "win32":
-        return subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP
-    return 0
 
 
 def _why_it_ended(log: Path) -> str:

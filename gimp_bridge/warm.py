@@ -82,7 +82,7 @@ class Warm:
 
         tell("Loading the model")
         with self._working:
-            return self._loaded(model_store.MASK_FREE_MODEL, Detector)
+            return self._loaded(model_store.DETECTOR, Detector)
 
     def work(self) -> threading.Lock:
         """Held while a network works: PyTorch uses all processors for one picture already."""

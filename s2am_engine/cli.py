@@ -90,7 +90,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="s2am", description="Makes a pasted foreground belong to its photograph.")
     parser.add_argument("--version", action="version", version=f"s2am {s2am_engine.__version__}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (add_harmonize, add_models, add_evaluate, add_bench, add_pairs, add_train, add_finetune):
+    for add in (add_harmonize, add_detect, add_models, add_evaluate, add_bench, add_pairs, add_train, add_finetune):
         add(subparsers)
     for room in OTHER_ROOMS:
         importlib.import_module(room).add_commands(subparsers)
@@ -104,7 +104,9 @@ def add_harmonize(subparsers: Subparsers) -> None:
     parser.add_argument("composite", type=Path, metavar="COMPOSITE", help="a picture, a cut-out layer, or a folder")
     where = parser.add_mutually_exclusive_group()
     given = "white = foreground (default: the picture's own alpha, or what a mask-free model finds)"
+    find = "find what was pasted, in a flattened composite"
     where.add_argument("--mask", type=Path, help=given)
+    where.add_argument("--auto-mask", action="store_true", help=find)
     where.add_argument("--background", type=Path, help="the picture to paste the layer on; its alpha is the mask")
     where.add_argument("--masks", type=Path, metavar="DIR", help="for a folder: the masks, named as the composites")
     at = "the layer's upper left corner on the background (default: centred; beyond the edge: --at=-20,0)"
@@ -118,6 +120,16 @@ def add_harmonize(subparsers: Subparsers) -> None:
     add_device(parser)
 
 
+def add_detect(subparsers: Subparsers) -> None:
+    """Describe `s2am detect`."""
+    parser = add_command(subparsers, "detect", detect, "Find what was pasted into a flattened composite, as a mask.")
+    parser.add_argument("composite", type=Path, metavar="COMPOSITE")
+    beside = "default: COMPOSITE-mask.png, beside it"
+    parser.add_argument("-o", "--output", type=Path, metavar="MASK", help=beside)
+    parser.add_argument("--model", default=model_store.DETECTOR, help="one that needs no mask (default: %(default)s)")
+    add_device(parser)
+
+
 def add_evaluate(subparsers: Subparsers) -> None:
     """Describe `s2am evaluate`."""
     about = "Measure models on composites whose truth is known (iHarmony4's layout)."
@@ -125,7 +137,9 @@ def add_evaluate(subparsers: Subparsers) -> None:
     parser.add_argument("dataset", type=Path, metavar="DATASET")
     parser.add_argument("--model", action="append", metavar="NAME", help="may be given several times")
     native = "measure the pixels that the networks paint, at their own size, as the papers do"
-    parser.add_argument("--native", action="store_true", help=native)
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--native", action="store_true", help=native)
+    where.add_argument("--auto-mask", action="store_true", help="find the masks, instead of taking the data set's")
     parser.add_argument(
         "--sheet", type=Path, default=Path("evaluation.png"), help="contact sheet (default: %(default)s)"
     )
@@ -151,12 +165,19 @@ def harmonize(options: argparse.Namespace) -> int:
     if options.native and (options.strength is not None or options.save_map or options.background):
         raise UsageError("--native goes with neither --strength, --save-map nor --background")
     strength = 1.0 if options.strength is None else options.strength
-    job = commands.Job(options.model, options.device, strength, options.native)
+    job = commands.Job(
+        options.model,
+        options.device,
+        strength,
+        native=options.native,
+        auto_mask=options.auto_mask,
+        scored=options.json,
+    )
     if options.composite.is_dir() or options.masks:
         if options.mask or options.background or options.save_map:
-            raise UsageError("a folder takes --masks DIR, and neither --mask, --background nor --save-map")
-        if not (options.masks and options.output):
-            raise UsageError("a folder needs --masks DIR and -o DIR")
+            raise UsageError("a folder takes --masks DIR (or --auto-mask); not --mask, --background or --save-map")
+        if not ((options.masks or options.auto_mask) and options.output):
+            raise UsageError("a folder needs --masks DIR (or --auto-mask) and -o DIR")
         return harmonize_folder(options, job)
     with Status() as status:
         done = commands.harmonize_file(
@@ -192,6 +213,17 @@ def harmonize_folder(options: argparse.Namespace, job: Job) -> int:
     return 1 if failed else 0
 
 
+def detect(options: argparse.Namespace) -> int:
+    """Run `s2am detect`."""
+    from s2am_engine.commands import detect_file
+    from s2am_engine.detection import Detector
+
+    with Status() as status:
+        done = detect_file(options.composite, options.output, Detector(options.model, options.device), status)
+    print(json.dumps(done) if options.json else done["output"])
+    return 0
+
+
 def evaluate(options: argparse.Namespace) -> int:
     """Run `s2am evaluate`."""
     from s2am_engine.atomic import atomic_write
@@ -205,6 +237,7 @@ def evaluate(options: argparse.Namespace) -> int:
             names,
             device=options.device,
             native=options.native,
+            auto_mask=options.auto_mask,
             sheet=sheet,
             progress=lambda done, total: advance(bar, done, total),
         )

@@ -11,6 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from s2am_engine import colour_map
 from s2am_engine.atomic import atomic_write
 from s2am_engine.colour_map import ColourMap
@@ -19,6 +21,7 @@ from s2am_engine.masks import Pixels, check_mask, read_mask
 from s2am_engine.picture import SUFFIXES, Picture, read_picture, write_picture
 
 if TYPE_CHECKING:
+    from s2am_engine.detection import Detection, Detector
     from s2am_engine.harmonizer import Harmonizer
 
 LOSSLESS = (".png", ".tif", ".tiff", ".webp")
@@ -32,6 +35,8 @@ class Job:
     device: str
     strength: float
     native: bool = False  # the network's own pixels instead of its colour map
+    auto_mask: bool = False  # find the foreground of a flattened composite
+    scored: bool = False  # say how well the foreground fits in, before and after
 
     @cached_property
     def harmonizer(self) -> Harmonizer:
@@ -39,6 +44,17 @@ class Job:
         from s2am_engine.harmonizer import Harmonizer  # brings PyTorch along: a second that bad input need not wait for
 
         return Harmonizer(self.model, self.device)
+
+    @cached_property
+    def detector(self) -> Detector:
+        """The loaded detector."""
+        from s2am_engine.detection import Detector
+
+        return Detector(device=self.device)
+
+    def find_mask(self, picture: Picture) -> Detection:
+        """Find the foreground of a flattened composite; errors are those of `Detector.detect`."""
+        return self.detector.detect(picture.pixels, alpha=picture.alpha, profile=picture.profile)
 
     def do(self, picture: Picture, mask: Pixels | None, name: str) -> Picture:
         """Harmonize a composite; arguments as for `Harmonizer.harmonize_picture`."""
@@ -54,6 +70,14 @@ class Job:
             "native": self.native,
             "strength": self.strength,
             "confidence": round(self.harmonizer.confidence, 3),
+        }
+
+    def score(self, result: Picture) -> dict[str, float]:
+        """How well the last picture's foreground fitted in before, and how well it does now, 0 to 1."""
+        mask = self.harmonizer.mask
+        return {
+            name: round(self.detector.harmony(pixels, mask, alpha=result.alpha, profile=result.profile), 3)
+            for name, pixels in (("before", self.harmonizer.pixels), ("after", result.pixels))
         }
 
 
@@ -96,7 +120,11 @@ def harmonize_file(
         status("harmonizing")
         result = job.harmonizer.harmonize_layer(picture, behind, at, strength=job.strength)
     else:
-        given = read_fitting_mask(mask, picture) if mask else None
+        given, found = read_fitting_mask(mask, picture) if mask else None, None
+        if job.auto_mask:
+            status("looking for what was pasted")
+            found = job.find_mask(picture)
+            given = found.mask
         status("harmonizing")
         result = job.do(picture, given, str(source))
     status(f"writing {output}")
@@ -105,8 +133,47 @@ def harmonize_file(
         if save_map and file:
             file.write(map_text(job.harmonizer.colour_map, save_map).encode())
         write_picture(output, result)
-    files = {"input": str(source), "output": str(output), "map": str(save_map) if save_map else None}
-    return files | job.describe() | {"seconds": round(time.perf_counter() - started, 3)}
+    told: dict[str, Any] = {"input": str(source), "output": str(output), "map": str(save_map) if save_map else None}
+    told |= job.describe() | {"seconds": round(time.perf_counter() - started, 3)}
+    if found:
+        told["mask"] = describe_mask(found)
+    if job.scored:
+        told["harmony"] = job.score(result)
+    return told
+
+
+def detect_file(
+    source: Path, output: Path | None, detector: Detector, status: Callable[[str], None] = lambda _: None
+) -> dict[str, Any]:
+    """Find what was pasted into a composite, and write it as a mask.
+
+    Args:
+        source: the composite.
+        output: where to write; None = beside the source, as NAME-mask.png.
+        detector: what looks for it.
+        status: told what is being done.
+
+    Returns:
+        What was found, for `--json`.
+
+    Raises:
+        NothingFoundError: nothing was found; then no file was written.
+        EngineError: anything else that did not work.
+    """
+    output = output or source.with_name(f"{source.stem}-mask.png")
+    refuse_overwriting(output, [source])
+    status(f"reading {source}")
+    picture = read_picture(source)
+    status("looking for what was pasted")
+    found = detector.detect(picture.pixels, alpha=picture.alpha, profile=picture.profile)
+    status(f"writing {output}")
+    write_picture(output, Picture(np.repeat(found.mask[..., None], 3, axis=2), grey=True))
+    return {"input": str(source), "output": str(output), "model": detector.name} | describe_mask(found)
+
+
+def describe_mask(found: Detection) -> dict[str, float]:
+    """A found mask, for `--json`: how sure it is, and its share of the picture."""
+    return {"confidence": round(found.confidence, 3), "area": round(float(found.mask.mean()) / 255, 4)}
 
 
 def read_fitting_mask(path: Path, picture: Picture) -> Pixels:
@@ -117,13 +184,13 @@ def read_fitting_mask(path: Path, picture: Picture) -> Pixels:
 
 
 def harmonize_folder(
-    composites: Path, masks: Path, output: Path, job: Job, progress: Callable[[int, int], None]
+    composites: Path, masks: Path | None, output: Path, job: Job, progress: Callable[[int, int], None]
 ) -> Iterator[dict[str, Any]]:
     """Harmonize the pictures of a folder one by one; an error is part of an answer, so that the next one can follow.
 
     Args:
         composites: the folder.
-        masks: the folder with their masks, named as they are.
+        masks: the folder with their masks, named as they are; None = `job` finds them.
         output: the folder to write to; made if it is missing.
         job: how.
         progress: called with (done, total).
@@ -143,7 +210,7 @@ def harmonize_folder(
             if target in taken:
                 raise EngineError(f"{source} and {taken[target]} would both become {target}: rename one of them.")
             taken[target] = source
-            yield harmonize_file(source, target, job, mask=find_mask(source, masks))
+            yield harmonize_file(source, target, job, mask=find_mask(source, masks) if masks else None)
         except EngineError as error:
             yield {"input": str(source), "error": str(error)}
         progress(done + 1, len(sources))
@@ -156,22 +223,22 @@ def list_pictures(folder: Path) -> list[Path]:
         EngineError: no such folder, or no pictures in it.
     """
     if not folder.is_dir():
-        raise EngineError(f"{folder} is not a folder: --masks goes with a folder of composites.")
+        raise EngineError(f"{folder} is not a folder: name one with composites.")
     found = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     if not found:
         raise EngineError(f"{folder} holds no pictures ({', '.join(SUFFIXES)}).")
     return found
 
 
-def check_folders(composites: Path, masks: Path, output: Path) -> None:
+def check_folders(composites: Path, masks: Path | None, output: Path) -> None:
     """Make the output folder.
 
     Raises:
         EngineError: no masks there, or an output folder that can't be made or that holds the input.
     """
-    if not masks.is_dir():
+    if masks and not masks.is_dir():
         raise EngineError(f"{masks} is not a folder: --masks names the folder of the masks.")
-    if output.resolve() in (composites.resolve(), masks.resolve()):
+    if output.resolve() in [folder.resolve() for folder in (composites, masks) if folder]:
         raise EngineError(f"{output} holds the input: choose another folder for -o.")
     try:
         output.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from s2am_engine.devices import choose_device
 from s2am_engine.errors import EngineError
 from s2am_engine.guided import enlarge_along_edges
 from s2am_engine.masks import Pixels, check_mask
-from s2am_engine.model_store import MASK_FREE_MODEL, find_model, load_network, mask_free_model
+from s2am_engine.model_store import DETECTOR, find_model, load_network
 from s2am_engine.prediction import Predictor
 from s2am_engine.thumbnails import Floats, make_thumbnail, small_copy
 
@@ -37,7 +37,7 @@ class Detection:
 class Detector:
     """A loaded mask-free model."""
 
-    def __init__(self, model: str = MASK_FREE_MODEL, device: str = "auto") -> None:
+    def __init__(self, model: str = DETECTOR, device: str = "auto") -> None:
         """Load a model.
 
         Args:
@@ -50,7 +50,7 @@ class Detector:
         found = find_model(model)
         network = load_network(found)
         if not network.mask_free:
-            raise EngineError(or_find_it(f"Model “{model}” finds nothing by itself: choose one that does."))
+            raise EngineError(f"Model “{model}” goes by a mask and can't find one: choose “{DETECTOR}”.")
         self.name = model
         self.thumbnail = found.card.thumbnail  # pixels a side that the network sees
         self.predictor = Predictor(network, choose_device(device), model)
@@ -124,9 +124,3 @@ def full_size_mask(found: Floats, pixels: Pixels, alpha: Pixels | None = None) -
     if mask.min() == 255:
         raise NothingFoundError("The whole picture was taken for pasted: give a mask.")
     return mask
-
-
-def or_find_it(advice: str) -> str:
-    """Add to the advice to give a mask, a sentence, that a model can do without one, if that model is there."""
-    name = mask_free_model()
-    return f"{advice.removesuffix('.')}, or try --model {name}, which looks for what was pasted." if name else advice

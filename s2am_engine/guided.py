@@ -29,8 +29,8 @@ def enlarge_along_edges(mask: Floats, pixels: Pixels) -> NDArray[np.uint8]:
         H×W, 255 = foreground.
     """
     height, width = pixels.shape[:2]
-    guide = to_unit(np.ascontiguousarray(sample(pixels, SAMPLED_SIDE)))
-    coarse = cv2.resize(mask, guide.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    guide = np.ascontiguousarray(to_unit(sample(pixels, SAMPLED_SIDE)))
+    coarse = np.asarray(cv2.resize(mask, guide.shape[1::-1], interpolation=cv2.INTER_LINEAR), np.float32)
     radius = max(1, round(REACH * max(guide.shape[:2]) / max(mask.shape)))
     slopes, offset = guided_coefficients(coarse, guide, radius)
     result = np.empty((height, width), np.uint8)

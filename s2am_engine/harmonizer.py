@@ -16,10 +16,10 @@ from s2am_engine import colour_map, profiles, rendering
 from s2am_engine.adjustments import Adjustments, adjust
 from s2am_engine.colour_map import ColourMap
 from s2am_engine.compositing import Placement, paste, place, to_depth
-from s2am_engine.detection import full_size_mask, or_find_it
+from s2am_engine.detection import full_size_mask
 from s2am_engine.devices import choose_device
 from s2am_engine.errors import EngineError
-from s2am_engine.masks import Pixels, brightness, check_mask, full_scale, mask_from_alpha
+from s2am_engine.masks import GIVE_A_MASK, Pixels, brightness, check_mask, full_scale, mask_from_alpha
 from s2am_engine.model_store import DEFAULT_MODEL, find_model, load_network
 from s2am_engine.networks.network import Network
 from s2am_engine.picture import Picture
@@ -133,7 +133,7 @@ class Harmonizer:
             EngineError: the model looks at a mask instead of finding one.
         """
         if not self.mask_free:
-            raise EngineError(or_find_it(f"Model “{self.name}” goes by a mask: give one with --mask MASK."))
+            raise EngineError(f"Model “{self.name}” goes by a mask: {GIVE_A_MASK}.")
         check_pixels(pixels)
         found = self.predictor.find_mask(small_copy(pixels, alpha, profile, self.thumbnail))
         return full_size_mask(found, pixels, alpha)
@@ -169,6 +169,11 @@ class Harmonizer:
     def mask_free(self) -> bool:
         """Whether the model finds the foreground by itself when no mask is given."""
         return self.predictor.network.mask_free
+
+    @property
+    def pixels(self) -> Pixels:
+        """H×W×3, the composite as it was given. Raises EngineError if no picture was set."""
+        return self._picture().pixels
 
     @property
     def mask(self) -> Pixels:
@@ -250,9 +255,9 @@ class Harmonizer:
         if mask is None:
             try:
                 mask, alpha = mask_from_alpha(picture, name), None
-            except EngineError as error:
+            except EngineError:
                 if not self.mask_free:
-                    raise EngineError(or_find_it(str(error)) if alpha is None else str(error)) from error
+                    raise
         self.set_picture(picture.pixels, mask, alpha=alpha, profile=picture.profile)
 
     def _like(self, picture: Picture, pixels: Pixels) -> Picture:

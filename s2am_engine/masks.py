@@ -18,6 +18,8 @@ from s2am_engine.picture import Picture, read_picture
 
 Pixels = NDArray[Any]
 
+GIVE_A_MASK = "give one with --mask MASK, or let it be found with --auto-mask"
+
 # JPEG leaves a few levels of noise where a mask is meant to be black or white.
 JPEG_NOISE = 16
 
@@ -68,7 +70,7 @@ def mask_from_alpha(picture: Picture, name: str = "The picture") -> Pixels:
         EngineError: there is no transparency, or nothing beneath the transparent part to compare with.
     """
     if picture.alpha is None or picture.alpha.min() >= full_scale(picture.alpha.dtype):
-        raise EngineError(f"{name} has no transparency to take as a mask: give one with --mask MASK.")
+        raise EngineError(f"{name} has no transparency to take as a mask: {GIVE_A_MASK}.")
     beneath = picture.pixels[picture.alpha == 0]
     if len(beneath) and np.ptp(beneath, axis=0).max() == 0:
         raise EngineError(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from s2am_engine.networks.network import Network
 
 DEFAULT_MODEL = "concord"
-MASK_FREE_MODEL = "s2am-mask-free"
+DETECTOR = "s2am-mask-free"
 BUNDLED = Path(__file__).parent / "weights"
 
 
@@ -150,11 +150,6 @@ def find_card(name: str) -> Path:
             f"train it (s2am train --network {name} --data PHOTOS) or {known}."
         )
     raise EngineError(f"There is no model “{name}”: {known}.")
-
-
-def mask_free_model() -> str | None:
-    """The name of the model that finds the foreground by itself, if it is there."""
-    return MASK_FREE_MODEL if MASK_FREE_MODEL in find_cards() else None
 
 
 def how_to_repair(name: str, *, bundled: bool) -> str:

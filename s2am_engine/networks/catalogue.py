@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from s2am_engine.networks.concord import Concord
+from s2am_engine.networks.consensus import Consensus
 from s2am_engine.networks.dih import DIH
+from s2am_engine.networks.dissonance import Dissonance
 from s2am_engine.networks.fmm import FMM
 from s2am_engine.networks.network import Network
 from s2am_engine.networks.reinhard import Reinhard
@@ -32,6 +34,8 @@ DROPOUT = {"dropout": 0.5}
 
 NETWORKS = {
     "concord": Entry(Concord, "region statistics and attention, answered by curves and a matrix (this project)"),
+    "consensus": Entry(Consensus, "Concord, and then a vote of every part of the foreground (this project)"),
+    "dissonance": Entry(Dissonance, "finds what was pasted: compares places, then regions (this project)"),
     "reinhard": Entry(Reinhard, "the background's Lab mean and deviation (Reinhard et al., 2001), no training"),
     "unet": Entry(UNet, "pix2pix's UNet, the backbone of S2AM, trained without an adversary"),
     "unet-conv": Entry(UNet, "UNet + a convolution block in the outer skips", {"block": "conv"}),

@@ -29,6 +29,7 @@ class Network(nn.Module, ABC):
     """
 
     mask_free: ClassVar[bool] = False  # whether it finds the foreground by itself and looks at no mask
+    recolours_nothing: ClassVar[bool] = False  # whether finding it is all it does
 
     def forward(self, composite: Tensor, mask: Tensor) -> Tensor:
         """Look at composites.

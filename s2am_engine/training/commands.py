@@ -57,6 +57,8 @@ def add_train(subparsers: Subparsers) -> None:
     parser.add_argument("--width", type=positive(int), help="the network's width (default: the recipe's)")
     parser.add_argument("--levels", type=positive(int), help="an encoder-decoder's halvings (default: the recipe's)")
     parser.add_argument("--seed", type=int, default=0, help="of weights and pairs (default: %(default)s)")
+    start = "begin with the weights of this model, where the networks share layers (default: fresh)"
+    parser.add_argument("--start", metavar="MODEL", help=start)
     add_machine(parser)
 
 
@@ -241,7 +243,7 @@ def begin(options: argparse.Namespace) -> tuple[Path, Plan]:
     if not (options.network and options.data):
         raise UsageError("name a --network and its --data, or go on with a run (--resume --folder DIR)")
     recipe = recipe_of(options)
-    plan = make_plan(options.network, options.data, recipe, options.name, options.seed)
+    plan = make_plan(options.network, options.data, recipe, options.name, options.seed, options.start or "")
     return options.folder or Path("runs") / options.network, plan
 
 
@@ -252,7 +254,7 @@ def go_on(options: argparse.Namespace) -> tuple[Path, Plan]:
     folder = options.folder or (Path("runs") / options.network if options.network else None)
     if folder is None:
         raise UsageError("--resume goes with --folder DIR, the folder of the run")
-    for name in ("recipe", "name", "loss", "mixed_precision", *SETTINGS, *NETWORK_OPTIONS):
+    for name in ("recipe", "name", "start", "loss", "mixed_precision", *SETTINGS, *NETWORK_OPTIONS):
         if name not in RESUMABLE and getattr(options, name) is not None:
             raise UsageError(f"--{name.replace('_', '-')} can't change when a run is gone on with")
     plan = Plan.read(folder)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2am_engine.compositing import to_depth
-from s2am_engine.detection import NothingFoundError
+from s2am_engine.detection import Detector, NothingFoundError
 from s2am_engine.errors import EngineError
 from s2am_engine.harmonizer import Harmonizer
 from s2am_engine.masks import Pixels, read_mask
@@ -196,6 +196,7 @@ def evaluate(
     sheet: BinaryIO | None = None,
     progress: Callable[[int, int], None] | None = None,
     native: bool = False,
+    auto_mask: bool = False,
 ) -> Evaluation:
     """Measure models by name; see `evaluate_harmonizers`, which has the other arguments and errors.
 
@@ -206,12 +207,14 @@ def evaluate(
         sheet: see there.
         progress: see there.
         native: see there.
+        auto_mask: leave the masks to the detector; where it finds nothing, the composite stays as it is.
 
     Raises:
         EngineError: an unknown model, and what is said there.
     """
     harmonizers = [Harmonizer(name, device) for name in models]
-    return evaluate_harmonizers(dataset, harmonizers, sheet=sheet, progress=progress, native=native)
+    detector = Detector(device=device) if auto_mask else None
+    return evaluate_harmonizers(dataset, harmonizers, sheet=sheet, progress=progress, native=native, detector=detector)
 
 
 def evaluate_harmonizers(
@@ -221,6 +224,7 @@ def evaluate_harmonizers(
     sheet: BinaryIO | None = None,
     progress: Callable[[int, int], None] | None = None,
     native: bool = False,
+    detector: Detector | None = None,
 ) -> Evaluation:
     """Measure loaded models on a data set in iHarmony4's layout: on its test split where lists name one, else whole.
 
@@ -234,6 +238,7 @@ def evaluate_harmonizers(
         progress: called with (done, total) pictures.
         native: measure what the networks paint, with everything resized to their thumbnails' size, as the papers do,
             instead of the pictures that people get.
+        detector: finds the masks, instead of those of the data set.
 
     Raises:
         EngineError: no such layout, a picture that can't be read or does not fit its truth, or native models of
@@ -248,7 +253,7 @@ def evaluate_harmonizers(
         if progress:
             progress(len(found.names), len(pairs))
 
-    found = measure(map(load_pair, pairs), harmonizers, str(dataset), native=native, watch=watch)
+    found = measure(map(load_pair, pairs), harmonizers, str(dataset), native=native, detector=detector, watch=watch)
     if sheet:
         drawn.save(sheet, [one.name for one in harmonizers])
     return found
@@ -260,6 +265,7 @@ def measure(
     dataset: str = "",
     *,
     native: bool = False,
+    detector: Detector | None = None,
     watch: Callable[[Evaluation, Loaded, Sequence[Result]], None] | None = None,
 ) -> Evaluation:
     """Measure loaded models on pairs, whose pictures are let go one by one.
@@ -269,6 +275,7 @@ def measure(
         harmonizers: the models.
         dataset: what to call the pairs.
         native: see `evaluate_harmonizers`.
+        detector: see there.
         watch: called after each pair with what has been found so far, the pair as it was measured, and each model's
             result; may raise to cancel.
 
@@ -279,7 +286,8 @@ def measure(
     found = Evaluation(dataset, [], Row(UNTOUCHED), [Row(one.name) for one in harmonizers], size)
     for pair in pairs:
         loaded = pair.resized(size) if size else pair
-        results = [paint(one, loaded) if native else harmonize(one, loaded) for one in harmonizers]
+        mask = find_mask(detector, loaded) if detector else None
+        results = [paint(one, loaded) if native else harmonize(one, loaded, mask) for one in harmonizers]
         found.add(loaded, results)
         if watch:
             watch(found, loaded, results)
@@ -299,13 +307,24 @@ def common_size(harmonizers: Sequence[Harmonizer]) -> int:
     return sizes[0]
 
 
-def harmonize(harmonizer: Harmonizer, loaded: Loaded) -> Result:
-    """What people get, at the pair's size."""
+def find_mask(detector: Detector, loaded: Loaded) -> Pixels:
+    """What was found in the composite; a mask of nothing where that was nothing."""
     try:
-        harmonizer.set_picture(loaded.composite, None if harmonizer.mask_free else loaded.mask)
+        return detector.detect(loaded.composite).mask
+    except NothingFoundError:
+        return np.zeros_like(loaded.mask)
+
+
+def harmonize(harmonizer: Harmonizer, loaded: Loaded, found: Pixels | None = None) -> Result:
+    """What people get, at the pair's size, with the mask that was found for it or its own."""
+    if found is not None and not found.any():
+        return Result(loaded.composite, found)
+    finds = harmonizer.mask_free and found is None
+    try:
+        harmonizer.set_picture(loaded.composite, None if finds else loaded.mask if found is None else found)
     except NothingFoundError:
         return Result(loaded.composite, np.zeros_like(loaded.mask))
-    return Result(harmonizer.harmonize(), harmonizer.mask if harmonizer.mask_free else None)
+    return Result(harmonizer.harmonize(), harmonizer.mask if finds else found)
 
 
 def paint(harmonizer: Harmonizer, loaded: Loaded) -> Result:

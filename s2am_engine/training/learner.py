@@ -46,7 +46,7 @@ class Learner:
             recipe: the settings.
             team: whom to share gradients with.
             seed: of fresh weights, and of what is random in a step.
-            weights: a state dict to start from; None = fresh weights.
+            weights: a state dict to start from; what it lacks is fresh. None = fresh weights.
 
         Raises:
             EngineError: the network has nothing to learn.
@@ -57,7 +57,7 @@ class Learner:
         if not list(model.parameters()):
             raise EngineError(f"“{network}” is a formula and can't be trained: choose another network.")
         if weights is not None:
-            model.load_state_dict(weights)
+            model.load_state_dict(model.state_dict() | dict(weights))
         # Convolutions are half as fast again with the channels last.
         self.model = model.to(team.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = build_network(network, **recipe.options).eval().to(team.device)
@@ -164,13 +164,23 @@ def refresh_statistics(network: Network, batches: list[Batch]) -> None:
 def gains(network: Network, batches: list[Batch]) -> Tensor:
     """Each pair's PSNR(result) − PSNR(composite) in dB, of the network's own pixels: (N,), on the CPU.
 
-    Errors count as 1/4 of an 8-bit level at least.
+    Errors count as 1/4 of an 8-bit level at least. Of a network that recolours nothing, the IoU of the found mask.
     """
     found = []
     for batch in batches:
+        if network.recolours_nothing:
+            found.append(iou(network(batch.composite, batch.mask)[:, 3:], batch.mask).cpu())
+            continue
         result = network.paint(batch.composite, batch.mask)
         found.append((psnr(result, batch.truth) - psnr(batch.composite, batch.truth)).cpu())
     return torch.cat(found)
+
+
+def iou(found: Tensor, wanted: Tensor) -> Tensor:
+    """Intersection over union of what (B, 1, H, W) masks hold for foreground: (B,); 1 where both hold nothing."""
+    here, there = found > 0.5, wanted > 0.5
+    either = (here | there).sum(dim=(1, 2, 3))
+    return torch.where(either > 0, (here & there).sum(dim=(1, 2, 3)) / either.clamp_min(1), 1.0)
 
 
 def psnr(pictures: Tensor, truth: Tensor) -> Tensor:

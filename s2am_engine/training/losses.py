@@ -56,6 +56,24 @@ def attention(rendered: Rendered, mask: Tensor) -> Tensor:
     return sum(losses, start=mask.new_zeros(()))
 
 
+def found_mask(rendered: Rendered, truth: Tensor, mask: Tensor) -> Tensor:
+    """What `Dissonance` learns from: its masks against the true one, at their sizes.
+
+    Cross entropy, and where there is a foreground the soft Jaccard distance (Rahman and Wang, 2016), for which a small
+    region counts as much as a large one. The first, coarse mask counts a third.
+    """
+    fine, coarse = (mask_distance(found, resize_mask(mask, found)) for found in rendered.masks)
+    return fine + coarse / 3
+
+
+def mask_distance(found: Tensor, wanted: Tensor) -> Tensor:
+    """Cross entropy and Jaccard distance of (B, 1, h, w) masks in [0, 1], in the mean over the batch."""
+    both, either = (found * wanted).sum(dim=(1, 2, 3)), (found + wanted - found * wanted).sum(dim=(1, 2, 3))
+    there = (wanted.amax(dim=(1, 2, 3)) > 0).float()
+    jaccard = there * (1 - both / either.clamp_min(1.0))
+    return F.binary_cross_entropy(found.clamp(0, 1), wanted.clamp(0, 1)) + jaccard.mean()
+
+
 def pixel_l2(rendered: Rendered, truth: Tensor, mask: Tensor) -> Tensor:
     """S2AM's loss with a mask: the mean square over all pixels (section 3.4.1), as DIH's and our FMM's."""
     return F.mse_loss(rendered.stages[-1], truth)
@@ -81,6 +99,7 @@ LOSSES: dict[str, Loss] = {
     for loss in (
         foreground_rmse,
         attention_and_rmse,
+        found_mask,
         relative_l1,
         pixel_l2,
         pixel_l1,

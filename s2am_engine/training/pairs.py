@@ -24,6 +24,8 @@ INVERTED_SHARE = 0.12
 SOFT_SHARE = 0.25
 SOFTEST_EDGE = 0.025  # deviation of a Gaussian, of the picture's side
 GRADED_SHARE = 0.65
+EMPTY_SHARE = 0.3
+FAINTEST_CHANGE = 4 / 255  # of the region, root mean square; what is less can't be found
 
 
 class Batch(NamedTuple):
@@ -78,6 +80,11 @@ class PairMaker(Source):
     def piece(self, index: int, count: int) -> Batch:
         """See `Source.piece`."""
         rng = np.random.default_rng([self.seed, index])
+        composite, regions, truth = self.compose(count, rng)
+        return Batch(composite, told_mask(regions, rng), truth)
+
+    def compose(self, count: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Composites (B, 3, N, N), their exact foregrounds (B, 1, N, N) and truths (B, 3, N, N)."""
         chance = Chance(torch.Generator().manual_seed(int(rng.integers(2**62))), count)
         chosen = rng.integers(len(self.photographs), size=count)
         cuts = [self.cut(self.photographs[int(number)], rng) for number in chosen]
@@ -89,7 +96,7 @@ class PairMaker(Source):
         changed = recolour(truth, donors_of(truth), regions, chance, self.recolouring)
         # Eight bits, as the pictures that people bring have.
         composite = (torch.lerp(truth, changed, regions) * 255).round() / 255
-        return Batch(composite.contiguous(), told_mask(regions, rng), truth.contiguous())
+        return composite.contiguous(), regions, truth.contiguous()
 
     def vary(self, pictures: Tensor, regions: Tensor, chance: Chance) -> Tensor:
         """Grade most photographs as a whole first, so that a few thousand of them become many looks."""
@@ -117,6 +124,28 @@ class PairMaker(Source):
         if rng.random() < SOFT_SHARE:
             cv2.GaussianBlur(soft, (0, 0), self.size * rng.uniform(0.005, SOFTEST_EDGE), dst=soft)
         return small, soft.clip(0, 1)
+
+
+@dataclass
+class DetectionPairs(PairMaker):
+    """Pairs to find the foreground in: a part holds none, and no mask is larger than half of the picture.
+
+    Where nothing was pasted the region has another camera's flaws all the same, so that these give nothing away.
+    """
+
+    empty: float = field(default=EMPTY_SHARE, kw_only=True)
+
+    def piece(self, index: int, count: int) -> Batch:
+        """See `Source.piece`; the mask is what should be found."""
+        rng = np.random.default_rng([self.seed, index])
+        composite, regions, truth = self.compose(count, rng)
+        nothing = torch.from_numpy(rng.random(count) < self.empty).view(-1, 1, 1, 1)
+        composite = torch.where(nothing, truth, composite)
+        area = regions.sum(dim=(1, 2, 3), keepdim=True)
+        # Which of two regions was pasted into the other can't be seen: it is the smaller one.
+        mask = torch.where(area > 0.5 * regions[0].numel(), 1 - regions, regions)
+        change = ((composite - truth) ** 2).sum(dim=(1, 2, 3), keepdim=True) / (3 * area)
+        return Batch(composite, mask * (change > FAINTEST_CHANGE**2), truth)
 
 
 @dataclass

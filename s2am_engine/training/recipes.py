@@ -14,6 +14,7 @@ from s2am_engine.training.losses import (
     Loss,
     attention_and_pixels,
     foreground_rmse,
+    found_mask,
     pixel_l1,
     pixel_l2,
     relative_l1,
@@ -40,6 +41,7 @@ class Recipe:
     clip: float | None = 1.0  # of the gradient's norm
     mixed_precision: bool = False  # pays where convolutions take the time
     adversarial: float = 0.0  # weight of the adversarial term
+    detection: bool = False  # pairs of which some hold nothing pasted, see `pairs.DetectionPairs`
     options: Mapping[str, Any] = field(default_factory=dict)  # of the network
 
     def to_json(self) -> dict[str, Any]:
@@ -74,6 +76,8 @@ SMALL = Recipe(pixel_l2, 1e-3, size=128, batch=16, mixed_precision=True, options
 UNET = replace(SMALL, options={"width": 16, "levels": 7})
 CURVES = Recipe(relative_l1, 1.2e-3, mixed_precision=True)
 CONCORD = Recipe(foreground_rmse, 1.5e-3, weight_decay=0.02)
+CONSENSUS = replace(CONCORD, learning_rate=1e-3)
+DISSONANCE = Recipe(found_mask, 1e-3, weight_decay=0.02, detection=True)
 
 
 def each(recipe: Recipe, *names: str) -> dict[str, Recipe]:
@@ -90,9 +94,11 @@ OTHERS = ("dih", "dih-s2asc", "fmm", "fmm-no-attention", "fmm-no-modulation", "f
 CURVE_NETWORKS = ("s2crnet", "s2crnet-cascaded", "s2crnet-semantic", "s2crnet-v")
 MASK_FREE: dict[str, Any] = {"loss": attention_and_pixels, "adversarial": 1.0}
 
+OUR_OWN = {"concord": CONCORD, "consensus": CONSENSUS, "dissonance": DISSONANCE}
+
 RECIPES: dict[str, dict[str, Recipe]] = {
     "small": {
-        "concord": CONCORD,
+        **OUR_OWN,
         **each(UNET, *UNETS),
         "s2am-mask-free": replace(UNET, **MASK_FREE),
         **each(replace(UNET, loss=pixel_l1, adversarial=1.0), *GANS),
@@ -100,7 +106,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
         **each(CURVES, *CURVE_NETWORKS),
     },
     "published": {
-        "concord": CONCORD,
+        **OUR_OWN,
         **each(PUBLISHED_UNET, *UNETS),
         "s2am-mask-free": replace(PUBLISHED_UNET, **MASK_FREE),
         **each(PUBLISHED_GAN, *GANS),

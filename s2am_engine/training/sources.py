@@ -18,7 +18,7 @@ from s2am_engine.training.album import Album, Skipped, load_photographs
 from s2am_engine.training.datasets import LONG_SIDE, Pair
 from s2am_engine.training.events import Reading, Report, ignore
 from s2am_engine.training.iharmony import find_pairs, has_pairs
-from s2am_engine.training.pairs import Batch, PairMaker, Source, shrink
+from s2am_engine.training.pairs import Batch, DetectionPairs, PairMaker, Source, shrink
 from s2am_engine.training.recipes import Recipe
 from s2am_engine.training.team import Team
 
@@ -96,8 +96,9 @@ def open_data(folder: Path, recipe: Recipe, seed: int, team: Team, report: Repor
         load_splits(folder, recipe, report)
     team.wait()
     photographs, validation = load_splits(folder, recipe, ignore)
-    held_out = make_held_out(PairMaker(recipe.size, recipe.batch, HELD_OUT_SEED, photographs=validation, crop=False))
-    pairs = PairMaker(recipe.size, recipe.batch, seed + 1, photographs=photographs)
+    maker = DetectionPairs if recipe.detection else PairMaker
+    held_out = make_held_out(maker(recipe.size, recipe.batch, HELD_OUT_SEED, photographs=validation, crop=False))
+    pairs = maker(recipe.size, recipe.batch, seed + 1, photographs=photographs)
     skipped = photographs.skipped + validation.skipped
     return Data(pairs, held_out, f"{len(photographs) + len(validation)} photographs of {folder}", skipped)
 

@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from s2am_engine.errors import EngineError
 from s2am_engine.model_files import add_model, check_free, check_name, free_name
-from s2am_engine.model_store import Model, find_cards, read_model
+from s2am_engine.model_store import Model, find_cards, find_model, load_network, read_model
+from s2am_engine.networks.catalogue import build_network
 from s2am_engine.training.checkpoints import SETTINGS, read_settings, write_settings
 from s2am_engine.training.events import Report, ignore
 from s2am_engine.training.loop import Trainer
@@ -31,11 +34,12 @@ class Plan:
     recipe: Recipe
     seed: int = 0
     run: str = field(default_factory=lambda: secrets.token_hex(8))  # tells its model from others of the same name
+    start: str = ""  # the model whose weights it begins with; "" = fresh weights
 
     def to_json(self) -> dict[str, Any]:
         """All settings as plain values."""
         own = {"network": self.network, "data": str(self.data), "name": self.name, "seed": self.seed, "run": self.run}
-        return own | self.recipe.to_json()
+        return own | {"start": self.start} | self.recipe.to_json()
 
     @classmethod
     def read(cls, folder: Path) -> Plan:
@@ -47,7 +51,7 @@ class Plan:
         settings = read_settings(folder)
         recipe = Recipe.from_json(settings)
         own = {key: settings[key] for key in ("network", "name", "seed", "run")}
-        return cls(data=Path(settings["data"]), recipe=recipe, **own)
+        return cls(data=Path(settings["data"]), recipe=recipe, start=settings.get("start", ""), **own)
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,9 @@ class Trained:
     steps: int
 
 
-def make_plan(network: str, data: Path, recipe: Recipe, name: str | None = None, seed: int = 0) -> Plan:
+def make_plan(
+    network: str, data: Path, recipe: Recipe, name: str | None = None, seed: int = 0, start: str = ""
+) -> Plan:
     """Plan a training.
 
     Args:
@@ -68,15 +74,18 @@ def make_plan(network: str, data: Path, recipe: Recipe, name: str | None = None,
         recipe: the settings, see `recipes.RECIPES`.
         name: of the model; None = the first free of my-NETWORK, my-NETWORK-2 …
         seed: of the weights and the pairs.
+        start: the model whose weights to begin with, where the networks share layers.
 
     Raises:
-        EngineError: a name that can't be, or that another model has.
+        EngineError: a name that can't be, or that another model has; no such model to start with.
     """
     if not data.is_dir():
         raise EngineError(f"{data} is not a folder: name one with photographs, or with pairs in iHarmony4's layout.")
     chosen = check_name(name) if name else free_name(f"my-{network}")
     check_free(chosen)
-    return Plan(network, data.resolve(), chosen, recipe, seed)
+    if start:
+        find_model(start)
+    return Plan(network, data.resolve(), chosen, recipe, seed, start=start)
 
 
 def train(
@@ -110,9 +119,26 @@ def train(
             prepare(folder, plan, resume=resume)
         team.wait()
         workers = default_workers() if workers is None else workers
-        trainer = Trainer(plan.network, plan.recipe, data.pairs, data.held_out, folder, team, plan.seed, workers)
+        first = starting_weights(plan)
+        trainer = Trainer(plan.network, plan.recipe, data.pairs, data.held_out, folder, team, plan.seed, workers, first)
         trainer.run(report)
         return finish(plan, folder, trainer, data) if team.leads else None
+
+
+def starting_weights(plan: Plan) -> dict[str, Tensor] | None:
+    """Those of the model that the plan starts with which its network has, too; None = fresh ones.
+
+    Raises:
+        EngineError: the two networks have nothing in common.
+    """
+    if not plan.start:
+        return None
+    own = build_network(plan.network, **plan.recipe.options).state_dict()
+    weights = load_network(find_model(plan.start)).state_dict()
+    shared = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}
+    if not shared:
+        raise EngineError(f"“{plan.start}” shares no layer with “{plan.network}”: start with a model that does.")
+    return shared
 
 
 def prepare(folder: Path, plan: Plan, *, resume: bool) -> None:

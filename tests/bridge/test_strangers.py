@@ -203,9 +203,9 @@ def test_a_folder_that_somebody_else_has_made_is_not_used(folder: Path) -> None:
     os.chown(folder, 0, 0)
 
 
-def test_an_engine_of_another_version_is_told_apart(folder: Path) -> None:
-    newer = serve_after("from gimp_bridge import protocol\nprotocol.VERSION = 7")
-    sentence = failure(Engine(newer, folder).status)
-    assert "version 7 of the bridge and this plug-in version 1" in sentence
-    assert "run the installer again" in sentence
+@pytest.mark.parametrize(("version", "what"), [(7, "run the installer again"), (0, "end it with “s2am serve --stop”")])
+def test_an_engine_of_another_version_is_told_apart(folder: Path, version: int, what: str) -> None:
+    other = serve_after(f"from gimp_bridge import protocol\nprotocol.VERSION = {version}")
+    sentence = failure(Engine(other, folder).status)
+    assert f"version {version} of the bridge and this plug-in version 1: {what}" in sentence
     assert failure(Engine(SERVE, folder).status) == sentence

@@ -16,16 +16,19 @@ from s2am_engine.networks.network import Network
 
 SMALL: dict[str, Any] = {"width": 8, "levels": 4, "pieces": 8}  # whichever of them a network has
 MASK_FREE = "s2am-mask-free"
+DETECTOR = "dissonance"
 
 ALL = pytest.mark.parametrize("name", sorted(NETWORKS))
-MASKED = pytest.mark.parametrize("name", sorted(NETWORKS.keys() - {MASK_FREE}))
+MASKED = pytest.mark.parametrize("name", sorted(NETWORKS.keys() - {MASK_FREE, DETECTOR}))
 WITH_WEIGHTS = pytest.mark.parametrize("name", sorted(NETWORKS.keys() - {"reinhard"}))
 
 
 def small_options(name: str) -> dict[str, Any]:
     """Options that make a network as small as it can be and still be what its name says."""
-    if name == "concord":
+    if name in ("concord", "consensus"):
         return {"width": 24, "hidden": 32}
+    if name == DETECTOR:
+        return {"width": 24, "blocks": 1}
     known = inspect.signature(NETWORKS[name].network).parameters
     options = {option: value for option, value in SMALL.items() if option in known}
     return options | ({"levels": 7} if name == "s2am-s2asc-six" else {})

@@ -253,7 +253,7 @@ def test_a_composite_without_a_mask_is_enough_for_a_mask_free_model(
     folder: Path, mask_free: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ("harmonize", folder / "composite.png", "-o", folder / "out.png")
-    assert f"or try --model {mask_free}" in failed(folder, run(capsys, *arguments))
+    assert "let it be found with --auto-mask" in failed(folder, run(capsys, *arguments))
     for native in ((), ("--native",)):
         assert run(capsys, *arguments, "--model", mask_free, *native)[0] == 0
         pixels, mask = composite()

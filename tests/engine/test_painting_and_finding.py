@@ -171,19 +171,16 @@ def test_a_detector_finds_what_was_pasted_and_scores_how_well_it_fits(
 
 
 def test_a_detector_needs_a_model_that_detects() -> None:
-    with pytest.raises(EngineError, match=r"“reinhard” finds nothing by itself.*try --model"):
+    with pytest.raises(EngineError, match=r"“reinhard” goes by a mask and can't find one: choose"):
         Detector("reinhard", "cpu")
 
 
-def test_a_model_that_needs_a_mask_names_the_one_that_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_needs_a_mask_says_how_to_get_one() -> None:
     harmonizer, pixels = painter(), composite()[0]
-    monkeypatch.setattr("s2am_engine.detection.mask_free_model", lambda: None)
-    with pytest.raises(EngineError, match=r"“Painter” goes by a mask: give one with --mask MASK\.$"):
+    with pytest.raises(EngineError, match=r"“Painter” goes by a mask: .*--mask MASK, .*--auto-mask\.$"):
         harmonizer.set_picture(pixels)
-    monkeypatch.undo()
-    for attempt in (harmonizer.set_picture, lambda pixels: harmonizer.harmonize_picture(Picture(pixels))):
-        with pytest.raises(EngineError, match=r"--mask MASK, or try --model s2am-mask-free, which looks"):
-            attempt(pixels)
+    with pytest.raises(EngineError, match=r"no transparency .*--mask MASK, .*--auto-mask\.$"):
+        harmonizer.harmonize_picture(Picture(pixels))
 
 
 def test_nothing_found_is_said() -> None:
@@ -216,8 +213,8 @@ def test_a_faint_rest_is_ramped_away_and_the_edge_stays_soft() -> None:
     grey = np.full((80, 400, 3), 128, np.uint8)
     larger = full_size_mask(found, grey)
     assert larger.shape == (80, 400)
-    assert (larger[:, :25] == 0).all()
-    assert (larger[:, -25:] == 255).all()
+    assert larger[:, :5].max() <= 20
+    assert (larger[:, -5:] == 255).all()
     assert (np.diff(larger[0].astype(int)) >= 0).all()
     assert np.diff(larger[0].astype(int)).max() <= 2
     with pytest.raises(NothingFoundError, match="Nothing pasted"):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,16 +46,14 @@ class Case:
         """A call within the case."""
         return Case(self.folder, self.facts[name])
 
-    def colour_map(
-        self, mask: Pixels, size: tuple[int, int] = (WIDTH, HEIGHT), model: str = "concord", **sliders: float
-    ) -> ColourMap:
+    def colour_map(self, mask: Pixels, model: str = "concord", sliders: Mapping[str, float] | None = None) -> ColourMap:
         """The map that the engine itself finds for the composite of the case and a mask."""
-        composite = self.pixels("composite", size)
+        composite = self.pixels("composite", (WIDTH, HEIGHT))
         harmonizer = Harmonizer(model)
         harmonizer.set_picture(
             np.ascontiguousarray(composite[..., :3]), mask, alpha=np.ascontiguousarray(composite[..., 3])
         )
-        return harmonizer.adjust(**sliders)
+        return harmonizer.adjust(**(sliders or {}))
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from tests.gimp.provision import UnavailableError, provision
 
 @pytest.fixture(scope="session")
 def gimp_root(pytestconfig: pytest.Config) -> Path:
-    """A Debian with GIMP 3; in CI it fails, and elsewhere it is left out with the reason, if there is none to be had."""
+    """A Debian with GIMP 3. Where none can be had, tests fail in CI, and are left out with the reason elsewhere."""
     manager = pytestconfig.pluginmanager.getplugin("capturemanager")
     with manager.global_and_fixture_disabled():  # the first time it takes minutes: show that it goes on
         try:

@@ -21,8 +21,15 @@ from s2am_setup import plugin_folder
 from tests.gimp.provision import inside
 
 GIMPS_OWN = "/usr/lib/x86_64-linux-gnu/gimp/3.0/plug-ins"
-SCRIPTS = Path(__file__).resolve().parent / "inside"
+CHECKOUT = Path(__file__).resolve().parents[2]
+SCRIPTS = CHECKOUT / "tests/gimp/inside"
 """What runs in GIMP's own Python: `support.py`, and a file for each part of the tests."""
+
+SETTINGS = """(plug-in-path "{plugins}")
+(show-welcome-dialog no)
+(check-updates no)
+(config-version "3.0.4")
+"""
 
 _SILENT = subprocess.DEVNULL
 
@@ -60,7 +67,7 @@ class Gimp3:
         """
         profile = self.folder / "profile"
         profile.mkdir(parents=True, exist_ok=True)
-        settings = f'(plug-in-path "{self.plugin.parent}:{GIMPS_OWN}")\n(show-welcome-dialog no)\n(check-updates no)\n(config-version \"3.0.4\")\n'
+        settings = SETTINGS.format(plugins=f"{self.plugin.parent}:{GIMPS_OWN}")
         (profile / "gimprc").write_text(settings, encoding="utf-8")
         plugin_folder.assemble(self.plugin, engine_outside() if serve is None else serve)
 
@@ -76,7 +83,7 @@ class Gimp3:
         } | environ
         (self.folder / "home").mkdir(exist_ok=True)
         pairs = [f"{name}={value}" for name, value in variables.items()]
-        return inside(self.root, ["env", "-i", *pairs, *program], (self.folder, SCRIPTS))
+        return inside(self.root, ["env", "-i", *pairs, *program], (self.folder, CHECKOUT))
 
     def run(self, script: str, seconds: float = 300, **environ: str) -> Any:
         """Run a script of `inside/` in a GIMP without windows.
@@ -91,7 +98,12 @@ class Gimp3:
         results.unlink(missing_ok=True)
         program = ["gimp-console", "--no-interface", "-d", "-f", "-s", *batch(script), "--quit"]
         done = subprocess.run(
-            self.command(program, **environ), stdin=_SILENT, capture_output=True, text=True, timeout=seconds, check=False
+            self.command(program, **environ),
+            stdin=_SILENT,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
         )
         if done.returncode or not results.exists():
             raise GimpError(f"GIMP ended with {done.returncode}:\n{done.stdout[-3000:]}{done.stderr[-6000:]}")
@@ -163,7 +175,8 @@ def wait_for(condition: Any, seconds: float, what: str) -> Any:
 
 def batch(script: str) -> list[str]:
     """GIMP's options to run a script of `inside/` in its own Python."""
-    start = f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); exec(open({str(SCRIPTS / script)!r}).read(), globals())"
+    file = SCRIPTS / script
+    start = f"import sys; sys.path.insert(0, {str(CHECKOUT)!r}); exec(open({str(file)!r}).read(), globals())"
     return ["--batch-interpreter=python-fu-eval", "-b", start]
 
 

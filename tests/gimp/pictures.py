@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -51,7 +52,7 @@ def deep_cut_out() -> NDArray[np.uint16]:
 
 def wide_cut_out() -> NDArray[np.float32]:
     """The cut-out as floats, with some colours outside of sRGB's gamut: brighter than white, and greener than green."""
-    wide = cut_out().astype(np.float32) / 255
+    wide: NDArray[np.float32] = np.divide(cut_out(), 255, dtype=np.float32)
     wide[30:50, 40:60, :3] = (1.3, 1.1, 0.9)
     wide[50:70, 40:60, :3] = (-0.3, 0.95, 0.1)
     return wide
@@ -67,7 +68,7 @@ def one_layer() -> NDArray[np.uint8]:
 def write(folder: Path) -> None:
     """Write all of them where GIMP's side looks for them."""
     pixel = np.array([200, 40, 30, 255], np.uint8)
-    pictures = {
+    pictures: dict[str, NDArray[Any]] = {
         "background": background(),
         "pasted": cut_out(),
         "large": cut_out(LARGE),

@@ -7,12 +7,14 @@ profile or in linear light, it is said in the test.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from s2am_engine.srgb import linear_to_srgb, srgb_to_linear
 from tests.gimp import pictures
-from tests.gimp.answers import Case, Cases, on_canvas, recoloured
+from tests.gimp.answers import Case, Cases, Pixels, on_canvas, recoloured
 
 ALPHA = pictures.cut_out()[..., 3]
 DEEP = {
@@ -29,7 +31,7 @@ OUT_OF_GAMUT = (slice(30, 70), slice(40, 60))
 """Where the wide cut-out is brighter than white, and greener than sRGB's green."""
 
 
-def answer(case: Case, kind: type) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def answer(case: Case, kind: Any) -> tuple[Pixels, Pixels, Pixels]:
     """The pixels before, after, and the engine's own answer."""
     assert case.succeeded, case.facts["message"]
     before, after = case.pixels("before", kind=kind), case.pixels("after", kind=kind)
@@ -128,7 +130,7 @@ def test_no_strength_changes_no_bit(cases: Cases) -> None:
 def test_scripts_have_all_that_the_dialog_has(cases: Cases) -> None:
     case = cases["all_arguments"]
     sliders = {"strength": 0.7, "brightness": 0.2, "contrast": -0.1, "warmth": 0.3, "tint": -0.2, "saturation": 0.4}
-    colour_map = case.colour_map(on_canvas(ALPHA), model="s2crnet", **sliders)
+    colour_map = case.colour_map(on_canvas(ALPHA), "s2crnet", sliders)
     np.testing.assert_array_equal(case.pixels("after"), recoloured(colour_map, case.pixels("before")))
 
 

@@ -15,14 +15,14 @@ from s2am_engine.colour_map import Matrix
 from s2am_engine.detection import Detector
 from s2am_engine.harmonizer import Harmonizer
 from tests.gimp import pictures
-from tests.gimp.answers import Case, Cases, on_canvas, on_layer, recoloured, times
+from tests.gimp.answers import Case, Cases, Pixels, on_canvas, on_layer, recoloured, times
 from tests.gimp.pictures import AT, LARGE, PASTED
 
 ALPHA = pictures.cut_out()[..., 3]
 NEW_NAME = "pasted harmonized"
 
 
-def agree(case: Case, expected: np.ndarray, size: tuple[int, int] = PASTED) -> None:  # type: ignore[type-arg]
+def agree(case: Case, expected: Pixels, size: tuple[int, int] = PASTED) -> None:
     """The pixels after are those expected, and something did change."""
     assert case.succeeded, case.facts["message"]
     after, before = case.pixels("after", size), case.pixels("before", size)
@@ -98,7 +98,8 @@ def test_new_layer_keeps_mask_mode_opacity_locks_and_parent(cases: Cases) -> Non
 def test_again_starts_from_the_original(cases: Cases) -> None:
     case = cases["again_on_a_new_layer"]
     first, second = case.inner("first"), case.inner("second")
-    assert first.succeeded and second.succeeded
+    assert first.succeeded
+    assert second.succeeded
     np.testing.assert_array_equal(second.pixels("after"), cases["new_layer"].pixels("after"))
     assert (first.pixels("after") != second.pixels("after")).any()
     assert names(second) == [NEW_NAME, "pasted", "background"]

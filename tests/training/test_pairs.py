@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from s2am_engine.training import pairs
 from s2am_engine.training.datasets import Photograph
 from s2am_engine.training.degrade import Degradation
-from s2am_engine.training.pairs import PairMaker
+from s2am_engine.training.pairs import DetectionPairs, PairMaker
 from s2am_engine.training.recolour import KINDS, Recolouring
 
 
@@ -84,3 +84,17 @@ def test_some_regions_are_soft_and_some_inverted(
     assert 5 < sum(soft) < 25
     monkeypatch.setattr(pairs, "SOFT_SHARE", 0.0)
     assert not any(((region > 0.05) & (region < 0.95)).mean() > 0.05 for region in regions())
+
+
+def test_a_detector_gets_pairs_of_which_some_hold_nothing_pasted(photographs: list[Photograph]) -> None:
+    batch = DetectionPairs(48, 64, 3, photographs=photographs, degradation=FLAWLESS).make(0)
+    changed = ((batch.composite - batch.truth).abs().amax(dim=1) > 6 / 255).float().mean(dim=(1, 2)) > 0.005
+    marked = batch.mask.amax(dim=(1, 2, 3)) > 0
+    assert 10 < int((~marked).sum()) < 40
+    assert not (marked & ~changed).any()
+    assert float(batch.mask.mean(dim=(1, 2, 3)).max()) <= 0.5 + 1e-6
+    for composite, truth, mask in zip(batch.composite, batch.truth, batch.mask, strict=True):
+        change = (composite - truth).abs().amax(dim=0)
+        if mask.max() > 0:  # either the marked part is recoloured or, where that is larger, all of the rest
+            inside, outside = change[mask[0] > 0.1], change[mask[0] <= 0.1]
+            assert max(float(inside.mean()), float(outside.mean())) > 0.01

@@ -70,6 +70,34 @@ def test_a_training_becomes_a_personal_model(photos: Path, tmp_path: Path) -> No
         make_plan("concord", photos, TINY, "my-concord")
 
 
+def test_a_training_can_begin_with_a_models_weights(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = dataclasses.replace(TINY, options={}, steps=1, learning_rate=1e-12)
+    plan = make_plan("consensus", photos, small, start="concord")
+    found = train(plan, tmp_path / "run")
+    assert found is not None
+    inputs = pictures(64)
+    with torch.no_grad():
+        begun, concord = (load_network(one)(*inputs) for one in (found.model, find_model("concord")))
+    torch.testing.assert_close(begun, concord, atol=2e-3, rtol=0)
+    assert Plan.read(tmp_path / "run").start == "concord"
+    with pytest.raises(EngineError, match="“reinhard” shares no layer with “concord”"):
+        train(make_plan("concord", photos, TINY, start="reinhard"), tmp_path / "other")
+    line = ("train", "--network", "concord", "--data", photos, "--folder", tmp_path / "third", "--start", "nobody")
+    assert "no model “nobody”" in failed(tmp_path, run(capsys, *line))
+
+
+def test_a_detector_is_trained_to_find(photos: Path, tmp_path: Path) -> None:
+    recipe = dataclasses.replace(
+        recipes.RECIPES["small"]["dissonance"], steps=4, batch=4, size=32, warm_up=1, options={"width": 24, "blocks": 1}
+    )
+    found = train(make_plan("dissonance", photos, recipe), tmp_path / "run")
+    assert found is not None
+    assert 0 <= found.gain <= 1, "the mean IoU of the masks it finds"
+    assert load_network(found.model).mask_free
+
+
 def test_a_run_is_gone_on_with_and_its_model_replaced(photos: Path, tmp_path: Path) -> None:
     train(make_plan("concord", photos, TINY), tmp_path / "run")
     with pytest.raises(EngineError, match=r"holds a run already: go on with it \(--resume\)"):

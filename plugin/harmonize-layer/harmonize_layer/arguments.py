@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gi.repository import Gimp, GObject
@@ -22,9 +22,9 @@ The result is a new layer above (with the original kept), the layer itself, or a
 Harmonize Layer on a harmonized layer starts again from the original colours: of a new layer while its original is in \
 the picture, of an effect always.
 
-In scripts: model (a name, or empty for the default), result (new-layer, in-place, effect), reference (beneath, layer \
-with reference-layer, selection), mask (automatic, detect), hide-original, strength (0 to 1), and brightness, contrast, \
-warmth, tint and saturation (-1 to 1)."""
+In scripts: model (a name, or empty for the default), result (new-layer, in-place, effect), reference (beneath, \
+layer with reference-layer, selection), mask (automatic, detect), hide-original, strength (0 to 1), and brightness, \
+contrast, warmth, tint and saturation (-1 to 1)."""
 
 RESULTS = {
     "new-layer": ("New layer above", "A recoloured copy above the layer, which stays as it is"),
@@ -61,7 +61,7 @@ class Settings:
     reference_layer: Gimp.Layer | None = None
     mask: str = "automatic"
     hide_original: bool = False
-    sliders: Sliders = Sliders()
+    sliders: Sliders = field(default_factory=Sliders)
 
 
 def add_to(procedure: Gimp.ImageProcedure) -> None:

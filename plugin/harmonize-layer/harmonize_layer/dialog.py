@@ -42,8 +42,10 @@ class Dialog:
         """Build the dialog.
 
         Args:
-            procedure, config: whose arguments are chosen.
-            image, layers: what is to be harmonized.
+            procedure: whose arguments are chosen.
+            config: the arguments.
+            image: the picture.
+            layers: what is to be harmonized.
             engine: nobody else talks with it until `run` has ended.
         """
         GimpUi.init(TITLE)

@@ -29,7 +29,8 @@ def write(text: str) -> None:
         log = path()
         too_long = log.exists() and log.stat().st_size > _LARGEST
         with log.open("w" if too_long else "a", encoding="utf-8") as file:
-            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {text}\n")
+            now = time.time()
+            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(now))}.{now % 1 * 1000:03.0f}  {text}\n")
 
 
 def write_error() -> None:

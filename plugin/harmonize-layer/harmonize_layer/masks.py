@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from gi.repository import GdkPixbuf, Gimp, GLib
 
-from harmonize_layer.pixels import NOT_ZERO, plane, rectangle, spread
+from harmonize_layer.pixels import plane, rectangle, spread
 from harmonize_layer.targets import ancestors
 from harmonize_layer.window import Window
 

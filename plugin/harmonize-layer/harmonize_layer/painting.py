@@ -65,9 +65,7 @@ def _painted(work: Work, layer: Gimp.Layer, found: Scene | None) -> Gimp.Layer:
 def _blank(image: Gimp.Image, source: Gimp.Layer) -> Gimp.Layer:
     """A layer of a source's size, kind and place, for a picture in which it is not yet."""
     name, kind = f"{source.get_name()} harmonized", source.type()
-    new = Gimp.Layer.new(
-        image, name, source.get_width(), source.get_height(), kind, 100, Gimp.LayerMode.NORMAL
-    )
+    new = Gimp.Layer.new(image, name, source.get_width(), source.get_height(), kind, 100, Gimp.LayerMode.NORMAL)
     new.set_offsets(*masks.offsets(source))
     return new
 

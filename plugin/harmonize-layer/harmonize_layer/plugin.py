@@ -108,8 +108,12 @@ def _run(
             settings, shown = arguments.read(config), dialog.shown
             layers = targets.find(image, drawables, settings.result)
         bar = ProgressBar()
-        Work(image, layers, settings, engine, bar.tell).run(shown)
+        names = ", ".join(f"“{layer.get_name()}”" for layer in layers)
+        log.write(f"Harmonizing {names}: {settings}")
+        work = Work(image, layers, settings, engine, bar.tell)
+        work.run(shown)
         bar.end()
+        log.write(f"Done in {work.watch}")
     except CancelledError:
         return False
     finally:

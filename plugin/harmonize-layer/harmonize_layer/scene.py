@@ -147,9 +147,7 @@ def _visible(copy: Gimp.Image, view: Window) -> bytes:
         everything.delete()
 
 
-def _with_mask(
-    image: Gimp.Image, layer: Gimp.Layer, settings: Settings, scene: Scene, transparency: bytes
-) -> Scene:
+def _with_mask(image: Gimp.Image, layer: Gimp.Layer, settings: Settings, scene: Scene, transparency: bytes) -> Scene:
     """Add what counts as pasted: the layer's transparency, its masks and the selection, or nothing if it is unknown."""
     name, view, selection = layer.get_name(), scene.window, masks.selection_of(image)
     planes = [transparency] + [masks.seen(mask, "Y u8", at, view) for mask, at in masks.layer_masks(layer)]

@@ -43,7 +43,9 @@ class Window:
 def choose(canvas: tuple[int, int], layer: tuple[int, int, int, int]) -> Window:
     """The whole canvas (width, height), or, where a layer (x, y, width, height) is tiny in it, its surroundings."""
     width, height = canvas
-    scale = min(1.0, LOOK_SIDE / max(width, height))
+    scale = 1.0  # then a half, a quarter …: the sizes that GEGL keeps
+    while max(width, height) * scale > LOOK_SIDE:
+        scale /= 2
     left, top, layer_width, layer_height = layer
     if scale == 1 or max(layer_width, layer_height) * scale >= _LEAST:
         return Window(0, 0, width, height, scale)

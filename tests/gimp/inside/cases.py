@@ -1,19 +1,44 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Results, masks, places and refusals, all in one GIMP; the tests outside compare what is left here."""
 
+from __future__ import annotations
+
 import json
+from collections.abc import Callable
+from typing import Any
 
-import support
 from gi.repository import Gimp, Gio
-from support import AT, FOLDER, add_mask, call, case, keep, native, paste, picture, read, state, visible
+
+from tests.gimp.inside import support
+from tests.gimp.inside.support import (
+    AT,
+    FOLDER,
+    PASTED,
+    add_mask,
+    call,
+    case,
+    keep,
+    native,
+    paste,
+    picture,
+    read,
+    state,
+    visible,
+)
+
+Facts = dict[str, Any]
+
+ENCODINGS = {"pasted": "R'G'B'A u8", "pasted16": "R'G'B'A u16", "wide": "R'G'B'A float"}
 
 
-def look(name, made):
+def look(name: str, made: Gimp.Image) -> str:
     """Keep what the engine should be shown: now, with the pasted layer plainly on top."""
     return keep(f"{name}-composite", visible(made))
 
 
-def outcome(name, made, layers, encoding="R'G'B'A u8", **arguments):
+def outcome(
+    name: str, made: Gimp.Image, layers: list[Gimp.Layer], encoding: str = "R'G'B'A u8", **arguments: Any
+) -> Facts:
     """Call the plug-in, and keep the topmost layer's pixels before and after."""
     result = {"before": keep(f"{name}-before", read(layers[0], encoding)), "state before": state(made)}
     result |= call(made, layers, **arguments)
@@ -25,7 +50,7 @@ def outcome(name, made, layers, encoding="R'G'B'A u8", **arguments):
 
 
 @case
-def no_engine():
+def no_engine() -> Facts:
     note = FOLDER / "plug-ins/harmonize-layer/engine.json"
     good = note.read_text()
     note.write_text(json.dumps({"version": 1, "serve": ["/nowhere/python", "-m", "s2am"]}))
@@ -41,7 +66,7 @@ def no_engine():
 
 
 @case
-def new_layer():
+def new_layer() -> Facts:
     made = picture()
     layer = paste(made)
     shown = look("new_layer", made)
@@ -49,7 +74,7 @@ def new_layer():
 
 
 @case
-def in_place():
+def in_place() -> Facts:
     made = picture()
     layer = paste(made)
     shown = look("in_place", made)
@@ -57,7 +82,7 @@ def in_place():
 
 
 @case
-def effect():
+def effect() -> Facts:
     made = picture()
     layer = paste(made)
     shown = look("effect", made)
@@ -73,7 +98,7 @@ def effect():
 
 
 @case
-def attributes():
+def attributes() -> Facts:
     made = picture()
     group = Gimp.GroupLayer.new(made, "group")
     made.insert_layer(group, None, 0)
@@ -96,7 +121,7 @@ def attributes():
 
 
 @case
-def again_on_a_new_layer():
+def again_on_a_new_layer() -> Facts:
     made = picture()
     first = outcome("again1", made, [paste(made)], warmth=0.5)
     second = outcome("again2", made, [made.get_layers()[0]])
@@ -104,7 +129,7 @@ def again_on_a_new_layer():
 
 
 @case
-def again_as_an_effect():
+def again_as_an_effect() -> Facts:
     made = picture()
     layer = paste(made)
     first = outcome("again3", made, [layer], result="effect", saturation=-0.5)
@@ -117,7 +142,7 @@ def again_as_an_effect():
 
 
 @case
-def layer_mask():
+def layer_mask() -> Facts:
     made = picture()
     layer = paste(made)
     add_mask(layer)
@@ -126,7 +151,7 @@ def layer_mask():
 
 
 @case
-def edited_mask():
+def edited_mask() -> Facts:
     made = picture()
     layer = paste(made)
     mask = add_mask(layer)
@@ -137,7 +162,7 @@ def edited_mask():
     return result | {"after": keep("edited_mask-after", read(made.get_layers()[0])), "state": state(made)}
 
 
-def selected(name, **arguments):
+def selected(name: str, **arguments: Any) -> Facts:
     made = picture()
     layer = paste(made)
     shown = look(name, made)
@@ -150,17 +175,17 @@ def selected(name, **arguments):
 
 
 @case
-def selection():
+def selection() -> Facts:
     return selected("selection")
 
 
 @case
-def selection_in_place():
+def selection_in_place() -> Facts:
     return selected("selection_in_place", result="in-place")
 
 
 @case
-def selection_effect():
+def selection_effect() -> Facts:
     result = selected("selection_effect", result="effect")
     made = Gimp.get_images()[0]
     result["visible"] = keep("selection_effect-visible", visible(made))
@@ -168,12 +193,12 @@ def selection_effect():
 
 
 @case
-def reference_area():
+def reference_area() -> Facts:
     return selected("reference_area", reference="selection")
 
 
 @case
-def reference_layer():
+def reference_layer() -> Facts:
     made = picture()
     other = paste(made, "other", at=(0, 0))
     layer = paste(made)
@@ -189,7 +214,7 @@ def reference_layer():
 
 
 @case
-def found_by_itself():
+def found_by_itself() -> Facts:
     made = picture(size=(960, 520), background="one-layer")
     result = outcome("found", made, made.get_layers(), "R'G'B' u8")
     made2 = picture(size=(960, 520), background="one-layer")
@@ -201,7 +226,7 @@ def found_by_itself():
 # -- where it is
 
 
-def placed(name, at, size=support.PASTED, pixels="pasted"):
+def placed(name: str, at: tuple[int, int], size: tuple[int, int] = PASTED, pixels: str = "pasted") -> Facts:
     made = picture()
     layer = paste(made, at=at, size=size, pixels=pixels)
     shown = look(name, made)
@@ -209,33 +234,33 @@ def placed(name, at, size=support.PASTED, pixels="pasted"):
 
 
 @case
-def negative_offsets():
+def negative_offsets() -> Facts:
     return placed("negative_offsets", (-50, -40))
 
 
 @case
-def beyond_the_canvas():
+def beyond_the_canvas() -> Facts:
     return placed("beyond_the_canvas", (260, 190))
 
 
 @case
-def larger_than_the_canvas():
+def larger_than_the_canvas() -> Facts:
     return placed("larger_than_the_canvas", (-60, -40), (480, 360), "large")
 
 
 @case
-def outside_the_canvas():
+def outside_the_canvas() -> Facts:
     made = picture()
     return outcome("outside_the_canvas", made, [paste(made, at=(1000, 2000))])
 
 
 @case
-def one_pixel():
+def one_pixel() -> Facts:
     return placed("one_pixel", (150, 100), (1, 1), "one")
 
 
 @case
-def beneath_others():
+def beneath_others() -> Facts:
     made = picture()
     layer = paste(made)
     shown = look("beneath_others", made)
@@ -245,7 +270,7 @@ def beneath_others():
     return result | {"after": keep("beneath_others-after", read(made.get_layers()[1])), "state": state(made)}
 
 
-def grouped(name, mode, **arguments):
+def grouped(name: str, mode: Gimp.LayerMode, **arguments: Any) -> Facts:
     made = picture()
     group = Gimp.GroupLayer.new(made, "group")
     made.insert_layer(group, None, 0)
@@ -262,22 +287,22 @@ def grouped(name, mode, **arguments):
 
 
 @case
-def group():
+def group() -> Facts:
     return grouped("group", Gimp.LayerMode.NORMAL)
 
 
 @case
-def group_in_place():
+def group_in_place() -> Facts:
     return grouped("group_in_place", Gimp.LayerMode.PASS_THROUGH, result="in-place")
 
 
 @case
-def group_effect():
+def group_effect() -> Facts:
     return grouped("group_effect", Gimp.LayerMode.NORMAL, result="effect")
 
 
 @case
-def floating():
+def floating() -> Facts:
     made = picture()
     layer = made.get_layers()[0]
     made.select_rectangle(Gimp.ChannelOps.REPLACE, 40, 30, 90, 70)
@@ -286,7 +311,7 @@ def floating():
 
 
 @case
-def several():
+def several() -> Facts:
     made = picture()
     one = paste(made, "one", at=(10, 20))
     two = paste(made, "two", at=(180, 120))
@@ -302,9 +327,17 @@ def several():
 # -- depths and profiles
 
 
-def deep(name, precision, encoding, profile=None, grey=False, pixels="pasted", pixel_encoding="R'G'B'A u8", **arguments):
+def deep(
+    name: str,
+    precision: Gimp.Precision,
+    encoding: str,
+    pixels: str = "pasted",
+    profile: Gimp.ColorProfile | None = None,
+    grey: bool = False,
+    **arguments: Any,
+) -> Facts:
     made = picture(precision, profile, grey=grey)
-    layer = paste(made, pixels=pixels, encoding=pixel_encoding)
+    layer = paste(made, pixels=pixels, encoding=ENCODINGS[pixels])
     shown = look(name, made)
     own = native(layer)
     raw = keep(f"{name}-raw", read(layer, own))
@@ -314,51 +347,57 @@ def deep(name, precision, encoding, profile=None, grey=False, pixels="pasted", p
 
 
 @case
-def sixteen_bits():
-    return deep("sixteen_bits", Gimp.Precision.U16_NON_LINEAR, "R'G'B'A u16", pixels="pasted16", pixel_encoding="R'G'B'A u16")
+def sixteen_bits() -> Facts:
+    return deep("sixteen_bits", Gimp.Precision.U16_NON_LINEAR, "R'G'B'A u16", "pasted16")
 
 
 @case
-def floats():
-    return deep("floats", Gimp.Precision.FLOAT_NON_LINEAR, "R'G'B'A float", pixels="wide", pixel_encoding="R'G'B'A float")
+def floats() -> Facts:
+    return deep("floats", Gimp.Precision.FLOAT_NON_LINEAR, "R'G'B'A float", "wide")
 
 
 @case
-def linear_floats():
-    return deep("linear_floats", Gimp.Precision.FLOAT_LINEAR, "R'G'B'A float", pixels="wide", pixel_encoding="R'G'B'A float")
+def linear_floats() -> Facts:
+    return deep("linear_floats", Gimp.Precision.FLOAT_LINEAR, "R'G'B'A float", "wide")
 
 
 @case
-def linear_bytes():
+def linear_bytes() -> Facts:
     return deep("linear_bytes", Gimp.Precision.U8_LINEAR, "R'G'B'A float")
 
 
 @case
-def halves():
+def halves() -> Facts:
     return deep("halves", Gimp.Precision.HALF_LINEAR, "R'G'B'A float")
 
 
 @case
-def thirty_two_bits():
-    return deep("thirty_two_bits", Gimp.Precision.U32_NON_LINEAR, "R'G'B'A float", pixels="pasted16", pixel_encoding="R'G'B'A u16")
+def thirty_two_bits() -> Facts:
+    return deep(
+        "thirty_two_bits",
+        Gimp.Precision.U32_NON_LINEAR,
+        "R'G'B'A float",
+        pixels="pasted16",
+        pixel_encoding="R'G'B'A u16",
+    )
 
 
 @case
-def grey():
+def grey() -> Facts:
     return deep("grey", Gimp.Precision.U8_NON_LINEAR, "R'G'B'A u8", grey=True)
 
 
 @case
-def adobe_rgb():
+def adobe_rgb() -> Facts:
     profile = Gimp.ColorProfile.new_rgb_adobe()
-    return deep("adobe_rgb", Gimp.Precision.U8_NON_LINEAR, "R'G'B'A float", profile, pixels="wide", pixel_encoding="R'G'B'A float")
+    return deep("adobe_rgb", Gimp.Precision.U8_NON_LINEAR, "R'G'B'A float", "wide", profile)
 
 
 @case
-def adobe_rgb_effect():
+def adobe_rgb_effect() -> Facts:
     profile = Gimp.ColorProfile.new_rgb_adobe()
-    arguments = {"pixels": "wide", "pixel_encoding": "R'G'B'A float", "result": "effect"}
-    result = deep("adobe_rgb_effect", Gimp.Precision.FLOAT_NON_LINEAR, "RGBA float", profile, **arguments)
+    precision = Gimp.Precision.FLOAT_NON_LINEAR
+    result = deep("adobe_rgb_effect", precision, "RGBA float", "wide", profile, result="effect")
     made = Gimp.get_images()[0]
     made.get_layers()[0].merge_filters()
     return result | {"merged": keep("adobe_rgb_effect-merged", read(made.get_layers()[0], "RGBA float"))}
@@ -368,23 +407,23 @@ def adobe_rgb_effect():
 
 
 @case
-def no_strength():
+def no_strength() -> Facts:
     made = picture()
     return outcome("no_strength", made, [paste(made)], strength=0.0)
 
 
 @case
-def all_arguments():
+def all_arguments() -> Facts:
     made = picture()
     layer = paste(made)
     shown = look("all_arguments", made)
-    arguments = {"model": "s2crnet", "strength": 0.7, "brightness": 0.2, "contrast": -0.1, "warmth": 0.3}
+    arguments: Facts = {"model": "s2crnet", "strength": 0.7, "brightness": 0.2, "contrast": -0.1, "warmth": 0.3}
     arguments |= {"tint": -0.2, "saturation": 0.4}
     return {"composite": shown, **outcome("all_arguments", made, [layer], **arguments)}
 
 
 @case
-def unknown_model():
+def unknown_model() -> Facts:
     made = picture()
     return outcome("unknown_model", made, [paste(made)], model="no-such-model")
 
@@ -392,26 +431,26 @@ def unknown_model():
 # -- refusals
 
 
-def refused(name, prepare, **arguments):
+def refused(name: str, prepare: Callable[[Gimp.Layer], object], **arguments: Any) -> Facts:
     made = picture()
     layer = paste(made)
-    chosen = prepare(made, layer)
-    return outcome(name, made, [layer] if chosen is None else chosen, **arguments)
+    prepare(layer)
+    return outcome(name, made, [layer], **arguments)
 
 
 @case
-def empty():
+def empty() -> Facts:
     made = picture()
     return outcome("empty", made, [paste(made, pixels="empty")])
 
 
 @case
-def locked():
-    return refused("locked", lambda made, layer: layer.set_lock_content(True) and None, result="in-place")
+def locked() -> Facts:
+    return refused("locked", lambda layer: layer.set_lock_content(True), result="in-place")
 
 
 @case
-def locked_parent():
+def locked_parent() -> Facts:
     made = picture()
     group = Gimp.GroupLayer.new(made, "The group")
     made.insert_layer(group, None, 0)
@@ -422,14 +461,14 @@ def locked_parent():
 
 
 @case
-def indexed():
+def indexed() -> Facts:
     made = picture()
     made.convert_indexed(Gimp.ConvertDitherType.NONE, Gimp.ConvertPaletteType.GENERATE, 16, False, False, "")
     return outcome("indexed", made, made.get_layers())
 
 
 @case
-def only_a_cut_out():
+def only_a_cut_out() -> Facts:
     made = picture()
     layer = paste(made)
     made.remove_layer(made.get_layers()[1])
@@ -437,7 +476,7 @@ def only_a_cut_out():
 
 
 @case
-def no_reference_chosen():
+def no_reference_chosen() -> Facts:
     made = picture()
     layer = paste(made)
     result = outcome("no_reference_chosen", made, [layer], reference="layer")

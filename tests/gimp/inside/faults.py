@@ -6,9 +6,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
-import support
 from gi.repository import Gimp
-from support import call, case, keep, paste, picture, read, state
+
+from tests.gimp.inside import support
+from tests.gimp.inside.support import call, case, keep, paste, picture, read, state
 
 LARGE = (1600, 1900)
 """A layer of several strips."""

@@ -2,7 +2,6 @@
 """Opens a picture with a pasted layer in a window, and saves what is seen of it whenever that changes."""
 
 import os
-import time
 from pathlib import Path
 
 import gi
@@ -14,7 +13,7 @@ from gi.repository import Gimp, Gio  # noqa: E402
 folder = Path(os.environ["S2AM_TEST"])
 
 
-def load(name):
+def load(name: str) -> Gio.File:
     return Gio.File.new_for_path(str(folder / name))
 
 

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finding what was pasted from the command line: `detect`, `--auto-mask`, and the harmony score."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from s2am_engine.model_store import DETECTOR
+from s2am_engine.networks import catalogue
+from s2am_engine.picture import read_picture
+from tests.engine.fake_networks import Spotter, write_fake_model
+from tests.engine.pictures import composite
+from tests.engine.test_cli import failed, folder, run
+
+__all__ = ["folder"]
+
+
+@pytest.fixture(autouse=True)
+def spotter(no_personal_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the detector be one that finds what is blue: what it should find is then known."""
+    monkeypatch.setitem(catalogue.NETWORKS, "spotter", catalogue.Entry(Spotter, "for tests"))
+    write_fake_model(no_personal_models, DETECTOR, "spotter")
+
+
+def nothing_pasted(path: Path) -> Path:
+    Image.fromarray(composite()[0][..., ::-1]).save(path)
+    return path
+
+
+def test_detect_writes_a_soft_mask_of_the_pictures_size(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "detect", folder / "composite.png", "--json")
+    told = json.loads(out)
+    assert code == 0
+    assert told["output"] == str(folder / "composite-mask.png")
+    found, (_, mask) = Image.open(told["output"]), composite()
+    assert found.mode == "L"
+    here, there = np.asarray(found) > 127, mask > 127
+    assert (here & there).sum() / (here | there).sum() > 0.85
+    assert told["area"] == pytest.approx(mask.mean() / 255, abs=0.03)
+    assert 0.9 < told["confidence"] <= 1
+
+
+def test_detect_says_when_it_finds_nothing_and_writes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    done = run(capsys, "detect", nothing_pasted(folder / "whole.png"), "-o", folder / "found.png")
+    assert "Nothing pasted was found in this picture" in failed(folder, done)
+    assert not (folder / "found.png").exists()
+
+
+def test_detect_needs_a_model_that_detects(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    done = run(capsys, "detect", folder / "composite.png", "--model", "reinhard")
+    assert f"choose “{DETECTOR}”" in failed(folder, done)
+
+
+def test_auto_mask_harmonizes_what_is_found_with_the_model_that_was_asked_for(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = folder / "out.png"
+    code, told, _ = run(
+        capsys, "harmonize", folder / "composite.png", "--auto-mask", "--model", "s2crnet", "-o", out, "--json"
+    )
+    assert code == 0
+    assert json.loads(told)["model"] == "s2crnet"
+    assert json.loads(told)["mask"]["area"] == pytest.approx(composite()[1].mean() / 255, abs=0.03)
+    run(capsys, "detect", folder / "composite.png", "-o", folder / "found.png")
+    with_mask = ("harmonize", folder / "composite.png", "--mask", folder / "found.png", "--model", "s2crnet")
+    run(capsys, *with_mask, "-o", folder / "same.png")
+    result = read_picture(out).pixels
+    np.testing.assert_array_equal(result, read_picture(folder / "same.png").pixels)
+    assert not np.array_equal(result, composite()[0])
+
+
+def test_a_folder_without_masks_goes_past_what_holds_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pictures = folder / "pictures"
+    pictures.mkdir()
+    (folder / "composite.png").rename(pictures / "one.png")
+    nothing_pasted(pictures / "two.png")
+    code, out, err = run(capsys, "harmonize", pictures, "--auto-mask", "-o", folder / "results", "--json")
+    assert code == 1
+    first, second = json.loads(out)["results"]
+    assert Path(first["output"]).is_file()
+    assert "Nothing pasted was found" in second["error"]
+    assert [path.name for path in (folder / "results").iterdir()] == ["one.png"]
+    assert err.count("error:") == 1
+
+
+def test_the_harmony_score_rises_as_the_foreground_comes_to_fit(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = run(
+        capsys, "harmonize", folder / "composite.png", "--mask", folder / "mask.png", "--model", "reinhard", "--json"
+    )
+    assert code == 0
+    harmony = json.loads(out)["harmony"]
+    assert 0 <= harmony["before"] < 0.2
+    assert harmony["after"] == 1
