@@ -1,6 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The bridge between GIMP and the engine; it comes with the plug-in's issue.
+"""The bridge between GIMP and the engine.
 
-`protocol` and `client` will run inside GIMP's own Python, so they import the standard library alone; `server` and
-`launch` are the engine's side. tests/test_architecture.py already holds them to that.
+The client's modules run inside GIMP's own Python and import the standard library alone; the rest is the engine's side.
 """
+
+from __future__ import annotations
+
+CLIENT_FILES = (
+    "__init__.py",
+    "background.py",
+    "channel.py",
+    "client.py",
+    "places.py",
+    "protocol.py",
+    "starter.py",
+    "strips.py",
+    "wire.py",
+)
+"""The modules that a plug-in takes along."""

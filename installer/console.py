@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+from s2am_setup.errors import InstallError
+
 # What commands print when something known went wrong, and what the person can do about it. The first match counts.
 _NO_NETWORK = (
     r"[Tt]emporary failure|[Nn]ame or service not known|getaddrinfo|NewConnectionError|[Cc]onnection refused"
@@ -27,10 +29,6 @@ _ADVICE = {
     _NO_NETWORK: "The package server cannot be reached: check the network connection",
     r"Permission denied": "A file cannot be written: make it yours (without sudo)",
 }
-
-
-class InstallError(Exception):
-    """Something could not be done. The message is one sentence for a person that says what to do next."""
 
 
 class CommandError(InstallError):

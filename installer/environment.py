@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from installer import debian, torch_builds
-from installer.console import CommandError, Console, InstallError
-from installer.torch_builds import TorchBuild
+from installer.console import CommandError, Console
+from s2am_setup.errors import InstallError
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,11 @@ class Environment:
     def pip(self, arguments: Sequence[str], console: Console) -> str:
         """Run its pip; return what it prints."""
         return self.run(["-m", "pip", *arguments], console)
+
+    def pip_version(self, console: Console) -> tuple[int, int]:
+        """Return the version of its pip; (0, 0) if it does not say."""
+        found = re.match(r"pip (\d+)\.(\d+)", self.pip(["--version"], console))
+        return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def clean_environ() -> dict[str, str]:
@@ -87,7 +92,7 @@ def _with_ensurepip(environment: Environment, console: Console) -> bool:
     console.run([sys.executable, "-I", "-m", "venv", str(environment.folder)], clean_environ())
     # A recent pip reports its progress and has certificates of its own. Without a network, the old one must do.
     with contextlib.suppress(CommandError):
-        environment.pip(["install", "--upgrade", "--no-compile", "pip"], console)
+        environment.pip(["install", "--upgrade", "--no-compile", "--no-cache-dir", "pip"], console)
     return True
 
 
@@ -128,42 +133,7 @@ def _download_pip(folder: Path, console: Console) -> Path | None:
     return next(folder.glob("pip-*.whl"), None)
 
 
-def install_torch(environment: Environment, build: TorchBuild, console: Console) -> str:
-    """Install PyTorch alone, without what it depends on; return its full version, such as "2.13.0+cpu".
-
-    Falls back to the CPU build where no source has the CUDA build. Raises InstallError if no source has either.
-    """
-    cpu = torch_builds.cpu_build(sys.platform)
-    progress = ["--progress-bar", "raw"] if _pip_version(environment, console) >= (24, 1) else []
-    with console.step(f"Installing PyTorch {torch_builds.VERSION} {build.tag}".rstrip()):
-        for source in build.sources + (cpu.sources if build.tag != cpu.tag else []):
-            try:
-                environment.pip(["install", "--no-deps", "--no-compile", *progress, *source], console)
-                break
-            except CommandError as error:
-                if "No matching distribution" not in error.output:
-                    raise
-        else:
-            raise InstallError(
-                f"PyTorch {torch_builds.VERSION} for Python {platform.python_version()} is neither in this machine's "
-                "own package sources nor can it be had from download.pytorch.org: check the network connection, then "
-                "run the same command again."
-            )
-    found = environment.run(["-c", "from importlib.metadata import version; print(version('torch'))"], console)
-    return found.strip()
-
-
-def _pip_version(environment: Environment, console: Console) -> tuple[int, int]:
-    found = re.match(r"pip (\d+)\.(\d+)", environment.pip(["--version"], console))
-    return (int(found[1]), int(found[2])) if found else (0, 0)
-
-
-def install_project(
-    environment: Environment, project: str, torch: str, console: Console, editable: bool = False
-) -> None:
-    """Install the project (a folder, with extras in brackets) and what it needs, keeping PyTorch as it is."""
-    with tempfile.TemporaryDirectory() as folder:
-        constraints = Path(folder) / "constraints.txt"
-        constraints.write_text(f"torch=={torch}\n", encoding="utf-8")
-        how = ["--editable"] if editable else []
-        environment.pip(["install", "--no-compile", "--constraint", str(constraints), *how, project], console)
+def torch_version(environment: Environment, console: Console) -> str:
+    """Return the full version of the PyTorch that is installed, such as "2.13.0+cpu"."""
+    code = "from importlib.metadata import version; print(version('torch'))"
+    return environment.run(["-c", code], console).strip()

@@ -10,10 +10,9 @@ wheels, a mirror), then from PyTorch's own wheel index.
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
-from collections.abc import Sequence
 from dataclasses import dataclass
+
+from s2am_setup.facts import Facts
 
 VERSION = "2.13.0"
 PYTHONS = ((3, 10), (3, 15))
@@ -36,6 +35,16 @@ class TorchBuild:
 
     tag: str
     reason: str
+
+    @property
+    def download(self) -> int:
+        """About how many bytes come over the network, with the libraries that the program uses."""
+        return _size(self.tag)[0] * 1_000_000
+
+    @property
+    def room(self) -> int:
+        """About how many bytes of disk installing it takes, with what is downloaded meanwhile."""
+        return sum(_size(self.tag)) * 1_000_000
 
     @property
     def sources(self) -> list[list[str]]:
@@ -61,17 +70,48 @@ _CUDA_BUILDS = (
 )
 
 
+# Megabytes to download and to keep, by the beginning of the tag; the CPU's are measured, the others are estimates.
+_SIZES = {"rocm": (5500, 17000), "cu": (3300, 7500), "cpu": (560, 1700), "": (560, 1700)}
+_ROCM = "rocm7.2"
+
+
+def _size(tag: str) -> tuple[int, int]:
+    return next(size for start, size in _SIZES.items() if tag.startswith(start))
+
+
+def wanted(facts: Facts, tag: str) -> TorchBuild:
+    """Return the build that a person named ("cpu", or a tag of PyTorch's such as "cu130"), or for "auto" the best."""
+    if tag == "auto":
+        return choose(facts)
+    if tag == "cpu":
+        return cpu_build(facts.system, "PyTorch for the CPU, as asked for")
+    return TorchBuild(tag, f"PyTorch for {tag}, as asked for")
+
+
 def cpu_build(system: str, reason: str = "") -> TorchBuild:
     """Return the build without CUDA for a platform (`sys.platform`); only Linux has it under a name of its own."""
     return TorchBuild("cpu" if system == "linux" else "", reason)
 
 
-def choose(system: str, nvidia: Nvidia | None) -> TorchBuild:
-    """Return the build for a platform (`sys.platform`) and its NVIDIA driver, if one answers."""
-    if system == "darwin":
-        return cpu_build(system, "PyTorch with Metal")
-    if nvidia is None:
-        return cpu_build(system, "no NVIDIA driver answers, so PyTorch for the CPU")
+def choose(facts: Facts) -> TorchBuild:
+    """Return the build for a machine."""
+    if facts.system == "darwin":
+        return cpu_build(facts.system, "PyTorch with Metal")
+    nvidia = ask_nvidia(facts)
+    if nvidia:
+        return choose_cuda(facts.system, nvidia)
+    if facts.system == "linux" and has_amd(facts):
+        return TorchBuild(_ROCM, f"an AMD GPU with ROCm answers, so PyTorch for ROCm ({_ROCM})")
+    return cpu_build(facts.system, "no NVIDIA or AMD GPU answers, so PyTorch for the CPU")
+
+
+def has_amd(facts: Facts) -> bool:
+    """Whether ROCm knows a GPU that computes: Linux' driver is there, and its program names one."""
+    return facts.at("/dev/kfd").exists() and bool(re.search(r"gfx[0-9a-f]{3,}", facts.answer(["rocminfo"]) or ""))
+
+
+def choose_cuda(system: str, nvidia: Nvidia) -> TorchBuild:
+    """Return the build for a platform (`sys.platform`) and what its NVIDIA driver says."""
     # PyTorch computes on the GPU that it likes best: the newest decides.
     best = max(nvidia.capabilities, default=(8, 0))
     driver = ".".join(map(str, nvidia.cuda))
@@ -82,11 +122,12 @@ def choose(system: str, nvidia: Nvidia | None) -> TorchBuild:
     return cpu_build(system, f"{advice}, so PyTorch for the CPU")
 
 
-def ask_nvidia() -> Nvidia | None:
+def ask_nvidia(facts: Facts) -> Nvidia | None:
     """Return what the NVIDIA driver says, or None if there is none that works."""
-    summary = _nvidia_smi([])
-    capabilities = _nvidia_smi(["--query-gpu=compute_cap", "--format=csv,noheader"]) if summary else ""
-    return parse_nvidia(summary, capabilities)
+    summary = facts.answer(["nvidia-smi"])
+    if not summary:
+        return None
+    return parse_nvidia(summary, facts.answer(["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"]) or "")
 
 
 def parse_nvidia(summary: str, capabilities: str) -> Nvidia | None:
@@ -99,14 +140,3 @@ def parse_nvidia(summary: str, capabilities: str) -> Nvidia | None:
         return None
     listed = re.findall(r"^\s*(\d+)\.(\d+)\s*$", capabilities, flags=re.MULTILINE)
     return Nvidia((int(found[1]), int(found[2])), tuple((int(major), int(minor)) for major, minor in listed))
-
-
-def _nvidia_smi(arguments: Sequence[str]) -> str:
-    program = shutil.which("nvidia-smi")
-    if not program:
-        return ""
-    try:
-        answer = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=60, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return answer.stdout if answer.returncode == 0 else ""

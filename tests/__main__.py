@@ -14,8 +14,10 @@ import sys
 import time
 from pathlib import Path
 
-from installer import environment, torch_builds
-from installer.console import Console, InstallError
+from installer import engine, environment, torch_builds
+from installer.console import Console
+from installer.packages import Sources
+from s2am_setup.errors import InstallError
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 STAMP = "s2am-tests"
@@ -68,9 +70,11 @@ def _prepared(console: Console) -> Path:
     shutil.rmtree(tests.folder, ignore_errors=True)
     with console.step("Making the test environment"):
         environment.make(tests, console)
-    torch = environment.install_torch(tests, torch_builds.cpu_build(sys.platform), console)
+    sources = Sources()
+    with console.step(f"Installing PyTorch {torch_builds.VERSION}"):
+        torch = engine.install_torch(tests, torch_builds.cpu_build(sys.platform), sources, console)
     with console.step("Installing the libraries and the tools"):
-        environment.install_project(tests, f"{CHECKOUT}[test]", torch, console, editable=True)
+        engine.install_project(tests, f"{CHECKOUT}[test]", torch, sources, console, editable=True)
     stamp.write_text(wanted.hexdigest(), encoding="ascii")
     return tests.python
 

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from gimp_bridge import CLIENT_FILES
+
 CHECKOUT = Path(__file__).resolve().parent.parent
-ENGINE_SIDE = {"server.py", "launch.py"}
-"""The modules of gimp_bridge that run in the engine's environment, with its libraries."""
+CLIENT = [f"gimp_bridge.{Path(name).stem}" for name in CLIENT_FILES if name != "__init__.py"]
+"""The modules of gimp_bridge that run without the engine's environment."""
 
 
 def imports_of(file: Path) -> set[str]:
@@ -44,19 +46,28 @@ def sources(room: str) -> list[Path]:
     return sorted((CHECKOUT / room).rglob("*.py"))
 
 
-@pytest.mark.parametrize("file", sources("installer"), ids=str)
+def rootless(file: Path) -> str:
+    return str(file.relative_to(CHECKOUT))
+
+
+@pytest.mark.parametrize("file", sources("installer"), ids=rootless)
 def test_installer_needs_nothing_installed(file: Path) -> None:
-    assert strangers(file, "installer") == set()
+    assert strangers(file, "installer", "s2am_setup", *CLIENT) == set()
 
 
-@pytest.mark.parametrize("file", [file for file in sources("gimp_bridge") if file.name not in ENGINE_SIDE], ids=str)
-def test_bridge_client_runs_in_gimps_own_python(file: Path) -> None:
-    assert strangers(file, "gimp_bridge.client", "gimp_bridge.protocol") == set()
+@pytest.mark.parametrize("file", [file for file in sources("s2am_setup") if file.name != "command.py"], ids=rootless)
+def test_doctor_and_uninstaller_need_nothing_installed(file: Path) -> None:
+    assert strangers(file, "s2am_setup", *CLIENT) == set()
+
+
+@pytest.mark.parametrize("name", CLIENT_FILES)
+def test_bridge_client_runs_in_gimps_own_python(name: str) -> None:
+    assert strangers(CHECKOUT / "gimp_bridge" / name, *CLIENT) == set()
 
 
 @pytest.mark.parametrize("file", [*sources("plugin/harmonize-layer"), CHECKOUT / "tests/__main__.py"], ids=str)
 def test_plugin_and_test_command_need_nothing_installed(file: Path) -> None:
-    assert strangers(file, "gi", "gimp_bridge.client", "gimp_bridge.protocol", "installer") == set()
+    assert strangers(file, "gi", "harmonize_layer", *CLIENT, "installer", "s2am_setup") == set()
 
 
 def test_a_forbidden_import_is_found_wherever_it_hides(tmp_path: Path) -> None:
@@ -68,5 +79,5 @@ def test_a_forbidden_import_is_found_wherever_it_hides(tmp_path: Path) -> None:
         "def late():\n    import numpy as np\n    from s2am_engine.harmonizer import Harmonizer\n",
         encoding="utf-8",
     )
-    found = strangers(file, "gimp_bridge.client", "gimp_bridge.protocol")
+    found = strangers(file, *CLIENT)
     assert found == {"gimp_bridge.server", "..launch", "numpy", "s2am_engine.harmonizer.Harmonizer"}

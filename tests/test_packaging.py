@@ -1,29 +1,42 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the wheel holds, since that is what an installation consists of."""
+"""What people get who do not clone: the wheel, the sdist, and the zip with the plug-in's folder."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+
+from gimp_bridge import CLIENT_FILES
+from installer import release
+from s2am_setup.errors import InstallError
+from tests.installer import standins
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+ROOMS = {"s2am_engine": "s2am_engine", "gimp_bridge": "gimp_bridge", "s2am_setup": "s2am_setup"}
+EDITOR = CHECKOUT / "plugin/s2am_editor"
+if (EDITOR / "__init__.py").exists():
+    ROOMS["s2am_editor"] = "plugin/s2am_editor"
 
 
 @pytest.fixture(scope="module")
-def names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    """The files of a wheel that is built now, without a network."""
-    folder = tmp_path_factory.mktemp("wheel")
-    options = ["--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", str(folder)]
-    built = subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", *options, str(CHECKOUT)], capture_output=True, text=True, check=False
-    )
-    assert built.returncode == 0, built.stdout + built.stderr
-    (wheel,) = folder.glob("s2am-*.whl")
-    with zipfile.ZipFile(wheel) as archive:
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """A release that is built now, without a network."""
+    return release.build(tmp_path_factory.mktemp("release"))
+
+
+@pytest.fixture(scope="module")
+def names(files: list[Path]) -> set[str]:
+    """What the wheel holds."""
+    with zipfile.ZipFile(files[0]) as archive:
         return set(archive.namelist())
 
 
@@ -31,20 +44,98 @@ def test_wheel_claims_only_our_own_names(names: set[str]) -> None:
     roots = {name.split("/")[0] for name in names}
     metadata = {root for root in roots if root.endswith(".dist-info")}
     assert len(metadata) == 1
-    assert roots - metadata == {"s2am_engine", "gimp_bridge"}
+    assert roots - metadata == set(ROOMS)
 
 
-def test_wheel_holds_every_source_weight_and_card(names: set[str]) -> None:
+def test_wheel_holds_every_source_weight_card_and_icon(names: set[str]) -> None:
+    kinds = {".py", ".safetensors", ".json", ".svg", ".png"}
     wanted = {
-        file.relative_to(CHECKOUT).as_posix()
-        for room in ("s2am_engine", "gimp_bridge")
+        f"{name}/{file.relative_to(CHECKOUT / room).as_posix()}"
+        for name, room in ROOMS.items()
         for file in (CHECKOUT / room).rglob("*")
-        if file.suffix in {".py", ".safetensors", ".json"} or file.name == "py.typed"
+        if file.suffix in kinds or file.name == "py.typed"
     }
+    plugin = CHECKOUT / "plugin/harmonize-layer"
+    wanted |= {f"s2am_setup/harmonize-layer/{file.relative_to(plugin).as_posix()}" for file in plugin.rglob("*.py")}
     assert "s2am_engine/py.typed" in wanted
+    assert "s2am_setup/icons/s2am.svg" in wanted
     assert wanted <= names
 
 
 def test_wheel_brings_the_command_and_the_licence(names: set[str]) -> None:
     assert any(name.endswith(".dist-info/entry_points.txt") for name in names)
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+
+
+def test_wheel_from_the_sdist_is_the_same(files: list[Path], names: set[str], tmp_path: Path) -> None:
+    with tarfile.open(files[1]) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (source,) = tmp_path.iterdir()
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path / "built")]
+    subprocess.run(command, cwd=source, capture_output=True, check=True)
+    (wheel,) = (tmp_path / "built").glob("*.whl")
+    with zipfile.ZipFile(wheel) as again:
+        assert set(again.namelist()) == names
+
+
+def test_zip_is_the_folder_that_gimp_loads(files: list[Path]) -> None:
+    with zipfile.ZipFile(files[2]) as archive:
+        entry = archive.getinfo("harmonize-layer/harmonize-layer.py")
+        assert entry.external_attr >> 16 & 0o111, "the executable bit"
+        assert archive.read(entry).startswith(b"#!/usr/bin/env python3\n")
+        inside = set(archive.namelist())
+        assert {f"harmonize-layer/gimp_bridge/{name}" for name in CLIENT_FILES} <= inside
+        assert json.loads(archive.read("harmonize-layer/engine.json"))["serve"] == ["s2am", "serve"]
+        assert b"s2am doctor --fix" in archive.read("INSTALL.txt")
+
+
+def test_sums_are_those_of_the_files(files: list[Path]) -> None:
+    lines = files[3].read_text(encoding="utf-8").splitlines()
+    assert lines == [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}" for file in files[:3]]
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"installer/__init__.py": b""}, "claims the names installer"),
+        ({"s2am_engine/weights/new.json": b"{}"}, "lacks s2am_engine/weights/new.safetensors"),
+        (
+            {"s2am_engine/weights/new.json": b'{"sha256": "0"}', "s2am_engine/weights/new.safetensors": b"torn"},
+            "is not what its card says",
+        ),
+    ],
+)
+def test_release_that_is_not_right_is_refused(
+    more: dict[str, bytes], says: str, files: list[Path], tmp_path: Path
+) -> None:
+    wheel = tmp_path / files[0].name
+    wheel.write_bytes(files[0].read_bytes())
+    with zipfile.ZipFile(wheel, "a") as archive:
+        for name, content in more.items():
+            archive.writestr(name, content)
+    with pytest.raises(InstallError, match=says):
+        release.check_wheel(wheel)
+
+
+def test_wheel_in_an_empty_environment_harmonizes_the_sample(tmp_path: Path) -> None:
+    """The libraries are lent, so that no gigabyte is downloaded; of ours there is the wheel alone."""
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    wheel = standins.make_lenders(wheels)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "empty"], check=True)
+    python = tmp_path / "empty/bin/python"
+    install = ["--python", str(python), "install", "--find-links", str(wheels), str(wheel)]
+    environ = standins.clean_environ()
+    subprocess.run([sys.executable, "-m", "pip", *install], env=environ, capture_output=True, check=True, cwd=tmp_path)
+    code = "import s2am_engine, s2am_setup, gimp_bridge; print(s2am_engine.__file__)"
+    where = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path).stdout
+    assert where.startswith(str(tmp_path / "empty"))
+    subprocess.run([python, "-m", "s2am_engine.sample", tmp_path / "sample"], check=True, cwd=tmp_path)
+    result = tmp_path / "result.png"
+    words = ["harmonize", "layer.png", "--background", "background.png", "-o", result]
+    subprocess.run([tmp_path / "empty/bin/s2am", *words], check=True, cwd=tmp_path / "sample")
+    alpha = np.asarray(Image.open(tmp_path / "sample/layer.png").convert("RGBA"))[..., 3]
+    before = np.asarray(Image.open(tmp_path / "sample/background.png").convert("RGB"))
+    after = np.asarray(Image.open(result).convert("RGB"))
+    changed = np.any(before != after, axis=-1)
+    assert 0 < changed.sum() <= (alpha > 0).sum()

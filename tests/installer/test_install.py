@@ -7,164 +7,252 @@ Only the making of an empty environment is replaced, since its ways depend on th
 from __future__ import annotations
 
 import io
-import os
 import shutil
 import subprocess
 import sys
-import zipfile
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import pip
 import pytest
 
+from gimp_bridge.places import Lock
 from installer import __main__ as command
-from installer import debian, environment, manifest
-from installer.console import CommandError, Console, InstallError
+from installer import debian, engine, environment, install
+from installer.console import CommandError, Console
 from installer.environment import Environment
-from installer.places import Places, find_places
-
-SAMPLE = "import pathlib, sys\npathlib.Path(sys.argv[1]).mkdir(exist_ok=True)\nprint('Result:', sys.argv[1])\n"
-
-
-def make_wheel(folder: Path, name: str, version: str, files: dict[str, str], requires: Sequence[str] = ()) -> Path:
-    info = f"{name}-{version}.dist-info"
-    metadata = [f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}"]
-    contents = files | {
-        f"{info}/METADATA": "\n".join([*metadata, *(f"Requires-Dist: {one}" for one in requires)]) + "\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        f"{info}/entry_points.txt": f"[console_scripts]\n{name} = {next(iter(files)).split('/')[0]}.cli:main\n",
-        f"{info}/RECORD": "",
-    }
-    wheel = folder / f"{name}-{version}-py3-none-any.whl"
-    with zipfile.ZipFile(wheel, "w") as archive:
-        for path, text in contents.items():
-            archive.writestr(path, text)
-    return wheel
-
-
-def make_project(folder: Path, sample: str = SAMPLE, says: str = "hello") -> None:
-    files = {
-        "s2am_engine/__init__.py": "",
-        "s2am_engine/cli.py": f"def main():\n    print({says!r})\n",
-        "s2am_engine/sample.py": sample,
-    }
-    make_wheel(folder, "s2am", "0.1", files, ["torch>=2.4"])
-
-
-def make_environment(new: Environment, console: Console) -> None:
-    console.run([sys.executable, "-m", "venv", "--without-pip", str(new.folder)])
-    (packages,) = new.folder.glob("lib/python*/site-packages")
-    shutil.copytree(Path(pip.__file__).parent, packages / "pip")
+from s2am_setup import plugins
+from s2am_setup.errors import InstallError
+from s2am_setup.manifest import read
+from s2am_setup.places import Places, find_places
+from tests.installer import machines, standins
+from tests.installer.machines import Machine, contents
 
 
 @pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Places:
-    """A fresh home, whose package sources are a folder with two builds of torch."""
-    wheels = tmp_path / "wheels"
-    wheels.mkdir()
-    for version in ("2.13.0", "2.13.0+cpu", "2.14.0"):
-        make_wheel(wheels, "torch", version, {"torch/__init__.py": f"__version__ = {version!r}\n"})
-    make_project(wheels)
-    for name in [name for name in os.environ if name.startswith("PIP_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
+def wheels(tmp_path: Path) -> Path:
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    standins.make_torch(folder, "2.13.0", "2.13.0+cpu", "2.14.0")
+    standins.make_project(folder)
+    return folder
+
+
+@pytest.fixture
+def machine(tmp_path: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    found = machines.linux(tmp_path)
+    standins.isolate(monkeypatch, found)
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
-    monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    monkeypatch.setenv("HOME", str(tmp_path / "zoë m"))
-    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
-    monkeypatch.setattr(sys, "argv", ["installer"])
+    monkeypatch.setattr(install, "IMPORT_ALL", "import torch, s2am_engine.cli")
     monkeypatch.setattr(command, "CHECKOUT", wheels / "s2am-0.1-py3-none-any.whl")
-    monkeypatch.setattr(command, "IMPORT_ALL", "import torch, s2am_engine.cli")
-    monkeypatch.setattr(environment, "make", make_environment)
-    return find_places("linux", {}, tmp_path / "zoë m")
+    return found
+
+
+@pytest.fixture
+def places(machine: Machine) -> Places:
+    return find_places(machine.facts)
+
+
+def run(machine: Machine, *words: str) -> int:
+    return command.main(["--yes", *words], machine.facts)
 
 
 def what_it_says(places: Places) -> str:
     return subprocess.run([places.commands / "s2am"], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def test_fresh_machine_gets_a_command_that_works(machine: Places, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.main() == 0
+def test_fresh_machine_gets_a_command_that_works(
+    machine: Machine, places: Places, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(machine) == 0
     said = capsys.readouterr().out
-    assert what_it_says(machine) == "hello"
-    assert f"Result: {machine.sample}" in said
+    assert what_it_says(places) == "hello"
+    assert f"Result: {places.sample}" in said
+    assert "GB to download" in said
+    assert "GIMP 2.10 (package) needs GIMP 3" in said
     assert 'export PATH="' in said
-    installed = manifest.read(machine.manifest)
+    installed = read(places.manifest)
     assert installed is not None
     # Neither the newer release nor the plain name: on Linux both would be the CUDA build.
     assert installed.torch == "2.13.0+cpu"
+    assert not places.downloads.exists()
 
 
-def test_running_it_again_repairs_and_upgrades(machine: Places) -> None:
-    assert command.main() == 0
-    (old,) = machine.environments.iterdir()
+def test_running_it_again_repairs_and_upgrades(machine: Machine, places: Places, wheels: Path) -> None:
+    assert run(machine) == 0
+    (old,) = places.environments.iterdir()
     shutil.rmtree(next(old.glob("lib/python*/site-packages/s2am_engine")))
-    (machine.environments / "half-made").mkdir()
-    make_project(Path(os.environ["PIP_FIND_LINKS"]), says="newer")
-    assert command.main() == 0
-    assert what_it_says(machine) == "newer"
-    (new,) = machine.environments.iterdir()
+    (places.environments / "half-made").mkdir()
+    places.models.mkdir()
+    (places.models / "mine.json").write_text("{}", encoding="utf-8")
+    standins.make_project(wheels, says="newer")
+    assert run(machine) == 0
+    assert what_it_says(places) == "newer"
+    (new,) = places.environments.iterdir()
     assert new != old
+    assert (places.models / "mine.json").is_file()
 
 
-def test_failure_leaves_the_previous_installation_working(machine: Places, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.main() == 0
-    before = sorted(machine.environments.iterdir())
-    make_project(Path(os.environ["PIP_FIND_LINKS"]), sample="raise OSError(28, 'No space left on device')")
+def test_failure_leaves_the_previous_installation_working(
+    machine: Machine, places: Places, wheels: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(machine) == 0
+    before = sorted(places.environments.iterdir())
+    profile = machine.facts.home / ".config/GIMP/3.0"
+    in_gimp = contents(profile)
+    standins.make_project(wheels, sample="raise OSError(28, 'No space left on device')")
     capsys.readouterr()
-    assert command.main() == 1
+    assert run(machine) == 1
     error = capsys.readouterr().err
     assert error.startswith("The disk is full: free some space, then run the same command again.")
     assert error.count("\n") == 1
-    assert "No space left" in machine.log.read_text(encoding="utf-8")
-    assert sorted(machine.environments.iterdir()) == before
-    assert what_it_says(machine) == "hello"
+    assert "No space left" in places.log.read_text(encoding="utf-8")
+    assert sorted(places.environments.iterdir()) == before
+    assert what_it_says(places) == "hello"
+    assert contents(profile) == in_gimp
 
 
 def test_ctrl_c_leaves_nothing_half_made(
-    machine: Places, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    machine: Machine, places: Places, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(environment, "install_project", interrupted)
-    assert command.main() == 1
+    before = contents(machine.facts.home)
+    monkeypatch.setattr(engine, "install_project", interrupted)
+    assert run(machine) == 1
     assert capsys.readouterr().err.count("\n") == 1
-    assert list(machine.environments.iterdir()) == []
-    assert not (machine.commands / "s2am").exists()
+    assert list(places.environments.iterdir()) == []
+    assert not (places.commands / "s2am").exists()
+    assert command.main(["uninstall", "--yes"], machine.facts) == 0
+    assert contents(machine.facts.home) == before
+
+
+def test_interrupted_between_command_and_plugin_is_mended_by_the_next_run(
+    machine: Machine, places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = shutil.copyfile
+
+    def interrupted(source: Path, target: Path, **how: bool) -> object:
+        if "gimp_bridge" in Path(target).parts:
+            raise KeyboardInterrupt
+        return copy(source, target, **how)
+
+    before = contents(machine.facts.home)
+    with monkeypatch.context() as patched:
+        patched.setattr("shutil.copyfile", interrupted)
+        assert run(machine) == 1
+    assert what_it_says(places) == "hello", "the environment is in use already"
+    assert run(machine) == 0
+    assert (plugins.folder(machine.facts.home / ".config/GIMP/3.0") / "engine.json").is_file()
+    assert command.main(["uninstall", "--yes"], machine.facts) == 0
+    assert contents(machine.facts.home) == before
+
+
+def test_rehearsal_names_the_steps_and_changes_nothing(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    before = contents(machine.facts.home)
+    assert run(machine, "--dry-run") == 0
+    said = capsys.readouterr().out
+    assert contents(machine.facts.home) == before
+    for step in (
+        "Making the environment",
+        "PyTorch 2.13.0 cpu",
+        "Putting the plug-in in GIMP 3.0",
+        "command",
+        "editor",
+    ):
+        assert step in said
+
+
+def test_too_little_disk_is_noticed_before_anything_is_downloaded(
+    machine: Machine, places: Places, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine.facts = replace(machine.facts, free=lambda _: 10**8)
+    assert run(machine) == 1
+    assert "has 0.1 GB free and 2.3 GB are needed: free some space" in capsys.readouterr().err
+    assert not places.environments.exists()
+
+
+def test_two_installers_do_not_work_at_once(
+    machine: Machine, places: Places, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(machine) == 0
+    other = places.environments / "made by another installer"
+    other.mkdir()
+    lock = Lock(places.lock)
+    assert lock.take()
+    assert run(machine) == 1
+    assert "Another installation is running" in capsys.readouterr().err
+    assert other.is_dir()
+    lock.give_back()
+
+
+def test_only_the_gimps_that_were_chosen_keep_the_plugin(machine: Machine) -> None:
+    home = machine.facts.home
+    machines.used_profile(home / ".config/GIMP/3.2")
+    before = contents(home / ".config/GIMP/3.0")
+    assert run(machine) == 0
+    assert all(plugins.folder(home / f".config/GIMP/{version}").is_dir() for version in ("3.0", "3.2"))
+    assert run(machine, "--gimp", "3.2") == 0
+    assert contents(home / ".config/GIMP/3.0") == before
+    assert plugins.folder(home / ".config/GIMP/3.2").is_dir()
+
+
+def test_a_gimp_that_can_not_have_it_does_not_keep_it_from_others(
+    machine: Machine, places: Places, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = machine.facts.home
+    machines.used_profile(home / ".config/GIMP/3.2")
+    shutil.rmtree(home / ".config/GIMP/3.0/plug-ins")
+    # A file where a folder must be: root, too, cannot write into it.
+    (home / ".config/GIMP/3.0/plug-ins").write_text("", encoding="utf-8")
+    assert run(machine) == 1
+    assert f"The plug-in is not in {home}/.config/GIMP/3.0" in capsys.readouterr().out
+    assert plugins.folder(home / ".config/GIMP/3.2").is_dir()
+    assert what_it_says(places) == "hello"
 
 
 def test_folder_that_cannot_be_written_is_named(
-    machine: Places, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    machine: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # A file where a folder must be: root, too, cannot write into it.
-    (machine.data.parents[3] / "file").write_text("", encoding="utf-8")
-    monkeypatch.setenv("XDG_DATA_HOME", str(machine.data.parents[3] / "file"))
-    assert command.main() == 1
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    machine.facts = replace(machine.facts, environ={"XDG_DATA_HOME": str(tmp_path / "file")})
+    assert run(machine) == 1
     error = capsys.readouterr().err
     assert error.startswith("Cannot write to ")
     assert error.count("\n") == 1
 
 
-def test_torch_that_is_nowhere_is_named(machine: Places, capsys: pytest.CaptureFixture[str]) -> None:
-    (Path(os.environ["PIP_FIND_LINKS"]) / "torch-2.13.0+cpu-py3-none-any.whl").unlink()
-    assert command.main() == 1
+@pytest.mark.parametrize("offline", [True, False])
+def test_torch_that_is_nowhere_is_named(
+    offline: bool, machine: Machine, wheels: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (wheels / "torch-2.13.0+cpu-py3-none-any.whl").unlink()
+    assert run(machine, *(["--wheels", str(wheels)] if offline else [])) == 1
     error = capsys.readouterr().err
     assert "PyTorch 2.13.0" in error
-    assert "neither in this machine's own package sources" in error
+    assert (str(wheels) in error) == offline
+
+
+def test_folder_of_wheels_is_all_that_is_needed(
+    machine: Machine, places: Places, wheels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PIP_FIND_LINKS")
+    monkeypatch.delenv("PIP_NO_INDEX")
+    # Were it asked, this index would refuse.
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    assert run(machine, "--wheels", str(wheels)) == 0
+    assert what_it_says(places) == "hello"
 
 
 def test_command_of_someone_else_is_noticed_before_anything_is_made(
-    machine: Places, capsys: pytest.CaptureFixture[str]
+    machine: Machine, places: Places, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    machine.commands.mkdir(parents=True)
-    (machine.commands / "s2am").write_text("theirs", encoding="utf-8")
-    assert command.main() == 1
+    places.commands.mkdir(parents=True)
+    (places.commands / "s2am").write_text("theirs", encoding="utf-8")
+    assert run(machine) == 1
     assert "move it away" in capsys.readouterr().err
-    assert (machine.commands / "s2am").read_text(encoding="utf-8") == "theirs"
-    assert not machine.environments.exists()
+    assert (places.commands / "s2am").read_text(encoding="utf-8") == "theirs"
+    assert not places.environments.exists()
 
 
 @pytest.mark.parametrize("version", [(3, 9), (3, 16)])

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from installer.torch_builds import Nvidia, ask_nvidia, choose, cpu_build, parse_nvidia
+from installer.torch_builds import Nvidia, ask_nvidia, choose, choose_cuda, cpu_build, parse_nvidia, wanted
+from s2am_setup.facts import Facts, ask
+from tests.installer import machines
 
 OLD_SUMMARY = """\
 Tue Mar  4 10:11:12 2025
@@ -46,20 +48,44 @@ def test_nvidia_smi_is_understood(summary: str, capabilities: str, expected: Nvi
         pytest.param(Nvidia((12, 8), ((12, 0),)), "cpu", id="Blackwell with a driver too old for its build"),
         pytest.param(Nvidia((11, 4), ((7, 5),)), "cpu", id="driver too old for any build"),
         pytest.param(Nvidia((12, 2), ()), "cu126", id="GPU unknown"),
-        pytest.param(None, "cpu", id="no driver"),
     ],
 )
-def test_build_fits_driver_and_gpu(nvidia: Nvidia | None, tag: str) -> None:
-    assert choose("linux", nvidia).tag == tag
+def test_build_fits_driver_and_gpu(nvidia: Nvidia, tag: str) -> None:
+    assert choose_cuda("linux", nvidia).tag == tag
+
+
+def test_machine_gets_the_build_of_its_gpu(tmp_path: Path) -> None:
+    machine = machines.machine(tmp_path, "linux")
+    assert choose(machine.facts).tag == "cpu"
+    machine.answers["rocminfo", ""] = "  Name:                    gfx1100\n"
+    assert choose(machine.facts).tag == "cpu", "the program without the driver"
+    machine.facts.at("/dev").mkdir()
+    machine.facts.at("/dev/kfd").touch()
+    assert choose(machine.facts).tag.startswith("rocm")
+    machine.answers["nvidia-smi", "--query-gpu=compute_cap"] = "8.6\n"
+    machine.answers["nvidia-smi", ""] = OLD_SUMMARY
+    assert choose(machine.facts).tag == "cu126"
+
+
+def test_person_may_name_the_build(tmp_path: Path) -> None:
+    facts = machines.machine(tmp_path, "linux").facts
+    assert wanted(facts, "auto").tag == wanted(facts, "cpu").tag == "cpu"
+    assert wanted(facts, "cu130").sources[-1][-1].endswith("/cu130")
+
+
+def test_size_grows_with_the_gpu() -> None:
+    sizes = [wanted(Facts("linux", Path(), {}), tag).download for tag in ("cpu", "cu130", "rocm7.2")]
+    assert sizes == sorted(sizes)
+    assert sizes[0] > 100e6
 
 
 def test_without_a_gpu_nothing_but_the_cpu_build_can_come() -> None:
     exact = "torch==2.13.0+cpu"
-    assert choose("linux", None).sources == [[exact], [exact, "--index-url", "https://download.pytorch.org/whl/cpu"]]
+    assert cpu_build("linux").sources == [[exact], [exact, "--index-url", "https://download.pytorch.org/whl/cpu"]]
 
 
 def test_cuda_comes_from_the_index_of_its_version() -> None:
-    build = choose("linux", Nvidia((13, 3), ((9, 0),)))
+    build = choose_cuda("linux", Nvidia((13, 3), ((9, 0),)))
     assert build.sources[-1] == ["torch==2.13.0+cu130", "--index-url", "https://download.pytorch.org/whl/cu130"]
     assert "13.3" in build.reason
 
@@ -67,7 +93,7 @@ def test_cuda_comes_from_the_index_of_its_version() -> None:
 @pytest.mark.parametrize("system", ["darwin", "win32"])
 def test_elsewhere_the_plain_build_has_no_cuda(system: str) -> None:
     assert cpu_build(system).sources == [["torch==2.13.0"]]
-    assert choose(system, None).sources == [["torch==2.13.0"]]
+    assert choose(Facts(system, Path(), {}, answer=lambda _: None)).sources == [["torch==2.13.0"]]
 
 
 @pytest.mark.parametrize(
@@ -86,4 +112,4 @@ def test_only_a_driver_that_answers_counts(
         program.write_text(f"#!/bin/sh\nPATH=/usr/bin:/bin\n{script}", encoding="utf-8")
         program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert (ask_nvidia() is not None) == answers
+    assert (ask_nvidia(Facts("linux", tmp_path, {}, answer=ask)) is not None) == answers

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Mapping
 from pathlib import Path
 
-from installer.console import InstallError
-from installer.places import Places
+from s2am_setup.errors import InstallError
+from s2am_setup.facts import Facts
+from s2am_setup.manifest import Manifest, is_there
+from s2am_setup.places import Places
 
 # Which file each shell reads, and the line that adds a folder in it.
 _SHELL_LINES = {
@@ -19,46 +20,63 @@ _SHELL_LINES = {
 }
 
 
+def scripts(environment: Path, system: str) -> Path:
+    """Return the folder of an environment's programs."""
+    return environment / ("Scripts" if system == "win32" else "bin")
+
+
+def program(environment: Path, name: str, system: str) -> Path:
+    """Return a program of an environment's."""
+    return scripts(environment, system) / (f"{name}.exe" if system == "win32" else name)
+
+
 def command_path(places: Places, system: str) -> Path:
     """Return where the command goes; raises InstallError if a file that is not ours is there."""
     command = places.commands / ("s2am.cmd" if system == "win32" else "s2am")
-    ours = places.data in command.parents or (
-        command.is_symlink() and command.readlink().match("s2am/environments/*/bin/s2am")
-    )
-    if os.path.lexists(command) and not ours:
+    if is_there(command) and not is_ours(command, places):
         raise InstallError(
             f"{command} exists and belongs to something else: move it away, then run the same command again."
         )
     return command
 
 
-def put(command: Path, scripts: Path) -> None:
-    """Make `command` start the environment whose programs are in `scripts`, in one step if it exists already.
+def is_ours(command: Path, places: Places) -> bool:
+    """Whether a command that exists starts an environment of ours, be it one that is gone."""
+    return places.data in command.parents or (
+        command.is_symlink() and command.readlink().match("s2am/environments/*/bin/s2am")
+    )
+
+
+def put(command: Path, environment: Path, manifest: Manifest) -> None:
+    """Make `command` start an environment, in one step if it exists already.
 
     A link, or on Windows (where links need a privilege) a batch file that names the environment relative to itself,
     so that it holds ASCII only.
     """
-    command.parent.mkdir(parents=True, exist_ok=True)
+    manifest.make_folder(command.parent)
+    manifest.files[command] = ""
+    manifest.save()
     part = command.with_name(f"{command.name}.{uuid.uuid4().hex}")
     if command.suffix == ".cmd":
-        target = os.path.relpath(scripts / "s2am.exe", command.parent).replace("/", "\\")
+        target = os.path.relpath(program(environment, "s2am", "win32"), command.parent).replace("/", "\\")
         part.write_text(f'@"%~dp0{target}" %*\n', encoding="ascii", newline="\r\n")
     else:
-        part.symlink_to(scripts / "s2am")
+        part.symlink_to(program(environment, "s2am", "linux"))
     part.replace(command)
 
 
-def path_advice(folder: Path, system: str, environ: Mapping[str, str]) -> list[str]:
+def path_advice(folder: Path, facts: Facts) -> list[str]:
     """Return what to tell the user about the PATH: nothing if `folder` is on it, else the line to add and where."""
-    if str(folder) in environ.get("PATH", "").split(os.pathsep):
+    separator = ";" if facts.system == "win32" else ":"
+    if str(folder) in facts.environ.get("PATH", "").split(separator):
         return []
-    if system == "win32":
+    if facts.system == "win32":
         user_path = "[Environment]::GetEnvironmentVariable('Path', 'User')"
         return [
             "The command's folder is not on your PATH: run this line in PowerShell, then open a new window:",
             f"  [Environment]::SetEnvironmentVariable('Path', {user_path} + ';{folder}', 'User')",
         ]
-    shell = Path(environ.get("SHELL", "")).name
+    shell = Path(facts.environ.get("SHELL", "")).name
     file, line = _SHELL_LINES.get(shell, _SHELL_LINES["bash"])
     return [
         f"The command's folder is not on your PATH: add this line to {file} and open a new terminal:",

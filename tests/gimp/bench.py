@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How long Harmonize Layer takes in a real GIMP 3: `python -m tests.gimp.bench`.
+
+A picture of 24 megapixels and 8 bits with a layer of 9, called as a script calls it: from the call to its return. The
+memory is the plug-in's own at its highest, without GIMP's and the engine's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from installer.console import Console
+from tests.gimp import pictures
+from tests.gimp.harness import Gimp3
+from tests.gimp.provision import UnavailableError, provision
+
+GOALS = {("cold", "new-layer"): 8.0, ("warm", "new-layer"): 2.0, ("warm", "in-place"): 2.0, ("warm", "effect"): 1.0}
+"""Seconds."""
+
+MEMORY_GOAL = 200
+"""Megabytes of the plug-in."""
+
+
+class MemoryWatch:
+    """Looks again and again how much memory the plug-in's processes have taken at their highest."""
+
+    def __init__(self) -> None:
+        """Start looking."""
+        self.most = 0.0  # megabytes
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Stop looking."""
+        self._over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._over.wait(0.01):
+            for process in Path("/proc").glob("[0-9]*"):
+                with contextlib.suppress(OSError):
+                    if b"harmonize-layer.py" in (process / "cmdline").read_bytes():
+                        found = re.search(r"VmHWM:\s+(\d+) kB", (process / "status").read_text())
+                        self.most = max(self.most, int(found[1]) / 1024 if found else 0)
+
+
+def measure(gimp: Gimp3) -> tuple[list[dict[str, Any]], float]:
+    """What GIMP's side measured, and the plug-in's memory in megabytes."""
+    gimp.prepare()
+    vast = cv2.resize(pictures.background(), (6000, 4000), interpolation=cv2.INTER_CUBIC)
+    (gimp.folder / "vast.bin").write_bytes(vast.tobytes())
+    (gimp.folder / "big.bin").write_bytes(np.ascontiguousarray(pictures.cut_out((3000, 3000))).tobytes())
+    watch = MemoryWatch()
+    try:
+        return gimp.run("bench.py", 600), watch.most
+    finally:
+        watch.end()
+        gimp.end_engine()
+
+
+def parts_of(log: str) -> list[tuple[float, str]]:
+    """For each call in the plug-in's log: when its progress bar appeared (seconds since 1970), and where time went."""
+    begun = [
+        time.mktime(time.strptime(stamp, "%Y-%m-%d %H:%M:%S")) + int(thousandths) / 1000
+        for stamp, thousandths in re.findall(r"^(\S+ \S+)\.(\d+)  Harmonizing ", log, re.MULTILINE)
+    ]
+    return list(zip(begun, re.findall(r"Done in [^(]*\(([^)]*)\)", log), strict=True))
+
+
+def report(timings: list[dict[str, Any]], memory: float, log: str) -> bool:
+    """Print all figures; whether all goals are reached."""
+    reached = memory <= MEMORY_GOAL
+    parts = parts_of(log)
+    for kind, goal in GOALS.items():
+        chosen = [
+            (each["seconds"], begun - each["begun"], text)
+            for each, (begun, text) in zip(timings, parts, strict=True)
+            if (each["state"], each["result"]) == kind
+        ]
+        best, first_words, where = min(chosen)
+        median = float(np.median([seconds for seconds, *_ in chosen]))
+        reached &= best <= goal
+        print(f"{' '.join(kind):15} least {best:.2f} s, median {median:.2f} s of {len(chosen)} (goal {goal:.1f} s)")
+        print(f"{'':15} progress after {first_words:.2f} s; then {where}")
+    print(f"memory of the plug-in: {memory:.0f} MB (goal {MEMORY_GOAL} MB)")
+    return reached
+
+
+def main() -> int:
+    """Measure and print; 0 if all goals are reached."""
+    try:
+        root = provision(Console(sys.stdout))
+    except UnavailableError as error:
+        print(error, file=sys.stderr)
+        return 1
+    with tempfile.TemporaryDirectory(prefix="s2am-gimp-") as folder:
+        gimp = Gimp3(root, Path(folder))
+        timings, memory = measure(gimp)
+        failed = [each["message"] for each in timings if each["status"] != "success"]
+        if failed:
+            print(failed[0], file=sys.stderr)
+            return 1
+        return 0 if report(timings, memory, (gimp.plugin / "harmonize-layer.log").read_text(encoding="utf-8")) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The real GIMP that these tests drive: made once, and started once for most of them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from installer.console import Console
+from tests.gimp import pictures
+from tests.gimp.answers import Cases
+from tests.gimp.harness import Gimp3
+from tests.gimp.provision import UnavailableError, provision
+
+
+@pytest.fixture(scope="session")
+def gimp_root(pytestconfig: pytest.Config) -> Path:
+    """A Debian with GIMP 3. Where none can be had, tests fail in CI, and are left out with the reason elsewhere."""
+    manager = pytestconfig.pluginmanager.getplugin("capturemanager")
+    with manager.global_and_fixture_disabled():  # the first time it takes minutes: show that it goes on
+        try:
+            return provision(Console(sys.stdout))
+        except UnavailableError as error:
+            if os.environ.get("CI"):
+                raise
+            reason = str(error)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def cases(gimp_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cases]:
+    """What became of all cases in `inside/cases.py`."""
+    gimp = Gimp3(gimp_root, tmp_path_factory.mktemp("cases"))
+    pictures.write(gimp.folder)
+    gimp.prepare()
+    try:
+        yield Cases(gimp.folder, gimp.run("cases.py"), gimp)
+    finally:
+        gimp.end_engine()
+
+
+@pytest.fixture
+def gimp(gimp_root: Path, tmp_path: Path) -> Iterator[Gimp3]:
+    """A GIMP with an engine of its own, for one test."""
+    made = Gimp3(gimp_root, tmp_path)
+    pictures.write(made.folder)
+    made.prepare()
+    try:
+        yield made
+    finally:
+        made.end_engine()

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs the real GIMP 3 with the plug-in in it, on its own or with windows on a screen of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gimp_bridge.client import Engine
+from gimp_bridge.protocol import BridgeError
+from s2am_setup import plugin_folder
+from tests.gimp.provision import inside
+
+GIMPS_OWN = "/usr/lib/x86_64-linux-gnu/gimp/3.0/plug-ins"
+CHECKOUT = Path(__file__).resolve().parents[2]
+SCRIPTS = CHECKOUT / "tests/gimp/inside"
+"""What runs in GIMP's own Python: `support.py`, and a file for each part of the tests."""
+
+SETTINGS = """(plug-in-path "{plugins}")
+(show-welcome-dialog no)
+(check-updates no)
+(config-version "3.0.4")
+"""
+
+_SILENT = subprocess.DEVNULL
+
+
+class GimpError(Exception):
+    """GIMP did not do what it was started for; the message holds what it printed."""
+
+
+@dataclass(frozen=True)
+class Gimp3:
+    """A GIMP with a profile, a plug-in and an engine of its own.
+
+    root: the Debian that it is installed in.
+    folder: which it shares with the world outside, under the same path.
+    """
+
+    root: Path
+    folder: Path
+
+    @property
+    def plugin(self) -> Path:
+        """Where the plug-in is."""
+        return self.folder / "plug-ins" / plugin_folder.NAME
+
+    @property
+    def bridge(self) -> Path:
+        """Where plug-in and engine meet."""
+        return self.folder / "bridge"
+
+    def prepare(self, serve: Sequence[str] | None = None) -> None:
+        """Make the profile, and put the plug-in there.
+
+        Args:
+            serve: the command that runs the engine's server, as seen by GIMP; None = the engine of this environment.
+        """
+        profile = self.folder / "profile"
+        profile.mkdir(parents=True, exist_ok=True)
+        settings = SETTINGS.format(plugins=f"{self.plugin.parent}:{GIMPS_OWN}")
+        (profile / "gimprc").write_text(settings, encoding="utf-8")
+        plugin_folder.assemble(self.plugin, engine_outside() if serve is None else serve)
+
+    def command(self, program: Sequence[str], **environ: str) -> list[str]:
+        """The command that runs a program beside GIMP."""
+        variables = {
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME": str(self.folder / "home"),
+            "LANG": "C.UTF-8",
+            "GIMP3_DIRECTORY": str(self.folder / "profile"),
+            "S2AM_BRIDGE_FOLDER": str(self.bridge),
+            "S2AM_TEST": str(self.folder),
+        } | environ
+        (self.folder / "home").mkdir(exist_ok=True)
+        pairs = [f"{name}={value}" for name, value in variables.items()]
+        return inside(self.root, ["env", "-i", *pairs, *program], (self.folder, CHECKOUT))
+
+    def run(self, script: str, seconds: float = 300, **environ: str) -> Any:
+        """Run a script of `inside/` in a GIMP without windows.
+
+        Returns:
+            What it wrote to results.json.
+
+        Raises:
+            GimpError: it failed.
+        """
+        results = self.folder / "results.json"
+        results.unlink(missing_ok=True)
+        program = ["gimp-console", "--no-interface", "-d", "-f", "-s", *batch(script), "--quit"]
+        done = subprocess.run(
+            self.command(program, **environ),
+            stdin=_SILENT,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+        if done.returncode or not results.exists():
+            raise GimpError(f"GIMP ended with {done.returncode}:\n{done.stdout[-3000:]}{done.stderr[-6000:]}")
+        return json.loads(results.read_text(encoding="utf-8"))
+
+    @contextmanager
+    def desktop(self, script: str, size: str = "1400x950") -> Iterator[Desktop]:
+        """A GIMP with windows on a screen of its own, in which a script of `inside/` runs."""
+        read, write = os.pipe()
+        screen = ["Xvfb", "-displayfd", str(write), "-screen", "0", f"{size}x24", "-nolisten", "tcp"]
+        started = [_start(self.command(screen), pass_fds=(write,))]
+        os.close(write)
+        try:
+            with os.fdopen(read) as numbers:
+                display = f":{numbers.readline().strip()}"
+            desktop = Desktop(self, display)
+            started.append(_start(self.command(["openbox"], DISPLAY=display)))
+            program = ["dbus-run-session", "--", "gimp", "--no-splash", "--new-instance", *batch(script)]
+            started.append(_start(self.command(program, DISPLAY=display)))
+            yield desktop
+        finally:
+            for process in reversed(started):
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+    def end_engine(self) -> None:
+        """End the engine, if one runs."""
+        engine = Engine(None, self.bridge)
+        try:
+            engine.leave()
+        except BridgeError:
+            pass  # none runs
+        finally:
+            engine.close()
+
+
+@dataclass(frozen=True)
+class Desktop:
+    """The screen with GIMP's windows, and hands for it."""
+
+    gimp: Gimp3
+    display: str
+
+    def do(self, *words: str) -> str:
+        """Let xdotool do something; what it printed."""
+        command = self.gimp.command(["xdotool", *words], DISPLAY=self.display)
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+    def wait_for_window(self, title: str, seconds: float = 60) -> str:
+        """Wait until a window with a title is there; its number."""
+        found = wait_for(lambda: self.do("search", "--onlyvisible", "--name", title), seconds, f"a window “{title}”")
+        return found.splitlines()[-1]
+
+    def shoot(self, file: Path, window: str = "root") -> None:
+        """Take a picture of the screen or a window, into a PNG file in GIMP's folder."""
+        command = ["import", "-window", window, str(file)]
+        subprocess.run(self.gimp.command(command, DISPLAY=self.display), check=True, capture_output=True)
+
+
+def wait_for(condition: Any, seconds: float, what: str) -> Any:
+    """Wait until a condition gives something; that. Raises GimpError after so many seconds."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        if time.monotonic() > end:
+            raise GimpError(f"There was no sign of {what} within {seconds:.0f} seconds.")
+        time.sleep(0.1)
+    return found
+
+
+def batch(script: str) -> list[str]:
+    """GIMP's options to run a script of `inside/` in its own Python."""
+    file = SCRIPTS / script
+    start = f"import sys; sys.path.insert(0, {str(CHECKOUT)!r}); exec(open({str(file)!r}).read(), globals())"
+    return ["--batch-interpreter=python-fu-eval", "-b", start]
+
+
+def engine_outside() -> list[str]:
+    """The command that runs this environment's engine, for a program in a chroot: it leaves that first."""
+    return ["/usr/sbin/chroot", f"/proc/{os.getpid()}/root", sys.executable, "-m", "s2am_engine.cli", "serve"]
+
+
+def _start(command: Sequence[str], pass_fds: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command, stdin=_SILENT, stdout=_SILENT, stderr=_SILENT, start_new_session=True, pass_fds=pass_fds
+    )

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Is the plug-in there that the installer put in GIMP's own profile, and does it work?"""
+
+import support
+from gi.repository import Gimp
+from support import call, case, paste, picture, read
+
+NAME = "plug-in-harmonize-layer"
+
+
+@case
+def installed():
+    if not Gimp.get_pdb().procedure_exists(NAME):
+        return {"known": False}
+    made = picture()
+    layer = paste(made)
+    before = read(layer)
+    result = call(made, [layer])
+    layers = made.get_layers()
+    return {"known": True, "layers": len(layers), "changed": read(layers[0]) != before, **result}
+
+
+support.finish()

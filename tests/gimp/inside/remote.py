@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Does what the tests ask, one order after the other, beside GIMP's windows: order-N.json → answer-N.json."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from gi.repository import Gimp
+
+from tests.gimp.inside.support import FOLDER, call, paste, picture, state
+
+
+def open_picture(several: bool = False) -> str:
+    made = picture()
+    layers = [paste(made)]
+    if several:
+        layers.insert(0, paste(made, "second", at=(200, 10)))
+    made.set_selected_layers(layers)
+    made.clean_all()
+    shown.append((made, Gimp.Display.new(made)))
+    return "opened"
+
+
+def close_picture() -> str:
+    made, display = shown.pop()
+    made.clean_all()
+    display.delete()
+    return "closed"
+
+
+def harmonize(**arguments: Any) -> dict[str, Any]:
+    made = shown[-1][0]
+    answer = call(made, made.get_selected_layers(), **arguments)
+    Gimp.displays_flush()
+    return answer
+
+
+def see() -> list[Any]:
+    return state(shown[-1][0])
+
+
+shown: list[tuple[Gimp.Image, Gimp.Display]] = []
+orders: dict[str, Callable[..., Any]] = {
+    "open": open_picture,
+    "close": close_picture,
+    "harmonize": harmonize,
+    "see": see,
+}
+
+for number in itertools.count():
+    file = FOLDER / f"order-{number}.json"
+    while not file.exists():
+        time.sleep(0.05)
+    order = json.loads(file.read_text())
+    answer = orders[order.pop("order")](**order)
+    part = FOLDER / f"answer-{number}.part"
+    part.write_text(json.dumps(answer))
+    part.rename(FOLDER / f"answer-{number}.json")

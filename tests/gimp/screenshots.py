@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Uses the plug-in as a person would, and takes the README's pictures: `python -m tests.gimp.screenshots docs/`.
+
+A picture with a pasted layer is opened in a real GIMP on a screen of its own, the dialog is opened from the menu, a
+slider is moved, and Harmonize is pressed.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from installer.console import Console
+from s2am_engine import sample
+from tests.gimp.harness import Desktop, Gimp3, wait_for
+from tests.gimp.provision import UnavailableError, provision
+
+WIDTH, HEIGHT = 1420, 820
+WARMTH = (0.719, 0.708)
+"""Where the middle of the slider is in the dialog, as shares of its width and height."""
+
+LARGEST = 400_000
+"""Bytes of a picture in the README."""
+
+
+def take(gimp: Gimp3, out: Path) -> list[Path]:
+    """Drive GIMP and write before.png, dialog.png and after.png, with “gimp-” in front; all of them."""
+    gimp.prepare()
+    sample.make(gimp.folder)
+    with gimp.desktop("open_sample.py", f"{WIDTH}x{HEIGHT}") as desktop:
+        wait_for((gimp.folder / "opened").exists, 90, "the picture")
+        arrange(desktop)
+        shots = {"before": shoot(desktop, gimp.folder / "before.png")}
+        dialog = open_dialog(desktop)
+        drag(desktop, dialog, WARMTH, 0.045)
+        shots["dialog"] = shoot(desktop, gimp.folder / "dialog.png", dialog)
+        desktop.do("key", "alt+h")
+        wait_for(lambda: not desktop.do("search", "--onlyvisible", "--name", "^Harmonize Layer$"), 60, "the end")
+        shots["after"] = shoot(desktop, gimp.folder / "after.png")
+    gimp.end_engine()
+    return [small(picture, out / f"gimp-{name}.png") for name, picture in shots.items()]
+
+
+def arrange(desktop: Desktop) -> None:
+    """Let GIMP's window fill the screen and the picture its window."""
+    window = desktop.wait_for_window("GIMP$")
+    desktop.do("windowmove", window, "0", "0", "windowsize", window, str(WIDTH), str(HEIGHT), "windowfocus", window)
+    time.sleep(1)
+    desktop.do("key", "ctrl+shift+j")  # fit the picture in the window
+    settled(desktop)
+
+
+def open_dialog(desktop: Desktop) -> str:
+    """Choose the last entry of the menu Filters; the dialog's window, when its preview is there."""
+    desktop.do("key", "alt+r")
+    time.sleep(0.5)
+    desktop.do("key", "Up")
+    desktop.do("key", "Return")
+    window = desktop.wait_for_window("^Harmonize Layer$")
+    settled(desktop)
+    return window
+
+
+def drag(desktop: Desktop, window: str, start: tuple[float, float], across: float) -> None:
+    """Drag something to the right; all figures are shares of the window's width and height."""
+    shell = desktop.do("getwindowgeometry", "--shell", window)
+    found = dict(line.split("=", 1) for line in shell.splitlines() if "=" in line)
+    width, height = int(found["WIDTH"]), int(found["HEIGHT"])
+    x, y = round(start[0] * width), round(start[1] * height)
+    desktop.do("mousemove", "--window", window, str(x), str(y), "mousedown", "1")
+    desktop.do("mousemove", "--window", window, str(x + round(across * width)), str(y), "mouseup", "1")
+
+
+def settled(desktop: Desktop, seconds: float = 30) -> None:
+    """Wait until the screen has not changed for two seconds."""
+    file = desktop.gimp.folder / "screen.png"
+    before, since, end = b"", time.monotonic(), time.monotonic() + seconds
+    while time.monotonic() < end and time.monotonic() - since < 2:
+        desktop.shoot(file)
+        now = np.asarray(cv2.imread(str(file))).tobytes()
+        if now != before:
+            before, since = now, time.monotonic()
+        time.sleep(0.3)
+
+
+def shoot(desktop: Desktop, file: Path, window: str = "root") -> Path:
+    """Take a picture when nothing moves any more."""
+    settled(desktop)
+    desktop.shoot(file, window)
+    return file
+
+
+def small(picture: Path, file: Path) -> Path:
+    """Write a picture with as many colours as its size in the README allows: screens have few, photographs many."""
+    from PIL import Image
+
+    with Image.open(picture) as opened:
+        shot = opened.convert("RGB")
+    for colours in (256, 128, 64):
+        shot.quantize(colours, dither=Image.Dither.FLOYDSTEINBERG).save(file, optimize=True)
+        if file.stat().st_size <= LARGEST:
+            break
+    return file
+
+
+def main() -> int:
+    """Take the pictures, and print where they are."""
+    out = Path(sys.argv[1] if len(sys.argv) > 1 else "docs")
+    try:
+        root = provision(Console(sys.stdout))
+    except UnavailableError as error:
+        print(error, file=sys.stderr)
+        return 1
+    with tempfile.TemporaryDirectory(prefix="s2am-gimp-") as folder:
+        for file in take(Gimp3(root, Path(folder)), out):
+            print(f"{file} ({file.stat().st_size / 1000:.0f} kB)")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

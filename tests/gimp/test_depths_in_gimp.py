@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All depths, encodings and profiles of a real GIMP 3, and what it does not harmonize.
+
+The tolerance is 0 for 16 bits and 1e-4 of white for floats; where GIMP rounds to the picture's own 8 bits, in another
+profile or in linear light, it is said in the test.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from s2am_engine.srgb import linear_to_srgb, srgb_to_linear
+from tests.gimp import pictures
+from tests.gimp.answers import Case, Cases, Pixels, on_canvas, recoloured
+
+ALPHA = pictures.cut_out()[..., 3]
+DEEP = {
+    "sixteen_bits": np.uint16,
+    "floats": np.float32,
+    "linear_floats": np.float32,
+    "linear_bytes": np.float32,
+    "halves": np.float32,
+    "thirty_two_bits": np.float32,
+    "grey": np.uint8,
+    "adobe_rgb": np.float32,
+}
+OUT_OF_GAMUT = (slice(30, 70), slice(40, 60))
+"""Where the wide cut-out is brighter than white, and greener than sRGB's green."""
+
+
+def answer(case: Case, kind: Any) -> tuple[Pixels, Pixels, Pixels]:
+    """The pixels before, after, and the engine's own answer."""
+    assert case.succeeded, case.facts["message"]
+    before, after = case.pixels("before", kind=kind), case.pixels("after", kind=kind)
+    full = np.iinfo(kind).max if np.issubdtype(kind, np.integer) else 1.0
+    mask = np.rint(before[..., 3] / full * 255).astype(np.uint8)
+    expected = recoloured(case.colour_map(on_canvas(mask)), before)
+    assert (after != before).any()
+    return before, after, expected
+
+
+@pytest.mark.parametrize("name", sorted(DEEP))
+def test_transparent_pixels_keep_every_bit(cases: Cases, name: str) -> None:
+    case = cases[name]
+    before, after = ((case.folder / case.facts[key]).read_bytes() for key in ("raw", "raw after"))
+    size = len(before) // ALPHA.size
+    hidden = ALPHA.ravel() == 0
+    pixels = [np.frombuffer(data, np.uint8).reshape(-1, size) for data in (before, after)]
+    np.testing.assert_array_equal(pixels[1][hidden], pixels[0][hidden])
+    assert (pixels[1] != pixels[0]).any()
+
+
+def test_sixteen_bits(cases: Cases) -> None:
+    _, after, expected = answer(cases["sixteen_bits"], np.uint16)
+    np.testing.assert_array_equal(after, expected)
+    assert len(np.unique(after[..., :3] % 257)) > 200  # and not 8 bits in disguise
+
+
+@pytest.mark.parametrize("name", ["floats", "linear_floats"])
+def test_floats_keep_what_is_out_of_gamut(cases: Cases, name: str) -> None:
+    before, after, expected = answer(cases[name], np.float32)
+    np.testing.assert_allclose(after, expected, atol=1e-4)
+    wide = after[OUT_OF_GAMUT][..., :3]
+    assert wide.max() > 1.05
+    assert wide.min() < -0.05
+    assert before[OUT_OF_GAMUT][..., :3].max() > 1.25
+
+
+def test_halves(cases: Cases) -> None:
+    _, after, expected = answer(cases["halves"], np.float32)
+    np.testing.assert_allclose(after, expected, atol=1e-3)  # a half has 11 bits
+
+
+def test_thirty_two_bits(cases: Cases) -> None:
+    _, after, expected = answer(cases["thirty_two_bits"], np.float32)
+    np.testing.assert_allclose(after, np.clip(expected, 0, 1), atol=1e-4)
+
+
+def test_linear_bytes(cases: Cases) -> None:
+    _, after, expected = answer(cases["linear_bytes"], np.float32)
+    linear = srgb_to_linear(np.clip(expected[..., :3], 0, 1))
+    # A level of linear light, and its half for rounding.
+    assert np.abs(srgb_to_linear(after[..., :3]) - linear).max() < 0.6 / 255
+
+
+def test_grey_stays_grey(cases: Cases) -> None:
+    _, after, expected = answer(cases["grey"], np.uint8)
+    luminance = srgb_to_linear(expected[..., :3] / np.float32(255)) @ np.array([0.2126, 0.7152, 0.0722], np.float32)
+    grey = np.rint(linear_to_srgb(luminance) * 255)
+    seen = ALPHA > 0
+    assert np.abs(after[..., :3] - grey[..., None])[seen].max() <= 1
+
+
+def test_colours_of_adobe_rgb_survive(cases: Cases) -> None:
+    before, after, expected = answer(cases["adobe_rgb"], np.float32)
+    seen = ALPHA > 0
+    difference = np.abs(after - expected)[seen][:, :3]
+    # GIMP rounds to AdobeRGB's 8 bits, whose steps are larger in sRGB where that has no such colour.
+    assert np.percentile(difference, 99) < 0.01
+    green = (slice(50, 70), slice(40, 60))
+    assert before[green][..., 0].max() < -0.1
+    assert after[green][..., 0].max() < -0.05
+
+
+def test_effect_in_another_colour_space(cases: Cases) -> None:
+    case = cases["adobe_rgb_effect"]
+    assert case.succeeded
+    linear = case.pixels("before", kind=np.float32)
+    srgb = np.dstack([linear_to_srgb(linear[..., :3]), linear[..., 3]]).astype(np.float32)
+    full = recoloured(case.colour_map(on_canvas(np.rint(linear[..., 3] * 255).astype(np.uint8))), srgb)
+    merged = linear_to_srgb(case.pixels("merged", kind=np.float32)[..., :3])
+    inside = (linear[..., 3] > 0.5) & (srgb[..., :3].min(axis=2) >= 0) & (srgb[..., :3].max(axis=2) <= 1)
+    # As far as a matrix can do what the map does; in the wrong primaries the reds alone would be off by more.
+    assert np.abs(merged - full[..., :3])[inside].mean() < 4 / 255
+    assert np.abs(merged - srgb[..., :3])[inside].mean() > 4 / 255
+
+
+# -- arguments
+
+
+def test_no_strength_changes_no_bit(cases: Cases) -> None:
+    case = cases["no_strength"]
+    assert case.succeeded
+    np.testing.assert_array_equal(case.pixels("after"), case.pixels("before"))
+
+
+def test_scripts_have_all_that_the_dialog_has(cases: Cases) -> None:
+    case = cases["all_arguments"]
+    sliders = {"strength": 0.7, "brightness": 0.2, "contrast": -0.1, "warmth": 0.3, "tint": -0.2, "saturation": 0.4}
+    colour_map = case.colour_map(on_canvas(ALPHA), "s2crnet", sliders)
+    np.testing.assert_array_equal(case.pixels("after"), recoloured(colour_map, case.pixels("before")))
+
+
+# -- refusals
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("no_engine", "run the installer again"),
+        ("unknown_model", "There is no model “no-such-model”: choose one of concord"),
+        ("outside_the_canvas", "No visible part of “pasted” lies on the canvas"),
+        ("empty", "“pasted” is empty"),
+        ("locked", "The pixels of “pasted” are locked: unlock them"),
+        ("locked_parent", "The pixels of “pasted” are locked by “The group”"),
+        ("indexed", "convert it with Image > Mode > RGB"),
+        ("only_a_cut_out", "add a background layer"),
+    ],
+)
+def test_what_can_not_be_done_is_said_and_nothing_is_touched(cases: Cases, name: str, sentence: str) -> None:
+    case = cases[name]
+    assert case.facts["status"] == "execution-error"
+    assert sentence in case.facts["message"]
+    assert "\n" not in case.facts["message"]
+    assert case.untouched
+
+
+def test_errors_of_the_engine_name_the_log(cases: Cases) -> None:
+    log = cases.gimp.plugin / "harmonize-layer.log"
+    assert str(log) in cases["no_engine"].facts["message"]
+    assert "nowhere" in log.read_text(encoding="utf-8")
+
+
+def test_missing_references_are_asked_for(cases: Cases) -> None:
+    case = cases["no_reference_chosen"]
+    assert "Choose a reference layer" in case.facts["layer"]["message"]
+    assert "Select the area" in case.facts["area"]["message"]

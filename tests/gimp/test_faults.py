@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What becomes of a picture in a real GIMP when the engine or the plug-in itself ends in the middle of the work."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gimp_bridge.client import SILENCE_VARIABLE
+from tests.bridge.engines import process_of
+from tests.gimp import pictures
+from tests.gimp.answers import Case
+from tests.gimp.harness import Gimp3, engine_outside, wait_for
+
+LARGE = (1600, 1900)
+
+# In the engine's process, when it has recoloured a strip and comes to the next one for the first time.
+AT_THE_SECOND_STRIP = """
+import os, signal, sys, time
+from pathlib import Path
+from gimp_bridge import workspace
+from s2am_engine.cli import main
+
+folder = Path(sys.argv[1])
+recolour = workspace.Workspace.recolour
+
+def disturbed(self, request, *rest):
+    if request.offset and not (folder / "disturbed").exists():
+        (folder / "disturbed").touch()
+        {act}
+    recolour(self, request, *rest)
+
+workspace.Workspace.recolour = disturbed
+sys.exit(main(["serve"]))
+"""
+
+
+@pytest.fixture(scope="module")
+def profile(gimp_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Gimp3:
+    """A GIMP that finds its profile made after the first time."""
+    gimp = Gimp3(gimp_root, tmp_path_factory.mktemp("faults"))
+    background = np.tile(pictures.background(), (9, 7, 1))[:2000, :2000]
+    (gimp.folder / "large-background.bin").write_bytes(np.ascontiguousarray(background).tobytes())
+    (gimp.folder / "large-pasted.bin").write_bytes(pictures.cut_out(LARGE).tobytes())
+    return gimp
+
+
+@pytest.fixture
+def large(profile: Gimp3) -> Iterator[Gimp3]:
+    """A GIMP for a layer of several strips, with an engine of its own."""
+    for mark in ("disturbed", "go on"):
+        (profile.folder / mark).unlink(missing_ok=True)
+    profile.prepare()
+    yield profile
+    profile.end_engine()
+    assert not list(profile.bridge.glob("*.pixels"))
+
+
+def disturb(gimp: Gimp3, act: str) -> None:
+    """Let the engine do something at the second strip that it recolours."""
+    *outside, _, _, _ = engine_outside()
+    gimp.prepare([*outside, "-c", AT_THE_SECOND_STRIP.format(act=act), str(gimp.folder)])
+
+
+def run(gimp: Gimp3, fault: str, silence: float = 60) -> Case:
+    """Run the calls of a kind in GIMP, and give what became of them."""
+    environ = {"S2AM_FAULT": fault, SILENCE_VARIABLE: str(silence)}
+    (facts,) = gimp.run("faults.py", 300, **environ).values()
+    assert "failed" not in facts, facts["failed"]
+    return Case(gimp.folder, facts)
+
+
+def processes_of_the_plugin(gimp: Gimp3) -> list[int]:
+    """The processes in which GIMP runs the plug-in of a test."""
+    wanted = os.fsencode(gimp.plugin / "harmonize-layer.py")
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\0")
+        except OSError:  # it has ended
+            continue
+        if wanted in words:
+            found.append(int(process.name))
+    return found
+
+
+def test_engine_that_is_killed_at_work_is_started_again_and_the_result_is_whole(large: Gimp3) -> None:
+    disturb(large, "os.kill(os.getpid(), signal.SIGKILL)")
+    case = run(large, "twice")
+    assert (large.folder / "disturbed").exists()
+    first, second = case.inner("first"), case.inner("second")
+    assert first.succeeded, first.facts["message"]
+    assert second.succeeded, second.facts["message"]
+    after = first.pixels("after", LARGE)
+    np.testing.assert_array_equal(after, second.pixels("after", LARGE))
+    seen = first.pixels("before", LARGE)[..., 3] == 255
+    assert (after[seen] != first.pixels("before", LARGE)[seen]).any(axis=1).mean() > 0.5
+
+
+def test_plug_in_that_is_killed_at_work_leaves_picture_and_engine_as_they_were(large: Gimp3) -> None:
+    disturb(large, 'wait = [time.sleep(0.02) for _ in iter(lambda: (folder / "go on").exists(), True)]')
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(run, large, "twice")
+        try:
+            wait_for((large.folder / "disturbed").exists, 120, "the engine at work")
+            (plugin,) = processes_of_the_plugin(large)
+            engine = process_of(large.bridge)
+            os.kill(plugin, signal.SIGKILL)
+            wait_for(lambda: not processes_of_the_plugin(large), 10, "the plug-in's end")
+        finally:
+            (large.folder / "go on").touch()
+        case = running.result()
+    first, second = case.inner("first"), case.inner("second")
+    assert not first.succeeded
+    assert first.untouched
+    assert second.succeeded, second.facts["message"]
+    assert process_of(large.bridge) == engine
+
+
+def test_engine_that_hangs_is_a_sentence_and_the_picture_stays(large: Gimp3) -> None:
+    disturb(large, "os.kill(os.getpid(), signal.SIGSTOP)")
+    try:
+        case = run(large, "once", silence=8)
+    finally:
+        os.kill(process_of(large.bridge), signal.SIGKILL)
+    assert (large.folder / "disturbed").exists()
+    assert not case.succeeded
+    assert case.untouched
+    assert "The engine has not answered for 8 s: end it with “s2am serve --stop”" in case.facts["message"]
+
+
+def test_plug_in_that_was_not_installed_whole_is_a_sentence(large: Gimp3) -> None:
+    (large.plugin / "engine.json").unlink()
+    case = run(large, "once")
+    assert not case.succeeded
+    assert case.untouched
+    assert "run the installer again (python3 -m installer)" in case.facts["message"]

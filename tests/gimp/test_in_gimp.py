@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Harmonize Layer in a real GIMP 3: its pixels are the engine's own answer, and all others stay as they were.
+
+The tolerance is 0 for 8 and 16 bits in sRGB: the plug-in and the test show the engine the same bytes. For floats it is
+1e-4 of white, and where GIMP computes the result itself (effects) one 8-bit level.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from s2am_engine import rendering
+from s2am_engine.colour_map import Matrix
+from s2am_engine.detection import Detector
+from s2am_engine.harmonizer import Harmonizer
+from tests.gimp import pictures
+from tests.gimp.answers import Case, Cases, Pixels, on_canvas, on_layer, recoloured, times
+from tests.gimp.pictures import AT, LARGE, PASTED
+
+ALPHA = pictures.cut_out()[..., 3]
+NEW_NAME = "pasted harmonized"
+
+
+def agree(case: Case, expected: Pixels, size: tuple[int, int] = PASTED) -> None:
+    """The pixels after are those expected, and something did change."""
+    assert case.succeeded, case.facts["message"]
+    after, before = case.pixels("after", size), case.pixels("before", size)
+    np.testing.assert_array_equal(after, expected)
+    assert (after != before).any()
+
+
+def names(case: Case) -> list[str]:
+    """Of all layers on the top level."""
+    return [told[0] for told in case.facts["state"] if isinstance(told, list)]
+
+
+# -- results
+
+
+def test_new_layer_lies_above_its_untouched_original(cases: Cases) -> None:
+    case = cases["new_layer"]
+    agree(case, recoloured(case.colour_map(on_canvas(ALPHA)), case.pixels("before")))
+    assert names(case) == [NEW_NAME, "pasted", "background"]
+    assert case.facts["state"][1:] == case.facts["state before"]
+
+
+def test_hidden_colours_of_transparent_pixels_stay(cases: Cases) -> None:
+    for name in ("new_layer", "in_place"):
+        case = cases[name]
+        np.testing.assert_array_equal(case.pixels("after")[ALPHA == 0], case.pixels("before")[ALPHA == 0])
+
+
+def test_in_place_changes_the_layer_alone(cases: Cases) -> None:
+    case = cases["in_place"]
+    agree(case, recoloured(case.colour_map(on_canvas(ALPHA)), case.pixels("before")))
+    assert names(case) == ["pasted", "background"]
+    assert case.facts["state"][1:] == case.facts["state before"][1:]
+
+
+def test_effect_leaves_the_pixels_and_shows_the_engines_matrix(cases: Cases) -> None:
+    case = cases["effect"]
+    assert case.succeeded
+    before = case.pixels("before")
+    np.testing.assert_array_equal(case.pixels("after"), before)
+    (values,) = case.facts["state"][0][10]
+    matrix = np.array([float(number) for number in values.replace(",", " ").split()]).reshape(4, 5)
+    expected = recoloured(Matrix(matrix[:3, :4].astype(np.float32), linear=True), before)
+    seen = before[..., 3] > 0
+    difference = case.pixels("merged")[seen].astype(int) - expected[seen]
+    assert np.abs(difference).max() <= 1
+    assert (case.pixels("merged")[seen] != before[seen]).any()
+    assert case.facts["loaded"] == case.facts["state"]  # also after saving as XCF
+
+
+def test_effect_does_what_the_full_map_does_as_far_as_a_matrix_can(cases: Cases) -> None:
+    case = cases["effect"]
+    seen = case.pixels("before")[..., 3] > 128
+    full = recoloured(case.colour_map(on_canvas(ALPHA)), case.pixels("before"))
+    assert np.abs(case.pixels("merged")[seen].astype(int) - full[seen])[:, :3].mean() < 4
+
+
+def test_new_layer_keeps_mask_mode_opacity_locks_and_parent(cases: Cases) -> None:
+    case = cases["attributes"]
+    mask = times(ALPHA, pictures.layer_mask())
+    weights = np.where(pictures.layer_mask() > 0, 255, 0).astype(np.uint8)
+    agree(case, recoloured(case.colour_map(on_canvas(mask)), case.pixels("before"), weights))
+    assert names(case) == ["above", "group", "background"]
+    new, original = case.facts["state"][1][13]
+    (was,) = case.facts["state before"][1][13]
+    kept = (1, 2, 4, 5, 6, 7, 8, 9, 10, 12)
+    assert [new[index] for index in kept] == [was[index] for index in kept]
+    assert (new[0], new[3], original[0], original[3]) == (NEW_NAME, True, "pasted", False)
+    assert new[11] == ["harmonize-layer"]
+    assert case.facts["selected"] == [NEW_NAME]
+
+
+def test_again_starts_from_the_original(cases: Cases) -> None:
+    case = cases["again_on_a_new_layer"]
+    first, second = case.inner("first"), case.inner("second")
+    assert first.succeeded
+    assert second.succeeded
+    np.testing.assert_array_equal(second.pixels("after"), cases["new_layer"].pixels("after"))
+    assert (first.pixels("after") != second.pixels("after")).any()
+    assert names(second) == [NEW_NAME, "pasted", "background"]
+
+
+def test_again_replaces_the_effect(cases: Cases) -> None:
+    case = cases["again_as_an_effect"]
+    first, second, third = (case.inner(name) for name in ("first", "second", "third"))
+    assert second.facts["state"][0][10] == cases["effect"].facts["state"][0][10] != first.facts["state"][0][10]
+    np.testing.assert_array_equal(third.pixels("after"), cases["in_place"].pixels("after"))
+    assert third.facts["state"][0][10] == []
+
+
+# -- what counts as pasted
+
+
+@pytest.mark.parametrize("name", ["layer_mask", "edited_mask"])
+def test_layer_mask_limits_what_is_pasted_and_what_is_recoloured(cases: Cases, name: str) -> None:
+    case, ramp = cases[name], pictures.layer_mask()
+    weights = np.where(ramp > 0, 255, 0).astype(np.uint8)
+    agree(case, recoloured(case.colour_map(on_canvas(times(ALPHA, ramp))), case.pixels("before"), weights))
+    np.testing.assert_array_equal(case.pixels("after")[ramp == 0], case.pixels("before")[ramp == 0])
+
+
+@pytest.mark.parametrize("name", ["selection", "selection_in_place"])
+def test_selection_limits_what_is_pasted_and_what_is_recoloured(cases: Cases, name: str) -> None:
+    case = cases[name]
+    chosen = case.pixels("selection", (pictures.WIDTH, pictures.HEIGHT), 1)[..., 0]
+    colour_map = case.colour_map(times(on_canvas(ALPHA), chosen))
+    agree(case, recoloured(colour_map, case.pixels("before"), on_layer(chosen)))
+    outside = on_layer(chosen) == 0
+    np.testing.assert_array_equal(case.pixels("after")[outside], case.pixels("before")[outside])
+    after = case.pixels("selection after", (pictures.WIDTH, pictures.HEIGHT), 1)
+    np.testing.assert_array_equal(after[..., 0], chosen)
+
+
+def test_selection_limits_the_effect(cases: Cases) -> None:
+    case, canvas = cases["selection_effect"], (pictures.WIDTH, pictures.HEIGHT)
+    chosen = case.pixels("selection", canvas, 1)[..., 0]
+    before, after = case.pixels("composite", canvas), case.pixels("visible", canvas)
+    np.testing.assert_array_equal(after[chosen == 0], before[chosen == 0])
+    inside = (chosen == 255) & (on_canvas(ALPHA) == 255)
+    expected = cases["selection"].pixels("after")
+    there = on_layer(inside.astype(np.uint8)) > 0
+    assert np.abs(after[inside].astype(int) - expected[there])[:, :3].mean() < 4
+    assert (after[inside] != before[inside]).any()
+
+
+def test_reference_may_be_an_area(cases: Cases) -> None:
+    case, canvas = cases["reference_area"], (pictures.WIDTH, pictures.HEIGHT)
+    chosen = case.pixels("selection", canvas, 1)[..., 0]
+    mask = on_canvas(ALPHA)
+    composite = case.pixels("composite", canvas)
+    alpha = np.where((chosen > 0) | (mask > 0), composite[..., 3], 0).astype(np.uint8)
+    harmonizer = Harmonizer()
+    harmonizer.set_picture(np.ascontiguousarray(composite[..., :3]), mask, alpha=alpha)
+    agree(case, recoloured(harmonizer.colour_map, case.pixels("before")))
+
+
+def test_reference_may_be_a_layer(cases: Cases) -> None:
+    case = cases["reference_layer"]
+    agree(case, recoloured(case.colour_map(on_canvas(ALPHA)), case.pixels("before")))
+
+
+def test_in_a_flat_picture_it_is_looked_for(cases: Cases) -> None:
+    case, size = cases["found_by_itself"], pictures.one_layer().shape[1::-1]
+    assert case.succeeded, case.facts["message"]
+    flat = pictures.one_layer()
+    found = Detector().detect(flat).mask
+    harmonizer = Harmonizer()
+    harmonizer.set_picture(flat, found)
+    after = case.pixels("after", size, 3)
+    difference = after.astype(int) - rendering.apply(harmonizer.colour_map, flat, found)
+    assert np.abs(difference).max() <= 1  # another share of the rows rounds otherwise, here and there
+    assert np.count_nonzero(difference) < 20
+    np.testing.assert_array_equal(after[found == 0], flat[found == 0])
+    effect = case.pixels("effect visible", size)[..., :3]
+    np.testing.assert_array_equal(effect[found == 0], flat[found == 0])
+    assert (effect[found > 128] != flat[found > 128]).any()
+
+
+# -- where it is
+
+
+@pytest.mark.parametrize(
+    ("name", "at", "size"),
+    [
+        ("negative_offsets", (-50, -40), PASTED),
+        ("beyond_the_canvas", (260, 190), PASTED),
+        ("larger_than_the_canvas", (-60, -40), LARGE),
+        ("one_pixel", (150, 100), (1, 1)),
+        ("beneath_others", AT, PASTED),
+        ("group", AT, PASTED),
+        ("group_in_place", AT, PASTED),
+    ],
+)
+def test_wherever_the_layer_lies(cases: Cases, name: str, at: tuple[int, int], size: tuple[int, int]) -> None:
+    case = cases[name]
+    before = case.pixels("before", size)
+    agree(case, recoloured(case.colour_map(on_canvas(before[..., 3], at)), before), size)
+
+
+def test_group_stays_and_its_picture_lies_above(cases: Cases) -> None:
+    assert names(cases["group"]) == ["group harmonized", "group", "background"]
+    assert cases["group"].facts["state"][1:] == cases["group"].facts["state before"]
+    assert names(cases["group_in_place"]) == ["group", "background"]
+
+
+def test_effect_on_a_group(cases: Cases) -> None:
+    case, canvas = cases["group_effect"], (pictures.WIDTH, pictures.HEIGHT)
+    np.testing.assert_array_equal(case.pixels("after"), case.pixels("before"))
+    outside = on_canvas(ALPHA) == 0
+    before, after = case.pixels("composite", canvas), case.pixels("visible", canvas)
+    np.testing.assert_array_equal(after[outside], before[outside])
+    assert (after[~outside] != before[~outside]).any()
+
+
+def test_floating_selection_becomes_a_layer(cases: Cases) -> None:
+    case = cases["floating"]
+    assert case.succeeded, case.facts["message"]
+    assert len(names(case)) == 3
+    assert names(case)[0] == "Floated Layer harmonized"
+
+
+def test_several_layers_are_no_reference_for_each_other(cases: Cases) -> None:
+    case = cases["several"]
+    assert case.succeeded, case.facts["message"]
+    assert names(case) == ["two harmonized", "two", "one harmonized", "one", "background"]
+    np.testing.assert_array_equal(case.pixels("one"), case.pixels("alone"))

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Harmonize Layer among GIMP's windows, with the keyboard: the dialog, undo and redo, Ctrl+F, Escape."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.gimp import pictures
+from tests.gimp.harness import Desktop, Gimp3, wait_for
+from tests.gimp.screenshots import open_dialog, settled
+
+DIALOG = "^Harmonize Layer$"
+
+
+class Remote:
+    """GIMP on its screen, and the script in it that does what it is told."""
+
+    def __init__(self, desktop: Desktop) -> None:
+        """Remember the screen."""
+        self.desktop = desktop
+        self._numbers = itertools.count()
+
+    def ask(self, order: str, **arguments: Any) -> Any:
+        """Give an order; the answer."""
+        folder, number = self.desktop.gimp.folder, next(self._numbers)
+        part = folder / f"order-{number}.part"
+        part.write_text(json.dumps({"order": order, **arguments}), encoding="utf-8")
+        part.rename(folder / f"order-{number}.json")
+        answer = folder / f"answer-{number}.json"
+        wait_for(answer.exists, 90, f"an answer to “{order}”")
+        return json.loads(answer.read_text(encoding="utf-8"))
+
+    def press(self, keys: str) -> None:
+        """Press keys in the window that has the focus."""
+        self.desktop.do("key", keys)
+
+    def wait_until(self, wanted: Any, what: str) -> None:
+        """Wait until the picture is in a state."""
+        wait_for(lambda: self.ask("see") == wanted, 30, what)
+
+    def dialog_is_open(self) -> bool:
+        """Whether the dialog is on the screen."""
+        return bool(self.desktop.do("search", "--onlyvisible", "--name", DIALOG))
+
+
+@pytest.fixture(scope="module")
+def remote(gimp_root: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
+    """One GIMP with windows for all tests of this file."""
+    gimp = Gimp3(gimp_root, tmp_path_factory.mktemp("windows"))
+    pictures.write(gimp.folder)
+    gimp.prepare()
+    with gimp.desktop("remote.py") as desktop:
+        yield Remote(desktop)
+    gimp.end_engine()
+
+
+@pytest.fixture
+def before(remote: Remote, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """The state of a picture that is opened in a window for one test."""
+    remote.ask("open", several=getattr(request, "param", False))
+    window = remote.desktop.wait_for_window("GIMP$")
+    remote.desktop.do("windowfocus", window)
+    settled(remote.desktop)
+    yield remote.ask("see")
+    remote.ask("close")
+
+
+@pytest.mark.parametrize(
+    ("before", "result"),
+    [(False, "new-layer"), (False, "in-place"), (False, "effect"), (True, "new-layer")],
+    indirect=["before"],
+)
+def test_one_step_of_undo_and_redo(remote: Remote, before: Any, result: str) -> None:
+    assert remote.ask("harmonize", result=result)["status"] == "success"
+    after = remote.ask("see")
+    assert after != before
+    remote.press("ctrl+z")
+    remote.wait_until(before, "the picture as it was")
+    remote.press("ctrl+y")
+    remote.wait_until(after, "the harmonized picture")
+
+
+def test_dialog_then_repeat(remote: Remote, before: Any) -> None:
+    open_dialog(remote.desktop)
+    assert remote.ask("see") == before  # nothing is touched while it is open
+    remote.press("alt+h")
+    wait_for(lambda: not remote.dialog_is_open(), 30, "the end of the dialog")
+    wait_for(lambda: remote.ask("see") != before, 30, "a result")
+    after = remote.ask("see")
+    assert [layer[0] for layer in after[:3]] == ["pasted harmonized", "pasted", "background"]
+    remote.press("ctrl+z")
+    remote.wait_until(before, "the picture as it was")
+    remote.press("ctrl+f")
+    remote.wait_until(after, "the same result, without the dialog")
+    assert not remote.dialog_is_open()
+
+
+def test_escape_leaves_the_picture_untouched(remote: Remote, before: Any) -> None:
+    open_dialog(remote.desktop)
+    remote.press("Escape")
+    wait_for(lambda: not remote.dialog_is_open(), 30, "the end of the dialog")
+    assert remote.ask("see") == before
