@@ -31,7 +31,7 @@ def test_wheel_claims_only_our_own_names(names: set[str]) -> None:
     roots = {name.split("/")[0] for name in names}
     metadata = {root for root in roots if root.endswith(".dist-info")}
     assert len(metadata) == 1
-    assert roots - metadata == {"s2am_engine", "gimp_bridge"}
+    assert roots - metadata == {"s2am_engine", "gimp_bridge", "s2am_editor"}
 
 
 def test_wheel_holds_every_source_weight_and_card(names: set[str]) -> None:
