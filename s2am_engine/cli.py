@@ -8,6 +8,7 @@ sentence from the first moment on.
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import sys
@@ -38,6 +39,13 @@ from s2am_engine.training.commands import add_finetune, add_pairs, add_train
 
 if TYPE_CHECKING:
     from s2am_engine.commands import Job
+
+OTHER_ROOMS = ("gimp_bridge.launch",)
+"""Modules that add commands of rooms which the engine doesn't know, with `add_commands(subparsers)`.
+
+The command line alone brings the rooms together, by name, as it does with a plug-in. They import nothing that takes
+time before a command runs.
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -82,6 +90,8 @@ def build_parser() -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for add in (add_harmonize, add_models, add_evaluate, add_bench, add_pairs, add_train, add_finetune):
         add(subparsers)
+    for room in OTHER_ROOMS:
+        importlib.import_module(room).add_commands(subparsers)
     return parser
 
 
