@@ -11,7 +11,8 @@ from typing import Any
 from s2am_editor.document.geometry import Transform
 from s2am_editor.document.history import Command
 from s2am_editor.document.mask import Mask
-from s2am_editor.document.model import Document, Harmonization, Layer, Raster, new_layer_id
+from s2am_editor.document.model import Document, Harmonization, Layer, new_layer_id
+from s2am_editor.document.raster import Raster
 from s2am_engine.colour_map import Curves
 from s2am_engine.errors import EngineError
 

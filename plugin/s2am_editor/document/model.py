@@ -14,10 +14,10 @@ from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.mask import Mask
+from s2am_editor.document.raster import Raster
 from s2am_engine.adjustments import Adjustments, adjust
 from s2am_engine.colour_map import ColourMap, Curves
 from s2am_engine.compositing import convert, to_depth
@@ -33,33 +33,6 @@ _serial = itertools.count(1)
 def new_layer_id() -> int:
     """A number that no other layer of this process has."""
     return next(_serial)
-
-
-@dataclass(frozen=True, eq=False)
-class Raster:
-    """A layer's own pixels: H×W×3 uint8, uint16 or float32, and their alpha H×W of the same type, None = opaque.
-
-    The arrays are made read-only. A raster is equal to itself alone, so that caches can go by it.
-    """
-
-    pixels: NDArray[Any]
-    alpha: NDArray[Any] | None = None
-
-    def __post_init__(self) -> None:
-        """Close the arrays to writing."""
-        self.pixels.flags.writeable = False
-        if self.alpha is not None:
-            self.alpha.flags.writeable = False
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height."""
-        return self.pixels.shape[1], self.pixels.shape[0]
-
-    @property
-    def nbytes(self) -> int:
-        """Memory that it holds."""
-        return self.pixels.nbytes + (0 if self.alpha is None else self.alpha.nbytes)
 
 
 @dataclass(frozen=True, eq=False)
