@@ -7,6 +7,7 @@ left is one colour map and one blend of the pixels on the screen, whatever the s
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from s2am_editor.compose.sampling import Patch, sample, sample_mask
 from s2am_editor.compose.stacking import Look, lay_over, nothing, seen_layers
-from s2am_editor.document.geometry import Rect
+from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.mask import Mask
 from s2am_editor.document.model import Document, Layer
 from s2am_engine import profiles
@@ -131,6 +132,22 @@ class Renderer:
             while self._used > self._memory and len(self._kept) > 1:
                 self._used -= self._kept.popitem(last=False)[1][1]
         return made
+
+
+def layer_thumbnail(layer: Layer, side: int, profile: bytes | None = None) -> Bytes:
+    """One layer alone, not transformed, its longer side at most `side` pixels; as `Renderer.render`.
+
+    Args:
+        layer: its cut-out and its harmonization are shown, its opacity and visibility are not.
+        side: screen pixels.
+        profile: the document's.
+    """
+    zoom = min(1.0, side / max(layer.size))
+    rect = Rect(0, 0, *(max(1, round(length * zoom)) for length in layer.size))
+    upright = dataclasses.replace(layer, transform=Transform.at(0, 0, layer.size), opacity=1.0)
+    patch = sample(upright, zoom, rect)
+    drawn = lay_over(nothing(rect, layer.raster.pixels.dtype), upright, patch, rect)
+    return for_screen(dataclasses.replace(drawn, profile=profile))
 
 
 def _looks(layer: Layer) -> Hashable:

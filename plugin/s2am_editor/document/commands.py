@@ -141,6 +141,17 @@ def set_curves(layer_id: int, curves: Curves | None, drag: Gesture = None) -> Co
     return _on_harmonization("Curves", layer_id, lambda found: dataclasses.replace(found, curves=curves), drag)
 
 
+def set_area(area: Mask | None, name: str = "Paint reference", stroke: Gesture = None) -> Command:
+    """Paint the reference area, a mask of the canvas's size; None = none."""
+
+    def change(document: Document) -> Document:
+        if area is not None and (area.width, area.height) != (document.width, document.height):
+            raise ValueError(f"an area of {area.width}×{area.height} does not fit {document.width}×{document.height}")
+        return document if area is document.area else dataclasses.replace(document, area=area)
+
+    return Command(name, change, None if stroke is None else (stroke, name))
+
+
 def cut_out_layer(layer_id: int, mask: Mask, name: str) -> Command:
     """Put what a mask marks in a flattened picture on a layer of its own, right above it; the picture stays whole.
 

@@ -182,7 +182,6 @@ def held_beyond(document: Document, seen: set[int]) -> int:
             total += layer.raster.nbytes
         if layer.mask is not None:
             total += layer.mask.tiles_of_its_own(seen)
-        reference = layer.harmonization.reference if layer.harmonization else None
-        if reference and reference.area:
-            total += reference.area.tiles_of_its_own(seen)
-    return total
+        if layer.harmonization is not None and layer.harmonization.reference.area is not None:
+            total += layer.harmonization.reference.area.tiles_of_its_own(seen)
+    return total if document.area is None else total + document.area.tiles_of_its_own(seen)

@@ -121,6 +121,7 @@ class Document:
 
     dtype, profile: of all pixels, as the first picture had them. grey: that picture was grey.
     active: the id of the layer that commands are meant for.
+    area: of the canvas's size, painted as the reference of what is harmonized next; None = nothing was painted.
     """
 
     width: int
@@ -131,6 +132,7 @@ class Document:
     grey: bool = False
     metadata: Metadata = field(default_factory=Metadata)
     active: int | None = None
+    area: Mask | None = None
 
     @classmethod
     def from_picture(cls, picture: Picture, name: str) -> Document:
