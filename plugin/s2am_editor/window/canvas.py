@@ -25,7 +25,7 @@ from PyQt6.QtWidgets import QWidget
 from s2am_editor.document.geometry import Rect
 from s2am_editor.window.canvas_painter import CanvasPainter
 from s2am_editor.window.tiles import Render, TileStore
-from s2am_editor.window.tool import Pointer, Tool
+from s2am_editor.window.tools.tool import Pointer, Tool
 from s2am_editor.window.viewport import Viewport
 
 WHEEL = 1.0015  # zoom for each unit of a wheel, of which a notch has 120

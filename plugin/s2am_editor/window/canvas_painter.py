@@ -10,7 +10,7 @@ from PyQt6.QtGui import QBrush, QColor, QPainter, QPen, QPixmap
 
 from s2am_editor.document.geometry import Rect
 from s2am_editor.window.theme import current_colours
-from s2am_editor.window.tiles import TILE, Key, Tile, TileStore
+from s2am_editor.window.tiles import TILE, Key, Tile, TileStore, level_size
 from s2am_editor.window.viewport import Viewport
 
 CHECK = 10  # device pixels of a field of the checkerboard
@@ -49,10 +49,11 @@ class CanvasPainter:
             return []
         level = self.viewport.level
         side = TILE << level
+        columns, rows = (-(-level_size(n, level) // TILE) for n in (self.viewport.width, self.viewport.height))
         found = [
             Key(before, level, column, row)
-            for row in range(part.top // side, (part.bottom - 1) // side + 1)
-            for column in range(part.left // side, (part.right - 1) // side + 1)
+            for row in range(part.top // side, min(rows, (part.bottom - 1) // side + 1))
+            for column in range(part.left // side, min(columns, (part.right - 1) // side + 1))
         ]
         x, y = (part.left + part.right) / 2 / side - 0.5, (part.top + part.bottom) / 2 / side - 0.5
         return sorted(found, key=lambda key: (key.column - x) ** 2 + (key.row - y) ** 2)

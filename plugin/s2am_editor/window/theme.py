@@ -174,3 +174,10 @@ def theme_of_application() -> Theme | None:
     """The application's theme, if it was dressed."""
     application = QApplication.instance()
     return application.findChild(Theme) if application else None
+
+
+def copy_text(text: str) -> None:
+    """Put a text on the clipboard."""
+    clipboard = QGuiApplication.clipboard()
+    if clipboard:
+        clipboard.setText(text)

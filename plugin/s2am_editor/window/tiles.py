@@ -36,15 +36,27 @@ class Key(NamedTuple):
     column: int
     row: int
 
+    def on_level(self, width: int, height: int) -> Rect:
+        """Its pixels of its level of a picture of that size; none if it lies outside."""
+        left, top = self.column * TILE, self.row * TILE
+        size = level_size(width, self.level), level_size(height, self.level)
+        return Rect(left, top, left + TILE, top + TILE).within(Rect(0, 0, *size))
+
     def part(self, width: int, height: int) -> Rect:
         """The pixels of a picture of that size which the tile shows."""
-        side = TILE << self.level
-        left, top = self.column * side, self.row * side
-        return Rect(left, top, min(width, left + side), min(height, top + side))
+        found = self.on_level(width, height)
+        right = width if found.right == level_size(width, self.level) else found.right << self.level
+        bottom = height if found.bottom == level_size(height, self.level) else found.bottom << self.level
+        return Rect(found.left << self.level, found.top << self.level, right, bottom)
 
 
-Render = Callable[[Key, Rect], NDArray[np.uint8]]
-"""Gives a tile's pixels (h×w×4, BGRA, colours multiplied by alpha); called in a worker."""
+def level_size(length: int, level: int) -> int:
+    """How long a side of a picture is on a level of its pyramid."""
+    return max(1, round(length * 0.5**level))
+
+
+Render = Callable[[bool, float, Rect], NDArray[np.uint8]]
+"""Draws a part of the picture, before or after harmonizing, at a zoom: h×w×4 BGRA, premultiplied. Called in workers."""
 
 
 @dataclass
@@ -151,7 +163,7 @@ class TileStore(QObject):
         while (job := self._next()) is not None:
             key, version, render, part = job
             try:
-                outcome: Any = render(key, part)
+                outcome: Any = render(key.before, 0.5**key.level, part)
             except Exception as error:
                 outcome = error
             if self._closed:
@@ -163,7 +175,7 @@ class TileStore(QObject):
             while not self._closed:
                 while self._wanted and self._render:
                     key = self._wanted.pop()
-                    part = key.part(*self._size)
+                    part = key.on_level(*self._size)
                     if not part.is_empty:
                         self._busy[key] = self._version
                         return key, self._version, self._render, part
@@ -221,13 +233,3 @@ def as_image(pixels: NDArray[np.uint8], opaque: bool) -> QImage:
     image = QImage(pixels.data, width, height, 4 * width, form)  # type: ignore[call-overload]
     image.pixels = pixels  # type: ignore[attr-defined]  # keeps the memory
     return image
-
-
-def as_pixels(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """RGBA pixels (h×w×4, colours not multiplied) as tiles have them."""
-    bgra = cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGRA)
-    if int(bgra[..., 3].min()) == 255:
-        return np.asarray(bgra, np.uint8)
-    cover = np.repeat(bgra[..., 3:], 3, axis=2)
-    bgra[..., :3] = cv2.multiply(bgra[..., :3], cover, scale=1 / 255)
-    return np.asarray(bgra, np.uint8)
