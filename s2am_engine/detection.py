@@ -1,42 +1,122 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where is the pasted region? From what a mask-free network sees in a thumbnail to a mask of the whole picture."""
+"""Where is the pasted region, and how well does it fit in? The mask-free path, from a thumbnail to a full-size mask."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from s2am_engine.devices import choose_device
 from s2am_engine.errors import EngineError
-from s2am_engine.masks import Pixels
-from s2am_engine.model_store import mask_free_model
-from s2am_engine.thumbnails import Floats
+from s2am_engine.guided import enlarge_along_edges
+from s2am_engine.masks import Pixels, check_mask
+from s2am_engine.model_store import MASK_FREE_MODEL, find_model, load_network, mask_free_model
+from s2am_engine.prediction import Predictor
+from s2am_engine.thumbnails import Floats, make_thumbnail, small_copy
 
 FAINT = 0.1  # networks are never quite sure: what differs from 0 or 1 by less than this counts as 0 or 1
+SURER = np.rint((np.linspace(0, 1, 256) - FAINT).clip(0, 1 - 2 * FAINT) / (1 - 2 * FAINT) * 255).astype(np.uint8)
 
 
 class NothingFoundError(EngineError):
     """A mask-free network saw nothing pasted, or nothing else."""
 
 
-def enlarge_mask(found: Floats, shape: tuple[int, ...], alpha: Pixels | None = None) -> NDArray[np.uint8]:
-    """Turn the mask of a thumbnail into one of its picture.
+@dataclass(frozen=True)
+class Detection:
+    """What was found in a picture."""
+
+    mask: NDArray[np.uint8]  # H×W, 255 = foreground, soft along its edge
+    confidence: float  # 0 to 1: how sure it is that this was pasted
+
+
+class Detector:
+    """A loaded mask-free model."""
+
+    def __init__(self, model: str = MASK_FREE_MODEL, device: str = "auto") -> None:
+        """Load a model.
+
+        Args:
+            model: the name of one that finds the foreground by itself.
+            device: see `devices.choose_device`.
+
+        Raises:
+            EngineError: unknown or damaged model, one that needs a mask, or a device that this machine does not have.
+        """
+        found = find_model(model)
+        network = load_network(found)
+        if not network.mask_free:
+            raise EngineError(or_find_it(f"Model “{model}” finds nothing by itself: choose one that does."))
+        self.name = model
+        self.thumbnail = found.card.thumbnail  # pixels a side that the network sees
+        self.predictor = Predictor(network, choose_device(device), model)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network runs."""
+        return self.predictor.device
+
+    def detect(self, pixels: Pixels, *, alpha: Pixels | None = None, profile: bytes | None = None) -> Detection:
+        """Find what was pasted into a flattened composite.
+
+        Args:
+            pixels: H×W×3, uint8, uint16 or float32.
+            alpha: H×W of the pixels' dtype; nothing is found where it is 0. None = opaque.
+            profile: ICC profile of the pixels; None = sRGB.
+
+        Raises:
+            NothingFoundError: nothing was found, or everything.
+            EngineError: the picture is transparent everywhere.
+        """
+        found = self.predictor.find_mask(small_copy(pixels, alpha, profile, self.thumbnail))
+        return Detection(full_size_mask(found, pixels, alpha), confidence_of(found))
+
+    def harmony(
+        self, pixels: Pixels, mask: Pixels, *, alpha: Pixels | None = None, profile: bytes | None = None
+    ) -> float:
+        """How well a foreground fits in, 0 (plainly pasted) to 1 (nothing gives it away), by what would be detected.
+
+        Args:
+            pixels: see `detect`.
+            mask: H×W, any dtype; full scale = foreground.
+            alpha: see `detect`.
+            profile: see `detect`.
+
+        Raises:
+            EngineError: see `thumbnails.make_thumbnail`.
+        """
+        check_mask(mask, pixels.shape)
+        thumbnail = make_thumbnail(pixels, mask, alpha, profile, self.thumbnail)
+        suspicion = self.predictor.find_mask(thumbnail.composite)
+        inside, outside = (float(np.average(suspicion, weights=w)) for w in (thumbnail.mask, 1 - thumbnail.mask))
+        return 1 - max(0.0, inside - outside)
+
+
+def confidence_of(found: Floats) -> float:
+    """How sure a network is of the N×N mask that it found: its mean over what is foreground rather than background."""
+    foreground = found[found >= 0.5]
+    return float(foreground.mean()) if foreground.size else 0.0
+
+
+def full_size_mask(found: Floats, pixels: Pixels, alpha: Pixels | None = None) -> NDArray[np.uint8]:
+    """Turn the mask of a thumbnail into one of its picture, whose edges it follows.
 
     Args:
         found: N×N in [0, 1], 1 = foreground.
-        shape: of the picture, H and W first.
+        pixels: H×W×3, the picture.
         alpha: H×W, where 0 nothing is foreground; None = opaque.
 
     Returns:
-        H×W, 255 = foreground; interpolated linearly, without the faint rest.
+        H×W, 255 = foreground; without the faint rest.
 
     Raises:
         NothingFoundError: no pixel is foreground rather than background, or none is not wholly foreground.
     """
-    surer = np.clip((found - FAINT) / (1 - 2 * FAINT), 0, 1)
-    # In 8 bits from the start: floats of the picture's size would take four times the memory.
-    levels = np.rint(surer * 255).astype(np.uint8)
-    mask = np.asarray(cv2.resize(levels, shape[1::-1], interpolation=cv2.INTER_LINEAR), np.uint8)
+    mask = np.asarray(cv2.LUT(enlarge_along_edges(found, pixels), SURER), np.uint8)
     if alpha is not None:
         mask[alpha == 0] = 0
     if mask.max() < 128:

@@ -16,7 +16,8 @@ from s2am_engine import colour_map, profiles, rendering
 from s2am_engine.adjustments import Adjustments, adjust
 from s2am_engine.colour_map import ColourMap
 from s2am_engine.compositing import Placement, paste, place, to_depth
-from s2am_engine.detection import enlarge_mask, or_find_it
+from s2am_engine.detection import full_size_mask, or_find_it
+from s2am_engine.devices import choose_device
 from s2am_engine.errors import EngineError
 from s2am_engine.masks import Pixels, brightness, check_mask, full_scale, mask_from_alpha
 from s2am_engine.model_store import DEFAULT_MODEL, find_model, load_network
@@ -125,7 +126,7 @@ class Harmonizer:
         """Find what was pasted into a composite, with a model that can; arguments as for `set_picture`.
 
         Returns:
-            H×W, 255 = foreground, as fine as the model's thumbnail.
+            H×W, 255 = foreground, its edges along those of the picture.
 
         Raises:
             NothingFoundError: nothing was found, or everything.
@@ -135,7 +136,7 @@ class Harmonizer:
             raise EngineError(or_find_it(f"Model “{self.name}” goes by a mask: give one with --mask MASK."))
         check_pixels(pixels)
         found = self.predictor.find_mask(small_copy(pixels, alpha, profile, self.thumbnail))
-        return enlarge_mask(found, pixels.shape, alpha)
+        return full_size_mask(found, pixels, alpha)
 
     def adjust(self, **sliders: float) -> ColourMap:
         """Set the sliders that are named (strength, brightness, contrast, warmth, tint, saturation); others stay.
@@ -318,22 +319,6 @@ def harmonize(
     harmonizer.set_picture(picture, mask)
     harmonizer.adjust(strength=strength)
     return harmonizer.harmonize()
-
-
-def choose_device(name: str) -> torch.device:
-    """Turn `auto` or a PyTorch device name into a device.
-
-    Raises:
-        EngineError: this machine has no such device.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise EngineError(f"There is no device “{name}” on this machine: use “auto” or “cpu”.") from error
-    return device
 
 
 def check_pixels(pixels: Pixels) -> None:

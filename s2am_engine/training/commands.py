@@ -264,7 +264,7 @@ def go_on(options: argparse.Namespace) -> tuple[Path, Plan]:
 
 def recipe_of(options: argparse.Namespace) -> Recipe:
     """The network's recipe with the command line's changes."""
-    from s2am_engine.harmonizer import choose_device
+    from s2am_engine.devices import choose_device
     from s2am_engine.training.losses import LOSSES
     from s2am_engine.training.recipes import RECIPES
 

@@ -23,8 +23,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from s2am_engine.devices import choose_device
 from s2am_engine.errors import EngineError
-from s2am_engine.harmonizer import choose_device
 from s2am_engine.model_files import add_model, check_free, check_name
 from s2am_engine.model_store import DEFAULT_MODEL, Card, Model, find_model, load_network
 from s2am_engine.networks.network import MapNetwork, Network

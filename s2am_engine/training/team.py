@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from s2am_engine.devices import choose_device
 from s2am_engine.errors import EngineError
-from s2am_engine.harmonizer import choose_device
 
 # Each process keeps its own statistics of batch normalisation; older versions of PyTorch call the option otherwise.
 SYNC_BUFFERS = (

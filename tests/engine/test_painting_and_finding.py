@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -13,11 +14,12 @@ from torch import Tensor
 import s2am_engine
 from s2am_engine import Harmonizer, rendering
 from s2am_engine.bench import measure
-from s2am_engine.detection import NothingFoundError, enlarge_mask
+from s2am_engine.detection import Detector, NothingFoundError, full_size_mask
 from s2am_engine.errors import EngineError
 from s2am_engine.masks import Pixels
 from s2am_engine.networks import catalogue
 from s2am_engine.picture import Picture
+from s2am_engine.thumbnails import shrink
 from tests.engine.fake_networks import KNOWN_MAP, Painter, Spotter, write_fake_model
 from tests.engine.icc import ADOBE, adobe_curve, rgb_profile
 from tests.engine.pictures import composite
@@ -150,6 +152,29 @@ def test_one_call_finds_and_harmonizes(no_personal_models: Path, monkeypatch: py
     assert not np.array_equal(result[mask == 255], pixels[mask == 255])
 
 
+def test_a_detector_finds_what_was_pasted_and_scores_how_well_it_fits(
+    no_personal_models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(catalogue.NETWORKS, "spotter", catalogue.Entry(Spotter, "for tests"))
+    write_fake_model(no_personal_models, "finder", "spotter")
+    pixels, mask = composite(300, 400)
+    detector = Detector("finder", "cpu")
+    found = detector.detect(pixels)
+    assert overlap(found.mask, mask) > 0.9
+    assert found.confidence == pytest.approx(0.94, abs=0.01)
+    assert detector.harmony(pixels, mask) < 0.2
+    fitting = pixels.copy()
+    fitting[..., 2] = np.minimum(pixels[..., 2], 140)
+    assert detector.harmony(fitting, mask) == 1
+    with pytest.raises(NothingFoundError):
+        detector.detect(fitting)
+
+
+def test_a_detector_needs_a_model_that_detects() -> None:
+    with pytest.raises(EngineError, match=r"“reinhard” finds nothing by itself.*try --model"):
+        Detector("reinhard", "cpu")
+
+
 def test_a_model_that_needs_a_mask_names_the_one_that_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     harmonizer, pixels = painter(), composite()[0]
     monkeypatch.setattr("s2am_engine.detection.mask_free_model", lambda: None)
@@ -188,22 +213,24 @@ def test_a_network_whose_mask_is_no_number_is_an_error() -> None:
 
 def test_a_faint_rest_is_ramped_away_and_the_edge_stays_soft() -> None:
     found = np.tile(np.array([0.05, 0.1, 0.3, 0.5, 0.7, 0.9, 0.95, 1.0], np.float32), (8, 1))
-    np.testing.assert_array_equal(enlarge_mask(found, (8, 8))[0], np.rint([0, 0, 63.75, 127.5, 191.25, 255, 255, 255]))
-    larger = enlarge_mask(found, (80, 400))
+    grey = np.full((80, 400, 3), 128, np.uint8)
+    larger = full_size_mask(found, grey)
     assert larger.shape == (80, 400)
+    assert (larger[:, :25] == 0).all()
+    assert (larger[:, -25:] == 255).all()
     assert (np.diff(larger[0].astype(int)) >= 0).all()
     assert np.diff(larger[0].astype(int)).max() <= 2
     with pytest.raises(NothingFoundError, match="Nothing pasted"):
-        enlarge_mask(found * 0.45, (50, 50))
+        full_size_mask(found * 0.45, grey)
     with pytest.raises(NothingFoundError, match="whole picture"):
-        enlarge_mask(found * 0 + 0.95, (50, 50))
+        full_size_mask(found * 0 + 0.95, grey)
 
 
-def test_extreme_shapes_are_searched_and_painted_too() -> None:
-    harmonizer = spotter()
-    for shape in ((3, 40_000), (40_000, 3)):
-        pixels = np.full((*shape, 3), 90, np.uint8)
-        pixels.reshape(-1, 3)[: pixels.size // 9] = (60, 80, 200)
-        harmonizer.set_picture(pixels)
-        assert harmonizer.mask.shape == shape
-        assert harmonizer.paint().shape == harmonizer.harmonize().shape == pixels.shape
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_a_coarse_mask_follows_the_pictures_edges(dtype: str) -> None:
+    pixels, mask = composite(480, 640, dtype)
+    coarse = np.roll(shrink((mask > 127).astype(np.float32), 32), 1, axis=1)  # blocks of 20 pixels, one off
+    plain = np.asarray(cv2.resize(coarse, (640, 480)) * 255, np.uint8)
+    found = full_size_mask(coarse, pixels)
+    assert overlap(plain, mask) < 0.9
+    assert overlap(found, mask) > 0.93
