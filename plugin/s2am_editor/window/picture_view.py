@@ -15,7 +15,7 @@ from s2am_editor.compose.renderer import Renderer
 from s2am_editor.document.changes import changed_area
 from s2am_editor.document.geometry import Rect
 from s2am_editor.document.mask import Mask
-from s2am_editor.document.model import Document
+from s2am_editor.document.model import Document, Layer
 from s2am_editor.window.canvas import Canvas
 from s2am_editor.window.session import Session
 
@@ -24,11 +24,16 @@ TINT = 0.55  # how much of the tint's colour covers the picture
 
 @dataclass(frozen=True, eq=False)
 class Tint:
-    """A mask of the canvas's size, shown in a colour (red, green, blue). inverted: what it leaves out is tinted."""
+    """A mask of the canvas's size, or what a layer covers, shown in a colour (red, green, blue)."""
 
-    mask: Mask
+    what: Mask | Layer
     colour: tuple[int, int, int]
-    inverted: bool = False
+
+    def cover(self, renderer: Renderer, zoom: float, rect: Rect) -> NDArray[np.uint8]:
+        """Where the colour is: h×w, 0 to 255."""
+        if isinstance(self.what, Layer):
+            return renderer.cover(self.what, zoom, rect)
+        return renderer.mask(self.what, zoom, rect)
 
 
 class PictureView(QObject):
@@ -54,8 +59,8 @@ class PictureView(QObject):
         if not self._session.is_open or tint is before:
             return
         area = None
-        if before and tint and (before.colour, before.inverted) == (tint.colour, tint.inverted):
-            area = before.mask.changed_area(tint.mask)
+        if before and tint and isinstance(before.what, Mask) and isinstance(tint.what, Mask):
+            area = before.what.changed_area(tint.what)
         self._canvas.change_picture(self._render(), area)
 
     def refresh(self) -> None:
@@ -91,8 +96,7 @@ def draw(
     pixels = renderer.render(document, zoom, rect, "before" if before else "after")
     if tint is None:
         return pixels
-    cover = renderer.mask(tint.mask, zoom, rect)
-    return tinted(pixels, 255 - cover if tint.inverted else cover, tint.colour)
+    return tinted(pixels, tint.cover(renderer, zoom, rect), tint.colour)
 
 
 def tinted(
