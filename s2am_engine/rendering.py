@@ -39,6 +39,7 @@ def apply(
     *,
     out: NDArray[Any] | None = None,
     progress: Progress | None = None,
+    workers: int | None = None,
 ) -> NDArray[Any]:
     """The picture with the map applied where the mask says.
 
@@ -48,6 +49,8 @@ def apply(
     out: where to put the result, of the shape and dtype of pixels; may be pixels itself. None: a new array.
     progress: called now and then from this thread with the fraction done; what it raises ends the work (then `out` is
         half done).
+    workers: how many threads share the work, at least 1; None: one for each processor. A caller that draws many small
+        pictures in threads of its own asks for 1.
 
     Integers are clamped to their range. Floats keep values above 1; a value that was not negative does not become so.
     Raises TypeError for other dtypes and ValueError for shapes that do not belong together.
@@ -63,7 +66,7 @@ def apply(
             if painted is not None:
                 result[block] = painted
 
-        _share_out(paint, blocks, progress)
+        _share_out(paint, blocks, progress, workers or min(os.cpu_count() or 1, _MOST_WORKERS))
     if progress:
         progress(1.0)
     return result
@@ -121,12 +124,12 @@ def _box(mask: NDArray[Any]) -> tuple[int, int, int, int]:
     return left, top, max(b[2] for b in boxes) - left, boxes[-1][3] - top
 
 
-def _share_out(paint: Callable[[_Block], None], blocks: list[_Block], progress: Progress | None) -> None:
-    """Paint all blocks, in this thread (the only one that reports) and in one more for each further processor."""
+def _share_out(paint: Callable[[_Block], None], blocks: list[_Block], progress: Progress | None, workers: int) -> None:
+    """Paint all blocks, in this thread (the only one that reports) and in as many more as it takes to be `workers`."""
     waiting: SimpleQueue[_Block] = SimpleQueue()
     for block in blocks:
         waiting.put(block)
-    workers = min(os.cpu_count() or 1, _MOST_WORKERS, len(blocks))
+    workers = min(workers, len(blocks))
 
     def work(report: Progress | None) -> None:
         while (block := _next(waiting)) is not None:

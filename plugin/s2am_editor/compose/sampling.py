@@ -22,6 +22,8 @@ from s2am_engine.thumbnails import to_unit
 
 Pixels = NDArray[Any]
 
+_DEPTHS = {np.dtype(np.uint8): cv2.CV_8U, np.dtype(np.uint16): cv2.CV_16U, np.dtype(np.float32): cv2.CV_32F}
+
 
 @dataclass(frozen=True)
 class Patch:
@@ -157,13 +159,12 @@ def _warped_colours(source: _Source, matrix: Affine, place: Rect) -> Pixels:
     pixels, weights = source.pixels, source.weights
     if weights is None or weights.min() == weights.max():
         return _warped(pixels, matrix, place, cv2.BORDER_REPLICATE)
-    unit = to_unit(weights)
-    sums = _warped(pixels * unit[..., None], matrix, place, cv2.BORDER_REPLICATE)
-    shares = _warped(unit, matrix, place, cv2.BORDER_REPLICATE)[..., None]
-    colours = sums / np.maximum(shares, np.float32(1e-6))
-    if pixels.dtype.kind == "u":
-        colours = np.rint(np.clip(colours, 0, full_scale(pixels.dtype)))
-    return colours.astype(pixels.dtype)
+    # OpenCV's own arithmetic: several times as fast as numpy's with a mask that has to be repeated for each channel.
+    products = cv2.multiply(pixels, cv2.merge([weights] * 3), dtype=cv2.CV_32F)
+    sums = _warped(products, matrix, place, cv2.BORDER_REPLICATE)
+    shares = _warped(weights.astype(np.float32), matrix, place, cv2.BORDER_REPLICATE)
+    least = np.maximum(shares, np.float32(1e-6 * full_scale(weights.dtype)))
+    return cv2.divide(sums, cv2.merge([least] * 3), dtype=_DEPTHS[pixels.dtype])  # rounded and clamped
 
 
 def _warped(array: Pixels, matrix: Affine, place: Rect, border: int) -> Pixels:

@@ -58,17 +58,18 @@ def lay_over(
         look: harmonized or as it was.
         quick: whether one level more or less does not matter, as on the screen.
     """
-    if patch is None or (patch.cover is not None and not patch.cover.any()):
+    if patch is None:
         return beneath
-    pixels = patch.pixels
-    if look == "after" and layer.harmonization is not None:
-        pixels = rendering.apply(layer.harmonization.colour_map, np.ascontiguousarray(pixels))
-    whole = patch.rect == rect and layer.opacity == 1
-    if whole and patch.cover is None:
-        return Picture(pixels)
-    if whole and patch.cover is not None and _is_nothing(beneath) and patch.cover.dtype == pixels.dtype:
-        return Picture(pixels, patch.cover)  # the lowest layer keeps the colours beneath its transparent part
-    cover = _opaque(patch, layer.opacity)
+    if patch.rect == rect and layer.opacity == 1:
+        if patch.cover is None:
+            return Picture(_recoloured(layer, patch, look, quick))
+        if patch.cover.dtype == patch.pixels.dtype and _is_nothing(beneath):
+            # The lowest layer keeps the colours beneath its transparent part.
+            return Picture(_recoloured(layer, patch, look, quick), patch.cover)
+    patch = _trimmed(patch)
+    if patch.rect.is_empty:
+        return beneath
+    pixels, cover = _recoloured(layer, patch, look, quick), _opaque(patch, layer.opacity)
     if quick and beneath.alpha is None and pixels.dtype == np.uint8:
         return _quickly_pasted(beneath, pixels, to_unit(cover), patch.rect.moved(-rect.left, -rect.top))
     placement = Placement(patch.rect.top - rect.top, patch.rect.left - rect.left, pixels, cover)
@@ -92,6 +93,23 @@ def compose(document: Document, zoom: float, rect: Rect, look: Look = "after", s
     for layer in seen_layers(document, zoom, rect):
         picture = lay_over(picture, layer, sampler(layer, zoom, rect), rect, look)
     return dataclasses.replace(picture, profile=document.profile)
+
+
+def _recoloured(layer: Layer, patch: Patch, look: Look, quick: bool) -> NDArray[Any]:
+    if look == "before" or layer.harmonization is None:
+        return patch.pixels
+    # The screen is drawn in tiles, by threads of its own.
+    workers = 1 if quick else None
+    return rendering.apply(layer.harmonization.colour_map, np.ascontiguousarray(patch.pixels), workers=workers)
+
+
+def _trimmed(patch: Patch) -> Patch:
+    """The part of a patch that covers anything: the rest need not be recoloured."""
+    if patch.cover is None:
+        return patch
+    x, y, width, height = cv2.boundingRect((patch.cover > 0).view(np.uint8))
+    part = Rect(x, y, x + width, y + height)
+    return Patch(part.moved(patch.rect.left, patch.rect.top), patch.pixels[part.window], patch.cover[part.window])
 
 
 def _is_nothing(picture: Picture) -> bool:
