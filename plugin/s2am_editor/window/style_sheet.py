@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from s2am_editor.window.theme import Colours
+
+DRAWINGS = Path(__file__).parent / "drawings"
 
 _RULES = Template("""
 QMainWindow, QDialog { background: $window; }
@@ -54,7 +57,11 @@ QComboBox, QLineEdit, QSpinBox, QDoubleSpinBox {
 }
 QComboBox:hover, QLineEdit:hover, QSpinBox:hover, QDoubleSpinBox:hover { border-color: $muted; }
 QComboBox:focus, QLineEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus { border-color: $accent; }
-QComboBox::drop-down { border: none; width: 22px; }
+QComboBox::drop-down { border: none; width: 24px; }
+QComboBox::down-arrow { image: url("$drawings/arrow-down-$shade.svg"); width: 12px; height: 12px; }
+QSpinBox::up-button, QSpinBox::down-button { border: none; width: 18px; background: transparent; }
+QSpinBox::up-arrow { image: url("$drawings/arrow-up-$shade.svg"); width: 10px; height: 10px; }
+QSpinBox::down-arrow { image: url("$drawings/arrow-down-$shade.svg"); width: 10px; height: 10px; }
 QComboBox QAbstractItemView { background: $panel; border: 1px solid $border; padding: 4px; outline: none; }
 QComboBox QAbstractItemView::item { padding: 4px 6px; border-radius: 4px; min-height: 20px; }
 QDoubleSpinBox[compact="true"] { padding: 1px 3px; background: transparent; border-color: transparent; }
@@ -103,7 +110,7 @@ QStatusBar::item { border: none; }
 QStatusBar QLabel { color: $muted; }
 QCheckBox, QRadioButton { spacing: 7px; }
 
-QWidget#sidebar { background: $panel; }
+QWidget#sidebar, QSplitter#sidebarSplitter, QSplitter#sidebarSplitter > QWidget { background: $panel; }
 QScrollArea#sidebarScroll { border: none; background: $panel; }
 QWidget#optionsBar { background: $panel; border-bottom: 1px solid $border; }
 QFrame#rule { background: $border; border: none; max-height: 1px; min-height: 1px; }
@@ -123,4 +130,5 @@ QWidget#variants { background: $panel; border-top: 1px solid $border; }
 
 def style_sheet(colours: Colours) -> str:
     """The rules in the colours of a look."""
-    return _RULES.substitute(vars(colours))
+    shade = "dark" if colours.dark else "light"
+    return _RULES.substitute(vars(colours), drawings=DRAWINGS.as_posix(), shade=shade)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from PyQt6.QtCore import QMimeData, QObject, pyqtSignal
+from PyQt6.QtCore import QCoreApplication, QMimeData, QObject, pyqtSignal
 from PyQt6.QtWidgets import QWidget
 
 from s2am_editor.document import commands
@@ -39,7 +39,7 @@ class Files(QObject):
     def choose_background(self) -> None:
         """Ask for a file and open it."""
         paths = questions.choose_to_open(
-            self._window, self._settings, self.tr("Open a background or a project"), opening.patterns(projects=True)
+            self._window, self._settings, self.tr("Open a background or a project"), patterns(projects=True)
         )
         if paths:
             self.open(paths[0], paths[1:])
@@ -47,7 +47,7 @@ class Files(QObject):
     def choose_layers(self) -> None:
         """Ask for pictures and put them on top."""
         title = self.tr("Add cut-outs as layers")
-        paths = questions.choose_to_open(self._window, self._settings, title, opening.patterns(projects=False))
+        paths = questions.choose_to_open(self._window, self._settings, title, patterns(projects=False))
         if paths:
             self.take(paths)
 
@@ -142,11 +142,11 @@ class Files(QObject):
         if not self._session.is_open:
             return
         name = Path(self._session.title).stem + saving.PROJECT_SUFFIX
-        path = questions.choose_to_save(
-            self._window, self._settings, self.tr("Save the project"), name, saving.project_patterns()
-        )
+        kinds = self.tr("Project (*{0})").format(saving.PROJECT_SUFFIX)
+        path = questions.choose_to_save(self._window, self._settings, self.tr("Save the project"), name, kinds)
         if path:
-            self._save(path if path.suffix else path.with_suffix(saving.PROJECT_SUFFIX), then)
+            ends = path.suffix.lower() == saving.PROJECT_SUFFIX
+            self._save(path if ends else path.with_name(path.name + saving.PROJECT_SUFFIX), then)
 
     def _save(self, path: Path, then: Callable[[], object]) -> None:
         document = self._session.document
@@ -201,3 +201,10 @@ class Files(QObject):
 
     def _fail(self, problem: Problem) -> None:
         self.failed.emit(problem)
+
+
+def patterns(*, projects: bool) -> str:
+    """What a dialog for opening files lists."""
+    suffixes = opening.SUFFIXES if projects else opening.PICTURES
+    listed = " ".join(f"*{suffix}" for suffix in suffixes)
+    return f"{QCoreApplication.translate('Files', 'Pictures')} ({listed})"

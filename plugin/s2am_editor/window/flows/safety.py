@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from PyQt6.QtCore import QObject, QTimer, pyqtSignal
+from PyQt6.QtCore import QLocale, QObject, QTimer, pyqtSignal
 from PyQt6.QtWidgets import QWidget
 
 from s2am_editor.document.model import Document
 from s2am_editor.files.recovery import Recovered, Recovery
 from s2am_editor.window.dialogs import questions
-from s2am_editor.window.jobs import Job, Jobs, Problem
+from s2am_editor.window.jobs import Jobs, Problem
 from s2am_editor.window.session import Session
 
 INTERVAL = 40_000  # milliseconds; with the time that saving takes it stays below a minute
@@ -46,31 +46,29 @@ class Safety(QObject):
                 self._forget()
 
         self._jobs.start(
-            "", lambda job: self._recovery.save(document, title, path, job.progress), done, self._fail, quiet=True
+            "", lambda _: self._recovery.save(document, title, path), done, self._fail, quiet=True
         )
 
     def offer_recovery(self) -> None:
         """Ask whether to open what a crash left, if it left anything."""
-        found = self._recovery.find()
-        if found is None:
+        left = self._recovery.found()
+        if not left:
             return
+        found = left[0]
         text = self.tr("The editor was not closed properly. Open “{0}” as it was at {1}?")
         yes, no = self.tr("Open it"), self.tr("Throw it away")
-        text = text.format(found.title or self.tr("Untitled"), found.when.strftime("%H:%M, %d.%m.%Y"))
+        text = text.format(found.title or self.tr("Untitled"), QLocale().toString(found.when.astimezone(), QLocale.FormatType.ShortFormat))
         if not questions.ask(self._window, self.tr("Recover your work?"), text, yes, no):
             found.discard()
             return
         self._jobs.start(
-            self.tr("Recovering"), lambda job: self._open(found, job), lambda document: self._show(found, document), self._fail
+            self.tr("Recovering"), lambda _: found.load(), lambda document: self._show(found, document), self._fail
         )
 
     def close(self) -> None:
         """Throw the copy away: all is saved."""
         self._timer.stop()
-        self._recovery.close()
-
-    def _open(self, found: Recovered, job: Job) -> Document:
-        return found.open(job.progress)
+        self._recovery.clear()
 
     def _show(self, found: Recovered, document: Document) -> None:
         self._session.open(document, found.title, found.path, saved=False)

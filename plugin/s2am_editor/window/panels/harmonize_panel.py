@@ -6,7 +6,7 @@ from __future__ import annotations
 import warnings
 
 from PyQt6.QtCore import QSignalBlocker, Qt, pyqtSignal
-from PyQt6.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from s2am_editor.document.model import BENEATH, Layer, Reference
 from s2am_editor.window.session import Session
@@ -41,12 +41,17 @@ class HarmonizePanel(QWidget):
         self.variants_button.setToolTip(self.tr("See what several models and strengths make of it, and pick one"))
         self.variants_button.setMinimumHeight(34)
         self._state = muted_label()
-        form = QFormLayout()
+        form = QGridLayout()
         form.setHorizontalSpacing(10)
         form.setVerticalSpacing(6)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        form.addRow(self.tr("Model"), self.models)
-        form.addRow(self.tr("Reference"), self.references)
+        form.setColumnStretch(1, 1)
+        for line, (name, choice) in enumerate(
+            ((self.tr("Model"), self.models), (self.tr("Reference"), self.references))
+        ):
+            label = QLabel(name)
+            label.setBuddy(choice)
+            form.addWidget(label, line, 0)
+            form.addWidget(choice, line, 1)
         row = QHBoxLayout()
         row.setSpacing(6)
         row.addWidget(self.button, 1)

@@ -120,7 +120,7 @@ class LayerModel(QAbstractListModel):
         known = self._thumbnails.get(layer.id)
         if known and known[0].raster is layer.raster and known[0].mask is layer.mask:
             return known[1]
-        image = as_image(layer_thumbnail(layer, 2 * SIDE), opaque=False)
+        image = as_image(layer_thumbnail(layer, 2 * SIDE, self._session.document.profile), opaque=False)
         self._thumbnails[layer.id] = (layer, image)
         return image
 

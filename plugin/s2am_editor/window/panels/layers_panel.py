@@ -30,7 +30,7 @@ class LayersPanel(QWidget):
         )
         self.view.setMouseTracking(True)
         self.view.setAccessibleName(self.tr("Layers"))
-        self.view.setMinimumHeight(150)
+        self.view.setMinimumHeight(110)
         self.view.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.opacity = SliderRow(self.tr("Opacity"), self.tr("How much of the layer covers what is beneath"), 0, 1, 1)
         column = QVBoxLayout(self)

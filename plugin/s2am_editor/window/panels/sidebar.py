@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from PyQt6.QtCore import QSize, Qt
-from PyQt6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QScrollArea, QSplitter, QVBoxLayout, QWidget
 
 from s2am_editor.window.actions import Actions
 from s2am_editor.window.panels.adjust_panel import AdjustPanel
@@ -18,13 +18,13 @@ from s2am_editor.window.widgets.section import Section
 WIDTH = 300
 
 
-class Sidebar(QScrollArea):
-    """Harmonize, adjust, curves, layers."""
+class Sidebar(QSplitter):
+    """Harmonize, adjust and curves above, the layers below."""
 
     def __init__(self, session: Session, actions: Actions) -> None:
         """Show a session's document; small buttons start the actions that menus start."""
-        super().__init__()
-        self.setObjectName("sidebarScroll")
+        super().__init__(Qt.Orientation.Vertical)
+        self.setObjectName("sidebarSplitter")
         self.harmonize = HarmonizePanel(session)
         self.adjust = AdjustPanel(session)
         self.curves = CurvesPanel(session)
@@ -46,13 +46,23 @@ class Sidebar(QScrollArea):
         column = QVBoxLayout(inside)
         column.setContentsMargins(0, 4, 0, 0)
         column.setSpacing(0)
-        for index, (name, section) in enumerate(self.sections.items()):
-            if index:
+        for name in ("harmonize", "adjust", "curves"):
+            if name != "harmonize":
                 column.addWidget(rule())
-            column.addWidget(section, 1 if name == "layers" else 0)
-        self.setWidget(inside)
-        self.setWidgetResizable(True)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+            column.addWidget(self.sections[name])
+        column.addStretch()
+        scroll = QScrollArea()
+        scroll.setObjectName("sidebarScroll")
+        scroll.setWidget(inside)
+        scroll.setWidgetResizable(True)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setHandleWidth(1)
+        self.addWidget(scroll)
+        self.addWidget(self.sections["layers"])
+        self.setStretchFactor(0, 1)
+        self.setCollapsible(0, False)
+        self.setCollapsible(1, False)
+        self.setSizes([520, 250])
         self.setMinimumWidth(WIDTH - 20)
         self.setMaximumWidth(460)
 

@@ -26,7 +26,7 @@ class StepCard(QFrame):
         super().__init__()
         self.setObjectName("card")
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
-        self.setFixedSize(216, 168)
+        self.setFixedSize(224, 132)
         self._drawing = drawing
         self._sign = QLabel()
         badge = muted_label(str(number))
@@ -95,10 +95,9 @@ class Welcome(QWidget):
         column.addStretch(3)
         column.addWidget(sign, 0, Qt.AlignmentFlag.AlignHCenter)
         column.addWidget(heading(self.tr("Make it belong"), "title"), 0, Qt.AlignmentFlag.AlignHCenter)
-        column.addWidget(
-            muted_label(self.tr("Put a subject into a photograph; the colours follow.")),
-            *(0, Qt.AlignmentFlag.AlignHCenter),
-        )
+        about = muted_label(self.tr("Put a subject into a photograph; the colours follow."))
+        about.setWordWrap(False)
+        column.addWidget(about, 0, Qt.AlignmentFlag.AlignHCenter)
         column.addSpacing(14)
         column.addLayout(cards)
         column.addSpacing(10)
@@ -116,7 +115,8 @@ class Welcome(QWidget):
                 widget.deleteLater()
         files = self._settings.recent[:RECENT]
         if files:
-            self._recent.addWidget(muted_label(self.tr("Recent")), 0, Qt.AlignmentFlag.AlignHCenter)
+            self._recent.addWidget(muted_label(self.tr("Recent")))
+            self._recent.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         for path in files:
             self._recent.addWidget(self._link(path), 0, Qt.AlignmentFlag.AlignHCenter)
         for card in self.cards:

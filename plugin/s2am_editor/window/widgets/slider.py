@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A slider that fills from its neutral value, goes where it is clicked, and returns with a double click."""
+"""A slider that fills from 0, goes where it is clicked, and returns with a double click."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Slider(QSlider):
     reset = pyqtSignal()  # by a double click
 
     def __init__(self, lowest: int, highest: int, neutral: int, parent: QWidget | None = None) -> None:
-        """Go from `lowest` to `highest`; `neutral` is where it does nothing."""
+        """Go from `lowest` to `highest`; `neutral` is where it starts."""
         super().__init__(Qt.Orientation.Horizontal, parent)
         self.neutral = neutral
         self.setRange(lowest, highest)
@@ -42,12 +42,12 @@ class Slider(QSlider):
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor(colours.border))
         painter.drawRoundedRect(groove, GROOVE / 2, GROOVE / 2)
-        here, zero = self._place(self.value()), self._place(self.neutral)
+        here, zero = self._place(self.value()), self._place(max(0, self.minimum()))
         if self.isEnabled():
             painter.setBrush(QColor(colours.accent))
             filling = QRectF(min(here, zero), groove.top(), abs(here - zero), GROOVE)
             painter.drawRoundedRect(filling, GROOVE / 2, GROOVE / 2)
-        if self.minimum() < self.neutral < self.maximum():
+        if self.minimum() < 0 < self.maximum():
             painter.setBrush(QColor(colours.muted))
             painter.drawRect(QRectF(zero - 0.5, middle - 5, 1, 10))
         edge = colours.accent if self.hasFocus() or self.isSliderDown() or self.underMouse() else colours.muted
