@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,12 +69,14 @@ def clipboard_data() -> QMimeData | None:
     return clipboard.mimeData() if clipboard else None
 
 
-def _samples(image: QImage, dtype: type[np.uint8] | type[np.uint16]) -> NDArray[np.uint8] | NDArray[np.uint16]:
+def _samples(image: QImage, dtype: type[np.uint8] | type[np.uint16]) -> NDArray[Any]:
     bits = image.constBits()
     if bits is None:
         raise ValueError("the image holds no pixels")
     bits.setsize(image.sizeInBytes())
     row = image.bytesPerLine() // np.dtype(dtype).itemsize
-    return np.frombuffer(bits, dtype).reshape(image.height(), row)[:, : 4 * image.width()].reshape(
-        image.height(), image.width(), 4
+    return (
+        np.frombuffer(bits, dtype)
+        .reshape(image.height(), row)[:, : 4 * image.width()]
+        .reshape(image.height(), image.width(), 4)
     )

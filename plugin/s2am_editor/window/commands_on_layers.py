@@ -43,11 +43,8 @@ class LayerCommands:
         layer = self._session.active
         if layer is None:
             return
-        turned = layer.transform
-        if axis == "x":
-            turned = replace(turned, flip_x=not turned.flip_x)
-        else:
-            turned = replace(turned, flip_y=not turned.flip_y)
+        now = layer.transform
+        turned = replace(now, flip_x=not now.flip_x) if axis == "x" else replace(now, flip_y=not now.flip_y)
         name = "Flip horizontally" if axis == "x" else "Flip vertically"
         self._session.do(commands.set_transform(layer.id, turned, name))
 

@@ -127,7 +127,8 @@ def icon(name: str) -> QIcon:
 def application_icon() -> QIcon:
     """The program's own: two halves that become one, in our accent."""
     drawing = (
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64"><rect width="64" height="64" rx="14" fill="#2f66d0"/>'
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64">'
+        '<rect width="64" height="64" rx="14" fill="#2f66d0"/>'
         '<circle cx="32" cy="32" r="19" fill="#ffffff" fill-opacity=".25"/>'
         '<path d="M32 13a19 19 0 0 1 0 38z" fill="#ffffff"/><path d="M32 22a10 10 0 0 0 0 20z" fill="#ffffff"/>'
         '<path d="M32 22a10 10 0 0 1 0 20z" fill="#2f66d0"/></svg>'

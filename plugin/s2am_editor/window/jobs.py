@@ -12,8 +12,8 @@ from PyQt6.QtCore import QObject, QRunnable, QThreadPool, pyqtSignal
 
 from s2am_engine.errors import EngineError
 
-Done = Callable[[Any], None]
-Failed = Callable[["Problem"], None]
+Done = Callable[[Any], object]
+Failed = Callable[["Problem"], object]
 
 
 class Cancelled(Exception):  # noqa: N818 (it is no error)

@@ -137,7 +137,7 @@ class MainWindow(QMainWindow):
     def _connect_actions(self) -> None:
         layers, panel = self.layer_commands, self.sidebar
         self.all_actions["snap"].setChecked(True)
-        self.all_actions["snap"].toggled.connect(lambda on: setattr(self.tool_box.move, "snapping", on))
+        self.all_actions["snap"].toggled.connect(lambda on: setattr(self.tool_box.move_tool, "snapping", on))
         self.all_actions.connect(
             open=self.files.choose_background,
             add=self.files.choose_layers,
@@ -263,7 +263,9 @@ class MainWindow(QMainWindow):
             self.settings.set_text("hints", "off")  # the person knows how it goes
             self.hint.say("")
         elif len(layers) < 2:
-            self.hint.say(self.tr("Now drop a cut-out here, paste one, or cut a subject out with the tools at the left."))
+            self.hint.say(
+                self.tr("Now drop a cut-out here, paste one, or cut a subject out with the tools at the left.")
+            )
         else:
             self.hint.say(self.tr("Place it with its handles, then press Harmonize at the right."))
 

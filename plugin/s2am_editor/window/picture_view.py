@@ -99,9 +99,7 @@ def draw(
     return tinted(pixels, tint.cover(renderer, zoom, rect), tint.colour)
 
 
-def tinted(
-    pixels: NDArray[np.uint8], cover: NDArray[np.uint8], colour: tuple[int, int, int]
-) -> NDArray[np.uint8]:
+def tinted(pixels: NDArray[np.uint8], cover: NDArray[np.uint8], colour: tuple[int, int, int]) -> NDArray[np.uint8]:
     """Pixels (h×w×4 BGRA, premultiplied) under a colour, where the cover (h×w) says."""
     if not cover.any():
         return pixels

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The picture in tiles: rendered in workers as they come into sight, kept while there is room, replaced when they change.
+"""The picture in tiles: rendered in workers as they come into sight, replaced when they change.
 
 What is on the screen is never taken away before there is something better: a changed tile shows its old content until
 the new one is there, and a missing one is filled from a coarser level.
@@ -21,7 +21,6 @@ from PyQt6.QtCore import QObject, pyqtSignal
 from PyQt6.QtGui import QImage
 
 from s2am_editor.document.geometry import Rect
-
 
 TILE = 384  # pixels a side, of its level
 MOST_BYTES = 64 << 20
@@ -230,6 +229,6 @@ def as_image(pixels: NDArray[np.uint8], opaque: bool) -> QImage:
     pixels = np.ascontiguousarray(pixels)
     form = QImage.Format.Format_RGB32 if opaque else QImage.Format.Format_ARGB32_Premultiplied
     height, width = pixels.shape[:2]
-    image = QImage(pixels.data, width, height, 4 * width, form)  # type: ignore[call-overload]
+    image = QImage(pixels.data, width, height, 4 * width, form)
     image.pixels = pixels  # type: ignore[attr-defined]  # keeps the memory
     return image

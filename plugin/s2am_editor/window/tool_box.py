@@ -74,13 +74,13 @@ class ToolBox(QToolBar):
 
     def _make_tools(self) -> None:
         session, canvas = self._session, self._canvas
-        self.move = MoveTool(session, canvas.viewport, canvas.devicePixelRatioF)
+        self.move_tool = MoveTool(session, canvas.viewport, canvas.devicePixelRatioF)
         self.box, self.scribble = BoxTool(), ScribbleTool()
         self.brush = MaskBrush(session, erase=False, free=self._may_paint)
         self.eraser = MaskBrush(session, erase=True, free=self._may_paint)
         self.reference = ReferenceBrush(session)
         hint = self.tr("Drag the layer or its handles. Shift: along one axis, in steps. Ctrl: no snapping.")
-        self._add("move", self.move, "move", self.tr("Move and transform"), "V", hint_page(self.tr("Move"), hint))
+        self._add("move", self.move_tool, "move", self.tr("Move and transform"), "V", hint_page(self.tr("Move"), hint))
         box_page = CutOptions(self.tr("Box"), self.tr("Draw a box around the subject."))
         self._add("box", self.box, "box", self.tr("Cut out with a box"), "M", box_page)
         text = self.tr("Scribble on the subject; with Alt or the right button on what is behind it.")
@@ -119,7 +119,7 @@ class ToolBox(QToolBar):
             lambda keep, drop: cutting.cut_scribbles(keep, drop, SCRIBBLE / self._canvas.viewport.scale)
         )
         for page in self._cut_pages:
-            page.find.connect(cutting.propose)
+            page.find_pasted.connect(cutting.propose)
             page.feather.connect(lambda: cutting.feather(FEATHER))
             page.clean.connect(cutting.clean_edges)
             page.whole.connect(cutting.whole_layer)

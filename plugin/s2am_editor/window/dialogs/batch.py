@@ -75,7 +75,7 @@ class BatchDialog(QDialog):
         self.kind.currentIndexChanged.connect(self._refresh)
         for row in (self.sources, self.background, self.masks, self.output):
             row.changed.connect(self._refresh)
-        self.batching.event.connect(self._take)
+        self.batching.happened.connect(self._take)
         self.batching.finished.connect(self._finish)
         self.batching.failed.connect(self.banner.show_problem)
         self.batching.stopped.connect(self._refresh)

@@ -34,7 +34,9 @@ def ask_to_save(parent: QWidget, title: str) -> Answer:
     box.addButton(tr("Cancel"), QMessageBox.ButtonRole.RejectRole)
     box.setDefaultButton(save)
     _run(box, parent)
-    return {save: Answer.SAVE, discard: Answer.DISCARD}.get(box.clickedButton(), Answer.CANCEL)
+    if box.clickedButton() is save:
+        return Answer.SAVE
+    return Answer.DISCARD if box.clickedButton() is discard else Answer.CANCEL
 
 
 def ask(parent: QWidget, title: str, text: str, yes: str, no: str) -> bool:

@@ -55,9 +55,9 @@ class TeachDialog(QDialog):
         self.pages = QStackedWidget()
         self.choice = QWidget()
         self.progress = TeachProgress(self.teaching)
-        self.result = TeachResult()
+        self.outcome = TeachResult()
         self._make_choice()
-        for page in (self.choice, self.progress, self.result):
+        for page in (self.choice, self.progress, self.outcome):
             self.pages.addWidget(page)
         column = QVBoxLayout(self)
         column.setContentsMargins(20, 18, 20, 16)
@@ -70,8 +70,8 @@ class TeachDialog(QDialog):
         teaching.learned.connect(self._show_result)
         teaching.failed.connect(self._fail)
         self.progress.cancelled.connect(self._cancel)
-        self.result.kept.connect(self._keep)
-        self.result.discarded.connect(self.close)
+        self.outcome.kept.connect(self._keep)
+        self.outcome.discarded.connect(self.close)
 
     def _make_choice(self) -> None:
         self.folder_label = QLabel(self.tr("No folder chosen yet"))
@@ -189,8 +189,8 @@ class TeachDialog(QDialog):
         self.pages.setCurrentWidget(self.choice)
 
     def _show_result(self, learned: Learned) -> None:
-        self.result.show_result(learned)
-        self.pages.setCurrentWidget(self.result)
+        self.outcome.show_result(learned)
+        self.pages.setCurrentWidget(self.outcome)
 
     def _keep(self, name: str) -> None:
         self.learned.emit(name)
@@ -203,16 +203,20 @@ class TeachDialog(QDialog):
     def closeEvent(self, event: QCloseEvent | None) -> None:
         """Ask before work is lost; what was learned and not kept is discarded."""
         learning = self.teaching.busy and self.pages.currentWidget() is self.progress
-        if event and learning and not questions.ask(
-            self,
-            self.tr("Stop learning?"),
-            self.tr("Nothing of what was learned so far is kept."),
-            self.tr("Stop"),
-            self.tr("Go on"),
+        if (
+            event
+            and learning
+            and not questions.ask(
+                self,
+                self.tr("Stop learning?"),
+                self.tr("Nothing of what was learned so far is kept."),
+                self.tr("Stop"),
+                self.tr("Go on"),
+            )
         ):
             event.ignore()
             return
-        self.result.discard_unless_kept()
+        self.outcome.discard_unless_kept()
         self.teaching.close()
         super().closeEvent(event)
 

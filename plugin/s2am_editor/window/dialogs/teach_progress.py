@@ -48,7 +48,7 @@ class TeachProgress(QWidget):
         column.addLayout(plots)
         column.addWidget(self.picture, 1)
         column.addLayout(buttons)
-        teaching.event.connect(self._take)
+        teaching.happened.connect(self._take)
         teaching.samples.connect(self._show_samples)
 
     def begin(self, minutes: float) -> None:

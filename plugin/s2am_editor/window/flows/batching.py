@@ -18,7 +18,7 @@ SHEET = "sheet.png"
 class Batching(QObject):
     """One queue at a time."""
 
-    event = pyqtSignal(object)  # a batch.queue.Event
+    happened = pyqtSignal(object)  # a batch.queue.Event
     finished = pyqtSignal(int)  # how many failed
     failed = pyqtSignal(object)  # a Problem: nothing could be done at all
     stopped = pyqtSignal()  # whatever ran has ended
@@ -45,7 +45,7 @@ class Batching(QObject):
             quiet=True,
         )
         self._job = job
-        job.told.connect(self.event)
+        job.told.connect(self.happened)
         job.ended.connect(self._end)
 
     def cancel(self) -> None:

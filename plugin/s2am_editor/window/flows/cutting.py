@@ -127,9 +127,7 @@ class Cutting(QObject):
         def done(raster: Raster) -> None:
             self._session.do(commands.set_raster(layer.id, raster, "Clean edges"))
 
-        self._jobs.start(
-            self.tr("Cleaning edges"), lambda _: decontaminated(layer), done, self.failed.emit
-        )
+        self._jobs.start(self.tr("Cleaning edges"), lambda _: decontaminated(layer), done, self.failed.emit)
 
     def _change_mask(self, name: str, work: Callable[[Layer], Mask]) -> None:
         layer = self._session.active

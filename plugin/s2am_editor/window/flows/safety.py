@@ -45,9 +45,7 @@ class Safety(QObject):
             if not self._session.is_modified:  # saved or closed in the meantime
                 self._forget()
 
-        self._jobs.start(
-            "", lambda _: self._recovery.save(document, title, path), done, self._fail, quiet=True
-        )
+        self._jobs.start("", lambda _: self._recovery.save(document, title, path), done, self._fail, quiet=True)
 
     def offer_recovery(self) -> None:
         """Ask whether to open what a crash left, if it left anything."""
@@ -57,7 +55,10 @@ class Safety(QObject):
         found = left[0]
         text = self.tr("The editor was not closed properly. Open “{0}” as it was at {1}?")
         yes, no = self.tr("Open it"), self.tr("Throw it away")
-        text = text.format(found.title or self.tr("Untitled"), QLocale().toString(found.when.astimezone(), QLocale.FormatType.ShortFormat))
+        text = text.format(
+            found.title or self.tr("Untitled"),
+            QLocale().toString(found.when.astimezone(), QLocale.FormatType.ShortFormat),
+        )
         if not questions.ask(self._window, self.tr("Recover your work?"), text, yes, no):
             found.discard()
             return

@@ -52,7 +52,7 @@ class Teaching(QObject):
 
     looking = pyqtSignal(int, int)  # pictures done, of so many
     found = pyqtSignal(object)  # Found
-    event = pyqtSignal(object)  # an event of the training
+    happened = pyqtSignal(object)  # an event of the training
     samples = pyqtSignal(object)  # Samples
     learned = pyqtSignal(object)  # Learned
     failed = pyqtSignal(object)  # a Problem
@@ -127,7 +127,7 @@ class Teaching(QObject):
         if isinstance(what, Samples):
             self.samples.emit(what)
         else:
-            self.event.emit(what)
+            self.happened.emit(what)
 
     def _start(self, work: Callable[[Job], object], done: Callable[[Any], None]) -> None:
         job = self._jobs.start("", work, done, self.failed.emit, quiet=True)

@@ -84,9 +84,7 @@ class CurvesPanel(QWidget):
         if not (layer and layer.harmonization):
             return
         channel = self._group.checkedId()
-        self._points = [
-            points if channel in (ALL, index + 1) else old for index, old in enumerate(self._points)
-        ]
+        self._points = [points if channel in (ALL, index + 1) else old for index, old in enumerate(self._points)]
         self._curves = Curves(np.stack([curve_points.knots(one) for one in self._points]).astype(np.float32))
         self._session.do(commands.set_curves(layer.id, self._curves, drag))
 

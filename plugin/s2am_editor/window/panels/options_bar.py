@@ -31,10 +31,8 @@ class BrushOptions(QWidget):
             slider.setFixedWidth(130)
         self._number.setFixedWidth(54)
         row = options_row(self, name)
-        for widget in (QLabel(self.tr("Size")), self._size, self._number, QLabel(self.tr("Hardness")), self._hardness):
-            row.addWidget(widget)
-        row.addSpacing(8)
-        for widget in more:
+        shown = (QLabel(self.tr("Size")), self._size, self._number, QLabel(self.tr("Hardness")), self._hardness, *more)
+        for widget in shown:
             row.addWidget(widget)
         row.addWidget(_hint(hint), 1)
         self._size.valueChanged.connect(lambda value: tool.set_size(LARGEST ** (value / STEPS)))
@@ -56,7 +54,7 @@ class CutOptions(QWidget):
 
     feather = pyqtSignal()
     clean = pyqtSignal()
-    find = pyqtSignal()
+    find_pasted = pyqtSignal()
     whole = pyqtSignal()
 
     def __init__(self, name: str, hint: str) -> None:
@@ -65,7 +63,7 @@ class CutOptions(QWidget):
         row = options_row(self, name)
         row.addWidget(_hint(hint), 1)
         for text, tip, signal in (
-            (self.tr("Find it for me"), self.tr("Look for what was pasted into a flattened picture"), self.find),
+            (self.tr("Find it for me"), self.tr("Look for what was pasted into a flattened picture"), self.find_pasted),
             (self.tr("Feather"), self.tr("Soften the edge of the cut-out"), self.feather),
             (self.tr("Clean edges"), self.tr("Take the old background's colour out of soft edges"), self.clean),
             (self.tr("Whole layer"), self.tr("Take the cut-out back"), self.whole),

@@ -62,7 +62,7 @@ class Sidebar(QSplitter):
         self.setStretchFactor(0, 1)
         self.setCollapsible(0, False)
         self.setCollapsible(1, False)
-        self.setSizes([520, 250])
+        self.setSizes([560, 215])
         self.setMinimumWidth(WIDTH - 20)
         self.setMaximumWidth(460)
 

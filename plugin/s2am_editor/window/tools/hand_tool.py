@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
 from PyQt6.QtCore import Qt
@@ -14,7 +13,8 @@ from s2am_editor.window.tools.tool import Point, Pointer, Tool
 class Pannable(Protocol):
     """What can be panned by device pixels."""
 
-    pan: Callable[[int, int], None]
+    def pan(self, x: int, y: int) -> None:
+        """Move by device pixels."""
 
 
 class HandTool(Tool):

@@ -112,9 +112,7 @@ class MoveTool(Tool):
         if event.key() == Qt.Key.Key_Escape and self._start is not None:
             return self._take_back()
         layer = self._movable()
-        if layer is None or event.modifiers() & (
-            Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier
-        ):
+        if layer is None or event.modifiers() & (Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier):
             return False
         changed = nudged(layer.transform, event.key(), bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier))
         if changed is None:

@@ -96,7 +96,9 @@ class CurveEditor(QWidget):
                 painter.setBrush(own if chosen else QColor(colours.base))
                 painter.drawEllipse(self._at(*point), 4.2, 4.2)
 
-    def _line(self, painter: QPainter, values: Sequence[float] | NDArray[np.float64], colour: QColor, wide: float) -> None:
+    def _line(
+        self, painter: QPainter, values: Sequence[float] | NDArray[np.float64], colour: QColor, wide: float
+    ) -> None:
         painter.setPen(QPen(colour, wide))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         xs = np.linspace(0, 1, len(values))

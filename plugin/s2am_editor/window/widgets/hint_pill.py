@@ -16,9 +16,7 @@ class HintPill(QLabel):
         """Lie over a widget."""
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        self.setStyleSheet(
-            "background: rgba(20, 20, 22, 205); color: white; border-radius: 15px; padding: 6px 16px;"
-        )
+        self.setStyleSheet("background: rgba(20, 20, 22, 205); color: white; border-radius: 15px; padding: 6px 16px;")
         parent.installEventFilter(self)
         self.hide()
 
