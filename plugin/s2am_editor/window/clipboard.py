@@ -75,8 +75,5 @@ def _samples(image: QImage, dtype: type[np.uint8] | type[np.uint16]) -> NDArray[
         raise ValueError("the image holds no pixels")
     bits.setsize(image.sizeInBytes())
     row = image.bytesPerLine() // np.dtype(dtype).itemsize
-    return (
-        np.frombuffer(bits, dtype)
-        .reshape(image.height(), row)[:, : 4 * image.width()]
-        .reshape(image.height(), image.width(), 4)
-    )
+    samples = np.frombuffer(bits.asstring(), dtype).reshape(image.height(), row)
+    return samples[:, : 4 * image.width()].reshape(image.height(), image.width(), 4)

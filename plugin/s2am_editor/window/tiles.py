@@ -229,6 +229,7 @@ def as_image(pixels: NDArray[np.uint8], opaque: bool) -> QImage:
     pixels = np.ascontiguousarray(pixels)
     form = QImage.Format.Format_RGB32 if opaque else QImage.Format.Format_ARGB32_Premultiplied
     height, width = pixels.shape[:2]
-    image = QImage(pixels.data, width, height, 4 * width, form)
-    image.pixels = pixels  # type: ignore[attr-defined]  # keeps the memory
+    memory: Any = pixels.data  # Qt takes any buffer, its types know bytes alone
+    image: Any = QImage(memory, width, height, 4 * width, form)
+    image.pixels = pixels  # keeps the memory
     return image

@@ -11,13 +11,17 @@ from s2am_editor.window.jobs import Problem
 from s2am_editor.window.theme import copy_text
 
 
-class Banner(QFrame):
+class Banner(QWidget):
     """Shows one problem, until it is closed or another one comes."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         """Start hidden."""
         super().__init__(parent)
-        self.setObjectName("banner")
+        frame = QFrame()
+        frame.setObjectName("banner")
+        room = QHBoxLayout(self)
+        room.setContentsMargins(10, 8, 10, 8)
+        room.addWidget(frame)
         self._details = ""
         sign = QLabel()
         sign.setPixmap(icon("warning").pixmap(20, 20))
@@ -35,7 +39,7 @@ class Banner(QFrame):
         close.setToolTip(self.tr("Close"))
         close.setAccessibleName(self.tr("Close message"))
         close.clicked.connect(self.hide)
-        row = QHBoxLayout(self)
+        row = QHBoxLayout(frame)
         row.setContentsMargins(12, 8, 8, 8)
         row.setSpacing(10)
         for widget in (sign, self._text, self._copy, close):
