@@ -139,10 +139,17 @@ def variants(
         report(LOOKED + (1 - LOOKED) * index / len(choices))
         if model not in found:
             with models.using(model) as harmonizer:
-                harmonizer.set_picture(scene.pixels, scene.mask, alpha=scene.alpha, profile=scene.profile)
-                found[model] = Harmonization(harmonizer.colour_map, model, harmonizer.confidence, reference)
+                found[model] = _found(harmonizer, scene, reference)
         yield dataclasses.replace(found[model], adjustments=adjustments)
     report(1.0)
+
+
+def _found(harmonizer: Harmonizer, scene: Scene, reference: Reference) -> Harmonization:
+    try:
+        harmonizer.set_picture(scene.pixels, scene.mask, alpha=scene.alpha, profile=scene.profile)
+        return Harmonization(harmonizer.colour_map, harmonizer.name, harmonizer.confidence, reference)
+    finally:
+        harmonizer.forget()  # a scene takes as much memory as the picture
 
 
 def _reference_layers(document: Document, layer: Layer, reference: Reference) -> tuple[Layer, ...]:

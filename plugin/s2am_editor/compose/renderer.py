@@ -30,7 +30,7 @@ from s2am_engine.thumbnails import to_bytes
 Bytes = NDArray[np.uint8]
 _T = TypeVar("_T", bound=Patch | Picture | None)
 
-MEMORY = 96 << 20
+MEMORY = 64 << 20
 MAGNIFIED = 2.0  # from this zoom on, the pixels of the canvas are shown as squares
 
 
@@ -102,12 +102,14 @@ class Renderer:
             self._used = 0
 
     def _picture(self, document: Document, zoom: float, rect: Rect, look: Look) -> Picture:
+        layers = seen_layers(document, zoom, rect)
         picture = nothing(rect, document.dtype)
         key: tuple[Hashable, ...] = (document.dtype, zoom, rect, look)
-        for layer in seen_layers(document, zoom, rect):
+        for layer in layers[:-1]:
             key = (*key, _looks(layer))
-            draw = partial(self._laid_over, picture, layer, zoom, rect, look)
-            picture = self._keep(key, draw)
+            picture = self._keep(key, partial(self._laid_over, picture, layer, zoom, rect, look))
+        if layers:  # the result itself is kept by whoever asked for it
+            picture = self._laid_over(picture, layers[-1], zoom, rect, look)
         return Picture(picture.pixels, picture.alpha, document.profile)
 
     def _laid_over(self, beneath: Picture, layer: Layer, zoom: float, rect: Rect, look: Look) -> Picture:

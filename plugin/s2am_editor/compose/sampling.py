@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 from s2am_editor.document.geometry import Affine, Rect, apply, box_of, chained, inverse
 from s2am_editor.document.mask import DEEPEST, Mask
 from s2am_editor.document.model import Layer
+from s2am_editor.document.raster import DEPTHS
 from s2am_engine.masks import full_scale
 from s2am_engine.thumbnails import to_unit
 
 Pixels = NDArray[Any]
-
-_DEPTHS = {np.dtype(np.uint8): cv2.CV_8U, np.dtype(np.uint16): cv2.CV_16U, np.dtype(np.float32): cv2.CV_32F}
 
 
 @dataclass(frozen=True)
@@ -164,7 +163,7 @@ def _warped_colours(source: _Source, matrix: Affine, place: Rect) -> Pixels:
     sums = _warped(products, matrix, place, cv2.BORDER_REPLICATE)
     shares = _warped(weights.astype(np.float32), matrix, place, cv2.BORDER_REPLICATE)
     least = np.maximum(shares, np.float32(1e-6 * full_scale(weights.dtype)))
-    return cv2.divide(sums, cv2.merge([least] * 3), dtype=_DEPTHS[pixels.dtype])  # rounded and clamped
+    return cv2.divide(sums, cv2.merge([least] * 3), dtype=DEPTHS[pixels.dtype])  # rounded and clamped
 
 
 def _warped(array: Pixels, matrix: Affine, place: Rect, border: int) -> Pixels:

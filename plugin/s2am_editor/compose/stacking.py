@@ -18,7 +18,8 @@ from s2am_editor.compose.sampling import Patch, sample
 from s2am_editor.document.geometry import Rect
 from s2am_editor.document.model import Document, Layer
 from s2am_engine import rendering
-from s2am_engine.compositing import Placement, paste
+from s2am_engine.compositing import Placement, mix, paste
+from s2am_engine.masks import full_scale
 from s2am_engine.picture import Picture
 from s2am_engine.thumbnails import to_unit
 
@@ -70,10 +71,12 @@ def lay_over(
     if patch.rect.is_empty:
         return beneath
     pixels, cover = _recoloured(layer, patch, look, quick), _opaque(patch, layer.opacity)
-    if quick and beneath.alpha is None and pixels.dtype == np.uint8:
-        return _quickly_pasted(beneath, pixels, to_unit(cover), patch.rect.moved(-rect.left, -rect.top))
-    placement = Placement(patch.rect.top - rect.top, patch.rect.left - rect.left, pixels, cover)
-    return paste(placement, pixels, beneath)
+    place = patch.rect.moved(-rect.left, -rect.top)
+    if beneath.alpha is not None:
+        return paste(Placement(place.top, place.left, pixels, cover), pixels, beneath)
+    if quick and pixels.dtype == np.uint8:
+        return _quickly_pasted(beneath, pixels, to_unit(cover), place)
+    return _pasted(beneath, pixels, cover, place)
 
 
 def compose(document: Document, zoom: float, rect: Rect, look: Look = "after", sampler: Sampler = sample) -> Picture:
@@ -121,6 +124,17 @@ def _opaque(patch: Patch, opacity: float) -> NDArray[Any]:
     if patch.cover is None:
         return np.full(patch.pixels.shape[:2], opacity, np.float32)
     return patch.cover if opacity == 1 else to_unit(patch.cover) * np.float32(opacity)
+
+
+def _pasted(beneath: Picture, pixels: NDArray[Any], cover: NDArray[Any], place: Rect) -> Picture:
+    """What the engine's `paste` makes of an opaque picture, bit for bit; blends where the cover is partial alone."""
+    result = beneath.pixels.copy()
+    window = result[place.window]
+    solid = cover >= full_scale(cover.dtype)
+    cv2.copyTo(np.ascontiguousarray(pixels), solid.view(np.uint8), window)
+    partial = (cover > 0) & ~solid
+    window[partial] = mix(pixels[partial], window[partial], to_unit(cover[partial])[:, None])
+    return dataclasses.replace(beneath, pixels=result)
 
 
 def _quickly_pasted(beneath: Picture, pixels: NDArray[Any], cover: NDArray[np.float32], place: Rect) -> Picture:

@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from s2am_engine.masks import full_scale
-from s2am_engine.thumbnails import to_unit
-
 Pixels = NDArray[Any]
+
+DEPTHS = {np.dtype(np.uint8): cv2.CV_8U, np.dtype(np.uint16): cv2.CV_16U, np.dtype(np.float32): cv2.CV_32F}
+"""OpenCV's names of the depths that pixels have."""
 
 _STRIP_PIXELS = 1 << 18
 
@@ -90,10 +90,10 @@ def _means(block: Pixels) -> Pixels:
 
 
 def _weighted_means(block: Pixels, cover: Pixels) -> Pixels:
-    weights = to_unit(cover)
-    shares = _means(weights)[..., None]
-    sums = _means(block * weights[..., None])
-    means = np.where(shares > 0, sums / np.maximum(shares, np.float32(1e-6)), _means(block))
-    if block.dtype.kind == "u":
-        means = np.rint(np.clip(means, 0, full_scale(block.dtype)))
-    return means.astype(block.dtype)
+    products = cv2.multiply(block, cv2.merge([cover] * 3), dtype=cv2.CV_32F)
+    shares = _means(cover.astype(np.float32))
+    sums = cv2.divide(
+        _means(products), cv2.merge([np.maximum(shares, np.float32(1e-6))] * 3), dtype=DEPTHS[block.dtype]
+    )
+    hidden = (shares == 0).view(np.uint8)
+    return cv2.copyTo(_means(block), hidden, sums)
