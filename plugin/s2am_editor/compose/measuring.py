@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from s2am_editor.compose.flatten import flatten
 from s2am_editor.compose.harmonize import Models, harmonize
@@ -44,13 +45,14 @@ class Figures:
     memory: dict[str, int | None] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain numbers: least and median milliseconds, memory as multiples of the picture."""
+        """Plain numbers: least, median and most milliseconds, memory as multiples of the picture."""
         times = {name: self._times(values) for name, values in self.times.items()}
         shares = {name: None if size is None else round(size / self.picture, 2) for name, size in self.memory.items()}
         return {"milliseconds": times, "memory_of_picture": shares}
 
     def _times(self, values: list[float]) -> dict[str, float]:
-        return {"least": round(min(values) * 1000, 1), "median": round(statistics.median(values) * 1000, 1)}
+        found = {"least": min(values), "median": statistics.median(values), "most": max(values)}
+        return {name: round(seconds * 1000, 1) for name, seconds in found.items()}
 
 
 def scene(size: tuple[int, int]) -> tuple[History, Layer]:
@@ -63,27 +65,37 @@ def scene(size: tuple[int, int]) -> tuple[History, Layer]:
     return history, layer
 
 
-def measure(status: Callable[[str], None] = lambda _: None, device: str = "cpu") -> Figures:
-    """Measure drawing in a screen's tiles: a slider, panning, zooming, moving; and memory.
+def measure(
+    status: Callable[[str], None] = lambda _: None,
+    device: str = "cpu",
+    size: tuple[int, int] = SIZE,
+    frames: int = FRAMES,
+) -> Figures:
+    """Measure drawing in a screen's tiles: a slider, panning, moving a layer; and memory.
 
     Args:
         status: told what is being measured.
         device: where the model runs.
+        size: width and height of both layers.
+        frames: how many of each movement.
     """
     models = Models(device)
     small, cutout = scene((600, 400))
     harmonize(small.document, cutout.id, models, MODEL)  # the model's own memory is not the document's
-    figures = Figures(SIZE[0] * SIZE[1] * 3)
+    figures = Figures(size[0] * size[1] * 3)
     release_freed_memory()
     empty = proc_status("VmRSS")
-    history, layer = scene(SIZE)
+    history, layer = scene(size)
     status("harmonizing")
     with _peak(figures, "harmonizing", empty):
         started = time.perf_counter()
-        history.do(commands.set_harmonization(layer.id, harmonize(history.document, layer.id, models, MODEL)))
+        found = harmonize(history.document, layer.id, models, MODEL)
         figures.times["harmonize"] = [time.perf_counter() - started]
+    history.do(commands.set_harmonization(layer.id, found))
     renderer = Renderer()
-    _draw_all(figures, history, renderer, status)
+    for name, zoom in (("fit", min(SCREEN[0] / size[0], SCREEN[1] / size[1])), ("100 %", 1.0)):
+        status(f"drawing at {name}")
+        _draw(figures, name, Screen(history, renderer, zoom), frames)
     release_freed_memory()
     used = proc_status("VmRSS")
     figures.memory["steady"] = None if used is None or empty is None else used - empty
@@ -93,6 +105,38 @@ def measure(status: Callable[[str], None] = lambda _: None, device: str = "cpu")
         flatten(history.document)
         figures.times["flatten"] = [time.perf_counter() - started]
     return figures
+
+
+class Screen:
+    """Draws as the window does: in tiles, by a thread for each processor, only those that are not there already."""
+
+    def __init__(self, history: History, renderer: Renderer, zoom: float) -> None:
+        """Show the middle of a document."""
+        self.history, self.renderer, self.zoom = history, renderer, zoom
+        document = history.document
+        self.left = max(0, round(document.width * zoom - SCREEN[0]) // 2)
+        self.top = max(0, round(document.height * zoom - SCREEN[1]) // 2)
+        self._there: dict[Rect, NDArray[np.uint8]] = {}
+        self._pool = ThreadPoolExecutor(os.cpu_count())
+
+    def close(self) -> None:
+        """End the threads."""
+        self._pool.shutdown()
+
+    def draw(self, *, changed: bool) -> float:
+        """Draw what is in sight; changed: all of it looks different now.
+
+        Returns:
+            Seconds.
+        """
+        started = time.perf_counter()
+        document = self.history.document
+        whole = Rect(0, 0, round(document.width * self.zoom), round(document.height * self.zoom))
+        area = Rect(self.left, self.top, self.left + SCREEN[0], self.top + SCREEN[1]).within(whole)
+        wanted = [tile for tile in tiles(area) if changed or tile not in self._there]
+        drawn = self._pool.map(lambda tile: self.renderer.render(document, self.zoom, tile), wanted)
+        self._there.update(zip(wanted, drawn, strict=True))
+        return time.perf_counter() - started
 
 
 @contextmanager
@@ -105,36 +149,23 @@ def _peak(figures: Figures, name: str, empty: int | None) -> Iterator[None]:
     figures.memory[name] = growth[0] + before - empty if known else None  # type: ignore[operator]
 
 
-def _draw_all(figures: Figures, history: History, renderer: Renderer, status: Callable[[str], None]) -> None:
-    layer = history.document.layers[1]
-    fit = min(SCREEN[0] / SIZE[0], SCREEN[1] / SIZE[1])
-    middle = Rect(2000, 1400, 2000 + SCREEN[0], 1400 + SCREEN[1])
-    views = {"fit": (fit, Rect(0, 0, round(SIZE[0] * fit), SCREEN[1])), "100 %": (1.0, middle)}
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-
-        def draw(zoom: float, area: Rect) -> float:
-            started = time.perf_counter()
-            list(pool.map(lambda tile: renderer.render(history.document, zoom, tile), tiles(area)))
-            return time.perf_counter() - started
-
-        for name, (zoom, area) in views.items():
-            status(f"drawing at {name}")
-            figures.times[f"first sight, {name}"] = [draw(zoom, area)]
-            slider, drag = [], []
-            for frame in range(FRAMES):
-                history.do(commands.set_adjustments(layer.id, strength=0.5 + frame / FRAMES / 2, warmth=frame / FRAMES))
-                slider.append(draw(zoom, area))
-            figures.times[f"slider, {name}"] = slider
-            figures.times[f"again, {name}"] = [draw(zoom, area) for _ in range(FRAMES)]
-            figures.times[f"pan, {name}"] = [
-                draw(zoom, area.moved(24 * frame, 0).within(Rect(0, 0, 10**6, 10**6))) for frame in range(1, FRAMES)
-            ]
-            for frame in range(FRAMES):
-                placed = Transform.at(7 * frame, 3 * frame, layer.size)
-                history.do(commands.set_transform(layer.id, placed))
-                drag.append(draw(zoom, area))
-            figures.times[f"move a layer, {name}"] = drag
-            history.do(commands.set_transform(layer.id, layer.transform))
+def _draw(figures: Figures, name: str, screen: Screen, frames: int) -> None:
+    """Measure all movements at one zoom."""
+    history, layer = screen.history, screen.history.document.layers[1]
+    slider, pan, move = [], [], []
+    figures.times[f"first sight, {name}"] = [screen.draw(changed=True)]
+    for frame in range(frames):
+        history.do(commands.set_adjustments(layer.id, strength=0.5 + frame / frames / 2, warmth=frame / frames))
+        slider.append(screen.draw(changed=True))
+    for _ in range(frames):
+        screen.left += 24
+        pan.append(screen.draw(changed=False))
+    for frame in range(frames):
+        history.do(commands.set_transform(layer.id, Transform.at(7 * frame, 3 * frame, layer.size)))
+        move.append(screen.draw(changed=True))
+    history.do(commands.set_transform(layer.id, layer.transform))
+    figures.times |= {f"slider, {name}": slider, f"pan, {name}": pan, f"move a layer, {name}": move}
+    screen.close()
 
 
 def tiles(area: Rect) -> list[Rect]:
@@ -148,9 +179,9 @@ def tiles(area: Rect) -> list[Rect]:
 def to_table(figures: Figures) -> str:
     """Plain text, a figure a line."""
     found = figures.to_json()
-    lines = [f"{'':>24}{'least':>10}{'median':>10}"]
+    lines = [f"{'':>24}{'least':>10}{'median':>10}{'most':>10}"]
     for name, each in found["milliseconds"].items():
-        lines.append(f"{name:>24}{each['least']:7.1f} ms{each['median']:7.1f} ms")
+        lines.append(f"{name:>24}" + "".join(f"{value:7.1f} ms" for value in each.values()))
     for name, share in found["memory_of_picture"].items():
         said = "not measured here" if share is None else f"{share} × the picture"
         lines.append(f"{'memory, ' + name:>24}  {said}")

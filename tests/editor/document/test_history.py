@@ -97,15 +97,17 @@ def test_modified_means_different_from_what_was_saved() -> None:
     document, layer = two_layers()
     history = History(document)
     drag = commands.gesture()
-    history.do(commands.set_opacity(layer.id, 0.9, drag))
-    assert history.is_modified
-    history.mark_saved()
-    history.select(document.layers[0].id)
-    assert not history.is_modified  # which layer is active is no change
-    history.do(commands.set_opacity(layer.id, 0.8, drag))
-    assert history.is_modified
-    history.undo()
-    assert not history.is_modified
+    modified = []
+    for step in (
+        lambda: history.do(commands.set_opacity(layer.id, 0.9, drag)),
+        history.mark_saved,
+        lambda: history.select(document.layers[0].id),  # which layer is active is no change
+        lambda: history.do(commands.set_opacity(layer.id, 0.8, drag)),
+        history.undo,
+    ):
+        step()
+        modified.append(history.is_modified)
+    assert modified == [True, False, False, True, False]
     assert History(document, saved=False).is_modified
 
 
