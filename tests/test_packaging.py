@@ -36,9 +36,9 @@ def test_wheel_claims_only_our_own_names(names: set[str]) -> None:
 
 def test_wheel_holds_every_source_weight_and_card(names: set[str]) -> None:
     wanted = {
-        file.relative_to(CHECKOUT).as_posix()
-        for room in ("s2am_engine", "gimp_bridge")
-        for file in (CHECKOUT / room).rglob("*")
+        file.relative_to(CHECKOUT / parent).as_posix()
+        for parent, room in (("", "s2am_engine"), ("", "gimp_bridge"), ("plugin", "s2am_editor"))
+        for file in (CHECKOUT / parent / room).rglob("*")
         if file.suffix in {".py", ".safetensors", ".json"} or file.name == "py.typed"
     }
     assert "s2am_engine/py.typed" in wanted

@@ -24,16 +24,18 @@ class _Tile:
 
     def __init__(self, values: Levels) -> None:
         values.flags.writeable = False
-        self._levels = [values]
+        self._levels: tuple[Levels, ...] = (values,)
 
     def level(self, index: int) -> Levels:
         """The values, halved `index` times."""
-        while len(self._levels) <= index:
-            finer = self._levels[-1]
-            side = finer.shape[0] // 2
-            coarser = np.asarray(cv2.resize(finer, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
-            self._levels.append(coarser)
-        return self._levels[index]
+        levels = self._levels
+        while len(levels) <= index:
+            side = levels[-1].shape[0] // 2
+            coarser = np.asarray(cv2.resize(levels[-1], (side, side), interpolation=cv2.INTER_AREA), np.uint8)
+            levels = (*levels, coarser)
+        # Threads may get here at once: they have made the same, and each puts a whole tuple in place.
+        self._levels = levels
+        return levels[index]
 
 
 _UNIFORM = {value: _Tile(np.full((TILE, TILE), value, np.uint8)) for value in (0, 255)}

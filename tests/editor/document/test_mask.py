@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import cv2
 import numpy as np
 import pytest
@@ -64,3 +66,14 @@ def test_an_odd_edge_is_as_opaque_as_the_middle() -> None:
     assert Mask(601, 399, 255).read(Rect(0, 0, 76, 50), 3).min() == 255
     half = Mask.from_array(np.full((399, 601), 200, np.uint8))
     assert half.read(Rect(0, 0, 76, 50), 3).min() == 200
+
+
+def test_threads_that_ask_for_halvings_at_once_get_the_same() -> None:
+    array = np.random.default_rng(0).integers(0, 256, (1024, 1024), np.uint8)
+    expected = [Mask.from_array(array).read(Rect(0, 0, 1024 >> level, 1024 >> level), level) for level in range(9)]
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(5):
+            mask = Mask.from_array(array)
+            read = pool.map(lambda level: mask.read(Rect(0, 0, 1024 >> level, 1024 >> level), level), [*range(9)] * 4)
+            for level, values in zip([*range(9)] * 4, read, strict=True):
+                np.testing.assert_array_equal(values, expected[level])
