@@ -7,6 +7,8 @@ Foreground and background colours are spread into the edge by weighted means, th
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +21,18 @@ from s2am_engine.errors import EngineError
 from s2am_engine.thumbnails import to_unit
 
 Floats = NDArray[np.float32]
+Progress = Callable[[float], None]
 
 _TILE = 512
 _SPREADS = (40, 6)  # pixels: from further away first, then from close by
 
 
-def decontaminated(layer: Layer) -> Raster:
+def decontaminated(layer: Layer, progress: Progress | None = None) -> Raster:
     """A layer's pixels with the colours of its half transparent edge cleaned; all others stay bit for bit.
+
+    Args:
+        layer: by its alpha and its mask; opacity does not count.
+        progress: called with the share done; what it raises ends the work.
 
     Raises:
         EngineError: nothing of the layer is half transparent.
@@ -34,6 +41,8 @@ def decontaminated(layer: Layer) -> Raster:
     width, height = layer.size
     whole, changed = Rect(0, 0, width, height), False
     for top in range(0, height, _TILE):
+        if progress:
+            progress(top / height)
         for left in range(0, width, _TILE):
             tile = Rect(left, top, left + _TILE, top + _TILE).within(whole)
             cover = layer_cover(layer, tile)

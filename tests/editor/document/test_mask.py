@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from s2am_editor.document.geometry import Rect
 from s2am_editor.document.mask import Mask
@@ -70,10 +72,13 @@ def test_an_odd_edge_is_as_opaque_as_the_middle() -> None:
 
 def test_threads_that_ask_for_halvings_at_once_get_the_same() -> None:
     array = np.random.default_rng(0).integers(0, 256, (1024, 1024), np.uint8)
-    expected = [Mask.from_array(array).read(Rect(0, 0, 1024 >> level, 1024 >> level), level) for level in range(9)]
+
+    def halved(mask: Mask, level: int) -> NDArray[np.uint8]:
+        return mask.read(Rect(0, 0, 1024 >> level, 1024 >> level), level)
+
+    expected = [halved(Mask.from_array(array), level) for level in range(9)]
     with ThreadPoolExecutor(8) as pool:
         for _ in range(5):
-            mask = Mask.from_array(array)
-            read = pool.map(lambda level: mask.read(Rect(0, 0, 1024 >> level, 1024 >> level), level), [*range(9)] * 4)
-            for level, values in zip([*range(9)] * 4, read, strict=True):
-                np.testing.assert_array_equal(values, expected[level])
+            read = pool.map(partial(halved, Mask.from_array(array)), [*range(9)] * 4)
+            for values, wanted in zip(read, expected * 4, strict=True):
+                np.testing.assert_array_equal(values, wanted)
