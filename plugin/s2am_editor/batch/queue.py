@@ -109,6 +109,29 @@ def run(items: Sequence[Item], settings: Settings, models: Models, report: Recei
     Raises:
         EngineError: what all pictures need is missing: the background, the masks, the model, the folder of the results.
     """
+    background = _prepared(items, settings, models)
+    rows: list[tuple[str, list[Pixels]]] = []
+    failed = 0
+    for index, item in enumerate(items):
+        event = partial(Event, index=index, total=len(items), item=item)
+        report(event("started"))
+        started = time.perf_counter()
+        found = _attempt(item, settings, background, models)
+        if isinstance(found, str):
+            failed += 1
+            report(event("failed", error=found))
+            continue
+        if len(rows) < SHEET_MOST:
+            rows.append((item.source.name, found))
+        report(event("done", seconds=time.perf_counter() - started))
+    if sheet is not None and rows:
+        names, pairs = zip(*rows, strict=True)
+        contact_sheet(sheet, pairs, names, ("before", "after"), SHEET_SIDE, across=1 if len(rows) < 8 else 3)
+    return failed
+
+
+def _prepared(items: Sequence[Item], settings: Settings, models: Models) -> Picture | None:
+    """Make sure of all that every picture needs; the background, if there is one."""
     background = None if settings.background is None else read_picture(settings.background)
     if background is None and (settings.masks is None or not settings.masks.is_dir()):
         raise EngineError("Composites need a folder with their masks, or cut-outs a background: choose one of the two.")
@@ -116,33 +139,17 @@ def run(items: Sequence[Item], settings: Settings, models: Models, report: Recei
         pass  # a model that can't be loaded should not come out once a picture
     for folder in {item.output.parent for item in items}:
         _make(folder)
-    rows: list[tuple[str, list[Pixels]]] = []
-    failed = 0
-    for index, item in enumerate(items):
-        event = partial(Event, index=index, total=len(items), item=item)
-        report(event("started"))
-        started = time.perf_counter()
-        try:
-            pictures = _harmonized(item, settings, background, models)
-        except EngineError as error:
-            failed += 1
-            report(event("failed", error=str(error)))
-            continue
-        except MemoryError:
-            failed += 1
-            report(
-                event("failed", error=f"{item.source} is too large for this computer's memory: scale it down first.")
-            )
-            continue
-        if len(rows) < SHEET_MOST:
-            rows.append((item.source.name, pictures))
-        report(event("done", seconds=time.perf_counter() - started))
-    if sheet is not None and rows:
-        contact_sheet(
-            *(sheet, [row for _, row in rows], [name for name, _ in rows], ("before", "after"), SHEET_SIDE),
-            across=1 if len(rows) < 8 else 3,
-        )
-    return failed
+    return background
+
+
+def _attempt(item: Item, settings: Settings, background: Picture | None, models: Models) -> list[Pixels] | str:
+    """Harmonize one picture and write it; it before and after, small, or else a sentence that says why not."""
+    try:
+        return _harmonized(item, settings, background, models)
+    except EngineError as error:
+        return str(error)
+    except MemoryError:
+        return f"{item.source} is too large for this computer's memory: scale it down first."
 
 
 def _harmonized(item: Item, settings: Settings, background: Picture | None, models: Models) -> list[Pixels]:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from s2am_editor.compose.flatten import Progress
 from s2am_editor.document.geometry import Transform
 from s2am_editor.document.mask import Mask
 from s2am_editor.document.model import Document, Harmonization, Layer, Reference, new_layer_id
@@ -64,8 +65,13 @@ def describe(document: Document, writer: Writer) -> dict[str, Any]:
     }
 
 
-def rebuild(data: Any, reader: Reader) -> Document:
+def rebuild(data: Any, reader: Reader, progress: Progress | None = None) -> Document:
     """The document that was described.
+
+    Args:
+        data: what `describe` said.
+        reader: where its pixels and masks are.
+        progress: called with the share of layers done; what it raises ends the work.
 
     Raises:
         EngineError: it was written by a newer version of this program.
@@ -76,9 +82,13 @@ def rebuild(data: Any, reader: Reader) -> Document:
     if data["version"] != VERSION:
         raise EngineError(f"This project has version {data['version']!r}, not {VERSION}: update this program.")
     ids = [new_layer_id() for _ in data["layers"]]
-    layers = tuple(_layer(each, own, ids, reader) for each, own in zip(data["layers"], ids, strict=True))
+    layers = []
+    for index, (each, own) in enumerate(zip(data["layers"], ids, strict=True)):
+        layers.append(_layer(each, own, ids, reader))
+        if progress:
+            progress((index + 1) / len(ids))
     document = Document(
-        *(int(data["width"]), int(data["height"]), layers, np.dtype(data["dtype"])),
+        *(int(data["width"]), int(data["height"]), tuple(layers), np.dtype(data["dtype"])),
         profile=_bytes(data["profile"]),
         grey=bool(data["grey"]),
         metadata=_metadata(data["metadata"]),

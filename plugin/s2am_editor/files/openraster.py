@@ -92,7 +92,7 @@ def read(path: Path, progress: Progress | None = None) -> tuple[Document, list[s
             described = entries.text(archive, "stack.xml")
             own = _own_description(archive, described)
             if own is not None:
-                return rebuild(own, entries.Members(archive)), []
+                return rebuild(own, entries.Members(archive), report), []
             return _foreign(archive, described, report)
     except EngineError as error:
         raise EngineError(str(error) if str(path) in str(error) else f"{path}: {error}") from error

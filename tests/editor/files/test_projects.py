@@ -102,8 +102,10 @@ def test_a_project_comes_back_as_it_was(tmp_path: Path, dtype: DTypeLike) -> Non
     document, path = everything(dtype), tmp_path / "holiday.ora"
     done: list[float] = []
     save_project(path, document, done.append)
-    found = open_document(path)
+    opened: list[float] = []
+    found = open_document(path, opened.append)
     assert found.notes == ()
+    assert opened == [0.25, 0.5, 0.75, 1]
     assert_same(document, found.document)
     np.testing.assert_array_equal(flatten(document).pixels, flatten(found.document).pixels)
     save_project(path, found.document)  # and again, over itself
