@@ -21,10 +21,8 @@ from s2am_setup.errors import InstallError
 from tests.installer import standins
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-ROOMS = {"s2am_engine": "s2am_engine", "gimp_bridge": "gimp_bridge", "s2am_setup": "s2am_setup"}
-EDITOR = CHECKOUT / "plugin/s2am_editor"
-if (EDITOR / "__init__.py").exists():
-    ROOMS["s2am_editor"] = "plugin/s2am_editor"
+ROOMS = {name: name for name in ("s2am_engine", "gimp_bridge", "s2am_setup")}
+ROOMS["s2am_editor"] = "plugin/s2am_editor"
 
 
 @pytest.fixture(scope="module")
