@@ -103,7 +103,8 @@ class Typist(io.StringIO):
 
 
 @pytest.mark.parametrize(
-    ("typed", "versions"), [("\n\n", ["3.0", "3.2"]), ("2\n\n", ["3.2"]), ("9\nnone\ny\n", []), ("1, 2\nn\n", ["3.0", "3.2"])]
+    ("typed", "versions"),
+    [("\n\n", ["3.0", "3.2"]), ("2\n\n", ["3.2"]), ("9\nnone\ny\n", []), ("1, 2\nn\n", ["3.0", "3.2"])],
 )
 def test_person_is_asked_which_gimp(
     typed: str, versions: list[str], tmp_path: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch

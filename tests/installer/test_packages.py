@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How packages come: with uv or pip from the same sources, and on when a download breaks off."""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from uv import find_uv_bin
+
+from installer import engine
+from installer.console import Console
+from installer.environment import Environment, torch_version
+from installer.packages import Sources
+from installer.torch_builds import TorchBuild
+from s2am_setup.errors import InstallError
+from tests.installer import machines, standins
+
+CPU = TorchBuild("cpu", "")
+
+
+@pytest.fixture
+def console() -> Console:
+    return Console(io.StringIO())
+
+
+@pytest.fixture
+def new(tmp_path: Path, console: Console, monkeypatch: pytest.MonkeyPatch) -> Environment:
+    """An empty environment."""
+    standins.isolate(monkeypatch, machines.machine(tmp_path, "linux"))
+    made = Environment(tmp_path / "ünv 1")
+    standins.make_environment(made, console)
+    return made
+
+
+@pytest.fixture
+def wheels(tmp_path: Path) -> Path:
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    standins.make_torch(folder, "2.13.0", "2.13.0+cpu", "2.14.0")
+    return folder
+
+
+@pytest.mark.parametrize("uv", ["", find_uv_bin()], ids=["pip", "uv"])
+def test_same_sources_give_the_same(
+    uv: str, new: Environment, wheels: Path, console: Console, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = tmp_path / "pip.conf"
+    settings.write_text(f"[global]\nfind-links =\n    {wheels}\n    /nowhere\nno-index = true\n", encoding="utf-8")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(settings))
+    sources = Sources(uv=uv, cache=tmp_path / "cache")
+    assert engine.install_torch(new, CPU, sources, console) == "2.13.0+cpu"
+    assert torch_version(new, console) == "2.13.0+cpu"
+
+
+@pytest.mark.parametrize("uv", ["", find_uv_bin()], ids=["pip", "uv"])
+def test_what_no_source_has_is_a_sentence(uv: str, new: Environment, tmp_path: Path, console: Console) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(InstallError, match="is neither in"):
+        engine.install_torch(new, CPU, Sources(empty, uv), console)
+
+
+@pytest.mark.parametrize("uv", ["", find_uv_bin()], ids=["pip", "uv"])
+def test_gpu_build_that_can_not_be_had_becomes_the_cpus_and_is_said(uv: str, new: Environment, wheels: Path) -> None:
+    said = io.StringIO()
+    assert engine.install_torch(new, TorchBuild("cu130", ""), Sources(wheels, uv), Console(said)) == "2.13.0+cpu"
+    assert "PyTorch for cu130 can't be had here" in said.getvalue()
+
+
+class BreaksOff(BaseHTTPRequestHandler):
+    """A package index whose first download stops half-way."""
+
+    wheel: Path
+    asked: list[str | None]
+
+    def do_GET(self) -> None:
+        if not self.path.endswith(".whl"):
+            page = f'<a href="/files/{self.wheel.name}">{self.wheel.name}</a>'.encode()
+            self._answer(200, page, len(page))
+            return
+        content = self.wheel.read_bytes()
+        part = self.headers["Range"]
+        self.asked.append(part)
+        if part:
+            start = int(part.removeprefix("bytes=").rstrip("-"))
+            self._answer(206, content[start:], len(content) - start, f"bytes {start}-{len(content) - 1}/{len(content)}")
+        else:
+            half = content if len(self.asked) > 1 else content[: len(content) // 2]
+            self._answer(200, half, len(content))
+
+    def _answer(self, code: int, content: bytes, length: int, part: str = "") -> None:
+        self.send_response(code)
+        self.send_header("Content-Type", "text/html" if code == 200 and length < 500 else "application/octet-stream")
+        self.send_header("Content-Length", str(length))
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("ETag", '"always the same"')
+        if part:
+            self.send_header("Content-Range", part)
+        self.end_headers()
+        self.wfile.write(content)
+        self.close_connection = True
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[str]:
+    """Its address; the wheel that it gives is too large for one packet."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    noise = os.urandom(1 << 20).hex()
+    BreaksOff.wheel = standins.make_wheel(folder, "torch", "2.13.0+cpu", {"torch/noise.txt": noise})
+    BreaksOff.asked = []
+    with ThreadingHTTPServer(("127.0.0.1", 0), BreaksOff) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/simple"
+        server.shutdown()
+
+
+def test_download_that_broke_off_goes_on_where_it_stopped(
+    new: Environment, index: str, console: Console, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.setenv("PIP_INDEX_URL", index)
+    assert engine.install_torch(new, CPU, Sources(cache=tmp_path / "cache"), console) == "2.13.0+cpu"
+    assert BreaksOff.asked[0] is None
+    half = BreaksOff.wheel.stat().st_size // 2
+    assert [part for part in BreaksOff.asked if part] == [f"bytes={half}-"]
+
+
+def test_next_run_does_not_download_again_what_the_last_one_had(
+    new: Environment, index: str, console: Console, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.setenv("PIP_INDEX_URL", index)
+    BreaksOff.asked.append("nothing breaks off")
+    sources = Sources(cache=tmp_path / "cache")
+    engine.install_torch(new, CPU, sources, console)
+    again = Environment(tmp_path / "again")
+    standins.make_environment(again, console)
+    engine.install_torch(again, CPU, sources, console)
+    assert len(BreaksOff.asked) == 2
