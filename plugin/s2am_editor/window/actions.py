@@ -132,8 +132,9 @@ class Actions(QObject):
 
     def set_text(self, name: str, text: str) -> None:
         """Give an action another text."""
-        self._all[name].setText(text)
-        self._describe(name)
+        if text != self._all[name].text():
+            self._all[name].setText(text)
+            self._describe(name)
 
     def _describe(self, name: str) -> None:
         action = self._all[name]

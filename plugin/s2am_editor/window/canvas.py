@@ -29,6 +29,7 @@ from s2am_editor.window.tools.tool import Pointer, Tool
 from s2am_editor.window.viewport import Viewport
 
 WHEEL = 1.0015  # zoom for each unit of a wheel, of which a notch has 120
+TOGETHER = 30  # milliseconds in which tiles that arrive are drawn at once
 REACH = 10  # pixels from the split's line that still take hold of it
 
 
@@ -63,6 +64,11 @@ class Canvas(QWidget):
         self._drawing = CanvasPainter(self.viewport, self.tiles)
         self.tiles.rendered.connect(self._tile_came)
         self.tiles.failed.connect(self.render_failed)
+        self._arrived: list[Rect] = []
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(TOGETHER)
+        self._soon.timeout.connect(self._show_arrived)
         self._ants = QTimer(self)
         self._ants.setInterval(120)
         self._ants.timeout.connect(self._march)
@@ -92,6 +98,14 @@ class Canvas(QWidget):
     def has_picture(self) -> bool:
         """Whether there is anything to show."""
         return self.viewport.width > 0
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the screen shows the picture as it is, with nothing left to be rendered."""
+        if not self.has_picture:
+            return True
+        split = round(self.split * self.viewport.view_width)
+        return self.tiles.idle and not self._drawing.missing(self._whole(), self._sides(split))
 
     def set_compare(self, compare: Compare) -> None:
         """Show before, after, or both with a line between that can be dragged."""
@@ -210,8 +224,18 @@ class Canvas(QWidget):
         self.update(QRect(left, top, int(rect.right / ratio) + 2 - left, int(rect.bottom / ratio) + 2 - top))
 
     def _tile_came(self, key: Any) -> None:
-        part = key.part(self.viewport.width, self.viewport.height)
-        self._update_device(self.viewport.rect_on_view(part))
+        self._arrived.append(key.part(self.viewport.width, self.viewport.height))
+        if self.tiles.idle:
+            self._show_arrived()
+        elif not self._soon.isActive():
+            self._soon.start()
+
+    def _show_arrived(self) -> None:
+        """Draw the tiles that came since the last time, all at once."""
+        self._soon.stop()
+        for part in self._arrived:
+            self._update_device(self.viewport.rect_on_view(part))
+        self._arrived.clear()
 
     def _march(self) -> None:
         if self.tool:

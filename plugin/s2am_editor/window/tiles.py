@@ -24,7 +24,7 @@ from s2am_editor.document.geometry import Rect
 
 TILE = 384  # pixels a side, of its level
 MOST_BYTES = 64 << 20
-WORKERS = max(1, min(4, (os.cpu_count() or 2) - 1))
+WORKERS = min(4, os.cpu_count() or 2)  # the window itself has little to do while they work
 
 
 class Key(NamedTuple):
@@ -79,7 +79,7 @@ class TileStore(QObject):
 
     rendered = pyqtSignal(object)  # Key
     failed = pyqtSignal(object)  # the exception of a tile that could not be rendered
-    _done = pyqtSignal(object, object, object)  # Key, version, pixels or the exception
+    _done = pyqtSignal(object, object, object)  # Key, version, Tile or the exception
 
     def __init__(self, parent: QObject | None = None) -> None:
         """Start with nothing to show; workers start with the first tile."""
@@ -162,7 +162,8 @@ class TileStore(QObject):
         while (job := self._next()) is not None:
             key, version, render, part = job
             try:
-                outcome: Any = render(key.before, 0.5**key.level, part)
+                pixels = render(key.before, 0.5**key.level, part)
+                outcome: Any = Tile(pixels, version, opaque=bool(pixels[..., 3].min() == 255))
             except Exception as error:
                 outcome = error
             if self._closed:
@@ -188,12 +189,13 @@ class TileStore(QObject):
         if isinstance(outcome, Exception):
             self.failed.emit(outcome)
             return
-        pixels: NDArray[np.uint8] = outcome  # type: ignore[assignment]
-        old = self._tiles.pop(key, None)
+        tile: Tile = outcome  # type: ignore[assignment]
+        old = self._tiles.get(key)
         if key.part(*self._size).is_empty or (old and old.version > version):
             return
-        self._bytes += pixels.nbytes - (old.pixels.nbytes if old else 0)
-        self._tiles[key] = Tile(pixels, version, opaque=bool(pixels[..., 3].min() == 255))
+        self._tiles.pop(key, None)
+        self._bytes += tile.pixels.nbytes - (old.pixels.nbytes if old else 0)
+        self._tiles[key] = tile
         self._make_room()
         self.rendered.emit(key)
 
@@ -215,12 +217,10 @@ class TileStore(QObject):
 
 
 def resize(pixels: NDArray[np.uint8], width: int, height: int, crisp: bool) -> NDArray[np.uint8]:
-    """Pixels at another size: averaged when smaller, smooth when larger, squares when `crisp`."""
+    """Pixels at another size, at least half as large: smooth, or squares when `crisp`."""
     if pixels.shape[1] == width and pixels.shape[0] == height:
         return pixels
     way = cv2.INTER_NEAREST if crisp else cv2.INTER_LINEAR
-    if width < 0.7 * pixels.shape[1]:
-        way = cv2.INTER_AREA
     return np.asarray(cv2.resize(pixels, (max(1, width), max(1, height)), interpolation=way), np.uint8)
 
 

@@ -25,6 +25,7 @@ class HarmonizePanel(QWidget):
         """Work on a session's active layer."""
         super().__init__()
         self._session = session
+        self._listed: list[tuple[int, str]] | None = None  # the layers among the references
         self.models = QComboBox()
         self.models.setToolTip(self.tr("Which model finds the colours; your own are beneath the bundled ones"))
         self.models.setAccessibleName(self.tr("Model"))
@@ -120,14 +121,17 @@ class HarmonizePanel(QWidget):
 
     def _list_references(self, active: Layer | None) -> None:
         chosen = self.references.currentData()
+        layers = self._session.document.layers if self._session.is_open else ()
+        listed = [(layer.id, layer.name) for layer in layers if layer is not active]
+        if listed == self._listed:
+            return
+        self._listed = listed
         with QSignalBlocker(self.references):
             self.references.clear()
             self.references.addItem(self.tr("All beneath"), "beneath")
             self.references.addItem(self.tr("Painted area"), "area")
-            if self._session.is_open:
-                for layer in reversed(self._session.document.layers):
-                    if layer is not active:
-                        self.references.addItem(self.tr("Layer “{0}”").format(layer.name), layer.id)
+            for layer_id, name in reversed(listed):
+                self.references.addItem(self.tr("Layer “{0}”").format(name), layer_id)
             self.references.setCurrentIndex(max(0, self.references.findData(chosen)))
 
     def _chosen(self) -> None:

@@ -22,9 +22,10 @@ class HintPill(QLabel):
 
     def say(self, text: str) -> None:
         """Show a hint; an empty one hides it."""
-        self.setText(text)
-        self.setVisible(bool(text))
-        self._place()
+        if text != self.text():
+            self.setText(text)
+            self.setVisible(bool(text))
+            self._place()
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Follow the parent's size."""
