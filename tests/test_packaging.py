@@ -130,7 +130,7 @@ def test_wheel_in_an_empty_environment_harmonizes_the_sample(tmp_path: Path) -> 
     assert where.startswith(str(tmp_path / "empty"))
     subprocess.run([python, "-m", "s2am_engine.sample", tmp_path / "sample"], check=True, cwd=tmp_path)
     result = tmp_path / "result.png"
-    words = ["harmonize", "layer.png", "--background", "background.png", "-o", result]
+    words = ["harmonize", "layer.png", "--background", "background.png", "-o", str(result)]
     subprocess.run([tmp_path / "empty/bin/s2am", *words], check=True, cwd=tmp_path / "sample")
     alpha = np.asarray(Image.open(tmp_path / "sample/layer.png").convert("RGBA"))[..., 3]
     before = np.asarray(Image.open(tmp_path / "sample/background.png").convert("RGB"))

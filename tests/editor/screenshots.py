@@ -147,7 +147,7 @@ class Photographer:
         screen = widget.screen()
         assert screen is not None
         path = self._folder / f"{self._look}-{name}.png"
-        grabbed = screen.grabWindow(widget.winId()).toImage()  # type: ignore[arg-type]
+        grabbed = screen.grabWindow(widget.winId()).toImage()
         pixels = from_image(grabbed.convertToFormat(QImage.Format.Format_RGB32)).pixels
         Image.fromarray(np.ascontiguousarray(pixels)).save(path)
         self.taken.append(path)

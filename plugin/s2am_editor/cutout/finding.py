@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from s2am_editor.document.mask import Mask
 from s2am_editor.document.model import Document
-from s2am_engine.model_store import MASK_FREE_MODEL
+from s2am_engine.model_store import DETECTOR
 
 if TYPE_CHECKING:
     from s2am_engine.detection import Detector
@@ -26,7 +26,7 @@ class Proposal:
 class Finder:
     """The model that looks; loaded when it first does. One thread at a time uses it."""
 
-    def __init__(self, model: str = MASK_FREE_MODEL, device: str = "auto") -> None:
+    def __init__(self, model: str = DETECTOR, device: str = "auto") -> None:
         """Load nothing yet; arguments as for the engine's Detector."""
         self._choice = model, device
         self._detector: Detector | None = None

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PyQt6.QtCore import Qt
 from PyQt6.QtTest import QTest
+from PyQt6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 from skimage import data
 
@@ -25,8 +26,8 @@ from tests.editor.ui.conftest import disc
 from tests.editor.ui.hands import LONG, Hands
 
 
-def click(button: object) -> None:
-    QTest.mouseClick(button, Qt.MouseButton.LeftButton)  # type: ignore[arg-type]
+def click(button: QWidget) -> None:
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
 
 
 @pytest.fixture

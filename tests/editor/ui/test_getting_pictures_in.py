@@ -33,6 +33,7 @@ def test_the_clipboards_transparency_survives(hands: Hands, background: Path) ->
     found = clipboard.picture_of(clipboard.clipboard_data())
     assert found is not None
     assert found.alpha is not None
+    assert given.alpha is not None
     assert np.array_equal(found.alpha, given.alpha)
     opaque = np.asarray(given.alpha) == 255
     assert np.array_equal(found.pixels[opaque], given.pixels[opaque])

@@ -16,7 +16,6 @@ from s2am_editor.window.icons import ICONS, icon
 from s2am_editor.window.main_window import MainWindow
 from s2am_editor.window.theme import DARK, LIGHT, Appearance, Colours, Theme
 from s2am_editor.window.widgets import curve_points
-from s2am_engine.srgb import srgb_to_linear
 from tests.editor.ui.hands import Hands
 
 

@@ -11,7 +11,7 @@ from PyQt6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLa
 from s2am_editor.document.model import BENEATH, Layer, Reference
 from s2am_editor.window.session import Session
 from s2am_editor.window.widgets.buttons import muted_label, primary_button, push_button
-from s2am_engine.model_store import DEFAULT_MODEL, MASK_FREE_MODEL, Model, list_models
+from s2am_engine.model_store import DEFAULT_MODEL, DETECTOR, Model, list_models
 
 
 class HarmonizePanel(QWidget):
@@ -149,5 +149,5 @@ def usable_models() -> list[Model]:
     """All models but the one that only finds masks, the bundled ones first; damaged ones are left out."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = [model for model in list_models() if model.card.name != MASK_FREE_MODEL]
+        found = [model for model in list_models() if model.card.name != DETECTOR]
     return sorted(found, key=lambda model: not model.bundled)
