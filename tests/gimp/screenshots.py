@@ -38,6 +38,7 @@ def take(gimp: Gimp3, out: Path) -> list[Path]:
         shots = {"before": shoot(desktop, gimp.folder / "before.png")}
         dialog = open_dialog(desktop)
         drag(desktop, dialog, WARMTH, 0.045)
+        desktop.do("mousemove", "0", "0")  # or the slider's help would cover the others
         shots["dialog"] = shoot(desktop, gimp.folder / "dialog.png", dialog)
         desktop.do("key", "alt+h")
         wait_for(lambda: not desktop.do("search", "--onlyvisible", "--name", "^Harmonize Layer$"), 60, "the end")

@@ -226,4 +226,4 @@ class BatchDialog(QDialog):
     def closeEvent(self, event: QCloseEvent | None) -> None:
         """Stop what runs."""
         self.batching.close()
-        super().closeEvent(event)
+        super().reject()  # QDialog's closeEvent would come back here through `reject`

@@ -218,7 +218,7 @@ class TeachDialog(QDialog):
             return
         self.outcome.discard_unless_kept()
         self.teaching.close()
-        super().closeEvent(event)
+        super().reject()  # QDialog's closeEvent would come back here through `reject`
 
 
 def free_or_plain(name: str) -> str:
