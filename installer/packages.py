@@ -22,7 +22,6 @@ _UV_NAMES = {
     "index-url": "--index-url",
     "extra-index-url": "--extra-index-url",
     "find-links": "--find-links",
-    "no-index": "--no-index",
     "constraint": "--constraints",
     "trusted-host": "--allow-insecure-host",
 }
@@ -68,14 +67,12 @@ class Sources:
         told = ["--index-strategy", "unsafe-best-match"]
         for line in environment.pip(["config", "list"], console).splitlines():
             found = re.match(r"[^.]*\.([\w-]+)=(.*)", line)
-            if not found or found[1] not in _UV_NAMES:
-                continue
-            values = [word for part in shlex.split(found[2]) for word in part.split()]
-            for value in values:
-                if found[1] == "no-index":
-                    told += ["--no-index"] if value.lower() in ("1", "true", "yes", "on") else []
-                else:
-                    told += [_UV_NAMES[found[1]], value]
+            name, value = (found[1], found[2]) if found else ("", "")
+            words = [word for part in shlex.split(value) for word in part.split()]
+            if name == "no-index" and words[0].lower() in ("1", "true", "yes", "on") and "--no-index" not in told:
+                told.append("--no-index")
+            elif name in _UV_NAMES:
+                told += [argument for word in words for argument in (_UV_NAMES[name], word)]
         return told
 
 
