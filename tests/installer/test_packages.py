@@ -51,7 +51,7 @@ def test_same_sources_give_the_same(
     uv: str, new: Environment, wheels: Path, console: Console, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = tmp_path / "pip.conf"
-    settings.write_text(f"[global]\nfind-links =\n    {wheels}\n    /nowhere\nno-index = true\n", encoding="utf-8")
+    settings.write_text(f"[global]\nfind-links =\n    {wheels}\n    {tmp_path}\nno-index = true\n", encoding="utf-8")
     monkeypatch.setenv("PIP_CONFIG_FILE", str(settings))
     sources = Sources(uv=uv, cache=tmp_path / "cache")
     assert engine.install_torch(new, CPU, sources, console) == "2.13.0+cpu"
