@@ -40,7 +40,7 @@ from s2am_engine.training.commands import add_finetune, add_pairs, add_train
 if TYPE_CHECKING:
     from s2am_engine.commands import Job
 
-OTHER_ROOMS = ("gimp_bridge.launch", "s2am_setup.command")
+OTHER_ROOMS = ("gimp_bridge.launch", "s2am_editor.command", "s2am_setup.command")
 """Modules that add commands of rooms which the engine doesn't know, with `add_commands(subparsers)`.
 
 The command line alone brings the rooms together, by name, as it does with a plug-in. They import nothing that takes

@@ -120,6 +120,10 @@ class Harmonizer:
         self._seen = Seen(pixels, mask, profile, thumbnail)
         self._predicted, self._adjustments = predicted, Adjustments()
 
+    def forget(self) -> None:
+        """Let go of the picture: it and its mask are no longer held in memory until `set_picture` gives others."""
+        self._seen = None
+
     def find_mask(
         self, pixels: Pixels, *, alpha: Pixels | None = None, profile: bytes | None = None
     ) -> NDArray[np.uint8]:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2am_engine.colour_kernels import Floats
-from s2am_engine.colour_map import Chain, ColourMap, Curves, Matrix
+from s2am_engine.colour_map import Blend, Chain, ColourMap, Curves, Matrix
 from s2am_engine.srgb import linear_to_srgb, srgb_to_linear
 
 Progress = Callable[[float], None]
@@ -39,6 +39,7 @@ def apply(
     *,
     out: NDArray[Any] | None = None,
     progress: Progress | None = None,
+    workers: int | None = None,
 ) -> NDArray[Any]:
     """The picture with the map applied where the mask says.
 
@@ -48,6 +49,8 @@ def apply(
     out: where to put the result, of the shape and dtype of pixels; may be pixels itself. None: a new array.
     progress: called now and then from this thread with the fraction done; what it raises ends the work (then `out` is
         half done).
+    workers: how many threads share the work, at least 1; None: one for each processor. A caller that draws many small
+        pictures in threads of its own asks for 1.
 
     Integers are clamped to their range. Floats keep values above 1; a value that was not negative does not become so.
     Raises TypeError for other dtypes and ValueError for shapes that do not belong together.
@@ -63,7 +66,7 @@ def apply(
             if painted is not None:
                 result[block] = painted
 
-        _share_out(paint, blocks, progress)
+        _share_out(paint, blocks, progress, workers or min(os.cpu_count() or 1, _MOST_WORKERS))
     if progress:
         progress(1.0)
     return result
@@ -121,12 +124,12 @@ def _box(mask: NDArray[Any]) -> tuple[int, int, int, int]:
     return left, top, max(b[2] for b in boxes) - left, boxes[-1][3] - top
 
 
-def _share_out(paint: Callable[[_Block], None], blocks: list[_Block], progress: Progress | None) -> None:
-    """Paint all blocks, in this thread (the only one that reports) and in one more for each further processor."""
+def _share_out(paint: Callable[[_Block], None], blocks: list[_Block], progress: Progress | None, workers: int) -> None:
+    """Paint all blocks, in this thread (the only one that reports) and in as many more as it takes to be `workers`."""
     waiting: SimpleQueue[_Block] = SimpleQueue()
     for block in blocks:
         waiting.put(block)
-    workers = min(os.cpu_count() or 1, _MOST_WORKERS, len(blocks))
+    workers = min(workers, len(blocks))
 
     def work(report: Progress | None) -> None:
         while (block := _next(waiting)) is not None:
@@ -234,7 +237,10 @@ class _IntegerPlan:
         self._full = float(np.iinfo(dtype).max)
         stages = _stages(colour_map)
         self._head: Floats | None = None
-        if stages and isinstance(stages[0], _Tone):
+        self._mixed = _mixed(stages[0], self._full) if stages else None
+        if self._mixed:
+            stages.pop(0)
+        elif stages and isinstance(stages[0], _Tone):
             self._head = stages.pop(0)(_ramp(0, 1, int(self._full) + 1))
         else:
             stages = _joined([Matrix(_scaling(1 / self._full)), *stages])
@@ -264,14 +270,18 @@ class _IntegerPlan:
         return cv2.addWeighted(levels, 1, levels, 0, 0, dtype=self._depth)
 
     def _before_last(self, block: NDArray[Any]) -> Floats:
-        colours: Any = block.astype(np.float32) if self._head is None else cv2.LUT(block, self._head)
+        colours: Any
+        if self._mixed:
+            colours = self._mixed(block)
+        else:
+            colours = block.astype(np.float32) if self._head is None else cv2.LUT(block, self._head)
         for stage in self._stages:
             colours = stage(colours)
         return colours
 
     def _short_way(self) -> Callable[[NDArray[Any]], NDArray[Any]] | None:
         """A faster `finish` for 8 bit, where the one stage left is a matrix."""
-        if self._depth != cv2.CV_8U or len(self._stages) != 1 or not isinstance(self._stages[0], Matrix):
+        if self._depth != cv2.CV_8U or self._mixed or len(self._stages) != 1 or not isinstance(self._stages[0], Matrix):
             return None
         matrix = self._stages[0].matrix
         if self._last is None:
@@ -287,6 +297,23 @@ class _IntegerPlan:
             return cv2.LUT(cv2.addWeighted(colours, steps, colours, 0, -low * steps, dtype=cv2.CV_16U), answers)
 
         return way
+
+
+def _mixed(stage: _Stage, full: float) -> Callable[[NDArray[Any]], Floats] | None:
+    """A weakened map whose inner map begins with a tone: from integers to colours in [0, 1], the tone as a table."""
+    inner = _stages(stage.map) if isinstance(stage, Blend) else []
+    if not isinstance(stage, Blend) or not inner or not isinstance(inner[0], _Tone):
+        return None
+    table = inner.pop(0)(_ramp(0, 1, int(full) + 1))
+    share, rest = stage.strength, (1 - stage.strength) / full
+
+    def way(block: NDArray[Any]) -> Floats:
+        colours: Any = cv2.LUT(block, table)
+        for step in inner:
+            colours = step(colours)
+        return cv2.addWeighted(colours, share, block, rest, 0, dtype=cv2.CV_32F)  # type: ignore[return-value]
+
+    return way
 
 
 def _matrix_8bit(matrix: Floats, block: NDArray[Any]) -> NDArray[Any]:

@@ -23,15 +23,15 @@ CHROMA_WHOLE = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
 class Degradation:
     """How often each flaw appears and how bad it gets; a share is a part of the pictures, 0 switches the flaw off."""
 
-    blur_share: float = 0.15
+    blur_share: float = 0.08
     blur: float = 1.0  # largest deviation in pixels
-    sharpen_share: float = 0.15
+    sharpen_share: float = 0.08
     sharpen: float = 1.0  # largest part of the detail that is added once more
-    noise_share: float = 0.3
+    noise_share: float = 0.15
     shot_noise: float = 3e-4  # variance at white, in linear light, of a middling sensitivity
     read_noise: float = 2e-3  # deviation at black, in linear light, of a middling sensitivity
     sensitivity: float = 1.2  # deviation of the sensitivity in stops
-    jpeg_share: float = 0.4
+    jpeg_share: float = 0.2
     jpeg_worst: int = 35  # quality
     jpeg_best: int = 95
     chroma_halved_share: float = 0.6  # of the JPEGs, as most programs and cameras write them

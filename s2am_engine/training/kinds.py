@@ -37,14 +37,14 @@ class Recolouring:
     exposure: float = 0.75  # stops
     white_balance: float = 0.22  # log gain of red and blue
     relighting: float = 0.4  # how much of the light's cast and dimming the camera's balance leaves, 0 to 1
-    relighting_share: float = 0.2
+    relighting_share: float = 0.15
     falloff: float = 0.35  # stops from centre to edge, in a random direction
     falloff_share: float = 0.15
     patches: float = 0.8  # stops of soft patches of light or shade
-    patches_share: float = 0.1
+    patches_share: float = 0.05
     colour_mixing: float = 0.06  # off-diagonal of a matrix in linear light
     camera: float = 0.7  # log of the light at which a camera's response saturates
-    camera_share: float = 0.25
+    camera_share: float = 0.2
     shoulder_share: float = 0.5  # highlights roll off instead of clipping
     gamma: float = 0.22  # log2
     contrast: float = 0.55  # log2 of the slope at the pivot

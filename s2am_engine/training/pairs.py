@@ -21,7 +21,7 @@ from s2am_engine.training.recolour import Chance, Recolouring, recolour
 # Pairs are made in pieces, so that however many processes share a step's batch, they see the same pairs.
 PIECE = 8
 INVERTED_SHARE = 0.12
-SOFT_SHARE = 0.25
+SOFT_SHARE = 0.15
 SOFTEST_EDGE = 0.025  # deviation of a Gaussian, of the picture's side
 GRADED_SHARE = 0.65
 EMPTY_SHARE = 0.3

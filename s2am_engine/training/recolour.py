@@ -21,7 +21,7 @@ __all__ = ["KINDS", "Chance", "Recolouring", "recolour"]
 
 LUMA = (0.299, 0.587, 0.114)
 CROSSED_SHARE = 0.35  # whose channels have curves of their own, as crossed film and faded prints have
-CLIPPED_SHARE = 0.12  # of a region that may newly become black or white in some channel
+CLIPPED_SHARE = 0.4  # of a region that may newly become black or white in some channel
 DARKEST = 0.02  # below it, and above 1 minus it, a sigmoid shifts values instead of stretching them without end
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import DTypeLike, NDArray
 
 from s2am_engine import rendering
-from s2am_engine.colour_map import IDENTITY, Chain, ColourMap, Curves, Matrix
+from s2am_engine.colour_map import IDENTITY, Blend, Chain, ColourMap, Curves, Matrix
 from s2am_engine.rendering import apply
 from tests.engine.colour_maps import KINDS, any_map, some_map
 
@@ -125,6 +125,16 @@ def test_odd_shapes(shape: tuple[int, int], kind: str) -> None:
     mask = np.full(shape, 255, np.uint8)
     mask[:, -1] = 128
     assert_is(apply(bent, pixels, mask), reference(bent, pixels, mask))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("kind", ["curves", "linear", "chain"])
+def test_weakened_maps_and_what_follows_them(dtype: DTypeLike, kind: str) -> None:
+    pixels, mask = picture(70, 90, dtype), soft_mask(70, 90, "uint8")
+    weak = Blend(some_map(kind, 3), 0.37)
+    for bent in (weak, weak.then(some_map("matrix", 4)), weak.then(some_map("curves", 4))):
+        for chosen in (None, mask):
+            assert_is(apply(bent, pixels, chosen), reference(bent, pixels, chosen))
 
 
 @pytest.mark.parametrize("channels", [3, 4])

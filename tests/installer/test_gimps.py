@@ -125,7 +125,12 @@ def new_profile(tmp_path: Path, console: bool) -> tuple[Machine, Profile]:
 
 def test_gimp_itself_makes_its_profile(tmp_path: Path) -> None:
     machine, profile = new_profile(tmp_path, console=True)
-    machine.answers["gimp-console", "--quit"] = lambda: str(profile.folder.mkdir())
+
+    def start() -> str:
+        profile.folder.mkdir()
+        return ""
+
+    machine.answers["gimp-console", "--quit"] = start
     ensure_profile(profile, machine.facts, Manifest(tmp_path / "installed.json"))
     assert profile.is_made
     assert "--no-interface" in machine.asked[-1]

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Is the plug-in there that the installer put in GIMP's own profile, and does it work?"""
 
-import support
+from __future__ import annotations
+
 from gi.repository import Gimp
-from support import call, case, paste, picture, read
+
+from tests.gimp.inside.support import Facts, call, case, finish, paste, picture, read
 
 NAME = "plug-in-harmonize-layer"
 
 
 @case
-def installed():
+def installed() -> Facts:
     if not Gimp.get_pdb().procedure_exists(NAME):
         return {"known": False}
     made = picture()
@@ -20,4 +22,4 @@ def installed():
     return {"known": True, "layers": len(layers), "changed": read(layers[0]) != before, **result}
 
 
-support.finish()
+finish()

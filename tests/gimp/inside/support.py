@@ -27,7 +27,9 @@ PASTED = (120, 100)
 AT = (90, 70)
 
 _NOTHING = Gegl.AbyssPolicy.NONE
-_results: dict[str, Any] = {}
+Facts = dict[str, Any]
+
+_results: dict[str, Facts] = {}
 
 Gegl.init(None)
 
@@ -37,7 +39,7 @@ def given(name: str) -> bytes:
     return (FOLDER / f"{name}.bin").read_bytes()
 
 
-def case(function: Callable[[], dict[str, Any]]) -> None:
+def case(function: Callable[[], Facts]) -> None:
     """Run a case now, and keep what it returns or how it fails."""
     for picture in Gimp.get_images():
         picture.delete()
@@ -156,6 +158,21 @@ def call(made: Gimp.Image, layers: list[Gimp.Drawable], **arguments: Any) -> dic
     answer = procedure.run(config)
     message = answer.index(1) if answer.length() > 1 else ""
     return {"status": answer.index(0).value_nick, "message": message or ""}
+
+
+def look(name: str, made: Gimp.Image) -> str:
+    """Keep what the engine should be shown: now, with the pasted layer plainly on top."""
+    return keep(f"{name}-composite", visible(made))
+
+
+def outcome(
+    name: str, made: Gimp.Image, layers: list[Gimp.Layer], encoding: str = "R'G'B'A u8", **arguments: Any
+) -> Facts:
+    """Call the plug-in, and keep the topmost layer's pixels before and after."""
+    result = {"before": keep(f"{name}-before", read(layers[0], encoding)), "state before": state(made)}
+    result |= call(made, layers, **arguments)
+    result |= {"after": keep(f"{name}-after", read(made.get_layers()[0], encoding)), "state": state(made)}
+    return result
 
 
 def state(made: Gimp.Image) -> list[Any]:

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`s2am bench --editor`: how long a slider, a pan and a zoom take until they are seen, and what a document weighs.
+
+A real window of 1920 × 1080 shows 24 megapixels in two layers; what is measured ends when the window has been drawn.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PyQt6.QtCore import QEventLoop
+from PyQt6.QtWidgets import QApplication
+
+from s2am_editor.app import make_application
+from s2am_editor.document import commands
+from s2am_editor.document.model import Document
+from s2am_editor.window.main_window import MainWindow
+from s2am_editor.window.settings import Settings
+from s2am_editor.window.theme import Theme
+from s2am_engine.bench import made_up_picture, peak_memory
+from s2am_engine.picture import Picture
+
+SIZE = (6000, 4000)
+WINDOW = (1920, 1080)
+FRAMES = 40
+WAIT = QEventLoop.ProcessEventsFlag.WaitForMoreEvents
+AIMS = {"slider": 50.0, "pan": 16.0, "zoom": 16.0}  # milliseconds
+
+
+@dataclass
+class Measured:
+    """What was measured: milliseconds of each frame, and memory."""
+
+    frames: dict[str, list[float]] = field(default_factory=dict)
+    start: float = 0.0  # seconds from an empty process's imports to the window on the screen
+    grown: int | None = None  # bytes at the peak, beyond the empty window with a model loaded
+    picture: int = SIZE[0] * SIZE[1] * 3  # bytes of one layer
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers."""
+        frames = {
+            name: {
+                "median_ms": round(statistics.median(times), 2),
+                "least_ms": round(min(times), 2),
+                "worst_ms": round(max(times), 2),
+            }
+            for name, times in self.frames.items()
+        }
+        of_picture = None if self.grown is None else round(self.grown / self.picture, 2)
+        return {"frames": frames, "start_s": round(self.start, 3), "memory_bytes": self.grown, "of_picture": of_picture}
+
+    def to_text(self) -> str:
+        """A line a figure."""
+        lines = [f"window on the screen after {self.start:.2f} s (without PyTorch, which loads behind it)"]
+        for name, times in self.frames.items():
+            aim = next((f", aim {limit:g} ms" for kind, limit in AIMS.items() if name.startswith(kind)), "")
+            least, median, worst = min(times), statistics.median(times), max(times)
+            lines.append(f"{name:32}{median:7.1f} ms (least {least:.1f}, worst {worst:.1f}{aim})")
+        if self.grown is not None:
+            share = self.grown / self.picture
+            lines.append(f"memory at the peak: {self.grown / 1e6:.0f} MB = {share:.1f} × the picture (aim 6)")
+        return "\n".join(lines)
+
+
+def bench() -> Measured:
+    """Measure, in a window that is really drawn; without a screen it is drawn in memory."""
+    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    found = Measured()
+    started = time.perf_counter()
+    application = make_application()
+    Theme(application)
+    with tempfile.TemporaryDirectory(prefix="s2am-bench-") as folder:
+        window = MainWindow(Settings(Path(folder) / "editor.ini"))
+        window.resize(*WINDOW)
+        window.show()
+        application.processEvents()
+        found.start = time.perf_counter() - started
+        Watch(application, window, found).measure()
+        window.session.close()
+        window.close()
+    return found
+
+
+class Watch:
+    """Uses a window and looks at the clock."""
+
+    def __init__(self, application: QApplication, window: MainWindow, found: Measured) -> None:
+        """Write down what is found."""
+        self._application, self._window, self._found = application, window, found
+
+    def measure(self) -> None:
+        """Measure everything."""
+        window = self._window
+        background, layer = made_up_layers()
+        window.harmonizing.warm_up(window.sidebar.harmonize.model)
+        self._until(lambda: not window.jobs.running)
+        with peak_memory() as grown:
+            document = Document.from_picture(background.copied(), "background")
+            window.session.open(document, "bench")
+            window.session.do(commands.add_layers([document.adopt(layer.copied(), "layer")]))
+            self._settle()
+            window.harmonize()
+            self._until(lambda: not window.jobs.running)
+            self._settle()
+            self._sliders("slider, fitted", 1)
+            self._pans("pan, fitted", 0.45)
+            window.canvas.zoom_to(1.0)
+            self._settle()
+            self._sliders("slider, at 100 %", 2)
+            self._pans("pan, at 100 %", 1.0)
+            self._zooms()
+        self._found.grown = grown[0] if grown else None
+
+    def _sliders(self, name: str, seed: int) -> None:
+        rows = self._window.sidebar.adjust.rows
+        values = np.random.default_rng(seed).uniform(-0.6, 0.6, FRAMES)
+
+        def move(index: int) -> None:
+            rows["warmth" if index % 2 else "brightness"].slider.setValue(round(100 * values[index]))
+            self._settle(pause=0)
+
+        self._frames(name, move)
+
+    def _pans(self, name: str, scale: float) -> None:
+        canvas = self._window.canvas
+        canvas.zoom_to(scale)
+        self._settle()
+
+        def pan(index: int) -> None:
+            way = 1 if index % FRAMES < FRAMES / 2 else -1
+            canvas.pan(-24 * way, -13 * way)
+            self._application.processEvents()
+
+        self._frames(name, pan)
+        self._settle()
+
+    def _zooms(self) -> None:
+        canvas = self._window.canvas
+        canvas.fit()
+        self._settle()
+
+        def zoom(index: int) -> None:
+            canvas.zoom_to(canvas.viewport.scale * (1.06 if index < FRAMES / 2 else 1 / 1.06))
+            self._application.processEvents()
+
+        self._frames("zoom", zoom)
+        self._settle()
+
+    def _frames(self, name: str, work: Callable[[int], None]) -> None:
+        times = []
+        for index in range(FRAMES):
+            started = time.perf_counter()
+            work(index)
+            times.append(1000 * (time.perf_counter() - started))
+        self._found.frames[name] = times
+
+    def _settle(self, pause: float = 0.05) -> None:
+        """Draw until the screen shows how things are."""
+        canvas = self._window.canvas
+        time.sleep(pause)
+        self._application.processEvents()
+        while not canvas.is_current:
+            self._application.processEvents(WAIT)  # sleeps until there is something to do, as the real loop does
+        self._application.processEvents()
+
+    def _until(self, done: Callable[[], bool]) -> None:
+        while not done():
+            self._application.processEvents()
+            time.sleep(0.005)
+
+
+@dataclass(frozen=True)
+class Made:
+    """A picture that is made anew for the document, so that its memory counts."""
+
+    pixels: NDArray[np.uint8]
+    alpha: NDArray[np.uint8] | None
+
+    def copied(self) -> Picture:
+        """The picture in memory of its own."""
+        return Picture(self.pixels.copy(), None if self.alpha is None else self.alpha.copy())
+
+
+def made_up_layers() -> tuple[Made, Made]:
+    """A background, and a cut-out of the same size that covers a quarter of it."""
+    pixels, mask = made_up_picture(*SIZE)
+    return Made(pixels, None), Made(np.ascontiguousarray(pixels[:, ::-1, ::-1]), mask)

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pictures between the editor and others: the clipboard, and what is dropped on the window."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PyQt6.QtCore import QMimeData
+from PyQt6.QtGui import QGuiApplication, QImage
+
+from s2am_engine.picture import Picture
+from s2am_engine.thumbnails import to_bytes
+
+
+def files_of(data: QMimeData | None) -> list[Path]:
+    """The files that were dropped or copied."""
+    if data is None or not data.hasUrls():
+        return []
+    return [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()]
+
+
+def picture_of(data: QMimeData | None) -> Picture | None:
+    """The picture that was dropped or copied, with its transparency; None if there is none."""
+    if data is None or not data.hasImage():
+        return None
+    image = QImage()
+    for kind in ("image/png", "image/tiff", "image/webp"):  # as it was copied, rather than what Qt makes of it
+        if data.hasFormat(kind) and image.loadFromData(data.data(kind)):
+            break
+    else:
+        image = QImage(data.imageData())
+    return None if image.isNull() else from_image(image)
+
+
+def from_image(image: QImage) -> Picture:
+    """A Qt image as a picture: 16 bits where it has more than 8, alpha where it has any."""
+    deep = image.depth() > 32 or image.format() in (QImage.Format.Format_Grayscale16,)
+    form = QImage.Format.Format_RGBA64 if deep else QImage.Format.Format_RGBA8888
+    converted = image.convertToFormat(form)
+    samples = _samples(converted, np.uint16 if deep else np.uint8)
+    alpha = np.ascontiguousarray(samples[..., 3]) if image.hasAlphaChannel() else None
+    return Picture(np.ascontiguousarray(samples[..., :3]), alpha)
+
+
+def to_image(picture: Picture) -> QImage:
+    """A picture as a Qt image of 8 bits, in its own memory."""
+    pixels = to_bytes(picture.pixels)
+    height, width = pixels.shape[:2]
+    if picture.alpha is None:
+        pixels = np.ascontiguousarray(pixels)
+        return QImage(pixels.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888).copy()
+    samples = np.dstack([pixels, to_bytes(picture.alpha)])
+    return QImage(samples.tobytes(), width, height, 4 * width, QImage.Format.Format_RGBA8888).copy()
+
+
+def copy_picture(picture: Picture) -> None:
+    """Put a picture on the clipboard."""
+    clipboard = QGuiApplication.clipboard()
+    if clipboard:
+        clipboard.setImage(to_image(picture))
+
+
+def clipboard_data() -> QMimeData | None:
+    """What is on the clipboard."""
+    clipboard = QGuiApplication.clipboard()
+    return clipboard.mimeData() if clipboard else None
+
+
+def _samples(image: QImage, dtype: type[np.uint8] | type[np.uint16]) -> NDArray[Any]:
+    bits = image.constBits()
+    if bits is None:
+        raise ValueError("the image holds no pixels")
+    bits.setsize(image.sizeInBytes())
+    row = image.bytesPerLine() // np.dtype(dtype).itemsize
+    samples = np.frombuffer(bits.asstring(), dtype).reshape(image.height(), row)
+    return samples[:, : 4 * image.width()].reshape(image.height(), image.width(), 4)

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Opening, adding, saving and exporting, in the background; nothing unsaved is lost without a question."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from PyQt6.QtCore import QCoreApplication, QMimeData, QObject, pyqtSignal
+from PyQt6.QtWidgets import QWidget
+
+from s2am_editor.document import commands
+from s2am_editor.document.model import Document, Layer
+from s2am_editor.files import opening, saving
+from s2am_editor.window import clipboard
+from s2am_editor.window.dialogs import questions
+from s2am_editor.window.dialogs.questions import Answer
+from s2am_editor.window.jobs import Job, Jobs, Problem
+from s2am_editor.window.session import Session
+from s2am_editor.window.settings import Settings
+from s2am_engine.picture import Picture
+
+
+class Files(QObject):
+    """All ways of pictures into the editor and out of it."""
+
+    failed = pyqtSignal(object)  # a Problem
+    noted = pyqtSignal(str)  # something to know about a file that was opened
+    exported = pyqtSignal(object)  # a path
+    recent_changed = pyqtSignal()
+
+    def __init__(self, session: Session, jobs: Jobs, settings: Settings, window: QWidget) -> None:
+        """Work on a session's document; dialogs belong to a window."""
+        super().__init__(window)
+        self._session, self._jobs, self._settings, self._window = session, jobs, settings, window
+
+    # ---- in
+
+    def choose_background(self) -> None:
+        """Ask for a file and open it."""
+        paths = questions.choose_to_open(
+            self._window, self._settings, self.tr("Open a background or a project"), patterns(projects=True)
+        )
+        if paths:
+            self.open(paths[0], paths[1:])
+
+    def choose_layers(self) -> None:
+        """Ask for pictures and put them on top."""
+        title = self.tr("Add cut-outs as layers")
+        paths = questions.choose_to_open(self._window, self._settings, title, patterns(projects=False))
+        if paths:
+            self.take(paths)
+
+    def take(self, paths: Sequence[Path], at: tuple[float, float] | None = None) -> None:
+        """Take files that were dropped or named: layers of the open document, or else a document with layers."""
+        if not paths:
+            return
+        if self._session.is_open and not opening.is_project(paths[0]):
+            self.add_layers(paths, at)
+        else:
+            self.open(paths[0], paths[1:])
+
+    def open(self, path: Path, layers: Sequence[Path] = ()) -> None:
+        """Open a file as document, and others as layers on it; asks to save the present one."""
+        self.when_saved(lambda: self._open(path, layers))
+
+    def _open(self, path: Path, layers: Sequence[Path]) -> None:
+        def done(found: opening.Opened) -> None:
+            project = path if opening.is_project(path) else None
+            self._session.open(found.document, path.stem if project is None else path.name, project)
+            self._remember(path)
+            if found.notes:
+                self.noted.emit(" ".join(found.notes))
+            if layers:
+                self.add_layers(layers)
+
+        title = self.tr("Opening {0}").format(path.name)
+        self._jobs.start(title, lambda job: opening.open_document(path, job.progress), done, self._fail)
+
+    def add_layers(self, paths: Sequence[Path], at: tuple[float, float] | None = None) -> None:
+        """Put pictures on top of the document; one that can't be read does not keep the others out."""
+        document = self._session.document
+
+        def work(job: Job) -> tuple[list[Layer], list[Exception]]:
+            layers: list[Layer] = []
+            errors: list[Exception] = []
+            for index, path in enumerate(paths):
+                job.progress(index / len(paths), path.name)
+                try:
+                    layers += opening.read_layers(path, document, centre=at)
+                except Exception as error:
+                    errors.append(error)
+            return layers, errors
+
+        def done(result: tuple[list[Layer], list[Exception]]) -> None:
+            layers, errors = result
+            if layers:
+                self._session.do(commands.add_layers(layers))
+            if errors:
+                self._fail(Problem(errors[0]))
+
+        self._jobs.start(self.tr("Adding layers"), work, done, self._fail)
+
+    def paste(self, data: QMimeData | None, at: tuple[float, float] | None = None) -> bool:
+        """Take files or a picture from the clipboard or a drop; whether there was anything to take."""
+        paths = clipboard.files_of(data)
+        if paths:
+            self.take(paths, at)
+            return True
+        picture = clipboard.picture_of(data)
+        if picture is None:
+            return False
+        self.add_picture(picture, self.tr("Pasted"), at)
+        return True
+
+    def add_picture(self, picture: Picture, name: str, at: tuple[float, float] | None = None) -> None:
+        """Put a picture on top of the document; without a document it becomes one."""
+        if not self._session.is_open:
+            self._session.open(Document.from_picture(picture, name), name, saved=False)
+            return
+        document = self._session.document
+        self._jobs.start(
+            self.tr("Adding layers"),
+            lambda _: document.adopt(picture, name, centre=at),
+            lambda layer: self._session.do(commands.add_layers([layer], "Paste")),
+            self._fail,
+        )
+
+    # ---- out
+
+    def save(self, then: Callable[[], object] = lambda: None) -> None:
+        """Save the project; asks for a name if it has none."""
+        if not self._session.is_open:
+            return
+        if self._session.path is None:
+            self.save_as(then)
+        else:
+            self._save(self._session.path, then)
+
+    def save_as(self, then: Callable[[], object] = lambda: None) -> None:
+        """Ask for a name and save the project."""
+        if not self._session.is_open:
+            return
+        name = Path(self._session.title).stem + saving.PROJECT_SUFFIX
+        kinds = self.tr("Project (*{0})").format(saving.PROJECT_SUFFIX)
+        path = questions.choose_to_save(self._window, self._settings, self.tr("Save the project"), name, kinds)
+        if path:
+            ends = path.suffix.lower() == saving.PROJECT_SUFFIX
+            self._save(path if ends else path.with_name(path.name + saving.PROJECT_SUFFIX), then)
+
+    def _save(self, path: Path, then: Callable[[], object]) -> None:
+        document = self._session.document
+
+        def done(_: object) -> None:
+            self._session.mark_saved(document, path)
+            self._remember(path)
+            then()
+
+        title = self.tr("Saving {0}").format(path.name)
+        self._jobs.start(title, lambda job: saving.save_project(path, document, job.progress), done, self._fail)
+
+    def export(self, path: Path, quality: int = 95) -> None:
+        """Write the picture as it is seen to a file of another format."""
+        document = self._session.document
+
+        def done(_: object) -> None:
+            self._remember_folder(path)
+            self.exported.emit(path)
+
+        self._jobs.start(
+            self.tr("Exporting {0}").format(path.name),
+            lambda job: saving.export(path, document, quality=quality, progress=job.progress),
+            done,
+            self._fail,
+        )
+
+    # ---- questions
+
+    def when_saved(self, then: Callable[[], object]) -> bool:
+        """Do something that ends the present document, once nothing of it would be lost.
+
+        Returns:
+            False if the person wants to go on with the document.
+        """
+        if not self._session.is_modified:
+            then()
+            return True
+        answer = questions.ask_to_save(self._window, self._session.title or self.tr("Untitled"))
+        if answer is Answer.SAVE:
+            self.save(then)
+        elif answer is Answer.DISCARD:
+            then()
+        return answer is not Answer.CANCEL
+
+    def _remember(self, path: Path) -> None:
+        self._settings.add_recent(path)
+        self.recent_changed.emit()
+
+    def _remember_folder(self, path: Path) -> None:
+        self._settings.set_folder("save", path.parent)
+
+    def _fail(self, problem: Problem) -> None:
+        self.failed.emit(problem)
+
+
+def patterns(*, projects: bool) -> str:
+    """What a dialog for opening files lists."""
+    suffixes = opening.SUFFIXES if projects else opening.PICTURES
+    listed = " ".join(f"*{suffix}" for suffix in suffixes)
+    return f"{QCoreApplication.translate('Files', 'Pictures')} ({listed})"

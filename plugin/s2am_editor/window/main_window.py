@@ -1,0 +1,337 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The editor's window: it puts panels, canvas and flows together, and does nothing by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PyQt6.QtCore import Qt, QTimer
+from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent
+from PyQt6.QtWidgets import QMainWindow, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+
+from s2am_editor.window.actions import Actions
+from s2am_editor.window.canvas import Canvas, Compare
+from s2am_editor.window.clipboard import files_of
+from s2am_editor.window.commands_on_layers import LayerCommands
+from s2am_editor.window.flows.cutting import Cutting
+from s2am_editor.window.flows.files import Files
+from s2am_editor.window.flows.harmonizing import Harmonizing
+from s2am_editor.window.flows.safety import Safety
+from s2am_editor.window.icons import application_icon
+from s2am_editor.window.jobs import Jobs, Problem
+from s2am_editor.window.menus import build_menus, build_toolbar
+from s2am_editor.window.panels.harmonize_panel import usable_models
+from s2am_editor.window.panels.sidebar import Sidebar
+from s2am_editor.window.panels.variants_panel import VariantsPanel
+from s2am_editor.window.panels.welcome import Welcome
+from s2am_editor.window.picture_view import PictureView
+from s2am_editor.window.session import Session, translated
+from s2am_editor.window.settings import Settings
+from s2am_editor.window.status import Status
+from s2am_editor.window.theme import theme_of_application
+from s2am_editor.window.tiles import as_image
+from s2am_editor.window.tool_box import ToolBox
+from s2am_editor.window.widgets.banner import Banner
+from s2am_editor.window.widgets.hint_pill import HintPill
+from s2am_editor.window.window_dialogs import WindowDialogs
+
+
+class MainWindow(QMainWindow):
+    """One document's window."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        """Build it; nothing is loaded yet that takes time."""
+        super().__init__()
+        self.settings = settings or Settings()
+        self.jobs = Jobs(self)
+        self.session = Session(self)
+        self.files = Files(self.session, self.jobs, self.settings, self)
+        self.harmonizing = Harmonizing(self.session, self.jobs, self)
+        self.cutting = Cutting(self.session, self.jobs, self)
+        self.safety = Safety(self.session, self.jobs, self)
+        self.all_actions = Actions(self)
+        self.canvas = Canvas()
+        self.view = PictureView(self.session, self.canvas)
+        self.tool_box = ToolBox(self.session, self.canvas, self.view, self.cutting)
+        self.sidebar = Sidebar(self.session, self.all_actions)
+        self.variants = VariantsPanel()
+        self.banner = Banner()
+        self.welcome = Welcome(self.settings)
+        self.hint = HintPill(self.canvas)
+        self.status = Status(self.session, self.canvas, self.jobs)
+        self.layer_commands = LayerCommands(self.session)
+        self.dialogs = WindowDialogs(self)
+        self._lay_out()
+        self._connect()
+        self._connect_actions()
+        self._restore()
+        self._refresh()
+
+    # ---- putting together
+
+    def _lay_out(self) -> None:
+        self.setWindowIcon(application_icon())
+        self.setAcceptDrops(True)
+        self.setMinimumSize(860, 560)
+        self.menus = build_menus(self, self.all_actions)
+        self.bar = build_toolbar(self, self.all_actions, self.canvas)
+        self.addToolBar(Qt.ToolBarArea.TopToolBarArea, self.bar)
+        self.addToolBar(Qt.ToolBarArea.LeftToolBarArea, self.tool_box)
+        self.stack = QStackedWidget()
+        self.stack.addWidget(self.welcome)
+        self.stack.addWidget(self.canvas)
+        middle = QWidget()
+        column = QVBoxLayout(middle)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.tool_box.options)
+        column.addWidget(self.banner)
+        column.addWidget(self.stack, 1)
+        column.addWidget(self.variants)
+        self.splitter = QSplitter()
+        self.splitter.setHandleWidth(1)
+        self.splitter.addWidget(middle)
+        self.splitter.addWidget(self.sidebar)
+        self.splitter.setStretchFactor(0, 1)
+        self.splitter.setCollapsible(0, False)
+        self.splitter.setSizes([900, 300])
+        self.setCentralWidget(self.splitter)
+        self.setStatusBar(self.status)
+
+    def _connect(self) -> None:
+        for source in (self.files, self.harmonizing, self.cutting, self.safety):
+            source.failed.connect(self.show_problem)
+        self.session.refused.connect(self.show_problem)
+        self.tool_box.refused.connect(self.show_problem)
+        self.canvas.render_failed.connect(lambda error: self.show_problem(Problem(error)))
+        self.files.noted.connect(self.show_note)
+        self.files.recent_changed.connect(self._recent_changed)
+        self.session.opened.connect(self._opened)
+        self.session.changed.connect(self._refresh)
+        self.session.file_changed.connect(self._refresh_title)
+        self.harmonizing.done.connect(self._refresh)
+        self.harmonizing.busy_changed.connect(self._busy)
+        self.harmonizing.found_variant.connect(self._add_variant)
+        self.variants.picked.connect(self.harmonizing.use)
+        self.sidebar.harmonize.harmonize.connect(self.harmonize)
+        self.sidebar.harmonize.variants.connect(self.show_variants)
+        self.sidebar.harmonize.paint_reference.connect(lambda: self.tool_box.choose("reference"))
+        self.tool_box.chosen.connect(lambda name: self._tool_chosen(name))
+        self.welcome.open_background.connect(self.files.choose_background)
+        self.welcome.open_recent.connect(self.files.open)
+        self.welcome.try_sample.connect(self.dialogs.open_sample)
+        self.canvas.compare_changed.connect(
+            lambda compare: self.all_actions["split"].setChecked(compare is Compare.SPLIT)
+        )
+        theme = theme_of_application()
+        if theme:
+            theme.changed.connect(self._dressed)
+
+    def _connect_actions(self) -> None:
+        layers, panel = self.layer_commands, self.sidebar
+        self.all_actions["snap"].setChecked(True)
+        self.all_actions["snap"].toggled.connect(lambda on: setattr(self.tool_box.move_tool, "snapping", on))
+        self.all_actions.connect(
+            open=self.files.choose_background,
+            add=self.files.choose_layers,
+            save=self.files.save,
+            save_as=self.files.save_as,
+            export=self.dialogs.export,
+            close=lambda: self.files.when_saved(self.session.close),
+            quit=self.close,
+            undo=self.session.undo,
+            redo=self.session.redo,
+            copy=self.dialogs.copy_picture,
+            paste=self.dialogs.paste,
+            harmonize=self.harmonize,
+            variants=self.show_variants,
+            reset_sliders=panel.adjust.reset,
+            remove=self.harmonizing.remove,
+            save_map=self.dialogs.save_map,
+            teach=self.dialogs.teach,
+            batch=self.dialogs.batch,
+            duplicate=layers.duplicate,
+            delete=layers.delete,
+            rename=panel.layers.rename,
+            hide=layers.hide_or_show,
+            lock=layers.lock_or_unlock,
+            up=lambda: panel.layers.shift(1),
+            down=lambda: panel.layers.shift(-1),
+            flip_horizontal=lambda: layers.flip("x"),
+            flip_vertical=lambda: layers.flip("y"),
+            reset_transform=layers.reset_transform,
+            find=self.cutting.propose,
+            clean=self.cutting.clean_edges,
+            feather=lambda: self.cutting.feather(2.0),
+            whole=self.cutting.whole_layer,
+            fit=self.canvas.fit,
+            actual=lambda: self.canvas.zoom_to(1.0),
+            zoom_in=lambda: self.canvas.zoom_step(True),
+            zoom_out=lambda: self.canvas.zoom_step(False),
+            split=self._toggle_split,
+            shortcuts=self.dialogs.shortcuts,
+            about=self.dialogs.about,
+        )
+
+    # ---- what panels and menus ask for
+
+    def harmonize(self) -> None:
+        """Harmonize the active layer with the chosen model and reference."""
+        panel = self.sidebar.harmonize
+        if panel.button.isEnabled():
+            self.banner.hide()
+            self.harmonizing.harmonize(panel.model, panel.reference)
+
+    def show_variants(self) -> None:
+        """Show what all models make of the active layer."""
+        panel = self.sidebar.harmonize
+        if panel.variants_button.isEnabled() and not self.harmonizing.busy:
+            self.variants.begin()
+            names = [model.card.name for model in usable_models()]
+            self.harmonizing.try_variants(names, panel.model, panel.reference)
+
+    def take_files(self, paths: Sequence[Path]) -> None:
+        """Open files that the command line named."""
+        self.files.take(paths)
+
+    def show_problem(self, problem: Problem) -> None:
+        """Say what went wrong."""
+        self.banner.show_problem(problem)
+
+    def show_note(self, sentence: str) -> None:
+        """Say something to know."""
+        self.banner.show_note(sentence)
+
+    def _add_variant(self, variant: object) -> None:
+        found = variant.harmonization  # type: ignore[attr-defined]
+        strength = found.adjustments.strength
+        name = found.model if strength == 1 else self.tr("{0}, {1} %").format(found.model, round(100 * strength))
+        pixels = variant.pixels  # type: ignore[attr-defined]
+        self.variants.add(as_image(pixels, opaque=False), name, variant)
+
+    def _toggle_split(self) -> None:
+        self.canvas.set_compare(Compare.AFTER if self.canvas.compare is Compare.SPLIT else Compare.SPLIT)
+
+    def _tool_chosen(self, name: str) -> None:
+        if name == "reference":
+            self.sidebar.harmonize.choose_area()
+
+    # ---- showing how things are
+
+    def _opened(self) -> None:
+        self.variants.close_strip()
+        self.banner.hide()
+        self.canvas.set_compare(Compare.AFTER)
+        self._refresh()
+
+    def _refresh(self) -> None:
+        is_open, layer = self.session.is_open, self.session.active
+        self.stack.setCurrentWidget(self.canvas if is_open else self.welcome)
+        for part in (self.tool_box, self.tool_box.options, self.sidebar, self.bar):
+            part.setVisible(is_open)
+        harmonized = layer is not None and layer.harmonization is not None
+        self.all_actions.enable(document=is_open, layer=layer is not None, harmonized=harmonized)
+        self.all_actions["lock"].setChecked(layer is not None and layer.locked)
+        history = self.session.history if is_open else None
+        for name, text, what in (
+            ("undo", self.tr("&Undo"), history.undo_name if history else None),
+            ("redo", self.tr("&Redo"), history.redo_name if history else None),
+        ):
+            self.all_actions[name].setEnabled(what is not None)
+            self.all_actions.set_text(name, f"{text} {translated(what)}" if what else text)
+        self._give_hint()
+        self._refresh_title()
+
+    def _refresh_title(self) -> None:
+        name = self.session.path.name if self.session.path else self.session.title
+        self.setWindowTitle(f"{name}[*] – s2am" if self.session.is_open else "s2am")
+        self.setWindowModified(self.session.is_modified)
+
+    def _give_hint(self) -> None:
+        if not self.session.is_open or self.settings.text("hints") == "off":
+            self.hint.say("")
+            return
+        layers = self.session.document.layers
+        if any(layer.harmonization for layer in layers):
+            self.settings.set_text("hints", "off")  # the person knows how it goes
+            self.hint.say("")
+        elif len(layers) < 2:
+            self.hint.say(
+                self.tr("Now drop a cut-out here, paste one, or cut a subject out with the tools at the left.")
+            )
+        else:
+            self.hint.say(self.tr("Place it with its handles, then press Harmonize at the right."))
+
+    def _busy(self, busy: bool) -> None:
+        self.sidebar.harmonize.setEnabled(not busy)
+        if not busy:
+            self.sidebar.harmonize.refresh()
+
+    def _recent_changed(self) -> None:
+        self.menus.list_recent()
+        self.welcome.refresh()
+
+    def _dressed(self) -> None:
+        self.welcome.refresh()
+        self.canvas.update()
+
+    # ---- events
+
+    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
+        """Take files and pictures."""
+        data = event.mimeData() if event else None
+        if event and data and (files_of(data) or data.hasImage()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent | None) -> None:
+        """Open what is dropped, or put it on the picture where it is dropped."""
+        if event is None:
+            return
+        place = self.canvas.mapFrom(self, event.position().toPoint())
+        ratio = self.canvas.devicePixelRatioF()
+        at = self.canvas.viewport.to_picture(place.x() * ratio, place.y() * ratio) if self.session.is_open else None
+        if at and not self.canvas.rect().contains(place):
+            at = None
+        self.files.paste(event.mimeData(), at)
+        event.acceptProposedAction()
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Show before for as long as C is held."""
+        if event and event.key() == Qt.Key.Key_C and not event.modifiers() and not event.isAutoRepeat():
+            self.canvas.hold_before(True)
+        super().keyPressEvent(event)
+
+    def keyReleaseEvent(self, event: QKeyEvent | None) -> None:
+        """Show after again."""
+        if event and event.key() == Qt.Key.Key_C and not event.isAutoRepeat():
+            self.canvas.hold_before(False)
+        super().keyReleaseEvent(event)
+
+    def closeEvent(self, event: QCloseEvent | None) -> None:
+        """Ask about unsaved changes, stop what runs, remember the window."""
+        if event is None:
+            return
+        if self.session.is_modified:
+            event.ignore()
+            self.files.when_saved(self._close_for_good)
+            return
+        self.settings.set_state("geometry", self.saveGeometry())
+        self.settings.set_state("splitter", self.splitter.saveState())
+        self.settings.flush()
+        self.hide()
+        self.jobs.close()
+        self.canvas.tiles.close()
+        self.safety.close()
+        event.accept()
+
+    def _close_for_good(self) -> None:
+        self.session.close()
+        QTimer.singleShot(0, self.close)
+
+    def _restore(self) -> None:
+        geometry, splitter = self.settings.state("geometry"), self.settings.state("splitter")
+        if not (geometry and self.restoreGeometry(geometry)):
+            self.resize(1280, 820)
+        if splitter:
+            self.splitter.restoreState(splitter)

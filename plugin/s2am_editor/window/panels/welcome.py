@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is seen at first: three steps to a result, and the way back to what was done last."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PyQt6.QtCore import QSize, Qt, pyqtSignal
+from PyQt6.QtGui import QMouseEvent
+from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+
+from s2am_editor.window.icons import application_icon, icon
+from s2am_editor.window.settings import Settings
+from s2am_editor.window.widgets.buttons import heading, muted_label, primary_button, push_button
+
+RECENT = 5
+
+
+class StepCard(QFrame):
+    """One step: a number, a drawing, what to do."""
+
+    clicked = pyqtSignal()
+
+    def __init__(self, number: int, drawing: str, name: str, text: str) -> None:
+        """Describe a step."""
+        super().__init__()
+        self.setObjectName("card")
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        self.setFixedSize(224, 132)
+        self._drawing = drawing
+        self._sign = QLabel()
+        badge = muted_label(str(number))
+        top = QHBoxLayout()
+        top.addWidget(self._sign)
+        top.addStretch()
+        top.addWidget(badge, 0, Qt.AlignmentFlag.AlignTop)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(16, 14, 16, 14)
+        column.setSpacing(6)
+        column.addLayout(top)
+        column.addWidget(heading(name))
+        column.addWidget(muted_label(text))
+        column.addStretch()
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Draw the sign in the colours of now."""
+        self._sign.setPixmap(icon(self._drawing).pixmap(QSize(32, 32), self.devicePixelRatioF()))
+
+    def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
+        """Do the step."""
+        if event and self.rect().contains(event.position().toPoint()):
+            self.clicked.emit()
+
+
+class Welcome(QWidget):
+    """Open a background, drop a cut-out, harmonize."""
+
+    open_background = pyqtSignal()
+    open_recent = pyqtSignal(object)  # a path
+    try_sample = pyqtSignal()
+
+    def __init__(self, settings: Settings) -> None:
+        """Show the files that were open last, as settings know them."""
+        super().__init__()
+        self._settings = settings
+        sign = QLabel()
+        sign.setPixmap(application_icon().pixmap(QSize(56, 56), self.devicePixelRatioF()))
+        steps = (
+            ("picture", self.tr("Open a background"), self.tr("Any photograph. Drop it here, or click Open.")),
+            ("cut-out", self.tr("Drop a cut-out on it"), self.tr("A picture with transparency, or cut it out here.")),
+            ("harmonize", self.tr("Harmonize"), self.tr("One click, and it belongs. Then fine-tune and export.")),
+        )
+        self.cards = [StepCard(number, *step) for number, step in enumerate(steps, 1)]
+        cards = QHBoxLayout()
+        cards.setSpacing(14)
+        cards.addStretch()
+        for card in self.cards:
+            cards.addWidget(card)
+        cards.addStretch()
+        self.cards[0].setCursor(Qt.CursorShape.PointingHandCursor)
+        self.cards[0].clicked.connect(self.open_background)
+        self.open_button = primary_button(self.tr("Open a background …"), self.open_background.emit)
+        self.sample_button = push_button(self.tr("Try it with a sample"), self.try_sample.emit)
+        buttons = QHBoxLayout()
+        buttons.addStretch()
+        for button in (self.open_button, self.sample_button):
+            button.setMinimumHeight(34)
+            buttons.addWidget(button)
+        buttons.addStretch()
+        self._recent = QVBoxLayout()
+        self._recent.setSpacing(2)
+        column = QVBoxLayout(self)
+        column.setSpacing(10)
+        column.addStretch(3)
+        column.addWidget(sign, 0, Qt.AlignmentFlag.AlignHCenter)
+        column.addWidget(heading(self.tr("Make it belong"), "title"), 0, Qt.AlignmentFlag.AlignHCenter)
+        about = muted_label(self.tr("Put a subject into a photograph; the colours follow."))
+        about.setWordWrap(False)
+        column.addWidget(about, 0, Qt.AlignmentFlag.AlignHCenter)
+        column.addSpacing(14)
+        column.addLayout(cards)
+        column.addSpacing(10)
+        column.addLayout(buttons)
+        column.addSpacing(10)
+        column.addLayout(self._recent)
+        column.addStretch(4)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """List the recent files, and draw in the colours of now."""
+        while (item := self._recent.takeAt(0)) is not None:
+            widget = item.widget()
+            if widget:
+                widget.deleteLater()
+        files = self._settings.recent[:RECENT]
+        if files:
+            self._recent.addWidget(muted_label(self.tr("Recent")))
+            self._recent.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        for path in files:
+            self._recent.addWidget(self._link(path), 0, Qt.AlignmentFlag.AlignHCenter)
+        for card in self.cards:
+            card.redraw()
+
+    def _link(self, path: Path) -> QPushButton:
+        button = push_button(path.name, lambda: self.open_recent.emit(path))
+        button.setProperty("flat", True)
+        button.setToolTip(str(path))
+        return button

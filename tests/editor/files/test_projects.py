@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Projects: all comes back as it was, other programs see the picture, and damage is one clear sentence."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from numpy.typing import DTypeLike
+from PIL import Image
+
+from s2am_editor.compose.flatten import flatten
+from s2am_editor.document import commands
+from s2am_editor.document.geometry import Transform
+from s2am_editor.document.mask import Mask
+from s2am_editor.document.model import Document, Harmonization, Layer, Reference
+from s2am_editor.files.opening import open_document
+from s2am_editor.files.saving import save_project
+from s2am_engine.adjustments import Adjustments
+from s2am_engine.colour_map import Chain, Curves, Matrix
+from s2am_engine.errors import EngineError
+from s2am_engine.formats.raster import Metadata
+from s2am_engine.picture import Picture
+from tests.editor.document.made_up import cutout, disc, scene, two_layers
+
+CURVES = Curves(np.random.default_rng(0).random((3, 33)).astype(np.float32))
+
+
+def everything(dtype: DTypeLike = np.uint8) -> Document:
+    """A document that uses all that a document can hold."""
+    document, layer = two_layers(dtype)
+    area = Mask.from_array(disc(300, 200))
+    found = Chain((CURVES, Matrix(np.eye(3, 4) * 0.9)))
+    reference = Reference("layer", layer=document.layers[0].id)
+    harmonized = Harmonization(found, "concord", 0.83, reference, Adjustments(0.7, warmth=0.1), CURVES)
+    layer = dataclasses.replace(
+        *(layer,),
+        name="Zoë’s “friend”\x07\n<&>",
+        mask=Mask.from_array(disc(80, 60)),
+        transform=Transform(140.5, 90.25, 1.5, 0.7, 33.3, True, False),
+        opacity=0.123456789,
+        harmonization=harmonized,
+    )
+    again = dataclasses.replace(layer, id=layer.id + 10**6, visible=False, harmonization=None, locked=True)
+    painted = dataclasses.replace(harmonized, reference=Reference("area", area=area), curves=None)
+    third = dataclasses.replace(document.adopt(cutout(400, 90, 3, dtype), "third"), harmonization=painted)
+    metadata = Metadata(
+        b"Exif", b"<xmp/>", b"\x1c\x02", (300.0, 299.5), (("Title", "Ünder"),), ((b"gAMA", b"\0\1\x86\xa0"),)
+    )
+    return dataclasses.replace(
+        *(document,),
+        layers=(document.layers[0], layer, again, third),
+        metadata=metadata,
+        profile=None,
+        active=layer.id,
+        area=area,
+    )
+
+
+def assert_same(one: Document, other: Document) -> None:
+    for field in ("width", "height", "dtype", "profile", "grey", "metadata"):
+        assert getattr(one, field) == getattr(other, field), field
+    assert (one.area is None) == (other.area is None)
+    if one.area and other.area:
+        np.testing.assert_array_equal(one.area.to_array(), other.area.to_array())
+    assert len(one.layers) == len(other.layers)
+    assert one.active is None or one.index(one.active) == other.index(other.active)
+    for mine, theirs in zip(one.layers, other.layers, strict=True):
+        assert_same_layer(mine, theirs)
+        if mine.harmonization and mine.harmonization.reference.layer:
+            assert theirs.harmonization is not None
+            there = theirs.harmonization.reference.layer
+            assert one.index(mine.harmonization.reference.layer) == other.index(there)
+
+
+def assert_same_layer(mine: Layer, theirs: Layer) -> None:
+    for field in ("name", "transform", "opacity", "visible", "locked"):
+        assert getattr(mine, field) == getattr(theirs, field), field
+    np.testing.assert_array_equal(mine.raster.pixels, theirs.raster.pixels)
+    assert (mine.raster.alpha is None) == (theirs.raster.alpha is None)
+    if mine.raster.alpha is not None:
+        np.testing.assert_array_equal(mine.raster.alpha, theirs.raster.alpha)
+    assert (mine.mask is None) == (theirs.mask is None)
+    if mine.mask and theirs.mask:
+        np.testing.assert_array_equal(mine.mask.to_array(), theirs.mask.to_array())
+    assert (mine.harmonization is None) == (theirs.harmonization is None)
+    if mine.harmonization and theirs.harmonization:
+        for field in ("found", "model", "confidence", "adjustments", "curves"):
+            assert getattr(mine.harmonization, field) == getattr(theirs.harmonization, field), field
+        assert mine.harmonization.reference.kind == theirs.harmonization.reference.kind
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_a_project_comes_back_as_it_was(tmp_path: Path, dtype: DTypeLike) -> None:
+    document, path = everything(dtype), tmp_path / "holiday.ora"
+    done: list[float] = []
+    save_project(path, document, done.append)
+    opened: list[float] = []
+    found = open_document(path, opened.append)
+    assert found.notes == ()
+    assert opened == [0.25, 0.5, 0.75, 1]
+    assert_same(document, found.document)
+    np.testing.assert_array_equal(flatten(document).pixels, flatten(found.document).pixels)
+    save_project(path, found.document)  # and again, over itself
+    assert_same(document, open_document(path).document)
+    assert done == sorted(done)
+    assert done[-1] == 1
+
+
+def test_layers_that_share_pixels_share_them_in_the_file(tmp_path: Path) -> None:
+    document, layer = two_layers()
+    copies = commands.duplicate_layer(layer.id).change(document)
+    save_project(tmp_path / "one.ora", document)
+    save_project(tmp_path / "two.ora", copies)
+    layers = open_document(tmp_path / "two.ora").document.layers
+    np.testing.assert_array_equal(layers[1].raster.pixels, layers[2].raster.pixels)
+    with zipfile.ZipFile(tmp_path / "two.ora") as archive:
+        assert not [name for name in archive.namelist() if name.startswith("s2am/pixels")]
+
+
+def test_another_program_finds_an_openraster_file(tmp_path: Path) -> None:
+    document, path = everything(), tmp_path / "holiday.ora"
+    save_project(path, document)
+    with zipfile.ZipFile(path) as archive:
+        first = archive.infolist()[0]
+        assert (first.filename, first.compress_type) == ("mimetype", zipfile.ZIP_STORED)
+        assert archive.read("mimetype") == b"image/openraster"
+        image = ElementTree.fromstring(archive.read("stack.xml"))
+        assert (image.attrib["w"], image.attrib["h"]) == ("300", "200")
+        layers = image.findall("stack/layer")
+        assert [layer.attrib["name"] for layer in layers] == ["third", *["Zoë’s “friend”<&>"] * 2, "beach"]
+        assert [layer.attrib["visibility"] for layer in layers] == ["visible", "hidden", "visible", "visible"]
+        thumbnail = Image.open(io.BytesIO(archive.read("Thumbnails/thumbnail.png")))
+        assert max(thumbnail.size) == 256
+        merged = Image.open(io.BytesIO(archive.read("mergedimage.png")))
+        np.testing.assert_array_equal(np.asarray(merged.convert("RGB")), flatten(document).pixels)
+        stacked = Image.new("RGBA", (300, 200))
+        for layer in reversed(layers):
+            if layer.attrib["visibility"] == "hidden":
+                continue
+            picture = Image.open(io.BytesIO(archive.read(layer.attrib["src"]))).convert("RGBA")
+            opaque = picture.getchannel("A").point(lambda a, by=float(layer.attrib["opacity"]): round(a * by))
+            picture.putalpha(opaque)
+            placed = Image.new("RGBA", (300, 200))
+            placed.paste(picture, (int(layer.attrib["x"]), int(layer.attrib["y"])))
+            stacked = Image.alpha_composite(stacked, placed)
+    difference = np.abs(np.asarray(stacked.convert("RGB")).astype(int) - flatten(document).pixels)
+    assert difference.max() <= 3  # opacities of 8 bits, rounded on the way
+
+
+def test_what_another_program_saved_since_counts(tmp_path: Path) -> None:
+    document, path = everything(), tmp_path / "holiday.ora"
+    save_project(path, document)
+    changed = rewritten(path, tmp_path / "edited.ora", "stack.xml", lambda data: data.replace(b"beach", b"coast"))
+    found = open_document(changed).document
+    assert found.layers[0].name == "coast"
+    assert found.layers[1].harmonization is None  # the layers as that program has them, already harmonized
+    difference = np.abs(flatten(found).pixels.astype(int) - flatten(document).pixels)
+    assert difference.max() <= 1
+
+
+def test_groups_and_offsets_of_foreign_files(tmp_path: Path) -> None:
+    path = tmp_path / "krita.ora"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("mimetype", b"image/openraster")
+        archive.writestr(
+            "stack.xml",
+            '<image w="60" h="40"><stack><text/><stack x="5" y="6" opacity="0.5" visibility="hidden">'
+            '<layer src="data/a.png" x="-2" y="3" opacity="0.5" composite-op="svg:multiply"/></stack>'
+            '<layer name="back" src="data/b.png"/></stack></image>',
+        )
+        for name, mode, size in (("a", "LA", (10, 10)), ("b", "RGB", (60, 40))):
+            encoded = io.BytesIO()
+            Image.new(mode, size, 90 if mode == "LA" else (10, 20, 30)).save(encoded, "PNG")
+            archive.writestr(f"data/{name}.png", encoded.getvalue())
+    found = open_document(path)
+    back, above = found.document.layers
+    assert (back.name, above.name) == ("back", "a")
+    assert above.box[:2] == (3, 9)
+    assert (above.opacity, above.visible, back.visible) == (0.25, False, True)
+    assert len(found.notes) == 2
+    assert any("blend modes" in note for note in found.notes)
+
+
+def rewritten(path: Path, target: Path, name: str, change: Callable[[bytes], bytes | None]) -> Path:
+    """A copy of an archive with one entry changed, or left out."""
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(target, "w") as copy:
+        for entry in source.namelist():
+            data = change(source.read(entry)) if entry == name else source.read(entry)
+            if data is not None:
+                copy.writestr(entry, data)
+    return target
+
+
+def without_map(data: bytes) -> bytes:
+    described = json.loads(data)
+    described["layers"][1]["harmonization"]["found"]["map"] = {"kind": "curves"}
+    return json.dumps(described).encode()
+
+
+def newer(data: bytes) -> bytes:
+    return json.dumps(json.loads(data) | {"version": 99}).encode()
+
+
+BOMB = b'<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><image w="9" h="9"><stack>&b;</stack></image>'
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "says"),
+    [
+        ("s2am/document.json", lambda data: data[: len(data) // 2], "is damaged or incomplete: open an earlier copy"),
+        ("s2am/document.json", lambda _: b"[]", "is damaged or incomplete"),
+        ("s2am/document.json", without_map, "This colour map is damaged"),
+        ("s2am/document.json", newer, "has version 99, not 1: update this program"),
+        ("data/layer0.png", lambda data: data[:500], "is damaged or incomplete"),
+        ("data/layer0.png", lambda _: None, "is damaged or incomplete"),
+        ("s2am/mask1.png", lambda _: None, "is damaged or incomplete"),
+        ("stack.xml", lambda _: None, "is damaged or incomplete"),
+        ("stack.xml", lambda _: b"<image", "is damaged or incomplete"),
+        ("stack.xml", lambda _: BOMB, "is damaged or incomplete"),
+        ("stack.xml", lambda _: b'<image w="0" h="4"><stack/></image>', "without any pixels"),
+        ("stack.xml", lambda _: b'<image w="99999999" h="99999999"><stack/></image>', "thousand megapixels"),
+        ("stack.xml", lambda _: b'<image w="5" h="4"><stack/></image>', "is damaged or incomplete"),
+        ("mimetype", lambda _: b"application/zip", "is not an OpenRaster file"),
+    ],
+)
+def test_damage_is_one_sentence(tmp_path: Path, name: str, change: Callable[[bytes], bytes | None], says: str) -> None:
+    save_project(tmp_path / "whole.ora", everything())
+    with zipfile.ZipFile(tmp_path / "whole.ora") as archive:
+        assert name in archive.namelist()
+    broken = rewritten(tmp_path / "whole.ora", tmp_path / "broken.ora", name, change)
+    with pytest.raises(EngineError, match=says) as refused:
+        open_document(broken)
+    assert str(broken) in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_project_cut_short_anywhere_is_damaged(tmp_path: Path) -> None:
+    save_project(tmp_path / "whole.ora", everything())
+    data = (tmp_path / "whole.ora").read_bytes()
+    for share in (0.01, 0.3, 0.6, 0.99):
+        broken = tmp_path / "broken.ora"
+        broken.write_bytes(data[: int(len(data) * share)])
+        with pytest.raises(EngineError, match="is damaged or incomplete"):
+            open_document(broken)
+
+
+def test_a_project_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
+    class StoppedError(Exception):
+        pass
+
+    def stop(done: float) -> None:
+        if done > 0.5:
+            raise StoppedError
+
+    path = tmp_path / "holiday.ora"
+    save_project(path, two_layers()[0])
+    before = path.read_bytes()
+    with pytest.raises(StoppedError):
+        save_project(path, everything(), stop)
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["holiday.ora"]
+    with pytest.raises(EngineError, match="there is no folder"):
+        save_project(tmp_path / "missing" / "x.ora", everything())
+    with pytest.raises(EngineError, match=r"let it end in \.ora"):
+        save_project(tmp_path / "x.png", everything())
+
+
+def test_a_document_without_layers_is_saved_too(tmp_path: Path) -> None:
+    save_project(tmp_path / "empty.ora", Document(30, 20))
+    assert open_document(tmp_path / "empty.ora").document.layers == ()
+
+
+def test_alpha_and_the_colours_beneath_it_come_back(tmp_path: Path) -> None:
+    picture = Picture(scene(), np.where(disc(300, 200) > 128, 255, 0).astype(np.uint8))
+    save_project(tmp_path / "logo.ora", Document.from_picture(picture, "logo"))
+    raster = open_document(tmp_path / "logo.ora").document.layers[0].raster
+    np.testing.assert_array_equal(raster.pixels, picture.pixels)

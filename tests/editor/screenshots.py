@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`python -m tests.editor.screenshots FOLDER`: pictures of the editor's main states, from a real X server.
+
+Without a screen an Xvfb is started. Each state comes in the light and in the dark look; all photographs come with
+scikit-image. `--docs` writes the few, smaller ones that the README shows into docs/ instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from PyQt6.QtCore import QEvent, QPoint, QPointF, Qt
+from PyQt6.QtGui import QImage, QMouseEvent
+from PyQt6.QtWidgets import QApplication, QWidget
+from skimage import data
+
+from s2am_editor.app import make_application
+from s2am_editor.document.model import Document
+from s2am_editor.window.canvas import Compare
+from s2am_editor.window.clipboard import from_image
+from s2am_editor.window.dialogs.batch import BatchDialog
+from s2am_editor.window.dialogs.export import ExportDialog
+from s2am_editor.window.dialogs.shortcuts import ShortcutsDialog
+from s2am_editor.window.dialogs.teach import TeachDialog
+from s2am_editor.window.jobs import Problem
+from s2am_editor.window.main_window import MainWindow
+from s2am_editor.window.settings import Settings
+from s2am_editor.window.theme import Appearance, Theme
+from s2am_engine.errors import EngineError
+from s2am_engine.picture import Picture
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+SHOWN = {
+    "light-harmonized": "editor.png",
+    "dark-variants": "editor-variants.png",
+    "light-welcome": "editor-welcome.png",
+}
+WIDTH = 1000  # of a picture in docs/
+PATIENCE = 120.0  # seconds
+
+
+class Photographer:
+    """Brings a window into each state and takes its picture."""
+
+    def __init__(self, application: QApplication, theme: Theme, folder: Path) -> None:
+        self._application, self._theme, self._folder = application, theme, folder
+        self._place = tempfile.TemporaryDirectory(prefix="s2am-screenshots-")
+        self._look = ""
+        self.taken: list[Path] = []
+
+    def take_all(self) -> None:
+        for appearance in (Appearance.LIGHT, Appearance.DARK):
+            self._theme.choose(appearance)
+            self._look = appearance.value
+            window = MainWindow(Settings(Path(self._place.name) / f"{self._look}.ini"))
+            window.resize(1360, 860)
+            window.show()
+            self._states(window)
+            window.session.close()
+            window.close()
+
+    def _states(self, window: MainWindow) -> None:
+        self._wait(window)
+        self._take(window, "welcome")
+        window.dialogs.open_sample()
+        self._wait(window)
+        self._take(window, "placed")
+        window.harmonize()
+        self._wait(window)
+        window.canvas.set_compare(Compare.SPLIT)
+        window.canvas.split = 0.42
+        window.canvas.update()
+        self._take(window, "harmonized")
+        window.canvas.set_compare(Compare.AFTER)
+        window.show_variants()
+        self._wait(window)
+        self._take(window, "variants")
+        window.variants.close_strip()
+        window.tool_box.choose("reference")
+        self._stroke(window, [(700, 380), (880, 420)])
+        self._take(window, "reference")
+        self._dialogs(window)
+        self._cutting(window)
+
+    def _cutting(self, window: MainWindow) -> None:
+        window.session.open(Document.from_picture(Picture(data.chelsea()), "Chelsea"), "Chelsea")
+        window.tool_box.choose("scribble")
+        self._wait(window)
+        self._stroke(window, [(120, 90), (150, 160), (240, 180), (300, 120)])
+        self._wait(window)
+        self._take(window, "cut-out")
+        window.show_problem(Problem(EngineError("beach.png is damaged or incomplete: copy or download it again.")))
+        window.canvas.zoom_to(12.0, QPointF(window.canvas.rect().center()))
+        self._take(window, "pixels")
+
+    def _dialogs(self, window: MainWindow) -> None:
+        for name, dialog in (
+            ("export", ExportDialog(window.session, window.settings, window)),
+            ("teach", TeachDialog(window.settings, window)),
+            ("batch", BatchDialog(window.settings, window)),
+            ("shortcuts", ShortcutsDialog(window.all_actions, window.tool_box, window)),
+        ):
+            dialog.show()
+            self._take(dialog, name)
+            dialog.close()
+
+    def _stroke(self, window: MainWindow, points: list[tuple[float, float]]) -> None:
+        """Draw a line through points of the picture with the left button."""
+        canvas = window.canvas
+        places = [QPoint(*(round(part) for part in canvas.viewport.to_view(*point))) for point in points]
+        kinds = [QEvent.Type.MouseButtonPress, *[QEvent.Type.MouseMove] * (len(places) - 1)]
+        for kind, place in zip([*kinds, QEvent.Type.MouseButtonRelease], [*places, places[-1]], strict=True):
+            button = Qt.MouseButton.NoButton if kind is QEvent.Type.MouseMove else Qt.MouseButton.LeftButton
+            held = Qt.MouseButton.NoButton if kind is QEvent.Type.MouseButtonRelease else Qt.MouseButton.LeftButton
+            where = QPointF(place), QPointF(canvas.mapToGlobal(place))
+            event = QMouseEvent(kind, *where, button, held, Qt.KeyboardModifier.NoModifier)
+            self._application.sendEvent(canvas, event)
+
+    def _wait(self, window: MainWindow) -> None:
+        end = time.monotonic() + PATIENCE
+        self._pump(0.3)
+        while window.jobs.running or not window.canvas.is_current:
+            if time.monotonic() > end:
+                raise TimeoutError(f"the editor was not ready after {PATIENCE:.0f} seconds")
+            self._pump(0.02)
+        self._pump(0.2)
+
+    def _pump(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self._application.processEvents()
+            time.sleep(0.005)
+
+    def _take(self, widget: QWidget, name: str) -> None:
+        self._pump(0.4)
+        screen = widget.screen()
+        assert screen is not None
+        path = self._folder / f"{self._look}-{name}.png"
+        grabbed = screen.grabWindow(widget.winId()).toImage()
+        pixels = from_image(grabbed.convertToFormat(QImage.Format.Format_RGB32)).pixels
+        Image.fromarray(np.ascontiguousarray(pixels)).save(path)
+        self.taken.append(path)
+
+
+@contextmanager
+def x_server() -> Iterator[str]:
+    """An X server of its own; gives its display."""
+    program = shutil.which("Xvfb")
+    if program is None:
+        raise SystemExit("error: there is no screen, and no Xvfb to stand in for one: install Xvfb.")
+    reading, writing = os.pipe()
+    command = [program, "-displayfd", str(writing), "-screen", "0", "1600x1000x24", "-nolisten", "tcp"]
+    server = subprocess.Popen(command, pass_fds=[writing], stderr=subprocess.DEVNULL)
+    try:
+        os.close(writing)
+        yield f":{os.read(reading, 16).decode().strip()}"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def shrink(source: Path, target: Path) -> None:
+    """Write a smaller copy with few colours, for the README."""
+    with Image.open(source) as image:
+        size = WIDTH, round(image.height * WIDTH / image.width)
+        small = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+        small.quantize(192, dither=Image.Dither.FLOYDSTEINBERG).save(target, optimize=True)
+
+
+def main() -> int:
+    """Take all pictures."""
+    parser = argparse.ArgumentParser(prog="python -m tests.editor.screenshots", description=__doc__)
+    parser.add_argument("folder", type=Path, nargs="?", metavar="FOLDER", help="where the pictures go")
+    parser.add_argument("--docs", action="store_true", help="write the README's pictures")
+    options = parser.parse_args()
+    if not (options.folder or options.docs):
+        parser.error("name a folder, or give --docs")
+    if not os.environ.get("DISPLAY"):
+        return in_x_server()
+    folder = options.folder or Path(tempfile.mkdtemp(prefix="s2am-screenshots-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    application = make_application()
+    photographer = Photographer(application, Theme(application, Appearance.LIGHT), folder)
+    photographer.take_all()
+    for path in photographer.taken:
+        print(path)
+        if options.docs and path.stem in SHOWN:
+            shrink(path, DOCS / SHOWN[path.stem])
+    return 0
+
+
+def in_x_server() -> int:
+    """Run this command again, on a screen of its own."""
+    with x_server() as display:
+        environment = os.environ | {"DISPLAY": display, "QT_QPA_PLATFORM": "xcb"}
+        command = [sys.executable, "-m", "tests.editor.screenshots", *sys.argv[1:]]
+        return subprocess.run(command, env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

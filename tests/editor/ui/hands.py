@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a person does with the window: with mouse and keys where that is what is tested."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PyQt6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PyQt6.QtGui import QDropEvent, QImage
+from PyQt6.QtTest import QTest
+from pytestqt.qtbot import QtBot
+
+from s2am_editor.document.model import Layer
+from s2am_editor.window.main_window import MainWindow
+
+LONG = 60_000
+
+
+class Hands:
+    """Uses a window."""
+
+    def __init__(self, qtbot: QtBot, window: MainWindow) -> None:
+        self.qtbot, self.window = qtbot, window
+
+    def wait(self, until: Callable[[], bool]) -> None:
+        self.qtbot.waitUntil(until, timeout=LONG)
+
+    def settle(self) -> None:
+        """Wait until no work is left and the screen shows how things are."""
+        window = self.window
+        self.qtbot.wait(20)
+        self.wait(lambda: not window.jobs.running)
+        self.wait(lambda: window.canvas.tiles.idle)
+        self.qtbot.wait(20)
+
+    def open(self, *paths: Path) -> None:
+        self.window.take_files(paths)
+        self.wait(lambda: not self.window.jobs.running)
+        self.settle()
+
+    def drop(self, *paths: Path, at: tuple[float, float] | None = None) -> None:
+        data = QMimeData()
+        data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+        window = self.window
+        place = self.place(*at) if at else QPoint(20, 20)
+        event = QDropEvent(
+            QPointF(window.canvas.mapTo(window, place)),
+            Qt.DropAction.CopyAction,
+            data,
+            Qt.MouseButton.LeftButton,
+            Qt.KeyboardModifier.NoModifier,
+        )
+        window.dropEvent(event)
+        self.settle()
+
+    def place(self, x: float, y: float) -> QPoint:
+        """The canvas's pixel of a point of the picture."""
+        canvas = self.window.canvas
+        on_view = canvas.viewport.to_view(x, y)
+        ratio = canvas.devicePixelRatioF()
+        return QPoint(round(on_view[0] / ratio), round(on_view[1] / ratio))
+
+    def drag(
+        self,
+        start: tuple[float, float],
+        end: tuple[float, float],
+        keys: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier,
+    ) -> None:
+        """Drag with the left button from one point of the picture to another."""
+        self.drag_on_view(self.place(*start), self.place(*end), keys)
+
+    def drag_on_view(
+        self, start: QPoint, end: QPoint, keys: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier
+    ) -> None:
+        canvas = self.window.canvas
+        QTest.mouseMove(canvas, start)
+        QTest.mousePress(canvas, Qt.MouseButton.LeftButton, keys, start)
+        for share in (0.25, 0.5, 0.75, 1.0):
+            self._move_held(start + (end - start) * share, keys)
+        QTest.mouseRelease(canvas, Qt.MouseButton.LeftButton, keys, end)
+
+    def _move_held(self, place: QPoint, keys: Qt.KeyboardModifier) -> None:
+        # QTest's own mouseMove says that no button is down.
+        from PyQt6.QtCore import QEvent
+        from PyQt6.QtGui import QMouseEvent
+
+        canvas = self.window.canvas
+        event = QMouseEvent(
+            QEvent.Type.MouseMove,
+            QPointF(place),
+            QPointF(canvas.mapToGlobal(place)),
+            Qt.MouseButton.NoButton,
+            Qt.MouseButton.LeftButton,
+            keys,
+        )
+        canvas.mouseMoveEvent(event)
+
+    def key(self, key: Qt.Key, keys: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
+        QTest.keyClick(self.window.canvas, key, keys)
+
+    def harmonize(self) -> None:
+        button = self.window.sidebar.harmonize.button
+        assert button.isEnabled()
+        QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+        self.wait(lambda: not self.window.harmonizing.busy)
+        self.settle()
+
+    @property
+    def active(self) -> Layer:
+        layer = self.window.session.active
+        assert layer is not None
+        return layer
+
+    def screen(self) -> NDArray[np.uint8]:
+        """The canvas as it is seen: H×W×3 RGB."""
+        self.settle()
+        image = self.window.canvas.grab().toImage().convertToFormat(QImage.Format.Format_RGBA8888)
+        bits = image.constBits()
+        assert bits is not None
+        pixels = np.frombuffer(bits.asstring(image.sizeInBytes()), np.uint8)
+        return pixels.reshape(image.height(), image.width(), 4)[..., :3]

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tools, by mouse and keys."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PyQt6.QtCore import QPoint, Qt
+from PyQt6.QtTest import QTest
+
+from s2am_editor.cutout.finding import Proposal
+from s2am_editor.document.mask import Mask
+from s2am_editor.document.model import Document
+from tests.editor.ui.hands import Hands
+
+SHIFT, CONTROL, ALT = (
+    Qt.KeyboardModifier.ShiftModifier,
+    Qt.KeyboardModifier.ControlModifier,
+    Qt.KeyboardModifier.AltModifier,
+)
+
+
+@pytest.fixture
+def placed(hands: Hands, background: Path, cut_out: Path) -> Hands:
+    """A disc of 120 × 100 in the middle of 320 × 240."""
+    hands.open(background, cut_out)
+    return hands
+
+
+def test_a_corner_scales_and_keeps_the_shape(placed: Hands) -> None:
+    placed.drag((220, 170), (280, 220))
+    transform = placed.active.transform
+    assert transform.scale_x == pytest.approx(1.5, abs=0.02)
+    assert transform.scale_x == pytest.approx(transform.scale_y)
+    assert placed.active.transform.corners(placed.active.size)[0] == pytest.approx((100, 70), abs=0.6)
+
+
+def test_a_side_scales_one_way_and_alt_about_the_centre(placed: Hands) -> None:
+    placed.drag((220, 120), (250, 120), ALT)
+    transform = placed.active.transform
+    assert transform.scale_x == pytest.approx(1.5, abs=0.02)
+    assert transform.scale_y == 1
+    assert transform.x == pytest.approx(160)
+
+
+def test_the_knob_rotates_and_shift_takes_steps(placed: Hands) -> None:
+    knob = placed.place(160, 70) - QPoint(0, 26)
+    placed.drag_on_view(knob, placed.place(160 + 200 * math.sin(0.8), 120 - 200 * math.cos(0.8)), SHIFT)
+    assert placed.active.transform.rotation == pytest.approx(45)
+    placed.window.all_actions["undo"].trigger()
+    assert placed.active.transform.rotation == 0
+
+
+def test_moving_snaps_to_the_middle_unless_control_is_held(placed: Hands) -> None:
+    placed.drag((160, 120), (190, 150), CONTROL)
+    placed.drag((190, 150), (163, 122))
+    assert (placed.active.transform.x, placed.active.transform.y) == (160, 120)
+    placed.drag((160, 120), (163, 122), CONTROL)
+    assert (placed.active.transform.x, placed.active.transform.y) == (163, 122)
+
+
+def test_keys_move_scale_rotate_and_flip_the_layer(placed: Hands) -> None:
+    placed.key(Qt.Key.Key_Right)
+    placed.key(Qt.Key.Key_Down, SHIFT)
+    assert (placed.active.transform.x, placed.active.transform.y) == (161, 130)
+    placed.key(Qt.Key.Key_Plus, SHIFT)
+    assert placed.active.transform.scale_x == pytest.approx(1.1)
+    placed.key(Qt.Key.Key_Period)
+    assert placed.active.transform.rotation == pytest.approx(1)
+    placed.window.all_actions["flip-horizontal"].trigger()
+    assert placed.active.transform.flip_x
+    assert placed.window.session.history.undo_name == "Flip horizontally"
+
+
+def test_a_click_takes_the_layer_under_it_and_the_background_stays_where_it_is(placed: Hands) -> None:
+    placed.drag((10, 10), (60, 60))
+    assert placed.active.name == "background"
+    assert placed.active.transform.x == 160
+    QTest.mouseClick(placed.window.canvas, Qt.MouseButton.LeftButton, pos=placed.place(160, 120))
+    assert placed.active.name == "disc"
+
+
+def test_the_eraser_hides_the_brush_shows_and_a_stroke_is_one_step(placed: Hands) -> None:
+    window = placed.window
+    window.tool_box.choose("eraser")
+    window.tool_box.eraser.set_size(20)
+    placed.drag((130, 120), (190, 120))
+    mask = placed.active.mask
+    assert mask is not None
+    values = mask.to_array()
+    assert values[50, 35:85].max() == 0
+    assert values[10, 60] == 255
+    assert window.session.history.names[-1] == "Eraser"
+    steps = window.session.history.position
+    window.tool_box.choose("brush")
+    window.tool_box.brush.set_size(20)
+    placed.drag((130, 120), (190, 120))
+    assert placed.active.mask is not None
+    assert placed.active.mask.to_array()[50, 35:85].min() == 255
+    assert window.session.history.position == steps + 1
+    shown = placed.screen()
+    assert shown.shape[2] == 3
+
+
+def test_painting_on_the_background_is_refused_in_a_sentence(placed: Hands) -> None:
+    placed.window.session.select(placed.window.session.document.layers[0].id)
+    placed.window.tool_box.choose("eraser")
+    placed.drag((20, 20), (60, 60))
+    assert placed.active.mask is None
+    assert "locked" in placed.window.banner.text
+
+
+def test_scribbles_on_a_flat_picture_put_the_subject_on_a_layer(placed: Hands, tmp_path: Path) -> None:
+    window = placed.window
+    window.files.export(tmp_path / "flat.png")
+    placed.settle()
+    window.session.close()
+    placed.open(tmp_path / "flat.png")
+    window.tool_box.choose("scribble")
+    placed.drag((130, 120), (190, 125))
+    placed.settle()
+    assert [layer.name for layer in window.session.document.layers] == ["flat", "Subject"]
+    mask = placed.active.mask
+    assert mask is not None
+    found = mask.to_array() > 127
+    y, x = np.mgrid[0:240, 0:320]
+    truth = np.hypot((x - 160) / 50.4, (y - 120) / 42) < 1.05
+    assert (found & truth).sum() / (found | truth).sum() > 0.9
+    assert window.sidebar.harmonize.button.isEnabled()
+
+
+def test_a_painted_area_becomes_the_reference(placed: Hands) -> None:
+    window = placed.window
+    plain = placed.screen()
+    window.tool_box.choose("reference")
+    placed.drag((20, 20), (80, 20))
+    assert window.session.document.area is not None
+    assert window.sidebar.harmonize.reference.kind == "area"
+    assert not np.array_equal(placed.screen(), plain)  # it is tinted
+    placed.harmonize()
+    harmonization = placed.active.harmonization
+    assert harmonization is not None
+    assert harmonization.reference.area is window.session.document.area
+
+
+def test_what_was_found_is_shown_before_anything_changes(placed: Hands, monkeypatch: pytest.MonkeyPatch) -> None:
+    window = placed.window
+    window.session.select(window.session.document.layers[0].id)
+    values = np.zeros((240, 320), np.uint8)
+    values[60:180, 90:230] = 255
+
+    def find(*_: object) -> Proposal:
+        return Proposal(Mask.from_array(values), 0.7)
+
+    monkeypatch.setattr("s2am_editor.cutout.finding.Finder.find", find)
+    before: Document = window.session.document
+    plain = placed.screen()
+    window.all_actions["find"].trigger()
+    placed.settle()
+    assert window.session.document is before
+    assert window.tool_box.options.page == "proposal"
+    assert not np.array_equal(placed.screen(), plain)
+    QTest.mouseClick(window.tool_box.proposal_page.accept_button, Qt.MouseButton.LeftButton)
+    placed.settle()
+    assert window.tool_box.options.page == "move"
+    assert placed.active.mask is not None
+    assert placed.active.mask.to_array().mean() == values.mean()
+
+
+def test_curves_are_bent_with_the_mouse_and_taken_back(placed: Hands) -> None:
+    placed.harmonize()
+    panel = placed.window.sidebar.curves
+    editor = panel.editor
+    middle = QPoint(editor.width() // 2, editor.height() // 2)
+    QTest.mousePress(editor, Qt.MouseButton.LeftButton, pos=middle)
+    QTest.mouseMove(editor, middle - QPoint(0, 30))
+    QTest.mouseRelease(editor, Qt.MouseButton.LeftButton, pos=middle - QPoint(0, 30))
+    harmonization = placed.active.harmonization
+    assert harmonization is not None
+    assert harmonization.curves is not None
+    panel.reset()
+    harmonization = placed.active.harmonization
+    assert harmonization is not None
+    assert harmonization.curves is None
