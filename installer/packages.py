@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
+import ast
 import re
-import shlex
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ NOT_FOUND = re.compile(r"No matching distribution|No solution found|not found in
 """What pip and uv say of a package that no source has."""
 
 _RETRIES = 10
+_TRUE = {"1", "true", "yes", "on"}
 # What pip may be configured with, and what uv calls it: uv doesn't read pip's configuration.
 _UV_NAMES = {
     "index-url": "--index-url",
@@ -67,9 +68,8 @@ class Sources:
         told = ["--index-strategy", "unsafe-best-match"]
         for line in environment.pip(["config", "list"], console).splitlines():
             found = re.match(r"[^.]*\.([\w-]+)=(.*)", line)
-            name, value = (found[1], found[2]) if found else ("", "")
-            words = [word for part in shlex.split(value) for word in part.split()]
-            if name == "no-index" and words[0].lower() in ("1", "true", "yes", "on") and "--no-index" not in told:
+            name, words = (found[1], str(ast.literal_eval(found[2])).split()) if found else ("", [])
+            if name == "no-index" and set(map(str.lower, words)) & _TRUE and "--no-index" not in told:
                 told.append("--no-index")
             elif name in _UV_NAMES:
                 told += [argument for word in words for argument in (_UV_NAMES[name], word)]
