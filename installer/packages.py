@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
+import ast
 import re
-import shlex
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ NOT_FOUND = re.compile(r"No matching distribution|No solution found|not found in
 """What pip and uv say of a package that no source has."""
 
 _RETRIES = 10
+_TRUE = {"1", "true", "yes", "on"}
 # What pip may be configured with, and what uv calls it: uv doesn't read pip's configuration.
 _UV_NAMES = {
     "index-url": "--index-url",
     "extra-index-url": "--extra-index-url",
     "find-links": "--find-links",
-    "no-index": "--no-index",
     "constraint": "--constraints",
     "trusted-host": "--allow-insecure-host",
 }
@@ -68,14 +68,11 @@ class Sources:
         told = ["--index-strategy", "unsafe-best-match"]
         for line in environment.pip(["config", "list"], console).splitlines():
             found = re.match(r"[^.]*\.([\w-]+)=(.*)", line)
-            if not found or found[1] not in _UV_NAMES:
-                continue
-            values = [word for part in shlex.split(found[2]) for word in part.split()]
-            for value in values:
-                if found[1] == "no-index":
-                    told += ["--no-index"] if value.lower() in ("1", "true", "yes", "on") else []
-                else:
-                    told += [_UV_NAMES[found[1]], value]
+            name, words = (found[1], str(ast.literal_eval(found[2])).split()) if found else ("", [])
+            if name == "no-index" and set(map(str.lower, words)) & _TRUE and "--no-index" not in told:
+                told.append("--no-index")
+            elif name in _UV_NAMES:
+                told += [argument for word in words for argument in (_UV_NAMES[name], word)]
         return told
 
 

@@ -115,12 +115,13 @@ def harmonize_file(
     refuse_overwriting(output, [path for path in (source, mask, background) if path])
     status(f"reading {source}")
     picture = read_picture(source)
+    found: Detection | None = None
     if background:
         behind = read_picture(background)
         status("harmonizing")
         result = job.harmonizer.harmonize_layer(picture, behind, at, strength=job.strength)
     else:
-        given, found = read_fitting_mask(mask, picture) if mask else None, None
+        given = read_fitting_mask(mask, picture) if mask else None
         if job.auto_mask:
             status("looking for what was pasted")
             found = job.find_mask(picture)
