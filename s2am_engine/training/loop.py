@@ -93,6 +93,9 @@ class Trainer:
             EngineError: the training diverged, or a file can't be written.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
+        if self.team.leads:
+            for rest in self.folder.glob(".s2am-*.tmp"):  # of a process that was killed while it wrote
+                rest.unlink(missing_ok=True)
         self.report = report if self.team.leads else ignore
         if self.step == self.steps:
             return

@@ -103,7 +103,7 @@ def test_an_unknown_option_lists_the_known_ones(name: str) -> None:
 
 
 def test_an_unknown_network_lists_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="no network “u-net”; the known ones are concord, dih,") as caught:
+    with pytest.raises(ValueError, match="no network “u-net”; the known ones are concord, consensus, dih,") as caught:
         build_network("u-net")
     assert all(name in str(caught.value) for name in NETWORKS)
 

@@ -13,7 +13,8 @@ from s2am_engine.networks.network import Rendered
 from s2am_engine.training import losses
 from s2am_engine.training.losses import LOSSES, Loss
 
-EACH = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+RECOLOURING = {name: loss for name, loss in LOSSES.items() if loss is not losses.found_mask}
+EACH = pytest.mark.parametrize("loss", RECOLOURING.values(), ids=RECOLOURING)
 
 
 def blank(count: int = 1) -> tuple[Tensor, Tensor]:
@@ -141,3 +142,13 @@ def test_a_picture_without_foreground_is_no_disaster(loss: Loss) -> None:
 def test_losses_go_by_the_names_that_the_command_line_knows() -> None:
     assert all(getattr(losses, name) is loss for name, loss in LOSSES.items())
     assert {"pixel_l2", "pixel_l1", "relative_l1", "attention_and_pixels", "foreground_rmse"} <= LOSSES.keys()
+
+
+def test_what_is_found_is_judged_and_of_an_empty_picture_less_is_better() -> None:
+    truth, mask = blank(2)
+    right = losses.found_mask(Rendered([truth], [mask, mask]), truth, mask)
+    found = torch.full_like(mask, 0.5).requires_grad_()
+    assert float(right) < 0.01 < float(losses.found_mask(Rendered([truth], [found, mask]), truth, mask).detach())
+    losses.found_mask(Rendered([truth], [found, mask]), truth, torch.zeros_like(mask)).backward()
+    assert found.grad is not None
+    assert bool((found.grad > 0).all())
