@@ -10,6 +10,7 @@ from PyQt6.QtCore import Qt, QTimer
 from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent
 from PyQt6.QtWidgets import QMainWindow, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
+from s2am_editor.document.model import Reference
 from s2am_editor.window.actions import Actions
 from s2am_editor.window.canvas import Canvas, Compare
 from s2am_editor.window.clipboard import files_of
@@ -35,6 +36,7 @@ from s2am_editor.window.tool_box import ToolBox
 from s2am_editor.window.widgets.banner import Banner
 from s2am_editor.window.widgets.hint_pill import HintPill
 from s2am_editor.window.window_dialogs import WindowDialogs
+from s2am_engine.errors import EngineError
 
 
 class MainWindow(QMainWindow):
@@ -181,15 +183,27 @@ class MainWindow(QMainWindow):
         panel = self.sidebar.harmonize
         if panel.button.isEnabled():
             self.banner.hide()
-            self.harmonizing.harmonize(panel.model, panel.reference)
+            reference = self._reference()
+            if reference:
+                self.harmonizing.harmonize(panel.model, reference)
 
     def show_variants(self) -> None:
         """Show what all models make of the active layer."""
         panel = self.sidebar.harmonize
         if panel.variants_button.isEnabled() and not self.harmonizing.busy:
-            self.variants.begin()
-            names = [model.card.name for model in usable_models()]
-            self.harmonizing.try_variants(names, panel.model, panel.reference)
+            reference = self._reference()
+            if reference:
+                self.variants.begin()
+                names = [model.card.name for model in usable_models()]
+                self.harmonizing.try_variants(names, panel.model, reference)
+
+    def _reference(self) -> Reference | None:
+        """The chosen reference; None, and a word on why, if there is none."""
+        try:
+            return self.sidebar.harmonize.reference
+        except EngineError as error:
+            self.show_problem(Problem(error))
+            return None
 
     def take_files(self, paths: Sequence[Path]) -> None:
         """Open files that the command line named."""

@@ -132,6 +132,17 @@ def test_scribbles_on_a_flat_picture_put_the_subject_on_a_layer(placed: Hands, t
     assert window.sidebar.harmonize.button.isEnabled()
 
 
+def test_an_area_that_is_not_painted_is_never_taken_for_all_beneath(placed: Hands) -> None:
+    window = placed.window
+    window.sidebar.harmonize.choose_area()
+    window.harmonize()
+    assert "No reference area is painted yet" in window.banner.text
+    assert window.session.active is not None
+    assert window.session.active.harmonization is None
+    window.show_variants()
+    assert not window.harmonizing.busy
+
+
 def test_a_painted_area_becomes_the_reference(placed: Hands) -> None:
     window = placed.window
     plain = placed.screen()

@@ -11,6 +11,7 @@ from PyQt6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLa
 from s2am_editor.document.model import BENEATH, Layer, Reference
 from s2am_editor.window.session import Session
 from s2am_editor.window.widgets.buttons import muted_label, primary_button, push_button
+from s2am_engine.errors import EngineError
 from s2am_engine.model_store import DEFAULT_MODEL, DETECTOR, Model, list_models
 
 
@@ -76,9 +77,13 @@ class HarmonizePanel(QWidget):
 
     @property
     def reference(self) -> Reference:
-        """The chosen reference."""
+        """The chosen reference; raises EngineError if that is an area and none is painted."""
         chosen = self.references.currentData()
-        if chosen == "area" and self._session.document.area is not None:
+        if chosen == "area":
+            if self._session.document.area is None:
+                raise EngineError(
+                    self.tr("No reference area is painted yet: paint one with the reference brush, or choose another.")
+                )
             return Reference("area", area=self._session.document.area)
         return Reference("layer", layer=chosen) if isinstance(chosen, int) else BENEATH
 
