@@ -82,14 +82,14 @@ def make_environment(new: Environment, console: Console) -> None:
 
 def clean_environ() -> dict[str, str]:
     """The environment without what would lead pip, the engine or the installer out of a home, and without a network."""
-    leads_out = ("PIP_", "UV_", "XDG_", "PYTHON")
+    leads_out = ("PIP_", "UV_", "XDG_", "PYTHON", "S2AM_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(leads_out)}
     return kept | {"PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull}
 
 
 def isolate(monkeypatch: pytest.MonkeyPatch, machine: Machine) -> None:
     """Let pip and the engine see nothing but a machine's home."""
-    for name in [name for name in os.environ if name.startswith(("PIP_", "UV_", "XDG_"))]:
+    for name in [name for name in os.environ if name.startswith(("PIP_", "UV_", "XDG_", "S2AM_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
