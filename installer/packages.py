@@ -13,7 +13,7 @@ from pathlib import Path
 from installer.console import Console
 from installer.environment import Environment, clean_environ
 
-NOT_FOUND = re.compile(r"No matching distribution|No solution found|not found in the package registry")
+NOT_FOUND = re.compile(r"[Nn]o matching distribution|No solution found|not found in the package registry")
 """What pip and uv say of a package that no source has."""
 
 _RETRIES = 10

@@ -73,6 +73,17 @@ def test_gpu_build_that_can_not_be_had_becomes_the_cpus_and_is_said(uv: str, new
     assert "PyTorch for cu130 can't be had here" in said.getvalue()
 
 
+def test_a_constraint_of_this_machine_does_not_hide_that_a_build_is_missing(
+    new: Environment, wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    constraints = tmp_path / "constraints.txt"
+    constraints.write_text("torch<=2.14.1\n", encoding="ascii")
+    monkeypatch.setenv("PIP_CONSTRAINT", str(constraints))
+    said = io.StringIO()
+    assert engine.install_torch(new, TorchBuild("cu130", ""), Sources(wheels), Console(said)) == "2.13.0+cpu"
+    assert "PyTorch for cu130 can't be had here" in said.getvalue()
+
+
 class BreaksOff(BaseHTTPRequestHandler):
     """A package index whose first download stops half-way."""
 
