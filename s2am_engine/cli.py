@@ -39,6 +39,7 @@ from s2am_engine.training.commands import add_finetune, add_pairs, add_train
 
 if TYPE_CHECKING:
     from s2am_engine.commands import Job
+    from s2am_engine.detection import Detector
 
 OTHER_ROOMS = ("gimp_bridge.launch", "s2am_editor.command", "s2am_setup.command")
 """Modules that add commands of rooms which the engine doesn't know, with `add_commands(subparsers)`.
@@ -216,10 +217,14 @@ def harmonize_folder(options: argparse.Namespace, job: Job) -> int:
 def detect(options: argparse.Namespace) -> int:
     """Run `s2am detect`."""
     from s2am_engine.commands import detect_file
-    from s2am_engine.detection import Detector
+
+    def load() -> Detector:
+        from s2am_engine.detection import Detector  # brings PyTorch along
+
+        return Detector(options.model, options.device)
 
     with Status() as status:
-        done = detect_file(options.composite, options.output, Detector(options.model, options.device), status)
+        done = detect_file(options.composite, options.output, load, status)
     print(json.dumps(done) if options.json else done["output"])
     return 0
 

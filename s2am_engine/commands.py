@@ -74,10 +74,10 @@ class Job:
 
     def score(self, result: Picture) -> dict[str, float]:
         """How well the last picture's foreground fitted in before, and how well it does now, 0 to 1."""
-        mask = self.harmonizer.mask
+        looked = self.harmonizer
         return {
-            name: round(self.detector.harmony(pixels, mask, alpha=result.alpha, profile=result.profile), 3)
-            for name, pixels in (("before", self.harmonizer.pixels), ("after", result.pixels))
+            name: round(self.detector.harmony(pixels, looked.mask, alpha=looked.alpha, profile=result.profile), 3)
+            for name, pixels in (("before", looked.pixels), ("after", result.pixels))
         }
 
 
@@ -144,14 +144,14 @@ def harmonize_file(
 
 
 def detect_file(
-    source: Path, output: Path | None, detector: Detector, status: Callable[[str], None] = lambda _: None
+    source: Path, output: Path | None, load: Callable[[], Detector], status: Callable[[str], None] = lambda _: None
 ) -> dict[str, Any]:
     """Find what was pasted into a composite, and write it as a mask.
 
     Args:
         source: the composite.
         output: where to write; None = beside the source, as NAME-mask.png.
-        detector: what looks for it.
+        load: gives what looks for it, once the picture has been read.
         status: told what is being done.
 
     Returns:
@@ -166,6 +166,7 @@ def detect_file(
     status(f"reading {source}")
     picture = read_picture(source)
     status("looking for what was pasted")
+    detector = load()
     found = detector.detect(picture.pixels, alpha=picture.alpha, profile=picture.profile)
     status(f"writing {output}")
     write_picture(output, Picture(np.repeat(found.mask[..., None], 3, axis=2), grey=True))

@@ -72,8 +72,7 @@ class Detector:
             NothingFoundError: nothing was found, or everything.
             EngineError: the picture is transparent everywhere.
         """
-        found = self.predictor.find_mask(small_copy(pixels, alpha, profile, self.thumbnail))
-        return Detection(full_size_mask(found, pixels, alpha), confidence_of(found))
+        return find(self.predictor, self.thumbnail, pixels, alpha, profile)
 
     def harmony(
         self, pixels: Pixels, mask: Pixels, *, alpha: Pixels | None = None, profile: bytes | None = None
@@ -94,6 +93,14 @@ class Detector:
         suspicion = self.predictor.find_mask(thumbnail.composite)
         inside, outside = (float(np.average(suspicion, weights=w)) for w in (thumbnail.mask, 1 - thumbnail.mask))
         return 1 - max(0.0, inside - outside)
+
+
+def find(
+    predictor: Predictor, thumbnail: int, pixels: Pixels, alpha: Pixels | None, profile: bytes | None
+) -> Detection:
+    """What a mask-free network sees, at so many pixels a side, in a picture; see `Detector.detect` for the rest."""
+    found = predictor.find_mask(small_copy(pixels, alpha, profile, thumbnail))
+    return Detection(full_size_mask(found, pixels, alpha), confidence_of(found))
 
 
 def confidence_of(found: Floats) -> float:

@@ -16,7 +16,7 @@ from s2am_engine import colour_map, profiles, rendering
 from s2am_engine.adjustments import Adjustments, adjust
 from s2am_engine.colour_map import ColourMap
 from s2am_engine.compositing import Placement, paste, place, to_depth
-from s2am_engine.detection import full_size_mask
+from s2am_engine.detection import find
 from s2am_engine.devices import choose_device
 from s2am_engine.errors import EngineError
 from s2am_engine.masks import GIVE_A_MASK, Pixels, brightness, check_mask, full_scale, mask_from_alpha
@@ -24,7 +24,7 @@ from s2am_engine.model_store import DEFAULT_MODEL, find_model, load_network
 from s2am_engine.networks.network import Network
 from s2am_engine.picture import Picture
 from s2am_engine.prediction import Prediction, Predictor
-from s2am_engine.thumbnails import Thumbnail, make_thumbnail, small_copy
+from s2am_engine.thumbnails import Thumbnail, make_thumbnail
 
 LATTICE_SIDE = 9
 LATTICE_WEIGHT = 0.02
@@ -36,6 +36,7 @@ class Seen:
 
     pixels: Pixels
     mask: Pixels
+    alpha: Pixels | None
     profile: bytes | None
     thumbnail: Thumbnail
 
@@ -117,7 +118,7 @@ class Harmonizer:
         if not profiles.is_srgb(profile):
             carried = carry_into_profile(predicted.colour_map, thumbnail.samples, profile)
             predicted = dataclasses.replace(predicted, colour_map=carried)
-        self._seen = Seen(pixels, mask, profile, thumbnail)
+        self._seen = Seen(pixels, mask, alpha, profile, thumbnail)
         self._predicted, self._adjustments = predicted, Adjustments()
 
     def forget(self) -> None:
@@ -139,8 +140,7 @@ class Harmonizer:
         if not self.mask_free:
             raise EngineError(f"Model “{self.name}” goes by a mask: {GIVE_A_MASK}.")
         check_pixels(pixels)
-        found = self.predictor.find_mask(small_copy(pixels, alpha, profile, self.thumbnail))
-        return full_size_mask(found, pixels, alpha)
+        return find(self.predictor, self.thumbnail, pixels, alpha, profile).mask
 
     def adjust(self, **sliders: float) -> ColourMap:
         """Set the sliders that are named (strength, brightness, contrast, warmth, tint, saturation); others stay.
@@ -178,6 +178,11 @@ class Harmonizer:
     def pixels(self) -> Pixels:
         """H×W×3, the composite as it was given. Raises EngineError if no picture was set."""
         return self._picture().pixels
+
+    @property
+    def alpha(self) -> Pixels | None:
+        """H×W, which pixels counted; None = all. Raises EngineError if no picture was set."""
+        return self._picture().alpha
 
     @property
     def mask(self) -> Pixels:

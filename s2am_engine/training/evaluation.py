@@ -319,12 +319,12 @@ def harmonize(harmonizer: Harmonizer, loaded: Loaded, found: Pixels | None = Non
     """What people get, at the pair's size, with the mask that was found for it or its own."""
     if found is not None and not found.any():
         return Result(loaded.composite, found)
-    finds = harmonizer.mask_free and found is None
+    given = loaded.mask if found is None and not harmonizer.mask_free else found
     try:
-        harmonizer.set_picture(loaded.composite, None if finds else loaded.mask if found is None else found)
+        harmonizer.set_picture(loaded.composite, given)
     except NothingFoundError:
         return Result(loaded.composite, np.zeros_like(loaded.mask))
-    return Result(harmonizer.harmonize(), harmonizer.mask if finds else found)
+    return Result(harmonizer.harmonize(), harmonizer.mask if given is not loaded.mask else None)
 
 
 def paint(harmonizer: Harmonizer, loaded: Loaded) -> Result:

@@ -98,3 +98,18 @@ def test_the_harmony_score_rises_as_the_foreground_comes_to_fit(
     harmony = json.loads(out)["harmony"]
     assert 0 <= harmony["before"] < 0.2
     assert harmony["after"] == 1
+
+
+def test_a_pictures_own_alpha_does_not_hide_the_background_from_the_score(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pixels, mask = composite()
+    hard = np.where(mask > 127, 255, 0).astype(np.uint8)
+    Image.fromarray(np.dstack([pixels, hard])).save(folder / "cut.png")
+    Image.fromarray(hard).save(folder / "hard.png")
+    out, same = (
+        json.loads(run(capsys, "harmonize", *words, "--model", "reinhard", "-o", folder / "out.png", "--json")[1])
+        for words in ((folder / "cut.png",), (folder / "composite.png", "--mask", folder / "hard.png"))
+    )
+    assert out["harmony"] == same["harmony"]
+    assert out["harmony"]["before"] < 0.3
