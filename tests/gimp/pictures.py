@@ -70,6 +70,7 @@ def write(folder: Path) -> None:
     pixel = np.array([200, 40, 30, 255], np.uint8)
     pictures: dict[str, NDArray[Any]] = {
         "background": background(),
+        "vast": cv2.resize(background(), (1600, 1200), interpolation=cv2.INTER_CUBIC),
         "pasted": cut_out(),
         "large": cut_out(LARGE),
         "layer-mask": layer_mask(),

@@ -202,6 +202,15 @@ def test_wherever_the_layer_lies(cases: Cases, name: str, at: tuple[int, int], s
     agree(case, recoloured(case.colour_map(on_canvas(before[..., 3], at)), before), size)
 
 
+def test_large_picture_looks_the_same_drawn_by_gimp_and_read_from_a_copy(cases: Cases) -> None:
+    case = cases["large_picture"]
+    seen, covered = case.inner("open"), case.inner("covered")
+    assert seen.succeeded
+    assert covered.succeeded
+    np.testing.assert_array_equal(seen.pixels("after"), covered.pixels("after"))
+    assert covered.facts["state"][1:] == seen.facts["state"]
+
+
 def test_group_stays_and_its_picture_lies_above(cases: Cases) -> None:
     assert names(cases["group"]) == ["group harmonized", "group", "background"]
     assert cases["group"].facts["state"][1:] == cases["group"].facts["state before"]

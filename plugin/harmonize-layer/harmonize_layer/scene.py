@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the engine is shown: the layer on what is visible beneath it, read from a copy so that nothing is touched."""
+"""What the engine is shown: the layer on what is visible beneath it, read without touching the picture."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from gi.repository import Gimp
+from gi.repository import GdkPixbuf, Gimp
 
 from harmonize_layer import effect, masks, memory, messages, pixels, window
 from harmonize_layer.arguments import Settings
 from harmonize_layer.pixels import NOT_ZERO
-from harmonize_layer.targets import layer_at, leaves, place_of
+from harmonize_layer.targets import ancestors, layer_at, leaves, place_of
 from harmonize_layer.window import Window
 
 
@@ -88,17 +88,23 @@ def look(image: Gimp.Image, layer: Gimp.Layer, others: Sequence[Gimp.Layer], set
     Raises:
         RefusedError: the layer is empty, or nothing is there to compare with.
     """
-    with copied(image, layer) as (copy, twin):
-        at = masks.offsets(twin)
-        view = window.choose((image.get_width(), image.get_height()), (*at, twin.get_width(), twin.get_height()))
-        transparency = masks.seen(twin, "A u8", at, view)
-        for other in others:
-            layer_at(copy, place_of(other)).set_visible(False)
-        if settings.reference == "layer":
-            _show_on(copy, twin, settings.reference_layer, image)
-        else:
-            _show_above(copy, twin)
-        rgba = _visible(copy, view)
+    if settings.reference != "layer" and not others and _lies_open(layer):
+        at = masks.offsets(layer)
+        view = _window_on(image, layer)
+        transparency = masks.seen(layer, "A u8", at, view)
+        rgba = _visible(image, view)
+    else:
+        with copied(image, layer) as (copy, twin):
+            at = masks.offsets(twin)
+            view = _window_on(copy, twin)
+            transparency = masks.seen(twin, "A u8", at, view)
+            for other in others:
+                layer_at(copy, place_of(other)).set_visible(False)
+            if settings.reference == "layer":
+                _show_on(copy, twin, settings.reference_layer, image)
+            else:
+                _show_above(copy, twin)
+            rgba = _visible(copy, _cropped(copy, view))
     rgb = bytearray(len(rgba) // 4 * 3)
     for channel in range(3):
         rgb[channel::3] = rgba[channel::4]
@@ -135,16 +141,67 @@ def _show_on(copy: Gimp.Image, layer: Gimp.Layer, chosen: Gimp.Layer | None, ima
         item.set_mode(Gimp.LayerMode.NORMAL)
 
 
-def _visible(copy: Gimp.Image, view: Window) -> bytes:
-    """RGBA of all that is visible, in sRGB."""
-    if (view.width, view.height) != (copy.get_width(), copy.get_height()):
-        copy.crop(view.width, view.height, view.x, view.y)
-        view = replace(view, x=0, y=0)
-    everything = Gimp.Layer.new_from_visible(copy, copy, "visible")
+def _lies_open(layer: Gimp.Layer) -> bool:
+    """Whether the picture as it stands shows what is to be read, so that no copy is needed (GIMP has drawn it already).
+
+    The layer is shown plainly, nothing visible lies above it, and its pixels are those to start from.
+    """
+    plain = layer.get_opacity() == 100 and layer.get_mode() == Gimp.LayerMode.NORMAL
+    return plain and not needs_copy(layer) and all(_is_topmost(item) for item in (layer, *ancestors(layer)))
+
+
+def _is_topmost(item: Gimp.Item) -> bool:
+    """Whether an item is visible, and nothing above it in its list is."""
+    parent, image = item.get_parent(), item.get_image()
+    siblings = parent.get_children() if parent else image.get_layers()
+    above = siblings[: image.get_item_position(item)]
+    return bool(item.get_visible()) and not any(other.get_visible() for other in above)
+
+
+def _cropped(copy: Gimp.Image, view: Window) -> Window:
+    """Cut a copy down to what is looked at, so that no more than that is drawn; the window in it."""
+    if (view.width, view.height) == (copy.get_width(), copy.get_height()):
+        return view
+    copy.crop(view.width, view.height, view.x, view.y)
+    return replace(view, x=0, y=0)
+
+
+def _window_on(image: Gimp.Image, layer: Gimp.Layer) -> Window:
+    where = (*masks.offsets(layer), layer.get_width(), layer.get_height())
+    return window.choose((image.get_width(), image.get_height()), where)
+
+
+def _visible(image: Gimp.Image, view: Window) -> bytes:
+    """RGBA of all that is visible, in sRGB.
+
+    GIMP shrinks a whole picture on its own side, which spares the way of all its pixels to here, and gives the same
+    values; but only of plain 8-bit pictures.
+    """
+    if (view.width, view.height) == (image.get_width(), image.get_height()) and _is_plain(image):
+        drawn = image.get_thumbnail(view.columns, view.rows, Gimp.PixbufTransparency.KEEP_ALPHA)
+        if (drawn.get_width(), drawn.get_height()) == (view.columns, view.rows):
+            return _rgba(drawn)
+    everything = Gimp.Layer.new_from_visible(image, image, "visible")
     try:
         return masks.seen(everything, "R'G'B'A u8", (0, 0), view)
     finally:
         everything.delete()
+
+
+def _is_plain(image: Gimp.Image) -> bool:
+    """Whether a picture has 8-bit sRGB colours."""
+    bits = image.get_precision() in (Gimp.Precision.U8_NON_LINEAR, Gimp.Precision.U8_PERCEPTUAL)
+    rgb = image.get_base_type() == Gimp.ImageBaseType.RGB
+    return bits and rgb and image.get_effective_color_profile().is_equal(Gimp.ColorProfile.new_rgb_srgb())
+
+
+def _rgba(drawn: GdkPixbuf.Pixbuf) -> bytes:
+    """A pixbuf's pixels without the bytes at the ends of its rows."""
+    if not drawn.get_has_alpha():
+        drawn = drawn.add_alpha(False, 0, 0, 0)
+    stride, width = drawn.get_rowstride(), 4 * drawn.get_width()
+    data = drawn.get_pixels()
+    return b"".join(data[stride * row : stride * row + width] for row in range(drawn.get_height()))
 
 
 def _with_mask(image: Gimp.Image, layer: Gimp.Layer, settings: Settings, scene: Scene, transparency: bytes) -> Scene:

@@ -250,6 +250,20 @@ def beneath_others() -> Facts:
     return result | {"after": keep("beneath_others-after", read(made.get_layers()[1])), "state": state(made)}
 
 
+@case
+def large_picture() -> Facts:
+    """What is visible is shrunk by GIMP itself; beneath a layer in which nothing is, a copy of the picture is read."""
+    result: Facts = {}
+    for name in ("open", "covered"):
+        made = picture(size=(1600, 1200), background="vast")
+        layer = paste(made, at=(301, 203))
+        if name == "covered":
+            paste(made, "nothing", pixels="empty")
+        result[name] = call(made, [layer])
+        result[name] |= {"after": keep(f"large_picture-{name}", read(made.get_layers()[-3])), "state": state(made)}
+    return result
+
+
 def grouped(name: str, mode: Gimp.LayerMode, **arguments: Any) -> Facts:
     made = picture()
     group = Gimp.GroupLayer.new(made, "group")
