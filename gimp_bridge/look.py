@@ -76,7 +76,7 @@ def detect(request: protocol.Detect, warm: Warm, tell: Tell) -> protocol.Found |
     tell("Looking for what was pasted")
     try:
         with warm.work():
-            found = detector.detect(_array(request.pixels, request, 3), alpha=alpha)
+            found = detector.detect(_array(request.pixels, request, 3), alpha=alpha, likeliest=request.likeliest)
     except NothingFoundError as error:
         return protocol.Failed(reason="nothing-found", sentence=str(error))
     return protocol.Found(mask=found.mask.tobytes(), confidence=found.confidence)

@@ -10,7 +10,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-VERSION = 1
+VERSION = 2
 """Of everything in this module, and of `wire`; both sides must speak the same."""
 
 MOST_SIDE = 2048
@@ -134,9 +134,13 @@ class Adjust(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Detect(SmallPicture):
-    """Find what was pasted. Answered with a `Found`; `NothingFoundError` if there is nothing."""
+    """Find what was pasted. Answered with a `Found`; `NothingFoundError` if there is nothing.
+
+    likeliest: take for granted that something was pasted, as one may where people look at what is found.
+    """
 
     kind = "detect"
+    likeliest: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -127,6 +127,8 @@ def add_detect(subparsers: Subparsers) -> None:
     parser.add_argument("composite", type=Path, metavar="COMPOSITE")
     beside = "default: COMPOSITE-mask.png, beside it"
     parser.add_argument("-o", "--output", type=Path, metavar="MASK", help=beside)
+    sure = "find the likeliest region also where it would rather say that nothing was pasted"
+    parser.add_argument("--likeliest", action="store_true", help=sure)
     parser.add_argument("--model", default=model_store.DETECTOR, help="one that needs no mask (default: %(default)s)")
     add_device(parser)
 
@@ -224,7 +226,7 @@ def detect(options: argparse.Namespace) -> int:
         return Detector(options.model, options.device)
 
     with Status() as status:
-        done = detect_file(options.composite, options.output, load, status)
+        done = detect_file(options.composite, options.output, load, status, likeliest=options.likeliest)
     print(json.dumps(done) if options.json else done["output"])
     return 0
 

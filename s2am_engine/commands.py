@@ -144,7 +144,12 @@ def harmonize_file(
 
 
 def detect_file(
-    source: Path, output: Path | None, load: Callable[[], Detector], status: Callable[[str], None] = lambda _: None
+    source: Path,
+    output: Path | None,
+    load: Callable[[], Detector],
+    status: Callable[[str], None] = lambda _: None,
+    *,
+    likeliest: bool = False,
 ) -> dict[str, Any]:
     """Find what was pasted into a composite, and write it as a mask.
 
@@ -153,6 +158,7 @@ def detect_file(
         output: where to write; None = beside the source, as NAME-mask.png.
         load: gives what looks for it, once the picture has been read.
         status: told what is being done.
+        likeliest: see `Detector.detect`.
 
     Returns:
         What was found, for `--json`.
@@ -167,7 +173,7 @@ def detect_file(
     picture = read_picture(source)
     status("looking for what was pasted")
     detector = load()
-    found = detector.detect(picture.pixels, alpha=picture.alpha, profile=picture.profile)
+    found = detector.detect(picture.pixels, alpha=picture.alpha, profile=picture.profile, likeliest=likeliest)
     status(f"writing {output}")
     write_picture(output, Picture(np.repeat(found.mask[..., None], 3, axis=2), grey=True))
     return {"input": str(source), "output": str(output), "model": detector.name} | describe_mask(found)

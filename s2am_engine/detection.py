@@ -14,11 +14,12 @@ from s2am_engine.devices import choose_device
 from s2am_engine.errors import EngineError
 from s2am_engine.guided import enlarge_along_edges
 from s2am_engine.masks import Pixels, check_mask
-from s2am_engine.model_store import DETECTOR, find_model, load_network
+from s2am_engine.model_store import DETECTOR, SURE, find_model, load_network
 from s2am_engine.prediction import Predictor
 from s2am_engine.thumbnails import Floats, make_thumbnail, small_copy
 
 FAINT = 0.1  # networks are never quite sure: what differs from 0 or 1 by less than this counts as 0 or 1
+NOTHING = "Nothing pasted was found in this picture: give a mask"
 SURER = np.rint((np.linspace(0, 1, 256) - FAINT).clip(0, 1 - 2 * FAINT) / (1 - 2 * FAINT) * 255).astype(np.uint8)
 
 
@@ -31,7 +32,7 @@ class Detection:
     """What was found in a picture."""
 
     mask: NDArray[np.uint8]  # H×W, 255 = foreground, soft along its edge
-    confidence: float  # 0 to 1: how sure it is that this was pasted
+    confidence: float  # 0 to 1: how sure it is that anything was pasted
 
 
 class Detector:
@@ -60,19 +61,23 @@ class Detector:
         """Where the network runs."""
         return self.predictor.device
 
-    def detect(self, pixels: Pixels, *, alpha: Pixels | None = None, profile: bytes | None = None) -> Detection:
+    def detect(
+        self, pixels: Pixels, *, alpha: Pixels | None = None, profile: bytes | None = None, likeliest: bool = False
+    ) -> Detection:
         """Find what was pasted into a flattened composite.
 
         Args:
             pixels: H×W×3, uint8, uint16 or float32.
             alpha: H×W of the pixels' dtype; nothing is found where it is 0. None = opaque.
             profile: ICC profile of the pixels; None = sRGB.
+            likeliest: take for granted that something was pasted: find the likeliest region also where the model would
+                rather say that there is nothing.
 
         Raises:
             NothingFoundError: nothing was found, or everything.
             EngineError: the picture is transparent everywhere.
         """
-        return find(self.predictor, self.thumbnail, pixels, alpha, profile)
+        return find(self.predictor, self.thumbnail, pixels, alpha, profile, likeliest=likeliest)
 
     def harmony(
         self, pixels: Pixels, mask: Pixels, *, alpha: Pixels | None = None, profile: bytes | None = None
@@ -90,23 +95,25 @@ class Detector:
         """
         check_mask(mask, pixels.shape)
         thumbnail = make_thumbnail(pixels, mask, alpha, profile, self.thumbnail)
-        suspicion = self.predictor.find_mask(thumbnail.composite)
-        inside, outside = (float(np.average(suspicion, weights=w)) for w in (thumbnail.mask, 1 - thumbnail.mask))
-        return 1 - max(0.0, inside - outside)
+        found = self.predictor.suspect(thumbnail.composite)
+        inside, outside = (float(np.average(found.mask, weights=w)) for w in (thumbnail.mask, 1 - thumbnail.mask))
+        return 1 - found.presence * max(0.0, inside - outside)
 
 
 def find(
-    predictor: Predictor, thumbnail: int, pixels: Pixels, alpha: Pixels | None, profile: bytes | None
+    predictor: Predictor,
+    thumbnail: int,
+    pixels: Pixels,
+    alpha: Pixels | None,
+    profile: bytes | None,
+    *,
+    likeliest: bool = False,
 ) -> Detection:
     """What a mask-free network sees, at so many pixels a side, in a picture; see `Detector.detect` for the rest."""
-    found = predictor.find_mask(small_copy(pixels, alpha, profile, thumbnail))
-    return Detection(full_size_mask(found, pixels, alpha), confidence_of(found))
-
-
-def confidence_of(found: Floats) -> float:
-    """How sure a network is of the N×N mask that it found: its mean over what is foreground rather than background."""
-    foreground = found[found >= 0.5]
-    return float(foreground.mean()) if foreground.size else 0.0
+    found = predictor.suspect(small_copy(pixels, alpha, profile, thumbnail))
+    if found.presence < SURE and not likeliest:
+        raise NothingFoundError(f"{NOTHING}, or see what “s2am detect --likeliest” finds.")
+    return Detection(full_size_mask(found.mask, pixels, alpha), found.presence)
 
 
 def full_size_mask(found: Floats, pixels: Pixels, alpha: Pixels | None = None) -> NDArray[np.uint8]:
@@ -127,7 +134,7 @@ def full_size_mask(found: Floats, pixels: Pixels, alpha: Pixels | None = None) -
     if alpha is not None:
         mask[alpha == 0] = 0
     if mask.max() < 128:
-        raise NothingFoundError("Nothing pasted was found in this picture: give a mask.")
+        raise NothingFoundError(f"{NOTHING}.")
     if mask.min() == 255:
         raise NothingFoundError("The whole picture was taken for pasted: give a mask.")
     return mask

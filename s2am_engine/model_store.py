@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "concord"
 DETECTOR = "s2am-mask-free"
+SURE = 0.5  # of a detector's confidence: from where on it says that something was pasted
 BUNDLED = Path(__file__).parent / "weights"
 
 

@@ -33,6 +33,14 @@ class Prediction:
     confidence: float  # 0 (the looks contradict each other) to 1 (they agree)
 
 
+@dataclass(frozen=True)
+class Suspicion:
+    """What a mask-free network suspects to be pasted."""
+
+    mask: Floats  # N×N in [0, 1], 1 = pasted, if anything is
+    presence: float  # 0 to 1: how sure it is that anything is
+
+
 class Predictor:
     """A network on a device; when the GPU's memory runs out, the CPU goes on and says so."""
 
@@ -73,20 +81,18 @@ class Predictor:
         confidence = trust(looks, agreed, thumbnail.composite, thumbnail.mask)
         return Prediction(agreed.blend(confidence), confidence)
 
-    def find_mask(self, composite: Floats) -> Floats:
-        """Where a mask-free network sees something pasted.
+    def suspect(self, composite: Floats) -> Suspicion:
+        """Where a mask-free network sees something pasted, and how sure it is that anything was.
 
         Args:
             composite: N×N×3 sRGB in [0, 1].
-
-        Returns:
-            N×N in [0, 1], 1 = foreground.
 
         Raises:
             EngineError: the network gave no usable answer.
         """
         no_mask = np.zeros(composite.shape[:2], np.float32)
-        return self._ask(self.network, *to_tensors(composite, no_mask))[0, 3].clamp(0, 1).numpy()
+        mask, *presence = self._ask(self.network, *to_tensors(composite, no_mask))[0, 3:].clamp(0, 1).numpy()
+        return Suspicion(mask, float(presence[0].mean()) if presence else sureness(mask))
 
     def paint(self, thumbnail: Thumbnail) -> Floats:
         """The network's own pixels: one look, without the trust that weakens a map.
@@ -125,6 +131,12 @@ class Predictor:
         self.device = torch.device("cpu")
         self.network.to(self.device)
         torch.cuda.empty_cache()
+
+
+def sureness(mask: Floats) -> float:
+    """How sure a network is of a mask (N×N in [0, 1]): its mean over what is foreground rather than background."""
+    foreground = mask[mask >= 0.5]
+    return float(foreground.mean()) if foreground.size else 0.0
 
 
 def to_tensors(composite: Floats, mask: Floats) -> tuple[Tensor, Tensor]:

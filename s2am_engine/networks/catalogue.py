@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from s2am_engine.networks.concord import Concord
-from s2am_engine.networks.consensus import Consensus
+from s2am_engine.networks.connoisseur import Connoisseur
 from s2am_engine.networks.dih import DIH
 from s2am_engine.networks.dissonance import Dissonance
 from s2am_engine.networks.fmm import FMM
@@ -34,7 +34,9 @@ DROPOUT = {"dropout": 0.5}
 
 NETWORKS = {
     "concord": Entry(Concord, "region statistics and attention, answered by curves and a matrix (this project)"),
-    "consensus": Entry(Consensus, "Concord, and then a vote of every part of the foreground (this project)"),
+    "connoisseur": Entry(
+        Connoisseur, "what things are tells which colours they may have; parts of the foreground vote (this project)"
+    ),
     "dissonance": Entry(Dissonance, "finds what was pasted: compares places, then regions (this project)"),
     "reinhard": Entry(Reinhard, "the background's Lab mean and deviation (Reinhard et al., 2001), no training"),
     "unet": Entry(UNet, "pix2pix's UNet, the backbone of S2AM, trained without an adversary"),

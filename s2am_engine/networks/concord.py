@@ -17,7 +17,43 @@ CONTROLS = 9
 PIECES = 64
 
 
-class Concord(MapNetwork):
+class CurvesAndMatrix(MapNetwork):
+    """A network whose answer is a tone curve a channel followed by a 3×4 matrix.
+
+    A curve is a smooth deviation from the identity at nine control points.
+    """
+
+    def render(self, answers: Tensor, composite: Tensor) -> list[Tensor]:
+        """See `Network.render`."""
+        values, matrix = self.curves_and_matrix(answers)
+        position = composite.flatten(2).clamp(0, 1) * PIECES
+        index = position.detach().floor().clamp(0, PIECES - 1).long()
+        low, high = values.gather(2, index), values.gather(2, index + 1)
+        curved = torch.lerp(low, high, position - index)
+        mixed = torch.baddbmm(matrix[:, :, 3:], matrix[:, :, :3], curved)
+        return [mixed.view_as(composite)]
+
+    def to_colour_map(self, parameters: Tensor) -> ColourMap:
+        """See `MapNetwork.to_colour_map`."""
+        values, matrix = self.curves_and_matrix(parameters.unsqueeze(0))
+        return Chain(
+            (
+                Curves(values[0].double().cpu().numpy().astype(np.float64)),
+                Matrix(matrix[0].double().cpu().numpy().astype(np.float64)),
+            )
+        )
+
+    def curves_and_matrix(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, P) to (B, 3, 65) curve values at uniform knots and (B, 3, 4) matrices."""
+        controls = parameters[:, : 3 * CONTROLS].unflatten(1, (3, CONTROLS))
+        # Quadratic B-splines over the control points: smooth, so that a gradient stays one.
+        deviation = torch.einsum("bck,kn->bcn", controls, spline_basis(PIECES + 1).to(controls))
+        values = torch.linspace(0, 1, PIECES + 1).to(controls) + deviation
+        matrix = torch.eye(3, 4).to(controls) + parameters[:, 3 * CONTROLS :].unflatten(1, (3, 4))
+        return values, matrix
+
+
+class Concord(CurvesAndMatrix):
     """Two ways of looking, one answer.
 
     - Region statistics (`RegionStatistics`) through a perceptron: what the colours are.
@@ -34,14 +70,7 @@ class Concord(MapNetwork):
         if width < 24 or width % 24:
             raise ValueError(f"width must be a positive multiple of 24, not {width}")
         self.statistics = RegionStatistics(grid=48)
-        self.statistics_branch = nn.Sequential(
-            nn.LayerNorm(self.statistics.length),
-            nn.Linear(self.statistics.length, hidden),
-            nn.GELU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, hidden),
-            nn.GELU(),
-        )
+        self.statistics_branch = statistics_layers(self.statistics.length, hidden, dropout)
         self.stem = nn.Sequential(ConvBlock(4, width // 2, stride=2), ConvBlock(width // 2, width, stride=2))
         self.gates = RegionGates(width)
         self.trunk = nn.Sequential(
@@ -76,34 +105,17 @@ class Concord(MapNetwork):
         encoded: Tensor = self.encoder_branch(torch.cat(pooled, dim=1))
         return encoded
 
-    def render(self, answers: Tensor, composite: Tensor) -> list[Tensor]:
-        """See `Network.render`."""
-        values, matrix = self.curves_and_matrix(answers)
-        position = composite.flatten(2).clamp(0, 1) * PIECES
-        index = position.detach().floor().clamp(0, PIECES - 1).long()
-        low, high = values.gather(2, index), values.gather(2, index + 1)
-        curved = torch.lerp(low, high, position - index)
-        mixed = torch.baddbmm(matrix[:, :, 3:], matrix[:, :, :3], curved)
-        return [mixed.view_as(composite)]
 
-    def to_colour_map(self, parameters: Tensor) -> ColourMap:
-        """See `MapNetwork.to_colour_map`."""
-        values, matrix = self.curves_and_matrix(parameters.unsqueeze(0))
-        return Chain(
-            (
-                Curves(values[0].double().cpu().numpy().astype(np.float64)),
-                Matrix(matrix[0].double().cpu().numpy().astype(np.float64)),
-            )
-        )
-
-    def curves_and_matrix(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, P) to (B, 3, 65) curve values at uniform knots and (B, 3, 4) matrices."""
-        controls = parameters[:, : 3 * CONTROLS].unflatten(1, (3, CONTROLS))
-        # Quadratic B-splines over the control points: smooth, so that a gradient stays one.
-        deviation = torch.einsum("bck,kn->bcn", controls, spline_basis(PIECES + 1).to(controls))
-        values = torch.linspace(0, 1, PIECES + 1).to(controls) + deviation
-        matrix = torch.eye(3, 4).to(controls) + parameters[:, 3 * CONTROLS :].unflatten(1, (3, 4))
-        return values, matrix
+def statistics_layers(inputs: int, hidden: int, dropout: float) -> nn.Sequential:
+    """The perceptron that region statistics go through: (B, inputs) to (B, hidden)."""
+    return nn.Sequential(
+        nn.LayerNorm(inputs),
+        nn.Linear(inputs, hidden),
+        nn.GELU(),
+        nn.Dropout(dropout),
+        nn.Linear(hidden, hidden),
+        nn.GELU(),
+    )
 
 
 class ConvBlock(nn.Sequential):

@@ -7,107 +7,74 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s2am_engine.networks.attention import RegionGates, region_mean
-from s2am_engine.networks.concord import ConvBlock, ResidualBlock
+from s2am_engine.networks.attention import region_mean
+from s2am_engine.networks.cells import Recognition
+from s2am_engine.networks.concord import ConvBlock
 from s2am_engine.networks.network import PaintNetwork, Rendered, check_inputs
 
 
 class Dissonance(PaintNetwork):
     """The descendant of mask-free S2AM: every place is compared with every other, then regions with each other.
 
-    - Self-attention at an eighth of the size: is this place's colour what the rest of the picture leads to expect?
-    - A first mask there separates features into two regions, each with S2AM's channel gates, and what the regions have
-      on average says whether they differ at all: the presence of something pasted, one number.
-    - A decoder draws the mask at half of the size. What is answered is mask times presence: a picture of one piece
-      gets no mask.
+    - Cells that know what they show and in which colours (`Recognition`) attend to each other: is this colour what the
+      rest of the picture leads to expect of such a thing?
+    - A first mask there separates the cells into two regions, and what these have on average says whether they differ
+      at all: the presence of something pasted, one number.
+    - A decoder draws the mask at a quarter of the size: where something is, if anything is.
 
-    It answers with (B, 4, H, W): the composite as it is, and that mask.
+    It answers with (B, 5, H, W): the composite as it is, that mask, and the presence, everywhere the same.
     """
 
     mask_free = True
     recolours_nothing = True
 
-    def __init__(self, width: int = 48, blocks: int = 3, heads: int = 4) -> None:
+    def __init__(self, channels: int = 168, blocks: int = 4) -> None:
         """Choose the size.
 
         Args:
-            width: channels at a quarter of the size; a multiple of 24.
-            blocks: of self-attention.
-            heads: of each; divides 2 · width.
+            channels: of a cell; a multiple of 24.
+            blocks: of attention among cells.
         """
         super().__init__()
-        if width < 24 or width % 24:
-            raise ValueError(f"width must be a positive multiple of 24, not {width}")
-        deep = 2 * width
-        self.stem = ConvBlock(3, width // 2, stride=2)
-        self.quarter = ConvBlock(width // 2, width, stride=2)
-        self.eighth = nn.Sequential(ConvBlock(width, deep, stride=2), ResidualBlock(deep))
-        self.compare = nn.Sequential(*(Comparison(deep, heads) for _ in range(blocks)))
-        self.first_mask = nn.Conv2d(deep, 1, 1)
-        self.gates = RegionGates(deep)
-        self.presence = nn.Sequential(nn.Linear(4 * deep, deep), nn.GELU(), nn.Linear(deep, 1))
-        self.up_to_quarter = ConvBlock(deep + width, width)
-        self.up_to_half = ConvBlock(width + width // 2, width // 2)
-        self.mask = nn.Conv2d(width // 2, 1, 1)
+        self.recognition = Recognition(channels, blocks, frozen=3)
+        self.first_mask = nn.Conv2d(channels, 1, 1)
+        self.presence = nn.Sequential(nn.Linear(4 * channels, channels), nn.GELU(), nn.Linear(channels, 1))
+        self.up_to_eighth = ConvBlock(channels + 40, 60)
+        self.up_to_quarter = ConvBlock(60 + 24 + 3, 36)
+        self.mask = nn.Conv2d(36, 1, 1)
 
     def answer(self, composite: Tensor, mask: Tensor) -> Tensor:
-        """See `Network.forward`; the mask does not count."""
-        found = F.interpolate(self.find(composite)[0], composite.shape[-2:], mode="bilinear")
-        return torch.cat([composite, found.to(composite.dtype)], dim=1)
+        """See `Network.forward`; the mask does not count. Two looks decide, one of them at the mirrored picture."""
+        fine, _, presence = self.find(composite)
+        mirrored, _, again = self.find(composite.flip(3))
+        where = torch.sigmoid((fine + mirrored.flip(3)) / 2)
+        where = F.interpolate(where, composite.shape[-2:], mode="bilinear")
+        whether = torch.sigmoid((presence + again) / 2).expand_as(where)
+        return torch.cat([composite, torch.cat([where, whether], dim=1).to(composite.dtype)], dim=1)
 
     def render(self, answers: Tensor, composite: Tensor) -> list[Tensor]:
         """See `Network.render`: nothing is recoloured."""
         return [composite]
 
     def rendered(self, composite: Tensor, mask: Tensor) -> Rendered:
-        """See `Network.rendered`: the mask at half of the size, the first one at an eighth."""
+        """See `Network.rendered`: the mask at a quarter of the size, the first one, and the presence, (B, 1, 1, 1)."""
         check_inputs(composite, mask)
-        return Rendered([composite], [found.float() for found in self.find(composite)])
+        return Rendered([composite], [torch.sigmoid(one.float()) for one in self.find(composite)])
 
-    def find(self, composite: Tensor) -> list[Tensor]:
-        """The masks of (B, 3, H, W) composites: (B, 1, ⌈H/2⌉, ⌈W/2⌉), and the first one at an eighth of the size."""
-        half = self.stem(composite - 0.5)
-        quarter = self.quarter(half)
-        x = self.compare(self.eighth(quarter))
-        first = torch.sigmoid(self.first_mask(x))
-        x = self.gates(x, first)
-        regions = [region_mean(x, first), region_mean(x, 1 - first)]
+    def find(self, composite: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits: the mask at a quarter of the size, the first one of the cells, the presence (B, 1, 1, 1)."""
+        given = self.recognition.trunk(composite)
+        x = self.recognition(composite, torch.zeros_like(composite[:, :1]), given)
+        first = self.first_mask(x)
+        region = torch.sigmoid(first)
+        regions = [region_mean(x, region), region_mean(x, 1 - region)]
         told = torch.cat([*regions, regions[0] - regions[1], x.amax(dim=(2, 3))], dim=1)
-        presence = torch.sigmoid(self.presence(told))[:, :, None, None]
-        x = self.up_to_quarter(torch.cat([enlarged(x, quarter), quarter], dim=1))
-        x = self.up_to_half(torch.cat([enlarged(x, half), half], dim=1))
-        return [presence * torch.sigmoid(self.mask(x)), first]
-
-
-class Comparison(nn.Module):
-    """A transformer block over all positions (Vaswani et al., 2017; pre-normalised)."""
-
-    def __init__(self, channels: int, heads: int) -> None:
-        """Keep the number of channels, which `heads` divides."""
-        super().__init__()
-        self.heads = heads
-        self.before = nn.GroupNorm(1, channels)
-        self.project = nn.Conv2d(channels, 3 * channels, 1)
-        self.merge = nn.Conv2d(channels, channels, 1)
-        self.place = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
-        self.think = nn.Sequential(
-            nn.GroupNorm(1, channels),
-            nn.Conv2d(channels, 2 * channels, 1),
-            nn.GELU(),
-            nn.Conv2d(2 * channels, channels, 1),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, h, w) to the same."""
-        x = x + self.place(x)  # where a position is, as its surroundings tell it
-        query, key, value = (
-            part.flatten(2).unflatten(1, (self.heads, -1)).transpose(2, 3)
-            for part in self.project(self.before(x)).chunk(3, dim=1)
-        )
-        attended = F.scaled_dot_product_attention(query, key, value).transpose(2, 3).flatten(1, 2)
-        x = x + self.merge(attended.view_as(x))
-        result: Tensor = x + self.think(x)
-        return result
+        presence = self.presence(told)[:, :, None, None]
+        eighth, quarter = given[2], given[1]
+        x = self.up_to_eighth(torch.cat([enlarged(x, eighth), eighth / 8], dim=1))
+        colours = F.interpolate(composite, quarter.shape[-2:], mode="area") - 0.5
+        x = self.up_to_quarter(torch.cat([enlarged(x, quarter), quarter / 8, colours], dim=1))
+        return self.mask(x), first, presence
 
 
 def enlarged(x: Tensor, like: Tensor) -> Tensor:

@@ -331,7 +331,7 @@ def paint(harmonizer: Harmonizer, loaded: Loaded) -> Result:
     """What the network itself paints on a pair of its thumbnail's size, rounded to 8 bit."""
     thumbnail = make_thumbnail(loaded.composite, loaded.mask, None, None, harmonizer.thumbnail)
     painted = to_depth(harmonizer.predictor.paint(thumbnail), np.dtype(np.uint8))
-    found = harmonizer.predictor.find_mask(thumbnail.composite) if harmonizer.mask_free else None
+    found = harmonizer.predictor.suspect(thumbnail.composite).mask if harmonizer.mask_free else None
     return Result(painted, found)
 
 

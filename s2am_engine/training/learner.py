@@ -169,7 +169,8 @@ def gains(network: Network, batches: list[Batch]) -> Tensor:
     found = []
     for batch in batches:
         if network.recolours_nothing:
-            found.append(iou(network(batch.composite, batch.mask)[:, 3:], batch.mask).cpu())
+            where, whether = network(batch.composite, batch.mask)[:, 3:].split(1, dim=1)
+            found.append(iou(where * (whether > 0.5), batch.mask).cpu())
             continue
         result = network.paint(batch.composite, batch.mask)
         found.append((psnr(result, batch.truth) - psnr(batch.composite, batch.truth)).cpu())

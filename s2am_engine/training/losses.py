@@ -57,21 +57,25 @@ def attention(rendered: Rendered, mask: Tensor) -> Tensor:
 
 
 def found_mask(rendered: Rendered, truth: Tensor, mask: Tensor) -> Tensor:
-    """What `Dissonance` learns from: its masks against the true one, at their sizes.
+    """What `Dissonance` learns from: whether there is a foreground, and where there is one, its masks.
 
-    Cross entropy, and where there is a foreground the soft Jaccard distance (Rahman and Wang, 2016), for which a small
-    region counts as much as a large one. The first, coarse mask counts a third.
+    Cross entropy of the presence; of the masks, where there is anything to find, cross entropy and the soft Jaccard
+    distance (Rahman and Wang, 2016), for which a small region counts as much as a large one. The first, coarse mask
+    counts a third.
     """
-    fine, coarse = (mask_distance(found, resize_mask(mask, found)) for found in rendered.masks)
-    return fine + coarse / 3
+    fine, coarse, presence = rendered.masks
+    there = (mask.amax(dim=(2, 3), keepdim=True) > 0).float()
+    where = sum(
+        weight * mask_distance(found, resize_mask(mask, found)) for found, weight in ((fine, 1.0), (coarse, 1 / 3))
+    )
+    return F.binary_cross_entropy(presence, there) + (there.flatten() * where).sum() / there.sum().clamp_min(1.0)
 
 
 def mask_distance(found: Tensor, wanted: Tensor) -> Tensor:
-    """Cross entropy and Jaccard distance of (B, 1, h, w) masks in [0, 1], in the mean over the batch."""
+    """Cross entropy and Jaccard distance of each of (B, 1, h, w) masks in [0, 1]: (B,)."""
     both, either = (found * wanted).sum(dim=(1, 2, 3)), (found + wanted - found * wanted).sum(dim=(1, 2, 3))
-    there = (wanted.amax(dim=(1, 2, 3)) > 0).float()
-    jaccard = there * (1 - both / either.clamp_min(1.0))
-    return F.binary_cross_entropy(found.clamp(0, 1), wanted.clamp(0, 1)) + jaccard.mean()
+    entropy = F.binary_cross_entropy(found.clamp(0, 1), wanted.clamp(0, 1), reduction="none").mean(dim=(1, 2, 3))
+    return entropy + 1 - both / either.clamp_min(1.0)
 
 
 def pixel_l2(rendered: Rendered, truth: Tensor, mask: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ SOFT_SHARE = 0.15
 SOFTEST_EDGE = 0.025  # deviation of a Gaussian, of the picture's side
 GRADED_SHARE = 0.65
 EMPTY_SHARE = 0.3
-FAINTEST_CHANGE = 4 / 255  # of the region, root mean square; what is less can't be found
+FAINTEST_CHANGE = 6 / 255  # of the region, root mean square; what is less can't be found
 
 
 class Batch(NamedTuple):

@@ -76,8 +76,8 @@ SMALL = Recipe(pixel_l2, 1e-3, size=128, batch=16, mixed_precision=True, options
 UNET = replace(SMALL, options={"width": 16, "levels": 7})
 CURVES = Recipe(relative_l1, 1.2e-3, mixed_precision=True)
 CONCORD = Recipe(foreground_rmse, 1.5e-3, weight_decay=0.02)
-CONSENSUS = replace(CONCORD, learning_rate=1e-3)
-DISSONANCE = Recipe(found_mask, 1e-3, weight_decay=0.02, detection=True)
+CONNOISSEUR = replace(CONCORD, learning_rate=1e-3, size=128)
+DISSONANCE = Recipe(found_mask, 5e-4, weight_decay=0.02, size=128, detection=True)
 
 
 def each(recipe: Recipe, *names: str) -> dict[str, Recipe]:
@@ -94,7 +94,7 @@ OTHERS = ("dih", "dih-s2asc", "fmm", "fmm-no-attention", "fmm-no-modulation", "f
 CURVE_NETWORKS = ("s2crnet", "s2crnet-cascaded", "s2crnet-semantic", "s2crnet-v")
 MASK_FREE: dict[str, Any] = {"loss": attention_and_pixels, "adversarial": 1.0}
 
-OUR_OWN = {"concord": CONCORD, "consensus": CONSENSUS, "dissonance": DISSONANCE}
+OUR_OWN = {"concord": CONCORD, "connoisseur": CONNOISSEUR, "dissonance": DISSONANCE}
 
 RECIPES: dict[str, dict[str, Recipe]] = {
     "small": {

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`python -m s2am_engine.training.results --runs FOLDER`: the results page, docs/results.md, made from figures.
 
-`docs/results.json` keeps what `comparison.py` measured; without `--runs` the page is made from it again.
+`docs/results.json` keeps what `comparison.py` measured; without `--runs` the page is made from it again. What
+`ablation.py` measured is in `docs/ablation.json`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from s2am_engine.atomic import atomic_write
 from s2am_engine.errors import EngineError
 from s2am_engine.model_store import list_models
 from s2am_engine.training import console
+from s2am_engine.training.ablation import EVERYTHING, GROUPS, NETWORK
 from s2am_engine.training.comparison import SYSTEMS
 from s2am_engine.training.published import PUBLISHED
 
@@ -82,6 +84,12 @@ REASONS = """\
   over repeated trainings, which would widen them.
 """
 
+RECOLOURINGS = """\
+Each row: {network} trained with all kinds of recolouring against the same without some of them, with the budget of the
+table above. The held-out pairs have all kinds, so that leaving some out costs there; whether it costs on the
+composites, whose changes are of other making, is what counts.
+"""
+
 LEFTMOST = -1.0  # dB on the chart: what does more harm than that would press all others together
 
 
@@ -106,11 +114,12 @@ def compare(one: list[float], other: list[float]) -> Difference:
     return Difference(float(differences.mean()), 1.96 * float(differences.std(ddof=1)) / math.sqrt(len(differences)))
 
 
-def make_page(results: Results) -> str:
+def make_page(results: Results, ablation: Results) -> str:
     """The page's text, Markdown.
 
     Args:
         results: what `comparison.train_and_measure` gave, by system.
+        ablation: the same, by what `ablation.py` left out.
     """
     untouched = next(iter(results.values()))["map"]["untouched"]
     count = len(next(iter(results.values()))["map"]["gains"])
@@ -130,6 +139,9 @@ def make_page(results: Results) -> str:
         LEGEND,
         "## What a reader wants to know",
         *(answer(question, pairs, results) for question, pairs in QUESTIONS.items()),
+        "## Which kinds of recolouring help?",
+        RECOLOURINGS.format(network=NETWORK),
+        recolourings(ablation),
         "## Why the figures differ from the papers'",
         REASONS.format(**facts),
         "## The bundled models",
@@ -169,15 +181,33 @@ def answer(question: str, pairs: list[tuple[str, str]], results: Results) -> str
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for one, other in pairs:
-        first, second = results[one], results[other]
-        cells = []
-        for found in (
-            compare(first["held_out"], second["held_out"]),
-            compare(first["map"]["gains"], second["map"]["gains"]),
-        ):
-            cells += [f"{found.mean:+.2f} ± {found.margin:.2f} dB", found.verdict]
-        lines.append(f"| {one} over {other} | {' | '.join(cells)} | {published_difference(one, other)} |")
+        cells = " | ".join(differences(results[one], results[other]))
+        lines.append(f"| {one} over {other} | {cells} | {published_difference(one, other)} |")
     return "\n".join(lines)
+
+
+def recolourings(ablation: Results) -> str:
+    """What each group of recolourings adds."""
+    lines = [
+        "| with | kinds | held-out pairs | | composites, full size | | worse, with / without |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    whole = ablation[EVERYTHING]
+    for name, kinds in GROUPS.items():
+        worse = f"{whole['map']['worse_by_1db']} / {ablation[name]['map']['worse_by_1db']}"
+        lines.append(f"| {name} | {', '.join(kinds)} | {' | '.join(differences(whole, ablation[name]))} | {worse} |")
+    return "\n".join(lines)
+
+
+def differences(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
+    """How much more one system gains than another, on held-out pairs and on the composites, each with a verdict."""
+    cells = []
+    for found in (
+        compare(first["held_out"], second["held_out"]),
+        compare(first["map"]["gains"], second["map"]["gains"]),
+    ):
+        cells += [f"{found.mean:+.2f} ± {found.margin:.2f} dB", found.verdict]
+    return cells
 
 
 def published_difference(one: str, other: str) -> str:
@@ -262,9 +292,12 @@ def write_page(docs: Path, runs: Path | None) -> None:
             file.write((json.dumps(collect(runs)) + "\n").encode())
     if not kept.is_file():
         raise EngineError(f"There is no {kept} yet: give the comparison's folder with --runs.")
-    results = json.loads(kept.read_text(encoding="utf-8"))
+    left_out = docs / "ablation.json"
+    if not left_out.is_file():
+        raise EngineError(f"There is no {left_out} yet: run python -m s2am_engine.training.ablation to its end.")
+    results, ablation = (json.loads(file.read_text(encoding="utf-8")) for file in (kept, left_out))
     with atomic_write(docs / "results.md") as file:
-        file.write(make_page(results).encode())
+        file.write(make_page(results, ablation).encode())
     draw_chart(results, docs / "results.png")
 
 

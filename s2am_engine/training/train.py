@@ -18,6 +18,7 @@ from s2am_engine.training.checkpoints import SETTINGS, read_settings, write_sett
 from s2am_engine.training.events import Report, ignore
 from s2am_engine.training.loop import Trainer
 from s2am_engine.training.machine import default_workers
+from s2am_engine.training.pretrained import trunk_weights
 from s2am_engine.training.publish import card_of
 from s2am_engine.training.recipes import Recipe
 from s2am_engine.training.sources import Data, open_data
@@ -125,15 +126,16 @@ def train(
         return finish(plan, folder, trainer, data) if team.leads else None
 
 
-def starting_weights(plan: Plan) -> dict[str, Tensor] | None:
-    """Those of the model that the plan starts with which its network has, too; None = fresh ones.
+def starting_weights(plan: Plan) -> dict[str, Tensor]:
+    """Those of the model that the plan starts with which its network has, too, or those of a pretrained part.
 
     Raises:
-        EngineError: the two networks have nothing in common.
+        EngineError: the two networks have nothing in common; the pretrained weights are not installed.
     """
+    network = build_network(plan.network, **plan.recipe.options)
     if not plan.start:
-        return None
-    own = build_network(plan.network, **plan.recipe.options).state_dict()
+        return trunk_weights(network)
+    own = network.state_dict()
     weights = load_network(find_model(plan.start)).state_dict()
     shared = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}
     if not shared:

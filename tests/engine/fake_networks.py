@@ -49,6 +49,13 @@ class Spotter(PaintNetwork):
         return [torch.lerp(composite, answers[:, :3], answers[:, 3:])]
 
 
+class Doubter(Spotter):
+    """Finds the same, but would rather say that nothing was pasted."""
+
+    def answer(self, composite: Tensor, mask: Tensor) -> Tensor:
+        return torch.cat([super().answer(composite, mask), torch.full_like(mask, 0.3)], dim=1)
+
+
 def write_fake_model(folder: Path, name: str, network: str, thumbnail: int = 64) -> None:
     """Write a model without weights, of a network that was put into the catalogue."""
     folder.mkdir(exist_ok=True)

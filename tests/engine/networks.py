@@ -17,6 +17,11 @@ from s2am_engine.networks.network import Network
 SMALL: dict[str, Any] = {"width": 8, "levels": 4, "pieces": 8}  # whichever of them a network has
 MASK_FREE = "s2am-mask-free"
 DETECTOR = "dissonance"
+OURS: dict[str, dict[str, Any]] = {
+    "concord": {"width": 24, "hidden": 32},
+    "connoisseur": {"channels": 12, "blocks": 1, "hidden": 32},
+    DETECTOR: {"channels": 24, "blocks": 1},
+}
 
 ALL = pytest.mark.parametrize("name", sorted(NETWORKS))
 MASKED = pytest.mark.parametrize("name", sorted(NETWORKS.keys() - {MASK_FREE, DETECTOR}))
@@ -25,10 +30,8 @@ WITH_WEIGHTS = pytest.mark.parametrize("name", sorted(NETWORKS.keys() - {"reinha
 
 def small_options(name: str) -> dict[str, Any]:
     """Options that make a network as small as it can be and still be what its name says."""
-    if name in ("concord", "consensus"):
-        return {"width": 24, "hidden": 32}
-    if name == DETECTOR:
-        return {"width": 24, "blocks": 1}
+    if name in OURS:
+        return OURS[name]
     known = inspect.signature(NETWORKS[name].network).parameters
     options = {option: value for option, value in SMALL.items() if option in known}
     return options | ({"levels": 7} if name == "s2am-s2asc-six" else {})

@@ -61,7 +61,7 @@ def test_an_untrained_network_changes_next_to_nothing(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["concord", "consensus", "s2crnet", "s2crnet-cascaded", "s2crnet-semantic", "s2crnet-v"]
+    "name", ["concord", "connoisseur", "s2crnet", "s2crnet-cascaded", "s2crnet-semantic", "s2crnet-v"]
 )
 def test_the_engine_renders_what_the_network_was_trained_to_render(name: str) -> None:
     network = shaken(name).eval()

@@ -14,15 +14,18 @@ from torch import Tensor
 import s2am_engine
 from s2am_engine import Harmonizer, rendering
 from s2am_engine.bench import measure
-from s2am_engine.detection import Detector, NothingFoundError, full_size_mask
+from s2am_engine.detection import Detector, NothingFoundError, find, full_size_mask
 from s2am_engine.errors import EngineError
 from s2am_engine.masks import Pixels
 from s2am_engine.networks import catalogue
 from s2am_engine.picture import Picture
+from s2am_engine.prediction import Predictor
 from s2am_engine.thumbnails import shrink
-from tests.engine.fake_networks import KNOWN_MAP, Painter, Spotter, write_fake_model
+from tests.engine.fake_networks import KNOWN_MAP, Doubter, Painter, Spotter, write_fake_model
 from tests.engine.icc import ADOBE, adobe_curve, rgb_profile
 from tests.engine.pictures import composite
+
+CPU = torch.device("cpu")
 
 
 def painter(size: int = 96) -> Harmonizer:
@@ -162,7 +165,7 @@ def test_a_detector_finds_what_was_pasted_and_scores_how_well_it_fits(
     found = detector.detect(pixels)
     assert overlap(found.mask, mask) > 0.9
     assert found.confidence == pytest.approx(0.94, abs=0.01)
-    assert detector.harmony(pixels, mask) < 0.2
+    assert detector.harmony(pixels, mask) < 0.25
     fitting = pixels.copy()
     fitting[..., 2] = np.minimum(pixels[..., 2], 140)
     assert detector.harmony(fitting, mask) == 1
@@ -187,6 +190,19 @@ def test_nothing_found_is_said() -> None:
     pixels, _ = composite()
     with pytest.raises(NothingFoundError, match="Nothing pasted was found in this picture: give a mask"):
         spotter().set_picture(pixels[..., ::-1])
+
+
+def test_what_is_doubted_is_found_only_if_asked_for() -> None:
+    pixels, _ = composite()
+    predictor = Predictor(Doubter(), CPU, "test")
+    with pytest.raises(NothingFoundError, match="Nothing pasted was found in this picture: give a mask, or see what"):
+        find(predictor, 64, pixels, None, None)
+    found = find(predictor, 64, pixels, None, None, likeliest=True)
+    assert found.confidence == pytest.approx(0.3)
+    sure = find(Predictor(Spotter(), CPU, "test"), 64, pixels, None, None)
+    np.testing.assert_array_equal(found.mask, sure.mask)
+    with pytest.raises(NothingFoundError, match="give a mask"):
+        find(predictor, 64, np.ascontiguousarray(pixels[..., ::-1]), None, None, likeliest=True)
 
 
 def test_a_picture_after_one_that_failed_is_still_the_one_before() -> None:

@@ -120,9 +120,10 @@ def test_a_networks_own_pixels_lie_within_the_mask() -> None:
 
 def test_a_mask_free_network_says_where_the_foreground_is() -> None:
     seen = thumbnail()
-    found = Predictor(Spotter(), CPU, "test").find_mask(seen.composite)
-    assert found.shape == (64, 64)
-    assert ((found > 0.5) == (seen.mask > 0.5)).mean() > 0.97
+    found = Predictor(Spotter(), CPU, "test").suspect(seen.composite)
+    assert found.mask.shape == (64, 64)
+    assert 0.5 < found.presence <= 1
+    assert ((found.mask > 0.5) == (seen.mask > 0.5)).mean() > 0.97
 
 
 def test_views_show_the_picture_and_its_mask_alike() -> None:

@@ -16,9 +16,10 @@ from safetensors.torch import load_file
 
 from s2am_engine import rendering
 from s2am_engine.networks.catalogue import NETWORKS, build_network
-from s2am_engine.training import comparison, loop, sources
+from s2am_engine.training import ablation, comparison, loop, sources
 from s2am_engine.training.comparison import BUDGET, FIGURES, SYSTEMS, KeptPairs, System, train_and_measure
 from s2am_engine.training.datasets import Photograph
+from s2am_engine.training.kinds import Recolouring
 from s2am_engine.training.learner import gains
 from s2am_engine.training.losses import LOSSES, attention_and_pixels, attention_and_rmse
 from s2am_engine.training.pairs import PairMaker
@@ -127,12 +128,42 @@ def test_a_tiny_comparison_gives_the_figures_that_the_page_is_made_from(
     assert found["unet"]["recipe"]["photographs"] == len(photographs)
     assert found["unet"]["recipe"]["steps"] == 3
     assert found["reinhard"]["map"]["gains"] != found["reinhard"]["native"]["gains"]
-    assert "# Results" in make_page({name: found.get(name, found["unet"]) for name in SYSTEMS})
+    every = {name: found.get(name, found["unet"]) for name in SYSTEMS}
+    assert "# Results" in make_page(every, dict.fromkeys(ablation.KINDS, found["unet"]))
     # What has been trained is not trained again, and measured the same.
     log = (runs / "unet" / "log.csv").read_text()
     again = measure("unet", photographs, dataset, runs)
     assert (runs / "unet" / "log.csv").read_text() == log
     assert {**again, "minutes": 0} == {**found["unet"], "minutes": 0}
+
+
+def test_a_group_of_recolourings_is_left_out_of_the_training_alone(
+    photographs: list[Photograph], dataset: Path, tmp_path: Path, tiny_budget: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ablation, "load_photographs", lambda _folder, _split: photographs)
+    seen: dict[str, Recolouring] = {}
+
+    def look(network: str, train: Any, held_out: Any, data: Path, runs: Path, pairs: PairMaker) -> dict[str, Any]:
+        seen[runs.name] = pairs.recolouring
+        return train_and_measure(network, train, held_out, data, runs, pairs)
+
+    monkeypatch.setattr(ablation, "train_and_measure", look)
+    monkeypatch.setattr(ablation, "BUDGET", comparison.BUDGET)
+    ablation.ablate(tmp_path, dataset, tmp_path / "runs", [ablation.EVERYTHING, "tones"])
+    assert seen == {
+        ablation.EVERYTHING: Recolouring(),
+        "tones": Recolouring().without("gamma", "contrast", "tone-curve", "fade"),
+    }
+    assert not (tmp_path / "ablation.json").exists()
+    ablation.publish(tmp_path / "runs", tmp_path)
+    assert not (tmp_path / "ablation.json").exists()  # until all are there
+    tones = json.loads((tmp_path / "runs/tones.json").read_text())
+    for name in ablation.KINDS.keys() - seen.keys():
+        (tmp_path / "runs" / f"{name}.json").write_text(json.dumps(tones))
+    ablation.publish(tmp_path / "runs", tmp_path)
+    kept = json.loads((tmp_path / "ablation.json").read_text())
+    assert list(kept) == list(ablation.KINDS)
+    assert kept["tones"] == tones != kept[ablation.EVERYTHING]
 
 
 def test_what_is_measured_is_the_weights_that_were_trained_on_pairs_that_were_held_out(

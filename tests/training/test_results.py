@@ -16,8 +16,9 @@ import pytest
 from PIL import Image
 
 from s2am_engine.model_store import list_models
-from s2am_engine.training import results
+from s2am_engine.training import ablation, results
 from s2am_engine.training.comparison import FIGURES, SYSTEMS
+from s2am_engine.training.kinds import KINDS
 from s2am_engine.training.published import PUBLISHED
 from s2am_engine.training.results import QUESTIONS, Difference, Results, compare, make_page
 
@@ -50,6 +51,12 @@ def made_up(seed: int = 0) -> Results:
             "native": copy.deepcopy(row),
         }
     return found
+
+
+def left_out(seed: int = 7) -> Results:
+    """Figures of the ablation, likewise."""
+    rows = list(made_up(seed).values())
+    return dict(zip(ablation.KINDS, rows, strict=False))
 
 
 def rows_of(page: str, first_cell: str) -> list[list[str]]:
@@ -119,9 +126,9 @@ def test_published_differences_are_the_papers(one: str, other: str, published: s
 
 def test_the_page_names_every_system_with_its_own_figures() -> None:
     found = made_up()
-    page = make_page(found)
-    assert make_page(copy.deepcopy(found)) == page
-    assert page != make_page(made_up(1))
+    page = make_page(found, left_out())
+    assert make_page(copy.deepcopy(found), left_out()) == page
+    assert page != make_page(made_up(1), left_out())
     assert page.endswith("\n")
     assert not re.search(r"\{\w*[:}]", page)  # a placeholder that was not filled in
     systems, _ = page.split("## The bundled models")
@@ -140,7 +147,7 @@ def test_the_page_names_every_system_with_its_own_figures() -> None:
 
 def test_the_page_answers_every_question_from_both_measurements() -> None:
     found = made_up()
-    page = make_page(found)
+    page = make_page(found, left_out())
     for question, pairs in QUESTIONS.items():
         assert page.count(f"### {question}\n") == 1
         for one, other in pairs:
@@ -152,8 +159,24 @@ def test_the_page_answers_every_question_from_both_measurements() -> None:
             assert row[5] == results.published_difference(one, other)
 
 
+def test_the_page_tells_what_each_group_of_recolourings_adds() -> None:
+    found = left_out()
+    page = make_page(made_up(), found)
+    whole = found[ablation.EVERYTHING]
+    for name, kinds in ablation.GROUPS.items():
+        (row,) = rows_of(page, name)
+        full = compare(whole["map"]["gains"], found[name]["map"]["gains"])
+        assert row[1] == ", ".join(kinds)
+        assert row[4:6] == [f"{full.mean:+.2f} ± {full.margin:.2f} dB", full.verdict]
+        assert row[6] == f"{whole['map']['worse_by_1db']} / {found[name]['map']['worse_by_1db']}"
+
+
+def test_every_kind_of_recolouring_is_left_out_once() -> None:
+    assert sorted(kind for kinds in ablation.GROUPS.values() for kind in kinds) == sorted(KINDS)
+
+
 def test_the_page_tells_the_bundled_models_by_their_cards() -> None:
-    _, bundled = make_page(made_up()).split("## The bundled models")
+    _, bundled = make_page(made_up(), left_out()).split("## The bundled models")
     for model in list_models():
         (row,) = rows_of(bundled, model.card.name)
         assert row[3] == str(model.card.thumbnail)
@@ -171,6 +194,7 @@ def test_the_command_makes_the_page_and_the_chart_from_the_runs_and_again_from_w
     runs, docs = tmp_path / "runs", tmp_path / "docs"
     runs.mkdir()
     docs.mkdir()
+    (docs / "ablation.json").write_text(json.dumps(left_out()))
     found = made_up()
     for name, figures in reversed(found.items()):
         (runs / f"{name}.json").write_text(json.dumps(figures))
@@ -178,7 +202,7 @@ def test_the_command_makes_the_page_and_the_chart_from_the_runs_and_again_from_w
     kept, page = ((docs / name).read_text(encoding="utf-8") for name in ("results.json", "results.md"))
     assert list(json.loads(kept)) == list(SYSTEMS)
     assert json.loads(kept) == found
-    assert page == make_page(found)
+    assert page == make_page(found, left_out())
     with Image.open(docs / "results.png") as chart:
         assert chart.height > 20 * len(SYSTEMS)
     (docs / "results.md").unlink()
@@ -205,11 +229,21 @@ def test_without_figures_the_command_says_where_they_come_from(
     assert "--runs" in capsys.readouterr().err
 
 
+def test_without_an_ablation_the_command_says_what_to_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "results.json").write_text(json.dumps(made_up()))
+    assert run_main(monkeypatch, "--docs", str(tmp_path)) == 1
+    assert "s2am_engine.training.ablation" in capsys.readouterr().err
+
+
 def test_the_page_in_docs_is_what_its_figures_make() -> None:
     kept = json.loads((DOCS / "results.json").read_text(encoding="utf-8"))
     assert list(kept) == list(SYSTEMS)
     for name, figures in kept.items():
         assert figures["network"] == SYSTEMS[name].network
         assert figures["options"] == dict(SYSTEMS[name].options)
-    assert (DOCS / "results.md").read_text(encoding="utf-8") == make_page(kept)
+    measured = json.loads((DOCS / "ablation.json").read_text(encoding="utf-8"))
+    assert list(measured) == list(ablation.KINDS)
+    assert (DOCS / "results.md").read_text(encoding="utf-8") == make_page(kept, measured)
     assert (DOCS / "results.png").is_file()

@@ -27,8 +27,9 @@ from s2am_engine.training import train as training
 from s2am_engine.training.checkpoints import CHECKPOINT, load_checkpoint
 from s2am_engine.training.events import Event, Reading, Validated
 from s2am_engine.training.journal import read_log
+from s2am_engine.training.pretrained import trunk_weights
 from s2am_engine.training.train import Plan, make_plan, train
-from tests.engine.networks import pictures
+from tests.engine.networks import OURS, pictures
 from tests.engine.test_cli import failed, run
 
 ROOT = Path(__file__).parents[2]
@@ -74,8 +75,7 @@ def test_a_training_can_begin_with_a_models_weights(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     small = dataclasses.replace(TINY, options={}, steps=1, learning_rate=1e-12)
-    plan = make_plan("consensus", photos, small, start="concord")
-    found = train(plan, tmp_path / "run")
+    found = train(make_plan("concord", photos, small, start="concord"), tmp_path / "run")
     assert found is not None
     inputs = pictures(64)
     with torch.no_grad():
@@ -88,9 +88,18 @@ def test_a_training_can_begin_with_a_models_weights(
     assert "no model “nobody”" in failed(tmp_path, run(capsys, *line))
 
 
+def test_what_knows_things_begins_with_what_is_known(photos: Path, tmp_path: Path) -> None:
+    small = dataclasses.replace(TINY, options=OURS["connoisseur"], steps=1)
+    found = train(make_plan("connoisseur", photos, small), tmp_path / "run")
+    assert found is not None
+    own = load_network(found.model).state_dict()
+    for name, value in trunk_weights(load_network(found.model)).items():
+        torch.testing.assert_close(own[name], value, atol=1e-3, rtol=1e-3)  # kept as they were, in 16 bits
+
+
 def test_a_detector_is_trained_to_find(photos: Path, tmp_path: Path) -> None:
     recipe = dataclasses.replace(
-        recipes.RECIPES["small"]["dissonance"], steps=4, batch=4, size=32, warm_up=1, options={"width": 24, "blocks": 1}
+        recipes.RECIPES["small"]["dissonance"], steps=4, batch=4, size=32, warm_up=1, options=OURS["dissonance"]
     )
     found = train(make_plan("dissonance", photos, recipe), tmp_path / "run")
     assert found is not None

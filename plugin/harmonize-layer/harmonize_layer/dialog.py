@@ -25,6 +25,7 @@ TITLE = "Harmonize Layer"
 _LOOKS_ANEW = ("reference", "reference-layer", "mask")
 """The arguments that change what the engine is shown."""
 
+_SURE = 0.5  # the confidence from which on the engine would say that something was pasted
 _UNSURE = 0.6  # the confidence below which the dialog mentions it
 
 
@@ -203,7 +204,7 @@ class Dialog:
             return
 
         def ask() -> tuple[Scene, protocol.Look]:
-            seen = view if view.mask else work.found(self._engine, view, self._tell)
+            seen = view if view.mask else work.found(self._engine, view, self._tell, likeliest=True)
             return seen, self._engine.harmonize(work.request(seen, settings, preview=True), self._tell)
 
         self._say("Looking at the picture", busy=True)
@@ -239,6 +240,8 @@ class Dialog:
     def _notes(self, look: protocol.Look) -> list[str]:
         """What else people should know."""
         notes = []
+        if self._view is not None and self._view.confidence < _SURE:
+            notes.append("Perhaps nothing was pasted here: see whether the tinted part is what you mean.")
         if look.confidence < _UNSURE:
             notes.append(f"The model is only {look.confidence:.0%} sure, so it does less.")
         if look.misfit is not None and look.misfit > effect.NOTICEABLE:

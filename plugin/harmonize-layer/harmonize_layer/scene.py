@@ -22,6 +22,7 @@ class Scene:
 
     mask: empty = nothing says what was pasted: it has to be looked for.
     found: whether the engine found the mask.
+    confidence: how sure it was then that anything was pasted, 0 to 1.
     """
 
     window: Window
@@ -29,10 +30,11 @@ class Scene:
     alpha: bytes
     mask: bytes = b""
     found: bool = False
+    confidence: float = 1.0
 
-    def with_found(self, mask: bytes) -> Scene:
+    def with_found(self, mask: bytes, confidence: float) -> Scene:
         """The scene with the mask that was found."""
-        return replace(self, mask=mask, found=True)
+        return replace(self, mask=mask, found=True, confidence=confidence)
 
 
 @contextmanager

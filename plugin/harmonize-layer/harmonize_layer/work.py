@@ -74,7 +74,7 @@ class Work:
             adjust = protocol.Adjust(sliders=settings.sliders, effect=as_effect)
             answer = self.engine.adjust(adjust, self.tell)
         else:
-            view = view if view.mask else found(self.engine, view, self.tell)
+            view = view if view.mask else found(self.engine, view, self.tell, likeliest=False)
             answer = self.engine.harmonize(request(view, settings, preview=False), self.tell)
         self.watch.lap("asking")
         memory = Memory(settings.result, settings.model, asdict(settings.sliders), answer.colour_map)
@@ -122,8 +122,13 @@ def request(view: Scene, settings: Settings, *, preview: bool) -> protocol.Harmo
     )
 
 
-def found(engine: Engine, view: Scene, tell: Tell) -> Scene:
-    """The scene with what the engine finds pasted in it. Raises NothingFoundError if it finds nothing."""
-    window = view.window
-    looked_at = protocol.Detect(width=window.columns, height=window.rows, pixels=view.rgb, alpha=view.alpha)
-    return view.with_found(engine.detect(looked_at, tell).mask)
+def found(engine: Engine, view: Scene, tell: Tell, *, likeliest: bool) -> Scene:
+    """The scene with what the engine finds pasted in it, or with the part that is likeliest to be.
+
+    Raises:
+        NothingFoundError: it finds nothing.
+    """
+    columns, rows = view.window.columns, view.window.rows
+    asked = protocol.Detect(width=columns, height=rows, pixels=view.rgb, alpha=view.alpha, likeliest=likeliest)
+    answer = engine.detect(asked, tell)
+    return view.with_found(answer.mask, answer.confidence)

@@ -33,7 +33,7 @@ class Finder:
         self._lock = threading.Lock()
 
     def find(self, document: Document, layer_id: int) -> Proposal:
-        """Find what was pasted into a layer's own pixels. The document is not changed.
+        """Find what was pasted into a layer's own pixels, or what is likeliest to be. The document is not changed.
 
         Raises:
             NothingFoundError: nothing was found, or everything.
@@ -45,5 +45,5 @@ class Finder:
                 from s2am_engine.detection import Detector  # brings PyTorch along, which the window need not wait for
 
                 self._detector = Detector(*self._choice)
-            found = self._detector.detect(raster.pixels, alpha=raster.alpha, profile=document.profile)
+            found = self._detector.detect(raster.pixels, alpha=raster.alpha, profile=document.profile, likeliest=True)
         return Proposal(Mask.from_array(found.mask), found.confidence)

@@ -11,6 +11,7 @@ from PyQt6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QStackedWidget, QW
 from s2am_editor.window.tools.brush_tool import LARGEST, StrokeTool
 from s2am_editor.window.widgets.buttons import heading, muted_label, push_button
 from s2am_editor.window.widgets.slider import Slider
+from s2am_engine.model_store import SURE
 
 STEPS = 300  # of the size's slider, which is logarithmic
 
@@ -96,7 +97,10 @@ class ProposalOptions(QWidget):
 
     def describe(self, confidence: float) -> None:
         """Say how sure it is."""
-        text = self.tr("The tinted part looks pasted ({0} % sure). Nothing has changed yet.")
+        if confidence < SURE:
+            text = self.tr("Perhaps nothing was pasted; if so, the tinted part ({0} % sure). Nothing has changed yet.")
+        else:
+            text = self.tr("The tinted part looks pasted ({0} % sure). Nothing has changed yet.")
         self._text.setText(text.format(round(100 * confidence)))
 
 

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Connoisseur, this project's own network: who knows what things are knows which colours they may have."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from s2am_engine.networks.attention import ReferenceAttention, region_mean
+from s2am_engine.networks.cells import Comparison, Recognition
+from s2am_engine.networks.concord import CONTROLS, CurvesAndMatrix, statistics_layers
+from s2am_engine.networks.network import Rendered, check_inputs
+from s2am_engine.networks.statistics import RegionStatistics
+
+EPSILON = 1e-4
+
+
+class Connoisseur(CurvesAndMatrix):
+    """A first guess, then every part of the foreground has a vote.
+
+    - Region statistics through a perceptron, as Concord has them (S2CRNet's idea of regions, told in numbers).
+    - Cells of the picture that know what they show (`Recognition`) compare each other, and those of the foreground look
+      for what resembles them in the background (FMM's attention). Pooled by region (S2AM's separation) they give, with
+      the statistics, a first guess: curves and a matrix.
+    - Each cell then says how the colours that the guess gives it should still change, and how sure it is. The matrix
+      that these votes agree on is found in closed form (ridge regression); where nobody is sure it is the identity. A
+      face or a lawn, whose colours are known, thus decides for a coat, which may have any.
+
+    The answer is Concord's: curves and one matrix. Last layers start at zero: an untrained network changes nothing.
+    """
+
+    def __init__(
+        self, channels: int = 160, blocks: int = 3, hidden: int = 384, frozen: int = 7, dropout: float = 0.1
+    ) -> None:
+        """Choose the size.
+
+        Args:
+            channels: of a cell; a multiple of 4.
+            blocks: of self-attention among cells.
+            hidden: width of the perceptrons.
+            frozen: stages of EfficientNet-Lite0, of seven, that don't learn.
+            dropout: share.
+        """
+        super().__init__()
+        self.statistics = RegionStatistics(grid=40)
+        self.statistics_branch = statistics_layers(self.statistics.length, hidden, dropout)
+        self.recognition = Recognition(channels, blocks, frozen, about=hidden)
+        self.refer = ReferenceAttention(channels)
+        self.merge = nn.Conv2d(2 * channels, channels, 1)
+        self.last = Comparison(channels)
+        self.cells_branch = nn.Sequential(nn.Dropout(dropout), nn.Linear(3 * channels, hidden), nn.GELU())
+        self.head = nn.Sequential(
+            nn.Linear(2 * hidden, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, 3 * CONTROLS + 12)
+        )
+        self.vote = nn.Sequential(nn.Conv2d(channels + 3, channels, 1), nn.GELU(), nn.Conv2d(channels, 4, 1))
+        self.doubt = nn.Parameter(torch.tensor([-2.0, -1.0, -1.0, -1.0]))  # log of what evidence has to outweigh
+        for last in (self.head[-1], self.vote[-1]):
+            assert isinstance(last, nn.Linear | nn.Conv2d)
+            assert last.bias is not None
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+
+    def answer(self, composite: Tensor, mask: Tensor) -> Tensor:
+        """See `Network.forward`; P is Concord's."""
+        return self.deliberate(composite, mask)[0]
+
+    def rendered(self, composite: Tensor, mask: Tensor) -> Rendered:
+        """See `Network.rendered`: the votes as a painting, the first guess, and the result."""
+        check_inputs(composite, mask)
+        answers, first, votes = self.deliberate(composite, mask)
+        with torch.autocast(composite.device.type, enabled=False):
+            guess = self.render(first, composite)[0]
+            painted = guess.detach() + F.interpolate(votes, composite.shape[-2:], mode="bilinear")
+            return Rendered([painted, guess, *self.render(answers, composite)], [])
+
+    def deliberate(self, composite: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The answer, the first guess, and each cell's wish, (B, 3, h, w), for what the first guess leaves."""
+        statistics = self.statistics_branch(self.statistics(composite, mask))
+        x = self.recognition(composite, mask, self.recognition.trunk(composite), statistics)
+        small = F.interpolate(mask, x.shape[-2:], mode="area")
+        reference = self.refer(x, small)
+        x = self.last(x + self.merge(torch.cat([x, reference - x], dim=1)))
+        pooled = [region_mean(x, small), region_mean(x, 1 - small), region_mean(reference, small)]
+        encoded = self.cells_branch(torch.cat(pooled, dim=1))
+        first = (0.25 * self.head(torch.cat([statistics, encoded], dim=1))).to(composite.dtype)
+        with torch.autocast(composite.device.type, enabled=False):
+            guess = self.render(first.detach(), composite)[0].clamp(0, 1)
+            seen = F.interpolate(guess * mask, small.shape[-2:], mode="area") / small.clamp_min(EPSILON)
+        votes = self.vote(torch.cat([x, seen - 0.5], dim=1)).to(composite.dtype)
+        with torch.autocast(composite.device.type, enabled=False):
+            return corrected(first, agree(votes, seen, small, self.doubt)), first, votes[:, :3]
+
+
+def agree(votes: Tensor, colours: Tensor, mask: Tensor, doubt: Tensor) -> Tensor:
+    """The affine change that votes agree on, by ridge regression.
+
+    Args:
+        votes: (B, 4, h, w): wished changes, and the logarithm of how sure each is.
+        colours: (B, 3, h, w) that the changes are wished for.
+        mask: (B, 1, h, w), who has a vote.
+        doubt: (4,): logarithms of what evidence has to outweigh, for an offset and for each slope.
+
+    Returns:
+        (B, 3, 4): added to the identity, the matrix for colours.
+    """
+    weights = (votes[:, 3:].clamp(-8, 8).exp() * mask).flatten(2)
+    weights = weights / mask.sum(dim=(2, 3), keepdim=True).flatten(2).clamp_min(EPSILON)
+    basis = F.pad(colours - 0.5, (0, 0, 0, 0, 1, 0), value=1.0).flatten(2)  # (B, 4, N): 1, R, G, B
+    weighted = basis * weights
+    normal = weighted @ basis.transpose(1, 2) + torch.diag(0.05 * doubt.exp())
+    wished = weighted @ votes[:, :3].flatten(2).transpose(1, 2)
+    change = solved(normal, wished).transpose(1, 2)  # (B, 3, 4), about middle grey
+    slopes = change[:, :, 1:]
+    return torch.cat([slopes, change[:, :, :1] - 0.5 * slopes.sum(dim=2, keepdim=True)], dim=2)
+
+
+def corrected(first: Tensor, correction: Tensor) -> Tensor:
+    """The parameters (B, P) of the first guess's map followed by the identity plus a correction (B, 3, 4)."""
+    identity = torch.eye(3, 4).to(first)
+    matrix = identity + first[:, 3 * CONTROLS :].unflatten(1, (3, 4))
+    product = (identity[:, :3] + correction[:, :, :3]) @ matrix + F.pad(correction[:, :, 3:], (3, 0))
+    return torch.cat([first[:, : 3 * CONTROLS], (product - identity).flatten(1)], dim=1)
+
+
+def solved(normal: Tensor, wished: Tensor) -> Tensor:
+    """The solution X (B, N, M) of normal (B, N, N; positive definite) · X = wished (B, N, M), by Gauss and Jordan.
+
+    Written out, because ONNX has no operator for it.
+    """
+    system = torch.cat([normal, wished], dim=2)
+    for index in range(normal.shape[1]):
+        pivot = system[:, index : index + 1] / system[:, index : index + 1, index : index + 1]
+        rest = system - system[:, :, index : index + 1] * pivot
+        system = torch.cat([rest[:, :index], pivot, rest[:, index + 1 :]], dim=1)
+    return system[:, :, normal.shape[1] :]

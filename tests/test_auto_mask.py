@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the detector reaches on the team's pictures, beside guesses that look at no colours of pasted things."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from s2am_engine.detection import Detector, NothingFoundError
+from s2am_engine.model_store import DEFAULT_MODEL
+from s2am_engine.training.evaluation import Loaded, evaluate, load_pair
+from s2am_engine.training.iharmony import find_pairs
+from tests.shared import SHARED, needs_shared
+
+pytestmark = needs_shared
+
+Guess = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
+SHARES = (0.1, 0.2, 0.3, 0.4, 0.5)  # of the picture that a guess takes for pasted; its best one counts
+
+
+@pytest.fixture(scope="module")
+def pairs() -> list[Loaded]:
+    """The shared benchmark."""
+    return [load_pair(pair) for pair in find_pairs(SHARED / "benchmark", "test")]
+
+
+@pytest.fixture(scope="module")
+def detector() -> Detector:
+    """The bundled one."""
+    return Detector(device="cpu")
+
+
+def centre(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """H×W: the nearer to the centre, the likelier."""
+    height, width = picture.shape[:2]
+    y, x = (np.linspace(-1, 1, size) for size in (height, width))
+    return -np.hypot(*np.meshgrid(x, y))
+
+
+def saliency(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """H×W: what stands out, by the spectral residual (Hou and Zhang, CVPR 2007)."""
+    grey = cv2.resize(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), (64, 64), interpolation=cv2.INTER_AREA)
+    spectrum = np.fft.fft2(grey.astype(np.float32))
+    amplitude = np.log(np.abs(spectrum) + 1e-9)
+    residual = amplitude - cv2.blur(amplitude, (3, 3))
+    salient = np.abs(np.fft.ifft2(np.exp(residual + 1j * np.angle(spectrum)))) ** 2
+    smooth = cv2.GaussianBlur(salient, (0, 0), 2.5)
+    return np.asarray(cv2.resize(smooth, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR), np.float64)
+
+
+def iou(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
+    return float((found & truth).sum() / (found | truth).sum())
+
+
+def best_of(guess: Guess, pairs: list[Loaded]) -> float:
+    """The mean IoU that a guess reaches with the share that suits it best."""
+    maps = [guess(pair.composite) for pair in pairs]
+    return max(
+        float(
+            np.mean(
+                [
+                    iou(one >= np.quantile(one, 1 - share), pair.mask > 127)
+                    for one, pair in zip(maps, pairs, strict=True)
+                ]
+            )
+        )
+        for share in SHARES
+    )
+
+
+def test_it_finds_more_than_what_is_central_or_salient(detector: Detector, pairs: list[Loaded]) -> None:
+    found = [detector.detect(pair.composite, likeliest=True).mask for pair in pairs]
+    reached = np.mean([iou(mask > 127, pair.mask > 127) for mask, pair in zip(found, pairs, strict=True)])
+    assert reached >= 0.45
+    assert reached > best_of(centre, pairs)
+    assert reached > best_of(saliency, pairs)
+
+
+def test_it_seldom_claims_that_something_was_pasted_into_a_photograph(detector: Detector, pairs: list[Loaded]) -> None:
+    def claims(picture: NDArray[np.uint8]) -> bool:
+        try:
+            return bool(detector.detect(picture).mask.any())
+        except NothingFoundError:
+            return False
+
+    false = np.mean([claims(pair.truth) for pair in pairs])
+    assert false <= 0.2
+    assert np.mean([claims(pair.composite) for pair in pairs]) > false + 0.15
+
+
+def test_what_is_found_is_worth_harmonizing() -> None:
+    measured = evaluate(SHARED / "benchmark", [DEFAULT_MODEL], device="cpu", auto_mask=True)
+    (row,) = measured.models
+    assert row.mean.psnr >= measured.untouched.mean.psnr + 0.5
