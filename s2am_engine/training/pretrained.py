@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 
 import torch
@@ -25,13 +25,18 @@ PARTS = {
 }
 
 
-def trunk_weights(network: nn.Module) -> dict[str, Tensor]:
-    """The weights that a network's trunks of EfficientNet-Lite0 begin with, by their names in it; {} if it has none.
+def trunk_weights(network: nn.Module, known: Container[str] = ()) -> dict[str, Tensor]:
+    """The weights that a network's trunks of EfficientNet-Lite0 begin with, by their names in it.
+
+    Args:
+        network: which may have none; then the result is {}.
+        known: names of weights that are given already.
 
     Raises:
         EngineError: the package with the weights is not installed.
     """
     trunks = [name for name, module in network.named_modules() if isinstance(module, EfficientNetLite0)]
+    trunks = [name for name in trunks if f"{name}.stem.weight" not in known]
     if not trunks:
         return {}
     folded = fold(torch.load(weights_file(), map_location="cpu", weights_only=True))

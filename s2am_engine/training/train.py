@@ -127,7 +127,7 @@ def train(
 
 
 def starting_weights(plan: Plan) -> dict[str, Tensor]:
-    """Those of the model that the plan starts with which its network has, too, or those of a pretrained part.
+    """Those that its network shares with the model it starts with, and those of a pretrained part that are missing.
 
     Raises:
         EngineError: the two networks have nothing in common; the pretrained weights are not installed.
@@ -140,7 +140,7 @@ def starting_weights(plan: Plan) -> dict[str, Tensor]:
     shared = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}
     if not shared:
         raise EngineError(f"“{plan.start}” shares no layer with “{plan.network}”: start with a model that does.")
-    return shared
+    return trunk_weights(network, known=shared) | shared
 
 
 def prepare(folder: Path, plan: Plan, *, resume: bool) -> None:

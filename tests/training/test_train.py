@@ -89,12 +89,17 @@ def test_a_training_can_begin_with_a_models_weights(
 
 
 def test_what_knows_things_begins_with_what_is_known(photos: Path, tmp_path: Path) -> None:
-    small = dataclasses.replace(TINY, options=OURS["connoisseur"], steps=1)
-    found = train(make_plan("connoisseur", photos, small), tmp_path / "run")
+    small = dataclasses.replace(TINY, options=OURS["connoisseur"] | {"hidden": 384}, steps=1, learning_rate=1e-12)
+    found = train(make_plan("connoisseur", photos, small, start="concord"), tmp_path / "run")
     assert found is not None
     own = load_network(found.model).state_dict()
-    for name, value in trunk_weights(load_network(found.model)).items():
+    concord = load_network(find_model("concord")).state_dict()
+    expected = trunk_weights(load_network(found.model))
+    expected |= {name: value for name, value in concord.items() if name.startswith("statistics_branch")}
+    assert len(expected) > 100
+    for name, value in expected.items():
         torch.testing.assert_close(own[name], value, atol=1e-3, rtol=1e-3)  # kept as they were, in 16 bits
+    assert trunk_weights(load_network(found.model), known=own) == {}
 
 
 def test_a_detector_is_trained_to_find(photos: Path, tmp_path: Path) -> None:
