@@ -26,7 +26,7 @@ from s2am_engine.errors import EngineError
 if TYPE_CHECKING:
     from s2am_engine.networks.network import Network
 
-DEFAULT_MODEL = "concord"
+DEFAULT_MODEL = "connoisseur"
 DETECTOR = "s2am-mask-free"
 SURE = 0.5  # of a detector's confidence: from where on it says that something was pasted
 BUNDLED = Path(__file__).parent / "weights"

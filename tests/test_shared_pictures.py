@@ -10,6 +10,7 @@ import pytest
 
 from s2am_engine.harmonizer import Harmonizer
 from s2am_engine.masks import read_mask
+from s2am_engine.model_store import DEFAULT_MODEL
 from s2am_engine.picture import read_picture
 from s2am_engine.training.evaluation import Evaluation, evaluate
 from tests.shared import SHARED, needs_shared
@@ -20,7 +21,7 @@ pytestmark = needs_shared
 @pytest.fixture(scope="module")
 def measured() -> Evaluation:
     """Both models on the shared benchmark."""
-    return evaluate(SHARED / "benchmark", ["concord", "s2crnet"], device="cpu")
+    return evaluate(SHARED / "benchmark", [DEFAULT_MODEL, "s2crnet"], device="cpu")
 
 
 def test_the_untouched_composites_stand_where_the_benchmark_says(measured: Evaluation) -> None:

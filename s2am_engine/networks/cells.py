@@ -118,6 +118,6 @@ def cell_colours(composite: Tensor, mask: Tensor, size: tuple[int, int]) -> Tens
         deviation = (square - mean**2).clamp_min(1e-6).sqrt()
         parts += [there * (mean - 0.5), there * 4 * deviation, there]
     y, x = (torch.linspace(-1, 1, count).to(composite) for count in size)
-    y, x = (axis.expand(len(composite), 1, *size) for axis in (y[:, None], x))
+    y, x = (axis.expand(composite.shape[0], 1, *size) for axis in (y[:, None], x))
     share = F.interpolate(mask, size, mode="area")
     return torch.cat([*parts, share, y, x, y * y, x * x, x * y], dim=1)

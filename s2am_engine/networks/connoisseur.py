@@ -30,6 +30,10 @@ class Connoisseur(CurvesAndMatrix):
     The answer is Concord's: curves and one matrix. Last layers start at zero: an untrained network changes nothing.
     """
 
+    # On 256 held-out pairs, 2 turns 16.0 % of pictures harmed by more than 1 dB into 12.5 %, for 0.11 of 2.18 dB of the
+    # mean gain; 8 would turn them into 9.0 %, for 0.29 dB.
+    caution = 2.0
+
     def __init__(
         self, channels: int = 160, blocks: int = 3, hidden: int = 384, frozen: int = 7, dropout: float = 0.1
     ) -> None:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`python -m s2am_engine.training.ablation PHOTOS DATASET --runs FOLDER`: which kinds of recolouring help to learn.
 
-The project's own network is trained as in `comparison.py`, with all kinds and without each group of them, and measured
-on the same composites. What has been measured already is not done again. The figures go to docs/ablation.json, from
-which `results.py` makes its part of the page.
+Concord is trained as in `comparison.py`, for a third of the steps, with all kinds and without each group of them, and
+measured on the same composites. What has been measured already is not done again. The figures go to docs/ablation.json,
+from which `results.py` makes its part of the page.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ import torch
 from s2am_engine.atomic import atomic_write
 from s2am_engine.training import console
 from s2am_engine.training.album import load_photographs
-from s2am_engine.training.comparison import BUDGET, train_and_measure
+from s2am_engine.training.comparison import BUDGET, System, train_and_measure
 from s2am_engine.training.kinds import Recolouring
 from s2am_engine.training.pairs import PairMaker
 
-NETWORK = "concord"
+SYSTEM = System("concord", changes={"steps": 400})
 EVERYTHING = "all kinds"
 GROUPS = {
     "light": ("exposure", "relighting", "falloff", "patches"),
@@ -55,7 +55,7 @@ def ablate(photos: Path, dataset: Path, runs: Path, names: Iterable[str]) -> Non
         if not figures.is_file():
             recolouring = Recolouring().without(*KINDS[name])
             pairs = PairMaker(BUDGET.size, BUDGET.batch, 1, photographs=photographs, recolouring=recolouring)
-            found = train_and_measure(NETWORK, photographs, validation, dataset, runs / name, pairs)
+            found = train_and_measure(name, SYSTEM, photographs, validation, dataset, runs, pairs)
             with atomic_write(figures) as file:
                 file.write(json.dumps(found).encode())
             print(f"{name}: {found['map']['psnr']:.2f} dB", flush=True)

@@ -113,6 +113,7 @@ class KeptPairs(PairMaker):
 
 def train_and_measure(
     name: str,
+    system: System,
     photographs: Sequence[Photograph],
     validation: Sequence[Photograph],
     dataset: Path,
@@ -122,14 +123,15 @@ def train_and_measure(
     """Train a system, unless it has been, and measure it: by its own pixels on held-out pairs, and on the data set.
 
     Args:
-        name: see `SYSTEMS`.
+        name: of its run.
+        system: what to train.
         photographs: to train on.
         validation: held out.
         dataset: in iHarmony4's layout.
         runs: the folder of the runs; each system has its own in it.
         pairs: to train on, the same for every system.
     """
-    system, folder = SYSTEMS[name], runs / name
+    folder = runs / name
     torch.manual_seed(0)
     network = build_network(system.network, **system.options)
     recipe, started = system.recipe, time.perf_counter()
@@ -146,8 +148,8 @@ def train_and_measure(
         "network": system.network,
         "options": dict(system.options),
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "recipe": {"photographs": len(photographs), "loss": BUDGET.loss.__name__}
-        | {key: getattr(BUDGET, key) for key in ("steps", "batch", "size", "learning_rate")},
+        "recipe": {"photographs": len(photographs), "loss": BUDGET.loss.__name__, "steps": recipe.steps or BUDGET.steps}
+        | {key: getattr(BUDGET, key) for key in ("batch", "size", "learning_rate")},
         "loss": recipe.loss.__name__ if recipe.steps else None,
         "adversarial": recipe.adversarial,
         "minutes": round(minutes, 1),
@@ -197,7 +199,7 @@ def compare(photos: Path, dataset: Path, runs: Path, names: Iterable[str]) -> No
     for name in names:
         figures = runs / f"{name}.json"
         if not figures.is_file():
-            found = train_and_measure(name, photographs, validation, dataset, runs, pairs)
+            found = train_and_measure(name, SYSTEMS[name], photographs, validation, dataset, runs, pairs)
             with atomic_write(figures) as file:
                 file.write(json.dumps(found).encode())
             print(f"{name}: {found['map']['psnr']:.2f} dB", flush=True)

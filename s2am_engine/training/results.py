@@ -21,7 +21,7 @@ from s2am_engine.atomic import atomic_write
 from s2am_engine.errors import EngineError
 from s2am_engine.model_store import list_models
 from s2am_engine.training import console
-from s2am_engine.training.ablation import EVERYTHING, GROUPS, NETWORK
+from s2am_engine.training.ablation import EVERYTHING, GROUPS
 from s2am_engine.training.comparison import SYSTEMS
 from s2am_engine.training.published import PUBLISHED
 
@@ -85,8 +85,8 @@ REASONS = """\
 """
 
 RECOLOURINGS = """\
-Each row: {network} trained with all kinds of recolouring against the same without some of them, with the budget of the
-table above. The held-out pairs have all kinds, so that leaving some out costs there; whether it costs on the
+Each row: {network} trained with all kinds of recolouring against the same without some of them, for {steps:,} steps and
+otherwise as above. The held-out pairs have all kinds, so that leaving some out costs there; whether it costs on the
 composites, whose changes are of other making, is what counts.
 """
 
@@ -140,7 +140,7 @@ def make_page(results: Results, ablation: Results) -> str:
         "## What a reader wants to know",
         *(answer(question, pairs, results) for question, pairs in QUESTIONS.items()),
         "## Which kinds of recolouring help?",
-        RECOLOURINGS.format(network=NETWORK),
+        RECOLOURINGS.format(network=ablation[EVERYTHING]["network"], **ablation[EVERYTHING]["recipe"]),
         recolourings(ablation),
         "## Why the figures differ from the papers'",
         REASONS.format(**facts),

@@ -17,6 +17,7 @@ import tifffile
 from PIL import Image
 
 from s2am_engine import cli, colour_map
+from s2am_engine.model_store import DEFAULT_MODEL
 from s2am_engine.picture import read_picture
 from tests.engine.pictures import composite
 from tests.engine.test_picture_errors import ordinary_user
@@ -72,7 +73,7 @@ def test_json_tells_what_was_done(folder: Path, capsys: pytest.CaptureFixture[st
     assert code == 0
     assert told["output"] == str(folder / "composite-harmonized.png")
     assert Path(told["output"]).is_file()
-    assert (told["model"], told["strength"]) == ("concord", 0.5)
+    assert (told["model"], told["strength"]) == (DEFAULT_MODEL, 0.5)
 
 
 def test_a_jpeg_comes_out_lossless_unless_told_otherwise(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -217,7 +218,7 @@ BAD_INPUT = {
     "composite.png --mask white.png": "white.png covers the whole picture",
     "nan.tif --mask mask.png": "nan.tif",
     "dot.png --mask dot-mask.png": "covers the whole picture",
-    "composite.png --mask mask.png --model nobody": "choose one of concord",
+    "composite.png --mask mask.png --model nobody": f"choose one of {DEFAULT_MODEL}",
     "composite.png --mask mask.png --model unet": "“unet” has no trained weights here: train it",
     "composite.png --mask mask.png --device warp": "no device",
     "composite.png --mask mask.png -o out.xyz": "out.xyz",

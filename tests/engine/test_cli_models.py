@@ -51,7 +51,7 @@ def test_models_are_listed_with_what_people_ask_for(capsys: pytest.CaptureFixtur
     code, out, _ = run(capsys, "models", "--json")
     told = json.loads(out)
     assert code == 0
-    assert told["default"] == told["models"][0]["name"] == "concord"
+    assert told["default"] == told["models"][0]["name"] == model_store.DEFAULT_MODEL
     for model in told["models"]:
         assert model["bundled"]
         assert model["size"] <= 12_000_000
@@ -130,7 +130,7 @@ def test_what_was_done_with_a_model_is_told_in_json(
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        ("rename nobody yours", "There is no model “nobody”: choose one of concord"),
+        ("rename nobody yours", f"There is no model “nobody”: choose one of {model_store.DEFAULT_MODEL}"),
         ("rename mine fmm", "There is a model “fmm” already: choose another name."),
         ("rename mine con", "Windows keeps it for a device"),
         ("delete nobody", "There is no model “nobody”"),
@@ -197,7 +197,7 @@ def test_evaluate_measures_and_draws(folder: Path, capsys: pytest.CaptureFixture
     assert told["untouched"]["mse"] == pytest.approx(mse, rel=1e-5)
     assert told["untouched"]["psnr"] == pytest.approx(10 * np.log10(255**2 / mse), rel=1e-5)
     assert told["untouched"]["fmse"] == pytest.approx(mse * 60 * 80 / (20 * 40), rel=1e-5)
-    assert [model["name"] for model in told["models"]] == ["concord"]
+    assert [model["name"] for model in told["models"]] == [model_store.DEFAULT_MODEL]
     assert told["models"][0]["images"][0]["name"] == "a_1_1"
     assert told["models"][0]["psnr"] > told["untouched"]["psnr"]
     assert "mask" not in told["models"][0]

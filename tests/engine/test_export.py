@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.export import Dim, ExportedProgram
 
 from s2am_engine.networks.concord import Concord
+from s2am_engine.networks.connoisseur import Connoisseur
 from s2am_engine.networks.network import MapNetwork
 from s2am_engine.networks.s2crnet import S2CRNet
 
@@ -37,7 +38,9 @@ NETWORKS: dict[str, Callable[[], MapNetwork]] = {
     "s2crnet": lambda: S2CRNet(pieces=8, width=16),
     "s2crnet-v-cascaded-semantic": lambda: S2CRNet(pieces=8, stages=2, encoder="vgg16", semantic=True, width=8),
     "concord": lambda: Concord(width=24, hidden=32),
+    "connoisseur": lambda: Connoisseur(channels=12, blocks=1, hidden=32),
 }
+OF_ONE_SIZE = ("concord", "connoisseur")  # the others take any
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class Exported:
 def inputs_for(name: str, count: int, height: int, width: int) -> tuple[Tensor, ...]:
     """Pictures of different colours with different masks: a soft box each, nothing at all in the last of several."""
     generator = torch.Generator().manual_seed(count + height)
-    if name == "concord":
+    if name in OF_ONE_SIZE:
         height, width = EXPORTED[1:]
     colours = torch.rand(count, 3, 1, 1, generator=generator)
     composite = colours * torch.rand(count, 3, height, width, generator=generator)
@@ -79,7 +82,7 @@ def export(name: str, folder: Path) -> Exported:
         parameter.add_(0.05 * torch.randn_like(parameter))
     inputs = inputs_for(name, *EXPORTED)
     free: dict[int, Any] = {0: Dim("count", min=1, max=64)}
-    if name != "concord":
+    if name not in OF_ONE_SIZE:
         free |= {2: Dim("height", min=33, max=1024), 3: Dim("width", min=33, max=1024)}
     shapes = tuple({axis: free[axis] for axis in free if axis < value.ndim} for value in inputs)
     program = torch.export.export(network, inputs, dynamic_shapes=shapes)

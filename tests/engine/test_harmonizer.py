@@ -19,6 +19,7 @@ from s2am_engine.colour_map import Curves
 from s2am_engine.errors import EngineError
 from s2am_engine.harmonizer import carry_into_profile
 from s2am_engine.masks import Pixels
+from s2am_engine.model_store import DEFAULT_MODEL
 from s2am_engine.picture import Picture
 from tests.engine.icc import ADOBE, P3, adobe_curve, rgb_profile, srgb_curve
 from tests.engine.pictures import composite
@@ -161,7 +162,7 @@ def test_one_call_does_it_for_arrays_and_for_pictures() -> None:
     picture = s2am_engine.harmonize(Picture(pixels), mask, device="cpu")
     assert isinstance(picture, Picture)
     np.testing.assert_array_equal(picture.pixels, harmonized)
-    with pytest.raises(EngineError, match="“concord” goes by a mask: give one"):
+    with pytest.raises(EngineError, match=f"“{DEFAULT_MODEL}” goes by a mask: give one"):
         s2am_engine.harmonize(pixels, device="cpu")
 
 

@@ -51,7 +51,7 @@ def test_every_bundled_model_is_whole_small_and_documented() -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones(personal: Path) -> None:
-    with pytest.raises(EngineError, match=r"no model “nobody”: choose one of concord, .*mine, "):
+    with pytest.raises(EngineError, match=rf"no model “nobody”: choose one of {model_store.DEFAULT_MODEL}, .*mine, "):
         find_model("nobody")
 
 

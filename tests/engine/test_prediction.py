@@ -78,7 +78,7 @@ def test_trust_is_the_formula() -> None:
     # Beyond 1 nothing is to be seen, so that 0.6 and 0.9 do the same.
     looks = [brighter(shift) for shift in (0.2, 0.2, 0.6, 0.9)]
     expected = 1 / (1 + 8 * np.var([0.6, 0.6, 1, 1], ddof=1) / (0.2**2 + 1 / 255**2))
-    assert trust(looks, brighter(0.2), pictures, mask) == pytest.approx(expected, rel=1e-5)
+    assert trust(looks, brighter(0.2), pictures, mask, 8.0) == pytest.approx(expected, rel=1e-5)
 
 
 def test_agreeing_that_nothing_needs_to_change_is_no_doubt() -> None:
@@ -145,4 +145,4 @@ def test_a_middle_without_foreground_or_background_is_no_view(inside: float) -> 
 
 def test_an_empty_mask_gives_no_nan() -> None:
     pictures, nothing = np.full((8, 8, 3), 0.4, np.float32), np.zeros((8, 8), np.float32)
-    assert 0 <= trust([IDENTITY, brighter(0.1)], IDENTITY, pictures, nothing) <= 1
+    assert 0 <= trust([IDENTITY, brighter(0.1)], IDENTITY, pictures, nothing, 8.0) <= 1

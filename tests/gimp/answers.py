@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from s2am_engine import rendering
 from s2am_engine.colour_map import ColourMap
 from s2am_engine.harmonizer import Harmonizer
+from s2am_engine.model_store import DEFAULT_MODEL
 from tests.gimp.harness import Gimp3
 from tests.gimp.pictures import AT, HEIGHT, PASTED, WIDTH
 
@@ -46,7 +47,9 @@ class Case:
         """A call within the case."""
         return Case(self.folder, self.facts[name])
 
-    def colour_map(self, mask: Pixels, model: str = "concord", sliders: Mapping[str, float] | None = None) -> ColourMap:
+    def colour_map(
+        self, mask: Pixels, model: str = DEFAULT_MODEL, sliders: Mapping[str, float] | None = None
+    ) -> ColourMap:
         """The map that the engine itself finds for the composite of the case and a mask."""
         composite = self.pixels("composite", (WIDTH, HEIGHT))
         harmonizer = Harmonizer(model)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from s2am_engine.model_store import DEFAULT_MODEL
 from s2am_engine.srgb import linear_to_srgb, srgb_to_linear
 from tests.gimp import pictures
 from tests.gimp.answers import Case, Cases, Pixels, on_canvas, recoloured
@@ -156,7 +157,7 @@ def test_scripts_have_all_that_the_dialog_has(cases: Cases) -> None:
     ("name", "sentence"),
     [
         ("no_engine", "run the installer again"),
-        ("unknown_model", "There is no model “no-such-model”: choose one of concord"),
+        ("unknown_model", f"There is no model “no-such-model”: choose one of {DEFAULT_MODEL}"),
         ("outside_the_canvas", "No visible part of “pasted” lies on the canvas"),
         ("empty", "“pasted” is empty"),
         ("locked", "The pixels of “pasted” are locked: unlock them"),

@@ -102,7 +102,7 @@ def tiny_budget(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def measure(name: str, photographs: list[Photograph], dataset: Path, runs: Path) -> dict[str, Any]:
     pairs = KeptPairs(SIZE, BATCH, 1, photographs=photographs)
-    return train_and_measure(name, photographs, photographs, dataset, runs, pairs)
+    return train_and_measure(name, SYSTEMS[name], photographs, photographs, dataset, runs, pairs)
 
 
 def test_a_tiny_comparison_gives_the_figures_that_the_page_is_made_from(
@@ -143,12 +143,13 @@ def test_a_group_of_recolourings_is_left_out_of_the_training_alone(
     monkeypatch.setattr(ablation, "load_photographs", lambda _folder, _split: photographs)
     seen: dict[str, Recolouring] = {}
 
-    def look(network: str, train: Any, held_out: Any, data: Path, runs: Path, pairs: PairMaker) -> dict[str, Any]:
-        seen[runs.name] = pairs.recolouring
-        return train_and_measure(network, train, held_out, data, runs, pairs)
+    def look(name: str, *others: Any) -> dict[str, Any]:
+        seen[name] = others[-1].recolouring
+        return train_and_measure(name, *others)
 
     monkeypatch.setattr(ablation, "train_and_measure", look)
     monkeypatch.setattr(ablation, "BUDGET", comparison.BUDGET)
+    monkeypatch.setattr(ablation, "SYSTEM", System("concord", {"width": 24, "hidden": 32}))
     ablation.ablate(tmp_path, dataset, tmp_path / "runs", [ablation.EVERYTHING, "tones"])
     assert seen == {
         ablation.EVERYTHING: Recolouring(),
@@ -170,7 +171,7 @@ def test_what_is_measured_is_the_weights_that_were_trained_on_pairs_that_were_he
     photographs: list[Photograph], dataset: Path, tmp_path: Path, tiny_budget: None
 ) -> None:
     pairs = KeptPairs(SIZE, BATCH, 1, photographs=photographs[:2])
-    measured = train_and_measure("unet", photographs[:2], photographs[2:], dataset, tmp_path, pairs)
+    measured = train_and_measure("unet", SYSTEMS["unet"], photographs[:2], photographs[2:], dataset, tmp_path, pairs)
     network = build_network("unet", **SYSTEMS["unet"].options).eval()
     weights = load_file(tmp_path / "unet" / "weights.safetensors")
     network.load_state_dict({key: value.float() for key, value in weights.items()})

@@ -23,13 +23,14 @@ from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.history import History
 from s2am_editor.document.model import Document, Layer
 from s2am_engine.bench import made_up_picture, peak_memory, proc_status, release_freed_memory
+from s2am_engine.model_store import DEFAULT_MODEL
 from s2am_engine.picture import Picture
 
 SIZE = (6000, 4000)
 SCREEN = (1920, 1080)
 TILE = 384
 FRAMES = 30
-MODEL = "concord"
+MODEL = DEFAULT_MODEL
 
 
 @dataclass
