@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from s2am_engine.networks.network import Network
 
 DEFAULT_MODEL = "connoisseur"
-DETECTOR = "s2am-mask-free"
+DETECTOR = "dissonance"
 SURE = 0.5  # of a detector's confidence: from where on it says that something was pasted
 BUNDLED = Path(__file__).parent / "weights"
 

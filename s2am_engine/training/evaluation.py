@@ -286,7 +286,7 @@ def measure(
     found = Evaluation(dataset, [], Row(UNTOUCHED), [Row(one.name) for one in harmonizers], size)
     for pair in pairs:
         loaded = pair.resized(size) if size else pair
-        mask = find_mask(detector, loaded) if detector else None
+        mask = find_mask(detector, loaded.composite) if detector else None
         results = [paint(one, loaded) if native else harmonize(one, loaded, mask) for one in harmonizers]
         found.add(loaded, results)
         if watch:
@@ -307,12 +307,12 @@ def common_size(harmonizers: Sequence[Harmonizer]) -> int:
     return sizes[0]
 
 
-def find_mask(detector: Detector, loaded: Loaded) -> Pixels:
-    """What was found in the composite; a mask of nothing where that was nothing."""
+def find_mask(detector: Detector, picture: NDArray[np.uint8], *, likeliest: bool = False) -> NDArray[np.uint8]:
+    """What was found in a picture, see `Detector.detect`; a mask of nothing where that was nothing."""
     try:
-        return detector.detect(loaded.composite).mask
+        return detector.detect(picture, likeliest=likeliest).mask
     except NothingFoundError:
-        return np.zeros_like(loaded.mask)
+        return np.zeros(picture.shape[:2], np.uint8)
 
 
 def harmonize(harmonizer: Harmonizer, loaded: Loaded, found: Pixels | None = None) -> Result:

@@ -11,13 +11,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from s2am_engine.atomic import atomic_write
+from s2am_engine.detection import Detector
 from s2am_engine.errors import EngineError
 from s2am_engine.model_store import BUNDLED, Card, find_model, load_network, write_card
 from s2am_engine.networks.catalogue import build_network
 from s2am_engine.training import console
 from s2am_engine.training.checkpoints import WEIGHTS, read_settings
-from s2am_engine.training.evaluation import evaluate
+from s2am_engine.training.evaluation import evaluate, find_mask, load_pair
+from s2am_engine.training.iharmony import find_pairs
+from s2am_engine.training.metrics import score_mask
 
 LICENCE = "GPL-3.0-or-later"
 FACTS = Path(__file__).parent / "facts"
@@ -104,12 +109,32 @@ def read_facts(path: Path) -> dict[str, Any]:
 
 def measure(name: str, benchmark: Path) -> dict[str, Any]:
     """A model's mean figures on a data set, for its card."""
+    if load_network(find_model(name)).recolours_nothing:
+        return {benchmark.name: measure_detector(Detector(name, "cpu"), benchmark)}
     found = evaluate(benchmark, [name], device="cpu")
     row = found.to_json()["models"][0]
     figures = {key: round(row[key], 4) for key in ("psnr", "fpsnr", "mse", "fmse", "ssim")}
     if "mask" in row:
         figures["iou"] = round(row["mask"]["iou"], 4)
     return {benchmark.name: figures | {"pictures": len(found.names), "worse_by_1db": row["worse_by_1db"]}}
+
+
+def measure_detector(detector: Detector, benchmark: Path) -> dict[str, Any]:
+    """How a detector does on composites and on their truths, photographs of one piece.
+
+    Returns:
+        iou: of the masks that it finds, 0 where it finds none; iou_likeliest: if it may not say that it finds none;
+        found: share of the composites in which it finds something; claimed: the same of the photographs.
+    """
+    pairs = [load_pair(pair) for pair in find_pairs(benchmark, "test")]
+    figures: dict[str, list[float]] = {"iou": [], "iou_likeliest": [], "found": [], "claimed": []}
+    for pair in pairs:
+        mask, likeliest = (find_mask(detector, pair.composite, likeliest=one) for one in (False, True))
+        figures["iou"].append(score_mask(mask, pair.mask).iou)
+        figures["iou_likeliest"].append(score_mask(likeliest, pair.mask).iou)
+        figures["found"].append(float(mask.any()))
+        figures["claimed"].append(float(find_mask(detector, pair.truth).any()))
+    return {key: round(float(np.mean(values)), 4) for key, values in figures.items()} | {"pictures": len(pairs)}
 
 
 def main() -> int:

@@ -207,5 +207,5 @@ def test_a_folder_that_somebody_else_has_made_is_not_used(folder: Path) -> None:
 def test_an_engine_of_another_version_is_told_apart(folder: Path, version: int, what: str) -> None:
     other = serve_after(f"from gimp_bridge import protocol\nprotocol.VERSION = {version}")
     sentence = failure(Engine(other, folder).status)
-    assert f"version {version} of the bridge and this plug-in version 1: {what}" in sentence
+    assert f"version {version} of the bridge and this plug-in version {protocol.VERSION}: {what}" in sentence
     assert failure(Engine(SERVE, folder).status) == sentence

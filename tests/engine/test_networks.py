@@ -131,6 +131,7 @@ def test_gradients_reach_every_parameter(name: str) -> None:
     gradients = {
         label: 0.0 if parameter.grad is None else float(parameter.grad.abs().max())
         for label, parameter in network.named_parameters()
+        if parameter.requires_grad
     }
     dead = {label for label, gradient in gradients.items() if gradient < 1e-10}
     assert {label for label in dead if not label.endswith(UNSEEN)} == set()
@@ -146,7 +147,8 @@ def test_any_size_goes_in_and_comes_out(name: str, shape: tuple[int, int]) -> No
     if isinstance(network, MapNetwork):
         assert answers.shape == (1, small_network(name).eval()(*pictures(48, count=1)).shape[1])
     else:
-        assert answers.shape == (1, 4 if network.mask_free else 3, *shape)
+        found = 2 if network.recolours_nothing else int(network.mask_free)  # a mask, and whether there is anything
+        assert answers.shape == (1, 3 + found, *shape)
     assert painted.shape == composite.shape
     assert torch.isfinite(answers).all()
     assert float(painted.min()) >= 0

@@ -12,7 +12,7 @@ import pytest
 
 from s2am_engine import rendering
 from s2am_engine.colour_map import Matrix
-from s2am_engine.detection import Detector
+from s2am_engine.detection import Detector, NothingFoundError
 from s2am_engine.harmonizer import Harmonizer
 from tests.gimp import pictures
 from tests.gimp.answers import Case, Cases, Pixels, on_canvas, on_layer, recoloured, times
@@ -168,7 +168,10 @@ def test_in_a_flat_picture_it_is_looked_for(cases: Cases) -> None:
     case, size = cases["found_by_itself"], pictures.one_layer().shape[1::-1]
     assert case.succeeded, case.facts["message"]
     flat = pictures.one_layer()
-    found = Detector().detect(flat).mask
+    found = Detector().detect(flat, likeliest=True).mask
+    with pytest.raises(NothingFoundError):
+        Detector().detect(flat)
+    assert "Nothing pasted was found" in case.facts["unsure"]["message"]  # unless it is asked for
     harmonizer = Harmonizer()
     harmonizer.set_picture(flat, found)
     after = case.pixels("after", size, 3)

@@ -6,15 +6,21 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from s2am_engine.detection import Detector
 from s2am_engine.errors import EngineError
 from s2am_engine.model_store import find_model, load_network
+from s2am_engine.networks import catalogue
 from s2am_engine.training.checkpoints import write_settings
 from s2am_engine.training.datasets import Photograph
-from s2am_engine.training.publish import publish, read_facts
+from s2am_engine.training.publish import measure_detector, publish, read_facts
+from tests.engine.fake_networks import Spotter, write_fake_model
 from tests.engine.networks import pictures
+from tests.engine.pictures import composite
+from tests.training.test_evaluation import write_pair
 from tests.training.test_loop import trainer
 
 FACTS = {"description": "tiny", "data": "three photographs", "history": "four steps", "known_failures": ["all"]}
@@ -47,3 +53,17 @@ def test_publishing_too_early_or_without_facts_says_what_to_do(tmp_path: Path) -
     (tmp_path / "facts.json").write_text('{"description": "only"}')
     with pytest.raises(EngineError, match=r"facts\.json does not hold"):
         read_facts(tmp_path / "facts.json")
+
+
+def test_a_detectors_figures_are_of_composites_and_of_photographs(
+    tmp_path: Path, no_personal_models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels, mask = composite()
+    whole = np.ascontiguousarray(pixels[..., ::-1])  # nothing in it is blue
+    for name, pasted in (("found", pixels), ("missed", whole)):
+        write_pair(tmp_path, name, pasted, mask, whole)
+    monkeypatch.setitem(catalogue.NETWORKS, "spotter", catalogue.Entry(Spotter, "for tests"))
+    write_fake_model(no_personal_models, "mine", "spotter")
+    figures = measure_detector(Detector("mine", "cpu"), tmp_path)
+    assert (figures["found"], figures["claimed"], figures["pictures"]) == (0.5, 0, 2)
+    assert figures["iou"] == figures["iou_likeliest"] == pytest.approx(0.46, abs=0.04)

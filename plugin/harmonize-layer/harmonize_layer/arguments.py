@@ -38,7 +38,7 @@ REFERENCES = {
 }
 MASKS = {
     "automatic": ("From the layer", "The layer's transparency, its mask and the selection; else it is looked for"),
-    "detect": ("Find what was pasted", "The pasted part is looked for in what is visible"),
+    "detect": ("Find what was pasted", "What is likeliest to be pasted is looked for in what is visible"),
 }
 SLIDERS = {
     "strength": (0.0, 1.0, "Stren_gth", "How much of the change is made"),

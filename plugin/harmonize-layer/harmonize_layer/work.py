@@ -74,7 +74,7 @@ class Work:
             adjust = protocol.Adjust(sliders=settings.sliders, effect=as_effect)
             answer = self.engine.adjust(adjust, self.tell)
         else:
-            view = view if view.mask else found(self.engine, view, self.tell, likeliest=False)
+            view = view if view.mask else found(self.engine, view, self.tell, likeliest=self.settings.mask == "detect")
             answer = self.engine.harmonize(request(view, settings, preview=False), self.tell)
         self.watch.lap("asking")
         memory = Memory(settings.result, settings.model, asdict(settings.sliders), answer.colour_map)

@@ -196,9 +196,10 @@ def reference_layer() -> Facts:
 @case
 def found_by_itself() -> Facts:
     made = picture(size=(960, 520), background="one-layer")
-    result = outcome("found", made, made.get_layers(), "R'G'B' u8")
+    result = outcome("found", made, made.get_layers(), "R'G'B' u8", mask="detect")
     made2 = picture(size=(960, 520), background="one-layer")
-    result["effect"] = call(made2, made2.get_layers(), result="effect")
+    result["unsure"] = call(made2, made2.get_layers())
+    result["effect"] = call(made2, made2.get_layers(), result="effect", mask="detect")
     result["effect visible"] = keep("found-effect", visible(made2))
     return result
 
