@@ -87,7 +87,8 @@ REASONS = """\
 RECOLOURINGS = """\
 Each row: {network} trained with all kinds of recolouring against the same without some of them, for {steps:,} steps and
 otherwise as above. The held-out pairs have all kinds, so that leaving some out costs there; whether it costs on the
-composites, whose changes are of other making, is what counts.
+composites, whose changes are of other making, is what counts. After so few steps a minus does not say that a kind is of
+no use: fewer kinds are learned sooner. What helps even then is the light.
 """
 
 BUNDLED = """\
