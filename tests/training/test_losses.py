@@ -144,11 +144,19 @@ def test_losses_go_by_the_names_that_the_command_line_knows() -> None:
     assert {"pixel_l2", "pixel_l1", "relative_l1", "attention_and_pixels", "foreground_rmse"} <= LOSSES.keys()
 
 
-def test_what_is_found_is_judged_and_of_an_empty_picture_less_is_better() -> None:
+def test_what_is_found_is_judged_and_whether_there_is_anything() -> None:
     truth, mask = blank(2)
-    right = losses.found_mask(Rendered([truth], [mask, mask]), truth, mask)
-    found = torch.full_like(mask, 0.5).requires_grad_()
-    assert float(right) < 0.01 < float(losses.found_mask(Rendered([truth], [found, mask]), truth, mask).detach())
-    losses.found_mask(Rendered([truth], [found, mask]), truth, torch.zeros_like(mask)).backward()
-    assert found.grad is not None
-    assert bool((found.grad > 0).all())
+    yes, no, nothing = torch.ones(2, 1, 1, 1), torch.zeros(2, 1, 1, 1), torch.zeros_like(mask)
+
+    def judged(found: Tensor, presence: Tensor, wanted: Tensor) -> Tensor:
+        return losses.found_mask(Rendered([truth], [found, found, presence]), truth, wanted)
+
+    assert float(judged(mask, yes, mask)) < 0.01
+    assert float(judged(1 - mask, yes, mask)) > 1
+    assert float(judged(mask, no, mask)) > 1
+    # Where there is nothing, the mask does not matter: that there is nothing does.
+    assert float(judged(mask, no, nothing)) == float(judged(1 - mask, no, nothing)) < 0.01
+    doubt = torch.full_like(yes, 0.5).requires_grad_()
+    judged(mask, doubt, torch.cat([mask[:1], nothing[:1]])).backward()
+    assert doubt.grad is not None
+    assert doubt.grad[0] < 0 < doubt.grad[1]
