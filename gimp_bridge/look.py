@@ -79,7 +79,7 @@ def detect(request: protocol.Detect, warm: Warm, tell: Tell) -> protocol.Found |
             found = detector.detect(_array(request.pixels, request, 3), alpha=alpha, likeliest=request.likeliest)
     except NothingFoundError as error:
         return protocol.Failed(reason="nothing-found", sentence=str(error))
-    return protocol.Found(mask=found.mask.tobytes(), confidence=found.confidence)
+    return protocol.Found(mask=found.mask.tobytes(), confidence=found.confidence, sure=found.sure)
 
 
 def _array(data: bytes, picture: protocol.SmallPicture, *channels: int) -> NDArray[np.uint8]:

@@ -283,11 +283,15 @@ class Look(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Found(Message):
-    """What was detected."""
+    """What was detected.
+
+    sure: whether the engine would say that it was pasted, had it not been asked for what is likeliest.
+    """
 
     kind = "found"
     mask: bytes  # H×W of the picture that was sent; 255 = foreground
     confidence: float  # 0 to 1
+    sure: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

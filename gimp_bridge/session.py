@@ -206,5 +206,6 @@ def _models() -> protocol.Models:
         models=tuple(
             protocol.Model(name=each.card.name, description=each.card.description, bundled=each.bundled)
             for each in list_models()
+            if each.card.recolours
         )
     )

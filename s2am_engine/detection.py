@@ -34,6 +34,11 @@ class Detection:
     mask: NDArray[np.uint8]  # H×W, 255 = foreground, soft along its edge
     confidence: float  # 0 to 1: how sure it is that anything was pasted
 
+    @property
+    def sure(self) -> bool:
+        """Whether it says that something was pasted, rather than where that would be likeliest."""
+        return self.confidence >= SURE
+
 
 class Detector:
     """A loaded mask-free model."""

@@ -62,9 +62,11 @@ class Harmonizer:
             device: `auto` (CUDA if there, else CPU), `cpu`, `cuda`, `cuda:1` …
 
         Raises:
-            EngineError: unknown or damaged model, or a device that this machine does not have.
+            EngineError: a model that is unknown, damaged or recolours nothing, or a device that is not there.
         """
         found = find_model(model)
+        if not found.card.recolours:
+            raise EngineError(f"Model “{model}” only finds what was pasted: choose another, such as “{DEFAULT_MODEL}”.")
         self._start(load_network(found), found.card.thumbnail, device, model)
 
     @classmethod

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "connoisseur"
 DETECTOR = "dissonance"
+FINDERS = ("dissonance",)  # networks that find what was pasted and recolour nothing (known here without PyTorch)
 SURE = 0.5  # of a detector's confidence: from where on it says that something was pasted
 BUNDLED = Path(__file__).parent / "weights"
 
@@ -50,6 +51,11 @@ class Card:
     known_failures: list[str] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)  # of the network, see `catalogue.build_network`
     fine_tuned: bool = False  # then the weights are those of a `networks.personal.Personal` of two such networks
+
+    @property
+    def recolours(self) -> bool:
+        """Whether one can harmonize with it."""
+        return self.network not in FINDERS
 
 
 @dataclass(frozen=True)

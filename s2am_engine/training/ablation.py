@@ -8,18 +8,15 @@ from which `results.py` makes its part of the page.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-import torch
-
 from s2am_engine.atomic import atomic_write
 from s2am_engine.training import console
 from s2am_engine.training.album import load_photographs
-from s2am_engine.training.comparison import BUDGET, System, train_and_measure
+from s2am_engine.training.comparison import BUDGET, System, limit_threads, measure_once, measuring_parser
 from s2am_engine.training.kinds import Recolouring
 from s2am_engine.training.pairs import PairMaker
 
@@ -49,16 +46,10 @@ def ablate(photos: Path, dataset: Path, runs: Path, names: Iterable[str]) -> Non
         names: see `KINDS`.
     """
     photographs, validation = (load_photographs(photos, split) for split in ("train", "val"))
-    runs.mkdir(parents=True, exist_ok=True)
     for name in names:
-        figures = runs / f"{name}.json"
-        if not figures.is_file():
-            recolouring = Recolouring().without(*KINDS[name])
-            pairs = PairMaker(BUDGET.size, BUDGET.batch, 1, photographs=photographs, recolouring=recolouring)
-            found = train_and_measure(name, SYSTEM, photographs, validation, dataset, runs, pairs)
-            with atomic_write(figures) as file:
-                file.write(json.dumps(found).encode())
-            print(f"{name}: {found['map']['psnr']:.2f} dB", flush=True)
+        recolouring = Recolouring().without(*KINDS[name])
+        pairs = PairMaker(BUDGET.size, BUDGET.batch, 1, photographs=photographs, recolouring=recolouring)
+        measure_once(name, SYSTEM, photographs, validation, dataset, runs, pairs)
 
 
 def publish(runs: Path, docs: Path) -> None:
@@ -71,16 +62,10 @@ def publish(runs: Path, docs: Path) -> None:
 
 def main() -> int:
     """Parse the command line and measure."""
-    parser = argparse.ArgumentParser(prog="python -m s2am_engine.training.ablation", description=__doc__)
-    parser.add_argument("photos", type=Path, help="a folder of photographs, with or without index.csv")
-    parser.add_argument("dataset", type=Path, help="the composites to measure on, in iHarmony4's layout")
-    parser.add_argument("--runs", type=Path, required=True, help="a folder for the runs and their figures")
-    parser.add_argument("--only", nargs="+", choices=list(KINDS), metavar="GROUP", help="some of the groups")
-    parser.add_argument("--threads", type=int, help="CPU threads (default: PyTorch's choice)")
+    parser = measuring_parser("ablation", str(__doc__), KINDS)
     parser.add_argument("--docs", type=Path, default=Path("docs"), help="default: %(default)s")
     arguments = parser.parse_args()
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
+    limit_threads(arguments.threads)
 
     def work() -> None:
         ablate(arguments.photos, arguments.dataset, arguments.runs, arguments.only or KINDS)

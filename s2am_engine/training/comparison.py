@@ -179,30 +179,54 @@ def describe(found: Evaluation) -> dict[str, Any]:
 
 def main() -> int:
     """Parse the command line and compare."""
-    parser = argparse.ArgumentParser(prog="python -m s2am_engine.training.comparison", description=__doc__)
+    arguments = measuring_parser("comparison", str(__doc__), SYSTEMS).parse_args()
+    limit_threads(arguments.threads)
+    return console.run(lambda: compare(arguments.photos, arguments.dataset, arguments.runs, arguments.only or SYSTEMS))
+
+
+def measuring_parser(module: str, about: str, names: Iterable[str]) -> argparse.ArgumentParser:
+    """The command line of a module that trains and measures what has these names."""
+    parser = argparse.ArgumentParser(prog=f"python -m s2am_engine.training.{module}", description=about)
     parser.add_argument("photos", type=Path, help="a folder of photographs, with or without index.csv")
     parser.add_argument("dataset", type=Path, help="the composites to measure on, in iHarmony4's layout")
     parser.add_argument("--runs", type=Path, required=True, help="a folder for the runs and their figures")
-    parser.add_argument("--only", nargs="+", choices=sorted(SYSTEMS), metavar="NAME", help="some of the systems")
+    parser.add_argument("--only", nargs="+", choices=sorted(names), metavar="NAME", help="some of them alone")
     parser.add_argument("--threads", type=int, help="CPU threads (default: PyTorch's choice)")
-    arguments = parser.parse_args()
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
-    return console.run(lambda: compare(arguments.photos, arguments.dataset, arguments.runs, arguments.only or SYSTEMS))
+    return parser
+
+
+def limit_threads(threads: int | None) -> None:
+    """Take so many CPU threads, if it is said how many."""
+    if threads:
+        torch.set_num_threads(threads)
 
 
 def compare(photos: Path, dataset: Path, runs: Path, names: Iterable[str]) -> None:
     """Train and measure the systems that have not been; their figures become NAME.json in the folder of the runs."""
     photographs, validation = (load_photographs(photos, split) for split in ("train", "val"))
-    runs.mkdir(parents=True, exist_ok=True)
     pairs = KeptPairs(BUDGET.size, BUDGET.batch, 1, photographs=photographs)
     for name in names:
-        figures = runs / f"{name}.json"
-        if not figures.is_file():
-            found = train_and_measure(name, SYSTEMS[name], photographs, validation, dataset, runs, pairs)
-            with atomic_write(figures) as file:
-                file.write(json.dumps(found).encode())
-            print(f"{name}: {found['map']['psnr']:.2f} dB", flush=True)
+        measure_once(name, SYSTEMS[name], photographs, validation, dataset, runs, pairs)
+
+
+def measure_once(
+    name: str,
+    system: System,
+    photographs: Sequence[Photograph],
+    validation: Sequence[Photograph],
+    dataset: Path,
+    runs: Path,
+    pairs: PairMaker,
+) -> None:
+    """Write what `train_and_measure` finds to NAME.json in the folder of the runs, unless it is there already."""
+    figures = runs / f"{name}.json"
+    if figures.is_file():
+        return
+    runs.mkdir(parents=True, exist_ok=True)
+    found = train_and_measure(name, system, photographs, validation, dataset, runs, pairs)
+    with atomic_write(figures) as file:
+        file.write(json.dumps(found).encode())
+    print(f"{name}: {found['map']['psnr']:.2f} dB", flush=True)
 
 
 if __name__ == "__main__":

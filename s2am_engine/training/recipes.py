@@ -76,8 +76,8 @@ SMALL = Recipe(pixel_l2, 1e-3, size=128, batch=16, mixed_precision=True, options
 UNET = replace(SMALL, options={"width": 16, "levels": 7})
 CURVES = Recipe(relative_l1, 1.2e-3, mixed_precision=True)
 CONCORD = Recipe(foreground_rmse, 1.5e-3, weight_decay=0.02)
-CONNOISSEUR = replace(CONCORD, learning_rate=1e-3, size=128)
-DISSONANCE = Recipe(found_mask, 5e-4, weight_decay=0.02, size=128, detection=True)
+CONNOISSEUR = replace(CONCORD, learning_rate=1e-3, size=128, steps=4000, warm_up=100)
+DISSONANCE = Recipe(found_mask, 6e-4, weight_decay=0.02, size=128, steps=3000, warm_up=100, detection=True)
 
 
 def each(recipe: Recipe, *names: str) -> dict[str, Recipe]:

@@ -21,7 +21,7 @@ from s2am_engine import Harmonizer, colour_map, rendering
 from s2am_engine.adjustments import Adjustments
 from s2am_engine.colour_map import ColourMap, Matrix
 from s2am_engine.detection import Detector
-from s2am_engine.model_store import BUNDLED, DEFAULT_MODEL, list_models
+from s2am_engine.model_store import BUNDLED, DEFAULT_MODEL, DETECTOR, list_models
 from s2am_engine.srgb import linear_to_srgb, srgb_to_linear
 from tests.bridge.engines import HEIGHT, SERVE, WIDTH, Heard, request
 from tests.engine.pictures import composite
@@ -178,7 +178,7 @@ def test_models_are_listed_with_the_default_first(engine: Engine) -> None:
     models = engine.models()
     assert models[0].name == DEFAULT_MODEL
     assert [(each.name, each.bundled) for each in models if each.bundled] == [
-        (each.card.name, True) for each in list_models() if each.bundled
+        (each.card.name, True) for each in list_models() if each.bundled and each.card.name != DETECTOR
     ]
     assert all(each.description for each in models)
     other = engine.harmonize(request(model="reinhard"))

@@ -46,6 +46,7 @@ def test_every_bundled_model_is_whole_small_and_documented() -> None:
         network = load_network(model)
         assert model.card.network in NETWORKS
         assert sum(parameter.numel() for parameter in network.parameters()) == model.card.parameters
+        assert model.card.recolours is not network.recolours_nothing
         for fact in (model.card.data, model.card.licence, model.card.figures, model.card.training):
             assert fact
 

@@ -173,6 +173,11 @@ def test_a_detector_finds_what_was_pasted_and_scores_how_well_it_fits(
         detector.detect(fitting)
 
 
+def test_a_model_that_only_finds_is_none_to_harmonize_with() -> None:
+    with pytest.raises(EngineError, match=r"“dissonance” only finds what was pasted: choose another, such as “conn"):
+        Harmonizer("dissonance", "cpu")
+
+
 def test_a_detector_needs_a_model_that_detects() -> None:
     with pytest.raises(EngineError, match=r"“reinhard” goes by a mask and can't find one: choose"):
         Detector("reinhard", "cpu")
@@ -199,7 +204,9 @@ def test_what_is_doubted_is_found_only_if_asked_for() -> None:
         find(predictor, 64, pixels, None, None)
     found = find(predictor, 64, pixels, None, None, likeliest=True)
     assert found.confidence == pytest.approx(0.3)
+    assert not found.sure
     sure = find(Predictor(Spotter(), CPU, "test"), 64, pixels, None, None)
+    assert sure.sure
     np.testing.assert_array_equal(found.mask, sure.mask)
     with pytest.raises(NothingFoundError, match="give a mask"):
         find(predictor, 64, np.ascontiguousarray(pixels[..., ::-1]), None, None, likeliest=True)

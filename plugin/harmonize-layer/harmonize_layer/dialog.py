@@ -25,7 +25,6 @@ TITLE = "Harmonize Layer"
 _LOOKS_ANEW = ("reference", "reference-layer", "mask")
 """The arguments that change what the engine is shown."""
 
-_SURE = 0.5  # the confidence from which on the engine would say that something was pasted
 _UNSURE = 0.6  # the confidence below which the dialog mentions it
 
 
@@ -240,7 +239,7 @@ class Dialog:
     def _notes(self, look: protocol.Look) -> list[str]:
         """What else people should know."""
         notes = []
-        if self._view is not None and self._view.confidence < _SURE:
+        if self._view is not None and not self._view.sure:
             notes.append("Perhaps nothing was pasted here: see whether the tinted part is what you mean.")
         if look.confidence < _UNSURE:
             notes.append(f"The model is only {look.confidence:.0%} sure, so it does less.")

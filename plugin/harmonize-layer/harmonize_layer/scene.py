@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
 from gi.repository import GdkPixbuf, Gimp
@@ -22,7 +22,7 @@ class Scene:
 
     mask: empty = nothing says what was pasted: it has to be looked for.
     found: whether the engine found the mask.
-    confidence: how sure it was then that anything was pasted, 0 to 1.
+    sure: whether it would say so, had it not been asked for what is likeliest.
     """
 
     window: Window
@@ -30,11 +30,11 @@ class Scene:
     alpha: bytes
     mask: bytes = b""
     found: bool = False
-    confidence: float = 1.0
+    sure: bool = True
 
-    def with_found(self, mask: bytes, confidence: float) -> Scene:
+    def with_found(self, mask: bytes, sure: bool) -> Scene:
         """The scene with the mask that was found."""
-        return replace(self, mask=mask, found=True, confidence=confidence)
+        return replace(self, mask=mask, found=True, sure=sure)
 
 
 @contextmanager
@@ -90,23 +90,18 @@ def look(image: Gimp.Image, layer: Gimp.Layer, others: Sequence[Gimp.Layer], set
     Raises:
         RefusedError: the layer is empty, or nothing is there to compare with.
     """
-    if settings.reference != "layer" and not others and _lies_open(layer):
-        at = masks.offsets(layer)
-        view = _window_on(image, layer)
-        transparency = masks.seen(layer, "A u8", at, view)
-        rgba = _visible(image, view)
-    else:
-        with copied(image, layer) as (copy, twin):
-            at = masks.offsets(twin)
-            view = _window_on(copy, twin)
-            transparency = masks.seen(twin, "A u8", at, view)
-            for other in others:
-                layer_at(copy, place_of(other)).set_visible(False)
-            if settings.reference == "layer":
-                _show_on(copy, twin, settings.reference_layer, image)
-            else:
-                _show_above(copy, twin)
-            rgba = _visible(copy, _cropped(copy, view))
+    as_it_is = settings.reference != "layer" and not others and _lies_open(layer)
+    with nullcontext((image, layer)) if as_it_is else copied(image, layer) as (shown, twin):
+        at = masks.offsets(twin)
+        view = window.choose((image.get_width(), image.get_height()), (*at, twin.get_width(), twin.get_height()))
+        transparency = masks.seen(twin, "A u8", at, view)
+        for other in others:
+            layer_at(shown, place_of(other)).set_visible(False)
+        if settings.reference == "layer":
+            _show_on(shown, twin, settings.reference_layer, image)
+        elif not as_it_is:
+            _show_above(shown, twin)
+        rgba = _visible(shown, view if as_it_is else _cropped(shown, view))
     rgb = bytearray(len(rgba) // 4 * 3)
     for channel in range(3):
         rgb[channel::3] = rgba[channel::4]
@@ -166,11 +161,6 @@ def _cropped(copy: Gimp.Image, view: Window) -> Window:
         return view
     copy.crop(view.width, view.height, view.x, view.y)
     return replace(view, x=0, y=0)
-
-
-def _window_on(image: Gimp.Image, layer: Gimp.Layer) -> Window:
-    where = (*masks.offsets(layer), layer.get_width(), layer.get_height())
-    return window.choose((image.get_width(), image.get_height()), where)
 
 
 def _visible(image: Gimp.Image, view: Window) -> bytes:

@@ -131,4 +131,4 @@ def found(engine: Engine, view: Scene, tell: Tell, *, likeliest: bool) -> Scene:
     columns, rows = view.window.columns, view.window.rows
     asked = protocol.Detect(width=columns, height=rows, pixels=view.rgb, alpha=view.alpha, likeliest=likeliest)
     answer = engine.detect(asked, tell)
-    return view.with_found(answer.mask, answer.confidence)
+    return view.with_found(answer.mask, answer.sure)

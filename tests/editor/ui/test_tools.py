@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PyQt6.QtCore import QPoint, Qt
 from PyQt6.QtTest import QTest
+from PyQt6.QtWidgets import QLabel
 
 from s2am_editor.cutout.finding import Proposal
 from s2am_editor.document.mask import Mask
@@ -157,14 +158,19 @@ def test_a_painted_area_becomes_the_reference(placed: Hands) -> None:
     assert harmonization.reference.area is window.session.document.area
 
 
-def test_what_was_found_is_shown_before_anything_changes(placed: Hands, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("confidence", "said"), [(0.7, "looks pasted (70 % sure)"), (0.3, "Perhaps nothing was pasted; if so")]
+)
+def test_what_was_found_is_shown_before_anything_changes(
+    placed: Hands, monkeypatch: pytest.MonkeyPatch, confidence: float, said: str
+) -> None:
     window = placed.window
     window.session.select(window.session.document.layers[0].id)
     values = np.zeros((240, 320), np.uint8)
     values[60:180, 90:230] = 255
 
     def find(*_: object) -> Proposal:
-        return Proposal(Mask.from_array(values), 0.7)
+        return Proposal(Mask.from_array(values), confidence)
 
     monkeypatch.setattr("s2am_editor.cutout.finding.Finder.find", find)
     before: Document = window.session.document
@@ -173,6 +179,7 @@ def test_what_was_found_is_shown_before_anything_changes(placed: Hands, monkeypa
     placed.settle()
     assert window.session.document is before
     assert window.tool_box.options.page == "proposal"
+    assert any(said in label.text() for label in window.tool_box.proposal_page.findChildren(QLabel))
     assert not np.array_equal(placed.screen(), plain)
     QTest.mouseClick(window.tool_box.proposal_page.accept_button, Qt.MouseButton.LeftButton)
     placed.settle()

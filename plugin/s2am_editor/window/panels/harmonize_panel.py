@@ -12,7 +12,7 @@ from s2am_editor.document.model import BENEATH, Layer, Reference
 from s2am_editor.window.session import Session
 from s2am_editor.window.widgets.buttons import muted_label, primary_button, push_button
 from s2am_engine.errors import EngineError
-from s2am_engine.model_store import DEFAULT_MODEL, DETECTOR, Model, list_models
+from s2am_engine.model_store import DEFAULT_MODEL, Model, list_models
 
 
 class HarmonizePanel(QWidget):
@@ -151,8 +151,8 @@ def can_harmonize(session: Session, layer: Layer) -> bool:
 
 
 def usable_models() -> list[Model]:
-    """All models but the one that only finds masks, the bundled ones first; damaged ones are left out."""
+    """All models but those that only find masks, the bundled ones first; damaged ones are left out."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = [model for model in list_models() if model.card.name != DETECTOR]
+        found = [model for model in list_models() if model.card.recolours]
     return sorted(found, key=lambda model: not model.bundled)
