@@ -27,6 +27,7 @@ from s2am_engine.devices import choose_device
 from s2am_engine.errors import EngineError
 from s2am_engine.model_files import add_model, check_free, check_name
 from s2am_engine.model_store import DEFAULT_MODEL, Card, Model, find_model, load_network
+from s2am_engine.networks.cells import Recognition
 from s2am_engine.networks.network import MapNetwork, Network
 from s2am_engine.networks.personal import Personal, describe
 from s2am_engine.training.album import Skipped, load_photographs
@@ -159,14 +160,21 @@ def recipe_for(card: Card, network: Network, minutes: float) -> Recipe:
         learning_rate=LEARNING_RATE * own.learning_rate,
         weight_decay=0.0,
         minutes=minutes,
-        # An encoder-decoder's sizes are not free.
-        size=SIZE if isinstance(kind, MapNetwork) else card.thumbnail,
+        size=SIZE if sees_small_pictures(kind) else card.thumbnail,
         batch=32,
         warm_up=20,
         average=0.99,
         adversarial=0.0,
         options=card.options,
     )
+
+
+def sees_small_pictures(network: Network) -> bool:
+    """Whether a network can learn from smaller pictures than it will be shown.
+
+    Not if it has to recognise what they show, and not an encoder-decoder, whose sizes are not free.
+    """
+    return isinstance(network, MapNetwork) and not any(isinstance(part, Recognition) for part in network.modules())
 
 
 def read_photographs(photos: Path, long_side: int, report: Report) -> Photographs:

@@ -7,6 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from s2am_engine.networks.concord import Concord
+from s2am_engine.networks.connoisseur import Connoisseur
 from s2am_engine.networks.personal import FEATURES, Likeness, Personal, describe
 from tests.engine.networks import pictures, shaken, small_network
 
@@ -78,6 +80,12 @@ def test_answers_lie_between_what_was_known_and_what_was_learned(name: str, like
         expected = 0.5 * (known(composite, mask) + learned(composite, mask))
         torch.testing.assert_close(network(composite, mask), expected)
         torch.testing.assert_close(network.render(expected, composite), known.render(expected, composite))
+
+
+def test_a_personal_model_is_as_cautious_as_the_one_that_it_began_as() -> None:
+    assert Personal(small_network("connoisseur"), small_network("connoisseur")).caution == Connoisseur.caution
+    assert Personal(small_network("concord"), small_network("concord")).caution == Concord.caution
+    assert Connoisseur.caution != Concord.caution
 
 
 def test_where_nothing_resembles_the_look_half_of_the_work_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:

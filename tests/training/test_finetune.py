@@ -116,6 +116,14 @@ def test_a_look_is_learned_and_the_new_model_is_there(
     assert not changed[mask == 0].any()
 
 
+@pytest.mark.parametrize(
+    ("name", "size"), [("concord", tuning.SIZE), ("connoisseur", 128), ("s2crnet", tuning.SIZE), ("s2am-s2ad", 128)]
+)
+def test_what_must_recognise_things_learns_from_pictures_as_large_as_it_is_shown(name: str, size: int) -> None:
+    model = find_model(name)
+    assert tuning.recipe_for(model.card, tuning.load_trainable(model), 1).size == size
+
+
 def test_the_better_of_the_two_is_kept(
     photos: Path, base: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
