@@ -61,10 +61,12 @@ def _prepared(console: Console) -> Path:
     """Return the Python of the test environment, which is made first if it is missing or out of date."""
     tests = environment.Environment(CHECKOUT / ".venv-tests")
     wanted = hashlib.sha256((CHECKOUT / "pyproject.toml").read_bytes())
-    wanted.update(f"{sys.version} {sys.executable} {CHECKOUT}".encode())
+    wanted.update(f"{sys.version} {sys.base_prefix} {CHECKOUT}".encode())
     stamp = tests.folder / STAMP
     if stamp.exists() and stamp.read_text(encoding="ascii") == wanted.hexdigest() and tests.python.exists():
         return tests.python
+    if Path(sys.prefix) == tests.folder:
+        raise InstallError("This Python is the one to be made anew: `deactivate`, and run the tests with another.")
     environment.check_python(sys.version_info[:2], sys.maxsize > 2**32)
     console.open_log(CHECKOUT / ".venv-tests.log")
     shutil.rmtree(tests.folder, ignore_errors=True)
