@@ -18,7 +18,7 @@ from s2am_engine.networks.network import Network
 from s2am_engine.thumbnails import Floats, Thumbnail
 
 ZOOM = 0.85  # of the side that the fourth look sees
-STEADIER = 2  # the first looks, at the whole picture: they decide, all together say how sure that is
+STEADIER = 2  # the first of four views, of the whole picture: they decide, all together say how sure that is
 FINEST_CHANGE = (1 / 255) ** 2  # a change below one 8-bit level needs no agreement
 
 
@@ -60,18 +60,25 @@ class Predictor:
     def __call__(self, thumbnail: Thumbnail) -> Prediction:
         """Predict the colour map of a thumbnail's foreground from four looks at it.
 
+        They are at `four_views`, or at the picture as it is and mirrored at each of two sizes.
+
         Raises:
             EngineError: the network gave no usable answer.
         """
-        composite, mask = to_tensors(thumbnail.composite, thumbnail.mask)
-        views = four_views(torch.cat([composite, mask], dim=1))
-        composites, masks = views[:, :3], views[:, 3:]
-        answers = self._ask(self.network, composites, masks)
+        picture, sides = to_picture(thumbnail.composite, thumbnail.mask), self.network.sides
+        if len(sides) == 1:
+            views, deciding = four_views(picture), STEADIER
+            seen = views.split(1)
+        else:
+            views, deciding = torch.cat([picture, picture.flip(3)] * len(sides)), 2 * len(sides)
+            shares = [side / max(sides) for side in sides for _ in range(2)]
+            seen = tuple(reduced(view, share) for view, share in zip(views.split(1), shares, strict=True))
+        answers = self._ask(self.network, seen)
         parts = [slice(k, k + 1) for k in range(len(views))]
         try:
             *looks, agreed = (
-                self.network.colour_map(answers[part], composites[part], masks[part])
-                for part in (*parts, slice(STEADIER))
+                self.network.colour_map(answers[part], views[part, :3], views[part, 3:])
+                for part in (*parts, slice(deciding))
             )
         except ValueError as error:
             raise self._unusable() from error
@@ -88,7 +95,7 @@ class Predictor:
             EngineError: the network gave no usable answer.
         """
         no_mask = np.zeros(composite.shape[:2], np.float32)
-        mask, *presence = self._ask(self.network, *to_tensors(composite, no_mask))[0, 3:].clamp(0, 1).numpy()
+        mask, *presence = self._ask(self.network, [to_picture(composite, no_mask)])[0, 3:].clamp(0, 1).numpy()
         return Suspicion(mask, float(presence[0].mean()) if presence else sureness(mask))
 
     def paint(self, thumbnail: Thumbnail) -> Floats:
@@ -100,25 +107,25 @@ class Predictor:
         Raises:
             EngineError: the network gave no usable answer.
         """
-        painted = self._ask(self.network.paint, *to_tensors(thumbnail.composite, thumbnail.mask))
+        painted = self._ask(self.network.paint, [to_picture(thumbnail.composite, thumbnail.mask)])
         return painted[0].permute(1, 2, 0).contiguous().numpy()
 
-    def _ask(self, question: Callable[[Tensor, Tensor], Tensor], composites: Tensor, masks: Tensor) -> Tensor:
-        """Ask the network about (K, 3, N, N) views; the (K, …) answers come to the CPU as float32."""
+    def _ask(self, question: Callable[[Tensor, Tensor], Tensor], views: Sequence[Tensor]) -> Tensor:
+        """Ask the network about K views, (1, 4, n, n) each; the (K, …) answers come to the CPU as float32."""
         try:
-            answers = self._look(question, composites, masks)
+            answers = self._look(question, views)
         except torch.cuda.OutOfMemoryError:
             self._leave_the_gpu()
-            answers = self._look(question, composites, masks)
+            answers = self._look(question, views)
         if not bool(torch.isfinite(answers).all()):
             raise self._unusable()
         return answers
 
     @torch.inference_mode()
-    def _look(self, question: Callable[[Tensor, Tensor], Tensor], composites: Tensor, masks: Tensor) -> Tensor:
+    def _look(self, question: Callable[[Tensor, Tensor], Tensor], views: Sequence[Tensor]) -> Tensor:
         # One after the other: a batch would be no faster on a CPU and need four times the memory.
-        pairs = zip(composites.to(self.device).split(1), masks.to(self.device).split(1), strict=True)
-        return torch.cat([question(*pair).float() for pair in pairs]).cpu()
+        there = (view.to(self.device) for view in views)
+        return torch.cat([question(view[:, :3], view[:, 3:]).float() for view in there]).cpu()
 
     def _unusable(self) -> EngineError:
         return EngineError(f"Model “{self.name}” gave no usable answer here: choose another with --model.")
@@ -136,9 +143,15 @@ def sureness(mask: Floats) -> float:
     return float(foreground.mean()) if foreground.size else 0.0
 
 
-def to_tensors(composite: Floats, mask: Floats) -> tuple[Tensor, Tensor]:
-    """N×N×3 and N×N arrays as (1, 3, N, N) and (1, 1, N, N) tensors."""
-    return torch.from_numpy(composite).permute(2, 0, 1).unsqueeze(0), torch.from_numpy(mask)[None, None]
+def to_picture(composite: Floats, mask: Floats) -> Tensor:
+    """N×N×3 and N×N arrays as one (1, 4, N, N) tensor."""
+    return torch.cat([torch.from_numpy(composite).permute(2, 0, 1), torch.from_numpy(mask)[None]]).unsqueeze(0)
+
+
+def reduced(picture: Tensor, share: float) -> Tensor:
+    """A picture (1, C, N, N) in [0, 1] at a share of its size, by area averaging."""
+    side = round(share * picture.shape[-1])
+    return F.interpolate(picture, (side, side), mode="area") if share < 1 else picture
 
 
 def four_views(picture: Tensor) -> Tensor:

@@ -33,6 +33,8 @@ class Network(nn.Module, ABC):
     # of pictures harmed by more than 1 dB into 15.1 % (Concord) and 16.9 % into 10.4 % (S2CRNet), for 0.01 of 1.91 and
     # 0.09 of 1.45 dB of the mean gain.
     caution: float = 8.0
+    # The sides at which it looks at pictures, of the one at which it learned; a thumbnail has the largest.
+    sides: tuple[float, ...] = (1.0,)
     recolours_nothing: ClassVar[bool] = False  # whether finding it is all it does
 
     def forward(self, composite: Tensor, mask: Tensor) -> Tensor:

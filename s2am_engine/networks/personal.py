@@ -32,7 +32,7 @@ class Personal(Network):
         """Join two networks of the same class and size, whose answers mean the same."""
         super().__init__()
         self.known, self.learned = known, learned
-        self.caution = known.caution
+        self.caution, self.sides = known.caution, known.sides
         self.likeness = Likeness()
 
     def answer(self, composite: Tensor, mask: Tensor) -> Tensor:

@@ -160,7 +160,7 @@ def recipe_for(card: Card, network: Network, minutes: float) -> Recipe:
         learning_rate=LEARNING_RATE * own.learning_rate,
         weight_decay=0.0,
         minutes=minutes,
-        size=SIZE if sees_small_pictures(kind) else card.thumbnail,
+        size=SIZE if sees_small_pictures(kind) else round(card.thumbnail / max(kind.sides)),
         batch=32,
         warm_up=20,
         average=0.99,

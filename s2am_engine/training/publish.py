@@ -35,7 +35,7 @@ def card_of(run: Path, name: str, facts: Mapping[str, Any], thumbnail: int | Non
         run: the run's folder.
         name: the model's name.
         facts: the card's words: description, data, known_failures, and history, how the training went.
-        thumbnail: pixels a side that the model is to see; None = as in training.
+        thumbnail: pixels a side that the model is to see; None = as in training, or the largest that its network wants.
 
     Returns:
         The card, and the content of the weights' file.
@@ -52,7 +52,7 @@ def card_of(run: Path, name: str, facts: Mapping[str, Any], thumbnail: int | Non
     card = Card(
         name=name,
         network=settings["network"],
-        thumbnail=thumbnail or settings["size"],
+        thumbnail=thumbnail or round(max(network.sides) * settings["size"]),
         options=settings["options"],
         sha256=hashlib.sha256(content).hexdigest(),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
@@ -148,7 +148,9 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=BUNDLED, help="default: the bundled models")
     parser.add_argument("--benchmark", type=Path, help="a data set to measure on, in iHarmony4's layout")
     parser.add_argument(
-        "--thumbnail", type=int, help="pixels a side that the model is to see (default: as in training)"
+        "--thumbnail",
+        type=int,
+        help="pixels a side that the model is to see (default: the largest that its network looks at)",
     )
     return console.run(lambda: publish_and_tell(parser.parse_args()))
 
