@@ -12,7 +12,9 @@ from s2am_engine.harmonizer import Harmonizer
 from s2am_engine.masks import read_mask
 from s2am_engine.model_store import DEFAULT_MODEL
 from s2am_engine.picture import read_picture
-from s2am_engine.training.evaluation import Evaluation, evaluate
+from s2am_engine.training.evaluation import Evaluation, evaluate, load_pair
+from s2am_engine.training.iharmony import find_pairs
+from s2am_engine.training.metrics import score
 from tests.shared import SHARED, needs_shared
 
 pytestmark = needs_shared
@@ -30,12 +32,23 @@ def test_the_untouched_composites_stand_where_the_benchmark_says(measured: Evalu
     assert measured.untouched.mean.mse == pytest.approx(308.5, abs=0.1)
 
 
-@pytest.mark.parametrize(("index", "least"), [(0, 29.0), (1, 28.0)])
-def test_a_model_helps_and_hardly_ever_harms(measured: Evaluation, index: int, least: float) -> None:
-    row = measured.models[index]
-    assert row.mean.psnr >= least
-    assert row.mean.fmse < measured.untouched.mean.fmse
-    assert measured.harmed(row) <= 8
+@pytest.mark.parametrize(("index", "least", "error"), [(0, 31.0, 0.55), (1, 28.5, 0.7)])
+def test_a_model_helps_and_hardly_ever_harms(measured: Evaluation, index: int, least: float, error: float) -> None:
+    row, untouched = measured.models[index].mean, measured.untouched.mean
+    assert row.psnr >= least
+    assert row.fmse <= error * untouched.fmse
+    assert row.ssim > untouched.ssim
+    assert measured.harmed(measured.models[index]) <= 5
+
+
+def test_photographs_of_one_piece_are_hardly_changed() -> None:
+    harmonizer, found = Harmonizer(device="cpu"), []
+    for pair in find_pairs(SHARED / "benchmark", "test"):
+        loaded = load_pair(pair)
+        harmonizer.set_picture(loaded.truth, loaded.mask)
+        found.append(score(harmonizer.harmonize(), loaded.truth, loaded.mask > 127).psnr)
+    assert len(found) == 93
+    assert np.mean(found) >= 36
 
 
 def test_real_composites_keep_their_background_to_the_bit() -> None:

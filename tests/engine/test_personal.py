@@ -82,10 +82,11 @@ def test_answers_lie_between_what_was_known_and_what_was_learned(name: str, like
         torch.testing.assert_close(network.render(expected, composite), known.render(expected, composite))
 
 
-def test_a_personal_model_is_as_cautious_as_the_one_that_it_began_as() -> None:
-    assert Personal(small_network("connoisseur"), small_network("connoisseur")).caution == Connoisseur.caution
-    assert Personal(small_network("concord"), small_network("concord")).caution == Concord.caution
-    assert Connoisseur.caution != Concord.caution
+def test_a_personal_model_looks_and_trusts_as_the_one_that_it_began_as() -> None:
+    for name, kind in (("connoisseur", Connoisseur), ("concord", Concord)):
+        network = Personal(small_network(name), small_network(name))
+        assert (network.caution, network.sides) == (kind.caution, kind.sides)
+    assert (Connoisseur.caution, Connoisseur.sides) != (Concord.caution, Concord.sides)
 
 
 def test_where_nothing_resembles_the_look_half_of_the_work_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:

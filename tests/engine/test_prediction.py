@@ -44,6 +44,20 @@ class Brightener(MapNetwork):
         return brighter(float(parameters))
 
 
+class Measurer(Brightener):
+    """Looks at two sizes, and remembers what it was shown."""
+
+    sides = (1.5, 1.0)
+
+    def __init__(self, *shifts: float) -> None:
+        super().__init__(*shifts)
+        self.shown: list[tuple[Tensor, Tensor]] = []
+
+    def answer(self, composite: Tensor, mask: Tensor) -> Tensor:
+        self.shown.append((composite, mask))
+        return super().answer(composite, mask)
+
+
 def predict(*shifts: float) -> Prediction:
     return Predictor(Brightener(*shifts), CPU, "test")(thumbnail())
 
@@ -141,6 +155,20 @@ def test_a_middle_without_foreground_or_background_is_no_view(inside: float) -> 
     picture[:, 3] = 1 - inside
     picture[:, 3, 3:-3, 3:-3] = inside
     torch.testing.assert_close(four_views(picture)[3], picture[0])
+
+
+def test_a_network_of_two_sizes_is_shown_both_and_their_mean_decides() -> None:
+    network, seen = Measurer(0.1, 0.1, 0.2, 0.2), thumbnail(96)
+    found = Predictor(network, CPU, "test")(seen)
+    assert [mask.shape[-1] for _, mask in network.shown] == [96, 96, 64, 64]
+    for (picture, mask), (mirrored, mask_too) in (network.shown[:2], network.shown[2:]):
+        torch.testing.assert_close(mirrored.flip(3), picture)
+        torch.testing.assert_close(mask_too.flip(3), mask)
+    (large, _), (small, _) = network.shown[0], network.shown[2]
+    assert float((small.mean() - large.mean()).abs()) < 1e-3
+    shift = float(found.colour_map([[0.5, 0.5, 0.5]])[0, 0]) - 0.5
+    assert shift == pytest.approx(0.15 * found.confidence, abs=1e-5)
+    assert found.confidence < 1, "the sizes differ"
 
 
 def test_an_empty_mask_gives_no_nan() -> None:

@@ -14,9 +14,10 @@ from s2am_engine.detection import Detector
 from s2am_engine.errors import EngineError
 from s2am_engine.model_store import find_model, load_network
 from s2am_engine.networks import catalogue
-from s2am_engine.training.checkpoints import write_settings
+from s2am_engine.training.checkpoints import WEIGHTS, write_settings
 from s2am_engine.training.datasets import Photograph
-from s2am_engine.training.publish import measure_detector, publish, read_facts
+from s2am_engine.training.publish import card_of, measure_detector, publish, read_facts
+from s2am_engine.training.recipes import CONNOISSEUR
 from tests.engine.fake_networks import Spotter, write_fake_model
 from tests.engine.networks import pictures
 from tests.engine.pictures import composite
@@ -45,6 +46,13 @@ def test_a_finished_run_becomes_a_model_with_its_card(
     inputs = pictures(32)
     with torch.no_grad():
         torch.testing.assert_close(published(*inputs), run.learner.average(*inputs), atol=2e-3, rtol=0)
+
+
+def test_a_card_asks_for_the_largest_picture_that_its_network_looks_at(tmp_path: Path) -> None:
+    (tmp_path / WEIGHTS).touch()
+    write_settings(tmp_path, {"network": "connoisseur", **CONNOISSEUR.to_json()})
+    assert card_of(tmp_path, "mine", FACTS)[0].thumbnail == 1.5 * CONNOISSEUR.size
+    assert card_of(tmp_path, "mine", FACTS, thumbnail=96)[0].thumbnail == 96
 
 
 def test_publishing_too_early_or_without_facts_says_what_to_do(tmp_path: Path) -> None:
