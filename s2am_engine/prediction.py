@@ -60,19 +60,10 @@ class Predictor:
     def __call__(self, thumbnail: Thumbnail) -> Prediction:
         """Predict the colour map of a thumbnail's foreground from four looks at it.
 
-        They are at `four_views`, or at the picture as it is and mirrored at each of two sizes.
-
         Raises:
             EngineError: the network gave no usable answer.
         """
-        picture, sides = to_picture(thumbnail.composite, thumbnail.mask), self.network.sides
-        if len(sides) == 1:
-            views, deciding = four_views(picture), STEADIER
-            seen = views.split(1)
-        else:
-            views, deciding = torch.cat([picture, picture.flip(3)] * len(sides)), 2 * len(sides)
-            shares = [side / max(sides) for side in sides for _ in range(2)]
-            seen = tuple(reduced(view, share) for view, share in zip(views.split(1), shares, strict=True))
+        views, seen, deciding = choose_views(to_picture(thumbnail.composite, thumbnail.mask), self.network.sides)
         answers = self._ask(self.network, seen)
         parts = [slice(k, k + 1) for k in range(len(views))]
         try:
@@ -146,6 +137,24 @@ def sureness(mask: Floats) -> float:
 def to_picture(composite: Floats, mask: Floats) -> Tensor:
     """N×N×3 and N×N arrays as one (1, 4, N, N) tensor."""
     return torch.cat([torch.from_numpy(composite).permute(2, 0, 1), torch.from_numpy(mask)[None]]).unsqueeze(0)
+
+
+def choose_views(picture: Tensor, sides: Sequence[float]) -> tuple[Tensor, Sequence[Tensor], int]:
+    """What a network looks at: `four_views`, or the picture as it is and mirrored at each of several sizes.
+
+    Args:
+        picture: (1, C, N, N) in [0, 1]; the last channel is the mask.
+        sides: see `Network.sides`.
+
+    Returns:
+        The views at full size (K, C, N, N); the same as they are looked at; how many of them, the first, decide.
+    """
+    if len(sides) == 1:
+        views = four_views(picture)
+        return views, views.split(1), STEADIER
+    views = torch.cat([picture, picture.flip(3)] * len(sides))
+    shares = [side / max(sides) for side in sides for _ in range(2)]
+    return views, [reduced(*view) for view in zip(views.split(1), shares, strict=True)], len(views)
 
 
 def reduced(picture: Tensor, share: float) -> Tensor:
