@@ -113,9 +113,11 @@ def test_grey_stays_grey(cases: Cases) -> None:
 def test_colours_of_adobe_rgb_survive(cases: Cases) -> None:
     before, after, expected = answer(cases["adobe_rgb"], np.float32)
     seen = ALPHA > 0
-    difference = np.abs(after - expected)[seen][:, :3]
-    # GIMP rounds to AdobeRGB's 8 bits, whose steps are larger in sRGB where that has no such colour.
-    assert np.percentile(difference, 99) < 0.01
+    difference, has = np.abs(after - expected)[seen][:, :3], expected[seen][:, :3] >= 0
+    # GIMP rounds to AdobeRGB's 8 bits. Where sRGB has no such colour their steps are larger: below 0 its curve is a
+    # line of slope 12.92, and half a step in the reds and the greens together is 0.0036 in linear light there.
+    assert np.percentile(difference[has], 99) < 0.01
+    assert difference[~has].max() < 12.92 * 0.0036
     green = (slice(50, 70), slice(40, 60))
     assert before[green][..., 0].max() < -0.1
     assert after[green][..., 0].max() < -0.05
