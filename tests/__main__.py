@@ -65,7 +65,7 @@ def _prepared(console: Console) -> Path:
     stamp = tests.folder / STAMP
     if stamp.exists() and stamp.read_text(encoding="ascii") == wanted.hexdigest() and tests.python.exists():
         return tests.python
-    if Path(sys.prefix) == tests.folder:
+    if Path(sys.prefix).resolve() == tests.folder.resolve():
         raise InstallError("This Python is the one to be made anew: `deactivate`, and run the tests with another.")
     environment.check_python(sys.version_info[:2], sys.maxsize > 2**32)
     console.open_log(CHECKOUT / ".venv-tests.log")
