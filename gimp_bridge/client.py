@@ -65,7 +65,7 @@ class Engine:
         return self._call(protocol.ModelsRequest(), protocol.Models, progress).models
 
     def harmonize(self, request: protocol.Harmonize, progress: Tell | None = None) -> protocol.Look:
-        """Look at a composite and find its colour map; see `protocol.Harmonize`."""
+        """Look at a composite and find its color map; see `protocol.Harmonize`."""
         self._known = []
         look = self._call(request, protocol.Look, progress)
         self._known = [request]
@@ -84,12 +84,12 @@ class Engine:
     def render(
         self, layer: Layer, read: Read, write: Write, read_mask: Read | None = None, progress: Tell | None = None
     ) -> None:
-        """Recolour a layer strip by strip with the map as it is now; the engine works on one while the next is read.
+        """Recolor a layer strip by strip with the map as it is now; the engine works on one while the next is read.
 
         Args:
             layer: its size and depth.
             read: gives RGBA of some rows, from (top, count).
-            write: takes them recoloured, with (top, count); never before they were read. After a restart of the engine
+            write: takes them recolored, with (top, count); never before they were read. After a restart of the engine
                 all of them come again.
             read_mask: gives how much of the change each pixel gets, 255 = all of it; None = all of it everywhere.
             progress: told after each strip.

@@ -8,7 +8,7 @@ import json
 import os
 from pathlib import Path
 
-from s2am_engine.terminal import Subparsers, add_command, add_device
+from s2am_engine.cli.terminal import Subparsers, add_command, add_device
 
 IDLE_VARIABLE = "S2AM_IDLE_MINUTES"
 """The environment variable with the default of --idle-minutes, for the engine that the plug-in starts as well."""

@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 
 from gimp_bridge import protocol
 from gimp_bridge.warm import Tell, Warm
-from s2am_engine import rendering
-from s2am_engine.colour_map import ColourMap, Matrix
-from s2am_engine.detection import NothingFoundError
+from s2am_engine.color import rendering
+from s2am_engine.color.color_map import ColorMap, Matrix
+from s2am_engine.inference.detection import NothingFoundError
 
-_MOST_SAMPLES = 4096  # of the foreground's colours: more no longer change twelve numbers
+_MOST_SAMPLES = 4096  # of the foreground's colors: more no longer change twelve numbers
 
 
 class Looking:
     """A composite that was looked at."""
 
     def __init__(self, request: protocol.Harmonize, warm: Warm, tell: Tell) -> None:
-        """Find the colour map.
+        """Find the color map.
 
         Raises:
             EngineError: see `Harmonizer.set_picture`.
@@ -47,21 +47,21 @@ class Looking:
         if request.preview:
             preview = rendering.apply(matrix or found, self._pixels, self._mask).tobytes()
         return protocol.Look(
-            colour_map=found.to_json(),
+            color_map=found.to_json(),
             confidence=self._harmonizer.confidence,
             matrix=tuple(float(each) for each in matrix.matrix.ravel()) if matrix else None,
             misfit=misfit,
             preview=preview,
         )
 
-    def colour_map(self, effect: bool) -> ColourMap:
+    def color_map(self, effect: bool) -> ColorMap:
         """The map with the sliders, or the matrix that stands for it."""
-        return self._fit()[0] if effect else self._harmonizer.colour_map
+        return self._fit()[0] if effect else self._harmonizer.color_map
 
     def _fit(self) -> tuple[Matrix, float]:
         """The matrix in linear light that comes nearest to the map, and how far off it is in 8-bit levels."""
         if self._fitted is None:
-            wanted = self._harmonizer.colour_map(self._samples).clip(0, 1)
+            wanted = self._harmonizer.color_map(self._samples).clip(0, 1)
             matrix = Matrix.fit(self._samples, wanted, self._weights, linear=True)
             off = (matrix(self._samples).clip(0, 1) - wanted) ** 2
             misfit = 255 * float(np.sqrt(np.average(off.mean(axis=1), weights=self._weights)))
@@ -87,7 +87,7 @@ def _array(data: bytes, picture: protocol.SmallPicture, *channels: int) -> NDArr
 
 
 def _samples(pixels: NDArray[np.uint8], weights: NDArray[np.uint8]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Colours (K,3) in [0,1] of the foreground, spread evenly over it, and their weights (K,)."""
+    """Colors (K,3) in [0,1] of the foreground, spread evenly over it, and their weights (K,)."""
     chosen = np.flatnonzero(weights)
     chosen = chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), _MOST_SAMPLES)).astype(np.intp)]
     return pixels.reshape(-1, 3)[chosen] / np.float32(255), weights.reshape(-1)[chosen] / np.float32(255)

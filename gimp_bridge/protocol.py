@@ -103,7 +103,7 @@ class SmallPicture(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Harmonize(SmallPicture):
-    """Look at a composite, keep it for `Adjust` and `Render`, and find its colour map. Answered with a `Look`."""
+    """Look at a composite, keep it for `Adjust` and `Render`, and find its color map. Answered with a `Look`."""
 
     kind = "harmonize"
     mask: bytes  # H×W, 255 = foreground
@@ -122,8 +122,8 @@ class Harmonize(SmallPicture):
 class Adjust(Message):
     """Set all sliders for the composite that was looked at. Answered with a `Look`.
 
-    preview: also send the composite with its foreground recoloured.
-    effect: also fit the map to one matrix in linear light, and recolour the preview by that matrix.
+    preview: also send the composite with its foreground recolored.
+    effect: also fit the map to one matrix in linear light, and recolor the preview by that matrix.
     """
 
     kind = "adjust"
@@ -158,12 +158,12 @@ class OpenWorkspace(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Render(Message):
-    """Recolour a strip in the workspace, in place, with the map as it is now. Answered with a `Done`.
+    """Recolor a strip in the workspace, in place, with the map as it is now. Answered with a `Done`.
 
     At `offset` lie the pixels, rows × width RGBA of `depth` in the machine's byte order; alpha is kept. If `masked`,
     rows × width bytes follow: how much of the change each pixel gets, 255 = all of it.
     linear: the pixels are linear light (float alone). Values outside [0,1] survive in floats.
-    effect: recolour by the matrix that a `Look` with `effect` told, instead of the map.
+    effect: recolor by the matrix that a `Look` with `effect` told, instead of the map.
     """
 
     kind = "render"
@@ -266,15 +266,15 @@ class Models(Message):
 class Look(Message):
     """What the engine makes of the composite.
 
-    colour_map: the map with the sliders, as `s2am_engine.colour_map` writes it.
+    color_map: the map with the sliders, as `s2am_engine.color.color_map` writes it.
     confidence: 0 to 1; where the network is unsure, the map does less.
     matrix: 3×4 row by row, in linear light with sRGB primaries, if `effect` was asked for.
-    misfit: how far the matrix is from the map on the foreground's colours: root mean square, in 8-bit levels.
+    misfit: how far the matrix is from the map on the foreground's colors: root mean square, in 8-bit levels.
     preview: H×W×3, if asked for.
     """
 
     kind = "look"
-    colour_map: dict[str, Any]
+    color_map: dict[str, Any]
     confidence: float
     matrix: tuple[float, ...] | None = None
     misfit: float | None = None

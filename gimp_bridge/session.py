@@ -194,18 +194,18 @@ class Session:
         if isinstance(request, protocol.Adjust):
             return self._looking.answer(request)
         if isinstance(request, protocol.Render) and self._workspace:
-            self._workspace.recolour(request, self._looking.colour_map(request.effect), ticket.check)
+            self._workspace.recolor(request, self._looking.color_map(request.effect), ticket.check)
             return protocol.Done()
         raise EngineError(f"This is no time for “{request.kind}”: update the plug-in.")
 
 
 def _models() -> protocol.Models:
-    from s2am_engine.model_store import list_models
+    from s2am_engine.models.model_store import list_models
 
     return protocol.Models(
         models=tuple(
             protocol.Model(name=each.card.name, description=each.card.description, bundled=each.bundled)
             for each in list_models()
-            if each.card.recolours
+            if each.card.recolors
         )
     )

@@ -19,7 +19,7 @@ Write = Callable[[int, int, bytes], None]
 Tell = Callable[[Progress], None]
 
 _STRIP_BYTES = 6 << 20  # of a strip: large enough to cost no time, small beside GIMP's own memory
-_STRIPS = 3  # in the file: one is read, one is recoloured, one waits to be written
+_STRIPS = 3  # in the file: one is read, one is recolored, one waits to be written
 _TILE = 64  # rows of GEGL's tiles: strips end where they do
 _PAGE = 4096
 
@@ -28,9 +28,9 @@ _Answer = TypeVar("_Answer", bound=Message)
 
 @dataclass(frozen=True)
 class Layer:
-    """Pixels to recolour: RGBA of a depth, in sRGB values or (float alone) in linear light.
+    """Pixels to recolor: RGBA of a depth, in sRGB values or (float alone) in linear light.
 
-    effect: recolour by the matrix that stands for the map.
+    effect: recolor by the matrix that stands for the map.
     """
 
     width: int
@@ -45,7 +45,7 @@ class Layer:
         return max(1, min(self.height, wanted // _TILE * _TILE or wanted))
 
     def strip(self, offset: int, rows: int, masked: bool) -> protocol.Render:
-        """The request to recolour some rows that lie in the file."""
+        """The request to recolor some rows that lie in the file."""
         return protocol.Render(
             offset=offset,
             width=self.width,
@@ -85,7 +85,7 @@ def render(
             number, strip, top = waiting.popleft()
             line.wait_for(number, protocol.Done, tell)
             write(top, strip.rows, memory[strip.offset : strip.offset + strip.pixel_bytes])
-            words = "Recolouring the layer"
+            words = "Recoloring the layer"
             tell(Progress(words=words, fraction=min(1.0, (top + strip.rows) / layer.height)))
 
         for index, top in enumerate(tops):

@@ -14,12 +14,12 @@ import numpy as np
 
 import s2am_engine
 from gimp_bridge import protocol
-from s2am_engine import model_store
 from s2am_engine.errors import EngineError
+from s2am_engine.models import model_store
 
 if TYPE_CHECKING:
-    from s2am_engine.detection import Detector
-    from s2am_engine.harmonizer import Harmonizer
+    from s2am_engine.inference.detection import Detector
+    from s2am_engine.inference.harmonizer import Harmonizer
 
 _Loaded = TypeVar("_Loaded")
 
@@ -78,7 +78,7 @@ class Warm:
         Raises:
             EngineError: it can't be loaded.
         """
-        from s2am_engine.detection import Detector
+        from s2am_engine.inference.detection import Detector
 
         tell("Loading the model")
         with self._working:
@@ -89,7 +89,7 @@ class Warm:
         return self._working
 
     def _harmonizer(self, name: str) -> Harmonizer:
-        from s2am_engine.harmonizer import Harmonizer
+        from s2am_engine.inference.harmonizer import Harmonizer
 
         # A copy shares what was loaded, and replaces only what it knows of a picture.
         return copy.copy(self._loaded(name, Harmonizer))

@@ -20,7 +20,7 @@ MOST_BYTES = 64 << 20
 """Of a message."""
 
 MOST_HEADER = 8 << 20
-"""Of a message's header, in which a colour map can take a megabyte or two."""
+"""Of a message's header, in which a color map can take a megabyte or two."""
 
 
 class MessageError(Exception):

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gimp_bridge.protocol import Depth, Render
-from s2am_engine import rendering
-from s2am_engine.colour_map import ColourMap
+from s2am_engine.color import rendering
+from s2am_engine.color.color_map import ColorMap
+from s2am_engine.color.rendering import Progress
+from s2am_engine.color.srgb import linear_to_srgb, srgb_to_linear
 from s2am_engine.errors import EngineError
-from s2am_engine.rendering import Progress
-from s2am_engine.srgb import linear_to_srgb, srgb_to_linear
 
 _SUFFIX = ".pixels"
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
@@ -59,8 +59,8 @@ class Workspace:
                 ) from error
             raise EngineError(f"{folder} can't be written to ({error.strerror}): allow it, then try again.") from error
 
-    def recolour(self, request: Render, colour_map: ColourMap, progress: Progress) -> None:
-        """Recolour a strip in place. What is transparent, or not in the mask, keeps its bits."""
+    def recolor(self, request: Render, color_map: ColorMap, progress: Progress) -> None:
+        """Recolor a strip in place. What is transparent, or not in the mask, keeps its bits."""
         if request.end > len(self._memory):
             raise EngineError("The strip does not lie within the file: update the plug-in.")
         self._unlink()  # both sides have mapped it by now: whatever happens, nothing stays behind
@@ -70,10 +70,10 @@ class Workspace:
             end = request.offset + request.pixel_bytes
             mask &= self._array(np.uint8, end, (request.rows, request.width))
         if not request.linear:
-            rendering.apply(colour_map, pixels, mask, out=pixels, progress=progress)
+            rendering.apply(color_map, pixels, mask, out=pixels, progress=progress)
             return
         encoded = linear_to_srgb(pixels[..., :3])
-        rendering.apply(colour_map, encoded, mask, out=encoded, progress=progress)
+        rendering.apply(color_map, encoded, mask, out=encoded, progress=progress)
         np.copyto(pixels[..., :3], srgb_to_linear(encoded), where=(mask > 0)[..., None])
 
     def close(self) -> None:

@@ -32,7 +32,10 @@ from s2am_setup.installation import Installation
 from s2am_setup.profiles import Profile, choose, find_profiles
 from s2am_setup.questions import agreed, picked
 
-IMPORT_ALL = "import s2am_engine.cli, s2am_engine.commands, s2am_engine.harmonizer, s2am_engine.training.evaluation"
+IMPORT_ALL = (
+    "import s2am_engine.cli.main, s2am_engine.cli.commands, s2am_engine.inference.harmonizer, "
+    "s2am_engine.training.evaluation"
+)
 
 
 @dataclass(frozen=True)
@@ -216,7 +219,7 @@ class Install:
 
     def _try_sample(self) -> None:
         self._manifest.own(self._places.sample)
-        self._sample = self._new.run(["-m", "s2am_engine.sample", str(self._places.sample)], self._console)
+        self._sample = self._new.run(["-m", "s2am_engine.image.sample", str(self._places.sample)], self._console)
 
     def _put_command(self) -> None:
         self._manifest.environment, self._manifest.command = self._new.folder, self._command

@@ -99,7 +99,7 @@ def check_wheel(wheel: Path) -> None:
             raise InstallError(f"{wheel.name} claims the names {', '.join(sorted(stray))}: leave them out.")
         _demand(names, [f"s2am_setup/{plugin_folder.NAME}/{plugin_folder.NAME}.py"], wheel)
         for name in names:
-            if name.startswith("s2am_engine/weights/") and name.endswith(".json"):
+            if name.startswith("s2am_engine/models/weights/") and name.endswith(".json"):
                 weights = f"{name.removesuffix('.json')}.safetensors"
                 _demand(names, [weights], wheel)
                 if hashlib.sha256(archive.read(weights)).hexdigest() != json.loads(archive.read(name))["sha256"]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from s2am_engine.harmonizer import Harmonizer, harmonize
+    from s2am_engine.inference.harmonizer import Harmonizer, harmonize
 
 __version__ = "0.1.0"
 __all__ = ["Harmonizer", "__version__", "harmonize"]
@@ -20,7 +20,7 @@ __all__ = ["Harmonizer", "__version__", "harmonize"]
 def __getattr__(name: str) -> Any:
     """Import the public names when they are asked for."""
     if name in ("Harmonizer", "harmonize"):
-        from s2am_engine import harmonizer
+        from s2am_engine.inference import harmonizer
 
         return getattr(harmonizer, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

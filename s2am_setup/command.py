@@ -6,8 +6,8 @@ from __future__ import annotations
 import argparse
 import sys
 
+from s2am_engine.cli.terminal import Subparsers, add_command
 from s2am_engine.errors import EngineError
-from s2am_engine.terminal import Subparsers, add_command
 
 
 def add_commands(subparsers: Subparsers) -> None:

@@ -74,7 +74,7 @@ def _freedesktop(facts: Facts, edit: Sequence[str], offer_pictures: bool) -> Fil
         "Icon=s2am",
         "Terminal=false",
         "Categories=Graphics;2DGraphics;RasterGraphics;Photography;",
-        "Keywords=harmonize;composite;paste;colour;color;",
+        "Keywords=harmonize;composite;paste;color;color;",
         "StartupNotify=true",
         *([f"MimeType={';'.join(_TYPES)};"] if offer_pictures else []),
     ]

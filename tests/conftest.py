@@ -12,5 +12,5 @@ import pytest
 def no_personal_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Keep the models of the person who runs the tests out of them: an empty folder instead."""
     folder = tmp_path / "personal models"
-    monkeypatch.setattr("s2am_engine.model_store.personal_folder", lambda: folder)
+    monkeypatch.setattr("s2am_engine.models.model_store.personal_folder", lambda: folder)
     return folder

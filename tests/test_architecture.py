@@ -76,8 +76,8 @@ def test_a_forbidden_import_is_found_wherever_it_hides(tmp_path: Path) -> None:
         "import json, gimp_bridge.protocol\n"
         "from gimp_bridge import server\n"
         "from . import launch\n"
-        "def late():\n    import numpy as np\n    from s2am_engine.harmonizer import Harmonizer\n",
+        "def late():\n    import numpy as np\n    from s2am_engine.inference.harmonizer import Harmonizer\n",
         encoding="utf-8",
     )
     found = strangers(file, *CLIENT)
-    assert found == {"gimp_bridge.server", "..launch", "numpy", "s2am_engine.harmonizer.Harmonizer"}
+    assert found == {"gimp_bridge.server", "..launch", "numpy", "s2am_engine.inference.harmonizer.Harmonizer"}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the detector reaches on the team's pictures, beside guesses that look at no colours of pasted things."""
+"""What the detector reaches on the team's pictures, beside guesses that look at no colors of pasted things."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from s2am_engine.detection import Detector, NothingFoundError
-from s2am_engine.model_store import DEFAULT_MODEL
+from s2am_engine.inference.detection import Detector, NothingFoundError
+from s2am_engine.models.model_store import DEFAULT_MODEL
 from s2am_engine.training.evaluation import Loaded, evaluate, load_pair
 from s2am_engine.training.iharmony import find_pairs
 from tests.shared import SHARED, needs_shared
@@ -34,8 +34,8 @@ def detector() -> Detector:
     return Detector(device="cpu")
 
 
-def centre(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """H×W: the nearer to the centre, the likelier."""
+def center(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """H×W: the nearer to the center, the likelier."""
     height, width = picture.shape[:2]
     y, x = (np.linspace(-1, 1, size) for size in (height, width))
     return -np.hypot(*np.meshgrid(x, y))
@@ -43,8 +43,8 @@ def centre(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 def saliency(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
     """H×W: what stands out, by the spectral residual (Hou and Zhang, CVPR 2007)."""
-    grey = cv2.resize(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), (64, 64), interpolation=cv2.INTER_AREA)
-    spectrum = np.fft.fft2(grey.astype(np.float32))
+    gray = cv2.resize(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), (64, 64), interpolation=cv2.INTER_AREA)
+    spectrum = np.fft.fft2(gray.astype(np.float32))
     amplitude = np.log(np.abs(spectrum) + 1e-9)
     residual = amplitude - cv2.blur(amplitude, (3, 3))
     salient = np.abs(np.fft.ifft2(np.exp(residual + 1j * np.angle(spectrum)))) ** 2
@@ -76,7 +76,7 @@ def test_it_finds_more_than_what_is_central_or_salient(detector: Detector, pairs
     found = [detector.detect(pair.composite, likeliest=True).mask for pair in pairs]
     reached = np.mean([iou(mask > 127, pair.mask > 127) for mask, pair in zip(found, pairs, strict=True)])
     assert reached >= 0.45
-    assert reached > best_of(centre, pairs)
+    assert reached > best_of(center, pairs)
     assert reached > best_of(saliency, pairs)
 
 

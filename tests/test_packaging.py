@@ -60,7 +60,7 @@ def test_wheel_holds_every_source_weight_card_and_icon(names: set[str]) -> None:
     assert wanted <= names
 
 
-def test_wheel_brings_the_command_and_the_licence(names: set[str]) -> None:
+def test_wheel_brings_the_command_and_the_license(names: set[str]) -> None:
     assert any(name.endswith(".dist-info/entry_points.txt") for name in names)
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
 
@@ -96,9 +96,12 @@ def test_sums_are_those_of_the_files(files: list[Path]) -> None:
     ("more", "says"),
     [
         ({"installer/__init__.py": b""}, "claims the names installer"),
-        ({"s2am_engine/weights/new.json": b"{}"}, "lacks s2am_engine/weights/new.safetensors"),
+        ({"s2am_engine/models/weights/new.json": b"{}"}, "lacks s2am_engine/models/weights/new.safetensors"),
         (
-            {"s2am_engine/weights/new.json": b'{"sha256": "0"}', "s2am_engine/weights/new.safetensors": b"torn"},
+            {
+                "s2am_engine/models/weights/new.json": b'{"sha256": "0"}',
+                "s2am_engine/models/weights/new.safetensors": b"torn",
+            },
             "is not what its card says",
         ),
     ],
@@ -128,7 +131,7 @@ def test_wheel_in_an_empty_environment_harmonizes_the_sample(tmp_path: Path) -> 
     code = "import s2am_engine, s2am_setup, gimp_bridge; print(s2am_engine.__file__)"
     where = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path).stdout
     assert where.startswith(str(tmp_path / "empty"))
-    subprocess.run([python, "-m", "s2am_engine.sample", tmp_path / "sample"], check=True, cwd=tmp_path)
+    subprocess.run([python, "-m", "s2am_engine.image.sample", tmp_path / "sample"], check=True, cwd=tmp_path)
     result = tmp_path / "result.png"
     words = ["harmonize", "layer.png", "--background", "background.png", "-o", str(result)]
     subprocess.run([tmp_path / "empty/bin/s2am", *words], check=True, cwd=tmp_path / "sample")

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from s2am_engine.harmonizer import Harmonizer
-from s2am_engine.masks import read_mask
-from s2am_engine.model_store import DEFAULT_MODEL
-from s2am_engine.picture import read_picture
+from s2am_engine.image.masks import read_mask
+from s2am_engine.image.picture import read_picture
+from s2am_engine.inference.harmonizer import Harmonizer
+from s2am_engine.models.model_store import DEFAULT_MODEL
 from s2am_engine.training.evaluation import Evaluation, evaluate, load_pair
 from s2am_engine.training.iharmony import find_pairs
 from s2am_engine.training.metrics import score

@@ -14,7 +14,7 @@ from s2am_editor.window.icons import application_icon
 from s2am_editor.window.main_window import MainWindow
 from s2am_editor.window.settings import Settings
 from s2am_editor.window.theme import Theme
-from s2am_engine.model_store import DEFAULT_MODEL
+from s2am_engine.models.model_store import DEFAULT_MODEL
 
 WARM_UP = 700  # milliseconds after the window shows, in which it answers first
 

@@ -27,8 +27,8 @@ from s2am_editor.document.model import Document
 from s2am_editor.window.main_window import MainWindow
 from s2am_editor.window.settings import Settings
 from s2am_editor.window.theme import Theme
-from s2am_engine.bench import made_up_picture, peak_memory
-from s2am_engine.picture import Picture
+from s2am_engine.cli.bench import made_up_picture, peak_memory
+from s2am_engine.image.picture import Picture
 
 SIZE = (6000, 4000)
 WINDOW = (1920, 1080)

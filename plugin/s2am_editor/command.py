@@ -7,8 +7,8 @@ import argparse
 import json
 from pathlib import Path
 
+from s2am_engine.cli.terminal import Subparsers
 from s2am_engine.errors import EngineError
-from s2am_engine.terminal import Subparsers
 
 
 def add_commands(subparsers: Subparsers) -> None:
@@ -38,7 +38,7 @@ def edit(options: argparse.Namespace) -> int:
 def bench(options: argparse.Namespace) -> int:
     """Run `s2am bench --editor`."""
     from s2am_editor.bench import bench as measure
-    from s2am_engine.bench import machine
+    from s2am_engine.cli.bench import machine
 
     found = measure()
     if options.json:

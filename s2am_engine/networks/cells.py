@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Cells of a picture that know what they show, in which colours, and what the other cells show."""
+"""Cells of a picture that know what they show, in which colors, and what the other cells show."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from s2am_engine.networks.efficientnet import EfficientNetLite0
 EPSILON = 1e-4
 HEADS = 4
 SEEN = {1: 24, 2: 40, 4: 112, 6: 320}  # stages of EfficientNet-Lite0 that are looked at, and their channels
-COLOURS = 20
-NOTHING = 0.02  # a share of a cell that has no colours of its own
+COLORS = 20
+NOTHING = 0.02  # a share of a cell that has no colors of its own
 
 
 class Recognition(nn.Module):
     """From a composite to cells of a sixteenth of its size.
 
-    A cell has EfficientNet-Lite0's features (what is there) and the mean colours and contrasts of its foreground and
+    A cell has EfficientNet-Lite0's features (what is there) and the mean colors and contrasts of its foreground and
     its background. Blocks of self-attention compare it with all others.
     """
 
@@ -35,11 +35,11 @@ class Recognition(nn.Module):
         super().__init__()
         self.trunk = EfficientNetLite0().freeze(frozen)
         # Without weights of its own: PyTorch's backward pass crashes where it has some and its input needs no gradient.
-        self.recognise = nn.ModuleList(
+        self.recognize = nn.ModuleList(
             nn.Sequential(nn.GroupNorm(1, count, affine=False), nn.Conv2d(count, channels, 1))
             for count in SEEN.values()
         )
-        self.colours = nn.Sequential(nn.Conv2d(COLOURS, channels, 1), nn.GELU(), nn.Conv2d(channels, channels, 1))
+        self.colors = nn.Sequential(nn.Conv2d(COLORS, channels, 1), nn.GELU(), nn.Conv2d(channels, channels, 1))
         self.tell = nn.Linear(about, channels) if about else None
         self.compare = nn.Sequential(*(Comparison(channels) for _ in range(blocks)))
 
@@ -56,17 +56,17 @@ class Recognition(nn.Module):
             (B, channels, ⌈H/16⌉, ⌈W/16⌉).
         """
         size = (given[4].shape[-2], given[4].shape[-1])
-        x = self.colours(cell_colours(composite, mask, size))
+        x = self.colors(cell_colors(composite, mask, size))
         if self.tell is not None and about is not None:
             x = x + self.tell(about)[:, :, None, None]
-        for layer, stage in zip(self.recognise, SEEN, strict=True):
+        for layer, stage in zip(self.recognize, SEEN, strict=True):
             x = x + F.interpolate(layer(given[stage]), size, mode="area" if stage < 4 else "bilinear")
         compared: Tensor = self.compare(x)
         return compared
 
 
 class Comparison(nn.Module):
-    """A transformer block over all positions (Vaswani et al., 2017; pre-normalised)."""
+    """A transformer block over all positions (Vaswani et al., 2017; pre-normalized)."""
 
     def __init__(self, channels: int) -> None:
         """Keep the number of channels, a multiple of `HEADS`."""
@@ -95,8 +95,8 @@ class Comparison(nn.Module):
         return result
 
 
-def cell_colours(composite: Tensor, mask: Tensor, size: tuple[int, int]) -> Tensor:
-    """The colours of cells, and where they lie.
+def cell_colors(composite: Tensor, mask: Tensor, size: tuple[int, int]) -> Tensor:
+    """The colors of cells, and where they lie.
 
     Of foreground and background the mean, the deviation and whether there is any; the share of foreground; y, x, y²,
     x² and xy in [−1, 1].

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s2am_engine.colour_map import Chain, ColourMap, Curves, Matrix
+from s2am_engine.color.color_map import Chain, ColorMap, Curves, Matrix
 from s2am_engine.networks.attention import ReferenceAttention, RegionGates, region_mean
 from s2am_engine.networks.network import MapNetwork
 from s2am_engine.networks.statistics import RegionStatistics
@@ -33,8 +33,8 @@ class CurvesAndMatrix(MapNetwork):
         mixed = torch.baddbmm(matrix[:, :, 3:], matrix[:, :, :3], curved)
         return [mixed.view_as(composite)]
 
-    def to_colour_map(self, parameters: Tensor) -> ColourMap:
-        """See `MapNetwork.to_colour_map`."""
+    def to_color_map(self, parameters: Tensor) -> ColorMap:
+        """See `MapNetwork.to_color_map`."""
         values, matrix = self.curves_and_matrix(parameters.unsqueeze(0))
         return Chain(
             (
@@ -56,7 +56,7 @@ class CurvesAndMatrix(MapNetwork):
 class Concord(CurvesAndMatrix):
     """Two ways of looking, one answer.
 
-    - Region statistics (`RegionStatistics`) through a perceptron: what the colours are.
+    - Region statistics (`RegionStatistics`) through a perceptron: what the colors are.
     - A small convolutional encoder with S2AM's gates a region and FMM's attention from foreground to background:
       what the things are, and which part of the background they should resemble.
 
@@ -119,7 +119,7 @@ def statistics_layers(inputs: int, hidden: int, dropout: float) -> nn.Sequential
 
 
 class ConvBlock(nn.Sequential):
-    """3×3 convolution, group normalisation, SiLU."""
+    """3×3 convolution, group normalization, SiLU."""
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
         """Give `outputs` channels at 1/stride of the size."""

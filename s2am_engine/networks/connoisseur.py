@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Connoisseur, this project's own network: who knows what things are knows which colours they may have."""
+"""Connoisseur, this project's own network: who knows what things are knows which colors they may have."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class Connoisseur(CurvesAndMatrix):
     - Cells of the picture that know what they show (`Recognition`) compare each other, and those of the foreground look
       for what resembles them in the background (FMM's attention). Pooled by region (S2AM's separation) they give, with
       the statistics, a first guess: curves and a matrix.
-    - Each cell then says how the colours that the guess gives it should still change, and how sure it is. The matrix
+    - Each cell then says how the colors that the guess gives it should still change, and how sure it is. The matrix
       that these votes agree on is found in closed form (ridge regression); where nobody is sure it is the identity. A
-      face or a lawn, whose colours are known, thus decides for a coat, which may have any.
+      face or a lawn, whose colors are known, thus decides for a coat, which may have any.
 
     The answer is Concord's: curves and one matrix. Last layers start at zero: an untrained network changes nothing.
     """
 
-    # It recognises other things in a larger picture: on 384 held-out pairs both sizes gain 2.40 dB, the one that it
+    # It recognizes other things in a larger picture: on 384 held-out pairs both sizes gain 2.40 dB, the one that it
     # learned at 2.21 dB. Of the 2.40, caution gives 0.10 to turn 18.2 % of pictures harmed by over 1 dB into 15.1 %.
     sides = (1.5, 1.0)
     caution = 3.0
@@ -97,25 +97,25 @@ class Connoisseur(CurvesAndMatrix):
             return corrected(first, agree(votes, seen, small, self.doubt)), first, votes[:, :3]
 
 
-def agree(votes: Tensor, colours: Tensor, mask: Tensor, doubt: Tensor) -> Tensor:
+def agree(votes: Tensor, colors: Tensor, mask: Tensor, doubt: Tensor) -> Tensor:
     """The affine change that votes agree on, by ridge regression.
 
     Args:
         votes: (B, 4, h, w): wished changes, and the logarithm of how sure each is.
-        colours: (B, 3, h, w) that the changes are wished for.
+        colors: (B, 3, h, w) that the changes are wished for.
         mask: (B, 1, h, w), who has a vote.
         doubt: (4,): logarithms of what evidence has to outweigh, for an offset and for each slope.
 
     Returns:
-        (B, 3, 4): added to the identity, the matrix for colours.
+        (B, 3, 4): added to the identity, the matrix for colors.
     """
     weights = (votes[:, 3:].clamp(-8, 8).exp() * mask).flatten(2)
     weights = weights / mask.sum(dim=(2, 3), keepdim=True).flatten(2).clamp_min(EPSILON)
-    basis = F.pad(colours - 0.5, (0, 0, 0, 0, 1, 0), value=1.0).flatten(2)  # (B, 4, N): 1, R, G, B
+    basis = F.pad(colors - 0.5, (0, 0, 0, 0, 1, 0), value=1.0).flatten(2)  # (B, 4, N): 1, R, G, B
     weighted = basis * weights
     normal = weighted @ basis.transpose(1, 2) + torch.diag(0.05 * doubt.exp())
     wished = weighted @ votes[:, :3].flatten(2).transpose(1, 2)
-    change = solved(normal, wished).transpose(1, 2)  # (B, 3, 4), about middle grey
+    change = solved(normal, wished).transpose(1, 2)  # (B, 3, 4), about middle gray
     slopes = change[:, :, 1:]
     return torch.cat([slopes, change[:, :, :1] - 0.5 * slopes.sum(dim=2, keepdim=True)], dim=2)
 

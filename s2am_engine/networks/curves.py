@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""S2CRNet's piecewise-linear colour curve, differentiable."""
+"""S2CRNet's piecewise-linear color curve, differentiable."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def render_curves(pieces: Tensor, pictures: Tensor) -> Tensor:
     continued with its outermost slope beyond [0, 1].
 
     Args:
-        pieces: (B, C, L) slopes p, up to the common factor that the normalisation takes out.
+        pieces: (B, C, L) slopes p, up to the common factor that the normalization takes out.
         pictures: (B, C, H, W).
 
     Returns:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""DIH (Tsai et al., Deep Image Harmonization, CVPR 2017), its colour branch; with S2AM in its skips, DIH + S2ASC."""
+"""DIH (Tsai et al., Deep Image Harmonization, CVPR 2017), its color branch; with S2AM in its skips, DIH + S2ASC."""
 
 from __future__ import annotations
 
@@ -70,14 +70,14 @@ class FullyConnected(nn.Module):
 
 
 def halve(inputs: int, outputs: int) -> nn.Sequential:
-    """4×4 convolution of stride 2, batch normalisation, ELU."""
+    """4×4 convolution of stride 2, batch normalization, ELU."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ELU()
     )
 
 
 def double(inputs: int, outputs: int) -> nn.Sequential:
-    """4×4 transposed convolution of stride 2, batch normalisation, ELU."""
+    """4×4 transposed convolution of stride 2, batch normalization, ELU."""
     return nn.Sequential(
         nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ELU()
     )

@@ -6,11 +6,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from s2am_engine.networks.initialisation import start_small
+from s2am_engine.networks.initialization import start_small
 
 
 class PatchDiscriminator(nn.Module):
-    """C64-C128-C256-C512-C1: 4×4 convolutions, LeakyReLU(0.2), batch normalisation but at both ends."""
+    """C64-C128-C256-C512-C1: 4×4 convolutions, LeakyReLU(0.2), batch normalization but at both ends."""
 
     def __init__(self, given: int, width: int = 64) -> None:
         """Choose the size.

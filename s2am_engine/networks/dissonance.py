@@ -16,7 +16,7 @@ from s2am_engine.networks.network import PaintNetwork, Rendered, check_inputs
 class Dissonance(PaintNetwork):
     """The descendant of mask-free S2AM: every place is compared with every other, then regions with each other.
 
-    - Cells that know what they show and in which colours (`Recognition`) attend to each other: is this colour what the
+    - Cells that know what they show and in which colors (`Recognition`) attend to each other: is this color what the
       rest of the picture leads to expect of such a thing?
     - A first mask there separates the cells into two regions, and what these have on average says whether they differ
       at all: the presence of something pasted, one number.
@@ -26,7 +26,7 @@ class Dissonance(PaintNetwork):
     """
 
     mask_free = True
-    recolours_nothing = True
+    recolors_nothing = True
 
     def __init__(self, channels: int = 168, blocks: int = 4) -> None:
         """Choose the size.
@@ -53,7 +53,7 @@ class Dissonance(PaintNetwork):
         return torch.cat([composite, torch.cat([where, whether], dim=1).to(composite.dtype)], dim=1)
 
     def render(self, answers: Tensor, composite: Tensor) -> list[Tensor]:
-        """See `Network.render`: nothing is recoloured."""
+        """See `Network.render`: nothing is recolored."""
         return [composite]
 
     def rendered(self, composite: Tensor, mask: Tensor) -> Rendered:
@@ -72,8 +72,8 @@ class Dissonance(PaintNetwork):
         presence = self.presence(told)[:, :, None, None]
         eighth, quarter = given[2], given[1]
         x = self.up_to_eighth(torch.cat([enlarged(x, eighth), eighth / 8], dim=1))
-        colours = F.interpolate(composite, quarter.shape[-2:], mode="area") - 0.5
-        x = self.up_to_quarter(torch.cat([enlarged(x, quarter), quarter / 8, colours], dim=1))
+        colors = F.interpolate(composite, quarter.shape[-2:], mode="area") - 0.5
+        x = self.up_to_quarter(torch.cat([enlarged(x, quarter), quarter / 8, colors], dim=1))
         return self.mask(x), first, presence
 
 

@@ -22,7 +22,7 @@ STEM = 32
 
 
 class EfficientNetLite0(nn.Module):
-    """The seven stages without the classifier, batch normalisation folded into the convolutions."""
+    """The seven stages without the classifier, batch normalization folded into the convolutions."""
 
     def __init__(self) -> None:
         """Build with fresh weights."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from s2am_engine.networks.attention import CBAM, SqueezeExcitation
-from s2am_engine.networks.initialisation import hand_on, see_colours, start_small
+from s2am_engine.networks.initialization import hand_on, see_colors, start_small
 from s2am_engine.networks.network import PaintNetwork
 
 Convolution = nn.Conv2d | nn.ConvTranspose2d
@@ -20,7 +20,7 @@ Block = Callable[[int], nn.Module]  # channels to a module that takes features (
 
 
 class ConvBlock(nn.Module):
-    """Two 3×3 convolutions, C → 2C → C, each with batch normalisation and ELU: S2AM's L, and a baseline without it."""
+    """Two 3×3 convolutions, C → 2C → C, each with batch normalization and ELU: S2AM's L, and a baseline without it."""
 
     def __init__(self, channels: int) -> None:
         """Keep the number of channels."""
@@ -81,14 +81,14 @@ class EncoderDecoder(PaintNetwork):
         self.place = place
         self.masked = masked
         self.apply(start_small)
-        self.start_from_colours()
+        self.start_from_colors()
 
-    def start_from_colours(self) -> None:
-        """Carry colours down and up, see `initialisation`; the last layer starts at zero."""
+    def start_from_colors(self) -> None:
+        """Carry colors down and up, see `initialization`; the last layer starts at zero."""
         downs, ups = ([find_convolution(step) for step in steps] for steps in (self.downs, self.ups))
         width = downs[0].out_channels
         carried = width - width // 4
-        see_colours(downs[0], carried)
+        see_colors(downs[0], carried)
         for down in downs[1:]:
             hand_on(down, carried)
         for up in ups[1:]:

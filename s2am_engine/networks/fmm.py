@@ -12,7 +12,7 @@ from s2am_engine.networks.network import PaintNetwork
 
 MEAN = 0.4462414  # of the pictures, as published
 KEY_REDUCTION = 8
-DECODER = (128, 32, 16)  # channels, at any width: narrower ones are what the colours would have to squeeze through
+DECODER = (128, 32, 16)  # channels, at any width: narrower ones are what the colors would have to squeeze through
 SHARPNESS = 4.0  # of the attention at the start, in PyTorch's usual weights
 
 

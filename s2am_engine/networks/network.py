@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every network has in common: a thumbnail and a mask go in, a colour map comes out."""
+"""What every network has in common: a thumbnail and a mask go in, a color map comes out."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from s2am_engine import colour_map
-from s2am_engine.colour_map import ColourMap
+from s2am_engine.color import color_map
+from s2am_engine.color.color_map import ColorMap
+
+RENAMED_PARTS = {"colours": "colors", "centre": "center"}
+"""Parts of parameter names as weights saved by earlier versions spell them, and as they are spelled now."""
 
 ROUNDING = 1e-3  # by which resizing may leave the range of a mask
 
@@ -23,7 +26,7 @@ class Rendered(NamedTuple):
 
 
 class Network(nn.Module, ABC):
-    """A network that looks at thumbnails and answers with a tensor of its own, from which colour maps are made.
+    """A network that looks at thumbnails and answers with a tensor of its own, from which color maps are made.
 
     Two kinds exist: a `MapNetwork` answers with the parameters of a map, a `PaintNetwork` with painted thumbnails.
     """
@@ -35,7 +38,7 @@ class Network(nn.Module, ABC):
     caution: float = 8.0
     # The sides at which it looks at pictures, of the one at which it learned; a thumbnail has the largest.
     sides: tuple[float, ...] = (1.0,)
-    recolours_nothing: ClassVar[bool] = False  # whether finding it is all it does
+    recolors_nothing: ClassVar[bool] = False  # whether finding it is all it does
 
     def forward(self, composite: Tensor, mask: Tensor) -> Tensor:
         """Look at composites.
@@ -45,7 +48,7 @@ class Network(nn.Module, ABC):
             mask: (B, 1, H, W) in [0, 1], 1 = foreground.
 
         Returns:
-            (B, …), the network's own; see `render` and `colour_map`.
+            (B, …), the network's own; see `render` and `color_map`.
 
         Raises:
             ValueError: a shape or a range that is not so; the sentence names the argument.
@@ -70,8 +73,8 @@ class Network(nn.Module, ABC):
         """
 
     @abstractmethod
-    def colour_map(self, answers: Tensor, composite: Tensor, mask: Tensor) -> ColourMap:
-        """Turn the answers to K views of one picture into the one colour map that suits them all.
+    def color_map(self, answers: Tensor, composite: Tensor, mask: Tensor) -> ColorMap:
+        """Turn the answers to K views of one picture into the one color map that suits them all.
 
         Args:
             answers: (K, …), as `forward` gave them.
@@ -82,7 +85,7 @@ class Network(nn.Module, ABC):
     def rendered(self, composite: Tensor, mask: Tensor) -> Rendered:
         """One forward pass with all that a loss may look at; arguments as for `forward`."""
         answers = self(composite, mask)
-        # Colours in half precision would be steps of 1/256.
+        # Colors in half precision would be steps of 1/256.
         with torch.autocast(composite.device.type, enabled=False):
             return Rendered(self.render(answers.float(), composite), [])
 
@@ -96,15 +99,15 @@ class Network(nn.Module, ABC):
 
 
 class MapNetwork(Network):
-    """A network that answers with the (B, P) parameters of a colour map; P is its own."""
+    """A network that answers with the (B, P) parameters of a color map; P is its own."""
 
     @abstractmethod
-    def to_colour_map(self, parameters: Tensor) -> ColourMap:
-        """Turn one picture's parameters (P,) into a colour map."""
+    def to_color_map(self, parameters: Tensor) -> ColorMap:
+        """Turn one picture's parameters (P,) into a color map."""
 
-    def colour_map(self, answers: Tensor, composite: Tensor, mask: Tensor) -> ColourMap:
-        """See `Network.colour_map`: the map of the mean parameters."""
-        return self.to_colour_map(answers.mean(dim=0))
+    def color_map(self, answers: Tensor, composite: Tensor, mask: Tensor) -> ColorMap:
+        """See `Network.color_map`: the map of the mean parameters."""
+        return self.to_color_map(answers.mean(dim=0))
 
 
 class PaintNetwork(Network):
@@ -114,10 +117,10 @@ class PaintNetwork(Network):
         """See `Network.render`: the picture is painted already."""
         return [answers]
 
-    def colour_map(self, answers: Tensor, composite: Tensor, mask: Tensor) -> ColourMap:
-        """See `Network.colour_map`: the map that recolours the views most nearly as they were painted."""
+    def color_map(self, answers: Tensor, composite: Tensor, mask: Tensor) -> ColorMap:
+        """See `Network.color_map`: the map that recolors the views most nearly as they were painted."""
         before, after = (pictures[:, :3].permute(0, 2, 3, 1).float().cpu().numpy() for pictures in (composite, answers))
-        return colour_map.fit(before, after, mask[:, 0].float().cpu().numpy())
+        return color_map.fit(before, after, mask[:, 0].float().cpu().numpy())
 
 
 def check_inputs(composite: Tensor, mask: Tensor) -> None:
@@ -130,3 +133,8 @@ def check_inputs(composite: Tensor, mask: Tensor) -> None:
     # The values of a tensor can't be looked at while a network is being exported.
     if not torch.compiler.is_compiling() and not bool(((mask >= -ROUNDING) & (mask <= 1 + ROUNDING)).all()):
         raise ValueError("mask must lie in [0, 1], and nowhere be NaN")
+
+
+def current_name(parameter: str) -> str:
+    """Return a parameter's name as it is spelled now, from its name in weights saved by any version."""
+    return ".".join(RENAMED_PARTS.get(part, part) for part in parameter.split("."))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from s2am_engine.colour_map import ColourMap
+from s2am_engine.color.color_map import ColorMap
 from s2am_engine.networks.network import Network
 
 LEVELS = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
@@ -48,9 +48,9 @@ class Personal(Network):
         """See `Network.render`."""
         return self.known.render(answers, composite)
 
-    def colour_map(self, answers: Tensor, composite: Tensor, mask: Tensor) -> ColourMap:
-        """See `Network.colour_map`."""
-        return self.known.colour_map(answers, composite, mask)
+    def color_map(self, answers: Tensor, composite: Tensor, mask: Tensor) -> ColorMap:
+        """See `Network.color_map`."""
+        return self.known.color_map(answers, composite, mask)
 
 
 class Likeness(nn.Module):
@@ -62,7 +62,7 @@ class Likeness(nn.Module):
 
     mean: Tensor
     whitening: Tensor
-    centre: Tensor
+    center: Tensor
     precision: Tensor
     offset: Tensor
 
@@ -71,7 +71,7 @@ class Likeness(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.zeros(FEATURES))  # of other looks
         self.register_buffer("whitening", torch.zeros(FEATURES, FEATURES))  # makes theirs a unit sphere
-        self.register_buffer("centre", torch.zeros(FEATURES))  # of the look, whitened
+        self.register_buffer("center", torch.zeros(FEATURES))  # of the look, whitened
         self.register_buffer("precision", torch.zeros(FEATURES, FEATURES))  # square root of its inverse covariance
         self.register_buffer("offset", torch.full((1,), 100.0))
 
@@ -79,7 +79,7 @@ class Likeness(nn.Module):
         """(B,) in [0, 1]; arguments as for `Network.forward`."""
         whitened = (describe(composite, mask) - self.mean) @ self.whitening.T
         of_others = whitened.square().sum(dim=1)
-        of_look = ((whitened - self.centre) @ self.precision.T).square().sum(dim=1)
+        of_look = ((whitened - self.center) @ self.precision.T).square().sum(dim=1)
         return torch.sigmoid((0.5 * (of_others - of_look) + self.offset) / SOFTNESS)
 
     @torch.no_grad()
@@ -108,13 +108,13 @@ class Found(NamedTuple):
 
     mean: Tensor
     whitening: Tensor
-    centre: Tensor
+    center: Tensor
     precision: Tensor
     offset: Tensor
 
 
 def describe(composite: Tensor, mask: Tensor) -> Tensor:
-    """A background's tones and tints: quantiles of brightness and of two colour differences, and tints of three tones.
+    """A background's tones and tints: quantiles of brightness and of two color differences, and tints of three tones.
 
     Args:
         composite: (B, 3, H, W) sRGB values in [0, 1].

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Colour transfer between images (Reinhard et al., IEEE CG&A 2001): the background's Lab mean and deviation."""
+"""Color transfer between images (Reinhard et al., IEEE CG&A 2001): the background's Lab mean and deviation."""
 
 from __future__ import annotations
 

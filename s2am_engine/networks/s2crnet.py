@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s2am_engine.colour_map import Chain, ColourMap, Curves
+from s2am_engine.color.color_map import Chain, ColorMap, Curves
 from s2am_engine.networks.curves import render_curves
-from s2am_engine.networks.initialisation import hand_on, see_colours
+from s2am_engine.networks.initialization import hand_on, see_colors
 from s2am_engine.networks.network import MapNetwork, check_inputs
 
 LABELS = ("person", "animal", "food", "vehicle", "other")
@@ -86,9 +86,9 @@ ENCODERS = {"squeezenet": squeezenet_encoder, "vgg16": vgg16_encoder}
 
 
 def started(layer: nn.Conv2d, carried: int, first: bool = False) -> nn.Conv2d:
-    """Initialise a layer so that the signal survives a dozen of them without batch normalisation.
+    """Initialize a layer so that the signal survives a dozen of them without batch normalization.
 
-    He's scale throughout, but for a few channels that know the pixel's own colour; see `initialisation`.
+    He's scale throughout, but for a few channels that know the pixel's own color; see `initialization`.
 
     Args:
         layer: one with a bias; it is changed.
@@ -102,7 +102,7 @@ def started(layer: nn.Conv2d, carried: int, first: bool = False) -> nn.Conv2d:
     assert layer.bias is not None
     nn.init.zeros_(layer.bias)
     if first:
-        see_colours(layer, carried)
+        see_colors(layer, carried)
     else:
         hand_on(layer, carried)
     return layer
@@ -209,8 +209,8 @@ class S2CRNet(MapNetwork):
             rendered.append(render_curves(pieces, rendered[-1]))
         return rendered[1:]
 
-    def to_colour_map(self, parameters: Tensor) -> ColourMap:
-        """See `MapNetwork.to_colour_map`."""
+    def to_color_map(self, parameters: Tensor) -> ColorMap:
+        """See `MapNetwork.to_color_map`."""
         stages = [pieces[0].double().cpu().numpy() for pieces in self.split(parameters.unsqueeze(0))]
         curves = [Curves.from_pieces(pieces.astype(np.float64)) for pieces in stages]
         return curves[0] if len(curves) == 1 else Chain(tuple(curves))
@@ -256,9 +256,9 @@ def box_of(occupied: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def positions_in(low: Tensor, high: Tensor, count: int) -> Tensor:
-    """Centres of `count` equal steps from low to high, (B,) shares of an axis: (B, count), with the axis at -1 to 1."""
+    """Centers of `count` equal steps from low to high, (B,) shares of an axis: (B, count), with the axis at -1 to 1."""
     if torch.compiler.is_compiling():  # an export of linspace works for one count alone
-        centres = torch.arange(1 - count, count, 2, device=low.device) / count
+        centers = torch.arange(1 - count, count, 2, device=low.device) / count
     else:  # the bits that F.affine_grid gave
-        centres = torch.linspace(-1, 1, count, device=low.device) * (count - 1) / count
-    return centres * (high - low).unsqueeze(1) + (low + high - 1).unsqueeze(1)
+        centers = torch.linspace(-1, 1, count, device=low.device) * (count - 1) / count
+    return centers * (high - low).unsqueeze(1) + (low + high - 1).unsqueeze(1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the colours of foreground and background are like, as a vector of numbers."""
+"""What the colors of foreground and background are like, as a vector of numbers."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class RegionStatistics(nn.Module):
         composite, mask = composite[..., ::step, ::step], mask[..., ::step, ::step]
         values = describe_pixels(composite)
         foreground, background = mask.flatten(2), 1 - mask.flatten(2)
-        regions = normalise(torch.cat([foreground, background], dim=1))
+        regions = normalize(torch.cat([foreground, background], dim=1))
         inner, outer = self.rings(mask)
-        rings = normalise(torch.cat([inner, outer], dim=1).flatten(2))
+        rings = normalize(torch.cat([inner, outer], dim=1).flatten(2))
         moments = region_moments(values, regions)
         seam = region_moments(values, rings)[..., [0, 1, 2, 5, 6, 7]]
         parts = [
@@ -86,24 +86,24 @@ def describe_pixels(composite: Tensor) -> Tensor:
     return torch.cat([flat, luma, chroma], dim=1)
 
 
-def normalise(weights: Tensor) -> Tensor:
+def normalize(weights: Tensor) -> Tensor:
     """Scale (B, R, N) weights so that each region's sum is 1 (an empty region stays 0)."""
     return weights / weights.sum(dim=2, keepdim=True).clamp_min(EPSILON)
 
 
 def soft_bins(values: Tensor, bins: int) -> Tensor:
-    """Share each value in [0, 1] between its two nearest of `bins` centres: (..., N) to (..., N, bins)."""
-    centres = torch.arange(bins, device=values.device, dtype=values.dtype)
-    return (1 - (values.unsqueeze(-1) * (bins - 1) - centres).abs()).clamp_min(0)
+    """Share each value in [0, 1] between its two nearest of `bins` centers: (..., N) to (..., N, bins)."""
+    centers = torch.arange(bins, device=values.device, dtype=values.dtype)
+    return (1 - (values.unsqueeze(-1) * (bins - 1) - centers).abs()).clamp_min(0)
 
 
 def region_moments(values: Tensor, regions: Tensor) -> Tensor:
     """Means (5), deviations (5) and correlations RG, GB, BR (3) of each region: (B, R, 13)."""
     mean = torch.einsum("bcn,brn->brc", values, regions)
-    centred = values.unsqueeze(1) - mean.unsqueeze(3)
-    weighted = centred * regions.unsqueeze(2)
-    deviation = (weighted * centred).sum(dim=3).clamp_min(EPSILON).sqrt()
-    rolled = centred[:, :, [1, 2, 0]]
+    centerd = values.unsqueeze(1) - mean.unsqueeze(3)
+    weighted = centerd * regions.unsqueeze(2)
+    deviation = (weighted * centerd).sum(dim=3).clamp_min(EPSILON).sqrt()
+    rolled = centerd[:, :, [1, 2, 0]]
     covariance = (weighted[:, :, :3] * rolled).sum(dim=3)
     correlation = covariance / (deviation[:, :, :3] * deviation[:, :, [1, 2, 0]] + 1e-4)
     return torch.cat([mean, deviation, correlation], dim=2)

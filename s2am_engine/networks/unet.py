@@ -14,7 +14,7 @@ DROPPED = 3  # steps up from the bottom, after the first one, that have pix2pix'
 
 
 class UNet(EncoderDecoder):
-    """Halvings by 4×4 convolutions with LeakyReLU(0.2), doublings with ReLU, batch normalisation, concatenated skips.
+    """Halvings by 4×4 convolutions with LeakyReLU(0.2), doublings with ReLU, batch normalization, concatenated skips.
 
     64-128-256-512-512-512-512-512 channels at width 64 and eight levels.
     """
@@ -81,7 +81,7 @@ def find_block(block: str | Callable[[int], nn.Module] | None) -> Callable[[int]
 
 
 def halve(inputs: int, outputs: int, *, outermost: bool, innermost: bool) -> nn.Sequential:
-    """LeakyReLU, 4×4 convolution of stride 2, batch normalisation; neither at the picture, no norm at the bottom."""
+    """LeakyReLU, 4×4 convolution of stride 2, batch normalization; neither at the picture, no norm at the bottom."""
     plain = outermost or innermost
     layers: list[nn.Module] = [] if outermost else [nn.LeakyReLU(0.2)]
     layers.append(nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=plain))
@@ -89,7 +89,7 @@ def halve(inputs: int, outputs: int, *, outermost: bool, innermost: bool) -> nn.
 
 
 def double(inputs: int, outputs: int, *, outermost: bool, dropout: float) -> nn.Sequential:
-    """ReLU, 4×4 transposed convolution of stride 2, batch normalisation (not at the picture), dropout."""
+    """ReLU, 4×4 transposed convolution of stride 2, batch normalization (not at the picture), dropout."""
     layers: list[nn.Module] = [nn.ReLU(), nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=outermost)]
     if not outermost:
         layers.append(nn.BatchNorm2d(outputs))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m s2am_engine.training.ablation PHOTOS DATASET --runs FOLDER`: which kinds of recolouring help to learn.
+"""`python -m s2am_engine.training.ablation PHOTOS DATASET --runs FOLDER`: which kinds of recoloring help to learn.
 
 Concord is trained as in `comparison.py`, for a third of the steps, with all kinds and without each group of them, and
 measured on the same composites. What has been measured already is not done again. The figures go to docs/ablation.json,
@@ -14,10 +14,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from s2am_engine.atomic import atomic_write
-from s2am_engine.training import console
+from s2am_engine.cli import training_console as console
 from s2am_engine.training.album import load_photographs
 from s2am_engine.training.comparison import BUDGET, System, limit_threads, measure_once, measuring_parser
-from s2am_engine.training.kinds import Recolouring
+from s2am_engine.training.kinds import Recoloring
 from s2am_engine.training.pairs import PairMaker
 
 SYSTEM = System("concord", changes={"steps": 400})
@@ -25,13 +25,13 @@ EVERYTHING = "all kinds"
 GROUPS = {
     "light": ("exposure", "relighting", "falloff", "patches"),
     "white balance": ("white-balance",),
-    "cameras": ("camera", "shoulder", "colour-mixing"),
+    "cameras": ("camera", "shoulder", "color-mixing"),
     "tones": ("gamma", "contrast", "tone-curve", "fade"),
-    "colours": ("saturation", "hue", "split-tone"),
+    "colors": ("saturation", "hue", "split-tone"),
     "look-up tables": ("look-up-table",),
-    "other photographs' colours": ("transfer", "histogram"),
+    "other photographs' colors": ("transfer", "histogram"),
 }
-"""Kinds of recolouring (see `kinds.KINDS`) that are left out together; each is in one group."""
+"""Kinds of recoloring (see `kinds.KINDS`) that are left out together; each is in one group."""
 
 KINDS = {EVERYTHING: (), **GROUPS}
 
@@ -47,8 +47,8 @@ def ablate(photos: Path, dataset: Path, runs: Path, names: Iterable[str]) -> Non
     """
     photographs, validation = (load_photographs(photos, split) for split in ("train", "val"))
     for name in names:
-        recolouring = Recolouring().without(*KINDS[name])
-        pairs = PairMaker(BUDGET.size, BUDGET.batch, 1, photographs=photographs, recolouring=recolouring)
+        recoloring = Recoloring().without(*KINDS[name])
+        pairs = PairMaker(BUDGET.size, BUDGET.batch, 1, photographs=photographs, recoloring=recoloring)
         measure_once(name, SYSTEM, photographs, validation, dataset, runs, pairs)
 
 

@@ -25,11 +25,11 @@ class Adversary:
     """
 
     def __init__(self, *, mask_free: bool, width: int, team: Team) -> None:
-        """Make the discriminator and its optimiser; its gradients are averaged over the team."""
+        """Make the discriminator and its optimizer; its gradients are averaged over the team."""
         self.mask_free = mask_free
         self.team = team
         self.discriminator = PatchDiscriminator(3 if mask_free else 4, width).to(team.device)
-        self.optimiser = torch.optim.Adam(self.discriminator.parameters(), LEARNING_RATE, BETAS)
+        self.optimizer = torch.optim.Adam(self.discriminator.parameters(), LEARNING_RATE, BETAS)
 
     def realism(self, batch: Batch, picture: Tensor) -> Tensor:
         """The network's term: how far (B, 3, H, W) results are from being taken for real."""
@@ -43,10 +43,10 @@ class Adversary:
         real = self.discriminator(self.condition(batch), batch.truth)
         fake = self.discriminator(self.condition(batch), picture.detach())
         loss = 0.5 * (F.mse_loss(real, torch.ones_like(real)) + F.mse_loss(fake, torch.zeros_like(fake)))
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.team.average_gradients(self.discriminator.parameters())
-        self.optimiser.step()
+        self.optimizer.step()
 
     def condition(self, batch: Batch) -> Tensor:
         """What the results are of."""
@@ -54,9 +54,9 @@ class Adversary:
 
     def state_dict(self) -> dict[str, Any]:
         """All that a checkpoint needs."""
-        return {"discriminator": self.discriminator.state_dict(), "optimiser": self.optimiser.state_dict()}
+        return {"discriminator": self.discriminator.state_dict(), "optimizer": self.optimizer.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from a checkpoint."""
         self.discriminator.load_state_dict(state["discriminator"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        self.optimizer.load_state_dict(state["optimizer"])

@@ -22,7 +22,7 @@ import platformdirs
 from numpy.typing import NDArray
 
 from s2am_engine.errors import EngineError
-from s2am_engine.picture import SUFFIXES
+from s2am_engine.image.picture import SUFFIXES
 from s2am_engine.training.coco import AnnotationsError, Drawn
 from s2am_engine.training.datasets import (
     LONG_SIDE,
@@ -41,7 +41,7 @@ CACHE_VERSION = 2  # to be raised when thumbnails or regions become others
 UNUSED_DAYS = 60  # after which an album is thrown away
 BROKEN_OFF_DAYS = 1  # after which what a killed process left is
 AHEAD = 4  # photographs a thread
-LEAST_COLOUR = 1.0  # mean difference between the largest and the smallest channel, in 8-bit levels
+LEAST_COLOR = 1.0  # mean difference between the largest and the smallest channel, in 8-bit levels
 MOST_REGIONS = 6
 PIXELS, REGIONS, INDEX = "pixels.npy", "regions.npy", "album.json"
 
@@ -345,8 +345,8 @@ def prepare(source: Source, long_side: int) -> Photograph | Skipped:
         raise
     except EngineError as error:
         return Skipped(source.image, clause_of(error, source.image))
-    if float(np.ptp(image, axis=2).mean()) < LEAST_COLOUR:
-        return Skipped(source.image, "black and white: bring it in colour")
+    if float(np.ptp(image, axis=2).mean()) < LEAST_COLOR:
+        return Skipped(source.image, "black and white: bring it in color")
     seed = int.from_bytes(hashlib.sha256(source.name.encode(errors="surrogateescape")).digest()[:8], "big")
     regions = propose_regions(image, labels, np.random.default_rng(seed), MOST_REGIONS)
     if not regions:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Building data sets of the two published kinds on disk, in iHarmony4's layout: recoloured regions, swapped versions.
+"""Building data sets of the two published kinds on disk, in iHarmony4's layout: recolored regions, swapped versions.
 
 OUT/composite_images/NAME_k_j.png: the composite of region k, version j
 OUT/masks/NAME_k.png: region k, white = foreground
@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2am_engine.atomic import atomic_write
+from s2am_engine.color.srgb import linear_to_srgb, srgb_to_linear
 from s2am_engine.errors import EngineError
-from s2am_engine.picture import SUFFIXES, Picture, write_picture
-from s2am_engine.srgb import linear_to_srgb, srgb_to_linear
+from s2am_engine.image.picture import SUFFIXES, Picture, write_picture
 from s2am_engine.training.album import Skipped, clause_of
 from s2am_engine.training.coco import AnnotationsError
 from s2am_engine.training.datasets import Source, find_photographs, read_source, shrink, visible_files
@@ -32,7 +32,7 @@ from s2am_engine.training.regions import propose_regions
 
 TEST_SHARE = 0.1  # of the photographs
 LARGE_AREA = 0.15  # of the photograph, as S-COCO's regions have
-JITTER = 0.3  # of brightness, contrast and colour: factors from 1 − this to 1 + this
+JITTER = 0.3  # of brightness, contrast and color: factors from 1 − this to 1 + this
 FULL_SIZE = sys.maxsize  # pixels
 
 Pixels = NDArray[np.uint8]
@@ -78,7 +78,7 @@ class Subject(Protocol):
         """
 
 
-def build_recoloured(
+def build_recolored(
     photographs: Path,
     out: Path,
     count: int,
@@ -90,7 +90,7 @@ def build_recoloured(
     """Build a data set as S-COCO was (Cun and Pun, 2020, section 4.1): a region of a photograph, retouched.
 
     The region covers more than 15 % of the photograph where it has such. The paper's learned auto-retouching is not
-    published; a classical one stands for it (`auto_retouch`), followed by random brightness, contrast and colour.
+    published; a classical one stands for it (`auto_retouch`), followed by random brightness, contrast and color.
 
     Args:
         photographs: a folder as `find_photographs` takes; its split `train` is used, so that nothing trained on the
@@ -106,7 +106,7 @@ def build_recoloured(
     """
     sources = find_photographs(photographs, "train")
     names = unique_names(source.name for source in sources)
-    subjects = [Recoloured(name, source, long_side, seed) for name, source in zip(names, sources, strict=True)]
+    subjects = [Recolored(name, source, long_side, seed) for name, source in zip(names, sources, strict=True)]
     return build(subjects, out, count, seed, progress)
 
 
@@ -149,7 +149,7 @@ def build_swapped(
 
 
 @dataclass(frozen=True)
-class Recoloured:
+class Recolored:
     """A photograph whose regions are retouched."""
 
     name: str
@@ -266,7 +266,7 @@ def choose_regions(
 def auto_retouch(image: Pixels) -> NDArray[np.float32]:
     """Retouch a photograph as programs do at the press of a button: white balance, then stretched tones.
 
-    The balance lies between grey world and white patch (Shades of Grey, Finlayson and Trezzi, 2004).
+    The balance lies between gray world and white patch (Shades of Gray, Finlayson and Trezzi, 2004).
 
     Args:
         image: H×W×3 uint8, sRGB.
@@ -283,12 +283,12 @@ def auto_retouch(image: Pixels) -> NDArray[np.float32]:
 
 
 def jitter(image: NDArray[np.float32], rng: np.random.Generator) -> Pixels:
-    """Change brightness, contrast and colour at random: H×W×3 in [0, 1] to uint8."""
-    brightness, contrast, colour = rng.uniform(1 - JITTER, 1 + JITTER, 3).astype(np.float32)
+    """Change brightness, contrast and color at random: H×W×3 in [0, 1] to uint8."""
+    brightness, contrast, color = rng.uniform(1 - JITTER, 1 + JITTER, 3).astype(np.float32)
     bright = image * brightness
     contrasted = bright.mean() + (bright - bright.mean()) * contrast
-    grey = contrasted.mean(axis=2, keepdims=True)
-    return np.rint(np.clip(grey + (contrasted - grey) * colour, 0, 1) * 255).astype(np.uint8)
+    gray = contrasted.mean(axis=2, keepdims=True)
+    return np.rint(np.clip(gray + (contrasted - gray) * color, 0, 1) * 255).astype(np.uint8)
 
 
 def build(
@@ -363,7 +363,7 @@ def write_composite(out: Path, composite: Composite) -> str:
     if not truth.exists():
         write_picture(truth, Picture(composite.truth))
     if not mask.exists():
-        write_picture(mask, Picture(np.repeat(inside * np.uint8(255), 3, axis=2), grey=True))
+        write_picture(mask, Picture(np.repeat(inside * np.uint8(255), 3, axis=2), gray=True))
     path = out / "composite_images" / f"{masked}_{composite.version}.png"
     write_picture(path, Picture(np.where(inside, composite.foreground, composite.truth)))
     return path.name

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`python -m s2am_engine.training.comparison PHOTOS DATASET --runs FOLDER`: all systems, trained and measured alike.
 
-Every system gets the same photographs, pairs, steps, optimiser and schedule, and but for the rows that say otherwise
+Every system gets the same photographs, pairs, steps, optimizer and schedule, and but for the rows that say otherwise
 the same pixel loss. What has been trained or measured already is not done again. The figures go to docs/results.json,
 from which `results.py` makes the page.
 """
@@ -22,9 +22,9 @@ import torch
 from safetensors.torch import load_file
 
 from s2am_engine.atomic import atomic_write
-from s2am_engine.harmonizer import Harmonizer
-from s2am_engine.networks.catalogue import build_network
-from s2am_engine.training import console
+from s2am_engine.cli import training_console as console
+from s2am_engine.inference.harmonizer import Harmonizer
+from s2am_engine.networks.catalog import build_network
 from s2am_engine.training.album import load_photographs
 from s2am_engine.training.datasets import Photograph
 from s2am_engine.training.evaluation import Evaluation, evaluate_harmonizers

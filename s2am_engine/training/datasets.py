@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from PIL.JpegImagePlugin import JpegImageFile
 
-from s2am_engine import profiles
 from s2am_engine.errors import EngineError
-from s2am_engine.masks import Pixels
-from s2am_engine.picture import SUFFIXES, read_picture
-from s2am_engine.thumbnails import SAMPLED_SIDE, sample, to_bytes, to_unit
+from s2am_engine.image import profiles
+from s2am_engine.image.masks import Pixels
+from s2am_engine.image.picture import SUFFIXES, read_picture
+from s2am_engine.inference.thumbnails import SAMPLED_SIDE, sample, to_bytes, to_unit
 from s2am_engine.training.coco import Drawn, annotation_files, find_drawn
 
 INDEX = "index.csv"
@@ -42,7 +42,7 @@ class Photograph:
 
 @dataclass(frozen=True)
 class Source:
-    """Where a photograph and its labelled regions, if any, are."""
+    """Where a photograph and its labeled regions, if any, are."""
 
     name: str
     image: Path
@@ -158,7 +158,7 @@ def read_source(source: Source, long_side: int) -> tuple[NDArray[np.uint8], NDAr
         long_side: the longest side that the photograph may have, in pixels; it is never enlarged.
 
     Returns:
-        H×W×3 sRGB, upright, and H×W integers (0 = no region), or None where nobody labelled the photograph.
+        H×W×3 sRGB, upright, and H×W integers (0 = no region), or None where nobody labeled the photograph.
 
     Raises:
         EngineError: a file that can't be read, a picture that is tiny or partly transparent, or labels that do not fit.
@@ -197,7 +197,7 @@ def read_jpeg(path: Path, long_side: int) -> NDArray[np.uint8] | None:
     """Read a JPEG, decoded at an eighth to the whole of its size, whichever does: ten times as fast as whole.
 
     Returns:
-        See `read_thumbnail`; None where it is not a sound JPEG in RGB or grey, for `read_picture` to say what it is.
+        See `read_thumbnail`; None where it is not a sound JPEG in RGB or gray, for `read_picture` to say what it is.
 
     Raises:
         EngineError: it is tiny.
@@ -229,7 +229,7 @@ def read_labels(path: Path) -> NDArray[np.int32]:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise EngineError(f"{path} can't be read as a label map: bring it back or take it out of the index.") from error
     if labels.ndim != 2:
-        raise EngineError(f"{path} is no label map, for it has several channels: save it in grey or with a palette.")
+        raise EngineError(f"{path} is no label map, for it has several channels: save it in gray or with a palette.")
     return labels.astype(np.int32)
 
 

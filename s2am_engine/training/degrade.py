@@ -95,7 +95,7 @@ def compress(pictures: Tensor, chance: Chance, how: Degradation) -> Tensor:
 
 
 def through_jpeg(image: NDArray[np.uint8], quality: int, chroma_halved: bool) -> NDArray[np.uint8]:
-    """An H×W×3 uint8 RGB image after JPEG compression, its colours at half resolution or not."""
+    """An H×W×3 uint8 RGB image after JPEG compression, its colors at half resolution or not."""
     sampling = CHROMA_HALVED if chroma_halved else CHROMA_WHOLE
     settings = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
     _, data = cv2.imencode(".jpg", image[..., ::-1], settings)

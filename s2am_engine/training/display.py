@@ -8,7 +8,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from s2am_engine.terminal import advance
+from s2am_engine.cli.terminal import advance
 from s2am_engine.training.events import Event, Measuring, Reading, Stepped
 
 

@@ -12,14 +12,14 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from s2am_engine.compositing import to_depth
-from s2am_engine.detection import Detector, NothingFoundError
 from s2am_engine.errors import EngineError
-from s2am_engine.harmonizer import Harmonizer
-from s2am_engine.masks import Pixels, read_mask
-from s2am_engine.picture import read_picture
-from s2am_engine.sheets import draw_sheet, fit_into
-from s2am_engine.thumbnails import make_thumbnail, shrink, to_unit
+from s2am_engine.image.compositing import to_depth
+from s2am_engine.image.masks import Pixels, read_mask
+from s2am_engine.image.picture import read_picture
+from s2am_engine.image.sheets import draw_sheet, fit_into
+from s2am_engine.inference.detection import Detector, NothingFoundError
+from s2am_engine.inference.harmonizer import Harmonizer
+from s2am_engine.inference.thumbnails import make_thumbnail, shrink, to_unit
 from s2am_engine.training.datasets import Pair
 from s2am_engine.training.iharmony import find_pairs
 from s2am_engine.training.metrics import MaskScores, Scores, mean, score, score_mask

@@ -23,10 +23,10 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from s2am_engine.devices import choose_device
 from s2am_engine.errors import EngineError
-from s2am_engine.model_files import add_model, check_free, check_name
-from s2am_engine.model_store import DEFAULT_MODEL, Card, Model, find_model, load_network
+from s2am_engine.inference.devices import choose_device
+from s2am_engine.models.model_files import add_model, check_free, check_name
+from s2am_engine.models.model_store import DEFAULT_MODEL, Card, Model, find_model, load_network
 from s2am_engine.networks.cells import Recognition
 from s2am_engine.networks.network import MapNetwork, Network
 from s2am_engine.networks.personal import Personal, describe
@@ -172,7 +172,7 @@ def recipe_for(card: Card, network: Network, minutes: float) -> Recipe:
 def sees_small_pictures(network: Network) -> bool:
     """Whether a network can learn from smaller pictures than it will be shown.
 
-    Not if it has to recognise what they show, and not an encoder-decoder, whose sizes are not free.
+    Not if it has to recognize what they show, and not an encoder-decoder, whose sizes are not free.
     """
     return isinstance(network, MapNetwork) and not any(isinstance(part, Recognition) for part in network.modules())
 

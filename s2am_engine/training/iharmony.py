@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from s2am_engine.errors import EngineError
-from s2am_engine.picture import SUFFIXES
+from s2am_engine.image.picture import SUFFIXES
 from s2am_engine.training.datasets import Pair
 
 COMPOSITES, MASKS, TRUTHS = "composite_images", "masks", "real_images"

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2am_engine.atomic import atomic_write
-from s2am_engine.sheets import draw_sheet
+from s2am_engine.image.sheets import draw_sheet
 
 LOG = "log.csv"
 PICTURE = "progress.png"
@@ -99,7 +99,7 @@ def draw_progress(entries: Sequence[Entry], sheet: NDArray[np.uint8], title: str
     left.plot(steps, [entry.loss for entry in entries], marker=".", color="tab:blue")
     left.set(xlabel="step", ylabel="training loss")
     right.plot(steps, [entry.gain_db for entry in entries], marker=".", color="tab:green")
-    right.axhline(0, color="grey", linewidth=0.8)
+    right.axhline(0, color="gray", linewidth=0.8)
     right.set(xlabel="step", ylabel="gain on held-out pairs (dB)")
     for axes in (left, right):
         axes.grid(alpha=0.3)

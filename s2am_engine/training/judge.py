@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from s2am_engine.atomic import atomic_write
-from s2am_engine.harmonizer import Harmonizer
+from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.networks.network import Network
 from s2am_engine.training.datasets import Photograph
 from s2am_engine.training.evaluation import Evaluation, Loaded, Sheet, evaluate_harmonizers, measure, spread

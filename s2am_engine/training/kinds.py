@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kinds of recolouring: how often each happens and how far it goes; any of them can be switched off."""
+"""The kinds of recoloring: how often each happens and how far it goes; any of them can be switched off."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "relighting": ("relighting", "relighting_share"),
     "falloff": ("falloff", "falloff_share"),
     "patches": ("patches", "patches_share"),
-    "colour-mixing": ("colour_mixing",),
+    "color-mixing": ("color_mixing",),
     "camera": ("camera", "camera_share"),
     "shoulder": ("shoulder_share",),
     "gamma": ("gamma",),
@@ -27,22 +27,22 @@ KINDS: dict[str, tuple[str, ...]] = {
     "transfer": ("transfer_share",),
     "histogram": ("histogram_share",),
 }
-"""Each kind of change, and the fields of `Recolouring` any one of which switches it off when it is 0."""
+"""Each kind of change, and the fields of `Recoloring` any one of which switches it off when it is 0."""
 
 
 @dataclass(frozen=True)
-class Recolouring:
+class Recoloring:
     """How far and how often each kind of change goes; a share is a part of the pictures, the rest are deviations."""
 
     exposure: float = 0.75  # stops
     white_balance: float = 0.22  # log gain of red and blue
     relighting: float = 0.4  # how much of the light's cast and dimming the camera's balance leaves, 0 to 1
     relighting_share: float = 0.15
-    falloff: float = 0.35  # stops from centre to edge, in a random direction
+    falloff: float = 0.35  # stops from center to edge, in a random direction
     falloff_share: float = 0.15
     patches: float = 0.8  # stops of soft patches of light or shade
     patches_share: float = 0.05
-    colour_mixing: float = 0.06  # off-diagonal of a matrix in linear light
+    color_mixing: float = 0.06  # off-diagonal of a matrix in linear light
     camera: float = 0.7  # log of the light at which a camera's response saturates
     camera_share: float = 0.2
     shoulder_share: float = 0.5  # highlights roll off instead of clipping
@@ -60,7 +60,7 @@ class Recolouring:
     transfer_share: float = 0.25  # statistics of another photograph
     histogram_share: float = 0.08  # tone distribution of another photograph
 
-    def without(self, *kinds: str) -> Recolouring:
+    def without(self, *kinds: str) -> Recoloring:
         """The same with some kinds of change switched off, for ablations.
 
         Raises:
@@ -68,5 +68,5 @@ class Recolouring:
         """
         for kind in kinds:
             if kind not in KINDS:
-                raise EngineError(f"There is no recolouring “{kind}”: choose among {', '.join(KINDS)}.")
+                raise EngineError(f"There is no recoloring “{kind}”: choose among {', '.join(KINDS)}.")
         return replace(self, **{name: 0.0 for kind in kinds for name in KINDS[kind]})

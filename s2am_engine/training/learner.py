@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A network that learns: one optimiser step after another, and the running average of its weights."""
+"""A network that learns: one optimizer step after another, and the running average of its weights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from s2am_engine.errors import EngineError
-from s2am_engine.networks.catalogue import build_network
+from s2am_engine.networks.catalog import build_network
 from s2am_engine.networks.network import Network, Rendered
 from s2am_engine.training.adversary import Adversary
 from s2am_engine.training.pairs import Batch
@@ -34,7 +34,7 @@ class Rendering(nn.Module):
 
 
 class Learner:
-    """A network, the average of its weights, its optimiser, and its adversary if the recipe has one."""
+    """A network, the average of its weights, its optimizer, and its adversary if the recipe has one."""
 
     def __init__(
         self, network: str, recipe: Recipe, team: Team, seed: int, weights: Mapping[str, Tensor] | None = None
@@ -42,7 +42,7 @@ class Learner:
         """Build everything.
 
         Args:
-            network: its name in the catalogue.
+            network: its name in the catalog.
             recipe: the settings.
             team: whom to share gradients with.
             seed: of fresh weights, and of what is random in a step.
@@ -65,7 +65,7 @@ class Learner:
         self.rendering = team.share(Rendering(self.model))
         width = recipe.options.get("width", FULL_WIDTH)
         self.adversary = Adversary(mask_free=model.mask_free, width=width, team=team) if recipe.adversarial else None
-        self.optimiser = torch.optim.AdamW(
+        self.optimizer = torch.optim.AdamW(
             self.model.parameters(), recipe.learning_rate, recipe.betas, weight_decay=recipe.weight_decay
         )
         gpu = team.device.type == "cuda"
@@ -75,13 +75,13 @@ class Learner:
         self.scaler = torch.amp.GradScaler(team.device.type, enabled=half and recipe.mixed_precision)
 
     def learn(self, batch: Batch, step: int, learning_rate: float) -> Tensor:
-        """One optimiser step; its randomness depends on the step alone, so that a resumed run is the same run.
+        """One optimizer step; its randomness depends on the step alone, so that a resumed run is the same run.
 
         Returns:
             The loss, a number that has not left the device.
         """
         torch.manual_seed(self.seed + 7919 * step + self.team.rank)
-        for group in self.optimiser.param_groups:
+        for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
         self.model.train()
         with self.autocast():
@@ -89,12 +89,12 @@ class Learner:
             loss = self.recipe.loss(rendered, batch.truth, batch.mask)
             if self.adversary:
                 loss = loss + self.recipe.adversarial * self.adversary.realism(batch, rendered.stages[-1])
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
-        self.scaler.unscale_(self.optimiser)
+        self.scaler.unscale_(self.optimizer)
         if self.recipe.clip is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
-        self.scaler.step(self.optimiser)
+        self.scaler.step(self.optimizer)
         self.scaler.update()
         if self.adversary:
             with self.autocast():
@@ -117,7 +117,7 @@ class Learner:
         return {
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "adversary": self.adversary.state_dict() if self.adversary else None,
         }
@@ -130,20 +130,20 @@ class Learner:
         """
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
         if self.adversary:
             self.adversary.load_state_dict(state["adversary"])
 
 
 def has_statistics(network: nn.Module) -> bool:
-    """Whether a network has batch normalisation."""
+    """Whether a network has batch normalization."""
     return any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in network.modules())
 
 
 @torch.no_grad()
 def refresh_statistics(network: Network, batches: list[Batch]) -> None:
-    """Take the statistics of batch normalisation anew: those that averaged weights see are not the last weights'.
+    """Take the statistics of batch normalization anew: those that averaged weights see are not the last weights'.
 
     (Izmailov et al., Averaging weights leads to wider optima, 2018, section 3.2.)
     """
@@ -164,11 +164,11 @@ def refresh_statistics(network: Network, batches: list[Batch]) -> None:
 def gains(network: Network, batches: list[Batch]) -> Tensor:
     """Each pair's PSNR(result) − PSNR(composite) in dB, of the network's own pixels: (N,), on the CPU.
 
-    Errors count as 1/4 of an 8-bit level at least. Of a network that recolours nothing, the IoU of the found mask.
+    Errors count as 1/4 of an 8-bit level at least. Of a network that recolors nothing, the IoU of the found mask.
     """
     found = []
     for batch in batches:
-        if network.recolours_nothing:
+        if network.recolors_nothing:
             where, whether = network(batch.composite, batch.mask)[:, 3:].split(1, dim=1)
             found.append(iou(where * (whether > 0.5), batch.mask).cpu())
             continue

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What differs between composites in linear light: exposure, the light's colour, shade, the camera that saw it."""
+"""What differs between composites in linear light: exposure, the light's color, shade, the camera that saw it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from s2am_engine.training.chance import Chance
-from s2am_engine.training.kinds import Recolouring
+from s2am_engine.training.kinds import Recoloring
 
-MID_GREY, MID_GREY_SHOWN = 0.18, 0.46  # in linear light, and as sRGB (and most cameras) show it
+MID_GRAY, MID_GRAY_SHOWN = 0.18, 0.46  # in linear light, and as sRGB (and most cameras) show it
 WARMEST, NOON, COOLEST = 2200.0, 5500.0, 15000.0  # kelvin: candle or last sun, noon, blue hour
 DIMMING = 2.5  # stops that the warmest and the coolest light stay darker than noon where nothing corrects it
 
@@ -23,7 +23,7 @@ CONES_OF_SRGB = CONES_OF_XYZ @ XYZ_OF_SRGB
 SRGB_OF_CONES = torch.linalg.inv(CONES_OF_SRGB)
 
 
-def change_light(pictures: Tensor, strength: Tensor, chance: Chance, how: Recolouring) -> Tensor:
+def change_light(pictures: Tensor, strength: Tensor, chance: Chance, how: Recoloring) -> Tensor:
     """Light, expose and photograph each picture anew.
 
     Args:
@@ -58,19 +58,19 @@ def from_linear(values: Tensor) -> Tensor:
 
 
 def mix(linear: Tensor, matrices: Tensor) -> Tensor:
-    """Apply a matrix (B, 3, 3) to each picture's colours (B, 3, H, W)."""
+    """Apply a matrix (B, 3, 3) to each picture's colors (B, 3, H, W)."""
     return torch.bmm(matrices, linear.flatten(2)).view_as(linear)
 
 
-def draw_matrices(strength: Tensor, chance: Chance, how: Recolouring) -> Tensor:
+def draw_matrices(strength: Tensor, chance: Chance, how: Recoloring) -> Tensor:
     """Exposure, the balance of the channels, another light and a camera's mixing of the channels as one matrix.
 
     Returns:
         (B, 3, 3) for linear sRGB.
     """
     amount = strength.view(-1, 1, 1)
-    mixing = chance.normal(3, 3) * how.colour_mixing * amount
-    matrices = torch.eye(3) + mixing - torch.diag_embed(mixing.sum(dim=2))  # rows sum to 1: greys stay
+    mixing = chance.normal(3, 3) * how.color_mixing * amount
+    matrices = torch.eye(3) + mixing - torch.diag_embed(mixing.sum(dim=2))  # rows sum to 1: grays stay
     scenes = chance.chosen(how.relighting_share)
     before, after = (draw_temperature(chance.among(scenes)) for _ in range(2))
     matrices[scenes] = matrices[scenes] @ relighting(before, after, how.relighting * strength[scenes].flatten())
@@ -80,18 +80,18 @@ def draw_matrices(strength: Tensor, chance: Chance, how: Recolouring) -> Tensor:
 
 
 def draw_temperature(chance: Chance) -> Tensor:
-    """Correlated colour temperatures (B) in kelvin, even in its reciprocal, as differences are seen (Judd, 1933)."""
+    """Correlated color temperatures (B) in kelvin, even in its reciprocal, as differences are seen (Judd, 1933)."""
     return 1 / torch.lerp(torch.tensor(1 / WARMEST), torch.tensor(1 / COOLEST), chance.uniform())
 
 
 def relighting(before: Tensor, after: Tensor, kept: Tensor) -> Tensor:
-    """What a scene's colours become when the light goes from one time of day to another.
+    """What a scene's colors become when the light goes from one time of day to another.
 
     The cones' responses are scaled as von Kries has it, and the exposure follows the light down at both ends of the
     day. Cameras, like eyes, discount most of both; the rest is seen.
 
     Args:
-        before: (B) the correlated colour temperature in kelvin that the picture was taken at, 2200 to 15000.
+        before: (B) the correlated color temperature in kelvin that the picture was taken at, 2200 to 15000.
         after: (B) the one it shall seem to be taken at.
         kept: (B) the part of cast and dimming that the camera's balance leaves, 0 to 1.
 
@@ -104,7 +104,7 @@ def relighting(before: Tensor, after: Tensor, kept: Tensor) -> Tensor:
 
 
 def white(temperature: Tensor) -> Tensor:
-    """The cones' response (B, 3) to the light of a correlated colour temperature (B) at unit luminance."""
+    """The cones' response (B, 3) to the light of a correlated color temperature (B) at unit luminance."""
     x, y = locus(temperature).unbind(dim=1)
     return torch.stack([x / y, torch.ones_like(x), (1 - x - y) / y], dim=1) @ CONES_OF_XYZ.T
 
@@ -138,13 +138,13 @@ def polynomial(t: Tensor, cubic: float, square: float, linear: float, constant: 
 
 
 def daytime(temperature: Tensor) -> Tensor:
-    """How many stops (B, at most 0) darker than noon it is when the light has a correlated colour temperature (B)."""
+    """How many stops (B, at most 0) darker than noon it is when the light has a correlated color temperature (B)."""
     mired = 1 / temperature - 1 / NOON
     end = torch.where(mired > 0, 1 / WARMEST - 1 / NOON, 1 / COOLEST - 1 / NOON)
     return -DIMMING * (mired / end) ** 2
 
 
-def shade(linear: Tensor, strength: Tensor, chance: Chance, how: Recolouring) -> None:
+def shade(linear: Tensor, strength: Tensor, chance: Chance, how: Recoloring) -> None:
     """Let light fall off to one side, and lie in patches, in some of the pictures (B, 3, H, W), in place."""
 
     def slope(some: Tensor, places: Tensor, luck: Chance) -> Tensor:
@@ -190,8 +190,8 @@ class Camera:
 
 
 def draw_camera(chance: Chance, spread: Tensor) -> Camera:
-    """A random camera a picture, alike in how bright they show a middle grey; no `spread` (B, 1, 1, 1): the same."""
+    """A random camera a picture, alike in how bright they show a middle gray; no `spread` (B, 1, 1, 1): the same."""
     knee = 0.8 * torch.exp(spread * chance.normal(1, 1, 1))
-    shown = MID_GREY_SHOWN + 0.04 * spread * chance.normal(1, 1, 1)
-    power = torch.log(knee * shown / (1 + knee - shown)) / torch.log(torch.tensor(MID_GREY))
+    shown = MID_GRAY_SHOWN + 0.04 * spread * chance.normal(1, 1, 1)
+    power = torch.log(knee * shown / (1 + knee - shown)) / torch.log(torch.tensor(MID_GRAY))
     return Camera(knee, power)

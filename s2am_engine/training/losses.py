@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What training minimises: each loss takes what a network rendered and gives one number.
+"""What training minimizes: each loss takes what a network rendered and gives one number.
 
 The adversarial term, for recipes that have one, is in `adversary.py`.
 """

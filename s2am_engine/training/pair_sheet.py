@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from s2am_engine.sheets import draw_sheet
+from s2am_engine.image.sheets import draw_sheet
 from s2am_engine.training.pairs import Batch
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Making pairs: a photograph, a region of it, and a composite in which that region has other colours."""
+"""Making pairs: a photograph, a region of it, and a composite in which that region has other colors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from s2am_engine.training.datasets import Photograph
 from s2am_engine.training.degrade import Degradation, degrade
-from s2am_engine.training.recolour import Chance, Recolouring, recolour
+from s2am_engine.training.recolor import Chance, Recoloring, recolor
 
 # Pairs are made in pieces, so that however many processes share a step's batch, they see the same pairs.
 PIECE = 8
@@ -72,7 +72,7 @@ class PairMaker(Source):
     """Makes pairs from photographs with regions."""
 
     photographs: Sequence[Photograph] = field(kw_only=True)
-    recolouring: Recolouring = field(default_factory=Recolouring, kw_only=True)
+    recoloring: Recoloring = field(default_factory=Recoloring, kw_only=True)
     degradation: Degradation = field(default_factory=Degradation, kw_only=True)
     graded: float = field(default=GRADED_SHARE, kw_only=True)  # share of photographs whose own look is varied first
     crop: bool = field(default=True, kw_only=True)
@@ -91,21 +91,21 @@ class PairMaker(Source):
         pictures = torch.from_numpy(np.stack([image for image, _ in cuts])).permute(0, 3, 1, 2) / 255
         regions = torch.from_numpy(np.stack([region for _, region in cuts])).unsqueeze(1)
         truth = self.vary(pictures, regions, chance)
-        # The foreground comes from another camera: its noise and its compression stay, whatever is done to its colours.
+        # The foreground comes from another camera: its noise and its compression stay, whatever is done to its colors.
         truth = torch.lerp(truth, degrade(truth, chance, self.degradation), regions)
-        changed = recolour(truth, donors_of(truth), regions, chance, self.recolouring)
+        changed = recolor(truth, donors_of(truth), regions, chance, self.recoloring)
         # Eight bits, as the pictures that people bring have.
         composite = (torch.lerp(truth, changed, regions) * 255).round() / 255
         return composite.contiguous(), regions, truth.contiguous()
 
     def vary(self, pictures: Tensor, regions: Tensor, chance: Chance) -> Tensor:
         """Grade most photographs as a whole first, so that a few thousand of them become many looks."""
-        mild = replace(self.recolouring, transfer_share=0.1, histogram_share=0.0, falloff_share=0.0, patches_share=0.0)
+        mild = replace(self.recoloring, transfer_share=0.1, histogram_share=0.0, falloff_share=0.0, patches_share=0.0)
         chosen = (chance.uniform() < self.graded).nonzero().squeeze(1)
         truth = pictures.clone()
         if len(chosen):
             some, among = pictures[chosen], chance.among(chosen)
-            graded = recolour(some, donors_of(some), torch.ones_like(regions[chosen]), among, mild)
+            graded = recolor(some, donors_of(some), torch.ones_like(regions[chosen]), among, mild)
             truth[chosen] = torch.lerp(some, graded, 0.3 + 0.7 * among.uniform(1, 1, 1))
         return truth
 
@@ -167,7 +167,7 @@ def shrink(picture: NDArray[Any], size: int) -> NDArray[Any]:
 
 
 def donors_of(pictures: Tensor) -> Tensor:
-    """Each picture's neighbour in the batch, to take colours from."""
+    """Each picture's neighbor in the batch, to take colors from."""
     return pictures.roll(1, dims=0)
 
 

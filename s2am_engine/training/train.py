@@ -11,9 +11,9 @@ from typing import Any
 from torch import Tensor
 
 from s2am_engine.errors import EngineError
-from s2am_engine.model_files import add_model, check_free, check_name, free_name
-from s2am_engine.model_store import Model, find_cards, find_model, load_network, read_model
-from s2am_engine.networks.catalogue import build_network
+from s2am_engine.models.model_files import add_model, check_free, check_name, free_name
+from s2am_engine.models.model_store import Model, find_cards, find_model, load_network, read_model
+from s2am_engine.networks.catalog import build_network
 from s2am_engine.training.checkpoints import SETTINGS, read_settings, write_settings
 from s2am_engine.training.events import Report, ignore
 from s2am_engine.training.loop import Trainer
@@ -70,7 +70,7 @@ def make_plan(
     """Plan a training.
 
     Args:
-        network: its name in the catalogue.
+        network: its name in the catalog.
         data: photographs, or pairs in iHarmony4's layout.
         recipe: the settings, see `recipes.RECIPES`.
         name: of the model; None = the first free of my-NETWORK, my-NETWORK-2 …

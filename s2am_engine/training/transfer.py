@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Taking over another photograph's colours: its mean and deviation, or its distribution of tones."""
+"""Taking over another photograph's colors: its mean and deviation, or its distribution of tones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def moments(pictures: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def opponent(pictures: Tensor) -> Tensor:
-    """Logarithmic luma and two colour differences, close to Reinhard's decorrelated space."""
+    """Logarithmic luma and two color differences, close to Reinhard's decorrelated space."""
     red, green, blue = (pictures.clamp(0, 1) + 0.03).log().unbind(dim=1)
     return torch.stack([(red + green + blue) / 3, red - green, (red + green) / 2 - blue], dim=1)
 

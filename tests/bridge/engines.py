@@ -24,7 +24,7 @@ WIDTH, HEIGHT = 120, 90
 
 def serve_after(statements: str, *options: str) -> list[str]:
     """The command for a server in whose process something is done first."""
-    code = f"import sys\n{statements}\nfrom s2am_engine.cli import main\nsys.exit(main(['serve', *sys.argv[1:]]))"
+    code = f"import sys\n{statements}\nfrom s2am_engine.cli.main import main\nsys.exit(main(['serve', *sys.argv[1:]]))"
     return [sys.executable, "-B", "-c", code, *options]
 
 

@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from gimp_bridge import protocol, strips
 from gimp_bridge.client import Engine, Layer
 from gimp_bridge.protocol import Adjust, BridgeError, Depth, Sliders
-from s2am_engine import Harmonizer, colour_map, rendering
-from s2am_engine.adjustments import Adjustments
-from s2am_engine.colour_map import ColourMap, Matrix
-from s2am_engine.detection import Detector
-from s2am_engine.model_store import BUNDLED, DEFAULT_MODEL, DETECTOR, list_models
-from s2am_engine.srgb import linear_to_srgb, srgb_to_linear
+from s2am_engine import Harmonizer
+from s2am_engine.color import color_map, rendering
+from s2am_engine.color.adjustments import Adjustments
+from s2am_engine.color.color_map import ColorMap, Matrix
+from s2am_engine.color.srgb import linear_to_srgb, srgb_to_linear
+from s2am_engine.inference.detection import Detector
+from s2am_engine.models.model_store import BUNDLED, DEFAULT_MODEL, DETECTOR, list_models
 from tests.bridge.engines import HEIGHT, SERVE, WIDTH, Heard, request
 from tests.engine.pictures import composite
 
@@ -42,16 +43,16 @@ def harmonizer() -> Harmonizer:
     return harmonizer
 
 
-def assert_same_map(told: dict[str, Any], wanted: ColourMap) -> None:
-    """Compare two maps on a lattice of colours: another number of threads may round differently."""
+def assert_same_map(told: dict[str, Any], wanted: ColorMap) -> None:
+    """Compare two maps on a lattice of colors: another number of threads may round differently."""
     lattice = np.stack(np.meshgrid(*[np.linspace(0, 1, 9)] * 3), -1)
-    np.testing.assert_allclose(colour_map.from_json(told)(lattice), wanted(lattice), atol=1e-4)
+    np.testing.assert_allclose(color_map.from_json(told)(lattice), wanted(lattice), atol=1e-4)
 
 
 def test_the_map_is_the_engines_own(engine: Engine, harmonizer: Harmonizer) -> None:
     look = engine.harmonize(request(preview=True))
     harmonizer.adjust(**dataclasses.asdict(Sliders()))
-    assert_same_map(look.colour_map, harmonizer.colour_map)
+    assert_same_map(look.color_map, harmonizer.color_map)
     assert look.confidence == pytest.approx(harmonizer.confidence, abs=1e-4)
     preview = np.frombuffer(look.preview, np.uint8).reshape(HEIGHT, WIDTH, 3)
     difference = np.abs(preview.astype(int) - harmonizer.harmonize())
@@ -66,8 +67,8 @@ def test_transparent_pixels_do_not_count(engine: Engine) -> None:
     other = pixels.copy()
     other[:, :20] = (255, 0, 255)
     looks = [engine.harmonize(request(pixels=each.tobytes(), alpha=alpha.tobytes())) for each in (pixels, other)]
-    assert looks[0].colour_map == looks[1].colour_map
-    assert looks[0].colour_map != engine.harmonize(request(pixels=other.tobytes())).colour_map
+    assert looks[0].color_map == looks[1].color_map
+    assert looks[0].color_map != engine.harmonize(request(pixels=other.tobytes())).color_map
 
 
 def test_sliders_act_as_the_engines_do(engine: Engine, harmonizer: Harmonizer) -> None:
@@ -76,9 +77,9 @@ def test_sliders_act_as_the_engines_do(engine: Engine, harmonizer: Harmonizer) -
     ]
     engine.harmonize(request())
     look = engine.adjust(Adjust(sliders=SLIDERS))
-    assert_same_map(look.colour_map, harmonizer.adjust(**dataclasses.asdict(SLIDERS)))
+    assert_same_map(look.color_map, harmonizer.adjust(**dataclasses.asdict(SLIDERS)))
     at_once = engine.harmonize(request(sliders=SLIDERS))
-    assert at_once.colour_map == look.colour_map
+    assert at_once.color_map == look.color_map
     assert look.preview == b""
     assert look.matrix is None
 
@@ -90,10 +91,10 @@ def test_an_effect_is_the_matrix_nearest_to_the_map(engine: Engine) -> None:
     matrix = Matrix(np.array(look.matrix, np.float32).reshape(3, 4), linear=True)
     pixels, mask = composite(HEIGHT, WIDTH)
     inside, weights = pixels[mask > 0] / np.float32(255), mask[mask > 0]
-    wanted = colour_map.from_json(look.colour_map)(inside).clip(0, 1)
+    wanted = color_map.from_json(look.color_map)(inside).clip(0, 1)
 
-    def distance(colours: NDArray[Any]) -> float:
-        return 255 * float(np.sqrt(np.average(((colours - wanted) ** 2).mean(axis=1), weights=weights)))
+    def distance(colors: NDArray[Any]) -> float:
+        return 255 * float(np.sqrt(np.average(((colors - wanted) ** 2).mean(axis=1), weights=weights)))
 
     assert distance(matrix(inside).clip(0, 1)) == pytest.approx(look.misfit, rel=1e-3)
     assert look.misfit < distance(inside) / 4
@@ -120,7 +121,7 @@ def through(engine: Engine, layer: Layer, rgba: NDArray[Any], mask: NDArray[np.u
 
 @pytest.mark.parametrize("depth", list(DTYPES))
 @pytest.mark.parametrize("masked", [False, True])
-def test_a_layer_is_recoloured_as_the_engine_does_it(
+def test_a_layer_is_recolored_as_the_engine_does_it(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, depth: Depth, masked: bool
 ) -> None:
     monkeypatch.setattr(strips, "_STRIP_BYTES", 100_000)  # many strips, the last one shorter
@@ -136,14 +137,14 @@ def test_a_layer_is_recoloured_as_the_engine_does_it(
     assert layer.height > 4 * layer.rows()
     result = through(engine, layer, rgba, mask if masked else None)
     weights = np.where(rgba[..., 3] > 0, mask if masked else 255, 0).astype(np.uint8)
-    wanted = rendering.apply(colour_map.from_json(look.colour_map), rgba, weights)
+    wanted = rendering.apply(color_map.from_json(look.color_map), rgba, weights)
     np.testing.assert_allclose(result, wanted, rtol=0, atol=1e-6)  # integers: equal; floats: but for their last bit
     np.testing.assert_array_equal(result[weights == 0], rgba[weights == 0])
     np.testing.assert_array_equal(result[..., 3], rgba[..., 3])
     assert not np.array_equal(result, rgba)
 
 
-def test_linear_light_is_recoloured_as_its_srgb_values_are(engine: Engine) -> None:
+def test_linear_light_is_recolored_as_its_srgb_values_are(engine: Engine) -> None:
     encoded = np.random.default_rng(3).uniform(-0.1, 1.2, (40, 50, 4)).astype(np.float32)
     encoded[:10, :, 3] = 0
     linear = encoded.copy()
@@ -160,11 +161,11 @@ def test_linear_light_is_recoloured_as_its_srgb_values_are(engine: Engine) -> No
 def test_a_layer_of_one_pixel(engine: Engine) -> None:
     look = engine.harmonize(request())
     rgba = np.array([[[10, 200, 90, 255]]], np.uint8)
-    wanted = rendering.apply(colour_map.from_json(look.colour_map), rgba)
+    wanted = rendering.apply(color_map.from_json(look.color_map), rgba)
     np.testing.assert_array_equal(through(engine, Layer(1, 1), rgba), wanted)
 
 
-def test_a_layer_can_be_recoloured_by_the_effects_matrix(engine: Engine) -> None:
+def test_a_layer_can_be_recolored_by_the_effects_matrix(engine: Engine) -> None:
     look = engine.harmonize(request(effect=True))
     assert look.matrix is not None
     rgba = np.random.default_rng(4).integers(0, 256, (30, 20, 4)).astype(np.uint8)
@@ -182,7 +183,7 @@ def test_models_are_listed_with_the_default_first(engine: Engine) -> None:
     ]
     assert all(each.description for each in models)
     other = engine.harmonize(request(model="reinhard"))
-    assert other.colour_map != engine.harmonize(request()).colour_map
+    assert other.color_map != engine.harmonize(request()).color_map
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the data folder can't be moved")
@@ -202,7 +203,7 @@ def test_a_personal_model_is_listed_and_loaded_again_when_it_has_learned(
     for like in ("s2crnet", "reinhard"):
         learn(like)
         look = engine.harmonize(request(model="mine"))
-        assert look.colour_map == engine.harmonize(request(model=like)).colour_map
+        assert look.color_map == engine.harmonize(request(model=like)).color_map
     assert [each.name for each in engine.models() if not each.bundled] == ["mine"]
 
 

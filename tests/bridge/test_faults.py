@@ -93,7 +93,7 @@ def test_an_engine_that_is_started_again_is_told_what_it_knew(folder: Path) -> N
     assert render() == before
     assert before != data
     kill(folder)
-    assert engine.adjust(Adjust(sliders=Sliders(strength=0.5))).colour_map == look.colour_map
+    assert engine.adjust(Adjust(sliders=Sliders(strength=0.5))).color_map == look.color_map
 
 
 def test_a_layer_is_whole_though_the_engine_was_killed_on_the_way(folder: Path) -> None:
@@ -186,11 +186,11 @@ def test_gimps_at_once_do_not_mix_up_their_pictures(folder: Path) -> None:
     one, other = Engine(SERVE, folder), Engine(SERVE, folder)
     dark = request(pixels=bytes(each // 3 for each in request().pixels))
     looks = one.harmonize(request()), other.harmonize(dark)
-    assert looks[0].colour_map != looks[1].colour_map
+    assert looks[0].color_map != looks[1].color_map
     neutral = Adjust(sliders=Sliders())
-    assert one.adjust(neutral).colour_map == looks[0].colour_map
+    assert one.adjust(neutral).color_map == looks[0].color_map
     other.close()
-    assert one.adjust(neutral).colour_map == looks[0].colour_map
+    assert one.adjust(neutral).color_map == looks[0].color_map
 
 
 def test_an_engine_that_is_not_there_any_more(folder: Path) -> None:

@@ -29,8 +29,8 @@ MESSAGES: list[Message] = [
     protocol.Models(
         models=(Model(name="a", description="b", bundled=True), Model(name="c", description="", bundled=False))
     ),
-    protocol.Look(colour_map={"map": [1.5, None]}, confidence=1, matrix=tuple(map(float, range(12))), misfit=0.1),
-    protocol.Look(colour_map={}, confidence=0.5, preview=b"\0\xff"),
+    protocol.Look(color_map={"map": [1.5, None]}, confidence=1, matrix=tuple(map(float, range(12))), misfit=0.1),
+    protocol.Look(color_map={}, confidence=0.5, preview=b"\0\xff"),
     protocol.Found(mask=b"\0", confidence=0.25),
     protocol.Workspace(file="x"),
     protocol.Done(),

@@ -38,7 +38,7 @@ from s2am_editor.window.main_window import MainWindow
 from s2am_editor.window.settings import Settings
 from s2am_editor.window.theme import Appearance, Theme
 from s2am_engine.errors import EngineError
-from s2am_engine.picture import Picture
+from s2am_engine.image.picture import Picture
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 SHOWN = {
@@ -171,7 +171,7 @@ def x_server() -> Iterator[str]:
 
 
 def shrink(source: Path, target: Path) -> None:
-    """Write a smaller copy with few colours, for the README."""
+    """Write a smaller copy with few colors, for the README."""
     with Image.open(source) as image:
         size = WIDTH, round(image.height * WIDTH / image.width)
         small = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)

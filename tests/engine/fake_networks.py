@@ -11,8 +11,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from s2am_engine.colour_map import Chain, ColourMap, Curves, Matrix
-from s2am_engine.model_store import Card, write_card
+from s2am_engine.color.color_map import Chain, ColorMap, Curves, Matrix
+from s2am_engine.models.model_store import Card, write_card
 from s2am_engine.networks.network import PaintNetwork
 
 KNOWN_MAP = Chain(
@@ -23,7 +23,7 @@ KNOWN_MAP = Chain(
 )
 
 
-def recoloured(composite: Tensor, known: ColourMap = KNOWN_MAP) -> Tensor:
+def recolored(composite: Tensor, known: ColorMap = KNOWN_MAP) -> Tensor:
     """(B, 3, H, W) pictures with a map applied everywhere."""
     return torch.from_numpy(known(composite.permute(0, 2, 3, 1).numpy())).permute(0, 3, 1, 2)
 
@@ -32,7 +32,7 @@ class Painter(PaintNetwork):
     """Paints every picture as the known map would."""
 
     def answer(self, composite: Tensor, mask: Tensor) -> Tensor:
-        return recoloured(composite)
+        return recolored(composite)
 
 
 class Spotter(PaintNetwork):
@@ -43,7 +43,7 @@ class Spotter(PaintNetwork):
     def answer(self, composite: Tensor, mask: Tensor) -> Tensor:
         red, _, blue = composite.split(1, dim=1)
         pasted = (blue > 0.6) & (blue > red + 0.1)
-        return torch.cat([recoloured(composite), 0.06 + 0.88 * pasted.float()], dim=1)
+        return torch.cat([recolored(composite), 0.06 + 0.88 * pasted.float()], dim=1)
 
     def render(self, answers: Tensor, composite: Tensor) -> list[Tensor]:
         return [torch.lerp(composite, answers[:, :3], answers[:, 3:])]
@@ -57,7 +57,7 @@ class Doubter(Spotter):
 
 
 def write_fake_model(folder: Path, name: str, network: str, thumbnail: int = 64) -> None:
-    """Write a model without weights, of a network that was put into the catalogue."""
+    """Write a model without weights, of a network that was put into the catalog."""
     folder.mkdir(exist_ok=True)
     content = safetensors.torch.save({})
     (folder / f"{name}.safetensors").write_bytes(content)

@@ -46,8 +46,8 @@ def rgb_profile(primaries: Primaries, curve: Curve) -> bytes:
     return _profile(b"RGB ", tags | {b"wtpt": _xyz(whites[1])})
 
 
-def grey_profile(curve: Curve) -> bytes:
-    """A grey display profile."""
+def gray_profile(curve: Curve) -> bytes:
+    """A gray display profile."""
     x, y = D50
     return _profile(b"GRAY", {b"kTRC": _curve(curve), b"wtpt": _xyz(np.array([x / y, 1, (1 - x - y) / y]))})
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from s2am_engine.networks.attention import CBAM, ChannelGate, SqueezeExcitation
-from s2am_engine.networks.catalogue import NETWORKS, build_network
+from s2am_engine.networks.catalog import NETWORKS, build_network
 from s2am_engine.networks.network import Network
 
 SMALL: dict[str, Any] = {"width": 8, "levels": 4, "pieces": 8}  # whichever of them a network has

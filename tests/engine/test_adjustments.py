@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s2am_engine.adjustments import Adjustments, adjust
-from s2am_engine.colour_map import IDENTITY, Chain, Curves, Matrix
-from tests.engine.colour_maps import colours, some_map
+from s2am_engine.color.adjustments import Adjustments, adjust
+from s2am_engine.color.color_map import IDENTITY, Chain, Curves, Matrix
+from tests.engine.color_maps import colors, some_map
 
 SLIDERS = ("brightness", "contrast", "warmth", "tint", "saturation")
 LUMA = np.array([0.2126, 0.7152, 0.0722])
-GREYS = np.repeat(np.linspace(0, 1, 101, dtype=np.float32)[:, None], 3, axis=1)
+GRAYS = np.repeat(np.linspace(0, 1, 101, dtype=np.float32)[:, None], 3, axis=1)
 any_value = st.floats(-1, 1)
 
 
@@ -45,7 +45,7 @@ def test_strength_weakens_the_harmonizing_map_and_not_the_other_sliders() -> Non
     without = adjust(bent, Adjustments(strength=0, contrast=0.5))
     assert without == changed(contrast=0.5)
     half = adjust(bent, Adjustments(strength=0.5))
-    np.testing.assert_allclose(half(colours(9)), (bent(colours(9)) + colours(9)) / 2, atol=1e-5)
+    np.testing.assert_allclose(half(colors(9)), (bent(colors(9)) + colors(9)) / 2, atol=1e-5)
 
 
 @given(st.fixed_dictionaries(dict.fromkeys(SLIDERS, any_value)))
@@ -53,28 +53,28 @@ def test_all_sliders_together_cost_one_matrix_and_one_curve(sliders: dict[str, f
     found = adjust(Chain((some_map("curves"), some_map("matrix"))), Adjustments(**sliders))
     assert isinstance(found, Chain)
     assert [part.kind for part in found.maps] in (["curves", "matrix", "curves"], ["curves", "matrix"])
-    assert np.isfinite(found(colours(50))).all()
+    assert np.isfinite(found(colors(50))).all()
 
 
 @given(any_value, any_value)
-def test_brightness_and_contrast_keep_black_and_white_and_the_order_of_greys(up: float, steep: float) -> None:
-    curve = changed(brightness=up, contrast=steep)(GREYS)
-    np.testing.assert_allclose(curve[[0, -1]], GREYS[[0, -1]], atol=1e-6)
+def test_brightness_and_contrast_keep_black_and_white_and_the_order_of_grays(up: float, steep: float) -> None:
+    curve = changed(brightness=up, contrast=steep)(GRAYS)
+    np.testing.assert_allclose(curve[[0, -1]], GRAYS[[0, -1]], atol=1e-6)
     assert (np.diff(curve[:, 0]) >= 0).all()
     assert np.ptp(curve, axis=1).max() < 1e-6
-    steps = np.diff(curve[:, 0]) / np.diff(GREYS[:, 0])
+    steps = np.diff(curve[:, 0]) / np.diff(GRAYS[:, 0])
     assert steps.max() < 5.5  # no step that would show the noise of shadows
 
 
-def test_brightness_moves_mid_grey_by_about_a_stop() -> None:
-    grey = np.full(3, 0.5, np.float32)
-    assert 0.66 < changed(brightness=1)(grey)[0] < 0.75
-    assert 0.25 < changed(brightness=-1)(grey)[0] < 0.34
-    back = changed(brightness=-0.4)(changed(brightness=0.4)(GREYS))
-    np.testing.assert_allclose(back, GREYS, atol=2e-3)
+def test_brightness_moves_mid_gray_by_about_a_stop() -> None:
+    gray = np.full(3, 0.5, np.float32)
+    assert 0.66 < changed(brightness=1)(gray)[0] < 0.75
+    assert 0.25 < changed(brightness=-1)(gray)[0] < 0.34
+    back = changed(brightness=-0.4)(changed(brightness=0.4)(GRAYS))
+    np.testing.assert_allclose(back, GRAYS, atol=2e-3)
 
 
-def test_contrast_parts_or_joins_the_tones_around_mid_grey() -> None:
+def test_contrast_parts_or_joins_the_tones_around_mid_gray() -> None:
     dark, middle, light = (np.full(3, x, np.float32) for x in (0.3, 0.5, 0.7))
     more, less = changed(contrast=1), changed(contrast=-1)
     assert more(middle)[0] == pytest.approx(0.5, abs=1e-6)
@@ -83,24 +83,24 @@ def test_contrast_parts_or_joins_the_tones_around_mid_grey() -> None:
 
 
 def test_warmth_goes_to_amber_and_tint_to_magenta_at_the_same_luma() -> None:
-    grey = np.full(3, 0.5, np.float32)
+    gray = np.full(3, 0.5, np.float32)
     for sliders in ({"warmth": 1.0}, {"warmth": -1.0}, {"tint": 1.0}, {"tint": -1.0}):
-        assert changed(**sliders)(grey) @ LUMA == pytest.approx(0.5, abs=1e-5)
-    red, green, blue = changed(warmth=1)(grey)
+        assert changed(**sliders)(gray) @ LUMA == pytest.approx(0.5, abs=1e-5)
+    red, green, blue = changed(warmth=1)(gray)
     assert red > green > blue
     assert 1.3 < red / blue < 1.7
-    red, green, blue = changed(warmth=-1)(grey)
+    red, green, blue = changed(warmth=-1)(gray)
     assert red < green < blue
-    red, green, blue = changed(tint=1)(grey)
+    red, green, blue = changed(tint=1)(gray)
     assert red == pytest.approx(blue)
     assert 1.15 < red / green < 1.4
 
 
-def test_saturation_goes_from_greys_to_twice_as_far_at_the_same_luma() -> None:
-    seen = colours(50)
-    grey = changed(saturation=-1)(seen)
-    assert np.ptp(grey, axis=1).max() < 1e-6
+def test_saturation_goes_from_grays_to_twice_as_far_at_the_same_luma() -> None:
+    seen = colors(50)
+    gray = changed(saturation=-1)(seen)
+    assert np.ptp(gray, axis=1).max() < 1e-6
     vivid = changed(saturation=1)(seen)
     np.testing.assert_allclose(vivid @ LUMA, seen @ LUMA, atol=1e-5)
-    np.testing.assert_allclose(vivid - grey, 2 * (seen - grey), atol=1e-5)
-    np.testing.assert_allclose(changed(saturation=1)(GREYS), GREYS, atol=1e-6)
+    np.testing.assert_allclose(vivid - gray, 2 * (seen - gray), atol=1e-5)
+    np.testing.assert_allclose(changed(saturation=1)(GRAYS), GRAYS, atol=1e-6)

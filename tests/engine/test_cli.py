@@ -16,9 +16,10 @@ import pytest
 import tifffile
 from PIL import Image
 
-from s2am_engine import cli, colour_map
-from s2am_engine.model_store import DEFAULT_MODEL
-from s2am_engine.picture import read_picture
+from s2am_engine.cli import main as cli
+from s2am_engine.color import color_map
+from s2am_engine.image.picture import read_picture
+from s2am_engine.models.model_store import DEFAULT_MODEL
 from tests.engine.pictures import composite
 from tests.engine.test_picture_errors import ordinary_user
 
@@ -109,7 +110,7 @@ def test_a_layer_is_pasted_where_told(folder: Path, capsys: pytest.CaptureFixtur
     assert changed.sum() == 40 * 50
 
 
-def test_the_colour_map_is_saved_for_us_and_for_others(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_color_map_is_saved_for_us_and_for_others(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     base = (
         "harmonize",
         folder / "composite.png",
@@ -121,7 +122,7 @@ def test_the_colour_map_is_saved_for_us_and_for_others(folder: Path, capsys: pyt
     )
     assert run(capsys, *base, folder / "map.json")[0] == 0
     assert run(capsys, *base, folder / "map.cube")[0] == 0
-    saved = colour_map.loads((folder / "map.json").read_text())
+    saved = color_map.loads((folder / "map.json").read_text())
     pixels, mask = composite()
     rendered = saved(pixels[mask == 255] / np.float32(255))
     result = read_picture(folder / "out.png").pixels[mask == 255]
@@ -198,7 +199,7 @@ def test_what_nobody_thought_of_is_a_sentence_too(
     def burst(*_: object) -> None:
         raise RuntimeError("a pipe burst")
 
-    monkeypatch.setattr("s2am_engine.model_store.list_models", burst)
+    monkeypatch.setattr("s2am_engine.models.model_store.list_models", burst)
     assert "RuntimeError: a pipe burst" in failed(folder, run(capsys, "models"))
     monkeypatch.setenv("S2AM_TRACEBACK", "1")
     with pytest.raises(RuntimeError):

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from s2am_engine import model_store
-from s2am_engine.networks import catalogue
-from s2am_engine.picture import read_picture
+from s2am_engine.image.picture import read_picture
+from s2am_engine.models import model_store
+from s2am_engine.networks import catalog
 from tests.engine.fake_networks import Spotter, write_fake_model
 from tests.engine.pictures import composite
 from tests.engine.test_cli import failed, run
@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def mask_free(no_personal_models: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The name of a model that finds what is blue."""
-    monkeypatch.setitem(catalogue.NETWORKS, "spotter", catalogue.Entry(Spotter, "for tests"))
+    monkeypatch.setitem(catalog.NETWORKS, "spotter", catalog.Entry(Spotter, "for tests"))
     write_fake_model(no_personal_models, "s2am-mask-free", "spotter")
     return "s2am-mask-free"
 
@@ -176,7 +176,8 @@ def test_models_are_managed_without_waiting_for_pytorch(folder: Path, no_persona
     write_fake_model(no_personal_models, "mine", "concord")
     code = f"""
 import pathlib, sys
-from s2am_engine import cli, model_store
+from s2am_engine.cli import main as cli
+from s2am_engine.models import model_store
 model_store.personal_folder = lambda: pathlib.Path({str(no_personal_models)!r})
 calls = ("rename", "mine", "yours"), ("export", "yours", {str(folder / "file")!r}), ("delete", "yours")
 print([cli.main(["models", *call, "--json"]) for call in calls], "torch" in sys.modules)

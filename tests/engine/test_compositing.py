@@ -6,9 +6,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from s2am_engine.compositing import paste, place
 from s2am_engine.errors import EngineError
-from s2am_engine.picture import Picture
+from s2am_engine.image.compositing import paste, place
+from s2am_engine.image.picture import Picture
 
 RED = Picture(np.full((4, 6, 3), (200, 0, 0), np.uint8), np.full((4, 6), 255, np.uint8))
 BLUE = Picture(np.full((10, 12, 3), (0, 0, 100), np.uint8))
@@ -56,11 +56,11 @@ def test_over_a_transparent_background_only_the_layer_shows() -> None:
     assert result.alpha[9, 11] == 0
 
 
-def test_a_colour_layer_on_a_grey_picture_becomes_grey() -> None:
-    grey = Picture(np.full((10, 12, 3), 90, np.uint8), grey=True)
-    placement = place(RED, grey, (0, 0))
-    result = paste(placement, placement.pixels, grey)
-    assert result.grey
+def test_a_color_layer_on_a_gray_picture_becomes_gray() -> None:
+    gray = Picture(np.full((10, 12, 3), 90, np.uint8), gray=True)
+    placement = place(RED, gray, (0, 0))
+    result = paste(placement, placement.pixels, gray)
+    assert result.gray
     np.testing.assert_array_equal(result.pixels[0, 0], (67, 67, 67))
     np.testing.assert_array_equal(result.pixels[9, 11], (90, 90, 90))
 

@@ -60,12 +60,12 @@ class Exported:
 
 
 def inputs_for(name: str, count: int, height: int, width: int) -> tuple[Tensor, ...]:
-    """Pictures of different colours with different masks: a soft box each, nothing at all in the last of several."""
+    """Pictures of different colors with different masks: a soft box each, nothing at all in the last of several."""
     generator = torch.Generator().manual_seed(count + height)
     if name in OF_ONE_SIZE:
         height, width = EXPORTED[1:]
-    colours = torch.rand(count, 3, 1, 1, generator=generator)
-    composite = colours * torch.rand(count, 3, height, width, generator=generator)
+    colors = torch.rand(count, 3, 1, 1, generator=generator)
+    composite = colors * torch.rand(count, 3, height, width, generator=generator)
     mask = torch.zeros(count, 1, height, width)
     for index in range(max(1, count - 1)):
         mask[index, :, 5 + 3 * index : height // 2, 7 : width // 2 + 4 * index] = 1
@@ -119,10 +119,10 @@ def test_the_answers_to_different_pictures_differ_by_far_more_than_the_tolerance
     assert float((answers[0] - answers[1]).abs().max()) > 100 * TOLERANCE
 
 
-def test_the_onnx_answers_make_the_same_colour_map(exported: Exported) -> None:
+def test_the_onnx_answers_make_the_same_color_map(exported: Exported) -> None:
     inputs = inputs_for(exported.name, 2, 64, 64)
-    colours = np.random.default_rng(0).random((32, 32, 3), dtype=np.float32)
-    expected = exported.network.to_colour_map(exported.network(*inputs)[0])(colours)
-    found = exported.network.to_colour_map(exported.run_onnx(inputs)[0])(colours)
-    assert np.abs(expected - colours).max() > 100 * TOLERANCE
+    colors = np.random.default_rng(0).random((32, 32, 3), dtype=np.float32)
+    expected = exported.network.to_color_map(exported.network(*inputs)[0])(colors)
+    found = exported.network.to_color_map(exported.run_onnx(inputs)[0])(colors)
+    assert np.abs(expected - colors).max() > 100 * TOLERANCE
     np.testing.assert_allclose(found, expected, atol=10 * TOLERANCE)

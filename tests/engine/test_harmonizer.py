@@ -14,13 +14,14 @@ from PIL import ImageCms
 from skimage import data
 
 import s2am_engine
-from s2am_engine import Harmonizer, profiles
-from s2am_engine.colour_map import Curves
+from s2am_engine import Harmonizer
+from s2am_engine.color.color_map import Curves
 from s2am_engine.errors import EngineError
-from s2am_engine.harmonizer import carry_into_profile
-from s2am_engine.masks import Pixels
-from s2am_engine.model_store import DEFAULT_MODEL
-from s2am_engine.picture import Picture
+from s2am_engine.image import profiles
+from s2am_engine.image.masks import Pixels
+from s2am_engine.image.picture import Picture
+from s2am_engine.inference.harmonizer import carry_into_profile
+from s2am_engine.models.model_store import DEFAULT_MODEL
 from tests.engine.icc import ADOBE, P3, adobe_curve, rgb_profile, srgb_curve
 from tests.engine.pictures import composite
 
@@ -35,14 +36,14 @@ CASTS = {"dark and blue": (0.45, 0.6, 1.0), "yellow": (1.0, 0.9, 0.45), "dark": 
 
 
 def with_a_cast(truth: NDArray[np.uint8], cast: tuple[float, float, float]) -> tuple[Pixels, Pixels]:
-    """A photograph whose middle has a wrong colour: composite and mask."""
+    """A photograph whose middle has a wrong color: composite and mask."""
     height, width = truth.shape[:2]
     mask = np.zeros((height, width), np.uint8)
     cv2.ellipse(mask, (width // 2, height // 2), (width // 4, height // 3), 0, 0, 360, 255, -1)
     return np.where(mask[..., None] > 0, truth * np.array(cast, np.float32), truth).astype(np.uint8), mask
 
 
-def test_wrong_colours_are_much_less_wrong_afterwards(harmonizer: Harmonizer) -> None:
+def test_wrong_colors_are_much_less_wrong_afterwards(harmonizer: Harmonizer) -> None:
     ratios = []
     for photograph in (data.astronaut(), data.chelsea(), data.coffee()):
         for cast in CASTS.values():
@@ -107,17 +108,17 @@ def test_what_is_transparent_is_no_reference(harmonizer: Harmonizer) -> None:
     for hidden in ((0, 0, 0), (250, 30, 200)):
         pixels[:, :25] = hidden
         harmonizer.set_picture(pixels, mask, alpha=alpha)
-        maps.append(harmonizer.colour_map)
+        maps.append(harmonizer.color_map)
     assert maps[0] == maps[1]
 
 
-def test_a_grey_picture_stays_grey(harmonizer: Harmonizer) -> None:
+def test_a_gray_picture_stays_gray(harmonizer: Harmonizer) -> None:
     pixels, mask = composite()
-    grey = np.repeat(pixels[..., 1:2], 3, axis=2)
-    result = harmonizer.harmonize_picture(Picture(grey, grey=True), mask)
-    assert result.grey
+    gray = np.repeat(pixels[..., 1:2], 3, axis=2)
+    result = harmonizer.harmonize_picture(Picture(gray, gray=True), mask)
+    assert result.gray
     assert (np.ptp(result.pixels, axis=2) == 0).all()
-    np.testing.assert_array_equal(result.pixels[mask == 0], grey[mask == 0])
+    np.testing.assert_array_equal(result.pixels[mask == 0], gray[mask == 0])
 
 
 @pytest.mark.parametrize("profile", [rgb_profile(P3, srgb_curve), rgb_profile(ADOBE, adobe_curve)])
@@ -189,7 +190,7 @@ def test_out_of_gpu_memory_the_cpu_does_the_work_and_says_so(monkeypatch: pytest
     pixels, mask = composite()
     harmonizer = Harmonizer(device="cpu")
     harmonizer.set_picture(pixels, mask)
-    expected = harmonizer.colour_map
+    expected = harmonizer.color_map
     network = harmonizer.predictor.network
     answer, calls = network.answer, []
 
@@ -203,7 +204,7 @@ def test_out_of_gpu_memory_the_cpu_does_the_work_and_says_so(monkeypatch: pytest
     with pytest.warns(RuntimeWarning, match="GPU is out of memory"):
         harmonizer.set_picture(pixels, mask)
     assert harmonizer.device.type == "cpu"
-    assert harmonizer.colour_map == expected
+    assert harmonizer.color_map == expected
 
 
 def test_a_network_that_answers_nonsense_is_an_error_not_a_black_picture(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,13 +10,13 @@ import pytest
 from PIL import Image
 
 from s2am_engine.errors import EngineError
-from s2am_engine.masks import Pixels, check_mask, mask_from_alpha, read_mask
-from s2am_engine.picture import Picture
+from s2am_engine.image.masks import Pixels, check_mask, mask_from_alpha, read_mask
+from s2am_engine.image.picture import Picture
 
 RAMP = np.tile(np.arange(256, dtype=np.uint8), (4, 1))
 
 
-def test_a_grey_mask_keeps_every_level_of_its_edge(tmp_path: Path) -> None:
+def test_a_gray_mask_keeps_every_level_of_its_edge(tmp_path: Path) -> None:
     Image.fromarray(RAMP).save(tmp_path / "mask.png")
     np.testing.assert_array_equal(read_mask(tmp_path / "mask.png"), RAMP)
 

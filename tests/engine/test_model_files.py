@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from s2am_engine import model_store
 from s2am_engine.errors import EngineError
-from s2am_engine.model_files import (
+from s2am_engine.models import model_store
+from s2am_engine.models.model_files import (
     add_model,
     check_free,
     check_name,
@@ -24,7 +24,7 @@ from s2am_engine.model_files import (
     free_name,
     rename_model,
 )
-from s2am_engine.model_store import Card, find_model, list_models, load_network, read_weights
+from s2am_engine.models.model_store import Card, find_model, list_models, load_network, read_weights
 
 Files = dict[str, bytes]
 
@@ -213,7 +213,7 @@ def test_a_killed_rename_leaves_one_whole_model_at_least(
     personal: Path, monkeypatch: pytest.MonkeyPatch, stopped_at: str
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(f"s2am_engine.model_files.{stopped_at}", stop)
+        patch.setattr(f"s2am_engine.models.model_files.{stopped_at}", stop)
         with pytest.raises(KeyboardInterrupt):
             rename_model("mine", "yours")
     assert names()

@@ -17,10 +17,10 @@ import pytest
 import safetensors.torch
 import torch
 
-from s2am_engine import model_store
 from s2am_engine.errors import EngineError
-from s2am_engine.model_store import find_model, list_models, load_network, untrained_networks, write_card
-from s2am_engine.networks.catalogue import NETWORKS, build_network
+from s2am_engine.models import model_store
+from s2am_engine.models.model_store import find_model, list_models, load_network, untrained_networks, write_card
+from s2am_engine.networks.catalog import NETWORKS, build_network
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,8 +46,8 @@ def test_every_bundled_model_is_whole_small_and_documented() -> None:
         network = load_network(model)
         assert model.card.network in NETWORKS
         assert sum(parameter.numel() for parameter in network.parameters()) == model.card.parameters
-        assert model.card.recolours is not network.recolours_nothing
-        for fact in (model.card.data, model.card.licence, model.card.figures, model.card.training):
+        assert model.card.recolors is not network.recolors_nothing
+        for fact in (model.card.data, model.card.license, model.card.figures, model.card.training):
             assert fact
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from s2am_engine.networks.catalogue import NETWORKS, build_network
+from s2am_engine.networks.catalog import NETWORKS, build_network
 from s2am_engine.networks.network import Network
 from s2am_engine.networks.s2am import S2AMUNet
 from tests.engine.networks import pictures, small_network
@@ -108,7 +108,7 @@ def test_an_unknown_network_lists_the_known_ones() -> None:
     assert all(name in str(caught.value) for name in NETWORKS)
 
 
-def test_an_option_that_is_asked_for_goes_before_the_catalogues_own() -> None:
+def test_an_option_that_is_asked_for_goes_before_the_catalogs_own() -> None:
     network = build_network("s2am-s2asc-six", width=8, levels=5, scales=2)
     assert isinstance(network, S2AMUNet)
     assert (len(network.blocks), network.place) == (2, "skip")

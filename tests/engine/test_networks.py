@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every network of the catalogue keeps to, whatever it is made of."""
+"""What every network of the catalog keeps to, whatever it is made of."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from s2am_engine.networks.catalogue import build_network
+from s2am_engine.networks.catalog import build_network
 from s2am_engine.networks.encoder_decoder import EncoderDecoder
 from s2am_engine.networks.network import MapNetwork, Network
 from s2am_engine.networks.s2crnet import LABELS, S2CRNet
@@ -35,7 +35,7 @@ UNSEEN = ("key.bias", "modulation.attend.value.bias")
 
 @torch.no_grad()
 def worn(name: str) -> Network:
-    """A shaken network whose batch normalisation has seen pictures."""
+    """A shaken network whose batch normalization has seen pictures."""
     network = shaken(name).train()
     for scale in (1.0, 0.3, 0.6):
         composite, mask = pictures(64, count=4)
@@ -73,11 +73,11 @@ def test_the_engine_renders_what_the_network_was_trained_to_render(name: str) ->
     before = composite.permute(0, 2, 3, 1).numpy()
     assert np.abs(rendered - before).max() > 1e-3
     for index in range(2):
-        mapped = network.to_colour_map(parameters[index])(before[index])
+        mapped = network.to_color_map(parameters[index])(before[index])
         np.testing.assert_allclose(mapped, rendered[index], atol=2e-5)
     # Four looks at one picture become one map, that of their mean.
-    agreed = network.colour_map(parameters, composite, mask)(before[0])
-    np.testing.assert_allclose(agreed, network.to_colour_map(parameters.mean(dim=0))(before[0]), atol=1e-7)
+    agreed = network.color_map(parameters, composite, mask)(before[0])
+    np.testing.assert_allclose(agreed, network.to_color_map(parameters.mean(dim=0))(before[0]), atol=1e-7)
 
 
 @MASKED
@@ -125,7 +125,7 @@ def test_gradients_reach_every_parameter(name: str) -> None:
     else:
         answers = network(composite, mask)
     seen = network.render(answers, composite)
-    if network.recolours_nothing:  # then its masks are what it learns from
+    if network.recolors_nothing:  # then its masks are what it learns from
         seen = network.rendered(composite, mask).masks
     torch.stack([one.square().mean() for one in seen]).sum().backward()
     gradients = {
@@ -147,7 +147,7 @@ def test_any_size_goes_in_and_comes_out(name: str, shape: tuple[int, int]) -> No
     if isinstance(network, MapNetwork):
         assert answers.shape == (1, small_network(name).eval()(*pictures(48, count=1)).shape[1])
     else:
-        found = 2 if network.recolours_nothing else int(network.mask_free)  # a mask, and whether there is anything
+        found = 2 if network.recolors_nothing else int(network.mask_free)  # a mask, and whether there is anything
         assert answers.shape == (1, 3 + found, *shape)
     assert painted.shape == composite.shape
     assert torch.isfinite(answers).all()
@@ -166,7 +166,7 @@ def test_each_picture_of_a_batch_is_looked_at_by_itself(name: str) -> None:
 
 
 @ALL
-def test_half_precision_on_the_way_leaves_colours_whole(name: str) -> None:
+def test_half_precision_on_the_way_leaves_colors_whole(name: str) -> None:
     network = worn(name)
     composite, mask = pictures()
     exact = look(network, composite, mask)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from s2am_engine.networks.catalogue import build_network
-from s2am_engine.networks.cells import cell_colours
+from s2am_engine.networks.catalog import build_network
+from s2am_engine.networks.cells import cell_colors
 from s2am_engine.networks.connoisseur import Connoisseur, agree, corrected, solved
 from s2am_engine.training.learner import iou
 from s2am_engine.training.losses import found_mask
@@ -21,30 +21,30 @@ CHANGE = torch.tensor([[1.1, 0.05, 0.0, -0.02], [0.0, 0.9, 0.1, 0.03], [-0.05, 0
 DOUBT = torch.tensor([-2.0, -1.0, -1.0, -1.0])
 
 
-def votes_for(colours: torch.Tensor, change: torch.Tensor, sureness: float) -> torch.Tensor:
-    """What places of these colours (B, 3, h, w) wish if they all want this 3×4 matrix."""
-    wanted = torch.einsum("ij,bjyx->biyx", change[:, :3], colours) + change[:, 3].view(1, 3, 1, 1)
-    return torch.cat([wanted - colours, torch.full_like(colours[:, :1], sureness)], dim=1)
+def votes_for(colors: torch.Tensor, change: torch.Tensor, sureness: float) -> torch.Tensor:
+    """What places of these colors (B, 3, h, w) wish if they all want this 3×4 matrix."""
+    wanted = torch.einsum("ij,bjyx->biyx", change[:, :3], colors) + change[:, 3].view(1, 3, 1, 1)
+    return torch.cat([wanted - colors, torch.full_like(colors[:, :1], sureness)], dim=1)
 
 
 @torch.no_grad()
 def test_what_all_sure_votes_wish_is_what_they_get() -> None:
-    colours, mask = pictures(24)
-    agreed = agree(votes_for(colours, CHANGE, 7.0), colours, mask, DOUBT)
+    colors, mask = pictures(24)
+    agreed = agree(votes_for(colors, CHANGE, 7.0), colors, mask, DOUBT)
     torch.testing.assert_close(agreed, (CHANGE - torch.eye(3, 4)).expand(2, 3, 4), atol=0.01, rtol=0)
-    unsure = agree(votes_for(colours, CHANGE, -8.0), colours, mask, DOUBT)
+    unsure = agree(votes_for(colors, CHANGE, -8.0), colors, mask, DOUBT)
     assert float(unsure.abs().max()) < 0.02, "nobody is sure: nothing changes"
 
 
 @torch.no_grad()
 def test_only_the_foreground_votes_and_the_sure_outvote_the_others() -> None:
-    colours, mask = pictures(24)
-    wished = votes_for(colours, CHANGE, 2.0)
+    colors, mask = pictures(24)
+    wished = votes_for(colors, CHANGE, 2.0)
     outside = torch.where(mask > 0, wished, torch.full_like(wished, 3.0))
-    torch.testing.assert_close(agree(outside, colours, mask, DOUBT), agree(wished, colours, mask, DOUBT))
-    other = votes_for(colours, torch.eye(3, 4) * 0.5, -6.0)
-    mixed = torch.where(torch.arange(24) % 2 == 0, votes_for(colours, CHANGE, 6.0), other)
-    agreed = agree(mixed, colours, mask, DOUBT)
+    torch.testing.assert_close(agree(outside, colors, mask, DOUBT), agree(wished, colors, mask, DOUBT))
+    other = votes_for(colors, torch.eye(3, 4) * 0.5, -6.0)
+    mixed = torch.where(torch.arange(24) % 2 == 0, votes_for(colors, CHANGE, 6.0), other)
+    agreed = agree(mixed, colors, mask, DOUBT)
     torch.testing.assert_close(agreed, (CHANGE - torch.eye(3, 4)).expand(2, 3, 4), atol=0.02, rtol=0)
 
 
@@ -68,12 +68,12 @@ def test_linear_systems_are_solved() -> None:
     torch.testing.assert_close(solved(normal, wished), torch.linalg.solve(normal, wished), atol=1e-4, rtol=1e-4)
 
 
-def test_cells_tell_the_colours_of_both_regions_apart() -> None:
+def test_cells_tell_the_colors_of_both_regions_apart() -> None:
     composite, mask = torch.full((1, 3, 32, 32), 0.25), torch.zeros(1, 1, 32, 32)
     mask[..., :8] = 1  # half of the cells on the left
     composite[..., :8] = 0.75
     composite[..., 1:8:2] = 0.5
-    (left, right) = cell_colours(composite, mask, (2, 2))[0, :, 0].T
+    (left, right) = cell_colors(composite, mask, (2, 2))[0, :, 0].T
     np.testing.assert_allclose(left[:7], [0.125] * 3 + [0.5] * 3 + [1], atol=1e-5)  # mean − ½, 4 · deviation, there
     np.testing.assert_allclose(right[:7], 0, atol=1e-6)
     for cell in (left, right):
@@ -106,7 +106,7 @@ def test_a_detector_learns_to_tell_a_pasted_square_from_a_whole_picture() -> Non
     network = small_network(DETECTOR, channels=48).train()
     network.load_state_dict(network.state_dict() | trunk_weights(network))
     rng = np.random.default_rng(0)
-    optimiser = torch.optim.Adam((one for one in network.parameters() if one.requires_grad), 3e-3)
+    optimizer = torch.optim.Adam((one for one in network.parameters() if one.requires_grad), 3e-3)
 
     def draw() -> tuple[torch.Tensor, torch.Tensor]:
         scenes = torch.rand(8, 3, 1, 1).expand(8, 3, 64, 64) * 0.6 + 0.1 * torch.rand(8, 3, 64, 64)
@@ -120,9 +120,9 @@ def test_a_detector_learns_to_tell_a_pasted_square_from_a_whole_picture() -> Non
     for _ in range(40):
         composite, mask = draw()
         loss = found_mask(network.rendered(composite, mask), composite, mask)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
     network.eval()
     composite, mask = draw()
     with torch.no_grad():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The encoder-decoders: the published layers, skips, dropout, DIH's bottleneck, and colours that arrive untrained."""
+"""The encoder-decoders: the published layers, skips, dropout, DIH's bottleneck, and colors that arrive untrained."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s2am_engine.networks.catalogue import build_network
+from s2am_engine.networks.catalog import build_network
 from s2am_engine.networks.dih import FullyConnected
 from s2am_engine.networks.discriminator import PatchDiscriminator
 from s2am_engine.networks.encoder_decoder import EncoderDecoder, find_convolution
-from s2am_engine.networks.initialisation import hand_on, see_colours, start_small
+from s2am_engine.networks.initialization import hand_on, see_colors, start_small
 from tests.engine.networks import count_parameters, pictures, shaken, small_network
 
 CARRIED = 6  # of the eight channels of a small network's first layer
@@ -49,10 +49,10 @@ def test_the_unet_is_pix2pixs(name: str) -> None:
     assert layer_sizes(network.ups) == list(zip(joined, [3, *widths], strict=False))
     for layer in map(find_convolution, [*network.downs, *network.ups]):
         assert (layer.kernel_size, layer.stride) == ((4, 4), (2, 2))
-    normalised = [any(isinstance(part, nn.BatchNorm2d) for part in step.modules()) for step in network.downs]
-    assert normalised == [False, *[True] * 6, False]
-    normalised = [any(isinstance(part, nn.BatchNorm2d) for part in step.modules()) for step in network.ups]
-    assert normalised == [False, *[True] * 7]
+    normalized = [any(isinstance(part, nn.BatchNorm2d) for part in step.modules()) for step in network.downs]
+    assert normalized == [False, *[True] * 6, False]
+    normalized = [any(isinstance(part, nn.BatchNorm2d) for part in step.modules()) for step in network.ups]
+    assert normalized == [False, *[True] * 7]
     slopes = [part.negative_slope for part in network.downs.modules() if isinstance(part, nn.LeakyReLU)]
     assert slopes == [0.2] * 7
 
@@ -140,11 +140,11 @@ def test_the_discriminator_judges_patches_of_seventy_pixels() -> None:
 
 
 @pytest.mark.parametrize("name", ["unet", "s2am-s2asc", "s2am-s2ad", "s2am-mask-free", "dih"])
-def test_an_untrained_encoder_carries_colours_to_the_bottleneck(name: str) -> None:
+def test_an_untrained_encoder_carries_colors_to_the_bottleneck(name: str) -> None:
     network = small_painter(name)
-    colours, everywhere = torch.rand(6, 3, 1, 1).expand(6, 3, 64, 64), torch.ones(6, 1, 64, 64)
-    first = values_after(network, network.downs[0], colours, everywhere)[:, :CARRIED, :1, :1]
-    last = values_after(network, network.downs[-1], colours, everywhere)[:, :CARRIED]
+    colors, everywhere = torch.rand(6, 3, 1, 1).expand(6, 3, 64, 64), torch.ones(6, 1, 64, 64)
+    first = values_after(network, network.downs[0], colors, everywhere)[:, :CARRIED, :1, :1]
+    last = values_after(network, network.downs[-1], colors, everywhere)[:, :CARRIED]
     inside = first[:, ::2]  # the other half of the channels looks outside the mask
     assert float(inside.std(dim=0).mean()) > 0.05
     seen = first > 0
@@ -155,7 +155,7 @@ def test_an_untrained_encoder_carries_colours_to_the_bottleneck(name: str) -> No
 
 
 @pytest.mark.parametrize("name", ["unet", "s2am-s2asc"])
-def test_what_arrives_at_the_bottleneck_is_the_foregrounds_colour_beside_the_backgrounds(name: str) -> None:
+def test_what_arrives_at_the_bottleneck_is_the_foregrounds_color_beside_the_backgrounds(name: str) -> None:
     network = small_painter(name)
     composite, mask = pictures(64)
     inside, outside = (torch.where(region > 0, 0.5 * composite, composite) for region in (mask, 1 - mask))
@@ -206,10 +206,10 @@ def test_a_layer_that_doubles_hands_channels_on_by_repeating_them() -> None:
     torch.testing.assert_close(layer(x)[:, :3], x[:, 2:].repeat_interleave(2, dim=2).repeat_interleave(2, dim=3))
 
 
-def test_half_of_the_colour_channels_are_shut_outside_the_mask_and_half_inside() -> None:
+def test_half_of_the_color_channels_are_shut_outside_the_mask_and_half_inside() -> None:
     torch.manual_seed(0)
     layer = nn.Conv2d(4, 64, 4, stride=2, padding=1)
-    see_colours(layer, 64)
+    see_colors(layer, 64)
     composite = 2 * torch.rand(1, 3, 32, 32) - 1
     with torch.no_grad():
         outside, inside = (

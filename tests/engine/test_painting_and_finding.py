@@ -12,15 +12,16 @@ import torch
 from torch import Tensor
 
 import s2am_engine
-from s2am_engine import Harmonizer, rendering
-from s2am_engine.bench import measure
-from s2am_engine.detection import Detector, NothingFoundError, find, full_size_mask
+from s2am_engine import Harmonizer
+from s2am_engine.cli.bench import measure
+from s2am_engine.color import rendering
 from s2am_engine.errors import EngineError
-from s2am_engine.masks import Pixels
-from s2am_engine.networks import catalogue
-from s2am_engine.picture import Picture
-from s2am_engine.prediction import Predictor
-from s2am_engine.thumbnails import shrink
+from s2am_engine.image.masks import Pixels
+from s2am_engine.image.picture import Picture
+from s2am_engine.inference.detection import Detector, NothingFoundError, find, full_size_mask
+from s2am_engine.inference.prediction import Predictor
+from s2am_engine.inference.thumbnails import shrink
+from s2am_engine.networks import catalog
 from tests.engine.fake_networks import KNOWN_MAP, Doubter, Painter, Spotter, write_fake_model
 from tests.engine.icc import ADOBE, adobe_curve, rgb_profile
 from tests.engine.pictures import composite
@@ -77,12 +78,12 @@ def test_painted_pixels_are_srgb_and_say_so() -> None:
         harmonizer.paint()
 
 
-def test_a_grey_picture_is_painted_grey() -> None:
+def test_a_gray_picture_is_painted_gray() -> None:
     pixels, mask = composite()
-    grey = Picture(np.repeat(pixels[..., 1:2], 3, axis=2), grey=True)
-    result = painter().paint_picture(grey, mask)
+    gray = Picture(np.repeat(pixels[..., 1:2], 3, axis=2), gray=True)
+    result = painter().paint_picture(gray, mask)
     assert (np.ptp(result.pixels, axis=2) == 0).all()
-    assert not np.array_equal(result.pixels, grey.pixels)
+    assert not np.array_equal(result.pixels, gray.pixels)
 
 
 def test_any_network_can_be_timed() -> None:
@@ -146,7 +147,7 @@ def test_a_pictures_own_alpha_goes_first_and_without_a_usable_one_the_mask_is_fo
 
 
 def test_one_call_finds_and_harmonizes(no_personal_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(catalogue.NETWORKS, "spotter", catalogue.Entry(Spotter, "for tests"))
+    monkeypatch.setitem(catalog.NETWORKS, "spotter", catalog.Entry(Spotter, "for tests"))
     write_fake_model(no_personal_models, "s2am-mask-free", "spotter")
     pixels, mask = composite()
     result = s2am_engine.harmonize(pixels, model="s2am-mask-free", device="cpu")
@@ -158,7 +159,7 @@ def test_one_call_finds_and_harmonizes(no_personal_models: Path, monkeypatch: py
 def test_a_detector_finds_what_was_pasted_and_scores_how_well_it_fits(
     no_personal_models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(catalogue.NETWORKS, "spotter", catalogue.Entry(Spotter, "for tests"))
+    monkeypatch.setitem(catalog.NETWORKS, "spotter", catalog.Entry(Spotter, "for tests"))
     write_fake_model(no_personal_models, "finder", "spotter")
     pixels, mask = composite(300, 400)
     detector = Detector("finder", "cpu")
@@ -233,17 +234,17 @@ def test_a_network_whose_mask_is_no_number_is_an_error() -> None:
 
 def test_a_faint_rest_is_ramped_away_and_the_edge_stays_soft() -> None:
     found = np.tile(np.array([0.05, 0.1, 0.3, 0.5, 0.7, 0.9, 0.95, 1.0], np.float32), (8, 1))
-    grey = np.full((80, 400, 3), 128, np.uint8)
-    larger = full_size_mask(found, grey)
+    gray = np.full((80, 400, 3), 128, np.uint8)
+    larger = full_size_mask(found, gray)
     assert larger.shape == (80, 400)
     assert larger[:, :5].max() <= 20
     assert (larger[:, -5:] == 255).all()
     assert (np.diff(larger[0].astype(int)) >= 0).all()
     assert np.diff(larger[0].astype(int)).max() <= 2
     with pytest.raises(NothingFoundError, match="Nothing pasted"):
-        full_size_mask(found * 0.45, grey)
+        full_size_mask(found * 0.45, gray)
     with pytest.raises(NothingFoundError, match="whole picture"):
-        full_size_mask(found * 0 + 0.95, grey)
+        full_size_mask(found * 0 + 0.95, gray)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])

@@ -21,7 +21,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from skimage.data import astronaut
 
-from s2am_engine.picture import Metadata, Picture, read_picture, write_picture
+from s2am_engine.image.picture import Metadata, Picture, read_picture, write_picture
 from tests.engine import icc
 
 P3 = icc.rgb_profile(icc.P3, icc.srgb_curve)
@@ -55,46 +55,46 @@ def exif(orientation: int = 1, xmp: bytes | None = None) -> bytes:
 
 
 def assert_same(found: Picture, wanted: Picture) -> None:
-    """Pixels, alpha, profile and greyness are identical, to the bit."""
+    """Pixels, alpha, profile and grayness are identical, to the bit."""
     assert found.pixels.dtype == wanted.pixels.dtype
     assert np.array_equal(found.pixels, wanted.pixels)
     assert found.pixels.flags.c_contiguous
     assert (found.alpha is None) == (wanted.alpha is None)
     if found.alpha is not None and wanted.alpha is not None:
         assert np.array_equal(found.alpha, wanted.alpha)
-    assert (found.grey, found.profile) == (wanted.grey, wanted.profile)
+    assert (found.gray, found.profile) == (wanted.gray, wanted.profile)
 
 
 @pytest.mark.parametrize("alpha", [False, True], ids=["opaque", "alpha"])
-@pytest.mark.parametrize("grey", [False, True], ids=["rgb", "grey"])
+@pytest.mark.parametrize("gray", [False, True], ids=["rgb", "gray"])
 @pytest.mark.parametrize(
     ("suffix", "kind"),
     [(".png", "u1"), (".png", "u2"), (".tif", "u1"), (".tif", "u2"), (".tif", "f4"), (".webp", "u1")],
 )
-def test_lossless_formats_keep_every_bit(tmp_path: Path, suffix: str, kind: str, grey: bool, alpha: bool) -> None:
-    pixels = np.repeat(noise(kind, 37, 23, 1), 3, axis=2) if grey else noise(kind, 37, 23, 3)
+def test_lossless_formats_keep_every_bit(tmp_path: Path, suffix: str, kind: str, gray: bool, alpha: bool) -> None:
+    pixels = np.repeat(noise(kind, 37, 23, 1), 3, axis=2) if gray else noise(kind, 37, 23, 3)
     mask = noise(kind, 37, 23) if alpha else None
     if mask is not None:
-        mask[:9] = 0  # the colours under full transparency must survive too
-    if grey and suffix == ".webp":
-        wanted = Picture(pixels, mask, None, grey)
+        mask[:9] = 0  # the colors under full transparency must survive too
+    if gray and suffix == ".webp":
+        wanted = Picture(pixels, mask, None, gray)
     else:
-        wanted = Picture(pixels, mask, icc.grey_profile(icc.adobe_curve) if grey else P3, grey)
+        wanted = Picture(pixels, mask, icc.gray_profile(icc.adobe_curve) if gray else P3, gray)
     file = tmp_path / f"picture{suffix}"
     write_picture(file, wanted)
-    assert_same(read_picture(file), wanted if suffix != ".webp" else dataclasses.replace(wanted, grey=False))
+    assert_same(read_picture(file), wanted if suffix != ".webp" else dataclasses.replace(wanted, gray=False))
 
 
-@pytest.mark.parametrize("grey", [False, True], ids=["rgb", "grey"])
-def test_jpeg_stays_close_at_full_colour_resolution(tmp_path: Path, grey: bool) -> None:
+@pytest.mark.parametrize("gray", [False, True], ids=["rgb", "gray"])
+def test_jpeg_stays_close_at_full_color_resolution(tmp_path: Path, gray: bool) -> None:
     pixels = astronaut()[:200, :200]
-    pixels = np.repeat(pixels[..., :1], 3, axis=2) if grey else pixels
-    write_picture(tmp_path / "a.jpg", Picture(pixels, None, P3, grey))
+    pixels = np.repeat(pixels[..., :1], 3, axis=2) if gray else pixels
+    write_picture(tmp_path / "a.jpg", Picture(pixels, None, P3, gray))
     found = read_picture(tmp_path / "a.jpg")
-    assert (found.grey, found.profile) == (grey, P3)
+    assert (found.gray, found.profile) == (gray, P3)
     assert np.abs(found.pixels.astype(int) - pixels).mean() < 2
     with Image.open(tmp_path / "a.jpg") as image:
-        assert image.mode == ("L" if grey else "RGB")
+        assert image.mode == ("L" if gray else "RGB")
         assert {layer[1:3] for layer in getattr(image, "layer", [])} == {(1, 1)}
 
 
@@ -113,10 +113,10 @@ def test_other_programs_read_what_is_written(tmp_path: Path) -> None:
         assert np.array_equal(np.asarray(image), deep >> 8)
 
 
-def test_grey_with_a_tint_is_written_as_its_brightness(tmp_path: Path) -> None:
+def test_gray_with_a_tint_is_written_as_its_brightness(tmp_path: Path) -> None:
     pixels = np.full((2, 2, 3), 90, np.uint8)
     pixels[0, 0] = (0, 255, 0)
-    write_picture(tmp_path / "a.png", Picture(pixels, grey=True))
+    write_picture(tmp_path / "a.png", Picture(pixels, gray=True))
     assert read_picture(tmp_path / "a.png").pixels[..., 0].tolist() == [[150, 90], [90, 90]]
 
 
@@ -239,17 +239,17 @@ def test_a_stale_thumbnail_is_dropped(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "wanted", "grey"),
+    ("mode", "wanted", "gray"),
     [("1", "L", True), ("L", "L", True), ("LA", "LA", True), ("P", "RGB", False), ("RGBA", "RGBA", False)],
 )
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
-def test_kinds_of_8_bit_pictures(tmp_path: Path, suffix: str, mode: str, wanted: str, grey: bool) -> None:
+def test_kinds_of_8_bit_pictures(tmp_path: Path, suffix: str, mode: str, wanted: str, gray: bool) -> None:
     image = Image.fromarray(noise("u1", 20, 30, 4 if wanted.endswith("A") else 3)).convert(mode)
     image.save(tmp_path / f"a{suffix}")
     found = read_picture(tmp_path / f"a{suffix}")
     reference = np.asarray(image.convert(wanted)).reshape(20, 30, -1)
-    assert found.grey == grey
-    assert np.array_equal(found.pixels, np.broadcast_to(reference[..., : 1 if grey else 3], (20, 30, 3)))
+    assert found.gray == gray
+    assert np.array_equal(found.pixels, np.broadcast_to(reference[..., : 1 if gray else 3], (20, 30, 3)))
     assert (found.alpha is not None) == wanted.endswith("A")
     if found.alpha is not None:
         assert np.array_equal(found.alpha, reference[..., -1])
@@ -263,7 +263,7 @@ def png_of(bits: int, kind: int, line: bytes, width: int, *chunks: tuple[bytes, 
     return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
 
 
-def test_transparent_colours_and_palettes_of_png(tmp_path: Path) -> None:
+def test_transparent_colors_and_palettes_of_png(tmp_path: Path) -> None:
     palette = [(b"PLTE", bytes([1, 2, 3, 4, 5, 6])), (b"tRNS", bytes([90]))]
     files = {
         png_of(8, 3, bytes([1, 0]), 2, *palette): ([[4, 5, 6], [1, 2, 3]], [255, 90]),
@@ -291,7 +291,7 @@ def test_tiffs_that_libtiff_writes(tmp_path: Path, compression: int, kind: str, 
     found = read_picture(tmp_path / "a.tif")
     assert np.array_equal(found.pixels, np.broadcast_to(stored[..., :3], (50, 41, 3)))
     assert (found.alpha is not None) == (channels == 4)
-    assert found.grey == (channels == 1)
+    assert found.gray == (channels == 1)
 
 
 @pytest.mark.parametrize(
@@ -315,7 +315,7 @@ def test_layouts_of_tiff(tmp_path: Path, layout: dict[str, Any]) -> None:
     assert_same(read_picture(tmp_path / "a.tif"), Picture(stored, None, P3))
 
 
-def test_other_numbers_and_colours_of_tiff(tmp_path: Path) -> None:
+def test_other_numbers_and_colors_of_tiff(tmp_path: Path) -> None:
     file = tmp_path / "a.tif"
     for kind in ("f2", "f8"):
         tifffile.imwrite(file, noise(kind, 9, 8, 3), photometric="rgb")

@@ -25,7 +25,7 @@ from PIL import Image
 
 from s2am_engine import atomic
 from s2am_engine.errors import EngineError
-from s2am_engine.picture import SUFFIXES, Picture, atomic_write, read_picture, write_picture
+from s2am_engine.image.picture import SUFFIXES, Picture, atomic_write, read_picture, write_picture
 
 PICTURE = Picture(np.random.default_rng(0).integers(0, 256, (60, 50, 3), np.uint8))
 
@@ -80,7 +80,9 @@ def test_an_odd_tiff_is_read_without_a_word(tmp_path: Path) -> None:
     data = file.read_bytes()
     field = struct.pack("<HH", 65000, 1)
     file.write_bytes(data.replace(field, struct.pack("<HH", 65000, 99)))
-    command = "import sys; from s2am_engine.picture import read_picture; print(read_picture(sys.argv[1]).pixels.shape)"
+    command = (
+        "import sys; from s2am_engine.image.picture import read_picture; print(read_picture(sys.argv[1]).pixels.shape)"
+    )
     done = subprocess.run([sys.executable, "-c", command, str(file)], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("(60, 50, 3)\n", "")
 
@@ -93,7 +95,7 @@ def test_a_flipped_bit_in_a_png_is_noticed(tmp_path: Path) -> None:
     assert "damaged" in sentence(tmp_path / "a.png")
 
 
-def test_other_colour_models_say_how_to_convert(tmp_path: Path) -> None:
+def test_other_color_models_say_how_to_convert(tmp_path: Path) -> None:
     for name in ("a.jpg", "a.tif"):
         Image.new("CMYK", (8, 8)).save(tmp_path / name)
         assert "is a CMYK picture: convert it to RGB first" in sentence(tmp_path / name)
@@ -108,7 +110,7 @@ def test_other_colour_models_say_how_to_convert(tmp_path: Path) -> None:
 
 
 def test_several_pages_or_frames_are_refused(tmp_path: Path) -> None:
-    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "green", "blue")]
+    frames = [Image.new("RGB", (8, 8), color) for color in ("red", "green", "blue")]
     for name in ("a.tif", "a.png", "a.webp"):
         frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
         message = sentence(tmp_path / name)
@@ -116,7 +118,7 @@ def test_several_pages_or_frames_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("place", [(7, 3, 1), (2, 2, 3)], ids=["colour", "alpha"])
+@pytest.mark.parametrize("place", [(7, 3, 1), (2, 2, 3)], ids=["color", "alpha"])
 def test_nan_and_infinity_in_a_float_tiff(tmp_path: Path, value: float, place: tuple[int, int, int]) -> None:
     samples = np.zeros((9, 9, 4), np.float32)
     samples[place] = value

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from s2am_engine.colour_map import IDENTITY, ColourMap, Matrix
+from s2am_engine.color.color_map import IDENTITY, ColorMap, Matrix
 from s2am_engine.errors import EngineError
+from s2am_engine.inference.prediction import Prediction, Predictor, four_views, trust
+from s2am_engine.inference.thumbnails import Thumbnail, make_thumbnail
 from s2am_engine.networks.network import MapNetwork
-from s2am_engine.prediction import Prediction, Predictor, four_views, trust
-from s2am_engine.thumbnails import Thumbnail, make_thumbnail
 from tests.engine.fake_networks import KNOWN_MAP, Painter, Spotter
 from tests.engine.pictures import composite
 
@@ -23,7 +23,7 @@ def thumbnail(size: int = 64) -> Thumbnail:
     return make_thumbnail(*composite(), None, None, size)
 
 
-def brighter(shift: float) -> ColourMap:
+def brighter(shift: float) -> ColorMap:
     return Matrix(np.column_stack([np.eye(3), np.full(3, shift)]))
 
 
@@ -40,7 +40,7 @@ class Brightener(MapNetwork):
     def render(self, answers: Tensor, composite: Tensor) -> list[Tensor]:
         return [composite + answers[:, :, None, None]]
 
-    def to_colour_map(self, parameters: Tensor) -> ColourMap:
+    def to_color_map(self, parameters: Tensor) -> ColorMap:
         return brighter(float(parameters))
 
 
@@ -63,9 +63,9 @@ def predict(*shifts: float) -> Prediction:
 
 
 def predicted_shift(*shifts: float) -> tuple[float, float]:
-    """What is added to a grey in the end, and the confidence."""
+    """What is added to a gray in the end, and the confidence."""
     found = predict(*shifts)
-    return float(found.colour_map([[0.5, 0.5, 0.5]])[0, 0]) - 0.5, found.confidence
+    return float(found.color_map([[0.5, 0.5, 0.5]])[0, 0]) - 0.5, found.confidence
 
 
 def test_looks_that_agree_are_trusted() -> None:
@@ -107,7 +107,7 @@ def test_an_answer_that_is_no_number_is_refused_in_a_sentence(answer: float) -> 
 
 def test_an_answer_that_is_no_map_is_refused_in_a_sentence() -> None:
     class Impossible(Brightener):
-        def to_colour_map(self, parameters: Tensor) -> ColourMap:
+        def to_color_map(self, parameters: Tensor) -> ColorMap:
             return brighter(np.nan)
 
     with pytest.raises(EngineError, match="no usable answer"):
@@ -119,8 +119,8 @@ def test_what_a_network_paints_becomes_the_map_that_does_the_same(size: int) -> 
     seen = thumbnail(size)
     found = Predictor(Painter(), CPU, "test")(seen)
     assert found.confidence > 0.99
-    colours = seen.composite[seen.mask > 0.5]
-    np.testing.assert_allclose(found.colour_map(colours), KNOWN_MAP(colours), atol=0.5 / 255)
+    colors = seen.composite[seen.mask > 0.5]
+    np.testing.assert_allclose(found.color_map(colors), KNOWN_MAP(colors), atol=0.5 / 255)
 
 
 def test_a_networks_own_pixels_lie_within_the_mask() -> None:
@@ -166,7 +166,7 @@ def test_a_network_of_two_sizes_is_shown_both_and_their_mean_decides() -> None:
         torch.testing.assert_close(mask_too.flip(3), mask)
     (large, _), (small, _) = network.shown[0], network.shown[2]
     assert float((small.mean() - large.mean()).abs()) < 1e-3
-    shift = float(found.colour_map([[0.5, 0.5, 0.5]])[0, 0]) - 0.5
+    shift = float(found.color_map([[0.5, 0.5, 0.5]])[0, 0]) - 0.5
     assert shift == pytest.approx(0.15 * found.confidence, abs=1e-5)
     assert found.confidence < 1, "the sizes differ"
 

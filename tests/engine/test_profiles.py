@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Colours are understood in the picture's own profile, and come back in it."""
+"""Colors are understood in the picture's own profile, and come back in it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from s2am_engine.profiles import from_srgb, is_srgb, to_srgb
+from s2am_engine.image.profiles import from_srgb, is_srgb, to_srgb
 from tests.engine import icc
 
 DISPLAY_P3 = icc.rgb_profile(icc.P3, icc.srgb_curve)
@@ -18,20 +18,20 @@ ADOBE_RGB = icc.rgb_profile(icc.ADOBE, icc.adobe_curve)
 PROFILES = {"Display P3": (DISPLAY_P3, icc.P3, icc.srgb_curve), "Adobe RGB": (ADOBE_RGB, icc.ADOBE, icc.adobe_curve)}
 
 
-def science(colours: NDArray[np.uint8], primaries: icc.Primaries, curve: icc.Curve) -> NDArray[np.float64]:
-    """Colours of another space in sRGB, 0 to 255, by the definitions."""
-    light = curve(colours / 255) @ (np.linalg.inv(icc.xyz_matrix(icc.SRGB)) @ icc.xyz_matrix(primaries)).T
+def science(colors: NDArray[np.uint8], primaries: icc.Primaries, curve: icc.Curve) -> NDArray[np.float64]:
+    """Colors of another space in sRGB, 0 to 255, by the definitions."""
+    light = curve(colors / 255) @ (np.linalg.inv(icc.xyz_matrix(icc.SRGB)) @ icc.xyz_matrix(primaries)).T
     light = light.clip(0, 1)
     return 255 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
 
 
 @pytest.mark.parametrize("name", PROFILES)
-def test_colours_become_what_colour_science_says(name: str) -> None:
+def test_colors_become_what_color_science_says(name: str) -> None:
     profile, primaries, curve = PROFILES[name]
-    colours = np.array([[255, 0, 0], [0, 255, 0], [200, 100, 50], [90, 140, 180], [128, 128, 128], [255] * 3], np.uint8)
-    found = to_srgb(colours, profile).astype(float)
-    assert np.abs(found - science(colours, primaries, curve)).max() <= 2
-    assert not np.array_equal(found, colours)
+    colors = np.array([[255, 0, 0], [0, 255, 0], [200, 100, 50], [90, 140, 180], [128, 128, 128], [255] * 3], np.uint8)
+    found = to_srgb(colors, profile).astype(float)
+    assert np.abs(found - science(colors, primaries, curve)).max() <= 2
+    assert not np.array_equal(found, colors)
 
 
 def test_a_soft_p3_red_becomes_a_stronger_srgb_red() -> None:
@@ -41,33 +41,33 @@ def test_a_soft_p3_red_becomes_a_stronger_srgb_red() -> None:
 
 
 @pytest.mark.parametrize("name", PROFILES)
-def test_colours_within_srgb_survive_the_way_there_and_back(name: str) -> None:
+def test_colors_within_srgb_survive_the_way_there_and_back(name: str) -> None:
     profile = PROFILES[name][0]
-    colours = np.random.default_rng(0).integers(60, 256, (40, 30, 3), np.uint8)
-    own = from_srgb(colours, profile)
-    assert np.abs(own.astype(int) - colours).max() > 9
+    colors = np.random.default_rng(0).integers(60, 256, (40, 30, 3), np.uint8)
+    own = from_srgb(colors, profile)
+    assert np.abs(own.astype(int) - colors).max() > 9
     back = to_srgb(own, profile)
-    assert back.shape == colours.shape
-    assert np.abs(back.astype(int) - colours).max() <= 3  # rounded to 8 bits twice
+    assert back.shape == colors.shape
+    assert np.abs(back.astype(int) - colors).max() <= 3  # rounded to 8 bits twice
 
 
 def test_srgb_is_known_by_what_it_does() -> None:
     assert is_srgb(None)
     assert is_srgb(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     assert is_srgb(icc.rgb_profile(icc.SRGB, icc.srgb_curve))
-    assert is_srgb(icc.grey_profile(icc.srgb_curve))
+    assert is_srgb(icc.gray_profile(icc.srgb_curve))
     assert not is_srgb(DISPLAY_P3)
     assert not is_srgb(ADOBE_RGB)
-    assert not is_srgb(icc.grey_profile(lambda value: value**1.8))
+    assert not is_srgb(icc.gray_profile(lambda value: value**1.8))
 
 
-def test_a_grey_profile_keeps_grey_grey() -> None:
-    profile = icc.grey_profile(lambda value: value**1.8)
-    grey = np.repeat(np.arange(30, 256, dtype=np.uint8)[:, None], 3, axis=1)
-    seen = to_srgb(grey, profile)
+def test_a_gray_profile_keeps_gray_gray() -> None:
+    profile = icc.gray_profile(lambda value: value**1.8)
+    gray = np.repeat(np.arange(30, 256, dtype=np.uint8)[:, None], 3, axis=1)
+    seen = to_srgb(gray, profile)
     assert (seen == seen[:, :1]).all()
     assert seen[98, 0] > 128 + 5  # 128 of gamma 1.8 is lighter than 128 of sRGB
-    assert np.abs(from_srgb(seen, profile).astype(int) - grey).max() <= 1
+    assert np.abs(from_srgb(seen, profile).astype(int) - gray).max() <= 1
 
 
 @pytest.mark.parametrize(
@@ -76,10 +76,10 @@ def test_a_grey_profile_keeps_grey_grey() -> None:
     ids=["empty", "nonsense", "cut off", "Lab"],
 )
 def test_a_profile_of_no_use_counts_as_srgb(profile: bytes) -> None:
-    colours = np.random.default_rng(0).integers(0, 256, (5, 3), np.uint8)
+    colors = np.random.default_rng(0).integers(0, 256, (5, 3), np.uint8)
     assert is_srgb(profile)
-    assert np.array_equal(to_srgb(colours, profile), colours)
-    assert np.array_equal(from_srgb(colours, profile), colours)
+    assert np.array_equal(to_srgb(colors, profile), colors)
+    assert np.array_equal(from_srgb(colors, profile), colors)
 
 
 def test_the_test_profiles_are_sound() -> None:

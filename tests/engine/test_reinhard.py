@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Colour transfer by Reinhard et al.: the colour space, and moments that arrive."""
+"""Color transfer by Reinhard et al.: the color space, and moments that arrive."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from s2am_engine.networks.reinhard import Reinhard, from_lab, to_lab
 from tests.engine.networks import pictures
 
 
-def all_colours(steps: int = 17) -> Tensor:
-    """A lattice over the whole cube, dark colours denser, as one picture (1, 3, steps, steps²)."""
+def all_colors(steps: int = 17) -> Tensor:
+    """A lattice over the whole cube, dark colors denser, as one picture (1, 3, steps, steps²)."""
     axis = torch.linspace(0, 1, steps, dtype=torch.float64) ** 1.5
     return torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij")).reshape(1, 3, steps, -1)
 
 
 def test_lab_is_that_of_the_standard() -> None:
-    colours = all_colours()
-    expected = rgb2lab(colours[0].permute(1, 2, 0).numpy())
-    np.testing.assert_allclose(to_lab(colours)[0].permute(1, 2, 0).numpy(), expected, atol=0.03)
+    colors = all_colors()
+    expected = rgb2lab(colors[0].permute(1, 2, 0).numpy())
+    np.testing.assert_allclose(to_lab(colors)[0].permute(1, 2, 0).numpy(), expected, atol=0.03)
 
 
-def test_white_and_greys_have_no_colour() -> None:
-    greys = torch.linspace(0, 1, 11).expand(1, 3, 1, 11)
-    lightness, a, b = to_lab(greys)[0, :, 0].unbind()
+def test_white_and_grays_have_no_color() -> None:
+    grays = torch.linspace(0, 1, 11).expand(1, 3, 1, 11)
+    lightness, a, b = to_lab(grays)[0, :, 0].unbind()
     assert float(lightness[0]) == pytest.approx(0, abs=1e-3)
     assert float(lightness[-1]) == pytest.approx(100, abs=1e-3)
     assert float(torch.stack([a, b]).abs().max()) < 0.02
 
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.float64])
-def test_colours_come_back_from_lab(precision: torch.dtype) -> None:
-    colours = all_colours().to(precision)
-    torch.testing.assert_close(from_lab(to_lab(colours)), colours, atol=2e-5, rtol=0)
+def test_colors_come_back_from_lab(precision: torch.dtype) -> None:
+    colors = all_colors().to(precision)
+    torch.testing.assert_close(from_lab(to_lab(colors)), colors, atol=2e-5, rtol=0)
 
 
-def test_colours_that_no_screen_shows_are_clipped() -> None:
+def test_colors_that_no_screen_shows_are_clipped() -> None:
     beyond = torch.tensor([[150.0, 0, 0], [-20.0, 0, 0], [50.0, 200, 0]]).T.reshape(1, 3, 1, 3)
     found = from_lab(beyond)[0, :, 0]
     assert found[:, 0].tolist() == pytest.approx([1, 1, 1])
@@ -48,7 +48,7 @@ def test_colours_that_no_screen_shows_are_clipped() -> None:
 
 
 def moderate() -> tuple[Tensor, Tensor]:
-    """Pictures of moderate colours, whose foreground is darker, bluer and flatter."""
+    """Pictures of moderate colors, whose foreground is darker, bluer and flatter."""
     composite, mask = pictures(64)
     composite = 0.35 + 0.3 * composite
     shift = torch.tensor([-0.1, 0.0, 0.1]).view(1, 3, 1, 1)

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import DTypeLike, NDArray
 
-from s2am_engine import rendering
-from s2am_engine.colour_map import IDENTITY, Blend, Chain, ColourMap, Curves, Matrix
-from s2am_engine.rendering import apply
-from tests.engine.colour_maps import KINDS, any_map, some_map
+from s2am_engine.color import rendering
+from s2am_engine.color.color_map import IDENTITY, Blend, Chain, ColorMap, Curves, Matrix
+from s2am_engine.color.rendering import apply
+from tests.engine.color_maps import KINDS, any_map, some_map
 
 DTYPES = (np.uint8, np.uint16, np.float32)
 MASKS = ("none", "bool", "uint8", "uint16", "float32", "float64")
@@ -38,7 +38,7 @@ def soft_mask(height: int, width: int, kind: str, seed: int = 0) -> NDArray[Any]
     return mask
 
 
-def reference(bent: ColourMap, pixels: NDArray[Any], mask: NDArray[Any] | None) -> NDArray[Any]:
+def reference(bent: ColorMap, pixels: NDArray[Any], mask: NDArray[Any] | None) -> NDArray[Any]:
     """What the result should be, unrounded, in the scale of the pixels, in one go over the whole picture."""
     full = FULL[pixels.dtype.name]
     before = pixels[..., :3] / full
@@ -60,7 +60,7 @@ def assert_is(result: NDArray[Any], expected: NDArray[Any]) -> None:
     any_map, st.sampled_from(DTYPES), st.sampled_from(MASKS), st.integers(1, 40), st.integers(1, 40), st.integers(0, 99)
 )
 def test_blocks_give_what_the_whole_would(
-    bent: ColourMap, dtype: DTypeLike, kind: str, height: int, width: int, seed: int
+    bent: ColorMap, dtype: DTypeLike, kind: str, height: int, width: int, seed: int
 ) -> None:
     pixels = picture(height, width, dtype, seed=seed)
     before = pixels.copy()
@@ -109,7 +109,7 @@ def test_background_floats_keep_every_bit() -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("kind", ["curves", "matrix", "polynomial"])
-def test_alpha_is_kept_and_colours_are_as_without_it(dtype: DTypeLike, kind: str) -> None:
+def test_alpha_is_kept_and_colors_are_as_without_it(dtype: DTypeLike, kind: str) -> None:
     pixels, mask = picture(60, 70, dtype, 4), soft_mask(60, 70, "uint8")
     for chosen in (None, mask):
         result = apply(some_map(kind), pixels, chosen)
@@ -151,7 +151,7 @@ def test_views_are_read_and_written_as_they_lie(channels: int) -> None:
     np.testing.assert_array_equal(apply(bent, bgr), apply(bent, np.ascontiguousarray(bgr)))
 
 
-def test_a_picture_may_be_changed_in_place_or_over_its_neighbour() -> None:
+def test_a_picture_may_be_changed_in_place_or_over_its_neighbor() -> None:
     bent, mask = some_map("curves"), soft_mask(400, 300, "uint8")
     store = picture(401, 300, np.uint8)
     expected = apply(bent, store[1:], mask)
@@ -178,7 +178,7 @@ DARKER = Matrix(np.eye(3, 4) * 0.7, linear=True)
         some_map("lut", 1).blend(0.1),
     ],
 )
-def test_a_smooth_gradient_stays_smooth_under_a_soft_mask(gentle: ColourMap) -> None:
+def test_a_smooth_gradient_stays_smooth_under_a_soft_mask(gentle: ColorMap) -> None:
     flatter = Matrix(np.hstack([np.eye(3) * 0.7, np.full((3, 1), 0.1)])).then(gentle)
     gradient = np.repeat(np.linspace(0, 255, 4096).round().astype(np.uint8)[None, :, None], 3, axis=2).repeat(8, 0)
     mask = np.full((8, 4096), 200, np.uint8)

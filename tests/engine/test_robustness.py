@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The default model on what people bring: wrong masks, odd sizes, grey, night, snow, casts, cartoons, smooth skies."""
+"""The default model on what people bring: wrong masks, odd sizes, gray, night, snow, casts, cartoons, smooth skies."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def scene(kind: str) -> Picture:
     y, x = np.mgrid[:SIDE, :SIDE].astype(np.float32) / SIDE
     waves = 20 * np.sin(40 * x + 9 * np.sin(7 * y))[..., None]
     made = {
-        "grey": np.repeat(coffee.mean(axis=2, keepdims=True), 3, axis=2),
+        "gray": np.repeat(coffee.mean(axis=2, keepdims=True), 3, axis=2),
         "night": 0.12 * coffee * (0.6, 0.8, 1.4),
         "snow": 225 + 0.1 * coffee + 0.5 * waves,
         "red cast": coffee * (1.3, 0.45, 0.35),
@@ -62,11 +62,11 @@ def harmonized(picture: Picture, mask: Picture) -> Picture:
     return np.asarray(harmonizer().harmonize(), np.uint8)
 
 
-def clipped(colours: Picture) -> float:
-    return float(((colours == 0) | (colours == 255)).any(axis=1).mean())
+def clipped(colors: Picture) -> float:
+    return float(((colors == 0) | (colors == 255)).any(axis=1).mean())
 
 
-KINDS = ["grey", "night", "snow", "red cast", "cartoon", "flat"]
+KINDS = ["gray", "night", "snow", "red cast", "cartoon", "flat"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -106,12 +106,12 @@ def test_a_slightly_wrong_mask_gives_nearly_the_same_map(wrong: str) -> None:
         "blurred": cv2.GaussianBlur(mask, (0, 0), 10),
         "box": box,
     }[wrong]
-    colours = picture[mask > 0] / np.float32(255)
+    colors = picture[mask > 0] / np.float32(255)
     maps = []
     for one in (mask, np.asarray(given, np.uint8)):
         harmonizer().set_picture(picture, one)
-        maps.append(harmonizer().colour_map)
-    right, other = (one(colours) for one in maps)
+        maps.append(harmonizer().color_map)
+    right, other = (one(colors) for one in maps)
     assert float(np.abs(right - other).mean()) < (0.08 if wrong == "box" else 0.04)
 
 

@@ -188,7 +188,7 @@ def test_blocks_are_at_the_outermost_scales_on_the_skip_or_behind_its_union_with
 
 
 @pytest.mark.parametrize("lacking", ["", "gates", "mix", "gaussian", "learnable"])
-def test_the_catalogues_ablations_lack_their_part_and_no_other(lacking: str) -> None:
+def test_the_catalogs_ablations_lack_their_part_and_no_other(lacking: str) -> None:
     network = small_network(f"s2am-s2asc-no-{lacking}" if lacking else "s2am-s2asc")
     assert isinstance(network, EncoderDecoder)
     for block in network.blocks:

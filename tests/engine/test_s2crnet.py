@@ -65,14 +65,14 @@ def test_the_width_scales_every_channel_count(encoder: str) -> None:
 
 @BOTH
 @pytest.mark.parametrize("width", [8, 12, 64])
-def test_an_untrained_encoder_hands_the_colour_on(encoder: str, width: int) -> None:
+def test_an_untrained_encoder_hands_the_color_on(encoder: str, width: int) -> None:
     torch.manual_seed(2)
     layers = ENCODERS[encoder](width)
-    colours = torch.rand(4, 3, 1, 1).expand(4, 3, 40, 40)
+    colors = torch.rand(4, 3, 1, 1).expand(4, 3, 40, 40)
     carried = width // 4
     with torch.no_grad():
-        first = F.relu(layers[0](colours))[:, :carried, 1:-1, 1:-1]
-        last = layers(colours)[:, :carried]
+        first = F.relu(layers[0](colors))[:, :carried, 1:-1, 1:-1]
+        last = layers(colors)[:, :carried]
     assert float(first.std(dim=0).mean()) > 0.01
     torch.testing.assert_close(last, first[..., :1, :1].expand_as(last))
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from s2am_engine import bench, sample
-from s2am_engine.compositing import place
-from s2am_engine.harmonizer import Harmonizer
-from s2am_engine.picture import Picture, read_picture
-from s2am_engine.sheets import CAPTION, GAP, contact_sheet
+from s2am_engine.cli import bench
+from s2am_engine.image import sample
+from s2am_engine.image.compositing import place
+from s2am_engine.image.picture import Picture, read_picture
+from s2am_engine.image.sheets import CAPTION, GAP, contact_sheet
+from s2am_engine.inference.harmonizer import Harmonizer
 
 
 def test_a_sheet_shows_every_picture_in_its_place(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from s2am_engine.errors import EngineError
-from s2am_engine.thumbnails import make_thumbnail, small_copy
+from s2am_engine.inference.thumbnails import make_thumbnail, small_copy
 from tests.engine.pictures import composite
 
 SIZE = 96
@@ -31,7 +31,7 @@ def test_sampling_a_large_picture_is_as_good_as_averaging_all_of_it() -> None:
     assert np.abs(thumbnail.mask - area).mean() < 0.002
 
 
-def test_colours_beneath_transparency_never_count() -> None:
+def test_colors_beneath_transparency_never_count() -> None:
     pixels, mask = composite()
     alpha = np.full(mask.shape, 255, np.uint8)
     alpha[:30, :40] = 0

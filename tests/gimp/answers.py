@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from s2am_engine import rendering
-from s2am_engine.colour_map import ColourMap
-from s2am_engine.harmonizer import Harmonizer
-from s2am_engine.model_store import DEFAULT_MODEL
+from s2am_engine.color import rendering
+from s2am_engine.color.color_map import ColorMap
+from s2am_engine.inference.harmonizer import Harmonizer
+from s2am_engine.models.model_store import DEFAULT_MODEL
 from tests.gimp.harness import Gimp3
 from tests.gimp.pictures import AT, HEIGHT, PASTED, WIDTH
 
@@ -47,9 +47,9 @@ class Case:
         """A call within the case."""
         return Case(self.folder, self.facts[name])
 
-    def colour_map(
+    def color_map(
         self, mask: Pixels, model: str = DEFAULT_MODEL, sliders: Mapping[str, float] | None = None
-    ) -> ColourMap:
+    ) -> ColorMap:
         """The map that the engine itself finds for the composite of the case and a mask."""
         composite = self.pixels("composite", (WIDTH, HEIGHT))
         harmonizer = Harmonizer(model)
@@ -93,8 +93,8 @@ def times(first: Pixels, second: Pixels) -> Pixels:
     return ((first.astype(np.uint16) * second + 127) // 255).astype(np.uint8)
 
 
-def recoloured(colour_map: ColourMap, rgba: Pixels, weights: Pixels | None = None) -> Pixels:
+def recolored(color_map: ColorMap, rgba: Pixels, weights: Pixels | None = None) -> Pixels:
     """The engine's own answer on RGBA pixels: within the weights, and where anything is visible."""
     seen = rgba[..., 3] > 0
     full = np.where(seen, 255, 0).astype(np.uint8) if weights is None else np.where(seen, weights, 0)
-    return rendering.apply(colour_map, rgba, full.astype(np.uint8))
+    return rendering.apply(color_map, rgba, full.astype(np.uint8))

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage import data
 
-from s2am_engine import sample
-from s2am_engine.compositing import paste, place
+from s2am_engine.image import sample
+from s2am_engine.image.compositing import paste, place
 
 WIDTH, HEIGHT = 320, 240
 PASTED = (120, 100)
@@ -26,7 +26,7 @@ def background() -> NDArray[np.uint8]:
 
 
 def cut_out(size: tuple[int, int] = PASTED) -> NDArray[np.uint8]:
-    """H×W×4: a cat in daylight with a soft oval alpha, and other colours hidden where it is transparent."""
+    """H×W×4: a cat in daylight with a soft oval alpha, and other colors hidden where it is transparent."""
     width, height = size
     cat = cv2.resize(data.chelsea(), size, interpolation=cv2.INTER_AREA)
     oval = np.zeros((height, width), np.uint8)
@@ -51,7 +51,7 @@ def deep_cut_out() -> NDArray[np.uint16]:
 
 
 def wide_cut_out() -> NDArray[np.float32]:
-    """The cut-out as floats, with some colours outside of sRGB's gamut: brighter than white, and greener than green."""
+    """The cut-out as floats, with some colors outside of sRGB's gamut: brighter than white, and greener than green."""
     wide: NDArray[np.float32] = np.divide(cut_out(), 255, dtype=np.float32)
     wide[30:50, 40:60, :3] = (1.3, 1.1, 0.9)
     wide[50:70, 40:60, :3] = (-0.3, 0.95, 0.1)

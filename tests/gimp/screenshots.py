@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from installer.console import Console
-from s2am_engine import sample
+from s2am_engine.image import sample
 from tests.gimp.harness import Desktop, Gimp3, wait_for
 from tests.gimp.provision import UnavailableError, provision
 
@@ -97,13 +97,13 @@ def shoot(desktop: Desktop, file: Path, window: str = "root") -> Path:
 
 
 def small(picture: Path, file: Path) -> Path:
-    """Write a picture with as many colours as its size in the README allows: screens have few, photographs many."""
+    """Write a picture with as many colors as its size in the README allows: screens have few, photographs many."""
     from PIL import Image
 
     with Image.open(picture) as opened:
         shot = opened.convert("RGB")
-    for colours in (256, 128, 64):
-        shot.quantize(colours, dither=Image.Dither.FLOYDSTEINBERG).save(file, optimize=True)
+    for colors in (256, 128, 64):
+        shot.quantize(colors, dither=Image.Dither.FLOYDSTEINBERG).save(file, optimize=True)
         if file.stat().st_size <= LARGEST:
             break
     return file

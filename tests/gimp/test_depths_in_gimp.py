@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from s2am_engine.model_store import DEFAULT_MODEL
-from s2am_engine.srgb import linear_to_srgb, srgb_to_linear
+from s2am_engine.color.srgb import linear_to_srgb, srgb_to_linear
+from s2am_engine.models.model_store import DEFAULT_MODEL
 from tests.gimp import pictures
-from tests.gimp.answers import Case, Cases, Pixels, on_canvas, recoloured
+from tests.gimp.answers import Case, Cases, Pixels, on_canvas, recolored
 
 ALPHA = pictures.cut_out()[..., 3]
 DEEP = {
@@ -25,7 +25,7 @@ DEEP = {
     "linear_bytes": np.float32,
     "halves": np.float32,
     "thirty_two_bits": np.float32,
-    "grey": np.uint8,
+    "gray": np.uint8,
     "adobe_rgb": np.float32,
 }
 OUT_OF_GAMUT = (slice(30, 70), slice(40, 60))
@@ -38,7 +38,7 @@ def answer(case: Case, kind: Any) -> tuple[Pixels, Pixels, Pixels]:
     before, after = case.pixels("before", kind=kind), case.pixels("after", kind=kind)
     full = np.iinfo(kind).max if np.issubdtype(kind, np.integer) else 1.0
     mask = np.rint(before[..., 3] / full * 255).astype(np.uint8)
-    expected = recoloured(case.colour_map(on_canvas(mask)), before)
+    expected = recolored(case.color_map(on_canvas(mask)), before)
     assert (after != before).any()
     return before, after, expected
 
@@ -75,7 +75,7 @@ def test_floats_keep_what_is_out_of_gamut(cases: Cases, name: str) -> None:
         mask = np.rint(before[..., 3] * 255).astype(np.uint8)
         raw, raw_after = (case_pixels(cases[name], key, before.shape) for key in ("raw", "raw after"))
         values = np.dstack([linear_to_srgb(raw[..., :3]), raw[..., 3]])
-        wanted = srgb_to_linear(recoloured(cases[name].colour_map(on_canvas(mask)), values)[..., :3])
+        wanted = srgb_to_linear(recolored(cases[name].color_map(on_canvas(mask)), values)[..., :3])
         np.testing.assert_allclose(raw_after[..., :3], wanted, atol=1e-4)
     else:
         np.testing.assert_allclose(after, expected, atol=1e-4)
@@ -102,19 +102,19 @@ def test_linear_bytes(cases: Cases) -> None:
     assert np.abs(srgb_to_linear(after[..., :3]) - linear).max() < 0.6 / 255
 
 
-def test_grey_stays_grey(cases: Cases) -> None:
-    _, after, expected = answer(cases["grey"], np.uint8)
+def test_gray_stays_gray(cases: Cases) -> None:
+    _, after, expected = answer(cases["gray"], np.uint8)
     luminance = srgb_to_linear(expected[..., :3] / np.float32(255)) @ np.array([0.2126, 0.7152, 0.0722], np.float32)
-    grey = np.rint(linear_to_srgb(luminance) * 255)
+    gray = np.rint(linear_to_srgb(luminance) * 255)
     seen = ALPHA > 0
-    assert np.abs(after[..., :3] - grey[..., None])[seen].max() <= 1
+    assert np.abs(after[..., :3] - gray[..., None])[seen].max() <= 1
 
 
-def test_colours_of_adobe_rgb_survive(cases: Cases) -> None:
+def test_colors_of_adobe_rgb_survive(cases: Cases) -> None:
     before, after, expected = answer(cases["adobe_rgb"], np.float32)
     seen = ALPHA > 0
     difference, has = np.abs(after - expected)[seen][:, :3], expected[seen][:, :3] >= 0
-    # GIMP rounds to AdobeRGB's 8 bits. Where sRGB has no such colour their steps are larger: below 0 its curve is a
+    # GIMP rounds to AdobeRGB's 8 bits. Where sRGB has no such color their steps are larger: below 0 its curve is a
     # line of slope 12.92, and half a step in the reds and the greens together is 0.0036 in linear light there.
     assert np.percentile(difference[has], 99) < 0.01
     assert difference[~has].max() < 12.92 * 0.0036
@@ -123,12 +123,12 @@ def test_colours_of_adobe_rgb_survive(cases: Cases) -> None:
     assert after[green][..., 0].max() < -0.05
 
 
-def test_effect_in_another_colour_space(cases: Cases) -> None:
+def test_effect_in_another_color_space(cases: Cases) -> None:
     case = cases["adobe_rgb_effect"]
     assert case.succeeded
     linear = case.pixels("before", kind=np.float32)
     srgb = np.dstack([linear_to_srgb(linear[..., :3]), linear[..., 3]]).astype(np.float32)
-    full = recoloured(case.colour_map(on_canvas(np.rint(linear[..., 3] * 255).astype(np.uint8))), srgb)
+    full = recolored(case.color_map(on_canvas(np.rint(linear[..., 3] * 255).astype(np.uint8))), srgb)
     merged = linear_to_srgb(case.pixels("merged", kind=np.float32)[..., :3])
     inside = (linear[..., 3] > 0.5) & (srgb[..., :3].min(axis=2) >= 0) & (srgb[..., :3].max(axis=2) <= 1)
     # As far as a matrix can do what the map does; in the wrong primaries the reds alone would be off by more.
@@ -149,8 +149,8 @@ def test_no_strength_changes_no_bit(cases: Cases) -> None:
 def test_scripts_have_all_that_the_dialog_has(cases: Cases) -> None:
     case = cases["all_arguments"]
     sliders = {"strength": 0.7, "brightness": 0.2, "contrast": -0.1, "warmth": 0.3, "tint": -0.2, "saturation": 0.4}
-    colour_map = case.colour_map(on_canvas(ALPHA), "s2crnet", sliders)
-    np.testing.assert_array_equal(case.pixels("after"), recoloured(colour_map, case.pixels("before")))
+    color_map = case.color_map(on_canvas(ALPHA), "s2crnet", sliders)
+    np.testing.assert_array_equal(case.pixels("after"), recolored(color_map, case.pixels("before")))
 
 
 # -- refusals

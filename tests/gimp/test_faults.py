@@ -20,23 +20,23 @@ from tests.gimp.harness import Gimp3, engine_outside, wait_for
 
 LARGE = (1600, 1900)
 
-# In the engine's process, when it has recoloured a strip and comes to the next one for the first time.
+# In the engine's process, when it has recolored a strip and comes to the next one for the first time.
 AT_THE_SECOND_STRIP = """
 import os, signal, sys, time
 from pathlib import Path
 from gimp_bridge import workspace
-from s2am_engine.cli import main
+from s2am_engine.cli.main import main
 
 folder = Path(sys.argv[1])
-recolour = workspace.Workspace.recolour
+recolor = workspace.Workspace.recolor
 
 def disturbed(self, request, *rest):
     if request.offset and not (folder / "disturbed").exists():
         (folder / "disturbed").touch()
         {act}
-    recolour(self, request, *rest)
+    recolor(self, request, *rest)
 
-workspace.Workspace.recolour = disturbed
+workspace.Workspace.recolor = disturbed
 sys.exit(main(["serve"]))
 """
 
@@ -63,7 +63,7 @@ def large(profile: Gimp3) -> Iterator[Gimp3]:
 
 
 def disturb(gimp: Gimp3, act: str) -> None:
-    """Let the engine do something at the second strip that it recolours."""
+    """Let the engine do something at the second strip that it recolors."""
     *outside, _, _, _ = engine_outside()
     gimp.prepare([*outside, "-c", AT_THE_SECOND_STRIP.format(act=act), str(gimp.folder)])
 

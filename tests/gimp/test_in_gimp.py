@@ -10,12 +10,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from s2am_engine import rendering
-from s2am_engine.colour_map import Matrix
-from s2am_engine.detection import Detector, NothingFoundError
-from s2am_engine.harmonizer import Harmonizer
+from s2am_engine.color import rendering
+from s2am_engine.color.color_map import Matrix
+from s2am_engine.inference.detection import Detector, NothingFoundError
+from s2am_engine.inference.harmonizer import Harmonizer
 from tests.gimp import pictures
-from tests.gimp.answers import Case, Cases, Pixels, on_canvas, on_layer, recoloured, times
+from tests.gimp.answers import Case, Cases, Pixels, on_canvas, on_layer, recolored, times
 from tests.gimp.pictures import AT, LARGE, PASTED
 
 ALPHA = pictures.cut_out()[..., 3]
@@ -40,12 +40,12 @@ def names(case: Case) -> list[str]:
 
 def test_new_layer_lies_above_its_untouched_original(cases: Cases) -> None:
     case = cases["new_layer"]
-    agree(case, recoloured(case.colour_map(on_canvas(ALPHA)), case.pixels("before")))
+    agree(case, recolored(case.color_map(on_canvas(ALPHA)), case.pixels("before")))
     assert names(case) == [NEW_NAME, "pasted", "background"]
     assert case.facts["state"][1:] == case.facts["state before"]
 
 
-def test_hidden_colours_of_transparent_pixels_stay(cases: Cases) -> None:
+def test_hidden_colors_of_transparent_pixels_stay(cases: Cases) -> None:
     for name in ("new_layer", "in_place"):
         case = cases[name]
         np.testing.assert_array_equal(case.pixels("after")[ALPHA == 0], case.pixels("before")[ALPHA == 0])
@@ -53,7 +53,7 @@ def test_hidden_colours_of_transparent_pixels_stay(cases: Cases) -> None:
 
 def test_in_place_changes_the_layer_alone(cases: Cases) -> None:
     case = cases["in_place"]
-    agree(case, recoloured(case.colour_map(on_canvas(ALPHA)), case.pixels("before")))
+    agree(case, recolored(case.color_map(on_canvas(ALPHA)), case.pixels("before")))
     assert names(case) == ["pasted", "background"]
     assert case.facts["state"][1:] == case.facts["state before"][1:]
 
@@ -65,7 +65,7 @@ def test_effect_leaves_the_pixels_and_shows_the_engines_matrix(cases: Cases) -> 
     np.testing.assert_array_equal(case.pixels("after"), before)
     (values,) = case.facts["state"][0][10]
     matrix = np.array([float(number) for number in values.replace(",", " ").split()]).reshape(4, 5)
-    expected = recoloured(Matrix(matrix[:3, :4].astype(np.float32), linear=True), before)
+    expected = recolored(Matrix(matrix[:3, :4].astype(np.float32), linear=True), before)
     seen = before[..., 3] > 0
     difference = case.pixels("merged")[seen].astype(int) - expected[seen]
     assert np.abs(difference).max() <= 1
@@ -76,7 +76,7 @@ def test_effect_leaves_the_pixels_and_shows_the_engines_matrix(cases: Cases) -> 
 def test_effect_does_what_the_full_map_does_as_far_as_a_matrix_can(cases: Cases) -> None:
     case = cases["effect"]
     seen = case.pixels("before")[..., 3] > 128
-    full = recoloured(case.colour_map(on_canvas(ALPHA)), case.pixels("before"))
+    full = recolored(case.color_map(on_canvas(ALPHA)), case.pixels("before"))
     assert np.abs(case.pixels("merged")[seen].astype(int) - full[seen])[:, :3].mean() < 4
 
 
@@ -84,7 +84,7 @@ def test_new_layer_keeps_mask_mode_opacity_locks_and_parent(cases: Cases) -> Non
     case = cases["attributes"]
     mask = times(ALPHA, pictures.layer_mask())
     weights = np.where(pictures.layer_mask() > 0, 255, 0).astype(np.uint8)
-    agree(case, recoloured(case.colour_map(on_canvas(mask)), case.pixels("before"), weights))
+    agree(case, recolored(case.color_map(on_canvas(mask)), case.pixels("before"), weights))
     assert names(case) == ["above", "group", "background"]
     new, original = case.facts["state"][1][13]
     (was,) = case.facts["state before"][1][13]
@@ -117,19 +117,19 @@ def test_again_replaces_the_effect(cases: Cases) -> None:
 
 
 @pytest.mark.parametrize("name", ["layer_mask", "edited_mask"])
-def test_layer_mask_limits_what_is_pasted_and_what_is_recoloured(cases: Cases, name: str) -> None:
+def test_layer_mask_limits_what_is_pasted_and_what_is_recolored(cases: Cases, name: str) -> None:
     case, ramp = cases[name], pictures.layer_mask()
     weights = np.where(ramp > 0, 255, 0).astype(np.uint8)
-    agree(case, recoloured(case.colour_map(on_canvas(times(ALPHA, ramp))), case.pixels("before"), weights))
+    agree(case, recolored(case.color_map(on_canvas(times(ALPHA, ramp))), case.pixels("before"), weights))
     np.testing.assert_array_equal(case.pixels("after")[ramp == 0], case.pixels("before")[ramp == 0])
 
 
 @pytest.mark.parametrize("name", ["selection", "selection_in_place"])
-def test_selection_limits_what_is_pasted_and_what_is_recoloured(cases: Cases, name: str) -> None:
+def test_selection_limits_what_is_pasted_and_what_is_recolored(cases: Cases, name: str) -> None:
     case = cases[name]
     chosen = case.pixels("selection", (pictures.WIDTH, pictures.HEIGHT), 1)[..., 0]
-    colour_map = case.colour_map(times(on_canvas(ALPHA), chosen))
-    agree(case, recoloured(colour_map, case.pixels("before"), on_layer(chosen)))
+    color_map = case.color_map(times(on_canvas(ALPHA), chosen))
+    agree(case, recolored(color_map, case.pixels("before"), on_layer(chosen)))
     outside = on_layer(chosen) == 0
     np.testing.assert_array_equal(case.pixels("after")[outside], case.pixels("before")[outside])
     after = case.pixels("selection after", (pictures.WIDTH, pictures.HEIGHT), 1)
@@ -156,12 +156,12 @@ def test_reference_may_be_an_area(cases: Cases) -> None:
     alpha = np.where((chosen > 0) | (mask > 0), composite[..., 3], 0).astype(np.uint8)
     harmonizer = Harmonizer()
     harmonizer.set_picture(np.ascontiguousarray(composite[..., :3]), mask, alpha=alpha)
-    agree(case, recoloured(harmonizer.colour_map, case.pixels("before")))
+    agree(case, recolored(harmonizer.color_map, case.pixels("before")))
 
 
 def test_reference_may_be_a_layer(cases: Cases) -> None:
     case = cases["reference_layer"]
-    agree(case, recoloured(case.colour_map(on_canvas(ALPHA)), case.pixels("before")))
+    agree(case, recolored(case.color_map(on_canvas(ALPHA)), case.pixels("before")))
 
 
 def test_in_a_flat_picture_it_is_looked_for(cases: Cases) -> None:
@@ -175,7 +175,7 @@ def test_in_a_flat_picture_it_is_looked_for(cases: Cases) -> None:
     harmonizer = Harmonizer()
     harmonizer.set_picture(flat, found)
     after = case.pixels("after", size, 3)
-    difference = after.astype(int) - rendering.apply(harmonizer.colour_map, flat, found)
+    difference = after.astype(int) - rendering.apply(harmonizer.color_map, flat, found)
     assert np.abs(difference).max() <= 1  # another share of the rows rounds otherwise, here and there
     assert np.count_nonzero(difference) < 20
     np.testing.assert_array_equal(after[found == 0], flat[found == 0])
@@ -202,7 +202,7 @@ def test_in_a_flat_picture_it_is_looked_for(cases: Cases) -> None:
 def test_wherever_the_layer_lies(cases: Cases, name: str, at: tuple[int, int], size: tuple[int, int]) -> None:
     case = cases[name]
     before = case.pixels("before", size)
-    agree(case, recoloured(case.colour_map(on_canvas(before[..., 3], at)), before), size)
+    agree(case, recolored(case.color_map(on_canvas(before[..., 3], at)), before), size)
 
 
 def test_large_picture_looks_the_same_drawn_by_gimp_and_read_from_a_copy(cases: Cases) -> None:

@@ -49,8 +49,11 @@ def make_project(folder: Path, sample: str = SAMPLE, says: str = "hello") -> Pat
     """A program in place of ours that says something."""
     files = {
         "s2am_engine/__init__.py": "",
-        "s2am_engine/cli.py": f"def main():\n    print({says!r})\n",
-        "s2am_engine/sample.py": sample,
+        "s2am_engine/cli/__init__.py": "",
+        "s2am_engine/cli/__main__.py": "from s2am_engine.cli.main import main\nmain()\n",
+        "s2am_engine/cli/main.py": f"def main():\n    print({says!r})\n",
+        "s2am_engine/image/__init__.py": "",
+        "s2am_engine/image/sample.py": sample,
     }
     return make_wheel(folder, "s2am", "0.1", files, ["torch>=2.4"])
 

@@ -16,7 +16,7 @@ import pytest
 from installer import __main__ as installer
 from installer.console import Console
 from installer.install import Install, Wishes
-from s2am_engine.model_store import list_models
+from s2am_engine.models.model_store import list_models
 from s2am_setup import doctor, plugins
 from s2am_setup.check import Check
 from s2am_setup.engine_checks import check_command, check_engine, check_environment, check_launchers, check_models
@@ -141,7 +141,7 @@ def remove_launcher(home: Home) -> None:
 
 
 def damage_weights(home: Home) -> None:
-    (weights,) = home.environment.glob("lib/python*/site-packages/s2am_engine/weights/concord.safetensors")
+    (weights,) = home.environment.glob("lib/python*/site-packages/s2am_engine/models/weights/concord.safetensors")
     weights.write_bytes(weights.read_bytes()[:-1] + b"?")
 
 

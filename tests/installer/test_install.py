@@ -42,7 +42,7 @@ def machine(tmp_path: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch) -> Ma
     found = machines.linux(tmp_path)
     standins.isolate(monkeypatch, found)
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
-    monkeypatch.setattr(install, "IMPORT_ALL", "import torch, s2am_engine.cli")
+    monkeypatch.setattr(install, "IMPORT_ALL", "import torch, s2am_engine.cli.main")
     monkeypatch.setattr(command, "CHECKOUT", wheels / "s2am-0.1-py3-none-any.whl")
     return found
 

@@ -32,7 +32,7 @@ def wheels(tmp_path: Path) -> Path:
 def machine(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     found = machines.ALL[request.param](tmp_path)
     standins.isolate(monkeypatch, found)
-    monkeypatch.setattr(install, "IMPORT_ALL", "import torch, s2am_engine.cli")
+    monkeypatch.setattr(install, "IMPORT_ALL", "import torch, s2am_engine.cli.main")
     return found
 
 
@@ -83,7 +83,7 @@ def test_what_is_the_persons_own_stays_unless_purged(
 def test_rehearsal_removes_nothing(tmp_path: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     machine = machines.linux(tmp_path)
     standins.isolate(monkeypatch, machine)
-    monkeypatch.setattr(install, "IMPORT_ALL", "import torch, s2am_engine.cli")
+    monkeypatch.setattr(install, "IMPORT_ALL", "import torch, s2am_engine.cli.main")
     put_everything(machine, wheels)
     before = contents(machine.facts.home)
     assert command.main(["uninstall", "--dry-run"], machine.facts) == 0
@@ -111,7 +111,7 @@ def test_person_is_asked_which_gimp(
 ) -> None:
     machine = machines.flatpak(tmp_path)
     standins.isolate(monkeypatch, machine)
-    monkeypatch.setattr(install, "IMPORT_ALL", "import torch, s2am_engine.cli")
+    monkeypatch.setattr(install, "IMPORT_ALL", "import torch, s2am_engine.cli.main")
     monkeypatch.setattr("sys.stdin", Typist(typed))
     standins.install(machine, wheels, next(wheels.glob("s2am-*.whl")), ask=True)
     known = find(machine.facts, None, "").manifest

@@ -33,7 +33,7 @@ def small_adversary(mask_free: bool = False) -> Adversary:
 
 
 def verdict(adversary: Adversary, batch: Batch, picture: Tensor) -> float:
-    """The mean judgement: 1 = real."""
+    """The mean judgment: 1 = real."""
     with torch.no_grad():
         return float(adversary.discriminator(adversary.condition(batch), picture).mean())
 

@@ -14,7 +14,7 @@ from skimage import data
 
 from s2am_engine.errors import EngineError
 from s2am_engine.training import builders
-from s2am_engine.training.builders import auto_retouch, build_recoloured, build_swapped, unique_names
+from s2am_engine.training.builders import auto_retouch, build_recolored, build_swapped, unique_names
 from s2am_engine.training.datasets import Pair
 from s2am_engine.training.iharmony import find_pairs
 
@@ -61,10 +61,10 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_recoloured_pairs_are_read_back_and_differ_in_a_large_region_alone(photographs: Path, tmp_path: Path) -> None:
+def test_recolored_pairs_are_read_back_and_differ_in_a_large_region_alone(photographs: Path, tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     out = tmp_path / "new" / "set"
-    built = build_recoloured(photographs, out, 10, long_side=SIDE, progress=lambda *done: told.append(done))
+    built = build_recolored(photographs, out, 10, long_side=SIDE, progress=lambda *done: told.append(done))
     assert (built.pairs, built.skipped) == (10, [])
     assert told == [(done, 10) for done in range(1, 11)]
     pairs = find_pairs(out)
@@ -81,7 +81,7 @@ def test_recoloured_pairs_are_read_back_and_differ_in_a_large_region_alone(photo
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(photographs: Path, tmp_path: Path) -> None:
     for folder, seed in (("one", 1), ("two", 1), ("three", 2)):
-        build_recoloured(photographs, tmp_path / folder / "set", 4, long_side=SIDE, seed=seed)
+        build_recolored(photographs, tmp_path / folder / "set", 4, long_side=SIDE, seed=seed)
     one, two, three = (contents(tmp_path / folder) for folder in ("one", "two", "three"))
     assert one == two
     assert one != three
@@ -90,7 +90,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(photographs:
 def test_no_photograph_is_in_both_splits(photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builders, "TEST_SHARE", 0.5)
     out = tmp_path / "half"
-    build_recoloured(photographs, out, 20, long_side=SIDE)
+    build_recolored(photographs, out, 20, long_side=SIDE)
     train, test = (find_pairs(out, split) for split in ("train", "test"))
     assert len(train) + len(test) == 20
     assert {pair.truth for pair in train}.isdisjoint(pair.truth for pair in test)
@@ -102,7 +102,7 @@ def test_no_photograph_is_in_both_splits(photographs: Path, tmp_path: Path, monk
 def test_further_composites_of_a_photograph_take_its_other_regions_then_other_changes(
     photographs: Path, tmp_path: Path
 ) -> None:
-    build_recoloured(photographs, tmp_path / "set", 40, long_side=SIDE)
+    build_recolored(photographs, tmp_path / "set", 40, long_side=SIDE)
     names = {pair.name for pair in find_pairs(tmp_path / "set") if pair.name.startswith("photo_3_")}
     assert names == {"photo_3_1_1", "photo_3_2_1", "photo_3_1_2", "photo_3_2_2"}
     composites = {(tmp_path / "set" / "composite_images" / f"{name}.png").read_bytes() for name in names}
@@ -115,8 +115,8 @@ def test_interrupted_work_leaves_whole_files_and_goes_the_same_way_again(photogr
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        build_recoloured(photographs, tmp_path / "stopped", 6, long_side=SIDE, progress=stop)
-    build_recoloured(photographs, tmp_path / "whole", 6, long_side=SIDE)
+        build_recolored(photographs, tmp_path / "stopped", 6, long_side=SIDE, progress=stop)
+    build_recolored(photographs, tmp_path / "whole", 6, long_side=SIDE)
     stopped, whole = contents(tmp_path / "stopped"), contents(tmp_path / "whole")
     assert len(find_pairs(tmp_path / "stopped")) == 3
     assert len(stopped) == 9
@@ -128,10 +128,10 @@ def test_a_folder_that_is_not_empty_is_left_alone(photographs: Path, tmp_path: P
     out.mkdir()
     (out / "beach.jpg").write_bytes(b"mine")
     with pytest.raises(EngineError, match="holidays is not empty: name a new folder"):
-        build_recoloured(photographs, out, 1)
+        build_recolored(photographs, out, 1)
     assert contents(out) == {"beach.jpg": b"mine"}
     with pytest.raises(EngineError, match=r"beach.jpg can't be created"):
-        build_recoloured(photographs, out / "beach.jpg", 1)
+        build_recolored(photographs, out / "beach.jpg", 1)
 
 
 def test_photographs_of_no_use_are_named_with_the_reason(photographs: Path, tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_photographs_of_no_use_are_named_with_the_reason(photographs: Path, tmp_
     Image.new("RGB", (96, 80), "gold").save(photographs / "5.png")
     with (photographs / "index.csv").open("a") as index:
         index.write("\nnothing,5.png,,train")
-    built = build_recoloured(photographs, tmp_path / "set", 12, long_side=SIDE)
+    built = build_recolored(photographs, tmp_path / "set", 12, long_side=SIDE)
     assert built.pairs == 12
     reasons = {skipped.path.name: skipped.why for skipped in built.skipped}
     assert set(reasons) == {"4.png", "5.png"}

@@ -14,12 +14,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from s2am_engine import rendering
-from s2am_engine.networks.catalogue import NETWORKS, build_network
+from s2am_engine.color import rendering
+from s2am_engine.networks.catalog import NETWORKS, build_network
 from s2am_engine.training import ablation, comparison, loop, sources
 from s2am_engine.training.comparison import BUDGET, FIGURES, SYSTEMS, KeptPairs, System, train_and_measure
 from s2am_engine.training.datasets import Photograph
-from s2am_engine.training.kinds import Recolouring
+from s2am_engine.training.kinds import Recoloring
 from s2am_engine.training.learner import gains
 from s2am_engine.training.losses import LOSSES, attention_and_pixels, attention_and_rmse
 from s2am_engine.training.pairs import PairMaker
@@ -137,14 +137,14 @@ def test_a_tiny_comparison_gives_the_figures_that_the_page_is_made_from(
     assert {**again, "minutes": 0} == {**found["unet"], "minutes": 0}
 
 
-def test_a_group_of_recolourings_is_left_out_of_the_training_alone(
+def test_a_group_of_recolorings_is_left_out_of_the_training_alone(
     photographs: list[Photograph], dataset: Path, tmp_path: Path, tiny_budget: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ablation, "load_photographs", lambda _folder, _split: photographs)
-    seen: dict[str, Recolouring] = {}
+    seen: dict[str, Recoloring] = {}
 
     def look(name: str, *others: Any) -> None:
-        seen[name] = others[-1].recolouring
+        seen[name] = others[-1].recoloring
         comparison.measure_once(name, *others)
 
     monkeypatch.setattr(ablation, "measure_once", look)
@@ -152,8 +152,8 @@ def test_a_group_of_recolourings_is_left_out_of_the_training_alone(
     monkeypatch.setattr(ablation, "SYSTEM", System("concord", {"width": 24, "hidden": 32}))
     ablation.ablate(tmp_path, dataset, tmp_path / "runs", [ablation.EVERYTHING, "tones"])
     assert seen == {
-        ablation.EVERYTHING: Recolouring(),
-        "tones": Recolouring().without("gamma", "contrast", "tone-curve", "fade"),
+        ablation.EVERYTHING: Recoloring(),
+        "tones": Recoloring().without("gamma", "contrast", "tone-curve", "fade"),
     }
     assert not (tmp_path / "ablation.json").exists()
     ablation.publish(tmp_path / "runs", tmp_path)

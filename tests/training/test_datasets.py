@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
 
-from s2am_engine import profiles
 from s2am_engine.errors import EngineError
-from s2am_engine.picture import read_picture
+from s2am_engine.image import profiles
+from s2am_engine.image.picture import read_picture
 from s2am_engine.training import album, datasets
 from s2am_engine.training.album import Album, load_photographs
 from s2am_engine.training.datasets import Source, read_source
@@ -133,7 +133,7 @@ def test_a_turned_jpeg_comes_upright(orientation: int, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("profile", [rgb_profile(P3, srgb_curve), rgb_profile(ADOBE, adobe_curve)], ids=["P3", "Adobe"])
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".webp"])
-def test_colours_of_a_profile_become_srgb(suffix: str, profile: bytes, tmp_path: Path) -> None:
+def test_colors_of_a_profile_become_srgb(suffix: str, profile: bytes, tmp_path: Path) -> None:
     path = tmp_path / f"it{suffix}"
     Image.fromarray(COFFEE).save(path, icc_profile=profile, quality=95)
     whole = read_picture(path)
@@ -219,7 +219,7 @@ def test_what_is_of_no_use_is_listed_with_what_to_do(photos: Path) -> None:
         "d.jpg": "damaged or incomplete: copy or download it again",
         "e.jpg": "a HEIC, AVIF or video file: save it as PNG, JPEG, TIFF or WebP first",
         "f.png": "smaller than 64 pixels: bring it in its full size",
-        "g.jpg": "black and white: bring it in colour",
+        "g.jpg": "black and white: bring it in color",
         "h.png": "nothing in it could be a foreground: bring photographs of people or things",
         "i.png": "partly transparent: flatten it onto a background first",
         "j.jpg": "a CMYK picture: convert it to RGB first (in GIMP, Image > Mode > RGB)",

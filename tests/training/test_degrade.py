@@ -90,7 +90,7 @@ def test_a_good_jpeg_changes_little_and_a_bad_one_more(pictures: Tensor) -> None
     assert bad > 2 * good
 
 
-def test_halved_chroma_costs_colour_and_little_brightness() -> None:
+def test_halved_chroma_costs_color_and_little_brightness() -> None:
     stripes = torch.zeros(4, 3, 32, 32)
     stripes[:, 0, :, ::2], stripes[:, 2, :, 1::2] = 0.8, 0.8
     whole, halved = (

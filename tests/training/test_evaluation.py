@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from s2am_engine import rendering
+from s2am_engine.color import rendering
 from s2am_engine.errors import EngineError
-from s2am_engine.harmonizer import Harmonizer
-from s2am_engine.masks import Pixels
+from s2am_engine.image.masks import Pixels
+from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.training import evaluation
 from tests.engine.fake_networks import KNOWN_MAP, Painter, Spotter
 from tests.engine.pictures import composite

@@ -18,10 +18,10 @@ from skimage import data
 from torch import Tensor
 
 from s2am_engine.errors import EngineError
-from s2am_engine.harmonizer import Harmonizer
-from s2am_engine.model_store import Card, find_model, list_models, load_network, write_card
+from s2am_engine.inference.harmonizer import Harmonizer
+from s2am_engine.models.model_store import Card, find_model, list_models, load_network, write_card
 from s2am_engine.networks import personal
-from s2am_engine.networks.catalogue import build_network
+from s2am_engine.networks.catalog import build_network
 from s2am_engine.networks.network import Network
 from s2am_engine.networks.personal import Personal
 from s2am_engine.training import finetune as tuning
@@ -52,7 +52,7 @@ def base(no_personal_models: Path) -> str:
         sha256=hashlib.sha256(weights).hexdigest(),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         size=len(weights),
-        licence="GPL-3.0-or-later",
+        license="GPL-3.0-or-later",
         data="nothing.",
         training={"loss": "foreground_rmse"},
         options=OPTIONS,
@@ -119,7 +119,7 @@ def test_a_look_is_learned_and_the_new_model_is_there(
 @pytest.mark.parametrize(
     ("name", "size"), [("concord", tuning.SIZE), ("connoisseur", 128), ("s2crnet", tuning.SIZE), ("s2am-s2ad", 128)]
 )
-def test_what_must_recognise_things_learns_from_pictures_as_large_as_it_is_shown(name: str, size: int) -> None:
+def test_what_must_recognize_things_learns_from_pictures_as_large_as_it_is_shown(name: str, size: int) -> None:
     model = find_model(name)
     assert tuning.recipe_for(model.card, tuning.load_trainable(model), 1).size == size
 

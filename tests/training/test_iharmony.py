@@ -13,13 +13,13 @@ import pytest
 from PIL import Image
 
 from s2am_engine.errors import EngineError
-from s2am_engine.harmonizer import Harmonizer
+from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.training.evaluation import Evaluation, Loaded, Result, evaluate_harmonizers, load_pair, measure
 from s2am_engine.training.iharmony import find_pairs, has_pairs
 from tests.engine.fake_networks import Painter
 from tests.engine.pictures import composite
 
-# As they are named: by photograph, mask and change of colour.
+# As they are named: by photograph, mask and change of color.
 SUBSETS = {
     "HAdobe5k": ["a0001_1_1", "a0001_1_2", "a0002_1_5"],
     "HCOCO": ["c100010_1124_1", "c100010_1124_2", "c99_12_2"],

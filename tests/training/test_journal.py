@@ -37,8 +37,8 @@ def test_the_log_can_be_read_by_a_spreadsheet_and_the_picture_shows_curves_and_s
     curves = [(picture[:400] != 255).any(axis=2).sum() for picture in pictures]
     assert curves[1] > curves[0] > 0, "a longer curve"
     lower = pictures[1][400:]
-    for grey in (0.2, 0.5, 0.8):
-        assert (np.abs(lower.astype(int) - round(255 * grey)) <= 1).all(axis=2).sum() > 6 * 50 * 50
+    for gray in (0.2, 0.5, 0.8):
+        assert (np.abs(lower.astype(int) - round(255 * gray)) <= 1).all(axis=2).sum() > 6 * 50 * 50
 
 
 def test_what_a_killed_run_logged_after_its_checkpoint_is_dropped(tmp_path: Path) -> None:

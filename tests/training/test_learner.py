@@ -37,7 +37,7 @@ def foreground_error(found: Tensor, batch: Batch) -> float:
     return float(((found - batch.truth) ** 2 * batch.mask).sum())
 
 
-@pytest.mark.parametrize("name", sorted(SMALL.keys() - {"dissonance"}))  # which recolours nothing
+@pytest.mark.parametrize("name", sorted(SMALL.keys() - {"dissonance"}))  # which recolors nothing
 def test_a_network_overfits_one_batch(name: str, photographs: list[Photograph]) -> None:
     found, batch = learner(name), one_batch(photographs)
     losses = [float(found.learn(batch, step, 3e-3 * min(1, (step + 1) / 5))) for step in range(40)]

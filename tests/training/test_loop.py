@@ -133,7 +133,7 @@ def test_what_is_saved_has_its_statistics_from_pairs_that_are_not_held_out(
 
 
 @pytest.mark.parametrize(("name", "has_any"), [("unet", True), ("fmm", True), ("s2crnet", False), ("concord", False)])
-def test_only_networks_with_batch_normalisation_are_calibrated(
+def test_only_networks_with_batch_normalization_are_calibrated(
     name: str, has_any: bool, photographs: list[Photograph], tmp_path: Path
 ) -> None:
     run = trainer(name, 2, photographs, tmp_path)

@@ -13,8 +13,8 @@ from s2am_engine.networks.network import Rendered
 from s2am_engine.training import losses
 from s2am_engine.training.losses import LOSSES, Loss
 
-RECOLOURING = {name: loss for name, loss in LOSSES.items() if loss is not losses.found_mask}
-EACH = pytest.mark.parametrize("loss", RECOLOURING.values(), ids=RECOLOURING)
+RECOLORING = {name: loss for name, loss in LOSSES.items() if loss is not losses.found_mask}
+EACH = pytest.mark.parametrize("loss", RECOLORING.values(), ids=RECOLORING)
 
 
 def blank(count: int = 1) -> tuple[Tensor, Tensor]:

@@ -12,7 +12,7 @@ from s2am_engine.training.pairs import Batch
 
 
 class Tones:
-    """Makes pairs of one grey each: the composite is brighter from pair to pair."""
+    """Makes pairs of one gray each: the composite is brighter from pair to pair."""
 
     def __init__(self) -> None:
         self.steps: list[int] = []
@@ -28,7 +28,7 @@ def test_pairs_are_drawn_in_order_and_no_more_are_made_than_needed() -> None:
     tones = Tones()
     sheet = np.asarray(draw_pair_sheet(tones, 5, side=32))
     assert tones.steps == [0, 1, 2]
-    found = [grey for grey in (51, 76, 102, 128, 153, 179) if (sheet == grey).all(axis=2).sum() >= 32 * 32]
+    found = [gray for gray in (51, 76, 102, 128, 153, 179) if (sheet == gray).all(axis=2).sum() >= 32 * 32]
     assert found == [51, 76, 102, 128, 153]
     assert (sheet == 255).all(axis=2).sum() == 5 * 32 * 32
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pairs that are what they claim: recoloured in the foreground alone, in many ways, the same ones every time."""
+"""Pairs that are what they claim: recolored in the foreground alone, in many ways, the same ones every time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from s2am_engine.training import pairs
 from s2am_engine.training.datasets import Photograph
 from s2am_engine.training.degrade import Degradation
 from s2am_engine.training.pairs import DetectionPairs, PairMaker
-from s2am_engine.training.recolour import KINDS, Recolouring
+from s2am_engine.training.recolor import KINDS, Recoloring
 
 
 def test_pairs_differ_in_the_foreground_alone(photographs: list[Photograph]) -> None:
@@ -33,7 +33,7 @@ def test_the_same_seed_and_step_give_the_same_pairs(photographs: list[Photograph
     assert not torch.equal(first.composite, other.composite)
 
 
-def test_recolourings_are_of_many_kinds(photographs: list[Photograph]) -> None:
+def test_recolorings_are_of_many_kinds(photographs: list[Photograph]) -> None:
     batch = PairMaker(32, 64, 1, photographs=photographs).make(0)
     area = batch.mask.sum(dim=(2, 3)).clamp_min(1)
     shift = ((batch.composite - batch.truth) * batch.mask).sum(dim=(2, 3)) / area
@@ -56,11 +56,11 @@ def test_without_variation_the_truth_is_the_photograph(photographs: list[Photogr
 
 
 def test_a_foreground_from_another_camera_keeps_its_flaws(photographs: list[Photograph]) -> None:
-    """What is to be learned is its colour: noise and compression are in the truth as well."""
+    """What is to be learned is its color: noise and compression are in the truth as well."""
     noisy = Degradation(blur_share=0, sharpen_share=0, noise_share=1, jpeg_share=0)
-    unchanged = Recolouring().without(*KINDS)
+    unchanged = Recoloring().without(*KINDS)
     made = [
-        PairMaker(48, 8, 1, photographs=photographs, graded=0.0, degradation=flaws, recolouring=unchanged).make(0)
+        PairMaker(48, 8, 1, photographs=photographs, graded=0.0, degradation=flaws, recoloring=unchanged).make(0)
         for flaws in (FLAWLESS, noisy)
     ]
     difference = (made[1].truth - made[0].truth).abs()
@@ -95,6 +95,6 @@ def test_a_detector_gets_pairs_of_which_some_hold_nothing_pasted(photographs: li
     assert float(batch.mask.mean(dim=(1, 2, 3)).max()) <= 0.5 + 1e-6
     for composite, truth, mask in zip(batch.composite, batch.truth, batch.mask, strict=True):
         change = (composite - truth).abs().amax(dim=0)
-        if mask.max() > 0:  # either the marked part is recoloured or, where that is larger, all of the rest
+        if mask.max() > 0:  # either the marked part is recolored or, where that is larger, all of the rest
             inside, outside = change[mask[0] > 0.1], change[mask[0] <= 0.1]
             assert max(float(inside.mean()), float(outside.mean())) > 0.01

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from s2am_engine import cli
+from s2am_engine.cli import main as cli
 from s2am_engine.training.iharmony import find_pairs
 from tests.engine.test_cli import failed, run
 
@@ -47,7 +47,7 @@ def test_a_sheet_shows_what_would_be_learned_from(
     assert (tmp_path / "one.png").read_bytes() != (tmp_path / "three.png").read_bytes()
 
 
-@pytest.mark.parametrize("kind", ["recoloured", "swapped"])
+@pytest.mark.parametrize("kind", ["recolored", "swapped"])
 def test_a_data_set_is_written_in_the_layout_that_training_reads(
     kind: str, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from s2am_engine.detection import Detector
 from s2am_engine.errors import EngineError
-from s2am_engine.model_store import find_model, load_network
-from s2am_engine.networks import catalogue
+from s2am_engine.inference.detection import Detector
+from s2am_engine.models.model_store import find_model, load_network
+from s2am_engine.networks import catalog
 from s2am_engine.training.checkpoints import WEIGHTS, write_settings
 from s2am_engine.training.datasets import Photograph
 from s2am_engine.training.publish import card_of, measure_detector, publish, read_facts
@@ -70,7 +70,7 @@ def test_a_detectors_figures_are_of_composites_and_of_photographs(
     whole = np.ascontiguousarray(pixels[..., ::-1])  # nothing in it is blue
     for name, pasted in (("found", pixels), ("missed", whole)):
         write_pair(tmp_path, name, pasted, mask, whole)
-    monkeypatch.setitem(catalogue.NETWORKS, "spotter", catalogue.Entry(Spotter, "for tests"))
+    monkeypatch.setitem(catalog.NETWORKS, "spotter", catalog.Entry(Spotter, "for tests"))
     write_fake_model(no_personal_models, "mine", "spotter")
     figures = measure_detector(Detector("mine", "cpu"), tmp_path)
     assert (figures["found"], figures["claimed"], figures["pictures"]) == (0.5, 0, 2)

@@ -9,7 +9,7 @@ import json
 import pytest
 
 from s2am_engine.errors import EngineError
-from s2am_engine.networks.catalogue import NETWORKS, build_network
+from s2am_engine.networks.catalog import NETWORKS, build_network
 from s2am_engine.training.losses import attention_and_pixels, pixel_l1, pixel_l2, relative_l1
 from s2am_engine.training.recipes import RECIPES, SCHEDULES, Recipe, learning_rate
 

@@ -44,9 +44,9 @@ def masks_of(kind: str, regions: list[Region]) -> list[NDArray[np.bool_]]:
     return [region.mask for region in regions if region.kind == kind]
 
 
-def painted(shape: tuple[int, int], centre: tuple[int, int], axes: tuple[int, int]) -> NDArray[np.bool_]:
-    """A filled ellipse; centre and axes as (x, y)."""
-    return cv2.ellipse(np.zeros(shape, np.uint8), centre, axes, 0, 0, 360, 1, cv2.FILLED) > 0
+def painted(shape: tuple[int, int], center: tuple[int, int], axes: tuple[int, int]) -> NDArray[np.bool_]:
+    """A filled ellipse; center and axes as (x, y)."""
+    return cv2.ellipse(np.zeros(shape, np.uint8), center, axes, 0, 0, 360, 1, cv2.FILLED) > 0
 
 
 def noisy(image: NDArray[np.uint8], strength: int = 12) -> NDArray[np.uint8]:
@@ -107,7 +107,7 @@ def test_a_label_map_takes_precedence() -> None:
     labels = np.zeros(image.shape[:2], np.uint8)
     labels[20:80, 30:90], labels[100:150, 10:150] = 1, 2
     regions = propose(image, labels)
-    assert {region.kind for region in regions} == {"labelled"}
+    assert {region.kind for region in regions} == {"labeled"}
     np.testing.assert_array_equal([region.mask for region in regions], label_regions(labels))
 
 
@@ -163,7 +163,7 @@ def test_small_and_narrow_pictures_are_no_trouble(shape: tuple[int, int]) -> Non
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])
-def test_nothing_is_found_in_one_flat_colour(value: int) -> None:
+def test_nothing_is_found_in_one_flat_color(value: int) -> None:
     assert propose(np.full((80, 120, 3), value, np.uint8)) == []
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from s2am_engine.model_store import list_models
+from s2am_engine.models.model_store import list_models
 from s2am_engine.training import ablation, results
 from s2am_engine.training.comparison import FIGURES, SYSTEMS
 from s2am_engine.training.kinds import KINDS
@@ -159,7 +159,7 @@ def test_the_page_answers_every_question_from_both_measurements() -> None:
             assert row[5] == results.published_difference(one, other)
 
 
-def test_the_page_tells_what_each_group_of_recolourings_adds() -> None:
+def test_the_page_tells_what_each_group_of_recolorings_adds() -> None:
     found = left_out()
     page = make_page(made_up(), found)
     whole = found[ablation.EVERYTHING]
@@ -171,7 +171,7 @@ def test_the_page_tells_what_each_group_of_recolourings_adds() -> None:
         assert row[6] == f"{whole['map']['worse_by_1db']} / {found[name]['map']['worse_by_1db']}"
 
 
-def test_every_kind_of_recolouring_is_left_out_once() -> None:
+def test_every_kind_of_recoloring_is_left_out_once() -> None:
     assert sorted(kind for kinds in ablation.GROUPS.values() for kind in kinds) == sorted(KINDS)
 
 

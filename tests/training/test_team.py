@@ -101,7 +101,7 @@ def test_two_processes_learn_as_one_with_the_doubled_batch(tmp_path: Path) -> No
         torch.testing.assert_close(found[key], value, atol=TOLERANCE, rtol=0)
 
 
-def test_batch_normalisation_and_an_adversary_work_in_a_team(tmp_path: Path) -> None:
+def test_batch_normalization_and_an_adversary_work_in_a_team(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -19,9 +19,9 @@ import torch
 from PIL import Image
 from skimage import data
 
-from s2am_engine import cli
+from s2am_engine.cli import main as cli
 from s2am_engine.errors import EngineError
-from s2am_engine.model_store import find_model, load_network
+from s2am_engine.models.model_store import find_model, load_network
 from s2am_engine.training import loop, losses, recipes, sources
 from s2am_engine.training import train as training
 from s2am_engine.training.checkpoints import CHECKPOINT, load_checkpoint

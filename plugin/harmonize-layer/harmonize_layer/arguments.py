@@ -12,14 +12,14 @@ from gimp_bridge.protocol import Sliders
 
 NAME = "plug-in-harmonize-layer"
 
-HELP = """Makes a pasted layer belong to what is beneath it: its colours are matched to the background, at full \
+HELP = """Makes a pasted layer belong to what is beneath it: its colors are matched to the background, at full \
 resolution, by a program on this computer; nothing is uploaded.
 
 The pasted part is what the layer's transparency, its mask and the selection let through. In a picture of one layer \
 without transparency it is looked for, and shown before anything changes.
 
 The result is a new layer above (with the original kept), the layer itself, or a layer effect that stays editable. \
-Harmonize Layer on a harmonized layer starts again from the original colours: of a new layer while its original is in \
+Harmonize Layer on a harmonized layer starts again from the original colors: of a new layer while its original is in \
 the picture, of an effect always.
 
 In scripts: model (a name, or empty for the default), result (new-layer, in-place, effect), reference (beneath, \
@@ -27,8 +27,8 @@ layer with reference-layer, selection), mask (automatic, detect), hide-original,
 contrast, warmth, tint and saturation (-1 to 1)."""
 
 RESULTS = {
-    "new-layer": ("New layer above", "A recoloured copy above the layer, which stays as it is"),
-    "in-place": ("In place", "The layer's own pixels are recoloured"),
+    "new-layer": ("New layer above", "A recolored copy above the layer, which stays as it is"),
+    "in-place": ("In place", "The layer's own pixels are recolored"),
     "effect": ("Layer effect", "A non-destructive effect on the layer, editable and kept in XCF files"),
 }
 REFERENCES = {
@@ -43,10 +43,10 @@ MASKS = {
 SLIDERS = {
     "strength": (0.0, 1.0, "Stren_gth", "How much of the change is made"),
     "brightness": (-1.0, 0.0, "_Brightness", "Brighter (+) or darker (-); black and white stay"),
-    "contrast": (-1.0, 0.0, "Con_trast", "Steeper (+) or flatter (-) around the middle greys"),
+    "contrast": (-1.0, 0.0, "Con_trast", "Steeper (+) or flatter (-) around the middle grays"),
     "warmth": (-1.0, 0.0, "_Warmth", "Towards amber (+) or blue (-)"),
     "tint": (-1.0, 0.0, "T_int", "Towards magenta (+) or green (-)"),
-    "saturation": (-1.0, 0.0, "Sat_uration", "More colour (+) or less (-)"),
+    "saturation": (-1.0, 0.0, "Sat_uration", "More color (+) or less (-)"),
 }
 """For each slider: lowest value, default, label, help; the highest is 1."""
 

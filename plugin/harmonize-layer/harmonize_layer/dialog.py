@@ -196,7 +196,7 @@ class Dialog:
         self._ask()
 
     def _ask(self) -> None:
-        """Ask for the colour map of what the engine is to see."""
+        """Ask for the color map of what the engine is to see."""
         self._look = None
         view, settings = self._view, self._settings
         if view is None:
@@ -244,12 +244,12 @@ class Dialog:
         if look.confidence < _UNSURE:
             notes.append(f"The model is only {look.confidence:.0%} sure, so it does less.")
         if look.misfit is not None and look.misfit > effect.NOTICEABLE:
-            notes.append(f"As an effect the colours differ by about {look.misfit:.1f} of 255 from the full map.")
+            notes.append(f"As an effect the colors differ by about {look.misfit:.1f} of 255 from the full map.")
         before = memory.recall(self._layers[0])
         if before and before.result != "in-place" and (before.result == "effect" or before.original):
-            notes.append("It starts again from the original colours.")
+            notes.append("It starts again from the original colors.")
         if before and before.result == "in-place":
-            notes.append("It was harmonized in place before: its original colours are gone.")
+            notes.append("It was harmonized in place before: its original colors are gone.")
         if len(self._layers) > 1:
             notes.append(f"Shown: the first of {len(self._layers)} layers.")
         return notes

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The colour map as a non-destructive layer effect: a matrix in linear light, which GIMP's gegl:svg-matrix applies."""
+"""The color map as a non-destructive layer effect: a matrix in linear light, which GIMP's gegl:svg-matrix applies."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def values_for(layer: Gimp.Layer, matrix: Sequence[float]) -> str:
     """The text of the operation's property for a matrix.
 
     Args:
-        layer: in whose colour space the operation will compute.
+        layer: in whose color space the operation will compute.
         matrix: 3×4 row by row, in linear light with sRGB's primaries.
     """
     rows = [list(matrix[start : start + 4]) for start in (0, 4, 8)]
@@ -45,7 +45,7 @@ def values_for(layer: Gimp.Layer, matrix: Sequence[float]) -> str:
         mixing = _product(_product(there, [row[:3] for row in rows]), back)
         offsets = _product(there, [[row[3]] for row in rows])
         rows = [[*mix, *offset] for mix, offset in zip(mixing, offsets, strict=True)]
-    # The operation takes colours premultiplied by alpha, so an offset of the colour itself is a share of alpha: in the
+    # The operation takes colors premultiplied by alpha, so an offset of the color itself is a share of alpha: in the
     # fifth column, the constant, it would grow beyond measure at soft edges.
     numbers = [value for row in rows for value in (*row, 0.0)]
     # One space between numbers: with any more the operation silently does nothing.
@@ -53,7 +53,7 @@ def values_for(layer: Gimp.Layer, matrix: Sequence[float]) -> str:
 
 
 def _to_own_primaries(layer: Gimp.Layer) -> Matrix:
-    """The matrix from linear sRGB to linear light in the layer's own colour space."""
+    """The matrix from linear sRGB to linear light in the layer's own color space."""
     return _between("RGB float", _linear_format(layer))
 
 

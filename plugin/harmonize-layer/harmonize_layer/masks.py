@@ -71,11 +71,11 @@ def offsets(item: Gimp.Item) -> tuple[int, int]:
 
 def enlarged(mask: bytes, window: Window, left: int, top: int, width: int, rows: int) -> bytes:
     """A mask of a window, at the size of the picture, for one area of that."""
-    colours, columns = GdkPixbuf.Colorspace.RGB, window.columns
-    grey = GLib.Bytes.new(spread(mask, 3))
-    small = GdkPixbuf.Pixbuf.new_from_bytes(grey, colours, False, 8, columns, window.rows, 3 * columns)
+    colors, columns = GdkPixbuf.Colorspace.RGB, window.columns
+    gray = GLib.Bytes.new(spread(mask, 3))
+    small = GdkPixbuf.Pixbuf.new_from_bytes(gray, colors, False, 8, columns, window.rows, 3 * columns)
     wide, high = window.columns / window.width, window.rows / window.height
-    large = GdkPixbuf.Pixbuf.new(colours, False, 8, width, rows)
+    large = GdkPixbuf.Pixbuf.new(colors, False, 8, width, rows)
     large.fill(0)
     # Only where the window is: beyond its edges nothing was found.
     x, y = max(0, window.x - left), max(0, window.y - top)

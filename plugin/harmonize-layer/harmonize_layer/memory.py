@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a harmonized layer remembers, as a parasite: the map, and where its original colours are."""
+"""What a harmonized layer remembers, as a parasite: the map, and where its original colors are."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Memory:
     """How a layer was harmonized.
 
     result: a key of `arguments.RESULTS`.
-    colour_map: the map with its sliders, as the engine writes it.
+    color_map: the map with its sliders, as the engine writes it.
     original: the tattoo of the layer that a new layer was made from; 0 = none.
     """
 
     result: str
     model: str
     sliders: dict[str, float]
-    colour_map: dict[str, Any]
+    color_map: dict[str, Any]
     original: int = 0
 
 

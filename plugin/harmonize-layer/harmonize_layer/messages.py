@@ -21,7 +21,7 @@ def not_a_layer(name: str) -> RefusedError:
 def indexed() -> RefusedError:
     """The picture has a palette."""
     return RefusedError(
-        "This picture has indexed colours, too few to harmonize with: convert it with Image > Mode > RGB first."
+        "This picture has indexed colors, too few to harmonize with: convert it with Image > Mode > RGB first."
     )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Recolouring a layer's pixels with the engine, into a new layer that is in no picture yet."""
+"""Recoloring a layer's pixels with the engine, into a new layer that is in no picture yet."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if typing.TYPE_CHECKING:
 
 
 def paint(work: Work, layer: Gimp.Layer, found: Scene | None) -> list[tuple[Gimp.Layer, Gimp.Layer]]:
-    """Recolour a layer with the map that the engine has now.
+    """Recolor a layer with the map that the engine has now.
 
     Args:
         work: what is done; its picture is not touched.
-        layer: of a group, each layer in it is recoloured if it is done in place, else what they show together.
+        layer: of a group, each layer in it is recolored if it is done in place, else what they show together.
         found: limits the change to what was found; None = what the layer, its masks and the selection let through.
 
     Returns:
@@ -73,7 +73,7 @@ def _blank(image: Gimp.Image, source: Gimp.Layer) -> Gimp.Layer:
 def _weights(work: Work, layer: Gimp.Layer, source: Gimp.Layer, found: Scene | None) -> Read | None:
     """A function that gives how much of the change each pixel gets, in rows of the layer; None = all of it everywhere.
 
-    Of what is pasted the pixels are recoloured wholly, also where they are half transparent: their transparency mixes
+    Of what is pasted the pixels are recolored wholly, also where they are half transparent: their transparency mixes
     them with what is beneath anyway. A soft selection or a soft edge that was found mixes the pixels themselves.
     """
     (x, y), width = masks.offsets(source), source.get_width()

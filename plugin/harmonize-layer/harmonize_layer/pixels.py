@@ -46,25 +46,25 @@ def format_of(drawable: Gimp.Drawable) -> Format:
     """The best format for a drawable's pixels."""
     own = drawable.get_format()
     native, size = Babl.get_name(own), Babl.format_get_bytes_per_pixel(own)
-    colours, _, kind = Babl.format_get_encoding(own).rpartition(" ")
-    if kind in ("u8", "u16") and ("'" in colours or "~" in colours):
-        curve = "~" if "~" in colours else "'"
+    colors, _, kind = Babl.format_get_encoding(own).rpartition(" ")
+    if kind in ("u8", "u16") and ("'" in colors or "~" in colors):
+        curve = "~" if "~" in colors else "'"
         name = f"R{curve}G{curve}B{curve}A {kind}"
         if drawable.is_gray():
-            alike = _same(f"Y{curve} u8", own, b"".join(bytes([grey]) for grey in range(256)), 1)
+            alike = _same(f"Y{curve} u8", own, b"".join(bytes([gray]) for gray in range(256)), 1)
             name = f"R'G'B'A {kind}"
         else:
             alike = _same(f"R{curve}G{curve}B{curve} u8", own, _LATTICE, 3)
             name = Babl.get_name(Babl.format_with_space(name, own))
         if alike:
             return Format(name, "u8" if kind == "u8" else "u16", native, size, exact=True)
-    linear = "'" not in colours and "~" not in colours
+    linear = "'" not in colors and "~" not in colors
     name = "RGBA float" if linear else "R'G'B'A float"
     return Format(name, "float", native, size, exact=name == native or kind == "u8", linear=linear)
 
 
 def _same(encoding: str, own: Babl.Object, values: bytes, channels: int) -> bool:
-    """Whether colours of an encoding, in the colour space of a format, are sRGB's own to one 8-bit level."""
+    """Whether colors of an encoding, in the color space of a format, are sRGB's own to one 8-bit level."""
     count = len(values) // channels
     area = rectangle(0, 0, count, 1)
     name = Babl.get_name(Babl.format_with_space(encoding, own))

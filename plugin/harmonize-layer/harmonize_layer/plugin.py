@@ -40,7 +40,7 @@ class HarmonizeLayer(Gimp.PlugIn):
     def do_create_procedure(self, name: str) -> Gimp.Procedure:
         """Describe the procedure."""
         procedure = Gimp.ImageProcedure.new(self, name, Gimp.PDBProcType.PLUGIN, run, None)
-        # Also where it can't work: a sentence says why, a grey menu entry does not.
+        # Also where it can't work: a sentence says why, a gray menu entry does not.
         procedure.set_image_types("*")
         sensitivity = Gimp.ProcedureSensitivityMask
         procedure.set_sensitivity_mask(sensitivity.DRAWABLE | sensitivity.DRAWABLES | sensitivity.NO_DRAWABLES)

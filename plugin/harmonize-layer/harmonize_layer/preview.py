@@ -13,7 +13,7 @@ WIDTH, HEIGHT = 372, 300
 _MARGIN = 0.3  # of the pasted part's side, shown around it
 _LARGEST = 8.0  # times that small parts are enlarged
 _TINT = (255, 0, 255, 110)  # over what was found; RGBA
-_CHECKS = (16, 0x999999, 0x666666)  # size and colours of what shines through
+_CHECKS = (16, 0x999999, 0x666666)  # size and colors of what shines through
 
 _RGB = GdkPixbuf.Colorspace.RGB
 _Box = tuple[int, int, int, int]
@@ -44,7 +44,7 @@ class Preview(Gtk.Box):
         self.clear_after()
 
     def show_after(self, view: Scene, pixels: bytes) -> None:
-        """Show the same scene recoloured."""
+        """Show the same scene recolored."""
         self._after.set_from_pixbuf(_drawn(view, pixels, _box(view), b""))
 
     def clear_after(self) -> None:
@@ -88,9 +88,9 @@ def _drawn(view: Scene, rgb: bytes, box: _Box, tinted: bytes) -> GdkPixbuf.Pixbu
     drawn = picture.composite_color_simple(*size, GdkPixbuf.InterpType.BILINEAR, 255, *_CHECKS)
     if tinted:
         red, green, blue, opacity = _TINT
-        colour = bytes([red, green, blue]) * len(tinted)
+        color = bytes([red, green, blue]) * len(tinted)
         shares = bytes(level * opacity // 255 for level in range(256))
-        tint = _pixbuf(_with_alpha(colour, tinted.translate(shares)), view)
+        tint = _pixbuf(_with_alpha(color, tinted.translate(shares)), view)
         part = tint.new_subpixbuf(left, top, right - left, bottom - top)
         scale = (size[0] / (right - left), size[1] / (bottom - top))
         part.composite(drawn, 0, 0, *size, 0, 0, *scale, GdkPixbuf.InterpType.BILINEAR, 255)

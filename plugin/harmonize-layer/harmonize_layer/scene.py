@@ -181,7 +181,7 @@ def _visible(image: Gimp.Image, view: Window) -> bytes:
 
 
 def _is_plain(image: Gimp.Image) -> bool:
-    """Whether a picture has 8-bit sRGB colours."""
+    """Whether a picture has 8-bit sRGB colors."""
     bits = image.get_precision() in (Gimp.Precision.U8_NON_LINEAR, Gimp.Precision.U8_PERCEPTUAL)
     rgb = image.get_base_type() == Gimp.ImageBaseType.RGB
     return bits and rgb and image.get_effective_color_profile().is_equal(Gimp.ColorProfile.new_rgb_srgb())

@@ -77,7 +77,7 @@ class Work:
             view = view if view.mask else found(self.engine, view, self.tell, likeliest=self.settings.mask == "detect")
             answer = self.engine.harmonize(request(view, settings, preview=False), self.tell)
         self.watch.lap("asking")
-        memory = Memory(settings.result, settings.model, asdict(settings.sliders), answer.colour_map)
+        memory = Memory(settings.result, settings.model, asdict(settings.sliders), answer.color_map)
         area = view if view.found else None
         if as_effect:
             painted = [(layer, painting.restored(self.image, layer))] if original_of(layer) else []

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from s2am_editor.compose.harmonize import Models
-from s2am_engine.commands import default_output, find_mask, list_pictures, read_fitting_mask
-from s2am_engine.compositing import paste, place
+from s2am_engine.cli.commands import default_output, find_mask, list_pictures, read_fitting_mask
 from s2am_engine.errors import EngineError
-from s2am_engine.masks import Pixels
-from s2am_engine.picture import Picture, read_picture, write_picture
-from s2am_engine.sheets import contact_sheet, fit_into
+from s2am_engine.image.compositing import paste, place
+from s2am_engine.image.masks import Pixels
+from s2am_engine.image.picture import Picture, read_picture, write_picture
+from s2am_engine.image.sheets import contact_sheet, fit_into
 
 if TYPE_CHECKING:
-    from s2am_engine.harmonizer import Harmonizer
+    from s2am_engine.inference.harmonizer import Harmonizer
 
 SHEET_SIDE = 240
 SHEET_MOST = 200  # pairs on a sheet; those after are harmonized, but not shown
@@ -29,7 +29,7 @@ SHEET_MOST = 200  # pairs on a sheet; those after are harmonized, but not shown
 class Settings:
     """What is done with each picture.
 
-    model, strength: see the engine. background: the picture that cut-outs are pasted on, centred or at (x, y) of their
+    model, strength: see the engine. background: the picture that cut-outs are pasted on, centerd or at (x, y) of their
     upper left corner; None = the pictures are composites, whose masks are in the folder `masks`.
     """
 

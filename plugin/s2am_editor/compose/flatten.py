@@ -13,9 +13,9 @@ from s2am_editor.compose.sampling import sample
 from s2am_editor.compose.stacking import Look, compose
 from s2am_editor.document.geometry import Rect
 from s2am_editor.document.model import Document, Layer
-from s2am_engine.compositing import to_depth
-from s2am_engine.masks import full_scale
-from s2am_engine.picture import Picture
+from s2am_engine.image.compositing import to_depth
+from s2am_engine.image.masks import full_scale
+from s2am_engine.image.picture import Picture
 
 Progress = Callable[[float], None]
 """Called now and then with the share done in [0, 1]; what it raises ends the work."""
@@ -27,7 +27,7 @@ def flatten(document: Document, look: Look = "after", progress: Progress | None 
     """Lay all visible layers over each other, at full size and depth.
 
     Where no layer changes anything, the pixels come out bit for bit; elsewhere they are what the engine makes of them.
-    Profile and metadata are the document's; a picture that was grey and has no colour anywhere stays grey.
+    Profile and metadata are the document's; a picture that was gray and has no color anywhere stays gray.
 
     Args:
         document: at least one layer should be visible, else all of it is transparent.
@@ -45,8 +45,8 @@ def flatten(document: Document, look: Look = "after", progress: Progress | None 
             alpha[strip.window] = part.alpha
         if progress:
             progress(strip.bottom / document.height)
-    grey = document.grey and _is_grey(pixels)
-    return Picture(pixels, alpha, document.profile, grey, document.metadata)
+    gray = document.gray and _is_gray(pixels)
+    return Picture(pixels, alpha, document.profile, gray, document.metadata)
 
 
 def whole_cover(document: Document, layer: Layer) -> NDArray[Any]:
@@ -71,6 +71,6 @@ def strips(document: Document) -> list[Rect]:
     return [Rect(0, top, document.width, min(top + rows, document.height)) for top in range(0, document.height, rows)]
 
 
-def _is_grey(pixels: NDArray[Any]) -> bool:
+def _is_gray(pixels: NDArray[Any]) -> bool:
     first = pixels[..., 0]
     return all(np.array_equal(first, pixels[..., channel]) for channel in (1, 2))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finding the colour map that makes a layer belong to what it lies on.
+"""Finding the color map that makes a layer belong to what it lies on.
 
 The models look at the layer's original pixels, however often it is harmonized, and at what lies beneath it as it is
 seen, other harmonized layers included. Layers above it do not count.
@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from s2am_editor.compose.flatten import Progress, flatten, whole_cover
 from s2am_editor.document.mask import Mask
 from s2am_editor.document.model import BENEATH, Document, Harmonization, Layer, Reference
-from s2am_engine.adjustments import Adjustments
+from s2am_engine.color.adjustments import Adjustments
 from s2am_engine.errors import EngineError
-from s2am_engine.masks import full_scale
+from s2am_engine.image.masks import full_scale
 
 if TYPE_CHECKING:
-    from s2am_engine.harmonizer import Harmonizer
+    from s2am_engine.inference.harmonizer import Harmonizer
 
 LOOKED = 0.6  # the share of the time after which the models begin
 
@@ -42,7 +42,9 @@ class Models:
     @contextmanager
     def using(self, name: str) -> Iterator[Harmonizer]:
         """Give a model, loaded when it is first asked for. Raises EngineError for one that is unknown or damaged."""
-        from s2am_engine.harmonizer import Harmonizer  # brings PyTorch along, which the window need not wait for
+        from s2am_engine.inference.harmonizer import (
+            Harmonizer,  # brings PyTorch along, which the window need not wait for
+        )
 
         with self._lock:
             if name not in self._loaded:
@@ -59,7 +61,7 @@ class Models:
 class Scene:
     """What a model is shown.
 
-    pixels: H×W×3, the layer with its original colours on its reference. mask: H×W, its cover. alpha: H×W, 0 where
+    pixels: H×W×3, the layer with its original colors on its reference. mask: H×W, its cover. alpha: H×W, 0 where
     nothing counts; None = everything does. All in the document's depth and profile.
     """
 
@@ -96,7 +98,7 @@ def harmonize(
     adjustments: Adjustments | None = None,
     progress: Progress | None = None,
 ) -> Harmonization:
-    """Find how a layer is to be recoloured.
+    """Find how a layer is to be recolored.
 
     Args:
         document: it is not changed; `commands.set_harmonization` takes what is returned.
@@ -122,7 +124,7 @@ def variants(
     reference: Reference = BENEATH,
     progress: Progress | None = None,
 ) -> Iterator[Harmonization]:
-    """Find several ways to recolour a layer, to choose from; each is given as soon as it is found.
+    """Find several ways to recolor a layer, to choose from; each is given as soon as it is found.
 
     Args:
         document: see `harmonize`.
@@ -147,7 +149,7 @@ def variants(
 def _found(harmonizer: Harmonizer, scene: Scene, reference: Reference) -> Harmonization:
     try:
         harmonizer.set_picture(scene.pixels, scene.mask, alpha=scene.alpha, profile=scene.profile)
-        return Harmonization(harmonizer.colour_map, harmonizer.name, harmonizer.confidence, reference)
+        return Harmonization(harmonizer.color_map, harmonizer.name, harmonizer.confidence, reference)
     finally:
         harmonizer.forget()  # a scene takes as much memory as the picture
 

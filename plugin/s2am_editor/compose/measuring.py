@@ -22,9 +22,9 @@ from s2am_editor.document import commands
 from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.history import History
 from s2am_editor.document.model import Document, Layer
-from s2am_engine.bench import made_up_picture, peak_memory, proc_status, release_freed_memory
-from s2am_engine.model_store import DEFAULT_MODEL
-from s2am_engine.picture import Picture
+from s2am_engine.cli.bench import made_up_picture, peak_memory, proc_status, release_freed_memory
+from s2am_engine.image.picture import Picture
+from s2am_engine.models.model_store import DEFAULT_MODEL
 
 SIZE = (6000, 4000)
 SCREEN = (1920, 1080)

@@ -2,7 +2,7 @@
 """Drawing any part of a document at any zoom for the screen, and keeping what the next drawing can use.
 
 A slider leaves a layer's place alone, so its resampled pixels and all that lies beneath it are there already: what is
-left is one colour map and one blend of the pixels on the screen, whatever the size of the picture.
+left is one color map and one blend of the pixels on the screen, whatever the size of the picture.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from s2am_editor.compose.stacking import Look, lay_over, nothing, seen_layers
 from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.mask import Mask
 from s2am_editor.document.model import Document, Layer
-from s2am_engine import profiles
-from s2am_engine.picture import Picture
-from s2am_engine.thumbnails import to_bytes
+from s2am_engine.image import profiles
+from s2am_engine.image.picture import Picture
+from s2am_engine.inference.thumbnails import to_bytes
 
 Bytes = NDArray[np.uint8]
 _T = TypeVar("_T", bound=Patch | Picture | None)
@@ -53,7 +53,7 @@ class Renderer:
             look: with layers harmonized, or as they were.
 
         Returns:
-            h×w×4 uint8 in sRGB, in the order blue, green, red, alpha, colours multiplied with alpha, contiguous: what
+            h×w×4 uint8 in sRGB, in the order blue, green, red, alpha, colors multiplied with alpha, contiguous: what
             Qt calls ARGB32_Premultiplied on a little-endian machine.
         """
         if zoom >= MAGNIFIED:
@@ -167,8 +167,8 @@ def _owned(made: Patch | Picture | None) -> int:
 
 def for_screen(picture: Picture) -> Bytes:
     """A picture as the screen wants it; see `Renderer.render`."""
-    colours = profiles.to_srgb(to_bytes(picture.pixels), picture.profile)
-    drawn = np.asarray(cv2.cvtColor(colours, cv2.COLOR_RGB2BGRA), np.uint8)
+    colors = profiles.to_srgb(to_bytes(picture.pixels), picture.profile)
+    drawn = np.asarray(cv2.cvtColor(colors, cv2.COLOR_RGB2BGRA), np.uint8)
     if picture.alpha is None:
         return drawn
     alpha = to_bytes(picture.alpha)

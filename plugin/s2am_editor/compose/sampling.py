@@ -18,8 +18,8 @@ from s2am_editor.document.geometry import Affine, Rect, apply, box_of, chained, 
 from s2am_editor.document.mask import DEEPEST, Mask
 from s2am_editor.document.model import Layer
 from s2am_editor.document.raster import DEPTHS
-from s2am_engine.masks import full_scale
-from s2am_engine.thumbnails import to_unit
+from s2am_engine.image.masks import full_scale
+from s2am_engine.inference.thumbnails import to_unit
 
 Pixels = NDArray[Any]
 
@@ -28,7 +28,7 @@ Pixels = NDArray[Any]
 class Patch:
     """A part of a layer on the canvas at some zoom.
 
-    rect: where it lies, in pixels of that zoom. pixels: h×w×3 in the document's depth, not recoloured.
+    rect: where it lies, in pixels of that zoom. pixels: h×w×3 in the document's depth, not recolored.
     cover: h×w, alpha times mask, in any mask's dtype; None = full everywhere.
     """
 
@@ -43,7 +43,7 @@ class _Source:
 
     pixels: Pixels
     covers: tuple[Pixels, ...]  # alpha, mask: those that there are
-    weights: Pixels | None  # what the colours count by: alpha
+    weights: Pixels | None  # what the colors count by: alpha
 
 
 def sample(layer: Layer, zoom: float, rect: Rect) -> Patch | None:
@@ -76,7 +76,7 @@ def sample_mask(mask: Mask, zoom: float, rect: Rect) -> NDArray[np.uint8]:
     if _is_exact(onto):
         return mask.read(rect, level)
     part = box_of(apply(inverse(onto), rect.corners)).grown(2)
-    matrix = _between_centres(inverse(onto), part, rect)
+    matrix = _between_centers(inverse(onto), part, rect)
     return _warped(mask.read(part, level), matrix, rect, cv2.BORDER_CONSTANT)
 
 
@@ -125,16 +125,16 @@ def _resampled(layer: Layer, level: int, whole: Rect, onto: Affine, rect: Rect) 
     if part.is_empty:
         return None
     source = _source(layer, level, part)
-    matrix = _between_centres(back, part, place)
+    matrix = _between_centers(back, part, place)
     covers = [_warped(cover, matrix, place, cv2.BORDER_REPLICATE) for cover in source.covers]
     if not upright:
         full = np.full((part.height, part.width), 255, np.uint8)
         covers.append(_warped(full, matrix, place, cv2.BORDER_CONSTANT))
-    return Patch(place, _warped_colours(source, matrix, place), _cover(covers))
+    return Patch(place, _warped_colors(source, matrix, place), _cover(covers))
 
 
-def _between_centres(back: Affine, part: Rect, place: Rect) -> Affine:
-    """From indices of a patch to indices of its source; OpenCV's coordinates are of pixel centres."""
+def _between_centers(back: Affine, part: Rect, place: Rect) -> Affine:
+    """From indices of a patch to indices of its source; OpenCV's coordinates are of pixel centers."""
     into = np.array([[1, 0, place.left + 0.5], [0, 1, place.top + 0.5]])
     out = np.array([[1, 0, -part.left - 0.5], [0, 1, -part.top - 0.5]])
     return chained(chained(into, back), out)
@@ -153,8 +153,8 @@ def _is_full(cover: Pixels) -> bool:
     return bool(cover.min() >= full_scale(cover.dtype))
 
 
-def _warped_colours(source: _Source, matrix: Affine, place: Rect) -> Pixels:
-    """Colours between pixels; what is transparent does not bleed into what is not."""
+def _warped_colors(source: _Source, matrix: Affine, place: Rect) -> Pixels:
+    """Colors between pixels; what is transparent does not bleed into what is not."""
     pixels, weights = source.pixels, source.weights
     if weights is None or weights.min() == weights.max():
         return _warped(pixels, matrix, place, cv2.BORDER_REPLICATE)

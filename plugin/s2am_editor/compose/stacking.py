@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from s2am_editor.compose.sampling import Patch, sample
 from s2am_editor.document.geometry import Rect
 from s2am_editor.document.model import Document, Layer
-from s2am_engine import rendering
-from s2am_engine.compositing import Placement, mix, paste
-from s2am_engine.masks import full_scale
-from s2am_engine.picture import Picture
-from s2am_engine.thumbnails import to_unit
+from s2am_engine.color import rendering
+from s2am_engine.image.compositing import Placement, mix, paste
+from s2am_engine.image.masks import full_scale
+from s2am_engine.image.picture import Picture
+from s2am_engine.inference.thumbnails import to_unit
 
 Look = Literal["after", "before"]
 """With layers harmonized, or as they were."""
@@ -63,14 +63,14 @@ def lay_over(
         return beneath
     if patch.rect == rect and layer.opacity == 1:
         if patch.cover is None:
-            return Picture(_recoloured(layer, patch, look, quick))
+            return Picture(_recolored(layer, patch, look, quick))
         if patch.cover.dtype == patch.pixels.dtype and _is_nothing(beneath):
-            # The lowest layer keeps the colours beneath its transparent part.
-            return Picture(_recoloured(layer, patch, look, quick), patch.cover)
+            # The lowest layer keeps the colors beneath its transparent part.
+            return Picture(_recolored(layer, patch, look, quick), patch.cover)
     patch = _trimmed(patch)
     if patch.rect.is_empty:
         return beneath
-    pixels, cover = _recoloured(layer, patch, look, quick), _opaque(patch, layer.opacity)
+    pixels, cover = _recolored(layer, patch, look, quick), _opaque(patch, layer.opacity)
     place = patch.rect.moved(-rect.left, -rect.top)
     if beneath.alpha is not None:
         return paste(Placement(place.top, place.left, pixels, cover), pixels, beneath)
@@ -98,16 +98,16 @@ def compose(document: Document, zoom: float, rect: Rect, look: Look = "after", s
     return dataclasses.replace(picture, profile=document.profile)
 
 
-def _recoloured(layer: Layer, patch: Patch, look: Look, quick: bool) -> NDArray[Any]:
+def _recolored(layer: Layer, patch: Patch, look: Look, quick: bool) -> NDArray[Any]:
     if look == "before" or layer.harmonization is None:
         return patch.pixels
     # The screen is drawn in tiles, by threads of its own.
     workers = 1 if quick else None
-    return rendering.apply(layer.harmonization.colour_map, np.ascontiguousarray(patch.pixels), workers=workers)
+    return rendering.apply(layer.harmonization.color_map, np.ascontiguousarray(patch.pixels), workers=workers)
 
 
 def _trimmed(patch: Patch) -> Patch:
-    """The part of a patch that covers anything: the rest need not be recoloured."""
+    """The part of a patch that covers anything: the rest need not be recolored."""
     if patch.cover is None:
         return patch
     x, y, width, height = cv2.boundingRect((patch.cover > 0).view(np.uint8))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Edge decontamination: where a cut-out is half transparent, the colour of what was behind it is taken out.
+"""Edge decontamination: where a cut-out is half transparent, the color of what was behind it is taken out.
 
-Foreground and background colours are spread into the edge by weighted means, then made to agree with what is seen
-(Forte, “Approximate Fast Foreground Colour Estimation”, ICIP 2021). Alpha stays as it is.
+Foreground and background colors are spread into the edge by weighted means, then made to agree with what is seen
+(Forte, “Approximate Fast Foreground Color Estimation”, ICIP 2021). Alpha stays as it is.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from s2am_editor.document.geometry import Rect
 from s2am_editor.document.model import Layer
 from s2am_editor.document.raster import Raster
-from s2am_engine.compositing import to_depth
 from s2am_engine.errors import EngineError
-from s2am_engine.thumbnails import to_unit
+from s2am_engine.image.compositing import to_depth
+from s2am_engine.inference.thumbnails import to_unit
 
 Floats = NDArray[np.float32]
 Progress = Callable[[float], None]
@@ -28,7 +28,7 @@ _SPREADS = (40, 6)  # pixels: from further away first, then from close by
 
 
 def decontaminated(layer: Layer, progress: Progress | None = None) -> Raster:
-    """A layer's pixels with the colours of its half transparent edge cleaned; all others stay bit for bit.
+    """A layer's pixels with the colors of its half transparent edge cleaned; all others stay bit for bit.
 
     Args:
         layer: by its alpha and its mask; opacity does not count.
@@ -69,22 +69,22 @@ def layer_cover(layer: Layer, rect: Rect) -> Floats:
     return cover
 
 
-def _foreground(colours: Floats, cover: Floats) -> Floats:
-    """The foreground's colours h×w×3 alone, given what is seen of them mixed with the background's."""
-    ahead, behind = colours, colours
+def _foreground(colors: Floats, cover: Floats) -> Floats:
+    """The foreground's colors h×w×3 alone, given what is seen of them mixed with the background's."""
+    ahead, behind = colors, colors
     alpha = cover[..., None]
     for spread in _SPREADS:
         ahead = _mean(ahead, cover, spread)
         behind = _mean(behind, 1 - cover, spread)
         # What is seen and not explained by the two is the foreground's own detail, as far as it is opaque.
-        ahead = ahead + alpha * (colours - alpha * ahead - (1 - alpha) * behind)
+        ahead = ahead + alpha * (colors - alpha * ahead - (1 - alpha) * behind)
         ahead = np.clip(ahead, 0, 1)
     return ahead
 
 
-def _mean(colours: Floats, weights: Floats, spread: int) -> Floats:
-    """Means around each pixel by weight; the pixel's own colour where nothing around it counts."""
+def _mean(colors: Floats, weights: Floats, spread: int) -> Floats:
+    """Means around each pixel by weight; the pixel's own color where nothing around it counts."""
     size = (2 * spread + 1,) * 2
     shares = np.asarray(cv2.blur(weights, size), np.float32)[..., None]
-    sums = np.asarray(cv2.blur(colours * weights[..., None], size), np.float32)
-    return np.where(shares > 1e-5, sums / np.maximum(shares, np.float32(1e-5)), colours)
+    sums = np.asarray(cv2.blur(colors * weights[..., None], size), np.float32)
+    return np.where(shares > 1e-5, sums / np.maximum(shares, np.float32(1e-5)), colors)

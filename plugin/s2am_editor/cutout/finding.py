@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from s2am_editor.document.mask import Mask
 from s2am_editor.document.model import Document
-from s2am_engine.model_store import DETECTOR
+from s2am_engine.models.model_store import DETECTOR
 
 if TYPE_CHECKING:
-    from s2am_engine.detection import Detector
+    from s2am_engine.inference.detection import Detector
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,9 @@ class Finder:
         raster = document.layer(layer_id).raster
         with self._lock:
             if self._detector is None:
-                from s2am_engine.detection import Detector  # brings PyTorch along, which the window need not wait for
+                from s2am_engine.inference.detection import (
+                    Detector,  # brings PyTorch along, which the window need not wait for
+                )
 
                 self._detector = Detector(*self._choice)
             found = self._detector.detect(raster.pixels, alpha=raster.alpha, profile=document.profile, likeliest=True)

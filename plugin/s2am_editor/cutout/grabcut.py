@@ -17,17 +17,17 @@ from s2am_editor.document.geometry import Rect
 from s2am_editor.document.mask import Levels, Mask
 from s2am_editor.document.raster import Raster
 from s2am_engine.errors import EngineError
-from s2am_engine.guided import enlarge_along_edges
-from s2am_engine.thumbnails import to_bytes
+from s2am_engine.image.guided import enlarge_along_edges
+from s2am_engine.inference.thumbnails import to_bytes
 
 Progress = Callable[[float], None]
 
 SIDE = 384  # of the copy that is cut, the longer one: about a second
 ROUNDS = 4
-_MARGIN = 0.3  # around the box, of its size: what shows the background's colours
+_MARGIN = 0.3  # around the box, of its size: what shows the background's colors
 _SPECK = 0.004  # islands smaller than this share of the largest one are dropped
 _REACH = 3  # pixels of the copy over which the edge may move
-_COLOURS = 5  # as many as GrabCut itself tells apart on each side
+_COLORS = 5  # as many as GrabCut itself tells apart on each side
 _UNSURE = np.uint8(128)
 _FAINT = 0.15  # the guided edge is never quite 0 or 1: what is this near counts as 0 or 1
 _SURER = np.rint((np.linspace(0, 1, 256) - _FAINT).clip(0, 1 - 2 * _FAINT) / (1 - 2 * _FAINT) * 255).astype(np.uint8)
@@ -118,16 +118,16 @@ def _labels(
 
 
 def _guess(guide: Levels, labels: Levels) -> None:
-    """Take what is not known for foreground where its colour is closer to the scribbles on the subject."""
+    """Take what is not known for foreground where its color is closer to the scribbles on the subject."""
     distances = []
     for known in (cv2.GC_FGD, cv2.GC_BGD):
-        colours = guide[labels == known].astype(np.float32)
-        if not len(colours):
+        colors = guide[labels == known].astype(np.float32)
+        if not len(colors):
             return
         stop = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 10, 1.0)
         none = np.empty(0, np.int32)
-        centres = cv2.kmeans(colours, min(_COLOURS, len(colours)), none, stop, 1, cv2.KMEANS_PP_CENTERS)[2]
-        distances.append(np.min([np.square(guide - centre).sum(axis=2) for centre in centres], axis=0))
+        centers = cv2.kmeans(colors, min(_COLORS, len(colors)), none, stop, 1, cv2.KMEANS_PP_CENTERS)[2]
+        distances.append(np.min([np.square(guide - center).sum(axis=2) for center in centers], axis=0))
     labels[(labels == cv2.GC_PR_BGD) & (distances[0] < distances[1])] = cv2.GC_PR_FGD
 
 
@@ -147,7 +147,7 @@ def _rounds(guide: Levels, labels: Levels, report: Progress) -> None:
         mode = cv2.GC_EVAL if index else cv2.GC_INIT_WITH_MASK
         try:
             cv2.grabCut(guide, labels, None, *models, 1, mode)  # type: ignore[call-overload]
-        except cv2.error as error:  # all of one colour
+        except cv2.error as error:  # all of one color
             raise EngineError(
                 "No subject can be told from what is around it there: paint it with the brush."
             ) from error

@@ -11,8 +11,8 @@ import numpy as np
 from s2am_editor.document.mask import Levels, Mask
 from s2am_editor.document.model import Layer
 from s2am_engine.errors import EngineError
-from s2am_engine.masks import full_scale
-from s2am_engine.thumbnails import to_bytes
+from s2am_engine.image.masks import full_scale
+from s2am_engine.inference.thumbnails import to_bytes
 
 Together = Literal["replace", "add", "subtract", "intersect"]
 

@@ -13,7 +13,7 @@ from s2am_editor.document.history import Command
 from s2am_editor.document.mask import Mask
 from s2am_editor.document.model import Document, Harmonization, Layer, new_layer_id
 from s2am_editor.document.raster import Raster
-from s2am_engine.colour_map import Curves
+from s2am_engine.color.color_map import Curves
 from s2am_engine.errors import EngineError
 
 Gesture = object
@@ -119,7 +119,7 @@ def set_raster(layer_id: int, raster: Raster, name: str) -> Command:
 
 
 def set_harmonization(layer_id: int, harmonization: Harmonization | None, name: str = "Harmonize") -> Command:
-    """Recolour a layer, always from its original pixels; None = as it was."""
+    """Recolor a layer, always from its original pixels; None = as it was."""
     return _on_layer(name, layer_id, lambda layer: _with(layer, harmonization=harmonization))
 
 

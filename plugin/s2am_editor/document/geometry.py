@@ -83,12 +83,12 @@ def box_of(points: Iterable[tuple[float, float]]) -> Rect:
 
 @dataclass(frozen=True)
 class Transform:
-    """How a layer lies on the canvas: flipped, scaled and rotated about its centre, which is then put at (x, y).
+    """How a layer lies on the canvas: flipped, scaled and rotated about its center, which is then put at (x, y).
 
     Raises ValueError for values that are not finite, and for a scale that is not above 0.
     """
 
-    x: float  # of the layer's centre on the canvas, in pixels
+    x: float  # of the layer's center on the canvas, in pixels
     y: float
     scale_x: float = 1.0
     scale_y: float = 1.0

@@ -18,12 +18,12 @@ import numpy as np
 from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.mask import Mask
 from s2am_editor.document.raster import Raster
-from s2am_engine.adjustments import Adjustments, adjust
-from s2am_engine.colour_map import ColourMap, Curves
-from s2am_engine.compositing import convert, to_depth
+from s2am_engine.color.adjustments import Adjustments, adjust
+from s2am_engine.color.color_map import ColorMap, Curves
 from s2am_engine.errors import EngineError
-from s2am_engine.formats.raster import Metadata
-from s2am_engine.picture import Picture
+from s2am_engine.image.compositing import convert, to_depth
+from s2am_engine.image.formats.raster import Metadata
+from s2am_engine.image.picture import Picture
 
 EIGHT_BIT = np.dtype(np.uint8)
 
@@ -57,14 +57,14 @@ BENEATH = Reference()
 
 @dataclass(frozen=True, eq=False)
 class Harmonization:
-    """How a layer is recoloured: what a model found, the person's curves, and the sliders.
+    """How a layer is recolored: what a model found, the person's curves, and the sliders.
 
-    found: the model's colour map, in the document's own encoding.
+    found: the model's color map, in the document's own encoding.
     confidence: how sure the model was, 0 to 1.
     curves: drawn by the person; they come after all else, strength included. None = none.
     """
 
-    found: ColourMap
+    found: ColorMap
     model: str
     confidence: float = 1.0
     reference: Reference = BENEATH
@@ -72,7 +72,7 @@ class Harmonization:
     curves: Curves | None = None
 
     @cached_property
-    def colour_map(self) -> ColourMap:
+    def color_map(self) -> ColorMap:
         """The map that is applied to the layer's pixels."""
         adjusted = adjust(self.found, self.adjustments)
         return adjusted if self.curves is None else adjusted.then(self.curves)
@@ -119,7 +119,7 @@ class Layer:
 class Document:
     """A canvas and its layers, the lowest first.
 
-    dtype, profile: of all pixels, as the first picture had them. grey: that picture was grey.
+    dtype, profile: of all pixels, as the first picture had them. gray: that picture was gray.
     active: the id of the layer that commands are meant for.
     area: of the canvas's size, painted as the reference of what is harmonized next; None = nothing was painted.
     """
@@ -129,7 +129,7 @@ class Document:
     layers: tuple[Layer, ...] = ()
     dtype: np.dtype[Any] = EIGHT_BIT
     profile: bytes | None = None
-    grey: bool = False
+    gray: bool = False
     metadata: Metadata = field(default_factory=Metadata)
     active: int | None = None
     area: Mask | None = None
@@ -142,7 +142,7 @@ class Document:
         layer = Layer(name, raster, Transform.at(0, 0, raster.size), locked=True)
         return cls(
             *(width, height, (layer,), picture.pixels.dtype),
-            *(picture.profile, picture.grey, picture.metadata, layer.id),
+            *(picture.profile, picture.gray, picture.metadata, layer.id),
         )
 
     @property
@@ -166,13 +166,13 @@ class Document:
         index = self.index(layer.id)
         return dataclasses.replace(self, layers=(*self.layers[:index], layer, *self.layers[index + 1 :]))
 
-    def adopt(self, picture: Picture, name: str, *, centre: tuple[float, float] | None = None) -> Layer:
+    def adopt(self, picture: Picture, name: str, *, center: tuple[float, float] | None = None) -> Layer:
         """Make a layer of a picture, in the document's depth and profile; one larger than the canvas is scaled to fit.
 
         Args:
             picture: what was opened, dropped or pasted.
             name: the layer's.
-            centre: where its centre goes; None = the middle of the canvas, on whole pixels.
+            center: where its center goes; None = the middle of the canvas, on whole pixels.
 
         Raises:
             EngineError: a conversion between profiles that would lose depth.
@@ -182,8 +182,8 @@ class Document:
         raster = Raster(convert(picture.pixels, picture.profile, like), alpha)
         width, height = raster.size
         scale = min(1.0, self.width / width, self.height / height)
-        if centre is not None:
-            transform = Transform(*centre, scale, scale)
+        if center is not None:
+            transform = Transform(*center, scale, scale)
         elif scale < 1:
             transform = Transform(self.width / 2, self.height / 2, scale, scale)
         else:

@@ -58,7 +58,7 @@ class Raster:
 
 
 def _halved(fine: Raster) -> Raster:
-    """Means of 2×2 pixels; what is transparent does not count for the colours."""
+    """Means of 2×2 pixels; what is transparent does not count for the colors."""
     width, height = fine.size
     size = -(-width // 2), -(-height // 2)
     pixels = np.empty((size[1], size[0], 3), fine.pixels.dtype)

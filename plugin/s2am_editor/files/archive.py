@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from s2am_editor.document.mask import Mask
 from s2am_editor.document.raster import Raster
-from s2am_engine.formats import png
-from s2am_engine.formats.raster import MAX_PIXELS, Decoded, Metadata, Samples, check_size
+from s2am_engine.image.formats import png
+from s2am_engine.image.formats.raster import MAX_PIXELS, Decoded, Metadata, Samples, check_size
 
 DAMAGE = (
     *(ValueError, TypeError, KeyError, IndexError, ArithmeticError, SyntaxError, EOFError, OSError, RuntimeError),
@@ -48,11 +48,11 @@ def _read(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
 
 
 def raster_of(samples: NDArray[Any]) -> Raster:
-    """Samples H×W×C as a file holds them, grey or colour, with alpha or without, as a layer's pixels."""
+    """Samples H×W×C as a file holds them, gray or color, with alpha or without, as a layer's pixels."""
     channels = samples.shape[2]
-    colour = samples[..., :3] if channels > 2 else np.repeat(samples[..., :1], 3, axis=2)
+    color = samples[..., :3] if channels > 2 else np.repeat(samples[..., :1], 3, axis=2)
     alpha = np.ascontiguousarray(samples[..., -1]) if channels in (2, 4) else None
-    return Raster(np.ascontiguousarray(colour), alpha)
+    return Raster(np.ascontiguousarray(color), alpha)
 
 
 def write_png(
@@ -60,7 +60,7 @@ def write_png(
 ) -> None:
     """Put H×W×3 pixels, uint8 or uint16, into an archive."""
     encoded = io.BytesIO()
-    png.write(encoded, Samples(pixels, alpha, grey=False), profile, Metadata())
+    png.write(encoded, Samples(pixels, alpha, gray=False), profile, Metadata())
     archive.writestr(name, encoded.getbuffer())
 
 

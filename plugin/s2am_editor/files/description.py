@@ -18,11 +18,11 @@ from s2am_editor.document.geometry import Transform
 from s2am_editor.document.mask import Mask
 from s2am_editor.document.model import Document, Harmonization, Layer, Reference, new_layer_id
 from s2am_editor.document.raster import Raster
-from s2am_engine import colour_map
-from s2am_engine.adjustments import Adjustments
-from s2am_engine.colour_map import Curves
+from s2am_engine.color import color_map
+from s2am_engine.color.adjustments import Adjustments
+from s2am_engine.color.color_map import Curves
 from s2am_engine.errors import EngineError
-from s2am_engine.formats.raster import Metadata
+from s2am_engine.image.formats.raster import Metadata
 
 FORMAT, VERSION = "s2am project", 1
 
@@ -57,7 +57,7 @@ def describe(document: Document, writer: Writer) -> dict[str, Any]:
         "height": document.height,
         "dtype": document.dtype.name,
         "profile": _text(document.profile),
-        "grey": document.grey,
+        "gray": document.gray,
         "metadata": _describe_metadata(document.metadata),
         "active": places.get(document.active) if document.active is not None else None,
         "area": None if document.area is None else writer.put_mask(document.area),
@@ -90,7 +90,7 @@ def rebuild(data: Any, reader: Reader, progress: Progress | None = None) -> Docu
     document = Document(
         *(int(data["width"]), int(data["height"]), tuple(layers), np.dtype(data["dtype"])),
         profile=_bytes(data["profile"]),
-        grey=bool(data["grey"]),
+        gray=bool(data["gray"]),
         metadata=_metadata(data["metadata"]),
         active=None if data["active"] is None else ids[data["active"]],
         area=None if data["area"] is None else reader.mask(data["area"]),
@@ -153,11 +153,11 @@ def _describe_harmonization(found: Harmonization, places: Mapping[int, int], wri
 
 
 def _harmonization(data: Mapping[str, Any], ids: Sequence[int], reader: Reader) -> Harmonization:
-    curves = None if data["curves"] is None else colour_map.from_json(data["curves"])
+    curves = None if data["curves"] is None else color_map.from_json(data["curves"])
     if curves is not None and not isinstance(curves, Curves):
         raise ValueError("curves expected")
     return Harmonization(
-        *(colour_map.from_json(data["found"]), str(data["model"]), float(data["confidence"])),
+        *(color_map.from_json(data["found"]), str(data["model"]), float(data["confidence"])),
         reference=_reference(data["reference"], ids, reader),
         adjustments=Adjustments(**data["adjustments"]),
         curves=curves,
@@ -175,7 +175,7 @@ def _describe_metadata(metadata: Metadata) -> dict[str, Any]:
         **{key: _text(getattr(metadata, key)) for key in ("exif", "xmp", "iptc")},
         "dpi": metadata.dpi,
         "text": metadata.text,
-        "png_colour": [[_text(kind), _text(body)] for kind, body in metadata.png_colour],
+        "png_color": [[_text(kind), _text(body)] for kind, body in metadata.png_color],
     }
 
 
@@ -186,7 +186,7 @@ def _metadata(data: Mapping[str, Any]) -> Metadata:
         iptc=_bytes(data["iptc"]),
         dpi=None if data["dpi"] is None else (float(data["dpi"][0]), float(data["dpi"][1])),
         text=tuple((str(keyword), str(text)) for keyword, text in data["text"]),
-        png_colour=tuple((_bytes(kind) or b"", _bytes(body) or b"") for kind, body in data["png_colour"]),
+        png_color=tuple((_bytes(kind) or b"", _bytes(body) or b"") for kind, body in data["png_color"]),
     )
 
 

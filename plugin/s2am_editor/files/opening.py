@@ -9,7 +9,7 @@ from pathlib import Path
 from s2am_editor.compose.flatten import Progress, flatten
 from s2am_editor.document.model import Document, Layer
 from s2am_editor.files import archive, openraster
-from s2am_engine import picture
+from s2am_engine.image import picture
 
 PICTURES = picture.SUFFIXES
 LAYERED = (".ora", ".psd", ".psb")
@@ -53,18 +53,18 @@ def open_document(path: Path, progress: Progress | None = None) -> Opened:
 
 
 def read_layers(
-    path: Path, document: Document, centre: tuple[float, float] | None = None, progress: Progress | None = None
+    path: Path, document: Document, center: tuple[float, float] | None = None, progress: Progress | None = None
 ) -> list[Layer]:
     """Read a file as layers for a document, in its depth and profile; one with layers of its own as it looks.
 
     Args:
         path: the file.
         document: it is not changed, see `commands.add_layers`.
-        centre: where the layer goes, see `Document.adopt`.
+        center: where the layer goes, see `Document.adopt`.
         progress: called with the share done; what it raises ends the work.
 
     Raises:
         EngineError: see `open_document`, and a conversion between profiles that would lose depth.
     """
     found = flatten(open_document(path, progress).document)
-    return [document.adopt(found, path.stem, centre=centre)]
+    return [document.adopt(found, path.stem, center=center)]

@@ -2,7 +2,7 @@
 """OpenRaster (.ora), which GIMP, Krita and MyPaint read and write; and projects, which are OpenRaster files with more.
 
 Another program finds in a project what every OpenRaster file has: the layers as they look, their opacity and order, and
-the whole picture. Beside them lie, in the folder `s2am/`, the original pixels, masks, colour maps and sliders, from
+the whole picture. Beside them lie, in the folder `s2am/`, the original pixels, masks, color maps and sliders, from
 which this program opens it without loss. They go by the layers' description: where another program has saved the file
 since, that is another one, and what that program wrote counts.
 """
@@ -31,12 +31,12 @@ from s2am_editor.document.raster import Raster
 from s2am_editor.files import archive as entries
 from s2am_editor.files.description import describe, rebuild
 from s2am_engine.atomic import atomic_write
-from s2am_engine.compositing import to_depth
 from s2am_engine.errors import EngineError
-from s2am_engine.formats.raster import RefusedError, check_size
-from s2am_engine.picture import Picture
-from s2am_engine.sheets import fit_into
-from s2am_engine.thumbnails import to_bytes
+from s2am_engine.image.compositing import to_depth
+from s2am_engine.image.formats.raster import RefusedError, check_size
+from s2am_engine.image.picture import Picture
+from s2am_engine.image.sheets import fit_into
+from s2am_engine.inference.thumbnails import to_bytes
 
 SUFFIX = ".ora"
 MIMETYPE = b"image/openraster"

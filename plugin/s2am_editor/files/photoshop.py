@@ -22,9 +22,9 @@ from s2am_editor.document.mask import Mask
 from s2am_editor.document.model import Document, Layer
 from s2am_editor.document.raster import Raster
 from s2am_engine.errors import EngineError
-from s2am_engine.formats.raster import RefusedError, check_size
-from s2am_engine.masks import full_scale
-from s2am_engine.picture import Picture
+from s2am_engine.image.formats.raster import RefusedError, check_size
+from s2am_engine.image.masks import full_scale
+from s2am_engine.image.picture import Picture
 
 _DEPTHS: dict[int, np.dtype[Any]] = {8: np.dtype(np.uint8), 16: np.dtype(np.uint16)}
 _DAMAGE = (
@@ -40,7 +40,7 @@ def read(path: Path, progress: Progress | None = None) -> tuple[Document, list[s
         The document, and what of the file could not be taken over: a sentence each.
 
     Raises:
-        EngineError: not such a file, damaged, or colours that are not RGB or grey at 8 or 16 bits.
+        EngineError: not such a file, damaged, or colors that are not RGB or gray at 8 or 16 bits.
     """
     try:
         with warnings.catch_warnings():
@@ -62,24 +62,24 @@ def _read(path: Path, report: Progress) -> tuple[Document, list[str]]:
     dtype = _DEPTHS.get(opened.depth)
     if opened.color_mode not in (ColorMode.RGB, ColorMode.GRAYSCALE) or dtype is None:
         raise RefusedError(
-            f"has {opened.color_mode.name} colours at {opened.depth} bits: bring it to RGB at 8 or 16 bits first"
+            f"has {opened.color_mode.name} colors at {opened.depth} bits: bring it to RGB at 8 or 16 bits first"
         )
     profile = opened.image_resources.get_data(Resource.ICC_PROFILE)
     notes: set[str] = set()
     found = list(_layers(opened, opened.width, opened.height, dtype, notes, report))
     if not found:
         return Document.from_picture(_flat(opened, dtype, profile), path.stem), sorted(notes)
-    grey = opened.color_mode == ColorMode.GRAYSCALE
+    gray = opened.color_mode == ColorMode.GRAYSCALE
     layers = tuple(found)
-    return Document(opened.width, opened.height, layers, dtype, profile, grey, active=layers[-1].id), sorted(notes)
+    return Document(opened.width, opened.height, layers, dtype, profile, gray, active=layers[-1].id), sorted(notes)
 
 
 def _flat(opened: PSDImage, dtype: np.dtype[Any], profile: bytes | None) -> Picture:
     """The picture of a document without layers."""
     samples = opened.numpy()
-    grey = opened.color_mode == ColorMode.GRAYSCALE
-    pixels, alpha = _parted(samples, 1 if grey else 3, dtype)
-    return Picture(pixels, alpha, profile, grey)
+    gray = opened.color_mode == ColorMode.GRAYSCALE
+    pixels, alpha = _parted(samples, 1 if gray else 3, dtype)
+    return Picture(pixels, alpha, profile, gray)
 
 
 def _layers(
@@ -107,8 +107,8 @@ def _note_what_is_lost(layer: PhotoshopLayer, notes: set[str]) -> None:
         notes.add("Layers that are clipped to another are shown whole.")
 
 
-def _layer(layer: PhotoshopLayer, box: Rect, canvas: Rect, dtype: np.dtype[Any], grey: bool) -> Layer:
-    pixels, alpha = _parted(layer.numpy(), 1 if grey else 3, dtype)
+def _layer(layer: PhotoshopLayer, box: Rect, canvas: Rect, dtype: np.dtype[Any], gray: bool) -> Layer:
+    pixels, alpha = _parted(layer.numpy(), 1 if gray else 3, dtype)
     if alpha is not None and alpha.min() >= full_scale(dtype):
         alpha = None
     raster = Raster(pixels, alpha)
@@ -126,15 +126,15 @@ def _layer(layer: PhotoshopLayer, box: Rect, canvas: Rect, dtype: np.dtype[Any],
 
 
 def _parted(
-    samples: NDArray[Any] | None, colours: int, dtype: np.dtype[Any]
+    samples: NDArray[Any] | None, colors: int, dtype: np.dtype[Any]
 ) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """Floats h×w×C in [0, 1] as pixels h×w×3 and alpha h×w of the file's own depth: exactly what it holds."""
     if samples is None:
         raise ValueError("no pixels")
     exact = np.rint(samples * np.float32(full_scale(dtype))).astype(dtype)
-    colour = exact[..., :3] if colours == 3 else np.repeat(exact[..., :1], 3, axis=2)
-    alpha = np.ascontiguousarray(exact[..., colours]) if exact.shape[2] > colours else None
-    return np.ascontiguousarray(colour), alpha
+    color = exact[..., :3] if colors == 3 else np.repeat(exact[..., :1], 3, axis=2)
+    alpha = np.ascontiguousarray(exact[..., colors]) if exact.shape[2] > colors else None
+    return np.ascontiguousarray(color), alpha
 
 
 def _mask(layer: PhotoshopLayer, box: Rect) -> Mask | None:

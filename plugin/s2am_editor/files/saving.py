@@ -11,10 +11,10 @@ import numpy as np
 from s2am_editor.compose.flatten import Progress, flatten
 from s2am_editor.document.model import Document
 from s2am_editor.files import openraster
-from s2am_engine.compositing import to_depth
 from s2am_engine.errors import EngineError
-from s2am_engine.masks import full_scale
-from s2am_engine.picture import SUFFIXES, Picture, write_picture
+from s2am_engine.image.compositing import to_depth
+from s2am_engine.image.masks import full_scale
+from s2am_engine.image.picture import SUFFIXES, Picture, write_picture
 
 PROJECT_SUFFIX = openraster.SUFFIX
 EXPORTS = (*SUFFIXES, PROJECT_SUFFIX)
@@ -38,7 +38,7 @@ def save_project(path: Path, document: Document, progress: Progress | None = Non
 def export(path: Path, document: Document, *, quality: int = 95, progress: Progress | None = None) -> None:
     """Write the picture as it looks in the format that the suffix names, with profile and metadata.
 
-    Where a format holds fewer bits than the document has, colours are rounded (see `what_is_lost`).
+    Where a format holds fewer bits than the document has, colors are rounded (see `what_is_lost`).
 
     Args:
         path: the file; it is written whole or not at all.
@@ -76,7 +76,7 @@ def what_is_lost(suffix: str, document: Document) -> list[str]:
     lost = []
     depth = held_depth(suffix, document.dtype)
     if depth != document.dtype:
-        lost.append(f"Colours are rounded to {8 * depth.itemsize} bits a channel.")
+        lost.append(f"Colors are rounded to {8 * depth.itemsize} bits a channel.")
     if suffix in (".jpg", ".jpeg", ".jpe"):
         lost.append("JPEG loses a little of every pixel: choose PNG or TIFF to keep them exactly.")
     if suffix != PROJECT_SUFFIX and len(document.layers) > 1:

@@ -50,7 +50,7 @@ ENTRIES = (
     Entry("variants", _tr("&Variants …"), "Ctrl+Shift+Return", "variants", "layer"),
     Entry("reset-sliders", _tr("&Reset sliders"), None, "reset", "harmonized"),
     Entry("remove", _tr("Remove harmoni&zation"), None, None, "harmonized"),
-    Entry("save-map", _tr("Save colour &map …"), None, None, "harmonized"),
+    Entry("save-map", _tr("Save color &map …"), None, None, "harmonized"),
     Entry("teach", _tr("&Teach it your pictures …"), None, "teach"),
     Entry("batch", _tr("&Batch …"), None, "batch"),
     Entry("duplicate", _tr("&Duplicate"), "Ctrl+J", "duplicate", "layer"),

@@ -9,7 +9,7 @@ from PyQt6.QtCore import QPoint, QPointF, QRect, QRectF, Qt
 from PyQt6.QtGui import QBrush, QColor, QPainter, QPen, QPixmap
 
 from s2am_editor.document.geometry import Rect
-from s2am_editor.window.theme import current_colours
+from s2am_editor.window.theme import current_colors
 from s2am_editor.window.tiles import TILE, Key, Tile, TileStore, level_size
 from s2am_editor.window.viewport import Viewport
 
@@ -27,7 +27,7 @@ class CanvasPainter:
 
     def background(self, painter: QPainter, exposed: Rect) -> None:
         """Draw what lies around and behind the picture."""
-        painter.fillRect(to_qt(exposed), QColor(current_colours().surround))
+        painter.fillRect(to_qt(exposed), QColor(current_colors().surround))
 
     def picture(self, painter: QPainter, exposed: Rect, sides: Sides) -> None:
         """Draw the tiles of the exposed part."""
@@ -164,7 +164,7 @@ def _label(painter: QPainter, text: str, x: float, y: float, way: int, ratio: fl
 def checkerboard(painter: QPainter, rect: Rect, origin: QPoint) -> None:
     """Fill a rectangle with the fields that stand for transparency."""
     painter.setBrushOrigin(origin)
-    painter.fillRect(to_qt(rect), QBrush(_checks(current_colours().checker)))
+    painter.fillRect(to_qt(rect), QBrush(_checks(current_colors().checker)))
 
 
 @lru_cache(maxsize=4)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PyQt6.QtCore import QMimeData
 from PyQt6.QtGui import QGuiApplication, QImage
 
-from s2am_engine.picture import Picture
-from s2am_engine.thumbnails import to_bytes
+from s2am_engine.image.picture import Picture
+from s2am_engine.inference.thumbnails import to_bytes
 
 
 def files_of(data: QMimeData | None) -> list[Path]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The editor's icons: lines on a grid of 24, drawn in the colour that the text beside them has."""
+"""The editor's icons: lines on a grid of 24, drawn in the color that the text beside them has."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from PyQt6.QtSvg import QSvgRenderer
 from PyQt6.QtWidgets import QApplication
 
 _FRAME = (
-    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" fill="none" stroke="{colour}" '
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" fill="none" stroke="{color}" '
     'stroke-width="1.6" stroke-linecap="round" stroke-linejoin="round">{drawing}</svg>'
 )
 
@@ -19,7 +19,7 @@ def _paths(*lines: str) -> str:
 
 
 def _filled(line: str) -> str:
-    return f'<path d="{line}" fill="{{colour}}" stroke="none"/>'
+    return f'<path d="{line}" fill="{{color}}" stroke="none"/>'
 
 
 _DRAWINGS = {
@@ -140,7 +140,7 @@ def application_icon() -> QIcon:
 
 
 class _Engine(QIconEngine):
-    """Draws an icon in the palette's colour of the moment."""
+    """Draws an icon in the palette's color of the moment."""
 
     def __init__(self, drawing: str) -> None:
         super().__init__()
@@ -151,7 +151,7 @@ class _Engine(QIconEngine):
 
     def paint(self, painter: QPainter | None, rect: QRect, mode: QIcon.Mode, state: QIcon.State) -> None:
         if painter:
-            svg = _FRAME.format(colour=_colour(mode), drawing=self._drawing).replace("{colour}", _colour(mode))
+            svg = _FRAME.format(color=_color(mode), drawing=self._drawing).replace("{color}", _color(mode))
             QSvgRenderer(QByteArray(svg.encode())).render(painter, QRectF(rect))
 
     def pixmap(self, size: QSize, mode: QIcon.Mode, state: QIcon.State) -> QPixmap:
@@ -163,19 +163,19 @@ class _Engine(QIconEngine):
         return pixmap
 
 
-def _colour(mode: QIcon.Mode) -> str:
+def _color(mode: QIcon.Mode) -> str:
     group = QPalette.ColorGroup.Disabled if mode is QIcon.Mode.Disabled else QPalette.ColorGroup.Active
-    colour = QColor(QApplication.palette().color(group, QPalette.ColorRole.ButtonText))
+    color = QColor(QApplication.palette().color(group, QPalette.ColorRole.ButtonText))
     if mode is QIcon.Mode.Disabled:  # SVG's stroke takes no alpha: mix it with what is behind
         behind = QApplication.palette().color(QPalette.ColorRole.Window)
-        share = colour.alphaF()
-        parts = [share * a + (1 - share) * b for a, b in zip(_rgb(colour), _rgb(behind), strict=True)]
-        colour = QColor.fromRgbF(*parts)
-    return colour.name()
+        share = color.alphaF()
+        parts = [share * a + (1 - share) * b for a, b in zip(_rgb(color), _rgb(behind), strict=True)]
+        color = QColor.fromRgbF(*parts)
+    return color.name()
 
 
-def _rgb(colour: QColor) -> tuple[float, float, float]:
-    return colour.redF(), colour.greenF(), colour.blueF()
+def _rgb(color: QColor) -> tuple[float, float, float]:
+    return color.redF(), color.greenF(), color.blueF()
 
 
 def _drawn(svg: str, size: QSize) -> QPixmap:

@@ -19,18 +19,18 @@ from s2am_editor.document.model import Document, Layer
 from s2am_editor.window.canvas import Canvas
 from s2am_editor.window.session import Session
 
-TINT = 0.55  # how much of the tint's colour covers the picture
+TINT = 0.55  # how much of the tint's color covers the picture
 
 
 @dataclass(frozen=True, eq=False)
 class Tint:
-    """A mask of the canvas's size, or what a layer covers, shown in a colour (red, green, blue)."""
+    """A mask of the canvas's size, or what a layer covers, shown in a color (red, green, blue)."""
 
     what: Mask | Layer
-    colour: tuple[int, int, int]
+    color: tuple[int, int, int]
 
     def cover(self, renderer: Renderer, zoom: float, rect: Rect) -> NDArray[np.uint8]:
-        """Where the colour is: h×w, 0 to 255."""
+        """Where the color is: h×w, 0 to 255."""
         if isinstance(self.what, Layer):
             return renderer.cover(self.what, zoom, rect)
         return renderer.mask(self.what, zoom, rect)
@@ -96,15 +96,15 @@ def draw(
     pixels = renderer.render(document, zoom, rect, "before" if before else "after")
     if tint is None:
         return pixels
-    return tinted(pixels, tint.cover(renderer, zoom, rect), tint.colour)
+    return tinted(pixels, tint.cover(renderer, zoom, rect), tint.color)
 
 
-def tinted(pixels: NDArray[np.uint8], cover: NDArray[np.uint8], colour: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """Pixels (h×w×4 BGRA, premultiplied) under a colour, where the cover (h×w) says."""
+def tinted(pixels: NDArray[np.uint8], cover: NDArray[np.uint8], color: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """Pixels (h×w×4 BGRA, premultiplied) under a color, where the cover (h×w) says."""
     if not cover.any():
         return pixels
     share = cover.astype(np.float32) * np.float32(TINT / 255)
-    red, green, blue = colour
+    red, green, blue = color
     flat = np.empty_like(pixels)
     flat[:] = (blue, green, red, 255)
     return np.asarray(cv2.blendLinear(flat, np.ascontiguousarray(pixels), share, 1 - share), np.uint8)

@@ -11,7 +11,7 @@ from s2am_editor.window.canvas import Canvas
 from s2am_editor.window.jobs import Jobs
 from s2am_editor.window.session import Session
 from s2am_editor.window.widgets.job_bar import JobBar
-from s2am_engine import profiles
+from s2am_engine.image import profiles
 
 SCALES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 

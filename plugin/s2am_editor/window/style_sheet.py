@@ -8,7 +8,7 @@ from string import Template
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from s2am_editor.window.theme import Colours
+    from s2am_editor.window.theme import Colors
 
 DRAWINGS = Path(__file__).parent / "drawings"
 
@@ -128,7 +128,7 @@ QWidget#variants { background: $panel; border-top: 1px solid $border; }
 """)
 
 
-def style_sheet(colours: Colours) -> str:
-    """The rules in the colours of a look."""
-    shade = "dark" if colours.dark else "light"
-    return _RULES.substitute(vars(colours), drawings=DRAWINGS.as_posix(), shade=shade)
+def style_sheet(colors: Colors) -> str:
+    """The rules in the colors of a look."""
+    shade = "dark" if colors.dark else "light"
+    return _RULES.substitute(vars(colors), drawings=DRAWINGS.as_posix(), shade=shade)

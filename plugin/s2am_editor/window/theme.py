@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The editor's look: neutral greys, so that colours are judged rightly, light or dark as the system is."""
+"""The editor's look: neutral grays, so that colors are judged rightly, light or dark as the system is."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Appearance(Enum):
 
 
 @dataclass(frozen=True)
-class Colours:
+class Colors:
     """One look. `surround` lies around the picture and is neutral; `text` on `window` and `base` has a contrast ≥ 7."""
 
     dark: bool
@@ -45,7 +45,7 @@ class Colours:
     checker: tuple[str, str]
 
 
-LIGHT = Colours(
+LIGHT = Colors(
     dark=False,
     window="#f4f4f3",
     panel="#fafaf9",
@@ -65,7 +65,7 @@ LIGHT = Colours(
     danger="#b3352b",
     checker=("#ffffff", "#e4e4e4"),
 )
-DARK = Colours(
+DARK = Colors(
     dark=True,
     window="#232325",
     panel="#29292b",
@@ -97,7 +97,7 @@ class Theme(QObject):
         super().__init__(application)
         self._application = application
         self._appearance = appearance
-        self.colours = LIGHT
+        self.colors = LIGHT
         hints = QGuiApplication.styleHints()
         if hints:
             hints.colorSchemeChanged.connect(self._follow)
@@ -119,9 +119,9 @@ class Theme(QObject):
             self._dress()
 
     def _dress(self) -> None:
-        self.colours = DARK if self._is_dark() else LIGHT
-        self._application.setPalette(palette(self.colours))
-        self._application.setStyleSheet(style_sheet(self.colours))
+        self.colors = DARK if self._is_dark() else LIGHT
+        self._application.setPalette(palette(self.colors))
+        self._application.setStyleSheet(style_sheet(self.colors))
         self.changed.emit()
 
     def _is_dark(self) -> bool:
@@ -131,43 +131,43 @@ class Theme(QObject):
         return hints is not None and hints.colorScheme() is Qt.ColorScheme.Dark
 
 
-def palette(colours: Colours) -> QPalette:
+def palette(colors: Colors) -> QPalette:
     """A look as Qt's widgets ask for it."""
     roles = {
-        QPalette.ColorRole.Window: colours.window,
-        QPalette.ColorRole.WindowText: colours.text,
-        QPalette.ColorRole.Base: colours.base,
-        QPalette.ColorRole.AlternateBase: colours.panel,
-        QPalette.ColorRole.Text: colours.text,
-        QPalette.ColorRole.Button: colours.raised,
-        QPalette.ColorRole.ButtonText: colours.text,
-        QPalette.ColorRole.BrightText: colours.danger,
-        QPalette.ColorRole.ToolTipBase: colours.raised,
-        QPalette.ColorRole.ToolTipText: colours.text,
-        QPalette.ColorRole.PlaceholderText: colours.muted,
-        QPalette.ColorRole.Highlight: colours.accent,
-        QPalette.ColorRole.HighlightedText: colours.on_accent,
-        QPalette.ColorRole.Link: colours.accent,
-        QPalette.ColorRole.Mid: colours.border,
-        QPalette.ColorRole.Light: colours.raised,
-        QPalette.ColorRole.Midlight: colours.hover,
-        QPalette.ColorRole.Dark: colours.border,
-        QPalette.ColorRole.Shadow: colours.surround,
+        QPalette.ColorRole.Window: colors.window,
+        QPalette.ColorRole.WindowText: colors.text,
+        QPalette.ColorRole.Base: colors.base,
+        QPalette.ColorRole.AlternateBase: colors.panel,
+        QPalette.ColorRole.Text: colors.text,
+        QPalette.ColorRole.Button: colors.raised,
+        QPalette.ColorRole.ButtonText: colors.text,
+        QPalette.ColorRole.BrightText: colors.danger,
+        QPalette.ColorRole.ToolTipBase: colors.raised,
+        QPalette.ColorRole.ToolTipText: colors.text,
+        QPalette.ColorRole.PlaceholderText: colors.muted,
+        QPalette.ColorRole.Highlight: colors.accent,
+        QPalette.ColorRole.HighlightedText: colors.on_accent,
+        QPalette.ColorRole.Link: colors.accent,
+        QPalette.ColorRole.Mid: colors.border,
+        QPalette.ColorRole.Light: colors.raised,
+        QPalette.ColorRole.Midlight: colors.hover,
+        QPalette.ColorRole.Dark: colors.border,
+        QPalette.ColorRole.Shadow: colors.surround,
     }
     made = QPalette()
-    for role, colour in roles.items():
-        made.setColor(role, QColor(colour))
-    faint = QColor(colours.text)
+    for role, color in roles.items():
+        made.setColor(role, QColor(color))
+    faint = QColor(colors.text)
     faint.setAlphaF(0.38)
     for role in (QPalette.ColorRole.WindowText, QPalette.ColorRole.Text, QPalette.ColorRole.ButtonText):
         made.setColor(QPalette.ColorGroup.Disabled, role, faint)
     return made
 
 
-def current_colours() -> Colours:
+def current_colors() -> Colors:
     """The look of the application as it is dressed now."""
     theme = theme_of_application()
-    return theme.colours if theme else LIGHT
+    return theme.colors if theme else LIGHT
 
 
 def theme_of_application() -> Theme | None:

@@ -108,7 +108,7 @@ class Viewport:
         return self.rect_on_view(Rect(0, 0, self.width, self.height))
 
     def rect_on_view(self, rect: Rect) -> Rect:
-        """The device pixels of a part of the picture: neighbours meet without gap or overlap."""
+        """The device pixels of a part of the picture: neighbors meet without gap or overlap."""
         return Rect(
             self.left + round(rect.left * self.scale),
             self.top + round(rect.top * self.scale),

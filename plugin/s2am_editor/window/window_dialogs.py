@@ -19,7 +19,7 @@ from s2am_editor.window.dialogs.export import ExportDialog
 from s2am_editor.window.dialogs.shortcuts import ShortcutsDialog
 from s2am_editor.window.jobs import Job
 from s2am_engine.atomic import atomic_write
-from s2am_engine.commands import map_text
+from s2am_engine.cli.commands import map_text
 
 if TYPE_CHECKING:
     from s2am_editor.window.main_window import MainWindow
@@ -59,15 +59,15 @@ class WindowDialogs(QObject):
             self._window.show_note(self.tr("There is no picture on the clipboard: copy one, or drop a file here."))
 
     def save_map(self) -> None:
-        """Save the active layer's colour map for other programs."""
+        """Save the active layer's color map for other programs."""
         window = self._window
         layer = window.session.active
         if layer is None or layer.harmonization is None:
             return
-        found = layer.harmonization.colour_map
-        patterns = self.tr("Look-up table for other programs (*.cube);;Colour map of s2am (*.json)")
+        found = layer.harmonization.color_map
+        patterns = self.tr("Look-up table for other programs (*.cube);;Color map of s2am (*.json)")
         path = questions.choose_to_save(
-            window, window.settings, self.tr("Save the colour map"), f"{layer.name}.cube", patterns
+            window, window.settings, self.tr("Save the color map"), f"{layer.name}.cube", patterns
         )
         if path is None:
             return
@@ -83,14 +83,14 @@ class WindowDialogs(QObject):
         window = self._window
 
         def work(job: Job) -> tuple[Document, Layer]:
-            from s2am_engine import sample
+            from s2am_engine.image import sample
 
             job.progress(-1)
             document = Document.from_picture(sample.background(), self.tr("Rocket"))
             cut = sample.cut_out()
             height, width = cut.pixels.shape[:2]
-            centre = sample.AT[0] + width / 2, sample.AT[1] + height / 2
-            return document, document.adopt(cut, self.tr("Astronaut"), centre=centre)
+            center = sample.AT[0] + width / 2, sample.AT[1] + height / 2
+            return document, document.adopt(cut, self.tr("Astronaut"), center=center)
 
         def done(made: tuple[Document, Layer]) -> None:
             document, layer = made

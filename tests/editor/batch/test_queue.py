@@ -12,8 +12,8 @@ from PIL import Image
 from s2am_editor.batch.queue import Event, Settings, list_items, run
 from s2am_editor.compose.harmonize import Models
 from s2am_engine.errors import EngineError
-from s2am_engine.harmonizer import Harmonizer
-from s2am_engine.picture import Picture, read_picture, write_picture
+from s2am_engine.image.picture import Picture, read_picture, write_picture
+from s2am_engine.inference.harmonizer import Harmonizer
 from tests.editor.document.made_up import cutout, disc, scene
 
 
@@ -29,9 +29,9 @@ def composites(folder: Path) -> tuple[Path, Path]:
         each.mkdir()
     for index, name in enumerate(("a", "b", "c")):
         write_picture(pictures / f"{name}.png", Picture(scene(seed=index)))
-    write_picture(masks / "a.png", Picture(np.repeat(disc(300, 200)[..., None], 3, axis=2), grey=True))
+    write_picture(masks / "a.png", Picture(np.repeat(disc(300, 200)[..., None], 3, axis=2), gray=True))
     (pictures / "c.png").write_bytes((pictures / "c.png").read_bytes()[:900])
-    write_picture(masks / "c.png", Picture(np.repeat(disc(300, 200)[..., None], 3, axis=2), grey=True))
+    write_picture(masks / "c.png", Picture(np.repeat(disc(300, 200)[..., None], 3, axis=2), gray=True))
     return pictures, masks
 
 

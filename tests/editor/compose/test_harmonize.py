@@ -16,10 +16,10 @@ from s2am_editor.document.geometry import Transform
 from s2am_editor.document.history import History
 from s2am_editor.document.mask import Mask
 from s2am_editor.document.model import Document, Reference
-from s2am_engine.adjustments import Adjustments
+from s2am_engine.color.adjustments import Adjustments
 from s2am_engine.errors import EngineError
-from s2am_engine.harmonizer import Harmonizer
-from s2am_engine.picture import Picture
+from s2am_engine.image.picture import Picture
+from s2am_engine.inference.harmonizer import Harmonizer
 from tests.editor.document.made_up import cutout, scene, two_layers
 
 
@@ -72,10 +72,10 @@ def test_layers_above_and_hidden_ones_do_not_count_and_harmonized_ones_count_as_
     alone, among = show(document, layer.id), show(crowded, layer.id)
     np.testing.assert_array_equal(alone.pixels, among.pixels)
     first = harmonize(document, layer.id, models, "concord", adjustments=Adjustments(brightness=0.5))
-    recoloured = commands.set_harmonization(layer.id, first).change(crowded)
+    recolored = commands.set_harmonization(layer.id, first).change(crowded)
     np.testing.assert_array_equal(
-        show(recoloured, above.id).pixels[:20],
-        flatten(dataclasses.replace(recoloured, layers=recoloured.layers)).pixels[:20],
+        show(recolored, above.id).pixels[:20],
+        flatten(dataclasses.replace(recolored, layers=recolored.layers)).pixels[:20],
     )
 
 
@@ -86,7 +86,7 @@ def test_one_layer_as_the_reference_is_all_that_is_looked_at(models: Models) -> 
     found = harmonize(document, layer.id, models, "concord", Reference("layer", layer=other.id))
     expected = Harmonizer("concord", "cpu")
     expected.harmonize_layer(cutout(), Picture(scene(seed=4)), (110, 70))
-    assert found.found == expected.colour_map
+    assert found.found == expected.color_map
     assert found.reference.layer == other.id
 
 

@@ -22,11 +22,11 @@ from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.history import History
 from s2am_editor.document.mask import Mask
 from s2am_editor.document.model import Document, Harmonization
-from s2am_engine.adjustments import Adjustments
-from s2am_engine.colour_map import Curves, Matrix
-from s2am_engine.compositing import paste, place
-from s2am_engine.masks import full_scale
-from s2am_engine.picture import Picture
+from s2am_engine.color.adjustments import Adjustments
+from s2am_engine.color.color_map import Curves, Matrix
+from s2am_engine.image.compositing import paste, place
+from s2am_engine.image.masks import full_scale
+from s2am_engine.image.picture import Picture
 from tests.editor.document.made_up import cutout, disc, scene, two_layers
 from tests.engine.icc import ADOBE, adobe_curve, rgb_profile
 
@@ -69,12 +69,12 @@ def test_a_transparent_background_keeps_its_alpha_and_what_hides_beneath_it() ->
     np.testing.assert_array_equal(result.alpha, picture.alpha)
 
 
-def test_a_grey_picture_stays_grey_until_there_is_colour() -> None:
-    grey = np.repeat(scene()[..., :1], 3, axis=2)
-    document = Document.from_picture(Picture(grey, grey=True), "old")
-    assert flatten(document).grey
-    coloured = commands.add_layers([document.adopt(cutout(), "person")]).change(document)
-    assert not flatten(coloured).grey
+def test_a_gray_picture_stays_gray_until_there_is_color() -> None:
+    gray = np.repeat(scene()[..., :1], 3, axis=2)
+    document = Document.from_picture(Picture(gray, gray=True), "old")
+    assert flatten(document).gray
+    colored = commands.add_layers([document.adopt(cutout(), "person")]).change(document)
+    assert not flatten(colored).gray
 
 
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
@@ -157,7 +157,7 @@ def test_pixels_are_squares_when_magnified_and_beyond_the_canvas_there_is_nothin
     np.testing.assert_array_equal(unpremultiplied(drawn[8:, 8:]), expected)
 
 
-def test_a_profile_is_shown_in_the_screens_colours() -> None:
+def test_a_profile_is_shown_in_the_screens_colors() -> None:
     green = np.full((20, 20, 3), (100, 180, 60), np.uint8)
     document = Document.from_picture(Picture(green, profile=rgb_profile(ADOBE, adobe_curve)), "print")
     blue_green_red = Renderer().render(document, 1.0, Rect(0, 0, 1, 1))[0, 0, :3].astype(int)
@@ -211,8 +211,8 @@ def test_what_changed_is_inside_the_area_that_is_told() -> None:
 
 def test_before_shows_layers_as_they_were() -> None:
     document, layer = two_layers()
-    recoloured = commands.set_harmonization(layer.id, WARM).change(document)
-    np.testing.assert_array_equal(flatten(recoloured, "before").pixels, flatten(document).pixels)
+    recolored = commands.set_harmonization(layer.id, WARM).change(document)
+    np.testing.assert_array_equal(flatten(recolored, "before").pixels, flatten(document).pixels)
     off = commands.set_harmonization(layer.id, dataclasses.replace(WARM, adjustments=Adjustments(0.0)))
     np.testing.assert_array_equal(flatten(off.change(document)).pixels, flatten(document).pixels)
 

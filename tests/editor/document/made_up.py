@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from s2am_editor.document.model import Document, Layer
-from s2am_engine.masks import full_scale
-from s2am_engine.picture import Picture
+from s2am_engine.image.masks import full_scale
+from s2am_engine.image.picture import Picture
 
 
 def scene(width: int = 300, height: int = 200, seed: int = 0, dtype: DTypeLike = np.uint8) -> NDArray[Any]:
-    """A smooth, coloured picture with grain."""
+    """A smooth, colored picture with grain."""
     rng = np.random.default_rng(seed)
     coarse = cv2.resize(rng.random((5, 7, 3), np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
     unit = np.clip(coarse * 0.8 + 0.1 + rng.normal(0, 0.01, coarse.shape), 0, 1)

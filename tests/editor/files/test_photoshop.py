@@ -73,12 +73,12 @@ def test_a_document_without_layers_is_its_picture(tmp_path: Path, mode: str) -> 
     PSDImage.frompil(picture).save(tmp_path / "flat.psd")
     document = open_document(tmp_path / "flat.psd").document
     np.testing.assert_array_equal(flatten(document).pixels, np.asarray(picture.convert("RGB")))
-    assert document.grey == (mode == "L")
+    assert document.gray == (mode == "L")
 
 
-def test_other_colours_are_refused_with_what_to_do(tmp_path: Path) -> None:
+def test_other_colors_are_refused_with_what_to_do(tmp_path: Path) -> None:
     PSDImage.new("CMYK", (30, 20)).save(tmp_path / "print.psd")
-    with pytest.raises(EngineError, match="CMYK colours at 8 bits: bring it to RGB"):
+    with pytest.raises(EngineError, match="CMYK colors at 8 bits: bring it to RGB"):
         open_document(tmp_path / "print.psd")
 
 

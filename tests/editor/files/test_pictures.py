@@ -17,8 +17,8 @@ from s2am_editor.document.model import Document
 from s2am_editor.files.opening import open_document, read_layers
 from s2am_editor.files.saving import export, save_project, what_is_lost
 from s2am_engine.errors import EngineError
-from s2am_engine.formats.raster import Metadata
-from s2am_engine.picture import Picture, read_picture, write_picture
+from s2am_engine.image.formats.raster import Metadata
+from s2am_engine.image.picture import Picture, read_picture, write_picture
 from tests.editor.document.made_up import cutout, disc, scene, two_layers
 from tests.engine.icc import ADOBE, adobe_curve, rgb_profile
 
@@ -75,7 +75,7 @@ def test_a_cut_out_becomes_a_layer_in_the_documents_depth(tmp_path: Path) -> Non
     assert layer.box == (110, 70, 190, 130)
     assert layer.raster.alpha is not None
     assert np.abs(layer.raster.alpha - disc(80, 60).astype(int)).max() <= 1
-    [dropped] = read_layers(tmp_path / "person.png", document, centre=(50, 40))
+    [dropped] = read_layers(tmp_path / "person.png", document, center=(50, 40))
     assert (dropped.transform.x, dropped.transform.y) == (50, 40)
 
 
@@ -93,7 +93,7 @@ def test_a_layer_of_another_profile_is_converted_or_refused(tmp_path: Path) -> N
     [layer] = read_layers(tmp_path / "adobe.png", Document.from_picture(Picture(scene()), "beach"))
     assert layer.raster.pixels[0, 0, 0] < 80
     write_picture(tmp_path / "deep.png", Picture(green.astype(np.uint16) * 257, profile=ADOBE_RGB))
-    with pytest.raises(EngineError, match="different colour profiles at more than 8 bits"):
+    with pytest.raises(EngineError, match="different color profiles at more than 8 bits"):
         read_layers(tmp_path / "deep.png", Document.from_picture(Picture(scene()), "beach"))
 
 
@@ -118,9 +118,9 @@ def test_an_opaque_canvas_has_no_alpha_in_a_jpeg_and_a_transparent_one_is_refuse
     np.testing.assert_array_equal(alpha, disc(300, 200))
 
 
-def test_a_grey_picture_is_exported_grey(tmp_path: Path) -> None:
-    grey = np.repeat(scene()[..., :1], 3, axis=2)
-    export(tmp_path / "out.png", Document.from_picture(Picture(grey, grey=True), "old"))
+def test_a_gray_picture_is_exported_gray(tmp_path: Path) -> None:
+    gray = np.repeat(scene()[..., :1], 3, axis=2)
+    export(tmp_path / "out.png", Document.from_picture(Picture(gray, gray=True), "old"))
     assert Image.open(tmp_path / "out.png").mode == "L"
 
 

@@ -23,11 +23,11 @@ from s2am_editor.document.mask import Mask
 from s2am_editor.document.model import Document, Harmonization, Layer, Reference
 from s2am_editor.files.opening import open_document
 from s2am_editor.files.saving import save_project
-from s2am_engine.adjustments import Adjustments
-from s2am_engine.colour_map import Chain, Curves, Matrix
+from s2am_engine.color.adjustments import Adjustments
+from s2am_engine.color.color_map import Chain, Curves, Matrix
 from s2am_engine.errors import EngineError
-from s2am_engine.formats.raster import Metadata
-from s2am_engine.picture import Picture
+from s2am_engine.image.formats.raster import Metadata
+from s2am_engine.image.picture import Picture
 from tests.editor.document.made_up import cutout, disc, scene, two_layers
 
 CURVES = Curves(np.random.default_rng(0).random((3, 33)).astype(np.float32))
@@ -65,7 +65,7 @@ def everything(dtype: DTypeLike = np.uint8) -> Document:
 
 
 def assert_same(one: Document, other: Document) -> None:
-    for field in ("width", "height", "dtype", "profile", "grey", "metadata"):
+    for field in ("width", "height", "dtype", "profile", "gray", "metadata"):
         assert getattr(one, field) == getattr(other, field), field
     assert (one.area is None) == (other.area is None)
     if one.area and other.area:
@@ -217,7 +217,7 @@ BOMB = b'<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><image w="9" h="9"
     [
         ("s2am/document.json", lambda data: data[: len(data) // 2], "is damaged or incomplete: open an earlier copy"),
         ("s2am/document.json", lambda _: b"[]", "is damaged or incomplete"),
-        ("s2am/document.json", without_map, "This colour map is damaged"),
+        ("s2am/document.json", without_map, "This color map is damaged"),
         ("s2am/document.json", newer, "has version 99, not 1: update this program"),
         ("data/layer0.png", lambda data: data[:500], "is damaged or incomplete"),
         ("data/layer0.png", lambda _: None, "is damaged or incomplete"),
@@ -278,7 +278,7 @@ def test_a_document_without_layers_is_saved_too(tmp_path: Path) -> None:
     assert open_document(tmp_path / "empty.ora").document.layers == ()
 
 
-def test_alpha_and_the_colours_beneath_it_come_back(tmp_path: Path) -> None:
+def test_alpha_and_the_colors_beneath_it_come_back(tmp_path: Path) -> None:
     picture = Picture(scene(), np.where(disc(300, 200) > 128, 255, 0).astype(np.uint8))
     save_project(tmp_path / "logo.ora", Document.from_picture(picture, "logo"))
     raster = open_document(tmp_path / "logo.ora").document.layers[0].raster

@@ -19,7 +19,7 @@ from s2am_editor.files import recovery
 from s2am_editor.window.main_window import MainWindow
 from s2am_editor.window.settings import Settings
 from s2am_editor.window.theme import Appearance, Theme
-from s2am_engine.picture import Picture, write_picture
+from s2am_engine.image.picture import Picture, write_picture
 from tests.editor.ui.hands import Hands
 
 LONG = 60_000  # milliseconds; a machine that does something else at the same time should not fail a test
@@ -97,7 +97,7 @@ def disc(width: int, height: int) -> Picture:
 
 
 def studio(width: int, height: int) -> Picture:
-    """The same disc before a grey wall, without transparency."""
+    """The same disc before a gray wall, without transparency."""
     cut = disc(width, height)
     assert cut.alpha is not None
     wall = np.random.default_rng(3).integers(150, 170, (height, width, 1))

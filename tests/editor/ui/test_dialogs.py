@@ -21,8 +21,8 @@ from s2am_editor.window.dialogs.export import ExportDialog
 from s2am_editor.window.dialogs.teach import TeachDialog
 from s2am_editor.window.settings import Settings
 from s2am_editor.window.theme import Theme
-from s2am_engine.model_store import list_models
-from s2am_engine.picture import Picture, read_picture, write_picture
+from s2am_engine.image.picture import Picture, read_picture, write_picture
+from s2am_engine.models.model_store import list_models
 from tests.editor.ui.conftest import disc
 from tests.editor.ui.hands import LONG, Hands
 

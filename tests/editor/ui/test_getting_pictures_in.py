@@ -11,7 +11,7 @@ from PyQt6.QtCore import QMimeData
 from PyQt6.QtGui import QImage
 
 from s2am_editor.window import clipboard
-from s2am_engine.picture import Picture, write_picture
+from s2am_engine.image.picture import Picture, write_picture
 from tests.editor.ui.conftest import disc
 from tests.editor.ui.hands import Hands
 
@@ -112,7 +112,7 @@ def test_files_are_remembered_and_listed(hands: Hands, background: Path) -> None
     assert "background.png" in shown
 
 
-def test_a_grey_and_a_16_bit_picture_open(hands: Hands, tmp_path: Path) -> None:
+def test_a_gray_and_a_16_bit_picture_open(hands: Hands, tmp_path: Path) -> None:
     path = tmp_path / "deep.tif"
     write_picture(path, Picture(np.full((20, 30, 3), 30000, np.uint16)))
     hands.open(path)

@@ -14,14 +14,14 @@ from PyQt6.QtWidgets import QAbstractButton, QApplication, QComboBox, QSlider
 from s2am_editor.window.actions import ENTRIES, MENUS, TOOLBAR
 from s2am_editor.window.icons import ICONS, icon
 from s2am_editor.window.main_window import MainWindow
-from s2am_editor.window.theme import DARK, LIGHT, Appearance, Colours, Theme
+from s2am_editor.window.theme import DARK, LIGHT, Appearance, Colors, Theme
 from s2am_editor.window.widgets import curve_points
 from tests.editor.ui.hands import Hands
 
 
-def luminance(colour: str) -> float:
+def luminance(color: str) -> float:
     parts = [
-        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in QColor(colour).getRgbF()[:3]
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in QColor(color).getRgbF()[:3]
     ]
     return float(np.dot(parts, (0.2126, 0.7152, 0.0722)))
 
@@ -31,12 +31,12 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-@pytest.mark.parametrize("colours", [LIGHT, DARK], ids=["light", "dark"])
-def test_text_can_be_read(colours: Colours) -> None:
-    for behind in (colours.window, colours.panel, colours.base, colours.raised, colours.accent_soft, colours.warning):
-        assert contrast(colours.text, behind) >= 7
-    for behind in (colours.window, colours.panel, colours.base):
-        assert contrast(colours.muted, behind) >= 4.5
+@pytest.mark.parametrize("colors", [LIGHT, DARK], ids=["light", "dark"])
+def test_text_can_be_read(colors: Colors) -> None:
+    for behind in (colors.window, colors.panel, colors.base, colors.raised, colors.accent_soft, colors.warning):
+        assert contrast(colors.text, behind) >= 7
+    for behind in (colors.window, colors.panel, colors.base):
+        assert contrast(colors.muted, behind) >= 4.5
 
 
 def test_the_look_changes_while_the_window_is_open(hands: Hands, background: Path, theme: Theme) -> None:

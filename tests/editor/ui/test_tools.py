@@ -39,7 +39,7 @@ def test_a_corner_scales_and_keeps_the_shape(placed: Hands) -> None:
     assert placed.active.transform.corners(placed.active.size)[0] == pytest.approx((100, 70), abs=0.6)
 
 
-def test_a_side_scales_one_way_and_alt_about_the_centre(placed: Hands) -> None:
+def test_a_side_scales_one_way_and_alt_about_the_center(placed: Hands) -> None:
     placed.drag((220, 120), (250, 120), ALT)
     transform = placed.active.transform
     assert transform.scale_x == pytest.approx(1.5, abs=0.02)

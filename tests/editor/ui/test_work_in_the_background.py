@@ -22,7 +22,7 @@ from s2am_editor.window.dialogs import questions
 from s2am_editor.window.dialogs.questions import Answer
 from s2am_editor.window.main_window import MainWindow
 from s2am_editor.window.settings import Settings
-from s2am_engine.picture import Picture, read_picture
+from s2am_engine.image.picture import Picture, read_picture
 from tests.editor.ui.hands import Hands
 
 
@@ -139,7 +139,7 @@ def test_what_a_crash_left_is_offered_and_opened(
 ) -> None:
     code = (
         "import os, sys; from pathlib import Path; from s2am_editor.files.recovery import Recovery\n"
-        "from s2am_editor.document.model import Document; from s2am_engine.picture import read_picture\n"
+        "from s2am_editor.document.model import Document; from s2am_engine.image.picture import read_picture\n"
         "document = Document.from_picture(read_picture(sys.argv[1]), 'lost')\n"
         "Recovery(Path(sys.argv[2])).save(document, 'Holiday'); os._exit(1)\n"
     )

@@ -14,8 +14,8 @@ from PyQt6.QtTest import QTest
 
 from s2am_editor.compose.flatten import flatten
 from s2am_editor.window.clipboard import copy_picture
-from s2am_engine.harmonizer import Harmonizer
-from s2am_engine.picture import read_picture
+from s2am_engine.image.picture import read_picture
+from s2am_engine.inference.harmonizer import Harmonizer
 from tests.editor.ui.conftest import studio
 from tests.editor.ui.hands import Hands
 

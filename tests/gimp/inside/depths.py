@@ -22,10 +22,10 @@ def deep(
     encoding: str,
     pixels: str = "pasted",
     profile: Gimp.ColorProfile | None = None,
-    grey: bool = False,
+    gray: bool = False,
     **arguments: Any,
 ) -> Facts:
-    made = picture(precision, profile, grey=grey)
+    made = picture(precision, profile, gray=gray)
     layer = paste(made, pixels=pixels, encoding=ENCODINGS[pixels])
     shown = look(name, made)
     own = native(layer)
@@ -66,8 +66,8 @@ def thirty_two_bits() -> Facts:
 
 
 @case
-def grey() -> Facts:
-    return deep("grey", Gimp.Precision.U8_NON_LINEAR, "R'G'B'A u8", grey=True)
+def gray() -> Facts:
+    return deep("gray", Gimp.Precision.U8_NON_LINEAR, "R'G'B'A u8", gray=True)
 
 
 @case

@@ -62,14 +62,14 @@ def picture(
     profile: Gimp.ColorProfile | None = None,
     size: tuple[int, int] = (WIDTH, HEIGHT),
     background: str = "background",
-    grey: bool = False,
+    gray: bool = False,
 ) -> Gimp.Image:
     """A picture with the tests' background as its one layer."""
-    base = Gimp.ImageBaseType.GRAY if grey else Gimp.ImageBaseType.RGB
+    base = Gimp.ImageBaseType.GRAY if gray else Gimp.ImageBaseType.RGB
     made = Gimp.Image.new_with_precision(*size, base, precision)
     if profile:
         made.set_color_profile(profile)
-    kind = Gimp.ImageType.GRAY_IMAGE if grey else Gimp.ImageType.RGB_IMAGE
+    kind = Gimp.ImageType.GRAY_IMAGE if gray else Gimp.ImageType.RGB_IMAGE
     _add(made, "background", size, kind, given(background), "R'G'B' u8", None, (0, 0))
     return made
 
@@ -84,8 +84,8 @@ def paste(
     encoding: str = "R'G'B'A u8",
 ) -> Gimp.Layer:
     """The tests' cut-out as the topmost layer."""
-    grey = made.get_base_type() == Gimp.ImageBaseType.GRAY
-    kind = Gimp.ImageType.GRAYA_IMAGE if grey else Gimp.ImageType.RGBA_IMAGE
+    gray = made.get_base_type() == Gimp.ImageBaseType.GRAY
+    kind = Gimp.ImageType.GRAYA_IMAGE if gray else Gimp.ImageType.RGBA_IMAGE
     return _add(made, name, size, kind, given(pixels), encoding, parent, at)
 
 

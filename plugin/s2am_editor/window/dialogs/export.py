@@ -64,7 +64,7 @@ class ExportDialog(QDialog):
         column.setContentsMargins(20, 18, 20, 16)
         column.setSpacing(14)
         column.addWidget(heading(self.tr("Export the picture as you see it")))
-        column.addWidget(muted_label(self.tr("Colour profile and metadata of the background go along.")))
+        column.addWidget(muted_label(self.tr("Color profile and metadata of the background go along.")))
         column.addLayout(form)
         column.addStretch()
         column.addLayout(buttons)

@@ -32,7 +32,7 @@ from s2am_editor.window.settings import Settings
 from s2am_editor.window.widgets.banner import Banner
 from s2am_editor.window.widgets.buttons import heading, muted_label, primary_button, push_button
 from s2am_engine.errors import EngineError
-from s2am_engine.model_files import check_free, check_name, free_name
+from s2am_engine.models.model_files import check_free, check_name, free_name
 
 SHOWN = 200  # skipped files that are listed
 
@@ -110,7 +110,7 @@ class TeachDialog(QDialog):
         column.setSpacing(10)
         column.addWidget(heading(self.tr("Teach it how your photographs look")))
         text = self.tr(
-            "A wedding in warm light, a film look, a product against grey: choose photographs of one look. "
+            "A wedding in warm light, a film look, a product against gray: choose photographs of one look. "
             "A fifth of them is held out to measure what was learned."
         )
         column.addWidget(muted_label(text))

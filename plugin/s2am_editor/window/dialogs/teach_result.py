@@ -12,7 +12,7 @@ from s2am_editor.window.flows.teaching import Learned
 from s2am_editor.window.widgets.buttons import heading, muted_label, primary_button, push_button
 from s2am_editor.window.widgets.picture_label import PictureLabel
 from s2am_engine.errors import EngineError
-from s2am_engine.model_files import delete_model
+from s2am_engine.models.model_files import delete_model
 
 
 class TeachResult(QWidget):

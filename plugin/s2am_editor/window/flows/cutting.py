@@ -119,7 +119,7 @@ class Cutting(QObject):
             self._session.do(commands.set_mask(layer.id, None, "Whole layer"))
 
     def clean_edges(self) -> None:
-        """Take the old background's colour out of soft edges."""
+        """Take the old background's color out of soft edges."""
         layer = self._session.active
         if layer is None:
             return

@@ -18,7 +18,7 @@ from s2am_editor.window.dialogs.questions import Answer
 from s2am_editor.window.jobs import Job, Jobs, Problem
 from s2am_editor.window.session import Session
 from s2am_editor.window.settings import Settings
-from s2am_engine.picture import Picture
+from s2am_engine.image.picture import Picture
 
 
 class Files(QObject):
@@ -87,7 +87,7 @@ class Files(QObject):
             for index, path in enumerate(paths):
                 job.progress(index / len(paths), path.name)
                 try:
-                    layers += opening.read_layers(path, document, centre=at)
+                    layers += opening.read_layers(path, document, center=at)
                 except Exception as error:
                     errors.append(error)
             return layers, errors
@@ -121,7 +121,7 @@ class Files(QObject):
         document = self._session.document
         self._jobs.start(
             self.tr("Adding layers"),
-            lambda _: document.adopt(picture, name, centre=at),
+            lambda _: document.adopt(picture, name, center=at),
             lambda layer: self._session.do(commands.add_layers([layer], "Paste")),
             self._fail,
         )

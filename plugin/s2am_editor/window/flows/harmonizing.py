@@ -18,7 +18,7 @@ from s2am_editor.document.geometry import Rect, apply, box_of
 from s2am_editor.document.model import Document, Harmonization, Layer, Reference
 from s2am_editor.window.jobs import Job, Jobs, Problem
 from s2am_editor.window.session import Session
-from s2am_engine.adjustments import Adjustments
+from s2am_engine.color.adjustments import Adjustments
 
 STRENGTHS = (1.0, 0.6)  # of the chosen model among the variants
 SIDE = 320  # pixels of a variant's picture
@@ -99,7 +99,7 @@ class Harmonizing(QObject):
         self._use(variant.layer_id, variant.harmonization, "Choose variant")
 
     def remove(self) -> None:
-        """Give the active layer its own colours back."""
+        """Give the active layer its own colors back."""
         layer = self._session.active
         if layer and layer.harmonization:
             self._session.do(commands.set_harmonization(layer.id, None, "Remove harmonization"))

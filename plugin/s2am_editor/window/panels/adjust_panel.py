@@ -9,7 +9,7 @@ from s2am_editor.document import commands
 from s2am_editor.window.session import Session
 from s2am_editor.window.widgets.buttons import muted_label
 from s2am_editor.window.widgets.slider_row import SliderRow
-from s2am_engine.adjustments import Adjustments
+from s2am_engine.color.adjustments import Adjustments
 
 
 class AdjustPanel(QWidget):
@@ -22,10 +22,10 @@ class AdjustPanel(QWidget):
         self.rows = {
             "strength": SliderRow(self.tr("Strength"), self.tr("How much of the harmonization"), 0, 1, 1),
             "brightness": SliderRow(self.tr("Brightness"), self.tr("Lighter or darker; black and white stay")),
-            "contrast": SliderRow(self.tr("Contrast"), self.tr("Steeper or flatter around middle grey")),
+            "contrast": SliderRow(self.tr("Contrast"), self.tr("Steeper or flatter around middle gray")),
             "warmth": SliderRow(self.tr("Warmth"), self.tr("Towards amber or towards blue")),
             "tint": SliderRow(self.tr("Tint"), self.tr("Towards magenta or towards green")),
-            "saturation": SliderRow(self.tr("Saturation"), self.tr("Stronger or paler colours")),
+            "saturation": SliderRow(self.tr("Saturation"), self.tr("Stronger or paler colors")),
         }
         self._hint = muted_label(self.tr("Harmonize a layer, then fine-tune it here."))
         column = QVBoxLayout(self)

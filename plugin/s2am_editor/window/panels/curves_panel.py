@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The curves of the active layer's colour map: what it does, and what the person adds to it."""
+"""The curves of the active layer's color map: what it does, and what the person adds to it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from s2am_editor.window.session import Session
 from s2am_editor.window.widgets import curve_points
 from s2am_editor.window.widgets.curve_editor import CHANNELS, CurveEditor
 from s2am_editor.window.widgets.curve_points import STRAIGHT, Points
-from s2am_engine.colour_map import Curves
+from s2am_engine.color.color_map import Curves
 
 ALL = 0  # the first button: one curve for all channels
 
@@ -72,7 +72,7 @@ class CurvesPanel(QWidget):
 
     def _show(self) -> None:
         channel = self._group.checkedId()
-        self.editor.colour = None if channel == ALL else CHANNELS[channel - 1]
+        self.editor.color = None if channel == ALL else CHANNELS[channel - 1]
         self.editor.show_points(self._points[max(0, channel - 1)])
 
     def _choose(self, channel: int, on: bool) -> None:
@@ -90,6 +90,6 @@ class CurvesPanel(QWidget):
 
 
 def response(harmonization: Harmonization) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    """What a map makes of greys from black to white: 3×65."""
-    greys = np.repeat(np.linspace(0, 1, 65, dtype=np.float32)[:, None], 3, axis=1)
-    return np.asarray(harmonization.colour_map(greys).T, np.float64)
+    """What a map makes of grays from black to white: 3×65."""
+    grays = np.repeat(np.linspace(0, 1, 65, dtype=np.float32)[:, None], 3, axis=1)
+    return np.asarray(harmonization.color_map(grays).T, np.float64)

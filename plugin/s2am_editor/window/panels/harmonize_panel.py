@@ -12,7 +12,7 @@ from s2am_editor.document.model import BENEATH, Layer, Reference
 from s2am_editor.window.session import Session
 from s2am_editor.window.widgets.buttons import muted_label, primary_button, push_button
 from s2am_engine.errors import EngineError
-from s2am_engine.model_store import DEFAULT_MODEL, Model, list_models
+from s2am_engine.models.model_store import DEFAULT_MODEL, Model, list_models
 
 
 class HarmonizePanel(QWidget):
@@ -28,7 +28,7 @@ class HarmonizePanel(QWidget):
         self._session = session
         self._listed: list[tuple[int, str]] | None = None  # the layers among the references
         self.models = QComboBox()
-        self.models.setToolTip(self.tr("Which model finds the colours; your own are beneath the bundled ones"))
+        self.models.setToolTip(self.tr("Which model finds the colors; your own are beneath the bundled ones"))
         self.models.setAccessibleName(self.tr("Model"))
         self.references = QComboBox()
         self.references.setToolTip(self.tr("What the layer is to look like"))
@@ -154,5 +154,5 @@ def usable_models() -> list[Model]:
     """All models but those that only find masks, the bundled ones first; damaged ones are left out."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = [model for model in list_models() if model.card.recolours]
+        found = [model for model in list_models() if model.card.recolors]
     return sorted(found, key=lambda model: not model.bundled)

@@ -11,7 +11,7 @@ from s2am_editor.document.geometry import Rect
 from s2am_editor.window.canvas_painter import checkerboard
 from s2am_editor.window.icons import icon
 from s2am_editor.window.panels.layer_model import LAYER, SIDE, VISIBLE
-from s2am_editor.window.theme import current_colours
+from s2am_editor.window.theme import current_colors
 
 EYE = 30  # pixels at the left that hide and show
 
@@ -23,16 +23,16 @@ class LayerDelegate(QStyledItemDelegate):
         """Draw a row."""
         if painter is None:
             return
-        colours, layer = current_colours(), index.data(LAYER)
+        colors, layer = current_colors(), index.data(LAYER)
         rect = option.rect.adjusted(2, 1, -2, -1)
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)
         if option.state & QStyle.StateFlag.State_Selected:
-            painter.setBrush(QColor(colours.accent_soft))
+            painter.setBrush(QColor(colors.accent_soft))
             painter.drawRoundedRect(rect, 6, 6)
         elif option.state & QStyle.StateFlag.State_MouseOver:
-            painter.setBrush(QColor(colours.hover))
+            painter.setBrush(QColor(colors.hover))
             painter.drawRoundedRect(rect, 6, 6)
         eye = QRect(rect.left() + 6, rect.center().y() - 8, 18, 18)
         painter.setOpacity(1.0 if layer.visible else 0.45)
@@ -43,7 +43,7 @@ class LayerDelegate(QStyledItemDelegate):
         if layer.harmonization is not None:
             icon("harmonize").paint(painter, QRect(text.right() - 16, rect.center().y() - 8, 16, 16))
             text.adjust(0, 0, -22, 0)
-        painter.setPen(QColor(colours.text))
+        painter.setPen(QColor(colors.text))
         name = option.fontMetrics.elidedText(layer.name, Qt.TextElideMode.ElideRight, text.width())
         painter.drawText(text, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, name)
         painter.restore()

@@ -11,7 +11,7 @@ from PyQt6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QStackedWidget, QW
 from s2am_editor.window.tools.brush_tool import LARGEST, StrokeTool
 from s2am_editor.window.widgets.buttons import heading, muted_label, push_button
 from s2am_editor.window.widgets.slider import Slider
-from s2am_engine.model_store import SURE
+from s2am_engine.models.model_store import SURE
 
 STEPS = 300  # of the size's slider, which is logarithmic
 
@@ -66,7 +66,7 @@ class CutOptions(QWidget):
         for text, tip, signal in (
             (self.tr("Find it for me"), self.tr("Look for what was pasted into a flattened picture"), self.find_pasted),
             (self.tr("Feather"), self.tr("Soften the edge of the cut-out"), self.feather),
-            (self.tr("Clean edges"), self.tr("Take the old background's colour out of soft edges"), self.clean),
+            (self.tr("Clean edges"), self.tr("Take the old background's color out of soft edges"), self.clean),
             (self.tr("Whole layer"), self.tr("Take the cut-out back"), self.whole),
         ):
             button = push_button(text, signal.emit)

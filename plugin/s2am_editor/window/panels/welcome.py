@@ -44,7 +44,7 @@ class StepCard(QFrame):
         self.redraw()
 
     def redraw(self) -> None:
-        """Draw the sign in the colours of now."""
+        """Draw the sign in the colors of now."""
         self._sign.setPixmap(icon(self._drawing).pixmap(QSize(32, 32), self.devicePixelRatioF()))
 
     def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
@@ -95,7 +95,7 @@ class Welcome(QWidget):
         column.addStretch(3)
         column.addWidget(sign, 0, Qt.AlignmentFlag.AlignHCenter)
         column.addWidget(heading(self.tr("Make it belong"), "title"), 0, Qt.AlignmentFlag.AlignHCenter)
-        about = muted_label(self.tr("Put a subject into a photograph; the colours follow."))
+        about = muted_label(self.tr("Put a subject into a photograph; the colors follow."))
         about.setWordWrap(False)
         column.addWidget(about, 0, Qt.AlignmentFlag.AlignHCenter)
         column.addSpacing(14)
@@ -108,7 +108,7 @@ class Welcome(QWidget):
         self.refresh()
 
     def refresh(self) -> None:
-        """List the recent files, and draw in the colours of now."""
+        """List the recent files, and draw in the colors of now."""
         while (item := self._recent.takeAt(0)) is not None:
             widget = item.widget()
             if widget:

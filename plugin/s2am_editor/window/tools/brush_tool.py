@@ -96,8 +96,8 @@ class StrokeTool(Tool):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setBrush(Qt.BrushStyle.NoBrush)
         radius = max(1.5 * ratio, self.size / 2 * viewport.scale)
-        for colour, wide in ((QColor(0, 0, 0, 140), 2.6), (QColor("white"), 1.2)):
-            painter.setPen(QPen(colour, wide * ratio))
+        for color, wide in ((QColor(0, 0, 0, 140), 2.6), (QColor("white"), 1.2)):
+            painter.setPen(QPen(color, wide * ratio))
             painter.drawEllipse(QPointF(*self._at), radius, radius)
         if self.hardness < 0.95:
             painter.setPen(QPen(QColor(255, 255, 255, 120), ratio, Qt.PenStyle.DotLine))

@@ -125,10 +125,10 @@ class ScribbleTool(Tool):
         """Draw the lines."""
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        for lines, colour in ((self.keep, KEEP), (self.drop, DROP)):
+        for lines, color in ((self.keep, KEEP), (self.drop, DROP)):
             for line in lines:
                 places = QPolygonF([QPointF(*viewport.to_view(*point)) for point in line])
-                for pen_colour, wide in ((QColor(255, 255, 255, 200), 5.5), (colour, 3.5)):
-                    pen = QPen(pen_colour, wide * ratio, cap=Qt.PenCapStyle.RoundCap, join=Qt.PenJoinStyle.RoundJoin)
+                for pen_color, wide in ((QColor(255, 255, 255, 200), 5.5), (color, 3.5)):
+                    pen = QPen(pen_color, wide * ratio, cap=Qt.PenCapStyle.RoundCap, join=Qt.PenJoinStyle.RoundJoin)
                     painter.setPen(pen)
                     painter.drawPolyline(places) if len(line) > 1 else painter.drawPoint(places[0])

@@ -52,7 +52,7 @@ def moved(transform: Transform, x: float, y: float) -> Transform:
 
 
 def scaled(
-    transform: Transform, size: tuple[int, int], handle: Handle, drag: Point, *, keep_shape: bool, about_centre: bool
+    transform: Transform, size: tuple[int, int], handle: Handle, drag: Point, *, keep_shape: bool, about_center: bool
 ) -> Transform:
     """Scale by a handle.
 
@@ -62,11 +62,11 @@ def scaled(
         handle: which one.
         drag: how far it was dragged, in pixels of the canvas.
         keep_shape: corners keep the proportions.
-        about_centre: the centre stays where it is, rather than the opposite side.
+        about_center: the center stays where it is, rather than the opposite side.
     """
     along = turn(drag, -transform.rotation)
     width, height = extent(transform, size)
-    times = 2 if about_centre else 1
+    times = 2 if about_center else 1
     wanted = width + times * handle[0] * along[0], height + times * handle[1] * along[1]
     if keep_shape and handle[0] and handle[1]:
         factor = (wanted[0] * width + wanted[1] * height) / (width * width + height * height)
@@ -74,7 +74,7 @@ def scaled(
         wanted = width * factor, height * factor
     wanted = max(SMALLEST, wanted[0]), max(SMALLEST, wanted[1])
     result = replace(transform, scale_x=wanted[0] / size[0], scale_y=wanted[1] / size[1])
-    if about_centre:
+    if about_center:
         return result
     shift = turn((handle[0] * (wanted[0] - width) / 2, handle[1] * (wanted[1] - height) / 2), transform.rotation)
     return replace(result, x=transform.x + shift[0], y=transform.y + shift[1])

@@ -18,7 +18,7 @@ from s2am_editor.window.tools import handles
 from s2am_editor.window.tools.handles import Guides, Handle, Point
 from s2am_editor.window.tools.tool import Pointer, Tool
 from s2am_editor.window.viewport import Viewport
-from s2am_engine.masks import full_scale
+from s2am_engine.image.masks import full_scale
 
 GRIP = 5.0  # half the side of a handle, in pixels of the widget
 REACH = 10.0  # from a handle
@@ -93,7 +93,7 @@ class MoveTool(Tool):
         if self._grip == ROTATE and self._from:
             return handles.rotated(start, self._from, pointer.at, steps=pointer.shift), "Rotate"
         if isinstance(self._grip, tuple):
-            shape = {"keep_shape": not pointer.shift, "about_centre": pointer.alt}
+            shape = {"keep_shape": not pointer.shift, "about_center": pointer.alt}
             return handles.scaled(start, layer.size, self._grip, drag, **shape), "Scale"
         if pointer.shift:  # along one axis
             drag = (drag[0], 0) if abs(drag[0]) > abs(drag[1]) else (0, drag[1])
@@ -141,8 +141,8 @@ class MoveTool(Tool):
         corners = QPolygonF([QPointF(*viewport.to_view(*corner)) for corner in layer.transform.corners(layer.size)])
         grips = {handle: QPointF(*self._on_view(layer, handle)) for handle in handles.HANDLES}
         knob = QPointF(*self._on_view(layer, ROTATE))
-        for colour, width in ((QColor(0, 0, 0, 110), 3.0), (QColor("white"), 1.4)):
-            painter.setPen(QPen(colour, width * ratio))
+        for color, width in ((QColor(0, 0, 0, 110), 3.0), (QColor("white"), 1.4)):
+            painter.setPen(QPen(color, width * ratio))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawPolygon(corners)
             painter.drawLine(grips[0, -1], knob)

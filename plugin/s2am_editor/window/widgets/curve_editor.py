@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Draws what a colour map does to greys, and a curve over it that can be bent."""
+"""Draws what a color map does to grays, and a curve over it that can be bent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PyQt6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, Q
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
 from s2am_editor.document.commands import gesture
-from s2am_editor.window.theme import current_colours
+from s2am_editor.window.theme import current_colors
 from s2am_editor.window.widgets import curve_points
 from s2am_editor.window.widgets.curve_points import STRAIGHT, Points
 
@@ -31,7 +31,7 @@ class CurveEditor(QWidget):
         """Start with a straight line."""
         super().__init__(parent)
         self.points: Points = STRAIGHT
-        self.colour: str | None = None  # of the editable line; None = the text's
+        self.color: str | None = None  # of the editable line; None = the text's
         self._map: NDArray[np.float64] | None = None  # 3×K
         self._chosen: int | None = None
         self._gesture: object = None
@@ -56,7 +56,7 @@ class CurveEditor(QWidget):
         return True
 
     def show_map(self, values: NDArray[np.float64] | None) -> None:
-        """Draw what a map makes of greys: 3×K, at even places from black to white; None = nothing."""
+        """Draw what a map makes of grays: 3×K, at even places from black to white; None = nothing."""
         self._map = values
         self.update()
 
@@ -71,35 +71,35 @@ class CurveEditor(QWidget):
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Draw grid, the map's three lines, and the curve with its points."""
-        colours = current_colours()
+        colors = current_colors()
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         area = self._area()
-        painter.setPen(QPen(QColor(colours.border), 1))
-        painter.setBrush(QColor(colours.base))
+        painter.setPen(QPen(QColor(colors.border), 1))
+        painter.setBrush(QColor(colors.base))
         painter.drawRoundedRect(area, 6, 6)
         for share in (0.25, 0.5, 0.75):
             painter.drawLine(self._at(share, 0), self._at(share, 1))
             painter.drawLine(self._at(0, share), self._at(1, share))
-        painter.setPen(QPen(QColor(colours.border), 1, Qt.PenStyle.DashLine))
+        painter.setPen(QPen(QColor(colors.border), 1, Qt.PenStyle.DashLine))
         painter.drawLine(self._at(0, 0), self._at(1, 1))
         if self._map is not None and self.isEnabled():
-            for line, colour in zip(self._map, CHANNELS, strict=True):
-                self._line(painter, line, QColor(colour), 1.6)
+            for line, color in zip(self._map, CHANNELS, strict=True):
+                self._line(painter, line, QColor(color), 1.6)
         if self.isEnabled():
             line = curve_points.through(self.points, np.linspace(0, 1, 129))
-            own = QColor(self.colour or colours.text)
+            own = QColor(self.color or colors.text)
             self._line(painter, line, own, 2.0)
             for index, point in enumerate(self.points):
                 chosen = index == self._chosen and self.hasFocus()
                 painter.setPen(QPen(own, 1.6))
-                painter.setBrush(own if chosen else QColor(colours.base))
+                painter.setBrush(own if chosen else QColor(colors.base))
                 painter.drawEllipse(self._at(*point), 4.2, 4.2)
 
     def _line(
-        self, painter: QPainter, values: Sequence[float] | NDArray[np.float64], colour: QColor, wide: float
+        self, painter: QPainter, values: Sequence[float] | NDArray[np.float64], color: QColor, wide: float
     ) -> None:
-        painter.setPen(QPen(colour, wide))
+        painter.setPen(QPen(color, wide))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         xs = np.linspace(0, 1, len(values))
         painter.drawPolyline(

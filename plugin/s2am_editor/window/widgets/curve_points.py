@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Curves by a few points: smooth through them, never beyond their neighbours. No widgets."""
+"""Curves by a few points: smooth through them, never beyond their neighbors. No widgets."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def describe(values: Floats) -> Points:
 
 
 def moved(points: Points, index: int, x: float, y: float) -> Points:
-    """One point elsewhere, between its neighbours; the ends keep their x."""
+    """One point elsewhere, between its neighbors; the ends keep their x."""
     y = min(max(y, 0.0), 1.0)
     if index in (0, len(points) - 1):
         x = points[index][0]

@@ -7,7 +7,7 @@ from PyQt6.QtCore import QPoint, QRect, QSize, Qt
 from PyQt6.QtGui import QColor, QImage, QPainter, QPaintEvent
 from PyQt6.QtWidgets import QWidget
 
-from s2am_editor.window.theme import current_colours
+from s2am_editor.window.theme import current_colors
 
 
 class PictureLabel(QWidget):
@@ -31,14 +31,14 @@ class PictureLabel(QWidget):
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Draw it in the middle."""
-        colours = current_colours()
+        colors = current_colors()
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QColor(colours.border))
-        painter.setBrush(QColor(colours.base))
+        painter.setPen(QColor(colors.border))
+        painter.setBrush(QColor(colors.base))
         painter.drawRoundedRect(self.rect().adjusted(0, 0, -1, -1), 8, 8)
         if self.image.isNull():
-            painter.setPen(QColor(colours.muted))
+            painter.setPen(QColor(colors.muted))
             painter.drawText(
                 self.rect().adjusted(20, 20, -20, -20),
                 Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap,

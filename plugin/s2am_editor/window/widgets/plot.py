@@ -7,7 +7,7 @@ from PyQt6.QtCore import QPointF, QRectF, QSize, Qt
 from PyQt6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from PyQt6.QtWidgets import QWidget
 
-from s2am_editor.window.theme import current_colours
+from s2am_editor.window.theme import current_colors
 
 LEFT, RIGHT, TOP, BOTTOM = 46.0, 10.0, 24.0, 8.0  # room around the lines
 
@@ -46,24 +46,24 @@ class Plot(QWidget):
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Draw title, axis and line."""
-        colours = current_colours()
+        colors = current_colors()
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QPen(QColor(colours.border), 1))
-        painter.setBrush(QColor(colours.base))
+        painter.setPen(QPen(QColor(colors.border), 1))
+        painter.setBrush(QColor(colors.base))
         painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 8, 8)
-        painter.setPen(QColor(colours.muted))
+        painter.setPen(QColor(colors.muted))
         painter.drawText(QPointF(10, 17), self._title)
         if not self.points:
             return
         last = self._form.format(self.points[-1][1])
-        painter.setPen(QColor(colours.text))
+        painter.setPen(QColor(colors.text))
         width = painter.fontMetrics().horizontalAdvance(last)
         painter.drawText(QPointF(self.width() - width - 10, 17), last)
         self._draw(painter)
 
     def _draw(self, painter: QPainter) -> None:
-        colours = current_colours()
+        colors = current_colors()
         values = [value for _, value in self.points]
         low, high = min(values), max(values)
         if self._zero:
@@ -76,20 +76,20 @@ class Plot(QWidget):
             x = area.left() + (step - first) / (end - first) * area.width()
             return QPointF(x, area.bottom() - (value - low) / span * area.height())
 
-        painter.setPen(QPen(QColor(colours.border), 1))
+        painter.setPen(QPen(QColor(colors.border), 1))
         small = painter.font()
         small.setPointSizeF(max(6.0, small.pointSizeF() * 0.85))
         painter.setFont(small)
         for value in {low, high, *([0.0] if self._zero else [])}:
             y = place(first, value).y()
-            painter.setPen(QPen(QColor(colours.border), 1))
+            painter.setPen(QPen(QColor(colors.border), 1))
             painter.drawLine(QPointF(area.left(), y), QPointF(area.right(), y))
-            painter.setPen(QColor(colours.muted))
+            painter.setPen(QColor(colors.muted))
             box = QRectF(2, y - 8, LEFT - 8, 16)
             painter.drawText(box, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, self._form.format(value))
         line = QPolygonF([place(*point) for point in self.points])
-        painter.setPen(QPen(QColor(colours.accent), 2, join=Qt.PenJoinStyle.RoundJoin))
+        painter.setPen(QPen(QColor(colors.accent), 2, join=Qt.PenJoinStyle.RoundJoin))
         if len(self.points) > 1:
             painter.drawPolyline(line)
-        painter.setBrush(QColor(colours.accent))
+        painter.setBrush(QColor(colors.accent))
         painter.drawEllipse(line[len(self.points) - 1], 2.5, 2.5)

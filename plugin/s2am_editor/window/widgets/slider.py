@@ -7,7 +7,7 @@ from PyQt6.QtCore import QPointF, QRectF, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
 from PyQt6.QtWidgets import QSlider, QWidget
 
-from s2am_editor.window.theme import current_colours
+from s2am_editor.window.theme import current_colors
 
 RADIUS = 7.5
 GROOVE = 4.0
@@ -34,25 +34,25 @@ class Slider(QSlider):
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Draw groove, filling and handle."""
-        colours = current_colours()
+        colors = current_colors()
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         middle = self.height() / 2
         groove = QRectF(RADIUS, middle - GROOVE / 2, self.width() - 2 * RADIUS, GROOVE)
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(colours.border))
+        painter.setBrush(QColor(colors.border))
         painter.drawRoundedRect(groove, GROOVE / 2, GROOVE / 2)
         here, zero = self._place(self.value()), self._place(max(0, self.minimum()))
         if self.isEnabled():
-            painter.setBrush(QColor(colours.accent))
+            painter.setBrush(QColor(colors.accent))
             filling = QRectF(min(here, zero), groove.top(), abs(here - zero), GROOVE)
             painter.drawRoundedRect(filling, GROOVE / 2, GROOVE / 2)
         if self.minimum() < 0 < self.maximum():
-            painter.setBrush(QColor(colours.muted))
+            painter.setBrush(QColor(colors.muted))
             painter.drawRect(QRectF(zero - 0.5, middle - 5, 1, 10))
-        edge = colours.accent if self.hasFocus() or self.isSliderDown() or self.underMouse() else colours.muted
-        painter.setPen(QPen(QColor(edge if self.isEnabled() else colours.border), 1.4))
-        painter.setBrush(QColor(colours.raised if self.isEnabled() else colours.window))
+        edge = colors.accent if self.hasFocus() or self.isSliderDown() or self.underMouse() else colors.muted
+        painter.setPen(QPen(QColor(edge if self.isEnabled() else colors.border), 1.4))
+        painter.setBrush(QColor(colors.raised if self.isEnabled() else colors.window))
         painter.drawEllipse(QPointF(here, middle), RADIUS - 1, RADIUS - 1)
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:

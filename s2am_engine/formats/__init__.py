@@ -1,2 +1,0 @@
-# SPDX-License-Identifier: GPL-3.0-or-later
-"""The file formats behind `s2am_engine.picture`: bytes in, samples out, and back."""

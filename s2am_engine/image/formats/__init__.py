@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The file formats behind `s2am_engine.image.picture`: bytes in, samples out, and back."""

@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""TIFF directories (IFDs), which EXIF data are made of too: reading, editing in place and packing.
+
+Source: TIFF 6.0, section 2; the BigTIFF design; EXIF 2.32 (CIPA DC-008), section 4.6.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 274, 282, 283, 296
+_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+_INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
+_EXIF, _GPS, _INTEROPERABILITY = 34665, 34853, 40965
+_WIDTH, _HEIGHT = 40962, 40963
+
+# Tags of a TIFF's first directory that describe how its pixels are stored (or live in their own fields of Metadata).
+STRUCTURE = frozenset(
+    {254, 255, *range(256, 269), 273, *range(277, 282), 284, *range(288, 294), 297, 301}
+    | {*range(317, 348), 512, 513, 514, *range(515, 533), 559, 700, 33723, 34377, 34675, 37724, 50706}
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One field: TIFF type `kind`, `count` values as raw bytes in the file's order; `at`: where the field stands."""
+
+    tag: int
+    kind: int
+    count: int
+    value: bytes
+    at: int = 0
+
+
+@dataclass(frozen=True)
+class Directory:
+    """The fields of one IFD by tag, and where the pointer to the next IFD stands and points (0: none)."""
+
+    entries: dict[int, Entry]
+    next_at: int
+    next: int
+
+
+class TiffBytes:
+    """A classic TIFF or BigTIFF structure in memory. Raises ValueError where it is damaged.
+
+    strict: a field or pointer beyond the end of the data is damage. (Cameras write sloppy EXIF data: there it is not.)
+    """
+
+    def __init__(self, data: bytes, *, strict: bool = False) -> None:
+        """Read the header."""
+        self.data = data
+        self.strict = strict
+        orders = {b"II": "<", b"MM": ">"}
+        if data[:2] not in orders or len(data) < 8:
+            raise ValueError("not a TIFF structure")
+        self.order = orders[data[:2]]
+        magic = self._number("H", 2)
+        if magic not in (42, 43):
+            raise ValueError("not a TIFF structure")
+        self.big = magic == 43
+        self.first = self._number("Q", 8) if self.big else self._number("I", 4)
+
+    def _number(self, code: str, at: int) -> int:
+        try:
+            return int(struct.unpack_from(self.order + code, self.data, at)[0])
+        except struct.error as error:
+            raise ValueError("TIFF structure ends too early") from error
+
+    def directory(self, at: int) -> Directory:
+        """The IFD at byte `at`; fields of unknown type are left out."""
+        head, step, code, inline = (8, 20, "Q", 8) if self.big else (2, 12, "I", 4)
+        entries = {}
+        total = self._number("Q" if self.big else "H", at)
+        if at + head + total * step > len(self.data):
+            raise ValueError("TIFF directory ends too early")
+        for place in range(at + head, at + head + total * step, step):
+            tag, kind, count = self._number("H", place), self._number("H", place + 2), self._number(code, place + 4)
+            size = _SIZES.get(kind, 0) * count
+            start = place + step - inline
+            if size > inline:
+                start = self._number(code, start)
+            if start + size > len(self.data):
+                if self.strict:
+                    raise ValueError("TIFF field ends too early")
+            elif kind in _SIZES:
+                entries[tag] = Entry(tag, kind, count, bytes(self.data[start : start + size]), place)
+        end = at + head + total * step
+        following = self._number(code, end) if self.strict or end + inline <= len(self.data) else 0
+        return Directory(entries, end, following)
+
+    def numbers(self, entry: Entry | None) -> list[int]:
+        """The integers of a field; none where it is missing or of another kind."""
+        if entry is None or entry.kind not in _INTEGERS:
+            return []
+        return list(struct.unpack(f"{self.order}{entry.count}{_INTEGERS[entry.kind]}", entry.value))
+
+
+def _pack_directory(order: str, entries: Iterable[Entry], at: int) -> bytes:
+    """A classic IFD to stand at byte `at` (even) of a file, followed by the values too long to stand in it."""
+    fields = sorted(entries, key=lambda entry: entry.tag)
+    table, spill = struct.pack(order + "H", len(fields)), b""
+    values_at = at + 2 + 12 * len(fields) + 4
+    for entry in fields:
+        value = entry.value.ljust(4, b"\0")
+        if len(value) > 4:
+            value = struct.pack(order + "I", values_at + len(spill))
+            spill += entry.value + b"\0" * (len(entry.value) % 2)
+        table += struct.pack(order + "HHI", entry.tag, entry.kind, entry.count) + value
+    return table + struct.pack(order + "I", 0) + spill
+
+
+def normalize(exif: bytes | None) -> tuple[bytes | None, int]:
+    """Set the orientation in EXIF data to 1 and unlink the thumbnail, which would be stale; all else stays in place.
+
+    exif: the TIFF structure, with or without the "Exif" prefix of JPEG. Returns it without the prefix, and the
+    orientation that was there (1 to 8; 1 where none or nonsense was given). Data that cannot be understood are dropped.
+    """
+    if not exif:
+        return None, 1
+    exif = exif.removeprefix(b"Exif\0\0")
+    try:
+        tiff = TiffBytes(exif)
+        main = tiff.directory(tiff.first)
+    except ValueError:
+        return None, 1
+    if tiff.big:
+        return None, 1
+    orientation = _read_orientation(tiff, main)
+    edited = bytearray(exif)
+    if main.next:
+        edited[main.next_at : main.next_at + 4] = bytes(4)
+    if ORIENTATION in main.entries:
+        field = struct.pack(tiff.order + "HHIHH", ORIENTATION, 3, 1, 1, 0)
+        at = main.entries[ORIENTATION].at
+        edited[at : at + 12] = field
+    if orientation > 4:
+        _swap_sides(tiff, main, edited)
+    return bytes(edited), orientation
+
+
+def _swap_sides(tiff: TiffBytes, main: Directory, edited: bytearray) -> None:
+    pointer = tiff.numbers(main.entries.get(_EXIF))
+    try:
+        entries = tiff.directory(pointer[0]).entries if pointer else {}
+    except ValueError:
+        return
+    if _WIDTH in entries and _HEIGHT in entries:
+        width, height = entries[_WIDTH].at + 2, entries[_HEIGHT].at + 2
+        edited[width : width + 10], edited[height : height + 10] = (
+            edited[height : height + 10],
+            edited[width : width + 10],
+        )
+
+
+def _read_orientation(tiff: TiffBytes, main: Directory) -> int:
+    """The orientation (1 to 8) that a directory gives; 1 where it gives none or nonsense."""
+    found = tiff.numbers(main.entries.get(ORIENTATION)) or [1]
+    return found[0] if 1 <= found[0] <= 8 else 1
+
+
+def resolution(exif: bytes | None) -> tuple[float, float] | None:
+    """Dots per inch that EXIF data (or a TIFF's first directory) give; None where they give none."""
+    try:
+        tiff = TiffBytes(exif or b"")
+        main = tiff.directory(tiff.first).entries
+    except ValueError:
+        return None
+    unit = {2: 1.0, 3: 2.54}.get((tiff.numbers(main.get(RESOLUTION_UNIT)) or [2])[0])
+    across, down = (_ratio(tiff, main.get(tag)) for tag in (X_RESOLUTION, Y_RESOLUTION))
+    return (across * unit, down * unit) if unit and across and down else None
+
+
+def _ratio(tiff: TiffBytes, entry: Entry | None) -> float | None:
+    if entry is None or entry.kind != 5 or not entry.count:
+        return None
+    upper, lower = struct.unpack(tiff.order + "II", entry.value[:8])
+    return upper / lower if lower else None
+
+
+def upright_xmp(xmp: bytes | None, orientation: int) -> bytes | None:
+    """XMP with its own copy of an orientation that has been applied set to 1, everything else as it was."""
+    if xmp is None or orientation == 1:
+        return xmp
+    return re.sub(rb"(tiff:Orientation(?:\s*=\s*[\"']|>)\s*)[2-8](?=\D)", rb"\g<1>1", xmp)
+
+
+def from_tiff(tiff: TiffBytes, main: Directory) -> bytes | None:
+    """EXIF data of a TIFF file: its descriptive fields and the EXIF, GPS and interoperability directories."""
+    packed = _pack_tree(tiff, {tag: e for tag, e in main.entries.items() if tag not in STRUCTURE}, 8)
+    if packed is None:
+        return None
+    mark = b"II" if tiff.order == "<" else b"MM"
+    return mark + struct.pack(tiff.order + "HI", 42, 8) + packed
+
+
+def _pack_tree(tiff: TiffBytes, entries: dict[int, Entry], at: int) -> bytes | None:
+    own = {tag: entry for tag, entry in entries.items() if entry.kind <= 13}
+    children: dict[int, dict[int, Entry]] = {}
+    for tag in (_EXIF, _GPS, _INTEROPERABILITY):
+        pointer = tiff.numbers(entries.get(tag))
+        own.pop(tag, None)
+        if pointer:
+            try:
+                found = tiff.directory(pointer[0]).entries
+            except ValueError:
+                continue
+            # A directory that points to itself or its parent would never end.
+            nested = {_EXIF, _GPS} | ({_INTEROPERABILITY} if tag != _EXIF else set())
+            children[tag] = {key: entry for key, entry in found.items() if key not in nested}
+            own[tag] = Entry(tag, 4, 1, bytes(4))
+    if not own:
+        return None
+    place = at + len(_pack_directory(tiff.order, own.values(), at))
+    tail = b""
+    for tag, child in children.items():
+        packed = _pack_tree(tiff, child, place + len(tail))
+        if packed is None:
+            return _pack_tree(tiff, {key: entry for key, entry in entries.items() if key != tag}, at)
+        own[tag] = Entry(tag, 4, 1, struct.pack(tiff.order + "I", place + len(tail)))
+        tail += packed
+    return _pack_directory(tiff.order, own.values(), at) + tail

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""TIFF through tifffile and its codecs, imagecodecs: 8, 16 and 32-bit samples, every descriptive field kept.
+
+tifffile takes almost anything, so what is refused (CMYK, several pages, cut-off files) is decided here; and it neither
+turns samples into colors nor writes EXIF. Source: TIFF 6.0.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import math
+import struct
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from tifffile import TIFF, TiffFile, TiffPage, TiffWriter
+
+from s2am_engine.image.formats import exif
+from s2am_engine.image.formats.exif import TiffBytes
+from s2am_engine.image.formats.raster import ELSEWHERE, Decoded, Metadata, RefusedError, Samples, check_size
+
+_PHOTOMETRIC, _XMP, _IPTC, _ICC, _DNG = 262, 700, 33723, 34675, 50706
+_GRAY, _RGB, _PALETTE, _YCBCR = (0, 1), 2, 3, 6  # of PhotometricInterpretation; the first of grays is 0 for white
+_JPEG = (6, 7)  # tifffile makes RGB of these alone
+_KINDS = {(1, bits) for bits in range(1, 17)} | {(3, 16), (3, 24), (3, 32), (3, 64)}  # SampleFormat, BitsPerSample
+_NO_EXIF = b"II*\0\x08\0\0\0" + bytes(6)
+_POINTERS = {34665: "ExifTag", 34853: "GPSTag"}
+_READ_AHEAD = 2**24  # bytes of the file that tifffile holds a second time
+_UNREADABLE = f"is stored in a way that is not read: {ELSEWHERE}"
+
+# Else tifffile's remarks about odd files would be printed to stderr.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
+
+
+def read(data: bytes) -> Decoded:
+    """Decode a TIFF file. Raises RefusedError for what is not handled; ValueError, RuntimeError where it is damaged."""
+    tiff = TiffBytes(data, strict=True)  # for EXIF, and because tifffile passes over fields that are cut off
+    main = tiff.directory(tiff.first)
+    with TiffFile(io.BytesIO(data)) as file, np.errstate(over="ignore"):
+        page = _only_page(file)
+        check_size(page.imagewidth, page.imagelength)
+        photometric = page.tags.valueof(_PHOTOMETRIC, 1)
+        _refuse(page, photometric)
+        _refuse_truncated(page, len(data))
+        try:
+            samples = np.moveaxis(page.asarray(squeeze=False, buffersize=_READ_AHEAD), 0, -1)
+        except NotImplementedError as error:
+            raise RefusedError(_UNREADABLE) from error
+        samples = samples.reshape(page.imagelength, page.imagewidth, page.samplesperpixel)
+        samples = _converted(page, samples, photometric)
+        premultiplied = page.extrasamples[:1] == (1,)
+    samples = _alpha_settled(samples, 1 if photometric in _GRAY else 3, premultiplied)
+    blob, orientation = exif.normalize(exif.from_tiff(tiff, main))
+    icc, xmp, iptc = (main.entries[tag].value or None if tag in main.entries else None for tag in (_ICC, _XMP, _IPTC))
+    metadata = Metadata(blob, exif.upright_xmp(xmp, orientation), iptc, exif.resolution(blob))
+    return Decoded(samples, orientation, icc, metadata)
+
+
+def _only_page(file: TiffFile) -> TiffPage:
+    """The picture; thumbnails, masks and smaller versions beside it are no pages."""
+    pages = [page.aspage() for page in file.pages]
+    if pages[0].is_reduced:
+        raise RefusedError(f"begins with a thumbnail, as camera raw files do: develop it and {ELSEWHERE}")
+    count = sum(not (page.is_reduced or page.is_mask) for page in pages)
+    if count > 1:
+        raise RefusedError(f"has {count} pages: save the one you want as a file of its own first")
+    return pages[0]
+
+
+def _refuse(page: TiffPage, photometric: int) -> None:
+    if photometric == 5:
+        raise RefusedError("is a CMYK picture: convert it to RGB first (in GIMP, Image > Mode > RGB)")
+    if photometric in (8, 9, 10):
+        raise RefusedError("is a Lab picture: convert it to RGB first (in Photoshop, Image > Mode > RGB Color)")
+    if photometric in (32803, 34892) or _DNG in page.tags:
+        raise RefusedError(f"is a camera raw file: develop it and {ELSEWHERE}")
+    if (page.sampleformat, page.bitspersample) not in _KINDS:
+        raise RefusedError("is neither 8-bit, 16-bit nor floating-point: convert it to 16 bits per channel first")
+    colored = photometric in (*_GRAY, _RGB, _PALETTE) or (photometric == _YCBCR and page.compression in _JPEG)
+    if not colored or page.compression not in TIFF.DECOMPRESSORS or page.predictor not in TIFF.UNPREDICTORS:
+        raise RefusedError(_UNREADABLE)
+
+
+def _refuse_truncated(page: TiffPage, size: int) -> None:
+    starts, counts, pieces = page.dataoffsets, page.databytecounts, math.prod(page.chunked)
+    cut = any(count < 1 or start + count > size for start, count in zip(starts, counts, strict=False))
+    if cut or min(len(starts), len(counts)) < pieces:
+        raise ValueError("TIFF ends too early")
+
+
+def _converted(page: TiffPage, samples: NDArray[Any], photometric: int) -> NDArray[Any]:
+    """Samples as uint8, uint16 or float32, 0 black: palettes looked up, those of other bit depths spread."""
+    if photometric == _PALETTE:
+        table = (np.asarray(page.colormap) >> 8).astype(np.uint8).T
+        return np.concatenate([table[samples[..., 0].astype(np.uint16)], samples[..., 1:]], axis=2)
+    bits, real = page.bitspersample, samples.dtype.kind == "f"
+    if real:
+        samples = samples.astype(np.float32, copy=False)
+    elif bits not in (8, 16):
+        kind = np.uint8 if bits < 8 else np.uint16
+        levels = np.arange(2**bits) * np.iinfo(kind).max // (2**bits - 1)
+        samples = levels.astype(kind)[samples.astype(kind)]
+    if photometric == 0:
+        samples[..., 0] = (1 if real else np.iinfo(samples.dtype).max) - samples[..., 0]
+    return samples
+
+
+def _alpha_settled(samples: NDArray[Any], colors: int, premultiplied: bool) -> NDArray[Any]:
+    """Check the number of channels; colors multiplied by their alpha are divided by it again, in place."""
+    channels = samples.shape[2]
+    if channels < colors:
+        raise ValueError("TIFF lacks channels")
+    if channels > colors + 1:
+        raise RefusedError(f"has {channels} channels: remove the extra ones, or {ELSEWHERE}")
+    if channels == colors or not premultiplied:
+        return samples
+    top = 1.0 if samples.dtype == np.float32 else float(np.iinfo(samples.dtype).max)
+    for row in samples:
+        alpha = row[:, -1:].astype(np.float64)
+        color = row[:, :-1] * np.divide(top, alpha, out=np.ones_like(alpha), where=alpha > 0)
+        row[:, :-1] = color if samples.dtype == np.float32 else np.minimum(np.rint(color), top)
+    return samples
+
+
+def write(file: BinaryIO, given: Samples, profile: bytes | None, metadata: Metadata) -> None:
+    """Write a TIFF file, deflate-compressed. Raises RefusedError where it would be larger than TIFF can be.
+
+    After its header the file goes on with the EXIF data as they are: they are a TIFF structure themselves, so every
+    pointer in them (the maker note's too) stays true. The picture's own directory takes over their first one's fields.
+    """
+    tiff = TiffBytes(exif.normalize(metadata.exif)[0] or _NO_EXIF)
+    own = exif.STRUCTURE | {exif.X_RESOLUTION, exif.Y_RESOLUTION, exif.RESOLUTION_UNIT}
+    fields: list[tuple[int | str, int, int, bytes, bool]] = [
+        (_POINTERS.get(tag, tag), entry.kind, entry.count, entry.value, True)
+        for tag, entry in tiff.directory(tiff.first).entries.items()
+        if tag not in own
+    ]
+    for tag, kind, value in ((_XMP, 1, metadata.xmp), (_IPTC, 7, metadata.iptc)):
+        if value:
+            fields.append((tag, kind, len(value), value, True))
+    samples = given.whole()
+    with TiffWriter(file, byteorder="<" if tiff.order == "<" else ">") as writer:
+        file.write(tiff.data[8:])
+        try:
+            writer.write(
+                samples,
+                photometric="minisblack" if given.gray else "rgb",
+                planarconfig="contig" if samples.ndim == 3 else None,
+                extrasamples=None if given.alpha is None else ["unassalpha"],
+                rowsperstrip=max(1, 2**18 // (samples.nbytes // len(samples))),
+                compression="deflate",
+                compressionargs={"level": 1},
+                predictor=True,
+                iccprofile=profile,
+                resolution=metadata.dpi,
+                resolutionunit="inch" if metadata.dpi else None,
+                metadata=None,
+                software=False,
+                extratags=fields,
+            )
+        except struct.error as error:
+            message = "cannot be written: TIFF holds at most 4 GB; choose PNG or scale the picture down"
+            raise RefusedError(message) from error

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ICC profiles: from a picture's own colors to sRGB, in which the networks think, and back.
+
+Conversions are relative colorimetric with black point compensation (LittleCMS through Pillow). A profile that cannot be
+read or cannot go both ways (CMYK, damaged, a scanner's one-way table) counts as sRGB: the picture is fine without it.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+
+_STRIP = 2**20  # pixels converted at a time
+
+_Transform = ImageCms.ImageCmsTransform
+
+
+def is_srgb(profile: bytes | None) -> bool:
+    """Whether colors in `profile` can be taken for sRGB: none given, unreadable, or within one 8-bit level of it.
+
+    Judged by what the profile does to a 9×9×9 grid of colors, not by its name: there are dozens of sRGB profiles.
+    """
+    return profile is None or _acts_like_srgb(profile)
+
+
+def to_srgb(pixels: NDArray[np.uint8], profile: bytes | None) -> NDArray[np.uint8]:
+    """8-bit RGB (H×W×3 or N×3) in `profile` → the same shape in sRGB, colors outside of it clipped.
+
+    Of a gray profile's picture (three equal channels) the first channel counts. sRGB pixels come back as they are, not
+    copied. Raises ValueError for other shapes and types.
+    """
+    _check(pixels)
+    return pixels if profile is None or is_srgb(profile) else _converted(pixels, profile, 0)
+
+
+def from_srgb(pixels: NDArray[np.uint8], profile: bytes | None) -> NDArray[np.uint8]:
+    """8-bit sRGB (H×W×3 or N×3) → the same shape in `profile`; the reverse of to_srgb. A gray profile gives gray."""
+    _check(pixels)
+    return pixels if profile is None or is_srgb(profile) else _converted(pixels, profile, 1)
+
+
+def _check(pixels: NDArray[Any]) -> None:
+    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or pixels.shape[-1] != 3:
+        raise ValueError(f"pixels must be uint8 H×W×3 or N×3, not {pixels.dtype} {pixels.shape}")
+
+
+@functools.lru_cache(maxsize=16)
+def _transforms(profile: bytes) -> tuple[_Transform, _Transform] | None:
+    """To sRGB and from it; None where the profile is of no use."""
+    try:
+        own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        mode = {"RGB": "RGB", "GRAY": "L"}[own.profile.xcolor_space.strip()]
+        srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+        intent, flags = ImageCms.Intent.RELATIVE_COLORIMETRIC, ImageCms.Flags.BLACKPOINTCOMPENSATION
+        return (
+            ImageCms.ImageCmsTransform(own, srgb, mode, "RGB", intent, flags=flags),
+            ImageCms.ImageCmsTransform(srgb, own, "RGB", mode, intent, flags=flags),
+        )
+    except (ImageCms.PyCMSError, OSError, KeyError, TypeError, ValueError):
+        return None
+
+
+@functools.lru_cache(maxsize=16)
+def _acts_like_srgb(profile: bytes) -> bool:
+    transforms = _transforms(profile)
+    if transforms is None:
+        return True
+    steps = np.linspace(0, 255, 9).round().astype(np.uint8)
+    grid: NDArray[np.uint8] = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(-1, 3)
+    if transforms[0].input_mode == "L":
+        grid = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
+    found = _converted(grid, profile, 0)
+    return int(np.abs(found.astype(np.int16) - grid).max()) <= 1
+
+
+def _converted(pixels: NDArray[np.uint8], profile: bytes, direction: int) -> NDArray[np.uint8]:
+    transforms = _transforms(profile)
+    if transforms is None:
+        return pixels
+    transform = transforms[direction]
+    flat = pixels.reshape(-1, 3)
+    out = np.empty_like(flat)
+    for start in range(0, len(flat), _STRIP):
+        part = flat[start : start + _STRIP]
+        source = part[:, 0] if transform.input_mode == "L" else part
+        image = Image.fromarray(np.ascontiguousarray(source)[None])
+        out[start : start + _STRIP] = np.asarray(transform.apply(image)).reshape(len(part), -1)
+    return out.reshape(pixels.shape)
