@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from s2am_engine.color import color_map
 from s2am_engine.color.color_map import ColorMap
 
-RENAMED_PARTS = {"colours": "colors", "centre": "center"}
+RENAMED_PARTS = {"centre": "center", "colours": "colors", "recognise": "recognize"}
 """Parts of parameter names as weights saved by earlier versions spell them, and as they are spelled now."""
 
 ROUNDING = 1e-3  # by which resizing may leave the range of a mask
