@@ -34,7 +34,7 @@ def main(pytest_arguments: list[str]) -> int:
             "mypy": [str(python), "-m", "mypy"],
             "import contracts": [str(python.with_name("lint-imports")), "--no-cache"],
             # The last, for its closing line to be the last: continuous integration reads it.
-            "pytest": [str(python), "-m", "pytest", *pytest_arguments],
+            "pytest": [str(python), "-m", "pytest", "-n", "auto", "--dist", "loadgroup", *pytest_arguments],
         }
         failed = [name for name, command in checks.items() if not _passes(name, command)]
     except KeyboardInterrupt:

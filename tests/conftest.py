@@ -1,16 +1,44 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every test starts from."""
+"""Set-up of every test: one thread a process, markers, and no personal models."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+# Before PyTorch and OpenCV are imported: small networks stall in parallel regions when other processes run.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
+
+from tests.shared import SHARED
+
+GIMP_TESTS = Path(__file__).parent / "gimp"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that drive GIMP, and skip those whose prerequisites this machine lacks."""
+    for item in items:
+        if item.path.is_relative_to(GIMP_TESTS):
+            item.add_marker(pytest.mark.gimp)
+            # All of them share one GIMP session, so they run in one worker.
+            item.add_marker(pytest.mark.xdist_group("gimp"))
+        if item.get_closest_marker("shared") and not SHARED.is_dir():
+            item.add_marker(pytest.mark.skip(reason="the image collections of ../shared are not on this machine"))
+        if item.get_closest_marker("gpu") and not has_gpu():
+            item.add_marker(pytest.mark.skip(reason="this machine has no CUDA GPU"))
+
+
+def has_gpu() -> bool:
+    """Return whether PyTorch can use a CUDA GPU here."""
+    import torch
+
+    return torch.cuda.is_available()
 
 
 @pytest.fixture(autouse=True)
 def no_personal_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Keep the models of the person who runs the tests out of them: an empty folder instead."""
+    """Replace the user's personal models by an empty folder."""
     folder = tmp_path / "personal models"
     monkeypatch.setattr("s2am_engine.models.model_store.personal_folder", lambda: folder)
     return folder

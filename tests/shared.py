@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The team's pictures beside the checkout; tests that need them are left out, and say so, where they are not there."""
+"""The image collections beside the checkout (`../shared`), which tests marked `shared` need."""
 
 from __future__ import annotations
 
@@ -13,4 +13,4 @@ SHARED = Path(__file__).parents[2] / "shared"
 if os.environ.get("CI") and not SHARED.is_dir():
     raise RuntimeError(f"{SHARED} must be there in CI")
 
-needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the pictures of ../shared are not on this machine")
+needs_shared = pytest.mark.shared
