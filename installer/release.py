@@ -22,7 +22,7 @@ from s2am_setup import plugin_folder
 from s2am_setup.errors import InstallError
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-NAMES = {"s2am_engine", "gimp_bridge", "s2am_setup", "s2am_editor"}
+NAMES = {"s2am_common", "s2am_engine", "gimp_bridge", "s2am_setup", "s2am_editor"}
 """The only import names that the wheel may claim."""
 
 _HOW = """\

@@ -14,6 +14,7 @@ NAME = "harmonize-layer"
 
 _HERE = Path(__file__).resolve().parent
 _BRIDGE = _HERE.parent / "gimp_bridge"
+_COMMON = _HERE.parent / "s2am_common"
 _NOTE_VERSION = 1
 
 
@@ -58,7 +59,9 @@ def _sources() -> list[tuple[Path, Path]]:
     """Each file to copy, and its name in the folder."""
     plugin = _plugin()
     own = [(path, path.relative_to(plugin)) for path in sorted(plugin.rglob("*")) if path.suffix in (".py", ".svg")]
-    return own + [(_BRIDGE / name, Path("gimp_bridge") / name) for name in _client_files(_BRIDGE / "__init__.py")]
+    client = [(_BRIDGE / name, Path("gimp_bridge") / name) for name in _client_files(_BRIDGE / "__init__.py")]
+    common = [(path, Path("s2am_common") / path.relative_to(_COMMON)) for path in sorted(_COMMON.rglob("*.py"))]
+    return [*own, *client, *common]
 
 
 def _plugin() -> Path:

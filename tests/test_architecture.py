@@ -50,24 +50,30 @@ def rootless(file: Path) -> str:
     return str(file.relative_to(CHECKOUT))
 
 
+@pytest.mark.parametrize("file", sources("s2am_common"), ids=rootless)
+def test_common_package_imports_the_standard_library_alone(file: Path) -> None:
+    assert strangers(file, "s2am_common") == set()
+    ast.parse(file.read_text(encoding="utf-8"), feature_version=(3, 10))
+
+
 @pytest.mark.parametrize("file", sources("installer"), ids=rootless)
 def test_installer_needs_nothing_installed(file: Path) -> None:
-    assert strangers(file, "installer", "s2am_setup", *CLIENT) == set()
+    assert strangers(file, "installer", "s2am_setup", "s2am_common", *CLIENT) == set()
 
 
 @pytest.mark.parametrize("file", [file for file in sources("s2am_setup") if file.name != "command.py"], ids=rootless)
 def test_doctor_and_uninstaller_need_nothing_installed(file: Path) -> None:
-    assert strangers(file, "s2am_setup", *CLIENT) == set()
+    assert strangers(file, "s2am_setup", "s2am_common", *CLIENT) == set()
 
 
 @pytest.mark.parametrize("name", CLIENT_FILES)
 def test_bridge_client_runs_in_gimps_own_python(name: str) -> None:
-    assert strangers(CHECKOUT / "gimp_bridge" / name, *CLIENT) == set()
+    assert strangers(CHECKOUT / "gimp_bridge" / name, "s2am_common", *CLIENT) == set()
 
 
 @pytest.mark.parametrize("file", [*sources("plugin/harmonize-layer"), CHECKOUT / "tests/__main__.py"], ids=str)
 def test_plugin_and_test_command_need_nothing_installed(file: Path) -> None:
-    assert strangers(file, "gi", "harmonize_layer", *CLIENT, "installer", "s2am_setup") == set()
+    assert strangers(file, "gi", "harmonize_layer", *CLIENT, "installer", "s2am_setup", "s2am_common") == set()
 
 
 def test_a_forbidden_import_is_found_wherever_it_hides(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from s2am_setup.errors import InstallError
 from tests.installer import standins
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-ROOMS = {name: name for name in ("s2am_engine", "gimp_bridge", "s2am_setup")}
+ROOMS = {name: name for name in ("s2am_common", "s2am_engine", "gimp_bridge", "s2am_setup")}
 ROOMS["s2am_editor"] = "plugin/s2am_editor"
 
 

@@ -16,12 +16,14 @@ import pytest
 from platformdirs.macos import MacOS
 
 import gimp_bridge
+import s2am_common
 from gimp_bridge import places, starter
 from gimp_bridge.protocol import BridgeError
 from tests.bridge.engines import HEIGHT, SERVE, WIDTH, process_of
 from tests.engine.pictures import composite
 
 PACKAGE = Path(gimp_bridge.__file__).parent
+COMMON = Path(s2am_common.__file__).parent
 HOME = Path("/home/zoë m")
 
 
@@ -49,7 +51,7 @@ look = engine.harmonize(protocol.Harmonize(width=width, height=height, pixels=pi
 got = []
 read, write = lambda top, rows: bytes(range(120)) * rows, lambda top, rows, data: got.append(data)
 engine.render(client.Layer(30, 20), read, write)
-known = {*sys.stdlib_module_names, "gimp_bridge", "__main__", "__mp_main__"}
+known = {*sys.stdlib_module_names, "gimp_bridge", "s2am_common", "__main__", "__mp_main__"}
 outside = {name.split(".")[0] for name in sys.modules} - known
 told = [engine.status().process, look.matrix, hashlib.sha256(b"".join(got)).hexdigest(), sorted(outside)]
 print(json.dumps(told))
@@ -61,6 +63,7 @@ def test_the_client_runs_alone_in_any_python(python: str, warm_folder: Path, tmp
     (tmp_path / "gimp_bridge").mkdir()
     for name in gimp_bridge.CLIENT_FILES:
         shutil.copy(PACKAGE / name, tmp_path / "gimp_bridge" / name)
+    shutil.copytree(COMMON, tmp_path / "s2am_common")
     pixels, mask = composite(HEIGHT, WIDTH)
     (tmp_path / "pixels").write_bytes(pixels.tobytes())
     (tmp_path / "mask").write_bytes(mask.tobytes())
