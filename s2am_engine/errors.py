@@ -1,12 +1,38 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one exception whose text is meant for a person."""
+"""The engine's errors, defined in `s2am_common.errors`."""
 
 from __future__ import annotations
 
+from s2am_common.errors import (
+    ColorMapError,
+    DeviceError,
+    DiskFullError,
+    EngineError,
+    FileError,
+    ImageError,
+    ImageFormatError,
+    MaskError,
+    ModelError,
+    ModelNotFoundError,
+    NothingFoundError,
+    S2AMError,
+    TrainingError,
+    with_advice,
+)
 
-class EngineError(Exception):
-    """Something could not be done.
-
-    The message is one clear sentence that says what happened and what to do next. Front ends show it as it is: the
-    command line on one line of stderr with exit code 1, the editor and the GIMP plug-in in a banner or message box.
-    """
+__all__ = [
+    "ColorMapError",
+    "DeviceError",
+    "DiskFullError",
+    "EngineError",
+    "FileError",
+    "ImageError",
+    "ImageFormatError",
+    "MaskError",
+    "ModelError",
+    "ModelNotFoundError",
+    "NothingFoundError",
+    "S2AMError",
+    "TrainingError",
+    "with_advice",
+]

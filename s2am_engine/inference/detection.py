@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from s2am_engine.errors import EngineError
+from s2am_engine.errors import EngineError, NothingFoundError
 from s2am_engine.image.guided import enlarge_along_edges
 from s2am_engine.image.masks import Pixels, check_mask
 from s2am_engine.inference.devices import choose_device
@@ -21,10 +21,6 @@ from s2am_engine.models.model_store import DETECTOR, SURE, find_model, load_netw
 FAINT = 0.1  # networks are never quite sure: what differs from 0 or 1 by less than this counts as 0 or 1
 NOTHING = "Nothing pasted was found in this picture: give a mask"
 SURER = np.rint((np.linspace(0, 1, 256) - FAINT).clip(0, 1 - 2 * FAINT) / (1 - 2 * FAINT) * 255).astype(np.uint8)
-
-
-class NothingFoundError(EngineError):
-    """A mask-free network saw nothing pasted, or nothing else."""
 
 
 @dataclass(frozen=True)
