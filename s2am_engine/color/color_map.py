@@ -30,6 +30,7 @@ _T = TypeVar("_T")
 Form = Literal["curves", "matrix", "linear-matrix", "polynomial", "lut", "curves+matrix", "matrix+curves"]
 
 _FORMAT = "s2am color map"
+_READ_FORMATS = (_FORMAT, "s2am colour map")  # the second one was written by version 0.1
 _VERSION = 1
 _KNOTS = 33  # of fitted curves
 
@@ -334,7 +335,7 @@ def fit(before: ArrayLike, after: ArrayLike, mask: ArrayLike | None = None, form
 
 def from_json(data: object) -> ColorMap:
     """The map that `to_json` described. Raises EngineError for anything else."""
-    if not isinstance(data, Mapping) or data.get("format") != _FORMAT:
+    if not isinstance(data, Mapping) or data.get("format") not in _READ_FORMATS:
         raise EngineError("This is not a color map: save one again with --save-map.")
     if data.get("version") != _VERSION:
         raise EngineError(f"This color map has version {data.get('version')!r}, not {_VERSION}: update this program.")

@@ -24,7 +24,10 @@ from s2am_engine.color.color_map import Curves
 from s2am_engine.errors import EngineError
 from s2am_engine.image.formats.raster import Metadata
 
-FORMAT, VERSION = "s2am project", 1
+FORMAT, VERSION = "s2am project", 2
+
+_EARLIER_KEYS = {"grey": "gray", "png_colour": "png_color"}
+"""Keys of version 1, by the keys that replaced them."""
 
 
 class Writer(Protocol):
@@ -79,8 +82,9 @@ def rebuild(data: Any, reader: Reader, progress: Progress | None = None) -> Docu
     """
     if not isinstance(data, Mapping) or data["format"] != FORMAT:
         raise ValueError("not a project")
-    if data["version"] != VERSION:
+    if data["version"] not in (1, VERSION):
         raise EngineError(f"This project has version {data['version']!r}, not {VERSION}: update this program.")
+    data = _with_present_keys(data)
     ids = [new_layer_id() for _ in data["layers"]]
     layers = []
     for index, (each, own) in enumerate(zip(data["layers"], ids, strict=True)):
@@ -91,12 +95,16 @@ def rebuild(data: Any, reader: Reader, progress: Progress | None = None) -> Docu
         *(int(data["width"]), int(data["height"]), tuple(layers), np.dtype(data["dtype"])),
         profile=_bytes(data["profile"]),
         gray=bool(data["gray"]),
-        metadata=_metadata(data["metadata"]),
+        metadata=_metadata(_with_present_keys(data["metadata"])),
         active=None if data["active"] is None else ids[data["active"]],
         area=None if data["area"] is None else reader.mask(data["area"]),
     )
     _check(document)
     return document
+
+
+def _with_present_keys(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {_EARLIER_KEYS.get(key, key): value for key, value in data.items()}
 
 
 def _check(document: Document) -> None:

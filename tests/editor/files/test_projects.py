@@ -218,7 +218,7 @@ BOMB = b'<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><image w="9" h="9"
         ("s2am/document.json", lambda data: data[: len(data) // 2], "is damaged or incomplete: open an earlier copy"),
         ("s2am/document.json", lambda _: b"[]", "is damaged or incomplete"),
         ("s2am/document.json", without_map, "This color map is damaged"),
-        ("s2am/document.json", newer, "has version 99, not 1: update this program"),
+        ("s2am/document.json", newer, "has version 99, not 2: update this program"),
         ("data/layer0.png", lambda data: data[:500], "is damaged or incomplete"),
         ("data/layer0.png", lambda _: None, "is damaged or incomplete"),
         ("s2am/mask1.png", lambda _: None, "is damaged or incomplete"),
