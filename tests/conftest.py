@@ -42,3 +42,10 @@ def no_personal_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "personal models"
     monkeypatch.setattr("s2am_engine.models.model_store.personal_folder", lambda: folder)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def no_user_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replace the user's log and settings file by others that do not exist yet."""
+    monkeypatch.setattr("s2am_common.log.log_path", lambda: tmp_path / "user log" / "s2am.log")
+    monkeypatch.setattr("s2am_common.settings.settings_path", lambda: tmp_path / "user settings" / "settings.ini")
