@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from s2am_engine.image.io import load_image
 from s2am_engine.image.masks import read_mask
-from s2am_engine.image.picture import read_picture
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.models.model_store import DEFAULT_MODEL
 from s2am_engine.training.evaluation import Evaluation, evaluate, load_pair
@@ -56,7 +56,7 @@ def test_real_composites_keep_their_background_to_the_bit() -> None:
     paths = sorted((SHARED / "composites" / "images").iterdir())
     assert len(paths) == 30
     for path in paths:
-        picture = read_picture(path)
+        picture = load_image(path)
         mask = read_mask(Path(SHARED / "composites" / "masks" / f"{path.stem}.png"))
         result = harmonizer.harmonize_picture(picture, mask)
         np.testing.assert_array_equal(result.pixels[mask == 0], picture.pixels[mask == 0], err_msg=path.name)

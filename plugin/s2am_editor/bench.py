@@ -28,7 +28,7 @@ from s2am_editor.window.main_window import MainWindow
 from s2am_editor.window.settings import Settings
 from s2am_editor.window.theme import Theme
 from s2am_engine.cli.bench import made_up_picture, peak_memory
-from s2am_engine.image.picture import Picture
+from s2am_engine.image.io import ImageData
 
 SIZE = (6000, 4000)
 WINDOW = (1920, 1080)
@@ -187,9 +187,9 @@ class Made:
     pixels: NDArray[np.uint8]
     alpha: NDArray[np.uint8] | None
 
-    def copied(self) -> Picture:
+    def copied(self) -> ImageData:
         """The picture in memory of its own."""
-        return Picture(self.pixels.copy(), None if self.alpha is None else self.alpha.copy())
+        return ImageData(self.pixels.copy(), None if self.alpha is None else self.alpha.copy())
 
 
 def made_up_layers() -> tuple[Made, Made]:

@@ -17,8 +17,8 @@ from s2am_engine.atomic import atomic_write
 from s2am_engine.color import color_map
 from s2am_engine.color.color_map import ColorMap
 from s2am_engine.errors import EngineError
+from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, load_image, save_image
 from s2am_engine.image.masks import Pixels, check_mask, read_mask
-from s2am_engine.image.picture import SUFFIXES, Picture, read_picture, write_picture
 
 if TYPE_CHECKING:
     from s2am_engine.inference.detection import Detection, Detector
@@ -54,11 +54,11 @@ class Job:
 
         return Detector(device=self.device)
 
-    def find_mask(self, picture: Picture) -> Detection:
+    def find_mask(self, picture: ImageData) -> Detection:
         """Find the foreground of a flattened composite; errors are those of `Detector.detect`."""
         return self.detector.detect(picture.pixels, alpha=picture.alpha, profile=picture.profile)
 
-    def do(self, picture: Picture, mask: Pixels | None, name: str) -> Picture:
+    def do(self, picture: ImageData, mask: Pixels | None, name: str) -> ImageData:
         """Harmonize a composite; arguments as for `Harmonizer.harmonize_picture`."""
         if self.native:
             return self.harmonizer.paint_picture(picture, mask, name)
@@ -74,7 +74,7 @@ class Job:
             "confidence": round(self.harmonizer.confidence, 3),
         }
 
-    def score(self, result: Picture) -> dict[str, float]:
+    def score(self, result: ImageData) -> dict[str, float]:
         """How well the last picture's foreground fitted in before, and how well it does now, 0 to 1."""
         looked = self.harmonizer
         return {
@@ -116,10 +116,10 @@ def harmonize_file(
     output = output or default_output(background or source, source.stem)
     refuse_overwriting(output, [path for path in (source, mask, background) if path])
     status(f"reading {source}")
-    picture = read_picture(source)
+    picture = load_image(source)
     found: Detection | None = None
     if background:
-        behind = read_picture(background)
+        behind = load_image(background)
         status("harmonizing")
         result = job.harmonizer.harmonize_layer(picture, behind, at, strength=job.strength)
     else:
@@ -135,7 +135,7 @@ def harmonize_file(
     with atomic_write(save_map) if save_map else nullcontext() as file:
         if save_map and file:
             file.write(map_text(job.harmonizer.color_map, save_map).encode())
-        write_picture(output, result)
+        save_image(output, result)
     told: dict[str, Any] = {"input": str(source), "output": str(output), "map": str(save_map) if save_map else None}
     told |= job.describe() | {"seconds": round(time.perf_counter() - started, 3)}
     if found:
@@ -172,12 +172,12 @@ def detect_file(
     output = output or source.with_name(f"{source.stem}-mask.png")
     refuse_overwriting(output, [source])
     status(f"reading {source}")
-    picture = read_picture(source)
+    picture = load_image(source)
     status("looking for what was pasted")
     detector = load()
     found = detector.detect(picture.pixels, alpha=picture.alpha, profile=picture.profile, likeliest=likeliest)
     status(f"writing {output}")
-    write_picture(output, Picture(np.repeat(found.mask[..., None], 3, axis=2), gray=True))
+    save_image(output, ImageData(np.repeat(found.mask[..., None], 3, axis=2), gray=True))
     return {"input": str(source), "output": str(output), "model": detector.name} | describe_mask(found)
 
 
@@ -186,7 +186,7 @@ def describe_mask(found: Detection) -> dict[str, float]:
     return {"confidence": round(found.confidence, 3), "area": round(float(found.mask.mean()) / 255, 4)}
 
 
-def read_fitting_mask(path: Path, picture: Picture) -> Pixels:
+def read_fitting_mask(path: Path, picture: ImageData) -> Pixels:
     """Read a mask; raise EngineError, naming the file, if it does not fit the picture."""
     mask = read_mask(path)
     check_mask(mask, picture.pixels.shape, f"The mask {path}")
@@ -234,9 +234,9 @@ def list_pictures(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise EngineError(f"{folder} is not a folder: name one with composites.")
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
     if not found:
-        raise EngineError(f"{folder} holds no pictures ({', '.join(SUFFIXES)}).")
+        raise EngineError(f"{folder} holds no pictures ({', '.join(IMAGE_SUFFIXES)}).")
     return found
 
 
@@ -262,7 +262,7 @@ def find_mask(source: Path, masks: Path) -> Path:
     Raises:
         EngineError: there is none.
     """
-    for suffix in SUFFIXES:
+    for suffix in IMAGE_SUFFIXES:
         for candidate in (masks / (source.stem + suffix), masks / (source.stem + suffix.upper())):
             if candidate.is_file():
                 return candidate

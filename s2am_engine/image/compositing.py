@@ -9,8 +9,8 @@ import numpy as np
 
 from s2am_engine.errors import EngineError
 from s2am_engine.image import profiles
+from s2am_engine.image.io import ImageData
 from s2am_engine.image.masks import Pixels, brightness, full_scale
-from s2am_engine.image.picture import Picture
 from s2am_engine.inference.thumbnails import Floats, to_unit
 
 STRIP_PIXELS = 1 << 18
@@ -38,7 +38,7 @@ class Placement:
         return whole
 
 
-def place(layer: Picture, background: Picture, at: tuple[int, int] | None = None) -> Placement:
+def place(layer: ImageData, background: ImageData, at: tuple[int, int] | None = None) -> Placement:
     """Place a layer on a background.
 
     Args:
@@ -66,7 +66,7 @@ def place(layer: Picture, background: Picture, at: tuple[int, int] | None = None
     return Placement(max(0, y), max(0, x), pixels, to_depth(alpha, background.pixels.dtype))
 
 
-def convert(pixels: Pixels, profile: bytes | None, like: Picture) -> Pixels:
+def convert(pixels: Pixels, profile: bytes | None, like: ImageData) -> Pixels:
     """Bring pixels to another picture's profile and depth.
 
     Raises:
@@ -94,7 +94,7 @@ def to_depth(array: Pixels, dtype: np.dtype[np.generic]) -> Pixels:
     return scaled.astype(dtype)
 
 
-def paste(placement: Placement, pixels: Pixels, background: Picture) -> Picture:
+def paste(placement: Placement, pixels: Pixels, background: ImageData) -> ImageData:
     """Blend a placed layer's pixels over the background (“over”, in the background's own encoding, as editors do).
 
     Args:

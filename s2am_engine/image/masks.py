@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2am_engine.errors import EngineError
-from s2am_engine.image.picture import Picture, read_picture
+from s2am_engine.image.io import ImageData, load_image
 
 Pixels = NDArray[Any]
 
@@ -40,7 +40,7 @@ def read_mask(path: str | Path) -> Pixels:
     Raises:
         EngineError: the file can't be read.
     """
-    picture = read_picture(path)
+    picture = load_image(path)
     if picture.alpha is not None and picture.alpha.min() < full_scale(picture.alpha.dtype):
         return picture.alpha
     pixels = picture.pixels
@@ -57,7 +57,7 @@ def brightness(pixels: Pixels) -> Pixels:
     return rounded.astype(pixels.dtype)
 
 
-def mask_from_alpha(picture: Picture, name: str = "The picture") -> Pixels:
+def mask_from_alpha(picture: ImageData, name: str = "The picture") -> Pixels:
     """Take a picture's own alpha as the mask: its opaque part is the foreground.
 
     The colors beneath the transparent part are then the background, so there must be some.

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from skimage import data
 
 from s2am_engine.errors import EngineError
-from s2am_engine.image.picture import Metadata, Picture, write_picture
+from s2am_engine.image.io import ImageData, Metadata, save_image
 from s2am_engine.image.sheets import contact_sheet
 from s2am_engine.inference.harmonizer import Harmonizer
 
@@ -42,7 +42,7 @@ GLOSS = ((400, 470), (85, 95))
 AT = (64, 20)
 
 
-def cut_out() -> Picture:
+def cut_out() -> ImageData:
     """The astronaut with a soft alpha, found by GrabCut within hand-drawn outlines."""
     photograph = data.astronaut()
     hints = np.full(photograph.shape[:2], cv2.GC_BGD, np.uint8)
@@ -58,7 +58,7 @@ def cut_out() -> Picture:
     cv2.setRNGSeed(0)
     cv2.grabCut(photograph, hints, (0, 0, 0, 0), models[0], models[1], 6, cv2.GC_INIT_WITH_MASK)
     region = np.isin(hints, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
-    return Picture(photograph, soften(region), None, gray=False, metadata=Metadata())
+    return ImageData(photograph, soften(region), None, gray=False, metadata=Metadata())
 
 
 def soften(region: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -68,10 +68,10 @@ def soften(region: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.GaussianBlur(cv2.erode(filled, np.ones((3, 3), np.uint8)), (0, 0), 1.0), np.uint8)
 
 
-def background() -> Picture:
+def background() -> ImageData:
     """The rocket at dusk, half as large again, so that the astronaut stands before it."""
     photograph = cv2.resize(data.rocket(), None, fx=1.5, fy=1.5, interpolation=cv2.INTER_CUBIC)
-    return Picture(np.ascontiguousarray(photograph[120:]), None, None, gray=False, metadata=Metadata())
+    return ImageData(np.ascontiguousarray(photograph[120:]), None, None, gray=False, metadata=Metadata())
 
 
 def make(folder: Path) -> list[Path]:
@@ -96,7 +96,7 @@ def make(folder: Path) -> list[Path]:
     result = harmonizer.harmonize_layer(layer, behind, AT)
     written = {"layer.png": layer, "background.png": behind, "composite.png": pasted, "harmonized.png": result}
     for name, picture in written.items():
-        write_picture(folder / name, picture)
+        save_image(folder / name, picture)
     sheet = folder / "before-after.png"
     row = [pasted.pixels, result.pixels]
     contact_sheet(sheet, [row], ["Photographs: NASA and SpaceX, public domain"], ["before", "after"], side=640)

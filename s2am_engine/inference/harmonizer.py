@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 
 from s2am_engine.color import color_map, rendering
-from s2am_engine.color.adjustments import Adjustments, adjust
+from s2am_engine.color.adjustments import Sliders, adjust
 from s2am_engine.color.color_map import ColorMap
 from s2am_engine.errors import EngineError
 from s2am_engine.image import profiles
 from s2am_engine.image.compositing import Placement, paste, place, to_depth
+from s2am_engine.image.io import ImageData
 from s2am_engine.image.masks import GIVE_A_MASK, Pixels, brightness, check_mask, full_scale, mask_from_alpha
-from s2am_engine.image.picture import Picture
 from s2am_engine.inference.detection import find
 from s2am_engine.inference.devices import choose_device
 from s2am_engine.inference.prediction import Prediction, Predictor
@@ -93,7 +93,7 @@ class Harmonizer:
         self.predictor = Predictor(network, choose_device(device), name)
         self._seen: Seen | None = None
         self._predicted = Prediction(color_map.IDENTITY, 1.0)
-        self._adjustments = Adjustments()
+        self._sliders = Sliders()
 
     def set_picture(
         self, pixels: Pixels, mask: Pixels | None = None, *, alpha: Pixels | None = None, profile: bytes | None = None
@@ -122,7 +122,7 @@ class Harmonizer:
             carried = carry_into_profile(predicted.color_map, thumbnail.samples, profile)
             predicted = dataclasses.replace(predicted, color_map=carried)
         self._seen = Seen(pixels, mask, alpha, profile, thumbnail)
-        self._predicted, self._adjustments = predicted, Adjustments()
+        self._predicted, self._sliders = predicted, Sliders()
 
     def forget(self) -> None:
         """Let go of the picture: it and its mask are no longer held in memory until `set_picture` gives others."""
@@ -152,15 +152,15 @@ class Harmonizer:
             The color map as it is now.
 
         Raises:
-            ValueError: a value out of its range.
+            ValueError: an unknown name, or a value out of its range.
         """
-        self._adjustments = dataclasses.replace(self._adjustments, **sliders)
+        self._sliders = self._sliders.replace(**sliders)
         return self.color_map
 
     @property
     def color_map(self) -> ColorMap:
         """The predicted map with the sliders' changes, in the picture's own encoding."""
-        return adjust(self._predicted.color_map, self._adjustments)
+        return adjust(self._predicted.color_map, self._sliders)
 
     @property
     def confidence(self) -> float:
@@ -225,7 +225,7 @@ class Harmonizer:
         small = to_depth(self.predictor.paint(seen.thumbnail), seen.pixels.dtype)
         painted = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
         np.clip(painted, 0, painted.dtype.type(full_scale(painted.dtype)), out=painted)  # cubic overshoots
-        return paste(Placement(0, 0, painted, seen.mask), painted, Picture(seen.pixels)).pixels
+        return paste(Placement(0, 0, painted, seen.mask), painted, ImageData(seen.pixels)).pixels
 
     def _picture(self) -> Seen:
         if self._seen is None:
@@ -234,13 +234,13 @@ class Harmonizer:
 
     def harmonize_picture(
         self,
-        picture: Picture,
+        picture: ImageData,
         mask: Pixels | None = None,
         name: str = "The picture",
         *,
         progress: Callable[[float], None] | None = None,
         **sliders: float,
-    ) -> Picture:
+    ) -> ImageData:
         """Harmonize a picture as it was read; profile and metadata stay, a gray picture stays gray.
 
         Args:
@@ -257,12 +257,12 @@ class Harmonizer:
         self.adjust(**sliders)
         return self._like(picture, self.harmonize(progress=progress))
 
-    def paint_picture(self, picture: Picture, mask: Pixels | None = None, name: str = "The picture") -> Picture:
+    def paint_picture(self, picture: ImageData, mask: Pixels | None = None, name: str = "The picture") -> ImageData:
         """Do with `paint` what `harmonize_picture` does with `harmonize`."""
         self._look_at(picture, mask, name)
         return self._like(picture, self.paint())
 
-    def _look_at(self, picture: Picture, mask: Pixels | None, name: str) -> None:
+    def _look_at(self, picture: ImageData, mask: Pixels | None, name: str) -> None:
         alpha = picture.alpha
         if mask is None:
             try:
@@ -272,13 +272,13 @@ class Harmonizer:
                     raise
         self.set_picture(picture.pixels, mask, alpha=alpha, profile=picture.profile)
 
-    def _like(self, picture: Picture, pixels: Pixels) -> Picture:
+    def _like(self, picture: ImageData, pixels: Pixels) -> ImageData:
         """A picture with new pixels; a gray one stays gray."""
         return dataclasses.replace(picture, pixels=keep_gray(pixels, self.mask) if picture.gray else pixels)
 
     def harmonize_layer(
-        self, layer: Picture, background: Picture, at: tuple[int, int] | None = None, **sliders: float
-    ) -> Picture:
+        self, layer: ImageData, background: ImageData, at: tuple[int, int] | None = None, **sliders: float
+    ) -> ImageData:
         """Paste a cut-out on a background and harmonize it; its alpha is the mask.
 
         Args:
@@ -300,13 +300,13 @@ class Harmonizer:
 
 
 def harmonize(
-    picture: Picture | Pixels,
+    picture: ImageData | Pixels,
     mask: Pixels | None = None,
     *,
     model: str = DEFAULT_MODEL,
     device: str = "auto",
     strength: float = 1.0,
-) -> Picture | Pixels:
+) -> ImageData | Pixels:
     """Harmonize one composite.
 
     Args:
@@ -325,13 +325,13 @@ def harmonize(
 
     Example:
         >>> from s2am_engine import harmonize
-        >>> from s2am_engine.image.picture import read_picture, write_picture
+        >>> from s2am_engine.image.io import load_image, save_image
         >>> from s2am_engine.image.masks import read_mask
-        >>> result = harmonize(read_picture("composite.png"), read_mask("mask.png"))  # doctest: +SKIP
-        >>> write_picture("harmonized.png", result)  # doctest: +SKIP
+        >>> result = harmonize(load_image("composite.png"), read_mask("mask.png"))  # doctest: +SKIP
+        >>> save_image("harmonized.png", result)  # doctest: +SKIP
     """
     harmonizer = Harmonizer(model, device)
-    if isinstance(picture, Picture):
+    if isinstance(picture, ImageData):
         return harmonizer.harmonize_picture(picture, mask, strength=strength)
     harmonizer.set_picture(picture, mask)
     harmonizer.adjust(strength=strength)

@@ -22,7 +22,7 @@ import platformdirs
 from numpy.typing import NDArray
 
 from s2am_engine.errors import EngineError
-from s2am_engine.image.picture import SUFFIXES
+from s2am_engine.image.io import IMAGE_SUFFIXES
 from s2am_engine.training.coco import AnnotationsError, Drawn
 from s2am_engine.training.datasets import (
     LONG_SIDE,
@@ -237,7 +237,7 @@ def list_foreign(folder: Path, split: str | None) -> list[Skipped]:
     if not is_plain(folder):
         return []
     files = visible_files(folder)
-    readable = {path.with_suffix("") for path in files if path.suffix.lower() in SUFFIXES}
+    readable = {path.with_suffix("") for path in files if path.suffix.lower() in IMAGE_SUFFIXES}
     return [
         Skipped(path, f"{FOREIGN[path.suffix.lower()]} is not read here: export it as JPEG")
         for path in files

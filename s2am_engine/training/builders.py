@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from s2am_engine.atomic import atomic_write
 from s2am_engine.color.srgb import linear_to_srgb, srgb_to_linear
 from s2am_engine.errors import EngineError
-from s2am_engine.image.picture import SUFFIXES, Picture, write_picture
+from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, save_image
 from s2am_engine.training.album import Skipped, clause_of
 from s2am_engine.training.coco import AnnotationsError
 from s2am_engine.training.datasets import Source, find_photographs, read_source, shrink, visible_files
@@ -231,7 +231,7 @@ def pictures_of(folder: Path) -> dict[str, Path]:
     return {
         path.relative_to(folder).with_suffix("").as_posix(): path
         for path in visible_files(folder)
-        if path.suffix.lower() in SUFFIXES
+        if path.suffix.lower() in IMAGE_SUFFIXES
     }
 
 
@@ -361,11 +361,11 @@ def write_composite(out: Path, composite: Composite) -> str:
     truth, mask = out / "real_images" / f"{composite.name}.png", out / "masks" / f"{masked}.png"
     inside = composite.mask[..., None]
     if not truth.exists():
-        write_picture(truth, Picture(composite.truth))
+        save_image(truth, ImageData(composite.truth))
     if not mask.exists():
-        write_picture(mask, Picture(np.repeat(inside * np.uint8(255), 3, axis=2), gray=True))
+        save_image(mask, ImageData(np.repeat(inside * np.uint8(255), 3, axis=2), gray=True))
     path = out / "composite_images" / f"{masked}_{composite.version}.png"
-    write_picture(path, Picture(np.where(inside, composite.foreground, composite.truth)))
+    save_image(path, ImageData(np.where(inside, composite.foreground, composite.truth)))
     return path.name
 
 

@@ -19,8 +19,8 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from s2am_engine.errors import EngineError
 from s2am_engine.image import profiles
+from s2am_engine.image.io import IMAGE_SUFFIXES, load_image
 from s2am_engine.image.masks import Pixels
-from s2am_engine.image.picture import SUFFIXES, read_picture
 from s2am_engine.inference.thumbnails import SAMPLED_SIDE, sample, to_bytes, to_unit
 from s2am_engine.training.coco import Drawn, annotation_files, find_drawn
 
@@ -124,7 +124,7 @@ def drawn(folder: Path, split: str | None) -> list[Source]:
 
 def is_photograph(path: Path) -> bool:
     """Whether a file's name is that of a picture that can be read."""
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
 def visible_files(folder: Path) -> list[Path]:
@@ -183,7 +183,7 @@ def read_thumbnail(path: Path, long_side: int) -> NDArray[np.uint8]:
     small = read_jpeg(path, long_side)
     if small is not None:
         return small
-    picture = read_picture(path)
+    picture = load_image(path)
     height, width = picture.pixels.shape[:2]
     check_size(path, width, height)
     if picture.alpha is not None:
@@ -197,7 +197,7 @@ def read_jpeg(path: Path, long_side: int) -> NDArray[np.uint8] | None:
     """Read a JPEG, decoded at an eighth to the whole of its size, whichever does: ten times as fast as whole.
 
     Returns:
-        See `read_thumbnail`; None where it is not a sound JPEG in RGB or gray, for `read_picture` to say what it is.
+        See `read_thumbnail`; None where it is not a sound JPEG in RGB or gray, for `load_image` to say what it is.
 
     Raises:
         EngineError: it is tiny.

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from s2am_engine.errors import EngineError
 from s2am_engine.image.compositing import to_depth
+from s2am_engine.image.io import load_image
 from s2am_engine.image.masks import Pixels, read_mask
-from s2am_engine.image.picture import read_picture
 from s2am_engine.image.sheets import draw_sheet, fit_into
 from s2am_engine.inference.detection import Detector, NothingFoundError
 from s2am_engine.inference.harmonizer import Harmonizer
@@ -341,9 +341,7 @@ def load_pair(pair: Pair) -> Loaded:
     Raises:
         EngineError: a file can't be read, or the three differ in size.
     """
-    composite, truth = (
-        to_depth(read_picture(path).pixels, np.dtype(np.uint8)) for path in (pair.composite, pair.truth)
-    )
+    composite, truth = (to_depth(load_image(path).pixels, np.dtype(np.uint8)) for path in (pair.composite, pair.truth))
     mask = read_mask(pair.mask)
     if not composite.shape[:2] == truth.shape[:2] == mask.shape:
         raise EngineError(f"{pair.composite}, its mask and its truth differ in size: they must be the same pictures.")

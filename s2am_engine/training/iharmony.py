@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from s2am_engine.errors import EngineError
-from s2am_engine.image.picture import SUFFIXES
+from s2am_engine.image.io import IMAGE_SUFFIXES
 from s2am_engine.training.datasets import Pair
 
 COMPOSITES, MASKS, TRUTHS = "composite_images", "masks", "real_images"
@@ -133,4 +133,6 @@ def pairs_of(folder: Path, lines: Iterable[PurePosixPath] | None) -> list[Pair]:
 def pictures_in(folder: Path) -> dict[str, Path]:
     """A folder's pictures by their names without suffix; none where there is no such folder."""
     files = folder.iterdir() if folder.is_dir() else ()
-    return {path.stem: path for path in files if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")}
+    return {
+        path.stem: path for path in files if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    }

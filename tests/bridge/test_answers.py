@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from gimp_bridge import protocol, strips
 from gimp_bridge.client import Engine, Layer
 from gimp_bridge.protocol import Adjust, BridgeError, Depth, Sliders
+from s2am_common import sliders
 from s2am_engine import Harmonizer
 from s2am_engine.color import color_map, rendering
-from s2am_engine.color.adjustments import Adjustments
 from s2am_engine.color.color_map import ColorMap, Matrix
 from s2am_engine.color.srgb import linear_to_srgb, srgb_to_linear
 from s2am_engine.inference.detection import Detector
@@ -73,7 +73,7 @@ def test_transparent_pixels_do_not_count(engine: Engine) -> None:
 
 def test_sliders_act_as_the_engines_do(engine: Engine, harmonizer: Harmonizer) -> None:
     assert [(each.name, each.default) for each in dataclasses.fields(Sliders)] == [
-        (each.name, each.default) for each in dataclasses.fields(Adjustments)
+        (each.name, each.default) for each in sliders.SLIDERS.values()
     ]
     engine.harmonize(request())
     look = engine.adjust(Adjust(sliders=SLIDERS))

@@ -38,7 +38,7 @@ from s2am_editor.window.main_window import MainWindow
 from s2am_editor.window.settings import Settings
 from s2am_editor.window.theme import Appearance, Theme
 from s2am_engine.errors import EngineError
-from s2am_engine.image.picture import Picture
+from s2am_engine.image.io import ImageData
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 SHOWN = {
@@ -94,7 +94,7 @@ class Photographer:
         self._cutting(window)
 
     def _cutting(self, window: MainWindow) -> None:
-        window.session.open(Document.from_picture(Picture(data.chelsea()), "Chelsea"), "Chelsea")
+        window.session.open(Document.from_picture(ImageData(data.chelsea()), "Chelsea"), "Chelsea")
         window.tool_box.choose("scribble")
         self._wait(window)
         self._stroke(window, [(120, 90), (150, 160), (240, 180), (300, 120)])

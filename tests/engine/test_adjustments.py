@@ -3,54 +3,78 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s2am_engine.color.adjustments import Adjustments, adjust
+from s2am_common.sliders import SLIDERS, SliderSpec
+from s2am_engine.color.adjustments import Sliders, adjust
 from s2am_engine.color.color_map import IDENTITY, Chain, Curves, Matrix
 from tests.engine.color_maps import colors, some_map
 
-SLIDERS = ("brightness", "contrast", "warmth", "tint", "saturation")
+CHANGES = ("brightness", "contrast", "warmth", "tint", "saturation")
 LUMA = np.array([0.2126, 0.7152, 0.0722])
 GRAYS = np.repeat(np.linspace(0, 1, 101, dtype=np.float32)[:, None], 3, axis=1)
 any_value = st.floats(-1, 1)
 
 
 def changed(**sliders: float) -> Chain | Curves | Matrix:
-    found = adjust(IDENTITY, Adjustments(**sliders))
+    found = adjust(IDENTITY, Sliders(**sliders))
     assert isinstance(found, Chain | Curves | Matrix)
     return found
 
 
-def test_neutral_sliders_leave_the_very_map() -> None:
+def test_adjust_with_neutral_sliders_returns_the_same_map() -> None:
     bent = some_map("chain", 2)
-    assert Adjustments().is_neutral
-    assert adjust(bent, Adjustments()) is bent
-    assert not Adjustments(strength=0.9).is_neutral
-    assert not Adjustments(tint=0.1).is_neutral
+    assert adjust(bent, Sliders()) is bent
 
 
-@pytest.mark.parametrize("slider", ["strength", *SLIDERS])
+def test_sliders_have_the_fields_and_defaults_of_the_table() -> None:
+    assert {field.name: field.default for field in fields(Sliders)} == {
+        spec.name: spec.default for spec in SLIDERS.values()
+    }
+
+
+@pytest.mark.parametrize("spec", SLIDERS.values(), ids=list(SLIDERS))
 @pytest.mark.parametrize("value", [-1.01, 1.01, float("nan"), float("inf")])
-def test_a_value_out_of_range_is_refused_by_name(slider: str, value: float) -> None:
-    lowest = 0 if slider == "strength" else -1
-    with pytest.raises(ValueError, match=f"{slider} must be from {lowest} to 1"):
-        Adjustments(**{slider: value})
+def test_sliders_refuse_value_out_of_range(spec: SliderSpec, value: float) -> None:
+    with pytest.raises(ValueError, match=f"{spec.name} must be from {spec.low:g} to 1, not {value}"):
+        Sliders(**{spec.name: value})
+    with pytest.raises(ValueError, match=f"{spec.name} must be from {spec.low:g} to 1"):
+        Sliders().replace(**{spec.name: value})
+
+
+def test_sliders_refuse_unknown_name() -> None:
+    with pytest.raises(ValueError, match=r"there is no slider “warmt”; the sliders are strength, .*saturation"):
+        Sliders().replace(warmt=0.1)
+    with pytest.raises(ValueError, match="there is no slider “warmt”"):
+        Sliders.from_values({"warmt": 0.1})
+
+
+def test_sliders_replace_keeps_the_others() -> None:
+    assert Sliders.from_values({"tint": 0.5}).replace(warmth=-0.5) == Sliders(tint=0.5, warmth=-0.5)
+
+
+def test_slider_mnemonics_are_letters_of_their_labels() -> None:
+    letters = [spec.mnemonic for spec in SLIDERS.values()]
+    assert len({letter.lower() for letter in letters}) == len(letters)
+    assert all(spec.mnemonic in spec.label for spec in SLIDERS.values())
 
 
 def test_strength_weakens_the_harmonizing_map_and_not_the_other_sliders() -> None:
     bent = some_map("matrix")
-    without = adjust(bent, Adjustments(strength=0, contrast=0.5))
+    without = adjust(bent, Sliders(strength=0, contrast=0.5))
     assert without == changed(contrast=0.5)
-    half = adjust(bent, Adjustments(strength=0.5))
+    half = adjust(bent, Sliders(strength=0.5))
     np.testing.assert_allclose(half(colors(9)), (bent(colors(9)) + colors(9)) / 2, atol=1e-5)
 
 
-@given(st.fixed_dictionaries(dict.fromkeys(SLIDERS, any_value)))
+@given(st.fixed_dictionaries(dict.fromkeys(CHANGES, any_value)))
 def test_all_sliders_together_cost_one_matrix_and_one_curve(sliders: dict[str, float]) -> None:
-    found = adjust(Chain((some_map("curves"), some_map("matrix"))), Adjustments(**sliders))
+    found = adjust(Chain((some_map("curves"), some_map("matrix"))), Sliders(**sliders))
     assert isinstance(found, Chain)
     assert [part.kind for part in found.maps] in (["curves", "matrix", "curves"], ["curves", "matrix"])
     assert np.isfinite(found(colors(50))).all()

@@ -18,7 +18,7 @@ from PIL import Image
 
 from s2am_engine.cli import main as cli
 from s2am_engine.color import color_map
-from s2am_engine.image.picture import read_picture
+from s2am_engine.image.io import load_image
 from s2am_engine.models.model_store import DEFAULT_MODEL
 from tests.engine.pictures import composite
 from tests.engine.test_picture_errors import ordinary_user
@@ -61,7 +61,7 @@ def test_a_composite_and_its_mask_become_a_harmonized_picture(folder: Path, caps
     arguments = ("harmonize", folder / "composite.png", "--mask", folder / "mask.png", "-o", folder / "out.png")
     assert run(capsys, *arguments)[:2] == (0, f"{folder / 'out.png'}\n")
     pixels, mask = composite()
-    result = read_picture(folder / "out.png").pixels
+    result = load_image(folder / "out.png").pixels
     np.testing.assert_array_equal(result[mask == 0], pixels[mask == 0])
     assert not np.array_equal(result[mask == 255], pixels[mask == 255])
 
@@ -80,9 +80,9 @@ def test_json_tells_what_was_done(folder: Path, capsys: pytest.CaptureFixture[st
 def test_a_jpeg_comes_out_lossless_unless_told_otherwise(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Image.fromarray(composite()[0]).save(folder / "beach.jpg")
     assert run(capsys, "harmonize", folder / "beach.jpg", "--mask", folder / "mask.png")[0] == 0
-    decoded = read_picture(folder / "beach.jpg").pixels
+    decoded = load_image(folder / "beach.jpg").pixels
     outside = composite()[1] == 0
-    np.testing.assert_array_equal(read_picture(folder / "beach-harmonized.png").pixels[outside], decoded[outside])
+    np.testing.assert_array_equal(load_image(folder / "beach-harmonized.png").pixels[outside], decoded[outside])
     told = ("-o", folder / "again.jpg")
     assert run(capsys, "harmonize", folder / "beach.jpg", "--mask", folder / "mask.png", *told)[0] == 0
     assert Image.open(folder / "again.jpg").format == "JPEG"
@@ -93,7 +93,7 @@ def test_the_pictures_own_alpha_is_its_mask(folder: Path, capsys: pytest.Capture
     Image.fromarray(np.dstack([pixels, mask])).save(folder / "rgba.png")
     assert run(capsys, "harmonize", folder / "rgba.png", "-o", folder / "by-alpha.png")[0] == 0
     run(capsys, "harmonize", folder / "composite.png", "--mask", folder / "mask.png", "-o", folder / "by-mask.png")
-    by_alpha, by_mask = (read_picture(folder / name) for name in ("by-alpha.png", "by-mask.png"))
+    by_alpha, by_mask = (load_image(folder / name) for name in ("by-alpha.png", "by-mask.png"))
     np.testing.assert_array_equal(by_alpha.pixels, by_mask.pixels)
     np.testing.assert_array_equal(by_alpha.alpha, mask)
 
@@ -105,7 +105,7 @@ def test_a_layer_is_pasted_where_told(folder: Path, capsys: pytest.CaptureFixtur
     Image.fromarray(layer).save(folder / "layer.png")
     arguments = ("--background", folder / "scene.png", "--at", "200,100", "-o", folder / "out.png")
     assert run(capsys, "harmonize", folder / "layer.png", *arguments)[0] == 0
-    changed = (read_picture(folder / "out.png").pixels != scene).any(axis=2)
+    changed = (load_image(folder / "out.png").pixels != scene).any(axis=2)
     assert changed[100:140, 200:250].all()
     assert changed.sum() == 40 * 50
 
@@ -125,7 +125,7 @@ def test_the_color_map_is_saved_for_us_and_for_others(folder: Path, capsys: pyte
     saved = color_map.loads((folder / "map.json").read_text())
     pixels, mask = composite()
     rendered = saved(pixels[mask == 255] / np.float32(255))
-    result = read_picture(folder / "out.png").pixels[mask == 255]
+    result = load_image(folder / "out.png").pixels[mask == 255]
     np.testing.assert_allclose(np.clip(rendered, 0, 1) * 255, result, atol=0.51)
     assert "LUT_3D_SIZE 33" in (folder / "map.cube").read_text()
 
@@ -284,7 +284,7 @@ def test_extreme_shapes_work(folder: Path, capsys: pytest.CaptureFixture[str]) -
         Image.fromarray(mask).save(folder / "odd-mask.png")
         arguments = ("--mask", folder / "odd-mask.png", "-o", folder / "out.png")
         assert run(capsys, "harmonize", folder / "odd.png", *arguments)[0] == 0
-        result = read_picture(folder / "out.png").pixels
+        result = load_image(folder / "out.png").pixels
         np.testing.assert_array_equal(result[mask == 0], pixels[mask == 0])
 
 
@@ -331,7 +331,7 @@ def test_ctrl_c_stops_at_once_with_whole_files_only(folder: Path) -> None:
     written = list((folder / "out").iterdir())
     assert 0 < len(written) < 200
     for path in written:
-        assert read_picture(path).pixels.shape == (90, 120, 3)
+        assert load_image(path).pixels.shape == (90, 120, 3)
 
 
 def test_a_sheet_that_cannot_be_written_is_told_before_measuring(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from s2am_engine.image.picture import read_picture
+from s2am_engine.image.io import load_image
 from s2am_engine.models.model_store import DETECTOR
 from s2am_engine.networks import catalog
 from tests.engine.fake_networks import Doubter, Spotter, write_fake_model
@@ -82,8 +82,8 @@ def test_auto_mask_harmonizes_what_is_found_with_the_model_that_was_asked_for(
     run(capsys, "detect", folder / "composite.png", "-o", folder / "found.png")
     with_mask = ("harmonize", folder / "composite.png", "--mask", folder / "found.png", "--model", "s2crnet")
     run(capsys, *with_mask, "-o", folder / "same.png")
-    result = read_picture(out).pixels
-    np.testing.assert_array_equal(result, read_picture(folder / "same.png").pixels)
+    result = load_image(out).pixels
+    np.testing.assert_array_equal(result, load_image(folder / "same.png").pixels)
     assert not np.array_equal(result, composite()[0])
 
 

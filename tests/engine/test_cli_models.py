@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from s2am_engine.image.picture import read_picture
+from s2am_engine.image.io import load_image
 from s2am_engine.models import model_store
 from s2am_engine.networks import catalog
 from tests.engine.fake_networks import Spotter, write_fake_model
@@ -192,7 +192,7 @@ def test_evaluate_measures_and_draws(folder: Path, capsys: pytest.CaptureFixture
     told = json.loads(out)
     assert code == 0
     pasted, truth = (
-        read_picture(folder / "set" / name).pixels for name in ("composite_images/a_1_1.png", "real_images/a.png")
+        load_image(folder / "set" / name).pixels for name in ("composite_images/a_1_1.png", "real_images/a.png")
     )
     mse = float(((pasted.astype(float) - truth) ** 2).mean())
     assert told["untouched"]["mse"] == pytest.approx(mse, rel=1e-5)
@@ -241,7 +241,7 @@ def test_native_pixels_of_a_network_that_finds_curves_are_its_curves(
     assert json.loads(out)["native"]
     confidence = json.loads(run(capsys, *base, folder / "mapped.png", "--json")[1])["confidence"]
     pixels, mask = composite()
-    native, mapped = (read_picture(folder / name).pixels for name in ("native.png", "mapped.png"))
+    native, mapped = (load_image(folder / name).pixels for name in ("native.png", "mapped.png"))
     np.testing.assert_array_equal(native[mask == 0], pixels[mask == 0])
     inside = mask == 255
     change, wanted = ((one.astype(float) - pixels)[inside].mean(axis=0) for one in (native, mapped))
@@ -258,7 +258,7 @@ def test_a_composite_without_a_mask_is_enough_for_a_mask_free_model(
     for native in ((), ("--native",)):
         assert run(capsys, *arguments, "--model", mask_free, *native)[0] == 0
         pixels, mask = composite()
-        result = read_picture(folder / "out.png").pixels
+        result = load_image(folder / "out.png").pixels
         np.testing.assert_array_equal(result[:10], pixels[:10])
         assert (result != pixels).any(axis=2)[mask == 255].mean() > 0.9
     red = composite()[0][..., ::-1]

@@ -8,10 +8,10 @@ import pytest
 
 from s2am_engine.errors import EngineError
 from s2am_engine.image.compositing import paste, place
-from s2am_engine.image.picture import Picture
+from s2am_engine.image.io import ImageData
 
-RED = Picture(np.full((4, 6, 3), (200, 0, 0), np.uint8), np.full((4, 6), 255, np.uint8))
-BLUE = Picture(np.full((10, 12, 3), (0, 0, 100), np.uint8))
+RED = ImageData(np.full((4, 6, 3), (200, 0, 0), np.uint8), np.full((4, 6), 255, np.uint8))
+BLUE = ImageData(np.full((10, 12, 3), (0, 0, 100), np.uint8))
 
 
 def test_a_layer_lands_where_it_is_told_and_nothing_else_changes() -> None:
@@ -35,19 +35,19 @@ def test_a_layer_outside_is_refused() -> None:
 
 def test_a_layer_without_alpha_is_refused() -> None:
     with pytest.raises(EngineError, match="no transparency"):
-        place(Picture(RED.pixels), BLUE)
+        place(ImageData(RED.pixels), BLUE)
 
 
 def test_half_transparent_pixels_are_mixed_half_and_half() -> None:
-    layer = Picture(RED.pixels, np.full((4, 6), 128, np.uint8))
+    layer = ImageData(RED.pixels, np.full((4, 6), 128, np.uint8))
     placement = place(layer, BLUE, (0, 0))
     mixed = paste(placement, placement.pixels, BLUE).pixels[0, 0]
     np.testing.assert_array_equal(mixed, np.rint([200 * 128 / 255, 0, 100 * 127 / 255]))
 
 
 def test_over_a_transparent_background_only_the_layer_shows() -> None:
-    clear = Picture(BLUE.pixels, np.zeros((10, 12), np.uint8))
-    layer = Picture(RED.pixels, np.full((4, 6), 128, np.uint8))
+    clear = ImageData(BLUE.pixels, np.zeros((10, 12), np.uint8))
+    layer = ImageData(RED.pixels, np.full((4, 6), 128, np.uint8))
     placement = place(layer, clear, (0, 0))
     result = paste(placement, placement.pixels, clear)
     np.testing.assert_array_equal(result.pixels[0, 0], (200, 0, 0))
@@ -57,7 +57,7 @@ def test_over_a_transparent_background_only_the_layer_shows() -> None:
 
 
 def test_a_color_layer_on_a_gray_picture_becomes_gray() -> None:
-    gray = Picture(np.full((10, 12, 3), 90, np.uint8), gray=True)
+    gray = ImageData(np.full((10, 12, 3), 90, np.uint8), gray=True)
     placement = place(RED, gray, (0, 0))
     result = paste(placement, placement.pixels, gray)
     assert result.gray
@@ -66,7 +66,7 @@ def test_a_color_layer_on_a_gray_picture_becomes_gray() -> None:
 
 
 def test_a_layer_takes_the_depth_of_the_background() -> None:
-    deep = Picture(np.full((10, 12, 3), 40000, np.uint16))
+    deep = ImageData(np.full((10, 12, 3), 40000, np.uint16))
     placement = place(RED, deep, (0, 0))
     np.testing.assert_array_equal(placement.pixels[0, 0], (200 * 257, 0, 0))
     assert placement.alpha.max() == 65535

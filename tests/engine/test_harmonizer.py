@@ -18,8 +18,8 @@ from s2am_engine import Harmonizer
 from s2am_engine.color.color_map import Curves
 from s2am_engine.errors import EngineError
 from s2am_engine.image import profiles
+from s2am_engine.image.io import ImageData
 from s2am_engine.image.masks import Pixels
-from s2am_engine.image.picture import Picture
 from s2am_engine.inference.harmonizer import carry_into_profile
 from s2am_engine.models.model_store import DEFAULT_MODEL
 from tests.engine.icc import ADOBE, P3, adobe_curve, rgb_profile, srgb_curve
@@ -115,7 +115,7 @@ def test_what_is_transparent_is_no_reference(harmonizer: Harmonizer) -> None:
 def test_a_gray_picture_stays_gray(harmonizer: Harmonizer) -> None:
     pixels, mask = composite()
     gray = np.repeat(pixels[..., 1:2], 3, axis=2)
-    result = harmonizer.harmonize_picture(Picture(gray, gray=True), mask)
+    result = harmonizer.harmonize_picture(ImageData(gray, gray=True), mask)
     assert result.gray
     assert (np.ptp(result.pixels, axis=2) == 0).all()
     np.testing.assert_array_equal(result.pixels[mask == 0], gray[mask == 0])
@@ -127,7 +127,7 @@ def test_a_wide_gamut_picture_gets_what_its_srgb_version_gets(harmonizer: Harmon
     harmonizer.set_picture(pixels, mask)
     wanted = harmonizer.harmonize()
     wide = profiles.from_srgb(pixels, profile)
-    result = harmonizer.harmonize_picture(Picture(wide, profile=profile), mask)
+    result = harmonizer.harmonize_picture(ImageData(wide, profile=profile), mask)
     assert result.profile == profile
     np.testing.assert_array_equal(result.pixels[mask == 0], wide[mask == 0])
     difference = profiles.to_srgb(result.pixels, profile).astype(int) - wanted
@@ -145,8 +145,8 @@ def test_carrying_a_map_that_changes_nothing_gives_one_that_changes_nothing() ->
 
 def test_a_layer_is_pasted_and_harmonized_and_the_rest_stays(harmonizer: Harmonizer) -> None:
     pasted, _ = with_a_cast(data.chelsea(), CASTS["dark and blue"])
-    background = Picture(data.coffee())
-    layer = Picture(pasted[60:220, 120:330], np.full((160, 210), 255, np.uint8))
+    background = ImageData(data.coffee())
+    layer = ImageData(pasted[60:220, 120:330], np.full((160, 210), 255, np.uint8))
     result = harmonizer.harmonize_layer(layer, background, (30, 50))
     outside = np.ones(background.pixels.shape[:2], np.bool_)
     outside[50:210, 30:240] = False
@@ -160,8 +160,8 @@ def test_one_call_does_it_for_arrays_and_for_pictures() -> None:
     pixels, mask = composite()
     harmonized = s2am_engine.harmonize(pixels, mask, device="cpu")
     assert isinstance(harmonized, np.ndarray)
-    picture = s2am_engine.harmonize(Picture(pixels), mask, device="cpu")
-    assert isinstance(picture, Picture)
+    picture = s2am_engine.harmonize(ImageData(pixels), mask, device="cpu")
+    assert isinstance(picture, ImageData)
     np.testing.assert_array_equal(picture.pixels, harmonized)
     with pytest.raises(EngineError, match=f"“{DEFAULT_MODEL}” goes by a mask: give one"):
         s2am_engine.harmonize(pixels, device="cpu")
@@ -217,7 +217,7 @@ def test_a_network_that_answers_nonsense_is_an_error_not_a_black_picture(monkeyp
 def test_metadata_and_profile_stay_with_the_picture(harmonizer: Harmonizer) -> None:
     pixels, mask = composite()
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    given = Picture(pixels, profile=srgb)
+    given = ImageData(pixels, profile=srgb)
     result = harmonizer.harmonize_picture(given, mask)
     assert dataclasses.replace(result, pixels=pixels) == given or result.profile == srgb
     assert result.metadata is given.metadata

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from s2am_engine.errors import EngineError
+from s2am_engine.image.io import ImageData
 from s2am_engine.image.masks import Pixels, check_mask, mask_from_alpha, read_mask
-from s2am_engine.image.picture import Picture
 
 RAMP = np.tile(np.arange(256, dtype=np.uint8), (4, 1))
 
@@ -67,12 +67,12 @@ def test_an_unusable_mask_is_refused_with_a_sentence(mask: Pixels, sentence: str
 
 def test_a_picture_without_alpha_says_to_give_a_mask() -> None:
     with pytest.raises(EngineError, match=r"beach\.png has no transparency.*--mask"):
-        mask_from_alpha(Picture(np.zeros((2, 2, 3), np.uint8)), "beach.png")
+        mask_from_alpha(ImageData(np.zeros((2, 2, 3), np.uint8)), "beach.png")
 
 
 def test_an_opaque_alpha_is_no_mask() -> None:
     with pytest.raises(EngineError, match="no transparency"):
-        mask_from_alpha(Picture(np.zeros((2, 2, 3), np.uint8), np.full((2, 2), 255, np.uint8)))
+        mask_from_alpha(ImageData(np.zeros((2, 2, 3), np.uint8), np.full((2, 2), 255, np.uint8)))
 
 
 def test_a_cut_out_with_nothing_behind_it_says_to_give_a_background() -> None:
@@ -80,10 +80,10 @@ def test_a_cut_out_with_nothing_behind_it_says_to_give_a_background() -> None:
     pixels = np.zeros((2, 2, 3), np.uint8)
     pixels[:, 1] = (10, 20, 30)
     with pytest.raises(EngineError, match="--background"):
-        mask_from_alpha(Picture(pixels, alpha))
+        mask_from_alpha(ImageData(pixels, alpha))
 
 
 def test_alpha_over_a_real_scene_is_the_mask() -> None:
     alpha = np.array([[0, 255], [0, 255]], np.uint8)
     scene = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
-    assert mask_from_alpha(Picture(scene, alpha)) is alpha
+    assert mask_from_alpha(ImageData(scene, alpha)) is alpha

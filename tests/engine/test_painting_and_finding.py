@@ -16,8 +16,8 @@ from s2am_engine import Harmonizer
 from s2am_engine.cli.bench import measure
 from s2am_engine.color import rendering
 from s2am_engine.errors import EngineError
+from s2am_engine.image.io import ImageData
 from s2am_engine.image.masks import Pixels
-from s2am_engine.image.picture import Picture
 from s2am_engine.inference.detection import Detector, NothingFoundError, find, full_size_mask
 from s2am_engine.inference.prediction import Predictor
 from s2am_engine.inference.thumbnails import shrink
@@ -80,7 +80,7 @@ def test_painted_pixels_are_srgb_and_say_so() -> None:
 
 def test_a_gray_picture_is_painted_gray() -> None:
     pixels, mask = composite()
-    gray = Picture(np.repeat(pixels[..., 1:2], 3, axis=2), gray=True)
+    gray = ImageData(np.repeat(pixels[..., 1:2], 3, axis=2), gray=True)
     result = painter().paint_picture(gray, mask)
     assert (np.ptp(result.pixels, axis=2) == 0).all()
     assert not np.array_equal(result.pixels, gray.pixels)
@@ -137,10 +137,10 @@ def test_a_pictures_own_alpha_goes_first_and_without_a_usable_one_the_mask_is_fo
     own = mask.copy()
     own[:, 60:] = 0
     harmonizer = spotter()
-    harmonizer.harmonize_picture(Picture(pixels, own))
+    harmonizer.harmonize_picture(ImageData(pixels, own))
     np.testing.assert_array_equal(harmonizer.mask, own)
     for alpha in (None, np.full_like(mask, 255)):
-        result = harmonizer.harmonize_picture(Picture(pixels, alpha))
+        result = harmonizer.harmonize_picture(ImageData(pixels, alpha))
         assert overlap(harmonizer.mask, mask) > 0.8
         assert not np.array_equal(result.pixels, pixels)
     assert overlap(harmonizer.mask, mask) > 0.8
@@ -189,7 +189,7 @@ def test_a_model_that_needs_a_mask_says_how_to_get_one() -> None:
     with pytest.raises(EngineError, match=r"“Painter” goes by a mask: .*--mask MASK, .*--auto-mask\.$"):
         harmonizer.set_picture(pixels)
     with pytest.raises(EngineError, match=r"no transparency .*--mask MASK, .*--auto-mask\.$"):
-        harmonizer.harmonize_picture(Picture(pixels))
+        harmonizer.harmonize_picture(ImageData(pixels))
 
 
 def test_nothing_found_is_said() -> None:

@@ -21,7 +21,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from skimage.data import astronaut
 
-from s2am_engine.image.picture import Metadata, Picture, read_picture, write_picture
+from s2am_engine.image.io import ImageData, Metadata, load_image, save_image
 from tests.engine import icc
 
 P3 = icc.rgb_profile(icc.P3, icc.srgb_curve)
@@ -54,7 +54,7 @@ def exif(orientation: int = 1, xmp: bytes | None = None) -> bytes:
     return made.tobytes()
 
 
-def assert_same(found: Picture, wanted: Picture) -> None:
+def assert_same(found: ImageData, wanted: ImageData) -> None:
     """Pixels, alpha, profile and grayness are identical, to the bit."""
     assert found.pixels.dtype == wanted.pixels.dtype
     assert np.array_equal(found.pixels, wanted.pixels)
@@ -77,20 +77,20 @@ def test_lossless_formats_keep_every_bit(tmp_path: Path, suffix: str, kind: str,
     if mask is not None:
         mask[:9] = 0  # the colors under full transparency must survive too
     if gray and suffix == ".webp":
-        wanted = Picture(pixels, mask, None, gray)
+        wanted = ImageData(pixels, mask, None, gray)
     else:
-        wanted = Picture(pixels, mask, icc.gray_profile(icc.adobe_curve) if gray else P3, gray)
+        wanted = ImageData(pixels, mask, icc.gray_profile(icc.adobe_curve) if gray else P3, gray)
     file = tmp_path / f"picture{suffix}"
-    write_picture(file, wanted)
-    assert_same(read_picture(file), wanted if suffix != ".webp" else dataclasses.replace(wanted, gray=False))
+    save_image(file, wanted)
+    assert_same(load_image(file), wanted if suffix != ".webp" else dataclasses.replace(wanted, gray=False))
 
 
 @pytest.mark.parametrize("gray", [False, True], ids=["rgb", "gray"])
 def test_jpeg_stays_close_at_full_color_resolution(tmp_path: Path, gray: bool) -> None:
     pixels = astronaut()[:200, :200]
     pixels = np.repeat(pixels[..., :1], 3, axis=2) if gray else pixels
-    write_picture(tmp_path / "a.jpg", Picture(pixels, None, P3, gray))
-    found = read_picture(tmp_path / "a.jpg")
+    save_image(tmp_path / "a.jpg", ImageData(pixels, None, P3, gray))
+    found = load_image(tmp_path / "a.jpg")
     assert (found.gray, found.profile) == (gray, P3)
     assert np.abs(found.pixels.astype(int) - pixels).mean() < 2
     with Image.open(tmp_path / "a.jpg") as image:
@@ -100,10 +100,10 @@ def test_jpeg_stays_close_at_full_color_resolution(tmp_path: Path, gray: bool) -
 
 def test_other_programs_read_what_is_written(tmp_path: Path) -> None:
     deep, real = noise("u2", 30, 40, 3), noise("f4", 30, 40, 3)
-    write_picture(tmp_path / "a.png", Picture(deep))
-    write_picture(tmp_path / "a.tif", Picture(deep, deep[..., 0]))
-    write_picture(tmp_path / "b.tif", Picture(real))
-    write_picture(tmp_path / "c.tif", Picture((deep >> 8).astype(np.uint8)))
+    save_image(tmp_path / "a.png", ImageData(deep))
+    save_image(tmp_path / "a.tif", ImageData(deep, deep[..., 0]))
+    save_image(tmp_path / "b.tif", ImageData(real))
+    save_image(tmp_path / "c.tif", ImageData((deep >> 8).astype(np.uint8)))
     found = cv2.imread(str(tmp_path / "a.png"), cv2.IMREAD_UNCHANGED)
     assert found is not None
     assert np.array_equal(found[..., ::-1], deep)
@@ -116,23 +116,23 @@ def test_other_programs_read_what_is_written(tmp_path: Path) -> None:
 def test_gray_with_a_tint_is_written_as_its_brightness(tmp_path: Path) -> None:
     pixels = np.full((2, 2, 3), 90, np.uint8)
     pixels[0, 0] = (0, 255, 0)
-    write_picture(tmp_path / "a.png", Picture(pixels, gray=True))
-    assert read_picture(tmp_path / "a.png").pixels[..., 0].tolist() == [[150, 90], [90, 90]]
+    save_image(tmp_path / "a.png", ImageData(pixels, gray=True))
+    assert load_image(tmp_path / "a.png").pixels[..., 0].tolist() == [[150, 90], [90, 90]]
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1), (40, 30000)])
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg"])
 def test_extreme_shapes(tmp_path: Path, suffix: str, shape: tuple[int, int]) -> None:
-    wanted = Picture(np.full((*shape, 3), 77, np.uint8))
-    write_picture(tmp_path / f"a{suffix}", wanted)
-    assert_same(read_picture(tmp_path / f"a{suffix}"), wanted)
+    wanted = ImageData(np.full((*shape, 3), 77, np.uint8))
+    save_image(tmp_path / f"a{suffix}", wanted)
+    assert_same(load_image(tmp_path / f"a{suffix}"), wanted)
 
 
 def test_a_picture_above_pillows_own_limit_is_read(tmp_path: Path) -> None:
     height, width = 6200, 30000
     assert height * width > 2 * (Image.MAX_IMAGE_PIXELS or 0)
     Image.new("1", (width, height), 1).save(tmp_path / "wide.png")
-    found = read_picture(tmp_path / "wide.png")
+    found = load_image(tmp_path / "wide.png")
     assert found.pixels.shape == (height, width, 3)
     assert found.pixels[-1, -1].tolist() == [255] * 3
 
@@ -143,13 +143,13 @@ def test_orientation_is_applied_and_not_again(tmp_path: Path, suffix: str, orien
     stored = np.kron(noise("u1", 3, 4, 3), np.ones((8, 8, 1), np.uint8))
     options: dict[str, Any] = {"lossless": True} if suffix == ".webp" else {"quality": 100, "subsampling": 0}
     Image.fromarray(stored).save(tmp_path / f"a{suffix}", exif=exif(orientation), xmp=XMP, **options)
-    found = read_picture(tmp_path / f"a{suffix}")
+    found = load_image(tmp_path / f"a{suffix}")
     wanted = ORIENTATIONS[orientation](stored)
     assert found.pixels.shape == wanted.shape
     assert np.abs(found.pixels.astype(int) - wanted).mean() < (2 if suffix == ".jpg" else 1e-9)
     assert found.pixels.flags.c_contiguous
-    write_picture(tmp_path / f"b{suffix}", found)
-    assert read_picture(tmp_path / f"b{suffix}").pixels.shape == wanted.shape
+    save_image(tmp_path / f"b{suffix}", found)
+    assert load_image(tmp_path / f"b{suffix}").pixels.shape == wanted.shape
     with Image.open(tmp_path / f"b{suffix}") as image:
         kept = image.getexif()
         assert kept[274] == 1
@@ -163,10 +163,10 @@ def test_orientation_is_applied_and_not_again(tmp_path: Path, suffix: str, orien
 def test_a_16_bit_tiff_is_turned_too(tmp_path: Path, orientation: int) -> None:
     stored = noise("u2", 20, 30, 3)
     tifffile.imwrite(tmp_path / "a.tif", stored, photometric="rgb", extratags=[(274, "H", 1, orientation, True)])
-    found = read_picture(tmp_path / "a.tif")
+    found = load_image(tmp_path / "a.tif")
     assert np.array_equal(found.pixels, ORIENTATIONS[orientation](stored))
-    write_picture(tmp_path / "b.tif", found)
-    assert np.array_equal(read_picture(tmp_path / "b.tif").pixels, found.pixels)
+    save_image(tmp_path / "b.tif", found)
+    assert np.array_equal(load_image(tmp_path / "b.tif").pixels, found.pixels)
 
 
 @pytest.mark.parametrize("target", [".png", ".jpg", ".tif", ".webp"])
@@ -179,8 +179,8 @@ def test_metadata_survive_between_all_formats(tmp_path: Path, source: str, targe
     if source == ".tif":
         options["exif"] = exif(xmp=XMP)
     Image.new("RGB", (31, 22)).save(tmp_path / f"a{source}", dpi=(240, 240), **options)
-    write_picture(tmp_path / f"b{target}", read_picture(tmp_path / f"a{source}"))
-    again = read_picture(tmp_path / f"b{target}")
+    save_image(tmp_path / f"b{target}", load_image(tmp_path / f"a{source}"))
+    again = load_image(tmp_path / f"b{target}")
     assert again.profile == P3
     assert again.metadata.xmp == XMP
     assert again.metadata.dpi == pytest.approx((240, 240), abs=0.01)
@@ -196,16 +196,16 @@ def test_metadata_survive_between_all_formats(tmp_path: Path, source: str, targe
 def test_big_endian_exif_rules_the_tiff_it_is_written_into(tmp_path: Path) -> None:
     blob = b"MM\0*" + struct.pack(">I", 8) + struct.pack(">HHHIII", 1, 271, 2, 5, 26, 0) + b"Made\0"
     pixels = noise("u2", 12, 9, 3)
-    write_picture(tmp_path / "a.tif", Picture(pixels, metadata=Metadata(exif=blob)))
+    save_image(tmp_path / "a.tif", ImageData(pixels, metadata=Metadata(exif=blob)))
     assert np.array_equal(tifffile.imread(tmp_path / "a.tif"), pixels)
     with Image.open(tmp_path / "a.tif") as image:
         assert image.getexif()[271] == "Made"
-    assert np.array_equal(read_picture(tmp_path / "a.tif").pixels, pixels)
+    assert np.array_equal(load_image(tmp_path / "a.tif").pixels, pixels)
 
 
 def test_a_maker_note_stays_where_its_pointers_expect_it(tmp_path: Path) -> None:
     blob = exif().removeprefix(b"Exif\0\0")
-    write_picture(tmp_path / "a.tif", Picture(noise("u1", 12, 9, 3), metadata=Metadata(exif=blob)))
+    save_image(tmp_path / "a.tif", ImageData(noise("u1", 12, 9, 3), metadata=Metadata(exif=blob)))
     assert (tmp_path / "a.tif").read_bytes()[8 : len(blob)] == blob[8:]
 
 
@@ -215,24 +215,24 @@ def test_png_text_comments_and_captions_survive(tmp_path: Path) -> None:
     info.add_text("Comment", "long " * 500, zip=True)
     info.add_itxt("Title", "日の出")
     Image.new("RGB", (5, 5)).save(tmp_path / "a.png", pnginfo=info, gamma=0.5)
-    write_picture(tmp_path / "b.png", read_picture(tmp_path / "a.png"))
+    save_image(tmp_path / "b.png", load_image(tmp_path / "a.png"))
     with Image.open(tmp_path / "b.png") as image:
         image.load()
         texts = getattr(image, "text", {})
     assert texts == {"Author": "A. Nonymous", "Comment": "long " * 500, "Title": "日の出"}
-    write_picture(tmp_path / "b.jpg", dataclasses.replace(read_picture(tmp_path / "b.png")))
+    save_image(tmp_path / "b.jpg", dataclasses.replace(load_image(tmp_path / "b.png")))
     with Image.open(tmp_path / "b.jpg") as image:
         assert image.info["comment"] == b"long " * 500
     caption = b"\x1c\x02\x78\x00\x05Caption"
-    write_picture(tmp_path / "c.jpg", Picture(np.zeros((4, 4, 3), np.uint8), metadata=Metadata(iptc=caption)))
-    write_picture(tmp_path / "c.tif", read_picture(tmp_path / "c.jpg"))
-    assert read_picture(tmp_path / "c.tif").metadata.iptc == caption
+    save_image(tmp_path / "c.jpg", ImageData(np.zeros((4, 4, 3), np.uint8), metadata=Metadata(iptc=caption)))
+    save_image(tmp_path / "c.tif", load_image(tmp_path / "c.jpg"))
+    assert load_image(tmp_path / "c.tif").metadata.iptc == caption
 
 
 def test_a_stale_thumbnail_is_dropped(tmp_path: Path) -> None:
     blob = b"II*\0" + struct.pack("<IHHHIII", 8, 1, 274, 3, 1, 1, 26) + struct.pack("<HHHIII", 1, 513, 4, 1, 44, 0)
     Image.new("RGB", (5, 5)).save(tmp_path / "a.jpg", exif=b"Exif\0\0" + blob + b"\xff\xd8thumbnail")
-    kept = read_picture(tmp_path / "a.jpg").metadata.exif
+    kept = load_image(tmp_path / "a.jpg").metadata.exif
     assert kept is not None
     assert kept[22:26] == bytes(4)
     assert kept[:22] == blob[:22]
@@ -246,7 +246,7 @@ def test_a_stale_thumbnail_is_dropped(tmp_path: Path) -> None:
 def test_kinds_of_8_bit_pictures(tmp_path: Path, suffix: str, mode: str, wanted: str, gray: bool) -> None:
     image = Image.fromarray(noise("u1", 20, 30, 4 if wanted.endswith("A") else 3)).convert(mode)
     image.save(tmp_path / f"a{suffix}")
-    found = read_picture(tmp_path / f"a{suffix}")
+    found = load_image(tmp_path / f"a{suffix}")
     reference = np.asarray(image.convert(wanted)).reshape(20, 30, -1)
     assert found.gray == gray
     assert np.array_equal(found.pixels, np.broadcast_to(reference[..., : 1 if gray else 3], (20, 30, 3)))
@@ -274,7 +274,7 @@ def test_transparent_colors_and_palettes_of_png(tmp_path: Path) -> None:
     }
     for data, (pixels, alpha) in files.items():
         (tmp_path / "a.png").write_bytes(data)
-        found = read_picture(tmp_path / "a.png")
+        found = load_image(tmp_path / "a.png")
         assert found.pixels[0].tolist() == pixels
         assert found.alpha is not None
         assert found.alpha[0].tolist() == alpha
@@ -288,7 +288,7 @@ def test_tiffs_that_libtiff_writes(tmp_path: Path, compression: int, kind: str, 
     options = [cv2.IMWRITE_TIFF_COMPRESSION, compression, cv2.IMWRITE_TIFF_PREDICTOR, predictor]
     bgr = stored if channels == 1 else stored[..., [2, 1, 0, 3][:channels]]
     assert cv2.imwrite(str(tmp_path / "a.tif"), bgr, [*options, cv2.IMWRITE_TIFF_ROWSPERSTRIP, 7])
-    found = read_picture(tmp_path / "a.tif")
+    found = load_image(tmp_path / "a.tif")
     assert np.array_equal(found.pixels, np.broadcast_to(stored[..., :3], (50, 41, 3)))
     assert (found.alpha is not None) == (channels == 4)
     assert found.gray == (channels == 1)
@@ -312,19 +312,19 @@ def test_layouts_of_tiff(tmp_path: Path, layout: dict[str, Any]) -> None:
     stored = noise("u2", 43, 57, 3)
     planes = np.moveaxis(stored, 2, 0) if "planarconfig" in layout else stored
     tifffile.imwrite(tmp_path / "a.tif", planes, photometric="rgb", iccprofile=P3, **layout)
-    assert_same(read_picture(tmp_path / "a.tif"), Picture(stored, None, P3))
+    assert_same(load_image(tmp_path / "a.tif"), ImageData(stored, None, P3))
 
 
 def test_other_numbers_and_colors_of_tiff(tmp_path: Path) -> None:
     file = tmp_path / "a.tif"
     for kind in ("f2", "f8"):
         tifffile.imwrite(file, noise(kind, 9, 8, 3), photometric="rgb")
-        assert_same(read_picture(file), Picture(noise(kind, 9, 8, 3).astype(np.float32)))
+        assert_same(load_image(file), ImageData(noise(kind, 9, 8, 3).astype(np.float32)))
     tifffile.imwrite(file, noise("u2", 9, 8), photometric="miniswhite")
-    assert np.array_equal(read_picture(file).pixels[..., 1], 65535 - noise("u2", 9, 8))
+    assert np.array_equal(load_image(file).pixels[..., 1], 65535 - noise("u2", 9, 8))
     premultiplied = np.array([[[50, 100, 0, 128], [9, 8, 7, 255], [0, 0, 0, 0]]], np.uint8)
     tifffile.imwrite(file, premultiplied, photometric="rgb", extrasamples=["assocalpha"])
-    found = read_picture(file)
+    found = load_image(file)
     assert found.pixels[0].tolist() == [[100, 199, 0], [9, 8, 7], [0, 0, 0]]
 
 
@@ -333,7 +333,7 @@ def test_a_tiff_of_jpeg_pieces(tmp_path: Path, layout: dict[str, Any]) -> None:
     photo = astronaut()[:80, :72]
     turned = [(274, "H", 1, 6, True)]
     tifffile.imwrite(tmp_path / "a.tif", photo, photometric="rgb", compression="jpeg", extratags=turned, **layout)
-    assert np.abs(read_picture(tmp_path / "a.tif").pixels.astype(int) - np.rot90(photo, -1)).mean() < 4
+    assert np.abs(load_image(tmp_path / "a.tif").pixels.astype(int) - np.rot90(photo, -1)).mean() < 4
 
 
 @pytest.mark.parametrize("bits", [2, 4, 10, 12])
@@ -343,7 +343,7 @@ def test_tiffs_of_unusual_depth_reach_from_black_to_white(tmp_path: Path, bits: 
     packed = np.packbits(digits.reshape(2, -1), axis=1).tobytes()
     kind: dict[str, Any] = {"shape": levels.shape, "dtype": levels.dtype, "bitspersample": bits}
     tifffile.imwrite(tmp_path / "a.tif", iter([packed]), photometric="minisblack", **kind)
-    found = read_picture(tmp_path / "a.tif").pixels[..., 0]
+    found = load_image(tmp_path / "a.tif").pixels[..., 0]
     top = 255 if bits < 8 else 65535
     assert found.dtype == levels.dtype
     assert np.array_equal(found, levels.astype(int) * top // (2**bits - 1))
@@ -353,7 +353,7 @@ def test_tiffs_of_unusual_depth_reach_from_black_to_white(tmp_path: Path, bits: 
 def test_a_faxed_tiff(tmp_path: Path) -> None:
     black = noise("u1", 9, 8) > 99
     Image.fromarray(black).save(tmp_path / "a.tif", compression="group4")
-    assert np.array_equal(read_picture(tmp_path / "a.tif").pixels[..., 0], np.where(black, 255, 0))
+    assert np.array_equal(load_image(tmp_path / "a.tif").pixels[..., 0], np.where(black, 255, 0))
 
 
 def test_a_thumbnail_beside_the_picture_is_harmless(tmp_path: Path) -> None:
@@ -361,9 +361,9 @@ def test_a_thumbnail_beside_the_picture_is_harmless(tmp_path: Path) -> None:
     with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
         writer.write(stored, photometric="rgb")
         writer.write(stored[::4, ::4], photometric="rgb", subfiletype=1)
-    assert np.array_equal(read_picture(tmp_path / "a.tif").pixels, stored)
+    assert np.array_equal(load_image(tmp_path / "a.tif").pixels, stored)
     both = io.BytesIO()
     first, second = Image.new("RGB", (8, 8), "red"), Image.new("RGB", (8, 8), "blue")
     first.save(both, "MPO", save_all=True, append_images=[second])
     (tmp_path / "phone.jpg").write_bytes(both.getvalue())
-    assert read_picture(tmp_path / "phone.jpg").pixels[4, 4, 0] > 250
+    assert load_image(tmp_path / "phone.jpg").pixels[4, 4, 0] > 250

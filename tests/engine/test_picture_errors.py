@@ -25,15 +25,15 @@ from PIL import Image
 
 from s2am_engine import atomic
 from s2am_engine.errors import EngineError
-from s2am_engine.image.picture import SUFFIXES, Picture, atomic_write, read_picture, write_picture
+from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, atomic_write, load_image, save_image
 
-PICTURE = Picture(np.random.default_rng(0).integers(0, 256, (60, 50, 3), np.uint8))
+PICTURE = ImageData(np.random.default_rng(0).integers(0, 256, (60, 50, 3), np.uint8))
 
 
-def sentence(path: Path, *, write: Picture | None = None) -> str:
+def sentence(path: Path, *, write: ImageData | None = None) -> str:
     """What a person is told; always one line that names the file."""
     with pytest.raises(EngineError) as caught:
-        read_picture(path) if write is None else write_picture(path, write)
+        load_image(path) if write is None else save_image(path, write)
     message = str(caught.value)
     assert str(path) in message
     assert "\n" not in message
@@ -67,7 +67,7 @@ def test_a_truncated_file_is_never_half_a_picture(tmp_path: Path, suffix: str) -
         tifffile.imwrite(file, PICTURE.pixels, photometric="rgb", tile=(16, 16), compression=compression)
     else:
         deep = suffix.startswith("16")
-        write_picture(file, Picture(PICTURE.pixels.astype(np.uint16) * 257) if deep else PICTURE)
+        save_image(file, ImageData(PICTURE.pixels.astype(np.uint16) * 257) if deep else PICTURE)
     whole = file.read_bytes()
     for length in [1, 3, 7, 11, 20, 40, *range(60, len(whole), len(whole) // 25), len(whole) - 1]:
         file.write_bytes(whole[:length])
@@ -80,15 +80,13 @@ def test_an_odd_tiff_is_read_without_a_word(tmp_path: Path) -> None:
     data = file.read_bytes()
     field = struct.pack("<HH", 65000, 1)
     file.write_bytes(data.replace(field, struct.pack("<HH", 65000, 99)))
-    command = (
-        "import sys; from s2am_engine.image.picture import read_picture; print(read_picture(sys.argv[1]).pixels.shape)"
-    )
+    command = "import sys; from s2am_engine.image.io import load_image; print(load_image(sys.argv[1]).pixels.shape)"
     done = subprocess.run([sys.executable, "-c", command, str(file)], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("(60, 50, 3)\n", "")
 
 
 def test_a_flipped_bit_in_a_png_is_noticed(tmp_path: Path) -> None:
-    write_picture(tmp_path / "a.png", PICTURE)
+    save_image(tmp_path / "a.png", PICTURE)
     data = bytearray((tmp_path / "a.png").read_bytes())
     data[len(data) // 2] ^= 4
     (tmp_path / "a.png").write_bytes(data)
@@ -127,7 +125,7 @@ def test_nan_and_infinity_in_a_float_tiff(tmp_path: Path, value: float, place: t
 
 
 def test_a_decompression_bomb_is_refused_before_it_unfolds(tmp_path: Path) -> None:
-    write_picture(tmp_path / "a.png", Picture(PICTURE.pixels[:1, :1]))
+    save_image(tmp_path / "a.png", ImageData(PICTURE.pixels[:1, :1]))
     data = (tmp_path / "a.png").read_bytes()
     head = b"IHDR" + struct.pack(">II", 60000, 60000) + data[24:29]
     (tmp_path / "a.png").write_bytes(data[:12] + head + struct.pack(">I", zlib.crc32(head)) + data[33:])
@@ -135,16 +133,16 @@ def test_a_decompression_bomb_is_refused_before_it_unfolds(tmp_path: Path) -> No
 
 
 def test_what_a_format_cannot_hold_is_refused_by_name(tmp_path: Path) -> None:
-    deep, real = Picture(PICTURE.pixels.astype(np.uint16)), Picture(PICTURE.pixels.astype(np.float32))
-    clear = Picture(PICTURE.pixels, np.zeros((60, 50), np.uint8))
+    deep, real = ImageData(PICTURE.pixels.astype(np.uint16)), ImageData(PICTURE.pixels.astype(np.float32))
+    clear = ImageData(PICTURE.pixels, np.zeros((60, 50), np.uint8))
     cases = [
         ("a.jpg", deep, "16-bit pictures; choose PNG or TIFF"),
         ("a.webp", deep, "16-bit pictures; choose PNG or TIFF"),
         ("a.jpg", real, "floating-point pictures; choose TIFF"),
         ("a.png", real, "floating-point pictures; choose TIFF"),
         ("a.jpg", clear, "transparency; choose PNG, TIFF or WebP"),
-        ("a.webp", Picture(np.zeros((1, 16384, 3), np.uint8)), "at most 16383 pixels"),
-        ("a.bmp", PICTURE, ", ".join(SUFFIXES)),
+        ("a.webp", ImageData(np.zeros((1, 16384, 3), np.uint8)), "at most 16383 pixels"),
+        ("a.bmp", PICTURE, ", ".join(IMAGE_SUFFIXES)),
     ]
     for name, picture, words in cases:
         assert words in sentence(tmp_path / name, write=picture)
@@ -152,8 +150,8 @@ def test_what_a_format_cannot_hold_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_an_opaque_alpha_does_not_keep_a_picture_from_jpeg(tmp_path: Path) -> None:
-    write_picture(tmp_path / "a.jpg", Picture(PICTURE.pixels, np.full((60, 50), 255, np.uint8)))
-    assert read_picture(tmp_path / "a.jpg").alpha is None
+    save_image(tmp_path / "a.jpg", ImageData(PICTURE.pixels, np.full((60, 50), 255, np.uint8)))
+    assert load_image(tmp_path / "a.jpg").alpha is None
 
 
 class FullDisk(io.FileIO):
@@ -212,7 +210,7 @@ def test_ctrl_c_in_mid_write_leaves_everything_as_it_was(
     (tmp_path / f"a{suffix}").write_bytes(b"precious")
     monkeypatch.setattr(atomic, "_created", lambda temporary: CtrlC(temporary, "xb"))
     with pytest.raises(KeyboardInterrupt):
-        write_picture(tmp_path / f"a{suffix}", PICTURE)
+        save_image(tmp_path / f"a{suffix}", PICTURE)
     assert [f.read_bytes() for f in tmp_path.iterdir()] == [b"precious"]
 
 
@@ -268,7 +266,7 @@ def test_places_that_cannot_be_written_to(tmp_path: Path) -> None:
     assert "is a folder" in sentence(tmp_path / "folder.png", write=PICTURE)
     assert "too long" in sentence(tmp_path / ("a" * 300 + ".png"), write=PICTURE)
     with pytest.raises(EngineError, match="not a file name"):
-        write_picture("a\0b.png", PICTURE)
+        save_image("a\0b.png", PICTURE)
 
 
 def test_a_new_file_is_as_readable_as_any_other_and_a_replaced_one_stays_so(tmp_path: Path) -> None:
@@ -288,14 +286,14 @@ def test_a_new_file_is_as_readable_as_any_other_and_a_replaced_one_stays_so(tmp_
 def test_a_link_keeps_pointing_at_its_file(tmp_path: Path) -> None:
     (tmp_path / "real.png").touch()
     (tmp_path / "link.png").symlink_to("real.png")
-    write_picture(tmp_path / "link.png", PICTURE)
+    save_image(tmp_path / "link.png", PICTURE)
     assert (tmp_path / "link.png").is_symlink()
-    assert np.array_equal(read_picture(tmp_path / "real.png").pixels, PICTURE.pixels)
+    assert np.array_equal(load_image(tmp_path / "real.png").pixels, PICTURE.pixels)
 
 
 def test_arrays_of_the_wrong_kind_are_a_programmers_mistake(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="uint8, uint16 or float32"):
-        write_picture(tmp_path / "a.png", Picture(np.zeros((4, 4, 3))))
+        save_image(tmp_path / "a.png", ImageData(np.zeros((4, 4, 3))))
     with pytest.raises(ValueError, match="alpha must be"):
-        write_picture(tmp_path / "a.png", Picture(PICTURE.pixels, np.zeros((4, 4), np.uint8)))
+        save_image(tmp_path / "a.png", ImageData(PICTURE.pixels, np.zeros((4, 4), np.uint8)))
     assert list(tmp_path.iterdir()) == []

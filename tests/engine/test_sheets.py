@@ -11,7 +11,7 @@ from PIL import Image
 from s2am_engine.cli import bench
 from s2am_engine.image import sample
 from s2am_engine.image.compositing import place
-from s2am_engine.image.picture import Picture, read_picture
+from s2am_engine.image.io import ImageData, load_image
 from s2am_engine.image.sheets import CAPTION, GAP, contact_sheet
 from s2am_engine.inference.harmonizer import Harmonizer
 
@@ -44,13 +44,12 @@ def test_the_sample_is_a_harmonized_composite_with_a_sheet(tmp_path: Path) -> No
     names = {"layer.png", "background.png", "composite.png", "harmonized.png", "before-after.png"}
     assert {path.name for path in (tmp_path / "sample").iterdir()} == names
     background, before, after = (
-        read_picture(tmp_path / "sample" / name).pixels
-        for name in ("background.png", "composite.png", "harmonized.png")
+        load_image(tmp_path / "sample" / name).pixels for name in ("background.png", "composite.png", "harmonized.png")
     )
-    layer = read_picture(tmp_path / "sample" / "layer.png").alpha
+    layer = load_image(tmp_path / "sample" / "layer.png").alpha
     assert layer is not None
     assert 0.25 < (layer > 127).mean() < 0.7
-    astronaut = place(sample.cut_out(), Picture(background), sample.AT).mask(*background.shape[:2]) > 0
+    astronaut = place(sample.cut_out(), ImageData(background), sample.AT).mask(*background.shape[:2]) > 0
     np.testing.assert_array_equal(after[~astronaut], background[~astronaut])
     # Studio light on the suit, dusk around it: the result is bluer.
     shift = (after.astype(int) - before)[astronaut].mean(axis=0)

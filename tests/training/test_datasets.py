@@ -21,7 +21,7 @@ from skimage import data
 
 from s2am_engine.errors import EngineError
 from s2am_engine.image import profiles
-from s2am_engine.image.picture import read_picture
+from s2am_engine.image.io import load_image
 from s2am_engine.training import album, datasets
 from s2am_engine.training.album import Album, load_photographs
 from s2am_engine.training.datasets import Source, read_source
@@ -126,7 +126,7 @@ def test_a_turned_jpeg_comes_upright(orientation: int, tmp_path: Path) -> None:
     exif[0x0112] = orientation
     Image.fromarray(COFFEE).save(tmp_path / "it.jpg", quality=95, exif=exif)
     found = read(tmp_path / "it.jpg")
-    upright = read_picture(tmp_path / "it.jpg").pixels
+    upright = load_image(tmp_path / "it.jpg").pixels
     assert found.shape == ((150, 100, 3) if orientation > 4 else (100, 150, 3))
     assert distance(found, datasets.shrink(upright, 150)) < 1.5
 
@@ -136,7 +136,7 @@ def test_a_turned_jpeg_comes_upright(orientation: int, tmp_path: Path) -> None:
 def test_colors_of_a_profile_become_srgb(suffix: str, profile: bytes, tmp_path: Path) -> None:
     path = tmp_path / f"it{suffix}"
     Image.fromarray(COFFEE).save(path, icc_profile=profile, quality=95)
-    whole = read_picture(path)
+    whole = load_image(path)
     assert whole.profile == profile
     found = read(path)
     assert distance(found, datasets.shrink(profiles.to_srgb(whole.pixels, profile), 150)) < 1.5

@@ -14,8 +14,8 @@ from s2am_editor.compose.harmonize import Models
 from s2am_engine.cli.commands import default_output, find_mask, list_pictures, read_fitting_mask
 from s2am_engine.errors import EngineError
 from s2am_engine.image.compositing import paste, place
+from s2am_engine.image.io import ImageData, load_image, save_image
 from s2am_engine.image.masks import Pixels
-from s2am_engine.image.picture import Picture, read_picture, write_picture
 from s2am_engine.image.sheets import contact_sheet, fit_into
 
 if TYPE_CHECKING:
@@ -130,9 +130,9 @@ def run(items: Sequence[Item], settings: Settings, models: Models, report: Recei
     return failed
 
 
-def _prepared(items: Sequence[Item], settings: Settings, models: Models) -> Picture | None:
+def _prepared(items: Sequence[Item], settings: Settings, models: Models) -> ImageData | None:
     """Make sure of all that every picture needs; the background, if there is one."""
-    background = None if settings.background is None else read_picture(settings.background)
+    background = None if settings.background is None else load_image(settings.background)
     if background is None and (settings.masks is None or not settings.masks.is_dir()):
         raise EngineError("Composites need a folder with their masks, or cut-outs a background: choose one of the two.")
     with models.using(settings.model):
@@ -142,7 +142,7 @@ def _prepared(items: Sequence[Item], settings: Settings, models: Models) -> Pict
     return background
 
 
-def _attempt(item: Item, settings: Settings, background: Picture | None, models: Models) -> list[Pixels] | str:
+def _attempt(item: Item, settings: Settings, background: ImageData | None, models: Models) -> list[Pixels] | str:
     """Harmonize one picture and write it; it before and after, small, or else a sentence that says why not."""
     try:
         return _harmonized(item, settings, background, models)
@@ -152,13 +152,13 @@ def _attempt(item: Item, settings: Settings, background: Picture | None, models:
         return f"{item.source} is too large for this computer's memory: scale it down first."
 
 
-def _harmonized(item: Item, settings: Settings, background: Picture | None, models: Models) -> list[Pixels]:
+def _harmonized(item: Item, settings: Settings, background: ImageData | None, models: Models) -> list[Pixels]:
     """Harmonize one picture and write it.
 
     Returns:
         It before and after, small.
     """
-    picture = read_picture(item.source)
+    picture = load_image(item.source)
     with models.using(settings.model) as harmonizer:
         if background is None:
             before, result = picture, _composite(item, picture, settings, harmonizer)
@@ -166,11 +166,11 @@ def _harmonized(item: Item, settings: Settings, background: Picture | None, mode
             placement = place(picture, background, settings.at)
             before = paste(placement, placement.pixels, background)
             result = harmonizer.harmonize_layer(picture, background, settings.at, strength=settings.strength)
-    write_picture(item.output, result)
+    save_image(item.output, result)
     return [fit_into(each.pixels, SHEET_SIDE) for each in (before, result)]
 
 
-def _composite(item: Item, picture: Picture, settings: Settings, harmonizer: Harmonizer) -> Picture:
+def _composite(item: Item, picture: ImageData, settings: Settings, harmonizer: Harmonizer) -> ImageData:
     assert settings.masks is not None
     mask = read_fitting_mask(find_mask(item.source, settings.masks), picture)
     return harmonizer.harmonize_picture(picture, mask, str(item.source), strength=settings.strength)

@@ -14,8 +14,8 @@ from s2am_editor.compose.stacking import Look, compose
 from s2am_editor.document.geometry import Rect
 from s2am_editor.document.model import Document, Layer
 from s2am_engine.image.compositing import to_depth
+from s2am_engine.image.io import ImageData
 from s2am_engine.image.masks import full_scale
-from s2am_engine.image.picture import Picture
 
 Progress = Callable[[float], None]
 """Called now and then with the share done in [0, 1]; what it raises ends the work."""
@@ -23,7 +23,7 @@ Progress = Callable[[float], None]
 _STRIP_PIXELS = 1 << 20
 
 
-def flatten(document: Document, look: Look = "after", progress: Progress | None = None) -> Picture:
+def flatten(document: Document, look: Look = "after", progress: Progress | None = None) -> ImageData:
     """Lay all visible layers over each other, at full size and depth.
 
     Where no layer changes anything, the pixels come out bit for bit; elsewhere they are what the engine makes of them.
@@ -46,7 +46,7 @@ def flatten(document: Document, look: Look = "after", progress: Progress | None 
         if progress:
             progress(strip.bottom / document.height)
     gray = document.gray and _is_gray(pixels)
-    return Picture(pixels, alpha, document.profile, gray, document.metadata)
+    return ImageData(pixels, alpha, document.profile, gray, document.metadata)
 
 
 def whole_cover(document: Document, layer: Layer) -> NDArray[Any]:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from s2am_editor.compose.flatten import Progress, flatten, whole_cover
 from s2am_editor.document.mask import Mask
 from s2am_editor.document.model import BENEATH, Document, Harmonization, Layer, Reference
-from s2am_engine.color.adjustments import Adjustments
+from s2am_engine.color.adjustments import Sliders
 from s2am_engine.errors import EngineError
 from s2am_engine.image.masks import full_scale
 
@@ -95,7 +95,7 @@ def harmonize(
     models: Models,
     model: str,
     reference: Reference = BENEATH,
-    adjustments: Adjustments | None = None,
+    adjustments: Sliders | None = None,
     progress: Progress | None = None,
 ) -> Harmonization:
     """Find how a layer is to be recolored.
@@ -112,7 +112,7 @@ def harmonize(
     Raises:
         EngineError: see `show`, and an unknown or damaged model.
     """
-    [variant] = variants(document, layer_id, models, [(model, adjustments or Adjustments())], reference, progress)
+    [variant] = variants(document, layer_id, models, [(model, adjustments or Sliders())], reference, progress)
     return variant
 
 
@@ -120,7 +120,7 @@ def variants(
     document: Document,
     layer_id: int,
     models: Models,
-    choices: Sequence[tuple[str, Adjustments]],
+    choices: Sequence[tuple[str, Sliders]],
     reference: Reference = BENEATH,
     progress: Progress | None = None,
 ) -> Iterator[Harmonization]:

@@ -23,7 +23,7 @@ from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.history import History
 from s2am_editor.document.model import Document, Layer
 from s2am_engine.cli.bench import made_up_picture, peak_memory, proc_status, release_freed_memory
-from s2am_engine.image.picture import Picture
+from s2am_engine.image.io import ImageData
 from s2am_engine.models.model_store import DEFAULT_MODEL
 
 SIZE = (6000, 4000)
@@ -59,8 +59,8 @@ class Figures:
 def scene(size: tuple[int, int]) -> tuple[History, Layer]:
     """A background and on it a cut-out, both of one size (width, height) in 8 bits; and the cut-out."""
     pixels, alpha = made_up_picture(*size)
-    document = Document.from_picture(Picture(pixels), "background")
-    layer = document.adopt(Picture(np.ascontiguousarray(pixels[::-1]), alpha), "cut-out")
+    document = Document.from_picture(ImageData(pixels), "background")
+    layer = document.adopt(ImageData(np.ascontiguousarray(pixels[::-1]), alpha), "cut-out")
     history = History(document)
     history.do(commands.add_layers([layer]))
     return history, layer

@@ -24,11 +24,11 @@ from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.mask import Mask
 from s2am_editor.document.model import Document, Layer
 from s2am_engine.image import profiles
-from s2am_engine.image.picture import Picture
+from s2am_engine.image.io import ImageData
 from s2am_engine.inference.thumbnails import to_bytes
 
 Bytes = NDArray[np.uint8]
-_T = TypeVar("_T", bound=Patch | Picture | None)
+_T = TypeVar("_T", bound=Patch | ImageData | None)
 
 MEMORY = 64 << 20
 MAGNIFIED = 2.0  # from this zoom on, the pixels of the canvas are shown as squares
@@ -101,7 +101,7 @@ class Renderer:
             self._kept.clear()
             self._used = 0
 
-    def _picture(self, document: Document, zoom: float, rect: Rect, look: Look) -> Picture:
+    def _picture(self, document: Document, zoom: float, rect: Rect, look: Look) -> ImageData:
         layers = seen_layers(document, zoom, rect)
         picture = nothing(rect, document.dtype)
         key: tuple[Hashable, ...] = (document.dtype, zoom, rect, look)
@@ -110,9 +110,9 @@ class Renderer:
             picture = self._keep(key, partial(self._laid_over, picture, layer, zoom, rect, look))
         if layers:  # the result itself is kept by whoever asked for it
             picture = self._laid_over(picture, layers[-1], zoom, rect, look)
-        return Picture(picture.pixels, picture.alpha, document.profile)
+        return ImageData(picture.pixels, picture.alpha, document.profile)
 
-    def _laid_over(self, beneath: Picture, layer: Layer, zoom: float, rect: Rect, look: Look) -> Picture:
+    def _laid_over(self, beneath: ImageData, layer: Layer, zoom: float, rect: Rect, look: Look) -> ImageData:
         return lay_over(beneath, layer, self._patch(layer, zoom, rect), rect, look, quick=True)
 
     def _patch(self, layer: Layer, zoom: float, rect: Rect) -> Patch | None:
@@ -157,7 +157,7 @@ def _looks(layer: Layer) -> Hashable:
     return layer.raster, layer.mask, layer.transform, layer.opacity, layer.harmonization
 
 
-def _owned(made: Patch | Picture | None) -> int:
+def _owned(made: Patch | ImageData | None) -> int:
     """Bytes that are held for it alone: views of a document's own arrays cost nothing."""
     if made is None:
         return 0
@@ -165,7 +165,7 @@ def _owned(made: Patch | Picture | None) -> int:
     return sum(array.nbytes for array in arrays if array is not None and array.base is None)
 
 
-def for_screen(picture: Picture) -> Bytes:
+def for_screen(picture: ImageData) -> Bytes:
     """A picture as the screen wants it; see `Renderer.render`."""
     colors = profiles.to_srgb(to_bytes(picture.pixels), picture.profile)
     drawn = np.asarray(cv2.cvtColor(colors, cv2.COLOR_RGB2BGRA), np.uint8)

@@ -19,8 +19,8 @@ from s2am_editor.document.geometry import Rect
 from s2am_editor.document.model import Document, Layer
 from s2am_engine.color import rendering
 from s2am_engine.image.compositing import Placement, mix, paste
+from s2am_engine.image.io import ImageData
 from s2am_engine.image.masks import full_scale
-from s2am_engine.image.picture import Picture
 from s2am_engine.inference.thumbnails import to_unit
 
 Look = Literal["after", "before"]
@@ -40,15 +40,15 @@ def seen_layers(document: Document, zoom: float, rect: Rect) -> tuple[Layer, ...
     )
 
 
-def nothing(rect: Rect, dtype: np.dtype[Any]) -> Picture:
+def nothing(rect: Rect, dtype: np.dtype[Any]) -> ImageData:
     """A transparent picture."""
     size = rect.height, rect.width
-    return Picture(np.zeros((*size, 3), dtype), np.zeros(size, dtype))
+    return ImageData(np.zeros((*size, 3), dtype), np.zeros(size, dtype))
 
 
 def lay_over(
-    beneath: Picture, layer: Layer, patch: Patch | None, rect: Rect, look: Look = "after", *, quick: bool = False
-) -> Picture:
+    beneath: ImageData, layer: Layer, patch: Patch | None, rect: Rect, look: Look = "after", *, quick: bool = False
+) -> ImageData:
     """Lay a part of a layer over what is beneath it.
 
     Args:
@@ -63,10 +63,10 @@ def lay_over(
         return beneath
     if patch.rect == rect and layer.opacity == 1:
         if patch.cover is None:
-            return Picture(_recolored(layer, patch, look, quick))
+            return ImageData(_recolored(layer, patch, look, quick))
         if patch.cover.dtype == patch.pixels.dtype and _is_nothing(beneath):
             # The lowest layer keeps the colors beneath its transparent part.
-            return Picture(_recolored(layer, patch, look, quick), patch.cover)
+            return ImageData(_recolored(layer, patch, look, quick), patch.cover)
     patch = _trimmed(patch)
     if patch.rect.is_empty:
         return beneath
@@ -79,7 +79,7 @@ def lay_over(
     return _pasted(beneath, pixels, cover, place)
 
 
-def compose(document: Document, zoom: float, rect: Rect, look: Look = "after", sampler: Sampler = sample) -> Picture:
+def compose(document: Document, zoom: float, rect: Rect, look: Look = "after", sampler: Sampler = sample) -> ImageData:
     """Draw a part of a document exactly.
 
     Args:
@@ -115,7 +115,7 @@ def _trimmed(patch: Patch) -> Patch:
     return Patch(part.moved(patch.rect.left, patch.rect.top), patch.pixels[part.window], patch.cover[part.window])
 
 
-def _is_nothing(picture: Picture) -> bool:
+def _is_nothing(picture: ImageData) -> bool:
     return picture.alpha is not None and not picture.alpha.any()
 
 
@@ -126,7 +126,7 @@ def _opaque(patch: Patch, opacity: float) -> NDArray[Any]:
     return patch.cover if opacity == 1 else to_unit(patch.cover) * np.float32(opacity)
 
 
-def _pasted(beneath: Picture, pixels: NDArray[Any], cover: NDArray[Any], place: Rect) -> Picture:
+def _pasted(beneath: ImageData, pixels: NDArray[Any], cover: NDArray[Any], place: Rect) -> ImageData:
     """What the engine's `paste` makes of an opaque picture, bit for bit; blends where the cover is partial alone."""
     result = beneath.pixels.copy()
     window = result[place.window]
@@ -137,7 +137,7 @@ def _pasted(beneath: Picture, pixels: NDArray[Any], cover: NDArray[Any], place: 
     return dataclasses.replace(beneath, pixels=result)
 
 
-def _quickly_pasted(beneath: Picture, pixels: NDArray[Any], cover: NDArray[np.float32], place: Rect) -> Picture:
+def _quickly_pasted(beneath: ImageData, pixels: NDArray[Any], cover: NDArray[np.float32], place: Rect) -> ImageData:
     result = beneath.pixels.copy()
     window = result[place.window]
     window[:] = cv2.blendLinear(np.ascontiguousarray(pixels), np.ascontiguousarray(window), cover, 1 - cover)

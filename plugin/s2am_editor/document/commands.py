@@ -130,7 +130,7 @@ def set_adjustments(layer_id: int, drag: Gesture = None, **sliders: float) -> Co
     """
 
     def change(harmonization: Harmonization) -> Harmonization:
-        return dataclasses.replace(harmonization, adjustments=dataclasses.replace(harmonization.adjustments, **sliders))
+        return dataclasses.replace(harmonization, adjustments=harmonization.adjustments.replace(**sliders))
 
     name = next(iter(sliders)).capitalize() if len(sliders) == 1 else "Adjust"
     return _on_harmonization(name, layer_id, change, drag)

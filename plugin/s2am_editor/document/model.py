@@ -18,12 +18,12 @@ import numpy as np
 from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.mask import Mask
 from s2am_editor.document.raster import Raster
-from s2am_engine.color.adjustments import Adjustments, adjust
+from s2am_engine.color.adjustments import Sliders, adjust
 from s2am_engine.color.color_map import ColorMap, Curves
 from s2am_engine.errors import EngineError
 from s2am_engine.image.compositing import convert, to_depth
 from s2am_engine.image.formats.raster import Metadata
-from s2am_engine.image.picture import Picture
+from s2am_engine.image.io import ImageData
 
 EIGHT_BIT = np.dtype(np.uint8)
 
@@ -68,7 +68,7 @@ class Harmonization:
     model: str
     confidence: float = 1.0
     reference: Reference = BENEATH
-    adjustments: Adjustments = field(default_factory=Adjustments)
+    adjustments: Sliders = field(default_factory=Sliders)
     curves: Curves | None = None
 
     @cached_property
@@ -135,7 +135,7 @@ class Document:
     area: Mask | None = None
 
     @classmethod
-    def from_picture(cls, picture: Picture, name: str) -> Document:
+    def from_picture(cls, picture: ImageData, name: str) -> Document:
         """Open a picture as a canvas of its size, with one locked layer."""
         height, width = picture.pixels.shape[:2]
         raster = Raster(picture.pixels, picture.alpha)
@@ -166,7 +166,7 @@ class Document:
         index = self.index(layer.id)
         return dataclasses.replace(self, layers=(*self.layers[:index], layer, *self.layers[index + 1 :]))
 
-    def adopt(self, picture: Picture, name: str, *, center: tuple[float, float] | None = None) -> Layer:
+    def adopt(self, picture: ImageData, name: str, *, center: tuple[float, float] | None = None) -> Layer:
         """Make a layer of a picture, in the document's depth and profile; one larger than the canvas is scaled to fit.
 
         Args:
@@ -177,7 +177,7 @@ class Document:
         Raises:
             EngineError: a conversion between profiles that would lose depth.
         """
-        like = Picture(np.empty((1, 1, 3), self.dtype), profile=self.profile)
+        like = ImageData(np.empty((1, 1, 3), self.dtype), profile=self.profile)
         alpha = None if picture.alpha is None else to_depth(picture.alpha, self.dtype)
         raster = Raster(convert(picture.pixels, picture.profile, like), alpha)
         width, height = raster.size

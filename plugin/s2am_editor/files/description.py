@@ -19,7 +19,7 @@ from s2am_editor.document.mask import Mask
 from s2am_editor.document.model import Document, Harmonization, Layer, Reference, new_layer_id
 from s2am_editor.document.raster import Raster
 from s2am_engine.color import color_map
-from s2am_engine.color.adjustments import Adjustments
+from s2am_engine.color.adjustments import Sliders
 from s2am_engine.color.color_map import Curves
 from s2am_engine.errors import EngineError
 from s2am_engine.image.formats.raster import Metadata
@@ -167,7 +167,7 @@ def _harmonization(data: Mapping[str, Any], ids: Sequence[int], reader: Reader) 
     return Harmonization(
         *(color_map.from_json(data["found"]), str(data["model"]), float(data["confidence"])),
         reference=_reference(data["reference"], ids, reader),
-        adjustments=Adjustments(**data["adjustments"]),
+        adjustments=Sliders(**data["adjustments"]),
         curves=curves,
     )
 

@@ -9,11 +9,10 @@ from pathlib import Path
 from s2am_editor.compose.flatten import Progress, flatten
 from s2am_editor.document.model import Document, Layer
 from s2am_editor.files import archive, openraster
-from s2am_engine.image import picture
+from s2am_engine.image.io import IMAGE_SUFFIXES, load_image
 
-PICTURES = picture.SUFFIXES
 LAYERED = (".ora", ".psd", ".psb")
-SUFFIXES = (*PICTURES, *LAYERED)
+SUFFIXES = (*IMAGE_SUFFIXES, *LAYERED)
 """The suffixes (lower case, with their dot) of all files that can be opened."""
 
 
@@ -48,7 +47,7 @@ def open_document(path: Path, progress: Progress | None = None) -> Opened:
 
         document, notes = photoshop.read(path, progress)
     else:
-        document, notes = Document.from_picture(picture.read_picture(path), path.stem), []
+        document, notes = Document.from_picture(load_image(path), path.stem), []
     return Opened(document, tuple(notes))
 
 

@@ -34,7 +34,7 @@ from s2am_engine.atomic import atomic_write
 from s2am_engine.errors import EngineError
 from s2am_engine.image.compositing import to_depth
 from s2am_engine.image.formats.raster import RefusedError, check_size
-from s2am_engine.image.picture import Picture
+from s2am_engine.image.io import ImageData
 from s2am_engine.image.sheets import fit_into
 from s2am_engine.inference.thumbnails import to_bytes
 
@@ -136,7 +136,7 @@ def _write_layer(
     return ElementTree.Element("layer", attributes)
 
 
-def _as_it_looks(document: Document, layer: Layer) -> tuple[int, int, Picture]:
+def _as_it_looks(document: Document, layer: Layer) -> tuple[int, int, ImageData]:
     """The part of a layer on the canvas, transformed, cut out and harmonized; opacity is left to the reader."""
     rect = layer.box.within(document.rect)
     if rect.is_empty:
@@ -146,7 +146,7 @@ def _as_it_looks(document: Document, layer: Layer) -> tuple[int, int, Picture]:
     return rect.left, rect.top, seen
 
 
-def _integers(picture: Picture) -> tuple[NDArray[Any], NDArray[Any] | None]:
+def _integers(picture: ImageData) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """Pixels and alpha that PNG can hold: floats become 16 bits."""
     if picture.pixels.dtype != np.float32:
         return picture.pixels, picture.alpha
@@ -154,7 +154,7 @@ def _integers(picture: Picture) -> tuple[NDArray[Any], NDArray[Any] | None]:
     return to_depth(picture.pixels, sixteen), None if picture.alpha is None else to_depth(picture.alpha, sixteen)
 
 
-def _thumbnail(picture: Picture) -> tuple[NDArray[Any], NDArray[Any] | None]:
+def _thumbnail(picture: ImageData) -> tuple[NDArray[Any], NDArray[Any] | None]:
     side = min(THUMBNAIL, max(picture.pixels.shape[:2]))
     alpha = None if picture.alpha is None else np.ascontiguousarray(fit_into(to_bytes(picture.alpha), side)[..., 0])
     return fit_into(to_bytes(picture.pixels), side), alpha

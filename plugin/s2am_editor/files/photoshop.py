@@ -23,8 +23,8 @@ from s2am_editor.document.model import Document, Layer
 from s2am_editor.document.raster import Raster
 from s2am_engine.errors import EngineError
 from s2am_engine.image.formats.raster import RefusedError, check_size
+from s2am_engine.image.io import ImageData
 from s2am_engine.image.masks import full_scale
-from s2am_engine.image.picture import Picture
 
 _DEPTHS: dict[int, np.dtype[Any]] = {8: np.dtype(np.uint8), 16: np.dtype(np.uint16)}
 _DAMAGE = (
@@ -74,12 +74,12 @@ def _read(path: Path, report: Progress) -> tuple[Document, list[str]]:
     return Document(opened.width, opened.height, layers, dtype, profile, gray, active=layers[-1].id), sorted(notes)
 
 
-def _flat(opened: PSDImage, dtype: np.dtype[Any], profile: bytes | None) -> Picture:
+def _flat(opened: PSDImage, dtype: np.dtype[Any], profile: bytes | None) -> ImageData:
     """The picture of a document without layers."""
     samples = opened.numpy()
     gray = opened.color_mode == ColorMode.GRAYSCALE
     pixels, alpha = _parted(samples, 1 if gray else 3, dtype)
-    return Picture(pixels, alpha, profile, gray)
+    return ImageData(pixels, alpha, profile, gray)
 
 
 def _layers(

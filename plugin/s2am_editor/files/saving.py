@@ -13,11 +13,11 @@ from s2am_editor.document.model import Document
 from s2am_editor.files import openraster
 from s2am_engine.errors import EngineError
 from s2am_engine.image.compositing import to_depth
+from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, save_image
 from s2am_engine.image.masks import full_scale
-from s2am_engine.image.picture import SUFFIXES, Picture, write_picture
 
 PROJECT_SUFFIX = openraster.SUFFIX
-EXPORTS = (*SUFFIXES, PROJECT_SUFFIX)
+EXPORTS = (*IMAGE_SUFFIXES, PROJECT_SUFFIX)
 """The suffixes (lower case, with their dot) of all files that can be written."""
 
 _EIGHT_BIT = (".jpg", ".jpeg", ".jpe", ".webp")
@@ -54,13 +54,13 @@ def export(path: Path, document: Document, *, quality: int = 95, progress: Progr
     if suffix == PROJECT_SUFFIX:
         openraster.write(path, document, progress)
         return
-    if suffix not in SUFFIXES:
+    if suffix not in IMAGE_SUFFIXES:
         raise EngineError(f"{path} cannot be written: its name must end in one of {', '.join(EXPORTS)}.")
     report = progress or (lambda _: None)
     found = flatten(document, progress=lambda done: report(0.5 * done))
     if found.alpha is not None and found.alpha.min() >= full_scale(document.dtype):
         found = dataclasses.replace(found, alpha=None)
-    write_picture(path, _in_depth(found, held_depth(suffix, document.dtype)), quality=quality)
+    save_image(path, _in_depth(found, held_depth(suffix, document.dtype)), quality=quality)
     report(1.0)
 
 
@@ -84,6 +84,6 @@ def what_is_lost(suffix: str, document: Document) -> list[str]:
     return lost
 
 
-def _in_depth(picture: Picture, dtype: np.dtype[np.generic]) -> Picture:
+def _in_depth(picture: ImageData, dtype: np.dtype[np.generic]) -> ImageData:
     alpha = None if picture.alpha is None else to_depth(picture.alpha, dtype)
     return dataclasses.replace(picture, pixels=to_depth(picture.pixels, dtype), alpha=alpha)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PyQt6.QtCore import QMimeData
 from PyQt6.QtGui import QGuiApplication, QImage
 
-from s2am_engine.image.picture import Picture
+from s2am_engine.image.io import ImageData
 from s2am_engine.inference.thumbnails import to_bytes
 
 
@@ -22,7 +22,7 @@ def files_of(data: QMimeData | None) -> list[Path]:
     return [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()]
 
 
-def picture_of(data: QMimeData | None) -> Picture | None:
+def picture_of(data: QMimeData | None) -> ImageData | None:
     """The picture that was dropped or copied, with its transparency; None if there is none."""
     if data is None or not data.hasImage():
         return None
@@ -35,17 +35,17 @@ def picture_of(data: QMimeData | None) -> Picture | None:
     return None if image.isNull() else from_image(image)
 
 
-def from_image(image: QImage) -> Picture:
+def from_image(image: QImage) -> ImageData:
     """A Qt image as a picture: 16 bits where it has more than 8, alpha where it has any."""
     deep = image.depth() > 32 or image.format() in (QImage.Format.Format_Grayscale16,)
     form = QImage.Format.Format_RGBA64 if deep else QImage.Format.Format_RGBA8888
     converted = image.convertToFormat(form)
     samples = _samples(converted, np.uint16 if deep else np.uint8)
     alpha = np.ascontiguousarray(samples[..., 3]) if image.hasAlphaChannel() else None
-    return Picture(np.ascontiguousarray(samples[..., :3]), alpha)
+    return ImageData(np.ascontiguousarray(samples[..., :3]), alpha)
 
 
-def to_image(picture: Picture) -> QImage:
+def to_image(picture: ImageData) -> QImage:
     """A picture as a Qt image of 8 bits, in its own memory."""
     pixels = to_bytes(picture.pixels)
     height, width = pixels.shape[:2]
@@ -56,7 +56,7 @@ def to_image(picture: Picture) -> QImage:
     return QImage(samples.tobytes(), width, height, 4 * width, QImage.Format.Format_RGBA8888).copy()
 
 
-def copy_picture(picture: Picture) -> None:
+def copy_picture(picture: ImageData) -> None:
     """Put a picture on the clipboard."""
     clipboard = QGuiApplication.clipboard()
     if clipboard:

@@ -12,7 +12,7 @@ from PIL import Image
 from s2am_editor.batch.queue import Event, Settings, list_items, run
 from s2am_editor.compose.harmonize import Models
 from s2am_engine.errors import EngineError
-from s2am_engine.image.picture import Picture, read_picture, write_picture
+from s2am_engine.image.io import ImageData, load_image, save_image
 from s2am_engine.inference.harmonizer import Harmonizer
 from tests.editor.document.made_up import cutout, disc, scene
 
@@ -28,10 +28,10 @@ def composites(folder: Path) -> tuple[Path, Path]:
     for each in (pictures, masks):
         each.mkdir()
     for index, name in enumerate(("a", "b", "c")):
-        write_picture(pictures / f"{name}.png", Picture(scene(seed=index)))
-    write_picture(masks / "a.png", Picture(np.repeat(disc(300, 200)[..., None], 3, axis=2), gray=True))
+        save_image(pictures / f"{name}.png", ImageData(scene(seed=index)))
+    save_image(masks / "a.png", ImageData(np.repeat(disc(300, 200)[..., None], 3, axis=2), gray=True))
     (pictures / "c.png").write_bytes((pictures / "c.png").read_bytes()[:900])
-    write_picture(masks / "c.png", Picture(np.repeat(disc(300, 200)[..., None], 3, axis=2), gray=True))
+    save_image(masks / "c.png", ImageData(np.repeat(disc(300, 200)[..., None], 3, axis=2), gray=True))
     return pictures, masks
 
 
@@ -48,32 +48,32 @@ def test_composites_are_harmonized_past_those_that_fail(tmp_path: Path, models: 
     assert "b.png has no mask" in str(events[3].error)
     assert "c.png is damaged" in str(events[5].error)
     harmonizer = Harmonizer("concord", "cpu")
-    expected = harmonizer.harmonize_picture(Picture(scene(seed=0)), disc(300, 200), strength=0.8)
-    np.testing.assert_array_equal(read_picture(tmp_path / "out" / "a.png").pixels, expected.pixels)
+    expected = harmonizer.harmonize_picture(ImageData(scene(seed=0)), disc(300, 200), strength=0.8)
+    np.testing.assert_array_equal(load_image(tmp_path / "out" / "a.png").pixels, expected.pixels)
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["a.png"]
     assert Image.open(sheet).width > 480  # before and after beside each other
 
 
 def test_cut_outs_are_put_on_one_background(tmp_path: Path, models: Models) -> None:
-    write_picture(tmp_path / "beach.png", Picture(scene()))
+    save_image(tmp_path / "beach.png", ImageData(scene()))
     files = [tmp_path / f"{name}.png" for name in ("ann", "bob")]
     for seed, file in enumerate(files):
-        write_picture(file, cutout(seed=seed))
+        save_image(file, cutout(seed=seed))
     settings = Settings("concord", background=tmp_path / "beach.png", at=(20, 30))
     assert run(list_items(files, tmp_path / "out"), settings, models, lambda _: None) == 0
     for seed, file in enumerate(files):
-        expected = Harmonizer("concord", "cpu").harmonize_layer(cutout(seed=seed), Picture(scene()), (20, 30))
-        np.testing.assert_array_equal(read_picture(tmp_path / "out" / file.name).pixels, expected.pixels)
+        expected = Harmonizer("concord", "cpu").harmonize_layer(cutout(seed=seed), ImageData(scene()), (20, 30))
+        np.testing.assert_array_equal(load_image(tmp_path / "out" / file.name).pixels, expected.pixels)
 
 
 def test_a_queue_can_be_cancelled_and_leaves_whole_files(tmp_path: Path, models: Models) -> None:
     class StoppedError(Exception):
         pass
 
-    write_picture(tmp_path / "beach.png", Picture(scene()))
+    save_image(tmp_path / "beach.png", ImageData(scene()))
     files = [tmp_path / f"{index}.png" for index in range(4)]
     for file in files:
-        write_picture(file, cutout())
+        save_image(file, cutout())
 
     def stop(event: Event) -> None:
         if event.kind == "started" and event.index == 2:

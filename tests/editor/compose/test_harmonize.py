@@ -16,9 +16,9 @@ from s2am_editor.document.geometry import Transform
 from s2am_editor.document.history import History
 from s2am_editor.document.mask import Mask
 from s2am_editor.document.model import Document, Reference
-from s2am_engine.color.adjustments import Adjustments
+from s2am_engine.color.adjustments import Sliders
 from s2am_engine.errors import EngineError
-from s2am_engine.image.picture import Picture
+from s2am_engine.image.io import ImageData
 from s2am_engine.inference.harmonizer import Harmonizer
 from tests.editor.document.made_up import cutout, scene, two_layers
 
@@ -32,10 +32,10 @@ def models() -> Models:
 def test_the_export_is_bit_for_bit_the_engines_own_result(models: Models, dtype: DTypeLike) -> None:
     document, layer = two_layers(dtype)
     sliders = {"strength": 0.8, "warmth": 0.2}
-    found = harmonize(document, layer.id, models, "concord", adjustments=Adjustments(**sliders))
+    found = harmonize(document, layer.id, models, "concord", adjustments=Sliders(**sliders))
     result = flatten(commands.set_harmonization(layer.id, found).change(document))
     expected = Harmonizer("concord", "cpu").harmonize_layer(
-        cutout(dtype=dtype), Picture(scene(dtype=dtype)), (110, 70), **sliders
+        cutout(dtype=dtype), ImageData(scene(dtype=dtype)), (110, 70), **sliders
     )
     np.testing.assert_array_equal(result.pixels, expected.pixels)
     assert (result.pixels != flatten(document).pixels).any()
@@ -45,7 +45,7 @@ def test_a_cut_out_of_a_flattened_picture_is_harmonized_in_place(models: Models)
     pixels = scene()
     mask = np.zeros((200, 300), np.uint8)
     mask[50:120, 80:160] = 255
-    history = History(Document.from_picture(Picture(pixels), "composite"))
+    history = History(Document.from_picture(ImageData(pixels), "composite"))
     history.do(commands.cut_out_layer(history.document.layers[0].id, Mask.from_array(mask), "person"))
     active = history.document.active
     assert active is not None
@@ -67,11 +67,11 @@ def test_harmonizing_again_starts_from_the_original_pixels(models: Models) -> No
 def test_layers_above_and_hidden_ones_do_not_count_and_harmonized_ones_count_as_seen(models: Models) -> None:
     document, layer = two_layers()
     above = document.adopt(cutout(200, 150, seed=9), "above")
-    hidden = dataclasses.replace(document.adopt(Picture(scene(seed=4)), "hidden"), visible=False)
+    hidden = dataclasses.replace(document.adopt(ImageData(scene(seed=4)), "hidden"), visible=False)
     crowded = dataclasses.replace(document, layers=(document.layers[0], hidden, layer, above))
     alone, among = show(document, layer.id), show(crowded, layer.id)
     np.testing.assert_array_equal(alone.pixels, among.pixels)
-    first = harmonize(document, layer.id, models, "concord", adjustments=Adjustments(brightness=0.5))
+    first = harmonize(document, layer.id, models, "concord", adjustments=Sliders(brightness=0.5))
     recolored = commands.set_harmonization(layer.id, first).change(crowded)
     np.testing.assert_array_equal(
         show(recolored, above.id).pixels[:20],
@@ -81,11 +81,11 @@ def test_layers_above_and_hidden_ones_do_not_count_and_harmonized_ones_count_as_
 
 def test_one_layer_as_the_reference_is_all_that_is_looked_at(models: Models) -> None:
     document, layer = two_layers()
-    other = dataclasses.replace(document.adopt(Picture(scene(seed=4)), "other"), visible=False)
+    other = dataclasses.replace(document.adopt(ImageData(scene(seed=4)), "other"), visible=False)
     document = dataclasses.replace(document, layers=(*document.layers, other))
     found = harmonize(document, layer.id, models, "concord", Reference("layer", layer=other.id))
     expected = Harmonizer("concord", "cpu")
-    expected.harmonize_layer(cutout(), Picture(scene(seed=4)), (110, 70))
+    expected.harmonize_layer(cutout(), ImageData(scene(seed=4)), (110, 70))
     assert found.found == expected.color_map
     assert found.reference.layer == other.id
 
@@ -96,7 +96,7 @@ def test_a_painted_area_is_all_of_the_background_that_is_looked_at(models: Model
     found = harmonize(document, layer.id, models, "concord", Reference("area", area=area))
     other = scene(seed=7)
     other[:, :60] = scene()[:, :60]
-    elsewhere = dataclasses.replace(document, layers=(Document.from_picture(Picture(other), "x").layers[0], layer))
+    elsewhere = dataclasses.replace(document, layers=(Document.from_picture(ImageData(other), "x").layers[0], layer))
     # What lies outside of the area may be anything but for the layer's own surroundings at its soft edge.
     scene_there = show(elsewhere, layer.id, Reference("area", area=area))
     assert scene_there.alpha is not None
@@ -106,7 +106,7 @@ def test_a_painted_area_is_all_of_the_background_that_is_looked_at(models: Model
 
 def test_variants_come_one_by_one_and_a_model_looks_once(models: Models) -> None:
     document, layer = two_layers()
-    choices = [("concord", Adjustments()), ("concord", Adjustments(0.5)), ("reinhard", Adjustments())]
+    choices = [("concord", Sliders()), ("concord", Sliders(0.5)), ("reinhard", Sliders())]
     done: list[float] = []
     found = list(variants(document, layer.id, models, choices, progress=done.append))
     assert [(one.model, one.adjustments.strength) for one in found] == [
@@ -124,7 +124,7 @@ def test_what_cannot_be_harmonized_is_refused_with_what_to_do(models: Models) ->
     document, layer = two_layers()
     background = document.layers[0]
     outside = commands.set_transform(layer.id, Transform(-500, 0)).change(document)
-    covering = dataclasses.replace(document, layers=(background, document.adopt(Picture(scene(seed=3)), "photo")))
+    covering = dataclasses.replace(document, layers=(background, document.adopt(ImageData(scene(seed=3)), "photo")))
     nothing_beside = Mask(300, 200).replaced(140, 95, np.full((10, 10), 255, np.uint8))
     for where, layer_id, reference, says in (
         (document, background.id, Reference(), "nothing beneath “beach”.* put a background under it"),

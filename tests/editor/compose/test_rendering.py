@@ -22,11 +22,11 @@ from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.history import History
 from s2am_editor.document.mask import Mask
 from s2am_editor.document.model import Document, Harmonization
-from s2am_engine.color.adjustments import Adjustments
+from s2am_engine.color.adjustments import Sliders
 from s2am_engine.color.color_map import Curves, Matrix
 from s2am_engine.image.compositing import paste, place
+from s2am_engine.image.io import ImageData
 from s2am_engine.image.masks import full_scale
-from s2am_engine.image.picture import Picture
 from tests.editor.document.made_up import cutout, disc, scene, two_layers
 from tests.engine.icc import ADOBE, adobe_curve, rgb_profile
 
@@ -38,7 +38,7 @@ WARM = Harmonization(Matrix(np.diag([1.2, 1.0, 0.8]) @ np.eye(3, 4)), "concord")
 @pytest.mark.parametrize("at", [(110, 70), (-20, 150), (0, 0)])
 def test_an_export_is_the_engines_own_paste(dtype: DTypeLike, at: tuple[int, int]) -> None:
     document, layer = two_layers(dtype)
-    background, person = Picture(scene(dtype=dtype)), cutout(dtype=dtype)
+    background, person = ImageData(scene(dtype=dtype)), cutout(dtype=dtype)
     moved = commands.set_transform(layer.id, Transform.at(*at, layer.size)).change(document)
     placement = place(person, background, at)
     expected = paste(placement, placement.pixels, background)
@@ -62,7 +62,7 @@ def test_nothing_but_the_layer_changes_whatever_is_done_to_it(dtype: DTypeLike) 
 
 
 def test_a_transparent_background_keeps_its_alpha_and_what_hides_beneath_it() -> None:
-    picture = Picture(scene(), disc(300, 200))
+    picture = ImageData(scene(), disc(300, 200))
     result = flatten(Document.from_picture(picture, "logo"))
     np.testing.assert_array_equal(result.pixels, picture.pixels)
     assert result.alpha is not None
@@ -71,7 +71,7 @@ def test_a_transparent_background_keeps_its_alpha_and_what_hides_beneath_it() ->
 
 def test_a_gray_picture_stays_gray_until_there_is_color() -> None:
     gray = np.repeat(scene()[..., :1], 3, axis=2)
-    document = Document.from_picture(Picture(gray, gray=True), "old")
+    document = Document.from_picture(ImageData(gray, gray=True), "old")
     assert flatten(document).gray
     colored = commands.add_layers([document.adopt(cutout(), "person")]).change(document)
     assert not flatten(colored).gray
@@ -159,7 +159,7 @@ def test_pixels_are_squares_when_magnified_and_beyond_the_canvas_there_is_nothin
 
 def test_a_profile_is_shown_in_the_screens_colors() -> None:
     green = np.full((20, 20, 3), (100, 180, 60), np.uint8)
-    document = Document.from_picture(Picture(green, profile=rgb_profile(ADOBE, adobe_curve)), "print")
+    document = Document.from_picture(ImageData(green, profile=rgb_profile(ADOBE, adobe_curve)), "print")
     blue_green_red = Renderer().render(document, 1.0, Rect(0, 0, 1, 1))[0, 0, :3].astype(int)
     assert blue_green_red[2] < 80  # the same green needs less red in sRGB
     np.testing.assert_array_equal(flatten(document).pixels, green)
@@ -213,7 +213,7 @@ def test_before_shows_layers_as_they_were() -> None:
     document, layer = two_layers()
     recolored = commands.set_harmonization(layer.id, WARM).change(document)
     np.testing.assert_array_equal(flatten(recolored, "before").pixels, flatten(document).pixels)
-    off = commands.set_harmonization(layer.id, dataclasses.replace(WARM, adjustments=Adjustments(0.0)))
+    off = commands.set_harmonization(layer.id, dataclasses.replace(WARM, adjustments=Sliders(0.0)))
     np.testing.assert_array_equal(flatten(off.change(document)).pixels, flatten(document).pixels)
 
 

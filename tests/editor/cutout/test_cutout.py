@@ -20,8 +20,8 @@ from s2am_editor.document.mask import Mask
 from s2am_editor.document.model import Document, Layer
 from s2am_editor.document.raster import Raster
 from s2am_engine.errors import EngineError
+from s2am_engine.image.io import ImageData, load_image
 from s2am_engine.image.masks import full_scale
-from s2am_engine.image.picture import Picture, read_picture
 from s2am_engine.inference.detection import Detector, NothingFoundError
 from tests.editor.document.made_up import cutout, disc, scene
 from tests.shared import SHARED, needs_shared
@@ -157,7 +157,7 @@ def test_masks_are_put_together() -> None:
 
 
 def test_alpha_becomes_a_mask_that_can_be_painted_on() -> None:
-    document = Document.from_picture(Picture(scene()), "beach")
+    document = Document.from_picture(ImageData(scene()), "beach")
     layer = document.adopt(cutout(), "person")
     np.testing.assert_array_equal(refine.from_alpha(layer).to_array(), disc(80, 60))
     with pytest.raises(EngineError, match="“beach” has no transparency"):
@@ -192,7 +192,7 @@ def test_hard_edges_have_nothing_to_clean() -> None:
 
 @needs_shared
 def test_the_detector_proposes_what_was_pasted() -> None:
-    picture = read_picture(sorted((SHARED / "composites/images").iterdir())[0])
+    picture = load_image(sorted((SHARED / "composites/images").iterdir())[0])
     document = Document.from_picture(picture, "composite")
     finder = Finder(device="cpu")
     try:

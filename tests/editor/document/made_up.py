@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from s2am_editor.document.model import Document, Layer
+from s2am_engine.image.io import ImageData
 from s2am_engine.image.masks import full_scale
-from s2am_engine.image.picture import Picture
 
 
 def scene(width: int = 300, height: int = 200, seed: int = 0, dtype: DTypeLike = np.uint8) -> NDArray[Any]:
@@ -31,13 +31,13 @@ def disc(width: int, height: int, dtype: DTypeLike = np.uint8) -> NDArray[Any]:
     return (np.rint(unit * full) if full > 1 else unit).astype(dtype)
 
 
-def cutout(width: int = 80, height: int = 60, seed: int = 1, dtype: DTypeLike = np.uint8) -> Picture:
+def cutout(width: int = 80, height: int = 60, seed: int = 1, dtype: DTypeLike = np.uint8) -> ImageData:
     """A picture with transparency."""
-    return Picture(scene(width, height, seed, dtype), disc(width, height, dtype))
+    return ImageData(scene(width, height, seed, dtype), disc(width, height, dtype))
 
 
 def two_layers(dtype: DTypeLike = np.uint8) -> tuple[Document, Layer]:
     """A background of 300×200 with a cut-out of 80×60 in its middle; the document and its upper layer."""
-    document = Document.from_picture(Picture(scene(dtype=dtype)), "beach")
+    document = Document.from_picture(ImageData(scene(dtype=dtype)), "beach")
     layer = document.adopt(cutout(dtype=dtype), "person")
     return Document(**{**vars(document), "layers": (*document.layers, layer), "active": layer.id}), layer

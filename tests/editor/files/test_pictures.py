@@ -18,7 +18,7 @@ from s2am_editor.files.opening import open_document, read_layers
 from s2am_editor.files.saving import export, save_project, what_is_lost
 from s2am_engine.errors import EngineError
 from s2am_engine.image.formats.raster import Metadata
-from s2am_engine.image.picture import Picture, read_picture, write_picture
+from s2am_engine.image.io import ImageData, load_image, save_image
 from tests.editor.document.made_up import cutout, disc, scene, two_layers
 from tests.engine.icc import ADOBE, adobe_curve, rgb_profile
 
@@ -31,13 +31,13 @@ ADOBE_RGB = rgb_profile(ADOBE, adobe_curve)
 )
 def test_a_picture_goes_in_and_out_bit_for_bit(tmp_path: Path, suffix: str, dtype: DTypeLike) -> None:
     path, out = tmp_path / f"beach{suffix}", tmp_path / f"out{suffix}"
-    picture = Picture(scene(dtype=dtype), profile=ADOBE_RGB, metadata=Metadata(dpi=(300.0, 300.0)))
-    write_picture(path, picture)
+    picture = ImageData(scene(dtype=dtype), profile=ADOBE_RGB, metadata=Metadata(dpi=(300.0, 300.0)))
+    save_image(path, picture)
     opened = open_document(path)
     assert opened.document.layers[0].name == "beach"
     assert opened.document.layers[0].locked
     export(out, opened.document)
-    found = read_picture(out)
+    found = load_image(out)
     np.testing.assert_array_equal(found.pixels, picture.pixels)
     assert found.profile == ADOBE_RGB
     if suffix != ".webp":
@@ -53,7 +53,7 @@ def test_a_format_of_fewer_bits_rounds_and_that_is_said_before(
 ) -> None:
     document, _ = two_layers(dtype)
     export(tmp_path / f"out{suffix}", document)
-    found = read_picture(tmp_path / f"out{suffix}").pixels
+    found = load_image(tmp_path / f"out{suffix}").pixels
     assert found.dtype == held
     expected = flatten(document).pixels / (1 if dtype == np.float32 else 65535)
     assert np.abs(found / np.iinfo(held).max - expected).max() < (0.15 if suffix == ".jpg" else 0.003)
@@ -61,14 +61,14 @@ def test_a_format_of_fewer_bits_rounds_and_that_is_said_before(
 
 
 def test_what_a_format_loses_is_nothing_where_it_loses_nothing() -> None:
-    assert what_is_lost(".tif", Document.from_picture(Picture(scene()), "beach")) == []
+    assert what_is_lost(".tif", Document.from_picture(ImageData(scene()), "beach")) == []
     assert any("save a project" in sentence for sentence in what_is_lost(".png", two_layers()[0]))
     assert what_is_lost(".ora", two_layers(np.uint16)[0]) == []
 
 
 def test_a_cut_out_becomes_a_layer_in_the_documents_depth(tmp_path: Path) -> None:
-    write_picture(tmp_path / "person.png", cutout(dtype=np.uint16))
-    document = Document.from_picture(Picture(scene()), "beach")
+    save_image(tmp_path / "person.png", cutout(dtype=np.uint16))
+    document = Document.from_picture(ImageData(scene()), "beach")
     [layer] = read_layers(tmp_path / "person.png", document)
     assert layer.name == "person"
     assert layer.raster.pixels.dtype == np.uint8
@@ -80,8 +80,8 @@ def test_a_cut_out_becomes_a_layer_in_the_documents_depth(tmp_path: Path) -> Non
 
 
 def test_a_layer_larger_than_the_canvas_is_scaled_to_fit(tmp_path: Path) -> None:
-    write_picture(tmp_path / "large.png", cutout(900, 400))
-    [layer] = read_layers(tmp_path / "large.png", Document.from_picture(Picture(scene()), "beach"))
+    save_image(tmp_path / "large.png", cutout(900, 400))
+    [layer] = read_layers(tmp_path / "large.png", Document.from_picture(ImageData(scene()), "beach"))
     assert layer.box.within(Document(300, 200).rect) == layer.box
     assert layer.box.width == 300
     assert layer.size == (900, 400)  # nothing is thrown away
@@ -89,12 +89,12 @@ def test_a_layer_larger_than_the_canvas_is_scaled_to_fit(tmp_path: Path) -> None
 
 def test_a_layer_of_another_profile_is_converted_or_refused(tmp_path: Path) -> None:
     green = np.full((20, 20, 3), (100, 180, 60), np.uint8)
-    write_picture(tmp_path / "adobe.png", Picture(green, profile=ADOBE_RGB))
-    [layer] = read_layers(tmp_path / "adobe.png", Document.from_picture(Picture(scene()), "beach"))
+    save_image(tmp_path / "adobe.png", ImageData(green, profile=ADOBE_RGB))
+    [layer] = read_layers(tmp_path / "adobe.png", Document.from_picture(ImageData(scene()), "beach"))
     assert layer.raster.pixels[0, 0, 0] < 80
-    write_picture(tmp_path / "deep.png", Picture(green.astype(np.uint16) * 257, profile=ADOBE_RGB))
+    save_image(tmp_path / "deep.png", ImageData(green.astype(np.uint16) * 257, profile=ADOBE_RGB))
     with pytest.raises(EngineError, match="different color profiles at more than 8 bits"):
-        read_layers(tmp_path / "deep.png", Document.from_picture(Picture(scene()), "beach"))
+        read_layers(tmp_path / "deep.png", Document.from_picture(ImageData(scene()), "beach"))
 
 
 def test_a_project_dropped_on_a_document_is_one_layer_as_it_looks(tmp_path: Path) -> None:
@@ -105,29 +105,29 @@ def test_a_project_dropped_on_a_document_is_one_layer_as_it_looks(tmp_path: Path
 
 
 def test_an_opaque_canvas_has_no_alpha_in_a_jpeg_and_a_transparent_one_is_refused(tmp_path: Path) -> None:
-    opaque = Picture(scene(), np.full((200, 300), 255, np.uint8))
+    opaque = ImageData(scene(), np.full((200, 300), 255, np.uint8))
     export(tmp_path / "out.jpg", Document.from_picture(opaque, "beach"))
     assert Image.open(tmp_path / "out.jpg").mode == "RGB"
-    clear = Document.from_picture(Picture(scene(), disc(300, 200)), "logo")
+    clear = Document.from_picture(ImageData(scene(), disc(300, 200)), "logo")
     with pytest.raises(EngineError, match="JPEG cannot hold transparency"):
         export(tmp_path / "clear.jpg", clear)
     assert not (tmp_path / "clear.jpg").exists()
     export(tmp_path / "clear.png", clear)
-    alpha = read_picture(tmp_path / "clear.png").alpha
+    alpha = load_image(tmp_path / "clear.png").alpha
     assert alpha is not None
     np.testing.assert_array_equal(alpha, disc(300, 200))
 
 
 def test_a_gray_picture_is_exported_gray(tmp_path: Path) -> None:
     gray = np.repeat(scene()[..., :1], 3, axis=2)
-    export(tmp_path / "out.png", Document.from_picture(Picture(gray, gray=True), "old"))
+    export(tmp_path / "out.png", Document.from_picture(ImageData(gray, gray=True), "old"))
     assert Image.open(tmp_path / "out.png").mode == "L"
 
 
 def test_exports_of_hidden_layers_leave_them_out(tmp_path: Path) -> None:
     document, layer = two_layers()
     export(tmp_path / "out.png", commands.set_visible(layer.id, False).change(document))
-    np.testing.assert_array_equal(read_picture(tmp_path / "out.png").pixels, scene())
+    np.testing.assert_array_equal(load_image(tmp_path / "out.png").pixels, scene())
 
 
 @pytest.mark.parametrize(

@@ -23,11 +23,11 @@ from s2am_editor.document.mask import Mask
 from s2am_editor.document.model import Document, Harmonization, Layer, Reference
 from s2am_editor.files.opening import open_document
 from s2am_editor.files.saving import save_project
-from s2am_engine.color.adjustments import Adjustments
+from s2am_engine.color.adjustments import Sliders
 from s2am_engine.color.color_map import Chain, Curves, Matrix
 from s2am_engine.errors import EngineError
 from s2am_engine.image.formats.raster import Metadata
-from s2am_engine.image.picture import Picture
+from s2am_engine.image.io import ImageData
 from tests.editor.document.made_up import cutout, disc, scene, two_layers
 
 CURVES = Curves(np.random.default_rng(0).random((3, 33)).astype(np.float32))
@@ -39,7 +39,7 @@ def everything(dtype: DTypeLike = np.uint8) -> Document:
     area = Mask.from_array(disc(300, 200))
     found = Chain((CURVES, Matrix(np.eye(3, 4) * 0.9)))
     reference = Reference("layer", layer=document.layers[0].id)
-    harmonized = Harmonization(found, "concord", 0.83, reference, Adjustments(0.7, warmth=0.1), CURVES)
+    harmonized = Harmonization(found, "concord", 0.83, reference, Sliders(0.7, warmth=0.1), CURVES)
     layer = dataclasses.replace(
         *(layer,),
         name="Zoë’s “friend”\x07\n<&>",
@@ -279,7 +279,7 @@ def test_a_document_without_layers_is_saved_too(tmp_path: Path) -> None:
 
 
 def test_alpha_and_the_colors_beneath_it_come_back(tmp_path: Path) -> None:
-    picture = Picture(scene(), np.where(disc(300, 200) > 128, 255, 0).astype(np.uint8))
+    picture = ImageData(scene(), np.where(disc(300, 200) > 128, 255, 0).astype(np.uint8))
     save_project(tmp_path / "logo.ora", Document.from_picture(picture, "logo"))
     raster = open_document(tmp_path / "logo.ora").document.layers[0].raster
     np.testing.assert_array_equal(raster.pixels, picture.pixels)

@@ -51,7 +51,7 @@ def test_a_process_that_is_killed_leaves_its_copy_and_a_running_one_is_left_alon
         import numpy as np
         from s2am_editor.document.model import Document
         from s2am_editor.files.recovery import Recovery
-        from s2am_engine.image.picture import Picture
+        from s2am_engine.image.io import Picture
         recovery = Recovery(Path(sys.argv[1]))
         recovery.save(Document.from_picture(Picture(np.full((20, 30, 3), 77, np.uint8)), "beach"), "beach")
         print("saved", flush=True)

@@ -19,7 +19,7 @@ from s2am_editor.files import recovery
 from s2am_editor.window.main_window import MainWindow
 from s2am_editor.window.settings import Settings
 from s2am_editor.window.theme import Appearance, Theme
-from s2am_engine.image.picture import Picture, write_picture
+from s2am_engine.image.io import ImageData, save_image
 from tests.editor.ui.hands import Hands
 
 LONG = 60_000  # milliseconds; a machine that does something else at the same time should not fail a test
@@ -76,7 +76,7 @@ def background(tmp_path: Path) -> Path:
     noise = np.random.default_rng(1).integers(0, 20, (240, 320, 3))
     pixels = np.stack([40 + 0.2 * x, 60 + 0.3 * y, 120 + 0.25 * x], axis=-1) + noise
     path = tmp_path / "background.png"
-    write_picture(path, Picture(pixels.astype(np.uint8)))
+    save_image(path, ImageData(pixels.astype(np.uint8)))
     return path
 
 
@@ -84,25 +84,25 @@ def background(tmp_path: Path) -> Path:
 def cut_out(tmp_path: Path) -> Path:
     """An orange disc on transparency, 120 × 100, with a soft edge."""
     path = tmp_path / "disc.png"
-    write_picture(path, disc(120, 100))
+    save_image(path, disc(120, 100))
     return path
 
 
-def disc(width: int, height: int) -> Picture:
+def disc(width: int, height: int) -> ImageData:
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     distance = np.hypot((x - width / 2) / (width * 0.42), (y - height / 2) / (height * 0.42))
     noise = np.random.default_rng(2).integers(-12, 12, (height, width, 3))
     pixels = np.clip(np.array([220, 140, 60]) + noise, 0, 255).astype(np.uint8)
-    return Picture(pixels, np.clip((1.1 - distance) * 2550, 0, 255).astype(np.uint8))
+    return ImageData(pixels, np.clip((1.1 - distance) * 2550, 0, 255).astype(np.uint8))
 
 
-def studio(width: int, height: int) -> Picture:
+def studio(width: int, height: int) -> ImageData:
     """The same disc before a gray wall, without transparency."""
     cut = disc(width, height)
     assert cut.alpha is not None
     wall = np.random.default_rng(3).integers(150, 170, (height, width, 1))
     cover = cut.alpha[..., None] / 255
-    return Picture(np.rint(cut.pixels * cover + wall * (1 - cover)).astype(np.uint8))
+    return ImageData(np.rint(cut.pixels * cover + wall * (1 - cover)).astype(np.uint8))
 
 
 @pytest.fixture

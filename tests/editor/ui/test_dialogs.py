@@ -21,7 +21,7 @@ from s2am_editor.window.dialogs.export import ExportDialog
 from s2am_editor.window.dialogs.teach import TeachDialog
 from s2am_editor.window.settings import Settings
 from s2am_editor.window.theme import Theme
-from s2am_engine.image.picture import Picture, read_picture, write_picture
+from s2am_engine.image.io import ImageData, load_image, save_image
 from s2am_engine.models.model_store import list_models
 from tests.editor.ui.conftest import disc
 from tests.editor.ui.hands import LONG, Hands
@@ -45,7 +45,7 @@ def photographs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for part in range(6):
             top, left = 18 * part, 24 * part
             pixels = np.ascontiguousarray(picture[top : top + 200, left : left + 260])
-            write_picture(folder / f"{name}-{part}.png", Picture(pixels))
+            save_image(folder / f"{name}-{part}.png", ImageData(pixels))
     (folder / "broken.jpg").write_bytes(b"no picture")
     return folder
 
@@ -151,7 +151,7 @@ def test_a_folder_of_cut_outs_on_one_background(
     sources, output = tmp_path / "layers", tmp_path / "results"
     sources.mkdir()
     for name in ("one", "two"):
-        write_picture(sources / f"{name}.png", disc(80, 60))
+        save_image(sources / f"{name}.png", disc(80, 60))
     (sources / "three.png").write_bytes(b"no picture")
     assert not batch.start_button.isEnabled()
     batch.sources.set_path(sources)
@@ -164,17 +164,17 @@ def test_a_folder_of_cut_outs_on_one_background(
     assert "three.png" in found["three.png"]
     assert "2 of 3 pictures harmonized" in batch.state.text()
     assert batch.sheet_button.isVisible()
-    assert read_picture(output / "two.png").pixels.shape == (240, 320, 3)
+    assert load_image(output / "two.png").pixels.shape == (240, 320, 3)
 
 
 def test_composites_with_masks(qtbot: QtBot, batch: BatchDialog, background: Path, tmp_path: Path) -> None:
     sources, masks = tmp_path / "composites", tmp_path / "masks"
     for folder in (sources, masks):
         folder.mkdir()
-    write_picture(sources / "beach.png", read_picture(background))
+    save_image(sources / "beach.png", load_image(background))
     mask = np.zeros((240, 320, 3), np.uint8)
     mask[60:180, 90:200] = 255
-    write_picture(masks / "beach.png", Picture(mask))
+    save_image(masks / "beach.png", ImageData(mask))
     batch.kind.setCurrentIndex(COMPOSITES)
     batch.sources.set_path(sources)
     batch.masks.set_path(masks)

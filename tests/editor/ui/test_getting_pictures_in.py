@@ -11,7 +11,7 @@ from PyQt6.QtCore import QMimeData
 from PyQt6.QtGui import QImage
 
 from s2am_editor.window import clipboard
-from s2am_engine.image.picture import Picture, write_picture
+from s2am_engine.image.io import ImageData, save_image
 from tests.editor.ui.conftest import disc
 from tests.editor.ui.hands import Hands
 
@@ -40,7 +40,7 @@ def test_the_clipboards_transparency_survives(hands: Hands, background: Path) ->
 
 
 def test_pasting_without_a_document_opens_one(hands: Hands) -> None:
-    clipboard.copy_picture(Picture(np.full((30, 40, 3), 90, np.uint8)))
+    clipboard.copy_picture(ImageData(np.full((30, 40, 3), 90, np.uint8)))
     hands.window.all_actions["paste"].trigger()
     hands.settle()
     document = hands.window.session.document
@@ -114,7 +114,7 @@ def test_files_are_remembered_and_listed(hands: Hands, background: Path) -> None
 
 def test_a_gray_and_a_16_bit_picture_open(hands: Hands, tmp_path: Path) -> None:
     path = tmp_path / "deep.tif"
-    write_picture(path, Picture(np.full((20, 30, 3), 30000, np.uint16)))
+    save_image(path, ImageData(np.full((20, 30, 3), 30000, np.uint16)))
     hands.open(path)
     assert hands.window.session.document.dtype == np.uint16
     shown = hands.screen()

@@ -22,7 +22,7 @@ from s2am_editor.window.dialogs import questions
 from s2am_editor.window.dialogs.questions import Answer
 from s2am_editor.window.main_window import MainWindow
 from s2am_editor.window.settings import Settings
-from s2am_engine.image.picture import Picture, read_picture
+from s2am_engine.image.io import ImageData, load_image
 from tests.editor.ui.hands import Hands
 
 
@@ -139,8 +139,8 @@ def test_what_a_crash_left_is_offered_and_opened(
 ) -> None:
     code = (
         "import os, sys; from pathlib import Path; from s2am_editor.files.recovery import Recovery\n"
-        "from s2am_editor.document.model import Document; from s2am_engine.image.picture import read_picture\n"
-        "document = Document.from_picture(read_picture(sys.argv[1]), 'lost')\n"
+        "from s2am_editor.document.model import Document; from s2am_engine.image.io import load_image\n"
+        "document = Document.from_picture(load_image(sys.argv[1]), 'lost')\n"
         "Recovery(Path(sys.argv[2])).save(document, 'Holiday'); os._exit(1)\n"
     )
     subprocess.run([sys.executable, "-c", code, str(background), str(no_recovery_of_the_person)], check=False)
@@ -155,7 +155,7 @@ def test_what_a_crash_left_is_offered_and_opened(
     hands.settle()
     assert "Holiday" in asked[0]
     document = hands.window.session.document
-    assert np.array_equal(document.layers[0].raster.pixels, read_picture(background).pixels)
+    assert np.array_equal(document.layers[0].raster.pixels, load_image(background).pixels)
     assert hands.window.session.is_modified
     assert [left for left in Recovery(no_recovery_of_the_person).found() if left.title == "Holiday"] == []
 
@@ -176,7 +176,7 @@ def test_a_document_of_24_megapixels(hands: Hands, tmp_path: Path) -> None:
     tile = rng.integers(60, 200, (400, 600, 3), np.uint8)
     pixels = np.tile(tile, (10, 10, 1))
     session, window = hands.window.session, hands.window
-    session.open(Document.from_picture(Picture(pixels), "large"), "large")
+    session.open(Document.from_picture(ImageData(pixels), "large"), "large")
     hands.settle()
     view = window.canvas.viewport
     assert view.level >= 2  # fitted: a few tiles of a small level, not the whole picture

@@ -14,7 +14,7 @@ from PyQt6.QtTest import QTest
 
 from s2am_editor.compose.flatten import flatten
 from s2am_editor.window.clipboard import copy_picture
-from s2am_engine.image.picture import read_picture
+from s2am_engine.image.io import load_image
 from s2am_engine.inference.harmonizer import Harmonizer
 from tests.editor.ui.conftest import studio
 from tests.editor.ui.hands import Hands
@@ -79,7 +79,7 @@ def test_the_whole_way_and_back(
     assert reopened.harmonization is not None
     assert reopened.harmonization.adjustments.warmth == pytest.approx(warm)
     export(hands, after)
-    assert np.array_equal(read_picture(before).pixels, read_picture(after).pixels)
+    assert np.array_equal(load_image(before).pixels, load_image(after).pixels)
 
 
 def test_an_export_is_the_engines_own_result(hands: Hands, background: Path, cut_out: Path, tmp_path: Path) -> None:
@@ -88,13 +88,13 @@ def test_an_export_is_the_engines_own_result(hands: Hands, background: Path, cut
     target = tmp_path / "result.png"
     export(hands, target)
     expected = Harmonizer(hands.window.sidebar.harmonize.model).harmonize_layer(
-        read_picture(cut_out), read_picture(background)
+        load_image(cut_out), load_image(background)
     )
-    assert np.array_equal(read_picture(target).pixels, expected.pixels)
-    changed = (read_picture(target).pixels != read_picture(background).pixels).any(axis=2)
+    assert np.array_equal(load_image(target).pixels, expected.pixels)
+    changed = (load_image(target).pixels != load_image(background).pixels).any(axis=2)
     assert changed.any()
     alpha = np.zeros(changed.shape, bool)
-    alpha[70:170, 100:220] = read_picture(cut_out).alpha > 0  # type: ignore[operator]
+    alpha[70:170, 100:220] = load_image(cut_out).alpha > 0  # type: ignore[operator]
     assert not changed[~alpha].any()
 
 

@@ -24,7 +24,6 @@ from PyQt6.QtWidgets import (
 
 from s2am_editor.batch.queue import Event, Item, list_items
 from s2am_editor.batch.queue import Settings as BatchSettings
-from s2am_editor.files.opening import PICTURES
 from s2am_editor.window.dialogs import questions
 from s2am_editor.window.flows.batching import SHEET, Batching
 from s2am_editor.window.jobs import Problem
@@ -35,6 +34,7 @@ from s2am_editor.window.widgets.buttons import heading, muted_label, primary_but
 from s2am_editor.window.widgets.path_row import PathRow
 from s2am_editor.window.widgets.slider_row import SliderRow
 from s2am_engine.errors import EngineError
+from s2am_engine.image.io import IMAGE_SUFFIXES
 
 CUT_OUTS, COMPOSITES = 0, 1
 
@@ -136,7 +136,7 @@ class BatchDialog(QDialog):
         return questions.choose_folder(self, self._settings, key, title)
 
     def _choose_background(self) -> Path | None:
-        patterns = f"{self.tr('Pictures')} ({' '.join(f'*{suffix}' for suffix in PICTURES)})"
+        patterns = f"{self.tr('Pictures')} ({' '.join(f'*{suffix}' for suffix in IMAGE_SUFFIXES)})"
         found = questions.choose_to_open(self, self._settings, self.tr("Choose the background"), patterns)
         return found[0] if found else None
 

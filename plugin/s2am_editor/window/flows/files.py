@@ -18,7 +18,7 @@ from s2am_editor.window.dialogs.questions import Answer
 from s2am_editor.window.jobs import Job, Jobs, Problem
 from s2am_editor.window.session import Session
 from s2am_editor.window.settings import Settings
-from s2am_engine.image.picture import Picture
+from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData
 
 
 class Files(QObject):
@@ -113,7 +113,7 @@ class Files(QObject):
         self.add_picture(picture, self.tr("Pasted"), at)
         return True
 
-    def add_picture(self, picture: Picture, name: str, at: tuple[float, float] | None = None) -> None:
+    def add_picture(self, picture: ImageData, name: str, at: tuple[float, float] | None = None) -> None:
         """Put a picture on top of the document; without a document it becomes one."""
         if not self._session.is_open:
             self._session.open(Document.from_picture(picture, name), name, saved=False)
@@ -205,6 +205,6 @@ class Files(QObject):
 
 def patterns(*, projects: bool) -> str:
     """What a dialog for opening files lists."""
-    suffixes = opening.SUFFIXES if projects else opening.PICTURES
+    suffixes = opening.SUFFIXES if projects else IMAGE_SUFFIXES
     listed = " ".join(f"*{suffix}" for suffix in suffixes)
     return f"{QCoreApplication.translate('Files', 'Pictures')} ({listed})"

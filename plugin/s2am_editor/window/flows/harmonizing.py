@@ -18,7 +18,7 @@ from s2am_editor.document.geometry import Rect, apply, box_of
 from s2am_editor.document.model import Document, Harmonization, Layer, Reference
 from s2am_editor.window.jobs import Job, Jobs, Problem
 from s2am_editor.window.session import Session
-from s2am_engine.color.adjustments import Adjustments
+from s2am_engine.color.adjustments import Sliders
 
 STRENGTHS = (1.0, 0.6)  # of the chosen model among the variants
 SIDE = 320  # pixels of a variant's picture
@@ -70,7 +70,7 @@ class Harmonizing(QObject):
             return
         document = self._session.document
         before = layer.harmonization
-        sliders = before.adjustments if before else Adjustments()
+        sliders = before.adjustments if before else Sliders()
 
         def work(job: Job) -> Harmonization:
             found = finding.harmonize(document, layer.id, self.models, model, reference, sliders, job.progress)
@@ -84,8 +84,8 @@ class Harmonizing(QObject):
         if layer is None or self.busy:
             return
         document = self._session.document
-        choices = [(chosen, Adjustments(strength=strength)) for strength in STRENGTHS]
-        choices += [(model, Adjustments()) for model in models if model != chosen]
+        choices = [(chosen, Sliders(strength=strength)) for strength in STRENGTHS]
+        choices += [(model, Sliders()) for model in models if model != chosen]
 
         def work(job: Job) -> None:
             for variant in self._variants(document, layer, choices, reference, job):
@@ -108,7 +108,7 @@ class Harmonizing(QObject):
         self,
         document: Document,
         layer: Layer,
-        choices: list[tuple[str, Adjustments]],
+        choices: list[tuple[str, Sliders]],
         reference: Reference,
         job: Job,
     ) -> Iterator[Variant]:

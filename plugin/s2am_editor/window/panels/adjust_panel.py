@@ -9,7 +9,7 @@ from s2am_editor.document import commands
 from s2am_editor.window.session import Session
 from s2am_editor.window.widgets.buttons import muted_label
 from s2am_editor.window.widgets.slider_row import SliderRow
-from s2am_engine.color.adjustments import Adjustments
+from s2am_engine.color.adjustments import Sliders
 
 
 class AdjustPanel(QWidget):
@@ -43,7 +43,7 @@ class AdjustPanel(QWidget):
         """Show what the active layer says."""
         layer = self._session.active
         harmonization = layer.harmonization if layer else None
-        adjustments = harmonization.adjustments if harmonization else Adjustments()
+        adjustments = harmonization.adjustments if harmonization else Sliders()
         for name, row in self.rows.items():
             row.setEnabled(harmonization is not None)
             row.set_value(getattr(adjustments, name))
@@ -53,7 +53,7 @@ class AdjustPanel(QWidget):
         """Put all sliders back to where they do nothing, as one step."""
         layer = self._session.active
         if layer and layer.harmonization:
-            self._session.do(commands.set_adjustments(layer.id, **vars(Adjustments())))
+            self._session.do(commands.set_adjustments(layer.id, **vars(Sliders())))
 
     def _move(self, name: str, value: float, drag: object) -> None:
         layer = self._session.active

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Pictures from and to files: PNG, JPEG, TIFF and WebP, 8-bit, 16-bit and floating-point, nothing lost on the way.
 
->>> picture = read_picture("beach.tif")
->>> write_picture("beach-2.tif", dataclasses.replace(picture, pixels=better))
+>>> picture = load_image("beach.tif")
+>>> save_image("beach-2.tif", dataclasses.replace(picture, pixels=better))
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from s2am_engine.errors import EngineError
 from s2am_engine.image.formats import photo, png, tiff
 from s2am_engine.image.formats.raster import ELSEWHERE, MAX_PIXELS, Decoded, Metadata, RefusedError, Samples
 
-__all__ = ["MAX_PIXELS", "SUFFIXES", "Metadata", "Picture", "atomic_write", "read_picture", "write_picture"]
+__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "ImageData", "Metadata", "atomic_write", "load_image", "save_image"]
 
 _FORMAT_OF = {
     ".png": "PNG",
@@ -34,7 +34,7 @@ _FORMAT_OF = {
     ".tiff": "TIFF",
     ".webp": "WebP",
 }
-SUFFIXES = tuple(_FORMAT_OF)
+IMAGE_SUFFIXES = tuple(_FORMAT_OF)
 """The suffixes (lower case, with their dot) of the files that are read and written."""
 
 _FOREIGN = {  # the first bytes of files that people take for pictures this program might read
@@ -56,13 +56,13 @@ _DAMAGE = (
 
 
 @dataclass(frozen=True)
-class Picture:
+class ImageData:
     """A picture as people see it (EXIF orientation applied), in the colors of its own profile.
 
     pixels: H×W×3 RGB, contiguous, uint8, uint16 or float32 (nominally in [0, 1]).
     alpha: H×W of the same type and scale (colors are not multiplied by it), or None where the file has none.
     profile: the ICC profile of the pixels, byte for byte; None means sRGB.
-    gray: the file has one channel: pixels has three equal ones, and write_picture writes one again.
+    gray: the file has one channel: pixels has three equal ones, and save_image writes one again.
     metadata: what else the file said.
     """
 
@@ -73,7 +73,7 @@ class Picture:
     metadata: Metadata = field(default_factory=Metadata)
 
 
-def read_picture(path: str | Path) -> Picture:
+def load_image(path: str | Path) -> ImageData:
     """Read a picture file whole.
 
     The format is told by the content, not by the name. Palette and 1-bit pictures come as 8-bit, float16 and float64 as
@@ -140,7 +140,7 @@ def _decoder(data: bytes) -> Callable[[bytes], Decoded]:
     raise RefusedError("is not a picture that can be read: give a PNG, JPEG, TIFF or WebP file")
 
 
-def _upright(decoded: Decoded) -> Picture:
+def _upright(decoded: Decoded) -> ImageData:
     """Turn the samples as EXIF asks and part them into pixels and alpha; no copy where they are what is wanted."""
     samples = _turned(decoded.samples, decoded.orientation)
     channels = samples.shape[2]
@@ -150,7 +150,7 @@ def _upright(decoded: Decoded) -> Picture:
     if channels != 3:
         pixels = np.empty((*samples.shape[:2], 3), samples.dtype)
         pixels[:] = samples[..., :1] if channels < 3 else samples[..., :3]
-    return Picture(np.ascontiguousarray(pixels), alpha, decoded.profile, channels < 3, decoded.metadata)
+    return ImageData(np.ascontiguousarray(pixels), alpha, decoded.profile, channels < 3, decoded.metadata)
 
 
 def _turned(samples: NDArray[Any], orientation: int) -> NDArray[Any]:
@@ -164,7 +164,7 @@ def _turned(samples: NDArray[Any], orientation: int) -> NDArray[Any]:
     return samples
 
 
-def _refuse_nan(picture: Picture) -> None:
+def _refuse_nan(picture: ImageData) -> None:
     if picture.pixels.dtype != np.float32:
         return
     for row, *more in zip(picture.pixels, *([picture.alpha] if picture.alpha is not None else []), strict=True):
@@ -172,7 +172,7 @@ def _refuse_nan(picture: Picture) -> None:
             raise RefusedError("holds values that are no numbers (NaN or infinity): save it as 16-bit first")
 
 
-def write_picture(path: str | Path, picture: Picture, *, quality: int = 95) -> None:
+def save_image(path: str | Path, picture: ImageData, *, quality: int = 95) -> None:
     """Write a picture, whole or not at all, in the format that the suffix of `path` names.
 
     quality: of JPEG, 1 to 100 (at full color resolution, 4:4:4); PNG, TIFF and WebP lose nothing. Metadata are written
@@ -180,12 +180,12 @@ def write_picture(path: str | Path, picture: Picture, *, quality: int = 95) -> N
 
     Raises:
         EngineError: unknown suffix, a format that cannot hold the picture, no such folder, read-only, disk full.
-        ValueError: pixels or alpha are not as Picture says.
+        ValueError: pixels or alpha are not as ImageData says.
     """
     _check(picture)
     name = _FORMAT_OF.get(Path(path).suffix.lower())
     if name is None:
-        raise EngineError(f"{path} cannot be written: its name must end in one of {', '.join(SUFFIXES)}.")
+        raise EngineError(f"{path} cannot be written: its name must end in one of {', '.join(IMAGE_SUFFIXES)}.")
     given = Samples(picture.pixels, picture.alpha, picture.gray)
     try:
         with atomic_write(path) as file:
@@ -203,7 +203,7 @@ def write_picture(path: str | Path, picture: Picture, *, quality: int = 95) -> N
         raise EngineError(f"{path} was not written: there is not enough memory; scale it down first.") from error
 
 
-def _check(picture: Picture) -> None:
+def _check(picture: ImageData) -> None:
     pixels, alpha = picture.pixels, picture.alpha
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:
         raise ValueError(f"pixels must be H×W×3, not {pixels.shape}")

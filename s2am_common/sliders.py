@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sliders: name, range, default, label and help of each adjustment of a color map.
+
+Command-line options, GIMP's procedure arguments, the bridge's messages and the editor's panel derive from `SLIDERS`;
+`s2am_engine.color.adjustments` holds the arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True)
+class SliderSpec:
+    """Description of one slider.
+
+    name: keyword argument, command-line option and key in saved files.
+    low, high: the range, both ends included.
+    default: the value that leaves the color map unchanged.
+    label: short text beside the slider, in title case. mnemonic: the letter of it that is underlined in GIMP's dialog.
+    help: one line without a full stop, for tooltips and `--help`.
+    """
+
+    name: str
+    low: float
+    high: float
+    default: float
+    label: str
+    help: str
+    mnemonic: str = ""
+
+    def check(self, value: float) -> float:
+        """Return the value. Raises ValueError, naming the slider and its range, if it lies outside (or is NaN)."""
+        if not self.low <= value <= self.high:
+            raise ValueError(f"{self.name} must be from {self.low:g} to {self.high:g}, not {value}")
+        return value
+
+
+_TABLE = (
+    SliderSpec("strength", 0, 1, 1, "Strength", "How much of the change is applied", "g"),
+    SliderSpec("brightness", -1, 1, 0, "Brightness", "Lighter (+) or darker (-); black and white stay", "B"),
+    SliderSpec("contrast", -1, 1, 0, "Contrast", "Steeper (+) or flatter (-) around middle gray", "t"),
+    SliderSpec("warmth", -1, 1, 0, "Warmth", "Towards amber (+) or blue (-)", "W"),
+    SliderSpec("tint", -1, 1, 0, "Tint", "Towards magenta (+) or green (-)", "i"),
+    SliderSpec("saturation", -1, 1, 0, "Saturation", "Stronger (+) or paler (-) colors", "u"),
+)
+
+SLIDERS: Mapping[str, SliderSpec] = MappingProxyType({spec.name: spec for spec in _TABLE})
+"""All sliders by name, in the order in which they are shown."""
+
+
+def check_sliders(values: Mapping[str, float]) -> dict[str, float]:
+    """Return values by slider name. Raises ValueError for an unknown name or a value outside its range."""
+    for name in values:
+        if name not in SLIDERS:
+            raise ValueError(f"there is no slider “{name}”; the sliders are {', '.join(SLIDERS)}")
+    return {name: SLIDERS[name].check(value) for name, value in values.items()}
