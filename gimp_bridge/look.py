@@ -13,7 +13,7 @@ from gimp_bridge import protocol
 from gimp_bridge.warm import Tell, Warm
 from s2am_engine.color import rendering
 from s2am_engine.color.color_map import ColorMap, Matrix
-from s2am_engine.inference.detection import NothingFoundError
+from s2am_engine.errors import NothingFoundError
 
 _MOST_SAMPLES = 4096  # of the foreground's colors: more no longer change twelve numbers
 

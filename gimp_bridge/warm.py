@@ -18,7 +18,7 @@ from s2am_engine.errors import EngineError
 from s2am_engine.models import model_store
 
 if TYPE_CHECKING:
-    from s2am_engine.inference.detection import Detector
+    from s2am_engine.inference.detector import Detector
     from s2am_engine.inference.harmonizer import Harmonizer
 
 _Loaded = TypeVar("_Loaded")
@@ -78,7 +78,7 @@ class Warm:
         Raises:
             EngineError: it can't be loaded.
         """
-        from s2am_engine.inference.detection import Detector
+        from s2am_engine.inference.detector import Detector
 
         tell("Loading the model")
         with self._working:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from s2am_engine.inference.detection import Detector, NothingFoundError
+from s2am_engine.errors import NothingFoundError
+from s2am_engine.inference.detector import Detector
 from s2am_engine.models.model_store import DEFAULT_MODEL
 from s2am_engine.training.evaluation import Loaded, evaluate, load_pair
 from s2am_engine.training.iharmony import find_pairs

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2am_engine.inference.harmonizer import Harmonizer
-from s2am_engine.inference.thumbnails import make_thumbnail
+from s2am_engine.inference.network_input import make_network_input
 
 # (width, height): 1, 8 and 24 megapixels, as cameras have them.
 SIZES = ((1224, 816), (3464, 2309), (6000, 4000))
@@ -53,7 +53,7 @@ class Measurement:
 
 
 def bench(model: str, device: str, progress: Callable[[str], None] | None = None) -> list[Measurement]:
-    """Measure thumbnail, network, rendering and all of it, on 8-bit pictures with a quarter of foreground."""
+    """Measure network_input, network, rendering and all of it, on 8-bit pictures with a quarter of foreground."""
     harmonizer = Harmonizer(model, device)
     found = []
     for width, height in SIZES:
@@ -66,11 +66,11 @@ def bench(model: str, device: str, progress: Callable[[str], None] | None = None
 def measure(harmonizer: Harmonizer, width: int, height: int) -> Measurement:
     """Measure one size."""
     pixels, mask = made_up_picture(width, height)
-    size = harmonizer.thumbnail
+    size = harmonizer.input_size
     found = Measurement(width, height)
-    thumbnail = make_thumbnail(pixels, mask, None, None, size)
-    found.stages["thumbnail"] = median_time(lambda: make_thumbnail(pixels, mask, None, None, size))
-    found.stages["network"] = median_time(lambda: harmonizer.predictor(thumbnail))
+    network_input = make_network_input(pixels, mask, None, None, size)
+    found.stages["network input"] = median_time(lambda: make_network_input(pixels, mask, None, None, size))
+    found.stages["network"] = median_time(lambda: harmonizer.predictor(network_input))
     harmonizer.set_picture(pixels, mask)
     found.stages["rendering"] = median_time(harmonizer.harmonize)
 

@@ -21,7 +21,7 @@ from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, load_image, save_ima
 from s2am_engine.image.masks import Pixels, check_mask, read_mask
 
 if TYPE_CHECKING:
-    from s2am_engine.inference.detection import Detection, Detector
+    from s2am_engine.inference.detector import Detection, Detector
     from s2am_engine.inference.harmonizer import Harmonizer
 
 LOSSLESS = (".png", ".tif", ".tiff", ".webp")
@@ -50,7 +50,7 @@ class Job:
     @cached_property
     def detector(self) -> Detector:
         """The loaded detector."""
-        from s2am_engine.inference.detection import Detector
+        from s2am_engine.inference.detector import Detector
 
         return Detector(device=self.device)
 

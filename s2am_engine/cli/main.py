@@ -39,7 +39,7 @@ from s2am_engine.models import model_store
 
 if TYPE_CHECKING:
     from s2am_engine.cli.commands import Job
-    from s2am_engine.inference.detection import Detector
+    from s2am_engine.inference.detector import Detector
 
 OTHER_ROOMS = ("gimp_bridge.launch", "s2am_editor.command", "s2am_setup.command")
 """Modules that add commands of rooms which the engine doesn't know, with `add_commands(subparsers)`.
@@ -221,7 +221,7 @@ def detect(options: argparse.Namespace) -> int:
     from s2am_engine.cli.commands import detect_file
 
     def load() -> Detector:
-        from s2am_engine.inference.detection import Detector  # brings PyTorch along
+        from s2am_engine.inference.detector import Detector  # brings PyTorch along
 
         return Detector(options.model, options.device)
 

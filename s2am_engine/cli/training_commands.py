@@ -44,7 +44,9 @@ def add_train(subparsers: Subparsers) -> None:
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--steps", type=positive(int), help="how many in all (default: the recipe's)")
     length.add_argument("--minutes", type=positive(float), help="as many steps as fit into this time")
-    parser.add_argument("--size", type=positive(int), help="thumbnail size in pixels (default: the recipe's)")
+    parser.add_argument(
+        "--size", type=positive(int), help="side of the network's input in pixels (default: the recipe's)"
+    )
     parser.add_argument("--batch", type=positive(int), help="pairs a step, of each process (default: the recipe's)")
     parser.add_argument("--loss", help="default: the recipe's")
     parser.add_argument("--learning-rate", type=positive(float), help="at its highest (default: the recipe's)")

@@ -11,7 +11,7 @@ from s2am_engine.errors import EngineError
 from s2am_engine.image import profiles
 from s2am_engine.image.io import ImageData
 from s2am_engine.image.masks import Pixels, brightness, full_scale
-from s2am_engine.inference.thumbnails import Floats, to_unit
+from s2am_engine.inference.network_input import Floats, to_unit
 
 STRIP_PIXELS = 1 << 18
 

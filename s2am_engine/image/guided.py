@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2am_engine.image.masks import Pixels
-from s2am_engine.inference.thumbnails import SAMPLED_SIDE, Floats, sample, to_unit
+from s2am_engine.inference.network_input import SAMPLED_SIDE, Floats, sample, to_unit
 
 REACH = 2.0  # pixels of the small mask that an edge may move
 FLATNESS = 1e-4  # variance of the colors, in [0, 1], below which an area has no edges

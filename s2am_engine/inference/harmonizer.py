@@ -20,14 +20,14 @@ from s2am_engine.image import profiles
 from s2am_engine.image.compositing import Placement, paste, place, to_depth
 from s2am_engine.image.io import ImageData
 from s2am_engine.image.masks import GIVE_A_MASK, Pixels, brightness, check_mask, full_scale, mask_from_alpha
-from s2am_engine.inference.detection import find
+from s2am_engine.inference.detector import find
 from s2am_engine.inference.devices import choose_device
-from s2am_engine.inference.prediction import Prediction, Predictor
-from s2am_engine.inference.thumbnails import Thumbnail, make_thumbnail
+from s2am_engine.inference.network_input import NetworkInput, make_network_input
+from s2am_engine.inference.predictor import Prediction, Predictor
 from s2am_engine.models.model_store import DEFAULT_MODEL, find_model, load_network
 from s2am_engine.networks.network import Network
 
-LATTICE_SIDE = 9
+LATTICE_SIZE = 9
 LATTICE_WEIGHT = 0.02
 
 
@@ -39,7 +39,7 @@ class Seen:
     mask: Pixels
     alpha: Pixels | None
     profile: bytes | None
-    thumbnail: Thumbnail
+    network_input: NetworkInput
 
 
 class Harmonizer:
@@ -68,15 +68,15 @@ class Harmonizer:
         found = find_model(model)
         if not found.card.recolors:
             raise EngineError(f"Model “{model}” only finds what was pasted: choose another, such as “{DEFAULT_MODEL}”.")
-        self._start(load_network(found), found.card.thumbnail, device, model)
+        self._start(load_network(found), found.card.input_size, device, model)
 
     @classmethod
-    def from_network(cls, network: Network, thumbnail: int, device: str = "auto", name: str = "") -> Harmonizer:
+    def from_network(cls, network: Network, input_size: int, device: str = "auto", name: str = "") -> Harmonizer:
         """Harmonize with a network that is no model: in training, or to compare networks.
 
         Args:
             network: it is kept, not copied, and stops being in training mode.
-            thumbnail: pixels a side that it sees.
+            input_size: pixels a side that it sees.
             device: `auto`, `cpu`, `cuda` …
             name: what to call it; "" = its class.
 
@@ -84,12 +84,12 @@ class Harmonizer:
             EngineError: a device that this machine does not have.
         """
         harmonizer = cls.__new__(cls)
-        harmonizer._start(network.eval(), thumbnail, device, name or type(network).__name__)
+        harmonizer._start(network.eval(), input_size, device, name or type(network).__name__)
         return harmonizer
 
-    def _start(self, network: Network, thumbnail: int, device: str, name: str) -> None:
+    def _start(self, network: Network, input_size: int, device: str, name: str) -> None:
         self.name = name
-        self.thumbnail = thumbnail  # pixels a side that the network sees
+        self.input_size = input_size  # pixels a side that the network sees
         self.predictor = Predictor(network, choose_device(device), name)
         self._seen: Seen | None = None
         self._predicted = Prediction(color_map.IDENTITY, 1.0)
@@ -116,12 +116,12 @@ class Harmonizer:
         if mask is None:
             mask = self.find_mask(pixels, alpha=alpha, profile=profile)
         check_mask(mask, pixels.shape)
-        thumbnail = make_thumbnail(pixels, mask, alpha, profile, self.thumbnail)
-        predicted = self.predictor(thumbnail)
+        network_input = make_network_input(pixels, mask, alpha, profile, self.input_size)
+        predicted = self.predictor(network_input)
         if not profiles.is_srgb(profile):
-            carried = carry_into_profile(predicted.color_map, thumbnail.samples, profile)
+            carried = carry_into_profile(predicted.color_map, network_input.samples, profile)
             predicted = dataclasses.replace(predicted, color_map=carried)
-        self._seen = Seen(pixels, mask, alpha, profile, thumbnail)
+        self._seen = Seen(pixels, mask, alpha, profile, network_input)
         self._predicted, self._sliders = predicted, Sliders()
 
     def forget(self) -> None:
@@ -143,7 +143,7 @@ class Harmonizer:
         if not self.mask_free:
             raise EngineError(f"Model “{self.name}” goes by a mask: {GIVE_A_MASK}.")
         check_pixels(pixels)
-        return find(self.predictor, self.thumbnail, pixels, alpha, profile).mask
+        return find(self.predictor, self.input_size, pixels, alpha, profile).mask
 
     def adjust(self, **sliders: float) -> ColorMap:
         """Set the sliders that are named (strength, brightness, contrast, warmth, tint, saturation); others stay.
@@ -222,7 +222,7 @@ class Harmonizer:
             raise EngineError("A network paints in sRGB: convert the picture to sRGB, or leave out --native.")
         height, width = seen.mask.shape
         # In the picture's depth from the start: floats would take four times the memory of 8-bit pixels.
-        small = to_depth(self.predictor.paint(seen.thumbnail), seen.pixels.dtype)
+        small = to_depth(self.predictor.paint(seen.network_input), seen.pixels.dtype)
         painted = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
         np.clip(painted, 0, painted.dtype.type(full_scale(painted.dtype)), out=painted)  # cubic overshoots
         return paste(Placement(0, 0, painted, seen.mask), painted, ImageData(seen.pixels)).pixels
@@ -354,7 +354,7 @@ def carry_into_profile(predicted: ColorMap, samples: NDArray[np.uint8], profile:
         samples: K×3 foreground colors in the profile.
         profile: the ICC profile.
     """
-    axis = np.linspace(0, 255, LATTICE_SIDE).astype(np.uint8)
+    axis = np.linspace(0, 255, LATTICE_SIZE).astype(np.uint8)
     lattice = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
     before = np.concatenate([samples, lattice])
     weights = np.repeat([1 / len(samples), LATTICE_WEIGHT / len(lattice)], [len(samples), len(lattice)])

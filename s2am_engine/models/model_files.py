@@ -26,7 +26,7 @@ CARD, WEIGHTS = "card.json", "weights.safetensors"  # in an exported model
 LARGEST = {CARD: 1_000_000, WEIGHTS: 512 * 2**20}  # bytes
 LARGEST_DIRECTORY = 65_536  # bytes that an archive has beyond its members; ours have a few hundred
 LARGEST_OPTION = 1024  # of a network; the published ones stay below 100
-LARGEST_THUMBNAIL = 4096
+MAX_INPUT_SIZE = 4096
 BYTES_PER_PARAMETER = 2  # at least: float16
 
 _PORTS = (f"{port}{number}" for port in ("com", "lpt") for number in "123456789¹²³")
@@ -269,8 +269,8 @@ def _read_members(archive: zipfile.ZipFile) -> dict[str, bytes]:
 def _check_card(card: Card, weights: bytes) -> None:
     if not model_store.are_weights_of(card, weights) or card.size != len(weights):
         raise ValueError("its weights are damaged")
-    if not 1 <= card.thumbnail <= LARGEST_THUMBNAIL:
-        raise ValueError(f"its thumbnail has {card.thumbnail} pixels a side")
+    if not 1 <= card.input_size <= MAX_INPUT_SIZE:
+        raise ValueError(f"its input size is {card.input_size} pixels")
     if any(type(value) is int and value > LARGEST_OPTION for value in card.options.values()):
         raise ValueError("its network is too large")
 

@@ -28,9 +28,13 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "connoisseur"
 DETECTOR = "dissonance"
-FINDERS = ("dissonance",)  # networks that find what was pasted and recolor nothing (known here without PyTorch)
-SURE = 0.5  # of a detector's confidence: from where on it says that something was pasted
+DETECTOR_NETWORKS = (
+    "dissonance",
+)  # networks that find what was pasted and recolor nothing (known here without PyTorch)
+DETECTION_THRESHOLD = 0.5  # of a detector's confidence: from where on it says that something was pasted
 BUNDLED = Path(__file__).parent / "weights"
+RENAMED_KEYS = {"licence": "license", "thumbnail": "input_size"}
+"""Keys of cards that version 0.1 wrote, and their names now."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class Card:
     name: str
     network: str  # its name in the catalog
     description: str
-    thumbnail: int  # pixels a side that the network sees
+    input_size: int  # side of the network's input in pixels
     sha256: str  # of the weights file
     parameters: int
     size: int  # bytes of the weights file
@@ -55,7 +59,7 @@ class Card:
     @property
     def recolors(self) -> bool:
         """Whether one can harmonize with it."""
-        return self.network not in FINDERS
+        return self.network not in DETECTOR_NETWORKS
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Untrained:
+class UntrainedNetwork:
     """A network that can be built and trained, and has no weights here."""
 
     name: str
@@ -189,11 +193,14 @@ def parse_card(content: bytes) -> Card:
     Raises:
         ValueError, TypeError, RecursionError: this is no card.
     """
-    told = json.loads(content)
+    data = json.loads(content)
     types = {name: get_origin(hint) or hint for name, hint in get_type_hints(Card).items()}
-    if not isinstance(told, dict) or not told.keys() <= types.keys():
-        raise ValueError("it is no card that this version knows")
-    card = Card(**told)
+    if not isinstance(data, dict):
+        raise ValueError("it is not a JSON object")
+    data = {RENAMED_KEYS.get(key, key): value for key, value in data.items()}
+    if unknown := data.keys() - types.keys():
+        raise ValueError(f"this version does not support its field “{min(unknown)}”")
+    card = Card(**data)
     for name, wanted in types.items():
         if type(getattr(card, name)) is not wanted:
             raise TypeError(f"“{name}” must be of type {wanted.__name__}")
@@ -306,7 +313,7 @@ def blank_network(card: Card) -> Network:
         raise EngineError(f"Model “{card.name}” can't be built here ({error}): update this program.") from error
 
 
-def untrained_networks(models: Iterable[Model]) -> list[Untrained]:
+def untrained_networks(models: Iterable[Model]) -> list[UntrainedNetwork]:
     """The networks of the catalog that none of the models uses, with their published size."""
     import torch
 
@@ -318,5 +325,5 @@ def untrained_networks(models: Iterable[Model]) -> list[Untrained]:
         for name, entry in NETWORKS.items():
             if name not in used:
                 count = sum(parameter.numel() for parameter in build_network(name).parameters())
-                found.append(Untrained(name, entry.description, count))
+                found.append(UntrainedNetwork(name, entry.description, count))
     return found

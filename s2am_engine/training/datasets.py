@@ -21,7 +21,7 @@ from s2am_engine.errors import EngineError
 from s2am_engine.image import profiles
 from s2am_engine.image.io import IMAGE_SUFFIXES, load_image
 from s2am_engine.image.masks import Pixels
-from s2am_engine.inference.thumbnails import SAMPLED_SIDE, sample, to_bytes, to_unit
+from s2am_engine.inference.network_input import SAMPLED_SIDE, sample, to_bytes, to_unit
 from s2am_engine.training.coco import Drawn, annotation_files, find_drawn
 
 INDEX = "index.csv"

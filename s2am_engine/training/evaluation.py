@@ -12,14 +12,14 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from s2am_engine.errors import EngineError
+from s2am_engine.errors import EngineError, NothingFoundError
 from s2am_engine.image.compositing import to_depth
 from s2am_engine.image.io import load_image
 from s2am_engine.image.masks import Pixels, read_mask
 from s2am_engine.image.sheets import draw_sheet, fit_into
-from s2am_engine.inference.detection import Detector, NothingFoundError
+from s2am_engine.inference.detector import Detector
 from s2am_engine.inference.harmonizer import Harmonizer
-from s2am_engine.inference.thumbnails import make_thumbnail, shrink, to_unit
+from s2am_engine.inference.network_input import make_network_input, shrink, to_unit
 from s2am_engine.training.datasets import Pair
 from s2am_engine.training.iharmony import find_pairs
 from s2am_engine.training.metrics import MaskScores, Scores, mean, score, score_mask
@@ -300,9 +300,9 @@ def common_size(harmonizers: Sequence[Harmonizer]) -> int:
     Raises:
         EngineError: they differ.
     """
-    sizes = [one.thumbnail for one in harmonizers]
+    sizes = [one.input_size for one in harmonizers]
     if len(set(sizes)) != 1:
-        seen = ", ".join(f"{one.name} {one.thumbnail}×{one.thumbnail}" for one in harmonizers)
+        seen = ", ".join(f"{one.name} {one.input_size}×{one.input_size}" for one in harmonizers)
         raise EngineError(f"These models see pictures of different sizes ({seen}): measure them one by one.")
     return sizes[0]
 
@@ -329,9 +329,9 @@ def harmonize(harmonizer: Harmonizer, loaded: Loaded, found: Pixels | None = Non
 
 def paint(harmonizer: Harmonizer, loaded: Loaded) -> Result:
     """What the network itself paints on a pair of its thumbnail's size, rounded to 8 bit."""
-    thumbnail = make_thumbnail(loaded.composite, loaded.mask, None, None, harmonizer.thumbnail)
-    painted = to_depth(harmonizer.predictor.paint(thumbnail), np.dtype(np.uint8))
-    found = harmonizer.predictor.suspect(thumbnail.composite).mask if harmonizer.mask_free else None
+    network_input = make_network_input(loaded.composite, loaded.mask, None, None, harmonizer.input_size)
+    painted = to_depth(harmonizer.predictor.paint(network_input), np.dtype(np.uint8))
+    found = harmonizer.predictor.predict_mask(network_input.composite).mask if harmonizer.mask_free else None
     return Result(painted, found)
 
 

@@ -122,7 +122,7 @@ def finetune(
     team = Team(choose_device(device))
     photographs = read_photographs(photos, max(LONG_SIDE, recipe.size * 3 // 2), report)
     after = teach(found.card, before, recipe, photographs, team, workers, report)
-    judge = Judge(photographs.unseen, found.card.thumbnail, team, report)
+    judge = Judge(photographs.unseen, found.card.input_size, team, report)
     figures = judge.compare(before, after)
     better = figures["look"].fmse_saved > 0 and figures["others"].psnr_gained > -FORGETTING
     model = None
@@ -160,7 +160,7 @@ def recipe_for(card: Card, network: Network, minutes: float) -> Recipe:
         learning_rate=LEARNING_RATE * own.learning_rate,
         weight_decay=0.0,
         minutes=minutes,
-        size=SIZE if sees_small_pictures(kind) else round(card.thumbnail / max(kind.sides)),
+        size=SIZE if sees_small_pictures(kind) else round(card.input_size / max(kind.sides)),
         batch=32,
         warm_up=20,
         average=0.99,
@@ -214,7 +214,7 @@ def teach(
     known, start = (before.known, before.learned) if isinstance(before, Personal) else (before, before)
     learned = learn(card, start, recipe, photographs, team, workers, report)
     after = Personal(known, blend(start, learned, KEPT))
-    after.likeness.fit(*backgrounds(photographs.seen, card.thumbnail))
+    after.likeness.fit(*backgrounds(photographs.seen, card.input_size))
     return after.eval().requires_grad_(False)
 
 

@@ -48,9 +48,9 @@ class Compared:
 class Judge:
     """Measures networks on the held-out photographs, as people would get their results."""
 
-    def __init__(self, unseen: Sequence[Photograph], thumbnail: int, team: Team, report: Report) -> None:
+    def __init__(self, unseen: Sequence[Photograph], input_size: int, team: Team, report: Report) -> None:
         """Make the pairs: of the look as it is, and of the same photographs varied as a whole."""
-        self.thumbnail, self.device, self.report = thumbnail, str(team.device), report
+        self.input_size, self.device, self.report = input_size, str(team.device), report
         self.pairs = {
             kind: make_pairs(unseen, SEEDS[kind], graded) for kind, graded in (("look", 0.0), ("others", 1.0))
         }
@@ -83,7 +83,7 @@ class Judge:
 
     def harmonizer(self, network: Network, name: str = "") -> Harmonizer:
         """What a network would be in people's hands."""
-        return Harmonizer.from_network(copy.deepcopy(network), self.thumbnail, self.device, name)
+        return Harmonizer.from_network(copy.deepcopy(network), self.input_size, self.device, name)
 
     def progress(self, what: str, total: int) -> Callable[[Evaluation, Loaded, Sequence[object]], None]:
         """Tell how far measuring is."""

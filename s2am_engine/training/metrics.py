@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
 from s2am_engine.image.masks import Pixels
-from s2am_engine.inference.thumbnails import to_unit
+from s2am_engine.inference.network_input import to_unit
 
 # What an error of nothing counts as, so that means stay finite.
 MOST_DECIBELS = 100.0

@@ -16,7 +16,7 @@ import numpy as np
 from s2am_engine.atomic import atomic_write
 from s2am_engine.cli import training_console as console
 from s2am_engine.errors import EngineError
-from s2am_engine.inference.detection import Detector
+from s2am_engine.inference.detector import Detector
 from s2am_engine.models.model_store import BUNDLED, Card, find_model, load_network, write_card
 from s2am_engine.networks.catalog import build_network
 from s2am_engine.training.checkpoints import WEIGHTS, read_settings
@@ -28,14 +28,14 @@ LICENSE = "GPL-3.0-or-later"
 FACTS = Path(__file__).parent / "facts"
 
 
-def card_of(run: Path, name: str, facts: Mapping[str, Any], thumbnail: int | None = None) -> tuple[Card, bytes]:
+def card_of(run: Path, name: str, facts: Mapping[str, Any], input_size: int | None = None) -> tuple[Card, bytes]:
     """Describe a run's best weights.
 
     Args:
         run: the run's folder.
         name: the model's name.
         facts: the card's words: description, data, known_failures, and history, how the training went.
-        thumbnail: pixels a side that the model is to see; None = as in training, or the largest that its network wants.
+        input_size: pixels a side that the model receives; None = as in training, or the largest of its network.
 
     Returns:
         The card, and the content of the weights' file.
@@ -52,7 +52,7 @@ def card_of(run: Path, name: str, facts: Mapping[str, Any], thumbnail: int | Non
     card = Card(
         name=name,
         network=settings["network"],
-        thumbnail=thumbnail or round(max(network.sides) * settings["size"]),
+        input_size=input_size or round(max(network.sides) * settings["size"]),
         options=settings["options"],
         sha256=hashlib.sha256(content).hexdigest(),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
@@ -67,7 +67,7 @@ def card_of(run: Path, name: str, facts: Mapping[str, Any], thumbnail: int | Non
 
 
 def publish(
-    run: Path, name: str, facts: Mapping[str, Any], folder: Path, benchmark: Path | None, thumbnail: int | None = None
+    run: Path, name: str, facts: Mapping[str, Any], folder: Path, benchmark: Path | None, input_size: int | None = None
 ) -> Card:
     """Copy a run's weights and write their card.
 
@@ -77,12 +77,12 @@ def publish(
         facts: see there.
         folder: where models are kept; one of this name is replaced.
         benchmark: measured on this data set, if one is given.
-        thumbnail: see `card_of`.
+        input_size: see `card_of`.
 
     Raises:
         EngineError: the run has no weights yet, or they don't load.
     """
-    card, content = card_of(run, name, facts, thumbnail)
+    card, content = card_of(run, name, facts, input_size)
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_write(folder / f"{name}.safetensors") as file:
         file.write(content)
@@ -148,7 +148,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=BUNDLED, help="default: the bundled models")
     parser.add_argument("--benchmark", type=Path, help="a data set to measure on, in iHarmony4's layout")
     parser.add_argument(
-        "--thumbnail",
+        "--input-size",
         type=int,
         help="pixels a side that the model is to see (default: the largest that its network looks at)",
     )
@@ -158,7 +158,7 @@ def main() -> int:
 def publish_and_tell(options: argparse.Namespace) -> None:
     """Publish as the command line says, and print the figures."""
     facts = read_facts(options.facts or FACTS / f"{options.name}.json")
-    card = publish(options.run, options.name, facts, options.folder, options.benchmark, options.thumbnail)
+    card = publish(options.run, options.name, facts, options.folder, options.benchmark, options.input_size)
     print(json.dumps(card.figures, indent=2))
 
 

@@ -234,7 +234,7 @@ def bundled_table() -> str:
         if not model.bundled:
             continue
         found = card.figures["benchmark"]
-        cells = [card.name, f"{card.parameters / 1e6:.2f} M", f"{card.size / 1e6:.1f} MB", str(card.thumbnail)]
+        cells = [card.name, f"{card.parameters / 1e6:.2f} M", f"{card.size / 1e6:.1f} MB", str(card.input_size)]
         if "psnr" in found:
             cells += [f"{found['psnr']:.2f}", f"{found['mse']:.0f}", f"{found['fmse']:.0f}", f"{found['ssim']:.4f}"]
             cells += [str(found["worse_by_1db"]), str(found.get("iou", ""))]

@@ -22,7 +22,7 @@ from s2am_engine import Harmonizer
 from s2am_engine.color import color_map, rendering
 from s2am_engine.color.color_map import ColorMap, Matrix
 from s2am_engine.color.srgb import linear_to_srgb, srgb_to_linear
-from s2am_engine.inference.detection import Detector
+from s2am_engine.inference.detector import Detector
 from s2am_engine.models.model_store import BUNDLED, DEFAULT_MODEL, DETECTOR, list_models
 from tests.bridge.engines import HEIGHT, SERVE, WIDTH, Heard, request
 from tests.engine.pictures import composite

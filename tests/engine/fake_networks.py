@@ -56,10 +56,10 @@ class Doubter(Spotter):
         return torch.cat([super().answer(composite, mask), torch.full_like(mask, 0.3)], dim=1)
 
 
-def write_fake_model(folder: Path, name: str, network: str, thumbnail: int = 64) -> None:
+def write_fake_model(folder: Path, name: str, network: str, input_size: int = 64) -> None:
     """Write a model without weights, of a network that was put into the catalog."""
     folder.mkdir(exist_ok=True)
     content = safetensors.torch.save({})
     (folder / f"{name}.safetensors").write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()
-    write_card(Card(name, network, "for tests", thumbnail, digest, 0, len(content), "none", "none"), folder)
+    write_card(Card(name, network, "for tests", input_size, digest, 0, len(content), "none", "none"), folder)

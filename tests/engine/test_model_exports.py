@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,6 +27,8 @@ from s2am_engine.networks.catalog import build_network
 from tests.engine.pictures import composite
 from tests.engine.test_model_files import add_copy, files_in, names, refused
 
+FIXTURES = Path(__file__).parent / "fixtures"
+
 
 def test_an_exported_model_comes_back_and_gives_the_same_pixels(no_personal_models: Path, tmp_path: Path) -> None:
     card = add_copy("mine", "concord")
@@ -36,6 +39,28 @@ def test_an_exported_model_comes_back_and_gives_the_same_pixels(no_personal_mode
     assert model == find_model("mine")
     assert (model.card, model.bundled) == (card, False)
     np.testing.assert_array_equal(harmonize(*composite(), model="mine"), wanted)
+
+
+def test_import_model_reads_an_export_of_version_0_1(no_personal_models: Path) -> None:
+    model = import_model(FIXTURES / "evening-0.1.0.s2am")
+    card = json.loads((no_personal_models / "evening.json").read_text(encoding="utf-8"))
+    assert (card["license"], card["input_size"]) == ("GPL-3.0-or-later", 32)
+    assert not card.keys() & {"licence", "thumbnail"}
+    y, x = np.mgrid[:64, :64]
+    pixels = np.stack([4 * x, 4 * y, 2 * (x + y)], axis=2).astype(np.uint8)
+    mask = np.where((abs(x - 32) < 12) & (abs(y - 32) < 12), 255, 0).astype(np.uint8)
+    result: Any = harmonize(pixels, mask, model=model.card.name, device="cpu")
+    np.testing.assert_allclose(result[[32, 25], [32, 40]], [[119, 117, 133], [154, 93, 135]], atol=1)
+
+
+def test_personal_model_of_version_0_1_is_found(no_personal_models: Path) -> None:
+    import_model(FIXTURES / "evening-0.1.0.s2am")
+    path = no_personal_models / "evening.json"
+    with zipfile.ZipFile(FIXTURES / "evening-0.1.0.s2am") as archive:
+        path.write_bytes(archive.read(CARD))
+    model = find_model("evening")
+    assert (model.card.license, model.card.input_size) == ("GPL-3.0-or-later", 32)
+    assert load_network(model)
 
 
 def test_an_import_can_be_given_another_name(no_personal_models: Path, tmp_path: Path) -> None:
@@ -115,9 +140,9 @@ FOREIGN: dict[str, tuple[Callable[[], bytes], str]] = {
     "a damaged card": (lambda: made().replace(b'"name": "new"', b'"name": "old"'), "Bad CRC-32"),
     "damaged weights": (lambda: made(sha256="0" * 64), "weights are damaged"),
     "no JSON": (lambda: packed(b"\xff\xfe{", b""), "no usable model ("),
-    "a list": (lambda: packed([], b""), "no card that this version knows"),
+    "a list": (lambda: packed([], b""), "it is not a JSON object"),
     "a card without facts": (lambda: packed({}, b""), "missing"),
-    "a card of tomorrow": (lambda: made(beauty=3), "no card that this version knows"),
+    "a card of tomorrow": (lambda: made(beauty=3), "does not support its field “beauty”"),
     "a card that nests": (lambda: packed(b"[" * 900_000, b""), "recursion"),
     "half a character": (lambda: made(description="\ud800"), "surrogates"),
     "a number as a name": (lambda: made(name=5), "“name” must be of type str"),
@@ -127,8 +152,8 @@ FOREIGN: dict[str, tuple[Callable[[], bytes], str]] = {
     "an option that acts on terminals": (lambda: made(options={"\x1b[2J": 1}), "control characters"),
     "a choice that acts on terminals": (lambda: made("s2am-s2ad", options={"place": "\x1b[2J"}), "control characters"),
     "parameters in words": (lambda: made(parameters="few"), "“parameters” must be of type int"),
-    "no thumbnail": (lambda: made(thumbnail=0), "thumbnail has 0 pixels"),
-    "a huge thumbnail": (lambda: made(thumbnail=10**6), "thumbnail has 1000000 pixels"),
+    "no input": (lambda: made(input_size=0), "input size is 0 pixels"),
+    "a huge input": (lambda: made(input_size=10**6), "input size is 1000000 pixels"),
     "another size": (lambda: made(size=1), "weights are damaged"),
     "a network of tomorrow": (lambda: made(network="tomorrow"), "needs the network “tomorrow”: update"),
     "an option of tomorrow": (lambda: made("concord", options={"antennae": 6}), "can't be built here"),

@@ -15,12 +15,12 @@ import s2am_engine
 from s2am_engine import Harmonizer
 from s2am_engine.cli.bench import measure
 from s2am_engine.color import rendering
-from s2am_engine.errors import EngineError
+from s2am_engine.errors import EngineError, NothingFoundError
 from s2am_engine.image.io import ImageData
 from s2am_engine.image.masks import Pixels
-from s2am_engine.inference.detection import Detector, NothingFoundError, find, full_size_mask
-from s2am_engine.inference.prediction import Predictor
-from s2am_engine.inference.thumbnails import shrink
+from s2am_engine.inference.detector import Detector, enlarge_mask, find
+from s2am_engine.inference.network_input import shrink
+from s2am_engine.inference.predictor import Predictor
 from s2am_engine.networks import catalog
 from tests.engine.fake_networks import KNOWN_MAP, Doubter, Painter, Spotter, write_fake_model
 from tests.engine.icc import ADOBE, adobe_curve, rgb_profile
@@ -235,16 +235,16 @@ def test_a_network_whose_mask_is_no_number_is_an_error() -> None:
 def test_a_faint_rest_is_ramped_away_and_the_edge_stays_soft() -> None:
     found = np.tile(np.array([0.05, 0.1, 0.3, 0.5, 0.7, 0.9, 0.95, 1.0], np.float32), (8, 1))
     gray = np.full((80, 400, 3), 128, np.uint8)
-    larger = full_size_mask(found, gray)
+    larger = enlarge_mask(found, gray)
     assert larger.shape == (80, 400)
     assert larger[:, :5].max() <= 20
     assert (larger[:, -5:] == 255).all()
     assert (np.diff(larger[0].astype(int)) >= 0).all()
     assert np.diff(larger[0].astype(int)).max() <= 2
     with pytest.raises(NothingFoundError, match="Nothing pasted"):
-        full_size_mask(found * 0.45, gray)
+        enlarge_mask(found * 0.45, gray)
     with pytest.raises(NothingFoundError, match="whole picture"):
-        full_size_mask(found * 0 + 0.95, gray)
+        enlarge_mask(found * 0 + 0.95, gray)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
@@ -252,6 +252,6 @@ def test_a_coarse_mask_follows_the_pictures_edges(dtype: str) -> None:
     pixels, mask = composite(480, 640, dtype)
     coarse = np.roll(shrink((mask > 127).astype(np.float32), 32), 1, axis=1)  # blocks of 20 pixels, one off
     plain = np.asarray(cv2.resize(coarse, (640, 480)) * 255, np.uint8)
-    found = full_size_mask(coarse, pixels)
+    found = enlarge_mask(coarse, pixels)
     assert overlap(plain, mask) < 0.9
     assert overlap(found, mask) > 0.93

@@ -60,7 +60,7 @@ def test_the_sample_is_a_harmonized_composite_with_a_sheet(tmp_path: Path) -> No
 
 def test_the_bench_measures_every_stage_and_the_memory() -> None:
     found = bench.measure(Harmonizer(device="cpu"), 600, 400)
-    assert list(found.stages) == ["thumbnail", "network", "rendering", "pixels in to pixels out"]
+    assert list(found.stages) == ["network input", "network", "rendering", "pixels in to pixels out"]
     assert all(seconds > 0 for seconds in found.stages.values())
     told = found.to_json()
     assert told["megapixels"] == 0.2

@@ -12,7 +12,8 @@ import pytest
 
 from s2am_engine.color import rendering
 from s2am_engine.color.color_map import Matrix
-from s2am_engine.inference.detection import Detector, NothingFoundError
+from s2am_engine.errors import NothingFoundError
+from s2am_engine.inference.detector import Detector
 from s2am_engine.inference.harmonizer import Harmonizer
 from tests.gimp import pictures
 from tests.gimp.answers import Case, Cases, Pixels, on_canvas, on_layer, recolored, times

@@ -48,7 +48,7 @@ def base(no_personal_models: Path) -> str:
         name="novice",
         network="concord",
         description="knows nothing",
-        thumbnail=32,
+        input_size=32,
         sha256=hashlib.sha256(weights).hexdigest(),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         size=len(weights),

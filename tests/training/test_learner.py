@@ -137,7 +137,7 @@ def test_the_adversary_counts_with_its_weight(photographs: list[Photograph]) -> 
     batch = one_batch(photographs)
     for weight in (0.0, 0.5, 2.0):
         found = learner("unet", adversarial=weight)
-        # Untrained, the network changes nothing.
+        # UntrainedNetwork, the network changes nothing.
         pixels = float(((batch.composite - batch.truth) ** 2).mean())
         realism = float(found.adversary.realism(batch, batch.composite)) if found.adversary else 0.0
         assert (found.adversary is None) is (weight == 0)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from s2am_engine.errors import EngineError
-from s2am_engine.inference.detection import Detector
+from s2am_engine.inference.detector import Detector
 from s2am_engine.models.model_store import find_model, load_network
 from s2am_engine.networks import catalog
 from s2am_engine.training.checkpoints import WEIGHTS, write_settings
@@ -36,7 +36,7 @@ def test_a_finished_run_becomes_a_model_with_its_card(
     (tmp_path / "facts.json").write_text(json.dumps(FACTS))
     publish(tmp_path / "run", "mine", read_facts(tmp_path / "facts.json"), no_personal_models, None)
     model = find_model("mine")
-    assert (model.card.thumbnail, model.card.training["steps"], model.card.data) == (32, 4, "three photographs")
+    assert (model.card.input_size, model.card.training["steps"], model.card.data) == (32, 4, "three photographs")
     assert (model.card.network, model.card.options) == ("s2am-s2ad", {"width": 8, "levels": 4})
     assert (model.card.training["loss"], model.card.training["history"]) == ("pixel_l2", "four steps")
     published = load_network(model)
@@ -51,8 +51,8 @@ def test_a_finished_run_becomes_a_model_with_its_card(
 def test_a_card_asks_for_the_largest_picture_that_its_network_looks_at(tmp_path: Path) -> None:
     (tmp_path / WEIGHTS).touch()
     write_settings(tmp_path, {"network": "connoisseur", **CONNOISSEUR.to_json()})
-    assert card_of(tmp_path, "mine", FACTS)[0].thumbnail == 1.5 * CONNOISSEUR.size
-    assert card_of(tmp_path, "mine", FACTS, thumbnail=96)[0].thumbnail == 96
+    assert card_of(tmp_path, "mine", FACTS)[0].input_size == 1.5 * CONNOISSEUR.size
+    assert card_of(tmp_path, "mine", FACTS, input_size=96)[0].input_size == 96
 
 
 def test_publishing_too_early_or_without_facts_says_what_to_do(tmp_path: Path) -> None:

@@ -179,7 +179,7 @@ def test_the_page_tells_the_bundled_models_by_their_cards() -> None:
     _, bundled = make_page(made_up(), left_out()).split("## The bundled models")
     for model in list_models():
         (row,) = rows_of(bundled, model.card.name)
-        assert row[3] == str(model.card.thumbnail)
+        assert row[3] == str(model.card.input_size)
         figures = model.card.figures["benchmark"]
         assert row[4] == (f"{figures['psnr']:.2f}" if "psnr" in figures else "")
 

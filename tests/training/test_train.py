@@ -62,7 +62,7 @@ def test_a_training_becomes_a_personal_model(photos: Path, tmp_path: Path) -> No
     assert [event.done for event in events if isinstance(event, Reading)][-1] in (2, 4)
     assert [event.gain for event in events if isinstance(event, Validated)][-1] <= found.gain
     model = find_model("my-concord")
-    assert (model.card.thumbnail, model.card.options) == (32, {"width": 24, "hidden": 32})
+    assert (model.card.input_size, model.card.options) == (32, {"width": 24, "hidden": 32})
     assert "6 photographs of" in model.card.data
     assert (model.card.training["loss"], model.card.training["steps"]) == ("foreground_rmse", 4)
     assert model.card.parameters == sum(p.numel() for p in load_network(model).parameters())

@@ -25,7 +25,7 @@ from s2am_editor.document.mask import Mask
 from s2am_editor.document.model import Document, Layer
 from s2am_engine.image import profiles
 from s2am_engine.image.io import ImageData
-from s2am_engine.inference.thumbnails import to_bytes
+from s2am_engine.inference.network_input import to_bytes
 
 Bytes = NDArray[np.uint8]
 _T = TypeVar("_T", bound=Patch | ImageData | None)

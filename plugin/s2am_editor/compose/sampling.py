@@ -19,7 +19,7 @@ from s2am_editor.document.mask import DEEPEST, Mask
 from s2am_editor.document.model import Layer
 from s2am_editor.document.raster import DEPTHS
 from s2am_engine.image.masks import full_scale
-from s2am_engine.inference.thumbnails import to_unit
+from s2am_engine.inference.network_input import to_unit
 
 Pixels = NDArray[Any]
 

@@ -21,7 +21,7 @@ from s2am_engine.color import rendering
 from s2am_engine.image.compositing import Placement, mix, paste
 from s2am_engine.image.io import ImageData
 from s2am_engine.image.masks import full_scale
-from s2am_engine.inference.thumbnails import to_unit
+from s2am_engine.inference.network_input import to_unit
 
 Look = Literal["after", "before"]
 """With layers harmonized, or as they were."""

@@ -18,7 +18,7 @@ from s2am_editor.document.model import Layer
 from s2am_editor.document.raster import Raster
 from s2am_engine.errors import EngineError
 from s2am_engine.image.compositing import to_depth
-from s2am_engine.inference.thumbnails import to_unit
+from s2am_engine.inference.network_input import to_unit
 
 Floats = NDArray[np.float32]
 Progress = Callable[[float], None]

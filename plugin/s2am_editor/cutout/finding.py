@@ -12,7 +12,7 @@ from s2am_editor.document.model import Document
 from s2am_engine.models.model_store import DETECTOR
 
 if TYPE_CHECKING:
-    from s2am_engine.inference.detection import Detector
+    from s2am_engine.inference.detector import Detector
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Finder:
         raster = document.layer(layer_id).raster
         with self._lock:
             if self._detector is None:
-                from s2am_engine.inference.detection import (
+                from s2am_engine.inference.detector import (
                     Detector,  # brings PyTorch along, which the window need not wait for
                 )
 

@@ -18,7 +18,7 @@ from s2am_editor.document.mask import Levels, Mask
 from s2am_editor.document.raster import Raster
 from s2am_engine.errors import EngineError
 from s2am_engine.image.guided import enlarge_along_edges
-from s2am_engine.inference.thumbnails import to_bytes
+from s2am_engine.inference.network_input import to_bytes
 
 Progress = Callable[[float], None]
 

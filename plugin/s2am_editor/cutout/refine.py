@@ -12,7 +12,7 @@ from s2am_editor.document.mask import Levels, Mask
 from s2am_editor.document.model import Layer
 from s2am_engine.errors import EngineError
 from s2am_engine.image.masks import full_scale
-from s2am_engine.inference.thumbnails import to_bytes
+from s2am_engine.inference.network_input import to_bytes
 
 Together = Literal["replace", "add", "subtract", "intersect"]
 

@@ -36,7 +36,7 @@ from s2am_engine.image.compositing import to_depth
 from s2am_engine.image.formats.raster import RefusedError, check_size
 from s2am_engine.image.io import ImageData
 from s2am_engine.image.sheets import fit_into
-from s2am_engine.inference.thumbnails import to_bytes
+from s2am_engine.inference.network_input import to_bytes
 
 SUFFIX = ".ora"
 MIMETYPE = b"image/openraster"

@@ -12,7 +12,7 @@ from PyQt6.QtCore import QMimeData
 from PyQt6.QtGui import QGuiApplication, QImage
 
 from s2am_engine.image.io import ImageData
-from s2am_engine.inference.thumbnails import to_bytes
+from s2am_engine.inference.network_input import to_bytes
 
 
 def files_of(data: QMimeData | None) -> list[Path]:

@@ -19,10 +19,10 @@ from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.mask import Mask
 from s2am_editor.document.model import Document, Layer
 from s2am_editor.document.raster import Raster
-from s2am_engine.errors import EngineError
+from s2am_engine.errors import EngineError, NothingFoundError
 from s2am_engine.image.io import ImageData, load_image
 from s2am_engine.image.masks import full_scale
-from s2am_engine.inference.detection import Detector, NothingFoundError
+from s2am_engine.inference.detector import Detector
 from tests.editor.document.made_up import cutout, disc, scene
 from tests.shared import SHARED, needs_shared
 

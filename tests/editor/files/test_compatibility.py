@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import DTypeLike, NDArray
+from s2am_engine.image.picture import read_picture
 
 from s2am_editor.compose.flatten import flatten
 from s2am_editor.document.geometry import Transform
@@ -27,7 +28,6 @@ from s2am_editor.files.saving import save_project
 from s2am_engine.color.adjustments import Adjustments
 from s2am_engine.color.color_map import Blend, Chain, Curves, Matrix
 from s2am_engine.image.formats.raster import Metadata
-from s2am_engine.image.picture import read_picture
 from tests.editor.files.test_projects import assert_same
 
 FIXTURES = Path(__file__).parent / "fixtures"

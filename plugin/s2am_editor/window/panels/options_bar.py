@@ -11,7 +11,7 @@ from PyQt6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QStackedWidget, QW
 from s2am_editor.window.tools.brush_tool import LARGEST, StrokeTool
 from s2am_editor.window.widgets.buttons import heading, muted_label, push_button
 from s2am_editor.window.widgets.slider import Slider
-from s2am_engine.models.model_store import SURE
+from s2am_engine.models.model_store import DETECTION_THRESHOLD
 
 STEPS = 300  # of the size's slider, which is logarithmic
 
@@ -97,7 +97,7 @@ class ProposalOptions(QWidget):
 
     def describe(self, confidence: float) -> None:
         """Say how sure it is."""
-        if confidence < SURE:
+        if confidence < DETECTION_THRESHOLD:
             text = self.tr("Perhaps nothing was pasted; if so, the tinted part ({0} % sure). Nothing has changed yet.")
         else:
             text = self.tr("The tinted part looks pasted ({0} % sure). Nothing has changed yet.")

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from s2am_engine.color.color_map import IDENTITY, ColorMap, Matrix
 from s2am_engine.errors import EngineError
-from s2am_engine.inference.prediction import Prediction, Predictor, four_views, trust
-from s2am_engine.inference.thumbnails import Thumbnail, make_thumbnail
+from s2am_engine.inference.network_input import NetworkInput, make_network_input
+from s2am_engine.inference.predictor import Prediction, Predictor, ensemble_confidence, four_views
 from s2am_engine.networks.network import MapNetwork
 from tests.engine.fake_networks import KNOWN_MAP, Painter, Spotter
 from tests.engine.pictures import composite
@@ -19,8 +19,8 @@ from tests.engine.pictures import composite
 CPU = torch.device("cpu")
 
 
-def thumbnail(size: int = 64) -> Thumbnail:
-    return make_thumbnail(*composite(), None, None, size)
+def make_input(size: int = 64) -> NetworkInput:
+    return make_network_input(*composite(), None, None, size)
 
 
 def brighter(shift: float) -> ColorMap:
@@ -59,7 +59,7 @@ class Measurer(Brightener):
 
 
 def predict(*shifts: float) -> Prediction:
-    return Predictor(Brightener(*shifts), CPU, "test")(thumbnail())
+    return Predictor(Brightener(*shifts), CPU, "test")(make_input())
 
 
 def predicted_shift(*shifts: float) -> tuple[float, float]:
@@ -92,7 +92,7 @@ def test_trust_is_the_formula() -> None:
     # Beyond 1 nothing is to be seen, so that 0.6 and 0.9 do the same.
     looks = [brighter(shift) for shift in (0.2, 0.2, 0.6, 0.9)]
     expected = 1 / (1 + 8 * np.var([0.6, 0.6, 1, 1], ddof=1) / (0.2**2 + 1 / 255**2))
-    assert trust(looks, brighter(0.2), pictures, mask, 8.0) == pytest.approx(expected, rel=1e-5)
+    assert ensemble_confidence(looks, brighter(0.2), pictures, mask, 8.0) == pytest.approx(expected, rel=1e-5)
 
 
 def test_agreeing_that_nothing_needs_to_change_is_no_doubt() -> None:
@@ -111,12 +111,12 @@ def test_an_answer_that_is_no_map_is_refused_in_a_sentence() -> None:
             return brighter(np.nan)
 
     with pytest.raises(EngineError, match="no usable answer"):
-        Predictor(Impossible(0.1, 0.1, 0.1, 0.1), CPU, "test")(thumbnail())
+        Predictor(Impossible(0.1, 0.1, 0.1, 0.1), CPU, "test")(make_input())
 
 
 @pytest.mark.parametrize("size", [48, 100])
 def test_what_a_network_paints_becomes_the_map_that_does_the_same(size: int) -> None:
-    seen = thumbnail(size)
+    seen = make_input(size)
     found = Predictor(Painter(), CPU, "test")(seen)
     assert found.confidence > 0.99
     colors = seen.composite[seen.mask > 0.5]
@@ -124,7 +124,7 @@ def test_what_a_network_paints_becomes_the_map_that_does_the_same(size: int) -> 
 
 
 def test_a_networks_own_pixels_lie_within_the_mask() -> None:
-    seen = thumbnail()
+    seen = make_input()
     painted = Predictor(Painter(), CPU, "test").paint(seen)
     assert painted.shape == (64, 64, 3)
     np.testing.assert_array_equal(painted[seen.mask == 0], seen.composite[seen.mask == 0])
@@ -133,8 +133,8 @@ def test_a_networks_own_pixels_lie_within_the_mask() -> None:
 
 
 def test_a_mask_free_network_says_where_the_foreground_is() -> None:
-    seen = thumbnail()
-    found = Predictor(Spotter(), CPU, "test").suspect(seen.composite)
+    seen = make_input()
+    found = Predictor(Spotter(), CPU, "test").predict_mask(seen.composite)
     assert found.mask.shape == (64, 64)
     assert 0.5 < found.presence <= 1
     assert ((found.mask > 0.5) == (seen.mask > 0.5)).mean() > 0.97
@@ -158,7 +158,7 @@ def test_a_middle_without_foreground_or_background_is_no_view(inside: float) -> 
 
 
 def test_a_network_of_two_sizes_is_shown_both_and_their_mean_decides() -> None:
-    network, seen = Measurer(0.1, 0.1, 0.2, 0.2), thumbnail(96)
+    network, seen = Measurer(0.1, 0.1, 0.2, 0.2), make_input(96)
     found = Predictor(network, CPU, "test")(seen)
     assert [mask.shape[-1] for _, mask in network.shown] == [96, 96, 64, 64]
     for (picture, mask), (mirrored, mask_too) in (network.shown[:2], network.shown[2:]):
@@ -173,4 +173,4 @@ def test_a_network_of_two_sizes_is_shown_both_and_their_mean_decides() -> None:
 
 def test_an_empty_mask_gives_no_nan() -> None:
     pictures, nothing = np.full((8, 8, 3), 0.4, np.float32), np.zeros((8, 8), np.float32)
-    assert 0 <= trust([IDENTITY, brighter(0.1)], IDENTITY, pictures, nothing, 8.0) <= 1
+    assert 0 <= ensemble_confidence([IDENTITY, brighter(0.1)], IDENTITY, pictures, nothing, 8.0) <= 1

@@ -22,7 +22,7 @@ Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Thumbnail:
+class NetworkInput:
     """A small copy of a composite."""
 
     composite: Floats  # N×N×3 sRGB in [0, 1]
@@ -30,7 +30,9 @@ class Thumbnail:
     samples: NDArray[np.uint8]  # K×3 foreground colors in the picture's own profile, K > 0
 
 
-def make_thumbnail(pixels: Pixels, mask: Pixels, alpha: Pixels | None, profile: bytes | None, size: int) -> Thumbnail:
+def make_network_input(
+    pixels: Pixels, mask: Pixels, alpha: Pixels | None, profile: bytes | None, size: int
+) -> NetworkInput:
     """Sample and average a picture down to what a network sees.
 
     Transparent pixels (alpha 0) never count: where the picture is transparent, the thumbnail repeats colors of the
@@ -61,11 +63,11 @@ def make_thumbnail(pixels: Pixels, mask: Pixels, alpha: Pixels | None, profile: 
     own = to_bytes(sample(pixels, side))
     composite, small_mask = reduce(profiles.to_srgb(own, profile), weights, visible, size)
     # Averages of 1 can be 1.0000001.
-    return Thumbnail(composite, small_mask.clip(0, 1), own[foreground >= 0.5 * foreground.max()])
+    return NetworkInput(composite, small_mask.clip(0, 1), own[foreground >= 0.5 * foreground.max()])
 
 
-def small_copy(pixels: Pixels, alpha: Pixels | None, profile: bytes | None, size: int) -> Floats:
-    """Sample and average a picture whose foreground is not known yet; the arguments are those of `make_thumbnail`.
+def reduce_image(pixels: Pixels, alpha: Pixels | None, profile: bytes | None, size: int) -> Floats:
+    """Sample and average a picture whose foreground is not known yet; the arguments are those of `make_network_input`.
 
     Returns:
         N×N×3 sRGB in [0, 1].

@@ -14,13 +14,13 @@ from s2am_engine.errors import EngineError, NothingFoundError
 from s2am_engine.image.guided import enlarge_along_edges
 from s2am_engine.image.masks import Pixels, check_mask
 from s2am_engine.inference.devices import choose_device
-from s2am_engine.inference.prediction import Predictor
-from s2am_engine.inference.thumbnails import Floats, make_thumbnail, small_copy
-from s2am_engine.models.model_store import DETECTOR, SURE, find_model, load_network
+from s2am_engine.inference.network_input import Floats, make_network_input, reduce_image
+from s2am_engine.inference.predictor import Predictor
+from s2am_engine.models.model_store import DETECTION_THRESHOLD, DETECTOR, find_model, load_network
 
 FAINT = 0.1  # networks are never quite sure: what differs from 0 or 1 by less than this counts as 0 or 1
 NOTHING = "Nothing pasted was found in this picture: give a mask"
-SURER = np.rint((np.linspace(0, 1, 256) - FAINT).clip(0, 1 - 2 * FAINT) / (1 - 2 * FAINT) * 255).astype(np.uint8)
+MASK_RAMP = np.rint((np.linspace(0, 1, 256) - FAINT).clip(0, 1 - 2 * FAINT) / (1 - 2 * FAINT) * 255).astype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Detection:
     @property
     def sure(self) -> bool:
         """Whether it says that something was pasted, rather than where that would be likeliest."""
-        return self.confidence >= SURE
+        return self.confidence >= DETECTION_THRESHOLD
 
 
 class Detector:
@@ -54,7 +54,7 @@ class Detector:
         if not network.mask_free:
             raise EngineError(f"Model “{model}” goes by a mask and can't find one: choose “{DETECTOR}”.")
         self.name = model
-        self.thumbnail = found.card.thumbnail  # pixels a side that the network sees
+        self.input_size = found.card.input_size  # pixels a side that the network sees
         self.predictor = Predictor(network, choose_device(device), model)
 
     @property
@@ -78,7 +78,7 @@ class Detector:
             NothingFoundError: nothing was found, or everything.
             EngineError: the picture is transparent everywhere.
         """
-        return find(self.predictor, self.thumbnail, pixels, alpha, profile, likeliest=likeliest)
+        return find(self.predictor, self.input_size, pixels, alpha, profile, likeliest=likeliest)
 
     def harmony(
         self, pixels: Pixels, mask: Pixels, *, alpha: Pixels | None = None, profile: bytes | None = None
@@ -92,18 +92,20 @@ class Detector:
             profile: see `detect`.
 
         Raises:
-            EngineError: see `thumbnails.make_thumbnail`.
+            EngineError: see `thumbnails.make_network_input`.
         """
         check_mask(mask, pixels.shape)
-        thumbnail = make_thumbnail(pixels, mask, alpha, profile, self.thumbnail)
-        found = self.predictor.suspect(thumbnail.composite)
-        inside, outside = (float(np.average(found.mask, weights=w)) for w in (thumbnail.mask, 1 - thumbnail.mask))
+        network_input = make_network_input(pixels, mask, alpha, profile, self.input_size)
+        found = self.predictor.predict_mask(network_input.composite)
+        inside, outside = (
+            float(np.average(found.mask, weights=w)) for w in (network_input.mask, 1 - network_input.mask)
+        )
         return 1 - found.presence * max(0.0, inside - outside)
 
 
 def find(
     predictor: Predictor,
-    thumbnail: int,
+    input_size: int,
     pixels: Pixels,
     alpha: Pixels | None,
     profile: bytes | None,
@@ -111,13 +113,13 @@ def find(
     likeliest: bool = False,
 ) -> Detection:
     """What a mask-free network sees, at so many pixels a side, in a picture; see `Detector.detect` for the rest."""
-    found = predictor.suspect(small_copy(pixels, alpha, profile, thumbnail))
-    if found.presence < SURE and not likeliest:
+    found = predictor.predict_mask(reduce_image(pixels, alpha, profile, input_size))
+    if found.presence < DETECTION_THRESHOLD and not likeliest:
         raise NothingFoundError(f"{NOTHING}, or see what “s2am detect --likeliest” finds.")
-    return Detection(full_size_mask(found.mask, pixels, alpha), found.presence)
+    return Detection(enlarge_mask(found.mask, pixels, alpha), found.presence)
 
 
-def full_size_mask(found: Floats, pixels: Pixels, alpha: Pixels | None = None) -> NDArray[np.uint8]:
+def enlarge_mask(found: Floats, pixels: Pixels, alpha: Pixels | None = None) -> NDArray[np.uint8]:
     """Turn the mask of a thumbnail into one of its picture, whose edges it follows.
 
     Args:
@@ -131,7 +133,7 @@ def full_size_mask(found: Floats, pixels: Pixels, alpha: Pixels | None = None) -
     Raises:
         NothingFoundError: no pixel is foreground rather than background, or none is not wholly foreground.
     """
-    mask = np.asarray(cv2.LUT(enlarge_along_edges(found, pixels), SURER), np.uint8)
+    mask = np.asarray(cv2.LUT(enlarge_along_edges(found, pixels), MASK_RAMP), np.uint8)
     if alpha is not None:
         mask[alpha == 0] = 0
     if mask.max() < 128:

@@ -14,24 +14,24 @@ from torch.nn import functional as F
 
 from s2am_engine.color.color_map import ColorMap
 from s2am_engine.errors import EngineError
-from s2am_engine.inference.thumbnails import Floats, Thumbnail
+from s2am_engine.inference.network_input import Floats, NetworkInput
 from s2am_engine.networks.network import Network
 
 ZOOM = 0.85  # of the side that the fourth look sees
-STEADIER = 2  # the first of four views, of the whole picture: they decide, all together say how sure that is
-FINEST_CHANGE = (1 / 255) ** 2  # a change below one 8-bit level needs no agreement
+DECIDING_VIEWS = 2  # the first of four views, of the whole picture: they decide, all together say how sure that is
+MIN_CHANGE = (1 / 255) ** 2  # a change below one 8-bit level needs no agreement
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a network makes of a thumbnail."""
+    """What a network makes of a network_input."""
 
     color_map: ColorMap  # of sRGB values, already weakened by the confidence
     confidence: float  # 0 (the looks contradict each other) to 1 (they agree)
 
 
 @dataclass(frozen=True)
-class Suspicion:
+class MaskPrediction:
     """What a mask-free network suspects to be pasted."""
 
     mask: Floats  # N×N in [0, 1], 1 = pasted, if anything is
@@ -57,13 +57,15 @@ class Predictor:
         except torch.cuda.OutOfMemoryError:
             self._leave_the_gpu()
 
-    def __call__(self, thumbnail: Thumbnail) -> Prediction:
+    def __call__(self, network_input: NetworkInput) -> Prediction:
         """Predict the color map of a thumbnail's foreground from four looks at it.
 
         Raises:
             EngineError: the network gave no usable answer.
         """
-        views, seen, deciding = choose_views(to_picture(thumbnail.composite, thumbnail.mask), self.network.sides)
+        views, seen, deciding = choose_views(
+            to_picture(network_input.composite, network_input.mask), self.network.sides
+        )
         answers = self._ask(self.network, seen)
         parts = [slice(k, k + 1) for k in range(len(views))]
         try:
@@ -73,10 +75,12 @@ class Predictor:
             )
         except ValueError as error:
             raise self._unusable() from error
-        confidence = trust(looks, agreed, thumbnail.composite, thumbnail.mask, self.network.caution)
+        confidence = ensemble_confidence(
+            looks, agreed, network_input.composite, network_input.mask, self.network.caution
+        )
         return Prediction(agreed.blend(confidence), confidence)
 
-    def suspect(self, composite: Floats) -> Suspicion:
+    def predict_mask(self, composite: Floats) -> MaskPrediction:
         """Where a mask-free network sees something pasted, and how sure it is that anything was.
 
         Args:
@@ -87,9 +91,9 @@ class Predictor:
         """
         no_mask = np.zeros(composite.shape[:2], np.float32)
         mask, *presence = self._ask(self.network, [to_picture(composite, no_mask)])[0, 3:].clamp(0, 1).numpy()
-        return Suspicion(mask, float(presence[0].mean()) if presence else sureness(mask))
+        return MaskPrediction(mask, float(presence[0].mean()) if presence else mask_confidence(mask))
 
-    def paint(self, thumbnail: Thumbnail) -> Floats:
+    def paint(self, network_input: NetworkInput) -> Floats:
         """The network's own pixels: one look, without the trust that weakens a map.
 
         Returns:
@@ -98,7 +102,7 @@ class Predictor:
         Raises:
             EngineError: the network gave no usable answer.
         """
-        painted = self._ask(self.network.paint, [to_picture(thumbnail.composite, thumbnail.mask)])
+        painted = self._ask(self.network.paint, [to_picture(network_input.composite, network_input.mask)])
         return painted[0].permute(1, 2, 0).contiguous().numpy()
 
     def _ask(self, question: Callable[[Tensor, Tensor], Tensor], views: Sequence[Tensor]) -> Tensor:
@@ -128,7 +132,7 @@ class Predictor:
         torch.cuda.empty_cache()
 
 
-def sureness(mask: Floats) -> float:
+def mask_confidence(mask: Floats) -> float:
     """How sure a network is of a mask (N×N in [0, 1]): its mean over what is foreground rather than background."""
     foreground = mask[mask >= 0.5]
     return float(foreground.mean()) if foreground.size else 0.0
@@ -151,7 +155,7 @@ def choose_views(picture: Tensor, sides: Sequence[float]) -> tuple[Tensor, Seque
     """
     if len(sides) == 1:
         views = four_views(picture)
-        return views, views.split(1), STEADIER
+        return views, views.split(1), DECIDING_VIEWS
     views = torch.cat([picture, picture.flip(3)] * len(sides))
     shares = [side / max(sides) for side in sides for _ in range(2)]
     return views, [reduced(*view) for view in zip(views.split(1), shares, strict=True)], len(views)
@@ -178,7 +182,9 @@ def four_views(picture: Tensor) -> Tensor:
     return torch.cat([picture, picture.flip(3), picture.flip(2), enlarged])
 
 
-def trust(looks: Sequence[ColorMap], agreed: ColorMap, composite: Floats, mask: Floats, caution: float) -> float:
+def ensemble_confidence(
+    looks: Sequence[ColorMap], agreed: ColorMap, composite: Floats, mask: Floats, caution: float
+) -> float:
     """1 / (1 + caution · variance of what the looks' maps do / change that they agree on), over the foreground.
 
     Args:
@@ -193,5 +199,5 @@ def trust(looks: Sequence[ColorMap], agreed: ColorMap, composite: Floats, mask: 
     area = 3 * max(float(weights.sum(dtype=np.float64)), 1e-6)
     results = np.stack([one(before).clip(0, 1) for one in looks])
     variance = float((results.var(axis=0, ddof=1) * weights).sum(dtype=np.float64)) / area
-    change = float(((agreed(before).clip(0, 1) - before) ** 2 * weights).sum(dtype=np.float64)) / area + FINEST_CHANGE
+    change = float(((agreed(before).clip(0, 1) - before) ** 2 * weights).sum(dtype=np.float64)) / area + MIN_CHANGE
     return 1 / (1 + caution * variance / change)

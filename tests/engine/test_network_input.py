@@ -8,67 +8,67 @@ import numpy as np
 import pytest
 
 from s2am_engine.errors import EngineError
-from s2am_engine.inference.thumbnails import make_thumbnail, small_copy
+from s2am_engine.inference.network_input import make_network_input, reduce_image
 from tests.engine.pictures import composite
 
 SIZE = 96
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
-def test_every_depth_gives_the_same_thumbnail(dtype: str) -> None:
-    reference = make_thumbnail(*composite(), None, None, SIZE)
-    other = make_thumbnail(*composite(dtype=dtype), None, None, SIZE)
+def test_every_depth_gives_the_same_network_input(dtype: str) -> None:
+    reference = make_network_input(*composite(), None, None, SIZE)
+    other = make_network_input(*composite(dtype=dtype), None, None, SIZE)
     np.testing.assert_allclose(other.composite, reference.composite, atol=1 / 255)
     np.testing.assert_array_equal(other.mask, reference.mask)
 
 
 def test_sampling_a_large_picture_is_as_good_as_averaging_all_of_it() -> None:
     pixels, mask = composite(2400, 3600)
-    thumbnail = make_thumbnail(pixels, mask, None, None, SIZE)
+    network_input = make_network_input(pixels, mask, None, None, SIZE)
     averaged = cv2.resize(pixels.astype(np.float32) / 255, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
-    assert np.abs(thumbnail.composite - averaged).mean() < 1 / 255
+    assert np.abs(network_input.composite - averaged).mean() < 1 / 255
     area = cv2.resize(mask.astype(np.float32) / 255, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
-    assert np.abs(thumbnail.mask - area).mean() < 0.002
+    assert np.abs(network_input.mask - area).mean() < 0.002
 
 
 def test_colors_beneath_transparency_never_count() -> None:
     pixels, mask = composite()
     alpha = np.full(mask.shape, 255, np.uint8)
     alpha[:30, :40] = 0
-    thumbnails = []
+    inputs = []
     for hidden in ((0, 0, 0), (255, 0, 255)):
         pixels[:30, :40] = hidden
-        thumbnails.append(make_thumbnail(pixels, mask, alpha, None, SIZE))
-    np.testing.assert_array_equal(thumbnails[0].composite, thumbnails[1].composite)
-    np.testing.assert_array_equal(thumbnails[0].samples, thumbnails[1].samples)
+        inputs.append(make_network_input(pixels, mask, alpha, None, SIZE))
+    np.testing.assert_array_equal(inputs[0].composite, inputs[1].composite)
+    np.testing.assert_array_equal(inputs[0].samples, inputs[1].samples)
 
 
 def test_what_fills_a_transparent_part_looks_like_the_visible_background() -> None:
     pixels, mask = composite()
     alpha = np.full(mask.shape, 255, np.uint8)
     alpha[:, 90:] = 0
-    thumbnail = make_thumbnail(pixels, mask, alpha, None, SIZE)
+    network_input = make_network_input(pixels, mask, alpha, None, SIZE)
     visible = pixels[:, :90][mask[:, :90] == 0] / 255
-    filled = thumbnail.composite[:, 80:]
+    filled = network_input.composite[:, 80:]
     np.testing.assert_allclose(filled.mean(axis=(0, 1)), visible.mean(axis=0), atol=0.02)
     np.testing.assert_allclose(filled.std(axis=(0, 1)), visible.std(axis=0), atol=0.03)
-    assert (thumbnail.mask[:, 80:] == 0).all()
+    assert (network_input.mask[:, 80:] == 0).all()
 
 
 def test_a_foreground_of_one_pixel_is_not_overlooked() -> None:
     pixels = np.full((1500, 1700, 3), 90, np.uint8)
     mask = np.zeros((1500, 1700), np.uint8)
     mask[701, 903], pixels[701, 903] = 255, (200, 10, 10)
-    thumbnail = make_thumbnail(pixels, mask, None, None, SIZE)
-    assert thumbnail.samples.tolist() == [[200, 10, 10]]
-    assert thumbnail.mask.max() > 0
+    network_input = make_network_input(pixels, mask, None, None, SIZE)
+    assert network_input.samples.tolist() == [[200, 10, 10]]
+    assert network_input.mask.max() > 0
 
 
 def test_a_background_of_one_pixel_is_not_overlooked() -> None:
     pixels = np.full((1500, 1700, 3), 90, np.uint8)
     mask = np.full((1500, 1700), 255, np.uint8)
     mask[701, 903] = 0
-    assert make_thumbnail(pixels, mask, None, None, SIZE).mask.min() < 1
+    assert make_network_input(pixels, mask, None, None, SIZE).mask.min() < 1
 
 
 @pytest.mark.parametrize("shape", [(1, 5000), (5000, 1), (3, 2)])
@@ -76,18 +76,18 @@ def test_odd_shapes_work(shape: tuple[int, int]) -> None:
     pixels = np.full((*shape, 3), 120, np.uint8)
     mask = np.zeros(shape, np.uint8)
     mask.flat[: mask.size // 2] = 255
-    thumbnail = make_thumbnail(pixels, mask, None, None, SIZE)
-    assert thumbnail.composite.shape == (SIZE, SIZE, 3)
-    np.testing.assert_allclose(thumbnail.composite, 120 / 255, atol=1e-6)
-    assert thumbnail.mask.mean() == pytest.approx(0.5, abs=0.2)
+    network_input = make_network_input(pixels, mask, None, None, SIZE)
+    assert network_input.composite.shape == (SIZE, SIZE, 3)
+    np.testing.assert_allclose(network_input.composite, 120 / 255, atol=1e-6)
+    assert network_input.mask.mean() == pytest.approx(0.5, abs=0.2)
 
 
 def test_no_visible_background_or_foreground_is_refused() -> None:
     pixels, mask = composite()
     with pytest.raises(EngineError, match="No visible pixel is left for the background"):
-        make_thumbnail(pixels, mask, np.where(mask == 255, 255, 0).astype(np.uint8), None, SIZE)
+        make_network_input(pixels, mask, np.where(mask == 255, 255, 0).astype(np.uint8), None, SIZE)
     with pytest.raises(EngineError, match="foreground is transparent everywhere"):
-        make_thumbnail(pixels, mask, np.where(mask == 0, 255, 0).astype(np.uint8), None, SIZE)
+        make_network_input(pixels, mask, np.where(mask == 0, 255, 0).astype(np.uint8), None, SIZE)
 
 
 def test_values_that_are_not_numbers_are_refused() -> None:
@@ -95,13 +95,13 @@ def test_values_that_are_not_numbers_are_refused() -> None:
     pixels[0, 0] = np.inf
     pixels[:] = np.inf
     with pytest.raises(EngineError, match="not numbers"):
-        make_thumbnail(pixels, mask, None, None, SIZE)
+        make_network_input(pixels, mask, None, None, SIZE)
 
 
 def test_a_picture_without_a_mask_is_seen_as_with_one() -> None:
     pixels, mask = composite()
     np.testing.assert_array_equal(
-        small_copy(pixels, None, None, SIZE), make_thumbnail(pixels, mask, None, None, SIZE).composite
+        reduce_image(pixels, None, None, SIZE), make_network_input(pixels, mask, None, None, SIZE).composite
     )
 
 
@@ -112,17 +112,17 @@ def test_without_a_mask_too_what_is_transparent_never_counts() -> None:
     copies = []
     for hidden in ((0, 0, 0), (255, 0, 255)):
         pixels[:30, :40] = hidden
-        copies.append(small_copy(pixels, alpha, None, SIZE))
+        copies.append(reduce_image(pixels, alpha, None, SIZE))
     np.testing.assert_array_equal(copies[0], copies[1])
     with pytest.raises(EngineError, match="transparent everywhere"):
-        small_copy(pixels, alpha * 0, None, SIZE)
+        reduce_image(pixels, alpha * 0, None, SIZE)
 
 
 def test_a_picture_that_is_next_to_transparent_everywhere_is_seen_as_it_is() -> None:
     pixels, mask = composite(dtype="uint16")
     faint = np.ones(mask.shape, np.uint16)
-    found = make_thumbnail(pixels, mask, faint, None, SIZE)
-    np.testing.assert_allclose(found.composite, make_thumbnail(pixels, mask, None, None, SIZE).composite, atol=1e-5)
+    found = make_network_input(pixels, mask, faint, None, SIZE)
+    np.testing.assert_allclose(found.composite, make_network_input(pixels, mask, None, None, SIZE).composite, atol=1e-5)
 
 
 def test_a_mask_never_exceeds_its_range() -> None:
@@ -131,5 +131,5 @@ def test_a_mask_never_exceeds_its_range() -> None:
         height, width = rng.integers(60, 700, 2)
         mask = np.zeros((height, width), np.uint8)
         mask[height // 9 : -(height // 9), width // 7 : -(width // 7)] = 255
-        thumbnail = make_thumbnail(np.zeros((height, width, 3), np.uint8), mask, None, None, SIZE)
-        assert 0 <= thumbnail.mask.min() <= thumbnail.mask.max() <= 1
+        network_input = make_network_input(np.zeros((height, width, 3), np.uint8), mask, None, None, SIZE)
+        assert 0 <= network_input.mask.min() <= network_input.mask.max() <= 1
