@@ -10,10 +10,9 @@ from pathlib import Path
 from PyQt6.QtCore import QLibraryInfo, QLocale, QTimer, QTranslator
 from PyQt6.QtWidgets import QApplication
 
-from s2am_editor.window.icons import application_icon
 from s2am_editor.window.main_window import MainWindow
-from s2am_editor.window.settings import Settings
-from s2am_editor.window.theme import Theme
+from s2am_editor.window.settings import EditorSettings
+from s2am_editor.window.theme import Theme, application_icon
 from s2am_engine.models.model_store import DEFAULT_MODEL
 
 WARM_UP = 700  # milliseconds after the window shows, in which it answers first
@@ -40,13 +39,13 @@ def run(files: Sequence[Path] = ()) -> int:
         The exit code.
     """
     application = make_application(sys.argv[:1])
-    settings = Settings()
+    settings = EditorSettings()
     Theme(application, settings.appearance)
     window = MainWindow(settings)
     window.show()
     if files:
         QTimer.singleShot(0, lambda: window.take_files(files))
     else:
-        QTimer.singleShot(0, window.safety.offer_recovery)
+        QTimer.singleShot(0, window.autosave.offer_recovery)
     QTimer.singleShot(WARM_UP, lambda: window.harmonizing.warm_up(DEFAULT_MODEL))
     return application.exec()

@@ -25,7 +25,7 @@ from s2am_editor.app import make_application
 from s2am_editor.document import commands
 from s2am_editor.document.model import Document
 from s2am_editor.window.main_window import MainWindow
-from s2am_editor.window.settings import Settings
+from s2am_editor.window.settings import EditorSettings
 from s2am_editor.window.theme import Theme
 from s2am_engine.cli.bench import made_up_picture, peak_memory
 from s2am_engine.image.io import ImageData
@@ -81,7 +81,7 @@ def bench() -> Measured:
     application = make_application()
     Theme(application)
     with tempfile.TemporaryDirectory(prefix="s2am-bench-") as folder:
-        window = MainWindow(Settings(Path(folder) / "editor.ini"))
+        window = MainWindow(EditorSettings(Path(folder) / "editor.ini"))
         window.resize(*WINDOW)
         window.show()
         application.processEvents()

@@ -27,15 +27,15 @@ from skimage import data
 
 from s2am_editor.app import make_application
 from s2am_editor.document.model import Document
-from s2am_editor.window.canvas import Compare
+from s2am_editor.window.actions import ShortcutsDialog
+from s2am_editor.window.canvas.canvas import Compare
 from s2am_editor.window.clipboard import from_image
 from s2am_editor.window.dialogs.batch import BatchDialog
-from s2am_editor.window.dialogs.export import ExportDialog
-from s2am_editor.window.dialogs.shortcuts import ShortcutsDialog
-from s2am_editor.window.dialogs.teach import TeachDialog
+from s2am_editor.window.dialogs.fine_tune import FineTuneDialog
+from s2am_editor.window.dialogs.prompts import ExportDialog
 from s2am_editor.window.jobs import Problem
 from s2am_editor.window.main_window import MainWindow
-from s2am_editor.window.settings import Settings
+from s2am_editor.window.settings import EditorSettings
 from s2am_editor.window.theme import Appearance, Theme
 from s2am_engine.errors import EngineError
 from s2am_engine.image.io import ImageData
@@ -63,7 +63,7 @@ class Photographer:
         for appearance in (Appearance.LIGHT, Appearance.DARK):
             self._theme.choose(appearance)
             self._look = appearance.value
-            window = MainWindow(Settings(Path(self._place.name) / f"{self._look}.ini"))
+            window = MainWindow(EditorSettings(Path(self._place.name) / f"{self._look}.ini"))
             window.resize(1360, 860)
             window.show()
             self._states(window)
@@ -73,7 +73,7 @@ class Photographer:
     def _states(self, window: MainWindow) -> None:
         self._wait(window)
         self._take(window, "welcome")
-        window.dialogs.open_sample()
+        window.commands.open_sample()
         self._wait(window)
         self._take(window, "placed")
         window.harmonize()
@@ -107,9 +107,9 @@ class Photographer:
     def _dialogs(self, window: MainWindow) -> None:
         for name, dialog in (
             ("export", ExportDialog(window.session, window.settings, window)),
-            ("teach", TeachDialog(window.settings, window)),
+            ("fine-tune", FineTuneDialog(window.settings, window)),
             ("batch", BatchDialog(window.settings, window)),
-            ("shortcuts", ShortcutsDialog(window.all_actions, window.tool_box, window)),
+            ("shortcuts", ShortcutsDialog(window.all_actions, window)),
         ):
             dialog.show()
             self._take(dialog, name)

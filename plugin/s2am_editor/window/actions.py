@@ -1,148 +1,414 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All that menus, toolbar and keys can do."""
+"""All actions and keys of the editor in one table; menus, toolbars and the shortcuts dialog are made from it.
+
+`ACTIONS` have the scope "window": Qt triggers them wherever the focus is. `SHORTCUTS` are keys without a menu entry:
+the canvas handles those of scope "canvas", and the current tool (or the curve editor) those of scope "tool".
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
-from PyQt6.QtCore import QCoreApplication, QObject, Qt
-from PyQt6.QtGui import QAction, QKeySequence
+from PyQt6.QtCore import QCoreApplication, QObject, QSize, Qt, pyqtSignal
+from PyQt6.QtGui import QAction, QActionGroup, QKeyEvent, QKeySequence
+from PyQt6.QtWidgets import (
+    QDialog,
+    QGridLayout,
+    QLabel,
+    QMainWindow,
+    QMenu,
+    QScrollArea,
+    QSizePolicy,
+    QToolBar,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
-from s2am_editor.window.icons import icon
+from s2am_editor.window.settings import EditorSettings
+from s2am_editor.window.theme import Appearance, icon, theme_of_application
+from s2am_editor.window.widgets.basic import heading, muted_label, primary_button
 
-Key = QKeySequence.StandardKey
+Standard = QKeySequence.StandardKey
+Key = Qt.Key
+Scope = Literal["window", "canvas", "tool"]
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One action: its text with the menu's mnemonic, its key, its drawing, and when it can be used.
+class Action:
+    """An entry of the menus or of the toolbar of tools.
 
-    needs: "nothing", an open "document", an active "layer", or a "harmonized" one.
+    text: with the menu's mnemonic. needs: when it is enabled: "nothing", an open "document", an active "layer", or a
+    "harmonized" one. tool: the canvas tool that it selects.
     """
 
     name: str
     text: str
     key: QKeySequence.StandardKey | str | None = None
-    drawing: str | None = None
-    needs: str = "nothing"
+    icon: str | None = None
+    needs: Literal["nothing", "document", "layer", "harmonized"] = "nothing"
     checkable: bool = False
+    tool: str | None = None
+    scope: Scope = "window"
 
 
-def _tr(text: str) -> str:
-    """Mark a text for translation; `Actions` translates it when it is shown."""
+@dataclass(frozen=True)
+class Shortcut:
+    """A key, or a family of keys, that the canvas or a tool handles itself.
+
+    keys: each key with the value that it stands for (a direction or a sign). label: the keys as the dialog shows them.
+    owner: the tool or widget that handles it, for the scope "tool".
+    """
+
+    name: str
+    keys: Mapping[Qt.Key, object]
+    label: str
+    text: str
+    scope: Scope
+    owner: str = ""
+
+
+def _mark(text: str) -> str:
+    """Mark a text for translation; `translated_action` translates it when it is shown."""
     return text
 
 
-ENTRIES = (
-    Entry("open", _tr("&Open …"), Key.Open, "open"),
-    Entry("add", _tr("&Add cut-out …"), "Ctrl+Shift+O", "add-layer", "document"),
-    Entry("save", _tr("&Save project"), Key.Save, "save", "document"),
-    Entry("save-as", _tr("Save project &as …"), "Ctrl+Shift+S", None, "document"),
-    Entry("export", _tr("&Export …"), "Ctrl+E", "export", "document"),
-    Entry("close", _tr("&Close document"), Key.Close, None, "document"),
-    Entry("quit", _tr("&Quit"), Key.Quit),
-    Entry("undo", _tr("&Undo"), Key.Undo, "undo", "document"),
-    Entry("redo", _tr("&Redo"), "Ctrl+Shift+Z", "redo", "document"),
-    Entry("copy", _tr("&Copy picture"), Key.Copy, "copy", "document"),
-    Entry("paste", _tr("&Paste"), Key.Paste),
-    Entry("harmonize", _tr("&Harmonize"), "Ctrl+Return", "harmonize", "layer"),
-    Entry("variants", _tr("&Variants …"), "Ctrl+Shift+Return", "variants", "layer"),
-    Entry("reset-sliders", _tr("&Reset sliders"), None, "reset", "harmonized"),
-    Entry("remove", _tr("Remove harmoni&zation"), None, None, "harmonized"),
-    Entry("save-map", _tr("Save color &map …"), None, None, "harmonized"),
-    Entry("teach", _tr("&Teach it your pictures …"), None, "teach"),
-    Entry("batch", _tr("&Batch …"), None, "batch"),
-    Entry("duplicate", _tr("&Duplicate"), "Ctrl+J", "duplicate", "layer"),
-    Entry("delete", _tr("D&elete"), "Delete", "delete", "layer"),
-    Entry("rename", _tr("&Rename"), "F2", None, "layer"),
-    Entry("hide", _tr("&Hide or show"), "Ctrl+,", "eye", "layer"),
-    Entry("lock", _tr("&Locked"), "Ctrl+L", None, "layer", checkable=True),
-    Entry("up", _tr("Move &up"), "Ctrl+]", "up", "layer"),
-    Entry("down", _tr("Move d&own"), "Ctrl+[", "down", "layer"),
-    Entry("flip-horizontal", _tr("Flip hori&zontally"), "Shift+H", "flip-horizontal", "layer"),
-    Entry("flip-vertical", _tr("Flip &vertically"), "Shift+V", "flip-vertical", "layer"),
-    Entry("reset-transform", _tr("Reset tra&nsform"), None, "reset", "layer"),
-    Entry("find", _tr("&Find what was pasted"), "Ctrl+F", "find", "layer"),
-    Entry("clean", _tr("&Clean edges"), None, "edge", "layer"),
-    Entry("feather", _tr("&Feather cut-out"), None, None, "layer"),
-    Entry("whole", _tr("&Whole layer"), None, None, "layer"),
-    Entry("fit", _tr("&Fit in window"), "Ctrl+0", "fit", "document"),
-    Entry("actual", _tr("&Actual pixels"), "Ctrl+1", None, "document"),
-    Entry("zoom-in", _tr("Zoom &in"), Key.ZoomIn, "zoom-in", "document"),
-    Entry("zoom-out", _tr("Zoom &out"), Key.ZoomOut, "zoom-out", "document"),
-    Entry("split", _tr("&Before and after"), "\\", "compare", "document", checkable=True),
-    Entry("snap", _tr("&Snapping"), "Ctrl+;", None, "nothing", checkable=True),
-    Entry("shortcuts", _tr("&Keyboard shortcuts"), "F1"),
-    Entry("about", _tr("&About")),
+ACTIONS = (
+    Action("open", _mark("&Open…"), Standard.Open, "open"),
+    Action("add", _mark("&Add cutout…"), "Ctrl+Shift+O", "add-layer", "document"),
+    Action("save", _mark("&Save project"), Standard.Save, "save", "document"),
+    Action("save-as", _mark("Save project &as…"), "Ctrl+Shift+S", None, "document"),
+    Action("export", _mark("&Export…"), "Ctrl+E", "export", "document"),
+    Action("close", _mark("&Close document"), Standard.Close, None, "document"),
+    Action("quit", _mark("&Quit"), Standard.Quit),
+    Action("undo", _mark("&Undo"), Standard.Undo, "undo", "document"),
+    Action("redo", _mark("&Redo"), "Ctrl+Shift+Z", "redo", "document"),
+    Action("copy", _mark("&Copy image"), Standard.Copy, "copy", "document"),
+    Action("paste", _mark("&Paste"), Standard.Paste),
+    Action("harmonize", _mark("&Harmonize"), "Ctrl+Return", "harmonize", "layer"),
+    Action("variants", _mark("&Variants…"), "Ctrl+Shift+Return", "variants", "layer"),
+    Action("reset-sliders", _mark("&Reset sliders"), None, "reset", "harmonized"),
+    Action("remove", _mark("Remove harmoni&zation"), None, None, "harmonized"),
+    Action("save-map", _mark("Save color &map…"), None, None, "harmonized"),
+    Action("fine-tune", _mark("&Fine-tune on my photos…"), None, "fine-tune"),
+    Action("batch", _mark("&Batch…"), None, "batch"),
+    Action("duplicate", _mark("&Duplicate"), "Ctrl+J", "duplicate", "layer"),
+    Action("delete", _mark("D&elete"), "Delete", "delete", "layer"),
+    Action("rename", _mark("&Rename"), "F2", None, "layer"),
+    Action("hide", _mark("Show or &hide"), "Ctrl+,", "eye", "layer"),
+    Action("lock", _mark("&Locked"), "Ctrl+L", None, "layer", checkable=True),
+    Action("up", _mark("Move &up"), "Ctrl+]", "up", "layer"),
+    Action("down", _mark("Move d&own"), "Ctrl+[", "down", "layer"),
+    Action("flip-horizontal", _mark("Flip hori&zontally"), "Shift+H", "flip-horizontal", "layer"),
+    Action("flip-vertical", _mark("Flip &vertically"), "Shift+V", "flip-vertical", "layer"),
+    Action("reset-transform", _mark("Reset tra&nsform"), None, "reset", "layer"),
+    Action("detect", _mark("De&tect pasted region"), "Ctrl+F", "find", "layer"),
+    Action("clean", _mark("&Clean edges"), None, "edge", "layer"),
+    Action("feather", _mark("&Feather edges"), None, None, "layer"),
+    Action("remove-mask", _mark("Remove &mask"), None, None, "layer"),
+    Action("fit", _mark("&Fit in window"), "Ctrl+0", "fit", "document"),
+    Action("actual", _mark("&Actual pixels"), "Ctrl+1", None, "document"),
+    Action("zoom-in", _mark("Zoom &in"), Standard.ZoomIn, "zoom-in", "document"),
+    Action("zoom-out", _mark("Zoom &out"), Standard.ZoomOut, "zoom-out", "document"),
+    Action("split", _mark("&Before and after"), "\\", "compare", "document", checkable=True),
+    Action("snap", _mark("&Snapping"), "Ctrl+;", None, "nothing", checkable=True),
+    Action("shortcuts", _mark("&Keyboard shortcuts"), "F1"),
+    Action("about", _mark("&About")),
+    Action("tool-move", _mark("Move and transform"), "V", "move", checkable=True, tool="move"),
+    Action("tool-box", _mark("Cut out with a box"), "M", "box", checkable=True, tool="box"),
+    Action("tool-scribble", _mark("Cut out with scribbles"), "S", "scribble", checkable=True, tool="scribble"),
+    Action("tool-brush", _mark("Brush: show parts of the layer"), "B", "brush", checkable=True, tool="brush"),
+    Action("tool-eraser", _mark("Eraser: hide parts of the layer"), "E", "eraser", checkable=True, tool="eraser"),
+    Action("tool-reference", _mark("Paint a reference area"), "R", "reference", checkable=True, tool="reference"),
+    Action("tool-hand", _mark("Hand"), "H", "hand", checkable=True, tool="hand"),
+)
+SHORTCUTS = (
+    Shortcut("pan", {Key.Key_Space: None}, _mark("Space + drag"), _mark("Pan the image"), "canvas"),
+    Shortcut("before", {Key.Key_C: None}, _mark("C (hold)"), _mark("Show the image before harmonizing"), "canvas"),
+    Shortcut(
+        "nudge",
+        {Key.Key_Left: (-1, 0), Key.Key_Right: (1, 0), Key.Key_Up: (0, -1), Key.Key_Down: (0, 1)},
+        _mark("Arrow keys"),
+        _mark("Move the layer by 1 pixel; with Shift by 10"),
+        "tool",
+        "move",
+    ),
+    Shortcut(
+        "scale",  # with and without Shift, as keyboard layouts have these characters in either place
+        {Key.Key_Plus: 1, Key.Key_Equal: 1, Key.Key_Minus: -1, Key.Key_Underscore: -1},
+        _mark("+ and −"),
+        _mark("Scale the layer by 1%; with Shift by 10%"),
+        "tool",
+        "move",
+    ),
+    Shortcut(
+        "rotate",
+        {
+            Key.Key_Comma: -1,
+            Key.Key_Less: -1,
+            Key.Key_Semicolon: -1,
+            Key.Key_Period: 1,
+            Key.Key_Greater: 1,
+            Key.Key_Colon: 1,
+        },
+        _mark(", and ."),
+        _mark("Rotate the layer by 1°; with Shift by 15°"),
+        "tool",
+        "move",
+    ),
+    Shortcut(
+        "brush-size",
+        {Key.Key_BracketLeft: -1, Key.Key_BracketRight: 1},
+        _mark("[ and ]"),
+        _mark("Smaller and larger brush"),
+        "tool",
+        "brush",
+    ),
+    Shortcut("cancel", {Key.Key_Escape: None}, _mark("Esc"), _mark("Cancel the drag"), "tool", "move"),
+    Shortcut("discard", {Key.Key_Escape: None}, _mark("Esc"), _mark("Discard the box or the scribbles"), "tool", "cut"),
+    Shortcut(
+        "move-point",
+        {Key.Key_Left: (-1, 0), Key.Key_Right: (1, 0), Key.Key_Up: (0, 1), Key.Key_Down: (0, -1)},
+        _mark("Arrow keys"),
+        _mark("Move the selected curve point"),
+        "tool",
+        "curves",
+    ),
+    Shortcut(
+        "select-point",
+        {Key.Key_PageUp: 1, Key.Key_PageDown: -1},
+        _mark("Page Up and Page Down"),
+        _mark("Select the next or previous curve point"),
+        "tool",
+        "curves",
+    ),
+    Shortcut(
+        "remove-point",
+        {Key.Key_Delete: None, Key.Key_Backspace: None},
+        _mark("Delete, Backspace"),
+        _mark("Remove the selected curve point"),
+        "tool",
+        "curves",
+    ),
 )
 MENUS = (
-    (_tr("&File"), ("open", "recent", "add", "", "save", "save-as", "export", "", "batch", "", "close", "quit")),
-    (_tr("&Edit"), ("undo", "redo", "", "copy", "paste")),
+    (_mark("&File"), ("open", "recent", "add", "", "save", "save-as", "export", "", "batch", "", "close", "quit")),
+    (_mark("&Edit"), ("undo", "redo", "", "copy", "paste")),
     (
-        _tr("&Harmonize"),
-        ("harmonize", "variants", "", "reset-sliders", "remove", "", "save-map", "", "teach"),
+        _mark("&Harmonize"),
+        ("harmonize", "variants", "", "reset-sliders", "remove", "", "save-map", "", "fine-tune"),
     ),
     (
-        _tr("&Layer"),
+        _mark("&Layer"),
         (
             *("duplicate", "rename", "delete", "", "hide", "lock", "up", "down", ""),
-            *("flip-horizontal", "flip-vertical", "reset-transform", "", "find", "feather", "clean", "whole"),
+            *("flip-horizontal", "flip-vertical", "reset-transform", "", "detect", "feather", "clean", "remove-mask"),
         ),
     ),
-    (_tr("&View"), ("fit", "actual", "zoom-in", "zoom-out", "", "split", "snap", "", "appearance")),
-    (_tr("Hel&p"), ("shortcuts", "about")),
+    (_mark("&View"), ("fit", "actual", "zoom-in", "zoom-out", "", "split", "snap", "", "appearance")),
+    (_mark("Hel&p"), ("shortcuts", "about")),
 )
 TOOLBAR = ("open", "add", "save", "", "undo", "redo", "", "zoom-out", "zoom-in", "fit", "", "split")
 
 
+def pressed_shortcut(event: QKeyEvent, scope: Scope, owner: str = "") -> tuple[str, object] | None:
+    """Return the name of the shortcut whose key was pressed, and the key's value; None if there is none."""
+    for shortcut in SHORTCUTS:
+        if shortcut.scope == scope and shortcut.owner == owner and event.key() in shortcut.keys:
+            return shortcut.name, shortcut.keys[Qt.Key(event.key())]
+    return None
+
+
 class Actions(QObject):
-    """The actions by their names."""
+    """The QActions of the table, by name."""
 
     def __init__(self, parent: QObject) -> None:
-        """Make all actions; `connect` says what they do."""
+        """Create all actions; `connect` attaches their handlers."""
         super().__init__(parent)
         self._all: dict[str, QAction] = {}
-        for entry in ENTRIES:
-            action = QAction(translated(entry.text), parent)
+        for entry in ACTIONS:
+            action = QAction(translated_action(entry.text), parent)
             if entry.key is not None:
                 action.setShortcut(QKeySequence(entry.key))
-            if entry.drawing:
-                action.setIcon(icon(entry.drawing))
+            if entry.icon:
+                action.setIcon(icon(entry.icon))
             action.setCheckable(entry.checkable)
             action.setShortcutContext(Qt.ShortcutContext.WindowShortcut)
             self._all[entry.name] = action
-            self._describe(entry.name)
+            self._set_tool_tip(entry.name)
 
     def __getitem__(self, name: str) -> QAction:
-        """An action."""
+        """Return the action of a name of the table."""
         return self._all[name]
 
-    def connect(self, **does: Callable[[], object]) -> None:
-        """Say what actions do; an underscore stands for a hyphen."""
-        for name, what in does.items():
+    def connect(self, **handlers: Callable[[], object]) -> None:
+        """Connect actions to handlers; an underscore in a keyword stands for a hyphen in the action's name."""
+        for name, handler in handlers.items():
             action = self._all[name.replace("_", "-")]
-            action.triggered.connect(lambda _=False, what=what: what())
+            action.triggered.connect(lambda _=False, handler=handler: handler())
 
     def enable(self, *, document: bool, layer: bool, harmonized: bool) -> None:
-        """Enable what can be done now."""
-        given = {"nothing": True, "document": document, "layer": layer, "harmonized": harmonized}
-        for entry in ENTRIES:
-            self._all[entry.name].setEnabled(given[entry.needs])
+        """Enable the actions whose needs are met."""
+        met = {"nothing": True, "document": document, "layer": layer, "harmonized": harmonized}
+        for entry in ACTIONS:
+            self._all[entry.name].setEnabled(met[entry.needs])
 
     def set_text(self, name: str, text: str) -> None:
-        """Give an action another text."""
+        """Change an action's text and tool tip."""
         if text != self._all[name].text():
             self._all[name].setText(text)
-            self._describe(name)
+            self._set_tool_tip(name)
 
-    def _describe(self, name: str) -> None:
+    def _set_tool_tip(self, name: str) -> None:
         action = self._all[name]
-        text = action.text().replace("&", "").replace(" …", "")
-        keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
+        text, keys = _plain(action.text()), _keys_of(action)
         action.setToolTip(f"{text} ({keys})" if keys else text)
 
 
-def translated(text: str) -> str:
-    """A text of this module in the person's language."""
+class Menus(QObject):
+    """The menus of the menu bar; one of them lists the recent files."""
+
+    open_recent = pyqtSignal(object)  # a path
+    recent_cleared = pyqtSignal()
+
+    def __init__(self, window: QMainWindow, actions: Actions, settings: EditorSettings) -> None:
+        """Fill a window's menu bar."""
+        super().__init__(window)
+        self._window, self._settings = window, settings
+        self._recent = QMenu(self.tr("Open &recent"), window)
+        self._recent.setToolTipsVisible(True)
+        bar = window.menuBar()
+        for title, names in MENUS:
+            menu = bar.addMenu(translated_action(title)) if bar else None
+            if menu is None:
+                continue
+            for name in names:
+                if not name:
+                    menu.addSeparator()
+                elif name == "recent":
+                    menu.addMenu(self._recent)
+                elif name == "appearance":
+                    menu.addMenu(self._appearance())
+                else:
+                    menu.addAction(actions[name])
+        self.list_recent()
+
+    def list_recent(self) -> None:
+        """List the files that were opened or saved last."""
+        self._recent.clear()
+        for path in self._settings.recent:
+            action = self._recent.addAction(path.name)
+            if action:
+                action.setToolTip(str(path))
+                action.triggered.connect(lambda _=False, path=path: self.open_recent.emit(path))
+        self._recent.setEnabled(not self._recent.isEmpty())
+        if not self._recent.isEmpty():
+            self._recent.addSeparator()
+            self._recent.addAction(self.tr("Clear list"), self._clear_recent)
+
+    def _clear_recent(self) -> None:
+        self._settings.clear_recent()
+        self.recent_cleared.emit()
+
+    def _appearance(self) -> QMenu:
+        menu = QMenu(self.tr("A&ppearance"), self._window)
+        group = QActionGroup(menu)
+        names = {
+            Appearance.SYSTEM: self.tr("Follow system"),
+            Appearance.LIGHT: self.tr("Light"),
+            Appearance.DARK: self.tr("Dark"),
+        }
+        for appearance, name in names.items():
+            action = QAction(name, group)
+            action.setCheckable(True)
+            action.setChecked(appearance is self._settings.appearance)
+            action.triggered.connect(lambda _=False, appearance=appearance: self._choose_appearance(appearance))
+            menu.addAction(action)
+        return menu
+
+    def _choose_appearance(self, appearance: Appearance) -> None:
+        self._settings.appearance = appearance
+        theme = theme_of_application()
+        if theme:
+            theme.choose(appearance)
+
+
+def build_toolbar(window: QMainWindow, actions: Actions, hold_before: Callable[[bool], object]) -> QToolBar:
+    """Create the toolbar above the canvas; `hold_before(True)` shows the image before harmonizing."""
+    bar = QToolBar(window.tr("Toolbar"), window)
+    bar.setObjectName("main")
+    bar.setMovable(False)
+    bar.setIconSize(QSize(20, 20))
+    for name in TOOLBAR:
+        if name:
+            bar.addAction(actions[name])
+        else:
+            bar.addSeparator()
+    hold = QToolButton()
+    hold.setIcon(icon("eye"))
+    hold.setToolTip(window.tr("Hold to see the image before harmonizing (or hold C)"))
+    hold.setAccessibleName(window.tr("Hold to see the image before harmonizing"))
+    hold.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    hold.pressed.connect(lambda: hold_before(True))
+    hold.released.connect(lambda: hold_before(False))
+    bar.addWidget(hold)
+    spacer = QWidget()
+    spacer.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+    bar.addWidget(spacer)
+    export = primary_button(window.tr("Export"), actions["export"].trigger)
+    export.setToolTip(actions["export"].toolTip())
+    bar.addWidget(export)
+    return bar
+
+
+class ShortcutsDialog(QDialog):
+    """Lists every key of `ACTIONS` and `SHORTCUTS`."""
+
+    def __init__(self, actions: Actions, parent: QWidget) -> None:
+        """List the keys."""
+        super().__init__(parent)
+        self.setWindowTitle(self.tr("Keyboard shortcuts"))
+        inside = QWidget()
+        grid = QGridLayout(inside)
+        grid.setHorizontalSpacing(24)
+        grid.setVerticalSpacing(5)
+        owners = {"": self.tr("Canvas"), "move": self.tr("Move tool"), "brush": self.tr("Brushes")}
+        owners |= {"cut": self.tr("Box and scribbles"), "curves": self.tr("Curves")}
+        for owner, title in owners.items():
+            rows = [(shortcut.label, shortcut.text) for shortcut in SHORTCUTS if shortcut.owner == owner]
+            wheel = [(self.tr("Mouse wheel"), self.tr("Zoom at the pointer"))] if owner == "" else []
+            self._add(grid, title, [*((translated_action(a), translated_action(b)) for a, b in rows), *wheel])
+        listed = [entry for entry in ACTIONS if entry.key is not None]
+        for title, is_tool in ((self.tr("Tools"), True), (self.tr("Menus"), False)):
+            shown = [actions[entry.name] for entry in listed if (entry.tool is not None) == is_tool]
+            self._add(grid, title, [(_keys_of(action), _plain(action.text())) for action in shown])
+        scroll = QScrollArea()
+        scroll.setObjectName("sidebarScroll")
+        inside.setObjectName("sidebar")
+        scroll.setWidget(inside)
+        scroll.setWidgetResizable(True)
+        column = QVBoxLayout(self)
+        column.addWidget(scroll)
+        self.resize(460, 560)
+
+    def _add(self, grid: QGridLayout, title: str, rows: list[tuple[str, str]]) -> None:
+        grid.addWidget(heading(title), grid.rowCount(), 0, 1, 2)
+        for keys, text in rows:
+            row = grid.rowCount()
+            grid.addWidget(muted_label(keys), row, 0)
+            grid.addWidget(QLabel(text), row, 1)
+
+
+def translated_action(text: str) -> str:
+    """Translate a text of this table."""
     return QCoreApplication.translate("actions", text)
+
+
+def _plain(text: str) -> str:
+    return text.replace("&", "").replace("…", "")
+
+
+def _keys_of(action: QAction) -> str:
+    return action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)

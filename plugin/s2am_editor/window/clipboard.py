@@ -22,7 +22,7 @@ def files_of(data: QMimeData | None) -> list[Path]:
     return [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()]
 
 
-def picture_of(data: QMimeData | None) -> ImageData | None:
+def image_of(data: QMimeData | None) -> ImageData | None:
     """The picture that was dropped or copied, with its transparency; None if there is none."""
     if data is None or not data.hasImage():
         return None
@@ -56,11 +56,18 @@ def to_image(picture: ImageData) -> QImage:
     return QImage(samples.tobytes(), width, height, 4 * width, QImage.Format.Format_RGBA8888).copy()
 
 
-def copy_picture(picture: ImageData) -> None:
+def copy_image(picture: ImageData) -> None:
     """Put a picture on the clipboard."""
     clipboard = QGuiApplication.clipboard()
     if clipboard:
         clipboard.setImage(to_image(picture))
+
+
+def copy_text(text: str) -> None:
+    """Copy a text to the clipboard."""
+    clipboard = QGuiApplication.clipboard()
+    if clipboard:
+        clipboard.setText(text)
 
 
 def clipboard_data() -> QMimeData | None:

@@ -17,7 +17,7 @@ Failed = Callable[["Problem"], object]
 
 
 class Cancelled(Exception):  # noqa: N818 (it is no error)
-    """Somebody pressed Cancel; comes out of `Job.progress` within the work."""
+    """Somebody pressed Cancel; comes out of `BackgroundJob.progress` within the work."""
 
 
 class Problem:
@@ -38,7 +38,7 @@ class Problem:
             )
 
 
-class Job(QObject):
+class BackgroundJob(QObject):
     """One piece of work; its signals arrive in the window's thread."""
 
     progressed = pyqtSignal(float, str)  # share done in [0, 1] (negative: unknown), and what is being done
@@ -47,8 +47,8 @@ class Job(QObject):
     failed = pyqtSignal(object)  # a Problem
     ended = pyqtSignal(object)  # the job itself, always the last
 
-    def __init__(self, title: str, work: Callable[[Job], Any]) -> None:
-        """Describe it; `Jobs.start` starts it."""
+    def __init__(self, title: str, work: Callable[[BackgroundJob], Any]) -> None:
+        """Describe it; `BackgroundJobs.start` starts it."""
         super().__init__()
         self.title = title
         self._work = work
@@ -107,7 +107,7 @@ class Job(QObject):
 
 
 class _Runnable(QRunnable):
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: BackgroundJob) -> None:
         super().__init__()
         self._job = job
 
@@ -115,28 +115,28 @@ class _Runnable(QRunnable):
         self._job.run()
 
 
-class Jobs(QObject):
+class BackgroundJobs(QObject):
     """The jobs of a window."""
 
-    started = pyqtSignal(object)  # a Job
-    ended = pyqtSignal(object)  # a Job
+    started = pyqtSignal(object)  # a BackgroundJob
+    ended = pyqtSignal(object)  # a BackgroundJob
 
     def __init__(self, parent: QObject | None = None) -> None:
         """Start with none."""
         super().__init__(parent)
         self._pool = QThreadPool(self)
         self._pool.setMaxThreadCount(4)
-        self.running: list[Job] = []
+        self.running: list[BackgroundJob] = []
 
     def start(
         self,
         title: str,
-        work: Callable[[Job], Any],
+        work: Callable[[BackgroundJob], Any],
         done: Done | None = None,
         failed: Failed | None = None,
         *,
         quiet: bool = False,
-    ) -> Job:
+    ) -> BackgroundJob:
         """Start a job.
 
         Args:
@@ -146,7 +146,7 @@ class Jobs(QObject):
             failed: given the Problem.
             quiet: not to be shown anywhere.
         """
-        job = Job(title, work)
+        job = BackgroundJob(title, work)
         if done:
             job.finished.connect(done)
         if failed:
@@ -164,7 +164,7 @@ class Jobs(QObject):
             job.cancel()
         return self._pool.waitForDone(round(seconds * 1000))
 
-    def _end(self, job: Job) -> None:
+    def _end(self, job: BackgroundJob) -> None:
         if job in self.running:
             self.running.remove(job)
         self.ended.emit(job)

@@ -1,69 +1,63 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The editor's window: it puts panels, canvas and flows together, and does nothing by itself."""
+"""The editor's main window: layout, connections between parts, and window events."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from PyQt6.QtCore import Qt, QTimer
+from PyQt6.QtCore import QSize, Qt, QTimer
 from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent
-from PyQt6.QtWidgets import QMainWindow, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QMainWindow, QScrollArea, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from s2am_editor.document.model import Reference
-from s2am_editor.window.actions import Actions
-from s2am_editor.window.canvas import Canvas, Compare
+from s2am_editor.window.actions import Actions, Menus, build_toolbar
+from s2am_editor.window.canvas.canvas import Canvas, Compare
+from s2am_editor.window.canvas.document_view import DocumentView
+from s2am_editor.window.canvas.tiles import as_image
 from s2am_editor.window.clipboard import files_of
-from s2am_editor.window.commands_on_layers import LayerCommands
-from s2am_editor.window.flows.cutting import Cutting
-from s2am_editor.window.flows.files import Files
-from s2am_editor.window.flows.harmonizing import Harmonizing
-from s2am_editor.window.flows.safety import Safety
-from s2am_editor.window.icons import application_icon
-from s2am_editor.window.jobs import Jobs, Problem
-from s2am_editor.window.menus import build_menus, build_toolbar
-from s2am_editor.window.panels.harmonize_panel import usable_models
-from s2am_editor.window.panels.sidebar import Sidebar
-from s2am_editor.window.panels.variants_panel import VariantsPanel
+from s2am_editor.window.files import Autosave, DocumentFiles
+from s2am_editor.window.jobs import BackgroundJobs, Problem
+from s2am_editor.window.messages import Banner, HintOverlay, StatusBar
+from s2am_editor.window.panels.adjust_panel import AdjustPanel, CurvesPanel
+from s2am_editor.window.panels.harmonize_panel import HarmonizePanel, LayerHarmonizer, VariantsPanel, usable_models
+from s2am_editor.window.panels.layers_panel import LayersPanel
 from s2am_editor.window.panels.welcome import Welcome
-from s2am_editor.window.picture_view import PictureView
-from s2am_editor.window.session import Session, translated
-from s2am_editor.window.settings import Settings
-from s2am_editor.window.status import Status
-from s2am_editor.window.theme import theme_of_application
-from s2am_editor.window.tiles import as_image
-from s2am_editor.window.tool_box import ToolBox
-from s2am_editor.window.widgets.banner import Banner
-from s2am_editor.window.widgets.hint_pill import HintPill
-from s2am_editor.window.window_dialogs import WindowDialogs
+from s2am_editor.window.session import EditorSession, translated
+from s2am_editor.window.settings import EditorSettings
+from s2am_editor.window.theme import application_icon, theme_of_application
+from s2am_editor.window.tools.cut_out import CutOut
+from s2am_editor.window.tools.tool_box import ToolBox
+from s2am_editor.window.widgets.basic import Section, rule, small_button
+from s2am_editor.window.window_commands import LayerCommands, WindowCommands
 from s2am_engine.errors import EngineError
 
 
 class MainWindow(QMainWindow):
     """One document's window."""
 
-    def __init__(self, settings: Settings | None = None) -> None:
+    def __init__(self, settings: EditorSettings | None = None) -> None:
         """Build it; nothing is loaded yet that takes time."""
         super().__init__()
-        self.settings = settings or Settings()
-        self.jobs = Jobs(self)
-        self.session = Session(self)
-        self.files = Files(self.session, self.jobs, self.settings, self)
-        self.harmonizing = Harmonizing(self.session, self.jobs, self)
-        self.cutting = Cutting(self.session, self.jobs, self)
-        self.safety = Safety(self.session, self.jobs, self)
+        self.settings = settings or EditorSettings()
+        self.jobs = BackgroundJobs(self)
+        self.session = EditorSession(self)
+        self.files = DocumentFiles(self.session, self.jobs, self.settings, self)
+        self.harmonizing = LayerHarmonizer(self.session, self.jobs, self)
+        self.cutting = CutOut(self.session, self.jobs, self)
+        self.autosave = Autosave(self.session, self.jobs, self)
         self.all_actions = Actions(self)
         self.canvas = Canvas()
-        self.view = PictureView(self.session, self.canvas)
-        self.tool_box = ToolBox(self.session, self.canvas, self.view, self.cutting)
+        self.view = DocumentView(self.session, self.canvas)
+        self.tool_box = ToolBox(self.session, self.canvas, self.view, self.cutting, self.all_actions)
         self.sidebar = Sidebar(self.session, self.all_actions)
         self.variants = VariantsPanel()
         self.banner = Banner()
         self.welcome = Welcome(self.settings)
-        self.hint = HintPill(self.canvas)
-        self.status = Status(self.session, self.canvas, self.jobs)
+        self.hint = HintOverlay(self.canvas)
+        self.status = StatusBar(self.session, self.canvas, self.jobs)
         self.layer_commands = LayerCommands(self.session)
-        self.dialogs = WindowDialogs(self)
+        self.commands = WindowCommands(self, self.session, self.jobs, self.settings, self.files)
         self._lay_out()
         self._connect()
         self._connect_actions()
@@ -76,8 +70,8 @@ class MainWindow(QMainWindow):
         self.setWindowIcon(application_icon())
         self.setAcceptDrops(True)
         self.setMinimumSize(860, 560)
-        self.menus = build_menus(self, self.all_actions)
-        self.bar = build_toolbar(self, self.all_actions, self.canvas)
+        self.menus = Menus(self, self.all_actions, self.settings)
+        self.bar = build_toolbar(self, self.all_actions, self.canvas.hold_before)
         self.addToolBar(Qt.ToolBarArea.TopToolBarArea, self.bar)
         self.addToolBar(Qt.ToolBarArea.LeftToolBarArea, self.tool_box)
         self.stack = QStackedWidget()
@@ -102,12 +96,18 @@ class MainWindow(QMainWindow):
         self.setStatusBar(self.status)
 
     def _connect(self) -> None:
-        for source in (self.files, self.harmonizing, self.cutting, self.safety):
+        for source in (self.files, self.harmonizing, self.cutting, self.autosave):
             source.failed.connect(self.show_problem)
         self.session.refused.connect(self.show_problem)
         self.tool_box.refused.connect(self.show_problem)
         self.canvas.render_failed.connect(lambda error: self.show_problem(Problem(error)))
         self.files.noted.connect(self.show_note)
+        self.commands.failed.connect(self.show_problem)
+        self.commands.noted.connect(self.show_note)
+        self.commands.model_added.connect(self.sidebar.harmonize.list_models)
+        self.commands.model_added.connect(self.harmonizing.models.forget)
+        self.menus.open_recent.connect(self.files.open)
+        self.menus.recent_cleared.connect(self._recent_changed)
         self.files.recent_changed.connect(self._recent_changed)
         self.session.opened.connect(self._opened)
         self.session.changed.connect(self._refresh)
@@ -122,7 +122,7 @@ class MainWindow(QMainWindow):
         self.tool_box.chosen.connect(lambda name: self._tool_chosen(name))
         self.welcome.open_background.connect(self.files.choose_background)
         self.welcome.open_recent.connect(self.files.open)
-        self.welcome.try_sample.connect(self.dialogs.open_sample)
+        self.welcome.try_sample.connect(self.commands.open_sample)
         self.canvas.compare_changed.connect(
             lambda compare: self.all_actions["split"].setChecked(compare is Compare.SPLIT)
         )
@@ -139,41 +139,41 @@ class MainWindow(QMainWindow):
             add=self.files.choose_layers,
             save=self.files.save,
             save_as=self.files.save_as,
-            export=self.dialogs.export,
+            export=self.commands.export,
             close=lambda: self.files.when_saved(self.session.close),
             quit=self.close,
             undo=self.session.undo,
             redo=self.session.redo,
-            copy=self.dialogs.copy_picture,
-            paste=self.dialogs.paste,
+            copy=self.commands.copy_image,
+            paste=self.commands.paste,
             harmonize=self.harmonize,
             variants=self.show_variants,
             reset_sliders=panel.adjust.reset,
             remove=self.harmonizing.remove,
-            save_map=self.dialogs.save_map,
-            teach=self.dialogs.teach,
-            batch=self.dialogs.batch,
+            save_map=self.commands.save_map,
+            fine_tune=self.commands.fine_tune,
+            batch=self.commands.batch,
             duplicate=layers.duplicate,
             delete=layers.delete,
             rename=panel.layers.rename,
-            hide=layers.hide_or_show,
-            lock=layers.lock_or_unlock,
+            hide=layers.toggle_visible,
+            lock=layers.toggle_locked,
             up=lambda: panel.layers.shift(1),
             down=lambda: panel.layers.shift(-1),
             flip_horizontal=lambda: layers.flip("x"),
             flip_vertical=lambda: layers.flip("y"),
             reset_transform=layers.reset_transform,
-            find=self.cutting.propose,
+            detect=self.cutting.propose,
             clean=self.cutting.clean_edges,
             feather=lambda: self.cutting.feather(2.0),
-            whole=self.cutting.whole_layer,
+            remove_mask=self.cutting.whole_layer,
             fit=self.canvas.fit,
             actual=lambda: self.canvas.zoom_to(1.0),
             zoom_in=lambda: self.canvas.zoom_step(True),
             zoom_out=lambda: self.canvas.zoom_step(False),
             split=self._toggle_split,
-            shortcuts=self.dialogs.shortcuts,
-            about=self.dialogs.about,
+            shortcuts=lambda: self.commands.show_shortcuts(self.all_actions),
+            about=self.commands.about,
         )
 
     # ---- what panels and menus ask for
@@ -336,7 +336,7 @@ class MainWindow(QMainWindow):
         self.hide()
         self.jobs.close()
         self.canvas.tiles.close()
-        self.safety.close()
+        self.autosave.close()
         event.accept()
 
     def _close_for_good(self) -> None:
@@ -349,3 +349,59 @@ class MainWindow(QMainWindow):
             self.resize(1280, 820)
         if splitter:
             self.splitter.restoreState(splitter)
+
+
+WIDTH = 300
+
+
+class Sidebar(QSplitter):
+    """Harmonize, adjust and curves above, the layers below."""
+
+    def __init__(self, session: EditorSession, actions: Actions) -> None:
+        """Show a session's document; small buttons start the actions that menus start."""
+        super().__init__(Qt.Orientation.Vertical)
+        self.setObjectName("sidebarSplitter")
+        self.harmonize = HarmonizePanel(session)
+        self.adjust = AdjustPanel(session)
+        self.curves = CurvesPanel(session)
+        self.layers = LayersPanel(session)
+        reset = small_button("reset", self.tr("Reset sliders"), self.adjust.reset)
+        straight = small_button("reset", self.tr("Remove your curves"), self.curves.reset)
+        layer_buttons = [
+            small_button(drawing, actions[name].text().replace("&", ""), actions[name].trigger)
+            for name, drawing in (("add", "add-layer"), ("duplicate", "duplicate"), ("delete", "delete"))
+        ]
+        self.sections = {
+            "harmonize": Section(self.tr("Harmonize"), self.harmonize),
+            "adjust": Section(self.tr("Adjust"), self.adjust, reset),
+            "curves": Section(self.tr("Curves"), self.curves, straight),
+            "layers": Section(self.tr("Layers"), self.layers, *layer_buttons),
+        }
+        inside = QWidget()
+        inside.setObjectName("sidebar")
+        column = QVBoxLayout(inside)
+        column.setContentsMargins(0, 4, 0, 0)
+        column.setSpacing(0)
+        for name in ("harmonize", "adjust", "curves"):
+            if name != "harmonize":
+                column.addWidget(rule())
+            column.addWidget(self.sections[name])
+        column.addStretch()
+        scroll = QScrollArea()
+        scroll.setObjectName("sidebarScroll")
+        scroll.setWidget(inside)
+        scroll.setWidgetResizable(True)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setHandleWidth(1)
+        self.addWidget(scroll)
+        self.addWidget(self.sections["layers"])
+        self.setStretchFactor(0, 1)
+        self.setCollapsible(0, False)
+        self.setCollapsible(1, False)
+        self.setSizes([560, 215])
+        self.setMinimumWidth(WIDTH - 20)
+        self.setMaximumWidth(460)
+
+    def sizeHint(self) -> QSize:
+        """Wide enough for all panels."""
+        return QSize(WIDTH, 600)

@@ -13,7 +13,7 @@ from s2am_editor.window.jobs import Problem
 from s2am_engine.errors import EngineError
 
 
-class Session(QObject):
+class EditorSession(QObject):
     """At most one document, its history, and the project's file."""
 
     opened = pyqtSignal()  # another document is open, or none

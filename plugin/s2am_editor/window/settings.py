@@ -13,7 +13,7 @@ from s2am_editor.window.theme import Appearance
 MOST_RECENT = 10
 
 
-class Settings:
+class EditorSettings:
     """Reads and writes the settings; damaged values count as absent."""
 
     def __init__(self, file: Path | None = None) -> None:
@@ -23,7 +23,7 @@ class Settings:
 
     @property
     def recent(self) -> list[Path]:
-        """Files that were opened or saved and are still there, the last one first."""
+        """DocumentFiles that were opened or saved and are still there, the last one first."""
         value = self._store.value("recent", [])
         paths = [value] if isinstance(value, str) else value if isinstance(value, list) else []
         return [Path(path) for path in paths if isinstance(path, str) and Path(path).is_file()]

@@ -1,20 +1,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The editor's look: neutral grays, so that colors are judged rightly, light or dark as the system is."""
+"""Appearance: neutral gray palettes for light and dark, the style sheet, and icons in the palette's colors."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
+from pathlib import Path
+from string import Template
 
-from PyQt6.QtCore import QObject, Qt, pyqtSignal
-from PyQt6.QtGui import QColor, QGuiApplication, QPalette
+from PyQt6.QtCore import QByteArray, QObject, QPoint, QRect, QRectF, QSize, Qt, pyqtSignal
+from PyQt6.QtGui import QColor, QGuiApplication, QIcon, QIconEngine, QPainter, QPalette, QPixmap
+from PyQt6.QtSvg import QSvgRenderer
 from PyQt6.QtWidgets import QApplication, QStyleFactory
 
-from s2am_editor.window.style_sheet import style_sheet
+ICON_FOLDER = Path(__file__).parent / "icons"
+STYLE_SHEET = Path(__file__).parent / "style.qss"
+ICON_COLOR = "#000000"  # in the SVG files; replaced by the palette's text color
 
 
 class Appearance(Enum):
-    """What the person chose; the value is what settings keep."""
+    """The user's choice; values are stored in the settings file."""
 
     SYSTEM = "system"
     LIGHT = "light"
@@ -23,7 +29,7 @@ class Appearance(Enum):
 
 @dataclass(frozen=True)
 class Colors:
-    """One look. `surround` lies around the picture and is neutral; `text` on `window` and `base` has a contrast ≥ 7."""
+    """One color scheme. `surround` is a neutral gray; `text` has a contrast of at least 7:1 on `window` and `base`."""
 
     dark: bool
     window: str
@@ -36,10 +42,10 @@ class Colors:
     muted: str
     accent: str
     accent_hover: str
-    accent_soft: str  # behind what is chosen
+    accent_soft: str  # background of selected items
     on_accent: str
-    surround: str
-    warning: str  # behind a banner
+    surround: str  # around the image
+    warning: str  # background of the banner
     warning_edge: str
     danger: str
     checker: tuple[str, str]
@@ -88,37 +94,37 @@ DARK = Colors(
 
 
 class Theme(QObject):
-    """The application's look, which changes with the system's while the person chose nothing else."""
+    """Applies palette and style sheet, and follows the system's color scheme unless the user chose one."""
 
     changed = pyqtSignal()
 
     def __init__(self, application: QApplication, appearance: Appearance = Appearance.SYSTEM) -> None:
-        """Dress an application, now and whenever the system changes from light to dark."""
+        """Style an application now and on every change of the system's color scheme."""
         super().__init__(application)
         self._application = application
         self._appearance = appearance
         self.colors = LIGHT
         hints = QGuiApplication.styleHints()
         if hints:
-            hints.colorSchemeChanged.connect(self._follow)
+            hints.colorSchemeChanged.connect(self._follow_system)
         application.setStyle(QStyleFactory.create("Fusion"))
-        self._dress()
+        self._apply()
 
     @property
     def appearance(self) -> Appearance:
-        """What the person chose."""
+        """The user's choice."""
         return self._appearance
 
     def choose(self, appearance: Appearance) -> None:
-        """Take a look, or the system's."""
+        """Switch to light, dark, or the system's color scheme."""
         self._appearance = appearance
-        self._dress()
+        self._apply()
 
-    def _follow(self) -> None:
+    def _follow_system(self) -> None:
         if self._appearance is Appearance.SYSTEM:
-            self._dress()
+            self._apply()
 
-    def _dress(self) -> None:
+    def _apply(self) -> None:
         self.colors = DARK if self._is_dark() else LIGHT
         self._application.setPalette(palette(self.colors))
         self._application.setStyleSheet(style_sheet(self.colors))
@@ -132,7 +138,7 @@ class Theme(QObject):
 
 
 def palette(colors: Colors) -> QPalette:
-    """A look as Qt's widgets ask for it."""
+    """Return a color scheme as a Qt palette."""
     roles = {
         QPalette.ColorRole.Window: colors.window,
         QPalette.ColorRole.WindowText: colors.text,
@@ -164,20 +170,86 @@ def palette(colors: Colors) -> QPalette:
     return made
 
 
+def style_sheet(colors: Colors) -> str:
+    """Return the style sheet of a color scheme."""
+    shade = "dark" if colors.dark else "light"
+    rules = Template(STYLE_SHEET.read_text(encoding="utf-8").partition("*/")[2])
+    return rules.substitute(vars(colors), icons=ICON_FOLDER.as_posix(), shade=shade)
+
+
 def current_colors() -> Colors:
-    """The look of the application as it is dressed now."""
+    """Return the color scheme in use."""
     theme = theme_of_application()
     return theme.colors if theme else LIGHT
 
 
 def theme_of_application() -> Theme | None:
-    """The application's theme, if it was dressed."""
+    """Return the application's theme; None before one was created."""
     application = QApplication.instance()
     return application.findChild(Theme) if application else None
 
 
-def copy_text(text: str) -> None:
-    """Put a text on the clipboard."""
-    clipboard = QGuiApplication.clipboard()
-    if clipboard:
-        clipboard.setText(text)
+def icon(name: str) -> QIcon:
+    """Return the icon of the file `icons/NAME.svg`; it follows the palette.
+
+    Raises:
+        FileNotFoundError: no such icon.
+    """
+    return QIcon(_PaletteIconEngine(_svg(name)))
+
+
+def application_icon() -> QIcon:
+    """Return the program's own icon."""
+    made = QIcon()
+    for side in (16, 32, 48, 64, 128, 256):
+        pixmap = _transparent(QSize(side, side))
+        painter = QPainter(pixmap)
+        QSvgRenderer(QByteArray(_svg("application").encode())).render(painter)
+        painter.end()
+        made.addPixmap(pixmap)
+    return made
+
+
+class _PaletteIconEngine(QIconEngine):
+    """Draws an SVG in the palette's current text color."""
+
+    def __init__(self, svg: str) -> None:
+        super().__init__()
+        self._svg = svg
+
+    def clone(self) -> QIconEngine:
+        return _PaletteIconEngine(self._svg)
+
+    def paint(self, painter: QPainter | None, rect: QRect, mode: QIcon.Mode, state: QIcon.State) -> None:
+        if painter:
+            svg = self._svg.replace(ICON_COLOR, _icon_color(mode))
+            QSvgRenderer(QByteArray(svg.encode())).render(painter, QRectF(rect))
+
+    def pixmap(self, size: QSize, mode: QIcon.Mode, state: QIcon.State) -> QPixmap:
+        pixmap = _transparent(size)
+        painter = QPainter(pixmap)
+        self.paint(painter, QRect(QPoint(0, 0), size), mode, state)
+        painter.end()
+        return pixmap
+
+
+@cache
+def _svg(name: str) -> str:
+    return (ICON_FOLDER / f"{name}.svg").read_text(encoding="utf-8")
+
+
+def _transparent(size: QSize) -> QPixmap:
+    pixmap = QPixmap(size)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    return pixmap
+
+
+def _icon_color(mode: QIcon.Mode) -> str:
+    group = QPalette.ColorGroup.Disabled if mode is QIcon.Mode.Disabled else QPalette.ColorGroup.Active
+    color = QColor(QApplication.palette().color(group, QPalette.ColorRole.ButtonText))
+    if mode is QIcon.Mode.Disabled:  # the replaced color has no alpha channel: blend with the background instead
+        background = QApplication.palette().color(QPalette.ColorRole.Window)
+        share = color.alphaF()
+        pairs = zip(color.getRgbF()[:3], background.getRgbF()[:3], strict=True)
+        color = QColor.fromRgbF(*(share * a + (1 - share) * b for a, b in pairs))
+    return color.name()

@@ -17,7 +17,7 @@ from pytestqt.qtbot import QtBot
 
 from s2am_editor.files import recovery
 from s2am_editor.window.main_window import MainWindow
-from s2am_editor.window.settings import Settings
+from s2am_editor.window.settings import EditorSettings
 from s2am_editor.window.theme import Appearance, Theme
 from s2am_engine.image.io import ImageData, save_image
 from tests.editor.ui.hands import Hands
@@ -50,12 +50,12 @@ def nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(tmp_path / "editor.ini")
+def settings(tmp_path: Path) -> EditorSettings:
+    return EditorSettings(tmp_path / "editor.ini")
 
 
 @pytest.fixture
-def window(qtbot: QtBot, theme: Theme, settings: Settings) -> MainWindow:
+def window(qtbot: QtBot, theme: Theme, settings: EditorSettings) -> MainWindow:
     made = MainWindow(settings)
     qtbot.addWidget(made, before_close_func=lambda _: made.session.close())
     made.resize(1200, 800)

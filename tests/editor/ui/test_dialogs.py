@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Teaching, batches and exporting, as dialogs."""
+"""FineTuning, batches and exporting, as dialogs."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from PyQt6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 from skimage import data
 
-from s2am_editor.window.dialogs import questions
+from s2am_editor.window.dialogs import prompts
 from s2am_editor.window.dialogs.batch import COMPOSITES, BatchDialog
-from s2am_editor.window.dialogs.export import ExportDialog
-from s2am_editor.window.dialogs.teach import TeachDialog
-from s2am_editor.window.settings import Settings
+from s2am_editor.window.dialogs.fine_tune import FineTuneDialog
+from s2am_editor.window.dialogs.prompts import ExportDialog
+from s2am_editor.window.settings import EditorSettings
 from s2am_editor.window.theme import Theme
 from s2am_engine.image.io import ImageData, load_image, save_image
 from s2am_engine.models.model_store import list_models
@@ -51,8 +51,8 @@ def photographs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def teach(qtbot: QtBot, theme: Theme, settings: Settings, photographs: Path) -> TeachDialog:
-    dialog = TeachDialog(settings)
+def teach(qtbot: QtBot, theme: Theme, settings: EditorSettings, photographs: Path) -> FineTuneDialog:
+    dialog = FineTuneDialog(settings)
     dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
     qtbot.addWidget(dialog)
     dialog.show()
@@ -61,7 +61,7 @@ def teach(qtbot: QtBot, theme: Theme, settings: Settings, photographs: Path) -> 
     return dialog
 
 
-def test_the_pictures_found_and_left_out_are_told(teach: TeachDialog) -> None:
+def test_the_pictures_found_and_left_out_are_told(teach: FineTuneDialog) -> None:
     found, left_out = (int(number) for number in re.findall(r"\d+", teach.state.text()))
     assert found + left_out == 25
     told = [item.text() for line in range(teach.skipped.count()) if (item := teach.skipped.item(line))]
@@ -71,7 +71,9 @@ def test_the_pictures_found_and_left_out_are_told(teach: TeachDialog) -> None:
     assert teach.name.text() == "wedding"
 
 
-def test_too_few_pictures_are_told_before_anything_starts(qtbot: QtBot, teach: TeachDialog, photographs: Path) -> None:
+def test_too_few_pictures_are_told_before_anything_starts(
+    qtbot: QtBot, teach: FineTuneDialog, photographs: Path
+) -> None:
     for path in photographs.glob("[acr]*.png"):
         path.unlink()
     (photographs / "one.png").write_bytes(b"")
@@ -82,7 +84,7 @@ def test_too_few_pictures_are_told_before_anything_starts(qtbot: QtBot, teach: T
 
 
 def test_learning_shows_its_loss_and_the_result_is_kept_or_discarded(
-    qtbot: QtBot, teach: TeachDialog, monkeypatch: pytest.MonkeyPatch
+    qtbot: QtBot, teach: FineTuneDialog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(teach.minutes, "value", lambda: 0.1)
     click(teach.start_button)
@@ -98,7 +100,7 @@ def test_learning_shows_its_loss_and_the_result_is_kept_or_discarded(
     assert made - {"wedding"} == {model.card.name for model in list_models()}
 
 
-def test_learning_is_cancelled_and_leaves_nothing(qtbot: QtBot, teach: TeachDialog) -> None:
+def test_learning_is_cancelled_and_leaves_nothing(qtbot: QtBot, teach: FineTuneDialog) -> None:
     click(teach.start_button)
     click(teach.progress.pause_button)
     assert teach.progress.pause_button.text() == "Go on"
@@ -109,25 +111,27 @@ def test_learning_is_cancelled_and_leaves_nothing(qtbot: QtBot, teach: TeachDial
     assert "wedding" not in {model.card.name for model in list_models()}
 
 
-def test_a_name_that_is_taken_is_refused(teach: TeachDialog) -> None:
+def test_a_name_that_is_taken_is_refused(teach: FineTuneDialog) -> None:
     teach.name.setText("concord")
     click(teach.start_button)
     assert teach.pages.currentWidget() is teach.choice
     assert "concord" in teach.banner.text
 
 
-def test_closing_while_it_learns_asks_first(qtbot: QtBot, teach: TeachDialog, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closing_while_it_learns_asks_first(
+    qtbot: QtBot, teach: FineTuneDialog, monkeypatch: pytest.MonkeyPatch
+) -> None:
     click(teach.start_button)
-    monkeypatch.setattr(questions, "ask", lambda *_: False)
+    monkeypatch.setattr(prompts, "ask", lambda *_: False)
     teach.close()
     assert teach.isVisible()
-    monkeypatch.setattr(questions, "ask", lambda *_: True)
+    monkeypatch.setattr(prompts, "ask", lambda *_: True)
     teach.close()
     qtbot.waitUntil(lambda: not teach.isVisible() and not teach.teaching.busy, timeout=LONG)
 
 
 @pytest.fixture
-def batch(qtbot: QtBot, theme: Theme, settings: Settings) -> BatchDialog:
+def batch(qtbot: QtBot, theme: Theme, settings: EditorSettings) -> BatchDialog:
     dialog = BatchDialog(settings)
     dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
     qtbot.addWidget(dialog)

@@ -29,8 +29,8 @@ def test_dropping_a_background_and_then_a_cut_out_where_it_is_dropped(
 
 def test_the_clipboards_transparency_survives(hands: Hands, background: Path) -> None:
     given = disc(60, 50)
-    clipboard.copy_picture(given)
-    found = clipboard.picture_of(clipboard.clipboard_data())
+    clipboard.copy_image(given)
+    found = clipboard.image_of(clipboard.clipboard_data())
     assert found is not None
     assert found.alpha is not None
     assert given.alpha is not None
@@ -40,7 +40,7 @@ def test_the_clipboards_transparency_survives(hands: Hands, background: Path) ->
 
 
 def test_pasting_without_a_document_opens_one(hands: Hands) -> None:
-    clipboard.copy_picture(ImageData(np.full((30, 40, 3), 90, np.uint8)))
+    clipboard.copy_image(ImageData(np.full((30, 40, 3), 90, np.uint8)))
     hands.window.all_actions["paste"].trigger()
     hands.settle()
     document = hands.window.session.document

@@ -11,11 +11,10 @@ import pytest
 from PyQt6.QtGui import QColor, QKeySequence, QPalette
 from PyQt6.QtWidgets import QAbstractButton, QApplication, QComboBox, QSlider
 
-from s2am_editor.window.actions import ENTRIES, MENUS, TOOLBAR
-from s2am_editor.window.icons import ICONS, icon
+from s2am_editor.window.actions import ACTIONS, MENUS, TOOLBAR
 from s2am_editor.window.main_window import MainWindow
-from s2am_editor.window.theme import DARK, LIGHT, Appearance, Colors, Theme
-from s2am_editor.window.widgets import curve_points
+from s2am_editor.window.theme import DARK, ICON_FOLDER, LIGHT, Appearance, Colors, Theme, icon
+from s2am_editor.window.widgets.curve_editor import CLOSE, fit_points, knots
 from tests.editor.ui.hands import Hands
 
 
@@ -59,21 +58,20 @@ def test_every_control_has_a_name_for_those_who_do_not_see(hands: Hands, backgro
 
 
 def test_no_key_does_two_things(window: MainWindow) -> None:
-    keys = [window.all_actions[entry.name].shortcut() for entry in ENTRIES]
-    keys += [action.shortcut() for action in window.tool_box.actions_by_name.values()]
+    keys = [window.all_actions[entry.name].shortcut() for entry in ACTIONS]
     named = Counter(key.toString(QKeySequence.SequenceFormat.PortableText) for key in keys if not key.isEmpty())
     assert [key for key, count in named.items() if count > 1] == []
 
 
 def test_every_action_is_in_a_menu_and_does_something(window: MainWindow) -> None:
     listed = {name for _, names in MENUS for name in names} | set(TOOLBAR)
-    for entry in ENTRIES:
-        assert entry.name in listed
+    for entry in ACTIONS:
+        assert entry.name in listed or entry.tool in window.tool_box.tools
         action = window.all_actions[entry.name]
         assert action.receivers(action.triggered) + action.receivers(action.toggled) > 0, entry.name
 
 
-@pytest.mark.parametrize("name", ICONS)
+@pytest.mark.parametrize("name", sorted(path.stem for path in ICON_FOLDER.glob("*.svg")))
 def test_every_icon_is_drawn(name: str, theme: Theme) -> None:
     image = icon(name).pixmap(24, 24).toImage()
     assert any(image.pixelColor(x, y).alpha() > 0 for x in range(24) for y in range(24))
@@ -81,7 +79,7 @@ def test_every_icon_is_drawn(name: str, theme: Theme) -> None:
 
 def test_points_that_describe_a_curve_go_through_it() -> None:
     points = ((0.0, 0.05), (0.3, 0.5), (0.7, 0.6), (1.0, 0.95))
-    values = curve_points.knots(points)
+    values = knots(points)
     assert (np.diff(values) >= 0).all()
-    again = curve_points.knots(curve_points.describe(values))
-    assert np.abs(again - values).max() <= 2 * curve_points.CLOSE
+    again = knots(fit_points(values))
+    assert np.abs(again - values).max() <= 2 * CLOSE

@@ -175,7 +175,7 @@ def test_what_was_found_is_shown_before_anything_changes(
     monkeypatch.setattr("s2am_editor.cutout.finding.Finder.find", find)
     before: Document = window.session.document
     plain = placed.screen()
-    window.all_actions["find"].trigger()
+    window.all_actions["detect"].trigger()
     placed.settle()
     assert window.session.document is before
     assert window.tool_box.options.page == "proposal"

@@ -18,10 +18,10 @@ from pytestqt.qtbot import QtBot
 from s2am_editor.compose import harmonize as finding
 from s2am_editor.document.model import Document
 from s2am_editor.files.recovery import Recovery
-from s2am_editor.window.dialogs import questions
-from s2am_editor.window.dialogs.questions import Answer
+from s2am_editor.window.dialogs import prompts
+from s2am_editor.window.dialogs.prompts import Answer
 from s2am_editor.window.main_window import MainWindow
-from s2am_editor.window.settings import Settings
+from s2am_editor.window.settings import EditorSettings
 from s2am_engine.image.io import ImageData, load_image
 from tests.editor.ui.hands import Hands
 
@@ -74,7 +74,7 @@ def test_work_shows_its_progress_and_can_be_cancelled(hands: Hands, at_work: Slo
 def test_the_window_closes_while_a_model_is_at_work(
     hands: Hands, at_work: Slow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(questions, "ask_to_save", lambda *_: Answer.DISCARD)
+    monkeypatch.setattr(prompts, "ask_to_save", lambda *_: Answer.DISCARD)
     hands.window.close()
     hands.wait(lambda: not hands.window.isVisible())
     assert at_work.ended.is_set()
@@ -116,7 +116,7 @@ def test_closing_asks_and_a_change_of_mind_keeps_the_window(
     hands: Hands, background: Path, cut_out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hands.open(background, cut_out)
-    monkeypatch.setattr(questions, "ask_to_save", lambda *_: Answer.CANCEL)
+    monkeypatch.setattr(prompts, "ask_to_save", lambda *_: Answer.CANCEL)
     hands.window.close()
     assert hands.window.isVisible()
     assert hands.window.session.is_open
@@ -128,7 +128,7 @@ def test_closing_saves_first_when_asked_to(
     hands.open(background, cut_out)
     project = tmp_path / "kept.ora"
     hands.window.session.path = project
-    monkeypatch.setattr(questions, "ask_to_save", lambda *_: Answer.SAVE)
+    monkeypatch.setattr(prompts, "ask_to_save", lambda *_: Answer.SAVE)
     hands.window.close()
     hands.wait(lambda: not hands.window.isVisible())
     assert project.is_file()
@@ -150,8 +150,8 @@ def test_what_a_crash_left_is_offered_and_opened(
         asked.append(text)
         return True
 
-    monkeypatch.setattr(questions, "ask", yes)
-    hands.window.safety.offer_recovery()
+    monkeypatch.setattr(prompts, "ask", yes)
+    hands.window.autosave.offer_recovery()
     hands.settle()
     assert "Holiday" in asked[0]
     document = hands.window.session.document
@@ -164,7 +164,7 @@ def test_a_copy_is_kept_while_there_is_something_to_lose(
     hands: Hands, background: Path, cut_out: Path, no_recovery_of_the_person: Path
 ) -> None:
     hands.open(background, cut_out)
-    hands.window.safety.keep()
+    hands.window.autosave.keep()
     hands.settle()
     assert any(no_recovery_of_the_person.iterdir())
     hands.window.session.mark_saved(hands.window.session.document)
@@ -190,7 +190,7 @@ def test_a_document_of_24_megapixels(hands: Hands, tmp_path: Path) -> None:
     assert np.abs(shown.astype(int) - truth).max() <= 1
 
 
-def test_window_and_appearance_are_remembered(qtbot: QtBot, window: MainWindow, settings: Settings) -> None:
+def test_window_and_appearance_are_remembered(qtbot: QtBot, window: MainWindow, settings: EditorSettings) -> None:
     window.resize(860, 640)
     window.close()
     again = MainWindow(settings)

@@ -13,7 +13,7 @@ from PyQt6.QtCore import QPoint, Qt
 from PyQt6.QtTest import QTest
 
 from s2am_editor.compose.flatten import flatten
-from s2am_editor.window.clipboard import copy_picture
+from s2am_editor.window.clipboard import copy_image
 from s2am_engine.image.io import load_image
 from s2am_engine.inference.harmonizer import Harmonizer
 from tests.editor.ui.conftest import studio
@@ -35,7 +35,7 @@ def test_the_whole_way_and_back(
     assert window.stack.currentWidget() is window.canvas
     opened = session.document
 
-    copy_picture(studio(120, 100))
+    copy_image(studio(120, 100))
     window.all_actions["paste"].trigger()
     hands.settle()
     assert [layer.name for layer in session.document.layers] == ["background", "Pasted"]

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Many pictures at once: cut-outs on one background, or composites with their masks."""
+"""Batch harmonizing of a folder: cut-outs on one background, or composites with their masks."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from PyQt6.QtCore import Qt, QUrl
+from PyQt6.QtCore import QObject, Qt, QUrl, pyqtSignal
 from PyQt6.QtGui import QCloseEvent, QDesktopServices
 from PyQt6.QtWidgets import (
     QAbstractItemView,
@@ -22,19 +23,69 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from s2am_editor.batch import queue
 from s2am_editor.batch.queue import Event, Item, list_items
 from s2am_editor.batch.queue import Settings as BatchSettings
-from s2am_editor.window.dialogs import questions
-from s2am_editor.window.flows.batching import SHEET, Batching
-from s2am_editor.window.jobs import Problem
+from s2am_editor.compose.harmonize import Models
+from s2am_editor.window.dialogs import prompts
+from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs, Problem
+from s2am_editor.window.messages import Banner
 from s2am_editor.window.panels.harmonize_panel import usable_models
-from s2am_editor.window.settings import Settings
-from s2am_editor.window.widgets.banner import Banner
-from s2am_editor.window.widgets.buttons import heading, muted_label, primary_button, push_button
-from s2am_editor.window.widgets.path_row import PathRow
-from s2am_editor.window.widgets.slider_row import SliderRow
+from s2am_editor.window.settings import EditorSettings
+from s2am_editor.window.widgets.basic import PathRow, heading, muted_label, primary_button, push_button
+from s2am_editor.window.widgets.sliders import SliderRow
 from s2am_engine.errors import EngineError
 from s2am_engine.image.io import IMAGE_SUFFIXES
+
+SHEET = "sheet.png"
+
+
+class BatchJob(QObject):
+    """One queue at a time."""
+
+    happened = pyqtSignal(object)  # a batch.queue.Event
+    finished = pyqtSignal(int)  # how many failed
+    failed = pyqtSignal(object)  # a Problem: nothing could be done at all
+    stopped = pyqtSignal()  # whatever ran has ended
+
+    def __init__(self, parent: QObject) -> None:
+        """Start with nothing to do."""
+        super().__init__(parent)
+        self._jobs = BackgroundJobs(self)
+        self._models = Models()
+        self._job: BackgroundJob | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a queue is being worked on."""
+        return self._job is not None
+
+    def start(self, items: Sequence[Item], settings: BatchSettings, sheet: Path) -> None:
+        """Work on a queue; a sheet of all pictures is drawn at its end."""
+        job = self._jobs.start(
+            "",
+            lambda job: queue.run(items, settings, self._models, job.tell, sheet),
+            self.finished.emit,
+            self.failed.emit,
+            quiet=True,
+        )
+        self._job = job
+        job.told.connect(self.happened)
+        job.ended.connect(self._end)
+
+    def cancel(self) -> None:
+        """Stop after the present picture; what was written stays."""
+        if self._job:
+            self._job.cancel()
+
+    def close(self) -> None:
+        """Stop and wait for it."""
+        self._jobs.close()
+
+    def _end(self) -> None:
+        self._job = None
+        self.stopped.emit()
+
 
 CUT_OUTS, COMPOSITES = 0, 1
 
@@ -42,7 +93,7 @@ CUT_OUTS, COMPOSITES = 0, 1
 class BatchDialog(QDialog):
     """Choose, watch, look at the sheet."""
 
-    def __init__(self, settings: Settings, parent: QWidget | None = None) -> None:
+    def __init__(self, settings: EditorSettings, parent: QWidget | None = None) -> None:
         """Start with nothing chosen."""
         super().__init__(parent)
         self.setWindowTitle(self.tr("Batch"))
@@ -50,7 +101,7 @@ class BatchDialog(QDialog):
         self.resize(760, 640)
         self._settings = settings
         self._sheet: Path | None = None
-        self.batching = Batching(self)
+        self.batching = BatchJob(self)
         self.banner = Banner()
         self.kind = QComboBox()
         self.kind.addItems([self.tr("Cut-outs on one background"), self.tr("Composites with masks")])
@@ -133,11 +184,11 @@ class BatchDialog(QDialog):
         column.addLayout(buttons)
 
     def _folder(self, key: str, title: str) -> Path | None:
-        return questions.choose_folder(self, self._settings, key, title)
+        return prompts.choose_folder(self, self._settings, key, title)
 
     def _choose_background(self) -> Path | None:
         patterns = f"{self.tr('Pictures')} ({' '.join(f'*{suffix}' for suffix in IMAGE_SUFFIXES)})"
-        found = questions.choose_to_open(self, self._settings, self.tr("Choose the background"), patterns)
+        found = prompts.choose_to_open(self, self._settings, self.tr("Choose the background"), patterns)
         return found[0] if found else None
 
     def _refresh(self) -> None:

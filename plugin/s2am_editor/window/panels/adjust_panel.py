@@ -1,21 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The six sliders of a harmonized layer."""
+"""The active layer's sliders and tone curves."""
 
 from __future__ import annotations
 
-from PyQt6.QtWidgets import QVBoxLayout, QWidget
+import numpy as np
+from PyQt6.QtWidgets import QButtonGroup, QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
 from s2am_editor.document import commands
-from s2am_editor.window.session import Session
-from s2am_editor.window.widgets.buttons import muted_label
-from s2am_editor.window.widgets.slider_row import SliderRow
+from s2am_editor.document.model import Harmonization
+from s2am_editor.window.session import EditorSession
+from s2am_editor.window.widgets.basic import muted_label
+from s2am_editor.window.widgets.curve_editor import CHANNELS, STRAIGHT, CurveEditor, Points, fit_points, knots
+from s2am_editor.window.widgets.sliders import SliderRow
 from s2am_engine.color.adjustments import Sliders
+from s2am_engine.color.color_map import Curves
 
 
 class AdjustPanel(QWidget):
     """Strength, brightness, contrast, warmth, tint and saturation of the active layer."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: EditorSession) -> None:
         """Show a session's active layer."""
         super().__init__()
         self._session = session
@@ -59,3 +63,84 @@ class AdjustPanel(QWidget):
         layer = self._session.active
         if layer and layer.harmonization:
             self._session.do(commands.set_adjustments(layer.id, drag, **{name: value}))
+
+
+ALL = 0  # the first button: one curve for all channels
+
+
+class CurvesPanel(QWidget):
+    """One curve for all channels, or one for each of red, green and blue."""
+
+    def __init__(self, session: EditorSession) -> None:
+        """Show a session's active layer."""
+        super().__init__()
+        self._session = session
+        self._points: list[Points] = [STRAIGHT] * 3
+        self._curves: Curves | None = None
+        self.editor = CurveEditor()
+        self._group = QButtonGroup(self)
+        row = QHBoxLayout()
+        row.setSpacing(2)
+        names = (self.tr("All"), self.tr("Red"), self.tr("Green"), self.tr("Blue"))
+        for index, name in enumerate(names):
+            button = QToolButton()
+            button.setText(name)
+            button.setCheckable(True)
+            button.setToolTip(self.tr("Bend this curve"))
+            self._group.addButton(button, index)
+            row.addWidget(button)
+        row.addStretch()
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        column.addLayout(row)
+        column.addWidget(self.editor)
+        self._group.button(ALL).setChecked(True)  # type: ignore[union-attr]
+        self._group.idToggled.connect(self._choose)
+        self.editor.bent.connect(self._bend)
+        session.opened.connect(self.refresh)
+        session.changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the active layer's map and curves."""
+        layer = self._session.active
+        harmonization = layer.harmonization if layer else None
+        self.setEnabled(harmonization is not None)
+        self.editor.show_map(response(harmonization) if harmonization else None)
+        curves = harmonization.curves if harmonization else None
+        if curves is not self._curves:
+            self._curves = curves
+            values = None if curves is None else np.asarray(curves.values, np.float64)
+            self._points = [STRAIGHT] * 3 if values is None else [fit_points(line) for line in values]
+        self._show()
+
+    def reset(self) -> None:
+        """Take away the person's curves."""
+        layer = self._session.active
+        if layer and layer.harmonization and layer.harmonization.curves:
+            self._session.do(commands.set_curves(layer.id, None))
+
+    def _show(self) -> None:
+        channel = self._group.checkedId()
+        self.editor.color = None if channel == ALL else CHANNELS[channel - 1]
+        self.editor.show_points(self._points[max(0, channel - 1)])
+
+    def _choose(self, channel: int, on: bool) -> None:
+        if on:
+            self._show()
+
+    def _bend(self, points: Points, drag: object) -> None:
+        layer = self._session.active
+        if not (layer and layer.harmonization):
+            return
+        channel = self._group.checkedId()
+        self._points = [points if channel in (ALL, index + 1) else old for index, old in enumerate(self._points)]
+        self._curves = Curves(np.stack([knots(one) for one in self._points]).astype(np.float32))
+        self._session.do(commands.set_curves(layer.id, self._curves, drag))
+
+
+def response(harmonization: Harmonization) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    """What a map makes of grays from black to white: 3×65."""
+    grays = np.repeat(np.linspace(0, 1, 65, dtype=np.float32)[:, None], 3, axis=1)
+    return np.asarray(harmonization.color_map(grays).T, np.float64)

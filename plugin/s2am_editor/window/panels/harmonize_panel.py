@@ -1,16 +1,28 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one button that the editor is about, with the model and the reference that it uses."""
+"""LayerHarmonizer the active layer: model and reference, background work, and variants to choose from."""
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
-from PyQt6.QtCore import QSignalBlocker, Qt, pyqtSignal
-from PyQt6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+import numpy as np
+from numpy.typing import NDArray
+from PyQt6.QtCore import QObject, QSignalBlocker, QSize, Qt, pyqtSignal
+from PyQt6.QtGui import QImage, QKeyEvent, QMouseEvent, QPixmap
+from PyQt6.QtWidgets import QComboBox, QFrame, QGridLayout, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
-from s2am_editor.document.model import BENEATH, Layer, Reference
-from s2am_editor.window.session import Session
-from s2am_editor.window.widgets.buttons import muted_label, primary_button, push_button
+from s2am_editor.compose import harmonize as finding
+from s2am_editor.compose.renderer import Renderer
+from s2am_editor.document import commands
+from s2am_editor.document.geometry import Rect, apply, box_of
+from s2am_editor.document.model import BENEATH, Document, Harmonization, Layer, Reference
+from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs, Problem
+from s2am_editor.window.session import EditorSession
+from s2am_editor.window.widgets.basic import heading, muted_label, primary_button, push_button, small_button
+from s2am_engine.color.adjustments import Sliders
 from s2am_engine.errors import EngineError
 from s2am_engine.models.model_store import DEFAULT_MODEL, Model, list_models
 
@@ -22,7 +34,7 @@ class HarmonizePanel(QWidget):
     variants = pyqtSignal()
     paint_reference = pyqtSignal()  # the painted area was chosen as reference, and nothing is painted yet
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: EditorSession) -> None:
         """Work on a session's active layer."""
         super().__init__()
         self._session = session
@@ -144,7 +156,7 @@ class HarmonizePanel(QWidget):
             self.paint_reference.emit()
 
 
-def can_harmonize(session: Session, layer: Layer) -> bool:
+def can_harmonize(session: EditorSession, layer: Layer) -> bool:
     """Whether there may be something that the layer can be harmonized with: it is not the lowest one, seen whole."""
     lowest = session.document.layers[0] is layer
     return layer.visible and not (lowest and layer.mask is None)
@@ -156,3 +168,262 @@ def usable_models() -> list[Model]:
         warnings.simplefilter("ignore")
         found = [model for model in list_models() if model.card.recolors]
     return sorted(found, key=lambda model: not model.bundled)
+
+
+HEIGHT = 120  # of a picture
+
+
+class VariantCard(QFrame):
+    """One picture that can be chosen."""
+
+    chosen = pyqtSignal(object)  # the card
+
+    def __init__(self, image: QImage, name: str, value: object) -> None:
+        """Show a picture and its name; `value` is what is chosen with it."""
+        super().__init__()
+        self.value = value
+        self.setObjectName("variant")
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setAccessibleName(name)
+        self.setToolTip(self.tr("Use “{0}”").format(name))
+        picture = QLabel()
+        ratio = self.devicePixelRatioF()
+        pixmap = QPixmap.fromImage(image).scaledToHeight(
+            round(HEIGHT * ratio), Qt.TransformationMode.SmoothTransformation
+        )
+        pixmap.setDevicePixelRatio(ratio)
+        picture.setPixmap(pixmap)
+        label = muted_label(name)
+        label.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(5, 5, 5, 3)
+        column.setSpacing(3)
+        column.addWidget(picture)
+        column.addWidget(label)
+
+    def set_chosen(self, on: bool) -> None:
+        """Mark it as the one in use."""
+        self.setProperty("chosen", on)
+        style = self.style()
+        if style:
+            style.unpolish(self)
+            style.polish(self)
+
+    def mousePressEvent(self, event: QMouseEvent | None) -> None:
+        """Choose it."""
+        self.chosen.emit(self)
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Choose it with Return or Space."""
+        if event and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space):
+            self.chosen.emit(self)
+        else:
+            super().keyPressEvent(event)
+
+
+class VariantsPanel(QWidget):
+    """A strip beneath the picture; hidden until variants are asked for."""
+
+    picked = pyqtSignal(object)  # the value of a variant
+    closed = pyqtSignal()
+
+    def __init__(self) -> None:
+        """Start hidden and empty."""
+        super().__init__()
+        self.setObjectName("variants")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.cards: list[VariantCard] = []
+        self._row = QHBoxLayout()
+        self._row.setContentsMargins(0, 0, 0, 0)
+        self._row.setSpacing(4)
+        self._row.addStretch()
+        inside = QWidget()
+        inside.setLayout(self._row)
+        inside.setObjectName("sidebar")
+        scroll = QScrollArea()
+        scroll.setObjectName("sidebarScroll")
+        scroll.setWidget(inside)
+        scroll.setWidgetResizable(True)
+        scroll.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setFixedHeight(HEIGHT + 52)
+        top = QHBoxLayout()
+        top.addWidget(heading(self.tr("Variants")))
+        top.addWidget(muted_label(self.tr("Click one to use it; the sliders go on from there.")), 1)
+        top.addWidget(small_button("close", self.tr("Close variants"), self.close_strip))
+        column = QVBoxLayout(self)
+        column.setContentsMargins(14, 8, 10, 6)
+        column.setSpacing(4)
+        column.addLayout(top)
+        column.addWidget(scroll)
+        self.hide()
+
+    def begin(self) -> None:
+        """Show the strip without variants."""
+        for card in self.cards:
+            card.deleteLater()
+        self.cards = []
+        self.show()
+
+    def add(self, image: QImage, name: str, value: object) -> None:
+        """Add a variant at the end."""
+        card = VariantCard(image, name, value)
+        card.chosen.connect(self._choose)
+        self.cards.append(card)
+        self._row.insertWidget(self._row.count() - 1, card)
+
+    def close_strip(self) -> None:
+        """Put the strip away."""
+        self.hide()
+        self.closed.emit()
+
+    def sizeHint(self) -> QSize:
+        """As high as a picture with its name."""
+        return QSize(400, HEIGHT + 92)
+
+    def _choose(self, chosen: VariantCard) -> None:
+        for card in self.cards:
+            card.set_chosen(card is chosen)
+        self.picked.emit(chosen.value)
+
+
+STRENGTHS = (1.0, 0.6)  # of the chosen model among the variants
+SIDE = 320  # pixels of a variant's picture
+ROOM = 0.35  # around the layer, as a share of its size
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to harmonize a layer, and how it looks."""
+
+    layer_id: int
+    harmonization: Harmonization
+    pixels: NDArray[np.uint8]  # BGRA, premultiplied
+
+
+class LayerHarmonizer(QObject):
+    """Starts what models do, and puts into the document what comes of it."""
+
+    done = pyqtSignal()
+    busy_changed = pyqtSignal(bool)
+    found_variant = pyqtSignal(object)  # a Variant
+    failed = pyqtSignal(object)  # a Problem
+
+    def __init__(self, session: EditorSession, jobs: BackgroundJobs, parent: QObject) -> None:
+        """Work on a session's document."""
+        super().__init__(parent)
+        self._session, self._jobs = session, jobs
+        self.models = finding.Models()
+        self._job: BackgroundJob | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a model is at work."""
+        return self._job is not None
+
+    def warm_up(self, model: str) -> None:
+        """Load a model before it is asked for; the window does not wait for it."""
+
+        def load(_: BackgroundJob) -> None:
+            with self.models.using(model):
+                pass
+
+        self._jobs.start("", load, quiet=True)
+
+    def harmonize(self, model: str, reference: Reference) -> None:
+        """Harmonize the active layer; its sliders and curves stay, and it starts from its original pixels."""
+        layer = self._session.active
+        if layer is None or self.busy:
+            return
+        document = self._session.document
+        before = layer.harmonization
+        sliders = before.adjustments if before else Sliders()
+
+        def work(job: BackgroundJob) -> Harmonization:
+            found = finding.harmonize(document, layer.id, self.models, model, reference, sliders, job.progress)
+            return dataclasses.replace(found, curves=before.curves if before else None)
+
+        self._start(self.tr("LayerHarmonizer"), work, lambda found: self._use(layer.id, found))
+
+    def try_variants(self, models: list[str], chosen: str, reference: Reference) -> None:
+        """Find what several models, and strengths of the chosen one, make of the active layer."""
+        layer = self._session.active
+        if layer is None or self.busy:
+            return
+        document = self._session.document
+        choices = [(chosen, Sliders(strength=strength)) for strength in STRENGTHS]
+        choices += [(model, Sliders()) for model in models if model != chosen]
+
+        def work(job: BackgroundJob) -> None:
+            for variant in self._variants(document, layer, choices, reference, job):
+                job.tell(variant)
+
+        job = self._start(self.tr("Trying variants"), work, lambda _: None)
+        job.told.connect(self.found_variant)
+
+    def use(self, variant: Variant) -> None:
+        """Put a variant into the document."""
+        self._use(variant.layer_id, variant.harmonization, "Choose variant")
+
+    def remove(self) -> None:
+        """Give the active layer its own colors back."""
+        layer = self._session.active
+        if layer and layer.harmonization:
+            self._session.do(commands.set_harmonization(layer.id, None, "Remove harmonization"))
+
+    def _variants(
+        self,
+        document: Document,
+        layer: Layer,
+        choices: list[tuple[str, Sliders]],
+        reference: Reference,
+        job: BackgroundJob,
+    ) -> Iterator[Variant]:
+        renderer = Renderer()
+        found = finding.variants(document, layer.id, self.models, choices, reference, job.progress)
+        for harmonization in found:
+            shown = dataclasses.replace(layer, harmonization=harmonization, visible=True)
+            yield Variant(layer.id, harmonization, portrait(renderer, document.with_layer(shown), layer))
+
+    def _use(self, layer_id: int, found: Harmonization, name: str = "Harmonize") -> None:
+        if any(layer.id == layer_id for layer in self._session.document.layers):
+            self._session.do(commands.set_harmonization(layer_id, found, name))
+            self.done.emit()
+
+    def _start(
+        self, title: str, work: Callable[[BackgroundJob], object], done: Callable[[Harmonization], None]
+    ) -> BackgroundJob:
+        job = self._jobs.start(title, work, done, self._fail)
+        self._job = job
+        job.ended.connect(self._end)
+        self.busy_changed.emit(True)
+        return job
+
+    def _fail(self, problem: Problem) -> None:
+        self.failed.emit(problem)
+
+    def _end(self, job: BackgroundJob) -> None:
+        if job is self._job:
+            self._job = None
+            self.busy_changed.emit(False)
+
+
+def portrait(renderer: Renderer, document: Document, layer: Layer) -> NDArray[np.uint8]:
+    """A layer with some of what is around it, SIDE pixels at its longer side."""
+    box = layer.box.within(document.rect)
+    if layer.mask is not None:
+        box = _shown_box(layer).within(document.rect)
+    room = round(ROOM * max(box.width, box.height))
+    area = box.grown(room).within(document.rect)
+    zoom = min(1.0, SIDE / max(1, area.width, area.height))
+    place = Rect(*(round(edge * zoom) for edge in area))
+    return renderer.render(document, zoom, place)
+
+
+def _shown_box(layer: Layer) -> Rect:
+    """The pixels of the canvas that a layer's mask leaves of it."""
+    mask = layer.mask.box() if layer.mask else Rect(0, 0, *layer.size)
+    if mask.is_empty:
+        return layer.box
+    corners = [(mask.left, mask.top), (mask.right, mask.top), (mask.right, mask.bottom), (mask.left, mask.bottom)]
+    return box_of(apply(layer.transform.matrix(layer.size), corners))

@@ -1,22 +1,240 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The list of layers, and what can be done to the chosen one."""
+"""The layer list: item model, delegate, and panel."""
 
 from __future__ import annotations
 
-from PyQt6.QtCore import QItemSelectionModel, QModelIndex, QSignalBlocker, Qt
-from PyQt6.QtWidgets import QAbstractItemView, QListView, QVBoxLayout, QWidget
+from typing import Any
 
+from PyQt6.QtCore import (
+    QAbstractItemModel,
+    QAbstractListModel,
+    QEvent,
+    QItemSelectionModel,
+    QMimeData,
+    QModelIndex,
+    QPoint,
+    QPointF,
+    QRect,
+    QSignalBlocker,
+    QSize,
+    Qt,
+)
+from PyQt6.QtGui import QColor, QImage, QMouseEvent, QPainter
+from PyQt6.QtWidgets import (
+    QAbstractItemView,
+    QListView,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from s2am_editor.compose.renderer import layer_thumbnail
 from s2am_editor.document import commands
-from s2am_editor.window.panels.layer_delegate import LayerDelegate
-from s2am_editor.window.panels.layer_model import LayerModel
-from s2am_editor.window.session import Session
-from s2am_editor.window.widgets.slider_row import SliderRow
+from s2am_editor.document.geometry import Rect
+from s2am_editor.document.model import Document, Layer
+from s2am_editor.window.canvas.tiles import as_image, checkerboard
+from s2am_editor.window.session import EditorSession
+from s2am_editor.window.theme import current_colors, icon
+from s2am_editor.window.widgets.sliders import SliderRow
+
+VISIBLE = Qt.ItemDataRole.UserRole
+LAYER = Qt.ItemDataRole.UserRole + 1
+SIDE = 40  # of a thumbnail, in pixels of the widget
+
+
+class LayerModel(QAbstractListModel):
+    """Names, visibility and thumbnails; renaming, hiding and dragging become commands."""
+
+    def __init__(self, session: EditorSession) -> None:
+        """Follow a session."""
+        super().__init__()
+        self._session = session
+        self._layers: tuple[Layer, ...] = ()
+        self._thumbnails: dict[int, tuple[Layer, QImage]] = {}
+        session.opened.connect(self._reset)
+        session.changed.connect(self._update)
+        self._reset()
+
+    def layer(self, row: int) -> Layer:
+        """The layer of a row."""
+        return self._layers[len(self._layers) - 1 - row]
+
+    def row_of(self, layer_id: int | None) -> int:
+        """The row of a layer; -1 if there is none."""
+        return next((row for row in range(len(self._layers)) if self.layer(row).id == layer_id), -1)
+
+    def rowCount(self, parent: QModelIndex | None = None) -> int:
+        """How many layers there are."""
+        return 0 if parent is not None and parent.isValid() else len(self._layers)
+
+    def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        """What a row shows."""
+        if not index.isValid() or index.row() >= len(self._layers):
+            return None
+        layer = self.layer(index.row())
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.EditRole):
+            return layer.name
+        if role == Qt.ItemDataRole.AccessibleTextRole:
+            return layer.name if layer.visible else self.tr("{0}, hidden").format(layer.name)
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return self._describe(layer)
+        if role == Qt.ItemDataRole.DecorationRole:
+            return self._thumbnail(layer)
+        if role == VISIBLE:
+            return layer.visible
+        if role == LAYER:
+            return layer
+        return QSize(120, SIDE + 12) if role == Qt.ItemDataRole.SizeHintRole else None
+
+    def setData(self, index: QModelIndex, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:
+        """Rename a layer, or hide or show it."""
+        layer = self.layer(index.row())
+        if role == VISIBLE:
+            return self._session.do(commands.set_visible(layer.id, bool(value)))
+        if role == Qt.ItemDataRole.EditRole:
+            return self._session.do(commands.rename_layer(layer.id, str(value)))
+        return False
+
+    def flags(self, index: QModelIndex) -> Qt.ItemFlag:
+        """Rows can be chosen, renamed and dragged; between them one can be dropped."""
+        if not index.isValid():
+            return Qt.ItemFlag.ItemIsDropEnabled
+        flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsEditable
+        return flags | Qt.ItemFlag.ItemIsDragEnabled
+
+    def supportedDropActions(self) -> Qt.DropAction:
+        """Layers are moved."""
+        return Qt.DropAction.MoveAction
+
+    def dropMimeData(
+        self, data: QMimeData | None, action: Qt.DropAction, row: int, column: int, parent: QModelIndex
+    ) -> bool:
+        """Put the dragged layer where it was dropped."""
+        dragged = self._session.active
+        if dragged is None:
+            return False
+        target = row if row >= 0 else parent.row() if parent.isValid() else len(self._layers)
+        if target > self.row_of(dragged.id):
+            target -= 1
+        self._session.do(commands.move_layer(dragged.id, len(self._layers) - 1 - target))
+        return False  # the rows follow the document: the view must not remove any itself
+
+    def _reset(self) -> None:
+        self.beginResetModel()
+        self._layers = self._session.document.layers if self._session.is_open else ()
+        self._thumbnails.clear()
+        self.endResetModel()
+
+    def _update(self, before: Document, after: Document) -> None:
+        if before.layers == after.layers:
+            return
+        if [layer.id for layer in before.layers] != [layer.id for layer in after.layers]:
+            self.beginResetModel()
+            self._layers = after.layers
+            self.endResetModel()
+            return
+        old, self._layers = self._layers, after.layers
+        for place, (then, now) in enumerate(zip(old, after.layers, strict=True)):
+            if then is not now:
+                index = self.index(len(self._layers) - 1 - place)
+                self.dataChanged.emit(index, index)
+
+    def _thumbnail(self, layer: Layer) -> QImage:
+        known = self._thumbnails.get(layer.id)
+        if known and known[0].raster is layer.raster and known[0].mask is layer.mask:
+            return known[1]
+        image = as_image(layer_thumbnail(layer, 2 * SIDE, self._session.document.profile), opaque=False)
+        self._thumbnails[layer.id] = (layer, image)
+        return image
+
+    def _describe(self, layer: Layer) -> str:
+        size = self.tr("{0} × {1} pixels").format(*layer.size)
+        if layer.harmonization is None:
+            return f"{layer.name}\n{size}"
+        by = self.tr("harmonized by {0}").format(layer.harmonization.model)
+        return f"{layer.name}\n{size}, {by}"
+
+
+EYE = 30  # pixels at the left that hide and show
+
+
+class LayerDelegate(QStyledItemDelegate):
+    """Draws a row, and takes clicks on its eye."""
+
+    def paint(self, painter: QPainter | None, option: QStyleOptionViewItem, index: QModelIndex) -> None:
+        """Draw a row."""
+        if painter is None:
+            return
+        colors, layer = current_colors(), index.data(LAYER)
+        rect = option.rect.adjusted(2, 1, -2, -1)
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        if option.state & QStyle.StateFlag.State_Selected:
+            painter.setBrush(QColor(colors.accent_soft))
+            painter.drawRoundedRect(rect, 6, 6)
+        elif option.state & QStyle.StateFlag.State_MouseOver:
+            painter.setBrush(QColor(colors.hover))
+            painter.drawRoundedRect(rect, 6, 6)
+        eye = QRect(rect.left() + 6, rect.center().y() - 8, 18, 18)
+        painter.setOpacity(1.0 if layer.visible else 0.45)
+        icon("eye" if layer.visible else "eye-off").paint(painter, eye)
+        box = QRect(rect.left() + EYE, rect.center().y() - SIDE // 2 + 1, SIDE, SIDE)
+        self._thumbnail(painter, box, index.data(Qt.ItemDataRole.DecorationRole))
+        text = rect.adjusted(EYE + SIDE + 10, 0, -8, 0)
+        if layer.harmonization is not None:
+            icon("harmonize").paint(painter, QRect(text.right() - 16, rect.center().y() - 8, 16, 16))
+            text.adjust(0, 0, -22, 0)
+        painter.setPen(QColor(colors.text))
+        name = option.fontMetrics.elidedText(layer.name, Qt.TextElideMode.ElideRight, text.width())
+        painter.drawText(text, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, name)
+        painter.restore()
+
+    def _thumbnail(self, painter: QPainter, box: QRect, image: QImage) -> None:
+        painter.setPen(Qt.PenStyle.NoPen)
+        size = image.size().scaled(box.size(), Qt.AspectRatioMode.KeepAspectRatio)
+        place = QRect(QPoint(0, 0), size)
+        place.moveCenter(box.center())
+        checkerboard(painter, Rect(place.left(), place.top(), place.right() + 1, place.bottom() + 1), place.topLeft())
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        painter.drawImage(place, image)
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
+        """A row's height."""
+        return QSize(120, SIDE + 12)
+
+    def editorEvent(
+        self,
+        event: QEvent | None,
+        model: QAbstractItemModel | None,
+        option: QStyleOptionViewItem,
+        index: QModelIndex,
+    ) -> bool:
+        """Hide or show a layer with a click on its eye."""
+        if isinstance(event, QMouseEvent) and model and _on_eye(event.position(), option.rect):
+            if event.type() is QEvent.Type.MouseButtonRelease:
+                model.setData(index, not index.data(VISIBLE), VISIBLE)
+            return True
+        return super().editorEvent(event, model, option, index)
+
+    def updateEditorGeometry(self, editor: QWidget | None, option: QStyleOptionViewItem, index: QModelIndex) -> None:
+        """Rename where the name stands."""
+        if editor:
+            rect = option.rect.adjusted(EYE + SIDE + 6, 0, -6, 0)
+            height = min(rect.height(), editor.sizeHint().height())
+            editor.setGeometry(rect.left(), rect.center().y() - height // 2, rect.width(), height)
+
+
+def _on_eye(place: QPointF, rect: QRect) -> bool:
+    return rect.left() <= place.x() <= rect.left() + EYE
 
 
 class LayersPanel(QWidget):
     """Choose, rename, hide, reorder by dragging; opacity beneath."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: EditorSession) -> None:
         """Show a session's layers."""
         super().__init__()
         self._session = session

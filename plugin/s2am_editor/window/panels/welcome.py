@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is seen at first: three steps to a result, and the way back to what was done last."""
+"""Start page: three steps to a result, and recent files."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from PyQt6.QtCore import QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QMouseEvent
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
-from s2am_editor.window.icons import application_icon, icon
-from s2am_editor.window.settings import Settings
-from s2am_editor.window.widgets.buttons import heading, muted_label, primary_button, push_button
+from s2am_editor.window.settings import EditorSettings
+from s2am_editor.window.theme import application_icon, icon
+from s2am_editor.window.widgets.basic import heading, muted_label, primary_button, push_button
 
 RECENT = 5
 
@@ -60,15 +60,15 @@ class Welcome(QWidget):
     open_recent = pyqtSignal(object)  # a path
     try_sample = pyqtSignal()
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: EditorSettings) -> None:
         """Show the files that were open last, as settings know them."""
         super().__init__()
         self._settings = settings
         sign = QLabel()
         sign.setPixmap(application_icon().pixmap(QSize(56, 56), self.devicePixelRatioF()))
         steps = (
-            ("picture", self.tr("Open a background"), self.tr("Any photograph. Drop it here, or click Open.")),
-            ("cut-out", self.tr("Drop a cut-out on it"), self.tr("A picture with transparency, or cut it out here.")),
+            ("image", self.tr("Open a background"), self.tr("Any photograph. Drop it here, or click Open.")),
+            ("cutout", self.tr("Drop a cut-out on it"), self.tr("A picture with transparency, or cut it out here.")),
             ("harmonize", self.tr("Harmonize"), self.tr("One click, and it belongs. Then fine-tune and export.")),
         )
         self.cards = [StepCard(number, *step) for number, step in enumerate(steps, 1)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Painting: what of a layer is seen, or which part of the picture is the reference."""
+"""Brushes that paint a layer's mask or the reference area."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from s2am_editor.document import commands
 from s2am_editor.document.geometry import apply, inverse
 from s2am_editor.document.mask import Mask
 from s2am_editor.document.model import Layer
-from s2am_editor.window.session import Session
+from s2am_editor.window.canvas.viewport import Viewport
+from s2am_editor.window.session import EditorSession
 from s2am_editor.window.tools.tool import Point, Pointer, Tool
-from s2am_editor.window.viewport import Viewport
 
 SMALLEST, LARGEST = 1.0, 2000.0  # pixels of the picture across
 
@@ -26,7 +26,7 @@ class StrokeTool(Tool):
     sized = pyqtSignal(float)
     cursor = Qt.CursorShape.BlankCursor
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: EditorSession) -> None:
         """Paint on a session's document."""
         super().__init__()
         self._session = session
@@ -107,7 +107,7 @@ class StrokeTool(Tool):
 class MaskBrush(StrokeTool):
     """Shows (or, as eraser, hides) parts of the active layer."""
 
-    def __init__(self, session: Session, *, erase: bool, free: Callable[[Layer], bool]) -> None:
+    def __init__(self, session: EditorSession, *, erase: bool, free: Callable[[Layer], bool]) -> None:
         """Paint on a session's active layer, if `free` says that it may be painted on."""
         super().__init__(session)
         self.erase = erase

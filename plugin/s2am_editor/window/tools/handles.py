@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The frame around a layer: where its handles are, and what dragging one makes of the layer's transform. No widgets."""
+"""Geometry of the transform frame: handle positions, and the transform after dragging one. No widgets."""
 
 from __future__ import annotations
 

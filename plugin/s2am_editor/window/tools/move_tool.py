@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Placing a layer: by its middle, its handles, and keys."""
+"""Moving, scaling and rotating a layer with the mouse and keys."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from PyQt6.QtGui import QColor, QKeyEvent, QPainter, QPen, QPolygonF
 from s2am_editor.document import commands
 from s2am_editor.document.geometry import Rect, Transform, apply, inverse
 from s2am_editor.document.model import Layer
-from s2am_editor.window.session import Session
+from s2am_editor.window.canvas.viewport import Viewport
+from s2am_editor.window.session import EditorSession
 from s2am_editor.window.tools import handles
 from s2am_editor.window.tools.handles import Guides, Handle, Point
 from s2am_editor.window.tools.tool import Pointer, Tool
-from s2am_editor.window.viewport import Viewport
 from s2am_engine.image.masks import full_scale
 
 GRIP = 5.0  # half the side of a handle, in pixels of the widget
@@ -36,7 +36,7 @@ SHAPES = (
 class MoveTool(Tool):
     """Moves, scales and rotates the active layer; a press on another layer takes that one."""
 
-    def __init__(self, session: Session, viewport: Viewport, ratio: Callable[[], float]) -> None:
+    def __init__(self, session: EditorSession, viewport: Viewport, ratio: Callable[[], float]) -> None:
         """Work on a session's document, seen through a viewport of `ratio()` device pixels a widget's pixel."""
         super().__init__()
         self._session, self._viewport, self._ratio = session, viewport, ratio
@@ -216,7 +216,7 @@ def nudged(transform: Transform, key: int, more: bool) -> tuple[Transform, str] 
     return None
 
 
-def layer_at(session: Session, point: Point) -> Layer | None:
+def layer_at(session: EditorSession, point: Point) -> Layer | None:
     """The uppermost visible layer that is not transparent at a point of the canvas."""
     for layer in reversed(session.document.layers):
         if layer.visible and _covers(layer, point):

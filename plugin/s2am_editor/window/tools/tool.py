@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a tool is: it takes the mouse and the keys over the picture, and draws over it."""
+"""Base class of canvas tools, and the hand tool."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from PyQt6.QtCore import QObject, Qt, pyqtSignal
 from PyQt6.QtGui import QCursor, QKeyEvent, QPainter
 
-from s2am_editor.window.viewport import Viewport
+from s2am_editor.window.canvas.viewport import Viewport
 
 Point = tuple[float, float]
 
@@ -78,3 +79,36 @@ class Tool(QObject):
 
     def paint(self, painter: QPainter, viewport: Viewport, ratio: float) -> None:
         """Draw over the picture, in device pixels; `ratio` of them are as long as a pixel of the widget."""
+
+
+class Pannable(Protocol):
+    """What can be panned by device pixels."""
+
+    def pan(self, x: int, y: int) -> None:
+        """Move by device pixels."""
+
+
+class HandTool(Tool):
+    """Drags the picture."""
+
+    cursor = Qt.CursorShape.OpenHandCursor
+
+    def __init__(self, canvas: Pannable) -> None:
+        """Drag the picture of a canvas."""
+        super().__init__()
+        self._canvas = canvas
+        self._last: Point | None = None
+
+    def press(self, pointer: Pointer) -> None:
+        """Take hold of the picture."""
+        self._last = pointer.on_view
+
+    def move(self, pointer: Pointer) -> None:
+        """Drag it."""
+        if self._last is not None:
+            self._canvas.pan(round(pointer.on_view[0] - self._last[0]), round(pointer.on_view[1] - self._last[1]))
+            self._last = pointer.on_view
+
+    def release(self, pointer: Pointer) -> None:
+        """Let go."""
+        self._last = None

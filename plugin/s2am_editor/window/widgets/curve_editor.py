@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Draws what a color map does to grays, and a curve over it that can be bent."""
+"""Tone curves interpolate a few points, and the widget that edits them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,83 @@ from PyQt6.QtWidgets import QSizePolicy, QWidget
 
 from s2am_editor.document.commands import gesture
 from s2am_editor.window.theme import current_colors
-from s2am_editor.window.widgets import curve_points
-from s2am_editor.window.widgets.curve_points import STRAIGHT, Points
+
+Floats = NDArray[np.float64]
+Points = tuple[tuple[float, float], ...]
+"""(x, y) in [0, 1], x rising; the first at 0, the last at 1."""
+
+STRAIGHT: Points = ((0.0, 0.0), (1.0, 1.0))
+KNOTS = 65  # of the curves that are made of points
+CLOSE = 0.0015  # how well points that are found for a curve must fit_points it
+MOST = 12
+APART = 0.02  # between points
+
+
+def interpolate(points: Sequence[tuple[float, float]], at: Floats) -> Floats:
+    """The curve interpolate points: monotone between them (Fritsch & Carlson, 1980)."""
+    x, y = (np.array(values, np.float64) for values in zip(*points, strict=True))
+    if len(x) == 2:
+        return np.asarray(np.interp(at, x, y))
+    width, rise = np.diff(x), np.diff(y)
+    slope = rise / width
+    tangent = np.concatenate([[slope[0]], np.zeros(len(x) - 2), [slope[-1]]])
+    same = slope[:-1] * slope[1:] > 0
+    first, second = 2 * width[1:] + width[:-1], width[1:] + 2 * width[:-1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = (first + second) / (first / slope[:-1] + second / slope[1:])
+    tangent[1:-1] = np.where(same, mean, 0)
+    index = np.clip(np.searchsorted(x, at, side="right") - 1, 0, len(width) - 1)
+    t = (at - x[index]) / width[index]
+    start, end = y[index], y[index + 1]
+    leave, arrive = tangent[index] * width[index], tangent[index + 1] * width[index]
+    return np.asarray(
+        start * (2 * t**3 - 3 * t**2 + 1)
+        + leave * (t**3 - 2 * t**2 + t)
+        + end * (3 * t**2 - 2 * t**3)
+        + arrive * (t**3 - t**2)
+    )
+
+
+def knots(points: Points) -> Floats:
+    """The curve's values at KNOTS places from 0 to 1."""
+    return interpolate(points, np.linspace(0, 1, KNOTS))
+
+
+def fit_points(values: Floats) -> Points:
+    """Few points interpolate which a curve, given at even places from 0 to 1, goes closely."""
+    x = np.linspace(0, 1, len(values))
+    chosen = [0, len(values) - 1]
+    while len(chosen) < MOST:
+        error = np.abs(interpolate([(x[k], values[k]) for k in chosen], x) - values)
+        worst = int(error.argmax())
+        if error[worst] <= CLOSE:
+            break
+        chosen = sorted({*chosen, worst})
+    return tuple((float(x[k]), float(np.clip(values[k], 0, 1))) for k in chosen)
+
+
+def moved(points: Points, index: int, x: float, y: float) -> Points:
+    """One point elsewhere, between its neighbors; the ends keep their x."""
+    y = min(max(y, 0.0), 1.0)
+    if index in (0, len(points) - 1):
+        x = points[index][0]
+    else:
+        x = min(max(x, points[index - 1][0] + APART), points[index + 1][0] - APART)
+    return (*points[:index], (x, y), *points[index + 1 :])
+
+
+def added(points: Points, x: float, y: float) -> tuple[Points, int] | None:
+    """A point more, and which one it is; None where others are too close."""
+    if not APART < x < 1 - APART or len(points) >= MOST or any(abs(x - px) < APART for px, _ in points):
+        return None
+    index = sum(px < x for px, _ in points)
+    return (*points[:index], (x, min(max(y, 0.0), 1.0)), *points[index:]), index
+
+
+def removed(points: Points, index: int) -> Points:
+    """Without one point; the ends stay."""
+    return points if index in (0, len(points) - 1) else points[:index] + points[index + 1 :]
+
 
 CHANNELS = ("#e05252", "#3fa35f", "#4c82e8")  # red, green and blue lines
 MARGIN = 9.0
@@ -87,7 +162,7 @@ class CurveEditor(QWidget):
             for line, color in zip(self._map, CHANNELS, strict=True):
                 self._line(painter, line, QColor(color), 1.6)
         if self.isEnabled():
-            line = curve_points.through(self.points, np.linspace(0, 1, 129))
+            line = interpolate(self.points, np.linspace(0, 1, 129))
             own = QColor(self.color or colors.text)
             self._line(painter, line, own, 2.0)
             for index, point in enumerate(self.points):
@@ -127,7 +202,7 @@ class CurveEditor(QWidget):
         self._chosen = self._near(event.position())
         if self._chosen is None:
             x, y = self._value(event.position())
-            found = curve_points.added(self.points, x, y)
+            found = added(self.points, x, y)
             if found:
                 self.points, self._chosen = found
                 self._tell()
@@ -136,7 +211,7 @@ class CurveEditor(QWidget):
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
         """Drag it."""
         if event and self._gesture is not None and self._chosen is not None:
-            self.points = curve_points.moved(self.points, self._chosen, *self._value(event.position()))
+            self.points = moved(self.points, self._chosen, *self._value(event.position()))
             self._tell()
 
     def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
@@ -165,7 +240,7 @@ class CurveEditor(QWidget):
         elif self._chosen is not None and event.key() in ways:
             x, y = self.points[self._chosen]
             way = ways[Qt.Key(event.key())]
-            self.points = curve_points.moved(self.points, self._chosen, x + way[0], y + way[1])
+            self.points = moved(self.points, self._chosen, x + way[0], y + way[1])
             self._tell()
         elif self._chosen is not None and event.key() in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
             self._remove(self._chosen)
@@ -173,7 +248,7 @@ class CurveEditor(QWidget):
             super().keyPressEvent(event)
 
     def _remove(self, index: int) -> None:
-        self.points = curve_points.removed(self.points, index)
+        self.points = removed(self.points, index)
         self._chosen = None
         self._tell()
 

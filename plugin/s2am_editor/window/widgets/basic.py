@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Buttons, labels, collapsible section, path chooser, image display and line plot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PyQt6.QtCore import QPoint, QPointF, QRect, QRectF, QSize, Qt, pyqtSignal
+from PyQt6.QtGui import QColor, QImage, QPainter, QPaintEvent, QPen, QPolygonF
+from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+
+from s2am_editor.window.theme import current_colors, icon
+
+
+def small_button(drawing: str, tip: str, clicked: Callable[[], object], *, checkable: bool = False) -> QToolButton:
+    """A button that is an icon alone; the tip is its accessible name, too."""
+    button = QToolButton()
+    button.setIcon(icon(drawing))
+    button.setIconSize(QSize(18, 18))
+    button.setToolTip(tip)
+    button.setAccessibleName(tip)
+    button.setCheckable(checkable)
+    button.clicked.connect(lambda: clicked())
+    return button
+
+
+def primary_button(text: str, clicked: Callable[[], object], drawing: str | None = None) -> QPushButton:
+    """The one button that a view is about."""
+    button = push_button(text, clicked, drawing)
+    button.setProperty("primary", True)
+    return button
+
+
+def push_button(text: str, clicked: Callable[[], object], drawing: str | None = None) -> QPushButton:
+    """An ordinary button."""
+    button = QPushButton(text)
+    if drawing:
+        button.setIcon(icon(drawing))
+    button.clicked.connect(lambda: clicked())
+    return button
+
+
+def muted_label(text: str = "") -> QLabel:
+    """A quiet line of text."""
+    label = QLabel(text)
+    label.setProperty("role", "muted")
+    label.setWordWrap(True)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    return label
+
+
+def heading(text: str, role: str = "heading") -> QLabel:
+    """A line of text that stands out; `title` is larger than `heading`."""
+    label = QLabel(text)
+    label.setProperty("role", role)
+    return label
+
+
+def rule() -> QFrame:
+    """A quiet line between parts."""
+    line = QFrame()
+    line.setObjectName("rule")
+    return line
+
+
+class Section(QWidget):
+    """A heading, small buttons at its right, and content beneath."""
+
+    toggled = pyqtSignal(bool)
+
+    def __init__(self, name: str, content: QWidget, *buttons: QWidget, closed: bool = False) -> None:
+        """Put content beneath a heading."""
+        super().__init__()
+        self._content = content
+        self._heading = QToolButton()
+        self._heading.setText(name)
+        self._heading.setCheckable(True)
+        self._heading.setIconSize(QSize(14, 14))
+        self._heading.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self._heading.setStyleSheet(
+            "QToolButton, QToolButton:checked { background: transparent; font-weight: 600; padding: 2px 0; }"
+        )
+        self._heading.setToolTip(self.tr("Open or close this section"))
+        self._heading.toggled.connect(self._toggle)
+        row = QHBoxLayout()
+        row.setSpacing(2)
+        row.addWidget(self._heading)
+        row.addStretch()
+        for button in buttons:
+            row.addWidget(button)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(14, 8, 14, 10)
+        column.setSpacing(6)
+        column.addLayout(row)
+        column.addWidget(content)
+        self._heading.setChecked(not closed)
+        self._toggle(not closed)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the content shows."""
+        return self._heading.isChecked()
+
+    def set_open(self, on: bool) -> None:
+        """Show or hide the content."""
+        self._heading.setChecked(on)
+
+    def _toggle(self, on: bool) -> None:
+        self._heading.setIcon(icon("chevron-down" if on else "chevron-right"))
+        self._content.setVisible(on)
+        self.toggled.emit(on)
+
+
+class PathRow(QWidget):
+    """Shows what was chosen."""
+
+    changed = pyqtSignal()
+
+    def __init__(self, choose: Callable[[], Path | None]) -> None:
+        """Choose with a function that asks; it gives None for a change of mind."""
+        super().__init__()
+        self._choose = choose
+        self.path: Path | None = None
+        self._label = QLabel(self.tr("Not chosen yet"))
+        self._label.setTextFormat(Qt.TextFormat.PlainText)
+        self._label.setProperty("role", "muted")
+        self._label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(push_button(self.tr("Choose …"), self._ask))
+        row.addWidget(self._label, 1)
+
+    def set_path(self, path: Path) -> None:
+        """Take a path."""
+        self.path = path
+        self._label.setText(str(path))
+        self._label.setToolTip(str(path))
+        self.changed.emit()
+
+    def _ask(self) -> None:
+        path = self._choose()
+        if path is not None:
+            self.set_path(path)
+
+
+class ImageLabel(QWidget):
+    """Shows an image, or a sentence where there is none yet."""
+
+    def __init__(self, text: str = "") -> None:
+        """Start with a sentence."""
+        super().__init__()
+        self._text = text
+        self.image = QImage()
+        self.setMinimumSize(200, 120)
+
+    def sizeHint(self) -> QSize:
+        """Large enough to see something."""
+        return QSize(560, 220)
+
+    def show_image(self, image: QImage) -> None:
+        """Show another image."""
+        self.image = image
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        """Draw it in the middle."""
+        colors = current_colors()
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QColor(colors.border))
+        painter.setBrush(QColor(colors.base))
+        painter.drawRoundedRect(self.rect().adjusted(0, 0, -1, -1), 8, 8)
+        if self.image.isNull():
+            painter.setPen(QColor(colors.muted))
+            painter.drawText(
+                self.rect().adjusted(20, 20, -20, -20),
+                Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap,
+                self._text,
+            )
+            return
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        room = self.size() - QSize(16, 16)
+        place = QRect(QPoint(0, 0), self.image.size().scaled(room, Qt.AspectRatioMode.KeepAspectRatio))
+        place.moveCenter(self.rect().center())
+        painter.drawImage(place, self.image)
+
+
+LEFT, RIGHT, TOP, BOTTOM = 46.0, 10.0, 24.0, 8.0  # room around the lines
+
+
+class Plot(QWidget):
+    """Values over steps."""
+
+    def __init__(self, title: str, form: str = "{0:.3g}", *, zero: bool = False) -> None:
+        """Name it.
+
+        Args:
+            title: what is drawn.
+            form: how a value is written.
+            zero: whether the axis of 0 is always in sight.
+        """
+        super().__init__()
+        self._title, self._form, self._zero = title, form, zero
+        self.points: list[tuple[float, float]] = []
+        self.setMinimumSize(200, 130)
+        self.setAccessibleName(title)
+
+    def sizeHint(self) -> QSize:
+        """Wider than high."""
+        return QSize(280, 150)
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self.points = []
+        self.update()
+
+    def add(self, step: float, value: float) -> None:
+        """Go on with the line."""
+        self.points.append((step, value))
+        self.setAccessibleDescription(self._form.format(value))
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        """Draw title, axis and line."""
+        colors = current_colors()
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(QColor(colors.border), 1))
+        painter.setBrush(QColor(colors.base))
+        painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 8, 8)
+        painter.setPen(QColor(colors.muted))
+        painter.drawText(QPointF(10, 17), self._title)
+        if not self.points:
+            return
+        last = self._form.format(self.points[-1][1])
+        painter.setPen(QColor(colors.text))
+        width = painter.fontMetrics().horizontalAdvance(last)
+        painter.drawText(QPointF(self.width() - width - 10, 17), last)
+        self._draw(painter)
+
+    def _draw(self, painter: QPainter) -> None:
+        colors = current_colors()
+        values = [value for _, value in self.points]
+        low, high = min(values), max(values)
+        if self._zero:
+            low, high = min(low, 0.0), max(high, 0.0)
+        span = high - low or 1.0
+        first, end = self.points[0][0], max(self.points[-1][0], self.points[0][0] + 1)
+        area = QRectF(LEFT, TOP + 6, self.width() - LEFT - RIGHT, self.height() - TOP - BOTTOM - 14)
+
+        def place(step: float, value: float) -> QPointF:
+            x = area.left() + (step - first) / (end - first) * area.width()
+            return QPointF(x, area.bottom() - (value - low) / span * area.height())
+
+        painter.setPen(QPen(QColor(colors.border), 1))
+        small = painter.font()
+        small.setPointSizeF(max(6.0, small.pointSizeF() * 0.85))
+        painter.setFont(small)
+        for value in {low, high, *([0.0] if self._zero else [])}:
+            y = place(first, value).y()
+            painter.setPen(QPen(QColor(colors.border), 1))
+            painter.drawLine(QPointF(area.left(), y), QPointF(area.right(), y))
+            painter.setPen(QColor(colors.muted))
+            box = QRectF(2, y - 8, LEFT - 8, 16)
+            painter.drawText(box, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, self._form.format(value))
+        line = QPolygonF([place(*point) for point in self.points])
+        painter.setPen(QPen(QColor(colors.accent), 2, join=Qt.PenJoinStyle.RoundJoin))
+        if len(self.points) > 1:
+            painter.drawPolyline(line)
+        painter.setBrush(QColor(colors.accent))
+        painter.drawEllipse(line[len(self.points) - 1], 2.5, 2.5)

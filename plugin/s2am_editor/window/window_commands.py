@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Handlers of menu actions that need a dialog, the clipboard, the sample or the active layer."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import replace
+from typing import Literal
+
+from PyQt6.QtCore import QObject, pyqtSignal
+from PyQt6.QtWidgets import QApplication, QLineEdit, QMessageBox, QPlainTextEdit, QWidget
+
+import s2am_engine
+from s2am_editor.compose.flatten import flatten
+from s2am_editor.document import commands
+from s2am_editor.document.geometry import Transform
+from s2am_editor.document.model import Document, Layer
+from s2am_editor.window import clipboard
+from s2am_editor.window.actions import Actions, ShortcutsDialog
+from s2am_editor.window.dialogs import prompts
+from s2am_editor.window.dialogs.prompts import ExportDialog
+from s2am_editor.window.files import DocumentFiles
+from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs
+from s2am_editor.window.session import EditorSession
+from s2am_editor.window.settings import EditorSettings
+from s2am_engine.atomic import atomic_write
+from s2am_engine.cli.commands import map_text
+
+
+class WindowCommands(QObject):
+    """Opens dialogs over a window, and copies, pastes and saves in the background."""
+
+    failed = pyqtSignal(object)  # a Problem
+    noted = pyqtSignal(str)
+    model_added = pyqtSignal(str)  # the name of a fine-tuned model
+
+    def __init__(
+        self,
+        window: QWidget,
+        session: EditorSession,
+        jobs: BackgroundJobs,
+        settings: EditorSettings,
+        files: DocumentFiles,
+    ) -> None:
+        """Work on a session's document; dialogs belong to the window."""
+        super().__init__(window)
+        self._window, self._session, self._jobs, self._settings, self._files = window, session, jobs, settings, files
+
+    def export(self) -> None:
+        """Ask for format, quality and file name, then export."""
+        dialog = ExportDialog(self._session, self._settings, self._window)
+        if dialog.exec() and dialog.path is not None:
+            self._files.export(dialog.path, dialog.quality)
+
+    def copy_image(self) -> None:
+        """Copy the flattened document to the clipboard."""
+        document = self._session.document
+        self._jobs.start(
+            self.tr("Copying"),
+            lambda job: flatten(document, progress=job.progress),
+            clipboard.copy_image,
+            self.failed.emit,
+        )
+
+    def paste(self) -> None:
+        """Paste files or an image from the clipboard; a focused text field gets the text instead."""
+        focused = QApplication.focusWidget()
+        if isinstance(focused, QLineEdit | QPlainTextEdit):
+            focused.paste()
+        elif not self._files.paste(clipboard.clipboard_data()):
+            self.noted.emit(self.tr("The clipboard contains no image. Copy one, or drop a file here."))
+
+    def save_map(self) -> None:
+        """Save the active layer's color map as a .cube or .json file."""
+        layer = self._session.active
+        if layer is None or layer.harmonization is None:
+            return
+        color_map = layer.harmonization.color_map
+        patterns = self.tr("Look-up table for other programs (*.cube);;s2am color map (*.json)")
+        name = f"{layer.name}.cube"
+        path = prompts.choose_to_save(self._window, self._settings, self.tr("Save color map"), name, patterns)
+        if path is None:
+            return
+
+        def work(_: BackgroundJob) -> None:
+            with atomic_write(path) as file:
+                file.write(map_text(color_map, path).encode())
+
+        self._jobs.start(self.tr("Saving {0}").format(path.name), work, None, self.failed.emit)
+
+    def open_sample(self) -> None:
+        """Open the sample composite: an astronaut in front of a rocket."""
+
+        def work(job: BackgroundJob) -> tuple[Document, Layer]:
+            from s2am_engine.image import sample
+
+            job.progress(-1)
+            document = Document.from_picture(sample.background(), self.tr("Rocket"))
+            cutout = sample.cut_out()
+            height, width = cutout.pixels.shape[:2]
+            center = sample.AT[0] + width / 2, sample.AT[1] + height / 2
+            return document, document.adopt(cutout, self.tr("Astronaut"), center=center)
+
+        def done(made: tuple[Document, Layer]) -> None:
+            document, layer = made
+            self._session.open(document, self.tr("Sample"))
+            self._session.do(commands.add_layers([layer]))
+
+        self._files.when_saved(lambda: self._jobs.start(self.tr("Opening the sample"), work, done, self.failed.emit))
+
+    def fine_tune(self) -> None:
+        """Open the dialog that fine-tunes a model."""
+        from s2am_editor.window.dialogs.fine_tune import FineTuneDialog
+
+        dialog = FineTuneDialog(self._settings, self._window)
+        dialog.kept.connect(self.model_added)
+        dialog.show()
+
+    def batch(self) -> None:
+        """Open the batch dialog."""
+        from s2am_editor.window.dialogs.batch import BatchDialog
+
+        BatchDialog(self._settings, self._window).show()
+
+    def show_shortcuts(self, actions: Actions) -> None:
+        """Open the list of keyboard shortcuts."""
+        ShortcutsDialog(actions, self._window).show()
+
+    def about(self) -> None:
+        """Show version and license."""
+        text = self.tr(
+            "s2am {0}\nMakes a pasted foreground match its background.\n\nPython {1}. License: GPL-3.0-or-later."
+        )
+        QMessageBox.about(
+            self._window, self.tr("About s2am"), text.format(s2am_engine.__version__, platform.python_version())
+        )
+
+
+class LayerCommands:
+    """Layer menu handlers; each does nothing if there is no active layer."""
+
+    def __init__(self, session: EditorSession) -> None:
+        """Work on a session's active layer."""
+        self._session = session
+
+    def duplicate(self) -> None:
+        """Put a copy above the layer."""
+        if layer := self._session.active:
+            self._session.do(commands.duplicate_layer(layer.id))
+
+    def delete(self) -> None:
+        """Delete the layer."""
+        if layer := self._session.active:
+            self._session.do(commands.remove_layer(layer.id))
+
+    def toggle_visible(self) -> None:
+        """Show or hide the layer."""
+        if layer := self._session.active:
+            self._session.do(commands.set_visible(layer.id, not layer.visible))
+
+    def toggle_locked(self) -> None:
+        """Lock or unlock the layer."""
+        if layer := self._session.active:
+            self._session.do(commands.set_locked(layer.id, not layer.locked))
+
+    def flip(self, axis: Literal["x", "y"]) -> None:
+        """Mirror the layer: "x" swaps left and right, "y" top and bottom."""
+        layer = self._session.active
+        if layer is None:
+            return
+        now = layer.transform
+        flipped = replace(now, flip_x=not now.flip_x) if axis == "x" else replace(now, flip_y=not now.flip_y)
+        name = "Flip horizontally" if axis == "x" else "Flip vertically"
+        self._session.do(commands.set_transform(layer.id, flipped, name))
+
+    def reset_transform(self) -> None:
+        """Restore the layer's original size and orientation about its center."""
+        if layer := self._session.active:
+            width, height = layer.size
+            left, top = round(layer.transform.x - width / 2), round(layer.transform.y - height / 2)
+            transform = Transform.at(left, top, layer.size)
+            self._session.do(commands.set_transform(layer.id, transform, "Reset transform"))
