@@ -25,6 +25,7 @@ from gimp_bridge.protocol import BridgeError, CancelledError, Message, Progress
 from gimp_bridge.starter import Starter, read_launcher
 from gimp_bridge.strips import Layer, Read, Tell, Write
 from gimp_bridge.wire import MessageError
+from s2am_common.paths import user_paths
 
 __all__ = ["Engine", "Layer", "read_launcher"]
 
@@ -49,7 +50,7 @@ class Engine:
             folder: where both sides meet; None = this person's.
             silence: for how many seconds it may say nothing while it works; None = see SILENCE_VARIABLE.
         """
-        self._folder = folder or places.this_bridge_folder()
+        self._folder = folder or user_paths().bridge
         self._starter = Starter(serve, self._folder, silence or _usual_silence())
         self._line: _Line | None = None
         self._numbers = itertools.count(1)

@@ -20,6 +20,8 @@ from gimp_bridge.client import Engine
 from gimp_bridge.protocol import BridgeError
 from gimp_bridge.session import Session
 from gimp_bridge.warm import Warm
+from s2am_common.locks import ProcessLock, is_unlocked
+from s2am_common.paths import BRIDGE_FOLDER_VARIABLE, user_paths
 from s2am_engine.errors import EngineError
 
 SILENCE = 20.0
@@ -62,24 +64,24 @@ def stop() -> bool:
     """
     folder = _folder()
     lock = folder / places.ENGINE_LOCK
-    if places.is_free(lock):
+    if is_unlocked(lock):
         return False
     with contextlib.suppress(BridgeError):
         Engine(None, folder, silence=_SECONDS_TO_LEAVE).leave()
-        if places.is_free(lock, _SECONDS_TO_LEAVE):
+        if is_unlocked(lock, _SECONDS_TO_LEAVE):
             return True
     # It hangs, or speaks another version. Who holds the lock has written the file: the number is no other process's.
     with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
         process = int(json.loads((folder / places.RUNNING).read_bytes())["process"])
         os.kill(process, getattr(signal, "SIGKILL", signal.SIGTERM))
-    if not places.is_free(lock, _SECONDS_TO_LEAVE):
+    if not is_unlocked(lock, _SECONDS_TO_LEAVE):
         raise EngineError("The engine can't be ended: log out and in again.")
     return True
 
 
 def _folder() -> Path:
     """This person's folder, made if it is missing."""
-    folder = places.this_bridge_folder()
+    folder = user_paths().bridge
     try:
         places.make_private(folder)
     except BridgeError as error:
@@ -146,14 +148,14 @@ class Server:
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Hold the lock that one engine has; what a killed one left is cleared away."""
-    lock = places.Lock(folder / places.ENGINE_LOCK)
-    if not lock.take(0.5):  # who only looks whether it is free holds it for an instant
+    lock = ProcessLock(folder / places.ENGINE_LOCK)
+    if not lock.acquire(0.5):  # who only looks whether it is free holds it for an instant
         raise EngineError("The engine runs already: end it with “s2am serve --stop” to start another.")
     try:
         workspace.sweep(folder)
         yield
     finally:
-        lock.give_back()
+        lock.release()
 
 
 @contextlib.contextmanager
@@ -165,7 +167,7 @@ def _listening(folder: Path) -> Iterator[tuple[Listener, bytes]]:
         address = rf"\\.\pipe\s2am-{secrets.token_hex(16)}"
     elif len(os.fsencode(address)) > _LONGEST_ADDRESS:
         raise EngineError(
-            f"The name of {folder} is too long for a socket: set {places.FOLDER_VARIABLE} to a shorter one."
+            f"The name of {folder} is too long for a socket: set {BRIDGE_FOLDER_VARIABLE} to a shorter one."
         )
     running = folder / places.RUNNING
     try:

@@ -14,6 +14,8 @@ from pathlib import Path
 from gimp_bridge import channel, places
 from gimp_bridge.channel import Channel
 from gimp_bridge.protocol import VERSION, BridgeError
+from s2am_common.locks import ProcessLock, is_unlocked
+from s2am_common.paths import BRIDGE_FOLDER_VARIABLE, in_flatpak
 
 LAUNCHER = "engine.json"
 """The file beside the plug-in that says how to run the engine's server."""
@@ -72,9 +74,9 @@ class Starter:
         if found:
             return found
         tell("Starting the engine")
-        lock = places.Lock(self.folder / "start.lock")
+        lock = ProcessLock(self.folder / "start.lock")
         end = time.monotonic() + _SECONDS_TO_START
-        while not lock.take():  # another plug-in is starting it
+        while not lock.acquire():  # another plug-in is starting it
             found = self._find()
             if found:
                 return found
@@ -82,7 +84,7 @@ class Starter:
         try:
             return self._find() or self._start(end, tell)
         finally:
-            lock.give_back()
+            lock.release()
 
     def _find(self) -> Channel | None:
         """Connect to the engine if one runs."""
@@ -123,7 +125,7 @@ class Starter:
         log = self.folder / places.LOG
         process: subprocess.Popen[bytes] | None = None
         while not (found := self._find()):
-            alone = places.is_free(self.folder / places.ENGINE_LOCK)
+            alone = is_unlocked(self.folder / places.ENGINE_LOCK)
             if process is None:
                 if alone:  # one that is leaving holds the lock a little longer
                     process = self._run(log)
@@ -145,14 +147,14 @@ class Starter:
 
     def _run(self, log: Path) -> subprocess.Popen[bytes]:
         """Start the engine in a session of its own: it outlives the plug-in, which GIMP may kill."""
-        if places.in_flatpak(os.environ):
+        if in_flatpak(os.environ):
             raise BridgeError(
                 "GIMP from Flatpak can't start the engine: run “s2am serve” in a terminal, then try again."
             )
         if not self.serve:
             raise BridgeError("The engine does not run: start it with “s2am serve” in a terminal, then try again.")
         environ = {name: value for name, value in os.environ.items() if not name.startswith(_LEADS_ASTRAY)}
-        environ[places.FOLDER_VARIABLE] = str(self.folder)
+        environ[BRIDGE_FOLDER_VARIABLE] = str(self.folder)
         try:
             with log.open("wb") as output:
                 return subprocess.Popen(

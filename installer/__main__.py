@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None, facts: Facts | None = None) -> 
         print(f"{error}{console.log_hint()}", file=sys.stderr)
         return 1
     except OSError as error:
-        where = error.filename or installation.find(machine, None, "").places.data
+        where = error.filename or installation.find(machine, None, "").paths.data
         advice = "make that possible, then run the same command again"
         print(f"Cannot write to {where} ({error.strerror}): {advice}.{console.log_hint()}", file=sys.stderr)
         return 1

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from gimp_bridge.places import Lock
 from installer import engine, environment, packages, torch_builds
 from installer.console import Console
 from installer.environment import Environment
 from installer.packages import Sources
+from s2am_common.locks import ProcessLock
 from s2am_setup import desktop, installation, launcher, making, plugins
 from s2am_setup.errors import InstallError
 from s2am_setup.facts import Facts
@@ -81,14 +81,14 @@ class Install:
         self._checkout = checkout
         self._console = console
         self._now: Installation = installation.find(facts, None, "s2am doctor")
-        self._places = self._now.places
+        self._paths = self._now.paths
         self._manifest = self._now.manifest
-        self._sources = Sources(wishes.wheels, packages.find_uv() if wishes.use_uv else "", self._places.downloads)
+        self._sources = Sources(wishes.wheels, packages.find_uv() if wishes.use_uv else "", self._paths.downloads)
         self._build = torch_builds.wanted(facts, wishes.torch)
         name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-        self._new = Environment(self._places.environments / name)
+        self._new = Environment(self._paths.environments / name)
         self._old = self._manifest.environment
-        self._command = launcher.command_path(self._places, facts.system)
+        self._command = launcher.command_path(self._paths, facts.system)
         self._torch = self._sample = ""
         self._profiles: list[Profile] = []
         self._troubles: list[str] = []
@@ -106,16 +106,16 @@ class Install:
 
         Raises InstallError or OSError where a step fails; the previous installation is then still in use.
         """
-        self._manifest.make_folder(self._places.data)
+        self._manifest.make_folder(self._paths.data)
         with self._alone():
-            self._console.open_log(self._places.log)
+            self._console.open_log(self._paths.log)
             self._introduce()
             self._check_room()
             self._profiles = self._choose_profiles()
             open_with = self._choose_open_with()
             self._manifest.source = self._checkout if self._checkout.is_dir() else self._manifest.source
-            self._manifest.own(self._places.environments)
-            self._manifest.own(self._places.downloads)
+            self._manifest.own(self._paths.environments)
+            self._manifest.own(self._paths.downloads)
             self._remove_environments_but(self._old)
             try:
                 self._go(self._making())
@@ -125,22 +125,22 @@ class Install:
             self._manifest.offer_pictures = open_with
             self._go(self._switching())
         self._console.say("", *self._sample.splitlines(), "", f"Ready: {self._command}", *self._troubles)
-        self._console.say(*launcher.path_advice(self._places.commands, self._facts))
+        self._console.say(*launcher.path_advice(self._paths.commands, self._facts))
         return 1 if self._troubles else 0
 
     def _introduce(self) -> None:
         build = self._build
         source = f"from {self._wishes.wheels}" if self._wishes.wheels else "to download"
         self._console.say(
-            f"Installing s2am in {self._places.data} with Python {platform.python_version()}; {build.reason}.",
+            f"Installing s2am in {self._paths.data} with Python {platform.python_version()}; {build.reason}.",
             f"About {build.download / 1e9:.1f} GB {source}, {build.room / 1e9:.1f} GB of disk while it installs.",
         )
 
     def _check_room(self) -> None:
-        free = self._facts.free(self._places.data)
+        free = self._facts.free(self._paths.data)
         if free < self._build.room:
             raise InstallError(
-                f"The disk of {self._places.data} has {free / 1e9:.1f} GB free and {self._build.room / 1e9:.1f} GB are "
+                f"The disk of {self._paths.data} has {free / 1e9:.1f} GB free and {self._build.room / 1e9:.1f} GB are "
                 "needed: free some space, then run the same command again."
             )
 
@@ -158,8 +158,8 @@ class Install:
             self._console.say("No GIMP 3 was found: when you have one, “s2am doctor --fix” brings it the plug-in.")
         if not (found and self._wishes.ask):
             return found
-        places = picked("Which GIMP gets the plug-in?", list(map(str, found)), sys.stdin, sys.stdout)
-        return [found[place] for place in places]
+        numbers = picked("Which GIMP gets the plug-in?", list(map(str, found)), sys.stdin, sys.stdout)
+        return [found[number] for number in numbers]
 
     def _choose_open_with(self) -> bool:
         if self._wishes.open_with is not None:
@@ -190,7 +190,7 @@ class Install:
         enter = [Step(f"Putting the plug-in in {each}", partial(self._put_plugin, each)) for each in self._profiles]
         menus = [Step("Putting the editor in the menus", self._put_launchers)] if self._wishes.launcher else []
         return [
-            Step(f"Putting the command in {self._places.commands}", self._put_command),
+            Step(f"Putting the command in {self._paths.commands}", self._put_command),
             *leave,
             *enter,
             *menus,
@@ -218,13 +218,13 @@ class Install:
         self._new.run(["-c", IMPORT_ALL], self._console)
 
     def _try_sample(self) -> None:
-        self._manifest.own(self._places.sample)
-        self._sample = self._new.run(["-m", "s2am_engine.image.sample", str(self._places.sample)], self._console)
+        self._manifest.own(self._paths.sample)
+        self._sample = self._new.run(["-m", "s2am_engine.image.sample", str(self._paths.sample)], self._console)
 
     def _put_command(self) -> None:
         self._manifest.environment, self._manifest.command = self._new.folder, self._command
         self._manifest.torch = self._torch
-        self._manifest.own(self._places.bridge)
+        self._manifest.own(self._paths.data / "bridge")
         launcher.put(self._command, self._new.folder, self._manifest)
         self._now.environment = self._new.folder
 
@@ -250,23 +250,23 @@ class Install:
             in_tree = any(tree in file.parents for tree in self._manifest.trees)
             if not in_tree and file not in wanted and self._manifest.files[file]:
                 self._manifest.drop(file)
-        self._manifest.forget(self._places.downloads)
+        self._manifest.forget(self._paths.downloads)
         self._now.stop_engine()  # it is of the old environment
         self._remove_environments_but(self._new.folder)
 
     def _remove_environments_but(self, kept: Path | None) -> None:
         # Windows cannot remove a program that runs: what stays behind goes at the next run.
-        for folder in self._places.environments.glob("*"):
+        for folder in self._paths.environments.glob("*"):
             if folder != kept:
                 shutil.rmtree(folder, ignore_errors=True)
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
         """Let no second installer work at the same time. Raises InstallError."""
-        lock = Lock(self._places.lock)
-        if not lock.take():
+        lock = ProcessLock(self._paths.lock)
+        if not lock.acquire():
             raise InstallError("Another installation is running: wait until it has ended, then run the same command.")
         try:
             yield
         finally:
-            lock.give_back()
+            lock.release()

@@ -117,8 +117,8 @@ def _windows(facts: Facts, edit: Sequence[str], data: Path, offer_pictures: bool
     icon = data / "s2am.ico"
     link = shortcut(str(edit[0]), list(edit[1:]), ABOUT, str(icon))
     # “Send to” offers a program for any file, and changes what opens none of them.
-    places = [windows / "Start Menu/Programs", *([windows / "SendTo"] if offer_pictures else [])]
-    return {icon: (as_ico(_png()), 0o644)} | {place / f"{NAME}.lnk": (link, 0o644) for place in places}
+    folders = [windows / "Start Menu/Programs", *([windows / "SendTo"] if offer_pictures else [])]
+    return {icon: (as_ico(_png()), 0o644)} | {folder / f"{NAME}.lnk": (link, 0o644) for folder in folders}
 
 
 def _png() -> bytes:

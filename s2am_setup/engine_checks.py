@@ -42,7 +42,7 @@ def check_command(installation: Installation) -> Iterator[Check]:
     """Does the command start this environment, and is it on the PATH?"""
     if not installation.is_by_installer or installation.environment is None:
         return
-    command = installation.manifest.command or launcher.command_path(installation.places, installation.facts.system)
+    command = installation.manifest.command or launcher.command_path(installation.paths, installation.facts.system)
     environment = installation.environment
     target = launcher.program(environment, "s2am", installation.facts.system)
     leads_there = command.exists() and (command.suffix == ".cmd" or command.resolve() == target.resolve())
@@ -83,7 +83,7 @@ def check_models(installation: Installation) -> Iterator[Check]:
         else:
             count = len(list(bundled.glob("*.json")))
             yield Check("models", "ok", f"{count} bundled, each as its card says")
-    for model in damaged_models(installation.places.models):
+    for model in damaged_models(installation.paths.models):
         says = f"your model “{model}” is damaged: import it again if you have exported it, else delete it"
         yield Check("models", "wrong", says, f'"{installation.starter[0]}" models delete "{model}"')
 
@@ -105,8 +105,8 @@ def check_engine(installation: Installation) -> Iterator[Check]:
     """Does the engine start as GIMP starts it, and does it answer? On which device?"""
     if installation.environment is None:
         return
-    running = (installation.places.bridge / RUNNING).exists()
-    engine = Engine(installation.serve, installation.places.bridge)
+    running = (installation.paths.bridge / RUNNING).exists()
+    engine = Engine(installation.serve, installation.paths.bridge)
     started = time.monotonic()
     try:
         status = _wait_until_ready(engine, started + _SECONDS_TO_BE_READY)
@@ -136,13 +136,13 @@ def _wait_until_ready(engine: Engine, end: float) -> Status:
 
 def check_machine(installation: Installation) -> Iterator[Check]:
     """Is there memory and room enough to work?"""
-    memory, disk = installation.facts.memory(), installation.facts.free(installation.places.data)
+    memory, disk = installation.facts.memory(), installation.facts.free(installation.paths.data)
     if memory:
         little = memory < _LEAST_MEMORY
         says = f"{memory / 2**30:.1f} GB{', which is little: large pictures may not fit' if little else ''}"
         yield Check("memory", "note" if little else "ok", says)
     little = disk < _LEAST_DISK
-    says = f"{disk / 1e9:.1f} GB free at {installation.places.data}"
+    says = f"{disk / 1e9:.1f} GB free at {installation.paths.data}"
     yield Check("disk", "note" if little else "ok", f"{says}: free some space" if little else says)
 
 

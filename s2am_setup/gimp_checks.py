@@ -115,7 +115,7 @@ def check_sandboxes(installation: Installation) -> Iterator[Check]:
 
 
 def _check_flatpak(installation: Installation, gimp: Gimp) -> Check:
-    name, bridge = f"{gimp} and the engine", installation.places.bridge
+    name, bridge = f"{gimp} and the engine", installation.paths.bridge
     told = installation.facts.answer(["flatpak", "info", "--show-permissions", FLATPAK]) or ""
     if not _sees(told, bridge, installation.facts.home):
         override = ["flatpak", "override", "--user", f"--filesystem={bridge}", FLATPAK]

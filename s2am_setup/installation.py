@@ -14,7 +14,7 @@ from gimp_bridge.protocol import BridgeError
 from s2am_setup import desktop, launcher, manifest
 from s2am_setup.facts import Facts
 from s2am_setup.manifest import Manifest
-from s2am_setup.places import Places, find_places
+from s2am_setup.paths import InstallPaths, install_paths
 
 
 @dataclass
@@ -23,7 +23,7 @@ class Installation:
 
     Attributes:
         facts: the machine.
-        places: the person's folders.
+        paths: the person's folders.
         manifest: what was written; empty where nothing was installed yet, or by pip or pipx.
         environment: the Python environment of the engine, if there is one.
         doctor: the command by which this was asked, for sentences.
@@ -32,7 +32,7 @@ class Installation:
     """
 
     facts: Facts
-    places: Places
+    paths: InstallPaths
     manifest: Manifest
     environment: Path | None
     doctor: str
@@ -42,7 +42,7 @@ class Installation:
     @property
     def is_by_installer(self) -> bool:
         """Whether the installer made the environment, in a folder of its own."""
-        return self.environment is not None and self.places.environments in self.environment.parents
+        return self.environment is not None and self.paths.environments in self.environment.parents
 
     @property
     def starter(self) -> list[str]:
@@ -69,13 +69,13 @@ class Installation:
 
     def stop_engine(self) -> None:
         """End the engine if it runs."""
-        if self.places.bridge.is_dir():
+        if self.paths.bridge.is_dir():
             with contextlib.suppress(BridgeError):
-                Engine(None, self.places.bridge, silence=5).leave()
+                Engine(None, self.paths.bridge, silence=5).leave()
 
     def launchers(self, offer_pictures: bool) -> desktop.Files:
         """Return the files that put the editor in the menus."""
-        return desktop.launchers(self.facts, self.edit, self.places.data, offer_pictures)
+        return desktop.launchers(self.facts, self.edit, self.paths.data, offer_pictures)
 
 
 def find(facts: Facts, own: Path | None, doctor: str, reinstall: Callable[[], None] | None = None) -> Installation:
@@ -87,12 +87,12 @@ def find(facts: Facts, own: Path | None, doctor: str, reinstall: Callable[[], No
         doctor: see Installation.
         reinstall: see Installation.
     """
-    places = find_places(facts)
-    known = manifest.read(places.manifest) or Manifest(places.manifest)
+    paths = install_paths(facts)
+    known = manifest.read(paths.manifest) or Manifest(paths.manifest)
     repair = "python3 -m installer"
     if known.source:
         repair = f'cd "{known.source}" && {repair}'
-    return Installation(facts, places, known, known.environment or own, doctor, repair, reinstall)
+    return Installation(facts, paths, known, known.environment or own, doctor, repair, reinstall)
 
 
 def own_environment(facts: Facts) -> Path | None:

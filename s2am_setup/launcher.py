@@ -10,7 +10,7 @@ from pathlib import Path
 from s2am_setup.errors import InstallError
 from s2am_setup.facts import Facts
 from s2am_setup.manifest import Manifest, is_there
-from s2am_setup.places import Places
+from s2am_setup.paths import InstallPaths
 
 # Which file each shell reads, and the line that adds a folder in it.
 _SHELL_LINES = {
@@ -30,19 +30,19 @@ def program(environment: Path, name: str, system: str) -> Path:
     return scripts(environment, system) / (f"{name}.exe" if system == "win32" else name)
 
 
-def command_path(places: Places, system: str) -> Path:
+def command_path(paths: InstallPaths, system: str) -> Path:
     """Return where the command goes; raises InstallError if a file that is not ours is there."""
-    command = places.commands / ("s2am.cmd" if system == "win32" else "s2am")
-    if is_there(command) and not is_ours(command, places):
+    command = paths.commands / ("s2am.cmd" if system == "win32" else "s2am")
+    if is_there(command) and not is_ours(command, paths):
         raise InstallError(
             f"{command} exists and belongs to something else: move it away, then run the same command again."
         )
     return command
 
 
-def is_ours(command: Path, places: Places) -> bool:
+def is_ours(command: Path, paths: InstallPaths) -> bool:
     """Whether a command that exists starts an environment of ours, be it one that is gone."""
-    return places.data in command.parents or (
+    return paths.data in command.parents or (
         command.is_symlink() and command.readlink().match("s2am/environments/*/bin/s2am")
     )
 

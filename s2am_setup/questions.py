@@ -14,7 +14,7 @@ def agreed(question: str, default: bool, source: TextIO, out: TextIO) -> bool:
 
 
 def picked(question: str, choices: Sequence[str], source: TextIO, out: TextIO) -> list[int]:
-    """Ask which of some choices are wanted; return their places in the list. No answer means all."""
+    """Ask which of some choices are wanted; return their indices. No answer means all."""
     print(*(f"  {number}  {choice}" for number, choice in enumerate(choices, 1)), sep="\n", file=out)
     while True:
         answer = _ask(f"{question} [ALL, none, or numbers such as 1,3] ", source, out).lower()

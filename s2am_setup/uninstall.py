@@ -27,7 +27,7 @@ def run(
     Raises:
         InstallError: nothing is installed, or not by the installer.
     """
-    if not is_there(installation.places.manifest):
+    if not is_there(installation.paths.manifest):
         raise InstallError(
             "The installer has put nothing here: what pip or pipx installed goes with “pip uninstall s2am” or “pipx "
             "uninstall s2am”."
@@ -67,7 +67,7 @@ def plan(installation: Installation, purge: bool) -> list[Path]:
     """Return what uninstalling removes: files outside the program's own folders, and these folders."""
     known = installation.manifest
     files = [file for file in known.files if not any(tree in file.parents for tree in known.trees)]
-    own = [installation.places.data, installation.places.settings] if purge else []
+    own = [installation.paths.data, installation.paths.config] if purge else []
     return [path for path in [*files, *known.trees, *own] if is_there(path)]
 
 
@@ -82,18 +82,18 @@ def uninstall(installation: Installation, tell: Tell, *, purge: bool = False) ->
     Returns:
         What stayed: personal models, settings, and what could not be removed.
     """
-    known, places = installation.manifest, installation.places
+    known, paths = installation.manifest, installation.paths
     installation.stop_engine()
     for profile in list(known.profiles):
         tell(f"Taking the plug-in out of {profile}")
         plugins.take_out(profile, known)
     for path in plan(installation, purge):
-        if path != places.manifest:
+        if path != paths.manifest:
             tell(f"Removing {path}")
             _remove(path)
     _remove_data(installation)
-    desktop.refresh_menus(installation.facts, Manifest(places.manifest))
-    kept = [places.models, *(places.settings.iterdir() if places.settings.is_dir() else [])]
+    desktop.refresh_menus(installation.facts, Manifest(paths.manifest))
+    kept = [paths.models, *(paths.config.iterdir() if paths.config.is_dir() else [])]
     return sorted({path for path in [*kept, *plan(installation, purge=False)] if is_there(path)})
 
 
@@ -108,12 +108,12 @@ def _remove(path: Path) -> None:
 
 def _remove_data(installation: Installation) -> None:
     """Remove the manifest and the log last, then every folder that was made and is empty now."""
-    known, places = installation.manifest, installation.places
-    for file in (places.log, places.lock):
+    known, paths = installation.manifest, installation.paths
+    for file in (paths.log, paths.lock):
         _remove(file)
     if not plan(installation, purge=False):
-        _remove(places.manifest)
-    remove_empty([*known.folders, places.environments, places.data])
+        _remove(paths.manifest)
+    remove_empty([*known.folders, paths.environments, paths.data])
 
 
 def remove_empty(folders: Iterable[Path]) -> None:

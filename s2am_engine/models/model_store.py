@@ -18,8 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_origin, get_type_hints
 
-import platformdirs
-
+from s2am_common.paths import user_paths
 from s2am_engine.atomic import atomic_write
 from s2am_engine.errors import EngineError
 
@@ -87,7 +86,7 @@ class UntrainedNetwork:
 
 def personal_folder() -> Path:
     """Where personal models are kept."""
-    return Path(platformdirs.user_data_dir("s2am", appauthor=False)) / "models"
+    return user_paths().models
 
 
 def list_models() -> list[Model]:

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import BinaryIO, overload
 
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
 
+from s2am_common.paths import user_paths
 from s2am_engine.errors import EngineError
 from s2am_engine.image.io import IMAGE_SUFFIXES
 from s2am_engine.training.coco import AnnotationsError, Drawn
@@ -212,7 +212,7 @@ def load_photographs(
     sources, foreign = list_sources(folder, split), list_foreign(folder, split)
     if not sources and not foreign:
         raise nothing_found(folder, split)
-    albums = Path(platformdirs.user_cache_dir("s2am", appauthor=False)) / "albums"
+    albums = user_paths().cache / "albums"
     place = albums / key_of(sources, foreign, long_side)
     found = open_album(place)
     if found is not None:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from gimp_bridge import places, server
+from gimp_bridge import server
 from gimp_bridge.client import Engine
+from s2am_common.paths import BRIDGE_FOLDER_VARIABLE
 from tests.bridge.engines import SERVE
 
 
@@ -21,16 +22,16 @@ from tests.bridge.engines import SERVE
 def bridge_folder() -> Iterator[Path]:
     """A folder with a short name, as a socket needs; the engine that runs in it is ended."""
     folder = Path(tempfile.mkdtemp(prefix="s2am-bridge-"))
-    before = os.environ.get(places.FOLDER_VARIABLE)
-    os.environ[places.FOLDER_VARIABLE] = str(folder)
+    before = os.environ.get(BRIDGE_FOLDER_VARIABLE)
+    os.environ[BRIDGE_FOLDER_VARIABLE] = str(folder)
     try:
         yield folder
         server.stop()
     finally:
         if before is None:
-            del os.environ[places.FOLDER_VARIABLE]
+            del os.environ[BRIDGE_FOLDER_VARIABLE]
         else:
-            os.environ[places.FOLDER_VARIABLE] = before
+            os.environ[BRIDGE_FOLDER_VARIABLE] = before
         shutil.rmtree(folder)
 
 

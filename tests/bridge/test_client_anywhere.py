@@ -1,30 +1,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The client's modules run alone, in any Python that GIMP may have, and find the folder where the engine is."""
+"""The client's modules run alone, in any Python that GIMP may have."""
 
 from __future__ import annotations
 
 import ast
 import json
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import platformdirs
 import pytest
-from platformdirs.macos import MacOS
 
 import gimp_bridge
 import s2am_common
-from gimp_bridge import places, starter
+from gimp_bridge import starter
 from gimp_bridge.protocol import BridgeError
 from tests.bridge.engines import HEIGHT, SERVE, WIDTH, process_of
 from tests.engine.pictures import composite
 
 PACKAGE = Path(gimp_bridge.__file__).parent
 COMMON = Path(s2am_common.__file__).parent
-HOME = Path("/home/zoë m")
 
 
 def pythons() -> list[str]:
@@ -82,34 +78,6 @@ def test_the_client_runs_alone_in_any_python(python: str, warm_folder: Path, tmp
 @pytest.mark.parametrize("name", gimp_bridge.CLIENT_FILES)
 def test_the_client_is_written_for_python_3_10(name: str) -> None:
     ast.parse((PACKAGE / name).read_text(encoding="utf-8"), feature_version=(3, 10))
-
-
-@pytest.mark.parametrize(
-    ("system", "environ", "wanted"),
-    [
-        ("linux", {}, HOME / ".local/share/s2am/bridge"),
-        ("linux", {"XDG_DATA_HOME": "/big/data"}, Path("/big/data/s2am/bridge")),
-        ("linux", {"XDG_DATA_HOME": "relative"}, HOME / ".local/share/s2am/bridge"),
-        # Flatpak's own data folder is another program's: the host's counts.
-        ("linux", {"FLATPAK_ID": "org.gimp.GIMP", "XDG_DATA_HOME": "/var/app"}, HOME / ".local/share/s2am/bridge"),
-        ("linux", {"FLATPAK_ID": "org.gimp.GIMP", "HOST_XDG_DATA_HOME": "/big"}, Path("/big/s2am/bridge")),
-        ("darwin", {}, HOME / "Library/Application Support/s2am/bridge"),
-        ("win32", {"LOCALAPPDATA": "/c/Local"}, Path("/c/Local/s2am/bridge")),
-        ("win32", {}, HOME / "AppData/Local/s2am/bridge"),
-        ("linux", {places.FOLDER_VARIABLE: "/short"}, Path("/short")),
-    ],
-)
-def test_both_sides_meet_in_the_same_folder(system: str, environ: dict[str, str], wanted: Path) -> None:
-    assert places.bridge_folder(system, environ, HOME) == wanted
-
-
-def test_the_folder_is_in_the_persons_data_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (places.FOLDER_VARIABLE, "FLATPAK_ID"):
-        monkeypatch.delenv(name, raising=False)
-    data = Path(platformdirs.user_data_dir("s2am", appauthor=False))
-    assert places.this_bridge_folder() == data / "bridge"
-    mac = Path(MacOS("s2am", appauthor=False).user_data_dir)
-    assert places.bridge_folder("darwin", os.environ, Path.home()) == mac / "bridge"
 
 
 def test_the_launcher_says_how_to_run_the_engine(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 from gimp_bridge import places, protocol
 from gimp_bridge.client import Engine, Layer
 from gimp_bridge.protocol import Adjust, CancelledError, Progress, Sliders
+from s2am_common.locks import is_unlocked
 from tests.bridge.engines import (
     SERVE,
     Heard,
@@ -34,7 +35,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="these faults ar
 def kill(folder: Path) -> None:
     """Kill the engine and wait until it is gone."""
     os.kill(process_of(folder), signal.SIGKILL)
-    assert places.is_free(folder / places.ENGINE_LOCK, 10)
+    assert is_unlocked(folder / places.ENGINE_LOCK, 10)
 
 
 def is_starting(event: Progress) -> bool:
@@ -239,7 +240,7 @@ def test_gimp_from_flatpak_says_how_to_start_the_engine(folder: Path, monkeypatc
 def test_an_engine_that_nobody_needs_leaves(folder: Path) -> None:
     engine = Engine([*SERVE, "--idle-minutes", "0.005"], folder)
     assert engine.harmonize(request()).confidence > 0  # which takes longer than 0.3 seconds, and is no idleness
-    assert places.is_free(folder / places.ENGINE_LOCK, 30)
+    assert is_unlocked(folder / places.ENGINE_LOCK, 30)
     assert not (folder / places.RUNNING).exists()
     assert engine.adjust(Adjust(sliders=Sliders())).confidence > 0
 
@@ -247,14 +248,14 @@ def test_an_engine_that_nobody_needs_leaves(folder: Path) -> None:
 def test_the_idle_time_is_a_setting(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("S2AM_IDLE_MINUTES", "0.005")
     Engine(SERVE, folder).status()
-    assert places.is_free(folder / places.ENGINE_LOCK, 30)
+    assert is_unlocked(folder / places.ENGINE_LOCK, 30)
 
 
 def test_an_engine_that_is_told_to_leave_leaves(folder: Path) -> None:
     engine = Engine(SERVE, folder)
     engine.status()
     engine.leave()
-    assert places.is_free(folder / places.ENGINE_LOCK, 30)
+    assert is_unlocked(folder / places.ENGINE_LOCK, 30)
 
 
 def test_a_plug_in_that_is_killed_leaves_no_file(engine: Engine, warm_folder: Path) -> None:

@@ -217,7 +217,7 @@ def test_command_prints_the_same_for_people_and_programs(home: Home, capsys: pyt
 
 
 def test_damaged_personal_model_is_named_with_the_command_that_deletes_it(home: Home) -> None:
-    models = home.find().places.models
+    models = home.find().paths.models
     models.mkdir()
     (models / "wedding.json").write_text('{"sha256": "0"}', encoding="utf-8")
     (models / "wedding.safetensors").write_bytes(b"torn")
@@ -270,7 +270,7 @@ def test_flatpak_that_hides_the_engine_is_named_and_opened(tmp_path: Path) -> No
     assert check.fix is not None
     check.fix()
     assert machine.asked[-1][:2] == ["flatpak", "override"]
-    bridge = find(machine.facts, None, "").places.bridge
+    bridge = find(machine.facts, None, "").paths.bridge
     machine.answers["flatpak", "--show-permissions"] = f"[Context]\nfilesystems={bridge};\n"
     assert sandbox(machine).state == "note"
 

@@ -15,15 +15,15 @@ from pathlib import Path
 
 import pytest
 
-from gimp_bridge.places import Lock
 from installer import __main__ as command
 from installer import debian, engine, environment, install
 from installer.console import CommandError, Console
 from installer.environment import Environment
+from s2am_common.locks import ProcessLock
 from s2am_setup import plugins
 from s2am_setup.errors import InstallError
 from s2am_setup.manifest import read
-from s2am_setup.places import Places, find_places
+from s2am_setup.paths import InstallPaths, install_paths
 from tests.installer import machines, standins
 from tests.installer.machines import Machine, contents
 
@@ -48,55 +48,55 @@ def machine(tmp_path: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch) -> Ma
 
 
 @pytest.fixture
-def places(machine: Machine) -> Places:
-    return find_places(machine.facts)
+def paths(machine: Machine) -> InstallPaths:
+    return install_paths(machine.facts)
 
 
 def run(machine: Machine, *words: str) -> int:
     return command.main(["--yes", *words], machine.facts)
 
 
-def what_it_says(places: Places) -> str:
-    return subprocess.run([places.commands / "s2am"], capture_output=True, text=True, check=True).stdout.strip()
+def what_it_says(paths: InstallPaths) -> str:
+    return subprocess.run([paths.commands / "s2am"], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def test_fresh_machine_gets_a_command_that_works(
-    machine: Machine, places: Places, capsys: pytest.CaptureFixture[str]
+    machine: Machine, paths: InstallPaths, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(machine) == 0
     said = capsys.readouterr().out
-    assert what_it_says(places) == "hello"
-    assert f"Result: {places.sample}" in said
+    assert what_it_says(paths) == "hello"
+    assert f"Result: {paths.sample}" in said
     assert "GB to download" in said
     assert "GIMP 2.10 (package) needs GIMP 3" in said
     assert 'export PATH="' in said
-    installed = read(places.manifest)
+    installed = read(paths.manifest)
     assert installed is not None
     # Neither the newer release nor the plain name: on Linux both would be the CUDA build.
     assert installed.torch == "2.13.0+cpu"
-    assert not places.downloads.exists()
+    assert not paths.downloads.exists()
 
 
-def test_running_it_again_repairs_and_upgrades(machine: Machine, places: Places, wheels: Path) -> None:
+def test_running_it_again_repairs_and_upgrades(machine: Machine, paths: InstallPaths, wheels: Path) -> None:
     assert run(machine) == 0
-    (old,) = places.environments.iterdir()
+    (old,) = paths.environments.iterdir()
     shutil.rmtree(next(old.glob("lib/python*/site-packages/s2am_engine")))
-    (places.environments / "half-made").mkdir()
-    places.models.mkdir()
-    (places.models / "mine.json").write_text("{}", encoding="utf-8")
+    (paths.environments / "half-made").mkdir()
+    paths.models.mkdir()
+    (paths.models / "mine.json").write_text("{}", encoding="utf-8")
     standins.make_project(wheels, says="newer")
     assert run(machine) == 0
-    assert what_it_says(places) == "newer"
-    (new,) = places.environments.iterdir()
+    assert what_it_says(paths) == "newer"
+    (new,) = paths.environments.iterdir()
     assert new != old
-    assert (places.models / "mine.json").is_file()
+    assert (paths.models / "mine.json").is_file()
 
 
 def test_failure_leaves_the_previous_installation_working(
-    machine: Machine, places: Places, wheels: Path, capsys: pytest.CaptureFixture[str]
+    machine: Machine, paths: InstallPaths, wheels: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(machine) == 0
-    before = sorted(places.environments.iterdir())
+    before = sorted(paths.environments.iterdir())
     profile = machine.facts.home / ".config/GIMP/3.0"
     in_gimp = contents(profile)
     standins.make_project(wheels, sample="raise OSError(28, 'No space left on device')")
@@ -105,14 +105,14 @@ def test_failure_leaves_the_previous_installation_working(
     error = capsys.readouterr().err
     assert error.startswith("The disk is full: free some space, then run the same command again.")
     assert error.count("\n") == 1
-    assert "No space left" in places.log.read_text(encoding="utf-8")
-    assert sorted(places.environments.iterdir()) == before
-    assert what_it_says(places) == "hello"
+    assert "No space left" in paths.log.read_text(encoding="utf-8")
+    assert sorted(paths.environments.iterdir()) == before
+    assert what_it_says(paths) == "hello"
     assert contents(profile) == in_gimp
 
 
 def test_ctrl_c_leaves_nothing_half_made(
-    machine: Machine, places: Places, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    machine: Machine, paths: InstallPaths, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
@@ -121,14 +121,14 @@ def test_ctrl_c_leaves_nothing_half_made(
     monkeypatch.setattr(engine, "install_project", interrupted)
     assert run(machine) == 1
     assert capsys.readouterr().err.count("\n") == 1
-    assert list(places.environments.iterdir()) == []
-    assert not (places.commands / "s2am").exists()
+    assert list(paths.environments.iterdir()) == []
+    assert not (paths.commands / "s2am").exists()
     assert command.main(["uninstall", "--yes"], machine.facts) == 0
     assert contents(machine.facts.home) == before
 
 
 def test_interrupted_between_command_and_plugin_is_mended_by_the_next_run(
-    machine: Machine, places: Places, monkeypatch: pytest.MonkeyPatch
+    machine: Machine, paths: InstallPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy = shutil.copyfile
 
@@ -141,7 +141,7 @@ def test_interrupted_between_command_and_plugin_is_mended_by_the_next_run(
     with monkeypatch.context() as patched:
         patched.setattr("shutil.copyfile", interrupted)
         assert run(machine) == 1
-    assert what_it_says(places) == "hello", "the environment is in use already"
+    assert what_it_says(paths) == "hello", "the environment is in use already"
     assert run(machine) == 0
     assert (plugins.folder(machine.facts.home / ".config/GIMP/3.0") / "engine.json").is_file()
     assert command.main(["uninstall", "--yes"], machine.facts) == 0
@@ -164,26 +164,26 @@ def test_rehearsal_names_the_steps_and_changes_nothing(machine: Machine, capsys:
 
 
 def test_too_little_disk_is_noticed_before_anything_is_downloaded(
-    machine: Machine, places: Places, capsys: pytest.CaptureFixture[str]
+    machine: Machine, paths: InstallPaths, capsys: pytest.CaptureFixture[str]
 ) -> None:
     machine.facts = replace(machine.facts, free=lambda _: 10**8)
     assert run(machine) == 1
     assert "has 0.1 GB free and 2.3 GB are needed: free some space" in capsys.readouterr().err
-    assert not places.environments.exists()
+    assert not paths.environments.exists()
 
 
 def test_two_installers_do_not_work_at_once(
-    machine: Machine, places: Places, capsys: pytest.CaptureFixture[str]
+    machine: Machine, paths: InstallPaths, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(machine) == 0
-    other = places.environments / "made by another installer"
+    other = paths.environments / "made by another installer"
     other.mkdir()
-    lock = Lock(places.lock)
-    assert lock.take()
+    lock = ProcessLock(paths.lock)
+    assert lock.acquire()
     assert run(machine) == 1
     assert "Another installation is running" in capsys.readouterr().err
     assert other.is_dir()
-    lock.give_back()
+    lock.release()
 
 
 def test_only_the_gimps_that_were_chosen_keep_the_plugin(machine: Machine) -> None:
@@ -198,7 +198,7 @@ def test_only_the_gimps_that_were_chosen_keep_the_plugin(machine: Machine) -> No
 
 
 def test_a_gimp_that_can_not_have_it_does_not_keep_it_from_others(
-    machine: Machine, places: Places, capsys: pytest.CaptureFixture[str]
+    machine: Machine, paths: InstallPaths, capsys: pytest.CaptureFixture[str]
 ) -> None:
     home = machine.facts.home
     machines.used_profile(home / ".config/GIMP/3.2")
@@ -208,7 +208,7 @@ def test_a_gimp_that_can_not_have_it_does_not_keep_it_from_others(
     assert run(machine) == 1
     assert f"The plug-in is not in {home}/.config/GIMP/3.0" in capsys.readouterr().out
     assert plugins.folder(home / ".config/GIMP/3.2").is_dir()
-    assert what_it_says(places) == "hello"
+    assert what_it_says(paths) == "hello"
 
 
 def test_folder_that_cannot_be_written_is_named(
@@ -234,25 +234,25 @@ def test_torch_that_is_nowhere_is_named(
 
 
 def test_folder_of_wheels_is_all_that_is_needed(
-    machine: Machine, places: Places, wheels: Path, monkeypatch: pytest.MonkeyPatch
+    machine: Machine, paths: InstallPaths, wheels: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PIP_FIND_LINKS")
     monkeypatch.delenv("PIP_NO_INDEX")
     # Were it asked, this index would refuse.
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     assert run(machine, "--wheels", str(wheels)) == 0
-    assert what_it_says(places) == "hello"
+    assert what_it_says(paths) == "hello"
 
 
 def test_command_of_someone_else_is_noticed_before_anything_is_made(
-    machine: Machine, places: Places, capsys: pytest.CaptureFixture[str]
+    machine: Machine, paths: InstallPaths, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    places.commands.mkdir(parents=True)
-    (places.commands / "s2am").write_text("theirs", encoding="utf-8")
+    paths.commands.mkdir(parents=True)
+    (paths.commands / "s2am").write_text("theirs", encoding="utf-8")
     assert run(machine) == 1
     assert "move it away" in capsys.readouterr().err
-    assert (places.commands / "s2am").read_text(encoding="utf-8") == "theirs"
-    assert not places.environments.exists()
+    assert (paths.commands / "s2am").read_text(encoding="utf-8") == "theirs"
+    assert not paths.environments.exists()
 
 
 @pytest.mark.parametrize("version", [(3, 9), (3, 16)])

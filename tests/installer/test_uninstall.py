@@ -62,22 +62,22 @@ def test_what_is_the_persons_own_stays_unless_purged(
 ) -> None:
     before = contents(machine.facts.home)
     put_everything(machine, wheels)
-    places = find(machine.facts, None, "").places
-    for file in (places.models / "mine.json", places.settings / "editor.ini"):
+    paths = find(machine.facts, None, "").paths
+    for file in (paths.models / "mine.json", paths.config / "editor.ini"):
         file.parent.mkdir(exist_ok=True, parents=True)
         file.write_text("mine", encoding="utf-8")
     assert command.main(["uninstall", "--json"], machine.facts) == 0
     told = json.loads(capsys.readouterr().out)
-    assert told["stayed"] == sorted([str(places.models), str(places.settings / "editor.ini")])
-    assert (places.models / "mine.json").read_text(encoding="utf-8") == "mine"
+    assert told["stayed"] == sorted([str(paths.models), str(paths.config / "editor.ini")])
+    assert (paths.models / "mine.json").read_text(encoding="utf-8") == "mine"
     put_everything(machine, wheels)
-    assert (places.models / "mine.json").is_file()
+    assert (paths.models / "mine.json").is_file()
     assert command.main(["uninstall", "--yes", "--purge"], machine.facts) == 0
     left = contents(machine.facts.home)
     # The settings' folder is the editor's: it was not made by the installer, and goes with what is in it.
     assert {name: left[name] for name in before} == before
-    assert not places.models.exists()
-    assert not places.settings.exists()
+    assert not paths.models.exists()
+    assert not paths.config.exists()
 
 
 def test_rehearsal_removes_nothing(tmp_path: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:

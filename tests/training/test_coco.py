@@ -10,7 +10,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import platformdirs
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
@@ -21,6 +20,7 @@ from s2am_engine.training import coco as coco_layout
 from s2am_engine.training.album import load_photographs
 from s2am_engine.training.coco import Annotations, Instances, read_annotations, unpack_runs
 from s2am_engine.training.datasets import find_photographs, read_source
+from tests.folders import redirect_cache
 
 HEIGHT, WIDTH = 120, 160
 Mask = NDArray[np.bool_]
@@ -136,7 +136,7 @@ def test_compressed_runs_are_the_same_runs(coco: Path) -> None:
 
 
 def test_the_annotations_names_are_the_splits(coco: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(platformdirs, "user_cache_dir", lambda *_, **__: str(tmp_path / "cache"))
+    redirect_cache(monkeypatch, tmp_path / "cache")
     names = {split: [one.name for one in find_photographs(coco, split)] for split in ("train", "val", None)}
     assert names == {"train": ["000001"], "val": ["000002", "000003"], None: ["000001", "000002", "000003"]}
     (photograph,) = load_photographs(coco, "train")
@@ -167,7 +167,7 @@ def test_annotations_without_a_split_are_split_by_name(coco: Path) -> None:
 
 
 def test_changed_annotations_give_other_regions(coco: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(platformdirs, "user_cache_dir", lambda *_, **__: str(tmp_path / "cache"))
+    redirect_cache(monkeypatch, tmp_path / "cache")
     load_photographs(coco, "train")
     path = coco / "annotations" / "instances_train2017.json"
     path.write_text(json.dumps(written({"000001.jpg": [polygons(DISC)]})))
@@ -197,7 +197,7 @@ def test_an_instance_drawn_on_a_turned_picture_is_refused(coco: Path) -> None:
 def test_a_damaged_file_is_a_sentence_and_ends_the_work(
     content: bytes, coco: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(platformdirs, "user_cache_dir", lambda *_, **__: str(tmp_path / "cache"))
+    redirect_cache(monkeypatch, tmp_path / "cache")
     (coco / "annotations" / "instances_train2017.json").write_bytes(content)
     with pytest.raises(EngineError, match=r"instances_train2017.json is not a file of COCO instances: export or"):
         load_photographs(coco, "train")

@@ -12,13 +12,13 @@ from typing import Any
 
 import cv2
 import numpy as np
-import platformdirs
 import pytest
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
 
+from s2am_common.paths import user_paths
 from s2am_engine.errors import EngineError
 from s2am_engine.image import profiles
 from s2am_engine.image.io import load_image
@@ -26,6 +26,7 @@ from s2am_engine.training import album, datasets
 from s2am_engine.training.album import Album, load_photographs
 from s2am_engine.training.datasets import Source, read_source
 from tests.engine.icc import ADOBE, P3, adobe_curve, rgb_profile, srgb_curve
+from tests.folders import redirect_cache
 
 COFFEE: NDArray[np.uint8] = data.coffee()  # 400 × 600
 
@@ -33,8 +34,8 @@ COFFEE: NDArray[np.uint8] = data.coffee()  # 400 × 600
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache folder of the test's own."""
-    monkeypatch.setattr(platformdirs, "user_cache_dir", lambda *_, **__: str(tmp_path / "cache"))
-    return tmp_path / "cache" / "albums"
+    redirect_cache(monkeypatch, tmp_path / "cache")
+    return user_paths().cache / "albums"
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ from s2am_engine.training.finetune import finetune
 from s2am_engine.training.judge import Compared
 from s2am_engine.training.metrics import Scores
 from tests.engine.test_cli import run
+from tests.folders import redirect_cache
 
 OPTIONS = {"width": 24, "hidden": 32}
 
@@ -64,7 +65,7 @@ def base(no_personal_models: Path) -> str:
 @pytest.fixture
 def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Twenty-five photographs of one strong look, and a few files that are none."""
-    monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: str(tmp_path / "cache"))
+    redirect_cache(monkeypatch, tmp_path / "cache")
     monkeypatch.setattr(judge, "MEASURED", 16)
     folder = tmp_path / "holiday"
     folder.mkdir()

@@ -14,12 +14,13 @@ from skimage import data
 from s2am_engine.cli import main as cli
 from s2am_engine.training.iharmony import find_pairs
 from tests.engine.test_cli import failed, run
+from tests.folders import redirect_cache
 
 
 @pytest.fixture
 def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Three photographs, a version of each in another folder, and a file that is none."""
-    monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: str(tmp_path / "cache"))
+    redirect_cache(monkeypatch, tmp_path / "cache")
     monkeypatch.setattr("s2am_engine.training.datasets.split_of", lambda name: "train")
     for version, gain in (("own", 1.0), ("retouched", 0.7)):
         (tmp_path / "photos" / version).mkdir(parents=True)

@@ -18,6 +18,7 @@ from s2am_engine.training.pairs import PIECE, Batch, Mixture, PairMaker, Source
 from s2am_engine.training.recipes import RECIPES
 from s2am_engine.training.sources import PairReader, open_data
 from s2am_engine.training.team import Team
+from tests.folders import redirect_cache
 
 RECIPE = dataclasses.replace(RECIPES["small"]["concord"], size=32, batch=4)
 ALONE = Team(torch.device("cpu"))
@@ -95,7 +96,7 @@ def test_a_mixture_has_the_share_that_was_asked_for(share: float) -> None:
 
 
 def test_photographs_become_pairs_of_their_own_truth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: str(tmp_path / "cache"))
+    redirect_cache(monkeypatch, tmp_path / "cache")
     monkeypatch.setattr("s2am_engine.training.datasets.split_of", lambda name: "val" if name[0] == "0" else "train")
     monkeypatch.setattr(sources, "VALIDATION_BATCHES", 1)
     (tmp_path / "photos").mkdir()

@@ -31,6 +31,7 @@ from s2am_engine.training.pretrained import trunk_weights
 from s2am_engine.training.train import Plan, make_plan, train
 from tests.engine.networks import OURS, pictures
 from tests.engine.test_cli import failed, run
+from tests.folders import redirect_cache
 
 ROOT = Path(__file__).parents[2]
 TINY = dataclasses.replace(
@@ -41,7 +42,7 @@ TINY = dataclasses.replace(
 @pytest.fixture
 def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of six photographs, two of which are held out, and a cache of its own."""
-    monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: str(tmp_path / "cache"))
+    redirect_cache(monkeypatch, tmp_path / "cache")
     monkeypatch.setattr("s2am_engine.training.datasets.split_of", lambda name: "val" if name[0] in "01" else "train")
     monkeypatch.setattr(sources, "VALIDATION_BATCHES", 2)
     monkeypatch.setattr(loop, "CALIBRATION_BATCHES", 2)

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
+from s2am_common.paths import user_paths
 from s2am_editor.document.mask import Mask
 from s2am_editor.document.model import Document
 from s2am_editor.document.raster import Raster
@@ -36,7 +36,7 @@ _DESCRIPTION, _LOCK = "document.json", "lock"
 
 def default_folder() -> Path:
     """Where automatic copies are kept."""
-    return Path(platformdirs.user_state_dir("s2am", appauthor=False)) / "recovery"
+    return user_paths().state / "recovery"
 
 
 class Recovery:

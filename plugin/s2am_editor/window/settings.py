@@ -8,6 +8,7 @@ from pathlib import Path
 import platformdirs
 from PyQt6.QtCore import QByteArray, QSettings
 
+from s2am_common.paths import user_paths
 from s2am_editor.window.theme import Appearance
 
 MOST_RECENT = 10
@@ -18,7 +19,7 @@ class EditorSettings:
 
     def __init__(self, file: Path | None = None) -> None:
         """Open a file; None = the user's own."""
-        self._file = file or Path(platformdirs.user_config_dir("s2am", appauthor=False)) / "editor.ini"
+        self._file = file or user_paths().config / "editor.ini"
         self._store = QSettings(str(self._file), QSettings.Format.IniFormat)
 
     @property

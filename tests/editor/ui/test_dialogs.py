@@ -25,6 +25,7 @@ from s2am_engine.image.io import ImageData, load_image, save_image
 from s2am_engine.models.model_store import list_models
 from tests.editor.ui.conftest import disc
 from tests.editor.ui.hands import LONG, Hands
+from tests.folders import redirect_cache
 
 
 def click(button: QWidget) -> None:
@@ -37,7 +38,7 @@ def photographs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("s2am_engine.training.judge.MEASURED", 6)
     monkeypatch.setattr("s2am_engine.training.judge.SHOWN", 4)
     monkeypatch.setattr("s2am_engine.training.sources.VALIDATION_BATCHES", 2)
-    monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: str(tmp_path / "cache"))
+    redirect_cache(monkeypatch, tmp_path / "cache")
     folder = tmp_path / "wedding"
     folder.mkdir()
     for name in ("astronaut", "chelsea", "coffee", "rocket"):
