@@ -20,6 +20,7 @@ from gimp_bridge.client import Engine
 from gimp_bridge.protocol import BridgeError
 from gimp_bridge.session import Session
 from gimp_bridge.warm import Warm
+from s2am_common.atomic import atomic_write
 from s2am_common.locks import ProcessLock, is_unlocked
 from s2am_common.paths import BRIDGE_FOLDER_VARIABLE, user_paths
 from s2am_engine.errors import EngineError
@@ -177,7 +178,8 @@ def _listening(folder: Path) -> Iterator[tuple[Listener, bytes]]:
         listener = Listener(address, "AF_PIPE" if sys.platform == "win32" else "AF_UNIX", backlog=16)
         if sys.platform != "win32":
             Path(address).chmod(0o600)
-        _write_private(running, json.dumps({"address": address, "key": key.hex(), "process": os.getpid()}))
+        with atomic_write(running, mode=0o600) as file:  # the key is for its owner alone
+            file.write(json.dumps({"address": address, "key": key.hex(), "process": os.getpid()}).encode())
     except OSError as error:
         raise EngineError(f"{folder} can't be used ({error.strerror}): allow writing there, then try again.") from error
     try:
@@ -185,12 +187,3 @@ def _listening(folder: Path) -> Iterator[tuple[Listener, bytes]]:
     finally:
         running.unlink(missing_ok=True)
         listener.close()
-
-
-def _write_private(file: Path, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
-    part = file.with_suffix(".part")
-    part.unlink(missing_ok=True)
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as opened:
-        opened.write(text)
-    part.replace(file)

@@ -11,8 +11,8 @@ from pathlib import Path
 from installer import engine, environment, torch_builds
 from installer.console import Console
 from installer.install import Install, Wishes
+from s2am_common.errors import S2AMError
 from s2am_setup import doctor, installation, uninstall
-from s2am_setup.errors import InstallError
 from s2am_setup.facts import Facts, this_machine
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None, facts: Facts | None = None) -> 
     except KeyboardInterrupt:
         print("Stopped: the previous installation, if any, is as it was. Run the same command again.", file=sys.stderr)
         return 1
-    except InstallError as error:
+    except S2AMError as error:
         print(f"{error}{console.log_hint()}", file=sys.stderr)
         return 1
     except OSError as error:

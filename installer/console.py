@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from s2am_setup.errors import InstallError
+from s2am_common.errors import InstallError
 
 # What commands print when something known went wrong, and what the person can do about it. The first match counts.
 _NO_NETWORK = (

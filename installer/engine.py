@@ -13,7 +13,7 @@ from installer.console import CommandError, Console
 from installer.environment import Environment
 from installer.packages import NOT_FOUND, Sources
 from installer.torch_builds import TorchBuild
-from s2am_setup.errors import InstallError
+from s2am_common.errors import InstallError
 
 
 def install_torch(new: Environment, build: TorchBuild, sources: Sources, console: Console) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from installer import debian, torch_builds
 from installer.console import CommandError, Console
-from s2am_setup.errors import InstallError
+from s2am_common.errors import InstallError
 
 
 @dataclass(frozen=True)

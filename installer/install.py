@@ -23,9 +23,9 @@ from installer import engine, environment, packages, torch_builds
 from installer.console import Console
 from installer.environment import Environment
 from installer.packages import Sources
+from s2am_common.errors import InstallError, S2AMError
 from s2am_common.locks import ProcessLock
 from s2am_setup import desktop, installation, launcher, making, plugins
-from s2am_setup.errors import InstallError
 from s2am_setup.facts import Facts
 from s2am_setup.gimps import find_gimps
 from s2am_setup.installation import Installation
@@ -235,7 +235,7 @@ class Install:
         try:
             making.ensure_profile(profile, self._facts, self._manifest)
             plugins.put(profile.folder, self._now.serve, self._manifest)
-        except (InstallError, OSError) as error:
+        except (S2AMError, OSError) as error:
             # The program works all the same; the others get theirs.
             self._troubles.append(f"The plug-in is not in {profile.folder}: {error}")
 

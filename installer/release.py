@@ -18,8 +18,8 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from s2am_common.errors import InstallError
 from s2am_setup import plugin_folder
-from s2am_setup.errors import InstallError
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 NAMES = {"s2am_common", "s2am_engine", "gimp_bridge", "s2am_setup", "s2am_editor"}

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The program's folders on each system.
 
-The result is that of the library platformdirs, which the installer and GIMP's Python do not have;
-`tests/test_paths.py` compares both. There is one difference: on macOS the XDG variables are ignored, because programs
-that are started from the Finder do not see a shell's variables and would look elsewhere.
+The result is that of the library platformdirs, which the installer and GIMP's Python do not have; a test compares
+both. There is one difference: on macOS the XDG variables are ignored, because programs that are started from the
+Finder do not see a shell's variables and would look elsewhere.
 """
 
 from __future__ import annotations

@@ -37,8 +37,8 @@ def doctor(options: argparse.Namespace) -> int:
 
 def uninstall(options: argparse.Namespace) -> int:
     """Run `s2am uninstall`."""
+    from s2am_common.errors import S2AMError
     from s2am_setup import uninstall as removing
-    from s2am_setup.errors import InstallError
     from s2am_setup.facts import this_machine
     from s2am_setup.installation import find, own_environment
 
@@ -54,5 +54,5 @@ def uninstall(options: argparse.Namespace) -> int:
             dry_run=options.dry_run,
             as_json=options.json,
         )
-    except InstallError as error:
+    except S2AMError as error:
         raise EngineError(str(error)) from error

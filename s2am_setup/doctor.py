@@ -7,9 +7,9 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import TextIO
 
+from s2am_common.errors import S2AMError
 from s2am_setup import engine_checks, gimp_checks
 from s2am_setup.check import Check
-from s2am_setup.errors import InstallError
 from s2am_setup.installation import Installation
 
 Find = Callable[[], Installation]
@@ -51,7 +51,7 @@ def _mend(broken: Check, tell: Tell) -> None:
     try:
         if broken.fix:
             broken.fix()
-    except (InstallError, OSError) as error:
+    except (S2AMError, OSError) as error:
         tell(f"could not be mended: {error}")
 
 

@@ -7,7 +7,7 @@ import os
 import uuid
 from pathlib import Path
 
-from s2am_setup.errors import InstallError
+from s2am_common.errors import InstallError
 from s2am_setup.facts import Facts
 from s2am_setup.manifest import Manifest, is_there
 from s2am_setup.paths import InstallPaths

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from s2am_setup.errors import InstallError
+from s2am_common.errors import InstallError
 from s2am_setup.facts import Facts
 from s2am_setup.manifest import Manifest
 from s2am_setup.profiles import Profile

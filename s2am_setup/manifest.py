@@ -6,15 +6,15 @@ It is saved before each change, not after: whatever is interrupted can still be 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import shutil
-import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from s2am_common.atomic import atomic_write
 
 _VERSION = 2
 
@@ -62,7 +62,8 @@ class Manifest:
             "folders": [str(path) for path in self.folders],
             "trees": [str(path) for path in self.trees],
         }
-        replace_file(self.file, (json.dumps(told, indent=2, ensure_ascii=False) + "\n").encode())
+        with atomic_write(self.file, mode=0o644) as file:
+            file.write((json.dumps(told, indent=2, ensure_ascii=False) + "\n").encode())
 
     def make_folder(self, folder: Path) -> None:
         """Make a folder and those above it, and remember which of them are new."""
@@ -82,7 +83,8 @@ class Manifest:
         self.make_folder(file.parent)
         self.files[file] = hashlib.sha256(content).hexdigest()
         self.save()
-        replace_file(file, content, mode)
+        with atomic_write(file, mode) as opened:
+            opened.write(content)
 
     def note(self, files: Iterable[Path]) -> None:
         """Remember files as they are now."""
@@ -130,19 +132,6 @@ def digest(file: Path) -> str:
         return hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError:
         return ""
-
-
-def replace_file(file: Path, content: bytes, mode: int = 0o644) -> None:
-    """Write a file whole or not at all."""
-    part = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        part.write_bytes(content)
-        part.chmod(mode)
-        part.replace(file)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise
 
 
 def is_there(path: Path) -> bool:

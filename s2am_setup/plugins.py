@@ -6,13 +6,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from s2am_common.atomic import atomic_write
 from s2am_setup import plugin_folder
-from s2am_setup.manifest import Manifest, is_there, replace_file
+from s2am_setup.manifest import Manifest, is_there
 from s2am_setup.profiles import Profile
 
 PROCEDURE = "plug-in-harmonize-layer"
@@ -81,7 +81,8 @@ def forget(profile: Path) -> None:
         after = _ENTRY.sub(lambda entry: "" if _is_of_ours(entry[1]) else entry[0], before)
         if after != before:
             was = cache.stat()
-            replace_file(cache, after.encode("utf-8", "surrogateescape"), stat.S_IMODE(was.st_mode))
+            with atomic_write(cache) as file:
+                file.write(after.encode("utf-8", "surrogateescape"))
             os.utime(cache, ns=(was.st_atime_ns, was.st_mtime_ns))  # it still tells when GIMP looked last
 
 

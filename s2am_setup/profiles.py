@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from s2am_setup.errors import InstallError
+from s2am_common.errors import InstallError
 from s2am_setup.facts import Facts
 from s2am_setup.gimps import Gimp, config_folder, config_folders, find_gimps, parse_version
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TextIO
 
+from s2am_common.errors import InstallError
 from s2am_setup import desktop, plugins
-from s2am_setup.errors import InstallError
 from s2am_setup.installation import Installation
 from s2am_setup.manifest import Manifest, is_there
 from s2am_setup.questions import agreed

@@ -17,7 +17,7 @@ from pathlib import Path
 from installer import engine, environment, torch_builds
 from installer.console import Console
 from installer.packages import Sources
-from s2am_setup.errors import InstallError
+from s2am_common.errors import InstallError
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 STAMP = "s2am-tests"

@@ -17,7 +17,7 @@ from PIL import Image
 
 from gimp_bridge import CLIENT_FILES
 from installer import release
-from s2am_setup.errors import InstallError
+from s2am_common.errors import InstallError
 from tests.installer import standins
 
 CHECKOUT = Path(__file__).resolve().parent.parent

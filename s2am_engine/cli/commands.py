@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from s2am_engine.atomic import atomic_write
+from s2am_common.atomic import atomic_write
 from s2am_engine.color import color_map
 from s2am_engine.color.color_map import ColorMap
 from s2am_engine.errors import EngineError

@@ -233,7 +233,7 @@ def detect(options: argparse.Namespace) -> int:
 
 def evaluate(options: argparse.Namespace) -> int:
     """Run `s2am evaluate`."""
-    from s2am_engine.atomic import atomic_write
+    from s2am_common.atomic import atomic_write
     from s2am_engine.training import evaluation
 
     names = options.model or [model_store.DEFAULT_MODEL]

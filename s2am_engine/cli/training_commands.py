@@ -143,7 +143,7 @@ def pairs(options: argparse.Namespace) -> int:
 
 def show_pairs(options: argparse.Namespace) -> int:
     """Draw the pairs that training would make."""
-    from s2am_engine.atomic import atomic_write
+    from s2am_common.atomic import atomic_write
     from s2am_engine.training.album import load_photographs
     from s2am_engine.training.events import Reading
     from s2am_engine.training.pair_sheet import draw_pair_sheet

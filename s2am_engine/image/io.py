@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from PIL.Image import DecompressionBombError
 from tifffile import TiffFileError
 
-from s2am_engine.atomic import atomic_write
+from s2am_common.atomic import atomic_write
 from s2am_engine.errors import EngineError
 from s2am_engine.image.formats import photo, png, tiff
 from s2am_engine.image.formats.raster import ELSEWHERE, MAX_PIXELS, Decoded, Metadata, RefusedError, Samples
 
-__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "ImageData", "Metadata", "atomic_write", "load_image", "save_image"]
+__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "ImageData", "Metadata", "load_image", "save_image"]
 
 _FORMAT_OF = {
     ".png": "PNG",

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from s2am_engine.atomic import atomic_write
+from s2am_common.atomic import atomic_write
 from s2am_engine.image.masks import full_scale
 
 Pixels = NDArray[Any]

@@ -15,7 +15,7 @@ import warnings
 import zipfile
 from pathlib import Path
 
-from s2am_engine.atomic import atomic_write
+from s2am_common.atomic import atomic_write
 from s2am_engine.errors import EngineError
 from s2am_engine.models import model_store
 from s2am_engine.models.model_store import Card, Model

@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_origin, get_type_hints
 
+from s2am_common.atomic import atomic_write
 from s2am_common.paths import user_paths
-from s2am_engine.atomic import atomic_write
 from s2am_engine.errors import EngineError
 
 if TYPE_CHECKING:

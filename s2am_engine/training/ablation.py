@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from s2am_engine.atomic import atomic_write
+from s2am_common.atomic import atomic_write
 from s2am_engine.cli import training_console as console
 from s2am_engine.training.album import load_photographs
 from s2am_engine.training.comparison import BUDGET, System, limit_threads, measure_once, measuring_parser

@@ -21,7 +21,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from s2am_engine.atomic import atomic_write
+from s2am_common.atomic import atomic_write
 from s2am_engine.color.srgb import linear_to_srgb, srgb_to_linear
 from s2am_engine.errors import EngineError
 from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, save_image

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from s2am_engine.atomic import atomic_write
+from s2am_common.atomic import atomic_write
 from s2am_engine.cli import training_console as console
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.networks.catalog import build_network

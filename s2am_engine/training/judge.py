@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from s2am_engine.atomic import atomic_write
+from s2am_common.atomic import atomic_write
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.networks.network import Network
 from s2am_engine.training.datasets import Photograph

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from s2am_engine.atomic import atomic_write
+from s2am_common.atomic import atomic_write
 from s2am_engine.cli import training_console as console
 from s2am_engine.errors import EngineError
 from s2am_engine.inference.detector import Detector

@@ -23,9 +23,10 @@ import pytest
 import tifffile
 from PIL import Image
 
-from s2am_engine import atomic
+from s2am_common import atomic
+from s2am_common.atomic import atomic_write
 from s2am_engine.errors import EngineError
-from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, atomic_write, load_image, save_image
+from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, load_image, save_image
 
 PICTURE = ImageData(np.random.default_rng(0).integers(0, 256, (60, 50, 3), np.uint8))
 
@@ -172,7 +173,7 @@ def test_a_full_disk_leaves_everything_as_it_was(
     file = tmp_path / f"a{suffix}"
     if existing:
         file.write_bytes(b"precious")
-    monkeypatch.setattr(atomic, "_created", lambda temporary: FullDisk(temporary, "xb"))
+    monkeypatch.setattr(atomic, "_open_new", lambda temporary, mode: FullDisk(temporary, "xb"))
     assert "disk is full" in sentence(file, write=PICTURE)
     assert [f.read_bytes() for f in tmp_path.iterdir()] == ([b"precious"] if existing else [])
 
@@ -208,7 +209,7 @@ def test_ctrl_c_in_mid_write_leaves_everything_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
 ) -> None:
     (tmp_path / f"a{suffix}").write_bytes(b"precious")
-    monkeypatch.setattr(atomic, "_created", lambda temporary: CtrlC(temporary, "xb"))
+    monkeypatch.setattr(atomic, "_open_new", lambda temporary, mode: CtrlC(temporary, "xb"))
     with pytest.raises(KeyboardInterrupt):
         save_image(tmp_path / f"a{suffix}", PICTURE)
     assert [f.read_bytes() for f in tmp_path.iterdir()] == [b"precious"]
@@ -223,7 +224,7 @@ class Far(io.FileIO):
 
 
 def test_a_tiff_that_would_exceed_four_gigabytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(atomic, "_created", lambda temporary: Far(temporary, "xb"))
+    monkeypatch.setattr(atomic, "_open_new", lambda temporary, mode: Far(temporary, "xb"))
     assert "at most 4 GB; choose PNG" in sentence(tmp_path / "a.tif", write=PICTURE)
     assert list(tmp_path.iterdir()) == []
 

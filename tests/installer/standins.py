@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import sys
-import sysconfig
 import zipfile
 from collections.abc import Sequence
 from importlib.metadata import requires, version
@@ -36,8 +35,8 @@ def make_wheel(folder: Path, name: str, release: str, files: dict[str, str], nee
         f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         f"{info}/RECORD": "",
     }
-    if f"{name}_engine/cli.py" in files:
-        contents[f"{info}/entry_points.txt"] = f"[console_scripts]\n{name} = {name}_engine.cli:main\n"
+    if f"{name}_engine/cli/main.py" in files:
+        contents[f"{info}/entry_points.txt"] = f"[console_scripts]\n{name} = {name}_engine.cli.main:main\n"
     wheel = folder / f"{name.replace('-', '_')}-{release}-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         for path, text in contents.items():
@@ -71,7 +70,8 @@ def make_lenders(folder: Path) -> Path:
     names = {re.split(r"[^\w.-]", line)[0] for line in requires("s2am") or () if "extra ==" not in line}
     for name in names - {"torch"}:
         make_wheel(folder, name, version(name), {})
-    lent = {"lender.pth": f"{sysconfig.get_path('purelib')}\n"}
+    libraries = [folder for folder in sys.path if Path(folder).name in ("site-packages", "dist-packages")]
+    lent = {"lender.pth": "\n".join([*libraries, ""])}
     make_wheel(folder, "torch", version("torch").partition("+")[0] + "+cpu", lent)
     return next(folder.glob("s2am-*.whl"))
 

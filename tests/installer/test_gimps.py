@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from s2am_setup.errors import InstallError
+from s2am_common.errors import InstallError
 from s2am_setup.gimps import find_gimps
 from s2am_setup.making import ensure_profile
 from s2am_setup.manifest import Manifest

@@ -19,9 +19,9 @@ from installer import __main__ as command
 from installer import debian, engine, environment, install
 from installer.console import CommandError, Console
 from installer.environment import Environment
+from s2am_common.errors import InstallError
 from s2am_common.locks import ProcessLock
 from s2am_setup import plugins
-from s2am_setup.errors import InstallError
 from s2am_setup.manifest import read
 from s2am_setup.paths import InstallPaths, install_paths
 from tests.installer import machines, standins

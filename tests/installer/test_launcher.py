@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from s2am_common.errors import InstallError
 from s2am_setup import launcher
-from s2am_setup.errors import InstallError
 from s2am_setup.facts import Facts
 from s2am_setup.manifest import Manifest
 from s2am_setup.paths import InstallPaths, install_paths

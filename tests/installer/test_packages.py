@@ -18,7 +18,7 @@ from installer.console import Console
 from installer.environment import Environment, torch_version
 from installer.packages import Sources
 from installer.torch_builds import TorchBuild
-from s2am_setup.errors import InstallError
+from s2am_common.errors import InstallError
 from tests.installer import machines, standins
 
 CPU = TorchBuild("cpu", "")

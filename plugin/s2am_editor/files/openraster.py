@@ -22,6 +22,7 @@ import defusedxml.ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
+from s2am_common.atomic import atomic_write
 from s2am_editor.compose.flatten import Progress, flatten
 from s2am_editor.compose.sampling import sample
 from s2am_editor.compose.stacking import lay_over, nothing
@@ -30,7 +31,6 @@ from s2am_editor.document.model import Document, Layer
 from s2am_editor.document.raster import Raster
 from s2am_editor.files import archive as entries
 from s2am_editor.files.description import describe, rebuild
-from s2am_engine.atomic import atomic_write
 from s2am_engine.errors import EngineError
 from s2am_engine.image.compositing import to_depth
 from s2am_engine.image.formats.raster import RefusedError, check_size

@@ -22,13 +22,13 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
+from s2am_common.atomic import atomic_write
 from s2am_common.paths import user_paths
 from s2am_editor.document.mask import Mask
 from s2am_editor.document.model import Document
 from s2am_editor.document.raster import Raster
 from s2am_editor.files.archive import DAMAGE
 from s2am_editor.files.description import describe, rebuild
-from s2am_engine.atomic import atomic_write
 from s2am_engine.errors import EngineError
 
 _DESCRIPTION, _LOCK = "document.json", "lock"

@@ -11,6 +11,7 @@ from PyQt6.QtCore import QObject, pyqtSignal
 from PyQt6.QtWidgets import QApplication, QLineEdit, QMessageBox, QPlainTextEdit, QWidget
 
 import s2am_engine
+from s2am_common.atomic import atomic_write
 from s2am_editor.compose.flatten import flatten
 from s2am_editor.document import commands
 from s2am_editor.document.geometry import Transform
@@ -23,7 +24,6 @@ from s2am_editor.window.files import DocumentFiles
 from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs
 from s2am_editor.window.session import EditorSession
 from s2am_editor.window.settings import EditorSettings
-from s2am_engine.atomic import atomic_write
 from s2am_engine.cli.commands import map_text
 
 

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Atomic writing: a file is replaced as a whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from s2am_common.errors import DiskFullError, FileError
+
+_DISK_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_NO_PERMISSION = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+@contextlib.contextmanager
+def atomic_write(path: str | os.PathLike[str], mode: int | None = None) -> Iterator[BinaryIO]:
+    """Open a binary file for writing; `path` is replaced when the block ends without an exception.
+
+    The bytes go to a temporary file in the same folder, which is flushed to the disk and then renamed to `path`. It is
+    removed on any failure, Ctrl-C included. A symbolic link is kept, and the file that it names is replaced.
+
+    Args:
+        path: the file to write.
+        mode: permission bits of the file; None = those of the replaced file, or those of any new file (umask).
+
+    Raises:
+        FileError: no such folder, read-only folder or file, disk full (DiskFullError), not a regular file.
+    """
+    try:
+        target = Path(os.path.realpath(path))
+        replaced = _mode_of_replaced(target, path)
+        temporary = target.with_name(f".s2am-{secrets.token_hex(8)}.tmp")
+        try:
+            with _open_new(temporary, 0o666 if mode is None else mode) as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            final = replaced if mode is None else mode
+            if final is not None:
+                with contextlib.suppress(OSError):
+                    temporary.chmod(final)
+            temporary.replace(target)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+    except OSError as error:
+        raise _file_error(path, error) from error
+    except ValueError as error:
+        if "null" not in str(error):
+            raise
+        raise FileError(f"{str(path)!r} is not a file name: choose another.", path=repr(path)) from error
+    _flush_folder(target.parent)
+
+
+def _open_new(path: Path, mode: int) -> BinaryIO:
+    # Not the module tempfile, whose files are private (mode 0600) whatever the umask.
+    return open(path, "xb", opener=lambda name, flags: os.open(name, flags, mode))
+
+
+def _mode_of_replaced(target: Path, path: str | os.PathLike[str]) -> int | None:
+    try:
+        found = target.stat().st_mode
+    except FileNotFoundError:
+        return None
+    if stat.S_ISDIR(found):
+        raise FileError(f"{path} is a folder: give the name of a file to write.", path=str(path))
+    if not stat.S_ISREG(found):
+        raise FileError(f"{path} is not a regular file: choose another name.", path=str(path))
+    if not os.access(target, os.W_OK):
+        message = f"{path} is write-protected: choose another name, or allow writing to it."
+        raise FileError(message, code="file.read-only", path=str(path))
+    return stat.S_IMODE(found)
+
+
+def _flush_folder(folder: Path) -> None:
+    if os.name != "posix":
+        return
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _file_error(path: str | os.PathLike[str], error: OSError) -> FileError:
+    folder = Path(path).parent
+    if error.errno in _DISK_FULL:
+        message = f"The disk is full, so {path} was not written: free some space or choose another folder."
+        return DiskFullError(message, path=str(path))
+    code = "file.write"
+    if error.errno == errno.EFBIG:
+        message = f"{path} was not written: it is larger than this disk or account allows; choose another folder."
+    elif error.errno in _NO_PERMISSION and os.name == "nt" and folder.is_dir() and os.access(folder, os.W_OK):
+        message = f"{path} cannot be written: it is open in another program; close it there or choose another name."
+    elif error.errno in _NO_PERMISSION:
+        code = "file.read-only"
+        message = f"{path} cannot be written: the folder {folder} is read-only; choose another folder."
+    elif error.errno in {errno.ENOENT, errno.ENOTDIR}:
+        code = "file.no-folder"
+        message = f"{path} cannot be written: there is no folder {folder}; create it or choose another."
+    elif error.errno == errno.ENAMETOOLONG:
+        message = f"{path} cannot be written: the name is too long; choose a shorter one."
+    else:
+        message = f"{path} was not written ({error.strerror or error}): choose another folder or try again."
+    return FileError(message, code=code, path=str(path))
