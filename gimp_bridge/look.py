@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from gimp_bridge import protocol
 from gimp_bridge.warm import Tell, Warm
-from s2am_engine.color import rendering
-from s2am_engine.color.color_map import ColorMap, Matrix
+from s2am_engine.color.apply import apply_color_map
+from s2am_engine.color.fit import fit_linear_matrix
+from s2am_engine.color.map import ColorMap, Matrix
 from s2am_engine.errors import NothingFoundError
 
 _MOST_SAMPLES = 4096  # of the foreground's colors: more no longer change twelve numbers
@@ -45,7 +46,7 @@ class Looking:
         matrix, misfit = self._fit() if request.effect else (None, None)
         preview = b""
         if request.preview:
-            preview = rendering.apply(matrix or found, self._pixels, self._mask).tobytes()
+            preview = apply_color_map(matrix or found, self._pixels, self._mask).tobytes()
         return protocol.Look(
             color_map=found.to_json(),
             confidence=self._harmonizer.confidence,
@@ -62,7 +63,7 @@ class Looking:
         """The matrix in linear light that comes nearest to the map, and how far off it is in 8-bit levels."""
         if self._fitted is None:
             wanted = self._harmonizer.color_map(self._samples).clip(0, 1)
-            matrix = Matrix.fit(self._samples, wanted, self._weights, linear=True)
+            matrix = fit_linear_matrix(self._samples, wanted, self._weights)
             off = (matrix(self._samples).clip(0, 1) - wanted) ** 2
             misfit = 255 * float(np.sqrt(np.average(off.mean(axis=1), weights=self._weights)))
             self._fitted = matrix, misfit

@@ -266,7 +266,7 @@ class Models(Message):
 class Look(Message):
     """What the engine makes of the composite.
 
-    color_map: the map with the sliders, as `s2am_engine.color.color_map` writes it.
+    color_map: the map with the sliders, as `s2am_engine.color.map` writes it.
     confidence: 0 to 1; where the network is unsure, the map does less.
     matrix: 3×4 row by row, in linear light with sRGB primaries, if `effect` was asked for.
     misfit: how far the matrix is from the map on the foreground's colors: root mean square, in 8-bit levels.

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gimp_bridge.protocol import Depth, Render
-from s2am_engine.color import rendering
-from s2am_engine.color.color_map import ColorMap
-from s2am_engine.color.rendering import Progress
+from s2am_engine.color.apply import apply_color_map
+from s2am_engine.color.map import ColorMap
 from s2am_engine.color.srgb import linear_to_srgb, srgb_to_linear
 from s2am_engine.errors import EngineError
+from s2am_engine.types import FractionCallback
 
 _SUFFIX = ".pixels"
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
@@ -59,7 +59,7 @@ class Workspace:
                 ) from error
             raise EngineError(f"{folder} can't be written to ({error.strerror}): allow it, then try again.") from error
 
-    def recolor(self, request: Render, color_map: ColorMap, progress: Progress) -> None:
+    def recolor(self, request: Render, color_map: ColorMap, progress: FractionCallback) -> None:
         """Recolor a strip in place. What is transparent, or not in the mask, keeps its bits."""
         if request.end > len(self._memory):
             raise EngineError("The strip does not lie within the file: update the plug-in.")
@@ -70,10 +70,10 @@ class Workspace:
             end = request.offset + request.pixel_bytes
             mask &= self._array(np.uint8, end, (request.rows, request.width))
         if not request.linear:
-            rendering.apply(color_map, pixels, mask, out=pixels, progress=progress)
+            apply_color_map(color_map, pixels, mask, out=pixels, progress=progress)
             return
         encoded = linear_to_srgb(pixels[..., :3])
-        rendering.apply(color_map, encoded, mask, out=encoded, progress=progress)
+        apply_color_map(color_map, encoded, mask, out=encoded, progress=progress)
         np.copyto(pixels[..., :3], srgb_to_linear(encoded), where=(mask > 0)[..., None])
 
     def close(self) -> None:

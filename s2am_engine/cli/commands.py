@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from s2am_common.atomic import atomic_write
-from s2am_engine.color import color_map
-from s2am_engine.color.color_map import ColorMap
+from s2am_engine.color.map import ColorMap
 from s2am_engine.errors import EngineError
 from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, load_image, save_image
 from s2am_engine.image.masks import Pixels, check_mask, read_mask
@@ -284,4 +283,4 @@ def refuse_overwriting(output: Path, inputs: list[Path]) -> None:
 
 def map_text(found: ColorMap, path: Path) -> str:
     """A color map as the file's suffix wants it: JSON, or a .cube file that other programs read."""
-    return found.to_cube(path.stem) if path.suffix.lower() == ".cube" else color_map.dumps(found)
+    return found.to_cube(path.stem) if path.suffix.lower() == ".cube" else found.dumps()

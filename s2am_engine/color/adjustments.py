@@ -1,25 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sliders: named, photographic changes that act on a color map and never look at the picture again."""
+"""Sliders: photographic adjustments of a color map, independent of the image that the map was predicted for."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from s2am_common.sliders import SLIDERS, check_sliders
-from s2am_engine.color.color_map import ColorMap, Curves, Matrix
+from s2am_engine.color.map import ColorMap, Curves, Matrix
+from s2am_engine.color.srgb import LUMA
+from s2am_engine.types import Doubles
 
-_LUMA = np.array([0.2126, 0.7152, 0.0722])  # ITU-R BT.709, of gamma-encoded values
-_KNOTS = 129  # of the tone curve: its greatest bend is then within 0.1/255
-_BRIGHTER = 2.5  # at +1: the slope at black, and one stop and a bit in the middle grays
-_STEEPER = 2.0  # at +1: the slope at mid gray
-_WARMER = 0.2  # at ±1: red and blue by e^±0.2, about from daylight to half way to a light bulb's color
-_PINKER = 0.12  # at ±1: green against red and blue by e^∓0.24
+_LUMA = np.array(LUMA)
+_KNOTS = 129  # of the tone curve: the error of linear interpolation is then at most 0.1/255
+_BRIGHTNESS_SLOPE = 2.5  # slope at black for +1; a little more than one stop at mid gray
+_CONTRAST_SLOPE = 2.0  # slope at mid gray for +1
+_WARMTH_GAIN = 0.2  # at ±1, red and blue change by e^±0.2: from daylight about half way to incandescent light
+_TINT_GAIN = 0.12  # at ±1, green changes by e^∓0.24 relative to red and blue
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,10 @@ class Sliders:
 
 
 def adjust(color_map: ColorMap, sliders: Sliders) -> ColorMap:
-    """The harmonizing map at the given strength, then at most one matrix and one curve for all the other sliders.
+    """Return the map at the given strength, followed by at most one matrix and one curve for all other sliders.
 
-    A slider at 0 adds nothing at all. After a map that ends with a matrix the new matrix is multiplied into it.
+    Neutral sliders add nothing; a matrix that follows a matrix is multiplied into it. The order is warmth, tint and
+    saturation, then brightness, then contrast.
     """
     result = color_map.blend(sliders.strength)
     if sliders.warmth or sliders.tint or sliders.saturation:
@@ -75,22 +76,25 @@ def adjust(color_map: ColorMap, sliders: Sliders) -> ColorMap:
 
 
 def _balance(sliders: Sliders) -> Matrix:
-    """Warmth and tint as gains of the channels, as a white balance has it, and saturation about the luma."""
-    warm, pink = _WARMER * sliders.warmth, _PINKER * sliders.tint
-    gains = np.exp([warm + pink, -pink, pink - warm])
+    """Return warmth and tint as channel gains (a white balance) and saturation about the luma, as one matrix."""
+    warm, magenta = _WARMTH_GAIN * sliders.warmth, _TINT_GAIN * sliders.tint
+    gains = np.exp([warm + magenta, -magenta, magenta - warm])
     saturation = 1 + sliders.saturation
     mixing = saturation * np.eye(3) + (1 - saturation) * _LUMA
     return Matrix(np.column_stack([mixing * (gains / (_LUMA @ gains)), np.zeros(3)]).astype(np.float32))
 
 
 def _tone(sliders: Sliders) -> Curves:
-    """Brightness, then contrast, as one curve through black and white, the same for all channels."""
-    x = _bias(np.linspace(0, 1, _KNOTS), _BRIGHTER**sliders.brightness)
-    halves = _bias(1 - np.abs(2 * x - 1), _STEEPER**-sliders.contrast)
+    """Return brightness followed by contrast as one curve through black and white, the same for all channels."""
+    x = _bias(np.linspace(0, 1, _KNOTS), _BRIGHTNESS_SLOPE**sliders.brightness)
+    halves = _bias(1 - np.abs(2 * x - 1), _CONTRAST_SLOPE**-sliders.contrast)
     curve = np.where(x < 0.5, halves, 2 - halves) / 2
     return Curves(np.tile(curve, (3, 1)).astype(np.float32))
 
 
-def _bias(x: NDArray[np.floating[Any]], slope: float) -> NDArray[np.floating[Any]]:
-    """The hyperbola from (0,0) to (1,1) with `slope` at 0 and 1/slope at 1 (a gamma curve without its steep foot)."""
+def _bias(x: Doubles, slope: float) -> Doubles:
+    """Evaluate the hyperbola through (0, 0) and (1, 1) with `slope` at 0 and 1/slope at 1.
+
+    It resembles a gamma curve without its infinite slope at 0.
+    """
     return slope * x / (1 + (slope - 1) * x)

@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from s2am_engine.color import color_map, rendering
 from s2am_engine.color.adjustments import Sliders, adjust
-from s2am_engine.color.color_map import ColorMap
+from s2am_engine.color.apply import apply_color_map
+from s2am_engine.color.fit import fit_color_map
+from s2am_engine.color.map import IDENTITY, ColorMap
 from s2am_engine.errors import EngineError
 from s2am_engine.image import profiles
 from s2am_engine.image.compositing import Placement, paste, place, to_depth
@@ -92,7 +93,7 @@ class Harmonizer:
         self.input_size = input_size  # pixels a side that the network sees
         self.predictor = Predictor(network, choose_device(device), name)
         self._seen: Seen | None = None
-        self._predicted = Prediction(color_map.IDENTITY, 1.0)
+        self._predicted = Prediction(IDENTITY, 1.0)
         self._sliders = Sliders()
 
     def set_picture(
@@ -206,7 +207,7 @@ class Harmonizer:
             EngineError: no picture was set.
         """
         seen = self._picture()
-        return rendering.apply(self.color_map, seen.pixels, seen.mask, out=out, progress=progress)
+        return apply_color_map(self.color_map, seen.pixels, seen.mask, out=out, progress=progress)
 
     def paint(self) -> Pixels:
         """The network's own pixels in the foreground, for research: one look at the thumbnail, enlarged, so soft.
@@ -295,7 +296,7 @@ class Harmonizer:
         mask = placement.mask(*composite.pixels.shape[:2])
         self.set_picture(composite.pixels, mask, alpha=composite.alpha, profile=composite.profile)
         # The layer's own pixels are recolored and then pasted: at soft edges nothing of the background is recolored.
-        recolored = rendering.apply(self.adjust(**sliders), placement.pixels)
+        recolored = apply_color_map(self.adjust(**sliders), placement.pixels)
         return paste(placement, recolored, background)
 
 
@@ -363,7 +364,7 @@ def carry_into_profile(predicted: ColorMap, samples: NDArray[np.uint8], profile:
     # As a difference, so that what the conversions round or clip on both ways cancels out.
     change = profiles.from_srgb(recolored, profile).astype(np.float32) - profiles.from_srgb(srgb, profile)
     unit = before / np.float32(255)
-    return color_map.fit(unit, unit + change / np.float32(255), weights, form="curves+matrix")
+    return fit_color_map(unit, unit + change / np.float32(255), weights)
 
 
 def keep_gray(pixels: Pixels, mask: Pixels) -> Pixels:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from s2am_engine.color.color_map import ColorMap
+from s2am_engine.color.map import ColorMap
 from s2am_engine.errors import EngineError
 from s2am_engine.inference.network_input import Floats, NetworkInput
 from s2am_engine.networks.network import Network

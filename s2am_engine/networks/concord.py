@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s2am_engine.color.color_map import Chain, ColorMap, Curves, Matrix
+from s2am_engine.color.map import Chain, ColorMap, Curves, Matrix
 from s2am_engine.networks.attention import ReferenceAttention, RegionGates, region_mean
 from s2am_engine.networks.network import MapNetwork
 from s2am_engine.networks.statistics import RegionStatistics

@@ -9,8 +9,8 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from s2am_engine.color import color_map
-from s2am_engine.color.color_map import ColorMap
+from s2am_engine.color.fit import fit_color_map
+from s2am_engine.color.map import ColorMap
 
 RENAMED_PARTS = {"centre": "center", "colours": "colors", "recognise": "recognize"}
 """Parts of parameter names as weights saved by earlier versions spell them, and as they are spelled now."""
@@ -120,7 +120,7 @@ class PaintNetwork(Network):
     def color_map(self, answers: Tensor, composite: Tensor, mask: Tensor) -> ColorMap:
         """See `Network.color_map`: the map that recolors the views most nearly as they were painted."""
         before, after = (pictures[:, :3].permute(0, 2, 3, 1).float().cpu().numpy() for pictures in (composite, answers))
-        return color_map.fit(before, after, mask[:, 0].float().cpu().numpy())
+        return fit_color_map(before, after, mask[:, 0].float().cpu().numpy())
 
 
 def check_inputs(composite: Tensor, mask: Tensor) -> None:

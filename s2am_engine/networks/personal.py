@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from s2am_engine.color.color_map import ColorMap
+from s2am_engine.color.map import ColorMap
 from s2am_engine.networks.network import Network
 
 LEVELS = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from s2am_engine.color.srgb import linear_tensor_to_srgb, srgb_tensor_to_linear
 from s2am_engine.networks.network import PaintNetwork
 
 # Linear sRGB to CIE XYZ relative to D65 white (IEC 61966-2-1), rows scaled by the white point: white is (1, 1, 1).
@@ -41,8 +42,7 @@ def moments(pictures: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
 
 def to_lab(srgb: Tensor) -> Tensor:
     """(B, 3, H, W) sRGB in [0, 1] to CIE L*a*b* (D65)."""
-    linear = torch.where(srgb <= 0.04045, srgb / 12.92, ((srgb.clamp_min(0.04045) + 0.055) / 1.055) ** 2.4)
-    xyz = torch.einsum("rc,bchw->brhw", linear.new_tensor(TO_XYZ), linear)
+    xyz = torch.einsum("rc,bchw->brhw", srgb.new_tensor(TO_XYZ), srgb_tensor_to_linear(srgb))
     x, y, z = torch.where(xyz > DELTA**3, xyz.clamp_min(DELTA**3) ** (1 / 3), xyz / (3 * DELTA**2) + 4 / 29).unbind(
         dim=1
     )
@@ -55,4 +55,4 @@ def from_lab(lab: Tensor) -> Tensor:
     f = torch.stack([y + lab[:, 1] / 500, y, y - lab[:, 2] / 200], dim=1)
     xyz = torch.where(f > DELTA, f**3, 3 * DELTA**2 * (f - 4 / 29))
     linear = torch.einsum("rc,bchw->brhw", torch.linalg.inv(lab.new_tensor(TO_XYZ)), xyz).clamp(0, 1)
-    return torch.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear.clamp_min(0.0031308) ** (1 / 2.4) - 0.055)
+    return linear_tensor_to_srgb(linear)

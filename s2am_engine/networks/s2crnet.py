@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s2am_engine.color.color_map import Chain, ColorMap, Curves
+from s2am_engine.color.map import Chain, ColorMap, Curves
 from s2am_engine.networks.curves import render_curves
 from s2am_engine.networks.initialization import hand_on, see_colors
 from s2am_engine.networks.network import MapNetwork, check_inputs

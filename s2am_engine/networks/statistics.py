@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-LUMA = (0.299, 0.587, 0.114)
+LUMA_BT601 = (0.299, 0.587, 0.114)
+"""Luma weights that the trained weights of networks with region statistics were fitted to; all else uses BT.709."""
 EPSILON = 1e-6
 
 
@@ -81,7 +82,7 @@ class RegionStatistics(nn.Module):
 def describe_pixels(composite: Tensor) -> Tensor:
     """R, G, B, luma and saturation (chroma) of each pixel: (B, 3, H, W) to (B, 5, H·W)."""
     flat = composite.flatten(2)
-    luma = torch.einsum("bcn,c->bn", flat, flat.new_tensor(LUMA)).unsqueeze(1)
+    luma = torch.einsum("bcn,c->bn", flat, flat.new_tensor(LUMA_BT601)).unsqueeze(1)
     chroma = flat.amax(dim=1, keepdim=True) - flat.amin(dim=1, keepdim=True)
     return torch.cat([flat, luma, chroma], dim=1)
 

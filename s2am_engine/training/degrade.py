@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from s2am_engine.color.srgb import linear_tensor_to_srgb, srgb_tensor_to_linear
 from s2am_engine.training.chance import Chance
-from s2am_engine.training.light import from_linear, to_linear
 
 CHROMA_HALVED = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420
 CHROMA_WHOLE = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
@@ -79,10 +79,10 @@ def add_noise(pictures: Tensor, chance: Chance, how: Degradation) -> Tensor:
     Its variance in linear light is a · light + b (Foi et al., 2008), with both a and √b proportional to the gain.
     """
     gain = torch.exp2(how.sensitivity * chance.normal(1, 1, 1))
-    linear = to_linear(pictures)
+    linear = srgb_tensor_to_linear(pictures)
     variance = gain * how.shot_noise * linear + (gain * how.read_noise) ** 2
     noisy = linear + variance.sqrt() * chance.normal(*pictures.shape[1:])
-    return from_linear(noisy.clamp(0, 1))
+    return linear_tensor_to_srgb(noisy.clamp(0, 1))
 
 
 def compress(pictures: Tensor, chance: Chance, how: Degradation) -> Tensor:

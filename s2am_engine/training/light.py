@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from s2am_engine.color.srgb import linear_tensor_to_srgb, srgb_tensor_to_linear
 from s2am_engine.training.chance import Chance
 from s2am_engine.training.kinds import Recoloring
 
@@ -37,24 +38,14 @@ def change_light(pictures: Tensor, strength: Tensor, chance: Chance, how: Recolo
     """
     cameras = chance.chosen(how.camera_share)
     took, shows = (draw_camera(chance.among(cameras), how.camera * strength[cameras]) for _ in range(2))
-    linear = to_linear(pictures)
+    linear = srgb_tensor_to_linear(pictures)
     linear[cameras] = took.decode(pictures[cameras])
     linear = mix(linear, draw_matrices(strength, chance, how))
     shade(linear, strength, chance, how)
     chance.change_some(linear, how.shoulder_share, lambda bright, *_: roll_off(bright))
-    shown = from_linear(linear)
+    shown = linear_tensor_to_srgb(linear)
     shown[cameras] = shows.encode(linear[cameras])
     return shown.clamp(0, 1)
-
-
-def to_linear(values: Tensor) -> Tensor:
-    """Decode sRGB (IEC 61966-2-1)."""
-    return torch.where(values <= 0.04045, values / 12.92, ((values.clamp_min(0.04) + 0.055) / 1.055) ** 2.4)
-
-
-def from_linear(values: Tensor) -> Tensor:
-    """Encode sRGB (IEC 61966-2-1)."""
-    return torch.where(values <= 0.0031308, values * 12.92, 1.055 * values.clamp_min(0.003) ** (1 / 2.4) - 0.055)
 
 
 def mix(linear: Tensor, matrices: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from s2am_engine.color.srgb import LUMA
 from s2am_engine.networks.curves import render_curves
 from s2am_engine.training.chance import Chance
 from s2am_engine.training.kinds import KINDS, Recoloring
@@ -19,7 +20,6 @@ from s2am_engine.training.transfer import match_tones, transfer_statistics
 
 __all__ = ["KINDS", "Chance", "Recoloring", "recolor"]
 
-LUMA = (0.299, 0.587, 0.114)
 CROSSED_SHARE = 0.35  # whose channels have curves of their own, as crossed film and faded prints have
 CLIPPED_SHARE = 0.4  # of a region that may newly become black or white in some channel
 DARKEST = 0.02  # below it, and above 1 minus it, a sigmoid shifts values instead of stretching them without end

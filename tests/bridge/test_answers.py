@@ -19,8 +19,8 @@ from gimp_bridge.client import Engine, Layer
 from gimp_bridge.protocol import Adjust, BridgeError, Depth, Sliders
 from s2am_common import sliders
 from s2am_engine import Harmonizer
-from s2am_engine.color import color_map, rendering
-from s2am_engine.color.color_map import ColorMap, Matrix
+from s2am_engine.color.apply import apply_color_map
+from s2am_engine.color.map import ColorMap, Matrix
 from s2am_engine.color.srgb import linear_to_srgb, srgb_to_linear
 from s2am_engine.inference.detector import Detector
 from s2am_engine.models.model_store import BUNDLED, DEFAULT_MODEL, DETECTOR, list_models
@@ -46,7 +46,7 @@ def harmonizer() -> Harmonizer:
 def assert_same_map(told: dict[str, Any], wanted: ColorMap) -> None:
     """Compare two maps on a lattice of colors: another number of threads may round differently."""
     lattice = np.stack(np.meshgrid(*[np.linspace(0, 1, 9)] * 3), -1)
-    np.testing.assert_allclose(color_map.from_json(told)(lattice), wanted(lattice), atol=1e-4)
+    np.testing.assert_allclose(ColorMap.from_json(told)(lattice), wanted(lattice), atol=1e-4)
 
 
 def test_the_map_is_the_engines_own(engine: Engine, harmonizer: Harmonizer) -> None:
@@ -91,7 +91,7 @@ def test_an_effect_is_the_matrix_nearest_to_the_map(engine: Engine) -> None:
     matrix = Matrix(np.array(look.matrix, np.float32).reshape(3, 4), linear=True)
     pixels, mask = composite(HEIGHT, WIDTH)
     inside, weights = pixels[mask > 0] / np.float32(255), mask[mask > 0]
-    wanted = color_map.from_json(look.color_map)(inside).clip(0, 1)
+    wanted = ColorMap.from_json(look.color_map)(inside).clip(0, 1)
 
     def distance(colors: NDArray[Any]) -> float:
         return 255 * float(np.sqrt(np.average(((colors - wanted) ** 2).mean(axis=1), weights=weights)))
@@ -99,7 +99,7 @@ def test_an_effect_is_the_matrix_nearest_to_the_map(engine: Engine) -> None:
     assert distance(matrix(inside).clip(0, 1)) == pytest.approx(look.misfit, rel=1e-3)
     assert look.misfit < distance(inside) / 4
     preview = np.frombuffer(look.preview, np.uint8).reshape(pixels.shape)
-    np.testing.assert_allclose(preview, rendering.apply(matrix, pixels, mask), atol=1)
+    np.testing.assert_allclose(preview, apply_color_map(matrix, pixels, mask), atol=1)
     assert engine.adjust(Adjust(sliders=Sliders(strength=0), effect=True)).misfit == pytest.approx(0, abs=0.01)
 
 
@@ -137,7 +137,7 @@ def test_a_layer_is_recolored_as_the_engine_does_it(
     assert layer.height > 4 * layer.rows()
     result = through(engine, layer, rgba, mask if masked else None)
     weights = np.where(rgba[..., 3] > 0, mask if masked else 255, 0).astype(np.uint8)
-    wanted = rendering.apply(color_map.from_json(look.color_map), rgba, weights)
+    wanted = apply_color_map(ColorMap.from_json(look.color_map), rgba, weights)
     np.testing.assert_allclose(result, wanted, rtol=0, atol=1e-6)  # integers: equal; floats: but for their last bit
     np.testing.assert_array_equal(result[weights == 0], rgba[weights == 0])
     np.testing.assert_array_equal(result[..., 3], rgba[..., 3])
@@ -161,7 +161,7 @@ def test_linear_light_is_recolored_as_its_srgb_values_are(engine: Engine) -> Non
 def test_a_layer_of_one_pixel(engine: Engine) -> None:
     look = engine.harmonize(request())
     rgba = np.array([[[10, 200, 90, 255]]], np.uint8)
-    wanted = rendering.apply(color_map.from_json(look.color_map), rgba)
+    wanted = apply_color_map(ColorMap.from_json(look.color_map), rgba)
     np.testing.assert_array_equal(through(engine, Layer(1, 1), rgba), wanted)
 
 
@@ -172,7 +172,7 @@ def test_a_layer_can_be_recolored_by_the_effects_matrix(engine: Engine) -> None:
     rgba[..., 3] = 255
     matrix = Matrix(np.array(look.matrix, np.float32).reshape(3, 4), linear=True)
     result = through(engine, Layer(20, 30, effect=True), rgba)
-    np.testing.assert_allclose(result, rendering.apply(matrix, rgba), atol=1)
+    np.testing.assert_allclose(result, apply_color_map(matrix, rgba), atol=1)
 
 
 def test_models_are_listed_with_the_default_first(engine: Engine) -> None:

@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from s2am_engine.color.color_map import Chain, ColorMap, Curves, Matrix
+from s2am_engine.color.map import Chain, ColorMap, Curves, Matrix
 from s2am_engine.models.model_store import Card, write_card
 from s2am_engine.networks.network import PaintNetwork
 

@@ -17,7 +17,7 @@ import tifffile
 from PIL import Image
 
 from s2am_engine.cli import main as cli
-from s2am_engine.color import color_map
+from s2am_engine.color.map import ColorMap
 from s2am_engine.image.io import load_image
 from s2am_engine.models.model_store import DEFAULT_MODEL
 from tests.engine.pictures import composite
@@ -122,7 +122,7 @@ def test_the_color_map_is_saved_for_us_and_for_others(folder: Path, capsys: pyte
     )
     assert run(capsys, *base, folder / "map.json")[0] == 0
     assert run(capsys, *base, folder / "map.cube")[0] == 0
-    saved = color_map.loads((folder / "map.json").read_text())
+    saved = ColorMap.loads((folder / "map.json").read_text())
     pixels, mask = composite()
     rendered = saved(pixels[mask == 255] / np.float32(255))
     result = load_image(folder / "out.png").pixels[mask == 255]

@@ -15,7 +15,7 @@ from skimage import data
 
 import s2am_engine
 from s2am_engine import Harmonizer
-from s2am_engine.color.color_map import Curves
+from s2am_engine.color.map import Curves
 from s2am_engine.errors import EngineError
 from s2am_engine.image import profiles
 from s2am_engine.image.io import ImageData

@@ -14,7 +14,7 @@ from torch import Tensor
 import s2am_engine
 from s2am_engine import Harmonizer
 from s2am_engine.cli.bench import measure
-from s2am_engine.color import rendering
+from s2am_engine.color.apply import apply_color_map
 from s2am_engine.errors import EngineError, NothingFoundError
 from s2am_engine.image.io import ImageData
 from s2am_engine.image.masks import Pixels
@@ -47,7 +47,7 @@ def test_what_a_network_paints_small_is_rendered_at_full_resolution() -> None:
     harmonizer = painter()
     harmonizer.set_picture(pixels, mask)
     result = harmonizer.harmonize()
-    wanted = rendering.apply(KNOWN_MAP, pixels, mask)
+    wanted = apply_color_map(KNOWN_MAP, pixels, mask)
     assert np.abs(wanted.astype(int) - pixels)[mask == 255].mean() > 5
     assert np.abs(result.astype(int) - wanted).max() <= 1
     np.testing.assert_array_equal(result[mask == 0], pixels[mask == 0])
@@ -62,7 +62,7 @@ def test_painted_pixels_are_enlarged_into_the_foreground_alone(dtype: str) -> No
     assert painted.dtype == pixels.dtype
     np.testing.assert_array_equal(painted[mask == 0], pixels[mask == 0])
     unit = {"uint8": 255, "uint16": 65535, "float32": 1}[dtype]
-    away = (painted.astype(float) - rendering.apply(KNOWN_MAP, pixels, mask))[mask == 255] / unit
+    away = (painted.astype(float) - apply_color_map(KNOWN_MAP, pixels, mask))[mask == 255] / unit
     assert np.abs(away.mean()) < 0.005
     # Soft: the grain is lost, which the map keeps.
     assert painted[mask == 255].std(axis=0).sum() < harmonizer.harmonize()[mask == 255].std(axis=0).sum()
@@ -103,7 +103,7 @@ def test_without_a_mask_a_mask_free_network_finds_one(dtype: str) -> None:
     result = harmonizer.harmonize()
     np.testing.assert_array_equal(result[found == 0], pixels[found == 0])
     inside = (found == 255) & (mask == 255)
-    wanted = rendering.apply(KNOWN_MAP, pixels, found)
+    wanted = apply_color_map(KNOWN_MAP, pixels, found)
     unit = {"uint8": 255, "uint16": 65535, "float32": 1}[dtype]
     np.testing.assert_allclose(result[inside] / unit, wanted[inside] / unit, atol=1.01 / 255)
 

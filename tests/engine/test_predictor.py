@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from s2am_engine.color.color_map import IDENTITY, ColorMap, Matrix
+from s2am_engine.color.map import IDENTITY, ColorMap, Matrix
 from s2am_engine.errors import EngineError
 from s2am_engine.inference.network_input import NetworkInput, make_network_input
 from s2am_engine.inference.predictor import Prediction, Predictor, ensemble_confidence, four_views

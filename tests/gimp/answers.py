@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from s2am_engine.color import rendering
-from s2am_engine.color.color_map import ColorMap
+from s2am_engine.color.apply import apply_color_map
+from s2am_engine.color.map import ColorMap
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.models.model_store import DEFAULT_MODEL
 from tests.gimp.harness import Gimp3
@@ -97,4 +97,4 @@ def recolored(color_map: ColorMap, rgba: Pixels, weights: Pixels | None = None) 
     """The engine's own answer on RGBA pixels: within the weights, and where anything is visible."""
     seen = rgba[..., 3] > 0
     full = np.where(seen, 255, 0).astype(np.uint8) if weights is None else np.where(seen, weights, 0)
-    return rendering.apply(color_map, rgba, full.astype(np.uint8))
+    return apply_color_map(color_map, rgba, full.astype(np.uint8))

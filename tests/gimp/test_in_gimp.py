@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from s2am_engine.color import rendering
-from s2am_engine.color.color_map import Matrix
+from s2am_engine.color.apply import apply_color_map
+from s2am_engine.color.map import Matrix
 from s2am_engine.errors import NothingFoundError
 from s2am_engine.inference.detector import Detector
 from s2am_engine.inference.harmonizer import Harmonizer
@@ -176,7 +176,7 @@ def test_in_a_flat_picture_it_is_looked_for(cases: Cases) -> None:
     harmonizer = Harmonizer()
     harmonizer.set_picture(flat, found)
     after = case.pixels("after", size, 3)
-    difference = after.astype(int) - rendering.apply(harmonizer.color_map, flat, found)
+    difference = after.astype(int) - apply_color_map(harmonizer.color_map, flat, found)
     assert np.abs(difference).max() <= 1  # another share of the rows rounds otherwise, here and there
     assert np.count_nonzero(difference) < 20
     np.testing.assert_array_equal(after[found == 0], flat[found == 0])

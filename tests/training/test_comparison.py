@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from s2am_engine.color import rendering
+from s2am_engine.color.apply import apply_color_map
 from s2am_engine.networks.catalog import NETWORKS, build_network
 from s2am_engine.training import ablation, comparison, loop, sources
 from s2am_engine.training.comparison import BUDGET, FIGURES, SYSTEMS, KeptPairs, System, train_and_measure
@@ -85,7 +85,7 @@ def dataset(tmp_path: Path) -> Path:
     folder.mkdir()
     pixels, mask = composite(90, 120)
     for name, picture in (("blue", pixels), ("red", np.ascontiguousarray(pixels[..., ::-1]))):
-        write_pair(folder, name, picture, mask, rendering.apply(KNOWN_MAP, picture, mask))
+        write_pair(folder, name, picture, mask, apply_color_map(KNOWN_MAP, picture, mask))
     return folder
 
 

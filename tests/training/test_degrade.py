@@ -10,9 +10,9 @@ import torch
 from skimage import data
 from torch import Tensor
 
+from s2am_engine.color.srgb import linear_tensor_to_srgb, srgb_tensor_to_linear
 from s2am_engine.training.chance import Chance
 from s2am_engine.training.degrade import Degradation, degrade
-from s2am_engine.training.light import from_linear, to_linear
 
 FLAWLESS = Degradation(blur_share=0, sharpen_share=0, noise_share=0, jpeg_share=0)
 
@@ -75,7 +75,7 @@ def test_blur_takes_detail_away_and_sharpening_adds_it(pictures: Tensor) -> None
 def test_noise_grows_with_the_light_as_photons_have_it() -> None:
     how = replace(FLAWLESS, noise_share=1, sensitivity=0)
     light = torch.tensor([0.05, 0.2, 0.5]).view(3, 1, 1, 1).expand(3, 3, 128, 128)
-    variance = (to_linear(degraded(from_linear(light), how)) - light).flatten(1).var(dim=1)
+    variance = (srgb_tensor_to_linear(degraded(linear_tensor_to_srgb(light), how)) - light).flatten(1).var(dim=1)
     assert bool((variance.diff() > 0).all())
     expected = how.shot_noise * light[:, 0, 0, 0] + how.read_noise**2
     torch.testing.assert_close(variance, expected, rtol=0.1, atol=0)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from s2am_engine.color import rendering
+from s2am_engine.color.apply import apply_color_map
 from s2am_engine.errors import EngineError
 from s2am_engine.image.masks import Pixels
 from s2am_engine.inference.harmonizer import Harmonizer
@@ -33,7 +33,7 @@ def known(tmp_path: Path) -> Path:
     """Two pairs whose truth is the known map of the composite; in the second nothing is blue."""
     pixels, mask = composite(180, 240)
     for name, picture in (("blue", pixels), ("red", np.ascontiguousarray(pixels[..., ::-1]))):
-        write_pair(tmp_path, name, picture, mask, rendering.apply(KNOWN_MAP, picture, mask))
+        write_pair(tmp_path, name, picture, mask, apply_color_map(KNOWN_MAP, picture, mask))
     return tmp_path
 
 

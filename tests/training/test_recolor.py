@@ -10,6 +10,7 @@ import torch
 from skimage import data
 from torch import Tensor
 
+from s2am_engine.color.srgb import srgb_tensor_to_linear
 from s2am_engine.errors import EngineError
 from s2am_engine.training.light import (
     COOLEST,
@@ -20,7 +21,6 @@ from s2am_engine.training.light import (
     locus,
     mix,
     relighting,
-    to_linear,
 )
 from s2am_engine.training.recolor import KINDS, Chance, Recoloring, recolor, restrain
 
@@ -132,7 +132,10 @@ def test_grays_stay_gray_when_channels_are_mixed_and_colors_do_not(pictures: Ten
 
 def test_exposure_multiplies_light_and_patches_do_so_in_places() -> None:
     cards = grays(0.3, 0.4, 0.3, 0.4)
-    gains = {kind: to_linear(recolored(cards, only(kind))) / to_linear(cards) for kind in ("exposure", "patches")}
+    gains = {
+        kind: srgb_tensor_to_linear(recolored(cards, only(kind))) / srgb_tensor_to_linear(cards)
+        for kind in ("exposure", "patches")
+    }
     spread = {kind: gain.flatten(1).std(dim=1) for kind, gain in gains.items()}
     assert float(spread["exposure"].max()) < 1e-3
     assert float(spread["patches"].median()) > 0.02

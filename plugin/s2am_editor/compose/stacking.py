@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from s2am_editor.compose.sampling import Patch, sample
 from s2am_editor.document.geometry import Rect
 from s2am_editor.document.model import Document, Layer
-from s2am_engine.color import rendering
+from s2am_engine.color.apply import apply_color_map
 from s2am_engine.image.compositing import Placement, mix, paste
 from s2am_engine.image.io import ImageData
 from s2am_engine.image.masks import full_scale
@@ -103,7 +103,7 @@ def _recolored(layer: Layer, patch: Patch, look: Look, quick: bool) -> NDArray[A
         return patch.pixels
     # The screen is drawn in tiles, by threads of its own.
     workers = 1 if quick else None
-    return rendering.apply(layer.harmonization.color_map, np.ascontiguousarray(patch.pixels), workers=workers)
+    return apply_color_map(layer.harmonization.color_map, np.ascontiguousarray(patch.pixels), workers=workers)
 
 
 def _trimmed(patch: Patch) -> Patch:

@@ -13,7 +13,7 @@ from s2am_editor.document.history import Command
 from s2am_editor.document.mask import Mask
 from s2am_editor.document.model import Document, Harmonization, Layer, new_layer_id
 from s2am_editor.document.raster import Raster
-from s2am_engine.color.color_map import Curves
+from s2am_engine.color.map import Curves
 from s2am_engine.errors import EngineError
 
 Gesture = object

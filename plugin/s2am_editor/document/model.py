@@ -19,7 +19,7 @@ from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.mask import Mask
 from s2am_editor.document.raster import Raster
 from s2am_engine.color.adjustments import Sliders, adjust
-from s2am_engine.color.color_map import ColorMap, Curves
+from s2am_engine.color.map import ColorMap, Curves
 from s2am_engine.errors import EngineError
 from s2am_engine.image.compositing import convert, to_depth
 from s2am_engine.image.formats.raster import Metadata

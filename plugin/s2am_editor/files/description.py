@@ -18,9 +18,8 @@ from s2am_editor.document.geometry import Transform
 from s2am_editor.document.mask import Mask
 from s2am_editor.document.model import Document, Harmonization, Layer, Reference, new_layer_id
 from s2am_editor.document.raster import Raster
-from s2am_engine.color import color_map
 from s2am_engine.color.adjustments import Sliders
-from s2am_engine.color.color_map import Curves
+from s2am_engine.color.map import ColorMap, Curves
 from s2am_engine.errors import EngineError
 from s2am_engine.image.formats.raster import Metadata
 
@@ -161,11 +160,11 @@ def _describe_harmonization(found: Harmonization, places: Mapping[int, int], wri
 
 
 def _harmonization(data: Mapping[str, Any], ids: Sequence[int], reader: Reader) -> Harmonization:
-    curves = None if data["curves"] is None else color_map.from_json(data["curves"])
+    curves = None if data["curves"] is None else ColorMap.from_json(data["curves"])
     if curves is not None and not isinstance(curves, Curves):
         raise ValueError("curves expected")
     return Harmonization(
-        *(color_map.from_json(data["found"]), str(data["model"]), float(data["confidence"])),
+        *(ColorMap.from_json(data["found"]), str(data["model"]), float(data["confidence"])),
         reference=_reference(data["reference"], ids, reader),
         adjustments=Sliders(**data["adjustments"]),
         curves=curves,

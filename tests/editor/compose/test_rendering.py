@@ -23,7 +23,7 @@ from s2am_editor.document.history import History
 from s2am_editor.document.mask import Mask
 from s2am_editor.document.model import Document, Harmonization
 from s2am_engine.color.adjustments import Sliders
-from s2am_engine.color.color_map import Curves, Matrix
+from s2am_engine.color.map import Curves, Matrix
 from s2am_engine.image.compositing import paste, place
 from s2am_engine.image.io import ImageData
 from s2am_engine.image.masks import full_scale

@@ -14,7 +14,7 @@ from s2am_editor.document.geometry import Transform
 from s2am_editor.document.history import History
 from s2am_editor.document.mask import Mask
 from s2am_editor.document.model import Document, Harmonization
-from s2am_engine.color.color_map import IDENTITY
+from s2am_engine.color.map import IDENTITY
 from s2am_engine.errors import EngineError
 from tests.editor.document.made_up import cutout, two_layers
 

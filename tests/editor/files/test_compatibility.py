@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import DTypeLike, NDArray
-from s2am_engine.image.picture import read_picture
 
 from s2am_editor.compose.flatten import flatten
 from s2am_editor.document.geometry import Transform
@@ -25,9 +24,10 @@ from s2am_editor.document.raster import Raster
 from s2am_editor.files.opening import open_document
 from s2am_editor.files.recovery import Recovery
 from s2am_editor.files.saving import save_project
-from s2am_engine.color.adjustments import Adjustments
-from s2am_engine.color.color_map import Blend, Chain, Curves, Matrix
+from s2am_engine.color.adjustments import Sliders
+from s2am_engine.color.map import Blend, Chain, Curves, Matrix
 from s2am_engine.image.formats.raster import Metadata
+from s2am_engine.image.io import load_image
 from tests.editor.files.test_projects import assert_same
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -83,7 +83,7 @@ def original_document(dtype: DTypeLike, *maps: str) -> Document:
                     "concord",
                     0.25 + index / 10,
                     references[index % 3],
-                    Adjustments(strength=0.75, brightness=0.1, contrast=-0.2, warmth=0.3, tint=-0.1, saturation=0.25),
+                    Sliders(strength=0.75, brightness=0.1, contrast=-0.2, warmth=0.3, tint=-0.1, saturation=0.25),
                     bent_curves(-0.3) if odd else None,
                 ),
             )
@@ -117,7 +117,7 @@ def test_open_document_reads_projects_of_version_1(
     rendered = flatten(opened.document).pixels
     if dtype == np.float32:  # the merged image of a float project has 16 bits
         rendered = np.rint(np.clip(rendered, 0, 1) * 65535).astype(np.uint16)
-    np.testing.assert_array_equal(rendered, read_picture(merged).pixels)
+    np.testing.assert_array_equal(rendered, load_image(merged).pixels)
     save_project(tmp_path / "again.ora", opened.document)
     assert_same(expected, open_document(tmp_path / "again.ora").document)
 

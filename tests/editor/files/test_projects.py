@@ -24,7 +24,7 @@ from s2am_editor.document.model import Document, Harmonization, Layer, Reference
 from s2am_editor.files.opening import open_document
 from s2am_editor.files.saving import save_project
 from s2am_engine.color.adjustments import Sliders
-from s2am_engine.color.color_map import Chain, Curves, Matrix
+from s2am_engine.color.map import Chain, Curves, Matrix
 from s2am_engine.errors import EngineError
 from s2am_engine.image.formats.raster import Metadata
 from s2am_engine.image.io import ImageData

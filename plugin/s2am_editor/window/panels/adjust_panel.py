@@ -13,7 +13,7 @@ from s2am_editor.window.widgets.basic import muted_label
 from s2am_editor.window.widgets.curve_editor import CHANNELS, STRAIGHT, CurveEditor, Points, fit_points, knots
 from s2am_editor.window.widgets.sliders import SliderRow
 from s2am_engine.color.adjustments import Sliders
-from s2am_engine.color.color_map import Curves
+from s2am_engine.color.map import Curves
 
 
 class AdjustPanel(QWidget):
