@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from s2am_engine.errors import NothingFoundError
 from s2am_engine.inference.detector import Detector
 from s2am_engine.models.model_store import DEFAULT_MODEL
+from s2am_engine.training.dataset_readers import find_pairs
 from s2am_engine.training.evaluation import Loaded, evaluate, load_pair
-from s2am_engine.training.iharmony import find_pairs
 from tests.shared import SHARED, needs_shared
 
 pytestmark = needs_shared
@@ -53,8 +53,8 @@ def saliency(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
     return np.asarray(cv2.resize(smooth, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR), np.float64)
 
 
-def iou(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
-    return float((found & truth).sum() / (found | truth).sum())
+def iou(found: NDArray[np.bool_], target: NDArray[np.bool_]) -> float:
+    return float((found & target).sum() / (found | target).sum())
 
 
 def best_of(guess: Guess, pairs: list[Loaded]) -> float:
@@ -88,7 +88,7 @@ def test_it_seldom_claims_that_something_was_pasted_into_a_photograph(detector: 
         except NothingFoundError:
             return False
 
-    false = np.mean([claims(pair.truth) for pair in pairs])
+    false = np.mean([claims(pair.target) for pair in pairs])
     assert false <= 0.2
     assert np.mean([claims(pair.composite) for pair in pairs]) > false + 0.15
 

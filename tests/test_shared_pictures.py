@@ -12,9 +12,8 @@ from s2am_engine.image.io import load_image
 from s2am_engine.image.masks import read_mask
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.models.model_store import DEFAULT_MODEL
-from s2am_engine.training.evaluation import Evaluation, evaluate, load_pair
-from s2am_engine.training.iharmony import find_pairs
-from s2am_engine.training.metrics import score
+from s2am_engine.training.dataset_readers import find_pairs
+from s2am_engine.training.evaluation import Evaluation, evaluate, load_pair, score
 from tests.shared import SHARED, needs_shared
 
 pytestmark = needs_shared
@@ -45,8 +44,8 @@ def test_photographs_of_one_piece_are_hardly_changed() -> None:
     harmonizer, found = Harmonizer(device="cpu"), []
     for pair in find_pairs(SHARED / "benchmark", "test"):
         loaded = load_pair(pair)
-        harmonizer.set_picture(loaded.truth, loaded.mask)
-        found.append(score(harmonizer.harmonize(), loaded.truth, loaded.mask > 127).psnr)
+        harmonizer.set_picture(loaded.target, loaded.mask)
+        found.append(score(harmonizer.harmonize(), loaded.target, loaded.mask > 127).psnr)
     assert len(found) == 93
     assert np.mean(found) >= 36
 

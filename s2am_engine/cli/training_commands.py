@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from s2am_engine.cli.terminal import Subparsers, UsageError, add_command, add_device, advance, fail
+from s2am_engine.cli.training_console import Display
 from s2am_engine.errors import EngineError
 from s2am_engine.models import model_store
-from s2am_engine.training.display import Display
 
 if TYPE_CHECKING:
-    from s2am_engine.training.album import Skipped
+    from s2am_engine.training.photo_cache import Skipped
     from s2am_engine.training.recipes import Recipe
     from s2am_engine.training.train import Plan
 
@@ -106,8 +106,8 @@ def add_finetune(subparsers: Subparsers) -> None:
 
 def train(options: argparse.Namespace) -> int:
     """Run `s2am train`."""
-    from s2am_engine.training import checkpoints
     from s2am_engine.training import train as training
+    from s2am_engine.training.run_folder import SETTINGS_FILE
 
     use_threads(options.threads)
     folder, plan = go_on(options) if options.resume else begin(options)
@@ -117,15 +117,15 @@ def train(options: argparse.Namespace) -> int:
                 plan, folder, resume=options.resume, device=options.device, workers=options.workers, report=display
             )
     except KeyboardInterrupt:
-        begun = (folder / checkpoints.SETTINGS).exists()
+        begun = (folder / SETTINGS_FILE).exists()
         again = f"“s2am train --resume --folder {folder}” goes on with it" if begun else "the same command begins again"
         return fail(f"Stopped: {again}.")
     if found is None:  # another process of the team tells it
         return 0
     name = found.model.card.name
     if options.json:
-        told = {"model": name, "run": str(folder), "steps": found.steps, "gain": found.gain}
-        print(json.dumps(told))
+        summary = {"model": name, "run": str(folder), "steps": found.steps, "gain": found.gain}
+        print(json.dumps(summary))
     else:
         print(f"The model “{name}” is there after {found.steps} steps: {found.gain:+.2f} dB on held-out pairs.")
         print(f"Use it with --model {name}; curves and samples: {folder / 'progress.png'}")
@@ -144,25 +144,26 @@ def pairs(options: argparse.Namespace) -> int:
 def show_pairs(options: argparse.Namespace) -> int:
     """Draw the pairs that training would make."""
     from s2am_common.atomic import atomic_write
-    from s2am_engine.training.album import load_photographs
     from s2am_engine.training.events import Reading
-    from s2am_engine.training.pair_sheet import draw_pair_sheet
-    from s2am_engine.training.pairs import PairMaker
+    from s2am_engine.training.photo_cache import load_photographs
+    from s2am_engine.training.synthetic_pairs import PairMaker, draw_pair_sheet
 
     size, sheet = options.size or 192, options.sheet or DEFAULT_SHEET
     with Display(quiet=True) as display:
-        album = load_photographs(options.photos, None, size, lambda done, total: display(Reading(done, total)))
-    maker = PairMaker(size, min(options.count, 16), options.seed, photographs=album)
+        cached = load_photographs(options.photos, None, size, lambda done, total: display(Reading(done, total)))
+    maker = PairMaker(size, min(options.count, 16), options.seed, photographs=cached)
     with atomic_write(sheet) as file:
         draw_pair_sheet(maker, options.count).save(file, "PNG")
-    told = {"sheet": str(sheet), "pairs": options.count, "photographs": len(album)}
-    tell_of_pairs(options, told, album.skipped, f"{options.count} pairs of {len(album)} photographs: {sheet}")
+    summary = {"sheet": str(sheet), "pairs": options.count, "photographs": len(cached)}
+    print_pairs_summary(
+        options, summary, cached.skipped, f"{options.count} pairs of {len(cached)} photographs: {sheet}"
+    )
     return 0
 
 
 def write_pairs(options: argparse.Namespace) -> int:
     """Write one of the published kinds of data sets."""
-    from s2am_engine.training.builders import build_recolored, build_swapped
+    from s2am_engine.training.dataset_writers import build_recolored, build_swapped
 
     sizes = {"long_side": options.size or 512, "seed": options.seed}
     with tqdm(unit="pair", disable=None, file=sys.stderr) as bar:
@@ -178,16 +179,18 @@ def write_pairs(options: argparse.Namespace) -> int:
     if not built.pairs:
         reasons = Counter(one.why for one in built.skipped).most_common(1)
         raise EngineError(f"No pair could be made of {options.photos} ({reasons[0][0]}): bring other photographs.")
-    told = {"output": str(options.output), "pairs": built.pairs}
-    tell_of_pairs(options, told, built.skipped, f"{built.pairs} pairs written to {options.output}")
+    summary = {"output": str(options.output), "pairs": built.pairs}
+    print_pairs_summary(options, summary, built.skipped, f"{built.pairs} pairs written to {options.output}")
     return 0
 
 
-def tell_of_pairs(options: argparse.Namespace, told: dict[str, Any], skipped: Sequence[Skipped], sentence: str) -> None:
+def print_pairs_summary(
+    options: argparse.Namespace, summary: dict[str, Any], skipped: Sequence[Skipped], sentence: str
+) -> None:
     """Print what was done, and list the files that were left out."""
     left_out = [{"path": str(one.path), "why": one.why} for one in skipped]
     if options.json:
-        print(json.dumps(told | {"skipped": left_out}))
+        print(json.dumps(summary | {"skipped": left_out}))
     else:
         list_skipped(skipped)
         print(sentence)
@@ -280,7 +283,7 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
     if options.loss is not None:
         if options.loss not in LOSSES:
             raise UsageError(f"--loss is one of {', '.join(sorted(LOSSES))}")
-        changes["loss"] = LOSSES[options.loss]
+        changes["loss"] = options.loss
     if "steps" in changes:
         changes["minutes"] = None
     return dataclasses.replace(recipe, options={**recipe.options, **given(options, *NETWORK_OPTIONS)}, **changes)

@@ -64,7 +64,7 @@ class Predictor:
             EngineError: the network gave no usable answer.
         """
         views, seen, deciding = choose_views(
-            to_picture(network_input.composite, network_input.mask), self.network.sides
+            to_picture(network_input.composite, network_input.mask), self.network.input_scales
         )
         answers = self._ask(self.network, seen)
         parts = [slice(k, k + 1) for k in range(len(views))]
@@ -76,7 +76,7 @@ class Predictor:
         except ValueError as error:
             raise self._unusable() from error
         confidence = ensemble_confidence(
-            looks, agreed, network_input.composite, network_input.mask, self.network.caution
+            looks, agreed, network_input.composite, network_input.mask, self.network.disagreement_penalty
         )
         return Prediction(agreed.blend(confidence), confidence)
 
@@ -148,7 +148,7 @@ def choose_views(picture: Tensor, sides: Sequence[float]) -> tuple[Tensor, Seque
 
     Args:
         picture: (1, C, N, N) in [0, 1]; the last channel is the mask.
-        sides: see `Network.sides`.
+        sides: see `Network.input_scales`.
 
     Returns:
         The views at full size (K, C, N, N); the same as they are looked at; how many of them, the first, decide.
@@ -183,16 +183,16 @@ def four_views(picture: Tensor) -> Tensor:
 
 
 def ensemble_confidence(
-    looks: Sequence[ColorMap], agreed: ColorMap, composite: Floats, mask: Floats, caution: float
+    looks: Sequence[ColorMap], agreed: ColorMap, composite: Floats, mask: Floats, disagreement_penalty: float
 ) -> float:
-    """1 / (1 + caution · variance of what the looks' maps do / change that they agree on), over the foreground.
+    """1 / (1 + penalty · variance of what the looks' maps do / change that they agree on), over the foreground.
 
     Args:
         looks: two maps or more.
         agreed: the map to be trusted.
         composite: N×N×3 in [0, 1], what the maps are compared on.
         mask: N×N in [0, 1].
-        caution: how fast trust falls with disagreement.
+        disagreement_penalty: how fast trust falls with disagreement.
     """
     weights = mask[mask > 0][:, None]
     before = composite[mask > 0]
@@ -200,4 +200,4 @@ def ensemble_confidence(
     results = np.stack([one(before).clip(0, 1) for one in looks])
     variance = float((results.var(axis=0, ddof=1) * weights).sum(dtype=np.float64)) / area
     change = float(((agreed(before).clip(0, 1) - before) ** 2 * weights).sum(dtype=np.float64)) / area + MIN_CHANGE
-    return 1 / (1 + caution * variance / change)
+    return 1 / (1 + disagreement_penalty * variance / change)

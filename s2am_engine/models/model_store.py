@@ -151,7 +151,7 @@ def find_card(name: str) -> Path:
     cards = find_cards()
     if composed(name) in cards:
         return cards[composed(name)]
-    from s2am_engine.networks.catalog import NETWORKS
+    from s2am_engine.networks.registry import NETWORKS
 
     known = f"choose one of {', '.join(cards)}"
     if name in NETWORKS:
@@ -299,8 +299,8 @@ def blank_network(card: Card) -> Network:
     Raises:
         EngineError: the network, or one of its options, is not known here.
     """
-    from s2am_engine.networks.catalog import NETWORKS, build_network
     from s2am_engine.networks.personal import Personal
+    from s2am_engine.networks.registry import NETWORKS, build_network
 
     if card.network not in NETWORKS:
         raise EngineError(f"Model “{card.name}” needs the network “{card.network}”: update this program.")
@@ -316,7 +316,7 @@ def untrained_networks(models: Iterable[Model]) -> list[UntrainedNetwork]:
     """The networks of the catalog that none of the models uses, with their published size."""
     import torch
 
-    from s2am_engine.networks.catalog import NETWORKS, build_network
+    from s2am_engine.networks.registry import NETWORKS, build_network
 
     used = {model.card.network for model in models}
     found = []
@@ -324,5 +324,5 @@ def untrained_networks(models: Iterable[Model]) -> list[UntrainedNetwork]:
         for name, entry in NETWORKS.items():
             if name not in used:
                 count = sum(parameter.numel() for parameter in build_network(name).parameters())
-                found.append(UntrainedNetwork(name, entry.description, count))
+                found.append(UntrainedNetwork(name, entry.title, count))
     return found

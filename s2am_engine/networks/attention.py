@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-EPSILON = 1e-6
+_EPSILON = 1e-6
 REDUCTION = 16  # of the channels inside a gate, as SE, CBAM and S2AM have it
 
 
@@ -142,11 +142,11 @@ class ReferenceAttention(nn.Module):
             layer(x).flatten(2).unflatten(1, (self.heads, -1)).transpose(2, 3)
             for layer in (self.query, self.key, self.value)
         )
-        log_background = (1 - mask).flatten(2).clamp_min(EPSILON).log()
+        log_background = (1 - mask).flatten(2).clamp_min(_EPSILON).log()
         attended = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=log_background.unsqueeze(1))
         return attended.transpose(2, 3).flatten(1, 2).view_as(x)
 
 
 def region_mean(x: Tensor, region: Tensor) -> Tensor:
     """Average (B, C, h, w) features under (B, 1, h, w) weights: (B, C)."""
-    return (x * region).sum(dim=(2, 3)) / region.sum(dim=(2, 3)).clamp_min(EPSILON)
+    return (x * region).sum(dim=(2, 3)) / region.sum(dim=(2, 3)).clamp_min(_EPSILON)

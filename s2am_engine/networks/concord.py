@@ -3,54 +3,14 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s2am_engine.color.map import Chain, ColorMap, Curves, Matrix
 from s2am_engine.networks.attention import ReferenceAttention, RegionGates, region_mean
-from s2am_engine.networks.network import MapNetwork
+from s2am_engine.networks.curves import CONTROLS, CurvesAndMatrix
+from s2am_engine.networks.spec import NetworkSpec, Recipe, register
 from s2am_engine.networks.statistics import RegionStatistics
-
-CONTROLS = 9
-PIECES = 64
-
-
-class CurvesAndMatrix(MapNetwork):
-    """A network whose answer is a tone curve a channel followed by a 3×4 matrix.
-
-    A curve is a smooth deviation from the identity at nine control points.
-    """
-
-    def render(self, answers: Tensor, composite: Tensor) -> list[Tensor]:
-        """See `Network.render`."""
-        values, matrix = self.curves_and_matrix(answers)
-        position = composite.flatten(2).clamp(0, 1) * PIECES
-        index = position.detach().floor().clamp(0, PIECES - 1).long()
-        low, high = values.gather(2, index), values.gather(2, index + 1)
-        curved = torch.lerp(low, high, position - index)
-        mixed = torch.baddbmm(matrix[:, :, 3:], matrix[:, :, :3], curved)
-        return [mixed.view_as(composite)]
-
-    def to_color_map(self, parameters: Tensor) -> ColorMap:
-        """See `MapNetwork.to_color_map`."""
-        values, matrix = self.curves_and_matrix(parameters.unsqueeze(0))
-        return Chain(
-            (
-                Curves(values[0].double().cpu().numpy().astype(np.float64)),
-                Matrix(matrix[0].double().cpu().numpy().astype(np.float64)),
-            )
-        )
-
-    def curves_and_matrix(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, P) to (B, 3, 65) curve values at uniform knots and (B, 3, 4) matrices."""
-        controls = parameters[:, : 3 * CONTROLS].unflatten(1, (3, CONTROLS))
-        # Quadratic B-splines over the control points: smooth, so that a gradient stays one.
-        deviation = torch.einsum("bck,kn->bcn", controls, spline_basis(PIECES + 1).to(controls))
-        values = torch.linspace(0, 1, PIECES + 1).to(controls) + deviation
-        matrix = torch.eye(3, 4).to(controls) + parameters[:, 3 * CONTROLS :].unflatten(1, (3, 4))
-        return values, matrix
 
 
 class Concord(CurvesAndMatrix):
@@ -71,13 +31,13 @@ class Concord(CurvesAndMatrix):
             raise ValueError(f"width must be a positive multiple of 24, not {width}")
         self.statistics = RegionStatistics(grid=48)
         self.statistics_branch = statistics_layers(self.statistics.length, hidden, dropout)
-        self.stem = nn.Sequential(ConvBlock(4, width // 2, stride=2), ConvBlock(width // 2, width, stride=2))
+        self.stem = nn.Sequential(ConvNormAct(4, width // 2, stride=2), ConvNormAct(width // 2, width, stride=2))
         self.gates = RegionGates(width)
         self.trunk = nn.Sequential(
-            ConvBlock(width, 2 * width, stride=2), ResidualBlock(2 * width), ResidualBlock(2 * width)
+            ConvNormAct(width, 2 * width, stride=2), ResidualBlock(2 * width), ResidualBlock(2 * width)
         )
         self.attention = ReferenceAttention(2 * width)
-        self.compare = ConvBlock(4 * width, 2 * width)
+        self.compare = ConvNormAct(4 * width, 2 * width)
         self.encoder_branch = nn.Sequential(nn.Dropout(dropout), nn.Linear(6 * width, hidden), nn.GELU())
         self.head = nn.Sequential(
             nn.Linear(2 * hidden, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, 3 * CONTROLS + 12)
@@ -118,7 +78,7 @@ def statistics_layers(inputs: int, hidden: int, dropout: float) -> nn.Sequential
     )
 
 
-class ConvBlock(nn.Sequential):
+class ConvNormAct(nn.Sequential):
     """3×3 convolution, group normalization, SiLU."""
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
@@ -134,7 +94,7 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels: int) -> None:
         """Keep the number of channels."""
         super().__init__()
-        self.body = nn.Sequential(ConvBlock(channels, channels), ConvBlock(channels, channels))
+        self.body = nn.Sequential(ConvNormAct(channels, channels), ConvNormAct(channels, channels))
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, h, w) to the same."""
@@ -142,9 +102,17 @@ class ResidualBlock(nn.Module):
         return result
 
 
-def spline_basis(count: int) -> Tensor:
-    """Uniform quadratic B-splines of the control points, at `count` positions on [0, 1]: (CONTROLS, count)."""
-    position = torch.linspace(0, 1, count) * (CONTROLS - 1)
-    distance = (position - torch.arange(CONTROLS).unsqueeze(1)).abs()
-    basis = torch.where(distance < 0.5, 0.75 - distance**2, 0.5 * (1.5 - distance).clamp_min(0) ** 2)
-    return basis / basis.sum(dim=0)
+CONCORD_RECIPE = Recipe("foreground_rmse", 1.5e-3, weight_decay=0.02)
+
+register(
+    NetworkSpec(
+        "concord",
+        Concord,
+        "region statistics and attention, answered by curves and a matrix (this project)",
+        CONCORD_RECIPE,
+        CONCORD_RECIPE,
+        year=2026,
+        default_weights="concord",
+        comparison={},
+    )
+)

@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""S2CRNet's piecewise-linear color curve, differentiable."""
+"""Color curves: S2CRNet's piecewise-linear curves, and spline curves followed by a matrix."""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
-EPSILON = 1e-6
+from s2am_engine.color.map import Chain, ColorMap, Curves, Matrix
+from s2am_engine.networks.network import MapNetwork
+
+_EPSILON = 1e-6
+
+CONTROLS = 9
+PIECES = 64
 
 
 def render_curves(pieces: Tensor, pictures: Tensor) -> Tensor:
@@ -25,10 +32,54 @@ def render_curves(pieces: Tensor, pictures: Tensor) -> Tensor:
         (B, C, H, W).
     """
     batch, channels, count = pieces.shape
-    slopes = pieces * count / (pieces.sum(dim=2, keepdim=True) + EPSILON)
+    slopes = pieces * count / (pieces.sum(dim=2, keepdim=True) + _EPSILON)
     knots = torch.cat([slopes.new_zeros(batch, channels, 1), slopes.cumsum(dim=2) / count], dim=2)
     values = pictures.flatten(2)
     index = (values.detach() * count).floor().clamp(0, count - 1).long()
     start = knots.gather(2, index)
     slope = slopes.gather(2, index)
     return (start + (values - index / count) * slope).view_as(pictures)
+
+
+class CurvesAndMatrix(MapNetwork):
+    """A network whose answer is a tone curve a channel followed by a 3×4 matrix.
+
+    A curve is a smooth deviation from the identity at nine control points.
+    """
+
+    def render(self, answers: Tensor, composite: Tensor) -> list[Tensor]:
+        """See `Network.render`."""
+        values, matrix = self.curves_and_matrix(answers)
+        position = composite.flatten(2).clamp(0, 1) * PIECES
+        index = position.detach().floor().clamp(0, PIECES - 1).long()
+        low, high = values.gather(2, index), values.gather(2, index + 1)
+        curved = torch.lerp(low, high, position - index)
+        mixed = torch.baddbmm(matrix[:, :, 3:], matrix[:, :, :3], curved)
+        return [mixed.view_as(composite)]
+
+    def to_color_map(self, parameters: Tensor) -> ColorMap:
+        """See `MapNetwork.to_color_map`."""
+        values, matrix = self.curves_and_matrix(parameters.unsqueeze(0))
+        return Chain(
+            (
+                Curves(values[0].double().cpu().numpy().astype(np.float64)),
+                Matrix(matrix[0].double().cpu().numpy().astype(np.float64)),
+            )
+        )
+
+    def curves_and_matrix(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, P) to (B, 3, 65) curve values at uniform knots and (B, 3, 4) matrices."""
+        controls = parameters[:, : 3 * CONTROLS].unflatten(1, (3, CONTROLS))
+        # Quadratic B-splines over the control points: smooth, so that a gradient stays one.
+        deviation = torch.einsum("bck,kn->bcn", controls, spline_basis(PIECES + 1).to(controls))
+        values = torch.linspace(0, 1, PIECES + 1).to(controls) + deviation
+        matrix = torch.eye(3, 4).to(controls) + parameters[:, 3 * CONTROLS :].unflatten(1, (3, 4))
+        return values, matrix
+
+
+def spline_basis(count: int) -> Tensor:
+    """Uniform quadratic B-splines of the control points, at `count` positions on [0, 1]: (CONTROLS, count)."""
+    position = torch.linspace(0, 1, count) * (CONTROLS - 1)
+    distance = (position - torch.arange(CONTROLS).unsqueeze(1)).abs()
+    basis = torch.where(distance < 0.5, 0.75 - distance**2, 0.5 * (1.5 - distance).clamp_min(0) ** 2)
+    return basis / basis.sum(dim=0)

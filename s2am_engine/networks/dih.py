@@ -8,9 +8,11 @@ from torch.nn import functional as F
 
 from s2am_engine.networks.encoder_decoder import EncoderDecoder
 from s2am_engine.networks.s2am import S2AM
+from s2am_engine.networks.spec import PUBLISHED, SMALL, NetworkSpec, register, variant
+from s2am_engine.networks.unet import UNET_COMPARED
 
 WIDENINGS = (1, 1, 2, 4, 8, 8)  # of the encoder's channels, from 64 to 512
-GRID = 4  # positions a side that the fully connected layer sees
+BOTTLENECK_GRID = 4  # positions a side that the fully connected layer sees
 HIDDEN = 16  # channels of its bottleneck, in widths: 1,024 at width 64
 
 
@@ -35,9 +37,9 @@ class DIH(EncoderDecoder):
         if not 0 <= scales < levels:
             raise ValueError(f"scales must be from 0 to levels − 1 = {levels - 1}, not {scales}")
         channels = [width * widening for widening in WIDENINGS[:levels]]
-        downs = [halve(inputs, outputs) for inputs, outputs in zip([4, *channels], channels, strict=False)]
+        downs = [down_block(inputs, outputs) for inputs, outputs in zip([4, *channels], channels, strict=False)]
         ups = [
-            double(channels[k], channels[k - 1]) if k else nn.ConvTranspose2d(channels[0], 3, 4, stride=2, padding=1)
+            up_block(channels[k], channels[k - 1]) if k else nn.ConvTranspose2d(channels[0], 3, 4, stride=2, padding=1)
             for k in range(levels)
         ]
         super().__init__(
@@ -59,25 +61,41 @@ class FullyConnected(nn.Module):
     def __init__(self, channels: int, hidden: int) -> None:
         """Make both layers."""
         super().__init__()
-        self.inwards = nn.Linear(channels * GRID**2, hidden)
-        self.outwards = nn.Linear(hidden, channels * GRID**2)
+        self.inwards = nn.Linear(channels * BOTTLENECK_GRID**2, hidden)
+        self.outwards = nn.Linear(hidden, channels * BOTTLENECK_GRID**2)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, h, w) to the same."""
-        pooled = F.adaptive_avg_pool2d(x, GRID).flatten(1)
+        pooled = F.adaptive_avg_pool2d(x, BOTTLENECK_GRID).flatten(1)
         mixed = F.elu(self.outwards(F.elu(self.inwards(pooled))))
-        return F.interpolate(mixed.view(x.shape[0], -1, GRID, GRID), x.shape[-2:], mode="bilinear")
+        return F.interpolate(
+            mixed.view(x.shape[0], -1, BOTTLENECK_GRID, BOTTLENECK_GRID), x.shape[-2:], mode="bilinear"
+        )
 
 
-def halve(inputs: int, outputs: int) -> nn.Sequential:
+def down_block(inputs: int, outputs: int) -> nn.Sequential:
     """4×4 convolution of stride 2, batch normalization, ELU."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ELU()
     )
 
 
-def double(inputs: int, outputs: int) -> nn.Sequential:
+def up_block(inputs: int, outputs: int) -> nn.Sequential:
     """4×4 transposed convolution of stride 2, batch normalization, ELU."""
     return nn.Sequential(
         nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ELU()
     )
+
+
+_DIH = NetworkSpec(
+    "dih",
+    DIH,
+    "encoder-decoder with a fully connected bottleneck, its color branch (Tsai et al., CVPR 2017)",
+    SMALL,
+    PUBLISHED,
+    paper="Tsai et al., Deep Image Harmonization, CVPR 2017",
+    year=2017,
+    comparison=UNET_COMPARED,
+)
+
+register(_DIH, variant(_DIH, "dih-s2asc", "DIH + S2AM in the outer skips", options={"scales": 3}))

@@ -8,9 +8,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from s2am_engine.networks.attention import region_mean
-from s2am_engine.networks.cells import Recognition
-from s2am_engine.networks.concord import ConvBlock
+from s2am_engine.networks.concord import ConvNormAct
 from s2am_engine.networks.network import PaintNetwork, Rendered, check_inputs
+from s2am_engine.networks.recognition import Recognition
+from s2am_engine.networks.spec import NetworkSpec, Recipe, register
 
 
 class Dissonance(PaintNetwork):
@@ -26,7 +27,7 @@ class Dissonance(PaintNetwork):
     """
 
     mask_free = True
-    recolors_nothing = True
+    is_detector = True
 
     def __init__(self, channels: int = 168, blocks: int = 4) -> None:
         """Choose the size.
@@ -39,8 +40,8 @@ class Dissonance(PaintNetwork):
         self.recognition = Recognition(channels, blocks, frozen=3)
         self.first_mask = nn.Conv2d(channels, 1, 1)
         self.presence = nn.Sequential(nn.Linear(4 * channels, channels), nn.GELU(), nn.Linear(channels, 1))
-        self.up_to_eighth = ConvBlock(channels + 40, 60)
-        self.up_to_quarter = ConvBlock(60 + 24 + 3, 36)
+        self.up_to_eighth = ConvNormAct(channels + 40, 60)
+        self.up_to_quarter = ConvNormAct(60 + 24 + 3, 36)
         self.mask = nn.Conv2d(36, 1, 1)
 
     def answer(self, composite: Tensor, mask: Tensor) -> Tensor:
@@ -71,12 +72,27 @@ class Dissonance(PaintNetwork):
         told = torch.cat([*regions, regions[0] - regions[1], x.amax(dim=(2, 3))], dim=1)
         presence = self.presence(told)[:, :, None, None]
         eighth, quarter = given[2], given[1]
-        x = self.up_to_eighth(torch.cat([enlarged(x, eighth), eighth / 8], dim=1))
+        x = self.up_to_eighth(torch.cat([upsample_like(x, eighth), eighth / 8], dim=1))
         colors = F.interpolate(composite, quarter.shape[-2:], mode="area") - 0.5
-        x = self.up_to_quarter(torch.cat([enlarged(x, quarter), quarter / 8, colors], dim=1))
+        x = self.up_to_quarter(torch.cat([upsample_like(x, quarter), quarter / 8, colors], dim=1))
         return self.mask(x), first, presence
 
 
-def enlarged(x: Tensor, like: Tensor) -> Tensor:
+def upsample_like(x: Tensor, like: Tensor) -> Tensor:
     """Features at the size of others, bilinearly."""
     return F.interpolate(x, like.shape[-2:], mode="bilinear")
+
+
+DISSONANCE_RECIPE = Recipe("found_mask", 6e-4, weight_decay=0.02, size=128, steps=3000, warm_up=100, detection=True)
+
+register(
+    NetworkSpec(
+        "dissonance",
+        Dissonance,
+        "finds the pasted region: compares positions, then regions (this project)",
+        DISSONANCE_RECIPE,
+        DISSONANCE_RECIPE,
+        year=2026,
+        default_weights="dissonance",
+    )
+)

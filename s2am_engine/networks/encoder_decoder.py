@@ -11,12 +11,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from s2am_engine.networks.attention import CBAM, SqueezeExcitation
-from s2am_engine.networks.initialization import hand_on, see_colors, start_small
 from s2am_engine.networks.network import PaintNetwork
 
 Convolution = nn.Conv2d | nn.ConvTranspose2d
 Place = Literal["skip", "decoder"]
 Block = Callable[[int], nn.Module]  # channels to a module that takes features (B, C, h, w) and a mask (B, 1, h, w)
+
+
+SPREAD = 0.5  # of the thresholds, for colors in [−1, 1]
+REGION_OFFSET = 2.0  # what is added inside one region and taken away in the other: more than most mixes of colors
 
 
 class ConvBlock(nn.Module):
@@ -142,3 +145,50 @@ def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
     height, width = x.shape[-2:]
     right, bottom = -width % multiple, -height % multiple
     return F.pad(x, (0, right, 0, bottom), mode="replicate") if right or bottom else x
+
+
+def start_small(layer: nn.Module) -> None:
+    """Initialize as pix2pix does: convolutions from a normal distribution of deviation 0.02."""
+    if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.normal_(layer.weight, std=0.02)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+
+
+@torch.no_grad()
+def see_colors(layer: nn.Conv2d | nn.ConvTranspose2d, count: int) -> None:
+    """Let the first `count` channels of a first layer be mixes of color: half of them inside the mask, half outside.
+
+    Args:
+        layer: 4×4 or 3×3, of (B, 4, H, W): RGB around 0 and the mask in [0, 1]; or of (B, 3, H, W): then everywhere.
+        count: how many channels.
+    """
+    layer.weight[:count] = 0
+    middle(layer.weight)[:count, :3] = share(layer) * torch.randn(count, 3)[..., None, None]
+    bias = torch.empty(count).uniform_(-SPREAD, SPREAD)
+    if layer.in_channels > 3:
+        side = 1 - 2.0 * (torch.arange(count) % 2)
+        middle(layer.weight)[:count, 3] = share(layer) * 2 * REGION_OFFSET * side[:, None, None]
+        bias -= REGION_OFFSET * side
+    if layer.bias is not None:
+        layer.bias[:count] = bias
+
+
+@torch.no_grad()
+def hand_on(layer: nn.Conv2d | nn.ConvTranspose2d, count: int, first: int = 0) -> None:
+    """Let the first `count` output channels be the input channels from `first` on, averaged or repeated to size."""
+    weight = layer.weight if isinstance(layer, nn.Conv2d) else layer.weight.transpose(0, 1)
+    weight[:count] = 0
+    middle(weight)[range(count), range(first, first + count)] = share(layer)
+
+
+def middle(weight: Tensor) -> Tensor:
+    """The taps in the middle of a kernel (…, k, k): one, or two by two where k is even."""
+    size = weight.shape[-1]
+    return weight[..., (size - 1) // 2 : size // 2 + 1, (size - 1) // 2 : size // 2 + 1]
+
+
+def share(layer: nn.Conv2d | nn.ConvTranspose2d) -> float:
+    """What each tap in the middle weighs, for the average to stay as it is."""
+    taps = 1 if layer.kernel_size[0] % 2 else 4
+    return 1.0 if isinstance(layer, nn.ConvTranspose2d) else 1 / taps

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s2am_engine.networks.attention import EPSILON, resize_mask
+from s2am_engine.networks.attention import _EPSILON, resize_mask
 from s2am_engine.networks.network import PaintNetwork
+from s2am_engine.networks.spec import PUBLISHED, SMALL, NetworkSpec, register, variant
 
 MEAN = 0.4462414  # of the pictures, as published
 KEY_REDUCTION = 8
@@ -141,4 +142,24 @@ def enlarge(x: Tensor, like: Tensor) -> Tensor:
 
 def deviation(x: Tensor) -> Tensor:
     """The standard deviation of each channel over space: (B, C, h, w) to (B, C, 1, 1)."""
-    return (x.float().var(dim=(2, 3), keepdim=True, unbiased=False) + EPSILON).sqrt().to(x.dtype)
+    return (x.float().var(dim=(2, 3), keepdim=True, unbiased=False) + _EPSILON).sqrt().to(x.dtype)
+
+
+_FMM = NetworkSpec(
+    "fmm",
+    FMM,
+    "self-attention, and background attention that modulates the foreground (Hao et al., BMVC 2020)",
+    SMALL,
+    PUBLISHED,
+    paper="Hao, Iizuka & Fukui, Image Harmonization with Attention-based Deep Feature Modulation, BMVC 2020",
+    year=2020,
+    default_weights="fmm",
+    comparison={"width": 16},
+)
+
+register(
+    _FMM,
+    variant(_FMM, "fmm-no-attention", "FMM without self-attention", options={"attention": False}),
+    variant(_FMM, "fmm-no-modulation", "FMM with self-attention alone", options={"modulation": False}),
+    variant(_FMM, "fmm-backbone", "FMM's encoder-decoder alone", options={"attention": False, "modulation": False}),
+)

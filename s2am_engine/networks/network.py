@@ -35,10 +35,10 @@ class Network(nn.Module, ABC):
     # How fast trust in a map falls where several looks at the picture disagree. On 384 held-out pairs, 8 turns 18.8 %
     # of pictures harmed by more than 1 dB into 15.1 % (Concord) and 16.9 % into 10.4 % (S2CRNet), for 0.01 of 1.91 and
     # 0.09 of 1.45 dB of the mean gain.
-    caution: float = 8.0
+    disagreement_penalty: float = 8.0
     # The sides at which it looks at pictures, of the one at which it learned; a thumbnail has the largest.
-    sides: tuple[float, ...] = (1.0,)
-    recolors_nothing: ClassVar[bool] = False  # whether finding it is all it does
+    input_scales: tuple[float, ...] = (1.0,)
+    is_detector: ClassVar[bool] = False  # whether finding it is all it does
 
     def forward(self, composite: Tensor, mask: Tensor) -> Tensor:
         """Look at composites.

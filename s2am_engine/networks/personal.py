@@ -14,7 +14,7 @@ from s2am_engine.networks.network import Network
 
 LEVELS = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 TONES = (0.0, 0.25, 0.6, 1.01)  # shadows, middle tones, highlights begin and end here
-FEATURES = len(LEVELS) + 2 * (len(LEVELS) - 2) + 2 * (len(TONES) - 1)
+BACKGROUND_FEATURES = len(LEVELS) + 2 * (len(LEVELS) - 2) + 2 * (len(TONES) - 1)
 SHRINKAGE = 0.3  # of the look's covariance towards a sphere: a few dozen photographs don't say more
 PRIOR = -3.0  # logarithm of the odds that a background is of the look, before it is seen: people bring others too
 SOFTNESS = 2.0  # log-odds are divided by it
@@ -32,7 +32,7 @@ class Personal(Network):
         """Join two networks of the same class and size, whose answers mean the same."""
         super().__init__()
         self.known, self.learned = known, learned
-        self.caution, self.sides = known.caution, known.sides
+        self.disagreement_penalty, self.input_scales = known.disagreement_penalty, known.input_scales
         self.likeness = Likeness()
 
     def answer(self, composite: Tensor, mask: Tensor) -> Tensor:
@@ -69,15 +69,19 @@ class Likeness(nn.Module):
     def __init__(self) -> None:
         """Make room for what `fit` finds."""
         super().__init__()
-        self.register_buffer("mean", torch.zeros(FEATURES))  # of other looks
-        self.register_buffer("whitening", torch.zeros(FEATURES, FEATURES))  # makes theirs a unit sphere
-        self.register_buffer("center", torch.zeros(FEATURES))  # of the look, whitened
-        self.register_buffer("precision", torch.zeros(FEATURES, FEATURES))  # square root of its inverse covariance
+        self.register_buffer("mean", torch.zeros(BACKGROUND_FEATURES))  # of other looks
+        self.register_buffer(
+            "whitening", torch.zeros(BACKGROUND_FEATURES, BACKGROUND_FEATURES)
+        )  # makes theirs a unit sphere
+        self.register_buffer("center", torch.zeros(BACKGROUND_FEATURES))  # of the look, whitened
+        self.register_buffer(
+            "precision", torch.zeros(BACKGROUND_FEATURES, BACKGROUND_FEATURES)
+        )  # square root of its inverse covariance
         self.register_buffer("offset", torch.full((1,), 100.0))
 
     def forward(self, composite: Tensor, mask: Tensor) -> Tensor:
         """(B,) in [0, 1]; arguments as for `Network.forward`."""
-        whitened = (describe(composite, mask) - self.mean) @ self.whitening.T
+        whitened = (describe_background(composite, mask) - self.mean) @ self.whitening.T
         of_others = whitened.square().sum(dim=1)
         of_look = ((whitened - self.center) @ self.precision.T).square().sum(dim=1)
         return torch.sigmoid((0.5 * (of_others - of_look) + self.offset) / SOFTNESS)
@@ -87,8 +91,8 @@ class Likeness(nn.Module):
         """Learn what tells a look from others.
 
         Args:
-            look: (N, FEATURES) of backgrounds of the look, see `describe`.
-            others: (M, FEATURES) of backgrounds in other looks.
+            look: (N, BACKGROUND_FEATURES) of backgrounds of the look, see `describe_background`.
+            others: (M, BACKGROUND_FEATURES) of backgrounds in other looks.
         """
         look, others = look.double(), others.double()
         mean, covariance = others.mean(dim=0), others.T.cov()
@@ -96,14 +100,16 @@ class Likeness(nn.Module):
         whitening = torch.linalg.inv(torch.linalg.cholesky(covariance))
         whitened = (look - mean) @ whitening.T
         own = whitened.T.cov()
-        own = torch.lerp(own, own.trace() / FEATURES * torch.eye(FEATURES, dtype=own.dtype), SHRINKAGE)
+        own = torch.lerp(
+            own, own.trace() / BACKGROUND_FEATURES * torch.eye(BACKGROUND_FEATURES, dtype=own.dtype), SHRINKAGE
+        )
         precision = torch.linalg.inv(torch.linalg.cholesky(own))
-        found = Found(mean, whitening, whitened.mean(dim=0), precision, precision.logdet().view(1) + PRIOR)
+        found = FittedLikeness(mean, whitening, whitened.mean(dim=0), precision, precision.logdet().view(1) + PRIOR)
         for name, value in found._asdict().items():
             getattr(self, name).copy_(value)
 
 
-class Found(NamedTuple):
+class FittedLikeness(NamedTuple):
     """What `Likeness.fit` finds: its buffers."""
 
     mean: Tensor
@@ -113,7 +119,7 @@ class Found(NamedTuple):
     offset: Tensor
 
 
-def describe(composite: Tensor, mask: Tensor) -> Tensor:
+def describe_background(composite: Tensor, mask: Tensor) -> Tensor:
     """A background's tones and tints: quantiles of brightness and of two color differences, and tints of three tones.
 
     Args:
@@ -121,7 +127,7 @@ def describe(composite: Tensor, mask: Tensor) -> Tensor:
         mask: (B, 1, H, W) in [0, 1].
 
     Returns:
-        (B, FEATURES).
+        (B, BACKGROUND_FEATURES).
     """
     # Where a mask covers everything, everything is looked at.
     covered = mask.flatten(1) > 0.5

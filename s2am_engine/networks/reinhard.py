@@ -8,6 +8,7 @@ from torch import Tensor
 
 from s2am_engine.color.srgb import linear_tensor_to_srgb, srgb_tensor_to_linear
 from s2am_engine.networks.network import PaintNetwork
+from s2am_engine.networks.spec import NetworkSpec, register
 
 # Linear sRGB to CIE XYZ relative to D65 white (IEC 61966-2-1), rows scaled by the white point: white is (1, 1, 1).
 TO_XYZ = ((0.43395, 0.37622, 0.18983), (0.21267, 0.71516, 0.07217), (0.01776, 0.10947, 0.87277))
@@ -27,13 +28,13 @@ class Reinhard(PaintNetwork):
         """See `Network.forward`."""
         with torch.autocast(composite.device.type, enabled=False):
             lab = to_lab(composite)
-            mean_f, deviation_f = moments(lab, mask)
-            mean_b, deviation_b = moments(lab, 1 - mask)
+            mean_f, deviation_f = lab_moments(lab, mask)
+            mean_b, deviation_b = lab_moments(lab, 1 - mask)
             scale = deviation_b / deviation_f.clamp_min(SMALLEST_DEVIATION)
             return from_lab((lab - mean_f) * scale + mean_b)
 
 
-def moments(pictures: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+def lab_moments(pictures: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of (B, C, H, W) values under (B, 1, H, W) weights: (B, C, 1, 1) each."""
     share = mask / mask.sum(dim=(2, 3), keepdim=True).clamp_min(1e-6)
     mean = (pictures * share).sum(dim=(2, 3), keepdim=True)
@@ -56,3 +57,18 @@ def from_lab(lab: Tensor) -> Tensor:
     xyz = torch.where(f > DELTA, f**3, 3 * DELTA**2 * (f - 4 / 29))
     linear = torch.einsum("rc,bchw->brhw", torch.linalg.inv(lab.new_tensor(TO_XYZ)), xyz).clamp(0, 1)
     return linear_tensor_to_srgb(linear)
+
+
+register(
+    NetworkSpec(
+        "reinhard",
+        Reinhard,
+        "the background's Lab mean and deviation (Reinhard et al., 2001), no training",
+        recipe_small=None,
+        recipe_published=None,
+        paper="Reinhard et al., Color Transfer between Images, IEEE CG&A 2001",
+        year=2001,
+        default_weights="reinhard",
+        comparison={},
+    )
+)

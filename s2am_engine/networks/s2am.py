@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +14,8 @@ from torch.nn import functional as F
 from s2am_engine.networks.attention import ChannelGate, SpatialAttention, resize_mask
 from s2am_engine.networks.encoder_decoder import ConvBlock, Place
 from s2am_engine.networks.network import Rendered, check_inputs
-from s2am_engine.networks.unet import UNet
+from s2am_engine.networks.spec import PUBLISHED, NetworkSpec, register, variant
+from s2am_engine.networks.unet import PIX2PIX_OPTIONS, PIX2PIX_PUBLISHED, PIX2PIX_SMALL, UNET_COMPARED, UNET_SMALL, UNet
 
 KERNEL = 7  # pixels, as in the paper
 SIGMA = 1.0  # pixels, as in the authors' code
@@ -141,3 +144,55 @@ def crop_like(features: Tensor, picture: Tensor, scale: int) -> Tensor:
     """Cut off the part of (B, C, h, w) features at 1/scale that stands for what the picture was padded with."""
     height, width = (-(-length // scale) for length in picture.shape[-2:])
     return features[..., :height, :width]
+
+
+S2AM_PAPER = "Cun & Pun, Improving the Harmony of the Composite Image by Spatial-Separated Attention Module, TIP 2020"
+_MASK_FREE: dict[str, Any] = {"loss": "attention_and_pixels", "adversarial": 1.0}
+_ON_SKIPS = {"place": "skip"}
+
+_S2AD = NetworkSpec(
+    "s2am-s2ad",
+    S2AMUNet,
+    "UNet + S2AM in the outer decoder (Cun & Pun, TIP 2020)",
+    UNET_SMALL,
+    PUBLISHED,
+    paper=S2AM_PAPER,
+    year=2020,
+    default_weights="s2am-s2ad",
+    comparison=UNET_COMPARED,
+)
+_S2ASC = variant(_S2AD, "s2am-s2asc", "UNet + S2AM in the outer skips (Cun & Pun, TIP 2020)", options=_ON_SKIPS)
+
+register(
+    _S2AD,
+    _S2ASC,
+    variant(_S2ASC, "s2am-s2asc-six", "the same at six scales", options=_ON_SKIPS | {"scales": 6}, comparison=None),
+    variant(_S2ASC, "s2am-s2asc-no-gates", "the same without the three gates", options=_ON_SKIPS | {"gates": False}),
+    variant(_S2ASC, "s2am-s2asc-no-mix", "the same without G_mix", options=_ON_SKIPS | {"mix": False}),
+    variant(
+        _S2ASC,
+        "s2am-s2asc-no-gaussian",
+        "the same without the mask's Gaussian",
+        options=_ON_SKIPS | {"gaussian": False},
+    ),
+    variant(
+        _S2ASC, "s2am-s2asc-no-learnable", "the same without the block L", options=_ON_SKIPS | {"learnable": False}
+    ),
+    variant(
+        _S2ASC,
+        "pix2pix-s2asc",
+        "pix2pix + S2AM in the outer skips",
+        options=_ON_SKIPS | PIX2PIX_OPTIONS,
+        recipe_small=PIX2PIX_SMALL,
+        recipe_published=PIX2PIX_PUBLISHED,
+    ),
+    variant(
+        _S2AD,
+        "s2am-mask-free",
+        "UNet + S2AM that finds the foreground by itself (Cun & Pun, TIP 2020)",
+        factory=MaskFreeS2AM,
+        recipe_small=replace(UNET_SMALL, **_MASK_FREE),
+        recipe_published=replace(PUBLISHED, **_MASK_FREE),
+        default_weights="s2am-mask-free",
+    ),
+)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -10,11 +12,12 @@ from torch.nn import functional as F
 
 from s2am_engine.color.map import Chain, ColorMap, Curves
 from s2am_engine.networks.curves import render_curves
-from s2am_engine.networks.initialization import hand_on, see_colors
+from s2am_engine.networks.encoder_decoder import hand_on, see_colors
 from s2am_engine.networks.network import MapNetwork, check_inputs
+from s2am_engine.networks.spec import PUBLISHED, NetworkSpec, Recipe, register, variant
 
 LABELS = ("person", "animal", "food", "vehicle", "other")
-FEATURES = 8  # times the width: the channels that either encoder gives
+FEATURE_WIDTHS = 8  # times the width: the channels that either encoder gives
 
 
 class Fire(nn.Module):
@@ -164,7 +167,7 @@ class S2CRNet(MapNetwork):
         self.label_branch = (
             nn.Sequential(nn.Linear(len(LABELS), 32), nn.ReLU(), nn.Linear(32, 64)) if semantic else None
         )
-        background = FEATURES * width
+        background = FEATURE_WIDTHS * width
         foreground = background + 64 if semantic else background
         self.stages = nn.ModuleList([CurveRenderingModule(foreground, background, pieces) for _ in range(stages)])
 
@@ -241,12 +244,12 @@ def crop_to_mask(pictures: Tensor, mask: Tensor) -> Tensor:
     """
     inside = mask[:, 0] > 0.5
     # By hand, because an export of F.affine_grid works for one size alone.
-    x, y = (positions_in(*box_of(inside.any(dim=dim)), inside.shape[3 - dim]).to(pictures) for dim in (1, 2))
+    x, y = (positions_in(*occupied_box(inside.any(dim=dim)), inside.shape[3 - dim]).to(pictures) for dim in (1, 2))
     grid = torch.stack(torch.broadcast_tensors(x.unsqueeze(1), y.unsqueeze(2)), dim=3)
     return F.grid_sample(pictures, grid, align_corners=False, padding_mode="border")
 
 
-def box_of(occupied: Tensor) -> tuple[Tensor, Tensor]:
+def occupied_box(occupied: Tensor) -> tuple[Tensor, Tensor]:
     """First and last occupied position of (B, N) flags, as shares of N; (0, 1) where there is none."""
     count = occupied.shape[1]
     flags = occupied | ~occupied.any(dim=1, keepdim=True)
@@ -262,3 +265,36 @@ def positions_in(low: Tensor, high: Tensor, count: int) -> Tensor:
     else:  # the bits that F.affine_grid gave
         centers = torch.linspace(-1, 1, count, device=low.device) * (count - 1) / count
     return centers * (high - low).unsqueeze(1) + (low + high - 1).unsqueeze(1)
+
+
+# The paper names Adam and the loss, its authors' code the weight of the adversarial term; the rest is S2AM's.
+_S2CRNET = NetworkSpec(
+    "s2crnet",
+    S2CRNet,
+    "curves from two SqueezeNet embeddings (Liang et al., ECCV 2022)",
+    Recipe("relative_l1", 1.2e-3, mixed_precision=True),
+    replace(PUBLISHED, loss="relative_l1", adversarial=0.01, learning_rate=2e-4),
+    paper="Liang, Cun, Pun & Wang, Spatial-Separated Curve Rendering Network, ECCV 2022",
+    year=2022,
+    default_weights="s2crnet",
+    comparison={},
+)
+
+register(
+    _S2CRNET,
+    variant(
+        _S2CRNET,
+        "s2crnet-cascaded",
+        "S2CRNet with a second curve stage (Cascaded-CRM)",
+        options={"stages": 2},
+        default_weights="s2crnet-cascaded",
+    ),
+    variant(
+        _S2CRNET,
+        "s2crnet-semantic",
+        "S2CRNet with the foreground's class as a further input (Semantic-CRM)",
+        options={"semantic": True},
+        comparison=None,
+    ),
+    variant(_S2CRNET, "s2crnet-v", "S2CRNet with a VGG16 encoder", options={"encoder": "vgg16"}, comparison=None),
+)

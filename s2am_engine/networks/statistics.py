@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 LUMA_BT601 = (0.299, 0.587, 0.114)
 """Luma weights that the trained weights of networks with region statistics were fitted to; all else uses BT.709."""
-EPSILON = 1e-6
+_EPSILON = 1e-6
 
 
 class RegionStatistics(nn.Module):
@@ -41,9 +41,9 @@ class RegionStatistics(nn.Module):
         composite, mask = composite[..., ::step, ::step], mask[..., ::step, ::step]
         values = describe_pixels(composite)
         foreground, background = mask.flatten(2), 1 - mask.flatten(2)
-        regions = normalize(torch.cat([foreground, background], dim=1))
+        regions = normalize_weights(torch.cat([foreground, background], dim=1))
         inner, outer = self.rings(mask)
-        rings = normalize(torch.cat([inner, outer], dim=1).flatten(2))
+        rings = normalize_weights(torch.cat([inner, outer], dim=1).flatten(2))
         moments = region_moments(values, regions)
         seam = region_moments(values, rings)[..., [0, 1, 2, 5, 6, 7]]
         parts = [
@@ -60,7 +60,7 @@ class RegionStatistics(nn.Module):
     def histograms(self, values: Tensor, regions: Tensor) -> Tensor:
         """Soft histograms of (B, 5, N) values under (B, 2, N) weights: (B, 2, 5, bins), square-rooted."""
         shares = soft_bins(values, self.bins)
-        return torch.einsum("bcnk,brn->brck", shares, regions).clamp_min(EPSILON).sqrt()
+        return torch.einsum("bcnk,brn->brck", shares, regions).clamp_min(_EPSILON).sqrt()
 
     def joint_histograms(self, values: Tensor, regions: Tensor) -> Tensor:
         """Soft joint RGB histograms: (B, 2, joint_bins³), square-rooted and scaled to order 1."""
@@ -69,7 +69,7 @@ class RegionStatistics(nn.Module):
         red_green = (red.unsqueeze(3) * green.unsqueeze(2)).flatten(2)
         weighted = red_green.unsqueeze(1) * regions.unsqueeze(3)
         joint = weighted.transpose(2, 3) @ blue.unsqueeze(1)
-        return joint.flatten(2).clamp_min(EPSILON).sqrt() * 2
+        return joint.flatten(2).clamp_min(_EPSILON).sqrt() * 2
 
     def rings(self, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Bands of the foreground and of the background along the seam, each (B, 1, h, w)."""
@@ -87,9 +87,9 @@ def describe_pixels(composite: Tensor) -> Tensor:
     return torch.cat([flat, luma, chroma], dim=1)
 
 
-def normalize(weights: Tensor) -> Tensor:
+def normalize_weights(weights: Tensor) -> Tensor:
     """Scale (B, R, N) weights so that each region's sum is 1 (an empty region stays 0)."""
-    return weights / weights.sum(dim=2, keepdim=True).clamp_min(EPSILON)
+    return weights / weights.sum(dim=2, keepdim=True).clamp_min(_EPSILON)
 
 
 def soft_bins(values: Tensor, bins: int) -> Tensor:
@@ -103,7 +103,7 @@ def region_moments(values: Tensor, regions: Tensor) -> Tensor:
     mean = torch.einsum("bcn,brn->brc", values, regions)
     centerd = values.unsqueeze(1) - mean.unsqueeze(3)
     weighted = centerd * regions.unsqueeze(2)
-    deviation = (weighted * centerd).sum(dim=3).clamp_min(EPSILON).sqrt()
+    deviation = (weighted * centerd).sum(dim=3).clamp_min(_EPSILON).sqrt()
     rolled = centerd[:, :, [1, 2, 0]]
     covariance = (weighted[:, :, :3] * rolled).sum(dim=3)
     correlation = covariance / (deviation[:, :, :3] * deviation[:, :, [1, 2, 0]] + 1e-4)

@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from s2am_engine.networks.encoder_decoder import BLOCKS, EncoderDecoder, Place
+from s2am_engine.networks.encoder_decoder import BLOCKS, EncoderDecoder, Place, start_small
+from s2am_engine.networks.spec import PUBLISHED, SMALL, NetworkSpec, register, variant
 
 PAINTED = 3  # channels
 DROPPED = 3  # steps up from the bottom, after the first one, that have pix2pix's dropout
@@ -43,12 +46,15 @@ class UNet(EncoderDecoder):
         Raises:
             ValueError: an option out of its range.
         """
-        check_size(width, levels, scales)
+        check_unet_size(width, levels, scales)
         channels = [width * min(2**level, 8) for level in range(levels)]
         inputs = [3 + masked, *channels]
-        downs = [halve(inputs[k], inputs[k + 1], outermost=k == 0, innermost=k == levels - 1) for k in range(levels)]
+        downs = [
+            downsampling_layers(inputs[k], inputs[k + 1], outermost=k == 0, innermost=k == levels - 1)
+            for k in range(levels)
+        ]
         ups = [
-            double(
+            upsampling_layers(
                 channels[k] * (1 if k == levels - 1 else 2),
                 channels[k - 1] if k else PAINTED,
                 outermost=k == 0,
@@ -61,7 +67,7 @@ class UNet(EncoderDecoder):
         super().__init__(downs, ups, blocks=sites, place=place, masked=masked)
 
 
-def check_size(width: int, levels: int, scales: int) -> None:
+def check_unet_size(width: int, levels: int, scales: int) -> None:
     """Raise ValueError, naming the option, for a network that can't be built."""
     if width < 1:
         raise ValueError(f"width must be at least 1, not {width}")
@@ -80,7 +86,7 @@ def find_block(block: str | Callable[[int], nn.Module] | None) -> Callable[[int]
     return BLOCKS[block]
 
 
-def halve(inputs: int, outputs: int, *, outermost: bool, innermost: bool) -> nn.Sequential:
+def downsampling_layers(inputs: int, outputs: int, *, outermost: bool, innermost: bool) -> nn.Sequential:
     """LeakyReLU, 4×4 convolution of stride 2, batch normalization; neither at the picture, no norm at the bottom."""
     plain = outermost or innermost
     layers: list[nn.Module] = [] if outermost else [nn.LeakyReLU(0.2)]
@@ -88,9 +94,70 @@ def halve(inputs: int, outputs: int, *, outermost: bool, innermost: bool) -> nn.
     return nn.Sequential(*layers, *([] if plain else [nn.BatchNorm2d(outputs)]))
 
 
-def double(inputs: int, outputs: int, *, outermost: bool, dropout: float) -> nn.Sequential:
+def upsampling_layers(inputs: int, outputs: int, *, outermost: bool, dropout: float) -> nn.Sequential:
     """ReLU, 4×4 transposed convolution of stride 2, batch normalization (not at the picture), dropout."""
     layers: list[nn.Module] = [nn.ReLU(), nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=outermost)]
     if not outermost:
         layers.append(nn.BatchNorm2d(outputs))
     return nn.Sequential(*layers, *([nn.Dropout(dropout)] if dropout else []))
+
+
+class PatchDiscriminator(nn.Module):
+    """C64-C128-C256-C512-C1: 4×4 convolutions, LeakyReLU(0.2), batch normalization but at both ends."""
+
+    def __init__(self, given: int, width: int = 64) -> None:
+        """Choose the size.
+
+        Args:
+            given: channels of the condition: 3 for a composite, 4 with its mask.
+            width: channels of the first layer; all others follow.
+        """
+        super().__init__()
+        layers: list[nn.Module] = [nn.Conv2d(given + 3, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+        for inputs, outputs, stride in ((1, 2, 2), (2, 4, 2), (4, 8, 1)):
+            layers += [
+                nn.Conv2d(inputs * width, outputs * width, 4, stride=stride, padding=1, bias=False),
+                nn.BatchNorm2d(outputs * width),
+                nn.LeakyReLU(0.2),
+            ]
+        self.body = nn.Sequential(*layers, nn.Conv2d(8 * width, 1, 4, padding=1))
+        self.apply(start_small)
+
+    def forward(self, condition: Tensor, picture: Tensor) -> Tensor:
+        """Judge (B, 3, H, W) pictures in [0, 1] of 24 pixels or more a side: (B, 1, about H/8, about W/8), 1 = real."""
+        judged: Tensor = self.body(2 * torch.cat([condition, picture], dim=1) - 1)
+        return judged
+
+
+PIX2PIX_PAPER = "Isola et al., Image-to-Image Translation with Conditional Adversarial Networks, CVPR 2017"
+UNET_SMALL = replace(SMALL, options={"width": 16, "levels": 7})
+UNET_COMPARED = {"width": 16, "levels": 4}
+PIX2PIX_SMALL = replace(UNET_SMALL, loss="pixel_l1", adversarial=1.0)
+PIX2PIX_PUBLISHED = replace(PUBLISHED, loss="pixel_l1", adversarial=1.0, learning_rate=2e-4, betas=(0.5, 0.999))
+PIX2PIX_OPTIONS = {"dropout": 0.5}
+
+_UNET = NetworkSpec(
+    "unet",
+    UNet,
+    "pix2pix's UNet, the backbone of S2AM, trained without an adversary",
+    UNET_SMALL,
+    PUBLISHED,
+    paper=PIX2PIX_PAPER,
+    year=2017,
+    comparison=UNET_COMPARED,
+)
+
+register(
+    _UNET,
+    variant(_UNET, "unet-conv", "UNet + a convolution block in the outer skips", options={"block": "conv"}),
+    variant(_UNET, "unet-se", "UNet + squeeze-and-excitation in the outer skips", options={"block": "se"}),
+    variant(_UNET, "unet-cbam", "UNet + CBAM in the outer skips", options={"block": "cbam"}),
+    variant(
+        _UNET,
+        "pix2pix",
+        "UNet with dropout, against a patch discriminator (Isola et al., CVPR 2017)",
+        options=PIX2PIX_OPTIONS,
+        recipe_small=PIX2PIX_SMALL,
+        recipe_published=PIX2PIX_PUBLISHED,
+    ),
+)

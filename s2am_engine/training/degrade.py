@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from s2am_engine.color.srgb import linear_tensor_to_srgb, srgb_tensor_to_linear
-from s2am_engine.training.chance import Chance
+from s2am_engine.training.batch_rng import BatchRNG
 
 CHROMA_HALVED = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420
 CHROMA_WHOLE = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
@@ -37,22 +37,22 @@ class Degradation:
     chroma_halved_share: float = 0.6  # of the JPEGs, as most programs and cameras write them
 
 
-def degrade(pictures: Tensor, chance: Chance, how: Degradation) -> Tensor:
+def degrade(pictures: Tensor, rng: BatchRNG, how: Degradation) -> Tensor:
     """Give a random part of the pictures another camera's flaws, in the order in which a camera adds them.
 
     Args:
         pictures: (B, 3, H, W) sRGB values in [0, 1].
-        chance: the random numbers.
+        rng: the random numbers.
         how: the flaws.
 
     Returns:
         (B, 3, H, W) in [0, 1]; pictures that no flaw falls to come back bit for bit.
     """
     out = pictures.clone()
-    chance.change_some(out, how.blur_share, lambda some, _, luck: blur(some, luck.between(0.3, 1.0) * how.blur))
-    chance.change_some(out, how.noise_share, lambda some, _, luck: add_noise(some, luck, how))
-    chance.change_some(out, how.sharpen_share, lambda some, _, luck: sharpen(some, luck.between(0, 1) * how.sharpen))
-    chance.change_some(out, how.jpeg_share, lambda some, _, luck: compress(some, luck, how))
+    rng.change_some(out, how.blur_share, lambda some, _, rng: blur(some, rng.between(0.3, 1.0) * how.blur))
+    rng.change_some(out, how.noise_share, lambda some, _, rng: add_noise(some, rng, how))
+    rng.change_some(out, how.sharpen_share, lambda some, _, rng: sharpen(some, rng.between(0, 1) * how.sharpen))
+    rng.change_some(out, how.jpeg_share, lambda some, _, rng: compress(some, rng, how))
     return out
 
 
@@ -73,22 +73,22 @@ def sharpen(pictures: Tensor, amount: Tensor) -> Tensor:
     return (pictures + amount * detail).clamp(0, 1)
 
 
-def add_noise(pictures: Tensor, chance: Chance, how: Degradation) -> Tensor:
+def add_noise(pictures: Tensor, rng: BatchRNG, how: Degradation) -> Tensor:
     """Sensor noise of a random sensitivity: photons' shot noise grows with the light, read noise does not.
 
     Its variance in linear light is a · light + b (Foi et al., 2008), with both a and √b proportional to the gain.
     """
-    gain = torch.exp2(how.sensitivity * chance.normal(1, 1, 1))
+    gain = torch.exp2(how.sensitivity * rng.normal(1, 1, 1))
     linear = srgb_tensor_to_linear(pictures)
     variance = gain * how.shot_noise * linear + (gain * how.read_noise) ** 2
-    noisy = linear + variance.sqrt() * chance.normal(*pictures.shape[1:])
+    noisy = linear + variance.sqrt() * rng.normal(*pictures.shape[1:])
     return linear_tensor_to_srgb(noisy.clamp(0, 1))
 
 
-def compress(pictures: Tensor, chance: Chance, how: Degradation) -> Tensor:
+def compress(pictures: Tensor, rng: BatchRNG, how: Degradation) -> Tensor:
     """Save each picture as a JPEG of random quality and open it again."""
-    quality = (how.jpeg_worst + (how.jpeg_best - how.jpeg_worst) * chance.uniform()).round().int().tolist()
-    halved = (chance.uniform() < how.chroma_halved_share).tolist()
+    quality = (how.jpeg_worst + (how.jpeg_best - how.jpeg_worst) * rng.uniform()).round().int().tolist()
+    halved = (rng.uniform() < how.chroma_halved_share).tolist()
     pixels = (pictures * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
     saved = [through_jpeg(*one) for one in zip(pixels, quality, halved, strict=True)]
     return torch.from_numpy(np.stack(saved)).permute(0, 3, 1, 2) / 255

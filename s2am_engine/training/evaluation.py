@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measuring models on composites whose truth is known, at full resolution or, natively, at their thumbnails' size."""
+"""Measuring models on composites whose target is known, at full resolution or, natively, at their thumbnails' size."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from skimage.metrics import structural_similarity
 
 from s2am_engine.errors import EngineError, NothingFoundError
 from s2am_engine.image.compositing import to_depth
@@ -20,16 +22,19 @@ from s2am_engine.image.sheets import draw_sheet, fit_into
 from s2am_engine.inference.detector import Detector
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.inference.network_input import make_network_input, shrink, to_unit
-from s2am_engine.training.datasets import Pair
-from s2am_engine.training.iharmony import find_pairs
-from s2am_engine.training.metrics import MaskScores, Scores, mean, score, score_mask
+from s2am_engine.training.dataset_readers import Pair, find_pairs
 
 UNTOUCHED = "untouched composite"
 # A result this far below its composite did harm, in dB.
 HARM = 1.0
 MOST_SHOWN = 120  # pictures on a sheet
-SHEET_SIDE = 160  # pixels of each
+CELL_SIDE = 160  # pixels of each
 SUBSET_FIGURES = ("psnr", "mse", "fmse", "ssim")
+
+# What an error of nothing counts as, so that means stay finite.
+MOST_DECIBELS = 100.0
+# The default window of SSIM is 7×7; smaller pictures get a smaller, odd one.
+SSIM_WINDOW = 7
 
 
 @dataclass(frozen=True)
@@ -74,9 +79,9 @@ class Evaluation:
         """Score what each model made of a pair."""
         self.names.append(loaded.name)
         self.subsets.append(loaded.subset)
-        self.untouched.images.append(score(loaded.composite, loaded.truth, loaded.foreground))
+        self.untouched.images.append(score(loaded.composite, loaded.target, loaded.foreground))
         for row, result in zip(self.models, results, strict=True):
-            row.images.append(score(result.pixels, loaded.truth, loaded.foreground))
+            row.images.append(score(result.pixels, loaded.target, loaded.foreground))
             if result.found is not None:
                 row.masks.append(score_mask(result.found, loaded.mask))
 
@@ -137,7 +142,7 @@ class Loaded:
     name: str
     composite: NDArray[np.uint8]  # H×W×3
     mask: Pixels  # H×W
-    truth: NDArray[np.uint8]  # H×W×3
+    target: NDArray[np.uint8]  # H×W×3
     subset: str = ""
 
     @property
@@ -147,11 +152,11 @@ class Loaded:
 
     def resized(self, size: int) -> Loaded:
         """The pair at size × size by area averaging, 8 bit again; the mask stays as soft as that makes it."""
-        composite, truth = (
-            to_depth(shrink(to_unit(picture), size), np.dtype(np.uint8)) for picture in (self.composite, self.truth)
+        composite, target = (
+            to_depth(shrink(to_unit(picture), size), np.dtype(np.uint8)) for picture in (self.composite, self.target)
         )
         mask = shrink(to_unit(self.mask), size).clip(0, 1)
-        return dataclasses.replace(self, composite=composite, mask=mask, truth=truth)
+        return dataclasses.replace(self, composite=composite, mask=mask, target=target)
 
 
 @dataclass(frozen=True)
@@ -173,18 +178,18 @@ class Sheet:
     def add(self, found: Evaluation, loaded: Loaded, results: Sequence[Result]) -> None:
         """Keep the pair that was measured last, if it is one of those shown."""
         if len(found.names) - 1 in self.shown:
-            pictures = (loaded.composite, loaded.mask, *(result.pixels for result in results), loaded.truth)
-            self.rows.append([fit_into(picture, SHEET_SIDE) for picture in pictures])
+            pictures = (loaded.composite, loaded.mask, *(result.pixels for result in results), loaded.target)
+            self.rows.append([fit_into(picture, CELL_SIDE) for picture in pictures])
             self.captions.append(found.caption())
 
     def save(self, file: BinaryIO, models: Sequence[str]) -> None:
         """Draw all as a PNG."""
-        headings = ["composite", "mask", *models, "truth"]
-        draw_sheet(self.rows, self.captions, headings, SHEET_SIDE, across=3).save(file, "PNG")
+        headings = ["composite", "mask", *models, "target"]
+        draw_sheet(self.rows, self.captions, headings, CELL_SIDE, across=3).save(file, "PNG")
 
 
-def spread(total: int, most: int) -> set[int]:
-    """The numbers of at most `most` of `total` pictures, evenly spread."""
+def evenly_spaced(total: int, most: int) -> set[int]:
+    """Return at most `most` of `total` indices, evenly spaced."""
     return set(np.linspace(0, total - 1, min(total, most)).astype(int).tolist())
 
 
@@ -233,19 +238,19 @@ def evaluate_harmonizers(
     Args:
         dataset: the folder.
         harmonizers: the models; their names stand in the table. One may come from `Harmonizer.from_network`.
-        sheet: a file for a PNG of composite, mask, each model's result and truth, of up to 120 pictures spread over
-            the data set; None = no sheet.
+        sheet: a file for a PNG of composite, mask, each model's result and target, of up to 120 pictures
+            spread over the data set; None = no sheet.
         progress: called with (done, total) pictures.
-        native: measure what the networks paint, with everything resized to their thumbnails' size, as the papers do,
-            instead of the pictures that people get.
+        native: measure the networks' own pixels with everything resized to their input size, as the papers do, instead
+            of full-size results.
         detector: finds the masks, instead of those of the data set.
 
     Raises:
-        EngineError: no such layout, a picture that can't be read or does not fit its truth, or native models of
+        EngineError: no such layout, a picture that can't be read or does not fit its target, or native models of
             different sizes.
     """
     pairs = find_pairs(dataset, "test")
-    drawn = Sheet(spread(len(pairs), MOST_SHOWN))
+    drawn = Sheet(evenly_spaced(len(pairs), MOST_SHOWN))
 
     def watch(found: Evaluation, loaded: Loaded, results: Sequence[Result]) -> None:
         if sheet:
@@ -253,13 +258,15 @@ def evaluate_harmonizers(
         if progress:
             progress(len(found.names), len(pairs))
 
-    found = measure(map(load_pair, pairs), harmonizers, str(dataset), native=native, detector=detector, watch=watch)
+    found = measure_pairs(
+        map(load_pair, pairs), harmonizers, str(dataset), native=native, detector=detector, watch=watch
+    )
     if sheet:
         drawn.save(sheet, [one.name for one in harmonizers])
     return found
 
 
-def measure(
+def measure_pairs(
     pairs: Iterable[Loaded],
     harmonizers: Sequence[Harmonizer],
     dataset: str = "",
@@ -286,8 +293,8 @@ def measure(
     found = Evaluation(dataset, [], Row(UNTOUCHED), [Row(one.name) for one in harmonizers], size)
     for pair in pairs:
         loaded = pair.resized(size) if size else pair
-        mask = find_mask(detector, loaded.composite) if detector else None
-        results = [paint(one, loaded) if native else harmonize(one, loaded, mask) for one in harmonizers]
+        mask = detect_mask(detector, loaded.composite) if detector else None
+        results = [paint_pair(one, loaded) if native else harmonize_pair(one, loaded, mask) for one in harmonizers]
         found.add(loaded, results)
         if watch:
             watch(found, loaded, results)
@@ -307,7 +314,7 @@ def common_size(harmonizers: Sequence[Harmonizer]) -> int:
     return sizes[0]
 
 
-def find_mask(detector: Detector, picture: NDArray[np.uint8], *, likeliest: bool = False) -> NDArray[np.uint8]:
+def detect_mask(detector: Detector, picture: NDArray[np.uint8], *, likeliest: bool = False) -> NDArray[np.uint8]:
     """What was found in a picture, see `Detector.detect`; a mask of nothing where that was nothing."""
     try:
         return detector.detect(picture, likeliest=likeliest).mask
@@ -315,7 +322,7 @@ def find_mask(detector: Detector, picture: NDArray[np.uint8], *, likeliest: bool
         return np.zeros(picture.shape[:2], np.uint8)
 
 
-def harmonize(harmonizer: Harmonizer, loaded: Loaded, found: Pixels | None = None) -> Result:
+def harmonize_pair(harmonizer: Harmonizer, loaded: Loaded, found: Pixels | None = None) -> Result:
     """What people get, at the pair's size, with the mask that was found for it or its own."""
     if found is not None and not found.any():
         return Result(loaded.composite, found)
@@ -327,7 +334,7 @@ def harmonize(harmonizer: Harmonizer, loaded: Loaded, found: Pixels | None = Non
     return Result(harmonizer.harmonize(), harmonizer.mask if given is not loaded.mask else None)
 
 
-def paint(harmonizer: Harmonizer, loaded: Loaded) -> Result:
+def paint_pair(harmonizer: Harmonizer, loaded: Loaded) -> Result:
     """What the network itself paints on a pair of its thumbnail's size, rounded to 8 bit."""
     network_input = make_network_input(loaded.composite, loaded.mask, None, None, harmonizer.input_size)
     painted = to_depth(harmonizer.predictor.paint(network_input), np.dtype(np.uint8))
@@ -341,8 +348,71 @@ def load_pair(pair: Pair) -> Loaded:
     Raises:
         EngineError: a file can't be read, or the three differ in size.
     """
-    composite, truth = (to_depth(load_image(path).pixels, np.dtype(np.uint8)) for path in (pair.composite, pair.truth))
+    composite, target = (
+        to_depth(load_image(path).pixels, np.dtype(np.uint8)) for path in (pair.composite, pair.target)
+    )
     mask = read_mask(pair.mask)
-    if not composite.shape[:2] == truth.shape[:2] == mask.shape:
-        raise EngineError(f"{pair.composite}, its mask and its truth differ in size: they must be the same pictures.")
-    return Loaded(pair.name, composite, mask, truth, pair.subset)
+    if not composite.shape[:2] == target.shape[:2] == mask.shape:
+        raise EngineError(f"{pair.composite}, its mask and its target differ in size: they must be the same pictures.")
+    return Loaded(pair.name, composite, mask, target, pair.subset)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Figures of one picture, or their means over several."""
+
+    psnr: float  # dB, whole picture
+    fpsnr: float  # dB, foreground
+    mse: float  # whole picture, 8-bit values
+    fmse: float  # foreground, 8-bit values
+    ssim: float  # whole picture, mean of the channels
+
+
+@dataclass(frozen=True)
+class MaskScores:
+    """How well a mask was found in one picture, or the means over several."""
+
+    iou: float  # intersection over union, 0 to 1
+    f1: float  # harmonic mean of precision and recall, 0 to 1
+    mae: float  # mean absolute error of the soft mask, 0 to 1
+
+
+def score(result: NDArray[np.uint8], target: NDArray[np.uint8], mask: NDArray[np.bool_]) -> Scores:
+    """Compare H×W×3 uint8 pictures; the H×W mask is True in the foreground."""
+    squared = (result.astype(np.float32) - target.astype(np.float32)) ** 2
+    mse = float(squared.mean())
+    fmse = float(squared[mask].mean()) if mask.any() else 0.0
+    return Scores(decibels(mse), decibels(fmse), mse, fmse, ssim(result, target))
+
+
+def score_mask(found: Pixels, target: Pixels) -> MaskScores:
+    """Compare H×W masks of any mask dtype, whose foreground is what is above half of full scale."""
+    soft, true = to_unit(found), to_unit(target)
+    here, there = soft > 0.5, true > 0.5
+    both, either = int((here & there).sum()), int((here | there).sum())
+    error = float(np.abs(soft - true).mean())
+    # Two masks without foreground are the same.
+    return MaskScores(both / either, 2 * both / (both + either), error) if either else MaskScores(1.0, 1.0, error)
+
+
+def decibels(mse: float) -> float:
+    """PSNR of a mean square error in 8-bit values, at most 100 dB."""
+    return min(MOST_DECIBELS, 10 * math.log10(255**2 / mse)) if mse > 0 else MOST_DECIBELS
+
+
+def ssim(result: NDArray[np.uint8], target: NDArray[np.uint8]) -> float:
+    """Structural similarity (Wang et al., 2004), uniform window, mean over channels; 1 = the same."""
+    window = min(SSIM_WINDOW, *target.shape[:2])
+    window -= 1 - window % 2
+    if window < 3:
+        return 1.0 if np.array_equal(result, target) else math.nan
+    return float(structural_similarity(result, target, win_size=window, channel_axis=2, data_range=255))
+
+
+_Figures = TypeVar("_Figures", Scores, MaskScores)
+
+
+def mean(scores: Sequence[_Figures]) -> _Figures:
+    """The mean of each figure; pictures too small for SSIM don't count towards it."""
+    rows = np.array([dataclasses.astuple(item) for item in scores])
+    return type(scores[0])(*(float(value) for value in np.nanmean(rows, axis=0)))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Teaching a model the look of somebody's own photographs, on their own machine: `s2am finetune`.
 
-A fifth of the photographs is held out. From the others come two kinds of pairs: those of the look, whose truth is the
+A fifth of the photographs is held out. From the others come two kinds of pairs: those of the look, whose target is the
 photograph as it is, and those of the original recipe, whose photographs are varied as a whole first. A few dozen
 photographs can't stand for all others, so the network that learned from them is used where a background has their look,
 and the one that was there before elsewhere (`networks.personal`): nothing is forgotten. What is better on the held-out
@@ -14,43 +14,58 @@ import copy
 import hashlib
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors.torch
 import torch
 from torch import Tensor
 
+from s2am_common.atomic import atomic_write
 from s2am_engine.errors import EngineError
 from s2am_engine.inference.devices import choose_device
+from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.models.model_files import add_model, check_free, check_name
 from s2am_engine.models.model_store import DEFAULT_MODEL, Card, Model, find_model, load_network
-from s2am_engine.networks.cells import Recognition
 from s2am_engine.networks.network import MapNetwork, Network
-from s2am_engine.networks.personal import Personal, describe
-from s2am_engine.training.album import Skipped, load_photographs
-from s2am_engine.training.checkpoints import half_precision
-from s2am_engine.training.datasets import LONG_SIDE, Photograph
-from s2am_engine.training.events import Reading, Report, ignore
-from s2am_engine.training.iharmony import find_pairs
-from s2am_engine.training.judge import Compared, Judge
-from s2am_engine.training.loop import Trainer
+from s2am_engine.networks.personal import Personal, describe_background
+from s2am_engine.networks.recognition import Recognition
+from s2am_engine.training.dataset_readers import find_pairs
+from s2am_engine.training.distributed import ProcessGroup
+from s2am_engine.training.evaluation import (
+    Evaluation,
+    Loaded,
+    Scores,
+    Sheet,
+    evaluate_harmonizers,
+    evenly_spaced,
+    measure_pairs,
+)
+from s2am_engine.training.events import Measuring, Reading, Report, ignore
 from s2am_engine.training.losses import LOSSES
-from s2am_engine.training.machine import default_workers
-from s2am_engine.training.pairs import Mixture, PairMaker
+from s2am_engine.training.pair_source import Mixture
+from s2am_engine.training.photo_cache import LONG_SIDE, Photograph, Skipped, load_photographs
 from s2am_engine.training.recipes import RECIPES, Recipe
-from s2am_engine.training.team import Team
+from s2am_engine.training.run_folder import half_precision
+from s2am_engine.training.synthetic_pairs import PairMaker
+from s2am_engine.training.trainer import Trainer, default_workers
 
 FEWEST = 20  # photographs
-HELD_OUT = 5  # every fifth is held out
+HELD_OUT_EVERY = 5  # every fifth is held out
 ORIGINAL_SHARE = 1 / 2  # of the pairs are made by the original recipe
-LEARNING_RATE = 0.2  # of the original recipe's
-SIZE = 64  # pixels: what a look is shows in small pictures too, of which many more can be learned from
-KEPT = 0.7  # of what was learned: most of the gain, and half of the harm where a look is mistaken
+LEARNING_RATE_FACTOR = 0.2  # of the original recipe's
+SMALL_INPUT_SIZE = 64  # pixels: what a look is shows in small pictures too, of which many more can be learned from
+BLEND_SHARE = 0.7  # of what was learned: most of the gain, and half of the harm where a look is mistaken
 FORGETTING = 0.05  # dB that may be lost on other looks
 BACKGROUNDS = 1024  # of each kind, from which the look is told from others
+
+MEASURED = 64  # pairs of each kind
+MEASURED_SIDE = 192  # pixels
+SHEET_PAIRS = 24  # pairs on the sheet
+PAIR_SEEDS = {"look": 40_000, "others": 50_000}
 
 
 @dataclass(frozen=True)
@@ -119,10 +134,10 @@ def finetune(
     if benchmark:
         find_pairs(benchmark)  # that it is none should not come out after an hour
     recipe = recipe_for(found.card, before, minutes)
-    team = Team(choose_device(device))
+    group = ProcessGroup(choose_device(device))
     photographs = read_photographs(photos, max(LONG_SIDE, recipe.size * 3 // 2), report)
-    after = teach(found.card, before, recipe, photographs, team, workers, report)
-    judge = Judge(photographs.unseen, found.card.input_size, team, report)
+    after = fine_tune(found.card, before, recipe, photographs, group, workers, report)
+    judge = Judge(photographs.unseen, found.card.input_size, group, report)
     figures = judge.compare(before, after)
     better = figures["look"].fmse_saved > 0 and figures["others"].psnr_gained > -FORGETTING
     model = None
@@ -156,11 +171,11 @@ def recipe_for(card: Card, network: Network, minutes: float) -> Recipe:
     kind = network.known if isinstance(network, Personal) else network
     return replace(
         own,
-        loss=LOSSES.get(card.training.get("loss", ""), own.loss),
-        learning_rate=LEARNING_RATE * own.learning_rate,
+        loss=own_loss if (own_loss := card.training.get("loss")) in LOSSES else own.loss,
+        learning_rate=LEARNING_RATE_FACTOR * own.learning_rate,
         weight_decay=0.0,
         minutes=minutes,
-        size=SIZE if sees_small_pictures(kind) else round(card.input_size / max(kind.sides)),
+        size=SMALL_INPUT_SIZE if sees_small_pictures(kind) else round(card.input_size / max(kind.input_scales)),
         batch=32,
         warm_up=20,
         average=0.99,
@@ -183,15 +198,15 @@ def read_photographs(photos: Path, long_side: int, report: Report) -> Photograph
     Raises:
         EngineError: too few usable photographs.
     """
-    album = load_photographs(photos, None, long_side, lambda done, total: report(Reading(done, total)))
-    if len(album) < FEWEST:
+    cached = load_photographs(photos, None, long_side, lambda done, total: report(Reading(done, total)))
+    if len(cached) < FEWEST:
         raise EngineError(
-            f"{photos} holds {len(album)} usable photographs{reasons(album.skipped)}: "
+            f"{photos} holds {len(cached)} usable photographs{reasons(cached.skipped)}: "
             f"add more, {FEWEST} are needed and {2 * FEWEST} are better."
         )
-    drawn = sorted(album, key=lambda photograph: hashlib.sha256(photograph.name.encode()).digest())
-    held_out = len(drawn) // HELD_OUT
-    return Photographs(drawn[held_out:], drawn[:held_out], album.skipped)
+    drawn = sorted(cached, key=lambda photograph: hashlib.sha256(photograph.name.encode()).digest())
+    held_out = len(drawn) // HELD_OUT_EVERY
+    return Photographs(drawn[held_out:], drawn[:held_out], cached.skipped)
 
 
 def reasons(skipped: Sequence[Skipped]) -> str:
@@ -200,20 +215,20 @@ def reasons(skipped: Sequence[Skipped]) -> str:
     return f" ({'; '.join(f'{count} left out: {why}' for why, count in counted)})" if counted else ""
 
 
-def teach(
+def fine_tune(
     card: Card,
     before: Network,
     recipe: Recipe,
     photographs: Photographs,
-    team: Team,
+    group: ProcessGroup,
     workers: int | None,
     report: Report,
 ) -> Personal:
     """Learn, and join what was learned with what was known."""
     # What was fine-tuned already goes on learning, and still falls back on the network that it began as.
     known, start = (before.known, before.learned) if isinstance(before, Personal) else (before, before)
-    learned = learn(card, start, recipe, photographs, team, workers, report)
-    after = Personal(known, blend(start, learned, KEPT))
+    learned = learn(card, start, recipe, photographs, group, workers, report)
+    after = Personal(known, blend(start, learned, BLEND_SHARE))
     after.likeness.fit(*backgrounds(photographs.seen, card.input_size))
     return after.eval().requires_grad_(False)
 
@@ -223,21 +238,21 @@ def learn(
     start: Network,
     recipe: Recipe,
     photographs: Photographs,
-    team: Team,
+    group: ProcessGroup,
     workers: int | None,
     report: Report,
 ) -> Network:
     """Learn the look, mixed with the original recipe."""
     size, batch = recipe.size, recipe.batch
-    look = PairMaker(size, batch, 1, photographs=photographs.seen, graded=0.0)
+    look = PairMaker(size, batch, 1, photographs=photographs.seen, pre_augmented=0.0)
     original = PairMaker(size, batch, 2, photographs=photographs.seen)
     pairs = Mixture(size, batch, sources=(look, original), share=ORIGINAL_SHARE)
-    followed = PairMaker(size, batch, 3, photographs=photographs.unseen, graded=0.0, crop=False)
+    followed = PairMaker(size, batch, 3, photographs=photographs.unseen, pre_augmented=0.0, crop=False)
     workers = default_workers() if workers is None else workers
     with tempfile.TemporaryDirectory(prefix="s2am-finetune-") as folder:
         held_out = [followed.make(index) for index in range(4)]
         run = Trainer(
-            card.network, recipe, pairs, held_out, Path(folder), team, workers=workers, weights=start.state_dict()
+            card.network, recipe, pairs, held_out, Path(folder), group, workers=workers, weights=start.state_dict()
         )
         run.run(report)
     return run.learner.average.cpu()
@@ -246,10 +261,10 @@ def learn(
 def backgrounds(photographs: Sequence[Photograph], size: int) -> list[Tensor]:
     """What `Likeness.fit` learns from: backgrounds of the photographs' look, and of the same ones in other looks."""
     found = []
-    for graded in (0.0, 1.0):
-        pairs = PairMaker(size, 32, 4, photographs=photographs, graded=graded)
+    for pre_augmented in (0.0, 1.0):
+        pairs = PairMaker(size, 32, 4, photographs=photographs, pre_augmented=pre_augmented)
         batches = (pairs.make(step) for step in range(BACKGROUNDS // 32))
-        found.append(torch.cat([describe(batch.composite, batch.mask) for batch in batches]))
+        found.append(torch.cat([describe_background(batch.composite, batch.mask) for batch in batches]))
     return found
 
 
@@ -293,3 +308,83 @@ def describe_model(
         figures={kind: asdict(one) for kind, one in figures.items()},
     )
     return card, weights
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What was measured on one set of pairs, before and after."""
+
+    untouched: Scores
+    before: Scores  # of the base model
+    after: Scores  # of the new one
+
+    @property
+    def fmse_saved(self) -> float:
+        """Share of the foreground's mean square error that learning took away; negative: it added some."""
+        return 1 - self.after.fmse / self.before.fmse
+
+    @property
+    def psnr_gained(self) -> float:
+        """dB; negative: it was lost."""
+        return self.after.psnr - self.before.psnr
+
+
+class Judge:
+    """Measures networks on the held-out photographs, as people would get their results."""
+
+    def __init__(self, unseen: Sequence[Photograph], input_size: int, group: ProcessGroup, report: Report) -> None:
+        """Make the pairs: of the look as it is, and of the same photographs varied as a whole."""
+        self.input_size, self.device, self.report = input_size, str(group.device), report
+        self.pairs = {
+            kind: make_pairs(unseen, PAIR_SEEDS[kind], pre_augmented)
+            for kind, pre_augmented in (("look", 0.0), ("others", 1.0))
+        }
+
+    def compare(self, before: Network, after: Network) -> dict[str, Compared]:
+        """Measure two networks on both kinds of pairs."""
+        found = {}
+        for kind, pairs in self.pairs.items():
+            harmonizers = [self.harmonizer(network) for network in (before, after)]
+            watch = self.progress(f"measuring on {kind}", len(pairs))
+            found[kind] = compared(measure_pairs(pairs, harmonizers, watch=watch))
+        return found
+
+    def benchmark(self, dataset: Path, before: Network, after: Network) -> Compared:
+        """Measure two networks on a data set."""
+        found = evaluate_harmonizers(
+            dataset,
+            [self.harmonizer(network) for network in (before, after)],
+            progress=lambda done, total: self.report(Measuring(f"measuring on {dataset.name}", done, total)),
+        )
+        return compared(found)
+
+    def draw(self, path: Path, before: Network, after: Network) -> None:
+        """Draw held-out pairs before and after."""
+        pairs = self.pairs["look"]
+        sheet = Sheet(evenly_spaced(len(pairs), SHEET_PAIRS))
+        with atomic_write(path) as file:
+            measure_pairs(pairs, [self.harmonizer(before, "before"), self.harmonizer(after, "after")], watch=sheet.add)
+            sheet.save(file, ["before", "after"])
+
+    def harmonizer(self, network: Network, name: str = "") -> Harmonizer:
+        """What a network would be in people's hands."""
+        return Harmonizer.from_network(copy.deepcopy(network), self.input_size, self.device, name)
+
+    def progress(self, what: str, total: int) -> Callable[[Evaluation, Loaded, Sequence[object]], None]:
+        """Tell how far measuring is."""
+        return lambda found, *_: self.report(Measuring(what, len(found.names), total))
+
+
+def make_pairs(photographs: Sequence[Photograph], seed: int, pre_augmented: float) -> list[Loaded]:
+    """Pairs in memory, the same ones every time."""
+    maker = PairMaker(MEASURED_SIDE, MEASURED, seed, photographs=photographs, pre_augmented=pre_augmented, crop=False)
+    arrays = [(tensor * 255).round().byte().permute(0, 2, 3, 1).numpy() for tensor in maker.make(0)]
+    return [
+        Loaded(str(index), composite, np.ascontiguousarray(mask[..., 0]), target)
+        for index, (composite, mask, target) in enumerate(zip(*arrays, strict=True))
+    ]
+
+
+def compared(found: Evaluation) -> Compared:
+    """What was measured of two networks."""
+    return Compared(found.untouched.mean, *(row.mean for row in found.models))

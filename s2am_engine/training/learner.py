@@ -8,16 +8,21 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from s2am_engine.errors import EngineError
-from s2am_engine.networks.catalog import build_network
 from s2am_engine.networks.network import Network, Rendered
-from s2am_engine.training.adversary import Adversary
-from s2am_engine.training.pairs import Batch
+from s2am_engine.networks.registry import build_network
+from s2am_engine.networks.unet import PatchDiscriminator
+from s2am_engine.training.distributed import ProcessGroup
+from s2am_engine.training.losses import find_loss
+from s2am_engine.training.pair_source import Batch
 from s2am_engine.training.recipes import Recipe
-from s2am_engine.training.team import Team
 
 FULL_WIDTH = 64  # of a discriminator beside a network as it was published
+
+ADVERSARY_LEARNING_RATE = 2e-4  # pix2pix's, with its momentum
+ADVERSARY_BETAS = (0.5, 0.999)
 
 
 class Rendering(nn.Module):
@@ -37,14 +42,14 @@ class Learner:
     """A network, the average of its weights, its optimizer, and its adversary if the recipe has one."""
 
     def __init__(
-        self, network: str, recipe: Recipe, team: Team, seed: int, weights: Mapping[str, Tensor] | None = None
+        self, network: str, recipe: Recipe, group: ProcessGroup, seed: int, weights: Mapping[str, Tensor] | None = None
     ) -> None:
         """Build everything.
 
         Args:
             network: its name in the catalog.
             recipe: the settings.
-            team: whom to share gradients with.
+            group: whom to share gradients with.
             seed: of fresh weights, and of what is random in a step.
             weights: a state dict to start from; what it lacks is fresh. None = fresh weights.
 
@@ -52,27 +57,28 @@ class Learner:
             EngineError: the network has nothing to learn.
         """
         torch.manual_seed(seed)
-        self.recipe, self.team, self.seed = recipe, team, seed
+        self.loss = find_loss(recipe.loss)
+        self.recipe, self.group, self.seed = recipe, group, seed
         model = build_network(network, **recipe.options)
         if not list(model.parameters()):
             raise EngineError(f"“{network}” is a formula and can't be trained: choose another network.")
         if weights is not None:
             model.load_state_dict(model.state_dict() | dict(weights))
         # Convolutions are half as fast again with the channels last.
-        self.model = model.to(team.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = build_network(network, **recipe.options).eval().to(team.device)
+        self.model = model.to(group.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = build_network(network, **recipe.options).eval().to(group.device)
         self.average.load_state_dict(self.model.state_dict())
-        self.rendering = team.share(Rendering(self.model))
+        self.rendering = group.share(Rendering(self.model))
         width = recipe.options.get("width", FULL_WIDTH)
-        self.adversary = Adversary(mask_free=model.mask_free, width=width, team=team) if recipe.adversarial else None
+        self.adversary = Adversary(mask_free=model.mask_free, width=width, group=group) if recipe.adversarial else None
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), recipe.learning_rate, recipe.betas, weight_decay=recipe.weight_decay
         )
-        gpu = team.device.type == "cuda"
+        gpu = group.device.type == "cuda"
         half = gpu and not torch.cuda.is_bf16_supported(including_emulation=False)
         self.precision = torch.float16 if half else torch.bfloat16
         # Gradients of 16-bit floats vanish unless they are scaled; bfloat16's don't.
-        self.scaler = torch.amp.GradScaler(team.device.type, enabled=half and recipe.mixed_precision)
+        self.scaler = torch.amp.GradScaler(group.device.type, enabled=half and recipe.mixed_precision)
 
     def learn(self, batch: Batch, step: int, learning_rate: float) -> Tensor:
         """One optimizer step; its randomness depends on the step alone, so that a resumed run is the same run.
@@ -80,13 +86,13 @@ class Learner:
         Returns:
             The loss, a number that has not left the device.
         """
-        torch.manual_seed(self.seed + 7919 * step + self.team.rank)
+        torch.manual_seed(self.seed + 7919 * step + self.group.rank)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
         self.model.train()
         with self.autocast():
             rendered = self.rendering(batch.composite, batch.mask)
-            loss = self.recipe.loss(rendered, batch.truth, batch.mask)
+            loss = self.loss(rendered, batch.target, batch.mask)
             if self.adversary:
                 loss = loss + self.recipe.adversarial * self.adversary.realism(batch, rendered.stages[-1])
         self.optimizer.zero_grad(set_to_none=True)
@@ -104,7 +110,7 @@ class Learner:
 
     def autocast(self) -> torch.autocast:
         """Mixed precision, where the recipe has it."""
-        return torch.autocast(self.team.device.type, self.precision, self.recipe.mixed_precision)
+        return torch.autocast(self.group.device.type, self.precision, self.recipe.mixed_precision)
 
     @torch.no_grad()
     def follow(self, step: int) -> None:
@@ -145,7 +151,7 @@ def has_statistics(network: nn.Module) -> bool:
 def refresh_statistics(network: Network, batches: list[Batch]) -> None:
     """Take the statistics of batch normalization anew: those that averaged weights see are not the last weights'.
 
-    (Izmailov et al., Averaging weights leads to wider optima, 2018, section 3.2.)
+    (Izmailov et al., Averaging weights is_main to wider optima, 2018, section 3.2.)
     """
     layers = [layer for layer in network.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
     momenta = [layer.momentum for layer in layers]
@@ -168,12 +174,12 @@ def gains(network: Network, batches: list[Batch]) -> Tensor:
     """
     found = []
     for batch in batches:
-        if network.recolors_nothing:
+        if network.is_detector:
             where, whether = network(batch.composite, batch.mask)[:, 3:].split(1, dim=1)
             found.append(iou(where * (whether > 0.5), batch.mask).cpu())
             continue
         result = network.paint(batch.composite, batch.mask)
-        found.append((psnr(result, batch.truth) - psnr(batch.composite, batch.truth)).cpu())
+        found.append((psnr(result, batch.target) - psnr(batch.composite, batch.target)).cpu())
     return torch.cat(found)
 
 
@@ -184,6 +190,50 @@ def iou(found: Tensor, wanted: Tensor) -> Tensor:
     return torch.where(either > 0, (here & there).sum(dim=(1, 2, 3)) / either.clamp_min(1), 1.0)
 
 
-def psnr(pictures: Tensor, truth: Tensor) -> Tensor:
+def psnr(pictures: Tensor, target: Tensor) -> Tensor:
     """PSNR in dB of each (B, 3, H, W) picture in [0, 1]: (B,)."""
-    return -10 * ((pictures - truth) ** 2).mean(dim=(1, 2, 3)).clamp_min((0.25 / 255) ** 2).log10()
+    return -10 * ((pictures - target) ** 2).mean(dim=(1, 2, 3)).clamp_min((0.25 / 255) ** 2).log10()
+
+
+class Adversary:
+    """A patch discriminator with least-squares objectives (LSGAN, Mao et al., ICCV 2017).
+
+    It is shown what the network was shown: the composite, and its mask unless the network goes without.
+    """
+
+    def __init__(self, *, mask_free: bool, width: int, group: ProcessGroup) -> None:
+        """Make the discriminator and its optimizer; its gradients are averaged over the group."""
+        self.mask_free = mask_free
+        self.group = group
+        self.discriminator = PatchDiscriminator(3 if mask_free else 4, width).to(group.device)
+        self.optimizer = torch.optim.Adam(self.discriminator.parameters(), ADVERSARY_LEARNING_RATE, ADVERSARY_BETAS)
+
+    def realism(self, batch: Batch, picture: Tensor) -> Tensor:
+        """The network's term: how far (B, 3, H, W) results are from being taken for real."""
+        self.discriminator.requires_grad_(False)
+        judged = self.discriminator(self.condition(batch), picture)
+        return F.mse_loss(judged, torch.ones_like(judged))
+
+    def learn(self, batch: Batch, picture: Tensor) -> None:
+        """One step of the discriminator: the target is real, the network's results are not."""
+        self.discriminator.requires_grad_(True)
+        real = self.discriminator(self.condition(batch), batch.target)
+        fake = self.discriminator(self.condition(batch), picture.detach())
+        loss = 0.5 * (F.mse_loss(real, torch.ones_like(real)) + F.mse_loss(fake, torch.zeros_like(fake)))
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.group.average_gradients(self.discriminator.parameters())
+        self.optimizer.step()
+
+    def condition(self, batch: Batch) -> Tensor:
+        """What the results are of."""
+        return batch.composite if self.mask_free else torch.cat([batch.composite, batch.mask], dim=1)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a checkpoint needs."""
+        return {"discriminator": self.discriminator.state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from a checkpoint."""
+        self.discriminator.load_state_dict(state["discriminator"])
+        self.optimizer.load_state_dict(state["optimizer"])

@@ -11,37 +11,38 @@ from collections.abc import Callable
 from torch import Tensor
 from torch.nn import functional as F
 
+from s2am_engine.errors import EngineError
 from s2am_engine.networks.attention import resize_mask
 from s2am_engine.networks.network import Rendered
 
-# Rendered; truth, (B, 3, H, W) in [0, 1]; mask, (B, 1, H, W) in [0, 1].
+# Rendered; target, (B, 3, H, W) in [0, 1]; mask, (B, 1, H, W) in [0, 1].
 Loss = Callable[[Rendered, Tensor, Tensor], Tensor]
 
-SMALLEST_AREA = 100.0
+SMALLEST_FOREGROUND = 100.0
 ATTENTION_WEIGHT = 90.0
 PIXEL_WEIGHT = 100.0
 
 
-def relative_l1(rendered: Rendered, truth: Tensor, mask: Tensor) -> Tensor:
+def relative_l1(rendered: Rendered, target: Tensor, mask: Tensor) -> Tensor:
     """S2CRNet's loss: Σ|out − T| / max(Σ M, A_min) over the foreground, summed over the supervised stages."""
-    area = mask.sum(dim=(1, 2, 3)).clamp_min(SMALLEST_AREA)
-    losses = [((stage - truth).abs() * mask).sum(dim=(1, 2, 3)) / area for stage in rendered.stages]
+    area = mask.sum(dim=(1, 2, 3)).clamp_min(SMALLEST_FOREGROUND)
+    losses = [((stage - target).abs() * mask).sum(dim=(1, 2, 3)) / area for stage in rendered.stages]
     return sum(losses, start=area.new_zeros(())).mean()
 
 
-def foreground_rmse(rendered: Rendered, truth: Tensor, mask: Tensor) -> Tensor:
+def foreground_rmse(rendered: Rendered, target: Tensor, mask: Tensor) -> Tensor:
     """Each picture's foreground root mean square error, with a share of its logarithm.
 
     The root keeps a few hopeless pictures from ruling the batch; the logarithm, which is PSNR, cares for those that
     are nearly right, where doing harm shows most. The mean over the supervised stages.
     """
-    losses = [root_and_logarithm((stage - truth) ** 2 * mask, mask) for stage in rendered.stages]
+    losses = [root_and_logarithm((stage - target) ** 2 * mask, mask) for stage in rendered.stages]
     return sum(losses, start=mask.new_zeros(())) / len(losses)
 
 
-def attention_and_rmse(rendered: Rendered, truth: Tensor, mask: Tensor) -> Tensor:
+def attention_and_rmse(rendered: Rendered, target: Tensor, mask: Tensor) -> Tensor:
     """`foreground_rmse` for networks without a mask: what they do to the background counts too, and L_att (eq. 4)."""
-    return root_and_logarithm((rendered.stages[-1] - truth) ** 2, mask) + attention(rendered, mask)
+    return root_and_logarithm((rendered.stages[-1] - target) ** 2, mask) + attention(rendered, mask)
 
 
 def root_and_logarithm(squared: Tensor, mask: Tensor) -> Tensor:
@@ -56,7 +57,7 @@ def attention(rendered: Rendered, mask: Tensor) -> Tensor:
     return sum(losses, start=mask.new_zeros(()))
 
 
-def found_mask(rendered: Rendered, truth: Tensor, mask: Tensor) -> Tensor:
+def found_mask(rendered: Rendered, target: Tensor, mask: Tensor) -> Tensor:
     """What `Dissonance` learns from: whether there is a foreground, and where there is one, its masks.
 
     Cross entropy of the presence; of the masks, where there is anything to find, cross entropy and the soft Jaccard
@@ -78,24 +79,24 @@ def mask_distance(found: Tensor, wanted: Tensor) -> Tensor:
     return entropy + 1 - both / either.clamp_min(1.0)
 
 
-def pixel_l2(rendered: Rendered, truth: Tensor, mask: Tensor) -> Tensor:
+def pixel_l2(rendered: Rendered, target: Tensor, mask: Tensor) -> Tensor:
     """S2AM's loss with a mask: the mean square over all pixels (section 3.4.1), as DIH's and our FMM's."""
-    return F.mse_loss(rendered.stages[-1], truth)
+    return F.mse_loss(rendered.stages[-1], target)
 
 
-def pixel_l1(rendered: Rendered, truth: Tensor, mask: Tensor) -> Tensor:
+def pixel_l1(rendered: Rendered, target: Tensor, mask: Tensor) -> Tensor:
     """pix2pix's loss beside its adversarial term: 100 · the mean absolute difference over all pixels."""
-    return PIXEL_WEIGHT * F.l1_loss(rendered.stages[-1], truth)
+    return PIXEL_WEIGHT * F.l1_loss(rendered.stages[-1], target)
 
 
-def attention_and_pixels(rendered: Rendered, truth: Tensor, mask: Tensor) -> Tensor:
+def attention_and_pixels(rendered: Rendered, target: Tensor, mask: Tensor) -> Tensor:
     """Mask-free S2AM's loss beside its adversarial term: 90 · L_att + 100 · L_pixel (section 3.4.2, eqs. 3 and 4)."""
-    return ATTENTION_WEIGHT * attention(rendered, mask) + scaled_l2(rendered, truth, mask)
+    return ATTENTION_WEIGHT * attention(rendered, mask) + scaled_l2(rendered, target, mask)
 
 
-def scaled_l2(rendered: Rendered, truth: Tensor, mask: Tensor) -> Tensor:
+def scaled_l2(rendered: Rendered, target: Tensor, mask: Tensor) -> Tensor:
     """Mask-free S2AM's loss without its attention term (the ablation of section 4.4): 100 · L_pixel."""
-    return PIXEL_WEIGHT * pixel_l2(rendered, truth, mask)
+    return PIXEL_WEIGHT * pixel_l2(rendered, target, mask)
 
 
 LOSSES: dict[str, Loss] = {
@@ -111,3 +112,14 @@ LOSSES: dict[str, Loss] = {
         scaled_l2,
     )
 }
+
+
+def find_loss(name: str) -> Loss:
+    """Return a loss by its name.
+
+    Raises:
+        EngineError: unknown name.
+    """
+    if name not in LOSSES:
+        raise EngineError(f"This run was made by another version (it has the loss “{name}”): start a new one.")
+    return LOSSES[name]

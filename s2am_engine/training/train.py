@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,17 +14,24 @@ from torch import Tensor
 
 from s2am_engine.errors import EngineError
 from s2am_engine.models.model_files import add_model, check_free, check_name, free_name
-from s2am_engine.models.model_store import Model, find_cards, find_model, load_network, read_model
-from s2am_engine.networks.catalog import build_network
-from s2am_engine.training.checkpoints import SETTINGS, read_settings, write_settings
+from s2am_engine.models.model_store import (
+    Card,
+    Model,
+    find_cards,
+    find_model,
+    load_network,
+    read_model,
+)
+from s2am_engine.networks.registry import build_network
+from s2am_engine.training.distributed import join
 from s2am_engine.training.events import Report, ignore
-from s2am_engine.training.loop import Trainer
-from s2am_engine.training.machine import default_workers
 from s2am_engine.training.pretrained import trunk_weights
-from s2am_engine.training.publish import card_of
 from s2am_engine.training.recipes import Recipe
-from s2am_engine.training.sources import Data, open_data
-from s2am_engine.training.team import join
+from s2am_engine.training.run_folder import SETTINGS_FILE, WEIGHTS_FILE, read_settings, write_settings
+from s2am_engine.training.trainer import Trainer, default_workers
+from s2am_engine.training.training_data import Data, open_data
+
+LICENSE = "GPL-3.0-or-later"
 
 
 @dataclass(frozen=True)
@@ -109,21 +118,23 @@ def train(
         report: see `events`; raising there cancels, and the run can be gone on with.
 
     Returns:
-        The model; None in a process of a team that does not lead it.
+        The model; None in a process of a group that does not lead it.
 
     Raises:
         EngineError: the folder holds a run already or none to go on with, no usable data, or what `Trainer` says.
     """
-    with join(device) as team:
-        data = open_data(plan.data, plan.recipe, plan.seed, team, report if team.leads else ignore)
-        if team.leads:
-            prepare(folder, plan, resume=resume)
-        team.wait()
+    with join(device) as group:
+        data = open_data(plan.data, plan.recipe, plan.seed, group, report if group.is_main else ignore)
+        if group.is_main:
+            prepare_run(folder, plan, resume=resume)
+        group.wait()
         workers = default_workers() if workers is None else workers
         first = starting_weights(plan)
-        trainer = Trainer(plan.network, plan.recipe, data.pairs, data.held_out, folder, team, plan.seed, workers, first)
+        trainer = Trainer(
+            plan.network, plan.recipe, data.pairs, data.held_out, folder, group, plan.seed, workers, first
+        )
         trainer.run(report)
-        return finish(plan, folder, trainer, data) if team.leads else None
+        return finish(plan, folder, trainer, data) if group.is_main else None
 
 
 def starting_weights(plan: Plan) -> dict[str, Tensor]:
@@ -143,13 +154,13 @@ def starting_weights(plan: Plan) -> dict[str, Tensor]:
     return trunk_weights(network, known=shared) | shared
 
 
-def prepare(folder: Path, plan: Plan, *, resume: bool) -> None:
+def prepare_run(folder: Path, plan: Plan, *, resume: bool) -> None:
     """Make a run's folder and write its plan.
 
     Raises:
         EngineError: there is a run already, or none to go on with.
     """
-    if (folder / SETTINGS).exists() and not resume:
+    if (folder / SETTINGS_FILE).exists() and not resume:
         raise EngineError(f"{folder} holds a run already: go on with it (--resume), or name another folder (--folder).")
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -170,3 +181,41 @@ def finish(plan: Plan, folder: Path, trainer: Trainer, data: Data) -> Trained:
     before = find_cards().get(plan.name)
     own = before is not None and read_model(before).card.training.get("run") == plan.run
     return Trained(add_model(card, weights, replace=own), trainer.best, trainer.step)
+
+
+def card_of(run: Path, name: str, facts: Mapping[str, Any], input_size: int | None = None) -> tuple[Card, bytes]:
+    """Describe a run's best weights.
+
+    Args:
+        run: the run's folder.
+        name: the model's name.
+        facts: the card's words: description, data, known_failures, and history, how the training went.
+        input_size: pixels per side of the model's input; None = the training size times the largest scale.
+
+    Returns:
+        The card, and the content of the weights' file.
+
+    Raises:
+        EngineError: the run has no weights yet.
+    """
+    weights = run / WEIGHTS_FILE
+    if not weights.is_file():
+        raise EngineError(f"{run} holds no weights yet: let the training reach its first validation.")
+    settings = read_settings(run)
+    content = weights.read_bytes()
+    network = build_network(settings["network"], **settings["options"])
+    card = Card(
+        name=name,
+        network=settings["network"],
+        input_size=input_size or round(max(network.input_scales) * settings["size"]),
+        options=settings["options"],
+        sha256=hashlib.sha256(content).hexdigest(),
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        size=len(content),
+        license=LICENSE,
+        training=settings | {"history": facts["history"]},
+        description=facts["description"],
+        data=facts["data"],
+        known_failures=facts["known_failures"],
+    )
+    return card, content

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from s2am_engine.networks.attention import CBAM, ChannelGate, SqueezeExcitation
-from s2am_engine.networks.catalog import NETWORKS, build_network
 from s2am_engine.networks.network import Network
+from s2am_engine.networks.registry import NETWORKS, build_network
 
 SMALL: dict[str, Any] = {"width": 8, "levels": 4, "pieces": 8}  # whichever of them a network has
 MASK_FREE = "s2am-mask-free"
@@ -32,7 +32,7 @@ def small_options(name: str) -> dict[str, Any]:
     """Options that make a network as small as it can be and still be what its name says."""
     if name in OURS:
         return OURS[name]
-    known = inspect.signature(NETWORKS[name].network).parameters
+    known = inspect.signature(NETWORKS[name].factory).parameters
     options = {option: value for option, value in SMALL.items() if option in known}
     return options | ({"levels": 7} if name == "s2am-s2asc-six" else {})
 

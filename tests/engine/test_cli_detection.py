@@ -12,7 +12,8 @@ from PIL import Image
 
 from s2am_engine.image.io import load_image
 from s2am_engine.models.model_store import DETECTOR
-from s2am_engine.networks import catalog
+from s2am_engine.networks import registry
+from s2am_engine.networks.spec import NetworkSpec
 from tests.engine.fake_networks import Doubter, Spotter, write_fake_model
 from tests.engine.pictures import composite
 from tests.engine.test_cli import failed, folder, run
@@ -23,7 +24,7 @@ __all__ = ["folder"]
 @pytest.fixture(autouse=True)
 def spotter(no_personal_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the detector be one that finds what is blue: what it should find is then known."""
-    monkeypatch.setitem(catalog.NETWORKS, "spotter", catalog.Entry(Spotter, "for tests"))
+    monkeypatch.setitem(registry.NETWORKS, "spotter", NetworkSpec("spotter", Spotter, "for tests", None, None))
     write_fake_model(no_personal_models, DETECTOR, "spotter")
 
 
@@ -55,7 +56,7 @@ def test_detect_finds_the_likeliest_if_asked_for(
     folder: Path, no_personal_models: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(capsys, "detect", folder / "composite.png", "-o", folder / "sure.png")
-    monkeypatch.setitem(catalog.NETWORKS, "spotter", catalog.Entry(Doubter, "for tests"))
+    monkeypatch.setitem(registry.NETWORKS, "spotter", NetworkSpec("spotter", Doubter, "for tests", None, None))
     done = run(capsys, "detect", folder / "composite.png", "-o", folder / "found.png")
     assert "or see what “s2am detect --likeliest” finds" in failed(folder, done)
     line = ("detect", folder / "composite.png", "--likeliest", "-o", folder / "found.png", "--json")

@@ -16,7 +16,8 @@ from PIL import Image
 
 from s2am_engine.image.io import load_image
 from s2am_engine.models import model_store
-from s2am_engine.networks import catalog
+from s2am_engine.networks import registry
+from s2am_engine.networks.spec import NetworkSpec
 from tests.engine.fake_networks import Spotter, write_fake_model
 from tests.engine.pictures import composite
 from tests.engine.test_cli import failed, run
@@ -42,7 +43,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def mask_free(no_personal_models: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The name of a model that finds what is blue."""
-    monkeypatch.setitem(catalog.NETWORKS, "spotter", catalog.Entry(Spotter, "for tests"))
+    monkeypatch.setitem(registry.NETWORKS, "spotter", NetworkSpec("spotter", Spotter, "for tests", None, None))
     write_fake_model(no_personal_models, "s2am-mask-free", "spotter")
     return "s2am-mask-free"
 

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from s2am_engine.networks.concord import spline_basis
-from s2am_engine.networks.curves import EPSILON, render_curves
+from s2am_engine.networks.curves import _EPSILON, render_curves, spline_basis
 from s2am_engine.networks.s2crnet import S2CRNet, crop_to_mask
 from s2am_engine.networks.statistics import RegionStatistics
 from tests.engine.networks import pictures
@@ -22,7 +21,7 @@ def test_curves_are_the_formula_of_the_paper() -> None:
     for index in np.ndindex(2, 3, 4, 5):
         slopes, value = pieces[index[:2]], float(values[index])
         total = sum(min(max(value - i / 64, 0), 1 / 64) * float(slopes[i]) for i in range(64))
-        assert float(rendered[index]) == pytest.approx(total * 64 / (float(slopes.sum()) + EPSILON), abs=1e-9)
+        assert float(rendered[index]) == pytest.approx(total * 64 / (float(slopes.sum()) + _EPSILON), abs=1e-9)
 
 
 def test_a_cascade_applies_its_second_curve_to_the_first_ones_result() -> None:

@@ -6,15 +6,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from s2am_engine.training.metrics import MOST_DECIBELS, MaskScores, mean, score, score_mask
+from s2am_engine.training.evaluation import MOST_DECIBELS, MaskScores, mean, score, score_mask
 
 
 def test_figures_worked_out_by_hand() -> None:
-    truth = np.full((10, 10, 3), 100, np.uint8)
-    result, mask = truth.copy(), np.zeros((10, 10), np.bool_)
+    target = np.full((10, 10, 3), 100, np.uint8)
+    result, mask = target.copy(), np.zeros((10, 10), np.bool_)
     mask[:5, :4] = True
     result[mask] = 110
-    scores = score(result, truth, mask)
+    scores = score(result, target, mask)
     assert scores.fmse == pytest.approx(100)
     assert scores.mse == pytest.approx(20)
     assert scores.fpsnr == pytest.approx(28.1308, abs=1e-3)
@@ -44,22 +44,22 @@ def test_means_are_over_pictures_and_tiny_ones_do_not_spoil_ssim() -> None:
 
 
 def test_mask_figures_worked_out_by_hand() -> None:
-    truth, found = np.zeros((10, 10), np.uint8), np.zeros((10, 10), np.float32)
-    truth[:4, :5] = 255  # 20 pixels
+    target, found = np.zeros((10, 10), np.uint8), np.zeros((10, 10), np.float32)
+    target[:4, :5] = 255  # 20 pixels
     found[2:6, :5] = 0.8  # 20 pixels, of which 10 are right
     found[9] = 0.4  # too faint to count but for the error
-    scores = score_mask(found, truth)
+    scores = score_mask(found, target)
     assert scores.iou == pytest.approx(10 / 30)
     assert scores.f1 == pytest.approx(0.5)
     assert scores.mae == pytest.approx((10 * 1 + 10 * 0.2 + 10 * 0.8 + 10 * 0.4) / 100)
 
 
 def test_a_mask_that_finds_nothing_scores_nothing_and_a_perfect_one_everything() -> None:
-    truth = np.zeros((6, 6), np.bool_)
-    truth[:2] = True
-    assert score_mask(truth, truth) == MaskScores(1, 1, 0)
-    missed = score_mask(np.zeros_like(truth), truth)
+    target = np.zeros((6, 6), np.bool_)
+    target[:2] = True
+    assert score_mask(target, target) == MaskScores(1, 1, 0)
+    missed = score_mask(np.zeros_like(target), target)
     assert (missed.iou, missed.f1) == (0, 0)
     assert missed.mae == pytest.approx(1 / 3)
-    assert score_mask(truth & False, truth & False) == MaskScores(1, 1, 0)
+    assert score_mask(target & False, target & False) == MaskScores(1, 1, 0)
     assert mean([MaskScores(1, 1, 0), MaskScores(0, 0.5, 1)]) == MaskScores(0.5, 0.75, 0.5)

@@ -23,7 +23,7 @@ from s2am_engine import harmonize
 from s2am_engine.errors import EngineError
 from s2am_engine.models.model_files import CARD, LARGEST, WEIGHTS, delete_model, export_model, import_model
 from s2am_engine.models.model_store import find_model, load_network, read_weights
-from s2am_engine.networks.catalog import build_network
+from s2am_engine.networks.registry import build_network
 from tests.engine.pictures import composite
 from tests.engine.test_model_files import add_copy, files_in, names, refused
 

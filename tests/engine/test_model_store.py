@@ -20,7 +20,7 @@ import torch
 from s2am_engine.errors import EngineError
 from s2am_engine.models import model_store
 from s2am_engine.models.model_store import find_model, list_models, load_network, untrained_networks, write_card
-from s2am_engine.networks.catalog import NETWORKS, build_network
+from s2am_engine.networks.registry import NETWORKS, build_network
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,7 +46,7 @@ def test_every_bundled_model_is_whole_small_and_documented() -> None:
         network = load_network(model)
         assert model.card.network in NETWORKS
         assert sum(parameter.numel() for parameter in network.parameters()) == model.card.parameters
-        assert model.card.recolors is not network.recolors_nothing
+        assert model.card.recolors is not network.is_detector
         for fact in (model.card.data, model.card.license, model.card.figures, model.card.training):
             assert fact
 
@@ -183,7 +183,7 @@ def test_networks_without_weights_are_counted_as_they_are_built() -> None:
     assert set(found) == set(NETWORKS)
     for name in ("concord", "s2crnet-cascaded"):
         assert found[name].parameters == sum(value.numel() for value in build_network(name).parameters())
-        assert found[name].description == NETWORKS[name].description
+        assert found[name].description == NETWORKS[name].title
     used = {model.card.network for model in list_models()}
     assert {network.name for network in untrained_networks(list_models())} == set(NETWORKS) - used
 

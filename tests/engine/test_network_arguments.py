@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from s2am_engine.networks.catalog import NETWORKS, build_network
 from s2am_engine.networks.network import Network
+from s2am_engine.networks.registry import NETWORKS, build_network
 from s2am_engine.networks.s2am import S2AMUNet
 from tests.engine.networks import pictures, small_network
 

@@ -11,11 +11,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from s2am_engine.networks.catalog import build_network
 from s2am_engine.networks.encoder_decoder import EncoderDecoder
 from s2am_engine.networks.network import MapNetwork, Network
+from s2am_engine.networks.registry import build_network
 from s2am_engine.networks.s2crnet import LABELS, S2CRNet
-from s2am_engine.training.checkpoints import half_precision
+from s2am_engine.training.run_folder import half_precision
 from tests.engine.networks import (
     ALL,
     DETECTOR,
@@ -125,7 +125,7 @@ def test_gradients_reach_every_parameter(name: str) -> None:
     else:
         answers = network(composite, mask)
     seen = network.render(answers, composite)
-    if network.recolors_nothing:  # then its masks are what it learns from
+    if network.is_detector:  # then its masks are what it learns from
         seen = network.rendered(composite, mask).masks
     torch.stack([one.square().mean() for one in seen]).sum().backward()
     gradients = {
@@ -147,7 +147,7 @@ def test_any_size_goes_in_and_comes_out(name: str, shape: tuple[int, int]) -> No
     if isinstance(network, MapNetwork):
         assert answers.shape == (1, small_network(name).eval()(*pictures(48, count=1)).shape[1])
     else:
-        found = 2 if network.recolors_nothing else int(network.mask_free)  # a mask, and whether there is anything
+        found = 2 if network.is_detector else int(network.mask_free)  # a mask, and whether there is anything
         assert answers.shape == (1, 3 + found, *shape)
     assert painted.shape == composite.shape
     assert torch.isfinite(answers).all()

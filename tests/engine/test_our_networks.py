@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from s2am_engine.networks.catalog import build_network
-from s2am_engine.networks.cells import cell_colors
 from s2am_engine.networks.connoisseur import Connoisseur, agree, corrected, solved
+from s2am_engine.networks.recognition import cell_colors
+from s2am_engine.networks.registry import build_network
 from s2am_engine.training.learner import iou
 from s2am_engine.training.losses import found_mask
 from s2am_engine.training.pretrained import trunk_weights

@@ -8,11 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s2am_engine.networks.catalog import build_network
 from s2am_engine.networks.dih import FullyConnected
-from s2am_engine.networks.discriminator import PatchDiscriminator
-from s2am_engine.networks.encoder_decoder import EncoderDecoder, find_convolution
-from s2am_engine.networks.initialization import hand_on, see_colors, start_small
+from s2am_engine.networks.encoder_decoder import EncoderDecoder, find_convolution, hand_on, see_colors, start_small
+from s2am_engine.networks.registry import build_network
+from s2am_engine.networks.unet import PatchDiscriminator
 from tests.engine.networks import count_parameters, pictures, shaken, small_network
 
 CARRIED = 6  # of the eight channels of a small network's first layer

@@ -21,7 +21,8 @@ from s2am_engine.image.masks import Pixels
 from s2am_engine.inference.detector import Detector, enlarge_mask, find
 from s2am_engine.inference.network_input import shrink
 from s2am_engine.inference.predictor import Predictor
-from s2am_engine.networks import catalog
+from s2am_engine.networks import registry
+from s2am_engine.networks.spec import NetworkSpec
 from tests.engine.fake_networks import KNOWN_MAP, Doubter, Painter, Spotter, write_fake_model
 from tests.engine.icc import ADOBE, adobe_curve, rgb_profile
 from tests.engine.pictures import composite
@@ -147,7 +148,7 @@ def test_a_pictures_own_alpha_goes_first_and_without_a_usable_one_the_mask_is_fo
 
 
 def test_one_call_finds_and_harmonizes(no_personal_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(catalog.NETWORKS, "spotter", catalog.Entry(Spotter, "for tests"))
+    monkeypatch.setitem(registry.NETWORKS, "spotter", NetworkSpec("spotter", Spotter, "for tests", None, None))
     write_fake_model(no_personal_models, "s2am-mask-free", "spotter")
     pixels, mask = composite()
     result = s2am_engine.harmonize(pixels, model="s2am-mask-free", device="cpu")
@@ -159,7 +160,7 @@ def test_one_call_finds_and_harmonizes(no_personal_models: Path, monkeypatch: py
 def test_a_detector_finds_what_was_pasted_and_scores_how_well_it_fits(
     no_personal_models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(catalog.NETWORKS, "spotter", catalog.Entry(Spotter, "for tests"))
+    monkeypatch.setitem(registry.NETWORKS, "spotter", NetworkSpec("spotter", Spotter, "for tests", None, None))
     write_fake_model(no_personal_models, "finder", "spotter")
     pixels, mask = composite(300, 400)
     detector = Detector("finder", "cpu")

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from s2am_engine.networks.concord import Concord
 from s2am_engine.networks.connoisseur import Connoisseur
-from s2am_engine.networks.personal import FEATURES, Likeness, Personal, describe
+from s2am_engine.networks.personal import BACKGROUND_FEATURES, Likeness, Personal, describe_background
 from tests.engine.networks import pictures, shaken, small_network
 
 
@@ -35,7 +35,7 @@ def half_masks(count: int) -> Tensor:
 def likeness() -> Likeness:
     """One that knows the warm look."""
     fitted = Likeness()
-    kinds = [describe(scenes(200, seed, warm), half_masks(200)) for seed, warm in ((0, True), (1, False))]
+    kinds = [describe_background(scenes(200, seed, warm), half_masks(200)) for seed, warm in ((0, True), (1, False))]
     fitted.fit(*kinds)
     return fitted
 
@@ -56,8 +56,8 @@ def test_the_foreground_does_not_count(likeness: Likeness) -> None:
 
 def test_a_background_is_described_by_its_tones_and_tints() -> None:
     composite = torch.tensor([0.5, 0.4, 0.1]).view(1, 3, 1, 1).expand(1, 3, 8, 8)
-    found = describe(composite, torch.zeros(1, 1, 8, 8))[0]
-    assert found.shape == (FEATURES,)
+    found = describe_background(composite, torch.zeros(1, 1, 8, 8))[0]
+    assert found.shape == (BACKGROUND_FEATURES,)
     torch.testing.assert_close(found[:7], torch.full((7,), 1 / 3))
     torch.testing.assert_close(found[7:12], torch.full((5,), 0.1))
     torch.testing.assert_close(found[12:17], torch.full((5,), -0.3))
@@ -85,8 +85,11 @@ def test_answers_lie_between_what_was_known_and_what_was_learned(name: str, like
 def test_a_personal_model_looks_and_trusts_as_the_one_that_it_began_as() -> None:
     for name, kind in (("connoisseur", Connoisseur), ("concord", Concord)):
         network = Personal(small_network(name), small_network(name))
-        assert (network.caution, network.sides) == (kind.caution, kind.sides)
-    assert (Connoisseur.caution, Connoisseur.sides) != (Concord.caution, Concord.sides)
+        assert (network.disagreement_penalty, network.input_scales) == (kind.disagreement_penalty, kind.input_scales)
+    assert (Connoisseur.disagreement_penalty, Connoisseur.input_scales) != (
+        Concord.disagreement_penalty,
+        Concord.input_scales,
+    )
 
 
 def test_where_nothing_resembles_the_look_half_of_the_work_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:

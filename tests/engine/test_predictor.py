@@ -47,7 +47,7 @@ class Brightener(MapNetwork):
 class Measurer(Brightener):
     """Looks at two sizes, and remembers what it was shown."""
 
-    sides = (1.5, 1.0)
+    input_scales = (1.5, 1.0)
 
     def __init__(self, *shifts: float) -> None:
         super().__init__(*shifts)

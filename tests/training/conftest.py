@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from skimage import data
 
-from s2am_engine.training.datasets import Photograph
+from s2am_engine.training.photo_cache import Photograph
 
 
 @pytest.fixture

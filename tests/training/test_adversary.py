@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from s2am_engine.training.adversary import Adversary
-from s2am_engine.training.pairs import Batch
-from s2am_engine.training.team import Team
+from s2am_engine.training.distributed import ProcessGroup
+from s2am_engine.training.learner import Adversary
+from s2am_engine.training.pair_source import Batch
 from tests.engine.networks import pictures
 
 KINDS = pytest.mark.parametrize("mask_free", [False, True])
@@ -19,17 +19,17 @@ KINDS = pytest.mark.parametrize("mask_free", [False, True])
 
 def easy_batch() -> Batch:
     """Composites whose foreground is far too bright."""
-    truth, mask = pictures(48, count=4)
-    truth = 0.5 * truth
-    return Batch(truth + 0.5 * mask, mask, truth)
+    target, mask = pictures(48, count=4)
+    target = 0.5 * target
+    return Batch(target + 0.5 * mask, mask, target)
 
 
-ALONE = Team(torch.device("cpu"))
+ALONE = ProcessGroup(torch.device("cpu"))
 
 
 def small_adversary(mask_free: bool = False) -> Adversary:
     torch.manual_seed(0)
-    return Adversary(mask_free=mask_free, width=8, team=ALONE)
+    return Adversary(mask_free=mask_free, width=8, group=ALONE)
 
 
 def verdict(adversary: Adversary, batch: Batch, picture: Tensor) -> float:
@@ -47,11 +47,11 @@ def test_it_learns_to_tell_results_from_truths(mask_free: bool) -> None:
     adversary, batch = small_adversary(mask_free), easy_batch()
     for _ in range(60):
         adversary.learn(batch, batch.composite)
-    assert verdict(adversary, batch, batch.truth) > 0.8
+    assert verdict(adversary, batch, batch.target) > 0.8
     assert verdict(adversary, batch, batch.composite) < 0.2
-    # For the network that is as bad as can be, and the truth as good.
+    # For the network that is as bad as can be, and the target as good.
     assert float(adversary.realism(batch, batch.composite)) > 0.6
-    assert float(adversary.realism(batch, batch.truth)) < 0.1
+    assert float(adversary.realism(batch, batch.target)) < 0.1
 
 
 def test_realism_is_the_mean_square_from_being_taken_for_real() -> None:
@@ -90,26 +90,26 @@ def test_what_the_network_gets_from_realism_leads_towards_the_truth() -> None:
     picture = batch.composite.clone().requires_grad_()
     adversary.realism(batch, picture).backward()
     assert picture.grad is not None
-    wanted = batch.truth - batch.composite
+    wanted = batch.target - batch.composite
     assert float(-(picture.grad * wanted).sum()) > 0
 
 
 def test_it_is_shown_the_mask_only_if_the_network_is() -> None:
     batch = easy_batch()
-    other = Batch(batch.composite, 1 - batch.mask, batch.truth)
+    other = Batch(batch.composite, 1 - batch.mask, batch.target)
     for mask_free in (False, True):
         adversary = small_adversary(mask_free)
-        one, another = (verdict(adversary, shown, batch.truth) for shown in (batch, other))
+        one, another = (verdict(adversary, shown, batch.target) for shown in (batch, other))
         assert (one == another) is mask_free
-        darker = Batch(0.5 * batch.composite, batch.mask, batch.truth)
-        assert verdict(adversary, darker, batch.truth) != one
+        darker = Batch(0.5 * batch.composite, batch.mask, batch.target)
+        assert verdict(adversary, darker, batch.target) != one
 
 
 @KINDS
 def test_it_goes_on_from_a_checkpoint_as_if_nothing_had_happened(mask_free: bool) -> None:
     adversary, other, batch = (
         small_adversary(mask_free),
-        Adversary(mask_free=mask_free, width=8, team=ALONE),
+        Adversary(mask_free=mask_free, width=8, group=ALONE),
         easy_batch(),
     )
     for _ in range(3):
@@ -118,4 +118,4 @@ def test_it_goes_on_from_a_checkpoint_as_if_nothing_had_happened(mask_free: bool
     for one in (adversary, other):
         one.learn(batch, batch.composite)
     assert all(map(torch.equal, weights(adversary), weights(other)))
-    assert verdict(adversary, batch, batch.truth) == verdict(other, batch, batch.truth)
+    assert verdict(adversary, batch, batch.target) == verdict(other, batch, batch.target)

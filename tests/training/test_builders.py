@@ -13,10 +13,9 @@ from PIL import Image
 from skimage import data
 
 from s2am_engine.errors import EngineError
-from s2am_engine.training import builders
-from s2am_engine.training.builders import auto_retouch, build_recolored, build_swapped, unique_names
-from s2am_engine.training.datasets import Pair
-from s2am_engine.training.iharmony import find_pairs
+from s2am_engine.training import dataset_writers
+from s2am_engine.training.dataset_readers import Pair, find_pairs
+from s2am_engine.training.dataset_writers import auto_retouch, build_recolored, build_swapped, unique_names
 
 SIDE = 96
 
@@ -50,11 +49,11 @@ def versions(tmp_path: Path) -> list[Path]:
 
 
 def read(pair: Pair) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]:
-    composite, mask, truth = (
+    composite, mask, target = (
         np.asarray(cv2.imread(str(path), cv2.IMREAD_UNCHANGED), np.uint8)
-        for path in (pair.composite, pair.mask, pair.truth)
+        for path in (pair.composite, pair.mask, pair.target)
     )
-    return composite, mask, truth
+    return composite, mask, target
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -70,13 +69,13 @@ def test_recolored_pairs_are_read_back_and_differ_in_a_large_region_alone(photog
     pairs = find_pairs(out)
     assert len(pairs) == 10
     for pair in pairs:
-        composite, mask, truth = read(pair)
-        assert composite.shape == truth.shape == (*mask.shape, 3)
+        composite, mask, target = read(pair)
+        assert composite.shape == target.shape == (*mask.shape, 3)
         assert max(mask.shape) == SIDE
         assert sorted(np.unique(mask)) == [0, 255]
         assert (mask > 0).mean() > 0.15
-        np.testing.assert_array_equal(composite[mask == 0], truth[mask == 0])
-        assert np.abs(composite[mask > 0].astype(int) - truth[mask > 0]).mean() > 2
+        np.testing.assert_array_equal(composite[mask == 0], target[mask == 0])
+        assert np.abs(composite[mask > 0].astype(int) - target[mask > 0]).mean() > 2
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(photographs: Path, tmp_path: Path) -> None:
@@ -88,12 +87,12 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(photographs:
 
 
 def test_no_photograph_is_in_both_splits(photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(builders, "TEST_SHARE", 0.5)
+    monkeypatch.setattr(dataset_writers, "TEST_SHARE", 0.5)
     out = tmp_path / "half"
     build_recolored(photographs, out, 20, long_side=SIDE)
     train, test = (find_pairs(out, split) for split in ("train", "test"))
     assert len(train) + len(test) == 20
-    assert {pair.truth for pair in train}.isdisjoint(pair.truth for pair in test)
+    assert {pair.target for pair in train}.isdisjoint(pair.target for pair in test)
     assert train
     assert test
     assert (out / "half_test.txt").read_text().splitlines() == [pair.composite.name for pair in test]
@@ -152,11 +151,11 @@ def test_swapped_pairs_have_one_version_inside_and_another_outside(versions: lis
     assert (built.pairs, built.skipped) == (8, [])
     brightness = (0.5, 0.75, 1.0)
     for pair in find_pairs(tmp_path / "set"):
-        composite, mask, truth = read(pair)
-        np.testing.assert_array_equal(composite[mask == 0], truth[mask == 0])
-        outside, inside = int(pair.truth.stem[-1]), int(pair.name[-1])
+        composite, mask, target = read(pair)
+        np.testing.assert_array_equal(composite[mask == 0], target[mask == 0])
+        outside, inside = int(pair.target.stem[-1]), int(pair.name[-1])
         assert outside != inside
-        ratio = composite[mask > 0].mean() / truth[mask > 0].mean()
+        ratio = composite[mask > 0].mean() / target[mask > 0].mean()
         assert ratio == pytest.approx(brightness[inside - 1] / brightness[outside - 1], rel=0.03)
 
 

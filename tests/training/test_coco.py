@@ -16,10 +16,9 @@ from PIL import Image
 from skimage import data
 
 from s2am_engine.errors import EngineError
-from s2am_engine.training import coco as coco_layout
-from s2am_engine.training.album import load_photographs
-from s2am_engine.training.coco import Annotations, Instances, read_annotations, unpack_runs
-from s2am_engine.training.datasets import find_photographs, read_source
+from s2am_engine.training import dataset_readers
+from s2am_engine.training.dataset_readers import Annotations, Instances, find_photographs, read_annotations, unpack_runs
+from s2am_engine.training.photo_cache import load_photographs, read_source
 from tests.folders import redirect_cache
 
 HEIGHT, WIDTH = 120, 160
@@ -148,7 +147,7 @@ def test_the_annotations_names_are_the_splits(coco: Path, tmp_path: Path, monkey
 
 def test_a_common_folder_of_pictures_is_sorted_by_the_annotations(coco: Path) -> None:
     (coco / "images").mkdir()
-    for path in coco.glob("*2017/*.jpg"):
+    for path in dataset_readers.glob("*2017/*.jpg"):
         path.rename(coco / "images" / path.name)
     for part in ("train2017", "val2017"):
         (coco / part).rmdir()
@@ -210,7 +209,7 @@ def test_the_file_is_read_once_and_only_when_needed(coco: Path, monkeypatch: pyt
         read.append(path)
         return read_annotations(path)
 
-    monkeypatch.setattr(coco_layout, "read_annotations", watched)
+    monkeypatch.setattr(dataset_readers, "read_annotations", watched)
     sources = find_photographs(coco, "val")
     assert not read
     for source in sources:

@@ -22,9 +22,9 @@ from s2am_common.paths import user_paths
 from s2am_engine.errors import EngineError
 from s2am_engine.image import profiles
 from s2am_engine.image.io import load_image
-from s2am_engine.training import album, datasets
-from s2am_engine.training.album import Album, load_photographs
-from s2am_engine.training.datasets import Source, read_source
+from s2am_engine.training import dataset_readers, photo_cache
+from s2am_engine.training.dataset_readers import PhotoFile
+from s2am_engine.training.photo_cache import CachedPhotographs, load_photographs, read_source
 from tests.engine.icc import ADOBE, P3, adobe_curve, rgb_profile, srgb_curve
 from tests.folders import redirect_cache
 
@@ -48,7 +48,7 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
-def same(one: Album, other: Album) -> bool:
+def same(one: CachedPhotographs, other: CachedPhotographs) -> bool:
     """Whether two albums hold the same."""
     return one.skipped == other.skipped and all(
         first.name == second.name
@@ -60,7 +60,7 @@ def same(one: Album, other: Album) -> bool:
 
 def read(path: Path, long_side: int = 150, labels: Path | None = None) -> NDArray[np.uint8]:
     """A photograph's thumbnail."""
-    return read_source(Source("it", path, labels), long_side)[0]
+    return read_source(PhotoFile("it", path, labels), long_side)[0]
 
 
 def distance(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
@@ -93,11 +93,11 @@ def test_any_folder_of_photographs_is_a_data_set(photos: Path, cache: Path) -> N
 
 
 def test_every_photograph_is_in_one_split(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(datasets, "VALIDATION_SHARE", 0.5)
-    names = [{source.name for source in datasets.find_photographs(photos, split)} for split in ("train", "val")]
+    monkeypatch.setattr(dataset_readers, "VALIDATION_SHARE", 0.5)
+    names = [{source.name for source in dataset_readers.find_photographs(photos, split)} for split in ("train", "val")]
     assert names[0] | names[1] == {"astronaut", "chelsea", "coffee"}
     assert not names[0] & names[1]
-    monkeypatch.setattr(datasets, "VALIDATION_SHARE", 0.0)
+    monkeypatch.setattr(dataset_readers, "VALIDATION_SHARE", 0.0)
     with pytest.raises(EngineError, match=r"holds no photographs for “val”, only 3 others: add some dozens more\."):
         load_photographs(photos, "val")
 
@@ -129,7 +129,7 @@ def test_a_turned_jpeg_comes_upright(orientation: int, tmp_path: Path) -> None:
     found = read(tmp_path / "it.jpg")
     upright = load_image(tmp_path / "it.jpg").pixels
     assert found.shape == ((150, 100, 3) if orientation > 4 else (100, 150, 3))
-    assert distance(found, datasets.shrink(upright, 150)) < 1.5
+    assert distance(found, photo_cache.shrink_to_side(upright, 150)) < 1.5
 
 
 @pytest.mark.parametrize("profile", [rgb_profile(P3, srgb_curve), rgb_profile(ADOBE, adobe_curve)], ids=["P3", "Adobe"])
@@ -140,8 +140,8 @@ def test_colors_of_a_profile_become_srgb(suffix: str, profile: bytes, tmp_path: 
     whole = load_image(path)
     assert whole.profile == profile
     found = read(path)
-    assert distance(found, datasets.shrink(profiles.to_srgb(whole.pixels, profile), 150)) < 1.5
-    assert distance(found, datasets.shrink(whole.pixels, 150)) > 3
+    assert distance(found, photo_cache.shrink_to_side(profiles.to_srgb(whole.pixels, profile), 150)) < 1.5
+    assert distance(found, photo_cache.shrink_to_side(whole.pixels, 150)) > 3
 
 
 def write_opaque(path: Path) -> None:
@@ -157,7 +157,7 @@ def write_deep(path: Path) -> None:
 @pytest.mark.parametrize(("name", "write"), [("opaque.png", write_opaque), ("deep.tif", write_deep)])
 def test_other_kinds_of_pictures_are_read_alike(name: str, write: Callable[[Path], None], tmp_path: Path) -> None:
     write(tmp_path / name)
-    assert distance(read(tmp_path / name), datasets.shrink(COFFEE, 150)) < 1
+    assert distance(read(tmp_path / name), photo_cache.shrink_to_side(COFFEE, 150)) < 1
 
 
 def test_a_small_photograph_is_not_enlarged_and_a_large_one_keeps_its_ratio(tmp_path: Path) -> None:
@@ -173,13 +173,13 @@ def test_labels_have_the_thumbnails_size_and_all_their_numbers(tmp_path: Path) -
     numbers = np.zeros((400, 600), np.uint16)
     numbers[100:300, 100:300], numbers[300:, 500:] = 3, 700
     Image.fromarray(numbers).save(tmp_path / "deep.png")
-    _, labels = read_source(Source("it", tmp_path / "it.jpg", tmp_path / "deep.png"), 150)
+    _, labels = read_source(PhotoFile("it", tmp_path / "it.jpg", tmp_path / "deep.png"), 150)
     assert labels is not None
     np.testing.assert_array_equal(labels, numbers[2::4, 2::4])
     palette = Image.fromarray(numbers.astype(np.uint8), "P")
     palette.putpalette([255 - number // 3 for number in range(768)])
     palette.save(tmp_path / "palette.png")
-    _, labels = read_source(Source("it", tmp_path / "it.jpg", tmp_path / "palette.png"), 150)
+    _, labels = read_source(PhotoFile("it", tmp_path / "it.jpg", tmp_path / "palette.png"), 150)
     np.testing.assert_array_equal(labels, numbers.astype(np.uint8)[2::4, 2::4])
 
 
@@ -233,7 +233,7 @@ def test_an_empty_folder_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match=r"holds no photographs: name a folder with JPEG, PNG, WebP or TIFF files\."):
         load_photographs(tmp_path / "photos", "train")
     with pytest.raises(EngineError, match=r"is not a folder: name a folder with photographs\."):
-        datasets.find_photographs(tmp_path / "nowhere", "train")
+        dataset_readers.find_photographs(tmp_path / "nowhere", "train")
 
 
 def test_a_folder_without_one_usable_picture_says_why(tmp_path: Path, cache: Path) -> None:
@@ -277,11 +277,11 @@ def test_cancelling_leaves_nothing_behind(photos: Path, cache: Path, monkeypatch
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     read: list[str] = []
 
-    def watched(source: Source, long_side: int) -> tuple[NDArray[np.uint8], NDArray[np.integer] | None]:
+    def watched(source: PhotoFile, long_side: int) -> tuple[NDArray[np.uint8], NDArray[np.integer] | None]:
         read.append(source.name)
         return read_source(source, long_side)
 
-    monkeypatch.setattr(album, "read_source", watched)
+    monkeypatch.setattr(photo_cache, "read_source", watched)
 
     def progress(done: int, total: int) -> None:
         assert total == 53
@@ -294,7 +294,7 @@ def test_cancelling_leaves_nothing_behind(photos: Path, cache: Path, monkeypatch
     assert not list(cache.iterdir())
 
 
-@pytest.mark.parametrize("file", [album.PIXELS, album.REGIONS, album.INDEX])
+@pytest.mark.parametrize("file", [photo_cache.PIXELS, photo_cache.REGIONS, photo_cache.CACHE_INDEX])
 @pytest.mark.parametrize("left", [None, 0, 200])
 def test_a_damaged_cache_is_made_again(file: str, left: int | None, photos: Path, cache: Path) -> None:
     before = load_photographs(photos, None, 96)
@@ -310,7 +310,7 @@ def test_a_damaged_cache_is_made_again(file: str, left: int | None, photos: Path
 
 
 def test_another_process_that_was_faster_wins(photos: Path, cache: Path) -> None:
-    found: list[Album] = []
+    found: list[CachedPhotographs] = []
 
     def progress(done: int, total: int) -> None:
         if done == total:

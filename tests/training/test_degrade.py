@@ -11,7 +11,7 @@ from skimage import data
 from torch import Tensor
 
 from s2am_engine.color.srgb import linear_tensor_to_srgb, srgb_tensor_to_linear
-from s2am_engine.training.chance import Chance
+from s2am_engine.training.batch_rng import BatchRNG
 from s2am_engine.training.degrade import Degradation, degrade
 
 FLAWLESS = Degradation(blur_share=0, sharpen_share=0, noise_share=0, jpeg_share=0)
@@ -25,7 +25,7 @@ def pictures() -> Tensor:
 
 
 def degraded(pictures: Tensor, how: Degradation, seed: int = 0) -> Tensor:
-    return degrade(pictures, Chance(torch.Generator().manual_seed(seed), len(pictures)), how)
+    return degrade(pictures, BatchRNG(torch.Generator().manual_seed(seed), len(pictures)), how)
 
 
 def difference(one: Tensor, other: Tensor) -> float:

@@ -19,9 +19,9 @@ from tests.engine.fake_networks import KNOWN_MAP, Painter, Spotter
 from tests.engine.pictures import composite
 
 
-def write_pair(folder: Path, name: str, pixels: Pixels, mask: Pixels, truth: Pixels) -> None:
+def write_pair(folder: Path, name: str, pixels: Pixels, mask: Pixels, target: Pixels) -> None:
     """Add a pair to a data set."""
-    pictures = {f"composite_images/{name}_1_1": pixels, f"masks/{name}_1": mask, f"real_images/{name}": truth}
+    pictures = {f"composite_images/{name}_1_1": pixels, f"masks/{name}_1": mask, f"real_images/{name}": target}
     for path, picture in pictures.items():
         file = folder / f"{path}.png"
         file.parent.mkdir(exist_ok=True)
@@ -30,7 +30,7 @@ def write_pair(folder: Path, name: str, pixels: Pixels, mask: Pixels, truth: Pix
 
 @pytest.fixture
 def known(tmp_path: Path) -> Path:
-    """Two pairs whose truth is the known map of the composite; in the second nothing is blue."""
+    """Two pairs whose target is the known map of the composite; in the second nothing is blue."""
     pixels, mask = composite(180, 240)
     for name, picture in (("blue", pixels), ("red", np.ascontiguousarray(pixels[..., ::-1]))):
         write_pair(tmp_path, name, picture, mask, apply_color_map(KNOWN_MAP, picture, mask))
@@ -79,7 +79,7 @@ def test_native_figures_are_those_of_the_painted_thumbnail(known: Path) -> None:
     found = evaluation.evaluate_harmonizers(known, harmonizers, sheet=sheet, native=True)
     assert found.size == 64
     one, two = found.models
-    # Both paint what the truth is, up to the edge and to rounding; the second leaves out what is not blue.
+    # Both paint what the target is, up to the edge and to rounding; the second leaves out what is not blue.
     assert min(score.psnr for score in one.images) > 38
     assert two.images[0].psnr > found.untouched.images[0].psnr + 3
     assert two.masks[0].iou > 0.9
@@ -97,9 +97,9 @@ def test_a_foreground_smaller_than_a_pixel_of_the_thumbnail_still_counts(tmp_pat
     pixels, mask = composite(180, 240)
     mask[:] = 0
     mask[50, 60] = 255
-    truth = pixels.copy()
-    truth[50, 60] = 255 - truth[50, 60]
-    write_pair(tmp_path, "dot", pixels, mask, truth)
+    target = pixels.copy()
+    target[50, 60] = 255 - target[50, 60]
+    write_pair(tmp_path, "dot", pixels, mask, target)
     found = evaluation.evaluate_harmonizers(tmp_path, [Harmonizer.from_network(Painter(), 32, "cpu")], native=True)
     assert found.untouched.mean.fmse > 0
     assert found.untouched.mean.fpsnr < 60

@@ -21,16 +21,14 @@ from s2am_engine.errors import EngineError
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.models.model_store import Card, find_model, list_models, load_network, write_card
 from s2am_engine.networks import personal
-from s2am_engine.networks.catalog import build_network
 from s2am_engine.networks.network import Network
 from s2am_engine.networks.personal import Personal
+from s2am_engine.networks.registry import build_network
 from s2am_engine.training import finetune as tuning
-from s2am_engine.training import judge
-from s2am_engine.training.checkpoints import half_precision
+from s2am_engine.training.evaluation import Scores
 from s2am_engine.training.events import Event, Measuring, Reading, Stepped
-from s2am_engine.training.finetune import finetune
-from s2am_engine.training.judge import Compared
-from s2am_engine.training.metrics import Scores
+from s2am_engine.training.finetune import Compared, finetune
+from s2am_engine.training.run_folder import half_precision
 from tests.engine.test_cli import run
 from tests.folders import redirect_cache
 
@@ -66,7 +64,7 @@ def base(no_personal_models: Path) -> str:
 def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Twenty-five photographs of one strong look, and a few files that are none."""
     redirect_cache(monkeypatch, tmp_path / "cache")
-    monkeypatch.setattr(judge, "MEASURED", 16)
+    monkeypatch.setattr(tuning, "MEASURED", 16)
     folder = tmp_path / "holiday"
     folder.mkdir()
     for index in range(25):
@@ -87,8 +85,8 @@ def test_a_look_is_learned_and_the_new_model_is_there(
     photos: Path, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events: list[Event] = []
-    monkeypatch.setattr(tuning, "LEARNING_RATE", 2.0)  # a novice has more to learn than time
-    monkeypatch.setattr(tuning, "KEPT", 1.0)
+    monkeypatch.setattr(tuning, "LEARNING_RATE_FACTOR", 2.0)  # a novice has more to learn than time
+    monkeypatch.setattr(tuning, "BLEND_SHARE", 1.0)
     monkeypatch.setattr(personal, "PRIOR", 5.0)
     found = tune(photos, base, report=events.append, sheet=tmp_path / "sheet.png")
     assert found.model is not None
@@ -118,7 +116,13 @@ def test_a_look_is_learned_and_the_new_model_is_there(
 
 
 @pytest.mark.parametrize(
-    ("name", "size"), [("concord", tuning.SIZE), ("connoisseur", 128), ("s2crnet", tuning.SIZE), ("s2am-s2ad", 128)]
+    ("name", "size"),
+    [
+        ("concord", tuning.SMALL_INPUT_SIZE),
+        ("connoisseur", 128),
+        ("s2crnet", tuning.SMALL_INPUT_SIZE),
+        ("s2am-s2ad", 128),
+    ],
 )
 def test_what_must_recognize_things_learns_from_pictures_as_large_as_it_is_shown(name: str, size: int) -> None:
     model = find_model(name)
@@ -163,7 +167,7 @@ def test_what_forgets_is_not_kept_however_well_it_knows_the_look(
             "others": Compared(before, before, dataclasses.replace(before, psnr=30.0 - lost)),
         }
 
-    monkeypatch.setattr(judge.Judge, "compare", measured)
+    monkeypatch.setattr(tuning.Judge, "compare", measured)
     monkeypatch.setattr(tuning, "learn", lambda *_: shaken_novice())
     assert (tune(photos, base).model is not None) is kept
 

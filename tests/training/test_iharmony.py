@@ -14,8 +14,8 @@ from PIL import Image
 
 from s2am_engine.errors import EngineError
 from s2am_engine.inference.harmonizer import Harmonizer
-from s2am_engine.training.evaluation import Evaluation, Loaded, Result, evaluate_harmonizers, load_pair, measure
-from s2am_engine.training.iharmony import find_pairs, has_pairs
+from s2am_engine.training.dataset_readers import find_pairs, has_pairs
+from s2am_engine.training.evaluation import Evaluation, Loaded, Result, evaluate_harmonizers, load_pair, measure_pairs
 from tests.engine.fake_networks import Painter
 from tests.engine.pictures import composite
 
@@ -33,7 +33,7 @@ TEST = {"HAdobe5k": [2], "HCOCO": [0, 2], "HFlickr": [1], "Hday2night": [0]}
 def iharmony(tmp_path: Path) -> Path:
     """A tiny iHarmony4 with the lists of each subset."""
     pixels, mask = composite(72, 96)
-    truth = np.ascontiguousarray(pixels[..., ::-1])
+    target = np.ascontiguousarray(pixels[..., ::-1])
     for subset, names in SUBSETS.items():
         for part in ("composite_images", "masks", "real_images"):
             (tmp_path / subset / part).mkdir(parents=True, exist_ok=True)
@@ -41,7 +41,7 @@ def iharmony(tmp_path: Path) -> Path:
             masked, real = name.rsplit("_", 1)[0], name.rsplit("_", 2)[0]
             Image.fromarray(pixels).save(tmp_path / subset / "composite_images" / f"{name}.jpg", quality=100)
             Image.fromarray(mask).save(tmp_path / subset / "masks" / f"{masked}.png")
-            Image.fromarray(truth).save(tmp_path / subset / "real_images" / f"{real}.jpg", quality=100)
+            Image.fromarray(target).save(tmp_path / subset / "real_images" / f"{real}.jpg", quality=100)
         test = [names[index] for index in TEST[subset]]
         train = [name for name in names if name not in test]
         (tmp_path / subset / f"{subset}_test.txt").write_text("".join(f"{name}.jpg\n" for name in test))
@@ -82,7 +82,7 @@ def test_the_lists_of_all_subsets_are_followed(split: str | None, iharmony: Path
         assert pair.name == f"{pair.subset}/{pair.composite.stem}"
         assert pair.composite.parent == folder / "composite_images"
         assert pair.mask == folder / "masks" / f"{pair.composite.stem.rsplit('_', 1)[0]}.png"
-        assert pair.truth == folder / "real_images" / f"{real}.jpg"
+        assert pair.target == folder / "real_images" / f"{real}.jpg"
     write_whole_lists(iharmony)
     assert names_of(iharmony, split) == expected(split)
     write_whole_lists(iharmony, "\\")
@@ -196,7 +196,7 @@ def test_pairs_in_memory_are_measured_like_those_on_disk(iharmony: Path) -> None
         seen.append((found.names[-1], loaded.name))
         assert results[0].pixels.shape == loaded.composite.shape
 
-    in_memory = measure(iter([pair]), harmonizers, "held out", watch=watch)
+    in_memory = measure_pairs(iter([pair]), harmonizers, "held out", watch=watch)
     assert in_memory.dataset == "held out"
     assert in_memory.models == on_disk.models
     assert in_memory.untouched == on_disk.untouched

@@ -13,17 +13,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from s2am_engine.training.journal import Entry, Journal
+from s2am_engine.training.run_folder import LogEntry, TrainingLog
 
 SAMPLES = [[np.full((32, 32, 3), value, np.float32) for value in (0.2, 0.5, 0.8)]] * 6
 
 
-def entry(step: int) -> Entry:
-    return Entry(step, 2.0 * step, 1 / step, 0.1 * step, 1e-3, 50.0, 0.02)
+def entry(step: int) -> LogEntry:
+    return LogEntry(step, 2.0 * step, 1 / step, 0.1 * step, 1e-3, 50.0, 0.02)
 
 
 def test_the_log_can_be_read_by_a_spreadsheet_and_the_picture_shows_curves_and_samples(tmp_path: Path) -> None:
-    journal = Journal(tmp_path, "concord", 0)
+    journal = TrainingLog(tmp_path, "concord", 0)
     pictures = []
     for step in (10, 20):
         picture = journal.add(entry(step), SAMPLES)
@@ -42,10 +42,10 @@ def test_the_log_can_be_read_by_a_spreadsheet_and_the_picture_shows_curves_and_s
 
 
 def test_what_a_killed_run_logged_after_its_checkpoint_is_dropped(tmp_path: Path) -> None:
-    first = Journal(tmp_path, "concord", 0)
+    first = TrainingLog(tmp_path, "concord", 0)
     for step in (10, 20, 30):
         first.add(entry(step), SAMPLES)
-    Journal(tmp_path, "concord", 20).add(entry(25), SAMPLES)
+    TrainingLog(tmp_path, "concord", 20).add(entry(25), SAMPLES)
     assert [line.split(",")[0] for line in (tmp_path / "log.csv").read_text().splitlines()] == [
         "step",
         "10",
@@ -73,7 +73,7 @@ def test_tensorboard_gets_the_same_figures_if_it_is_installed(tmp_path: Path, mo
     board = ModuleType("torch.utils.tensorboard")
     board.SummaryWriter = SummaryWriter  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", board)
-    Journal(tmp_path, "concord", 20).add(entry(25), SAMPLES)
+    TrainingLog(tmp_path, "concord", 20).add(entry(25), SAMPLES)
     assert written[0] == ("folder", str(tmp_path / "tensorboard"), 21)
     assert ("loss", 0.04, 25) in written
     assert ("gain_db", 2.5, 25) in written

@@ -12,14 +12,16 @@ from torch import Tensor, nn
 
 from s2am_engine.errors import EngineError
 from s2am_engine.networks.network import PaintNetwork
-from s2am_engine.training.datasets import Photograph
+from s2am_engine.training.distributed import ProcessGroup
 from s2am_engine.training.learner import Learner, gains, has_statistics, psnr, refresh_statistics
-from s2am_engine.training.pairs import Batch, PairMaker
+from s2am_engine.training.losses import LOSSES
+from s2am_engine.training.pair_source import Batch
+from s2am_engine.training.photo_cache import Photograph
 from s2am_engine.training.recipes import RECIPES
-from s2am_engine.training.team import Team
+from s2am_engine.training.synthetic_pairs import PairMaker
 from tests.engine.networks import pictures, shaken, small_options
 
-ALONE = Team(torch.device("cpu"))
+ALONE = ProcessGroup(torch.device("cpu"))
 SMALL = RECIPES["small"]
 
 
@@ -34,7 +36,7 @@ def one_batch(photographs: list[Photograph]) -> Batch:
 
 
 def foreground_error(found: Tensor, batch: Batch) -> float:
-    return float(((found - batch.truth) ** 2 * batch.mask).sum())
+    return float(((found - batch.target) ** 2 * batch.mask).sum())
 
 
 @pytest.mark.parametrize("name", sorted(SMALL.keys() - {"dissonance"}))  # which recolors nothing
@@ -121,32 +123,35 @@ def test_a_gain_is_the_psnr_of_the_painted_over_that_of_the_composite() -> None:
             return composite + 0.1
 
     composite, mask = torch.full((2, 3, 8, 8), 0.5), torch.ones(2, 1, 8, 8)
-    truth = torch.stack([composite[0] + 0.2, composite[1] - 0.1])
-    torch.testing.assert_close(psnr(composite, truth), torch.tensor([13.9794, 20.0]), atol=1e-3, rtol=0)
-    found = gains(TenthBrighter(), [Batch(composite, mask, truth)])
+    target = torch.stack([composite[0] + 0.2, composite[1] - 0.1])
+    torch.testing.assert_close(psnr(composite, target), torch.tensor([13.9794, 20.0]), atol=1e-3, rtol=0)
+    found = gains(TenthBrighter(), [Batch(composite, mask, target)])
     # 0.2 to 0.1 and 0.1 to 0.2: a factor of two is 6.02 dB.
     torch.testing.assert_close(found, torch.tensor([6.0206, -6.0206]), atol=1e-3, rtol=0)
     # Half the picture, half the error there is: the composite stays outside the mask.
     mask[:, :, :4] = 0
-    found = gains(TenthBrighter(), [Batch(composite, mask, truth), Batch(composite, mask, composite)])
+    found = gains(TenthBrighter(), [Batch(composite, mask, target), Batch(composite, mask, composite)])
     assert found[:2].tolist() == pytest.approx([2.0412, -3.9794], abs=1e-3)
-    assert float(psnr(truth, truth).mean()) == pytest.approx(60.17, abs=0.01)
+    assert float(psnr(target, target).mean()) == pytest.approx(60.17, abs=0.01)
 
 
 def test_the_adversary_counts_with_its_weight(photographs: list[Photograph]) -> None:
     batch = one_batch(photographs)
     for weight in (0.0, 0.5, 2.0):
         found = learner("unet", adversarial=weight)
-        # UntrainedNetwork, the network changes nothing.
-        pixels = float(((batch.composite - batch.truth) ** 2).mean())
+        # Untrained, the network changes nothing.
+        pixels = float(((batch.composite - batch.target) ** 2).mean())
         realism = float(found.adversary.realism(batch, batch.composite)) if found.adversary else 0.0
         assert (found.adversary is None) is (weight == 0)
         assert float(found.learn(batch, 0, 1e-3)) == pytest.approx(pixels + weight * realism, rel=1e-4)
 
 
 @pytest.mark.parametrize("clip", [None, 1e-3])
-def test_the_gradient_is_clipped_as_the_recipe_says(clip: float | None, photographs: list[Photograph]) -> None:
-    found = learner("unet", clip=clip, loss=lambda *_: 1e3 * RECIPES["small"]["unet"].loss(*_))
+def test_the_gradient_is_clipped_as_the_recipe_says(
+    clip: float | None, photographs: list[Photograph], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(LOSSES, "large", lambda *given: 1e3 * LOSSES["pixel_l2"](*given))
+    found = learner("unet", clip=clip, loss="large")
     found.learn(one_batch(photographs), 0, 0.0)
     norm = torch.cat([p.grad.flatten() for p in found.model.parameters() if p.grad is not None]).norm()
     assert (float(norm) <= 1.01e-3) is (clip is not None)

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from s2am_engine.errors import EngineError
-from s2am_engine.training.datasets import Photograph
-from s2am_engine.training.loader import Loader
-from s2am_engine.training.pairs import Batch, PairMaker, Source
+from s2am_engine.training.pair_source import Batch, Loader, PairSource
+from s2am_engine.training.photo_cache import Photograph
+from s2am_engine.training.synthetic_pairs import PairMaker
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
@@ -25,7 +25,7 @@ def test_the_batches_do_not_depend_on_the_number_of_workers(workers: int, photog
 
 
 @dataclass
-class Slow(Source):
+class Slow(PairSource):
     """Takes its time."""
 
     fails_at: int = -1

@@ -16,15 +16,14 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from s2am_engine.errors import EngineError
-from s2am_engine.training import loop
-from s2am_engine.training.checkpoints import CHECKPOINT, WEIGHTS
-from s2am_engine.training.datasets import Photograph
+from s2am_engine.training import trainer as loop
 from s2am_engine.training.events import Event, Stepped, Validated
-from s2am_engine.training.journal import read_log
 from s2am_engine.training.learner import has_statistics, refresh_statistics
-from s2am_engine.training.loop import Trainer
-from s2am_engine.training.pairs import PairMaker
+from s2am_engine.training.photo_cache import Photograph
 from s2am_engine.training.recipes import RECIPES
+from s2am_engine.training.run_folder import CHECKPOINT_FILE, WEIGHTS_FILE, read_log
+from s2am_engine.training.synthetic_pairs import PairMaker
+from s2am_engine.training.trainer import Trainer
 from tests.engine.networks import small_options
 
 
@@ -81,7 +80,7 @@ def test_a_run_that_was_interrupted_ends_with_the_same_bits(
     expected, found = everything_in(whole), everything_in(second)
     assert expected.keys() == found.keys()
     assert [key for key in expected if not torch.equal(expected[key], found[key])] == []
-    assert (tmp_path / "parts" / WEIGHTS).read_bytes() == (tmp_path / "whole" / WEIGHTS).read_bytes()
+    assert (tmp_path / "parts" / WEIGHTS_FILE).read_bytes() == (tmp_path / "whole" / WEIGHTS_FILE).read_bytes()
     assert [entry.step for entry in read_log(tmp_path / "parts" / "log.csv")] == [4, 8]
 
 
@@ -109,10 +108,10 @@ def test_a_finished_run_has_nothing_left_to_do_and_can_be_made_longer(
     photographs: list[Photograph], tmp_path: Path
 ) -> None:
     trainer("concord", 4, photographs, tmp_path).run()
-    before = (tmp_path / WEIGHTS).read_bytes()
+    before = (tmp_path / WEIGHTS_FILE).read_bytes()
     again = trainer("concord", 4, photographs, tmp_path)
     again.run()
-    assert (again.step, (tmp_path / WEIGHTS).read_bytes()) == (4, before)
+    assert (again.step, (tmp_path / WEIGHTS_FILE).read_bytes()) == (4, before)
     longer = trainer("concord", 6, photographs, tmp_path)
     longer.run()
     assert longer.step == 6
@@ -124,12 +123,12 @@ def test_what_is_saved_has_its_statistics_from_pairs_that_are_not_held_out(
 ) -> None:
     run = trainer("unet", 2, photographs, tmp_path)
     run.run()
-    saved = load_file(tmp_path / WEIGHTS)
+    saved = load_file(tmp_path / WEIGHTS_FILE)
     expected = copy.deepcopy(run.learner.average)
     refresh_statistics(expected, run.calibration)
     for key, value in expected.state_dict().items():
         torch.testing.assert_close(saved[key].to(value), value, atol=1e-3, rtol=1e-3)
-    assert not any(torch.equal(one.truth, other.truth) for one in run.calibration for other in run.held_out)
+    assert not any(torch.equal(one.target, other.target) for one in run.calibration for other in run.held_out)
 
 
 @pytest.mark.parametrize(("name", "has_any"), [("unet", True), ("fmm", True), ("s2crnet", False), ("concord", False)])
@@ -148,7 +147,7 @@ def test_the_best_weights_are_kept_not_the_last(
     kept: list[bytes] = []
     monkeypatch.setattr(loop, "gains", lambda network, batches: torch.tensor([next(measured)]))
     run = trainer("concord", 3, photographs, tmp_path)
-    run.run(lambda event: kept.append((tmp_path / WEIGHTS).read_bytes()) if isinstance(event, Validated) else None)
+    run.run(lambda event: kept.append((tmp_path / WEIGHTS_FILE).read_bytes()) if isinstance(event, Validated) else None)
     assert kept[0] != kept[1] == kept[2]
     assert run.best == 3.0
 
@@ -186,13 +185,13 @@ def test_a_training_that_diverges_says_what_to_do(photographs: list[Photograph],
     run = trainer("concord", 4, photographs, tmp_path, loss=lambda rendered, *_: rendered.stages[-1].sum() * torch.nan)
     with pytest.raises(EngineError, match="lower --learning-rate"):
         run.run()
-    assert not (tmp_path / WEIGHTS).exists()
+    assert not (tmp_path / WEIGHTS_FILE).exists()
 
 
 def test_a_damaged_checkpoint_is_one_sentence(photographs: list[Photograph], tmp_path: Path) -> None:
     trainer("concord", 2, photographs, tmp_path).run()
-    for content in (b"", b"no checkpoint", (tmp_path / CHECKPOINT).read_bytes()[:-1000]):
-        (tmp_path / CHECKPOINT).write_bytes(content)
+    for content in (b"", b"no checkpoint", (tmp_path / CHECKPOINT_FILE).read_bytes()[:-1000]):
+        (tmp_path / CHECKPOINT_FILE).write_bytes(content)
         with pytest.raises(EngineError, match=r"checkpoint\.pt is damaged: remove it"):
             trainer("concord", 2, photographs, tmp_path)
 

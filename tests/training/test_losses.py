@@ -18,7 +18,7 @@ EACH = pytest.mark.parametrize("loss", RECOLORING.values(), ids=RECOLORING)
 
 
 def blank(count: int = 1) -> tuple[Tensor, Tensor]:
-    """Black truths, and masks of their upper halves: 200 of 400 pixels."""
+    """Black targets, and masks of their upper halves: 200 of 400 pixels."""
     mask = torch.zeros(count, 1, 20, 20)
     mask[..., :10, :] = 1
     return torch.zeros(count, 3, 20, 20), mask
@@ -39,12 +39,12 @@ def root_and_logarithm(mean_square: float) -> float:
 
 
 def test_the_papers_loss_is_relative_to_the_foregrounds_area() -> None:
-    truth, mask = blank()
-    stage = torch.full_like(truth, 0.1)
-    assert float(losses.relative_l1(Rendered([stage], []), truth, mask)) == pytest.approx(0.3)
-    assert float(losses.relative_l1(Rendered([stage, stage], []), truth, mask)) == pytest.approx(0.6)
+    target, mask = blank()
+    stage = torch.full_like(target, 0.1)
+    assert float(losses.relative_l1(Rendered([stage], []), target, mask)) == pytest.approx(0.3)
+    assert float(losses.relative_l1(Rendered([stage, stage], []), target, mask)) == pytest.approx(0.6)
     mask[..., 1:, :] = 0  # 20 pixels: A_min = 100 counts instead
-    assert float(losses.relative_l1(Rendered([stage], []), truth, mask)) == pytest.approx(0.3 * 20 / 100)
+    assert float(losses.relative_l1(Rendered([stage], []), target, mask)) == pytest.approx(0.3 * 20 / 100)
 
 
 @pytest.mark.parametrize("loss", [losses.relative_l1, losses.foreground_rmse])
@@ -55,27 +55,27 @@ def test_losses_for_networks_with_a_mask_ignore_the_background(loss: Loss) -> No
 
 def test_the_foregrounds_rmse_is_each_pictures_own_mean_over_its_area() -> None:
     assert value(losses.foreground_rmse, painted(0.1, 0)) == pytest.approx(root_and_logarithm(0.01), rel=1e-5)
-    truth, mask = blank(2)
+    target, mask = blank(2)
     mask[1, :, 1:] = 0  # the second foreground is a tenth of the first
     stage = torch.stack([torch.full((3, 20, 20), 0.1), torch.full((3, 20, 20), 0.4)])
     expected = (root_and_logarithm(0.01) + root_and_logarithm(0.16)) / 2
-    assert float(losses.foreground_rmse(Rendered([stage], []), truth, mask)) == pytest.approx(expected, rel=1e-5)
+    assert float(losses.foreground_rmse(Rendered([stage], []), target, mask)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_soft_mask_weighs_errors() -> None:
-    truth, mask = blank()
+    target, mask = blank()
     mask[..., 10:, :] = 0.25
     stage = torch.where(mask == 1, 0.1, 0.3).expand(1, 3, 20, 20)
     expected = (0.01 * 200 + 0.09 * 50) / 250
-    found = float(losses.foreground_rmse(Rendered([stage], []), truth, mask))
+    found = float(losses.foreground_rmse(Rendered([stage], []), target, mask))
     assert found == pytest.approx(root_and_logarithm(expected), rel=1e-5)
 
 
 def test_every_stage_of_a_cascade_counts_alike() -> None:
-    truth, mask = blank()
-    stages = [torch.full_like(truth, error) for error in (0.3, 0.1)]
+    target, mask = blank()
+    stages = [torch.full_like(target, error) for error in (0.3, 0.1)]
     expected = (root_and_logarithm(0.09) + root_and_logarithm(0.01)) / 2
-    assert float(losses.foreground_rmse(Rendered(stages, []), truth, mask)) == pytest.approx(expected, rel=1e-5)
+    assert float(losses.foreground_rmse(Rendered(stages, []), target, mask)) == pytest.approx(expected, rel=1e-5)
 
 
 def found_masks() -> tuple[Tensor, Tensor]:
@@ -117,12 +117,12 @@ def test_pixel_losses_are_means_over_the_whole_picture() -> None:
 
 @EACH
 def test_every_loss_is_least_at_the_truth_and_says_where_that_is(loss: Loss) -> None:
-    truth, mask = blank(2)
-    truth = truth + 0.4
-    perfect = Rendered([truth], [mask])
-    off = (truth + 0.1 * mask).requires_grad_()
-    found = loss(Rendered([off], [mask]), truth, mask)
-    assert float(found.detach()) > float(loss(perfect, truth, mask))
+    target, mask = blank(2)
+    target = target + 0.4
+    perfect = Rendered([target], [mask])
+    off = (target + 0.1 * mask).requires_grad_()
+    found = loss(Rendered([off], [mask]), target, mask)
+    assert float(found.detach()) > float(loss(perfect, target, mask))
     found.backward()
     assert off.grad is not None
     assert bool((off.grad[(mask > 0).expand_as(off)] > 0).all())
@@ -130,9 +130,9 @@ def test_every_loss_is_least_at_the_truth_and_says_where_that_is(loss: Loss) -> 
 
 @EACH
 def test_a_picture_without_foreground_is_no_disaster(loss: Loss) -> None:
-    truth, mask = blank()
-    stage = torch.full_like(truth, 0.1).requires_grad_()
-    found = loss(Rendered([stage], [torch.full_like(mask, 0.5)]), truth, torch.zeros_like(mask))
+    target, mask = blank()
+    stage = torch.full_like(target, 0.1).requires_grad_()
+    found = loss(Rendered([stage], [torch.full_like(mask, 0.5)]), target, torch.zeros_like(mask))
     assert math.isfinite(float(found.detach()))
     found.backward()
     assert stage.grad is not None
@@ -145,11 +145,11 @@ def test_losses_go_by_the_names_that_the_command_line_knows() -> None:
 
 
 def test_what_is_found_is_judged_and_whether_there_is_anything() -> None:
-    truth, mask = blank(2)
+    target, mask = blank(2)
     yes, no, nothing = torch.ones(2, 1, 1, 1), torch.zeros(2, 1, 1, 1), torch.zeros_like(mask)
 
     def judged(found: Tensor, presence: Tensor, wanted: Tensor) -> Tensor:
-        return losses.found_mask(Rendered([truth], [found, found, presence]), truth, wanted)
+        return losses.found_mask(Rendered([target], [found, found, presence]), target, wanted)
 
     assert float(judged(mask, yes, mask)) < 0.01
     assert float(judged(1 - mask, yes, mask)) > 1

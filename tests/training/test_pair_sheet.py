@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from s2am_engine.training.pair_sheet import draw_pair_sheet, foreground_change
-from s2am_engine.training.pairs import Batch
+from s2am_engine.training.pair_source import Batch
+from s2am_engine.training.synthetic_pairs import draw_pair_sheet, foreground_change
 
 
 class Tones:
@@ -19,9 +19,9 @@ class Tones:
 
     def make(self, step: int) -> Batch:
         self.steps.append(step)
-        truth = torch.full((2, 3, 16, 16), 0.2)
+        target = torch.full((2, 3, 16, 16), 0.2)
         levels = torch.tensor([2.0 * step, 2.0 * step + 1]).view(2, 1, 1, 1)
-        return Batch(truth + 0.1 * levels, torch.ones(2, 1, 16, 16), truth)
+        return Batch(target + 0.1 * levels, torch.ones(2, 1, 16, 16), target)
 
 
 def test_pairs_are_drawn_in_order_and_no_more_are_made_than_needed() -> None:
@@ -34,8 +34,8 @@ def test_pairs_are_drawn_in_order_and_no_more_are_made_than_needed() -> None:
 
 
 def test_the_change_is_that_of_the_foreground() -> None:
-    truth, composite, mask = torch.zeros(3, 4, 4), torch.zeros(3, 4, 4), torch.zeros(1, 4, 4)
+    target, composite, mask = torch.zeros(3, 4, 4), torch.zeros(3, 4, 4), torch.zeros(1, 4, 4)
     composite[:, :2], mask[:, :2] = 0.1, 1
     composite[:, 3] = 1.0
-    assert foreground_change(composite, mask, truth) == pytest.approx(25.5)
-    assert foreground_change(truth, mask, truth) == 0
+    assert foreground_change(composite, mask, target) == pytest.approx(25.5)
+    assert foreground_change(target, mask, target) == 0

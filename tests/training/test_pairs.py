@@ -8,20 +8,20 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from s2am_engine.training import pairs
-from s2am_engine.training.datasets import Photograph
+from s2am_engine.training import synthetic_pairs as pairs
 from s2am_engine.training.degrade import Degradation
-from s2am_engine.training.pairs import DetectionPairs, PairMaker
+from s2am_engine.training.photo_cache import Photograph
 from s2am_engine.training.recolor import KINDS, Recoloring
+from s2am_engine.training.synthetic_pairs import DetectionPairs, PairMaker
 
 
 def test_pairs_differ_in_the_foreground_alone(photographs: list[Photograph]) -> None:
     batch = PairMaker(48, 16, 3, photographs=photographs).make(0)
-    change = (batch.composite - batch.truth).abs()
+    change = (batch.composite - batch.target).abs()
     outside = F.max_pool2d(batch.mask, 5, 1, 2) == 0
     assert float((change * outside).max()) <= 0.5 / 255 + 1e-6
     assert float((change * batch.mask).amax(dim=(1, 2, 3)).median()) > 0.1
-    for tensor in (batch.composite, batch.truth, batch.mask):
+    for tensor in (batch.composite, batch.target, batch.mask):
         assert float(tensor.min()) >= 0
         assert float(tensor.max()) <= 1 + 1e-6
 
@@ -36,7 +36,7 @@ def test_the_same_seed_and_step_give_the_same_pairs(photographs: list[Photograph
 def test_recolorings_are_of_many_kinds(photographs: list[Photograph]) -> None:
     batch = PairMaker(32, 64, 1, photographs=photographs).make(0)
     area = batch.mask.sum(dim=(2, 3)).clamp_min(1)
-    shift = ((batch.composite - batch.truth) * batch.mask).sum(dim=(2, 3)) / area
+    shift = ((batch.composite - batch.target) * batch.mask).sum(dim=(2, 3)) / area
     brighter, warmer = shift.mean(dim=1), shift[:, 0] - shift[:, 2]
     for kind in (brighter, warmer):
         assert float((kind > 0.02).float().mean()) > 0.1
@@ -47,27 +47,27 @@ FLAWLESS = Degradation(blur_share=0, sharpen_share=0, noise_share=0, jpeg_share=
 
 
 def test_without_variation_the_truth_is_the_photograph(photographs: list[Photograph]) -> None:
-    maker = PairMaker(48, 24, 1, photographs=photographs, graded=0.0, degradation=FLAWLESS, crop=False)
+    maker = PairMaker(48, 24, 1, photographs=photographs, pre_augmented=0.0, degradation=FLAWLESS, crop=False)
     means = {photograph.image.mean().round() for photograph in photographs}
-    truths = {float((255 * truth).mean().round()) for truth in maker.make(0).truth}
-    assert all(min(abs(truth - mean) for mean in means) <= 1 for truth in truths)
-    varied = PairMaker(48, 24, 1, photographs=photographs, graded=1.0, degradation=FLAWLESS, crop=False)
-    assert len({float((255 * truth).mean().round()) for truth in varied.make(0).truth}) > 2 * len(truths)
+    targets = {float((255 * target).mean().round()) for target in maker.make(0).target}
+    assert all(min(abs(target - mean) for mean in means) <= 1 for target in targets)
+    varied = PairMaker(48, 24, 1, photographs=photographs, pre_augmented=1.0, degradation=FLAWLESS, crop=False)
+    assert len({float((255 * target).mean().round()) for target in varied.make(0).target}) > 2 * len(targets)
 
 
 def test_a_foreground_from_another_camera_keeps_its_flaws(photographs: list[Photograph]) -> None:
-    """What is to be learned is its color: noise and compression are in the truth as well."""
+    """What is to be learned is its color: noise and compression are in the target as well."""
     noisy = Degradation(blur_share=0, sharpen_share=0, noise_share=1, jpeg_share=0)
     unchanged = Recoloring().without(*KINDS)
     made = [
-        PairMaker(48, 8, 1, photographs=photographs, graded=0.0, degradation=flaws, recoloring=unchanged).make(0)
+        PairMaker(48, 8, 1, photographs=photographs, pre_augmented=0.0, degradation=flaws, recoloring=unchanged).make(0)
         for flaws in (FLAWLESS, noisy)
     ]
-    difference = (made[1].truth - made[0].truth).abs()
+    difference = (made[1].target - made[0].target).abs()
     outside = F.max_pool2d(made[0].mask, 9, 1, 4) == 0
     assert float((difference * outside).max()) == 0
     assert float((difference * made[0].mask).amax()) > 0.01
-    torch.testing.assert_close(made[1].composite, made[1].truth, atol=1.5 / 255, rtol=0)
+    torch.testing.assert_close(made[1].composite, made[1].target, atol=1.5 / 255, rtol=0)
 
 
 def test_some_regions_are_soft_and_some_inverted(
@@ -88,13 +88,13 @@ def test_some_regions_are_soft_and_some_inverted(
 
 def test_a_detector_gets_pairs_of_which_some_hold_nothing_pasted(photographs: list[Photograph]) -> None:
     batch = DetectionPairs(48, 64, 3, photographs=photographs, degradation=FLAWLESS).make(0)
-    changed = ((batch.composite - batch.truth).abs().amax(dim=1) > 6 / 255).float().mean(dim=(1, 2)) > 0.005
+    changed = ((batch.composite - batch.target).abs().amax(dim=1) > 6 / 255).float().mean(dim=(1, 2)) > 0.005
     marked = batch.mask.amax(dim=(1, 2, 3)) > 0
     assert 10 < int((~marked).sum()) < 40
     assert not (marked & ~changed).any()
     assert float(batch.mask.mean(dim=(1, 2, 3)).max()) <= 0.5 + 1e-6
-    for composite, truth, mask in zip(batch.composite, batch.truth, batch.mask, strict=True):
-        change = (composite - truth).abs().amax(dim=0)
+    for composite, target, mask in zip(batch.composite, batch.target, batch.mask, strict=True):
+        change = (composite - target).abs().amax(dim=0)
         if mask.max() > 0:  # either the marked part is recolored or, where that is larger, all of the rest
             inside, outside = change[mask[0] > 0.1], change[mask[0] <= 0.1]
             assert max(float(inside.mean()), float(outside.mean())) > 0.01

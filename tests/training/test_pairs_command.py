@@ -12,7 +12,7 @@ from PIL import Image
 from skimage import data
 
 from s2am_engine.cli import main as cli
-from s2am_engine.training.iharmony import find_pairs
+from s2am_engine.training.dataset_readers import find_pairs
 from tests.engine.test_cli import failed, run
 from tests.folders import redirect_cache
 
@@ -21,7 +21,7 @@ from tests.folders import redirect_cache
 def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Three photographs, a version of each in another folder, and a file that is none."""
     redirect_cache(monkeypatch, tmp_path / "cache")
-    monkeypatch.setattr("s2am_engine.training.datasets.split_of", lambda name: "train")
+    monkeypatch.setattr("s2am_engine.training.dataset_readers.split_of", lambda name: "train")
     for version, gain in (("own", 1.0), ("retouched", 0.7)):
         (tmp_path / "photos" / version).mkdir(parents=True)
         for name in ("astronaut", "chelsea", "coffee"):
@@ -59,10 +59,10 @@ def test_a_data_set_is_written_in_the_layout_that_training_reads(
     pairs = find_pairs(tmp_path / "set")
     assert told["pairs"] == len(pairs) == 3
     for pair in pairs:
-        composite, truth = (np.asarray(Image.open(path)) for path in (pair.composite, pair.truth))
+        composite, target = (np.asarray(Image.open(path)) for path in (pair.composite, pair.target))
         mask = np.asarray(Image.open(pair.mask))
-        assert np.array_equal(composite[mask == 0], truth[mask == 0])
-        assert not np.array_equal(composite, truth)
+        assert np.array_equal(composite[mask == 0], target[mask == 0])
+        assert not np.array_equal(composite, target)
 
 
 def test_what_does_not_go_together_is_explained(photos: Path, tmp_path: Path) -> None:

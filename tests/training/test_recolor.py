@@ -12,17 +12,21 @@ from torch import Tensor
 
 from s2am_engine.color.srgb import srgb_tensor_to_linear
 from s2am_engine.errors import EngineError
-from s2am_engine.training.light import (
+from s2am_engine.training.batch_rng import BatchRNG
+from s2am_engine.training.recolor import (
     COOLEST,
+    KINDS,
     MID_GRAY,
     WARMEST,
     Camera,
+    Recoloring,
+    apply_matrices,
     draw_camera,
     locus,
-    mix,
+    recolor,
     relighting,
+    restrain,
 )
-from s2am_engine.training.recolor import KINDS, Chance, Recoloring, recolor, restrain
 
 NOTHING = Recoloring().without(*KINDS)
 A_LEVEL = 1 / 255
@@ -40,8 +44,8 @@ def pictures() -> Tensor:
 
 
 def recolored(pictures: Tensor, how: Recoloring, seed: int = 0) -> Tensor:
-    chance = Chance(torch.Generator().manual_seed(seed), len(pictures))
-    return recolor(pictures, pictures.roll(1, dims=0), torch.ones_like(pictures[:, :1]), chance, how)
+    rng = BatchRNG(torch.Generator().manual_seed(seed), len(pictures))
+    return recolor(pictures, pictures.roll(1, dims=0), torch.ones_like(pictures[:, :1]), rng, how)
 
 
 def only(kind: str) -> Recoloring:
@@ -94,7 +98,7 @@ def test_results_are_colors_even_of_black_and_white(pictures: Tensor, seed: int)
 def test_a_share_of_the_pictures_changes_and_the_others_stay_bit_for_bit(pictures: Tensor) -> None:
     many = pictures.repeat(8, 1, 1, 1)
     out = many.clone()
-    Chance(torch.Generator().manual_seed(0), len(many)).change_some(out, 0.25, lambda some, *_: 1 - some)
+    BatchRNG(torch.Generator().manual_seed(0), len(many)).change_some(out, 0.25, lambda some, *_: 1 - some)
     changed = (out != many).flatten(1).any(dim=1)
     assert 0.1 < float(changed.float().mean()) < 0.4
     assert torch.equal(out[changed], 1 - many[changed])
@@ -142,8 +146,8 @@ def test_exposure_multiplies_light_and_patches_do_so_in_places() -> None:
 
 
 def test_a_cameras_response_is_undone_by_its_own_decoding(pictures: Tensor) -> None:
-    chance = Chance(torch.Generator().manual_seed(1), len(pictures))
-    camera = draw_camera(chance, torch.full((len(pictures), 1, 1, 1), 0.7))
+    rng = BatchRNG(torch.Generator().manual_seed(1), len(pictures))
+    camera = draw_camera(rng, torch.full((len(pictures), 1, 1, 1), 0.7))
     torch.testing.assert_close(camera.encode(camera.decode(pictures)), pictures, atol=1e-4, rtol=0)
     light = torch.linspace(0, 1, 50).view(1, 1, 1, 50)
     assert bool((camera.encode(light).diff(dim=3) > 0).all())
@@ -167,6 +171,6 @@ def test_a_change_that_clips_is_toned_down_and_any_other_left_alone(pictures: Te
 def test_an_exact_matrix_is_applied_to_each_picture() -> None:
     swap = torch.tensor([[[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]], torch.eye(3).tolist()])
     pictures = torch.rand(2, 3, 4, 5, generator=torch.Generator().manual_seed(0))
-    mixed = mix(pictures, swap)
+    mixed = apply_matrices(pictures, swap)
     torch.testing.assert_close(mixed[0], pictures[0, [1, 0, 2]])
     torch.testing.assert_close(mixed[1], pictures[1])

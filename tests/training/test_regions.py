@@ -13,7 +13,8 @@ from skimage import data
 
 from s2am_engine.training.regions import (
     Region,
-    cut_out,
+    cut_region,
+    find_superpixels,
     has_visible_edge,
     is_compact,
     is_plausible,
@@ -21,10 +22,10 @@ from s2am_engine.training.regions import (
     largest_component,
     overlap,
     propose_regions,
+    saliency,
     tidied,
     window_trimap,
 )
-from s2am_engine.training.superpixels import find_superpixels, saliency
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
 
@@ -182,7 +183,7 @@ def test_a_random_rectangle_finds_the_object_in_it() -> None:
     image = noisy(image, 5)
     superpixels = find_superpixels(image)
     rngs = [np.random.default_rng(seed) for seed in range(8)]
-    found = [region for rng in rngs for region in cut_out("object", image, window_trimap(superpixels, rng), rng)]
+    found = [region for rng in rngs for region in cut_region("object", image, window_trimap(superpixels, rng), rng)]
     assert all(is_plausible(region.mask) for region in found)
     assert max(overlap(region.mask, square) for region in found) > 0.9
 

@@ -14,11 +14,10 @@ import torch
 from safetensors.torch import load_file
 
 from s2am_engine.errors import EngineError
-from s2am_engine.training.checkpoints import WEIGHTS
-from s2am_engine.training.datasets import Photograph
-from s2am_engine.training.journal import read_log
-from s2am_engine.training.pairs import PairMaker
-from s2am_engine.training.team import join
+from s2am_engine.training.distributed import join
+from s2am_engine.training.photo_cache import Photograph
+from s2am_engine.training.run_folder import WEIGHTS_FILE, read_log
+from s2am_engine.training.synthetic_pairs import PairMaker
 
 ROOT = Path(__file__).parents[2]
 # Sums in another order round otherwise; over the dozen steps here that stays far below this.
@@ -29,11 +28,11 @@ import dataclasses, sys
 from pathlib import Path
 import numpy as np
 from skimage import data
-from s2am_engine.training.datasets import Photograph
-from s2am_engine.training.loop import Trainer
-from s2am_engine.training.pairs import PairMaker
+from s2am_engine.training.photo_cache import Photograph
+from s2am_engine.training.trainer import Trainer
+from s2am_engine.training.synthetic_pairs import PairMaker
 from s2am_engine.training.recipes import RECIPES
-from s2am_engine.training.team import join
+from s2am_engine.training.distributed import join
 network, batch, folder = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
 region = np.zeros((64, 64), np.bool_)
 region[16:40, 20:50] = True
@@ -75,7 +74,7 @@ def test_two_processes_see_what_one_with_the_doubled_batch_sees(photographs: lis
     whole = PairMaker(32, 16, 7, photographs=photographs)
     halves = [PairMaker(32, 8, 7, photographs=photographs) for _ in range(2)]
     for rank, half in enumerate(halves):
-        half.rank, half.team = rank, 2
+        half.rank, half.world_size = rank, 2
     for step in (0, 5):
         together = [torch.cat(tensors) for tensors in zip(*(half.make(step) for half in halves), strict=True)]
         for found, expected in zip(together, whole.make(step), strict=True):
@@ -96,7 +95,7 @@ def test_two_processes_learn_as_one_with_the_doubled_batch(tmp_path: Path) -> No
     for alone, shared in zip(one, two, strict=True):
         assert shared.loss == pytest.approx(alone.loss, rel=TOLERANCE)
         assert shared.gain_db == pytest.approx(alone.gain_db, rel=TOLERANCE, abs=TOLERANCE)
-    expected, found = (load_file(tmp_path / name / WEIGHTS) for name in ("one", "two"))
+    expected, found = (load_file(tmp_path / name / WEIGHTS_FILE) for name in ("one", "two"))
     for key, value in expected.items():
         torch.testing.assert_close(found[key], value, atol=TOLERANCE, rtol=0)
 

@@ -22,12 +22,11 @@ from skimage import data
 from s2am_engine.cli import main as cli
 from s2am_engine.errors import EngineError
 from s2am_engine.models.model_store import find_model, load_network
-from s2am_engine.training import loop, losses, recipes, sources
+from s2am_engine.training import recipes, trainer, training_data
 from s2am_engine.training import train as training
-from s2am_engine.training.checkpoints import CHECKPOINT, load_checkpoint
 from s2am_engine.training.events import Event, Reading, Validated
-from s2am_engine.training.journal import read_log
 from s2am_engine.training.pretrained import trunk_weights
+from s2am_engine.training.run_folder import CHECKPOINT_FILE, load_checkpoint, read_log
 from s2am_engine.training.train import Plan, make_plan, train
 from tests.engine.networks import OURS, pictures
 from tests.engine.test_cli import failed, run
@@ -43,9 +42,11 @@ TINY = dataclasses.replace(
 def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of six photographs, two of which are held out, and a cache of its own."""
     redirect_cache(monkeypatch, tmp_path / "cache")
-    monkeypatch.setattr("s2am_engine.training.datasets.split_of", lambda name: "val" if name[0] in "01" else "train")
-    monkeypatch.setattr(sources, "VALIDATION_BATCHES", 2)
-    monkeypatch.setattr(loop, "CALIBRATION_BATCHES", 2)
+    monkeypatch.setattr(
+        "s2am_engine.training.dataset_readers.split_of", lambda name: "val" if name[0] in "01" else "train"
+    )
+    monkeypatch.setattr(training_data, "VALIDATION_BATCHES", 2)
+    monkeypatch.setattr(trainer, "CALIBRATION_BATCHES", 2)
     folder = tmp_path / "photos"
     folder.mkdir()
     for index in range(6):
@@ -164,7 +165,7 @@ def test_every_option_of_the_command_reaches_the_run(
     assert code == 0
     expected = dataclasses.replace(
         recipes.RECIPES["small"]["unet"],
-        loss=losses.pixel_l1,
+        loss="pixel_l1",
         learning_rate=0.5,
         steps=7,
         batch=3,
@@ -221,8 +222,9 @@ def start(photos: Path, folder: Path, home: Path, *more: str) -> subprocess.Pope
     line = ["--network", "concord", "--data", str(photos), "--steps", "400", "--batch", "4", "--size", "32"]
     begun = [*line, "--threads", "1"] if not more else list(more)
     program = (
-        "from s2am_engine import cli; from s2am_engine.training import loop, sources;"
-        "loop.CHECKPOINT_EVERY = loop.REPORT_EVERY = 0.2; sources.VALIDATION_BATCHES = 1; raise SystemExit(cli.main())"
+        "from s2am_engine.cli.main import main; from s2am_engine.training import training_data, trainer;"
+        "trainer.CHECKPOINT_EVERY = trainer.REPORT_EVERY = 0.2; training_data.VALIDATION_BATCHES = 1;"
+        "raise SystemExit(main())"
     )
     home_is = {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "XDG_DATA_HOME": str(home / "data")}
     return subprocess.Popen(
@@ -278,4 +280,4 @@ def test_kill_minus_9_costs_no_more_than_what_came_after_the_last_checkpoint(tmp
     assert steps == sorted(set(steps))
     assert steps[-1] == 400
     assert not list(folder.glob("*.tmp")), "no rubbish is left"
-    assert (folder / CHECKPOINT).is_file()
+    assert (folder / CHECKPOINT_FILE).is_file()

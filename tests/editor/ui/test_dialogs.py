@@ -35,9 +35,9 @@ def click(button: QWidget) -> None:
 @pytest.fixture
 def photographs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Parts of real photographs, and a file that is none; little is measured of what is learned from them."""
-    monkeypatch.setattr("s2am_engine.training.judge.MEASURED", 6)
-    monkeypatch.setattr("s2am_engine.training.judge.SHOWN", 4)
-    monkeypatch.setattr("s2am_engine.training.sources.VALIDATION_BATCHES", 2)
+    monkeypatch.setattr("s2am_engine.training.finetune.MEASURED", 6)
+    monkeypatch.setattr("s2am_engine.training.finetune.SHEET_PAIRS", 4)
+    monkeypatch.setattr("s2am_engine.training.training_data.VALIDATION_BATCHES", 2)
     redirect_cache(monkeypatch, tmp_path / "cache")
     folder = tmp_path / "wedding"
     folder.mkdir()

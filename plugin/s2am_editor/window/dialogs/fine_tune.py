@@ -38,9 +38,9 @@ from s2am_engine.errors import EngineError
 from s2am_engine.models.model_files import check_free, check_name, delete_model, free_name
 
 if TYPE_CHECKING:
-    from s2am_engine.training.album import Skipped
     from s2am_engine.training.events import Event
     from s2am_engine.training.finetune import FineTuned
+    from s2am_engine.training.photo_cache import Skipped
 
 
 @dataclass(frozen=True)
@@ -97,14 +97,14 @@ class FineTuning(QObject):
         self.cancel()
 
         def work(job: BackgroundJob) -> PhotoFolder:
-            from s2am_engine.training.album import load_photographs
             from s2am_engine.training.finetune import FEWEST
+            from s2am_engine.training.photo_cache import load_photographs
 
             def progress(done: int, total: int) -> None:
                 job.tell((done, total))
 
-            album = load_photographs(folder, None, progress=progress)
-            return PhotoFolder(folder, len(album), FEWEST, album.skipped)
+            photographs = load_photographs(folder, None, progress=progress)
+            return PhotoFolder(folder, len(photographs), FEWEST, photographs.skipped)
 
         self._start(work, self.found.emit)
         if self._job:

@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 import torch
 
+from research.publish import measure_detector, publish, read_facts
 from s2am_engine.errors import EngineError
 from s2am_engine.inference.detector import Detector
 from s2am_engine.models.model_store import find_model, load_network
-from s2am_engine.networks import catalog
-from s2am_engine.training.checkpoints import WEIGHTS, write_settings
-from s2am_engine.training.datasets import Photograph
-from s2am_engine.training.publish import card_of, measure_detector, publish, read_facts
-from s2am_engine.training.recipes import CONNOISSEUR
+from s2am_engine.networks import registry
+from s2am_engine.networks.connoisseur import CONNOISSEUR_RECIPE
+from s2am_engine.networks.spec import NetworkSpec
+from s2am_engine.training.photo_cache import Photograph
+from s2am_engine.training.run_folder import WEIGHTS_FILE, write_settings
+from s2am_engine.training.train import card_of
 from tests.engine.fake_networks import Spotter, write_fake_model
 from tests.engine.networks import pictures
 from tests.engine.pictures import composite
@@ -49,9 +51,9 @@ def test_a_finished_run_becomes_a_model_with_its_card(
 
 
 def test_a_card_asks_for_the_largest_picture_that_its_network_looks_at(tmp_path: Path) -> None:
-    (tmp_path / WEIGHTS).touch()
-    write_settings(tmp_path, {"network": "connoisseur", **CONNOISSEUR.to_json()})
-    assert card_of(tmp_path, "mine", FACTS)[0].input_size == 1.5 * CONNOISSEUR.size
+    (tmp_path / WEIGHTS_FILE).touch()
+    write_settings(tmp_path, {"network": "connoisseur", **CONNOISSEUR_RECIPE.to_json()})
+    assert card_of(tmp_path, "mine", FACTS)[0].input_size == 1.5 * CONNOISSEUR_RECIPE.size
     assert card_of(tmp_path, "mine", FACTS, input_size=96)[0].input_size == 96
 
 
@@ -70,7 +72,7 @@ def test_a_detectors_figures_are_of_composites_and_of_photographs(
     whole = np.ascontiguousarray(pixels[..., ::-1])  # nothing in it is blue
     for name, pasted in (("found", pixels), ("missed", whole)):
         write_pair(tmp_path, name, pasted, mask, whole)
-    monkeypatch.setitem(catalog.NETWORKS, "spotter", catalog.Entry(Spotter, "for tests"))
+    monkeypatch.setitem(registry.NETWORKS, "spotter", NetworkSpec("spotter", Spotter, "for tests", None, None))
     write_fake_model(no_personal_models, "mine", "spotter")
     figures = measure_detector(Detector("mine", "cpu"), tmp_path)
     assert (figures["found"], figures["claimed"], figures["pictures"]) == (0.5, 0, 2)

@@ -1,113 +1,80 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Making pairs: a photograph, a region of it, and a composite in which that region has other colors."""
+"""Synthetic pairs: photographs of which one region gets other colors."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from itertools import count as numbers
+from itertools import islice
+from typing import Protocol
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
-from s2am_engine.training.datasets import Photograph
+from s2am_engine.image.sheets import draw_sheet
+from s2am_engine.training.batch_rng import BatchRNG
 from s2am_engine.training.degrade import Degradation, degrade
-from s2am_engine.training.recolor import Chance, Recoloring, recolor
+from s2am_engine.training.pair_source import Batch, PairSource, resize_square
+from s2am_engine.training.photo_cache import Photograph
+from s2am_engine.training.recolor import Recoloring, recolor
 
-# Pairs are made in pieces, so that however many processes share a step's batch, they see the same pairs.
-PIECE = 8
 INVERTED_SHARE = 0.12
 SOFT_SHARE = 0.15
 SOFTEST_EDGE = 0.025  # deviation of a Gaussian, of the picture's side
-GRADED_SHARE = 0.65
+PRE_AUGMENTED_SHARE = 0.65
 EMPTY_SHARE = 0.3
 FAINTEST_CHANGE = 6 / 255  # of the region, root mean square; what is less can't be found
 
 
-class Batch(NamedTuple):
-    """A batch of pairs."""
-
-    composite: Tensor  # (B, 3, N, N) in [0, 1]
-    mask: Tensor  # (B, 1, N, N) in [0, 1]: what the network is told
-    truth: Tensor  # (B, 3, N, N) in [0, 1]
-
-    def to(self, device: torch.device) -> Batch:
-        """The batch on a device."""
-        return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
-
-
 @dataclass
-class Source(ABC):
-    """An endless, seeded source of pairs: the same step gives the same batch, so that training can be resumed.
-
-    With `team` processes, each makes its own batch of a step; all together make what one process would with `team`
-    times the batch, if the batch is a multiple of `PIECE`.
-    """
-
-    size: int  # N, pixels a side
-    batch: int  # pairs a step, of each process
-    seed: int = 0
-    rank: int = field(default=0, init=False)  # of this process
-    team: int = field(default=1, init=False)
-
-    def make(self, step: int) -> Batch:
-        """Make this process's batch of one step; safe to be called from several threads."""
-        pieces = -(-self.batch // PIECE)
-        first = (step * self.team + self.rank) * pieces
-        counts = [min(PIECE, self.batch - PIECE * index) for index in range(pieces)]
-        made = [self.piece(first + index, count) for index, count in enumerate(counts)]
-        return Batch(*(torch.cat(tensors) for tensors in zip(*made, strict=True)))
-
-    @abstractmethod
-    def piece(self, index: int, count: int) -> Batch:
-        """Make `count` pairs; the same index gives the same pairs."""
-
-
-@dataclass
-class PairMaker(Source):
+class PairMaker(PairSource):
     """Makes pairs from photographs with regions."""
 
     photographs: Sequence[Photograph] = field(kw_only=True)
     recoloring: Recoloring = field(default_factory=Recoloring, kw_only=True)
     degradation: Degradation = field(default_factory=Degradation, kw_only=True)
-    graded: float = field(default=GRADED_SHARE, kw_only=True)  # share of photographs whose own look is varied first
+    pre_augmented: float = field(
+        default=PRE_AUGMENTED_SHARE, kw_only=True
+    )  # share of photographs whose own look is varied first
     crop: bool = field(default=True, kw_only=True)
 
     def piece(self, index: int, count: int) -> Batch:
-        """See `Source.piece`."""
+        """See `PairSource.piece`."""
         rng = np.random.default_rng([self.seed, index])
-        composite, regions, truth = self.compose(count, rng)
-        return Batch(composite, told_mask(regions, rng), truth)
+        composite, regions, target = self.compose(count, rng)
+        return Batch(composite, given_mask(regions, rng), target)
 
     def compose(self, count: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Composites (B, 3, N, N), their exact foregrounds (B, 1, N, N) and truths (B, 3, N, N)."""
-        chance = Chance(torch.Generator().manual_seed(int(rng.integers(2**62))), count)
+        """Composites (B, 3, N, N), their exact foregrounds (B, 1, N, N) and targets (B, 3, N, N)."""
+        batch_rng = BatchRNG(torch.Generator().manual_seed(int(rng.integers(2**62))), count)
         chosen = rng.integers(len(self.photographs), size=count)
         cuts = [self.cut(self.photographs[int(number)], rng) for number in chosen]
         pictures = torch.from_numpy(np.stack([image for image, _ in cuts])).permute(0, 3, 1, 2) / 255
         regions = torch.from_numpy(np.stack([region for _, region in cuts])).unsqueeze(1)
-        truth = self.vary(pictures, regions, chance)
+        target = self.vary(pictures, regions, batch_rng)
         # The foreground comes from another camera: its noise and its compression stay, whatever is done to its colors.
-        truth = torch.lerp(truth, degrade(truth, chance, self.degradation), regions)
-        changed = recolor(truth, donors_of(truth), regions, chance, self.recoloring)
+        target = torch.lerp(target, degrade(target, batch_rng, self.degradation), regions)
+        changed = recolor(target, color_references_of(target), regions, batch_rng, self.recoloring)
         # Eight bits, as the pictures that people bring have.
-        composite = (torch.lerp(truth, changed, regions) * 255).round() / 255
-        return composite.contiguous(), regions, truth.contiguous()
+        composite = (torch.lerp(target, changed, regions) * 255).round() / 255
+        return composite.contiguous(), regions, target.contiguous()
 
-    def vary(self, pictures: Tensor, regions: Tensor, chance: Chance) -> Tensor:
+    def vary(self, pictures: Tensor, regions: Tensor, batch_rng: BatchRNG) -> Tensor:
         """Grade most photographs as a whole first, so that a few thousand of them become many looks."""
         mild = replace(self.recoloring, transfer_share=0.1, histogram_share=0.0, falloff_share=0.0, patches_share=0.0)
-        chosen = (chance.uniform() < self.graded).nonzero().squeeze(1)
-        truth = pictures.clone()
+        chosen = (batch_rng.uniform() < self.pre_augmented).nonzero().squeeze(1)
+        target = pictures.clone()
         if len(chosen):
-            some, among = pictures[chosen], chance.among(chosen)
-            graded = recolor(some, donors_of(some), torch.ones_like(regions[chosen]), among, mild)
-            truth[chosen] = torch.lerp(some, graded, 0.3 + 0.7 * among.uniform(1, 1, 1))
-        return truth
+            some, among = pictures[chosen], batch_rng.among(chosen)
+            pre_augmented = recolor(some, color_references_of(some), torch.ones_like(regions[chosen]), among, mild)
+            target[chosen] = torch.lerp(some, pre_augmented, 0.3 + 0.7 * among.uniform(1, 1, 1))
+        return target
 
     def cut(self, photograph: Photograph, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Crop, flip and resize a photograph with one of its regions: N×N×3 uint8 and N×N float32."""
@@ -119,8 +86,8 @@ class PairMaker(Source):
             image, region = image[:, ::-1], region[:, ::-1]
         if rng.random() < INVERTED_SHARE:
             region = ~region
-        small = np.asarray(shrink(image, self.size), np.uint8)
-        soft = np.asarray(shrink(region.astype(np.float32), self.size), np.float32)
+        small = np.asarray(resize_square(image, self.size), np.uint8)
+        soft = np.asarray(resize_square(region.astype(np.float32), self.size), np.float32)
         if rng.random() < SOFT_SHARE:
             cv2.GaussianBlur(soft, (0, 0), self.size * rng.uniform(0.005, SOFTEST_EDGE), dst=soft)
         return small, soft.clip(0, 1)
@@ -136,37 +103,19 @@ class DetectionPairs(PairMaker):
     empty: float = field(default=EMPTY_SHARE, kw_only=True)
 
     def piece(self, index: int, count: int) -> Batch:
-        """See `Source.piece`; the mask is what should be found."""
+        """See `PairSource.piece`; the mask is what should be found."""
         rng = np.random.default_rng([self.seed, index])
-        composite, regions, truth = self.compose(count, rng)
+        composite, regions, target = self.compose(count, rng)
         nothing = torch.from_numpy(rng.random(count) < self.empty).view(-1, 1, 1, 1)
-        composite = torch.where(nothing, truth, composite)
+        composite = torch.where(nothing, target, composite)
         area = regions.sum(dim=(1, 2, 3), keepdim=True)
         # Which of two regions was pasted into the other can't be seen: it is the smaller one.
         mask = torch.where(area > 0.5 * regions[0].numel(), 1 - regions, regions)
-        change = ((composite - truth) ** 2).sum(dim=(1, 2, 3), keepdim=True) / (3 * area)
-        return Batch(composite, mask * (change > FAINTEST_CHANGE**2), truth)
+        change = ((composite - target) ** 2).sum(dim=(1, 2, 3), keepdim=True) / (3 * area)
+        return Batch(composite, mask * (change > FAINTEST_CHANGE**2), target)
 
 
-@dataclass
-class Mixture(Source):
-    """Pairs of two sources, a given share of them from the second."""
-
-    sources: tuple[Source, Source] = field(kw_only=True)
-    share: float = field(kw_only=True)
-
-    def piece(self, index: int, count: int) -> Batch:
-        """See `Source.piece`: pieces are dealt out evenly."""
-        second = int((index + 1) * self.share) > int(index * self.share)
-        return self.sources[second].piece(index, count)
-
-
-def shrink(picture: NDArray[Any], size: int) -> NDArray[Any]:
-    """Resize H×W or H×W×3 to size × size by area averaging."""
-    return np.asarray(cv2.resize(np.ascontiguousarray(picture), (size, size), interpolation=cv2.INTER_AREA))
-
-
-def donors_of(pictures: Tensor) -> Tensor:
+def color_references_of(pictures: Tensor) -> Tensor:
     """Each picture's neighbor in the batch, to take colors from."""
     return pictures.roll(1, dims=0)
 
@@ -186,7 +135,7 @@ def random_crop(
     return image, region
 
 
-def told_mask(regions: Tensor, rng: np.random.Generator) -> Tensor:
+def given_mask(regions: Tensor, rng: np.random.Generator) -> Tensor:
     """The mask as a person might give it: exact, softened, or a pixel too wide or too narrow."""
     masks = []
     for region in regions:
@@ -200,3 +149,43 @@ def told_mask(regions: Tensor, rng: np.random.Generator) -> Tensor:
             mask = cv2.erode(mask, np.ones((3, 3), np.uint8))
         masks.append(torch.from_numpy(mask))
     return torch.stack(masks).unsqueeze(1)
+
+
+class MakesPairs(Protocol):
+    """Anything that makes a batch of pairs for each step."""
+
+    def make(self, step: int) -> Batch:
+        """The batch of one step."""
+        ...
+
+
+def draw_pair_sheet(pairs: MakesPairs, count: int, side: int = 160) -> Image.Image:
+    """Draw the first pairs as they would be trained on: target, mask and composite beside each other.
+
+    Args:
+        pairs: where they come from, from step 0 on.
+        count: how many to draw, at least 1.
+        side: of each picture on the sheet, in pixels.
+    """
+    drawn = list(islice(each_pair(pairs), count))
+    rows = [[pixels(target), pixels(mask)[..., 0], pixels(composite)] for composite, mask, target in drawn]
+    captions = [f"{number}: changed by {foreground_change(*pair):.1f} levels" for number, pair in enumerate(drawn, 1)]
+    # A row is about three times as wide as high.
+    return draw_sheet(rows, captions, ("target", "mask", "composite"), side, across=math.ceil(math.sqrt(count / 3)))
+
+
+def each_pair(pairs: MakesPairs) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Composite (3, N, N), mask (1, N, N) and target (3, N, N) of pair after pair, without end."""
+    for step in numbers():
+        batch = pairs.make(step)
+        yield from zip(batch.composite, batch.mask, batch.target, strict=True)
+
+
+def foreground_change(composite: Tensor, mask: Tensor, target: Tensor) -> float:
+    """How far composite and target (3, N, N) differ under the mask (1, N, N) on average, in levels of 255."""
+    return float(255 * ((composite - target).abs().mean(dim=0) * mask[0]).sum() / mask.sum().clamp_min(1))
+
+
+def pixels(tensor: Tensor) -> NDArray[np.float32]:
+    """A (C, N, N) tensor as N×N×C."""
+    return np.asarray(tensor.permute(1, 2, 0), np.float32)

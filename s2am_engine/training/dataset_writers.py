@@ -3,7 +3,7 @@
 
 OUT/composite_images/NAME_k_j.png: the composite of region k, version j
 OUT/masks/NAME_k.png: region k, white = foreground
-OUT/real_images/NAME.png: the truth
+OUT/real_images/NAME.png: the target
 OUT/OUT_train.txt, OUT/OUT_test.txt: the composites' file names; all of a photograph's stand in one of the two
 """
 
@@ -25,9 +25,8 @@ from s2am_common.atomic import atomic_write
 from s2am_engine.color.srgb import linear_to_srgb, srgb_to_linear
 from s2am_engine.errors import EngineError
 from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, save_image
-from s2am_engine.training.album import Skipped, clause_of
-from s2am_engine.training.coco import AnnotationsError
-from s2am_engine.training.datasets import Source, find_photographs, read_source, shrink, visible_files
+from s2am_engine.training.dataset_readers import AnnotationsError, PhotoFile, find_photographs, visible_files
+from s2am_engine.training.photo_cache import Skipped, clause_of, read_source, shrink_to_side
 from s2am_engine.training.regions import propose_regions
 
 TEST_SHARE = 0.1  # of the photographs
@@ -35,8 +34,8 @@ LARGE_AREA = 0.15  # of the photograph, as S-COCO's regions have
 JITTER = 0.3  # of brightness, contrast and color: factors from 1 − this to 1 + this
 FULL_SIZE = sys.maxsize  # pixels
 
-Pixels = NDArray[np.uint8]
-Mask = NDArray[np.bool_]
+Image8 = NDArray[np.uint8]
+BoolMask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -49,14 +48,14 @@ class Built:
 
 @dataclass(frozen=True)
 class Composite:
-    """One pair, with the names of its truth, its region and its version."""
+    """One pair, with the names of its target, its region and its version."""
 
     name: str
     region: int  # from 1
     version: int  # from 1
-    foreground: Pixels  # H×W×3, RGB; what counts lies inside the mask
-    mask: Mask  # H×W
-    truth: Pixels  # H×W×3, RGB
+    foreground: Image8  # H×W×3, RGB; what counts lies inside the mask
+    mask: BoolMask  # H×W
+    target: Image8  # H×W×3, RGB
 
 
 class Subject(Protocol):
@@ -107,7 +106,7 @@ def build_recolored(
     sources = find_photographs(photographs, "train")
     names = unique_names(source.name for source in sources)
     subjects = [Recolored(name, source, long_side, seed) for name, source in zip(names, sources, strict=True)]
-    return build(subjects, out, count, seed, progress)
+    return write_dataset(subjects, out, count, seed, progress)
 
 
 def build_swapped(
@@ -122,7 +121,7 @@ def build_swapped(
 ) -> Built:
     """Build a data set as S-Adobe5K was: two aligned versions of a photograph, one inside a region, one outside.
 
-    The truth is the version outside. NAME is the photograph's, then “-v” and the number of that version's folder; the
+    The target is the version outside. NAME is the photograph's, then “-v” and the number of that version's folder; the
     composite's version number is that of the folder inside.
 
     Args:
@@ -145,7 +144,7 @@ def build_swapped(
         Swapped(name, found, labels.get(photograph), long_side, seed)
         for name, (photograph, found) in zip(unique_names(shared), shared.items(), strict=True)
     ]
-    return build(subjects, out, count, seed, progress)
+    return write_dataset(subjects, out, count, seed, progress)
 
 
 @dataclass(frozen=True)
@@ -153,7 +152,7 @@ class Recolored:
     """A photograph whose regions are retouched."""
 
     name: str
-    source: Source
+    source: PhotoFile
     long_side: int
     seed: int
 
@@ -164,11 +163,11 @@ class Recolored:
 
     def make(self, turn: int) -> Composite:
         """See `Subject.make`: each turn another region; then all of them again, with other random changes."""
-        truth, labels = read_source(self.source, self.long_side)
-        regions = choose_regions(self.path, truth, labels, rng_of(self.seed, self.name))
+        target, labels = read_source(self.source, self.long_side)
+        regions = choose_regions(self.path, target, labels, rng_of(self.seed, self.name))
         version, number = divmod(turn, len(regions))
-        retouched = jitter(auto_retouch(truth), rng_of(self.seed, self.name, turn))
-        return Composite(self.name, number + 1, version + 1, retouched, regions[number], truth)
+        retouched = jitter(auto_retouch(target), rng_of(self.seed, self.name, turn))
+        return Composite(self.name, number + 1, version + 1, retouched, regions[number], target)
 
 
 @dataclass(frozen=True)
@@ -199,16 +198,17 @@ class Swapped:
             f"{self.name}-v{outside}", number + 1, inside, pictures[inside], regions[number], pictures[outside]
         )
 
-    def read(self) -> tuple[dict[int, Pixels], NDArray[np.integer] | None]:
+    def read(self) -> tuple[dict[int, Image8], NDArray[np.integer] | None]:
         """All versions by their number, and the label map if there is one, small and of one size."""
         # A cropped version may become as large as the others when it is shrunk: they are compared as they are.
         full = {
-            number: read_source(Source(self.name, path, None), FULL_SIZE)[0] for number, path in self.versions.items()
+            number: read_source(PhotoFile(self.name, path, None), FULL_SIZE)[0]
+            for number, path in self.versions.items()
         }
         if len({image.shape for image in full.values()}) > 1:
             raise EngineError(f"{self.path} differs in size from its other versions: export all of them alike.")
-        _, labels = read_source(Source(self.name, self.path, self.labels), self.long_side)
-        return {number: shrink(image, self.long_side) for number, image in full.items()}, labels
+        _, labels = read_source(PhotoFile(self.name, self.path, self.labels), self.long_side)
+        return {number: shrink_to_side(image, self.long_side) for number, image in full.items()}, labels
 
 
 def find_versions(folders: Sequence[Path]) -> dict[str, dict[int, Path]]:
@@ -242,15 +242,15 @@ def unique_names(names: Iterable[str]) -> list[str]:
     for name in names:
         plain = unique = name.replace("/", "-")
         while unique.casefold() in taken:
-            unique = f"{plain}-{digest(name + unique) % 10_000:04}"
+            unique = f"{plain}-{name_digest(name + unique) % 10_000:04}"
         taken.add(unique.casefold())
         found.append(unique)
     return found
 
 
 def choose_regions(
-    path: Path, image: Pixels, labels: NDArray[np.integer] | None, rng: np.random.Generator
-) -> list[Mask]:
+    path: Path, image: Image8, labels: NDArray[np.integer] | None, rng: np.random.Generator
+) -> list[BoolMask]:
     """The regions (H×W) of a photograph that are large, or all where none is, in random order.
 
     Raises:
@@ -263,7 +263,7 @@ def choose_regions(
     return [chosen[number] for number in rng.permutation(len(chosen))]
 
 
-def auto_retouch(image: Pixels) -> NDArray[np.float32]:
+def auto_retouch(image: Image8) -> NDArray[np.float32]:
     """Retouch a photograph as programs do at the press of a button: white balance, then stretched tones.
 
     The balance lies between gray world and white patch (Shades of Gray, Finlayson and Trezzi, 2004).
@@ -282,7 +282,7 @@ def auto_retouch(image: Pixels) -> NDArray[np.float32]:
     return np.clip((balanced - black) / (white - black), 0, 1).astype(np.float32)
 
 
-def jitter(image: NDArray[np.float32], rng: np.random.Generator) -> Pixels:
+def jitter(image: NDArray[np.float32], rng: np.random.Generator) -> Image8:
     """Change brightness, contrast and color at random: H×W×3 in [0, 1] to uint8."""
     brightness, contrast, color = rng.uniform(1 - JITTER, 1 + JITTER, 3).astype(np.float32)
     bright = image * brightness
@@ -291,7 +291,7 @@ def jitter(image: NDArray[np.float32], rng: np.random.Generator) -> Pixels:
     return np.rint(np.clip(gray + (contrasted - gray) * color, 0, 1) * 255).astype(np.uint8)
 
 
-def build(
+def write_dataset(
     subjects: Sequence[Subject], out: Path, count: int, seed: int, progress: Callable[[int, int], None] | None
 ) -> Built:
     """Write up to `count` composites of photographs in random order, and which of them are for testing.
@@ -303,9 +303,9 @@ def build(
     order = np.random.default_rng(seed).permutation(len(subjects))
     skipped: list[Skipped] = []
     splits: dict[str, list[str]] = {"train": [], "test": []}
-    composites = compose([subjects[number] for number in order], skipped)
+    composites = make_composites([subjects[number] for number in order], skipped)
     for done, (subject, composite) in enumerate(islice(composites, count), start=1):
-        tested = digest(subject.name) / 2**64 < TEST_SHARE
+        tested = name_digest(subject.name) / 2**64 < TEST_SHARE
         splits["test" if tested else "train"].append(write_composite(out, composite))
         if progress:
             progress(done, count)
@@ -330,7 +330,7 @@ def create_layout(out: Path) -> None:
         raise EngineError(f"{out} can't be created ({error.strerror}): choose another folder.") from error
 
 
-def compose(subjects: Sequence[Subject], skipped: list[Skipped]) -> Iterator[tuple[Subject, Composite]]:
+def make_composites(subjects: Sequence[Subject], skipped: list[Skipped]) -> Iterator[tuple[Subject, Composite]]:
     """One composite of each photograph, then another of each and so on; those of no use are added to `skipped`."""
     usable = list(subjects)
     for turn in numbers():
@@ -352,28 +352,28 @@ def compose(subjects: Sequence[Subject], skipped: list[Skipped]) -> Iterator[tup
 
 
 def write_composite(out: Path, composite: Composite) -> str:
-    """Write a composite, after its truth and its mask, where they are not there yet.
+    """Write a composite, after its target and its mask, where they are not there yet.
 
     Returns:
         The composite's file name.
     """
     masked = f"{composite.name}_{composite.region}"
-    truth, mask = out / "real_images" / f"{composite.name}.png", out / "masks" / f"{masked}.png"
+    target, mask = out / "real_images" / f"{composite.name}.png", out / "masks" / f"{masked}.png"
     inside = composite.mask[..., None]
-    if not truth.exists():
-        save_image(truth, ImageData(composite.truth))
+    if not target.exists():
+        save_image(target, ImageData(composite.target))
     if not mask.exists():
         save_image(mask, ImageData(np.repeat(inside * np.uint8(255), 3, axis=2), gray=True))
     path = out / "composite_images" / f"{masked}_{composite.version}.png"
-    save_image(path, ImageData(np.where(inside, composite.foreground, composite.truth)))
+    save_image(path, ImageData(np.where(inside, composite.foreground, composite.target)))
     return path.name
 
 
 def rng_of(seed: int, name: str, *more: int) -> np.random.Generator:
     """The random numbers for a photograph, whatever others there are."""
-    return np.random.default_rng([seed, digest(name), *more])
+    return np.random.default_rng([seed, name_digest(name), *more])
 
 
-def digest(name: str) -> int:
+def name_digest(name: str) -> int:
     """A name's hash, 0 to 2⁶⁴ − 1."""
     return int.from_bytes(hashlib.sha256(name.encode(errors="surrogateescape")).digest()[:8], "big")

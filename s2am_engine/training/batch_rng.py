@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Chance:
+class BatchRNG:
     """Random numbers for a batch, from one generator."""
 
     generator: torch.Generator
@@ -29,9 +29,9 @@ class Chance:
         """Uniform numbers in [low, high), (B, 1, 1, 1)."""
         return low + (high - low) * self.uniform(1, 1, 1)
 
-    def among(self, chosen: Tensor) -> Chance:
+    def among(self, chosen: Tensor) -> BatchRNG:
         """The same random numbers for a smaller batch."""
-        return Chance(self.generator, len(chosen))
+        return BatchRNG(self.generator, len(chosen))
 
     def happens(self, share: float, rank: int = 4) -> Tensor:
         """1 for a share of the batch, else 0; (B, 1, …) of that rank."""
@@ -41,13 +41,13 @@ class Chance:
         """The places (C) in the batch of a random share of it."""
         return (self.uniform() < share).nonzero().squeeze(1)
 
-    def change_some(self, pictures: Tensor, share: float, change: Callable[[Tensor, Tensor, Chance], Tensor]) -> None:
+    def change_some(self, pictures: Tensor, share: float, change: Callable[[Tensor, Tensor, BatchRNG], Tensor]) -> None:
         """Change a share of the pictures in place, so that only they pay for it.
 
         Args:
             pictures: (B, 3, H, W); the others stay bit for bit.
             share: the part of the batch, 0 to 1.
-            change: makes of the chosen pictures (C, 3, H, W), their places in the batch (C) and their own chance the
+            change: makes of the chosen pictures (C, 3, H, W), their places in the batch (C) and their own rng the
                 changed pictures.
         """
         chosen = self.chosen(share)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m s2am_engine.training.results --runs FOLDER`: the results page, docs/results.md, made from figures.
+"""`python -m research.results --runs FOLDER`: the results page, docs/results.md, made from figures.
 
 `docs/results.json` keeps what `comparison.py` measured; without `--runs` the page is made from it again. What
 `ablation.py` measured is in `docs/ablation.json`.
@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 
+from research import console
+from research.ablation import EVERYTHING, GROUPS
+from research.comparison import SYSTEMS
+from research.published import PUBLISHED
 from s2am_common.atomic import atomic_write
-from s2am_engine.cli import training_console as console
 from s2am_engine.errors import EngineError
 from s2am_engine.models.model_store import list_models
-from s2am_engine.training.ablation import EVERYTHING, GROUPS
-from s2am_engine.training.comparison import SYSTEMS
-from s2am_engine.training.published import PUBLISHED
 
 Results = dict[str, dict[str, Any]]
 
@@ -55,13 +55,13 @@ QUESTIONS = {
 INTRODUCTION = """\
 Every system was trained alike: {steps:,} steps of {batch} pairs at {size}×{size} from the same {photographs:,}
 photographs in the same order, Adam with {learning_rate:g} falling along a cosine, averaged weights, and, where its row
-says nothing else, `{loss}`. Then all of them harmonized the same {count} composites whose truth is known (untouched:
+says nothing else, `{loss}`. Then all of them harmonized the same {count} composites with known ground truth (untouched:
 {untouched:.2f} dB).
 """
 
 LEGEND = """\
 PSNR, MSE, fMSE and SSIM: full size, through the fitted color map, as people get it. Own pixels: the gain in dB of what
-the network paints itself, at its thumbnail's size, as the papers measure. Worse: pictures that end more than 1 dB below
+the network paints itself, at its input size, as the papers measure. Worse: pictures that end more than 1 dB below
 their composite. IoU: of the found mask with the true one. The published figures are the papers' own, on their own data.
 “Four scales”: all the skips that a UNet of five levels has; the paper has six of eight.
 """
@@ -137,7 +137,7 @@ def make_page(results: Results, ablation: Results) -> str:
     }
     parts = [
         "# Results",
-        "*Made by `python -m s2am_engine.training.results`; not written by hand.*",
+        "*Made by `python -m research.results`; not written by hand.*",
         INTRODUCTION.format(**facts),
         "![Gain over the untouched composites, with 95 % intervals](results.png)",
         "## All systems",
@@ -226,7 +226,7 @@ def published_difference(one: str, other: str) -> str:
 def bundled_table() -> str:
     """The bundled models with the figures of their cards."""
     lines = [
-        "| model | parameters | file | thumbnail | PSNR | MSE | fMSE | SSIM | worse | IoU |",
+        "| model | parameters | file | input | PSNR | MSE | fMSE | SSIM | worse | IoU |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for model in list_models():
@@ -285,7 +285,7 @@ def collect(runs: Path) -> Results:
 
 def main() -> int:
     """Parse the command line and make the page."""
-    parser = argparse.ArgumentParser(prog="python -m s2am_engine.training.results", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m research.results", description=__doc__)
     parser.add_argument("--runs", type=Path, help="the comparison's folder; default: what docs/results.json keeps")
     parser.add_argument("--docs", type=Path, default=Path("docs"), help="default: %(default)s")
     arguments = parser.parse_args()
@@ -302,7 +302,7 @@ def write_page(docs: Path, runs: Path | None) -> None:
         raise EngineError(f"There is no {kept} yet: give the comparison's folder with --runs.")
     left_out = docs / "ablation.json"
     if not left_out.is_file():
-        raise EngineError(f"There is no {left_out} yet: run python -m s2am_engine.training.ablation to its end.")
+        raise EngineError(f"There is no {left_out} yet: run python -m research.ablation to its end.")
     results, ablation = (json.loads(file.read_text(encoding="utf-8")) for file in (kept, left_out))
     with atomic_write(docs / "results.md") as file:
         file.write(make_page(results, ablation).encode())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m s2am_engine.training.comparison PHOTOS DATASET --runs FOLDER`: all systems, trained and measured alike.
+"""`python -m research.comparison PHOTOS DATASET --runs FOLDER`: all systems, trained and measured alike.
 
 Every system gets the same photographs, pairs, steps, optimizer and schedule, and but for the rows that say otherwise
 the same pixel loss. What has been trained or measured already is not done again. The figures go to docs/results.json,
@@ -21,32 +21,29 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from research import console
 from s2am_common.atomic import atomic_write
-from s2am_engine.cli import training_console as console
 from s2am_engine.inference.harmonizer import Harmonizer
-from s2am_engine.networks.catalog import build_network
-from s2am_engine.training.album import load_photographs
-from s2am_engine.training.datasets import Photograph
+from s2am_engine.networks.registry import NETWORKS, build_network
 from s2am_engine.training.evaluation import Evaluation, evaluate_harmonizers
 from s2am_engine.training.learner import gains
-from s2am_engine.training.loop import Trainer
-from s2am_engine.training.losses import (
-    attention_and_pixels,
-    attention_and_rmse,
-    foreground_rmse,
-    pixel_l1,
-    pixel_l2,
-    relative_l1,
-)
-from s2am_engine.training.pairs import Batch, PairMaker
+from s2am_engine.training.pair_source import Batch
+from s2am_engine.training.photo_cache import Photograph, load_photographs
 from s2am_engine.training.recipes import Recipe
-from s2am_engine.training.sources import HELD_OUT_SEED, make_held_out
+from s2am_engine.training.synthetic_pairs import PairMaker
+from s2am_engine.training.trainer import Trainer
+from s2am_engine.training.training_data import HELD_OUT_SEED, make_held_out
 
 BUDGET = Recipe(
-    foreground_rmse, learning_rate=8e-4, steps=1200, batch=16, size=48, warm_up=100, average=0.995, mixed_precision=True
+    "foreground_rmse",
+    learning_rate=8e-4,
+    steps=1200,
+    batch=16,
+    size=48,
+    warm_up=100,
+    average=0.995,
+    mixed_precision=True,
 )
-QUARTER = {"width": 16}
-ENCODER_DECODER = QUARTER | {"levels": 4}
 HELD_OUT = 32  # batches of pairs from the photographs held out, none of those that training is followed by
 MEASURED_SEED = 30_000
 FIGURES = ("psnr", "fpsnr", "mse", "fmse", "ssim")
@@ -66,36 +63,34 @@ class System:
         return dataclasses.replace(BUDGET, options=dict(self.options), **self.changes)
 
 
-def small(network: str, **changes: Any) -> System:
-    """An encoder-decoder at a quarter of its published width."""
-    return System(network, ENCODER_DECODER, changes)
-
-
-SYSTEMS = {
-    "reinhard": System("reinhard", changes={"steps": 0}),
-    **{name: small(name) for name in ("unet", "unet-conv", "unet-se", "unet-cbam")},
-    **{name: small(name) for name in ("s2am-s2asc", "s2am-s2ad")},
-    **{f"s2am-s2asc-{part}": small(f"s2am-s2asc-{part}") for part in ("no-gates", "no-mix", "no-gaussian")},
-    "s2am-s2asc-no-learnable": small("s2am-s2asc-no-learnable"),
-    # All the skips that there are; six, as in the paper, would need pictures of 128 pixels.
-    "s2am-s2asc, four scales": System("s2am-s2asc", {"width": 16, "levels": 5, "scales": 4}),
-    "dih": small("dih"),
-    "dih-s2asc": small("dih-s2asc"),
-    "pix2pix": small("pix2pix", adversarial=0.01),
-    "pix2pix-s2asc": small("pix2pix-s2asc", adversarial=0.01),
-    **{name: System(name, QUARTER) for name in ("fmm", "fmm-no-attention", "fmm-no-modulation", "fmm-backbone")},
-    "s2crnet": System("s2crnet"),
-    "s2crnet-cascaded": System("s2crnet-cascaded"),
-    "concord": System("concord"),
-    "s2am-mask-free": small("s2am-mask-free", loss=attention_and_rmse, adversarial=0.01),
-    "s2am-mask-free, no attention loss": small("s2am-mask-free", adversarial=0.01),
-    "s2am-mask-free, no GAN": small("s2am-mask-free", loss=attention_and_rmse),
-    "unet, published loss": small("unet", loss=pixel_l2),
-    "s2am-s2ad, published loss": small("s2am-s2ad", loss=pixel_l2),
-    "pix2pix, published loss": small("pix2pix", loss=pixel_l1, adversarial=1.0),
-    "s2crnet, published loss": System("s2crnet", changes={"loss": relative_l1}),
-    "s2am-mask-free, published loss": small("s2am-mask-free", loss=attention_and_pixels, adversarial=1.0),
+COMPARED = {
+    name: System(name, spec.comparison, {} if spec.recipe_small else {"steps": 0})
+    for name, spec in NETWORKS.items()
+    if spec.comparison is not None
 }
+"""The networks whose descriptors say that they are compared, with the common recipe."""
+
+
+def vary(name: str, **changes: Any) -> System:
+    """Return a system with some settings of its recipe changed."""
+    return dataclasses.replace(COMPARED[name], changes=changes)
+
+
+SYSTEMS = COMPARED | {
+    "pix2pix": vary("pix2pix", adversarial=0.01),
+    "pix2pix-s2asc": vary("pix2pix-s2asc", adversarial=0.01),
+    "s2am-mask-free": vary("s2am-mask-free", loss="attention_and_rmse", adversarial=0.01),
+    # All skips of a UNet of five levels; six, as in the paper, would need images of 128 pixels.
+    "s2am-s2asc, four scales": System("s2am-s2asc", {"width": 16, "levels": 5, "scales": 4}),
+    "s2am-mask-free, no attention loss": vary("s2am-mask-free", adversarial=0.01),
+    "s2am-mask-free, no GAN": vary("s2am-mask-free", loss="attention_and_rmse"),
+    "unet, published loss": vary("unet", loss="pixel_l2"),
+    "s2am-s2ad, published loss": vary("s2am-s2ad", loss="pixel_l2"),
+    "pix2pix, published loss": vary("pix2pix", loss="pixel_l1", adversarial=1.0),
+    "s2crnet, published loss": vary("s2crnet", loss="relative_l1"),
+    "s2am-mask-free, published loss": vary("s2am-mask-free", loss="attention_and_pixels", adversarial=1.0),
+}
+"""All rows of the comparison by name."""
 
 
 @dataclass
@@ -148,9 +143,9 @@ def train_and_measure(
         "network": system.network,
         "options": dict(system.options),
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "recipe": {"photographs": len(photographs), "loss": BUDGET.loss.__name__, "steps": recipe.steps or BUDGET.steps}
+        "recipe": {"photographs": len(photographs), "loss": BUDGET.loss, "steps": recipe.steps or BUDGET.steps}
         | {key: getattr(BUDGET, key) for key in ("batch", "size", "learning_rate")},
-        "loss": recipe.loss.__name__ if recipe.steps else None,
+        "loss": recipe.loss if recipe.steps else None,
         "adversarial": recipe.adversarial,
         "minutes": round(minutes, 1),
         "held_out": [round(gain, 2) for gain in held_out.tolist()],
@@ -186,7 +181,7 @@ def main() -> int:
 
 def measuring_parser(module: str, about: str, names: Iterable[str]) -> argparse.ArgumentParser:
     """The command line of a module that trains and measures what has these names."""
-    parser = argparse.ArgumentParser(prog=f"python -m s2am_engine.training.{module}", description=about)
+    parser = argparse.ArgumentParser(prog=f"python -m research.{module}", description=about)
     parser.add_argument("photos", type=Path, help="a folder of photographs, with or without index.csv")
     parser.add_argument("dataset", type=Path, help="the composites to measure on, in iHarmony4's layout")
     parser.add_argument("--runs", type=Path, required=True, help="a folder for the runs and their figures")

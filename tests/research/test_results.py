@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from research import ablation, results
+from research.comparison import FIGURES, SYSTEMS
+from research.published import PUBLISHED
+from research.results import QUESTIONS, Difference, Results, compare, make_page
 from s2am_engine.models.model_store import list_models
-from s2am_engine.training import ablation, results
-from s2am_engine.training.comparison import FIGURES, SYSTEMS
-from s2am_engine.training.kinds import KINDS
-from s2am_engine.training.published import PUBLISHED
-from s2am_engine.training.results import QUESTIONS, Difference, Results, compare, make_page
+from s2am_engine.training.recolor import KINDS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -43,7 +43,7 @@ def made_up(seed: int = 0) -> Results:
             "options": dict(system.options),
             "parameters": 1_234_567,
             "recipe": RECIPE,
-            "loss": system.recipe.loss.__name__ if system.recipe.steps else None,
+            "loss": system.recipe.loss if system.recipe.steps else None,
             "adversarial": system.recipe.adversarial,
             "minutes": 1.0,
             "held_out": (rng.normal(0, 1, 32) + 0.1 * index).round(2).tolist(),
@@ -235,7 +235,7 @@ def test_without_an_ablation_the_command_says_what_to_run(
 ) -> None:
     (tmp_path / "results.json").write_text(json.dumps(made_up()))
     assert run_main(monkeypatch, "--docs", str(tmp_path)) == 1
-    assert "s2am_engine.training.ablation" in capsys.readouterr().err
+    assert "research.ablation" in capsys.readouterr().err
 
 
 def test_the_page_in_docs_is_what_its_figures_make() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A folder's photographs prepared for training: thumbnails with regions, made once and kept in the user's cache."""
+"""Photographs prepared for training: reduced images with foreground regions, kept in the user's cache folder."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+import struct
 import tempfile
 import time
 from collections import Counter, deque
@@ -15,35 +16,43 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, overload
+from typing import Any, BinaryIO, overload
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from PIL.JpegImagePlugin import JpegImageFile
 
 from s2am_common.paths import user_paths
 from s2am_engine.errors import EngineError
-from s2am_engine.image.io import IMAGE_SUFFIXES
-from s2am_engine.training.coco import AnnotationsError, Drawn
-from s2am_engine.training.datasets import (
-    LONG_SIDE,
-    Photograph,
-    Source,
+from s2am_engine.image import profiles
+from s2am_engine.image.io import IMAGE_SUFFIXES, load_image
+from s2am_engine.image.masks import Pixels
+from s2am_engine.inference.network_input import SAMPLED_SIDE, sample, to_bytes, to_unit
+from s2am_engine.training.dataset_readers import (
+    AnnotationsError,
+    Drawn,
+    PhotoFile,
     is_plain,
     list_sources,
     nothing_found,
-    read_source,
     split_of,
     visible_files,
 )
 from s2am_engine.training.regions import propose_regions
 
+LONG_SIDE = 192  # pixels of the thumbnails that are kept
+SMALLEST_PHOTO_SIDE = 64  # pixels; smaller pictures are icons
+MOST_TRANSPARENT = 0.01  # share of a picture; more is a cut-out
+
 CACHE_VERSION = 2  # to be raised when thumbnails or regions become others
 UNUSED_DAYS = 60  # after which an album is thrown away
 BROKEN_OFF_DAYS = 1  # after which what a killed process left is
-AHEAD = 4  # photographs a thread
+PHOTOS_AHEAD = 4  # photographs a thread
 LEAST_COLOR = 1.0  # mean difference between the largest and the smallest channel, in 8-bit levels
 MOST_REGIONS = 6
-PIXELS, REGIONS, INDEX = "pixels.npy", "regions.npy", "album.json"
+PIXELS, REGIONS, CACHE_INDEX = "pixels.npy", "regions.npy", "album.json"
 
 RAW = "a camera's raw file"
 FOREIGN = {
@@ -56,6 +65,130 @@ FOREIGN = {
 
 
 @dataclass(frozen=True)
+class Photograph:
+    """A photograph's thumbnail and the regions in it that could be a pasted foreground."""
+
+    name: str
+    image: NDArray[np.uint8]  # H×W×3, RGB
+    regions: list[NDArray[np.bool_]]  # H×W each, at least one
+
+
+def read_source(source: PhotoFile, long_side: int) -> tuple[NDArray[np.uint8], NDArray[np.integer] | None]:
+    """Read a photograph and its label map.
+
+    Args:
+        source: where they are.
+        long_side: the longest side that the photograph may have, in pixels; it is never enlarged.
+
+    Returns:
+        H×W×3 sRGB, upright, and H×W integers (0 = no region), or None where nobody labeled the photograph.
+
+    Raises:
+        EngineError: a file that can't be read, a picture that is tiny or partly transparent, or labels that do not fit.
+    """
+    image = read_reduced(source.image, long_side)
+    height, width = image.shape[:2]
+    if isinstance(source.labels, Drawn):
+        instances = source.labels.find()
+        if instances is None:
+            return image, None
+        check_fit(source.image, (instances.width, instances.height), (width, height))
+        return image, instances.paint(width, height)
+    if source.labels is None:
+        return image, None
+    labels = read_labels(source.labels)
+    check_fit(source.image, (labels.shape[1], labels.shape[0]), (width, height))
+    return image, np.asarray(cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST), np.int32)
+
+
+def read_reduced(path: Path, long_side: int) -> NDArray[np.uint8]:
+    """Read a photograph as H×W×3 sRGB of at most `long_side` pixels a side; errors are those of `read_source`."""
+    small = read_reduced_jpeg(path, long_side)
+    if small is not None:
+        return small
+    picture = load_image(path)
+    height, width = picture.pixels.shape[:2]
+    check_photo_size(path, width, height)
+    if picture.alpha is not None:
+        hidden = to_unit(sample(picture.alpha, SAMPLED_SIDE)) < 0.5
+        if hidden.mean() > MOST_TRANSPARENT:
+            raise EngineError(f"{path} is partly transparent: flatten it onto a background first.")
+    return profiles.to_srgb(to_bytes(shrink_to_side(picture.pixels, long_side)), picture.profile)
+
+
+def read_reduced_jpeg(path: Path, long_side: int) -> NDArray[np.uint8] | None:
+    """Read a JPEG, decoded at an eighth to the whole of its size, whichever does: ten times as fast as whole.
+
+    Returns:
+        See `read_reduced`; None where it is not a sound JPEG in RGB or gray, for `load_image` to say what it is.
+
+    Raises:
+        EngineError: it is tiny.
+    """
+    try:
+        with JpegImageFile(path) as file:
+            full, size = file.size, size_within(*file.size, long_side)
+            if file.mode not in ("RGB", "L"):
+                return None
+            file.draft(None, size)
+            small = Image.fromarray(average_to_size(np.asarray(file.convert("RGB")), size))
+            small.info = file.info
+            pixels = np.asarray(ImageOps.exif_transpose(small))
+    except (OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, struct.error):
+        return None
+    check_photo_size(path, *full)
+    return profiles.to_srgb(pixels, small.info.get("icc_profile"))
+
+
+def read_labels(path: Path) -> NDArray[np.int32]:
+    """Read a label map, H×W, from a picture with one channel or a palette.
+
+    Raises:
+        EngineError: it can't be read, or has several channels.
+    """
+    try:
+        with Image.open(path) as file:
+            labels = np.asarray(file)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise EngineError(f"{path} can't be read as a label map: bring it back or take it out of the index.") from error
+    if labels.ndim != 2:
+        raise EngineError(f"{path} is no label map, for it has several channels: save it in gray or with a palette.")
+    return labels.astype(np.int32)
+
+
+def check_fit(path: Path, drawn_on: tuple[int, int], size: tuple[int, int]) -> None:
+    """Make sure that labels of one width and height belong to a thumbnail of another: a turned photograph's do not.
+
+    Raises:
+        EngineError: their sides have another ratio, beyond what rounding does to the thumbnail.
+    """
+    if abs(drawn_on[0] * size[1] - drawn_on[1] * size[0]) > sum(drawn_on):
+        raise EngineError(f"{path} has labels of another shape of picture: label it as it is shown, upright.")
+
+
+def check_photo_size(path: Path, width: int, height: int) -> None:
+    """Make sure that a picture is a photograph and not an icon."""
+    if min(width, height) < SMALLEST_PHOTO_SIDE:
+        raise EngineError(f"{path} is smaller than {SMALLEST_PHOTO_SIDE} pixels: bring it in its full size.")
+
+
+def shrink_to_side(pixels: Pixels, long_side: int) -> NDArray[Any]:
+    """Average H×W×3 pixels of any depth down until no side is longer than `long_side`."""
+    return average_to_size(pixels, size_within(pixels.shape[1], pixels.shape[0], long_side))
+
+
+def average_to_size(pixels: Pixels, size: tuple[int, int]) -> NDArray[Any]:
+    """Average H×W×3 pixels of any depth down to a width and height."""
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
+
+
+def size_within(width: int, height: int, long_side: int) -> tuple[int, int]:
+    """A picture's width and height once its longer side is `long_side` at most."""
+    scale = min(1.0, long_side / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+@dataclass(frozen=True)
 class Skipped:
     """A file that was left out."""
 
@@ -63,22 +196,22 @@ class Skipped:
     why: str  # a clause for people, that says what to do: "HEIC is not read here: export it as JPEG"
 
 
-class Album(Sequence[Photograph]):
+class CachedPhotographs(Sequence[Photograph]):
     """Prepared photographs, mapped from the cache and made into arrays one by one, as they are asked for.
 
     Its folder holds the pixels of all thumbnails one after the other, the bits of all their regions, and an index.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Open a folder that `AlbumWriter` wrote.
+        """Open a folder that `PhotoCacheWriter` wrote.
 
         Raises:
             OSError, ValueError, LookupError, TypeError: it is not there, or damaged.
         """
-        told = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-        self.skipped = [Skipped(Path(path), why) for path, why in told["skipped"]]
-        self._names: list[str] = told["names"]
-        self._shapes: list[tuple[int, int, int]] = told["shapes"]  # height, width, number of regions
+        content = json.loads((folder / CACHE_INDEX).read_text(encoding="utf-8"))
+        self.skipped = [Skipped(Path(path), why) for path, why in content["skipped"]]
+        self._names: list[str] = content["names"]
+        self._shapes: list[tuple[int, int, int]] = content["shapes"]  # height, width, number of regions
         areas = np.array([height * width for height, width, _ in self._shapes])
         counts = np.array([count for *_, count in self._shapes])
         self._pixels_at = np.concatenate([[0], np.cumsum(3 * areas)])
@@ -112,7 +245,7 @@ class Album(Sequence[Photograph]):
         )
 
 
-class AlbumWriter:
+class PhotoCacheWriter:
     """Writes an album photograph by photograph: all of them together may not fit into memory."""
 
     def __init__(self, folder: Path) -> None:
@@ -142,11 +275,11 @@ class AlbumWriter:
         Raises:
             EngineError: no room.
         """
-        told = {"names": self.names, "shapes": self.shapes, "skipped": [(str(one.path), one.why) for one in skipped]}
+        content = {"names": self.names, "shapes": self.shapes, "skipped": [(str(one.path), one.why) for one in skipped]}
         with explained(self.folder.parent):
             self.pixels.finish()
             self.regions.finish()
-            (self.folder / INDEX).write_text(json.dumps(told), encoding="utf-8")
+            (self.folder / CACHE_INDEX).write_text(json.dumps(content), encoding="utf-8")
 
 
 class ByteFile:
@@ -177,13 +310,13 @@ class ByteFile:
 
 
 @contextlib.contextmanager
-def explained(albums: Path) -> Iterator[None]:
+def explained(root: Path) -> Iterator[None]:
     """Turn what goes wrong with the cache into an `EngineError`."""
     try:
         yield
     except OSError as error:
         reason = error.strerror or error
-        raise EngineError(f"{albums} can't be written to ({reason}): free some space, or allow writing.") from error
+        raise EngineError(f"{root} can't be written to ({reason}): free some space, or allow writing.") from error
 
 
 def packed_size(areas: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -193,7 +326,7 @@ def packed_size(areas: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def load_photographs(
     folder: Path, split: str | None, long_side: int = LONG_SIDE, progress: Callable[[int, int], None] | None = None
-) -> Album:
+) -> CachedPhotographs:
     """Load photographs as thumbnails with regions; those that are of no use are listed with the reason.
 
     Finding regions takes a tenth of a second a photograph, so all is kept in the user's cache folder. There it is found
@@ -212,24 +345,24 @@ def load_photographs(
     sources, foreign = list_sources(folder, split), list_foreign(folder, split)
     if not sources and not foreign:
         raise nothing_found(folder, split)
-    albums = user_paths().cache / "albums"
-    place = albums / key_of(sources, foreign, long_side)
-    found = open_album(place)
+    root = user_paths().cache / "albums"  # named so by earlier versions
+    place = root / key_of(sources, foreign, long_side)
+    found = open_cached(place)
     if found is not None:
         return found
-    with explained(albums):
-        albums.mkdir(parents=True, exist_ok=True)
-        drop_unused(albums)
-        partial = tempfile.TemporaryDirectory(prefix=".", dir=albums, ignore_cleanup_errors=True)
+    with explained(root):
+        root.mkdir(parents=True, exist_ok=True)
+        drop_unused(root)
+        partial = tempfile.TemporaryDirectory(prefix=".", dir=root, ignore_cleanup_errors=True)
     with partial as name:
-        writer = AlbumWriter(Path(name))
-        skipped = foreign + fill(writer, sources, long_side, progress)
+        writer = PhotoCacheWriter(Path(name))
+        skipped = foreign + fill_cache(writer, sources, long_side, progress)
         if not writer.names:
             raise nothing_usable(folder, skipped)
         writer.finish(skipped)
-        with explained(albums):
-            publish(Path(name), place)
-            return Album(place)
+        with explained(root):
+            move_into_place(Path(name), place)
+            return CachedPhotographs(place)
 
 
 def list_foreign(folder: Path, split: str | None) -> list[Skipped]:
@@ -247,7 +380,7 @@ def list_foreign(folder: Path, split: str | None) -> list[Skipped]:
     ]
 
 
-def key_of(sources: Sequence[Source], foreign: Sequence[Skipped], long_side: int) -> str:
+def key_of(sources: Sequence[PhotoFile], foreign: Sequence[Skipped], long_side: int) -> str:
     """A name for what comes of these files as they are now: an edited photograph gives another."""
     digest = hashlib.sha256(f"{CACHE_VERSION} {long_side}".encode())
     seen: dict[Path, str] = {}
@@ -256,8 +389,8 @@ def key_of(sources: Sequence[Source], foreign: Sequence[Skipped], long_side: int
         for path in (source.image, labels):
             if path is not None and path not in seen:
                 seen[path] = stamp(path)
-        told = (source.name, seen[source.image], seen[labels] if labels else None)
-        digest.update(repr(told).encode(errors="surrogateescape"))
+        content = (source.name, seen[source.image], seen[labels] if labels else None)
+        digest.update(repr(content).encode(errors="surrogateescape"))
     digest.update(repr(sorted(str(one.path) for one in foreign)).encode(errors="surrogateescape"))
     return digest.hexdigest()[:24]
 
@@ -271,28 +404,28 @@ def stamp(path: Path) -> str:
         return ""
 
 
-def open_album(place: Path) -> Album | None:
+def open_cached(place: Path) -> CachedPhotographs | None:
     """Open an album from the cache and mark it as used; None where there is none, or a damaged one, which goes."""
     try:
-        album = Album(place)
+        cached = CachedPhotographs(place)
     except (OSError, ValueError, LookupError, TypeError, EOFError):
         shutil.rmtree(place, ignore_errors=True)
         return None
     with contextlib.suppress(OSError):
         os.utime(place)
-    return album
+    return cached
 
 
-def drop_unused(albums: Path) -> None:
-    """Throw away albums that nobody has opened for long, and what killed processes left."""
-    for place in albums.iterdir():
+def drop_unused(root: Path) -> None:
+    """Throw away root that nobody has opened for long, and what killed processes left."""
+    for place in root.iterdir():
         days = BROKEN_OFF_DAYS if place.name.startswith(".") else UNUSED_DAYS
         with contextlib.suppress(OSError):
             if time.time() - place.stat().st_mtime > days * 86400:
                 shutil.rmtree(place, ignore_errors=True)
 
 
-def publish(partial: Path, place: Path) -> None:
+def move_into_place(partial: Path, place: Path) -> None:
     """Give a finished album its name, unless another process that did the same work was faster."""
     try:
         partial.rename(place)
@@ -301,12 +434,12 @@ def publish(partial: Path, place: Path) -> None:
             raise
 
 
-def fill(
-    writer: AlbumWriter, sources: Sequence[Source], long_side: int, progress: Callable[[int, int], None] | None
+def fill_cache(
+    writer: PhotoCacheWriter, sources: Sequence[PhotoFile], long_side: int, progress: Callable[[int, int], None] | None
 ) -> list[Skipped]:
     """Prepare all photographs and write those that are of use; returns the others."""
     skipped = []
-    with contextlib.closing(prepare_all(sources, long_side)) as prepared:
+    with contextlib.closing(prepare_photos(sources, long_side)) as prepared:
         for done, found in enumerate(prepared, start=1):
             if isinstance(found, Skipped):
                 skipped.append(found)
@@ -317,15 +450,15 @@ def fill(
     return skipped
 
 
-def prepare_all(sources: Sequence[Source], long_side: int) -> Generator[Photograph | Skipped, None, None]:
+def prepare_photos(sources: Sequence[PhotoFile], long_side: int) -> Generator[Photograph | Skipped, None, None]:
     """Prepare photographs in all cores, a few ahead, in their order; closing drops those that are still to come."""
     threads = os.cpu_count() or 1
     ahead: deque[Future[Photograph | Skipped]] = deque()
-    pool = ThreadPoolExecutor(threads, "album")
+    pool = ThreadPoolExecutor(threads, "photos")
     try:
         for source in sources:
-            ahead.append(pool.submit(prepare, source, long_side))
-            if len(ahead) > AHEAD * threads:
+            ahead.append(pool.submit(prepare_photo, source, long_side))
+            if len(ahead) > PHOTOS_AHEAD * threads:
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()
@@ -333,7 +466,7 @@ def prepare_all(sources: Sequence[Source], long_side: int) -> Generator[Photogra
         pool.shutdown(cancel_futures=True)
 
 
-def prepare(source: Source, long_side: int) -> Photograph | Skipped:
+def prepare_photo(source: PhotoFile, long_side: int) -> Photograph | Skipped:
     """Read a photograph and find its regions, or say why it is of no use.
 
     Raises:

@@ -24,24 +24,24 @@ SYNC_BUFFERS = (
     if "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
     else "broadcast_buffers"
 )
-PATIENCE = timedelta(hours=2)  # the others wait while the leader reads photographs
+TIMEOUT = timedelta(hours=2)  # the others wait while the main process reads photographs
 
 
 @dataclass(frozen=True)
-class Team:
-    """This process among its fellows; a process that runs alone is a team of one."""
+class ProcessGroup:
+    """This process among its fellows; a process that runs alone is a group of one."""
 
     device: torch.device
     rank: int = 0
     size: int = 1
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process writes the files and tells people."""
         return self.rank == 0
 
     def share(self, network: nn.Module) -> nn.Module:
-        """Let a network's gradients be averaged over the team, and its weights start alike."""
+        """Let a network's gradients be averaged over the group, and its weights start alike."""
         if self.size == 1:
             return network
         on_gpu = self.device.type == "cuda"
@@ -51,7 +51,7 @@ class Team:
         return DistributedDataParallel(network, [self.device] if on_gpu else None, **options)
 
     def average_gradients(self, parameters: Iterable[Tensor]) -> None:
-        """Average gradients over the team, for what is not under `share`."""
+        """Average gradients over the group, for what is not under `share`."""
         if self.size > 1:
             for parameter in parameters:
                 if parameter.grad is not None:
@@ -59,15 +59,15 @@ class Team:
                     parameter.grad /= self.size
 
     def total(self, *numbers: float) -> list[float]:
-        """Each number's sum over the team."""
+        """Each number's sum over the group."""
         summed = torch.tensor(numbers, dtype=torch.float64, device=self.device)
         if self.size > 1:
             distributed.all_reduce(summed)
         return summed.tolist()
 
     def agree(self, number: float) -> float:
-        """The leader's number, for all."""
-        return self.total(number if self.leads else 0.0)[0]
+        """The main process's number, for all."""
+        return self.total(number if self.is_main else 0.0)[0]
 
     def wait(self) -> None:
         """Wait for the others."""
@@ -76,18 +76,18 @@ class Team:
 
 
 @contextmanager
-def join(device: str = "auto") -> Iterator[Team]:
-    """Join the team that `torchrun` started (it says so in the environment), or work alone.
+def join(device: str = "auto") -> Iterator[ProcessGroup]:
+    """Join the group that `torchrun` started (it says so in the environment), or work alone.
 
     Args:
-        device: `auto`, `cpu`, `cuda` …; in a team, `auto` and `cuda` mean the GPU of this process's local rank.
+        device: `auto`, `cpu`, `cuda` …; in a group, `auto` and `cuda` mean the GPU of this process's local rank.
 
     Raises:
         EngineError: a device that this machine does not have, or fellows that don't answer.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
-        yield Team(choose_device(device))
+        yield ProcessGroup(choose_device(device))
         return
     if device == "cuda" or (device == "auto" and torch.cuda.is_available()):
         device = f"cuda:{os.environ['LOCAL_RANK']}"
@@ -95,10 +95,10 @@ def join(device: str = "auto") -> Iterator[Team]:
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
     try:
-        distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=PATIENCE)
+        distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=TIMEOUT)
     except (RuntimeError, ValueError) as error:
         raise EngineError(f"The {size} processes don't find each other ({error}): start them with torchrun.") from error
     try:
-        yield Team(chosen, distributed.get_rank(), size)
+        yield ProcessGroup(chosen, distributed.get_rank(), size)
     finally:
         distributed.destroy_process_group()

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m s2am_engine.training.publish RUN --name NAME …`: a training run's weights as a model with its card."""
+"""`python -m research.publish RUN --name NAME …`: a training run's weights as a model with its card."""
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import sys
 from collections.abc import Mapping
@@ -13,57 +12,16 @@ from typing import Any
 
 import numpy as np
 
+from research import console
 from s2am_common.atomic import atomic_write
-from s2am_engine.cli import training_console as console
 from s2am_engine.errors import EngineError
 from s2am_engine.inference.detector import Detector
 from s2am_engine.models.model_store import BUNDLED, Card, find_model, load_network, write_card
-from s2am_engine.networks.catalog import build_network
-from s2am_engine.training.checkpoints import WEIGHTS, read_settings
-from s2am_engine.training.evaluation import evaluate, find_mask, load_pair
-from s2am_engine.training.iharmony import find_pairs
-from s2am_engine.training.metrics import score_mask
+from s2am_engine.training.dataset_readers import find_pairs
+from s2am_engine.training.evaluation import detect_mask, evaluate, load_pair, score_mask
+from s2am_engine.training.train import card_of
 
-LICENSE = "GPL-3.0-or-later"
-FACTS = Path(__file__).parent / "facts"
-
-
-def card_of(run: Path, name: str, facts: Mapping[str, Any], input_size: int | None = None) -> tuple[Card, bytes]:
-    """Describe a run's best weights.
-
-    Args:
-        run: the run's folder.
-        name: the model's name.
-        facts: the card's words: description, data, known_failures, and history, how the training went.
-        input_size: pixels a side that the model receives; None = as in training, or the largest of its network.
-
-    Returns:
-        The card, and the content of the weights' file.
-
-    Raises:
-        EngineError: the run has no weights yet.
-    """
-    weights = run / WEIGHTS
-    if not weights.is_file():
-        raise EngineError(f"{run} holds no weights yet: let the training reach its first validation.")
-    settings = read_settings(run)
-    content = weights.read_bytes()
-    network = build_network(settings["network"], **settings["options"])
-    card = Card(
-        name=name,
-        network=settings["network"],
-        input_size=input_size or round(max(network.sides) * settings["size"]),
-        options=settings["options"],
-        sha256=hashlib.sha256(content).hexdigest(),
-        parameters=sum(parameter.numel() for parameter in network.parameters()),
-        size=len(content),
-        license=LICENSE,
-        training=settings | {"history": facts["history"]},
-        description=facts["description"],
-        data=facts["data"],
-        known_failures=facts["known_failures"],
-    )
-    return card, content
+FACTS = Path(__file__).parent / "model_cards"
 
 
 def publish(
@@ -109,7 +67,7 @@ def read_facts(path: Path) -> dict[str, Any]:
 
 def measure(name: str, benchmark: Path) -> dict[str, Any]:
     """A model's mean figures on a data set, for its card."""
-    if load_network(find_model(name)).recolors_nothing:
+    if load_network(find_model(name)).is_detector:
         return {benchmark.name: measure_detector(Detector(name, "cpu"), benchmark)}
     found = evaluate(benchmark, [name], device="cpu")
     row = found.to_json()["models"][0]
@@ -120,7 +78,7 @@ def measure(name: str, benchmark: Path) -> dict[str, Any]:
 
 
 def measure_detector(detector: Detector, benchmark: Path) -> dict[str, Any]:
-    """How a detector does on composites and on their truths, photographs of one piece.
+    """How a detector does on composites and on their targets, photographs of one piece.
 
     Returns:
         iou: of the masks that it finds, 0 where it finds none; iou_likeliest: if it may not say that it finds none;
@@ -129,17 +87,17 @@ def measure_detector(detector: Detector, benchmark: Path) -> dict[str, Any]:
     pairs = [load_pair(pair) for pair in find_pairs(benchmark, "test")]
     figures: dict[str, list[float]] = {"iou": [], "iou_likeliest": [], "found": [], "claimed": []}
     for pair in pairs:
-        mask, likeliest = (find_mask(detector, pair.composite, likeliest=one) for one in (False, True))
+        mask, likeliest = (detect_mask(detector, pair.composite, likeliest=one) for one in (False, True))
         figures["iou"].append(score_mask(mask, pair.mask).iou)
         figures["iou_likeliest"].append(score_mask(likeliest, pair.mask).iou)
         figures["found"].append(float(mask.any()))
-        figures["claimed"].append(float(find_mask(detector, pair.truth).any()))
+        figures["claimed"].append(float(detect_mask(detector, pair.target).any()))
     return {key: round(float(np.mean(values)), 4) for key, values in figures.items()} | {"pictures": len(pairs)}
 
 
 def main() -> int:
     """Parse the command line and publish."""
-    parser = argparse.ArgumentParser(prog="python -m s2am_engine.training.publish", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m research.publish", description=__doc__)
     parser.add_argument("run", type=Path, help="the folder of a training run")
     parser.add_argument("--name", required=True)
     parser.add_argument(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m s2am_engine.training.ablation PHOTOS DATASET --runs FOLDER`: which kinds of recoloring help to learn.
+"""`python -m research.ablation PHOTOS DATASET --runs FOLDER`: which kinds of recoloring help to learn.
 
 Concord is trained as in `comparison.py`, for a third of the steps, with all kinds and without each group of them, and
 measured on the same composites. What has been measured already is not done again. The figures go to docs/ablation.json,
@@ -13,12 +13,12 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from research import console
+from research.comparison import BUDGET, System, limit_threads, measure_once, measuring_parser
 from s2am_common.atomic import atomic_write
-from s2am_engine.cli import training_console as console
-from s2am_engine.training.album import load_photographs
-from s2am_engine.training.comparison import BUDGET, System, limit_threads, measure_once, measuring_parser
-from s2am_engine.training.kinds import Recoloring
-from s2am_engine.training.pairs import PairMaker
+from s2am_engine.training.photo_cache import load_photographs
+from s2am_engine.training.recolor import Recoloring
+from s2am_engine.training.synthetic_pairs import PairMaker
 
 SYSTEM = System("concord", changes={"steps": 400})
 EVERYTHING = "all kinds"

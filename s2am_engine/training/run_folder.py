@@ -1,28 +1,95 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run leaves for people: a CSV log, a picture of curves and samples, and TensorBoard's file if it is there."""
+"""Files of a training run: checkpoint, weights, settings, log, and progress plot."""
 
 from __future__ import annotations
 
 import csv
 import io
+import json
+import pickle
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+import safetensors.torch
+import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from s2am_common.atomic import atomic_write
+from s2am_engine.errors import EngineError
 from s2am_engine.image.sheets import draw_sheet
 
-LOG = "log.csv"
-PICTURE = "progress.png"
+CHECKPOINT_FILE = "checkpoint.pt"
+WEIGHTS_FILE = "weights.safetensors"
+SETTINGS_FILE = "run.json"
+
+LOG_FILE = "log.csv"
+PLOT_FILE = "progress.png"
 SAMPLE_SIDE = 128  # pixels
 
 
+Sample = Sequence[NDArray[Any]]  # composite, result, target: H×W×3 each
+
+
+def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
+    """Write the state that a run goes on from."""
+    with atomic_write(folder / CHECKPOINT_FILE) as file:
+        torch.save(state, file)
+
+
+def load_checkpoint(folder: Path) -> dict[str, Any] | None:
+    """Read what `save_checkpoint` wrote, onto the CPU; None if there is none.
+
+    Raises:
+        EngineError: the file is damaged.
+    """
+    path = folder / CHECKPOINT_FILE
+    if not path.is_file():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        raise EngineError(f"{path} is damaged: remove it to begin again, or bring it back from a backup.") from error
+    return state
+
+
+def save_weights(folder: Path, network: nn.Module) -> None:
+    """Write a network's weights as float16."""
+    with atomic_write(folder / WEIGHTS_FILE) as file:
+        file.write(safetensors.torch.save(half_precision(network)))
+
+
+def half_precision(network: nn.Module) -> dict[str, Tensor]:
+    """A network's weights as contiguous float16 tensors on the CPU."""
+    return {name: value.detach().to("cpu", torch.float16).contiguous() for name, value in network.state_dict().items()}
+
+
+def write_settings(folder: Path, settings: dict[str, Any]) -> None:
+    """Write what a run was asked for."""
+    with atomic_write(folder / SETTINGS_FILE) as file:
+        file.write((json.dumps(settings, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """Read what `write_settings` wrote.
+
+    Raises:
+        EngineError: the folder holds no run.
+    """
+    try:
+        settings: dict[str, Any] = json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise EngineError(
+            f"{folder} holds no run: leave out --resume, or name another folder with --folder."
+        ) from error
+    return settings
+
+
 @dataclass(frozen=True)
-class Entry:
+class LogEntry:
     """One line of the log."""
 
     step: int
@@ -34,59 +101,56 @@ class Entry:
     waiting: float  # share of the time that went into waiting for pairs
 
 
-Sample = Sequence[NDArray[Any]]  # composite, result, truth: H×W×3 each
-
-
-class Journal:
+class TrainingLog:
     """The log of a run's folder, continued where it ends."""
 
     def __init__(self, folder: Path, title: str, first: int) -> None:
         """Open the log; entries after the step `first`, which a killed run wrote after its checkpoint, are dropped."""
         self.folder, self.title = folder, title
-        self.entries = [entry for entry in read_log(folder / LOG) if entry.step <= first]
+        self.entries = [entry for entry in read_log(folder / LOG_FILE) if entry.step <= first]
         self.board = open_board(folder, first)
 
-    def add(self, entry: Entry, samples: Sequence[Sample]) -> Path:
+    def add(self, entry: LogEntry, samples: Sequence[Sample]) -> Path:
         """Write an entry, and draw the picture anew.
 
         Returns:
             The picture.
         """
         self.entries.append(entry)
-        write_log(self.folder / LOG, self.entries)
-        sheet = draw_sheet(samples, [""] * len(samples), ["composite", "result", "truth"], SAMPLE_SIDE, across=3)
-        with atomic_write(self.folder / PICTURE) as file:
+        write_log(self.folder / LOG_FILE, self.entries)
+        sheet = draw_sheet(samples, [""] * len(samples), ["composite", "result", "target"], SAMPLE_SIDE, across=3)
+        with atomic_write(self.folder / PLOT_FILE) as file:
             draw_progress(self.entries, np.asarray(sheet), self.title, file)
         if self.board:
             for name, value in asdict(entry).items():
                 self.board.add_scalar(name, value, entry.step)
             self.board.add_image("samples", np.asarray(sheet), entry.step, dataformats="HWC")
             self.board.flush()
-        return self.folder / PICTURE
+        return self.folder / PLOT_FILE
 
 
-def read_log(path: Path) -> list[Entry]:
+def read_log(path: Path) -> list[LogEntry]:
     """Read a log; none is an empty one."""
     if not path.is_file():
         return []
     with path.open(newline="", encoding="utf-8") as file:
         return [
-            Entry(int(row["step"]), *(float(row[one.name]) for one in fields(Entry)[1:]))
+            LogEntry(int(row["step"]), *(float(row[one.name]) for one in fields(LogEntry)[1:]))
             for row in csv.DictReader(file)
         ]
 
 
-def write_log(path: Path, entries: Sequence[Entry]) -> None:
+def write_log(path: Path, entries: Sequence[LogEntry]) -> None:
     """Write a log, whole or not at all."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow([one.name for one in fields(Entry)])
+    writer.writerow([one.name for one in fields(LogEntry)])
     writer.writerows([entry.step, *(f"{value:.6g}" for value in list(asdict(entry).values())[1:])] for entry in entries)
     with atomic_write(path) as file:
         file.write(text.getvalue().encode())
 
 
-def draw_progress(entries: Sequence[Entry], sheet: NDArray[np.uint8], title: str, file: BinaryIO) -> None:
+def draw_progress(entries: Sequence[LogEntry], sheet: NDArray[np.uint8], title: str, file: BinaryIO) -> None:
     """Draw loss and gain over the steps, and samples beneath, as a PNG."""
     from matplotlib.figure import Figure  # a second that a run need not begin with
 

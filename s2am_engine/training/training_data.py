@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a folder to pairs: photographs become pairs as training goes, ready pairs are read as they are."""
+"""From a folder to training data: photographs become synthetic pairs on the fly, ready pairs are read as they are."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import torch
 from numpy.typing import NDArray
 
 from s2am_engine.errors import EngineError
-from s2am_engine.training.album import Album, Skipped, load_photographs
-from s2am_engine.training.datasets import LONG_SIDE, Pair
+from s2am_engine.training.dataset_readers import Pair, find_pairs, has_pairs
+from s2am_engine.training.distributed import ProcessGroup
 from s2am_engine.training.events import Reading, Report, ignore
-from s2am_engine.training.iharmony import find_pairs, has_pairs
-from s2am_engine.training.pairs import Batch, DetectionPairs, PairMaker, Source, shrink
+from s2am_engine.training.pair_source import Batch, PairSource, resize_square
+from s2am_engine.training.photo_cache import LONG_SIDE, CachedPhotographs, Skipped, load_photographs
 from s2am_engine.training.recipes import Recipe
-from s2am_engine.training.team import Team
+from s2am_engine.training.synthetic_pairs import DetectionPairs, PairMaker
 
 VALIDATION_BATCHES = 16
 HELD_OUT_SHARE = 0.05  # of ready pairs, by photograph
@@ -31,20 +31,20 @@ HELD_OUT_SEED = 20_000
 class Data:
     """What a run learns from."""
 
-    pairs: Source
+    pairs: PairSource
     held_out: list[Batch]
     description: str
     skipped: list[Skipped] = field(default_factory=list)
 
 
 @dataclass
-class PairReader(Source):
+class PairReader(PairSource):
     """Reads ready pairs, half of them mirrored, in an order drawn with the seed."""
 
     pairs: Sequence[Pair] = field(kw_only=True)
 
     def piece(self, index: int, count: int) -> Batch:
-        """See `Source.piece`.
+        """See `PairSource.piece`.
 
         Raises:
             EngineError: a picture that can't be read, or that does not fit the others.
@@ -55,36 +55,36 @@ class PairReader(Source):
             for number in rng.integers(len(self.pairs), size=count)
         ]
         pictures = [torch.from_numpy(np.stack(column)).float() / 255 for column in zip(*read, strict=True)]
-        composite, mask, truth = (one.permute(0, 3, 1, 2) if one.ndim == 4 else one.unsqueeze(1) for one in pictures)
-        return Batch(composite.contiguous(), mask.contiguous(), truth.contiguous())
+        composite, mask, target = (one.permute(0, 3, 1, 2) if one.ndim == 4 else one.unsqueeze(1) for one in pictures)
+        return Batch(composite.contiguous(), mask.contiguous(), target.contiguous())
 
 
 def read_pair(pair: Pair, size: int, *, mirrored: bool) -> tuple[NDArray[np.uint8], ...]:
-    """Composite (N×N×3), mask (N×N) and truth (N×N×3) as uint8, averaged down to size × size.
+    """Composite (N×N×3), mask (N×N) and target (N×N×3) as uint8, averaged down to size × size.
 
     Raises:
         EngineError: a picture that can't be read, or that does not fit the others.
     """
     kinds = (cv2.IMREAD_COLOR_RGB, cv2.IMREAD_GRAYSCALE, cv2.IMREAD_COLOR_RGB)
     found = []
-    for path, kind in zip((pair.composite, pair.mask, pair.truth), kinds, strict=True):
+    for path, kind in zip((pair.composite, pair.mask, pair.target), kinds, strict=True):
         picture = cv2.imread(str(path), kind)
         if picture is None:
             raise EngineError(f"{path} can't be read: bring it back, or remove its composites from the data set.")
         found.append(picture)
     if len({picture.shape[:2] for picture in found}) > 1:
-        raise EngineError(f"{pair.composite}, its mask and its truth differ in size: they must be the same pictures.")
-    return tuple(shrink(picture[:, ::-1] if mirrored else picture, size) for picture in found)
+        raise EngineError(f"{pair.composite}, its mask and its target differ in size: they must be the same pictures.")
+    return tuple(resize_square(picture[:, ::-1] if mirrored else picture, size) for picture in found)
 
 
-def open_data(folder: Path, recipe: Recipe, seed: int, team: Team, report: Report = ignore) -> Data:
+def open_data(folder: Path, recipe: Recipe, seed: int, group: ProcessGroup, report: Report = ignore) -> Data:
     """Make a folder ready to be trained on.
 
     Args:
         folder: photographs (of any layout that `datasets.find_photographs` knows), or pairs in iHarmony4's layout.
         recipe: says how large pictures are and how many make a batch.
         seed: of the pairs.
-        team: its leader prepares photographs, the others wait and then read what was prepared.
+        group: its leader prepares photographs, the others wait and then read what was prepared.
         report: told of `Reading`; may raise to cancel.
 
     Raises:
@@ -92,9 +92,9 @@ def open_data(folder: Path, recipe: Recipe, seed: int, team: Team, report: Repor
     """
     if has_pairs(folder):
         return open_pairs(folder, recipe, seed)
-    if team.leads:
+    if group.is_main:
         load_splits(folder, recipe, report)
-    team.wait()
+    group.wait()
     photographs, validation = load_splits(folder, recipe, ignore)
     maker = DetectionPairs if recipe.detection else PairMaker
     held_out = make_held_out(maker(recipe.size, recipe.batch, HELD_OUT_SEED, photographs=validation, crop=False))
@@ -103,7 +103,7 @@ def open_data(folder: Path, recipe: Recipe, seed: int, team: Team, report: Repor
     return Data(pairs, held_out, f"{len(photographs) + len(validation)} photographs of {folder}", skipped)
 
 
-def load_splits(folder: Path, recipe: Recipe, report: Report) -> tuple[Album, Album]:
+def load_splits(folder: Path, recipe: Recipe, report: Report) -> tuple[CachedPhotographs, CachedPhotographs]:
     """The photographs to train on and those held out, half as large again as the network sees, for sharp crops."""
     side = max(LONG_SIDE, recipe.size * 3 // 2)
     train, validation = (
@@ -127,10 +127,10 @@ def open_pairs(folder: Path, recipe: Recipe, seed: int) -> Data:
 
 def is_held_out(pair: Pair) -> bool:
     """Whether a pair's photograph is held out: a hash of its name decides, for all its composites alike."""
-    digest = hashlib.sha256(pair.truth.stem.encode()).digest()
+    digest = hashlib.sha256(pair.target.stem.encode()).digest()
     return int.from_bytes(digest[:4], "big") / 2**32 < HELD_OUT_SHARE
 
 
-def make_held_out(source: Source) -> list[Batch]:
+def make_held_out(source: PairSource) -> list[Batch]:
     """The batches that are validated on."""
     return [source.make(index) for index in range(VALIDATION_BATCHES)]

@@ -14,16 +14,18 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from research import ablation, comparison
+from research.comparison import BUDGET, FIGURES, SYSTEMS, KeptPairs, System, train_and_measure
+from research.results import make_page
 from s2am_engine.color.apply import apply_color_map
-from s2am_engine.networks.catalog import NETWORKS, build_network
-from s2am_engine.training import ablation, comparison, loop, sources
-from s2am_engine.training.comparison import BUDGET, FIGURES, SYSTEMS, KeptPairs, System, train_and_measure
-from s2am_engine.training.datasets import Photograph
-from s2am_engine.training.kinds import Recoloring
+from s2am_engine.networks.registry import NETWORKS, build_network
+from s2am_engine.training import trainer as trainer_module
+from s2am_engine.training import training_data
 from s2am_engine.training.learner import gains
-from s2am_engine.training.losses import LOSSES, attention_and_pixels, attention_and_rmse
-from s2am_engine.training.pairs import PairMaker
-from s2am_engine.training.results import make_page
+from s2am_engine.training.losses import LOSSES
+from s2am_engine.training.photo_cache import Photograph
+from s2am_engine.training.recolor import Recoloring
+from s2am_engine.training.synthetic_pairs import PairMaker
 from tests.engine.fake_networks import KNOWN_MAP
 from tests.engine.pictures import composite
 from tests.training.test_evaluation import write_pair
@@ -42,9 +44,9 @@ def test_every_system_can_be_built_and_trained(name: str) -> None:
     shapes = {key: value.shape for key, value in network.state_dict().items()}
     assert shapes == {key: value.shape for key, value in trained.state_dict().items()}
     assert bool(shapes) is (system.recipe.steps > 0)
-    assert system.recipe.loss in LOSSES.values()
+    assert system.recipe.loss in LOSSES
     # Only what predicts masks can be told how wrong they are.
-    assert network.mask_free or system.recipe.loss not in (attention_and_rmse, attention_and_pixels)
+    assert network.mask_free or system.recipe.loss not in ("attention_and_rmse", "attention_and_pixels")
     # A patch discriminator needs 24 pixels, an encoder-decoder one at its bottom.
     assert system.recipe.size >= 24
     assert system.recipe.size % 2 ** (system.options.get("levels", 4) - 1) == 0
@@ -58,7 +60,7 @@ def test_every_system_gets_the_same_budget(name: str) -> None:
         if field.name not in free and not (name == "reinhard" and field.name == "steps"):
             assert getattr(recipe, field.name) == getattr(BUDGET, field.name), field.name
     if ", " not in name and not SYSTEMS[name].recipe.adversarial:
-        assert recipe.loss is BUDGET.loss
+        assert recipe.loss == BUDGET.loss
 
 
 def test_systems_differ_by_what_their_names_say() -> None:
@@ -94,8 +96,8 @@ def tiny_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three steps, and hardly anything to validate on; the encoder-decoders at an eighth of their width."""
     monkeypatch.setattr(comparison, "BUDGET", dataclasses.replace(BUDGET, steps=3, batch=BATCH, size=SIZE, warm_up=1))
     monkeypatch.setattr(comparison, "HELD_OUT", 2)
-    monkeypatch.setattr(sources, "VALIDATION_BATCHES", 1)
-    monkeypatch.setattr(loop, "CALIBRATION_BATCHES", 1)
+    monkeypatch.setattr(training_data, "VALIDATION_BATCHES", 1)
+    monkeypatch.setattr(trainer_module, "CALIBRATION_BATCHES", 1)
     for name in ("unet", "s2am-mask-free"):
         monkeypatch.setitem(SYSTEMS, name, System(name, {"width": 8, "levels": 4}, SYSTEMS[name].changes))
 

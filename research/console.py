@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the commands of the training have in common: an error is one sentence, Ctrl-C loses nothing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from s2am_engine.errors import EngineError
+
+
+def run(work: Callable[[], None]) -> int:
+    """Do a command's work.
+
+    Returns:
+        The exit code: 0 done, 1 could not do it, and one line on stderr says why.
+    """
+    try:
+        work()
+    except (EngineError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped; the same command continues.", file=sys.stderr)
+        return 1
+    return 0

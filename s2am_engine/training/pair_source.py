@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sources of training pairs: the interface, ready pairs on disk, mixtures, and loading ahead in threads."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+# Pairs are made in pieces, so that however many processes share a step's batch, they see the same pairs.
+PIECE = 8
+
+BATCHES_AHEAD = 2  # batches a worker
+
+
+class Batch(NamedTuple):
+    """A batch of pairs."""
+
+    composite: Tensor  # (B, 3, N, N) in [0, 1]
+    mask: Tensor  # (B, 1, N, N) in [0, 1]: what the network is told
+    target: Tensor  # (B, 3, N, N) in [0, 1]
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on a device."""
+        return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
+
+
+@dataclass
+class PairSource(ABC):
+    """An endless, seeded source of pairs: the same step gives the same batch, so that training can be resumed.
+
+    With `world_size` processes, each makes its own batch of a step. Together these are the batch that one process
+    would make with `world_size` times the batch size, if the batch size is a multiple of `PIECE`.
+    """
+
+    size: int  # N, pixels a side
+    batch: int  # pairs a step, of each process
+    seed: int = 0
+    rank: int = field(default=0, init=False)  # of this process
+    world_size: int = field(default=1, init=False)
+
+    def make(self, step: int) -> Batch:
+        """Make this process's batch of one step; safe to be called from several threads."""
+        pieces = -(-self.batch // PIECE)
+        first = (step * self.world_size + self.rank) * pieces
+        counts = [min(PIECE, self.batch - PIECE * index) for index in range(pieces)]
+        made = [self.piece(first + index, count) for index, count in enumerate(counts)]
+        return Batch(*(torch.cat(tensors) for tensors in zip(*made, strict=True)))
+
+    @abstractmethod
+    def piece(self, index: int, count: int) -> Batch:
+        """Make `count` pairs; the same index gives the same pairs."""
+
+
+@dataclass
+class Mixture(PairSource):
+    """Pairs of two sources, a given share of them from the second."""
+
+    sources: tuple[PairSource, PairSource] = field(kw_only=True)
+    share: float = field(kw_only=True)
+
+    def piece(self, index: int, count: int) -> Batch:
+        """See `PairSource.piece`: pieces are dealt out evenly."""
+        second = int((index + 1) * self.share) > int(index * self.share)
+        return self.sources[second].piece(index, count)
+
+
+def resize_square(picture: NDArray[Any], size: int) -> NDArray[Any]:
+    """Resize H×W or H×W×3 to size × size by area averaging."""
+    return np.asarray(cv2.resize(np.ascontiguousarray(picture), (size, size), interpolation=cv2.INTER_AREA))
+
+
+class Loader:
+    """The batches of a source from one step on, in order, whatever the number of workers.
+
+    Use it as a context manager: at its end the workers stop.
+    """
+
+    def __init__(self, source: PairSource, first: int, workers: int) -> None:
+        """Start making batches.
+
+        Args:
+            source: where they come from.
+            first: the first step.
+            workers: threads; 0 = make each batch when it is asked for.
+        """
+        self.source = source
+        self.next_step = first
+        self.waited = 0.0  # seconds, ever
+        self.depth = BATCHES_AHEAD * workers
+        self.pool = ThreadPoolExecutor(workers, "pairs") if workers else None
+        self.ahead: deque[Future[Batch]] = deque()
+
+    def __enter__(self) -> Loader:
+        """Begin."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Drop what is being made."""
+        if self.pool:
+            self.pool.shutdown(cancel_futures=True)
+
+    def take(self) -> Batch:
+        """The next step's batch."""
+        started = time.perf_counter()
+        if self.pool is None:
+            batch = self.source.make(self.next_step)
+        else:
+            while len(self.ahead) <= self.depth:
+                self.ahead.append(self.pool.submit(self.source.make, self.next_step + len(self.ahead)))
+            batch = self.ahead.popleft().result()
+        self.next_step += 1
+        self.waited += time.perf_counter() - started
+        return batch
