@@ -147,7 +147,7 @@ def test_the_annotations_names_are_the_splits(coco: Path, tmp_path: Path, monkey
 
 def test_a_common_folder_of_pictures_is_sorted_by_the_annotations(coco: Path) -> None:
     (coco / "images").mkdir()
-    for path in dataset_readers.glob("*2017/*.jpg"):
+    for path in coco.glob("*2017/*.jpg"):
         path.rename(coco / "images" / path.name)
     for part in ("train2017", "val2017"):
         (coco / part).rmdir()
