@@ -10,6 +10,7 @@ import struct
 from collections.abc import Sequence
 from pathlib import Path
 
+from s2am_common.image_formats import IMAGE_FORMATS
 from s2am_setup.facts import Facts
 from s2am_setup.manifest import Manifest
 from s2am_setup.shortcut import shortcut
@@ -17,8 +18,6 @@ from s2am_setup.shortcut import shortcut
 NAME = "s2am editor"
 ABOUT = "Make a pasted foreground belong to its photograph"
 _ICONS = Path(__file__).parent / "icons"
-_TYPES = ("image/png", "image/jpeg", "image/tiff", "image/webp")
-_PICTURES = ("public.png", "public.jpeg", "public.tiff", "org.webmproject.webp")
 
 Files = dict[Path, tuple[bytes, int]]
 """The files to write, with content and mode."""
@@ -76,7 +75,7 @@ def _freedesktop(facts: Facts, edit: Sequence[str], offer_pictures: bool) -> Fil
         "Categories=Graphics;2DGraphics;RasterGraphics;Photography;",
         "Keywords=harmonize;composite;paste;color;color;",
         "StartupNotify=true",
-        *([f"MimeType={';'.join(_TYPES)};"] if offer_pictures else []),
+        *([f"MimeType={';'.join(info.mime for info in IMAGE_FORMATS)};"] if offer_pictures else []),
     ]
     icons = _share(facts) / "icons/hicolor"
     return {
@@ -103,7 +102,11 @@ def _macos(facts: Facts, edit: Sequence[str], offer_pictures: bool) -> Files:
         "NSHighResolutionCapable": True,
     }
     if offer_pictures:
-        types = {"CFBundleTypeRole": "Editor", "LSHandlerRank": "Alternate", "LSItemContentTypes": list(_PICTURES)}
+        types = {
+            "CFBundleTypeRole": "Editor",
+            "LSHandlerRank": "Alternate",
+            "LSItemContentTypes": [info.uniform_type for info in IMAGE_FORMATS],
+        }
         info["CFBundleDocumentTypes"] = [types]
     return {
         contents / "Info.plist": (plistlib.dumps(info), 0o644),

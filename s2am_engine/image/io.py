@@ -1,147 +1,99 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pictures from and to files: PNG, JPEG, TIFF and WebP, 8-bit, 16-bit and floating-point, nothing lost on the way.
+"""Read and write image files: PNG, JPEG, TIFF and WebP, 8-bit, 16-bit and floating-point, without loss on the way.
 
->>> picture = load_image("beach.tif")
->>> save_image("beach-2.tif", dataclasses.replace(picture, pixels=better))
+>>> image = load_image("beach.tif")  # doctest: +SKIP
+>>> save_image("beach-2.tif", dataclasses.replace(image, pixels=better))  # doctest: +SKIP
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL.Image import DecompressionBombError
 from tifffile import TiffFileError
 
 from s2am_common.atomic import atomic_write
-from s2am_engine.errors import EngineError
-from s2am_engine.image.formats import photo, png, tiff
-from s2am_engine.image.formats.raster import ELSEWHERE, MAX_PIXELS, Decoded, Metadata, RefusedError, Samples
+from s2am_common.image_formats import FOREIGN_FORMATS, IMAGE_FORMATS, IMAGE_SUFFIXES, format_of_suffix
+from s2am_engine.errors import FileError, ImageError, ImageFormatError
+from s2am_engine.image.data import MAX_PIXELS, ImageData, Metadata
+from s2am_engine.image.formats import FORMATS
+from s2am_engine.image.formats.common import CONVERT_FIRST, Decoded, ImageFormat, UnsupportedFileError
+from s2am_engine.types import Pixels
 
 __all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "ImageData", "Metadata", "load_image", "save_image"]
 
-_FORMAT_OF = {
-    ".png": "PNG",
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".jpe": "JPEG",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".webp": "WebP",
-}
-IMAGE_SUFFIXES = tuple(_FORMAT_OF)
-"""The suffixes (lower case, with their dot) of the files that are read and written."""
-
-_FOREIGN = {  # the first bytes of files that people take for pictures this program might read
-    b"GIF8": "a GIF file",
-    b"BM": "a BMP file",
-    b"8BPS": "a Photoshop document",
-    b"gimp xcf": "a GIMP document",
-    b"%PDF": "a PDF document",
-    b"\0\0\0\x0cjP  ": "a JPEG 2000 file",
-    b"\0\0\0\x0cJXL ": "a JPEG XL file",
-    b"\xff\x0a": "a JPEG XL file",
-    b"v/1\x01": "an OpenEXR file",
-    b"<svg": "an SVG drawing",
-}
 _DAMAGE = (
     *(ValueError, TypeError, KeyError, IndexError, ArithmeticError, SyntaxError, EOFError, OSError, RuntimeError),
     *(struct.error, TiffFileError),
 )
 
 
-@dataclass(frozen=True)
-class ImageData:
-    """A picture as people see it (EXIF orientation applied), in the colors of its own profile.
-
-    pixels: H×W×3 RGB, contiguous, uint8, uint16 or float32 (nominally in [0, 1]).
-    alpha: H×W of the same type and scale (colors are not multiplied by it), or None where the file has none.
-    profile: the ICC profile of the pixels, byte for byte; None means sRGB.
-    gray: the file has one channel: pixels has three equal ones, and save_image writes one again.
-    metadata: what else the file said.
-    """
-
-    pixels: NDArray[Any]
-    alpha: NDArray[Any] | None = None
-    profile: bytes | None = None
-    gray: bool = False
-    metadata: Metadata = field(default_factory=Metadata)
-
-
 def load_image(path: str | Path) -> ImageData:
-    """Read a picture file whole.
+    """Read an image file.
 
-    The format is told by the content, not by the name. Palette and 1-bit pictures come as 8-bit, float16 and float64 as
-    float32, colors premultiplied with alpha divided by it.
+    The format is detected from content, not from the suffix. Palette and 1-bit images become 8-bit, float16 and float64
+    become float32, premultiplied colors are divided by their alpha, and the EXIF orientation is applied.
 
     Raises:
-        EngineError: no such file, not a picture, damaged or incomplete, CMYK or Lab, several pages or frames, NaN,
-            more than MAX_PIXELS pixels, out of memory.
+        ImageFormatError: not an image, damaged or incomplete, CMYK or Lab, several pages or frames, NaN, more than
+            MAX_PIXELS pixels.
+        FileError: no such file, not readable, out of memory.
     """
     data = _file_bytes(path)
     try:
-        decoded = _decoder(data)(data)
-        picture = _upright(decoded)
-        _refuse_nan(picture)
-    except RefusedError as refusal:
-        raise EngineError(f"{path} {refusal}.") from refusal
+        decoded = _format_of(data).read(data)
+        image = _upright(decoded)
+        _refuse_nan(image)
+    except UnsupportedFileError as refusal:
+        raise ImageFormatError(f"{path} {refusal}.", path=str(path)) from refusal
     except DecompressionBombError as error:
-        raise EngineError(f"{path} has too many pixels for its format: scale it down first.") from error
+        raise ImageFormatError(f"{path} has too many pixels for its format: scale it down first.") from error
     except MemoryError as error:
-        raise EngineError(f"{path} is too large for this computer's memory: scale it down first.") from error
+        raise FileError(f"{path} is too large for this computer's memory: scale it down first.") from error
     except _DAMAGE as error:
-        raise EngineError(f"{path} is damaged or incomplete: copy or download it again.") from error
-    return picture
+        raise ImageFormatError(f"{path} is damaged or incomplete: copy or download it again.") from error
+    return image
 
 
 def _file_bytes(path: str | Path) -> bytes:
     file = Path(path)
     try:
         if file.is_dir():
-            raise EngineError(f"{path} is a folder: give the name of a picture file.")
+            raise FileError(f"{path} is a folder: give the name of an image file.", path=str(path))
         if file.exists() and not file.is_file():
-            raise EngineError(f"{path} is not an ordinary file: give the name of a picture file.")
+            raise FileError(f"{path} is not an ordinary file: give the name of an image file.", path=str(path))
         data = file.read_bytes()
     except FileNotFoundError as error:
-        raise EngineError(f"{path} does not exist: check the name and the folder.") from error
+        raise FileError(f"{path} does not exist: check the name and the folder.", path=str(path)) from error
     except PermissionError as error:
-        raise EngineError(f"{path} may not be read: ask its owner for permission or copy it elsewhere.") from error
+        raise FileError(f"{path} may not be read: ask its owner for permission or copy it elsewhere.") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise EngineError(f"{path!s} cannot be read ({reason}): check the name and the disk.") from error
+        raise FileError(f"{path!s} cannot be read ({reason}): check the name and the disk.") from error
     except MemoryError as error:
-        raise EngineError(f"{path} is too large for this computer's memory: scale it down first.") from error
+        raise FileError(f"{path} is too large for this computer's memory: scale it down first.") from error
     if not data:
-        raise EngineError(f"{path} is empty (0 bytes): copy or download it again.")
+        raise FileError(f"{path} is empty (0 bytes): copy or download it again.", path=str(path))
     return data
 
 
-def _decoder(data: bytes) -> Callable[[bytes], Decoded]:
-    if data.startswith(png.SIGNATURE):
-        return png.read
-    if data.startswith(b"\xff\xd8\xff"):
-        return photo.read_jpeg
-    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        return tiff.read
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return photo.read_webp
-    for mark, name in _FOREIGN.items():
-        if data.startswith(mark):
-            raise RefusedError(f"is {name}: {ELSEWHERE}")
-    if data[4:8] == b"ftyp":
-        raise RefusedError(f"is a HEIC, AVIF or video file: {ELSEWHERE}")
-    if any(mark.startswith(data) for mark in (png.SIGNATURE, b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"RIFF")):
+def _format_of(data: bytes) -> ImageFormat:
+    for image_format in FORMATS:
+        if image_format.info.matches(data):
+            return image_format
+    for foreign in FOREIGN_FORMATS:
+        if foreign.matches(data):
+            raise UnsupportedFileError(f"is {foreign.name}: {CONVERT_FIRST}")
+    first_marks = [mark for info in IMAGE_FORMATS for (_, mark), *_ in info.signatures]
+    if any(mark.startswith(data) for mark in first_marks):
         raise ValueError("ends within the signature")
-    raise RefusedError("is not a picture that can be read: give a PNG, JPEG, TIFF or WebP file")
+    raise UnsupportedFileError("is not an image that can be read: give a PNG, JPEG, TIFF or WebP file")
 
 
 def _upright(decoded: Decoded) -> ImageData:
-    """Turn the samples as EXIF asks and part them into pixels and alpha; no copy where they are what is wanted."""
+    """Apply the orientation and separate pixels and alpha; without a copy where possible."""
     samples = _turned(decoded.samples, decoded.orientation)
     channels = samples.shape[2]
     pixels, alpha = samples, None
@@ -153,8 +105,8 @@ def _upright(decoded: Decoded) -> ImageData:
     return ImageData(np.ascontiguousarray(pixels), alpha, decoded.profile, channels < 3, decoded.metadata)
 
 
-def _turned(samples: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """A view of H×W×C samples with an EXIF orientation applied (EXIF 2.32, section 4.6.4, tag 274)."""
+def _turned(samples: Pixels, orientation: int) -> Pixels:
+    """Return a view of H×W×C samples with an EXIF orientation applied (EXIF 2.32, section 4.6.4, tag 274)."""
     if orientation > 4:
         samples = samples.transpose(1, 0, 2)
     if orientation in (2, 3, 6, 7):
@@ -164,50 +116,47 @@ def _turned(samples: NDArray[Any], orientation: int) -> NDArray[Any]:
     return samples
 
 
-def _refuse_nan(picture: ImageData) -> None:
-    if picture.pixels.dtype != np.float32:
+def _refuse_nan(image: ImageData) -> None:
+    if image.pixels.dtype != np.float32:
         return
-    for row, *more in zip(picture.pixels, *([picture.alpha] if picture.alpha is not None else []), strict=True):
+    for row, *more in zip(image.pixels, *([image.alpha] if image.alpha is not None else []), strict=True):
         if not (np.isfinite(row).all() and all(np.isfinite(values).all() for values in more)):
-            raise RefusedError("holds values that are no numbers (NaN or infinity): save it as 16-bit first")
+            raise UnsupportedFileError("has values that are not numbers (NaN or infinity): save it as 16-bit first")
 
 
-def save_image(path: str | Path, picture: ImageData, *, quality: int = 95) -> None:
-    """Write a picture, whole or not at all, in the format that the suffix of `path` names.
+def save_image(path: str | Path, image: ImageData, *, quality: int = 95) -> None:
+    """Write an image, whole or not at all, in the format of the suffix.
 
-    quality: of JPEG, 1 to 100 (at full color resolution, 4:4:4); PNG, TIFF and WebP lose nothing. Metadata are written
-    as far as the format holds them. An alpha channel that is opaque everywhere may be left out by JPEG.
+    Args:
+        path: the file to write or replace.
+        image: JPEG omits an alpha channel that is opaque everywhere; metadata are written as far as the format
+            stores them.
+        quality: of JPEG, 1 to 100 (at full color resolution, 4:4:4); PNG, TIFF and WebP are lossless.
 
     Raises:
-        EngineError: unknown suffix, a format that cannot hold the picture, no such folder, read-only, disk full.
-        ValueError: pixels or alpha are not as ImageData says.
+        ImageFormatError: unknown suffix, or a format that cannot store the image.
+        FileError: no such folder, read-only, disk full, out of memory.
+        ImageError: pixels or alpha are not as `ImageData` requires.
     """
-    _check(picture)
-    name = _FORMAT_OF.get(Path(path).suffix.lower())
-    if name is None:
-        raise EngineError(f"{path} cannot be written: its name must end in one of {', '.join(IMAGE_SUFFIXES)}.")
-    given = Samples(picture.pixels, picture.alpha, picture.gray)
+    _check_image(image)
+    info = format_of_suffix(Path(path).suffix)
+    if info is None:
+        raise ImageFormatError(f"{path} cannot be written: its name must end in one of {', '.join(IMAGE_SUFFIXES)}.")
+    image_format = next(each for each in FORMATS if each.info is info)
     try:
         with atomic_write(path) as file:
-            if name == "PNG":
-                png.write(file, given, picture.profile, picture.metadata)
-            elif name == "TIFF":
-                tiff.write(file, given, picture.profile, picture.metadata)
-            elif name == "JPEG":
-                photo.write_jpeg(file, given, picture.profile, picture.metadata, quality)
-            else:
-                photo.write_webp(file, given, picture.profile, picture.metadata)
-    except RefusedError as refusal:
-        raise EngineError(f"{path} {refusal}.") from refusal
+            image_format.write(file, image, quality)
+    except UnsupportedFileError as refusal:
+        raise ImageFormatError(f"{path} {refusal}.", path=str(path)) from refusal
     except MemoryError as error:
-        raise EngineError(f"{path} was not written: there is not enough memory; scale it down first.") from error
+        raise FileError(f"{path} was not written: there is not enough memory; scale it down first.") from error
 
 
-def _check(picture: ImageData) -> None:
-    pixels, alpha = picture.pixels, picture.alpha
+def _check_image(image: ImageData) -> None:
+    pixels, alpha = image.pixels, image.alpha
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:
-        raise ValueError(f"pixels must be H×W×3, not {pixels.shape}")
+        raise ImageError(f"pixels must be H×W×3, not {pixels.shape}")
     if pixels.dtype not in (np.uint8, np.uint16, np.float32):
-        raise ValueError(f"pixels must be uint8, uint16 or float32, not {pixels.dtype}")
+        raise ImageError(f"pixels must be uint8, uint16 or float32, not {pixels.dtype}")
     if alpha is not None and (alpha.shape != pixels.shape[:2] or alpha.dtype != pixels.dtype):
-        raise ValueError(f"alpha must be {pixels.shape[:2]} {pixels.dtype}, not {alpha.shape} {alpha.dtype}")
+        raise ImageError(f"alpha must be {pixels.shape[:2]} {pixels.dtype}, not {alpha.shape} {alpha.dtype}")

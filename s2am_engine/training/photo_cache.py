@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from PIL.JpegImagePlugin import JpegImageFile
 
+from s2am_common.image_formats import FOREIGN_SUFFIXES
 from s2am_common.paths import user_paths
 from s2am_engine.errors import EngineError
 from s2am_engine.image import profiles
@@ -53,15 +54,6 @@ PHOTOS_AHEAD = 4  # photographs a thread
 LEAST_COLOR = 1.0  # mean difference between the largest and the smallest channel, in 8-bit levels
 MOST_REGIONS = 6
 PIXELS, REGIONS, CACHE_INDEX = "pixels.npy", "regions.npy", "album.json"
-
-RAW = "a camera's raw file"
-FOREIGN = {
-    **dict.fromkeys((".heic", ".heif", ".hif"), "HEIC"),
-    **dict.fromkeys((".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2", ".pef", ".srw"), RAW),
-    **dict.fromkeys((".psd", ".psb"), "a Photoshop document"),
-    **{f".{name.lower()}": name for name in ("AVIF", "GIF", "BMP", "JXL", "JP2", "EXR", "XCF")},
-}
-"""By suffix: files that people take for pictures and that are not read here."""
 
 
 @dataclass(frozen=True)
@@ -372,9 +364,9 @@ def list_foreign(folder: Path, split: str | None) -> list[Skipped]:
     files = visible_files(folder)
     readable = {path.with_suffix("") for path in files if path.suffix.lower() in IMAGE_SUFFIXES}
     return [
-        Skipped(path, f"{FOREIGN[path.suffix.lower()]} is not read here: export it as JPEG")
+        Skipped(path, f"{FOREIGN_SUFFIXES[path.suffix.lower()]} is not read here: export it as JPEG")
         for path in files
-        if path.suffix.lower() in FOREIGN
+        if path.suffix.lower() in FOREIGN_SUFFIXES
         and path.with_suffix("") not in readable
         and split in (None, split_of(path.name))
     ]

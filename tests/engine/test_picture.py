@@ -113,11 +113,11 @@ def test_other_programs_read_what_is_written(tmp_path: Path) -> None:
         assert np.array_equal(np.asarray(image), deep >> 8)
 
 
-def test_gray_with_a_tint_is_written_as_its_brightness(tmp_path: Path) -> None:
+def test_save_image_writes_tinted_gray_as_bt709_luma(tmp_path: Path) -> None:
     pixels = np.full((2, 2, 3), 90, np.uint8)
     pixels[0, 0] = (0, 255, 0)
     save_image(tmp_path / "a.png", ImageData(pixels, gray=True))
-    assert load_image(tmp_path / "a.png").pixels[..., 0].tolist() == [[150, 90], [90, 90]]
+    assert load_image(tmp_path / "a.png").pixels[..., 0].tolist() == [[182, 90], [90, 90]]
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1), (40, 30000)])

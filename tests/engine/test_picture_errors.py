@@ -47,7 +47,7 @@ def test_files_that_are_no_pictures(tmp_path: Path) -> None:
     (tmp_path / "empty.png").touch()
     assert "is empty" in sentence(tmp_path / "empty.png")
     (tmp_path / "text.jpg").write_text("To whom it may concern")
-    assert "is not a picture" in sentence(tmp_path / "text.jpg")
+    assert "is not an image" in sentence(tmp_path / "text.jpg")
     (tmp_path / "work.png").write_bytes(b"gimp xcf v011\0")
     assert "GIMP document: save it as PNG" in sentence(tmp_path / "work.png")
     Image.new("P", (4, 4)).save(tmp_path / "a.gif")
@@ -97,9 +97,9 @@ def test_a_flipped_bit_in_a_png_is_noticed(tmp_path: Path) -> None:
 def test_other_color_models_say_how_to_convert(tmp_path: Path) -> None:
     for name in ("a.jpg", "a.tif"):
         Image.new("CMYK", (8, 8)).save(tmp_path / name)
-        assert "is a CMYK picture: convert it to RGB first" in sentence(tmp_path / name)
+        assert "is a CMYK image: convert it to RGB first" in sentence(tmp_path / name)
     Image.new("LAB", (8, 8)).save(tmp_path / "lab.tif")
-    assert "is a Lab picture: convert it to RGB first" in sentence(tmp_path / "lab.tif")
+    assert "is a Lab image: convert it to RGB first" in sentence(tmp_path / "lab.tif")
     tifffile.imwrite(tmp_path / "i.tif", np.zeros((8, 8, 3), np.int32), photometric="rgb")
     assert "convert it to 16 bits" in sentence(tmp_path / "i.tif")
     tifffile.imwrite(tmp_path / "x.tif", np.zeros((8, 8, 5), np.uint8), photometric="rgb", planarconfig="contig")
@@ -137,10 +137,10 @@ def test_what_a_format_cannot_hold_is_refused_by_name(tmp_path: Path) -> None:
     deep, real = ImageData(PICTURE.pixels.astype(np.uint16)), ImageData(PICTURE.pixels.astype(np.float32))
     clear = ImageData(PICTURE.pixels, np.zeros((60, 50), np.uint8))
     cases = [
-        ("a.jpg", deep, "16-bit pictures; choose PNG or TIFF"),
-        ("a.webp", deep, "16-bit pictures; choose PNG or TIFF"),
-        ("a.jpg", real, "floating-point pictures; choose TIFF"),
-        ("a.png", real, "floating-point pictures; choose TIFF"),
+        ("a.jpg", deep, "16-bit images; choose PNG or TIFF"),
+        ("a.webp", deep, "16-bit images; choose PNG or TIFF"),
+        ("a.jpg", real, "floating-point images; choose TIFF"),
+        ("a.png", real, "floating-point images; choose TIFF"),
         ("a.jpg", clear, "transparency; choose PNG, TIFF or WebP"),
         ("a.webp", ImageData(np.zeros((1, 16384, 3), np.uint8)), "at most 16383 pixels"),
         ("a.bmp", PICTURE, ", ".join(IMAGE_SUFFIXES)),

@@ -214,8 +214,8 @@ def test_what_is_of_no_use_is_listed_with_what_to_do(photos: Path) -> None:
     found = load_photographs(photos, None)
     assert [photograph.name for photograph in found] == ["astronaut", "chelsea", "coffee"]
     assert {one.path.name: one.why for one in found.skipped} == {
-        "a.heic": "HEIC is not read here: export it as JPEG",
-        "b.NEF": "a camera's raw file is not read here: export it as JPEG",
+        "a.heic": "a HEIC file is not read here: export it as JPEG",
+        "b.NEF": "a camera raw file is not read here: export it as JPEG",
         "c.jpg": "empty (0 bytes): copy or download it again",
         "d.jpg": "damaged or incomplete: copy or download it again",
         "e.jpg": "a HEIC, AVIF or video file: save it as PNG, JPEG, TIFF or WebP first",

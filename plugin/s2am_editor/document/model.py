@@ -22,7 +22,7 @@ from s2am_engine.color.adjustments import Sliders, adjust
 from s2am_engine.color.map import ColorMap, Curves
 from s2am_engine.errors import EngineError
 from s2am_engine.image.compositing import convert, to_depth
-from s2am_engine.image.formats.raster import Metadata
+from s2am_engine.image.data import Metadata
 from s2am_engine.image.io import ImageData
 
 EIGHT_BIT = np.dtype(np.uint8)

@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from s2am_common.image_formats import PNG
 from s2am_editor.document.mask import Mask
 from s2am_editor.document.raster import Raster
+from s2am_engine.image.data import MAX_PIXELS, ImageData
 from s2am_engine.image.formats import png
-from s2am_engine.image.formats.raster import MAX_PIXELS, Decoded, Metadata, Samples, check_size
+from s2am_engine.image.formats.common import Decoded, check_image_size
 
 DAMAGE = (
     *(ValueError, TypeError, KeyError, IndexError, ArithmeticError, SyntaxError, EOFError, OSError, RuntimeError),
@@ -34,11 +36,11 @@ def text(archive: zipfile.ZipFile, name: str) -> bytes:
 
 
 def read_png(archive: zipfile.ZipFile, name: str) -> Decoded:
-    """An entry of PNG. Raises RefusedError, and what DAMAGE says."""
+    """An entry of PNG. Raises UnsupportedFileError, and what DAMAGE says."""
     data = _read(archive, name, _MOST_PIXELS)
-    if not data.startswith(png.SIGNATURE):
+    if not PNG.matches(data):
         raise ValueError(f"{name} is no PNG")
-    return png.read(data)
+    return png.read_png(data)
 
 
 def _read(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
@@ -60,7 +62,7 @@ def write_png(
 ) -> None:
     """Put H×W×3 pixels, uint8 or uint16, into an archive."""
     encoded = io.BytesIO()
-    png.write(encoded, Samples(pixels, alpha, gray=False), profile, Metadata())
+    png.write_png(encoded, ImageData(pixels, alpha, profile))
     archive.writestr(name, encoded.getbuffer())
 
 
@@ -94,20 +96,18 @@ class Members:
             name = f"s2am/mask{len(self._names)}.png"
             encoded = io.BytesIO()
             values = mask.to_array()
-            png.write(
-                encoded, Samples(np.broadcast_to(values[..., None], (*values.shape, 3)), None, True), None, Metadata()
-            )
+            png.write_png(encoded, ImageData(np.broadcast_to(values[..., None], (*values.shape, 3)), gray=True))
             self._archive.writestr(name, encoded.getbuffer())
             self._names[id(mask)] = name
         return self._names[id(mask)]
 
     def raster(self, name: str) -> Raster:
-        """Read a layer's pixels. Raises RefusedError, and what DAMAGE says."""
+        """Read a layer's pixels. Raises UnsupportedFileError, and what DAMAGE says."""
         if not name.endswith(".npy"):
             return raster_of(read_png(self._archive, name).samples)
         with io.BytesIO(_read(self._archive, name, _MOST_PIXELS)) as entry:
             samples = np.lib.format.read_array(entry, allow_pickle=False)
-        check_size(samples.shape[1], samples.shape[0])
+        check_image_size(samples.shape[1], samples.shape[0])
         if samples.dtype != np.float32 or samples.ndim != 3 or samples.shape[2] not in (3, 4):
             raise ValueError(f"{name} holds no pixels")
         if not np.isfinite(samples).all():
@@ -115,7 +115,7 @@ class Members:
         return raster_of(samples)
 
     def mask(self, name: str) -> Mask:
-        """Read a mask. Raises RefusedError, and what DAMAGE says."""
+        """Read a mask. Raises UnsupportedFileError, and what DAMAGE says."""
         samples = read_png(self._archive, name).samples
         if samples.dtype != np.uint8 or samples.shape[2] != 1:
             raise ValueError(f"{name} is no mask")

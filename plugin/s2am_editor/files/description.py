@@ -21,7 +21,7 @@ from s2am_editor.document.raster import Raster
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.color.map import ColorMap, Curves
 from s2am_engine.errors import EngineError
-from s2am_engine.image.formats.raster import Metadata
+from s2am_engine.image.data import Metadata
 
 FORMAT, VERSION = "s2am project", 2
 

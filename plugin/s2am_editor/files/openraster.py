@@ -33,7 +33,7 @@ from s2am_editor.files import archive as entries
 from s2am_editor.files.description import describe, rebuild
 from s2am_engine.errors import EngineError
 from s2am_engine.image.compositing import to_depth
-from s2am_engine.image.formats.raster import RefusedError, check_size
+from s2am_engine.image.formats.common import UnsupportedFileError, check_image_size
 from s2am_engine.image.io import ImageData
 from s2am_engine.image.sheets import fit_into
 from s2am_engine.inference.network_input import to_bytes
@@ -96,7 +96,7 @@ def read(path: Path, progress: Progress | None = None) -> tuple[Document, list[s
             return _foreign(archive, described, report)
     except EngineError as error:
         raise EngineError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
-    except RefusedError as refusal:
+    except UnsupportedFileError as refusal:
         raise EngineError(f"{path} {refusal}.") from refusal
     except MemoryError as error:
         raise EngineError(f"{path} is too large for this computer's memory: close other programs first.") from error
@@ -164,7 +164,7 @@ def _foreign(archive: zipfile.ZipFile, described: bytes, report: Progress) -> tu
     """A document of the layers that another program wrote."""
     image = defusedxml.ElementTree.fromstring(described)
     width, height = int(image.attrib["w"]), int(image.attrib["h"])
-    check_size(width, height)
+    check_image_size(width, height)
     found, notes, profile = [], set[str](), None
     nodes = list(_flat(image.find("stack"), 0, 0, 1.0, True, notes))
     for index, (node, left, top, opacity, visible) in enumerate(reversed(nodes)):

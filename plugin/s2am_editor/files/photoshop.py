@@ -22,7 +22,7 @@ from s2am_editor.document.mask import Mask
 from s2am_editor.document.model import Document, Layer
 from s2am_editor.document.raster import Raster
 from s2am_engine.errors import EngineError
-from s2am_engine.image.formats.raster import RefusedError, check_size
+from s2am_engine.image.formats.common import UnsupportedFileError, check_image_size
 from s2am_engine.image.io import ImageData
 from s2am_engine.image.masks import full_scale
 
@@ -46,7 +46,7 @@ def read(path: Path, progress: Progress | None = None) -> tuple[Document, list[s
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what matters of them is said in our notes
             return _read(path, progress or (lambda _: None))
-    except RefusedError as refusal:
+    except UnsupportedFileError as refusal:
         raise EngineError(f"{path} {refusal}.") from refusal
     except FileNotFoundError as error:
         raise EngineError(f"{path} does not exist: check the name and the folder.") from error
@@ -58,10 +58,10 @@ def read(path: Path, progress: Progress | None = None) -> tuple[Document, list[s
 
 def _read(path: Path, report: Progress) -> tuple[Document, list[str]]:
     opened = PSDImage.open(path, max_alloc_bytes="unlimited")  # the size is checked right here
-    check_size(opened.width, opened.height)
+    check_image_size(opened.width, opened.height)
     dtype = _DEPTHS.get(opened.depth)
     if opened.color_mode not in (ColorMode.RGB, ColorMode.GRAYSCALE) or dtype is None:
-        raise RefusedError(
+        raise UnsupportedFileError(
             f"has {opened.color_mode.name} colors at {opened.depth} bits: bring it to RGB at 8 or 16 bits first"
         )
     profile = opened.image_resources.get_data(Resource.ICC_PROFILE)
@@ -92,7 +92,7 @@ def _layers(
         _note_what_is_lost(layer, notes)
         box = Rect(*layer.bbox)
         if layer.has_pixels() and not box.is_empty:
-            check_size(box.width, box.height)
+            check_image_size(box.width, box.height)
             yield _layer(layer, box, Rect(0, 0, width, height), dtype, opened.color_mode == ColorMode.GRAYSCALE)
         elif not layer.has_pixels():
             notes.add(f"“{layer.name}” was left out: it holds no pixels ({layer.kind}).")

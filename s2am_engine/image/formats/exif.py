@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""TIFF directories (IFDs), which EXIF data are made of too: reading, editing in place and packing.
+"""TIFF directories (IFDs), which EXIF data consist of: reading, editing in place and packing.
+
+Written by hand because Pillow's `Image.Exif` repacks the data: offsets in a camera's maker note then point to the wrong
+bytes, unknown fields are lost, and BigTIFF is not read. Editing in place keeps every byte that need not change.
 
 Source: TIFF 6.0, section 2; the BigTIFF design; EXIF 2.32 (CIPA DC-008), section 4.6.
 """
@@ -17,7 +20,7 @@ _INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 1
 _EXIF, _GPS, _INTEROPERABILITY = 34665, 34853, 40965
 _WIDTH, _HEIGHT = 40962, 40963
 
-# Tags of a TIFF's first directory that describe how its pixels are stored (or live in their own fields of Metadata).
+# Tags of a TIFF's first directory that describe the storage of its pixels, or have their own fields in Metadata.
 STRUCTURE = frozenset(
     {254, 255, *range(256, 269), 273, *range(277, 282), 284, *range(288, 294), 297, 301}
     | {*range(317, 348), 512, 513, 514, *range(515, 533), 559, 700, 33723, 34377, 34675, 37724, 50706}
@@ -25,8 +28,8 @@ STRUCTURE = frozenset(
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One field: TIFF type `kind`, `count` values as raw bytes in the file's order; `at`: where the field stands."""
+class TiffEntry:
+    """A field: TIFF type `kind`, `count` values as raw bytes in the file's order; `at`: offset of the field."""
 
     tag: int
     kind: int
@@ -36,18 +39,18 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Directory:
-    """The fields of one IFD by tag, and where the pointer to the next IFD stands and points (0: none)."""
+class TiffDirectory:
+    """The fields of an IFD by tag; offset and value (0: none) of the pointer to the next IFD."""
 
-    entries: dict[int, Entry]
+    entries: dict[int, TiffEntry]
     next_at: int
     next: int
 
 
 class TiffBytes:
-    """A classic TIFF or BigTIFF structure in memory. Raises ValueError where it is damaged.
+    """A classic TIFF or BigTIFF structure in memory. Raises ValueError if it is damaged.
 
-    strict: a field or pointer beyond the end of the data is damage. (Cameras write sloppy EXIF data: there it is not.)
+    strict: treat fields and pointers beyond the end of the data as damage (not for EXIF data: cameras write such).
     """
 
     def __init__(self, data: bytes, *, strict: bool = False) -> None:
@@ -70,8 +73,8 @@ class TiffBytes:
         except struct.error as error:
             raise ValueError("TIFF structure ends too early") from error
 
-    def directory(self, at: int) -> Directory:
-        """The IFD at byte `at`; fields of unknown type are left out."""
+    def directory(self, at: int) -> TiffDirectory:
+        """Return the IFD at an offset, without fields of unknown type."""
         head, step, code, inline = (8, 20, "Q", 8) if self.big else (2, 12, "I", 4)
         entries = {}
         total = self._number("Q" if self.big else "H", at)
@@ -87,20 +90,20 @@ class TiffBytes:
                 if self.strict:
                     raise ValueError("TIFF field ends too early")
             elif kind in _SIZES:
-                entries[tag] = Entry(tag, kind, count, bytes(self.data[start : start + size]), place)
+                entries[tag] = TiffEntry(tag, kind, count, bytes(self.data[start : start + size]), place)
         end = at + head + total * step
         following = self._number(code, end) if self.strict or end + inline <= len(self.data) else 0
-        return Directory(entries, end, following)
+        return TiffDirectory(entries, end, following)
 
-    def numbers(self, entry: Entry | None) -> list[int]:
-        """The integers of a field; none where it is missing or of another kind."""
+    def numbers(self, entry: TiffEntry | None) -> list[int]:
+        """Return the integers of a field; [] if it is missing or of another type."""
         if entry is None or entry.kind not in _INTEGERS:
             return []
         return list(struct.unpack(f"{self.order}{entry.count}{_INTEGERS[entry.kind]}", entry.value))
 
 
-def _pack_directory(order: str, entries: Iterable[Entry], at: int) -> bytes:
-    """A classic IFD to stand at byte `at` (even) of a file, followed by the values too long to stand in it."""
+def _pack_directory(order: str, entries: Iterable[TiffEntry], at: int) -> bytes:
+    """Return a classic IFD for an (even) offset, followed by the values that do not fit in it."""
     fields = sorted(entries, key=lambda entry: entry.tag)
     table, spill = struct.pack(order + "H", len(fields)), b""
     values_at = at + 2 + 12 * len(fields) + 4
@@ -113,11 +116,15 @@ def _pack_directory(order: str, entries: Iterable[Entry], at: int) -> bytes:
     return table + struct.pack(order + "I", 0) + spill
 
 
-def normalize(exif: bytes | None) -> tuple[bytes | None, int]:
-    """Set the orientation in EXIF data to 1 and unlink the thumbnail, which would be stale; all else stays in place.
+def normalize_exif(exif: bytes | None) -> tuple[bytes | None, int]:
+    """Set the orientation in EXIF data to 1 and unlink the outdated thumbnail; everything else stays in place.
 
-    exif: the TIFF structure, with or without the "Exif" prefix of JPEG. Returns it without the prefix, and the
-    orientation that was there (1 to 8; 1 where none or nonsense was given). Data that cannot be understood are dropped.
+    Args:
+        exif: the TIFF structure, with or without the "Exif" prefix of JPEG.
+
+    Returns:
+        The data without the prefix, or None if they are damaged; and the previous orientation, 1 to 8 (1 if missing or
+        invalid).
     """
     if not exif:
         return None, 1
@@ -142,7 +149,7 @@ def normalize(exif: bytes | None) -> tuple[bytes | None, int]:
     return bytes(edited), orientation
 
 
-def _swap_sides(tiff: TiffBytes, main: Directory, edited: bytearray) -> None:
+def _swap_sides(tiff: TiffBytes, main: TiffDirectory, edited: bytearray) -> None:
     pointer = tiff.numbers(main.entries.get(_EXIF))
     try:
         entries = tiff.directory(pointer[0]).entries if pointer else {}
@@ -156,14 +163,14 @@ def _swap_sides(tiff: TiffBytes, main: Directory, edited: bytearray) -> None:
         )
 
 
-def _read_orientation(tiff: TiffBytes, main: Directory) -> int:
-    """The orientation (1 to 8) that a directory gives; 1 where it gives none or nonsense."""
+def _read_orientation(tiff: TiffBytes, main: TiffDirectory) -> int:
+    """Return the orientation of a directory, 1 to 8 (1 if missing or invalid)."""
     found = tiff.numbers(main.entries.get(ORIENTATION)) or [1]
     return found[0] if 1 <= found[0] <= 8 else 1
 
 
-def resolution(exif: bytes | None) -> tuple[float, float] | None:
-    """Dots per inch that EXIF data (or a TIFF's first directory) give; None where they give none."""
+def exif_resolution(exif: bytes | None) -> tuple[float, float] | None:
+    """Return dots per inch from EXIF data or a TIFF's first directory; None if missing."""
     try:
         tiff = TiffBytes(exif or b"")
         main = tiff.directory(tiff.first).entries
@@ -174,22 +181,22 @@ def resolution(exif: bytes | None) -> tuple[float, float] | None:
     return (across * unit, down * unit) if unit and across and down else None
 
 
-def _ratio(tiff: TiffBytes, entry: Entry | None) -> float | None:
+def _ratio(tiff: TiffBytes, entry: TiffEntry | None) -> float | None:
     if entry is None or entry.kind != 5 or not entry.count:
         return None
     upper, lower = struct.unpack(tiff.order + "II", entry.value[:8])
     return upper / lower if lower else None
 
 
-def upright_xmp(xmp: bytes | None, orientation: int) -> bytes | None:
-    """XMP with its own copy of an orientation that has been applied set to 1, everything else as it was."""
+def reset_xmp_orientation(xmp: bytes | None, orientation: int) -> bytes | None:
+    """Return XMP with its own copy of an applied orientation set to 1."""
     if xmp is None or orientation == 1:
         return xmp
     return re.sub(rb"(tiff:Orientation(?:\s*=\s*[\"']|>)\s*)[2-8](?=\D)", rb"\g<1>1", xmp)
 
 
-def from_tiff(tiff: TiffBytes, main: Directory) -> bytes | None:
-    """EXIF data of a TIFF file: its descriptive fields and the EXIF, GPS and interoperability directories."""
+def exif_of_tiff(tiff: TiffBytes, main: TiffDirectory) -> bytes | None:
+    """Return the EXIF data of a TIFF file: descriptive fields and the EXIF, GPS and interoperability directories."""
     packed = _pack_tree(tiff, {tag: e for tag, e in main.entries.items() if tag not in STRUCTURE}, 8)
     if packed is None:
         return None
@@ -197,9 +204,9 @@ def from_tiff(tiff: TiffBytes, main: Directory) -> bytes | None:
     return mark + struct.pack(tiff.order + "HI", 42, 8) + packed
 
 
-def _pack_tree(tiff: TiffBytes, entries: dict[int, Entry], at: int) -> bytes | None:
+def _pack_tree(tiff: TiffBytes, entries: dict[int, TiffEntry], at: int) -> bytes | None:
     own = {tag: entry for tag, entry in entries.items() if entry.kind <= 13}
-    children: dict[int, dict[int, Entry]] = {}
+    children: dict[int, dict[int, TiffEntry]] = {}
     for tag in (_EXIF, _GPS, _INTEROPERABILITY):
         pointer = tiff.numbers(entries.get(tag))
         own.pop(tag, None)
@@ -211,7 +218,7 @@ def _pack_tree(tiff: TiffBytes, entries: dict[int, Entry], at: int) -> bytes | N
             # A directory that points to itself or its parent would never end.
             nested = {_EXIF, _GPS} | ({_INTEROPERABILITY} if tag != _EXIF else set())
             children[tag] = {key: entry for key, entry in found.items() if key not in nested}
-            own[tag] = Entry(tag, 4, 1, bytes(4))
+            own[tag] = TiffEntry(tag, 4, 1, bytes(4))
     if not own:
         return None
     place = at + len(_pack_directory(tiff.order, own.values(), at))
@@ -220,6 +227,6 @@ def _pack_tree(tiff: TiffBytes, entries: dict[int, Entry], at: int) -> bytes | N
         packed = _pack_tree(tiff, child, place + len(tail))
         if packed is None:
             return _pack_tree(tiff, {key: entry for key, entry in entries.items() if key != tag}, at)
-        own[tag] = Entry(tag, 4, 1, struct.pack(tiff.order + "I", place + len(tail)))
+        own[tag] = TiffEntry(tag, 4, 1, struct.pack(tiff.order + "I", place + len(tail)))
         tail += packed
     return _pack_directory(tiff.order, own.values(), at) + tail

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """TIFF through tifffile and its codecs, imagecodecs: 8, 16 and 32-bit samples, every descriptive field kept.
 
-tifffile takes almost anything, so what is refused (CMYK, several pages, cut-off files) is decided here; and it neither
-turns samples into colors nor writes EXIF. Source: TIFF 6.0.
+tifffile reads almost any file, so this module refuses CMYK, several pages and truncated files; tifffile also neither
+converts samples to colors nor writes EXIF. Source: TIFF 6.0.
 """
 
 from __future__ import annotations
@@ -17,70 +17,80 @@ import numpy as np
 from numpy.typing import NDArray
 from tifffile import TIFF, TiffFile, TiffPage, TiffWriter
 
+from s2am_common.image_formats import TIFF as TIFF_INFO
+from s2am_engine.image.data import ImageData, Metadata
 from s2am_engine.image.formats import exif
+from s2am_engine.image.formats.common import (
+    CONVERT_FIRST,
+    Decoded,
+    ImageFormat,
+    UnsupportedFileError,
+    check_image_size,
+)
 from s2am_engine.image.formats.exif import TiffBytes
-from s2am_engine.image.formats.raster import ELSEWHERE, Decoded, Metadata, RefusedError, Samples, check_size
 
 _PHOTOMETRIC, _XMP, _IPTC, _ICC, _DNG = 262, 700, 33723, 34675, 50706
-_GRAY, _RGB, _PALETTE, _YCBCR = (0, 1), 2, 3, 6  # of PhotometricInterpretation; the first of grays is 0 for white
-_JPEG = (6, 7)  # tifffile makes RGB of these alone
+_GRAY, _RGB, _PALETTE, _YCBCR = (0, 1), 2, 3, 6  # PhotometricInterpretation; in the first kind of gray 0 is white
+_JPEG = (6, 7)  # compressions of which tifffile converts YCbCr to RGB
 _KINDS = {(1, bits) for bits in range(1, 17)} | {(3, 16), (3, 24), (3, 32), (3, 64)}  # SampleFormat, BitsPerSample
 _NO_EXIF = b"II*\0\x08\0\0\0" + bytes(6)
 _POINTERS = {34665: "ExifTag", 34853: "GPSTag"}
-_READ_AHEAD = 2**24  # bytes of the file that tifffile holds a second time
-_UNREADABLE = f"is stored in a way that is not read: {ELSEWHERE}"
+_READ_AHEAD = 2**24  # bytes of the file that tifffile buffers
+_UNREADABLE = f"is stored in a way that is not supported: {CONVERT_FIRST}"
 
-# Else tifffile's remarks about odd files would be printed to stderr.
+# Without a handler, tifffile's warnings about odd files would be printed to stderr.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 
-def read(data: bytes) -> Decoded:
-    """Decode a TIFF file. Raises RefusedError for what is not handled; ValueError, RuntimeError where it is damaged."""
-    tiff = TiffBytes(data, strict=True)  # for EXIF, and because tifffile passes over fields that are cut off
+def read_tiff(data: bytes) -> Decoded:
+    """Decode a TIFF file. Raises UnsupportedFileError; ValueError, RuntimeError if it is damaged."""
+    tiff = TiffBytes(data, strict=True)  # for EXIF, and because tifffile skips truncated fields
     main = tiff.directory(tiff.first)
     with TiffFile(io.BytesIO(data)) as file, np.errstate(over="ignore"):
         page = _only_page(file)
-        check_size(page.imagewidth, page.imagelength)
+        check_image_size(page.imagewidth, page.imagelength)
         photometric = page.tags.valueof(_PHOTOMETRIC, 1)
         _refuse(page, photometric)
         _refuse_truncated(page, len(data))
         try:
             samples = np.moveaxis(page.asarray(squeeze=False, buffersize=_READ_AHEAD), 0, -1)
         except NotImplementedError as error:
-            raise RefusedError(_UNREADABLE) from error
+            raise UnsupportedFileError(_UNREADABLE) from error
         samples = samples.reshape(page.imagelength, page.imagewidth, page.samplesperpixel)
         samples = _converted(page, samples, photometric)
         premultiplied = page.extrasamples[:1] == (1,)
-    samples = _alpha_settled(samples, 1 if photometric in _GRAY else 3, premultiplied)
-    blob, orientation = exif.normalize(exif.from_tiff(tiff, main))
+    samples = _straight_alpha(samples, 1 if photometric in _GRAY else 3, premultiplied)
+    blob, orientation = exif.normalize_exif(exif.exif_of_tiff(tiff, main))
     icc, xmp, iptc = (main.entries[tag].value or None if tag in main.entries else None for tag in (_ICC, _XMP, _IPTC))
-    metadata = Metadata(blob, exif.upright_xmp(xmp, orientation), iptc, exif.resolution(blob))
+    metadata = Metadata(blob, exif.reset_xmp_orientation(xmp, orientation), iptc, exif.exif_resolution(blob))
     return Decoded(samples, orientation, icc, metadata)
 
 
 def _only_page(file: TiffFile) -> TiffPage:
-    """The picture; thumbnails, masks and smaller versions beside it are no pages."""
+    """Return the page of the image; thumbnails, masks and reduced versions do not count as pages."""
     pages = [page.aspage() for page in file.pages]
     if pages[0].is_reduced:
-        raise RefusedError(f"begins with a thumbnail, as camera raw files do: develop it and {ELSEWHERE}")
+        raise UnsupportedFileError(f"begins with a thumbnail, as camera raw files do: develop it and {CONVERT_FIRST}")
     count = sum(not (page.is_reduced or page.is_mask) for page in pages)
     if count > 1:
-        raise RefusedError(f"has {count} pages: save the one you want as a file of its own first")
+        raise UnsupportedFileError(f"has {count} pages: save the one you want as a file of its own first")
     return pages[0]
 
 
 def _refuse(page: TiffPage, photometric: int) -> None:
     if photometric == 5:
-        raise RefusedError("is a CMYK picture: convert it to RGB first (in GIMP, Image > Mode > RGB)")
+        raise UnsupportedFileError("is a CMYK image: convert it to RGB first (in GIMP, Image > Mode > RGB)")
     if photometric in (8, 9, 10):
-        raise RefusedError("is a Lab picture: convert it to RGB first (in Photoshop, Image > Mode > RGB Color)")
+        raise UnsupportedFileError("is a Lab image: convert it to RGB first (in Photoshop, Image > Mode > RGB Color)")
     if photometric in (32803, 34892) or _DNG in page.tags:
-        raise RefusedError(f"is a camera raw file: develop it and {ELSEWHERE}")
+        raise UnsupportedFileError(f"is a camera raw file: develop it and {CONVERT_FIRST}")
     if (page.sampleformat, page.bitspersample) not in _KINDS:
-        raise RefusedError("is neither 8-bit, 16-bit nor floating-point: convert it to 16 bits per channel first")
+        raise UnsupportedFileError(
+            "is neither 8-bit, 16-bit nor floating-point: convert it to 16 bits per channel first"
+        )
     colored = photometric in (*_GRAY, _RGB, _PALETTE) or (photometric == _YCBCR and page.compression in _JPEG)
     if not colored or page.compression not in TIFF.DECOMPRESSORS or page.predictor not in TIFF.UNPREDICTORS:
-        raise RefusedError(_UNREADABLE)
+        raise UnsupportedFileError(_UNREADABLE)
 
 
 def _refuse_truncated(page: TiffPage, size: int) -> None:
@@ -91,7 +101,7 @@ def _refuse_truncated(page: TiffPage, size: int) -> None:
 
 
 def _converted(page: TiffPage, samples: NDArray[Any], photometric: int) -> NDArray[Any]:
-    """Samples as uint8, uint16 or float32, 0 black: palettes looked up, those of other bit depths spread."""
+    """Convert samples to uint8, uint16 or float32 with 0 as black; applies palettes, scales other bit depths."""
     if photometric == _PALETTE:
         table = (np.asarray(page.colormap) >> 8).astype(np.uint8).T
         return np.concatenate([table[samples[..., 0].astype(np.uint16)], samples[..., 1:]], axis=2)
@@ -107,13 +117,13 @@ def _converted(page: TiffPage, samples: NDArray[Any], photometric: int) -> NDArr
     return samples
 
 
-def _alpha_settled(samples: NDArray[Any], colors: int, premultiplied: bool) -> NDArray[Any]:
-    """Check the number of channels; colors multiplied by their alpha are divided by it again, in place."""
+def _straight_alpha(samples: NDArray[Any], colors: int, premultiplied: bool) -> NDArray[Any]:
+    """Check the number of channels, and divide premultiplied colors by their alpha, in place."""
     channels = samples.shape[2]
     if channels < colors:
         raise ValueError("TIFF lacks channels")
     if channels > colors + 1:
-        raise RefusedError(f"has {channels} channels: remove the extra ones, or {ELSEWHERE}")
+        raise UnsupportedFileError(f"has {channels} channels: remove the extra ones, or {CONVERT_FIRST}")
     if channels == colors or not premultiplied:
         return samples
     top = 1.0 if samples.dtype == np.float32 else float(np.iinfo(samples.dtype).max)
@@ -124,13 +134,14 @@ def _alpha_settled(samples: NDArray[Any], colors: int, premultiplied: bool) -> N
     return samples
 
 
-def write(file: BinaryIO, given: Samples, profile: bytes | None, metadata: Metadata) -> None:
-    """Write a TIFF file, deflate-compressed. Raises RefusedError where it would be larger than TIFF can be.
+def write_tiff(file: BinaryIO, image: ImageData, _quality: int = 100) -> None:
+    """Write a TIFF file, deflate-compressed. Raises UnsupportedFileError above TIFF's limit of 4 GB.
 
-    After its header the file goes on with the EXIF data as they are: they are a TIFF structure themselves, so every
-    pointer in them (the maker note's too) stays true. The picture's own directory takes over their first one's fields.
+    The unchanged EXIF data follow the file's header: they are a TIFF structure themselves, so every pointer in them
+    (also in the maker note) stays valid. The image's own directory repeats the fields of their first one.
     """
-    tiff = TiffBytes(exif.normalize(metadata.exif)[0] or _NO_EXIF)
+    metadata = image.metadata
+    tiff = TiffBytes(exif.normalize_exif(metadata.exif)[0] or _NO_EXIF)
     own = exif.STRUCTURE | {exif.X_RESOLUTION, exif.Y_RESOLUTION, exif.RESOLUTION_UNIT}
     fields: list[tuple[int | str, int, int, bytes, bool]] = [
         (_POINTERS.get(tag, tag), entry.kind, entry.count, entry.value, True)
@@ -140,20 +151,20 @@ def write(file: BinaryIO, given: Samples, profile: bytes | None, metadata: Metad
     for tag, kind, value in ((_XMP, 1, metadata.xmp), (_IPTC, 7, metadata.iptc)):
         if value:
             fields.append((tag, kind, len(value), value, True))
-    samples = given.whole()
+    samples = image.samples()
     with TiffWriter(file, byteorder="<" if tiff.order == "<" else ">") as writer:
         file.write(tiff.data[8:])
         try:
             writer.write(
                 samples,
-                photometric="minisblack" if given.gray else "rgb",
+                photometric="minisblack" if image.gray else "rgb",
                 planarconfig="contig" if samples.ndim == 3 else None,
-                extrasamples=None if given.alpha is None else ["unassalpha"],
+                extrasamples=None if image.alpha is None else ["unassalpha"],
                 rowsperstrip=max(1, 2**18 // (samples.nbytes // len(samples))),
                 compression="deflate",
                 compressionargs={"level": 1},
                 predictor=True,
-                iccprofile=profile,
+                iccprofile=image.profile,
                 resolution=metadata.dpi,
                 resolutionunit="inch" if metadata.dpi else None,
                 metadata=None,
@@ -161,5 +172,8 @@ def write(file: BinaryIO, given: Samples, profile: bytes | None, metadata: Metad
                 extratags=fields,
             )
         except struct.error as error:
-            message = "cannot be written: TIFF holds at most 4 GB; choose PNG or scale the picture down"
-            raise RefusedError(message) from error
+            message = "cannot be written: TIFF stores at most 4 GB; choose PNG or scale the picture down"
+            raise UnsupportedFileError(message) from error
+
+
+TIFF_FORMAT = ImageFormat(TIFF_INFO, read_tiff, write_tiff)

@@ -26,7 +26,7 @@ from s2am_editor.files.recovery import Recovery
 from s2am_editor.files.saving import save_project
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.color.map import Blend, Chain, Curves, Matrix
-from s2am_engine.image.formats.raster import Metadata
+from s2am_engine.image.data import Metadata
 from s2am_engine.image.io import load_image
 from tests.editor.files.test_projects import assert_same
 

@@ -17,7 +17,7 @@ from s2am_editor.document.model import Document
 from s2am_editor.files.opening import open_document, read_layers
 from s2am_editor.files.saving import export, save_project, what_is_lost
 from s2am_engine.errors import EngineError
-from s2am_engine.image.formats.raster import Metadata
+from s2am_engine.image.data import Metadata
 from s2am_engine.image.io import ImageData, load_image, save_image
 from tests.editor.document.made_up import cutout, disc, scene, two_layers
 from tests.engine.icc import ADOBE, adobe_curve, rgb_profile
@@ -109,7 +109,7 @@ def test_an_opaque_canvas_has_no_alpha_in_a_jpeg_and_a_transparent_one_is_refuse
     export(tmp_path / "out.jpg", Document.from_picture(opaque, "beach"))
     assert Image.open(tmp_path / "out.jpg").mode == "RGB"
     clear = Document.from_picture(ImageData(scene(), disc(300, 200)), "logo")
-    with pytest.raises(EngineError, match="JPEG cannot hold transparency"):
+    with pytest.raises(EngineError, match="JPEG cannot store transparency"):
         export(tmp_path / "clear.jpg", clear)
     assert not (tmp_path / "clear.jpg").exists()
     export(tmp_path / "clear.png", clear)
@@ -135,7 +135,7 @@ def test_exports_of_hidden_layers_leave_them_out(tmp_path: Path) -> None:
     [
         ("missing.png", None, "does not exist"),
         ("empty.png", b"", "is empty"),
-        ("text.png", b"hello, this is no picture", "is not a picture that can be read"),
+        ("text.png", b"hello, this is no picture", "is not an image that can be read"),
         ("half.jpg", b"\xff\xd8\xff\xe0\0\x10JFIF", "is damaged or incomplete"),
         ("broken.ora", b"PK\3\4rubbish", "is damaged or incomplete"),
         ("broken.psd", b"8BPS\0\1rubbish", "is damaged, or not a Photoshop document"),

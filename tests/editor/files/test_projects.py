@@ -26,7 +26,7 @@ from s2am_editor.files.saving import save_project
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.color.map import Chain, Curves, Matrix
 from s2am_engine.errors import EngineError
-from s2am_engine.image.formats.raster import Metadata
+from s2am_engine.image.data import Metadata
 from s2am_engine.image.io import ImageData
 from tests.editor.document.made_up import cutout, disc, scene, two_layers
 

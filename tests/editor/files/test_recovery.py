@@ -51,9 +51,9 @@ def test_a_process_that_is_killed_leaves_its_copy_and_a_running_one_is_left_alon
         import numpy as np
         from s2am_editor.document.model import Document
         from s2am_editor.files.recovery import Recovery
-        from s2am_engine.image.io import Picture
+        from s2am_engine.image.io import ImageData
         recovery = Recovery(Path(sys.argv[1]))
-        recovery.save(Document.from_picture(Picture(np.full((20, 30, 3), 77, np.uint8)), "beach"), "beach")
+        recovery.save(Document.from_picture(ImageData(np.full((20, 30, 3), 77, np.uint8)), "beach"), "beach")
         print("saved", flush=True)
         time.sleep(600)
         """

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The image file formats: properties of those that are read and written, and names of others for error messages.
+
+Suffix lists, format detection, the editor's export dialog and the desktop's “open with” entries derive from this table;
+`s2am_engine.image.formats` adds the reader and the writer of each format.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Signature = tuple[tuple[int, bytes], ...]
+"""Bytes that files of a format have at offsets; all of them must match."""
+
+
+@dataclass(frozen=True)
+class FormatInfo:
+    """Properties of a file format that is read and written.
+
+    name: as people write it. suffixes: lower case, with dot; the first one is for new files.
+    mime: media type. uniform_type: Apple's uniform type identifier.
+    signatures: alternatives, of which one matches each file of the format.
+    max_bits: bits per channel that it stores (32: floating point).
+    alpha: whether it stores transparency. lossless: whether pixels are read back unchanged.
+    summary: one line for a dialog that offers the format.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    mime: str
+    uniform_type: str
+    signatures: tuple[Signature, ...]
+    max_bits: int
+    alpha: bool
+    lossless: bool
+    summary: str
+
+    @property
+    def suffix(self) -> str:
+        """The suffix of new files."""
+        return self.suffixes[0]
+
+    def matches(self, data: bytes) -> bool:
+        """Return whether a file's first bytes are those of this format."""
+        return any(_has(data, signature) for signature in self.signatures)
+
+
+@dataclass(frozen=True)
+class ForeignFormat:
+    """A file format that people take for a supported one, to be named in an error message.
+
+    name: with its article, "a GIF file". suffixes: those of image files. signatures: as in `FormatInfo`.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    signatures: tuple[Signature, ...] = ()
+
+    def matches(self, data: bytes) -> bool:
+        """Return whether a file's first bytes are those of this format."""
+        return any(_has(data, signature) for signature in self.signatures)
+
+
+def _has(data: bytes, signature: Signature) -> bool:
+    return all(data[at : at + len(mark)] == mark for at, mark in signature)
+
+
+def _starts(*marks: bytes) -> tuple[Signature, ...]:
+    return tuple(((0, mark),) for mark in marks)
+
+
+PNG = FormatInfo(
+    name="PNG",
+    suffixes=(".png",),
+    mime="image/png",
+    uniform_type="public.png",
+    signatures=_starts(b"\x89PNG\r\n\x1a\n"),
+    max_bits=16,
+    alpha=True,
+    lossless=True,
+    summary="Lossless; 16 bits per channel and transparency.",
+)
+JPEG = FormatInfo(
+    name="JPEG",
+    suffixes=(".jpg", ".jpeg", ".jpe", ".jfif"),
+    mime="image/jpeg",
+    uniform_type="public.jpeg",
+    signatures=_starts(b"\xff\xd8\xff"),
+    max_bits=8,
+    alpha=False,
+    lossless=False,
+    summary="Small files for the web and for prints; 8 bits per channel, no transparency.",
+)
+TIFF = FormatInfo(
+    name="TIFF",
+    suffixes=(".tif", ".tiff"),
+    mime="image/tiff",
+    uniform_type="public.tiff",
+    signatures=_starts(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    max_bits=32,
+    alpha=True,
+    lossless=True,
+    summary="Lossless; 16 or 32 bits per channel and transparency, for other editors.",
+)
+WEBP = FormatInfo(
+    name="WebP",
+    suffixes=(".webp",),
+    mime="image/webp",
+    uniform_type="org.webmproject.webp",
+    signatures=(((0, b"RIFF"), (8, b"WEBP")),),
+    max_bits=8,
+    alpha=True,
+    lossless=True,
+    summary="Lossless and smaller than PNG; 8 bits per channel and transparency.",
+)
+
+IMAGE_FORMATS = (PNG, JPEG, TIFF, WEBP)
+"""All formats that are read and written."""
+
+IMAGE_SUFFIXES = tuple(suffix for info in IMAGE_FORMATS for suffix in info.suffixes)
+"""The suffixes (lower case, with dot) of files that are read and written."""
+
+FOREIGN_FORMATS = (
+    ForeignFormat("a GIF file", (".gif",), _starts(b"GIF8")),
+    ForeignFormat("a BMP file", (".bmp",), _starts(b"BM")),
+    ForeignFormat("a Photoshop document", (".psd", ".psb"), _starts(b"8BPS")),
+    ForeignFormat("a GIMP document", (".xcf",), _starts(b"gimp xcf")),
+    ForeignFormat("a PDF document", (), _starts(b"%PDF")),
+    ForeignFormat("a JPEG 2000 file", (".jp2",), _starts(b"\0\0\0\x0cjP  ")),
+    ForeignFormat("a JPEG XL file", (".jxl",), _starts(b"\0\0\0\x0cJXL ", b"\xff\x0a")),
+    ForeignFormat("an OpenEXR file", (".exr",), _starts(b"v/1\x01")),
+    ForeignFormat("an SVG drawing", (), _starts(b"<svg")),
+    ForeignFormat("a HEIC file", (".heic", ".heif", ".hif")),
+    ForeignFormat("an AVIF file", (".avif",)),
+    ForeignFormat("a HEIC, AVIF or video file", (), (((4, b"ftyp"),),)),
+    ForeignFormat(
+        "a camera raw file", (".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2", ".pef", ".srw")
+    ),
+)
+"""Formats that are not read."""
+
+FOREIGN_SUFFIXES = {suffix: foreign.name for foreign in FOREIGN_FORMATS for suffix in foreign.suffixes}
+"""By suffix: names of formats that people expect in a folder of photographs, and that are not read."""
+
+
+def format_of_suffix(suffix: str) -> FormatInfo | None:
+    """Return the format of a file name suffix (with dot, any case); None if it is not supported."""
+    return next((info for info in IMAGE_FORMATS if suffix.lower() in info.suffixes), None)

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Images in memory: pixels with alpha, color profile and metadata."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from s2am_engine.color.srgb import LUMA
+from s2am_engine.types import Pixels
+
+MAX_PIXELS = 1_000_000_000
+"""Larger images are refused: a few kilobytes of file can claim any size (a decompression bomb)."""
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """Metadata of an image file; every format stores as much of it as it can.
+
+    exif: the TIFF structure of the EXIF data (without the "Exif" prefix), orientation 1, thumbnail dropped.
+    xmp: the XMP packet. iptc: the IPTC-IIM records. dpi: horizontal and vertical dots per inch.
+    text: PNG keywords with their texts; a JPEG comment has the keyword "Comment".
+    png_color: PNG's own color chunks (gAMA, cHRM, sRGB, cICP …), type and content; only PNG stores them.
+    """
+
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    iptc: bytes | None = None
+    dpi: tuple[float, float] | None = None
+    text: tuple[tuple[str, str], ...] = ()
+    png_color: tuple[tuple[bytes, bytes], ...] = ()
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """An image as displayed (EXIF orientation applied), in the color space of its own profile.
+
+    pixels: H×W×3 RGB, contiguous, uint8, uint16 or float32 (nominally in [0, 1]).
+    alpha: H×W of the same type and scale, not premultiplied; None = opaque.
+    profile: the ICC profile of the pixels, byte for byte; None = sRGB.
+    gray: the image has one channel: pixels has three equal ones, and `save_image` writes one.
+    metadata: other contents of the file.
+    """
+
+    pixels: Pixels
+    alpha: Pixels | None = None
+    profile: bytes | None = None
+    gray: bool = False
+    metadata: Metadata = field(default_factory=Metadata)
+
+    def samples(self) -> Pixels:
+        """Return H×W×C samples: 1 or 3 color channels and alpha, contiguous (H×W for gray without alpha)."""
+        color = to_one_channel(self.pixels) if self.gray else self.pixels
+        return np.ascontiguousarray(color if self.alpha is None else np.dstack([color, self.alpha]))
+
+
+def to_one_channel(pixels: Pixels) -> Pixels:
+    """Return gray H×W of RGB H×W×3: the shared value where the channels are equal, the BT.709 luma elsewhere."""
+    first = pixels[..., 0]
+    same = (first == pixels[..., 1]) & (first == pixels[..., 2])
+    if same.all():
+        return first
+    luma = cv2.transform(np.ascontiguousarray(pixels, np.float32), np.array([LUMA], np.float32))
+    rounded = np.rint(luma) if pixels.dtype.kind == "u" else luma
+    return np.where(same, first, rounded.astype(pixels.dtype))

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Definitions shared by the readers and writers of all formats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+
+from s2am_common.image_formats import FormatInfo
+from s2am_engine.image.data import MAX_PIXELS, ImageData, Metadata
+from s2am_engine.types import Pixels
+
+CONVERT_FIRST = "save it as PNG, JPEG, TIFF or WebP first"
+
+
+class UnsupportedFileError(Exception):
+    """A file that cannot be read or written; the message follows the file's name ("is a CMYK image: …")."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Content of an image file as stored.
+
+    samples: H×W×C (1 gray, 2 gray + alpha, 3 RGB, 4 RGBA), uint8, uint16 or float32.
+    orientation: of EXIF, 1 to 8, not yet applied (`metadata` already has 1).
+    profile: ICC profile; None = none stored.
+    """
+
+    samples: Pixels
+    orientation: int
+    profile: bytes | None
+    metadata: Metadata
+
+
+@dataclass(frozen=True)
+class ImageFormat:
+    """A file format: its properties, its reader and its writer.
+
+    read: takes the whole file. Raises UnsupportedFileError, or another error where the file is damaged.
+    write: takes a binary file, an image and the quality (1 to 100, for lossy formats). Raises UnsupportedFileError for
+        images that the format cannot store.
+    """
+
+    info: FormatInfo
+    read: Callable[[bytes], Decoded]
+    write: Callable[[BinaryIO, ImageData, int], None]
+
+
+def storable_dtype(info: FormatInfo, dtype: np.dtype[np.generic]) -> np.dtype[np.generic]:
+    """Return the dtype of the highest depth, up to `dtype`, that a format stores."""
+    if info.max_bits == 8:
+        return np.dtype(np.uint8)
+    return np.dtype(np.uint16) if info.max_bits == 16 and dtype == np.float32 else dtype
+
+
+def check_storable(info: FormatInfo, image: ImageData, max_side: int | None = None) -> None:
+    """Raise UnsupportedFileError if a format stores fewer bits or fewer pixels than an image has."""
+    dtype = image.pixels.dtype
+    if dtype == np.float32 and info.max_bits < 32:
+        raise UnsupportedFileError(f"cannot be written: {info.name} cannot store floating-point images; choose TIFF")
+    if dtype == np.uint16 and info.max_bits < 16:
+        raise UnsupportedFileError(f"cannot be written: {info.name} cannot store 16-bit images; choose PNG or TIFF")
+    if max_side is not None and max(image.pixels.shape[:2]) > max_side:
+        raise UnsupportedFileError(
+            f"cannot be written: {info.name} stores at most {max_side} pixels a side; choose PNG or TIFF"
+        )
+
+
+def check_image_size(width: int, height: int) -> None:
+    """Raise UnsupportedFileError for an empty image or one above MAX_PIXELS."""
+    if width < 1 or height < 1:
+        raise UnsupportedFileError("is damaged: it claims to be an image without any pixels; copy or download it again")
+    if width * height > MAX_PIXELS:
+        raise UnsupportedFileError(
+            f"is {width} × {height} pixels, above the limit of a thousand megapixels: scale it down first"
+        )

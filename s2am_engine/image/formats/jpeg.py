@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""JPEG through Pillow: 8 bits, at full color resolution (4:4:4)."""
+
+from __future__ import annotations
+
+import io
+from typing import BinaryIO
+
+from PIL.JpegImagePlugin import JpegImageFile
+
+from s2am_common.image_formats import JPEG
+from s2am_engine.image.data import ImageData
+from s2am_engine.image.formats.common import (
+    Decoded,
+    ImageFormat,
+    UnsupportedFileError,
+    check_image_size,
+    check_storable,
+)
+from s2am_engine.image.formats.pillow import decode_samples, encode, metadata_of, save_options
+
+_MAX_SIDE = 65500
+_MAX_SEGMENT = 65533  # bytes of content of a JPEG segment
+_IPTC_RESOURCE = 0x0404
+
+
+def read_jpeg(data: bytes) -> Decoded:
+    """Decode a JPEG file; of several images in one (MPO), the first.
+
+    Raises UnsupportedFileError; OSError, SyntaxError if it is damaged.
+    """
+    # The plug-in's own class: Image.open would refuse images that MAX_PIXELS allows.
+    with JpegImageFile(io.BytesIO(data)) as image:
+        check_image_size(*image.size)
+        if image.mode == "CMYK":
+            raise UnsupportedFileError("is a CMYK image: convert it to RGB first (in GIMP, Image > Mode > RGB)")
+        info = image.info
+        samples = decode_samples(image)
+    # Pillow reports 72 dpi for files without a resolution, so only JFIF's own density counts.
+    dpi = info.get("dpi") if info.get("jfif_unit") in (1, 2) else None
+    resources = info.get("photoshop")
+    iptc = resources.get(_IPTC_RESOURCE) if isinstance(resources, dict) else None
+    comment = info.get("comment")
+    text = (("Comment", comment.decode("utf-8", "replace")),) if isinstance(comment, bytes) else ()
+    metadata, orientation = metadata_of(info, dpi, text, iptc)
+    return Decoded(samples, orientation, info.get("icc_profile") or None, metadata)
+
+
+def write_jpeg(file: BinaryIO, image: ImageData, quality: int = 95) -> None:
+    """Write a JPEG file. Raises UnsupportedFileError for images that JPEG cannot store."""
+    check_storable(JPEG, image, _MAX_SIDE)
+    if image.alpha is not None and image.alpha.min() < 255:
+        raise UnsupportedFileError("cannot be written: JPEG cannot store transparency; choose PNG, TIFF or WebP")
+    metadata = image.metadata
+    options = save_options(image)
+    if len(options.get("exif", b"")) > _MAX_SEGMENT:
+        del options["exif"]
+    if len(options.get("xmp", b"")) > _MAX_SEGMENT - 29:
+        del options["xmp"]
+    if metadata.dpi:
+        options["dpi"] = metadata.dpi
+    comment = dict(metadata.text).get("Comment", "").encode()
+    if 0 < len(comment) <= _MAX_SEGMENT:
+        options["comment"] = comment
+    if metadata.iptc and len(metadata.iptc) < _MAX_SEGMENT - 64:
+        options["extra"] = _photoshop_segment(metadata.iptc)
+    opaque = ImageData(image.pixels, gray=image.gray)
+    encode(file, opaque.samples(), "JPEG", {"quality": quality, "subsampling": 0} | options)
+
+
+def _photoshop_segment(iptc: bytes) -> bytes:
+    body = b"Photoshop 3.0\x008BIM\x04\x04\0\0" + len(iptc).to_bytes(4, "big") + iptc + b"\0" * (len(iptc) % 2)
+    return b"\xff\xed" + (len(body) + 2).to_bytes(2, "big") + body
+
+
+JPEG_FORMAT = ImageFormat(JPEG, read_jpeg, write_jpeg)
