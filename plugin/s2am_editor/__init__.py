@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The desktop editor: composite and harmonize without any other program.
+"""The desktop editor: compositing and harmonizing without another program.
 
-`document` (what is edited, undo), `compose` (drawing it), `cutout` (masks), `files` and `batch` know nothing of
-widgets; `window` shows them.
+`document` (data and undo), `compose` (rendering), `cutout` (masks), `files` and `batch` are independent of widgets;
+`window` shows them.
 """

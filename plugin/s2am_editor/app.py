@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starting the editor: the window shows at once; what takes time to load is loaded behind it."""
+"""Start-up of the editor: the window is shown at once, and slow imports follow in the background."""
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,16 +11,20 @@ from pathlib import Path
 from PyQt6.QtCore import QLibraryInfo, QLocale, QTimer, QTranslator
 from PyQt6.QtWidgets import QApplication
 
+import s2am_engine
+from s2am_common.log import start_logging
 from s2am_editor.window.main_window import MainWindow
 from s2am_editor.window.settings import EditorSettings
 from s2am_editor.window.theme import Theme, application_icon
 from s2am_engine.models.model_store import DEFAULT_MODEL
 
-WARM_UP = 700  # milliseconds after the window shows, in which it answers first
+logger = logging.getLogger(__name__)
+
+WARM_UP_DELAY = 700  # milliseconds after the window is shown
 
 
 def make_application(arguments: Sequence[str] = ("s2am",)) -> QApplication:
-    """Make the application, named as the desktop knows it."""
+    """Create the application, with the name that desktop entries use."""
     application = QApplication(list(arguments))
     application.setApplicationName("s2am")
     application.setApplicationDisplayName("s2am")
@@ -32,20 +37,23 @@ def make_application(arguments: Sequence[str] = ("s2am",)) -> QApplication:
     return application
 
 
-def run(files: Sequence[Path] = ()) -> int:
-    """Open the window, with files if some are named, and stay until it is closed.
+def run_editor(files: Sequence[Path] = ()) -> int:
+    """Show the window, open the given files, and run until it is closed.
 
     Returns:
         The exit code.
     """
+    start_logging("editor", s2am_engine.__version__)
     application = make_application(sys.argv[:1])
     settings = EditorSettings()
     Theme(application, settings.appearance)
     window = MainWindow(settings)
     window.show()
     if files:
-        QTimer.singleShot(0, lambda: window.take_files(files))
+        QTimer.singleShot(0, lambda: window.open_files(files))
     else:
         QTimer.singleShot(0, window.autosave.offer_recovery)
-    QTimer.singleShot(WARM_UP, lambda: window.harmonizing.warm_up(DEFAULT_MODEL))
-    return application.exec()
+    QTimer.singleShot(WARM_UP_DELAY, lambda: window.harmonizing.warm_up(DEFAULT_MODEL))
+    code = application.exec()
+    logger.info("closed")
+    return code

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`s2am bench --editor`: how long a slider, a pan and a zoom take until they are seen, and what a document weighs.
+"""`s2am bench --editor`: latency of slider, pan and zoom until painted, and memory per document.
 
-A real window of 1920 × 1080 shows 24 megapixels in two layers; what is measured ends when the window has been drawn.
+A real window of 1920 × 1080 shows 24 megapixels in two layers; each measurement ends when the window was painted.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ from s2am_editor.window.theme import Theme
 from s2am_engine.cli.bench import made_up_picture, peak_memory
 from s2am_engine.image.io import ImageData
 
-SIZE = (6000, 4000)
-WINDOW = (1920, 1080)
-FRAMES = 40
-WAIT = QEventLoop.ProcessEventsFlag.WaitForMoreEvents
-AIMS = {"slider": 50.0, "pan": 16.0, "zoom": 16.0}  # milliseconds
+IMAGE_SIZE = (6000, 4000)
+WINDOW_SIZE = (1920, 1080)
+FRAME_COUNT = 40
+WAIT_FOR_EVENTS = QEventLoop.ProcessEventsFlag.WaitForMoreEvents
+TARGETS = {"slider": 50.0, "pan": 16.0, "zoom": 16.0}  # milliseconds
 
 
 @dataclass
-class Measured:
-    """What was measured: milliseconds of each frame, and memory."""
+class EditorFigures:
+    """Results: milliseconds per frame, and memory."""
 
     frames: dict[str, list[float]] = field(default_factory=dict)
-    start: float = 0.0  # seconds from an empty process's imports to the window on the screen
-    grown: int | None = None  # bytes at the peak, beyond the empty window with a model loaded
-    picture: int = SIZE[0] * SIZE[1] * 3  # bytes of one layer
+    start: float = 0.0  # seconds from the first import to the painted window
+    peak_growth: int | None = None  # peak bytes beyond the empty window with a loaded model
+    image_bytes: int = IMAGE_SIZE[0] * IMAGE_SIZE[1] * 3  # bytes of one layer
 
     def to_json(self) -> dict[str, Any]:
-        """Plain numbers."""
+        """Return the results as plain numbers."""
         frames = {
             name: {
                 "median_ms": round(statistics.median(times), 2),
@@ -56,56 +56,61 @@ class Measured:
             }
             for name, times in self.frames.items()
         }
-        of_picture = None if self.grown is None else round(self.grown / self.picture, 2)
-        return {"frames": frames, "start_s": round(self.start, 3), "memory_bytes": self.grown, "of_picture": of_picture}
+        of_image = None if self.peak_growth is None else round(self.peak_growth / self.image_bytes, 2)
+        return {
+            "frames": frames,
+            "start_s": round(self.start, 3),
+            "memory_bytes": self.peak_growth,
+            "of_picture": of_image,
+        }
 
     def to_text(self) -> str:
-        """A line a figure."""
-        lines = [f"window on the screen after {self.start:.2f} s (without PyTorch, which loads behind it)"]
+        """Return one line per figure."""
+        lines = [f"window painted after {self.start:.2f} s (PyTorch loads later)"]
         for name, times in self.frames.items():
-            aim = next((f", aim {limit:g} ms" for kind, limit in AIMS.items() if name.startswith(kind)), "")
+            aim = next((f", target {limit:g} ms" for kind, limit in TARGETS.items() if name.startswith(kind)), "")
             least, median, worst = min(times), statistics.median(times), max(times)
             lines.append(f"{name:32}{median:7.1f} ms (least {least:.1f}, worst {worst:.1f}{aim})")
-        if self.grown is not None:
-            share = self.grown / self.picture
-            lines.append(f"memory at the peak: {self.grown / 1e6:.0f} MB = {share:.1f} × the picture (aim 6)")
+        if self.peak_growth is not None:
+            share = self.peak_growth / self.image_bytes
+            lines.append(f"peak memory: {self.peak_growth / 1e6:.0f} MB = {share:.1f} × the image (target 6)")
         return "\n".join(lines)
 
 
-def bench() -> Measured:
-    """Measure, in a window that is really drawn; without a screen it is drawn in memory."""
+def measure_editor() -> EditorFigures:
+    """Measure in a window; without a display, Qt paints offscreen."""
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    found = Measured()
+    found = EditorFigures()
     started = time.perf_counter()
     application = make_application()
     Theme(application)
     with tempfile.TemporaryDirectory(prefix="s2am-bench-") as folder:
         window = MainWindow(EditorSettings(Path(folder) / "editor.ini"))
-        window.resize(*WINDOW)
+        window.resize(*WINDOW_SIZE)
         window.show()
         application.processEvents()
         found.start = time.perf_counter() - started
-        Watch(application, window, found).measure()
+        EditorBenchmark(application, window, found).measure()
         window.session.close()
         window.close()
     return found
 
 
-class Watch:
-    """Uses a window and looks at the clock."""
+class EditorBenchmark:
+    """Operates a window and measures the time."""
 
-    def __init__(self, application: QApplication, window: MainWindow, found: Measured) -> None:
-        """Write down what is found."""
+    def __init__(self, application: QApplication, window: MainWindow, found: EditorFigures) -> None:
+        """Store results in `found`."""
         self._application, self._window, self._found = application, window, found
 
     def measure(self) -> None:
-        """Measure everything."""
+        """Run all measurements."""
         window = self._window
-        background, layer = made_up_layers()
+        background, layer = make_layers()
         window.harmonizing.warm_up(window.sidebar.harmonize.model)
         self._until(lambda: not window.jobs.running)
-        with peak_memory() as grown:
+        with peak_memory() as growth:
             document = Document.from_picture(background.copied(), "background")
             window.session.open(document, "bench")
             window.session.do(commands.add_layers([document.adopt(layer.copied(), "layer")]))
@@ -120,11 +125,11 @@ class Watch:
             self._sliders("slider, at 100 %", 2)
             self._pans("pan, at 100 %", 1.0)
             self._zooms()
-        self._found.grown = grown[0] if grown else None
+        self._found.peak_growth = growth[0] if growth else None
 
     def _sliders(self, name: str, seed: int) -> None:
         rows = self._window.sidebar.adjust.rows
-        values = np.random.default_rng(seed).uniform(-0.6, 0.6, FRAMES)
+        values = np.random.default_rng(seed).uniform(-0.6, 0.6, FRAME_COUNT)
 
         def move(index: int) -> None:
             rows["warmth" if index % 2 else "brightness"].slider.setValue(round(100 * values[index]))
@@ -138,7 +143,7 @@ class Watch:
         self._settle()
 
         def pan(index: int) -> None:
-            way = 1 if index % FRAMES < FRAMES / 2 else -1
+            way = 1 if index % FRAME_COUNT < FRAME_COUNT / 2 else -1
             canvas.pan(-24 * way, -13 * way)
             self._application.processEvents()
 
@@ -151,7 +156,7 @@ class Watch:
         self._settle()
 
         def zoom(index: int) -> None:
-            canvas.zoom_to(canvas.viewport.scale * (1.06 if index < FRAMES / 2 else 1 / 1.06))
+            canvas.zoom_to(canvas.viewport.scale * (1.06 if index < FRAME_COUNT / 2 else 1 / 1.06))
             self._application.processEvents()
 
         self._frames("zoom", zoom)
@@ -159,19 +164,19 @@ class Watch:
 
     def _frames(self, name: str, work: Callable[[int], None]) -> None:
         times = []
-        for index in range(FRAMES):
+        for index in range(FRAME_COUNT):
             started = time.perf_counter()
             work(index)
             times.append(1000 * (time.perf_counter() - started))
         self._found.frames[name] = times
 
     def _settle(self, pause: float = 0.05) -> None:
-        """Draw until the screen shows how things are."""
+        """Process events until the screen is up to date."""
         canvas = self._window.canvas
         time.sleep(pause)
         self._application.processEvents()
         while not canvas.is_current:
-            self._application.processEvents(WAIT)  # sleeps until there is something to do, as the real loop does
+            self._application.processEvents(WAIT_FOR_EVENTS)  # sleeps until there is an event, like the real event loop
         self._application.processEvents()
 
     def _until(self, done: Callable[[], bool]) -> None:
@@ -181,18 +186,18 @@ class Watch:
 
 
 @dataclass(frozen=True)
-class Made:
-    """A picture that is made anew for the document, so that its memory counts."""
+class SampleImage:
+    """An image that is copied for the document, so its memory counts."""
 
     pixels: NDArray[np.uint8]
     alpha: NDArray[np.uint8] | None
 
     def copied(self) -> ImageData:
-        """The picture in memory of its own."""
+        """Return a copy of the image."""
         return ImageData(self.pixels.copy(), None if self.alpha is None else self.alpha.copy())
 
 
-def made_up_layers() -> tuple[Made, Made]:
-    """A background, and a cut-out of the same size that covers a quarter of it."""
-    pixels, mask = made_up_picture(*SIZE)
-    return Made(pixels, None), Made(np.ascontiguousarray(pixels[:, ::-1, ::-1]), mask)
+def make_layers() -> tuple[SampleImage, SampleImage]:
+    """Return a background, and a cutout of the same size that covers a quarter of it."""
+    pixels, mask = made_up_picture(*IMAGE_SIZE)
+    return SampleImage(pixels, None), SampleImage(np.ascontiguousarray(pixels[:, ::-1, ::-1]), mask)

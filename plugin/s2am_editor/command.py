@@ -12,35 +12,37 @@ from s2am_engine.errors import EngineError
 
 
 def add_commands(subparsers: Subparsers) -> None:
-    """Describe `s2am edit`, and what it adds to `s2am bench`."""
-    about = "Open the editor: composite and harmonize in a window."
+    """Add `s2am edit`, and the option `--editor` of `s2am bench`."""
+    about = "Open the editor to composite and harmonize images in a window."
     parser = subparsers.add_parser("edit", help=about, description=about)
-    parser.set_defaults(run=edit, parser=parser)
-    files = "a background or a project, and cut-outs to put on it"
+    parser.set_defaults(run=run_edit, parser=parser)
+    files = "a background or a project, and cutouts to add to it"
     parser.add_argument("files", type=Path, nargs="*", metavar="FILE", help=files)
-    measured = "measure the editor instead: a slider, pan, zoom and memory at 24 megapixels"
-    subparsers.choices["bench"].add_argument("--editor", dest="run", action="store_const", const=bench, help=measured)
+    measured = "measure the editor instead: sliders, pan, zoom and memory at 24 megapixels"
+    subparsers.choices["bench"].add_argument(
+        "--editor", dest="run", action="store_const", const=run_editor_bench, help=measured
+    )
 
 
-def edit(options: argparse.Namespace) -> int:
+def run_edit(options: argparse.Namespace) -> int:
     """Run `s2am edit`."""
     try:
         from s2am_editor import app
     except ImportError as error:
-        raise EngineError(f"The editor can't start ({error}): run the installer again to repair it.") from error
+        raise EngineError(f"The editor cannot start ({error}): run the installer again to repair it.") from error
 
     for path in options.files:
         if not path.is_file():
-            raise EngineError(f"{path} is not there: check the name.")
-    return app.run(options.files)
+            raise EngineError(f"{path} does not exist: check the name.")
+    return app.run_editor(options.files)
 
 
-def bench(options: argparse.Namespace) -> int:
+def run_editor_bench(options: argparse.Namespace) -> int:
     """Run `s2am bench --editor`."""
-    from s2am_editor.bench import bench as measure
+    from s2am_editor.bench import measure_editor
     from s2am_engine.cli.bench import machine
 
-    found = measure()
+    found = measure_editor()
     if options.json:
         print(json.dumps({"machine": machine(), **found.to_json()}))
     else:

@@ -86,7 +86,7 @@ class Photographer:
         window.show_variants()
         self._wait(window)
         self._take(window, "variants")
-        window.variants.close_strip()
+        window.variants.close_panel()
         window.tool_box.choose("reference")
         self._stroke(window, [(700, 380), (880, 420)])
         self._take(window, "reference")

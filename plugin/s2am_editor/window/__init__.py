@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The editor's window: all that needs Qt."""
+"""The editor's graphical user interface; the only package that imports Qt."""

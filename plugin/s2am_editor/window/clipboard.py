@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pictures between the editor and others: the clipboard, and what is dropped on the window."""
+"""Image exchange with other programs: clipboard, and drops on the window."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from s2am_engine.inference.network_input import to_bytes
 
 
 def files_of(data: QMimeData | None) -> list[Path]:
-    """The files that were dropped or copied."""
+    """Return the files that were dropped or copied."""
     if data is None or not data.hasUrls():
         return []
     return [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()]
 
 
 def image_of(data: QMimeData | None) -> ImageData | None:
-    """The picture that was dropped or copied, with its transparency; None if there is none."""
+    """Return the image that was dropped or copied, with its transparency; None if there is none."""
     if data is None or not data.hasImage():
         return None
     image = QImage()
-    for kind in ("image/png", "image/tiff", "image/webp"):  # as it was copied, rather than what Qt makes of it
+    for kind in ("image/png", "image/tiff", "image/webp"):  # the data as copied, before Qt's conversion
         if data.hasFormat(kind) and image.loadFromData(data.data(kind)):
             break
     else:
@@ -36,7 +36,7 @@ def image_of(data: QMimeData | None) -> ImageData | None:
 
 
 def from_image(image: QImage) -> ImageData:
-    """A Qt image as a picture: 16 bits where it has more than 8, alpha where it has any."""
+    """Convert a Qt image: to 16 bits if it has more than 8, with alpha if it has any."""
     deep = image.depth() > 32 or image.format() in (QImage.Format.Format_Grayscale16,)
     form = QImage.Format.Format_RGBA64 if deep else QImage.Format.Format_RGBA8888
     converted = image.convertToFormat(form)
@@ -45,22 +45,22 @@ def from_image(image: QImage) -> ImageData:
     return ImageData(np.ascontiguousarray(samples[..., :3]), alpha)
 
 
-def to_image(picture: ImageData) -> QImage:
-    """A picture as a Qt image of 8 bits, in its own memory."""
-    pixels = to_bytes(picture.pixels)
+def to_image(image: ImageData) -> QImage:
+    """Convert an image to an 8-bit Qt image with its own memory."""
+    pixels = to_bytes(image.pixels)
     height, width = pixels.shape[:2]
-    if picture.alpha is None:
+    if image.alpha is None:
         pixels = np.ascontiguousarray(pixels)
         return QImage(pixels.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888).copy()
-    samples = np.dstack([pixels, to_bytes(picture.alpha)])
+    samples = np.dstack([pixels, to_bytes(image.alpha)])
     return QImage(samples.tobytes(), width, height, 4 * width, QImage.Format.Format_RGBA8888).copy()
 
 
-def copy_image(picture: ImageData) -> None:
-    """Put a picture on the clipboard."""
+def copy_image(image: ImageData) -> None:
+    """Copy an image to the clipboard."""
     clipboard = QGuiApplication.clipboard()
     if clipboard:
-        clipboard.setImage(to_image(picture))
+        clipboard.setImage(to_image(image))
 
 
 def copy_text(text: str) -> None:
@@ -71,7 +71,7 @@ def copy_text(text: str) -> None:
 
 
 def clipboard_data() -> QMimeData | None:
-    """What is on the clipboard."""
+    """Return the clipboard's content."""
     clipboard = QGuiApplication.clipboard()
     return clipboard.mimeData() if clipboard else None
 

@@ -15,7 +15,7 @@ from s2am_editor.files import opening, saving
 from s2am_editor.files.recovery import Recovered, Recovery
 from s2am_editor.window import clipboard
 from s2am_editor.window.dialogs import prompts
-from s2am_editor.window.dialogs.prompts import Answer
+from s2am_editor.window.dialogs.prompts import SaveAnswer
 from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs, Problem
 from s2am_editor.window.session import EditorSession
 from s2am_editor.window.settings import EditorSettings
@@ -23,10 +23,10 @@ from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData
 
 
 class DocumentFiles(QObject):
-    """All ways of pictures into the editor and out of it."""
+    """Opens and saves documents and adds layers, in the background."""
 
     failed = pyqtSignal(object)  # a Problem
-    noted = pyqtSignal(str)  # something to know about a file that was opened
+    noted = pyqtSignal(str)  # a note about an opened file
     exported = pyqtSignal(object)  # a path
     recent_changed = pyqtSignal()
 
@@ -35,25 +35,25 @@ class DocumentFiles(QObject):
         super().__init__(window)
         self._session, self._jobs, self._settings, self._window = session, jobs, settings, window
 
-    # ---- in
+    # ---- opening
 
     def choose_background(self) -> None:
         """Ask for a file and open it."""
         paths = prompts.choose_to_open(
-            self._window, self._settings, self.tr("Open a background or a project"), patterns(projects=True)
+            self._window, self._settings, self.tr("Open a background or a project"), file_patterns(projects=True)
         )
         if paths:
             self.open(paths[0], paths[1:])
 
     def choose_layers(self) -> None:
-        """Ask for pictures and put them on top."""
-        title = self.tr("Add cut-outs as layers")
-        paths = prompts.choose_to_open(self._window, self._settings, title, patterns(projects=False))
+        """Ask for images and add them as layers."""
+        title = self.tr("Add cutouts as layers")
+        paths = prompts.choose_to_open(self._window, self._settings, title, file_patterns(projects=False))
         if paths:
-            self.take(paths)
+            self.open_or_add(paths)
 
-    def take(self, paths: Sequence[Path], at: tuple[float, float] | None = None) -> None:
-        """Take files that were dropped or named: layers of the open document, or else a document with layers."""
+    def open_or_add(self, paths: Sequence[Path], at: tuple[float, float] | None = None) -> None:
+        """Open dropped or named files: as layers of the open document, or the first as a new document."""
         if not paths:
             return
         if self._session.is_open and not opening.is_project(paths[0]):
@@ -62,14 +62,14 @@ class DocumentFiles(QObject):
             self.open(paths[0], paths[1:])
 
     def open(self, path: Path, layers: Sequence[Path] = ()) -> None:
-        """Open a file as document, and others as layers on it; asks to save the present one."""
+        """Open a file as the document, and others as its layers, after asking to save unsaved changes."""
         self.when_saved(lambda: self._open(path, layers))
 
     def _open(self, path: Path, layers: Sequence[Path]) -> None:
         def done(found: opening.Opened) -> None:
             project = path if opening.is_project(path) else None
             self._session.open(found.document, path.stem if project is None else path.name, project)
-            self._remember(path)
+            self._add_recent(path)
             if found.notes:
                 self.noted.emit(" ".join(found.notes))
             if layers:
@@ -79,7 +79,7 @@ class DocumentFiles(QObject):
         self._jobs.start(title, lambda job: opening.open_document(path, job.progress), done, self._fail)
 
     def add_layers(self, paths: Sequence[Path], at: tuple[float, float] | None = None) -> None:
-        """Put pictures on top of the document; one that can't be read does not keep the others out."""
+        """Add images as layers; one that cannot be read does not prevent the others."""
         document = self._session.document
 
         def work(job: BackgroundJob) -> tuple[list[Layer], list[Exception]]:
@@ -103,31 +103,31 @@ class DocumentFiles(QObject):
         self._jobs.start(self.tr("Adding layers"), work, done, self._fail)
 
     def paste(self, data: QMimeData | None, at: tuple[float, float] | None = None) -> bool:
-        """Take files or a picture from the clipboard or a drop; whether there was anything to take."""
+        """Add files or an image from the clipboard or a drop. Return False if there is nothing to add."""
         paths = clipboard.files_of(data)
         if paths:
-            self.take(paths, at)
+            self.open_or_add(paths, at)
             return True
-        picture = clipboard.image_of(data)
-        if picture is None:
+        image = clipboard.image_of(data)
+        if image is None:
             return False
-        self.add_picture(picture, self.tr("Pasted"), at)
+        self.add_image(image, self.tr("Pasted"), at)
         return True
 
-    def add_picture(self, picture: ImageData, name: str, at: tuple[float, float] | None = None) -> None:
-        """Put a picture on top of the document; without a document it becomes one."""
+    def add_image(self, image: ImageData, name: str, at: tuple[float, float] | None = None) -> None:
+        """Add an image as a layer, or open it as a document if none is open."""
         if not self._session.is_open:
-            self._session.open(Document.from_picture(picture, name), name, saved=False)
+            self._session.open(Document.from_picture(image, name), name, saved=False)
             return
         document = self._session.document
         self._jobs.start(
             self.tr("Adding layers"),
-            lambda _: document.adopt(picture, name, center=at),
+            lambda _: document.adopt(image, name, center=at),
             lambda layer: self._session.do(commands.add_layers([layer], "Paste")),
             self._fail,
         )
 
-    # ---- out
+    # ---- saving
 
     def save(self, then: Callable[[], object] = lambda: None) -> None:
         """Save the project; asks for a name if it has none."""
@@ -144,7 +144,7 @@ class DocumentFiles(QObject):
             return
         name = Path(self._session.title).stem + saving.PROJECT_SUFFIX
         kinds = self.tr("Project (*{0})").format(saving.PROJECT_SUFFIX)
-        path = prompts.choose_to_save(self._window, self._settings, self.tr("Save the project"), name, kinds)
+        path = prompts.choose_to_save(self._window, self._settings, self.tr("Save project"), name, kinds)
         if path:
             ends = path.suffix.lower() == saving.PROJECT_SUFFIX
             self._save(path if ends else path.with_name(path.name + saving.PROJECT_SUFFIX), then)
@@ -154,18 +154,18 @@ class DocumentFiles(QObject):
 
         def done(_: object) -> None:
             self._session.mark_saved(document, path)
-            self._remember(path)
+            self._add_recent(path)
             then()
 
         title = self.tr("Saving {0}").format(path.name)
         self._jobs.start(title, lambda job: saving.save_project(path, document, job.progress), done, self._fail)
 
     def export(self, path: Path, quality: int = 95) -> None:
-        """Write the picture as it is seen to a file of another format."""
+        """Export the flattened image to a file."""
         document = self._session.document
 
         def done(_: object) -> None:
-            self._remember_folder(path)
+            self._store_folder(path)
             self.exported.emit(path)
 
         self._jobs.start(
@@ -178,87 +178,87 @@ class DocumentFiles(QObject):
     # ---- questions
 
     def when_saved(self, then: Callable[[], object]) -> bool:
-        """Do something that ends the present document, once nothing of it would be lost.
+        """Call a function that replaces the document, once its changes are saved or discarded.
 
         Returns:
-            False if the person wants to go on with the document.
+            False if the user canceled.
         """
         if not self._session.is_modified:
             then()
             return True
         answer = prompts.ask_to_save(self._window, self._session.title or self.tr("Untitled"))
-        if answer is Answer.SAVE:
+        if answer is SaveAnswer.SAVE:
             self.save(then)
-        elif answer is Answer.DISCARD:
+        elif answer is SaveAnswer.DISCARD:
             then()
-        return answer is not Answer.CANCEL
+        return answer is not SaveAnswer.CANCEL
 
-    def _remember(self, path: Path) -> None:
+    def _add_recent(self, path: Path) -> None:
         self._settings.add_recent(path)
         self.recent_changed.emit()
 
-    def _remember_folder(self, path: Path) -> None:
+    def _store_folder(self, path: Path) -> None:
         self._settings.set_folder("save", path.parent)
 
     def _fail(self, problem: Problem) -> None:
         self.failed.emit(problem)
 
 
-def patterns(*, projects: bool) -> str:
-    """What a dialog for opening files lists."""
+def file_patterns(*, projects: bool) -> str:
+    """Return the file pattern of a dialog that opens files."""
     suffixes = opening.SUFFIXES if projects else IMAGE_SUFFIXES
     listed = " ".join(f"*{suffix}" for suffix in suffixes)
-    return f"{QCoreApplication.translate('DocumentFiles', 'Pictures')} ({listed})"
+    return f"{QCoreApplication.translate('DocumentFiles', 'Images')} ({listed})"
 
 
-INTERVAL = 40_000  # milliseconds; with the time that saving takes it stays below a minute
+AUTOSAVE_INTERVAL = 40_000  # milliseconds; including the time of saving, a crash loses less than a minute
 
 
 class Autosave(QObject):
-    """Keeps copies, and offers the one that a crash left."""
+    """Keeps a recovery copy of unsaved changes, and offers the copy left by a crash."""
 
     failed = pyqtSignal(object)  # a Problem
 
     def __init__(self, session: EditorSession, jobs: BackgroundJobs, window: QWidget) -> None:
-        """Look after a session's document."""
+        """Keep copies of a session's document."""
         super().__init__(window)
         self._session, self._jobs, self._window = session, jobs, window
         self._recovery = Recovery()
-        self._kept: Document | None = None
-        self._told = False
+        self._saved_document: Document | None = None
+        self._reported_failure = False
         self._timer = QTimer(self)
-        self._timer.setInterval(INTERVAL)
-        self._timer.timeout.connect(self.keep)
+        self._timer.setInterval(AUTOSAVE_INTERVAL)
+        self._timer.timeout.connect(self.save_copy)
         self._timer.start()
-        session.opened.connect(self._forget)
-        session.file_changed.connect(self._forget_if_saved)
+        session.opened.connect(self._discard_copy)
+        session.file_changed.connect(self._discard_if_saved)
 
-    def keep(self) -> None:
-        """Keep a copy, if there is something that no file holds yet."""
-        if not self._session.is_modified or self._session.document is self._kept:
+    def save_copy(self) -> None:
+        """Write a recovery copy if there are unsaved changes."""
+        if not self._session.is_modified or self._session.document is self._saved_document:
             return
         document, title, path = self._session.document, self._session.title, self._session.path
 
         def done(_: object) -> None:
-            self._kept = document
-            if not self._session.is_modified:  # saved or closed in the meantime
-                self._forget()
+            self._saved_document = document
+            if not self._session.is_modified:  # saved or closed meanwhile
+                self._discard_copy()
 
         self._jobs.start("", lambda _: self._recovery.save(document, title, path), done, self._fail, quiet=True)
 
     def offer_recovery(self) -> None:
-        """Ask whether to open what a crash left, if it left anything."""
-        left = self._recovery.found()
-        if not left:
+        """Ask whether to open a recovery copy, if there is one."""
+        copies = self._recovery.found()
+        if not copies:
             return
-        found = left[0]
-        text = self.tr("The editor was not closed properly. Open “{0}” as it was at {1}?")
-        yes, no = self.tr("Open it"), self.tr("Throw it away")
+        found = copies[0]
+        text = self.tr("The editor was not closed properly. Open “{0}” as of {1}?")
+        accept, decline = self.tr("Open"), self.tr("Discard")
         text = text.format(
             found.title or self.tr("Untitled"),
             QLocale().toString(found.when.astimezone(), QLocale.FormatType.ShortFormat),
         )
-        if not prompts.ask(self._window, self.tr("Recover your work?"), text, yes, no):
+        if not prompts.ask_yes_no(self._window, self.tr("Recover unsaved work?"), text, accept, decline):
             found.discard()
             return
         self._jobs.start(
@@ -266,24 +266,24 @@ class Autosave(QObject):
         )
 
     def close(self) -> None:
-        """Throw the copy away: all is saved."""
+        """Delete the recovery copy."""
         self._timer.stop()
         self._recovery.clear()
 
     def _show(self, found: Recovered, document: Document) -> None:
         self._session.open(document, found.title, found.path, saved=False)
         found.discard()
-        self.keep()
+        self.save_copy()
 
-    def _forget(self) -> None:
-        self._kept = None
+    def _discard_copy(self) -> None:
+        self._saved_document = None
         self._recovery.clear()
 
-    def _forget_if_saved(self) -> None:
+    def _discard_if_saved(self) -> None:
         if not self._session.is_modified:
-            self._forget()
+            self._discard_copy()
 
     def _fail(self, problem: Problem) -> None:
-        if not self._told:  # a full disk would tell it every minute
-            self._told = True
+        if not self._reported_failure:  # a full disk would cause one message per minute
+            self._reported_failure = True
             self.failed.emit(problem)

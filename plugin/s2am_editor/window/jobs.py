@@ -1,54 +1,78 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Work that takes long, in threads of its own: with progress, to be cancelled, and never in the window's way."""
+"""Background jobs in worker threads, with progress and cancellation, and the problems that they end with."""
 
 from __future__ import annotations
 
+import logging
 import threading
 import traceback
 from collections.abc import Callable
 from typing import Any
 
-from PyQt6.QtCore import QObject, QRunnable, QThreadPool, pyqtSignal
+from PyQt6.QtCore import QCoreApplication, QObject, QRunnable, QThreadPool, pyqtSignal
 
-from s2am_engine.errors import EngineError
+from s2am_common.errors import S2AMError, with_advice
+from s2am_common.log import log_path
 
-Done = Callable[[Any], object]
-Failed = Callable[["Problem"], object]
+logger = logging.getLogger(__name__)
+
+OnDone = Callable[[Any], object]
+OnFailed = Callable[["Problem"], object]
+
+ADVICE = {
+    "mask": "cut the subject out with the box or scribble tool, or correct the mask with the brush",
+    "mask.not-found": "cut the subject out with the box or scribble tool instead",
+    "model": "choose another model in the Harmonize panel",
+    "model.not-found": "choose another model in the Harmonize panel",
+    "device": "choose another device in the settings file",
+    "file.format": "open it in another program and save it as PNG, JPEG, TIFF or WebP",
+    "file.disk-full": "free some space, or save to another disk",
+    "training": "choose other photographs, or train for longer",
+}
+"""Advice of the editor for the codes of errors; see `s2am_common.errors.with_advice`."""
 
 
-class Cancelled(Exception):  # noqa: N818 (it is no error)
-    """Somebody pressed Cancel; comes out of `BackgroundJob.progress` within the work."""
+class CanceledJobError(Exception):
+    """The user canceled the job; raised by `BackgroundJob.progress` inside the work."""
 
 
 class Problem:
-    """What went wrong: a sentence for people, and details for those who mend it."""
+    """An error as a sentence for the user, with details for a bug report."""
 
     def __init__(self, error: BaseException) -> None:
-        """Describe an exception."""
+        """Describe an exception and write it to the log."""
         self.error = error
         self.details = "".join(traceback.format_exception(error))
-        if isinstance(error, EngineError):
-            self.sentence = str(error)
+        if isinstance(error, S2AMError):
+            self.sentence = with_advice(error, ADVICE)
+            logger.warning("%s [%s]", error, error.code)
         elif isinstance(error, MemoryError):
-            self.sentence = "There is not enough memory for this: close other programs, or use a smaller picture."
+            self.sentence = _tr("There is not enough memory. Close other programs, or use a smaller image.")
+            logger.error("out of memory", exc_info=error)
         else:
-            self.sentence = (
-                f"This should not have happened ({type(error).__name__}): your document is as it was. "
-                "Copy the details and report them."
-            )
+            self.sentence = _tr(
+                "An unexpected error occurred ({0}). Your document is unchanged. "
+                "Please copy the details and report them."
+            ).format(type(error).__name__)
+            logger.error("unexpected error", exc_info=error)
+
+    @property
+    def report(self) -> str:
+        """The text for a bug report: sentence, traceback, and the path of the log file."""
+        return f"{self.sentence}\n\n{self.details}\nLog file: {log_path()}\n"
 
 
 class BackgroundJob(QObject):
-    """One piece of work; its signals arrive in the window's thread."""
+    """One piece of work; its signals arrive in the GUI thread."""
 
-    progressed = pyqtSignal(float, str)  # share done in [0, 1] (negative: unknown), and what is being done
-    told = pyqtSignal(object)  # whatever else the work tells
-    finished = pyqtSignal(object)  # its result
+    progressed = pyqtSignal(float, str)  # share done in [0, 1] (negative: unknown), and the current step
+    reported = pyqtSignal(object)  # intermediate results
+    finished = pyqtSignal(object)  # the result
     failed = pyqtSignal(object)  # a Problem
-    ended = pyqtSignal(object)  # the job itself, always the last
+    ended = pyqtSignal(object)  # the job itself; always the last signal
 
     def __init__(self, title: str, work: Callable[[BackgroundJob], Any]) -> None:
-        """Describe it; `BackgroundJobs.start` starts it."""
+        """Describe the job; `BackgroundJobs.start` starts it."""
         super().__init__()
         self.title = title
         self._work = work
@@ -58,44 +82,44 @@ class BackgroundJob(QObject):
 
     @property
     def cancelled(self) -> bool:
-        """Whether it was cancelled."""
+        """True after `cancel`."""
         return self._cancelled.is_set()
 
     def cancel(self) -> None:
-        """Ask it to stop at its next progress; nothing of it will be heard but `ended`."""
+        """Stop the work at its next call of `progress`; of its signals only `ended` is still emitted."""
         self._cancelled.set()
         self._running.set()
 
     def pause(self, on: bool) -> None:
-        """Let it wait at its next progress, or go on."""
+        """Suspend the work at its next call of `progress`, or resume it."""
         if on:
             self._running.clear()
         else:
             self._running.set()
 
-    def progress(self, share: float, what: str = "") -> None:
-        """Tell how far the work is; called by the work.
+    def progress(self, share: float, step: str = "") -> None:
+        """Report progress; called by the work.
+
+        Args:
+            share: done so far, in [0, 1]; negative = unknown.
+            step: the current step, for the user.
 
         Raises:
-            Cancelled: it is to stop.
+            CanceledJobError: the job was canceled.
         """
-        self._running.wait()
-        if self.cancelled:
-            raise Cancelled
-        self.progressed.emit(share, what)
+        self._wait_while_paused()
+        self.progressed.emit(share, step)
 
-    def tell(self, what: object) -> None:
-        """Tell anything else; called by the work. Raises as `progress` does."""
-        self._running.wait()
-        if self.cancelled:
-            raise Cancelled
-        self.told.emit(what)
+    def report(self, value: object) -> None:
+        """Emit an intermediate result; called by the work. Raises as `progress` does."""
+        self._wait_while_paused()
+        self.reported.emit(value)
 
     def run(self) -> None:
-        """Do the work; called in a worker's thread."""
+        """Do the work; called in a worker thread."""
         try:
             result = self._work(self)
-        except Cancelled:
+        except CanceledJobError:
             pass
         except Exception as error:
             if not self.cancelled:
@@ -104,6 +128,11 @@ class BackgroundJob(QObject):
             if not self.cancelled:
                 self.finished.emit(result)
         self.ended.emit(self)
+
+    def _wait_while_paused(self) -> None:
+        self._running.wait()
+        if self.cancelled:
+            raise CanceledJobError
 
 
 class _Runnable(QRunnable):
@@ -116,13 +145,13 @@ class _Runnable(QRunnable):
 
 
 class BackgroundJobs(QObject):
-    """The jobs of a window."""
+    """The jobs of a window or dialog."""
 
     started = pyqtSignal(object)  # a BackgroundJob
     ended = pyqtSignal(object)  # a BackgroundJob
 
     def __init__(self, parent: QObject | None = None) -> None:
-        """Start with none."""
+        """Start without jobs."""
         super().__init__(parent)
         self._pool = QThreadPool(self)
         self._pool.setMaxThreadCount(4)
@@ -132,19 +161,19 @@ class BackgroundJobs(QObject):
         self,
         title: str,
         work: Callable[[BackgroundJob], Any],
-        done: Done | None = None,
-        failed: Failed | None = None,
+        done: OnDone | None = None,
+        failed: OnFailed | None = None,
         *,
         quiet: bool = False,
     ) -> BackgroundJob:
         """Start a job.
 
         Args:
-            title: what it does, for people.
-            work: does it, in a thread of its own; it is given the job, to tell its progress.
-            done: given the result, in the window's thread; not called if the job failed or was cancelled.
-            failed: given the Problem.
-            quiet: not to be shown anywhere.
+            title: shown in the status bar.
+            work: called in a worker thread with the job, to report progress.
+            done: called in the GUI thread with the result, unless the job failed or was canceled.
+            failed: called in the GUI thread with the Problem.
+            quiet: do not show the job in the status bar.
         """
         job = BackgroundJob(title, work)
         if done:
@@ -155,11 +184,12 @@ class BackgroundJobs(QObject):
         self.running.append(job)
         if not quiet:
             self.started.emit(job)
+            logger.info("%s", title)
         self._pool.start(_Runnable(job))
         return job
 
     def close(self, seconds: float = 10.0) -> bool:
-        """Cancel all jobs and wait for them; whether all have ended."""
+        """Cancel all jobs and wait for them. Return True if all have ended."""
         for job in self.running:
             job.cancel()
         return self._pool.waitForDone(round(seconds * 1000))
@@ -168,3 +198,7 @@ class BackgroundJobs(QObject):
         if job in self.running:
             self.running.remove(job)
         self.ended.emit(job)
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("Problem", text)

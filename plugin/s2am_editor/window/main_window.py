@@ -11,7 +11,7 @@ from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent
 from PyQt6.QtWidgets import QMainWindow, QScrollArea, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from s2am_editor.document.model import Reference
-from s2am_editor.window.actions import Actions, Menus, build_toolbar
+from s2am_editor.window.actions import Actions, Menus, build_toolbar, pressed_shortcut
 from s2am_editor.window.canvas.canvas import Canvas, Compare
 from s2am_editor.window.canvas.document_view import DocumentView
 from s2am_editor.window.canvas.tiles import as_image
@@ -20,24 +20,30 @@ from s2am_editor.window.files import Autosave, DocumentFiles
 from s2am_editor.window.jobs import BackgroundJobs, Problem
 from s2am_editor.window.messages import Banner, HintOverlay, StatusBar
 from s2am_editor.window.panels.adjust_panel import AdjustPanel, CurvesPanel
-from s2am_editor.window.panels.harmonize_panel import HarmonizePanel, LayerHarmonizer, VariantsPanel, usable_models
+from s2am_editor.window.panels.harmonize_panel import (
+    HarmonizePanel,
+    LayerHarmonizer,
+    Variant,
+    VariantsPanel,
+    usable_models,
+)
 from s2am_editor.window.panels.layers_panel import LayersPanel
 from s2am_editor.window.panels.welcome import Welcome
-from s2am_editor.window.session import EditorSession, translated
+from s2am_editor.window.session import EditorSession, translated_command
 from s2am_editor.window.settings import EditorSettings
 from s2am_editor.window.theme import application_icon, theme_of_application
 from s2am_editor.window.tools.cut_out import CutOut
-from s2am_editor.window.tools.tool_box import ToolBox
+from s2am_editor.window.tools.tool_box import FEATHER_RADIUS, ToolBox
 from s2am_editor.window.widgets.basic import Section, rule, small_button
 from s2am_editor.window.window_commands import LayerCommands, WindowCommands
 from s2am_engine.errors import EngineError
 
 
 class MainWindow(QMainWindow):
-    """One document's window."""
+    """The window of one document."""
 
     def __init__(self, settings: EditorSettings | None = None) -> None:
-        """Build it; nothing is loaded yet that takes time."""
+        """Create all parts; nothing slow is loaded yet."""
         super().__init__()
         self.settings = settings or EditorSettings()
         self.jobs = BackgroundJobs(self)
@@ -58,15 +64,15 @@ class MainWindow(QMainWindow):
         self.status = StatusBar(self.session, self.canvas, self.jobs)
         self.layer_commands = LayerCommands(self.session)
         self.commands = WindowCommands(self, self.session, self.jobs, self.settings, self.files)
-        self._lay_out()
+        self._build_layout()
         self._connect()
         self._connect_actions()
         self._restore()
         self._refresh()
 
-    # ---- putting together
+    # ---- construction
 
-    def _lay_out(self) -> None:
+    def _build_layout(self) -> None:
         self.setWindowIcon(application_icon())
         self.setAcceptDrops(True)
         self.setMinimumSize(860, 560)
@@ -110,16 +116,17 @@ class MainWindow(QMainWindow):
         self.menus.recent_cleared.connect(self._recent_changed)
         self.files.recent_changed.connect(self._recent_changed)
         self.session.opened.connect(self._opened)
-        self.session.changed.connect(self._refresh)
+        self.session.layers_changed.connect(self._refresh)
+        self.session.history_changed.connect(self._refresh_history)
         self.session.file_changed.connect(self._refresh_title)
         self.harmonizing.done.connect(self._refresh)
         self.harmonizing.busy_changed.connect(self._busy)
-        self.harmonizing.found_variant.connect(self._add_variant)
-        self.variants.picked.connect(self.harmonizing.use)
+        self.harmonizing.variant_found.connect(self._add_variant)
+        self.variants.picked.connect(self.harmonizing.use_variant)
         self.sidebar.harmonize.harmonize.connect(self.harmonize)
         self.sidebar.harmonize.variants.connect(self.show_variants)
         self.sidebar.harmonize.paint_reference.connect(lambda: self.tool_box.choose("reference"))
-        self.tool_box.chosen.connect(lambda name: self._tool_chosen(name))
+        self.tool_box.chosen.connect(self._select_reference)
         self.welcome.open_background.connect(self.files.choose_background)
         self.welcome.open_recent.connect(self.files.open)
         self.welcome.try_sample.connect(self.commands.open_sample)
@@ -128,7 +135,7 @@ class MainWindow(QMainWindow):
         )
         theme = theme_of_application()
         if theme:
-            theme.changed.connect(self._dressed)
+            theme.changed.connect(self._theme_changed)
 
     def _connect_actions(self) -> None:
         layers, panel = self.layer_commands, self.sidebar
@@ -163,10 +170,10 @@ class MainWindow(QMainWindow):
             flip_horizontal=lambda: layers.flip("x"),
             flip_vertical=lambda: layers.flip("y"),
             reset_transform=layers.reset_transform,
-            detect=self.cutting.propose,
+            detect=self.cutting.detect,
             clean=self.cutting.clean_edges,
-            feather=lambda: self.cutting.feather(2.0),
-            remove_mask=self.cutting.whole_layer,
+            feather=lambda: self.cutting.feather(FEATHER_RADIUS),
+            remove_mask=self.cutting.remove_mask,
             fit=self.canvas.fit,
             actual=lambda: self.canvas.zoom_to(1.0),
             zoom_in=lambda: self.canvas.zoom_step(True),
@@ -176,10 +183,10 @@ class MainWindow(QMainWindow):
             about=self.commands.about,
         )
 
-    # ---- what panels and menus ask for
+    # ---- commands of panels and menus
 
     def harmonize(self) -> None:
-        """Harmonize the active layer with the chosen model and reference."""
+        """Harmonize the active layer with the selected model and reference."""
         panel = self.sidebar.harmonize
         if panel.button.isEnabled():
             self.banner.hide()
@@ -188,7 +195,7 @@ class MainWindow(QMainWindow):
                 self.harmonizing.harmonize(panel.model, reference)
 
     def show_variants(self) -> None:
-        """Show what all models make of the active layer."""
+        """Show the results of all models for the active layer."""
         panel = self.sidebar.harmonize
         if panel.variants_button.isEnabled() and not self.harmonizing.busy:
             reference = self._reference()
@@ -198,43 +205,42 @@ class MainWindow(QMainWindow):
                 self.harmonizing.try_variants(names, panel.model, reference)
 
     def _reference(self) -> Reference | None:
-        """The chosen reference; None, and a word on why, if there is none."""
+        """Return the selected reference; None, after showing the reason, if there is none."""
         try:
             return self.sidebar.harmonize.reference
         except EngineError as error:
             self.show_problem(Problem(error))
             return None
 
-    def take_files(self, paths: Sequence[Path]) -> None:
-        """Open files that the command line named."""
-        self.files.take(paths)
+    def open_files(self, paths: Sequence[Path]) -> None:
+        """Open the files named on the command line."""
+        self.files.open_or_add(paths)
 
     def show_problem(self, problem: Problem) -> None:
-        """Say what went wrong."""
+        """Show an error."""
         self.banner.show_problem(problem)
 
     def show_note(self, sentence: str) -> None:
-        """Say something to know."""
+        """Show a note."""
         self.banner.show_note(sentence)
 
-    def _add_variant(self, variant: object) -> None:
-        found = variant.harmonization  # type: ignore[attr-defined]
+    def _add_variant(self, variant: Variant) -> None:
+        found = variant.harmonization
         strength = found.adjustments.strength
-        name = found.model if strength == 1 else self.tr("{0}, {1} %").format(found.model, round(100 * strength))
-        pixels = variant.pixels  # type: ignore[attr-defined]
-        self.variants.add(as_image(pixels, opaque=False), name, variant)
+        name = found.model if strength == 1 else self.tr("{0}, {1}%").format(found.model, round(100 * strength))
+        self.variants.add(as_image(variant.pixels, opaque=False), name, variant)
 
     def _toggle_split(self) -> None:
         self.canvas.set_compare(Compare.AFTER if self.canvas.compare is Compare.SPLIT else Compare.SPLIT)
 
-    def _tool_chosen(self, name: str) -> None:
+    def _select_reference(self, name: str) -> None:
         if name == "reference":
             self.sidebar.harmonize.choose_area()
 
-    # ---- showing how things are
+    # ---- display of the state
 
     def _opened(self) -> None:
-        self.variants.close_strip()
+        self.variants.close_panel()
         self.banner.hide()
         self.canvas.set_compare(Compare.AFTER)
         self._refresh()
@@ -247,35 +253,38 @@ class MainWindow(QMainWindow):
         harmonized = layer is not None and layer.harmonization is not None
         self.all_actions.enable(document=is_open, layer=layer is not None, harmonized=harmonized)
         self.all_actions["lock"].setChecked(layer is not None and layer.locked)
-        history = self.session.history if is_open else None
-        for name, text, what in (
+        self._refresh_history()
+        self._refresh_hint()
+        self._refresh_title()
+
+    def _refresh_history(self) -> None:
+        history = self.session.history if self.session.is_open else None
+        for name, text, step in (
             ("undo", self.tr("&Undo"), history.undo_name if history else None),
             ("redo", self.tr("&Redo"), history.redo_name if history else None),
         ):
-            self.all_actions[name].setEnabled(what is not None)
-            self.all_actions.set_text(name, f"{text} {translated(what)}" if what else text)
-        self._give_hint()
-        self._refresh_title()
+            self.all_actions[name].setEnabled(step is not None)
+            self.all_actions.set_text(name, f"{text} {translated_command(step)}" if step else text)
 
     def _refresh_title(self) -> None:
         name = self.session.path.name if self.session.path else self.session.title
         self.setWindowTitle(f"{name}[*] – s2am" if self.session.is_open else "s2am")
         self.setWindowModified(self.session.is_modified)
 
-    def _give_hint(self) -> None:
+    def _refresh_hint(self) -> None:
         if not self.session.is_open or self.settings.text("hints") == "off":
-            self.hint.say("")
+            self.hint.show_hint("")
             return
         layers = self.session.document.layers
         if any(layer.harmonization for layer in layers):
-            self.settings.set_text("hints", "off")  # the person knows how it goes
-            self.hint.say("")
+            self.settings.set_text("hints", "off")  # the user has completed the first steps
+            self.hint.show_hint("")
         elif len(layers) < 2:
-            self.hint.say(
-                self.tr("Now drop a cut-out here, paste one, or cut a subject out with the tools at the left.")
+            self.hint.show_hint(
+                self.tr("Drop or paste a cutout here, or cut out a subject with the tools on the left.")
             )
         else:
-            self.hint.say(self.tr("Place it with its handles, then press Harmonize at the right."))
+            self.hint.show_hint(self.tr("Place the layer with its handles, then click Harmonize on the right."))
 
     def _busy(self, busy: bool) -> None:
         self.sidebar.harmonize.setEnabled(not busy)
@@ -286,44 +295,47 @@ class MainWindow(QMainWindow):
         self.menus.list_recent()
         self.welcome.refresh()
 
-    def _dressed(self) -> None:
+    def _theme_changed(self) -> None:
         self.welcome.refresh()
         self.canvas.update()
 
     # ---- events
 
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
-        """Take files and pictures."""
+        """Accept files and images."""
         data = event.mimeData() if event else None
         if event and data and (files_of(data) or data.hasImage()):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent | None) -> None:
-        """Open what is dropped, or put it on the picture where it is dropped."""
+        """Open what is dropped, or add it as a layer where it is dropped."""
         if event is None:
             return
-        place = self.canvas.mapFrom(self, event.position().toPoint())
+        position = self.canvas.mapFrom(self, event.position().toPoint())
         ratio = self.canvas.devicePixelRatioF()
-        at = self.canvas.viewport.to_picture(place.x() * ratio, place.y() * ratio) if self.session.is_open else None
-        if at and not self.canvas.rect().contains(place):
+        at = self.canvas.viewport.to_image(position.x() * ratio, position.y() * ratio) if self.session.is_open else None
+        if at and not self.canvas.rect().contains(position):
             at = None
         self.files.paste(event.mimeData(), at)
         event.acceptProposedAction()
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        """Show before for as long as C is held."""
-        if event and event.key() == Qt.Key.Key_C and not event.modifiers() and not event.isAutoRepeat():
+        """Show “before” while C is held."""
+        if event and self._is_before_key(event) and not event.modifiers():
             self.canvas.hold_before(True)
         super().keyPressEvent(event)
 
     def keyReleaseEvent(self, event: QKeyEvent | None) -> None:
-        """Show after again."""
-        if event and event.key() == Qt.Key.Key_C and not event.isAutoRepeat():
+        """Show “after” again."""
+        if event and self._is_before_key(event):
             self.canvas.hold_before(False)
         super().keyReleaseEvent(event)
 
+    def _is_before_key(self, event: QKeyEvent) -> bool:
+        return not event.isAutoRepeat() and pressed_shortcut(event, "canvas") == ("before", None)
+
     def closeEvent(self, event: QCloseEvent | None) -> None:
-        """Ask about unsaved changes, stop what runs, remember the window."""
+        """Ask about unsaved changes, stop jobs, save the window's state."""
         if event is None:
             return
         if self.session.is_modified:
@@ -351,14 +363,14 @@ class MainWindow(QMainWindow):
             self.splitter.restoreState(splitter)
 
 
-WIDTH = 300
+SIDEBAR_WIDTH = 300
 
 
 class Sidebar(QSplitter):
-    """Harmonize, adjust and curves above, the layers below."""
+    """Panels beside the canvas: harmonize, adjust and curves above the layers."""
 
     def __init__(self, session: EditorSession, actions: Actions) -> None:
-        """Show a session's document; small buttons start the actions that menus start."""
+        """Show a session's document; the small buttons trigger actions."""
         super().__init__(Qt.Orientation.Vertical)
         self.setObjectName("sidebarSplitter")
         self.harmonize = HarmonizePanel(session)
@@ -366,10 +378,10 @@ class Sidebar(QSplitter):
         self.curves = CurvesPanel(session)
         self.layers = LayersPanel(session)
         reset = small_button("reset", self.tr("Reset sliders"), self.adjust.reset)
-        straight = small_button("reset", self.tr("Remove your curves"), self.curves.reset)
+        straight = small_button("reset", self.tr("Remove curves"), self.curves.reset)
         layer_buttons = [
-            small_button(drawing, actions[name].text().replace("&", ""), actions[name].trigger)
-            for name, drawing in (("add", "add-layer"), ("duplicate", "duplicate"), ("delete", "delete"))
+            small_button(icon_name, actions[name].text().replace("&", ""), actions[name].trigger)
+            for name, icon_name in (("add", "add-layer"), ("duplicate", "duplicate"), ("delete", "delete"))
         ]
         self.sections = {
             "harmonize": Section(self.tr("Harmonize"), self.harmonize),
@@ -399,9 +411,9 @@ class Sidebar(QSplitter):
         self.setCollapsible(0, False)
         self.setCollapsible(1, False)
         self.setSizes([560, 215])
-        self.setMinimumWidth(WIDTH - 20)
+        self.setMinimumWidth(SIDEBAR_WIDTH - 20)
         self.setMaximumWidth(460)
 
     def sizeHint(self) -> QSize:
         """Wide enough for all panels."""
-        return QSize(WIDTH, 600)
+        return QSize(SIDEBAR_WIDTH, 600)

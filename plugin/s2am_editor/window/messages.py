@@ -28,16 +28,16 @@ from s2am_engine.image import profiles
 
 
 class Banner(QWidget):
-    """Shows one problem, until it is closed or another one comes."""
+    """Shows one message until it is closed or replaced."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         """Start hidden."""
         super().__init__(parent)
         frame = QFrame()
         frame.setObjectName("banner")
-        room = QHBoxLayout(self)
-        room.setContentsMargins(10, 8, 10, 8)
-        room.addWidget(frame)
+        margin = QHBoxLayout(self)
+        margin.setContentsMargins(10, 8, 10, 8)
+        margin.addWidget(frame)
         self._details = ""
         sign = QLabel()
         sign.setPixmap(icon("warning").pixmap(20, 20))
@@ -48,7 +48,7 @@ class Banner(QWidget):
         self._text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self._copy = QPushButton(self.tr("Copy details"))
         self._copy.setProperty("flat", True)
-        self._copy.setToolTip(self.tr("Copy what happened, for a report"))
+        self._copy.setToolTip(self.tr("Copy a report with the path of the log file"))
         self._copy.clicked.connect(self._copy_details)
         close = QToolButton()
         close.setIcon(icon("close"))
@@ -64,21 +64,21 @@ class Banner(QWidget):
 
     @property
     def text(self) -> str:
-        """What it says."""
+        """The message."""
         return self._text.text()
 
     @property
     def details(self) -> str:
-        """What “Copy details” copies."""
+        """The text that “Copy details” copies."""
         return self._details
 
     def show_problem(self, problem: Problem) -> None:
-        """Show what went wrong."""
-        self._details = f"{problem.sentence}\n\n{problem.details}"
+        """Show an error."""
+        self._details = problem.report
         self._show(problem.sentence, copyable=True)
 
     def show_note(self, sentence: str) -> None:
-        """Show something to know, that needs no report."""
+        """Show a note, without details to copy."""
         self._details = ""
         self._show(sentence, copyable=False)
 
@@ -92,22 +92,22 @@ class Banner(QWidget):
         copy_text(self._details)
 
 
-GAP = 18
+HINT_MARGIN = 18
 
 
 class HintOverlay(QLabel):
-    """Stays in the middle of its parent's lower edge; the mouse goes through it."""
+    """A hint at the center of its parent's lower edge; mouse events pass through it."""
 
     def __init__(self, parent: QWidget) -> None:
-        """Lie over a widget."""
+        """Create the hint over a widget."""
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.setStyleSheet("background: rgba(20, 20, 22, 205); color: white; border-radius: 15px; padding: 6px 16px;")
         parent.installEventFilter(self)
         self.hide()
 
-    def say(self, text: str) -> None:
-        """Show a hint; an empty one hides it."""
+    def show_hint(self, text: str) -> None:
+        """Show a hint; "" hides it."""
         if text != self.text():
             self.setText(text)
             self.setVisible(bool(text))
@@ -123,18 +123,18 @@ class HintOverlay(QLabel):
         parent = self.parentWidget()
         if parent:
             self.adjustSize()
-            self.move((parent.width() - self.width()) // 2, parent.height() - self.height() - GAP)
+            self.move((parent.width() - self.width()) // 2, parent.height() - self.height() - HINT_MARGIN)
             self.raise_()
 
 
-PATIENCE = 150  # milliseconds that work may take before anything is shown
+SHOW_AFTER = 150  # milliseconds before a running job is shown
 
 
 class JobBar(QWidget):
-    """Shows the newest of the jobs that run."""
+    """Shows the latest running job."""
 
     def __init__(self, jobs: BackgroundJobs, parent: QWidget | None = None) -> None:
-        """Follow these jobs."""
+        """Show these jobs."""
         super().__init__(parent)
         self._job: BackgroundJob | None = None
         self._label = QLabel()
@@ -153,9 +153,9 @@ class JobBar(QWidget):
         self.hide()
 
     def cancel(self) -> None:
-        """Cancel what is shown."""
+        """Cancel the job shown."""
         if self._job:
-            self._label.setText(self.tr("Cancelling …"))
+            self._label.setText(self.tr("Canceling…"))
             self._job.cancel()
 
     def _start(self, job: BackgroundJob) -> None:
@@ -175,7 +175,7 @@ class JobBar(QWidget):
             return
         self._label.setText(job.title)
         self._bar.setRange(0, 0)
-        QTimer.singleShot(PATIENCE, self._appear)
+        QTimer.singleShot(SHOW_AFTER, self._appear)
 
     def _appear(self) -> None:
         self.setVisible(self._job is not None)
@@ -188,61 +188,61 @@ class JobBar(QWidget):
         self._bar.setValue(round(1000 * max(0.0, share)))
 
 
-SCALES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+ZOOM_MENU = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 class StatusBar(QStatusBar):
-    """Follows session, canvas and jobs."""
+    """Shows the running job, pointer position, image size and zoom."""
 
     def __init__(self, session: EditorSession, canvas: Canvas, jobs: BackgroundJobs) -> None:
-        """Show how things are with these."""
+        """Show the state of these."""
         super().__init__()
         self._session, self._canvas = session, canvas
         self.setSizeGripEnabled(False)
         self.job_bar = JobBar(jobs)
-        self._place, self._about = QLabel(), QLabel()
-        self._place.setMinimumWidth(100)
+        self._pointer, self._info = QLabel(), QLabel()
+        self._pointer.setMinimumWidth(100)
         self.zoom = QToolButton()
         self.zoom.setToolTip(self.tr("Zoom"))
         self.zoom.setMinimumWidth(66)
         self.zoom.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.zoom.setMenu(self._scales())
         self.addWidget(self.job_bar)
-        for widget in (self._place, self._about, self.zoom):
+        for widget in (self._pointer, self._info, self.zoom):
             self.addPermanentWidget(widget)
         canvas.zoomed.connect(self._show_zoom)
         canvas.hovered.connect(self._show_place)
         session.opened.connect(self.refresh)
-        session.changed.connect(self.refresh)
+        session.layers_changed.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
-        """Say what the document is like."""
+        """Show the document's size, depth and color space."""
         self.zoom.setVisible(self._session.is_open)
         if not self._session.is_open:
-            self._about.setText("")
-            self._place.setText("")
+            self._info.setText("")
+            self._pointer.setText("")
             return
         document = self._session.document
-        bits = self.tr("{0} bit").format(8 * document.dtype.itemsize)
-        space = "sRGB" if profiles.is_srgb(document.profile) else self.tr("own profile")
-        self._about.setText(f"{document.width} × {document.height}   ·   {bits}   ·   {space}")
+        bits = self.tr("{0}-bit").format(8 * document.dtype.itemsize)
+        space = "sRGB" if profiles.is_srgb(document.profile) else self.tr("custom profile")
+        self._info.setText(f"{document.width} × {document.height}   ·   {bits}   ·   {space}")
 
     def _scales(self) -> QMenu:
         menu = QMenu(self)
         fit = QAction(self.tr("Fit"), menu)
         fit.triggered.connect(self._canvas.fit)
         menu.addAction(fit)
-        for scale in SCALES:
-            action = QAction(f"{round(100 * scale)} %", menu)
+        for scale in ZOOM_MENU:
+            action = QAction(f"{round(100 * scale)}%", menu)
             action.triggered.connect(lambda _=False, scale=scale: self._canvas.zoom_to(scale))
             menu.addAction(action)
         return menu
 
     def _show_zoom(self, scale: float) -> None:
-        self.zoom.setText(f"{100 * scale:.{0 if scale >= 0.1 else 1}f} %")
+        self.zoom.setText(f"{100 * scale:.{0 if scale >= 0.1 else 1}f}%")
         self.zoom.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
 
     def _show_place(self, place: tuple[float, float] | None) -> None:
         inside = place and 0 <= place[0] < self._canvas.viewport.width and 0 <= place[1] < self._canvas.viewport.height
-        self._place.setText(f"{int(place[0])}, {int(place[1])}" if place and inside else "")
+        self._pointer.setText(f"{int(place[0])}, {int(place[1])}" if place and inside else "")

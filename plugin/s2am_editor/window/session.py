@@ -1,53 +1,63 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The open document as widgets see it: what it is, what is done to it, and signals when it changes."""
+"""The open document, its history and file, with signals for the widgets that show them."""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from PyQt6.QtCore import QCoreApplication, QObject, pyqtSignal
 
 from s2am_editor.document.history import Command, History
-from s2am_editor.document.model import Document, Layer
+from s2am_editor.document.model import Document, Harmonization, Layer
 from s2am_editor.window.jobs import Problem
 from s2am_engine.errors import EngineError
 
 
 class EditorSession(QObject):
-    """At most one document, its history, and the project's file."""
+    """At most one document, its history, and its project file.
 
-    opened = pyqtSignal()  # another document is open, or none
-    changed = pyqtSignal(object, object)  # the documents before and after
-    file_changed = pyqtSignal()  # the path, or whether there is something to save
-    refused = pyqtSignal(object)  # a Problem: the command did nothing
+    A change emits `repainted`, then either `layer_adjusted` or `layers_changed`, so that the drag of a slider refreshes
+    only the widgets that show sliders and curves.
+    """
+
+    opened = pyqtSignal()  # another document, or none
+    repainted = pyqtSignal(object, object)  # documents before and after any change
+    layer_adjusted = pyqtSignal(int)  # only the sliders or curves of this layer changed
+    layers_changed = pyqtSignal()  # anything else changed
+    history_changed = pyqtSignal()  # the names of the steps to undo and redo
+    file_changed = pyqtSignal()  # the path, or whether there are unsaved changes
+    refused = pyqtSignal(object)  # a Problem: the command changed nothing
 
     def __init__(self, parent: QObject | None = None) -> None:
-        """Begin without a document."""
+        """Start without a document."""
         super().__init__(parent)
         self._history: History | None = None
+        self._steps: tuple[str | None, str | None] = (None, None)
+        self._file_state: tuple[Path | None, bool] = (None, False)
         self.path: Path | None = None  # of the project
-        self.title = ""  # where there is no path
+        self.title = ""  # shown if there is no path
 
     @property
     def is_open(self) -> bool:
-        """Whether there is a document."""
+        """True if there is a document."""
         return self._history is not None
 
     @property
     def history(self) -> History:
-        """The document's history. RuntimeError if none is open."""
+        """The document's history. RuntimeError if no document is open."""
         if self._history is None:
             raise RuntimeError("no document is open")
         return self._history
 
     @property
     def document(self) -> Document:
-        """The document as it is. RuntimeError if none is open."""
+        """The current document. RuntimeError if none is open."""
         return self.history.document
 
     @property
     def active(self) -> Layer | None:
-        """The layer that commands are meant for."""
+        """The layer that commands apply to."""
         if self._history is None:
             return None
         document = self._history.document
@@ -55,32 +65,30 @@ class EditorSession(QObject):
 
     @property
     def is_modified(self) -> bool:
-        """Whether closing would lose anything."""
+        """True if there are unsaved changes."""
         return self._history is not None and self._history.is_modified
 
     def open(self, document: Document, title: str, path: Path | None = None, *, saved: bool = True) -> None:
-        """Put another document in the place of the present one.
+        """Replace the current document.
 
         Args:
             document: the new one.
-            title: what to call it.
-            path: of its project file; None = it has none.
-            saved: whether a file holds it.
+            title: its name in the window's title.
+            path: its project file; None = it has none.
+            saved: False if no file contains it (pasted or recovered).
         """
         self._history = History(document, saved=saved)
-        self._history.subscribe(self._tell)
+        self._history.subscribe(self._notify)
         self.path, self.title = path, title
-        self.opened.emit()
-        self.file_changed.emit()
+        self._notify_opened()
 
     def close(self) -> None:
-        """Be without a document."""
+        """Close the document."""
         self._history, self.path, self.title = None, None, ""
-        self.opened.emit()
-        self.file_changed.emit()
+        self._notify_opened()
 
     def do(self, command: Command) -> bool:
-        """Carry out a command; whether that was possible. What it refuses is told by `refused`."""
+        """Execute a command. Return False, after emitting `refused`, if it raised an error."""
         if self._history is None:
             return False
         try:
@@ -96,27 +104,65 @@ class EditorSession(QObject):
             self._history.select(layer_id)
 
     def undo(self) -> None:
-        """Take the last step back."""
+        """Undo the last step."""
         if self._history is not None:
             self._history.undo()
 
     def redo(self) -> None:
-        """Do again what was taken back last."""
+        """Redo the last undone step."""
         if self._history is not None:
             self._history.redo()
 
     def mark_saved(self, document: Document, path: Path | None = None) -> None:
-        """Say that a file holds a document, and which."""
+        """Record that a file contains a document; path: the project file, if it is a new one."""
         if self._history is not None:
             self.path = path or self.path
             self._history.mark_saved(document)
 
-    def _tell(self, before: Document, after: Document) -> None:
-        if before is not after:
-            self.changed.emit(before, after)
+    def _notify_opened(self) -> None:
+        self.opened.emit()
+        self._notify_history()
         self.file_changed.emit()
 
+    def _notify(self, before: Document, after: Document) -> None:
+        if before is not after:
+            self.repainted.emit(before, after)
+            adjusted = adjusted_layer(before, after)
+            if adjusted is None:
+                self.layers_changed.emit()
+            else:
+                self.layer_adjusted.emit(adjusted)
+            self._notify_history()
+        state = self.path, self.is_modified
+        if state != self._file_state:
+            self._file_state = state
+            self.file_changed.emit()
 
-def translated(name: str) -> str:
-    """The name of a command in the person's language."""
+    def _notify_history(self) -> None:
+        steps = (self._history.undo_name, self._history.redo_name) if self._history else (None, None)
+        if steps != self._steps:
+            self._steps = steps
+            self.history_changed.emit()
+
+
+def adjusted_layer(before: Document, after: Document) -> int | None:
+    """Return the layer whose sliders or curves are the only difference between two documents; None if there is more."""
+    if before.active != after.active or before.area is not after.area or len(before.layers) != len(after.layers):
+        return None
+    changed = [(old, new) for old, new in zip(before.layers, after.layers, strict=True) if old is not new]
+    if len(changed) != 1:
+        return None
+    old, new = changed[0]
+    if old.harmonization is None or new.harmonization is None or not _same_but_for(old, new, "harmonization"):
+        return None
+    return new.id if _same_but_for(old.harmonization, new.harmonization, "adjustments", "curves") else None
+
+
+def _same_but_for(old: Layer | Harmonization, new: Layer | Harmonization, *names: str) -> bool:
+    parts = (field.name for field in dataclasses.fields(old) if field.name not in names)
+    return all(getattr(old, name) is getattr(new, name) for name in parts)
+
+
+def translated_command(name: str) -> str:
+    """Translate the name of a command."""
     return QCoreApplication.translate("commands", name)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real window on a platform without a screen, and hands that use it."""
+"""A real window on a platform without a screen, and driver that use it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from s2am_editor.window.main_window import MainWindow
 from s2am_editor.window.settings import EditorSettings
 from s2am_editor.window.theme import Appearance, Theme
 from s2am_engine.image.io import ImageData, save_image
-from tests.editor.ui.hands import Hands
+from tests.editor.ui.driver import WindowDriver
 
 LONG = 60_000  # milliseconds; a machine that does something else at the same time should not fail a test
 
@@ -31,14 +31,14 @@ def theme(qapp: QApplication) -> Theme:
 
 
 @pytest.fixture(autouse=True)
-def no_recovery_of_the_person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def recovery_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "recovery"
     monkeypatch.setattr(recovery, "default_folder", lambda: folder)
     return folder
 
 
 @pytest.fixture(autouse=True)
-def nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def unexpected_dialogs(monkeypatch: pytest.MonkeyPatch) -> None:
     """A question that a test does not expect would wait for ever: it fails instead."""
 
     def unexpected(*_: object) -> None:
@@ -65,8 +65,8 @@ def window(qtbot: QtBot, theme: Theme, settings: EditorSettings) -> MainWindow:
 
 
 @pytest.fixture
-def hands(qtbot: QtBot, window: MainWindow) -> Hands:
-    return Hands(qtbot, window)
+def driver(qtbot: QtBot, window: MainWindow) -> WindowDriver:
+    return WindowDriver(qtbot, window)
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def studio(width: int, height: int) -> ImageData:
 
 @pytest.fixture
 def save_to(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
-    """Answer the next question for a file's name."""
+    """SaveAnswer the next question for a file's name."""
 
     def answer(path: Path) -> None:
         monkeypatch.setattr("PyQt6.QtWidgets.QFileDialog.getSaveFileName", lambda *_: (str(path), ""))

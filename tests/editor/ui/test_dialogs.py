@@ -4,27 +4,31 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QImage
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 from skimage import data
 
 from s2am_editor.window.dialogs import prompts
-from s2am_editor.window.dialogs.batch import COMPOSITES, BatchDialog
-from s2am_editor.window.dialogs.fine_tune import FineTuneDialog
+from s2am_editor.window.dialogs.batch import COMPOSITE_MODE, BatchDialog
+from s2am_editor.window.dialogs.fine_tune import FineTuneDialog, PhotoFolder
 from s2am_editor.window.dialogs.prompts import ExportDialog
 from s2am_editor.window.settings import EditorSettings
 from s2am_editor.window.theme import Theme
 from s2am_engine.image.io import ImageData, load_image, save_image
 from s2am_engine.models.model_store import list_models
+from s2am_engine.training.events import Event, Stepped, Validated
 from tests.editor.ui.conftest import disc
-from tests.editor.ui.hands import LONG, Hands
+from tests.editor.ui.driver import LONG, WindowDriver
 from tests.folders import redirect_cache
 
 
@@ -32,103 +36,160 @@ def click(button: QWidget) -> None:
     QTest.mouseClick(button, Qt.MouseButton.LeftButton)
 
 
-@pytest.fixture
-def photographs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Parts of real photographs, and a file that is none; little is measured of what is learned from them."""
-    monkeypatch.setattr("s2am_engine.training.finetune.MEASURED", 6)
-    monkeypatch.setattr("s2am_engine.training.finetune.SHEET_PAIRS", 4)
-    monkeypatch.setattr("s2am_engine.training.training_data.VALIDATION_BATCHES", 2)
-    redirect_cache(monkeypatch, tmp_path / "cache")
-    folder = tmp_path / "wedding"
+def save_photographs(folder: Path, names: tuple[str, ...]) -> Path:
+    """Save six parts of each of these photographs of scikit-image, and a file that is no image."""
     folder.mkdir()
-    for name in ("astronaut", "chelsea", "coffee", "rocket"):
-        picture = getattr(data, name)()
+    for name in names:
+        image = getattr(data, name)()
         for part in range(6):
             top, left = 18 * part, 24 * part
-            pixels = np.ascontiguousarray(picture[top : top + 200, left : left + 260])
+            pixels = np.ascontiguousarray(image[top : top + 200, left : left + 260])
             save_image(folder / f"{name}-{part}.png", ImageData(pixels))
-    (folder / "broken.jpg").write_bytes(b"no picture")
+    (folder / "broken.jpg").write_bytes(b"no image")
     return folder
 
 
-@pytest.fixture
-def teach(qtbot: QtBot, theme: Theme, settings: EditorSettings, photographs: Path) -> FineTuneDialog:
-    dialog = FineTuneDialog(settings)
+class FakeTrainer:
+    """Stands in for `finetune`: reports two steps and a validation, and ends when `finish` is set."""
+
+    finish = threading.Event()
+
+    def __call__(
+        self, photos: Path, name: str, *, base: str, minutes: float, sheet: Path, report: Callable[[Event], None]
+    ) -> SimpleNamespace:
+        image = QImage(8, 6, QImage.Format.Format_RGB32)
+        image.fill(0)
+        assert image.save(str(sheet))
+        report(Stepped(10, None, 0.5, 100.0, 0.0, 60 * minutes))
+        report(Stepped(20, None, 0.25, 100.0, 0.0, 30 * minutes))
+        report(Validated(20, 1.5, True, 0.0, sheet))
+        while not self.finish.wait(0.01):
+            report(Stepped(20, None, 0.25, 100.0, 0.0, 30 * minutes))
+        gained = SimpleNamespace(psnr_gained=1.5, fmse_saved=0.25)
+        return SimpleNamespace(
+            model=SimpleNamespace(card=SimpleNamespace(name=name)), look=gained, others=SimpleNamespace(psnr_gained=0.0)
+        )
+
+
+def opened(qtbot: QtBot, dialog: FineTuneDialog) -> FineTuneDialog:
     dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
     qtbot.addWidget(dialog)
     dialog.show()
-    dialog.look_at(photographs)
-    qtbot.waitUntil(lambda: not dialog.teaching.busy, timeout=LONG)
     return dialog
 
 
-def test_the_pictures_found_and_left_out_are_told(teach: FineTuneDialog) -> None:
-    found, left_out = (int(number) for number in re.findall(r"\d+", teach.state.text()))
-    assert found + left_out == 25
-    told = [item.text() for line in range(teach.skipped.count()) if (item := teach.skipped.item(line))]
-    assert len(told) == left_out
-    assert any(text.startswith("broken.jpg: ") for text in told)
-    assert teach.start_button.isEnabled()
-    assert teach.name.text() == "wedding"
+@pytest.fixture
+def dialog(qtbot: QtBot, theme: Theme, settings: EditorSettings, tmp_path: Path) -> FineTuneDialog:
+    """A dialog for which 24 photos were found, with a trainer that does not train."""
+    FakeTrainer.finish.clear()
+    made = opened(qtbot, FineTuneDialog(settings, trainer=FakeTrainer()))  # type: ignore[arg-type]
+    made.fine_tuning.found.emit(PhotoFolder(tmp_path, usable=24, needed=20, skipped=[]))
+    made.name.setText("wedding")
+    return made
 
 
-def test_too_few_pictures_are_told_before_anything_starts(
-    qtbot: QtBot, teach: FineTuneDialog, photographs: Path
+def test_fine_tune_scan_lists_usable_and_skipped_photos(
+    qtbot: QtBot, theme: Theme, settings: EditorSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for path in photographs.glob("[acr]*.png"):
-        path.unlink()
-    (photographs / "one.png").write_bytes(b"")
-    teach.look_at(photographs)
-    qtbot.waitUntil(lambda: not teach.teaching.busy, timeout=LONG)
-    assert not teach.start_button.isEnabled()
-    assert teach.banner.isVisible() or "At least 20 are needed" in teach.state.text()
+    monkeypatch.setattr("s2am_engine.training.finetune.FEWEST", 4)
+    redirect_cache(monkeypatch, tmp_path / "cache")
+    photos = save_photographs(tmp_path / "wedding", ("chelsea",))
+    dialog = opened(qtbot, FineTuneDialog(settings))
+    dialog.scan_folder(photos)
+    qtbot.waitUntil(lambda: not dialog.fine_tuning.busy, timeout=2 * LONG)
+    usable, skipped = (int(number) for number in re.findall(r"\d+", dialog.state.text()))
+    assert usable + skipped == 7
+    listed = [item.text() for line in range(dialog.skipped.count()) if (item := dialog.skipped.item(line))]
+    assert len(listed) == skipped
+    assert any(text.startswith("broken.jpg: ") for text in listed)
+    assert dialog.start_button.isEnabled()
+    assert dialog.name.text() == "wedding"
 
 
-def test_learning_shows_its_loss_and_the_result_is_kept_or_discarded(
-    qtbot: QtBot, teach: FineTuneDialog, monkeypatch: pytest.MonkeyPatch
+def test_fine_tune_refuses_too_few_photos(dialog: FineTuneDialog, tmp_path: Path) -> None:
+    dialog.fine_tuning.found.emit(PhotoFolder(tmp_path, usable=19, needed=20, skipped=[]))
+    assert not dialog.start_button.isEnabled()
+    assert "At least 20 are needed" in dialog.state.text()
+
+
+def test_fine_tune_shows_loss_and_result_and_discards_model_that_is_not_kept(
+    qtbot: QtBot, dialog: FineTuneDialog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(teach.minutes, "value", lambda: 0.1)
-    click(teach.start_button)
-    assert teach.pages.currentWidget() is teach.progress
-    qtbot.waitUntil(lambda: teach.pages.currentWidget() is not teach.progress, timeout=4 * LONG)
-    assert teach.pages.currentWidget() is teach.outcome, teach.banner.details
-    assert teach.progress.loss.points
-    assert not teach.outcome.picture.image.isNull()
-    assert "dB" in teach.outcome.figures.text()
-    made = {model.card.name for model in list_models()}
-    teach.close()  # nobody said “Keep it”
+    deleted: list[str] = []
+    monkeypatch.setattr("s2am_editor.window.dialogs.fine_tune.delete_model", deleted.append)
+    click(dialog.start_button)
+    assert dialog.pages.currentWidget() is dialog.progress
+    qtbot.waitUntil(lambda: bool(dialog.progress.gain.points), timeout=LONG)
+    assert [point[1] for point in dialog.progress.loss.points] == [0.5, 0.25]
+    FakeTrainer.finish.set()
+    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.outcome, timeout=LONG)
+    assert not dialog.outcome.image.image.isNull()
+    assert "+1.50 dB, 25% less error" in dialog.outcome.figures.text()
+    dialog.close()
+    assert deleted == ["wedding"]
+
+
+def test_fine_tune_keeps_model(qtbot: QtBot, dialog: FineTuneDialog, monkeypatch: pytest.MonkeyPatch) -> None:
+    deleted: list[str] = []
+    monkeypatch.setattr("s2am_editor.window.dialogs.fine_tune.delete_model", deleted.append)
+    FakeTrainer.finish.set()
+    click(dialog.start_button)
+    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.outcome, timeout=LONG)
+    with qtbot.waitSignal(dialog.kept) as kept:
+        click(dialog.outcome.keep_button)
+    assert kept.args == ["wedding"]
+    assert deleted == []
+
+
+@pytest.mark.slow
+def test_fine_tune_trains_a_real_model(
+    qtbot: QtBot, theme: Theme, settings: EditorSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("finetune.MEASURED", 6), ("finetune.SHEET_PAIRS", 4), ("training_data.VALIDATION_BATCHES", 2)):
+        monkeypatch.setattr(f"s2am_engine.training.{name}", value)
+    redirect_cache(monkeypatch, tmp_path / "cache")
+    dialog = opened(qtbot, FineTuneDialog(settings))
+    dialog.scan_folder(save_photographs(tmp_path / "wedding", ("astronaut", "chelsea", "coffee", "rocket")))
+    qtbot.waitUntil(lambda: not dialog.fine_tuning.busy, timeout=LONG)
+    monkeypatch.setattr(dialog.minutes, "value", lambda: 0.1)
+    click(dialog.start_button)
+    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is not dialog.progress, timeout=10 * LONG)
+    assert dialog.pages.currentWidget() is dialog.outcome, dialog.banner.details
+    assert dialog.progress.loss.points
+    assert not dialog.outcome.image.image.isNull()
+    assert "dB" in dialog.outcome.figures.text()
+    dialog.close()
     assert "wedding" not in {model.card.name for model in list_models()}
-    assert made - {"wedding"} == {model.card.name for model in list_models()}
 
 
-def test_learning_is_cancelled_and_leaves_nothing(qtbot: QtBot, teach: FineTuneDialog) -> None:
-    click(teach.start_button)
-    click(teach.progress.pause_button)
-    assert teach.progress.pause_button.text() == "Go on"
-    teach.progress.cancelled.emit()
-    qtbot.waitUntil(lambda: not teach.teaching.busy, timeout=LONG)
-    assert teach.pages.currentWidget() is teach.choice
-    assert "no model was made" in teach.state.text()
+def test_fine_tune_cancel_leaves_no_model(qtbot: QtBot, dialog: FineTuneDialog) -> None:
+    click(dialog.start_button)
+    click(dialog.progress.pause_button)
+    assert dialog.progress.pause_button.text() == "Resume"
+    dialog.progress.cancelled.emit()
+    qtbot.waitUntil(lambda: not dialog.fine_tuning.busy, timeout=LONG)
+    assert dialog.pages.currentWidget() is dialog.choice
+    assert "No model was created" in dialog.state.text()
     assert "wedding" not in {model.card.name for model in list_models()}
 
 
-def test_a_name_that_is_taken_is_refused(teach: FineTuneDialog) -> None:
-    teach.name.setText("concord")
-    click(teach.start_button)
-    assert teach.pages.currentWidget() is teach.choice
-    assert "concord" in teach.banner.text
+def test_fine_tune_refuses_existing_model_name(dialog: FineTuneDialog) -> None:
+    dialog.name.setText("concord")
+    click(dialog.start_button)
+    assert dialog.pages.currentWidget() is dialog.choice
+    assert "concord" in dialog.banner.text
 
 
-def test_closing_while_it_learns_asks_first(
-    qtbot: QtBot, teach: FineTuneDialog, monkeypatch: pytest.MonkeyPatch
+def test_fine_tune_dialog_asks_before_stopping(
+    qtbot: QtBot, dialog: FineTuneDialog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    click(teach.start_button)
-    monkeypatch.setattr(prompts, "ask", lambda *_: False)
-    teach.close()
-    assert teach.isVisible()
-    monkeypatch.setattr(prompts, "ask", lambda *_: True)
-    teach.close()
-    qtbot.waitUntil(lambda: not teach.isVisible() and not teach.teaching.busy, timeout=LONG)
+    click(dialog.start_button)
+    monkeypatch.setattr(prompts, "ask_yes_no", lambda *_: False)
+    dialog.close()
+    assert dialog.isVisible()
+    monkeypatch.setattr(prompts, "ask_yes_no", lambda *_: True)
+    dialog.close()
+    qtbot.waitUntil(lambda: not dialog.isVisible() and not dialog.fine_tuning.busy, timeout=LONG)
 
 
 @pytest.fixture
@@ -150,7 +211,7 @@ def states(dialog: BatchDialog) -> dict[str, str]:
     return found
 
 
-def test_a_folder_of_cut_outs_on_one_background(
+def test_batch_dialog_harmonizes_cutouts_on_one_background(
     qtbot: QtBot, batch: BatchDialog, background: Path, tmp_path: Path
 ) -> None:
     sources, output = tmp_path / "layers", tmp_path / "results"
@@ -163,16 +224,18 @@ def test_a_folder_of_cut_outs_on_one_background(
     batch.background.set_path(background)
     batch.output.set_path(output)
     click(batch.start_button)
-    qtbot.waitUntil(lambda: not batch.batching.busy, timeout=LONG)
+    qtbot.waitUntil(lambda: not batch.batch_job.busy, timeout=LONG)
     found = states(batch)
     assert found["one.png"].startswith("Done")
     assert "three.png" in found["three.png"]
-    assert "2 of 3 pictures harmonized" in batch.state.text()
+    assert "2 of 3 images harmonized" in batch.state.text()
     assert batch.sheet_button.isVisible()
     assert load_image(output / "two.png").pixels.shape == (240, 320, 3)
 
 
-def test_composites_with_masks(qtbot: QtBot, batch: BatchDialog, background: Path, tmp_path: Path) -> None:
+def test_batch_dialog_harmonizes_composites_with_masks(
+    qtbot: QtBot, batch: BatchDialog, background: Path, tmp_path: Path
+) -> None:
     sources, masks = tmp_path / "composites", tmp_path / "masks"
     for folder in (sources, masks):
         folder.mkdir()
@@ -180,23 +243,23 @@ def test_composites_with_masks(qtbot: QtBot, batch: BatchDialog, background: Pat
     mask = np.zeros((240, 320, 3), np.uint8)
     mask[60:180, 90:200] = 255
     save_image(masks / "beach.png", ImageData(mask))
-    batch.kind.setCurrentIndex(COMPOSITES)
+    batch.kind.setCurrentIndex(COMPOSITE_MODE)
     batch.sources.set_path(sources)
     batch.masks.set_path(masks)
     batch.output.set_path(tmp_path / "results")
     click(batch.start_button)
-    qtbot.waitUntil(lambda: not batch.batching.busy, timeout=LONG)
+    qtbot.waitUntil(lambda: not batch.batch_job.busy, timeout=LONG)
     assert states(batch)["beach.png"].startswith("Done")
 
 
-def test_the_export_dialog_names_a_file_of_the_chosen_format(
-    hands: Hands, background: Path, tmp_path: Path, save_to: Callable[[Path], None]
+def test_export_dialog_appends_suffix_of_format(
+    driver: WindowDriver, background: Path, tmp_path: Path, save_to: Callable[[Path], None]
 ) -> None:
-    hands.open(background)
-    dialog = ExportDialog(hands.window.session, hands.window.settings, hands.window)
+    driver.open(background)
+    dialog = ExportDialog(driver.window.session, driver.window.settings, driver.window)
     dialog.formats.setCurrentIndex(dialog.formats.findData(".jpg"))
     save_to(tmp_path / "result")
     click(dialog.export_button)
     assert dialog.path == tmp_path / "result.jpg"
-    again = ExportDialog(hands.window.session, hands.window.settings, hands.window)
+    again = ExportDialog(driver.window.session, driver.window.settings, driver.window)
     assert again.suffix == ".jpg"

@@ -15,7 +15,7 @@ from PyQt6.QtWidgets import QLabel
 from s2am_editor.cutout.finding import Proposal
 from s2am_editor.document.mask import Mask
 from s2am_editor.document.model import Document
-from tests.editor.ui.hands import Hands
+from tests.editor.ui.driver import WindowDriver
 
 SHIFT, CONTROL, ALT = (
     Qt.KeyboardModifier.ShiftModifier,
@@ -25,13 +25,13 @@ SHIFT, CONTROL, ALT = (
 
 
 @pytest.fixture
-def placed(hands: Hands, background: Path, cut_out: Path) -> Hands:
+def placed(driver: WindowDriver, background: Path, cut_out: Path) -> WindowDriver:
     """A disc of 120 × 100 in the middle of 320 × 240."""
-    hands.open(background, cut_out)
-    return hands
+    driver.open(background, cut_out)
+    return driver
 
 
-def test_a_corner_scales_and_keeps_the_shape(placed: Hands) -> None:
+def test_move_tool_corner_scales_proportionally(placed: WindowDriver) -> None:
     placed.drag((220, 170), (280, 220))
     transform = placed.active.transform
     assert transform.scale_x == pytest.approx(1.5, abs=0.02)
@@ -39,7 +39,7 @@ def test_a_corner_scales_and_keeps_the_shape(placed: Hands) -> None:
     assert placed.active.transform.corners(placed.active.size)[0] == pytest.approx((100, 70), abs=0.6)
 
 
-def test_a_side_scales_one_way_and_alt_about_the_center(placed: Hands) -> None:
+def test_move_tool_side_scales_about_center_with_alt(placed: WindowDriver) -> None:
     placed.drag((220, 120), (250, 120), ALT)
     transform = placed.active.transform
     assert transform.scale_x == pytest.approx(1.5, abs=0.02)
@@ -47,7 +47,7 @@ def test_a_side_scales_one_way_and_alt_about_the_center(placed: Hands) -> None:
     assert transform.x == pytest.approx(160)
 
 
-def test_the_knob_rotates_and_shift_takes_steps(placed: Hands) -> None:
+def test_move_tool_knob_rotates_in_steps_with_shift(placed: WindowDriver) -> None:
     knob = placed.place(160, 70) - QPoint(0, 26)
     placed.drag_on_view(knob, placed.place(160 + 200 * math.sin(0.8), 120 - 200 * math.cos(0.8)), SHIFT)
     assert placed.active.transform.rotation == pytest.approx(45)
@@ -55,7 +55,7 @@ def test_the_knob_rotates_and_shift_takes_steps(placed: Hands) -> None:
     assert placed.active.transform.rotation == 0
 
 
-def test_moving_snaps_to_the_middle_unless_control_is_held(placed: Hands) -> None:
+def test_move_tool_snaps_unless_control_is_held(placed: WindowDriver) -> None:
     placed.drag((160, 120), (190, 150), CONTROL)
     placed.drag((190, 150), (163, 122))
     assert (placed.active.transform.x, placed.active.transform.y) == (160, 120)
@@ -63,7 +63,7 @@ def test_moving_snaps_to_the_middle_unless_control_is_held(placed: Hands) -> Non
     assert (placed.active.transform.x, placed.active.transform.y) == (163, 122)
 
 
-def test_keys_move_scale_rotate_and_flip_the_layer(placed: Hands) -> None:
+def test_move_tool_keys_move_scale_and_rotate(placed: WindowDriver) -> None:
     placed.key(Qt.Key.Key_Right)
     placed.key(Qt.Key.Key_Down, SHIFT)
     assert (placed.active.transform.x, placed.active.transform.y) == (161, 130)
@@ -76,7 +76,7 @@ def test_keys_move_scale_rotate_and_flip_the_layer(placed: Hands) -> None:
     assert placed.window.session.history.undo_name == "Flip horizontally"
 
 
-def test_a_click_takes_the_layer_under_it_and_the_background_stays_where_it_is(placed: Hands) -> None:
+def test_move_tool_click_selects_layer_and_spares_locked_background(placed: WindowDriver) -> None:
     placed.drag((10, 10), (60, 60))
     assert placed.active.name == "background"
     assert placed.active.transform.x == 160
@@ -84,7 +84,7 @@ def test_a_click_takes_the_layer_under_it_and_the_background_stays_where_it_is(p
     assert placed.active.name == "disc"
 
 
-def test_the_eraser_hides_the_brush_shows_and_a_stroke_is_one_step(placed: Hands) -> None:
+def test_brush_and_eraser_paint_mask_in_one_undo_step(placed: WindowDriver) -> None:
     window = placed.window
     window.tool_box.choose("eraser")
     window.tool_box.eraser.set_size(20)
@@ -106,7 +106,7 @@ def test_the_eraser_hides_the_brush_shows_and_a_stroke_is_one_step(placed: Hands
     assert shown.shape[2] == 3
 
 
-def test_painting_on_the_background_is_refused_in_a_sentence(placed: Hands) -> None:
+def test_eraser_refuses_locked_layer(placed: WindowDriver) -> None:
     placed.window.session.select(placed.window.session.document.layers[0].id)
     placed.window.tool_box.choose("eraser")
     placed.drag((20, 20), (60, 60))
@@ -114,7 +114,7 @@ def test_painting_on_the_background_is_refused_in_a_sentence(placed: Hands) -> N
     assert "locked" in placed.window.banner.text
 
 
-def test_scribbles_on_a_flat_picture_put_the_subject_on_a_layer(placed: Hands, tmp_path: Path) -> None:
+def test_scribble_tool_puts_subject_on_new_layer(placed: WindowDriver, tmp_path: Path) -> None:
     window = placed.window
     window.files.export(tmp_path / "flat.png")
     placed.settle()
@@ -128,12 +128,12 @@ def test_scribbles_on_a_flat_picture_put_the_subject_on_a_layer(placed: Hands, t
     assert mask is not None
     found = mask.to_array() > 127
     y, x = np.mgrid[0:240, 0:320]
-    truth = np.hypot((x - 160) / 50.4, (y - 120) / 42) < 1.05
-    assert (found & truth).sum() / (found | truth).sum() > 0.9
+    expected = np.hypot((x - 160) / 50.4, (y - 120) / 42) < 1.05
+    assert (found & expected).sum() / (found | expected).sum() > 0.9
     assert window.sidebar.harmonize.button.isEnabled()
 
 
-def test_an_area_that_is_not_painted_is_never_taken_for_all_beneath(placed: Hands) -> None:
+def test_harmonize_refuses_unpainted_reference_area(placed: WindowDriver) -> None:
     window = placed.window
     window.sidebar.harmonize.choose_area()
     window.harmonize()
@@ -144,7 +144,7 @@ def test_an_area_that_is_not_painted_is_never_taken_for_all_beneath(placed: Hand
     assert not window.harmonizing.busy
 
 
-def test_a_painted_area_becomes_the_reference(placed: Hands) -> None:
+def test_reference_brush_area_is_used_as_reference(placed: WindowDriver) -> None:
     window = placed.window
     plain = placed.screen()
     window.tool_box.choose("reference")
@@ -159,10 +159,10 @@ def test_a_painted_area_becomes_the_reference(placed: Hands) -> None:
 
 
 @pytest.mark.parametrize(
-    ("confidence", "said"), [(0.7, "looks pasted (70 % sure)"), (0.3, "Perhaps nothing was pasted; if so")]
+    ("confidence", "said"), [(0.7, "probably pasted (confidence 70%)"), (0.3, "Possibly nothing was pasted")]
 )
-def test_what_was_found_is_shown_before_anything_changes(
-    placed: Hands, monkeypatch: pytest.MonkeyPatch, confidence: float, said: str
+def test_detected_region_is_shown_before_it_is_accepted(
+    placed: WindowDriver, monkeypatch: pytest.MonkeyPatch, confidence: float, said: str
 ) -> None:
     window = placed.window
     window.session.select(window.session.document.layers[0].id)
@@ -188,7 +188,7 @@ def test_what_was_found_is_shown_before_anything_changes(
     assert placed.active.mask.to_array().mean() == values.mean()
 
 
-def test_curves_are_bent_with_the_mouse_and_taken_back(placed: Hands) -> None:
+def test_curve_editor_bends_and_resets_curve(placed: WindowDriver) -> None:
     placed.harmonize()
     panel = placed.window.sidebar.curves
     editor = panel.editor

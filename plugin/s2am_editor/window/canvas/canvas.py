@@ -23,17 +23,18 @@ from PyQt6.QtGui import (
 from PyQt6.QtWidgets import QWidget
 
 from s2am_editor.document.geometry import Rect
-from s2am_editor.window.canvas.tiles import CanvasPainter, Render, TileStore
+from s2am_editor.window.actions import pressed_shortcut
+from s2am_editor.window.canvas.tiles import RenderFunction, TilePainter, TileStore
 from s2am_editor.window.canvas.viewport import Viewport
 from s2am_editor.window.tools.tool import Pointer, Tool
 
-WHEEL = 1.0015  # zoom for each unit of a wheel, of which a notch has 120
-TOGETHER = 30  # milliseconds in which tiles that arrive are drawn at once
-REACH = 10  # pixels from the split's line that still take hold of it
+WHEEL_ZOOM = 1.0015  # zoom factor per wheel unit; a notch is 120 units
+ARRIVAL_DELAY = 30  # milliseconds during which arriving tiles are collected, to paint them together
+DIVIDER_REACH = 10  # distance from the divider, in pixels, within which it can be dragged
 
 
 class Compare(Enum):
-    """What of before and after is shown."""
+    """Which side of before and after is shown."""
 
     AFTER = "after"
     BEFORE = "before"
@@ -41,52 +42,49 @@ class Compare(Enum):
 
 
 class Canvas(QWidget):
-    """Shows a picture at any scale."""
+    """Shows an image at any scale."""
 
-    zoomed = pyqtSignal(float)  # device pixels for each of the picture's
-    hovered = pyqtSignal(object)  # (x, y) in the picture, or None
+    zoomed = pyqtSignal(float)  # device pixels per image pixel
+    hovered = pyqtSignal(object)  # (x, y) in the image, or None
     compare_changed = pyqtSignal(object)  # Compare
     render_failed = pyqtSignal(object)  # an exception
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        """Show nothing yet."""
+        """Start without an image."""
         super().__init__(parent)
         self.viewport = Viewport()
         self.tiles = TileStore(self)
         self.tool: Tool | None = None
         self.compare = Compare.AFTER
-        self.split = 0.5  # of the window's width
-        self._held = False  # before, for as long as a key or a button is held
+        self.split = 0.5  # position of the divider, as a share of the width
+        self._held = False  # “before” is shown while a key or button is held
         self._panning: QPoint | None = None
         self._splitting = False
         self._space = False
-        self._drawing = CanvasPainter(self.viewport, self.tiles)
-        self.tiles.rendered.connect(self._tile_came)
+        self._drawing = TilePainter(self.viewport, self.tiles)
+        self.tiles.rendered.connect(self._tile_rendered)
         self.tiles.failed.connect(self.render_failed)
         self._arrived: list[Rect] = []
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
-        self._soon.setInterval(TOGETHER)
+        self._soon.setInterval(ARRIVAL_DELAY)
         self._soon.timeout.connect(self._show_arrived)
-        self._ants = QTimer(self)
-        self._ants.setInterval(120)
-        self._ants.timeout.connect(self._march)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMinimumSize(240, 180)
-        self.setAccessibleName(self.tr("Picture"))
+        self.setAccessibleName(self.tr("Canvas"))
 
-    # ---- what is shown
+    # ---- content
 
-    def show_picture(self, width: int, height: int, render: Render | None) -> None:
-        """Show another picture, whole; a width of 0 shows none."""
+    def show_image(self, width: int, height: int, render: RenderFunction | None) -> None:
+        """Show another image, fitted; a width of 0 shows none."""
         self.tiles.show(width, height, render)
-        self.viewport.set_picture(width, height)
+        self.viewport.set_image(width, height)
         self._moved()
 
-    def change_picture(self, render: Render, rect: Rect | None = None) -> None:
-        """Show what `rect` of the picture (None: all) has become."""
+    def update_image(self, render: RenderFunction, rect: Rect | None = None) -> None:
+        """Repaint `rect` of the image (None: all of it) with another render function."""
         self.tiles.change(render, rect)
         if rect is None:
             self.update()
@@ -94,38 +92,38 @@ class Canvas(QWidget):
             self._update_device(self.viewport.rect_on_view(rect))
 
     @property
-    def has_picture(self) -> bool:
-        """Whether there is anything to show."""
+    def has_image(self) -> bool:
+        """True if there is an image."""
         return self.viewport.width > 0
 
     @property
     def is_current(self) -> bool:
-        """Whether the screen shows the picture as it is, with nothing left to be rendered."""
-        if not self.has_picture:
+        """True if the screen shows the current image, with no tile left to render."""
+        if not self.has_image:
             return True
         split = round(self.split * self.viewport.view_width)
         return self.tiles.idle and not self._drawing.missing(self._whole(), self._sides(split))
 
     def set_compare(self, compare: Compare) -> None:
-        """Show before, after, or both with a line between that can be dragged."""
+        """Show before, after, or both with a divider that can be dragged."""
         if compare is not self.compare:
             self.compare = compare
             self.compare_changed.emit(compare)
             self.update()
 
     def hold_before(self, held: bool) -> None:
-        """Show before for as long as it is held."""
+        """Show “before” while held."""
         if held is not self._held:
             self._held = held
             self.update()
 
     @property
     def shown(self) -> Compare:
-        """What is shown now."""
+        """The side shown now."""
         return Compare.BEFORE if self._held else self.compare
 
     def set_tool(self, tool: Tool | None) -> None:
-        """Give the mouse to another tool."""
+        """Use another tool."""
         if self.tool:
             self.tool.leave()
         self.tool = tool
@@ -134,22 +132,15 @@ class Canvas(QWidget):
             tool.enter()
         self.update()
 
-    def march(self, on: bool) -> None:
-        """Let the tool draw itself anew a few times a second, for lines that march."""
-        if on:
-            self._ants.start()
-        else:
-            self._ants.stop()
-
     # ---- zoom and pan
 
     def fit(self) -> None:
-        """Show all of the picture."""
+        """Fit the image into the view."""
         self.viewport.fit()
         self._moved()
 
     def zoom_to(self, scale: float, at: QPointF | None = None) -> None:
-        """Zoom about a point of the widget, or its middle."""
+        """Zoom about a point of the widget; None = its center."""
         ratio = self.devicePixelRatioF()
         if at is None:
             self.viewport.zoom(scale)
@@ -162,7 +153,7 @@ class Canvas(QWidget):
         self.zoom_to(self.viewport.step(up), at)
 
     def pan(self, x: int, y: int) -> None:
-        """Move the picture by device pixels; what is drawn already is moved with it."""
+        """Move the image by device pixels, scrolling what is already painted."""
         moved = self.viewport.pan(x, y)
         if moved == (0, 0):
             return
@@ -177,18 +168,18 @@ class Canvas(QWidget):
         self.update()
         self.zoomed.emit(self.viewport.scale)
 
-    # ---- drawing
+    # ---- painting
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
-        """Draw the part that has to be drawn."""
+        """Paint the exposed part."""
         painter = QPainter(self)
         ratio = self.devicePixelRatioF()
         painter.scale(1 / ratio, 1 / ratio)  # from here on in device pixels
         exposed = self._to_device(event.rect()) if event else self._whole()
         split = round(self.split * self.viewport.view_width)
         self._drawing.background(painter, exposed)
-        if self.has_picture:
-            self._drawing.picture(painter, exposed, self._sides(split))
+        if self.has_image:
+            self._drawing.image(painter, exposed, self._sides(split))
             if self.viewport.grid:
                 self._drawing.grid(painter, exposed)
             if self.tool and not self._held:
@@ -196,10 +187,10 @@ class Canvas(QWidget):
             if self.shown is Compare.SPLIT:
                 self._drawing.split(painter, split, ratio, (self.tr("Before"), self.tr("After")))
         painter.end()
-        self.tiles.want(self._drawing.missing(self._whole(), self._sides(split)) if self.has_picture else [])
+        self.tiles.want(self._drawing.missing(self._whole(), self._sides(split)) if self.has_image else [])
 
     def _sides(self, split: int) -> list[tuple[bool, Rect]]:
-        """Which part of the window shows before (True), and which after."""
+        """Return the parts of the view that show “before” (True) and “after”."""
         whole = self._whole()
         if self.shown is not Compare.SPLIT:
             return [(self.shown is Compare.BEFORE, whole)]
@@ -222,7 +213,7 @@ class Canvas(QWidget):
         left, top = int(rect.left / ratio) - 1, int(rect.top / ratio) - 1
         self.update(QRect(left, top, int(rect.right / ratio) + 2 - left, int(rect.bottom / ratio) + 2 - top))
 
-    def _tile_came(self, key: Any) -> None:
+    def _tile_rendered(self, key: Any) -> None:
         self._arrived.append(key.part(self.viewport.width, self.viewport.height))
         if self.tiles.idle:
             self._show_arrived()
@@ -230,27 +221,22 @@ class Canvas(QWidget):
             self._soon.start()
 
     def _show_arrived(self) -> None:
-        """Draw the tiles that came since the last time, all at once."""
+        """Paint the tiles that arrived since the last call, all at once."""
         self._soon.stop()
         for part in self._arrived:
             self._update_device(self.viewport.rect_on_view(part))
         self._arrived.clear()
 
-    def _march(self) -> None:
-        if self.tool:
-            self.tool.march()
-            self.update()
-
     # ---- events
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
-        """Keep the middle in the middle, or all of it in sight."""
+        """Keep the center in place, or the image fitted."""
         ratio = self.devicePixelRatioF()
         self.viewport.resize(round(self.width() * ratio), round(self.height() * ratio))
         self._moved()
 
     def event(self, event: QEvent | None) -> bool:
-        """Take a trackpad's pinch as zoom, and Space as the hand."""
+        """Zoom with a trackpad pinch."""
         if isinstance(event, QNativeGestureEvent) and event.gestureType() is Qt.NativeGestureType.ZoomNativeGesture:
             self.zoom_to(self.viewport.scale * (1 + event.value()), event.position())
             return True
@@ -258,7 +244,7 @@ class Canvas(QWidget):
 
     def wheelEvent(self, event: QWheelEvent | None) -> None:
         """Zoom with a wheel; pan with two fingers on a trackpad, or with Shift."""
-        if not event or not self.has_picture:
+        if not event or not self.has_image:
             return
         turned, keys = event.angleDelta(), event.modifiers()
         device = event.device()
@@ -270,26 +256,26 @@ class Canvas(QWidget):
             ratio = self.devicePixelRatioF()
             self.pan(round(moved.x() * ratio), round(moved.y() * ratio))
         else:
-            self.zoom_to(self.viewport.scale * WHEEL ** turned.y(), event.position())
+            self.zoom_to(self.viewport.scale * WHEEL_ZOOM ** turned.y(), event.position())
         event.accept()
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:
-        """Begin to pan, to move the split, or what the tool does."""
-        if not event or not self.has_picture:
+        """Start panning, dragging the divider, or the tool's action."""
+        if not event or not self.has_image:
             return
         if event.button() is Qt.MouseButton.MiddleButton or (
             self._space and event.button() is Qt.MouseButton.LeftButton
         ):
             self._panning = event.position().toPoint()
             self.setCursor(Qt.CursorShape.ClosedHandCursor)
-        elif event.button() is Qt.MouseButton.LeftButton and self._on_split(event.position()):
+        elif event.button() is Qt.MouseButton.LeftButton and self._on_divider(event.position()):
             self._splitting = True
         elif self.tool:
             self.tool.press(self._pointer(event))
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
-        """Go on with it."""
-        if not event or not self.has_picture:
+        """Continue it."""
+        if not event or not self.has_image:
             return
         self.hovered.emit(self._pointer(event).at)
         if self._panning is not None:
@@ -302,12 +288,12 @@ class Canvas(QWidget):
             self.update()
         elif self.tool and not self._space:
             self.tool.move(self._pointer(event))
-            shape = Qt.CursorShape.SplitHCursor if self._on_split(event.position()) else self.tool.cursor
+            shape = Qt.CursorShape.SplitHCursor if self._on_divider(event.position()) else self.tool.cursor
             self.setCursor(shape)
 
     def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
         """End it."""
-        if not event or not self.has_picture:
+        if not event or not self.has_image:
             return
         if self._panning is not None:
             self._panning = None
@@ -318,35 +304,35 @@ class Canvas(QWidget):
             self.tool.release(self._pointer(event))
 
     def mouseDoubleClickEvent(self, event: QMouseEvent | None) -> None:
-        """Take it as a press: tools know no double click."""
+        """Treat a double click as a press: tools have no double clicks."""
         self.mousePressEvent(event)
 
     def leaveEvent(self, event: QEvent | None) -> None:
-        """Say that the mouse is nowhere."""
+        """Report that the pointer left the canvas."""
         self.hovered.emit(None)
         if self.tool:
-            self.tool.gone()
+            self.tool.pointer_left()
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        """Space is the hand; the tool takes what it knows; the rest goes on."""
+        """Start panning with Space, else pass the key to the tool."""
         if not event:
             return
-        if event.key() == Qt.Key.Key_Space and not event.isAutoRepeat():
+        if pressed_shortcut(event, "canvas") == ("pan", None):
             self._space = True
             self.setCursor(Qt.CursorShape.OpenHandCursor)
-        elif not (self.tool and self.has_picture and self.tool.key(event)):
+        elif not (self.tool and self.has_image and self.tool.key(event)):
             super().keyPressEvent(event)
 
     def keyReleaseEvent(self, event: QKeyEvent | None) -> None:
-        """Put the hand away."""
-        if event and event.key() == Qt.Key.Key_Space and not event.isAutoRepeat():
+        """Stop panning with Space."""
+        if event and not event.isAutoRepeat() and pressed_shortcut(event, "canvas") == ("pan", None):
             self._space = False
             self._restore_cursor()
         else:
             super().keyReleaseEvent(event)
 
     def focusOutEvent(self, event: Any) -> None:
-        """Let go of what was held: its release would go elsewhere."""
+        """Cancel the held keys; their release events would be lost."""
         self._space = False
         self.hold_before(False)
         super().focusOutEvent(event)
@@ -355,10 +341,10 @@ class Canvas(QWidget):
         shape = Qt.CursorShape.OpenHandCursor if self._space else self.tool.cursor if self.tool else None
         self.setCursor(shape or Qt.CursorShape.ArrowCursor)
 
-    def _on_split(self, at: QPointF) -> bool:
-        return self.shown is Compare.SPLIT and abs(at.x() - self.split * self.width()) < REACH
+    def _on_divider(self, at: QPointF) -> bool:
+        return self.shown is Compare.SPLIT and abs(at.x() - self.split * self.width()) < DIVIDER_REACH
 
     def _pointer(self, event: QMouseEvent) -> Pointer:
         ratio = self.devicePixelRatioF()
         x, y = event.position().x() * ratio, event.position().y() * ratio
-        return Pointer(self.viewport.to_picture(x, y), (x, y), event.buttons(), event.button(), event.modifiers())
+        return Pointer(self.viewport.to_image(x, y), (x, y), event.button(), event.modifiers())

@@ -25,13 +25,13 @@ from s2am_editor.document.geometry import Rect
 from s2am_editor.window.canvas.viewport import Viewport
 from s2am_editor.window.theme import current_colors
 
-TILE = 384  # pixels a side, of its level
-MOST_BYTES = 64 << 20
-WORKERS = min(4, os.cpu_count() or 2)  # the window itself has little to do while they work
+TILE_SIZE = 384  # side of a tile in pixels of its level; the only tile size of the display
+MAX_TILE_BYTES = 64 << 20
+WORKERS = min(4, os.cpu_count() or 2)  # the GUI thread is nearly idle while they work
 
 
 class TileKey(NamedTuple):
-    """Which tile: after or before harmonizing, of which level of the pyramid, where."""
+    """Address of a tile: after or before harmonizing, pyramid level, column and row."""
 
     before: bool
     level: int
@@ -39,13 +39,13 @@ class TileKey(NamedTuple):
     row: int
 
     def on_level(self, width: int, height: int) -> Rect:
-        """Its pixels of its level of a picture of that size; none if it lies outside."""
-        left, top = self.column * TILE, self.row * TILE
+        """Return the tile's pixels on its level of an image of this size; empty if it lies outside."""
+        left, top = self.column * TILE_SIZE, self.row * TILE_SIZE
         size = level_size(width, self.level), level_size(height, self.level)
-        return Rect(left, top, left + TILE, top + TILE).within(Rect(0, 0, *size))
+        return Rect(left, top, left + TILE_SIZE, top + TILE_SIZE).within(Rect(0, 0, *size))
 
     def part(self, width: int, height: int) -> Rect:
-        """The pixels of a picture of that size which the tile shows."""
+        """Return the part of an image of this size that the tile shows."""
         found = self.on_level(width, height)
         right = width if found.right == level_size(width, self.level) else found.right << self.level
         bottom = height if found.bottom == level_size(height, self.level) else found.bottom << self.level
@@ -53,17 +53,17 @@ class TileKey(NamedTuple):
 
 
 def level_size(length: int, level: int) -> int:
-    """How long a side of a picture is on a level of its pyramid."""
+    """Return the length of an image's side on a level of its pyramid."""
     return max(1, round(length * 0.5**level))
 
 
-Render = Callable[[bool, float, Rect], NDArray[np.uint8]]
-"""Draws a part of the picture, before or after harmonizing, at a zoom: h×w×4 BGRA, premultiplied. Called in workers."""
+RenderFunction = Callable[[bool, float, Rect], NDArray[np.uint8]]
+"""Renders a part of the image, before or after harmonizing, at a zoom: h×w×4 BGRA, premultiplied. Called by workers."""
 
 
 @dataclass
 class Tile:
-    """A rendered tile and its copy at the screen's scale."""
+    """A rendered tile, and its copy at the scale of the screen."""
 
     pixels: NDArray[np.uint8]  # h×w×4 BGRA, premultiplied
     version: int
@@ -71,28 +71,28 @@ class Tile:
     scaled: QImage | None = None
 
     def at_size(self, width: int, height: int, crisp: bool) -> QImage:
-        """The tile as an image of that many device pixels."""
+        """Return the tile as an image of this many device pixels."""
         if self.scaled is None or self.scaled.width() != width or self.scaled.height() != height:
             self.scaled = as_image(resize(self.pixels, width, height, crisp), self.opaque)
         return self.scaled
 
 
 class TileStore(QObject):
-    """All tiles of the picture that is shown."""
+    """The tiles of the image on the canvas."""
 
     rendered = pyqtSignal(object)  # TileKey
-    failed = pyqtSignal(object)  # the exception of a tile that could not be rendered
-    _done = pyqtSignal(object, object, object)  # TileKey, version, Tile or the exception
+    failed = pyqtSignal(object)  # the exception raised by the rendering of a tile
+    _done = pyqtSignal(object, object, object)  # TileKey, version, Tile or exception
 
     def __init__(self, parent: QObject | None = None) -> None:
-        """Start with nothing to show; workers start with the first tile."""
+        """Start empty; worker threads start with the first tile."""
         super().__init__(parent)
         self._tiles: OrderedDict[TileKey, Tile] = OrderedDict()
         self._bytes = 0
         self._size = (0, 0)
         self._version = 0
         self._changes: deque[tuple[int, Rect | None]] = deque(maxlen=256)
-        self._render: Render | None = None
+        self._render: RenderFunction | None = None
         self._wanted: list[TileKey] = []
         self._busy: dict[TileKey, int] = {}
         self._condition = threading.Condition()
@@ -100,8 +100,8 @@ class TileStore(QObject):
         self._closed = False
         self._done.connect(self._take)
 
-    def show(self, width: int, height: int, render: Render | None) -> None:
-        """Show another picture: nothing of the last one is kept."""
+    def show(self, width: int, height: int, render: RenderFunction | None) -> None:
+        """Show another image and drop all tiles."""
         with self._condition:
             self._tiles.clear()
             self._bytes = 0
@@ -109,27 +109,27 @@ class TileStore(QObject):
         self._size = (width, height)
         self.change(render, None)
 
-    def change(self, render: Render | None, rect: Rect | None) -> None:
-        """Render with `render` from now on; the tiles that show `rect` (None: all) have changed by it."""
+    def change(self, render: RenderFunction | None, rect: Rect | None) -> None:
+        """RenderFunction with `render` from now on; tiles that overlap `rect` (None: all) are out of date."""
         with self._condition:
             self._version += 1
             self._render = render
             self._changes.append((self._version, rect))
 
     def find(self, key: TileKey) -> Tile | None:
-        """A tile as it was last rendered, or None."""
+        """Return the tile as last rendered, or None."""
         tile = self._tiles.get(key)
         if tile:
             self._tiles.move_to_end(key)
         return tile
 
     def is_current(self, key: TileKey) -> bool:
-        """Whether nothing has changed since the tile was rendered."""
+        """Return True if nothing has changed since the tile was rendered."""
         tile = self._tiles.get(key)
         return tile is not None and not self._changed_since(tile.version, key)
 
     def want(self, keys: Sequence[TileKey]) -> None:
-        """Render these tiles, the first ones first, and no others any more; those that are current are left out."""
+        """RenderFunction these tiles, in this order, instead of any requested before; current ones are skipped."""
         with self._condition:
             missing = [key for key in keys if not self.is_current(key)]
             self._wanted = [
@@ -142,12 +142,12 @@ class TileStore(QObject):
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is being rendered or waits for it."""
+        """True if no tile is being rendered or waiting to be."""
         with self._condition:
             return not self._wanted and not self._busy
 
     def close(self) -> None:
-        """Stop the workers; waits for the tiles that they are at."""
+        """Stop the workers, after the tiles that they are rendering."""
         with self._condition:
             self._closed = True
             self._wanted = []
@@ -173,7 +173,7 @@ class TileStore(QObject):
                 return
             self._done.emit(key, version, outcome)
 
-    def _next(self) -> tuple[TileKey, int, Render, Rect] | None:
+    def _next(self) -> tuple[TileKey, int, RenderFunction, Rect] | None:
         with self._condition:
             while not self._closed:
                 while self._wanted and self._render:
@@ -199,18 +199,18 @@ class TileStore(QObject):
         self._tiles.pop(key, None)
         self._bytes += tile.pixels.nbytes - (old.pixels.nbytes if old else 0)
         self._tiles[key] = tile
-        self._make_room()
+        self._drop_oldest()
         self.rendered.emit(key)
 
-    def _make_room(self) -> None:
-        while self._bytes > MOST_BYTES and len(self._tiles) > 1:
+    def _drop_oldest(self) -> None:
+        while self._bytes > MAX_TILE_BYTES and len(self._tiles) > 1:
             _, oldest = self._tiles.popitem(last=False)
             self._bytes -= oldest.pixels.nbytes
 
     def _changed_since(self, version: int, key: TileKey) -> bool:
         if version == self._version:
             return False
-        if self._changes and self._changes[0][0] > version + 1:  # older changes are forgotten
+        if self._changes and self._changes[0][0] > version + 1:  # older entries were dropped from the deque
             return True
         part = key.part(*self._size)
         return any(
@@ -220,7 +220,7 @@ class TileStore(QObject):
 
 
 def resize(pixels: NDArray[np.uint8], width: int, height: int, crisp: bool) -> NDArray[np.uint8]:
-    """Pixels at another size, at least half as large: smooth, or squares when `crisp`."""
+    """Resize pixels, at least to half their size: smooth, or to squares if `crisp`."""
     if pixels.shape[1] == width and pixels.shape[0] == height:
         return pixels
     way = cv2.INTER_NEAREST if crisp else cv2.INTER_LINEAR
@@ -228,53 +228,53 @@ def resize(pixels: NDArray[np.uint8], width: int, height: int, crisp: bool) -> N
 
 
 def as_image(pixels: NDArray[np.uint8], opaque: bool) -> QImage:
-    """Premultiplied BGRA pixels as an image that shares their memory."""
+    """Return premultiplied BGRA pixels as an image that shares their memory."""
     pixels = np.ascontiguousarray(pixels)
     form = QImage.Format.Format_RGB32 if opaque else QImage.Format.Format_ARGB32_Premultiplied
     height, width = pixels.shape[:2]
-    memory: Any = pixels.data  # Qt takes any buffer, its types know bytes alone
-    image: Any = QImage(memory, width, height, 4 * width, form)
-    image.pixels = pixels  # keeps the memory
+    buffer: Any = pixels.data  # Qt accepts any buffer, its type hints only bytes
+    image: Any = QImage(buffer, width, height, 4 * width, form)
+    image.pixels = pixels  # keeps the memory alive
     return image
 
 
-CHECK = 10  # device pixels of a field of the checkerboard
+CHECK_SIZE = 10  # device pixels of a square of the checkerboard
 Sides = list[tuple[bool, Rect]]
 
 
-class CanvasPainter:
-    """Draws a viewport's picture from a store's tiles; all in device pixels."""
+class TilePainter:
+    """Paints a viewport's image from the tiles of a store; all coordinates are device pixels."""
 
     def __init__(self, viewport: Viewport, tiles: TileStore) -> None:
-        """Draw these."""
+        """Paint this viewport from this store."""
         self.viewport = viewport
         self.tiles = tiles
 
     def background(self, painter: QPainter, exposed: Rect) -> None:
-        """Draw what lies around and behind the picture."""
-        painter.fillRect(to_qt(exposed), QColor(current_colors().surround))
+        """Paint the surround."""
+        painter.fillRect(to_qrect(exposed), QColor(current_colors().surround))
 
-    def picture(self, painter: QPainter, exposed: Rect, sides: Sides) -> None:
-        """Draw the tiles of the exposed part."""
+    def image(self, painter: QPainter, exposed: Rect, sides: Sides) -> None:
+        """Paint the tiles of the exposed part."""
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, not self.viewport.crisp)
         for before, side in sides:
             part = side.within(exposed)
             if part.is_empty:
                 continue
             painter.save()
-            painter.setClipRect(to_qt(part))
+            painter.setClipRect(to_qrect(part))
             for key in self.keys(part, before):
                 self._tile(painter, key, part)
             painter.restore()
 
     def keys(self, view: Rect, before: bool) -> list[TileKey]:
-        """The tiles that show in a part of the window, from its middle outwards."""
+        """Return the tiles visible in a part of the view, from its center outwards."""
         part = self.viewport.part_in_view(view)
         if part.is_empty:
             return []
         level = self.viewport.level
-        side = TILE << level
-        columns, rows = (-(-level_size(n, level) // TILE) for n in (self.viewport.width, self.viewport.height))
+        side = TILE_SIZE << level
+        columns, rows = (-(-level_size(n, level) // TILE_SIZE) for n in (self.viewport.width, self.viewport.height))
         found = [
             TileKey(before, level, column, row)
             for row in range(part.top // side, min(rows, (part.bottom - 1) // side + 1))
@@ -284,7 +284,7 @@ class CanvasPainter:
         return sorted(found, key=lambda key: (key.column - x) ** 2 + (key.row - y) ** 2)
 
     def missing(self, view: Rect, sides: Sides) -> list[TileKey]:
-        """The tiles that are to be rendered for the whole window."""
+        """Return the tiles that need rendering for the whole view."""
         return [
             key
             for before, side in sides
@@ -304,15 +304,17 @@ class CanvasPainter:
         if not tile.opaque:
             checkerboard(painter, target, QPoint(self.viewport.left, self.viewport.top))
         width, height = target.right - target.left, target.bottom - target.top
-        if width * height > 4 * TILE * TILE or self.viewport.crisp:  # far in: a copy at this scale would be huge
+        if (
+            width * height > 4 * TILE_SIZE * TILE_SIZE or self.viewport.crisp
+        ):  # far in: a copy at this scale would be huge
             seen = target.within(exposed)
             image = tile.at_size(tile.pixels.shape[1], tile.pixels.shape[0], crisp=True)
-            painter.drawImage(QRectF(to_qt(seen)), image, _share(seen, target, image.width(), image.height()))
+            painter.drawImage(QRectF(to_qrect(seen)), image, _share(seen, target, image.width(), image.height()))
         else:
             painter.drawImage(target.left, target.top, tile.at_size(width, height, crisp=False))
 
     def _substitute(self, painter: QPainter, key: TileKey, target: Rect) -> None:
-        """Draw a coarser tile's part, or what finer ones there are, where a tile is missing."""
+        """Paint part of a coarser tile, or finer ones, in place of a missing tile."""
         for up in range(1, 7):
             coarse = key._replace(level=key.level + up, column=key.column >> up, row=key.row >> up)
             tile = self.tiles.find(coarse)
@@ -322,7 +324,7 @@ class CanvasPainter:
                 if not tile.opaque:
                     checkerboard(painter, target, QPoint(self.viewport.left, self.viewport.top))
                 image = tile.at_size(width, height, crisp=True)
-                painter.drawImage(QRectF(to_qt(target)), image, _share(target, whole, width, height))
+                painter.drawImage(QRectF(to_qrect(target)), image, _share(target, whole, width, height))
                 return
         checkerboard(painter, target, QPoint(self.viewport.left, self.viewport.top))
         if key.level:
@@ -335,13 +337,13 @@ class CanvasPainter:
                 tile = self.tiles.find(fine)
                 if tile:
                     height, width = tile.pixels.shape[:2]
-                    painter.drawImage(to_qt(self._on_view(fine)), tile.at_size(width, height, crisp=True))
+                    painter.drawImage(to_qrect(self._on_view(fine)), tile.at_size(width, height, crisp=True))
 
     def _on_view(self, key: TileKey) -> Rect:
         return self.viewport.rect_on_view(key.part(self.viewport.width, self.viewport.height))
 
     def grid(self, painter: QPainter, exposed: Rect) -> None:
-        """Draw lines between the pixels."""
+        """Paint lines between the pixels."""
         part = self.viewport.part_in_view(exposed)
         shown = self.viewport.rect_on_view(part)
         painter.setPen(QPen(QColor(128, 128, 128, 90), 1))
@@ -353,7 +355,7 @@ class CanvasPainter:
             painter.drawLine(shown.left, place, shown.right, place)
 
     def split(self, painter: QPainter, x: int, ratio: float, labels: tuple[str, str]) -> None:
-        """Draw the line between before and after, its grip, and what is what."""
+        """Paint the divider between before and after, its grip, and labels."""
         height = self.viewport.view_height
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(QPen(QColor(0, 0, 0, 90), 3 * ratio))
@@ -387,29 +389,29 @@ def _label(painter: QPainter, text: str, x: float, y: float, way: int, ratio: fl
 
 
 def checkerboard(painter: QPainter, rect: Rect, origin: QPoint) -> None:
-    """Fill a rectangle with the fields that stand for transparency."""
+    """Fill a rectangle with the checkerboard that stands for transparency."""
     painter.setBrushOrigin(origin)
-    painter.fillRect(to_qt(rect), QBrush(_checks(current_colors().checker)))
+    painter.fillRect(to_qrect(rect), QBrush(_checks(current_colors().checker)))
 
 
 @lru_cache(maxsize=4)
 def _checks(pair: tuple[str, str]) -> QPixmap:
-    pixmap = QPixmap(2 * CHECK, 2 * CHECK)
+    pixmap = QPixmap(2 * CHECK_SIZE, 2 * CHECK_SIZE)
     pixmap.fill(QColor(pair[0]))
     painter = QPainter(pixmap)
-    painter.fillRect(CHECK, 0, CHECK, CHECK, QColor(pair[1]))
-    painter.fillRect(0, CHECK, CHECK, CHECK, QColor(pair[1]))
+    painter.fillRect(CHECK_SIZE, 0, CHECK_SIZE, CHECK_SIZE, QColor(pair[1]))
+    painter.fillRect(0, CHECK_SIZE, CHECK_SIZE, CHECK_SIZE, QColor(pair[1]))
     painter.end()
     return pixmap
 
 
-def to_qt(rect: Rect) -> QRect:
-    """A rectangle as Qt has it."""
+def to_qrect(rect: Rect) -> QRect:
+    """Convert a rectangle to Qt."""
     return QRect(rect.left, rect.top, max(0, rect.right - rect.left), max(0, rect.bottom - rect.top))
 
 
 def _share(part: Rect, whole: Rect, width: int, height: int) -> QRectF:
-    """Where a part of a rectangle lies in an image of all of it."""
+    """Return where a part of a rectangle lies in an image of the whole."""
     wide, high = width / max(1, whole.right - whole.left), height / max(1, whole.bottom - whole.top)
     return QRectF(
         (part.left - whole.left) * wide,

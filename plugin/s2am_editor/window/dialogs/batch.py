@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Batch harmonizing of a folder: cut-outs on one background, or composites with their masks."""
+"""Batch harmonizing of a folder: cutouts on one background, or composites with their masks."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from s2am_common.sliders import SLIDERS
 from s2am_editor.batch import queue
 from s2am_editor.batch.queue import Event, Item, list_items
 from s2am_editor.batch.queue import Settings as BatchSettings
@@ -37,19 +38,19 @@ from s2am_editor.window.widgets.sliders import SliderRow
 from s2am_engine.errors import EngineError
 from s2am_engine.image.io import IMAGE_SUFFIXES
 
-SHEET = "sheet.png"
+CONTACT_SHEET = "sheet.png"
 
 
 class BatchJob(QObject):
-    """One queue at a time."""
+    """Runs a batch in the background."""
 
     happened = pyqtSignal(object)  # a batch.queue.Event
-    finished = pyqtSignal(int)  # how many failed
-    failed = pyqtSignal(object)  # a Problem: nothing could be done at all
-    stopped = pyqtSignal()  # whatever ran has ended
+    finished = pyqtSignal(int)  # number of failed images
+    failed = pyqtSignal(object)  # a Problem: the batch could not run
+    stopped = pyqtSignal()  # done, failed or canceled
 
     def __init__(self, parent: QObject) -> None:
-        """Start with nothing to do."""
+        """Start idle."""
         super().__init__(parent)
         self._jobs = BackgroundJobs(self)
         self._models = Models()
@@ -57,29 +58,29 @@ class BatchJob(QObject):
 
     @property
     def busy(self) -> bool:
-        """Whether a queue is being worked on."""
+        """True while a batch is running."""
         return self._job is not None
 
     def start(self, items: Sequence[Item], settings: BatchSettings, sheet: Path) -> None:
-        """Work on a queue; a sheet of all pictures is drawn at its end."""
+        """Harmonize the items, then write a contact sheet of the results."""
         job = self._jobs.start(
             "",
-            lambda job: queue.run(items, settings, self._models, job.tell, sheet),
+            lambda job: queue.run(items, settings, self._models, job.report, sheet),
             self.finished.emit,
             self.failed.emit,
             quiet=True,
         )
         self._job = job
-        job.told.connect(self.happened)
+        job.reported.connect(self.happened)
         job.ended.connect(self._end)
 
     def cancel(self) -> None:
-        """Stop after the present picture; what was written stays."""
+        """Stop after the current image; finished results stay."""
         if self._job:
             self._job.cancel()
 
     def close(self) -> None:
-        """Stop and wait for it."""
+        """Cancel and wait."""
         self._jobs.close()
 
     def _end(self) -> None:
@@ -87,11 +88,11 @@ class BatchJob(QObject):
         self.stopped.emit()
 
 
-CUT_OUTS, COMPOSITES = 0, 1
+CUTOUT_MODE, COMPOSITE_MODE = 0, 1
 
 
 class BatchDialog(QDialog):
-    """Choose, watch, look at the sheet."""
+    """Choose folders, watch progress, open the contact sheet."""
 
     def __init__(self, settings: EditorSettings, parent: QWidget | None = None) -> None:
         """Start with nothing chosen."""
@@ -101,39 +102,39 @@ class BatchDialog(QDialog):
         self.resize(760, 640)
         self._settings = settings
         self._sheet: Path | None = None
-        self.batching = BatchJob(self)
+        self.batch_job = BatchJob(self)
         self.banner = Banner()
         self.kind = QComboBox()
-        self.kind.addItems([self.tr("Cut-outs on one background"), self.tr("Composites with masks")])
-        self.sources = PathRow(lambda: self._folder("batch-in", self.tr("Choose the folder of pictures")))
+        self.kind.addItems([self.tr("Cutouts on one background"), self.tr("Composites with masks")])
+        self.sources = PathRow(lambda: self._folder("batch-in", self.tr("Choose a folder of images")))
         self.background = PathRow(self._choose_background)
-        self.masks = PathRow(lambda: self._folder("batch-masks", self.tr("Choose the folder of masks")))
-        self.output = PathRow(lambda: self._folder("batch-out", self.tr("Choose where the results go")))
+        self.masks = PathRow(lambda: self._folder("batch-masks", self.tr("Choose a folder of masks")))
+        self.output = PathRow(lambda: self._folder("batch-out", self.tr("Choose a folder for the results")))
         self.model = QComboBox()
         for model in usable_models():
             self.model.addItem(model.card.name)
-        self.strength = SliderRow("", self.tr("How much of the harmonization"), 0, 1, 1)
+        self.strength = SliderRow.from_spec(SLIDERS["strength"])
         self.table = QTableWidget(0, 2)
         self._make_table()
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
-        self.state = muted_label(self.tr("Each result has the name of its picture."))
+        self.state = muted_label(self.tr("Each result has the name of its image."))
         self.start_button = primary_button(self.tr("Start"), self._start)
         self.cancel_button = push_button(self.tr("Cancel"), self._cancel)
-        self.sheet_button = push_button(self.tr("Show the sheet"), self._show_sheet, "variants")
+        self.sheet_button = push_button(self.tr("Open contact sheet"), self._show_sheet, "variants")
         self.sheet_button.hide()
         self._lay_out()
         self.kind.currentIndexChanged.connect(self._refresh)
         for row in (self.sources, self.background, self.masks, self.output):
             row.changed.connect(self._refresh)
-        self.batching.happened.connect(self._take)
-        self.batching.finished.connect(self._finish)
-        self.batching.failed.connect(self.banner.show_problem)
-        self.batching.stopped.connect(self._refresh)
+        self.batch_job.happened.connect(self._take)
+        self.batch_job.finished.connect(self._finish)
+        self.batch_job.failed.connect(self.banner.show_problem)
+        self.batch_job.stopped.connect(self._refresh)
         self._refresh()
 
     def _make_table(self) -> None:
-        self.table.setHorizontalHeaderLabels([self.tr("Picture"), self.tr("State")])
+        self.table.setHorizontalHeaderLabels([self.tr("Image"), self.tr("Status")])
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setShowGrid(False)
@@ -155,13 +156,13 @@ class BatchDialog(QDialog):
         grid.setColumnStretch(1, 1)
         self._labels: dict[QWidget, QLabel] = {}
         rows = (
-            (self.tr("What"), self.kind),
-            (self.tr("Pictures"), self.sources),
+            (self.tr("Mode"), self.kind),
+            (self.tr("Images"), self.sources),
             (self.tr("Background"), self.background),
             (self.tr("Masks"), self.masks),
             (self.tr("Results"), self.output),
             (self.tr("Model"), self.model),
-            (self.tr("Strength"), self.strength),
+            ("", self.strength),
         )
         for line, (name, widget) in enumerate(rows):
             self._labels[widget] = QLabel(name)
@@ -175,7 +176,7 @@ class BatchDialog(QDialog):
         column = QVBoxLayout(self)
         column.setContentsMargins(20, 18, 20, 16)
         column.setSpacing(10)
-        column.addWidget(heading(self.tr("Harmonize many pictures")))
+        column.addWidget(heading(self.tr("Harmonize many images")))
         column.addWidget(self.banner)
         column.addLayout(grid)
         column.addWidget(self.table, 1)
@@ -187,35 +188,35 @@ class BatchDialog(QDialog):
         return prompts.choose_folder(self, self._settings, key, title)
 
     def _choose_background(self) -> Path | None:
-        patterns = f"{self.tr('Pictures')} ({' '.join(f'*{suffix}' for suffix in IMAGE_SUFFIXES)})"
-        found = prompts.choose_to_open(self, self._settings, self.tr("Choose the background"), patterns)
+        patterns = f"{self.tr('Images')} ({' '.join(f'*{suffix}' for suffix in IMAGE_SUFFIXES)})"
+        found = prompts.choose_to_open(self, self._settings, self.tr("Choose a background"), patterns)
         return found[0] if found else None
 
     def _refresh(self) -> None:
-        cut_outs = self.kind.currentIndex() == CUT_OUTS
-        for row, shown in ((self.background, cut_outs), (self.masks, not cut_outs)):
+        cutouts = self.kind.currentIndex() == CUTOUT_MODE
+        for row, shown in ((self.background, cutouts), (self.masks, not cutouts)):
             row.setVisible(shown)
             self._labels[row].setVisible(shown)
-        other = self.background if cut_outs else self.masks
-        busy = self.batching.busy
+        other = self.background if cutouts else self.masks
+        busy = self.batch_job.busy
         complete = all(row.path for row in (self.sources, other, self.output))
         self.start_button.setEnabled(complete and not busy)
         self.cancel_button.setText(self.tr("Cancel") if busy else self.tr("Close"))
         for widget in (self.kind, self.sources, other, self.output, self.model, self.strength):
             widget.setEnabled(not busy)
 
-    # ---- the work
+    # ---- running
 
     def _start(self) -> None:
         sources, output = self.sources.path, self.output.path
         if sources is None or output is None:
             return
-        cut_outs = self.kind.currentIndex() == CUT_OUTS
+        cutouts = self.kind.currentIndex() == CUTOUT_MODE
         settings = BatchSettings(
             self.model.currentText(),
             self.strength.value,
-            background=self.background.path if cut_outs else None,
-            masks=None if cut_outs else self.masks.path,
+            background=self.background.path if cutouts else None,
+            masks=None if cutouts else self.masks.path,
         )
         try:
             items = list_items(sources, output)
@@ -224,9 +225,9 @@ class BatchDialog(QDialog):
             return
         self.banner.hide()
         self.sheet_button.hide()
-        self._sheet = output / SHEET
+        self._sheet = output / CONTACT_SHEET
         self._fill(items)
-        self.batching.start(items, settings, self._sheet)
+        self.batch_job.start(items, settings, self._sheet)
         self._refresh()
 
     def _fill(self, items: list[Item]) -> None:
@@ -239,7 +240,7 @@ class BatchDialog(QDialog):
 
     def _take(self, event: Event) -> None:
         texts = {
-            "started": self.tr("Working …"),
+            "started": self.tr("Working…"),
             "done": self.tr("Done in {0:.1f} s").format(event.seconds),
             "failed": event.error or "",
         }
@@ -253,16 +254,16 @@ class BatchDialog(QDialog):
 
     def _finish(self, failed: int) -> None:
         total = self.table.rowCount()
-        text = self.tr("{0} of {1} pictures harmonized.").format(total - failed, total)
+        text = self.tr("{0} of {1} images harmonized.").format(total - failed, total)
         if failed:
-            text += " " + self.tr("The list says what to do about the others.")
+            text += " " + self.tr("The list shows the reasons for the others.")
         self.state.setText(text)
         self.sheet_button.setVisible(self._sheet is not None and self._sheet.is_file())
 
     def _cancel(self) -> None:
-        if self.batching.busy:
-            self.batching.cancel()
-            self.state.setText(self.tr("Cancelled: what is done stays."))
+        if self.batch_job.busy:
+            self.batch_job.cancel()
+            self.state.setText(self.tr("Canceled. Finished results were kept."))
         else:
             self.close()
 
@@ -271,10 +272,10 @@ class BatchDialog(QDialog):
             QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._sheet)))
 
     def reject(self) -> None:
-        """Close as the window's button does."""
+        """Close like the window's button."""
         self.close()
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
-        """Stop what runs."""
-        self.batching.close()
-        super().reject()  # QDialog's closeEvent would come back here through `reject`
+        """Stop the batch."""
+        self.batch_job.close()
+        super().reject()  # QDialog.closeEvent would call `reject` again

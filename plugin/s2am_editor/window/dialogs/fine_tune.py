@@ -42,10 +42,12 @@ if TYPE_CHECKING:
     from s2am_engine.training.finetune import FineTuned
     from s2am_engine.training.photo_cache import Skipped
 
+    Trainer = Callable[..., FineTuned]
+
 
 @dataclass(frozen=True)
 class PhotoFolder:
-    """What a folder holds."""
+    """Result of scanning a folder."""
 
     folder: Path
     usable: int
@@ -55,45 +57,46 @@ class PhotoFolder:
 
 @dataclass(frozen=True)
 class TrainingSamples:
-    """Curves and samples as they are at the moment."""
+    """Plots and sample images at a validation step."""
 
     image: QImage
     step: int
-    gain: float  # dB over the untouched composites
+    gain: float  # dB over the input composites
 
 
 @dataclass(frozen=True)
 class FineTuneOutcome:
-    """How it ended."""
+    """Result of fine-tuning."""
 
     result: FineTuned
-    sheet: QImage  # held-out pictures before and after
+    sheet: QImage  # held-out photos before and after
 
 
 class FineTuning(QObject):
-    """One fine-tuning at a time."""
+    """Runs one fine-tuning at a time in the background."""
 
-    looking = pyqtSignal(int, int)  # pictures done, of so many
+    scanned = pyqtSignal(int, int)  # photos scanned, of how many
     found = pyqtSignal(object)  # PhotoFolder
-    happened = pyqtSignal(object)  # an event of the training
+    happened = pyqtSignal(object)  # a training event
     samples = pyqtSignal(object)  # TrainingSamples
-    learned = pyqtSignal(object)  # FineTuneOutcome
+    finished = pyqtSignal(object)  # FineTuneOutcome
     failed = pyqtSignal(object)  # a Problem
-    stopped = pyqtSignal()  # whatever ran has ended
+    stopped = pyqtSignal()  # done, failed or canceled
 
-    def __init__(self, parent: QObject) -> None:
-        """Start with nothing to do."""
+    def __init__(self, parent: QObject, trainer: Trainer | None = None) -> None:
+        """Start idle; trainer: None = `s2am_engine.training.finetune.finetune`."""
         super().__init__(parent)
+        self._trainer = trainer
         self._jobs = BackgroundJobs(self)
         self._job: BackgroundJob | None = None
 
     @property
     def busy(self) -> bool:
-        """Whether anything runs."""
+        """True while a job is running."""
         return self._job is not None
 
-    def look(self, folder: Path) -> None:
-        """Find out which pictures of a folder can be learned from."""
+    def scan(self, folder: Path) -> None:
+        """Scan a folder for usable photos."""
         self.cancel()
 
         def work(job: BackgroundJob) -> PhotoFolder:
@@ -101,17 +104,17 @@ class FineTuning(QObject):
             from s2am_engine.training.photo_cache import load_photographs
 
             def progress(done: int, total: int) -> None:
-                job.tell((done, total))
+                job.report((done, total))
 
-            photographs = load_photographs(folder, None, progress=progress)
-            return PhotoFolder(folder, len(photographs), FEWEST, photographs.skipped)
+            photos = load_photographs(folder, None, progress=progress)
+            return PhotoFolder(folder, len(photos), FEWEST, photos.skipped)
 
         self._start(work, self.found.emit)
         if self._job:
-            self._job.told.connect(lambda pair: self.looking.emit(*pair))
+            self._job.reported.connect(lambda pair: self.scanned.emit(*pair))
 
     def start(self, folder: Path, name: str, base: str, minutes: float) -> None:
-        """Learn from a folder's pictures."""
+        """Fine-tune a model on a folder's photos."""
         self.cancel()
 
         def work(job: BackgroundJob) -> FineTuneOutcome:
@@ -119,38 +122,39 @@ class FineTuning(QObject):
             from s2am_engine.training.finetune import finetune
 
             def report(event: Event) -> None:
-                job.tell(event)
-                if isinstance(event, Validated):  # its picture goes with the run's folder
-                    job.tell(TrainingSamples(QImage(str(event.picture)), event.step, event.gain))
+                job.report(event)
+                if isinstance(event, Validated):  # the image is deleted with the run's folder
+                    job.report(TrainingSamples(QImage(str(event.picture)), event.step, event.gain))
 
-            with tempfile.TemporaryDirectory(prefix="s2am-teach-") as place:
+            with tempfile.TemporaryDirectory(prefix="s2am-fine-tune-") as place:
                 sheet = Path(place) / "sheet.png"
-                result = finetune(folder, name, base=base, minutes=minutes, sheet=sheet, report=report)
+                train = self._trainer or finetune
+                result = train(folder, name, base=base, minutes=minutes, sheet=sheet, report=report)
                 return FineTuneOutcome(result, QImage(str(sheet)))
 
-        self._start(work, self.learned.emit)
+        self._start(work, self.finished.emit)
         if self._job:
-            self._job.told.connect(self._tell)
+            self._job.reported.connect(self._forward)
 
     def pause(self, on: bool) -> None:
-        """Let the work rest, or go on; the clock of the training goes on, too."""
+        """Pause or resume; the time limit keeps running."""
         if self._job:
             self._job.pause(on)
 
     def cancel(self) -> None:
-        """Stop what runs; nothing of it is kept."""
+        """Stop the job and discard its results."""
         if self._job:
             self._job.cancel()
 
     def close(self) -> None:
-        """Stop and wait for it."""
+        """Cancel and wait."""
         self._jobs.close()
 
-    def _tell(self, what: object) -> None:
-        if isinstance(what, TrainingSamples):
-            self.samples.emit(what)
+    def _forward(self, report: object) -> None:
+        if isinstance(report, TrainingSamples):
+            self.samples.emit(report)
         else:
-            self.happened.emit(what)
+            self.happened.emit(report)
 
     def _start(self, work: Callable[[BackgroundJob], object], done: Callable[[Any], None]) -> None:
         job = self._jobs.start("", work, done, self.failed.emit, quiet=True)
@@ -164,21 +168,21 @@ class FineTuning(QObject):
 
 
 class TrainingPage(QWidget):
-    """A live plot of the loss and of the gain, samples, pause and cancel."""
+    """Live plots of loss and gain, sample images, pause and cancel."""
 
     cancelled = pyqtSignal()
 
-    def __init__(self, teaching: FineTuning) -> None:
-        """Follow a fine-tuning."""
+    def __init__(self, fine_tuning: FineTuning) -> None:
+        """Show the progress of a fine-tuning."""
         super().__init__()
-        self._teaching = teaching
+        self._fine_tuning = fine_tuning
         self._minutes = 10.0
         self._state = muted_label()
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.loss = Plot(self.tr("Loss"))
-        self.gain = Plot(self.tr("Gain on held-out pictures"), "{0:+.2f} dB", zero=True)
-        self.picture = ImageLabel(self.tr("TrainingSamples appear here after the first measurement."))
+        self.gain = Plot(self.tr("Gain on held-out photos"), "{0:+.2f} dB", zero=True)
+        self.image = ImageLabel(self.tr("Samples appear here after the first validation."))
         self.pause_button = push_button(self.tr("Pause"), self._pause, "pause")
         self.pause_button.setCheckable(True)
         plots = QHBoxLayout()
@@ -192,14 +196,14 @@ class TrainingPage(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(10)
-        column.addWidget(heading(self.tr("Learning")))
+        column.addWidget(heading(self.tr("Training")))
         column.addWidget(self._state)
         column.addWidget(self.bar)
         column.addLayout(plots)
-        column.addWidget(self.picture, 1)
+        column.addWidget(self.image, 1)
         column.addLayout(buttons)
-        teaching.happened.connect(self._take)
-        teaching.samples.connect(self._show_samples)
+        fine_tuning.happened.connect(self._take)
+        fine_tuning.samples.connect(self._show_samples)
 
     def begin(self, minutes: float) -> None:
         """Start with empty plots."""
@@ -208,101 +212,103 @@ class TrainingPage(QWidget):
         self.gain.clear()
         self.bar.setRange(0, 0)
         self.pause_button.setChecked(False)
-        self._state.setText(self.tr("Preparing …"))
+        self._state.setText(self.tr("Preparing…"))
 
     def _take(self, event: object) -> None:
         from s2am_engine.training.events import Measuring, Reading, Stepped
 
         if isinstance(event, Reading):
-            self._tell(self.tr("Reading the pictures"), event.done / max(1, event.total))
+            self._show_progress(self.tr("Reading photos"), event.done / max(1, event.total))
         elif isinstance(event, Measuring):
-            self._tell(self.tr("Measuring before and after"), event.done / max(1, event.total))
+            self._show_progress(self.tr("Measuring the result"), event.done / max(1, event.total))
         elif isinstance(event, Stepped):
             self.loss.add(event.step, event.loss)
             left = event.seconds_left
             done = 0.0 if left is None else 1 - left / (60 * self._minutes)
-            text = self.tr("Step {0}, {1} pictures a second").format(event.step, round(event.pictures_per_second))
+            text = self.tr("Step {0}, {1} images per second").format(event.step, round(event.pictures_per_second))
             if left is not None:
-                text += self.tr(", {0} left").format(duration(left))
-            self._tell(text, done)
+                text += self.tr(", {0} left").format(format_duration(left))
+            self._show_progress(text, done)
 
-    def _tell(self, text: str, share: float) -> None:
+    def _show_progress(self, text: str, share: float) -> None:
         self._state.setText(text)
         self.bar.setRange(0, 1000)
         self.bar.setValue(round(1000 * min(max(share, 0.0), 1.0)))
 
     def _show_samples(self, samples: TrainingSamples) -> None:
         self.gain.add(samples.step, samples.gain)
-        self.picture.show_image(samples.image)
+        self.image.show_image(samples.image)
 
     def _pause(self) -> None:
         paused = self.pause_button.isChecked()
-        self._teaching.pause(paused)
-        self.pause_button.setText(self.tr("Go on") if paused else self.tr("Pause"))
+        self._fine_tuning.pause(paused)
+        self.pause_button.setText(self.tr("Resume") if paused else self.tr("Pause"))
         self.pause_button.setIcon(icon("play" if paused else "pause"))
         if paused:
             self._state.setText(self.tr("Paused"))
 
 
-def duration(seconds: float) -> str:
-    """Minutes and seconds."""
+def format_duration(seconds: float) -> str:
+    """Format seconds as minutes and seconds."""
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
 class ResultPage(QWidget):
-    """Measured gain, held-out pictures before and after, and the decision."""
+    """Measured gain, held-out photos before and after, and the decision to keep the model."""
 
     kept = pyqtSignal(str)  # the model's name
     discarded = pyqtSignal()
 
     def __init__(self) -> None:
-        """Start with nothing to show."""
+        """Start empty."""
         super().__init__()
-        self._name: str | None = None  # of a model that is there and was not decided on yet
+        self._name: str | None = None  # of a model that exists and was neither kept nor discarded
         self._title = heading("")
         self.figures = QLabel()
         self._advice = muted_label()
-        self.picture = ImageLabel()
+        self.image = ImageLabel()
         self._discard_button = push_button(self.tr("Discard"), self._discard)
-        self._keep_button = primary_button(self.tr("Keep it"), self._keep)
+        self.keep_button = primary_button(self.tr("Keep"), self._keep)
         buttons = QHBoxLayout()
         buttons.addStretch()
         buttons.addWidget(self._discard_button)
-        buttons.addWidget(self._keep_button)
+        buttons.addWidget(self.keep_button)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(10)
         for widget in (self._title, self.figures, self._advice):
             column.addWidget(widget)
-        column.addWidget(self.picture, 1)
+        column.addWidget(self.image, 1)
         column.addLayout(buttons)
 
-    def show_result(self, learned: FineTuneOutcome) -> None:
-        """Show what came of it."""
-        result = learned.result
+    def show_result(self, finished: FineTuneOutcome) -> None:
+        """Show a result."""
+        result = finished.result
         self._name = result.model.card.name if result.model else None
-        look = result.look
+        style = result.look
         lines = [
-            self.tr("On held-out pictures of this look: {0:+.2f} dB, {1:.0%} less error than before.").format(
-                look.psnr_gained, look.fmse_saved
+            self.tr("On held-out photos of this style: {0:+.2f} dB, {1:.0%} less error.").format(
+                style.psnr_gained, style.fmse_saved
             ),
-            self.tr("On other looks: {0:+.2f} dB.").format(result.others.psnr_gained),
+            self.tr("On other styles: {0:+.2f} dB.").format(result.others.psnr_gained),
         ]
         self.figures.setText("\n".join(lines))
-        self.picture.show_image(learned.sheet)
+        self.image.show_image(finished.sheet)
         if self._name is None:
-            self._title.setText(self.tr("The model that was there stays the better one"))
-            self._advice.setText(self.tr("No model was made. More photographs of one look, or more minutes, help."))
+            self._title.setText(self.tr("The base model is still the better one"))
+            self._advice.setText(
+                self.tr("No model was created. More photos of one style or a longer training may help.")
+            )
         else:
-            self._title.setText(self.tr("“{0}” is the better one for this look").format(self._name))
-            self._advice.setText(self.tr("Keep it, and it is among the models that you choose from."))
+            self._title.setText(self.tr("“{0}” is better for this style").format(self._name))
+            self._advice.setText(self.tr("Keep it to add it to the list of models."))
         self._discard_button.setVisible(self._name is not None)
-        self._keep_button.setText(self.tr("Keep it") if self._name else self.tr("Close"))
+        self.keep_button.setText(self.tr("Keep") if self._name else self.tr("Close"))
 
     def discard_unless_kept(self) -> None:
-        """Delete a model that nobody decided to keep."""
+        """Delete the model if the user has not kept it."""
         if self._name is not None:
-            with suppress(EngineError):  # then it stays in the list, and can be deleted there
+            with suppress(EngineError):  # the model stays in the list and can be deleted there
                 delete_model(self._name)
             self._name = None
 
@@ -318,27 +324,27 @@ class ResultPage(QWidget):
         self.discarded.emit()
 
 
-SHOWN = 200  # skipped files that are listed
+MAX_LISTED = 200  # maximum number of skipped files listed
 
 
 class FineTuneDialog(QDialog):
-    """Choose, learn, keep or discard; three pages one after another."""
+    """Three pages: choose photos, watch training, keep or discard the model."""
 
-    kept = pyqtSignal(str)  # the name of a model that was kept
+    kept = pyqtSignal(str)  # the name of the kept model
 
-    def __init__(self, settings: EditorSettings, parent: QWidget | None = None) -> None:
-        """Start with the choice of a folder."""
+    def __init__(self, settings: EditorSettings, parent: QWidget | None = None, trainer: Trainer | None = None) -> None:
+        """Start with the choice of a folder; trainer: see `FineTuning`."""
         super().__init__(parent)
-        self.setWindowTitle(self.tr("Teach it your pictures"))
+        self.setWindowTitle(self.tr("Fine-tune on my photos"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.resize(680, 600)
         self._settings = settings
         self._found: PhotoFolder | None = None
-        self.teaching = FineTuning(self)
+        self.fine_tuning = FineTuning(self, trainer)
         self.banner = Banner()
         self.pages = QStackedWidget()
         self.choice = QWidget()
-        self.progress = TrainingPage(self.teaching)
+        self.progress = TrainingPage(self.fine_tuning)
         self.outcome = ResultPage()
         self._make_choice()
         for page in (self.choice, self.progress, self.outcome):
@@ -348,11 +354,11 @@ class FineTuneDialog(QDialog):
         column.setSpacing(12)
         column.addWidget(self.banner)
         column.addWidget(self.pages, 1)
-        teaching = self.teaching
-        teaching.looking.connect(self._looking)
-        teaching.found.connect(self._show_found)
-        teaching.learned.connect(self._show_result)
-        teaching.failed.connect(self._fail)
+        fine_tuning = self.fine_tuning
+        fine_tuning.scanned.connect(self._show_scan)
+        fine_tuning.found.connect(self._show_found)
+        fine_tuning.finished.connect(self._show_result)
+        fine_tuning.failed.connect(self._fail)
         self.progress.cancelled.connect(self._cancel)
         self.outcome.kept.connect(self._keep)
         self.outcome.discarded.connect(self.close)
@@ -361,16 +367,16 @@ class FineTuneDialog(QDialog):
         self.folder_label = QLabel(self.tr("No folder chosen yet"))
         self.folder_label.setTextFormat(Qt.TextFormat.PlainText)
         row = QHBoxLayout()
-        row.addWidget(push_button(self.tr("Choose a folder …"), self._choose_folder, "open"))
+        row.addWidget(push_button(self.tr("Choose a folder…"), self._choose_folder, "open"))
         row.addWidget(self.folder_label, 1)
         self._bar = QProgressBar()
         self._bar.setTextVisible(False)
         self._bar.hide()
-        self.state = muted_label(self.tr("From 20 photographs on; 40 are better. They stay on this computer."))
+        self.state = muted_label(self.tr("At least 20 photos, better 40. They stay on this computer."))
         self.skipped = QListWidget()
-        self.skipped.setAccessibleName(self.tr("Pictures that were left out"))
+        self.skipped.setAccessibleName(self.tr("Skipped files"))
         self.skipped.hide()
-        self.name = QLineEdit(self.tr("my pictures"))
+        self.name = QLineEdit(self.tr("my photos"))
         self.base = QComboBox()
         for model in usable_models():
             self.base.addItem(model.card.name)
@@ -380,9 +386,9 @@ class FineTuneDialog(QDialog):
         self.minutes.setSuffix(self.tr(" minutes"))
         form = QFormLayout()
         form.setVerticalSpacing(8)
-        form.addRow(self.tr("Call it"), self.name)
-        form.addRow(self.tr("Begin with"), self.base)
-        form.addRow(self.tr("Learn for"), self.minutes)
+        form.addRow(self.tr("Name"), self.name)
+        form.addRow(self.tr("Base model"), self.base)
+        form.addRow(self.tr("Training time"), self.minutes)
         self.start_button = primary_button(self.tr("Start"), self._begin)
         self.start_button.setEnabled(False)
         buttons = QHBoxLayout()
@@ -392,10 +398,10 @@ class FineTuneDialog(QDialog):
         column = QVBoxLayout(self.choice)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(10)
-        column.addWidget(heading(self.tr("Teach it how your photographs look")))
+        column.addWidget(heading(self.tr("Fine-tune a model on your photos")))
         text = self.tr(
-            "A wedding in warm light, a film look, a product against gray: choose photographs of one look. "
-            "A fifth of them is held out to measure what was learned."
+            "Choose photos of one style: a wedding in warm light, a film look, products on gray. "
+            "A fifth of them is held out to measure the result."
         )
         column.addWidget(muted_label(text))
         column.addLayout(row)
@@ -406,41 +412,41 @@ class FineTuneDialog(QDialog):
         column.addStretch()
         column.addLayout(buttons)
 
-    # ---- the choice
+    # ---- choosing photos
 
     def _choose_folder(self) -> None:
-        folder = prompts.choose_folder(self, self._settings, "teach", self.tr("Choose photographs of one look"))
+        folder = prompts.choose_folder(self, self._settings, "teach", self.tr("Choose photos of one style"))
         if folder:
-            self.look_at(folder)
+            self.scan_folder(folder)
 
-    def look_at(self, folder: Path) -> None:
-        """Find out what a folder holds."""
+    def scan_folder(self, folder: Path) -> None:
+        """Scan a folder."""
         self._found = None
         self.banner.hide()
         self.skipped.clear()
         self.skipped.hide()
         self.start_button.setEnabled(False)
         self.folder_label.setText(str(folder))
-        self.name.setText(free_or_plain(folder.name))
-        self.state.setText(self.tr("Looking through the pictures …"))
+        self.name.setText(unused_name(folder.name))
+        self.state.setText(self.tr("Reading photos…"))
         self._bar.setRange(0, 0)
         self._bar.show()
-        self.teaching.look(folder)
+        self.fine_tuning.scan(folder)
 
-    def _looking(self, done: int, total: int) -> None:
+    def _show_scan(self, done: int, total: int) -> None:
         self._bar.setRange(0, total)
         self._bar.setValue(done)
-        self.state.setText(self.tr("Looking through the pictures: {0} of {1}").format(done, total))
+        self.state.setText(self.tr("Reading photos: {0} of {1}").format(done, total))
 
     def _show_found(self, found: PhotoFolder) -> None:
         self._found = found
         self._bar.hide()
-        text = self.tr("{0} pictures found, {1} left out.").format(found.usable, len(found.skipped))
+        text = self.tr("{0} usable photos, {1} skipped.").format(found.usable, len(found.skipped))
         enough = found.usable >= found.needed
         if not enough:
-            text += " " + self.tr("At least {0} are needed: add more to the folder.").format(found.needed)
+            text += " " + self.tr("At least {0} are needed. Add more to the folder.").format(found.needed)
         self.state.setText(text)
-        for one in found.skipped[:SHOWN]:
+        for one in found.skipped[:MAX_LISTED]:
             self.skipped.addItem(f"{one.path.name}: {one.why}")
         self.skipped.setVisible(bool(found.skipped))
         self.start_button.setEnabled(enough)
@@ -457,14 +463,14 @@ class FineTuneDialog(QDialog):
         self.banner.hide()
         self.progress.begin(self.minutes.value())
         self.pages.setCurrentWidget(self.progress)
-        self.teaching.start(self._found.folder, name, self.base.currentText(), self.minutes.value())
+        self.fine_tuning.start(self._found.folder, name, self.base.currentText(), self.minutes.value())
 
-    # ---- what comes of it
+    # ---- result
 
     def _cancel(self) -> None:
-        self.teaching.cancel()
+        self.fine_tuning.cancel()
         self.pages.setCurrentWidget(self.choice)
-        self.state.setText(self.tr("Cancelled: nothing was learned, and no model was made."))
+        self.state.setText(self.tr("Canceled. No model was created."))
 
     def _fail(self, problem: Problem) -> None:
         self._bar.hide()
@@ -472,8 +478,8 @@ class FineTuneDialog(QDialog):
         self.state.setText("")
         self.pages.setCurrentWidget(self.choice)
 
-    def _show_result(self, learned: FineTuneOutcome) -> None:
-        self.outcome.show_result(learned)
+    def _show_result(self, finished: FineTuneOutcome) -> None:
+        self.outcome.show_result(finished)
         self.pages.setCurrentWidget(self.outcome)
 
     def _keep(self, name: str) -> None:
@@ -481,33 +487,33 @@ class FineTuneDialog(QDialog):
         self.close()
 
     def reject(self) -> None:
-        """Close as the window's button does."""
+        """Close like the window's button."""
         self.close()
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
-        """Ask before work is lost; what was learned and not kept is discarded."""
-        learning = self.teaching.busy and self.pages.currentWidget() is self.progress
+        """Ask before stopping the training; delete a model that was not kept."""
+        learning = self.fine_tuning.busy and self.pages.currentWidget() is self.progress
         if (
             event
             and learning
-            and not prompts.ask(
+            and not prompts.ask_yes_no(
                 self,
-                self.tr("Stop learning?"),
-                self.tr("Nothing of what was learned so far is kept."),
+                self.tr("Stop training?"),
+                self.tr("The model trained so far will be discarded."),
                 self.tr("Stop"),
-                self.tr("Go on"),
+                self.tr("Continue"),
             )
         ):
             event.ignore()
             return
         self.outcome.discard_unless_kept()
-        self.teaching.close()
-        super().reject()  # QDialog's closeEvent would come back here through `reject`
+        self.fine_tuning.close()
+        super().reject()  # QDialog.closeEvent would call `reject` again
 
 
-def free_or_plain(name: str) -> str:
-    """A name for a model like a folder's, which no other model has."""
+def unused_name(name: str) -> str:
+    """Return an unused model name based on a folder's name."""
     try:
         return free_name(name)
     except EngineError:
-        return free_name("my-pictures")
+        return free_name("my-photos")

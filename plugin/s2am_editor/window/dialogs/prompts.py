@@ -26,45 +26,45 @@ from s2am_editor.window.widgets.basic import heading, muted_label, primary_butto
 from s2am_editor.window.widgets.sliders import Slider
 
 
-class Answer(Enum):
-    """What a person wants done with changes that no file holds."""
+class SaveAnswer(Enum):
+    """The answer to a question about unsaved changes."""
 
     SAVE = "save"
     DISCARD = "discard"
     CANCEL = "cancel"
 
 
-def tr(text: str) -> str:
-    """The text in the person's language."""
-    return QCoreApplication.translate("questions", text)
+def _tr(text: str) -> str:
+    """Translate a text."""
+    return QCoreApplication.translate("prompts", text)
 
 
-def ask_to_save(parent: QWidget, title: str) -> Answer:
+def ask_to_save(parent: QWidget, title: str) -> SaveAnswer:
     """Ask what to do with unsaved changes."""
-    box = QMessageBox(QMessageBox.Icon.Question, tr("Save changes?"), tr("Save the changes to “{0}”?").format(title))
-    box.setInformativeText(tr("What you don't save is lost."))
-    save = box.addButton(tr("Save"), QMessageBox.ButtonRole.AcceptRole)
-    discard = box.addButton(tr("Don't save"), QMessageBox.ButtonRole.DestructiveRole)
-    box.addButton(tr("Cancel"), QMessageBox.ButtonRole.RejectRole)
+    box = QMessageBox(QMessageBox.Icon.Question, _tr("Save changes?"), _tr("Save the changes to “{0}”?").format(title))
+    box.setInformativeText(_tr("Unsaved changes will be lost."))
+    save = box.addButton(_tr("Save"), QMessageBox.ButtonRole.AcceptRole)
+    discard = box.addButton(_tr("Don't save"), QMessageBox.ButtonRole.DestructiveRole)
+    box.addButton(_tr("Cancel"), QMessageBox.ButtonRole.RejectRole)
     box.setDefaultButton(save)
     _run(box, parent)
     if box.clickedButton() is save:
-        return Answer.SAVE
-    return Answer.DISCARD if box.clickedButton() is discard else Answer.CANCEL
+        return SaveAnswer.SAVE
+    return SaveAnswer.DISCARD if box.clickedButton() is discard else SaveAnswer.CANCEL
 
 
-def ask(parent: QWidget, title: str, text: str, yes: str, no: str) -> bool:
-    """Ask a question with two answers; whether it was the first."""
+def ask_yes_no(parent: QWidget, title: str, text: str, accept_text: str, reject_text: str) -> bool:
+    """Ask a question with two answers. Return True for the first."""
     box = QMessageBox(QMessageBox.Icon.Question, title, text)
-    accept = box.addButton(yes, QMessageBox.ButtonRole.AcceptRole)
-    box.addButton(no, QMessageBox.ButtonRole.RejectRole)
+    accept = box.addButton(accept_text, QMessageBox.ButtonRole.AcceptRole)
+    box.addButton(reject_text, QMessageBox.ButtonRole.RejectRole)
     box.setDefaultButton(accept)
     _run(box, parent)
     return box.clickedButton() is accept
 
 
 def choose_to_open(parent: QWidget, settings: EditorSettings, title: str, patterns: str) -> list[Path]:
-    """Let files be chosen that are there."""
+    """Ask for existing files."""
     found, _ = QFileDialog.getOpenFileNames(parent, title, settings.folder("open"), patterns)
     paths = [Path(one) for one in found]
     if paths:
@@ -73,7 +73,7 @@ def choose_to_open(parent: QWidget, settings: EditorSettings, title: str, patter
 
 
 def choose_to_save(parent: QWidget, settings: EditorSettings, title: str, name: str, patterns: str) -> Path | None:
-    """Let a file be named to write to."""
+    """Ask for a file to write."""
     start = str(Path(settings.folder("save")) / name)
     found, _ = QFileDialog.getSaveFileName(parent, title, start, patterns)
     if not found:
@@ -83,7 +83,7 @@ def choose_to_save(parent: QWidget, settings: EditorSettings, title: str, name: 
 
 
 def choose_folder(parent: QWidget, settings: EditorSettings, key: str, title: str) -> Path | None:
-    """Let a folder be chosen."""
+    """Ask for a folder."""
     found = QFileDialog.getExistingDirectory(parent, title, settings.folder(key))
     if not found:
         return None
@@ -96,11 +96,11 @@ def _run(box: QMessageBox, parent: QWidget) -> None:
     box.exec()
 
 
-BEST = 95
+DEFAULT_QUALITY = 95
 
 
 class ExportDialog(QDialog):
-    """Asks how and where to; `path` and `quality` are the answer."""
+    """Asks for format, quality and file name; the answers are `path` and `quality`."""
 
     def __init__(self, session: EditorSession, settings: EditorSettings, parent: QWidget) -> None:
         """Ask about a session's document."""
@@ -109,10 +109,10 @@ class ExportDialog(QDialog):
         self.path: Path | None = None
         self._session, self._settings = session, settings
         formats = (
-            (".png", self.tr("PNG"), self.tr("Loses nothing; keeps 16 bits and transparency.")),
-            (".jpg", self.tr("JPEG"), self.tr("Small; for the web and for prints. No transparency, 8 bits.")),
-            (".tif", self.tr("TIFF"), self.tr("Loses nothing; keeps 16 and 32 bits; for other editors.")),
-            (".webp", self.tr("WebP"), self.tr("Loses nothing and is smaller than PNG; 8 bits.")),
+            (".png", self.tr("PNG"), self.tr("Lossless; keeps 16 bits and transparency.")),
+            (".jpg", self.tr("JPEG"), self.tr("Small files, for web and print. 8 bits, no transparency.")),
+            (".tif", self.tr("TIFF"), self.tr("Lossless; keeps 16 and 32 bits; for other editors.")),
+            (".webp", self.tr("WebP"), self.tr("Lossless and smaller than PNG; 8 bits.")),
             (".ora", self.tr("OpenRaster"), self.tr("All layers, for GIMP and Krita.")),
         )
         self._abouts = {suffix: about for suffix, _, about in formats}
@@ -120,10 +120,10 @@ class ExportDialog(QDialog):
         for suffix, name, _ in formats:
             self.formats.addItem(f"{name} ({suffix})", suffix)
         self._about = muted_label()
-        self._slider = Slider(1, 100, BEST)
+        self._slider = Slider(1, 100, DEFAULT_QUALITY)
         self._number = QSpinBox()
         self._number.setRange(1, 100)
-        self._number.setValue(BEST)
+        self._number.setValue(DEFAULT_QUALITY)
         self._slider.valueChanged.connect(self._number.setValue)
         self._number.valueChanged.connect(self._slider.setValue)
         self._quality = QWidget()
@@ -140,14 +140,14 @@ class ExportDialog(QDialog):
         buttons = QHBoxLayout()
         buttons.addStretch()
         buttons.addWidget(push_button(self.tr("Cancel"), self.reject))
-        self.export_button = primary_button(self.tr("Export …"), self._choose)
+        self.export_button = primary_button(self.tr("Export…"), self._choose)
         self.export_button.setDefault(True)
         buttons.addWidget(self.export_button)
         column = QVBoxLayout(self)
         column.setContentsMargins(20, 18, 20, 16)
         column.setSpacing(14)
-        column.addWidget(heading(self.tr("Export the picture as you see it")))
-        column.addWidget(muted_label(self.tr("Color profile and metadata of the background go along.")))
+        column.addWidget(heading(self.tr("Export the image as shown")))
+        column.addWidget(muted_label(self.tr("The background's color profile and metadata are included.")))
         column.addLayout(form)
         column.addStretch()
         column.addLayout(buttons)
@@ -158,12 +158,12 @@ class ExportDialog(QDialog):
 
     @property
     def suffix(self) -> str:
-        """The chosen format's."""
+        """The suffix of the selected format."""
         return str(self.formats.currentData())
 
     @property
     def quality(self) -> int:
-        """Of JPEG, 1 to 100."""
+        """The JPEG quality, 1 to 100."""
         return self._number.value()
 
     def _show_format(self) -> None:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What lies around the picture; each panel shows one side of the document."""
+"""Panels around the canvas, each showing one aspect of the document."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""LayerHarmonizer the active layer: model and reference, background work, and variants to choose from."""
+"""Harmonizing the active layer: model and reference, background work, and variants to choose from."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from PyQt6.QtCore import QObject, QSignalBlocker, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QImage, QKeyEvent, QMouseEvent, QPixmap
 from PyQt6.QtWidgets import QComboBox, QFrame, QGridLayout, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
-from s2am_editor.compose import harmonize as finding
+from s2am_editor.compose import harmonize as harmonize_layer
 from s2am_editor.compose.renderer import Renderer
 from s2am_editor.document import commands
 from s2am_editor.document.geometry import Rect, apply, box_of
@@ -28,31 +28,31 @@ from s2am_engine.models.model_store import DEFAULT_MODEL, Model, list_models
 
 
 class HarmonizePanel(QWidget):
-    """Model, reference, Harmonize, Variants, and how sure the model was."""
+    """Choice of model and reference, Harmonize and Variants buttons, and the model's confidence."""
 
     harmonize = pyqtSignal()
     variants = pyqtSignal()
-    paint_reference = pyqtSignal()  # the painted area was chosen as reference, and nothing is painted yet
+    paint_reference = pyqtSignal()  # the painted area was selected as reference, but nothing is painted yet
 
     def __init__(self, session: EditorSession) -> None:
         """Work on a session's active layer."""
         super().__init__()
         self._session = session
-        self._listed: list[tuple[int, str]] | None = None  # the layers among the references
+        self._listed: list[tuple[int, str]] | None = None  # layers in the list of references
         self.models = QComboBox()
-        self.models.setToolTip(self.tr("Which model finds the colors; your own are beneath the bundled ones"))
+        self.models.setToolTip(self.tr("Model that predicts the colors; your own models follow the bundled ones"))
         self.models.setAccessibleName(self.tr("Model"))
         self.references = QComboBox()
-        self.references.setToolTip(self.tr("What the layer is to look like"))
+        self.references.setToolTip(self.tr("What the layer should match"))
         self.references.setAccessibleName(self.tr("Reference"))
         for box in (self.models, self.references):
             box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             box.setMinimumContentsLength(12)
         self.button = primary_button(self.tr("Harmonize"), self.harmonize.emit)
-        self.button.setToolTip(self.tr("Make the layer belong to its background (Ctrl+Return)"))
+        self.button.setToolTip(self.tr("Match the layer to its background (Ctrl+Return)"))
         self.button.setMinimumHeight(34)
         self.variants_button = push_button(self.tr("Variants"), self.variants.emit)
-        self.variants_button.setToolTip(self.tr("See what several models and strengths make of it, and pick one"))
+        self.variants_button.setToolTip(self.tr("Compare several models and strengths, and choose one"))
         self.variants_button.setMinimumHeight(34)
         self._state = muted_label()
         form = QGridLayout()
@@ -79,44 +79,47 @@ class HarmonizePanel(QWidget):
         self.list_models()
         self.references.activated.connect(self._chosen)
         session.opened.connect(self.refresh)
-        session.changed.connect(self.refresh)
+        session.layers_changed.connect(self.refresh)
         self.refresh()
 
     @property
     def model(self) -> str:
-        """The chosen model's name."""
+        """The name of the selected model."""
         return str(self.models.currentData() or DEFAULT_MODEL)
 
     @property
     def reference(self) -> Reference:
-        """The chosen reference; raises EngineError if that is an area and none is painted."""
+        """The selected reference. Raises EngineError if it is the painted area and nothing is painted."""
         chosen = self.references.currentData()
         if chosen == "area":
             if self._session.document.area is None:
                 raise EngineError(
-                    self.tr("No reference area is painted yet: paint one with the reference brush, or choose another.")
+                    self.tr(
+                        "No reference area is painted yet. "
+                        "Paint one with the reference brush, or choose another reference."
+                    )
                 )
             return Reference("area", area=self._session.document.area)
         return Reference("layer", layer=chosen) if isinstance(chosen, int) else BENEATH
 
     def list_models(self, choose: str | None = None) -> None:
-        """List the models that are there now, and choose one of them."""
+        """List the available models, and select one."""
         wanted = choose or self.model
         with QSignalBlocker(self.models):
             self.models.clear()
             for model in usable_models():
-                label = model.card.name if model.bundled else self.tr("{0} (yours)").format(model.card.name)
+                label = model.card.name if model.bundled else self.tr("{0} (personal)").format(model.card.name)
                 self.models.addItem(label, model.card.name)
                 about = model.card.description[:1].upper() + model.card.description[1:]
                 self.models.setItemData(self.models.count() - 1, about, Qt.ItemDataRole.ToolTipRole)
             self.models.setCurrentIndex(max(0, self.models.findData(wanted)))
 
     def choose_area(self) -> None:
-        """Choose the painted area as reference."""
+        """Select the painted area as reference."""
         self.references.setCurrentIndex(max(0, self.references.findData("area")))
 
     def refresh(self) -> None:
-        """Show what can be done with the active layer, and what was."""
+        """Show the state of the active layer."""
         layer = self._session.active
         can = layer is not None and can_harmonize(self._session, layer)
         self.button.setEnabled(can)
@@ -128,13 +131,13 @@ class HarmonizePanel(QWidget):
 
     def _describe(self, layer: Layer | None, can: bool) -> str:
         if layer is None:
-            return self.tr("Open a background and add a cut-out to begin.")
+            return self.tr("Open a background and add a cutout to begin.")
         if not can:
-            return self.tr("This is the background: choose a layer above it, or cut one out of it.")
+            return self.tr("This is the background. Select a layer above it, or cut out a subject.")
         if layer.harmonization is None:
             return ""
-        sure = round(100 * layer.harmonization.confidence)
-        return self.tr("By {0}, {1} % sure of it.").format(layer.harmonization.model, sure)
+        confidence = round(100 * layer.harmonization.confidence)
+        return self.tr("Model: {0} · confidence {1}%").format(layer.harmonization.model, confidence)
 
     def _list_references(self, active: Layer | None) -> None:
         chosen = self.references.currentData()
@@ -145,7 +148,7 @@ class HarmonizePanel(QWidget):
         self._listed = listed
         with QSignalBlocker(self.references):
             self.references.clear()
-            self.references.addItem(self.tr("All beneath"), "beneath")
+            self.references.addItem(self.tr("All layers below"), "beneath")
             self.references.addItem(self.tr("Painted area"), "area")
             for layer_id, name in reversed(listed):
                 self.references.addItem(self.tr("Layer “{0}”").format(name), layer_id)
@@ -157,29 +160,29 @@ class HarmonizePanel(QWidget):
 
 
 def can_harmonize(session: EditorSession, layer: Layer) -> bool:
-    """Whether there may be something that the layer can be harmonized with: it is not the lowest one, seen whole."""
+    """Return True if the layer has something to be harmonized with: it is not the whole lowest layer."""
     lowest = session.document.layers[0] is layer
     return layer.visible and not (lowest and layer.mask is None)
 
 
 def usable_models() -> list[Model]:
-    """All models but those that only find masks, the bundled ones first; damaged ones are left out."""
+    """Return the models that recolor, the bundled ones first; damaged models are skipped."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = [model for model in list_models() if model.card.recolors]
     return sorted(found, key=lambda model: not model.bundled)
 
 
-HEIGHT = 120  # of a picture
+PREVIEW_HEIGHT = 120  # pixels of a preview
 
 
 class VariantCard(QFrame):
-    """One picture that can be chosen."""
+    """A preview that can be chosen."""
 
     chosen = pyqtSignal(object)  # the card
 
     def __init__(self, image: QImage, name: str, value: object) -> None:
-        """Show a picture and its name; `value` is what is chosen with it."""
+        """Show a preview and its name; `value` identifies the variant."""
         super().__init__()
         self.value = value
         self.setObjectName("variant")
@@ -187,23 +190,23 @@ class VariantCard(QFrame):
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setAccessibleName(name)
         self.setToolTip(self.tr("Use “{0}”").format(name))
-        picture = QLabel()
+        preview = QLabel()
         ratio = self.devicePixelRatioF()
         pixmap = QPixmap.fromImage(image).scaledToHeight(
-            round(HEIGHT * ratio), Qt.TransformationMode.SmoothTransformation
+            round(PREVIEW_HEIGHT * ratio), Qt.TransformationMode.SmoothTransformation
         )
         pixmap.setDevicePixelRatio(ratio)
-        picture.setPixmap(pixmap)
+        preview.setPixmap(pixmap)
         label = muted_label(name)
         label.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         column = QVBoxLayout(self)
         column.setContentsMargins(5, 5, 5, 3)
         column.setSpacing(3)
-        column.addWidget(picture)
+        column.addWidget(preview)
         column.addWidget(label)
 
     def set_chosen(self, on: bool) -> None:
-        """Mark it as the one in use."""
+        """Mark it as the current one."""
         self.setProperty("chosen", on)
         style = self.style()
         if style:
@@ -223,7 +226,7 @@ class VariantCard(QFrame):
 
 
 class VariantsPanel(QWidget):
-    """A strip beneath the picture; hidden until variants are asked for."""
+    """A strip of previews below the canvas; hidden at first."""
 
     picked = pyqtSignal(object)  # the value of a variant
     closed = pyqtSignal()
@@ -246,11 +249,11 @@ class VariantsPanel(QWidget):
         scroll.setWidget(inside)
         scroll.setWidgetResizable(True)
         scroll.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setFixedHeight(HEIGHT + 52)
+        scroll.setFixedHeight(PREVIEW_HEIGHT + 52)
         top = QHBoxLayout()
         top.addWidget(heading(self.tr("Variants")))
-        top.addWidget(muted_label(self.tr("Click one to use it; the sliders go on from there.")), 1)
-        top.addWidget(small_button("close", self.tr("Close variants"), self.close_strip))
+        top.addWidget(muted_label(self.tr("Click one to use it; the sliders stay available.")), 1)
+        top.addWidget(small_button("close", self.tr("Close variants"), self.close_panel))
         column = QVBoxLayout(self)
         column.setContentsMargins(14, 8, 10, 6)
         column.setSpacing(4)
@@ -259,27 +262,27 @@ class VariantsPanel(QWidget):
         self.hide()
 
     def begin(self) -> None:
-        """Show the strip without variants."""
+        """Clear and show the strip."""
         for card in self.cards:
             card.deleteLater()
         self.cards = []
         self.show()
 
     def add(self, image: QImage, name: str, value: object) -> None:
-        """Add a variant at the end."""
+        """Append a variant."""
         card = VariantCard(image, name, value)
         card.chosen.connect(self._choose)
         self.cards.append(card)
         self._row.insertWidget(self._row.count() - 1, card)
 
-    def close_strip(self) -> None:
-        """Put the strip away."""
+    def close_panel(self) -> None:
+        """Hide the strip."""
         self.hide()
         self.closed.emit()
 
     def sizeHint(self) -> QSize:
-        """As high as a picture with its name."""
-        return QSize(400, HEIGHT + 92)
+        """The height of a preview with its name."""
+        return QSize(400, PREVIEW_HEIGHT + 92)
 
     def _choose(self, chosen: VariantCard) -> None:
         for card in self.cards:
@@ -287,14 +290,14 @@ class VariantsPanel(QWidget):
         self.picked.emit(chosen.value)
 
 
-STRENGTHS = (1.0, 0.6)  # of the chosen model among the variants
-SIDE = 320  # pixels of a variant's picture
-ROOM = 0.35  # around the layer, as a share of its size
+STRENGTHS = (1.0, 0.6)  # of the selected model, among the variants
+PREVIEW_SIDE = 320  # pixels of a variant's longer side
+MARGIN = 0.35  # margin around the layer, as a share of its size
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to harmonize a layer, and how it looks."""
+    """One way to harmonize a layer, with a preview."""
 
     layer_id: int
     harmonization: Harmonization
@@ -302,27 +305,27 @@ class Variant:
 
 
 class LayerHarmonizer(QObject):
-    """Starts what models do, and puts into the document what comes of it."""
+    """Runs models in the background and puts their results into the document."""
 
     done = pyqtSignal()
     busy_changed = pyqtSignal(bool)
-    found_variant = pyqtSignal(object)  # a Variant
+    variant_found = pyqtSignal(object)  # a Variant
     failed = pyqtSignal(object)  # a Problem
 
     def __init__(self, session: EditorSession, jobs: BackgroundJobs, parent: QObject) -> None:
         """Work on a session's document."""
         super().__init__(parent)
         self._session, self._jobs = session, jobs
-        self.models = finding.Models()
+        self.models = harmonize_layer.Models()
         self._job: BackgroundJob | None = None
 
     @property
     def busy(self) -> bool:
-        """Whether a model is at work."""
+        """True while a model is running."""
         return self._job is not None
 
     def warm_up(self, model: str) -> None:
-        """Load a model before it is asked for; the window does not wait for it."""
+        """Load a model in the background before it is needed."""
 
         def load(_: BackgroundJob) -> None:
             with self.models.using(model):
@@ -331,7 +334,7 @@ class LayerHarmonizer(QObject):
         self._jobs.start("", load, quiet=True)
 
     def harmonize(self, model: str, reference: Reference) -> None:
-        """Harmonize the active layer; its sliders and curves stay, and it starts from its original pixels."""
+        """Harmonize the active layer from its original pixels; its sliders and curves stay."""
         layer = self._session.active
         if layer is None or self.busy:
             return
@@ -340,13 +343,13 @@ class LayerHarmonizer(QObject):
         sliders = before.adjustments if before else Sliders()
 
         def work(job: BackgroundJob) -> Harmonization:
-            found = finding.harmonize(document, layer.id, self.models, model, reference, sliders, job.progress)
+            found = harmonize_layer.harmonize(document, layer.id, self.models, model, reference, sliders, job.progress)
             return dataclasses.replace(found, curves=before.curves if before else None)
 
-        self._start(self.tr("LayerHarmonizer"), work, lambda found: self._use(layer.id, found))
+        self._start(self.tr("Harmonizing"), work, lambda found: self._use(layer.id, found))
 
     def try_variants(self, models: list[str], chosen: str, reference: Reference) -> None:
-        """Find what several models, and strengths of the chosen one, make of the active layer."""
+        """Harmonize the active layer with several models, and with several strengths of the selected one."""
         layer = self._session.active
         if layer is None or self.busy:
             return
@@ -356,17 +359,17 @@ class LayerHarmonizer(QObject):
 
         def work(job: BackgroundJob) -> None:
             for variant in self._variants(document, layer, choices, reference, job):
-                job.tell(variant)
+                job.report(variant)
 
-        job = self._start(self.tr("Trying variants"), work, lambda _: None)
-        job.told.connect(self.found_variant)
+        job = self._start(self.tr("Computing variants"), work, lambda _: None)
+        job.reported.connect(self.variant_found)
 
-    def use(self, variant: Variant) -> None:
+    def use_variant(self, variant: Variant) -> None:
         """Put a variant into the document."""
         self._use(variant.layer_id, variant.harmonization, "Choose variant")
 
     def remove(self) -> None:
-        """Give the active layer its own colors back."""
+        """Restore the active layer's own colors."""
         layer = self._session.active
         if layer and layer.harmonization:
             self._session.do(commands.set_harmonization(layer.id, None, "Remove harmonization"))
@@ -380,10 +383,10 @@ class LayerHarmonizer(QObject):
         job: BackgroundJob,
     ) -> Iterator[Variant]:
         renderer = Renderer()
-        found = finding.variants(document, layer.id, self.models, choices, reference, job.progress)
+        found = harmonize_layer.variants(document, layer.id, self.models, choices, reference, job.progress)
         for harmonization in found:
             shown = dataclasses.replace(layer, harmonization=harmonization, visible=True)
-            yield Variant(layer.id, harmonization, portrait(renderer, document.with_layer(shown), layer))
+            yield Variant(layer.id, harmonization, render_preview(renderer, document.with_layer(shown), layer))
 
     def _use(self, layer_id: int, found: Harmonization, name: str = "Harmonize") -> None:
         if any(layer.id == layer_id for layer in self._session.document.layers):
@@ -408,20 +411,20 @@ class LayerHarmonizer(QObject):
             self.busy_changed.emit(False)
 
 
-def portrait(renderer: Renderer, document: Document, layer: Layer) -> NDArray[np.uint8]:
-    """A layer with some of what is around it, SIDE pixels at its longer side."""
+def render_preview(renderer: Renderer, document: Document, layer: Layer) -> NDArray[np.uint8]:
+    """Render a layer and its surroundings, PREVIEW_SIDE pixels on the longer side."""
     box = layer.box.within(document.rect)
     if layer.mask is not None:
         box = _shown_box(layer).within(document.rect)
-    room = round(ROOM * max(box.width, box.height))
-    area = box.grown(room).within(document.rect)
-    zoom = min(1.0, SIDE / max(1, area.width, area.height))
+    margin = round(MARGIN * max(box.width, box.height))
+    area = box.grown(margin).within(document.rect)
+    zoom = min(1.0, PREVIEW_SIDE / max(1, area.width, area.height))
     place = Rect(*(round(edge * zoom) for edge in area))
     return renderer.render(document, zoom, place)
 
 
 def _shown_box(layer: Layer) -> Rect:
-    """The pixels of the canvas that a layer's mask leaves of it."""
+    """Return the canvas pixels that a layer's mask shows."""
     mask = layer.mask.box() if layer.mask else Rect(0, 0, *layer.size)
     if mask.is_empty:
         return layer.box

@@ -33,44 +33,45 @@ from PyQt6.QtWidgets import (
 from s2am_editor.compose.renderer import layer_thumbnail
 from s2am_editor.document import commands
 from s2am_editor.document.geometry import Rect
-from s2am_editor.document.model import Document, Layer
+from s2am_editor.document.model import Layer
 from s2am_editor.window.canvas.tiles import as_image, checkerboard
 from s2am_editor.window.session import EditorSession
 from s2am_editor.window.theme import current_colors, icon
 from s2am_editor.window.widgets.sliders import SliderRow
 
-VISIBLE = Qt.ItemDataRole.UserRole
-LAYER = Qt.ItemDataRole.UserRole + 1
-SIDE = 40  # of a thumbnail, in pixels of the widget
+VISIBLE_ROLE = Qt.ItemDataRole.UserRole
+LAYER_ROLE = Qt.ItemDataRole.UserRole + 1
+THUMBNAIL_SIDE = 40  # side of a thumbnail in pixels
 
 
 class LayerModel(QAbstractListModel):
-    """Names, visibility and thumbnails; renaming, hiding and dragging become commands."""
+    """The layers as a list for Qt's views, the topmost first; renaming, hiding and dragging become commands."""
 
     def __init__(self, session: EditorSession) -> None:
-        """Follow a session."""
+        """Show a session's layers."""
         super().__init__()
         self._session = session
         self._layers: tuple[Layer, ...] = ()
         self._thumbnails: dict[int, tuple[Layer, QImage]] = {}
         session.opened.connect(self._reset)
-        session.changed.connect(self._update)
+        session.layers_changed.connect(self._update)
         self._reset()
 
     def layer(self, row: int) -> Layer:
-        """The layer of a row."""
-        return self._layers[len(self._layers) - 1 - row]
+        """Return the layer of a row."""
+        layer = self._layers[len(self._layers) - 1 - row]
+        return next((now for now in self._session.document.layers if now.id == layer.id), layer)
 
     def row_of(self, layer_id: int | None) -> int:
-        """The row of a layer; -1 if there is none."""
+        """Return the row of a layer; -1 if there is none."""
         return next((row for row in range(len(self._layers)) if self.layer(row).id == layer_id), -1)
 
     def rowCount(self, parent: QModelIndex | None = None) -> int:
-        """How many layers there are."""
+        """Return the number of layers."""
         return 0 if parent is not None and parent.isValid() else len(self._layers)
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """What a row shows."""
+        """Return a row's data."""
         if not index.isValid() or index.row() >= len(self._layers):
             return None
         layer = self.layer(index.row())
@@ -82,23 +83,23 @@ class LayerModel(QAbstractListModel):
             return self._describe(layer)
         if role == Qt.ItemDataRole.DecorationRole:
             return self._thumbnail(layer)
-        if role == VISIBLE:
+        if role == VISIBLE_ROLE:
             return layer.visible
-        if role == LAYER:
+        if role == LAYER_ROLE:
             return layer
-        return QSize(120, SIDE + 12) if role == Qt.ItemDataRole.SizeHintRole else None
+        return QSize(120, THUMBNAIL_SIDE + 12) if role == Qt.ItemDataRole.SizeHintRole else None
 
     def setData(self, index: QModelIndex, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:
-        """Rename a layer, or hide or show it."""
+        """Rename a layer, or show or hide it."""
         layer = self.layer(index.row())
-        if role == VISIBLE:
+        if role == VISIBLE_ROLE:
             return self._session.do(commands.set_visible(layer.id, bool(value)))
         if role == Qt.ItemDataRole.EditRole:
             return self._session.do(commands.rename_layer(layer.id, str(value)))
         return False
 
     def flags(self, index: QModelIndex) -> Qt.ItemFlag:
-        """Rows can be chosen, renamed and dragged; between them one can be dropped."""
+        """Rows can be selected, renamed and dragged; drops go between them."""
         if not index.isValid():
             return Qt.ItemFlag.ItemIsDropEnabled
         flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsEditable
@@ -111,7 +112,7 @@ class LayerModel(QAbstractListModel):
     def dropMimeData(
         self, data: QMimeData | None, action: Qt.DropAction, row: int, column: int, parent: QModelIndex
     ) -> bool:
-        """Put the dragged layer where it was dropped."""
+        """Move the dragged layer to where it was dropped."""
         dragged = self._session.active
         if dragged is None:
             return False
@@ -127,16 +128,15 @@ class LayerModel(QAbstractListModel):
         self._thumbnails.clear()
         self.endResetModel()
 
-    def _update(self, before: Document, after: Document) -> None:
-        if before.layers == after.layers:
-            return
-        if [layer.id for layer in before.layers] != [layer.id for layer in after.layers]:
+    def _update(self) -> None:
+        before, after = self._layers, self._session.document.layers
+        if [layer.id for layer in before] != [layer.id for layer in after]:
             self.beginResetModel()
-            self._layers = after.layers
+            self._layers = after
             self.endResetModel()
             return
-        old, self._layers = self._layers, after.layers
-        for place, (then, now) in enumerate(zip(old, after.layers, strict=True)):
+        self._layers = after
+        for place, (then, now) in enumerate(zip(before, after, strict=True)):
             if then is not now:
                 index = self.index(len(self._layers) - 1 - place)
                 self.dataChanged.emit(index, index)
@@ -145,7 +145,7 @@ class LayerModel(QAbstractListModel):
         known = self._thumbnails.get(layer.id)
         if known and known[0].raster is layer.raster and known[0].mask is layer.mask:
             return known[1]
-        image = as_image(layer_thumbnail(layer, 2 * SIDE, self._session.document.profile), opaque=False)
+        image = as_image(layer_thumbnail(layer, 2 * THUMBNAIL_SIDE, self._session.document.profile), opaque=False)
         self._thumbnails[layer.id] = (layer, image)
         return image
 
@@ -153,21 +153,21 @@ class LayerModel(QAbstractListModel):
         size = self.tr("{0} × {1} pixels").format(*layer.size)
         if layer.harmonization is None:
             return f"{layer.name}\n{size}"
-        by = self.tr("harmonized by {0}").format(layer.harmonization.model)
+        by = self.tr("harmonized with {0}").format(layer.harmonization.model)
         return f"{layer.name}\n{size}, {by}"
 
 
-EYE = 30  # pixels at the left that hide and show
+EYE_WIDTH = 30  # width of the visibility button
 
 
 class LayerDelegate(QStyledItemDelegate):
-    """Draws a row, and takes clicks on its eye."""
+    """Draws a row, and handles clicks on its visibility button."""
 
     def paint(self, painter: QPainter | None, option: QStyleOptionViewItem, index: QModelIndex) -> None:
         """Draw a row."""
         if painter is None:
             return
-        colors, layer = current_colors(), index.data(LAYER)
+        colors, layer = current_colors(), index.data(LAYER_ROLE)
         rect = option.rect.adjusted(2, 1, -2, -1)
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -181,9 +181,11 @@ class LayerDelegate(QStyledItemDelegate):
         eye = QRect(rect.left() + 6, rect.center().y() - 8, 18, 18)
         painter.setOpacity(1.0 if layer.visible else 0.45)
         icon("eye" if layer.visible else "eye-off").paint(painter, eye)
-        box = QRect(rect.left() + EYE, rect.center().y() - SIDE // 2 + 1, SIDE, SIDE)
+        box = QRect(
+            rect.left() + EYE_WIDTH, rect.center().y() - THUMBNAIL_SIDE // 2 + 1, THUMBNAIL_SIDE, THUMBNAIL_SIDE
+        )
         self._thumbnail(painter, box, index.data(Qt.ItemDataRole.DecorationRole))
-        text = rect.adjusted(EYE + SIDE + 10, 0, -8, 0)
+        text = rect.adjusted(EYE_WIDTH + THUMBNAIL_SIDE + 10, 0, -8, 0)
         if layer.harmonization is not None:
             icon("harmonize").paint(painter, QRect(text.right() - 16, rect.center().y() - 8, 16, 16))
             text.adjust(0, 0, -22, 0)
@@ -202,8 +204,8 @@ class LayerDelegate(QStyledItemDelegate):
         painter.drawImage(place, image)
 
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
-        """A row's height."""
-        return QSize(120, SIDE + 12)
+        """Return a row's size."""
+        return QSize(120, THUMBNAIL_SIDE + 12)
 
     def editorEvent(
         self,
@@ -212,27 +214,27 @@ class LayerDelegate(QStyledItemDelegate):
         option: QStyleOptionViewItem,
         index: QModelIndex,
     ) -> bool:
-        """Hide or show a layer with a click on its eye."""
+        """Show or hide a layer when its visibility button is clicked."""
         if isinstance(event, QMouseEvent) and model and _on_eye(event.position(), option.rect):
             if event.type() is QEvent.Type.MouseButtonRelease:
-                model.setData(index, not index.data(VISIBLE), VISIBLE)
+                model.setData(index, not index.data(VISIBLE_ROLE), VISIBLE_ROLE)
             return True
         return super().editorEvent(event, model, option, index)
 
     def updateEditorGeometry(self, editor: QWidget | None, option: QStyleOptionViewItem, index: QModelIndex) -> None:
-        """Rename where the name stands."""
+        """Place the name editor over the name."""
         if editor:
-            rect = option.rect.adjusted(EYE + SIDE + 6, 0, -6, 0)
+            rect = option.rect.adjusted(EYE_WIDTH + THUMBNAIL_SIDE + 6, 0, -6, 0)
             height = min(rect.height(), editor.sizeHint().height())
             editor.setGeometry(rect.left(), rect.center().y() - height // 2, rect.width(), height)
 
 
 def _on_eye(place: QPointF, rect: QRect) -> bool:
-    return rect.left() <= place.x() <= rect.left() + EYE
+    return rect.left() <= place.x() <= rect.left() + EYE_WIDTH
 
 
 class LayersPanel(QWidget):
-    """Choose, rename, hide, reorder by dragging; opacity beneath."""
+    """The layer list, with the active layer's opacity below."""
 
     def __init__(self, session: EditorSession) -> None:
         """Show a session's layers."""
@@ -250,7 +252,7 @@ class LayersPanel(QWidget):
         self.view.setAccessibleName(self.tr("Layers"))
         self.view.setMinimumHeight(110)
         self.view.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.opacity = SliderRow(self.tr("Opacity"), self.tr("How much of the layer covers what is beneath"), 0, 1, 1)
+        self.opacity = SliderRow(self.tr("Opacity"), self.tr("How opaque the layer is"), 0, 1, 1)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
@@ -262,11 +264,11 @@ class LayersPanel(QWidget):
         self.model.modelReset.connect(self.refresh)
         self.opacity.moved.connect(self._set_opacity)
         session.opened.connect(self.refresh)
-        session.changed.connect(self.refresh)
+        session.layers_changed.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
-        """Show which layer is the active one."""
+        """Show which layer is active, and its opacity."""
         layer = self._session.active
         self.opacity.setEnabled(layer is not None)
         self.opacity.set_value(layer.opacity if layer else 1.0)
@@ -278,7 +280,7 @@ class LayersPanel(QWidget):
             self.view.viewport().update()  # type: ignore[union-attr]
 
     def rename(self) -> None:
-        """Let the active layer's name be edited."""
+        """Edit the active layer's name."""
         layer = self._session.active
         if layer:
             self.view.edit(self.model.index(self.model.row_of(layer.id)))

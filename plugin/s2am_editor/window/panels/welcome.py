@@ -13,25 +13,25 @@ from s2am_editor.window.settings import EditorSettings
 from s2am_editor.window.theme import application_icon, icon
 from s2am_editor.window.widgets.basic import heading, muted_label, primary_button, push_button
 
-RECENT = 5
+SHOWN_RECENT = 5
 
 
 class StepCard(QFrame):
-    """One step: a number, a drawing, what to do."""
+    """One step: number, icon and text."""
 
     clicked = pyqtSignal()
 
-    def __init__(self, number: int, drawing: str, name: str, text: str) -> None:
+    def __init__(self, number: int, icon_name: str, name: str, text: str) -> None:
         """Describe a step."""
         super().__init__()
         self.setObjectName("card")
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.setFixedSize(224, 132)
-        self._drawing = drawing
-        self._sign = QLabel()
+        self._icon_name = icon_name
+        self._icon = QLabel()
         badge = muted_label(str(number))
         top = QHBoxLayout()
-        top.addWidget(self._sign)
+        top.addWidget(self._icon)
         top.addStretch()
         top.addWidget(badge, 0, Qt.AlignmentFlag.AlignTop)
         column = QVBoxLayout(self)
@@ -44,32 +44,36 @@ class StepCard(QFrame):
         self.redraw()
 
     def redraw(self) -> None:
-        """Draw the sign in the colors of now."""
-        self._sign.setPixmap(icon(self._drawing).pixmap(QSize(32, 32), self.devicePixelRatioF()))
+        """Draw the icon in the current colors."""
+        self._icon.setPixmap(icon(self._icon_name).pixmap(QSize(32, 32), self.devicePixelRatioF()))
 
     def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
-        """Do the step."""
+        """Start the step."""
         if event and self.rect().contains(event.position().toPoint()):
             self.clicked.emit()
 
 
 class Welcome(QWidget):
-    """Open a background, drop a cut-out, harmonize."""
+    """The page shown while no document is open."""
 
     open_background = pyqtSignal()
     open_recent = pyqtSignal(object)  # a path
     try_sample = pyqtSignal()
 
     def __init__(self, settings: EditorSettings) -> None:
-        """Show the files that were open last, as settings know them."""
+        """List the recent files of these settings."""
         super().__init__()
         self._settings = settings
-        sign = QLabel()
-        sign.setPixmap(application_icon().pixmap(QSize(56, 56), self.devicePixelRatioF()))
+        logo = QLabel()
+        logo.setPixmap(application_icon().pixmap(QSize(56, 56), self.devicePixelRatioF()))
         steps = (
             ("image", self.tr("Open a background"), self.tr("Any photograph. Drop it here, or click Open.")),
-            ("cutout", self.tr("Drop a cut-out on it"), self.tr("A picture with transparency, or cut it out here.")),
-            ("harmonize", self.tr("Harmonize"), self.tr("One click, and it belongs. Then fine-tune and export.")),
+            (
+                "cutout",
+                self.tr("Drop a cutout on it"),
+                self.tr("An image with transparency, or cut the subject out here."),
+            ),
+            ("harmonize", self.tr("Harmonize"), self.tr("One click matches the colors. Then fine-tune and export.")),
         )
         self.cards = [StepCard(number, *step) for number, step in enumerate(steps, 1)]
         cards = QHBoxLayout()
@@ -80,8 +84,8 @@ class Welcome(QWidget):
         cards.addStretch()
         self.cards[0].setCursor(Qt.CursorShape.PointingHandCursor)
         self.cards[0].clicked.connect(self.open_background)
-        self.open_button = primary_button(self.tr("Open a background …"), self.open_background.emit)
-        self.sample_button = push_button(self.tr("Try it with a sample"), self.try_sample.emit)
+        self.open_button = primary_button(self.tr("Open a background…"), self.open_background.emit)
+        self.sample_button = push_button(self.tr("Try a sample"), self.try_sample.emit)
         buttons = QHBoxLayout()
         buttons.addStretch()
         for button in (self.open_button, self.sample_button):
@@ -93,9 +97,9 @@ class Welcome(QWidget):
         column = QVBoxLayout(self)
         column.setSpacing(10)
         column.addStretch(3)
-        column.addWidget(sign, 0, Qt.AlignmentFlag.AlignHCenter)
-        column.addWidget(heading(self.tr("Make it belong"), "title"), 0, Qt.AlignmentFlag.AlignHCenter)
-        about = muted_label(self.tr("Put a subject into a photograph; the colors follow."))
+        column.addWidget(logo, 0, Qt.AlignmentFlag.AlignHCenter)
+        column.addWidget(heading(self.tr("Make it match"), "title"), 0, Qt.AlignmentFlag.AlignHCenter)
+        about = muted_label(self.tr("Put a subject into a photograph; its colors adapt to the background."))
         about.setWordWrap(False)
         column.addWidget(about, 0, Qt.AlignmentFlag.AlignHCenter)
         column.addSpacing(14)
@@ -108,12 +112,12 @@ class Welcome(QWidget):
         self.refresh()
 
     def refresh(self) -> None:
-        """List the recent files, and draw in the colors of now."""
+        """List the recent files, and draw the icons in the current colors."""
         while (item := self._recent.takeAt(0)) is not None:
             widget = item.widget()
             if widget:
                 widget.deleteLater()
-        files = self._settings.recent[:RECENT]
+        files = self._settings.recent[:SHOWN_RECENT]
         if files:
             self._recent.addWidget(muted_label(self.tr("Recent")))
             self._recent.setAlignment(Qt.AlignmentFlag.AlignHCenter)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the mouse and the keys do over the picture."""
+"""Mouse and key tools of the canvas."""

@@ -13,15 +13,17 @@ from s2am_editor.document import commands
 from s2am_editor.document.geometry import apply, inverse
 from s2am_editor.document.mask import Mask
 from s2am_editor.document.model import Layer
+from s2am_editor.window.actions import pressed_shortcut
 from s2am_editor.window.canvas.viewport import Viewport
 from s2am_editor.window.session import EditorSession
 from s2am_editor.window.tools.tool import Point, Pointer, Tool
 
-SMALLEST, LARGEST = 1.0, 2000.0  # pixels of the picture across
+MIN_BRUSH, MAX_BRUSH = 1.0, 2000.0  # diameter in image pixels
+SIZE_STEP = 1.15
 
 
 class StrokeTool(Tool):
-    """Paints strokes with a round brush; what they mean is for others to say."""
+    """Paints strokes with a round brush; subclasses define what a stroke changes."""
 
     sized = pyqtSignal(float)
     cursor = Qt.CursorShape.BlankCursor
@@ -30,7 +32,7 @@ class StrokeTool(Tool):
         """Paint on a session's document."""
         super().__init__()
         self._session = session
-        self.size = 60.0  # across, in pixels of the picture
+        self.size = 60.0  # diameter in image pixels
         self.hardness = 0.8
         self.erase = False
         self._at: Point | None = None
@@ -39,7 +41,7 @@ class StrokeTool(Tool):
         self._erasing = False
 
     def press(self, pointer: Pointer) -> None:
-        """Begin a stroke; with Alt or the right button it does the opposite."""
+        """Start a stroke; Alt or the right button inverts the brush."""
         if pointer.button not in (Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton):
             return
         opposite = pointer.alt or pointer.button is Qt.MouseButton.RightButton
@@ -51,8 +53,8 @@ class StrokeTool(Tool):
         self.stroke(points, self._erasing, self._gesture)
 
     def move(self, pointer: Pointer) -> None:
-        """Go on with it."""
-        self._at = pointer.on_view
+        """Continue it."""
+        self._at = pointer.in_view
         if self._gesture is not None and self._last is not None:
             self.stroke([self._last, pointer.at], self._erasing, self._gesture)
             self._last = pointer.at
@@ -63,34 +65,34 @@ class StrokeTool(Tool):
         self._gesture = None
 
     def leave(self) -> None:
-        """End it, and show no brush."""
+        """End the stroke and hide the brush outline."""
         self._gesture = self._last = self._at = None
 
-    def gone(self) -> None:
-        """Show no brush."""
+    def pointer_left(self) -> None:
+        """Hide the brush outline."""
         self._at = None
         self.repaint.emit()
 
     def key(self, event: QKeyEvent) -> bool:
-        """Take the square brackets as a smaller and a larger brush."""
-        factors = {Qt.Key.Key_BracketLeft: 1 / 1.15, Qt.Key.Key_BracketRight: 1.15}
-        if event.key() not in factors:
+        """Change the brush size with its keys."""
+        pressed = pressed_shortcut(event, "tool", "brush")
+        if pressed is None:
             return False
-        self.set_size(self.size * factors[Qt.Key(event.key())])
+        self.set_size(self.size * SIZE_STEP ** int(str(pressed[1])))
         return True
 
     def set_size(self, size: float) -> None:
-        """Take a brush of another size."""
-        self.size = min(max(size, SMALLEST), LARGEST)
+        """Set the brush size."""
+        self.size = min(max(size, MIN_BRUSH), MAX_BRUSH)
         self.sized.emit(self.size)
         self.repaint.emit()
 
     def stroke(self, points: list[Point], erase: bool, gesture: object) -> None:
-        """Paint along points of the picture; for subclasses."""
+        """Paint along image points; implemented by subclasses."""
         raise NotImplementedError
 
     def paint(self, painter: QPainter, viewport: Viewport, ratio: float) -> None:
-        """Draw the brush's outline, and that of its hard core."""
+        """Draw the outlines of the brush and of its hard core."""
         if self._at is None:
             return
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -105,18 +107,18 @@ class StrokeTool(Tool):
 
 
 class MaskBrush(StrokeTool):
-    """Shows (or, as eraser, hides) parts of the active layer."""
+    """Shows (or, as the eraser, hides) parts of the active layer."""
 
-    def __init__(self, session: EditorSession, *, erase: bool, free: Callable[[Layer], bool]) -> None:
-        """Paint on a session's active layer, if `free` says that it may be painted on."""
+    def __init__(self, session: EditorSession, *, erase: bool, may_paint: Callable[[Layer], bool]) -> None:
+        """Paint on a session's active layer if `may_paint` returns True for it."""
         super().__init__(session)
         self.erase = erase
-        self._free = free
+        self._may_paint = may_paint
 
     def stroke(self, points: list[Point], erase: bool, gesture: object) -> None:
         """Paint on the layer's mask."""
         layer = self._session.active
-        if layer is None or not self._free(layer):
+        if layer is None or not self._may_paint(layer):
             return
         to_layer = inverse(layer.transform.matrix(layer.size))
         scale = (layer.transform.scale_x * layer.transform.scale_y) ** 0.5
@@ -128,10 +130,10 @@ class MaskBrush(StrokeTool):
 
 
 class ReferenceBrush(StrokeTool):
-    """Paints the area whose look a layer is to take on."""
+    """Paints the area that a layer should match."""
 
     def stroke(self, points: list[Point], erase: bool, gesture: object) -> None:
-        """Paint on the document's area."""
+        """Paint on the document's reference area."""
         document = self._session.document
         area = document.area or Mask(document.width, document.height)
         after = paint(area, points, Brush(self.size, self.hardness, erase))

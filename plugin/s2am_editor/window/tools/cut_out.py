@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""CutOut a subject out of a layer: box and scribble tools, segmentation, mask proposals and edge refinement."""
+"""Cutting a subject out of a layer: box and scribble tools, segmentation, mask proposals and edge refinement."""
 
 from __future__ import annotations
 
@@ -19,19 +19,23 @@ from s2am_editor.document.geometry import Rect, apply, box_of, inverse
 from s2am_editor.document.mask import Mask
 from s2am_editor.document.model import Layer
 from s2am_editor.document.raster import Raster
+from s2am_editor.window.actions import pressed_shortcut
 from s2am_editor.window.canvas.viewport import Viewport
 from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs, Problem
 from s2am_editor.window.session import EditorSession
 from s2am_editor.window.tools.tool import Point, Pointer, Tool
 
-SMALLEST = 4.0  # pixels of the picture a side, below which a box was a slip of the hand
-KEEP, DROP = QColor("#31b057"), QColor("#e0483e")  # marks on the subject, and on what is behind it
+MIN_BOX = 4.0  # image pixels; smaller boxes are taken for accidental clicks
+SUBJECT_COLOR, BACKGROUND_COLOR = (
+    QColor("#31b057"),
+    QColor("#e0483e"),
+)  # colors of scribbles on the subject and on its background
 
 
 class BoxTool(Tool):
-    """Draws a box."""
+    """Draws a box around the subject."""
 
-    drawn = pyqtSignal(object)  # (left, top, right, bottom) in the picture
+    drawn = pyqtSignal(object)  # (left, top, right, bottom) in the image
     cursor = Qt.CursorShape.CrossCursor
 
     def __init__(self) -> None:
@@ -39,43 +43,38 @@ class BoxTool(Tool):
         super().__init__()
         self._from: Point | None = None
         self._to: Point = (0.0, 0.0)
-        self._offset = 0
 
     def press(self, pointer: Pointer) -> None:
-        """Begin a box."""
+        """Start a box."""
         if pointer.button is Qt.MouseButton.LeftButton:
             self._from = self._to = pointer.at
 
     def move(self, pointer: Pointer) -> None:
-        """Draw it larger."""
+        """Resize it."""
         if self._from is not None:
             self._to = pointer.at
             self.repaint.emit()
 
     def release(self, pointer: Pointer) -> None:
-        """Take the box as it is."""
+        """Emit the box."""
         if self._from is None:
             return
         (x, y), (to_x, to_y) = self._from, pointer.at
         self.leave()
-        if min(abs(to_x - x), abs(to_y - y)) >= SMALLEST:
+        if min(abs(to_x - x), abs(to_y - y)) >= MIN_BOX:
             self.drawn.emit((min(x, to_x), min(y, to_y), max(x, to_x), max(y, to_y)))
 
     def leave(self) -> None:
-        """Give the box up."""
+        """Discard the box."""
         self._from = None
         self.repaint.emit()
 
     def key(self, event: QKeyEvent) -> bool:
-        """Give it up with Escape."""
-        if event.key() == Qt.Key.Key_Escape and self._from is not None:
+        """Discard the box with its key."""
+        if pressed_shortcut(event, "tool", "cut") and self._from is not None:
             self.leave()
             return True
         return False
-
-    def march(self) -> None:
-        """Let the line go on."""
-        self._offset = (self._offset + 1) % 8
 
     def paint(self, painter: QPainter, viewport: Viewport, ratio: float) -> None:
         """Draw the box."""
@@ -86,61 +85,62 @@ class BoxTool(Tool):
         painter.setPen(QPen(QColor(0, 0, 0, 160), 1.5 * ratio))
         painter.drawRect(box)
         pen = QPen(QColor("white"), 1.5 * ratio, Qt.PenStyle.DashLine)
-        pen.setDashOffset(self._offset)
         painter.setPen(pen)
         painter.drawRect(box)
 
 
 class ScribbleTool(Tool):
-    """Draws lines on the subject and, with Alt or the right button, on what is behind it."""
+    """Draws scribbles on the subject and, with Alt or the right button, on its background."""
 
-    drawn = pyqtSignal(object, object)  # lists of strokes on the subject, and behind it; a stroke is a list of points
+    drawn = pyqtSignal(
+        object, object
+    )  # lists of strokes on the subject and on its background; a stroke is a list of points
     cursor = Qt.CursorShape.CrossCursor
 
     def __init__(self) -> None:
-        """Start without lines."""
+        """Start without scribbles."""
         super().__init__()
-        self.keep: list[list[Point]] = []
-        self.drop: list[list[Point]] = []
+        self.subject: list[list[Point]] = []
+        self.background: list[list[Point]] = []
         self._line: list[Point] | None = None
 
     def press(self, pointer: Pointer) -> None:
-        """Begin a line."""
+        """Start a stroke."""
         right = pointer.button is Qt.MouseButton.RightButton
         if pointer.button is Qt.MouseButton.LeftButton or right:
             self._line = [pointer.at]
-            (self.drop if right or pointer.alt else self.keep).append(self._line)
+            (self.background if right or pointer.alt else self.subject).append(self._line)
 
     def move(self, pointer: Pointer) -> None:
-        """Draw it."""
+        """Continue it."""
         if self._line is not None:
             self._line.append(pointer.at)
             self.repaint.emit()
 
     def release(self, pointer: Pointer) -> None:
-        """End it, and have the subject found anew."""
+        """End it and emit all strokes."""
         if self._line is not None:
             self._line = None
-            if self.keep:
-                self.drawn.emit(list(self.keep), list(self.drop))
+            if self.subject:
+                self.drawn.emit(list(self.subject), list(self.background))
 
     def leave(self) -> None:
-        """Forget all lines."""
-        self.keep, self.drop, self._line = [], [], None
+        """Discard all strokes."""
+        self.subject, self.background, self._line = [], [], None
         self.repaint.emit()
 
     def key(self, event: QKeyEvent) -> bool:
-        """Forget them with Escape."""
-        if event.key() == Qt.Key.Key_Escape and (self.keep or self.drop):
+        """Discard the strokes with its key."""
+        if pressed_shortcut(event, "tool", "cut") and (self.subject or self.background):
             self.leave()
             return True
         return False
 
     def paint(self, painter: QPainter, viewport: Viewport, ratio: float) -> None:
-        """Draw the lines."""
+        """Draw the strokes."""
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        for lines, color in ((self.keep, KEEP), (self.drop, DROP)):
+        for lines, color in ((self.subject, SUBJECT_COLOR), (self.background, BACKGROUND_COLOR)):
             for line in lines:
                 places = QPolygonF([QPointF(*viewport.to_view(*point)) for point in line])
                 for pen_color, wide in ((QColor(255, 255, 255, 200), 5.5), (color, 3.5)):
@@ -153,10 +153,10 @@ Strokes = Sequence[Sequence[Point]]
 
 
 class CutOut(QObject):
-    """What tools and buttons ask for, done to the active layer."""
+    """Segments the active layer and refines its mask, in the background."""
 
     failed = pyqtSignal(object)  # a Problem
-    proposed = pyqtSignal(object)  # a Proposal, or None when it was taken or given up
+    proposed = pyqtSignal(object)  # a Proposal, or None after it was accepted or discarded
 
     def __init__(self, session: EditorSession, jobs: BackgroundJobs, parent: QObject) -> None:
         """Work on a session's document."""
@@ -168,47 +168,47 @@ class CutOut(QObject):
 
     @property
     def proposed_layer(self) -> Layer | None:
-        """What was found, as the layer that it would become."""
+        """The layer that accepting the proposal would create."""
         return self._proposed
 
     # ---- box and scribbles
 
     def cut_box(self, box: tuple[float, float, float, float]) -> None:
-        """Find the subject in a box (left, top, right, bottom of the picture)."""
+        """Segment the subject in a box (left, top, right, bottom in the image)."""
         layer = self._session.active
         if layer is None:
             return
         left, top, right, bottom = box
         corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
         area = box_of(_on_layer(layer, corners)).within(Rect(0, 0, *layer.size))
-        self._find(layer, lambda job: grab_cut(layer.raster, box=area, progress=job.progress))
+        self._segment(layer, lambda job: grab_cut(layer.raster, box=area, progress=job.progress))
 
-    def cut_scribbles(self, keep: Strokes, drop: Strokes, width: float) -> None:
-        """Find the subject that scribbles of a width (in pixels of the picture) mark, and what is behind it."""
+    def cut_scribbles(self, subject: Strokes, background: Strokes, width: float) -> None:
+        """Segment the subject by strokes on it and on its background; width: in image pixels."""
         layer = self._session.active
         if layer is None:
             return
         brush = Brush(width / (layer.transform.scale_x * layer.transform.scale_y) ** 0.5, hardness=1.0)
 
         def work(job: BackgroundJob) -> Mask:
-            foreground, background = (_drawn(layer, strokes, brush) for strokes in (keep, drop))
-            return grab_cut(layer.raster, foreground=foreground, background=background, progress=job.progress)
+            on_subject, on_background = (_drawn(layer, strokes, brush) for strokes in (subject, background))
+            return grab_cut(layer.raster, foreground=on_subject, background=on_background, progress=job.progress)
 
-        self._find(layer, work)
+        self._segment(layer, work)
 
-    def _find(self, layer: Layer, work: Callable[[BackgroundJob], Mask]) -> None:
+    def _segment(self, layer: Layer, work: Callable[[BackgroundJob], Mask]) -> None:
         def done(mask: Mask) -> None:
             if layer.locked:
                 self._session.do(commands.cut_out_layer(layer.id, mask, self.tr("Subject")))
             else:
                 self._session.do(commands.set_mask(layer.id, mask, "Cut out"))
 
-        self._jobs.start(self.tr("CutOut out"), work, done, self.failed.emit)
+        self._jobs.start(self.tr("Cutting out"), work, done, self.failed.emit)
 
-    # ---- what was pasted into a flattened picture
+    # ---- detection of a pasted region
 
-    def propose(self) -> None:
-        """Look for what was pasted into the active layer; nothing changes until it is accepted."""
+    def detect(self) -> None:
+        """Detect a pasted region in the active layer; nothing changes until the proposal is accepted."""
         layer = self._session.active
         if layer is None:
             return
@@ -218,35 +218,35 @@ class CutOut(QObject):
             self.proposal, self._proposed = found, dataclasses.replace(layer, mask=found.mask)
             self.proposed.emit(found)
 
-        title = self.tr("Looking for what was pasted")
+        title = self.tr("Detecting the pasted region")
         self._jobs.start(title, lambda _: self._finder.find(document, layer.id), done, self.failed.emit)
 
     def accept(self) -> None:
-        """Put what was found on a layer of its own."""
+        """Put the proposed region on a layer of its own."""
         proposed = self._proposed
         self.discard()
         if proposed is not None and proposed.mask is not None:
             self._session.do(commands.cut_out_layer(proposed.id, proposed.mask, self.tr("Subject")))
 
     def discard(self) -> None:
-        """Give up what was found."""
+        """Discard the proposal."""
         self.proposal = self._proposed = None
         self.proposed.emit(None)
 
     # ---- edges
 
     def feather(self, radius: float) -> None:
-        """Soften the edge of the cut-out by a radius in pixels of the layer."""
+        """Blur the edge of the mask by a radius in layer pixels."""
         self._change_mask("Feather", lambda layer: feathered(layer.mask or from_alpha(layer), radius))
 
-    def whole_layer(self) -> None:
-        """Take the cut-out back."""
+    def remove_mask(self) -> None:
+        """Remove the layer's mask."""
         layer = self._session.active
         if layer and layer.mask is not None:
-            self._session.do(commands.set_mask(layer.id, None, "Whole layer"))
+            self._session.do(commands.set_mask(layer.id, None, "Remove mask"))
 
     def clean_edges(self) -> None:
-        """Take the old background's color out of soft edges."""
+        """Remove the old background's color from soft edges."""
         layer = self._session.active
         if layer is None:
             return
@@ -261,7 +261,7 @@ class CutOut(QObject):
         if layer is None:
             return
         self._jobs.start(
-            self.tr("Softening the edge"),
+            self.tr("Feathering edges"),
             lambda _: work(layer),
             lambda mask: self._session.do(commands.set_mask(layer.id, mask, name)),
             self._fail,
@@ -272,12 +272,12 @@ class CutOut(QObject):
 
 
 def _on_layer(layer: Layer, points: Sequence[Point]) -> list[Point]:
-    """Points of the picture in the pixels of a layer."""
+    """Map image points to layer pixels."""
     return apply(inverse(layer.transform.matrix(layer.size)), points)
 
 
 def _drawn(layer: Layer, strokes: Strokes, brush: Brush) -> Mask:
-    """Strokes as a mask of a layer."""
+    """Rasterize strokes as a mask of a layer."""
     mask = Mask(*layer.size)
     for stroke in strokes:
         mask = paint(mask, _on_layer(layer, stroke), brush)

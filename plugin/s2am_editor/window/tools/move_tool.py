@@ -13,17 +13,18 @@ from PyQt6.QtGui import QColor, QKeyEvent, QPainter, QPen, QPolygonF
 from s2am_editor.document import commands
 from s2am_editor.document.geometry import Rect, Transform, apply, inverse
 from s2am_editor.document.model import Layer
+from s2am_editor.window.actions import pressed_shortcut
 from s2am_editor.window.canvas.viewport import Viewport
 from s2am_editor.window.session import EditorSession
 from s2am_editor.window.tools import handles
-from s2am_editor.window.tools.handles import Guides, Handle, Point
-from s2am_editor.window.tools.tool import Pointer, Tool
+from s2am_editor.window.tools.handles import Guides, Handle
+from s2am_editor.window.tools.tool import Point, Pointer, Tool
 from s2am_engine.image.masks import full_scale
 
-GRIP = 5.0  # half the side of a handle, in pixels of the widget
-REACH = 10.0  # from a handle
-KNOB = 26.0  # how far the handle that rotates lies above the frame
-SNAP = 7.0
+HANDLE_SIZE = 5.0  # half the side of a handle, in widget pixels
+HANDLE_REACH = 10.0  # maximum distance from a handle
+KNOB_DISTANCE = 26.0  # distance of the rotation handle above the frame
+SNAP_DISTANCE = 7.0
 ROTATE = "rotate"
 SHAPES = (
     Qt.CursorShape.SizeHorCursor,
@@ -34,10 +35,10 @@ SHAPES = (
 
 
 class MoveTool(Tool):
-    """Moves, scales and rotates the active layer; a press on another layer takes that one."""
+    """Moves, scales and rotates the active layer; a click on another layer selects that one."""
 
     def __init__(self, session: EditorSession, viewport: Viewport, ratio: Callable[[], float]) -> None:
-        """Work on a session's document, seen through a viewport of `ratio()` device pixels a widget's pixel."""
+        """Work on a session's document, seen through a viewport; `ratio()`: device pixels per widget pixel."""
         super().__init__()
         self._session, self._viewport, self._ratio = session, viewport, ratio
         self._grip: Handle | str | None = None
@@ -47,16 +48,16 @@ class MoveTool(Tool):
         self._guides = Guides()
         self.snapping = True
 
-    # ---- the mouse
+    # ---- mouse
 
     def press(self, pointer: Pointer) -> None:
-        """Take hold of a handle, or of the layer under the mouse."""
+        """Grab a handle, or the layer under the pointer."""
         if pointer.button is not Qt.MouseButton.LeftButton:
             return
         layer = self._movable()
         grip = self._grip_at(pointer) if layer else None
         if grip is None:
-            under = layer_at(self._session, pointer.at)
+            under = topmost_layer_at(self._session, pointer.at)
             if under is not None and under is not self._session.active:
                 self._session.select(under.id)
             layer = self._movable()
@@ -67,7 +68,7 @@ class MoveTool(Tool):
             self._gesture = commands.gesture()
 
     def move(self, pointer: Pointer) -> None:
-        """Drag what is held, or show what would be."""
+        """Drag it, or update the cursor."""
         layer = self._movable()
         if self._start is None or self._from is None or layer is None:
             self.cursor = self._cursor_at(pointer)
@@ -78,11 +79,11 @@ class MoveTool(Tool):
         self.repaint.emit()
 
     def release(self, pointer: Pointer) -> None:
-        """Let go."""
+        """End the drag."""
         self.leave()
 
     def leave(self) -> None:
-        """Let go of everything."""
+        """End the drag and remove the guides."""
         self._start = self._from = self._grip = None
         self._guides = Guides()
         self.repaint.emit()
@@ -91,30 +92,35 @@ class MoveTool(Tool):
         start = self._start or layer.transform
         self._guides = Guides()
         if self._grip == ROTATE and self._from:
-            return handles.rotated(start, self._from, pointer.at, steps=pointer.shift), "Rotate"
+            return handles.rotate_between(start, self._from, pointer.at, steps=pointer.shift), "Rotate"
         if isinstance(self._grip, tuple):
             shape = {"keep_shape": not pointer.shift, "about_center": pointer.alt}
-            return handles.scaled(start, layer.size, self._grip, drag, **shape), "Scale"
+            return handles.scale_by_handle(start, layer.size, self._grip, drag, **shape), "Scale"
         if pointer.shift:  # along one axis
             drag = (drag[0], 0) if abs(drag[0]) > abs(drag[1]) else (0, drag[1])
-        reach = 0.0 if pointer.control or not self.snapping else SNAP * self._ratio() / self._viewport.scale
+        reach = 0.0 if pointer.control or not self.snapping else SNAP_DISTANCE * self._ratio() / self._viewport.scale
         document = self._session.document
         others = [document.rect] + [
             other.box for other in document.layers if other.visible and other is not layer and not other.locked
         ]
-        transform, self._guides = handles.snapped(start, layer.size, drag, others, reach)
+        transform, self._guides = handles.snap(start, layer.size, drag, others, reach)
         return transform, "Move"
 
     # ---- keys
 
     def key(self, event: QKeyEvent) -> bool:
-        """Arrows move, + and - scale, comma and full stop rotate; with Shift more of it. Escape takes a drag back."""
-        if event.key() == Qt.Key.Key_Escape and self._start is not None:
-            return self._take_back()
+        """Move, scale or rotate by keys, with Shift in larger steps; Escape cancels a drag."""
+        pressed = pressed_shortcut(event, "tool", "move")
+        if pressed == ("cancel", None) and self._start is not None:
+            return self._cancel_drag()
         layer = self._movable()
-        if layer is None or event.modifiers() & (Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier):
+        if (
+            layer is None
+            or pressed is None
+            or event.modifiers() & (Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier)
+        ):
             return False
-        changed = nudged(layer.transform, event.key(), bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier))
+        changed = nudged(layer.transform, *pressed, bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier))
         if changed is None:
             return False
         if self._gesture is None or not event.isAutoRepeat():
@@ -122,25 +128,25 @@ class MoveTool(Tool):
         self._session.do(commands.set_transform(layer.id, changed[0], changed[1], self._gesture))
         return True
 
-    def _take_back(self) -> bool:
+    def _cancel_drag(self) -> bool:
         layer, start = self._movable(), self._start
         if layer and start:
             self._session.do(commands.set_transform(layer.id, start, "Transform", self._gesture))
         self.leave()
         return True
 
-    # ---- what is drawn
+    # ---- painting
 
     def paint(self, painter: QPainter, viewport: Viewport, ratio: float) -> None:
-        """Draw the active layer's frame, its handles, and the lines that it snapped to."""
+        """Draw the active layer's frame, its handles, and snapping guides."""
         self._paint_guides(painter, viewport, ratio)
         layer = self._movable()
         if layer is None or not layer.visible:
             return
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         corners = QPolygonF([QPointF(*viewport.to_view(*corner)) for corner in layer.transform.corners(layer.size)])
-        grips = {handle: QPointF(*self._on_view(layer, handle)) for handle in handles.HANDLES}
-        knob = QPointF(*self._on_view(layer, ROTATE))
+        grips = {handle: QPointF(*self._handle_in_view(layer, handle)) for handle in handles.HANDLES}
+        knob = QPointF(*self._handle_in_view(layer, ROTATE))
         for color, width in ((QColor(0, 0, 0, 110), 3.0), (QColor("white"), 1.4)):
             painter.setPen(QPen(color, width * ratio))
             painter.setBrush(Qt.BrushStyle.NoBrush)
@@ -148,12 +154,12 @@ class MoveTool(Tool):
             painter.drawLine(grips[0, -1], knob)
         painter.setPen(QPen(QColor("#2f66d0"), 1.4 * ratio))
         painter.setBrush(QColor("white"))
-        painter.drawEllipse(knob, (GRIP + 0.5) * ratio, (GRIP + 0.5) * ratio)
+        painter.drawEllipse(knob, (HANDLE_SIZE + 0.5) * ratio, (HANDLE_SIZE + 0.5) * ratio)
         for place in grips.values():
             painter.save()
             painter.translate(place)
             painter.rotate(layer.transform.rotation)
-            side = GRIP * ratio
+            side = HANDLE_SIZE * ratio
             painter.drawRoundedRect(round(-side), round(-side), round(2 * side), round(2 * side), 2 * ratio, 2 * ratio)
             painter.restore()
 
@@ -166,25 +172,25 @@ class MoveTool(Tool):
             place = viewport.to_view(0, y)[1]
             painter.drawLine(QLineF(0, place, viewport.view_width, place))
 
-    # ---- where things are
+    # ---- geometry
 
     def _movable(self) -> Layer | None:
         layer = self._session.active
         return None if layer is None or layer.locked else layer
 
-    def _on_view(self, layer: Layer, grip: Handle | str) -> Point:
+    def _handle_in_view(self, layer: Layer, grip: Handle | str) -> Point:
         if isinstance(grip, tuple):
-            return self._viewport.to_view(*handles.place_of(layer.transform, layer.size, grip))
-        beyond = KNOB * self._ratio() / self._viewport.scale
-        return self._viewport.to_view(*handles.place_of(layer.transform, layer.size, (0, -1), beyond))
+            return self._viewport.to_view(*handles.handle_position(layer.transform, layer.size, grip))
+        beyond = KNOB_DISTANCE * self._ratio() / self._viewport.scale
+        return self._viewport.to_view(*handles.handle_position(layer.transform, layer.size, (0, -1), beyond))
 
     def _grip_at(self, pointer: Pointer) -> Handle | str | None:
         layer = self._movable()
         if layer is None:
             return None
-        reach = REACH * self._ratio()
+        reach = HANDLE_REACH * self._ratio()
         grips: tuple[Handle | str, ...] = (ROTATE, *handles.HANDLES)
-        near = {grip: _distance(self._on_view(layer, grip), pointer.on_view) for grip in grips}
+        near = {grip: _distance(self._handle_in_view(layer, grip), pointer.in_view) for grip in grips}
         grip = min(near, key=lambda one: near[one])
         return grip if near[grip] <= reach else None
 
@@ -199,25 +205,22 @@ class MoveTool(Tool):
         return Qt.CursorShape.SizeAllCursor if inside else Qt.CursorShape.ArrowCursor
 
 
-def nudged(transform: Transform, key: int, more: bool) -> tuple[Transform, str] | None:
-    """What a key makes of a transform, and what that is called; None for other keys."""
-    far, angle, factor = (10, handles.STEP, 1.1) if more else (1, 1.0, 1.01)
-    ways = {Qt.Key.Key_Left: (-far, 0), Qt.Key.Key_Right: (far, 0), Qt.Key.Key_Up: (0, -far), Qt.Key.Key_Down: (0, far)}
-    if key in ways:
-        x, y = ways[Qt.Key(key)]
-        return handles.moved(transform, x, y), "Move"
-    if key in (Qt.Key.Key_Plus, Qt.Key.Key_Equal, Qt.Key.Key_Minus, Qt.Key.Key_Underscore):
-        times = factor if key in (Qt.Key.Key_Plus, Qt.Key.Key_Equal) else 1 / factor
-        return replace(transform, scale_x=transform.scale_x * times, scale_y=transform.scale_y * times), "Scale"
-    if key in (Qt.Key.Key_Comma, Qt.Key.Key_Less, Qt.Key.Key_Semicolon):
-        return replace(transform, rotation=(transform.rotation - angle + 180) % 360 - 180), "Rotate"
-    if key in (Qt.Key.Key_Period, Qt.Key.Key_Greater, Qt.Key.Key_Colon):
+def nudged(transform: Transform, shortcut: str, value: object, large: bool) -> tuple[Transform, str] | None:
+    """Return the transform after a shortcut of the move tool, and the command's name; None for other shortcuts."""
+    if isinstance(value, tuple) and shortcut == "nudge":
+        step = 10 if large else 1
+        return handles.translate(transform, step * value[0], step * value[1]), "Move"
+    if isinstance(value, int) and shortcut == "scale":
+        factor = (1.1 if large else 1.01) ** value
+        return replace(transform, scale_x=transform.scale_x * factor, scale_y=transform.scale_y * factor), "Scale"
+    if isinstance(value, int) and shortcut == "rotate":
+        angle = value * (handles.ROTATION_STEP if large else 1.0)
         return replace(transform, rotation=(transform.rotation + angle + 180) % 360 - 180), "Rotate"
     return None
 
 
-def layer_at(session: EditorSession, point: Point) -> Layer | None:
-    """The uppermost visible layer that is not transparent at a point of the canvas."""
+def topmost_layer_at(session: EditorSession, point: Point) -> Layer | None:
+    """Return the topmost visible layer that is not transparent at a point of the canvas."""
     for layer in reversed(session.document.layers):
         if layer.visible and _covers(layer, point):
             return layer
@@ -225,7 +228,7 @@ def layer_at(session: EditorSession, point: Point) -> Layer | None:
 
 
 def _covers(layer: Layer, point: Point) -> bool:
-    """Whether a layer shows at a point by more than a trace."""
+    """Return True if a layer is more than 10% opaque at a point."""
     ((x, y),) = apply(inverse(layer.transform.matrix(layer.size)), [point])
     column, row = int(x // 1), int(y // 1)
     if not (0 <= column < layer.size[0] and 0 <= row < layer.size[1]):
@@ -248,5 +251,5 @@ def _distance(a: Point, b: Point) -> float:
 
 
 def _angle(handle: Handle) -> float:
-    """Which way a handle points, in degrees clockwise from the right."""
+    """Return the direction of a handle in degrees clockwise from the right."""
     return math.degrees(math.atan2(handle[1], handle[0]))

@@ -16,99 +16,90 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Pointer:
-    """The mouse at one moment."""
+    """State of the mouse in one event."""
 
-    at: Point  # in the picture
-    on_view: Point  # in device pixels
-    buttons: Qt.MouseButton  # that are down
-    button: Qt.MouseButton  # that went down or up
+    at: Point  # in image pixels
+    in_view: Point  # in device pixels
+    button: Qt.MouseButton  # the button that changed
     keys: Qt.KeyboardModifier
 
     @property
-    def dragging(self) -> bool:
-        """Whether the left button is down."""
-        return bool(self.buttons & Qt.MouseButton.LeftButton)
-
-    @property
     def shift(self) -> bool:
-        """Whether Shift is held."""
+        """True if Shift is held."""
         return bool(self.keys & Qt.KeyboardModifier.ShiftModifier)
 
     @property
     def alt(self) -> bool:
-        """Whether Alt is held."""
+        """True if Alt is held."""
         return bool(self.keys & Qt.KeyboardModifier.AltModifier)
 
     @property
     def control(self) -> bool:
-        """Whether Ctrl (⌘ on a Mac) is held."""
+        """True if Ctrl (⌘ on macOS) is held."""
         return bool(self.keys & Qt.KeyboardModifier.ControlModifier)
 
 
 class Tool(QObject):
-    """Takes part in everything and does nothing; tools override what they need."""
+    """Receives the canvas's mouse and key events and paints over the image; this base class does nothing."""
 
-    repaint = pyqtSignal()  # what is drawn over the picture has changed
+    repaint = pyqtSignal()  # the overlay has changed
 
     cursor: Qt.CursorShape | QCursor = Qt.CursorShape.ArrowCursor
 
     def enter(self) -> None:
-        """Begin to be the tool in use."""
+        """Become the current tool."""
 
     def leave(self) -> None:
-        """Stop being it; what is half done ends as if the mouse had been released."""
+        """Stop being the current tool; a drag ends as if the button had been released."""
 
     def press(self, pointer: Pointer) -> None:
-        """Take a mouse button going down."""
+        """Handle the press of a mouse button."""
 
     def move(self, pointer: Pointer) -> None:
-        """Take the mouse moving, with or without a button."""
+        """Handle a movement of the mouse."""
 
     def release(self, pointer: Pointer) -> None:
-        """Take a mouse button going up."""
+        """Handle the release of a mouse button."""
 
-    def gone(self) -> None:
-        """Take the mouse leaving the canvas."""
+    def pointer_left(self) -> None:
+        """Handle the pointer leaving the canvas."""
 
     def key(self, event: QKeyEvent) -> bool:
-        """Take a key; whether it was taken."""
+        """Handle a key. Return True if it was handled."""
         return False
 
-    def march(self) -> None:
-        """Let marching lines go on by a step."""
-
     def paint(self, painter: QPainter, viewport: Viewport, ratio: float) -> None:
-        """Draw over the picture, in device pixels; `ratio` of them are as long as a pixel of the widget."""
+        """Paint over the image in device pixels; `ratio`: device pixels per widget pixel."""
 
 
 class Pannable(Protocol):
-    """What can be panned by device pixels."""
+    """A view that pans by device pixels."""
 
     def pan(self, x: int, y: int) -> None:
-        """Move by device pixels."""
+        """Pan by device pixels."""
 
 
 class HandTool(Tool):
-    """Drags the picture."""
+    """Pans the image."""
 
     cursor = Qt.CursorShape.OpenHandCursor
 
     def __init__(self, canvas: Pannable) -> None:
-        """Drag the picture of a canvas."""
+        """Pan this canvas."""
         super().__init__()
         self._canvas = canvas
         self._last: Point | None = None
 
     def press(self, pointer: Pointer) -> None:
-        """Take hold of the picture."""
-        self._last = pointer.on_view
+        """Start panning."""
+        self._last = pointer.in_view
 
     def move(self, pointer: Pointer) -> None:
-        """Drag it."""
+        """Pan."""
         if self._last is not None:
-            self._canvas.pan(round(pointer.on_view[0] - self._last[0]), round(pointer.on_view[1] - self._last[1]))
-            self._last = pointer.on_view
+            self._canvas.pan(round(pointer.in_view[0] - self._last[0]), round(pointer.in_view[1] - self._last[1]))
+            self._last = pointer.in_view
 
     def release(self, pointer: Pointer) -> None:
-        """Let go."""
+        """Stop panning."""
         self._last = None

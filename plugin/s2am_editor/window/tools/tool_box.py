@@ -16,7 +16,7 @@ from s2am_editor.window.canvas.canvas import Canvas
 from s2am_editor.window.canvas.document_view import DocumentView, Tint
 from s2am_editor.window.jobs import Problem
 from s2am_editor.window.session import EditorSession
-from s2am_editor.window.tools.brush_tool import LARGEST, MaskBrush, ReferenceBrush, StrokeTool
+from s2am_editor.window.tools.brush_tool import MAX_BRUSH, MaskBrush, ReferenceBrush, StrokeTool
 from s2am_editor.window.tools.cut_out import BoxTool, CutOut, ScribbleTool
 from s2am_editor.window.tools.move_tool import MoveTool
 from s2am_editor.window.tools.tool import HandTool, Tool
@@ -25,17 +25,16 @@ from s2am_editor.window.widgets.sliders import Slider
 from s2am_engine.errors import EngineError
 from s2am_engine.models.model_store import DETECTION_THRESHOLD
 
-STEPS = 300  # of the size's slider, which is logarithmic
+SIZE_STEPS = 300  # steps of the logarithmic size slider
 
 
 class BrushOptions(QWidget):
     """Size and hardness of a brush."""
 
     def __init__(self, tool: StrokeTool, name: str, hint: str, *more: QWidget) -> None:
-        """Tell a tool."""
+        """Set the options of a tool."""
         super().__init__()
-        self._tool = tool
-        self._size = Slider(0, STEPS, 0)
+        self._size = Slider(0, SIZE_STEPS, 0)
         self._size.setAccessibleName(self.tr("Size"))
         self._hardness = Slider(0, 100, 80)
         self._hardness.setAccessibleName(self.tr("Hardness"))
@@ -48,7 +47,7 @@ class BrushOptions(QWidget):
         for widget in shown:
             row.addWidget(widget)
         row.addWidget(_hint(hint), 1)
-        self._size.valueChanged.connect(lambda value: tool.set_size(LARGEST ** (value / STEPS)))
+        self._size.valueChanged.connect(lambda value: tool.set_size(MAX_BRUSH ** (value / SIZE_STEPS)))
         self._size.reset.connect(lambda: tool.set_size(60))
         self._hardness.valueChanged.connect(lambda value: setattr(tool, "hardness", value / 100))
         self._hardness.reset.connect(lambda: self._hardness.setValue(80))
@@ -57,29 +56,29 @@ class BrushOptions(QWidget):
 
     def _show(self, size: float) -> None:
         self._size.blockSignals(True)
-        self._size.setValue(round(STEPS * _logarithm(size)))
+        self._size.setValue(round(SIZE_STEPS * _log_share(size)))
         self._size.blockSignals(False)
         self._number.setText(self.tr("{0} px").format(round(size)))
 
 
 class CutOptions(QWidget):
-    """What else can be done to a cut-out."""
+    """Mask operations beside the cutout tools."""
 
     feather = pyqtSignal()
     clean = pyqtSignal()
-    find_pasted = pyqtSignal()
-    whole = pyqtSignal()
+    detect = pyqtSignal()
+    remove_mask = pyqtSignal()
 
     def __init__(self, name: str, hint: str) -> None:
-        """Name the tool, and say how it is used."""
+        """Show the tool's name and a hint."""
         super().__init__()
         row = options_row(self, name)
         row.addWidget(_hint(hint), 1)
         for text, tip, signal in (
-            (self.tr("Find it for me"), self.tr("Look for what was pasted into a flattened picture"), self.find_pasted),
-            (self.tr("Feather"), self.tr("Soften the edge of the cut-out"), self.feather),
-            (self.tr("Clean edges"), self.tr("Take the old background's color out of soft edges"), self.clean),
-            (self.tr("Whole layer"), self.tr("Take the cut-out back"), self.whole),
+            (self.tr("Detect"), self.tr("Detect what was pasted into a flattened image"), self.detect),
+            (self.tr("Feather"), self.tr("Soften the edge of the mask"), self.feather),
+            (self.tr("Clean edges"), self.tr("Remove the old background's color from soft edges"), self.clean),
+            (self.tr("Remove mask"), self.tr("Show the whole layer again"), self.remove_mask),
         ):
             button = push_button(text, signal.emit)
             button.setToolTip(tip)
@@ -88,7 +87,7 @@ class CutOptions(QWidget):
 
 
 class ProposalOptions(QWidget):
-    """What was found, to accept or to refine."""
+    """A detected region, to accept, refine or discard."""
 
     accepted = pyqtSignal()
     refined = pyqtSignal()
@@ -97,10 +96,10 @@ class ProposalOptions(QWidget):
     def __init__(self) -> None:
         """Ask what to do with a proposal."""
         super().__init__()
-        row = options_row(self, self.tr("PhotoFolder"))
+        row = options_row(self, self.tr("Detected"))
         self._text = muted_label()
         row.addWidget(self._text, 1)
-        accept = push_button(self.tr("Use it"), self.accepted.emit)
+        accept = push_button(self.tr("Use"), self.accepted.emit)
         accept.setProperty("primary", True)
         self.accept_button = accept
         row.addWidget(accept)
@@ -108,16 +107,19 @@ class ProposalOptions(QWidget):
         row.addWidget(push_button(self.tr("Discard"), self.refused.emit))
 
     def describe(self, confidence: float) -> None:
-        """Say how sure it is."""
+        """Show the detector's confidence."""
         if confidence < DETECTION_THRESHOLD:
-            text = self.tr("Perhaps nothing was pasted; if so, the tinted part ({0} % sure). Nothing has changed yet.")
+            text = self.tr(
+                "Possibly nothing was pasted; the tinted region is the best guess (confidence {0}%). "
+                "Nothing has changed yet."
+            )
         else:
-            text = self.tr("The tinted part looks pasted ({0} % sure). Nothing has changed yet.")
+            text = self.tr("The tinted region was probably pasted (confidence {0}%). Nothing has changed yet.")
         self._text.setText(text.format(round(100 * confidence)))
 
 
 class OptionsBar(QStackedWidget):
-    """One page for each tool."""
+    """One page of options per tool."""
 
     def __init__(self) -> None:
         """Start without pages."""
@@ -137,12 +139,12 @@ class OptionsBar(QStackedWidget):
 
     @property
     def page(self) -> str:
-        """Which one shows."""
+        """The name of the current page."""
         return next((name for name, page in self._pages.items() if page is self.currentWidget()), "")
 
 
 def hint_page(name: str, hint: str, *buttons: QPushButton | QWidget) -> QWidget:
-    """A page with a hint and perhaps buttons."""
+    """Create a page with a hint and optional buttons."""
     page = QWidget()
     row = options_row(page, name)
     row.addWidget(_hint(hint), 1)
@@ -152,7 +154,7 @@ def hint_page(name: str, hint: str, *buttons: QPushButton | QWidget) -> QWidget:
 
 
 def options_row(page: QWidget, name: str) -> QHBoxLayout:
-    """A page's row, which begins with the tool's name."""
+    """Create a page's row, which starts with the tool's name."""
     row = QHBoxLayout(page)
     row.setContentsMargins(14, 5, 10, 5)
     row.setSpacing(8)
@@ -168,18 +170,18 @@ def _hint(text: str) -> QLabel:
     return label
 
 
-def _logarithm(size: float) -> float:
-    return math.log(max(1.0, size)) / math.log(LARGEST)
+def _log_share(size: float) -> float:
+    return math.log(max(1.0, size)) / math.log(MAX_BRUSH)
 
 
-SCRIBBLE = 6.0  # device pixels across, of a scribble's line
-FEATHER = 2.0  # pixels of the layer
+SCRIBBLE_WIDTH = 6.0  # width of a scribble in device pixels
+FEATHER_RADIUS = 2.0  # radius in layer pixels
 REFERENCE_TINT = (38, 166, 154)
 PROPOSAL_TINT = (226, 72, 120)
 
 
 class ToolBox(QToolBar):
-    """Chooses the canvas's tool."""
+    """Selects the canvas's tool."""
 
     chosen = pyqtSignal(str)
     refused = pyqtSignal(object)  # a Problem
@@ -187,7 +189,7 @@ class ToolBox(QToolBar):
     def __init__(
         self, session: EditorSession, canvas: Canvas, view: DocumentView, cutting: CutOut, actions: Actions
     ) -> None:
-        """Give a canvas its tools."""
+        """Create the tools of a canvas."""
         super().__init__()
         self.setObjectName("tools")
         self.setWindowTitle(self.tr("Tools"))
@@ -208,11 +210,11 @@ class ToolBox(QToolBar):
 
     @property
     def name(self) -> str:
-        """The tool in use."""
+        """The name of the current tool."""
         return self._name
 
     def choose(self, name: str) -> None:
-        """Use another tool."""
+        """Switch to another tool."""
         self.actions_by_name[name].setChecked(True)
         if name == self._name:
             return
@@ -226,27 +228,27 @@ class ToolBox(QToolBar):
         session, canvas = self._session, self._canvas
         self.move_tool = MoveTool(session, canvas.viewport, canvas.devicePixelRatioF)
         self.box, self.scribble = BoxTool(), ScribbleTool()
-        self.brush = MaskBrush(session, erase=False, free=self._may_paint)
-        self.eraser = MaskBrush(session, erase=True, free=self._may_paint)
+        self.brush = MaskBrush(session, erase=False, may_paint=self._may_paint)
+        self.eraser = MaskBrush(session, erase=True, may_paint=self._may_paint)
         self.reference = ReferenceBrush(session)
-        hint = self.tr("Drag the layer or its handles. Shift: along one axis, in steps. Ctrl: no snapping.")
+        hint = self.tr("Drag the layer or its handles. Shift: constrain; Ctrl: no snapping.")
         self._add("move", self.move_tool, hint_page(self.tr("Move"), hint))
         box_page = CutOptions(self.tr("Box"), self.tr("Draw a box around the subject."))
         self._add("box", self.box, box_page)
-        text = self.tr("Scribble on the subject; with Alt or the right button on what is behind it.")
+        text = self.tr("Scribble on the subject; with Alt or the right button on its background.")
         scribble_page = CutOptions(self.tr("Scribble"), text)
         self._add("scribble", self.scribble, scribble_page)
         self._cut_pages = (box_page, scribble_page)
-        text = self.tr("Alt: the opposite. [ and ]: size.")
+        text = self.tr("Alt: invert. [ and ]: size.")
         page: QWidget = BrushOptions(self.brush, self.tr("Brush"), text)
         self._add("brush", self.brush, page)
         page = BrushOptions(self.eraser, self.tr("Eraser"), text)
         self._add("eraser", self.eraser, page)
         clear = push_button(self.tr("Clear"), self._clear_area)
-        text = self.tr("Paint over what the layer is to look like.")
+        text = self.tr("Paint the area that the layer should match.")
         page = BrushOptions(self.reference, self.tr("Reference"), text, clear)
         self._add("reference", self.reference, page)
-        hint = self.tr("Drag the picture. Space does the same with any tool.")
+        hint = self.tr("Drag the image. Space does the same with any tool.")
         self._add("hand", HandTool(canvas), hint_page(self.tr("Hand"), hint))
 
     def _add(self, name: str, tool: Tool, page: QWidget) -> None:
@@ -262,18 +264,20 @@ class ToolBox(QToolBar):
         cutting = self._cutting
         self.box.drawn.connect(cutting.cut_box)
         self.scribble.drawn.connect(
-            lambda keep, drop: cutting.cut_scribbles(keep, drop, SCRIBBLE / self._canvas.viewport.scale)
+            lambda subject, background: cutting.cut_scribbles(
+                subject, background, SCRIBBLE_WIDTH / self._canvas.viewport.scale
+            )
         )
         for page in self._cut_pages:
-            page.find_pasted.connect(cutting.propose)
-            page.feather.connect(lambda: cutting.feather(FEATHER))
+            page.detect.connect(cutting.detect)
+            page.feather.connect(lambda: cutting.feather(FEATHER_RADIUS))
             page.clean.connect(cutting.clean_edges)
-            page.whole.connect(cutting.whole_layer)
+            page.remove_mask.connect(cutting.remove_mask)
         self.proposal_page.accepted.connect(self._accept)
         self.proposal_page.refined.connect(self._refine)
         self.proposal_page.refused.connect(cutting.discard)
         cutting.proposed.connect(self._proposed)
-        self._session.changed.connect(self._show_tint)
+        self._session.layers_changed.connect(self._show_tint)
         self._session.opened.connect(self._opened)
 
     def _opened(self) -> None:
@@ -312,7 +316,7 @@ class ToolBox(QToolBar):
             self._view.set_tint(None)
 
     def _tint(self, tint: Tint) -> None:
-        if self._view.tint is None or self._view.tint.what is not tint.what:
+        if self._view.tint is None or self._view.tint.area is not tint.area:
             self._view.set_tint(tint)
 
     def _clear_area(self) -> None:
@@ -322,6 +326,8 @@ class ToolBox(QToolBar):
     def _may_paint(self, layer: Layer) -> bool:
         if not layer.locked:
             return True
-        text = self.tr("“{0}” is locked, as the background: choose a layer above it, or unlock it in the Layer menu.")
+        text = self.tr(
+            "“{0}” is locked, like every background. Select a layer above it, or unlock it in the Layer menu."
+        )
         self.refused.emit(Problem(EngineError(text.format(layer.name))))
         return False

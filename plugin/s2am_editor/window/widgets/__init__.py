@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small widgets that know nothing of documents."""
+"""Small widgets that are independent of documents."""

@@ -13,10 +13,10 @@ from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolic
 from s2am_editor.window.theme import current_colors, icon
 
 
-def small_button(drawing: str, tip: str, clicked: Callable[[], object], *, checkable: bool = False) -> QToolButton:
-    """A button that is an icon alone; the tip is its accessible name, too."""
+def small_button(icon_name: str, tip: str, clicked: Callable[[], object], *, checkable: bool = False) -> QToolButton:
+    """Create a button with an icon only; the tool tip is its accessible name, too."""
     button = QToolButton()
-    button.setIcon(icon(drawing))
+    button.setIcon(icon(icon_name))
     button.setIconSize(QSize(18, 18))
     button.setToolTip(tip)
     button.setAccessibleName(tip)
@@ -25,24 +25,24 @@ def small_button(drawing: str, tip: str, clicked: Callable[[], object], *, check
     return button
 
 
-def primary_button(text: str, clicked: Callable[[], object], drawing: str | None = None) -> QPushButton:
-    """The one button that a view is about."""
-    button = push_button(text, clicked, drawing)
+def primary_button(text: str, clicked: Callable[[], object], icon_name: str | None = None) -> QPushButton:
+    """Create the default button of a view."""
+    button = push_button(text, clicked, icon_name)
     button.setProperty("primary", True)
     return button
 
 
-def push_button(text: str, clicked: Callable[[], object], drawing: str | None = None) -> QPushButton:
-    """An ordinary button."""
+def push_button(text: str, clicked: Callable[[], object], icon_name: str | None = None) -> QPushButton:
+    """Create an ordinary button."""
     button = QPushButton(text)
-    if drawing:
-        button.setIcon(icon(drawing))
+    if icon_name:
+        button.setIcon(icon(icon_name))
     button.clicked.connect(lambda: clicked())
     return button
 
 
 def muted_label(text: str = "") -> QLabel:
-    """A quiet line of text."""
+    """Create a label in a muted color."""
     label = QLabel(text)
     label.setProperty("role", "muted")
     label.setWordWrap(True)
@@ -51,26 +51,26 @@ def muted_label(text: str = "") -> QLabel:
 
 
 def heading(text: str, role: str = "heading") -> QLabel:
-    """A line of text that stands out; `title` is larger than `heading`."""
+    """Create a heading; the role `title` is larger than `heading`."""
     label = QLabel(text)
     label.setProperty("role", role)
     return label
 
 
 def rule() -> QFrame:
-    """A quiet line between parts."""
+    """Create a horizontal separator."""
     line = QFrame()
     line.setObjectName("rule")
     return line
 
 
 class Section(QWidget):
-    """A heading, small buttons at its right, and content beneath."""
+    """A heading with small buttons, above content that it shows or hides."""
 
     toggled = pyqtSignal(bool)
 
     def __init__(self, name: str, content: QWidget, *buttons: QWidget, closed: bool = False) -> None:
-        """Put content beneath a heading."""
+        """Put content below a heading."""
         super().__init__()
         self._content = content
         self._heading = QToolButton()
@@ -81,7 +81,7 @@ class Section(QWidget):
         self._heading.setStyleSheet(
             "QToolButton, QToolButton:checked { background: transparent; font-weight: 600; padding: 2px 0; }"
         )
-        self._heading.setToolTip(self.tr("Open or close this section"))
+        self._heading.setToolTip(self.tr("Show or hide this section"))
         self._heading.toggled.connect(self._toggle)
         row = QHBoxLayout()
         row.setSpacing(2)
@@ -99,12 +99,8 @@ class Section(QWidget):
 
     @property
     def is_open(self) -> bool:
-        """Whether the content shows."""
+        """True if the content is shown."""
         return self._heading.isChecked()
-
-    def set_open(self, on: bool) -> None:
-        """Show or hide the content."""
-        self._heading.setChecked(on)
 
     def _toggle(self, on: bool) -> None:
         self._heading.setIcon(icon("chevron-down" if on else "chevron-right"))
@@ -113,12 +109,12 @@ class Section(QWidget):
 
 
 class PathRow(QWidget):
-    """Shows what was chosen."""
+    """A button to choose a file or folder, with its path beside it."""
 
     changed = pyqtSignal()
 
     def __init__(self, choose: Callable[[], Path | None]) -> None:
-        """Choose with a function that asks; it gives None for a change of mind."""
+        """Choose with a function that returns None if the user cancels."""
         super().__init__()
         self._choose = choose
         self.path: Path | None = None
@@ -128,11 +124,11 @@ class PathRow(QWidget):
         self._label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(push_button(self.tr("Choose …"), self._ask))
+        row.addWidget(push_button(self.tr("Choose…"), self._ask))
         row.addWidget(self._label, 1)
 
     def set_path(self, path: Path) -> None:
-        """Take a path."""
+        """Set the path."""
         self.path = path
         self._label.setText(str(path))
         self._label.setToolTip(str(path))
@@ -145,17 +141,17 @@ class PathRow(QWidget):
 
 
 class ImageLabel(QWidget):
-    """Shows an image, or a sentence where there is none yet."""
+    """Shows an image scaled to fit, or a text while there is none."""
 
     def __init__(self, text: str = "") -> None:
-        """Start with a sentence."""
+        """Start with a text."""
         super().__init__()
         self._text = text
         self.image = QImage()
         self.setMinimumSize(200, 120)
 
     def sizeHint(self) -> QSize:
-        """Large enough to see something."""
+        """A useful size."""
         return QSize(560, 220)
 
     def show_image(self, image: QImage) -> None:
@@ -164,7 +160,7 @@ class ImageLabel(QWidget):
         self.update()
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
-        """Draw it in the middle."""
+        """Paint the image, centered."""
         colors = current_colors()
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -180,25 +176,25 @@ class ImageLabel(QWidget):
             )
             return
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-        room = self.size() - QSize(16, 16)
-        place = QRect(QPoint(0, 0), self.image.size().scaled(room, Qt.AspectRatioMode.KeepAspectRatio))
+        available = self.size() - QSize(16, 16)
+        place = QRect(QPoint(0, 0), self.image.size().scaled(available, Qt.AspectRatioMode.KeepAspectRatio))
         place.moveCenter(self.rect().center())
         painter.drawImage(place, self.image)
 
 
-LEFT, RIGHT, TOP, BOTTOM = 46.0, 10.0, 24.0, 8.0  # room around the lines
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 10.0, 24.0, 8.0  # margins around the plot
 
 
 class Plot(QWidget):
-    """Values over steps."""
+    """A line plot of values over steps."""
 
     def __init__(self, title: str, form: str = "{0:.3g}", *, zero: bool = False) -> None:
-        """Name it.
+        """Create an empty plot.
 
         Args:
-            title: what is drawn.
-            form: how a value is written.
-            zero: whether the axis of 0 is always in sight.
+            title: the plotted quantity.
+            form: format of a value.
+            zero: always include 0 in the range.
         """
         super().__init__()
         self._title, self._form, self._zero = title, form, zero
@@ -211,18 +207,18 @@ class Plot(QWidget):
         return QSize(280, 150)
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Remove all points."""
         self.points = []
         self.update()
 
     def add(self, step: float, value: float) -> None:
-        """Go on with the line."""
+        """Append a point."""
         self.points.append((step, value))
         self.setAccessibleDescription(self._form.format(value))
         self.update()
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
-        """Draw title, axis and line."""
+        """Paint title, axis and line."""
         colors = current_colors()
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -247,7 +243,7 @@ class Plot(QWidget):
             low, high = min(low, 0.0), max(high, 0.0)
         span = high - low or 1.0
         first, end = self.points[0][0], max(self.points[-1][0], self.points[0][0] + 1)
-        area = QRectF(LEFT, TOP + 6, self.width() - LEFT - RIGHT, self.height() - TOP - BOTTOM - 14)
+        area = QRectF(_LEFT, _TOP + 6, self.width() - _LEFT - _RIGHT, self.height() - _TOP - _BOTTOM - 14)
 
         def place(step: float, value: float) -> QPointF:
             x = area.left() + (step - first) / (end - first) * area.width()
@@ -262,7 +258,7 @@ class Plot(QWidget):
             painter.setPen(QPen(QColor(colors.border), 1))
             painter.drawLine(QPointF(area.left(), y), QPointF(area.right(), y))
             painter.setPen(QColor(colors.muted))
-            box = QRectF(2, y - 8, LEFT - 8, 16)
+            box = QRectF(2, y - 8, _LEFT - 8, 16)
             painter.drawText(box, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, self._form.format(value))
         line = QPolygonF([place(*point) for point in self.points])
         painter.setPen(QPen(QColor(colors.accent), 2, join=Qt.PenJoinStyle.RoundJoin))

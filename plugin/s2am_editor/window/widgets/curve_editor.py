@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tone curves interpolate a few points, and the widget that edits them."""
+"""Tone curves through a few points, and the widget that edits them."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from PyQt6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, Q
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
 from s2am_editor.document.commands import gesture
+from s2am_editor.window.actions import pressed_shortcut
 from s2am_editor.window.theme import current_colors
 
-Floats = NDArray[np.float64]
 Points = tuple[tuple[float, float], ...]
 """(x, y) in [0, 1], x rising; the first at 0, the last at 1."""
 
-STRAIGHT: Points = ((0.0, 0.0), (1.0, 1.0))
-KNOTS = 65  # of the curves that are made of points
-CLOSE = 0.0015  # how well points that are found for a curve must fit_points it
-MOST = 12
-APART = 0.02  # between points
+STRAIGHT_LINE: Points = ((0.0, 0.0), (1.0, 1.0))
+CURVE_SAMPLES = 65  # samples of a curve that is stored in a color map
+FIT_TOLERANCE = 0.0015  # maximum error of the points fitted to a curve
+MAX_POINTS = 12
+MIN_DISTANCE = 0.02  # minimum distance between points
 
 
-def interpolate(points: Sequence[tuple[float, float]], at: Floats) -> Floats:
-    """The curve interpolate points: monotone between them (Fritsch & Carlson, 1980)."""
+def interpolate_points(points: Sequence[tuple[float, float]], at: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Interpolate points with a monotone cubic (Fritsch & Butland's tangents, secants at both ends)."""
     x, y = (np.array(values, np.float64) for values in zip(*points, strict=True))
     if len(x) == 2:
         return np.asarray(np.interp(at, x, y))
@@ -50,65 +50,69 @@ def interpolate(points: Sequence[tuple[float, float]], at: Floats) -> Floats:
     )
 
 
-def knots(points: Points) -> Floats:
-    """The curve's values at KNOTS places from 0 to 1."""
-    return interpolate(points, np.linspace(0, 1, KNOTS))
+def sample_curve(points: Points) -> NDArray[np.float64]:
+    """Sample the curve at CURVE_SAMPLES places from 0 to 1."""
+    return interpolate_points(points, np.linspace(0, 1, CURVE_SAMPLES))
 
 
-def fit_points(values: Floats) -> Points:
-    """Few points interpolate which a curve, given at even places from 0 to 1, goes closely."""
+def fit_points(values: NDArray[np.float64]) -> Points:
+    """Choose few points whose curve approximates values at even places from 0 to 1."""
     x = np.linspace(0, 1, len(values))
     chosen = [0, len(values) - 1]
-    while len(chosen) < MOST:
-        error = np.abs(interpolate([(x[k], values[k]) for k in chosen], x) - values)
+    while len(chosen) < MAX_POINTS:
+        error = np.abs(interpolate_points([(x[k], values[k]) for k in chosen], x) - values)
         worst = int(error.argmax())
-        if error[worst] <= CLOSE:
+        if error[worst] <= FIT_TOLERANCE:
             break
         chosen = sorted({*chosen, worst})
     return tuple((float(x[k]), float(np.clip(values[k], 0, 1))) for k in chosen)
 
 
-def moved(points: Points, index: int, x: float, y: float) -> Points:
-    """One point elsewhere, between its neighbors; the ends keep their x."""
+def move_point(points: Points, index: int, x: float, y: float) -> Points:
+    """Move one point, between its neighbors; the end points keep their x."""
     y = min(max(y, 0.0), 1.0)
     if index in (0, len(points) - 1):
         x = points[index][0]
     else:
-        x = min(max(x, points[index - 1][0] + APART), points[index + 1][0] - APART)
+        x = min(max(x, points[index - 1][0] + MIN_DISTANCE), points[index + 1][0] - MIN_DISTANCE)
     return (*points[:index], (x, y), *points[index + 1 :])
 
 
-def added(points: Points, x: float, y: float) -> tuple[Points, int] | None:
-    """A point more, and which one it is; None where others are too close."""
-    if not APART < x < 1 - APART or len(points) >= MOST or any(abs(x - px) < APART for px, _ in points):
+def insert_point(points: Points, x: float, y: float) -> tuple[Points, int] | None:
+    """Insert a point. Return the points and its index; None if it is too close to another."""
+    if (
+        not MIN_DISTANCE < x < 1 - MIN_DISTANCE
+        or len(points) >= MAX_POINTS
+        or any(abs(x - px) < MIN_DISTANCE for px, _ in points)
+    ):
         return None
     index = sum(px < x for px, _ in points)
     return (*points[:index], (x, min(max(y, 0.0), 1.0)), *points[index:]), index
 
 
-def removed(points: Points, index: int) -> Points:
-    """Without one point; the ends stay."""
+def remove_point(points: Points, index: int) -> Points:
+    """Remove a point; the end points stay."""
     return points if index in (0, len(points) - 1) else points[:index] + points[index + 1 :]
 
 
-CHANNELS = ("#e05252", "#3fa35f", "#4c82e8")  # red, green and blue lines
-MARGIN = 9.0
-REACH = 11.0
-NUDGE = 0.01
+CHANNEL_COLORS = ("#e05252", "#3fa35f", "#4c82e8")  # red, green and blue lines
+_MARGIN = 9.0
+POINT_REACH = 11.0
+POINT_STEP = 0.01
 
 
 class CurveEditor(QWidget):
-    """A square from (0, 0), lower left, to (1, 1). A click adds a point, a double click or Delete removes one."""
+    """A square from (0, 0), lower left, to (1, 1). A click adds a point; a double click removes one."""
 
     bent = pyqtSignal(object, object)  # the points, and the key of the gesture
 
     def __init__(self, parent: QWidget | None = None) -> None:
         """Start with a straight line."""
         super().__init__(parent)
-        self.points: Points = STRAIGHT
-        self.color: str | None = None  # of the editable line; None = the text's
+        self.points: Points = STRAIGHT_LINE
+        self.color: str | None = None  # of the editable line; None = text color
         self._map: NDArray[np.float64] | None = None  # 3×K
-        self._chosen: int | None = None
+        self._selected: int | None = None
         self._gesture: object = None
         policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         policy.setHeightForWidth(True)
@@ -119,7 +123,7 @@ class CurveEditor(QWidget):
         self.setToolTip(self.tr("Click to add a point, drag to bend the curve, double-click a point to remove it"))
 
     def sizeHint(self) -> QSize:
-        """A square that fits the sidebar."""
+        """Fit the sidebar."""
         return QSize(230, 180)
 
     def heightForWidth(self, width: int) -> int:
@@ -127,25 +131,25 @@ class CurveEditor(QWidget):
         return min(220, round(width * 0.72))
 
     def hasHeightForWidth(self) -> bool:
-        """Its height goes with its width."""
+        """The height depends on the width."""
         return True
 
     def show_map(self, values: NDArray[np.float64] | None) -> None:
-        """Draw what a map makes of grays: 3×K, at even places from black to white; None = nothing."""
+        """Show a color map's response to grays: (3, K), at even places from black to white; None = nothing."""
         self._map = values
         self.update()
 
     def show_points(self, points: Points) -> None:
-        """Draw another curve, unless this one is being dragged."""
+        """Show another curve, unless one is being dragged."""
         if self._gesture is None:
             self.points = points
-            self._chosen = self._chosen if self._chosen is not None and self._chosen < len(points) else None
+            self._selected = self._selected if self._selected is not None and self._selected < len(points) else None
             self.update()
 
-    # ---- drawing
+    # ---- painting
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
-        """Draw grid, the map's three lines, and the curve with its points."""
+        """Paint the grid, the map's three lines, and the curve with its points."""
         colors = current_colors()
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -159,14 +163,14 @@ class CurveEditor(QWidget):
         painter.setPen(QPen(QColor(colors.border), 1, Qt.PenStyle.DashLine))
         painter.drawLine(self._at(0, 0), self._at(1, 1))
         if self._map is not None and self.isEnabled():
-            for line, color in zip(self._map, CHANNELS, strict=True):
+            for line, color in zip(self._map, CHANNEL_COLORS, strict=True):
                 self._line(painter, line, QColor(color), 1.6)
         if self.isEnabled():
-            line = interpolate(self.points, np.linspace(0, 1, 129))
+            line = interpolate_points(self.points, np.linspace(0, 1, 129))
             own = QColor(self.color or colors.text)
             self._line(painter, line, own, 2.0)
             for index, point in enumerate(self.points):
-                chosen = index == self._chosen and self.hasFocus()
+                chosen = index == self._selected and self.hasFocus()
                 painter.setPen(QPen(own, 1.6))
                 painter.setBrush(own if chosen else QColor(colors.base))
                 painter.drawEllipse(self._at(*point), 4.2, 4.2)
@@ -182,7 +186,7 @@ class CurveEditor(QWidget):
         )
 
     def _area(self) -> QRectF:
-        return QRectF(self.rect()).adjusted(MARGIN, MARGIN, -MARGIN, -MARGIN)
+        return QRectF(self.rect()).adjusted(_MARGIN, _MARGIN, -_MARGIN, -_MARGIN)
 
     def _at(self, x: float, y: float) -> QPointF:
         area = self._area()
@@ -195,27 +199,27 @@ class CurveEditor(QWidget):
     # ---- mouse and keys
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:
-        """Take hold of a point, or make one."""
+        """Grab a point, or add one."""
         if not event or event.button() is not Qt.MouseButton.LeftButton:
             return
         self._gesture = gesture()
-        self._chosen = self._near(event.position())
-        if self._chosen is None:
+        self._selected = self._near(event.position())
+        if self._selected is None:
             x, y = self._value(event.position())
-            found = added(self.points, x, y)
+            found = insert_point(self.points, x, y)
             if found:
-                self.points, self._chosen = found
-                self._tell()
+                self.points, self._selected = found
+                self._emit_bent()
         self.update()
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
-        """Drag it."""
-        if event and self._gesture is not None and self._chosen is not None:
-            self.points = moved(self.points, self._chosen, *self._value(event.position()))
-            self._tell()
+        """Drag the point."""
+        if event and self._gesture is not None and self._selected is not None:
+            self.points = move_point(self.points, self._selected, *self._value(event.position()))
+            self._emit_bent()
 
     def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
-        """Let go."""
+        """End the drag."""
         self._gesture = None
 
     def mouseDoubleClickEvent(self, event: QMouseEvent | None) -> None:
@@ -224,39 +228,37 @@ class CurveEditor(QWidget):
             self._remove(index)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        """Arrows move the chosen point, Delete removes it, Page Up and Down choose another."""
+        """Move, remove or select points by keys."""
         if not event:
             return
-        ways = {
-            Qt.Key.Key_Left: (-NUDGE, 0.0),
-            Qt.Key.Key_Right: (NUDGE, 0.0),
-            Qt.Key.Key_Up: (0.0, NUDGE),
-            Qt.Key.Key_Down: (0.0, -NUDGE),
-        }
-        if event.key() in (Qt.Key.Key_PageUp, Qt.Key.Key_PageDown):
-            step = 1 if event.key() == Qt.Key.Key_PageUp else -1
-            self._chosen = ((self._chosen or 0) + step) % len(self.points)
-            self.update()
-        elif self._chosen is not None and event.key() in ways:
-            x, y = self.points[self._chosen]
-            way = ways[Qt.Key(event.key())]
-            self.points = moved(self.points, self._chosen, x + way[0], y + way[1])
-            self._tell()
-        elif self._chosen is not None and event.key() in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
-            self._remove(self._chosen)
-        else:
+        pressed = pressed_shortcut(event, "tool", "curves")
+        if pressed is None:
             super().keyPressEvent(event)
+            return
+        name, value = pressed
+        if name == "select-point" and isinstance(value, int):
+            self._selected = ((self._selected or 0) + value) % len(self.points)
+            self.update()
+        elif self._selected is None:
+            super().keyPressEvent(event)
+        elif name == "move-point" and isinstance(value, tuple):
+            x, y = self.points[self._selected]
+            x, y = x + POINT_STEP * value[0], y + POINT_STEP * value[1]
+            self.points = move_point(self.points, self._selected, x, y)
+            self._emit_bent()
+        elif name == "remove-point":
+            self._remove(self._selected)
 
     def _remove(self, index: int) -> None:
-        self.points = removed(self.points, index)
-        self._chosen = None
-        self._tell()
+        self.points = remove_point(self.points, index)
+        self._selected = None
+        self._emit_bent()
 
-    def _tell(self) -> None:
+    def _emit_bent(self) -> None:
         self.update()
         self.bent.emit(self.points, self._gesture)
 
     def _near(self, place: QPointF) -> int | None:
         distances = [(self._at(*point) - place).manhattanLength() for point in self.points]
         index = int(np.argmin(distances))
-        return index if distances[index] <= REACH else None
+        return index if distances[index] <= POINT_REACH else None

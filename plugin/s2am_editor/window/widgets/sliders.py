@@ -5,24 +5,25 @@ from __future__ import annotations
 
 import time
 
-from PyQt6.QtCore import QPointF, QRectF, QSignalBlocker, QSize, Qt, pyqtSignal
+from PyQt6.QtCore import QCoreApplication, QPointF, QRectF, QSignalBlocker, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
 from PyQt6.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QGridLayout, QLabel, QSlider, QWidget
 
+from s2am_common.sliders import SliderSpec
 from s2am_editor.document.commands import gesture
 from s2am_editor.window.theme import current_colors
 
-RADIUS = 7.5
-GROOVE = 4.0
+HANDLE_RADIUS = 7.5
+GROOVE_HEIGHT = 4.0
 
 
 class Slider(QSlider):
-    """A horizontal slider in whole steps."""
+    """A horizontal slider with integer values that fills from 0 and resets on a double click."""
 
-    reset = pyqtSignal()  # by a double click
+    reset = pyqtSignal()  # double-clicked
 
     def __init__(self, lowest: int, highest: int, neutral: int, parent: QWidget | None = None) -> None:
-        """Go from `lowest` to `highest`; `neutral` is where it starts."""
+        """Create a slider from `lowest` to `highest`; `neutral` is its initial value."""
         super().__init__(Qt.Orientation.Horizontal, parent)
         self.neutral = neutral
         self.setRange(lowest, highest)
@@ -32,55 +33,55 @@ class Slider(QSlider):
         self.setMinimumHeight(22)
 
     def sizeHint(self) -> QSize:
-        """A comfortable width."""
+        """A useful width."""
         return QSize(120, 22)
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
-        """Draw groove, filling and handle."""
+        """Paint groove, filling and handle."""
         colors = current_colors()
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         middle = self.height() / 2
-        groove = QRectF(RADIUS, middle - GROOVE / 2, self.width() - 2 * RADIUS, GROOVE)
+        groove = QRectF(HANDLE_RADIUS, middle - GROOVE_HEIGHT / 2, self.width() - 2 * HANDLE_RADIUS, GROOVE_HEIGHT)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor(colors.border))
-        painter.drawRoundedRect(groove, GROOVE / 2, GROOVE / 2)
+        painter.drawRoundedRect(groove, GROOVE_HEIGHT / 2, GROOVE_HEIGHT / 2)
         here, zero = self._place(self.value()), self._place(max(0, self.minimum()))
         if self.isEnabled():
             painter.setBrush(QColor(colors.accent))
-            filling = QRectF(min(here, zero), groove.top(), abs(here - zero), GROOVE)
-            painter.drawRoundedRect(filling, GROOVE / 2, GROOVE / 2)
+            filling = QRectF(min(here, zero), groove.top(), abs(here - zero), GROOVE_HEIGHT)
+            painter.drawRoundedRect(filling, GROOVE_HEIGHT / 2, GROOVE_HEIGHT / 2)
         if self.minimum() < 0 < self.maximum():
             painter.setBrush(QColor(colors.muted))
             painter.drawRect(QRectF(zero - 0.5, middle - 5, 1, 10))
         edge = colors.accent if self.hasFocus() or self.isSliderDown() or self.underMouse() else colors.muted
         painter.setPen(QPen(QColor(edge if self.isEnabled() else colors.border), 1.4))
         painter.setBrush(QColor(colors.raised if self.isEnabled() else colors.window))
-        painter.drawEllipse(QPointF(here, middle), RADIUS - 1, RADIUS - 1)
+        painter.drawEllipse(QPointF(here, middle), HANDLE_RADIUS - 1, HANDLE_RADIUS - 1)
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:
-        """Go where it is clicked, and be dragged from there."""
+        """Jump to the pointer, and start dragging."""
         if event and event.button() is Qt.MouseButton.LeftButton:
             self.setSliderDown(True)
             self.setValue(self._value_at(event.position().x()))
             event.accept()
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
-        """Follow the mouse."""
+        """Follow the pointer."""
         if event and self.isSliderDown():
             self.setValue(self._value_at(event.position().x()))
 
     def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
-        """Let go."""
+        """End the drag."""
         self.setSliderDown(False)
         self.update()
 
     def mouseDoubleClickEvent(self, event: QMouseEvent | None) -> None:
-        """Return to where it does nothing."""
+        """Reset to the neutral value."""
         self.reset.emit()
 
     def wheelEvent(self, event: QWheelEvent | None) -> None:
-        """Leave the wheel to the panel, unless the slider has the focus: scrolling should change nothing."""
+        """Let the panel scroll, unless the slider has the focus."""
         if event and not self.hasFocus():
             event.ignore()
         else:
@@ -88,18 +89,18 @@ class Slider(QSlider):
 
     def _place(self, value: int) -> float:
         share = (value - self.minimum()) / max(1, self.maximum() - self.minimum())
-        return RADIUS + share * (self.width() - 2 * RADIUS)
+        return HANDLE_RADIUS + share * (self.width() - 2 * HANDLE_RADIUS)
 
     def _value_at(self, x: float) -> int:
-        share = (x - RADIUS) / max(1.0, self.width() - 2 * RADIUS)
+        share = (x - HANDLE_RADIUS) / max(1.0, self.width() - 2 * HANDLE_RADIUS)
         return round(self.minimum() + min(max(share, 0.0), 1.0) * (self.maximum() - self.minimum()))
 
 
-PAUSE = 0.8  # seconds without a change after which the next one by key or wheel is a step of its own
+STEP_PAUSE = 0.8  # seconds; a later change by key or wheel starts a new undo step
 
 
 class SliderRow(QWidget):
-    """A value between two others, shown in hundredths; one drag is one gesture."""
+    """A labeled slider and number for a value shown in percent; one drag is one undo step."""
 
     moved = pyqtSignal(float, object)  # the value, and the key of the gesture
 
@@ -107,9 +108,9 @@ class SliderRow(QWidget):
         self,
         name: str,
         tip: str,
-        lowest: float = -1.0,
-        highest: float = 1.0,
-        neutral: float = 0.0,
+        lowest: float,
+        highest: float,
+        neutral: float,
         parent: QWidget | None = None,
     ) -> None:
         """Name it, say what it does, and where it goes from and to."""
@@ -145,20 +146,26 @@ class SliderRow(QWidget):
         self.slider.reset.connect(self.reset)
         self.number.valueChanged.connect(lambda value: self._move(value / 100))
 
+    @classmethod
+    def from_spec(cls, spec: SliderSpec) -> SliderRow:
+        """Create the row of a slider of `s2am_common.sliders`."""
+        label, tip = (QCoreApplication.translate("sliders", text) for text in (spec.label, spec.help))
+        return cls(label, tip, spec.low, spec.high, spec.default)
+
     @property
     def value(self) -> float:
-        """Where it is."""
+        """The current value."""
         return self.number.value() / 100
 
     def set_value(self, value: float) -> None:
-        """Show a value without telling anybody."""
+        """Show a value without emitting `moved`."""
         with QSignalBlocker(self.slider), QSignalBlocker(self.number):
             self.slider.setValue(round(value * 100))
             self.number.setValue(value * 100)
         self.slider.update()
 
     def reset(self) -> None:
-        """Go back to where it does nothing."""
+        """Reset to the neutral value."""
         self._begin()
         self.set_value(self._neutral)
         self.moved.emit(self._neutral, self._gesture)
@@ -168,7 +175,7 @@ class SliderRow(QWidget):
 
     def _move(self, value: float) -> None:
         now = time.monotonic()
-        if not self.slider.isSliderDown() and now - self._last > PAUSE:
+        if not self.slider.isSliderDown() and now - self._last > STEP_PAUSE:
             self._begin()
         self._last = now
         self.set_value(value)

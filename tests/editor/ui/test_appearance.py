@@ -3,19 +3,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PyQt6.QtGui import QColor, QKeySequence, QPalette
+from PyQt6.QtGui import QColor, QPalette
 from PyQt6.QtWidgets import QAbstractButton, QApplication, QComboBox, QSlider
 
-from s2am_editor.window.actions import ACTIONS, MENUS, TOOLBAR
-from s2am_editor.window.main_window import MainWindow
 from s2am_editor.window.theme import DARK, ICON_FOLDER, LIGHT, Appearance, Colors, Theme, icon
-from s2am_editor.window.widgets.curve_editor import CLOSE, fit_points, knots
-from tests.editor.ui.hands import Hands
+from s2am_editor.window.widgets.curve_editor import FIT_TOLERANCE, fit_points, sample_curve
+from tests.editor.ui.driver import WindowDriver
 
 
 def luminance(color: str) -> float:
@@ -31,55 +28,41 @@ def contrast(one: str, other: str) -> float:
 
 
 @pytest.mark.parametrize("colors", [LIGHT, DARK], ids=["light", "dark"])
-def test_text_can_be_read(colors: Colors) -> None:
+def test_colors_have_readable_contrast(colors: Colors) -> None:
     for behind in (colors.window, colors.panel, colors.base, colors.raised, colors.accent_soft, colors.warning):
         assert contrast(colors.text, behind) >= 7
     for behind in (colors.window, colors.panel, colors.base):
         assert contrast(colors.muted, behind) >= 4.5
 
 
-def test_the_look_changes_while_the_window_is_open(hands: Hands, background: Path, theme: Theme) -> None:
-    hands.open(background)
-    light = hands.screen()
+def test_theme_switches_in_an_open_window(driver: WindowDriver, background: Path, theme: Theme) -> None:
+    driver.open(background)
+    light = driver.screen()
     theme.choose(Appearance.DARK)
     assert QApplication.palette().color(QPalette.ColorRole.Window).lightness() < 60
-    dark = hands.screen()
+    dark = driver.screen()
     theme.choose(Appearance.LIGHT)
     assert dark[3, 3].mean() < light[3, 3].mean()
 
 
-def test_every_control_has_a_name_for_those_who_do_not_see(hands: Hands, background: Path, cut_out: Path) -> None:
-    hands.open(background, cut_out)
+def test_controls_have_accessible_names(driver: WindowDriver, background: Path, cut_out: Path) -> None:
+    driver.open(background, cut_out)
     for kind in (QAbstractButton, QComboBox, QSlider):
-        for widget in hands.window.findChildren(kind):
-            if widget.isVisibleTo(hands.window) and not widget.objectName().startswith("qt_"):
+        for widget in driver.window.findChildren(kind):
+            if widget.isVisibleTo(driver.window) and not widget.objectName().startswith("qt_"):
                 text = widget.text() if isinstance(widget, QAbstractButton) else ""
                 assert widget.accessibleName() or text or widget.toolTip(), widget
 
 
-def test_no_key_does_two_things(window: MainWindow) -> None:
-    keys = [window.all_actions[entry.name].shortcut() for entry in ACTIONS]
-    named = Counter(key.toString(QKeySequence.SequenceFormat.PortableText) for key in keys if not key.isEmpty())
-    assert [key for key, count in named.items() if count > 1] == []
-
-
-def test_every_action_is_in_a_menu_and_does_something(window: MainWindow) -> None:
-    listed = {name for _, names in MENUS for name in names} | set(TOOLBAR)
-    for entry in ACTIONS:
-        assert entry.name in listed or entry.tool in window.tool_box.tools
-        action = window.all_actions[entry.name]
-        assert action.receivers(action.triggered) + action.receivers(action.toggled) > 0, entry.name
-
-
 @pytest.mark.parametrize("name", sorted(path.stem for path in ICON_FOLDER.glob("*.svg")))
-def test_every_icon_is_drawn(name: str, theme: Theme) -> None:
+def test_icon_files_render(name: str, theme: Theme) -> None:
     image = icon(name).pixmap(24, 24).toImage()
     assert any(image.pixelColor(x, y).alpha() > 0 for x in range(24) for y in range(24))
 
 
-def test_points_that_describe_a_curve_go_through_it() -> None:
+def test_fit_points_reproduces_the_curve() -> None:
     points = ((0.0, 0.05), (0.3, 0.5), (0.7, 0.6), (1.0, 0.95))
-    values = knots(points)
+    values = sample_curve(points)
     assert (np.diff(values) >= 0).all()
-    again = knots(fit_points(values))
-    assert np.abs(again - values).max() <= 2 * CLOSE
+    again = sample_curve(fit_points(values))
+    assert np.abs(again - values).max() <= 2 * FIT_TOLERANCE

@@ -19,7 +19,7 @@ from s2am_editor.window.main_window import MainWindow
 LONG = 60_000
 
 
-class Hands:
+class WindowDriver:
     """Uses a window."""
 
     def __init__(self, qtbot: QtBot, window: MainWindow) -> None:
@@ -37,7 +37,7 @@ class Hands:
         self.qtbot.wait(20)
 
     def open(self, *paths: Path) -> None:
-        self.window.take_files(paths)
+        self.window.open_files(paths)
         self.wait(lambda: not self.window.jobs.running)
         self.settle()
 

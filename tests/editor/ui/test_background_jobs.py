@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The window stays alive while models work, work can be cancelled, and the window closed at any moment."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PyQt6.QtCore import Qt
+from PyQt6.QtTest import QTest
+from pytestqt.qtbot import QtBot
+
+from s2am_editor.compose import harmonize as finding
+from s2am_editor.document.model import Document
+from s2am_editor.files.recovery import Recovery
+from s2am_editor.window.dialogs import prompts
+from s2am_editor.window.dialogs.prompts import SaveAnswer
+from s2am_editor.window.main_window import MainWindow
+from s2am_editor.window.settings import EditorSettings
+from s2am_engine.image.io import ImageData, load_image
+from tests.editor.ui.driver import WindowDriver
+
+
+class SlowModel:
+    """Stands in for a model that takes long, and tells its progress."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.began = threading.Event()
+        self.ended = threading.Event()
+        monkeypatch.setattr(finding, "harmonize", self)
+
+    def __call__(self, *given: object) -> None:
+        progress = given[-1]
+        assert callable(progress)
+        self.began.set()
+        try:
+            while True:
+                progress(0.5)
+                time.sleep(0.01)
+        finally:
+            self.ended.set()
+
+
+@pytest.fixture
+def slow_model(driver: WindowDriver, background: Path, cut_out: Path, monkeypatch: pytest.MonkeyPatch) -> SlowModel:
+    driver.open(background, cut_out)
+    slow = SlowModel(monkeypatch)
+    driver.window.harmonize()
+    driver.wait(slow.began.is_set)
+    return slow
+
+
+def test_job_bar_shows_progress_and_cancels(driver: WindowDriver, slow_model: SlowModel) -> None:
+    window = driver.window
+    before = window.session.document
+    bar = window.status.job_bar
+    driver.wait(bar.isVisible)
+    assert not window.sidebar.harmonize.isEnabled()
+    window.session.select(before.layers[0].id)  # the window answers
+    QTest.mouseClick(bar.cancel_button, Qt.MouseButton.LeftButton)
+    driver.wait(slow_model.ended.is_set)
+    driver.settle()
+    assert not bar.isVisible()
+    assert window.sidebar.harmonize.isEnabled()
+    assert all(layer.harmonization is None for layer in window.session.document.layers)
+    assert not window.banner.isVisible()
+
+
+def test_window_closes_while_harmonizing(
+    driver: WindowDriver, slow_model: SlowModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prompts, "ask_to_save", lambda *_: SaveAnswer.DISCARD)
+    driver.window.close()
+    driver.wait(lambda: not driver.window.isVisible())
+    assert slow_model.ended.is_set()
+
+
+def test_failing_model_shows_banner_and_keeps_document(
+    driver: WindowDriver, background: Path, cut_out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver.open(background, cut_out)
+    before = driver.window.session.document
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("by nothing")
+
+    monkeypatch.setattr(finding, "harmonize", fail)
+    driver.harmonize()
+    banner = driver.window.banner
+    assert banner.isVisible()
+    assert "Traceback" not in banner.text
+    assert "ZeroDivisionError: by nothing" in banner.details
+    assert driver.window.session.document is before
+
+
+def test_variants_panel_lists_and_applies_variants(driver: WindowDriver, background: Path, cut_out: Path) -> None:
+    driver.open(background, cut_out)
+    driver.window.all_actions["variants"].trigger()
+    driver.wait(lambda: not driver.window.harmonizing.busy)
+    cards = driver.window.variants.cards
+    assert len(cards) > 4
+    QTest.mouseClick(cards[1], Qt.MouseButton.LeftButton)
+    harmonization = driver.active.harmonization
+    assert harmonization is not None
+    assert harmonization.adjustments.strength == 0.6
+    assert driver.window.session.history.undo_name == "Choose variant"
+    assert driver.window.sidebar.adjust.rows["strength"].value == 0.6
+
+
+def test_close_question_canceled_keeps_window(
+    driver: WindowDriver, background: Path, cut_out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver.open(background, cut_out)
+    monkeypatch.setattr(prompts, "ask_to_save", lambda *_: SaveAnswer.CANCEL)
+    driver.window.close()
+    assert driver.window.isVisible()
+    assert driver.window.session.is_open
+
+
+def test_close_question_saves_project(
+    driver: WindowDriver, background: Path, cut_out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver.open(background, cut_out)
+    project = tmp_path / "kept.ora"
+    driver.window.session.path = project
+    monkeypatch.setattr(prompts, "ask_to_save", lambda *_: SaveAnswer.SAVE)
+    driver.window.close()
+    driver.wait(lambda: not driver.window.isVisible())
+    assert project.is_file()
+
+
+def test_recovery_copy_of_crash_is_offered_and_opened(
+    driver: WindowDriver, background: Path, recovery_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from s2am_editor.files.recovery import Recovery\n"
+        "from s2am_editor.document.model import Document; from s2am_engine.image.io import load_image\n"
+        "document = Document.from_picture(load_image(sys.argv[1]), 'lost')\n"
+        "Recovery(Path(sys.argv[2])).save(document, 'Holiday'); os._exit(1)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(background), str(recovery_folder)], check=False)
+    asked: list[str] = []
+
+    def yes(_: object, __: str, text: str, *___: str) -> bool:
+        asked.append(text)
+        return True
+
+    monkeypatch.setattr(prompts, "ask_yes_no", yes)
+    driver.window.autosave.offer_recovery()
+    driver.settle()
+    assert "Holiday" in asked[0]
+    document = driver.window.session.document
+    assert np.array_equal(document.layers[0].raster.pixels, load_image(background).pixels)
+    assert driver.window.session.is_modified
+    assert [left for left in Recovery(recovery_folder).found() if left.title == "Holiday"] == []
+
+
+def test_autosave_keeps_copy_until_saved(
+    driver: WindowDriver, background: Path, cut_out: Path, recovery_folder: Path
+) -> None:
+    driver.open(background, cut_out)
+    driver.window.autosave.save_copy()
+    driver.settle()
+    assert any(recovery_folder.iterdir())
+    driver.window.session.mark_saved(driver.window.session.document)
+    assert not any(recovery_folder.iterdir())
+
+
+def test_canvas_shows_24_megapixels_at_100_percent(driver: WindowDriver, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    tile = rng.integers(60, 200, (400, 600, 3), np.uint8)
+    pixels = np.tile(tile, (10, 10, 1))
+    session, window = driver.window.session, driver.window
+    session.open(Document.from_picture(ImageData(pixels), "large"), "large")
+    driver.settle()
+    view = window.canvas.viewport
+    assert view.level >= 2  # fitted: a few tiles of a small level, not the whole picture
+    window.tool_box.choose("hand")
+    window.hint.show_hint("")
+    window.canvas.zoom_to(1.0)
+    window.canvas.pan(-137, -251)
+    shown = driver.screen()
+    left, top = -view.left, -view.top
+    expected = pixels[top : top + shown.shape[0], left : left + shown.shape[1]]
+    assert np.abs(shown.astype(int) - expected).max() <= 1
+
+
+def test_window_geometry_is_restored(qtbot: QtBot, window: MainWindow, settings: EditorSettings) -> None:
+    window.resize(860, 640)
+    window.close()
+    again = MainWindow(settings)
+    qtbot.addWidget(again)
+    assert (again.width(), again.height()) == (860, 640)

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Opening, dropping and pasting; what can't be read is told calmly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PyQt6.QtCore import QMimeData
+from PyQt6.QtGui import QImage
+
+from s2am_editor.window import clipboard
+from s2am_engine.image.io import ImageData, save_image
+from tests.editor.ui.conftest import disc
+from tests.editor.ui.driver import WindowDriver
+
+
+def test_drop_opens_background_and_places_layer_at_pointer(
+    driver: WindowDriver, background: Path, cut_out: Path
+) -> None:
+    driver.drop(background)
+    assert driver.window.session.document.width == 320
+    driver.drop(cut_out, at=(100, 80))
+    layer = driver.active
+    assert layer.name == "disc"
+    assert (layer.transform.x, layer.transform.y) == pytest.approx((100, 80), abs=1)
+
+
+def test_clipboard_keeps_alpha(driver: WindowDriver, background: Path) -> None:
+    given = disc(60, 50)
+    clipboard.copy_image(given)
+    found = clipboard.image_of(clipboard.clipboard_data())
+    assert found is not None
+    assert found.alpha is not None
+    assert given.alpha is not None
+    assert np.array_equal(found.alpha, given.alpha)
+    opaque = np.asarray(given.alpha) == 255
+    assert np.array_equal(found.pixels[opaque], given.pixels[opaque])
+
+
+def test_paste_without_document_opens_one(driver: WindowDriver) -> None:
+    clipboard.copy_image(ImageData(np.full((30, 40, 3), 90, np.uint8)))
+    driver.window.all_actions["paste"].trigger()
+    driver.settle()
+    document = driver.window.session.document
+    assert (document.width, document.height) == (40, 30)
+    assert driver.window.session.is_modified
+
+
+def test_from_image_keeps_16_bits(driver: WindowDriver) -> None:
+    image = QImage(4, 3, QImage.Format.Format_RGBA64)
+    image.fill(0)
+    found = clipboard.from_image(image)
+    assert found.pixels.dtype == np.uint16
+
+
+def test_paste_returns_false_without_image(driver: WindowDriver, background: Path) -> None:
+    driver.open(background)
+    data = clipboard.clipboard_data()
+    assert data is not None
+    empty = QMimeData()
+    empty.setText("no picture")
+    assert driver.window.files.paste(empty) is False
+
+
+def test_damaged_image_shows_banner_and_keeps_document(driver: WindowDriver, background: Path, tmp_path: Path) -> None:
+    driver.open(background)
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(background.read_bytes()[:300])
+    driver.drop(bad)
+    banner = driver.window.banner
+    assert banner.isVisible()
+    assert "bad.png" in banner.text
+    assert "damaged" in banner.text
+    assert "Traceback" not in banner.text
+    assert "Traceback" in banner.details
+    assert len(driver.window.session.document.layers) == 1
+
+
+def test_truncated_project_shows_banner_and_keeps_document(
+    driver: WindowDriver, background: Path, tmp_path: Path
+) -> None:
+    project = tmp_path / "work.ora"
+    driver.open(background)
+    driver.window.session.path = project
+    driver.window.files.save()
+    driver.settle()
+    content = project.read_bytes()
+    project.write_bytes(content[: len(content) // 2])
+    before = driver.window.session.document
+    driver.drop(project)
+    assert driver.window.banner.isVisible()
+    assert "work.ora" in driver.window.banner.text
+    assert driver.window.session.document is before
+
+
+def test_add_layers_skips_unreadable_file(
+    driver: WindowDriver, background: Path, cut_out: Path, tmp_path: Path
+) -> None:
+    bad = tmp_path / "broken.png"
+    bad.write_bytes(b"nothing")
+    driver.open(background)
+    driver.drop(bad, cut_out)
+    assert [layer.name for layer in driver.window.session.document.layers] == ["background", "disc"]
+    assert "broken.png" in driver.window.banner.text
+
+
+def test_recent_files_are_listed_on_welcome_page(driver: WindowDriver, background: Path) -> None:
+    driver.open(background)
+    assert driver.window.settings.recent[0] == background.resolve()
+    driver.window.session.close()
+    shown = [button.text() for button in driver.window.welcome.findChildren(type(driver.window.welcome.open_button))]
+    assert "background.png" in shown
+
+
+def test_open_16_bit_tiff_shows_its_gray(driver: WindowDriver, tmp_path: Path) -> None:
+    path = tmp_path / "deep.tif"
+    save_image(path, ImageData(np.full((20, 30, 3), 30000, np.uint16)))
+    driver.open(path)
+    assert driver.window.session.document.dtype == np.uint16
+    shown = driver.screen()
+    view = driver.window.canvas.viewport
+    assert abs(int(shown[view.top + 10, view.left + 15, 0]) - round(30000 / 257)) <= 1
