@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -79,13 +79,14 @@ def opened(qtbot: QtBot, dialog: FineTuneDialog) -> FineTuneDialog:
 
 
 @pytest.fixture
-def dialog(qtbot: QtBot, theme: Theme, settings: EditorSettings, tmp_path: Path) -> FineTuneDialog:
+def dialog(qtbot: QtBot, theme: Theme, settings: EditorSettings, tmp_path: Path) -> Iterator[FineTuneDialog]:
     """A dialog for which 24 photos were found, with a trainer that does not train."""
     FakeTrainer.finish.clear()
     made = opened(qtbot, FineTuneDialog(settings, trainer=FakeTrainer()))  # type: ignore[arg-type]
     made.fine_tuning.found.emit(PhotoFolder(tmp_path, usable=24, needed=20, skipped=[]))
     made.name.setText("wedding")
-    return made
+    yield made
+    made.fine_tuning.close()
 
 
 def test_fine_tune_scan_lists_usable_and_skipped_photos(
