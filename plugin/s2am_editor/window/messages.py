@@ -49,7 +49,7 @@ class Banner(QWidget):
         self._copy = QPushButton(self.tr("Copy details"))
         self._copy.setProperty("flat", True)
         self._copy.setToolTip(self.tr("Copy a report with the path of the log file"))
-        self._copy.clicked.connect(self._copy_details)
+        self._copy.clicked.connect(self.copy_details)
         close = QToolButton()
         close.setIcon(icon("close"))
         close.setToolTip(self.tr("Close"))
@@ -88,7 +88,8 @@ class Banner(QWidget):
         self.setAccessibleName(sentence)
         self.show()
 
-    def _copy_details(self) -> None:
+    def copy_details(self) -> None:
+        """Copy the report to the clipboard."""
         copy_text(self._details)
 
 

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Errors as the editor shows them: one sentence with advice, and a report with the path of the log."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from PyQt6.QtWidgets import QApplication
+
+from s2am_common.errors import DiskFullError, EngineError, ModelError, NothingFoundError
+from s2am_common.log import log_path
+from s2am_editor.window.clipboard import clipboard_data
+from s2am_editor.window.jobs import ADVICE, Problem
+from s2am_editor.window.messages import Banner
+
+
+def test_problem_adds_advice_for_the_code() -> None:
+    sentence = Problem(NothingFoundError("No pasted region was found.")).sentence
+    assert sentence == f"No pasted region was found: {ADVICE['mask.not-found']}."
+    assert ADVICE["file.disk-full"] in Problem(DiskFullError("The disk is full.")).sentence
+    assert ADVICE["model"] in Problem(ModelError("The model is damaged.", code="model.damaged")).sentence
+
+
+def test_problem_without_advice_is_the_message() -> None:
+    assert Problem(EngineError("beach.png is damaged.")).sentence == "beach.png is damaged."
+
+
+@pytest.mark.parametrize("advice", ADVICE.values())
+def test_advice_names_no_command_line_option(advice: str) -> None:
+    assert "--" not in advice
+    assert advice[0].islower()
+    assert not advice.endswith(".")
+
+
+def test_problem_of_an_unexpected_error_hides_the_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR, "s2am_editor"):
+        problem = Problem(ZeroDivisionError("by nothing"))
+    assert "ZeroDivisionError" in problem.sentence
+    assert "Traceback" not in problem.sentence
+    assert "by nothing" in problem.details
+    assert "by nothing" in caplog.text
+
+
+def test_banner_copies_report_with_log_path(qapp: QApplication, qtbot: object) -> None:
+    banner = Banner()
+    banner.show_problem(Problem(EngineError("beach.png is damaged.")))
+    banner.copy_details()
+    data = clipboard_data()
+    assert data is not None
+    assert data.text().startswith("beach.png is damaged.")
+    assert str(log_path()) in data.text()

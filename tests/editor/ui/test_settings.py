@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Settings files of version 0.1 keep working."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from s2am_editor.window.settings import EditorSettings
+from s2am_editor.window.theme import Appearance
+
+VERSION_1 = Path(__file__).parent / "fixtures" / "editor_version_1.ini"
+
+
+@pytest.fixture
+def old_settings(tmp_path: Path) -> EditorSettings:
+    """Settings that version 0.1 wrote, with its folders moved to a temporary one."""
+    for folder in ("photos/wedding", "results", "in"):
+        (tmp_path / folder).mkdir(parents=True)
+    text = VERSION_1.read_text(encoding="utf-8")
+    for folder in ("/photos", "/results", "/in"):
+        text = text.replace(folder, f"{tmp_path.as_posix()}{folder}")
+    (tmp_path / "editor.ini").write_text(text, encoding="utf-8")
+    (tmp_path / "photos" / "work.ora").write_bytes(b"")
+    return EditorSettings(tmp_path / "editor.ini")
+
+
+def test_settings_of_version_1_are_read(old_settings: EditorSettings, tmp_path: Path) -> None:
+    assert old_settings.recent == [tmp_path / "photos" / "work.ora"]  # beach.jpg no longer exists
+    assert old_settings.appearance is Appearance.DARK
+    assert old_settings.text("export") == ".webp"
+    assert old_settings.text("hints") == "off"
+    for key, folder in (("open", "photos"), ("save", "results"), ("teach", "photos/wedding"), ("batch-in", "in")):
+        assert old_settings.folder(key) == (tmp_path / folder).as_posix()
+    for key in ("geometry", "splitter"):
+        assert old_settings.state(key) is not None
+
+
+def test_settings_ignore_damaged_values(tmp_path: Path) -> None:
+    file = tmp_path / "editor.ini"
+    file.write_text("[General]\nappearance=purple\nrecent=@Invalid()\n[state]\ngeometry=5\n", encoding="utf-8")
+    settings = EditorSettings(file)
+    assert settings.appearance is Appearance.SYSTEM
+    assert settings.recent == []
+    assert settings.state("geometry") is None
+
+
+def test_add_recent_moves_file_to_the_top(tmp_path: Path) -> None:
+    settings = EditorSettings(tmp_path / "editor.ini")
+    files = [tmp_path / f"{number}.png" for number in range(12)]
+    for file in files:
+        file.write_bytes(b"")
+        settings.add_recent(file)
+    settings.add_recent(files[5])
+    assert settings.recent[0] == files[5].resolve()
+    assert len(settings.recent) == len(set(settings.recent)) == 10
