@@ -20,8 +20,8 @@ from s2am_engine.cli import main as cli
 from s2am_engine.color.map import ColorMap
 from s2am_engine.image.io import load_image
 from s2am_engine.models.model_store import DEFAULT_MODEL
+from tests.engine.permissions import ordinary_user
 from tests.engine.pictures import composite
-from tests.engine.test_picture_errors import ordinary_user
 
 Run = tuple[int, str, str]
 

@@ -1,20 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bad input and full disks: one clear sentence, no partial file, nothing overwritten."""
+"""load_image and save_image with bad input or a full disk: one sentence, no partial file, nothing overwritten."""
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import io
 import os
-import shutil
 import stat
 import struct
 import subprocess
 import sys
-import tempfile
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -27,12 +23,13 @@ from s2am_common import atomic
 from s2am_common.atomic import atomic_write
 from s2am_engine.errors import EngineError
 from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, load_image, save_image
+from tests.engine.permissions import ordinary_user
 
-PICTURE = ImageData(np.random.default_rng(0).integers(0, 256, (60, 50, 3), np.uint8))
+IMAGE = ImageData(np.random.default_rng(0).integers(0, 256, (60, 50, 3), np.uint8))
 
 
 def sentence(path: Path, *, write: ImageData | None = None) -> str:
-    """What a person is told; always one line that names the file."""
+    """Return the error message; checks that it is one line that names the file."""
     with pytest.raises(EngineError) as caught:
         load_image(path) if write is None else save_image(path, write)
     message = str(caught.value)
@@ -41,7 +38,7 @@ def sentence(path: Path, *, write: ImageData | None = None) -> str:
     return message
 
 
-def test_files_that_are_no_pictures(tmp_path: Path) -> None:
+def test_load_image_refuses_other_files(tmp_path: Path) -> None:
     assert "does not exist" in sentence(tmp_path / "none.png")
     assert "is a folder" in sentence(tmp_path)
     (tmp_path / "empty.png").touch()
@@ -57,27 +54,27 @@ def test_files_that_are_no_pictures(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "suffix", [".png", ".jpg", ".tif", ".webp", "16.png", "16.tif", "lzw.tif", "palette.tif", "zstd.tif", "plain.tif"]
 )
-def test_a_truncated_file_is_never_half_a_picture(tmp_path: Path, suffix: str) -> None:
+def test_load_image_refuses_truncated_files(tmp_path: Path, suffix: str) -> None:
     file = tmp_path / f"a{suffix}"
     if suffix == "lzw.tif":
-        assert cv2.imwrite(str(file), PICTURE.pixels.astype(np.uint16) * 9, [cv2.IMWRITE_TIFF_COMPRESSION, 5])
+        assert cv2.imwrite(str(file), IMAGE.pixels.astype(np.uint16) * 9, [cv2.IMWRITE_TIFF_COMPRESSION, 5])
     elif suffix == "palette.tif":
-        Image.fromarray(PICTURE.pixels).quantize(16).save(file, compression="packbits")
+        Image.fromarray(IMAGE.pixels).quantize(16).save(file, compression="packbits")
     elif suffix in ("zstd.tif", "plain.tif"):
         compression = "zstd" if suffix == "zstd.tif" else None
-        tifffile.imwrite(file, PICTURE.pixels, photometric="rgb", tile=(16, 16), compression=compression)
+        tifffile.imwrite(file, IMAGE.pixels, photometric="rgb", tile=(16, 16), compression=compression)
     else:
         deep = suffix.startswith("16")
-        save_image(file, ImageData(PICTURE.pixels.astype(np.uint16) * 257) if deep else PICTURE)
+        save_image(file, ImageData(IMAGE.pixels.astype(np.uint16) * 257) if deep else IMAGE)
     whole = file.read_bytes()
     for length in [1, 3, 7, 11, 20, 40, *range(60, len(whole), len(whole) // 25), len(whole) - 1]:
         file.write_bytes(whole[:length])
         assert "damaged or incomplete" in sentence(file) or length < 12
 
 
-def test_an_odd_tiff_is_read_without_a_word(tmp_path: Path) -> None:
+def test_load_image_of_odd_tiff_prints_nothing(tmp_path: Path) -> None:
     file = tmp_path / "a.tif"
-    tifffile.imwrite(file, PICTURE.pixels, photometric="rgb", extratags=[(65000, 1, 4, b"odds", True)])
+    tifffile.imwrite(file, IMAGE.pixels, photometric="rgb", extratags=[(65000, 1, 4, b"odds", True)])
     data = file.read_bytes()
     field = struct.pack("<HH", 65000, 1)
     file.write_bytes(data.replace(field, struct.pack("<HH", 65000, 99)))
@@ -86,15 +83,15 @@ def test_an_odd_tiff_is_read_without_a_word(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr) == ("(60, 50, 3)\n", "")
 
 
-def test_a_flipped_bit_in_a_png_is_noticed(tmp_path: Path) -> None:
-    save_image(tmp_path / "a.png", PICTURE)
+def test_load_image_verifies_png_checksums(tmp_path: Path) -> None:
+    save_image(tmp_path / "a.png", IMAGE)
     data = bytearray((tmp_path / "a.png").read_bytes())
     data[len(data) // 2] ^= 4
     (tmp_path / "a.png").write_bytes(data)
     assert "damaged" in sentence(tmp_path / "a.png")
 
 
-def test_other_color_models_say_how_to_convert(tmp_path: Path) -> None:
+def test_load_image_refuses_other_color_models(tmp_path: Path) -> None:
     for name in ("a.jpg", "a.tif"):
         Image.new("CMYK", (8, 8)).save(tmp_path / name)
         assert "is a CMYK image: convert it to RGB first" in sentence(tmp_path / name)
@@ -108,7 +105,7 @@ def test_other_color_models_say_how_to_convert(tmp_path: Path) -> None:
     assert "camera raw" in sentence(tmp_path / "r.tif")
 
 
-def test_several_pages_or_frames_are_refused(tmp_path: Path) -> None:
+def test_load_image_refuses_several_pages_or_frames(tmp_path: Path) -> None:
     frames = [Image.new("RGB", (8, 8), color) for color in ("red", "green", "blue")]
     for name in ("a.tif", "a.png", "a.webp"):
         frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
@@ -118,24 +115,24 @@ def test_several_pages_or_frames_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("place", [(7, 3, 1), (2, 2, 3)], ids=["color", "alpha"])
-def test_nan_and_infinity_in_a_float_tiff(tmp_path: Path, value: float, place: tuple[int, int, int]) -> None:
+def test_load_image_refuses_nan_and_infinity(tmp_path: Path, value: float, place: tuple[int, int, int]) -> None:
     samples = np.zeros((9, 9, 4), np.float32)
     samples[place] = value
     tifffile.imwrite(tmp_path / "a.tif", samples, photometric="rgb", extrasamples=["unassalpha"])
     assert "NaN or infinity" in sentence(tmp_path / "a.tif")
 
 
-def test_a_decompression_bomb_is_refused_before_it_unfolds(tmp_path: Path) -> None:
-    save_image(tmp_path / "a.png", ImageData(PICTURE.pixels[:1, :1]))
+def test_load_image_refuses_decompression_bombs(tmp_path: Path) -> None:
+    save_image(tmp_path / "a.png", ImageData(IMAGE.pixels[:1, :1]))
     data = (tmp_path / "a.png").read_bytes()
     head = b"IHDR" + struct.pack(">II", 60000, 60000) + data[24:29]
     (tmp_path / "a.png").write_bytes(data[:12] + head + struct.pack(">I", zlib.crc32(head)) + data[33:])
     assert "thousand megapixels" in sentence(tmp_path / "a.png")
 
 
-def test_what_a_format_cannot_hold_is_refused_by_name(tmp_path: Path) -> None:
-    deep, real = ImageData(PICTURE.pixels.astype(np.uint16)), ImageData(PICTURE.pixels.astype(np.float32))
-    clear = ImageData(PICTURE.pixels, np.zeros((60, 50), np.uint8))
+def test_save_image_refuses_images_that_a_format_cannot_store(tmp_path: Path) -> None:
+    deep, real = ImageData(IMAGE.pixels.astype(np.uint16)), ImageData(IMAGE.pixels.astype(np.float32))
+    clear = ImageData(IMAGE.pixels, np.zeros((60, 50), np.uint8))
     cases = [
         ("a.jpg", deep, "16-bit images; choose PNG or TIFF"),
         ("a.webp", deep, "16-bit images; choose PNG or TIFF"),
@@ -143,15 +140,15 @@ def test_what_a_format_cannot_hold_is_refused_by_name(tmp_path: Path) -> None:
         ("a.png", real, "floating-point images; choose TIFF"),
         ("a.jpg", clear, "transparency; choose PNG, TIFF or WebP"),
         ("a.webp", ImageData(np.zeros((1, 16384, 3), np.uint8)), "at most 16383 pixels"),
-        ("a.bmp", PICTURE, ", ".join(IMAGE_SUFFIXES)),
+        ("a.bmp", IMAGE, ", ".join(IMAGE_SUFFIXES)),
     ]
-    for name, picture, words in cases:
-        assert words in sentence(tmp_path / name, write=picture)
+    for name, image, words in cases:
+        assert words in sentence(tmp_path / name, write=image)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_opaque_alpha_does_not_keep_a_picture_from_jpeg(tmp_path: Path) -> None:
-    save_image(tmp_path / "a.jpg", ImageData(PICTURE.pixels, np.full((60, 50), 255, np.uint8)))
+def test_save_image_drops_opaque_alpha_for_jpeg(tmp_path: Path) -> None:
+    save_image(tmp_path / "a.jpg", ImageData(IMAGE.pixels, np.full((60, 50), 255, np.uint8)))
     assert load_image(tmp_path / "a.jpg").alpha is None
 
 
@@ -159,7 +156,7 @@ class FullDisk(io.FileIO):
     """A file on a disk with room for a thousand bytes."""
 
     def write(self, data: object, /) -> int:
-        """Take a thousand bytes, then fail as the system does."""
+        """Write a thousand bytes, then fail as the system does."""
         if self.tell() + len(bytes(data)) > 1000:  # type: ignore[call-overload]
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return super().write(data)  # type: ignore[arg-type]
@@ -167,19 +164,19 @@ class FullDisk(io.FileIO):
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp"])
 @pytest.mark.parametrize("existing", [False, True], ids=["new", "existing"])
-def test_a_full_disk_leaves_everything_as_it_was(
+def test_save_image_on_full_disk_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, existing: bool
 ) -> None:
     file = tmp_path / f"a{suffix}"
     if existing:
         file.write_bytes(b"precious")
     monkeypatch.setattr(atomic, "_open_new", lambda temporary, mode: FullDisk(temporary, "xb"))
-    assert "disk is full" in sentence(file, write=PICTURE)
+    assert "disk is full" in sentence(file, write=IMAGE)
     assert [f.read_bytes() for f in tmp_path.iterdir()] == ([b"precious"] if existing else [])
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no file size limits")
-def test_a_real_file_size_limit_leaves_everything_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_save_image_beyond_file_size_limit_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import resource
 
     (tmp_path / "a.png").write_bytes(b"precious")
@@ -187,7 +184,7 @@ def test_a_real_file_size_limit_leaves_everything_as_it_was(tmp_path: Path, monk
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
     try:
-        message = sentence(tmp_path / "a.png", write=PICTURE)
+        message = sentence(tmp_path / "a.png", write=IMAGE)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert "larger than this disk or account allows" in message
@@ -198,79 +195,55 @@ class CtrlC(io.FileIO):
     """A file whose writer is stopped after a thousand bytes."""
 
     def write(self, data: object, /) -> int:
-        """Take a thousand bytes, then stop as Ctrl-C does."""
+        """Write a thousand bytes, then stop as Ctrl-C does."""
         if self.tell() + len(bytes(data)) > 1000:  # type: ignore[call-overload]
             raise KeyboardInterrupt
         return super().write(data)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp"])
-def test_ctrl_c_in_mid_write_leaves_everything_as_it_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
-) -> None:
+def test_save_image_interrupted_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
     (tmp_path / f"a{suffix}").write_bytes(b"precious")
     monkeypatch.setattr(atomic, "_open_new", lambda temporary, mode: CtrlC(temporary, "xb"))
     with pytest.raises(KeyboardInterrupt):
-        save_image(tmp_path / f"a{suffix}", PICTURE)
+        save_image(tmp_path / f"a{suffix}", IMAGE)
     assert [f.read_bytes() for f in tmp_path.iterdir()] == [b"precious"]
 
 
 class Far(io.FileIO):
-    """A file in which every place is four gigabytes further on."""
+    """A file whose positions are offset by four gigabytes."""
 
     def tell(self) -> int:
-        """Where the file would be."""
+        """Return the offset position."""
         return super().tell() + 2**32
 
 
-def test_a_tiff_that_would_exceed_four_gigabytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_write_tiff_refuses_more_than_4_gb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(atomic, "_open_new", lambda temporary, mode: Far(temporary, "xb"))
-    assert "at most 4 GB; choose PNG" in sentence(tmp_path / "a.tif", write=PICTURE)
+    assert "at most 4 GB; choose PNG" in sentence(tmp_path / "a.tif", write=IMAGE)
     assert list(tmp_path.iterdir()) == []
 
 
-@contextlib.contextmanager
-def ordinary_user() -> Iterator[Path]:
-    """A read-only folder, and a user whom it stops: root becomes nobody for a while."""
-    folder = Path(tempfile.mkdtemp())
-    root = hasattr(os, "getuid") and os.getuid() == 0
-    if root and not hasattr(os, "setresuid"):
-        pytest.skip("root cannot step down here")
-    (folder / "old.png").write_bytes(b"precious")
-    (folder / "secret.png").write_bytes(b"\x89PNG")
-    (folder / "secret.png").chmod(0)
-    folder.chmod(0o555)
-    if root:
-        os.setresuid(65534, 65534, 0)
-    try:
-        yield folder
-    finally:
-        if root:
-            os.setresuid(0, 0, 0)
-        folder.chmod(0o700)
-        shutil.rmtree(folder)
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows folders have no write bit")
-def test_missing_permissions() -> None:
+def test_load_and_save_image_without_permission() -> None:
     with ordinary_user() as folder:
-        assert f"the folder {folder} is read-only" in sentence(folder / "new.png", write=PICTURE)
-        sentence(folder / "old.png", write=PICTURE)
+        assert f"the folder {folder} is read-only" in sentence(folder / "new.png", write=IMAGE)
+        sentence(folder / "old.png", write=IMAGE)
         assert "may not be read" in sentence(folder / "secret.png")
         assert (folder / "old.png").read_bytes() == b"precious"
         assert sorted(f.name for f in folder.iterdir()) == ["old.png", "secret.png"]
 
 
-def test_places_that_cannot_be_written_to(tmp_path: Path) -> None:
-    assert f"there is no folder {tmp_path / 'none'}" in sentence(tmp_path / "none" / "a.png", write=PICTURE)
+def test_save_image_refuses_unwritable_paths(tmp_path: Path) -> None:
+    assert f"there is no folder {tmp_path / 'none'}" in sentence(tmp_path / "none" / "a.png", write=IMAGE)
     (tmp_path / "folder.png").mkdir()
-    assert "is a folder" in sentence(tmp_path / "folder.png", write=PICTURE)
-    assert "too long" in sentence(tmp_path / ("a" * 300 + ".png"), write=PICTURE)
+    assert "is a folder" in sentence(tmp_path / "folder.png", write=IMAGE)
+    assert "too long" in sentence(tmp_path / ("a" * 300 + ".png"), write=IMAGE)
     with pytest.raises(EngineError, match="not a file name"):
-        save_image("a\0b.png", PICTURE)
+        save_image("a\0b.png", IMAGE)
 
 
-def test_a_new_file_is_as_readable_as_any_other_and_a_replaced_one_stays_so(tmp_path: Path) -> None:
+def test_atomic_write_keeps_file_permissions(tmp_path: Path) -> None:
     (tmp_path / "plain").touch()
     with atomic_write(tmp_path / "new") as file:
         file.write(b"whole")
@@ -284,17 +257,17 @@ def test_a_new_file_is_as_readable_as_any_other_and_a_replaced_one_stays_so(tmp_
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="symbolic links need a privilege there")
-def test_a_link_keeps_pointing_at_its_file(tmp_path: Path) -> None:
+def test_save_image_follows_symbolic_links(tmp_path: Path) -> None:
     (tmp_path / "real.png").touch()
     (tmp_path / "link.png").symlink_to("real.png")
-    save_image(tmp_path / "link.png", PICTURE)
+    save_image(tmp_path / "link.png", IMAGE)
     assert (tmp_path / "link.png").is_symlink()
-    assert np.array_equal(load_image(tmp_path / "real.png").pixels, PICTURE.pixels)
+    assert np.array_equal(load_image(tmp_path / "real.png").pixels, IMAGE.pixels)
 
 
-def test_arrays_of_the_wrong_kind_are_a_programmers_mistake(tmp_path: Path) -> None:
+def test_save_image_refuses_arrays_of_wrong_type_or_shape(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="uint8, uint16 or float32"):
         save_image(tmp_path / "a.png", ImageData(np.zeros((4, 4, 3))))
     with pytest.raises(ValueError, match="alpha must be"):
-        save_image(tmp_path / "a.png", ImageData(PICTURE.pixels, np.zeros((4, 4), np.uint8)))
+        save_image(tmp_path / "a.png", ImageData(IMAGE.pixels, np.zeros((4, 4), np.uint8)))
     assert list(tmp_path.iterdir()) == []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Colors are understood in the picture's own profile, and come back in it."""
+"""ICC profiles: conversion to sRGB and back."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def science(colors: NDArray[np.uint8], primaries: icc.Primaries, curve: icc.Curv
 
 
 @pytest.mark.parametrize("name", PROFILES)
-def test_colors_become_what_color_science_says(name: str) -> None:
+def test_to_srgb_equals_colorimetric_conversion(name: str) -> None:
     profile, primaries, curve = PROFILES[name]
     colors = np.array([[255, 0, 0], [0, 255, 0], [200, 100, 50], [90, 140, 180], [128, 128, 128], [255] * 3], np.uint8)
     found = to_srgb(colors, profile).astype(float)
@@ -34,14 +34,14 @@ def test_colors_become_what_color_science_says(name: str) -> None:
     assert not np.array_equal(found, colors)
 
 
-def test_a_soft_p3_red_becomes_a_stronger_srgb_red() -> None:
+def test_to_srgb_of_p3_red_is_more_saturated() -> None:
     red = to_srgb(np.array([[200, 60, 60]], np.uint8), DISPLAY_P3)[0]
     assert red[0] > 205
     assert red[1] < 55
 
 
 @pytest.mark.parametrize("name", PROFILES)
-def test_colors_within_srgb_survive_the_way_there_and_back(name: str) -> None:
+def test_from_srgb_inverts_to_srgb(name: str) -> None:
     profile = PROFILES[name][0]
     colors = np.random.default_rng(0).integers(60, 256, (40, 30, 3), np.uint8)
     own = from_srgb(colors, profile)
@@ -51,7 +51,7 @@ def test_colors_within_srgb_survive_the_way_there_and_back(name: str) -> None:
     assert np.abs(back.astype(int) - colors).max() <= 3  # rounded to 8 bits twice
 
 
-def test_srgb_is_known_by_what_it_does() -> None:
+def test_is_srgb_judges_by_conversion() -> None:
     assert is_srgb(None)
     assert is_srgb(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     assert is_srgb(icc.rgb_profile(icc.SRGB, icc.srgb_curve))
@@ -61,7 +61,7 @@ def test_srgb_is_known_by_what_it_does() -> None:
     assert not is_srgb(icc.gray_profile(lambda value: value**1.8))
 
 
-def test_a_gray_profile_keeps_gray_gray() -> None:
+def test_to_srgb_of_gray_profile_is_gray() -> None:
     profile = icc.gray_profile(lambda value: value**1.8)
     gray = np.repeat(np.arange(30, 256, dtype=np.uint8)[:, None], 3, axis=1)
     seen = to_srgb(gray, profile)
@@ -75,14 +75,14 @@ def test_a_gray_profile_keeps_gray_gray() -> None:
     [b"", b"no profile at all", DISPLAY_P3[:200], ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()],
     ids=["empty", "nonsense", "cut off", "Lab"],
 )
-def test_a_profile_of_no_use_counts_as_srgb(profile: bytes) -> None:
+def test_unusable_profile_counts_as_srgb(profile: bytes) -> None:
     colors = np.random.default_rng(0).integers(0, 256, (5, 3), np.uint8)
     assert is_srgb(profile)
     assert np.array_equal(to_srgb(colors, profile), colors)
     assert np.array_equal(from_srgb(colors, profile), colors)
 
 
-def test_the_test_profiles_are_sound() -> None:
+def test_profiles_of_these_tests_are_valid() -> None:
     # They are made by hand: LittleCMS must agree that they are matrix profiles of the right white.
     profile = ImageCms.ImageCmsProfile(io.BytesIO(DISPLAY_P3))
     assert profile.profile.is_matrix_shaper
@@ -92,6 +92,6 @@ def test_the_test_profiles_are_sound() -> None:
     assert np.abs(np.asarray(lab)[0, 0].astype(np.int8).astype(int) - [-1, 0, 0]).max() <= 1
 
 
-def test_wrong_arrays_are_a_programmers_mistake() -> None:
+def test_to_srgb_refuses_other_arrays() -> None:
     with pytest.raises(ValueError, match="uint8"):
         to_srgb(np.zeros((4, 3), np.float32), DISPLAY_P3)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is read is what the file holds, and what is written is what was given: pixels, profile and metadata."""
+"""load_image and save_image: pixels, color profile and metadata of all formats."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ ORIENTATIONS: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
 
 
 def noise(kind: str, *shape: int) -> NDArray[Any]:
-    """Reproducible samples over the whole range of a type."""
+    """Return reproducible samples over the whole range of a dtype."""
     top = 1 if np.dtype(kind).kind == "f" else np.iinfo(kind).max
     return (np.random.default_rng(0).random(shape) * top).astype(kind)
 
 
 def exif(orientation: int = 1, xmp: bytes | None = None) -> bytes:
-    """EXIF data with fields in every directory, a maker note and a size; xmp: a packet in TIFF's field for it."""
+    """Return EXIF data with fields in every directory, a maker note and a size; xmp: a packet for TIFF's field."""
     made = Image.Exif()
     made[274], made[271], made[282], made[283], made[296] = orientation, "Camera works", 240.0, 240.0, 2
     made.get_ifd(0x8769).update({37500: b"maker\x00note", 36867: "2026:01:02 03:04:05", 40962: 31, 40963: 22})
@@ -55,7 +55,7 @@ def exif(orientation: int = 1, xmp: bytes | None = None) -> bytes:
 
 
 def assert_same(found: ImageData, wanted: ImageData) -> None:
-    """Pixels, alpha, profile and grayness are identical, to the bit."""
+    """Compare pixels, alpha, profile and `gray` exactly."""
     assert found.pixels.dtype == wanted.pixels.dtype
     assert np.array_equal(found.pixels, wanted.pixels)
     assert found.pixels.flags.c_contiguous
@@ -71,7 +71,7 @@ def assert_same(found: ImageData, wanted: ImageData) -> None:
     ("suffix", "kind"),
     [(".png", "u1"), (".png", "u2"), (".tif", "u1"), (".tif", "u2"), (".tif", "f4"), (".webp", "u1")],
 )
-def test_lossless_formats_keep_every_bit(tmp_path: Path, suffix: str, kind: str, gray: bool, alpha: bool) -> None:
+def test_save_image_is_lossless(tmp_path: Path, suffix: str, kind: str, gray: bool, alpha: bool) -> None:
     pixels = np.repeat(noise(kind, 37, 23, 1), 3, axis=2) if gray else noise(kind, 37, 23, 3)
     mask = noise(kind, 37, 23) if alpha else None
     if mask is not None:
@@ -86,7 +86,7 @@ def test_lossless_formats_keep_every_bit(tmp_path: Path, suffix: str, kind: str,
 
 
 @pytest.mark.parametrize("gray", [False, True], ids=["rgb", "gray"])
-def test_jpeg_stays_close_at_full_color_resolution(tmp_path: Path, gray: bool) -> None:
+def test_save_image_writes_jpeg_at_full_color_resolution(tmp_path: Path, gray: bool) -> None:
     pixels = astronaut()[:200, :200]
     pixels = np.repeat(pixels[..., :1], 3, axis=2) if gray else pixels
     save_image(tmp_path / "a.jpg", ImageData(pixels, None, P3, gray))
@@ -98,7 +98,7 @@ def test_jpeg_stays_close_at_full_color_resolution(tmp_path: Path, gray: bool) -
         assert {layer[1:3] for layer in getattr(image, "layer", [])} == {(1, 1)}
 
 
-def test_other_programs_read_what_is_written(tmp_path: Path) -> None:
+def test_save_image_is_read_by_other_programs(tmp_path: Path) -> None:
     deep, real = noise("u2", 30, 40, 3), noise("f4", 30, 40, 3)
     save_image(tmp_path / "a.png", ImageData(deep))
     save_image(tmp_path / "a.tif", ImageData(deep, deep[..., 0]))
@@ -122,13 +122,13 @@ def test_save_image_writes_tinted_gray_as_bt709_luma(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1), (40, 30000)])
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg"])
-def test_extreme_shapes(tmp_path: Path, suffix: str, shape: tuple[int, int]) -> None:
+def test_save_and_load_extreme_shapes(tmp_path: Path, suffix: str, shape: tuple[int, int]) -> None:
     wanted = ImageData(np.full((*shape, 3), 77, np.uint8))
     save_image(tmp_path / f"a{suffix}", wanted)
     assert_same(load_image(tmp_path / f"a{suffix}"), wanted)
 
 
-def test_a_picture_above_pillows_own_limit_is_read(tmp_path: Path) -> None:
+def test_load_image_above_pillows_pixel_limit(tmp_path: Path) -> None:
     height, width = 6200, 30000
     assert height * width > 2 * (Image.MAX_IMAGE_PIXELS or 0)
     Image.new("1", (width, height), 1).save(tmp_path / "wide.png")
@@ -139,7 +139,7 @@ def test_a_picture_above_pillows_own_limit_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp"])
-def test_orientation_is_applied_and_not_again(tmp_path: Path, suffix: str, orientation: int) -> None:
+def test_load_image_applies_exif_orientation_once(tmp_path: Path, suffix: str, orientation: int) -> None:
     stored = np.kron(noise("u1", 3, 4, 3), np.ones((8, 8, 1), np.uint8))
     options: dict[str, Any] = {"lossless": True} if suffix == ".webp" else {"quality": 100, "subsampling": 0}
     Image.fromarray(stored).save(tmp_path / f"a{suffix}", exif=exif(orientation), xmp=XMP, **options)
@@ -160,7 +160,7 @@ def test_orientation_is_applied_and_not_again(tmp_path: Path, suffix: str, orien
 
 
 @pytest.mark.parametrize("orientation", [3, 6])
-def test_a_16_bit_tiff_is_turned_too(tmp_path: Path, orientation: int) -> None:
+def test_load_image_applies_orientation_of_16_bit_tiff(tmp_path: Path, orientation: int) -> None:
     stored = noise("u2", 20, 30, 3)
     tifffile.imwrite(tmp_path / "a.tif", stored, photometric="rgb", extratags=[(274, "H", 1, orientation, True)])
     found = load_image(tmp_path / "a.tif")
@@ -171,7 +171,7 @@ def test_a_16_bit_tiff_is_turned_too(tmp_path: Path, orientation: int) -> None:
 
 @pytest.mark.parametrize("target", [".png", ".jpg", ".tif", ".webp"])
 @pytest.mark.parametrize("source", [".png", ".jpg", ".tif", ".webp"])
-def test_metadata_survive_between_all_formats(tmp_path: Path, source: str, target: str) -> None:
+def test_metadata_are_kept_between_formats(tmp_path: Path, source: str, target: str) -> None:
     options: dict[str, Any] = {"exif": exif(), "icc_profile": P3, "xmp": XMP}
     if source == ".png":
         options |= {"pnginfo": PngInfo()}
@@ -193,7 +193,7 @@ def test_metadata_survive_between_all_formats(tmp_path: Path, source: str, targe
         assert kept.get_ifd(0x8825)[2] == (48.0, 8.0, 0.0)
 
 
-def test_big_endian_exif_rules_the_tiff_it_is_written_into(tmp_path: Path) -> None:
+def test_write_tiff_takes_byte_order_of_exif(tmp_path: Path) -> None:
     blob = b"MM\0*" + struct.pack(">I", 8) + struct.pack(">HHHIII", 1, 271, 2, 5, 26, 0) + b"Made\0"
     pixels = noise("u2", 12, 9, 3)
     save_image(tmp_path / "a.tif", ImageData(pixels, metadata=Metadata(exif=blob)))
@@ -203,13 +203,13 @@ def test_big_endian_exif_rules_the_tiff_it_is_written_into(tmp_path: Path) -> No
     assert np.array_equal(load_image(tmp_path / "a.tif").pixels, pixels)
 
 
-def test_a_maker_note_stays_where_its_pointers_expect_it(tmp_path: Path) -> None:
+def test_write_tiff_keeps_maker_note_offsets(tmp_path: Path) -> None:
     blob = exif().removeprefix(b"Exif\0\0")
     save_image(tmp_path / "a.tif", ImageData(noise("u1", 12, 9, 3), metadata=Metadata(exif=blob)))
     assert (tmp_path / "a.tif").read_bytes()[8 : len(blob)] == blob[8:]
 
 
-def test_png_text_comments_and_captions_survive(tmp_path: Path) -> None:
+def test_text_metadata_are_kept(tmp_path: Path) -> None:
     info = PngInfo()
     info.add_text("Author", "A. Nonymous")
     info.add_text("Comment", "long " * 500, zip=True)
@@ -229,7 +229,7 @@ def test_png_text_comments_and_captions_survive(tmp_path: Path) -> None:
     assert load_image(tmp_path / "c.tif").metadata.iptc == caption
 
 
-def test_a_stale_thumbnail_is_dropped(tmp_path: Path) -> None:
+def test_normalize_exif_drops_thumbnail(tmp_path: Path) -> None:
     blob = b"II*\0" + struct.pack("<IHHHIII", 8, 1, 274, 3, 1, 1, 26) + struct.pack("<HHHIII", 1, 513, 4, 1, 44, 0)
     Image.new("RGB", (5, 5)).save(tmp_path / "a.jpg", exif=b"Exif\0\0" + blob + b"\xff\xd8thumbnail")
     kept = load_image(tmp_path / "a.jpg").metadata.exif
@@ -243,7 +243,7 @@ def test_a_stale_thumbnail_is_dropped(tmp_path: Path) -> None:
     [("1", "L", True), ("L", "L", True), ("LA", "LA", True), ("P", "RGB", False), ("RGBA", "RGBA", False)],
 )
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
-def test_kinds_of_8_bit_pictures(tmp_path: Path, suffix: str, mode: str, wanted: str, gray: bool) -> None:
+def test_load_image_of_8_bit_modes(tmp_path: Path, suffix: str, mode: str, wanted: str, gray: bool) -> None:
     image = Image.fromarray(noise("u1", 20, 30, 4 if wanted.endswith("A") else 3)).convert(mode)
     image.save(tmp_path / f"a{suffix}")
     found = load_image(tmp_path / f"a{suffix}")
@@ -263,7 +263,7 @@ def png_of(bits: int, kind: int, line: bytes, width: int, *chunks: tuple[bytes, 
     return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
 
 
-def test_transparent_colors_and_palettes_of_png(tmp_path: Path) -> None:
+def test_read_png_transparency_and_palettes(tmp_path: Path) -> None:
     palette = [(b"PLTE", bytes([1, 2, 3, 4, 5, 6])), (b"tRNS", bytes([90]))]
     files = {
         png_of(8, 3, bytes([1, 0]), 2, *palette): ([[4, 5, 6], [1, 2, 3]], [255, 90]),
@@ -283,7 +283,7 @@ def test_transparent_colors_and_palettes_of_png(tmp_path: Path) -> None:
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize(("kind", "predictor"), [("u1", 2), ("u2", 2), ("u2", 1), ("f4", 3), ("f4", 1)])
 @pytest.mark.parametrize("compression", [5, 32773, 8])
-def test_tiffs_that_libtiff_writes(tmp_path: Path, compression: int, kind: str, predictor: int, channels: int) -> None:
+def test_read_tiff_of_libtiff(tmp_path: Path, compression: int, kind: str, predictor: int, channels: int) -> None:
     stored = noise(kind, 50, 41, channels)
     options = [cv2.IMWRITE_TIFF_COMPRESSION, compression, cv2.IMWRITE_TIFF_PREDICTOR, predictor]
     bgr = stored if channels == 1 else stored[..., [2, 1, 0, 3][:channels]]
@@ -308,14 +308,14 @@ def test_tiffs_that_libtiff_writes(tmp_path: Path, compression: int, kind: str, 
     ],
     ids=["tiles", "big-endian", "planes", "BigTIFF", "Zstandard", "LZMA", "LZW", "PackBits"],
 )
-def test_layouts_of_tiff(tmp_path: Path, layout: dict[str, Any]) -> None:
+def test_read_tiff_layouts(tmp_path: Path, layout: dict[str, Any]) -> None:
     stored = noise("u2", 43, 57, 3)
     planes = np.moveaxis(stored, 2, 0) if "planarconfig" in layout else stored
     tifffile.imwrite(tmp_path / "a.tif", planes, photometric="rgb", iccprofile=P3, **layout)
     assert_same(load_image(tmp_path / "a.tif"), ImageData(stored, None, P3))
 
 
-def test_other_numbers_and_colors_of_tiff(tmp_path: Path) -> None:
+def test_read_tiff_sample_formats_and_photometrics(tmp_path: Path) -> None:
     file = tmp_path / "a.tif"
     for kind in ("f2", "f8"):
         tifffile.imwrite(file, noise(kind, 9, 8, 3), photometric="rgb")
@@ -329,7 +329,7 @@ def test_other_numbers_and_colors_of_tiff(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("layout", [{"tile": (32, 32)}, {"rowsperstrip": 32}], ids=["tiles", "strips"])
-def test_a_tiff_of_jpeg_pieces(tmp_path: Path, layout: dict[str, Any]) -> None:
+def test_read_tiff_with_jpeg_compression(tmp_path: Path, layout: dict[str, Any]) -> None:
     photo = astronaut()[:80, :72]
     turned = [(274, "H", 1, 6, True)]
     tifffile.imwrite(tmp_path / "a.tif", photo, photometric="rgb", compression="jpeg", extratags=turned, **layout)
@@ -337,7 +337,7 @@ def test_a_tiff_of_jpeg_pieces(tmp_path: Path, layout: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("bits", [2, 4, 10, 12])
-def test_tiffs_of_unusual_depth_reach_from_black_to_white(tmp_path: Path, bits: int) -> None:
+def test_read_tiff_scales_unusual_bit_depths(tmp_path: Path, bits: int) -> None:
     levels = np.linspace(0, 2**bits - 1, 24).astype(np.uint8 if bits < 8 else np.uint16).reshape(2, 12)
     digits = np.unpackbits(levels.astype(">u2").view(np.uint8).reshape(2, 12, 2), axis=2)[..., -bits:]
     packed = np.packbits(digits.reshape(2, -1), axis=1).tobytes()
@@ -350,13 +350,13 @@ def test_tiffs_of_unusual_depth_reach_from_black_to_white(tmp_path: Path, bits: 
 
 
 @pytest.mark.skipif(not hasattr(imagecodecs, "ccittfax4_decode"), reason="the last imagecodecs for Python 3.10")
-def test_a_faxed_tiff(tmp_path: Path) -> None:
+def test_read_tiff_of_fax(tmp_path: Path) -> None:
     black = noise("u1", 9, 8) > 99
     Image.fromarray(black).save(tmp_path / "a.tif", compression="group4")
     assert np.array_equal(load_image(tmp_path / "a.tif").pixels[..., 0], np.where(black, 255, 0))
 
 
-def test_a_thumbnail_beside_the_picture_is_harmless(tmp_path: Path) -> None:
+def test_read_tiff_ignores_thumbnail_page(tmp_path: Path) -> None:
     stored = noise("u2", 40, 40, 3)
     with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
         writer.write(stored, photometric="rgb")

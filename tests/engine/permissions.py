@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files without permission, for tests that may run as root."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@contextlib.contextmanager
+def ordinary_user() -> Iterator[Path]:
+    """Yield a read-only folder with old.png and an unreadable secret.png; root becomes another user meanwhile."""
+    folder = Path(tempfile.mkdtemp())
+    root = hasattr(os, "getuid") and os.getuid() == 0
+    if root and not hasattr(os, "setresuid"):
+        pytest.skip("root cannot step down here")
+    (folder / "old.png").write_bytes(b"precious")
+    (folder / "secret.png").write_bytes(b"\x89PNG")
+    (folder / "secret.png").chmod(0)
+    folder.chmod(0o555)
+    if root:
+        os.setresuid(65534, 65534, 0)
+    try:
+        yield folder
+    finally:
+        if root:
+            os.setresuid(0, 0, 0)
+        folder.chmod(0o700)
+        shutil.rmtree(folder)
