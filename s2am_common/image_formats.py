@@ -78,7 +78,7 @@ PNG = FormatInfo(
     max_bits=16,
     alpha=True,
     lossless=True,
-    summary="Lossless; 16 bits per channel and transparency.",
+    summary="Lossless; keeps 16 bits and transparency.",
 )
 JPEG = FormatInfo(
     name="JPEG",
@@ -89,7 +89,7 @@ JPEG = FormatInfo(
     max_bits=8,
     alpha=False,
     lossless=False,
-    summary="Small files for the web and for prints; 8 bits per channel, no transparency.",
+    summary="Small files, for web and print. 8 bits, no transparency.",
 )
 TIFF = FormatInfo(
     name="TIFF",
@@ -100,7 +100,7 @@ TIFF = FormatInfo(
     max_bits=32,
     alpha=True,
     lossless=True,
-    summary="Lossless; 16 or 32 bits per channel and transparency, for other editors.",
+    summary="Lossless; keeps 16 and 32 bits; for other editors.",
 )
 WEBP = FormatInfo(
     name="WebP",
@@ -111,7 +111,7 @@ WEBP = FormatInfo(
     max_bits=8,
     alpha=True,
     lossless=True,
-    summary="Lossless and smaller than PNG; 8 bits per channel and transparency.",
+    summary="Lossless and smaller than PNG; 8 bits.",
 )
 
 IMAGE_FORMATS = (PNG, JPEG, TIFF, WEBP)

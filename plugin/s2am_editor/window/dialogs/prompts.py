@@ -20,6 +20,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from s2am_common.image_formats import IMAGE_FORMATS, FormatInfo, format_of_suffix
 from s2am_editor.window.session import EditorSession
 from s2am_editor.window.settings import EditorSettings
 from s2am_editor.window.widgets.basic import heading, muted_label, primary_button, push_button
@@ -109,10 +110,7 @@ class ExportDialog(QDialog):
         self.path: Path | None = None
         self._session, self._settings = session, settings
         formats = (
-            (".png", self.tr("PNG"), self.tr("Lossless; keeps 16 bits and transparency.")),
-            (".jpg", self.tr("JPEG"), self.tr("Small files, for web and print. 8 bits, no transparency.")),
-            (".tif", self.tr("TIFF"), self.tr("Lossless; keeps 16 and 32 bits; for other editors.")),
-            (".webp", self.tr("WebP"), self.tr("Lossless and smaller than PNG; 8 bits.")),
+            *((info.suffix, info.name, self.tr(info.summary)) for info in IMAGE_FORMATS),
             (".ora", self.tr("OpenRaster"), self.tr("All layers, for GIMP and Krita.")),
         )
         self._abouts = {suffix: about for suffix, _, about in formats}
@@ -153,13 +151,17 @@ class ExportDialog(QDialog):
         column.addLayout(buttons)
         self.setMinimumWidth(420)
         self.formats.currentIndexChanged.connect(self._show_format)
-        self.formats.setCurrentIndex(max(0, self.formats.findData(settings.text("export", ".png"))))
+        self.formats.setCurrentIndex(max(0, self.formats.findData(settings.text("export", IMAGE_FORMATS[0].suffix))))
         self._show_format()
 
     @property
     def suffix(self) -> str:
         """The suffix of the selected format."""
         return str(self.formats.currentData())
+
+    @property
+    def _format(self) -> FormatInfo | None:
+        return format_of_suffix(self.suffix)
 
     @property
     def quality(self) -> int:
@@ -169,7 +171,7 @@ class ExportDialog(QDialog):
     def _show_format(self) -> None:
         self._about.setText(self._abouts[self.suffix])
         for widget in (self._label, self._quality):
-            widget.setEnabled(self.suffix == ".jpg")
+            widget.setEnabled(self._format is not None and not self._format.lossless)
 
     def _choose(self) -> None:
         suffix = self.suffix
@@ -178,7 +180,7 @@ class ExportDialog(QDialog):
         path = choose_to_save(self, self._settings, self.tr("Export"), name, pattern)
         if path is None:
             return
-        if path.suffix.lower() != suffix and not (suffix == ".jpg" and path.suffix.lower() == ".jpeg"):
+        if path.suffix.lower() not in (self._format.suffixes if self._format else (suffix,)):
             path = path.with_name(path.name + suffix)
         self._settings.set_text("export", suffix)
         self.path = path
