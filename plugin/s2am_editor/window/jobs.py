@@ -164,6 +164,8 @@ class BackgroundJobs(QObject):
         done: OnDone | None = None,
         failed: OnFailed | None = None,
         *,
+        reported: Callable[[Any], object] | None = None,
+        ended: Callable[[BackgroundJob], object] | None = None,
         quiet: bool = False,
     ) -> BackgroundJob:
         """Start a job.
@@ -173,14 +175,20 @@ class BackgroundJobs(QObject):
             work: called in a worker thread with the job, to report progress.
             done: called in the GUI thread with the result, unless the job failed or was canceled.
             failed: called in the GUI thread with the Problem.
+            reported: called in the GUI thread with each intermediate result.
+            ended: called in the GUI thread with the job at its end, however it ended.
             quiet: do not show the job in the status bar.
         """
-        job = BackgroundJob(title, work)
+        job = BackgroundJob(title, work)  # all signals are connected before the work can emit any
         if done:
             job.finished.connect(done)
         if failed:
             job.failed.connect(failed)
+        if reported:
+            job.reported.connect(reported)
         job.ended.connect(self._end)
+        if ended:
+            job.ended.connect(ended)
         self.running.append(job)
         if not quiet:
             self.started.emit(job)

@@ -63,16 +63,15 @@ class BatchJob(QObject):
 
     def start(self, items: Sequence[Item], settings: BatchSettings, sheet: Path) -> None:
         """Harmonize the items, then write a contact sheet of the results."""
-        job = self._jobs.start(
+        self._job = self._jobs.start(
             "",
             lambda job: queue.run(items, settings, self._models, job.report, sheet),
             self.finished.emit,
             self.failed.emit,
+            reported=self.happened.emit,
+            ended=self._end,
             quiet=True,
         )
-        self._job = job
-        job.reported.connect(self.happened)
-        job.ended.connect(self._end)
 
     def cancel(self) -> None:
         """Stop after the current image; finished results stay."""
@@ -83,7 +82,7 @@ class BatchJob(QObject):
         """Cancel and wait."""
         self._jobs.close()
 
-    def _end(self) -> None:
+    def _end(self, job: BackgroundJob) -> None:
         self._job = None
         self.stopped.emit()
 

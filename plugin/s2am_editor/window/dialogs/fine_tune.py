@@ -109,9 +109,7 @@ class FineTuning(QObject):
             photos = load_photographs(folder, None, progress=progress)
             return PhotoFolder(folder, len(photos), FEWEST, photos.skipped)
 
-        self._start(work, self.found.emit)
-        if self._job:
-            self._job.reported.connect(lambda pair: self.scanned.emit(*pair))
+        self._start(work, self.found.emit, lambda pair: self.scanned.emit(*pair))
 
     def start(self, folder: Path, name: str, base: str, minutes: float) -> None:
         """Fine-tune a model on a folder's photos."""
@@ -132,9 +130,7 @@ class FineTuning(QObject):
                 result = train(folder, name, base=base, minutes=minutes, sheet=sheet, report=report)
                 return FineTuneOutcome(result, QImage(str(sheet)))
 
-        self._start(work, self.finished.emit)
-        if self._job:
-            self._job.reported.connect(self._forward)
+        self._start(work, self.finished.emit, self._forward)
 
     def pause(self, on: bool) -> None:
         """Pause or resume; the time limit keeps running."""
@@ -156,10 +152,14 @@ class FineTuning(QObject):
         else:
             self.happened.emit(report)
 
-    def _start(self, work: Callable[[BackgroundJob], object], done: Callable[[Any], None]) -> None:
-        job = self._jobs.start("", work, done, self.failed.emit, quiet=True)
-        self._job = job
-        job.ended.connect(self._end)
+    def _start(
+        self,
+        work: Callable[[BackgroundJob], object],
+        done: Callable[[Any], object],
+        reported: Callable[[Any], object],
+    ) -> None:
+        failed = self.failed.emit
+        self._job = self._jobs.start("", work, done, failed, reported=reported, ended=self._end, quiet=True)
 
     def _end(self, job: BackgroundJob) -> None:
         if job is self._job:

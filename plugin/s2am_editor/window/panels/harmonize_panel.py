@@ -7,6 +7,7 @@ import dataclasses
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -361,8 +362,7 @@ class LayerHarmonizer(QObject):
             for variant in self._variants(document, layer, choices, reference, job):
                 job.report(variant)
 
-        job = self._start(self.tr("Computing variants"), work, lambda _: None)
-        job.reported.connect(self.variant_found)
+        self._start(self.tr("Computing variants"), work, lambda _: None, self.variant_found.emit)
 
     def use_variant(self, variant: Variant) -> None:
         """Put a variant into the document."""
@@ -394,13 +394,14 @@ class LayerHarmonizer(QObject):
             self.done.emit()
 
     def _start(
-        self, title: str, work: Callable[[BackgroundJob], object], done: Callable[[Harmonization], None]
-    ) -> BackgroundJob:
-        job = self._jobs.start(title, work, done, self._fail)
-        self._job = job
-        job.ended.connect(self._end)
+        self,
+        title: str,
+        work: Callable[[BackgroundJob], object],
+        done: Callable[[Harmonization], None],
+        reported: Callable[[Any], object] | None = None,
+    ) -> None:
+        self._job = self._jobs.start(title, work, done, self._fail, reported=reported, ended=self._end)
         self.busy_changed.emit(True)
-        return job
 
     def _fail(self, problem: Problem) -> None:
         self.failed.emit(problem)

@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Errors as the editor shows them: one sentence with advice, and a report with the path of the log."""
+"""Background jobs, and errors as the editor shows them: a sentence with advice, and a report with the log's path."""
 
 from __future__ import annotations
 
 import logging
+import time
 
 import pytest
 from PyQt6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
 
 from s2am_common.errors import DiskFullError, EngineError, ModelError, NothingFoundError
 from s2am_common.log import log_path
 from s2am_editor.window.clipboard import clipboard_data
-from s2am_editor.window.jobs import ADVICE, Problem
+from s2am_editor.window.jobs import ADVICE, BackgroundJob, BackgroundJobs, Problem
 from s2am_editor.window.messages import Banner
 
 
@@ -42,7 +44,7 @@ def test_problem_of_an_unexpected_error_hides_the_traceback(caplog: pytest.LogCa
     assert "by nothing" in caplog.text
 
 
-def test_banner_copies_report_with_log_path(qapp: QApplication, qtbot: object) -> None:
+def test_banner_copies_report_with_log_path(qapp: QApplication, qtbot: QtBot) -> None:
     banner = Banner()
     banner.show_problem(Problem(EngineError("beach.png is damaged.")))
     banner.copy_details()
@@ -50,3 +52,33 @@ def test_banner_copies_report_with_log_path(qapp: QApplication, qtbot: object) -
     assert data is not None
     assert data.text().startswith("beach.png is damaged.")
     assert str(log_path()) in data.text()
+
+
+def test_jobs_deliver_signals_of_a_job_that_ends_at_once(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = BackgroundJobs()
+    monkeypatch.setattr(jobs._pool, "start", lambda runnable: runnable.run())  # before `start` returns
+    calls: list[object] = []
+
+    def work(job: BackgroundJob) -> int:
+        job.report("half")
+        return 7
+
+    jobs.start("", work, calls.append, calls.append, reported=calls.append, ended=lambda _: calls.append("ended"))
+    jobs.start("", lambda _: 1 / 0, calls.append, lambda problem: calls.append(type(problem.error)))
+    assert calls == ["half", 7, "ended", ZeroDivisionError]
+    assert jobs.running == []
+
+
+def test_canceled_job_emits_ended_only(qtbot: QtBot) -> None:
+    jobs = BackgroundJobs()
+    calls: list[object] = []
+
+    def work(job: BackgroundJob) -> None:
+        while True:
+            job.progress(-1)
+            time.sleep(0.001)
+
+    job = jobs.start("", work, calls.append, calls.append)
+    with qtbot.waitSignal(job.ended, timeout=60_000):
+        job.cancel()
+    assert calls == []
