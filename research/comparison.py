@@ -26,10 +26,12 @@ from s2am_common.atomic import atomic_write
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.networks.registry import NETWORKS, build_network
 from s2am_engine.training.evaluation import Evaluation, evaluate_harmonizers
+from s2am_engine.training.events import TrainingEvent
 from s2am_engine.training.learner import gains
 from s2am_engine.training.pair_source import Batch
 from s2am_engine.training.photo_cache import Photograph, load_photographs
 from s2am_engine.training.recipes import Recipe
+from s2am_engine.training.run_folder import Checkpoints, TrainingLog
 from s2am_engine.training.synthetic_pairs import PairMaker
 from s2am_engine.training.trainer import Trainer
 from s2am_engine.training.training_data import HELD_OUT_SEED, make_held_out
@@ -132,7 +134,8 @@ def train_and_measure(
     recipe, started = system.recipe, time.perf_counter()
     if recipe.steps:
         followed = make_held_out(unseen(validation, recipe, HELD_OUT_SEED))
-        Trainer(system.network, recipe, pairs, followed, folder).run(lambda event: print(name, event, flush=True))
+        sinks = [Checkpoints(folder), TrainingLog(folder, f"{name}, {recipe.loss}")]
+        Trainer(network, pairs, recipe, followed, sinks=sinks).fit(lambda event: print_progress(name, event))
         weights = load_file(folder / "weights.safetensors")
         network.load_state_dict({key: value.float() for key, value in weights.items()})
     minutes = (time.perf_counter() - started) / 60
@@ -152,6 +155,12 @@ def train_and_measure(
         "map": describe(evaluate_harmonizers(dataset, [harmonizer])),
         "native": describe(evaluate_harmonizers(dataset, [harmonizer], native=True)),
     }
+
+
+def print_progress(name: str, event: TrainingEvent) -> None:
+    """Print a line for each event of a run."""
+    gain = f", {event.validation.gain:+.2f} dB" if event.validation else ""
+    print(f"{name}: step {event.done} of {event.total}, loss {event.loss:.4f}{gain}", flush=True)
 
 
 def unseen(photographs: Sequence[Photograph], recipe: Recipe, seed: int) -> PairMaker:

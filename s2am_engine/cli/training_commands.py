@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from s2am_common.paths import user_paths
 from s2am_engine.cli.terminal import Subparsers, UsageError, add_command, add_device, advance, fail
-from s2am_engine.cli.training_console import Display
+from s2am_engine.cli.training_console import ProgressDisplay
 from s2am_engine.errors import EngineError
 from s2am_engine.models import model_store
 
@@ -90,9 +91,7 @@ def add_pairs(subparsers: Subparsers) -> None:
 
 def add_finetune(subparsers: Subparsers) -> None:
     """Describe `s2am finetune`."""
-    about = (
-        "Teach a model the look of your own photographs, and keep the better of the two. Nothing leaves the machine."
-    )
+    about = "Fine-tune a model on your own photographs, and keep the better of the two. Nothing leaves the machine."
     parser = add_command(subparsers, "finetune", finetune, about)
     parser.add_argument("photos", type=Path, metavar="PHOTOS", help="a folder of 20 photographs or more")
     parser.add_argument("--name", required=True, help="of the new model")
@@ -112,7 +111,7 @@ def train(options: argparse.Namespace) -> int:
     use_threads(options.threads)
     folder, plan = go_on(options) if options.resume else begin(options)
     try:
-        with Display(quiet=options.json) as display:
+        with ProgressDisplay(quiet=options.json) as display:
             found = training.train(
                 plan, folder, resume=options.resume, device=options.device, workers=options.workers, report=display
             )
@@ -144,13 +143,13 @@ def pairs(options: argparse.Namespace) -> int:
 def show_pairs(options: argparse.Namespace) -> int:
     """Draw the pairs that training would make."""
     from s2am_common.atomic import atomic_write
-    from s2am_engine.training.events import Reading
+    from s2am_engine.training.events import reading_progress
     from s2am_engine.training.photo_cache import load_photographs
     from s2am_engine.training.synthetic_pairs import PairMaker, draw_pair_sheet
 
     size, sheet = options.size or 192, options.sheet or DEFAULT_SHEET
-    with Display(quiet=True) as display:
-        cached = load_photographs(options.photos, None, size, lambda done, total: display(Reading(done, total)))
+    with ProgressDisplay(quiet=True) as display:
+        cached = load_photographs(options.photos, None, size, reading_progress(display))
     maker = PairMaker(size, min(options.count, 16), options.seed, photographs=cached)
     with atomic_write(sheet) as file:
         draw_pair_sheet(maker, options.count).save(file, "PNG")
@@ -208,7 +207,7 @@ def finetune(options: argparse.Namespace) -> int:
 
     use_threads(options.threads)
     try:
-        with Display(quiet=True) as display:
+        with ProgressDisplay(quiet=True) as display:
             found = tuning.finetune(
                 options.photos,
                 options.name,
@@ -219,16 +218,17 @@ def finetune(options: argparse.Namespace) -> int:
                 device=options.device,
                 workers=options.workers,
                 report=display,
+                checkpoint=user_paths().cache / "finetune" / options.name,
             )
     except KeyboardInterrupt:
-        return fail("Stopped: nothing was learned, and no model was made.")
+        return fail("Stopped: the same command continues; no model was made yet.")
     if options.json:
         print(json.dumps(found.to_json()))
         return 0
     list_skipped(found.photographs.skipped)
     seen, unseen = len(found.photographs.seen), len(found.photographs.unseen)
     print(f"Learned from {seen} photographs, measured on {unseen} others of the same folder:")
-    for what, one in (("this look", found.look), ("other looks", found.others), ("benchmark", found.benchmark)):
+    for what, one in (("this style", found.style), ("other styles", found.others), ("benchmark", found.benchmark)):
         if one:
             print(
                 f"  {what:12} fMSE {one.before.fmse:7.1f} → {one.after.fmse:7.1f} ({-one.fmse_saved:+.1%}), "

@@ -9,20 +9,22 @@ from typing import Any
 from tqdm import tqdm
 
 from s2am_engine.cli.terminal import advance
-from s2am_engine.training.events import Event, Measuring, Reading, Stepped
+from s2am_engine.training.events import Phase, TrainingEvent
+
+UNITS = {Phase.READING: "photograph", Phase.TRAINING: "step", Phase.MEASURING: "image"}
 
 
-class Display:
-    """Draws what training tells: a bar on a terminal, and a line for each validation."""
+class ProgressDisplay:
+    """Draws a bar on stderr, and a line on stdout for each validation."""
 
     def __init__(self, *, quiet: bool) -> None:
-        """Draw on stderr what passes, and on stdout what is worth keeping, unless it would be in the way."""
+        """Start without a bar; if quiet, nothing goes to stdout."""
         self.quiet = quiet
         self.bar: tqdm[Any] | None = None
-        self.what = ""
+        self.title = ""
 
-    def __enter__(self) -> Display:
-        """Begin."""
+    def __enter__(self) -> ProgressDisplay:
+        """Return the display."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -30,29 +32,21 @@ class Display:
         if self.bar:
             self.bar.close()
 
-    def __call__(self, event: Event) -> None:
-        """Draw one event."""
-        if isinstance(event, Reading):
-            advance(self.bar_of("photographs", "photograph"), event.done, event.total)
-        elif isinstance(event, Measuring):
-            advance(self.bar_of(event.what, "picture"), event.done, event.total)
-        elif isinstance(event, Stepped):
-            bar = self.bar_of("training", "step")
-            bar.set_postfix_str(f"loss {event.loss:.4f}, {event.pictures_per_second:.0f} pictures/s", refresh=False)
-            advance(bar, event.step, event.steps or event.step)
-        elif not self.quiet:
-            mark = ", the best so far" if event.best else ""
+    def __call__(self, event: TrainingEvent) -> None:
+        """Draw an event."""
+        title = f"{event.phase.value} {event.subject}".strip()
+        if self.bar is None or self.title != title:
+            if self.bar:
+                self.bar.close()
+            self.bar, self.title = tqdm(desc=title, unit=UNITS[event.phase], disable=None, file=sys.stderr), title
+        if event.phase is Phase.TRAINING:
+            speed = f"loss {event.loss:.4f}, {event.images_per_second:.0f} images/s"
+            self.bar.set_postfix_str(speed, refresh=False)
+        advance(self.bar, event.done, event.total or event.done)
+        if event.validation and not self.quiet:
+            mark = ", the best so far" if event.validation.is_best else ""
             tqdm.write(
-                f"step {event.step}: {event.gain:+.2f} dB on held-out pairs{mark}; "
+                f"step {event.validation.step}: {event.validation.gain:+.2f} dB on held-out pairs{mark}; "
                 f"waited for pairs {event.waiting:.0%} of the time",
                 file=sys.stdout,
             )
-
-    def bar_of(self, what: str, unit: str) -> tqdm[Any]:
-        """The bar for a stretch of the work; a new one where a new stretch begins."""
-        if self.bar is None or self.what != what:
-            if self.bar:
-                self.bar.close()
-            self.bar = tqdm(desc=what, unit=unit, disable=None, file=sys.stderr)
-            self.what = what
-        return self.bar

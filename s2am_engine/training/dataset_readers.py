@@ -134,10 +134,20 @@ def visible_files(folder: Path) -> list[Path]:
     return sorted(found)
 
 
+def stable_fraction(name: str, salt: str = "") -> float:
+    """Return a pseudo-random number in [0, 1) that depends on a name and a salt alone."""
+    digest = hashlib.sha256((salt + name).encode(errors="surrogateescape")).digest()
+    return int.from_bytes(digest[:4], "big") / 2**32
+
+
+def stable_split(name: str, share: float, salt: str = "") -> bool:
+    """Return whether a name belongs to a held-out share; the answer stays the same when other files come or go."""
+    return stable_fraction(name, salt) < share
+
+
 def split_of(name: str) -> str:
-    """Put a picture into `train` or `val` by a hash of its name, so that it stays there when others come or go."""
-    share = int.from_bytes(hashlib.sha256(name.encode(errors="surrogateescape")).digest()[:4], "big") / 2**32
-    return "val" if share < VALIDATION_SHARE else "train"
+    """Put a photograph into `train` or `val` by its name."""
+    return "val" if stable_split(name, VALIDATION_SHARE) else "train"
 
 
 def nothing_found(folder: Path, split: str | None) -> EngineError:

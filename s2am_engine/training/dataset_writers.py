@@ -25,7 +25,13 @@ from s2am_common.atomic import atomic_write
 from s2am_engine.color.srgb import linear_to_srgb, srgb_to_linear
 from s2am_engine.errors import EngineError
 from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, save_image
-from s2am_engine.training.dataset_readers import AnnotationsError, PhotoFile, find_photographs, visible_files
+from s2am_engine.training.dataset_readers import (
+    AnnotationsError,
+    PhotoFile,
+    find_photographs,
+    stable_split,
+    visible_files,
+)
 from s2am_engine.training.photo_cache import Skipped, clause_of, read_source, shrink_to_side
 from s2am_engine.training.regions import propose_regions
 
@@ -305,7 +311,7 @@ def write_dataset(
     splits: dict[str, list[str]] = {"train": [], "test": []}
     composites = make_composites([subjects[number] for number in order], skipped)
     for done, (subject, composite) in enumerate(islice(composites, count), start=1):
-        tested = name_digest(subject.name) / 2**64 < TEST_SHARE
+        tested = stable_split(subject.name, TEST_SHARE)
         splits["test" if tested else "train"].append(write_composite(out, composite))
         if progress:
             progress(done, count)

@@ -1,60 +1,60 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What training tells while it works, for whoever draws it: a terminal, the editor, a plug-in.
+"""The progress event of training, for whatever displays it: a terminal or the editor.
 
-A receiver is called in the training's own thread. Raising an exception in it cancels the work: the run is saved first,
-and the exception comes out of the call that trains.
+An event callback is called in the thread that trains. An exception raised in it cancels the work: the run is saved
+first, and the exception leaves the call that trains.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Phase(Enum):
+    """Stages of a training or a fine-tuning."""
+
+    READING = "reading photographs"
+    TRAINING = "training"
+    MEASURING = "measuring"
 
 
 @dataclass(frozen=True)
-class Reading:
-    """Photographs are being read and their regions found."""
-
-    done: int
-    total: int
-
-
-@dataclass(frozen=True)
-class Stepped:
-    """Some steps further."""
+class Validation:
+    """Measurement of the averaged weights on the held-out pairs."""
 
     step: int
-    steps: int | None  # in all; None while it is not known yet how many fit into the time
-    loss: float  # mean since the last validation
-    pictures_per_second: float
-    waiting: float  # share of the time since the last validation in which the network waited for pairs
-    seconds_left: float | None
+    gain: float  # dB over the untouched composites; of a detector, the mean IoU
+    is_best: bool  # whether the gain is the highest so far
+    samples: NDArray[np.uint8]  # H×W×3 contact sheet of composites, results and ground truths
 
 
 @dataclass(frozen=True)
-class Validated:
-    """The averaged weights were measured on the held-out pairs, logged, and kept if they are the best so far."""
+class TrainingEvent:
+    """Progress within one phase."""
 
-    step: int
-    gain: float  # dB over the untouched composites
-    best: bool
-    waiting: float  # share of the time since the last validation in which the network waited for pairs
-    picture: Path  # curves and samples
-
-
-@dataclass(frozen=True)
-class Measuring:
-    """Models are being compared, picture by picture."""
-
-    what: str
-    done: int
-    total: int
+    phase: Phase
+    done: int  # photographs read, steps trained, or images measured
+    total: int | None  # None while the number of steps that fit into the time is unknown
+    subject: str = ""  # of the measurement
+    loss: float = 0.0  # mean since the last validation
+    images_per_second: float = 0.0
+    waiting: float = 0.0  # share of the time since the last validation spent waiting for pairs, 0 to 1
+    seconds_left: float | None = None
+    validation: Validation | None = None  # set when the weights have just been measured
 
 
-Event = Reading | Stepped | Validated | Measuring
-Report = Callable[[Event], None]
+EventCallback = Callable[[TrainingEvent], None]
 
 
-def ignore(event: Event) -> None:
+def ignore_events(event: TrainingEvent) -> None:
     """Receive events without doing anything."""
+
+
+def reading_progress(report: EventCallback) -> Callable[[int, int], None]:
+    """Return a (done, total) callback that reports photographs as they are read."""
+    return lambda done, total: report(TrainingEvent(Phase.READING, done, total))

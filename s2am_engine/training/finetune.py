@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Teaching a model the look of somebody's own photographs, on their own machine: `s2am finetune`.
+"""Fine-tuning a model on a user's own photographs: `s2am finetune`.
 
-A fifth of the photographs is held out. From the others come two kinds of pairs: those of the look, whose target is the
-photograph as it is, and those of the original recipe, whose photographs are varied as a whole first. A few dozen
-photographs can't stand for all others, so the network that learned from them is used where a background has their look,
-and the one that was there before elsewhere (`networks.personal`): nothing is forgotten. What is better on the held-out
-photographs is kept.
+A fifth of the photographs is held out. The others give two kinds of pairs: those of the photographs' own style, whose
+ground truth is the photograph as it is, and those of the original recipe, whose photographs are augmented as a whole
+first. The weights with the highest gain on the held-out photographs are blended with the base model's. Because a few
+dozen photographs do not represent all others, the result is used where a background resembles the style, and the base
+model elsewhere (`networks.personal`). It becomes a model only if it is better on the held-out photographs.
 """
 
 from __future__ import annotations
 
 import copy
 import hashlib
-import tempfile
+import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -33,7 +33,9 @@ from s2am_engine.models.model_store import DEFAULT_MODEL, Card, Model, find_mode
 from s2am_engine.networks.network import MapNetwork, Network
 from s2am_engine.networks.personal import Personal, describe_background
 from s2am_engine.networks.recognition import Recognition
-from s2am_engine.training.dataset_readers import find_pairs
+from s2am_engine.networks.registry import RECIPES, build_network
+from s2am_engine.networks.spec import Recipe
+from s2am_engine.training.dataset_readers import find_pairs, stable_fraction
 from s2am_engine.training.distributed import ProcessGroup
 from s2am_engine.training.evaluation import (
     Evaluation,
@@ -44,52 +46,70 @@ from s2am_engine.training.evaluation import (
     evenly_spaced,
     measure_pairs,
 )
-from s2am_engine.training.events import Measuring, Reading, Report, ignore
+from s2am_engine.training.events import EventCallback, Phase, TrainingEvent, ignore_events, reading_progress
 from s2am_engine.training.losses import LOSSES
-from s2am_engine.training.pair_source import Mixture
+from s2am_engine.training.pair_source import MixedPairs
 from s2am_engine.training.photo_cache import LONG_SIDE, Photograph, Skipped, load_photographs
-from s2am_engine.training.recipes import RECIPES, Recipe
-from s2am_engine.training.run_folder import half_precision
+from s2am_engine.training.run_folder import Checkpoints, half_precision, read_settings, write_settings
 from s2am_engine.training.synthetic_pairs import PairMaker
 from s2am_engine.training.trainer import Trainer, default_workers
 
 FEWEST = 20  # photographs
-HELD_OUT_EVERY = 5  # every fifth is held out
+HELD_OUT_PHOTOS = 1 / 5
 ORIGINAL_SHARE = 1 / 2  # of the pairs are made by the original recipe
-LEARNING_RATE_FACTOR = 0.2  # of the original recipe's
-SMALL_INPUT_SIZE = 64  # pixels: what a look is shows in small pictures too, of which many more can be learned from
-BLEND_SHARE = 0.7  # of what was learned: most of the gain, and half of the harm where a look is mistaken
-FORGETTING = 0.05  # dB that may be lost on other looks
-BACKGROUNDS = 1024  # of each kind, from which the look is told from others
+LEARNING_RATE_FACTOR = 0.2  # of the original recipe's rate
+SMALL_INPUT_SIZE = 64  # pixels: a style shows in small images too, of which many more fit into the time
+BLEND_SHARE = 0.7  # of the change of weights: most of the gain, and half of the harm where the style is mistaken
+FORGETTING = 0.05  # dB that may be lost on other styles
+BACKGROUNDS = 1024  # of each kind, from which the style is distinguished from others
 
 MEASURED = 64  # pairs of each kind
 MEASURED_SIDE = 192  # pixels
-SHEET_PAIRS = 24  # pairs on the sheet
-PAIR_SEEDS = {"look": 40_000, "others": 50_000}
+SHEET_PAIRS = 24
+PAIR_SEEDS = {"look": 40_000, "others": 50_000}  # keys as in the figures of model cards
 
 
 @dataclass(frozen=True)
 class Photographs:
-    """Somebody's photographs."""
+    """A user's photographs."""
 
-    seen: list[Photograph]  # that were learned from
+    seen: list[Photograph]  # to train on
     unseen: list[Photograph]  # held out
     skipped: list[Skipped]
 
 
 @dataclass(frozen=True)
-class FineTuned:
-    """What came of it."""
+class Compared:
+    """Mean scores on one set of pairs, before and after fine-tuning."""
 
-    model: Model | None  # None: the base model stayed the better one, and no model was made
+    untouched: Scores
+    before: Scores
+    after: Scores
+
+    @property
+    def fmse_saved(self) -> float:
+        """Relative reduction of the foreground's mean square error; negative = it grew."""
+        return 1 - self.after.fmse / self.before.fmse
+
+    @property
+    def psnr_gained(self) -> float:
+        """Gain of PSNR in dB; negative = it was lost."""
+        return self.after.psnr - self.before.psnr
+
+
+@dataclass(frozen=True)
+class FineTuned:
+    """Result of fine-tuning."""
+
+    model: Model | None  # None: the base model is better, and no model was made
     photographs: Photographs
-    look: Compared  # on pairs of the held-out photographs
-    others: Compared  # on the same photographs in other looks
+    style: Compared  # on pairs of the held-out photographs
+    others: Compared  # on the same photographs in other styles
     benchmark: Compared | None
 
     def to_json(self) -> dict[str, Any]:
-        """All figures as plain values."""
-        sets = {"look": self.look, "others": self.others, "benchmark": self.benchmark}
+        """Return all figures as plain values."""
+        sets = {"look": self.style, "others": self.others, "benchmark": self.benchmark}
         return {
             "model": self.model.card.name if self.model else None,
             "photographs": len(self.photographs.seen),
@@ -109,73 +129,80 @@ def finetune(
     sheet: Path | None = None,
     device: str = "auto",
     workers: int | None = None,
-    report: Report = ignore,
+    report: EventCallback = ignore_events,
+    checkpoint: Path | None = None,
 ) -> FineTuned:
     """Fine-tune a model on photographs, and make a personal model of it if it is better on those held out.
 
     Args:
-        photos: a folder of photographs of one look.
+        photos: a folder of photographs of one style.
         name: of the new model.
-        base: the model to begin with.
-        minutes: of learning; reading and measuring come on top.
+        base: the model to start from.
+        minutes: of training; reading and measuring come on top.
         benchmark: also measure before and after on this data set, in iHarmony4's layout.
         sheet: also draw held-out pairs before and after, as a PNG.
         device: `auto`, `cpu`, `cuda` …
         workers: threads that make pairs; None = half of the cores.
-        report: see `events`; raising there cancels, and nothing is left behind.
+        report: receives progress; an exception raised in it cancels.
+        checkpoint: a folder for the state of the training, so that the same call continues after an interruption; it
+            is removed at the end. None = an interrupted training leaves nothing.
 
     Raises:
-        EngineError: a name that is taken, too few usable photographs, or a base model that can't learn.
+        EngineError: a name that is taken, too few usable photographs, or a base model that can't be trained.
     """
     name = check_name(name)
     check_free(name)
     found = find_model(base)
     before = load_trainable(found)
     if benchmark:
-        find_pairs(benchmark)  # that it is none should not come out after an hour
+        find_pairs(benchmark)  # an unusable data set should not be found out after an hour
     recipe = recipe_for(found.card, before, minutes)
     group = ProcessGroup(choose_device(device))
     photographs = read_photographs(photos, max(LONG_SIDE, recipe.size * 3 // 2), report)
-    after = fine_tune(found.card, before, recipe, photographs, group, workers, report)
-    judge = Judge(photographs.unseen, found.card.input_size, group, report)
-    figures = judge.compare(before, after)
+    sinks = prepare_checkpoint(checkpoint, found.card, recipe, photographs) if checkpoint else []
+    after = fine_tune(found.card, before, recipe, photographs, group, workers, report, sinks)
+    evaluator = Evaluator(photographs.unseen, found.card.input_size, group, report)
+    figures = evaluator.compare(before, after)
     better = figures["look"].fmse_saved > 0 and figures["others"].psnr_gained > -FORGETTING
     model = None
     if better:
         card, weights = describe_model(found.card, name, photos, recipe, photographs, after, figures)
         model = add_model(card, weights)
-    # Only now: what goes wrong here must not cost what was learned.
-    measured = judge.benchmark(benchmark, before, after) if benchmark else None
+    if checkpoint:
+        shutil.rmtree(checkpoint, ignore_errors=True)
+    # After the model is made: an error here must not cost the training.
+    measured = evaluator.benchmark(benchmark, before, after) if benchmark else None
     if sheet:
-        judge.draw(sheet, before, after)
-    return FineTuned(model, photographs, **figures, benchmark=measured)
+        evaluator.draw(sheet, before, after)
+    return FineTuned(model, photographs, figures["look"], figures["others"], measured)
 
 
 def load_trainable(model: Model) -> Network:
     """Load a model that can be fine-tuned.
 
     Raises:
-        EngineError: it is a formula, or finds masks.
+        EngineError: it has no weights to train, or predicts masks.
     """
     if model.card.network not in RECIPES["small"]:
-        raise EngineError(f"Model “{model.card.name}” is a formula and can't learn: choose another with --base.")
+        raise EngineError(f"Model “{model.card.name}” is a formula and can't be trained: choose another base model.")
     network = load_network(model)
     if network.mask_free:
-        raise EngineError(f"Model “{model.card.name}” finds masks, which have no look: choose another with --base.")
+        raise EngineError(f"Model “{model.card.name}” predicts masks, not colors: choose another base model.")
     return network
 
 
 def recipe_for(card: Card, network: Network, minutes: float) -> Recipe:
-    """The recipe of a model's network, gentler, with the loss that the model was made with."""
+    """Return the recipe of a model's network at a lower rate, with the loss that the model was trained with."""
     own = RECIPES["small"][card.network]
     kind = network.known if isinstance(network, Personal) else network
+    loss = card.training.get("loss")
     return replace(
         own,
-        loss=own_loss if (own_loss := card.training.get("loss")) in LOSSES else own.loss,
+        loss=loss if loss in LOSSES else own.loss,
         learning_rate=LEARNING_RATE_FACTOR * own.learning_rate,
         weight_decay=0.0,
         minutes=minutes,
-        size=SMALL_INPUT_SIZE if sees_small_pictures(kind) else round(card.input_size / max(kind.input_scales)),
+        size=SMALL_INPUT_SIZE if accepts_small_inputs(kind) else round(card.input_size / max(kind.input_scales)),
         batch=32,
         warm_up=20,
         average=0.99,
@@ -184,35 +211,57 @@ def recipe_for(card: Card, network: Network, minutes: float) -> Recipe:
     )
 
 
-def sees_small_pictures(network: Network) -> bool:
-    """Whether a network can learn from smaller pictures than it will be shown.
+def accepts_small_inputs(network: Network) -> bool:
+    """Return whether a network can be trained on smaller images than it receives at inference.
 
-    Not if it has to recognize what they show, and not an encoder-decoder, whose sizes are not free.
+    Networks with semantic features can't, nor encoder-decoders, whose input sizes are restricted.
     """
     return isinstance(network, MapNetwork) and not any(isinstance(part, Recognition) for part in network.modules())
 
 
-def read_photographs(photos: Path, long_side: int, report: Report) -> Photographs:
-    """Read a folder and hold out a fifth of it, by a hash of the names: the same ones every time.
+def read_photographs(photos: Path, long_side: int, report: EventCallback) -> Photographs:
+    """Read a folder and hold out a fifth of it, chosen by a hash of the names.
 
     Raises:
         EngineError: too few usable photographs.
     """
-    cached = load_photographs(photos, None, long_side, lambda done, total: report(Reading(done, total)))
-    if len(cached) < FEWEST:
+    found = load_photographs(photos, None, long_side, reading_progress(report))
+    if len(found) < FEWEST:
         raise EngineError(
-            f"{photos} holds {len(cached)} usable photographs{reasons(cached.skipped)}: "
+            f"{photos} holds {len(found)} usable photographs{reasons(found.skipped)}: "
             f"add more, {FEWEST} are needed and {2 * FEWEST} are better."
         )
-    drawn = sorted(cached, key=lambda photograph: hashlib.sha256(photograph.name.encode()).digest())
-    held_out = len(drawn) // HELD_OUT_EVERY
-    return Photographs(drawn[held_out:], drawn[:held_out], cached.skipped)
+    ranked = sorted(found, key=lambda photograph: stable_fraction(photograph.name))
+    count = int(len(ranked) * HELD_OUT_PHOTOS)
+    return Photographs(ranked[count:], ranked[:count], found.skipped)
 
 
 def reasons(skipped: Sequence[Skipped]) -> str:
-    """Why files were left out, in brackets, the commonest reasons first; nothing if none was."""
+    """Return the commonest reasons for which files were skipped, in parentheses; empty if none was."""
     counted = Counter(one.why for one in skipped).most_common(3)
     return f" ({'; '.join(f'{count} left out: {why}' for why, count in counted)})" if counted else ""
+
+
+def prepare_checkpoint(folder: Path, card: Card, recipe: Recipe, photographs: Photographs) -> list[Checkpoints]:
+    """Prepare a folder for checkpoints; what an earlier call with other settings left there is removed.
+
+    Raises:
+        EngineError: the folder can't be created.
+    """
+    names = [photograph.name for photograph in photographs.seen]
+    settings = recipe.to_json() | {"base": card.sha256, "photographs": names}
+    settings["betas"] = list(recipe.betas)
+    try:
+        if read_settings(folder) != settings:
+            shutil.rmtree(folder)
+    except EngineError:
+        shutil.rmtree(folder, ignore_errors=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EngineError(f"{folder} can't be created ({error.strerror}): allow writing there.") from error
+    write_settings(folder, settings)
+    return [Checkpoints(folder)]
 
 
 def fine_tune(
@@ -222,44 +271,44 @@ def fine_tune(
     photographs: Photographs,
     group: ProcessGroup,
     workers: int | None,
-    report: Report,
+    report: EventCallback,
+    sinks: Sequence[Checkpoints] = (),
 ) -> Personal:
-    """Learn, and join what was learned with what was known."""
-    # What was fine-tuned already goes on learning, and still falls back on the network that it began as.
+    """Train, and join the result with the base network."""
+    # A model that was fine-tuned already is trained further, and still falls back on its own base network.
     known, start = (before.known, before.learned) if isinstance(before, Personal) else (before, before)
-    learned = learn(card, start, recipe, photographs, group, workers, report)
+    learned = train_style(card, start, recipe, photographs, group, workers, report, sinks)
     after = Personal(known, blend(start, learned, BLEND_SHARE))
     after.likeness.fit(*backgrounds(photographs.seen, card.input_size))
     return after.eval().requires_grad_(False)
 
 
-def learn(
+def train_style(
     card: Card,
     start: Network,
     recipe: Recipe,
     photographs: Photographs,
     group: ProcessGroup,
     workers: int | None,
-    report: Report,
+    report: EventCallback,
+    sinks: Sequence[Checkpoints] = (),
 ) -> Network:
-    """Learn the look, mixed with the original recipe."""
+    """Train on pairs of the style mixed with pairs of the original recipe; return the best weights."""
     size, batch = recipe.size, recipe.batch
-    look = PairMaker(size, batch, 1, photographs=photographs.seen, pre_augmented=0.0)
+    style = PairMaker(size, batch, 1, photographs=photographs.seen, pre_augmented=0.0)
     original = PairMaker(size, batch, 2, photographs=photographs.seen)
-    pairs = Mixture(size, batch, sources=(look, original), share=ORIGINAL_SHARE)
-    followed = PairMaker(size, batch, 3, photographs=photographs.unseen, pre_augmented=0.0, crop=False)
+    pairs = MixedPairs(size, batch, sources=(style, original), share=ORIGINAL_SHARE)
+    unseen = PairMaker(size, batch, 3, photographs=photographs.unseen, pre_augmented=0.0, crop=False)
+    network = build_network(card.network, **card.options)
+    network.load_state_dict(start.state_dict())
     workers = default_workers() if workers is None else workers
-    with tempfile.TemporaryDirectory(prefix="s2am-finetune-") as folder:
-        held_out = [followed.make(index) for index in range(4)]
-        run = Trainer(
-            card.network, recipe, pairs, held_out, Path(folder), group, workers=workers, weights=start.state_dict()
-        )
-        run.run(report)
-    return run.learner.average.cpu()
+    held_out = [unseen.make(index) for index in range(4)]
+    trainer = Trainer(network, pairs, recipe, held_out, sinks=sinks, group=group, workers=workers)
+    return trainer.fit(report).best
 
 
 def backgrounds(photographs: Sequence[Photograph], size: int) -> list[Tensor]:
-    """What `Likeness.fit` learns from: backgrounds of the photographs' look, and of the same ones in other looks."""
+    """Describe backgrounds in the photographs' style, and the same ones in other styles: (BACKGROUNDS, F) each."""
     found = []
     for pre_augmented in (0.0, 1.0):
         pairs = PairMaker(size, 32, 4, photographs=photographs, pre_augmented=pre_augmented)
@@ -269,7 +318,7 @@ def backgrounds(photographs: Sequence[Photograph], size: int) -> list[Tensor]:
 
 
 def blend(start: Network, learned: Network, share: float) -> Network:
-    """A network whose weights lie between two others' (Wortsman et al., Robust fine-tuning, CVPR 2022)."""
+    """Interpolate between the weights of two networks (Wortsman et al., Robust fine-tuning, CVPR 2022)."""
     mixed = copy.deepcopy(learned)
     weights = start.state_dict()
     mixed.load_state_dict(
@@ -290,7 +339,7 @@ def describe_model(
     network: Network,
     figures: dict[str, Compared],
 ) -> tuple[Card, bytes]:
-    """The new model's card and the content of its weights' file."""
+    """Return the new model's card and the content of its weights file."""
     weights = safetensors.torch.save(half_precision(network))
     count = f"{len(photographs.seen)} photographs of {photos.name}"
     saved = f"{figures['look'].fmse_saved:.1%} less fMSE on {len(photographs.unseen)} held-out ones"
@@ -310,43 +359,24 @@ def describe_model(
     return card, weights
 
 
-@dataclass(frozen=True)
-class Compared:
-    """What was measured on one set of pairs, before and after."""
+class Evaluator:
+    """Measures networks on the held-out photographs at full size, through the harmonizer."""
 
-    untouched: Scores
-    before: Scores  # of the base model
-    after: Scores  # of the new one
-
-    @property
-    def fmse_saved(self) -> float:
-        """Share of the foreground's mean square error that learning took away; negative: it added some."""
-        return 1 - self.after.fmse / self.before.fmse
-
-    @property
-    def psnr_gained(self) -> float:
-        """dB; negative: it was lost."""
-        return self.after.psnr - self.before.psnr
-
-
-class Judge:
-    """Measures networks on the held-out photographs, as people would get their results."""
-
-    def __init__(self, unseen: Sequence[Photograph], input_size: int, group: ProcessGroup, report: Report) -> None:
-        """Make the pairs: of the look as it is, and of the same photographs varied as a whole."""
+    def __init__(
+        self, unseen: Sequence[Photograph], input_size: int, group: ProcessGroup, report: EventCallback
+    ) -> None:
+        """Make the pairs: in the photographs' style, and of the same photographs in other styles."""
         self.input_size, self.device, self.report = input_size, str(group.device), report
-        self.pairs = {
-            kind: make_pairs(unseen, PAIR_SEEDS[kind], pre_augmented)
-            for kind, pre_augmented in (("look", 0.0), ("others", 1.0))
-        }
+        shares = {"look": 0.0, "others": 1.0}
+        self.pairs = {kind: make_pairs(unseen, PAIR_SEEDS[kind], share) for kind, share in shares.items()}
 
     def compare(self, before: Network, after: Network) -> dict[str, Compared]:
         """Measure two networks on both kinds of pairs."""
         found = {}
-        for kind, pairs in self.pairs.items():
+        for kind, subject in (("look", "this style"), ("others", "other styles")):
             harmonizers = [self.harmonizer(network) for network in (before, after)]
-            watch = self.progress(f"measuring on {kind}", len(pairs))
-            found[kind] = compared(measure_pairs(pairs, harmonizers, watch=watch))
+            watch = self.progress(subject, len(self.pairs[kind]))
+            found[kind] = compared(measure_pairs(self.pairs[kind], harmonizers, watch=watch))
         return found
 
     def benchmark(self, dataset: Path, before: Network, after: Network) -> Compared:
@@ -354,12 +384,12 @@ class Judge:
         found = evaluate_harmonizers(
             dataset,
             [self.harmonizer(network) for network in (before, after)],
-            progress=lambda done, total: self.report(Measuring(f"measuring on {dataset.name}", done, total)),
+            progress=lambda done, total: self.report(TrainingEvent(Phase.MEASURING, done, total, dataset.name)),
         )
         return compared(found)
 
     def draw(self, path: Path, before: Network, after: Network) -> None:
-        """Draw held-out pairs before and after."""
+        """Draw held-out pairs before and after, as a PNG."""
         pairs = self.pairs["look"]
         sheet = Sheet(evenly_spaced(len(pairs), SHEET_PAIRS))
         with atomic_write(path) as file:
@@ -367,16 +397,16 @@ class Judge:
             sheet.save(file, ["before", "after"])
 
     def harmonizer(self, network: Network, name: str = "") -> Harmonizer:
-        """What a network would be in people's hands."""
+        """Return a harmonizer with a copy of a network."""
         return Harmonizer.from_network(copy.deepcopy(network), self.input_size, self.device, name)
 
-    def progress(self, what: str, total: int) -> Callable[[Evaluation, Loaded, Sequence[object]], None]:
-        """Tell how far measuring is."""
-        return lambda found, *_: self.report(Measuring(what, len(found.names), total))
+    def progress(self, subject: str, total: int) -> Callable[[Evaluation, Loaded, Sequence[object]], None]:
+        """Return a callback for `measure_pairs` that reports progress."""
+        return lambda found, *_: self.report(TrainingEvent(Phase.MEASURING, len(found.names), total, subject))
 
 
 def make_pairs(photographs: Sequence[Photograph], seed: int, pre_augmented: float) -> list[Loaded]:
-    """Pairs in memory, the same ones every time."""
+    """Make pairs of the full measuring size; the same seed gives the same pairs."""
     maker = PairMaker(MEASURED_SIDE, MEASURED, seed, photographs=photographs, pre_augmented=pre_augmented, crop=False)
     arrays = [(tensor * 255).round().byte().permute(0, 2, 3, 1).numpy() for tensor in maker.make(0)]
     return [
@@ -386,5 +416,5 @@ def make_pairs(photographs: Sequence[Photograph], seed: int, pre_augmented: floa
 
 
 def compared(found: Evaluation) -> Compared:
-    """What was measured of two networks."""
+    """Return the mean scores of an evaluation of two networks."""
     return Compared(found.untouched.mean, *(row.mean for row in found.models))

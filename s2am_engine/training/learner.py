@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,6 @@ from torch.nn import functional as F
 
 from s2am_engine.errors import EngineError
 from s2am_engine.networks.network import Network, Rendered
-from s2am_engine.networks.registry import build_network
 from s2am_engine.networks.unet import PatchDiscriminator
 from s2am_engine.training.distributed import ProcessGroup
 from s2am_engine.training.losses import find_loss
@@ -41,36 +41,32 @@ class Rendering(nn.Module):
 class Learner:
     """A network, the average of its weights, its optimizer, and its adversary if the recipe has one."""
 
-    def __init__(
-        self, network: str, recipe: Recipe, group: ProcessGroup, seed: int, weights: Mapping[str, Tensor] | None = None
-    ) -> None:
-        """Build everything.
+    def __init__(self, network: Network, recipe: Recipe, group: ProcessGroup, seed: int) -> None:
+        """Prepare a network for training.
 
         Args:
-            network: its name in the catalog.
+            network: trained in place.
             recipe: the settings.
-            group: whom to share gradients with.
-            seed: of fresh weights, and of what is random in a step.
-            weights: a state dict to start from; what it lacks is fresh. None = fresh weights.
+            group: the processes that share gradients.
+            seed: of the adversary's weights, and of what is random in a step.
 
         Raises:
-            EngineError: the network has nothing to learn.
+            EngineError: the network has no parameters, or the loss is unknown.
         """
+        if not list(network.parameters()):
+            name = type(network).__name__
+            raise EngineError(f"“{name}” is a formula and can't be trained: choose another network.")
         torch.manual_seed(seed)
         self.loss = find_loss(recipe.loss)
         self.recipe, self.group, self.seed = recipe, group, seed
-        model = build_network(network, **recipe.options)
-        if not list(model.parameters()):
-            raise EngineError(f"“{network}” is a formula and can't be trained: choose another network.")
-        if weights is not None:
-            model.load_state_dict(model.state_dict() | dict(weights))
+        self.average = copy.deepcopy(network).eval().to(group.device)
         # Convolutions are half as fast again with the channels last.
-        self.model = model.to(group.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = build_network(network, **recipe.options).eval().to(group.device)
-        self.average.load_state_dict(self.model.state_dict())
+        self.model = network.to(group.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.rendering = group.share(Rendering(self.model))
         width = recipe.options.get("width", FULL_WIDTH)
-        self.adversary = Adversary(mask_free=model.mask_free, width=width, group=group) if recipe.adversarial else None
+        self.adversary = (
+            Adversary(mask_free=network.mask_free, width=width, group=group) if recipe.adversarial else None
+        )
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), recipe.learning_rate, recipe.betas, weight_decay=recipe.weight_decay
         )

@@ -63,7 +63,7 @@ class PairSource(ABC):
 
 
 @dataclass
-class Mixture(PairSource):
+class MixedPairs(PairSource):
     """Pairs of two sources, a given share of them from the second."""
 
     sources: tuple[PairSource, PairSource] = field(kw_only=True)

@@ -101,32 +101,82 @@ class LogEntry:
     waiting: float  # share of the time that went into waiting for pairs
 
 
-class TrainingLog:
-    """The log of a run's folder, continued where it ends."""
+class Sink:
+    """Receives what a training run produces. Every method does nothing unless it is overridden."""
 
-    def __init__(self, folder: Path, title: str, first: int) -> None:
-        """Open the log; entries after the step `first`, which a killed run wrote after its checkpoint, are dropped."""
+    def load_state(self) -> dict[str, Any] | None:
+        """Return the state from which to resume; None = start from the beginning."""
+        return None
+
+    def start(self, step: int) -> None:
+        """Prepare for a run that continues after the given step."""
+
+    def save_state(self, state: dict[str, Any]) -> None:
+        """Keep the state of the run."""
+
+    def keep_best(self, network: nn.Module) -> None:
+        """Keep the weights with the highest gain so far."""
+
+    def log(self, entry: LogEntry, samples: NDArray[np.uint8]) -> None:
+        """Record a validation and its contact sheet (H×W×3)."""
+
+
+class Checkpoints(Sink):
+    """Checkpoint and best weights (float16) in a run's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Name the folder; it is created when the run starts."""
+        self.folder = folder
+
+    def load_state(self) -> dict[str, Any] | None:
+        """See `load_checkpoint`."""
+        return load_checkpoint(self.folder)
+
+    def start(self, step: int) -> None:
+        """Create the folder, and remove partial files of a process that was killed."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for rest in self.folder.glob(".s2am-*.tmp"):
+            rest.unlink(missing_ok=True)
+
+    def save_state(self, state: dict[str, Any]) -> None:
+        """See `save_checkpoint`."""
+        save_checkpoint(self.folder, state)
+
+    def keep_best(self, network: nn.Module) -> None:
+        """See `save_weights`."""
+        save_weights(self.folder, network)
+
+
+class TrainingLog(Sink):
+    """CSV log, plot of curves and samples, and TensorBoard's files if it is installed, in a run's folder."""
+
+    def __init__(self, folder: Path, title: str) -> None:
+        """Name the folder, and the title of the plot."""
         self.folder, self.title = folder, title
-        self.entries = [entry for entry in read_log(folder / LOG_FILE) if entry.step <= first]
-        self.board = open_board(folder, first)
 
-    def add(self, entry: LogEntry, samples: Sequence[Sample]) -> Path:
-        """Write an entry, and draw the picture anew.
+    def start(self, step: int) -> None:
+        """Open the log; entries after the step, written by a killed run after its checkpoint, are dropped."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.entries = [entry for entry in read_log(self.folder / LOG_FILE) if entry.step <= step]
+        self.board = open_board(self.folder, step)
 
-        Returns:
-            The picture.
-        """
+    def log(self, entry: LogEntry, samples: NDArray[np.uint8]) -> None:
+        """Write an entry, and draw the plot anew."""
         self.entries.append(entry)
         write_log(self.folder / LOG_FILE, self.entries)
-        sheet = draw_sheet(samples, [""] * len(samples), ["composite", "result", "target"], SAMPLE_SIDE, across=3)
         with atomic_write(self.folder / PLOT_FILE) as file:
-            draw_progress(self.entries, np.asarray(sheet), self.title, file)
+            draw_progress(self.entries, samples, self.title, file)
         if self.board:
             for name, value in asdict(entry).items():
                 self.board.add_scalar(name, value, entry.step)
-            self.board.add_image("samples", np.asarray(sheet), entry.step, dataformats="HWC")
+            self.board.add_image("samples", samples, entry.step, dataformats="HWC")
             self.board.flush()
-        return self.folder / PLOT_FILE
+
+
+def draw_samples(samples: Sequence[Sample]) -> NDArray[np.uint8]:
+    """Draw a contact sheet (H×W×3) of composites, results and ground truths."""
+    headings = ["composite", "result", "ground truth"]
+    return np.asarray(draw_sheet(samples, [""] * len(samples), headings, SAMPLE_SIDE, across=3))
 
 
 def read_log(path: Path) -> list[LogEntry]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from s2am_engine.errors import EngineError
@@ -22,13 +23,21 @@ from s2am_engine.models.model_store import (
     load_network,
     read_model,
 )
+from s2am_engine.networks.network import Network
 from s2am_engine.networks.registry import build_network
 from s2am_engine.training.distributed import join
-from s2am_engine.training.events import Report, ignore
+from s2am_engine.training.events import EventCallback, ignore_events
 from s2am_engine.training.pretrained import trunk_weights
 from s2am_engine.training.recipes import Recipe
-from s2am_engine.training.run_folder import SETTINGS_FILE, WEIGHTS_FILE, read_settings, write_settings
-from s2am_engine.training.trainer import Trainer, default_workers
+from s2am_engine.training.run_folder import (
+    SETTINGS_FILE,
+    WEIGHTS_FILE,
+    Checkpoints,
+    TrainingLog,
+    read_settings,
+    write_settings,
+)
+from s2am_engine.training.trainer import FitResult, Trainer, default_workers
 from s2am_engine.training.training_data import Data, open_data
 
 LICENSE = "GPL-3.0-or-later"
@@ -105,7 +114,7 @@ def train(
     resume: bool = False,
     device: str = "auto",
     workers: int | None = None,
-    report: Report = ignore,
+    report: EventCallback = ignore_events,
 ) -> Trained | None:
     """Train, and make a personal model of the best weights.
 
@@ -124,26 +133,42 @@ def train(
         EngineError: the folder holds a run already or none to go on with, no usable data, or what `Trainer` says.
     """
     with join(device) as group:
-        data = open_data(plan.data, plan.recipe, plan.seed, group, report if group.is_main else ignore)
+        data = open_data(plan.data, plan.recipe, plan.seed, group, report if group.is_main else ignore_events)
         if group.is_main:
             prepare_run(folder, plan, resume=resume)
         group.wait()
-        workers = default_workers() if workers is None else workers
-        first = starting_weights(plan)
         trainer = Trainer(
-            plan.network, plan.recipe, data.pairs, data.held_out, folder, group, plan.seed, workers, first
+            initial_network(plan),
+            data.pairs,
+            plan.recipe,
+            data.held_out,
+            sinks=[Checkpoints(folder), TrainingLog(folder, f"{plan.network}, {plan.recipe.loss}")],
+            group=group,
+            seed=plan.seed,
+            workers=default_workers() if workers is None else workers,
         )
-        trainer.run(report)
-        return finish(plan, folder, trainer, data) if group.is_main else None
+        result = trainer.fit(report)
+        return finish(plan, folder, result, data) if group.is_main else None
 
 
-def starting_weights(plan: Plan) -> dict[str, Tensor]:
+def initial_network(plan: Plan) -> Network:
+    """Build the network of a plan with the weights that it starts from.
+
+    Raises:
+        EngineError: see `starting_weights`.
+    """
+    torch.manual_seed(plan.seed)
+    network = build_network(plan.network, **plan.recipe.options)
+    network.load_state_dict(network.state_dict() | starting_weights(plan, network))
+    return network
+
+
+def starting_weights(plan: Plan, network: Network) -> dict[str, Tensor]:
     """Those that its network shares with the model it starts with, and those of a pretrained part that are missing.
 
     Raises:
         EngineError: the two networks have nothing in common; the pretrained weights are not installed.
     """
-    network = build_network(plan.network, **plan.recipe.options)
     if not plan.start:
         return trunk_weights(network)
     own = network.state_dict()
@@ -169,18 +194,18 @@ def prepare_run(folder: Path, plan: Plan, *, resume: bool) -> None:
     write_settings(folder, plan.to_json())
 
 
-def finish(plan: Plan, folder: Path, trainer: Trainer, data: Data) -> Trained:
+def finish(plan: Plan, folder: Path, result: FitResult, data: Data) -> Trained:
     """Make a model of a run's best weights."""
     facts = {
         "description": f"{plan.network}, trained on {plan.data.name}",
         "data": f"{data.description}; their owner's terms hold",
-        "history": f"{trainer.step} steps, {trainer.seconds / 60:.0f} minutes; {trainer.best:+.2f} dB held out",
+        "history": f"{result.steps} steps, {result.seconds / 60:.0f} minutes; {result.gain:+.2f} dB held out",
         "known_failures": [],
     }
     card, weights = card_of(folder, plan.name, facts)
     before = find_cards().get(plan.name)
     own = before is not None and read_model(before).card.training.get("run") == plan.run
-    return Trained(add_model(card, weights, replace=own), trainer.best, trainer.step)
+    return Trained(add_model(card, weights, replace=own), result.gain, result.steps)
 
 
 def card_of(run: Path, name: str, facts: Mapping[str, Any], input_size: int | None = None) -> tuple[Card, bytes]:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from s2am_engine.errors import EngineError
-from s2am_engine.training.dataset_readers import Pair, find_pairs, has_pairs
+from s2am_engine.training.dataset_readers import Pair, find_pairs, has_pairs, stable_split
 from s2am_engine.training.distributed import ProcessGroup
-from s2am_engine.training.events import Reading, Report, ignore
+from s2am_engine.training.events import EventCallback, ignore_events, reading_progress
 from s2am_engine.training.pair_source import Batch, PairSource, resize_square
 from s2am_engine.training.photo_cache import LONG_SIDE, CachedPhotographs, Skipped, load_photographs
 from s2am_engine.training.recipes import Recipe
@@ -77,7 +76,9 @@ def read_pair(pair: Pair, size: int, *, mirrored: bool) -> tuple[NDArray[np.uint
     return tuple(resize_square(picture[:, ::-1] if mirrored else picture, size) for picture in found)
 
 
-def open_data(folder: Path, recipe: Recipe, seed: int, group: ProcessGroup, report: Report = ignore) -> Data:
+def open_data(
+    folder: Path, recipe: Recipe, seed: int, group: ProcessGroup, report: EventCallback = ignore_events
+) -> Data:
     """Make a folder ready to be trained on.
 
     Args:
@@ -85,7 +86,7 @@ def open_data(folder: Path, recipe: Recipe, seed: int, group: ProcessGroup, repo
         recipe: says how large pictures are and how many make a batch.
         seed: of the pairs.
         group: its leader prepares photographs, the others wait and then read what was prepared.
-        report: told of `Reading`; may raise to cancel.
+        report: receives progress; may raise to cancel.
 
     Raises:
         EngineError: nothing usable in the folder.
@@ -95,7 +96,7 @@ def open_data(folder: Path, recipe: Recipe, seed: int, group: ProcessGroup, repo
     if group.is_main:
         load_splits(folder, recipe, report)
     group.wait()
-    photographs, validation = load_splits(folder, recipe, ignore)
+    photographs, validation = load_splits(folder, recipe, ignore_events)
     maker = DetectionPairs if recipe.detection else PairMaker
     held_out = make_held_out(maker(recipe.size, recipe.batch, HELD_OUT_SEED, photographs=validation, crop=False))
     pairs = maker(recipe.size, recipe.batch, seed + 1, photographs=photographs)
@@ -103,13 +104,10 @@ def open_data(folder: Path, recipe: Recipe, seed: int, group: ProcessGroup, repo
     return Data(pairs, held_out, f"{len(photographs) + len(validation)} photographs of {folder}", skipped)
 
 
-def load_splits(folder: Path, recipe: Recipe, report: Report) -> tuple[CachedPhotographs, CachedPhotographs]:
+def load_splits(folder: Path, recipe: Recipe, report: EventCallback) -> tuple[CachedPhotographs, CachedPhotographs]:
     """The photographs to train on and those held out, half as large again as the network sees, for sharp crops."""
     side = max(LONG_SIDE, recipe.size * 3 // 2)
-    train, validation = (
-        load_photographs(folder, split, side, lambda done, total: report(Reading(done, total)))
-        for split in ("train", "val")
-    )
+    train, validation = (load_photographs(folder, split, side, reading_progress(report)) for split in ("train", "val"))
     return train, validation
 
 
@@ -126,9 +124,8 @@ def open_pairs(folder: Path, recipe: Recipe, seed: int) -> Data:
 
 
 def is_held_out(pair: Pair) -> bool:
-    """Whether a pair's photograph is held out: a hash of its name decides, for all its composites alike."""
-    digest = hashlib.sha256(pair.target.stem.encode()).digest()
-    return int.from_bytes(digest[:4], "big") / 2**32 < HELD_OUT_SHARE
+    """Return whether a pair is held out; all composites of a photograph are treated alike."""
+    return stable_split(pair.target.stem, HELD_OUT_SHARE)
 
 
 def make_held_out(source: PairSource) -> list[Batch]:

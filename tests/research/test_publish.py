@@ -24,7 +24,7 @@ from tests.engine.fake_networks import Spotter, write_fake_model
 from tests.engine.networks import pictures
 from tests.engine.pictures import composite
 from tests.training.test_evaluation import write_pair
-from tests.training.test_loop import trainer
+from tests.training.test_trainer import make_trainer
 
 FACTS = {"description": "tiny", "data": "three photographs", "history": "four steps", "known_failures": ["all"]}
 
@@ -32,8 +32,8 @@ FACTS = {"description": "tiny", "data": "three photographs", "history": "four st
 def test_a_finished_run_becomes_a_model_with_its_card(
     photographs: list[Photograph], tmp_path: Path, no_personal_models: Path
 ) -> None:
-    run = trainer("s2am-s2ad", 4, photographs, tmp_path / "run")
-    run.run()
+    run = make_trainer("s2am-s2ad", 4, photographs, tmp_path / "run")
+    run.fit()
     write_settings(tmp_path / "run", {"network": "s2am-s2ad", **run.recipe.to_json()})
     (tmp_path / "facts.json").write_text(json.dumps(FACTS))
     publish(tmp_path / "run", "mine", read_facts(tmp_path / "facts.json"), no_personal_models, None)

@@ -26,7 +26,7 @@ from s2am_engine.networks.personal import Personal
 from s2am_engine.networks.registry import build_network
 from s2am_engine.training import finetune as tuning
 from s2am_engine.training.evaluation import Scores
-from s2am_engine.training.events import Event, Measuring, Reading, Stepped
+from s2am_engine.training.events import Phase, TrainingEvent
 from s2am_engine.training.finetune import Compared, finetune
 from s2am_engine.training.run_folder import half_precision
 from tests.engine.test_cli import run
@@ -84,7 +84,7 @@ def tune(photos: Path, base: str, minutes: float = 0.25, **more: Any) -> tuning.
 def test_a_look_is_learned_and_the_new_model_is_there(
     photos: Path, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    events: list[Event] = []
+    events: list[TrainingEvent] = []
     monkeypatch.setattr(tuning, "LEARNING_RATE_FACTOR", 2.0)  # a novice has more to learn than time
     monkeypatch.setattr(tuning, "BLEND_SHARE", 1.0)
     monkeypatch.setattr(personal, "PRIOR", 5.0)
@@ -93,15 +93,14 @@ def test_a_look_is_learned_and_the_new_model_is_there(
     read = found.photographs
     assert (len(read.seen), len(read.unseen)) == (20, 5)
     assert {one.path.name for one in read.skipped} == {"broken.jpg", "phone.heic"}
-    assert found.look.fmse_saved > 0.02
-    assert found.look.before.psnr == pytest.approx(found.look.untouched.psnr), "the novice changed nothing"
+    assert found.style.fmse_saved > 0.02
+    assert found.style.before.psnr == pytest.approx(found.style.untouched.psnr), "the novice changed nothing"
     assert find_model("mine").card.fine_tuned
-    for kind in (Reading, Stepped, Measuring):
-        assert any(isinstance(event, kind) for event in events)
+    assert {event.phase for event in events} == set(Phase)
     card = find_model("mine").card
     assert "mine" in [model.card.name for model in list_models()]
     assert card.training["base"] == base
-    assert card.figures["look"]["after"]["fmse"] == found.look.after.fmse
+    assert card.figures["look"]["after"]["fmse"] == found.style.after.fmse
     assert "20 photographs of holiday" in card.data
     assert Image.open(tmp_path / "sheet.png").height > 100
     pixels = np.array(Image.open(photos / "0.png"))
@@ -132,7 +131,7 @@ def test_what_must_recognize_things_learns_from_pictures_as_large_as_it_is_shown
 def test_the_better_of_the_two_is_kept(
     photos: Path, base: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(tuning, "learn", lambda *_: shaken_novice())
+    monkeypatch.setattr(tuning, "train_style", lambda *_: shaken_novice())
     code, out, err = run(capsys, "finetune", photos, "--name", "mine", "--base", base, "--json")
     told = json.loads(out)
     assert (code, told["model"]) == (0, None)
@@ -167,8 +166,8 @@ def test_what_forgets_is_not_kept_however_well_it_knows_the_look(
             "others": Compared(before, before, dataclasses.replace(before, psnr=30.0 - lost)),
         }
 
-    monkeypatch.setattr(tuning.Judge, "compare", measured)
-    monkeypatch.setattr(tuning, "learn", lambda *_: shaken_novice())
+    monkeypatch.setattr(tuning.Evaluator, "compare", measured)
+    monkeypatch.setattr(tuning, "train_style", lambda *_: shaken_novice())
     assert (tune(photos, base).model is not None) is kept
 
 
@@ -182,7 +181,7 @@ def test_a_model_can_be_taught_twice(
         started.append(start.state_dict())
         return shaken_novice()
 
-    monkeypatch.setattr(tuning, "learn", learn)
+    monkeypatch.setattr(tuning, "train_style", learn)
     monkeypatch.setattr(tuning, "FORGETTING", 100.0)
     monkeypatch.setattr(Compared, "fmse_saved", 0.1)
     tune(photos, base)
@@ -200,7 +199,7 @@ def test_a_model_can_be_taught_twice(
 def test_a_sheet_that_can_not_be_written_costs_no_model(
     photos: Path, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tuning, "learn", lambda *_: shaken_novice())
+    monkeypatch.setattr(tuning, "train_style", lambda *_: shaken_novice())
     monkeypatch.setattr(tuning, "FORGETTING", 100.0)
     monkeypatch.setattr(Compared, "fmse_saved", 0.1)
     with pytest.raises(EngineError, match="there is no folder"):
@@ -223,25 +222,25 @@ def test_too_few_photographs_are_one_sentence_with_the_reason(photos: Path, base
 
 
 def test_names_that_are_taken_and_formulas_are_refused_before_any_work(photos: Path, base: str) -> None:
-    def never(event: Event) -> None:
+    def never(event: TrainingEvent) -> None:
         raise AssertionError("nothing should be read")
 
     with pytest.raises(EngineError, match="novice"):
         finetune(photos, "novice", base=base, report=never)
     with pytest.raises(EngineError, match="is not in iHarmony4's layout"):
         finetune(photos, "mine", base=base, benchmark=photos, report=never)
-    for formula, words in (("reinhard", "is a formula and can't learn"), ("s2am-mask-free", "finds masks")):
+    for formula, words in (("reinhard", "is a formula and can't be trained"), ("s2am-mask-free", "predicts masks")):
         with pytest.raises(EngineError, match=f"“{formula}” {words}"):
             finetune(photos, "mine", base=formula, report=never)
 
 
-@pytest.mark.parametrize("kind", [Reading, Stepped, Measuring])
-def test_cancelling_leaves_nothing_behind(kind: type[Event], photos: Path, base: str, no_personal_models: Path) -> None:
+@pytest.mark.parametrize("phase", list(Phase))
+def test_cancelling_leaves_nothing_behind(phase: Phase, photos: Path, base: str, no_personal_models: Path) -> None:
     class CancelledError(Exception):
         pass
 
-    def cancel(event: Event) -> None:
-        if isinstance(event, kind):
+    def cancel(event: TrainingEvent) -> None:
+        if event.phase is phase:
             raise CancelledError
 
     with pytest.raises(CancelledError):

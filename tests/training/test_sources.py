@@ -15,7 +15,7 @@ from skimage import data
 from s2am_engine.errors import EngineError
 from s2am_engine.training import training_data
 from s2am_engine.training.distributed import ProcessGroup
-from s2am_engine.training.pair_source import PIECE, Batch, Mixture, PairSource
+from s2am_engine.training.pair_source import PIECE, Batch, MixedPairs, PairSource
 from s2am_engine.training.recipes import RECIPES
 from s2am_engine.training.synthetic_pairs import PairMaker
 from s2am_engine.training.training_data import PairReader, open_data
@@ -91,7 +91,7 @@ class Constant(PairSource):
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 2 / 3, 1.0])
 def test_a_mixture_has_the_share_that_was_asked_for(share: float) -> None:
-    pairs = Mixture(2, 3 * PIECE, sources=(Constant(2, PIECE), Constant(2, PIECE, value=1.0)), share=share)
+    pairs = MixedPairs(2, 3 * PIECE, sources=(Constant(2, PIECE), Constant(2, PIECE, value=1.0)), share=share)
     found = float(torch.cat([pairs.make(step).target.mean(dim=(1, 2, 3)) for step in range(40)]).mean())
     assert found == pytest.approx(share, abs=0.02)
 

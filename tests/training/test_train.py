@@ -24,7 +24,7 @@ from s2am_engine.errors import EngineError
 from s2am_engine.models.model_store import find_model, load_network
 from s2am_engine.training import recipes, trainer, training_data
 from s2am_engine.training import train as training
-from s2am_engine.training.events import Event, Reading, Validated
+from s2am_engine.training.events import Phase, TrainingEvent
 from s2am_engine.training.pretrained import trunk_weights
 from s2am_engine.training.run_folder import CHECKPOINT_FILE, load_checkpoint, read_log
 from s2am_engine.training.train import Plan, make_plan, train
@@ -56,13 +56,13 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_training_becomes_a_personal_model(photos: Path, tmp_path: Path) -> None:
-    events: list[Event] = []
+    events: list[TrainingEvent] = []
     plan = make_plan("concord", photos, TINY)
     found = train(plan, tmp_path / "run", report=events.append)
     assert found is not None
     assert (plan.name, found.steps) == ("my-concord", 4)
-    assert [event.done for event in events if isinstance(event, Reading)][-1] in (2, 4)
-    assert [event.gain for event in events if isinstance(event, Validated)][-1] <= found.gain
+    assert [event.done for event in events if event.phase is Phase.READING][-1] in (2, 4)
+    assert [event.validation.gain for event in events if event.validation][-1] <= found.gain
     model = find_model("my-concord")
     assert (model.card.input_size, model.card.options) == (32, {"width": 24, "hidden": 32})
     assert "6 photographs of" in model.card.data
@@ -132,8 +132,8 @@ def test_cancelling_keeps_the_run_and_makes_no_model(photos: Path, tmp_path: Pat
     class CancelledError(Exception):
         pass
 
-    def cancel(event: Event) -> None:
-        if isinstance(event, Validated):
+    def cancel(event: TrainingEvent) -> None:
+        if event.validation:
             raise CancelledError
 
     plan = make_plan("concord", photos, dataclasses.replace(TINY, steps=40))

@@ -27,6 +27,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from s2am_editor.window.clipboard import to_image
 from s2am_editor.window.dialogs import prompts
 from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs, Problem
 from s2am_editor.window.messages import Banner
@@ -35,10 +36,11 @@ from s2am_editor.window.settings import EditorSettings
 from s2am_editor.window.theme import icon
 from s2am_editor.window.widgets.basic import ImageLabel, Plot, heading, muted_label, primary_button, push_button
 from s2am_engine.errors import EngineError
+from s2am_engine.image.io import ImageData
 from s2am_engine.models.model_files import check_free, check_name, delete_model, free_name
 
 if TYPE_CHECKING:
-    from s2am_engine.training.events import Event
+    from s2am_engine.training.events import TrainingEvent
     from s2am_engine.training.finetune import FineTuned
     from s2am_engine.training.photo_cache import Skipped
 
@@ -57,7 +59,7 @@ class PhotoFolder:
 
 @dataclass(frozen=True)
 class TrainingSamples:
-    """Plots and sample images at a validation step."""
+    """Contact sheet of held-out pairs, and the gain, at a validation."""
 
     image: QImage
     step: int
@@ -116,13 +118,12 @@ class FineTuning(QObject):
         self.cancel()
 
         def work(job: BackgroundJob) -> FineTuneOutcome:
-            from s2am_engine.training.events import Validated
             from s2am_engine.training.finetune import finetune
 
-            def report(event: Event) -> None:
+            def report(event: TrainingEvent) -> None:
                 job.report(event)
-                if isinstance(event, Validated):  # the image is deleted with the run's folder
-                    job.report(TrainingSamples(QImage(str(event.picture)), event.step, event.gain))
+                if found := event.validation:
+                    job.report(TrainingSamples(to_image(ImageData(found.samples)), found.step, found.gain))
 
             with tempfile.TemporaryDirectory(prefix="s2am-fine-tune-") as place:
                 sheet = Path(place) / "sheet.png"
@@ -214,18 +215,18 @@ class TrainingPage(QWidget):
         self.pause_button.setChecked(False)
         self._state.setText(self.tr("Preparing…"))
 
-    def _take(self, event: object) -> None:
-        from s2am_engine.training.events import Measuring, Reading, Stepped
+    def _take(self, event: TrainingEvent) -> None:
+        from s2am_engine.training.events import Phase
 
-        if isinstance(event, Reading):
-            self._show_progress(self.tr("Reading photos"), event.done / max(1, event.total))
-        elif isinstance(event, Measuring):
-            self._show_progress(self.tr("Measuring the result"), event.done / max(1, event.total))
-        elif isinstance(event, Stepped):
-            self.loss.add(event.step, event.loss)
+        if event.phase is Phase.READING:
+            self._show_progress(self.tr("Reading photos"), event.done / max(1, event.total or 0))
+        elif event.phase is Phase.MEASURING:
+            self._show_progress(self.tr("Measuring the result"), event.done / max(1, event.total or 0))
+        else:
+            self.loss.add(event.done, event.loss)
             left = event.seconds_left
             done = 0.0 if left is None else 1 - left / (60 * self._minutes)
-            text = self.tr("Step {0}, {1} images per second").format(event.step, round(event.pictures_per_second))
+            text = self.tr("Step {0}, {1} images per second").format(event.done, round(event.images_per_second))
             if left is not None:
                 text += self.tr(", {0} left").format(format_duration(left))
             self._show_progress(text, done)
@@ -285,7 +286,7 @@ class ResultPage(QWidget):
         """Show a result."""
         result = finished.result
         self._name = result.model.card.name if result.model else None
-        style = result.look
+        style = result.style
         lines = [
             self.tr("On held-out photos of this style: {0:+.2f} dB, {1:.0%} less error.").format(
                 style.psnr_gained, style.fmse_saved

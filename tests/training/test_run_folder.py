@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run leaves for people to look at."""
+"""Run folder: CSV log, plot and TensorBoard."""
 
 from __future__ import annotations
 
@@ -13,21 +13,27 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from s2am_engine.training.run_folder import LogEntry, TrainingLog
+from s2am_engine.training.run_folder import LogEntry, TrainingLog, draw_samples
 
-SAMPLES = [[np.full((32, 32, 3), value, np.float32) for value in (0.2, 0.5, 0.8)]] * 6
+SAMPLES = draw_samples([[np.full((32, 32, 3), value, np.float32) for value in (0.2, 0.5, 0.8)]] * 6)
 
 
 def entry(step: int) -> LogEntry:
     return LogEntry(step, 2.0 * step, 1 / step, 0.1 * step, 1e-3, 50.0, 0.02)
 
 
-def test_the_log_can_be_read_by_a_spreadsheet_and_the_picture_shows_curves_and_samples(tmp_path: Path) -> None:
-    journal = TrainingLog(tmp_path, "concord", 0)
+def start_log(folder: Path, step: int) -> TrainingLog:
+    log = TrainingLog(folder, "concord")
+    log.start(step)
+    return log
+
+
+def test_training_log_writes_csv_and_plot(tmp_path: Path) -> None:
+    log = start_log(tmp_path, 0)
     pictures = []
     for step in (10, 20):
-        picture = journal.add(entry(step), SAMPLES)
-        pictures.append(np.asarray(Image.open(picture).convert("RGB")))
+        log.log(entry(step), SAMPLES)
+        pictures.append(np.asarray(Image.open(tmp_path / "progress.png").convert("RGB")))
     with (tmp_path / "log.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(int(row["step"]), float(row["loss"]), float(row["gain_db"])) for row in rows] == [
@@ -41,11 +47,11 @@ def test_the_log_can_be_read_by_a_spreadsheet_and_the_picture_shows_curves_and_s
         assert (np.abs(lower.astype(int) - round(255 * gray)) <= 1).all(axis=2).sum() > 6 * 50 * 50
 
 
-def test_what_a_killed_run_logged_after_its_checkpoint_is_dropped(tmp_path: Path) -> None:
-    first = TrainingLog(tmp_path, "concord", 0)
+def test_training_log_drops_entries_after_the_checkpoint(tmp_path: Path) -> None:
+    first = start_log(tmp_path, 0)
     for step in (10, 20, 30):
-        first.add(entry(step), SAMPLES)
-    TrainingLog(tmp_path, "concord", 20).add(entry(25), SAMPLES)
+        first.log(entry(step), SAMPLES)
+    start_log(tmp_path, 20).log(entry(25), SAMPLES)
     assert [line.split(",")[0] for line in (tmp_path / "log.csv").read_text().splitlines()] == [
         "step",
         "10",
@@ -54,7 +60,7 @@ def test_what_a_killed_run_logged_after_its_checkpoint_is_dropped(tmp_path: Path
     ]
 
 
-def test_tensorboard_gets_the_same_figures_if_it_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_log_writes_tensorboard_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[tuple[Any, ...]] = []
 
     class SummaryWriter:
@@ -73,7 +79,7 @@ def test_tensorboard_gets_the_same_figures_if_it_is_installed(tmp_path: Path, mo
     board = ModuleType("torch.utils.tensorboard")
     board.SummaryWriter = SummaryWriter  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", board)
-    TrainingLog(tmp_path, "concord", 20).add(entry(25), SAMPLES)
+    start_log(tmp_path, 20).log(entry(25), SAMPLES)
     assert written[0] == ("folder", str(tmp_path / "tensorboard"), 21)
     assert ("loss", 0.04, 25) in written
     assert ("gain_db", 2.5, 25) in written

@@ -29,7 +29,10 @@ from pathlib import Path
 import numpy as np
 from skimage import data
 from s2am_engine.training.photo_cache import Photograph
+from s2am_engine.networks.registry import build_network
+from s2am_engine.training.run_folder import Checkpoints, TrainingLog
 from s2am_engine.training.trainer import Trainer
+import torch
 from s2am_engine.training.synthetic_pairs import PairMaker
 from s2am_engine.training.recipes import RECIPES
 from s2am_engine.training.distributed import join
@@ -49,10 +52,13 @@ recipe = dataclasses.replace(
 )
 pairs = PairMaker(32, batch, 1, photographs=photographs)
 unseen = PairMaker(32, 8, 2, photographs=photographs, crop=False)
-with join("cpu") as team:
-    run = Trainer(network, recipe, pairs, [unseen.make(index) for index in range(4)], folder, team)
-    run.validate_every = 4
-    run.run()
+with join("cpu") as group:
+    torch.manual_seed(0)
+    built, sinks = build_network(network, **options), [Checkpoints(folder), TrainingLog(folder, network)]
+    held_out = [unseen.make(index) for index in range(4)]
+    trainer = Trainer(built, pairs, recipe, held_out, sinks=sinks, group=group)
+    trainer.validate_every = 4
+    trainer.fit()
 """
 
 

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Time of a training run: measuring steps, and fitting their number into a given time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from torch import Tensor
+
+VALIDATION_TIME_SHARE = 0.1  # largest share of the time spent on validations
+MOST_VALIDATIONS, FEWEST_VALIDATIONS = 20, 2
+
+Now = Callable[[], float]
+
+
+class StepTimer:
+    """Time, speed and mean loss of a run; a window of them starts anew after each validation."""
+
+    def __init__(self, before: float, now: Now = time.perf_counter) -> None:
+        """Start.
+
+        Args:
+            before: seconds that earlier sessions of the run took.
+            now: returns the time in seconds.
+        """
+        self.now = now
+        self.started = self.reported = self.saved = now()
+        self.before = before
+        self.ends: list[float] = []  # end of each step of this session
+        self.waited = 0.0  # seconds spent waiting for pairs in this session
+        self.start_window()
+
+    def start_window(self) -> None:
+        """Start a new window of measurements."""
+        self.window_started, self.waited_before = self.now(), self.waited
+        self.images = self.steps = 0
+        self.losses: Tensor | float = 0.0  # sum, kept on the device
+
+    def count(self, loss: Tensor, images: int, waited: float) -> None:
+        """Count a step.
+
+        Args:
+            loss: of the step, a scalar on any device.
+            images: number of images in the batch.
+            waited: seconds spent waiting for pairs since the start of the session.
+        """
+        self.ends.append(self.now())
+        self.losses = self.losses + loss
+        self.images, self.steps, self.waited = self.images + images, self.steps + 1, waited
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of training, earlier sessions included."""
+        return self.before + self.now() - self.started
+
+    @property
+    def loss(self) -> float:
+        """Mean loss of the window."""
+        return float(self.losses) / max(1, self.steps)
+
+    @property
+    def speed(self) -> float:
+        """Images per second in the window."""
+        return self.images / max(self.now() - self.window_started, 1e-9)
+
+    @property
+    def waiting(self) -> float:
+        """Share of the window spent waiting for pairs."""
+        return (self.waited - self.waited_before) / max(self.now() - self.window_started, 1e-9)
+
+    def seconds_per_step(self, skip: int) -> float:
+        """Return the mean duration of this session's steps, without the first `skip`."""
+        return (self.ends[-1] - self.ends[skip]) / (len(self.ends) - 1 - skip)
+
+
+def fit_steps(seconds: float, step: float, validation: float) -> tuple[int, int]:
+    """Fit training steps and validations into a time.
+
+    Args:
+        seconds: time that is left.
+        step: duration of a step in seconds.
+        validation: duration of a validation in seconds.
+
+    Returns:
+        Number of steps (at least 1) and number of validations.
+    """
+    affordable = int(VALIDATION_TIME_SHARE * seconds / validation)
+    validations = min(MOST_VALIDATIONS, max(FEWEST_VALIDATIONS, affordable))
+    return int(max(1.0, (seconds - validations * validation) / step)), validations
