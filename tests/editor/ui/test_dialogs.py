@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -26,7 +27,7 @@ from s2am_editor.window.settings import EditorSettings
 from s2am_editor.window.theme import Theme
 from s2am_engine.image.io import ImageData, load_image, save_image
 from s2am_engine.models.model_store import list_models
-from s2am_engine.training.events import Event, Stepped, Validated
+from s2am_engine.training.events import Phase, TrainingEvent, Validation
 from tests.editor.ui.conftest import disc
 from tests.editor.ui.driver import LONG, WindowDriver
 from tests.folders import redirect_cache
@@ -55,19 +56,29 @@ class FakeTrainer:
     finish = threading.Event()
 
     def __call__(
-        self, photos: Path, name: str, *, base: str, minutes: float, sheet: Path, report: Callable[[Event], None]
+        self,
+        photos: Path,
+        name: str,
+        *,
+        base: str,
+        minutes: float,
+        sheet: Path,
+        report: Callable[[TrainingEvent], None],
     ) -> SimpleNamespace:
         image = QImage(8, 6, QImage.Format.Format_RGB32)
         image.fill(0)
         assert image.save(str(sheet))
-        report(Stepped(10, None, 0.5, 100.0, 0.0, 60 * minutes))
-        report(Stepped(20, None, 0.25, 100.0, 0.0, 30 * minutes))
-        report(Validated(20, 1.5, True, 0.0, sheet))
+        first = TrainingEvent(Phase.TRAINING, 10, None, loss=0.5, images_per_second=100.0, seconds_left=60 * minutes)
+        second = replace(first, done=20, loss=0.25, seconds_left=30 * minutes)
+        report(first)
+        report(replace(second, validation=Validation(20, 1.5, True, np.zeros((6, 8, 3), np.uint8))))
         while not self.finish.wait(0.01):
-            report(Stepped(20, None, 0.25, 100.0, 0.0, 30 * minutes))
+            report(second)
         gained = SimpleNamespace(psnr_gained=1.5, fmse_saved=0.25)
         return SimpleNamespace(
-            model=SimpleNamespace(card=SimpleNamespace(name=name)), look=gained, others=SimpleNamespace(psnr_gained=0.0)
+            model=SimpleNamespace(card=SimpleNamespace(name=name)),
+            style=gained,
+            others=SimpleNamespace(psnr_gained=0.0),
         )
 
 
