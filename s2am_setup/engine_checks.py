@@ -20,7 +20,7 @@ _SECONDS_TO_BE_READY = 90.0
 _LEAST_MEMORY = 2 << 30
 _LEAST_DISK = 1 << 30
 _VERSIONS = "import s2am_engine.cli.main, torch; print(s2am_engine.__version__, torch.__version__)"
-_WHERE = "import importlib.util as u; print(u.find_spec('s2am_engine').submodule_search_locations[0])"
+_WHERE = "import importlib.util as u; print(u.find_spec('s2am_engine.models').submodule_search_locations[0])"
 
 
 def check_environment(installation: Installation) -> Iterator[Check]:
