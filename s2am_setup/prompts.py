@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Short questions in a terminal; where nobody can answer, the answer in capitals counts."""
+"""Short questions in a terminal. Without a terminal, the default answer (in capitals) is taken."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from typing import TextIO
 
 
-def agreed(question: str, default: bool, source: TextIO, out: TextIO) -> bool:
-    """Ask a question for yes or no."""
+def ask_yes_no(question: str, default: bool, source: TextIO, out: TextIO) -> bool:
+    """Ask a yes-or-no question."""
     answer = _ask(f"{question} [{'Y/n' if default else 'y/N'}] ", source, out).lower()
     return answer in ("y", "yes") if answer else default
 
 
-def picked(question: str, choices: Sequence[str], source: TextIO, out: TextIO) -> list[int]:
-    """Ask which of some choices are wanted; return their indices. No answer means all."""
+def ask_choices(question: str, choices: Sequence[str], source: TextIO, out: TextIO) -> list[int]:
+    """Ask for some of several choices; return their indices. An empty answer selects all."""
     print(*(f"  {number}  {choice}" for number, choice in enumerate(choices, 1)), sep="\n", file=out)
     while True:
         answer = _ask(f"{question} [ALL, none, or numbers such as 1,3] ", source, out).lower()

@@ -19,7 +19,7 @@ import pytest
 from installer import environment
 from installer.console import Console
 from installer.environment import Environment
-from installer.install import Install, Wishes
+from installer.install import Installer, InstallOptions
 from tests.installer.machines import Machine
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -97,14 +97,14 @@ def isolate(monkeypatch: pytest.MonkeyPatch, machine: Machine) -> None:
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    monkeypatch.setenv("HOME", str(machine.facts.home))
-    monkeypatch.setattr(environment, "make", make_environment)
+    monkeypatch.setenv("HOME", str(machine.platform.home))
+    monkeypatch.setattr(environment, "make_environment", make_environment)
 
 
 def install(machine: Machine, wheels: Path, project: Path, **wishes: object) -> str:
     """Install on a machine from a folder of wheels without a question; return what was said."""
     said = io.StringIO()
-    given = Wishes(**{"ask": False, "wheels": wheels, **wishes})  # type: ignore[arg-type]
-    code = Install(machine.facts, given, project, Console(said)).run()
+    given = InstallOptions(**{"ask": False, "wheels": wheels, **wishes})  # type: ignore[arg-type]
+    code = Installer(machine.platform, given, project, Console(said)).run()
     assert code == 0, said.getvalue()
     return said.getvalue()
