@@ -16,14 +16,12 @@ import numpy as np
 import pytest
 from numpy.typing import DTypeLike, NDArray
 
-from s2am_editor.compose.flatten import flatten
 from s2am_editor.document.geometry import Transform
-from s2am_editor.document.mask import Mask
 from s2am_editor.document.model import Document, Harmonization, Layer, Reference
-from s2am_editor.document.raster import Raster
-from s2am_editor.files.opening import open_document
+from s2am_editor.document.raster import Mask, Raster
+from s2am_editor.files.document_io import open_document, save_project
 from s2am_editor.files.recovery import Recovery
-from s2am_editor.files.saving import save_project
+from s2am_editor.render.export import flatten
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.color.map import Blend, Chain, Curves, Matrix
 from s2am_engine.image.data import Metadata
@@ -132,7 +130,7 @@ def test_open_document_reads_gray_project_of_version_1() -> None:
 def test_recovery_reads_copies_of_version_1(tmp_path: Path) -> None:
     with zipfile.ZipFile(FIXTURES / "recovery_version_1.zip") as archive:
         archive.extractall(tmp_path)
-    [copy] = Recovery(tmp_path).found()
+    [copy] = Recovery(tmp_path).find_copies()
     assert (copy.title, copy.path) == ("holiday", Path("holiday.ora"))
     assert_same(original_document(np.uint8, "blend", "curves", "chain"), copy.load())
 

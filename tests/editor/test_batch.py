@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from s2am_editor.batch.queue import Event, Settings, list_items, run
-from s2am_editor.compose.harmonize import Models
+from s2am_editor.batch import BatchEvent, BatchSettings, plan_batch, run_batch
+from s2am_editor.render.harmonize_layer import LoadedModels
 from s2am_engine.errors import EngineError
 from s2am_engine.image.io import ImageData, load_image, save_image
 from s2am_engine.inference.harmonizer import Harmonizer
-from tests.editor.document.made_up import cutout, disc, scene
+from tests.editor.document.sample_documents import cutout, disc, scene
 
 
 @pytest.fixture(scope="module")
-def models() -> Models:
-    return Models("cpu")
+def models() -> LoadedModels:
+    return LoadedModels("cpu")
 
 
 def composites(folder: Path) -> tuple[Path, Path]:
@@ -35,12 +35,12 @@ def composites(folder: Path) -> tuple[Path, Path]:
     return pictures, masks
 
 
-def test_composites_are_harmonized_past_those_that_fail(tmp_path: Path, models: Models) -> None:
+def test_composites_are_harmonized_past_those_that_fail(tmp_path: Path, models: LoadedModels) -> None:
     pictures, masks = composites(tmp_path)
-    events: list[Event] = []
-    items = list_items(pictures, tmp_path / "out")
+    events: list[BatchEvent] = []
+    items = plan_batch(pictures, tmp_path / "out")
     sheet = tmp_path / "sheet.png"
-    failed = run(items, Settings("concord", 0.8, masks=masks), models, events.append, sheet)
+    failed = run_batch(items, BatchSettings("concord", 0.8, masks=masks), models, events.append, sheet)
     assert failed == 2
     assert [(event.kind, event.index) for event in events] == [
         *(("started", 0), ("done", 0), ("started", 1), ("failed", 1), ("started", 2), ("failed", 2)),
@@ -54,19 +54,19 @@ def test_composites_are_harmonized_past_those_that_fail(tmp_path: Path, models: 
     assert Image.open(sheet).width > 480  # before and after beside each other
 
 
-def test_cut_outs_are_put_on_one_background(tmp_path: Path, models: Models) -> None:
+def test_cut_outs_are_put_on_one_background(tmp_path: Path, models: LoadedModels) -> None:
     save_image(tmp_path / "beach.png", ImageData(scene()))
     files = [tmp_path / f"{name}.png" for name in ("ann", "bob")]
     for seed, file in enumerate(files):
         save_image(file, cutout(seed=seed))
-    settings = Settings("concord", background=tmp_path / "beach.png", at=(20, 30))
-    assert run(list_items(files, tmp_path / "out"), settings, models, lambda _: None) == 0
+    settings = BatchSettings("concord", background=tmp_path / "beach.png", at=(20, 30))
+    assert run_batch(plan_batch(files, tmp_path / "out"), settings, models, lambda _: None) == 0
     for seed, file in enumerate(files):
         expected = Harmonizer("concord", "cpu").harmonize_layer(cutout(seed=seed), ImageData(scene()), (20, 30))
         np.testing.assert_array_equal(load_image(tmp_path / "out" / file.name).pixels, expected.pixels)
 
 
-def test_a_queue_can_be_cancelled_and_leaves_whole_files(tmp_path: Path, models: Models) -> None:
+def test_a_queue_can_be_cancelled_and_leaves_whole_files(tmp_path: Path, models: LoadedModels) -> None:
     class StoppedError(Exception):
         pass
 
@@ -75,39 +75,39 @@ def test_a_queue_can_be_cancelled_and_leaves_whole_files(tmp_path: Path, models:
     for file in files:
         save_image(file, cutout())
 
-    def stop(event: Event) -> None:
+    def stop(event: BatchEvent) -> None:
         if event.kind == "started" and event.index == 2:
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        run(
-            list_items(files, tmp_path / "out"),
-            *(Settings("concord", background=tmp_path / "beach.png"), models, stop),
+        run_batch(
+            plan_batch(files, tmp_path / "out"),
+            *(BatchSettings("concord", background=tmp_path / "beach.png"), models, stop),
         )
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["0.png", "1.png"]
 
 
-def test_what_all_need_is_missed_before_anything_is_done(tmp_path: Path, models: Models) -> None:
+def test_what_all_need_is_missed_before_anything_is_done(tmp_path: Path, models: LoadedModels) -> None:
     pictures, masks = composites(tmp_path)
-    items = list_items(pictures, tmp_path / "out")
+    items = plan_batch(pictures, tmp_path / "out")
     for settings, says in (
-        (Settings("concord"), "need a folder with their masks"),
-        (Settings("concord", masks=tmp_path / "none"), "need a folder with their masks"),
-        (Settings("concord", background=tmp_path / "none.png"), "does not exist"),
-        (Settings("no-such-model", masks=masks), "no-such-model"),
+        (BatchSettings("concord"), "need a folder with their masks"),
+        (BatchSettings("concord", masks=tmp_path / "none"), "need a folder with their masks"),
+        (BatchSettings("concord", background=tmp_path / "none.png"), "does not exist"),
+        (BatchSettings("no-such-model", masks=masks), "no-such-model"),
     ):
         with pytest.raises(EngineError, match=says):
-            run(items, settings, models, lambda _: pytest.fail("something was done"))
+            run_batch(items, settings, models, lambda _: pytest.fail("something was done"))
     assert not (tmp_path / "out").exists()
 
 
 def test_queues_that_would_go_wrong_are_refused(tmp_path: Path) -> None:
     pictures, _ = composites(tmp_path)
     with pytest.raises(EngineError, match="holds the pictures themselves"):
-        list_items(pictures, pictures)
+        plan_batch(pictures, pictures)
     with pytest.raises(EngineError, match="is not a folder"):
-        list_items(tmp_path / "none", tmp_path)
+        plan_batch(tmp_path / "none", tmp_path)
     with pytest.raises(EngineError, match="no pictures in the queue"):
-        list_items([], tmp_path)
+        plan_batch([], tmp_path)
     with pytest.raises(EngineError, match="would both become"):
-        list_items([pictures / "a.png", pictures / "a.jpg"], tmp_path / "out")
+        plan_batch([pictures / "a.png", pictures / "a.jpg"], tmp_path / "out")

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from s2am_editor.compose.harmonize import Models
+from s2am_editor.render.harmonize_layer import LoadedModels
 from s2am_engine.cli.commands import default_output, find_mask, list_pictures, read_fitting_mask
 from s2am_engine.errors import EngineError
 from s2am_engine.image.compositing import paste, place
@@ -26,7 +26,7 @@ SHEET_MOST = 200  # pairs on a sheet; those after are harmonized, but not shown
 
 
 @dataclass(frozen=True)
-class Settings:
+class BatchSettings:
     """What is done with each picture.
 
     model, strength: see the engine. background: the picture that cut-outs are pasted on, centerd or at (x, y) of their
@@ -41,7 +41,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Item:
+class BatchItem:
     """One picture of a queue, and where its result goes."""
 
     source: Path
@@ -49,22 +49,22 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Event:
+class BatchEvent:
     """What happens to an item. index: of the item. error: one sentence, of one that failed. seconds: it took."""
 
     kind: Literal["started", "done", "failed"]
     index: int
     total: int
-    item: Item
+    item: BatchItem
     error: str | None = None
     seconds: float = 0.0
 
 
-Receiver = Callable[[Event], None]
+BatchCallback = Callable[[BatchEvent], None]
 """Called with every event; what it raises ends the work after no file was left half-written."""
 
 
-def list_items(sources: Path | Sequence[Path], output: Path) -> list[Item]:
+def plan_batch(sources: Path | Sequence[Path], output: Path) -> list[BatchItem]:
     """Make a queue of a folder's pictures, or of some files.
 
     Args:
@@ -78,7 +78,7 @@ def list_items(sources: Path | Sequence[Path], output: Path) -> list[Item]:
         if not sources.is_dir():
             raise EngineError(f"{sources} is not a folder: choose one with pictures.")
         sources = list_pictures(sources)
-    items = [Item(source, output / default_output(source, source.stem, "").name) for source in sources]
+    items = [BatchItem(source, output / default_output(source, source.stem, "").name) for source in sources]
     if not items:
         raise EngineError("There are no pictures in the queue: add some.")
     taken: dict[Path, Path] = {}
@@ -93,14 +93,20 @@ def list_items(sources: Path | Sequence[Path], output: Path) -> list[Item]:
     return items
 
 
-def run(items: Sequence[Item], settings: Settings, models: Models, report: Receiver, sheet: Path | None = None) -> int:
+def run_batch(
+    items: Sequence[BatchItem],
+    settings: BatchSettings,
+    models: LoadedModels,
+    report: BatchCallback,
+    sheet: Path | None = None,
+) -> int:
     """Harmonize a queue, past pictures that fail.
 
     Args:
-        items: see `list_items`.
+        items: see `plan_batch`.
         settings: how.
         models: the loaded ones.
-        report: see Receiver; in this thread.
+        report: see BatchCallback; in this thread.
         sheet: where to write a sheet of all pictures before and after; None = nowhere.
 
     Returns:
@@ -113,7 +119,7 @@ def run(items: Sequence[Item], settings: Settings, models: Models, report: Recei
     rows: list[tuple[str, list[Pixels]]] = []
     failed = 0
     for index, item in enumerate(items):
-        event = partial(Event, index=index, total=len(items), item=item)
+        event = partial(BatchEvent, index=index, total=len(items), item=item)
         report(event("started"))
         started = time.perf_counter()
         found = _attempt(item, settings, background, models)
@@ -130,7 +136,7 @@ def run(items: Sequence[Item], settings: Settings, models: Models, report: Recei
     return failed
 
 
-def _prepared(items: Sequence[Item], settings: Settings, models: Models) -> ImageData | None:
+def _prepared(items: Sequence[BatchItem], settings: BatchSettings, models: LoadedModels) -> ImageData | None:
     """Make sure of all that every picture needs; the background, if there is one."""
     background = None if settings.background is None else load_image(settings.background)
     if background is None and (settings.masks is None or not settings.masks.is_dir()):
@@ -142,7 +148,9 @@ def _prepared(items: Sequence[Item], settings: Settings, models: Models) -> Imag
     return background
 
 
-def _attempt(item: Item, settings: Settings, background: ImageData | None, models: Models) -> list[Pixels] | str:
+def _attempt(
+    item: BatchItem, settings: BatchSettings, background: ImageData | None, models: LoadedModels
+) -> list[Pixels] | str:
     """Harmonize one picture and write it; it before and after, small, or else a sentence that says why not."""
     try:
         return _harmonized(item, settings, background, models)
@@ -152,7 +160,9 @@ def _attempt(item: Item, settings: Settings, background: ImageData | None, model
         return f"{item.source} is too large for this computer's memory: scale it down first."
 
 
-def _harmonized(item: Item, settings: Settings, background: ImageData | None, models: Models) -> list[Pixels]:
+def _harmonized(
+    item: BatchItem, settings: BatchSettings, background: ImageData | None, models: LoadedModels
+) -> list[Pixels]:
     """Harmonize one picture and write it.
 
     Returns:
@@ -170,7 +180,7 @@ def _harmonized(item: Item, settings: Settings, background: ImageData | None, mo
     return [fit_into(each.pixels, SHEET_SIDE) for each in (before, result)]
 
 
-def _composite(item: Item, picture: ImageData, settings: Settings, harmonizer: Harmonizer) -> ImageData:
+def _composite(item: BatchItem, picture: ImageData, settings: BatchSettings, harmonizer: Harmonizer) -> ImageData:
     assert settings.masks is not None
     mask = read_fitting_mask(find_mask(item.source, settings.masks), picture)
     return harmonizer.harmonize_picture(picture, mask, str(item.source), strength=settings.strength)

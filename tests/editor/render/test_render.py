@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is drawn: an export is bit for bit what the engine makes, and the screen shows the export."""
+"""Rendering: exports equal the engine's pixels bit for bit, and the screen shows the same as the export."""
 
 from __future__ import annotations
 
@@ -14,20 +14,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import DTypeLike, NDArray
 
-from s2am_editor.compose.flatten import flatten, whole_cover
-from s2am_editor.compose.renderer import Renderer, layer_thumbnail
 from s2am_editor.document import commands
-from s2am_editor.document.changes import changed_area
 from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.history import History
-from s2am_editor.document.mask import Mask
 from s2am_editor.document.model import Document, Harmonization
+from s2am_editor.document.raster import Mask
+from s2am_editor.render.export import canvas_coverage, flatten
+from s2am_editor.render.renderer import RenderSession, layer_thumbnail
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.color.map import Curves, Matrix
 from s2am_engine.image.compositing import paste, place
 from s2am_engine.image.io import ImageData
 from s2am_engine.image.masks import full_scale
-from tests.editor.document.made_up import cutout, disc, scene, two_layers
+from tests.editor.document.sample_documents import cutout, disc, scene, two_layers
 from tests.engine.icc import ADOBE, adobe_curve, rgb_profile
 
 DEPTHS = [np.uint8, np.uint16, np.float32]
@@ -36,7 +35,7 @@ WARM = Harmonization(Matrix(np.diag([1.2, 1.0, 0.8]) @ np.eye(3, 4)), "concord")
 
 @pytest.mark.parametrize("dtype", DEPTHS)
 @pytest.mark.parametrize("at", [(110, 70), (-20, 150), (0, 0)])
-def test_an_export_is_the_engines_own_paste(dtype: DTypeLike, at: tuple[int, int]) -> None:
+def test_flatten_equals_engine_paste(dtype: DTypeLike, at: tuple[int, int]) -> None:
     document, layer = two_layers(dtype)
     background, person = ImageData(scene(dtype=dtype)), cutout(dtype=dtype)
     moved = commands.set_transform(layer.id, Transform.at(*at, layer.size)).change(document)
@@ -49,41 +48,41 @@ def test_an_export_is_the_engines_own_paste(dtype: DTypeLike, at: tuple[int, int
 
 
 @pytest.mark.parametrize("dtype", DEPTHS)
-def test_nothing_but_the_layer_changes_whatever_is_done_to_it(dtype: DTypeLike) -> None:
+def test_flatten_keeps_background_bits(dtype: DTypeLike) -> None:
     document, layer = two_layers(dtype)
     changed = commands.set_transform(layer.id, Transform(140.5, 90.3, 1.3, 0.8, 33, flip_x=True)).change(document)
     changed = commands.set_opacity(layer.id, 0.7).change(changed)
     changed = commands.set_harmonization(layer.id, WARM).change(changed)
-    outside = whole_cover(changed, changed.layer(layer.id)) == 0
+    outside = canvas_coverage(changed, changed.layer(layer.id)) == 0
     assert 0 < outside.sum() < outside.size
     result = flatten(changed).pixels
     np.testing.assert_array_equal(result[outside], scene(dtype=dtype)[outside])
     assert (result[~outside] != scene(dtype=dtype)[~outside]).any(axis=1).mean() > 0.9
 
 
-def test_a_transparent_background_keeps_its_alpha_and_what_hides_beneath_it() -> None:
+def test_flatten_keeps_alpha_and_colors_of_transparent_pixels() -> None:
     picture = ImageData(scene(), disc(300, 200))
-    result = flatten(Document.from_picture(picture, "logo"))
+    result = flatten(Document.from_image(picture, "logo"))
     np.testing.assert_array_equal(result.pixels, picture.pixels)
     assert result.alpha is not None
     np.testing.assert_array_equal(result.alpha, picture.alpha)
 
 
-def test_a_gray_picture_stays_gray_until_there_is_color() -> None:
+def test_flatten_is_gray_until_color_is_added() -> None:
     gray = np.repeat(scene()[..., :1], 3, axis=2)
-    document = Document.from_picture(ImageData(gray, gray=True), "old")
+    document = Document.from_image(ImageData(gray, gray=True), "old")
     assert flatten(document).gray
-    colored = commands.add_layers([document.adopt(cutout(), "person")]).change(document)
+    colored = commands.add_layers([document.new_layer(cutout(), "person")]).change(document)
     assert not flatten(colored).gray
 
 
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
 @pytest.mark.parametrize("flip_x", [False, True])
 @pytest.mark.parametrize("flip_y", [False, True])
-def test_mirroring_and_quarter_turns_lose_nothing(rotation: int, flip_x: bool, flip_y: bool) -> None:
+def test_canvas_coverage_is_exact_for_flips_and_quarter_turns(rotation: int, flip_x: bool, flip_y: bool) -> None:
     document, layer = two_layers()
     placed = Transform(150, 100, rotation=rotation, flip_x=flip_x, flip_y=flip_y)
-    cover = whole_cover(document, dataclasses.replace(layer, transform=placed))
+    cover = canvas_coverage(document, dataclasses.replace(layer, transform=placed))
     expected = disc(80, 60)
     expected = expected[:, ::-1] if flip_x else expected
     expected = expected[::-1] if flip_y else expected
@@ -98,12 +97,12 @@ def test_mirroring_and_quarter_turns_lose_nothing(rotation: int, flip_x: bool, f
     x=st.floats(60, 240), y=st.floats(40, 160), scale_x=st.floats(0.3, 2), scale_y=st.floats(0.3, 2),
     rotation=st.floats(-360, 360), flip=st.booleans(),
 )  # fmt: skip
-def test_a_placed_layer_covers_what_its_matrix_says(
+def test_canvas_coverage_matches_warp_affine(
     x: float, y: float, scale_x: float, scale_y: float, rotation: float, flip: bool
 ) -> None:
     document, layer = two_layers()
     layer = dataclasses.replace(layer, transform=Transform(x, y, scale_x, scale_y, rotation, flip_y=flip))
-    cover = whole_cover(document, layer).astype(np.float32)
+    cover = canvas_coverage(document, layer).astype(np.float32)
     matrix = layer.transform.matrix(layer.size)
     to_index = matrix.copy()
     to_index[:, 2] += matrix[:, :2] @ [0.5, 0.5] - 0.5  # OpenCV counts from the middle of the first pixel
@@ -113,120 +112,135 @@ def test_a_placed_layer_covers_what_its_matrix_says(
     assert abs(cover.sum() - expected.sum()) < 0.08 * cover.sum() + 50 * 255
 
 
-def unpremultiplied(drawn: NDArray[np.uint8]) -> NDArray[Any]:
+def to_rgb(drawn: NDArray[np.uint8]) -> NDArray[Any]:
     return drawn[..., 2::-1]
 
 
 @pytest.mark.parametrize("dtype", DEPTHS)
-def test_the_screen_at_full_size_shows_the_export(dtype: DTypeLike) -> None:
+def test_tile_at_full_size_equals_flatten(dtype: DTypeLike) -> None:
     document, layer = two_layers(dtype)
     document = commands.set_harmonization(layer.id, WARM).change(document)
     document = commands.set_opacity(layer.id, 0.6).change(document)
-    drawn = Renderer().render(document, 1.0, document.rect)
+    drawn = RenderSession(document).tile(document.rect, 1.0)
     export = flatten(document).pixels
     expected = export / full_scale(export.dtype) * 255
-    assert np.abs(unpremultiplied(drawn) - expected).max() <= 1.01
+    assert np.abs(to_rgb(drawn) - expected).max() <= 1.01
     assert (drawn[..., 3] == 255).all()
 
 
 @pytest.mark.parametrize("zoom", [0.11, 0.25, 0.37, 0.5, 0.8, 1.0, 1.6])
-def test_tiles_fit_together_at_any_zoom_and_look_like_the_export_made_smaller(zoom: float) -> None:
+def test_tiles_fit_together_and_match_resized_export(zoom: float) -> None:
     document, layer = two_layers()
     document = commands.set_transform(layer.id, Transform(140.5, 90.3, 1.3, 1.1, 33)).change(document)
     document = commands.set_harmonization(layer.id, WARM).change(document)
     width, height = round(300 * zoom), round(200 * zoom)
-    renderer = Renderer()
-    whole = renderer.render(document, zoom, Rect(0, 0, width, height))
+    session = RenderSession(document)
+    whole = session.tile(Rect(0, 0, width, height), zoom)
     tiles = np.zeros_like(whole)
     for top in range(0, height, 64):
         for left in range(0, width, 64):
             tile = Rect(left, top, min(left + 64, width), min(top + 64, height))
-            tiles[tile.window] = renderer.render(document, zoom, tile)
+            tiles[tile.slices] = session.tile(tile, zoom)
     assert np.abs(tiles.astype(int) - whole).max() <= 2
     method = cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR
     expected = cv2.resize(flatten(document).pixels, (width, height), interpolation=method)
-    assert np.abs(unpremultiplied(whole).astype(int) - expected).mean() < 4
+    assert np.abs(to_rgb(whole).astype(int) - expected).mean() < 4
 
 
-def test_pixels_are_squares_when_magnified_and_beyond_the_canvas_there_is_nothing() -> None:
+def test_tile_magnifies_pixels_to_squares_and_is_transparent_beyond_canvas() -> None:
     document, _ = two_layers()
-    drawn = Renderer().render(document, 8.0, Rect(-8, -8, 40, 24))
+    drawn = RenderSession(document).tile(Rect(-8, -8, 40, 24), 8.0)
     assert (drawn[:8] == 0).all()
     assert (drawn[:, :8] == 0).all()
     expected = np.repeat(np.repeat(flatten(document).pixels[:3, :5], 8, axis=0), 8, axis=1)
-    np.testing.assert_array_equal(unpremultiplied(drawn[8:, 8:]), expected)
+    np.testing.assert_array_equal(to_rgb(drawn[8:, 8:]), expected)
 
 
-def test_a_profile_is_shown_in_the_screens_colors() -> None:
+def test_tile_converts_profile_to_srgb() -> None:
     green = np.full((20, 20, 3), (100, 180, 60), np.uint8)
-    document = Document.from_picture(ImageData(green, profile=rgb_profile(ADOBE, adobe_curve)), "print")
-    blue_green_red = Renderer().render(document, 1.0, Rect(0, 0, 1, 1))[0, 0, :3].astype(int)
+    document = Document.from_image(ImageData(green, profile=rgb_profile(ADOBE, adobe_curve)), "print")
+    blue_green_red = RenderSession(document).tile(Rect(0, 0, 1, 1), 1.0)[0, 0, :3].astype(int)
     assert blue_green_red[2] < 80  # the same green needs less red in sRGB
     np.testing.assert_array_equal(flatten(document).pixels, green)
 
 
-def test_drawing_again_gives_the_same_and_follows_every_change() -> None:
-    """Caches never show what was: after each step, undone or not, a kept renderer draws what a fresh one does."""
+def test_render_session_cache_is_never_stale() -> None:
     document, layer = two_layers()
-    history, kept = History(document), Renderer(memory=1 << 20)
+    history, session = History(document), RenderSession(document, max_cache_bytes=1 << 20)
     mask = Mask(*layer.size, 255).replaced(0, 0, np.zeros((30, 80), np.uint8))
     curves = Curves(np.tile(np.linspace(0, 1, 5) ** 2, (3, 1)))
+    rect = Rect(0, 0, 150, 100)
     for command in (
-        *(commands.set_harmonization(layer.id, WARM), commands.set_adjustments(layer.id, strength=0.3)),
+        *(commands.set_harmonization(layer.id, WARM), commands.set_sliders(layer.id, strength=0.3)),
         *(commands.set_curves(layer.id, curves), commands.set_mask(layer.id, mask)),
         *(commands.set_transform(layer.id, Transform(10, 10, 2, 2, 10)), commands.set_visible(layer.id, False)),
         *(commands.set_visible(layer.id, True), commands.move_layer(layer.id, 0)),
     ):
         before = history.document
         history.do(command)
-        for state in (history.document, before):
-            for look in ("after", "before"):
-                area = Rect(0, 0, 150, 100)
-                drawn = kept.render(state, 0.5, area, look)
-                np.testing.assert_array_equal(drawn, Renderer().render(state, 0.5, area, look))
+        for state in (history.document, before, history.document):
+            session.update(state)
+            for harmonized in (True, False):
+                expected = RenderSession(state).tile(rect, 0.5, harmonized=harmonized)
+                np.testing.assert_array_equal(session.tile(rect, 0.5, harmonized=harmonized), expected)
 
 
-def test_what_changed_is_inside_the_area_that_is_told() -> None:
+def test_render_session_update_returns_area_outside_of_which_nothing_changes() -> None:
     document, layer = two_layers()
-    mask = Mask(*layer.size, 255)
-    stroke = mask.replaced(5, 5, np.zeros((10, 10), np.uint8))
-    placed = commands.set_transform(layer.id, Transform(140.5, 90.3, 3, 3, 33)).change(document)
+    stroke = Mask(*layer.size, 255).replaced(5, 5, np.zeros((10, 10), np.uint8))
+    rotated = commands.set_transform(layer.id, Transform(140.5, 90.3, 3, 3, 33)).change(document)
     for before, command in (
         *((document, commands.set_opacity(layer.id, 0.2)), (document, commands.remove_layer(layer.id))),
-        *((placed, commands.set_mask(layer.id, stroke)), (document, commands.set_harmonization(layer.id, WARM))),
+        *((rotated, commands.set_mask(layer.id, stroke)), (document, commands.set_harmonization(layer.id, WARM))),
         *(
             (document, commands.set_transform(layer.id, Transform(30, 30))),
             (document, commands.move_layer(layer.id, 0)),
         ),
         (document, commands.duplicate_layer(document.layers[0].id)),
     ):
+        session = RenderSession(before)
+        old = session.tile(document.rect, 1.0)
         after = command.change(before)
-        area = changed_area(before, after)
-        untouched = np.ones((200, 300), bool)
-        untouched[area.window] = False
-        np.testing.assert_array_equal(flatten(before).pixels[untouched], flatten(after).pixels[untouched])
-        assert not area.is_empty
-    assert changed_area(document, commands.rename_layer(layer.id, "x").change(document)).is_empty
+        dirty = session.update(after)
+        new = session.tile(document.rect, 1.0)
+        assert not dirty.is_empty
+        assert session.document is after
+        is_clean = np.ones((200, 300), bool)
+        is_clean[dirty.slices] = False
+        np.testing.assert_array_equal(old[is_clean], new[is_clean])
+        np.testing.assert_array_equal(flatten(before).pixels[is_clean], flatten(after).pixels[is_clean])
 
 
-def test_before_shows_layers_as_they_were() -> None:
+def test_render_session_update_is_empty_for_invisible_changes() -> None:
+    document, layer = two_layers()
+    for command in (commands.rename_layer(layer.id, "x"), commands.set_locked(layer.id, True)):
+        assert RenderSession(document).update(command.change(document)).is_empty
+    hidden = commands.set_visible(layer.id, False).change(document)
+    assert RenderSession(hidden).update(commands.set_opacity(layer.id, 0.1).change(hidden)).is_empty
+
+
+def test_render_session_update_covers_both_canvases_if_the_size_changes() -> None:
+    assert RenderSession(Document(30, 20)).update(Document(10, 40)) == Rect(0, 0, 30, 40)
+
+
+def test_flatten_without_harmonization_shows_original_colors() -> None:
     document, layer = two_layers()
     recolored = commands.set_harmonization(layer.id, WARM).change(document)
-    np.testing.assert_array_equal(flatten(recolored, "before").pixels, flatten(document).pixels)
-    off = commands.set_harmonization(layer.id, dataclasses.replace(WARM, adjustments=Sliders(0.0)))
+    np.testing.assert_array_equal(flatten(recolored, harmonized=False).pixels, flatten(document).pixels)
+    off = commands.set_harmonization(layer.id, dataclasses.replace(WARM, sliders=Sliders(0.0)))
     np.testing.assert_array_equal(flatten(off.change(document)).pixels, flatten(document).pixels)
 
 
-def test_several_threads_draw_the_same() -> None:
+def test_render_session_tile_is_thread_safe() -> None:
     document, layer = two_layers()
     document = commands.set_harmonization(layer.id, WARM).change(document)
-    renderer, area = Renderer(), Rect(0, 0, 90, 60)
+    session, rect = RenderSession(document), Rect(0, 0, 90, 60)
     with ThreadPoolExecutor(8) as pool:
-        drawn = list(pool.map(lambda _: renderer.render(document, 0.3, area), range(40)))
-    assert all(np.array_equal(picture, drawn[0]) for picture in drawn)
+        tiles = list(pool.map(lambda _: session.tile(rect, 0.3), range(40)))
+    assert all(np.array_equal(tile, tiles[0]) for tile in tiles)
 
 
-def test_a_cancelled_export_stops() -> None:
+def test_flatten_is_cancelled_by_progress_exception() -> None:
     class StoppedError(Exception):
         pass
 
@@ -237,7 +251,7 @@ def test_a_cancelled_export_stops() -> None:
         flatten(two_layers()[0], progress=stop)
 
 
-def test_a_layers_thumbnail_shows_it_alone_and_cut_out() -> None:
+def test_layer_thumbnail_shows_mask_and_harmonization() -> None:
     _, layer = two_layers()
     placed = dataclasses.replace(layer, transform=Transform(9, 9, 3, 3, 45), opacity=0.1, harmonization=WARM)
     drawn = layer_thumbnail(placed, 40)
