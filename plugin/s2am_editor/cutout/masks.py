@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from s2am_editor.document.geometry import Rect, bounding_rect
 from s2am_editor.document.model import Layer
-from s2am_editor.document.raster import Mask, Raster
-from s2am_editor.render.export import FractionCallback
+from s2am_editor.document.raster import Raster, TiledMask
 from s2am_engine.errors import EngineError
 from s2am_engine.image.compositing import to_depth
 from s2am_engine.image.masks import full_scale
 from s2am_engine.inference.network_input import to_bytes, to_unit
+from s2am_engine.types import FractionCallback
 
 DEFAULT_FEATHER_RADIUS = 2.0
 """Pixels of the layer."""
@@ -50,7 +50,7 @@ class Brush:
             raise ValueError(f"a brush needs a size above 0 and a hardness from 0 to 1, not {self}")
 
 
-def paint_stroke(mask: Mask, points: Sequence[tuple[float, float]], brush: Brush) -> Mask:
+def paint_stroke(mask: TiledMask, points: Sequence[tuple[float, float]], brush: Brush) -> TiledMask:
     """Paint along points (x, y), in pixels of the mask; a single point is a dab.
 
     Painting twice with the same brush has no further effect: a stroke can be given in pieces, each of which starts at
@@ -86,7 +86,7 @@ def _stroke_strength(
     return np.asarray(share * share * (3 - 2 * share), np.float32)
 
 
-def alpha_to_mask(layer: Layer) -> Mask:
+def alpha_to_mask(layer: Layer) -> TiledMask:
     """Return a layer's alpha as an editable mask.
 
     Raises:
@@ -95,10 +95,10 @@ def alpha_to_mask(layer: Layer) -> Mask:
     alpha = layer.raster.alpha
     if alpha is None or alpha.min() >= full_scale(alpha.dtype):
         raise EngineError(f"“{layer.name}” has no transparency. Draw a box around its subject, or paint a mask.")
-    return Mask.from_array(to_bytes(alpha))
+    return TiledMask.from_array(to_bytes(alpha))
 
 
-def feather_mask(mask: Mask, radius: float) -> Mask:
+def feather_mask(mask: TiledMask, radius: float) -> TiledMask:
     """Feather the edges of a mask by a Gaussian that extends over about `radius` pixels on both sides."""
     area = mask.box().expanded(int(2 * radius) + 1).intersection(mask.rect)
     if radius <= 0 or area.is_empty:

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from s2am_editor.document.geometry import Rect
 from s2am_editor.document.model import Document
-from s2am_editor.document.raster import Mask, Raster
-from s2am_editor.render.export import FractionCallback
+from s2am_editor.document.raster import Raster, TiledMask
 from s2am_engine.errors import EngineError
 from s2am_engine.image.grabcut import GrabCut, foreground_labels
 from s2am_engine.image.guided import enlarge_along_edges
 from s2am_engine.inference.network_input import to_bytes
 from s2am_engine.models.model_store import DETECTOR
+from s2am_engine.types import FractionCallback
 
 if TYPE_CHECKING:
     from s2am_engine.inference.detector import Detector
@@ -42,11 +42,11 @@ def grab_cut(
     raster: Raster,
     *,
     box: Rect | None = None,
-    foreground: Mask | None = None,
-    background: Mask | None = None,
-    mask: Mask | None = None,
+    foreground: TiledMask | None = None,
+    background: TiledMask | None = None,
+    mask: TiledMask | None = None,
     progress: FractionCallback | None = None,
-) -> Mask:
+) -> TiledMask:
     """Segment the subject that the user marked.
 
     Args:
@@ -97,9 +97,9 @@ def _initial_labels(
     shape: tuple[int, ...],
     area: Rect,
     box: Rect | None,
-    foreground: Mask | None,
-    background: Mask | None,
-    mask: Mask | None,
+    foreground: TiledMask | None,
+    background: TiledMask | None,
+    mask: TiledMask | None,
 ) -> NDArray[np.uint8]:
     """Return GrabCut's label for each pixel of the reduced copy."""
     height, width = shape
@@ -138,7 +138,7 @@ def _label_by_color(image: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None
     labels[(labels == cv2.GC_PR_BGD) & (distances[0] < distances[1])] = cv2.GC_PR_FGD
 
 
-def _covered_pixels(mask: Mask, area: Rect, shape: tuple[int, ...], threshold: int) -> NDArray[np.bool_]:
+def _covered_pixels(mask: TiledMask, area: Rect, shape: tuple[int, ...], threshold: int) -> NDArray[np.bool_]:
     """Return which pixels of the reduced copy a mask covers."""
     reduced = cv2.resize(mask.read(area), shape[::-1], interpolation=cv2.INTER_AREA)
     return np.asarray(reduced >= threshold)
@@ -177,7 +177,7 @@ def _remove_islands(found: NDArray[np.bool_], scribbled: NDArray[np.bool_]) -> N
     return found
 
 
-def _to_full_size(raster: Raster, area: Rect, found: NDArray[np.bool_]) -> Mask:
+def _to_full_size(raster: Raster, area: Rect, found: NDArray[np.bool_]) -> TiledMask:
     """Enlarge the mask of the reduced copy, with its edge aligned to the image's; it is 0 or 255 elsewhere."""
     edge = cv2.LUT(enlarge_along_edges(found.astype(np.float32), raster.pixels[area.slices]), _RAMP)
     kernel = np.ones((2 * _EDGE_REACH + 1,) * 2, np.uint8)
@@ -186,7 +186,7 @@ def _to_full_size(raster: Raster, area: Rect, found: NDArray[np.bool_]) -> Mask:
     decided = np.where(is_decided, reduced * np.uint8(255), _UNDECIDED)
     enlarged = cv2.resize(decided, (area.width, area.height), interpolation=cv2.INTER_NEAREST)
     values = np.where(enlarged == _UNDECIDED, edge, enlarged).astype(np.uint8)
-    return Mask(*raster.size).replaced(area.left, area.top, values)
+    return TiledMask(*raster.size).replaced(area.left, area.top, values)
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ class Proposal:
         confidence: 0 to 1, that the subject was pasted.
     """
 
-    mask: Mask
+    mask: TiledMask
     confidence: float
 
 
@@ -227,4 +227,4 @@ class SubjectDetector:
             detection = self._detector.detect(
                 raster.pixels, alpha=raster.alpha, profile=document.profile, likeliest=True
             )
-        return Proposal(Mask.from_array(detection.mask), detection.confidence)
+        return Proposal(TiledMask.from_array(detection.mask), detection.confidence)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from s2am_editor.document.geometry import EMPTY_RECT, Rect, bounding_rect, transform_points
 from s2am_editor.document.model import Document, Harmonization, Layer
-from s2am_editor.document.raster import Mask
+from s2am_editor.document.raster import TiledMask
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def _changed_layer_area(old: Layer, new: Layer) -> Rect:
         return _visible_box(old).union(_visible_box(new))
     if old.mask is new.mask:
         return EMPTY_RECT
-    full_mask = Mask(*old.size, 255)
+    full_mask = TiledMask(*old.size, 255)
     part = (old.mask or full_mask).changed_area(new.mask or full_mask)
     if part.is_empty:
         return EMPTY_RECT

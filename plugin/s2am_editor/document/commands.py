@@ -11,7 +11,7 @@ from typing import Any
 from s2am_editor.document.geometry import Transform
 from s2am_editor.document.history import Command
 from s2am_editor.document.model import Document, Harmonization, Layer, new_layer_id
-from s2am_editor.document.raster import Mask, Raster
+from s2am_editor.document.raster import Raster, TiledMask
 from s2am_engine.color.map import Curves
 from s2am_engine.errors import EngineError
 
@@ -101,7 +101,7 @@ def set_transform(layer_id: int, transform: Transform, name: str = "Transform", 
     return _on_layer(name, layer_id, lambda layer: _with(layer, transform=transform), drag)
 
 
-def set_mask(layer_id: int, mask: Mask | None, name: str = "Mask", stroke: Gesture = None) -> Command:
+def set_mask(layer_id: int, mask: TiledMask | None, name: str = "Mask", stroke: Gesture = None) -> Command:
     """Set the mask of a layer; None = no mask. `name`: label of the undo step (“Brush”, “Cut out”, …)."""
     return _on_layer(name, layer_id, lambda layer: _with(layer, mask=mask), stroke)
 
@@ -140,7 +140,7 @@ def set_curves(layer_id: int, curves: Curves | None, drag: Gesture = None) -> Co
     return _on_harmonization("Curves", layer_id, lambda current: dataclasses.replace(current, curves=curves), drag)
 
 
-def set_area(area: Mask | None, name: str = "Paint reference", stroke: Gesture = None) -> Command:
+def set_area(area: TiledMask | None, name: str = "Paint reference", stroke: Gesture = None) -> Command:
     """Set the painted reference area, a mask of the canvas's size; None = none."""
 
     def change(document: Document) -> Document:
@@ -151,7 +151,7 @@ def set_area(area: Mask | None, name: str = "Paint reference", stroke: Gesture =
     return Command(name, change, None if stroke is None else (stroke, name))
 
 
-def cut_out_layer(layer_id: int, mask: Mask, name: str) -> Command:
+def cut_out_layer(layer_id: int, mask: TiledMask, name: str) -> Command:
     """Add a masked copy of a layer directly above it, to harmonize the foreground of a flattened image.
 
     The copy shares the pixels of the original layer, which stays unchanged.

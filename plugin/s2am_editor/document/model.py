@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from s2am_editor.document.geometry import Rect, Transform
-from s2am_editor.document.raster import Mask, Raster
+from s2am_editor.document.raster import Raster, TiledMask
 from s2am_engine.color.adjustments import Sliders, adjust
 from s2am_engine.color.map import ColorMap, Curves
 from s2am_engine.errors import EngineError
@@ -48,7 +48,7 @@ class Reference:
 
     kind: Literal["beneath", "layer", "area"] = "beneath"
     layer: int | None = None
-    area: Mask | None = None
+    area: TiledMask | None = None
 
     def __post_init__(self) -> None:
         """Check that layer and area match the kind."""
@@ -110,7 +110,7 @@ class Layer:
     name: str
     raster: Raster
     transform: Transform
-    mask: Mask | None = None
+    mask: TiledMask | None = None
     opacity: float = 1.0
     visible: bool = True
     locked: bool = False
@@ -159,7 +159,7 @@ class Document:
     gray: bool = False
     metadata: Metadata = field(default_factory=Metadata)
     active: int | None = None
-    area: Mask | None = None
+    area: TiledMask | None = None
 
     @classmethod
     def from_image(cls, image: ImageData, name: str) -> Document:

@@ -134,7 +134,7 @@ class _Tile:
 _UNIFORM_TILES = {value: _Tile(np.full((MASK_TILE, MASK_TILE), value, np.uint8)) for value in (0, 255)}
 
 
-class Mask:
+class TiledMask:
     """An immutable H×W mask of 8 bits, 255 = foreground, stored in tiles.
 
     An edited copy shares all tiles that did not change: a brush stroke on a 24-megapixel mask costs a few tiles. A mask
@@ -149,7 +149,7 @@ class Mask:
         self._tiles: tuple[_Tile, ...] = (_UNIFORM_TILES[value],) * (_tile_count(width) * _tile_count(height))
 
     @classmethod
-    def from_array(cls, values: NDArray[np.uint8]) -> Mask:
+    def from_array(cls, values: NDArray[np.uint8]) -> TiledMask:
         """Create a mask from H×W values, which are copied."""
         height, width = values.shape
         return cls(width, height).replaced(0, 0, values)
@@ -183,7 +183,7 @@ class Mask:
             values[part.translated(-rect.left, -rect.top).slices] = tile[in_tile]
         return values
 
-    def replaced(self, left: int, top: int, values: NDArray[np.uint8]) -> Mask:
+    def replaced(self, left: int, top: int, values: NDArray[np.uint8]) -> TiledMask:
         """Return a mask in which h×w values replace those at (left, top); values beyond the edges are ignored."""
         height, width = values.shape
         area = Rect(left, top, left + width, top + height).intersection(self.rect)
@@ -217,7 +217,7 @@ class Mask:
         """True if all values are 255."""
         return all(tile is _UNIFORM_TILES[255] for tile in self._tiles)
 
-    def changed_area(self, other: Mask) -> Rect:
+    def changed_area(self, other: TiledMask) -> Rect:
         """Return the area, in whole tiles, in which another mask of the same size can differ."""
         found = EMPTY_RECT
         for index, part in self._tile_parts(self.rect, MASK_TILE):
@@ -231,8 +231,8 @@ class Mask:
         seen |= new
         return len(new) * MASK_TILE * MASK_TILE
 
-    def _with_tiles(self, tiles: tuple[_Tile, ...]) -> Mask:
-        mask = Mask.__new__(Mask)
+    def _with_tiles(self, tiles: tuple[_Tile, ...]) -> TiledMask:
+        mask = TiledMask.__new__(TiledMask)
         mask.width, mask.height, mask._tiles = self.width, self.height, tiles
         return mask
 

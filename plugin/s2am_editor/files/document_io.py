@@ -12,11 +12,12 @@ import numpy as np
 from s2am_common.image_formats import IMAGE_SUFFIXES, FormatInfo, format_of_suffix
 from s2am_editor.document.model import Document, Layer
 from s2am_editor.files.openraster import OPENRASTER_SUFFIX, read_openraster, write_openraster
-from s2am_editor.render.export import FractionCallback, flatten
+from s2am_editor.render.export import flatten
 from s2am_engine.errors import EngineError
 from s2am_engine.image.compositing import to_depth
 from s2am_engine.image.io import ImageData, load_image, save_image
 from s2am_engine.image.masks import full_scale
+from s2am_engine.types import FractionCallback
 
 PROJECT_SUFFIX = OPENRASTER_SUFFIX
 OPEN_SUFFIXES = (*IMAGE_SUFFIXES, PROJECT_SUFFIX, ".psd", ".psb")

@@ -27,10 +27,10 @@ from s2am_common.atomic import atomic_write
 from s2am_common.image_formats import PNG
 from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.model import Document, Layer
-from s2am_editor.document.raster import Mask, Raster
+from s2am_editor.document.raster import Raster, TiledMask
 from s2am_editor.files.project import DAMAGE_ERRORS, document_from_json, document_to_json
 from s2am_editor.render.blend import blend_layer, transparent_image
-from s2am_editor.render.export import FractionCallback, flatten
+from s2am_editor.render.export import flatten
 from s2am_editor.render.resample import resample_layer
 from s2am_engine.errors import EngineError
 from s2am_engine.image.compositing import to_depth
@@ -39,6 +39,7 @@ from s2am_engine.image.formats import png
 from s2am_engine.image.formats.common import Decoded, UnsupportedFileError, check_image_size
 from s2am_engine.image.sheets import fit_into
 from s2am_engine.inference.network_input import to_bytes
+from s2am_engine.types import FractionCallback
 
 OPENRASTER_SUFFIX = ".ora"
 
@@ -134,7 +135,7 @@ class _ArchiveStore:
         self._names[id(raster)] = name
         return name
 
-    def put_mask(self, mask: Mask) -> str:
+    def put_mask(self, mask: TiledMask) -> str:
         """Write a mask, unless the archive contains it."""
         if id(mask) not in self._names:
             name = f"s2am/mask{len(self._names)}.png"
@@ -156,12 +157,12 @@ class _ArchiveStore:
             raise ValueError(f"{name} contains values that are not finite")
         return _to_raster(samples)
 
-    def mask(self, name: str) -> Mask:
+    def mask(self, name: str) -> TiledMask:
         """Read a mask. Raises UnsupportedFileError or one of DAMAGE_ERRORS."""
         samples = _read_png(self._archive, name).samples
         if samples.dtype != np.uint8 or samples.shape[2] != 1:
             raise ValueError(f"{name} is not a mask")
-        return Mask.from_array(np.ascontiguousarray(samples[..., 0]))
+        return TiledMask.from_array(np.ascontiguousarray(samples[..., 0]))
 
 
 def _read_entry(archive: zipfile.ZipFile, name: str, max_bytes: int) -> bytes:

@@ -16,13 +16,13 @@ from psd_tools.constants import BlendMode, ColorMode, Resource
 
 from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.model import Document, Layer
-from s2am_editor.document.raster import Mask, Raster
+from s2am_editor.document.raster import Raster, TiledMask
 from s2am_editor.files.project import DAMAGE_ERRORS
-from s2am_editor.render.export import FractionCallback
 from s2am_engine.errors import EngineError
 from s2am_engine.image.data import ImageData
 from s2am_engine.image.formats.common import UnsupportedFileError, check_image_size
 from s2am_engine.image.masks import full_scale
+from s2am_engine.types import FractionCallback
 
 _DEPTHS: dict[int, np.dtype[Any]] = {8: np.dtype(np.uint8), 16: np.dtype(np.uint16)}
 
@@ -128,13 +128,13 @@ def _split_channels(
     return np.ascontiguousarray(color), alpha
 
 
-def _convert_mask(layer: PsdLayer, box: Rect) -> Mask | None:
+def _convert_mask(layer: PsdLayer, box: Rect) -> TiledMask | None:
     """Return a layer's mask at the size of its pixels; None if it has no enabled mask."""
     if not layer.has_mask() or layer.mask is None or layer.mask.disabled:
         return None
     values = layer.numpy("mask")
     outside = 255 if layer.mask.background_color else 0
-    mask = Mask(box.width, box.height, outside)
+    mask = TiledMask(box.width, box.height, outside)
     if values is None:
         return mask
     left, top = layer.mask.bbox[0] - box.left, layer.mask.bbox[1] - box.top

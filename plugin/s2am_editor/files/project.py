@@ -19,12 +19,12 @@ import numpy as np
 
 from s2am_editor.document.geometry import Transform
 from s2am_editor.document.model import Document, Harmonization, Layer, Reference, new_layer_id
-from s2am_editor.document.raster import Mask, Raster
-from s2am_editor.render.export import FractionCallback
+from s2am_editor.document.raster import Raster, TiledMask
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.color.map import ColorMap, Curves
 from s2am_engine.errors import EngineError
 from s2am_engine.image.data import Metadata
+from s2am_engine.types import FractionCallback
 
 PROJECT_FORMAT, PROJECT_VERSION = "s2am project", 2
 
@@ -49,7 +49,7 @@ class PixelWriter(Protocol):
     def put_raster(self, raster: Raster) -> str:
         """Store a raster."""
 
-    def put_mask(self, mask: Mask) -> str:
+    def put_mask(self, mask: TiledMask) -> str:
         """Store a mask."""
 
 
@@ -59,7 +59,7 @@ class PixelReader(Protocol):
     def raster(self, name: str) -> Raster:
         """Return a raster."""
 
-    def mask(self, name: str) -> Mask:
+    def mask(self, name: str) -> TiledMask:
         """Return a mask."""
 
 

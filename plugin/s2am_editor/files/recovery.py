@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from s2am_common.atomic import atomic_write
 from s2am_common.paths import user_paths
 from s2am_editor.document.model import Document
-from s2am_editor.document.raster import Mask, Raster
+from s2am_editor.document.raster import Raster, TiledMask
 from s2am_editor.files.project import DAMAGE_ERRORS, document_from_json, document_to_json
 from s2am_engine.errors import EngineError
 
@@ -164,14 +164,14 @@ class _FolderStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._names: weakref.WeakKeyDictionary[Raster | Mask, str] = weakref.WeakKeyDictionary()
+        self._names: weakref.WeakKeyDictionary[Raster | TiledMask, str] = weakref.WeakKeyDictionary()
         self._used: set[str] = set()
 
     def put_raster(self, raster: Raster) -> str:
         """Write a raster, unless the folder contains it."""
         return self._put(raster, lambda name: self._write_raster(name, raster))
 
-    def put_mask(self, mask: Mask) -> str:
+    def put_mask(self, mask: TiledMask) -> str:
         """Write a mask, unless the folder contains it."""
         return self._put(mask, lambda name: self._write(f"{name}.npy", mask.to_array()))
 
@@ -180,9 +180,9 @@ class _FolderStore:
         alpha = self.folder / f"{name}-alpha.npy"
         return Raster(self._read(f"{name}.npy", 3), self._read(alpha.name, 2) if alpha.exists() else None)
 
-    def mask(self, name: str) -> Mask:
+    def mask(self, name: str) -> TiledMask:
         """Read a mask. Raises one of DAMAGE_ERRORS."""
-        return Mask.from_array(self._read(f"{name}.npy", 2))
+        return TiledMask.from_array(self._read(f"{name}.npy", 2))
 
     def delete_unused(self) -> None:
         """Delete all files that were not put since the last call."""
@@ -192,7 +192,7 @@ class _FolderStore:
                     file.unlink()
         self._used.clear()
 
-    def _put(self, pixels: Raster | Mask, write: Callable[[str], None]) -> str:
+    def _put(self, pixels: Raster | TiledMask, write: Callable[[str], None]) -> str:
         name = self._names.get(pixels)
         if name is None or not (self.folder / f"{name}.npy").exists():
             name = secrets.token_hex(8)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,9 +15,7 @@ from s2am_editor.render.resample import resample_layer
 from s2am_engine.image.compositing import to_depth
 from s2am_engine.image.io import ImageData
 from s2am_engine.image.masks import full_scale
-
-FractionCallback = Callable[[float], None]
-"""Called with the completed fraction, 0 to 1; an exception that it raises cancels the operation."""
+from s2am_engine.types import FractionCallback
 
 _STRIP_PIXELS = 1 << 20
 

@@ -18,11 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2am_editor.document.model import BENEATH, Document, Harmonization, Layer, Reference
-from s2am_editor.document.raster import Mask
-from s2am_editor.render.export import FractionCallback, canvas_coverage, flatten
+from s2am_editor.document.raster import TiledMask
+from s2am_editor.render.export import canvas_coverage, flatten
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.errors import EngineError
 from s2am_engine.image.masks import full_scale
+from s2am_engine.types import FractionCallback
 
 if TYPE_CHECKING:
     from s2am_engine.inference.harmonizer import Harmonizer
@@ -181,7 +182,9 @@ def _check_coverage(mask: NDArray[Any], layer: Layer) -> None:
         )
 
 
-def _restrict_to_area(area: Mask, mask: NDArray[Any], alpha: NDArray[Any] | None, dtype: np.dtype[Any]) -> NDArray[Any]:
+def _restrict_to_area(
+    area: TiledMask, mask: NDArray[Any], alpha: NDArray[Any] | None, dtype: np.dtype[Any]
+) -> NDArray[Any]:
     """Return an alpha that excludes everything but the painted area and the layer itself.
 
     Raises:

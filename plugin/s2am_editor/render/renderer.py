@@ -21,13 +21,14 @@ from numpy.typing import NDArray
 from s2am_editor.document.changes import changed_area
 from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.model import Document, Layer
-from s2am_editor.document.raster import Mask
+from s2am_editor.document.raster import TiledMask
 from s2am_editor.render.blend import blend_layer, transparent_image, visible_layers
-from s2am_editor.render.export import FractionCallback, flatten
+from s2am_editor.render.export import flatten
 from s2am_editor.render.resample import Patch, resample_layer, resample_mask
 from s2am_engine.image import profiles
 from s2am_engine.image.io import ImageData
 from s2am_engine.inference.network_input import to_bytes
+from s2am_engine.types import FractionCallback
 
 TILE_SIZE = 384
 """Side of the tiles in which the screen is drawn, in pixels."""
@@ -109,7 +110,7 @@ class RenderSession:
             coverage[target] = 255 if patch.coverage is None else to_bytes(patch.coverage)
         return coverage
 
-    def canvas_mask(self, mask: Mask, rect: Rect, zoom: float) -> NDArray[np.uint8]:
+    def canvas_mask(self, mask: TiledMask, rect: Rect, zoom: float) -> NDArray[np.uint8]:
         """Render a mask of the canvas's size, such as the reference area: h×w, 0 to 255."""
         if zoom >= MAGNIFIED_ZOOM:
             source = _canvas_rect(rect, zoom)

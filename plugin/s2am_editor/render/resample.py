@@ -23,7 +23,7 @@ from s2am_editor.document.geometry import (
     transform_points,
 )
 from s2am_editor.document.model import Layer
-from s2am_editor.document.raster import MAX_LEVEL, OPENCV_DEPTHS, Mask
+from s2am_editor.document.raster import MAX_LEVEL, OPENCV_DEPTHS, TiledMask
 from s2am_engine.image.masks import full_scale
 from s2am_engine.inference.network_input import to_unit
 
@@ -74,7 +74,7 @@ def resample_layer(layer: Layer, zoom: float, rect: Rect) -> Patch | None:
     return _interpolate(layer, level, bounds, onto, rect)
 
 
-def resample_mask(mask: Mask, zoom: float, rect: Rect) -> NDArray[np.uint8]:
+def resample_mask(mask: TiledMask, zoom: float, rect: Rect) -> NDArray[np.uint8]:
     """Resample a part of a mask of the canvas's size: h×w, 0 beyond its edges."""
     onto = np.array([[zoom, 0, 0], [0, zoom, 0]])
     level = _reduced_level(onto)

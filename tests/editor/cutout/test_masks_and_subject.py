@@ -15,7 +15,7 @@ from s2am_editor.cutout.masks import Brush, alpha_to_mask, decontaminate_edges, 
 from s2am_editor.cutout.subject import SubjectDetector, grab_cut
 from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.model import Document, Layer
-from s2am_editor.document.raster import Mask, Raster
+from s2am_editor.document.raster import Raster, TiledMask
 from s2am_engine.errors import EngineError, NothingFoundError
 from s2am_engine.image.io import ImageData, load_image
 from s2am_engine.image.masks import full_scale
@@ -24,7 +24,7 @@ from tests.editor.document.sample_documents import cutout, disc, scene
 from tests.shared import SHARED, needs_shared
 
 
-def intersection_over_union(mask: Mask, target: NDArray[np.bool_]) -> float:
+def intersection_over_union(mask: TiledMask, target: NDArray[np.bool_]) -> float:
     found = mask.to_array() >= 128
     return float((found & target).sum() / (found | target).sum())
 
@@ -49,11 +49,11 @@ def test_grab_cut_segments_subject_in_rough_box(dtype: DTypeLike) -> None:
 
 def test_grab_cut_segments_and_refines_by_scribbles() -> None:
     raster, target = orange_on_blue(600, 400)
-    on = paint_stroke(Mask(600, 400), [(280, 130), (320, 140)], Brush(10))
+    on = paint_stroke(TiledMask(600, 400), [(280, 130), (320, 140)], Brush(10))
     found = grab_cut(raster, foreground=on)
     assert intersection_over_union(found, target) > 0.97
     # Background scribbles over one half remove it and keep the other half.
-    off = paint_stroke(Mask(600, 400), [(330, 60), (330, 210)], Brush(60))
+    off = paint_stroke(TiledMask(600, 400), [(330, 60), (330, 210)], Brush(60))
     less = grab_cut(raster, mask=found, foreground=on, background=off)
     assert not less.read(Rect(310, 100, 340, 160)).any()
     assert less.read(Rect(285, 130, 290, 135)).min() == 255
@@ -98,10 +98,10 @@ def test_grab_cut_is_cancelled_by_progress_exception() -> None:
 
 
 def test_paint_stroke_size_and_hardness() -> None:
-    hard = paint_stroke(Mask(400, 300), [(200.0, 150.0)], Brush(100, hardness=1)).to_array()
+    hard = paint_stroke(TiledMask(400, 300), [(200.0, 150.0)], Brush(100, hardness=1)).to_array()
     assert abs((hard / 255).sum() - np.pi * 50**2) < 60
     assert ((hard > 0) & (hard < 255)).sum() < 2.5 * np.pi * 100  # antialiased over one pixel
-    soft = paint_stroke(Mask(400, 300), [(200.0, 150.0)], Brush(100, hardness=0)).to_array()
+    soft = paint_stroke(TiledMask(400, 300), [(200.0, 150.0)], Brush(100, hardness=0)).to_array()
     row = soft[150, 200:252].astype(int)
     assert (np.diff(row) <= 0).all()
     assert 100 < row[25] < 155  # half strength at half the radius
@@ -111,8 +111,8 @@ def test_paint_stroke_size_and_hardness() -> None:
 def test_paint_stroke_in_pieces_equals_whole_stroke() -> None:
     points = [(30.0, 40.0), (200.0, 70.0), (220.0, 200.0), (60.0, 90.0)]
     brush = Brush(50, hardness=0.2)
-    whole = paint_stroke(Mask(300, 250), points, brush)
-    pieces = Mask(300, 250)
+    whole = paint_stroke(TiledMask(300, 250), points, brush)
+    pieces = TiledMask(300, 250)
     for start, end in itertools.pairwise(points):
         middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
         pieces = paint_stroke(paint_stroke(pieces, [start, middle], brush), [middle, end], brush)
@@ -121,15 +121,15 @@ def test_paint_stroke_in_pieces_equals_whole_stroke() -> None:
 
 
 def test_paint_stroke_erases() -> None:
-    painted = paint_stroke(Mask(300, 250), [(150, 120)], Brush(80, 0.5))
+    painted = paint_stroke(TiledMask(300, 250), [(150, 120)], Brush(80, 0.5))
     assert paint_stroke(painted, [(150, 120)], Brush(120, 1, erase=True)).is_empty
-    assert paint_stroke(Mask(300, 250), [(-500, 0)], Brush(80)).is_empty
+    assert paint_stroke(TiledMask(300, 250), [(-500, 0)], Brush(80)).is_empty
     with pytest.raises(ValueError, match="size above 0"):
         Brush(0)
 
 
 def test_feather_mask_softens_only_the_edge() -> None:
-    hard = Mask.from_array(np.pad(np.full((100, 100), 255, np.uint8), 100))
+    hard = TiledMask.from_array(np.pad(np.full((100, 100), 255, np.uint8), 100))
     soft = feather_mask(hard, 20).to_array()
     assert soft[150, 150] == 255
     assert 100 < soft[150, 100] < 155
@@ -153,7 +153,7 @@ def test_decontaminate_edges_removes_background_color_and_keeps_alpha(dtype: DTy
     cover = (alpha / full)[..., None]
     target = scene(200, 150) * 0.3 / 255 + np.array([0.6, 0.2, 0.1])
     seen = ((target * cover + np.array([0.0, 1.0, 0.0]) * (1 - cover)) * full).astype(dtype)
-    mask = Mask.from_array(disc(200, 150)) if by_mask else None
+    mask = TiledMask.from_array(disc(200, 150)) if by_mask else None
     layer = Layer("person", Raster(seen, None if by_mask else alpha), Transform(0, 0), mask)
     clean = decontaminate_edges(layer)
     edge = (cover[..., 0] > 0.1) & (cover[..., 0] < 1)

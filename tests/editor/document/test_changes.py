@@ -21,7 +21,7 @@ from s2am_editor.document.changes import (
 from s2am_editor.document.geometry import Transform
 from s2am_editor.document.history import Command, History
 from s2am_editor.document.model import Document, Harmonization
-from s2am_editor.document.raster import Mask, Raster
+from s2am_editor.document.raster import Raster, TiledMask
 from s2am_engine.color.map import IDENTITY, Curves
 from tests.editor.document.sample_documents import scene, two_layers
 
@@ -43,7 +43,7 @@ def property_change(*fields: str) -> LayerChanged:
         (DOCUMENT, commands.rename_layer(LAYER.id, "friend"), [property_change("name")]),
         (DOCUMENT, commands.set_visible(LAYER.id, False), [property_change("visible")]),
         (DOCUMENT, commands.set_locked(LAYER.id, True), [property_change("locked")]),
-        (DOCUMENT, commands.set_mask(LAYER.id, Mask(*LAYER.size, 255)), [property_change("mask")]),
+        (DOCUMENT, commands.set_mask(LAYER.id, TiledMask(*LAYER.size, 255)), [property_change("mask")]),
         (DOCUMENT, commands.set_transform(LAYER.id, Transform(9, 9)), [property_change("transform")]),
         (DOCUMENT, commands.set_raster(LAYER.id, Raster(scene(80, 60)), "Clean"), [property_change("raster")]),
         (
@@ -56,7 +56,7 @@ def property_change(*fields: str) -> LayerChanged:
         (HARMONIZED, commands.set_curves(LAYER.id, CURVES), [LayerAdjusted(LAYER.id)]),
         (DOCUMENT, commands.move_layer(LAYER.id, 0), [LayersChanged()]),
         (DOCUMENT, commands.remove_layer(LAYER.id), [LayersChanged(), ActiveLayerChanged(BACKGROUND)]),
-        (DOCUMENT, commands.set_area(Mask(300, 200)), [ReferenceAreaChanged()]),
+        (DOCUMENT, commands.set_area(TiledMask(300, 200)), [ReferenceAreaChanged()]),
         (DOCUMENT, commands.set_opacity(LAYER.id, 1.0), []),
     ],
 )

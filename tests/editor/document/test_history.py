@@ -12,7 +12,7 @@ from s2am_editor.document import commands
 from s2am_editor.document.geometry import Transform
 from s2am_editor.document.history import History
 from s2am_editor.document.model import Document, Harmonization
-from s2am_editor.document.raster import Mask
+from s2am_editor.document.raster import TiledMask
 from s2am_editor.render.export import flatten
 from s2am_engine.color.map import IDENTITY
 from s2am_engine.errors import EngineError
@@ -26,7 +26,7 @@ def test_history_undoes_and_redoes_every_command_exactly() -> None:
         commands.set_transform(layer.id, Transform(100, 80, 1.5, 1.5, 30), "Rotate"),
         commands.set_opacity(layer.id, 0.5),
         commands.rename_layer(layer.id, "friend"),
-        commands.set_mask(layer.id, Mask(*layer.size).replaced(10, 10, np.full((20, 20), 255, np.uint8)), "Brush"),
+        commands.set_mask(layer.id, TiledMask(*layer.size).replaced(10, 10, np.full((20, 20), 255, np.uint8)), "Brush"),
         commands.set_harmonization(layer.id, Harmonization(IDENTITY, "concord")),
         commands.set_sliders(layer.id, warmth=0.5),
         commands.duplicate_layer(layer.id),
@@ -169,7 +169,7 @@ def test_history_drops_oldest_steps_beyond_memory_limit() -> None:
 
 
 def test_mask_strokes_share_unchanged_tiles() -> None:
-    mask = Mask(3000, 2000)
+    mask = TiledMask(3000, 2000)
     seen: set[int] = set()
     held = 0
     for index in range(50):

@@ -19,7 +19,7 @@ from PIL import Image
 from s2am_editor.document import commands
 from s2am_editor.document.geometry import Transform
 from s2am_editor.document.model import Document, Harmonization, Layer, Reference
-from s2am_editor.document.raster import Mask
+from s2am_editor.document.raster import TiledMask
 from s2am_editor.files.document_io import open_document, save_project
 from s2am_editor.render.export import flatten
 from s2am_engine.color.adjustments import Sliders
@@ -35,14 +35,14 @@ CURVES = Curves(np.random.default_rng(0).random((3, 33)).astype(np.float32))
 def full_document(dtype: DTypeLike = np.uint8) -> Document:
     """Return a document that uses every feature of the document model."""
     document, layer = two_layers(dtype)
-    area = Mask.from_array(disc(300, 200))
+    area = TiledMask.from_array(disc(300, 200))
     found = Chain((CURVES, Matrix(np.eye(3, 4) * 0.9)))
     reference = Reference("layer", layer=document.layers[0].id)
     harmonized = Harmonization(found, "concord", 0.83, reference, Sliders(0.7, warmth=0.1), CURVES)
     layer = dataclasses.replace(
         *(layer,),
         name="Zoë’s “friend”\x07\n<&>",
-        mask=Mask.from_array(disc(80, 60)),
+        mask=TiledMask.from_array(disc(80, 60)),
         transform=Transform(140.5, 90.25, 1.5, 0.7, 33.3, True, False),
         opacity=0.123456789,
         harmonization=harmonized,

@@ -13,7 +13,7 @@ from s2am_editor.document import commands
 from s2am_editor.document.geometry import Transform
 from s2am_editor.document.history import History
 from s2am_editor.document.model import Document, Reference
-from s2am_editor.document.raster import Mask
+from s2am_editor.document.raster import TiledMask
 from s2am_editor.render.export import flatten
 from s2am_editor.render.harmonize_layer import LoadedModels, find_harmonization, find_variants, prepare_input
 from s2am_engine.color.adjustments import Sliders
@@ -46,7 +46,7 @@ def test_find_harmonization_of_cut_out_layer_equals_engine(models: LoadedModels)
     mask = np.zeros((200, 300), np.uint8)
     mask[50:120, 80:160] = 255
     history = History(Document.from_image(ImageData(pixels), "composite"))
-    history.do(commands.cut_out_layer(history.document.layers[0].id, Mask.from_array(mask), "person"))
+    history.do(commands.cut_out_layer(history.document.layers[0].id, TiledMask.from_array(mask), "person"))
     active = history.document.active
     assert active is not None
     history.do(commands.set_harmonization(active, find_harmonization(history.document, active, models, "concord")))
@@ -94,7 +94,7 @@ def test_find_harmonization_with_reference_layer(models: LoadedModels) -> None:
 
 def test_find_harmonization_with_reference_area(models: LoadedModels) -> None:
     document, layer = two_layers()
-    area = Mask(300, 200).replaced(0, 0, np.full((200, 60), 255, np.uint8))
+    area = TiledMask(300, 200).replaced(0, 0, np.full((200, 60), 255, np.uint8))
     found = find_harmonization(document, layer.id, models, "concord", Reference("area", area=area))
     other = scene(seed=7)
     other[:, :60] = scene()[:, :60]
@@ -127,7 +127,7 @@ def test_find_harmonization_refuses_layers_without_reference(models: LoadedModel
     background = document.layers[0]
     outside = commands.set_transform(layer.id, Transform(-500, 0)).change(document)
     covering = dataclasses.replace(document, layers=(background, document.new_layer(ImageData(scene(seed=3)), "photo")))
-    nothing_beside = Mask(300, 200).replaced(140, 95, np.full((10, 10), 255, np.uint8))
+    nothing_beside = TiledMask(300, 200).replaced(140, 95, np.full((10, 10), 255, np.uint8))
     for where, layer_id, reference, message in (
         (document, background.id, Reference(), "no visible layer beneath “beach”.* Put a background under it"),
         (outside, layer.id, Reference(), "“person” is outside the canvas. Move it"),

@@ -18,7 +18,7 @@ from s2am_editor.document import commands
 from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.history import History
 from s2am_editor.document.model import Document, Harmonization
-from s2am_editor.document.raster import Mask
+from s2am_editor.document.raster import TiledMask
 from s2am_editor.render.export import canvas_coverage, flatten
 from s2am_editor.render.renderer import RenderSession, layer_thumbnail
 from s2am_engine.color.adjustments import Sliders
@@ -167,7 +167,7 @@ def test_tile_converts_profile_to_srgb() -> None:
 def test_render_session_cache_is_never_stale() -> None:
     document, layer = two_layers()
     history, session = History(document), RenderSession(document, max_cache_bytes=1 << 20)
-    mask = Mask(*layer.size, 255).replaced(0, 0, np.zeros((30, 80), np.uint8))
+    mask = TiledMask(*layer.size, 255).replaced(0, 0, np.zeros((30, 80), np.uint8))
     curves = Curves(np.tile(np.linspace(0, 1, 5) ** 2, (3, 1)))
     rect = Rect(0, 0, 150, 100)
     for command in (
@@ -187,7 +187,7 @@ def test_render_session_cache_is_never_stale() -> None:
 
 def test_render_session_update_returns_area_outside_of_which_nothing_changes() -> None:
     document, layer = two_layers()
-    stroke = Mask(*layer.size, 255).replaced(5, 5, np.zeros((10, 10), np.uint8))
+    stroke = TiledMask(*layer.size, 255).replaced(5, 5, np.zeros((10, 10), np.uint8))
     rotated = commands.set_transform(layer.id, Transform(140.5, 90.3, 3, 3, 33)).change(document)
     for before, command in (
         *((document, commands.set_opacity(layer.id, 0.2)), (document, commands.remove_layer(layer.id))),

@@ -14,7 +14,7 @@ from PyQt6.QtWidgets import QLabel
 
 from s2am_editor.cutout.subject import Proposal
 from s2am_editor.document.model import Document
-from s2am_editor.document.raster import Mask
+from s2am_editor.document.raster import TiledMask
 from tests.editor.ui.driver import WindowDriver
 
 SHIFT, CONTROL, ALT = (
@@ -170,7 +170,7 @@ def test_detected_region_is_shown_before_it_is_accepted(
     values[60:180, 90:230] = 255
 
     def find(*_: object) -> Proposal:
-        return Proposal(Mask.from_array(values), confidence)
+        return Proposal(TiledMask.from_array(values), confidence)
 
     monkeypatch.setattr("s2am_editor.cutout.subject.SubjectDetector.detect", find)
     before: Document = window.session.document

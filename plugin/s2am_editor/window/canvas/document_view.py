@@ -13,7 +13,7 @@ from PyQt6.QtCore import QObject
 
 from s2am_editor.document.geometry import Rect
 from s2am_editor.document.model import Document, Layer
-from s2am_editor.document.raster import Mask
+from s2am_editor.document.raster import TiledMask
 from s2am_editor.render.renderer import RenderSession
 from s2am_editor.window.canvas.canvas import Canvas
 from s2am_editor.window.session import EditorSession
@@ -27,7 +27,7 @@ TINT_OPACITY = 0.55  # share of the tint's color over the image
 class Tint:
     """A mask of the canvas's size, or a layer's coverage, shown in a color (red, green, blue)."""
 
-    area: Mask | Layer
+    area: TiledMask | Layer
     color: tuple[int, int, int]
 
     def cover(self, rendering: RenderSession, zoom: float, rect: Rect) -> NDArray[np.uint8]:
@@ -60,7 +60,7 @@ class DocumentView(QObject):
         if not self._session.is_open or tint is before:
             return
         area = None
-        if before and tint and isinstance(before.area, Mask) and isinstance(tint.area, Mask):
+        if before and tint and isinstance(before.area, TiledMask) and isinstance(tint.area, TiledMask):
             area = before.area.changed_area(tint.area)
         self._canvas.update_image(self._render(), area)
 

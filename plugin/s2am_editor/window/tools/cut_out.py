@@ -14,7 +14,7 @@ from s2am_editor.cutout.subject import Proposal, SubjectDetector, grab_cut
 from s2am_editor.document import commands
 from s2am_editor.document.geometry import Rect, bounding_rect, invert_affine, transform_points
 from s2am_editor.document.model import Layer
-from s2am_editor.document.raster import Mask, Raster
+from s2am_editor.document.raster import Raster, TiledMask
 from s2am_editor.window.actions import pressed_shortcut
 from s2am_editor.window.canvas.viewport import Viewport
 from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs, Problem
@@ -186,14 +186,14 @@ class CutOut(QObject):
             return
         brush = Brush(width / (layer.transform.scale_x * layer.transform.scale_y) ** 0.5, hardness=1.0)
 
-        def work(job: BackgroundJob) -> Mask:
+        def work(job: BackgroundJob) -> TiledMask:
             on_subject, on_background = (_drawn(layer, strokes, brush) for strokes in (subject, background))
             return grab_cut(layer.raster, foreground=on_subject, background=on_background, progress=job.progress)
 
         self._segment(layer, work)
 
-    def _segment(self, layer: Layer, work: Callable[[BackgroundJob], Mask]) -> None:
-        def done(mask: Mask) -> None:
+    def _segment(self, layer: Layer, work: Callable[[BackgroundJob], TiledMask]) -> None:
+        def done(mask: TiledMask) -> None:
             if layer.locked:
                 self._session.do(commands.cut_out_layer(layer.id, mask, self.tr("Subject")))
             else:
@@ -252,7 +252,7 @@ class CutOut(QObject):
 
         self._jobs.start(self.tr("Cleaning edges"), lambda _: decontaminate_edges(layer), done, self.failed.emit)
 
-    def _change_mask(self, name: str, work: Callable[[Layer], Mask]) -> None:
+    def _change_mask(self, name: str, work: Callable[[Layer], TiledMask]) -> None:
         layer = self._session.active
         if layer is None:
             return
@@ -272,9 +272,9 @@ def _on_layer(layer: Layer, points: Sequence[Point]) -> list[Point]:
     return transform_points(invert_affine(layer.transform.matrix(layer.size)), points)
 
 
-def _drawn(layer: Layer, strokes: Strokes, brush: Brush) -> Mask:
+def _drawn(layer: Layer, strokes: Strokes, brush: Brush) -> TiledMask:
     """Rasterize strokes as a mask of a layer."""
-    mask = Mask(*layer.size)
+    mask = TiledMask(*layer.size)
     for stroke in strokes:
         mask = paint_stroke(mask, _on_layer(layer, stroke), brush)
     return mask
