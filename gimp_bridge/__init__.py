@@ -1,20 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The bridge between GIMP and the engine.
+"""The bridge between GIMP and the engine process.
 
-The client's modules run inside GIMP's own Python and import the standard library alone; the rest is the engine's side.
+Client (standard library alone; runs in GIMP's own Python): `client`, `starter`, `connection`, `protocol`,
+`bridge_folder`. Engine process: `server`, `engine_session`, `model_cache`, `effective_mask`, and the command
+`s2am serve` in `serve_command`.
 """
 
 from __future__ import annotations
 
 CLIENT_FILES = (
     "__init__.py",
-    "background.py",
-    "channel.py",
+    "bridge_folder.py",
     "client.py",
-    "places.py",
+    "connection.py",
     "protocol.py",
     "starter.py",
-    "strips.py",
-    "wire.py",
 )
-"""The modules that a plug-in takes along."""
+"""The modules that are copied into the plug-in's folder, together with all of `s2am_common`."""

@@ -1,221 +1,465 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine as the plug-in sees it: one object whose calls wait for their answer.
+"""The client of the engine process.
 
-    engine = Engine(read_launcher(folder))
-    look = engine.harmonize(Harmonize(width=512, height=384, pixels=rgb, mask=mask, preview=True))
-    engine.render(Layer(3000, 2000), read, write)
+    engine = EngineClient(read_launcher(folder))
+    found = engine.harmonize(Harmonize(width=512, height=384, pixels=rgba, layer_alpha=alpha))
+    adjusted = engine.adjust(Adjust(color_map=found.color_map, sliders={"strength": 0.8}))
+    engine.render(adjusted.color_map, PixelLayout(3000, 2000), PixelSource(read), write)
 
-The engine is started when it is first needed. If it is killed, it is started once more, told what it knew, and asked
-again; callers notice nothing but the time.
+The engine is started on first use. If it ends during a request, it is started and asked once more.
 """
 
 from __future__ import annotations
 
 import contextlib
 import itertools
-import os
+import logging
+import mmap
 import threading
+import time
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from gimp_bridge import places, protocol, strips
-from gimp_bridge.channel import Channel, LostError, SilentError
-from gimp_bridge.protocol import BridgeError, CancelledError, Message, Progress
-from gimp_bridge.starter import Starter, read_launcher
-from gimp_bridge.strips import Layer, Read, Tell, Write
-from gimp_bridge.wire import MessageError
+from gimp_bridge import protocol
+from gimp_bridge.bridge_folder import LOG
+from gimp_bridge.connection import Channel, DisconnectedError, SilenceError
+from gimp_bridge.protocol import Message, MessageError, ProgressUpdate, Strip
+from gimp_bridge.starter import EngineStarter
+from s2am_common.errors import BridgeError, CancelledError, S2AMError
 from s2am_common.paths import user_paths
+from s2am_common.settings import load_settings
 
-__all__ = ["Engine", "Layer", "read_launcher"]
+ProgressCallback = Callable[[ProgressUpdate], None]
+"""Called with each step; an exception of it cancels the request."""
 
-SILENCE_VARIABLE = "S2AM_SILENCE_SECONDS"
-"""The environment variable with the seconds without a word after which the engine counts as hung; 60 without it.
+ReadRows = Callable[[int, int], bytes]
+"""Returns rows of pixels or of a plane, from (top, count)."""
 
-The engine says something every second, except for the moments in which a slow disk loads PyTorch.
-"""
+WriteRows = Callable[[int, int, bytes], None]
+"""Takes rows of pixels, from (top, count, bytes)."""
 
-_Answer = TypeVar("_Answer", bound=Message)
+logger = logging.getLogger(__name__)
+
+_STRIP_BYTES = 6 << 20
+_STRIPS_IN_FLIGHT = 3  # one is read, one is rendered, one waits to be written
+_TILE_ROWS = 64  # of GEGL: strips end at tile borders
+_PAGE = 4096
+_CLOSE_SECONDS = 1.0  # time for the engine to stop a request before the connection is closed
+
+_Response = TypeVar("_Response", bound=Message)
 _Result = TypeVar("_Result")
 
 
-class Engine:
-    """A connection to the engine. One thread calls at a time; any thread may `cancel`."""
+@dataclass(frozen=True)
+class PixelLayout:
+    """Size and format of a layer's RGBA pixels: sRGB values, or (only with float) linear light."""
+
+    width: int
+    height: int
+    depth: protocol.Depth = "u8"
+    linear: bool = False
+
+    def rows_per_strip(self) -> int:
+        """Return the number of rows of a strip."""
+        wanted = _STRIP_BYTES // (self.width * 4 * protocol.BYTES_OF[self.depth])
+        return max(1, min(self.height, wanted // _TILE_ROWS * _TILE_ROWS or wanted))
+
+
+@dataclass(frozen=True)
+class PixelSource:
+    """Functions that read a layer.
+
+    pixels: RGBA in the format of the `PixelLayout`.
+    layer_masks, selection, predicted: the planes that limit the change; none = everything that is not transparent.
+    """
+
+    pixels: ReadRows
+    layer_masks: tuple[ReadRows, ...] = ()
+    selection: ReadRows | None = None
+    predicted: ReadRows | None = None
+
+    @property
+    def planes(self) -> list[ReadRows]:
+        """All planes, in the order of a `Strip`."""
+        return [*self.layer_masks, *(plane for plane in (self.selection, self.predicted) if plane)]
+
+
+@dataclass(frozen=True)
+class NativeFormat:
+    """Access to a layer's own pixel format, where converting to it and back is not exact.
+
+    size: bytes per pixel.
+    original: returns rows before the change.
+    written: returns rows as they are after they were written.
+    write: overwrites rows.
+    """
+
+    size: int
+    original: ReadRows
+    written: ReadRows
+    write: WriteRows
+
+
+class EngineClient:
+    """A connection to the engine process. One thread sends requests at a time; any thread may call `cancel`."""
 
     def __init__(self, serve: Sequence[str] | None, folder: Path | None = None, silence: float | None = None) -> None:
-        """Remember how to reach the engine; nothing is started yet.
+        """Store how to reach the engine, without starting it.
 
         Args:
-            serve: the command that runs its server, see `read_launcher`; None = only find one that runs.
-            folder: where both sides meet; None = this person's.
-            silence: for how many seconds it may say nothing while it works; None = see SILENCE_VARIABLE.
+            serve: the command that runs its server, see `read_launcher`; None = never start it.
+            folder: the bridge folder; None = this user's.
+            silence: seconds without a message after which the engine counts as hung; None = see the settings. (It
+                sends one each second, but loading PyTorch from a slow disk may delay it.)
         """
         self._folder = folder or user_paths().bridge
-        self._starter = Starter(serve, self._folder, silence or _usual_silence())
-        self._line: _Line | None = None
+        self._starter = EngineStarter(serve, self._folder, silence or load_settings().silence_seconds)
+        self._requests: _Requests | None = None
         self._numbers = itertools.count(1)
         self._cancelled = threading.Event()
-        self._known: list[Message] = []  # what to tell an engine that is started again
 
-    def status(self, progress: Tell | None = None) -> protocol.Status:
-        """How the engine is; it is started if need be, and answers before it is ready."""
-        return self._call(protocol.StatusRequest(), protocol.Status, progress)
+    def status(self, progress: ProgressCallback | None = None) -> protocol.EngineStatus:
+        """Return the engine's status, also while it is still loading."""
+        return self._call(protocol.StatusRequest(), protocol.EngineStatus, progress)
 
-    def models(self, progress: Tell | None = None) -> tuple[protocol.Model, ...]:
-        """All models that can be named, the default first."""
-        return self._call(protocol.ModelsRequest(), protocol.Models, progress).models
+    def models(self, progress: ProgressCallback | None = None) -> tuple[protocol.ModelInfo, ...]:
+        """Return all models, the default first."""
+        return self._call(protocol.ModelsRequest(), protocol.ModelList, progress).models
 
-    def harmonize(self, request: protocol.Harmonize, progress: Tell | None = None) -> protocol.Look:
-        """Look at a composite and find its color map; see `protocol.Harmonize`."""
-        self._known = []
-        look = self._call(request, protocol.Look, progress)
-        self._known = [request]
-        return look
+    def harmonize(
+        self, request: protocol.Harmonize, progress: ProgressCallback | None = None
+    ) -> protocol.HarmonizeResult:
+        """Predict a color map. Raises MaskError and other errors of the engine, see `protocol.Harmonize`."""
+        return self._call(request, protocol.HarmonizeResult, progress)
 
-    def adjust(self, request: protocol.Adjust, progress: Tell | None = None) -> protocol.Look:
-        """Set the sliders for the composite that was looked at last; takes a few milliseconds."""
-        look = self._call(request, protocol.Look, progress)
-        self._known = [*self._known[:1], request]
-        return look
-
-    def detect(self, request: protocol.Detect, progress: Tell | None = None) -> protocol.Found:
-        """Find what was pasted. Raises `protocol.NothingFoundError` if there is nothing."""
-        return self._call(request, protocol.Found, progress)
+    def adjust(self, request: protocol.Adjust, progress: ProgressCallback | None = None) -> protocol.AdjustResult:
+        """Apply the sliders to a color map, which takes a few milliseconds."""
+        return self._call(request, protocol.AdjustResult, progress)
 
     def render(
-        self, layer: Layer, read: Read, write: Write, read_mask: Read | None = None, progress: Tell | None = None
+        self,
+        color_map: dict[str, Any],
+        layout: PixelLayout,
+        source: PixelSource,
+        write: WriteRows,
+        *,
+        native: NativeFormat | None = None,
+        progress: ProgressCallback | None = None,
     ) -> None:
-        """Recolor a layer strip by strip with the map as it is now; the engine works on one while the next is read.
+        """Apply a color map to a layer in strips; the engine renders one while the next is read.
 
         Args:
-            layer: its size and depth.
-            read: gives RGBA of some rows, from (top, count).
-            write: takes them recolored, with (top, count); never before they were read. After a restart of the engine
-                all of them come again.
-            read_mask: gives how much of the change each pixel gets, 255 = all of it; None = all of it everywhere.
-            progress: told after each strip.
+            color_map: that of an `AdjustResult`, or its effect.
+            layout: size and format of the pixels.
+            source: reads the pixels and the planes that limit the change. If the engine ends, all are read again.
+            write: takes the changed rows, never before they were read.
+            native: restores the bits of unchanged pixels where writing rounds them; None = writing is exact.
+            progress: called after each strip.
         """
 
-        def do(line: _Line) -> None:
-            strips.render(line, self._folder, layer, read, write, read_mask, self._tell(progress))
+        def do(requests: _Requests) -> None:
+            job = _RenderJob(requests, self._folder, color_map, layout, source, write, native)
+            job.run(self._checked(progress))
 
-        self._persist(do, progress)
+        self._retry(do, progress)
 
-    def leave(self) -> None:
-        """Tell the engine to end."""
-        self._call(protocol.Leave(), protocol.Done, None)
+    def shutdown(self) -> None:
+        """End the engine process."""
+        self._call(protocol.Shutdown(), protocol.Done, None)
         self.close()
 
     def cancel(self) -> None:
-        """Let the call that runs raise `CancelledError` soon; from any thread."""
+        """Let the running call raise `CancelledError` soon; from any thread."""
         self._cancelled.set()
-        line = self._line
-        if line:
-            with contextlib.suppress(LostError, SilentError):
-                line.channel.send(0, protocol.Cancel())
+        requests = self._requests
+        if requests:
+            with contextlib.suppress(DisconnectedError, SilenceError):
+                requests.channel.send(0, protocol.Cancel())
 
-    def hang_up(self) -> None:
-        """Let the call that runs raise `CancelledError` now, whatever the engine does; from any thread."""
+    def disconnect(self) -> None:
+        """Let the running call raise `CancelledError` at once, even if the engine hangs; from any thread."""
         self._cancelled.set()
-        line = self._line
-        if line:
-            line.channel.close()
+        requests = self._requests
+        if requests:
+            requests.channel.close()
 
     def close(self) -> None:
-        """Let go of the engine, which stops what it does for us; it goes on for others."""
-        if self._line:
-            self._line.channel.close()
-            self._line = None
+        """Disconnect from the engine, which keeps running for other clients."""
+        if self._requests:
+            self._requests.channel.close()
+            self._requests = None
 
-    def _call(self, request: Message, kind: type[_Answer], progress: Tell | None) -> _Answer:
-        return self._persist(lambda line: line.wait_for(line.ask(request), kind, self._tell(progress)), progress)
+    def _call(self, request: Message, kind: type[_Response], progress: ProgressCallback | None) -> _Response:
+        started = time.monotonic()
+        response = self._retry(
+            lambda requests: requests.wait_for(requests.send(request), kind, self._checked(progress)), progress
+        )
+        logger.debug("%s: %.3f s", request.kind, time.monotonic() - started)
+        return response
 
-    def _persist(self, do: Callable[[_Line], _Result], progress: Tell | None) -> _Result:
-        """Do something with the engine; if the engine ends meanwhile, once more with a new one."""
+    def _retry(self, do: Callable[[_Requests], _Result], progress: ProgressCallback | None) -> _Result:
+        """Send requests to the engine; if it ends meanwhile, send them once more to a new one."""
         self._cancelled.clear()
-        tell = self._tell(progress)
+        report = self._checked(progress)
         try:
-            with contextlib.suppress(LostError):
-                return do(self._reached(tell))
+            with contextlib.suppress(DisconnectedError):
+                return do(self._connected(report))
             self.close()
-            tell(Progress(words="The engine has stopped; starting it again"))
-            return do(self._reached(tell))
-        except LostError as error:
+            logger.warning("The engine has stopped; starting it again")
+            report(ProgressUpdate(text="The engine has stopped; starting it again"))
+            return do(self._connected(report))
+        except DisconnectedError as error:
             self.close()
-            raise BridgeError(
-                "The engine stopped twice while it worked: close other programs, in case memory is short, then try "
-                f"again; {self._folder / places.LOG} says more."
-            ) from error
-        except SilentError as error:
+            message = (
+                "The engine stopped twice during a request: close other programs in case memory is short, then try "
+                f"again (its output is in {self._folder / LOG})."
+            )
+            raise BridgeError(message, code="bridge.stopped") from error
+        except SilenceError as error:
             self.close()
-            raise self._starter.silent() from error
+            raise self._starter.silence_error() from error
         except MessageError as error:
             self.close()
-            raise BridgeError(
-                f"The engine gave an answer that this plug-in does not understand ({error}): "
-                "run the installer again (python3 -m installer), then restart GIMP."
-            ) from error
-        except BridgeError:  # an answer: the engine is fine
+            raise BridgeError(f"The engine's response is invalid ({error}).", code="bridge.installation") from error
+        except S2AMError:  # a response: the connection is fine
             raise
-        except BaseException:  # raised by a callback: the engine stops when it sees that we are gone
+        except BaseException:  # raised by a callback: the engine stops when it is disconnected
             self.close()
             raise
 
-    def _reached(self, tell: Tell) -> _Line:
-        """The connection; a new one is told what the engine should know."""
-        if not self._line:
-            channel = self._starter.reach(lambda words: tell(Progress(words=words)))
-            self._line = _Line(channel, self._starter.silence, self._numbers)
-            for request in self._known:
-                self._line.wait_for(self._line.ask(request), protocol.Look, tell)
-        return self._line
+    def _connected(self, report: ProgressCallback) -> _Requests:
+        if not self._requests:
+            channel = self._starter.connect(lambda text: report(ProgressUpdate(text=text)))
+            self._requests = _Requests(channel, self._starter.silence, self._numbers)
+        return self._requests
 
-    def _tell(self, progress: Tell | None) -> Tell:
-        """Pass progress on, unless the call was cancelled."""
+    def _checked(self, progress: ProgressCallback | None) -> ProgressCallback:
+        """Return a callback that raises CancelledError once the call was cancelled, and else forwards to another."""
 
-        def tell(event: Progress) -> None:
+        def report(update: ProgressUpdate) -> None:
             if self._cancelled.is_set():
-                raise CancelledError("Cancelled.")
+                raise CancelledError("Canceled.")
             if progress:
-                progress(event)
+                progress(update)
 
-        return tell
+        return report
 
 
-class _Line:
-    """Requests and answers over a channel."""
+class _Requests:
+    """Requests and responses over one channel."""
 
     def __init__(self, channel: Channel, silence: float, numbers: Iterator[int]) -> None:
         self.channel = channel
         self._silence = silence
         self._numbers = numbers
+        self._pending: set[int] = set()
+        self._early: dict[int, Message] = {}
 
-    def ask(self, request: Message) -> int:
-        """Send a request; its number."""
+    def send(self, request: Message) -> int:
+        """Send a request and return its number."""
         number = next(self._numbers)
+        self._pending.add(number)
         self.channel.send(number, request)
         return number
 
-    def wait_for(self, number: int, kind: type[_Answer], progress: Tell | None) -> _Answer:
-        """The answer to a request; those to others, which nobody waits for any more, are passed over."""
-        while True:
-            belongs, message = self.channel.receive(self._silence)
-            if belongs != number:
-                continue
-            if isinstance(message, Progress):
-                if progress:
+    def wait_for(self, number: int, kind: type[_Response], progress: ProgressCallback) -> _Response:
+        """Return the response to a request, while those to other pending requests are kept for later."""
+        while number not in self._early:
+            owner, message = self.channel.receive(self._silence)
+            if isinstance(message, ProgressUpdate):
+                if owner in self._pending:
                     progress(message)
-            elif isinstance(message, protocol.Failed):
-                raise message.error()
-            elif isinstance(message, kind):
-                return message
+            elif owner in self._pending:
+                self._early[owner] = message
+        self._pending.discard(number)
+        message = self._early.pop(number)
+        if isinstance(message, protocol.Failed):
+            self.abandon()
+            raise message.error()
+        if not isinstance(message, kind):
+            raise MessageError(f"{message.kind} instead of {kind.kind}")
+        return message
+
+    def abandon(self) -> None:
+        """Ignore the responses to all pending requests."""
+        self._pending.clear()
+        self._early.clear()
+
+
+@dataclass(frozen=True)
+class _RenderJob:
+    """One call of `EngineClient.render`."""
+
+    requests: _Requests
+    folder: Path
+    color_map: dict[str, Any]
+    layout: PixelLayout
+    source: PixelSource
+    write: WriteRows
+    native: NativeFormat | None
+
+    def run(self, progress: ProgressCallback) -> None:
+        rows, height = self.layout.rows_per_strip(), self.layout.height
+        tops = range(0, height, rows)
+        slots = min(_STRIPS_IN_FLIGHT, len(tops))
+        slot = -(-self._strip(0, rows).end // _PAGE) * _PAGE
+        pending: deque[tuple[int, Strip, int]] = deque()
+        self.requests.abandon()
+        with self._workspace(slots * slot, progress) as shared:
+            for index, top in enumerate(tops):
+                if len(pending) == slots:
+                    self._finish(shared, *pending.popleft(), progress)
+                strip = self._strip(index % slots * slot, min(rows, height - top))
+                self._fill(shared, strip, top)
+                request = protocol.Render(color_map=self.color_map, strip=strip)
+                pending.append((self.requests.send(request), strip, top))
+            while pending:
+                self._finish(shared, *pending.popleft(), progress)
+
+    @contextlib.contextmanager
+    def _workspace(self, size: int, progress: ProgressCallback) -> Iterator[mmap.mmap]:
+        request = self.requests.send(protocol.OpenWorkspace(size=size))
+        opened = self.requests.wait_for(request, protocol.WorkspaceOpened, progress)
+        if Path(opened.file).name != opened.file:
+            raise MessageError(f"{opened.file!r} is not in the bridge folder")
+        with (self.folder / opened.file).open("r+b") as file, mmap.mmap(file.fileno(), size) as shared:
+            yield shared
+
+    def _strip(self, offset: int, rows: int) -> Strip:
+        return Strip(
+            offset=offset,
+            width=self.layout.width,
+            rows=rows,
+            depth=self.layout.depth,
+            linear=self.layout.linear,
+            layer_masks=len(self.source.layer_masks),
+            selection=self.source.selection is not None,
+            predicted=self.source.predicted is not None,
+            original_bytes=self.native.size if self.native else 0,
+        )
+
+    def _fill(self, shared: mmap.mmap, strip: Strip, top: int) -> None:
+        _put(shared, strip.offset, strip.pixels_end, self.source.pixels(top, strip.rows))
+        start = strip.pixels_end
+        for plane in self.source.planes:
+            _put(shared, start, start + strip.pixel_count, plane(top, strip.rows))
+            start += strip.pixel_count
+
+    def _finish(self, shared: mmap.mmap, number: int, strip: Strip, top: int, progress: ProgressCallback) -> None:
+        self.requests.wait_for(number, protocol.Done, progress)
+        self.write(top, strip.rows, shared[strip.offset : strip.pixels_end])
+        if self.native:
+            middle = strip.planes_end + strip.original_bytes * strip.pixel_count
+            _put(shared, strip.planes_end, middle, self.native.original(top, strip.rows))
+            _put(shared, middle, strip.end, self.native.written(top, strip.rows))
+            restored = self.requests.send(protocol.RestoreUnchanged(strip=strip))
+            self.requests.wait_for(restored, protocol.Done, progress)
+            self.native.write(top, strip.rows, shared[middle : strip.end])
+        fraction = min(1.0, (top + strip.rows) / self.layout.height)
+        progress(ProgressUpdate(text="Recoloring the layer", fraction=fraction))
+
+
+def _put(shared: mmap.mmap, start: int, end: int, data: bytes) -> None:
+    """Copy bytes into the workspace. Raises ValueError if their number is wrong."""
+    if len(data) != end - start:
+        raise ValueError(f"{len(data)} bytes instead of {end - start}")
+    shared[start:end] = data
+
+
+Post = Callable[..., object]
+"""Calls a function in the dialog's thread, as GLib.idle_add does; the function returns None."""
+
+
+class BackgroundQueue:
+    """A thread that sends a dialog's requests, one after another, and reports their results to the dialog's thread.
+
+    queue = BackgroundQueue(engine, post=GLib.idle_add)
+    queue.submit(lambda: engine.adjust(request), done=show, failed=show_error, key="adjust")
+    """
+
+    def __init__(self, engine: EngineClient, post: Post) -> None:
+        """Start the thread.
+
+        Args:
+            engine: used by the jobs; other threads must not use it until `close`.
+            post: calls a function in the dialog's thread.
+        """
+        self._engine = engine
+        self._post = post
+        self._jobs: OrderedDict[object, tuple[Callable[[], Any], Callable[[Any], None], Callable[[Exception], None]]]
+        self._jobs = OrderedDict()
+        self._changed = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
+        self._thread.start()
+
+    def submit(
+        self,
+        job: Callable[[], Any],
+        done: Callable[[Any], None],
+        failed: Callable[[Exception], None],
+        key: object = None,
+    ) -> None:
+        """Queue a job. Unless it is cancelled, one of the two functions is called in the dialog's thread.
+
+        Args:
+            job: uses the engine.
+            done: gets the result of the job.
+            failed: gets the exception of the job.
+            key: replaces a waiting job with the same key, so that sliders never queue up; None = replaces none.
+        """
+        with self._changed:
+            if not self._closed:
+                key = object() if key is None else key
+                self._jobs.pop(key, None)
+                self._jobs[key] = (job, done, failed)
+                self._changed.notify()
+
+    def post(self, function: Callable[..., object], *arguments: object) -> None:
+        """Call a function in the dialog's thread, unless the queue is closed before."""
+
+        def call() -> None:
+            if not self._closed:
+                function(*arguments)
+
+        self._post(call)
+
+    def cancel(self) -> None:
+        """Drop all jobs, including the running one."""
+        with self._changed:
+            self._jobs.clear()
+        self._engine.cancel()
+
+    def close(self) -> None:
+        """Cancel all jobs and end the thread; afterwards the engine may be used by other threads."""
+        with self._changed:
+            self._closed = True
+            self._jobs.clear()
+            self._changed.notify()
+        self._engine.cancel()
+        self._thread.join(_CLOSE_SECONDS)
+        if self._thread.is_alive():  # the engine hangs
+            self._engine.disconnect()
+            self._thread.join()
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                while not self._jobs and not self._closed:
+                    self._changed.wait()
+                if self._closed:
+                    return
+                _, (job, done, failed) = self._jobs.popitem(last=False)
+            try:
+                result = job()
+            except CancelledError:
+                continue
+            except Exception as error:
+                if not isinstance(error, S2AMError):
+                    logger.exception("A job of the dialog failed")
+                self.post(failed, error)
             else:
-                raise MessageError(f"{message.kind} instead of {kind.kind}")
-
-
-def _usual_silence() -> float:
-    try:
-        seconds = float(os.environ.get(SILENCE_VARIABLE, ""))
-    except ValueError:
-        return 60.0
-    return seconds if 0 < seconds < 86_400 else 60.0
+                self.post(done, result)

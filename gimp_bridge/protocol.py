@@ -1,65 +1,61 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the plug-in and the engine say to each other: requests and answers; `wire` makes bytes of them.
+"""The messages between clients and the engine process, and their encoding.
 
-All pixels are RGB in sRGB values, unless it says otherwise, in rows from top to bottom without gaps.
+Each request is self-contained: a color map travels with every request that applies it (about 1 kB of JSON), so the
+engine keeps nothing between requests, and a request that failed because the engine was restarted is simply sent again.
+
+A message in bytes: `>I` the length of a header, the header in JSON, then the raw bytes whose names and lengths it
+lists. Nothing that is received is executed, every length is checked before it is used, and unknown fields are refused.
+Pixels are rows from top to bottom without gaps, in sRGB values unless stated otherwise; planes are H×W bytes, 255 = 1.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import json
+import struct
+import types
+import typing
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-VERSION = 2
-"""Of everything in this module, and of `wire`; both sides must speak the same."""
+from s2am_common.errors import S2AMError
+from s2am_common.sliders import check_sliders
 
-MOST_SIDE = 2048
-"""Of a picture that travels in a message; larger ones are scaled down first, or go through a workspace."""
+VERSION = 3
+"""Version of this module; client and engine must have the same. The handshake compares it."""
 
-MOST_WORKSPACE = 512 << 20
-"""Bytes of the mapped file through which a layer's pixels go, strip by strip."""
+MAX_SIDE = 2048
+"""Largest width and height of an image in a message; layers go through a shared workspace instead."""
+
+MAX_WORKSPACE = 512 << 20
+"""Largest size of a shared workspace in bytes."""
+
+MAX_SAMPLES = 4096
+"""Largest number of color samples of a foreground."""
+
+MAX_MESSAGE = 96 << 20
+"""Largest size of a message in bytes."""
+
+MAX_HEADER = 8 << 20
+"""Largest size of a message's header in bytes."""
 
 Depth = Literal["u8", "u16", "float"]
-State = Literal["starting", "ready", "broken"]
+EngineState = Literal["starting", "ready", "broken"]
+MaskSource = Literal["layer", "predicted", "layer-or-predicted"]
 BYTES_OF: dict[Depth, int] = {"u8": 1, "u16": 2, "float": 4}
 
 
-class BridgeError(Exception):
-    """Something could not be done; the message is one sentence for people that says what to do next."""
-
-
-class CancelledError(BridgeError):
-    """It was cancelled."""
-
-
-class NothingFoundError(BridgeError):
-    """Detection found nothing that was pasted."""
+class MessageError(Exception):
+    """The received bytes are no message of this version."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """One thing that is said; what can't be meant raises ValueError when it is made."""
+    """Base of all messages; invalid values raise ValueError on construction."""
 
     kind: ClassVar[str] = ""
-
-
-@dataclass(frozen=True)
-class Sliders:
-    """How to change the harmonizing map: `strength` from 0 to 1, the others from -1 to 1 with 0 for nothing."""
-
-    strength: float = 1.0
-    brightness: float = 0.0
-    contrast: float = 0.0
-    warmth: float = 0.0
-    tint: float = 0.0
-    saturation: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Take values in their ranges, or raise ValueError."""
-        for each in dataclasses.fields(self):
-            lowest = 0 if each.name == "strength" else -1
-            if not lowest <= getattr(self, each.name) <= 1:
-                raise ValueError(f"{each.name} must be from {lowest} to 1")
 
 
 # -- requests
@@ -67,243 +63,375 @@ class Sliders:
 
 @dataclass(frozen=True)
 class StatusRequest(Message):
-    """How is the engine? Answered at once, with a `Status`."""
+    """Ask for the engine's status. Answered at once with an `EngineStatus`."""
 
     kind = "status"
 
 
 @dataclass(frozen=True)
 class ModelsRequest(Message):
-    """Which models are there? Answered with `Models`."""
+    """Ask for all models. Answered with a `ModelList`."""
 
     kind = "models"
 
 
 @dataclass(frozen=True, kw_only=True)
-class SmallPicture(Message):
-    """A picture of MOST_SIDE pixels a side at most, 8 bits."""
+class Harmonize(Message):
+    """Predict the color map of a composite's foreground. Answered with a `HarmonizeResult`.
 
-    width: int
-    height: int
-    pixels: bytes  # H×W×3
-    alpha: bytes = b""  # H×W; where it is 0 a pixel never counts; empty = opaque
+    Errors have the codes `mask.empty` (nothing of the layer is visible), `mask.no-background` (nothing else is
+    visible), `mask.not-found` (no foreground was predicted) and those of the engine.
 
-    def __post_init__(self) -> None:
-        """Take sizes that belong together, or raise ValueError."""
-        if not (1 <= self.width <= MOST_SIDE and 1 <= self.height <= MOST_SIDE):
-            raise ValueError(f"a picture in a message must have 1 to {MOST_SIDE} pixels a side")
-        self._check("pixels", self.pixels, 3)
-        if self.alpha:
-            self._check("alpha", self.alpha, 1)
-
-    def _check(self, name: str, given: bytes, channels: int) -> None:
-        if len(given) != self.width * self.height * channels:
-            raise ValueError(f"{name} must be {self.width}×{self.height}×{channels} bytes")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Harmonize(SmallPicture):
-    """Look at a composite, keep it for `Adjust` and `Render`, and find its color map. Answered with a `Look`."""
+    pixels: H×W×4, RGBA of the visible composite.
+    layer_alpha: plane, the layer's own transparency.
+    layer_masks: any number of planes, one after another: the layer's mask and those of its groups.
+    selection: plane; empty = nothing is selected.
+    selection_is_reference: the selection limits the background that the layer is matched to, instead of the layer.
+    predicted: plane, the predicted mask of an earlier result for the same image; empty = predict it if needed.
+    mask_source: `layer` = alpha × masks × selection; `predicted` = the detector's; `layer-or-predicted` = the
+        detector's if the layer covers everything that is visible.
+    likeliest: return the likeliest foreground also where the detector would rather report none.
+    model: name; empty = the default.
+    """
 
     kind = "harmonize"
-    mask: bytes  # H×W, 255 = foreground
-    model: str = ""  # "" = the default
-    sliders: Sliders = field(default_factory=Sliders)
-    preview: bool = False
-    effect: bool = False
+    width: int
+    height: int
+    pixels: bytes
+    layer_alpha: bytes
+    layer_masks: bytes = b""
+    selection: bytes = b""
+    selection_is_reference: bool = False
+    predicted: bytes = b""
+    mask_source: MaskSource = "layer"
+    likeliest: bool = False
+    model: str = ""
 
     def __post_init__(self) -> None:
-        """Take sizes that belong together, or raise ValueError."""
-        super().__post_init__()
-        self._check("mask", self.mask, 1)
+        """Check the sizes."""
+        if not (1 <= self.width <= MAX_SIDE and 1 <= self.height <= MAX_SIDE):
+            raise ValueError(f"an image in a message must have 1 to {MAX_SIDE} pixels a side")
+        plane = self.width * self.height
+        if len(self.pixels) != 4 * plane or len(self.layer_alpha) != plane or len(self.layer_masks) % plane:
+            raise ValueError("pixels, alpha and masks must have the size of the image")
+        if len(self.selection) not in (0, plane) or len(self.predicted) not in (0, plane):
+            raise ValueError("a plane must have the size of the image")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Adjust(Message):
-    """Set all sliders for the composite that was looked at. Answered with a `Look`.
+    """Apply the sliders to a color map. Answered with an `AdjustResult`.
 
-    preview: also send the composite with its foreground recolored.
-    effect: also fit the map to one matrix in linear light, and recolor the preview by that matrix.
+    color_map: that of a `HarmonizeResult`.
+    sliders: see `s2am_common.sliders`; omitted ones have their default.
+    samples: those of the `HarmonizeResult`, to fit a layer effect as well; empty = no effect.
     """
 
     kind = "adjust"
-    sliders: Sliders
-    preview: bool = False
-    effect: bool = False
+    color_map: dict[str, Any]
+    sliders: dict[str, float] = field(default_factory=dict)
+    samples: bytes = b""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Detect(SmallPicture):
-    """Find what was pasted. Answered with a `Found`; `NothingFoundError` if there is nothing.
-
-    likeliest: take for granted that something was pasted, as one may where people look at what is found.
-    """
-
-    kind = "detect"
-    likeliest: bool = False
+    def __post_init__(self) -> None:
+        """Check the sliders and the samples."""
+        check_sliders(self.sliders)
+        if len(self.samples) % 4 or len(self.samples) > 4 * MAX_SAMPLES:
+            raise ValueError(f"samples must be 0 to {MAX_SAMPLES} times 4 bytes")
 
 
 @dataclass(frozen=True, kw_only=True)
 class OpenWorkspace(Message):
-    """Make a file of so many bytes that both sides map. Answered with a `Workspace`; it goes with the connection."""
+    """Create a file that client and engine map into memory. Answered with a `WorkspaceOpened`.
+
+    It replaces the connection's earlier one, and is removed with the connection.
+    """
 
     kind = "open-workspace"
     size: int
 
     def __post_init__(self) -> None:
-        """Take a size within bounds, or raise ValueError."""
-        if not 1 <= self.size <= MOST_WORKSPACE:
-            raise ValueError(f"a workspace must have 1 to {MOST_WORKSPACE} bytes")
+        """Check the size."""
+        if not 1 <= self.size <= MAX_WORKSPACE:
+            raise ValueError(f"a workspace must have 1 to {MAX_WORKSPACE} bytes")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Render(Message):
-    """Recolor a strip in the workspace, in place, with the map as it is now. Answered with a `Done`.
+class Strip:
+    """Some rows of a layer in the workspace: RGBA pixels at `offset`, then the planes that limit the change.
 
-    At `offset` lie the pixels, rows × width RGBA of `depth` in the machine's byte order; alpha is kept. If `masked`,
-    rows × width bytes follow: how much of the change each pixel gets, 255 = all of it.
-    linear: the pixels are linear light (float alone). Values outside [0,1] survive in floats.
-    effect: recolor by the matrix that a `Look` with `effect` told, instead of the map.
+    depth: of the pixels, in the machine's byte order.
+    linear: the pixels are linear light (only with float). Float values outside [0, 1] are preserved.
+    layer_masks, selection, predicted: the planes that follow, in this order.
+    original_bytes: bytes per pixel in the layer's own format, if the strip has room for `RestoreUnchanged`; else 0.
     """
 
-    kind = "render"
     offset: int
     width: int
     rows: int
     depth: Depth = "u8"
     linear: bool = False
-    masked: bool = False
-    effect: bool = False
+    layer_masks: int = 0
+    selection: bool = False
+    predicted: bool = False
+    original_bytes: int = 0
 
     def __post_init__(self) -> None:
-        """Take sizes within bounds, or raise ValueError."""
-        if min(self.width, self.rows) < 1 or self.offset < 0 or self.offset % 4 or self.end > MOST_WORKSPACE:
+        """Check the layout."""
+        if min(self.width, self.rows) < 1 or self.offset < 0 or self.offset % 4:
             raise ValueError("a strip must lie within its workspace, at a multiple of 4")
+        if not 0 <= self.layer_masks <= 64 or not 0 <= self.original_bytes <= 64 or self.end > MAX_WORKSPACE:
+            raise ValueError("a strip must lie within its workspace")
         if self.linear and self.depth != "float":
-            raise ValueError("linear light is float")
+            raise ValueError("linear light must be float")
 
     @property
-    def pixel_bytes(self) -> int:
-        """How many bytes the pixels take."""
-        return self.width * self.rows * 4 * BYTES_OF[self.depth]
+    def pixel_count(self) -> int:
+        """Number of pixels, which is the size of a plane."""
+        return self.width * self.rows
+
+    @property
+    def pixels_end(self) -> int:
+        """Offset of the first plane."""
+        return self.offset + 4 * BYTES_OF[self.depth] * self.pixel_count
+
+    @property
+    def planes_end(self) -> int:
+        """Offset behind the last plane, where the original pixels begin."""
+        return self.pixels_end + (self.layer_masks + self.selection + self.predicted) * self.pixel_count
 
     @property
     def end(self) -> int:
-        """Where the strip ends, its mask included."""
-        return self.offset + self.pixel_bytes + (self.width * self.rows if self.masked else 0)
+        """Offset behind the strip, including the room for original and written pixels."""
+        return self.planes_end + 2 * self.original_bytes * self.pixel_count
+
+
+@dataclass(frozen=True, kw_only=True)
+class Render(Message):
+    """Apply a color map to a strip, in place; alpha is kept. Answered with a `Done`."""
+
+    kind = "render"
+    color_map: dict[str, Any]
+    strip: Strip
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreUnchanged(Message):
+    """Undo rounding where a rendered strip does not change. Answered with a `Done`.
+
+    Behind the planes lie the strip's pixels in the layer's own format, first the original ones, then the written ones.
+    Written pixels that the strip's planes exclude are replaced by the original ones.
+    """
+
+    kind = "restore-unchanged"
+    strip: Strip
 
 
 @dataclass(frozen=True)
 class Cancel(Message):
-    """Stop what this connection asked for: each of its requests is answered with `Failed`, this one with nothing."""
+    """Stop all requests of this connection: each is answered with a `Failed`; this one is not answered."""
 
     kind = "cancel"
 
 
 @dataclass(frozen=True)
-class Leave(Message):
-    """End the engine. Answered with a `Done`."""
+class Shutdown(Message):
+    """End the engine process. Answered with a `Done`."""
 
-    kind = "leave"
+    kind = "shutdown"
 
 
-# -- answers
+# -- responses
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progress(Message):
-    """What is being done, for people; comes before the answer, at least every few seconds."""
+class ProgressUpdate(Message):
+    """A description of the current step, sent before the response at least every few seconds."""
 
     kind = "progress"
-    words: str
+    text: str
     fraction: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Failed(Message):
-    """It could not be done."""
+    """The request failed; the fields are those of `S2AMError`."""
 
     kind = "failed"
-    reason: Literal["cancelled", "nothing-found", "refused"]
-    sentence: str
+    message: str
+    code: str = ""
+    fields: dict[str, Any] = field(default_factory=dict)
 
-    def error(self) -> BridgeError:
-        """The exception to raise for it."""
-        kinds = {"cancelled": CancelledError, "nothing-found": NothingFoundError}
-        return kinds.get(self.reason, BridgeError)(self.sentence)
+    @classmethod
+    def from_error(cls, error: S2AMError) -> Failed:
+        """Describe an error."""
+        return cls(**error.to_dict())
+
+    def error(self) -> S2AMError:
+        """Return the exception to raise."""
+        return S2AMError.from_dict({"message": self.message, "code": self.code, "fields": self.fields})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Status(Message):
-    """How the engine is; `words` say it to people ("ready on the CPU")."""
+class EngineStatus(Message):
+    """State of the engine; `text` describes it ("ready on the CPU")."""
 
-    kind = "status-is"
-    state: State
-    words: str
+    kind = "engine-status"
+    state: EngineState
+    text: str
     device: str = ""
-    program: str = ""  # the version of s2am
+    version: str = ""
     process: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Model:
+class ModelInfo:
     """A model that can be named in `Harmonize`."""
 
     name: str
     description: str
-    bundled: bool  # else personal
+    bundled: bool
 
 
 @dataclass(frozen=True, kw_only=True)
-class Models(Message):
+class ModelList(Message):
     """All models, the default first."""
 
-    kind = "models-are"
-    models: tuple[Model, ...]
+    kind = "model-list"
+    models: tuple[ModelInfo, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look(Message):
-    """What the engine makes of the composite.
+class HarmonizeResult(Message):
+    """The predicted color map.
 
-    color_map: the map with the sliders, as `s2am_engine.color.map` writes it.
-    confidence: 0 to 1; where the network is unsure, the map does less.
-    matrix: 3×4 row by row, in linear light with sRGB primaries, if `effect` was asked for.
-    misfit: how far the matrix is from the map on the foreground's colors: root mean square, in 8-bit levels.
-    preview: H×W×3, if asked for.
+    color_map: the map before the sliders, as `ColorMap.to_json` returns it.
+    confidence: 0 to 1; agreement of the augmented views.
+    samples: K×4 bytes, RGB and weight of the foreground's colors, for `Adjust`.
+    mask: plane, the foreground that was used.
+    alpha: plane, transparency of the composite without what lies outside of the reference.
+    mask_predicted: the detector predicted the mask.
+    mask_certain: the detector would have reported it also without `likeliest`.
     """
 
-    kind = "look"
+    kind = "harmonize-result"
     color_map: dict[str, Any]
     confidence: float
-    matrix: tuple[float, ...] | None = None
-    misfit: float | None = None
-    preview: bytes = b""
+    samples: bytes
+    mask: bytes
+    alpha: bytes
+    mask_predicted: bool = False
+    mask_certain: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found(Message):
-    """What was detected.
+class AdjustResult(Message):
+    """The color map with the sliders.
 
-    sure: whether the engine would say that it was pasted, had it not been asked for what is likeliest.
+    color_map: for `Render`.
+    effect: if samples were given, the matrix in linear light that is nearest to the map, as a map for `Render`.
+    matrix: its 3×4 numbers row by row, with sRGB primaries.
+    rmse: its root mean square error on the samples, in 8-bit levels.
     """
 
-    kind = "found"
-    mask: bytes  # H×W of the picture that was sent; 255 = foreground
-    confidence: float  # 0 to 1
-    sure: bool = True
+    kind = "adjust-result"
+    color_map: dict[str, Any]
+    effect: dict[str, Any] | None = None
+    matrix: tuple[float, ...] = ()
+    rmse: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Workspace(Message):
-    """Where the workspace is."""
+class WorkspaceOpened(Message):
+    """Name of the workspace's file in the bridge folder."""
 
-    kind = "workspace"
-    file: str  # its name in the bridge's folder
+    kind = "workspace-opened"
+    file: str
 
 
 @dataclass(frozen=True)
 class Done(Message):
-    """It is done."""
+    """The request was carried out."""
 
     kind = "done"
+
+
+# -- encoding
+
+_MESSAGES: Mapping[str, type[Message]] = {
+    each.kind: each
+    for each in list(globals().values())
+    if isinstance(each, type) and issubclass(each, Message) and each.kind
+}
+
+
+def encode(number: int, message: Message) -> bytes:
+    """Return a message in bytes; `number` identifies the request that it is or answers."""
+    fields: dict[str, Any] = {}
+    blobs: dict[str, bytes] = {}
+    for each in dataclasses.fields(message):
+        value = getattr(message, each.name)
+        if isinstance(value, bytes):
+            blobs[each.name] = value
+        else:
+            fields[each.name] = _to_plain(value)
+    sizes = [[name, len(blob)] for name, blob in blobs.items()]
+    header = json.dumps({"number": number, "kind": message.kind, "fields": fields, "blobs": sizes}).encode()
+    return b"".join([struct.pack(">I", len(header)), header, *blobs.values()])
+
+
+def decode(data: bytes) -> tuple[int, Message]:
+    """Return the number and the message in bytes.
+
+    Raises:
+        MessageError: the bytes are no message of this version.
+    """
+    try:
+        (length,) = struct.unpack_from(">I", data)
+        if length > min(MAX_HEADER, len(data) - 4):
+            raise ValueError("the header is longer than the message")
+        header = json.loads(data[4 : 4 + length])
+        values: dict[str, Any] = dict(header["fields"])
+        start = 4 + length
+        for name, size in header["blobs"]:
+            if not 0 <= size <= len(data) - start:
+                raise ValueError("a field is longer than the message")
+            values[name] = data[start : start + size]
+            start += size
+        if start != len(data):
+            raise ValueError("the message is longer than its fields")
+        return _checked(header["number"], int), _construct(_MESSAGES[header["kind"]], values)
+    except (ValueError, TypeError, LookupError, OverflowError, struct.error, RecursionError) as error:
+        raise MessageError(f"{type(error).__name__}: {error}") from error
+
+
+def _to_plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {each.name: _to_plain(getattr(value, each.name)) for each in dataclasses.fields(value)}
+    return [_to_plain(each) for each in value] if isinstance(value, tuple) else value
+
+
+def _construct(kind: type[Any], values: dict[str, Any]) -> Any:
+    """Construct a dataclass from plain values, each checked against the type of its field."""
+    hints = typing.get_type_hints(kind)
+    return kind(**{name: _checked(value, hints[name]) for name, value in values.items()})
+
+
+def _checked(value: Any, hint: Any) -> Any:
+    """Return a plain value converted to the type that a hint names. Raises TypeError or ValueError."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is types.UnionType:
+        return None if value is None else _checked(value, arguments[0])
+    if origin is Literal:
+        if value in arguments:
+            return value
+    elif origin is tuple and isinstance(value, list):
+        return tuple(_checked(each, arguments[0]) for each in value)
+    elif origin is dict and arguments[1] is float and isinstance(value, dict):
+        return {name: _checked(each, float) for name, each in value.items()}
+    elif dataclasses.is_dataclass(hint) and isinstance(value, dict):
+        return _construct(typing.cast("type[Any]", hint), value)
+    elif hint is float and type(value) in (int, float):
+        return float(value)
+    elif type(value) is (origin or hint):
+        return value
+    raise TypeError(f"{type(value).__name__} instead of {hint}")

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine's server: one for each person, which leaves when nobody has needed it for a while."""
+"""The engine process: one for each user, which ends by itself when it has been idle for a while."""
 
 from __future__ import annotations
 
 import contextlib
-import json
+import logging
 import os
 import secrets
 import signal
@@ -15,129 +15,134 @@ from collections.abc import Callable, Iterator
 from multiprocessing.connection import Listener
 from pathlib import Path
 
-from gimp_bridge import channel, places, workspace
-from gimp_bridge.client import Engine
-from gimp_bridge.protocol import BridgeError
-from gimp_bridge.session import Session
-from gimp_bridge.warm import Warm
+from gimp_bridge import connection
+from gimp_bridge.bridge_folder import ENGINE_LOCK, RUNNING, EngineAddress, make_private, read_address
+from gimp_bridge.client import EngineClient
+from gimp_bridge.engine_session import EngineSession, remove_leftovers
+from gimp_bridge.model_cache import ModelCache
 from s2am_common.atomic import atomic_write
+from s2am_common.errors import BridgeError
 from s2am_common.locks import ProcessLock, is_unlocked
 from s2am_common.paths import BRIDGE_FOLDER_VARIABLE, user_paths
-from s2am_engine.errors import EngineError
 
 SILENCE = 20.0
-"""Seconds that a plug-in may take in the middle of a message, or to take an answer."""
+"""Seconds that a client may take in the middle of a message, or to receive a response."""
 
-_SECONDS_TO_LEAVE = 3.0
-_LONGEST_ADDRESS = 103  # bytes: what macOS allows for a socket's path; Linux allows 4 more
+logger = logging.getLogger(__name__)
+
+_END_SECONDS = 3.0
+_MAX_ADDRESS_BYTES = 103  # limit of macOS for the path of a socket; Linux allows 4 more
 
 
-def run(device: str, idle_seconds: float, ready: Callable[[Path], None]) -> None:
-    """Serve until nobody has needed the engine for `idle_seconds` (0: for ever), it is told to leave, or Ctrl-C.
+def run_engine(device: str, idle_seconds: float, ready: Callable[[Path], None]) -> None:
+    """Serve clients until the engine was idle for `idle_seconds`, a client ends it, or Ctrl-C.
 
     Args:
         device: see `Harmonizer`.
-        idle_seconds: 0 = for ever.
-        ready: called when plug-ins can connect, with the folder where they do.
+        idle_seconds: 0 = never end by itself.
+        ready: called with the bridge folder when clients can connect.
 
     Raises:
-        EngineError: one runs already, or the folder can't be used.
+        BridgeError: an engine is running already, or the bridge folder cannot be used.
     """
-    folder = _folder()
-    # GIMP works on the same processors: threads that spin while they wait would slow down both, and themselves.
+    folder = user_paths().bridge
+    make_private(folder)
+    # GIMP uses the same processors: threads that spin while they wait would slow down both.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("KMP_BLOCKTIME", "0")
-    # At the end nobody can connect any more, then the connections end, and then another engine may start.
-    with _alone(folder), contextlib.ExitStack() as connections, _listening(folder) as (listener, key):
-        server = Server(listener, key, folder, device)
-        connections.callback(server.hang_up)
+    # On exit, first no client can connect any more, then the sessions end, and only then another engine may start.
+    with _hold_engine_lock(folder), contextlib.ExitStack() as sessions, _listen(folder) as (listener, key):
+        server = EngineServer(listener, key, folder, device)
+        sessions.callback(server.disconnect_all)
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: server.leave())
+            signal.signal(number, lambda *_: server.shut_down())
+        logger.info("The engine is listening in %s", folder)
         ready(folder)
         server.run(idle_seconds)
+    logger.info("The engine has ended")
 
 
-def stop() -> bool:
-    """End the running engine, in an orderly way if it still listens; whether there was one.
+def stop_engine() -> bool:
+    """End the running engine; one that hangs or has another version is killed. Return whether one was running.
 
     Raises:
-        EngineError: it can't be ended.
+        BridgeError: it cannot be ended.
     """
-    folder = _folder()
-    lock = folder / places.ENGINE_LOCK
+    folder = user_paths().bridge
+    make_private(folder)
+    lock = folder / ENGINE_LOCK
     if is_unlocked(lock):
         return False
     with contextlib.suppress(BridgeError):
-        Engine(None, folder, silence=_SECONDS_TO_LEAVE).leave()
-        if is_unlocked(lock, _SECONDS_TO_LEAVE):
+        EngineClient(None, folder, silence=_END_SECONDS).shutdown()
+        if is_unlocked(lock, _END_SECONDS):
             return True
-    # It hangs, or speaks another version. Who holds the lock has written the file: the number is no other process's.
-    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
-        process = int(json.loads((folder / places.RUNNING).read_bytes())["process"])
-        os.kill(process, getattr(signal, "SIGKILL", signal.SIGTERM))
-    if not is_unlocked(lock, _SECONDS_TO_LEAVE):
-        raise EngineError("The engine can't be ended: log out and in again.")
+    # The process that holds the lock has written the address, so its number cannot belong to another program.
+    running = read_address(folder)
+    if running:
+        with contextlib.suppress(OSError):
+            os.kill(running.process, getattr(signal, "SIGKILL", signal.SIGTERM))
+    if not is_unlocked(lock, _END_SECONDS):
+        raise BridgeError("The engine cannot be ended: log out and in again.", code="bridge.unstoppable")
     return True
 
 
-def _folder() -> Path:
-    """This person's folder, made if it is missing."""
-    folder = user_paths().bridge
-    try:
-        places.make_private(folder)
-    except BridgeError as error:
-        raise EngineError(str(error)) from error
-    return folder
-
-
-class Server:
-    """Takes connections in, each in a thread of its own."""
+class EngineServer:
+    """Accepts clients, each in a thread of its own."""
 
     def __init__(self, listener: Listener, key: bytes, folder: Path, device: str) -> None:
-        """Begin to load the engine; `run` takes connections in meanwhile."""
+        """Start loading the default model; clients are accepted by `run`."""
         self._listener = listener
         self._key = key
         self._folder = folder
-        self._leaving = threading.Event()
-        self._sessions: set[Session] = set()
+        self._ending = threading.Event()
+        self._sessions: set[EngineSession] = set()
         self._last_use = time.monotonic()
-        self._warm = Warm(device)
+        self._models = ModelCache(device)
 
-    def leave(self) -> None:
+    def shut_down(self) -> None:
         """Let `run` return; from any thread."""
-        self._leaving.set()
+        self._ending.set()
 
     def run(self, idle_seconds: float) -> None:
-        """Serve until nobody has asked for anything for so long, or `leave` is called."""
+        """Serve until no client has sent a request for `idle_seconds` (0 = no limit), or `shut_down` is called."""
         threading.Thread(target=self._accept, name="accept", daemon=True).start()
-        while not self._leaving.wait(min(1.0, idle_seconds / 4) if idle_seconds else 1.0):
-            if self._warm.is_starting():
+        while not self._ending.wait(min(1.0, idle_seconds / 4) if idle_seconds else 1.0):
+            if self._models.is_starting():
                 self._last_use = time.monotonic()
             idle_since = max([self._last_use, *(session.idle_since() for session in self._sessions.copy())])
             if idle_seconds and time.monotonic() - idle_since > idle_seconds:
-                self.leave()
+                logger.info("Idle for %.0f s", idle_seconds)
+                self.shut_down()
 
-    def hang_up(self) -> None:
-        """End all connections and what is being done for them."""
+    def disconnect_all(self) -> None:
+        """End all sessions and their requests."""
         for session in self._sessions.copy():
-            session.end(_SECONDS_TO_LEAVE)
+            session.end(_END_SECONDS)
 
     def _accept(self) -> None:
-        while not self._leaving.is_set():
+        while not self._ending.is_set():
             try:
-                connection = self._listener.accept()
-            except OSError:  # the other side was gone before it was taken in; or too many files are open
+                accepted = self._listener.accept()
+            except OSError:  # the client disconnected at once, or too many files are open
                 time.sleep(0.05)
                 continue
-            threading.Thread(target=self._serve, args=(connection,), name="session", daemon=True).start()
+            threading.Thread(target=self._serve, args=(accepted,), name="session", daemon=True).start()
 
-    def _serve(self, connection: channel.Connection) -> None:
+    def _serve(self, accepted: connection.Connection) -> None:
         self._last_use = time.monotonic()
         try:
-            line = channel.welcome(connection, self._key, SILENCE)
-        except (channel.LostError, channel.SilentError, channel.RefusedError, channel.VersionError):
+            channel = connection.accept(accepted, self._key, SILENCE)
+        except connection.VersionMismatchError as error:
+            logger.warning("Refused a client with version %d of the bridge", error.version)
             return
-        session = Session(line, self._warm, self._folder, self.leave)
+        except connection.AuthenticationError:
+            logger.warning("Refused a client without the key")
+            return
+        except (connection.DisconnectedError, connection.SilenceError):
+            return
+        logger.info("A client has connected")
+        session = EngineSession(channel, self._models, self._folder, self.shut_down)
         self._sessions.add(session)
         try:
             session.run()
@@ -147,30 +152,29 @@ class Server:
 
 
 @contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold the lock that one engine has; what a killed one left is cleared away."""
-    lock = ProcessLock(folder / places.ENGINE_LOCK)
-    if not lock.acquire(0.5):  # who only looks whether it is free holds it for an instant
-        raise EngineError("The engine runs already: end it with “s2am serve --stop” to start another.")
+def _hold_engine_lock(folder: Path) -> Iterator[None]:
+    """Hold the lock of the one running engine, and remove the files of a killed one."""
+    lock = ProcessLock(folder / ENGINE_LOCK)
+    if not lock.acquire(0.5):  # `is_unlocked` holds it for an instant
+        raise BridgeError("The engine is running already.", code="bridge.running")
     try:
-        workspace.sweep(folder)
+        remove_leftovers(folder)
         yield
     finally:
         lock.release()
 
 
 @contextlib.contextmanager
-def _listening(folder: Path) -> Iterator[tuple[Listener, bytes]]:
-    """A socket or pipe that only this person can use, and the secret to be proved; a file says both to the plug-in."""
+def _listen(folder: Path) -> Iterator[tuple[Listener, bytes]]:
+    """Create a socket or pipe that only this user can use and the key of the handshake, and publish both in a file."""
     key = secrets.token_bytes(32)
     address = str(folder / "socket")
     if sys.platform == "win32":
         address = rf"\\.\pipe\s2am-{secrets.token_hex(16)}"
-    elif len(os.fsencode(address)) > _LONGEST_ADDRESS:
-        raise EngineError(
-            f"The name of {folder} is too long for a socket: set {BRIDGE_FOLDER_VARIABLE} to a shorter one."
-        )
-    running = folder / places.RUNNING
+    elif len(os.fsencode(address)) > _MAX_ADDRESS_BYTES:
+        message = f"The path {folder} is too long for a socket: set {BRIDGE_FOLDER_VARIABLE} to a shorter one."
+        raise BridgeError(message, code="bridge.folder")
+    running = folder / RUNNING
     try:
         running.unlink(missing_ok=True)
         if sys.platform != "win32":
@@ -178,10 +182,11 @@ def _listening(folder: Path) -> Iterator[tuple[Listener, bytes]]:
         listener = Listener(address, "AF_PIPE" if sys.platform == "win32" else "AF_UNIX", backlog=16)
         if sys.platform != "win32":
             Path(address).chmod(0o600)
-        with atomic_write(running, mode=0o600) as file:  # the key is for its owner alone
-            file.write(json.dumps({"address": address, "key": key.hex(), "process": os.getpid()}).encode())
+        with atomic_write(running, mode=0o600) as file:  # only its owner may read the key
+            file.write(EngineAddress(address, key, os.getpid()).to_json().encode())
     except OSError as error:
-        raise EngineError(f"{folder} can't be used ({error.strerror}): allow writing there, then try again.") from error
+        message = f"{folder} cannot be used ({error.strerror}): allow writing there, then try again."
+        raise BridgeError(message, code="bridge.folder") from error
     try:
         yield listener, key
     finally:

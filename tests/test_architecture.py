@@ -76,6 +76,11 @@ def test_plugin_and_test_command_need_nothing_installed(file: Path) -> None:
     assert strangers(file, "gi", "harmonize_layer", *CLIENT, "installer", "s2am_setup", "s2am_common") == set()
 
 
+@pytest.mark.parametrize("file", sources("plugin/harmonize-layer/harmonize_layer/core"), ids=rootless)
+def test_plugin_core_imports_no_gimp(file: Path) -> None:
+    assert strangers(file, "harmonize_layer.core", *CLIENT, "s2am_common") == set()
+
+
 def test_a_forbidden_import_is_found_wherever_it_hides(tmp_path: Path) -> None:
     file = tmp_path / "client.py"
     file.write_text(

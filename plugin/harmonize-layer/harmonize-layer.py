@@ -1,15 +1,20 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filters > Harmonize Layer: what GIMP starts. All it does is open the log, then hand over."""
+"""Filters > Harmonize Layer: the program that GIMP starts."""
 
+import logging
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from harmonize_layer import log
+from s2am_common.log import start_logging
 
-with log.kept():
-    from harmonize_layer import plugin
+start_logging("plug-in")
+try:
+    from harmonize_layer.gimp import plugin
 
     plugin.main(sys.argv)
+except Exception:
+    logging.getLogger("harmonize_layer").exception("The plug-in could not be loaded")
+    raise

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from s2am_engine.cli.commands import Job
     from s2am_engine.inference.detector import Detector
 
-OTHER_ROOMS = ("gimp_bridge.launch", "s2am_editor.command", "s2am_setup.command")
+OTHER_ROOMS = ("gimp_bridge.serve_command", "s2am_editor.command", "s2am_setup.command")
 """Modules that add commands of rooms which the engine doesn't know, with `add_commands(subparsers)`.
 
 The command line alone brings the rooms together, by name, as it does with a plug-in. They import nothing that takes

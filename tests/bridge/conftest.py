@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Real engine processes, each in a folder of its own so that it is neither the person's nor another test's."""
+"""Real engine processes, each in a bridge folder of its own."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,21 +13,32 @@ from pathlib import Path
 
 import pytest
 
-from gimp_bridge import server
-from gimp_bridge.client import Engine
+import s2am_engine
+from gimp_bridge import server, starter
+from gimp_bridge.client import EngineClient
 from s2am_common.paths import BRIDGE_FOLDER_VARIABLE
 from tests.bridge.engines import SERVE
 
 
+@pytest.fixture(scope="session", autouse=True)
+def checkout_engine(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Check that engine processes import this checkout's engine: they do not inherit PYTHONPATH."""
+    command = [SERVE[0], "-B", "-c", "import s2am_engine; print(s2am_engine.__file__)"]
+    folder = tmp_path_factory.mktemp("elsewhere")
+    environ = starter.engine_environ(os.environ)
+    found = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=True).stdout
+    assert Path(found.strip()) == Path(s2am_engine.__file__), "the tests would run another engine than the checkout's"
+
+
 @contextmanager
 def bridge_folder() -> Iterator[Path]:
-    """A folder with a short name, as a socket needs; the engine that runs in it is ended."""
+    """Provide a folder with a short path, as sockets need; its engine is stopped at the end."""
     folder = Path(tempfile.mkdtemp(prefix="s2am-bridge-"))
     before = os.environ.get(BRIDGE_FOLDER_VARIABLE)
     os.environ[BRIDGE_FOLDER_VARIABLE] = str(folder)
     try:
         yield folder
-        server.stop()
+        server.stop_engine()
     finally:
         if before is None:
             del os.environ[BRIDGE_FOLDER_VARIABLE]
@@ -37,21 +49,21 @@ def bridge_folder() -> Iterator[Path]:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """Where a test's engine is reached; none runs yet."""
+    """The bridge folder of one test; no engine is running yet."""
     with bridge_folder() as folder:
         yield folder
 
 
 @pytest.fixture(scope="session")
-def warm_folder() -> Iterator[Path]:
-    """Where an engine runs that all tests share which do it no harm."""
+def shared_folder() -> Iterator[Path]:
+    """The bridge folder of the engine for all tests that do not disturb it."""
     with bridge_folder() as folder:
         yield folder
 
 
 @pytest.fixture
-def engine(warm_folder: Path) -> Iterator[Engine]:
-    """A plug-in's connection to the shared engine."""
-    engine = Engine(SERVE, warm_folder)
+def engine(shared_folder: Path) -> Iterator[EngineClient]:
+    """A client of the shared engine."""
+    engine = EngineClient(SERVE, shared_folder)
     yield engine
     engine.close()

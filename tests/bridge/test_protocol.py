@@ -1,95 +1,141 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Messages come back as they were sent, and nothing else comes back as a message."""
+"""protocol.encode and protocol.decode: messages are decoded unchanged, and other bytes are refused."""
 
 from __future__ import annotations
 
 import dataclasses
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gimp_bridge import protocol, wire
-from gimp_bridge.protocol import Message, Model, Sliders
-from gimp_bridge.wire import MessageError
+from gimp_bridge import protocol
+from gimp_bridge.protocol import Adjust, Harmonize, Message, MessageError, ModelInfo, Strip
+from s2am_common.errors import BridgeError, CancelledError, MaskError, NothingFoundError, S2AMError
+from s2am_common.sliders import SLIDERS
 
-PICTURE = {"width": 3, "height": 2, "pixels": bytes(range(18)), "alpha": b"\xff" * 6}
+IMAGE = {"width": 3, "height": 2, "pixels": bytes(range(24)), "layer_alpha": b"\xff" * 6}
 MESSAGES: list[Message] = [
     protocol.StatusRequest(),
-    protocol.Harmonize(**PICTURE, mask=bytes(6), model="mine", sliders=Sliders(tint=-0.5), effect=True),  # type: ignore[arg-type]
-    protocol.Detect(width=1, height=1, pixels=b"abc"),
-    protocol.Adjust(sliders=Sliders(strength=0.25), preview=True),
-    protocol.OpenWorkspace(size=7),
-    protocol.Render(offset=4, width=3, rows=2, depth="float", linear=True, masked=True),
-    protocol.Cancel(),
-    protocol.Progress(words="Zoë’s picture", fraction=None),
-    protocol.Progress(words="", fraction=0.5),
-    protocol.Failed(reason="refused", sentence="No."),
-    protocol.Status(state="ready", words="ready", device="cpu", program="1", process=3),
-    protocol.Models(
-        models=(Model(name="a", description="b", bundled=True), Model(name="c", description="", bundled=False))
+    Harmonize(**IMAGE),  # type: ignore[arg-type]
+    Harmonize(
+        **IMAGE,  # type: ignore[arg-type]
+        layer_masks=bytes(12),
+        selection=bytes(6),
+        selection_is_reference=True,
+        predicted=bytes(6),
+        mask_source="layer-or-predicted",
+        model="mine",
     ),
-    protocol.Look(color_map={"map": [1.5, None]}, confidence=1, matrix=tuple(map(float, range(12))), misfit=0.1),
-    protocol.Look(color_map={}, confidence=0.5, preview=b"\0\xff"),
-    protocol.Found(mask=b"\0", confidence=0.25),
-    protocol.Workspace(file="x"),
+    Adjust(color_map={"map": [1.5, None]}, sliders={name: each.high for name, each in SLIDERS.items()}),
+    Adjust(color_map={}, samples=bytes(8)),
+    protocol.OpenWorkspace(size=7),
+    protocol.Render(
+        color_map={"map": "x"},
+        strip=Strip(offset=4, width=3, rows=2, depth="float", linear=True, layer_masks=2, selection=True),
+    ),
+    protocol.RestoreUnchanged(strip=Strip(offset=0, width=3, rows=2, predicted=True, original_bytes=8)),
+    protocol.Cancel(),
+    protocol.Shutdown(),
+    protocol.ProgressUpdate(text="Zoë’s image", fraction=None),
+    protocol.ProgressUpdate(text="", fraction=0.5),
+    protocol.Failed(message="No.", code="mask.empty", fields={"name": "x"}),
+    protocol.EngineStatus(state="ready", text="ready", device="cpu", version="1", process=3),
+    protocol.ModelList(
+        models=(ModelInfo(name="a", description="b", bundled=True), ModelInfo(name="c", description="", bundled=False))
+    ),
+    protocol.HarmonizeResult(color_map={"map": [1.5]}, confidence=1, samples=bytes(4), mask=b"\0\xff", alpha=b"xx"),
+    protocol.AdjustResult(color_map={}, effect={"m": 1}, matrix=tuple(map(float, range(12))), rmse=0.1),
+    protocol.WorkspaceOpened(file="x"),
     protocol.Done(),
 ]
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda each: each.kind)
-def test_a_message_comes_back_as_it_was_sent(message: Message) -> None:
-    assert wire.decode(wire.encode(12, message)) == (12, message)
+def test_decode_returns_the_encoded_message(message: Message) -> None:
+    assert protocol.decode(protocol.encode(12, message)) == (12, message)
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda each: each.kind)
-def test_a_message_that_is_cut_off_anywhere_is_none(message: Message) -> None:
-    data = wire.encode(1, message)
+def test_decode_refuses_truncated_messages(message: Message) -> None:
+    data = protocol.encode(1, message)
     for length in range(len(data)):
         with pytest.raises(MessageError):
-            wire.decode(data[:length])
+            protocol.decode(data[:length])
     with pytest.raises(MessageError):
-        wire.decode(data + b"x")
+        protocol.decode(data + b"x")
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_noise_is_no_message(data: bytes) -> None:
     with pytest.raises(MessageError):
-        wire.decode(data)
+        protocol.decode(data)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(MESSAGES), st.data())
-def test_a_spoilt_message_is_none_or_another_one(message: Message, data: st.DataObject) -> None:
-    encoded = bytearray(wire.encode(1, message))
+def test_decode_of_a_damaged_message_is_refused_or_valid(message: Message, data: st.DataObject) -> None:
+    encoded = bytearray(protocol.encode(1, message))
     encoded[data.draw(st.integers(0, len(encoded) - 1))] = data.draw(st.integers(0, 255))
     try:
-        _, found = wire.decode(bytes(encoded))
+        _, found = protocol.decode(bytes(encoded))
     except MessageError:
         return
     assert {each.name for each in dataclasses.fields(found)} == {each.name for each in dataclasses.fields(type(found))}
-    assert wire.decode(wire.encode(1, found))[1] == found
+    assert protocol.decode(protocol.encode(1, found))[1] == found
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "construct",
     [
-        lambda: Sliders(strength=-0.1),
-        lambda: Sliders(warmth=1.1),
-        lambda: Sliders(contrast=float("nan")),
-        lambda: protocol.Detect(width=0, height=1, pixels=b""),
-        lambda: protocol.Detect(width=protocol.MOST_SIDE + 1, height=1, pixels=bytes(3 * protocol.MOST_SIDE + 3)),
-        lambda: protocol.Detect(width=2, height=1, pixels=bytes(5)),
-        lambda: protocol.Detect(width=2, height=1, pixels=bytes(6), alpha=b"x"),
-        lambda: protocol.Harmonize(width=2, height=1, pixels=bytes(6), mask=b"x"),
+        lambda: Adjust(color_map={}, sliders={"strength": -0.1}),
+        lambda: Adjust(color_map={}, sliders={"warmth": 1.1}),
+        lambda: Adjust(color_map={}, sliders={"contrast": float("nan")}),
+        lambda: Adjust(color_map={}, sliders={"sharpness": 0.0}),
+        lambda: Adjust(color_map={}, samples=bytes(5)),
+        lambda: Adjust(color_map={}, samples=bytes(4 * protocol.MAX_SAMPLES + 4)),
+        lambda: Harmonize(width=0, height=1, pixels=b"", layer_alpha=b""),
+        lambda: Harmonize(width=1, height=3000, pixels=bytes(12_000), layer_alpha=bytes(3000)),
+        lambda: Harmonize(width=2, height=1, pixels=bytes(7), layer_alpha=b"xx"),
+        lambda: Harmonize(width=2, height=1, pixels=bytes(8), layer_alpha=b"x"),
+        lambda: Harmonize(width=2, height=1, pixels=bytes(8), layer_alpha=b"xx", layer_masks=b"xxx"),
+        lambda: Harmonize(width=2, height=1, pixels=bytes(8), layer_alpha=b"xx", selection=b"x"),
+        lambda: Harmonize(width=2, height=1, pixels=bytes(8), layer_alpha=b"xx", predicted=b"xxx"),
         lambda: protocol.OpenWorkspace(size=0),
-        lambda: protocol.OpenWorkspace(size=protocol.MOST_WORKSPACE + 1),
-        lambda: protocol.Render(offset=-4, width=1, rows=1),
-        lambda: protocol.Render(offset=2, width=1, rows=1),
-        lambda: protocol.Render(offset=0, width=1 << 20, rows=1 << 20),
-        lambda: protocol.Render(offset=0, width=1, rows=0),
-        lambda: protocol.Render(offset=0, width=1, rows=1, linear=True),
+        lambda: protocol.OpenWorkspace(size=protocol.MAX_WORKSPACE + 1),
+        lambda: Strip(offset=-4, width=1, rows=1),
+        lambda: Strip(offset=2, width=1, rows=1),
+        lambda: Strip(offset=0, width=1 << 20, rows=1 << 20),
+        lambda: Strip(offset=0, width=1, rows=0),
+        lambda: Strip(offset=0, width=1, rows=1, linear=True),
+        lambda: Strip(offset=0, width=1, rows=1, layer_masks=-1),
+        lambda: Strip(offset=0, width=1, rows=1, original_bytes=100),
     ],
 )
-def test_what_cannot_be_meant_cannot_be_said(wrong: object) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 (each says what is wrong; that it does is what counts)
-        wrong()  # type: ignore[operator]
+def test_messages_refuse_invalid_values(construct: object) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 (each has another message)
+        construct()  # type: ignore[operator]
+
+
+def test_strip_layout() -> None:
+    strip = Strip(offset=100, width=5, rows=2, depth="u16", layer_masks=2, selection=True, original_bytes=3)
+    assert (strip.pixel_count, strip.pixels_end, strip.planes_end, strip.end) == (10, 180, 210, 270)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (CancelledError("Canceled."), CancelledError),
+        (NothingFoundError("Nothing."), NothingFoundError),
+        (MaskError("Empty.", code="mask.empty"), MaskError),
+        (BridgeError("No.", code="bridge.future-code"), BridgeError),
+    ],
+)
+def test_failed_carries_the_errors_class_code_and_fields(error: S2AMError, kind: type[S2AMError]) -> None:
+    error.fields["model"] = "x"
+    _, failed = protocol.decode(protocol.encode(1, protocol.Failed.from_error(error)))
+    assert isinstance(failed, protocol.Failed)
+    found = failed.error()
+    assert type(found) is kind
+    assert (str(found), found.code, found.fields) == (str(error), error.code, {"model": "x"})

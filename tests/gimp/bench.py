@@ -73,7 +73,7 @@ def parts_of(log: str) -> list[tuple[float, str]]:
     """For each call in the plug-in's log: when its progress bar appeared (seconds since 1970), and where time went."""
     begun = [
         time.mktime(time.strptime(stamp, "%Y-%m-%d %H:%M:%S")) + int(thousandths) / 1000
-        for stamp, thousandths in re.findall(r"^(\S+ \S+)\.(\d+)  Harmonizing ", log, re.MULTILINE)
+        for stamp, thousandths in re.findall(r"^(\S+ \S+),(\d+) plug-in.*: Harmonizing ", log, re.MULTILINE)
     ]
     return list(zip(begun, re.findall(r"Done in [^(]*\(([^)]*)\)", log), strict=True))
 
@@ -111,7 +111,7 @@ def main() -> int:
         if failed:
             print(failed[0], file=sys.stderr)
             return 1
-        return 0 if report(timings, memory, (gimp.plugin / "harmonize-layer.log").read_text(encoding="utf-8")) else 1
+        return 0 if report(timings, memory, gimp.log.read_text(encoding="utf-8")) else 1
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def cases(gimp_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     pictures.write(gimp.folder)
     gimp.prepare()
     try:
-        yield Cases(gimp.folder, gimp.run("cases.py"), gimp)
+        yield Cases(gimp.folder, gimp.run("cases.py", 1200), gimp)
     finally:
         gimp.end_engine()
 

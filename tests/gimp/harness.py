@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gimp_bridge.client import Engine
-from gimp_bridge.protocol import BridgeError
-from s2am_setup.gimp_plugin import PLUGIN_NAME, assemble_plugin
+from gimp_bridge.client import EngineClient
+from s2am_common.errors import BridgeError
+from s2am_setup import plugin_folder
 from tests.gimp.provision import inside
 
 GIMPS_OWN = "/usr/lib/x86_64-linux-gnu/gimp/3.0/plug-ins"
@@ -52,7 +52,12 @@ class Gimp3:
     @property
     def plugin(self) -> Path:
         """Where the plug-in is."""
-        return self.folder / "plug-ins" / PLUGIN_NAME
+        return self.folder / "plug-ins" / plugin_folder.NAME
+
+    @property
+    def log(self) -> Path:
+        """The log of the plug-in and the engine."""
+        return self.folder / "home/.local/state/s2am/log/s2am.log"
 
     @property
     def bridge(self) -> Path:
@@ -69,7 +74,7 @@ class Gimp3:
         profile.mkdir(parents=True, exist_ok=True)
         settings = SETTINGS.format(plugins=f"{self.plugin.parent}:{GIMPS_OWN}")
         (profile / "gimprc").write_text(settings, encoding="utf-8")
-        assemble_plugin(self.plugin, engine_outside() if serve is None else serve)
+        plugin_folder.assemble(self.plugin, engine_outside() if serve is None else serve)
 
     def command(self, program: Sequence[str], **environ: str) -> list[str]:
         """The command that runs a program beside GIMP."""
@@ -80,6 +85,8 @@ class Gimp3:
             "GIMP3_DIRECTORY": str(self.folder / "profile"),
             "S2AM_BRIDGE_FOLDER": str(self.bridge),
             "S2AM_TEST": str(self.folder),
+            # Another number of threads rounds differently than the engine in the tests' process.
+            "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", ""),
         } | environ
         (self.folder / "home").mkdir(exist_ok=True)
         pairs = [f"{name}={value}" for name, value in variables.items()]
@@ -131,9 +138,9 @@ class Gimp3:
 
     def end_engine(self) -> None:
         """End the engine, if one runs."""
-        engine = Engine(None, self.bridge)
+        engine = EngineClient(None, self.bridge)
         try:
-            engine.leave()
+            engine.shutdown()
         except BridgeError:
             pass  # none runs
         finally:

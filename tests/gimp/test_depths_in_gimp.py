@@ -178,7 +178,7 @@ def test_what_can_not_be_done_is_said_and_nothing_is_touched(cases: Cases, name:
 
 
 def test_errors_of_the_engine_name_the_log(cases: Cases) -> None:
-    log = cases.gimp.plugin / "harmonize-layer.log"
+    log = cases.gimp.log
     assert str(log) in cases["no_engine"].facts["message"]
     assert "nowhere" in log.read_text(encoding="utf-8")
 

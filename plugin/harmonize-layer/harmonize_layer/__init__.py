@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""GIMP's plug-in: reads a layer and what is beneath it, asks the engine, and shows and keeps the answer.
+"""The GIMP plug-in Harmonize Layer.
 
-It runs in GIMP's own Python: the standard library, `gi`, and the bridge's client beside it, nothing else.
+It runs in GIMP's own Python and imports the standard library, `gi`, and the copies of `gimp_bridge`'s client and
+`s2am_common` beside it. `core` holds the logic and imports no `gi`; `gimp` implements the interfaces of `core.host`.
 """

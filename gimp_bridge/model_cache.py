@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""PyTorch and the models, loaded once for all clients of the engine process."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+import s2am_engine
+from gimp_bridge import protocol
+from s2am_engine.errors import EngineError
+from s2am_engine.models import model_store
+
+if TYPE_CHECKING:
+    from s2am_engine.inference.detector import Detector
+    from s2am_engine.inference.harmonizer import Harmonizer
+
+_Loaded = TypeVar("_Loaded")
+
+ReportText = Callable[[str], None]
+"""Called with the current step; an exception of it ends the waiting."""
+
+logger = logging.getLogger(__name__)
+
+
+class ModelCache:
+    """Loaded models. All methods may be called from any thread."""
+
+    def __init__(self, device: str) -> None:
+        """Load the default model in a background thread."""
+        self._device = device
+        self._models: dict[tuple[str, str, object], Any] = {}
+        self._computing = threading.Lock()
+        self._loaded_device = ""
+        self._failure = ""
+        self._step = "starting: loading PyTorch"
+        self._ready = threading.Event()
+        threading.Thread(target=self._load_default, name="load-default", daemon=True).start()
+
+    def status(self) -> protocol.EngineStatus:
+        """Return the engine's status."""
+        state: protocol.EngineState = "broken" if self._failure else "ready" if self._ready.is_set() else "starting"
+        text = self._failure or self._step
+        if state == "ready":
+            text = "ready on the " + ("CPU" if self._loaded_device == "cpu" else "GPU")
+        return protocol.EngineStatus(
+            state=state, text=text, device=self._loaded_device, version=s2am_engine.__version__, process=os.getpid()
+        )
+
+    def is_starting(self) -> bool:
+        """Return whether PyTorch and the default model are still being loaded."""
+        return not self._ready.is_set()
+
+    def wait(self, report: ReportText) -> None:
+        """Wait until PyTorch is loaded. Raises EngineError if that failed."""
+        while not self._ready.wait(0.05):
+            report(f"The engine is {self._step}")
+        if self._failure:
+            raise EngineError(self._failure, code="engine.start")
+
+    def harmonizer(self, model: str, report: ReportText) -> Harmonizer:
+        """Return a harmonizer of one request's own; "" = the default model. Call `wait` before.
+
+        Raises:
+            EngineError: the model does not exist, or cannot be loaded.
+        """
+        report("Loading the model")
+        with self._computing:
+            return self._harmonizer(model or model_store.DEFAULT_MODEL)
+
+    def detector(self, report: ReportText) -> Detector:
+        """Return the detector, which predicts masks. Call `wait` before.
+
+        Raises:
+            EngineError: it cannot be loaded.
+        """
+        from s2am_engine.inference.detector import Detector
+
+        report("Loading the model")
+        with self._computing:
+            return self._loaded(model_store.DETECTOR, Detector)
+
+    def computing(self) -> threading.Lock:
+        """Return the lock to hold while a network runs: PyTorch uses all processors for one image already."""
+        return self._computing
+
+    def _harmonizer(self, name: str) -> Harmonizer:
+        from s2am_engine.inference.harmonizer import Harmonizer
+
+        # A copy shares the network, and has an image of its own.
+        return copy.copy(self._loaded(name, Harmonizer))
+
+    def _loaded(self, name: str, kind: Callable[[str, str], _Loaded]) -> _Loaded:
+        # The weights are part of the key: a personal model can be trained again under the same name.
+        key = (name, model_store.find_model(name).card.sha256, kind)
+        if key not in self._models:
+            started = time.monotonic()
+            self._models[key] = kind(name, self._device)
+            logger.info("Loaded the model %s in %.1f s", name, time.monotonic() - started)
+        loaded: _Loaded = self._models[key]
+        return loaded
+
+    def _load_default(self) -> None:
+        try:
+            with self._computing:
+                import torch  # noqa: F401 (takes longest, so it is a step of its own)
+
+                self._step = "starting: loading the model"
+                model = self._harmonizer(model_store.DEFAULT_MODEL)
+                self._loaded_device = model.device.type
+                pixels = np.arange(64 * 64 * 3, dtype=np.uint8).reshape(64, 64, 3)
+                mask = np.zeros((64, 64), np.uint8)
+                mask[16:48, 16:48] = 255
+                model.set_picture(pixels, mask)  # the first prediction takes ten times as long as later ones
+                model.harmonize()
+        except EngineError as error:
+            self._failure = str(error)
+        except Exception as error:
+            logger.exception("PyTorch cannot be loaded")
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            self._failure = f"The engine cannot load PyTorch ({reason}): run the installer again."
+        logger.info("The engine is %s", self._failure or f"ready on {self._loaded_device}")
+        self._ready.set()

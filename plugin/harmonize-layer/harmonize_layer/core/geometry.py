@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Areas of images: the window that the engine gets, and the crop that the preview shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+INPUT_SIDE = 1024
+"""Largest side of the reduced composite; the network input is smaller still."""
+
+_MIN_LAYER_SIDE = 8
+"""Minimum size of a layer in the reduced composite; a smaller one is shown at full size with its surroundings."""
+
+PREVIEW_SIZE = (372, 300)
+"""Largest width and height of each image in the dialog."""
+
+_PREVIEW_MARGIN = 0.3  # of the foreground's longer side
+
+
+@dataclass(frozen=True)
+class Area:
+    """A rectangle."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Window:
+    """An area of the image, in its pixels, and the scale at which it is read."""
+
+    area: Area
+    scale: float
+
+    @property
+    def columns(self) -> int:
+        """Width at this scale."""
+        return max(1, int(self.area.width * self.scale + 1e-6))
+
+    @property
+    def rows(self) -> int:
+        """Height at this scale."""
+        return max(1, int(self.area.height * self.scale + 1e-6))
+
+    def relative_to(self, position: tuple[int, int]) -> Area:
+        """Return the scaled area in the coordinates of a drawable at a position of the image."""
+        x, y = round((self.area.x - position[0]) * self.scale), round((self.area.y - position[1]) * self.scale)
+        return Area(x, y, self.columns, self.rows)
+
+
+def choose_window(canvas: tuple[int, int], layer: Area) -> Window:
+    """Return the whole canvas (width, height), or the surroundings of a layer that would be tiny in it."""
+    width, height = canvas
+    scale = 1.0  # then 1/2, 1/4 …: the sizes that GEGL caches
+    while max(width, height) * scale > INPUT_SIDE:
+        scale /= 2
+    if scale == 1 or max(layer.width, layer.height) * scale >= _MIN_LAYER_SIDE:
+        return Window(Area(0, 0, width, height), scale)
+    near_width, near_height = min(width, INPUT_SIDE), min(height, INPUT_SIDE)
+    x = min(max(0, layer.x + layer.width // 2 - near_width // 2), width - near_width)
+    y = min(max(0, layer.y + layer.height // 2 - near_height // 2), height - near_height)
+    return Window(Area(x, y, near_width, near_height), 1.0)
+
+
+def preview_crop(window: Window, mask: bytes) -> Area:
+    """Return the part of a reduced composite that the preview shows: the foreground with a margin.
+
+    Args:
+        window: the composite's window.
+        mask: a plane of its size.
+    """
+    columns, rows = window.columns, window.rows
+    lines = [mask[columns * row : columns * (row + 1)] for row in range(rows)]
+    filled = [row for row, line in enumerate(lines) if any(line)]
+    if not filled:
+        return Area(0, 0, columns, rows)
+    left = min(columns - len(lines[row].lstrip(b"\0")) for row in filled)
+    right = max(len(lines[row].rstrip(b"\0")) for row in filled)
+    top, bottom = filled[0], filled[-1] + 1
+    margin = 2 * max(4, int(_PREVIEW_MARGIN * max(right - left, bottom - top)))
+    # Use the preview's shape where the image allows, and less margin at the image's edges.
+    shape_width, shape_height = PREVIEW_SIZE
+    width, height = right - left + margin, bottom - top + margin
+    width, height = max(width, height * shape_width // shape_height), max(height, width * shape_height // shape_width)
+    width = min(width, columns, max(right - left, min(height, rows) * shape_width // shape_height))
+    height = min(height, rows, max(bottom - top, width * shape_height // shape_width))
+    x, y = _centered(left, right, width, columns), _centered(top, bottom, height, rows)
+    return Area(x, y, width, height)
+
+
+def _centered(start: int, end: int, length: int, limit: int) -> int:
+    """Return the start of an interval of a length around another, moved into 0 … limit."""
+    return min(max(0, (start + end - length) // 2), limit - length)

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The interfaces through which the logic uses GIMP; `gimp.images` and `gimp.dialog` implement them.
+
+Encodings are names of babl's formats, such as "R'G'B'A u8". Coordinates are pixels; (x, y) of a drawable is the
+position of its upper left corner in the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from gimp_bridge.client import NativeFormat, PixelLayout, ReadRows, WriteRows
+from gimp_bridge.protocol import ModelInfo
+from harmonize_layer.core.geometry import Area, Window
+
+Matrix3 = Sequence[Sequence[float]]
+
+
+@dataclass(frozen=True)
+class PixelAccess:
+    """Functions that read a layer and write another one in the format that the engine gets.
+
+    native: see `EngineClient.render`; None = the conversion is exact.
+    flush: to call after the last row was written.
+    """
+
+    layout: PixelLayout
+    read: ReadRows
+    write: WriteRows
+    native: NativeFormat | None
+    flush: Callable[[], None]
+
+
+class HostDrawable(Protocol):
+    """A layer, a layer mask or the selection."""
+
+    @property
+    def name(self) -> str:
+        """Name in the Layers dialog."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height."""
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """Position in the image."""
+
+    def read(self, encoding: str, area: Area, scale: float = 1.0) -> bytes:
+        """Return the pixels of an area, in the drawable's own coordinates times `scale`; outside they are 0."""
+
+
+class HostLayer(HostDrawable, Protocol):
+    """A layer or layer group."""
+
+    @property
+    def id(self) -> int:
+        """Number that is unique while GIMP runs."""
+
+    @property
+    def tattoo(self) -> int:
+        """Number that is unique in the image and stored in its file."""
+
+    @property
+    def image(self) -> HostImage:
+        """The image."""
+
+    @property
+    def parent(self) -> HostLayer | None:
+        """The group."""
+
+    @property
+    def index(self) -> int:
+        """Position in the list of its siblings, the topmost first."""
+
+    @property
+    def children(self) -> Sequence[HostLayer]:
+        """The layers of a group, the topmost first."""
+
+    @property
+    def is_group(self) -> bool:
+        """Whether it is a layer group."""
+
+    @property
+    def is_visible(self) -> bool:
+        """Whether it is switched visible."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it has mode Normal and full opacity."""
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether its pixels are locked."""
+
+    @property
+    def is_floating(self) -> bool:
+        """Whether it is a floating selection."""
+
+    @property
+    def floats_over_channel(self) -> bool:
+        """Whether it is a floating selection over a mask or channel."""
+
+    @property
+    def has_effects(self) -> bool:
+        """Whether it has any layer effects."""
+
+    @property
+    def mask(self) -> HostDrawable | None:
+        """The layer mask, if it is switched on."""
+
+    @property
+    def metadata(self) -> bytes | None:
+        """Content of the plug-in's parasite."""
+
+    def set_metadata(self, data: bytes) -> None:
+        """Attach the plug-in's parasite, undoably."""
+
+    def set_visible(self, visible: bool) -> None:
+        """Switch it visible or invisible."""
+
+    def show_plainly(self) -> None:
+        """Give it mode Normal and full opacity."""
+
+    def anchor_as_layer(self) -> None:
+        """Turn a floating selection into a layer."""
+
+    def remove_own_effects(self) -> None:
+        """Remove the layer effects of earlier runs of the plug-in."""
+
+    def append_effect(self, values: str) -> None:
+        """Append the plug-in's layer effect, limited to the selection."""
+
+    def merge_effects(self) -> None:
+        """Apply all layer effects to the pixels."""
+
+    def copy_pixels(self, source: HostLayer) -> None:
+        """Copy the pixels of a layer of the same size and format, in an image that nobody sees."""
+
+    def replace_pixels(self, source: HostLayer) -> None:
+        """Copy the pixels of a layer of the same size and format, undoably."""
+
+    def copy_attributes(self, source: HostLayer) -> None:
+        """Copy mode, opacity, locks, visibility and mask."""
+
+    def pixel_access(self, target: HostLayer) -> PixelAccess:
+        """Return functions that read this layer and write a blank one."""
+
+    def color_matrices(self) -> tuple[Matrix3, Matrix3] | None:
+        """Return the matrices from linear sRGB to the layer's linear color space and back; None for grayscale."""
+
+
+class HostImage(Protocol):
+    """An image."""
+
+    @property
+    def id(self) -> int:
+        """Number that is unique while GIMP runs."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the canvas."""
+
+    @property
+    def is_indexed(self) -> bool:
+        """Whether it has a palette."""
+
+    @property
+    def layers(self) -> Sequence[HostLayer]:
+        """The layers of the top level, the topmost first."""
+
+    @property
+    def selection(self) -> HostDrawable | None:
+        """The selection, if there is one."""
+
+    def duplicate(self) -> HostImage:
+        """Return a copy without selection and undo history; GIMP copies pixels only when they change."""
+
+    def delete(self) -> None:
+        """Delete a copy."""
+
+    def layer_by_tattoo(self, tattoo: int) -> HostLayer | None:
+        """Return the layer with a tattoo."""
+
+    def raise_to_top(self, layer: HostLayer, index: int) -> None:
+        """Move a layer to a position of the top level."""
+
+    def crop(self, area: Area) -> None:
+        """Crop the canvas."""
+
+    def read_visible(self, window: Window) -> bytes:
+        """Return RGBA, 8-bit sRGB, of everything that is visible in a window."""
+
+    def enlarge(self, mask: bytes, window: Window, area: Area) -> bytes:
+        """Enlarge a mask of a window to the size of the image, and return an area of it; outside the window it is 0."""
+
+    def blank_like(self, layer: HostLayer) -> HostLayer:
+        """Return a transparent layer of the same kind, size and position, that is not in the image yet."""
+
+    def insert_above(self, new: HostLayer, layer: HostLayer) -> None:
+        """Insert a layer above another."""
+
+    def select_layer(self, layer: HostLayer) -> None:
+        """Select one layer in the Layers dialog."""
+
+    def undo_group(self) -> AbstractContextManager[None]:
+        """Combine all changes to one undo step."""
+
+    def selected(self, mask: bytes | None, window: Window | None) -> AbstractContextManager[None]:
+        """Replace the selection for a moment, by an enlarged mask or by none."""
+
+
+class DialogView(Protocol):
+    """The widgets of the dialog."""
+
+    def show_status(self, text: str, busy: bool = False) -> None:
+        """Show the state of the engine, or an error."""
+
+    def show_notes(self, notes: Sequence[str]) -> None:
+        """Show hints on the result."""
+
+    def show_models(self, models: Sequence[ModelInfo]) -> None:
+        """Fill the list of models."""
+
+    def show_before(self, window: Window, rgba: bytes, mask: bytes, tinted: bool) -> None:
+        """Show the composite and clear the result."""
+
+    def show_after(self, window: Window, rgba: bytes, mask: bytes) -> None:
+        """Show the result."""
+
+    def clear_after(self) -> None:
+        """Clear the result."""
+
+
+class ProcedureValues(Protocol):
+    """The arguments of the procedure."""
+
+    def get_property(self, name: str) -> Any:
+        """Return a value."""

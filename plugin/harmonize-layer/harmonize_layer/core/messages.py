@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The messages that people see when something cannot be done, with what to do about it in GIMP."""
+
+from __future__ import annotations
+
+from s2am_common.errors import S2AMError, with_advice
+
+ADVICE = {
+    "bridge.client-outdated": "run the installer again, then restart GIMP",
+    "bridge.engine-outdated": "end the old engine (process {process}), or log out and in again, then try again",
+    "bridge.impostor": "restart the computer if you do not know it",
+    "bridge.installation": "run the installer again, then restart GIMP",
+    "bridge.not-running": "start it with the command “s2am serve” in a terminal, then try again",
+    "bridge.silent": "end it (process {process}), or log out and in again, then try again",
+    "engine.internal": "try again, and report it with the log if it happens again",
+    "engine.request": "run the installer again, then restart GIMP",
+    "engine.start": "run the installer again, then restart GIMP",
+    "mask.not-found": "select what was pasted, then choose Harmonize Layer again",
+    "model.not-found": "choose one from the list of models",
+}
+"""What to do about an error of the engine, by its code; see `s2am_common.errors.with_advice`."""
+
+
+class LayerError(Exception):
+    """The layer or the image cannot be harmonized; the message is one sentence for people."""
+
+
+def error_message(error: Exception) -> str:
+    """Return the message for an error of the engine, of the layer or of the program."""
+    if isinstance(error, S2AMError):
+        return with_advice(error, ADVICE)
+    if isinstance(error, LayerError):
+        return str(error)
+    return f"Harmonize Layer failed ({type(error).__name__}: {error}): please report it with the log."
+
+
+def nothing_selected() -> LayerError:
+    """Return the error for a call without a selected layer."""
+    return LayerError("Select the pasted layer in the Layers dialog first, then choose Harmonize Layer again.")
+
+
+def not_a_layer(name: str) -> LayerError:
+    """Return the error for a channel, or a floating selection over one."""
+    return LayerError(f"“{name}” is not a layer: select the pasted layer in the Layers dialog.")
+
+
+def indexed() -> LayerError:
+    """Return the error for an image with a palette."""
+    return LayerError("This image has a palette with too few colors: convert it with Image > Mode > RGB first.")
+
+
+def locked(name: str, holder: str) -> LayerError:
+    """Return the error for a layer whose pixels, or those of a group around it, are locked."""
+    where = "are locked" if holder == name else f"are locked by “{holder}”"
+    return LayerError(
+        f"The pixels of “{name}” {where}: unlock them with the lock symbol beside it in the Layers dialog."
+    )
+
+
+def empty(name: str) -> LayerError:
+    """Return the error for a layer without any visible pixel."""
+    return LayerError(f"“{name}” is empty: paste or paint something on it first.")
+
+
+def outside(name: str) -> LayerError:
+    """Return the error for a layer without visible pixels on the canvas and within the selection."""
+    return LayerError(
+        f"No visible part of “{name}” lies on the canvas and within the selection: "
+        "move the layer, or choose Select > None."
+    )
+
+
+def no_reference(name: str) -> LayerError:
+    """Return the error for an image in which nothing but the layer is visible."""
+    return LayerError(
+        f"Nothing is visible beneath or beside “{name}” to match it to: "
+        "show or add a background layer, select only what was pasted, or choose another reference."
+    )
+
+
+def no_reference_layer() -> LayerError:
+    """Return the error for a missing reference layer, or one that is the pasted layer itself."""
+    return LayerError("Choose a reference layer other than the layer to harmonize.")
+
+
+def no_reference_area() -> LayerError:
+    """Return the error for a missing selection as reference."""
+    return LayerError("Select the area to use as reference first, for example with the free select tool.")

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The arguments of the procedure: the same from the dialog, from scripts and from Ctrl+F."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from harmonize_layer.core.host import HostLayer, ProcedureValues
+from s2am_common.sliders import SLIDERS
+
+PROCEDURE = "plug-in-harmonize-layer"
+
+RESULTS = {
+    "new-layer": ("New layer above", "A recolored copy above the layer, which stays as it is"),
+    "in-place": ("In place", "The layer's own pixels are recolored"),
+    "effect": ("Layer effect", "A non-destructive effect on the layer, editable and kept in XCF files"),
+}
+REFERENCES = {
+    "beneath": ("What is visible beneath", "Everything that is visible beneath the layer"),
+    "layer": ("A chosen layer", "Only the layer chosen as reference layer"),
+    "selection": ("The selected area", "Only what is beneath the layer within the selection"),
+}
+MASKS = {
+    "automatic": ("From the layer", "The layer's transparency, its mask and the selection; else it is detected"),
+    "detect": ("Detect what was pasted", "The region that was most likely pasted is detected in the visible image"),
+}
+CHOICES = {
+    "result": ("R_esult", "Where the harmonized pixels go", RESULTS),
+    "reference": ("Re_ference", "What the layer is matched to", REFERENCES),
+    "mask": ("Mas_k", "Which pixels count as pasted", MASKS),
+}
+"""For each choice: label, help, and its values with title and help; the first value is the default."""
+
+_NAMES = list(SLIDERS)
+
+HELP = f"""Matches the colors of a pasted layer to what is beneath it, at full resolution, with a program on this \
+computer; nothing is uploaded.
+
+The pasted part is given by the layer's transparency, its mask and the selection. In an image of one layer without \
+transparency it is detected, and shown before anything changes.
+
+The result is a new layer above (with the original kept), the layer itself, or a layer effect that stays editable. \
+Harmonize Layer on a harmonized layer starts again from the original colors: of a new layer while its original is in \
+the image, of an effect always.
+
+In scripts: model (a name, or empty for the default), result ({", ".join(RESULTS)}), reference (beneath, layer with \
+reference-layer, selection), mask ({", ".join(MASKS)}), hide-original, and the sliders {", ".join(_NAMES[:-1])} and \
+{_NAMES[-1]}."""
+
+
+@dataclass(frozen=True)
+class SliderArgument:
+    """A slider as an argument of the procedure."""
+
+    name: str
+    label: str
+    help: str
+    low: float
+    high: float
+    default: float
+
+
+def slider_arguments() -> list[SliderArgument]:
+    """Return the arguments for all sliders; an underscore marks the mnemonic of a label."""
+    return [
+        SliderArgument(
+            spec.name,
+            spec.label.replace(spec.mnemonic, f"_{spec.mnemonic}", 1) if spec.mnemonic else spec.label,
+            spec.help,
+            spec.low,
+            spec.high,
+            spec.default,
+        )
+        for spec in SLIDERS.values()
+    ]
+
+
+@dataclass(frozen=True)
+class HarmonizeSettings:
+    """The values of the arguments: keys of RESULTS, REFERENCES and MASKS; "" as model is the default."""
+
+    model: str = ""
+    result: str = "new-layer"
+    reference: str = "beneath"
+    reference_layer: HostLayer | None = None
+    mask: str = "automatic"
+    hide_original: bool = False
+    sliders: dict[str, float] = field(default_factory=dict)
+
+
+def read_settings(values: ProcedureValues, reference_layer: HostLayer | None) -> HarmonizeSettings:
+    """Return the current values of the arguments.
+
+    Args:
+        values: the procedure's configuration.
+        reference_layer: its reference layer.
+    """
+    value: dict[str, Any] = {
+        name: values.get_property(name) for name in ("model", "result", "reference", "mask", "hide-original", *SLIDERS)
+    }
+    return HarmonizeSettings(
+        model=value["model"] or "",
+        result=value["result"],
+        reference=value["reference"],
+        reference_layer=reference_layer,
+        mask=value["mask"],
+        hide_original=value["hide-original"],
+        sliders={name: round(value[name], 6) for name in SLIDERS},
+    )

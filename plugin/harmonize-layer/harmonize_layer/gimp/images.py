@@ -1,0 +1,379 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""GIMP's images, layers and masks behind the interfaces of `core.host`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from gi.repository import Gegl, Gimp
+
+from harmonize_layer.core.effect import EFFECT_NAME, OPERATION
+from harmonize_layer.core.geometry import Area, Window
+from harmonize_layer.core.host import HostLayer, Matrix3, PixelAccess
+from harmonize_layer.core.layers import OtherDrawable
+from harmonize_layer.core.metadata import PARASITE
+from harmonize_layer.core.settings import HarmonizeSettings, read_settings
+from harmonize_layer.gimp import pixels
+
+COPIED_ATTRIBUTES = (
+    *("opacity", "mode", "blend_space", "composite_space", "composite_mode"),
+    *("lock_alpha", "lock_position", "lock_visibility", "color_tag", "visible"),
+)
+"""The attributes that a new layer gets from its original, besides mask, position and group."""
+
+
+def wrap_drawable(drawable: Gimp.Drawable) -> GimpLayer | OtherDrawable:
+    """Return a selected drawable for the logic; a layer mask that is being edited stands for its layer."""
+    if isinstance(drawable, Gimp.LayerMask):
+        return GimpLayer(Gimp.Layer.from_mask(drawable))
+    return GimpLayer(drawable) if isinstance(drawable, Gimp.Layer) else OtherDrawable(drawable.get_name())
+
+
+def read_arguments(config: Gimp.ProcedureConfig) -> HarmonizeSettings:
+    """Return the current values of the procedure's arguments."""
+    reference = config.get_property("reference-layer")
+    return read_settings(config, GimpLayer(reference) if reference else None)
+
+
+def _unwrap(layer: HostLayer) -> Gimp.Layer:
+    assert isinstance(layer, GimpLayer)
+    return layer.wrapped
+
+
+class GimpDrawable:
+    """A layer mask or the selection."""
+
+    def __init__(self, wrapped: Gimp.Drawable, position: tuple[int, int] = (0, 0)) -> None:
+        """Wrap a drawable that lies at a position of the image."""
+        self.wrapped = wrapped
+        self._position = position
+
+    @property
+    def id(self) -> int:
+        """See `HostLayer`."""
+        return int(self.wrapped.get_id())
+
+    @property
+    def name(self) -> str:
+        """See `HostDrawable`."""
+        return str(self.wrapped.get_name())
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """See `HostDrawable`."""
+        return self.wrapped.get_width(), self.wrapped.get_height()
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """See `HostDrawable`."""
+        return self._position
+
+    def read(self, encoding: str, area: Area, scale: float = 1.0) -> bytes:
+        """See `HostDrawable`."""
+        return pixels.read_area(self.wrapped, encoding, area, scale)
+
+    def _update(self) -> None:
+        self.wrapped.update(0, 0, self.wrapped.get_width(), self.wrapped.get_height())
+
+
+class GimpLayer(GimpDrawable):
+    """A layer or layer group; see `HostLayer`."""
+
+    def __init__(self, wrapped: Gimp.Layer) -> None:
+        """Wrap a layer."""
+        super().__init__(wrapped)
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """See `HostDrawable`."""
+        _, x, y = self.wrapped.get_offsets()
+        return x, y
+
+    @property
+    def tattoo(self) -> int:
+        """See `HostLayer`."""
+        return int(self.wrapped.get_tattoo())
+
+    @property
+    def image(self) -> GimpImage:
+        """See `HostLayer`."""
+        return GimpImage(self.wrapped.get_image())
+
+    @property
+    def parent(self) -> GimpLayer | None:
+        """See `HostLayer`."""
+        group = self.wrapped.get_parent()
+        return None if group is None else GimpLayer(group)
+
+    @property
+    def index(self) -> int:
+        """See `HostLayer`."""
+        return int(self.wrapped.get_image().get_item_position(self.wrapped))
+
+    @property
+    def children(self) -> list[GimpLayer]:
+        """See `HostLayer`."""
+        return [GimpLayer(child) for child in self.wrapped.get_children()] if self.is_group else []
+
+    @property
+    def is_group(self) -> bool:
+        """See `HostLayer`."""
+        return bool(self.wrapped.is_group())
+
+    @property
+    def is_visible(self) -> bool:
+        """See `HostLayer`."""
+        return bool(self.wrapped.get_visible())
+
+    @property
+    def is_plain(self) -> bool:
+        """See `HostLayer`."""
+        return bool(self.wrapped.get_opacity() == 100 and self.wrapped.get_mode() == Gimp.LayerMode.NORMAL)
+
+    @property
+    def is_locked(self) -> bool:
+        """See `HostLayer`."""
+        return bool(self.wrapped.get_lock_content())
+
+    @property
+    def is_floating(self) -> bool:
+        """See `HostLayer`."""
+        return bool(self.wrapped.is_floating_sel())
+
+    @property
+    def floats_over_channel(self) -> bool:
+        """See `HostLayer`."""
+        if not self.is_floating:
+            return False
+        return not isinstance(self.wrapped.get_image().floating_sel_attached_to(), Gimp.Layer)
+
+    @property
+    def has_effects(self) -> bool:
+        """See `HostLayer`."""
+        return bool(self.wrapped.get_filters())
+
+    @property
+    def mask(self) -> GimpDrawable | None:
+        """See `HostLayer`."""
+        mask = self.wrapped.get_mask()
+        return GimpDrawable(mask, self.position) if mask and self.wrapped.get_apply_mask() else None
+
+    @property
+    def metadata(self) -> bytes | None:
+        """See `HostLayer`."""
+        parasite = self.wrapped.get_parasite(PARASITE)
+        return None if parasite is None else bytes(parasite.get_data())
+
+    def set_metadata(self, data: bytes) -> None:
+        """See `HostLayer`."""
+        flags = Gimp.PARASITE_PERSISTENT | Gimp.PARASITE_UNDOABLE
+        self.wrapped.attach_parasite(Gimp.Parasite.new(PARASITE, flags, data))
+
+    def set_visible(self, visible: bool) -> None:
+        """See `HostLayer`."""
+        self.wrapped.set_visible(visible)
+
+    def show_plainly(self) -> None:
+        """See `HostLayer`."""
+        self.wrapped.set_opacity(100)
+        self.wrapped.set_mode(Gimp.LayerMode.NORMAL)
+
+    def anchor_as_layer(self) -> None:
+        """See `HostLayer`."""
+        Gimp.floating_sel_to_layer(self.wrapped)
+
+    def remove_own_effects(self) -> None:
+        """See `HostLayer`."""
+        for effect in self.wrapped.get_filters():
+            if effect.get_operation_name() == OPERATION and effect.get_name() == EFFECT_NAME:
+                effect.delete()
+
+    def append_effect(self, values: str) -> None:
+        """See `HostLayer`."""
+        effect = Gimp.DrawableFilter.new(self.wrapped, OPERATION, EFFECT_NAME)
+        effect.get_config().set_property("values", values)
+        self.wrapped.append_filter(effect)
+
+    def merge_effects(self) -> None:
+        """See `HostLayer`."""
+        self.wrapped.merge_filters()
+
+    def copy_pixels(self, source: HostLayer) -> None:
+        """See `HostLayer`."""
+        pixels.copy_buffer(_unwrap(source), self.wrapped.get_buffer())
+        self._update()
+
+    def replace_pixels(self, source: HostLayer) -> None:
+        """See `HostLayer`."""
+        pixels.copy_buffer(_unwrap(source), self.wrapped.get_shadow_buffer())
+        self.wrapped.merge_shadow(True)
+        self._update()
+        _unwrap(source).delete()
+
+    def copy_attributes(self, source: HostLayer) -> None:
+        """See `HostLayer`."""
+        original, new = _unwrap(source), self.wrapped
+        mask = original.get_mask()
+        if mask:
+            hiding = new.create_mask(Gimp.AddMaskType.WHITE)
+            new.add_mask(hiding)
+            (x, y), (left, top) = source.position, self.position
+            pixels.copy_buffer(mask, hiding.get_buffer(), (x - left, y - top))
+            GimpDrawable(hiding)._update()
+            new.set_apply_mask(original.get_apply_mask())
+            new.set_show_mask(original.get_show_mask())
+            new.set_edit_mask(False)
+        for name in COPIED_ATTRIBUTES:
+            getattr(new, f"set_{name}")(getattr(original, f"get_{name}")())
+        if original.get_mode() == Gimp.LayerMode.PASS_THROUGH:  # only groups can have it
+            new.set_mode(Gimp.LayerMode.NORMAL)
+
+    def pixel_access(self, target: HostLayer) -> PixelAccess:
+        """See `HostLayer`."""
+        return pixels.access_pixels(self.wrapped, _unwrap(target))
+
+    def color_matrices(self) -> tuple[Matrix3, Matrix3] | None:
+        """See `HostLayer`."""
+        return None if self.wrapped.is_gray() else pixels.color_matrices(self.wrapped)
+
+
+class GimpImage:
+    """An image; see `HostImage`."""
+
+    def __init__(self, wrapped: Gimp.Image) -> None:
+        """Wrap an image."""
+        self.wrapped = wrapped
+
+    @property
+    def id(self) -> int:
+        """See `HostImage`."""
+        return int(self.wrapped.get_id())
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """See `HostImage`."""
+        return self.wrapped.get_width(), self.wrapped.get_height()
+
+    @property
+    def is_indexed(self) -> bool:
+        """See `HostImage`."""
+        return bool(self.wrapped.get_base_type() == Gimp.ImageBaseType.INDEXED)
+
+    @property
+    def layers(self) -> Sequence[GimpLayer]:
+        """See `HostImage`."""
+        return [GimpLayer(layer) for layer in self.wrapped.get_layers()]
+
+    @property
+    def selection(self) -> GimpDrawable | None:
+        """See `HostImage`."""
+        return None if Gimp.Selection.is_empty(self.wrapped) else GimpDrawable(self.wrapped.get_selection())
+
+    def duplicate(self) -> GimpImage:
+        """See `HostImage`."""
+        copy = self.wrapped.duplicate()
+        copy.undo_disable()
+        Gimp.Selection.none(copy)  # it would limit the effects that are merged
+        return GimpImage(copy)
+
+    def delete(self) -> None:
+        """See `HostImage`."""
+        self.wrapped.delete()
+
+    def layer_by_tattoo(self, tattoo: int) -> GimpLayer | None:
+        """See `HostImage`."""
+        found = self.wrapped.get_layer_by_tattoo(tattoo)
+        return None if found is None else GimpLayer(found)
+
+    def raise_to_top(self, layer: HostLayer, index: int) -> None:
+        """See `HostImage`."""
+        self.wrapped.reorder_item(_unwrap(layer), None, index)
+
+    def crop(self, area: Area) -> None:
+        """See `HostImage`."""
+        self.wrapped.crop(area.width, area.height, area.x, area.y)
+
+    def read_visible(self, window: Window) -> bytes:
+        """See `HostImage`.
+
+        GIMP itself reduces a whole image of 8-bit sRGB, which is faster than reading all its pixels and gives the same.
+        """
+        if (window.area.width, window.area.height) == self.size and self._is_srgb_u8():
+            drawn = self.wrapped.get_thumbnail(window.columns, window.rows, Gimp.PixbufTransparency.KEEP_ALPHA)
+            if (drawn.get_width(), drawn.get_height()) == (window.columns, window.rows):
+                return pixels.pixbuf_bytes(drawn if drawn.get_has_alpha() else drawn.add_alpha(False, 0, 0, 0), 4)
+        visible = Gimp.Layer.new_from_visible(self.wrapped, self.wrapped, "visible")
+        try:
+            return pixels.read_area(visible, "R'G'B'A u8", window.relative_to((0, 0)), window.scale)
+        finally:
+            visible.delete()
+
+    def _is_srgb_u8(self) -> bool:
+        bits = self.wrapped.get_precision() in (Gimp.Precision.U8_NON_LINEAR, Gimp.Precision.U8_PERCEPTUAL)
+        rgb = self.wrapped.get_base_type() == Gimp.ImageBaseType.RGB
+        profile = self.wrapped.get_effective_color_profile()
+        return bool(bits and rgb and profile.is_equal(Gimp.ColorProfile.new_rgb_srgb()))
+
+    def enlarge(self, mask: bytes, window: Window, area: Area) -> bytes:
+        """See `HostImage`."""
+        return pixels.enlarge_mask(mask, window, area)
+
+    def blank_like(self, layer: HostLayer) -> GimpLayer:
+        """See `HostImage`."""
+        source = _unwrap(layer)
+        name, mode = f"{source.get_name()} harmonized", Gimp.LayerMode.NORMAL
+        new = Gimp.Layer.new(self.wrapped, name, *layer.size, source.type(), 100, mode)
+        new.set_offsets(*layer.position)
+        return GimpLayer(new)
+
+    def insert_above(self, new: HostLayer, layer: HostLayer) -> None:
+        """See `HostImage`."""
+        self.wrapped.insert_layer(_unwrap(new), _unwrap(layer).get_parent(), layer.index)
+
+    def select_layer(self, layer: HostLayer) -> None:
+        """See `HostImage`."""
+        self.wrapped.set_selected_layers([_unwrap(layer)])
+
+    @contextmanager
+    def undo_group(self) -> Iterator[None]:
+        """See `HostImage`."""
+        self.wrapped.undo_group_start()
+        try:
+            yield
+        finally:
+            self.wrapped.undo_group_end()
+
+    @contextmanager
+    def selected(self, mask: bytes | None, window: Window | None) -> Iterator[None]:
+        """See `HostImage`."""
+        image = self.wrapped
+        had_selection = not Gimp.Selection.is_empty(image)
+        if not had_selection and mask is None:
+            yield
+            return
+        layers = image.get_selected_layers()
+        saved = Gimp.Selection.save(image) if had_selection else None
+        Gimp.Selection.none(image)
+        try:
+            if mask is not None and window is not None:
+                self._select(mask, window)
+            yield
+        finally:
+            Gimp.Selection.none(image)
+            if saved:
+                image.select_item(Gimp.ChannelOps.REPLACE, saved)
+                image.remove_channel(saved)
+            image.set_selected_layers(layers)
+
+    def _select(self, mask: bytes, window: Window) -> None:
+        image, (width, height) = self.wrapped, self.size
+        channel = Gimp.Channel.new(image, "predicted", width, height, 100, Gegl.Color.new("black"))
+        image.insert_channel(channel, None, 0)
+        buffer = channel.get_buffer()
+        for top, rows in pixels.strips(height):
+            area = Area(0, top, width, rows)
+            buffer.set(pixels.rectangle(area), "Y u8", pixels.enlarge_mask(mask, window, area))
+        buffer.flush()
+        image.select_item(Gimp.ChannelOps.REPLACE, channel)
+        image.remove_channel(channel)

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Access to the pixels of GIMP's drawables, in a format that the engine takes and that loses nothing.
+
+The engine takes sRGB values. 8- and 16-bit layers in an sRGB profile are exchanged as they are, bit for bit; all others
+(another profile, linear, 32 bits, float) as floats, which keep colors outside of sRGB's gamut.
+"""
+
+from __future__ import annotations
+
+import itertools
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gi.repository import Babl, GdkPixbuf, Gegl, Gimp, GLib
+
+from gimp_bridge.client import NativeFormat, PixelLayout, ReadRows, WriteRows
+from gimp_bridge.protocol import Depth
+from harmonize_layer.core.geometry import Area, Window
+from harmonize_layer.core.host import Matrix3, PixelAccess
+
+_COPY_ROWS = 256
+_NOTHING = Gegl.AbyssPolicy.NONE  # pixels outside of a drawable are 0
+_LATTICE = bytes(itertools.chain.from_iterable(itertools.product((0, 32, 64, 96, 128, 160, 192, 224, 255), repeat=3)))
+_RGB = GdkPixbuf.Colorspace.RGB
+
+
+@dataclass(frozen=True)
+class PixelFormat:
+    """How a layer's pixels are exchanged with the engine.
+
+    name: babl's name of an RGBA format.
+    native: babl's name of the layer's own format; native_bytes: its size per pixel.
+    exact: converting to `name` and back keeps all bits.
+    linear: linear light.
+    """
+
+    name: str
+    depth: Depth
+    native: str
+    native_bytes: int
+    exact: bool
+    linear: bool = False
+
+
+def choose_format(drawable: Gimp.Drawable) -> PixelFormat:
+    """Return the format for a layer's pixels."""
+    own = drawable.get_format()
+    native, size = Babl.get_name(own), Babl.format_get_bytes_per_pixel(own)
+    colors, _, kind = Babl.format_get_encoding(own).rpartition(" ")
+    if kind in ("u8", "u16") and ("'" in colors or "~" in colors):
+        curve = "~" if "~" in colors else "'"
+        name = f"R{curve}G{curve}B{curve}A {kind}"
+        if drawable.is_gray():
+            is_srgb = _is_srgb(f"Y{curve} u8", own, bytes(range(256)), 1)
+            name = f"R'G'B'A {kind}"
+        else:
+            is_srgb = _is_srgb(f"R{curve}G{curve}B{curve} u8", own, _LATTICE, 3)
+            name = Babl.get_name(Babl.format_with_space(name, own))
+        if is_srgb:
+            return PixelFormat(name, "u8" if kind == "u8" else "u16", native, size, exact=True)
+    linear = "'" not in colors and "~" not in colors
+    name = "RGBA float" if linear else "R'G'B'A float"
+    return PixelFormat(name, "float", native, size, exact=name == native or kind == "u8", linear=linear)
+
+
+def _is_srgb(encoding: str, own: Babl.Object, values: bytes, channels: int) -> bool:
+    """Return whether values of an encoding, in the color space of a format, equal those of sRGB to one 8-bit level."""
+    count = len(values) // channels
+    name = Babl.get_name(Babl.format_with_space(encoding, own))
+    srgb = convert(values, count, name, "R'G'B' u8")
+    expected = values if channels == 3 else b"".join(bytes([value] * 3) for value in values)
+    return max(abs(a - b) for a, b in zip(srgb, expected, strict=True)) <= 1
+
+
+def convert(values: bytes, count: int, source: str, target: str) -> bytes:
+    """Convert a row of pixels from one format to another."""
+    area = rectangle(Area(0, 0, count, 1))
+    buffer = Gegl.Buffer.new(source, 0, 0, count, 1)
+    buffer.set(area, source, values)
+    converted: bytes = buffer.get(area, 1.0, target, _NOTHING)
+    return converted
+
+
+def color_matrices(drawable: Gimp.Drawable) -> tuple[Matrix3, Matrix3]:
+    """Return the matrices from linear sRGB to the drawable's linear color space and back."""
+    own: str = Babl.get_name(Babl.format_with_space("RGB float", drawable.get_format()))
+    return _conversion_matrix("RGB float", own), _conversion_matrix(own, "RGB float")
+
+
+def _conversion_matrix(source: str, target: str) -> Matrix3:
+    """Return the matrix between two linear formats, from the converted primaries."""
+    columns = struct.unpack("9f", convert(struct.pack("9f", 1, 0, 0, 0, 1, 0, 0, 0, 1), 3, source, target))
+    return [[columns[3 * column + row] for column in range(3)] for row in range(3)]
+
+
+def rectangle(area: Area) -> Gegl.Rectangle:
+    """Return an area as GEGL's type."""
+    return Gegl.Rectangle.new(area.x, area.y, area.width, area.height)
+
+
+def read_area(drawable: Gimp.Drawable, encoding: str, area: Area, scale: float = 1.0) -> bytes:
+    """Return the pixels of an area, in the drawable's own coordinates times `scale`."""
+    data: bytes = drawable.get_buffer().get(rectangle(area), scale, encoding, _NOTHING)
+    return data
+
+
+def rows_reader(buffer: Gegl.Buffer, width: int, encoding: str) -> ReadRows:
+    """Return a function that reads rows of a buffer."""
+    return lambda top, rows: buffer.get(rectangle(Area(0, top, width, rows)), 1.0, encoding, _NOTHING)
+
+
+def rows_writer(buffer: Gegl.Buffer, width: int, encoding: str) -> WriteRows:
+    """Return a function that writes rows of a buffer."""
+
+    def write(top: int, rows: int, data: bytes) -> None:
+        buffer.set(rectangle(Area(0, top, width, rows)), encoding, data)
+
+    return write
+
+
+def access_pixels(source: Gimp.Drawable, target: Gimp.Drawable) -> PixelAccess:
+    """Return functions that read one layer and write another of the same size and format."""
+    form, width, height = choose_format(source), source.get_width(), source.get_height()
+    before, after = source.get_buffer(), target.get_buffer()
+    native = None
+    if not form.exact:
+        original, written = (rows_reader(buffer, width, form.native) for buffer in (before, after))
+        native = NativeFormat(form.native_bytes, original, written, rows_writer(after, width, form.native))
+    return PixelAccess(
+        PixelLayout(width, height, form.depth, form.linear),
+        rows_reader(before, width, form.name),
+        rows_writer(after, width, form.name),
+        native,
+        after.flush,
+    )
+
+
+def strips(height: int) -> Iterator[tuple[int, int]]:
+    """Yield top and number of rows of strips that are fast to copy and small."""
+    for top in range(0, height, _COPY_ROWS):
+        yield top, min(_COPY_ROWS, height - top)
+
+
+def copy_buffer(source: Gimp.Drawable, target: Gegl.Buffer, shift: tuple[int, int] = (0, 0)) -> None:
+    """Copy all pixels of a drawable; `shift` is the position of its corner in the target."""
+    encoding, width = Babl.get_name(source.get_format()), source.get_width()
+    read = rows_reader(source.get_buffer(), width, encoding)
+    for top, rows in strips(source.get_height()):
+        target.set(rectangle(Area(shift[0], shift[1] + top, width, rows)), encoding, read(top, rows))
+    target.flush()
+
+
+def pixbuf_bytes(pixbuf: GdkPixbuf.Pixbuf, channels: int) -> bytes:
+    """Return a pixbuf's pixels without the padding at the end of its rows."""
+    stride, width, data = pixbuf.get_rowstride(), channels * pixbuf.get_width(), pixbuf.get_pixels()
+    return b"".join(data[stride * row : stride * row + width] for row in range(pixbuf.get_height()))
+
+
+def new_pixbuf(data: bytes, width: int, height: int, *, alpha: bool) -> GdkPixbuf.Pixbuf:
+    """Return a pixbuf with RGB or RGBA pixels."""
+    return GdkPixbuf.Pixbuf.new_from_bytes(
+        GLib.Bytes.new(data), _RGB, alpha, 8, width, height, (4 if alpha else 3) * width
+    )
+
+
+def enlarge_mask(mask: bytes, window: Window, area: Area) -> bytes:
+    """Enlarge a mask of a window to the size of the image, and return an area of it; outside the window it is 0."""
+    gray = bytearray(3 * len(mask))
+    for channel in range(3):
+        gray[channel::3] = mask
+    small = new_pixbuf(bytes(gray), window.columns, window.rows, alpha=False)
+    large = GdkPixbuf.Pixbuf.new(_RGB, False, 8, area.width, area.height)
+    large.fill(0)
+    inside = window.area
+    x, y = max(0, inside.x - area.x), max(0, inside.y - area.y)
+    right, bottom = (
+        min(area.width, inside.x + inside.width - area.x),
+        min(area.height, inside.y + inside.height - area.y),
+    )
+    if right > x and bottom > y:
+        kind = GdkPixbuf.InterpType.NEAREST if window.scale == 1 else GdkPixbuf.InterpType.BILINEAR
+        scale_x, scale_y = inside.width / window.columns, inside.height / window.rows
+        shift = (inside.x - area.x, inside.y - area.y)
+        small.scale(large, x, y, right - x, bottom - y, *shift, scale_x, scale_y, kind)
+    return pixbuf_bytes(large, 3)[::3]

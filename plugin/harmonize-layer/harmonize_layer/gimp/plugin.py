@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The procedure that GIMP calls."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gi
+
+gi.require_version("Babl", "0.1")
+gi.require_version("GdkPixbuf", "2.0")
+gi.require_version("Gegl", "0.4")
+gi.require_version("Gimp", "3.0")
+
+from gi.repository import Gegl, Gimp, GLib, GObject  # noqa: E402 (the versions must be set before)
+
+from gimp_bridge.client import EngineClient  # noqa: E402
+from gimp_bridge.protocol import ProgressUpdate  # noqa: E402
+from gimp_bridge.starter import read_launcher  # noqa: E402
+from harmonize_layer.core import settings  # noqa: E402
+from harmonize_layer.core.harmonizing import HarmonizeRun  # noqa: E402
+from harmonize_layer.core.host import HostLayer  # noqa: E402
+from harmonize_layer.core.layers import find_layers  # noqa: E402
+from harmonize_layer.core.messages import LayerError, error_message  # noqa: E402
+from harmonize_layer.gimp.images import GimpImage, read_arguments, wrap_drawable  # noqa: E402
+from s2am_common.errors import CancelledError, S2AMError  # noqa: E402
+from s2am_common.log import log_path  # noqa: E402
+
+FOLDER = Path(__file__).resolve().parents[2]
+
+logger = logging.getLogger(__name__)
+
+
+class HarmonizeLayerPlugIn(Gimp.PlugIn):
+    """The plug-in."""
+
+    def do_set_i18n(self, _procedure_name: str) -> bool:
+        """Report that there are no translations."""
+        return False
+
+    def do_query_procedures(self) -> list[str]:
+        """Return the names of the procedures."""
+        return [settings.PROCEDURE]
+
+    def do_create_procedure(self, name: str) -> Gimp.Procedure:
+        """Describe the procedure."""
+        procedure = Gimp.ImageProcedure.new(self, name, Gimp.PDBProcType.PLUGIN, run, None)
+        # For all kinds of images and any selection: a message explains more than a disabled menu entry.
+        procedure.set_image_types("*")
+        sensitivity = Gimp.ProcedureSensitivityMask
+        procedure.set_sensitivity_mask(sensitivity.DRAWABLE | sensitivity.DRAWABLES | sensitivity.NO_DRAWABLES)
+        procedure.set_menu_label("_Harmonize Layer...")
+        procedure.add_menu_path("<Image>/Filters")
+        procedure.set_documentation("Match a pasted layer to what is beneath it", settings.HELP, None)
+        procedure.set_attribution("s2am", "s2am, GPL-3.0-or-later", "2026")
+        add_arguments(procedure)
+        return procedure
+
+
+def add_arguments(procedure: Gimp.ImageProcedure) -> None:
+    """Describe the arguments of `core.settings` to GIMP."""
+    flags = GObject.ParamFlags.READWRITE
+    procedure.add_string_argument("model", "_Model", "Name of the model; empty = the default", "", flags)
+    for name, (label, help_text, values) in settings.CHOICES.items():
+        choice = Gimp.Choice.new()
+        for number, (value, (title, explanation)) in enumerate(values.items()):
+            choice.add(value, number, title, explanation)
+        procedure.add_choice_argument(name, label, help_text, choice, next(iter(values)), flags)
+    procedure.add_layer_argument(
+        "reference-layer", "Refere_nce layer", "The layer, if the reference is a chosen layer", True, flags
+    )
+    procedure.add_boolean_argument(
+        "hide-original", "Hi_de the original", "Hide the layer that a new layer is made from", False, flags
+    )
+    for slider in settings.slider_arguments():
+        procedure.add_double_argument(
+            slider.name, slider.label, slider.help, slider.low, slider.high, slider.default, flags
+        )
+
+
+def main(argv: Sequence[str]) -> None:
+    """Run the plug-in for GIMP."""
+    Gimp.main(HarmonizeLayerPlugIn.__gtype__, list(argv))
+
+
+def run(
+    procedure: Gimp.ImageProcedure,
+    run_mode: Gimp.RunMode,
+    image: Gimp.Image,
+    drawables: Sequence[Gimp.Drawable],
+    config: Gimp.ProcedureConfig,
+    _data: Any,
+) -> Gimp.ValueArray:
+    """Harmonize the selected layers; GIMP shows the message of an error."""
+    try:
+        done = _harmonize(procedure, run_mode, GimpImage(image), drawables, config)
+    except LayerError as error:
+        return _failed(procedure, error_message(error))
+    except S2AMError as error:
+        logger.error("%s (%s)", error, error.code)
+        return _failed(procedure, f"{error_message(error)} (Log: {log_path()})")
+    except Exception as error:
+        logger.exception("Harmonize Layer failed")
+        return _failed(procedure, f"{error_message(error)} (Log: {log_path()})")
+    status = Gimp.PDBStatusType.SUCCESS if done else Gimp.PDBStatusType.CANCEL
+    return procedure.new_return_values(status, GLib.Error())
+
+
+def _failed(procedure: Gimp.ImageProcedure, message: str) -> Gimp.ValueArray:
+    return procedure.new_return_values(Gimp.PDBStatusType.EXECUTION_ERROR, GLib.Error(message))
+
+
+def _harmonize(
+    procedure: Gimp.ImageProcedure,
+    run_mode: Gimp.RunMode,
+    image: GimpImage,
+    drawables: Sequence[Gimp.Drawable],
+    config: Gimp.ProcedureConfig,
+) -> bool:
+    """Return whether the layers were harmonized rather than canceled."""
+    Gegl.init(None)  # otherwise scaled pixels are black
+    chosen = read_arguments(config)
+    layers = _layers(image, drawables, chosen.result)
+    engine = EngineClient(read_launcher(FOLDER))
+    previewed = None
+    try:
+        if run_mode == Gimp.RunMode.INTERACTIVE:
+            from harmonize_layer.gimp.dialog import HarmonizeDialog  # GTK needs a display
+
+            dialog = HarmonizeDialog(procedure, config, image, layers, engine)
+            if not dialog.run():
+                return False
+            previewed = dialog.previewed
+            chosen = read_arguments(config)
+            layers = _layers(image, drawables, chosen.result)
+        progress = ProgressBar()
+        logger.info("Harmonizing %d layers: %s", len(layers), chosen)
+        job = HarmonizeRun(image, layers, chosen, engine, progress.show)
+        job.run(previewed)
+        progress.end()
+        logger.info("Done in %s", job.stopwatch)
+    except CancelledError:
+        return False
+    finally:
+        engine.close()
+    Gimp.displays_flush()
+    return True
+
+
+def _layers(image: GimpImage, drawables: Sequence[Gimp.Drawable], result: str) -> list[HostLayer]:
+    return find_layers(image, [wrap_drawable(drawable) for drawable in drawables], result)
+
+
+class ProgressBar:
+    """GIMP's progress bar. Its Cancel button kills the plug-in."""
+
+    def __init__(self) -> None:
+        """Show the bar."""
+        self._text = "Harmonizing"
+        Gimp.progress_init(self._text)
+
+    def show(self, update: ProgressUpdate) -> None:
+        """Show the current step."""
+        if update.text and update.text != self._text:
+            self._text = update.text
+            Gimp.progress_set_text(self._text)
+        if update.fraction is None:
+            Gimp.progress_pulse()
+        else:
+            Gimp.progress_update(min(1.0, max(0.0, update.fraction)))
+
+    def end(self) -> None:
+        """Remove the bar."""
+        Gimp.progress_end()

@@ -1,0 +1,737 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stand-ins for `gi.repository` that keep images in NumPy arrays: enough of GIMP, GEGL, babl and GTK for the plug-in.
+
+Pixels are float64 RGBA in nonlinear values of the buffer's own color space, rounded to its precision. The color space
+"@wide" stands for any profile other than sRGB: its values are those of sRGB to the power of 0.9.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum, IntFlag
+from typing import Any
+from unittest.mock import MagicMock
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from s2am_engine.color.srgb import linear_to_srgb, srgb_to_linear
+
+WIDE = 0.9
+LEVELS = {"u8": 255, "u16": 65535}
+DTYPES: dict[str, type[Any]] = {"u8": np.uint8, "u16": np.uint16, "float": np.float32, "half": np.float16}
+CHANNELS = {"A": [3], "Y": [0], "Y'": [0], "Y'A": [0, 3]}
+
+_numbers = itertools.count(1)
+
+
+def _channels(colors: str) -> list[int]:
+    return CHANNELS.get(colors) or ([0, 1, 2, 3] if colors.endswith("A") else [0, 1, 2])
+
+
+def _split(name: str) -> tuple[str, str, bool]:
+    """Return color channels, type and whether the color space is the wide one."""
+    encoding, _, space = name.partition(" @")
+    colors, _, kind = encoding.rpartition(" ")
+    return colors, kind, space == "wide"
+
+
+class Babl:
+    """Formats are their names."""
+
+    Object = str
+    get_name = staticmethod(str)
+
+    @staticmethod
+    def format_get_encoding(name: str) -> str:
+        return name.partition(" @")[0]
+
+    @staticmethod
+    def format_get_bytes_per_pixel(name: str) -> int:
+        colors, kind, _ = _split(name)
+        return len(_channels(colors)) * np.dtype(DTYPES[kind]).itemsize
+
+    @staticmethod
+    def format_with_space(name: str, own: str) -> str:
+        return name + (" @wide" if _split(own)[2] else "")
+
+
+class Rectangle:
+    """A rectangle of GEGL."""
+
+    def __init__(self, x: int, y: int, width: int, height: int) -> None:
+        self.x, self.y, self.width, self.height = x, y, width, height
+
+    @classmethod
+    def new(cls, *values: int) -> Rectangle:
+        return cls(*values)
+
+
+class Buffer:
+    """A buffer of GEGL."""
+
+    def __init__(self, name: str, width: int, height: int) -> None:
+        self.name = name
+        self.values = np.zeros((height, width, 4))
+        if _channels(_split(name)[0])[-1] != 3:
+            self.values[..., 3] = 1
+
+    @classmethod
+    def new(cls, name: str, _x: int, _y: int, width: int, height: int) -> Buffer:
+        return cls(name, width, height)
+
+    def get(self, area: Rectangle, scale: float, name: str, _abyss: object) -> bytes:
+        height, width = self.values.shape[:2]
+        columns = np.floor((np.arange(area.x, area.x + area.width) + 0.5) / scale).astype(int)
+        rows = np.floor((np.arange(area.y, area.y + area.height) + 0.5) / scale).astype(int)
+        inside = ((rows >= 0) & (rows < height))[:, None] & ((columns >= 0) & (columns < width))
+        found = self.values[rows.clip(0, height - 1)][:, columns.clip(0, width - 1)].copy()
+        found[~inside] = 0
+        return encode(found, name, _split(self.name)[2]).tobytes()
+
+    def set(self, area: Rectangle, name: str, data: bytes) -> None:
+        colors, kind, _ = _split(name)
+        channels = _channels(colors)
+        decoded = decode(np.frombuffer(data, DTYPES[kind]).reshape(area.height, area.width, len(channels)), name)
+        values = np.ones((area.height, area.width, 4))
+        values[..., channels] = decoded
+        if channels == [0]:
+            values[..., 1] = values[..., 2] = values[..., 0]
+        values[..., :3] = change_space(values[..., :3], _split(name)[2], _split(self.name)[2])
+        own = encode(values, self.name, _split(self.name)[2])
+        top, left = max(0, area.y), max(0, area.x)
+        part = decode(own, self.name)[top - area.y :, left - area.x :]
+        target = self.values[top : area.y + area.height, left : area.x + area.width]
+        target[..., _channels(_split(self.name)[0])] = part[: target.shape[0], : target.shape[1]]
+        if self.name.startswith("Y"):
+            target[..., 1] = target[..., 2] = target[..., 0]
+
+    def flush(self) -> None:
+        """Do nothing."""
+
+
+def change_space(colors: NDArray[Any], is_wide: bool, to_wide: bool) -> NDArray[Any]:
+    """Convert nonlinear values from one color space to the other."""
+    if is_wide == to_wide:
+        return colors
+    return np.sign(colors) * np.abs(colors) ** (WIDE if to_wide else 1 / WIDE)
+
+
+def encode(values: NDArray[Any], name: str, is_wide: bool) -> NDArray[Any]:
+    """Return nonlinear RGBA in a format."""
+    colors, kind, to_wide = _split(name)
+    values = values.copy()
+    values[..., :3] = change_space(values[..., :3], is_wide, to_wide)
+    if colors.startswith("RGB"):
+        values[..., :3] = srgb_to_linear(values[..., :3])
+    chosen = values[..., _channels(colors)]
+    if kind in LEVELS:
+        chosen = np.rint(chosen.clip(0, 1) * LEVELS[kind])
+    return np.ascontiguousarray(chosen.astype(DTYPES[kind]))
+
+
+def decode(data: NDArray[Any], name: str) -> NDArray[Any]:
+    """Return nonlinear values from a format, in its own color space."""
+    colors, kind, _ = _split(name)
+    values = data.astype(np.float64) / LEVELS.get(kind, 1)
+    if colors.startswith("RGB"):
+        values[..., :3] = linear_to_srgb(values[..., :3])
+    return values
+
+
+class LayerMode(Enum):
+    """Some modes."""
+
+    NORMAL, MULTIPLY, PASS_THROUGH = range(3)
+
+
+class ImageBaseType(Enum):
+    """All types."""
+
+    RGB, GRAY, INDEXED = range(3)
+
+
+class Precision(Enum):
+    """Some precisions."""
+
+    U8_NON_LINEAR, U8_PERCEPTUAL, U16_NON_LINEAR = range(3)
+
+
+class RunMode(Enum):
+    """Some modes."""
+
+    INTERACTIVE, NONINTERACTIVE = range(2)
+
+
+class PDBStatusType(Enum):
+    """Some statuses."""
+
+    SUCCESS, CANCEL, EXECUTION_ERROR = range(3)
+
+
+class Sensitivity(IntFlag):
+    """Some flags."""
+
+    DRAWABLE, DRAWABLES, NO_DRAWABLES = 1, 2, 4
+
+
+class Drawable:
+    """A drawable of an image."""
+
+    def __init__(self, image: Image, name: str, buffer: Buffer) -> None:
+        self.image, self.name, self.buffer = image, name, buffer
+        self.offsets = (0, 0)
+        self.number = next(_numbers)
+
+    def get_id(self) -> int:
+        return self.number
+
+    def get_name(self) -> str:
+        return self.name
+
+    def get_width(self) -> int:
+        return self.buffer.values.shape[1]
+
+    def get_height(self) -> int:
+        return self.buffer.values.shape[0]
+
+    def get_buffer(self) -> Buffer:
+        return self.buffer
+
+    def get_format(self) -> str:
+        return self.buffer.name
+
+    def is_gray(self) -> bool:
+        return self.buffer.name.startswith("Y")
+
+    def update(self, *_area: int) -> None:
+        """Do nothing."""
+
+    def delete(self) -> None:
+        self.image.log.append(f"delete {self.name}")
+
+
+class LayerMask(Drawable):
+    """A layer mask."""
+
+    layer: Layer
+
+
+class Channel(Drawable):
+    """A channel."""
+
+    @classmethod
+    def new(cls, image: Image, name: str, width: int, height: int, *_rest: object) -> Channel:
+        return cls(image, name, Buffer("Y u8", width, height))
+
+
+class DrawableFilter:
+    """A layer effect."""
+
+    def __init__(self, layer: Layer, operation: str, name: str) -> None:
+        self.layer, self.operation, self.name = layer, operation, name
+        self.values = ""
+        self.area: NDArray[Any] | None = None
+
+    new = classmethod(lambda cls, *values: cls(*values))
+
+    def get_config(self) -> DrawableFilter:
+        return self
+
+    def set_property(self, _name: str, value: str) -> None:
+        self.values = value
+
+    def get_operation_name(self) -> str:
+        return self.operation
+
+    def get_name(self) -> str:
+        return self.name
+
+    def delete(self) -> None:
+        self.layer.filters.remove(self)
+
+
+class Parasite:
+    """Metadata."""
+
+    def __init__(self, name: str, flags: int, data: bytes) -> None:
+        self.name, self.flags, self.data = name, flags, data
+
+    new = classmethod(lambda cls, *values: cls(*values))
+
+    def get_data(self) -> bytes:
+        return self.data
+
+
+class Layer(Drawable):
+    """A layer."""
+
+    def __init__(self, image: Image, name: str, buffer: Buffer) -> None:
+        super().__init__(image, name, buffer)
+        self.opacity, self.mode, self.visible, self.lock_content = 100.0, LayerMode.NORMAL, True, False
+        self.blend_space, self.composite_space, self.composite_mode = "b", "c", "m"
+        self.lock_alpha = self.lock_position = self.lock_visibility = False
+        self.color_tag = "none"
+        self.parent: GroupLayer | None = None
+        self.mask: LayerMask | None = None
+        self.apply_mask, self.show_mask, self.edit_mask = True, False, False
+        self.filters: list[DrawableFilter] = []
+        self.parasites: dict[str, Parasite] = {}
+        self.floating = False
+        self.tattoo = self.number
+        self.shadow: Buffer | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        """Provide get_ and set_ methods of all attributes."""
+        kind, _, attribute = name.partition("_")
+        if kind == "get" and attribute in self.__dict__:
+            return lambda: self.__dict__[attribute]
+        if kind == "set" and attribute in self.__dict__:
+            return lambda value: self.__dict__.update({attribute: value})
+        raise AttributeError(name)
+
+    @classmethod
+    def new(cls, image: Image, name: str, width: int, height: int, kind: str, *_rest: object) -> Layer:
+        return cls(image, name, Buffer(kind, width, height))
+
+    @classmethod
+    def new_from_visible(cls, image: Image, _target: Image, name: str) -> Layer:
+        layer = cls(image, name, Buffer("R'G'B'A float" + image.space, image.width, image.height))
+        layer.buffer.values = image.composite()
+        return layer
+
+    @staticmethod
+    def from_mask(mask: LayerMask) -> Layer:
+        return mask.layer
+
+    @staticmethod
+    def get_by_id(number: int) -> Layer:
+        return next(layer for image in Image.all for layer in image.all_layers() if layer.number == number)
+
+    def type(self) -> str:
+        return self.buffer.name
+
+    def get_image(self) -> Image:
+        return self.image
+
+    def get_offsets(self) -> tuple[bool, int, int]:
+        return (True, *self.offsets)
+
+    def set_offsets(self, x: int, y: int) -> None:
+        self.offsets = (x, y)
+
+    def is_group(self) -> bool:
+        return isinstance(self, GroupLayer)
+
+    def is_floating_sel(self) -> bool:
+        return self.floating
+
+    def create_mask(self, _kind: str) -> LayerMask:
+        mask = LayerMask(self.image, f"{self.name} mask", Buffer("Y u8", self.get_width(), self.get_height()))
+        mask.buffer.values[:] = 1
+        return mask
+
+    def add_mask(self, mask: LayerMask) -> None:
+        self.mask, mask.layer = mask, self
+
+    def append_filter(self, effect: DrawableFilter) -> None:
+        effect.area = None if self.image.selection is None else self.image.selection.buffer.values[..., 0].copy()
+        self.filters.append(effect)
+
+    def merge_filters(self) -> None:
+        """Apply all effects: each inverts the colors."""
+        for _ in self.filters:
+            self.buffer.values[..., :3] = 1 - self.buffer.values[..., :3]
+        self.filters = []
+
+    def get_shadow_buffer(self) -> Buffer:
+        self.shadow = Buffer(self.buffer.name, self.get_width(), self.get_height())
+        return self.shadow
+
+    def merge_shadow(self, _undo: bool) -> None:
+        assert self.shadow is not None
+        assert self.image.selection is None
+        self.buffer.values = self.shadow.values
+
+    def get_parasite(self, name: str) -> Parasite | None:
+        return self.parasites.get(name)
+
+    def attach_parasite(self, parasite: Parasite) -> None:
+        self.parasites[parasite.name] = parasite
+
+    def flattened(self) -> tuple[NDArray[Any], tuple[int, int]]:
+        return self.buffer.values, self.offsets
+
+
+class GroupLayer(Layer):
+    """A layer group."""
+
+    def __init__(self, image: Image, name: str) -> None:
+        super().__init__(image, name, Buffer("R'G'B'A u8", image.width, image.height))
+        self.children: list[Layer] = []
+
+    def get_buffer(self) -> Buffer:
+        self.buffer.values = self.flattened()[0]
+        return self.buffer
+
+    def flattened(self) -> tuple[NDArray[Any], tuple[int, int]]:
+        return self.image.composite(self.children, np.zeros((self.image.height, self.image.width, 4))), (0, 0)
+
+
+class Image:
+    """An image."""
+
+    all: list[Image] = []  # noqa: RUF012 (the images of one fake GIMP)
+
+    def __init__(self, width: int, height: int, base: ImageBaseType = ImageBaseType.RGB, space: str = "") -> None:
+        self.width, self.height, self.base, self.space = width, height, base, space
+        self.precision = Precision.U8_NON_LINEAR
+        self.layers: list[Layer] = []
+        self.selected: list[Layer] = []
+        self.selection: Channel | None = None
+        self.attached_to: Drawable | None = None
+        self.number = next(_numbers)
+        self.log: list[str] = []
+        Image.all.append(self)
+
+    def all_layers(self, layers: list[Layer] | None = None) -> Iterator[Layer]:
+        for layer in self.layers if layers is None else layers:
+            yield layer
+            if isinstance(layer, GroupLayer):
+                yield from self.all_layers(layer.children)
+
+    def composite(self, layers: list[Layer] | None = None, canvas: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Return all visible layers, one over the other."""
+        canvas = np.zeros((self.height, self.width, 4)) if canvas is None else canvas
+        for layer in reversed(self.layers if layers is None else layers):
+            if not layer.visible:
+                continue
+            pixels, (x, y) = layer.flattened()
+            pixels = pixels.copy()
+            pixels[..., 3] *= layer.opacity / 100
+            if layer.mask and layer.apply_mask:
+                pixels[..., 3] *= layer.mask.buffer.values[..., 0]
+            top, left = max(0, y), max(0, x)
+            part = canvas[top : y + pixels.shape[0], left : x + pixels.shape[1]]
+            pixels = pixels[top - y : top - y + part.shape[0], left - x : left - x + part.shape[1]]
+            alpha = pixels[..., 3:] + part[..., 3:] * (1 - pixels[..., 3:])
+            mixed = pixels[..., :3] * pixels[..., 3:] + part[..., :3] * part[..., 3:] * (1 - pixels[..., 3:])
+            part[..., :3] = np.divide(mixed, alpha, out=np.zeros_like(mixed), where=alpha > 0)
+            part[..., 3:] = alpha
+        return canvas
+
+    def get_id(self) -> int:
+        return self.number
+
+    def get_width(self) -> int:
+        return self.width
+
+    def get_height(self) -> int:
+        return self.height
+
+    def get_base_type(self) -> ImageBaseType:
+        return self.base
+
+    def get_precision(self) -> Precision:
+        return self.precision
+
+    def get_effective_color_profile(self) -> ColorProfile:
+        return ColorProfile(self.space)
+
+    def get_layers(self) -> list[Layer]:
+        return list(self.layers)
+
+    def get_selection(self) -> Channel | None:
+        return self.selection
+
+    def get_selected_layers(self) -> list[Layer]:
+        return self.selected
+
+    def set_selected_layers(self, layers: list[Layer]) -> None:
+        self.selected = layers
+
+    def get_item_position(self, layer: Layer) -> int:
+        return (layer.parent.children if layer.parent else self.layers).index(layer)
+
+    def get_layer_by_tattoo(self, tattoo: int) -> Layer | None:
+        return next((layer for layer in self.all_layers() if layer.tattoo == tattoo), None)
+
+    def floating_sel_attached_to(self) -> Drawable | None:
+        return self.attached_to
+
+    def insert_layer(self, layer: Layer, parent: GroupLayer | None, index: int) -> None:
+        layer.parent, layer.image = parent, self
+        (parent.children if parent else self.layers).insert(index, layer)
+        self.log.append(f"insert {layer.name}")
+
+    def reorder_item(self, layer: Layer, parent: GroupLayer | None, index: int) -> None:
+        (layer.parent.children if layer.parent else self.layers).remove(layer)
+        self.insert_layer(layer, parent, index)
+
+    def duplicate(self) -> Image:
+        copy = Image(self.width, self.height, self.base, self.space)
+        copy.precision, copy.attached_to = self.precision, self.attached_to
+        copy.layers = [self._copy(layer, copy, None) for layer in self.layers]
+        return copy
+
+    def _copy(self, layer: Layer, image: Image, parent: GroupLayer | None) -> Layer:
+        twin = type(layer).__new__(type(layer))
+        twin.__dict__.update(layer.__dict__)
+        twin.image, twin.parent, twin.number = image, parent, next(_numbers)
+        twin.buffer = Buffer(layer.buffer.name, layer.get_width(), layer.get_height())
+        twin.buffer.values = layer.buffer.values.copy()
+        twin.filters = [DrawableFilter(twin, each.operation, each.name) for each in layer.filters]
+        if isinstance(twin, GroupLayer):
+            twin.children = [self._copy(child, image, twin) for child in twin.children]
+        return twin
+
+    def delete(self) -> None:
+        Image.all.remove(self)
+
+    def undo_disable(self) -> None:
+        self.log.append("undo disabled")
+
+    def undo_group_start(self) -> None:
+        self.log.append("undo start")
+
+    def undo_group_end(self) -> None:
+        self.log.append("undo end")
+
+    def crop(self, width: int, height: int, x: int, y: int) -> None:
+        self.width, self.height = width, height
+        for layer in self.layers:
+            layer.offsets = (layer.offsets[0] - x, layer.offsets[1] - y)
+
+    def get_thumbnail(self, width: int, height: int, _kind: object) -> Pixbuf:
+        whole = Layer.new_from_visible(self, self, "visible").buffer
+        data = whole.get(Rectangle(0, 0, width, height), width / self.width, "R'G'B'A u8", None)
+        return Pixbuf(np.frombuffer(data, np.uint8).reshape(height, width, 4).copy())
+
+    def insert_channel(self, channel: Channel, _parent: None, _index: int) -> None:
+        self.log.append(f"insert channel {channel.name}")
+
+    def remove_channel(self, channel: Channel) -> None:
+        self.log.append(f"remove channel {channel.name}")
+
+    def select_item(self, _operation: object, channel: Channel) -> None:
+        self.selection = channel
+
+
+class Selection:
+    """The functions of the selection."""
+
+    is_empty = staticmethod(lambda image: image.selection is None)
+    save = staticmethod(lambda image: image.selection)
+
+    @staticmethod
+    def none(image: Image) -> None:
+        image.selection = None
+
+
+class ColorProfile:
+    """A profile, by its color space."""
+
+    def __init__(self, space: str) -> None:
+        self.space = space
+
+    @classmethod
+    def new_rgb_srgb(cls) -> ColorProfile:
+        return cls("")
+
+    def is_equal(self, other: ColorProfile) -> bool:
+        return self.space == other.space
+
+
+class Pixbuf:
+    """An image of GdkPixbuf, with rows padded to multiples of 4 bytes."""
+
+    def __init__(self, pixels: NDArray[np.uint8]) -> None:
+        self.pixels = pixels
+
+    @classmethod
+    def new(cls, _space: object, alpha: bool, _bits: int, width: int, height: int) -> Pixbuf:
+        return cls(np.full((height, width, 4 if alpha else 3), 77, np.uint8))
+
+    @classmethod
+    def new_from_bytes(
+        cls, data: bytes, _space: object, alpha: bool, _bits: int, width: int, height: int, _stride: int
+    ) -> Pixbuf:
+        return cls(np.frombuffer(data, np.uint8).reshape(height, width, 4 if alpha else 3).copy())
+
+    def fill(self, value: int) -> None:
+        self.pixels[:] = value
+
+    def get_width(self) -> int:
+        return self.pixels.shape[1]
+
+    def get_height(self) -> int:
+        return self.pixels.shape[0]
+
+    def get_has_alpha(self) -> bool:
+        return self.pixels.shape[2] == 4
+
+    def get_rowstride(self) -> int:
+        return -(-self.pixels.shape[1] * self.pixels.shape[2] // 4) * 4
+
+    def get_pixels(self) -> bytes:
+        padding = self.get_rowstride() - self.pixels.shape[1] * self.pixels.shape[2]
+        return b"".join(row.tobytes() + bytes(padding) for row in self.pixels)
+
+    def new_subpixbuf(self, x: int, y: int, width: int, height: int) -> Pixbuf:
+        return Pixbuf(self.pixels[y : y + height, x : x + width])
+
+    def scale(
+        self, target: Pixbuf, x: int, y: int, width: int, height: int, shift_x: float, shift_y: float, *rest: Any
+    ) -> None:
+        scale_x, scale_y, kind = rest
+        mode = cv2.INTER_NEAREST if kind == "nearest" else cv2.INTER_LINEAR
+        size = (round(self.get_width() * scale_x), round(self.get_height() * scale_y))
+        large = cv2.resize(self.pixels, size, interpolation=mode)
+        rows, columns = np.arange(y, y + height) - int(shift_y), np.arange(x, x + width) - int(shift_x)
+        target.pixels[y : y + height, x : x + width] = large[rows][:, columns]
+
+    def composite_color_simple(self, width: int, height: int, *_rest: object) -> Pixbuf:
+        return Pixbuf(np.asarray(cv2.resize(self.pixels, (width, height), interpolation=cv2.INTER_NEAREST), np.uint8))
+
+    def composite(self, target: Pixbuf, _x: int, _y: int, width: int, height: int, *_rest: object) -> None:
+        tint = cv2.resize(self.pixels, (width, height), interpolation=cv2.INTER_NEAREST)
+        covered = tint[..., 3] > 0
+        target.pixels[covered, :3] = tint[covered, :3]
+
+
+class Config:
+    """Arguments of the procedure."""
+
+    def __init__(self, **values: Any) -> None:
+        defaults: dict[str, Any] = {"model": "", "result": "new-layer", "reference": "beneath", "mask": "automatic"}
+        defaults |= {"reference-layer": None, "hide-original": False, "strength": 1.0}
+        defaults |= dict.fromkeys(("brightness", "contrast", "warmth", "tint", "saturation"), 0.0)
+        self.values = defaults | {name.replace("_", "-"): value for name, value in values.items()}
+        self.changed: Callable[[Config, Any], None] | None = None
+
+    def get_property(self, name: str) -> Any:
+        return self.values[name]
+
+    def set_property(self, name: str, value: Any) -> None:
+        self.values[name] = value
+        if self.changed:
+            self.changed(self, types.SimpleNamespace(name=name))
+
+    def connect(self, _signal: str, function: Callable[[Config, Any], None]) -> int:
+        self.changed = function
+        return 1
+
+    def disconnect(self, _number: int) -> None:
+        self.changed = None
+
+    def bind_property(self, *_arguments: object) -> None:
+        """Do nothing."""
+
+
+class Procedure:
+    """A procedure with its arguments and results."""
+
+    def __init__(self) -> None:
+        self.arguments: dict[str, tuple[Any, ...]] = {}
+        self.calls = MagicMock()
+
+    def __getattr__(self, name: str) -> Any:
+        """Record arguments and other calls."""
+        if name.startswith("add_") and name.endswith("_argument"):
+            return lambda argument, *values: self.arguments.update({argument: values})
+        return getattr(self.calls, name)
+
+    def new_return_values(self, status: PDBStatusType, error: GError) -> tuple[PDBStatusType, str]:
+        return status, error.message
+
+
+class GError(Exception):
+    """An error of GLib."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class PlugIn:
+    """Base class of plug-ins."""
+
+    __gtype__ = "plug-in"
+
+
+class MainLoop:
+    """The queue of GLib.idle_add."""
+
+    def __init__(self) -> None:
+        self.posted: list[Callable[[], Any]] = []
+
+    def idle_add(self, function: Callable[[], Any]) -> None:
+        self.posted.append(function)
+
+    def run_pending(self) -> None:
+        while self.posted:
+            assert not self.posted.pop(0)()
+
+
+class FakeGi:
+    """All modules of `gi.repository`, and what they recorded."""
+
+    def __init__(self) -> None:
+        self.loop = MainLoop()
+        self.gtk, self.gimp_ui, self.progress = MagicMock(), MagicMock(), MagicMock()
+        kinds = types.SimpleNamespace
+        gimp = types.ModuleType("gi.repository.Gimp")
+        gimp.__dict__.update(
+            Image=Image, Layer=Layer, GroupLayer=GroupLayer, LayerMask=LayerMask, Channel=Channel, Drawable=Drawable,
+            Selection=Selection, DrawableFilter=DrawableFilter, Parasite=Parasite, ColorProfile=ColorProfile,
+            LayerMode=LayerMode, ImageBaseType=ImageBaseType, Precision=Precision, RunMode=RunMode, PlugIn=PlugIn,
+            PDBStatusType=PDBStatusType, ProcedureSensitivityMask=Sensitivity, PARASITE_PERSISTENT=1,
+            PARASITE_UNDOABLE=2, PDBProcType=kinds(PLUGIN=0), ChannelOps=kinds(REPLACE=0),
+            AddMaskType=kinds(WHITE=0), PixbufTransparency=kinds(KEEP_ALPHA=0), Choice=MagicMock(),
+            ImageProcedure=kinds(new=lambda *_: Procedure()), Procedure=Procedure, ProcedureConfig=Config,
+            ValueArray=tuple, Item=Drawable, main=self.progress.main, displays_flush=self.progress.flush,
+            progress_init=self.progress.init, progress_set_text=self.progress.text, progress_end=self.progress.end,
+            progress_pulse=self.progress.pulse, progress_update=self.progress.update,
+            floating_sel_to_layer=lambda layer: layer.__dict__.update(floating=False),
+        )  # fmt: skip
+        gegl = kinds(
+            Buffer=Buffer, Rectangle=Rectangle, AbyssPolicy=kinds(NONE=None), Color=MagicMock(), init=MagicMock()
+        )
+        pixbufs = kinds(
+            Pixbuf=Pixbuf, Colorspace=kinds(RGB=0), InterpType=kinds(NEAREST="nearest", BILINEAR="bilinear")
+        )
+        glib = kinds(Bytes=kinds(new=bytes), Error=GError, idle_add=self.loop.idle_add)
+        gobject = kinds(
+            ParamFlags=kinds(READWRITE=3), ParamSpec=object, TYPE_NONE=0,
+            BindingFlags=kinds(BIDIRECTIONAL=1, SYNC_CREATE=2),
+        )  # fmt: skip
+        self.modules: dict[str, Any] = {
+            "Babl": Babl, "Gegl": gegl, "Gimp": gimp, "GdkPixbuf": pixbufs, "GLib": glib, "GObject": gobject,
+            "Gtk": self.gtk, "GimpUi": self.gimp_ui,
+        }  # fmt: skip
+
+    @contextmanager
+    def installed(self) -> Iterator[FakeGi]:
+        """Provide the modules to imports, and remove the plug-in's adapters that imported them at the end."""
+        repository = types.ModuleType("gi.repository")
+        repository.__dict__.update(self.modules)
+        package = types.ModuleType("gi")
+        package.__dict__.update(require_version=lambda *_: None, repository=repository)
+        before = {name: sys.modules.get(name) for name in ("gi", "gi.repository")}
+        sys.modules.update({"gi": package, "gi.repository": repository})
+        Image.all.clear()
+        try:
+            yield self
+        finally:
+            for name in [name for name in sys.modules if name.startswith("harmonize_layer.gimp")]:
+                del sys.modules[name]
+            for name, module in before.items():
+                if module is None:
+                    del sys.modules[name]
+                else:
+                    sys.modules[name] = module

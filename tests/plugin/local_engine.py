@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An engine in the process of the tests: all of the bridge's code except the connection, and stand-ins for networks."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gimp_bridge import protocol
+from gimp_bridge.client import EngineClient, ProgressCallback
+from gimp_bridge.engine_session import EngineSession, PendingRequest
+from gimp_bridge.protocol import Message
+from s2am_common.errors import EngineError, NothingFoundError
+from s2am_engine.color.map import Curves
+
+COLOR_MAP = Curves(np.stack([np.linspace(0, 1, 5) ** power for power in (0.7, 0.9, 1.3)]).astype(np.float32))
+"""The color map that this engine predicts for every image."""
+
+MODELS = ("default", "other")
+_Result = TypeVar("_Result")
+
+
+class LocalModels:
+    """Stand-in for `ModelCache`, whose detector finds the left half."""
+
+    def __init__(self) -> None:
+        self.confidence = 0.9
+        self.certain = True
+        self.error: EngineError | None = None
+        self.detections = 0
+        self.inputs: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]] = []
+
+    def wait(self, report: Callable[[str], None]) -> None:
+        report("The engine is starting: loading PyTorch")
+
+    def computing(self) -> threading.Lock:
+        return threading.Lock()
+
+    def status(self) -> protocol.EngineStatus:
+        return protocol.EngineStatus(state="ready", text="ready on the CPU")
+
+    def harmonizer(self, _model: str, _report: Callable[[str], None]) -> Any:
+        if self.error:
+            raise self.error
+        keep = lambda pixels, mask, *, alpha: self.inputs.append((pixels, mask, alpha))  # noqa: E731
+        return SimpleNamespace(set_picture=keep, color_map=COLOR_MAP, confidence=self.confidence)
+
+    def detector(self, _report: Callable[[str], None]) -> Any:
+        return SimpleNamespace(detect=self._detect)
+
+    def _detect(self, pixels: NDArray[Any], *, alpha: NDArray[Any], likeliest: bool) -> Any:
+        self.detections += 1
+        if not (self.certain or likeliest):
+            raise NothingFoundError("Nothing pasted was found in this image.")
+        mask = np.zeros(alpha.shape, np.uint8)
+        mask[:, : alpha.shape[1] // 2] = 255
+        return SimpleNamespace(mask=mask, sure=self.certain)
+
+
+class LocalRequests:
+    """Carries out each request at once."""
+
+    def __init__(self, folder: Path, models: LocalModels) -> None:
+        self._numbers = itertools.count(1)
+        self._responses: dict[int, Message] = {}
+        self.channel: Any = SimpleNamespace(send=lambda *_: None, close=lambda: None)
+        self.session = EngineSession(self.channel, models, folder, lambda: None)  # type: ignore[arg-type]
+        self.sent: list[Message] = []
+
+    def send(self, request: Message) -> int:
+        number = next(self._numbers)
+        _, received = protocol.decode(protocol.encode(number, request))
+        self.sent.append(received)
+        pending = PendingRequest(number, received, self.channel)
+        if isinstance(received, protocol.StatusRequest):
+            self._responses[number] = self.session._models.status()
+        elif isinstance(received, protocol.ModelsRequest):
+            infos = tuple(protocol.ModelInfo(name=name, description="text", bundled=True) for name in MODELS)
+            self._responses[number] = protocol.ModelList(models=infos)
+        else:
+            self._responses[number] = self.session._response(pending)
+        return number
+
+    def wait_for(self, number: int, kind: type[Any], progress: ProgressCallback) -> Any:
+        progress(protocol.ProgressUpdate(text="Working"))
+        _, response = protocol.decode(protocol.encode(number, self._responses.pop(number)))
+        if isinstance(response, protocol.Failed):
+            raise response.error()
+        assert isinstance(response, kind)
+        return response
+
+    def abandon(self) -> None:
+        self._responses.clear()
+
+
+class LocalEngine(EngineClient):
+    """A client of an engine in this process."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(None, folder)
+        self.models_cache = LocalModels()
+        self.requests = LocalRequests(folder, self.models_cache)
+        self.closed = False
+
+    def _retry(self, do: Callable[[Any], _Result], progress: ProgressCallback | None) -> _Result:
+        self._cancelled.clear()
+        return do(self.requests)
+
+    def close(self) -> None:
+        self.closed = True
+
+    @property
+    def sent(self) -> list[Message]:
+        """All requests."""
+        return self.requests.sent
+
+
+class ImmediateQueue:
+    """Stand-in for `BackgroundQueue` that runs each job at once."""
+
+    def __init__(self) -> None:
+        self.keys: list[object] = []
+
+    def submit(
+        self,
+        job: Callable[[], Any],
+        done: Callable[[Any], None],
+        failed: Callable[[Exception], None],
+        key: object = None,
+    ) -> None:
+        self.keys.append(key)
+        try:
+            result = job()
+        except Exception as error:
+            failed(error)
+        else:
+            done(result)
+
+    def post(self, function: Callable[..., object], *arguments: object) -> None:
+        function(*arguments)
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+@contextlib.contextmanager
+def replaced(target: Any, name: str, value: Any) -> Iterator[None]:
+    """Replace an attribute for a moment."""
+    before = getattr(target, name)
+    setattr(target, name, value)
+    try:
+        yield
+    finally:
+        setattr(target, name, before)

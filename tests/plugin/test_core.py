@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plug-in's pure functions: settings, messages, metadata and geometry."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import harmonize_layer
+import numpy as np
+import pytest
+from harmonize_layer.core import messages, settings
+from harmonize_layer.core.effect import multiply
+from harmonize_layer.core.geometry import PREVIEW_SIZE, Area, Window, choose_window, preview_crop
+from harmonize_layer.core.metadata import LayerMetadata
+
+from gimp_bridge import starter
+from s2am_common.errors import BridgeError, EngineError, MaskError
+from s2am_common.sliders import SLIDERS
+
+EARLIER_PARASITE = (
+    b'{"version":1,"result":"new-layer","model":"","sliders":{"strength":0.8,"brightness":0.0,"contrast":0.0,'
+    b'"warmth":0.25,"tint":0.0,"saturation":0.0},"colour_map":{"format":"s2am colour map","version":1,"map":'
+    b'{"kind":"matrix","matrix":[[1.0,0.0,0.0,0.1],[0.0,1.0,0.0,0.0],[0.0,0.0,1.0,0.0]],"linear":false}},'
+    b'"original":7}'
+)
+"""As version 0.1 wrote it."""
+
+
+def test_core_imports_without_gi() -> None:
+    folder = Path(harmonize_layer.__file__).parent
+    modules = [f"harmonize_layer.core.{file.stem}" for file in (folder / "core").glob("*.py")]
+    code = f"import sys; sys.modules['gi'] = None\nimport {', '.join(modules)}"
+    root = Path(starter.__file__).parents[1]
+    paths = f"import sys; sys.path[:0] = [{str(folder.parent)!r}, {str(root)!r}]\n"
+    subprocess.run([sys.executable, "-I", "-S", "-c", paths + code], check=True)
+
+
+# -- settings
+
+
+def test_slider_arguments_follow_the_table_of_sliders() -> None:
+    arguments = settings.slider_arguments()
+    assert [(each.name, each.low, each.high, each.default) for each in arguments] == [
+        (spec.name, spec.low, spec.high, spec.default) for spec in SLIDERS.values()
+    ]
+    assert arguments[0].label == "Stren_gth"
+    mnemonics = [each.label.partition("_")[2][:1].lower() for each in arguments]
+    mnemonics += [label.partition("_")[2][:1].lower() for label, _, _ in settings.CHOICES.values()]
+    assert len(set(mnemonics)) == len(mnemonics)
+
+
+def test_help_names_all_sliders_and_choices() -> None:
+    for name in (*SLIDERS, *settings.RESULTS, *settings.MASKS):
+        assert name in settings.HELP
+
+
+# -- messages
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (
+            BridgeError("The engine has not answered for 8 s.", code="bridge.silent", process=12),
+            "The engine has not answered for 8 s: end it (process 12), or log out and in again, then try again.",
+        ),
+        (
+            BridgeError("It has version 2.", code="bridge.engine-outdated", process=12),
+            "It has version 2: end the old engine (process 12), or log out and in again, then try again.",
+        ),
+        (
+            BridgeError("The running engine has version 9.", code="bridge.client-outdated"),
+            "The running engine has version 9: run the installer again, then restart GIMP.",
+        ),
+        (
+            MaskError("Nothing was found.", code="mask.not-found"),
+            "Nothing was found: select what was pasted, then choose Harmonize Layer again.",
+        ),
+        (EngineError("Other."), "Other."),
+        (messages.empty("x"), "“x” is empty: paste or paint something on it first."),
+        (ZeroDivisionError("1/0"), "Harmonize Layer failed (ZeroDivisionError: 1/0): please report it with the log."),
+    ],
+)
+def test_error_message_adds_advice_for_gimp(error: Exception, text: str) -> None:
+    assert messages.error_message(error) == text
+
+
+def test_advice_names_no_command_line_option() -> None:
+    assert not [text for text in messages.ADVICE.values() if " --" in text]
+
+
+# -- metadata
+
+
+def test_metadata_is_read_as_it_was_written() -> None:
+    metadata = LayerMetadata("effect", "mine", {"strength": 0.5}, {"map": [1]}, 3)
+    assert LayerMetadata.from_bytes(metadata.to_bytes()) == metadata
+
+
+def test_metadata_of_version_0_1_is_read() -> None:
+    metadata = LayerMetadata.from_bytes(EARLIER_PARASITE)
+    assert metadata is not None
+    assert (metadata.result, metadata.original, metadata.sliders["warmth"]) == ("new-layer", 7, 0.25)
+    assert metadata.color_map["map"]["kind"] == "matrix"
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"[]", b"{}", b"\xff", b'{"version": 2, "result": "x"}', b'{"version": 1, "result": "x"}']
+)
+def test_damaged_metadata_is_ignored(data: bytes) -> None:
+    assert LayerMetadata.from_bytes(data) is None
+
+
+def test_metadata_is_json() -> None:
+    values: dict[str, Any] = json.loads(LayerMetadata("effect", "", {}, {}).to_bytes())
+    assert values["version"] == 1
+
+
+# -- geometry
+
+
+@pytest.mark.parametrize(
+    ("canvas", "layer", "window"),
+    [
+        ((800, 600), Area(0, 0, 5, 5), Window(Area(0, 0, 800, 600), 1.0)),
+        ((3000, 2000), Area(0, 0, 900, 900), Window(Area(0, 0, 3000, 2000), 0.25)),
+        ((3000, 2000), Area(2990, 0, 9, 9), Window(Area(1976, 0, 1024, 1024), 1.0)),
+        ((3000, 500), Area(1000, 100, 9, 9), Window(Area(492, 0, 1024, 500), 1.0)),
+    ],
+)
+def test_choose_window(canvas: tuple[int, int], layer: Area, window: Window) -> None:
+    assert choose_window(canvas, layer) == window
+
+
+def test_window_relative_to_a_position() -> None:
+    window = Window(Area(100, 50, 400, 201), 0.25)
+    assert (window.columns, window.rows) == (100, 50)
+    assert window.relative_to((20, -10)) == Area(20, 15, 100, 50)
+
+
+def test_preview_crop_contains_the_foreground_and_fits_the_preview() -> None:
+    window = Window(Area(0, 0, 200, 150), 1.0)
+    mask = np.zeros((150, 200), np.uint8)
+    mask[40:60, 90:130] = 255
+    crop = preview_crop(window, mask.tobytes())
+    assert crop.x <= 90 - 4
+    assert crop.y <= 40 - 4
+    assert crop.x + crop.width >= 134
+    assert crop.y + crop.height >= 64
+    assert crop.width / crop.height == pytest.approx(PREVIEW_SIZE[0] / PREVIEW_SIZE[1], rel=0.03)
+    assert preview_crop(window, bytes(150 * 200)) == Area(0, 0, 200, 150)
+    corner = np.zeros((150, 200), np.uint8)
+    corner[:5, :5] = 1
+    assert (preview_crop(window, corner.tobytes()).x, preview_crop(window, corner.tobytes()).y) == (0, 0)
+
+
+def test_multiply_matrices() -> None:
+    first, second = np.arange(9).reshape(3, 3), np.arange(6).reshape(3, 2)
+    assert multiply(first.tolist(), second.tolist()) == (first @ second).tolist()

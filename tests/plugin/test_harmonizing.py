@@ -1,0 +1,465 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""HarmonizeRun with the adapters: results, masks, references, color spaces and metadata."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from harmonize_layer.core.composite import predict_color_map, read_composite
+from harmonize_layer.core.harmonizing import EngineStartup, HarmonizeRun, Stopwatch
+from harmonize_layer.core.layers import OtherDrawable, find_layers, reference_candidates
+from harmonize_layer.core.messages import LayerError
+from harmonize_layer.core.metadata import LayerMetadata
+from harmonize_layer.core.settings import HarmonizeSettings
+from numpy.typing import NDArray
+
+from gimp_bridge import protocol
+from gimp_bridge.effective_mask import effective_mask
+from s2am_common.errors import MaskError, NothingFoundError
+from s2am_engine.color.adjustments import Sliders, adjust
+from s2am_engine.color.apply import apply_color_map
+from s2am_engine.color.map import Matrix
+from tests.plugin import fake_gimp
+from tests.plugin.conftest import HEIGHT, WIDTH, add_layer, add_mask, cut_out, noise, pixels_of, select
+from tests.plugin.fake_gimp import FakeGi, GroupLayer, Image, Layer, LayerMode
+from tests.plugin.local_engine import COLOR_MAP, LocalEngine
+
+ALPHA = cut_out(30, 40)[..., 3]
+PARASITE = "harmonize-layer"
+
+
+def wrap(image: Image, *layers: Layer) -> tuple[Any, list[Any]]:
+    """Return the adapters of an image and its layers."""
+    from harmonize_layer.gimp.images import GimpImage, GimpLayer
+
+    return GimpImage(image), [GimpLayer(layer) for layer in layers]  # type: ignore[no-untyped-call, unused-ignore]
+
+
+def harmonize(image: Image, engine: LocalEngine, *layers: Layer, **values: Any) -> list[str]:
+    """Harmonize layers and return the texts of the progress."""
+    host, wrapped = wrap(image, *layers)
+    texts: list[str] = []
+    settings = HarmonizeSettings(**values)
+    HarmonizeRun(host, wrapped, settings, engine, lambda update: texts.append(update.text)).run()
+    return texts
+
+
+def recolored(rgba: NDArray[np.uint8], weights: NDArray[np.uint8] | None = None, **sliders: float) -> NDArray[Any]:
+    """Return pixels as the engine changes them."""
+    mask = np.where(rgba[..., 3] > 0, 255 if weights is None else weights, 0).astype(np.uint8)
+    return apply_color_map(adjust(COLOR_MAP, Sliders.from_values(sliders)), rgba, mask)
+
+
+def metadata_of(layer: Layer) -> dict[str, Any]:
+    """Return the content of a layer's parasite."""
+    found: dict[str, Any] = json.loads(layer.parasites[PARASITE].data)
+    return found
+
+
+# -- results
+
+
+def test_new_layer_is_inserted_above_with_the_attributes_of_its_original(image: Image, engine: LocalEngine) -> None:
+    pasted = image.layers[0]
+    before = pixels_of(pasted)
+    pasted.opacity, pasted.mode, pasted.lock_alpha, pasted.color_tag = 60.0, LayerMode.MULTIPLY, True, "red"
+    texts = harmonize(image, engine, pasted, hide_original=True, sliders={"strength": 0.5, "warmth": 0.2})
+    new = image.layers[0]
+    assert [layer.name for layer in image.layers] == ["pasted harmonized", "pasted", "background"]
+    np.testing.assert_array_equal(pixels_of(new), recolored(before, strength=0.5, warmth=0.2))
+    np.testing.assert_array_equal(pixels_of(pasted), before)
+    assert new.offsets == (10, 8)
+    assert (new.opacity, new.mode, new.lock_alpha, new.color_tag) == (60, LayerMode.MULTIPLY, True, "red")
+    assert (new.visible, pasted.visible, image.selected) == (True, False, [new])
+    stored = metadata_of(new)
+    assert (stored["result"], stored["original"], stored["sliders"]["warmth"]) == ("new-layer", pasted.tattoo, 0.2)
+    assert [entry for entry in image.log if entry.startswith("undo")] == ["undo start", "undo end"]
+    assert "Reading “pasted”" in texts
+    assert "Recoloring the layer" in texts
+
+
+def test_in_place_replaces_the_pixels(image: Image, engine: LocalEngine) -> None:
+    pasted = image.layers[0]
+    before = pixels_of(pasted)
+    harmonize(image, engine, pasted, result="in-place")
+    assert len(image.layers) == 2
+    np.testing.assert_array_equal(pixels_of(pasted), recolored(before))
+    assert "delete pasted harmonized" in image.log
+    assert metadata_of(pasted)["original"] == 0
+
+
+def test_in_place_replaces_each_layer_of_a_group(image: Image, engine: LocalEngine) -> None:
+    group = GroupLayer(image, "group")
+    image.insert_layer(group, None, 0)
+    parts = [add_layer(image, name, cut_out(30, 40, seed), (5 * seed, 4), group) for seed, name in enumerate("ab")]
+    before = [pixels_of(part) for part in parts]
+    harmonize(image, engine, group, result="in-place")
+    for part, pixels in zip(parts, before, strict=True):
+        np.testing.assert_array_equal(pixels_of(part), recolored(pixels))
+    assert list(group.parasites) == [PARASITE]
+
+
+def test_effect_appends_the_matrix(image: Image, engine: LocalEngine) -> None:
+    pasted = image.layers[0]
+    before = pixels_of(pasted)
+    harmonize(image, engine, pasted, result="effect")
+    (effect,) = pasted.filters
+    assert (effect.operation, effect.name, effect.area) == ("gegl:svg-matrix", "Harmonize", None)
+    numbers = np.array([float(number) for number in effect.values.split(" ")]).reshape(4, 5)
+    assert numbers[3].tolist() == [0, 0, 0, 1, 0]
+    assert not numbers[:, 4].any()
+    found = Matrix(numbers[:3, :4].astype(np.float32), linear=True)
+    inside = before[ALPHA == 255][:, :3][None]
+    expected = apply_color_map(COLOR_MAP, inside).astype(int)
+    assert np.abs(apply_color_map(found, inside) - expected).mean() < 0.7 * np.abs(inside - expected).mean()
+    np.testing.assert_array_equal(pixels_of(pasted), before)
+
+
+def test_effect_is_replaced_by_the_next_run(image: Image, engine: LocalEngine) -> None:
+    pasted = image.layers[0]
+    harmonize(image, engine, pasted, result="effect", sliders={"saturation": -0.5})
+    first = pasted.filters[0].values
+    harmonize(image, engine, pasted, result="effect")
+    assert len(pasted.filters) == 1
+    assert pasted.filters[0].values != first
+
+
+def test_effect_in_another_color_space_uses_its_primaries(image: Image, engine: LocalEngine) -> None:
+    """The conversion matrices to the wide space and back are multiplied from both sides."""
+    wide = Image(WIDTH, HEIGHT, space=" @wide")
+    add_layer(wide, "background", noise(HEIGHT, WIDTH), kind="R'G'B'A u8 @wide")
+    layer = add_layer(wide, "pasted", cut_out(30, 40), (10, 8), kind="R'G'B'A u8 @wide")
+    _, (wrapped,) = wrap(wide, layer)
+    there, _ = wrapped.color_matrices()
+    np.testing.assert_allclose(np.diag(there), 1)
+    harmonize(wide, engine, layer, result="effect")
+    assert len(layer.filters[0].values.split(" ")) == 20
+
+
+def test_again_starts_from_the_original(image: Image, engine: LocalEngine) -> None:
+    pasted = image.layers[0]
+    before = pixels_of(pasted)
+    harmonize(image, engine, pasted, sliders={"warmth": 0.5})
+    new = image.layers[0]
+    harmonize(image, engine, new)
+    assert len(image.layers) == 3
+    np.testing.assert_array_equal(pixels_of(new), recolored(before))
+    assert metadata_of(new)["original"] == pasted.tattoo
+    harmonize(image, engine, new, result="effect")
+    np.testing.assert_array_equal(pixels_of(new), before)
+    assert len(new.filters) == 1
+    assert metadata_of(new)["original"] == pasted.tattoo
+
+
+def test_effects_of_others_are_merged_before(image: Image, engine: LocalEngine) -> None:
+    pasted = image.layers[0]
+    inverted = pixels_of(pasted).copy()
+    inverted[..., :3] = 255 - inverted[..., :3]
+    pasted.append_filter(fake_gimp.DrawableFilter(pasted, "gegl:invert", "Invert"))
+    harmonize(image, engine, pasted, result="in-place")
+    assert pasted.filters == []
+    np.testing.assert_array_equal(pixels_of(pasted), recolored(inverted))
+
+
+def test_floating_selection_becomes_a_layer(image: Image, engine: LocalEngine) -> None:
+    pasted = image.layers[0]
+    pasted.floating, image.attached_to = True, image.layers[1]
+    harmonize(image, engine, pasted)
+    assert not pasted.floating
+    assert image.layers[0].name == "pasted harmonized"
+    assert Image.all == [image]  # copies are deleted
+
+
+def test_several_layers_are_no_reference_for_each_other(image: Image, engine: LocalEngine) -> None:
+    other = add_layer(image, "other", cut_out(20, 20, 5), (2, 2))
+    harmonize(image, engine, image.layers[1], other)
+    composites = [pixels for pixels, _, _ in engine.models_cache.inputs]
+    background = pixels_of(image.layers[-1])[..., :3]
+    assert len(composites) == 2
+    np.testing.assert_array_equal(composites[1][30:, 51:], background[30:, 51:])
+    assert (composites[0][6:18, 6:9] == background[6:18, 6:9]).all()  # `other` is hidden
+    assert (composites[1][6:18, 6:9] != background[6:18, 6:9]).any()
+
+
+# -- masks
+
+
+def test_layer_mask_and_selection_limit_the_change(image: Image, engine: LocalEngine) -> None:
+    pasted = image.layers[0]
+    before = pixels_of(pasted)
+    ramp = np.repeat(np.linspace(-80, 255, 40).clip(0)[None], 30, axis=0).astype(np.uint8)
+    add_mask(pasted, ramp)
+    selection = np.random.default_rng(3).integers(0, 256, (HEIGHT, WIDTH)).astype(np.uint8)
+    select(image, selection)
+    harmonize(image, engine, pasted)
+    local = selection[8:38, 10:50]
+    weights = effective_mask(ALPHA, [ramp], local, binary_layer=True)
+    np.testing.assert_array_equal(pixels_of(image.layers[0]), recolored(before, weights))
+    _, mask, _ = engine.models_cache.inputs[0]
+    np.testing.assert_array_equal(mask[8:38, 10:50], effective_mask(ALPHA, [ramp], local))
+    new = image.layers[0]
+    assert new.mask is not None
+    np.testing.assert_array_equal(new.mask.buffer.values[..., 0], pasted.mask.buffer.values[..., 0])  # type: ignore[union-attr]
+
+
+def test_disabled_layer_mask_is_ignored(image: Image, engine: LocalEngine) -> None:
+    pasted = image.layers[0]
+    before = pixels_of(pasted)
+    add_mask(pasted, np.zeros((30, 40), np.uint8))
+    pasted.apply_mask = False
+    harmonize(image, engine, pasted)
+    np.testing.assert_array_equal(pixels_of(image.layers[0]), recolored(before))
+
+
+def test_selection_limits_the_effect_unless_it_is_the_reference(image: Image, engine: LocalEngine) -> None:
+    plane = np.full((HEIGHT, WIDTH), 255, np.uint8)
+    select(image, plane)
+    selection = image.selection
+    areas = []
+    for reference in ("beneath", "selection"):
+        harmonize(image, engine, image.layers[0], result="effect", reference=reference)
+        areas.append(image.layers[0].filters[0].area)
+    assert [area is not None for area in areas] == [True, False]
+    assert image.selection is selection
+
+
+def flat_image(width: int = WIDTH, height: int = HEIGHT) -> Image:
+    """Return an image of one opaque layer."""
+    image = Image(width, height)
+    add_layer(image, "flat", noise(height, width, 9))
+    return image
+
+
+def test_mask_of_a_flat_image_is_predicted(gi: FakeGi, engine: LocalEngine) -> None:
+    image = flat_image()
+    before = pixels_of(image.layers[0])
+    harmonize(image, engine, image.layers[0])
+    after = pixels_of(image.layers[0])
+    left = np.zeros((HEIGHT, WIDTH), np.uint8)
+    left[:, : WIDTH // 2] = 255
+    np.testing.assert_array_equal(after, recolored(before, left))
+
+
+def test_predicted_mask_is_enlarged(gi: FakeGi, engine: LocalEngine) -> None:
+    image = flat_image(2200, 60)
+    before = pixels_of(image.layers[0])
+    harmonize(image, engine, image.layers[0], result="in-place")
+    changed = (pixels_of(image.layers[0]) != before).any(axis=2)
+    assert changed[:, :1050].mean() > 0.95
+    assert not changed[:, 1150:].any()
+
+
+def test_predicted_mask_limits_the_effect(gi: FakeGi, engine: LocalEngine) -> None:
+    image = flat_image()
+    harmonize(image, engine, image.layers[0], result="effect", mask="detect")
+    area = image.layers[0].filters[0].area
+    assert area is not None
+    assert (area[:, : WIDTH // 2] == 1).all()
+    assert (area[:, WIDTH // 2 :] == 0).all()
+    assert image.selection is None
+    assert image.log.count("remove channel predicted") == 1
+
+
+def test_uncertain_prediction_is_used_only_on_request(gi: FakeGi, engine: LocalEngine) -> None:
+    image = flat_image()
+    engine.models_cache.certain = False
+    with pytest.raises(NothingFoundError):
+        harmonize(image, engine, image.layers[0])
+    harmonize(image, engine, image.layers[0], mask="detect")
+    assert len(image.layers) == 2
+
+
+# -- references
+
+
+def test_reference_may_be_the_selected_area(image: Image, engine: LocalEngine) -> None:
+    plane = np.zeros((HEIGHT, WIDTH), np.uint8)
+    plane[:, :8] = 255
+    select(image, plane)
+    harmonize(image, engine, image.layers[0], reference="selection")
+    _, mask, alpha = engine.models_cache.inputs[0]
+    np.testing.assert_array_equal(alpha > 0, (plane > 0) | (mask > 0))
+    np.testing.assert_array_equal(mask[8:38, 10:50], ALPHA)
+
+
+def test_reference_may_be_a_layer(image: Image, engine: LocalEngine) -> None:
+    pasted, background = image.layers
+    other = add_layer(image, "other", noise(HEIGHT, WIDTH, 6))
+    other.visible = False
+    _, (reference,) = wrap(image, other)
+    harmonize(image, engine, pasted, reference="layer", reference_layer=reference)
+    composite, _, _ = engine.models_cache.inputs[0]
+    np.testing.assert_array_equal(composite[:8], pixels_of(other)[:8, :, :3])
+    assert background.visible
+    assert not other.visible
+
+
+def test_missing_references_are_errors(image: Image, engine: LocalEngine) -> None:
+    pasted = image.layers[0]
+    _, (itself,) = wrap(image, pasted)
+    for values, text in (
+        ({"reference": "selection"}, "Select the area"),
+        ({"reference": "layer"}, "Choose a reference layer"),
+        ({"reference": "layer", "reference_layer": itself}, "Choose a reference layer"),
+    ):
+        with pytest.raises(LayerError, match=text):
+            harmonize(image, engine, pasted, **values)
+    assert len(image.layers) == 2
+
+
+def test_layers_above_are_hidden_in_the_composite(image: Image, engine: LocalEngine) -> None:
+    group = GroupLayer(image, "group")
+    image.insert_layer(group, None, 0)
+    pasted = add_layer(image, "inside", cut_out(30, 40, 4), (10, 8), group)
+    pasted.opacity, pasted.visible = 30.0, False
+    harmonize(image, engine, pasted)
+    plain = engine.models_cache.inputs[-1][0]
+    add_layer(image, "above", noise(HEIGHT, WIDTH, 7))
+    harmonize(image, engine, pasted)
+    np.testing.assert_array_equal(engine.models_cache.inputs[-1][0], plain)
+
+
+def test_tiny_layer_is_shown_with_its_surroundings(gi: FakeGi, engine: LocalEngine) -> None:
+    image = Image(3000, 2000)
+    add_layer(image, "background", noise(2000, 3000))
+    tiny = add_layer(image, "tiny", noise(6, 6, 2), (2500, 50))
+    harmonize(image, engine, tiny)
+    composite, mask, _ = engine.models_cache.inputs[0]
+    assert composite.shape == (1024, 1024, 3)
+    assert (mask > 0).sum() == 36
+
+
+# -- color spaces
+
+
+@pytest.mark.parametrize(
+    ("kind", "depth"),
+    [
+        ("R'G'B'A u8", "u8"),
+        ("R'G'B'A u16", "u16"),
+        ("R'G'B'A u8 @wide", "float"),
+        ("R'G'B'A u16 @wide", "float"),
+        ("RGBA float", "float"),
+        ("RGBA half", "float"),
+        ("Y'A u8", "u8"),
+    ],
+)
+def test_each_format_is_rendered_and_keeps_unchanged_pixels(
+    gi: FakeGi, engine: LocalEngine, kind: str, depth: str
+) -> None:
+    space = " @wide" if kind.endswith("@wide") else ""
+    image = Image(WIDTH, HEIGHT, space=space)
+    add_layer(image, "background", noise(HEIGHT, WIDTH), kind=kind)
+    pasted = add_layer(image, "pasted", cut_out(30, 40), (10, 8), kind=kind)
+    colors, number, _ = fake_gimp._split(kind)
+    before = pixels_of(pasted, kind, fake_gimp.DTYPES[number]).copy()
+    harmonize(image, engine, pasted, result="in-place")
+    after = pixels_of(pasted, kind, fake_gimp.DTYPES[number])
+    rounding = 1e-6 if kind == "RGBA float" else 0  # of the fake buffer
+    np.testing.assert_allclose(after[ALPHA == 0], before[ALPHA == 0], atol=rounding, rtol=0)
+    assert (after[ALPHA == 255] != before[ALPHA == 255]).any()
+    renders = [request for request in engine.sent if isinstance(request, protocol.Render)]
+    assert renders[0].strip.depth == depth
+    assert renders[0].strip.linear == colors.startswith("RGB")
+    exact = kind in ("R'G'B'A u8", "R'G'B'A u16", "R'G'B'A u8 @wide", "RGBA float", "Y'A u8")
+    assert any(isinstance(request, protocol.RestoreUnchanged) for request in engine.sent) != exact
+
+
+# -- refusals
+
+
+def test_find_layers_refuses_what_cannot_be_harmonized(image: Image) -> None:
+    host, (pasted, background) = wrap(image, *image.layers)
+    for drawables, text in (([], "Select the pasted layer"), ([OtherDrawable("channel")], "“channel” is not a layer")):
+        with pytest.raises(LayerError, match=text):
+            find_layers(host, drawables, "new-layer")
+    image.layers[0].lock_content = True
+    with pytest.raises(LayerError, match="The pixels of “pasted” are locked: unlock"):
+        find_layers(host, [pasted], "new-layer")
+    assert find_layers(host, [background], "new-layer")[0].id == background.id
+    image.layers[0].lock_content = False
+    image.layers[0].floating = True
+    with pytest.raises(LayerError, match="“pasted” is not a layer"):
+        find_layers(host, [pasted], "new-layer")
+    image.base = fake_gimp.ImageBaseType.INDEXED
+    with pytest.raises(LayerError, match="Image > Mode > RGB"):
+        find_layers(host, [background], "new-layer")
+
+
+def test_find_layers_resolves_groups_and_their_locks(image: Image) -> None:
+    group = GroupLayer(image, "group")
+    image.insert_layer(group, None, 0)
+    inside = add_layer(image, "inside", cut_out(30, 40), parent=group)
+    host, (outer, inner, pasted) = wrap(image, group, inside, image.layers[1])
+    assert [layer.name for layer in find_layers(host, [inner, outer, pasted], "effect")] == ["group", "pasted"]
+    assert [layer.name for layer in reference_candidates(host, [pasted])] == ["group", "inside", "background"]
+    inside.lock_content = True
+    with pytest.raises(LayerError, match="are locked by “inside”"):
+        find_layers(host, [outer], "in-place")
+    assert len(find_layers(host, [outer], "new-layer")) == 1
+
+
+@pytest.mark.parametrize(
+    ("prepare", "text"),
+    [
+        (lambda layer: layer.set_offsets(900, 900), "No visible part of “pasted” lies on the canvas"),
+        (lambda layer: layer.buffer.values.__setitem__((..., 3), 0), "“pasted” is empty"),
+        (lambda layer: layer.image.layers.pop(), "show or add a background layer"),
+    ],
+)
+def test_empty_layers_and_backgrounds_are_errors(image: Image, engine: LocalEngine, prepare: Any, text: str) -> None:
+    pasted = image.layers[0]
+    prepare(pasted)
+    count = len(image.layers)
+    with pytest.raises(LayerError, match=text):
+        harmonize(image, engine, pasted)
+    assert len(image.layers) == count
+    assert "undo start" not in image.log
+
+
+def test_predict_color_map_passes_other_errors_on(image: Image, engine: LocalEngine) -> None:
+    host, (pasted,) = wrap(image, image.layers[0])
+    composite = read_composite(host, pasted, [], HarmonizeSettings())
+    engine.models_cache.error = MaskError("Other.", code="mask.size")
+    with pytest.raises(MaskError, match="Other"):
+        predict_color_map(engine, composite, "", lambda _: None, likeliest=False)
+
+
+# -- parts
+
+
+def test_run_uses_the_previewed_result(image: Image, engine: LocalEngine) -> None:
+    host, (pasted,) = wrap(image, image.layers[0])
+    settings = HarmonizeSettings()
+    composite = read_composite(host, pasted, [], settings)
+    result = predict_color_map(engine, composite, "", lambda _: None, likeliest=True)
+    HarmonizeRun(host, [pasted], settings, engine, lambda _: None).run((composite, result))
+    assert sum(isinstance(request, protocol.Harmonize) for request in engine.sent) == 1
+
+
+def test_engine_startup_ignores_errors(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise MaskError("no")
+
+    monkeypatch.setattr(engine, "status", fail)
+    EngineStartup(engine).wait(lambda _: None)
+
+
+def test_stopwatch_adds_up_steps() -> None:
+    watch = Stopwatch()
+    for step in ("reading", "rendering", "reading"):
+        watch.lap(step)
+    assert str(watch).count("reading") == 1
+    assert "rendering 0.000" in str(watch)
+
+
+def test_color_map_in_the_metadata_is_the_adjusted_one(image: Image, engine: LocalEngine) -> None:
+    harmonize(image, engine, image.layers[0], model="other", sliders={"strength": 0.0})
+    data = image.layers[0].parasites[PARASITE].data
+    metadata = LayerMetadata.from_bytes(data)
+    assert metadata is not None
+    assert (metadata.model, metadata.sliders) == ("other", {"strength": 0.0})
+    assert metadata.color_map == adjust(COLOR_MAP, Sliders(strength=0)).to_json()

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The procedure: its arguments, results, errors, progress and log."""
+
+from __future__ import annotations
+
+import logging
+import runpy
+import sys
+from pathlib import Path
+from typing import Any
+
+import harmonize_layer
+import pytest
+from harmonize_layer.core import settings
+
+from s2am_common.errors import BridgeError, CancelledError
+from s2am_common.sliders import SLIDERS
+from tests.plugin import fake_gimp
+from tests.plugin.fake_gimp import Config, FakeGi, Image, PDBStatusType, Procedure, RunMode
+from tests.plugin.local_engine import LocalEngine
+
+Result = tuple[PDBStatusType, str]
+
+
+@pytest.fixture
+def plugin(gi: FakeGi, engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The module of the procedure, with the local engine."""
+    from harmonize_layer.gimp import plugin
+
+    monkeypatch.setattr(plugin, "read_launcher", lambda _folder: ["s2am", "serve"])
+    monkeypatch.setattr(plugin, "EngineClient", lambda _serve: engine)
+    return plugin
+
+
+def call(plugin: Any, image: Image, config: Config | None = None, mode: RunMode = RunMode.NONINTERACTIVE) -> Result:
+    """Call the procedure for the topmost layer."""
+    result: Result = plugin.run(Procedure(), mode, image, image.layers[:1], config or Config(), None)
+    return result
+
+
+def test_run_harmonizes_and_reports_success(
+    plugin: Any, gi: FakeGi, image: Image, engine: LocalEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    assert call(plugin, image, Config(warmth=0.25)) == (PDBStatusType.SUCCESS, "")
+    assert image.layers[0].name == "pasted harmonized"
+    assert engine.closed
+    assert gi.progress.init.called
+    assert gi.progress.update.called
+    assert gi.progress.end.called
+    assert "Done in" in caplog.text
+    assert "pasted" not in caplog.text
+
+
+def test_run_harmonizes_the_layer_of_an_edited_mask(plugin: Any, image: Image) -> None:
+    pasted = image.layers[0]
+    pasted.add_mask(pasted.create_mask("white"))
+    assert plugin.run(Procedure(), RunMode.NONINTERACTIVE, image, [pasted.mask], Config(), None)[0].name == "SUCCESS"
+
+
+def test_run_reports_layer_errors_without_the_log(plugin: Any, image: Image) -> None:
+    channel = fake_gimp.Channel.new(image, "channel", 4, 4)
+    status, message = plugin.run(Procedure(), RunMode.NONINTERACTIVE, image, [channel], Config(), None)
+    assert status == PDBStatusType.EXECUTION_ERROR
+    assert message == "“channel” is not a layer: select the pasted layer in the Layers dialog."
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (BridgeError("The engine is missing.", code="bridge.installation"), "The engine is missing: run the installer"),
+        (ZeroDivisionError("1/0"), "Harmonize Layer failed (ZeroDivisionError: 1/0): please report it"),
+    ],
+)
+def test_run_reports_other_errors_with_the_log(
+    plugin: Any, image: Image, monkeypatch: pytest.MonkeyPatch, error: Exception, message: str
+) -> None:
+    def fail(_folder: Path) -> None:
+        raise error
+
+    monkeypatch.setattr(plugin, "read_launcher", fail)
+    status, text = call(plugin, image)
+    assert status == PDBStatusType.EXECUTION_ERROR
+    assert text.startswith(message)
+    assert "s2am.log)" in text
+    assert len(image.layers) == 2
+
+
+def test_run_reports_cancel(plugin: Any, image: Image, engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cancel(*_: object) -> None:
+        raise CancelledError("Canceled.")
+
+    monkeypatch.setattr(engine, "harmonize", cancel)
+    assert call(plugin, image) == (PDBStatusType.CANCEL, "")
+    assert engine.closed
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_run_interactive_shows_the_dialog(
+    plugin: Any, image: Image, monkeypatch: pytest.MonkeyPatch, accepted: bool
+) -> None:
+    from harmonize_layer.gimp import dialog
+
+    class Dialog:
+        previewed = None
+
+        def __init__(self, *_: object) -> None:
+            """Take the arguments of the dialog."""
+
+        def run(self) -> bool:
+            return accepted
+
+    monkeypatch.setattr(dialog, "HarmonizeDialog", Dialog)
+    status, _ = call(plugin, image, mode=RunMode.INTERACTIVE)
+    assert status == (PDBStatusType.SUCCESS if accepted else PDBStatusType.CANCEL)
+    assert len(image.layers) == (3 if accepted else 2)
+
+
+def test_procedure_has_all_arguments(plugin: Any) -> None:
+    described = plugin.HarmonizeLayerPlugIn()
+    assert not described.do_set_i18n("x")
+    assert described.do_query_procedures() == ["plug-in-harmonize-layer"]
+    procedure = described.do_create_procedure(settings.PROCEDURE)
+    assert list(procedure.arguments) == [
+        "model", "result", "reference", "mask", "reference-layer", "hide-original", *SLIDERS,
+    ]  # fmt: skip
+    for name, spec in SLIDERS.items():
+        _, help_text, low, high, default, _ = procedure.arguments[name]
+        assert (help_text, low, high, default) == (spec.help, spec.low, spec.high, spec.default)
+    procedure.calls.add_menu_path.assert_called_once_with("<Image>/Filters")
+
+
+def test_program_starts_logging_and_runs_the_plug_in(
+    plugin: Any, gi: FakeGi, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    started: list[str] = []
+    monkeypatch.setattr("s2am_common.log.start_logging", started.append)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    program = Path(harmonize_layer.__file__).parents[1] / "harmonize-layer.py"
+    runpy.run_path(str(program))
+    assert started == ["plug-in"]
+    assert gi.progress.main.called
+
+
+def test_program_logs_that_the_plug_in_cannot_be_loaded(
+    plugin: Any, gi: FakeGi, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("s2am_common.log.start_logging", lambda _: None)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    gi.progress.main.side_effect = RuntimeError("broken")
+    with pytest.raises(RuntimeError):
+        runpy.run_path(str(Path(harmonize_layer.__file__).parents[1] / "harmonize-layer.py"))
+    assert "could not be loaded" in caplog.text
