@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Installs the program on a fresh machine, with the standard library alone.
+"""Installs the program on a computer that has only Python's standard library.
 
-Python reads this file before any other of `python3 -m installer` and `python3 -m tests`, so it alone is written for
-any version of Python, to answer an old one with a sentence instead of a syntax error.
+`python3 -m installer` and `python3 -m tests` import this file first. It alone is written for every version of Python,
+to answer an old one with a message instead of a syntax error.
 """
 
 import sys

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python3 -m installer`: the command line. `install.py` has the steps."""
+"""`python3 -m installer`: the command line of the installer."""
 
 from __future__ import annotations
 
@@ -8,59 +8,61 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from installer import engine, environment, torch_builds
+from installer import install, torch_builds
 from installer.console import Console
-from installer.install import Install, Wishes
+from installer.environment import check_python
+from installer.packages import download_wheels
 from s2am_common.errors import S2AMError
-from s2am_setup import doctor, installation, uninstall
-from s2am_setup.facts import Facts, this_machine
+from s2am_setup.doctor import run_doctor
+from s2am_setup.installation import Installation, find_installation, install_paths
+from s2am_setup.platform import Platform, this_platform
+from s2am_setup.uninstall import run_uninstall
 
-CHECKOUT = Path(__file__).resolve().parent.parent
+_DOCTOR = "python3 -m installer doctor"
 
 
-def main(arguments: Sequence[str] | None = None, facts: Facts | None = None) -> int:
-    """Run one command; 0 if it did what it should, else 1 with one sentence that says what to do."""
-    machine = facts or this_machine()
+def main(arguments: Sequence[str] | None = None, platform: Platform | None = None) -> int:
+    """Run one command; return 0 if it succeeded, else 1 after printing one sentence with advice."""
+    platform = platform or this_platform()
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
         words = ["install", *words]
-    options = build_parser().parse_args(words)
+    options = _parser().parse_args(words)
     console = Console(sys.stdout)
     try:
-        code: int = options.run(options, machine, console)
+        code: int = options.run(options, platform, console)
     except KeyboardInterrupt:
-        print("Stopped: the previous installation, if any, is as it was. Run the same command again.", file=sys.stderr)
+        print("Stopped; a previous installation is unchanged. To continue, run the same command.", file=sys.stderr)
         return 1
     except S2AMError as error:
         print(f"{error}{console.log_hint()}", file=sys.stderr)
         return 1
     except OSError as error:
-        where = error.filename or installation.find(machine, None, "").paths.data
-        advice = "make that possible, then run the same command again"
-        print(f"Cannot write to {where} ({error.strerror}): {advice}.{console.log_hint()}", file=sys.stderr)
+        path = error.filename or install_paths(platform).data
+        advice = "allow that, then run the same command again"
+        print(f"Cannot write to {path} ({error.strerror}): {advice}.{console.log_hint()}", file=sys.stderr)
         return 1
     return code
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Describe the command line."""
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python3 -m installer",
-        description="Installs s2am for this user, or repairs and upgrades it; without a command: install.",
+        description="Install s2am for the current user, or repair or upgrade it. The default command is install.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_install(commands.add_parser("install", help="install, repair or upgrade"))
-    one = commands.add_parser("doctor", help="say what is wrong with the installation")
+    one = commands.add_parser("doctor", help="check the installation")
     one.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
-    one.add_argument("--fix", action="store_true", help="mend what can be mended")
+    one.add_argument("--fix", action="store_true", help="repair what can be repaired")
     one.set_defaults(run=_doctor)
-    one = commands.add_parser("uninstall", help="remove all that was installed")
-    one.add_argument("--purge", action="store_true", help="remove personal models and settings, too")
-    one.add_argument("--yes", action="store_true", help="ask nothing")
-    one.add_argument("--dry-run", action="store_true", help="only say what would be removed")
-    one.add_argument("--json", action="store_true", help="print one JSON object instead of lines; asks nothing")
+    one = commands.add_parser("uninstall", help="remove everything that was installed")
+    one.add_argument("--purge", action="store_true", help="also remove personal models, settings and recovery copies")
+    one.add_argument("--yes", action="store_true", help="do not ask")
+    one.add_argument("--dry-run", action="store_true", help="only list what would be removed")
+    one.add_argument("--json", action="store_true", help="print one JSON object instead of lines; do not ask")
     one.set_defaults(run=_uninstall)
-    one = commands.add_parser("download", help="fill a folder with wheels for a machine without a network")
+    one = commands.add_parser("download", help="download wheels for a computer without a network")
     one.add_argument("folder", type=Path, metavar="FOLDER")
     _add_torch(one)
     one.set_defaults(run=_download)
@@ -68,27 +70,27 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_install(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--yes", action="store_true", help="ask nothing: every GIMP 3, and the editor in the menus")
-    which = "the GIMPs that get the plug-in: all, none, a version (3.2), flatpak, snap …, or a profile's folder"
+    parser.add_argument("--yes", action="store_true", help="do not ask: every GIMP 3, and the editor in the menus")
+    which = "the GIMPs that get the plug-in: all, none, a version (3.2), flatpak, snap …, or a profile folder"
     parser.add_argument("--gimp", action="append", metavar="WHICH", help=f"{which}; may be given several times")
     _add_torch(parser)
     parser.add_argument("--wheels", type=Path, metavar="FOLDER", help="install from this folder, without a network")
-    parser.add_argument("--pip", action="store_true", help="use pip even if there is uv")
-    parser.add_argument("--no-launcher", action="store_true", help="leave the editor out of the menus")
-    offer = "offer the editor in “open with” for pictures; it never becomes the default for any"
+    parser.add_argument("--pip", action="store_true", help="use pip even if uv is installed")
+    parser.add_argument("--no-launcher", action="store_true", help="do not add the editor to the desktop's menus")
+    offer = "add the editor to “open with” for images; it does not become the default program"
     parser.add_argument("--open-with", action=argparse.BooleanOptionalAction, default=None, help=offer)
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    parser.add_argument("--dry-run", action="store_true", help="only list the steps")
     parser.set_defaults(run=_install)
 
 
 def _add_torch(parser: argparse.ArgumentParser) -> None:
-    build = "PyTorch's build: auto, cpu, or a tag of PyTorch's such as cu130 or rocm7.2 (default: %(default)s)"
+    build = "build of PyTorch: auto, cpu, or a PyTorch tag such as cu130 or rocm7.2 (default: %(default)s)"
     parser.add_argument("--torch", default="auto", metavar="BUILD", help=build)
 
 
-def _install(options: argparse.Namespace, facts: Facts, console: Console) -> int:
-    environment.check_python(sys.version_info[:2], sys.maxsize > 2**32)
-    wishes = Wishes(
+def _install(options: argparse.Namespace, platform: Platform, console: Console) -> int:
+    check_python(sys.version_info[:2], sys.maxsize > 2**32)
+    install_options = install.InstallOptions(
         gimps=options.gimp,
         torch=options.torch,
         wheels=options.wheels.expanduser().resolve() if options.wheels else None,
@@ -97,24 +99,25 @@ def _install(options: argparse.Namespace, facts: Facts, console: Console) -> int
         open_with=options.open_with,
         ask=not options.yes,
     )
-    install = Install(facts, wishes, CHECKOUT, console)
-    return install.rehearse() if options.dry_run else install.run()
+    installer = install.Installer(platform, install_options, install.CHECKOUT, console)
+    return installer.print_steps() if options.dry_run else installer.run()
 
 
-def _doctor(options: argparse.Namespace, facts: Facts, _console: Console) -> int:
+def _doctor(options: argparse.Namespace, platform: Platform, _console: Console) -> int:
     def reinstall() -> None:
-        # What is repaired is told on stderr: stdout has the doctor's findings.
-        Install(facts, Wishes(ask=False, again=True), CHECKOUT, Console(sys.stderr)).run()
+        # Steps go to stderr, because stdout has the results of the checks.
+        repair = install.InstallOptions(ask=False, keep_choices=True)
+        install.Installer(platform, repair, install.CHECKOUT, Console(sys.stderr)).run()
 
-    def find() -> installation.Installation:
-        return installation.find(facts, None, "python3 -m installer doctor", reinstall)
+    def find() -> Installation:
+        return find_installation(platform, None, _DOCTOR, reinstall)
 
-    return doctor.run(find, sys.stdout, sys.stderr, as_json=options.json, mend=options.fix)
+    return run_doctor(find, sys.stdout, sys.stderr, as_json=options.json, repair=options.fix)
 
 
-def _uninstall(options: argparse.Namespace, facts: Facts, _console: Console) -> int:
-    return uninstall.run(
-        installation.find(facts, None, "python3 -m installer doctor"),
+def _uninstall(options: argparse.Namespace, platform: Platform, _console: Console) -> int:
+    return run_uninstall(
+        find_installation(platform, None, _DOCTOR),
         sys.stdin,
         sys.stdout,
         purge=options.purge,
@@ -124,11 +127,11 @@ def _uninstall(options: argparse.Namespace, facts: Facts, _console: Console) -> 
     )
 
 
-def _download(options: argparse.Namespace, facts: Facts, console: Console) -> int:
-    build = torch_builds.wanted(facts, options.torch)
-    engine.download(options.folder, CHECKOUT, build, console)
+def _download(options: argparse.Namespace, platform: Platform, console: Console) -> int:
+    build = torch_builds.select_torch_build(platform, options.torch)
+    download_wheels(options.folder, install.CHECKOUT, build, console)
     folder = options.folder.resolve()
-    console.say(f"Ready: bring {folder} and this clone to the other machine, and run there:")
+    console.say(f"Ready: copy {folder} and this clone to the other computer, and run there:")
     console.say(f'  python3 -m installer --wheels "{folder.name}" --torch {build.tag or "cpu"}')
     return 0
 

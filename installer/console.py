@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the person sees (one line a step), what the log keeps (everything), and errors as one sentence."""
+"""Output of the installer: one line per step for the user, all output of commands for the log."""
 
 from __future__ import annotations
 
@@ -15,53 +15,64 @@ from typing import TextIO
 
 from s2am_common.errors import InstallError
 
-# What commands print when something known went wrong, and what the person can do about it. The first match counts.
 _NO_NETWORK = (
     r"[Tt]emporary failure|[Nn]ame or service not known|getaddrinfo|NewConnectionError|[Cc]onnection refused"
     r"|Could not (?:connect|resolve)|timed out"
 )
 _NO_CERTIFICATES = r"CERTIFICATE_VERIFY_FAILED|certificate verify failed|invalid path: .*\.(?:crt|pem)"
+# Advice for a failed command, by a pattern of its output; the first match counts.
 _ADVICE = {
     r"No space left on device|not enough space": "The disk is full: free some space",
     r"Disk quota exceeded": "The disk quota is used up: free some space",
     _NO_CERTIFICATES: "The package server's certificate cannot be checked: install the package ca-certificates, or set "
     "PIP_CERT to your network's certificate file",
     _NO_NETWORK: "The package server cannot be reached: check the network connection",
-    r"Permission denied": "A file cannot be written: make it yours (without sudo)",
+    r"Permission denied": "A file cannot be written: change its owner to yourself (without sudo)",
 }
 
 
 class CommandError(InstallError):
-    """A command failed; `output` is what it printed, `known` whether that told what to do about it."""
+    """A command failed.
+
+    Attributes:
+        output: what it printed.
+        has_advice: whether the output matches a known problem.
+    """
+
+    default_code = "install.command"
 
     def __init__(self, command: Sequence[str], output: str) -> None:
-        """Choose the sentence from what the command printed."""
+        """Compose the message from the command's output."""
         self.output = output
         advice = next((advice for pattern, advice in _ADVICE.items() if re.search(pattern, output)), "")
-        self.known = bool(advice)
+        self.has_advice = bool(advice)
         lines = [line.strip() for line in output.splitlines() if line.strip()]
-        said = next((line for line in reversed(lines) if "rror" in line), lines[-1] if lines else "no message")
-        advice = advice or f"{Path(command[0]).name} failed ({said[:200]}): mend that"
+        reason = next((line for line in reversed(lines) if "rror" in line), lines[-1] if lines else "no message")
+        advice = advice or f"{Path(command[0]).name} failed ({reason[:200]}): correct that"
         super().__init__(f"{advice}, then run the same command again.")
 
 
 class Console:
-    """Prints steps as they go, runs commands, and logs all that they print."""
+    """Prints steps with their duration, runs commands, and logs their output."""
 
     def __init__(self, out: TextIO) -> None:
-        """Print to `out`; without `open_log`, nothing is logged."""
+        """Print to `out`; nothing is logged before `open_log`."""
         self._out = out
         self._log: TextIO | None = None
         self._step = ""
 
     def open_log(self, path: Path) -> None:
-        """Start a new log at `path`, making its folder; raises OSError if it cannot be written."""
+        """Start a new log file, and create its folder.
+
+        Raises:
+            OSError: it cannot be written.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
         self._log = path.open("w", encoding="utf-8", errors="replace", buffering=1)
         self.log(f"{time.ctime()}  Python {sys.version}  {sys.platform}")
 
     def log_hint(self) -> str:
-        """Return where the details are, to be put behind a sentence; empty without a log."""
+        """Return the path of the log, to be appended to a message; "" without a log."""
         return f" (Details: {self._log.name})" if self._log else ""
 
     def say(self, *lines: str) -> None:
@@ -72,7 +83,7 @@ class Console:
 
     @contextmanager
     def step(self, text: str) -> Iterator[None]:
-        """Print `text`, and behind it how long the block took."""
+        """Print a step's description, and its duration when the block ends."""
         self._step = f"  {text} ..."
         self.log(self._step)
         print(self._step, end="", file=self._out, flush=True)
@@ -87,7 +98,11 @@ class Console:
         print(f"{start_of_line} {time.monotonic() - start:.0f} s", file=self._out, flush=True)
 
     def run(self, command: Sequence[str], environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> str:
-        """Run `command`, log and return what it prints (stderr too); raises CommandError if it fails."""
+        """Run a command; log and return its output (stdout and stderr).
+
+        Raises:
+            CommandError: it failed.
+        """
         self.log(f"$ {shlex.join(command)}")
         lines = []
         try:
@@ -107,7 +122,7 @@ class Console:
                         lines.append(line)
                         self.log(line.rstrip())
             except KeyboardInterrupt:
-                # The terminal's Ctrl-C has reached the command too: it gets time to remove what it half made.
+                # The command has received the terminal's Ctrl-C, too, and gets time to clean up.
                 try:
                     process.communicate(timeout=5)
                 except subprocess.TimeoutExpired:
@@ -119,11 +134,11 @@ class Console:
         return output
 
     def _show(self, detail: str) -> None:
-        # Only a terminal can have its line rewritten; the spaces cover what a longer detail left there.
+        # Only a terminal's line can be rewritten; the spaces overwrite a longer detail.
         if self._out.isatty():
             print(f"\r{self._step}{detail:<20}", end="", file=self._out, flush=True)
 
     def log(self, line: str) -> None:
-        """Write a line to the log alone."""
+        """Write a line to the log only."""
         if self._log:
             print(line, file=self._log)

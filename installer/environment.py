@@ -1,23 +1,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Making a Python environment and installing into it; the installer and the test command share this."""
+"""Creating a Python environment without root, also where Python comes without pip (Debian, Ubuntu)."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib.util
 import os
-import platform
 import re
 import shutil
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from platform import machine, python_version
 
-from installer import debian, torch_builds
+from installer import torch_builds
 from installer.console import CommandError, Console
 from s2am_common.errors import InstallError
+
+_SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Environment:
 
     @property
     def scripts(self) -> Path:
-        """The folder of its programs."""
+        """Folder of its programs."""
         return self.folder / ("Scripts" if os.name == "nt" else "bin")
 
     @property
@@ -37,51 +40,61 @@ class Environment:
         return self.scripts / ("python.exe" if os.name == "nt" else "python")
 
     def run(self, arguments: Sequence[str], console: Console) -> str:
-        """Run its Python, seeing nothing but the environment's own packages (-I); return what it prints."""
+        """Run its Python, isolated from packages outside the environment (-I); return the output."""
         return console.run([str(self.python), "-I", *arguments], clean_environ())
 
     def pip(self, arguments: Sequence[str], console: Console) -> str:
-        """Run its pip; return what it prints."""
+        """Run its pip; return the output."""
         return self.run(["-m", "pip", *arguments], console)
 
     def pip_version(self, console: Console) -> tuple[int, int]:
-        """Return the version of its pip; (0, 0) if it does not say."""
+        """Return the version of its pip; (0, 0) if unknown."""
         found = re.match(r"pip (\d+)\.(\d+)", self.pip(["--version"], console))
         return (int(found[1]), int(found[2])) if found else (0, 0)
 
+    def torch_version(self, console: Console) -> str:
+        """Return the full version of its PyTorch, such as "2.13.0+cpu"."""
+        code = "from importlib.metadata import version; print(version('torch'))"
+        return self.run(["-c", code], console).strip()
+
 
 def clean_environ() -> dict[str, str]:
-    """Return `os.environ` without what would lead pip or Python out of the environment."""
-    leads_out = {"PYTHONPATH", "PYTHONHOME", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_PYTHON", "VIRTUAL_ENV"}
-    kept = {name: value for name, value in os.environ.items() if name not in leads_out}
+    """Return the environment variables without those that redirect pip or Python out of an environment."""
+    redirecting = {"PYTHONPATH", "PYTHONHOME", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_PYTHON", "VIRTUAL_ENV"}
+    kept = {name: value for name, value in os.environ.items() if name not in redirecting}
     return kept | {"PIP_USER": "0", "PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 
 
 def check_python(version: tuple[int, int], is_64_bit: bool) -> None:
-    """Raise InstallError if PyTorch has no build for this Python."""
-    oldest, newest = (".".join(map(str, bound)) for bound in torch_builds.PYTHONS)
-    if not (torch_builds.PYTHONS[0] <= version <= torch_builds.PYTHONS[1] and is_64_bit):
+    """Check that PyTorch has a build for this Python.
+
+    Raises:
+        InstallError: it has none.
+    """
+    oldest, newest = (".".join(map(str, bound)) for bound in torch_builds.PYTHON_VERSIONS)
+    if not (torch_builds.PYTHON_VERSIONS[0] <= version <= torch_builds.PYTHON_VERSIONS[1] and is_64_bit):
         raise InstallError(
-            f"PyTorch {torch_builds.VERSION} needs a 64-bit Python {oldest} to {newest}, and this is "
-            f"{platform.python_version()}, {platform.machine()}: run the same command with such a Python."
+            f"PyTorch {torch_builds.TORCH_VERSION} needs a 64-bit Python {oldest} to {newest}, and this is "
+            f"{python_version()}, {machine()}: run the same command with such a Python."
         )
 
 
-def make(environment: Environment, console: Console) -> None:
-    """Make an empty environment with a recent pip, in whatever way this machine allows without root.
+def make_environment(environment: Environment, console: Console) -> None:
+    """Create an empty environment with a recent pip, in a way that this computer allows without root.
 
-    Debian and Ubuntu take ensurepip, and with it pip, out of the Python that they install. Raises InstallError.
+    Raises:
+        InstallError: there is no such way.
     """
-    for way in (_with_ensurepip, _with_uv, _with_pip_wheel):
+    for create in (_with_ensurepip, _with_uv, _with_pip_wheel):
         shutil.rmtree(environment.folder, ignore_errors=True)
         try:
-            if way(environment, console):
+            if create(environment, console):
                 return
         except CommandError as error:
-            if error.known:
+            if error.has_advice:
                 raise
     raise InstallError(
-        "This Python can make no environments: install the package python3-venv (sudo apt install python3-venv), "
+        "This Python cannot create environments: install the package python3-venv (sudo apt install python3-venv), "
         "then run the same command again."
     )
 
@@ -105,17 +118,17 @@ def _with_uv(environment: Environment, console: Console) -> bool:
 
 
 def _with_pip_wheel(environment: Environment, console: Console) -> bool:
-    """Make an environment without pip, then let a pip that runs straight from its wheel install itself there."""
+    """Create an environment without pip, then install pip with a pip that runs from its wheel."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        wheel = debian.pip_wheel_on_disk() or _download_pip(folder, console) or debian.fetch_pip_wheel(folder, console)
+        wheel = debian_pip_wheel() or _download_pip(folder, console) or _fetch_debian_pip(folder, console)
         if not wheel:
             return False
         console.run([sys.executable, "-I", "-m", "venv", "--without-pip", str(environment.folder)], clean_environ())
-        environ = clean_environ() | debian.distutils(folder)
+        environ = clean_environ() | _debian_distutils(folder)
         pip = [str(environment.python), f"{wheel}/pip"]
         if "cert=" not in console.run([*pip, "config", "list"], environ):
-            environ |= debian.certificates(folder)
+            environ |= _debian_certificates(folder)
         console.run([*pip, "install", "--no-compile", "--no-index", str(wheel)], environ)
         with contextlib.suppress(CommandError):
             console.run([*pip, "install", "--no-compile", "--upgrade", "pip"], environ)
@@ -133,7 +146,52 @@ def _download_pip(folder: Path, console: Console) -> Path | None:
     return next(folder.glob("pip-*.whl"), None)
 
 
-def torch_version(environment: Environment, console: Console) -> str:
-    """Return the full version of the PyTorch that is installed, such as "2.13.0+cpu"."""
-    code = "from importlib.metadata import version; print(version('torch'))"
-    return environment.run(["-c", code], console).strip()
+# Debian and Ubuntu remove ensurepip from their Python. Their package python3-pip-whl contains pip as a wheel; apt-get
+# downloads packages and checks their signatures for any user, and only installing them needs root.
+
+
+def debian_pip_wheel() -> Path | None:
+    """Return the wheel of pip that the package python3-pip-whl installed, if any."""
+    return next(Path("/usr/share/python-wheels").glob("pip-*.whl"), None)
+
+
+def _fetch_debian_pip(folder: Path, console: Console) -> Path | None:
+    """Download the wheel of pip and its requirements into a folder; return None if this is not Debian."""
+    if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
+        return None
+    # The pip of Ubuntu 22.04 imports distutils, of which its python3 contains only a part.
+    old = ["python3-distutils"] if sys.version_info < (3, 11) else []
+    _download_packages(["python3-pip-whl", "ca-certificates", *old], folder, console)
+    for package in folder.glob("*.deb"):
+        console.run(["dpkg-deb", "-x", str(package), str(folder / "root")])
+    return next((folder / "root/usr/share/python-wheels").glob("pip-*.whl"), None)
+
+
+def _download_packages(packages: list[str], folder: Path, console: Console) -> None:
+    try:
+        console.run(["apt-get", "download", *packages], cwd=folder)
+    except CommandError:  # container images often have no package lists, or old ones
+        for name in ("lists/partial", "cache/archives/partial"):
+            (folder / name).mkdir(parents=True)
+        private = ["-o", f"Dir::State::Lists={folder / 'lists'}", "-o", f"Dir::Cache={folder / 'cache'}"]
+        console.run(["apt-get", *private, "-o", "APT::Update::Error-Mode=any", "update"], cwd=folder)
+        console.run(["apt-get", *private, "download", *packages], cwd=folder)
+
+
+def _debian_certificates(folder: Path) -> dict[str, str]:
+    """Return the variable with downloaded certificates for pip, if the computer has no certificates."""
+    authorities = sorted((folder / "root/usr/share/ca-certificates/mozilla").glob("*.crt"))
+    if not authorities or _SYSTEM_CERTIFICATES.exists():
+        return {}
+    bundle = folder / "certificates.pem"
+    bundle.write_bytes(b"\n".join(path.read_bytes() for path in authorities))
+    return {"PIP_CERT": str(bundle)}
+
+
+def _debian_distutils(folder: Path) -> dict[str, str]:
+    """Return the variable with a complete distutils, if one was downloaded."""
+    for rest in (folder / "root/usr/lib").glob("python3*/distutils"):
+        for part in (Path(sysconfig.get_path("stdlib"), "distutils"), rest):
+            shutil.copytree(part, folder / "lib" / "distutils", dirs_exist_ok=True)
+        return {"PYTHONPATH": str(folder / "lib")}
+    return {}

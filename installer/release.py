@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What people get who do not clone: `python -m installer.release FOLDER` makes and checks wheel, sdist and zip.
+"""`python -m installer.release FOLDER`: build and check the wheel, the sdist and the zip of a release.
 
-The zip holds the plug-in's folder, to be copied into GIMP's by hand; it finds the engine by the command `s2am`.
-Needs hatchling beside it (the test environment has it).
+The zip contains the plug-in's folder for copying it into GIMP's by hand; it finds the engine by the command `s2am`.
+Needs hatchling, which the test environment has.
 """
 
 from __future__ import annotations
@@ -19,44 +19,44 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from s2am_common.errors import InstallError
-from s2am_setup import plugin_folder
+from s2am_setup.gimp_plugin import PLUGIN_NAME, assemble_plugin
 
-CHECKOUT = Path(__file__).resolve().parent.parent
-NAMES = {"s2am_common", "s2am_engine", "gimp_bridge", "s2am_setup", "s2am_editor"}
-"""The only import names that the wheel may claim."""
+_CHECKOUT = Path(__file__).resolve().parent.parent
+IMPORT_NAMES = {"s2am_common", "s2am_engine", "gimp_bridge", "s2am_setup", "s2am_editor"}
+"""The only import names that the wheel may contain."""
 
-_HOW = """\
-Copy the folder harmonize-layer into the folder plug-ins of GIMP's own folder
-(GIMP: Edit > Preferences > Folders > Plug-ins shows it), as a whole:
+_INSTRUCTIONS = """\
+Copy the whole folder harmonize-layer into GIMP's folder of plug-ins
+(in GIMP: Edit > Preferences > Folders > Plug-ins):
 
   Linux    ~/.config/GIMP/3.0/plug-ins/harmonize-layer/harmonize-layer.py
   Flatpak  ~/.var/app/org.gimp.GIMP/config/GIMP/3.0/plug-ins/harmonize-layer/harmonize-layer.py
   Windows  %APPDATA%\\GIMP\\3.0\\plug-ins\\harmonize-layer\\harmonize-layer.py
   macOS    ~/Library/Application Support/GIMP/3.0/plug-ins/harmonize-layer/harmonize-layer.py
 
-Install the engine (pipx install s2am-*.whl), then let it check all that and mend what is missing:
+Install the engine (pipx install s2am-*.whl), then let it check and repair the installation:
 
   s2am doctor --fix
 """
 
 
-def build(folder: Path) -> list[Path]:
-    """Make all files of a release in a folder, and check them.
+def build_release(folder: Path) -> list[Path]:
+    """Build all files of a release in a folder, and check them.
 
     Returns:
-        The wheel, the sdist, the zip, and a file with their SHA-256.
+        The wheel, the sdist, the zip, and a file with their SHA-256 checksums.
 
     Raises:
-        InstallError: one can't be made, or holds what it should not, or lacks what it should hold.
+        InstallError: a file cannot be built, contains something unexpected or lacks something.
     """
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--target", "sdist"]
     done = subprocess.run(
-        [*command, "--directory", str(folder.resolve())], cwd=CHECKOUT, capture_output=True, text=True, check=False
+        [*command, "--directory", str(folder.resolve())], cwd=_CHECKOUT, capture_output=True, text=True, check=False
     )
     if done.returncode:
         last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
-        raise InstallError(f"hatchling failed ({''.join(last)}): mend that, then run the same command again.")
+        raise InstallError(f"hatchling failed ({''.join(last)}): correct that, then run the same command again.")
     wheel, sdist = max(folder.glob("s2am-*.whl"), key=_age), max(folder.glob("s2am-*.tar.gz"), key=_age)
     check_wheel(wheel)
     check_sdist(sdist)
@@ -74,58 +74,68 @@ def _age(file: Path) -> float:
 
 
 def write_plugin_zip(file: Path) -> None:
-    """Write the plug-in's folder and how to install it by hand; the same bytes each time."""
+    """Write the plug-in's folder and instructions for installing it by hand; the result is reproducible."""
     with tempfile.TemporaryDirectory() as temporary, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        target = Path(temporary) / plugin_folder.NAME
-        _add(archive, "INSTALL.txt", _HOW.encode(), 0o644)
-        for path in plugin_folder.assemble(target, ["s2am", "serve"]):
-            name = f"{plugin_folder.NAME}/{path.relative_to(target).as_posix()}"
-            _add(archive, name, path.read_bytes(), 0o755 if path.name == f"{plugin_folder.NAME}.py" else 0o644)
+        target = Path(temporary) / PLUGIN_NAME
+        _add(archive, "INSTALL.txt", _INSTRUCTIONS.encode(), 0o644)
+        for path in assemble_plugin(target, ["s2am", "serve"]):
+            name = f"{PLUGIN_NAME}/{path.relative_to(target).as_posix()}"
+            _add(archive, name, path.read_bytes(), 0o755 if path.name == f"{PLUGIN_NAME}.py" else 0o644)
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes, mode: int) -> None:
-    entry = zipfile.ZipInfo(name)  # of 1980: no clock gets in
-    entry.create_system = 3  # Unix: only then does unzip restore the executable bit
+    entry = zipfile.ZipInfo(name)  # dated 1980, so that equal contents give equal bytes
+    entry.create_system = 3  # Unix, which makes unzip restore the executable bit
     entry.external_attr = (0o100000 | mode) << 16
     archive.writestr(entry, content, zipfile.ZIP_DEFLATED)
 
 
 def check_wheel(wheel: Path) -> None:
-    """Look into a wheel. Raises InstallError if it claims other names, or lacks weights or the plug-in."""
+    """Check the contents of a wheel.
+
+    Raises:
+        InstallError: it contains other import names, or lacks weights or the plug-in.
+    """
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
-        stray = {name.split("/")[0] for name in names if ".dist-info/" not in name} - NAMES
+        stray = {name.split("/")[0] for name in names if ".dist-info/" not in name} - IMPORT_NAMES
         if stray:
-            raise InstallError(f"{wheel.name} claims the names {', '.join(sorted(stray))}: leave them out.")
-        _demand(names, [f"s2am_setup/{plugin_folder.NAME}/{plugin_folder.NAME}.py"], wheel)
+            raise InstallError(f"{wheel.name} contains the import names {', '.join(sorted(stray))}: exclude them.")
+        _require(names, [f"s2am_setup/{PLUGIN_NAME}/{PLUGIN_NAME}.py"], wheel)
         for name in names:
             if name.startswith("s2am_engine/models/weights/") and name.endswith(".json"):
                 weights = f"{name.removesuffix('.json')}.safetensors"
-                _demand(names, [weights], wheel)
+                _require(names, [weights], wheel)
                 if hashlib.sha256(archive.read(weights)).hexdigest() != json.loads(archive.read(name))["sha256"]:
-                    raise InstallError(f"{weights} in {wheel.name} is not what its card says: restore it.")
+                    raise InstallError(
+                        f"{weights} in {wheel.name} does not have the checksum of its model card: restore it."
+                    )
 
 
 def check_sdist(sdist: Path) -> None:
-    """Look into an sdist. Raises InstallError if it lacks what a build, the installer or the tests need."""
+    """Check the contents of an sdist.
+
+    Raises:
+        InstallError: it lacks a file that the build, the installer or the tests need.
+    """
     with tarfile.open(sdist) as archive:
         names = [name.partition("/")[2] for name in archive.getnames()]
-    wanted = ["pyproject.toml", "README.md", "LICENSE", "installer/__main__.py", "tests/__main__.py"]
-    _demand(names, [*wanted, f"plugin/{plugin_folder.NAME}/{plugin_folder.NAME}.py"], sdist)
+    required = ["pyproject.toml", "README.md", "LICENSE", "installer/__main__.py", "tests/__main__.py"]
+    _require(names, [*required, f"plugin/{PLUGIN_NAME}/{PLUGIN_NAME}.py"], sdist)
 
 
-def _demand(names: Iterable[str], wanted: Iterable[str], file: Path) -> None:
-    lacking = sorted(set(wanted) - set(names))
-    if lacking:
-        raise InstallError(f"{file.name} lacks {', '.join(lacking)}.")
+def _require(names: Iterable[str], required: Iterable[str], file: Path) -> None:
+    missing = sorted(set(required) - set(names))
+    if missing:
+        raise InstallError(f"{file.name} lacks {', '.join(missing)}.")
 
 
 def main() -> int:
-    """Make a release in the folder that the command line names."""
-    parser = argparse.ArgumentParser(prog="python -m installer.release", description="Makes and checks a release.")
+    """Build a release in the folder given on the command line."""
+    parser = argparse.ArgumentParser(prog="python -m installer.release", description="Build and check a release.")
     parser.add_argument("folder", type=Path, nargs="?", default=Path("dist"), help="default: %(default)s")
     try:
-        for file in build(parser.parse_args().folder):
+        for file in build_release(parser.parse_args().folder):
             print(f"{file}  {file.stat().st_size / 1e6:.2f} MB")
     except InstallError as error:
         print(error, file=sys.stderr)

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which build of PyTorch this machine needs, and where to get it.
+"""Selection of the PyTorch build for a computer, and its sources.
 
-On Linux the default package index has the CUDA build under the plain name: gigabytes that are of no use without an
-NVIDIA GPU. The other builds carry a local version (PEP 440), such as 2.13.0+cpu, that nothing else satisfies. So they
-are asked for by their full version: first from the package sources that this machine has configured (a folder of
-wheels, a mirror), then from PyTorch's own wheel index.
+On Linux the plain version on the default package index is the CUDA build: gigabytes that are useless without an NVIDIA
+GPU. The other builds have a local version (PEP 440), such as 2.13.0+cpu, and are requested by it: first from the
+configured package sources (a folder of wheels, a mirror), then from PyTorch's own index.
 """
 
 from __future__ import annotations
@@ -12,18 +11,18 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from s2am_setup.facts import Facts
+from s2am_setup.platform import Platform
 
-VERSION = "2.13.0"
-PYTHONS = ((3, 10), (3, 15))
-"""The oldest and the newest Python that VERSION has builds for."""
+TORCH_VERSION = "2.13.0"
+PYTHON_VERSIONS = ((3, 10), (3, 15))
+"""The oldest and the newest Python that TORCH_VERSION has builds for."""
 
 _INDEX = "https://download.pytorch.org/whl/"
 
 
 @dataclass(frozen=True)
-class Nvidia:
-    """What an NVIDIA driver says: the newest CUDA that it can run, and each GPU's compute capability."""
+class NvidiaDriver:
+    """An NVIDIA driver: the newest CUDA version that it supports, and the compute capability of each GPU."""
 
     cuda: tuple[int, int]
     capabilities: tuple[tuple[int, int], ...]
@@ -31,46 +30,51 @@ class Nvidia:
 
 @dataclass(frozen=True)
 class TorchBuild:
-    """A build: `tag` is its local version ("cpu", "cu130", "" for the plain name), `reason` says why this one."""
+    """A build of PyTorch.
+
+    Attributes:
+        tag: its local version, such as "cpu" or "cu130"; "" = the plain version.
+        reason: why it was selected.
+    """
 
     tag: str
     reason: str
 
     @property
     def download(self) -> int:
-        """About how many bytes come over the network, with the libraries that the program uses."""
+        """Approximate size of the download in bytes, including the other libraries."""
         return _size(self.tag)[0] * 1_000_000
 
     @property
-    def room(self) -> int:
-        """About how many bytes of disk installing it takes, with what is downloaded meanwhile."""
+    def disk_space(self) -> int:
+        """Approximate disk space in bytes that the installation needs, including the download."""
         return sum(_size(self.tag)) * 1_000_000
 
     @property
     def sources(self) -> list[list[str]]:
-        """The arguments of `pip install` to try, in order."""
+        """Arguments of `pip install` to try, in this order."""
         if not self.tag:
-            return [[f"torch=={VERSION}"]]
-        exact = f"torch=={VERSION}+{self.tag}"
+            return [[f"torch=={TORCH_VERSION}"]]
+        exact = f"torch=={TORCH_VERSION}+{self.tag}"
         return [[exact], [exact, "--index-url", _INDEX + self.tag]]
 
 
 @dataclass(frozen=True)
 class _CudaBuild:
     tag: str
-    least_driver: tuple[int, int]
+    min_driver: tuple[int, int]
     capabilities: tuple[tuple[int, int], tuple[int, int]]
 
 
-# PyTorch's support matrix for 2.13 (RELEASE.md in its repository). A driver of the same major CUDA version is enough
-# (NVIDIA's minor version compatibility). CUDA 13.2 is experimental in 2.13 and brings no GPU that 13.0 lacks.
+# PyTorch's support matrix for 2.13 (RELEASE.md in its repository). A driver of the same major CUDA version suffices
+# (NVIDIA's minor version compatibility). CUDA 13.2 is experimental in 2.13 and supports no additional GPU.
 _CUDA_BUILDS = (
     _CudaBuild("cu130", (13, 0), ((7, 5), (12, 99))),
     _CudaBuild("cu126", (12, 0), ((5, 0), (9, 99))),
 )
 
 
-# Megabytes to download and to keep, by the beginning of the tag; the CPU's are measured, the others are estimates.
+# Megabytes downloaded and installed, by the beginning of the tag; measured for the CPU, estimated for the others.
 _SIZES = {"rocm": (5500, 17000), "cu": (3300, 7500), "cpu": (560, 1700), "": (560, 1700)}
 _ROCM = "rocm7.2"
 
@@ -79,64 +83,67 @@ def _size(tag: str) -> tuple[int, int]:
     return next(size for start, size in _SIZES.items() if tag.startswith(start))
 
 
-def wanted(facts: Facts, tag: str) -> TorchBuild:
-    """Return the build that a person named ("cpu", or a tag of PyTorch's such as "cu130"), or for "auto" the best."""
+def select_torch_build(platform: Platform, tag: str) -> TorchBuild:
+    """Return a build by name: "cpu", a PyTorch tag such as "cu130", or "auto" for the best one for this computer."""
     if tag == "auto":
-        return choose(facts)
+        return detect_torch_build(platform)
     if tag == "cpu":
-        return cpu_build(facts.system, "PyTorch for the CPU, as asked for")
-    return TorchBuild(tag, f"PyTorch for {tag}, as asked for")
+        return cpu_build(platform.system, "PyTorch for the CPU, as requested")
+    return TorchBuild(tag, f"PyTorch for {tag}, as requested")
 
 
 def cpu_build(system: str, reason: str = "") -> TorchBuild:
-    """Return the build without CUDA for a platform (`sys.platform`); only Linux has it under a name of its own."""
+    """Return the build without CUDA for a system (a value of `sys.platform`); only on Linux does it have a tag."""
     return TorchBuild("cpu" if system == "linux" else "", reason)
 
 
-def choose(facts: Facts) -> TorchBuild:
-    """Return the build for a machine."""
-    if facts.system == "darwin":
-        return cpu_build(facts.system, "PyTorch with Metal")
-    nvidia = ask_nvidia(facts)
-    if nvidia:
-        return choose_cuda(facts.system, nvidia)
-    if facts.system == "linux" and has_amd(facts):
-        return TorchBuild(_ROCM, f"an AMD GPU with ROCm answers, so PyTorch for ROCm ({_ROCM})")
-    return cpu_build(facts.system, "no NVIDIA or AMD GPU answers, so PyTorch for the CPU")
+def detect_torch_build(platform: Platform) -> TorchBuild:
+    """Return the best build for a computer."""
+    if platform.system == "darwin":
+        return cpu_build(platform.system, "PyTorch with Metal")
+    driver = query_nvidia(platform)
+    if driver:
+        return cuda_build(platform.system, driver)
+    if platform.system == "linux" and has_amd_gpu(platform):
+        return TorchBuild(_ROCM, f"an AMD GPU with ROCm was found, so PyTorch for ROCm ({_ROCM})")
+    return cpu_build(platform.system, "no NVIDIA or AMD GPU was found, so PyTorch for the CPU")
 
 
-def has_amd(facts: Facts) -> bool:
-    """Whether ROCm knows a GPU that computes: Linux' driver is there, and its program names one."""
-    return facts.at("/dev/kfd").exists() and bool(re.search(r"gfx[0-9a-f]{3,}", facts.answer(["rocminfo"]) or ""))
+def has_amd_gpu(platform: Platform) -> bool:
+    """Return whether there is a GPU for ROCm: the Linux driver is loaded, and rocminfo lists a GPU."""
+    if not platform.system_path("/dev/kfd").exists():
+        return False
+    return bool(re.search(r"gfx[0-9a-f]{3,}", platform.run(["rocminfo"]) or ""))
 
 
-def choose_cuda(system: str, nvidia: Nvidia) -> TorchBuild:
-    """Return the build for a platform (`sys.platform`) and what its NVIDIA driver says."""
-    # PyTorch computes on the GPU that it likes best: the newest decides.
-    best = max(nvidia.capabilities, default=(8, 0))
-    driver = ".".join(map(str, nvidia.cuda))
+def cuda_build(system: str, driver: NvidiaDriver) -> TorchBuild:
+    """Return the build for a system (a value of `sys.platform`) with an NVIDIA driver."""
+    # PyTorch uses the fastest GPU by default, which is usually the newest.
+    newest = max(driver.capabilities, default=(8, 0))
+    version = ".".join(map(str, driver.cuda))
     for build in _CUDA_BUILDS:
-        if nvidia.cuda >= build.least_driver and build.capabilities[0] <= best <= build.capabilities[1]:
-            return TorchBuild(build.tag, f"the NVIDIA driver has CUDA {driver}, so PyTorch for CUDA ({build.tag})")
-    advice = f"no CUDA build fits this GPU with a driver for CUDA {driver} (a newer driver may help)"
+        if driver.cuda >= build.min_driver and build.capabilities[0] <= newest <= build.capabilities[1]:
+            return TorchBuild(build.tag, f"the NVIDIA driver has CUDA {version}, so PyTorch for CUDA ({build.tag})")
+    advice = f"no CUDA build supports this GPU with a driver for CUDA {version} (a newer driver may help)"
     return cpu_build(system, f"{advice}, so PyTorch for the CPU")
 
 
-def ask_nvidia(facts: Facts) -> Nvidia | None:
-    """Return what the NVIDIA driver says, or None if there is none that works."""
-    summary = facts.answer(["nvidia-smi"])
+def query_nvidia(platform: Platform) -> NvidiaDriver | None:
+    """Return the NVIDIA driver, or None if there is none that works."""
+    summary = platform.run(["nvidia-smi"])
     if not summary:
         return None
-    return parse_nvidia(summary, facts.answer(["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"]) or "")
+    capabilities = platform.run(["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"])
+    return parse_nvidia_smi(summary, capabilities or "")
 
 
-def parse_nvidia(summary: str, capabilities: str) -> Nvidia | None:
-    """Read nvidia-smi's summary and its list of compute capabilities (drivers before 510 have no such list).
+def parse_nvidia_smi(summary: str, capabilities: str) -> NvidiaDriver | None:
+    """Parse nvidia-smi's summary and its list of compute capabilities (drivers before 510 have no such list).
 
-    From driver 610 on the summary says "CUDA UMD Version" for what was "CUDA Version" before.
+    From driver 610 on, the summary has "CUDA UMD Version" instead of "CUDA Version".
     """
     found = re.search(r"CUDA (?:UMD )?Version\s*:\s*(\d+)\.(\d+)", summary)
     if not found:
         return None
     listed = re.findall(r"^\s*(\d+)\.(\d+)\s*$", capabilities, flags=re.MULTILINE)
-    return Nvidia((int(found[1]), int(found[2])), tuple((int(major), int(minor)) for major, minor in listed))
+    return NvidiaDriver((int(found[1]), int(found[2])), tuple((int(major), int(minor)) for major, minor in listed))

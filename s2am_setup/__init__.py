@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an installation consists of on this machine: where its parts lie, what is wrong with them, how they go.
+"""Parts of an installation on this computer: their locations, their diagnosis and repair, their removal.
 
-`python3 -m installer` makes an installation from a clone, before anything is installed; `s2am doctor` and
-`s2am uninstall` look after it from within. Both use this room, so it imports the standard library alone, and from the
-bridge its client.
+`python3 -m installer` creates an installation from a clone before anything is installed; `s2am doctor` and
+`s2am uninstall` maintain it from within. Both use this package, which therefore imports only the standard library,
+`s2am_common` and the client of `gimp_bridge`.
 """

@@ -1,52 +1,55 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The commands `s2am doctor` and `s2am uninstall`: the installation looks after itself."""
+"""The commands `s2am doctor` and `s2am uninstall`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
+from s2am_common.errors import S2AMError
 from s2am_engine.cli.terminal import Subparsers, add_command
 from s2am_engine.errors import EngineError
 
 
 def add_commands(subparsers: Subparsers) -> None:
     """Describe `s2am doctor` and `s2am uninstall`."""
-    about = "Check the installation: GIMP, the plug-in, the engine, the models; say what is wrong and how to mend it."
-    parser = add_command(subparsers, "doctor", doctor, about)
-    parser.add_argument("--fix", action="store_true", help="mend what can be mended; also gives GIMP the plug-in")
-    about = "Remove the program, the plug-in and the launchers. Personal models stay."
-    parser = add_command(subparsers, "uninstall", uninstall, about)
-    parser.add_argument("--purge", action="store_true", help="remove personal models and settings, too")
-    parser.add_argument("--yes", action="store_true", help="ask nothing")
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    about = "Check the installation (GIMP, the plug-in, the engine, the models) and suggest repairs."
+    parser = add_command(subparsers, "doctor", _doctor, about)
+    parser.add_argument("--fix", action="store_true", help="repair what can be repaired, and install GIMP's plug-in")
+    about = "Remove the program, the plug-in and the launchers, but not personal models."
+    parser = add_command(subparsers, "uninstall", _uninstall, about)
+    parser.add_argument(
+        "--purge", action="store_true", help="also remove personal models, settings and recovery copies"
+    )
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--dry-run", action="store_true", help="only list what would be removed")
 
 
-def doctor(options: argparse.Namespace) -> int:
-    """Run `s2am doctor`."""
-    from s2am_setup import doctor as examining
-    from s2am_setup.facts import this_machine
-    from s2am_setup.installation import find, own_environment
+def _doctor(options: argparse.Namespace) -> int:
+    from s2am_setup.doctor import run_doctor
+    from s2am_setup.installation import find_installation, own_environment
+    from s2am_setup.platform import this_platform
 
-    facts = this_machine()
-    own = own_environment(facts)
-    return examining.run(
-        lambda: find(facts, own, "s2am doctor"), sys.stdout, sys.stderr, as_json=options.json, mend=options.fix
+    platform = this_platform()
+    own = own_environment(platform)
+    return run_doctor(
+        lambda: find_installation(platform, own, "s2am doctor"),
+        sys.stdout,
+        sys.stderr,
+        as_json=options.json,
+        repair=options.fix,
     )
 
 
-def uninstall(options: argparse.Namespace) -> int:
-    """Run `s2am uninstall`."""
-    from s2am_common.errors import S2AMError
-    from s2am_setup import uninstall as removing
-    from s2am_setup.facts import this_machine
-    from s2am_setup.installation import find, own_environment
+def _uninstall(options: argparse.Namespace) -> int:
+    from s2am_setup.installation import find_installation, own_environment
+    from s2am_setup.platform import this_platform
+    from s2am_setup.uninstall import run_uninstall
 
-    facts = this_machine()
-    own = own_environment(facts)
+    platform = this_platform()
     try:
-        return removing.run(
-            find(facts, own, "s2am doctor"),
+        return run_uninstall(
+            find_installation(platform, own_environment(platform), "s2am doctor"),
             sys.stdin,
             sys.stdout,
             purge=options.purge,

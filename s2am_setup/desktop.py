@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The editor in the desktop's menus: its launcher and icon, and the offer to open pictures with it."""
+"""The editor in the desktop's menus: launcher, icon and, if wanted, an entry in “open with” for images."""
 
 from __future__ import annotations
 
@@ -7,134 +7,166 @@ import plistlib
 import re
 import shlex
 import struct
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from s2am_common.image_formats import IMAGE_FORMATS
-from s2am_setup.facts import Facts
 from s2am_setup.manifest import Manifest
-from s2am_setup.shortcut import shortcut
+from s2am_setup.platform import Platform
 
-NAME = "s2am editor"
-ABOUT = "Make a pasted foreground belong to its photograph"
+DISPLAY_NAME = "s2am editor"
+
+_DESCRIPTION = "Harmonize a pasted foreground with its background"
 _ICONS = Path(__file__).parent / "icons"
 
-Files = dict[Path, tuple[bytes, int]]
-"""The files to write, with content and mode."""
+LauncherFiles = dict[Path, tuple[bytes, int]]
+"""Files to write, each with its content and mode."""
 
 
-def launchers(facts: Facts, edit: Sequence[str], data: Path, offer_pictures: bool) -> Files:
-    """Return what puts the editor in the menus.
+def launcher_files(platform: Platform, edit: Sequence[str], data: Path, offer_images: bool) -> LauncherFiles:
+    """Return the files that add the editor to the desktop's menus.
 
     Args:
-        facts: the machine.
-        edit: the command that opens the editor; files' names may follow it.
-        data: the program's own folder.
-        offer_pictures: whether “open with” shows the editor for pictures; it never becomes the default for any.
+        platform: the computer and user.
+        edit: the command that opens the editor; file names may be appended to it.
+        data: the program's data folder.
+        offer_images: add the editor to “open with” for images; it never becomes the default program.
     """
-    if facts.system == "win32":
-        return _windows(facts, edit, data, offer_pictures)
-    if facts.system == "darwin":
-        return _macos(facts, edit, offer_pictures)
-    return _freedesktop(facts, edit, offer_pictures)
+    if platform.system == "win32":
+        return _windows(platform, edit, data, offer_images)
+    if platform.system == "darwin":
+        return _macos(platform, edit, offer_images)
+    return _freedesktop(platform, edit, offer_images)
 
 
-def put(facts: Facts, files: Files, manifest: Manifest) -> None:
-    """Write launchers. Raises OSError."""
+def write_launchers(platform: Platform, files: LauncherFiles, manifest: Manifest) -> None:
+    """Write launchers and record them.
+
+    Raises:
+        FileError: one cannot be written.
+    """
     for file, (content, mode) in files.items():
         manifest.write(file, content, mode)
-    if facts.system == "linux":
-        refresh_menus(facts, manifest)
+    if platform.system == "linux":
+        update_mime_cache(platform, manifest)
 
 
-def refresh_menus(facts: Facts, manifest: Manifest) -> None:
-    """Let a freedesktop's list of “open with” know; made by this for the first time, it goes with the launchers."""
-    folder = _share(facts) / "applications"
+def update_mime_cache(platform: Platform, manifest: Manifest) -> None:
+    """Update the cache behind “open with”; a cache file that did not exist before is recorded as the program's."""
+    folder = _share(platform) / "applications"
     cache = folder / "mimeinfo.cache"
-    was_there = cache.exists()
+    existed = cache.exists()
     if folder.is_dir():
-        facts.answer(["update-desktop-database", str(folder)])
-    if cache.exists() and not was_there:
+        platform.run(["update-desktop-database", str(folder)])
+    if cache.exists() and not existed:
         manifest.files[cache] = ""
         manifest.save()
 
 
-def _share(facts: Facts) -> Path:
-    return facts.folder("XDG_DATA_HOME", facts.home / ".local/share")
+def _share(platform: Platform) -> Path:
+    return platform.folder("XDG_DATA_HOME", platform.home / ".local/share")
 
 
-def _freedesktop(facts: Facts, edit: Sequence[str], offer_pictures: bool) -> Files:
+def _icon(suffix: str) -> bytes:
+    return (_ICONS / f"s2am.{suffix}").read_bytes()
+
+
+def _freedesktop(platform: Platform, edit: Sequence[str], offer_images: bool) -> LauncherFiles:
     lines = [
         "[Desktop Entry]",
         "Type=Application",
-        f"Name={NAME}",
-        f"Comment={ABOUT}",
+        f"Name={DISPLAY_NAME}",
+        f"Comment={_DESCRIPTION}",
         f"Exec={' '.join(map(quote_exec, edit))} %F",
         "Icon=s2am",
         "Terminal=false",
         "Categories=Graphics;2DGraphics;RasterGraphics;Photography;",
-        "Keywords=harmonize;composite;paste;color;color;",
+        "Keywords=harmonize;composite;paste;color;",
         "StartupNotify=true",
-        *([f"MimeType={';'.join(info.mime for info in IMAGE_FORMATS)};"] if offer_pictures else []),
+        *([f"MimeType={';'.join(each.mime for each in IMAGE_FORMATS)};"] if offer_images else []),
     ]
-    icons = _share(facts) / "icons/hicolor"
+    icons = _share(platform) / "icons/hicolor"
     return {
-        icons / "scalable/apps/s2am.svg": ((_ICONS / "s2am.svg").read_bytes(), 0o644),
-        icons / "256x256/apps/s2am.png": (_png(), 0o644),
-        _share(facts) / "applications/s2am-editor.desktop": ("\n".join([*lines, ""]).encode(), 0o644),
+        icons / "scalable/apps/s2am.svg": (_icon("svg"), 0o644),
+        icons / "256x256/apps/s2am.png": (_icon("png"), 0o644),
+        _share(platform) / "applications/s2am-editor.desktop": ("\n".join([*lines, ""]).encode(), 0o644),
     }
 
 
 def quote_exec(word: str) -> str:
-    """Quote a word for a desktop entry's Exec line, whatever its characters."""
+    """Quote a word for the Exec line of a desktop entry (Desktop Entry Specification, “The Exec key”)."""
     quoted = re.sub(r'(["`$\\])', r"\\\1", word)
     return f'"{quoted}"'.replace("\\", "\\\\").replace("%", "%%")
 
 
-def _macos(facts: Facts, edit: Sequence[str], offer_pictures: bool) -> Files:
-    contents = facts.home / f"Applications/{NAME}.app/Contents"
+def _macos(platform: Platform, edit: Sequence[str], offer_images: bool) -> LauncherFiles:
+    contents = platform.home / f"Applications/{DISPLAY_NAME}.app/Contents"
     info: dict[str, object] = {
         "CFBundleExecutable": "s2am-editor",
         "CFBundleIdentifier": "org.s2am.editor",
-        "CFBundleName": NAME,
+        "CFBundleName": DISPLAY_NAME,
         "CFBundlePackageType": "APPL",
         "CFBundleIconFile": "s2am.icns",
         "NSHighResolutionCapable": True,
     }
-    if offer_pictures:
+    if offer_images:
         types = {
             "CFBundleTypeRole": "Editor",
             "LSHandlerRank": "Alternate",
-            "LSItemContentTypes": [info.uniform_type for info in IMAGE_FORMATS],
+            "LSItemContentTypes": [each.uniform_type for each in IMAGE_FORMATS],
         }
         info["CFBundleDocumentTypes"] = [types]
     return {
         contents / "Info.plist": (plistlib.dumps(info), 0o644),
         contents / "MacOS/s2am-editor": (f'#!/bin/sh\nexec {shlex.join(edit)} "$@"\n'.encode(), 0o755),
-        contents / "Resources/s2am.icns": (as_icns(_png()), 0o644),
+        contents / "Resources/s2am.icns": (_icon("icns"), 0o644),
     }
 
 
-def _windows(facts: Facts, edit: Sequence[str], data: Path, offer_pictures: bool) -> Files:
-    windows = facts.folder("APPDATA", facts.home / "AppData/Roaming") / "Microsoft/Windows"
+def _windows(platform: Platform, edit: Sequence[str], data: Path, offer_images: bool) -> LauncherFiles:
+    windows = platform.folder("APPDATA", platform.home / "AppData/Roaming") / "Microsoft/Windows"
     icon = data / "s2am.ico"
-    link = shortcut(str(edit[0]), list(edit[1:]), ABOUT, str(icon))
-    # “Send to” offers a program for any file, and changes what opens none of them.
-    folders = [windows / "Start Menu/Programs", *([windows / "SendTo"] if offer_pictures else [])]
-    return {icon: (as_ico(_png()), 0o644)} | {folder / f"{NAME}.lnk": (link, 0o644) for folder in folders}
+    link = windows_shortcut(str(edit[0]), list(edit[1:]), _DESCRIPTION, str(icon))
+    # “Send to” lists a program for any file without changing the default program of any file type.
+    folders = [windows / "Start Menu/Programs", *([windows / "SendTo"] if offer_images else [])]
+    return {icon: (_icon("ico"), 0o644)} | {folder / f"{DISPLAY_NAME}.lnk": (link, 0o644) for folder in folders}
 
 
-def _png() -> bytes:
-    return (_ICONS / "s2am.png").read_bytes()
+_LINK_CLASS = bytes.fromhex("0114020000000000c000000000000046")
+_HAS_NAME, _HAS_ARGUMENTS, _HAS_ICON, _IS_UNICODE, _HAS_TARGET = 0x04, 0x20, 0x40, 0x80, 0x200
+_NORMAL_WINDOW = 1
+_TARGET_BLOCK = 0xA0000001
+_MAX_PATH = 260
 
 
-def as_ico(png: bytes) -> bytes:
-    """Return a PNG of 256 pixels a side as Windows' icon file."""
-    header = struct.pack("<3H", 0, 1, 1)
-    entry = struct.pack("<4B2H2I", 0, 0, 0, 0, 1, 32, len(png), len(header) + 16)
-    return header + entry + png
+def windows_shortcut(program: str, arguments: Sequence[str], description: str, icon: str) -> bytes:
+    """Return the bytes of a Windows shortcut file (MS-SHLLINK), made without any program of Windows.
+
+    Args:
+        program: full path of the program.
+        arguments: its arguments.
+        description: tooltip of the shortcut.
+        icon: path of an icon file.
+
+    Raises:
+        ValueError: the path is too long for Windows.
+    """
+    if len(program) >= _MAX_PATH:
+        raise ValueError(f"{program} is too long for a shortcut")
+    flags = _HAS_NAME | _HAS_ARGUMENTS | _HAS_ICON | _IS_UNICODE | _HAS_TARGET
+    # Dates and size are zero: Windows fills them in when the shortcut is first used.
+    header = struct.pack("<I16s2I3Q3I2H2I", 0x4C, _LINK_CLASS, flags, 0, 0, 0, 0, 0, 0, _NORMAL_WINDOW, 0, 0, 0, 0)
+    texts = b"".join(map(_counted_text, (description, subprocess.list2cmdline(arguments), icon)))
+    return header + texts + _target_block(program) + struct.pack("<I", 0)
 
 
-def as_icns(png: bytes) -> bytes:
-    """Return a PNG of 256 pixels a side as macOS's icon file."""
-    return struct.pack(">4sI4sI", b"icns", len(png) + 16, b"ic08", len(png) + 8) + png
+def _counted_text(text: str) -> bytes:
+    return struct.pack("<H", len(text.encode("utf-16-le")) // 2) + text.encode("utf-16-le")
+
+
+def _target_block(program: str) -> bytes:
+    """Return the block with the program's path, in ANSI and in UTF-16."""
+    ansi = program.encode("ascii", "replace").ljust(_MAX_PATH, b"\0")
+    unicode = program.encode("utf-16-le").ljust(2 * _MAX_PATH, b"\0")
+    return struct.pack("<2I", 8 + len(ansi) + len(unicode), _TARGET_BLOCK) + ansi + unicode

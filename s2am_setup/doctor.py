@@ -1,83 +1,404 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The doctor: looks at all that an installation consists of, says what is wrong, and mends what it can."""
+"""`s2am doctor`: check each part of an installation, report faults, and repair them if wanted."""
 
 from __future__ import annotations
 
 import json
+import os
+import re
+import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TextIO
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TextIO
 
-from s2am_common.errors import S2AMError
-from s2am_setup import engine_checks, gimp_checks
-from s2am_setup.check import Check
-from s2am_setup.installation import Installation
+from gimp_bridge.bridge_folder import RUNNING
+from gimp_bridge.client import EngineClient
+from gimp_bridge.protocol import EngineStatus
+from gimp_bridge.starter import read_launcher
+from s2am_common.errors import BridgeError, S2AMError
+from s2am_common.log import log_path
+from s2am_common.settings import settings_path
+from s2am_setup import gimp_plugin
+from s2am_setup.desktop import DISPLAY_NAME, write_launchers
+from s2am_setup.gimp_plugin import PLUGIN_NAME, plugin_folder
+from s2am_setup.gimp_profiles import FLATPAK_ID, Gimp, GimpProfile, ensure_profile, find_gimp_profiles, find_gimps
+from s2am_setup.installation import Installation, command_path, path_advice, program_path, write_command
+from s2am_setup.manifest import path_exists, sha256_of
 
-Find = Callable[[], Installation]
-Tell = Callable[[str], None]
-
-Look = Callable[[Installation], Iterator[Check]]
-
-ALL: tuple[Look, ...] = (
-    engine_checks.check_environment,
-    engine_checks.check_command,
-    engine_checks.check_launchers,
-    engine_checks.check_models,
-    gimp_checks.check_gimps,
-    gimp_checks.check_plugins,
-    engine_checks.check_engine,
-    gimp_checks.check_sandboxes,
-    engine_checks.check_machine,
+_STARTUP_SECONDS = 90.0
+_MIN_RAM = 2 << 30
+_MIN_DISK = 1 << 30
+_PRINT_VERSIONS = "import s2am_engine.cli.main, torch; print(s2am_engine.__version__, torch.__version__)"
+_PRINT_MODEL_FOLDER = (
+    "import importlib.util as u; print(u.find_spec('s2am_engine.models').submodule_search_locations[0])"
 )
 
 
-def examine(find: Find, looks: Sequence[Look] = ALL) -> Iterator[Check]:
-    """Look at one thing after the other, as it is now."""
-    for check in looks:
+@dataclass(frozen=True)
+class DoctorCheck:
+    """Result of checking one part of the installation.
+
+    Attributes:
+        name: the part.
+        state: "note" is information that is no fault.
+        message: what was found.
+        repair: the command that repairs it; "" if there is none.
+        fix: does the same; None if only a person can.
+    """
+
+    name: str
+    state: Literal["ok", "note", "wrong"]
+    message: str
+    repair: str = ""
+    fix: Callable[[], None] | None = field(default=None, compare=False, repr=False)
+
+    def __str__(self) -> str:
+        """Return the check as one line for people."""
+        line = f"{self.state:<5}  {self.name}: {self.message}"
+        return f"{line}; to repair it: {self.repair}" if self.repair else line
+
+    def to_json(self) -> dict[str, str]:
+        """Return the check as JSON values."""
+        return {"name": self.name, "state": self.state, "message": self.message, "repair": self.repair}
+
+
+FindInstallation = Callable[[], Installation]
+CheckFunction = Callable[[Installation], Iterator[DoctorCheck]]
+
+
+def run_doctor(
+    find: FindInstallation, out: TextIO, notes: TextIO, *, as_json: bool = False, repair: bool = False
+) -> int:
+    """Check an installation and print the results.
+
+    Args:
+        find: finds the installation; called anew for each check, because a repair may have moved it.
+        out: where the results are printed.
+        notes: where repairs are announced.
+        as_json: print one JSON object instead of lines.
+        repair: repair what can be repaired.
+
+    Returns:
+        The exit code: 0 if nothing is wrong any more, else 1.
+    """
+    repaired: list[str] = []
+
+    def report(text: str) -> None:
+        repaired.append(text)
+        print(text, file=notes, flush=True)
+
+    checks = []
+    for check in repair_and_check(find, report) if repair else run_checks(find):
+        checks.append(check)
+        if not as_json:
+            print(check, file=out, flush=True)
+    is_ok = all(check.state != "wrong" for check in checks)
+    if as_json:
+        result = {"ok": is_ok, "checks": [check.to_json() for check in checks], "repaired": repaired}
+        print(json.dumps(result, ensure_ascii=False), file=out)
+    return 0 if is_ok else 1
+
+
+def run_checks(find: FindInstallation, checks: Sequence[CheckFunction] | None = None) -> Iterator[DoctorCheck]:
+    """Yield the results of several checks (default: all) of the present installation."""
+    for check in ALL_CHECKS if checks is None else checks:
         yield from check(find())
 
 
-def examine_and_mend(find: Find, tell: Tell, looks: Sequence[Look] = ALL) -> Iterator[Check]:
-    """Look at one thing after the other; mend what can be mended, and look at it again before going on to the next."""
-    for check in looks:
+def repair_and_check(
+    find: FindInstallation, report: Callable[[str], None], checks: Sequence[CheckFunction] | None = None
+) -> Iterator[DoctorCheck]:
+    """Check one part after the other; repair it if possible, and check it again before the next one."""
+    for check in ALL_CHECKS if checks is None else checks:
         found = list(check(find()))
-        curable = [one for one in found if one.state == "wrong" and one.fix]
-        for one in curable:
-            _mend(one, tell)
-        yield from check(find()) if curable else found
+        repairable = [one for one in found if one.state == "wrong" and one.fix]
+        for one in repairable:
+            _repair(one, report)
+        yield from check(find()) if repairable else found
 
 
-def _mend(broken: Check, tell: Tell) -> None:
-    tell(f"mending {broken.name}: {broken.says}")
+def _repair(broken: DoctorCheck, report: Callable[[str], None]) -> None:
+    report(f"repairing {broken.name}: {broken.message}")
     try:
         if broken.fix:
             broken.fix()
     except (S2AMError, OSError) as error:
-        tell(f"could not be mended: {error}")
+        report(f"could not be repaired: {error}")
 
 
-def run(find: Find, out: TextIO, notes: TextIO, *, as_json: bool = False, mend: bool = False) -> int:
-    """Examine an installation and tell; 0 if nothing is wrong (any more), else 1.
+def check_environment(installation: Installation) -> Iterator[DoctorCheck]:
+    """Check that the engine's environment exists and can load the engine."""
+    name = "environment"
+    if installation.environment is None:
+        yield DoctorCheck(name, "wrong", "s2am is not installed", installation.repair, installation.reinstall)
+        return
+    output = _run_python(installation, _PRINT_VERSIONS)
+    if not output:
+        message = f"{installation.environment} is damaged or was moved: its Python cannot load the engine"
+        yield DoctorCheck(name, "wrong", message, installation.repair, installation.reinstall)
+        return
+    version, torch = output.split()[-2:]
+    yield DoctorCheck(name, "ok", f"s2am {version} with PyTorch {torch}, {installation.environment}")
 
-    Args:
-        find: finds the installation; asked again for each check, since a repair may have moved it.
-        out: where to print what was found.
-        notes: where to print what is being mended.
-        as_json: print one JSON object instead of lines.
-        mend: mend what can be mended.
-    """
-    mended: list[str] = []
 
-    def tell(text: str) -> None:
-        mended.append(text)
-        print(text, file=notes, flush=True)
+def check_command(installation: Installation) -> Iterator[DoctorCheck]:
+    """Check that the command starts this environment and is on the PATH."""
+    if not installation.is_by_installer or installation.environment is None:
+        return
+    system, environment = installation.platform.system, installation.environment
+    command = installation.manifest.command or command_path(installation.paths, system)
+    target = program_path(environment, "s2am", system)
+    if not (command.exists() and (command.suffix == ".cmd" or command.resolve() == target.resolve())):
+        message = f"{command} is missing or starts another program"
 
-    checks = []
-    for check in examine_and_mend(find, tell) if mend else examine(find):
-        checks.append(check)
-        if not as_json:
-            print(check, file=out, flush=True)
-    is_well = all(check.state != "wrong" for check in checks)
-    if as_json:
-        told = {"ok": is_well, "checks": [check.to_json() for check in checks], "mended": mended}
-        print(json.dumps(told, ensure_ascii=False), file=out)
-    return 0 if is_well else 1
+        def fix() -> None:
+            write_command(command, environment, installation.manifest)
+
+        yield DoctorCheck("command", "wrong", message, _fix_command(installation), fix)
+    elif advice := path_advice(command.parent, installation.platform):
+        message = f"{command} works with its full path. {advice[0]} {advice[1].strip()}"
+        yield DoctorCheck("command", "note", message)
+    else:
+        yield DoctorCheck("command", "ok", str(command))
+
+
+def check_launchers(installation: Installation) -> Iterator[DoctorCheck]:
+    """Check that the editor's launchers are as they were installed."""
+    manifest = installation.manifest
+    files = installation.launchers(manifest.offer_images)
+    if not any(file in manifest.files for file in files):
+        return
+    changed = [file for file, (content, _) in files.items() if not file.is_file() or file.read_bytes() != content]
+    if changed:
+
+        def fix() -> None:
+            write_launchers(installation.platform, files, manifest)
+
+        message = f"{changed[0]} is missing or not as it was installed"
+        yield DoctorCheck("editor", "wrong", message, _fix_command(installation), fix)
+    else:
+        yield DoctorCheck("editor", "ok", f"in the menus as “{DISPLAY_NAME}”")
+
+
+def check_models(installation: Installation) -> Iterator[DoctorCheck]:
+    """Check that the weights of all models have the checksums of their model cards."""
+    output = _run_python(installation, _PRINT_MODEL_FOLDER) if installation.environment else None
+    bundled = Path(output.strip().splitlines()[-1]) / "weights" if output else None
+    if bundled:
+        damaged = find_damaged_models(bundled)
+        if damaged:
+            message = f"the weights of {', '.join(damaged)} are damaged"
+            yield DoctorCheck("models", "wrong", message, installation.repair, installation.reinstall)
+        else:
+            count = len(list(bundled.glob("*.json")))
+            yield DoctorCheck("models", "ok", f"{count} bundled, all undamaged")
+    for model in find_damaged_models(installation.paths.models):
+        message = f"your model “{model}” is damaged: import it again if you have exported it, or delete it"
+        yield DoctorCheck("models", "wrong", message, f'"{installation.starter[0]}" models delete "{model}"')
+
+
+def find_damaged_models(folder: Path) -> list[str]:
+    """Return the names of the models in a folder whose weights do not have the checksum of their model card."""
+    damaged = []
+    for card in sorted(folder.glob("*.json")):
+        try:
+            digest = json.loads(card.read_bytes())["sha256"]
+        except (OSError, ValueError, LookupError, TypeError):
+            digest = None
+        if sha256_of(card.with_suffix(".safetensors")) != digest:
+            damaged.append(card.stem)
+    return damaged
+
+
+def check_gimps(installation: Installation) -> Iterator[DoctorCheck]:
+    """Check that there is a GIMP 3."""
+    gimps = find_gimps(installation.platform)
+    supported = [gimp for gimp in gimps if gimp.is_supported]
+    for gimp in supported:
+        yield DoctorCheck("GIMP", "ok", f"{gimp}, {gimp.path}")
+    for gimp in gimps:
+        if not gimp.is_supported:
+            message = f"{gimp} at {gimp.path} is too old: the plug-in needs GIMP 3"
+            yield DoctorCheck("GIMP", "note" if supported else "wrong", message)
+    if not gimps:
+        yield DoctorCheck("GIMP", "note", "no GIMP was found; the editor and the command work without it")
+
+
+def check_plugins(installation: Installation) -> Iterator[DoctorCheck]:
+    """Check that each GIMP has the complete plug-in of this version and has loaded it."""
+    for profile in find_gimp_profiles(installation.platform):
+        yield _check_plugin(installation, profile)
+
+
+def _check_plugin(installation: Installation, profile: GimpProfile) -> DoctorCheck:
+    name = f"plug-in for {profile}"
+    if profile.folder not in installation.manifest.profiles and not path_exists(plugin_folder(profile.folder)):
+        if installation.manifest.profiles:
+            return DoctorCheck(name, "note", f"not selected during installation; {installation.repair} asks again")
+        if not profile.exists:
+            message = f"start this GIMP once, which creates its profile, then run {_fix_command(installation)}"
+            return DoctorCheck(name, "note", message)
+    fault = _plugin_fault(installation, profile)
+    if fault:
+
+        def fix() -> None:
+            ensure_profile(profile, installation.platform, installation.manifest)
+            gimp_plugin.install_plugin(profile.folder, installation.serve, installation.manifest)
+
+        return DoctorCheck(name, "wrong", fault, _fix_command(installation), fix)
+    if gimp_plugin.plugin_state(profile) == "loaded":
+        return DoctorCheck(name, "ok", "installed and loaded by GIMP: Filters > Harmonize Layer")
+    return DoctorCheck(name, "ok", "installed; GIMP has not been started since")
+
+
+def _plugin_fault(installation: Installation, profile: GimpProfile) -> str:
+    """Return what is wrong with the plug-in in a profile; "" if nothing is."""
+    folder = plugin_folder(profile.folder)
+    file = folder / f"{PLUGIN_NAME}.py"
+    if others := gimp_plugin.find_other_versions(profile.folder):
+        return f"an older version is in the way ({', '.join(entry.name for entry in others)})"
+    if not folder.is_dir():
+        return "it is missing"
+    if changed := _changed_files(installation, folder):
+        return f"{changed[0].relative_to(folder)} is missing or not as it was installed"
+    if installation.platform.system != "win32" and not os.access(file, os.X_OK):
+        return f"{file.name} has lost its executable bit, without which GIMP skips it"
+    if fault := _engine_note_fault(installation, folder):
+        return fault
+    reason = gimp_plugin.last_logged_error() or "start GIMP from a terminal to see why"
+    return {
+        "skipped": "GIMP has been started since it was installed, and skipped it",
+        "failed": f"GIMP could not load it: {reason}",
+    }.get(gimp_plugin.plugin_state(profile), "")
+
+
+def _changed_files(installation: Installation, folder: Path) -> list[Path]:
+    known = {file: digest for file, digest in installation.manifest.files.items() if folder in file.parents}
+    if not known:  # copied there by hand
+        return [file for file in (folder / f"{PLUGIN_NAME}.py", folder / "gimp_bridge/client.py") if not file.is_file()]
+    return [file for file, digest in known.items() if file.name != "engine.json" and sha256_of(file) != digest]
+
+
+def _engine_note_fault(installation: Installation, folder: Path) -> str:
+    """Return what is wrong with the file that tells the plug-in how to start the engine; "" if nothing is."""
+    try:
+        serve = read_launcher(folder)
+    except BridgeError:
+        return "its engine.json is missing or damaged, so it cannot find the engine"
+    if serve != installation.serve:
+        return f"it expects the engine at {serve[0]}, which is not its location"
+    return ""
+
+
+def check_engine(installation: Installation) -> Iterator[DoctorCheck]:
+    """Check that the engine starts as GIMP starts it, and report its device."""
+    if installation.environment is None:
+        return
+    running = (installation.paths.bridge / RUNNING).exists()
+    engine = EngineClient(installation.serve, installation.paths.bridge)
+    started = time.monotonic()
+    try:
+        status = _wait_until_ready(engine, started + _STARTUP_SECONDS)
+        if not running:
+            engine.shutdown()
+    except BridgeError as error:
+        yield DoctorCheck("engine", "wrong", str(error).rstrip("."), installation.repair, installation.reinstall)
+        return
+    finally:
+        engine.close()
+    seconds = time.monotonic() - started
+    if status.state == "ready":
+        how = "answers" if running else f"starts and answers in {seconds:.0f} s"
+        yield DoctorCheck("engine", "ok", f"{how}: {status.text}")
+    else:
+        message = status.text.rstrip(".") if status.state == "broken" else f"not ready after {seconds:.0f} s"
+        yield DoctorCheck("engine", "wrong", message, installation.repair, installation.reinstall)
+
+
+def _wait_until_ready(engine: EngineClient, end: float) -> EngineStatus:
+    while True:
+        status = engine.status()
+        if status.state != "starting" or time.monotonic() > end:
+            return status
+        time.sleep(0.1)
+
+
+def check_sandboxes(installation: Installation) -> Iterator[DoctorCheck]:
+    """Check that a GIMP in a sandbox can reach the engine."""
+    for gimp in find_gimps(installation.platform):
+        if gimp.is_supported and gimp.kind == "Flatpak":
+            yield _check_flatpak(installation, gimp)
+        elif gimp.is_supported and gimp.kind == "Snap":
+            message = "Snap hides the engine's folder from GIMP: use GIMP from Flatpak or from your distribution"
+            yield DoctorCheck(f"{gimp} and the engine", "wrong", message)
+
+
+def _check_flatpak(installation: Installation, gimp: Gimp) -> DoctorCheck:
+    name, bridge = f"{gimp} and the engine", installation.paths.bridge
+    permissions = installation.platform.run(["flatpak", "info", "--show-permissions", FLATPAK_ID]) or ""
+    if not _can_write(permissions, bridge, installation.platform.home):
+        override = ["flatpak", "override", "--user", f"--filesystem={bridge}", FLATPAK_ID]
+
+        def allow() -> None:
+            installation.platform.run(override)
+
+        return DoctorCheck(name, "wrong", f"its sandbox hides {bridge}, where they meet", " ".join(override), allow)
+    if (bridge / RUNNING).exists():
+        return DoctorCheck(name, "ok", "its sandbox can reach the running engine")
+    # A program inside the sandbox cannot start one outside.
+    message = "its sandbox can reach the engine but not start it: run s2am serve in a terminal before using the plug-in"
+    return DoctorCheck(name, "note", message)
+
+
+def _can_write(permissions: str, folder: Path, home: Path) -> bool:
+    """Return whether a sandbox may write to a folder, from the output of `flatpak info --show-permissions`."""
+    found = re.search(r"^filesystems=(.*)$", permissions, flags=re.MULTILINE)
+    granted = [word for word in (found[1] if found else "").split(";") if word and not word.endswith(":ro")]
+    shared = {"host": Path("/"), "home": home, "~": home, "xdg-data": home / ".local/share"}
+    folders = [shared.get(word, Path(word.replace("~", str(home), 1))) for word in granted if not word.startswith("!")]
+    return any(each == folder or each in folder.parents for each in folders)
+
+
+def check_resources(installation: Installation) -> Iterator[DoctorCheck]:
+    """Check that there are enough memory and disk space."""
+    ram = installation.platform.ram_bytes()
+    if ram:
+        is_low = ram < _MIN_RAM
+        message = f"{ram / 2**30:.1f} GB{', which may be too little for large images' if is_low else ''}"
+        yield DoctorCheck("memory", "note" if is_low else "ok", message)
+    disk = installation.platform.free_bytes(installation.paths.data)
+    message = f"{disk / 1e9:.1f} GB free at {installation.paths.data}"
+    if disk < _MIN_DISK:
+        yield DoctorCheck("disk", "note", f"{message}: free some space")
+    else:
+        yield DoctorCheck("disk", "ok", message)
+
+
+def check_user_files(_installation: Installation) -> Iterator[DoctorCheck]:
+    """Report the paths of the log and of the settings file."""
+    for name, path in (("log", log_path()), ("settings", settings_path())):
+        yield DoctorCheck(name, "ok", str(path) if path.exists() else f"{path} (does not exist yet)")
+
+
+def _fix_command(installation: Installation) -> str:
+    return f"{installation.doctor} --fix"
+
+
+def _run_python(installation: Installation, code: str) -> str | None:
+    """Return the output of the environment's Python, isolated from packages outside the environment."""
+    return installation.platform.run([str(installation.program("python")), "-I", "-c", code])
+
+
+ALL_CHECKS: tuple[CheckFunction, ...] = (
+    check_environment,
+    check_command,
+    check_launchers,
+    check_models,
+    check_gimps,
+    check_plugins,
+    check_engine,
+    check_sandboxes,
+    check_resources,
+    check_user_files,
+)

@@ -1,37 +1,86 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An installation on a machine: what the doctor looks at, and what takes part in repairing it."""
+"""An installation: its folders, its environment, and the command `s2am` on the PATH."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gimp_bridge.client import EngineClient
-from s2am_common.errors import BridgeError
-from s2am_setup import desktop, launcher, manifest
-from s2am_setup.facts import Facts
-from s2am_setup.manifest import Manifest
-from s2am_setup.paths import InstallPaths, install_paths
+from s2am_common.errors import InstallError, S2AMError
+from s2am_common.paths import UserPaths, user_paths
+from s2am_setup.desktop import LauncherFiles, launcher_files
+from s2am_setup.manifest import Manifest, path_exists, read_manifest
+from s2am_setup.platform import Platform
+
+# The startup file of each shell, and the line that adds a folder to the PATH in it.
+_SHELL_LINES = {
+    "fish": ("~/.config/fish/config.fish", "fish_add_path '{folder}'"),
+    "zsh": ("~/.zshrc", 'export PATH="{folder}:$PATH"'),
+    "bash": ("~/.bashrc", 'export PATH="{folder}:$PATH"'),
+}
+
+
+@dataclass(frozen=True)
+class InstallPaths(UserPaths):
+    """A user's folders, with those that the installer fills."""
+
+    @property
+    def environments(self) -> Path:
+        """Folder of the Python environment in use and, during an installation, of the new one."""
+        return self.data / "environments"
+
+    @property
+    def downloads(self) -> Path:
+        """Download cache of an installation; an interrupted one resumes from it."""
+        return self.data / "downloads"
+
+    @property
+    def manifest(self) -> Path:
+        """List of every file that the installer wrote, and of the environment in use."""
+        return self.data / "installed.json"
+
+    @property
+    def lock(self) -> Path:
+        """Lock file that prevents two installers from running at once."""
+        return self.data / "installer.lock"
+
+    @property
+    def install_log(self) -> Path:
+        """Output of all commands of the last installation."""
+        return self.data / "installer.log"
+
+    @property
+    def sample(self) -> Path:
+        """Folder of the sample composite, its result and the before/after sheet."""
+        return self.data / "sample"
+
+
+def install_paths(platform: Platform) -> InstallPaths:
+    """Return the folders of a user."""
+    return InstallPaths(**vars(user_paths(platform.system, platform.environ, platform.home)))
 
 
 @dataclass
 class Installation:
-    """What is installed for a person, and how it was found.
+    """The installation of a user.
 
     Attributes:
-        facts: the machine.
-        paths: the person's folders.
-        manifest: what was written; empty where nothing was installed yet, or by pip or pipx.
+        platform: the computer and user.
+        paths: the user's folders.
+        manifest: the record of what was written; empty if nothing was installed, or by pip or pipx.
         environment: the Python environment of the engine, if there is one.
-        doctor: the command by which this was asked, for sentences.
-        repair: the command that makes everything anew, for sentences.
-        reinstall: makes everything anew, where this side can.
+        doctor: the command that checks it, for messages.
+        repair: the command that installs everything anew, for messages.
+        reinstall: installs everything anew; None if that is not possible from here.
     """
 
-    facts: Facts
+    platform: Platform
     paths: InstallPaths
     manifest: Manifest
     environment: Path | None
@@ -41,13 +90,13 @@ class Installation:
 
     @property
     def is_by_installer(self) -> bool:
-        """Whether the installer made the environment, in a folder of its own."""
+        """Whether the installer, and not pip or pipx, created the environment."""
         return self.environment is not None and self.paths.environments in self.environment.parents
 
     @property
     def starter(self) -> list[str]:
-        """The program that starts every part of ours, by a path that upgrades keep if there is one."""
-        if self.facts.system != "win32" and self.manifest.command:
+        """The program `s2am`, by a path that upgrades keep if there is one."""
+        if self.platform.system != "win32" and self.manifest.command:
             return [str(self.manifest.command)]
         return [str(self.program("s2am"))] if self.environment else ["s2am"]
 
@@ -58,44 +107,109 @@ class Installation:
 
     @property
     def edit(self) -> list[str]:
-        """The command that opens the editor; on Windows without a terminal's window."""
-        if self.facts.system == "win32" and self.environment:
+        """The command that opens the editor; on Windows without a console window."""
+        if self.platform.system == "win32" and self.environment:
             return [str(self.program("pythonw")), "-m", "s2am_engine.cli", "edit"]
         return [*self.starter, "edit"]
 
     def program(self, name: str) -> Path:
-        """Return a program of the environment's."""
-        return launcher.program(self.environment or Path(sys.prefix), name, self.facts.system)
+        """Return a program of the environment."""
+        return program_path(self.environment or Path(sys.prefix), name, self.platform.system)
 
     def stop_engine(self) -> None:
-        """End the engine if it runs."""
+        """End the engine process if one is running."""
         if self.paths.bridge.is_dir():
-            with contextlib.suppress(BridgeError):
+            with contextlib.suppress(S2AMError):
                 EngineClient(None, self.paths.bridge, silence=5).shutdown()
 
-    def launchers(self, offer_pictures: bool) -> desktop.Files:
-        """Return the files that put the editor in the menus."""
-        return desktop.launchers(self.facts, self.edit, self.paths.data, offer_pictures)
+    def launchers(self, offer_images: bool) -> LauncherFiles:
+        """Return the files that add the editor to the desktop's menus."""
+        return launcher_files(self.platform, self.edit, self.paths.data, offer_images)
 
 
-def find(facts: Facts, own: Path | None, doctor: str, reinstall: Callable[[], None] | None = None) -> Installation:
-    """Return a person's installation.
+def find_installation(
+    platform: Platform, own: Path | None, doctor: str, reinstall: Callable[[], None] | None = None
+) -> Installation:
+    """Return a user's installation.
 
     Args:
-        facts: the machine.
-        own: the environment that this runs in, if the program is installed in it (by pip or pipx).
-        doctor: see Installation.
-        reinstall: see Installation.
+        platform: the computer and user.
+        own: the environment that this process runs in, if the program is installed in it (by pip or pipx).
+        doctor: see `Installation`.
+        reinstall: see `Installation`.
     """
-    paths = install_paths(facts)
-    known = manifest.read(paths.manifest) or Manifest(paths.manifest)
+    paths = install_paths(platform)
+    manifest = read_manifest(paths.manifest) or Manifest(paths.manifest)
     repair = "python3 -m installer"
-    if known.source:
-        repair = f'cd "{known.source}" && {repair}'
-    return Installation(facts, paths, known, known.environment or own, doctor, repair, reinstall)
+    if manifest.source:
+        repair = f'cd "{manifest.source}" && {repair}'
+    return Installation(platform, paths, manifest, manifest.environment or own, doctor, repair, reinstall)
 
 
-def own_environment(facts: Facts) -> Path | None:
-    """Return the environment that this Python belongs to, if the command `s2am` is in it."""
+def own_environment(platform: Platform) -> Path | None:
+    """Return the environment of this process if it contains the command `s2am`."""
     prefix = Path(sys.prefix)
-    return prefix if launcher.program(prefix, "s2am", facts.system).exists() else None
+    return prefix if program_path(prefix, "s2am", platform.system).exists() else None
+
+
+def program_path(environment: Path, name: str, system: str) -> Path:
+    """Return the path of an environment's program; `system` is a value of `sys.platform`."""
+    return environment / f"Scripts/{name}.exe" if system == "win32" else environment / "bin" / name
+
+
+def command_path(paths: InstallPaths, system: str) -> Path:
+    """Return the path of the command `s2am`.
+
+    Raises:
+        InstallError: another program's file is there.
+    """
+    command = paths.commands / ("s2am.cmd" if system == "win32" else "s2am")
+    if path_exists(command) and not _is_ours(command, paths):
+        raise InstallError(
+            f"{command} exists and belongs to another program: move it away, then run the same command again."
+        )
+    return command
+
+
+def _is_ours(command: Path, paths: InstallPaths) -> bool:
+    """Return whether an existing command starts an environment of this program, even one that was removed."""
+    return paths.data in command.parents or (
+        command.is_symlink() and command.readlink().match("s2am/environments/*/bin/s2am")
+    )
+
+
+def write_command(command: Path, environment: Path, manifest: Manifest) -> None:
+    """Let the command start an environment; an existing command is replaced atomically.
+
+    The command is a symbolic link. On Windows, where links need a privilege, it is a batch file; it names the
+    environment relative to itself and so contains ASCII characters only.
+    """
+    manifest.make_folder(command.parent)
+    manifest.files[command] = ""
+    manifest.save()
+    new = command.with_name(f"{command.name}.{uuid.uuid4().hex}")
+    if command.suffix == ".cmd":
+        target = os.path.relpath(program_path(environment, "s2am", "win32"), command.parent).replace("/", "\\")
+        new.write_text(f'@"%~dp0{target}" %*\n', encoding="ascii", newline="\r\n")
+    else:
+        new.symlink_to(program_path(environment, "s2am", "linux"))
+    new.replace(command)
+
+
+def path_advice(folder: Path, platform: Platform) -> list[str]:
+    """Return two lines of advice on adding a folder to the PATH; none if it is on the PATH."""
+    separator = ";" if platform.system == "win32" else ":"
+    if str(folder) in platform.environ.get("PATH", "").split(separator):
+        return []
+    if platform.system == "win32":
+        user_path = "[Environment]::GetEnvironmentVariable('Path', 'User')"
+        return [
+            "The command's folder is not on your PATH: run this line in PowerShell, then open a new window:",
+            f"  [Environment]::SetEnvironmentVariable('Path', {user_path} + ';{folder}', 'User')",
+        ]
+    shell = Path(platform.environ.get("SHELL", "")).name
+    file, line = _SHELL_LINES.get(shell, _SHELL_LINES["bash"])
+    return [
+        f"The command's folder is not on your PATH: add this line to {file} and open a new terminal:",
+        "  " + line.format(folder=folder),
+    ]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Uninstalling: all and only what the manifest lists goes, and what stays is named."""
+"""Uninstalling: everything in the manifest is removed and nothing else; remaining files are listed."""
 
 from __future__ import annotations
 
@@ -11,113 +11,123 @@ from pathlib import Path
 from typing import TextIO
 
 from s2am_common.errors import InstallError
-from s2am_setup import desktop, plugins
+from s2am_setup.desktop import update_mime_cache
+from s2am_setup.gimp_plugin import plugin_folder, remove_plugin
 from s2am_setup.installation import Installation
-from s2am_setup.manifest import Manifest, is_there
-from s2am_setup.questions import agreed
-
-Tell = Callable[[str], None]
+from s2am_setup.manifest import Manifest, path_exists
+from s2am_setup.prompts import ask_yes_no
 
 
-def run(
+def run_uninstall(
     installation: Installation, source: TextIO, out: TextIO, *, purge: bool, yes: bool, dry_run: bool, as_json: bool
 ) -> int:
-    """Ask, remove, and say what went and what stayed; exit code 0, or 1 if something could not be removed.
+    """Ask for confirmation, uninstall, and report.
+
+    Args:
+        installation: the installation to remove.
+        source: where the answer is read from.
+        out: where the report is printed.
+        purge: also remove personal models, settings and recovery copies.
+        yes: do not ask.
+        dry_run: only list what would be removed.
+        as_json: print one JSON object instead of lines, and do not ask.
+
+    Returns:
+        The exit code: 0, or 1 if a file could not be removed.
 
     Raises:
         InstallError: nothing is installed, or not by the installer.
     """
-    if not is_there(installation.paths.manifest):
+    if not path_exists(installation.paths.manifest):
         raise InstallError(
-            "The installer has put nothing here: what pip or pipx installed goes with “pip uninstall s2am” or “pipx "
-            "uninstall s2am”."
+            "The installer has installed nothing here: remove a program that pip or pipx installed with “pip "
+            "uninstall s2am” or “pipx uninstall s2am”."
         )
-    doomed = plan(installation, purge)
-    doomed += [plugins.folder(profile) for profile in installation.manifest.profiles]
-    doomed = list(dict.fromkeys(doomed))
+    removed = paths_to_remove(installation, purge)
+    removed += [plugin_folder(profile) for profile in installation.manifest.profiles]
+    removed = list(dict.fromkeys(removed))
     if not as_json:
-        print("This removes:", *(f"  {path}" for path in doomed), sep="\n", file=out)
+        print("This removes:", *(f"  {path}" for path in removed), sep="\n", file=out)
     if dry_run:
-        stayed: list[Path] = []
-    elif yes or as_json or agreed("Remove it?", True, source, out):
-        stayed = uninstall(installation, lambda text: None if as_json else print(text, file=out), purge=purge)
+        remaining: list[Path] = []
+    elif yes or as_json or ask_yes_no("Remove it?", True, source, out):
+        remaining = uninstall(installation, lambda text: None if as_json else print(text, file=out), purge=purge)
     else:
         return 0
-    failed = [path for path in stayed if path in doomed]
+    failed = [path for path in remaining if path in removed]
     if as_json:
-        removed = [str(path) for path in doomed if path not in failed]
-        told = {"removed": removed, "stayed": [str(path) for path in stayed]}
-        print(json.dumps(told, ensure_ascii=False), file=out)
+        report = {"removed": [str(path) for path in removed if path not in failed], "stayed": list(map(str, remaining))}
+        print(json.dumps(report, ensure_ascii=False), file=out)
     elif not dry_run:
-        print(*_farewell(installation, stayed, failed), sep="\n", file=out)
+        print(*_summary(installation, remaining, failed), sep="\n", file=out)
     return 1 if failed else 0
 
 
-def _farewell(installation: Installation, stayed: list[Path], failed: list[Path]) -> list[str]:
-    kept = [path for path in stayed if path not in failed]
-    lines = ["s2am is uninstalled."] if not failed else ["Not all of s2am could be removed:", *map(str, failed)]
+def _summary(installation: Installation, remaining: list[Path], failed: list[Path]) -> list[str]:
+    kept = [path for path in remaining if path not in failed]
+    lines = ["s2am is uninstalled."] if not failed else ["Some files could not be removed:", *map(str, failed)]
     if kept:
-        lines += ["These are yours and stayed (they go with --purge):", *(f"  {path}" for path in kept)]
+        lines += ["Your own files were kept (--purge removes them):", *(f"  {path}" for path in kept)]
     if not installation.is_by_installer and installation.environment:
-        lines.append("What pip or pipx installed goes with “pip uninstall s2am” or “pipx uninstall s2am”.")
+        lines.append("To remove the program itself, run “pip uninstall s2am” or “pipx uninstall s2am”.")
     return lines
 
 
-def plan(installation: Installation, purge: bool) -> list[Path]:
-    """Return what uninstalling removes: files outside the program's own folders, and these folders."""
-    known = installation.manifest
-    files = [file for file in known.files if not any(tree in file.parents for tree in known.trees)]
-    own = [installation.paths.data, installation.paths.config] if purge else []
-    return [path for path in [*files, *known.trees, *own] if is_there(path)]
+def paths_to_remove(installation: Installation, purge: bool) -> list[Path]:
+    """Return the existing files and folders that uninstalling removes, apart from the plug-in."""
+    manifest, paths = installation.manifest, installation.paths
+    files = [file for file in manifest.files if not any(tree in file.parents for tree in manifest.trees)]
+    own = [paths.data, paths.config, paths.state] if purge else []
+    return [path for path in dict.fromkeys([*files, *manifest.trees, *own]) if path_exists(path)]
 
 
-def uninstall(installation: Installation, tell: Tell, *, purge: bool = False) -> list[Path]:
-    """Remove what was installed.
+def uninstall(installation: Installation, report: Callable[[str], None], *, purge: bool = False) -> list[Path]:
+    """Remove an installation.
 
     Args:
-        installation: what there is.
-        tell: told each step.
-        purge: also remove personal models and settings.
+        installation: the installation.
+        report: called with a description of each step.
+        purge: also remove personal models, settings and recovery copies.
 
     Returns:
-        What stayed: personal models, settings, and what could not be removed.
+        Remaining files: personal models, settings, recovery copies, and files that could not be removed.
     """
-    known, paths = installation.manifest, installation.paths
+    manifest, paths = installation.manifest, installation.paths
     installation.stop_engine()
-    for profile in list(known.profiles):
-        tell(f"Taking the plug-in out of {profile}")
-        plugins.take_out(profile, known)
-    for path in plan(installation, purge):
+    for profile in list(manifest.profiles):
+        report(f"Removing the plug-in from {profile}")
+        remove_plugin(profile, manifest)
+    for path in paths_to_remove(installation, purge):
         if path != paths.manifest:
-            tell(f"Removing {path}")
-            _remove(path)
-    _remove_data(installation)
-    desktop.refresh_menus(installation.facts, Manifest(paths.manifest))
-    kept = [paths.models, *(paths.config.iterdir() if paths.config.is_dir() else [])]
-    return sorted({path for path in [*kept, *plan(installation, purge=False)] if is_there(path)})
+            report(f"Removing {path}")
+            _delete_quietly(path)
+    _remove_data_folder(installation)
+    update_mime_cache(installation.platform, Manifest(paths.manifest))
+    kept = [paths.models, paths.state / "recovery", *(paths.config.iterdir() if paths.config.is_dir() else [])]
+    return sorted({path for path in [*kept, *paths_to_remove(installation, purge=False)] if path_exists(path)})
 
 
-def _remove(path: Path) -> None:
+def _delete_quietly(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
-        # What a running program on Windows keeps open stays, and is named at the end.
+        # Windows keeps the files of a running program; they are listed at the end.
         shutil.rmtree(path, ignore_errors=True)
     else:
         with contextlib.suppress(OSError):
             path.unlink()
 
 
-def _remove_data(installation: Installation) -> None:
-    """Remove the manifest and the log last, then every folder that was made and is empty now."""
-    known, paths = installation.manifest, installation.paths
-    for file in (paths.log, paths.lock):
-        _remove(file)
-    if not plan(installation, purge=False):
-        _remove(paths.manifest)
-    remove_empty([*known.folders, paths.environments, paths.data])
+def _remove_data_folder(installation: Installation) -> None:
+    """Remove the manifest and the log last, then every recorded folder that is empty."""
+    manifest, paths = installation.manifest, installation.paths
+    for file in (paths.install_log, paths.lock):
+        _delete_quietly(file)
+    if not paths_to_remove(installation, purge=False):
+        _delete_quietly(paths.manifest)
+    remove_empty_folders([*manifest.folders, paths.environments, paths.data])
 
 
-def remove_empty(folders: Iterable[Path]) -> None:
-    """Remove those of some folders that are empty, the innermost first."""
+def remove_empty_folders(folders: Iterable[Path]) -> None:
+    """Remove those of the folders that are empty, the innermost first."""
     for folder in sorted(folders, key=lambda each: len(each.parts), reverse=True):
         with contextlib.suppress(OSError):
             folder.rmdir()

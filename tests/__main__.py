@@ -14,9 +14,9 @@ import sys
 import time
 from pathlib import Path
 
-from installer import engine, environment, torch_builds
+from installer import environment, packages, torch_builds
 from installer.console import Console
-from installer.packages import Sources
+from installer.packages import PackageSources
 from s2am_common.errors import InstallError
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -71,12 +71,12 @@ def _prepared(console: Console) -> Path:
     console.open_log(CHECKOUT / ".venv-tests.log")
     shutil.rmtree(tests.folder, ignore_errors=True)
     with console.step("Making the test environment"):
-        environment.make(tests, console)
-    sources = Sources()
-    with console.step(f"Installing PyTorch {torch_builds.VERSION}"):
-        torch = engine.install_torch(tests, torch_builds.cpu_build(sys.platform), sources, console)
+        environment.make_environment(tests, console)
+    sources = PackageSources()
+    with console.step(f"Installing PyTorch {torch_builds.TORCH_VERSION}"):
+        torch = packages.install_torch(tests, torch_builds.cpu_build(sys.platform), sources, console)
     with console.step("Installing the libraries and the tools"):
-        engine.install_project(tests, f"{CHECKOUT}[test]", torch, sources, console, editable=True)
+        packages.install_project(tests, f"{CHECKOUT}[test]", torch, sources, console, editable=True)
     stamp.write_text(wanted.hexdigest(), encoding="ascii")
     return tests.python
 

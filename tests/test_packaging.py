@@ -18,17 +18,17 @@ from PIL import Image
 from gimp_bridge import CLIENT_FILES
 from installer import release
 from s2am_common.errors import InstallError
-from tests.installer import standins
+from tests.installer import fakes
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-ROOMS = {name: name for name in ("s2am_common", "s2am_engine", "gimp_bridge", "s2am_setup")}
-ROOMS["s2am_editor"] = "plugin/s2am_editor"
+PACKAGES = {name: name for name in ("s2am_common", "s2am_engine", "gimp_bridge", "s2am_setup")}
+PACKAGES["s2am_editor"] = "plugin/s2am_editor"
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """A release that is built now, without a network."""
-    return release.build(tmp_path_factory.mktemp("release"))
+    return release.build_release(tmp_path_factory.mktemp("release"))
 
 
 @pytest.fixture(scope="module")
@@ -38,19 +38,19 @@ def names(files: list[Path]) -> set[str]:
         return set(archive.namelist())
 
 
-def test_wheel_claims_only_our_own_names(names: set[str]) -> None:
+def test_wheel_has_only_our_import_names(names: set[str]) -> None:
     roots = {name.split("/")[0] for name in names}
     metadata = {root for root in roots if root.endswith(".dist-info")}
     assert len(metadata) == 1
-    assert roots - metadata == set(ROOMS)
+    assert roots - metadata == set(PACKAGES)
 
 
-def test_wheel_holds_every_source_weight_card_and_icon(names: set[str]) -> None:
-    kinds = {".py", ".safetensors", ".json", ".svg", ".png"}
+def test_wheel_has_every_source_weight_card_and_icon(names: set[str]) -> None:
+    kinds = {".py", ".safetensors", ".json", ".svg", ".png", ".ico", ".icns"}
     wanted = {
-        f"{name}/{file.relative_to(CHECKOUT / room).as_posix()}"
-        for name, room in ROOMS.items()
-        for file in (CHECKOUT / room).rglob("*")
+        f"{name}/{file.relative_to(CHECKOUT / package).as_posix()}"
+        for name, package in PACKAGES.items()
+        for file in (CHECKOUT / package).rglob("*")
         if file.suffix in kinds or file.name == "py.typed"
     }
     plugin = CHECKOUT / "plugin/harmonize-layer"
@@ -60,12 +60,12 @@ def test_wheel_holds_every_source_weight_card_and_icon(names: set[str]) -> None:
     assert wanted <= names
 
 
-def test_wheel_brings_the_command_and_the_license(names: set[str]) -> None:
+def test_wheel_has_command_and_license(names: set[str]) -> None:
     assert any(name.endswith(".dist-info/entry_points.txt") for name in names)
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
 
 
-def test_wheel_from_the_sdist_is_the_same(files: list[Path], names: set[str], tmp_path: Path) -> None:
+def test_wheel_from_sdist_has_same_files(files: list[Path], names: set[str], tmp_path: Path) -> None:
     with tarfile.open(files[1]) as archive:
         archive.extractall(tmp_path, filter="data")
     (source,) = tmp_path.iterdir()
@@ -76,7 +76,7 @@ def test_wheel_from_the_sdist_is_the_same(files: list[Path], names: set[str], tm
         assert set(again.namelist()) == names
 
 
-def test_zip_is_the_folder_that_gimp_loads(files: list[Path]) -> None:
+def test_plugin_zip_is_folder_that_gimp_loads(files: list[Path]) -> None:
     with zipfile.ZipFile(files[2]) as archive:
         entry = archive.getinfo("harmonize-layer/harmonize-layer.py")
         assert entry.external_attr >> 16 & 0o111, "the executable bit"
@@ -87,7 +87,7 @@ def test_zip_is_the_folder_that_gimp_loads(files: list[Path]) -> None:
         assert b"s2am doctor --fix" in archive.read("INSTALL.txt")
 
 
-def test_sums_are_those_of_the_files(files: list[Path]) -> None:
+def test_release_checksums_match_files(files: list[Path]) -> None:
     lines = files[3].read_text(encoding="utf-8").splitlines()
     assert lines == [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}" for file in files[:3]]
 
@@ -95,20 +95,18 @@ def test_sums_are_those_of_the_files(files: list[Path]) -> None:
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        ({"installer/__init__.py": b""}, "claims the names installer"),
+        ({"installer/__init__.py": b""}, "contains the import names installer"),
         ({"s2am_engine/models/weights/new.json": b"{}"}, "lacks s2am_engine/models/weights/new.safetensors"),
         (
             {
                 "s2am_engine/models/weights/new.json": b'{"sha256": "0"}',
                 "s2am_engine/models/weights/new.safetensors": b"torn",
             },
-            "is not what its card says",
+            "does not have the checksum of its model card",
         ),
     ],
 )
-def test_release_that_is_not_right_is_refused(
-    more: dict[str, bytes], says: str, files: list[Path], tmp_path: Path
-) -> None:
+def test_check_wheel_rejects_faulty_wheel(more: dict[str, bytes], says: str, files: list[Path], tmp_path: Path) -> None:
     wheel = tmp_path / files[0].name
     wheel.write_bytes(files[0].read_bytes())
     with zipfile.ZipFile(wheel, "a") as archive:
@@ -122,11 +120,11 @@ def test_wheel_in_an_empty_environment_harmonizes_the_sample(tmp_path: Path) -> 
     """The libraries are lent, so that no gigabyte is downloaded; of ours there is the wheel alone."""
     wheels = tmp_path / "wheels"
     wheels.mkdir()
-    wheel = standins.make_lenders(wheels)
+    wheel = fakes.make_lenders(wheels)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "empty"], check=True)
     python = tmp_path / "empty/bin/python"
     install = ["--python", str(python), "install", "--find-links", str(wheels), str(wheel)]
-    environ = standins.clean_environ()
+    environ = fakes.clean_environ()
     subprocess.run([sys.executable, "-m", "pip", *install], env=environ, capture_output=True, check=True, cwd=tmp_path)
     code = "import s2am_engine, s2am_setup, gimp_bridge; print(s2am_engine.__file__)"
     where = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path).stdout

@@ -111,9 +111,9 @@ class EditorBenchmark:
         window.harmonizing.warm_up(window.sidebar.harmonize.model)
         self._until(lambda: not window.jobs.running)
         with peak_memory() as growth:
-            document = Document.from_picture(background.copied(), "background")
+            document = Document.from_image(background.copied(), "background")
             window.session.open(document, "bench")
-            window.session.do(commands.add_layers([document.adopt(layer.copied(), "layer")]))
+            window.session.do(commands.add_layers([document.new_layer(layer.copied(), "layer")]))
             self._settle()
             window.harmonize()
             self._until(lambda: not window.jobs.running)

@@ -94,7 +94,7 @@ class Photographer:
         self._cutting(window)
 
     def _cutting(self, window: MainWindow) -> None:
-        window.session.open(Document.from_picture(ImageData(data.chelsea()), "Chelsea"), "Chelsea")
+        window.session.open(Document.from_image(ImageData(data.chelsea()), "Chelsea"), "Chelsea")
         window.tool_box.choose("scribble")
         self._wait(window)
         self._stroke(window, [(120, 90), (150, 160), (240, 180), (300, 120)])

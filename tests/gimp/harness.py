@@ -17,7 +17,7 @@ from typing import Any
 
 from gimp_bridge.client import EngineClient
 from s2am_common.errors import BridgeError
-from s2am_setup import plugin_folder
+from s2am_setup.gimp_plugin import PLUGIN_NAME, assemble_plugin
 from tests.gimp.provision import inside
 
 GIMPS_OWN = "/usr/lib/x86_64-linux-gnu/gimp/3.0/plug-ins"
@@ -52,7 +52,7 @@ class Gimp3:
     @property
     def plugin(self) -> Path:
         """Where the plug-in is."""
-        return self.folder / "plug-ins" / plugin_folder.NAME
+        return self.folder / "plug-ins" / PLUGIN_NAME
 
     @property
     def log(self) -> Path:
@@ -74,7 +74,7 @@ class Gimp3:
         profile.mkdir(parents=True, exist_ok=True)
         settings = SETTINGS.format(plugins=f"{self.plugin.parent}:{GIMPS_OWN}")
         (profile / "gimprc").write_text(settings, encoding="utf-8")
-        plugin_folder.assemble(self.plugin, engine_outside() if serve is None else serve)
+        assemble_plugin(self.plugin, engine_outside() if serve is None else serve)
 
     def command(self, program: Sequence[str], **environ: str) -> list[str]:
         """The command that runs a program beside GIMP."""

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from s2am_setup import plugins
+from s2am_setup import gimp_plugin
 from tests.gimp import pictures
 from tests.gimp.harness import SCRIPTS, batch, wait_for
 from tests.gimp.provision import inside
-from tests.installer import standins
+from tests.installer import fakes
 
 PROFILE = ".config/GIMP/3.0"
 
@@ -31,14 +31,14 @@ class Person:
         self.home = folder / "home/Zoë Müller"
         self.home.mkdir(parents=True)
         self.clone = folder / "s2am"
-        subprocess.run(["git", "clone", "--quiet", standins.CHECKOUT, self.clone], check=True)
+        subprocess.run(["git", "clone", "--quiet", fakes.CHECKOUT, self.clone], check=True)
         self.wheels = folder / "wheels"
         self.wheels.mkdir()
-        standins.make_lenders(self.wheels)
+        fakes.make_lenders(self.wheels)
 
     def environ(self) -> dict[str, str]:
         """What a person's terminal has: nothing that leads pip or the engine out of the home."""
-        return standins.clean_environ() | {"HOME": str(self.home)}
+        return fakes.clean_environ() | {"HOME": str(self.home)}
 
     def run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
         """Run a command in the clone."""
@@ -92,7 +92,7 @@ def test_installed_from_a_clone_gimp_harmonizes_and_after_uninstalling_knows_not
 
     done = person.run(python, "-m", "installer", "uninstall", "--yes")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert not plugins.folder(person.home / PROFILE).exists()
+    assert not gimp_plugin.plugin_folder(person.home / PROFILE).exists()
     assert not command.exists()
     assert not (person.home / ".local/share/s2am").exists()
     assert b"harmonize-layer" not in cache.read_bytes()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from s2am_setup.facts import Facts, ask
+from s2am_setup.platform import Platform, run_program
 
 PLUGINRC = """\
 # GIMP pluginrc
@@ -26,7 +26,7 @@ PLUGINRC = """\
 class Machine:
     """Facts, and what programs answer: by the program's name and a word among its arguments ("" = any)."""
 
-    facts: Facts
+    platform: Platform
     answers: dict[tuple[str, str], str | Callable[[], str]] = field(default_factory=dict)
     asked: list[list[str]] = field(default_factory=list)
 
@@ -36,12 +36,12 @@ class Machine:
         for (program, word), said in self.answers.items():
             if Path(command[0]).name == program and (not word or word in command):
                 return said() if callable(said) else said
-        is_real = self.facts.home in Path(command[0]).parents  # what an installation put there
-        return ask(command) if is_real else None
+        is_real = self.platform.home in Path(command[0]).parents  # what an installation put there
+        return run_program(command) if is_real else None
 
     def program(self, path: str, says: str) -> Path:
         """Put a program on the machine that tells its version."""
-        file = self.facts.at(path)
+        file = self.platform.system_path(path)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("", encoding="utf-8")
         self.answers[file.name, "--version"] = says
@@ -55,8 +55,8 @@ def machine(folder: Path, system: str, **environ: str) -> Machine:
     (home / "diary.txt").write_text("mine", encoding="utf-8")
     root = folder / "root"
     root.mkdir()
-    found = Machine(Facts(system, home, environ, root, free=lambda _: 10**12))
-    found.facts = replace(found.facts, answer=found.answer)
+    found = Machine(Platform(system, home, environ, root, free_bytes=lambda _: 10**12))
+    found.platform = replace(found.platform, run=found.answer)
     return found
 
 
@@ -66,21 +66,21 @@ def linux(folder: Path) -> Machine:
     found.program("/usr/bin/gimp-3.0", "GNU Image Manipulation Program version 3.0.4\n")
     found.program("/usr/bin/gimp", "GNU Image Manipulation Program version 3.0.4\n")
     found.program("/usr/local/bin/gimp-2.10", "GNU Image Manipulation Program version 2.10.36\n")
-    used_profile(found.facts.home / ".config/GIMP/3.0")
-    (found.facts.home / ".config/GIMP/2.10/plug-ins").mkdir(parents=True)
+    used_profile(found.platform.home / ".config/GIMP/3.0")
+    (found.platform.home / ".config/GIMP/2.10/plug-ins").mkdir(parents=True)
     return found
 
 
 def flatpak(folder: Path) -> Machine:
     """GIMP 3.2 from Flatpak, with a profile of 3.0 as well."""
     found = machine(folder, "linux", PATH="/usr/bin")
-    found.facts.at("/var/lib/flatpak/app/org.gimp.GIMP").mkdir(parents=True)
+    found.platform.system_path("/var/lib/flatpak/app/org.gimp.GIMP").mkdir(parents=True)
     found.answers["flatpak", "--show-permissions"] = (
         "[Context]\nshared=network;\nfilesystems=host;/tmp;xdg-config/GIMP;\n"
     )
     found.answers["flatpak", "info"] = "          ID: org.gimp.GIMP\n     Version: 3.2.0\n"
     for version in ("3.0", "3.2"):
-        used_profile(found.facts.home / f".var/app/org.gimp.GIMP/config/GIMP/{version}")
+        used_profile(found.platform.home / f".var/app/org.gimp.GIMP/config/GIMP/{version}")
     return found
 
 
@@ -104,12 +104,12 @@ def windows(folder: Path) -> Machine:
 def macos(folder: Path) -> Machine:
     """GIMP 3.0 as a bundle, and one from MacPorts."""
     found = machine(folder, "darwin", PATH="/usr/bin")
-    contents = found.facts.at("/Applications/GIMP.app/Contents")
+    contents = found.platform.system_path("/Applications/GIMP.app/Contents")
     contents.mkdir(parents=True)
     (contents / "Info.plist").write_bytes(plistlib.dumps({"CFBundleShortVersionString": "3.0.4"}))
     found.program("/opt/local/bin/gimp-3.2", "GNU Image Manipulation Program version 3.2.0\n")
     for version in ("3.0", "3.2"):
-        used_profile(found.facts.home / f"Library/Application Support/GIMP/{version}")
+        used_profile(found.platform.home / f"Library/Application Support/GIMP/{version}")
     return found
 
 

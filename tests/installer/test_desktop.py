@@ -4,24 +4,25 @@
 from __future__ import annotations
 
 import configparser
+import io
 import plistlib
 import struct
 import subprocess
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from s2am_setup import desktop
-from s2am_setup.shortcut import shortcut
 from tests.installer import machines
 
 EDIT = ['/home/Zoë Müller/50% "off" $HOME\\x/s2am', "edit"]
 
 
-def launchers(folder: Path, system: str, offer: bool) -> tuple[Path, desktop.Files]:
-    facts = machines.machine(folder, system).facts
-    found = desktop.launchers(facts, EDIT, folder / "data", offer)
-    return facts.home, found
+def launchers(folder: Path, system: str, offer: bool) -> tuple[Path, desktop.LauncherFiles]:
+    platform = machines.machine(folder, system).platform
+    found = desktop.launcher_files(platform, EDIT, folder / "data", offer)
+    return platform.home, found
 
 
 def split_exec(line: str) -> list[str]:
@@ -45,7 +46,7 @@ def split_exec(line: str) -> list[str]:
 
 
 @pytest.mark.parametrize("offer", [True, False])
-def test_freedesktop_entry_starts_the_editor_whatever_its_path(offer: bool, tmp_path: Path) -> None:
+def test_launcher_files_freedesktop_quotes_any_path(offer: bool, tmp_path: Path) -> None:
     home, files = launchers(tmp_path, "linux", offer)
     entry = configparser.RawConfigParser()
     entry.optionxform = str  # type: ignore[assignment,method-assign]
@@ -57,7 +58,7 @@ def test_freedesktop_entry_starts_the_editor_whatever_its_path(offer: bool, tmp_
 
 
 @pytest.mark.parametrize("offer", [True, False])
-def test_macos_bundle_starts_the_editor_and_takes_no_files_over(offer: bool, tmp_path: Path) -> None:
+def test_launcher_files_macos_bundle_starts_editor_as_alternate_handler(offer: bool, tmp_path: Path) -> None:
     home, files = launchers(tmp_path, "darwin", offer)
     contents = home / "Applications/s2am editor.app/Contents"
     info = plistlib.loads(files[contents / "Info.plist"][0])
@@ -70,12 +71,12 @@ def test_macos_bundle_starts_the_editor_and_takes_no_files_over(offer: bool, tmp
     assert [one["LSHandlerRank"] for one in info.get("CFBundleDocumentTypes", [])] == (["Alternate"] if offer else [])
     icon = files[contents / "Resources" / info["CFBundleIconFile"]][0]
     assert struct.unpack(">4sI", icon[:8]) == (b"icns", len(icon))
-    assert icon[16:20] == b"\x89PNG"
+    assert Image.open(io.BytesIO(icon)).size[0] >= 512
 
 
-def test_windows_shortcut_holds_target_arguments_and_icon() -> None:
+def test_windows_shortcut_has_target_arguments_and_icon() -> None:
     program, icon = "C:\\Users\\Zoë Юля\\s2am\\pythonw.exe", "C:\\Users\\Zoë Юля\\s2am.ico"
-    content = shortcut(program, ["-m", "s2am_engine.cli", "edit"], "about", icon)
+    content = desktop.windows_shortcut(program, ["-m", "s2am_engine.cli", "edit"], "about", icon)
     size, _, flags = struct.unpack_from("<I16sI", content)
     assert size == 0x4C
     assert flags == 0x04 | 0x20 | 0x40 | 0x80 | 0x200
@@ -91,17 +92,16 @@ def test_windows_shortcut_holds_target_arguments_and_icon() -> None:
     assert content[place + length :] == b"\0\0\0\0"
 
 
-def test_shortcut_refuses_a_path_that_windows_would_cut() -> None:
+def test_windows_shortcut_rejects_too_long_path() -> None:
     with pytest.raises(ValueError, match="too long"):
-        shortcut("C:\\" + "x" * 300, [], "", "")
+        desktop.windows_shortcut("C:\\" + "x" * 300, [], "", "")
 
 
 @pytest.mark.parametrize("offer", [True, False])
-def test_windows_offers_pictures_in_send_to_alone(offer: bool, tmp_path: Path) -> None:
+def test_launcher_files_windows_offers_images_in_send_to_only(offer: bool, tmp_path: Path) -> None:
     home, files = launchers(tmp_path, "win32", offer)
     roaming = home / "AppData/Roaming/Microsoft/Windows"
     assert (roaming / "SendTo/s2am editor.lnk" in files) == offer
     icon = files[tmp_path / "data/s2am.ico"][0]
-    assert struct.unpack_from("<3H", icon) == (0, 1, 1)
-    assert icon[22:26] == b"\x89PNG"
+    assert {(16, 16), (256, 256)} <= Image.open(io.BytesIO(icon)).info["sizes"]
     assert files[roaming / "Start Menu/Programs/s2am editor.lnk"][0].startswith(b"\x4c\0\0\0")

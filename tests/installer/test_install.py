@@ -16,15 +16,15 @@ from pathlib import Path
 import pytest
 
 from installer import __main__ as command
-from installer import debian, engine, environment, install
+from installer import environment, install, packages
 from installer.console import CommandError, Console
 from installer.environment import Environment
 from s2am_common.errors import InstallError
 from s2am_common.locks import ProcessLock
-from s2am_setup import plugins
-from s2am_setup.manifest import read
-from s2am_setup.paths import InstallPaths, install_paths
-from tests.installer import machines, standins
+from s2am_setup import gimp_plugin
+from s2am_setup.installation import InstallPaths, install_paths
+from s2am_setup.manifest import read_manifest
+from tests.installer import fakes, machines
 from tests.installer.machines import Machine, contents
 
 
@@ -32,35 +32,35 @@ from tests.installer.machines import Machine, contents
 def wheels(tmp_path: Path) -> Path:
     folder = tmp_path / "wheels"
     folder.mkdir()
-    standins.make_torch(folder, "2.13.0", "2.13.0+cpu", "2.14.0")
-    standins.make_project(folder)
+    fakes.make_torch(folder, "2.13.0", "2.13.0+cpu", "2.14.0")
+    fakes.make_project(folder)
     return folder
 
 
 @pytest.fixture
 def machine(tmp_path: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     found = machines.linux(tmp_path)
-    standins.isolate(monkeypatch, found)
+    fakes.isolate(monkeypatch, found)
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
-    monkeypatch.setattr(install, "IMPORT_ALL", "import torch, s2am_engine.cli.main")
-    monkeypatch.setattr(command, "CHECKOUT", wheels / "s2am-0.1-py3-none-any.whl")
+    monkeypatch.setattr(install, "IMPORT_TEST", "import torch, s2am_engine.cli.main")
+    monkeypatch.setattr(install, "CHECKOUT", wheels / "s2am-0.1-py3-none-any.whl")
     return found
 
 
 @pytest.fixture
 def paths(machine: Machine) -> InstallPaths:
-    return install_paths(machine.facts)
+    return install_paths(machine.platform)
 
 
 def run(machine: Machine, *words: str) -> int:
-    return command.main(["--yes", *words], machine.facts)
+    return command.main(["--yes", *words], machine.platform)
 
 
 def what_it_says(paths: InstallPaths) -> str:
     return subprocess.run([paths.commands / "s2am"], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def test_fresh_machine_gets_a_command_that_works(
+def test_install_on_fresh_machine_gives_working_command(
     machine: Machine, paths: InstallPaths, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(machine) == 0
@@ -68,23 +68,23 @@ def test_fresh_machine_gets_a_command_that_works(
     assert what_it_says(paths) == "hello"
     assert f"Result: {paths.sample}" in said
     assert "GB to download" in said
-    assert "GIMP 2.10 (package) needs GIMP 3" in said
+    assert "GIMP 2.10 (package) is too old" in said
     assert 'export PATH="' in said
-    installed = read(paths.manifest)
+    installed = read_manifest(paths.manifest)
     assert installed is not None
     # Neither the newer release nor the plain name: on Linux both would be the CUDA build.
     assert installed.torch == "2.13.0+cpu"
     assert not paths.downloads.exists()
 
 
-def test_running_it_again_repairs_and_upgrades(machine: Machine, paths: InstallPaths, wheels: Path) -> None:
+def test_install_again_repairs_and_upgrades(machine: Machine, paths: InstallPaths, wheels: Path) -> None:
     assert run(machine) == 0
     (old,) = paths.environments.iterdir()
     shutil.rmtree(next(old.glob("lib/python*/site-packages/s2am_engine")))
     (paths.environments / "half-made").mkdir()
     paths.models.mkdir()
     (paths.models / "mine.json").write_text("{}", encoding="utf-8")
-    standins.make_project(wheels, says="newer")
+    fakes.make_project(wheels, says="newer")
     assert run(machine) == 0
     assert what_it_says(paths) == "newer"
     (new,) = paths.environments.iterdir()
@@ -92,42 +92,42 @@ def test_running_it_again_repairs_and_upgrades(machine: Machine, paths: InstallP
     assert (paths.models / "mine.json").is_file()
 
 
-def test_failure_leaves_the_previous_installation_working(
+def test_install_failure_keeps_previous_installation(
     machine: Machine, paths: InstallPaths, wheels: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(machine) == 0
     before = sorted(paths.environments.iterdir())
-    profile = machine.facts.home / ".config/GIMP/3.0"
+    profile = machine.platform.home / ".config/GIMP/3.0"
     in_gimp = contents(profile)
-    standins.make_project(wheels, sample="raise OSError(28, 'No space left on device')")
+    fakes.make_project(wheels, sample="raise OSError(28, 'No space left on device')")
     capsys.readouterr()
     assert run(machine) == 1
     error = capsys.readouterr().err
     assert error.startswith("The disk is full: free some space, then run the same command again.")
     assert error.count("\n") == 1
-    assert "No space left" in paths.log.read_text(encoding="utf-8")
+    assert "No space left" in paths.install_log.read_text(encoding="utf-8")
     assert sorted(paths.environments.iterdir()) == before
     assert what_it_says(paths) == "hello"
     assert contents(profile) == in_gimp
 
 
-def test_ctrl_c_leaves_nothing_half_made(
+def test_install_interrupted_leaves_no_environment(
     machine: Machine, paths: InstallPaths, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = contents(machine.facts.home)
-    monkeypatch.setattr(engine, "install_project", interrupted)
+    before = contents(machine.platform.home)
+    monkeypatch.setattr(packages, "install_project", interrupted)
     assert run(machine) == 1
     assert capsys.readouterr().err.count("\n") == 1
     assert list(paths.environments.iterdir()) == []
     assert not (paths.commands / "s2am").exists()
-    assert command.main(["uninstall", "--yes"], machine.facts) == 0
-    assert contents(machine.facts.home) == before
+    assert command.main(["uninstall", "--yes"], machine.platform) == 0
+    assert contents(machine.platform.home) == before
 
 
-def test_interrupted_between_command_and_plugin_is_mended_by_the_next_run(
+def test_install_interrupted_before_plugin_is_completed_by_next_run(
     machine: Machine, paths: InstallPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy = shutil.copyfile
@@ -137,42 +137,42 @@ def test_interrupted_between_command_and_plugin_is_mended_by_the_next_run(
             raise KeyboardInterrupt
         return copy(source, target, **how)
 
-    before = contents(machine.facts.home)
+    before = contents(machine.platform.home)
     with monkeypatch.context() as patched:
         patched.setattr("shutil.copyfile", interrupted)
         assert run(machine) == 1
     assert what_it_says(paths) == "hello", "the environment is in use already"
     assert run(machine) == 0
-    assert (plugins.folder(machine.facts.home / ".config/GIMP/3.0") / "engine.json").is_file()
-    assert command.main(["uninstall", "--yes"], machine.facts) == 0
-    assert contents(machine.facts.home) == before
+    assert (gimp_plugin.plugin_folder(machine.platform.home / ".config/GIMP/3.0") / "engine.json").is_file()
+    assert command.main(["uninstall", "--yes"], machine.platform) == 0
+    assert contents(machine.platform.home) == before
 
 
-def test_rehearsal_names_the_steps_and_changes_nothing(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
-    before = contents(machine.facts.home)
+def test_install_dry_run_lists_steps_and_changes_nothing(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    before = contents(machine.platform.home)
     assert run(machine, "--dry-run") == 0
     said = capsys.readouterr().out
-    assert contents(machine.facts.home) == before
+    assert contents(machine.platform.home) == before
     for step in (
-        "Making the environment",
+        "Creating the environment",
         "PyTorch 2.13.0 cpu",
-        "Putting the plug-in in GIMP 3.0",
+        "Installing the plug-in in GIMP 3.0",
         "command",
         "editor",
     ):
         assert step in said
 
 
-def test_too_little_disk_is_noticed_before_anything_is_downloaded(
+def test_install_checks_disk_space_before_downloading(
     machine: Machine, paths: InstallPaths, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    machine.facts = replace(machine.facts, free=lambda _: 10**8)
+    machine.platform = replace(machine.platform, free_bytes=lambda _: 10**8)
     assert run(machine) == 1
     assert "has 0.1 GB free and 2.3 GB are needed: free some space" in capsys.readouterr().err
     assert not paths.environments.exists()
 
 
-def test_two_installers_do_not_work_at_once(
+def test_install_refuses_while_another_one_runs(
     machine: Machine, paths: InstallPaths, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(machine) == 0
@@ -186,36 +186,34 @@ def test_two_installers_do_not_work_at_once(
     lock.release()
 
 
-def test_only_the_gimps_that_were_chosen_keep_the_plugin(machine: Machine) -> None:
-    home = machine.facts.home
+def test_install_gimp_option_removes_plugin_from_other_profiles(machine: Machine) -> None:
+    home = machine.platform.home
     machines.used_profile(home / ".config/GIMP/3.2")
     before = contents(home / ".config/GIMP/3.0")
     assert run(machine) == 0
-    assert all(plugins.folder(home / f".config/GIMP/{version}").is_dir() for version in ("3.0", "3.2"))
+    assert all(gimp_plugin.plugin_folder(home / f".config/GIMP/{version}").is_dir() for version in ("3.0", "3.2"))
     assert run(machine, "--gimp", "3.2") == 0
     assert contents(home / ".config/GIMP/3.0") == before
-    assert plugins.folder(home / ".config/GIMP/3.2").is_dir()
+    assert gimp_plugin.plugin_folder(home / ".config/GIMP/3.2").is_dir()
 
 
-def test_a_gimp_that_can_not_have_it_does_not_keep_it_from_others(
+def test_install_continues_after_unwritable_profile(
     machine: Machine, paths: InstallPaths, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    home = machine.facts.home
+    home = machine.platform.home
     machines.used_profile(home / ".config/GIMP/3.2")
     shutil.rmtree(home / ".config/GIMP/3.0/plug-ins")
     # A file where a folder must be: root, too, cannot write into it.
     (home / ".config/GIMP/3.0/plug-ins").write_text("", encoding="utf-8")
     assert run(machine) == 1
     assert f"The plug-in is not in {home}/.config/GIMP/3.0" in capsys.readouterr().out
-    assert plugins.folder(home / ".config/GIMP/3.2").is_dir()
+    assert gimp_plugin.plugin_folder(home / ".config/GIMP/3.2").is_dir()
     assert what_it_says(paths) == "hello"
 
 
-def test_folder_that_cannot_be_written_is_named(
-    machine: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_install_names_unwritable_folder(machine: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
-    machine.facts = replace(machine.facts, environ={"XDG_DATA_HOME": str(tmp_path / "file")})
+    machine.platform = replace(machine.platform, environ={"XDG_DATA_HOME": str(tmp_path / "file")})
     assert run(machine) == 1
     error = capsys.readouterr().err
     assert error.startswith("Cannot write to ")
@@ -223,7 +221,7 @@ def test_folder_that_cannot_be_written_is_named(
 
 
 @pytest.mark.parametrize("offline", [True, False])
-def test_torch_that_is_nowhere_is_named(
+def test_install_names_missing_torch_build(
     offline: bool, machine: Machine, wheels: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (wheels / "torch-2.13.0+cpu-py3-none-any.whl").unlink()
@@ -233,7 +231,7 @@ def test_torch_that_is_nowhere_is_named(
     assert (str(wheels) in error) == offline
 
 
-def test_folder_of_wheels_is_all_that_is_needed(
+def test_install_from_wheels_needs_no_network(
     machine: Machine, paths: InstallPaths, wheels: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PIP_FIND_LINKS")
@@ -244,7 +242,7 @@ def test_folder_of_wheels_is_all_that_is_needed(
     assert what_it_says(paths) == "hello"
 
 
-def test_command_of_someone_else_is_noticed_before_anything_is_made(
+def test_install_refuses_to_replace_command_of_other_program(
     machine: Machine, paths: InstallPaths, capsys: pytest.CaptureFixture[str]
 ) -> None:
     paths.commands.mkdir(parents=True)
@@ -256,26 +254,24 @@ def test_command_of_someone_else_is_noticed_before_anything_is_made(
 
 
 @pytest.mark.parametrize("version", [(3, 9), (3, 16)])
-def test_python_without_a_build_of_torch_is_refused(version: tuple[int, int]) -> None:
+def test_check_python_refuses_version_without_torch_build(version: tuple[int, int]) -> None:
     with pytest.raises(InstallError, match=r"needs a 64-bit Python 3\.10 to 3\.15"):
         environment.check_python(version, True)
 
 
-def test_old_python_reads_the_first_file_and_gets_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_installer_package_refuses_old_python_with_message(monkeypatch: pytest.MonkeyPatch) -> None:
     text = Path(environment.__file__).with_name("__init__.py").read_text(encoding="ascii")
     monkeypatch.setattr(sys, "version_info", (3, 7, 17))
     with pytest.raises(SystemExit, match=r"needs Python 3\.10 or newer and this is Python 3\.7"):
         exec(compile(text, "installer", "exec"))
 
 
-def test_no_way_to_make_an_environment_says_which_package_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_make_environment_without_any_way_names_debian_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    monkeypatch.setattr(debian, "pip_wheel_on_disk", lambda: None)
+    monkeypatch.setattr(environment, "debian_pip_wheel", lambda: None)
     with pytest.raises(InstallError, match="sudo apt install python3-venv"):
-        environment.make(Environment(tmp_path / "new"), Console(io.StringIO()))
+        environment.make_environment(Environment(tmp_path / "new"), Console(io.StringIO()))
 
 
 @pytest.mark.parametrize(
@@ -289,7 +285,7 @@ def test_no_way_to_make_an_environment_says_which_package_to_install(
         ("Traceback ...\nValueError: odd\n", "ValueError: odd"),
     ],
 )
-def test_known_failures_come_with_advice(output: str, advice: str) -> None:
+def test_command_error_has_advice_for_known_failures(output: str, advice: str) -> None:
     error = CommandError(["pip"], output)
     assert advice in str(error)
     assert "\n" not in str(error)

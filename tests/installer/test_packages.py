@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How packages come: with uv or pip from the same sources, and on when a download breaks off."""
+"""Installing packages with uv or pip from the same sources; resuming an interrupted download."""
 
 from __future__ import annotations
 
@@ -11,17 +11,24 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from uv import find_uv_bin
 
-from installer import engine
 from installer.console import Console
-from installer.environment import Environment, torch_version
-from installer.packages import Sources
+from installer.environment import Environment
+from installer.packages import PackageSources, install_torch
 from installer.torch_builds import TorchBuild
 from s2am_common.errors import InstallError
-from tests.installer import machines, standins
+from tests.installer import fakes, machines
 
 CPU = TorchBuild("cpu", "")
+
+
+@pytest.fixture(params=["pip", "uv"])
+def uv(request: pytest.FixtureRequest) -> str:
+    """The path of uv, or "" for pip."""
+    if request.param == "pip":
+        return ""
+    module = pytest.importorskip("uv", reason="uv is not installed: its tests need the package uv")
+    return str(module.find_uv_bin())
 
 
 @pytest.fixture
@@ -32,9 +39,9 @@ def console() -> Console:
 @pytest.fixture
 def new(tmp_path: Path, console: Console, monkeypatch: pytest.MonkeyPatch) -> Environment:
     """An empty environment."""
-    standins.isolate(monkeypatch, machines.machine(tmp_path, "linux"))
+    fakes.isolate(monkeypatch, machines.machine(tmp_path, "linux"))
     made = Environment(tmp_path / "ünv 1")
-    standins.make_environment(made, console)
+    fakes.make_environment(made, console)
     return made
 
 
@@ -42,46 +49,43 @@ def new(tmp_path: Path, console: Console, monkeypatch: pytest.MonkeyPatch) -> En
 def wheels(tmp_path: Path) -> Path:
     folder = tmp_path / "wheels"
     folder.mkdir()
-    standins.make_torch(folder, "2.13.0", "2.13.0+cpu", "2.14.0")
+    fakes.make_torch(folder, "2.13.0", "2.13.0+cpu", "2.14.0")
     return folder
 
 
-@pytest.mark.parametrize("uv", ["", find_uv_bin()], ids=["pip", "uv"])
-def test_same_sources_give_the_same(
+def test_install_torch_uses_configured_sources(
     uv: str, new: Environment, wheels: Path, console: Console, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = tmp_path / "pip.conf"
     settings.write_text(f"[global]\nfind-links =\n    {wheels}\n    {tmp_path}\nno-index = true\n", encoding="utf-8")
     monkeypatch.setenv("PIP_CONFIG_FILE", str(settings))
-    sources = Sources(uv=uv, cache=tmp_path / "cache")
-    assert engine.install_torch(new, CPU, sources, console) == "2.13.0+cpu"
-    assert torch_version(new, console) == "2.13.0+cpu"
+    sources = PackageSources(uv=uv, cache=tmp_path / "cache")
+    assert install_torch(new, CPU, sources, console) == "2.13.0+cpu"
+    assert new.torch_version(console) == "2.13.0+cpu"
 
 
-@pytest.mark.parametrize("uv", ["", find_uv_bin()], ids=["pip", "uv"])
-def test_what_no_source_has_is_a_sentence(uv: str, new: Environment, tmp_path: Path, console: Console) -> None:
+def test_install_torch_names_missing_build(uv: str, new: Environment, tmp_path: Path, console: Console) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(InstallError, match="is neither in"):
-        engine.install_torch(new, CPU, Sources(empty, uv), console)
+    with pytest.raises(InstallError, match="was found neither in"):
+        install_torch(new, CPU, PackageSources(empty, uv), console)
 
 
-@pytest.mark.parametrize("uv", ["", find_uv_bin()], ids=["pip", "uv"])
-def test_gpu_build_that_can_not_be_had_becomes_the_cpus_and_is_said(uv: str, new: Environment, wheels: Path) -> None:
+def test_install_torch_falls_back_to_cpu_build_with_message(uv: str, new: Environment, wheels: Path) -> None:
     said = io.StringIO()
-    assert engine.install_torch(new, TorchBuild("cu130", ""), Sources(wheels, uv), Console(said)) == "2.13.0+cpu"
-    assert "PyTorch for cu130 can't be had here" in said.getvalue()
+    assert install_torch(new, TorchBuild("cu130", ""), PackageSources(wheels, uv), Console(said)) == "2.13.0+cpu"
+    assert "PyTorch for cu130 is not available here" in said.getvalue()
 
 
-def test_a_constraint_of_this_machine_does_not_hide_that_a_build_is_missing(
+def test_install_torch_falls_back_despite_pip_constraint(
     new: Environment, wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     constraints = tmp_path / "constraints.txt"
     constraints.write_text("torch<=2.14.1\n", encoding="ascii")
     monkeypatch.setenv("PIP_CONSTRAINT", str(constraints))
     said = io.StringIO()
-    assert engine.install_torch(new, TorchBuild("cu130", ""), Sources(wheels), Console(said)) == "2.13.0+cpu"
-    assert "PyTorch for cu130 can't be had here" in said.getvalue()
+    assert install_torch(new, TorchBuild("cu130", ""), PackageSources(wheels), Console(said)) == "2.13.0+cpu"
+    assert "PyTorch for cu130 is not available here" in said.getvalue()
 
 
 class BreaksOff(BaseHTTPRequestHandler):
@@ -126,7 +130,7 @@ def index(tmp_path: Path) -> Iterator[str]:
     folder = tmp_path / "served"
     folder.mkdir()
     noise = os.urandom(1 << 20).hex()
-    BreaksOff.wheel = standins.make_wheel(folder, "torch", "2.13.0+cpu", {"torch/noise.txt": noise})
+    BreaksOff.wheel = fakes.make_wheel(folder, "torch", "2.13.0+cpu", {"torch/noise.txt": noise})
     BreaksOff.asked = []
     with ThreadingHTTPServer(("127.0.0.1", 0), BreaksOff) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -134,12 +138,12 @@ def index(tmp_path: Path) -> Iterator[str]:
         server.shutdown()
 
 
-def test_download_that_broke_off_goes_on_where_it_stopped(
+def test_install_torch_resumes_interrupted_download(
     new: Environment, index: str, console: Console, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("PIP_NO_INDEX")
     monkeypatch.setenv("PIP_INDEX_URL", index)
-    assert engine.install_torch(new, CPU, Sources(cache=tmp_path / "cache"), console) == "2.13.0+cpu"
+    assert install_torch(new, CPU, PackageSources(cache=tmp_path / "cache"), console) == "2.13.0+cpu"
     assert BreaksOff.asked[0] is None
     half = BreaksOff.wheel.stat().st_size // 2
     assert [part for part in BreaksOff.asked if part] == [f"bytes={half}-"]

@@ -12,10 +12,10 @@ import pytest
 from gimp_bridge.starter import read_launcher
 from installer import __main__ as command
 from installer import install
-from s2am_setup import plugins
-from s2am_setup.installation import find
-from s2am_setup.profiles import find_profiles
-from tests.installer import machines, standins
+from s2am_setup import gimp_plugin
+from s2am_setup.gimp_profiles import find_gimp_profiles
+from s2am_setup.installation import find_installation
+from tests.installer import fakes, machines
 from tests.installer.machines import Machine, contents
 
 
@@ -23,76 +23,76 @@ from tests.installer.machines import Machine, contents
 def wheels(tmp_path: Path) -> Path:
     folder = tmp_path / "wheels"
     folder.mkdir()
-    standins.make_torch(folder, "2.13.0", "2.13.0+cpu")
-    standins.make_project(folder)
+    fakes.make_torch(folder, "2.13.0", "2.13.0+cpu")
+    fakes.make_project(folder)
     return folder
 
 
 @pytest.fixture(params=machines.ALL)
 def machine(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     found = machines.ALL[request.param](tmp_path)
-    standins.isolate(monkeypatch, found)
-    monkeypatch.setattr(install, "IMPORT_ALL", "import torch, s2am_engine.cli.main")
+    fakes.isolate(monkeypatch, found)
+    monkeypatch.setattr(install, "IMPORT_TEST", "import torch, s2am_engine.cli.main")
     return found
 
 
 def put_everything(machine: Machine, wheels: Path) -> None:
-    standins.install(machine, wheels, next(wheels.glob("s2am-*.whl")), open_with=True)
+    fakes.install(machine, wheels, next(wheels.glob("s2am-*.whl")), open_with=True)
 
 
-def test_home_is_byte_identical_after_uninstalling(
+def test_uninstall_leaves_home_byte_identical(
     machine: Machine, wheels: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = contents(machine.facts.home)
+    before = contents(machine.platform.home)
     put_everything(machine, wheels)
-    installed = find(machine.facts, None, "s2am doctor")
-    profiles = find_profiles(machine.facts)
+    installed = find_installation(machine.platform, None, "s2am doctor")
+    profiles = find_gimp_profiles(machine.platform)
     assert installed.manifest.profiles == [profile.folder for profile in profiles]
     for profile in profiles:
-        assert read_launcher(plugins.folder(profile.folder)) == installed.serve
+        assert read_launcher(gimp_plugin.plugin_folder(profile.folder)) == installed.serve
     assert set(installed.launchers(True)) <= set(installed.manifest.files)
     put_everything(machine, wheels)  # an upgrade
-    assert command.main(["uninstall", "--yes"], machine.facts) == 0
-    assert contents(machine.facts.home) == before
+    assert command.main(["uninstall", "--yes"], machine.platform) == 0
+    assert contents(machine.platform.home) == before
     assert capsys.readouterr().out.rstrip().endswith("s2am is uninstalled.")
 
 
-def test_what_is_the_persons_own_stays_unless_purged(
+def test_uninstall_keeps_own_files_unless_purged(
     machine: Machine, wheels: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = contents(machine.facts.home)
+    before = contents(machine.platform.home)
     put_everything(machine, wheels)
-    paths = find(machine.facts, None, "").paths
+    paths = find_installation(machine.platform, None, "").paths
     for file in (paths.models / "mine.json", paths.config / "editor.ini"):
         file.parent.mkdir(exist_ok=True, parents=True)
         file.write_text("mine", encoding="utf-8")
-    assert command.main(["uninstall", "--json"], machine.facts) == 0
+    assert command.main(["uninstall", "--json"], machine.platform) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["stayed"] == sorted([str(paths.models), str(paths.config / "editor.ini")])
     assert (paths.models / "mine.json").read_text(encoding="utf-8") == "mine"
     put_everything(machine, wheels)
     assert (paths.models / "mine.json").is_file()
-    assert command.main(["uninstall", "--yes", "--purge"], machine.facts) == 0
-    left = contents(machine.facts.home)
+    assert command.main(["uninstall", "--yes", "--purge"], machine.platform) == 0
+    left = contents(machine.platform.home)
     # The settings' folder is the editor's: it was not made by the installer, and goes with what is in it.
     assert {name: left[name] for name in before} == before
     assert not paths.models.exists()
     assert not paths.config.exists()
 
 
-def test_rehearsal_removes_nothing(tmp_path: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_uninstall_dry_run_removes_nothing(tmp_path: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     machine = machines.linux(tmp_path)
-    standins.isolate(monkeypatch, machine)
-    monkeypatch.setattr(install, "IMPORT_ALL", "import torch, s2am_engine.cli.main")
+    fakes.isolate(monkeypatch, machine)
+    monkeypatch.setattr(install, "IMPORT_TEST", "import torch, s2am_engine.cli.main")
     put_everything(machine, wheels)
-    before = contents(machine.facts.home)
-    assert command.main(["uninstall", "--dry-run"], machine.facts) == 0
-    assert contents(machine.facts.home) == before
+    before = contents(machine.platform.home)
+    assert command.main(["uninstall", "--dry-run"], machine.platform) == 0
+    assert contents(machine.platform.home) == before
 
 
-def test_nothing_to_uninstall_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.main(["uninstall", "--yes"], machines.machine(tmp_path, "linux").facts) == 1
-    assert "The installer has put nothing here" in capsys.readouterr().err
+def test_uninstall_without_installation_fails_with_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["uninstall", "--yes"], machines.machine(tmp_path, "linux").platform) == 1
+    assert "The installer has installed nothing here" in capsys.readouterr().err
 
 
 class Typist(io.StringIO):
@@ -106,14 +106,14 @@ class Typist(io.StringIO):
     ("typed", "versions"),
     [("\n\n", ["3.0", "3.2"]), ("2\n\n", ["3.2"]), ("9\nnone\ny\n", []), ("1, 2\nn\n", ["3.0", "3.2"])],
 )
-def test_person_is_asked_which_gimp(
+def test_install_asks_which_gimp(
     typed: str, versions: list[str], tmp_path: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine = machines.flatpak(tmp_path)
-    standins.isolate(monkeypatch, machine)
-    monkeypatch.setattr(install, "IMPORT_ALL", "import torch, s2am_engine.cli.main")
+    fakes.isolate(monkeypatch, machine)
+    monkeypatch.setattr(install, "IMPORT_TEST", "import torch, s2am_engine.cli.main")
     monkeypatch.setattr("sys.stdin", Typist(typed))
-    standins.install(machine, wheels, next(wheels.glob("s2am-*.whl")), ask=True)
-    known = find(machine.facts, None, "").manifest
+    fakes.install(machine, wheels, next(wheels.glob("s2am-*.whl")), ask=True)
+    known = find_installation(machine.platform, None, "").manifest
     assert [profile.name for profile in known.profiles] == versions
-    assert known.offer_pictures == ("y" in typed)
+    assert known.offer_images == ("y" in typed)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Cutting a subject out: masks from alpha, a box, scribbles, a brush, or what is found; and clean edges."""
+"""Cut-outs: selecting a subject, painting and feathering masks, and removing color fringes."""

@@ -1,52 +1,166 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What looks different in two documents, so that no more than that is drawn again."""
+"""Differences between two states of a document: typed changes for the panels, and the area to redraw.
+
+history.subscribe(on_change)
+
+def on_change(before: Document, after: Document) -> None:
+for change in document_changes(before, after):
+match change:
+case LayerAdjusted(layer_id):       # a slider or curve moved: adjustment panel and thumbnail
+case LayerChanged(layer_id, fields):  # name, opacity, mask, …: one row of the layer list
+case LayersChanged():               # added, removed or reordered: the whole layer list
+…
+dirty = render_session.update(after)        # uses `changed_area`
+"""
 
 from __future__ import annotations
 
-from s2am_editor.document.geometry import Rect, apply, box_of
-from s2am_editor.document.mask import Mask
-from s2am_editor.document.model import Document, Layer
+import dataclasses
+from dataclasses import dataclass
 
-NOWHERE = Rect(0, 0, 0, 0)
+from s2am_editor.document.geometry import EMPTY_RECT, Rect, bounding_rect, transform_points
+from s2am_editor.document.model import Document, Harmonization, Layer
+from s2am_editor.document.raster import TiledMask
+
+
+@dataclass(frozen=True)
+class CanvasChanged:
+    """Size, depth, color profile or metadata of the canvas changed."""
+
+
+@dataclass(frozen=True)
+class LayersChanged:
+    """Layers were added, removed or reordered."""
+
+
+@dataclass(frozen=True)
+class LayerChanged:
+    """Properties of one layer changed, other than its harmonization.
+
+    Attributes:
+        layer_id: the layer.
+        fields: names of the changed fields of `Layer`: name, raster, transform, mask, opacity, visible, locked.
+    """
+
+    layer_id: int
+    fields: frozenset[str]
+
+
+@dataclass(frozen=True)
+class LayerHarmonized:
+    """A layer was harmonized by a model, or its harmonization was removed."""
+
+    layer_id: int
+
+
+@dataclass(frozen=True)
+class LayerAdjusted:
+    """Sliders or curves of a harmonized layer changed; the model's color map did not."""
+
+    layer_id: int
+
+
+@dataclass(frozen=True)
+class ActiveLayerChanged:
+    """Another layer became the active one; None = no layer."""
+
+    layer_id: int | None
+
+
+@dataclass(frozen=True)
+class ReferenceAreaChanged:
+    """The painted reference area changed."""
+
+
+DocumentChange = (
+    CanvasChanged
+    | LayersChanged
+    | LayerChanged
+    | LayerHarmonized
+    | LayerAdjusted
+    | ActiveLayerChanged
+    | ReferenceAreaChanged
+)
+
+
+def document_changes(before: Document, after: Document) -> tuple[DocumentChange, ...]:
+    """Return the typed differences between two states of a document, in the order canvas, layers, active layer."""
+    changes: list[DocumentChange] = []
+    canvas = ("width", "height", "dtype", "profile", "gray", "metadata")
+    if any(getattr(before, name) != getattr(after, name) for name in canvas):
+        changes.append(CanvasChanged())
+    if [layer.id for layer in before.layers] != [layer.id for layer in after.layers]:
+        changes.append(LayersChanged())
+    old_layers = {layer.id: layer for layer in before.layers}
+    for new in after.layers:
+        old = old_layers.get(new.id, new)
+        if old is not new:
+            changes += _layer_changes(old, new)
+    if before.active != after.active:
+        changes.append(ActiveLayerChanged(after.active))
+    if before.area is not after.area:
+        changes.append(ReferenceAreaChanged())
+    return tuple(changes)
+
+
+def _layer_changes(old: Layer, new: Layer) -> list[DocumentChange]:
+    changes: list[DocumentChange] = []
+    names = [field.name for field in dataclasses.fields(Layer) if field.name not in ("id", "harmonization")]
+    changed = frozenset(name for name in names if getattr(old, name) != getattr(new, name))
+    if changed:
+        changes.append(LayerChanged(new.id, changed))
+    if old.harmonization is not new.harmonization:
+        is_adjusted = _model_result(old.harmonization) == _model_result(new.harmonization)
+        changes.append(LayerAdjusted(new.id) if is_adjusted else LayerHarmonized(new.id))
+    return changes
+
+
+def _model_result(harmonization: Harmonization | None) -> tuple[object, ...] | None:
+    """Return the parts of a harmonization that a model found; sliders and curves are not among them."""
+    if harmonization is None:
+        return None
+    return id(harmonization.model_map), harmonization.model, harmonization.confidence, harmonization.reference
 
 
 def changed_area(before: Document, after: Document) -> Rect:
-    """The part of the canvas that may look different in two documents; of no size if none does."""
+    """Return the part of the canvas that can differ between two states of a document; it is empty if none does."""
     if (before.width, before.height, before.profile) != (after.width, after.height, after.profile):
-        return before.rect.with_(after.rect)
+        return before.rect.union(after.rect)
     if before.layers == after.layers:
-        return NOWHERE
-    then = {layer.id: layer for layer in before.layers}
-    now = {layer.id: layer for layer in after.layers}
-    order = [layer.id for layer in before.layers if layer.id in now]
-    reordered = order != [layer.id for layer in after.layers if layer.id in then]
-    area = NOWHERE
-    for layer_id in then.keys() | now.keys():
-        old, new = then.get(layer_id), now.get(layer_id)
-        if reordered or old is None or new is None:
-            area = area.with_(_shown(old)).with_(_shown(new))
+        return EMPTY_RECT
+    old_layers = {layer.id: layer for layer in before.layers}
+    new_layers = {layer.id: layer for layer in after.layers}
+    order = [layer.id for layer in before.layers if layer.id in new_layers]
+    is_reordered = order != [layer.id for layer in after.layers if layer.id in old_layers]
+    area = EMPTY_RECT
+    for layer_id in old_layers.keys() | new_layers.keys():
+        old, new = old_layers.get(layer_id), new_layers.get(layer_id)
+        if is_reordered or old is None or new is None:
+            area = area.union(_visible_box(old)).union(_visible_box(new))
         elif old is not new:
-            area = area.with_(_difference(old, new))
-    return area.within(after.rect)
+            area = area.union(_changed_layer_area(old, new))
+    return area.intersection(after.rect)
 
 
-def _difference(old: Layer, new: Layer) -> Rect:
-    """Where two states of one layer, in one place of the stack, look different."""
+def _changed_layer_area(old: Layer, new: Layer) -> Rect:
+    """Return the area in which two states of a layer, at the same place of the stack, can differ."""
     if not old.visible and not new.visible:
-        return NOWHERE
-    if _look(old) != _look(new):
-        return _shown(old).with_(_shown(new))
+        return EMPTY_RECT
+    if _appearance(old) != _appearance(new):
+        return _visible_box(old).union(_visible_box(new))
     if old.mask is new.mask:
-        return NOWHERE
-    whole = Mask(*old.size, 255)
-    part = (old.mask or whole).changed_area(new.mask or whole)
-    return NOWHERE if part.is_empty else box_of(apply(new.transform.matrix(new.size), part.corners)).grown(1)
+        return EMPTY_RECT
+    full_mask = TiledMask(*old.size, 255)
+    part = (old.mask or full_mask).changed_area(new.mask or full_mask)
+    if part.is_empty:
+        return EMPTY_RECT
+    return bounding_rect(transform_points(new.transform.matrix(new.size), part.corners)).expanded(1)
 
 
-def _look(layer: Layer) -> tuple[object, ...]:
-    """All that a layer's look depends on but its mask."""
+def _appearance(layer: Layer) -> tuple[object, ...]:
+    """Return everything except the mask that affects the appearance of a layer."""
     return layer.raster, layer.transform, layer.opacity, layer.visible, layer.harmonization
 
 
-def _shown(layer: Layer | None) -> Rect:
-    return layer.box if layer is not None and layer.visible else NOWHERE
+def _visible_box(layer: Layer | None) -> Rect:
+    return layer.box if layer is not None and layer.visible else EMPTY_RECT

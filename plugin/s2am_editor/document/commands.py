@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All that can be done to a document. Each function describes a command; `History.do` carries it out."""
+"""Editing commands. Each function returns a command, which `History.do` executes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import Any
 
 from s2am_editor.document.geometry import Transform
 from s2am_editor.document.history import Command
-from s2am_editor.document.mask import Mask
 from s2am_editor.document.model import Document, Harmonization, Layer, new_layer_id
-from s2am_editor.document.raster import Raster
+from s2am_editor.document.raster import Raster, TiledMask
 from s2am_engine.color.map import Curves
 from s2am_engine.errors import EngineError
 
@@ -22,12 +21,12 @@ _gestures = itertools.count(1)
 
 
 def gesture() -> Gesture:
-    """A key for the commands of one drag or stroke, which are then one step to undo."""
+    """Return a new key that merges the commands of one drag or brush stroke into a single undo step."""
     return ("gesture", next(_gestures))
 
 
 def add_layers(layers: Sequence[Layer], name: str = "Add layer") -> Command:
-    """Put layers on top of all others, the last one uppermost; it becomes the active one."""
+    """Add layers on top, in the given order; the last one becomes active."""
 
     def change(document: Document) -> Document:
         if not layers:
@@ -38,7 +37,7 @@ def add_layers(layers: Sequence[Layer], name: str = "Add layer") -> Command:
 
 
 def remove_layer(layer_id: int) -> Command:
-    """Remove a layer; the one beneath, or else above, becomes the active one."""
+    """Remove a layer; the one beneath it, or else the lowest one, becomes active."""
 
     def change(document: Document) -> Document:
         index = document.index(layer_id)
@@ -50,7 +49,7 @@ def remove_layer(layer_id: int) -> Command:
 
 
 def duplicate_layer(layer_id: int, name: str | None = None) -> Command:
-    """Put a copy right above a layer; it shares the pixels, and can be moved. name: the copy's; None = “… copy”."""
+    """Add an unlocked copy directly above a layer. It shares the pixels. `name`: of the copy; None = “… copy”."""
 
     def change(document: Document) -> Document:
         index = document.index(layer_id)
@@ -63,7 +62,7 @@ def duplicate_layer(layer_id: int, name: str | None = None) -> Command:
 
 
 def move_layer(layer_id: int, index: int) -> Command:
-    """Put a layer in another place of the stack: 0 = the lowest."""
+    """Move a layer to another position in the stack; 0 = the lowest."""
 
     def change(document: Document) -> Document:
         at = document.index(layer_id)
@@ -76,7 +75,7 @@ def move_layer(layer_id: int, index: int) -> Command:
 
 
 def rename_layer(layer_id: int, name: str) -> Command:
-    """Give a layer another name; an empty one changes nothing."""
+    """Rename a layer; a blank name changes nothing."""
     return _on_layer("Rename layer", layer_id, lambda layer: _with(layer, name=name.strip() or layer.name))
 
 
@@ -87,28 +86,28 @@ def set_visible(layer_id: int, visible: bool) -> Command:
 
 
 def set_locked(layer_id: int, locked: bool) -> Command:
-    """Protect a layer from being moved, or free it."""
+    """Lock a layer against being moved, or unlock it."""
     name = "Lock layer" if locked else "Unlock layer"
     return _on_layer(name, layer_id, lambda layer: _with(layer, locked=locked))
 
 
 def set_opacity(layer_id: int, opacity: float, drag: Gesture = None) -> Command:
-    """Set a layer's opacity, 0 to 1."""
+    """Set the opacity of a layer, 0 to 1."""
     return _on_layer("Opacity", layer_id, lambda layer: _with(layer, opacity=opacity), drag)
 
 
 def set_transform(layer_id: int, transform: Transform, name: str = "Transform", drag: Gesture = None) -> Command:
-    """Put a layer elsewhere. name: “Move”, “Scale”, “Rotate”, “Flip horizontally”."""
+    """Set the transform of a layer. `name`: label of the undo step (“Move”, “Rotate”, …)."""
     return _on_layer(name, layer_id, lambda layer: _with(layer, transform=transform), drag)
 
 
-def set_mask(layer_id: int, mask: Mask | None, name: str = "Mask", stroke: Gesture = None) -> Command:
-    """Give a layer another cut-out; None = all of it. name: “Brush”, “Eraser”, “Cut out”, “Feather”."""
+def set_mask(layer_id: int, mask: TiledMask | None, name: str = "Mask", stroke: Gesture = None) -> Command:
+    """Set the mask of a layer; None = no mask. `name`: label of the undo step (“Brush”, “Cut out”, …)."""
     return _on_layer(name, layer_id, lambda layer: _with(layer, mask=mask), stroke)
 
 
 def set_raster(layer_id: int, raster: Raster, name: str) -> Command:
-    """Give a layer other pixels of the same size (edge decontamination)."""
+    """Replace the pixels of a layer by others of the same size, as edge decontamination does."""
 
     def change(layer: Layer) -> Layer:
         if raster.size != layer.raster.size:
@@ -119,30 +118,30 @@ def set_raster(layer_id: int, raster: Raster, name: str) -> Command:
 
 
 def set_harmonization(layer_id: int, harmonization: Harmonization | None, name: str = "Harmonize") -> Command:
-    """Recolor a layer, always from its original pixels; None = as it was."""
+    """Set the harmonization of a layer, which applies to its original pixels; None = original colors."""
     return _on_layer(name, layer_id, lambda layer: _with(layer, harmonization=harmonization))
 
 
-def set_adjustments(layer_id: int, drag: Gesture = None, **sliders: float) -> Command:
-    """Move sliders of a harmonized layer: strength, brightness, contrast, warmth, tint, saturation; others stay.
+def set_sliders(layer_id: int, drag: Gesture = None, **values: float) -> Command:
+    """Set sliders of a harmonized layer by name (see `Sliders`); the other sliders keep their values.
 
-    Carrying it out raises EngineError for a layer that is not harmonized, ValueError for a value out of its range.
+    Executing the command raises EngineError if the layer is not harmonized, and ValueError if a value is out of range.
     """
 
     def change(harmonization: Harmonization) -> Harmonization:
-        return dataclasses.replace(harmonization, adjustments=harmonization.adjustments.replace(**sliders))
+        return dataclasses.replace(harmonization, sliders=harmonization.sliders.replace(**values))
 
-    name = next(iter(sliders)).capitalize() if len(sliders) == 1 else "Adjust"
+    name = next(iter(values)).capitalize() if len(values) == 1 else "Adjust"
     return _on_harmonization(name, layer_id, change, drag)
 
 
 def set_curves(layer_id: int, curves: Curves | None, drag: Gesture = None) -> Command:
-    """Give a harmonized layer curves drawn by the person; None = none. Raises as `set_adjustments` does."""
-    return _on_harmonization("Curves", layer_id, lambda found: dataclasses.replace(found, curves=curves), drag)
+    """Set the user's curves of a harmonized layer; None = none. Executing it raises EngineError as `set_sliders`."""
+    return _on_harmonization("Curves", layer_id, lambda current: dataclasses.replace(current, curves=curves), drag)
 
 
-def set_area(area: Mask | None, name: str = "Paint reference", stroke: Gesture = None) -> Command:
-    """Paint the reference area, a mask of the canvas's size; None = none."""
+def set_area(area: TiledMask | None, name: str = "Paint reference", stroke: Gesture = None) -> Command:
+    """Set the painted reference area, a mask of the canvas's size; None = none."""
 
     def change(document: Document) -> Document:
         if area is not None and (area.width, area.height) != (document.width, document.height):
@@ -152,10 +151,10 @@ def set_area(area: Mask | None, name: str = "Paint reference", stroke: Gesture =
     return Command(name, change, None if stroke is None else (stroke, name))
 
 
-def cut_out_layer(layer_id: int, mask: Mask, name: str) -> Command:
-    """Put what a mask marks in a flattened picture on a layer of its own, right above it; the picture stays whole.
+def cut_out_layer(layer_id: int, mask: TiledMask, name: str) -> Command:
+    """Add a masked copy of a layer directly above it, to harmonize the foreground of a flattened image.
 
-    The new layer shares the picture's pixels. Harmonizing it changes the foreground alone.
+    The copy shares the pixels of the original layer, which stays unchanged.
     """
 
     def change(document: Document) -> Document:
@@ -166,19 +165,19 @@ def cut_out_layer(layer_id: int, mask: Mask, name: str) -> Command:
 
 
 def _with(layer: Layer, **changes: Any) -> Layer:
-    """The layer with fields replaced; the layer itself where they have these values already."""
+    """Return the layer with fields replaced; the same object if all fields have these values already."""
     if all(getattr(layer, key) == value for key, value in changes.items()):
         return layer
     return dataclasses.replace(layer, **changes)
 
 
 def _on_layer(name: str, layer_id: int, change: Callable[[Layer], Layer], drag: Gesture = None) -> Command:
-    def whole(document: Document) -> Document:
+    def change_document(document: Document) -> Document:
         before = document.layer(layer_id)
         after = change(before)
         return document if after is before else document.with_layer(after)
 
-    return Command(name, whole, None if drag is None else (drag, name, layer_id))
+    return Command(name, change_document, None if drag is None else (drag, name, layer_id))
 
 
 def _on_harmonization(
@@ -186,7 +185,7 @@ def _on_harmonization(
 ) -> Command:
     def on_layer(layer: Layer) -> Layer:
         if layer.harmonization is None:
-            raise EngineError(f"“{layer.name}” is not harmonized yet: press Harmonize first.")
+            raise EngineError(f"“{layer.name}” is not harmonized yet. Press Harmonize first.")
         return _with(layer, harmonization=change(layer.harmonization))
 
     return _on_layer(name, layer_id, on_layer, drag)

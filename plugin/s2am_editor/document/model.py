@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The document: layers on a canvas. Nothing in it ever changes; every command makes another document.
+"""The document: layers on a canvas, as immutable data. Every command creates another document.
 
-What did not change is shared between documents: undo costs what was really replaced, and an object's identity says
-whether a cache that was made from it still holds.
+Unchanged parts are shared between documents. An undo step therefore costs only the data that it replaced, and caches
+can use the identity of an object as their key.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from s2am_editor.document.geometry import Rect, Transform
-from s2am_editor.document.mask import Mask
-from s2am_editor.document.raster import Raster
+from s2am_editor.document.raster import Raster, TiledMask
 from s2am_engine.color.adjustments import Sliders, adjust
 from s2am_engine.color.map import ColorMap, Curves
 from s2am_engine.errors import EngineError
@@ -25,31 +24,36 @@ from s2am_engine.image.compositing import convert, to_depth
 from s2am_engine.image.data import Metadata
 from s2am_engine.image.io import ImageData
 
-EIGHT_BIT = np.dtype(np.uint8)
-
-_serial = itertools.count(1)
+_UINT8 = np.dtype(np.uint8)
+_layer_ids = itertools.count(1)
 
 
 def new_layer_id() -> int:
-    """A number that no other layer of this process has."""
-    return next(_serial)
+    """Return a number that no other layer of this process has."""
+    return next(_layer_ids)
 
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """What a layer is harmonized with.
+    """The part of the document that a layer is harmonized with.
 
-    kind: all layers beneath; one `layer` (its id); or what lies beneath in a painted `area` of the canvas.
+    Attributes:
+        kind: "beneath": all visible layers beneath; "layer": one layer; "area": the layers beneath, inside `area`.
+        layer: id of the reference layer, for kind "layer" only.
+        area: mask of the canvas's size, for kind "area" only.
+
+    Raises:
+        ValueError: `layer` or `area` does not match the kind.
     """
 
     kind: Literal["beneath", "layer", "area"] = "beneath"
     layer: int | None = None
-    area: Mask | None = None
+    area: TiledMask | None = None
 
     def __post_init__(self) -> None:
-        """Take a layer or an area where the kind asks for one, or raise ValueError."""
+        """Check that layer and area match the kind."""
         if (self.kind == "layer") != (self.layer is not None) or (self.kind == "area") != (self.area is not None):
-            raise ValueError(f"a reference of kind {self.kind!r} does not go with {self.layer=} and {self.area=}")
+            raise ValueError(f"a reference of kind {self.kind!r} does not match {self.layer=} and {self.area=}")
 
 
 BENEATH = Reference()
@@ -57,40 +61,56 @@ BENEATH = Reference()
 
 @dataclass(frozen=True, eq=False)
 class Harmonization:
-    """How a layer is recolored: what a model found, the person's curves, and the sliders.
+    """Recoloring of a layer: the color map from a model, the sliders, and curves drawn by the user.
 
-    found: the model's color map, in the document's own encoding.
-    confidence: how sure the model was, 0 to 1.
-    curves: drawn by the person; they come after all else, strength included. None = none.
+    Attributes:
+        model_map: color map that the model predicted, in the document's own encoding.
+        model: name of the model.
+        confidence: 0 to 1.
+        reference: what the layer was harmonized with.
+        sliders: applied to `model_map`.
+        curves: applied last, at full strength; None = none.
     """
 
-    found: ColorMap
+    model_map: ColorMap
     model: str
     confidence: float = 1.0
     reference: Reference = BENEATH
-    adjustments: Sliders = field(default_factory=Sliders)
+    sliders: Sliders = field(default_factory=Sliders)
     curves: Curves | None = None
 
     @cached_property
     def color_map(self) -> ColorMap:
-        """The map that is applied to the layer's pixels."""
-        adjusted = adjust(self.found, self.adjustments)
+        """The complete map, which is applied to the layer's pixels."""
+        adjusted = adjust(self.model_map, self.sliders)
         return adjusted if self.curves is None else adjusted.then(self.curves)
 
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """One layer. Its cover, what of it is seen, is the raster's alpha times the mask times the opacity.
+    """A layer: original pixels, and everything that is applied to them when it is rendered.
 
-    raster: its original pixels, in the document's depth and profile; harmonizing and transforming never touch them.
-    mask: the cut-out made in the editor, of the raster's size; None = all of it.
-    locked: not to be moved with the mouse, as a background.
+    Its coverage is the raster's alpha × mask × opacity.
+
+    Attributes:
+        name: label in the list of layers.
+        raster: original pixels in the document's depth and profile. Harmonizing and transforming do not change them.
+        transform: placement on the canvas.
+        mask: cut-out made in the editor, of the raster's size; None = the whole layer.
+        opacity: 0 to 1.
+        visible: hidden layers are not rendered.
+        locked: protected against being moved with the mouse, as a background is.
+        harmonization: recoloring; None = original colors.
+        id: identifies the layer across states of the document.
+
+    Raises:
+        ValueError: the mask has another size than the raster, or the opacity is out of range.
     """
 
     name: str
     raster: Raster
     transform: Transform
-    mask: Mask | None = None
+    mask: TiledMask | None = None
     opacity: float = 1.0
     visible: bool = True
     locked: bool = False
@@ -98,7 +118,7 @@ class Layer:
     id: int = field(default_factory=new_layer_id)
 
     def __post_init__(self) -> None:
-        """Take a mask of the raster's size and an opacity from 0 to 1, or raise ValueError."""
+        """Check mask size and opacity."""
         if self.mask is not None and (self.mask.width, self.mask.height) != self.raster.size:
             raise ValueError(f"a mask of {self.mask.width}×{self.mask.height} does not fit {self.raster.size}")
         if not 0 <= self.opacity <= 1:
@@ -106,43 +126,50 @@ class Layer:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height of its pixels, before the transform."""
+        """Width and height of the raster, before the transform."""
         return self.raster.size
 
     @cached_property
     def box(self) -> Rect:
-        """The pixels of the canvas that it touches; it may reach beyond the canvas."""
+        """Bounding box on the canvas; it can extend beyond the canvas."""
         return self.transform.box(self.size)
 
 
 @dataclass(frozen=True, eq=False)
 class Document:
-    """A canvas and its layers, the lowest first.
+    """A canvas and its layers, from bottom to top.
 
-    dtype, profile: of all pixels, as the first picture had them. gray: that picture was gray.
-    active: the id of the layer that commands are meant for.
-    area: of the canvas's size, painted as the reference of what is harmonized next; None = nothing was painted.
+    Attributes:
+        width: of the canvas, in pixels.
+        height: of the canvas, in pixels.
+        layers: from bottom to top.
+        dtype: depth of all pixels: uint8, uint16 or float32.
+        profile: ICC profile of all pixels; None = sRGB.
+        gray: True if the image that the document was opened from was grayscale.
+        metadata: of the image that the document was opened from.
+        active: id of the layer that commands apply to.
+        area: mask of the canvas's size, painted as the reference for the next harmonization; None = not painted.
     """
 
     width: int
     height: int
     layers: tuple[Layer, ...] = ()
-    dtype: np.dtype[Any] = EIGHT_BIT
+    dtype: np.dtype[Any] = _UINT8
     profile: bytes | None = None
     gray: bool = False
     metadata: Metadata = field(default_factory=Metadata)
     active: int | None = None
-    area: Mask | None = None
+    area: TiledMask | None = None
 
     @classmethod
-    def from_picture(cls, picture: ImageData, name: str) -> Document:
-        """Open a picture as a canvas of its size, with one locked layer."""
-        height, width = picture.pixels.shape[:2]
-        raster = Raster(picture.pixels, picture.alpha)
+    def from_image(cls, image: ImageData, name: str) -> Document:
+        """Create a document of an image's size, with the image as its only, locked layer."""
+        height, width = image.pixels.shape[:2]
+        raster = Raster(image.pixels, image.alpha)
         layer = Layer(name, raster, Transform.at(0, 0, raster.size), locked=True)
         return cls(
-            *(width, height, (layer,), picture.pixels.dtype),
-            *(picture.profile, picture.gray, picture.metadata, layer.id),
+            *(width, height, (layer,), image.pixels.dtype),
+            *(image.profile, image.gray, image.metadata, layer.id),
         )
 
     @property
@@ -151,35 +178,37 @@ class Document:
         return Rect(0, 0, self.width, self.height)
 
     def layer(self, layer_id: int | None) -> Layer:
-        """The layer of an id. Raises EngineError if there is none."""
+        """Return a layer by its id. Raises EngineError if it does not exist."""
         return self.layers[self.index(layer_id)]
 
     def index(self, layer_id: int | None) -> int:
-        """Its place from below. Raises EngineError if there is none."""
+        """Return a layer's position from the bottom. Raises EngineError if it does not exist."""
         for index, layer in enumerate(self.layers):
             if layer.id == layer_id:
                 return index
-        raise EngineError("There is no such layer any more: choose one in the list of layers.")
+        raise EngineError("This layer no longer exists. Choose another one in the list of layers.")
 
     def with_layer(self, layer: Layer) -> Document:
-        """The document with the layer of the same id replaced."""
+        """Return the document with the layer of the same id replaced."""
         index = self.index(layer.id)
         return dataclasses.replace(self, layers=(*self.layers[:index], layer, *self.layers[index + 1 :]))
 
-    def adopt(self, picture: ImageData, name: str, *, center: tuple[float, float] | None = None) -> Layer:
-        """Make a layer of a picture, in the document's depth and profile; one larger than the canvas is scaled to fit.
+    def new_layer(self, image: ImageData, name: str, *, center: tuple[float, float] | None = None) -> Layer:
+        """Create a layer from an image, converted to the document's depth and profile. The document does not change.
+
+        An image larger than the canvas is scaled down to fit.
 
         Args:
-            picture: what was opened, dropped or pasted.
-            name: the layer's.
-            center: where its center goes; None = the middle of the canvas, on whole pixels.
+            image: the opened, dropped or pasted image.
+            name: of the layer.
+            center: position of its center on the canvas; None = the canvas's center, rounded to whole pixels.
 
         Raises:
-            EngineError: a conversion between profiles that would lose depth.
+            EngineError: the color profiles differ, and a conversion would lose depth.
         """
-        like = ImageData(np.empty((1, 1, 3), self.dtype), profile=self.profile)
-        alpha = None if picture.alpha is None else to_depth(picture.alpha, self.dtype)
-        raster = Raster(convert(picture.pixels, picture.profile, like), alpha)
+        target = ImageData(np.empty((1, 1, 3), self.dtype), profile=self.profile)
+        alpha = None if image.alpha is None else to_depth(image.alpha, self.dtype)
+        raster = Raster(convert(image.pixels, image.profile, target), alpha)
         width, height = raster.size
         scale = min(1.0, self.width / width, self.height / height)
         if center is not None:

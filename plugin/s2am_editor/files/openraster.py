@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""OpenRaster (.ora), which GIMP, Krita and MyPaint read and write; and projects, which are OpenRaster files with more.
+"""OpenRaster files (.ora), the format of projects, which GIMP, Krita and MyPaint can also read and write.
 
-Another program finds in a project what every OpenRaster file has: the layers as they look, their opacity and order, and
-the whole picture. Beside them lie, in the folder `s2am/`, the original pixels, masks, color maps and sliders, from
-which this program opens it without loss. They go by the layers' description: where another program has saved the file
-since, that is another one, and what that program wrote counts.
+A project contains everything that OpenRaster requires: the rendered layers with opacity and order, and the merged
+image. In addition, the folder `s2am/` contains the original pixels, masks, color maps and sliders, from which this
+program opens the project without loss. The description there includes a hash of the layer stack: if another program
+has saved the file since, the hash differs, and the layers of that program are used.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import zipfile
 from collections.abc import Iterator
@@ -23,185 +24,278 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2am_common.atomic import atomic_write
-from s2am_editor.compose.flatten import Progress, flatten
-from s2am_editor.compose.sampling import sample
-from s2am_editor.compose.stacking import lay_over, nothing
+from s2am_common.image_formats import PNG
 from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.model import Document, Layer
-from s2am_editor.document.raster import Raster
-from s2am_editor.files import archive as entries
-from s2am_editor.files.description import describe, rebuild
+from s2am_editor.document.raster import Raster, TiledMask
+from s2am_editor.files.project import DAMAGE_ERRORS, document_from_json, document_to_json
+from s2am_editor.render.blend import blend_layer, transparent_image
+from s2am_editor.render.export import flatten
+from s2am_editor.render.resample import resample_layer
 from s2am_engine.errors import EngineError
 from s2am_engine.image.compositing import to_depth
-from s2am_engine.image.formats.common import UnsupportedFileError, check_image_size
-from s2am_engine.image.io import ImageData
+from s2am_engine.image.data import MAX_PIXELS, ImageData
+from s2am_engine.image.formats import png
+from s2am_engine.image.formats.common import Decoded, UnsupportedFileError, check_image_size
 from s2am_engine.image.sheets import fit_into
 from s2am_engine.inference.network_input import to_bytes
+from s2am_engine.types import FractionCallback
 
-SUFFIX = ".ora"
-MIMETYPE = b"image/openraster"
-VERSION = "0.0.5"
-THUMBNAIL = 256  # pixels of its longer side, as OpenRaster asks for
-OVER = "svg:src-over"
+OPENRASTER_SUFFIX = ".ora"
 
+_MIMETYPE = b"image/openraster"
+_OPENRASTER_VERSION = "0.0.5"
+_THUMBNAIL_SIDE = 256  # required by the specification
+_NORMAL_MODE = "svg:src-over"
 _DESCRIPTION = "s2am/document.json"
+_MAX_TEXT_BYTES = 64 << 20
+_MAX_PIXEL_BYTES = 16 * MAX_PIXELS
 
 
-def write(path: Path, document: Document, progress: Progress | None = None) -> None:
-    """Write a project, whole or not at all.
+def write_openraster(path: Path, document: Document, progress: FractionCallback | None = None) -> None:
+    """Write a project atomically.
 
     Raises:
-        EngineError: the file can't be written.
+        EngineError: the file cannot be written.
     """
     report = progress or (lambda _: None)
     steps = len(document.layers) + 3
     with atomic_write(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr("mimetype", MIMETYPE)
-        stack = ElementTree.Element("image", version=VERSION, w=str(document.width), h=str(document.height))
-        inner = ElementTree.SubElement(stack, "stack")
-        originals: dict[int, str] = {}
-        for index, layer in reversed(list(enumerate(document.layers))):  # OpenRaster begins with the uppermost
-            inner.append(_write_layer(archive, document, layer, f"data/layer{index}.png", originals))
+        archive.writestr("mimetype", _MIMETYPE)
+        image = ElementTree.Element("image", version=_OPENRASTER_VERSION, w=str(document.width), h=str(document.height))
+        stack = ElementTree.SubElement(image, "stack")
+        names: dict[int, str] = {}
+        for index, layer in reversed(list(enumerate(document.layers))):  # OpenRaster starts with the top layer
+            stack.append(_write_layer(archive, document, layer, f"data/layer{index}.png", names))
             report((len(document.layers) - index) / steps)
-        described = ElementTree.tostring(stack, "utf-8", xml_declaration=True)
-        archive.writestr("stack.xml", described)
-        flat = flatten(document)
-        entries.write_png(archive, "mergedimage.png", *_integers(flat), document.profile)
+        stack_xml = ElementTree.tostring(image, "utf-8", xml_declaration=True)
+        archive.writestr("stack.xml", stack_xml)
+        merged = flatten(document)
+        _write_png(archive, "mergedimage.png", *_to_integers(merged), document.profile)
         report((steps - 2) / steps)
-        entries.write_png(archive, "Thumbnails/thumbnail.png", *_thumbnail(flat))
-        data = describe(document, entries.Members(archive, originals))
-        data["stack"] = hashlib.sha256(described).hexdigest()
+        _write_png(archive, "Thumbnails/thumbnail.png", *_thumbnail(merged))
+        data = document_to_json(document, _ArchiveStore(archive, names))
+        data["stack"] = hashlib.sha256(stack_xml).hexdigest()
         archive.writestr(_DESCRIPTION, json.dumps(data), zipfile.ZIP_DEFLATED)
     report(1.0)
 
 
-def read(path: Path, progress: Progress | None = None) -> tuple[Document, list[str]]:
-    """Read a project or any OpenRaster file.
+def read_openraster(path: Path, progress: FractionCallback | None = None) -> tuple[Document, list[str]]:
+    """Read a project or any other OpenRaster file.
 
     Returns:
-        The document, and what of the file could not be taken over: a sentence each.
+        The document, and one sentence for each feature of the file that is not supported.
 
     Raises:
-        EngineError: not such a file, damaged, or of a newer version.
+        EngineError: not an OpenRaster file, damaged, or written by a newer version.
     """
     report = progress or (lambda _: None)
     try:
         with zipfile.ZipFile(path) as archive:
-            if archive.read("mimetype").strip() != MIMETYPE:
-                raise EngineError(f"{path} is not an OpenRaster file: open a picture, an .ora or a .psd file.")
-            described = entries.text(archive, "stack.xml")
-            own = _own_description(archive, described)
-            if own is not None:
-                return rebuild(own, entries.Members(archive), report), []
-            return _foreign(archive, described, report)
+            if archive.read("mimetype").strip() != _MIMETYPE:
+                raise EngineError(f"{path} is not an OpenRaster file. Open an image, an .ora or a .psd file.")
+            stack_xml = _read_entry(archive, "stack.xml", _MAX_TEXT_BYTES)
+            description = _read_description(archive, stack_xml)
+            if description is not None:
+                return document_from_json(description, _ArchiveStore(archive), report), []
+            return _read_layers(archive, stack_xml, report)
     except EngineError as error:
         raise EngineError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
     except UnsupportedFileError as refusal:
         raise EngineError(f"{path} {refusal}.") from refusal
     except MemoryError as error:
-        raise EngineError(f"{path} is too large for this computer's memory: close other programs first.") from error
+        raise EngineError(f"{path} is too large for this computer's memory. Close other programs first.") from error
     except FileNotFoundError as error:
-        raise EngineError(f"{path} does not exist: check the name and the folder.") from error
-    except (*entries.DAMAGE, defusedxml.DefusedXmlException) as error:
-        raise EngineError(f"{path} is damaged or incomplete: open an earlier copy of it.") from error
+        raise EngineError(f"{path} does not exist. Check the name and the folder.") from error
+    except (*DAMAGE_ERRORS, defusedxml.DefusedXmlException) as error:
+        raise EngineError(f"{path} is damaged or incomplete. Open an earlier copy of it.") from error
 
 
-def _own_description(archive: zipfile.ZipFile, described: bytes) -> Any:
-    """What this program wrote about the layers; None if it did not, or another program saved the file since."""
+class _ArchiveStore:
+    """Pixels and masks of a project as archive entries: PNG, or NumPy's format for floats."""
+
+    def __init__(self, archive: zipfile.ZipFile, names: dict[int, str] | None = None) -> None:
+        """Use an archive; `names`: entries that already contain a raster, by the raster's id."""
+        self._archive = archive
+        self._names: dict[int, str] = dict(names or {})
+
+    def put_raster(self, raster: Raster) -> str:
+        """Write a raster, unless the archive contains it."""
+        if id(raster) in self._names:
+            return self._names[id(raster)]
+        name = f"s2am/pixels{len(self._names)}"
+        if raster.pixels.dtype == np.float32:
+            name += ".npy"
+            samples = raster.pixels if raster.alpha is None else np.dstack([raster.pixels, raster.alpha])
+            with self._archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, samples, allow_pickle=False)
+        else:
+            name += ".png"
+            _write_png(self._archive, name, raster.pixels, raster.alpha)
+        self._names[id(raster)] = name
+        return name
+
+    def put_mask(self, mask: TiledMask) -> str:
+        """Write a mask, unless the archive contains it."""
+        if id(mask) not in self._names:
+            name = f"s2am/mask{len(self._names)}.png"
+            values = mask.to_array()
+            _write_png(self._archive, name, np.broadcast_to(values[..., None], (*values.shape, 3)), None, gray=True)
+            self._names[id(mask)] = name
+        return self._names[id(mask)]
+
+    def raster(self, name: str) -> Raster:
+        """Read a raster. Raises UnsupportedFileError or one of DAMAGE_ERRORS."""
+        if not name.endswith(".npy"):
+            return _to_raster(_read_png(self._archive, name).samples)
+        with io.BytesIO(_read_entry(self._archive, name, _MAX_PIXEL_BYTES)) as entry:
+            samples = np.lib.format.read_array(entry, allow_pickle=False)
+        check_image_size(samples.shape[1], samples.shape[0])
+        if samples.dtype != np.float32 or samples.ndim != 3 or samples.shape[2] not in (3, 4):
+            raise ValueError(f"{name} contains no pixels")
+        if not np.isfinite(samples).all():
+            raise ValueError(f"{name} contains values that are not finite")
+        return _to_raster(samples)
+
+    def mask(self, name: str) -> TiledMask:
+        """Read a mask. Raises UnsupportedFileError or one of DAMAGE_ERRORS."""
+        samples = _read_png(self._archive, name).samples
+        if samples.dtype != np.uint8 or samples.shape[2] != 1:
+            raise ValueError(f"{name} is not a mask")
+        return TiledMask.from_array(np.ascontiguousarray(samples[..., 0]))
+
+
+def _read_entry(archive: zipfile.ZipFile, name: str, max_bytes: int) -> bytes:
+    if archive.getinfo(name).file_size > max_bytes:  # a few kilobytes can claim to unpack to any size
+        raise ValueError(f"{name} is too large")
+    return archive.read(name)
+
+
+def _read_png(archive: zipfile.ZipFile, name: str) -> Decoded:
+    data = _read_entry(archive, name, _MAX_PIXEL_BYTES)
+    if not PNG.matches(data):
+        raise ValueError(f"{name} is not a PNG file")
+    return png.read_png(data)
+
+
+def _write_png(
+    archive: zipfile.ZipFile,
+    name: str,
+    pixels: NDArray[Any],
+    alpha: NDArray[Any] | None,
+    profile: bytes | None = None,
+    *,
+    gray: bool = False,
+) -> None:
+    encoded = io.BytesIO()
+    png.write_png(encoded, ImageData(pixels, alpha, profile, gray))
+    archive.writestr(name, encoded.getbuffer())
+
+
+def _to_raster(samples: NDArray[Any]) -> Raster:
+    """Convert H×W×C samples (gray or RGB, with or without alpha) to a raster."""
+    channels = samples.shape[2]
+    color = samples[..., :3] if channels > 2 else np.repeat(samples[..., :1], 3, axis=2)
+    alpha = np.ascontiguousarray(samples[..., -1]) if channels in (2, 4) else None
+    return Raster(np.ascontiguousarray(color), alpha)
+
+
+def _read_description(archive: zipfile.ZipFile, stack_xml: bytes) -> Any:
+    """Return this program's description of the document; None if there is none that matches the layer stack."""
     if _DESCRIPTION not in archive.namelist():
         return None
-    data = json.loads(entries.text(archive, _DESCRIPTION))
-    return data if data["stack"] == hashlib.sha256(described).hexdigest() else None
+    data = json.loads(_read_entry(archive, _DESCRIPTION, _MAX_TEXT_BYTES))
+    return data if data["stack"] == hashlib.sha256(stack_xml).hexdigest() else None
 
 
 def _write_layer(
-    archive: zipfile.ZipFile, document: Document, layer: Layer, name: str, originals: dict[int, str]
+    archive: zipfile.ZipFile, document: Document, layer: Layer, name: str, names: dict[int, str]
 ) -> ElementTree.Element:
-    """Write a layer as it looks; where that is its original pixels, note so."""
+    """Write a rendered layer; if these are its original pixels, record the entry in `names`."""
     left, top, _, _ = layer.box
-    whole = Transform.at(left, top, layer.size)
-    plain = layer.transform == whole and layer.mask is None and layer.harmonization is None
-    if plain and document.dtype != np.float32:
-        entries.write_png(archive, name, layer.raster.pixels, layer.raster.alpha, document.profile)
-        originals.setdefault(id(layer.raster), name)
+    untransformed = Transform.at(left, top, layer.size)
+    is_original = layer.transform == untransformed and layer.mask is None and layer.harmonization is None
+    if is_original and document.dtype != np.float32:
+        _write_png(archive, name, layer.raster.pixels, layer.raster.alpha, document.profile)
+        names.setdefault(id(layer.raster), name)
     else:
-        left, top, seen = _as_it_looks(document, layer)
-        entries.write_png(archive, name, *_integers(seen), document.profile)
-    attributes = {"name": layer.name, "src": name, "x": str(left), "y": str(top), "composite-op": OVER}
+        left, top, rendered = _render_layer(document, layer)
+        _write_png(archive, name, *_to_integers(rendered), document.profile)
+    attributes = {"name": layer.name, "src": name, "x": str(left), "y": str(top), "composite-op": _NORMAL_MODE}
     attributes |= {"opacity": f"{layer.opacity:.6g}", "visibility": "visible" if layer.visible else "hidden"}
     attributes |= {"edit-locked": "true"} if layer.locked else {}
     attributes |= {"selected": "true"} if layer.id == document.active else {}
-    # What XML cannot hold (control characters of a pasted name) is left out; the project's own description keeps it.
+    # XML cannot contain control characters, which a pasted name can include; the JSON description keeps them.
     attributes["name"] = "".join(c for c in layer.name if c.isprintable())
     return ElementTree.Element("layer", attributes)
 
 
-def _as_it_looks(document: Document, layer: Layer) -> tuple[int, int, ImageData]:
-    """The part of a layer on the canvas, transformed, cut out and harmonized; opacity is left to the reader."""
-    rect = layer.box.within(document.rect)
+def _render_layer(document: Document, layer: Layer) -> tuple[int, int, ImageData]:
+    """Render a layer with transform, mask and harmonization; return left, top and pixels. Opacity is an attribute."""
+    rect = layer.box.intersection(document.rect)
     if rect.is_empty:
         rect = Rect(0, 0, 1, 1)
     solid = Layer(layer.name, layer.raster, layer.transform, layer.mask, harmonization=layer.harmonization)
-    seen = lay_over(nothing(rect, document.dtype), solid, sample(solid, 1.0, rect), rect)
-    return rect.left, rect.top, seen
+    backdrop = transparent_image(rect, document.dtype)
+    return rect.left, rect.top, blend_layer(backdrop, solid, resample_layer(solid, 1.0, rect), rect)
 
 
-def _integers(picture: ImageData) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """Pixels and alpha that PNG can hold: floats become 16 bits."""
-    if picture.pixels.dtype != np.float32:
-        return picture.pixels, picture.alpha
-    sixteen = np.dtype(np.uint16)
-    return to_depth(picture.pixels, sixteen), None if picture.alpha is None else to_depth(picture.alpha, sixteen)
+def _to_integers(image: ImageData) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Return pixels and alpha in a depth that PNG supports: floats become 16 bits."""
+    if image.pixels.dtype != np.float32:
+        return image.pixels, image.alpha
+    uint16 = np.dtype(np.uint16)
+    return to_depth(image.pixels, uint16), None if image.alpha is None else to_depth(image.alpha, uint16)
 
 
-def _thumbnail(picture: ImageData) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    side = min(THUMBNAIL, max(picture.pixels.shape[:2]))
-    alpha = None if picture.alpha is None else np.ascontiguousarray(fit_into(to_bytes(picture.alpha), side)[..., 0])
-    return fit_into(to_bytes(picture.pixels), side), alpha
+def _thumbnail(image: ImageData) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    side = min(_THUMBNAIL_SIDE, max(image.pixels.shape[:2]))
+    alpha = None if image.alpha is None else np.ascontiguousarray(fit_into(to_bytes(image.alpha), side)[..., 0])
+    return fit_into(to_bytes(image.pixels), side), alpha
 
 
-def _foreign(archive: zipfile.ZipFile, described: bytes, report: Progress) -> tuple[Document, list[str]]:
-    """A document of the layers that another program wrote."""
-    image = defusedxml.ElementTree.fromstring(described)
+def _read_layers(archive: zipfile.ZipFile, stack_xml: bytes, report: FractionCallback) -> tuple[Document, list[str]]:
+    """Build a document from the layers of an OpenRaster file."""
+    image = defusedxml.ElementTree.fromstring(stack_xml)
     width, height = int(image.attrib["w"]), int(image.attrib["h"])
     check_image_size(width, height)
     found, notes, profile = [], set[str](), None
-    nodes = list(_flat(image.find("stack"), 0, 0, 1.0, True, notes))
+    nodes = list(_layer_nodes(image.find("stack"), 0, 0, 1.0, True, notes))
     for index, (node, left, top, opacity, visible) in enumerate(reversed(nodes)):
-        decoded = entries.read_png(archive, node.attrib["src"])
+        decoded = _read_png(archive, node.attrib["src"])
         profile = profile or decoded.profile
-        raster = entries.raster_of(decoded.samples)
+        raster = _to_raster(decoded.samples)
         name = node.attrib.get("name", "") or Path(node.attrib["src"]).stem
         found.append((name, raster, Transform.at(left, top, raster.size), opacity, visible))
         report((index + 1) / len(nodes))
     dtype = max((raster.pixels.dtype for _, raster, *_ in found), key=lambda depth: depth.itemsize)
     layers = tuple(
-        Layer(name, _in_depth(raster, dtype), transform, opacity=opacity, visible=visible)
+        Layer(name, _convert_depth(raster, dtype), transform, opacity=opacity, visible=visible)
         for name, raster, transform, opacity, visible in found
     )
     return Document(width, height, layers, dtype, profile, active=layers[-1].id), sorted(notes)
 
 
-def _flat(
+def _layer_nodes(
     stack: Any, left: int, top: int, opacity: float, visible: bool, notes: set[str]
 ) -> Iterator[tuple[Any, int, int, float, bool]]:
-    """The layers of a stack, the uppermost first, with those of stacks within; and where each lies."""
+    """Yield the layers of a stack and its groups, from top to bottom: node, left, top, opacity, visibility."""
     for node in stack:
         if node.tag not in ("layer", "stack"):
-            notes.add(f"A “{node.tag}” was left out: only layers of pixels can be opened.")
+            notes.add(f"A “{node.tag}” was skipped: only pixel layers are supported.")
             continue
-        if node.attrib.get("composite-op", OVER) != OVER:
+        if node.attrib.get("composite-op", _NORMAL_MODE) != _NORMAL_MODE:
             notes.add("Layers with other blend modes are shown as normal layers.")
         x, y = left + int(float(node.attrib.get("x", 0))), top + int(float(node.attrib.get("y", 0)))
-        opaque = opacity * min(1.0, max(0.0, float(node.attrib.get("opacity", 1))))
-        shown = visible and node.attrib.get("visibility", "visible") == "visible"
+        node_opacity = opacity * min(1.0, max(0.0, float(node.attrib.get("opacity", 1))))
+        node_visible = visible and node.attrib.get("visibility", "visible") == "visible"
         if node.tag == "stack":
-            yield from _flat(node, x, y, opaque, shown, notes)
+            yield from _layer_nodes(node, x, y, node_opacity, node_visible, notes)
         else:
-            yield node, x, y, opaque, shown
+            yield node, x, y, node_opacity, node_visible
 
 
-def _in_depth(raster: Raster, dtype: np.dtype[Any]) -> Raster:
+def _convert_depth(raster: Raster, dtype: np.dtype[Any]) -> Raster:
     if raster.pixels.dtype == dtype:
         return raster
     return Raster(to_depth(raster.pixels, dtype), None if raster.alpha is None else to_depth(raster.alpha, dtype))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Automatic copies of what is being edited, and finding them again after a crash.
+"""Recovery copies: automatic copies of open documents, which can be restored after a crash.
 
-Each document that is open has a folder. Pixels never change, so they are written to it once; what is written again and
-again is small. A folder is locked as long as its editor runs: whatever lies in an unlocked one was left behind.
+Each open document has a folder. Pixels never change and are therefore written once; only a small description is
+written repeatedly. The folder is locked while its editor runs: an unlocked one is left from a crash.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import secrets
 import shutil
 import weakref
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -24,93 +25,98 @@ from numpy.typing import NDArray
 
 from s2am_common.atomic import atomic_write
 from s2am_common.paths import user_paths
-from s2am_editor.document.mask import Mask
 from s2am_editor.document.model import Document
-from s2am_editor.document.raster import Raster
-from s2am_editor.files.archive import DAMAGE
-from s2am_editor.files.description import describe, rebuild
+from s2am_editor.document.raster import Raster, TiledMask
+from s2am_editor.files.project import DAMAGE_ERRORS, document_from_json, document_to_json
 from s2am_engine.errors import EngineError
 
 _DESCRIPTION, _LOCK = "document.json", "lock"
 
 
 def default_folder() -> Path:
-    """Where automatic copies are kept."""
+    """Return the folder that contains the recovery copies of all documents."""
     return user_paths().state / "recovery"
 
 
 class Recovery:
-    """The automatic copy of one document that is open."""
+    """The recovery copy of one open document."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        """Begin with nothing saved; folder: where all copies are kept, None = the user's own."""
+        """Start without a copy; `folder` contains the copies of all documents, None = `default_folder`."""
         self._base = folder or default_folder()
-        self._store: _Store | None = None
+        self._store: _FolderStore | None = None
         self._lock: FileLock | None = None
 
     def save(self, document: Document, title: str, path: Path | None = None) -> None:
-        """Keep a document as it is now; what was kept of it before is replaced once this is on the disk.
+        """Write a copy of the document; the previous copy is replaced when this one is complete.
 
         Args:
-            document: it may be of any size: only what is new since the last time is written.
-            title: what to call it when it is found again.
-            path: the project's file, if it has one.
+            document: only pixels and masks that are new since the last call are written.
+            title: name for the list of copies after a crash.
+            path: the project's file; None = never saved.
 
         Raises:
-            EngineError: the disk is full, or the folder can't be written to.
+            EngineError: the disk is full, or the folder is not writable.
         """
         try:
-            store = self._opened()
+            store = self._open_store()
         except OSError as error:
             raise EngineError(
-                f"No automatic copy could be made in {self._base} ({error.strerror or error})."
+                f"No recovery copy could be written to {self._base} ({error.strerror or error})."
             ) from error
         data = {
             "title": title,
             "path": None if path is None else str(path),
             "when": datetime.now(timezone.utc).isoformat(),
-            "document": describe(document, store),
+            "document": document_to_json(document, store),
         }
         with atomic_write(store.folder / _DESCRIPTION) as file:
             file.write(json.dumps(data).encode())
-        store.drop_the_rest()
+        store.delete_unused()
 
     def clear(self) -> None:
-        """Forget the copy: the document was saved, or is closed by the person's own will."""
+        """Delete the copy, after the document was saved or closed."""
         if self._store is None or self._lock is None:
             return
-        # The description goes first: without it nothing of the rest is ever taken for a copy.
+        # Without the description, nothing else in the folder can be taken for a copy: delete it first.
         with suppress(OSError):
             (self._store.folder / _DESCRIPTION).unlink()
         self._lock.release()
         shutil.rmtree(self._store.folder, ignore_errors=True)
         self._store = self._lock = None
 
-    def found(self) -> list[Recovered]:
-        """The copies that editors left behind which do not run any more, the latest first."""
-        left = [found for folder in self._folders() if (found := _left_behind(folder)) is not None]
-        return sorted(left, key=lambda each: each.when, reverse=True)
+    def find_copies(self) -> list[RecoveryCopy]:
+        """Return the copies of editors that no longer run, the latest first."""
+        copies = [copy for folder in self._other_folders() if (copy := _read_copy(folder)) is not None]
+        return sorted(copies, key=lambda copy: copy.when, reverse=True)
 
-    def _folders(self) -> list[Path]:
+    def _other_folders(self) -> list[Path]:
         own = None if self._store is None else self._store.folder
         try:
             return [folder for folder in self._base.iterdir() if folder.is_dir() and folder != own]
         except OSError:
             return []
 
-    def _opened(self) -> _Store:
+    def _open_store(self) -> _FolderStore:
         if self._store is None:
             folder = self._base / secrets.token_hex(8)
             folder.mkdir(parents=True, mode=0o700)
             self._lock = FileLock(folder / _LOCK)
             self._lock.acquire(blocking=False)
-            self._store = _Store(folder)
+            self._store = _FolderStore(folder)
         return self._store
 
 
 @dataclass(frozen=True)
-class Recovered:
-    """A copy that was left behind. title, path: of the document. when: it was made, in UTC."""
+class RecoveryCopy:
+    """A copy that a crash left behind.
+
+    Attributes:
+        folder: contains the copy.
+        title: name of the document.
+        path: the project's file; None = never saved.
+        when: time of the copy, in UTC.
+    """
 
     folder: Path
     title: str
@@ -118,24 +124,24 @@ class Recovered:
     when: datetime
 
     def load(self) -> Document:
-        """Open it. The copy stays until it is discarded.
+        """Restore the document. The copy remains until `discard`.
 
         Raises:
-            EngineError: it is damaged.
+            EngineError: the copy is damaged.
         """
         try:
             data = json.loads((self.folder / _DESCRIPTION).read_bytes())
-            return rebuild(data["document"], _Store(self.folder))
-        except (*DAMAGE, MemoryError) as error:
-            raise EngineError(f"The automatic copy of “{self.title}” is damaged and can't be opened.") from error
+            return document_from_json(data["document"], _FolderStore(self.folder))
+        except (*DAMAGE_ERRORS, MemoryError) as error:
+            raise EngineError(f"The recovery copy of “{self.title}” is damaged and cannot be opened.") from error
 
     def discard(self) -> None:
-        """Delete it."""
+        """Delete the copy."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _left_behind(folder: Path) -> Recovered | None:
-    """The copy in a folder; None where an editor still runs, or where there is nothing to recover."""
+def _read_copy(folder: Path) -> RecoveryCopy | None:
+    """Return the copy in a folder; None if its editor is running, or there is no complete copy."""
     lock = FileLock(folder / _LOCK)
     try:
         lock.acquire(blocking=False)
@@ -145,53 +151,53 @@ def _left_behind(folder: Path) -> Recovered | None:
     try:
         data = json.loads((folder / _DESCRIPTION).read_bytes())
         path = None if data["path"] is None else Path(data["path"])
-        return Recovered(folder, str(data["title"]), path, datetime.fromisoformat(data["when"]))
+        return RecoveryCopy(folder, str(data["title"]), path, datetime.fromisoformat(data["when"]))
     except FileNotFoundError:
-        shutil.rmtree(folder, ignore_errors=True)  # ended before its first copy was whole
-    except DAMAGE:
+        shutil.rmtree(folder, ignore_errors=True)  # the editor ended before its first copy was complete
+    except DAMAGE_ERRORS:
         pass
     return None
 
 
-class _Store:
-    """Pixels and masks as numpy's files in a folder; each is written once."""
+class _FolderStore:
+    """Pixels and masks as .npy files in a folder, each written once."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._names: weakref.WeakKeyDictionary[Raster | Mask, str] = weakref.WeakKeyDictionary()
+        self._names: weakref.WeakKeyDictionary[Raster | TiledMask, str] = weakref.WeakKeyDictionary()
         self._used: set[str] = set()
 
     def put_raster(self, raster: Raster) -> str:
-        """Write a layer's pixels, unless they are there already."""
+        """Write a raster, unless the folder contains it."""
         return self._put(raster, lambda name: self._write_raster(name, raster))
 
-    def put_mask(self, mask: Mask) -> str:
-        """Write a mask, unless it is there already."""
+    def put_mask(self, mask: TiledMask) -> str:
+        """Write a mask, unless the folder contains it."""
         return self._put(mask, lambda name: self._write(f"{name}.npy", mask.to_array()))
 
     def raster(self, name: str) -> Raster:
-        """Read a layer's pixels. Raises what DAMAGE says."""
+        """Read a raster. Raises one of DAMAGE_ERRORS."""
         alpha = self.folder / f"{name}-alpha.npy"
         return Raster(self._read(f"{name}.npy", 3), self._read(alpha.name, 2) if alpha.exists() else None)
 
-    def mask(self, name: str) -> Mask:
-        """Read a mask. Raises what DAMAGE says."""
-        return Mask.from_array(self._read(f"{name}.npy", 2))
+    def mask(self, name: str) -> TiledMask:
+        """Read a mask. Raises one of DAMAGE_ERRORS."""
+        return TiledMask.from_array(self._read(f"{name}.npy", 2))
 
-    def drop_the_rest(self) -> None:
-        """Delete the files that the description just written does not name."""
+    def delete_unused(self) -> None:
+        """Delete all files that were not put since the last call."""
         for file in self.folder.glob("*.npy"):
             if file.stem.removesuffix("-alpha") not in self._used:
                 with suppress(OSError):
                     file.unlink()
         self._used.clear()
 
-    def _put(self, thing: Raster | Mask, write: Any) -> str:
-        name = self._names.get(thing)
+    def _put(self, pixels: Raster | TiledMask, write: Callable[[str], None]) -> str:
+        name = self._names.get(pixels)
         if name is None or not (self.folder / f"{name}.npy").exists():
             name = secrets.token_hex(8)
             write(name)
-            self._names[thing] = name
+            self._names[pixels] = name
         self._used.add(name)
         return name
 
@@ -204,10 +210,10 @@ class _Store:
         with atomic_write(self.folder / name) as file:
             np.save(file, values, allow_pickle=False)
 
-    def _read(self, name: str, axes: int) -> NDArray[Any]:
+    def _read(self, name: str, ndim: int) -> NDArray[Any]:
         if os.sep in name or "/" in name:
-            raise ValueError(f"{name} is no file of this folder")
+            raise ValueError(f"{name} is not a file of this folder")
         values: NDArray[Any] = np.load(self.folder / name, allow_pickle=False)
-        if values.ndim != axes:
-            raise ValueError(f"{name} holds something else")
+        if values.ndim != ndim:
+            raise ValueError(f"{name} has {values.ndim} dimensions, not {ndim}")
         return values

@@ -11,8 +11,8 @@ from PyQt6.QtWidgets import QWidget
 
 from s2am_editor.document import commands
 from s2am_editor.document.model import Document, Layer
-from s2am_editor.files import opening, saving
-from s2am_editor.files.recovery import Recovered, Recovery
+from s2am_editor.files import document_io
+from s2am_editor.files.recovery import Recovery, RecoveryCopy
 from s2am_editor.window import clipboard
 from s2am_editor.window.dialogs import prompts
 from s2am_editor.window.dialogs.prompts import SaveAnswer
@@ -56,7 +56,7 @@ class DocumentFiles(QObject):
         """Open dropped or named files: as layers of the open document, or the first as a new document."""
         if not paths:
             return
-        if self._session.is_open and not opening.is_project(paths[0]):
+        if self._session.is_open and not document_io.is_project(paths[0]):
             self.add_layers(paths, at)
         else:
             self.open(paths[0], paths[1:])
@@ -66,8 +66,8 @@ class DocumentFiles(QObject):
         self.when_saved(lambda: self._open(path, layers))
 
     def _open(self, path: Path, layers: Sequence[Path]) -> None:
-        def done(found: opening.Opened) -> None:
-            project = path if opening.is_project(path) else None
+        def done(found: document_io.OpenedFile) -> None:
+            project = path if document_io.is_project(path) else None
             self._session.open(found.document, path.stem if project is None else path.name, project)
             self._add_recent(path)
             if found.notes:
@@ -76,7 +76,7 @@ class DocumentFiles(QObject):
                 self.add_layers(layers)
 
         title = self.tr("Opening {0}").format(path.name)
-        self._jobs.start(title, lambda job: opening.open_document(path, job.progress), done, self._fail)
+        self._jobs.start(title, lambda job: document_io.open_document(path, job.progress), done, self._fail)
 
     def add_layers(self, paths: Sequence[Path], at: tuple[float, float] | None = None) -> None:
         """Add images as layers; one that cannot be read does not prevent the others."""
@@ -88,7 +88,7 @@ class DocumentFiles(QObject):
             for index, path in enumerate(paths):
                 job.progress(index / len(paths), path.name)
                 try:
-                    layers += opening.read_layers(path, document, center=at)
+                    layers.append(document_io.read_layer(path, document, center=at))
                 except Exception as error:
                     errors.append(error)
             return layers, errors
@@ -117,12 +117,12 @@ class DocumentFiles(QObject):
     def add_image(self, image: ImageData, name: str, at: tuple[float, float] | None = None) -> None:
         """Add an image as a layer, or open it as a document if none is open."""
         if not self._session.is_open:
-            self._session.open(Document.from_picture(image, name), name, saved=False)
+            self._session.open(Document.from_image(image, name), name, saved=False)
             return
         document = self._session.document
         self._jobs.start(
             self.tr("Adding layers"),
-            lambda _: document.adopt(image, name, center=at),
+            lambda _: document.new_layer(image, name, center=at),
             lambda layer: self._session.do(commands.add_layers([layer], "Paste")),
             self._fail,
         )
@@ -142,12 +142,12 @@ class DocumentFiles(QObject):
         """Ask for a name and save the project."""
         if not self._session.is_open:
             return
-        name = Path(self._session.title).stem + saving.PROJECT_SUFFIX
-        kinds = self.tr("Project (*{0})").format(saving.PROJECT_SUFFIX)
+        name = Path(self._session.title).stem + document_io.PROJECT_SUFFIX
+        kinds = self.tr("Project (*{0})").format(document_io.PROJECT_SUFFIX)
         path = prompts.choose_to_save(self._window, self._settings, self.tr("Save project"), name, kinds)
         if path:
-            ends = path.suffix.lower() == saving.PROJECT_SUFFIX
-            self._save(path if ends else path.with_name(path.name + saving.PROJECT_SUFFIX), then)
+            ends = path.suffix.lower() == document_io.PROJECT_SUFFIX
+            self._save(path if ends else path.with_name(path.name + document_io.PROJECT_SUFFIX), then)
 
     def _save(self, path: Path, then: Callable[[], object]) -> None:
         document = self._session.document
@@ -158,7 +158,7 @@ class DocumentFiles(QObject):
             then()
 
         title = self.tr("Saving {0}").format(path.name)
-        self._jobs.start(title, lambda job: saving.save_project(path, document, job.progress), done, self._fail)
+        self._jobs.start(title, lambda job: document_io.save_project(path, document, job.progress), done, self._fail)
 
     def export(self, path: Path, quality: int = 95) -> None:
         """Export the flattened image to a file."""
@@ -170,7 +170,7 @@ class DocumentFiles(QObject):
 
         self._jobs.start(
             self.tr("Exporting {0}").format(path.name),
-            lambda job: saving.export(path, document, quality=quality, progress=job.progress),
+            lambda job: document_io.export_image(path, document, quality=quality, progress=job.progress),
             done,
             self._fail,
         )
@@ -206,7 +206,7 @@ class DocumentFiles(QObject):
 
 def file_patterns(*, projects: bool) -> str:
     """Return the file pattern of a dialog that opens files."""
-    suffixes = opening.SUFFIXES if projects else IMAGE_SUFFIXES
+    suffixes = document_io.OPEN_SUFFIXES if projects else IMAGE_SUFFIXES
     listed = " ".join(f"*{suffix}" for suffix in suffixes)
     return f"{QCoreApplication.translate('DocumentFiles', 'Images')} ({listed})"
 
@@ -248,7 +248,7 @@ class Autosave(QObject):
 
     def offer_recovery(self) -> None:
         """Ask whether to open a recovery copy, if there is one."""
-        copies = self._recovery.found()
+        copies = self._recovery.find_copies()
         if not copies:
             return
         found = copies[0]
@@ -270,7 +270,7 @@ class Autosave(QObject):
         self._timer.stop()
         self._recovery.clear()
 
-    def _show(self, found: Recovered, document: Document) -> None:
+    def _show(self, found: RecoveryCopy, document: Document) -> None:
         self._session.open(document, found.title, found.path, saved=False)
         found.discard()
         self.save_copy()

@@ -10,6 +10,7 @@ from PyQt6.QtCore import QSize, Qt, QTimer
 from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent
 from PyQt6.QtWidgets import QMainWindow, QScrollArea, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
+from s2am_editor.cutout.masks import DEFAULT_FEATHER_RADIUS
 from s2am_editor.document.model import Reference
 from s2am_editor.window.actions import Actions, Menus, build_toolbar, pressed_shortcut
 from s2am_editor.window.canvas.canvas import Canvas, Compare
@@ -33,7 +34,7 @@ from s2am_editor.window.session import EditorSession, translated_command
 from s2am_editor.window.settings import EditorSettings
 from s2am_editor.window.theme import application_icon, theme_of_application
 from s2am_editor.window.tools.cut_out import CutOut
-from s2am_editor.window.tools.tool_box import FEATHER_RADIUS, ToolBox
+from s2am_editor.window.tools.tool_box import ToolBox
 from s2am_editor.window.widgets.basic import Section, rule, small_button
 from s2am_editor.window.window_commands import LayerCommands, WindowCommands
 from s2am_engine.errors import EngineError
@@ -111,7 +112,7 @@ class MainWindow(QMainWindow):
         self.commands.failed.connect(self.show_problem)
         self.commands.noted.connect(self.show_note)
         self.commands.model_added.connect(self.sidebar.harmonize.list_models)
-        self.commands.model_added.connect(self.harmonizing.models.forget)
+        self.commands.model_added.connect(self.harmonizing.models.unload)
         self.menus.open_recent.connect(self.files.open)
         self.menus.recent_cleared.connect(self._recent_changed)
         self.files.recent_changed.connect(self._recent_changed)
@@ -172,7 +173,7 @@ class MainWindow(QMainWindow):
             reset_transform=layers.reset_transform,
             detect=self.cutting.detect,
             clean=self.cutting.clean_edges,
-            feather=lambda: self.cutting.feather(FEATHER_RADIUS),
+            feather=lambda: self.cutting.feather(DEFAULT_FEATHER_RADIUS),
             remove_mask=self.cutting.remove_mask,
             fit=self.canvas.fit,
             actual=lambda: self.canvas.zoom_to(1.0),
@@ -226,7 +227,7 @@ class MainWindow(QMainWindow):
 
     def _add_variant(self, variant: Variant) -> None:
         found = variant.harmonization
-        strength = found.adjustments.strength
+        strength = found.sliders.strength
         name = found.model if strength == 1 else self.tr("{0}, {1}%").format(found.model, round(100 * strength))
         self.variants.add(as_image(variant.pixels, opaque=False), name, variant)
 

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 from PyQt6.QtCore import QCoreApplication, QObject, pyqtSignal
 
+from s2am_editor.document.changes import LayerAdjusted, document_changes
 from s2am_editor.document.history import Command, History
-from s2am_editor.document.model import Document, Harmonization, Layer
+from s2am_editor.document.model import Document, Layer
 from s2am_editor.window.jobs import Problem
 from s2am_engine.errors import EngineError
 
@@ -127,11 +127,11 @@ class EditorSession(QObject):
     def _notify(self, before: Document, after: Document) -> None:
         if before is not after:
             self.repainted.emit(before, after)
-            adjusted = adjusted_layer(before, after)
-            if adjusted is None:
-                self.layers_changed.emit()
-            else:
-                self.layer_adjusted.emit(adjusted)
+            match document_changes(before, after):
+                case (LayerAdjusted(layer_id),):
+                    self.layer_adjusted.emit(layer_id)
+                case _:
+                    self.layers_changed.emit()
             self._notify_history()
         state = self.path, self.is_modified
         if state != self._file_state:
@@ -143,24 +143,6 @@ class EditorSession(QObject):
         if steps != self._steps:
             self._steps = steps
             self.history_changed.emit()
-
-
-def adjusted_layer(before: Document, after: Document) -> int | None:
-    """Return the layer whose sliders or curves are the only difference between two documents; None if there is more."""
-    if before.active != after.active or before.area is not after.area or len(before.layers) != len(after.layers):
-        return None
-    changed = [(old, new) for old, new in zip(before.layers, after.layers, strict=True) if old is not new]
-    if len(changed) != 1:
-        return None
-    old, new = changed[0]
-    if old.harmonization is None or new.harmonization is None or not _same_but_for(old, new, "harmonization"):
-        return None
-    return new.id if _same_but_for(old.harmonization, new.harmonization, "adjustments", "curves") else None
-
-
-def _same_but_for(old: Layer | Harmonization, new: Layer | Harmonization, *names: str) -> bool:
-    parts = (field.name for field in dataclasses.fields(old) if field.name not in names)
-    return all(getattr(old, name) is getattr(new, name) for name in parts)
 
 
 def translated_command(name: str) -> str:

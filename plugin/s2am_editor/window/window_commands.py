@@ -12,10 +12,10 @@ from PyQt6.QtWidgets import QApplication, QLineEdit, QMessageBox, QPlainTextEdit
 
 import s2am_engine
 from s2am_common.atomic import atomic_write
-from s2am_editor.compose.flatten import flatten
 from s2am_editor.document import commands
 from s2am_editor.document.geometry import Transform
 from s2am_editor.document.model import Document, Layer
+from s2am_editor.render.export import flatten
 from s2am_editor.window import clipboard
 from s2am_editor.window.actions import Actions, ShortcutsDialog
 from s2am_editor.window.dialogs import prompts
@@ -95,11 +95,11 @@ class WindowCommands(QObject):
             from s2am_engine.image import sample
 
             job.progress(-1)
-            document = Document.from_picture(sample.background(), self.tr("Rocket"))
+            document = Document.from_image(sample.background(), self.tr("Rocket"))
             cutout = sample.cut_out()
             height, width = cutout.pixels.shape[:2]
             center = sample.AT[0] + width / 2, sample.AT[1] + height / 2
-            return document, document.adopt(cutout, self.tr("Astronaut"), center=center)
+            return document, document.new_layer(cutout, self.tr("Astronaut"), center=center)
 
         def done(made: tuple[Document, Layer]) -> None:
             document, layer = made

@@ -16,14 +16,12 @@ import numpy as np
 import pytest
 from numpy.typing import DTypeLike, NDArray
 
-from s2am_editor.compose.flatten import flatten
 from s2am_editor.document.geometry import Transform
-from s2am_editor.document.mask import Mask
 from s2am_editor.document.model import Document, Harmonization, Layer, Reference
-from s2am_editor.document.raster import Raster
-from s2am_editor.files.opening import open_document
+from s2am_editor.document.raster import Raster, TiledMask
+from s2am_editor.files.document_io import open_document, save_project
 from s2am_editor.files.recovery import Recovery
-from s2am_editor.files.saving import save_project
+from s2am_editor.render.export import flatten
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.color.map import Blend, Chain, Curves, Matrix
 from s2am_engine.image.data import Metadata
@@ -65,7 +63,7 @@ def original_document(dtype: DTypeLike, *maps: str) -> Document:
     width, height = 32, 24
     pixels = gradient(width, height, 0, dtype)
     layers = [Layer("background", Raster(pixels), Transform.at(0, 0, (width, height)), locked=True)]
-    area = Mask.from_array(((np.mgrid[:height, :width][1] > 20) * 255).astype(np.uint8))
+    area = TiledMask.from_array(((np.mgrid[:height, :width][1] > 20) * 255).astype(np.uint8))
     references = [Reference(), Reference("layer", layer=layers[0].id), Reference("area", area=area)]
     for index, name in enumerate(maps):
         odd = index % 2 == 1
@@ -75,7 +73,7 @@ def original_document(dtype: DTypeLike, *maps: str) -> Document:
                 name,
                 Raster(gradient(8, 6, index + 1, dtype), alpha),
                 Transform(4.0 + 4 * index, 5.0 + 2 * index, 1.5, 0.75, 30.0 * index, odd, False),
-                Mask.from_array((np.mgrid[:6, :8][0] * 51).astype(np.uint8)) if index % 3 == 0 else None,
+                TiledMask.from_array((np.mgrid[:6, :8][0] * 51).astype(np.uint8)) if index % 3 == 0 else None,
                 opacity=1 - index / 8,
                 visible=index != 3,
                 harmonization=Harmonization(
@@ -132,7 +130,7 @@ def test_open_document_reads_gray_project_of_version_1() -> None:
 def test_recovery_reads_copies_of_version_1(tmp_path: Path) -> None:
     with zipfile.ZipFile(FIXTURES / "recovery_version_1.zip") as archive:
         archive.extractall(tmp_path)
-    [copy] = Recovery(tmp_path).found()
+    [copy] = Recovery(tmp_path).find_copies()
     assert (copy.title, copy.path) == ("holiday", Path("holiday.ora"))
     assert_same(original_document(np.uint8, "blend", "curves", "chain"), copy.load())
 

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Photoshop documents are read layer by layer; what can't be taken over is said.
-
-psd-tools writes the files here.
-"""
+"""Photoshop documents (written by psd-tools here): pixel layers, groups, masks, and notes on unsupported features."""
 
 from __future__ import annotations
 
@@ -14,14 +11,14 @@ from PIL import Image
 from psd_tools import PSDImage
 from psd_tools.constants import BlendMode
 
-from s2am_editor.compose.flatten import flatten
-from s2am_editor.files.opening import open_document
+from s2am_editor.files.document_io import open_document
+from s2am_editor.render.export import flatten
 from s2am_engine.errors import EngineError
-from tests.editor.document.made_up import disc, scene
+from tests.editor.document.sample_documents import disc, scene
 
 
 @pytest.mark.parametrize("depth", [8, 16])
-def test_layers_come_with_their_pixels_place_and_opacity(tmp_path: Path, depth: int) -> None:
+def test_read_photoshop_layers(tmp_path: Path, depth: int) -> None:
     dtype = np.uint8 if depth == 8 else np.uint16
     document = PSDImage.new("RGB", (300, 200), depth=depth)  # type: ignore[arg-type]
     document.create_pixel_layer_from_array(scene(dtype=dtype), name="beach")
@@ -42,7 +39,7 @@ def test_layers_come_with_their_pixels_place_and_opacity(tmp_path: Path, depth: 
     assert opened.document.dtype == dtype
 
 
-def test_groups_masks_and_hidden_layers(tmp_path: Path) -> None:
+def test_read_photoshop_groups_masks_and_hidden_layers(tmp_path: Path) -> None:
     document = PSDImage.new("RGB", (300, 200))
     document.create_pixel_layer(Image.fromarray(scene()), name="beach")
     inside = document.create_pixel_layer(Image.fromarray(scene(80, 60, 1)), name="inside", top=20, left=30)
@@ -58,7 +55,7 @@ def test_groups_masks_and_hidden_layers(tmp_path: Path) -> None:
     assert layer.mask.to_array()[0, 0] == 0
 
 
-def test_what_is_not_taken_over_is_said(tmp_path: Path) -> None:
+def test_read_photoshop_notes_unsupported_features(tmp_path: Path) -> None:
     document = PSDImage.new("RGB", (300, 200))
     document.create_pixel_layer(Image.fromarray(scene()), name="beach", blend_mode=BlendMode.MULTIPLY)
     document.save(tmp_path / "holiday.psd")
@@ -68,7 +65,7 @@ def test_what_is_not_taken_over_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L"])
-def test_a_document_without_layers_is_its_picture(tmp_path: Path, mode: str) -> None:
+def test_read_photoshop_without_layers(tmp_path: Path, mode: str) -> None:
     picture = Image.fromarray(scene()).convert(mode)
     PSDImage.frompil(picture).save(tmp_path / "flat.psd")
     document = open_document(tmp_path / "flat.psd").document
@@ -76,18 +73,18 @@ def test_a_document_without_layers_is_its_picture(tmp_path: Path, mode: str) -> 
     assert document.gray == (mode == "L")
 
 
-def test_other_colors_are_refused_with_what_to_do(tmp_path: Path) -> None:
+def test_read_photoshop_refuses_cmyk(tmp_path: Path) -> None:
     PSDImage.new("CMYK", (30, 20)).save(tmp_path / "print.psd")
-    with pytest.raises(EngineError, match="CMYK colors at 8 bits: bring it to RGB"):
+    with pytest.raises(EngineError, match=r"CMYK colors with 8 bits\. Convert it to RGB"):
         open_document(tmp_path / "print.psd")
 
 
-def test_a_document_cut_short_is_damaged(tmp_path: Path) -> None:
+def test_read_photoshop_refuses_truncated_file(tmp_path: Path) -> None:
     document = PSDImage.new("RGB", (300, 200))
     document.create_pixel_layer(Image.fromarray(scene()), name="beach")
     document.save(tmp_path / "holiday.psd")
     data = (tmp_path / "holiday.psd").read_bytes()
     for share in (0.001, 0.1, 0.5):
         (tmp_path / "short.psd").write_bytes(data[: int(len(data) * share)])
-        with pytest.raises(EngineError, match=r"is damaged, or not a Photoshop document|is not a picture"):
+        with pytest.raises(EngineError, match=r"is damaged or not a Photoshop document|is not an image"):
             open_document(tmp_path / "short.psd")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Projects: all comes back as it was, other programs see the picture, and damage is one clear sentence."""
+"""Projects: saved without loss, readable by other programs, and damage is reported in one sentence."""
 
 from __future__ import annotations
 
@@ -16,41 +16,40 @@ import pytest
 from numpy.typing import DTypeLike
 from PIL import Image
 
-from s2am_editor.compose.flatten import flatten
 from s2am_editor.document import commands
 from s2am_editor.document.geometry import Transform
-from s2am_editor.document.mask import Mask
 from s2am_editor.document.model import Document, Harmonization, Layer, Reference
-from s2am_editor.files.opening import open_document
-from s2am_editor.files.saving import save_project
+from s2am_editor.document.raster import TiledMask
+from s2am_editor.files.document_io import open_document, save_project
+from s2am_editor.render.export import flatten
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.color.map import Chain, Curves, Matrix
 from s2am_engine.errors import EngineError
 from s2am_engine.image.data import Metadata
 from s2am_engine.image.io import ImageData
-from tests.editor.document.made_up import cutout, disc, scene, two_layers
+from tests.editor.document.sample_documents import cutout, disc, scene, two_layers
 
 CURVES = Curves(np.random.default_rng(0).random((3, 33)).astype(np.float32))
 
 
-def everything(dtype: DTypeLike = np.uint8) -> Document:
-    """A document that uses all that a document can hold."""
+def full_document(dtype: DTypeLike = np.uint8) -> Document:
+    """Return a document that uses every feature of the document model."""
     document, layer = two_layers(dtype)
-    area = Mask.from_array(disc(300, 200))
+    area = TiledMask.from_array(disc(300, 200))
     found = Chain((CURVES, Matrix(np.eye(3, 4) * 0.9)))
     reference = Reference("layer", layer=document.layers[0].id)
     harmonized = Harmonization(found, "concord", 0.83, reference, Sliders(0.7, warmth=0.1), CURVES)
     layer = dataclasses.replace(
         *(layer,),
         name="Zoë’s “friend”\x07\n<&>",
-        mask=Mask.from_array(disc(80, 60)),
+        mask=TiledMask.from_array(disc(80, 60)),
         transform=Transform(140.5, 90.25, 1.5, 0.7, 33.3, True, False),
         opacity=0.123456789,
         harmonization=harmonized,
     )
     again = dataclasses.replace(layer, id=layer.id + 10**6, visible=False, harmonization=None, locked=True)
     painted = dataclasses.replace(harmonized, reference=Reference("area", area=area), curves=None)
-    third = dataclasses.replace(document.adopt(cutout(400, 90, 3, dtype), "third"), harmonization=painted)
+    third = dataclasses.replace(document.new_layer(cutout(400, 90, 3, dtype), "third"), harmonization=painted)
     metadata = Metadata(
         b"Exif", b"<xmp/>", b"\x1c\x02", (300.0, 299.5), (("Title", "Ünder"),), ((b"gAMA", b"\0\1\x86\xa0"),)
     )
@@ -92,14 +91,14 @@ def assert_same_layer(mine: Layer, theirs: Layer) -> None:
         np.testing.assert_array_equal(mine.mask.to_array(), theirs.mask.to_array())
     assert (mine.harmonization is None) == (theirs.harmonization is None)
     if mine.harmonization and theirs.harmonization:
-        for field in ("found", "model", "confidence", "adjustments", "curves"):
+        for field in ("model_map", "model", "confidence", "sliders", "curves"):
             assert getattr(mine.harmonization, field) == getattr(theirs.harmonization, field), field
         assert mine.harmonization.reference.kind == theirs.harmonization.reference.kind
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-def test_a_project_comes_back_as_it_was(tmp_path: Path, dtype: DTypeLike) -> None:
-    document, path = everything(dtype), tmp_path / "holiday.ora"
+def test_save_project_is_lossless(tmp_path: Path, dtype: DTypeLike) -> None:
+    document, path = full_document(dtype), tmp_path / "holiday.ora"
     done: list[float] = []
     save_project(path, document, done.append)
     opened: list[float] = []
@@ -108,13 +107,13 @@ def test_a_project_comes_back_as_it_was(tmp_path: Path, dtype: DTypeLike) -> Non
     assert opened == [0.25, 0.5, 0.75, 1]
     assert_same(document, found.document)
     np.testing.assert_array_equal(flatten(document).pixels, flatten(found.document).pixels)
-    save_project(path, found.document)  # and again, over itself
+    save_project(path, found.document)  # overwrites the file
     assert_same(document, open_document(path).document)
     assert done == sorted(done)
     assert done[-1] == 1
 
 
-def test_layers_that_share_pixels_share_them_in_the_file(tmp_path: Path) -> None:
+def test_save_project_stores_shared_pixels_once(tmp_path: Path) -> None:
     document, layer = two_layers()
     copies = commands.duplicate_layer(layer.id).change(document)
     save_project(tmp_path / "one.ora", document)
@@ -125,8 +124,8 @@ def test_layers_that_share_pixels_share_them_in_the_file(tmp_path: Path) -> None
         assert not [name for name in archive.namelist() if name.startswith("s2am/pixels")]
 
 
-def test_another_program_finds_an_openraster_file(tmp_path: Path) -> None:
-    document, path = everything(), tmp_path / "holiday.ora"
+def test_save_project_writes_valid_openraster(tmp_path: Path) -> None:
+    document, path = full_document(), tmp_path / "holiday.ora"
     save_project(path, document)
     with zipfile.ZipFile(path) as archive:
         first = archive.infolist()[0]
@@ -155,18 +154,18 @@ def test_another_program_finds_an_openraster_file(tmp_path: Path) -> None:
     assert difference.max() <= 3  # opacities of 8 bits, rounded on the way
 
 
-def test_what_another_program_saved_since_counts(tmp_path: Path) -> None:
-    document, path = everything(), tmp_path / "holiday.ora"
+def test_open_document_prefers_later_changes_of_other_programs(tmp_path: Path) -> None:
+    document, path = full_document(), tmp_path / "holiday.ora"
     save_project(path, document)
     changed = rewritten(path, tmp_path / "edited.ora", "stack.xml", lambda data: data.replace(b"beach", b"coast"))
     found = open_document(changed).document
     assert found.layers[0].name == "coast"
-    assert found.layers[1].harmonization is None  # the layers as that program has them, already harmonized
+    assert found.layers[1].harmonization is None  # that program's layers are already harmonized
     difference = np.abs(flatten(found).pixels.astype(int) - flatten(document).pixels)
     assert difference.max() <= 1
 
 
-def test_groups_and_offsets_of_foreign_files(tmp_path: Path) -> None:
+def test_open_document_reads_openraster_groups(tmp_path: Path) -> None:
     path = tmp_path / "krita.ora"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("mimetype", b"image/openraster")
@@ -190,7 +189,7 @@ def test_groups_and_offsets_of_foreign_files(tmp_path: Path) -> None:
 
 
 def rewritten(path: Path, target: Path, name: str, change: Callable[[bytes], bytes | None]) -> Path:
-    """A copy of an archive with one entry changed, or left out."""
+    """Copy an archive with one entry changed or removed."""
     with zipfile.ZipFile(path) as source, zipfile.ZipFile(target, "w") as copy:
         for entry in source.namelist():
             data = change(source.read(entry)) if entry == name else source.read(entry)
@@ -201,7 +200,7 @@ def rewritten(path: Path, target: Path, name: str, change: Callable[[bytes], byt
 
 def without_map(data: bytes) -> bytes:
     described = json.loads(data)
-    described["layers"][1]["harmonization"]["found"]["map"] = {"kind": "curves"}
+    described["layers"][1]["harmonization"]["model_map"]["map"] = {"kind": "curves"}
     return json.dumps(described).encode()
 
 
@@ -213,12 +212,12 @@ BOMB = b'<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><image w="9" h="9"
 
 
 @pytest.mark.parametrize(
-    ("name", "change", "says"),
+    ("name", "change", "message"),
     [
-        ("s2am/document.json", lambda data: data[: len(data) // 2], "is damaged or incomplete: open an earlier copy"),
+        ("s2am/document.json", lambda data: data[: len(data) // 2], "is damaged or incomplete. Open an earlier copy"),
         ("s2am/document.json", lambda _: b"[]", "is damaged or incomplete"),
         ("s2am/document.json", without_map, "This color map is damaged"),
-        ("s2am/document.json", newer, "has version 99, not 2: update this program"),
+        ("s2am/document.json", newer, "has version 99, but this program reads versions up to 2"),
         ("data/layer0.png", lambda data: data[:500], "is damaged or incomplete"),
         ("data/layer0.png", lambda _: None, "is damaged or incomplete"),
         ("s2am/mask1.png", lambda _: None, "is damaged or incomplete"),
@@ -231,19 +230,21 @@ BOMB = b'<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><image w="9" h="9"
         ("mimetype", lambda _: b"application/zip", "is not an OpenRaster file"),
     ],
 )
-def test_damage_is_one_sentence(tmp_path: Path, name: str, change: Callable[[bytes], bytes | None], says: str) -> None:
-    save_project(tmp_path / "whole.ora", everything())
+def test_open_document_reports_damaged_project_in_one_sentence(
+    tmp_path: Path, name: str, change: Callable[[bytes], bytes | None], message: str
+) -> None:
+    save_project(tmp_path / "whole.ora", full_document())
     with zipfile.ZipFile(tmp_path / "whole.ora") as archive:
         assert name in archive.namelist()
     broken = rewritten(tmp_path / "whole.ora", tmp_path / "broken.ora", name, change)
-    with pytest.raises(EngineError, match=says) as refused:
+    with pytest.raises(EngineError, match=message) as refused:
         open_document(broken)
     assert str(broken) in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
-def test_a_project_cut_short_anywhere_is_damaged(tmp_path: Path) -> None:
-    save_project(tmp_path / "whole.ora", everything())
+def test_open_document_reports_truncated_project(tmp_path: Path) -> None:
+    save_project(tmp_path / "whole.ora", full_document())
     data = (tmp_path / "whole.ora").read_bytes()
     for share in (0.01, 0.3, 0.6, 0.99):
         broken = tmp_path / "broken.ora"
@@ -252,7 +253,7 @@ def test_a_project_cut_short_anywhere_is_damaged(tmp_path: Path) -> None:
             open_document(broken)
 
 
-def test_a_project_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
+def test_save_project_is_atomic(tmp_path: Path) -> None:
     class StoppedError(Exception):
         pass
 
@@ -264,22 +265,22 @@ def test_a_project_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> 
     save_project(path, two_layers()[0])
     before = path.read_bytes()
     with pytest.raises(StoppedError):
-        save_project(path, everything(), stop)
+        save_project(path, full_document(), stop)
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["holiday.ora"]
     with pytest.raises(EngineError, match="there is no folder"):
-        save_project(tmp_path / "missing" / "x.ora", everything())
-    with pytest.raises(EngineError, match=r"let it end in \.ora"):
-        save_project(tmp_path / "x.png", everything())
+        save_project(tmp_path / "missing" / "x.ora", full_document())
+    with pytest.raises(EngineError, match=r"name that ends in \.ora"):
+        save_project(tmp_path / "x.png", full_document())
 
 
-def test_a_document_without_layers_is_saved_too(tmp_path: Path) -> None:
+def test_save_project_without_layers(tmp_path: Path) -> None:
     save_project(tmp_path / "empty.ora", Document(30, 20))
     assert open_document(tmp_path / "empty.ora").document.layers == ()
 
 
-def test_alpha_and_the_colors_beneath_it_come_back(tmp_path: Path) -> None:
+def test_save_project_keeps_colors_of_transparent_pixels(tmp_path: Path) -> None:
     picture = ImageData(scene(), np.where(disc(300, 200) > 128, 255, 0).astype(np.uint8))
-    save_project(tmp_path / "logo.ora", Document.from_picture(picture, "logo"))
+    save_project(tmp_path / "logo.ora", Document.from_image(picture, "logo"))
     raster = open_document(tmp_path / "logo.ora").document.layers[0].raster
     np.testing.assert_array_equal(raster.pixels, picture.pixels)

@@ -15,9 +15,9 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
-from s2am_editor.compose import harmonize as finding
 from s2am_editor.document.model import Document
 from s2am_editor.files.recovery import Recovery
+from s2am_editor.render import harmonize_layer
 from s2am_editor.window.dialogs import prompts
 from s2am_editor.window.dialogs.prompts import SaveAnswer
 from s2am_editor.window.main_window import MainWindow
@@ -32,7 +32,7 @@ class SlowModel:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.began = threading.Event()
         self.ended = threading.Event()
-        monkeypatch.setattr(finding, "harmonize", self)
+        monkeypatch.setattr(harmonize_layer, "find_harmonization", self)
 
     def __call__(self, *given: object) -> None:
         progress = given[-1]
@@ -89,7 +89,7 @@ def test_failing_model_shows_banner_and_keeps_document(
     def fail(*_: object) -> None:
         raise ZeroDivisionError("by nothing")
 
-    monkeypatch.setattr(finding, "harmonize", fail)
+    monkeypatch.setattr(harmonize_layer, "find_harmonization", fail)
     driver.harmonize()
     banner = driver.window.banner
     assert banner.isVisible()
@@ -107,7 +107,7 @@ def test_variants_panel_lists_and_applies_variants(driver: WindowDriver, backgro
     QTest.mouseClick(cards[1], Qt.MouseButton.LeftButton)
     harmonization = driver.active.harmonization
     assert harmonization is not None
-    assert harmonization.adjustments.strength == 0.6
+    assert harmonization.sliders.strength == 0.6
     assert driver.window.session.history.undo_name == "Choose variant"
     assert driver.window.sidebar.adjust.rows["strength"].value == 0.6
 
@@ -140,7 +140,7 @@ def test_recovery_copy_of_crash_is_offered_and_opened(
     code = (
         "import os, sys; from pathlib import Path; from s2am_editor.files.recovery import Recovery\n"
         "from s2am_editor.document.model import Document; from s2am_engine.image.io import load_image\n"
-        "document = Document.from_picture(load_image(sys.argv[1]), 'lost')\n"
+        "document = Document.from_image(load_image(sys.argv[1]), 'lost')\n"
         "Recovery(Path(sys.argv[2])).save(document, 'Holiday'); os._exit(1)\n"
     )
     subprocess.run([sys.executable, "-c", code, str(background), str(recovery_folder)], check=False)
@@ -157,7 +157,7 @@ def test_recovery_copy_of_crash_is_offered_and_opened(
     document = driver.window.session.document
     assert np.array_equal(document.layers[0].raster.pixels, load_image(background).pixels)
     assert driver.window.session.is_modified
-    assert [left for left in Recovery(recovery_folder).found() if left.title == "Holiday"] == []
+    assert [left for left in Recovery(recovery_folder).find_copies() if left.title == "Holiday"] == []
 
 
 def test_autosave_keeps_copy_until_saved(
@@ -176,7 +176,7 @@ def test_canvas_shows_24_megapixels_at_100_percent(driver: WindowDriver, tmp_pat
     tile = rng.integers(60, 200, (400, 600, 3), np.uint8)
     pixels = np.tile(tile, (10, 10, 1))
     session, window = driver.window.session, driver.window
-    session.open(Document.from_picture(ImageData(pixels), "large"), "large")
+    session.open(Document.from_image(ImageData(pixels), "large"), "large")
     driver.settle()
     view = window.canvas.viewport
     assert view.level >= 2  # fitted: a few tiles of a small level, not the whole picture

@@ -9,7 +9,7 @@ from PyQt6.QtCore import QPoint, Qt
 from PyQt6.QtTest import QTest
 
 from s2am_editor.document import commands
-from s2am_editor.window.session import EditorSession, adjusted_layer
+from s2am_editor.window.session import EditorSession
 from tests.editor.ui.driver import WindowDriver
 
 
@@ -35,7 +35,7 @@ def test_slider_drag_emits_layer_adjusted_only(driver: WindowDriver, background:
         slider.setValue(value)
     assert emitted == 2 * ["repainted", f"adjusted {driver.active.id}"]
     assert driver.active.harmonization is not None
-    assert driver.active.harmonization.adjustments.warmth == 0.4
+    assert driver.active.harmonization.sliders.warmth == 0.4
     session.undo()
     assert driver.window.sidebar.adjust.rows["warmth"].value == 0
 
@@ -52,15 +52,16 @@ def test_other_commands_emit_layers_changed(driver: WindowDriver, background: Pa
     assert not [name for name in emitted if name.startswith("adjusted")]
 
 
-def test_adjusted_layer_is_none_for_another_model(driver: WindowDriver, background: Path, cut_out: Path) -> None:
+def test_harmonizing_again_emits_layers_changed(driver: WindowDriver, background: Path, cut_out: Path) -> None:
     driver.open(background, cut_out)
     driver.harmonize()
-    first = driver.window.session.document
-    driver.window.session.do(commands.set_adjustments(driver.active.id, tint=0.2))
-    second = driver.window.session.document
+    emitted = record(driver.window.session)
+    driver.window.session.do(commands.set_sliders(driver.active.id, tint=0.2))
     driver.harmonize()
-    assert adjusted_layer(first, second) == driver.active.id
-    assert adjusted_layer(second, driver.window.session.document) is None
+    assert [name for name in emitted if name.startswith(("adjusted", "layers"))] == [
+        f"adjusted {driver.active.id}",
+        "layers",
+    ]
 
 
 def test_layer_list_shows_current_layer_after_slider(driver: WindowDriver, background: Path, cut_out: Path) -> None:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from pytestqt.qtbot import QtBot
 
 from s2am_editor.document.geometry import Rect
-from s2am_editor.window.canvas.tiles import TILE_SIZE, TileKey, TileStore
+from s2am_editor.render.renderer import TILE_SIZE
+from s2am_editor.window.canvas.tiles import TileKey, TileStore
 
 SIZE = 3 * TILE_SIZE
 FIRST = TileKey(False, 0, 0, 0)

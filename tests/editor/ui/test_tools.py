@@ -12,9 +12,9 @@ from PyQt6.QtCore import QPoint, Qt
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QLabel
 
-from s2am_editor.cutout.finding import Proposal
-from s2am_editor.document.mask import Mask
+from s2am_editor.cutout.subject import Proposal
 from s2am_editor.document.model import Document
+from s2am_editor.document.raster import TiledMask
 from tests.editor.ui.driver import WindowDriver
 
 SHIFT, CONTROL, ALT = (
@@ -170,9 +170,9 @@ def test_detected_region_is_shown_before_it_is_accepted(
     values[60:180, 90:230] = 255
 
     def find(*_: object) -> Proposal:
-        return Proposal(Mask.from_array(values), confidence)
+        return Proposal(TiledMask.from_array(values), confidence)
 
-    monkeypatch.setattr("s2am_editor.cutout.finding.Finder.find", find)
+    monkeypatch.setattr("s2am_editor.cutout.subject.SubjectDetector.detect", find)
     before: Document = window.session.document
     plain = placed.screen()
     window.all_actions["detect"].trigger()

@@ -12,7 +12,7 @@ import pytest
 from PyQt6.QtCore import QPoint, Qt
 from PyQt6.QtTest import QTest
 
-from s2am_editor.compose.flatten import flatten
+from s2am_editor.render.export import flatten
 from s2am_editor.window.clipboard import copy_image
 from s2am_engine.image.io import load_image
 from s2am_engine.inference.harmonizer import Harmonizer
@@ -51,7 +51,7 @@ def test_workflow_open_paste_cut_harmonize_save_reopen_export(
     assert driver.active.harmonization is not None
     row = window.sidebar.adjust.rows["warmth"]
     QTest.mouseClick(row.slider, Qt.MouseButton.LeftButton, pos=QPoint(round(row.slider.width() * 0.75), 10))
-    warm = driver.active.harmonization.adjustments.warmth
+    warm = driver.active.harmonization.sliders.warmth
     assert 0.3 < warm < 0.7
 
     steps = session.history.names[1:]
@@ -77,7 +77,7 @@ def test_workflow_open_paste_cut_harmonize_save_reopen_export(
     driver.open(project)
     reopened = driver.active
     assert reopened.harmonization is not None
-    assert reopened.harmonization.adjustments.warmth == pytest.approx(warm)
+    assert reopened.harmonization.sliders.warmth == pytest.approx(warm)
     export(driver, after)
     assert np.array_equal(load_image(before).pixels, load_image(after).pixels)
 

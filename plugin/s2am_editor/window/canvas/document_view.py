@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PyQt6.QtCore import QObject
 
-from s2am_editor.compose.renderer import Renderer
-from s2am_editor.document.changes import changed_area
 from s2am_editor.document.geometry import Rect
-from s2am_editor.document.mask import Mask
 from s2am_editor.document.model import Document, Layer
+from s2am_editor.document.raster import TiledMask
+from s2am_editor.render.renderer import RenderSession
 from s2am_editor.window.canvas.canvas import Canvas
 from s2am_editor.window.session import EditorSession
+
+_NO_DOCUMENT = Document(1, 1)
 
 TINT_OPACITY = 0.55  # share of the tint's color over the image
 
@@ -26,14 +27,14 @@ TINT_OPACITY = 0.55  # share of the tint's color over the image
 class Tint:
     """A mask of the canvas's size, or a layer's coverage, shown in a color (red, green, blue)."""
 
-    area: Mask | Layer
+    area: TiledMask | Layer
     color: tuple[int, int, int]
 
-    def cover(self, renderer: Renderer, zoom: float, rect: Rect) -> NDArray[np.uint8]:
+    def cover(self, rendering: RenderSession, zoom: float, rect: Rect) -> NDArray[np.uint8]:
         """Return the mask in a part of the view: h×w, 0 to 255."""
         if isinstance(self.area, Layer):
-            return renderer.cover(self.area, zoom, rect)
-        return renderer.mask(self.area, zoom, rect)
+            return rendering.layer_coverage(self.area, rect, zoom)
+        return rendering.canvas_mask(self.area, rect, zoom)
 
 
 class DocumentView(QObject):
@@ -43,7 +44,7 @@ class DocumentView(QObject):
         """Show a session's document on a canvas from now on."""
         super().__init__(canvas)
         self._session, self._canvas = session, canvas
-        self.renderer = Renderer()
+        self._rendering = RenderSession(_NO_DOCUMENT)
         self._tint: Tint | None = None
         session.opened.connect(self._open)
         session.repainted.connect(self._change)
@@ -59,7 +60,7 @@ class DocumentView(QObject):
         if not self._session.is_open or tint is before:
             return
         area = None
-        if before and tint and isinstance(before.area, Mask) and isinstance(tint.area, Mask):
+        if before and tint and isinstance(before.area, TiledMask) and isinstance(tint.area, TiledMask):
             area = before.area.changed_area(tint.area)
         self._canvas.update_image(self._render(), area)
 
@@ -69,8 +70,8 @@ class DocumentView(QObject):
             self._canvas.update_image(self._render())
 
     def _open(self) -> None:
-        self.renderer.forget()
         self._tint = None
+        self._rendering = RenderSession(self._session.document if self._session.is_open else _NO_DOCUMENT)
         if self._session.is_open:
             document = self._session.document
             self._canvas.show_image(document.width, document.height, self._render())
@@ -78,25 +79,24 @@ class DocumentView(QObject):
             self._canvas.show_image(0, 0, None)
 
     def _change(self, before: Document, after: Document) -> None:
+        area = self._rendering.update(after)
         if (before.width, before.height) != (after.width, after.height):
             self._canvas.show_image(after.width, after.height, self._render())
-            return
-        area = changed_area(before, after)
-        if not area.is_empty:
+        elif not area.is_empty:
             self._canvas.update_image(self._render(), area)
 
     def _render(self) -> partial[NDArray[np.uint8]]:
-        return partial(render_tinted, self.renderer, self._session.document, self._tint)
+        return partial(render_tinted, self._rendering, self._tint)
 
 
 def render_tinted(
-    renderer: Renderer, document: Document, tint: Tint | None, before: bool, zoom: float, rect: Rect
+    rendering: RenderSession, tint: Tint | None, before: bool, zoom: float, rect: Rect
 ) -> NDArray[np.uint8]:
-    """Render a part of a document with a tint over it; see `Renderer.render`."""
-    pixels = renderer.render(document, zoom, rect, "before" if before else "after")
+    """Render a part of a document with a tint over it; see `RenderSession.tile`."""
+    pixels = rendering.tile(rect, zoom, harmonized=not before)
     if tint is None:
         return pixels
-    return blend_tint(pixels, tint.cover(renderer, zoom, rect), tint.color)
+    return blend_tint(pixels, tint.cover(rendering, zoom, rect), tint.color)
 
 
 def blend_tint(pixels: NDArray[np.uint8], cover: NDArray[np.uint8], color: tuple[int, int, int]) -> NDArray[np.uint8]:

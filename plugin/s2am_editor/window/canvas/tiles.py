@@ -22,10 +22,10 @@ from PyQt6.QtCore import QObject, QPoint, QPointF, QRect, QRectF, Qt, pyqtSignal
 from PyQt6.QtGui import QBrush, QColor, QImage, QPainter, QPen, QPixmap
 
 from s2am_editor.document.geometry import Rect
+from s2am_editor.render.renderer import TILE_SIZE
 from s2am_editor.window.canvas.viewport import Viewport
 from s2am_editor.window.theme import current_colors
 
-TILE_SIZE = 384  # side of a tile in pixels of its level; the only tile size of the display
 MAX_TILE_BYTES = 64 << 20
 WORKERS = min(4, os.cpu_count() or 2)  # the GUI thread is nearly idle while they work
 
@@ -42,7 +42,7 @@ class TileKey(NamedTuple):
         """Return the tile's pixels on its level of an image of this size; empty if it lies outside."""
         left, top = self.column * TILE_SIZE, self.row * TILE_SIZE
         size = level_size(width, self.level), level_size(height, self.level)
-        return Rect(left, top, left + TILE_SIZE, top + TILE_SIZE).within(Rect(0, 0, *size))
+        return Rect(left, top, left + TILE_SIZE, top + TILE_SIZE).intersection(Rect(0, 0, *size))
 
     def part(self, width: int, height: int) -> Rect:
         """Return the part of an image of this size that the tile shows."""
@@ -214,7 +214,7 @@ class TileStore(QObject):
             return True
         part = key.part(*self._size)
         return any(
-            number > version and (rect is None or not part.within(rect).is_empty)
+            number > version and (rect is None or not part.intersection(rect).is_empty)
             for number, rect in reversed(self._changes)
         )
 
@@ -258,7 +258,7 @@ class TilePainter:
         """Paint the tiles of the exposed part."""
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, not self.viewport.crisp)
         for before, side in sides:
-            part = side.within(exposed)
+            part = side.intersection(exposed)
             if part.is_empty:
                 continue
             painter.save()
@@ -288,7 +288,7 @@ class TilePainter:
         return [
             key
             for before, side in sides
-            for key in self.keys(side.within(view), before)
+            for key in self.keys(side.intersection(view), before)
             if not self.tiles.is_current(key)
         ]
 
@@ -307,7 +307,7 @@ class TilePainter:
         if (
             width * height > 4 * TILE_SIZE * TILE_SIZE or self.viewport.crisp
         ):  # far in: a copy at this scale would be huge
-            seen = target.within(exposed)
+            seen = target.intersection(exposed)
             image = tile.at_size(tile.pixels.shape[1], tile.pixels.shape[0], crisp=True)
             painter.drawImage(QRectF(to_qrect(seen)), image, _share(seen, target, image.width(), image.height()))
         else:

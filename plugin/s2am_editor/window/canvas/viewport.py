@@ -117,7 +117,7 @@ class Viewport:
         left, top = self.to_image(view.left, view.top)
         right, bottom = self.to_image(view.right, view.bottom)
         found = Rect(math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom))
-        return found.within(Rect(0, 0, self.width, self.height))
+        return found.intersection(Rect(0, 0, self.width, self.height))
 
     def _hold(self, point: tuple[float, float], x: float, y: float) -> None:
         self.left = round(x - point[0] * self.scale)

@@ -24,10 +24,8 @@ from PyQt6.QtWidgets import (
 )
 
 from s2am_common.sliders import SLIDERS
-from s2am_editor.batch import queue
-from s2am_editor.batch.queue import Event, Item, list_items
-from s2am_editor.batch.queue import Settings as BatchSettings
-from s2am_editor.compose.harmonize import Models
+from s2am_editor.batch import BatchEvent, BatchItem, BatchSettings, plan_batch, run_batch
+from s2am_editor.render.harmonize_layer import LoadedModels
 from s2am_editor.window.dialogs import prompts
 from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs, Problem
 from s2am_editor.window.messages import Banner
@@ -44,7 +42,7 @@ CONTACT_SHEET = "sheet.png"
 class BatchJob(QObject):
     """Runs a batch in the background."""
 
-    happened = pyqtSignal(object)  # a batch.queue.Event
+    happened = pyqtSignal(object)  # a BatchEvent
     finished = pyqtSignal(int)  # number of failed images
     failed = pyqtSignal(object)  # a Problem: the batch could not run
     stopped = pyqtSignal()  # done, failed or canceled
@@ -53,7 +51,7 @@ class BatchJob(QObject):
         """Start idle."""
         super().__init__(parent)
         self._jobs = BackgroundJobs(self)
-        self._models = Models()
+        self._models = LoadedModels()
         self._job: BackgroundJob | None = None
 
     @property
@@ -61,11 +59,11 @@ class BatchJob(QObject):
         """True while a batch is running."""
         return self._job is not None
 
-    def start(self, items: Sequence[Item], settings: BatchSettings, sheet: Path) -> None:
+    def start(self, items: Sequence[BatchItem], settings: BatchSettings, sheet: Path) -> None:
         """Harmonize the items, then write a contact sheet of the results."""
         self._job = self._jobs.start(
             "",
-            lambda job: queue.run(items, settings, self._models, job.report, sheet),
+            lambda job: run_batch(items, settings, self._models, job.report, sheet),
             self.finished.emit,
             self.failed.emit,
             reported=self.happened.emit,
@@ -218,7 +216,7 @@ class BatchDialog(QDialog):
             masks=None if cutouts else self.masks.path,
         )
         try:
-            items = list_items(sources, output)
+            items = plan_batch(sources, output)
         except EngineError as error:
             self.banner.show_problem(Problem(error))
             return
@@ -229,7 +227,7 @@ class BatchDialog(QDialog):
         self.batch_job.start(items, settings, self._sheet)
         self._refresh()
 
-    def _fill(self, items: list[Item]) -> None:
+    def _fill(self, items: list[BatchItem]) -> None:
         self.table.setRowCount(len(items))
         for line, item in enumerate(items):
             for column, text in enumerate((item.source.name, self.tr("Waiting"))):
@@ -237,7 +235,7 @@ class BatchDialog(QDialog):
         self.bar.setRange(0, len(items))
         self.bar.setValue(0)
 
-    def _take(self, event: Event) -> None:
+    def _take(self, event: BatchEvent) -> None:
         texts = {
             "started": self.tr("Working…"),
             "done": self.tr("Done in {0:.1f} s").format(event.seconds),

@@ -49,7 +49,7 @@ class AdjustPanel(QWidget):
         """Show the active layer's values."""
         layer = self._session.active
         harmonization = layer.harmonization if layer else None
-        adjustments = harmonization.adjustments if harmonization else Sliders()
+        adjustments = harmonization.sliders if harmonization else Sliders()
         for name, row in self.rows.items():
             row.setEnabled(harmonization is not None)
             row.set_value(getattr(adjustments, name))
@@ -59,12 +59,12 @@ class AdjustPanel(QWidget):
         """Reset all sliders in one undo step."""
         layer = self._session.active
         if layer and layer.harmonization:
-            self._session.do(commands.set_adjustments(layer.id, **vars(Sliders())))
+            self._session.do(commands.set_sliders(layer.id, **vars(Sliders())))
 
     def _move(self, name: str, value: float, drag: object) -> None:
         layer = self._session.active
         if layer and layer.harmonization:
-            self._session.do(commands.set_adjustments(layer.id, drag, **{name: value}))
+            self._session.do(commands.set_sliders(layer.id, drag, **{name: value}))
 
 
 ALL_CHANNELS = 0  # button id of the curve for all channels

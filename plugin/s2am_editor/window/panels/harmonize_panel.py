@@ -15,11 +15,11 @@ from PyQt6.QtCore import QObject, QSignalBlocker, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QImage, QKeyEvent, QMouseEvent, QPixmap
 from PyQt6.QtWidgets import QComboBox, QFrame, QGridLayout, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
-from s2am_editor.compose import harmonize as harmonize_layer
-from s2am_editor.compose.renderer import Renderer
 from s2am_editor.document import commands
-from s2am_editor.document.geometry import Rect, apply, box_of
+from s2am_editor.document.geometry import Rect, bounding_rect, transform_points
 from s2am_editor.document.model import BENEATH, Document, Harmonization, Layer, Reference
+from s2am_editor.render import harmonize_layer
+from s2am_editor.render.renderer import RenderSession
 from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs, Problem
 from s2am_editor.window.session import EditorSession
 from s2am_editor.window.widgets.basic import heading, muted_label, primary_button, push_button, small_button
@@ -317,7 +317,7 @@ class LayerHarmonizer(QObject):
         """Work on a session's document."""
         super().__init__(parent)
         self._session, self._jobs = session, jobs
-        self.models = harmonize_layer.Models()
+        self.models = harmonize_layer.LoadedModels()
         self._job: BackgroundJob | None = None
 
     @property
@@ -341,10 +341,12 @@ class LayerHarmonizer(QObject):
             return
         document = self._session.document
         before = layer.harmonization
-        sliders = before.adjustments if before else Sliders()
+        sliders = before.sliders if before else Sliders()
 
         def work(job: BackgroundJob) -> Harmonization:
-            found = harmonize_layer.harmonize(document, layer.id, self.models, model, reference, sliders, job.progress)
+            found = harmonize_layer.find_harmonization(
+                document, layer.id, self.models, model, reference, sliders, job.progress
+            )
             return dataclasses.replace(found, curves=before.curves if before else None)
 
         self._start(self.tr("Harmonizing"), work, lambda found: self._use(layer.id, found))
@@ -382,11 +384,12 @@ class LayerHarmonizer(QObject):
         reference: Reference,
         job: BackgroundJob,
     ) -> Iterator[Variant]:
-        renderer = Renderer()
-        found = harmonize_layer.variants(document, layer.id, self.models, choices, reference, job.progress)
+        rendering = RenderSession(document)
+        found = harmonize_layer.find_variants(document, layer.id, self.models, choices, reference, job.progress)
         for harmonization in found:
             shown = dataclasses.replace(layer, harmonization=harmonization, visible=True)
-            yield Variant(layer.id, harmonization, render_preview(renderer, document.with_layer(shown), layer))
+            rendering.update(document.with_layer(shown))
+            yield Variant(layer.id, harmonization, render_preview(rendering, layer))
 
     def _use(self, layer_id: int, found: Harmonization, name: str = "Harmonize") -> None:
         if any(layer.id == layer_id for layer in self._session.document.layers):
@@ -412,16 +415,17 @@ class LayerHarmonizer(QObject):
             self.busy_changed.emit(False)
 
 
-def render_preview(renderer: Renderer, document: Document, layer: Layer) -> NDArray[np.uint8]:
+def render_preview(rendering: RenderSession, layer: Layer) -> NDArray[np.uint8]:
     """Render a layer and its surroundings, PREVIEW_SIDE pixels on the longer side."""
-    box = layer.box.within(document.rect)
+    document = rendering.document
+    box = layer.box.intersection(document.rect)
     if layer.mask is not None:
-        box = _shown_box(layer).within(document.rect)
+        box = _shown_box(layer).intersection(document.rect)
     margin = round(MARGIN * max(box.width, box.height))
-    area = box.grown(margin).within(document.rect)
+    area = box.expanded(margin).intersection(document.rect)
     zoom = min(1.0, PREVIEW_SIDE / max(1, area.width, area.height))
     place = Rect(*(round(edge * zoom) for edge in area))
-    return renderer.render(document, zoom, place)
+    return rendering.tile(place, zoom)
 
 
 def _shown_box(layer: Layer) -> Rect:
@@ -430,4 +434,4 @@ def _shown_box(layer: Layer) -> Rect:
     if mask.is_empty:
         return layer.box
     corners = [(mask.left, mask.top), (mask.right, mask.top), (mask.right, mask.bottom), (mask.left, mask.bottom)]
-    return box_of(apply(layer.transform.matrix(layer.size), corners))
+    return bounding_rect(transform_points(layer.transform.matrix(layer.size), corners))

@@ -30,10 +30,10 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from s2am_editor.compose.renderer import layer_thumbnail
 from s2am_editor.document import commands
 from s2am_editor.document.geometry import Rect
 from s2am_editor.document.model import Layer
+from s2am_editor.render.renderer import layer_thumbnail
 from s2am_editor.window.canvas.tiles import as_image, checkerboard
 from s2am_editor.window.session import EditorSession
 from s2am_editor.window.theme import current_colors, icon

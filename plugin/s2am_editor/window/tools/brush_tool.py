@@ -8,11 +8,11 @@ from collections.abc import Callable
 from PyQt6.QtCore import QPointF, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QKeyEvent, QPainter, QPen
 
-from s2am_editor.cutout.brush import Brush, paint
+from s2am_editor.cutout.masks import Brush, paint_stroke
 from s2am_editor.document import commands
-from s2am_editor.document.geometry import apply, inverse
-from s2am_editor.document.mask import Mask
+from s2am_editor.document.geometry import invert_affine, transform_points
 from s2am_editor.document.model import Layer
+from s2am_editor.document.raster import TiledMask
 from s2am_editor.window.actions import pressed_shortcut
 from s2am_editor.window.canvas.viewport import Viewport
 from s2am_editor.window.session import EditorSession
@@ -91,7 +91,7 @@ class StrokeTool(Tool):
         """Paint along image points; implemented by subclasses."""
         raise NotImplementedError
 
-    def paint(self, painter: QPainter, viewport: Viewport, ratio: float) -> None:
+    def paint_stroke(self, painter: QPainter, viewport: Viewport, ratio: float) -> None:
         """Draw the outlines of the brush and of its hard core."""
         if self._at is None:
             return
@@ -120,12 +120,12 @@ class MaskBrush(StrokeTool):
         layer = self._session.active
         if layer is None or not self._may_paint(layer):
             return
-        to_layer = inverse(layer.transform.matrix(layer.size))
+        to_layer = invert_affine(layer.transform.matrix(layer.size))
         scale = (layer.transform.scale_x * layer.transform.scale_y) ** 0.5
         brush = Brush(self.size / scale, self.hardness, erase)
-        mask = layer.mask or Mask(*layer.size, 255)
+        mask = layer.mask or TiledMask(*layer.size, 255)
         name = "Eraser" if erase else "Brush"
-        after = paint(mask, apply(to_layer, points), brush)
+        after = paint_stroke(mask, transform_points(to_layer, points), brush)
         self._session.do(commands.set_mask(layer.id, after, name, gesture))
 
 
@@ -135,6 +135,6 @@ class ReferenceBrush(StrokeTool):
     def stroke(self, points: list[Point], erase: bool, gesture: object) -> None:
         """Paint on the document's reference area."""
         document = self._session.document
-        area = document.area or Mask(document.width, document.height)
-        after = paint(area, points, Brush(self.size, self.hardness, erase))
+        area = document.area or TiledMask(document.width, document.height)
+        after = paint_stroke(area, points, Brush(self.size, self.hardness, erase))
         self._session.do(commands.set_area(None if after.is_empty else after, stroke=gesture))

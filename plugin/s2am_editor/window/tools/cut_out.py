@@ -9,16 +9,12 @@ from collections.abc import Callable, Sequence
 from PyQt6.QtCore import QObject, QPointF, QRectF, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QKeyEvent, QPainter, QPen, QPolygonF
 
-from s2am_editor.cutout.brush import Brush, paint
-from s2am_editor.cutout.edges import decontaminated
-from s2am_editor.cutout.finding import Finder, Proposal
-from s2am_editor.cutout.grabcut import grab_cut
-from s2am_editor.cutout.refine import feathered, from_alpha
+from s2am_editor.cutout.masks import Brush, alpha_to_mask, decontaminate_edges, feather_mask, paint_stroke
+from s2am_editor.cutout.subject import Proposal, SubjectDetector, grab_cut
 from s2am_editor.document import commands
-from s2am_editor.document.geometry import Rect, apply, box_of, inverse
-from s2am_editor.document.mask import Mask
+from s2am_editor.document.geometry import Rect, bounding_rect, invert_affine, transform_points
 from s2am_editor.document.model import Layer
-from s2am_editor.document.raster import Raster
+from s2am_editor.document.raster import Raster, TiledMask
 from s2am_editor.window.actions import pressed_shortcut
 from s2am_editor.window.canvas.viewport import Viewport
 from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs, Problem
@@ -76,7 +72,7 @@ class BoxTool(Tool):
             return True
         return False
 
-    def paint(self, painter: QPainter, viewport: Viewport, ratio: float) -> None:
+    def paint_stroke(self, painter: QPainter, viewport: Viewport, ratio: float) -> None:
         """Draw the box."""
         if self._from is None:
             return
@@ -136,7 +132,7 @@ class ScribbleTool(Tool):
             return True
         return False
 
-    def paint(self, painter: QPainter, viewport: Viewport, ratio: float) -> None:
+    def paint_stroke(self, painter: QPainter, viewport: Viewport, ratio: float) -> None:
         """Draw the strokes."""
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setBrush(Qt.BrushStyle.NoBrush)
@@ -162,7 +158,7 @@ class CutOut(QObject):
         """Work on a session's document."""
         super().__init__(parent)
         self._session, self._jobs = session, jobs
-        self._finder = Finder()
+        self._finder = SubjectDetector()
         self.proposal: Proposal | None = None
         self._proposed: Layer | None = None
 
@@ -180,7 +176,7 @@ class CutOut(QObject):
             return
         left, top, right, bottom = box
         corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
-        area = box_of(_on_layer(layer, corners)).within(Rect(0, 0, *layer.size))
+        area = bounding_rect(_on_layer(layer, corners)).intersection(Rect(0, 0, *layer.size))
         self._segment(layer, lambda job: grab_cut(layer.raster, box=area, progress=job.progress))
 
     def cut_scribbles(self, subject: Strokes, background: Strokes, width: float) -> None:
@@ -190,14 +186,14 @@ class CutOut(QObject):
             return
         brush = Brush(width / (layer.transform.scale_x * layer.transform.scale_y) ** 0.5, hardness=1.0)
 
-        def work(job: BackgroundJob) -> Mask:
+        def work(job: BackgroundJob) -> TiledMask:
             on_subject, on_background = (_drawn(layer, strokes, brush) for strokes in (subject, background))
             return grab_cut(layer.raster, foreground=on_subject, background=on_background, progress=job.progress)
 
         self._segment(layer, work)
 
-    def _segment(self, layer: Layer, work: Callable[[BackgroundJob], Mask]) -> None:
-        def done(mask: Mask) -> None:
+    def _segment(self, layer: Layer, work: Callable[[BackgroundJob], TiledMask]) -> None:
+        def done(mask: TiledMask) -> None:
             if layer.locked:
                 self._session.do(commands.cut_out_layer(layer.id, mask, self.tr("Subject")))
             else:
@@ -219,7 +215,7 @@ class CutOut(QObject):
             self.proposed.emit(found)
 
         title = self.tr("Detecting the pasted region")
-        self._jobs.start(title, lambda _: self._finder.find(document, layer.id), done, self.failed.emit)
+        self._jobs.start(title, lambda _: self._finder.detect(document, layer.id), done, self.failed.emit)
 
     def accept(self) -> None:
         """Put the proposed region on a layer of its own."""
@@ -237,7 +233,7 @@ class CutOut(QObject):
 
     def feather(self, radius: float) -> None:
         """Blur the edge of the mask by a radius in layer pixels."""
-        self._change_mask("Feather", lambda layer: feathered(layer.mask or from_alpha(layer), radius))
+        self._change_mask("Feather", lambda layer: feather_mask(layer.mask or alpha_to_mask(layer), radius))
 
     def remove_mask(self) -> None:
         """Remove the layer's mask."""
@@ -254,9 +250,9 @@ class CutOut(QObject):
         def done(raster: Raster) -> None:
             self._session.do(commands.set_raster(layer.id, raster, "Clean edges"))
 
-        self._jobs.start(self.tr("Cleaning edges"), lambda _: decontaminated(layer), done, self.failed.emit)
+        self._jobs.start(self.tr("Cleaning edges"), lambda _: decontaminate_edges(layer), done, self.failed.emit)
 
-    def _change_mask(self, name: str, work: Callable[[Layer], Mask]) -> None:
+    def _change_mask(self, name: str, work: Callable[[Layer], TiledMask]) -> None:
         layer = self._session.active
         if layer is None:
             return
@@ -273,12 +269,12 @@ class CutOut(QObject):
 
 def _on_layer(layer: Layer, points: Sequence[Point]) -> list[Point]:
     """Map image points to layer pixels."""
-    return apply(inverse(layer.transform.matrix(layer.size)), points)
+    return transform_points(invert_affine(layer.transform.matrix(layer.size)), points)
 
 
-def _drawn(layer: Layer, strokes: Strokes, brush: Brush) -> Mask:
+def _drawn(layer: Layer, strokes: Strokes, brush: Brush) -> TiledMask:
     """Rasterize strokes as a mask of a layer."""
-    mask = Mask(*layer.size)
+    mask = TiledMask(*layer.size)
     for stroke in strokes:
-        mask = paint(mask, _on_layer(layer, stroke), brush)
+        mask = paint_stroke(mask, _on_layer(layer, stroke), brush)
     return mask

@@ -11,7 +11,7 @@ from PyQt6.QtCore import QLineF, QPointF, Qt
 from PyQt6.QtGui import QColor, QKeyEvent, QPainter, QPen, QPolygonF
 
 from s2am_editor.document import commands
-from s2am_editor.document.geometry import Rect, Transform, apply, inverse
+from s2am_editor.document.geometry import Rect, Transform, invert_affine, transform_points
 from s2am_editor.document.model import Layer
 from s2am_editor.window.actions import pressed_shortcut
 from s2am_editor.window.canvas.viewport import Viewport
@@ -229,7 +229,7 @@ def topmost_layer_at(session: EditorSession, point: Point) -> Layer | None:
 
 def _covers(layer: Layer, point: Point) -> bool:
     """Return True if a layer is more than 10% opaque at a point."""
-    ((x, y),) = apply(inverse(layer.transform.matrix(layer.size)), [point])
+    ((x, y),) = transform_points(invert_affine(layer.transform.matrix(layer.size)), [point])
     column, row = int(x // 1), int(y // 1)
     if not (0 <= column < layer.size[0] and 0 <= row < layer.size[1]):
         return False
@@ -242,7 +242,7 @@ def _covers(layer: Layer, point: Point) -> bool:
 
 
 def _inside(layer: Layer, point: Point) -> bool:
-    ((x, y),) = apply(inverse(layer.transform.matrix(layer.size)), [point])
+    ((x, y),) = transform_points(invert_affine(layer.transform.matrix(layer.size)), [point])
     return 0 <= x < layer.size[0] and 0 <= y < layer.size[1]
 
 

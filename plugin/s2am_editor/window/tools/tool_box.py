@@ -9,6 +9,7 @@ from PyQt6.QtCore import QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QActionGroup
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QStackedWidget, QToolBar, QWidget
 
+from s2am_editor.cutout.masks import DEFAULT_FEATHER_RADIUS
 from s2am_editor.document import commands
 from s2am_editor.document.model import Layer
 from s2am_editor.window.actions import ACTIONS, Actions
@@ -175,7 +176,6 @@ def _log_share(size: float) -> float:
 
 
 SCRIBBLE_WIDTH = 6.0  # width of a scribble in device pixels
-FEATHER_RADIUS = 2.0  # radius in layer pixels
 REFERENCE_TINT = (38, 166, 154)
 PROPOSAL_TINT = (226, 72, 120)
 
@@ -270,7 +270,7 @@ class ToolBox(QToolBar):
         )
         for page in self._cut_pages:
             page.detect.connect(cutting.detect)
-            page.feather.connect(lambda: cutting.feather(FEATHER_RADIUS))
+            page.feather.connect(lambda: cutting.feather(DEFAULT_FEATHER_RADIUS))
             page.clean.connect(cutting.clean_edges)
             page.remove_mask.connect(cutting.remove_mask)
         self.proposal_page.accepted.connect(self._accept)

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Open and save documents of any supported format, and export images."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from s2am_common.image_formats import IMAGE_SUFFIXES, FormatInfo, format_of_suffix
+from s2am_editor.document.model import Document, Layer
+from s2am_editor.files.openraster import OPENRASTER_SUFFIX, read_openraster, write_openraster
+from s2am_editor.render.export import flatten
+from s2am_engine.errors import EngineError
+from s2am_engine.image.compositing import to_depth
+from s2am_engine.image.io import ImageData, load_image, save_image
+from s2am_engine.image.masks import full_scale
+from s2am_engine.types import FractionCallback
+
+PROJECT_SUFFIX = OPENRASTER_SUFFIX
+OPEN_SUFFIXES = (*IMAGE_SUFFIXES, PROJECT_SUFFIX, ".psd", ".psb")
+"""Suffixes (lower case, with dot) of all files that can be opened."""
+
+EXPORT_SUFFIXES = (*IMAGE_SUFFIXES, PROJECT_SUFFIX)
+"""Suffixes (lower case, with dot) of all files that can be written."""
+
+
+@dataclass(frozen=True)
+class OpenedFile:
+    """An opened document, and one sentence for each feature of its file that is not supported."""
+
+    document: Document
+    notes: tuple[str, ...] = ()
+
+
+def is_project(path: Path) -> bool:
+    """Return True if the suffix is that of a project, which is saved in place."""
+    return path.suffix.lower() == PROJECT_SUFFIX
+
+
+def open_document(path: Path, progress: FractionCallback | None = None) -> OpenedFile:
+    """Open a file as a document. The format is detected from the content.
+
+    Args:
+        path: the file.
+        progress: see `FractionCallback`.
+
+    Raises:
+        EngineError: the file does not exist, has an unsupported format, or is damaged.
+    """
+    if _starts_with(path, b"PK\3\4"):
+        document, notes = read_openraster(path, progress)
+    elif _starts_with(path, b"8BPS"):
+        from s2am_editor.files.photoshop import read_photoshop  # psd-tools takes a while to import
+
+        document, notes = read_photoshop(path, progress)
+    else:
+        document, notes = Document.from_image(load_image(path), path.stem), []
+    return OpenedFile(document, tuple(notes))
+
+
+def read_layer(
+    path: Path,
+    document: Document,
+    center: tuple[float, float] | None = None,
+    progress: FractionCallback | None = None,
+) -> Layer:
+    """Read a file as a layer for a document, in its depth and profile; a file with several layers is merged.
+
+    Args:
+        path: the file.
+        document: not changed; pass the layer to `commands.add_layers`.
+        center: position of the layer, see `Document.new_layer`.
+        progress: see `FractionCallback`.
+
+    Raises:
+        EngineError: see `open_document`; or the color profiles differ, and a conversion would lose depth.
+    """
+    merged = flatten(open_document(path, progress).document)
+    return document.new_layer(merged, path.stem, center=center)
+
+
+def save_project(path: Path, document: Document, progress: FractionCallback | None = None) -> None:
+    """Write a document without loss, atomically.
+
+    Raises:
+        EngineError: the suffix is not PROJECT_SUFFIX, or the file cannot be written.
+    """
+    if not is_project(path):
+        raise EngineError(f"{path} cannot be saved as a project. Use a name that ends in {PROJECT_SUFFIX}.")
+    write_openraster(path, document, progress)
+
+
+def export_image(
+    path: Path, document: Document, *, quality: int = 95, progress: FractionCallback | None = None
+) -> None:
+    """Write the merged image in the format of the suffix, with profile and metadata, atomically.
+
+    Colors are rounded if the format supports fewer bits than the document has.
+
+    Args:
+        path: the file.
+        document: the document.
+        quality: of JPEG, 1 to 100.
+        progress: see `FractionCallback`.
+
+    Raises:
+        EngineError: the suffix is unknown, the format does not support the image (JPEG has no transparency), or the
+            file cannot be written.
+    """
+    suffix = path.suffix.lower()
+    if suffix == PROJECT_SUFFIX:
+        write_openraster(path, document, progress)
+        return
+    image_format = format_of_suffix(suffix)
+    if image_format is None:
+        raise EngineError(f"{path} cannot be written. Use a name that ends in one of {', '.join(EXPORT_SUFFIXES)}.")
+    report = progress or (lambda _: None)
+    merged = flatten(document, progress=lambda done: report(0.5 * done))
+    if merged.alpha is not None and merged.alpha.min() >= full_scale(document.dtype):
+        merged = dataclasses.replace(merged, alpha=None)
+    save_image(path, _convert_depth(merged, _supported_depth(image_format, document.dtype)), quality=quality)
+    report(1.0)
+
+
+def _supported_depth(image_format: FormatInfo, dtype: np.dtype[np.generic]) -> np.dtype[np.generic]:
+    """Return the depth in which a format stores an image of a given depth."""
+    if 8 * dtype.itemsize <= image_format.max_bits:
+        return dtype
+    return np.dtype(np.uint8 if image_format.max_bits == 8 else np.uint16)
+
+
+def _convert_depth(image: ImageData, dtype: np.dtype[np.generic]) -> ImageData:
+    alpha = None if image.alpha is None else to_depth(image.alpha, dtype)
+    return dataclasses.replace(image, pixels=to_depth(image.pixels, dtype), alpha=alpha)
+
+
+def _starts_with(path: Path, signature: bytes) -> bool:
+    """Return True if a file can be read and starts with a signature."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(signature)) == signature
+    except (OSError, ValueError):
+        return False

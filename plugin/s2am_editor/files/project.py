@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lossless description of a document as JSON, with pixels and masks in files of their own.
+
+Saved projects (`openraster`) and recovery copies (`recovery`) share this description; they differ in where they store
+the pixels.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import struct
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from s2am_editor.document.geometry import Transform
+from s2am_editor.document.model import Document, Harmonization, Layer, Reference, new_layer_id
+from s2am_editor.document.raster import Raster, TiledMask
+from s2am_engine.color.adjustments import Sliders
+from s2am_engine.color.map import ColorMap, Curves
+from s2am_engine.errors import EngineError
+from s2am_engine.image.data import Metadata
+from s2am_engine.types import FractionCallback
+
+PROJECT_FORMAT, PROJECT_VERSION = "s2am project", 2
+
+_KEYS_OF_VERSION_1 = {
+    "grey": "gray",
+    "png_colour": "png_color",
+    "found": "model_map",
+    "adjustments": "sliders",
+}
+"""Keys of version 1, with the keys that replaced them."""
+
+DAMAGE_ERRORS = (
+    *(ValueError, TypeError, KeyError, IndexError, ArithmeticError, SyntaxError, EOFError, OSError, RuntimeError),
+    *(NotImplementedError, AttributeError, AssertionError, zipfile.BadZipFile, struct.error, zlib.error),
+)
+"""Exceptions that reading a damaged file can raise."""
+
+
+class PixelWriter(Protocol):
+    """Stores pixels and masks; returns a name by which a `PixelReader` finds them."""
+
+    def put_raster(self, raster: Raster) -> str:
+        """Store a raster."""
+
+    def put_mask(self, mask: TiledMask) -> str:
+        """Store a mask."""
+
+
+class PixelReader(Protocol):
+    """Reads what a `PixelWriter` has stored."""
+
+    def raster(self, name: str) -> Raster:
+        """Return a raster."""
+
+    def mask(self, name: str) -> TiledMask:
+        """Return a mask."""
+
+
+def document_to_json(document: Document, writer: PixelWriter) -> dict[str, Any]:
+    """Return a document as JSON values; pixels and masks go to the writer."""
+    indices = {layer.id: index for index, layer in enumerate(document.layers)}
+    return {
+        "format": PROJECT_FORMAT,
+        "version": PROJECT_VERSION,
+        "width": document.width,
+        "height": document.height,
+        "dtype": document.dtype.name,
+        "profile": _encode(document.profile),
+        "gray": document.gray,
+        "metadata": _metadata_to_json(document.metadata),
+        "active": indices.get(document.active) if document.active is not None else None,
+        "area": None if document.area is None else writer.put_mask(document.area),
+        "layers": [_layer_to_json(layer, indices, writer) for layer in document.layers],
+    }
+
+
+def document_from_json(data: Any, reader: PixelReader, progress: FractionCallback | None = None) -> Document:
+    """Rebuild a document from its description.
+
+    Args:
+        data: a result of `document_to_json`, of this or an earlier version.
+        reader: provides the pixels and masks.
+        progress: see `FractionCallback`.
+
+    Raises:
+        EngineError: a newer version of this program wrote the description.
+        KeyError, TypeError, ValueError: the description is damaged. The reader can raise further exceptions.
+    """
+    if not isinstance(data, Mapping) or data["format"] != PROJECT_FORMAT:
+        raise ValueError("not a project")
+    if data["version"] not in (1, PROJECT_VERSION):
+        raise EngineError(
+            f"This project has version {data['version']!r}, but this program reads versions up to {PROJECT_VERSION}. "
+            "Update this program."
+        )
+    data = _with_current_keys(data)
+    ids = [new_layer_id() for _ in data["layers"]]
+    layers = []
+    for index, (layer, layer_id) in enumerate(zip(data["layers"], ids, strict=True)):
+        layers.append(_layer_from_json(layer, layer_id, ids, reader))
+        if progress:
+            progress((index + 1) / len(ids))
+    document = Document(
+        *(int(data["width"]), int(data["height"]), tuple(layers), np.dtype(data["dtype"])),
+        profile=_decode(data["profile"]),
+        gray=bool(data["gray"]),
+        metadata=_metadata_from_json(_with_current_keys(data["metadata"])),
+        active=None if data["active"] is None else ids[data["active"]],
+        area=None if data["area"] is None else reader.mask(data["area"]),
+    )
+    _check_consistency(document)
+    return document
+
+
+def _with_current_keys(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {_KEYS_OF_VERSION_1.get(key, key): value for key, value in data.items()}
+
+
+def _check_consistency(document: Document) -> None:
+    """Raise ValueError if parts of the document do not match."""
+    if document.width < 1 or document.height < 1 or document.dtype not in (np.uint8, np.uint16, np.float32):
+        raise ValueError("invalid canvas")
+    if any(layer.raster.pixels.dtype != document.dtype for layer in document.layers):
+        raise ValueError("a layer of another depth")
+    areas = [document.area, *(h.reference.area for layer in document.layers if (h := layer.harmonization))]
+    if any(area and (area.width, area.height) != (document.width, document.height) for area in areas):
+        raise ValueError("an area of another size")
+
+
+def _layer_to_json(layer: Layer, indices: Mapping[int, int], writer: PixelWriter) -> dict[str, Any]:
+    return {
+        "name": layer.name,
+        "pixels": writer.put_raster(layer.raster),
+        "mask": None if layer.mask is None else writer.put_mask(layer.mask),
+        "transform": dataclasses.asdict(layer.transform),
+        "opacity": layer.opacity,
+        "visible": layer.visible,
+        "locked": layer.locked,
+        "harmonization": layer.harmonization and _harmonization_to_json(layer.harmonization, indices, writer),
+    }
+
+
+def _layer_from_json(data: Mapping[str, Any], layer_id: int, ids: Sequence[int], reader: PixelReader) -> Layer:
+    harmonization = data["harmonization"]
+    return Layer(
+        *(str(data["name"]), reader.raster(data["pixels"]), Transform(**data["transform"])),
+        mask=None if data["mask"] is None else reader.mask(data["mask"]),
+        opacity=float(data["opacity"]),
+        visible=bool(data["visible"]),
+        locked=bool(data["locked"]),
+        harmonization=None if harmonization is None else _harmonization_from_json(harmonization, ids, reader),
+        id=layer_id,
+    )
+
+
+def _harmonization_to_json(
+    harmonization: Harmonization, indices: Mapping[int, int], writer: PixelWriter
+) -> dict[str, Any]:
+    reference = harmonization.reference
+    return {
+        "model_map": harmonization.model_map.to_json(),
+        "model": harmonization.model,
+        "confidence": harmonization.confidence,
+        "sliders": dataclasses.asdict(harmonization.sliders),
+        "curves": None if harmonization.curves is None else harmonization.curves.to_json(),
+        "reference": {
+            "kind": reference.kind,
+            # -1 stands for a deleted reference layer; the color map remains valid.
+            "layer": None if reference.layer is None else indices.get(reference.layer, -1),
+            "area": None if reference.area is None else writer.put_mask(reference.area),
+        },
+    }
+
+
+def _harmonization_from_json(data: Mapping[str, Any], ids: Sequence[int], reader: PixelReader) -> Harmonization:
+    data = _with_current_keys(data)
+    curves = None if data["curves"] is None else ColorMap.from_json(data["curves"])
+    if curves is not None and not isinstance(curves, Curves):
+        raise ValueError("curves expected")
+    return Harmonization(
+        *(ColorMap.from_json(data["model_map"]), str(data["model"]), float(data["confidence"])),
+        reference=_reference_from_json(data["reference"], ids, reader),
+        sliders=Sliders.from_values(data["sliders"]),
+        curves=curves,
+    )
+
+
+def _reference_from_json(data: Mapping[str, Any], ids: Sequence[int], reader: PixelReader) -> Reference:
+    index, area = data["layer"], data["area"]
+    layer = None if index is None else ids[index] if index >= 0 else new_layer_id()
+    return Reference(data["kind"], layer, None if area is None else reader.mask(area))
+
+
+def _metadata_to_json(metadata: Metadata) -> dict[str, Any]:
+    return {
+        **{key: _encode(getattr(metadata, key)) for key in ("exif", "xmp", "iptc")},
+        "dpi": metadata.dpi,
+        "text": metadata.text,
+        "png_color": [[_encode(kind), _encode(body)] for kind, body in metadata.png_color],
+    }
+
+
+def _metadata_from_json(data: Mapping[str, Any]) -> Metadata:
+    return Metadata(
+        exif=_decode(data["exif"]),
+        xmp=_decode(data["xmp"]),
+        iptc=_decode(data["iptc"]),
+        dpi=None if data["dpi"] is None else (float(data["dpi"][0]), float(data["dpi"][1])),
+        text=tuple((str(keyword), str(text)) for keyword, text in data["text"]),
+        png_color=tuple((_decode(kind) or b"", _decode(body) or b"") for kind, body in data["png_color"]),
+    )
+
+
+def _encode(data: bytes | None) -> str | None:
+    return None if data is None else base64.b64encode(data).decode("ascii")
+
+
+def _decode(text: str | None) -> bytes | None:
+    return None if text is None else base64.b64decode(text, validate=True)

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rendering of a whole document at full size and depth, for files and as the input of the models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2am_editor.document.geometry import Rect
+from s2am_editor.document.model import Document, Layer
+from s2am_editor.render.blend import render_exactly
+from s2am_editor.render.resample import resample_layer
+from s2am_engine.image.compositing import to_depth
+from s2am_engine.image.io import ImageData
+from s2am_engine.image.masks import full_scale
+from s2am_engine.types import FractionCallback
+
+_STRIP_PIXELS = 1 << 20
+
+
+def flatten(document: Document, *, harmonized: bool = True, progress: FractionCallback | None = None) -> ImageData:
+    """Merge all visible layers into an image of the document's size and depth.
+
+    Pixels that no layer changes are bit-identical to the original; all others equal those of the engine. Profile and
+    metadata are the document's. An image that was grayscale remains so if no color was added.
+
+    Args:
+        document: without a visible layer, the result is transparent.
+        harmonized: False = with the layers' original colors.
+        progress: see `FractionCallback`.
+    """
+    pixels = np.empty((document.height, document.width, 3), document.dtype)
+    alpha: NDArray[Any] | None = None
+    for strip in _row_strips(document):
+        part = render_exactly(document, 1.0, strip, harmonized=harmonized)
+        pixels[strip.slices] = part.pixels
+        if part.alpha is not None:
+            if alpha is None:
+                alpha = np.full(pixels.shape[:2], full_scale(document.dtype), document.dtype)
+            alpha[strip.slices] = part.alpha
+        if progress:
+            progress(strip.bottom / document.height)
+    gray = document.gray and _is_gray(pixels)
+    return ImageData(pixels, alpha, document.profile, gray, document.metadata)
+
+
+def canvas_coverage(document: Document, layer: Layer) -> NDArray[Any]:
+    """Return the coverage of the canvas by a layer (alpha × mask, without opacity): H×W of the document's dtype."""
+    result: NDArray[Any] = np.zeros((document.height, document.width), document.dtype)
+    full = full_scale(document.dtype)
+    for strip in _row_strips(document):
+        patch = resample_layer(layer, 1.0, strip)
+        if patch is None:
+            continue
+        window = result[patch.rect.slices]
+        window[:] = full if patch.coverage is None else to_depth(patch.coverage, document.dtype)
+    return result
+
+
+def _row_strips(document: Document) -> list[Rect]:
+    """Split the canvas into strips of whole rows, from top to bottom."""
+    rows = max(1, _STRIP_PIXELS // document.width)
+    return [Rect(0, top, document.width, min(top + rows, document.height)) for top in range(0, document.height, rows)]
+
+
+def _is_gray(pixels: NDArray[Any]) -> bool:
+    first = pixels[..., 0]
+    return all(np.array_equal(first, pixels[..., channel]) for channel in (1, 2))

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Harmonization of a document's layer by a model.
+
+The model gets the layer's original pixels, however often the layer was harmonized, on top of the layers beneath as they
+are rendered, including their harmonization. Layers above are ignored.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2am_editor.document.model import BENEATH, Document, Harmonization, Layer, Reference
+from s2am_editor.document.raster import TiledMask
+from s2am_editor.render.export import canvas_coverage, flatten
+from s2am_engine.color.adjustments import Sliders
+from s2am_engine.errors import EngineError
+from s2am_engine.image.masks import full_scale
+from s2am_engine.types import FractionCallback
+
+if TYPE_CHECKING:
+    from s2am_engine.inference.harmonizer import Harmonizer
+
+_INPUT_SHARE = 0.6  # of the progress: preparing the model's input
+
+
+class LoadedModels:
+    """Models by name, loaded on first use and kept. Each model is used by one thread at a time."""
+
+    def __init__(self, device: str = "auto") -> None:
+        """Load nothing yet; `device` as for `Harmonizer`."""
+        self._device = device
+        self._harmonizers: dict[str, Harmonizer] = {}
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def using(self, name: str) -> Iterator[Harmonizer]:
+        """Provide a model's harmonizer. Raises EngineError if the model is unknown or damaged."""
+        from s2am_engine.inference.harmonizer import Harmonizer  # imports PyTorch, which takes seconds
+
+        with self._lock:
+            if name not in self._harmonizers:
+                self._harmonizers[name] = Harmonizer(name, self._device)
+            yield self._harmonizers[name]
+
+    def unload(self, name: str) -> None:
+        """Unload a model that was fine-tuned again, renamed or deleted."""
+        with self._lock:
+            self._harmonizers.pop(name, None)
+
+
+@dataclass(frozen=True, eq=False)
+class HarmonizeInput:
+    """Input of a model, all in the document's depth and profile.
+
+    Attributes:
+        pixels: H×W×3, the layer in its original colors on its reference.
+        mask: H×W, the coverage of the layer.
+        alpha: H×W, 0 where pixels are to be ignored; None = none are.
+        profile: ICC profile; None = sRGB.
+    """
+
+    pixels: NDArray[Any]
+    mask: NDArray[Any]
+    alpha: NDArray[Any] | None
+    profile: bytes | None
+
+
+def prepare_input(
+    document: Document, layer_id: int, reference: Reference = BENEATH, progress: FractionCallback | None = None
+) -> HarmonizeInput:
+    """Render a layer on its reference as the input of a model.
+
+    Raises:
+        EngineError: the layer is outside the canvas, covers all of it, or has no reference.
+    """
+    layer = document.layer(layer_id)
+    original = dataclasses.replace(layer, visible=True, opacity=1.0, harmonization=None)
+    beneath = _reference_layers(document, layer, reference)
+    image = flatten(dataclasses.replace(document, layers=(*beneath, original)), progress=progress)
+    mask = canvas_coverage(document, original)
+    _check_coverage(mask, layer)
+    alpha = image.alpha
+    if reference.area is not None:
+        alpha = _restrict_to_area(reference.area, mask, alpha, image.pixels.dtype)
+    return HarmonizeInput(image.pixels, mask, alpha, document.profile)
+
+
+def find_harmonization(
+    document: Document,
+    layer_id: int,
+    models: LoadedModels,
+    model: str,
+    reference: Reference = BENEATH,
+    sliders: Sliders | None = None,
+    progress: FractionCallback | None = None,
+) -> Harmonization:
+    """Let a model predict the color map of a layer.
+
+    Args:
+        document: not changed; pass the result to `commands.set_harmonization`.
+        layer_id: the layer.
+        models: the loaded models.
+        model: name of the model.
+        reference: what to harmonize with.
+        sliders: values for the result; None = neutral.
+        progress: see `FractionCallback`.
+
+    Raises:
+        EngineError: see `prepare_input`; or the model is unknown or damaged.
+    """
+    [harmonization] = find_variants(
+        document, layer_id, models, [(model, sliders or Sliders())], reference, progress=progress
+    )
+    return harmonization
+
+
+def find_variants(
+    document: Document,
+    layer_id: int,
+    models: LoadedModels,
+    choices: Sequence[tuple[str, Sliders]],
+    reference: Reference = BENEATH,
+    progress: FractionCallback | None = None,
+) -> Iterator[Harmonization]:
+    """Yield one harmonization of a layer for each choice of a model and slider values, as soon as it is available.
+
+    A model that occurs in several choices runs once. Arguments and errors are those of `find_harmonization`.
+    """
+    report = progress or (lambda _: None)
+    model_input = prepare_input(document, layer_id, reference, lambda done: report(done * _INPUT_SHARE))
+    predicted: dict[str, Harmonization] = {}
+    for index, (model, sliders) in enumerate(choices):
+        report(_INPUT_SHARE + (1 - _INPUT_SHARE) * index / len(choices))
+        if model not in predicted:
+            with models.using(model) as harmonizer:
+                predicted[model] = _predict(harmonizer, model_input, reference)
+        yield dataclasses.replace(predicted[model], sliders=sliders)
+    report(1.0)
+
+
+def _predict(harmonizer: Harmonizer, model_input: HarmonizeInput, reference: Reference) -> Harmonization:
+    try:
+        harmonizer.set_picture(
+            model_input.pixels, model_input.mask, alpha=model_input.alpha, profile=model_input.profile
+        )
+        return Harmonization(harmonizer.color_map, harmonizer.name, harmonizer.confidence, reference)
+    finally:
+        harmonizer.forget()  # releases the input, which is as large as the image
+
+
+def _reference_layers(document: Document, layer: Layer, reference: Reference) -> tuple[Layer, ...]:
+    """Return the layers that a layer is harmonized with: the visible ones beneath, or the selected one."""
+    if reference.layer is not None:
+        if reference.layer == layer.id:
+            raise EngineError(f"“{layer.name}” cannot be its own reference. Choose another layer.")
+        return (dataclasses.replace(document.layer(reference.layer), visible=True, opacity=1.0),)
+    beneath = tuple(below for below in document.layers[: document.index(layer.id)] if below.visible)
+    if not beneath:
+        raise EngineError(
+            f"There is no visible layer beneath “{layer.name}” to harmonize it with. Put a background under it, or "
+            "choose another layer as the reference."
+        )
+    return beneath
+
+
+def _check_coverage(mask: NDArray[Any], layer: Layer) -> None:
+    """Raise EngineError for a layer that is outside the canvas, or leaves no background."""
+    if not mask.any():
+        raise EngineError(f"“{layer.name}” is outside the canvas. Move it into the image first.")
+    if mask.min() >= full_scale(mask.dtype):
+        raise EngineError(
+            f"“{layer.name}” covers the whole image and leaves no background as a reference. Cut its subject out, or "
+            "scale it down."
+        )
+
+
+def _restrict_to_area(
+    area: TiledMask, mask: NDArray[Any], alpha: NDArray[Any] | None, dtype: np.dtype[Any]
+) -> NDArray[Any]:
+    """Return an alpha that excludes everything but the painted area and the layer itself.
+
+    Raises:
+        EngineError: the area contains no visible pixel outside the layer.
+    """
+    counts = (area.to_array() >= 128) & (mask == 0)
+    if alpha is not None:
+        counts &= alpha > 0
+    if not counts.any():
+        raise EngineError("The reference area contains no background. Paint over a part of the image beside the layer.")
+    counts |= mask > 0
+    full = full_scale(dtype)
+    return np.where(counts, full if alpha is None else alpha, 0).astype(dtype)

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`RenderSession`: the single way from a document to pixels, with a cache for the screen.
+
+Moving a slider leaves the layer's resampled pixels and everything beneath it in the cache: a redraw then costs one
+color map and one blend of the visible pixels, regardless of the image's size.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from functools import partial
+from typing import Any, TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from s2am_editor.document.changes import changed_area
+from s2am_editor.document.geometry import Rect, Transform
+from s2am_editor.document.model import Document, Layer
+from s2am_editor.document.raster import TiledMask
+from s2am_editor.render.blend import blend_layer, transparent_image, visible_layers
+from s2am_editor.render.export import flatten
+from s2am_editor.render.resample import Patch, resample_layer, resample_mask
+from s2am_engine.image import profiles
+from s2am_engine.image.io import ImageData
+from s2am_engine.inference.network_input import to_bytes
+from s2am_engine.types import FractionCallback
+
+TILE_SIZE = 384
+"""Side of the tiles in which the screen is drawn, in pixels."""
+
+MAX_CACHE_BYTES = 64 << 20
+MAGNIFIED_ZOOM = 2.0
+"""From this zoom on, canvas pixels are drawn as squares."""
+
+_T = TypeVar("_T", bound=Patch | ImageData | None)
+
+
+class RenderSession:
+    """Renders a document and its successive states: for the canvas, thumbnails, exports and benchmarks.
+
+        session = RenderSession(document)
+        session.tile(rect, zoom)                # BGRA pixels for the screen
+        dirty = session.update(next_document)   # the part of the canvas to draw again
+
+    All methods can be called from any thread. A call works on the state at its start, even if another thread updates
+    the session meanwhile.
+    """
+
+    def __init__(self, document: Document, max_cache_bytes: int = MAX_CACHE_BYTES) -> None:
+        """Start with a document and an empty cache of at most `max_cache_bytes`."""
+        self._document = document
+        self._cache: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+        self._max_cache_bytes, self._cache_bytes = max_cache_bytes, 0
+        self._lock = threading.Lock()
+
+    @property
+    def document(self) -> Document:
+        """The state that is rendered."""
+        return self._document
+
+    def update(self, document: Document) -> Rect:
+        """Render another state from now on.
+
+        Returns:
+            The part of the canvas that can differ from the previous state; empty if none does. If the canvas has
+            another size, it covers the old and the new canvas.
+        """
+        previous, self._document = self._document, document
+        return changed_area(previous, document)
+
+    def tile(self, rect: Rect, zoom: float, *, harmonized: bool = True) -> NDArray[np.uint8]:
+        """Render a part of the canvas for the screen.
+
+        Args:
+            rect: the part, in screen pixels from the canvas's upper left corner; transparent beyond the canvas.
+            zoom: screen pixels per canvas pixel, above 0; from MAGNIFIED_ZOOM on, canvas pixels become squares.
+            harmonized: False = with the layers' original colors.
+
+        Returns:
+            h×w×4 uint8, contiguous, sRGB, in the order blue, green, red, alpha, with premultiplied alpha: Qt's
+            ARGB32_Premultiplied on a little-endian machine.
+        """
+        return self._render(self._document, rect, zoom, harmonized)
+
+    def thumbnail(self, side: int, *, harmonized: bool = True) -> NDArray[np.uint8]:
+        """Render the whole canvas with a longer side of at most `side` screen pixels; format as `tile`."""
+        document = self._document
+        zoom = min(1.0, side / max(document.width, document.height))
+        size = max(1, round(document.width * zoom)), max(1, round(document.height * zoom))
+        return self._render(document, Rect(0, 0, *size), zoom, harmonized)
+
+    def flatten(self, *, harmonized: bool = True, progress: FractionCallback | None = None) -> ImageData:
+        """Render the whole canvas exactly, at full size and depth; see `export.flatten`."""
+        return flatten(self._document, harmonized=harmonized, progress=progress)
+
+    def layer_coverage(self, layer: Layer, rect: Rect, zoom: float) -> NDArray[np.uint8]:
+        """Render the coverage of a layer, without its opacity, to show its cut-out: h×w, 0 to 255."""
+        if zoom >= MAGNIFIED_ZOOM:
+            source = _canvas_rect(rect, zoom)
+            return _magnify(self.layer_coverage(layer, source, 1.0), source, zoom, rect)
+        coverage = np.zeros((rect.height, rect.width), np.uint8)
+        patch = self._patch(layer, zoom, rect)
+        if patch is not None:
+            target = patch.rect.translated(-rect.left, -rect.top).slices
+            coverage[target] = 255 if patch.coverage is None else to_bytes(patch.coverage)
+        return coverage
+
+    def canvas_mask(self, mask: TiledMask, rect: Rect, zoom: float) -> NDArray[np.uint8]:
+        """Render a mask of the canvas's size, such as the reference area: h×w, 0 to 255."""
+        if zoom >= MAGNIFIED_ZOOM:
+            source = _canvas_rect(rect, zoom)
+            return _magnify(mask.read(source), source, zoom, rect)
+        return resample_mask(mask, zoom, rect)
+
+    def clear_cache(self) -> None:
+        """Free the cached pixels."""
+        with self._lock:
+            self._cache.clear()
+            self._cache_bytes = 0
+
+    def _render(self, document: Document, rect: Rect, zoom: float, harmonized: bool) -> NDArray[np.uint8]:
+        if zoom >= MAGNIFIED_ZOOM:
+            source = _canvas_rect(rect, zoom)
+            return _magnify(self._render(document, source, 1.0, harmonized), source, zoom, rect)
+        canvas = Rect(0, 0, max(1, round(document.width * zoom)), max(1, round(document.height * zoom)))
+        inside = rect.intersection(canvas)
+        if inside.is_empty:
+            return np.zeros((rect.height, rect.width, 4), np.uint8)
+        pixels = to_screen(self._blend_layers(document, zoom, inside, harmonized))
+        if inside == rect:
+            return pixels
+        frame = np.zeros((rect.height, rect.width, 4), np.uint8)
+        frame[inside.translated(-rect.left, -rect.top).slices] = pixels
+        return frame
+
+    def _blend_layers(self, document: Document, zoom: float, rect: Rect, harmonized: bool) -> ImageData:
+        layers = visible_layers(document, zoom, rect)
+        image = transparent_image(rect, document.dtype)
+        key: tuple[Hashable, ...] = (document.dtype, zoom, rect, harmonized)
+        for layer in layers[:-1]:
+            key = (*key, _appearance_key(layer))
+            image = self._cached(key, partial(self._blend, image, layer, zoom, rect, harmonized))
+        if layers:  # the caller keeps the final result itself
+            image = self._blend(image, layers[-1], zoom, rect, harmonized)
+        return ImageData(image.pixels, image.alpha, document.profile)
+
+    def _blend(self, backdrop: ImageData, layer: Layer, zoom: float, rect: Rect, harmonized: bool) -> ImageData:
+        return blend_layer(backdrop, layer, self._patch(layer, zoom, rect), rect, harmonized=harmonized, fast=True)
+
+    def _patch(self, layer: Layer, zoom: float, rect: Rect) -> Patch | None:
+        key = (layer.raster, layer.mask, layer.transform, zoom, rect)
+        return self._cached(key, lambda: resample_layer(layer, zoom, rect))
+
+    def _cached(self, key: Hashable, compute: Callable[[], _T]) -> _T:
+        """Return a cached result, or compute and cache it."""
+        with self._lock:
+            if key in self._cache:
+                self._cache.move_to_end(key)
+                return self._cache[key][0]
+        result = compute()
+        size = _owned_bytes(result)
+        with self._lock:
+            if key not in self._cache:
+                self._cache[key] = result, size
+                self._cache_bytes += size
+            while self._cache_bytes > self._max_cache_bytes and len(self._cache) > 1:
+                self._cache_bytes -= self._cache.popitem(last=False)[1][1]
+        return result
+
+
+def layer_thumbnail(layer: Layer, side: int, profile: bytes | None = None) -> NDArray[np.uint8]:
+    """Render one layer, without transform and opacity, with a longer side of at most `side` screen pixels.
+
+    Args:
+        layer: rendered with its mask and harmonization, even if it is hidden.
+        side: screen pixels.
+        profile: ICC profile of the document.
+
+    Returns:
+        Format as `RenderSession.tile`.
+    """
+    zoom = min(1.0, side / max(layer.size))
+    rect = Rect(0, 0, *(max(1, round(length * zoom)) for length in layer.size))
+    upright = dataclasses.replace(layer, transform=Transform.at(0, 0, layer.size), opacity=1.0)
+    patch = resample_layer(upright, zoom, rect)
+    image = blend_layer(transparent_image(rect, layer.raster.pixels.dtype), upright, patch, rect)
+    return to_screen(dataclasses.replace(image, profile=profile))
+
+
+def to_screen(image: ImageData) -> NDArray[np.uint8]:
+    """Convert an image to the screen's format; see `RenderSession.tile`."""
+    colors = profiles.to_srgb(to_bytes(image.pixels), image.profile)
+    pixels = np.asarray(cv2.cvtColor(colors, cv2.COLOR_RGB2BGRA), np.uint8)
+    if image.alpha is None:
+        return pixels
+    alpha = to_bytes(image.alpha)
+    pixels = np.asarray(cv2.multiply(pixels, cv2.merge([alpha] * 4), scale=1 / 255), np.uint8)
+    pixels[..., 3] = alpha
+    return pixels
+
+
+def _appearance_key(layer: Layer) -> Hashable:
+    """Return everything that affects the appearance of a visible layer."""
+    return layer.raster, layer.mask, layer.transform, layer.opacity, layer.harmonization
+
+
+def _owned_bytes(result: Patch | ImageData | None) -> int:
+    """Return the bytes that only the cache holds: views of a document's arrays are free."""
+    if result is None:
+        return 0
+    arrays = (result.pixels, result.coverage if isinstance(result, Patch) else result.alpha)
+    return sum(array.nbytes for array in arrays if array is not None and array.base is None)
+
+
+def _canvas_rect(rect: Rect, zoom: float) -> Rect:
+    """Return the canvas pixels that a rectangle of a magnified canvas shows."""
+    left, top = int(np.floor(rect.left / zoom)), int(np.floor(rect.top / zoom))
+    return Rect(left, top, int(np.ceil(rect.right / zoom)), int(np.ceil(rect.bottom / zoom)))
+
+
+def _magnify(pixels: NDArray[np.uint8], source: Rect, zoom: float, rect: Rect) -> NDArray[np.uint8]:
+    """Draw canvas pixels as squares: each screen pixel shows the canvas pixel that contains its center."""
+    columns = np.floor((np.arange(rect.left, rect.right) + 0.5) / zoom).astype(np.intp) - source.left
+    rows = np.floor((np.arange(rect.top, rect.bottom) + 0.5) / zoom).astype(np.intp) - source.top
+    return np.ascontiguousarray(pixels[rows][:, columns])

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plug-in in GIMP's profiles: assembled, installed, checked against GIMP's plug-in cache, removed."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from s2am_common.atomic import atomic_write
+from s2am_common.log import log_path
+from s2am_setup.gimp_profiles import GimpProfile
+from s2am_setup.manifest import Manifest, path_exists
+
+PLUGIN_NAME = "harmonize-layer"
+"""Name of the plug-in's folder and file: GIMP requires both to be the same."""
+
+PROCEDURE = "plug-in-harmonize-layer"
+
+_PACKAGE = Path(__file__).resolve().parent
+_BRIDGE = _PACKAGE.parent / "gimp_bridge"
+_COMMON = _PACKAGE.parent / "s2am_common"
+_ENGINE_NOTE_VERSION = 1
+
+_OUR_NAMES = re.compile(r"\.?(?:harmonize[-_ ]?layer|s2am).*", re.IGNORECASE)
+_OUR_MARK = "Harmonize Layer"  # in the source of every version
+_CACHE_ENTRY = re.compile(r'^\(plug-in-def "((?:[^"\\]|\\.)*)".*?(?=^[(#]|\Z)', re.MULTILINE | re.DOTALL)
+
+PluginState = Literal["loaded", "not loaded yet", "skipped", "failed"]
+
+
+def assemble_plugin(target: Path, serve: Sequence[str]) -> list[Path]:
+    """Write the plug-in's folder atomically: its own files, the bridge's client, and how to start the engine.
+
+    Args:
+        target: `<GIMP profile>/plug-ins/harmonize-layer`, which is replaced.
+        serve: the command that runs the engine's server.
+
+    Returns:
+        All files of the folder.
+
+    Raises:
+        OSError: it cannot be written; a previous folder is then unchanged.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # GIMP skips a folder whose name begins with a dot and that contains no file of its name.
+    new, old = (target.with_name(f".{target.name}.{state}") for state in ("new", "old"))
+    for leftover in (new, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    try:
+        for source, name in _sources():
+            copy = new / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, copy)
+        note = {"version": _ENGINE_NOTE_VERSION, "serve": list(serve)}
+        (new / "engine.json").write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
+        (new / f"{PLUGIN_NAME}.py").chmod(0o755)  # without the executable bit GIMP skips it silently
+        if target.exists():
+            target.rename(old)
+        new.rename(target)
+    finally:
+        if old.exists() and not target.exists():
+            old.rename(target)
+        for leftover in (new, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+    return sorted(path for path in target.rglob("*") if path.is_file())
+
+
+def _sources() -> list[tuple[Path, Path]]:
+    """Return each file to copy with its relative path in the plug-in's folder."""
+    plugin = _plugin_source()
+    own = [(path, path.relative_to(plugin)) for path in sorted(plugin.rglob("*")) if path.suffix in (".py", ".svg")]
+    client = [(_BRIDGE / name, Path("gimp_bridge") / name) for name in _client_files(_BRIDGE / "__init__.py")]
+    common = [(path, Path("s2am_common") / path.relative_to(_COMMON)) for path in sorted(_COMMON.rglob("*.py"))]
+    return [*own, *client, *common]
+
+
+def _plugin_source() -> Path:
+    """Return the folder of the plug-in's own files: in the wheel beside this file, else in the clone."""
+    packed = _PACKAGE / PLUGIN_NAME
+    return packed if packed.is_dir() else _PACKAGE.parent / "plugin" / PLUGIN_NAME
+
+
+def _client_files(package: Path) -> list[str]:
+    """Return the value of CLIENT_FILES without importing the package, whose other modules need the engine."""
+    for node in ast.parse(package.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            names = node.targets if isinstance(node, ast.Assign) else [node.target]
+            if any(isinstance(name, ast.Name) and name.id == "CLIENT_FILES" for name in names):
+                return list(ast.literal_eval(node.value))
+    raise ValueError(f"{package} defines no CLIENT_FILES")
+
+
+def plugin_folder(profile: Path) -> Path:
+    """Return the plug-in's folder in a profile."""
+    return profile / "plug-ins" / PLUGIN_NAME
+
+
+def install_plugin(profile: Path, serve: Sequence[str], manifest: Manifest) -> None:
+    """Install the plug-in in a profile, replacing other versions, and let GIMP load it anew.
+
+    Raises:
+        OSError, FileError: it cannot be written.
+    """
+    for other in find_other_versions(profile):
+        _delete(other)
+    target = plugin_folder(profile)
+    manifest.add_tree(target)
+    manifest.files = {file: digest for file, digest in manifest.files.items() if target not in file.parents}
+    manifest.add_files(assemble_plugin(target, serve))
+    clear_plugin_cache(profile)
+    if profile not in manifest.profiles:
+        manifest.profiles.append(profile)
+        manifest.save()
+
+
+def remove_plugin(profile: Path, manifest: Manifest) -> None:
+    """Remove the plug-in from a profile and from GIMP's plug-in cache."""
+    for other in find_other_versions(profile):
+        _delete(other)
+    manifest.remove_tree(plugin_folder(profile))
+    clear_plugin_cache(profile)
+    manifest.profiles = [each for each in manifest.profiles if each != profile]
+    manifest.save()
+
+
+def find_other_versions(profile: Path) -> list[Path]:
+    """Return copies of the plug-in under other names, outside a folder, or half written."""
+    plugins = profile / "plug-ins"
+    entries = sorted(plugins.iterdir()) if plugins.is_dir() else []
+    ours = [entry for entry in entries if _OUR_NAMES.fullmatch(entry.name) and _has_our_mark(entry)]
+    return [entry for entry in ours if entry != plugin_folder(profile)]
+
+
+def _has_our_mark(entry: Path) -> bool:
+    files = entry.rglob("*.py") if entry.is_dir() else [entry]
+    return any(_OUR_MARK in file.read_text("utf-8", "replace") for file in files if file.is_file())
+
+
+def _delete(entry: Path) -> None:
+    if entry.is_dir() and not entry.is_symlink():
+        shutil.rmtree(entry)
+    else:
+        entry.unlink()
+
+
+def clear_plugin_cache(profile: Path) -> None:
+    """Remove the plug-in from GIMP's plug-in cache (pluginrc); the entries of other plug-ins are unchanged."""
+    cache = profile / "pluginrc"
+    if path_exists(cache):
+        before = _read_cache(cache)
+        after = _CACHE_ENTRY.sub(lambda entry: "" if _is_our_path(entry[1]) else entry[0], before)
+        if after != before:
+            times = cache.stat()
+            with atomic_write(cache) as file:
+                file.write(after.encode("utf-8", "surrogateescape"))
+            os.utime(cache, ns=(times.st_atime_ns, times.st_mtime_ns))  # GIMP's last start, see plugin_state
+
+
+def plugin_state(profile: GimpProfile) -> PluginState:
+    """Return what GIMP did with the plug-in when it last started, according to its plug-in cache."""
+    cache, file = profile.folder / "pluginrc", plugin_folder(profile.folder) / f"{PLUGIN_NAME}.py"
+    if not cache.is_file():
+        return "not loaded yet"
+    for entry in _CACHE_ENTRY.finditer(_read_cache(cache)):
+        if _is_our_path(entry[1]):
+            return "loaded" if f'(proc-def "{PROCEDURE}"' in entry[0] else "failed"
+    # The folder's time counts too, because copied files keep theirs.
+    changed = max(file.stat().st_mtime, file.parent.stat().st_ctime)
+    return "skipped" if cache.stat().st_mtime > changed else "not loaded yet"
+
+
+def last_logged_error() -> str:
+    """Return the last line of the plug-in's last traceback in the log, or ""."""
+    try:
+        lines = log_path().read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    error, is_plugin = "", False
+    for line in lines:
+        if record := re.match(r"\d{4}\S+ \S+ (\S+)\[\d+\] (\w+) ", line):
+            is_plugin = record.groups() == ("plug-in", "ERROR")
+        elif is_plugin and re.match(r"\w*(Error|Exception)\b", line):
+            error = line.strip()
+    return error
+
+
+def _read_cache(file: Path) -> str:
+    """Read a file that may contain icons as raw bytes; encoding the text again gives the same bytes."""
+    return file.read_bytes().decode("utf-8", "surrogateescape")
+
+
+def _is_our_path(path: str) -> bool:
+    """Return whether a path in GIMP's cache (such as "${gimp_dir}/plug-ins/NAME/NAME.py") is one of the plug-in."""
+    return bool(_OUR_NAMES.fullmatch(re.split(r"[/\\]+", path)[-1]))

@@ -1,0 +1,320 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""GIMP installations and their profiles (configuration folders): found, selected, created.
+
+Covered are distribution packages, Flatpak, Snap and AppImage on Linux, the installer and the Microsoft Store on
+Windows, and bundles, Homebrew and MacPorts on macOS.
+"""
+
+from __future__ import annotations
+
+import plistlib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from s2am_common.errors import InstallError
+from s2am_setup.manifest import Manifest
+from s2am_setup.platform import Platform
+
+FLATPAK_ID = "org.gimp.GIMP"
+
+_STORE_PACKAGE = "GIMP.43237F745459"
+_PROGRAM = re.compile(r"gimp(?:-console)?(?:-(\d+)(?:\.(\d+))?)?(?:\.exe)?")
+_START_AND_QUIT = ("--no-interface", "--no-data", "--no-fonts", "--no-splash", "--quit")
+
+Version = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Gimp:
+    """An installed GIMP.
+
+    Attributes:
+        kind: how it was installed, such as "Flatpak".
+        path: its program, bundle or package.
+        version: major and minor version; the minor one may be unknown.
+        config: folder of its profiles.
+        console: command that starts it without a window; empty if it cannot be started from outside.
+    """
+
+    kind: str
+    path: Path
+    version: Version
+    config: Path
+    console: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Return name, version and kind."""
+        return f"GIMP {'.'.join(map(str, self.version))} ({self.kind})"
+
+    @property
+    def is_supported(self) -> bool:
+        """Whether it is GIMP 3; the preview 2.99 is not."""
+        return self.version >= (3,)
+
+    @property
+    def profile_folder(self) -> Path | None:
+        """Folder of its profile, which may not exist yet; None if the minor version is unknown."""
+        return self.config / "{}.{}".format(*self.version) if len(self.version) > 1 else None
+
+
+@dataclass(frozen=True)
+class GimpProfile:
+    """A configuration folder of GIMP 3, and the installed GIMPs that use it (none if no program was found)."""
+
+    folder: Path
+    gimps: tuple[Gimp, ...] = ()
+
+    def __str__(self) -> str:
+        """Return the GIMPs and the folder."""
+        readers = ", ".join(map(str, self.gimps)) or f"GIMP {self.folder.name} (program not found)"
+        return f"{readers}: {self.folder}"
+
+    @property
+    def plugins(self) -> Path:
+        """Folder of its plug-ins."""
+        return self.folder / "plug-ins"
+
+    @property
+    def exists(self) -> bool:
+        """Whether GIMP has created it."""
+        return self.folder.is_dir()
+
+
+def find_gimp_profiles(platform: Platform, gimps: Sequence[Gimp] | None = None) -> list[GimpProfile]:
+    """Return the profiles of GIMP 3: the existing ones, and those that the GIMPs found will create.
+
+    Args:
+        platform: the computer and user.
+        gimps: the result of `find_gimps`, if it is known already.
+    """
+    supported = [gimp for gimp in (find_gimps(platform) if gimps is None else gimps) if gimp.is_supported]
+    found: dict[Path, GimpProfile] = {}
+    for config in dict.fromkeys([*(gimp.config for gimp in supported), *_config_folders(platform)]):
+        for folder in sorted(config.glob("[0-9]*.[0-9]*")):
+            if folder.is_dir() and _parse_version(folder.name) >= (3,):
+                found[folder] = GimpProfile(folder)
+    override = platform.environ.get("GIMP3_DIRECTORY")
+    for gimp in supported:
+        own = gimp.profile_folder
+        if override and gimp.config == _config_folder(platform):
+            own = platform.home / override  # an absolute path stays as it is
+        if own:
+            known = found.get(own, GimpProfile(own))
+            found[own] = replace(known, gimps=(*known.gimps, gimp))
+    return list(found.values())
+
+
+def select_profiles(profiles: Sequence[GimpProfile], words: Sequence[str]) -> list[GimpProfile]:
+    """Return the profiles that a person named.
+
+    Args:
+        profiles: all profiles.
+        words: each "all", "none", a version ("3.2"), a kind ("flatpak"), or the folder of a profile.
+
+    Raises:
+        InstallError: a word matches no profile.
+    """
+    selected: list[GimpProfile] = []
+    for word in words:
+        if word == "none":
+            continue
+        matching = [profile for profile in profiles if word == "all" or _matches(profile, word)]
+        if not matching and word != "all":
+            names = dict.fromkeys(name for profile in profiles for name in _names(profile))
+            raise InstallError(f"No GIMP 3 matches “{word}”: give one of {', '.join(['all', 'none', *names])}.")
+        selected += matching
+    return list(dict.fromkeys(selected))
+
+
+def _matches(profile: GimpProfile, word: str) -> bool:
+    return word.lower() in _names(profile) or Path(word).expanduser() == profile.folder
+
+
+def _names(profile: GimpProfile) -> list[str]:
+    version = re.fullmatch(r"\d+\.\d+", profile.folder.name)
+    return [*([version[0]] if version else []), *(gimp.kind.lower() for gimp in profile.gimps)]
+
+
+def ensure_profile(profile: GimpProfile, platform: Platform, manifest: Manifest) -> None:
+    """Create a profile that does not exist, by starting and quitting GIMP.
+
+    GIMP takes over the settings of an older version only when it creates its profile itself. If it cannot be started
+    from here and there are no older settings, an empty profile with a plug-in folder is created instead.
+
+    Raises:
+        InstallError: there are older settings, so a person must start GIMP first.
+    """
+    for gimp in profile.gimps:
+        if gimp.console and not profile.exists:
+            platform.run([*gimp.console, *_START_AND_QUIT])
+    if profile.exists:
+        return
+    older = [folder for folder in profile.folder.parent.glob("[0-9]*.[0-9]*") if folder.is_dir()]
+    if older:
+        raise InstallError(
+            f"start {profile.gimps[0]} once, which takes over the settings of {older[-1].name}, "
+            "then run s2am doctor --fix"
+        )
+    manifest.make_folder(profile.plugins)
+
+
+def find_gimps(platform: Platform) -> list[Gimp]:
+    """Return all installed GIMPs, including unsupported versions, each once."""
+    finders = {"win32": (_windows_programs, _store_apps), "darwin": (_bundles, _macports)}
+    found: dict[Path, Gimp] = {}
+    for finder in finders.get(platform.system, (_packages, _flatpaks, _snaps, _appimages)):
+        for gimp in finder(platform):
+            found.setdefault(gimp.path.resolve(), gimp)
+    return list(found.values())
+
+
+def _config_folder(platform: Platform) -> Path:
+    """Return the folder of the profiles of a GIMP outside a sandbox."""
+    if platform.system == "win32":
+        return platform.folder("APPDATA", platform.home / "AppData/Roaming") / "GIMP"
+    if platform.system == "darwin":
+        return platform.home / "Library/Application Support/GIMP"
+    return platform.folder("XDG_CONFIG_HOME", platform.home / ".config") / "GIMP"
+
+
+def _config_folders(platform: Platform) -> list[Path]:
+    """Return every folder that may contain profiles, whether or not a GIMP is installed now."""
+    folders = [_config_folder(platform)]
+    if platform.system == "linux":
+        folders += [platform.home / f".var/app/{FLATPAK_ID}/config/GIMP", _snap_config(platform)]
+    if platform.system == "win32":
+        folders += [package / "LocalCache/Roaming/GIMP" for package in _store_packages(platform)]
+    return folders
+
+
+def _parse_version(text: str) -> Version:
+    """Return major and minor version of the first version in a text: (3, 0) for "version 3.0.4"; () if none."""
+    found = re.search(r"(\d+)\.(\d+)(?:\.\d+)?", text)
+    return (int(found[1]), int(found[2])) if found else ()
+
+
+def _reported_version(platform: Platform, program: Path) -> Version:
+    return _parse_version(platform.run([str(program), "--version"]) or "")
+
+
+def _programs(platform: Platform, folder: Path, kind: str, version_of: Callable[[Path], Version]) -> Iterator[Gimp]:
+    """Yield the GIMPs in a folder; each has several programs (gimp, gimp-3, gimp-3.0, gimp-console …)."""
+    programs: dict[Version, list[Path]] = {}
+    for program in sorted(folder.glob("gimp*")) if folder.is_dir() else []:
+        if _PROGRAM.fullmatch(program.name) and (version := version_of(program)):
+            programs.setdefault(version, []).append(program)
+    for version, paths in programs.items():
+        console = next((path for path in paths if "console" in path.name), None)
+        path = next((path for path in paths if "console" not in path.name), paths[0])
+        yield Gimp(kind, path, version, _config_folder(platform), (str(console),) if console else ())
+
+
+def _packages(platform: Platform) -> Iterator[Gimp]:
+    system = [platform.system_path(folder) for folder in ("/usr/bin", "/usr/local/bin", "/opt/gimp/bin")]
+    for folder in [*system, platform.home / ".local/bin"]:
+        yield from _programs(platform, folder, "package", partial(_reported_version, platform))
+
+
+def _flatpaks(platform: Platform) -> Iterator[Gimp]:
+    user = platform.folder("XDG_DATA_HOME", platform.home / ".local/share") / "flatpak"
+    for base in (platform.system_path("/var/lib/flatpak"), user):
+        path = base / "app" / FLATPAK_ID
+        if path.is_dir():
+            console = ("flatpak", "run", "--command=gimp-console", FLATPAK_ID)
+            version = _parse_version(_field(platform.run(["flatpak", "info", FLATPAK_ID]) or "", "Version"))
+            config = platform.home / f".var/app/{FLATPAK_ID}/config/GIMP"
+            yield Gimp("Flatpak", path, version or _newest_profile(config) or (3,), config, console)
+
+
+def _snaps(platform: Platform) -> Iterator[Gimp]:
+    path = platform.system_path("/snap/gimp/current")
+    try:
+        description = (path / "meta/snap.yaml").read_text(encoding="utf-8")
+    except OSError:
+        return
+    yield Gimp("Snap", path, _parse_version(_field(description, "version")) or (3,), _snap_config(platform))
+
+
+def _snap_config(platform: Platform) -> Path:
+    # “current” is a link to the folder of the revision, which snapd copies when it updates GIMP.
+    return platform.home / "snap/gimp/current/.config/GIMP"
+
+
+def _appimages(platform: Platform) -> Iterator[Gimp]:
+    folders = [platform.home / name for name in ("Applications", "Apps", "bin", ".local/bin", "Downloads", "Desktop")]
+    for folder in [platform.home, *folders, platform.system_path("/opt")]:
+        for file in sorted(folder.glob("*.[Aa]pp[Ii]mage")) if folder.is_dir() else []:
+            if file.name.lower().startswith("gimp") and (version := _parse_version(file.name)):
+                yield Gimp("AppImage", file, version, _config_folder(platform))
+
+
+def _windows_programs(platform: Platform) -> Iterator[Gimp]:
+    local = platform.folder("LOCALAPPDATA", platform.home / "AppData/Local")
+    program_files = platform.system_path("/Program Files")
+    bases = [platform.folder(name, program_files) for name in ("ProgramFiles", "ProgramW6432")]
+    for base in dict.fromkeys([*bases, local / "Programs"]):
+        for folder in sorted(base.glob("GIMP*/bin")):
+            yield from _programs(platform, folder, "installer", partial(_named_version, platform))
+
+
+def _named_version(platform: Platform, program: Path) -> Version:
+    """Return the version in a program's name, else that of the console program beside it.
+
+    On Windows a program with a window does not print its version.
+    """
+    found = _PROGRAM.fullmatch(program.name)
+    if found and found[2]:
+        return (int(found[1]), int(found[2]))
+    consoles = sorted(program.parent.glob("gimp-console*.exe"))
+    named = [match for each in consoles if (match := _PROGRAM.fullmatch(each.name)) and match[2]]
+    if named:
+        return (int(named[0][1]), int(named[0][2]))
+    reported = [version for each in consoles if (version := _reported_version(platform, each))]
+    return reported[0] if reported else (int(found[1]),) if found and found[1] else ()
+
+
+def _store_packages(platform: Platform) -> list[Path]:
+    local = platform.folder("LOCALAPPDATA", platform.home / "AppData/Local")
+    return sorted((local / "Packages").glob(f"{_STORE_PACKAGE}_*"))
+
+
+def _store_apps(platform: Platform) -> Iterator[Gimp]:
+    """Yield apps of the Microsoft Store, whose private copy of %APPDATA% comes first if it exists."""
+    for package in _store_packages(platform):
+        own = package / "LocalCache/Roaming/GIMP"
+        config = own if own.is_dir() else _config_folder(platform)
+        yield Gimp("Microsoft Store", package, _newest_profile(config) or (3,), config)
+
+
+def _bundles(platform: Platform) -> Iterator[Gimp]:
+    casks = [platform.system_path(path) for path in ("/opt/homebrew/Caskroom/gimp", "/usr/local/Caskroom/gimp")]
+    kind = "Homebrew" if any(cask.is_dir() for cask in casks) else "app"
+    for folder in (platform.system_path("/Applications"), platform.home / "Applications"):
+        for bundle in sorted(folder.glob("GIMP*.app")):
+            try:
+                info = plistlib.loads((bundle / "Contents/Info.plist").read_bytes())
+            except (OSError, plistlib.InvalidFileException):
+                continue
+            version = _parse_version(str(info.get("CFBundleShortVersionString", "")))
+            console = bundle / "Contents/MacOS/gimp-console"
+            command = (str(console),) if console.exists() else ()
+            yield Gimp(kind, bundle, version or (3,), _config_folder(platform), command)
+
+
+def _macports(platform: Platform) -> Iterator[Gimp]:
+    folder = platform.system_path("/opt/local/bin")
+    yield from _programs(platform, folder, "MacPorts", partial(_reported_version, platform))
+
+
+def _field(text: str, name: str) -> str:
+    """Return the value of “name: value” in a text of such lines."""
+    found = re.search(rf"^\s*{name}:\s*(.*)$", text, flags=re.MULTILINE | re.IGNORECASE)
+    return found[1].strip("'\" ") if found else ""
+
+
+def _newest_profile(config: Path) -> Version:
+    versions = [_parse_version(folder.name) for folder in config.glob("[0-9]*.[0-9]*") if folder.is_dir()]
+    return max(versions, default=())

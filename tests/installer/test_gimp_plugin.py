@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plug-in in a profile: what is written, what GIMP remembered, what of older versions goes."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from s2am_common.log import log_path
+from s2am_setup import gimp_plugin
+from s2am_setup.gimp_profiles import GimpProfile
+from s2am_setup.manifest import Manifest, read_manifest
+from tests.installer import machines
+
+SERVE = ["/home/zoë m/.local/bin/s2am", "serve"]
+KNOWN = """\
+(plug-in-def "${gimp_dir}/plug-ins/%s/%s.py" 1789831040
+    (proc-def "%s" 1
+         "An older one (with brackets)"
+        (menu-path "<Image>/Filters")))
+"""
+
+
+@pytest.fixture
+def profile(tmp_path: Path) -> Path:
+    return machines.used_profile(tmp_path / "Zoë M/GIMP/3.0")
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Manifest:
+    return Manifest(tmp_path / "data/installed.json")
+
+
+def let_gimp_know(profile: Path, name: str = "harmonize-layer", procedure: str = gimp_plugin.PROCEDURE) -> None:
+    """What GIMP's cache holds after it has asked the plug-in."""
+    cache = profile / "pluginrc"
+    cache.write_text(cache.read_text(encoding="utf-8") + KNOWN % (name, name, procedure), encoding="utf-8")
+
+
+def test_install_plugin_writes_folder_that_gimp_loads(profile: Path, manifest: Manifest) -> None:
+    gimp_plugin.install_plugin(profile, SERVE, manifest)
+    file = profile / "plug-ins/harmonize-layer/harmonize-layer.py"
+    assert file.read_text(encoding="utf-8").startswith("#!/usr/bin/env python3\n")
+    assert os.access(file, os.X_OK)
+    assert (file.parent / "gimp_bridge/client.py").is_file()
+    assert json.loads((file.parent / "engine.json").read_text(encoding="utf-8"))["serve"] == SERVE
+
+
+def test_install_plugin_records_every_file(profile: Path, manifest: Manifest) -> None:
+    gimp_plugin.install_plugin(profile, SERVE, manifest)
+    known = read_manifest(manifest.file)
+    assert known is not None
+    written = [path for path in gimp_plugin.plugin_folder(profile).rglob("*") if path.is_file()]
+    assert set(written) <= set(known.files)
+    assert profile in known.profiles
+
+
+@pytest.mark.parametrize("name", ["harmonize-layer-0.1", "harmonize_layer", "s2am", "Harmonize Layer"])
+def test_install_plugin_removes_older_version_and_cache_entry(name: str, profile: Path, manifest: Manifest) -> None:
+    old = profile / f"plug-ins/{name}/{name}.py"
+    old.parent.mkdir()
+    old.write_text('"""Filters > Harmonize Layer"""\n', encoding="utf-8")
+    let_gimp_know(profile, name)
+    gimp_plugin.install_plugin(profile, SERVE, manifest)
+    assert not old.parent.exists()
+    assert (profile / "pluginrc").read_text(encoding="utf-8") == machines.PLUGINRC
+
+
+def test_install_plugin_keeps_other_plugin_of_similar_name(profile: Path, manifest: Manifest) -> None:
+    other = profile / "plug-ins/s2ampler/s2ampler.py"
+    other.parent.mkdir()
+    other.write_text("print('a sampler')\n", encoding="utf-8")
+    gimp_plugin.install_plugin(profile, SERVE, manifest)
+    assert other.is_file()
+
+
+def test_remove_plugin_restores_profile(profile: Path, manifest: Manifest) -> None:
+    before = machines.contents(profile)
+    gimp_plugin.install_plugin(profile, SERVE, manifest)
+    let_gimp_know(profile)
+    cached = gimp_plugin.plugin_folder(profile) / "gimp_bridge/__pycache__/client.cpython-313.pyc"
+    cached.parent.mkdir()
+    cached.write_bytes(b"what GIMP's Python left")
+    gimp_plugin.remove_plugin(profile, manifest)
+    assert machines.contents(profile) == before
+
+
+def test_plugin_state_is_read_from_gimps_cache(profile: Path, manifest: Manifest) -> None:
+    gimp_plugin.install_plugin(profile, SERVE, manifest)
+    cache = profile / "pluginrc"
+    assert gimp_plugin.plugin_state(GimpProfile(profile)) == "not loaded yet"
+    os.utime(cache, (2e9, 2e9))
+    assert gimp_plugin.plugin_state(GimpProfile(profile)) == "skipped"
+    let_gimp_know(profile, procedure="something-else")
+    assert gimp_plugin.plugin_state(GimpProfile(profile)) == "failed"
+    let_gimp_know(profile)
+    gimp_plugin.clear_plugin_cache(profile)
+    let_gimp_know(profile)
+    assert gimp_plugin.plugin_state(GimpProfile(profile)) == "loaded"
+    cache.unlink()
+    assert gimp_plugin.plugin_state(GimpProfile(profile)) == "not loaded yet"
+
+
+def test_plugin_state_with_windows_paths(profile: Path, manifest: Manifest) -> None:
+    gimp_plugin.install_plugin(profile, SERVE, manifest)
+    cache = profile / "pluginrc"
+    known = KNOWN.replace("/", r"\\") % ("harmonize-layer", "harmonize-layer", gimp_plugin.PROCEDURE)
+    cache.write_text(machines.PLUGINRC + known, encoding="utf-8")
+    assert gimp_plugin.plugin_state(GimpProfile(profile)) == "loaded"
+    gimp_plugin.clear_plugin_cache(profile)
+    assert cache.read_text(encoding="utf-8") == machines.PLUGINRC
+
+
+def test_install_plugin_on_full_disk_keeps_old_plugin(
+    profile: Path, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gimp_plugin.install_plugin(profile, SERVE, manifest)
+    before = machines.contents(profile)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("shutil.copyfile", full)
+    with pytest.raises(OSError, match="No space"):
+        gimp_plugin.install_plugin(profile, ["elsewhere", "serve"], manifest)
+    assert machines.contents(profile) == before
+
+
+def test_last_logged_error_reads_the_plug_ins_traceback_in_the_log() -> None:
+    assert gimp_plugin.last_logged_error() == ""
+    path = log_path()
+    path.parent.mkdir(parents=True)
+    for program, error in (("plug-in", "ModuleNotFoundError: No module named 'gi'"), ("engine", "OSError: other")):
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"2026-11-27 10:00:00,000 {program}[12] ERROR name: failed\nTraceback …\n{error}\n")
+    assert gimp_plugin.last_logged_error() == "ModuleNotFoundError: No module named 'gi'"
+
+
+def test_clear_plugin_cache_keeps_icon_bytes(profile: Path, manifest: Manifest) -> None:
+    cache = profile / "pluginrc"
+    icon = b'(plug-in-def "${gimp_dir}/plug-ins/other/other.py" 1\n    (icon pixbuf 9 "\x89PNG\r\n\xff\\""))\n'
+    cache.write_bytes(cache.read_bytes() + icon)
+    before = cache.read_bytes()
+    let = KNOWN % ("harmonize-layer", "harmonize-layer", gimp_plugin.PROCEDURE)
+    cache.write_bytes(before + let.encode())
+    gimp_plugin.install_plugin(profile, SERVE, manifest)
+    assert cache.read_bytes() == before
+
+
+def test_clear_plugin_cache_keeps_file_mode(profile: Path, manifest: Manifest) -> None:
+    cache = profile / "pluginrc"
+    let_gimp_know(profile)
+    cache.chmod(0o600)
+    gimp_plugin.install_plugin(profile, SERVE, manifest)
+    assert stat.S_IMODE(cache.stat().st_mode) == 0o600
