@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Immutable pixel storage of a layer: `Raster` (color and alpha) and `Mask` (8 bits, in tiles).
+"""Immutable pixel storage of a layer: `Raster` (color and alpha) and `TiledMask` (8 bits, in tiles).
 
 Both provide reduced levels (a mipmap pyramid), from which any zoom is drawn.
 """
