@@ -17,8 +17,8 @@ from numpy.typing import DTypeLike, NDArray
 from s2am_editor.document import commands
 from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.history import History
-from s2am_editor.document.model import Document, Harmonization
-from s2am_editor.document.raster import TiledMask
+from s2am_editor.document.model import Document, Harmonization, Layer
+from s2am_editor.document.raster import Raster, TiledMask
 from s2am_editor.render.export import canvas_coverage, flatten
 from s2am_editor.render.renderer import RenderSession, layer_thumbnail
 from s2am_engine.color.adjustments import Sliders
@@ -259,3 +259,50 @@ def test_layer_thumbnail_shows_mask_and_harmonization() -> None:
     assert drawn[0, 0].max() == 0
     warmed = np.clip(cutout().pixels[30, 40] * [1.2, 1.0, 0.8], 0, 255)
     assert np.abs(drawn[15, 20, 2::-1] - warmed).max() < 20
+
+
+def row_layer(pixels: list[tuple[int, int, int]], alpha: list[int], name: str = "row", **fields: Any) -> Layer:
+    """Return a layer of one row of pixels at the upper left corner of the canvas."""
+    raster = Raster(np.array([pixels], np.uint8), np.array([alpha], np.uint8))
+    return Layer(name, raster, Transform.at(0, 0, raster.size), **fields)
+
+
+def test_flatten_golden_values_of_alpha_mask_and_opacity() -> None:
+    background = row_layer([(10, 20, 30)] * 4, [255] * 4)
+    mask = TiledMask.from_array(np.array([[255, 255, 255, 51]], np.uint8))
+    layer = row_layer([(200, 100, 50)] * 4, [0, 128, 255, 255], mask=mask, opacity=0.5)
+    result = flatten(Document(4, 1, (background, layer)))
+    # share of the layer: 0, 128/255 · 0.5, 0.5, 0.2 · 0.5
+    assert result.pixels[0].tolist() == [[10, 20, 30], [58, 40, 35], [105, 60, 40], [29, 28, 32]]
+    assert result.alpha is None
+
+
+def test_flatten_golden_values_of_transparent_backdrop() -> None:
+    lower = row_layer([(100, 0, 0)] * 2, [0, 128])
+    upper = row_layer([(0, 200, 0)] * 2, [128, 128])
+    result = flatten(Document(2, 1, (lower, upper)))
+    assert result.alpha is not None
+    assert result.alpha[0].tolist() == [128, 192]  # a + b - a·b
+    assert result.pixels[0].tolist() == [[0, 200, 0], [33, 134, 0]]
+
+
+def test_flatten_golden_values_of_sliders_before_curves() -> None:
+    curves = Curves(np.array([[0.0, 0.5, 1.0], [0.0, 0.25, 1.0], [0.5, 0.5, 0.5]], np.float32))
+    double = Matrix((np.eye(3, 4) * 2).astype(np.float32))
+    harmonization = Harmonization(double, "concord", sliders=Sliders(strength=0.5), curves=curves)
+    layer = row_layer([(40, 60, 80), (100, 120, 140)], [255, 255], harmonization=harmonization)
+    # Half of the doubling is a factor of 1.5; the curves follow at full strength: identity, two slopes, constant.
+    result = flatten(Document(2, 1, (layer,))).pixels
+    assert result[0].tolist() == [[60, 45, 128], [150, 143, 128]]
+
+
+def test_tile_golden_values_of_alpha_weighted_reduction() -> None:
+    pixels = np.zeros((2, 4, 3), np.uint8)
+    pixels[:, ::2], pixels[:, 1::2] = (200, 0, 0), (0, 0, 100)
+    alpha = np.tile(np.array([255, 0, 255, 85], np.uint8), (2, 1))
+    raster = Raster(pixels, alpha)
+    document = Document(4, 2, (Layer("grid", raster, Transform.at(0, 0, raster.size)),))
+    tile = RenderSession(document).tile(Rect(0, 0, 2, 1), 0.5)
+    assert tile[0, :, 3].tolist() == [128, 170]
+    color = tile[0, :, 2::-1] / tile[0, :, 3:] * 255
+    np.testing.assert_allclose(color, [[200, 0, 0], [150, 0, 25]], atol=2)
