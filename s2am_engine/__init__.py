@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from s2am_common.version import __version__
+
 if TYPE_CHECKING:
     from s2am_engine.inference.harmonizer import Harmonizer, harmonize
 
-__version__ = "0.1.0"
 __all__ = ["Harmonizer", "__version__", "harmonize"]
 
 

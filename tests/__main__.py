@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python3 -m tests`: makes the test environment if need be, then runs every check; the rest goes to pytest.
+"""`python3 -m tests`: create the test environment if necessary, then run all checks and tests.
 
-The environment is in .venv-tests, and is made anew when pyproject.toml or the Python changes.
+Further arguments go to pytest. The environment is in .venv-tests; it is created anew when pyproject.toml or the Python
+version changes.
 """
 
 from __future__ import annotations
@@ -21,22 +22,25 @@ from s2am_common.errors import InstallError
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 STAMP = "s2am-tests"
+CHECKS = {
+    "ruff check": "ruff check",
+    "ruff format": "ruff format --check",
+    "mypy": "mypy",
+    "import contracts": "lint-imports --no-cache",
+}
+"""Commands of the static checks; `.pre-commit-config.yaml` has the same ones."""
 
 
 def main(pytest_arguments: list[str]) -> int:
-    """Run every check, also after one that failed; 0 if all passed."""
+    """Run all checks, including those after a failed one; return 0 if all passed."""
     console = Console(sys.stdout)
     try:
         python = _prepared(console)
-        checks = {
-            "ruff check": [str(python), "-m", "ruff", "check"],
-            "ruff format": [str(python), "-m", "ruff", "format", "--check"],
-            "mypy": [str(python), "-m", "mypy"],
-            "import contracts": [str(python.with_name("lint-imports")), "--no-cache"],
-            # The last, for its closing line to be the last: continuous integration reads it.
-            "pytest": [str(python), "-m", "pytest", "-n", "auto", "--dist", "loadgroup", *pytest_arguments],
-        }
-        failed = [name for name, command in checks.items() if not _passes(name, command)]
+        programs = {name: command.split() for name, command in CHECKS.items()}
+        commands = {name: [str(python.with_name(words[0])), *words[1:]] for name, words in programs.items()}
+        # pytest is last because continuous integration reads its summary from the end of the output.
+        commands["pytest"] = [str(python), "-m", "pytest", "-n", "auto", "--dist", "loadgroup", *pytest_arguments]
+        failed = [name for name, command in commands.items() if not _passes(name, command)]
     except KeyboardInterrupt:
         print("Stopped; run the same command to start again.", file=sys.stderr)
         return 1
@@ -58,7 +62,7 @@ def _passes(name: str, command: list[str]) -> bool:
 
 
 def _prepared(console: Console) -> Path:
-    """Return the Python of the test environment, which is made first if it is missing or out of date."""
+    """Return the Python of the test environment; create the environment if it is missing or out of date."""
     tests = environment.Environment(CHECKOUT / ".venv-tests")
     wanted = hashlib.sha256((CHECKOUT / "pyproject.toml").read_bytes())
     wanted.update(f"{sys.version} {sys.base_prefix} {CHECKOUT}".encode())
@@ -66,11 +70,13 @@ def _prepared(console: Console) -> Path:
     if stamp.exists() and stamp.read_text(encoding="ascii") == wanted.hexdigest() and tests.python.exists():
         return tests.python
     if Path(sys.prefix).resolve() == tests.folder.resolve():
-        raise InstallError("This Python is the one to be made anew: `deactivate`, and run the tests with another.")
+        raise InstallError(
+            "This Python belongs to the test environment, which must be created anew: run `deactivate`, then try again."
+        )
     environment.check_python(sys.version_info[:2], sys.maxsize > 2**32)
     console.open_log(CHECKOUT / ".venv-tests.log")
     shutil.rmtree(tests.folder, ignore_errors=True)
-    with console.step("Making the test environment"):
+    with console.step("Creating the test environment"):
         environment.make_environment(tests, console)
     sources = PackageSources()
     with console.step(f"Installing PyTorch {torch_builds.TORCH_VERSION}"):

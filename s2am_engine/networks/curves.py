@@ -17,7 +17,7 @@ PIECES = 64
 
 
 def render_curves(pieces: Tensor, pictures: Tensor) -> Tensor:
-    """Apply a piecewise-linear curve to each channel (S2CRNet's curve rendering, systems.md section 4).
+    """Apply a piecewise-linear curve to each channel (curve rendering of S2CRNet, Liang et al. 2022).
 
     out = (Σ_i clamp(x − i/L, 0, 1/L) · p_i) · L / (Σ_i p_i + ε)
 

@@ -99,7 +99,7 @@ class Evaluation:
         return chosen if len(chosen) > 1 else {}
 
     def to_json(self) -> dict[str, Any]:
-        """The contract of `s2am evaluate --json`, see design.md."""
+        """Return the object that `s2am evaluate --json` prints."""
         untouched, *models = (self.describe(row) for row in (self.untouched, *self.models))
         return {"dataset": self.dataset, "native_size": self.size, "untouched": untouched, "models": models}
 

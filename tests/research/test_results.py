@@ -106,7 +106,7 @@ def test_every_published_figure_is_of_a_system_that_is_trained() -> None:
 @pytest.mark.parametrize(
     ("one", "other", "published"),
     [
-        # systems.md: 34.74 − 33.55, 35.23 − 34.74, 34.74 − 33.32, 31.15 − 30.89, 31.15 − 30.10, 35.86 − 32.98
+        # From the papers: 34.74 − 33.55, 35.23 − 34.74, 34.74 − 33.32, 31.15 − 30.89, 31.15 − 30.10, 35.86 − 32.98
         ("s2am-s2asc", "unet", "+1.19 dB"),
         ("s2am-s2ad", "s2am-s2asc", "+0.49 dB"),
         ("s2am-s2asc", "s2am-s2asc-no-gates", "+1.42 dB"),
