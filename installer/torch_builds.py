@@ -66,7 +66,7 @@ class _CudaBuild:
     capabilities: tuple[tuple[int, int], tuple[int, int]]
 
 
-# PyTorch's support matrix for 2.13 (RELEASE.md in its repository). A driver of the same major CUDA version suffices
+# From PyTorch's release compatibility matrix for 2.13. A driver of the same major CUDA version suffices
 # (NVIDIA's minor version compatibility). CUDA 13.2 is experimental in 2.13 and supports no additional GPU.
 _CUDA_BUILDS = (
     _CudaBuild("cu130", (13, 0), ((7, 5), (12, 99))),
