@@ -31,7 +31,7 @@ class GrabCut:
             iterations: number of iterations.
 
         Raises:
-            cv2.error: foreground and background have the same, uniform color.
+            cv2.error: foreground or background has no pixels to learn its color model from.
         """
         mode = cv2.GC_EVAL
         if self._seed is not None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from skimage import data
 
 from s2am_engine.errors import EngineError
+from s2am_engine.image.grabcut import GrabCut, foreground_labels
 from s2am_engine.image.io import ImageData, Metadata, save_image
 from s2am_engine.image.sheets import contact_sheet
 from s2am_engine.inference.harmonizer import Harmonizer
@@ -54,10 +55,8 @@ def cut_out() -> ImageData:
         # Surer hints are never overwritten by weaker ones.
         drawn = cv2.fillPoly(np.zeros_like(hints), [np.array(corners)], 1) > 0
         hints[drawn & (hints != cv2.GC_FGD)] = label
-    models = np.zeros((2, 1, 65))
-    cv2.setRNGSeed(0)
-    cv2.grabCut(photograph, hints, (0, 0, 0, 0), models[0], models[1], 6, cv2.GC_INIT_WITH_MASK)
-    region = np.isin(hints, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
+    GrabCut(seed=0).run(photograph, hints, iterations=6)
+    region = foreground_labels(hints).astype(np.uint8)
     return ImageData(photograph, soften(region), None, gray=False, metadata=Metadata())
 
 

@@ -19,6 +19,8 @@ from skimage.data import lbp_frontal_face_cascade_filename
 from skimage.feature import Cascade
 from skimage.segmentation import slic
 
+from s2am_engine.image.grabcut import GrabCut, foreground_labels
+
 SMALLEST_SEARCHED_SIDE = 16  # pixels: in smaller pictures nothing is sought
 SMALLEST_AREA = 0.01
 LARGEST_AREA = 0.75
@@ -30,7 +32,6 @@ VISIBLE_DIFFERENCE = 6.0  # CIELAB units
 VISIBLE_SHARE = 0.8  # of a region's edge
 
 COARSE_SIDE = 80  # pixels: where GrabCut begins
-NO_RECTANGLE = (0, 0, 0, 0)  # for GrabCut: a trimap is there instead
 FACE_SIDE = 256  # pixels: where faces are sought
 SMALLEST_FACE = 24  # pixels of those
 MOST_PEOPLE = 2
@@ -236,23 +237,16 @@ def grabcut(image: NDArray[np.uint8], trimap: NDArray[np.uint8], rng: np.random.
     height, width = trimap.shape
     scale = min(1.0, COARSE_SIDE / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
     coarse = np.asarray(cv2.resize(trimap, size, interpolation=cv2.INTER_NEAREST), np.uint8)
-    if foreground(coarse).all() or not foreground(coarse).any():
+    if foreground_labels(coarse).all() or not foreground_labels(coarse).any():
         return np.zeros((height, width), np.bool_)
-    colors = np.zeros((2, 1, 65))
-    # OpenCV keeps one random state for each thread.
-    cv2.setRNGSeed(int(rng.integers(2**31)))
-    cv2.grabCut(small, coarse, NO_RECTANGLE, colors[0], colors[1], 1, cv2.GC_INIT_WITH_MASK)
-    region = cv2.resize(foreground(coarse).astype(np.float32), (width, height)) > 0.5
+    segmentation = GrabCut(seed=int(rng.integers(2**31)))
+    segmentation.run(small, coarse)
+    region = cv2.resize(foreground_labels(coarse).astype(np.float32), (width, height)) > 0.5
     fine = edge_trimap(region, 2 + round(1 / scale))
-    cv2.grabCut(image, fine, NO_RECTANGLE, colors[0], colors[1], 1, cv2.GC_EVAL)
-    return foreground(fine)
-
-
-def foreground(trimap: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Where a trimap says foreground, surely or probably."""
-    return (trimap & 1).astype(np.bool_)
+    segmentation.run(image, fine)
+    return foreground_labels(fine)
 
 
 def tidied(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -154,7 +154,7 @@ def _run(image: NDArray[np.uint8], labels: NDArray[np.uint8], report: FractionCa
         report(0.1 + 0.7 * index / _ITERATIONS)
         try:
             segmentation.run(image, labels)
-        except cv2.error as error:  # a single, uniform color
+        except cv2.error as error:  # nothing is left of foreground or background
             raise EngineError(
                 "The subject cannot be distinguished from its surroundings. Paint the mask with the brush."
             ) from error
