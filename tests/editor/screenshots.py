@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m tests.editor.screenshots FOLDER`: pictures of the editor's main states, from a real X server.
+"""`python -m tests.editor.screenshots FOLDER`: screenshots of the editor's main states on a real X server.
 
-Without a screen an Xvfb is started. Each state comes in the light and in the dark look; all photographs come with
-scikit-image. `--docs` writes the few, smaller ones that the README shows into docs/ instead.
+Starts Xvfb if there is no display. Each state is shown in light and dark; all photographs come with scikit-image.
+`--docs` writes the smaller ones for the README into docs/ instead.
 """
 
 from __future__ import annotations
@@ -46,24 +46,24 @@ SHOWN = {
     "dark-variants": "editor-variants.png",
     "light-welcome": "editor-welcome.png",
 }
-WIDTH = 1000  # of a picture in docs/
-PATIENCE = 120.0  # seconds
+WIDTH = 1000  # of a screenshot in docs/
+TIMEOUT = 120.0  # seconds
 
 
 class Photographer:
-    """Brings a window into each state and takes its picture."""
+    """Brings a window into each state and takes screenshots."""
 
     def __init__(self, application: QApplication, theme: Theme, folder: Path) -> None:
         self._application, self._theme, self._folder = application, theme, folder
         self._place = tempfile.TemporaryDirectory(prefix="s2am-screenshots-")
-        self._look = ""
+        self._appearance = ""
         self.taken: list[Path] = []
 
     def take_all(self) -> None:
         for appearance in (Appearance.LIGHT, Appearance.DARK):
             self._theme.choose(appearance)
-            self._look = appearance.value
-            window = MainWindow(EditorSettings(Path(self._place.name) / f"{self._look}.ini"))
+            self._appearance = appearance.value
+            window = MainWindow(EditorSettings(Path(self._place.name) / f"{self._appearance}.ini"))
             window.resize(1360, 860)
             window.show()
             self._states(window)
@@ -116,7 +116,7 @@ class Photographer:
             dialog.close()
 
     def _stroke(self, window: MainWindow, points: list[tuple[float, float]]) -> None:
-        """Draw a line through points of the picture with the left button."""
+        """Draw a stroke through image points with the left button."""
         canvas = window.canvas
         places = [QPoint(*(round(part) for part in canvas.viewport.to_view(*point))) for point in points]
         kinds = [QEvent.Type.MouseButtonPress, *[QEvent.Type.MouseMove] * (len(places) - 1)]
@@ -128,11 +128,11 @@ class Photographer:
             self._application.sendEvent(canvas, event)
 
     def _wait(self, window: MainWindow) -> None:
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + TIMEOUT
         self._pump(0.3)
         while window.jobs.running or not window.canvas.is_current:
             if time.monotonic() > end:
-                raise TimeoutError(f"the editor was not ready after {PATIENCE:.0f} seconds")
+                raise TimeoutError(f"the editor was not ready after {TIMEOUT:.0f} seconds")
             self._pump(0.02)
         self._pump(0.2)
 
@@ -146,7 +146,7 @@ class Photographer:
         self._pump(0.4)
         screen = widget.screen()
         assert screen is not None
-        path = self._folder / f"{self._look}-{name}.png"
+        path = self._folder / f"{self._appearance}-{name}.png"
         grabbed = screen.grabWindow(widget.winId()).toImage()
         pixels = from_image(grabbed.convertToFormat(QImage.Format.Format_RGB32)).pixels
         Image.fromarray(np.ascontiguousarray(pixels)).save(path)
@@ -155,10 +155,10 @@ class Photographer:
 
 @contextmanager
 def x_server() -> Iterator[str]:
-    """An X server of its own; gives its display."""
+    """Run an X server of our own; yields its display."""
     program = shutil.which("Xvfb")
     if program is None:
-        raise SystemExit("error: there is no screen, and no Xvfb to stand in for one: install Xvfb.")
+        raise SystemExit("error: there is neither a display nor Xvfb: install Xvfb.")
     reading, writing = os.pipe()
     command = [program, "-displayfd", str(writing), "-screen", "0", "1600x1000x24", "-nolisten", "tcp"]
     server = subprocess.Popen(command, pass_fds=[writing], stderr=subprocess.DEVNULL)
@@ -171,7 +171,7 @@ def x_server() -> Iterator[str]:
 
 
 def shrink(source: Path, target: Path) -> None:
-    """Write a smaller copy with few colors, for the README."""
+    """Write a smaller copy with a palette, for the README."""
     with Image.open(source) as image:
         size = WIDTH, round(image.height * WIDTH / image.width)
         small = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
@@ -179,10 +179,10 @@ def shrink(source: Path, target: Path) -> None:
 
 
 def main() -> int:
-    """Take all pictures."""
+    """Take all screenshots."""
     parser = argparse.ArgumentParser(prog="python -m tests.editor.screenshots", description=__doc__)
-    parser.add_argument("folder", type=Path, nargs="?", metavar="FOLDER", help="where the pictures go")
-    parser.add_argument("--docs", action="store_true", help="write the README's pictures")
+    parser.add_argument("folder", type=Path, nargs="?", metavar="FOLDER", help="folder for the screenshots")
+    parser.add_argument("--docs", action="store_true", help="write the screenshots of the README")
     options = parser.parse_args()
     if not (options.folder or options.docs):
         parser.error("name a folder, or give --docs")
@@ -201,7 +201,7 @@ def main() -> int:
 
 
 def in_x_server() -> int:
-    """Run this command again, on a screen of its own."""
+    """Run this command again in Xvfb."""
     with x_server() as display:
         environment = os.environ | {"DISPLAY": display, "QT_QPA_PLATFORM": "xcb"}
         command = [sys.executable, "-m", "tests.editor.screenshots", *sys.argv[1:]]

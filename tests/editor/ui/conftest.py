@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real window on a platform without a screen, and driver that use it."""
+"""A real window on Qt's offscreen platform, a driver for it, and small images."""
 
 from __future__ import annotations
 
@@ -22,8 +22,6 @@ from s2am_editor.window.theme import Appearance, Theme
 from s2am_engine.image.io import ImageData, save_image
 from tests.editor.ui.driver import WindowDriver
 
-LONG = 60_000  # milliseconds; a machine that does something else at the same time should not fail a test
-
 
 @pytest.fixture(scope="session")
 def theme(qapp: QApplication) -> Theme:
@@ -39,10 +37,10 @@ def recovery_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(autouse=True)
 def unexpected_dialogs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A question that a test does not expect would wait for ever: it fails instead."""
+    """Fail on a dialog that the test does not expect, instead of waiting forever."""
 
     def unexpected(*_: object) -> None:
-        raise AssertionError("a dialog that nobody answers")
+        raise AssertionError("unexpected dialog")
 
     monkeypatch.setattr("PyQt6.QtWidgets.QMessageBox.exec", unexpected)
     monkeypatch.setattr("PyQt6.QtWidgets.QFileDialog.getOpenFileNames", unexpected)
@@ -71,7 +69,7 @@ def driver(qtbot: QtBot, window: MainWindow) -> WindowDriver:
 
 @pytest.fixture
 def background(tmp_path: Path) -> Path:
-    """A bluish picture with a gradient, 320 × 240."""
+    """A bluish image with a gradient, 320 × 240."""
     y, x = np.mgrid[0:240, 0:320].astype(np.float32)
     noise = np.random.default_rng(1).integers(0, 20, (240, 320, 3))
     pixels = np.stack([40 + 0.2 * x, 60 + 0.3 * y, 120 + 0.25 * x], axis=-1) + noise
@@ -82,7 +80,7 @@ def background(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def cut_out(tmp_path: Path) -> Path:
-    """An orange disc on transparency, 120 × 100, with a soft edge."""
+    """A transparent image of an orange disc with a soft edge, 120 × 100."""
     path = tmp_path / "disc.png"
     save_image(path, disc(120, 100))
     return path
@@ -97,7 +95,7 @@ def disc(width: int, height: int) -> ImageData:
 
 
 def studio(width: int, height: int) -> ImageData:
-    """The same disc before a gray wall, without transparency."""
+    """Return the disc in front of a gray wall, without transparency."""
     cut = disc(width, height)
     assert cut.alpha is not None
     wall = np.random.default_rng(3).integers(150, 170, (height, width, 1))
@@ -107,7 +105,7 @@ def studio(width: int, height: int) -> ImageData:
 
 @pytest.fixture
 def save_to(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
-    """SaveAnswer the next question for a file's name."""
+    """Answer the next file dialog with a path."""
 
     def answer(path: Path) -> None:
         monkeypatch.setattr("PyQt6.QtWidgets.QFileDialog.getSaveFileName", lambda *_: (str(path), ""))

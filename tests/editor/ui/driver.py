@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a person does with the window: with mouse and keys where that is what is tested."""
+"""Drives a window as a user does: with mouse and key events where these are tested."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LONG = 60_000
 
 
 class WindowDriver:
-    """Uses a window."""
+    """Drives one window."""
 
     def __init__(self, qtbot: QtBot, window: MainWindow) -> None:
         self.qtbot, self.window = qtbot, window
@@ -29,7 +29,7 @@ class WindowDriver:
         self.qtbot.waitUntil(until, timeout=LONG)
 
     def settle(self) -> None:
-        """Wait until no work is left and the screen shows how things are."""
+        """Wait until no job is running and the screen is up to date."""
         window = self.window
         self.qtbot.wait(20)
         self.wait(lambda: not window.jobs.running)
@@ -57,7 +57,7 @@ class WindowDriver:
         self.settle()
 
     def place(self, x: float, y: float) -> QPoint:
-        """The canvas's pixel of a point of the picture."""
+        """Return the canvas pixel of an image point."""
         canvas = self.window.canvas
         on_view = canvas.viewport.to_view(x, y)
         ratio = canvas.devicePixelRatioF()
@@ -69,7 +69,7 @@ class WindowDriver:
         end: tuple[float, float],
         keys: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier,
     ) -> None:
-        """Drag with the left button from one point of the picture to another."""
+        """Drag with the left button from one image point to another."""
         self.drag_on_view(self.place(*start), self.place(*end), keys)
 
     def drag_on_view(
@@ -83,7 +83,7 @@ class WindowDriver:
         QTest.mouseRelease(canvas, Qt.MouseButton.LeftButton, keys, end)
 
     def _move_held(self, place: QPoint, keys: Qt.KeyboardModifier) -> None:
-        # QTest's own mouseMove says that no button is down.
+        # QTest.mouseMove sends no pressed buttons.
         from PyQt6.QtCore import QEvent
         from PyQt6.QtGui import QMouseEvent
 
@@ -115,7 +115,7 @@ class WindowDriver:
         return layer
 
     def screen(self) -> NDArray[np.uint8]:
-        """The canvas as it is seen: H×W×3 RGB."""
+        """Return a screenshot of the canvas: H×W×3 RGB."""
         self.settle()
         image = self.window.canvas.grab().toImage().convertToFormat(QImage.Format.Format_RGBA8888)
         bits = image.constBits()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Light and dark, names for those who do not see, keys that do not collide, texts that can be translated."""
+"""Color schemes, accessible names, icons and curves."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The window stays alive while models work, work can be cancelled, and the window closed at any moment."""
+"""Harmonizing, closing, recovery and large documents: the window responds while jobs run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.editor.ui.driver import WindowDriver
 
 
 class SlowModel:
-    """Stands in for a model that takes long, and tells its progress."""
+    """Stands in for a slow model that reports progress."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.began = threading.Event()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Opening, dropping and pasting; what can't be read is told calmly."""
+"""Opening, dropping and pasting files and images; errors appear in the banner."""
 
 from __future__ import annotations
 

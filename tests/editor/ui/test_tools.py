@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tools, by mouse and keys."""
+"""Canvas tools, driven by mouse and key events."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a background to an exported picture, as a person does it; undone and done again; closed and opened again."""
+"""Whole workflows: open, paste, cut out, harmonize, undo, save, reopen, export."""
 
 from __future__ import annotations
 
