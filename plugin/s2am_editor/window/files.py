@@ -21,6 +21,8 @@ from s2am_editor.window.session import EditorSession
 from s2am_editor.window.settings import EditorSettings
 from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData
 
+AUTOSAVE_INTERVAL = 40_000  # milliseconds; including the time of saving, a crash loses less than a minute
+
 
 class DocumentFiles(QObject):
     """Opens and saves documents and adds layers, in the background."""
@@ -209,9 +211,6 @@ def file_patterns(*, projects: bool) -> str:
     suffixes = document_io.OPEN_SUFFIXES if projects else IMAGE_SUFFIXES
     listed = " ".join(f"*{suffix}" for suffix in suffixes)
     return f"{QCoreApplication.translate('DocumentFiles', 'Images')} ({listed})"
-
-
-AUTOSAVE_INTERVAL = 40_000  # milliseconds; including the time of saving, a crash loses less than a minute
 
 
 class Autosave(QObject):

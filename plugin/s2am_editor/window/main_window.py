@@ -39,6 +39,8 @@ from s2am_editor.window.widgets.basic import Section, rule, small_button
 from s2am_editor.window.window_commands import LayerCommands, WindowCommands
 from s2am_engine.errors import EngineError
 
+SIDEBAR_WIDTH = 300
+
 
 class MainWindow(QMainWindow):
     """The window of one document."""
@@ -362,9 +364,6 @@ class MainWindow(QMainWindow):
             self.resize(1280, 820)
         if splitter:
             self.splitter.restoreState(splitter)
-
-
-SIDEBAR_WIDTH = 300
 
 
 class Sidebar(QSplitter):

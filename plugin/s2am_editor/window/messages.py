@@ -26,6 +26,10 @@ from s2am_editor.window.theme import icon
 from s2am_editor.window.widgets.basic import small_button
 from s2am_engine.image import profiles
 
+HINT_MARGIN = 18
+SHOW_AFTER = 150  # milliseconds before a running job is shown
+ZOOM_MENU = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+
 
 class Banner(QWidget):
     """Shows one message until it is closed or replaced."""
@@ -93,9 +97,6 @@ class Banner(QWidget):
         copy_text(self._details)
 
 
-HINT_MARGIN = 18
-
-
 class HintOverlay(QLabel):
     """A hint at the center of its parent's lower edge; mouse events pass through it."""
 
@@ -126,9 +127,6 @@ class HintOverlay(QLabel):
             self.adjustSize()
             self.move((parent.width() - self.width()) // 2, parent.height() - self.height() - HINT_MARGIN)
             self.raise_()
-
-
-SHOW_AFTER = 150  # milliseconds before a running job is shown
 
 
 class JobBar(QWidget):
@@ -187,9 +185,6 @@ class JobBar(QWidget):
         self._label.setText(f"{job.title}: {what}" if what else job.title)
         self._bar.setRange(0, 0 if share < 0 else 1000)
         self._bar.setValue(round(1000 * max(0.0, share)))
-
-
-ZOOM_MENU = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 class StatusBar(QStatusBar):

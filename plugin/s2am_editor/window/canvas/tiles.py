@@ -28,6 +28,10 @@ from s2am_editor.window.theme import current_colors
 
 MAX_TILE_BYTES = 64 << 20
 WORKERS = min(4, os.cpu_count() or 2)  # the GUI thread is nearly idle while they work
+RenderFunction = Callable[[bool, float, Rect], NDArray[np.uint8]]
+"""Renders a part of the image, before or after harmonizing, at a zoom: h×w×4 BGRA, premultiplied. Called by workers."""
+CHECK_SIZE = 10  # device pixels of a square of the checkerboard
+Sides = list[tuple[bool, Rect]]
 
 
 class TileKey(NamedTuple):
@@ -55,10 +59,6 @@ class TileKey(NamedTuple):
 def level_size(length: int, level: int) -> int:
     """Return the length of an image's side on a level of its pyramid."""
     return max(1, round(length * 0.5**level))
-
-
-RenderFunction = Callable[[bool, float, Rect], NDArray[np.uint8]]
-"""Renders a part of the image, before or after harmonizing, at a zoom: h×w×4 BGRA, premultiplied. Called by workers."""
 
 
 @dataclass
@@ -236,10 +236,6 @@ def as_image(pixels: NDArray[np.uint8], opaque: bool) -> QImage:
     image: Any = QImage(buffer, width, height, 4 * width, form)
     image.pixels = pixels  # keeps the memory alive
     return image
-
-
-CHECK_SIZE = 10  # device pixels of a square of the checkerboard
-Sides = list[tuple[bool, Rect]]
 
 
 class TilePainter:

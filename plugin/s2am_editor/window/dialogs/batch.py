@@ -37,6 +37,7 @@ from s2am_engine.errors import EngineError
 from s2am_engine.image.io import IMAGE_SUFFIXES
 
 CONTACT_SHEET = "sheet.png"
+CUTOUT_MODE, COMPOSITE_MODE = 0, 1
 
 
 class BatchJob(QObject):
@@ -83,9 +84,6 @@ class BatchJob(QObject):
     def _end(self, job: BackgroundJob) -> None:
         self._job = None
         self.stopped.emit()
-
-
-CUTOUT_MODE, COMPOSITE_MODE = 0, 1
 
 
 class BatchDialog(QDialog):

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
     Trainer = Callable[..., FineTuned]
 
+MAX_LISTED = 200  # maximum number of skipped files listed
+
 
 @dataclass(frozen=True)
 class PhotoFolder:
@@ -323,9 +325,6 @@ class ResultPage(QWidget):
     def _discard(self) -> None:
         self.discard_unless_kept()
         self.discarded.emit()
-
-
-MAX_LISTED = 200  # maximum number of skipped files listed
 
 
 class FineTuneDialog(QDialog):

@@ -26,6 +26,8 @@ from s2am_editor.window.settings import EditorSettings
 from s2am_editor.window.widgets.basic import heading, muted_label, primary_button, push_button
 from s2am_editor.window.widgets.sliders import Slider
 
+DEFAULT_QUALITY = 95
+
 
 class SaveAnswer(Enum):
     """The answer to a question about unsaved changes."""
@@ -95,9 +97,6 @@ def choose_folder(parent: QWidget, settings: EditorSettings, key: str, title: st
 def _run(box: QMessageBox, parent: QWidget) -> None:
     box.setParent(parent, box.windowFlags())
     box.exec()
-
-
-DEFAULT_QUALITY = 95
 
 
 class ExportDialog(QDialog):

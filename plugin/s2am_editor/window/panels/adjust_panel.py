@@ -23,6 +23,8 @@ from s2am_editor.window.widgets.sliders import SliderRow
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.color.map import Curves
 
+ALL_CHANNELS = 0  # button id of the curve for all channels
+
 
 class AdjustPanel(QWidget):
     """The sliders of `s2am_common.sliders` for the active layer."""
@@ -65,9 +67,6 @@ class AdjustPanel(QWidget):
         layer = self._session.active
         if layer and layer.harmonization:
             self._session.do(commands.set_sliders(layer.id, drag, **{name: value}))
-
-
-ALL_CHANNELS = 0  # button id of the curve for all channels
 
 
 class CurvesPanel(QWidget):

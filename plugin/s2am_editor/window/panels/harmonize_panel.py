@@ -27,6 +27,11 @@ from s2am_engine.color.adjustments import Sliders
 from s2am_engine.errors import EngineError
 from s2am_engine.models.model_store import DEFAULT_MODEL, Model, list_models
 
+PREVIEW_HEIGHT = 120  # pixels of a preview
+STRENGTHS = (1.0, 0.6)  # of the selected model, among the variants
+PREVIEW_SIDE = 320  # pixels of a variant's longer side
+MARGIN = 0.35  # margin around the layer, as a share of its size
+
 
 class HarmonizePanel(QWidget):
     """Choice of model and reference, Harmonize and Variants buttons, and the model's confidence."""
@@ -174,9 +179,6 @@ def usable_models() -> list[Model]:
     return sorted(found, key=lambda model: not model.bundled)
 
 
-PREVIEW_HEIGHT = 120  # pixels of a preview
-
-
 class VariantCard(QFrame):
     """A preview that can be chosen."""
 
@@ -289,11 +291,6 @@ class VariantsPanel(QWidget):
         for card in self.cards:
             card.set_chosen(card is chosen)
         self.picked.emit(chosen.value)
-
-
-STRENGTHS = (1.0, 0.6)  # of the selected model, among the variants
-PREVIEW_SIDE = 320  # pixels of a variant's longer side
-MARGIN = 0.35  # margin around the layer, as a share of its size
 
 
 @dataclass(frozen=True)

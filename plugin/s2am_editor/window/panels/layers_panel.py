@@ -42,6 +42,7 @@ from s2am_editor.window.widgets.sliders import SliderRow
 VISIBLE_ROLE = Qt.ItemDataRole.UserRole
 LAYER_ROLE = Qt.ItemDataRole.UserRole + 1
 THUMBNAIL_SIDE = 40  # side of a thumbnail in pixels
+EYE_WIDTH = 30  # width of the visibility button
 
 
 class LayerModel(QAbstractListModel):
@@ -155,9 +156,6 @@ class LayerModel(QAbstractListModel):
             return f"{layer.name}\n{size}"
         by = self.tr("harmonized with {0}").format(layer.harmonization.model)
         return f"{layer.name}\n{size}, {by}"
-
-
-EYE_WIDTH = 30  # width of the visibility button
 
 
 class LayerDelegate(QStyledItemDelegate):

@@ -26,6 +26,7 @@ SUBJECT_COLOR, BACKGROUND_COLOR = (
     QColor("#31b057"),
     QColor("#e0483e"),
 )  # colors of scribbles on the subject and on its background
+Strokes = Sequence[Sequence[Point]]
 
 
 class BoxTool(Tool):
@@ -143,9 +144,6 @@ class ScribbleTool(Tool):
                     pen = QPen(pen_color, wide * ratio, cap=Qt.PenCapStyle.RoundCap, join=Qt.PenJoinStyle.RoundJoin)
                     painter.setPen(pen)
                     painter.drawPolyline(places) if len(line) > 1 else painter.drawPoint(places[0])
-
-
-Strokes = Sequence[Sequence[Point]]
 
 
 class CutOut(QObject):

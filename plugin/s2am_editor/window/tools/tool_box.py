@@ -27,6 +27,9 @@ from s2am_engine.errors import EngineError
 from s2am_engine.models.model_store import DETECTION_THRESHOLD
 
 SIZE_STEPS = 300  # steps of the logarithmic size slider
+SCRIBBLE_WIDTH = 6.0  # width of a scribble in device pixels
+REFERENCE_TINT = (38, 166, 154)
+PROPOSAL_TINT = (226, 72, 120)
 
 
 class BrushOptions(QWidget):
@@ -173,11 +176,6 @@ def _hint(text: str) -> QLabel:
 
 def _log_share(size: float) -> float:
     return math.log(max(1.0, size)) / math.log(MAX_BRUSH)
-
-
-SCRIBBLE_WIDTH = 6.0  # width of a scribble in device pixels
-REFERENCE_TINT = (38, 166, 154)
-PROPOSAL_TINT = (226, 72, 120)
 
 
 class ToolBox(QToolBar):

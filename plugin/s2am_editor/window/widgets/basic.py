@@ -12,6 +12,8 @@ from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolic
 
 from s2am_editor.window.theme import current_colors, icon
 
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 10.0, 24.0, 8.0  # margins around the plot
+
 
 def small_button(icon_name: str, tip: str, clicked: Callable[[], object], *, checkable: bool = False) -> QToolButton:
     """Create a button with an icon only; the tool tip is its accessible name, too."""
@@ -180,9 +182,6 @@ class ImageLabel(QWidget):
         place = QRect(QPoint(0, 0), self.image.size().scaled(available, Qt.AspectRatioMode.KeepAspectRatio))
         place.moveCenter(self.rect().center())
         painter.drawImage(place, self.image)
-
-
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 10.0, 24.0, 8.0  # margins around the plot
 
 
 class Plot(QWidget):

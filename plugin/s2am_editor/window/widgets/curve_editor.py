@@ -23,6 +23,10 @@ CURVE_SAMPLES = 65  # samples of a curve that is stored in a color map
 FIT_TOLERANCE = 0.0015  # maximum error of the points fitted to a curve
 MAX_POINTS = 12
 MIN_DISTANCE = 0.02  # minimum distance between points
+CHANNEL_COLORS = ("#e05252", "#3fa35f", "#4c82e8")  # red, green and blue lines
+_MARGIN = 9.0
+POINT_REACH = 11.0
+POINT_STEP = 0.01
 
 
 def interpolate_points(points: Sequence[tuple[float, float]], at: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -93,12 +97,6 @@ def insert_point(points: Points, x: float, y: float) -> tuple[Points, int] | Non
 def remove_point(points: Points, index: int) -> Points:
     """Remove a point; the end points stay."""
     return points if index in (0, len(points) - 1) else points[:index] + points[index + 1 :]
-
-
-CHANNEL_COLORS = ("#e05252", "#3fa35f", "#4c82e8")  # red, green and blue lines
-_MARGIN = 9.0
-POINT_REACH = 11.0
-POINT_STEP = 0.01
 
 
 class CurveEditor(QWidget):

@@ -15,6 +15,7 @@ from s2am_editor.window.theme import current_colors
 
 HANDLE_RADIUS = 7.5
 GROOVE_HEIGHT = 4.0
+STEP_PAUSE = 0.8  # seconds; a later change by key or wheel starts a new undo step
 
 
 class Slider(QSlider):
@@ -94,9 +95,6 @@ class Slider(QSlider):
     def _value_at(self, x: float) -> int:
         share = (x - HANDLE_RADIUS) / max(1.0, self.width() - 2 * HANDLE_RADIUS)
         return round(self.minimum() + min(max(share, 0.0), 1.0) * (self.maximum() - self.minimum()))
-
-
-STEP_PAUSE = 0.8  # seconds; a later change by key or wheel starts a new undo step
 
 
 class SliderRow(QWidget):
