@@ -47,7 +47,7 @@ SHOWN = {
     "light-welcome": "editor-welcome.png",
 }
 WIDTH = 1000  # of a screenshot in docs/
-TIMEOUT = 120.0  # seconds
+TIMEOUT = 600.0  # seconds
 
 
 class Photographer:

@@ -29,7 +29,6 @@ class DocumentFiles(QObject):
 
     failed = pyqtSignal(object)  # a Problem
     noted = pyqtSignal(str)  # a note about an opened file
-    exported = pyqtSignal(object)  # a path
     recent_changed = pyqtSignal()
 
     def __init__(self, session: EditorSession, jobs: BackgroundJobs, settings: EditorSettings, window: QWidget) -> None:
@@ -168,7 +167,6 @@ class DocumentFiles(QObject):
 
         def done(_: object) -> None:
             self._store_folder(path)
-            self.exported.emit(path)
 
         self._jobs.start(
             self.tr("Exporting {0}").format(path.name),

@@ -64,11 +64,6 @@ class DocumentView(QObject):
             area = before.area.changed_area(tint.area)
         self._canvas.update_image(self._render(), area)
 
-    def refresh(self) -> None:
-        """Repaint everything."""
-        if self._session.is_open:
-            self._canvas.update_image(self._render())
-
     def _open(self) -> None:
         self._tint = None
         self._rendering = RenderSession(self._session.document if self._session.is_open else _NO_DOCUMENT)

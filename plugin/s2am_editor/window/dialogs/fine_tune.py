@@ -85,7 +85,6 @@ class FineTuning(QObject):
     samples = pyqtSignal(object)  # TrainingSamples
     finished = pyqtSignal(object)  # FineTuneOutcome
     failed = pyqtSignal(object)  # a Problem
-    stopped = pyqtSignal()  # done, failed or canceled
 
     def __init__(self, parent: QObject, trainer: Trainer | None = None) -> None:
         """Start idle; trainer: None = `s2am_engine.training.finetune.finetune`."""
@@ -167,7 +166,6 @@ class FineTuning(QObject):
     def _end(self, job: BackgroundJob) -> None:
         if job is self._job:
             self._job = None
-            self.stopped.emit()
 
 
 class TrainingPage(QWidget):

@@ -232,7 +232,6 @@ class VariantsPanel(QWidget):
     """A strip of previews below the canvas; hidden at first."""
 
     picked = pyqtSignal(object)  # the value of a variant
-    closed = pyqtSignal()
 
     def __init__(self) -> None:
         """Start hidden and empty."""
@@ -281,7 +280,6 @@ class VariantsPanel(QWidget):
     def close_panel(self) -> None:
         """Hide the strip."""
         self.hide()
-        self.closed.emit()
 
     def sizeHint(self) -> QSize:
         """The height of a preview with its name."""
