@@ -78,7 +78,7 @@ class Channel:
 
     def send(self, number: int, message: Message) -> None:
         """Send a message. Raises DisconnectedError, or SilenceError if the peer stops reading."""
-        data = protocol.encode(number, message)
+        data = protocol.encode_message(number, message)
         with self._sending, _translate_errors():
             self._connection.send_bytes(data)
 
@@ -94,7 +94,7 @@ class Channel:
             if not self._connection.poll(seconds):
                 raise SilenceError
             data = self._connection.recv_bytes(protocol.MAX_MESSAGE)
-        return protocol.decode(data)
+        return protocol.decode_message(data)
 
     def has_message(self, seconds: float) -> bool:
         """Return whether a message arrives within `seconds`. Raises DisconnectedError."""
@@ -130,7 +130,7 @@ def connect(address: str, key: bytes, seconds: float) -> Channel:
             _limit_silence(connection, seconds)
             theirs = _read_greeting(connection, seconds)
             ours = secrets.token_bytes(32)
-            connection.send_bytes(_GREETING.pack(_PROGRAM, protocol.VERSION, ours))
+            connection.send_bytes(_GREETING.pack(_PROGRAM, protocol.PROTOCOL_VERSION, ours))
             connection.send_bytes(_prove(key, b"client", theirs, ours))
             proof = _read(connection, _PROOF_BYTES, seconds)
             if not hmac.compare_digest(proof, _prove(key, b"engine", ours, theirs)):
@@ -147,7 +147,7 @@ def accept(connection: Connection, key: bytes, seconds: float) -> Channel:
         with _translate_errors():
             _limit_silence(connection, seconds)
             ours = secrets.token_bytes(32)
-            connection.send_bytes(_GREETING.pack(_PROGRAM, protocol.VERSION, ours))
+            connection.send_bytes(_GREETING.pack(_PROGRAM, protocol.PROTOCOL_VERSION, ours))
             theirs = _read_greeting(connection, seconds)
             proof = _read(connection, _PROOF_BYTES, seconds)
             if not hmac.compare_digest(proof, _prove(key, b"client", ours, theirs)):
@@ -171,7 +171,7 @@ def _read_greeting(connection: Connection, seconds: float) -> bytes:
     program, version, nonce = _GREETING.unpack(greeting)
     if program != _PROGRAM:
         raise DisconnectedError("greeting of another program")
-    if version != protocol.VERSION:
+    if version != protocol.PROTOCOL_VERSION:
         raise VersionMismatchError(version)
     return bytes(nonce)
 

@@ -23,7 +23,7 @@ from typing import Any, ClassVar, Literal
 from s2am_common.errors import S2AMError
 from s2am_common.sliders import check_sliders
 
-VERSION = 3
+PROTOCOL_VERSION = 3
 """Version of this module; client and engine must have the same. The handshake compares it."""
 
 MAX_SIDE = 2048
@@ -364,7 +364,7 @@ _MESSAGES: Mapping[str, type[Message]] = {
 }
 
 
-def encode(number: int, message: Message) -> bytes:
+def encode_message(number: int, message: Message) -> bytes:
     """Return a message in bytes; `number` identifies the request that it is or answers."""
     fields: dict[str, Any] = {}
     blobs: dict[str, bytes] = {}
@@ -379,7 +379,7 @@ def encode(number: int, message: Message) -> bytes:
     return b"".join([struct.pack(">I", len(header)), header, *blobs.values()])
 
 
-def decode(data: bytes) -> tuple[int, Message]:
+def decode_message(data: bytes) -> tuple[int, Message]:
     """Return the number and the message in bytes.
 
     Raises:

@@ -11,7 +11,7 @@ from pathlib import Path
 from s2am_common.settings import load_settings, variable_of
 from s2am_engine.cli.terminal import Subparsers, add_command, add_device
 
-ADVICE = {
+SERVE_ADVICE = {
     "bridge.running": "end it with “s2am serve --stop” to start another",
 }
 """What to do about an error, by its code, for people at a terminal; see `s2am_common.errors.with_advice`."""
@@ -53,7 +53,7 @@ def serve(options: argparse.Namespace) -> int:
             return 0
         server.run_engine(options.device, 60 * options.idle_minutes, lambda folder: _print_ready(folder, options.json))
     except BridgeError as error:
-        raise EngineError(with_advice(error, ADVICE)) from error
+        raise EngineError(with_advice(error, SERVE_ADVICE)) from error
     return 0
 
 

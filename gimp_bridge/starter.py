@@ -15,7 +15,7 @@ from pathlib import Path
 from gimp_bridge import connection
 from gimp_bridge.bridge_folder import ENGINE_LOCK, LOG, START_LOCK, make_private, read_address
 from gimp_bridge.connection import Channel
-from gimp_bridge.protocol import VERSION
+from gimp_bridge.protocol import PROTOCOL_VERSION
 from s2am_common.errors import BridgeError
 from s2am_common.locks import ProcessLock, is_unlocked
 from s2am_common.paths import BRIDGE_FOLDER_VARIABLE, in_flatpak
@@ -110,12 +110,9 @@ class EngineStarter:
             message = f"A program that is not the engine answers at {running.address}: end it, then try again."
             raise BridgeError(message, code="bridge.impostor") from error
         except connection.VersionMismatchError as error:
-            code = "bridge.client-outdated" if error.version > VERSION else "bridge.engine-outdated"
-            raise BridgeError(
-                f"The running engine has version {error.version} of the bridge and this program version {VERSION}.",
-                code=code,
-                process=running.process,
-            ) from error
+            code = "bridge.client-outdated" if error.version > PROTOCOL_VERSION else "bridge.engine-outdated"
+            versions = f"version {error.version} of the bridge and this program version {PROTOCOL_VERSION}"
+            raise BridgeError(f"The running engine has {versions}.", code=code, process=running.process) from error
 
     def silence_error(self) -> BridgeError:
         """Return the error for an engine that does not answer."""

@@ -152,7 +152,7 @@ def test_client_with_the_wrong_key_is_refused(folder: Path) -> None:
     assert failure(EngineClient(SERVE, folder).status).code == "bridge.impostor"
     raw = Client(running["address"], "AF_UNIX")
     raw.recv_bytes(100)
-    raw.send_bytes(struct.pack(">8sI32s", b"s2ambrdg", protocol.VERSION, b"n" * 32))
+    raw.send_bytes(struct.pack(">8sI32s", b"s2ambrdg", protocol.PROTOCOL_VERSION, b"n" * 32))
     raw.send_bytes(b"p" * 32)
     assert raw.recv_bytes(100) == b"no"
     with pytest.raises(EOFError):
@@ -171,7 +171,7 @@ def test_impostor_receives_no_request(folder: Path) -> None:
         def pretend() -> None:
             accepted, _ = listening.accept()
             with accepted:
-                greeting = struct.pack(">8sI32s", b"s2ambrdg", protocol.VERSION, b"n" * 32)
+                greeting = struct.pack(">8sI32s", b"s2ambrdg", protocol.PROTOCOL_VERSION, b"n" * 32)
                 accepted.sendall(struct.pack("!i", len(greeting)) + greeting)
                 received.append(accepted.recv(4096))
                 accepted.sendall(struct.pack("!i", 32) + b"p" * 32)
@@ -240,11 +240,11 @@ EARLIER_REQUEST = message(
 
 @pytest.mark.parametrize(("version", "code"), [(7, "bridge.client-outdated"), (0, "bridge.engine-outdated")])
 def test_version_mismatch_is_an_error(folder: Path, version: int, code: str) -> None:
-    other = serve_after(f"from gimp_bridge import protocol\nprotocol.VERSION = {version}")
+    other = serve_after(f"from gimp_bridge import protocol\nprotocol.PROTOCOL_VERSION = {version}")
     for command in (other, SERVE):
         error = failure(EngineClient(command, folder).status)
         assert error.code == code
-        assert f"version {version} of the bridge and this program version {protocol.VERSION}" in str(error)
+        assert f"version {version} of the bridge and this program version {protocol.PROTOCOL_VERSION}" in str(error)
         assert "process" in error.fields
 
 
@@ -253,7 +253,7 @@ def test_client_of_version_0_1_reads_the_engines_version(engine: EngineClient, s
     process = engine.status().process
     answer = send_raw(shared_folder, struct.pack("!i", len(EARLIER_GREETING)) + EARLIER_GREETING)
     program, version, _ = struct.unpack(">8sI32s", answer[4:])
-    assert (program, version) == (b"s2ambrdg", protocol.VERSION)
+    assert (program, version) == (b"s2ambrdg", protocol.PROTOCOL_VERSION)
     assert engine.status().process == process
 
 
@@ -280,4 +280,4 @@ def test_engine_of_version_0_1_is_an_error(folder: Path) -> None:
 
 def test_requests_of_version_0_1_are_refused() -> None:
     with pytest.raises(protocol.MessageError):
-        protocol.decode(EARLIER_REQUEST)
+        protocol.decode_message(EARLIER_REQUEST)

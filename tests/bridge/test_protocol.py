@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""protocol.encode and protocol.decode: messages are decoded unchanged, and other bytes are refused."""
+"""encode_message and decode_message: messages are decoded unchanged, and other bytes are refused."""
 
 from __future__ import annotations
 
@@ -53,37 +53,37 @@ MESSAGES: list[Message] = [
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda each: each.kind)
 def test_decode_returns_the_encoded_message(message: Message) -> None:
-    assert protocol.decode(protocol.encode(12, message)) == (12, message)
+    assert protocol.decode_message(protocol.encode_message(12, message)) == (12, message)
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda each: each.kind)
 def test_decode_refuses_truncated_messages(message: Message) -> None:
-    data = protocol.encode(1, message)
+    data = protocol.encode_message(1, message)
     for length in range(len(data)):
         with pytest.raises(MessageError):
-            protocol.decode(data[:length])
+            protocol.decode_message(data[:length])
     with pytest.raises(MessageError):
-        protocol.decode(data + b"x")
+        protocol.decode_message(data + b"x")
 
 
 @settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_noise_is_no_message(data: bytes) -> None:
     with pytest.raises(MessageError):
-        protocol.decode(data)
+        protocol.decode_message(data)
 
 
 @settings(deadline=None)
 @given(st.sampled_from(MESSAGES), st.data())
 def test_decode_of_a_damaged_message_is_refused_or_valid(message: Message, data: st.DataObject) -> None:
-    encoded = bytearray(protocol.encode(1, message))
+    encoded = bytearray(protocol.encode_message(1, message))
     encoded[data.draw(st.integers(0, len(encoded) - 1))] = data.draw(st.integers(0, 255))
     try:
-        _, found = protocol.decode(bytes(encoded))
+        _, found = protocol.decode_message(bytes(encoded))
     except MessageError:
         return
     assert {each.name for each in dataclasses.fields(found)} == {each.name for each in dataclasses.fields(type(found))}
-    assert protocol.decode(protocol.encode(1, found))[1] == found
+    assert protocol.decode_message(protocol.encode_message(1, found))[1] == found
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_strip_layout() -> None:
 )
 def test_failed_carries_the_errors_class_code_and_fields(error: S2AMError, kind: type[S2AMError]) -> None:
     error.fields["model"] = "x"
-    _, failed = protocol.decode(protocol.encode(1, protocol.Failed.from_error(error)))
+    _, failed = protocol.decode_message(protocol.encode_message(1, protocol.Failed.from_error(error)))
     assert isinstance(failed, protocol.Failed)
     found = failed.error()
     assert type(found) is kind

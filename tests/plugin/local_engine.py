@@ -77,7 +77,7 @@ class LocalRequests:
 
     def send(self, request: Message) -> int:
         number = next(self._numbers)
-        _, received = protocol.decode(protocol.encode(number, request))
+        _, received = protocol.decode_message(protocol.encode_message(number, request))
         self.sent.append(received)
         pending = PendingRequest(number, received, self.channel)
         if isinstance(received, protocol.StatusRequest):
@@ -91,7 +91,7 @@ class LocalRequests:
 
     def wait_for(self, number: int, kind: type[Any], progress: ProgressCallback) -> Any:
         progress(protocol.ProgressUpdate(text="Working"))
-        _, response = protocol.decode(protocol.encode(number, self._responses.pop(number)))
+        _, response = protocol.decode_message(protocol.encode_message(number, self._responses.pop(number)))
         if isinstance(response, protocol.Failed):
             raise response.error()
         assert isinstance(response, kind)

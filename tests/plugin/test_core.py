@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from harmonize_layer.core import messages, settings
 from harmonize_layer.core.effect import multiply
-from harmonize_layer.core.geometry import PREVIEW_SIZE, Area, Window, choose_window, preview_crop
+from harmonize_layer.core.geometry import PREVIEW_SIZE, PixelArea, Window, choose_window, preview_crop
 from harmonize_layer.core.metadata import LayerMetadata
 
 from gimp_bridge import starter
@@ -90,7 +90,7 @@ def test_error_message_adds_advice_for_gimp(error: Exception, text: str) -> None
 
 
 def test_advice_names_no_command_line_option() -> None:
-    assert not [text for text in messages.ADVICE.values() if " --" in text]
+    assert not [text for text in messages.GIMP_ADVICE.values() if " --" in text]
 
 
 # -- metadata
@@ -126,24 +126,24 @@ def test_metadata_is_json() -> None:
 @pytest.mark.parametrize(
     ("canvas", "layer", "window"),
     [
-        ((800, 600), Area(0, 0, 5, 5), Window(Area(0, 0, 800, 600), 1.0)),
-        ((3000, 2000), Area(0, 0, 900, 900), Window(Area(0, 0, 3000, 2000), 0.25)),
-        ((3000, 2000), Area(2990, 0, 9, 9), Window(Area(1976, 0, 1024, 1024), 1.0)),
-        ((3000, 500), Area(1000, 100, 9, 9), Window(Area(492, 0, 1024, 500), 1.0)),
+        ((800, 600), PixelArea(0, 0, 5, 5), Window(PixelArea(0, 0, 800, 600), 1.0)),
+        ((3000, 2000), PixelArea(0, 0, 900, 900), Window(PixelArea(0, 0, 3000, 2000), 0.25)),
+        ((3000, 2000), PixelArea(2990, 0, 9, 9), Window(PixelArea(1976, 0, 1024, 1024), 1.0)),
+        ((3000, 500), PixelArea(1000, 100, 9, 9), Window(PixelArea(492, 0, 1024, 500), 1.0)),
     ],
 )
-def test_choose_window(canvas: tuple[int, int], layer: Area, window: Window) -> None:
+def test_choose_window(canvas: tuple[int, int], layer: PixelArea, window: Window) -> None:
     assert choose_window(canvas, layer) == window
 
 
 def test_window_relative_to_a_position() -> None:
-    window = Window(Area(100, 50, 400, 201), 0.25)
+    window = Window(PixelArea(100, 50, 400, 201), 0.25)
     assert (window.columns, window.rows) == (100, 50)
-    assert window.relative_to((20, -10)) == Area(20, 15, 100, 50)
+    assert window.relative_to((20, -10)) == PixelArea(20, 15, 100, 50)
 
 
 def test_preview_crop_contains_the_foreground_and_fits_the_preview() -> None:
-    window = Window(Area(0, 0, 200, 150), 1.0)
+    window = Window(PixelArea(0, 0, 200, 150), 1.0)
     mask = np.zeros((150, 200), np.uint8)
     mask[40:60, 90:130] = 255
     crop = preview_crop(window, mask.tobytes())
@@ -152,7 +152,7 @@ def test_preview_crop_contains_the_foreground_and_fits_the_preview() -> None:
     assert crop.x + crop.width >= 134
     assert crop.y + crop.height >= 64
     assert crop.width / crop.height == pytest.approx(PREVIEW_SIZE[0] / PREVIEW_SIZE[1], rel=0.03)
-    assert preview_crop(window, bytes(150 * 200)) == Area(0, 0, 200, 150)
+    assert preview_crop(window, bytes(150 * 200)) == PixelArea(0, 0, 200, 150)
     corner = np.zeros((150, 200), np.uint8)
     corner[:5, :5] = 1
     assert (preview_crop(window, corner.tobytes()).x, preview_crop(window, corner.tobytes()).y) == (0, 0)

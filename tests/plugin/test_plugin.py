@@ -34,7 +34,7 @@ def plugin(gi: FakeGi, engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> 
 
 def call(plugin: Any, image: Image, config: Config | None = None, mode: RunMode = RunMode.NONINTERACTIVE) -> Result:
     """Call the procedure for the topmost layer."""
-    result: Result = plugin.run(Procedure(), mode, image, image.layers[:1], config or Config(), None)
+    result: Result = plugin.run_procedure(Procedure(), mode, image, image.layers[:1], config or Config(), None)
     return result
 
 
@@ -55,12 +55,15 @@ def test_run_harmonizes_and_reports_success(
 def test_run_harmonizes_the_layer_of_an_edited_mask(plugin: Any, image: Image) -> None:
     pasted = image.layers[0]
     pasted.add_mask(pasted.create_mask("white"))
-    assert plugin.run(Procedure(), RunMode.NONINTERACTIVE, image, [pasted.mask], Config(), None)[0].name == "SUCCESS"
+    assert (
+        plugin.run_procedure(Procedure(), RunMode.NONINTERACTIVE, image, [pasted.mask], Config(), None)[0].name
+        == "SUCCESS"
+    )
 
 
 def test_run_reports_layer_errors_without_the_log(plugin: Any, image: Image) -> None:
     channel = fake_gimp.Channel.new(image, "channel", 4, 4)
-    status, message = plugin.run(Procedure(), RunMode.NONINTERACTIVE, image, [channel], Config(), None)
+    status, message = plugin.run_procedure(Procedure(), RunMode.NONINTERACTIVE, image, [channel], Config(), None)
     assert status == PDBStatusType.EXECUTION_ERROR
     assert message == "“channel” is not a layer: select the pasted layer in the Layers dialog."
 
@@ -120,7 +123,7 @@ def test_procedure_has_all_arguments(plugin: Any) -> None:
     described = plugin.HarmonizeLayerPlugIn()
     assert not described.do_set_i18n("x")
     assert described.do_query_procedures() == ["plug-in-harmonize-layer"]
-    procedure = described.do_create_procedure(settings.PROCEDURE)
+    procedure = described.do_create_procedure(settings.PROCEDURE_NAME)
     assert list(procedure.arguments) == [
         "model", "result", "reference", "mask", "reference-layer", "hide-original", *SLIDERS,
     ]  # fmt: skip

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from gimp_bridge import protocol
 from gimp_bridge.client import EngineClient, ProgressCallback
 from harmonize_layer.core import messages
-from harmonize_layer.core.geometry import INPUT_SIDE, Area, Window, choose_window
+from harmonize_layer.core.geometry import INPUT_SIDE, PixelArea, Window, choose_window
 from harmonize_layer.core.host import HostDrawable, HostImage, HostLayer
 from harmonize_layer.core.layers import (
     area_of,
@@ -28,7 +28,7 @@ from s2am_common.errors import MaskError
 
 
 @dataclass(frozen=True)
-class Composite:
+class LayerComposite:
     """What the engine gets for one layer; the planes have the size of the window.
 
     name: of the layer, for messages.
@@ -68,7 +68,7 @@ class Composite:
 
 def read_composite(
     image: HostImage, layer: HostLayer, others: Sequence[HostLayer], settings: HarmonizeSettings
-) -> Composite:
+) -> LayerComposite:
     """Read the composite for a layer.
 
     Args:
@@ -95,7 +95,7 @@ def read_composite(
             expose(twin)
         rgba = shown.read_visible(window if exposed else _crop_to(shown, window))
     automatic: protocol.MaskSource = "layer-or-predicted" if is_single_layer(image) else "layer"
-    return Composite(
+    return LayerComposite(
         name=layer.name,
         window=window,
         rgba=rgba,
@@ -110,7 +110,7 @@ def read_composite(
 
 def predict_color_map(
     engine: EngineClient,
-    composite: Composite,
+    composite: LayerComposite,
     model: str,
     progress: ProgressCallback,
     *,
@@ -158,5 +158,5 @@ def _is_empty(layer: HostLayer) -> bool:
     """Return whether a layer has no visible pixel, on the canvas or beside it."""
     width, height = layer.size
     scale = min(1.0, INPUT_SIDE / max(width, height))
-    area = Area(0, 0, max(1, int(width * scale)), max(1, int(height * scale)))
+    area = PixelArea(0, 0, max(1, int(width * scale)), max(1, int(height * scale)))
     return not any(layer.read("A u8", area, scale))

@@ -18,7 +18,7 @@ _PREVIEW_MARGIN = 0.3  # of the foreground's longer side
 
 
 @dataclass(frozen=True)
-class Area:
+class PixelArea:
     """A rectangle."""
 
     x: int
@@ -31,7 +31,7 @@ class Area:
 class Window:
     """An area of the image, in its pixels, and the scale at which it is read."""
 
-    area: Area
+    area: PixelArea
     scale: float
 
     @property
@@ -44,27 +44,27 @@ class Window:
         """Height at this scale."""
         return max(1, int(self.area.height * self.scale + 1e-6))
 
-    def relative_to(self, position: tuple[int, int]) -> Area:
+    def relative_to(self, position: tuple[int, int]) -> PixelArea:
         """Return the scaled area in the coordinates of a drawable at a position of the image."""
         x, y = round((self.area.x - position[0]) * self.scale), round((self.area.y - position[1]) * self.scale)
-        return Area(x, y, self.columns, self.rows)
+        return PixelArea(x, y, self.columns, self.rows)
 
 
-def choose_window(canvas: tuple[int, int], layer: Area) -> Window:
+def choose_window(canvas: tuple[int, int], layer: PixelArea) -> Window:
     """Return the whole canvas (width, height), or the surroundings of a layer that would be tiny in it."""
     width, height = canvas
     scale = 1.0  # then 1/2, 1/4 …: the sizes that GEGL caches
     while max(width, height) * scale > INPUT_SIDE:
         scale /= 2
     if scale == 1 or max(layer.width, layer.height) * scale >= _MIN_LAYER_SIDE:
-        return Window(Area(0, 0, width, height), scale)
+        return Window(PixelArea(0, 0, width, height), scale)
     near_width, near_height = min(width, INPUT_SIDE), min(height, INPUT_SIDE)
     x = min(max(0, layer.x + layer.width // 2 - near_width // 2), width - near_width)
     y = min(max(0, layer.y + layer.height // 2 - near_height // 2), height - near_height)
-    return Window(Area(x, y, near_width, near_height), 1.0)
+    return Window(PixelArea(x, y, near_width, near_height), 1.0)
 
 
-def preview_crop(window: Window, mask: bytes) -> Area:
+def preview_crop(window: Window, mask: bytes) -> PixelArea:
     """Return the part of a reduced composite that the preview shows: the foreground with a margin.
 
     Args:
@@ -75,7 +75,7 @@ def preview_crop(window: Window, mask: bytes) -> Area:
     lines = [mask[columns * row : columns * (row + 1)] for row in range(rows)]
     filled = [row for row, line in enumerate(lines) if any(line)]
     if not filled:
-        return Area(0, 0, columns, rows)
+        return PixelArea(0, 0, columns, rows)
     left = min(columns - len(lines[row].lstrip(b"\0")) for row in filled)
     right = max(len(lines[row].rstrip(b"\0")) for row in filled)
     top, bottom = filled[0], filled[-1] + 1
@@ -87,7 +87,7 @@ def preview_crop(window: Window, mask: bytes) -> Area:
     width = min(width, columns, max(right - left, min(height, rows) * shape_width // shape_height))
     height = min(height, rows, max(bottom - top, width * shape_height // shape_width))
     x, y = _centered(left, right, width, columns), _centered(top, bottom, height, rows)
-    return Area(x, y, width, height)
+    return PixelArea(x, y, width, height)
 
 
 def _centered(start: int, end: int, length: int, limit: int) -> int:

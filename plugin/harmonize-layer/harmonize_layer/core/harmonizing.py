@@ -16,9 +16,9 @@ from typing import Any
 
 from gimp_bridge.client import EngineClient, PixelSource, ProgressCallback, ReadRows
 from gimp_bridge.protocol import Adjust, HarmonizeResult, ProgressUpdate
-from harmonize_layer.core.composite import Composite, predict_color_map, read_composite
+from harmonize_layer.core.composite import LayerComposite, predict_color_map, read_composite
 from harmonize_layer.core.effect import effect_values
-from harmonize_layer.core.geometry import Area, Window
+from harmonize_layer.core.geometry import PixelArea, Window
 from harmonize_layer.core.host import HostDrawable, HostImage, HostLayer
 from harmonize_layer.core.layers import layer_masks, leaves, needs_copy, source_copy
 from harmonize_layer.core.metadata import LayerMetadata, load_metadata, original_of, save_metadata
@@ -106,7 +106,7 @@ class HarmonizeRun:
     progress: ProgressCallback
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
 
-    def run(self, previewed: tuple[Composite, HarmonizeResult] | None = None) -> None:
+    def run(self, previewed: tuple[LayerComposite, HarmonizeResult] | None = None) -> None:
         """Harmonize all layers and put the results into the image.
 
         Args:
@@ -129,14 +129,14 @@ class HarmonizeRun:
         insert_results(self.image, finished, self.settings)
         self.stopwatch.lap("inserting")
 
-    def _read(self, layer: HostLayer) -> Composite:
+    def _read(self, layer: HostLayer) -> LayerComposite:
         self.progress(ProgressUpdate(text=f"Reading “{layer.name}”"))
         others = [other for other in self.layers if other.id != layer.id]
         composite = read_composite(self.image, layer, others, self.settings)
         self.stopwatch.lap("reading")
         return composite
 
-    def _finish(self, layer: HostLayer, composite: Composite, result: HarmonizeResult | None) -> FinishedLayer:
+    def _finish(self, layer: HostLayer, composite: LayerComposite, result: HarmonizeResult | None) -> FinishedLayer:
         settings, as_effect = self.settings, self.settings.result == "effect"
         if result is None:
             likeliest = settings.mask == "detect"
@@ -194,13 +194,13 @@ class HarmonizeRun:
 def _plane_rows(plane: HostDrawable, layer: HostLayer) -> ReadRows:
     """Return a function that reads a mask or selection in the coordinates of a layer."""
     (x, y), (left, top), (width, _) = layer.position, plane.position, layer.size
-    return lambda row, rows: plane.read("Y u8", Area(x - left, y - top + row, width, rows))
+    return lambda row, rows: plane.read("Y u8", PixelArea(x - left, y - top + row, width, rows))
 
 
 def _enlarged_rows(image: HostImage, mask: PredictedMask, layer: HostLayer) -> ReadRows:
     """Return a function that reads a predicted mask in the coordinates of a layer."""
     (x, y), (width, _) = layer.position, layer.size
-    return lambda row, rows: image.enlarge(mask.plane, mask.window, Area(x, y + row, width, rows))
+    return lambda row, rows: image.enlarge(mask.plane, mask.window, PixelArea(x, y + row, width, rows))
 
 
 # -- changing the image

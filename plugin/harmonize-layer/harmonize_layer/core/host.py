@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from gimp_bridge.client import NativeFormat, PixelLayout, ReadRows, WriteRows
 from gimp_bridge.protocol import ModelInfo
-from harmonize_layer.core.geometry import Area, Window
+from harmonize_layer.core.geometry import PixelArea, Window
 
 Matrix3 = Sequence[Sequence[float]]
 
@@ -49,7 +49,7 @@ class HostDrawable(Protocol):
     def position(self) -> tuple[int, int]:
         """Position in the image."""
 
-    def read(self, encoding: str, area: Area, scale: float = 1.0) -> bytes:
+    def read(self, encoding: str, area: PixelArea, scale: float = 1.0) -> bytes:
         """Return the pixels of an area, in the drawable's own coordinates times `scale`; outside they are 0."""
 
 
@@ -188,13 +188,13 @@ class HostImage(Protocol):
     def raise_to_top(self, layer: HostLayer, index: int) -> None:
         """Move a layer to a position of the top level."""
 
-    def crop(self, area: Area) -> None:
+    def crop(self, area: PixelArea) -> None:
         """Crop the canvas."""
 
     def read_visible(self, window: Window) -> bytes:
         """Return RGBA, 8-bit sRGB, of everything that is visible in a window."""
 
-    def enlarge(self, mask: bytes, window: Window, area: Area) -> bytes:
+    def enlarge(self, mask: bytes, window: Window, area: PixelArea) -> bytes:
         """Enlarge a mask of a window to the size of the image, and return an area of it; outside the window it is 0."""
 
     def blank_like(self, layer: HostLayer) -> HostLayer:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from harmonize_layer.core import messages
-from harmonize_layer.core.geometry import Area
+from harmonize_layer.core.geometry import PixelArea
 from harmonize_layer.core.host import HostDrawable, HostImage, HostLayer
 from harmonize_layer.core.metadata import original_of
 
@@ -81,9 +81,9 @@ def layer_masks(layer: HostLayer) -> list[HostDrawable]:
     return [item.mask for item in (layer, *ancestors(layer)) if item.mask is not None]
 
 
-def area_of(layer: HostDrawable) -> Area:
+def area_of(layer: HostDrawable) -> PixelArea:
     """Return position and size of a drawable in the image."""
-    return Area(*layer.position, *layer.size)
+    return PixelArea(*layer.position, *layer.size)
 
 
 def path_of(layer: HostLayer) -> list[int]:

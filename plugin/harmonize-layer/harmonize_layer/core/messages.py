@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from s2am_common.errors import S2AMError, with_advice
 
-ADVICE = {
+GIMP_ADVICE = {
     "bridge.client-outdated": "run the installer again, then restart GIMP",
     "bridge.engine-outdated": "end the old engine (process {process}), or log out and in again, then try again",
     "bridge.impostor": "restart the computer if you do not know it",
@@ -28,7 +28,7 @@ class LayerError(Exception):
 def error_message(error: Exception) -> str:
     """Return the message for an error of the engine, of the layer or of the program."""
     if isinstance(error, S2AMError):
-        return with_advice(error, ADVICE)
+        return with_advice(error, GIMP_ADVICE)
     if isinstance(error, LayerError):
         return str(error)
     return f"Harmonize Layer failed ({type(error).__name__}: {error}): please report it with the log."

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from gimp_bridge import protocol
 from gimp_bridge.client import BackgroundQueue, EngineClient, PixelLayout, PixelSource
 from gimp_bridge.protocol import Adjust, AdjustResult, HarmonizeResult, ProgressUpdate
-from harmonize_layer.core.composite import Composite, predict_color_map, read_composite
+from harmonize_layer.core.composite import LayerComposite, predict_color_map, read_composite
 from harmonize_layer.core.effect import NOTICEABLE_RMSE
 from harmonize_layer.core.host import DialogView, HostImage, HostLayer
 from harmonize_layer.core.messages import LayerError, error_message
@@ -56,11 +56,11 @@ class DialogPresenter:
         """
         self._view, self._image, self._layers = view, image, layers
         self._engine, self._read_settings, self._queue = engine, read_settings, queue
-        self._composite: Composite | None = None
+        self._composite: LayerComposite | None = None
         self._result: HarmonizeResult | None = None
 
     @property
-    def previewed(self) -> tuple[Composite, HarmonizeResult] | None:
+    def previewed(self) -> tuple[LayerComposite, HarmonizeResult] | None:
         """The composite and the engine's result, if the preview is up to date."""
         return (self._composite, self._result) if self._composite and self._result else None
 
@@ -119,7 +119,7 @@ class DialogPresenter:
         self._view.show_status("Analyzing the image", busy=True)
         self._queue.submit(job, done, self._show_error, key="predict")
 
-    def _show_result(self, composite: Composite, result: HarmonizeResult) -> None:
+    def _show_result(self, composite: LayerComposite, result: HarmonizeResult) -> None:
         if composite is not self._composite:
             return
         self._result = result
@@ -139,7 +139,7 @@ class DialogPresenter:
 
         def job() -> Preview:
             adjusted = self._engine.adjust(request)
-            return Preview(adjusted, render_preview(self._engine, composite, result, adjusted))
+            return Preview(adjusted, render_composite(self._engine, composite, result, adjusted))
 
         def done(preview: Preview) -> None:
             if result is self._result:
@@ -179,8 +179,8 @@ class DialogPresenter:
         self._view.show_status(error_message(error))
 
 
-def render_preview(
-    engine: EngineClient, composite: Composite, result: HarmonizeResult, adjusted: AdjustResult
+def render_composite(
+    engine: EngineClient, composite: LayerComposite, result: HarmonizeResult, adjusted: AdjustResult
 ) -> bytes:
     """Return the composite with its foreground recolored, RGBA."""
     columns, rows = composite.window.columns, composite.window.rows

@@ -9,7 +9,7 @@ from typing import Any
 from harmonize_layer.core.host import HostLayer, ProcedureValues
 from s2am_common.sliders import SLIDERS
 
-PROCEDURE = "plug-in-harmonize-layer"
+PROCEDURE_NAME = "plug-in-harmonize-layer"
 
 RESULTS = {
     "new-layer": ("New layer above", "A recolored copy above the layer, which stays as it is"),
@@ -89,7 +89,7 @@ class HarmonizeSettings:
     sliders: dict[str, float] = field(default_factory=dict)
 
 
-def read_settings(values: ProcedureValues, reference_layer: HostLayer | None) -> HarmonizeSettings:
+def read_procedure_settings(values: ProcedureValues, reference_layer: HostLayer | None) -> HarmonizeSettings:
     """Return the current values of the arguments.
 
     Args:

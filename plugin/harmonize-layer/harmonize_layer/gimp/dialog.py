@@ -15,8 +15,8 @@ from gi.repository import GdkPixbuf, Gimp, GimpUi, GLib, GObject, Gtk  # noqa: E
 from gimp_bridge.client import BackgroundQueue, EngineClient  # noqa: E402
 from gimp_bridge.protocol import HarmonizeResult, ModelInfo  # noqa: E402
 from harmonize_layer.core import settings  # noqa: E402
-from harmonize_layer.core.composite import Composite  # noqa: E402
-from harmonize_layer.core.geometry import PREVIEW_SIZE, Area, Window, preview_crop  # noqa: E402
+from harmonize_layer.core.composite import LayerComposite  # noqa: E402
+from harmonize_layer.core.geometry import PREVIEW_SIZE, PixelArea, Window, preview_crop  # noqa: E402
 from harmonize_layer.core.host import HostLayer  # noqa: E402
 from harmonize_layer.core.layers import reference_candidates  # noqa: E402
 from harmonize_layer.core.presenter import DialogPresenter, with_alpha  # noqa: E402
@@ -64,7 +64,7 @@ class HarmonizeDialog:
         self._build()
 
     @property
-    def previewed(self) -> tuple[Composite, HarmonizeResult] | None:
+    def previewed(self) -> tuple[LayerComposite, HarmonizeResult] | None:
         """See `DialogPresenter.previewed`."""
         return self._presenter.previewed if self._presenter else None
 
@@ -224,7 +224,7 @@ def _draw(window: Window, rgba: bytes, mask: bytes, tinted: bool) -> GdkPixbuf.P
     return drawn
 
 
-def _part(rgba: bytes, window: Window, crop: Area) -> GdkPixbuf.Pixbuf:
+def _part(rgba: bytes, window: Window, crop: PixelArea) -> GdkPixbuf.Pixbuf:
     whole = new_pixbuf(rgba, window.columns, window.rows, alpha=True)
     return whole.new_subpixbuf(crop.x, crop.y, crop.width, crop.height)
 

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from gi.repository import Gegl, Gimp
 
 from harmonize_layer.core.effect import EFFECT_NAME, OPERATION
-from harmonize_layer.core.geometry import Area, Window
+from harmonize_layer.core.geometry import PixelArea, Window
 from harmonize_layer.core.host import HostLayer, Matrix3, PixelAccess
 from harmonize_layer.core.layers import OtherDrawable
 from harmonize_layer.core.metadata import PARASITE
-from harmonize_layer.core.settings import HarmonizeSettings, read_settings
+from harmonize_layer.core.settings import HarmonizeSettings, read_procedure_settings
 from harmonize_layer.gimp import pixels
 
 COPIED_ATTRIBUTES = (
@@ -33,7 +33,7 @@ def wrap_drawable(drawable: Gimp.Drawable) -> GimpLayer | OtherDrawable:
 def read_arguments(config: Gimp.ProcedureConfig) -> HarmonizeSettings:
     """Return the current values of the procedure's arguments."""
     reference = config.get_property("reference-layer")
-    return read_settings(config, GimpLayer(reference) if reference else None)
+    return read_procedure_settings(config, GimpLayer(reference) if reference else None)
 
 
 def _unwrap(layer: HostLayer) -> Gimp.Layer:
@@ -69,7 +69,7 @@ class GimpDrawable:
         """See `HostDrawable`."""
         return self._position
 
-    def read(self, encoding: str, area: Area, scale: float = 1.0) -> bytes:
+    def read(self, encoding: str, area: PixelArea, scale: float = 1.0) -> bytes:
         """See `HostDrawable`."""
         return pixels.read_area(self.wrapped, encoding, area, scale)
 
@@ -290,7 +290,7 @@ class GimpImage:
         """See `HostImage`."""
         self.wrapped.reorder_item(_unwrap(layer), None, index)
 
-    def crop(self, area: Area) -> None:
+    def crop(self, area: PixelArea) -> None:
         """See `HostImage`."""
         self.wrapped.crop(area.width, area.height, area.x, area.y)
 
@@ -315,9 +315,9 @@ class GimpImage:
         profile = self.wrapped.get_effective_color_profile()
         return bool(bits and rgb and profile.is_equal(Gimp.ColorProfile.new_rgb_srgb()))
 
-    def enlarge(self, mask: bytes, window: Window, area: Area) -> bytes:
+    def enlarge(self, mask: bytes, window: Window, area: PixelArea) -> bytes:
         """See `HostImage`."""
-        return pixels.enlarge_mask(mask, window, area)
+        return pixels.enlarge_window_mask(mask, window, area)
 
     def blank_like(self, layer: HostLayer) -> GimpLayer:
         """See `HostImage`."""
@@ -371,9 +371,9 @@ class GimpImage:
         channel = Gimp.Channel.new(image, "predicted", width, height, 100, Gegl.Color.new("black"))
         image.insert_channel(channel, None, 0)
         buffer = channel.get_buffer()
-        for top, rows in pixels.strips(height):
-            area = Area(0, top, width, rows)
-            buffer.set(pixels.rectangle(area), "Y u8", pixels.enlarge_mask(mask, window, area))
+        for top, rows in pixels.copy_strips(height):
+            area = PixelArea(0, top, width, rows)
+            buffer.set(pixels.rectangle(area), "Y u8", pixels.enlarge_window_mask(mask, window, area))
         buffer.flush()
         image.select_item(Gimp.ChannelOps.REPLACE, channel)
         image.remove_channel(channel)

@@ -16,7 +16,7 @@ from gi.repository import Babl, GdkPixbuf, Gegl, Gimp, GLib
 
 from gimp_bridge.client import NativeFormat, PixelLayout, ReadRows, WriteRows
 from gimp_bridge.protocol import Depth
-from harmonize_layer.core.geometry import Area, Window
+from harmonize_layer.core.geometry import PixelArea, Window
 from harmonize_layer.core.host import Matrix3, PixelAccess
 
 _COPY_ROWS = 256
@@ -68,14 +68,14 @@ def _is_srgb(encoding: str, own: Babl.Object, values: bytes, channels: int) -> b
     """Return whether values of an encoding, in the color space of a format, equal those of sRGB to one 8-bit level."""
     count = len(values) // channels
     name = Babl.get_name(Babl.format_with_space(encoding, own))
-    srgb = convert(values, count, name, "R'G'B' u8")
+    srgb = convert_pixels(values, count, name, "R'G'B' u8")
     expected = values if channels == 3 else b"".join(bytes([value] * 3) for value in values)
     return max(abs(a - b) for a, b in zip(srgb, expected, strict=True)) <= 1
 
 
-def convert(values: bytes, count: int, source: str, target: str) -> bytes:
+def convert_pixels(values: bytes, count: int, source: str, target: str) -> bytes:
     """Convert a row of pixels from one format to another."""
-    area = rectangle(Area(0, 0, count, 1))
+    area = rectangle(PixelArea(0, 0, count, 1))
     buffer = Gegl.Buffer.new(source, 0, 0, count, 1)
     buffer.set(area, source, values)
     converted: bytes = buffer.get(area, 1.0, target, _NOTHING)
@@ -90,16 +90,16 @@ def color_matrices(drawable: Gimp.Drawable) -> tuple[Matrix3, Matrix3]:
 
 def _conversion_matrix(source: str, target: str) -> Matrix3:
     """Return the matrix between two linear formats, from the converted primaries."""
-    columns = struct.unpack("9f", convert(struct.pack("9f", 1, 0, 0, 0, 1, 0, 0, 0, 1), 3, source, target))
+    columns = struct.unpack("9f", convert_pixels(struct.pack("9f", 1, 0, 0, 0, 1, 0, 0, 0, 1), 3, source, target))
     return [[columns[3 * column + row] for column in range(3)] for row in range(3)]
 
 
-def rectangle(area: Area) -> Gegl.Rectangle:
+def rectangle(area: PixelArea) -> Gegl.Rectangle:
     """Return an area as GEGL's type."""
     return Gegl.Rectangle.new(area.x, area.y, area.width, area.height)
 
 
-def read_area(drawable: Gimp.Drawable, encoding: str, area: Area, scale: float = 1.0) -> bytes:
+def read_area(drawable: Gimp.Drawable, encoding: str, area: PixelArea, scale: float = 1.0) -> bytes:
     """Return the pixels of an area, in the drawable's own coordinates times `scale`."""
     data: bytes = drawable.get_buffer().get(rectangle(area), scale, encoding, _NOTHING)
     return data
@@ -107,14 +107,14 @@ def read_area(drawable: Gimp.Drawable, encoding: str, area: Area, scale: float =
 
 def rows_reader(buffer: Gegl.Buffer, width: int, encoding: str) -> ReadRows:
     """Return a function that reads rows of a buffer."""
-    return lambda top, rows: buffer.get(rectangle(Area(0, top, width, rows)), 1.0, encoding, _NOTHING)
+    return lambda top, rows: buffer.get(rectangle(PixelArea(0, top, width, rows)), 1.0, encoding, _NOTHING)
 
 
 def rows_writer(buffer: Gegl.Buffer, width: int, encoding: str) -> WriteRows:
     """Return a function that writes rows of a buffer."""
 
     def write(top: int, rows: int, data: bytes) -> None:
-        buffer.set(rectangle(Area(0, top, width, rows)), encoding, data)
+        buffer.set(rectangle(PixelArea(0, top, width, rows)), encoding, data)
 
     return write
 
@@ -136,7 +136,7 @@ def access_pixels(source: Gimp.Drawable, target: Gimp.Drawable) -> PixelAccess:
     )
 
 
-def strips(height: int) -> Iterator[tuple[int, int]]:
+def copy_strips(height: int) -> Iterator[tuple[int, int]]:
     """Yield top and number of rows of strips that are fast to copy and small."""
     for top in range(0, height, _COPY_ROWS):
         yield top, min(_COPY_ROWS, height - top)
@@ -146,8 +146,8 @@ def copy_buffer(source: Gimp.Drawable, target: Gegl.Buffer, shift: tuple[int, in
     """Copy all pixels of a drawable; `shift` is the position of its corner in the target."""
     encoding, width = Babl.get_name(source.get_format()), source.get_width()
     read = rows_reader(source.get_buffer(), width, encoding)
-    for top, rows in strips(source.get_height()):
-        target.set(rectangle(Area(shift[0], shift[1] + top, width, rows)), encoding, read(top, rows))
+    for top, rows in copy_strips(source.get_height()):
+        target.set(rectangle(PixelArea(shift[0], shift[1] + top, width, rows)), encoding, read(top, rows))
     target.flush()
 
 
@@ -164,7 +164,7 @@ def new_pixbuf(data: bytes, width: int, height: int, *, alpha: bool) -> GdkPixbu
     )
 
 
-def enlarge_mask(mask: bytes, window: Window, area: Area) -> bytes:
+def enlarge_window_mask(mask: bytes, window: Window, area: PixelArea) -> bytes:
     """Enlarge a mask of a window to the size of the image, and return an area of it; outside the window it is 0."""
     gray = bytearray(3 * len(mask))
     for channel in range(3):

@@ -43,11 +43,11 @@ class HarmonizeLayerPlugIn(Gimp.PlugIn):
 
     def do_query_procedures(self) -> list[str]:
         """Return the names of the procedures."""
-        return [settings.PROCEDURE]
+        return [settings.PROCEDURE_NAME]
 
     def do_create_procedure(self, name: str) -> Gimp.Procedure:
         """Describe the procedure."""
-        procedure = Gimp.ImageProcedure.new(self, name, Gimp.PDBProcType.PLUGIN, run, None)
+        procedure = Gimp.ImageProcedure.new(self, name, Gimp.PDBProcType.PLUGIN, run_procedure, None)
         # For all kinds of images and any selection: a message explains more than a disabled menu entry.
         procedure.set_image_types("*")
         sensitivity = Gimp.ProcedureSensitivityMask
@@ -86,7 +86,7 @@ def main(argv: Sequence[str]) -> None:
     Gimp.main(HarmonizeLayerPlugIn.__gtype__, list(argv))
 
 
-def run(
+def run_procedure(
     procedure: Gimp.ImageProcedure,
     run_mode: Gimp.RunMode,
     image: Gimp.Image,
