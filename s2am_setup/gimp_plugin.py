@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from s2am_common import log
 from s2am_common.atomic import atomic_write
-from s2am_common.log import log_path
 from s2am_setup.gimp_profiles import GimpProfile
 from s2am_setup.manifest import Manifest, path_exists
 
@@ -178,7 +178,7 @@ def plugin_state(profile: GimpProfile) -> PluginState:
 def last_logged_error() -> str:
     """Return the last line of the plug-in's last traceback in the log, or ""."""
     try:
-        lines = log_path().read_text("utf-8", "replace").splitlines()
+        lines = log.log_path().read_text("utf-8", "replace").splitlines()
     except OSError:
         return ""
     error, is_plugin = "", False

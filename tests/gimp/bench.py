@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long Harmonize Layer takes in a real GIMP 3: `python -m tests.gimp.bench`.
+"""Benchmark of Harmonize Layer in a real GIMP 3: `python -m tests.gimp.bench`.
 
-A picture of 24 megapixels and 8 bits with a layer of 9, called as a script calls it: from the call to its return. The
-memory is the plug-in's own at its highest, without GIMP's and the engine's.
+An 8-bit image of 24 megapixels with a layer of 9 megapixels, called from a script; the time is that of the whole call,
+the memory is the plug-in's own peak, without GIMP and the engine.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ MEMORY_GOAL = 200
 
 
 class MemoryWatch:
-    """Looks again and again how much memory the plug-in's processes have taken at their highest."""
+    """Samples the peak memory of the plug-in's processes."""
 
     def __init__(self) -> None:
-        """Start looking."""
+        """Start the thread."""
         self.most = 0.0  # megabytes
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread = threading.Thread(target=self._sample, daemon=True)
         self._thread.start()
 
     def end(self) -> None:
-        """Stop looking."""
+        """Stop the thread."""
         self._over.set()
         self._thread.join()
 
-    def _look(self) -> None:
+    def _sample(self) -> None:
         while not self._over.wait(0.01):
             for process in Path("/proc").glob("[0-9]*"):
                 with contextlib.suppress(OSError):
@@ -56,7 +56,7 @@ class MemoryWatch:
 
 
 def measure(gimp: Gimp3) -> tuple[list[dict[str, Any]], float]:
-    """What GIMP's side measured, and the plug-in's memory in megabytes."""
+    """Return the timings of GIMP's script, and the plug-in's memory in megabytes."""
     gimp.prepare()
     vast = cv2.resize(pictures.background(), (6000, 4000), interpolation=cv2.INTER_CUBIC)
     (gimp.folder / "vast.bin").write_bytes(vast.tobytes())
@@ -70,7 +70,7 @@ def measure(gimp: Gimp3) -> tuple[list[dict[str, Any]], float]:
 
 
 def parts_of(log: str) -> list[tuple[float, str]]:
-    """For each call in the plug-in's log: when its progress bar appeared (seconds since 1970), and where time went."""
+    """Return, for each call in the log, when its progress bar appeared (seconds since 1970) and its steps."""
     begun = [
         time.mktime(time.strptime(stamp, "%Y-%m-%d %H:%M:%S")) + int(thousandths) / 1000
         for stamp, thousandths in re.findall(r"^(\S+ \S+),(\d+) plug-in.*: Harmonizing ", log, re.MULTILINE)
@@ -79,7 +79,7 @@ def parts_of(log: str) -> list[tuple[float, str]]:
 
 
 def report(timings: list[dict[str, Any]], memory: float, log: str) -> bool:
-    """Print all figures; whether all goals are reached."""
+    """Print all figures; return whether all goals are reached."""
     reached = memory <= MEMORY_GOAL
     parts = parts_of(log)
     for kind, goal in GOALS.items():
@@ -98,7 +98,7 @@ def report(timings: list[dict[str, Any]], memory: float, log: str) -> bool:
 
 
 def main() -> int:
-    """Measure and print; 0 if all goals are reached."""
+    """Run the benchmark; return 0 if all goals are reached."""
     try:
         root = provision(Console(sys.stdout))
     except UnavailableError as error:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The real GIMP that these tests drive: made once, and started once for most of them."""
+"""The real GIMP of these tests, installed once and started once for most of them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from tests.gimp.provision import UnavailableError, provision
 
 @pytest.fixture(scope="session")
 def gimp_root(pytestconfig: pytest.Config) -> Path:
-    """A Debian with GIMP 3. Where none can be had, tests fail in CI, and are left out with the reason elsewhere."""
+    """The folder of a Debian with GIMP 3. If it cannot be installed, tests fail in CI and are skipped elsewhere."""
     manager = pytestconfig.pluginmanager.getplugin("capturemanager")
-    with manager.global_and_fixture_disabled():  # the first time it takes minutes: show that it goes on
+    with manager.global_and_fixture_disabled():  # the first time takes minutes: show the progress
         try:
             return provision(Console(sys.stdout))
         except UnavailableError as error:
@@ -33,7 +33,7 @@ def gimp_root(pytestconfig: pytest.Config) -> Path:
 
 @pytest.fixture(scope="session")
 def cases(gimp_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cases]:
-    """What became of all cases in `inside/cases.py`."""
+    """The results of all cases in `inside/cases.py`."""
     gimp = Gimp3(gimp_root, tmp_path_factory.mktemp("cases"))
     pictures.write(gimp.folder)
     gimp.prepare()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the real GIMP 3 with the plug-in in it, on its own or with windows on a screen of its own."""
+"""Runs the real GIMP 3 with the plug-in, without windows or on a virtual screen."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.gimp.provision import inside
 GIMPS_OWN = "/usr/lib/x86_64-linux-gnu/gimp/3.0/plug-ins"
 CHECKOUT = Path(__file__).resolve().parents[2]
 SCRIPTS = CHECKOUT / "tests/gimp/inside"
-"""What runs in GIMP's own Python: `support.py`, and a file for each part of the tests."""
+"""The scripts that run in GIMP's own Python: `support.py`, and a file for each part of the tests."""
 
 SETTINGS = """(plug-in-path "{plugins}")
 (show-welcome-dialog no)
@@ -35,7 +35,7 @@ _SILENT = subprocess.DEVNULL
 
 
 class GimpError(Exception):
-    """GIMP did not do what it was started for; the message holds what it printed."""
+    """GIMP failed; the message holds its output."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Gimp3:
     """A GIMP with a profile, a plug-in and an engine of its own.
 
     root: the Debian that it is installed in.
-    folder: which it shares with the world outside, under the same path.
+    folder: shared between the Debian and its host under the same path.
     """
 
     root: Path
@@ -51,7 +51,7 @@ class Gimp3:
 
     @property
     def plugin(self) -> Path:
-        """Where the plug-in is."""
+        """The plug-in's folder."""
         return self.folder / "plug-ins" / PLUGIN_NAME
 
     @property
@@ -61,14 +61,14 @@ class Gimp3:
 
     @property
     def bridge(self) -> Path:
-        """Where plug-in and engine meet."""
+        """The bridge folder."""
         return self.folder / "bridge"
 
     def prepare(self, serve: Sequence[str] | None = None) -> None:
-        """Make the profile, and put the plug-in there.
+        """Create the profile and install the plug-in.
 
         Args:
-            serve: the command that runs the engine's server, as seen by GIMP; None = the engine of this environment.
+            serve: the command that runs the engine's server, inside the Debian; None = the engine of this environment.
         """
         profile = self.folder / "profile"
         profile.mkdir(parents=True, exist_ok=True)
@@ -77,7 +77,7 @@ class Gimp3:
         assemble_plugin(self.plugin, engine_outside() if serve is None else serve)
 
     def command(self, program: Sequence[str], **environ: str) -> list[str]:
-        """The command that runs a program beside GIMP."""
+        """Return the command that runs a program inside the Debian."""
         variables = {
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
             "HOME": str(self.folder / "home"),
@@ -96,7 +96,7 @@ class Gimp3:
         """Run a script of `inside/` in a GIMP without windows.
 
         Returns:
-            What it wrote to results.json.
+            The content of its results.json.
 
         Raises:
             GimpError: it failed.
@@ -118,7 +118,7 @@ class Gimp3:
 
     @contextmanager
     def desktop(self, script: str, size: str = "1400x950") -> Iterator[Desktop]:
-        """A GIMP with windows on a screen of its own, in which a script of `inside/` runs."""
+        """Provide a GIMP with windows on a virtual screen, in which a script of `inside/` runs."""
         read, write = os.pipe()
         screen = ["Xvfb", "-displayfd", str(write), "-screen", "0", f"{size}x24", "-nolisten", "tcp"]
         started = [_start(self.command(screen), pass_fds=(write,))]
@@ -149,29 +149,29 @@ class Gimp3:
 
 @dataclass(frozen=True)
 class Desktop:
-    """The screen with GIMP's windows, and hands for it."""
+    """The screen with GIMP's windows, and its mouse and keyboard."""
 
     gimp: Gimp3
     display: str
 
     def do(self, *words: str) -> str:
-        """Let xdotool do something; what it printed."""
+        """Run xdotool and return its output."""
         command = self.gimp.command(["xdotool", *words], DISPLAY=self.display)
         return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
     def wait_for_window(self, title: str, seconds: float = 60) -> str:
-        """Wait until a window with a title is there; its number."""
+        """Wait for a window with a title and return its number."""
         found = wait_for(lambda: self.do("search", "--onlyvisible", "--name", title), seconds, f"a window “{title}”")
         return found.splitlines()[-1]
 
     def shoot(self, file: Path, window: str = "root") -> None:
-        """Take a picture of the screen or a window, into a PNG file in GIMP's folder."""
+        """Save a screenshot of the screen or a window as a PNG file in GIMP's folder."""
         command = ["import", "-window", window, str(file)]
         subprocess.run(self.gimp.command(command, DISPLAY=self.display), check=True, capture_output=True)
 
 
 def wait_for(condition: Any, seconds: float, what: str) -> Any:
-    """Wait until a condition gives something; that. Raises GimpError after so many seconds."""
+    """Wait until a condition returns something true, and return that. Raises GimpError after `seconds`."""
     end = time.monotonic() + seconds
     while not (found := condition()):
         if time.monotonic() > end:
@@ -181,14 +181,14 @@ def wait_for(condition: Any, seconds: float, what: str) -> Any:
 
 
 def batch(script: str) -> list[str]:
-    """GIMP's options to run a script of `inside/` in its own Python."""
+    """Return GIMP's options to run a script of `inside/` in its own Python."""
     file = SCRIPTS / script
     start = f"import sys; sys.path.insert(0, {str(CHECKOUT)!r}); exec(open({str(file)!r}).read(), globals())"
     return ["--batch-interpreter=python-fu-eval", "-b", start]
 
 
 def engine_outside() -> list[str]:
-    """The command that runs this environment's engine, for a program in a chroot: it leaves that first."""
+    """Return the command that runs this environment's engine from inside the chroot."""
     return ["/usr/sbin/chroot", f"/proc/{os.getpid()}/root", sys.executable, "-m", "s2am_engine.cli", "serve"]
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The pictures that the tests hand to GIMP, as files of bytes."""
+"""The images for the tests in GIMP, as files of raw pixels."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ LARGE = (480, 360)
 
 
 def background() -> NDArray[np.uint8]:
-    """H×W×3: coffee in warm light."""
+    """Return H×W×3: coffee in warm light."""
     return np.ascontiguousarray(cv2.resize(data.coffee(), (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA))
 
 
 def cut_out(size: tuple[int, int] = PASTED) -> NDArray[np.uint8]:
-    """H×W×4: a cat in daylight with a soft oval alpha, and other colors hidden where it is transparent."""
+    """Return H×W×4: a cat in daylight with a soft oval alpha, and other colors where it is transparent."""
     width, height = size
     cat = cv2.resize(data.chelsea(), size, interpolation=cv2.INTER_AREA)
     oval = np.zeros((height, width), np.uint8)
@@ -37,21 +37,21 @@ def cut_out(size: tuple[int, int] = PASTED) -> NDArray[np.uint8]:
 
 
 def layer_mask() -> NDArray[np.uint8]:
-    """H×W: a soft ramp from nothing on the left to everything on the right."""
+    """Return H×W: a ramp from 0 on the left to 255 on the right."""
     width, height = PASTED
     ramp = np.clip(np.linspace(-100, 355, width), 0, 255).astype(np.uint8)
     return np.ascontiguousarray(np.repeat(ramp[None], height, axis=0))
 
 
 def deep_cut_out() -> NDArray[np.uint16]:
-    """The cut-out in 16 bits, with more levels than 8 bits have."""
+    """Return the cut-out in 16 bits, with more levels than 8 bits have."""
     noise = np.random.default_rng(1).integers(0, 257, (*PASTED[::-1], 4), dtype=np.uint16)
     wide = cut_out().astype(np.uint16) * 257
     return np.where((wide > 0) & (wide < 65000), wide + noise, wide).astype(np.uint16)
 
 
 def wide_cut_out() -> NDArray[np.float32]:
-    """The cut-out as floats, with some colors outside of sRGB's gamut: brighter than white, and greener than green."""
+    """Return the cut-out as floats, with some colors outside of sRGB: brighter than white, greener than green."""
     wide: NDArray[np.float32] = np.divide(cut_out(), 255, dtype=np.float32)
     wide[30:50, 40:60, :3] = (1.3, 1.1, 0.9)
     wide[50:70, 40:60, :3] = (-0.3, 0.95, 0.1)
@@ -59,14 +59,14 @@ def wide_cut_out() -> NDArray[np.float32]:
 
 
 def one_layer() -> NDArray[np.uint8]:
-    """H×W×3: the sample's composite, flattened."""
+    """Return H×W×3: the sample's composite, flattened."""
     behind = sample.background()
     placement = place(sample.cut_out(), behind, sample.AT)
     return np.ascontiguousarray(paste(placement, placement.pixels, behind).pixels, np.uint8)
 
 
 def write(folder: Path) -> None:
-    """Write all of them where GIMP's side looks for them."""
+    """Write all images to the folder that the scripts in GIMP read."""
     pixel = np.array([200, 40, 30, 255], np.uint8)
     pictures: dict[str, NDArray[Any]] = {
         "background": background(),

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real GIMP 3 to test with, in a folder of its own: `python -m tests.gimp.provision` makes it (about 4 minutes).
+"""Install a real GIMP 3 for the tests in a folder of its own: `python -m tests.gimp.provision` (about 4 minutes).
 
-Debian 13 with GIMP, and what its windows need without a screen, lies in the user's cache folder (or where $S2AM_GIMP
-says) and is kept between runs. Making it and running in it need root, for debootstrap, chroot and mount.
+A Debian 13 with GIMP, a virtual screen and a window manager is kept in the user's cache folder, or that of the variable
+S2AM_GIMP. Creating it and running it need root, for debootstrap, chroot and mount.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from installer.console import CommandError, Console
 
 SUITE = "trixie"
 GIMP = ("gimp",)
-# A display, a bus, a window manager and hands for the windows; ImageMagick takes the screenshots.
+# A display, a bus, a window manager and a tool that sends keys and clicks; ImageMagick takes screenshots.
 DESKTOP = ("xvfb", "dbus-x11", "openbox", "xdotool", "imagemagick", "fonts-dejavu-core", "adwaita-icon-theme")
 STAMP = "s2am-gimp"
 ROOM = 3 * 2**30
-"""Free bytes that it takes to make the folder; 1.3 GB stay."""
+"""Free bytes that the installation needs; 1.3 GB remain used."""
 
 
 class UnavailableError(Exception):
-    """There is no GIMP 3 to be had here; the message says why."""
+    """GIMP 3 cannot be installed here; the message is the reason."""
 
 
 def folder() -> Path:
-    """Where the Debian with GIMP is, or will be."""
+    """Return the folder for the Debian with GIMP."""
     given = os.environ.get("S2AM_GIMP")
     return Path(given) if given else platformdirs.user_cache_path("s2am-tests") / "gimp3"
 
 
 def provision(console: Console) -> Path:
-    """Return the folder of a Debian with GIMP 3, which is made if it is missing or of another recipe.
+    """Return the folder of a Debian with GIMP 3, after installing it if it is missing or outdated.
 
     Raises:
         UnavailableError: not Linux, not root, no debootstrap, no network …
@@ -69,7 +69,7 @@ def _is_current(target: Path) -> bool:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Let one process at a time in; a lock of a process that died is gone with it."""
+    """Hold a lock that ends with its process."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -100,10 +100,10 @@ def _make(target: Path, console: Console) -> None:
 
 
 def inside(root: Path, command: list[str], share: tuple[Path, ...] = ()) -> list[str]:
-    """The command that runs `command` in the Debian at `root`.
+    """Return the command that runs `command` in the Debian at `root`.
 
-    The folders in `share` are there under the same absolute paths. All mounts are the command's own (a namespace) and
-    vanish with its last process, however it ends.
+    The folders in `share` have the same absolute paths there. All mounts belong to a namespace of the command and end
+    with its last process.
     """
     script = 'root=$1; shift; for name in proc sys dev; do mount --rbind /$name "$root/$name"; done\n'
     script += 'while [ "$1" != -- ]; do mkdir -p "$root$1"; mount --bind "$1" "$root$1"; shift; done; shift\n'
@@ -113,7 +113,7 @@ def inside(root: Path, command: list[str], share: tuple[Path, ...] = ()) -> list
 
 
 def main() -> int:
-    """Make the folder, and print where it is."""
+    """Install GIMP and print the folder."""
     console = Console(sys.stdout)
     try:
         print(provision(console))

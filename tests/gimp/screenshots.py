@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Uses the plug-in as a person would, and takes the README's pictures: `python -m tests.gimp.screenshots docs/`.
+"""Take the screenshots of the README: `python -m tests.gimp.screenshots docs/`.
 
-A picture with a pasted layer is opened in a real GIMP on a screen of its own, the dialog is opened from the menu, a
-slider is moved, and Harmonize is pressed.
+An image with a pasted layer is opened in a real GIMP on a virtual screen, the dialog is opened from the menu, a slider
+is moved, and Harmonize is pressed.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from tests.gimp.provision import UnavailableError, provision
 
 WIDTH, HEIGHT = 1420, 820
 WARMTH = (0.719, 0.708)
-"""Where the middle of the slider is in the dialog, as shares of its width and height."""
+"""Position of the slider's middle in the dialog, as fractions of its width and height."""
 
 LARGEST = 400_000
-"""Bytes of a picture in the README."""
+"""Largest size of a screenshot in bytes."""
 
 
 def take(gimp: Gimp3, out: Path) -> list[Path]:
-    """Drive GIMP and write before.png, dialog.png and after.png, with “gimp-” in front; all of them."""
+    """Drive GIMP, write gimp-before.png, gimp-dialog.png and gimp-after.png, and return their paths."""
     gimp.prepare()
     sample.make(gimp.folder)
     with gimp.desktop("open_sample.py", f"{WIDTH}x{HEIGHT}") as desktop:
@@ -38,7 +38,7 @@ def take(gimp: Gimp3, out: Path) -> list[Path]:
         shots = {"before": shoot(desktop, gimp.folder / "before.png")}
         dialog = open_dialog(desktop)
         drag(desktop, dialog, WARMTH, 0.045)
-        desktop.do("mousemove", "0", "0")  # or the slider's help would cover the others
+        desktop.do("mousemove", "0", "0")  # otherwise the slider's tooltip covers the others
         shots["dialog"] = shoot(desktop, gimp.folder / "dialog.png", dialog)
         desktop.do("key", "alt+h")
         wait_for(lambda: not desktop.do("search", "--onlyvisible", "--name", "^Harmonize Layer$"), 60, "the end")
@@ -48,7 +48,7 @@ def take(gimp: Gimp3, out: Path) -> list[Path]:
 
 
 def arrange(desktop: Desktop) -> None:
-    """Let GIMP's window fill the screen and the picture its window."""
+    """Maximize GIMP's window, and fit the image in it."""
     window = desktop.wait_for_window("GIMP$")
     desktop.do("windowmove", window, "0", "0", "windowsize", window, str(WIDTH), str(HEIGHT), "windowfocus", window)
     time.sleep(1)
@@ -57,7 +57,7 @@ def arrange(desktop: Desktop) -> None:
 
 
 def open_dialog(desktop: Desktop) -> str:
-    """Choose the last entry of the menu Filters; the dialog's window, when its preview is there."""
+    """Choose the last entry of the menu Filters, and return the dialog's window once its preview is shown."""
     desktop.do("key", "alt+r")
     time.sleep(0.5)
     desktop.do("key", "Up")
@@ -68,7 +68,7 @@ def open_dialog(desktop: Desktop) -> str:
 
 
 def drag(desktop: Desktop, window: str, start: tuple[float, float], across: float) -> None:
-    """Drag something to the right; all figures are shares of the window's width and height."""
+    """Drag the mouse to the right; positions are fractions of the window's width and height."""
     shell = desktop.do("getwindowgeometry", "--shell", window)
     found = dict(line.split("=", 1) for line in shell.splitlines() if "=" in line)
     width, height = int(found["WIDTH"]), int(found["HEIGHT"])
@@ -90,14 +90,14 @@ def settled(desktop: Desktop, seconds: float = 30) -> None:
 
 
 def shoot(desktop: Desktop, file: Path, window: str = "root") -> Path:
-    """Take a picture when nothing moves any more."""
+    """Take a screenshot once the screen has not changed for a while."""
     settled(desktop)
     desktop.shoot(file, window)
     return file
 
 
 def small(picture: Path, file: Path) -> Path:
-    """Write a picture with as many colors as its size in the README allows: screens have few, photographs many."""
+    """Write a screenshot with as many colors as the size limit allows."""
     from PIL import Image
 
     with Image.open(picture) as opened:
@@ -110,7 +110,7 @@ def small(picture: Path, file: Path) -> Path:
 
 
 def main() -> int:
-    """Take the pictures, and print where they are."""
+    """Take the screenshots and print their paths."""
     out = Path(sys.argv[1] if len(sys.argv) > 1 else "docs")
     try:
         root = provision(Console(sys.stdout))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All depths, encodings and profiles of a real GIMP 3, and what it does not harmonize.
+"""All depths, encodings and profiles of a real GIMP 3, the arguments, and refused layers.
 
 The tolerance is 0 for 16 bits and 1e-4 of white for floats; where GIMP rounds to the picture's own 8 bits, in another
 profile or in linear light, it is said in the test.
@@ -29,7 +29,7 @@ DEEP = {
     "adobe_rgb": np.float32,
 }
 OUT_OF_GAMUT = (slice(30, 70), slice(40, 60))
-"""Where the wide cut-out is brighter than white, and greener than sRGB's green."""
+"""The part of the wide cut-out that is brighter than white or greener than sRGB's green."""
 
 
 def answer(case: Case, kind: Any) -> tuple[Pixels, Pixels, Pixels]:
@@ -44,7 +44,7 @@ def answer(case: Case, kind: Any) -> tuple[Pixels, Pixels, Pixels]:
 
 
 @pytest.mark.parametrize("name", sorted(DEEP))
-def test_transparent_pixels_keep_every_bit(cases: Cases, name: str) -> None:
+def test_pixel_formats_keep_transparent_pixels(cases: Cases, name: str) -> None:
     case = cases[name]
     before, after = ((case.folder / case.facts[key]).read_bytes() for key in ("raw", "raw after"))
     size = len(before) // ALPHA.size
@@ -54,10 +54,10 @@ def test_transparent_pixels_keep_every_bit(cases: Cases, name: str) -> None:
     assert (pixels[1] != pixels[0]).any()
 
 
-def test_sixteen_bits(cases: Cases) -> None:
+def test_pixel_format_of_sixteen_bits(cases: Cases) -> None:
     _, after, expected = answer(cases["sixteen_bits"], np.uint16)
     np.testing.assert_array_equal(after, expected)
-    assert len(np.unique(after[..., :3] % 257)) > 200  # and not 8 bits in disguise
+    assert len(np.unique(after[..., :3] % 257)) > 200  # not 8 bits converted to 16
 
 
 def case_pixels(case: Case, key: str, shape: tuple[int, ...]) -> Pixels:
@@ -66,7 +66,7 @@ def case_pixels(case: Case, key: str, shape: tuple[int, ...]) -> Pixels:
 
 
 @pytest.mark.parametrize("name", ["floats", "linear_floats"])
-def test_floats_keep_what_is_out_of_gamut(cases: Cases, name: str) -> None:
+def test_pixel_format_of_floats_keeps_colors_out_of_gamut(cases: Cases, name: str) -> None:
     before, after, expected = answer(cases[name], np.float32)
     # Below black GIMP and the engine each continue sRGB's curve in their own way: there, linear light is compared.
     shown = (before[..., :3] >= 0).all(axis=-1)
@@ -85,24 +85,24 @@ def test_floats_keep_what_is_out_of_gamut(cases: Cases, name: str) -> None:
     assert before[OUT_OF_GAMUT][..., :3].max() > 1.25
 
 
-def test_halves(cases: Cases) -> None:
+def test_pixel_format_of_halves(cases: Cases) -> None:
     _, after, expected = answer(cases["halves"], np.float32)
     np.testing.assert_allclose(after, expected, atol=1e-3)  # a half has 11 bits
 
 
-def test_thirty_two_bits(cases: Cases) -> None:
+def test_pixel_format_of_thirty_two_bits(cases: Cases) -> None:
     _, after, expected = answer(cases["thirty_two_bits"], np.float32)
     np.testing.assert_allclose(after, np.clip(expected, 0, 1), atol=1e-4)
 
 
-def test_linear_bytes(cases: Cases) -> None:
+def test_pixel_format_of_linear_bytes(cases: Cases) -> None:
     _, after, expected = answer(cases["linear_bytes"], np.float32)
     linear = srgb_to_linear(np.clip(expected[..., :3], 0, 1))
     # A level of linear light, and its half for rounding.
     assert np.abs(srgb_to_linear(after[..., :3]) - linear).max() < 0.6 / 255
 
 
-def test_gray_stays_gray(cases: Cases) -> None:
+def test_gray_layers_stay_gray(cases: Cases) -> None:
     _, after, expected = answer(cases["gray"], np.uint8)
     luminance = srgb_to_linear(expected[..., :3] / np.float32(255)) @ np.array([0.2126, 0.7152, 0.0722], np.float32)
     gray = np.rint(linear_to_srgb(luminance) * 255)
@@ -110,7 +110,7 @@ def test_gray_stays_gray(cases: Cases) -> None:
     assert np.abs(after[..., :3] - gray[..., None])[seen].max() <= 1
 
 
-def test_colors_of_adobe_rgb_survive(cases: Cases) -> None:
+def test_adobe_rgb_keeps_colors_outside_of_srgb(cases: Cases) -> None:
     before, after, expected = answer(cases["adobe_rgb"], np.float32)
     seen = ALPHA > 0
     difference, has = np.abs(after - expected)[seen][:, :3], expected[seen][:, :3] >= 0
@@ -140,13 +140,13 @@ def test_effect_in_another_color_space(cases: Cases) -> None:
 # -- arguments
 
 
-def test_no_strength_changes_no_bit(cases: Cases) -> None:
+def test_strength_0_changes_no_pixel(cases: Cases) -> None:
     case = cases["no_strength"]
     assert case.succeeded
     np.testing.assert_array_equal(case.pixels("after"), case.pixels("before"))
 
 
-def test_scripts_have_all_that_the_dialog_has(cases: Cases) -> None:
+def test_all_arguments_of_a_script(cases: Cases) -> None:
     case = cases["all_arguments"]
     sliders = {"strength": 0.7, "brightness": 0.2, "contrast": -0.1, "warmth": 0.3, "tint": -0.2, "saturation": 0.4}
     color_map = case.color_map(on_canvas(ALPHA), "s2crnet", sliders)
@@ -157,7 +157,7 @@ def test_scripts_have_all_that_the_dialog_has(cases: Cases) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "sentence"),
+    ("name", "message"),
     [
         ("no_engine", "run the installer again"),
         ("unknown_model", f"There is no model “no-such-model”: choose one of {DEFAULT_MODEL}"),
@@ -169,21 +169,21 @@ def test_scripts_have_all_that_the_dialog_has(cases: Cases) -> None:
         ("only_a_cut_out", "add a background layer"),
     ],
 )
-def test_what_can_not_be_done_is_said_and_nothing_is_touched(cases: Cases, name: str, sentence: str) -> None:
+def test_refusals_have_a_message_and_leave_the_image_unchanged(cases: Cases, name: str, message: str) -> None:
     case = cases[name]
     assert case.facts["status"] == "execution-error"
-    assert sentence in case.facts["message"]
+    assert message in case.facts["message"]
     assert "\n" not in case.facts["message"]
     assert case.untouched
 
 
-def test_errors_of_the_engine_name_the_log(cases: Cases) -> None:
+def test_engine_errors_name_the_log(cases: Cases) -> None:
     log = cases.gimp.log
     assert str(log) in cases["no_engine"].facts["message"]
     assert "nowhere" in log.read_text(encoding="utf-8")
 
 
-def test_missing_references_are_asked_for(cases: Cases) -> None:
+def test_missing_references_are_errors(cases: Cases) -> None:
     case = cases["no_reference_chosen"]
     assert "Choose a reference layer" in case.facts["layer"]["message"]
     assert "Select the area" in case.facts["area"]["message"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What becomes of a picture in a real GIMP when the engine or the plug-in itself ends in the middle of the work."""
+"""Images in a real GIMP when the engine or the plug-in ends in the middle of a call."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.gimp.harness import Gimp3, engine_outside, wait_for
 
 LARGE = (1600, 1900)
 
-# In the engine's process, when it has recolored a strip and comes to the next one for the first time.
+# Executed in the engine process, before it renders a second strip for the first time.
 AT_THE_SECOND_STRIP = """
 import os, signal, sys, time
 from pathlib import Path
@@ -43,7 +43,7 @@ sys.exit(main(["serve"]))
 
 @pytest.fixture(scope="module")
 def profile(gimp_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Gimp3:
-    """A GIMP that finds its profile made after the first time."""
+    """A GIMP whose profile is kept between the tests."""
     gimp = Gimp3(gimp_root, tmp_path_factory.mktemp("faults"))
     background = np.tile(pictures.background(), (9, 7, 1))[:2000, :2000]
     (gimp.folder / "large-background.bin").write_bytes(np.ascontiguousarray(background).tobytes())
@@ -63,13 +63,13 @@ def large(profile: Gimp3) -> Iterator[Gimp3]:
 
 
 def disturb(gimp: Gimp3, act: str) -> None:
-    """Let the engine do something at the second strip that it recolors."""
+    """Install an engine that executes a statement at the second strip."""
     *outside, _, _, _ = engine_outside()
     gimp.prepare([*outside, "-c", AT_THE_SECOND_STRIP.format(act=act), str(gimp.folder)])
 
 
 def run(gimp: Gimp3, fault: str, silence: float = 60) -> Case:
-    """Run the calls of a kind in GIMP, and give what became of them."""
+    """Run the calls of a kind in GIMP and return their results."""
     environ = {"S2AM_FAULT": fault, variable_of("silence_seconds"): str(silence)}
     (facts,) = gimp.run("faults.py", 600, **environ).values()
     assert "failed" not in facts, facts["failed"]
@@ -77,7 +77,7 @@ def run(gimp: Gimp3, fault: str, silence: float = 60) -> Case:
 
 
 def processes_of_the_plugin(gimp: Gimp3) -> list[int]:
-    """The processes in which GIMP runs the plug-in of a test."""
+    """Return the processes in which GIMP runs the plug-in of a test."""
     wanted = os.fsencode(gimp.plugin / "harmonize-layer.py")
     found = []
     for process in Path("/proc").glob("[0-9]*"):
@@ -90,7 +90,7 @@ def processes_of_the_plugin(gimp: Gimp3) -> list[int]:
     return found
 
 
-def test_engine_that_is_killed_at_work_is_started_again_and_the_result_is_whole(large: Gimp3) -> None:
+def test_result_is_complete_after_the_engine_is_killed(large: Gimp3) -> None:
     disturb(large, "os.kill(os.getpid(), signal.SIGKILL)")
     case = run(large, "twice")
     assert (large.folder / "disturbed").exists()
@@ -103,7 +103,7 @@ def test_engine_that_is_killed_at_work_is_started_again_and_the_result_is_whole(
     assert (after[seen] != first.pixels("before", LARGE)[seen]).any(axis=1).mean() > 0.5
 
 
-def test_plug_in_that_is_killed_at_work_leaves_picture_and_engine_as_they_were(large: Gimp3) -> None:
+def test_image_and_engine_survive_a_killed_plug_in(large: Gimp3) -> None:
     disturb(large, 'wait = [time.sleep(0.02) for _ in iter(lambda: (folder / "go on").exists(), True)]')
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(run, large, "twice")
@@ -123,7 +123,7 @@ def test_plug_in_that_is_killed_at_work_leaves_picture_and_engine_as_they_were(l
     assert process_of(large.bridge) == engine
 
 
-def test_engine_that_hangs_is_a_sentence_and_the_picture_stays(large: Gimp3) -> None:
+def test_hanging_engine_is_an_error_and_leaves_the_image_unchanged(large: Gimp3) -> None:
     disturb(large, "os.kill(os.getpid(), signal.SIGSTOP)")
     try:
         case = run(large, "once", silence=8)
@@ -135,7 +135,7 @@ def test_engine_that_hangs_is_a_sentence_and_the_picture_stays(large: Gimp3) -> 
     assert "The engine has not answered for 8 s: end it (process " in case.facts["message"]
 
 
-def test_plug_in_that_was_not_installed_whole_is_a_sentence(large: Gimp3) -> None:
+def test_incomplete_installation_is_an_error(large: Gimp3) -> None:
     (large.plugin / "engine.json").unlink()
     case = run(large, "once")
     assert not case.succeeded

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Harmonize Layer in a real GIMP 3: its pixels are the engine's own answer, and all others stay as they were.
+"""Harmonize Layer in a real GIMP 3: its pixels equal those of the engine, and all others are unchanged.
 
-The tolerance is 0 for 8 and 16 bits in sRGB: the plug-in and the test show the engine the same bytes. For floats it is
-1e-4 of white, and where GIMP computes the result itself (effects) one 8-bit level.
+The tolerance is 0 for 8 and 16 bits in sRGB, because plug-in and test pass the same bytes to the engine. For floats it
+is 1e-4 of white, and for effects, which GIMP computes, one 8-bit level.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NEW_NAME = "pasted harmonized"
 
 
 def agree(case: Case, expected: Pixels, size: tuple[int, int] = PASTED) -> None:
-    """The pixels after are those expected, and something did change."""
+    """Check that the pixels are the expected ones, and that some have changed."""
     assert case.succeeded, case.facts["message"]
     after, before = case.pixels("after", size), case.pixels("before", size)
     np.testing.assert_array_equal(after, expected)
@@ -32,34 +32,34 @@ def agree(case: Case, expected: Pixels, size: tuple[int, int] = PASTED) -> None:
 
 
 def names(case: Case) -> list[str]:
-    """Of all layers on the top level."""
-    return [told[0] for told in case.facts["state"] if isinstance(told, list)]
+    """Return the names of all layers on the top level."""
+    return [layer[0] for layer in case.facts["state"] if isinstance(layer, list)]
 
 
 # -- results
 
 
-def test_new_layer_lies_above_its_untouched_original(cases: Cases) -> None:
+def test_new_layer_lies_above_its_unchanged_original(cases: Cases) -> None:
     case = cases["new_layer"]
     agree(case, recolored(case.color_map(on_canvas(ALPHA)), case.pixels("before")))
     assert names(case) == [NEW_NAME, "pasted", "background"]
     assert case.facts["state"][1:] == case.facts["state before"]
 
 
-def test_hidden_colors_of_transparent_pixels_stay(cases: Cases) -> None:
+def test_results_keep_the_colors_of_transparent_pixels(cases: Cases) -> None:
     for name in ("new_layer", "in_place"):
         case = cases[name]
         np.testing.assert_array_equal(case.pixels("after")[ALPHA == 0], case.pixels("before")[ALPHA == 0])
 
 
-def test_in_place_changes_the_layer_alone(cases: Cases) -> None:
+def test_in_place_changes_only_the_layer(cases: Cases) -> None:
     case = cases["in_place"]
     agree(case, recolored(case.color_map(on_canvas(ALPHA)), case.pixels("before")))
     assert names(case) == ["pasted", "background"]
     assert case.facts["state"][1:] == case.facts["state before"][1:]
 
 
-def test_effect_leaves_the_pixels_and_shows_the_engines_matrix(cases: Cases) -> None:
+def test_effect_keeps_the_pixels_and_applies_the_engines_matrix(cases: Cases) -> None:
     case = cases["effect"]
     assert case.succeeded
     before = case.pixels("before")
@@ -74,7 +74,7 @@ def test_effect_leaves_the_pixels_and_shows_the_engines_matrix(cases: Cases) -> 
     assert case.facts["loaded"] == case.facts["state"]  # also after saving as XCF
 
 
-def test_effect_does_what_the_full_map_does_as_far_as_a_matrix_can(cases: Cases) -> None:
+def test_effect_approximates_the_color_map(cases: Cases) -> None:
     case = cases["effect"]
     seen = case.pixels("before")[..., 3] > 128
     full = recolored(case.color_map(on_canvas(ALPHA)), case.pixels("before"))
@@ -96,7 +96,7 @@ def test_new_layer_keeps_mask_mode_opacity_locks_and_parent(cases: Cases) -> Non
     assert case.facts["selected"] == [NEW_NAME]
 
 
-def test_again_starts_from_the_original(cases: Cases) -> None:
+def test_second_run_starts_from_the_original(cases: Cases) -> None:
     case = cases["again_on_a_new_layer"]
     first, second = case.inner("first"), case.inner("second")
     assert first.succeeded
@@ -106,7 +106,7 @@ def test_again_starts_from_the_original(cases: Cases) -> None:
     assert names(second) == [NEW_NAME, "pasted", "background"]
 
 
-def test_again_replaces_the_effect(cases: Cases) -> None:
+def test_second_run_replaces_the_effect(cases: Cases) -> None:
     case = cases["again_as_an_effect"]
     first, second, third = (case.inner(name) for name in ("first", "second", "third"))
     assert second.facts["state"][0][10] == cases["effect"].facts["state"][0][10] != first.facts["state"][0][10]
@@ -114,11 +114,11 @@ def test_again_replaces_the_effect(cases: Cases) -> None:
     assert third.facts["state"][0][10] == []
 
 
-# -- what counts as pasted
+# -- masks
 
 
 @pytest.mark.parametrize("name", ["layer_mask", "edited_mask"])
-def test_layer_mask_limits_what_is_pasted_and_what_is_recolored(cases: Cases, name: str) -> None:
+def test_layer_mask_limits_network_input_and_change(cases: Cases, name: str) -> None:
     case, ramp = cases[name], pictures.layer_mask()
     weights = np.where(ramp > 0, 255, 0).astype(np.uint8)
     agree(case, recolored(case.color_map(on_canvas(times(ALPHA, ramp))), case.pixels("before"), weights))
@@ -126,7 +126,7 @@ def test_layer_mask_limits_what_is_pasted_and_what_is_recolored(cases: Cases, na
 
 
 @pytest.mark.parametrize("name", ["selection", "selection_in_place"])
-def test_selection_limits_what_is_pasted_and_what_is_recolored(cases: Cases, name: str) -> None:
+def test_selection_limits_network_input_and_change(cases: Cases, name: str) -> None:
     case = cases[name]
     chosen = case.pixels("selection", (pictures.WIDTH, pictures.HEIGHT), 1)[..., 0]
     color_map = case.color_map(times(on_canvas(ALPHA), chosen))
@@ -149,7 +149,7 @@ def test_selection_limits_the_effect(cases: Cases) -> None:
     assert (after[inside] != before[inside]).any()
 
 
-def test_reference_may_be_an_area(cases: Cases) -> None:
+def test_reference_selection(cases: Cases) -> None:
     case, canvas = cases["reference_area"], (pictures.WIDTH, pictures.HEIGHT)
     chosen = case.pixels("selection", canvas, 1)[..., 0]
     mask = on_canvas(ALPHA)
@@ -160,24 +160,24 @@ def test_reference_may_be_an_area(cases: Cases) -> None:
     agree(case, recolored(harmonizer.color_map, case.pixels("before")))
 
 
-def test_reference_may_be_a_layer(cases: Cases) -> None:
+def test_reference_layer(cases: Cases) -> None:
     case = cases["reference_layer"]
     agree(case, recolored(case.color_map(on_canvas(ALPHA)), case.pixels("before")))
 
 
-def test_in_a_flat_picture_it_is_looked_for(cases: Cases) -> None:
+def test_mask_of_a_flat_image_is_detected(cases: Cases) -> None:
     case, size = cases["found_by_itself"], pictures.one_layer().shape[1::-1]
     assert case.succeeded, case.facts["message"]
     flat = pictures.one_layer()
     found = Detector().detect(flat, likeliest=True).mask
     with pytest.raises(NothingFoundError):
         Detector().detect(flat)
-    assert "Nothing pasted was found" in case.facts["unsure"]["message"]  # unless it is asked for
+    assert "Nothing pasted was found" in case.facts["unsure"]["message"]  # without mask=detect
     harmonizer = Harmonizer()
     harmonizer.set_picture(flat, found)
     after = case.pixels("after", size, 3)
     difference = after.astype(int) - apply_color_map(harmonizer.color_map, flat, found)
-    assert np.abs(difference).max() <= 1  # another share of the rows rounds otherwise, here and there
+    assert np.abs(difference).max() <= 1  # another division of the rows may round differently
     assert np.count_nonzero(difference) < 20
     np.testing.assert_array_equal(after[found == 0], flat[found == 0])
     effect = case.pixels("effect visible", size)[..., :3]
@@ -185,7 +185,7 @@ def test_in_a_flat_picture_it_is_looked_for(cases: Cases) -> None:
     assert (effect[found > 128] != flat[found > 128]).any()
 
 
-# -- where it is
+# -- positions
 
 
 @pytest.mark.parametrize(
@@ -200,13 +200,13 @@ def test_in_a_flat_picture_it_is_looked_for(cases: Cases) -> None:
         ("group_in_place", AT, PASTED),
     ],
 )
-def test_wherever_the_layer_lies(cases: Cases, name: str, at: tuple[int, int], size: tuple[int, int]) -> None:
+def test_layer_positions(cases: Cases, name: str, at: tuple[int, int], size: tuple[int, int]) -> None:
     case = cases[name]
     before = case.pixels("before", size)
     agree(case, recolored(case.color_map(on_canvas(before[..., 3], at)), before), size)
 
 
-def test_large_picture_looks_the_same_drawn_by_gimp_and_read_from_a_copy(cases: Cases) -> None:
+def test_large_image_is_reduced_alike_by_gimp_and_from_a_copy(cases: Cases) -> None:
     case = cases["large_picture"]
     seen, covered = case.inner("open"), case.inner("covered")
     assert seen.succeeded
@@ -215,7 +215,7 @@ def test_large_picture_looks_the_same_drawn_by_gimp_and_read_from_a_copy(cases: 
     assert covered.facts["state"][1:] == seen.facts["state"]
 
 
-def test_group_stays_and_its_picture_lies_above(cases: Cases) -> None:
+def test_new_layer_of_a_group_lies_above_it(cases: Cases) -> None:
     assert names(cases["group"]) == ["group harmonized", "group", "background"]
     assert cases["group"].facts["state"][1:] == cases["group"].facts["state before"]
     assert names(cases["group_in_place"]) == ["group", "background"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a fresh clone into a real GIMP and out again, with the commands that people run."""
+"""Installation from a clone into a real GIMP, and removal, with the commands that people use."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PROFILE = ".config/GIMP/3.0"
 
 
 class Person:
-    """Somebody with a home, a clone, and GIMP 3."""
+    """A user with a home folder, a clone and GIMP 3."""
 
     def __init__(self, root: Path, folder: Path) -> None:
         self._root = root
@@ -37,7 +37,7 @@ class Person:
         fakes.make_lenders(self.wheels)
 
     def environ(self) -> dict[str, str]:
-        """What a person's terminal has: nothing that leads pip or the engine out of the home."""
+        """Return the environment of a terminal, without variables that lead out of the home folder."""
         return fakes.clean_environ() | {"HOME": str(self.home)}
 
     def run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
@@ -45,19 +45,19 @@ class Person:
         return subprocess.run(command, cwd=self.clone, env=self.environ(), capture_output=True, text=True, check=False)
 
     def gimp(self, *options: str) -> None:
-        """Start GIMP without windows in the home, as it starts there by itself."""
+        """Start GIMP without windows, with the user's own profile."""
         variables = [f"HOME={self.home}", f"S2AM_TEST={self._folder}", "PATH=/usr/bin:/bin", "LANG=C.UTF-8"]
         program = ["env", "-i", *variables, "gimp-console", "--no-interface", "-d", "-f", "-s", *options, "--quit"]
         command = inside(self._root, program, (self._folder, SCRIPTS))
         subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=300, check=False)
 
     def ask_gimp(self) -> dict[str, Any]:
-        """Start GIMP, and let it tell of the plug-in."""
+        """Start GIMP with a script that reports on the plug-in."""
         results = self._folder / "results.json"
         results.unlink(missing_ok=True)
         self.gimp(*batch("installed.py"))
-        told: dict[str, Any] = json.loads(results.read_text(encoding="utf-8"))["installed"]
-        return told
+        report: dict[str, Any] = json.loads(results.read_text(encoding="utf-8"))["installed"]
+        return report
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def person(gimp_root: Path) -> Iterator[Person]:
         yield made
 
 
-def test_installed_from_a_clone_gimp_harmonizes_and_after_uninstalling_knows_nothing(person: Person) -> None:
+def test_installer_adds_and_uninstall_removes_the_plug_in(person: Person) -> None:
     python = sys.executable
     cache = person.home / PROFILE / "pluginrc"
     assert b"harmonize-layer" not in cache.read_bytes()
@@ -80,12 +80,12 @@ def test_installed_from_a_clone_gimp_harmonizes_and_after_uninstalling_knows_not
     with subprocess.Popen([command, "serve"], env=person.environ(), stdout=subprocess.DEVNULL) as engine:
         try:
             wait_for((person.home / ".local/share/s2am/bridge/running.json").exists, 60, "the engine")
-            told = person.ask_gimp()
+            report = person.ask_gimp()
         finally:
             engine.terminate()
-    assert told["known"]
-    assert told["layers"] == 3
-    assert told["changed"]
+    assert report["known"]
+    assert report["layers"] == 3
+    assert report["changed"]
     checks = json.loads(person.run(command, "doctor", "--json").stdout)["checks"]
     (plugin,) = [check for check in checks if check["name"].startswith("plug-in")]
     assert plugin["says"].startswith("there, and GIMP has loaded it")

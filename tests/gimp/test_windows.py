@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Harmonize Layer among GIMP's windows, with the keyboard: the dialog, undo and redo, Ctrl+F, Escape."""
+"""Harmonize Layer with GIMP's windows and the keyboard: dialog, undo and redo, Ctrl+F, Escape."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ DIALOG = "^Harmonize Layer$"
 
 
 class Remote:
-    """GIMP on its screen, and the script in it that does what it is told."""
+    """GIMP on its virtual screen, and the script in it that carries out orders."""
 
     def __init__(self, desktop: Desktop) -> None:
-        """Remember the screen."""
+        """Store the screen."""
         self.desktop = desktop
         self._numbers = itertools.count()
 
     def ask(self, order: str, **arguments: Any) -> Any:
-        """Give an order; the answer."""
+        """Send an order and return the answer."""
         folder, number = self.desktop.gimp.folder, next(self._numbers)
         part = folder / f"order-{number}.part"
         part.write_text(json.dumps({"order": order, **arguments}), encoding="utf-8")
@@ -40,11 +40,11 @@ class Remote:
         self.desktop.do("key", keys)
 
     def wait_until(self, wanted: Any, what: str) -> None:
-        """Wait until the picture is in a state."""
+        """Wait until the image has a state."""
         wait_for(lambda: self.ask("see") == wanted, 30, what)
 
     def dialog_is_open(self) -> bool:
-        """Whether the dialog is on the screen."""
+        """Return whether the dialog is open."""
         return bool(self.desktop.do("search", "--onlyvisible", "--name", DIALOG))
 
 
@@ -61,7 +61,7 @@ def remote(gimp_root: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture
 def before(remote: Remote, request: pytest.FixtureRequest) -> Iterator[Any]:
-    """The state of a picture that is opened in a window for one test."""
+    """The state of an image that is opened in a window for one test."""
     remote.ask("open", several=getattr(request, "param", False))
     window = remote.desktop.wait_for_window("GIMP$")
     remote.desktop.do("windowfocus", window)
@@ -75,7 +75,7 @@ def before(remote: Remote, request: pytest.FixtureRequest) -> Iterator[Any]:
     [(False, "new-layer"), (False, "in-place"), (False, "effect"), (True, "new-layer")],
     indirect=["before"],
 )
-def test_one_step_of_undo_and_redo(remote: Remote, before: Any, result: str) -> None:
+def test_undo_and_redo_take_one_step(remote: Remote, before: Any, result: str) -> None:
     assert remote.ask("harmonize", result=result)["status"] == "success"
     after = remote.ask("see")
     assert after != before
@@ -85,9 +85,9 @@ def test_one_step_of_undo_and_redo(remote: Remote, before: Any, result: str) -> 
     remote.wait_until(after, "the harmonized picture")
 
 
-def test_dialog_then_repeat(remote: Remote, before: Any) -> None:
+def test_dialog_and_ctrl_f(remote: Remote, before: Any) -> None:
     open_dialog(remote.desktop)
-    assert remote.ask("see") == before  # nothing is touched while it is open
+    assert remote.ask("see") == before  # unchanged while it is open
     remote.press("alt+h")
     wait_for(lambda: not remote.dialog_is_open(), 30, "the end of the dialog")
     wait_for(lambda: remote.ask("see") != before, 30, "a result")
@@ -100,7 +100,7 @@ def test_dialog_then_repeat(remote: Remote, before: Any) -> None:
     assert not remote.dialog_is_open()
 
 
-def test_escape_leaves_the_picture_untouched(remote: Remote, before: Any) -> None:
+def test_escape_leaves_the_image_unchanged(remote: Remote, before: Any) -> None:
     open_dialog(remote.desktop)
     remote.press("Escape")
     wait_for(lambda: not remote.dialog_is_open(), 30, "the end of the dialog")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from s2am_common.log import log_path
+from s2am_common import log
 from s2am_setup import gimp_plugin
 from s2am_setup.gimp_profiles import GimpProfile
 from s2am_setup.manifest import Manifest, read_manifest
@@ -132,7 +132,7 @@ def test_install_plugin_on_full_disk_keeps_old_plugin(
 
 def test_last_logged_error_reads_the_plug_ins_traceback_in_the_log() -> None:
     assert gimp_plugin.last_logged_error() == ""
-    path = log_path()
+    path = log.log_path()
     path.parent.mkdir(parents=True)
     for program, error in (("plug-in", "ModuleNotFoundError: No module named 'gi'"), ("engine", "OSError: other")):
         with path.open("a", encoding="utf-8") as file:

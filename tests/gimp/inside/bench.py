@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Times calls on a 24-megapixel picture with a 9-megapixel layer; the engine is not running at the first one."""
+"""Time calls on a 24-megapixel image with a 9-megapixel layer; the first one starts the engine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ timings = []
 for state, kind in PLAN:
     made = picture(size=(6000, 4000), background="vast")
     layer = paste(made, at=(1400, 600), size=(3000, 3000), pixels="big")
-    made.get_thumbnail(64, 64, Gimp.PixbufTransparency.KEEP_ALPHA)  # GIMP draws it, as it has for a window
+    made.get_thumbnail(64, 64, Gimp.PixbufTransparency.KEEP_ALPHA)  # GIMP composites it, as for a window
     begun = time.time()
     answer = call(made, [layer], result=kind)
     seconds = time.time() - begun

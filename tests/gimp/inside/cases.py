@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All cases, in one GIMP; importing them runs them, the one without an engine first."""
+"""All cases in one GIMP; importing them runs them, the one without an engine first."""
 
 from importlib import import_module
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Depths and profiles, arguments, and what is refused."""
+"""Cases of depths and profiles, arguments, and refusals."""
 
 from __future__ import annotations
 
@@ -8,7 +8,19 @@ from typing import Any
 
 from gi.repository import Gimp
 
-from tests.gimp.inside.support import Facts, call, case, keep, look, native, outcome, paste, picture, read, state
+from tests.gimp.inside.support import (
+    Facts,
+    call,
+    case,
+    keep,
+    keep_composite,
+    native,
+    outcome,
+    paste,
+    picture,
+    read,
+    state,
+)
 
 ENCODINGS = {"pasted": "R'G'B'A u8", "pasted16": "R'G'B'A u16", "wide": "R'G'B'A float"}
 
@@ -27,7 +39,7 @@ def deep(
 ) -> Facts:
     made = picture(precision, profile, gray=gray)
     layer = paste(made, pixels=pixels, encoding=ENCODINGS[pixels])
-    shown = look(name, made)
+    shown = keep_composite(name, made)
     own = native(layer)
     raw = keep(f"{name}-raw", read(layer, own))
     result = {"composite": shown, "raw": raw, "native": own, **outcome(name, made, [layer], encoding, **arguments)}
@@ -99,7 +111,7 @@ def no_strength() -> Facts:
 def all_arguments() -> Facts:
     made = picture()
     layer = paste(made)
-    shown = look("all_arguments", made)
+    shown = keep_composite("all_arguments", made)
     arguments: Facts = {"model": "s2crnet", "strength": 0.7, "brightness": 0.2, "contrast": -0.1, "warmth": 0.3}
     arguments |= {"tint": -0.2, "saturation": 0.4}
     return {"composite": shown, **outcome("all_arguments", made, [layer], **arguments)}

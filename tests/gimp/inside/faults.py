@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Calls of the plug-in while the tests outside, or the engine itself, see to it that something goes wrong."""
+"""Calls of the plug-in while the tests or the engine cause a fault."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LARGE = (1600, 1900)
 
 
 def large() -> tuple[Gimp.Image, Gimp.Layer]:
-    """A picture whose layer takes a while, and that layer."""
+    """Return an image with a layer that takes a while, and that layer."""
     made = picture(size=(2000, 2000), background="large-background")
     return made, paste(made, at=(200, 50), size=LARGE, pixels="large-pasted")
 

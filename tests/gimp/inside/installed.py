@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Is the plug-in there that the installer put in GIMP's own profile, and does it work?"""
+"""Report whether the installed plug-in is known to GIMP and works."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Opens a picture with a pasted layer in a window, and saves what is seen of it whenever that changes."""
+"""Open an image with a pasted layer in a window."""
 
 import os
 from pathlib import Path

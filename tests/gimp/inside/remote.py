@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Does what the tests ask, one order after the other, beside GIMP's windows: order-N.json → answer-N.json."""
+"""Carry out the tests' orders beside GIMP's windows: order-N.json → answer-N.json."""
 
 from __future__ import annotations
 

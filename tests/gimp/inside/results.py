@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What becomes of a layer, what counts as pasted, and where it may lie."""
+"""Cases of results, masks and positions of layers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.gimp.inside.support import (
     call,
     case,
     keep,
-    look,
+    keep_composite,
     outcome,
     paste,
     picture,
@@ -42,14 +42,14 @@ def no_engine() -> Facts:
         note.write_text(good)
 
 
-# -- what becomes of it
+# -- results
 
 
 @case
 def new_layer() -> Facts:
     made = picture()
     layer = paste(made)
-    shown = look("new_layer", made)
+    shown = keep_composite("new_layer", made)
     return {"composite": shown, **outcome("new_layer", made, [layer])}
 
 
@@ -57,7 +57,7 @@ def new_layer() -> Facts:
 def in_place() -> Facts:
     made = picture()
     layer = paste(made)
-    shown = look("in_place", made)
+    shown = keep_composite("in_place", made)
     return {"composite": shown, **outcome("in_place", made, [layer], result="in-place")}
 
 
@@ -65,7 +65,7 @@ def in_place() -> Facts:
 def effect() -> Facts:
     made = picture()
     layer = paste(made)
-    shown = look("effect", made)
+    shown = keep_composite("effect", made)
     result = {"composite": shown, **outcome("effect", made, [layer], result="effect")}
     merged = made.duplicate()
     merged.get_layers()[0].merge_filters()
@@ -84,7 +84,7 @@ def attributes() -> Facts:
     made.insert_layer(group, None, 0)
     layer = paste(made, parent=group)
     add_mask(layer)
-    shown = look("attributes", made)
+    shown = keep_composite("attributes", made)
     layer.set_opacity(60)
     layer.set_mode(Gimp.LayerMode.MULTIPLY)
     layer.set_lock_alpha(True)
@@ -118,7 +118,7 @@ def again_as_an_effect() -> Facts:
     return {"first": first, "second": second, "third": third}
 
 
-# -- what counts as pasted
+# -- masks
 
 
 @case
@@ -126,7 +126,7 @@ def layer_mask() -> Facts:
     made = picture()
     layer = paste(made)
     add_mask(layer)
-    shown = look("layer_mask", made)
+    shown = keep_composite("layer_mask", made)
     return {"composite": shown, **outcome("layer_mask", made, [layer])}
 
 
@@ -135,7 +135,7 @@ def edited_mask() -> Facts:
     made = picture()
     layer = paste(made)
     mask = add_mask(layer)
-    shown = look("edited_mask", made)
+    shown = keep_composite("edited_mask", made)
     layer.set_edit_mask(True)
     result = {"composite": shown, "before": keep("edited_mask-before", read(layer)), "state before": state(made)}
     result |= call(made, [mask])
@@ -145,7 +145,7 @@ def edited_mask() -> Facts:
 def selected(name: str, **arguments: Any) -> Facts:
     made = picture()
     layer = paste(made)
-    shown = look(name, made)
+    shown = keep_composite(name, made)
     made.select_ellipse(Gimp.ChannelOps.REPLACE, AT[0] + 20, AT[1] + 15, 60, 60)
     Gimp.Selection.feather(made, 8)
     chosen = keep(f"{name}-selection", read(made.get_selection(), "Y u8"))
@@ -187,7 +187,7 @@ def reference_layer() -> Facts:
     bottom = reference.get_layers()[2]
     bottom.set_visible(False)
     reference.get_layers()[1].set_visible(True)
-    shown = look("reference_layer", reference)
+    shown = keep_composite("reference_layer", reference)
     reference.delete()
     result = outcome("reference_layer", made, [layer], reference="layer", reference_layer=other)
     return {"composite": shown, **result}
@@ -204,13 +204,13 @@ def found_by_itself() -> Facts:
     return result
 
 
-# -- where it is
+# -- positions
 
 
 def placed(name: str, at: tuple[int, int], size: tuple[int, int] = PASTED, pixels: str = "pasted") -> Facts:
     made = picture()
     layer = paste(made, at=at, size=size, pixels=pixels)
-    shown = look(name, made)
+    shown = keep_composite(name, made)
     return {"composite": shown, **outcome(name, made, [layer])}
 
 
@@ -244,7 +244,7 @@ def one_pixel() -> Facts:
 def beneath_others() -> Facts:
     made = picture()
     layer = paste(made)
-    shown = look("beneath_others", made)
+    shown = keep_composite("beneath_others", made)
     paste(made, "above", at=(60, 40))
     result = {"composite": shown, "before": keep("beneath_others-before", read(layer)), "state before": state(made)}
     result |= call(made, [layer])
@@ -253,7 +253,7 @@ def beneath_others() -> Facts:
 
 @case
 def large_picture() -> Facts:
-    """What is visible is shrunk by GIMP itself; beneath a layer in which nothing is, a copy of the picture is read."""
+    """GIMP reduces the visible image itself; beneath an empty layer, a copy of the image is read."""
     result: Facts = {}
     for name in ("open", "covered"):
         made = picture(size=(1600, 1200), background="vast")
@@ -271,7 +271,7 @@ def grouped(name: str, mode: Gimp.LayerMode, **arguments: Any) -> Facts:
     made.insert_layer(group, None, 0)
     group.set_mode(mode)
     layer = paste(made, parent=group)
-    shown = look(name, made)
+    shown = keep_composite(name, made)
     result = {"composite": shown, "before": keep(f"{name}-before", read(layer)), "state before": state(made)}
     result |= call(made, [group], **arguments)
     top = made.get_layers()[0]
@@ -312,7 +312,7 @@ def several() -> Facts:
     two = paste(made, "two", at=(180, 120))
     result = {"state before": state(made), **call(made, [two, one])}
     result |= {"one": keep("several-one", read(made.get_layers()[2])), "state": state(made)}
-    # The other one is no reference for it.
+    # The other layer is no reference for it.
     alone = picture()
     layer = paste(alone, "one", at=(10, 20))
     call(alone, [layer])

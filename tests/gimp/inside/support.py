@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the scripts that run in GIMP's own Python share: pictures from bytes, calls of the plug-in, results to files."""
+"""Helpers of the scripts in GIMP's own Python: images from bytes, calls of the plug-in, results to files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ for _name, _version in (("Babl", "0.1"), ("Gegl", "0.4"), ("Gimp", "3.0")):
 from gi.repository import Babl, Gegl, Gimp  # noqa: E402 (their versions come first)
 
 FOLDER = Path(os.environ["S2AM_TEST"])
-"""Which is the same inside and outside."""
+"""The folder shared with the tests, under the same path."""
 
 WIDTH, HEIGHT = 320, 240
 PASTED = (120, 100)
@@ -35,12 +35,12 @@ Gegl.init(None)
 
 
 def given(name: str) -> bytes:
-    """Bytes that the tests have left in a file."""
+    """Return the bytes of a file that the tests have written."""
     return (FOLDER / f"{name}.bin").read_bytes()
 
 
 def case(function: Callable[[], Facts]) -> None:
-    """Run a case now, and keep what it returns or how it fails."""
+    """Run a case now, and record its results or its traceback."""
     for picture in Gimp.get_images():
         picture.delete()
     start = time.monotonic()
@@ -53,7 +53,7 @@ def case(function: Callable[[], Facts]) -> None:
 
 
 def finish() -> None:
-    """Leave all results for the tests."""
+    """Write all results for the tests."""
     (FOLDER / "results.json").write_text(json.dumps(_results), encoding="utf-8")
 
 
@@ -64,7 +64,7 @@ def picture(
     background: str = "background",
     gray: bool = False,
 ) -> Gimp.Image:
-    """A picture with the tests' background as its one layer."""
+    """Return an image with the tests' background as its only layer."""
     base = Gimp.ImageBaseType.GRAY if gray else Gimp.ImageBaseType.RGB
     made = Gimp.Image.new_with_precision(*size, base, precision)
     if profile:
@@ -83,7 +83,7 @@ def paste(
     parent: Gimp.GroupLayer | None = None,
     encoding: str = "R'G'B'A u8",
 ) -> Gimp.Layer:
-    """The tests' cut-out as the topmost layer."""
+    """Insert the tests' cut-out as the topmost layer."""
     gray = made.get_base_type() == Gimp.ImageBaseType.GRAY
     kind = Gimp.ImageType.GRAYA_IMAGE if gray else Gimp.ImageType.RGBA_IMAGE
     return _add(made, name, size, kind, given(pixels), encoding, parent, at)
@@ -109,7 +109,7 @@ def _add(
 
 
 def add_mask(layer: Gimp.Layer, pixels: str = "layer-mask") -> Gimp.LayerMask:
-    """The tests' layer mask on a layer."""
+    """Add the tests' layer mask to a layer."""
     mask = layer.create_mask(Gimp.AddMaskType.WHITE)
     layer.add_mask(mask)
     buffer = mask.get_buffer()
@@ -120,20 +120,20 @@ def add_mask(layer: Gimp.Layer, pixels: str = "layer-mask") -> Gimp.LayerMask:
 
 
 def native(drawable: Gimp.Drawable) -> str:
-    """The name of a drawable's own format."""
+    """Return the name of a drawable's own format."""
     name: str = Babl.get_name(drawable.get_format())
     return name
 
 
 def read(drawable: Gimp.Drawable, encoding: str = "R'G'B'A u8") -> bytes:
-    """All pixels of a drawable."""
+    """Return all pixels of a drawable."""
     area = Gegl.Rectangle.new(0, 0, drawable.get_width(), drawable.get_height())
     pixels: bytes = drawable.get_buffer().get(area, 1.0, encoding, _NOTHING)
     return pixels
 
 
 def visible(made: Gimp.Image, encoding: str = "R'G'B'A u8") -> bytes:
-    """What is seen of a picture."""
+    """Return the visible pixels of an image."""
     layer = Gimp.Layer.new_from_visible(made, made, "visible")
     pixels = read(layer, encoding)
     layer.delete()
@@ -141,13 +141,13 @@ def visible(made: Gimp.Image, encoding: str = "R'G'B'A u8") -> bytes:
 
 
 def keep(name: str, pixels: bytes) -> str:
-    """Leave pixels in a file for the tests; its name."""
+    """Write pixels to a file for the tests, and return its name."""
     (FOLDER / f"{name}.out").write_bytes(pixels)
     return f"{name}.out"
 
 
 def call(made: Gimp.Image, layers: list[Gimp.Drawable], **arguments: Any) -> dict[str, Any]:
-    """Call the plug-in as a script does: how it ended, and its message."""
+    """Call the plug-in from a script, and return its status and message."""
     procedure = Gimp.get_pdb().lookup_procedure("plug-in-harmonize-layer")
     config = procedure.create_config()
     config.set_property("image", made)
@@ -160,15 +160,15 @@ def call(made: Gimp.Image, layers: list[Gimp.Drawable], **arguments: Any) -> dic
     return {"status": answer.index(0).value_nick, "message": message or ""}
 
 
-def look(name: str, made: Gimp.Image) -> str:
-    """Keep what the engine should be shown: now, with the pasted layer plainly on top."""
+def keep_composite(name: str, made: Gimp.Image) -> str:
+    """Write the composite that the engine should get: the visible image, with the pasted layer on top."""
     return keep(f"{name}-composite", visible(made))
 
 
 def outcome(
     name: str, made: Gimp.Image, layers: list[Gimp.Layer], encoding: str = "R'G'B'A u8", **arguments: Any
 ) -> Facts:
-    """Call the plug-in, and keep the topmost layer's pixels before and after."""
+    """Call the plug-in, and record the topmost layer's pixels before and after."""
     result = {"before": keep(f"{name}-before", read(layers[0], encoding)), "state before": state(made)}
     result |= call(made, layers, **arguments)
     result |= {"after": keep(f"{name}-after", read(made.get_layers()[0], encoding)), "state": state(made)}
@@ -176,20 +176,25 @@ def outcome(
 
 
 def state(made: Gimp.Image) -> list[Any]:
-    """All that there is to a picture, to tell whether it has changed."""
-    return [_told(layer) for layer in made.get_layers()] + [Gimp.Selection.is_empty(made), len(made.get_channels())]
+    """Return everything about an image, to notice any change."""
+    return [_state_of(layer) for layer in made.get_layers()] + [Gimp.Selection.is_empty(made), len(made.get_channels())]
 
 
-def _told(layer: Gimp.Layer) -> list[Any]:
+def _state_of(layer: Gimp.Layer) -> list[Any]:
     mask = layer.get_mask()
     _, x, y = layer.get_offsets()
-    told: list[Any] = [layer.get_name(), x, y, layer.get_visible(), layer.get_opacity(), str(layer.get_mode())]
-    told += [layer.get_lock_alpha(), layer.get_lock_position(), layer.get_lock_visibility(), str(layer.get_color_tag())]
-    told.append([effect.get_config().get_property("values") for effect in layer.get_filters()])
-    told.append(sorted(layer.get_parasite_list()))
-    told.append(hashlib.sha256(read(mask, native(mask))).hexdigest() if mask else "")
+    found: list[Any] = [layer.get_name(), x, y, layer.get_visible(), layer.get_opacity(), str(layer.get_mode())]
+    found += [
+        layer.get_lock_alpha(),
+        layer.get_lock_position(),
+        layer.get_lock_visibility(),
+        str(layer.get_color_tag()),
+    ]
+    found.append([effect.get_config().get_property("values") for effect in layer.get_filters()])
+    found.append(sorted(layer.get_parasite_list()))
+    found.append(hashlib.sha256(read(mask, native(mask))).hexdigest() if mask else "")
     if layer.is_group():
-        told.append([_told(child) for child in layer.get_children()])
+        found.append([_state_of(child) for child in layer.get_children()])
     else:
-        told.append(hashlib.sha256(read(layer, native(layer))).hexdigest())
-    return told
+        found.append(hashlib.sha256(read(layer, native(layer))).hexdigest())
+    return found
