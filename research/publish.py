@@ -21,18 +21,18 @@ from s2am_engine.training.dataset_readers import find_pairs
 from s2am_engine.training.evaluation import detect_mask, evaluate, load_pair, score_mask
 from s2am_engine.training.train import card_of
 
-FACTS = Path(__file__).parent / "model_cards"
+CARD_TEXTS = Path(__file__).parent / "model_cards"
 
 
 def publish(
-    run: Path, name: str, facts: Mapping[str, Any], folder: Path, benchmark: Path | None, input_size: int | None = None
+    run: Path, name: str, texts: Mapping[str, Any], folder: Path, benchmark: Path | None, input_size: int | None = None
 ) -> Card:
     """Copy a run's weights and write their card.
 
     Args:
         run: see `card_of`.
         name: see there.
-        facts: see there.
+        texts: see there.
         folder: where models are kept; one of this name is replaced.
         benchmark: measured on this data set, if one is given.
         input_size: see `card_of`.
@@ -40,7 +40,7 @@ def publish(
     Raises:
         EngineError: the run has no weights yet, or they don't load.
     """
-    card, content = card_of(run, name, facts, input_size)
+    card, content = card_of(run, name, texts, input_size)
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_write(folder / f"{name}.safetensors") as file:
         file.write(content)
@@ -52,7 +52,7 @@ def publish(
     return card
 
 
-def read_facts(path: Path) -> dict[str, Any]:
+def read_card_texts(path: Path) -> dict[str, Any]:
     """Read the words of a card.
 
     Raises:
@@ -110,13 +110,13 @@ def main() -> int:
         type=int,
         help="pixels a side that the model is to see (default: the largest that its network looks at)",
     )
-    return console.run(lambda: publish_and_tell(parser.parse_args()))
+    return console.run(lambda: publish_and_print(parser.parse_args()))
 
 
-def publish_and_tell(options: argparse.Namespace) -> None:
+def publish_and_print(options: argparse.Namespace) -> None:
     """Publish as the command line says, and print the figures."""
-    facts = read_facts(options.facts or FACTS / f"{options.name}.json")
-    card = publish(options.run, options.name, facts, options.folder, options.benchmark, options.input_size)
+    texts = read_card_texts(options.facts or CARD_TEXTS / f"{options.name}.json")
+    card = publish(options.run, options.name, texts, options.folder, options.benchmark, options.input_size)
     print(json.dumps(card.figures, indent=2))
 
 

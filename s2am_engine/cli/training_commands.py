@@ -34,7 +34,7 @@ DEFAULT_SHEET = Path("pairs.png")
 def add_train(subparsers: Subparsers) -> None:
     """Describe `s2am train`."""
     about = "Train a network from photographs, or from pairs in iHarmony4's layout; torchrun shares it among GPUs."
-    parser = add_command(subparsers, "train", train, about)
+    parser = add_command(subparsers, "train", run_train, about)
     parser.add_argument("--network", metavar="NAME", help="see “s2am models”")
     parser.add_argument("--data", type=Path, metavar="DIR", help="photographs, COCO's or iHarmony4's layout")
     parser.add_argument("--folder", type=Path, metavar="DIR", help="of the run (default: runs/NETWORK)")
@@ -75,7 +75,7 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
 def add_pairs(subparsers: Subparsers) -> None:
     """Describe `s2am pairs`."""
     about = "Show the pairs that training makes of photographs, or write a data set of pairs."
-    parser = add_command(subparsers, "pairs", pairs, about)
+    parser = add_command(subparsers, "pairs", run_pairs, about)
     parser.add_argument(
         "photos", type=Path, metavar="PHOTOS", help="a folder; for “swapped”: of folders, a version each"
     )
@@ -92,7 +92,7 @@ def add_pairs(subparsers: Subparsers) -> None:
 def add_finetune(subparsers: Subparsers) -> None:
     """Describe `s2am finetune`."""
     about = "Fine-tune a model on your own photographs, and keep the better of the two. Nothing leaves the machine."
-    parser = add_command(subparsers, "finetune", finetune, about)
+    parser = add_command(subparsers, "finetune", run_finetune, about)
     parser.add_argument("photos", type=Path, metavar="PHOTOS", help="a folder of 20 photographs or more")
     parser.add_argument("--name", required=True, help="of the new model")
     parser.add_argument("--minutes", type=positive(float), default=10.0, help="of learning (default: %(default)s)")
@@ -103,7 +103,7 @@ def add_finetune(subparsers: Subparsers) -> None:
     add_machine(parser)
 
 
-def train(options: argparse.Namespace) -> int:
+def run_train(options: argparse.Namespace) -> int:
     """Run `s2am train`."""
     from s2am_engine.training import train as training
     from s2am_engine.training.run_folder import SETTINGS_FILE
@@ -131,7 +131,7 @@ def train(options: argparse.Namespace) -> int:
     return 0
 
 
-def pairs(options: argparse.Namespace) -> int:
+def run_pairs(options: argparse.Namespace) -> int:
     """Run `s2am pairs`."""
     if options.output and options.sheet:
         raise UsageError("--sheet and --output are two things: one draws pairs, the other writes them")
@@ -201,7 +201,7 @@ def list_skipped(skipped: Sequence[Skipped]) -> None:
         print(f"left out {one.path}: {one.why}", file=sys.stderr)
 
 
-def finetune(options: argparse.Namespace) -> int:
+def run_finetune(options: argparse.Namespace) -> int:
     """Run `s2am finetune`."""
     from s2am_engine.training import finetune as tuning
 

@@ -47,7 +47,7 @@ class Concord(CurvesAndMatrix):
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
 
-    def answer(self, composite: Tensor, mask: Tensor) -> Tensor:
+    def predict(self, composite: Tensor, mask: Tensor) -> Tensor:
         """See `Network.forward`; P = 3 · 9 control points and 12 matrix entries, as deviations from identity."""
         statistics = self.statistics_branch(self.statistics(composite, mask))
         parameters: Tensor = 0.25 * self.head(torch.cat([statistics, self.encode(composite, mask)], dim=1))

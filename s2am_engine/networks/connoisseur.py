@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from s2am_engine.networks.attention import ReferenceAttention, region_mean
 from s2am_engine.networks.concord import CONCORD_RECIPE, statistics_layers
 from s2am_engine.networks.curves import CONTROLS, CurvesAndMatrix
-from s2am_engine.networks.network import Rendered, check_inputs
+from s2am_engine.networks.network import TrainingOutput, check_inputs
 from s2am_engine.networks.recognition import Comparison, Recognition
 from s2am_engine.networks.spec import NetworkSpec, register
 from s2am_engine.networks.statistics import RegionStatistics
@@ -28,7 +28,7 @@ class Connoisseur(CurvesAndMatrix):
       for what resembles them in the background (FMM's attention). Pooled by region (S2AM's separation) they give, with
       the statistics, a first guess: curves and a matrix.
     - Each cell then says how the colors that the guess gives it should still change, and how sure it is. The matrix
-      that these votes agree on is found in closed form (ridge regression); where nobody is sure it is the identity. A
+      that these votes fit_votes on is found in closed form (ridge regression); where nobody is sure it is the identity. A
       face or a lawn, whose colors are known, thus decides for a coat, which may have any.
 
     The answer is Concord's: curves and one matrix. Last layers start at zero: an untrained network changes nothing.
@@ -54,7 +54,7 @@ class Connoisseur(CurvesAndMatrix):
         super().__init__()
         self.statistics = RegionStatistics(grid=40)
         self.statistics_branch = statistics_layers(self.statistics.length, hidden, dropout)
-        self.recognition = Recognition(channels, blocks, frozen, about=hidden)
+        self.recognition = Recognition(channels, blocks, frozen, context_size=hidden)
         self.refer = ReferenceAttention(channels)
         self.merge = nn.Conv2d(2 * channels, channels, 1)
         self.last = Comparison(channels)
@@ -70,20 +70,20 @@ class Connoisseur(CurvesAndMatrix):
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
 
-    def answer(self, composite: Tensor, mask: Tensor) -> Tensor:
+    def predict(self, composite: Tensor, mask: Tensor) -> Tensor:
         """See `Network.forward`; P is Concord's."""
-        return self.deliberate(composite, mask)[0]
+        return self.predict_with_votes(composite, mask)[0]
 
-    def rendered(self, composite: Tensor, mask: Tensor) -> Rendered:
-        """See `Network.rendered`: the votes as a painting, the first guess, and the result."""
+    def forward_training(self, composite: Tensor, mask: Tensor) -> TrainingOutput:
+        """See `Network.forward_training`: the votes as a painting, the first guess, and the result."""
         check_inputs(composite, mask)
-        answers, first, votes = self.deliberate(composite, mask)
+        predictions, first, votes = self.predict_with_votes(composite, mask)
         with torch.autocast(composite.device.type, enabled=False):
             guess = self.render(first, composite)[0]
             painted = guess.detach() + F.interpolate(votes, composite.shape[-2:], mode="bilinear")
-            return Rendered([painted, guess, *self.render(answers, composite)], [])
+            return TrainingOutput([painted, guess, *self.render(predictions, composite)], [])
 
-    def deliberate(self, composite: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def predict_with_votes(self, composite: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The answer, the first guess, and each cell's wish, (B, 3, h, w), for what the first guess leaves."""
         statistics = self.statistics_branch(self.statistics(composite, mask))
         x = self.recognition(composite, mask, self.recognition.trunk(composite), statistics)
@@ -98,15 +98,15 @@ class Connoisseur(CurvesAndMatrix):
             seen = F.interpolate(guess * mask, small.shape[-2:], mode="area") / small.clamp_min(_EPSILON)
         votes = self.vote(torch.cat([x, seen - 0.5], dim=1)).to(composite.dtype)
         with torch.autocast(composite.device.type, enabled=False):
-            return corrected(first, agree(votes, seen, small, self.doubt)), first, votes[:, :3]
+            return apply_correction(first, fit_votes(votes, seen, small, self.doubt)), first, votes[:, :3]
 
 
-def agree(votes: Tensor, colors: Tensor, mask: Tensor, doubt: Tensor) -> Tensor:
-    """The affine change that votes agree on, by ridge regression.
+def fit_votes(votes: Tensor, colors: Tensor, mask: Tensor, ridge: Tensor) -> Tensor:
+    """The affine change that votes fit_votes on, by ridge regression.
 
     Args:
-        votes: (B, 4, h, w): wished changes, and the logarithm of how sure each is.
-        colors: (B, 3, h, w) that the changes are wished for.
+        votes: (B, 4, h, w): residuals changes, and the logarithm of how sure each is.
+        colors: (B, 3, h, w) that the changes are residuals for.
         mask: (B, 1, h, w), who has a vote.
         doubt: (4,): logarithms of what evidence has to outweigh, for an offset and for each slope.
 
@@ -117,14 +117,14 @@ def agree(votes: Tensor, colors: Tensor, mask: Tensor, doubt: Tensor) -> Tensor:
     weights = weights / mask.sum(dim=(2, 3), keepdim=True).flatten(2).clamp_min(_EPSILON)
     basis = F.pad(colors - 0.5, (0, 0, 0, 0, 1, 0), value=1.0).flatten(2)  # (B, 4, N): 1, R, G, B
     weighted = basis * weights
-    normal = weighted @ basis.transpose(1, 2) + torch.diag(0.05 * doubt.exp())
-    wished = weighted @ votes[:, :3].flatten(2).transpose(1, 2)
-    change = solved(normal, wished).transpose(1, 2)  # (B, 3, 4), about middle gray
+    normal = weighted @ basis.transpose(1, 2) + torch.diag(0.05 * ridge.exp())
+    residuals = weighted @ votes[:, :3].flatten(2).transpose(1, 2)
+    change = solve_positive_definite(normal, residuals).transpose(1, 2)  # (B, 3, 4), about middle gray
     slopes = change[:, :, 1:]
     return torch.cat([slopes, change[:, :, :1] - 0.5 * slopes.sum(dim=2, keepdim=True)], dim=2)
 
 
-def corrected(first: Tensor, correction: Tensor) -> Tensor:
+def apply_correction(first: Tensor, correction: Tensor) -> Tensor:
     """The parameters (B, P) of the first guess's map followed by the identity plus a correction (B, 3, 4)."""
     identity = torch.eye(3, 4).to(first)
     matrix = identity + first[:, 3 * CONTROLS :].unflatten(1, (3, 4))
@@ -132,12 +132,12 @@ def corrected(first: Tensor, correction: Tensor) -> Tensor:
     return torch.cat([first[:, : 3 * CONTROLS], (product - identity).flatten(1)], dim=1)
 
 
-def solved(normal: Tensor, wished: Tensor) -> Tensor:
-    """The solution X (B, N, M) of normal (B, N, N; positive definite) · X = wished (B, N, M), by Gauss and Jordan.
+def solve_positive_definite(normal: Tensor, residuals: Tensor) -> Tensor:
+    """The solution X (B, N, M) of normal (B, N, N; positive definite) · X = residuals (B, N, M), by Gauss and Jordan.
 
     Written out, because ONNX has no operator for it.
     """
-    system = torch.cat([normal, wished], dim=2)
+    system = torch.cat([normal, residuals], dim=2)
     for index in range(normal.shape[1]):
         pivot = system[:, index : index + 1] / system[:, index : index + 1, index : index + 1]
         rest = system - system[:, :, index : index + 1] * pivot

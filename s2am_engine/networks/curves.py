@@ -47,9 +47,9 @@ class CurvesAndMatrix(MapNetwork):
     A curve is a smooth deviation from the identity at nine control points.
     """
 
-    def render(self, answers: Tensor, composite: Tensor) -> list[Tensor]:
+    def render(self, predictions: Tensor, composite: Tensor) -> list[Tensor]:
         """See `Network.render`."""
-        values, matrix = self.curves_and_matrix(answers)
+        values, matrix = self.curves_and_matrix(predictions)
         position = composite.flatten(2).clamp(0, 1) * PIECES
         index = position.detach().floor().clamp(0, PIECES - 1).long()
         low, high = values.gather(2, index), values.gather(2, index + 1)

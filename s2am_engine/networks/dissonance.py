@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from s2am_engine.networks.attention import region_mean
 from s2am_engine.networks.concord import ConvNormAct
-from s2am_engine.networks.network import PaintNetwork, Rendered, check_inputs
+from s2am_engine.networks.network import PaintNetwork, TrainingOutput, check_inputs
 from s2am_engine.networks.recognition import Recognition
 from s2am_engine.networks.spec import NetworkSpec, Recipe, register
 
@@ -23,7 +23,7 @@ class Dissonance(PaintNetwork):
       at all: the presence of something pasted, one number.
     - A decoder draws the mask at a quarter of the size: where something is, if anything is.
 
-    It answers with (B, 5, H, W): the composite as it is, that mask, and the presence, everywhere the same.
+    It predictions with (B, 5, H, W): the composite as it is, that mask, and the presence, everywhere the same.
     """
 
     mask_free = True
@@ -44,34 +44,34 @@ class Dissonance(PaintNetwork):
         self.up_to_quarter = ConvNormAct(60 + 24 + 3, 36)
         self.mask = nn.Conv2d(36, 1, 1)
 
-    def answer(self, composite: Tensor, mask: Tensor) -> Tensor:
+    def predict(self, composite: Tensor, mask: Tensor) -> Tensor:
         """See `Network.forward`; the mask does not count. Two looks decide, one of them at the mirrored picture."""
-        fine, _, presence = self.find(composite)
-        mirrored, _, again = self.find(composite.flip(3))
+        fine, _, presence = self.predict_logits(composite)
+        mirrored, _, again = self.predict_logits(composite.flip(3))
         where = torch.sigmoid((fine + mirrored.flip(3)) / 2)
         where = F.interpolate(where, composite.shape[-2:], mode="bilinear")
         whether = torch.sigmoid((presence + again) / 2).expand_as(where)
         return torch.cat([composite, torch.cat([where, whether], dim=1).to(composite.dtype)], dim=1)
 
-    def render(self, answers: Tensor, composite: Tensor) -> list[Tensor]:
+    def render(self, predictions: Tensor, composite: Tensor) -> list[Tensor]:
         """See `Network.render`: nothing is recolored."""
         return [composite]
 
-    def rendered(self, composite: Tensor, mask: Tensor) -> Rendered:
-        """See `Network.rendered`: the mask at a quarter of the size, the first one, and the presence, (B, 1, 1, 1)."""
+    def forward_training(self, composite: Tensor, mask: Tensor) -> TrainingOutput:
+        """See `Network.forward_training`: the mask at a quarter of the size, the first one, and the presence, (B, 1, 1, 1)."""
         check_inputs(composite, mask)
-        return Rendered([composite], [torch.sigmoid(one.float()) for one in self.find(composite)])
+        return TrainingOutput([composite], [torch.sigmoid(one.float()) for one in self.predict_logits(composite)])
 
-    def find(self, composite: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def predict_logits(self, composite: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Logits: the mask at a quarter of the size, the first one of the cells, the presence (B, 1, 1, 1)."""
-        given = self.recognition.trunk(composite)
-        x = self.recognition(composite, torch.zeros_like(composite[:, :1]), given)
+        features = self.recognition.trunk(composite)
+        x = self.recognition(composite, torch.zeros_like(composite[:, :1]), features)
         first = self.first_mask(x)
         region = torch.sigmoid(first)
         regions = [region_mean(x, region), region_mean(x, 1 - region)]
-        told = torch.cat([*regions, regions[0] - regions[1], x.amax(dim=(2, 3))], dim=1)
-        presence = self.presence(told)[:, :, None, None]
-        eighth, quarter = given[2], given[1]
+        summary = torch.cat([*regions, regions[0] - regions[1], x.amax(dim=(2, 3))], dim=1)
+        presence = self.presence(summary)[:, :, None, None]
+        eighth, quarter = features[2], features[1]
         x = self.up_to_eighth(torch.cat([upsample_like(x, eighth), eighth / 8], dim=1))
         colors = F.interpolate(composite, quarter.shape[-2:], mode="area") - 0.5
         x = self.up_to_quarter(torch.cat([upsample_like(x, quarter), quarter / 8, colors], dim=1))

@@ -67,7 +67,7 @@ class EncoderDecoder(PaintNetwork):
         Args:
             downs: from the picture to the bottleneck, each halves the size.
             ups: from the picture's size to the bottleneck's (ups[k] undoes downs[k]), each doubles the size.
-            bottleneck: what happens in the middle; None = nothing.
+            bottleneck: what happens in the center_taps; None = nothing.
             concatenate: skips are concatenated (UNet), else added (DIH).
             blocks: for the outermost skips, the outermost first.
             place: where the blocks are: on the skip itself, or behind the union of skip and decoder.
@@ -83,35 +83,35 @@ class EncoderDecoder(PaintNetwork):
         self.blocks = nn.ModuleList(blocks)
         self.place = place
         self.masked = masked
-        self.apply(start_small)
-        self.start_from_colors()
+        self.apply(init_normal)
+        self.init_from_colors()
 
-    def start_from_colors(self) -> None:
+    def init_from_colors(self) -> None:
         """Carry colors down and up, see `initialization`; the last layer starts at zero."""
         downs, ups = ([find_convolution(step) for step in steps] for steps in (self.downs, self.ups))
         width = downs[0].out_channels
         carried = width - width // 4
-        see_colors(downs[0], carried)
+        init_color_channels(downs[0], carried)
         for down in downs[1:]:
-            hand_on(down, carried)
+            init_identity_channels(down, carried)
         for up in ups[1:]:
             # Of a union of skip and decoder, the decoder's half: it knows the whole picture.
             joined = self.concatenate and up is not ups[-1]
-            hand_on(up, min(carried, up.out_channels), up.in_channels // 2 if joined else 0)
+            init_identity_channels(up, min(carried, up.out_channels), up.in_channels // 2 if joined else 0)
         nn.init.zeros_(ups[0].weight)
 
-    def answer(self, composite: Tensor, mask: Tensor) -> Tensor:
+    def predict(self, composite: Tensor, mask: Tensor) -> Tensor:
         """See `Network.forward`."""
         mask = pad_to_multiple(mask, 2 ** len(self.downs))
         return self.run(composite, mask if self.masked else None, lambda level, x: self.blocks[level](x, mask))
 
-    def run(self, composite: Tensor, mask: Tensor | None, look: Callable[[int, Tensor], Tensor]) -> Tensor:
+    def run(self, composite: Tensor, mask: Tensor | None, apply_block: Callable[[int, Tensor], Tensor]) -> Tensor:
         """Paint (B, 3, H, W) pictures of any size.
 
         Args:
             composite: (B, 3, H, W) in [0, 1].
             mask: (B, 1, H, W), or padded as the composite will be; None for a network without that channel.
-            look: puts the features (B, C, h, w) of a level through its block.
+            apply_block: puts the features (B, C, h, w) of a level through its block.
         """
         size, multiple = composite.shape[-2:], 2 ** len(self.downs)
         composite = pad_to_multiple(composite, multiple)
@@ -127,10 +127,10 @@ class EncoderDecoder(PaintNetwork):
             x, skip = self.ups[level + 1](x), skips[level]
             has_block = level < len(self.blocks)
             if has_block and self.place == "skip":
-                skip = look(level, skip)
+                skip = apply_block(level, skip)
             x = torch.cat([skip, x], dim=1) if self.concatenate else skip + x
             if has_block and self.place == "decoder":
-                x = look(level, x)
+                x = apply_block(level, x)
         painted: Tensor = composite + self.ups[0](x)
         return painted[..., : size[0], : size[1]]
 
@@ -147,7 +147,7 @@ def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
     return F.pad(x, (0, right, 0, bottom), mode="replicate") if right or bottom else x
 
 
-def start_small(layer: nn.Module) -> None:
+def init_normal(layer: nn.Module) -> None:
     """Initialize as pix2pix does: convolutions from a normal distribution of deviation 0.02."""
     if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
         nn.init.normal_(layer.weight, std=0.02)
@@ -156,7 +156,7 @@ def start_small(layer: nn.Module) -> None:
 
 
 @torch.no_grad()
-def see_colors(layer: nn.Conv2d | nn.ConvTranspose2d, count: int) -> None:
+def init_color_channels(layer: nn.Conv2d | nn.ConvTranspose2d, count: int) -> None:
     """Let the first `count` channels of a first layer be mixes of color: half of them inside the mask, half outside.
 
     Args:
@@ -164,31 +164,31 @@ def see_colors(layer: nn.Conv2d | nn.ConvTranspose2d, count: int) -> None:
         count: how many channels.
     """
     layer.weight[:count] = 0
-    middle(layer.weight)[:count, :3] = share(layer) * torch.randn(count, 3)[..., None, None]
+    center_taps(layer.weight)[:count, :3] = tap_weight(layer) * torch.randn(count, 3)[..., None, None]
     bias = torch.empty(count).uniform_(-SPREAD, SPREAD)
     if layer.in_channels > 3:
         side = 1 - 2.0 * (torch.arange(count) % 2)
-        middle(layer.weight)[:count, 3] = share(layer) * 2 * REGION_OFFSET * side[:, None, None]
+        center_taps(layer.weight)[:count, 3] = tap_weight(layer) * 2 * REGION_OFFSET * side[:, None, None]
         bias -= REGION_OFFSET * side
     if layer.bias is not None:
         layer.bias[:count] = bias
 
 
 @torch.no_grad()
-def hand_on(layer: nn.Conv2d | nn.ConvTranspose2d, count: int, first: int = 0) -> None:
+def init_identity_channels(layer: nn.Conv2d | nn.ConvTranspose2d, count: int, first: int = 0) -> None:
     """Let the first `count` output channels be the input channels from `first` on, averaged or repeated to size."""
     weight = layer.weight if isinstance(layer, nn.Conv2d) else layer.weight.transpose(0, 1)
     weight[:count] = 0
-    middle(weight)[range(count), range(first, first + count)] = share(layer)
+    center_taps(weight)[range(count), range(first, first + count)] = tap_weight(layer)
 
 
-def middle(weight: Tensor) -> Tensor:
-    """The taps in the middle of a kernel (…, k, k): one, or two by two where k is even."""
+def center_taps(weight: Tensor) -> Tensor:
+    """The taps in the center_taps of a kernel (…, k, k): one, or two by two where k is even."""
     size = weight.shape[-1]
     return weight[..., (size - 1) // 2 : size // 2 + 1, (size - 1) // 2 : size // 2 + 1]
 
 
-def share(layer: nn.Conv2d | nn.ConvTranspose2d) -> float:
-    """What each tap in the middle weighs, for the average to stay as it is."""
+def tap_weight(layer: nn.Conv2d | nn.ConvTranspose2d) -> float:
+    """What each tap in the center_taps weighs, for the average to stay as it is."""
     taps = 1 if layer.kernel_size[0] % 2 else 4
     return 1.0 if isinstance(layer, nn.ConvTranspose2d) else 1 / taps

@@ -50,7 +50,7 @@ class FMM(PaintNetwork):
         assert self.last.bias is not None
         nn.init.zeros_(self.last.bias)
 
-    def answer(self, composite: Tensor, mask: Tensor) -> Tensor:
+    def predict(self, composite: Tensor, mask: Tensor) -> Tensor:
         """See `Network.forward`: clamp(I + tanh(decoder), 0, 1)."""
         half = self.down_half(torch.cat([composite - MEAN, mask], dim=1))
         quarter = self.down_quarter(half)
@@ -67,7 +67,7 @@ class FMM(PaintNetwork):
 class Modulation(nn.Module):
     """FB-FMM: h + γ · h_f · σ(h_b^a) / σ(h_f), with h_b^a the background that resembles each foreground position.
 
-    h_f = M·h asks, h_b = M'·h answers (attention over positions); σ is each channel's standard deviation over space;
+    h_f = M·h asks, h_b = M'·h predictions (attention over positions); σ is each channel's standard deviation over space;
     γ is learned from 0.
     """
 
@@ -112,13 +112,13 @@ class CrossAttention(nn.Module):
         self.key = nn.Conv2d(channels, narrow, 1)
         self.value = nn.Conv2d(channels, channels, 1)
         # From the start like finds like. Were the similarities near zero, every position would be answered with the
-        # same mean, and the modulation, which lives on the deviation of the answers, would hardly be there.
+        # same mean, and the modulation, which lives on the deviation of the predictions, would hardly be there.
         with torch.no_grad():
             self.query.weight *= SHARPNESS
             self.key.weight.copy_(self.query.weight)
 
     def forward(self, asking: Tensor, answering: Tensor) -> Tensor:
-        """Two (B, C, h, w) maps to the answers, (B, C, h, w)."""
+        """Two (B, C, h, w) maps to the predictions, (B, C, h, w)."""
         query, key, value = (
             layer(x).flatten(2).transpose(1, 2)
             for layer, x in ((self.query, asking), (self.key, answering), (self.value, answering))

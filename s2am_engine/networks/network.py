@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from s2am_engine.color.fit import fit_color_map
 from s2am_engine.color.map import ColorMap
 
-RENAMED_PARTS = {"centre": "center", "colours": "colors", "recognise": "recognize"}
+RENAMED_PARTS = {"tell": "embed_context", "centre": "center", "colours": "colors", "recognise": "recognize"}
 """Parts of parameter names as weights saved by earlier versions spell them, and as they are spelled now."""
 
 ROUNDING = 1e-3  # by which resizing may leave the range of a mask
 
 
-class Rendered(NamedTuple):
+class TrainingOutput(NamedTuple):
     """What a network is trained on."""
 
     stages: list[Tensor]  # a (B, 3, H, W) picture for each supervised stage, unclamped; the last is the result
@@ -26,9 +26,9 @@ class Rendered(NamedTuple):
 
 
 class Network(nn.Module, ABC):
-    """A network that looks at thumbnails and answers with a tensor of its own, from which color maps are made.
+    """A network that looks at thumbnails and predictions with a tensor of its own, from which color maps are made.
 
-    Two kinds exist: a `MapNetwork` answers with the parameters of a map, a `PaintNetwork` with painted thumbnails.
+    Two kinds exist: a `MapNetwork` predictions with the parameters of a map, a `PaintNetwork` with painted thumbnails.
     """
 
     mask_free: ClassVar[bool] = False  # whether it finds the foreground by itself and looks at no mask
@@ -54,18 +54,18 @@ class Network(nn.Module, ABC):
             ValueError: a shape or a range that is not so; the sentence names the argument.
         """
         check_inputs(composite, mask)
-        return self.answer(composite, mask)
+        return self.predict(composite, mask)
 
     @abstractmethod
-    def answer(self, composite: Tensor, mask: Tensor) -> Tensor:
+    def predict(self, composite: Tensor, mask: Tensor) -> Tensor:
         """What `forward` gives, from arguments that have been checked."""
 
     @abstractmethod
-    def render(self, answers: Tensor, composite: Tensor) -> list[Tensor]:
-        """Draw the answers on whole pictures, differentiably, without the given mask and without clamping.
+    def render(self, predictions: Tensor, composite: Tensor) -> list[Tensor]:
+        """Draw the predictions on whole pictures, differentiably, without the given mask and without clamping.
 
         Args:
-            answers: (B, …), as `forward` gives them.
+            predictions: (B, …), as `forward` gives them.
             composite: (B, 3, H, W) sRGB values in [0, 1].
 
         Returns:
@@ -73,53 +73,55 @@ class Network(nn.Module, ABC):
         """
 
     @abstractmethod
-    def color_map(self, answers: Tensor, composite: Tensor, mask: Tensor) -> ColorMap:
-        """Turn the answers to K views of one picture into the one color map that suits them all.
+    def color_map(self, predictions: Tensor, composite: Tensor, mask: Tensor) -> ColorMap:
+        """Turn the predictions to K views of one picture into the one color map that suits them all.
 
         Args:
-            answers: (K, …), as `forward` gave them.
+            predictions: (K, …), as `forward` gave them.
             composite: (K, 3, H, W), the views.
             mask: (K, 1, H, W), their masks.
         """
 
-    def rendered(self, composite: Tensor, mask: Tensor) -> Rendered:
+    def forward_training(self, composite: Tensor, mask: Tensor) -> TrainingOutput:
         """One forward pass with all that a loss may look at; arguments as for `forward`."""
-        answers = self(composite, mask)
+        predictions = self(composite, mask)
         # Colors in half precision would be steps of 1/256.
         with torch.autocast(composite.device.type, enabled=False):
-            return Rendered(self.render(answers.float(), composite), [])
+            return TrainingOutput(self.render(predictions.float(), composite), [])
 
     def paint(self, composite: Tensor, mask: Tensor) -> Tensor:
         """The network's own pixels, post-processed as in the S2AM paper: final = M · output + M' · I.
 
         Arguments as for `forward`; the result is (B, 3, H, W) in [0, 1]. A mask-free network goes by its own mask.
         """
-        result = self.rendered(composite, mask).stages[-1].clamp(0, 1)
+        result = self.forward_training(composite, mask).stages[-1].clamp(0, 1)
         return result if self.mask_free else torch.lerp(composite, result, mask)
 
 
 class MapNetwork(Network):
-    """A network that answers with the (B, P) parameters of a color map; P is its own."""
+    """A network that predictions with the (B, P) parameters of a color map; P is its own."""
 
     @abstractmethod
     def to_color_map(self, parameters: Tensor) -> ColorMap:
         """Turn one picture's parameters (P,) into a color map."""
 
-    def color_map(self, answers: Tensor, composite: Tensor, mask: Tensor) -> ColorMap:
+    def color_map(self, predictions: Tensor, composite: Tensor, mask: Tensor) -> ColorMap:
         """See `Network.color_map`: the map of the mean parameters."""
-        return self.to_color_map(answers.mean(dim=0))
+        return self.to_color_map(predictions.mean(dim=0))
 
 
 class PaintNetwork(Network):
-    """A network that answers with painted pictures, (B, 3, H, W)."""
+    """A network that predictions with painted pictures, (B, 3, H, W)."""
 
-    def render(self, answers: Tensor, composite: Tensor) -> list[Tensor]:
+    def render(self, predictions: Tensor, composite: Tensor) -> list[Tensor]:
         """See `Network.render`: the picture is painted already."""
-        return [answers]
+        return [predictions]
 
-    def color_map(self, answers: Tensor, composite: Tensor, mask: Tensor) -> ColorMap:
+    def color_map(self, predictions: Tensor, composite: Tensor, mask: Tensor) -> ColorMap:
         """See `Network.color_map`: the map that recolors the views most nearly as they were painted."""
-        before, after = (pictures[:, :3].permute(0, 2, 3, 1).float().cpu().numpy() for pictures in (composite, answers))
+        before, after = (
+            pictures[:, :3].permute(0, 2, 3, 1).float().cpu().numpy() for pictures in (composite, predictions)
+        )
         return fit_color_map(before, after, mask[:, 0].float().cpu().numpy())
 
 

@@ -29,28 +29,28 @@ class Personal(Network):
     """
 
     def __init__(self, known: Network, learned: Network) -> None:
-        """Join two networks of the same class and size, whose answers mean the same."""
+        """Join two networks of the same class and size, whose predictions mean the same."""
         super().__init__()
         self.known, self.learned = known, learned
         self.disagreement_penalty, self.input_scales = known.disagreement_penalty, known.input_scales
         self.likeness = Likeness()
 
-    def answer(self, composite: Tensor, mask: Tensor) -> Tensor:
+    def predict(self, composite: Tensor, mask: Tensor) -> Tensor:
         """See `Network.forward`."""
-        known = self.known.answer(composite, mask)
+        known = self.known.predict(composite, mask)
         share = self.likeness(composite, mask)
         if not bool((share > 0.01).any()):  # half of the work is enough
             return known
-        learned = self.learned.answer(composite, mask)
+        learned = self.learned.predict(composite, mask)
         return torch.lerp(known, learned, share.view(-1, *[1] * (known.ndim - 1)))
 
-    def render(self, answers: Tensor, composite: Tensor) -> list[Tensor]:
+    def render(self, predictions: Tensor, composite: Tensor) -> list[Tensor]:
         """See `Network.render`."""
-        return self.known.render(answers, composite)
+        return self.known.render(predictions, composite)
 
-    def color_map(self, answers: Tensor, composite: Tensor, mask: Tensor) -> ColorMap:
+    def color_map(self, predictions: Tensor, composite: Tensor, mask: Tensor) -> ColorMap:
         """See `Network.color_map`."""
-        return self.known.color_map(answers, composite, mask)
+        return self.known.color_map(predictions, composite, mask)
 
 
 class Likeness(nn.Module):
@@ -83,22 +83,22 @@ class Likeness(nn.Module):
         """(B,) in [0, 1]; arguments as for `Network.forward`."""
         whitened = (describe_background(composite, mask) - self.mean) @ self.whitening.T
         of_others = whitened.square().sum(dim=1)
-        of_look = ((whitened - self.center) @ self.precision.T).square().sum(dim=1)
-        return torch.sigmoid((0.5 * (of_others - of_look) + self.offset) / SOFTNESS)
+        of_style = ((whitened - self.center) @ self.precision.T).square().sum(dim=1)
+        return torch.sigmoid((0.5 * (of_others - of_style) + self.offset) / SOFTNESS)
 
     @torch.no_grad()
-    def fit(self, look: Tensor, others: Tensor) -> None:
+    def fit(self, style: Tensor, others: Tensor) -> None:
         """Learn what tells a look from others.
 
         Args:
-            look: (N, BACKGROUND_FEATURES) of backgrounds of the look, see `describe_background`.
+            style: (N, BACKGROUND_FEATURES) of backgrounds of the look, see `describe_background`.
             others: (M, BACKGROUND_FEATURES) of backgrounds in other looks.
         """
-        look, others = look.double(), others.double()
+        style, others = style.double(), others.double()
         mean, covariance = others.mean(dim=0), others.T.cov()
         covariance = covariance + torch.diag(0.01 * covariance.diagonal() + FLOOR)
         whitening = torch.linalg.inv(torch.linalg.cholesky(covariance))
-        whitened = (look - mean) @ whitening.T
+        whitened = (style - mean) @ whitening.T
         own = whitened.T.cov()
         own = torch.lerp(
             own, own.trace() / BACKGROUND_FEATURES * torch.eye(BACKGROUND_FEATURES, dtype=own.dtype), SHRINKAGE

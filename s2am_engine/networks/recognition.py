@@ -9,8 +9,8 @@ from torch.nn import functional as F
 
 _EPSILON = 1e-4
 HEADS = 4
-SEEN = {1: 24, 2: 40, 4: 112, 6: 320}  # stages of EfficientNet-Lite0 that are looked at, and their channels
-COLORS = 20
+FEATURE_CHANNELS = {1: 24, 2: 40, 4: 112, 6: 320}  # stages of EfficientNet-Lite0 that are looked at, and their channels
+COLOR_CHANNELS = 20
 SMALLEST_SHARE = 0.02  # a share of a cell that has no colors of its own
 
 # Kernel, stride, expansion, channels, blocks (Tan and Le, EfficientNet, ICML 2019, table 1; Lite leaves out
@@ -34,44 +34,44 @@ class Recognition(nn.Module):
     its background. Blocks of self-attention compare it with all others.
     """
 
-    def __init__(self, channels: int, blocks: int, frozen: int, about: int = 0) -> None:
+    def __init__(self, channels: int, blocks: int, frozen: int, context_size: int = 0) -> None:
         """Choose the size.
 
         Args:
             channels: of a cell; a multiple of 4.
             blocks: of self-attention.
             frozen: stages of EfficientNet-Lite0, of seven, that don't learn.
-            about: how many numbers about the whole picture every cell is told.
+            context_size: length of a vector about the whole image that every cell receives; 0 = none.
         """
         super().__init__()
         self.trunk = EfficientNetLite0().freeze(frozen)
         # Without weights of its own: PyTorch's backward pass crashes where it has some and its input needs no gradient.
         self.recognize = nn.ModuleList(
             nn.Sequential(nn.GroupNorm(1, count, affine=False), nn.Conv2d(count, channels, 1))
-            for count in SEEN.values()
+            for count in FEATURE_CHANNELS.values()
         )
-        self.colors = nn.Sequential(nn.Conv2d(COLORS, channels, 1), nn.GELU(), nn.Conv2d(channels, channels, 1))
-        self.tell = nn.Linear(about, channels) if about else None
+        self.colors = nn.Sequential(nn.Conv2d(COLOR_CHANNELS, channels, 1), nn.GELU(), nn.Conv2d(channels, channels, 1))
+        self.embed_context = nn.Linear(context_size, channels) if context_size else None
         self.compare = nn.Sequential(*(Comparison(channels) for _ in range(blocks)))
 
-    def forward(self, composite: Tensor, mask: Tensor, given: list[Tensor], about: Tensor | None = None) -> Tensor:
+    def forward(self, composite: Tensor, mask: Tensor, features: list[Tensor], context: Tensor | None = None) -> Tensor:
         """Cells of a composite.
 
         Args:
             composite: (B, 3, H, W) in [0, 1].
             mask: (B, 1, H, W).
-            given: what `trunk` gives for the composite.
-            about: (B, about) numbers about the whole picture.
+            features: outputs of `trunk` for the composite.
+            context: (B, context_size), about the whole image.
 
         Returns:
             (B, channels, ⌈H/16⌉, ⌈W/16⌉).
         """
-        size = (given[4].shape[-2], given[4].shape[-1])
+        size = (features[4].shape[-2], features[4].shape[-1])
         x = self.colors(cell_colors(composite, mask, size))
-        if self.tell is not None and about is not None:
-            x = x + self.tell(about)[:, :, None, None]
-        for layer, stage in zip(self.recognize, SEEN, strict=True):
-            x = x + F.interpolate(layer(given[stage]), size, mode="area" if stage < 4 else "bilinear")
+        if self.embed_context is not None and context is not None:
+            x = x + self.embed_context(context)[:, :, None, None]
+        for layer, stage in zip(self.recognize, FEATURE_CHANNELS, strict=True):
+            x = x + F.interpolate(layer(features[stage]), size, mode="area" if stage < 4 else "bilinear")
         compared: Tensor = self.compare(x)
         return compared
 
@@ -171,11 +171,11 @@ class EfficientNetLite0(nn.Module):
         # Convolutions are faster with the channels last.
         x = ((picture * 255 - 127) / 128).contiguous(memory_format=torch.channels_last)
         x = F.relu6(self.stem(x))
-        given = []
+        features = []
         for stage in self.stages:
             x = stage(x)
-            given.append(x)
-        return given
+            features.append(x)
+        return features
 
 
 class InvertedResidual(nn.Module):

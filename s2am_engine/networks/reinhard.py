@@ -24,7 +24,7 @@ class Reinhard(PaintNetwork):
         """There is nothing to choose."""
         super().__init__()
 
-    def answer(self, composite: Tensor, mask: Tensor) -> Tensor:
+    def predict(self, composite: Tensor, mask: Tensor) -> Tensor:
         """See `Network.forward`."""
         with torch.autocast(composite.device.type, enabled=False):
             lab = to_lab(composite)

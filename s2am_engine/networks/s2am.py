@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from s2am_engine.networks.attention import ChannelGate, SpatialAttention, resize_mask
 from s2am_engine.networks.encoder_decoder import ConvBlock, Place
-from s2am_engine.networks.network import Rendered, check_inputs
+from s2am_engine.networks.network import TrainingOutput, check_inputs
 from s2am_engine.networks.spec import PUBLISHED, NetworkSpec, register, variant
 from s2am_engine.networks.unet import PIX2PIX_OPTIONS, PIX2PIX_PUBLISHED, PIX2PIX_SMALL, UNET_COMPARED, UNET_SMALL, UNet
 
@@ -93,7 +93,7 @@ class S2AMUNet(UNet):
 class MaskFreeS2AM(S2AMUNet):
     """UNet + S2AD that finds the foreground by itself: each module's mask comes from a spatial attention block.
 
-    It answers with (B, 4, H, W): the generator's picture I_g, and Up(M_2s), the finest predicted mask.
+    It predictions with (B, 4, H, W): the generator's picture I_g, and Up(M_2s), the finest predicted mask.
     """
 
     mask_free = True
@@ -110,32 +110,32 @@ class MaskFreeS2AM(S2AMUNet):
         sites = range(len(self.blocks))
         self.attention = nn.ModuleList([SpatialAttention() for _ in sites])
 
-    def answer(self, composite: Tensor, mask: Tensor) -> Tensor:
+    def predict(self, composite: Tensor, mask: Tensor) -> Tensor:
         """See `Network.forward`; the mask does not count."""
         return self.find_and_paint(composite)[0]
 
-    def render(self, answers: Tensor, composite: Tensor) -> list[Tensor]:
+    def render(self, predictions: Tensor, composite: Tensor) -> list[Tensor]:
         """See `Network.render`: I_final = I_g ⊗ Up(M_2s) + I ⊗ (1 − Up(M_2s)) (eq. 2)."""
-        return [torch.lerp(composite, answers[:, :3], answers[:, 3:])]
+        return [torch.lerp(composite, predictions[:, :3], predictions[:, 3:])]
 
-    def rendered(self, composite: Tensor, mask: Tensor) -> Rendered:
-        """See `Network.rendered`."""
+    def forward_training(self, composite: Tensor, mask: Tensor) -> TrainingOutput:
+        """See `Network.forward_training`."""
         check_inputs(composite, mask)
-        answers, masks = self.find_and_paint(composite)
+        predictions, masks = self.find_and_paint(composite)
         with torch.autocast(composite.device.type, enabled=False):
-            return Rendered(self.render(answers.float(), composite), [found.float() for found in masks])
+            return TrainingOutput(self.render(predictions.float(), composite), [found.float() for found in masks])
 
     def find_and_paint(self, composite: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Paint (B, 3, H, W) composites: the answers, and the predicted masks of all levels, the finest first."""
+        """Paint (B, 3, H, W) composites: the predictions, and the predicted masks of all levels, the finest first."""
         masks: list[Tensor] = []
 
-        def look(level: int, x: Tensor) -> Tensor:
+        def apply_block(level: int, x: Tensor) -> Tensor:
             mask = self.attention[level](x)
             masks.insert(0, crop_like(mask, composite, 2 ** (level + 1)))
             separated: Tensor = self.blocks[level](x, mask)
             return separated
 
-        picture = self.run(composite, None, look)
+        picture = self.run(composite, None, apply_block)
         finest = crop_like(F.interpolate(masks[0], scale_factor=2, mode="bilinear"), composite, 1)
         return torch.cat([picture, finest.to(picture.dtype)], dim=1), masks
 

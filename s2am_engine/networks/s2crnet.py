@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from s2am_engine.color.map import Chain, ColorMap, Curves
 from s2am_engine.networks.curves import render_curves
-from s2am_engine.networks.encoder_decoder import hand_on, see_colors
+from s2am_engine.networks.encoder_decoder import init_color_channels, init_identity_channels
 from s2am_engine.networks.network import MapNetwork, check_inputs
 from s2am_engine.networks.spec import PUBLISHED, NetworkSpec, Recipe, register, variant
 
@@ -24,11 +24,11 @@ class Fire(nn.Module):
     """SqueezeNet's fire module (Iandola et al., 2016): squeeze to few channels, expand by 1×1 and 3×3."""
 
     def __init__(self, inputs: int, squeezed: int, expanded: int, carried: int) -> None:
-        """Give 2 · `expanded` channels, the first `carried` of them as they came; see `started`."""
+        """Give 2 · `expanded` channels, the first `carried` of them as they came; see `init_layer`."""
         super().__init__()
-        self.squeeze = started(nn.Conv2d(inputs, squeezed, 1), carried)
-        self.expand1 = started(nn.Conv2d(squeezed, expanded, 1), carried)
-        self.expand3 = started(nn.Conv2d(squeezed, expanded, 3, padding=1), 0)
+        self.squeeze = init_layer(nn.Conv2d(inputs, squeezed, 1), carried)
+        self.expand1 = init_layer(nn.Conv2d(squeezed, expanded, 1), carried)
+        self.expand3 = init_layer(nn.Conv2d(squeezed, expanded, 3, padding=1), 0)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, h, w) to (B, 2 · expanded, h, w)."""
@@ -39,7 +39,7 @@ class Fire(nn.Module):
 class SqueezeNetPool(nn.Module):
     """SqueezeNet's MaxPool2d(3, 2, ceil_mode=True), of values from 0 on.
 
-    The padding gives the same answers, and a size that an export can work out for every picture: half, rounded down.
+    The padding gives the same predictions, and a size that an export can work out for every picture: half, rounded down.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -55,7 +55,7 @@ def squeezenet_encoder(width: int) -> nn.Sequential:
         return Fire(inputs * step, squeezed * step, expanded * step, step)
 
     return nn.Sequential(
-        started(nn.Conv2d(3, width, 3, stride=2), step, first=True),
+        init_layer(nn.Conv2d(3, width, 3, stride=2), step, first=True),
         nn.ReLU(),
         SqueezeNetPool(),
         fire(4, 1, 4),
@@ -80,7 +80,7 @@ def vgg16_encoder(width: int) -> nn.Sequential:
             layers.append(nn.MaxPool2d(2))
         for _ in range(convolutions):
             convolution = nn.Conv2d(inputs, multiple * width, 3, padding=1)
-            layers += [started(convolution, width // 4, first=not layers), nn.ReLU()]
+            layers += [init_layer(convolution, width // 4, first=not layers), nn.ReLU()]
             inputs = multiple * width
     return nn.Sequential(*layers)
 
@@ -88,7 +88,7 @@ def vgg16_encoder(width: int) -> nn.Sequential:
 ENCODERS = {"squeezenet": squeezenet_encoder, "vgg16": vgg16_encoder}
 
 
-def started(layer: nn.Conv2d, carried: int, first: bool = False) -> nn.Conv2d:
+def init_layer(layer: nn.Conv2d, carried: int, first: bool = False) -> nn.Conv2d:
     """Initialize a layer so that the signal survives a dozen of them without batch normalization.
 
     He's scale throughout, but for a few channels that know the pixel's own color; see `initialization`.
@@ -105,9 +105,9 @@ def started(layer: nn.Conv2d, carried: int, first: bool = False) -> nn.Conv2d:
     assert layer.bias is not None
     nn.init.zeros_(layer.bias)
     if first:
-        see_colors(layer, carried)
+        init_color_channels(layer, carried)
     else:
-        hand_on(layer, carried)
+        init_identity_channels(layer, carried)
     return layer
 
 
@@ -192,9 +192,9 @@ class S2CRNet(MapNetwork):
             if self.label_branch is None:
                 raise ValueError("label is for a network with semantic=True alone")
             check_label(label, composite.shape[0])
-        return self.answer(composite, mask, label)
+        return self.predict(composite, mask, label)
 
-    def answer(self, composite: Tensor, mask: Tensor, label: Tensor | None = None) -> Tensor:
+    def predict(self, composite: Tensor, mask: Tensor, label: Tensor | None = None) -> Tensor:
         """What `forward` gives, from arguments that have been checked."""
         regions = torch.cat([crop_to_mask(composite * mask, mask), composite * (1 - mask)])
         foreground, background = self.encoder(regions).mean(dim=(2, 3)).unflatten(0, (2, -1)).unbind()
@@ -205,10 +205,10 @@ class S2CRNet(MapNetwork):
             foreground = torch.cat([foreground, self.label_branch(one_hot)], dim=1)
         return torch.cat([stage(foreground, background).flatten(1) for stage in self.stages], dim=1)
 
-    def render(self, answers: Tensor, composite: Tensor) -> list[Tensor]:
+    def render(self, predictions: Tensor, composite: Tensor) -> list[Tensor]:
         """See `Network.render`; each stage of a cascade is supervised."""
         rendered = [composite]
-        for pieces in self.split(answers):
+        for pieces in self.split(predictions):
             rendered.append(render_curves(pieces, rendered[-1]))
         return rendered[1:]
 

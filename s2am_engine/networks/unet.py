@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from s2am_engine.networks.encoder_decoder import BLOCKS, EncoderDecoder, Place, start_small
+from s2am_engine.networks.encoder_decoder import BLOCKS, EncoderDecoder, Place, init_normal
 from s2am_engine.networks.spec import PUBLISHED, SMALL, NetworkSpec, register, variant
 
 PAINTED = 3  # channels
@@ -121,7 +121,7 @@ class PatchDiscriminator(nn.Module):
                 nn.LeakyReLU(0.2),
             ]
         self.body = nn.Sequential(*layers, nn.Conv2d(8 * width, 1, 4, padding=1))
-        self.apply(start_small)
+        self.apply(init_normal)
 
     def forward(self, condition: Tensor, picture: Tensor) -> Tensor:
         """Judge (B, 3, H, W) pictures in [0, 1] of 24 pixels or more a side: (B, 1, about H/8, about W/8), 1 = real."""

@@ -25,23 +25,25 @@ class BatchRNG:
         """Uniform numbers in [0, 1), (B, *shape)."""
         return torch.rand(self.batch, *shape, generator=self.generator)
 
-    def between(self, low: float, high: float) -> Tensor:
+    def uniform_between(self, low: float, high: float) -> Tensor:
         """Uniform numbers in [low, high), (B, 1, 1, 1)."""
         return low + (high - low) * self.uniform(1, 1, 1)
 
-    def among(self, chosen: Tensor) -> BatchRNG:
+    def subset(self, chosen: Tensor) -> BatchRNG:
         """The same random numbers for a smaller batch."""
         return BatchRNG(self.generator, len(chosen))
 
-    def happens(self, share: float, rank: int = 4) -> Tensor:
+    def bernoulli(self, share: float, rank: int = 4) -> Tensor:
         """1 for a share of the batch, else 0; (B, 1, …) of that rank."""
         return (self.uniform(*[1] * (rank - 1)) < share).float()
 
-    def chosen(self, share: float) -> Tensor:
+    def sample_indices(self, share: float) -> Tensor:
         """The places (C) in the batch of a random share of it."""
         return (self.uniform() < share).nonzero().squeeze(1)
 
-    def change_some(self, pictures: Tensor, share: float, change: Callable[[Tensor, Tensor, BatchRNG], Tensor]) -> None:
+    def apply_to_share(
+        self, pictures: Tensor, share: float, change: Callable[[Tensor, Tensor, BatchRNG], Tensor]
+    ) -> None:
         """Change a share of the pictures in place, so that only they pay for it.
 
         Args:
@@ -50,6 +52,6 @@ class BatchRNG:
             change: makes of the chosen pictures (C, 3, H, W), their places in the batch (C) and their own rng the
                 changed pictures.
         """
-        chosen = self.chosen(share)
+        chosen = self.sample_indices(share)
         if len(chosen):
-            pictures[chosen] = change(pictures[chosen], chosen, self.among(chosen))
+            pictures[chosen] = change(pictures[chosen], chosen, self.subset(chosen))

@@ -49,10 +49,12 @@ def degrade(pictures: Tensor, rng: BatchRNG, how: Degradation) -> Tensor:
         (B, 3, H, W) in [0, 1]; pictures that no flaw falls to come back bit for bit.
     """
     out = pictures.clone()
-    rng.change_some(out, how.blur_share, lambda some, _, rng: blur(some, rng.between(0.3, 1.0) * how.blur))
-    rng.change_some(out, how.noise_share, lambda some, _, rng: add_noise(some, rng, how))
-    rng.change_some(out, how.sharpen_share, lambda some, _, rng: sharpen(some, rng.between(0, 1) * how.sharpen))
-    rng.change_some(out, how.jpeg_share, lambda some, _, rng: compress(some, rng, how))
+    rng.apply_to_share(out, how.blur_share, lambda some, _, rng: blur(some, rng.uniform_between(0.3, 1.0) * how.blur))
+    rng.apply_to_share(out, how.noise_share, lambda some, _, rng: add_noise(some, rng, how))
+    rng.apply_to_share(
+        out, how.sharpen_share, lambda some, _, rng: sharpen(some, rng.uniform_between(0, 1) * how.sharpen)
+    )
+    rng.apply_to_share(out, how.jpeg_share, lambda some, _, rng: compress(some, rng, how))
     return out
 
 

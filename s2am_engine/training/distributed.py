@@ -40,7 +40,7 @@ class ProcessGroup:
         """Whether this process writes the files and tells people."""
         return self.rank == 0
 
-    def share(self, network: nn.Module) -> nn.Module:
+    def wrap(self, network: nn.Module) -> nn.Module:
         """Let a network's gradients be averaged over the group, and its weights start alike."""
         if self.size == 1:
             return network
@@ -51,25 +51,25 @@ class ProcessGroup:
         return DistributedDataParallel(network, [self.device] if on_gpu else None, **options)
 
     def average_gradients(self, parameters: Iterable[Tensor]) -> None:
-        """Average gradients over the group, for what is not under `share`."""
+        """Average gradients over the group, for what is not under `wrap`."""
         if self.size > 1:
             for parameter in parameters:
                 if parameter.grad is not None:
                     distributed.all_reduce(parameter.grad)
                     parameter.grad /= self.size
 
-    def total(self, *numbers: float) -> list[float]:
+    def sum(self, *numbers: float) -> list[float]:
         """Each number's sum over the group."""
         summed = torch.tensor(numbers, dtype=torch.float64, device=self.device)
         if self.size > 1:
             distributed.all_reduce(summed)
         return summed.tolist()
 
-    def agree(self, number: float) -> float:
+    def broadcast(self, number: float) -> float:
         """The main process's number, for all."""
-        return self.total(number if self.is_main else 0.0)[0]
+        return self.sum(number if self.is_main else 0.0)[0]
 
-    def wait(self) -> None:
+    def barrier(self) -> None:
         """Wait for the others."""
         if self.size > 1:
             distributed.barrier()

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from s2am_engine.errors import EngineError
-from s2am_engine.networks.network import Network, Rendered
+from s2am_engine.networks.network import Network, TrainingOutput
 from s2am_engine.networks.unet import PatchDiscriminator
 from s2am_engine.training.distributed import ProcessGroup
 from s2am_engine.training.losses import find_loss
@@ -25,7 +25,7 @@ ADVERSARY_LEARNING_RATE = 2e-4  # pix2pix's, with its momentum
 ADVERSARY_BETAS = (0.5, 0.999)
 
 
-class Rendering(nn.Module):
+class TrainingForward(nn.Module):
     """A network whose `forward` gives what its loss is computed from, as distributed training wants it."""
 
     def __init__(self, network: Network) -> None:
@@ -33,9 +33,9 @@ class Rendering(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, composite: Tensor, mask: Tensor) -> Rendered:
-        """See `Network.rendered`."""
-        return self.network.rendered(composite, mask)
+    def forward(self, composite: Tensor, mask: Tensor) -> TrainingOutput:
+        """See `Network.forward_training`."""
+        return self.network.forward_training(composite, mask)
 
 
 class Learner:
@@ -62,7 +62,7 @@ class Learner:
         self.average = copy.deepcopy(network).eval().to(group.device)
         # Convolutions are half as fast again with the channels last.
         self.model = network.to(group.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.rendering = group.share(Rendering(self.model))
+        self.rendering = group.wrap(TrainingForward(self.model))
         width = recipe.options.get("width", FULL_WIDTH)
         self.adversary = (
             Adversary(mask_free=network.mask_free, width=width, group=group) if recipe.adversarial else None
@@ -76,7 +76,7 @@ class Learner:
         # Gradients of 16-bit floats vanish unless they are scaled; bfloat16's don't.
         self.scaler = torch.amp.GradScaler(group.device.type, enabled=half and recipe.mixed_precision)
 
-    def learn(self, batch: Batch, step: int, learning_rate: float) -> Tensor:
+    def train_step(self, batch: Batch, step: int, learning_rate: float) -> Tensor:
         """One optimizer step; its randomness depends on the step alone, so that a resumed run is the same run.
 
         Returns:
@@ -90,7 +90,7 @@ class Learner:
             rendered = self.rendering(batch.composite, batch.mask)
             loss = self.loss(rendered, batch.target, batch.mask)
             if self.adversary:
-                loss = loss + self.recipe.adversarial * self.adversary.realism(batch, rendered.stages[-1])
+                loss = loss + self.recipe.adversarial * self.adversary.generator_loss(batch, rendered.stages[-1])
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
         self.scaler.unscale_(self.optimizer)
@@ -100,8 +100,8 @@ class Learner:
         self.scaler.update()
         if self.adversary:
             with self.autocast():
-                self.adversary.learn(batch, rendered.stages[-1])
-        self.follow(step)
+                self.adversary.train_step(batch, rendered.stages[-1])
+        self.update_average(step)
         return loss.detach()
 
     def autocast(self) -> torch.autocast:
@@ -109,7 +109,7 @@ class Learner:
         return torch.autocast(self.group.device.type, self.precision, self.recipe.mixed_precision)
 
     @torch.no_grad()
-    def follow(self, step: int) -> None:
+    def update_average(self, step: int) -> None:
         """Move the averaged weights towards the new ones, faster at the beginning."""
         keep = min(self.recipe.average, (1 + step) / (10 + step))
         torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - keep)
@@ -204,13 +204,13 @@ class Adversary:
         self.discriminator = PatchDiscriminator(3 if mask_free else 4, width).to(group.device)
         self.optimizer = torch.optim.Adam(self.discriminator.parameters(), ADVERSARY_LEARNING_RATE, ADVERSARY_BETAS)
 
-    def realism(self, batch: Batch, picture: Tensor) -> Tensor:
+    def generator_loss(self, batch: Batch, picture: Tensor) -> Tensor:
         """The network's term: how far (B, 3, H, W) results are from being taken for real."""
         self.discriminator.requires_grad_(False)
         judged = self.discriminator(self.condition(batch), picture)
         return F.mse_loss(judged, torch.ones_like(judged))
 
-    def learn(self, batch: Batch, picture: Tensor) -> None:
+    def train_step(self, batch: Batch, picture: Tensor) -> None:
         """One step of the discriminator: the target is real, the network's results are not."""
         self.discriminator.requires_grad_(True)
         real = self.discriminator(self.condition(batch), batch.target)

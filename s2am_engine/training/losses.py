@@ -13,24 +13,24 @@ from torch.nn import functional as F
 
 from s2am_engine.errors import EngineError
 from s2am_engine.networks.attention import resize_mask
-from s2am_engine.networks.network import Rendered
+from s2am_engine.networks.network import TrainingOutput
 
-# Rendered; target, (B, 3, H, W) in [0, 1]; mask, (B, 1, H, W) in [0, 1].
-Loss = Callable[[Rendered, Tensor, Tensor], Tensor]
+# TrainingOutput; target, (B, 3, H, W) in [0, 1]; mask, (B, 1, H, W) in [0, 1].
+Loss = Callable[[TrainingOutput, Tensor, Tensor], Tensor]
 
 SMALLEST_FOREGROUND = 100.0
 ATTENTION_WEIGHT = 90.0
 PIXEL_WEIGHT = 100.0
 
 
-def relative_l1(rendered: Rendered, target: Tensor, mask: Tensor) -> Tensor:
+def relative_l1(rendered: TrainingOutput, target: Tensor, mask: Tensor) -> Tensor:
     """S2CRNet's loss: Σ|out − T| / max(Σ M, A_min) over the foreground, summed over the supervised stages."""
     area = mask.sum(dim=(1, 2, 3)).clamp_min(SMALLEST_FOREGROUND)
     losses = [((stage - target).abs() * mask).sum(dim=(1, 2, 3)) / area for stage in rendered.stages]
     return sum(losses, start=area.new_zeros(())).mean()
 
 
-def foreground_rmse(rendered: Rendered, target: Tensor, mask: Tensor) -> Tensor:
+def foreground_rmse(rendered: TrainingOutput, target: Tensor, mask: Tensor) -> Tensor:
     """Each picture's foreground root mean square error, with a share of its logarithm.
 
     The root keeps a few hopeless pictures from ruling the batch; the logarithm, which is PSNR, cares for those that
@@ -40,7 +40,7 @@ def foreground_rmse(rendered: Rendered, target: Tensor, mask: Tensor) -> Tensor:
     return sum(losses, start=mask.new_zeros(())) / len(losses)
 
 
-def attention_and_rmse(rendered: Rendered, target: Tensor, mask: Tensor) -> Tensor:
+def attention_and_rmse(rendered: TrainingOutput, target: Tensor, mask: Tensor) -> Tensor:
     """`foreground_rmse` for networks without a mask: what they do to the background counts too, and L_att (eq. 4)."""
     return root_and_logarithm((rendered.stages[-1] - target) ** 2, mask) + attention(rendered, mask)
 
@@ -51,13 +51,13 @@ def root_and_logarithm(squared: Tensor, mask: Tensor) -> Tensor:
     return ((mean + 1e-6).sqrt() + 0.05 * (mean + 1e-4).log()).mean()
 
 
-def attention(rendered: Rendered, mask: Tensor) -> Tensor:
+def attention(rendered: TrainingOutput, mask: Tensor) -> Tensor:
     """S2AM's L_att: Σ_i ||M'_i − M_i||², the predicted masks against the true one at their sizes (eq. 4)."""
     losses = [F.mse_loss(found, resize_mask(mask, found)) for found in rendered.masks]
     return sum(losses, start=mask.new_zeros(()))
 
 
-def found_mask(rendered: Rendered, target: Tensor, mask: Tensor) -> Tensor:
+def found_mask(rendered: TrainingOutput, target: Tensor, mask: Tensor) -> Tensor:
     """What `Dissonance` learns from: whether there is a foreground, and where there is one, its masks.
 
     Cross entropy of the presence; of the masks, where there is anything to find, cross entropy and the soft Jaccard
@@ -79,22 +79,22 @@ def mask_distance(found: Tensor, wanted: Tensor) -> Tensor:
     return entropy + 1 - both / either.clamp_min(1.0)
 
 
-def pixel_l2(rendered: Rendered, target: Tensor, mask: Tensor) -> Tensor:
+def pixel_l2(rendered: TrainingOutput, target: Tensor, mask: Tensor) -> Tensor:
     """S2AM's loss with a mask: the mean square over all pixels (section 3.4.1), as DIH's and our FMM's."""
     return F.mse_loss(rendered.stages[-1], target)
 
 
-def pixel_l1(rendered: Rendered, target: Tensor, mask: Tensor) -> Tensor:
+def pixel_l1(rendered: TrainingOutput, target: Tensor, mask: Tensor) -> Tensor:
     """pix2pix's loss beside its adversarial term: 100 · the mean absolute difference over all pixels."""
     return PIXEL_WEIGHT * F.l1_loss(rendered.stages[-1], target)
 
 
-def attention_and_pixels(rendered: Rendered, target: Tensor, mask: Tensor) -> Tensor:
+def attention_and_pixels(rendered: TrainingOutput, target: Tensor, mask: Tensor) -> Tensor:
     """Mask-free S2AM's loss beside its adversarial term: 90 · L_att + 100 · L_pixel (section 3.4.2, eqs. 3 and 4)."""
     return ATTENTION_WEIGHT * attention(rendered, mask) + scaled_l2(rendered, target, mask)
 
 
-def scaled_l2(rendered: Rendered, target: Tensor, mask: Tensor) -> Tensor:
+def scaled_l2(rendered: TrainingOutput, target: Tensor, mask: Tensor) -> Tensor:
     """Mask-free S2AM's loss without its attention term (the ablation of section 4.4): 100 · L_pixel."""
     return PIXEL_WEIGHT * pixel_l2(rendered, target, mask)
 

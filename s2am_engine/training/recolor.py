@@ -78,14 +78,14 @@ def recolor(pictures: Tensor, references: Tensor, weights: Tensor, rng: BatchRNG
     ):
         chosen = ((transferred >= low) & (transferred < high)).nonzero().squeeze(1)
         if len(chosen):
-            out[chosen] = change(pictures[chosen], references[chosen], weights[chosen], rng.among(chosen))
+            out[chosen] = change(pictures[chosen], references[chosen], weights[chosen], rng.subset(chosen))
     # How strong a picture's change is as a whole: composites range from nearly right to absurd.
-    strength = rng.between(0.25, 1.4)
+    strength = rng.uniform_between(0.25, 1.4)
     strength = torch.where((transferred < how.transfer_share).view(-1, 1, 1, 1), 0.4 * strength, strength)
     out = change_light(out, strength, rng, how)
     out = change_tones(out, strength, rng, how)
     out = change_colors(out, strength, rng, how).clamp(0, 1)
-    rng.change_some(
+    rng.apply_to_share(
         out,
         how.lut_share,
         lambda some, places, rng: apply_random_table(some, how.lut * strength[places], rng),
@@ -109,25 +109,25 @@ def is_clipped(pictures: Tensor) -> Tensor:
 
 def change_tones(pictures: Tensor, strength: Tensor, rng: BatchRNG, how: Recoloring) -> Tensor:
     """Gamma, contrast about a random pivot, and a random monotone tone curve (shared or one a channel)."""
-    gamma = rng.normal(1, 1, 1) + 0.4 * rng.happens(CROSSED_SHARE) * rng.normal(3, 1, 1)
+    gamma = rng.normal(1, 1, 1) + 0.4 * rng.bernoulli(CROSSED_SHARE) * rng.normal(3, 1, 1)
     out = pictures.clamp_min(1e-4) ** torch.exp2(strength * how.gamma * gamma)
     slope = torch.exp2(strength * how.contrast * rng.normal(1, 1, 1))
     out = change_contrast(out, slope, rng).clamp(0, 1)
 
     def bend(some: Tensor, places: Tensor, rng: BatchRNG) -> Tensor:
-        pieces = rng.normal(1, 6) + 0.5 * rng.happens(CROSSED_SHARE, rank=3) * rng.normal(3, 6)
+        pieces = rng.normal(1, 6) + 0.5 * rng.bernoulli(CROSSED_SHARE, rank=3) * rng.normal(3, 6)
         pieces = pieces * how.tone_curve * strength[places].view(-1, 1, 1)
         return render_curves(torch.exp(F.interpolate(pieces, size=24, mode="linear", align_corners=True)), some)
 
-    rng.change_some(out, how.tone_curve_share, bend)
+    rng.apply_to_share(out, how.tone_curve_share, bend)
     return out
 
 
 def change_contrast(pictures: Tensor, slope: Tensor, rng: BatchRNG) -> Tensor:
     """Contrast of a slope (B, 1, 1, 1) about a random pivot: as a straight line, or for most as a sigmoid."""
-    pivot = rng.between(0.25, 0.65)
+    pivot = rng.uniform_between(0.25, 0.65)
     out = pivot + (pictures - pivot) * slope
-    curved = rng.chosen(0.6)
+    curved = rng.sample_indices(0.6)
     some, steep, middle = pictures[curved], slope[curved], torch.logit(pivot[curved])
     sigmoid = torch.sigmoid(torch.lerp(middle, torch.logit(some, DARKEST), steep))
     out[curved] = some + sigmoid - some.clamp(DARKEST, 1 - DARKEST)
@@ -144,7 +144,7 @@ def change_colors(pictures: Tensor, strength: Tensor, rng: BatchRNG, how: Recolo
     tint = shadows * (1 - luma) ** 2 + highlights * luma**2
     fade = how.fade * strength
     lift, lower = rng.normal(1, 1, 1).abs() * fade, rng.normal(1, 1, 1).abs() * fade
-    faded = rng.happens(how.fade_share)
+    faded = rng.bernoulli(how.fade_share)
     out = luma + chroma + tint
     return out * (1 - faded * (lift + lower)) + faded * lift
 
@@ -228,13 +228,13 @@ def change_light(pictures: Tensor, strength: Tensor, rng: BatchRNG, how: Recolor
     Returns:
         (B, 3, H, W) sRGB values in [0, 1].
     """
-    cameras = rng.chosen(how.camera_share)
-    took, shows = (draw_camera(rng.among(cameras), how.camera * strength[cameras]) for _ in range(2))
+    cameras = rng.sample_indices(how.camera_share)
+    took, shows = (draw_camera(rng.subset(cameras), how.camera * strength[cameras]) for _ in range(2))
     linear = srgb_tensor_to_linear(pictures)
     linear[cameras] = took.decode(pictures[cameras])
     linear = apply_matrices(linear, draw_matrices(strength, rng, how))
     shade(linear, strength, rng, how)
-    rng.change_some(linear, how.shoulder_share, lambda bright, *_: roll_off(bright))
+    rng.apply_to_share(linear, how.shoulder_share, lambda bright, *_: roll_off(bright))
     shown = linear_tensor_to_srgb(linear)
     shown[cameras] = shows.encode(linear[cameras])
     return shown.clamp(0, 1)
@@ -254,8 +254,8 @@ def draw_matrices(strength: Tensor, rng: BatchRNG, how: Recoloring) -> Tensor:
     amount = strength.view(-1, 1, 1)
     mixing = rng.normal(3, 3) * how.color_mixing * amount
     matrices = torch.eye(3) + mixing - torch.diag_embed(mixing.sum(dim=2))  # rows sum to 1: grays stay
-    scenes = rng.chosen(how.relighting_share)
-    before, after = (draw_temperature(rng.among(scenes)) for _ in range(2))
+    scenes = rng.sample_indices(how.relighting_share)
+    before, after = (draw_temperature(rng.subset(scenes)) for _ in range(2))
     matrices[scenes] = matrices[scenes] @ relighting(before, after, how.relighting * strength[scenes].flatten())
     gains = rng.normal(1, 3) * torch.tensor([1.0, 0.35, 1.0]) * how.white_balance
     stops = rng.normal(1, 1) * how.exposure
@@ -341,8 +341,8 @@ def shade(linear: Tensor, strength: Tensor, rng: BatchRNG, how: Recoloring) -> N
         stops = rng.normal(1, 1, 1) * torch.sigmoid(4 * cloudy)
         return some * torch.exp2(how.patches * strength[places] * stops)
 
-    rng.change_some(linear, how.falloff_share, slope)
-    rng.change_some(linear, how.patches_share, patches)
+    rng.apply_to_share(linear, how.falloff_share, slope)
+    rng.apply_to_share(linear, how.patches_share, patches)
 
 
 def roll_off(linear: Tensor, start: float = 0.6) -> Tensor:
@@ -408,7 +408,7 @@ def transfer_statistics(pictures: Tensor, references: Tensor, weights: Tensor, r
     Half of the batch in plain RGB, half in a logarithmic opponent space.
     """
     degree = 0.25 + 0.75 * rng.uniform(1, 1, 1)
-    space = rng.happens(0.5)
+    space = rng.bernoulli(0.5)
     values = torch.lerp(pictures, opponent(pictures), space)
     mean, deviation = weighted_moments(values, weights)
     wanted_mean, wanted_deviation = weighted_moments(

@@ -82,7 +82,7 @@ def propose_regions(
         return [Region("labeled", mask) for mask in known]
     if min(image.shape[:2]) < SMALLEST_SEARCHED_SIDE:
         return []
-    return list(islice(distinct(find_regions(image, rng)), most))
+    return list(islice(drop_duplicates(find_regions(image, rng)), most))
 
 
 def find_regions(image: NDArray[np.uint8], rng: np.random.Generator) -> Iterator[Region]:
@@ -97,7 +97,7 @@ def find_regions(image: NDArray[np.uint8], rng: np.random.Generator) -> Iterator
         yield from cut_region("object", image, window_trimap(superpixels, rng), rng)
 
 
-def distinct(regions: Iterator[Region]) -> Iterator[Region]:
+def drop_duplicates(regions: Iterator[Region]) -> Iterator[Region]:
     """Leave out the regions that are much the same as an earlier one."""
     kept: list[NDArray[np.bool_]] = []
     for region in regions:
@@ -218,7 +218,7 @@ def cut_region(
     kind: str, image: NDArray[np.uint8], trimap: NDArray[np.uint8], rng: np.random.Generator
 ) -> Iterator[Region]:
     """Cut a region out of a picture, if it turns out to be one that a person might have cut out."""
-    mask = tidied(grabcut(image, trimap, rng))
+    mask = smooth_region(grabcut(image, trimap, rng))
     if is_plausible(mask) and is_compact(mask) and has_visible_edge(image, mask):
         yield Region(kind, mask)
 
@@ -249,7 +249,7 @@ def grabcut(image: NDArray[np.uint8], trimap: NDArray[np.uint8], rng: np.random.
     return foreground_labels(fine)
 
 
-def tidied(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def smooth_region(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Smooth a region, remove its speckle and whiskers, keep its largest part and close its small holes."""
     radius = max(1, max(mask.shape) // 96)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))

@@ -54,10 +54,10 @@ class PairMaker(PairSource):
         """Composites (B, 3, N, N), their exact foregrounds (B, 1, N, N) and targets (B, 3, N, N)."""
         batch_rng = BatchRNG(torch.Generator().manual_seed(int(rng.integers(2**62))), count)
         chosen = rng.integers(len(self.photographs), size=count)
-        cuts = [self.cut(self.photographs[int(number)], rng) for number in chosen]
+        cuts = [self.crop_region(self.photographs[int(number)], rng) for number in chosen]
         pictures = torch.from_numpy(np.stack([image for image, _ in cuts])).permute(0, 3, 1, 2) / 255
         regions = torch.from_numpy(np.stack([region for _, region in cuts])).unsqueeze(1)
-        target = self.vary(pictures, regions, batch_rng)
+        target = self.pre_augment(pictures, regions, batch_rng)
         # The foreground comes from another camera: its noise and its compression stay, whatever is done to its colors.
         target = torch.lerp(target, degrade(target, batch_rng, self.degradation), regions)
         changed = recolor(target, color_references_of(target), regions, batch_rng, self.recoloring)
@@ -65,18 +65,20 @@ class PairMaker(PairSource):
         composite = (torch.lerp(target, changed, regions) * 255).round() / 255
         return composite.contiguous(), regions, target.contiguous()
 
-    def vary(self, pictures: Tensor, regions: Tensor, batch_rng: BatchRNG) -> Tensor:
+    def pre_augment(self, pictures: Tensor, regions: Tensor, batch_rng: BatchRNG) -> Tensor:
         """Grade most photographs as a whole first, so that a few thousand of them become many looks."""
         mild = replace(self.recoloring, transfer_share=0.1, histogram_share=0.0, falloff_share=0.0, patches_share=0.0)
         chosen = (batch_rng.uniform() < self.pre_augmented).nonzero().squeeze(1)
         target = pictures.clone()
         if len(chosen):
-            some, among = pictures[chosen], batch_rng.among(chosen)
+            some, among = pictures[chosen], batch_rng.subset(chosen)
             pre_augmented = recolor(some, color_references_of(some), torch.ones_like(regions[chosen]), among, mild)
             target[chosen] = torch.lerp(some, pre_augmented, 0.3 + 0.7 * among.uniform(1, 1, 1))
         return target
 
-    def cut(self, photograph: Photograph, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    def crop_region(
+        self, photograph: Photograph, rng: np.random.Generator
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Crop, flip and resize a photograph with one of its regions: N×N×3 uint8 and N×N float32."""
         region = photograph.regions[int(rng.integers(len(photograph.regions)))]
         image = photograph.image

@@ -136,7 +136,7 @@ def train(
         data = open_data(plan.data, plan.recipe, plan.seed, group, report if group.is_main else ignore_events)
         if group.is_main:
             prepare_run(folder, plan, resume=resume)
-        group.wait()
+        group.barrier()
         trainer = Trainer(
             initial_network(plan),
             data.pairs,
@@ -196,25 +196,25 @@ def prepare_run(folder: Path, plan: Plan, *, resume: bool) -> None:
 
 def finish(plan: Plan, folder: Path, result: FitResult, data: Data) -> Trained:
     """Make a model of a run's best weights."""
-    facts = {
+    texts = {
         "description": f"{plan.network}, trained on {plan.data.name}",
         "data": f"{data.description}; their owner's terms hold",
         "history": f"{result.steps} steps, {result.seconds / 60:.0f} minutes; {result.gain:+.2f} dB held out",
         "known_failures": [],
     }
-    card, weights = card_of(folder, plan.name, facts)
+    card, weights = card_of(folder, plan.name, texts)
     before = find_cards().get(plan.name)
     own = before is not None and read_model(before).card.training.get("run") == plan.run
     return Trained(add_model(card, weights, replace=own), result.gain, result.steps)
 
 
-def card_of(run: Path, name: str, facts: Mapping[str, Any], input_size: int | None = None) -> tuple[Card, bytes]:
+def card_of(run: Path, name: str, texts: Mapping[str, Any], input_size: int | None = None) -> tuple[Card, bytes]:
     """Describe a run's best weights.
 
     Args:
         run: the run's folder.
         name: the model's name.
-        facts: the card's words: description, data, known_failures, and history, how the training went.
+        texts: the card's words: description, data, known_failures, and history, how the training went.
         input_size: pixels per side of the model's input; None = the training size times the largest scale.
 
     Returns:
@@ -238,9 +238,9 @@ def card_of(run: Path, name: str, facts: Mapping[str, Any], input_size: int | No
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         size=len(content),
         license=LICENSE,
-        training=settings | {"history": facts["history"]},
-        description=facts["description"],
-        data=facts["data"],
-        known_failures=facts["known_failures"],
+        training=settings | {"history": texts["history"]},
+        description=texts["description"],
+        data=texts["data"],
+        known_failures=texts["known_failures"],
     )
     return card, content

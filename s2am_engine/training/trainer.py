@@ -144,7 +144,7 @@ class Trainer:
         """Do one step, and what is due after it."""
         batch = loader.take().to(self.group.device)
         rate = learning_rate(self.recipe, self.step, self.steps)
-        loss = self.learner.learn(batch, self.step, rate)
+        loss = self.learner.train_step(batch, self.step, rate)
         self.timer.count(loss, self.recipe.batch * self.group.size, loader.waited)
         self.step += 1
         if self.steps is None and len(self.timer.ends) >= PACED:
@@ -163,7 +163,7 @@ class Trainer:
         self.validate(rate)
         validation = self.now() - before
         left = (self.recipe.minutes or 0.0) * 60 - self.timer.elapsed
-        steps, validations = (int(self.group.agree(number)) for number in fit_steps(left, each, validation))
+        steps, validations = (int(self.group.broadcast(number)) for number in fit_steps(left, each, validation))
         self.plan(self.step + steps, -(-steps // validations))
         self.save()
 
@@ -172,11 +172,15 @@ class Trainer:
         timer, average = self.timer, self.learner.average
         refresh_statistics(average, self.calibration)
         found = gains(average, self.held_out)
-        total, count, loss = self.group.total(float(found.sum()), len(found), timer.loss / self.group.size)
+        total, count, loss = self.group.sum(float(found.sum()), len(found), timer.loss / self.group.size)
         gain = total / count
         if not math.isfinite(loss + gain):
             raise EngineError(f"The training diverged before step {self.step}: start again with a lower learning rate.")
-        if self.steps and self.recipe.minutes and self.group.agree(timer.elapsed) > OVERTIME * 60 * self.recipe.minutes:
+        if (
+            self.steps
+            and self.recipe.minutes
+            and self.group.broadcast(timer.elapsed) > OVERTIME * 60 * self.recipe.minutes
+        ):
             self.steps = self.step
         is_best, self.best = gain > self.best, max(self.best, gain)
         if is_best:

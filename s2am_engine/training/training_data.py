@@ -95,7 +95,7 @@ def open_data(
         return open_pairs(folder, recipe, seed)
     if group.is_main:
         load_splits(folder, recipe, report)
-    group.wait()
+    group.barrier()
     photographs, validation = load_splits(folder, recipe, ignore_events)
     maker = DetectionPairs if recipe.detection else PairMaker
     held_out = make_held_out(maker(recipe.size, recipe.batch, HELD_OUT_SEED, photographs=validation, crop=False))

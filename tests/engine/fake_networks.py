@@ -31,7 +31,7 @@ def recolored(composite: Tensor, known: ColorMap = KNOWN_MAP) -> Tensor:
 class Painter(PaintNetwork):
     """Paints every picture as the known map would."""
 
-    def answer(self, composite: Tensor, mask: Tensor) -> Tensor:
+    def predict(self, composite: Tensor, mask: Tensor) -> Tensor:
         return recolored(composite)
 
 
@@ -40,7 +40,7 @@ class Spotter(PaintNetwork):
 
     mask_free = True
 
-    def answer(self, composite: Tensor, mask: Tensor) -> Tensor:
+    def predict(self, composite: Tensor, mask: Tensor) -> Tensor:
         red, _, blue = composite.split(1, dim=1)
         pasted = (blue > 0.6) & (blue > red + 0.1)
         return torch.cat([recolored(composite), 0.06 + 0.88 * pasted.float()], dim=1)
@@ -52,8 +52,8 @@ class Spotter(PaintNetwork):
 class Doubter(Spotter):
     """Finds the same, but would rather say that nothing was pasted."""
 
-    def answer(self, composite: Tensor, mask: Tensor) -> Tensor:
-        return torch.cat([super().answer(composite, mask), torch.full_like(mask, 0.3)], dim=1)
+    def predict(self, composite: Tensor, mask: Tensor) -> Tensor:
+        return torch.cat([super().predict(composite, mask), torch.full_like(mask, 0.3)], dim=1)
 
 
 def write_fake_model(folder: Path, name: str, network: str, input_size: int = 64) -> None:

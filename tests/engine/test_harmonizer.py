@@ -192,7 +192,7 @@ def test_out_of_gpu_memory_the_cpu_does_the_work_and_says_so(monkeypatch: pytest
     harmonizer.set_picture(pixels, mask)
     expected = harmonizer.color_map
     network = harmonizer.predictor.network
-    answer, calls = network.answer, []
+    answer, calls = network.predict, []
 
     def starved(composite: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         calls.append(harmonizer.device)
@@ -200,7 +200,7 @@ def test_out_of_gpu_memory_the_cpu_does_the_work_and_says_so(monkeypatch: pytest
             raise torch.cuda.OutOfMemoryError
         return answer(composite, mask)
 
-    monkeypatch.setattr(network, "answer", starved)
+    monkeypatch.setattr(network, "predict", starved)
     with pytest.warns(RuntimeWarning, match="GPU is out of memory"):
         harmonizer.set_picture(pixels, mask)
     assert harmonizer.device.type == "cpu"
@@ -209,7 +209,7 @@ def test_out_of_gpu_memory_the_cpu_does_the_work_and_says_so(monkeypatch: pytest
 
 def test_a_network_that_answers_nonsense_is_an_error_not_a_black_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     harmonizer = Harmonizer(device="cpu")
-    monkeypatch.setattr(harmonizer.predictor.network, "answer", lambda *_: torch.full((1, 39), torch.nan))
+    monkeypatch.setattr(harmonizer.predictor.network, "predict", lambda *_: torch.full((1, 39), torch.nan))
     with pytest.raises(EngineError, match="gave no usable answer"):
         harmonizer.set_picture(*composite())
 

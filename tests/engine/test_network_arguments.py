@@ -51,7 +51,7 @@ def test_bad_input_is_named(
     built: dict[str, Network], name: str, composite: Tensor, mask: Tensor, sentence: str
 ) -> None:
     network = built[name]
-    for asked in (network, network.rendered, network.paint):
+    for asked in (network, network.forward_training, network.paint):
         with pytest.raises(ValueError, match=sentence):
             asked(composite, mask)
 

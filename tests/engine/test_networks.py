@@ -46,7 +46,7 @@ def worn(name: str) -> Network:
 def look(network: Network, composite: Tensor, mask: Tensor) -> list[Tensor]:
     """All that a network gives to a loss."""
     with torch.no_grad():
-        rendered = network.rendered(composite, mask)
+        rendered = network.forward_training(composite, mask)
     return rendered.stages + rendered.masks
 
 
@@ -87,7 +87,7 @@ def test_only_the_foreground_is_painted_and_that_with_the_networks_own_pixels(na
     with torch.no_grad():
         painted, nothing = network.paint(composite, mask), network.paint(composite, torch.zeros_like(mask))
         half = network.paint(composite, 0.5 * mask)
-        own, own_half = (network.rendered(composite, one).stages[-1].clamp(0, 1) for one in (mask, 0.5 * mask))
+        own, own_half = (network.forward_training(composite, one).stages[-1].clamp(0, 1) for one in (mask, 0.5 * mask))
     inside = mask.expand_as(composite) == 1
     assert torch.equal(nothing, composite)
     assert torch.equal(painted[~inside], composite[~inside])
@@ -126,7 +126,7 @@ def test_gradients_reach_every_parameter(name: str) -> None:
         answers = network(composite, mask)
     seen = network.render(answers, composite)
     if network.is_detector:  # then its masks are what it learns from
-        seen = network.rendered(composite, mask).masks
+        seen = network.forward_training(composite, mask).masks
     torch.stack([one.square().mean() for one in seen]).sum().backward()
     gradients = {
         label: 0.0 if parameter.grad is None else float(parameter.grad.abs().max())

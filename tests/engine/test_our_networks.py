@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Connoisseur and Dissonance: what votes agree on, and what is found of a picture of one piece or two."""
+"""Connoisseur and Dissonance: what votes fit_votes on, and what is found of a picture of one piece or two."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from s2am_engine.networks.connoisseur import Connoisseur, agree, corrected, solved
+from s2am_engine.networks.connoisseur import Connoisseur, apply_correction, fit_votes, solve_positive_definite
 from s2am_engine.networks.recognition import cell_colors
 from s2am_engine.networks.registry import build_network
 from s2am_engine.training.learner import iou
@@ -30,21 +30,21 @@ def votes_for(colors: torch.Tensor, change: torch.Tensor, sureness: float) -> to
 @torch.no_grad()
 def test_what_all_sure_votes_wish_is_what_they_get() -> None:
     colors, mask = pictures(24)
-    agreed = agree(votes_for(colors, CHANGE, 7.0), colors, mask, DOUBT)
+    agreed = fit_votes(votes_for(colors, CHANGE, 7.0), colors, mask, DOUBT)
     torch.testing.assert_close(agreed, (CHANGE - torch.eye(3, 4)).expand(2, 3, 4), atol=0.01, rtol=0)
-    unsure = agree(votes_for(colors, CHANGE, -8.0), colors, mask, DOUBT)
+    unsure = fit_votes(votes_for(colors, CHANGE, -8.0), colors, mask, DOUBT)
     assert float(unsure.abs().max()) < 0.02, "nobody is sure: nothing changes"
 
 
 @torch.no_grad()
 def test_only_the_foreground_votes_and_the_sure_outvote_the_others() -> None:
     colors, mask = pictures(24)
-    wished = votes_for(colors, CHANGE, 2.0)
-    outside = torch.where(mask > 0, wished, torch.full_like(wished, 3.0))
-    torch.testing.assert_close(agree(outside, colors, mask, DOUBT), agree(wished, colors, mask, DOUBT))
+    residuals = votes_for(colors, CHANGE, 2.0)
+    outside = torch.where(mask > 0, residuals, torch.full_like(residuals, 3.0))
+    torch.testing.assert_close(fit_votes(outside, colors, mask, DOUBT), fit_votes(residuals, colors, mask, DOUBT))
     other = votes_for(colors, torch.eye(3, 4) * 0.5, -6.0)
     mixed = torch.where(torch.arange(24) % 2 == 0, votes_for(colors, CHANGE, 6.0), other)
-    agreed = agree(mixed, colors, mask, DOUBT)
+    agreed = fit_votes(mixed, colors, mask, DOUBT)
     torch.testing.assert_close(agreed, (CHANGE - torch.eye(3, 4)).expand(2, 3, 4), atol=0.02, rtol=0)
 
 
@@ -53,10 +53,10 @@ def test_the_answer_is_the_first_guess_and_then_the_votes() -> None:
     assert isinstance(network, Connoisseur)
     composite, mask = pictures()
     with torch.no_grad():
-        _, first, _ = network.deliberate(composite, mask)
+        _, first, _ = network.predict_with_votes(composite, mask)
         correction = (CHANGE - torch.eye(3, 4)).expand(2, 3, 4)
         guess = network.render(first, composite)[0]
-        both = network.render(corrected(first, correction), composite)[0]
+        both = network.render(apply_correction(first, correction), composite)[0]
     expected = torch.einsum("ij,bjyx->biyx", CHANGE[:, :3], guess) + CHANGE[:, 3].view(1, 3, 1, 1)
     torch.testing.assert_close(both, expected, atol=1e-5, rtol=0)
 
@@ -64,8 +64,10 @@ def test_the_answer_is_the_first_guess_and_then_the_votes() -> None:
 def test_linear_systems_are_solved() -> None:
     generator = torch.Generator().manual_seed(1)
     factor = torch.randn(5, 4, 4, generator=generator)
-    normal, wished = factor @ factor.mT + 0.1 * torch.eye(4), torch.randn(5, 4, 3, generator=generator)
-    torch.testing.assert_close(solved(normal, wished), torch.linalg.solve(normal, wished), atol=1e-4, rtol=1e-4)
+    normal, residuals = factor @ factor.mT + 0.1 * torch.eye(4), torch.randn(5, 4, 3, generator=generator)
+    torch.testing.assert_close(
+        solve_positive_definite(normal, residuals), torch.linalg.solve(normal, residuals), atol=1e-4, rtol=1e-4
+    )
 
 
 def test_cells_tell_the_colors_of_both_regions_apart() -> None:
@@ -88,7 +90,7 @@ def test_a_detector_draws_masks_between_nothing_and_all(size: tuple[int, int]) -
     composite, mask = pictures(*size)
     with torch.no_grad():
         answer = network(composite, mask)
-        rendered = network.rendered(composite, mask)
+        rendered = network.forward_training(composite, mask)
     assert torch.equal(answer[:, :3], composite)
     assert torch.equal(rendered.stages[-1], composite)
     fine, first = (tuple(-(-length // scale) for length in size) for scale in (4, 16))
@@ -119,7 +121,7 @@ def test_a_detector_learns_to_tell_a_pasted_square_from_a_whole_picture() -> Non
     torch.manual_seed(0)
     for _ in range(40):
         composite, mask = draw()
-        loss = found_mask(network.rendered(composite, mask), composite, mask)
+        loss = found_mask(network.forward_training(composite, mask), composite, mask)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

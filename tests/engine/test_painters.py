@@ -9,7 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from s2am_engine.networks.dih import FullyConnected
-from s2am_engine.networks.encoder_decoder import EncoderDecoder, find_convolution, hand_on, see_colors, start_small
+from s2am_engine.networks.encoder_decoder import (
+    EncoderDecoder,
+    find_convolution,
+    init_color_channels,
+    init_identity_channels,
+    init_normal,
+)
 from s2am_engine.networks.registry import build_network
 from s2am_engine.networks.unet import PatchDiscriminator
 from tests.engine.networks import count_parameters, pictures, shaken, small_network
@@ -183,7 +189,7 @@ def test_an_untrained_decoder_carries_the_bottleneck_up_to_the_last_layer(name: 
 @pytest.mark.parametrize("kernel", [3, 4])
 def test_a_layer_that_halves_hands_channels_on_as_averages(kernel: int) -> None:
     layer = nn.Conv2d(5, 6, kernel, stride=2, padding=1, bias=False)
-    hand_on(layer, 3, first=1)
+    init_identity_channels(layer, 3, first=1)
     x = torch.rand(2, 5, 8, 10)
     expected = F.avg_pool2d(x, 2) if kernel == 4 else x[..., ::2, ::2]
     torch.testing.assert_close(layer(x)[:, :3], expected[:, 1:4])
@@ -192,7 +198,7 @@ def test_a_layer_that_halves_hands_channels_on_as_averages(kernel: int) -> None:
 def test_a_layer_that_keeps_the_size_hands_channels_on_as_they_are() -> None:
     layer = nn.Conv2d(5, 6, 3, padding=1, bias=False)
     others = layer.weight[4:].clone()
-    hand_on(layer, 4)
+    init_identity_channels(layer, 4)
     x = torch.rand(2, 5, 7, 9)
     torch.testing.assert_close(layer(x)[:, :4], x[:, :4])
     assert torch.equal(layer.weight[4:], others)
@@ -200,7 +206,7 @@ def test_a_layer_that_keeps_the_size_hands_channels_on_as_they_are() -> None:
 
 def test_a_layer_that_doubles_hands_channels_on_by_repeating_them() -> None:
     layer = nn.ConvTranspose2d(5, 4, 4, stride=2, padding=1, bias=False)
-    hand_on(layer, 3, first=2)
+    init_identity_channels(layer, 3, first=2)
     x = torch.rand(2, 5, 6, 7)
     torch.testing.assert_close(layer(x)[:, :3], x[:, 2:].repeat_interleave(2, dim=2).repeat_interleave(2, dim=3))
 
@@ -208,7 +214,7 @@ def test_a_layer_that_doubles_hands_channels_on_by_repeating_them() -> None:
 def test_half_of_the_color_channels_are_shut_outside_the_mask_and_half_inside() -> None:
     torch.manual_seed(0)
     layer = nn.Conv2d(4, 64, 4, stride=2, padding=1)
-    see_colors(layer, 64)
+    init_color_channels(layer, 64)
     composite = 2 * torch.rand(1, 3, 32, 32) - 1
     with torch.no_grad():
         outside, inside = (
@@ -224,7 +230,7 @@ def test_half_of_the_color_channels_are_shut_outside_the_mask_and_half_inside() 
 def test_other_layers_start_as_pix2pixs_do() -> None:
     torch.manual_seed(0)
     layer = nn.Conv2d(64, 64, 4)
-    start_small(layer)
+    init_normal(layer)
     assert float(layer.weight.detach().std()) == pytest.approx(0.02, rel=0.02)
     assert layer.bias is not None
     assert not layer.bias.any()

@@ -226,7 +226,7 @@ def test_a_picture_after_one_that_failed_is_still_the_one_before() -> None:
 
 def test_a_network_whose_mask_is_no_number_is_an_error() -> None:
     class Broken(Spotter):
-        def answer(self, composite: Tensor, mask: Tensor) -> Tensor:
+        def predict(self, composite: Tensor, mask: Tensor) -> Tensor:
             return torch.full((1, 4, *composite.shape[2:]), torch.nan)
 
     with pytest.raises(EngineError, match="gave no usable answer"):

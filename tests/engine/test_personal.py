@@ -95,7 +95,7 @@ def test_a_personal_model_looks_and_trusts_as_the_one_that_it_began_as() -> None
 def test_where_nothing_resembles_the_look_half_of_the_work_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     network = Personal(shaken("concord"), shaken("concord")).eval()
     network.likeness.offset.fill_(-1e4)
-    monkeypatch.setattr(network.learned, "answer", None)
+    monkeypatch.setattr(network.learned, "predict", None)
     assert torch.isfinite(network(*pictures(32))).all()
 
 

@@ -34,7 +34,7 @@ class Brightener(MapNetwork):
         super().__init__()
         self.shifts = iter(shifts)
 
-    def answer(self, composite: Tensor, mask: Tensor) -> Tensor:
+    def predict(self, composite: Tensor, mask: Tensor) -> Tensor:
         return torch.tensor([[next(self.shifts)]])
 
     def render(self, answers: Tensor, composite: Tensor) -> list[Tensor]:
@@ -53,9 +53,9 @@ class Measurer(Brightener):
         super().__init__(*shifts)
         self.shown: list[tuple[Tensor, Tensor]] = []
 
-    def answer(self, composite: Tensor, mask: Tensor) -> Tensor:
+    def predict(self, composite: Tensor, mask: Tensor) -> Tensor:
         self.shown.append((composite, mask))
-        return super().answer(composite, mask)
+        return super().predict(composite, mask)
 
 
 def predict(*shifts: float) -> Prediction:

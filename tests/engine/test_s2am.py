@@ -220,7 +220,7 @@ def test_the_result_of_the_mask_free_network_is_equation_2(shape: tuple[int, int
     composite, mask = pictures(*shape)
     with torch.no_grad():
         generated, blend = network(composite, mask).split([3, 1], dim=1)
-        stages, masks = network.rendered(composite, mask)
+        stages, masks = network.forward_training(composite, mask)
         painted = network.paint(composite, mask)
     assert [tuple(one.shape[2:]) for one in masks] == [
         tuple(-(-length // 2**scale) for length in shape) for scale in (1, 2, 3)
@@ -242,7 +242,7 @@ def test_each_module_of_the_mask_free_network_goes_by_the_mask_of_its_own_featur
         block.register_forward_hook(lambda _, inputs, __: given.append(inputs))
     composite, mask = pictures(64)
     with torch.no_grad():
-        masks = network.rendered(composite, mask).masks
+        masks = network.forward_training(composite, mask).masks
     # The decoder comes to the finest scale last.
     for level, (features, found) in enumerate(reversed(given)):
         assert torch.equal(found, run(network.attention[level], features))

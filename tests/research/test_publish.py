@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from research.publish import measure_detector, publish, read_facts
+from research.publish import measure_detector, publish, read_card_texts
 from s2am_engine.errors import EngineError
 from s2am_engine.inference.detector import Detector
 from s2am_engine.models.model_store import find_model, load_network
@@ -26,7 +26,7 @@ from tests.engine.pictures import composite
 from tests.training.test_evaluation import write_pair
 from tests.training.test_trainer import make_trainer
 
-FACTS = {"description": "tiny", "data": "three photographs", "history": "four steps", "known_failures": ["all"]}
+CARD_TEXTS = {"description": "tiny", "data": "three photographs", "history": "four steps", "known_failures": ["all"]}
 
 
 def test_a_finished_run_becomes_a_model_with_its_card(
@@ -35,8 +35,8 @@ def test_a_finished_run_becomes_a_model_with_its_card(
     run = make_trainer("s2am-s2ad", 4, photographs, tmp_path / "run")
     run.fit()
     write_settings(tmp_path / "run", {"network": "s2am-s2ad", **run.recipe.to_json()})
-    (tmp_path / "facts.json").write_text(json.dumps(FACTS))
-    publish(tmp_path / "run", "mine", read_facts(tmp_path / "facts.json"), no_personal_models, None)
+    (tmp_path / "facts.json").write_text(json.dumps(CARD_TEXTS))
+    publish(tmp_path / "run", "mine", read_card_texts(tmp_path / "facts.json"), no_personal_models, None)
     model = find_model("mine")
     assert (model.card.input_size, model.card.training["steps"], model.card.data) == (32, 4, "three photographs")
     assert (model.card.network, model.card.options) == ("s2am-s2ad", {"width": 8, "levels": 4})
@@ -53,8 +53,8 @@ def test_a_finished_run_becomes_a_model_with_its_card(
 def test_a_card_asks_for_the_largest_picture_that_its_network_looks_at(tmp_path: Path) -> None:
     (tmp_path / WEIGHTS_FILE).touch()
     write_settings(tmp_path, {"network": "connoisseur", **CONNOISSEUR_RECIPE.to_json()})
-    assert card_of(tmp_path, "mine", FACTS)[0].input_size == 1.5 * CONNOISSEUR_RECIPE.size
-    assert card_of(tmp_path, "mine", FACTS, input_size=96)[0].input_size == 96
+    assert card_of(tmp_path, "mine", CARD_TEXTS)[0].input_size == 1.5 * CONNOISSEUR_RECIPE.size
+    assert card_of(tmp_path, "mine", CARD_TEXTS, input_size=96)[0].input_size == 96
 
 
 def test_publishing_too_early_or_without_facts_says_what_to_do(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_publishing_too_early_or_without_facts_says_what_to_do(tmp_path: Path) -
         publish(tmp_path, "mine", {}, tmp_path, None)
     (tmp_path / "facts.json").write_text('{"description": "only"}')
     with pytest.raises(EngineError, match=r"facts\.json does not hold"):
-        read_facts(tmp_path / "facts.json")
+        read_card_texts(tmp_path / "facts.json")
 
 
 def test_a_detectors_figures_are_of_composites_and_of_photographs(

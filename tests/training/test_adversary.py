@@ -46,12 +46,12 @@ def weights(adversary: Adversary) -> list[Tensor]:
 def test_it_learns_to_tell_results_from_truths(mask_free: bool) -> None:
     adversary, batch = small_adversary(mask_free), easy_batch()
     for _ in range(60):
-        adversary.learn(batch, batch.composite)
+        adversary.train_step(batch, batch.composite)
     assert verdict(adversary, batch, batch.target) > 0.8
     assert verdict(adversary, batch, batch.composite) < 0.2
     # For the network that is as bad as can be, and the target as good.
-    assert float(adversary.realism(batch, batch.composite)) > 0.6
-    assert float(adversary.realism(batch, batch.target)) < 0.1
+    assert float(adversary.generator_loss(batch, batch.composite)) > 0.6
+    assert float(adversary.generator_loss(batch, batch.target)) < 0.1
 
 
 def test_realism_is_the_mean_square_from_being_taken_for_real() -> None:
@@ -59,14 +59,14 @@ def test_realism_is_the_mean_square_from_being_taken_for_real() -> None:
     with torch.no_grad():
         judged = adversary.discriminator(adversary.condition(batch), batch.composite)
         expected = ((judged - 1) ** 2).mean()
-        torch.testing.assert_close(adversary.realism(batch, batch.composite), expected)
+        torch.testing.assert_close(adversary.generator_loss(batch, batch.composite), expected)
 
 
 def test_realism_moves_the_picture_and_not_the_discriminator() -> None:
     adversary, batch = small_adversary(), easy_batch()
     before = weights(adversary)
     picture = batch.composite.clone().requires_grad_()
-    adversary.realism(batch, picture).backward()
+    adversary.generator_loss(batch, picture).backward()
     assert picture.grad is not None
     assert bool(picture.grad.abs().amax(dim=(1, 2, 3)).all())
     assert all(parameter.grad is None for parameter in adversary.discriminator.parameters())
@@ -77,8 +77,8 @@ def test_learning_moves_the_discriminator_and_not_the_picture() -> None:
     adversary, batch = small_adversary(), easy_batch()
     before = weights(adversary)
     picture = batch.composite.clone().requires_grad_()
-    adversary.realism(batch, picture.detach())
-    adversary.learn(batch, picture)
+    adversary.generator_loss(batch, picture.detach())
+    adversary.train_step(batch, picture)
     assert picture.grad is None
     assert not any(map(torch.equal, before, weights(adversary)))
 
@@ -86,9 +86,9 @@ def test_learning_moves_the_discriminator_and_not_the_picture() -> None:
 def test_what_the_network_gets_from_realism_leads_towards_the_truth() -> None:
     adversary, batch = small_adversary(), easy_batch()
     for _ in range(40):
-        adversary.learn(batch, batch.composite)
+        adversary.train_step(batch, batch.composite)
     picture = batch.composite.clone().requires_grad_()
-    adversary.realism(batch, picture).backward()
+    adversary.generator_loss(batch, picture).backward()
     assert picture.grad is not None
     wanted = batch.target - batch.composite
     assert float(-(picture.grad * wanted).sum()) > 0
@@ -113,9 +113,9 @@ def test_it_goes_on_from_a_checkpoint_as_if_nothing_had_happened(mask_free: bool
         easy_batch(),
     )
     for _ in range(3):
-        adversary.learn(batch, batch.composite)
+        adversary.train_step(batch, batch.composite)
     other.load_state_dict(copy.deepcopy(adversary.state_dict()))
     for one in (adversary, other):
-        one.learn(batch, batch.composite)
+        one.train_step(batch, batch.composite)
     assert all(map(torch.equal, weights(adversary), weights(other)))
     assert verdict(adversary, batch, batch.target) == verdict(other, batch, batch.target)

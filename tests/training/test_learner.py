@@ -44,10 +44,10 @@ def foreground_error(found: Tensor, batch: Batch) -> float:
 @pytest.mark.parametrize("name", sorted(SMALL.keys() - {"dissonance"}))  # which recolors nothing
 def test_a_network_overfits_one_batch(name: str, photographs: list[Photograph]) -> None:
     found, batch = learner(name), one_batch(photographs)
-    losses = [float(found.learn(batch, step, 3e-3 * min(1, (step + 1) / 5))) for step in range(40)]
+    losses = [float(found.train_step(batch, step, 3e-3 * min(1, (step + 1) / 5))) for step in range(40)]
     refresh_statistics(found.average, [batch] if has_statistics(found.average) else [])
     with torch.no_grad():
-        after = found.average.rendered(batch.composite, batch.mask).stages[-1]
+        after = found.average.forward_training(batch.composite, batch.mask).stages[-1]
     assert losses[-1] < losses[0]
     assert foreground_error(after, batch) < 0.5 * foreground_error(batch.composite, batch)
 
@@ -71,7 +71,7 @@ def test_the_average_follows_the_weights(photographs: list[Photograph]) -> None:
     start = [parameter.detach().clone() for parameter in found.model.parameters()]
     averages = []
     for step in (0, 8):
-        found.learn(batch, step, 1e-3)
+        found.train_step(batch, step, 1e-3)
         averages.append([parameter.detach().clone() for parameter in found.average.parameters()])
         if step == 0:
             # At first it forgets faster than the recipe says: 1/10 stays.
@@ -83,7 +83,7 @@ def test_the_average_follows_the_weights(photographs: list[Photograph]) -> None:
 
 def test_without_an_average_the_last_weights_count(photographs: list[Photograph]) -> None:
     found, batch = learner("concord", average=0.0), one_batch(photographs)
-    found.learn(batch, 0, 1e-3)
+    found.train_step(batch, 0, 1e-3)
     for new, kept in zip(found.model.parameters(), found.average.parameters(), strict=True):
         torch.testing.assert_close(kept, new)
 
@@ -121,7 +121,7 @@ def test_averaged_weights_get_statistics_of_their_own() -> None:
 
 def test_a_gain_is_the_psnr_of_the_painted_over_that_of_the_composite() -> None:
     class TenthBrighter(PaintNetwork):
-        def answer(self, composite: Tensor, mask: Tensor) -> Tensor:
+        def predict(self, composite: Tensor, mask: Tensor) -> Tensor:
             return composite + 0.1
 
     composite, mask = torch.full((2, 3, 8, 8), 0.5), torch.ones(2, 1, 8, 8)
@@ -143,9 +143,9 @@ def test_the_adversary_counts_with_its_weight(photographs: list[Photograph]) -> 
         found = learner("unet", adversarial=weight)
         # Untrained, the network changes nothing.
         pixels = float(((batch.composite - batch.target) ** 2).mean())
-        realism = float(found.adversary.realism(batch, batch.composite)) if found.adversary else 0.0
+        realism = float(found.adversary.generator_loss(batch, batch.composite)) if found.adversary else 0.0
         assert (found.adversary is None) is (weight == 0)
-        assert float(found.learn(batch, 0, 1e-3)) == pytest.approx(pixels + weight * realism, rel=1e-4)
+        assert float(found.train_step(batch, 0, 1e-3)) == pytest.approx(pixels + weight * realism, rel=1e-4)
 
 
 @pytest.mark.parametrize("clip", [None, 1e-3])
@@ -154,6 +154,6 @@ def test_the_gradient_is_clipped_as_the_recipe_says(
 ) -> None:
     monkeypatch.setitem(LOSSES, "large", lambda *given: 1e3 * LOSSES["pixel_l2"](*given))
     found = learner("unet", clip=clip, loss="large")
-    found.learn(one_batch(photographs), 0, 0.0)
+    found.train_step(one_batch(photographs), 0, 0.0)
     norm = torch.cat([p.grad.flatten() for p in found.model.parameters() if p.grad is not None]).norm()
     assert (float(norm) <= 1.01e-3) is (clip is not None)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from s2am_engine.networks.network import Rendered
+from s2am_engine.networks.network import TrainingOutput
 from s2am_engine.training import losses
 from s2am_engine.training.losses import LOSSES, Loss
 
@@ -24,13 +24,13 @@ def blank(count: int = 1) -> tuple[Tensor, Tensor]:
     return torch.zeros(count, 3, 20, 20), mask
 
 
-def painted(inside: float, outside: float, *masks: Tensor) -> Rendered:
+def painted(inside: float, outside: float, *masks: Tensor) -> TrainingOutput:
     """A result that is wrong by the same everywhere in each region."""
     _, mask = blank()
-    return Rendered([(inside * mask + outside * (1 - mask)).expand(1, 3, 20, 20)], list(masks))
+    return TrainingOutput([(inside * mask + outside * (1 - mask)).expand(1, 3, 20, 20)], list(masks))
 
 
-def value(loss: Loss, rendered: Rendered) -> float:
+def value(loss: Loss, rendered: TrainingOutput) -> float:
     return float(loss(rendered, *blank()))
 
 
@@ -41,10 +41,10 @@ def root_and_logarithm(mean_square: float) -> float:
 def test_the_papers_loss_is_relative_to_the_foregrounds_area() -> None:
     target, mask = blank()
     stage = torch.full_like(target, 0.1)
-    assert float(losses.relative_l1(Rendered([stage], []), target, mask)) == pytest.approx(0.3)
-    assert float(losses.relative_l1(Rendered([stage, stage], []), target, mask)) == pytest.approx(0.6)
+    assert float(losses.relative_l1(TrainingOutput([stage], []), target, mask)) == pytest.approx(0.3)
+    assert float(losses.relative_l1(TrainingOutput([stage, stage], []), target, mask)) == pytest.approx(0.6)
     mask[..., 1:, :] = 0  # 20 pixels: A_min = 100 counts instead
-    assert float(losses.relative_l1(Rendered([stage], []), target, mask)) == pytest.approx(0.3 * 20 / 100)
+    assert float(losses.relative_l1(TrainingOutput([stage], []), target, mask)) == pytest.approx(0.3 * 20 / 100)
 
 
 @pytest.mark.parametrize("loss", [losses.relative_l1, losses.foreground_rmse])
@@ -59,7 +59,7 @@ def test_the_foregrounds_rmse_is_each_pictures_own_mean_over_its_area() -> None:
     mask[1, :, 1:] = 0  # the second foreground is a tenth of the first
     stage = torch.stack([torch.full((3, 20, 20), 0.1), torch.full((3, 20, 20), 0.4)])
     expected = (root_and_logarithm(0.01) + root_and_logarithm(0.16)) / 2
-    assert float(losses.foreground_rmse(Rendered([stage], []), target, mask)) == pytest.approx(expected, rel=1e-5)
+    assert float(losses.foreground_rmse(TrainingOutput([stage], []), target, mask)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_soft_mask_weighs_errors() -> None:
@@ -67,7 +67,7 @@ def test_a_soft_mask_weighs_errors() -> None:
     mask[..., 10:, :] = 0.25
     stage = torch.where(mask == 1, 0.1, 0.3).expand(1, 3, 20, 20)
     expected = (0.01 * 200 + 0.09 * 50) / 250
-    found = float(losses.foreground_rmse(Rendered([stage], []), target, mask))
+    found = float(losses.foreground_rmse(TrainingOutput([stage], []), target, mask))
     assert found == pytest.approx(root_and_logarithm(expected), rel=1e-5)
 
 
@@ -75,7 +75,7 @@ def test_every_stage_of_a_cascade_counts_alike() -> None:
     target, mask = blank()
     stages = [torch.full_like(target, error) for error in (0.3, 0.1)]
     expected = (root_and_logarithm(0.09) + root_and_logarithm(0.01)) / 2
-    assert float(losses.foreground_rmse(Rendered(stages, []), target, mask)) == pytest.approx(expected, rel=1e-5)
+    assert float(losses.foreground_rmse(TrainingOutput(stages, []), target, mask)) == pytest.approx(expected, rel=1e-5)
 
 
 def found_masks() -> tuple[Tensor, Tensor]:
@@ -119,9 +119,9 @@ def test_pixel_losses_are_means_over_the_whole_picture() -> None:
 def test_every_loss_is_least_at_the_truth_and_says_where_that_is(loss: Loss) -> None:
     target, mask = blank(2)
     target = target + 0.4
-    perfect = Rendered([target], [mask])
+    perfect = TrainingOutput([target], [mask])
     off = (target + 0.1 * mask).requires_grad_()
-    found = loss(Rendered([off], [mask]), target, mask)
+    found = loss(TrainingOutput([off], [mask]), target, mask)
     assert float(found.detach()) > float(loss(perfect, target, mask))
     found.backward()
     assert off.grad is not None
@@ -132,7 +132,7 @@ def test_every_loss_is_least_at_the_truth_and_says_where_that_is(loss: Loss) -> 
 def test_a_picture_without_foreground_is_no_disaster(loss: Loss) -> None:
     target, mask = blank()
     stage = torch.full_like(target, 0.1).requires_grad_()
-    found = loss(Rendered([stage], [torch.full_like(mask, 0.5)]), target, torch.zeros_like(mask))
+    found = loss(TrainingOutput([stage], [torch.full_like(mask, 0.5)]), target, torch.zeros_like(mask))
     assert math.isfinite(float(found.detach()))
     found.backward()
     assert stage.grad is not None
@@ -149,7 +149,7 @@ def test_what_is_found_is_judged_and_whether_there_is_anything() -> None:
     yes, no, nothing = torch.ones(2, 1, 1, 1), torch.zeros(2, 1, 1, 1), torch.zeros_like(mask)
 
     def judged(found: Tensor, presence: Tensor, wanted: Tensor) -> Tensor:
-        return losses.found_mask(Rendered([target], [found, found, presence]), target, wanted)
+        return losses.found_mask(TrainingOutput([target], [found, found, presence]), target, wanted)
 
     assert float(judged(mask, yes, mask)) < 0.01
     assert float(judged(1 - mask, yes, mask)) > 1

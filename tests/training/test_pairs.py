@@ -76,7 +76,7 @@ def test_some_regions_are_soft_and_some_inverted(
     maker = PairMaker(48, 1, 0, photographs=photographs, crop=False)
 
     def regions() -> list[np.ndarray]:
-        return [maker.cut(photographs[0], np.random.default_rng(seed))[1] for seed in range(60)]
+        return [maker.crop_region(photographs[0], np.random.default_rng(seed))[1] for seed in range(60)]
 
     inverted = [region[0, 0] == 1 for region in regions()]
     soft = [((region > 0.05) & (region < 0.95)).mean() > 0.05 for region in regions()]

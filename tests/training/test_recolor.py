@@ -98,7 +98,7 @@ def test_results_are_colors_even_of_black_and_white(pictures: Tensor, seed: int)
 def test_a_share_of_the_pictures_changes_and_the_others_stay_bit_for_bit(pictures: Tensor) -> None:
     many = pictures.repeat(8, 1, 1, 1)
     out = many.clone()
-    BatchRNG(torch.Generator().manual_seed(0), len(many)).change_some(out, 0.25, lambda some, *_: 1 - some)
+    BatchRNG(torch.Generator().manual_seed(0), len(many)).apply_to_share(out, 0.25, lambda some, *_: 1 - some)
     changed = (out != many).flatten(1).any(dim=1)
     assert 0.1 < float(changed.float().mean()) < 0.4
     assert torch.equal(out[changed], 1 - many[changed])

@@ -23,7 +23,7 @@ from s2am_engine.training.regions import (
     overlap,
     propose_regions,
     saliency,
-    tidied,
+    smooth_region,
     window_trimap,
 )
 
@@ -194,10 +194,10 @@ def test_speckle_goes_small_holes_are_closed_and_large_ones_stay() -> None:
     spoilt[50:56, 94:100] = False
     spoilt[10:16, 10:16] = True
     spoilt[95:97, 150:190] = True
-    assert overlap(tidied(spoilt), ring) > 0.99
-    assert not tidied(spoilt)[:20, :20].any()
-    assert not tidied(spoilt)[96, 96]
-    assert tidied(spoilt)[53, 97]
+    assert overlap(smooth_region(spoilt), ring) > 0.99
+    assert not smooth_region(spoilt)[:20, :20].any()
+    assert not smooth_region(spoilt)[96, 96]
+    assert smooth_region(spoilt)[53, 97]
 
 
 def test_frames_and_lines_are_no_cut_outs() -> None:

@@ -104,14 +104,14 @@ def test_trainer_finishes_the_step_and_saves_on_signal(
     number: signal.Signals, photographs: list[Photograph], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trainer = make_trainer("concord", 8, photographs, tmp_path)
-    learn = trainer.learner.learn
+    learn = trainer.learner.train_step
 
     def learn_and_signal(*arguments: Any) -> Tensor:
         if trainer.step == 2:
             os.kill(os.getpid(), number)
         return learn(*arguments)
 
-    monkeypatch.setattr(trainer.learner, "learn", learn_and_signal)
+    monkeypatch.setattr(trainer.learner, "train_step", learn_and_signal)
     before = signal.getsignal(number)
     with pytest.raises(KeyboardInterrupt):
         trainer.fit()
@@ -194,13 +194,13 @@ class FakeTime:
 
     def watch(self, trainer: Trainer) -> None:
         """Let each step of a trainer take its time."""
-        trainer.now, learn = self, trainer.learner.learn
+        trainer.now, learn = self, trainer.learner.train_step
 
         def learn_slowly(*arguments: Any) -> Tensor:
             self.seconds += self.step
             return learn(*arguments)
 
-        trainer.learner.learn = learn_slowly  # type: ignore[assignment, method-assign]
+        trainer.learner.train_step = learn_slowly  # type: ignore[assignment, method-assign]
 
 
 def fast_validation(monkeypatch: pytest.MonkeyPatch, clock: FakeTime, seconds: float) -> None:
