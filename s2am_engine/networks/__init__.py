@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Networks: they know tensors and color maps, and nothing of files, devices or people."""
+"""Networks: modules on tensors that predict color maps or masks, without files, devices or user interfaces."""

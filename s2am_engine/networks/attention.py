@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Attention: gates on channels and positions, and the look from the foreground to the background."""
+"""Attention modules: gates on channels and positions, and attention from the foreground to the background."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ REDUCTION = 16  # of the channels inside a gate, as SE, CBAM and S2AM have it
 
 
 class ChannelGate(nn.Module):
-    """S2AM's channel gate G: which channels matter, judged by their average and their maximum (S2AM, section 3.1).
+    """S2AM's channel gate G: weights channels by their average and maximum (S2AM, section 3.1).
 
     sigmoid(Linear(ReLU(Linear([average, maximum])))) · x, 2C → C/16 → C.
     """
@@ -23,7 +23,7 @@ class ChannelGate(nn.Module):
         self.weigh = gate_layers(2 * channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, h, w) to the same."""
+        """Gate features; (B, C, h, w) in and out."""
         pooled = torch.cat([x.mean(dim=(2, 3)), x.amax(dim=(2, 3))], dim=1)
         gated: Tensor = x * torch.sigmoid(self.weigh(pooled))[:, :, None, None]
         return gated
@@ -38,7 +38,7 @@ class SqueezeExcitation(nn.Module):
         self.weigh = gate_layers(channels, channels)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """(B, C, h, w) to the same; the mask, which all blocks of a skip are given, does not count."""
+        """Gate features; (B, C, h, w) in and out. The mask is ignored."""
         gated: Tensor = x * torch.sigmoid(self.weigh(x.mean(dim=(2, 3))))[:, :, None, None]
         return gated
 
@@ -53,7 +53,7 @@ class CBAM(nn.Module):
         self.place = nn.Conv2d(2, 1, 7, padding=3, bias=False)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """(B, C, h, w) to the same; the mask, which all blocks of a skip are given, does not count."""
+        """Gate features; (B, C, h, w) in and out. The mask is ignored."""
         channels = torch.sigmoid(self.weigh(x.mean(dim=(2, 3))) + self.weigh(x.amax(dim=(2, 3))))
         x = x * channels[:, :, None, None]
         gated: Tensor = x * torch.sigmoid(self.place(pool_channels(x)))
@@ -61,7 +61,7 @@ class CBAM(nn.Module):
 
 
 class SpatialAttention(nn.Module):
-    """The mask of mask-free S2AM: where the foreground is, judged by features (S2AM, section 3.2, figure 4b)."""
+    """Mask prediction of mask-free S2AM from features (S2AM, section 3.2, figure 4b)."""
 
     def __init__(self, hidden: int = 16) -> None:
         """Make the two 7×7 convolutions."""
@@ -74,28 +74,28 @@ class SpatialAttention(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, h, w) features to a (B, 1, h, w) mask in [0, 1]."""
+        """Predict a mask: (B, C, h, w) features to (B, 1, h, w) in [0, 1]."""
         return torch.sigmoid(self.body(pool_channels(x)))
 
 
 def gate_layers(inputs: int, channels: int) -> nn.Sequential:
-    """Two linear layers with a bottleneck of channels/16 (4 at least, for narrow networks)."""
+    """Return two linear layers with a bottleneck of channels/16 (at least 4, for narrow networks)."""
     hidden = max(4, channels // REDUCTION)
     return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, channels))
 
 
 def pool_channels(x: Tensor) -> Tensor:
-    """The average and the maximum of (B, C, h, w) over the channels: (B, 2, h, w)."""
+    """Return average and maximum over the channels: (B, C, h, w) to (B, 2, h, w)."""
     return torch.cat([x.mean(dim=1, keepdim=True), x.amax(dim=1, keepdim=True)], dim=1)
 
 
 def resize_mask(mask: Tensor, like: Tensor) -> Tensor:
-    """A (B, 1, H, W) mask at the size of (B, C, h, w) features, by averaging."""
+    """Resize a (B, 1, H, W) mask to the size of (B, C, h, w) features by area averaging."""
     return F.interpolate(mask, like.shape[-2:], mode="area").to(like.dtype)
 
 
 class RegionGates(nn.Module):
-    """S2AM's channel gates, one for each region: pooled features decide which channels matter where.
+    """S2AM's channel gates for each region: each gate pools its own region only.
 
     The gate of the S2AM paper (average and maximum pooling, two linear layers, sigmoid), but each gate pools its own
     region alone, so that what it knows of the foreground is not diluted by the background.
@@ -122,7 +122,7 @@ class RegionGates(nn.Module):
 
 
 class ReferenceAttention(nn.Module):
-    """FMM's idea: each foreground position looks for the background positions that resemble it.
+    """Attention from every position to similar background positions (the idea of FMM).
 
     Queries come from everywhere, keys and values from the background alone (softmax over background positions), so
     that a foreground position receives the features of its reference.
@@ -137,7 +137,7 @@ class ReferenceAttention(nn.Module):
         self.value = nn.Conv2d(channels, channels, 1)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """(B, C, h, w) features, (B, 1, h, w) mask to the similarity-weighted background, (B, C, h, w)."""
+        """Return the similarity-weighted background: features (B, C, h, w), mask (B, 1, h, w) to (B, C, h, w)."""
         query, key, value = (
             layer(x).flatten(2).unflatten(1, (self.heads, -1)).transpose(2, 3)
             for layer in (self.query, self.key, self.value)

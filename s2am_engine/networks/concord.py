@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Concord, this project's own network: region statistics and attention, answered by curves and a matrix."""
+"""Concord, this project's own network: region statistics and attention predict curves and a matrix."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from s2am_engine.networks.statistics import RegionStatistics
 
 
 class Concord(CurvesAndMatrix):
-    """Two ways of looking, one answer.
+    """Harmonizer with two branches, region statistics and a convolutional encoder.
 
-    - Region statistics (`RegionStatistics`) through a perceptron: what the colors are.
-    - A small convolutional encoder with S2AM's gates a region and FMM's attention from foreground to background:
-      what the things are, and which part of the background they should resemble.
+    - Region statistics (`RegionStatistics`) pass through a perceptron.
+    - A small convolutional encoder has S2AM's gates for each region and FMM's attention from foreground to background.
 
-    The answer is a tone curve a channel (a smooth deviation from the identity at nine control points) followed by a
-    3×4 matrix. The last layer starts at zero, so that an untrained network changes nothing.
+    The prediction is a tone curve per channel (a smooth deviation from the identity at nine control points) followed by
+    a 3×4 matrix. The last layer starts at zero: an untrained network changes nothing.
     """
 
     def __init__(self, width: int = 48, hidden: int = 384, dropout: float = 0.1) -> None:
@@ -54,7 +53,7 @@ class Concord(CurvesAndMatrix):
         return parameters
 
     def encode(self, composite: Tensor, mask: Tensor) -> Tensor:
-        """The convolutional way of looking: (B, hidden)."""
+        """Encode composite and mask by the convolutional branch: (B, hidden)."""
         features = self.stem(torch.cat([composite - 0.5, mask - 0.5], dim=1))
         features = self.gates(features, F.interpolate(mask, features.shape[-2:], mode="area"))
         features = self.trunk(features)
@@ -67,7 +66,7 @@ class Concord(CurvesAndMatrix):
 
 
 def statistics_layers(inputs: int, hidden: int, dropout: float) -> nn.Sequential:
-    """The perceptron that region statistics go through: (B, inputs) to (B, hidden)."""
+    """Return the perceptron for region statistics: (B, inputs) to (B, hidden)."""
     return nn.Sequential(
         nn.LayerNorm(inputs),
         nn.Linear(inputs, hidden),
@@ -82,14 +81,14 @@ class ConvNormAct(nn.Sequential):
     """3×3 convolution, group normalization, SiLU."""
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
-        """Give `outputs` channels at 1/stride of the size."""
+        """Create layers with `outputs` channels at 1/stride of the size."""
         super().__init__(
             nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1), nn.GroupNorm(outputs // 12, outputs), nn.SiLU()
         )
 
 
 class ResidualBlock(nn.Module):
-    """Two 3×3 convolution blocks around a short cut."""
+    """Two 3×3 convolution blocks with a residual connection."""
 
     def __init__(self, channels: int) -> None:
         """Keep the number of channels."""
@@ -97,7 +96,7 @@ class ResidualBlock(nn.Module):
         self.body = nn.Sequential(ConvNormAct(channels, channels), ConvNormAct(channels, channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, h, w) to the same."""
+        """Apply the block; (B, C, h, w) in and out."""
         result: Tensor = x + self.body(x)
         return result
 

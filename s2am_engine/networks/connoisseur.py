@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Connoisseur, this project's own network: who knows what things are knows which colors they may have."""
+"""Connoisseur: harmonizer that conditions color correction on pretrained semantic features."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _EPSILON = 1e-4
 
 
 class Connoisseur(CurvesAndMatrix):
-    """A first guess, then every part of the foreground has a vote.
+    """Global color prediction, corrected by a regression over votes of the foreground's cells.
 
-    - Region statistics through a perceptron, as Concord has them (S2CRNet's idea of regions, told in numbers).
-    - Cells of the picture that know what they show (`Recognition`) compare each other, and those of the foreground look
-      for what resembles them in the background (FMM's attention). Pooled by region (S2AM's separation) they give, with
-      the statistics, a first guess: curves and a matrix.
-    - Each cell then says how the colors that the guess gives it should still change, and how sure it is. The matrix
-      that these votes fit_votes on is found in closed form (ridge regression); where nobody is sure it is the identity. A
-      face or a lawn, whose colors are known, thus decides for a coat, which may have any.
+    - Region statistics pass through a perceptron, as in Concord (S2CRNet's idea of regions).
+    - Grid cells with semantic features (`Recognition`) attend to each other, and foreground cells attend to similar
+      background cells (FMM's attention). Pooled by region (S2AM's separation), they predict, together with the
+      statistics, curves and a matrix.
+    - Each cell then predicts a residual color correction and its weight. A matrix is fitted to these votes in closed
+      form (ridge regression); with low weights it is the identity. Objects of known color, such as faces or lawns, thus
+      determine the correction of objects that may have any color.
 
-    The answer is Concord's: curves and one matrix. Last layers start at zero: an untrained network changes nothing.
+    The prediction is Concord's: curves and one matrix. Last layers start at zero: an untrained network changes nothing.
     """
 
     # On 384 held-out pairs, both scales gain 2.40 dB and the training scale alone 2.21 dB. Of the 2.40 dB, the penalty
@@ -63,7 +63,7 @@ class Connoisseur(CurvesAndMatrix):
             nn.Linear(2 * hidden, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, 3 * CONTROLS + 12)
         )
         self.vote = nn.Sequential(nn.Conv2d(channels + 3, channels, 1), nn.GELU(), nn.Conv2d(channels, 4, 1))
-        self.doubt = nn.Parameter(torch.tensor([-2.0, -1.0, -1.0, -1.0]))  # log of what evidence has to outweigh
+        self.doubt = nn.Parameter(torch.tensor([-2.0, -1.0, -1.0, -1.0]))  # log of the regularization
         for last in (self.head[-1], self.vote[-1]):
             assert isinstance(last, nn.Linear | nn.Conv2d)
             assert last.bias is not None
@@ -75,7 +75,7 @@ class Connoisseur(CurvesAndMatrix):
         return self.predict_with_votes(composite, mask)[0]
 
     def forward_training(self, composite: Tensor, mask: Tensor) -> TrainingOutput:
-        """See `Network.forward_training`: the votes as a painting, the first guess, and the result."""
+        """See `Network.forward_training`: the votes as pixels, the global prediction, and the result."""
         check_inputs(composite, mask)
         predictions, first, votes = self.predict_with_votes(composite, mask)
         with torch.autocast(composite.device.type, enabled=False):
@@ -84,7 +84,7 @@ class Connoisseur(CurvesAndMatrix):
             return TrainingOutput([painted, guess, *self.render(predictions, composite)], [])
 
     def predict_with_votes(self, composite: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The answer, the first guess, and each cell's wish, (B, 3, h, w), for what the first guess leaves."""
+        """Return the prediction, the global one before correction, and the residual of each cell (B, 3, h, w)."""
         statistics = self.statistics_branch(self.statistics(composite, mask))
         x = self.recognition(composite, mask, self.recognition.trunk(composite), statistics)
         small = F.interpolate(mask, x.shape[-2:], mode="area")
@@ -102,16 +102,16 @@ class Connoisseur(CurvesAndMatrix):
 
 
 def fit_votes(votes: Tensor, colors: Tensor, mask: Tensor, ridge: Tensor) -> Tensor:
-    """The affine change that votes fit_votes on, by ridge regression.
+    """Fit an affine color change to the cells' residual corrections by ridge regression.
 
     Args:
-        votes: (B, 4, h, w): residuals changes, and the logarithm of how sure each is.
-        colors: (B, 3, h, w) that the changes are residuals for.
-        mask: (B, 1, h, w), who has a vote.
-        doubt: (4,): logarithms of what evidence has to outweigh, for an offset and for each slope.
+        votes: (B, 4, h, w): residual corrections, and the logarithm of each one's weight.
+        colors: (B, 3, h, w), to which the corrections apply.
+        mask: (B, 1, h, w), which cells vote.
+        ridge: (4,): logarithms of the regularization of an offset and of each slope.
 
     Returns:
-        (B, 3, 4): added to the identity, the matrix for colors.
+        (B, 3, 4), to be added to the identity matrix.
     """
     weights = (votes[:, 3:].clamp(-8, 8).exp() * mask).flatten(2)
     weights = weights / mask.sum(dim=(2, 3), keepdim=True).flatten(2).clamp_min(_EPSILON)
@@ -125,7 +125,7 @@ def fit_votes(votes: Tensor, colors: Tensor, mask: Tensor, ridge: Tensor) -> Ten
 
 
 def apply_correction(first: Tensor, correction: Tensor) -> Tensor:
-    """The parameters (B, P) of the first guess's map followed by the identity plus a correction (B, 3, 4)."""
+    """Return the parameters (B, P) of a map followed by the identity plus a correction (B, 3, 4)."""
     identity = torch.eye(3, 4).to(first)
     matrix = identity + first[:, 3 * CONTROLS :].unflatten(1, (3, 4))
     product = (identity[:, :3] + correction[:, :, :3]) @ matrix + F.pad(correction[:, :, 3:], (3, 0))
@@ -133,7 +133,7 @@ def apply_correction(first: Tensor, correction: Tensor) -> Tensor:
 
 
 def solve_positive_definite(normal: Tensor, residuals: Tensor) -> Tensor:
-    """The solution X (B, N, M) of normal (B, N, N; positive definite) · X = residuals (B, N, M), by Gauss and Jordan.
+    """Solve A · X = B for (B, N, N) positive definite A and (B, N, M) right-hand sides by Gauss-Jordan elimination.
 
     Written out, because ONNX has no operator for it.
     """

@@ -42,7 +42,7 @@ def render_curves(pieces: Tensor, pictures: Tensor) -> Tensor:
 
 
 class CurvesAndMatrix(MapNetwork):
-    """A network whose answer is a tone curve a channel followed by a 3×4 matrix.
+    """Network that predicts a tone curve per channel followed by a 3×4 matrix.
 
     A curve is a smooth deviation from the identity at nine control points.
     """
@@ -68,7 +68,7 @@ class CurvesAndMatrix(MapNetwork):
         )
 
     def curves_and_matrix(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, P) to (B, 3, 65) curve values at uniform knots and (B, 3, 4) matrices."""
+        """Convert parameters (B, P) to curve values at uniform knots (B, 3, 65) and matrices (B, 3, 4)."""
         controls = parameters[:, : 3 * CONTROLS].unflatten(1, (3, CONTROLS))
         # Quadratic B-splines over the control points: smooth, so that a gradient stays one.
         deviation = torch.einsum("bck,kn->bcn", controls, spline_basis(PIECES + 1).to(controls))
@@ -78,7 +78,7 @@ class CurvesAndMatrix(MapNetwork):
 
 
 def spline_basis(count: int) -> Tensor:
-    """Uniform quadratic B-splines of the control points, at `count` positions on [0, 1]: (CONTROLS, count)."""
+    """Return uniform quadratic B-splines at `count` positions on [0, 1]: (CONTROLS, count)."""
     position = torch.linspace(0, 1, count) * (CONTROLS - 1)
     distance = (position - torch.arange(CONTROLS).unsqueeze(1)).abs()
     basis = torch.where(distance < 0.5, 0.75 - distance**2, 0.5 * (1.5 - distance).clamp_min(0) ** 2)

@@ -17,7 +17,7 @@ HIDDEN = 16  # channels of its bottleneck, in widths: 1,024 at width 64
 
 
 class DIH(EncoderDecoder):
-    """An encoder-decoder with ELU, a fully connected bottleneck, and skips that are added to the decoder's features."""
+    """Encoder-decoder with ELU, a fully connected bottleneck, and skips that are added."""
 
     def __init__(self, width: int = 64, levels: int = 6, scales: int = 0) -> None:
         """Choose the size.
@@ -52,7 +52,7 @@ class DIH(EncoderDecoder):
 
 
 class FullyConnected(nn.Module):
-    """The bottleneck through which every position reaches every other.
+    """Fully connected bottleneck, through which every position influences every other.
 
     It is fully connected on a grid of fixed size, to and from which the features are averaged and enlarged: thus the
     network takes pictures of any size.
@@ -65,7 +65,7 @@ class FullyConnected(nn.Module):
         self.outwards = nn.Linear(hidden, channels * BOTTLENECK_GRID**2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, h, w) to the same."""
+        """Mix all positions; (B, C, h, w) in and out."""
         pooled = F.adaptive_avg_pool2d(x, BOTTLENECK_GRID).flatten(1)
         mixed = F.elu(self.outwards(F.elu(self.inwards(pooled))))
         return F.interpolate(
@@ -74,14 +74,14 @@ class FullyConnected(nn.Module):
 
 
 def down_block(inputs: int, outputs: int) -> nn.Sequential:
-    """4×4 convolution of stride 2, batch normalization, ELU."""
+    """Return a 4×4 convolution of stride 2 with batch normalization and ELU."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ELU()
     )
 
 
 def up_block(inputs: int, outputs: int) -> nn.Sequential:
-    """4×4 transposed convolution of stride 2, batch normalization, ELU."""
+    """Return a 4×4 transposed convolution of stride 2 with batch normalization and ELU."""
     return nn.Sequential(
         nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ELU()
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Dissonance, this project's own detector: which part of a picture was seen in another light, by another camera?"""
+"""Dissonance: detector that predicts the mask of a pasted region."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from s2am_engine.networks.spec import NetworkSpec, Recipe, register
 
 
 class Dissonance(PaintNetwork):
-    """The descendant of mask-free S2AM: every place is compared with every other, then regions with each other.
+    """Mask prediction by attention among cells, then by comparing the two regions.
 
-    - Cells that know what they show and in which colors (`Recognition`) attend to each other: is this color what the
-      rest of the picture leads to expect of such a thing?
-    - A first mask there separates the cells into two regions, and what these have on average says whether they differ
-      at all: the presence of something pasted, one number.
-    - A decoder draws the mask at a quarter of the size: where something is, if anything is.
+    - Grid cells with semantic features and color statistics (`Recognition`) attend to each other, which shows colors
+      that are unusual for their object in this image.
+    - A coarse mask separates the cells into two regions, whose mean features predict the presence of a pasted region:
+      one number.
+    - A decoder predicts the mask at a quarter of the size.
 
-    It predictions with (B, 5, H, W): the composite as it is, that mask, and the presence, everywhere the same.
+    The prediction is (B, 5, H, W): the composite, the mask, and the presence (constant over the image).
     """
 
     mask_free = True
@@ -58,12 +58,12 @@ class Dissonance(PaintNetwork):
         return [composite]
 
     def forward_training(self, composite: Tensor, mask: Tensor) -> TrainingOutput:
-        """See `Network.forward_training`: the mask at a quarter of the size, the first one, and the presence, (B, 1, 1, 1)."""
+        """See `Network.forward_training`: masks are the fine one, the coarse one, and the presence (B, 1, 1, 1)."""
         check_inputs(composite, mask)
         return TrainingOutput([composite], [torch.sigmoid(one.float()) for one in self.predict_logits(composite)])
 
     def predict_logits(self, composite: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits: the mask at a quarter of the size, the first one of the cells, the presence (B, 1, 1, 1)."""
+        """Return logits: the mask at a quarter of the size, the coarse mask of the cells, the presence (B, 1, 1, 1)."""
         features = self.recognition.trunk(composite)
         x = self.recognition(composite, torch.zeros_like(composite[:, :1]), features)
         first = self.first_mask(x)
@@ -79,7 +79,7 @@ class Dissonance(PaintNetwork):
 
 
 def upsample_like(x: Tensor, like: Tensor) -> Tensor:
-    """Features at the size of others, bilinearly."""
+    """Resize features bilinearly to the height and width of others."""
     return F.interpolate(x, like.shape[-2:], mode="bilinear")
 
 

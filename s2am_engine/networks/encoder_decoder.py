@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The encoder-decoder that the painting networks share: down, through the bottleneck, and up along the skips."""
+"""Encoder-decoder with skips, shared by the networks that predict pixels, and its initialization."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ REGION_OFFSET = 2.0  # what is added inside one region and taken away in the oth
 
 
 class ConvBlock(nn.Module):
-    """Two 3×3 convolutions, C → 2C → C, each with batch normalization and ELU: S2AM's L, and a baseline without it."""
+    """Two 3×3 convolutions, C → 2C → C, with batch normalization and ELU: S2AM's L, also a baseline on its own."""
 
     def __init__(self, channels: int) -> None:
         """Keep the number of channels."""
@@ -31,13 +31,13 @@ class ConvBlock(nn.Module):
         self.body = nn.Sequential(*conv_bn_elu(channels, 2 * channels), *conv_bn_elu(2 * channels, channels))
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """(B, C, h, w) to the same; a mask does not count."""
+        """Apply the block; (B, C, h, w) in and out. A mask is ignored."""
         result: Tensor = self.body(x)
         return result
 
 
 def conv_bn_elu(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
-    """A CONV-BN-ELU block that keeps the size."""
+    """Return a convolution with batch normalization and ELU that keeps the size."""
     return nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ELU()
 
 
@@ -45,10 +45,10 @@ BLOCKS: dict[str, Block] = {"conv": ConvBlock, "se": SqueezeExcitation, "cbam": 
 
 
 class EncoderDecoder(PaintNetwork):
-    """An encoder-decoder with skips, and blocks on the outermost of them or after them.
+    """Encoder-decoder with skips and blocks at the outermost levels.
 
-    It paints what must be added to the composite: output = I + decoder(…). The papers leave open what the last layer
-    adds up to; this way an untrained network changes nothing, and none of a small budget goes into copying pixels.
+    It predicts a residual: output = I + decoder(…). The papers do not specify this; it lets an untrained network change
+    nothing, and spends none of a small training budget on copying pixels.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class EncoderDecoder(PaintNetwork):
         place: Place = "skip",
         masked: bool = True,
     ) -> None:
-        """Put the parts together.
+        """Assemble the network from its layers.
 
         Args:
             downs: from the picture to the bottleneck, each halves the size.
@@ -70,8 +70,8 @@ class EncoderDecoder(PaintNetwork):
             bottleneck: what happens in the center_taps; None = nothing.
             concatenate: skips are concatenated (UNet), else added (DIH).
             blocks: for the outermost skips, the outermost first.
-            place: where the blocks are: on the skip itself, or behind the union of skip and decoder.
-            masked: whether the network is given the mask as a fourth channel.
+            place: position of the blocks: on the skip, or after skip and decoder are joined.
+            masked: whether the mask is a fourth input channel.
         """
         super().__init__()
         if place not in ("skip", "decoder"):
@@ -87,7 +87,13 @@ class EncoderDecoder(PaintNetwork):
         self.init_from_colors()
 
     def init_from_colors(self) -> None:
-        """Carry colors down and up, see `initialization`; the last layer starts at zero."""
+        """Initialize so that channels carry colors down and up, and the output is the composite.
+
+        From scratch and with a small budget, a deep network spends most of its training on getting the colors of the
+        two regions to where they are compared. A share of the channels therefore starts as thresholded mixes of a
+        region's own color that every layer passes on (the idea of DiracNets, Zagoruyko & Komodakis, 2017).
+        Architecture and training are as published.
+        """
         downs, ups = ([find_convolution(step) for step in steps] for steps in (self.downs, self.ups))
         width = downs[0].out_channels
         carried = width - width // 4
@@ -95,7 +101,7 @@ class EncoderDecoder(PaintNetwork):
         for down in downs[1:]:
             init_identity_channels(down, carried)
         for up in ups[1:]:
-            # Of a union of skip and decoder, the decoder's half: it knows the whole picture.
+            # Of the concatenated skip and decoder, use the decoder's half, which depends on the whole image.
             joined = self.concatenate and up is not ups[-1]
             init_identity_channels(up, min(carried, up.out_channels), up.in_channels // 2 if joined else 0)
         nn.init.zeros_(ups[0].weight)
@@ -106,12 +112,12 @@ class EncoderDecoder(PaintNetwork):
         return self.run(composite, mask if self.masked else None, lambda level, x: self.blocks[level](x, mask))
 
     def run(self, composite: Tensor, mask: Tensor | None, apply_block: Callable[[int, Tensor], Tensor]) -> Tensor:
-        """Paint (B, 3, H, W) pictures of any size.
+        """Predict (B, 3, H, W) images of any size.
 
         Args:
             composite: (B, 3, H, W) in [0, 1].
             mask: (B, 1, H, W), or padded as the composite will be; None for a network without that channel.
-            apply_block: puts the features (B, C, h, w) of a level through its block.
+            apply_block: applies the block of a level to its features (B, C, h, w).
         """
         size, multiple = composite.shape[-2:], 2 ** len(self.downs)
         composite = pad_to_multiple(composite, multiple)
@@ -136,19 +142,19 @@ class EncoderDecoder(PaintNetwork):
 
 
 def find_convolution(step: nn.Module) -> Convolution:
-    """The one convolution in a step down or up."""
+    """Return the one convolution of a down- or upsampling step."""
     return next(layer for layer in step.modules() if isinstance(layer, Convolution))
 
 
 def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
-    """Repeat the right and lower border of (B, C, H, W) until both sides are multiples."""
+    """Replicate the right and lower border of (B, C, H, W) until both sides are multiples."""
     height, width = x.shape[-2:]
     right, bottom = -width % multiple, -height % multiple
     return F.pad(x, (0, right, 0, bottom), mode="replicate") if right or bottom else x
 
 
 def init_normal(layer: nn.Module) -> None:
-    """Initialize as pix2pix does: convolutions from a normal distribution of deviation 0.02."""
+    """Initialize convolutions as pix2pix does, from a normal distribution with standard deviation 0.02."""
     if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
         nn.init.normal_(layer.weight, std=0.02)
         if layer.bias is not None:
@@ -157,7 +163,7 @@ def init_normal(layer: nn.Module) -> None:
 
 @torch.no_grad()
 def init_color_channels(layer: nn.Conv2d | nn.ConvTranspose2d, count: int) -> None:
-    """Let the first `count` channels of a first layer be mixes of color: half of them inside the mask, half outside.
+    """Initialize a first layer's first `count` channels as mixes of color, half inside the mask, half outside.
 
     Args:
         layer: 4×4 or 3×3, of (B, 4, H, W): RGB around 0 and the mask in [0, 1]; or of (B, 3, H, W): then everywhere.
@@ -176,19 +182,19 @@ def init_color_channels(layer: nn.Conv2d | nn.ConvTranspose2d, count: int) -> No
 
 @torch.no_grad()
 def init_identity_channels(layer: nn.Conv2d | nn.ConvTranspose2d, count: int, first: int = 0) -> None:
-    """Let the first `count` output channels be the input channels from `first` on, averaged or repeated to size."""
+    """Initialize the first `count` output channels to pass on the input channels from `first` on."""
     weight = layer.weight if isinstance(layer, nn.Conv2d) else layer.weight.transpose(0, 1)
     weight[:count] = 0
     center_taps(weight)[range(count), range(first, first + count)] = tap_weight(layer)
 
 
 def center_taps(weight: Tensor) -> Tensor:
-    """The taps in the center_taps of a kernel (…, k, k): one, or two by two where k is even."""
+    """Return the central taps of a kernel (…, k, k): one, or 2×2 if k is even."""
     size = weight.shape[-1]
     return weight[..., (size - 1) // 2 : size // 2 + 1, (size - 1) // 2 : size // 2 + 1]
 
 
 def tap_weight(layer: nn.Conv2d | nn.ConvTranspose2d) -> float:
-    """What each tap in the center_taps weighs, for the average to stay as it is."""
+    """Return the weight of each central tap that preserves the average."""
     taps = 1 if layer.kernel_size[0] % 2 else 4
     return 1.0 if isinstance(layer, nn.ConvTranspose2d) else 1 / taps

@@ -18,7 +18,7 @@ SHARPNESS = 4.0  # of the attention at the start, in PyTorch's usual weights
 
 
 class FMM(PaintNetwork):
-    """Nine 3×3 convolutions down to 1/8, the module, and three steps up along the skips; output = I + tanh(·)."""
+    """Nine 3×3 convolutions down to 1/8, attention, and three upsampling steps; output = I + tanh(·)."""
 
     def __init__(self, width: int = 64, attention: bool = True, modulation: bool = True) -> None:
         """Choose the size and the parts of the module that the paper's ablation takes away.
@@ -65,9 +65,9 @@ class FMM(PaintNetwork):
 
 
 class Modulation(nn.Module):
-    """FB-FMM: h + γ · h_f · σ(h_b^a) / σ(h_f), with h_b^a the background that resembles each foreground position.
+    """FB-FMM: h + γ · h_f · σ(h_b^a) / σ(h_f), where h_b^a is background attended to by the foreground.
 
-    h_f = M·h asks, h_b = M'·h predictions (attention over positions); σ is each channel's standard deviation over space;
+    h_f = M·h gives the queries, h_b = M'·h keys and values; σ is each channel's standard deviation over space;
     γ is learned from 0.
     """
 
@@ -78,7 +78,7 @@ class Modulation(nn.Module):
         self.gamma = nn.Parameter(torch.zeros(1))
 
     def forward(self, h: Tensor, mask: Tensor) -> Tensor:
-        """(B, C, h, w) features under a (B, 1, H, W) mask, to the same shape."""
+        """Modulate (B, C, h, w) features under a (B, 1, H, W) mask."""
         mask = resize_mask(mask, h)
         foreground = mask * h
         attended = self.attend(foreground, (1 - mask) * h)
@@ -96,13 +96,13 @@ class SelfAttention(nn.Module):
         self.gamma = nn.Parameter(torch.zeros(1))
 
     def forward(self, h: Tensor) -> Tensor:
-        """(B, C, h, w) to the same."""
+        """Apply attention; (B, C, h, w) in and out."""
         attended: Tensor = h + self.gamma * self.attend(h, h)
         return attended
 
 
 class CrossAttention(nn.Module):
-    """Each position of one map asks all positions of another: query and key C/8, value C, softmax over positions."""
+    """Attention from one map to another: query and key C/8, value C, softmax over positions."""
 
     def __init__(self, channels: int) -> None:
         """Make the 1×1 convolutions."""
@@ -118,7 +118,7 @@ class CrossAttention(nn.Module):
             self.key.weight.copy_(self.query.weight)
 
     def forward(self, asking: Tensor, answering: Tensor) -> Tensor:
-        """Two (B, C, h, w) maps to the predictions, (B, C, h, w)."""
+        """Attend from one (B, C, h, w) map to another of that shape: (B, C, h, w)."""
         query, key, value = (
             layer(x).flatten(2).transpose(1, 2)
             for layer, x in ((self.query, asking), (self.key, answering), (self.value, answering))
@@ -129,7 +129,7 @@ class CrossAttention(nn.Module):
 
 
 def conv_bn_relu(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
-    """3×3 CONV-BN-ReLU at 1/stride of the size."""
+    """Return a 3×3 convolution with batch normalization and ReLU, at 1/stride of the size."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
     )
@@ -141,7 +141,7 @@ def enlarge(x: Tensor, like: Tensor) -> Tensor:
 
 
 def deviation(x: Tensor) -> Tensor:
-    """The standard deviation of each channel over space: (B, C, h, w) to (B, C, 1, 1)."""
+    """Return the standard deviation of each channel over space: (B, C, h, w) to (B, C, 1, 1)."""
     return (x.float().var(dim=(2, 3), keepdim=True, unbiased=False) + _EPSILON).sqrt().to(x.dtype)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every network has in common: a thumbnail and a mask go in, a color map comes out."""
+"""Base classes of all networks: from an image and a mask to a color map."""
 
 from __future__ import annotations
 
@@ -15,66 +15,66 @@ from s2am_engine.color.map import ColorMap
 RENAMED_PARTS = {"tell": "embed_context", "centre": "center", "colours": "colors", "recognise": "recognize"}
 """Parts of parameter names as weights saved by earlier versions spell them, and as they are spelled now."""
 
-ROUNDING = 1e-3  # by which resizing may leave the range of a mask
+ROUNDING = 1e-3  # tolerance for masks that resizing moved out of range
 
 
 class TrainingOutput(NamedTuple):
-    """What a network is trained on."""
+    """Outputs of a forward pass that losses are computed from."""
 
-    stages: list[Tensor]  # a (B, 3, H, W) picture for each supervised stage, unclamped; the last is the result
-    masks: list[Tensor]  # (B, 1, h, w) masks that a mask-free network predicted, the finest first; else none
+    stages: list[Tensor]  # a (B, 3, H, W) image for each supervised stage, unclamped; the last is the result
+    masks: list[Tensor]  # (B, 1, h, w) masks predicted by a mask-free network, the finest first; else empty
 
 
 class Network(nn.Module, ABC):
-    """A network that looks at thumbnails and predictions with a tensor of its own, from which color maps are made.
+    """Network that maps a composite and its mask to a prediction, from which a color map is made.
 
-    Two kinds exist: a `MapNetwork` predictions with the parameters of a map, a `PaintNetwork` with painted thumbnails.
+    There are two kinds: a `MapNetwork` predicts the parameters of a color map, a `PaintNetwork` predicts pixels.
     """
 
-    mask_free: ClassVar[bool] = False  # whether it finds the foreground by itself and looks at no mask
-    # How fast trust in a map falls where several looks at the picture disagree. On 384 held-out pairs, 8 turns 18.8 %
-    # of pictures harmed by more than 1 dB into 15.1 % (Concord) and 16.9 % into 10.4 % (S2CRNet), for 0.01 of 1.91 and
-    # 0.09 of 1.45 dB of the mean gain.
+    mask_free: ClassVar[bool] = False  # whether it predicts the mask itself and ignores the given one
+    # Penalty on disagreement between augmented views. On 384 held-out pairs, 8 lowers the share of images harmed by more
+    # than 1 dB from 18.8 % to 15.1 % (Concord) and from 16.9 % to 10.4 % (S2CRNet), and costs 0.01 of 1.91 and 0.09 of
+    # 1.45 dB of the mean gain.
     disagreement_penalty: float = 8.0
-    # The sides at which it looks at pictures, of the one at which it learned; a thumbnail has the largest.
+    # Scales of the augmented views relative to the training size; the network input has the largest.
     input_scales: tuple[float, ...] = (1.0,)
-    is_detector: ClassVar[bool] = False  # whether finding it is all it does
+    is_detector: ClassVar[bool] = False  # whether it only predicts masks
 
     def forward(self, composite: Tensor, mask: Tensor) -> Tensor:
-        """Look at composites.
+        """Predict for a batch of composites.
 
         Args:
             composite: (B, 3, H, W) sRGB values in [0, 1], any size.
             mask: (B, 1, H, W) in [0, 1], 1 = foreground.
 
         Returns:
-            (B, …), the network's own; see `render` and `color_map`.
+            (B, …), whose meaning depends on the network; see `render` and `color_map`.
 
         Raises:
-            ValueError: a shape or a range that is not so; the sentence names the argument.
+            ValueError: wrong shape or range; the message names the argument.
         """
         check_inputs(composite, mask)
         return self.predict(composite, mask)
 
     @abstractmethod
     def predict(self, composite: Tensor, mask: Tensor) -> Tensor:
-        """What `forward` gives, from arguments that have been checked."""
+        """Return what `forward` returns, for arguments that have been checked."""
 
     @abstractmethod
     def render(self, predictions: Tensor, composite: Tensor) -> list[Tensor]:
-        """Draw the predictions on whole pictures, differentiably, without the given mask and without clamping.
+        """Apply predictions to whole images, differentiably, without the given mask and without clamping.
 
         Args:
             predictions: (B, …), as `forward` gives them.
             composite: (B, 3, H, W) sRGB values in [0, 1].
 
         Returns:
-            One (B, 3, H, W) picture for each supervised stage; the last is the result.
+            One (B, 3, H, W) image for each supervised stage; the last is the result.
         """
 
     @abstractmethod
     def color_map(self, predictions: Tensor, composite: Tensor, mask: Tensor) -> ColorMap:
-        """Turn the predictions to K views of one picture into the one color map that suits them all.
+        """Turn the predictions for K views of one image into one color map.
 
         Args:
             predictions: (K, …), as `forward` gave them.
@@ -83,27 +83,27 @@ class Network(nn.Module, ABC):
         """
 
     def forward_training(self, composite: Tensor, mask: Tensor) -> TrainingOutput:
-        """One forward pass with all that a loss may look at; arguments as for `forward`."""
+        """Return everything that losses use; arguments as for `forward`."""
         predictions = self(composite, mask)
         # Colors in half precision would be steps of 1/256.
         with torch.autocast(composite.device.type, enabled=False):
             return TrainingOutput(self.render(predictions.float(), composite), [])
 
     def paint(self, composite: Tensor, mask: Tensor) -> Tensor:
-        """The network's own pixels, post-processed as in the S2AM paper: final = M · output + M' · I.
+        """Return the network's own pixels, composited as in the S2AM paper: final = M · output + M' · I.
 
-        Arguments as for `forward`; the result is (B, 3, H, W) in [0, 1]. A mask-free network goes by its own mask.
+        Arguments as for `forward`; the result is (B, 3, H, W) in [0, 1]. A mask-free network uses its own mask.
         """
         result = self.forward_training(composite, mask).stages[-1].clamp(0, 1)
         return result if self.mask_free else torch.lerp(composite, result, mask)
 
 
 class MapNetwork(Network):
-    """A network that predictions with the (B, P) parameters of a color map; P is its own."""
+    """Network that predicts the (B, P) parameters of a color map."""
 
     @abstractmethod
     def to_color_map(self, parameters: Tensor) -> ColorMap:
-        """Turn one picture's parameters (P,) into a color map."""
+        """Turn the parameters (P,) of one image into a color map."""
 
     def color_map(self, predictions: Tensor, composite: Tensor, mask: Tensor) -> ColorMap:
         """See `Network.color_map`: the map of the mean parameters."""
@@ -111,7 +111,7 @@ class MapNetwork(Network):
 
 
 class PaintNetwork(Network):
-    """A network that predictions with painted pictures, (B, 3, H, W)."""
+    """Network that predicts images, (B, 3, H, W)."""
 
     def render(self, predictions: Tensor, composite: Tensor) -> list[Tensor]:
         """See `Network.render`: the picture is painted already."""

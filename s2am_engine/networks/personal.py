@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A network that learned somebody's look, and uses what it learned where the background has that look."""
+"""Fine-tuned networks: a base network and a fine-tuned one, blended by style similarity."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from s2am_engine.color.map import ColorMap
 from s2am_engine.networks.network import Network
 
 LEVELS = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
-TONES = (0.0, 0.25, 0.6, 1.01)  # shadows, middle tones, highlights begin and end here
+TONES = (0.0, 0.25, 0.6, 1.01)  # limits of shadows, midtones and highlights
 BACKGROUND_FEATURES = len(LEVELS) + 2 * (len(LEVELS) - 2) + 2 * (len(TONES) - 1)
-SHRINKAGE = 0.3  # of the look's covariance towards a sphere: a few dozen photographs don't say more
-PRIOR = -3.0  # logarithm of the odds that a background is of the look, before it is seen: people bring others too
+SHRINKAGE = 0.3  # of the style's covariance towards a sphere: a few dozen photographs do not determine more
+PRIOR = -3.0  # logarithm of the prior odds that a background is of the style
 SOFTNESS = 2.0  # log-odds are divided by it
 FLOOR = 1e-5  # variance that any feature has
 
 
 class Personal(Network):
-    """Two networks of one kind, before and after fine-tuning, and the likeness of a background to the look.
+    """Two networks of one class, before and after fine-tuning, blended by the likeness of a background to a style.
 
-    The answer lies between theirs. On pictures that do not resemble the look it is the first one's: fine-tuning cannot
-    cost what was known of other pictures.
+    The prediction is interpolated between theirs. For images that do not resemble the style it is the base network's,
+    so fine-tuning cannot degrade results on other images.
     """
 
     def __init__(self, known: Network, learned: Network) -> None:
-        """Join two networks of the same class and size, whose predictions mean the same."""
+        """Join two networks of the same class and size."""
         super().__init__()
         self.known, self.learned = known, learned
         self.disagreement_penalty, self.input_scales = known.disagreement_penalty, known.input_scales
@@ -39,7 +39,7 @@ class Personal(Network):
         """See `Network.forward`."""
         known = self.known.predict(composite, mask)
         share = self.likeness(composite, mask)
-        if not bool((share > 0.01).any()):  # half of the work is enough
+        if not bool((share > 0.01).any()):  # skip the second network
             return known
         learned = self.learned.predict(composite, mask)
         return torch.lerp(known, learned, share.view(-1, *[1] * (known.ndim - 1)))
@@ -54,10 +54,10 @@ class Personal(Network):
 
 
 class Likeness(nn.Module):
-    """How likely a picture's background is of a look, rather than of the same photographs in other looks.
+    """Probability that an image's background is of a style rather than of other styles.
 
-    Two normal distributions of a background's tones and tints are compared (quadratic discriminant analysis). Until it
-    is fitted, every picture is of the look.
+    Two normal distributions of a background's tones and tints are compared (quadratic discriminant analysis). Before
+    fitting, every image counts as being of the style.
     """
 
     mean: Tensor
@@ -67,20 +67,20 @@ class Likeness(nn.Module):
     offset: Tensor
 
     def __init__(self) -> None:
-        """Make room for what `fit` finds."""
+        """Create the buffers that `fit` fills."""
         super().__init__()
-        self.register_buffer("mean", torch.zeros(BACKGROUND_FEATURES))  # of other looks
+        self.register_buffer("mean", torch.zeros(BACKGROUND_FEATURES))  # of other styles
         self.register_buffer(
             "whitening", torch.zeros(BACKGROUND_FEATURES, BACKGROUND_FEATURES)
-        )  # makes theirs a unit sphere
-        self.register_buffer("center", torch.zeros(BACKGROUND_FEATURES))  # of the look, whitened
+        )  # whitens their distribution
+        self.register_buffer("center", torch.zeros(BACKGROUND_FEATURES))  # of the style, whitened
         self.register_buffer(
             "precision", torch.zeros(BACKGROUND_FEATURES, BACKGROUND_FEATURES)
         )  # square root of its inverse covariance
         self.register_buffer("offset", torch.full((1,), 100.0))
 
     def forward(self, composite: Tensor, mask: Tensor) -> Tensor:
-        """(B,) in [0, 1]; arguments as for `Network.forward`."""
+        """Return probabilities (B,); arguments as for `Network.forward`."""
         whitened = (describe_background(composite, mask) - self.mean) @ self.whitening.T
         of_others = whitened.square().sum(dim=1)
         of_style = ((whitened - self.center) @ self.precision.T).square().sum(dim=1)
@@ -88,11 +88,11 @@ class Likeness(nn.Module):
 
     @torch.no_grad()
     def fit(self, style: Tensor, others: Tensor) -> None:
-        """Learn what tells a look from others.
+        """Fit the two normal distributions.
 
         Args:
-            style: (N, BACKGROUND_FEATURES) of backgrounds of the look, see `describe_background`.
-            others: (M, BACKGROUND_FEATURES) of backgrounds in other looks.
+            style: (N, BACKGROUND_FEATURES), backgrounds of the style, see `describe_background`.
+            others: (M, BACKGROUND_FEATURES) backgrounds in other styles.
         """
         style, others = style.double(), others.double()
         mean, covariance = others.mean(dim=0), others.T.cov()
@@ -110,7 +110,7 @@ class Likeness(nn.Module):
 
 
 class FittedLikeness(NamedTuple):
-    """What `Likeness.fit` finds: its buffers."""
+    """Buffers of `Likeness`."""
 
     mean: Tensor
     whitening: Tensor
@@ -120,7 +120,7 @@ class FittedLikeness(NamedTuple):
 
 
 def describe_background(composite: Tensor, mask: Tensor) -> Tensor:
-    """A background's tones and tints: quantiles of brightness and of two color differences, and tints of three tones.
+    """Describe a background by quantiles of lightness and of two color differences, and by tints of three tones.
 
     Args:
         composite: (B, 3, H, W) sRGB values in [0, 1].
@@ -129,7 +129,7 @@ def describe_background(composite: Tensor, mask: Tensor) -> Tensor:
     Returns:
         (B, BACKGROUND_FEATURES).
     """
-    # Where a mask covers everything, everything is looked at.
+    # If the mask covers everything, use all pixels.
     covered = mask.flatten(1) > 0.5
     hidden = covered & ~covered.all(dim=1, keepdim=True)
     red, green, blue = composite.float().flatten(2).masked_fill(hidden.unsqueeze(1), torch.nan).unbind(dim=1)

@@ -9,9 +9,9 @@ from torch.nn import functional as F
 
 _EPSILON = 1e-4
 HEADS = 4
-FEATURE_CHANNELS = {1: 24, 2: 40, 4: 112, 6: 320}  # stages of EfficientNet-Lite0 that are looked at, and their channels
+FEATURE_CHANNELS = {1: 24, 2: 40, 4: 112, 6: 320}  # stages of EfficientNet-Lite0 that are used, and their channels
 COLOR_CHANNELS = 20
-SMALLEST_SHARE = 0.02  # a share of a cell that has no colors of its own
+SMALLEST_SHARE = 0.02  # smallest share of a cell with colors of its own
 
 # Kernel, stride, expansion, channels, blocks (Tan and Le, EfficientNet, ICML 2019, table 1; Lite leaves out
 # squeeze-and-excitation and has ReLU6 for swish).
@@ -28,10 +28,10 @@ STEM = 32
 
 
 class Recognition(nn.Module):
-    """From a composite to cells of a sixteenth of its size.
+    """Features of grid cells at 1/16 of the image size.
 
-    A cell has EfficientNet-Lite0's features (what is there) and the mean colors and contrasts of its foreground and
-    its background. Blocks of self-attention compare it with all others.
+    A cell has EfficientNet-Lite0's features, and the mean colors and contrasts of its foreground and its background.
+    Blocks of self-attention relate it to all others.
     """
 
     def __init__(self, channels: int, blocks: int, frozen: int, context_size: int = 0) -> None:
@@ -40,7 +40,7 @@ class Recognition(nn.Module):
         Args:
             channels: of a cell; a multiple of 4.
             blocks: of self-attention.
-            frozen: stages of EfficientNet-Lite0, of seven, that don't learn.
+            frozen: number of EfficientNet-Lite0's seven stages that are not trained.
             context_size: length of a vector about the whole image that every cell receives; 0 = none.
         """
         super().__init__()
@@ -55,7 +55,7 @@ class Recognition(nn.Module):
         self.compare = nn.Sequential(*(Comparison(channels) for _ in range(blocks)))
 
     def forward(self, composite: Tensor, mask: Tensor, features: list[Tensor], context: Tensor | None = None) -> Tensor:
-        """Cells of a composite.
+        """Compute the features of the cells.
 
         Args:
             composite: (B, 3, H, W) in [0, 1].
@@ -94,8 +94,8 @@ class Comparison(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, h, w) to the same."""
-        x = x + self.place(x)  # where a position is, as its surroundings tell it
+        """Apply the block; (B, C, h, w) in and out."""
+        x = x + self.place(x)  # positional information from the surroundings
         query, key, value = (
             part.flatten(2).unflatten(1, (HEADS, -1)).transpose(2, 3)
             for part in self.project(self.before(x)).chunk(3, dim=1)
@@ -107,7 +107,7 @@ class Comparison(nn.Module):
 
 
 def cell_colors(composite: Tensor, mask: Tensor, size: tuple[int, int]) -> Tensor:
-    """The colors of cells, and where they lie.
+    """Return color statistics and positions of cells.
 
     Of foreground and background the mean, the deviation and whether there is any; the share of foreground; y, x, y²,
     x² and xy in [−1, 1].
@@ -135,7 +135,7 @@ def cell_colors(composite: Tensor, mask: Tensor, size: tuple[int, int]) -> Tenso
 
 
 class EfficientNetLite0(nn.Module):
-    """The seven stages without the classifier, batch normalization folded into the convolutions."""
+    """EfficientNet-Lite0's seven stages without the classifier, batch normalization folded into the convolutions."""
 
     def __init__(self) -> None:
         """Build with fresh weights."""
@@ -157,14 +157,14 @@ class EfficientNetLite0(nn.Module):
             inputs = channels
 
     def freeze(self, stages: int) -> EfficientNetLite0:
-        """Keep the stem and the first stages from learning; what they see is general, and dear to train."""
+        """Exclude the stem and first stages from training; their features are generic and expensive to fine-tune."""
         self.stem.requires_grad_(False)
         for stage in self.stages[:stages]:
             stage.requires_grad_(False)
         return self
 
     def forward(self, picture: Tensor) -> list[Tensor]:
-        """(B, 3, H, W) in [0, 1] to what each stage gives: 16, 24, 40, 80, 112, 192, 320 channels.
+        """Return each stage's output: (B, 3, H, W) in [0, 1] to 16, 24, 40, 80, 112, 192, 320 channels.
 
         At 1/2, 1/4, 1/8, 1/16, 1/16, 1/32 and 1/32 of the size, rounded up.
         """
@@ -179,10 +179,10 @@ class EfficientNetLite0(nn.Module):
 
 
 class InvertedResidual(nn.Module):
-    """MBConv: expand, filter each channel, project; a short cut where nothing changes its shape."""
+    """MBConv: expand, depthwise convolution, project; residual where the shape does not change."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
-        """Give `outputs` channels at 1/stride of the size."""
+        """Create layers with `outputs` channels at 1/stride of the size."""
         super().__init__()
         inner = inputs * expansion
         self.expand = SameConv(inputs, inner, 1) if expansion > 1 else nn.Identity()
@@ -191,21 +191,21 @@ class InvertedResidual(nn.Module):
         self.short_cut = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs, h, w) to (B, outputs, ⌈h/stride⌉, ⌈w/stride⌉)."""
+        """Apply the block: (B, inputs, h, w) to (B, outputs, ⌈h/stride⌉, ⌈w/stride⌉)."""
         expanded = x if isinstance(self.expand, nn.Identity) else F.relu6(self.expand(x))
         projected: Tensor = self.project(F.relu6(self.filter(expanded)))
         return x + projected if self.short_cut else projected
 
 
 class SameConv(nn.Conv2d):
-    """A convolution padded as TensorFlow does, where the weights come from: to ⌈size/stride⌉, more on the far side."""
+    """Convolution with TensorFlow's “same” padding, as the pretrained weights require."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
         """See `nn.Conv2d`."""
         super().__init__(inputs, outputs, kernel, stride, padding=kernel // 2 if stride == 1 else 0, groups=groups)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, h, w) to (B, outputs, ⌈h/stride⌉, ⌈w/stride⌉)."""
+        """Convolve: (B, C, h, w) to (B, outputs, ⌈h/stride⌉, ⌈w/stride⌉)."""
         kernel, stride = self.kernel_size[0], self.stride[0]
         if stride > 1:
             height, width = (max(0, (-(-size // stride) - 1) * stride + kernel - size) for size in x.shape[-2:])

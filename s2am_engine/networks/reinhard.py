@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Color transfer between images (Reinhard et al., IEEE CG&A 2001): the background's Lab mean and deviation."""
+"""Reinhard's color transfer (IEEE CG&A 2001): match the background's mean and deviation in Lab."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ SMALLEST_DEVIATION = 1.0  # of L, a, b, which run from 0 to 100 or so: a flat fo
 
 
 class Reinhard(PaintNetwork):
-    """The classical baseline: (x − mean_f) · σ_b / σ_f + mean_b for L, a and b; it has no weights."""
+    """Classical baseline: (x − mean_f) · σ_b / σ_f + mean_b for L, a and b; it has no weights."""
 
     def __init__(self) -> None:
-        """There is nothing to choose."""
+        """Takes no parameters."""
         super().__init__()
 
     def predict(self, composite: Tensor, mask: Tensor) -> Tensor:
@@ -35,14 +35,14 @@ class Reinhard(PaintNetwork):
 
 
 def lab_moments(pictures: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of (B, C, H, W) values under (B, 1, H, W) weights: (B, C, 1, 1) each."""
+    """Return mean and standard deviation (B, C, 1, 1) of (B, C, H, W) values under (B, 1, H, W) weights."""
     share = mask / mask.sum(dim=(2, 3), keepdim=True).clamp_min(1e-6)
     mean = (pictures * share).sum(dim=(2, 3), keepdim=True)
     return mean, (((pictures - mean) ** 2) * share).sum(dim=(2, 3), keepdim=True).sqrt()
 
 
 def to_lab(srgb: Tensor) -> Tensor:
-    """(B, 3, H, W) sRGB in [0, 1] to CIE L*a*b* (D65)."""
+    """Convert (B, 3, H, W) sRGB in [0, 1] to CIE L*a*b* (D65)."""
     xyz = torch.einsum("rc,bchw->brhw", srgb.new_tensor(TO_XYZ), srgb_tensor_to_linear(srgb))
     x, y, z = torch.where(xyz > DELTA**3, xyz.clamp_min(DELTA**3) ** (1 / 3), xyz / (3 * DELTA**2) + 4 / 29).unbind(
         dim=1
@@ -51,7 +51,7 @@ def to_lab(srgb: Tensor) -> Tensor:
 
 
 def from_lab(lab: Tensor) -> Tensor:
-    """CIE L*a*b* to (B, 3, H, W) sRGB, clipped to [0, 1]."""
+    """Convert CIE L*a*b* to (B, 3, H, W) sRGB, clipped to [0, 1]."""
     y = (lab[:, 0] + 16) / 116
     f = torch.stack([y + lab[:, 1] / 500, y, y - lab[:, 2] / 200], dim=1)
     xyz = torch.where(f > DELTA, f**3, 3 * DELTA**2 * (f - 4 / 29))

@@ -22,7 +22,7 @@ SIGMA = 1.0  # pixels, as in the authors' code
 
 
 class S2AM(nn.Module):
-    """The module: y = M · [L(G_fg(x)) + G_mix(x)] + M' · G_bg(x) (eq. 1).
+    """Spatial-separated attention: y = M · [L(G_fg(x)) + G_mix(x)] + M' · G_bg(x) (eq. 1).
 
     M and M' = 1 − M are the mask at the features' size, each smoothed by a Gaussian, which comes to the same as
     smoothing M alone.
@@ -31,7 +31,7 @@ class S2AM(nn.Module):
     def __init__(
         self, channels: int, *, gates: bool = True, mix: bool = True, gaussian: bool = True, learnable: bool = True
     ) -> None:
-        """Make the module, whole or without a part (table 4 of the paper).
+        """Create the module, complete or without a part (table 4 of the paper).
 
         Args:
             channels: C of the features.
@@ -49,7 +49,7 @@ class S2AM(nn.Module):
         self.gaussian = gaussian
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """(B, C, h, w) features under a (B, 1, H, W) mask of any size, to (B, C, h, w)."""
+        """Apply attention to (B, C, h, w) features under a (B, 1, H, W) mask of any size."""
         mask = resize_mask(mask, x)
         if self.gaussian:
             mask = smooth(mask)
@@ -61,7 +61,7 @@ class S2AM(nn.Module):
 
 
 def smooth(mask: Tensor) -> Tensor:
-    """Smooth a (B, 1, h, w) mask by a 7×7 Gaussian; beyond the border the mask goes on as it is there."""
+    """Smooth a (B, 1, h, w) mask by a 7×7 Gaussian with replicated borders."""
     distance = torch.arange(KERNEL, device=mask.device, dtype=mask.dtype) - KERNEL // 2
     line = torch.exp(-(distance**2) / (2 * SIGMA**2))
     line = line / line.sum()
@@ -70,7 +70,7 @@ def smooth(mask: Tensor) -> Tensor:
 
 
 class S2AMUNet(UNet):
-    """A UNet with S2AM at its outermost levels: on the skips (S2ASC) or behind skip and decoder (S2AD)."""
+    """UNet with S2AM at its outermost levels: on the skips (S2ASC) or after skip and decoder are joined (S2AD)."""
 
     def __init__(
         self,
@@ -91,9 +91,9 @@ class S2AMUNet(UNet):
 
 
 class MaskFreeS2AM(S2AMUNet):
-    """UNet + S2AD that finds the foreground by itself: each module's mask comes from a spatial attention block.
+    """UNet + S2AD that predicts the mask: each module's mask comes from spatial attention.
 
-    It predictions with (B, 4, H, W): the generator's picture I_g, and Up(M_2s), the finest predicted mask.
+    The prediction is (B, 4, H, W): the generator's image I_g, and Up(M_2s), the finest predicted mask.
     """
 
     mask_free = True
@@ -126,7 +126,7 @@ class MaskFreeS2AM(S2AMUNet):
             return TrainingOutput(self.render(predictions.float(), composite), [found.float() for found in masks])
 
     def find_and_paint(self, composite: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Paint (B, 3, H, W) composites: the predictions, and the predicted masks of all levels, the finest first."""
+        """Return predictions for (B, 3, H, W) composites, and the masks of all levels, the finest first."""
         masks: list[Tensor] = []
 
         def apply_block(level: int, x: Tensor) -> Tensor:
@@ -141,7 +141,7 @@ class MaskFreeS2AM(S2AMUNet):
 
 
 def crop_like(features: Tensor, picture: Tensor, scale: int) -> Tensor:
-    """Cut off the part of (B, C, h, w) features at 1/scale that stands for what the picture was padded with."""
+    """Remove the part of (B, C, h, w) features at 1/scale that stands for an image's padding."""
     height, width = (-(-length // scale) for length in picture.shape[-2:])
     return features[..., :height, :width]
 

@@ -24,31 +24,31 @@ class Fire(nn.Module):
     """SqueezeNet's fire module (Iandola et al., 2016): squeeze to few channels, expand by 1×1 and 3×3."""
 
     def __init__(self, inputs: int, squeezed: int, expanded: int, carried: int) -> None:
-        """Give 2 · `expanded` channels, the first `carried` of them as they came; see `init_layer`."""
+        """Create a module with 2 · `expanded` output channels; `carried` of them pass on inputs, see `init_layer`."""
         super().__init__()
         self.squeeze = init_layer(nn.Conv2d(inputs, squeezed, 1), carried)
         self.expand1 = init_layer(nn.Conv2d(squeezed, expanded, 1), carried)
         self.expand3 = init_layer(nn.Conv2d(squeezed, expanded, 3, padding=1), 0)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs, h, w) to (B, 2 · expanded, h, w)."""
+        """Apply the module: (B, inputs, h, w) to (B, 2 · expanded, h, w)."""
         squeezed = F.relu(self.squeeze(x))
         return F.relu(torch.cat([self.expand1(squeezed), self.expand3(squeezed)], dim=1))
 
 
 class SqueezeNetPool(nn.Module):
-    """SqueezeNet's MaxPool2d(3, 2, ceil_mode=True), of values from 0 on.
+    """SqueezeNet's MaxPool2d(3, 2, ceil_mode=True) for non-negative values.
 
-    The padding gives the same predictions, and a size that an export can work out for every picture: half, rounded down.
+    Explicit padding gives the same values, and an output size that exports can express: half, rounded down.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, h, w) to (B, C, h // 2, w // 2)."""
+        """Pool: (B, C, h, w) to (B, C, h // 2, w // 2)."""
         return F.max_pool2d(F.pad(x, (0, 1, 0, 1)), 3, 2)
 
 
 def squeezenet_encoder(width: int) -> nn.Sequential:
-    """SqueezeNet 1.1 up to its 12th layer: (B, 3, H, W) to (B, 8 · width, about H/16, about W/16); width 64 there."""
+    """Return SqueezeNet 1.1 up to its 12th layer: (B, 3, H, W) to (B, 8 · width, about H/16, about W/16)."""
     step = width // 4  # all of its channel counts are multiples of this one
 
     def fire(inputs: int, squeezed: int, expanded: int) -> Fire:
@@ -72,7 +72,7 @@ def squeezenet_encoder(width: int) -> nn.Sequential:
 
 
 def vgg16_encoder(width: int) -> nn.Sequential:
-    """The convolutions of VGG16 (Simonyan & Zisserman, 2015): (B, 3, H, W) to (B, 8 · width, H // 16, W // 16)."""
+    """Return VGG16's convolutions (Simonyan & Zisserman, 2015): (B, 3, H, W) to (B, 8 · width, H // 16, W // 16)."""
     layers: list[nn.Module] = []
     inputs = 3
     for block, (multiple, convolutions) in enumerate([(1, 2), (2, 2), (4, 3), (8, 3), (8, 3)]):
@@ -89,7 +89,7 @@ ENCODERS = {"squeezenet": squeezenet_encoder, "vgg16": vgg16_encoder}
 
 
 def init_layer(layer: nn.Conv2d, carried: int, first: bool = False) -> nn.Conv2d:
-    """Initialize a layer so that the signal survives a dozen of them without batch normalization.
+    """Initialize a layer so that signals survive a dozen layers without batch normalization.
 
     He's scale throughout, but for a few channels that know the pixel's own color; see `initialization`.
 
@@ -112,10 +112,10 @@ def init_layer(layer: nn.Conv2d, carried: int, first: bool = False) -> nn.Conv2d
 
 
 class CurveRenderingModule(nn.Module):
-    """CRM: both embeddings to the L slopes of one curve a channel, `param = Linear_f(f_f) + Linear_b(f_b)`."""
+    """CRM: slopes of a curve per channel from both embeddings, `param = Linear_f(f_f) + Linear_b(f_b)`."""
 
     def __init__(self, foreground: int, background: int, pieces: int) -> None:
-        """Start as the identity, all slopes near 1; `foreground` and `background` are the embeddings' lengths."""
+        """Initialize near the identity; `foreground` and `background` are the embeddings' lengths."""
         super().__init__()
         self.pieces = pieces
         self.foreground = nn.Linear(foreground, 3 * pieces)
@@ -125,13 +125,13 @@ class CurveRenderingModule(nn.Module):
             nn.init.constant_(linear.bias, 0.5)
 
     def forward(self, foreground: Tensor, background: Tensor) -> Tensor:
-        """(B, foreground) and (B, background) embeddings to (B, 3, L) slopes."""
+        """Predict slopes (B, 3, L) from (B, foreground) and (B, background) embeddings."""
         slopes: Tensor = self.foreground(foreground) + self.background(background)
         return slopes.view(-1, 3, self.pieces)
 
 
 class S2CRNet(MapNetwork):
-    """One shared encoder sees the masked foreground and the masked background; CRMs turn both into curves."""
+    """One encoder for masked foreground and masked background, whose embeddings CRMs turn into curves."""
 
     def __init__(
         self,
@@ -141,7 +141,7 @@ class S2CRNet(MapNetwork):
         semantic: bool = False,
         width: int = 64,
     ) -> None:
-        """Choose the curves, and what looks at the picture.
+        """Choose the curves and the encoder.
 
         Args:
             pieces: L, the pieces of each curve.
@@ -195,7 +195,7 @@ class S2CRNet(MapNetwork):
         return self.predict(composite, mask, label)
 
     def predict(self, composite: Tensor, mask: Tensor, label: Tensor | None = None) -> Tensor:
-        """What `forward` gives, from arguments that have been checked."""
+        """Return what `forward` returns, for arguments that have been checked."""
         regions = torch.cat([crop_to_mask(composite * mask, mask), composite * (1 - mask)])
         foreground, background = self.encoder(regions).mean(dim=(2, 3)).unflatten(0, (2, -1)).unbind()
         if self.label_branch is not None:
@@ -219,7 +219,7 @@ class S2CRNet(MapNetwork):
         return curves[0] if len(curves) == 1 else Chain(tuple(curves))
 
     def split(self, parameters: Tensor) -> list[Tensor]:
-        """(B, stages · 3 · L) to one (B, 3, L) a stage."""
+        """Split parameters (B, stages · 3 · L) into (B, 3, L) for each stage."""
         return [stage.unflatten(1, (3, self.pieces)) for stage in parameters.chunk(len(self.stages), dim=1)]
 
 
@@ -233,7 +233,7 @@ def check_label(label: Tensor, count: int) -> None:
 
 
 def crop_to_mask(pictures: Tensor, mask: Tensor) -> Tensor:
-    """Enlarge the box around each mask to the whole picture, as the authors' data code does for the foreground.
+    """Enlarge the box around each mask to the whole image, as the authors' data code does.
 
     Args:
         pictures: (B, C, H, W).
@@ -250,7 +250,7 @@ def crop_to_mask(pictures: Tensor, mask: Tensor) -> Tensor:
 
 
 def occupied_box(occupied: Tensor) -> tuple[Tensor, Tensor]:
-    """First and last occupied position of (B, N) flags, as shares of N; (0, 1) where there is none."""
+    """Return first and last occupied position of (B, N) flags as fractions of N; (0, 1) if none is."""
     count = occupied.shape[1]
     flags = occupied | ~occupied.any(dim=1, keepdim=True)
     first = flags.float().argmax(dim=1)
@@ -259,7 +259,7 @@ def occupied_box(occupied: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def positions_in(low: Tensor, high: Tensor, count: int) -> Tensor:
-    """Centers of `count` equal steps from low to high, (B,) shares of an axis: (B, count), with the axis at -1 to 1."""
+    """Return centers of `count` equal steps from low to high: (B,) fractions of an axis to (B, count) in [−1, 1]."""
     if torch.compiler.is_compiling():  # an export of linspace works for one count alone
         centers = torch.arange(1 - count, count, 2, device=low.device) / count
     else:  # the bits that F.affine_grid gave

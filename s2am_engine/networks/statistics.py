@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the colors of foreground and background are like, as a vector of numbers."""
+"""Color statistics of foreground and background as a feature vector."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ class RegionStatistics(nn.Module):
         return torch.cat(parts, dim=1)
 
     def histograms(self, values: Tensor, regions: Tensor) -> Tensor:
-        """Soft histograms of (B, 5, N) values under (B, 2, N) weights: (B, 2, 5, bins), square-rooted."""
+        """Return soft histograms of (B, 5, N) values under (B, 2, N) weights: (B, 2, 5, bins), square-rooted."""
         shares = soft_bins(values, self.bins)
         return torch.einsum("bcnk,brn->brck", shares, regions).clamp_min(_EPSILON).sqrt()
 
     def joint_histograms(self, values: Tensor, regions: Tensor) -> Tensor:
-        """Soft joint RGB histograms: (B, 2, joint_bins³), square-rooted and scaled to order 1."""
+        """Return soft joint RGB histograms: (B, 2, joint_bins³), square-rooted and scaled to order 1."""
         shares = soft_bins(values[:, :3], self.joint_bins)
         red, green, blue = shares.unbind(dim=1)
         red_green = (red.unsqueeze(3) * green.unsqueeze(2)).flatten(2)
@@ -72,7 +72,7 @@ class RegionStatistics(nn.Module):
         return joint.flatten(2).clamp_min(_EPSILON).sqrt() * 2
 
     def rings(self, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Bands of the foreground and of the background along the seam, each (B, 1, h, w)."""
+        """Return bands of foreground and background along the seam, each (B, 1, h, w)."""
         width = 2 * self.ring + 1
         grown = F.max_pool2d(mask, width, stride=1, padding=self.ring)
         shrunk = -F.max_pool2d(-mask, width, stride=1, padding=self.ring)
@@ -80,7 +80,7 @@ class RegionStatistics(nn.Module):
 
 
 def describe_pixels(composite: Tensor) -> Tensor:
-    """R, G, B, luma and saturation (chroma) of each pixel: (B, 3, H, W) to (B, 5, H·W)."""
+    """Return R, G, B, luma and chroma of each pixel: (B, 3, H, W) to (B, 5, H·W)."""
     flat = composite.flatten(2)
     luma = torch.einsum("bcn,c->bn", flat, flat.new_tensor(LUMA_BT601)).unsqueeze(1)
     chroma = flat.amax(dim=1, keepdim=True) - flat.amin(dim=1, keepdim=True)
@@ -88,18 +88,18 @@ def describe_pixels(composite: Tensor) -> Tensor:
 
 
 def normalize_weights(weights: Tensor) -> Tensor:
-    """Scale (B, R, N) weights so that each region's sum is 1 (an empty region stays 0)."""
+    """Scale (B, R, N) weights to a sum of 1 for each region (an empty region stays 0)."""
     return weights / weights.sum(dim=2, keepdim=True).clamp_min(_EPSILON)
 
 
 def soft_bins(values: Tensor, bins: int) -> Tensor:
-    """Share each value in [0, 1] between its two nearest of `bins` centers: (..., N) to (..., N, bins)."""
+    """Distribute each value in [0, 1] between its two nearest of `bins` centers: (..., N) to (..., N, bins)."""
     centers = torch.arange(bins, device=values.device, dtype=values.dtype)
     return (1 - (values.unsqueeze(-1) * (bins - 1) - centers).abs()).clamp_min(0)
 
 
 def region_moments(values: Tensor, regions: Tensor) -> Tensor:
-    """Means (5), deviations (5) and correlations RG, GB, BR (3) of each region: (B, R, 13)."""
+    """Return means (5), deviations (5) and correlations RG, GB, BR (3) of each region: (B, R, 13)."""
     mean = torch.einsum("bcn,brn->brc", values, regions)
     centerd = values.unsqueeze(1) - mean.unsqueeze(3)
     weighted = centerd * regions.unsqueeze(2)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""pix2pix's UNet (Isola et al., CVPR 2017), the backbone of S2AM, and the baselines with other blocks in its skips."""
+"""pix2pix's UNet (Isola et al., CVPR 2017), the backbone of S2AM, and its patch discriminator."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DROPPED = 3  # steps up from the bottom, after the first one, that have pix2pix'
 
 
 class UNet(EncoderDecoder):
-    """Halvings by 4×4 convolutions with LeakyReLU(0.2), doublings with ReLU, batch normalization, concatenated skips.
+    """UNet of 4×4 convolutions with LeakyReLU(0.2) and batch normalization, concatenated skips.
 
     64-128-256-512-512-512-512-512 channels at width 64 and eight levels.
     """
@@ -78,7 +78,7 @@ def check_unet_size(width: int, levels: int, scales: int) -> None:
 
 
 def find_block(block: str | Callable[[int], nn.Module] | None) -> Callable[[int], nn.Module] | None:
-    """Look a block up by name; raise ValueError for an unknown one."""
+    """Return the block of a name; raise ValueError for an unknown one."""
     if not isinstance(block, str):
         return block
     if block not in BLOCKS:
@@ -87,7 +87,7 @@ def find_block(block: str | Callable[[int], nn.Module] | None) -> Callable[[int]
 
 
 def downsampling_layers(inputs: int, outputs: int, *, outermost: bool, innermost: bool) -> nn.Sequential:
-    """LeakyReLU, 4×4 convolution of stride 2, batch normalization; neither at the picture, no norm at the bottom."""
+    """Return LeakyReLU, 4×4 convolution of stride 2 and batch normalization, omitted at the ends as in pix2pix."""
     plain = outermost or innermost
     layers: list[nn.Module] = [] if outermost else [nn.LeakyReLU(0.2)]
     layers.append(nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=plain))
@@ -95,7 +95,7 @@ def downsampling_layers(inputs: int, outputs: int, *, outermost: bool, innermost
 
 
 def upsampling_layers(inputs: int, outputs: int, *, outermost: bool, dropout: float) -> nn.Sequential:
-    """ReLU, 4×4 transposed convolution of stride 2, batch normalization (not at the picture), dropout."""
+    """Return ReLU, 4×4 transposed convolution of stride 2, batch normalization and dropout."""
     layers: list[nn.Module] = [nn.ReLU(), nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=outermost)]
     if not outermost:
         layers.append(nn.BatchNorm2d(outputs))
@@ -103,7 +103,7 @@ def upsampling_layers(inputs: int, outputs: int, *, outermost: bool, dropout: fl
 
 
 class PatchDiscriminator(nn.Module):
-    """C64-C128-C256-C512-C1: 4×4 convolutions, LeakyReLU(0.2), batch normalization but at both ends."""
+    """70×70 patch discriminator, C64-C128-C256-C512-C1, with LeakyReLU(0.2) and batch normalization."""
 
     def __init__(self, given: int, width: int = 64) -> None:
         """Choose the size.
@@ -124,7 +124,7 @@ class PatchDiscriminator(nn.Module):
         self.apply(init_normal)
 
     def forward(self, condition: Tensor, picture: Tensor) -> Tensor:
-        """Judge (B, 3, H, W) pictures in [0, 1] of 24 pixels or more a side: (B, 1, about H/8, about W/8), 1 = real."""
+        """Judge (B, 3, H, W) images in [0, 1], at least 24 pixels per side: (B, 1, about H/8, about W/8), 1 = real."""
         judged: Tensor = self.body(2 * torch.cat([condition, picture], dim=1) - 1)
         return judged
 

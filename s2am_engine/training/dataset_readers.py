@@ -38,7 +38,7 @@ IHARMONY_SPLITS = ("train", "test")
 
 @dataclass(frozen=True)
 class PhotoFile:
-    """Where a photograph and its labeled regions, if any, are."""
+    """Paths of a photograph and of its labeled regions."""
 
     name: str
     image: Path
@@ -47,7 +47,7 @@ class PhotoFile:
 
 @dataclass(frozen=True)
 class Pair:
-    """One composite with its mask and its target, by path."""
+    """Paths of a composite, its mask and its ground truth."""
 
     name: str
     composite: Path
@@ -92,12 +92,12 @@ def list_sources(folder: Path, split: str | None) -> list[PhotoFile]:
 
 
 def is_plain(folder: Path) -> bool:
-    """Whether nothing but the files themselves says which photographs there are."""
+    """Return whether a folder has neither an index nor annotations."""
     return not (folder / PHOTO_INDEX).is_file() and not annotation_files(folder)
 
 
 def read_index(index: Path, split: str | None) -> list[PhotoFile]:
-    """What an `index.csv` lists."""
+    """Read an `index.csv`."""
     try:
         with index.open(newline="", encoding="utf-8-sig") as file:
             rows = [row for row in csv.DictReader(file) if split in (None, row["split"])]
@@ -112,7 +112,7 @@ def read_index(index: Path, split: str | None) -> list[PhotoFile]:
 
 
 def drawn(folder: Path, split: str | None) -> list[PhotoFile]:
-    """The photographs of a folder in COCO's layout."""
+    """Return the photographs of a folder in COCO's layout."""
     return [
         PhotoFile(path.stem, path, labels)
         for path, labels in find_drawn(folder)
@@ -121,12 +121,12 @@ def drawn(folder: Path, split: str | None) -> list[PhotoFile]:
 
 
 def is_photograph(path: Path) -> bool:
-    """Whether a file's name is that of a picture that can be read."""
+    """Return whether a file has the suffix of a readable image."""
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
 def visible_files(folder: Path) -> list[Path]:
-    """All files below a folder, sorted, but those that are hidden: thumbnails of file managers, macOS's doubles."""
+    """Return all files below a folder, sorted, without hidden ones (thumbnails, macOS resource forks)."""
     found: list[Path] = []
     for place, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
@@ -151,7 +151,7 @@ def split_of(name: str) -> str:
 
 
 def nothing_found(folder: Path, split: str | None) -> EngineError:
-    """What to say where there are no photographs of a split, or none at all."""
+    """Return the error for a folder without photographs of a split, or without any."""
     others = len(list_sources(folder, None))
     if others:
         return EngineError(f"{folder} holds no photographs for “{split}”, only {others} others: add some dozens more.")
@@ -159,18 +159,18 @@ def nothing_found(folder: Path, split: str | None) -> EngineError:
 
 
 class AnnotationsError(EngineError):
-    """A file of annotations that can't be read: none of its pictures has regions, so it ends the work."""
+    """Unreadable annotations; unlike an unreadable photograph, they end the work."""
 
 
 @dataclass(frozen=True)
 class Polygons:
-    """An instance drawn as outlines, its parts side by side."""
+    """Instance drawn as polygons."""
 
     corners: tuple[NDArray[np.float32], ...]  # K×2 each: x and y in pixels, (0, 0) the corner of the first pixel
 
     @property
     def area(self) -> float:
-        """Pixels."""
+        """Area in pixels."""
         return sum(abs(cv2.contourArea(part)) for part in self.corners)
 
     def paint(self, labels: Labels, label: int, size: tuple[int, int]) -> None:
@@ -186,13 +186,13 @@ class Polygons:
 
 @dataclass(frozen=True)
 class Runs:
-    """An instance as lengths of runs, column by column: outside, inside, outside and so on."""
+    """Instance as run lengths, column by column, starting outside."""
 
     counts: NDArray[np.int64]
 
     @property
     def area(self) -> float:
-        """Pixels."""
+        """Area in pixels."""
         return float(self.counts[1::2].sum())
 
     def paint(self, labels: Labels, label: int, size: tuple[int, int]) -> None:
@@ -207,14 +207,14 @@ Shape = Polygons | Runs
 
 @dataclass(frozen=True)
 class Instances:
-    """What is drawn on one picture."""
+    """Instances of one image."""
 
     width: int  # of the picture that was drawn on
     height: int
     shapes: tuple[Shape, ...]  # the largest first; none below `SMALLEST_AREA`
 
     def paint(self, width: int, height: int) -> Labels:
-        """A label map, height × width: 0 = nothing, 1 = the largest instance; smaller ones lie above larger ones."""
+        """Return a height × width label map: 0 = nothing, 1 = largest instance; smaller ones cover larger ones."""
         labels = np.zeros((height, width), np.int32)
         for label, shape in enumerate(self.shapes, start=1):
             shape.paint(labels, label, (self.width, self.height))
@@ -222,10 +222,10 @@ class Instances:
 
 
 class Annotations:
-    """One `instances_*.json`, of up to half a gigabyte: read when first needed, by whichever thread that is."""
+    """One `instances_*.json` of up to half a gigabyte, read when first needed; thread-safe."""
 
     def __init__(self, path: Path) -> None:
-        """Name the file; nothing is read yet."""
+        """Set the file; nothing is read yet."""
         self.path = path
         self.part = path.stem.removeprefix("instances_")
         self._lock = Lock()
@@ -233,12 +233,12 @@ class Annotations:
 
     @property
     def split(self) -> str | None:
-        """The split that the file's name begins with, as `train2017` does; None where it names none."""
+        """Split that the file name begins with (`train2017`); None if it names none."""
         return next((split for split in COCO_SPLITS if self.part.startswith(split)), None)
 
     @property
     def pictures(self) -> dict[str, Instances]:
-        """By the pictures' file names.
+        """Instances by image file name.
 
         Raises:
             AnnotationsError: the file can't be read.
@@ -251,13 +251,13 @@ class Annotations:
 
 @dataclass(frozen=True)
 class Drawn:
-    """The instances of one picture, known by name until they are needed."""
+    """Reference to the instances of one image."""
 
     annotations: Annotations
     name: str
 
     def find(self) -> Instances | None:
-        """The picture's instances; None where the file does not mention it.
+        """Return the image's instances; None if the file does not mention it.
 
         Raises:
             AnnotationsError: the file can't be read.
@@ -266,7 +266,7 @@ class Drawn:
 
 
 def annotation_files(folder: Path) -> list[Path]:
-    """The files of annotations of a folder in COCO's layout; none where it has another."""
+    """Return the annotation files of a folder in COCO's layout; empty for other folders."""
     return sorted((folder / "annotations").glob("instances_*.json"))
 
 
@@ -310,7 +310,7 @@ def read_annotations(path: Path) -> dict[str, Instances]:
 
 
 def instances_of(image: dict[str, Any], shapes: list[Shape]) -> Instances:
-    """The instances of one entry of `images`, sorted, without the small ones.
+    """Return the instances of one entry of `images`, sorted by size, without small ones.
 
     Raises:
         ValueError: runs that do not fill the picture; also KeyError and TypeError.
@@ -323,7 +323,7 @@ def instances_of(image: dict[str, Any], shapes: list[Shape]) -> Instances:
 
 
 def compact(found: dict[str, Any]) -> Any:
-    """Turn an annotation into arrays as soon as it is parsed: as Python's numbers all of them take gigabytes.
+    """Convert an annotation to arrays while parsing; as Python numbers all of them take gigabytes.
 
     Returns:
         The picture's number and the shape, or None for a crowd; other objects of the file as they are.
@@ -350,7 +350,7 @@ def read_shape(segmentation: Any) -> Shape:
 
 
 def unpack_runs(text: str) -> list[int]:
-    """Unpack COCO's compressed runs (`rleFrString` of pycocotools).
+    """Decode COCO's compressed run lengths (`rleFrString` of pycocotools).
 
     A character holds five bits of a number, the lowest first, and whether more follow; from the fourth number on, the
     difference to the last but one is what is written.
@@ -369,7 +369,7 @@ def unpack_runs(text: str) -> list[int]:
 
 
 def has_pairs(folder: Path) -> bool:
-    """Whether a folder, or a folder in it, is in iHarmony4's layout."""
+    """Return whether a folder, or a folder in it, is in iHarmony4's layout."""
     return is_subset(folder) or bool(subsets_of(folder))
 
 
@@ -394,7 +394,7 @@ def find_pairs(folder: Path, split: str | None = None) -> list[Pair]:
 
 
 def pairs_below(folder: Path, split: str | None) -> list[Pair]:
-    """The pairs of a folder of subsets; see `find_pairs`."""
+    """Return the pairs of a folder of subsets; see `find_pairs`."""
     subsets = subsets_of(folder)
     if not subsets:
         raise EngineError(
@@ -413,17 +413,17 @@ def pairs_below(folder: Path, split: str | None) -> list[Pair]:
 
 
 def is_subset(folder: Path) -> bool:
-    """Whether a folder holds composites itself."""
+    """Return whether a folder holds composites itself."""
     return (folder / COMPOSITE_FOLDER).is_dir()
 
 
 def subsets_of(folder: Path) -> list[Path]:
-    """The folders in a folder that hold composites."""
+    """Return the subfolders that hold composites."""
     return sorted(place for place in folder.iterdir() if is_subset(place)) if folder.is_dir() else []
 
 
 def listed(folder: Path, split: str | None) -> list[PurePosixPath] | None:
-    """The composites that a folder's own file for a split lists; None = all, where no split has a file.
+    """Return the composites listed for a split in a folder; None = all, if no split has a list.
 
     Raises:
         EngineError: another split has a file, or this one's can't be read.
@@ -444,7 +444,7 @@ def listed(folder: Path, split: str | None) -> list[PurePosixPath] | None:
 
 
 def by_subset(folder: Path, lines: Iterable[PurePosixPath]) -> dict[str, list[PurePosixPath]]:
-    """Sort the lines of a whole data set's file, `HCOCO/composite_images/c1_2_3.jpg`, by the subset they begin with.
+    """Group the lines of a data set's list (`HCOCO/composite_images/c1_2_3.jpg`) by subset.
 
     Raises:
         EngineError: a subset is not there.
@@ -462,7 +462,7 @@ def by_subset(folder: Path, lines: Iterable[PurePosixPath]) -> dict[str, list[Pu
 
 
 def pairs_of(folder: Path, lines: Iterable[PurePosixPath] | None) -> list[Pair]:
-    """The pairs of one subset: those listed, in the list's order, or all, sorted.
+    """Return the pairs of one subset: those listed, in order, or all, sorted.
 
     Raises:
         EngineError: pictures are missing.

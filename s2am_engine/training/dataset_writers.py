@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Building data sets of the two published kinds on disk, in iHarmony4's layout: recolored regions, swapped versions.
+"""Dataset writers: S-COCO's and S-Adobe5K's kinds of pairs, in iHarmony4's layout.
 
 OUT/composite_images/NAME_k_j.png: the composite of region k, version j
 OUT/masks/NAME_k.png: region k, white = foreground
@@ -46,7 +46,7 @@ BoolMask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Built:
-    """What came of building a data set."""
+    """Result of writing a data set."""
 
     pairs: int
     skipped: list[Skipped] = field(default_factory=list)
@@ -65,18 +65,18 @@ class Composite:
 
 
 class Subject(Protocol):
-    """A photograph that composites are made of."""
+    """A photograph from which composites are made."""
 
     @property
     def name(self) -> str:
-        """The photograph's name, which no other has."""
+        """Unique name of the photograph."""
 
     @property
     def path(self) -> Path:
-        """Where the photograph, or one of its versions, is."""
+        """Path of the photograph, or of one of its versions."""
 
     def make(self, turn: int) -> Composite | None:
-        """Make the composite of a turn, from 0; None when the photograph yields no more.
+        """Make the composite of a turn, from 0; None if the photograph yields no more.
 
         Raises:
             EngineError: the photograph is of no use.
@@ -178,7 +178,7 @@ class Recolored:
 
 @dataclass(frozen=True)
 class Swapped:
-    """A photograph of which there are several versions."""
+    """A photograph with several aligned versions."""
 
     name: str
     versions: dict[int, Path]  # by the number of their folder, from 1
@@ -205,7 +205,7 @@ class Swapped:
         )
 
     def read(self) -> tuple[dict[int, Image8], NDArray[np.integer] | None]:
-        """All versions by their number, and the label map if there is one, small and of one size."""
+        """Return all versions by number, and the label map if there is one, reduced to one size."""
         # A cropped version may become as large as the others when it is shrunk: they are compared as they are.
         full = {
             number: read_source(PhotoFile(self.name, path, None), FULL_SIZE)[0]
@@ -218,7 +218,7 @@ class Swapped:
 
 
 def find_versions(folders: Sequence[Path]) -> dict[str, dict[int, Path]]:
-    """The pictures that several of the folders hold, by their name and then by the number of the folder, from 1."""
+    """Return images that several folders have in common: by name, then by number of the folder, from 1."""
     versions: dict[str, dict[int, Path]] = {}
     for number, folder in enumerate(folders, start=1):
         for name, path in pictures_of(folder).items():
@@ -227,7 +227,7 @@ def find_versions(folders: Sequence[Path]) -> dict[str, dict[int, Path]]:
 
 
 def pictures_of(folder: Path) -> dict[str, Path]:
-    """The pictures below a folder, by their names without the suffix.
+    """Return the images below a folder by name without suffix.
 
     Raises:
         EngineError: no such folder.
@@ -242,7 +242,7 @@ def pictures_of(folder: Path) -> dict[str, Path]:
 
 
 def unique_names(names: Iterable[str]) -> list[str]:
-    """File names for photographs of these names: no folders, and no two alike, not even on a Mac or on Windows."""
+    """Return file names without folders that are unique on case-insensitive file systems too."""
     taken: set[str] = set()
     found = []
     for name in names:
@@ -257,7 +257,7 @@ def unique_names(names: Iterable[str]) -> list[str]:
 def choose_regions(
     path: Path, image: Image8, labels: NDArray[np.integer] | None, rng: np.random.Generator
 ) -> list[BoolMask]:
-    """The regions (H×W) of a photograph that are large, or all where none is, in random order.
+    """Return a photograph's large regions (H×W), or all if none is large, in random order.
 
     Raises:
         EngineError: there are none.
@@ -270,7 +270,7 @@ def choose_regions(
 
 
 def auto_retouch(image: Image8) -> NDArray[np.float32]:
-    """Retouch a photograph as programs do at the press of a button: white balance, then stretched tones.
+    """Retouch a photograph automatically: white balance, then stretched tones.
 
     The balance lies between gray world and white patch (Shades of Gray, Finlayson and Trezzi, 2004).
 
@@ -337,7 +337,7 @@ def create_layout(out: Path) -> None:
 
 
 def make_composites(subjects: Sequence[Subject], skipped: list[Skipped]) -> Iterator[tuple[Subject, Composite]]:
-    """One composite of each photograph, then another of each and so on; those of no use are added to `skipped`."""
+    """Yield one composite per photograph, then another of each, and so on; unusable ones are added to `skipped`."""
     usable = list(subjects)
     for turn in numbers():
         fruitful = []
@@ -376,10 +376,10 @@ def write_composite(out: Path, composite: Composite) -> str:
 
 
 def rng_of(seed: int, name: str, *more: int) -> np.random.Generator:
-    """The random numbers for a photograph, whatever others there are."""
+    """Return a generator for a photograph, independent of other photographs."""
     return np.random.default_rng([seed, name_digest(name), *more])
 
 
 def name_digest(name: str) -> int:
-    """A name's hash, 0 to 2⁶⁴ − 1."""
+    """Return a name's hash, 0 to 2⁶⁴ − 1."""
     return int.from_bytes(hashlib.sha256(name.encode(errors="surrogateescape")).digest()[:8], "big")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a camera and its file add to a picture: blur or sharpening, sensor noise, JPEG compression."""
+"""Image degradation by cameras and files: blur or sharpening, sensor noise, JPEG compression."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CHROMA_WHOLE = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
 
 @dataclass(frozen=True)
 class Degradation:
-    """How often each flaw appears and how bad it gets; a share is a part of the pictures, 0 switches the flaw off."""
+    """Frequency and strength of each degradation; a share of 0 switches it off."""
 
     blur_share: float = 0.08
     blur: float = 1.0  # largest deviation in pixels
@@ -38,7 +38,7 @@ class Degradation:
 
 
 def degrade(pictures: Tensor, rng: BatchRNG, how: Degradation) -> Tensor:
-    """Give a random part of the pictures another camera's flaws, in the order in which a camera adds them.
+    """Degrade a random part of the images, in the order of a camera's pipeline.
 
     Args:
         pictures: (B, 3, H, W) sRGB values in [0, 1].
@@ -70,13 +70,13 @@ def blur(pictures: Tensor, deviation: Tensor) -> Tensor:
 
 
 def sharpen(pictures: Tensor, amount: Tensor) -> Tensor:
-    """Unsharp masking of each picture (B, 3, H, W): its detail is added once more, times an amount (B, 1, 1, 1)."""
+    """Apply unsharp masking to each image (B, 3, H, W) with its own amount (B, 1, 1, 1)."""
     detail = pictures - blur(pictures, torch.full_like(amount, 0.8))
     return (pictures + amount * detail).clamp(0, 1)
 
 
 def add_noise(pictures: Tensor, rng: BatchRNG, how: Degradation) -> Tensor:
-    """Sensor noise of a random sensitivity: photons' shot noise grows with the light, read noise does not.
+    """Add sensor noise of a random sensitivity: signal-dependent shot noise and constant read noise.
 
     Its variance in linear light is a · light + b (Foi et al., 2008), with both a and √b proportional to the gain.
     """
@@ -88,7 +88,7 @@ def add_noise(pictures: Tensor, rng: BatchRNG, how: Degradation) -> Tensor:
 
 
 def compress(pictures: Tensor, rng: BatchRNG, how: Degradation) -> Tensor:
-    """Save each picture as a JPEG of random quality and open it again."""
+    """Compress each image as a JPEG of random quality."""
     quality = (how.jpeg_worst + (how.jpeg_best - how.jpeg_worst) * rng.uniform()).round().int().tolist()
     halved = (rng.uniform() < how.chroma_halved_share).tolist()
     pixels = (pictures * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
@@ -97,7 +97,7 @@ def compress(pictures: Tensor, rng: BatchRNG, how: Degradation) -> Tensor:
 
 
 def through_jpeg(image: NDArray[np.uint8], quality: int, chroma_halved: bool) -> NDArray[np.uint8]:
-    """An H×W×3 uint8 RGB image after JPEG compression, its colors at half resolution or not."""
+    """Encode and decode an H×W×3 uint8 image as JPEG, with or without chroma subsampling."""
     sampling = CHROMA_HALVED if chroma_halved else CHROMA_WHOLE
     settings = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
     _, data = cv2.imencode(".jpg", image[..., ::-1], settings)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Several processes, on one machine or many, that train one network together: `torchrun … s2am train …`."""
+"""Distributed training of one network by several processes: `torchrun … s2am train …`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TIMEOUT = timedelta(hours=2)  # the others wait while the main process reads pho
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """This process among its fellows; a process that runs alone is a group of one."""
+    """This process and its group; a single process is a group of one."""
 
     device: torch.device
     rank: int = 0
@@ -37,11 +37,11 @@ class ProcessGroup:
 
     @property
     def is_main(self) -> bool:
-        """Whether this process writes the files and tells people."""
+        """Whether this process writes files and reports progress."""
         return self.rank == 0
 
     def wrap(self, network: nn.Module) -> nn.Module:
-        """Let a network's gradients be averaged over the group, and its weights start alike."""
+        """Wrap a network for averaged gradients and equal initial weights."""
         if self.size == 1:
             return network
         on_gpu = self.device.type == "cuda"
@@ -51,7 +51,7 @@ class ProcessGroup:
         return DistributedDataParallel(network, [self.device] if on_gpu else None, **options)
 
     def average_gradients(self, parameters: Iterable[Tensor]) -> None:
-        """Average gradients over the group, for what is not under `wrap`."""
+        """Average gradients of parameters that are not wrapped."""
         if self.size > 1:
             for parameter in parameters:
                 if parameter.grad is not None:
@@ -59,25 +59,25 @@ class ProcessGroup:
                     parameter.grad /= self.size
 
     def sum(self, *numbers: float) -> list[float]:
-        """Each number's sum over the group."""
+        """Return each number's sum over the group."""
         summed = torch.tensor(numbers, dtype=torch.float64, device=self.device)
         if self.size > 1:
             distributed.all_reduce(summed)
         return summed.tolist()
 
     def broadcast(self, number: float) -> float:
-        """The main process's number, for all."""
+        """Return the main process's number in all processes."""
         return self.sum(number if self.is_main else 0.0)[0]
 
     def barrier(self) -> None:
-        """Wait for the others."""
+        """Wait for all processes."""
         if self.size > 1:
             distributed.barrier()
 
 
 @contextmanager
 def join(device: str = "auto") -> Iterator[ProcessGroup]:
-    """Join the group that `torchrun` started (it says so in the environment), or work alone.
+    """Join the process group started by `torchrun` (detected from the environment), or work alone.
 
     Args:
         device: `auto`, `cpu`, `cuda` …; in a group, `auto` and `cuda` mean the GPU of this process's local rank.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measuring models on composites whose target is known, at full resolution or, natively, at their thumbnails' size."""
+"""Evaluation of models on composites with known ground truth, at full size or at the networks' input size."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SSIM_WINDOW = 7
 
 @dataclass(frozen=True)
 class Row:
-    """One model's figures, picture by picture in the order of `Evaluation.names`."""
+    """Scores of one model for each image, in the order of `Evaluation.names`."""
 
     name: str
     images: list[Scores] = field(default_factory=list)
@@ -47,11 +47,11 @@ class Row:
 
     @property
     def mean(self) -> Scores:
-        """Means over pictures."""
+        """Mean scores."""
         return mean(self.images)
 
     def describe(self, names: Sequence[str]) -> dict[str, Any]:
-        """Means and single figures as plain numbers."""
+        """Return means and single scores as plain numbers."""
         images = [{"name": name, **dataclasses.asdict(one)} for name, one in zip(names, self.images, strict=True)]
         for image, found in zip(images, self.masks, strict=False):
             image["mask"] = dataclasses.asdict(found)
@@ -61,7 +61,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was measured on a data set."""
+    """Scores of several models on a data set."""
 
     dataset: str
     names: list[str]
@@ -71,12 +71,12 @@ class Evaluation:
     subsets: list[str] = field(default_factory=list)  # each picture's part of the data set
 
     def harmed(self, row: Row) -> int:
-        """How many pictures a model left more than 1 dB below their composite."""
+        """Return the number of images that a model left more than 1 dB below their composite."""
         pairs = zip(row.images, self.untouched.images, strict=True)
         return sum(result.psnr < composite.psnr - HARM for result, composite in pairs)
 
     def add(self, loaded: Loaded, results: Sequence[Result]) -> None:
-        """Score what each model made of a pair."""
+        """Score each model's result for a pair."""
         self.names.append(loaded.name)
         self.subsets.append(loaded.subset)
         self.untouched.images.append(score(loaded.composite, loaded.target, loaded.foreground))
@@ -86,12 +86,12 @@ class Evaluation:
                 row.masks.append(score_mask(result.found, loaded.mask))
 
     def caption(self) -> str:
-        """The last picture's name and its PSNR before and after each model."""
+        """Return the last image's name and its PSNR before and after each model."""
         after = " / ".join(f"{row.images[-1].psnr:.1f}" for row in self.models)
         return f"{self.names[-1]}: {self.untouched.images[-1].psnr:.1f} to {after} dB"
 
     def parts(self, row: Row) -> dict[str, list[Scores]]:
-        """A row's figures by subset, where there are several subsets."""
+        """Return a row's scores by subset; empty if there is only one subset."""
         names = sorted(set(self.subsets))
         chosen = {
             name: [one for one, part in zip(row.images, self.subsets, strict=True) if part == name] for name in names
@@ -104,7 +104,7 @@ class Evaluation:
         return {"dataset": self.dataset, "native_size": self.size, "untouched": untouched, "models": models}
 
     def describe(self, row: Row) -> dict[str, Any]:
-        """A row's figures as plain numbers."""
+        """Return a row's scores as plain numbers."""
         parts = {
             name: {key: getattr(mean(images), key) for key in SUBSET_FIGURES} | {"pictures": len(images)}
             for name, images in self.parts(row).items()
@@ -113,7 +113,7 @@ class Evaluation:
         return row.describe(self.names) | {"worse_by_1db": self.harmed(row)} | subsets
 
     def to_table(self) -> str:
-        """A plain-text table, a line a model, and the same for each subset beneath where there are several."""
+        """Return a plain-text table, one line per model, repeated for each subset if there are several."""
         rows = [self.untouched, *self.models]
         width = max(24, 2 + max(len(row.name) for row in rows))
         found = any(row.masks for row in rows)
@@ -131,7 +131,7 @@ class Evaluation:
 
 
 def columns(scores: Scores) -> str:
-    """Figures as columns of a table."""
+    """Format scores as columns of a table."""
     return f"{scores.psnr:8.2f}{scores.fpsnr:8.2f}{scores.mse:9.1f}{scores.fmse:9.1f}{scores.ssim:8.4f}"
 
 
@@ -147,11 +147,11 @@ class Loaded:
 
     @property
     def foreground(self) -> NDArray[np.bool_]:
-        """Where foreground errors count: at least half of what the mask reaches, so never nowhere."""
+        """Pixels that count as foreground: above half of the mask's maximum, so never none."""
         return np.asarray(self.mask > self.mask.max() / 2)
 
     def resized(self, size: int) -> Loaded:
-        """The pair at size × size by area averaging, 8 bit again; the mask stays as soft as that makes it."""
+        """Return the pair at size × size by area averaging, as 8-bit values; the mask stays soft."""
         composite, target = (
             to_depth(shrink(to_unit(picture), size), np.dtype(np.uint8)) for picture in (self.composite, self.target)
         )
@@ -161,7 +161,7 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Result:
-    """What a model made of a pair."""
+    """Result of a model for a pair."""
 
     pixels: NDArray[np.uint8]
     found: Pixels | None  # the mask that a mask-free model went by
@@ -169,14 +169,14 @@ class Result:
 
 @dataclass(frozen=True)
 class Sheet:
-    """Some of the pairs with what the models made of them, small: a large data set would not fit into memory."""
+    """Contact sheet of some pairs with the models' results, kept small because data sets exceed memory."""
 
     shown: set[int]
     rows: list[list[Pixels]] = field(default_factory=list)
     captions: list[str] = field(default_factory=list)
 
     def add(self, found: Evaluation, loaded: Loaded, results: Sequence[Result]) -> None:
-        """Keep the pair that was measured last, if it is one of those shown."""
+        """Keep the pair measured last, if it is one of those shown."""
         if len(found.names) - 1 in self.shown:
             pictures = (loaded.composite, loaded.mask, *(result.pixels for result in results), loaded.target)
             self.rows.append([fit_into(picture, CELL_SIDE) for picture in pictures])
@@ -275,7 +275,7 @@ def measure_pairs(
     detector: Detector | None = None,
     watch: Callable[[Evaluation, Loaded, Sequence[Result]], None] | None = None,
 ) -> Evaluation:
-    """Measure loaded models on pairs, whose pictures are let go one by one.
+    """Measure loaded models on pairs, which are released one by one.
 
     Args:
         pairs: one at least.
@@ -302,7 +302,7 @@ def measure_pairs(
 
 
 def common_size(harmonizers: Sequence[Harmonizer]) -> int:
-    """The thumbnail size that all models share.
+    """Return the input size that all models share.
 
     Raises:
         EngineError: they differ.
@@ -315,7 +315,7 @@ def common_size(harmonizers: Sequence[Harmonizer]) -> int:
 
 
 def detect_mask(detector: Detector, picture: NDArray[np.uint8], *, likeliest: bool = False) -> NDArray[np.uint8]:
-    """What was found in a picture, see `Detector.detect`; a mask of nothing where that was nothing."""
+    """Predict a mask, see `Detector.detect`; an empty one if nothing is found."""
     try:
         return detector.detect(picture, likeliest=likeliest).mask
     except NothingFoundError:
@@ -323,7 +323,7 @@ def detect_mask(detector: Detector, picture: NDArray[np.uint8], *, likeliest: bo
 
 
 def harmonize_pair(harmonizer: Harmonizer, loaded: Loaded, found: Pixels | None = None) -> Result:
-    """What people get, at the pair's size, with the mask that was found for it or its own."""
+    """Harmonize a pair at full size, with a predicted mask or its own."""
     if found is not None and not found.any():
         return Result(loaded.composite, found)
     given = loaded.mask if found is None and not harmonizer.mask_free else found
@@ -335,7 +335,7 @@ def harmonize_pair(harmonizer: Harmonizer, loaded: Loaded, found: Pixels | None 
 
 
 def paint_pair(harmonizer: Harmonizer, loaded: Loaded) -> Result:
-    """What the network itself paints on a pair of its thumbnail's size, rounded to 8 bit."""
+    """Return the network's own pixels for a pair at the input size, rounded to 8 bits."""
     network_input = make_network_input(loaded.composite, loaded.mask, None, None, harmonizer.input_size)
     painted = to_depth(harmonizer.predictor.paint(network_input), np.dtype(np.uint8))
     found = harmonizer.predictor.predict_mask(network_input.composite).mask if harmonizer.mask_free else None
@@ -359,7 +359,7 @@ def load_pair(pair: Pair) -> Loaded:
 
 @dataclass(frozen=True)
 class Scores:
-    """Figures of one picture, or their means over several."""
+    """Scores of one image, or their means over several."""
 
     psnr: float  # dB, whole picture
     fpsnr: float  # dB, foreground
@@ -370,7 +370,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class MaskScores:
-    """How well a mask was found in one picture, or the means over several."""
+    """Scores of a predicted mask, or their means over several."""
 
     iou: float  # intersection over union, 0 to 1
     f1: float  # harmonic mean of precision and recall, 0 to 1
@@ -396,12 +396,12 @@ def score_mask(found: Pixels, target: Pixels) -> MaskScores:
 
 
 def decibels(mse: float) -> float:
-    """PSNR of a mean square error in 8-bit values, at most 100 dB."""
+    """Return the PSNR of a mean square error in 8-bit levels, at most 100 dB."""
     return min(MOST_DECIBELS, 10 * math.log10(255**2 / mse)) if mse > 0 else MOST_DECIBELS
 
 
 def ssim(result: NDArray[np.uint8], target: NDArray[np.uint8]) -> float:
-    """Structural similarity (Wang et al., 2004), uniform window, mean over channels; 1 = the same."""
+    """Return the structural similarity (Wang et al., 2004), uniform window, mean over channels."""
     window = min(SSIM_WINDOW, *target.shape[:2])
     window -= 1 - window % 2
     if window < 3:
@@ -413,6 +413,6 @@ _Figures = TypeVar("_Figures", Scores, MaskScores)
 
 
 def mean(scores: Sequence[_Figures]) -> _Figures:
-    """The mean of each figure; pictures too small for SSIM don't count towards it."""
+    """Return the mean of each score; images too small for SSIM are left out of its mean."""
     rows = np.array([dataclasses.astuple(item) for item in scores])
     return type(scores[0])(*(float(value) for value in np.nanmean(rows, axis=0)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A network that learns: one optimizer step after another, and the running average of its weights."""
+"""Optimizer steps on a network, the running average of its weights, its adversary, and validation metrics."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ADVERSARY_BETAS = (0.5, 0.999)
 
 
 class TrainingForward(nn.Module):
-    """A network whose `forward` gives what its loss is computed from, as distributed training wants it."""
+    """Wrapper whose `forward` is `Network.forward_training`, as DistributedDataParallel requires."""
 
     def __init__(self, network: Network) -> None:
         """Wrap a network."""
@@ -77,7 +77,7 @@ class Learner:
         self.scaler = torch.amp.GradScaler(group.device.type, enabled=half and recipe.mixed_precision)
 
     def train_step(self, batch: Batch, step: int, learning_rate: float) -> Tensor:
-        """One optimizer step; its randomness depends on the step alone, so that a resumed run is the same run.
+        """Do one optimizer step; its randomness depends on the step only, for bit-exact resume.
 
         Returns:
             The loss, a number that has not left the device.
@@ -105,7 +105,7 @@ class Learner:
         return loss.detach()
 
     def autocast(self) -> torch.autocast:
-        """Mixed precision, where the recipe has it."""
+        """Return the context for mixed precision, if the recipe has it."""
         return torch.autocast(self.group.device.type, self.precision, self.recipe.mixed_precision)
 
     @torch.no_grad()
@@ -115,7 +115,7 @@ class Learner:
         torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - keep)
 
     def state_dict(self) -> dict[str, Any]:
-        """All that a checkpoint needs."""
+        """Return the state for a checkpoint."""
         return {
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
@@ -125,7 +125,7 @@ class Learner:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a checkpoint.
+        """Restore the state from a checkpoint.
 
         Raises:
             KeyError, RuntimeError, ValueError: it is one of another network.
@@ -139,13 +139,13 @@ class Learner:
 
 
 def has_statistics(network: nn.Module) -> bool:
-    """Whether a network has batch normalization."""
+    """Return whether a network has batch normalization."""
     return any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in network.modules())
 
 
 @torch.no_grad()
 def refresh_statistics(network: Network, batches: list[Batch]) -> None:
-    """Take the statistics of batch normalization anew: those that averaged weights see are not the last weights'.
+    """Recompute the statistics of batch normalization for averaged weights.
 
     (Izmailov et al., Averaging weights is_main to wider optima, 2018, section 3.2.)
     """
@@ -164,7 +164,7 @@ def refresh_statistics(network: Network, batches: list[Batch]) -> None:
 
 @torch.inference_mode()
 def gains(network: Network, batches: list[Batch]) -> Tensor:
-    """Each pair's PSNR(result) − PSNR(composite) in dB, of the network's own pixels: (N,), on the CPU.
+    """Return PSNR(result) − PSNR(composite) in dB of each pair, for the network's own pixels: (N,), on the CPU.
 
     Errors count as 1/4 of an 8-bit level at least. Of a network that recolors nothing, the IoU of the found mask.
     """
@@ -180,14 +180,14 @@ def gains(network: Network, batches: list[Batch]) -> Tensor:
 
 
 def iou(found: Tensor, wanted: Tensor) -> Tensor:
-    """Intersection over union of what (B, 1, H, W) masks hold for foreground: (B,); 1 where both hold nothing."""
+    """Return the intersection over union of (B, 1, H, W) masks at 0.5: (B,); 1 if both are empty."""
     here, there = found > 0.5, wanted > 0.5
     either = (here | there).sum(dim=(1, 2, 3))
     return torch.where(either > 0, (here & there).sum(dim=(1, 2, 3)) / either.clamp_min(1), 1.0)
 
 
 def psnr(pictures: Tensor, target: Tensor) -> Tensor:
-    """PSNR in dB of each (B, 3, H, W) picture in [0, 1]: (B,)."""
+    """Return the PSNR in dB of (B, 3, H, W) images in [0, 1]: (B,)."""
     return -10 * ((pictures - target) ** 2).mean(dim=(1, 2, 3)).clamp_min((0.25 / 255) ** 2).log10()
 
 
@@ -205,13 +205,13 @@ class Adversary:
         self.optimizer = torch.optim.Adam(self.discriminator.parameters(), ADVERSARY_LEARNING_RATE, ADVERSARY_BETAS)
 
     def generator_loss(self, batch: Batch, picture: Tensor) -> Tensor:
-        """The network's term: how far (B, 3, H, W) results are from being taken for real."""
+        """Return the network's adversarial loss for (B, 3, H, W) results."""
         self.discriminator.requires_grad_(False)
         judged = self.discriminator(self.condition(batch), picture)
         return F.mse_loss(judged, torch.ones_like(judged))
 
     def train_step(self, batch: Batch, picture: Tensor) -> None:
-        """One step of the discriminator: the target is real, the network's results are not."""
+        """Do one step of the discriminator: ground truth is real, results are fake."""
         self.discriminator.requires_grad_(True)
         real = self.discriminator(self.condition(batch), batch.target)
         fake = self.discriminator(self.condition(batch), picture.detach())
@@ -222,14 +222,14 @@ class Adversary:
         self.optimizer.step()
 
     def condition(self, batch: Batch) -> Tensor:
-        """What the results are of."""
+        """Return the condition: composite, and mask unless the network is mask-free."""
         return batch.composite if self.mask_free else torch.cat([batch.composite, batch.mask], dim=1)
 
     def state_dict(self) -> dict[str, Any]:
-        """All that a checkpoint needs."""
+        """Return the state for a checkpoint."""
         return {"discriminator": self.discriminator.state_dict(), "optimizer": self.optimizer.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from a checkpoint."""
+        """Restore the state from a checkpoint."""
         self.discriminator.load_state_dict(state["discriminator"])
         self.optimizer.load_state_dict(state["optimizer"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What training minimizes: each loss takes what a network rendered and gives one number.
+"""Training losses: functions of a network's outputs, the ground truth and the mask.
 
 The adversarial term, for recipes that have one, is in `adversary.py`.
 """
@@ -31,7 +31,7 @@ def relative_l1(rendered: TrainingOutput, target: Tensor, mask: Tensor) -> Tenso
 
 
 def foreground_rmse(rendered: TrainingOutput, target: Tensor, mask: Tensor) -> Tensor:
-    """Each picture's foreground root mean square error, with a share of its logarithm.
+    """Root mean square error of the foreground, plus a fraction of its logarithm.
 
     The root keeps a few hopeless pictures from ruling the batch; the logarithm, which is PSNR, cares for those that
     are nearly right, where doing harm shows most. The mean over the supervised stages.
@@ -41,24 +41,24 @@ def foreground_rmse(rendered: TrainingOutput, target: Tensor, mask: Tensor) -> T
 
 
 def attention_and_rmse(rendered: TrainingOutput, target: Tensor, mask: Tensor) -> Tensor:
-    """`foreground_rmse` for networks without a mask: what they do to the background counts too, and L_att (eq. 4)."""
+    """`foreground_rmse` for mask-free networks: over all pixels, plus L_att (eq. 4)."""
     return root_and_logarithm((rendered.stages[-1] - target) ** 2, mask) + attention(rendered, mask)
 
 
 def root_and_logarithm(squared: Tensor, mask: Tensor) -> Tensor:
-    """Squares (B, 3, H, W) as each picture's mean over the foreground's area, √x + 0.05 · log x, in the mean."""
+    """Reduce squared errors (B, 3, H, W) to the batch mean of √x + 0.05 · log x, x their mean over the foreground."""
     mean = squared.sum(dim=(1, 2, 3)) / (3 * mask.sum(dim=(1, 2, 3)).clamp_min(1.0))
     return ((mean + 1e-6).sqrt() + 0.05 * (mean + 1e-4).log()).mean()
 
 
 def attention(rendered: TrainingOutput, mask: Tensor) -> Tensor:
-    """S2AM's L_att: Σ_i ||M'_i − M_i||², the predicted masks against the true one at their sizes (eq. 4)."""
+    """S2AM's L_att: Σ_i ||M'_i − M_i||² of the predicted masks at their sizes (eq. 4)."""
     losses = [F.mse_loss(found, resize_mask(mask, found)) for found in rendered.masks]
     return sum(losses, start=mask.new_zeros(()))
 
 
 def found_mask(rendered: TrainingOutput, target: Tensor, mask: Tensor) -> Tensor:
-    """What `Dissonance` learns from: whether there is a foreground, and where there is one, its masks.
+    """Loss of `Dissonance`: presence of a foreground and, where there is one, its masks.
 
     Cross entropy of the presence; of the masks, where there is anything to find, cross entropy and the soft Jaccard
     distance (Rahman and Wang, 2016), for which a small region counts as much as a large one. The first, coarse mask
@@ -73,29 +73,29 @@ def found_mask(rendered: TrainingOutput, target: Tensor, mask: Tensor) -> Tensor
 
 
 def mask_distance(found: Tensor, wanted: Tensor) -> Tensor:
-    """Cross entropy and Jaccard distance of each of (B, 1, h, w) masks in [0, 1]: (B,)."""
+    """Return cross entropy plus Jaccard distance of (B, 1, h, w) masks in [0, 1]: (B,)."""
     both, either = (found * wanted).sum(dim=(1, 2, 3)), (found + wanted - found * wanted).sum(dim=(1, 2, 3))
     entropy = F.binary_cross_entropy(found.clamp(0, 1), wanted.clamp(0, 1), reduction="none").mean(dim=(1, 2, 3))
     return entropy + 1 - both / either.clamp_min(1.0)
 
 
 def pixel_l2(rendered: TrainingOutput, target: Tensor, mask: Tensor) -> Tensor:
-    """S2AM's loss with a mask: the mean square over all pixels (section 3.4.1), as DIH's and our FMM's."""
+    """S2AM's loss with a mask: mean square over all pixels (section 3.4.1); also DIH's and FMM's here."""
     return F.mse_loss(rendered.stages[-1], target)
 
 
 def pixel_l1(rendered: TrainingOutput, target: Tensor, mask: Tensor) -> Tensor:
-    """pix2pix's loss beside its adversarial term: 100 · the mean absolute difference over all pixels."""
+    """pix2pix's pixel loss: 100 · mean absolute difference over all pixels."""
     return PIXEL_WEIGHT * F.l1_loss(rendered.stages[-1], target)
 
 
 def attention_and_pixels(rendered: TrainingOutput, target: Tensor, mask: Tensor) -> Tensor:
-    """Mask-free S2AM's loss beside its adversarial term: 90 · L_att + 100 · L_pixel (section 3.4.2, eqs. 3 and 4)."""
+    """Mask-free S2AM's loss: 90 · L_att + 100 · L_pixel (section 3.4.2, eqs. 3 and 4)."""
     return ATTENTION_WEIGHT * attention(rendered, mask) + scaled_l2(rendered, target, mask)
 
 
 def scaled_l2(rendered: TrainingOutput, target: Tensor, mask: Tensor) -> Tensor:
-    """Mask-free S2AM's loss without its attention term (the ablation of section 4.4): 100 · L_pixel."""
+    """Mask-free S2AM's loss without its attention term (section 4.4): 100 · L_pixel."""
     return PIXEL_WEIGHT * pixel_l2(rendered, target, mask)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sources of training pairs: the interface, ready pairs on disk, mixtures, and loading ahead in threads."""
+"""Sources of training pairs: the interface, mixtures, and prefetching in threads."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class Batch(NamedTuple):
     target: Tensor  # (B, 3, N, N) in [0, 1]
 
     def to(self, device: torch.device) -> Batch:
-        """The batch on a device."""
+        """Return the batch on a device."""
         return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
 
 
 @dataclass
 class PairSource(ABC):
-    """An endless, seeded source of pairs: the same step gives the same batch, so that training can be resumed.
+    """Endless, seeded source of pairs: a step determines its batch, which makes training resumable.
 
     With `world_size` processes, each makes its own batch of a step. Together these are the batch that one process
     would make with `world_size` times the batch size, if the batch size is a multiple of `PIECE`.
@@ -64,7 +64,7 @@ class PairSource(ABC):
 
 @dataclass
 class MixedPairs(PairSource):
-    """Pairs of two sources, a given share of them from the second."""
+    """Mixture of two sources with a given share of the second."""
 
     sources: tuple[PairSource, PairSource] = field(kw_only=True)
     share: float = field(kw_only=True)
@@ -81,13 +81,13 @@ def resize_square(picture: NDArray[Any], size: int) -> NDArray[Any]:
 
 
 class Loader:
-    """The batches of a source from one step on, in order, whatever the number of workers.
+    """Prefetches the batches of a source in order, independent of the number of workers.
 
     Use it as a context manager: at its end the workers stop.
     """
 
     def __init__(self, source: PairSource, first: int, workers: int) -> None:
-        """Start making batches.
+        """Start prefetching.
 
         Args:
             source: where they come from.
@@ -102,16 +102,16 @@ class Loader:
         self.ahead: deque[Future[Batch]] = deque()
 
     def __enter__(self) -> Loader:
-        """Begin."""
+        """Return the loader."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Drop what is being made."""
+        """Cancel pending batches."""
         if self.pool:
             self.pool.shutdown(cancel_futures=True)
 
     def take(self) -> Batch:
-        """The next step's batch."""
+        """Return the next step's batch."""
         started = time.perf_counter()
         if self.pool is None:
             batch = self.source.make(self.next_step)

@@ -58,7 +58,7 @@ PIXELS, REGIONS, CACHE_INDEX = "pixels.npy", "regions.npy", "album.json"
 
 @dataclass(frozen=True)
 class Photograph:
-    """A photograph's thumbnail and the regions in it that could be a pasted foreground."""
+    """A reduced photograph and its candidate foreground regions."""
 
     name: str
     image: NDArray[np.uint8]  # H×W×3, RGB
@@ -175,27 +175,27 @@ def average_to_size(pixels: Pixels, size: tuple[int, int]) -> NDArray[Any]:
 
 
 def size_within(width: int, height: int, long_side: int) -> tuple[int, int]:
-    """A picture's width and height once its longer side is `long_side` at most."""
+    """Return width and height after reduction to a longer side of at most `long_side`."""
     scale = min(1.0, long_side / max(width, height))
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file that was left out."""
+    """A file that was skipped."""
 
     path: Path
     why: str  # a clause for people, that says what to do: "HEIC is not read here: export it as JPEG"
 
 
 class CachedPhotographs(Sequence[Photograph]):
-    """Prepared photographs, mapped from the cache and made into arrays one by one, as they are asked for.
+    """Prepared photographs, memory-mapped from the cache.
 
     Its folder holds the pixels of all thumbnails one after the other, the bits of all their regions, and an index.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Open a folder that `PhotoCacheWriter` wrote.
+        """Open a folder written by `PhotoCacheWriter`.
 
         Raises:
             OSError, ValueError, LookupError, TypeError: it is not there, or damaged.
@@ -214,7 +214,7 @@ class CachedPhotographs(Sequence[Photograph]):
             raise ValueError("the pixels or the regions are not those of the index")
 
     def __len__(self) -> int:
-        """How many photographs there are."""
+        """Return the number of photographs."""
         return len(self._names)
 
     @overload
@@ -224,7 +224,7 @@ class CachedPhotographs(Sequence[Photograph]):
     def __getitem__(self, index: slice) -> list[Photograph]: ...
 
     def __getitem__(self, index: int | slice) -> Photograph | list[Photograph]:
-        """One photograph, or several; safe to be called from several threads."""
+        """Return one photograph, or several; thread-safe."""
         if isinstance(index, slice):
             return [self[one] for one in range(*index.indices(len(self)))]
         at = range(len(self))[index]
@@ -238,10 +238,10 @@ class CachedPhotographs(Sequence[Photograph]):
 
 
 class PhotoCacheWriter:
-    """Writes an album photograph by photograph: all of them together may not fit into memory."""
+    """Writes photographs one by one, because all of them may not fit into memory."""
 
     def __init__(self, folder: Path) -> None:
-        """Begin an album in an empty folder."""
+        """Start writing into an empty folder."""
         self.folder = folder
         self.names: list[str] = []
         self.shapes: list[tuple[int, int, int]] = []
@@ -275,10 +275,10 @@ class PhotoCacheWriter:
 
 
 class ByteFile:
-    """A .npy file of bytes that grows. Its header is written again at the end: NumPy leaves room in it for that."""
+    """A growing .npy file of bytes, whose header is rewritten at the end."""
 
     def __init__(self, path: Path) -> None:
-        """Name the file; it must not be there yet."""
+        """Name the file, which must not exist yet."""
         self.path = path
         self.length = 0
 
@@ -291,7 +291,7 @@ class ByteFile:
         self.length += values.size
 
     def finish(self) -> None:
-        """Say in the header how many bytes there are."""
+        """Write the final length into the header."""
         with self.path.open("r+b") as file:
             self.write_header(file)
 
@@ -303,7 +303,7 @@ class ByteFile:
 
 @contextlib.contextmanager
 def explained(root: Path) -> Iterator[None]:
-    """Turn what goes wrong with the cache into an `EngineError`."""
+    """Convert OS errors of the cache to `EngineError`."""
     try:
         yield
     except OSError as error:
@@ -312,7 +312,7 @@ def explained(root: Path) -> Iterator[None]:
 
 
 def packed_size(areas: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Bytes that regions of so many pixels take."""
+    """Return the number of bytes of bit-packed regions of the given areas."""
     return (areas + 7) // 8
 
 
@@ -358,7 +358,7 @@ def load_photographs(
 
 
 def list_foreign(folder: Path, split: str | None) -> list[Skipped]:
-    """The pictures of a plain folder that can't be read here, but for those that are there as JPEG or the like too."""
+    """List images in formats that can't be read, unless the same image is there in a readable one."""
     if not is_plain(folder):
         return []
     files = visible_files(folder)
@@ -373,7 +373,7 @@ def list_foreign(folder: Path, split: str | None) -> list[Skipped]:
 
 
 def key_of(sources: Sequence[PhotoFile], foreign: Sequence[Skipped], long_side: int) -> str:
-    """A name for what comes of these files as they are now: an edited photograph gives another."""
+    """Return a cache key of files in their current state."""
     digest = hashlib.sha256(f"{CACHE_VERSION} {long_side}".encode())
     seen: dict[Path, str] = {}
     for source in sources:
@@ -388,7 +388,7 @@ def key_of(sources: Sequence[PhotoFile], foreign: Sequence[Skipped], long_side: 
 
 
 def stamp(path: Path) -> str:
-    """What tells a file from others and from what it was before; an empty text where it is missing."""
+    """Return a string that identifies a file and its state; empty if it is missing."""
     try:
         found = path.stat()
         return f"{path.resolve()} {found.st_size} {found.st_mtime_ns}"
@@ -397,7 +397,7 @@ def stamp(path: Path) -> str:
 
 
 def open_cached(place: Path) -> CachedPhotographs | None:
-    """Open an album from the cache and mark it as used; None where there is none, or a damaged one, which goes."""
+    """Open cached photographs and mark them as used; None if missing or damaged (then removed)."""
     try:
         cached = CachedPhotographs(place)
     except (OSError, ValueError, LookupError, TypeError, EOFError):
@@ -409,7 +409,7 @@ def open_cached(place: Path) -> CachedPhotographs | None:
 
 
 def drop_unused(root: Path) -> None:
-    """Throw away root that nobody has opened for long, and what killed processes left."""
+    """Remove caches that have not been used for long, and remains of killed processes."""
     for place in root.iterdir():
         days = BROKEN_OFF_DAYS if place.name.startswith(".") else UNUSED_DAYS
         with contextlib.suppress(OSError):
@@ -418,7 +418,7 @@ def drop_unused(root: Path) -> None:
 
 
 def move_into_place(partial: Path, place: Path) -> None:
-    """Give a finished album its name, unless another process that did the same work was faster."""
+    """Rename a finished cache, unless another process has just made the same one."""
     try:
         partial.rename(place)
     except OSError:
@@ -429,7 +429,7 @@ def move_into_place(partial: Path, place: Path) -> None:
 def fill_cache(
     writer: PhotoCacheWriter, sources: Sequence[PhotoFile], long_side: int, progress: Callable[[int, int], None] | None
 ) -> list[Skipped]:
-    """Prepare all photographs and write those that are of use; returns the others."""
+    """Prepare all photographs and write the usable ones; return the others."""
     skipped = []
     with contextlib.closing(prepare_photos(sources, long_side)) as prepared:
         for done, found in enumerate(prepared, start=1):
@@ -443,7 +443,7 @@ def fill_cache(
 
 
 def prepare_photos(sources: Sequence[PhotoFile], long_side: int) -> Generator[Photograph | Skipped, None, None]:
-    """Prepare photographs in all cores, a few ahead, in their order; closing drops those that are still to come."""
+    """Prepare photographs on all cores, in order; closing the generator cancels the rest."""
     threads = os.cpu_count() or 1
     ahead: deque[Future[Photograph | Skipped]] = deque()
     pool = ThreadPoolExecutor(threads, "photos")
@@ -480,11 +480,11 @@ def prepare_photo(source: PhotoFile, long_side: int) -> Photograph | Skipped:
 
 
 def clause_of(error: EngineError, path: Path) -> str:
-    """An error's sentence without the file's name that it begins with."""
+    """Return an error's message without the leading file name."""
     return str(error).removeprefix(f"{path} ").removeprefix("is ").removesuffix(".")
 
 
 def nothing_usable(folder: Path, skipped: Sequence[Skipped]) -> EngineError:
-    """What to say where every photograph was left out."""
+    """Return the error for a folder in which every image was skipped."""
     why, count = Counter(one.why for one in skipped).most_common(1)[0]
     return EngineError(f"None of the {len(skipped)} pictures of {folder} can be used; {count} of them: “{why}”.")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""EfficientNet-Lite0's ImageNet weights, which networks with that trunk begin with, from the package that has them."""
+"""Pretrained ImageNet weights of EfficientNet-Lite0, from an optional package."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PARTS = {
 
 
 def trunk_weights(network: nn.Module, known: Container[str] = ()) -> dict[str, Tensor]:
-    """The weights that a network's trunks of EfficientNet-Lite0 begin with, by their names in it.
+    """Return the pretrained weights of a network's EfficientNet-Lite0 trunks by parameter name.
 
     Args:
         network: which may have none; then the result is {}.
@@ -44,7 +44,7 @@ def trunk_weights(network: nn.Module, known: Container[str] = ()) -> dict[str, T
 
 
 def weights_file() -> Path:
-    """Where the package has its weights (Apache-2.0; ImageNet, 75 % top-1).
+    """Return the path of the package's weights (Apache-2.0; ImageNet, 75 % top-1).
 
     Raises:
         EngineError: it is not installed.
@@ -59,7 +59,7 @@ def weights_file() -> Path:
 
 
 def fold(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The published state dict as `EfficientNetLite0`'s: batch normalization becomes part of the convolutions."""
+    """Convert the published state dict to `EfficientNetLite0`'s, batch normalization folded into the convolutions."""
     weights = dict(folded(published, "_conv_stem", "_bn0", "stem"))
     number = 0
     for stage, blocks in enumerate(EfficientNetLite0().stages):
@@ -74,7 +74,7 @@ def fold(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def folded(published: Mapping[str, Tensor], convolution: str, normalization: str, layer: str) -> dict[str, Tensor]:
-    """Weight and bias of one of our convolutions from a convolution without bias and what normalized its output."""
+    """Fold batch normalization into the preceding convolution; return its weight and bias."""
     kind = {name: published[f"{normalization}.{name}"] for name in ("weight", "bias", "running_mean", "running_var")}
     gain = kind["weight"] / (kind["running_var"] + _EPSILON).sqrt()
     return {

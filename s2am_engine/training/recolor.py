@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Recoloring photographs in the ways that real composites differ: light, camera, grading, other pictures' colors.
+"""Random recoloring of photographs as in real composites: light, camera, grading, color transfer.
 
 Everything works on batches (B, 3, H, W) in [0, 1] with one random set of parameters a picture, drawn from a
 `torch.Generator`, so that a batch costs a few milliseconds and comes out the same for the same seed.
@@ -58,7 +58,7 @@ _EPSILON = 1e-4
 
 
 def recolor(pictures: Tensor, references: Tensor, weights: Tensor, rng: BatchRNG, how: Recoloring) -> Tensor:
-    """Recolor each picture in its own random way.
+    """Recolor each image with its own random parameters.
 
     Args:
         pictures: (B, 3, H, W) sRGB values in [0, 1].
@@ -94,7 +94,7 @@ def recolor(pictures: Tensor, references: Tensor, weights: Tensor, rng: BatchRNG
 
 
 def restrain(pictures: Tensor, changed: Tensor, weights: Tensor) -> Tensor:
-    """Tone down changes that drive much of the region into clipping, as people do with a layer's opacity."""
+    """Reduce changes that would clip much of the region."""
     # Every second row and column is enough for a share.
     before, after, region = (tensor[..., ::2, ::2] for tensor in (pictures, changed, weights))
     lost = (is_clipped(after) & ~is_clipped(before)) * region
@@ -103,12 +103,12 @@ def restrain(pictures: Tensor, changed: Tensor, weights: Tensor) -> Tensor:
 
 
 def is_clipped(pictures: Tensor) -> Tensor:
-    """Where any channel is black or white in eight bits: (B, 1, H, W), bool."""
+    """Return where any channel is black or white in eight bits: (B, 1, H, W), bool."""
     return ((pictures < 0.5 / 255) | (pictures > 254.5 / 255)).any(dim=1, keepdim=True)
 
 
 def change_tones(pictures: Tensor, strength: Tensor, rng: BatchRNG, how: Recoloring) -> Tensor:
-    """Gamma, contrast about a random pivot, and a random monotone tone curve (shared or one a channel)."""
+    """Apply gamma, contrast about a random pivot, and a random monotone tone curve."""
     gamma = rng.normal(1, 1, 1) + 0.4 * rng.bernoulli(CROSSED_SHARE) * rng.normal(3, 1, 1)
     out = pictures.clamp_min(1e-4) ** torch.exp2(strength * how.gamma * gamma)
     slope = torch.exp2(strength * how.contrast * rng.normal(1, 1, 1))
@@ -124,7 +124,7 @@ def change_tones(pictures: Tensor, strength: Tensor, rng: BatchRNG, how: Recolor
 
 
 def change_contrast(pictures: Tensor, slope: Tensor, rng: BatchRNG) -> Tensor:
-    """Contrast of a slope (B, 1, 1, 1) about a random pivot: as a straight line, or for most as a sigmoid."""
+    """Change contrast by a slope (B, 1, 1, 1) about a random pivot, linearly or (mostly) as a sigmoid."""
     pivot = rng.uniform_between(0.25, 0.65)
     out = pivot + (pictures - pivot) * slope
     curved = rng.sample_indices(0.6)
@@ -135,7 +135,7 @@ def change_contrast(pictures: Tensor, slope: Tensor, rng: BatchRNG) -> Tensor:
 
 
 def change_colors(pictures: Tensor, strength: Tensor, rng: BatchRNG, how: Recoloring) -> Tensor:
-    """Saturation, hue, tinted shadows and highlights, faded blacks and whites."""
+    """Change saturation and hue, tint shadows and highlights, fade blacks and whites."""
     luma = (pictures * torch.tensor(LUMA).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
     saturation = torch.exp2(strength * how.saturation * rng.normal(1, 1, 1))
     chroma = rotate_hue((pictures - luma) * saturation, strength * how.hue * rng.normal(1, 1, 1))
@@ -150,14 +150,14 @@ def change_colors(pictures: Tensor, strength: Tensor, rng: BatchRNG, how: Recolo
 
 
 def rotate_hue(chroma: Tensor, angle: Tensor) -> Tensor:
-    """Turn color differences (B, 3, H, W) about the gray axis by (B, 1, 1, 1) radians (Rodrigues' formula)."""
+    """Rotate color differences (B, 3, H, W) about the gray axis by (B, 1, 1, 1) radians (Rodrigues' formula)."""
     turned = (chroma.roll(1, dims=1) - chroma.roll(-1, dims=1)) / 3**0.5
     along = chroma.mean(dim=1, keepdim=True)
     return chroma * angle.cos() + turned * angle.sin() + along * (1 - angle.cos())
 
 
 def apply_random_table(pictures: Tensor, amount: Tensor, rng: BatchRNG) -> Tensor:
-    """A smooth random 3D look-up table, as photographers' film and camera looks are.
+    """Apply a smooth random 3D look-up table, as in film simulations.
 
     Args:
         pictures: (B, 3, H, W) in [0, 1].
@@ -176,7 +176,7 @@ def apply_random_table(pictures: Tensor, amount: Tensor, rng: BatchRNG) -> Tenso
 
 @dataclass(frozen=True)
 class Recoloring:
-    """How far and how often each kind of change goes; a share is a part of the pictures, the rest are deviations."""
+    """Strength and frequency of each kind of change; a share is a fraction of the images, the rest are deviations."""
 
     exposure: float = 0.75  # stops
     white_balance: float = 0.22  # log gain of red and blue
@@ -205,7 +205,7 @@ class Recoloring:
     histogram_share: float = 0.08  # tone distribution of another photograph
 
     def without(self, *kinds: str) -> Recoloring:
-        """The same with some kinds of change switched off, for ablations.
+        """Return the settings with some kinds of change switched off, for ablations.
 
         Raises:
             EngineError: a kind that `KINDS` does not name.
@@ -217,7 +217,7 @@ class Recoloring:
 
 
 def change_light(pictures: Tensor, strength: Tensor, rng: BatchRNG, how: Recoloring) -> Tensor:
-    """Light, expose and photograph each picture anew.
+    """Relight, expose and photograph each image anew.
 
     Args:
         pictures: (B, 3, H, W) sRGB values in [0, 1].
@@ -246,7 +246,7 @@ def apply_matrices(linear: Tensor, matrices: Tensor) -> Tensor:
 
 
 def draw_matrices(strength: Tensor, rng: BatchRNG, how: Recoloring) -> Tensor:
-    """Exposure, the balance of the channels, another light and a camera's mixing of the channels as one matrix.
+    """Draw exposure, white balance, relighting and channel mixing as one matrix.
 
     Returns:
         (B, 3, 3) for linear sRGB.
@@ -263,12 +263,12 @@ def draw_matrices(strength: Tensor, rng: BatchRNG, how: Recoloring) -> Tensor:
 
 
 def draw_temperature(rng: BatchRNG) -> Tensor:
-    """Correlated color temperatures (B) in kelvin, even in its reciprocal, as differences are seen (Judd, 1933)."""
+    """Draw correlated color temperatures (B) in kelvin, uniform in their reciprocal (Judd, 1933)."""
     return 1 / torch.lerp(torch.tensor(1 / WARMEST), torch.tensor(1 / COOLEST), rng.uniform())
 
 
 def relighting(before: Tensor, after: Tensor, kept: Tensor) -> Tensor:
-    """What a scene's colors become when the light goes from one time of day to another.
+    """Return the color change between the lights of two times of day.
 
     The cones' responses are scaled as von Kries has it, and the exposure follows the light down at both ends of the
     day. Cameras, like eyes, discount most of both; the rest is seen.
@@ -287,13 +287,13 @@ def relighting(before: Tensor, after: Tensor, kept: Tensor) -> Tensor:
 
 
 def white(temperature: Tensor) -> Tensor:
-    """The cones' response (B, 3) to the light of a correlated color temperature (B) at unit luminance."""
+    """Return the cone response (B, 3) to light of a correlated color temperature (B) at unit luminance."""
     x, y = locus(temperature).unbind(dim=1)
     return torch.stack([x / y, torch.ones_like(x), (1 - x - y) / y], dim=1) @ CONES_OF_XYZ.T
 
 
 def locus(temperature: Tensor) -> Tensor:
-    """Chromaticities x, y (B, 2) of a black body up to 4000 K and of daylight from 5000 K, and in between of both.
+    """Return chromaticities x, y (B, 2): black body up to 4000 K, daylight from 5000 K, interpolated in between.
 
     Black body: Kim et al., US patent 7024034 (2006), 1667 to 25000 K. Daylight: CIE 15:2004 after Judd, MacAdam and
     Wyszecki (1964), 4000 to 25000 K.
@@ -321,14 +321,14 @@ def cubic_polynomial(t: Tensor, cubic: float, square: float, linear: float, cons
 
 
 def daytime(temperature: Tensor) -> Tensor:
-    """How many stops (B, at most 0) darker than noon it is when the light has a correlated color temperature (B)."""
+    """Return the exposure (B, at most 0) in stops relative to noon for a correlated color temperature (B)."""
     mired = 1 / temperature - 1 / NOON
     end = torch.where(mired > 0, 1 / WARMEST - 1 / NOON, 1 / COOLEST - 1 / NOON)
     return -DIMMING * (mired / end) ** 2
 
 
 def shade(linear: Tensor, strength: Tensor, rng: BatchRNG, how: Recoloring) -> None:
-    """Let light fall off to one side, and lie in patches, in some of the pictures (B, 3, H, W), in place."""
+    """Apply light falloff and soft patches of light to some of the images (B, 3, H, W), in place."""
 
     def slope(some: Tensor, places: Tensor, rng: BatchRNG) -> Tensor:
         height, width = some.shape[2:]
@@ -346,14 +346,14 @@ def shade(linear: Tensor, strength: Tensor, rng: BatchRNG, how: Recoloring) -> N
 
 
 def roll_off(linear: Tensor, start: float = 0.6) -> Tensor:
-    """A soft shoulder in the highlights instead of hard clipping, as cameras have it."""
+    """Compress highlights by a soft shoulder instead of clipping."""
     room = 1 - start
     return torch.where(linear > start, start + room * torch.tanh((linear - start) / room), linear)
 
 
 @dataclass(frozen=True)
 class Camera:
-    """A camera's response: V = (1 + k) Lⁿ / (Lⁿ + k), from black 0 to white 1 (Naka and Rushton, 1966).
+    """Camera response V = (1 + k) Lⁿ / (Lⁿ + k), from black 0 to white 1 (Naka and Rushton, 1966).
 
     Small k is hard (deep shadows, highlights that roll off early), large k plain gamma; together they span what
     Grossberg and Nayar (2004) measured of film and digital cameras.
@@ -363,17 +363,17 @@ class Camera:
     power: Tensor  # (B, 1, 1, 1), n > 0
 
     def encode(self, light: Tensor) -> Tensor:
-        """What the camera makes of linear light (B, 3, H, W)."""
+        """Convert linear light (B, 3, H, W) to values."""
         raised = light.clamp_min(0) ** self.power
         return (1 + self.knee) * raised / (raised + self.knee)
 
     def decode(self, values: Tensor) -> Tensor:
-        """The linear light (B, 3, H, W) behind values in [0, 1]."""
+        """Convert values in [0, 1] to linear light (B, 3, H, W)."""
         return (self.knee * values / (1 + self.knee - values)) ** (1 / self.power)
 
 
 def draw_camera(rng: BatchRNG, spread: Tensor) -> Camera:
-    """A random camera a picture, alike in how bright they show a middle gray; no `spread` (B, 1, 1, 1): the same."""
+    """Draw a random camera per image, with similar rendering of middle gray; `spread` is (B, 1, 1, 1)."""
     knee = 0.8 * torch.exp(spread * rng.normal(1, 1, 1))
     shown = MID_GRAY_SHOWN + 0.04 * spread * rng.normal(1, 1, 1)
     power = torch.log(knee * shown / (1 + knee - shown)) / torch.log(torch.tensor(MID_GRAY))
@@ -381,7 +381,7 @@ def draw_camera(rng: BatchRNG, spread: Tensor) -> Camera:
 
 
 def weighted_moments(pictures: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and deviation of each channel under weights: (B, 3, 1, 1) each."""
+    """Return mean and deviation of each channel under weights: (B, 3, 1, 1) each."""
     total = weights.sum(dim=(2, 3), keepdim=True).clamp_min(_EPSILON)
     mean = (pictures * weights).sum(dim=(2, 3), keepdim=True) / total
     variance = ((pictures - mean) ** 2 * weights).sum(dim=(2, 3), keepdim=True) / total
@@ -389,7 +389,7 @@ def weighted_moments(pictures: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]
 
 
 def opponent(pictures: Tensor) -> Tensor:
-    """Logarithmic luma and two color differences, close to Reinhard's decorrelated space."""
+    """Convert to logarithmic luma and two color differences, similar to Reinhard's decorrelated space."""
     red, green, blue = (pictures.clamp(0, 1) + 0.03).log().unbind(dim=1)
     return torch.stack([(red + green + blue) / 3, red - green, (red + green) / 2 - blue], dim=1)
 
@@ -403,7 +403,7 @@ def from_opponent(values: Tensor) -> Tensor:
 
 
 def transfer_statistics(pictures: Tensor, references: Tensor, weights: Tensor, rng: BatchRNG) -> Tensor:
-    """Give the region the mean and deviation of another photograph, to a random degree (Reinhard et al., 2001).
+    """Transfer another photograph's mean and deviation, to a random degree (Reinhard et al., 2001).
 
     Half of the batch in plain RGB, half in a logarithmic opponent space.
     """
@@ -420,7 +420,7 @@ def transfer_statistics(pictures: Tensor, references: Tensor, weights: Tensor, r
 
 
 def match_tones(pictures: Tensor, references: Tensor, weights: Tensor, rng: BatchRNG, levels: int = 12) -> Tensor:
-    """Give each channel of the region another photograph's distribution, at a dozen quantiles, to a random degree."""
+    """Match each channel's distribution to another photograph's at a dozen quantiles, to a random degree."""
     steps = torch.linspace(0.02, 0.98, levels)
     # Every third row and column is enough for quantiles, and sorting is what costs here.
     region = torch.where(weights > 0.5, pictures, torch.nan)[..., ::3, ::3].flatten(2)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plausible foreground regions of a photograph: from a label map when there is one, else found in the picture itself.
+"""Candidate foreground regions of a photograph: from a label map, or proposed from the image itself.
 
 What people cut out and paste: persons, objects, and areas such as a sky, a wall or a jacket.
 """
@@ -98,7 +98,7 @@ def find_regions(image: NDArray[np.uint8], rng: np.random.Generator) -> Iterator
 
 
 def drop_duplicates(regions: Iterator[Region]) -> Iterator[Region]:
-    """Leave out the regions that are much the same as an earlier one."""
+    """Skip regions that overlap an earlier one almost completely."""
     kept: list[NDArray[np.bool_]] = []
     for region in regions:
         if all(overlap(region.mask, other) <= SAME_OVERLAP for other in kept):
@@ -150,7 +150,7 @@ def find_faces(image: NDArray[np.uint8]) -> list[tuple[float, float, float]]:
 
 @cache
 def face_cascade() -> Cascade:
-    """The trained detector; nothing in it changes while it detects, so that threads share it."""
+    """Return the trained detector, which threads share."""
     return Cascade(lbp_frontal_face_cascade_filename())
 
 
@@ -191,7 +191,7 @@ def area_trimaps(image: NDArray[np.uint8], superpixels: Superpixels) -> Iterator
 
 
 def edge_trimap(mask: NDArray[np.bool_], radius: int) -> NDArray[np.uint8]:
-    """Trust an H×W mask but for a band of `radius` pixels on either side of its edge."""
+    """Mark a band of `radius` pixels along an H×W mask's edge as uncertain."""
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     region = mask.astype(np.uint8)
     trimap = np.where(mask, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
@@ -217,7 +217,7 @@ def window_trimap(superpixels: Superpixels, rng: np.random.Generator) -> NDArray
 def cut_region(
     kind: str, image: NDArray[np.uint8], trimap: NDArray[np.uint8], rng: np.random.Generator
 ) -> Iterator[Region]:
-    """Cut a region out of a picture, if it turns out to be one that a person might have cut out."""
+    """Segment a region, and yield it if its shape is plausible for a pasted foreground."""
     mask = smooth_region(grabcut(image, trimap, rng))
     if is_plausible(mask) and is_compact(mask) and has_visible_edge(image, mask):
         yield Region(kind, mask)
@@ -269,19 +269,19 @@ def largest_component(region: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def is_plausible(mask: NDArray[np.bool_]) -> bool:
-    """Whether a mask covers an area that a pasted foreground might cover."""
+    """Return whether a mask covers a plausible share of the image."""
     return SMALLEST_AREA <= float(mask.mean()) <= LARGEST_AREA
 
 
 def is_compact(mask: NDArray[np.bool_]) -> bool:
-    """Whether a mask is more than a thin line or a frame."""
+    """Return whether a mask is more than a thin line or a frame."""
     inside = cv2.copyMakeBorder(mask.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     radius = float(cv2.distanceTransform(inside, cv2.DIST_L2, 3).max())
     return radius >= THINNEST * float(np.sqrt(mask.sum()))
 
 
 def has_visible_edge(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> bool:
-    """Whether the colors differ along most of a mask's edge, rather than that it runs across an even area."""
+    """Return whether colors differ along most of a mask's edge."""
     lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     weight = mask.astype(np.float32)[..., None]
     inside, outside = (
@@ -294,13 +294,13 @@ def has_visible_edge(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> bool:
 
 
 def overlap(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    """Intersection over union."""
+    """Return the intersection over union of two masks."""
     return float((one & other).sum() / max(1, (one | other).sum()))
 
 
 @dataclass(frozen=True)
 class Superpixels:
-    """N small connected patches of a picture, each of about one color."""
+    """N small connected patches of an image, each of about one color."""
 
     patches: NDArray[np.int64]  # H×W, 0 … N-1
     colors: NDArray[np.float64]  # N×3, mean CIELAB
@@ -337,7 +337,7 @@ def means(patches: NDArray[np.int64], sizes: NDArray[np.float64], channels: NDAr
 
 
 def neighbors(patches: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
-    """Which patches touch which, as an N×N matrix."""
+    """Return the N×N adjacency matrix of patches."""
     touching = np.zeros((count, count), np.bool_)
     touching[patches[1:], patches[:-1]] = True
     touching[patches[:, 1:], patches[:, :-1]] = True
@@ -347,7 +347,7 @@ def neighbors(patches: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
 
 
 def at_border(patches: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
-    """Which patches lie at the picture's border."""
+    """Return which patches touch the image border: (N,) bool."""
     inner = np.zeros(patches.shape, np.bool_)
     inner[BORDER:-BORDER, BORDER:-BORDER] = True
     outer = np.zeros(count, np.bool_)
@@ -356,7 +356,7 @@ def at_border(patches: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
 
 
 def saliency(superpixels: Superpixels) -> NDArray[np.float64]:
-    """How much each superpixel stands out from what reaches the picture's border.
+    """Return how much each superpixel differs from those connected to the image border.
 
     Zhu, Liang, Wei & Sun, “Saliency Optimization from Robust Background Detection”, CVPR 2014.
 
@@ -379,13 +379,13 @@ def saliency(superpixels: Superpixels) -> NDArray[np.float64]:
 
 
 def background_probability(superpixels: Superpixels, contrast: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How likely each superpixel is background: how much of its area's outline is the picture's border."""
+    """Return the probability that each superpixel is background, from its connectivity to the border."""
     along = np.exp(-np.square(color_paths(superpixels, contrast)) / (2 * SAME_COLOR**2))
     return 1 - np.exp(-np.square(along @ superpixels.outer) / (2 * along.sum(axis=1)))
 
 
 def color_paths(superpixels: Superpixels, contrast: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The N×N lengths of the shortest paths from superpixel to superpixel, by color (Floyd & Warshall)."""
+    """Return the N×N lengths of shortest color paths between superpixels (Floyd-Warshall)."""
     joined = superpixels.touching | np.logical_and.outer(superpixels.outer, superpixels.outer)
     lengths = np.where(joined, np.maximum(contrast - UNSEEN_STEP, 0), np.inf)
     np.fill_diagonal(lengths, 0)
@@ -395,13 +395,13 @@ def color_paths(superpixels: Superpixels, contrast: NDArray[np.float64]) -> NDAr
 
 
 def distances(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Euclidean distances between N points, N×N."""
+    """Return the N×N Euclidean distances between N points."""
     return np.linalg.norm(points[:, None] - points[None], axis=2)
 
 
 @dataclass(frozen=True)
 class Area:
-    """Superpixels of like colors that together form one connected area."""
+    """Superpixels of similar colors that form one connected area."""
 
     members: NDArray[np.bool_]  # N
     contrast: float  # how much less its parts differ from each other than it does from what it is merged with next

@@ -63,7 +63,7 @@ def save_weights(folder: Path, network: nn.Module) -> None:
 
 
 def half_precision(network: nn.Module) -> dict[str, Tensor]:
-    """A network's weights as contiguous float16 tensors on the CPU."""
+    """Return a network's weights as contiguous float16 tensors on the CPU."""
     return {name: value.detach().to("cpu", torch.float16).contiguous() for name, value in network.state_dict().items()}
 
 
@@ -223,7 +223,7 @@ def draw_progress(entries: Sequence[LogEntry], sheet: NDArray[np.uint8], title: 
 
 
 def open_board(folder: Path, first: int) -> Any | None:
-    """TensorBoard's writer, if TensorBoard is installed."""
+    """Return TensorBoard's writer; None if TensorBoard is not installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:

@@ -51,7 +51,7 @@ class PairMaker(PairSource):
         return Batch(composite, given_mask(regions, rng), target)
 
     def compose(self, count: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Composites (B, 3, N, N), their exact foregrounds (B, 1, N, N) and targets (B, 3, N, N)."""
+        """Return composites (B, 3, N, N), exact foregrounds (B, 1, N, N) and targets (B, 3, N, N)."""
         batch_rng = BatchRNG(torch.Generator().manual_seed(int(rng.integers(2**62))), count)
         chosen = rng.integers(len(self.photographs), size=count)
         cuts = [self.crop_region(self.photographs[int(number)], rng) for number in chosen]
@@ -66,7 +66,7 @@ class PairMaker(PairSource):
         return composite.contiguous(), regions, target.contiguous()
 
     def pre_augment(self, pictures: Tensor, regions: Tensor, batch_rng: BatchRNG) -> Tensor:
-        """Grade most photographs as a whole first, so that a few thousand of them become many looks."""
+        """Augment most photographs as a whole, so that a few thousand of them cover many styles."""
         mild = replace(self.recoloring, transfer_share=0.1, histogram_share=0.0, falloff_share=0.0, patches_share=0.0)
         chosen = (batch_rng.uniform() < self.pre_augmented).nonzero().squeeze(1)
         target = pictures.clone()
@@ -97,7 +97,7 @@ class PairMaker(PairSource):
 
 @dataclass
 class DetectionPairs(PairMaker):
-    """Pairs to find the foreground in: a part holds none, and no mask is larger than half of the picture.
+    """Pairs for training detectors: some are empty, and no mask covers more than half of the image.
 
     Where nothing was pasted the region has another camera's flaws all the same, so that these give nothing away.
     """
@@ -118,7 +118,7 @@ class DetectionPairs(PairMaker):
 
 
 def color_references_of(pictures: Tensor) -> Tensor:
-    """Each picture's neighbor in the batch, to take colors from."""
+    """Return each image's neighbor in the batch as its color reference."""
     return pictures.roll(1, dims=0)
 
 
@@ -138,7 +138,7 @@ def random_crop(
 
 
 def given_mask(regions: Tensor, rng: np.random.Generator) -> Tensor:
-    """The mask as a person might give it: exact, softened, or a pixel too wide or too narrow."""
+    """Perturb exact masks as users' masks are: softened, or a pixel too wide or too narrow."""
     masks = []
     for region in regions:
         mask = region[0].numpy()
@@ -154,10 +154,10 @@ def given_mask(regions: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 class MakesPairs(Protocol):
-    """Anything that makes a batch of pairs for each step."""
+    """Source of batches."""
 
     def make(self, step: int) -> Batch:
-        """The batch of one step."""
+        """Return the batch of one step."""
         ...
 
 
@@ -177,17 +177,17 @@ def draw_pair_sheet(pairs: MakesPairs, count: int, side: int = 160) -> Image.Ima
 
 
 def each_pair(pairs: MakesPairs) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Composite (3, N, N), mask (1, N, N) and target (3, N, N) of pair after pair, without end."""
+    """Yield composite (3, N, N), mask (1, N, N) and target (3, N, N) of one pair after another."""
     for step in numbers():
         batch = pairs.make(step)
         yield from zip(batch.composite, batch.mask, batch.target, strict=True)
 
 
 def foreground_change(composite: Tensor, mask: Tensor, target: Tensor) -> float:
-    """How far composite and target (3, N, N) differ under the mask (1, N, N) on average, in levels of 255."""
+    """Return the mean difference of composite and target (3, N, N) under the mask (1, N, N), in 8-bit levels."""
     return float(255 * ((composite - target).abs().mean(dim=0) * mask[0]).sum() / mask.sum().clamp_min(1))
 
 
 def pixels(tensor: Tensor) -> NDArray[np.float32]:
-    """A (C, N, N) tensor as N×N×C."""
+    """Convert a (C, N, N) tensor to N×N×C."""
     return np.asarray(tensor.permute(1, 2, 0), np.float32)

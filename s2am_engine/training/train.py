@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training a network from a folder to a personal model: `s2am train`."""
+"""Training a network from a folder of data to a personal model: `s2am train`."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ LICENSE = "GPL-3.0-or-later"
 
 @dataclass(frozen=True)
 class Plan:
-    """What to train; it is kept in the run's folder, so that a run can be gone on with."""
+    """Settings of a training, stored in the run's folder for resuming."""
 
     network: str
     data: Path
@@ -56,7 +56,7 @@ class Plan:
     start: str = ""  # the model whose weights it begins with; "" = fresh weights
 
     def to_json(self) -> dict[str, Any]:
-        """All settings as plain values."""
+        """Return all settings as plain values."""
         own = {"network": self.network, "data": str(self.data), "name": self.name, "seed": self.seed, "run": self.run}
         return own | {"start": self.start} | self.recipe.to_json()
 
@@ -75,7 +75,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Trained:
-    """What came of it."""
+    """Result of a training."""
 
     model: Model
     gain: float  # dB over the untouched held-out composites
@@ -85,7 +85,7 @@ class Trained:
 def make_plan(
     network: str, data: Path, recipe: Recipe, name: str | None = None, seed: int = 0, start: str = ""
 ) -> Plan:
-    """Plan a training.
+    """Check and complete the settings of a training.
 
     Args:
         network: its name in the catalog.
@@ -164,7 +164,7 @@ def initial_network(plan: Plan) -> Network:
 
 
 def starting_weights(plan: Plan, network: Network) -> dict[str, Tensor]:
-    """Those that its network shares with the model it starts with, and those of a pretrained part that are missing.
+    """Return the weights shared with the model to start from, and pretrained weights for the rest.
 
     Raises:
         EngineError: the two networks have nothing in common; the pretrained weights are not installed.

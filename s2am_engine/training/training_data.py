@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a folder to training data: photographs become synthetic pairs on the fly, ready pairs are read as they are."""
+"""Training data from a folder: synthetic pairs of photographs, or ready pairs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HELD_OUT_SEED = 20_000
 
 @dataclass(frozen=True)
 class Data:
-    """What a run learns from."""
+    """Training pairs and held-out batches."""
 
     pairs: PairSource
     held_out: list[Batch]
@@ -38,7 +38,7 @@ class Data:
 
 @dataclass
 class PairReader(PairSource):
-    """Reads ready pairs, half of them mirrored, in an order drawn with the seed."""
+    """Reads ready pairs in random order, half of them mirrored."""
 
     pairs: Sequence[Pair] = field(kw_only=True)
 
@@ -59,7 +59,7 @@ class PairReader(PairSource):
 
 
 def read_pair(pair: Pair, size: int, *, mirrored: bool) -> tuple[NDArray[np.uint8], ...]:
-    """Composite (N×N×3), mask (N×N) and target (N×N×3) as uint8, averaged down to size × size.
+    """Read composite (N×N×3), mask (N×N) and target (N×N×3) as uint8, reduced to size × size.
 
     Raises:
         EngineError: a picture that can't be read, or that does not fit the others.
@@ -105,14 +105,14 @@ def open_data(
 
 
 def load_splits(folder: Path, recipe: Recipe, report: EventCallback) -> tuple[CachedPhotographs, CachedPhotographs]:
-    """The photographs to train on and those held out, half as large again as the network sees, for sharp crops."""
+    """Load training and held-out photographs, 1.5 times as large as the training images, for sharp crops."""
     side = max(LONG_SIDE, recipe.size * 3 // 2)
     train, validation = (load_photographs(folder, split, side, reading_progress(report)) for split in ("train", "val"))
     return train, validation
 
 
 def open_pairs(folder: Path, recipe: Recipe, seed: int) -> Data:
-    """Ready pairs, a twentieth of the photographs held out."""
+    """Prepare ready pairs; a twentieth of the photographs is held out."""
     pairs = find_pairs(folder, "train")
     held_out = [pair for pair in pairs if is_held_out(pair)]
     rest = [pair for pair in pairs if not is_held_out(pair)]
@@ -129,5 +129,5 @@ def is_held_out(pair: Pair) -> bool:
 
 
 def make_held_out(source: PairSource) -> list[Batch]:
-    """The batches that are validated on."""
+    """Return the batches for validation."""
     return [source.make(index) for index in range(VALIDATION_BATCHES)]
