@@ -31,7 +31,7 @@ from s2am_setup.gimp_plugin import install_plugin, remove_plugin
 from s2am_setup.gimp_profiles import GimpProfile, ensure_profile, find_gimp_profiles, find_gimps, select_profiles
 from s2am_setup.installation import Installation, command_path, find_installation, path_advice, write_command
 from s2am_setup.platform import Platform
-from s2am_setup.prompts import ask_choices, ask_yes_no
+from s2am_setup.prompts import prompt_choices, prompt_yes_no
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 """The clone that contains this installer."""
@@ -177,7 +177,7 @@ class Installer:
             self._console.say("No GIMP 3 was found. When you have one, “s2am doctor --fix” installs the plug-in.")
         if not (found and self._options.ask):
             return found
-        numbers = ask_choices("Which GIMP gets the plug-in?", list(map(str, found)), sys.stdin, sys.stdout)
+        numbers = prompt_choices("Which GIMP gets the plug-in?", list(map(str, found)), sys.stdin, sys.stdout)
         return [found[number] for number in numbers]
 
     def _choose_open_with(self) -> bool:
@@ -187,7 +187,7 @@ class Installer:
         if not (self._options.ask and self._options.launcher):
             return before
         question = "Add the s2am editor to “open with” for images (the default program does not change)?"
-        return ask_yes_no(question, before, sys.stdin, sys.stdout)
+        return prompt_yes_no(question, before, sys.stdin, sys.stdout)
 
     def _environment_steps(self) -> list[_Step]:
         """Return the steps that change nothing in use."""

@@ -20,7 +20,7 @@ from s2am_setup.manifest import Manifest, path_exists
 PLUGIN_NAME = "harmonize-layer"
 """Name of the plug-in's folder and file: GIMP requires both to be the same."""
 
-PROCEDURE = "plug-in-harmonize-layer"
+PLUGIN_PROCEDURE = "plug-in-harmonize-layer"
 
 _PACKAGE = Path(__file__).resolve().parent
 _BRIDGE = _PACKAGE.parent / "gimp_bridge"
@@ -169,7 +169,7 @@ def plugin_state(profile: GimpProfile) -> PluginState:
         return "not loaded yet"
     for entry in _CACHE_ENTRY.finditer(_read_cache(cache)):
         if _is_our_path(entry[1]):
-            return "loaded" if f'(proc-def "{PROCEDURE}"' in entry[0] else "failed"
+            return "loaded" if f'(proc-def "{PLUGIN_PROCEDURE}"' in entry[0] else "failed"
     # The folder's time counts too, because copied files keep theirs.
     changed = max(file.stat().st_mtime, file.parent.stat().st_ctime)
     return "skipped" if cache.stat().st_mtime > changed else "not loaded yet"

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from typing import TextIO
 
 
-def ask_yes_no(question: str, default: bool, source: TextIO, out: TextIO) -> bool:
+def prompt_yes_no(question: str, default: bool, source: TextIO, out: TextIO) -> bool:
     """Ask a yes-or-no question."""
     answer = _ask(f"{question} [{'Y/n' if default else 'y/N'}] ", source, out).lower()
     return answer in ("y", "yes") if answer else default
 
 
-def ask_choices(question: str, choices: Sequence[str], source: TextIO, out: TextIO) -> list[int]:
+def prompt_choices(question: str, choices: Sequence[str], source: TextIO, out: TextIO) -> list[int]:
     """Ask for some of several choices; return their indices. An empty answer selects all."""
     print(*(f"  {number}  {choice}" for number, choice in enumerate(choices, 1)), sep="\n", file=out)
     while True:

@@ -15,7 +15,7 @@ from s2am_setup.desktop import update_mime_cache
 from s2am_setup.gimp_plugin import plugin_folder, remove_plugin
 from s2am_setup.installation import Installation
 from s2am_setup.manifest import Manifest, path_exists
-from s2am_setup.prompts import ask_yes_no
+from s2am_setup.prompts import prompt_yes_no
 
 
 def run_uninstall(
@@ -50,7 +50,7 @@ def run_uninstall(
         print("This removes:", *(f"  {path}" for path in removed), sep="\n", file=out)
     if dry_run:
         remaining: list[Path] = []
-    elif yes or as_json or ask_yes_no("Remove it?", True, source, out):
+    elif yes or as_json or prompt_yes_no("Remove it?", True, source, out):
         remaining = uninstall(installation, lambda text: None if as_json else print(text, file=out), purge=purge)
     else:
         return 0

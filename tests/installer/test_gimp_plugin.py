@@ -35,7 +35,7 @@ def manifest(tmp_path: Path) -> Manifest:
     return Manifest(tmp_path / "data/installed.json")
 
 
-def let_gimp_know(profile: Path, name: str = "harmonize-layer", procedure: str = gimp_plugin.PROCEDURE) -> None:
+def let_gimp_know(profile: Path, name: str = "harmonize-layer", procedure: str = gimp_plugin.PLUGIN_PROCEDURE) -> None:
     """What GIMP's cache holds after it has asked the plug-in."""
     cache = profile / "pluginrc"
     cache.write_text(cache.read_text(encoding="utf-8") + KNOWN % (name, name, procedure), encoding="utf-8")
@@ -108,7 +108,7 @@ def test_plugin_state_is_read_from_gimps_cache(profile: Path, manifest: Manifest
 def test_plugin_state_with_windows_paths(profile: Path, manifest: Manifest) -> None:
     gimp_plugin.install_plugin(profile, SERVE, manifest)
     cache = profile / "pluginrc"
-    known = KNOWN.replace("/", r"\\") % ("harmonize-layer", "harmonize-layer", gimp_plugin.PROCEDURE)
+    known = KNOWN.replace("/", r"\\") % ("harmonize-layer", "harmonize-layer", gimp_plugin.PLUGIN_PROCEDURE)
     cache.write_text(machines.PLUGINRC + known, encoding="utf-8")
     assert gimp_plugin.plugin_state(GimpProfile(profile)) == "loaded"
     gimp_plugin.clear_plugin_cache(profile)
@@ -145,7 +145,7 @@ def test_clear_plugin_cache_keeps_icon_bytes(profile: Path, manifest: Manifest) 
     icon = b'(plug-in-def "${gimp_dir}/plug-ins/other/other.py" 1\n    (icon pixbuf 9 "\x89PNG\r\n\xff\\""))\n'
     cache.write_bytes(cache.read_bytes() + icon)
     before = cache.read_bytes()
-    let = KNOWN % ("harmonize-layer", "harmonize-layer", gimp_plugin.PROCEDURE)
+    let = KNOWN % ("harmonize-layer", "harmonize-layer", gimp_plugin.PLUGIN_PROCEDURE)
     cache.write_bytes(before + let.encode())
     gimp_plugin.install_plugin(profile, SERVE, manifest)
     assert cache.read_bytes() == before
