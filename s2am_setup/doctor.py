@@ -16,9 +16,8 @@ from gimp_bridge.bridge_folder import RUNNING
 from gimp_bridge.client import EngineClient
 from gimp_bridge.protocol import EngineStatus
 from gimp_bridge.starter import read_launcher
+from s2am_common import log, settings
 from s2am_common.errors import BridgeError, S2AMError
-from s2am_common.log import log_path
-from s2am_common.settings import settings_path
 from s2am_setup import gimp_plugin
 from s2am_setup.desktop import DISPLAY_NAME, write_launchers
 from s2am_setup.gimp_plugin import PLUGIN_NAME, plugin_folder
@@ -377,7 +376,7 @@ def check_resources(installation: Installation) -> Iterator[DoctorCheck]:
 
 def check_user_files(_installation: Installation) -> Iterator[DoctorCheck]:
     """Report the paths of the log and of the settings file."""
-    for name, path in (("log", log_path()), ("settings", settings_path())):
+    for name, path in (("log", log.log_path()), ("settings", settings.settings_path())):
         yield DoctorCheck(name, "ok", str(path) if path.exists() else f"{path} (does not exist yet)")
 
 
