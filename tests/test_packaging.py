@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What people get who do not clone: the wheel, the sdist, and the zip with the plug-in's folder."""
+"""The files of a release: the wheel, the sdist, and the zip with the plug-in."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ PACKAGES["s2am_editor"] = "plugin/s2am_editor"
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """A release that is built now, without a network."""
+    """Build a release without a network."""
     return release.build_release(tmp_path_factory.mktemp("release"))
 
 
 @pytest.fixture(scope="module")
 def names(files: list[Path]) -> set[str]:
-    """What the wheel holds."""
+    """Return the names of the files in the wheel."""
     with zipfile.ZipFile(files[0]) as archive:
         return set(archive.namelist())
 
@@ -117,10 +117,10 @@ def test_check_wheel_rejects_faulty_wheel(more: dict[str, bytes], says: str, fil
 
 
 def test_wheel_in_an_empty_environment_harmonizes_the_sample(tmp_path: Path) -> None:
-    """The libraries are lent, so that no gigabyte is downloaded; of ours there is the wheel alone."""
+    """Only the wheel of the program is installed; the libraries are those of the test environment."""
     wheels = tmp_path / "wheels"
     wheels.mkdir()
-    wheel = fakes.make_lenders(wheels)
+    wheel = fakes.make_libraries(wheels)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "empty"], check=True)
     python = tmp_path / "empty/bin/python"
     install = ["--python", str(python), "install", "--find-links", str(wheels), str(wheel)]

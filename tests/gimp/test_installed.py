@@ -34,7 +34,7 @@ class Person:
         subprocess.run(["git", "clone", "--quiet", fakes.CHECKOUT, self.clone], check=True)
         self.wheels = folder / "wheels"
         self.wheels.mkdir()
-        fakes.make_lenders(self.wheels)
+        fakes.make_libraries(self.wheels)
 
     def environ(self) -> dict[str, str]:
         """Return the environment of a terminal, without variables that lead out of the home folder."""

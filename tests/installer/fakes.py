@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small wheels in place of gigabytes, and one that lends an installation the libraries of the test environment."""
+"""Fake packages: small wheels instead of gigabytes, and one that adds the test environment to the import path."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SAMPLE = "import pathlib, sys\npathlib.Path(sys.argv[1]).mkdir(exist_ok=True)\np
 
 
 def make_wheel(folder: Path, name: str, release: str, files: dict[str, str], needs: Sequence[str] = ()) -> Path:
-    """A wheel of pure Python whose first file is in a package with a cli module, if it has files."""
+    """Write a wheel of pure Python; with a command line if it has a module `NAME_engine/cli/main.py`."""
     info = f"{name.replace('-', '_')}-{release}.dist-info"
     metadata = [f"Metadata-Version: 2.1\nName: {name}\nVersion: {release}"]
     contents = files | {
@@ -45,7 +45,7 @@ def make_wheel(folder: Path, name: str, release: str, files: dict[str, str], nee
 
 
 def make_project(folder: Path, sample: str = SAMPLE, says: str = "hello") -> Path:
-    """A program in place of ours that says something."""
+    """Write a wheel of a fake program that prints something."""
     files = {
         "s2am_engine/__init__.py": "",
         "s2am_engine/cli/__init__.py": "",
@@ -58,40 +58,44 @@ def make_project(folder: Path, sample: str = SAMPLE, says: str = "hello") -> Pat
 
 
 def make_torch(folder: Path, *releases: str) -> None:
-    """PyTorch without what makes it large."""
+    """Write wheels of an empty PyTorch."""
     for release in releases:
         make_wheel(folder, "torch", release, {"torch/__init__.py": f"__version__ = {release!r}\n"})
 
 
-def make_lenders(folder: Path) -> Path:
-    """Our own wheel, built now, and one in place of each library, which lends the test environment's; return ours."""
+def make_libraries(folder: Path) -> Path:
+    """Build the program's own wheel and an empty one for each library; PyTorch's adds the test environment to the path.
+
+    Returns:
+        The program's wheel.
+    """
     options = ["--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", str(folder)]
     subprocess.run([sys.executable, "-m", "pip", "wheel", *options, str(CHECKOUT)], capture_output=True, check=True)
     names = {re.split(r"[^\w.-]", line)[0] for line in requires("s2am") or () if "extra ==" not in line}
     for name in names - {"torch"}:
         make_wheel(folder, name, version(name), {})
     libraries = [folder for folder in sys.path if Path(folder).name in ("site-packages", "dist-packages")]
-    lent = {"lender.pth": "\n".join([*libraries, ""])}
+    lent = {"libraries.pth": "\n".join([*libraries, ""])}
     make_wheel(folder, "torch", version("torch").partition("+")[0] + "+cpu", lent)
     return next(folder.glob("s2am-*.whl"))
 
 
 def make_environment(new: Environment, console: Console) -> None:
-    """An environment with the pip of the tests: how a fresh one is made depends on the machine."""
+    """Create an environment with the pip of the tests, because the real ways depend on the computer."""
     console.run([sys.executable, "-m", "venv", "--without-pip", str(new.folder)])
     (packages,) = new.folder.glob("lib/python*/site-packages")
     (packages / "pip").symlink_to(Path(pip.__file__).parent)
 
 
 def clean_environ() -> dict[str, str]:
-    """The environment without what would lead pip, the engine or the installer out of a home, and without a network."""
-    leads_out = ("PIP_", "UV_", "XDG_", "PYTHON", "S2AM_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(leads_out)}
+    """Return environment variables without those that redirect pip, engine or installer, and without a network."""
+    redirecting = ("PIP_", "UV_", "XDG_", "PYTHON", "S2AM_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(redirecting)}
     return kept | {"PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull}
 
 
 def isolate(monkeypatch: pytest.MonkeyPatch, machine: Machine) -> None:
-    """Let pip and the engine see nothing but a machine's home."""
+    """Restrict pip and the engine to the home folder of a simulated computer."""
     for name in [name for name in os.environ if name.startswith(("PIP_", "UV_", "XDG_", "S2AM_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
@@ -101,10 +105,10 @@ def isolate(monkeypatch: pytest.MonkeyPatch, machine: Machine) -> None:
     monkeypatch.setattr(environment, "make_environment", make_environment)
 
 
-def install(machine: Machine, wheels: Path, project: Path, **wishes: object) -> str:
-    """Install on a machine from a folder of wheels without a question; return what was said."""
+def install(machine: Machine, wheels: Path, project: Path, **options: object) -> str:
+    """Install from a folder of wheels without questions; return the output."""
     said = io.StringIO()
-    given = InstallOptions(**{"ask": False, "wheels": wheels, **wishes})  # type: ignore[arg-type]
+    given = InstallOptions(**{"ask": False, "wheels": wheels, **options})  # type: ignore[arg-type]
     code = Installer(machine.platform, given, project, Console(said)).run()
     assert code == 0, said.getvalue()
     return said.getvalue()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Machines that tests run on: a home folder, a system and its programs, as each platform lays them out."""
+"""Simulated computers: a home folder, a system and its programs, in the layout of each platform."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ class Machine:
     asked: list[list[str]] = field(default_factory=list)
 
     def answer(self, command: Sequence[str]) -> str | None:
-        """What a program prints here; None if it is not one of this machine's."""
+        """Return the output of a program; None if the computer does not have it."""
         self.asked.append(list(command))
         for (program, word), said in self.answers.items():
             if Path(command[0]).name == program and (not word or word in command):
                 return said() if callable(said) else said
-        is_real = self.platform.home in Path(command[0]).parents  # what an installation put there
+        is_real = self.platform.home in Path(command[0]).parents  # installed by a test
         return run_program(command) if is_real else None
 
     def program(self, path: str, says: str) -> Path:
-        """Put a program on the machine that tells its version."""
+        """Add a program that prints its version."""
         file = self.platform.system_path(path)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("", encoding="utf-8")
@@ -49,7 +49,7 @@ class Machine:
 
 
 def machine(folder: Path, system: str, **environ: str) -> Machine:
-    """An empty machine of a system (`sys.platform`) in a folder, of somebody with an unusual name."""
+    """Return an empty computer of a system (`sys.platform`) in a folder; the user has a name with umlauts."""
     home = folder / "home/Zoë Müller"
     home.mkdir(parents=True)
     (home / "diary.txt").write_text("mine", encoding="utf-8")
@@ -61,7 +61,7 @@ def machine(folder: Path, system: str, **environ: str) -> Machine:
 
 
 def linux(folder: Path) -> Machine:
-    """GIMP 3.0 and 2.10 from packages; 3.0 has been used."""
+    """Return a Linux with GIMP 3.0 and 2.10 from packages; 3.0 has been used."""
     found = machine(folder, "linux", PATH="/usr/bin")
     found.program("/usr/bin/gimp-3.0", "GNU Image Manipulation Program version 3.0.4\n")
     found.program("/usr/bin/gimp", "GNU Image Manipulation Program version 3.0.4\n")
@@ -72,7 +72,7 @@ def linux(folder: Path) -> Machine:
 
 
 def flatpak(folder: Path) -> Machine:
-    """GIMP 3.2 from Flatpak, with a profile of 3.0 as well."""
+    """Return a Linux with GIMP 3.2 from Flatpak, and a profile of 3.0 as well."""
     found = machine(folder, "linux", PATH="/usr/bin")
     found.platform.system_path("/var/lib/flatpak/app/org.gimp.GIMP").mkdir(parents=True)
     found.answers["flatpak", "--show-permissions"] = (
@@ -85,7 +85,7 @@ def flatpak(folder: Path) -> Machine:
 
 
 def windows(folder: Path) -> Machine:
-    """GIMP 3.0 by its installer and another from the store, which share a profile."""
+    """Return a Windows with GIMP 3.0 by its installer and from the Microsoft Store, which share a profile."""
     home = folder / "home/Zoë Müller"
     found = machine(
         folder,
@@ -102,7 +102,7 @@ def windows(folder: Path) -> Machine:
 
 
 def macos(folder: Path) -> Machine:
-    """GIMP 3.0 as a bundle, and one from MacPorts."""
+    """Return a macOS with GIMP 3.0 as a bundle, and 3.2 from MacPorts."""
     found = machine(folder, "darwin", PATH="/usr/bin")
     contents = found.platform.system_path("/Applications/GIMP.app/Contents")
     contents.mkdir(parents=True)
@@ -117,7 +117,7 @@ ALL = {"linux": linux, "flatpak": flatpak, "windows": windows, "macos": macos}
 
 
 def used_profile(folder: Path) -> Path:
-    """A profile that GIMP has made and somebody has used, with a plug-in of somebody else's."""
+    """Create a profile that has been used and contains another plug-in."""
     other = folder / "plug-ins/other/other.py"
     other.parent.mkdir(parents=True)
     other.write_text("#!/usr/bin/env python3\n", encoding="utf-8")
@@ -126,7 +126,7 @@ def used_profile(folder: Path) -> Path:
 
 
 def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
-    """Everything in a folder: each path with its mode and its bytes or its link's target."""
+    """Return everything in a folder: each path with its mode and its bytes, or the target of a link."""
     found = {}
     for path in sorted(folder.rglob("*")):
         content = str(path.readlink()).encode() if path.is_symlink() else path.read_bytes() if path.is_file() else b""

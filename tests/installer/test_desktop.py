@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The editor in the menus of each desktop, read back as the desktop reads it."""
+"""Launchers of the editor, parsed as the desktops parse them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def launchers(folder: Path, system: str, offer: bool) -> tuple[Path, desktop.Lau
 
 
 def split_exec(line: str) -> list[str]:
-    """A desktop entry's Exec line as words, by the specification: string escapes first, then quoting."""
+    """Split the Exec line of a desktop entry by its specification: first string escapes, then quoting."""
     text = line.replace("\\\\", "\0").replace("\0", "\\")
     words, word, quoted, index = [], "", False, 0
     while index < len(text):
@@ -51,10 +51,10 @@ def test_launcher_files_freedesktop_quotes_any_path(offer: bool, tmp_path: Path)
     entry = configparser.RawConfigParser()
     entry.optionxform = str  # type: ignore[assignment,method-assign]
     entry.read_string(files[home / ".local/share/applications/s2am-editor.desktop"][0].decode())
-    told = entry["Desktop Entry"]
-    assert split_exec(told["Exec"]) == [*EDIT, "%F"]
-    assert ("image/png" in told.get("MimeType", "")) == offer
-    assert home / f".local/share/icons/hicolor/scalable/apps/{told['Icon']}.svg" in files
+    entry_fields = entry["Desktop Entry"]
+    assert split_exec(entry_fields["Exec"]) == [*EDIT, "%F"]
+    assert ("image/png" in entry_fields.get("MimeType", "")) == offer
+    assert home / f".local/share/icons/hicolor/scalable/apps/{entry_fields['Icon']}.svg" in files
 
 
 @pytest.mark.parametrize("offer", [True, False])
@@ -80,16 +80,16 @@ def test_windows_shortcut_has_target_arguments_and_icon() -> None:
     size, _, flags = struct.unpack_from("<I16sI", content)
     assert size == 0x4C
     assert flags == 0x04 | 0x20 | 0x40 | 0x80 | 0x200
-    texts, place = [], size
+    texts, offset = [], size
     for _ in range(3):
-        (count,) = struct.unpack_from("<H", content, place)
-        texts.append(content[place + 2 : place + 2 + 2 * count].decode("utf-16-le"))
-        place += 2 + 2 * count
+        (count,) = struct.unpack_from("<H", content, offset)
+        texts.append(content[offset + 2 : offset + 2 + 2 * count].decode("utf-16-le"))
+        offset += 2 + 2 * count
     assert texts == ["about", "-m s2am_engine.cli edit", icon]
-    length, signature = struct.unpack_from("<2I", content, place)
+    length, signature = struct.unpack_from("<2I", content, offset)
     assert (length, signature) == (0x314, 0xA0000001)
-    assert content[place + 8 + 260 : place + length].decode("utf-16-le").rstrip("\0") == program
-    assert content[place + length :] == b"\0\0\0\0"
+    assert content[offset + 8 + 260 : offset + length].decode("utf-16-le").rstrip("\0") == program
+    assert content[offset + length :] == b"\0\0\0\0"
 
 
 def test_windows_shortcut_rejects_too_long_path() -> None:

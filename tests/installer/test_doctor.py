@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The doctor on a real installation with the real engine: one thing is broken at a time, named, and mended."""
+"""The doctor on a real installation with the real engine: one fault at a time is reported and repaired."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ QUICK = (check_command, check_launchers, check_gimps, check_plugins)
 
 
 class Home:
-    """A home with everything installed, and the doctor for it."""
+    """A home folder with a complete installation, and the doctor for it."""
 
     def __init__(self, folder: Path) -> None:
         self.machine = machines.linux(folder)
         self.before = contents(self.machine.platform.home)
         self.wheels = folder / "wheels"
         self.wheels.mkdir()
-        self.wheel = fakes.make_lenders(self.wheels)
+        self.wheel = fakes.make_libraries(self.wheels)
 
     def install(self) -> str:
         return fakes.install(self.machine, self.wheels, self.wheel)
@@ -67,7 +67,7 @@ class Home:
         return find_installation(self.machine.platform, None, "s2am doctor", self.reinstall)
 
     def doctor(self, *checks: CheckFunction, repair: bool = False) -> dict[str, DoctorCheck]:
-        """What the doctor finds, by name; with no look given, all that takes no time."""
+        """Return the results of checks by name; by default of the quick ones."""
         chosen = checks or QUICK
         if repair:
             return {check.name: check for check in doctor.repair_and_check(self.find, lambda _: None, chosen)}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The plug-in in a profile: what is written, what GIMP remembered, what of older versions goes."""
+"""The plug-in in a profile: files, GIMP's plug-in cache, older versions."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def manifest(tmp_path: Path) -> Manifest:
     return Manifest(tmp_path / "data/installed.json")
 
 
-def let_gimp_know(profile: Path, name: str = "harmonize-layer", procedure: str = gimp_plugin.PLUGIN_PROCEDURE) -> None:
-    """What GIMP's cache holds after it has asked the plug-in."""
+def add_to_cache(profile: Path, name: str = "harmonize-layer", procedure: str = gimp_plugin.PLUGIN_PROCEDURE) -> None:
+    """Add the entry that GIMP writes after loading the plug-in."""
     cache = profile / "pluginrc"
     cache.write_text(cache.read_text(encoding="utf-8") + KNOWN % (name, name, procedure), encoding="utf-8")
 
@@ -64,7 +64,7 @@ def test_install_plugin_removes_older_version_and_cache_entry(name: str, profile
     old = profile / f"plug-ins/{name}/{name}.py"
     old.parent.mkdir()
     old.write_text('"""Filters > Harmonize Layer"""\n', encoding="utf-8")
-    let_gimp_know(profile, name)
+    add_to_cache(profile, name)
     gimp_plugin.install_plugin(profile, SERVE, manifest)
     assert not old.parent.exists()
     assert (profile / "pluginrc").read_text(encoding="utf-8") == machines.PLUGINRC
@@ -81,7 +81,7 @@ def test_install_plugin_keeps_other_plugin_of_similar_name(profile: Path, manife
 def test_remove_plugin_restores_profile(profile: Path, manifest: Manifest) -> None:
     before = machines.contents(profile)
     gimp_plugin.install_plugin(profile, SERVE, manifest)
-    let_gimp_know(profile)
+    add_to_cache(profile)
     cached = gimp_plugin.plugin_folder(profile) / "gimp_bridge/__pycache__/client.cpython-313.pyc"
     cached.parent.mkdir()
     cached.write_bytes(b"what GIMP's Python left")
@@ -95,11 +95,11 @@ def test_plugin_state_is_read_from_gimps_cache(profile: Path, manifest: Manifest
     assert gimp_plugin.plugin_state(GimpProfile(profile)) == "not loaded yet"
     os.utime(cache, (2e9, 2e9))
     assert gimp_plugin.plugin_state(GimpProfile(profile)) == "skipped"
-    let_gimp_know(profile, procedure="something-else")
+    add_to_cache(profile, procedure="something-else")
     assert gimp_plugin.plugin_state(GimpProfile(profile)) == "failed"
-    let_gimp_know(profile)
+    add_to_cache(profile)
     gimp_plugin.clear_plugin_cache(profile)
-    let_gimp_know(profile)
+    add_to_cache(profile)
     assert gimp_plugin.plugin_state(GimpProfile(profile)) == "loaded"
     cache.unlink()
     assert gimp_plugin.plugin_state(GimpProfile(profile)) == "not loaded yet"
@@ -153,7 +153,7 @@ def test_clear_plugin_cache_keeps_icon_bytes(profile: Path, manifest: Manifest) 
 
 def test_clear_plugin_cache_keeps_file_mode(profile: Path, manifest: Manifest) -> None:
     cache = profile / "pluginrc"
-    let_gimp_know(profile)
+    add_to_cache(profile)
     cache.chmod(0o600)
     gimp_plugin.install_plugin(profile, SERVE, manifest)
     assert stat.S_IMODE(cache.stat().st_mode) == 0o600

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finding every GIMP and its profiles on each platform, and choosing among them."""
+"""GIMPs and their profiles on each platform: found, selected, created."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_select_profiles_rejects_unknown_word_with_list(tmp_path: Path) -> None:
 
 
 def new_profile(tmp_path: Path, console: bool) -> tuple[Machine, GimpProfile]:
-    """GIMP 3.2 that was never started, and settings of 2.10."""
+    """Return a computer with GIMP 3.2, which was never started, and settings of 2.10; and the profile of 3.2."""
     machine = machines.machine(tmp_path, "linux")
     machine.program("/usr/bin/gimp", "GNU Image Manipulation Program version 3.2.0\n")
     if console:

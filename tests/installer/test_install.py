@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whole installations with the real pip, from small wheels made here: no network, no gigabytes.
+"""Complete installations with the real pip from small fake wheels, without a network.
 
-Only the making of an empty environment is replaced, since its ways depend on the machine.
+Only the creation of an empty environment is replaced, because it depends on the computer.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def run(machine: Machine, *words: str) -> int:
     return command.main(["--yes", *words], machine.platform)
 
 
-def what_it_says(paths: InstallPaths) -> str:
+def command_output(paths: InstallPaths) -> str:
     return subprocess.run([paths.commands / "s2am"], capture_output=True, text=True, check=True).stdout.strip()
 
 
@@ -65,14 +65,14 @@ def test_install_on_fresh_machine_gives_working_command(
 ) -> None:
     assert run(machine) == 0
     said = capsys.readouterr().out
-    assert what_it_says(paths) == "hello"
+    assert command_output(paths) == "hello"
     assert f"Result: {paths.sample}" in said
     assert "GB to download" in said
     assert "GIMP 2.10 (package) is too old" in said
     assert 'export PATH="' in said
     installed = read_manifest(paths.manifest)
     assert installed is not None
-    # Neither the newer release nor the plain name: on Linux both would be the CUDA build.
+    # Neither the newer release nor the plain version, which is the CUDA build on Linux.
     assert installed.torch == "2.13.0+cpu"
     assert not paths.downloads.exists()
 
@@ -86,7 +86,7 @@ def test_install_again_repairs_and_upgrades(machine: Machine, paths: InstallPath
     (paths.models / "mine.json").write_text("{}", encoding="utf-8")
     fakes.make_project(wheels, says="newer")
     assert run(machine) == 0
-    assert what_it_says(paths) == "newer"
+    assert command_output(paths) == "newer"
     (new,) = paths.environments.iterdir()
     assert new != old
     assert (paths.models / "mine.json").is_file()
@@ -107,7 +107,7 @@ def test_install_failure_keeps_previous_installation(
     assert error.count("\n") == 1
     assert "No space left" in paths.install_log.read_text(encoding="utf-8")
     assert sorted(paths.environments.iterdir()) == before
-    assert what_it_says(paths) == "hello"
+    assert command_output(paths) == "hello"
     assert contents(profile) == in_gimp
 
 
@@ -141,7 +141,7 @@ def test_install_interrupted_before_plugin_is_completed_by_next_run(
     with monkeypatch.context() as patched:
         patched.setattr("shutil.copyfile", interrupted)
         assert run(machine) == 1
-    assert what_it_says(paths) == "hello", "the environment is in use already"
+    assert command_output(paths) == "hello", "the environment is in use already"
     assert run(machine) == 0
     assert (gimp_plugin.plugin_folder(machine.platform.home / ".config/GIMP/3.0") / "engine.json").is_file()
     assert command.main(["uninstall", "--yes"], machine.platform) == 0
@@ -208,7 +208,7 @@ def test_install_continues_after_unwritable_profile(
     assert run(machine) == 1
     assert f"The plug-in is not in {home}/.config/GIMP/3.0" in capsys.readouterr().out
     assert gimp_plugin.plugin_folder(home / ".config/GIMP/3.2").is_dir()
-    assert what_it_says(paths) == "hello"
+    assert command_output(paths) == "hello"
 
 
 def test_install_names_unwritable_folder(machine: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -236,10 +236,10 @@ def test_install_from_wheels_needs_no_network(
 ) -> None:
     monkeypatch.delenv("PIP_FIND_LINKS")
     monkeypatch.delenv("PIP_NO_INDEX")
-    # Were it asked, this index would refuse.
+    # Any access to this index would fail.
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     assert run(machine, "--wheels", str(wheels)) == 0
-    assert what_it_says(paths) == "hello"
+    assert command_output(paths) == "hello"
 
 
 def test_install_refuses_to_replace_command_of_other_program(

@@ -38,7 +38,7 @@ def console() -> Console:
 
 @pytest.fixture
 def new(tmp_path: Path, console: Console, monkeypatch: pytest.MonkeyPatch) -> Environment:
-    """An empty environment."""
+    """Return an empty environment."""
     fakes.isolate(monkeypatch, machines.machine(tmp_path, "linux"))
     made = Environment(tmp_path / "ünv 1")
     fakes.make_environment(made, console)
@@ -88,8 +88,8 @@ def test_install_torch_falls_back_despite_pip_constraint(
     assert "PyTorch for cu130 is not available here" in said.getvalue()
 
 
-class BreaksOff(BaseHTTPRequestHandler):
-    """A package index whose first download stops half-way."""
+class InterruptingIndex(BaseHTTPRequestHandler):
+    """A package index whose first download is interrupted halfway."""
 
     wheel: Path
     asked: list[str | None]
@@ -126,13 +126,13 @@ class BreaksOff(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def index(tmp_path: Path) -> Iterator[str]:
-    """Its address; the wheel that it gives is too large for one packet."""
+    """Return the address of an index with a wheel that is larger than one packet."""
     folder = tmp_path / "served"
     folder.mkdir()
     noise = os.urandom(1 << 20).hex()
-    BreaksOff.wheel = fakes.make_wheel(folder, "torch", "2.13.0+cpu", {"torch/noise.txt": noise})
-    BreaksOff.asked = []
-    with ThreadingHTTPServer(("127.0.0.1", 0), BreaksOff) as server:
+    InterruptingIndex.wheel = fakes.make_wheel(folder, "torch", "2.13.0+cpu", {"torch/noise.txt": noise})
+    InterruptingIndex.asked = []
+    with ThreadingHTTPServer(("127.0.0.1", 0), InterruptingIndex) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/simple"
         server.shutdown()
@@ -144,6 +144,6 @@ def test_install_torch_resumes_interrupted_download(
     monkeypatch.delenv("PIP_NO_INDEX")
     monkeypatch.setenv("PIP_INDEX_URL", index)
     assert install_torch(new, CPU, PackageSources(cache=tmp_path / "cache"), console) == "2.13.0+cpu"
-    assert BreaksOff.asked[0] is None
-    half = BreaksOff.wheel.stat().st_size // 2
-    assert [part for part in BreaksOff.asked if part] == [f"bytes={half}-"]
+    assert InterruptingIndex.asked[0] is None
+    half = InterruptingIndex.wheel.stat().st_size // 2
+    assert [part for part in InterruptingIndex.asked if part] == [f"bytes={half}-"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which build of PyTorch a machine gets."""
+"""Selection of the PyTorch build."""
 
 from __future__ import annotations
 

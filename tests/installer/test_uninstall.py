@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""On a machine of each platform: install, find everything where the platform wants it, uninstall, find nothing left."""
+"""Installing and uninstalling on each platform: files in the right folders, and none afterwards."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def machine(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
     return found
 
 
-def put_everything(machine: Machine, wheels: Path) -> None:
+def install_all(machine: Machine, wheels: Path) -> None:
     fakes.install(machine, wheels, next(wheels.glob("s2am-*.whl")), open_with=True)
 
 
@@ -44,14 +44,14 @@ def test_uninstall_leaves_home_byte_identical(
     machine: Machine, wheels: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = contents(machine.platform.home)
-    put_everything(machine, wheels)
+    install_all(machine, wheels)
     installed = find_installation(machine.platform, None, "s2am doctor")
     profiles = find_gimp_profiles(machine.platform)
     assert installed.manifest.profiles == [profile.folder for profile in profiles]
     for profile in profiles:
         assert read_launcher(gimp_plugin.plugin_folder(profile.folder)) == installed.serve
     assert set(installed.launchers(True)) <= set(installed.manifest.files)
-    put_everything(machine, wheels)  # an upgrade
+    install_all(machine, wheels)  # an upgrade
     assert command.main(["uninstall", "--yes"], machine.platform) == 0
     assert contents(machine.platform.home) == before
     assert capsys.readouterr().out.rstrip().endswith("s2am is uninstalled.")
@@ -61,20 +61,20 @@ def test_uninstall_keeps_own_files_unless_purged(
     machine: Machine, wheels: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = contents(machine.platform.home)
-    put_everything(machine, wheels)
+    install_all(machine, wheels)
     paths = find_installation(machine.platform, None, "").paths
     for file in (paths.models / "mine.json", paths.config / "editor.ini"):
         file.parent.mkdir(exist_ok=True, parents=True)
         file.write_text("mine", encoding="utf-8")
     assert command.main(["uninstall", "--json"], machine.platform) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["stayed"] == sorted([str(paths.models), str(paths.config / "editor.ini")])
+    report = json.loads(capsys.readouterr().out)
+    assert report["stayed"] == sorted([str(paths.models), str(paths.config / "editor.ini")])
     assert (paths.models / "mine.json").read_text(encoding="utf-8") == "mine"
-    put_everything(machine, wheels)
+    install_all(machine, wheels)
     assert (paths.models / "mine.json").is_file()
     assert command.main(["uninstall", "--yes", "--purge"], machine.platform) == 0
     left = contents(machine.platform.home)
-    # The settings' folder is the editor's: it was not made by the installer, and goes with what is in it.
+    # The installer did not create the folder of settings, but --purge removes it.
     assert {name: left[name] for name in before} == before
     assert not paths.models.exists()
     assert not paths.config.exists()
@@ -84,7 +84,7 @@ def test_uninstall_dry_run_removes_nothing(tmp_path: Path, wheels: Path, monkeyp
     machine = machines.linux(tmp_path)
     fakes.isolate(monkeypatch, machine)
     monkeypatch.setattr(install, "IMPORT_TEST", "import torch, s2am_engine.cli.main")
-    put_everything(machine, wheels)
+    install_all(machine, wheels)
     before = contents(machine.platform.home)
     assert command.main(["uninstall", "--dry-run"], machine.platform) == 0
     assert contents(machine.platform.home) == before
@@ -96,7 +96,7 @@ def test_uninstall_without_installation_fails_with_message(tmp_path: Path, capsy
 
 
 class Typist(io.StringIO):
-    """Somebody at a terminal."""
+    """A terminal with typed answers."""
 
     def isatty(self) -> bool:
         return True
