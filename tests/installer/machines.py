@@ -24,7 +24,12 @@ PLUGINRC = """\
 
 @dataclass
 class Machine:
-    """Facts, and what programs answer: by the program's name and a word among its arguments ("" = any)."""
+    """A simulated computer.
+
+    platform: its platform, whose programs run by `answer`.
+    answers: output of programs, by name and a word among the arguments ("" = any).
+    asked: all commands that were run.
+    """
 
     platform: Platform
     answers: dict[tuple[str, str], str | Callable[[], str]] = field(default_factory=dict)
