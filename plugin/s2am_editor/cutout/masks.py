@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2am_editor.document.geometry import Rect, bounding_rect
-from s2am_editor.document.model import Layer
+from s2am_editor.document.model import DocumentError, Layer
 from s2am_editor.document.raster import Raster, TiledMask
-from s2am_engine.errors import EngineError
 from s2am_engine.image.compositing import to_depth
 from s2am_engine.image.masks import full_scale
 from s2am_engine.inference.network_input import to_bytes, to_unit
@@ -90,11 +89,14 @@ def alpha_to_mask(layer: Layer) -> TiledMask:
     """Return a layer's alpha as an editable mask.
 
     Raises:
-        EngineError: the layer is opaque.
+        DocumentError: the layer is opaque.
     """
     alpha = layer.raster.alpha
     if alpha is None or alpha.min() >= full_scale(alpha.dtype):
-        raise EngineError(f"“{layer.name}” has no transparency. Draw a box around its subject, or paint a mask.")
+        raise DocumentError(
+            f"“{layer.name}” has no transparency: draw a box around its subject, or paint a mask.",
+            code="document.opaque",
+        )
     return TiledMask.from_array(to_bytes(alpha))
 
 
@@ -119,7 +121,7 @@ def decontaminate_edges(layer: Layer, progress: FractionCallback | None = None) 
         progress: see `FractionCallback`.
 
     Raises:
-        EngineError: the layer has no translucent pixel.
+        DocumentError: the layer has no translucent pixel.
     """
     pixels = layer.raster.pixels.copy()
     width, height = layer.size
@@ -140,7 +142,9 @@ def decontaminate_edges(layer: Layer, progress: FractionCallback | None = None) 
             inner = foreground[block.translated(-context.left, -context.top).slices]
             pixels[block.slices][is_edge] = to_depth(inner[is_edge], pixels.dtype)
     if not has_edge:
-        raise EngineError(f"“{layer.name}” has no soft edge. Cut it out first, or feather its mask.")
+        raise DocumentError(
+            f"“{layer.name}” has no soft edge: cut it out first, or feather its mask.", code="document.no-soft-edge"
+        )
     return Raster(pixels, layer.raster.alpha)
 
 

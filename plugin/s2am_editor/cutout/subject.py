@@ -15,9 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2am_editor.document.geometry import Rect
-from s2am_editor.document.model import Document
+from s2am_editor.document.model import Document, DocumentError
 from s2am_editor.document.raster import Raster, TiledMask
-from s2am_engine.errors import EngineError
 from s2am_engine.image.grabcut import GrabCut, foreground_labels
 from s2am_engine.image.guided import enlarge_along_edges
 from s2am_engine.inference.network_input import to_bytes
@@ -58,12 +57,14 @@ def grab_cut(
         progress: see `FractionCallback`.
 
     Raises:
-        EngineError: nothing is marked, or no subject was found.
+        DocumentError: nothing is marked, or no subject was found.
     """
     bounds = Rect(0, 0, *raster.size)
     has_scribbles = foreground is not None and not foreground.is_empty
     if (box is None or box.intersection(bounds).is_empty) and not has_scribbles:
-        raise EngineError("Nothing is marked. Draw a box around the subject, or scribble on it.")
+        raise DocumentError(
+            "Nothing is marked: draw a box around the subject, or scribble on it.", code="document.nothing-marked"
+        )
     area = _expand_box(box, bounds) if box is not None and mask is None else bounds
     image = to_bytes(_reduce(raster, area))
     labels = _initial_labels(image.shape[:2], area, box if mask is None else None, foreground, background, mask)
@@ -72,7 +73,10 @@ def grab_cut(
     _run(image, labels, progress or (lambda _: None))
     found = _remove_islands(foreground_labels(labels), labels == cv2.GC_FGD)
     if not found.any():
-        raise EngineError("No subject was found there. Draw the box closer to it, or scribble on the subject.")
+        raise DocumentError(
+            "No subject was found there: draw the box closer to it, or scribble on the subject.",
+            code="document.no-subject",
+        )
     return _to_full_size(raster, area, found)
 
 
@@ -148,15 +152,19 @@ def _run(image: NDArray[np.uint8], labels: NDArray[np.uint8], report: FractionCa
     """Run GrabCut on the reduced copy."""
     is_foreground = foreground_labels(labels)
     if is_foreground.all() or not is_foreground.any():
-        raise EngineError("The box covers the whole image. Leave a margin around the subject, or scribble on it.")
+        raise DocumentError(
+            "The box covers the whole image: leave a margin around the subject, or scribble on it.",
+            code="document.no-background",
+        )
     segmentation = GrabCut()
     for index in range(_ITERATIONS):
         report(0.1 + 0.7 * index / _ITERATIONS)
         try:
             segmentation.run(image, labels)
         except cv2.error as error:  # nothing is left of foreground or background
-            raise EngineError(
-                "The subject cannot be distinguished from its surroundings. Paint the mask with the brush."
+            raise DocumentError(
+                "The subject cannot be distinguished from its surroundings: paint the mask with the brush.",
+                code="document.no-subject",
             ) from error
         if not foreground_labels(labels).any():
             return
@@ -216,7 +224,8 @@ class SubjectDetector:
 
         Raises:
             NothingFoundError: no region was detected, or the whole image.
-            EngineError: the layer does not exist, or the model is damaged.
+            DocumentError: the layer does not exist.
+            ModelError: the model is damaged.
         """
         raster = document.layer(layer_id).raster
         with self._lock:

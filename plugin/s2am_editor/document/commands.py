@@ -10,10 +10,9 @@ from typing import Any
 
 from s2am_editor.document.geometry import Transform
 from s2am_editor.document.history import Command
-from s2am_editor.document.model import Document, Harmonization, Layer, new_layer_id
+from s2am_editor.document.model import Document, DocumentError, Harmonization, Layer, new_layer_id
 from s2am_editor.document.raster import Raster, TiledMask
 from s2am_engine.color.map import Curves
-from s2am_engine.errors import EngineError
 
 Gesture = object
 
@@ -125,7 +124,7 @@ def set_harmonization(layer_id: int, harmonization: Harmonization | None, name: 
 def set_sliders(layer_id: int, drag: Gesture = None, **values: float) -> Command:
     """Set sliders of a harmonized layer by name (see `Sliders`); the other sliders keep their values.
 
-    Executing the command raises EngineError if the layer is not harmonized, and ValueError if a value is out of range.
+    Executing it raises DocumentError if the layer is not harmonized, and ValueError if a value is out of range.
     """
 
     def change(harmonization: Harmonization) -> Harmonization:
@@ -136,7 +135,7 @@ def set_sliders(layer_id: int, drag: Gesture = None, **values: float) -> Command
 
 
 def set_curves(layer_id: int, curves: Curves | None, drag: Gesture = None) -> Command:
-    """Set the user's curves of a harmonized layer; None = none. Executing it raises EngineError as `set_sliders`."""
+    """Set the user's curves of a harmonized layer; None = none. Executing it raises DocumentError as `set_sliders`."""
     return _on_harmonization("Curves", layer_id, lambda current: dataclasses.replace(current, curves=curves), drag)
 
 
@@ -185,7 +184,9 @@ def _on_harmonization(
 ) -> Command:
     def on_layer(layer: Layer) -> Layer:
         if layer.harmonization is None:
-            raise EngineError(f"“{layer.name}” is not harmonized yet. Press Harmonize first.")
+            raise DocumentError(
+                f"“{layer.name}” is not harmonized yet: press Harmonize first.", code="document.not-harmonized"
+            )
         return _with(layer, harmonization=change(layer.harmonization))
 
     return _on_layer(name, layer_id, on_layer, drag)

@@ -111,7 +111,7 @@ class History:
         return self.document
 
     def select(self, layer_id: int | None) -> None:
-        """Activate a layer without adding an undo step. Raises EngineError if the layer does not exist."""
+        """Activate a layer without adding an undo step. Raises DocumentError if the layer does not exist."""
         if layer_id is not None:
             self.document.layer(layer_id)
         if layer_id == self.document.active:

@@ -24,6 +24,13 @@ from s2am_engine.image.compositing import convert, to_depth
 from s2am_engine.image.data import Metadata
 from s2am_engine.image.io import ImageData
 
+
+class DocumentError(EngineError):
+    """A command or tool that cannot be applied to the document in its current state."""
+
+    default_code = "document"
+
+
 _UINT8 = np.dtype(np.uint8)
 _layer_ids = itertools.count(1)
 
@@ -178,15 +185,17 @@ class Document:
         return Rect(0, 0, self.width, self.height)
 
     def layer(self, layer_id: int | None) -> Layer:
-        """Return a layer by its id. Raises EngineError if it does not exist."""
+        """Return a layer by its id. Raises DocumentError if it does not exist."""
         return self.layers[self.index(layer_id)]
 
     def index(self, layer_id: int | None) -> int:
-        """Return a layer's position from the bottom. Raises EngineError if it does not exist."""
+        """Return a layer's position from the bottom. Raises DocumentError if it does not exist."""
         for index, layer in enumerate(self.layers):
             if layer.id == layer_id:
                 return index
-        raise EngineError("This layer no longer exists. Choose another one in the list of layers.")
+        raise DocumentError(
+            "This layer no longer exists: choose another one in the list of layers.", code="document.no-layer"
+        )
 
     def with_layer(self, layer: Layer) -> Document:
         """Return the document with the layer of the same id replaced."""

@@ -13,7 +13,7 @@ from s2am_common.image_formats import IMAGE_SUFFIXES, FormatInfo, format_of_suff
 from s2am_editor.document.model import Document, Layer
 from s2am_editor.files.openraster import OPENRASTER_SUFFIX, read_openraster, write_openraster
 from s2am_editor.render.export import flatten
-from s2am_engine.errors import EngineError
+from s2am_engine.errors import ImageFormatError
 from s2am_engine.image.compositing import to_depth
 from s2am_engine.image.io import ImageData, load_image, save_image
 from s2am_engine.image.masks import full_scale
@@ -48,7 +48,7 @@ def open_document(path: Path, progress: FractionCallback | None = None) -> Opene
         progress: see `FractionCallback`.
 
     Raises:
-        EngineError: the file does not exist, has an unsupported format, or is damaged.
+        FileError: the file does not exist, has an unsupported format, or is damaged.
     """
     if _starts_with(path, b"PK\3\4"):
         document, notes = read_openraster(path, progress)
@@ -76,7 +76,8 @@ def read_layer(
         progress: see `FractionCallback`.
 
     Raises:
-        EngineError: see `open_document`; or the color profiles differ, and a conversion would lose depth.
+        FileError: see `open_document`.
+        EngineError: the color profiles differ, and a conversion would lose depth.
     """
     merged = flatten(open_document(path, progress).document)
     return document.new_layer(merged, path.stem, center=center)
@@ -86,10 +87,10 @@ def save_project(path: Path, document: Document, progress: FractionCallback | No
     """Write a document without loss, atomically.
 
     Raises:
-        EngineError: the suffix is not PROJECT_SUFFIX, or the file cannot be written.
+        FileError: the suffix is not PROJECT_SUFFIX, or the file cannot be written.
     """
     if not is_project(path):
-        raise EngineError(f"{path} cannot be saved as a project. Use a name that ends in {PROJECT_SUFFIX}.")
+        raise ImageFormatError(f"{path} cannot be saved as a project: use a name that ends in {PROJECT_SUFFIX}.")
     write_openraster(path, document, progress)
 
 
@@ -107,7 +108,7 @@ def export_image(
         progress: see `FractionCallback`.
 
     Raises:
-        EngineError: the suffix is unknown, the format does not support the image (JPEG has no transparency), or the
+        FileError: the suffix is unknown, the format does not support the image (JPEG has no transparency), or the
             file cannot be written.
     """
     suffix = path.suffix.lower()
@@ -116,7 +117,9 @@ def export_image(
         return
     image_format = format_of_suffix(suffix)
     if image_format is None:
-        raise EngineError(f"{path} cannot be written. Use a name that ends in one of {', '.join(EXPORT_SUFFIXES)}.")
+        raise ImageFormatError(
+            f"{path} cannot be written: use a name that ends in one of {', '.join(EXPORT_SUFFIXES)}."
+        )
     report = progress or (lambda _: None)
     merged = flatten(document, progress=lambda done: report(0.5 * done))
     if merged.alpha is not None and merged.alpha.min() >= full_scale(document.dtype):

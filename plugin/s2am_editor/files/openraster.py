@@ -32,7 +32,7 @@ from s2am_editor.files.project import DAMAGE_ERRORS, document_from_json, documen
 from s2am_editor.render.blend import blend_layer, transparent_image
 from s2am_editor.render.export import flatten
 from s2am_editor.render.resample import resample_layer
-from s2am_engine.errors import EngineError
+from s2am_engine.errors import FileError, ImageFormatError, S2AMError
 from s2am_engine.image.compositing import to_depth
 from s2am_engine.image.data import MAX_PIXELS, ImageData
 from s2am_engine.image.formats import png
@@ -56,7 +56,7 @@ def write_openraster(path: Path, document: Document, progress: FractionCallback 
     """Write a project atomically.
 
     Raises:
-        EngineError: the file cannot be written.
+        FileError: the file cannot be written.
     """
     report = progress or (lambda _: None)
     steps = len(document.layers) + 3
@@ -87,28 +87,29 @@ def read_openraster(path: Path, progress: FractionCallback | None = None) -> tup
         The document, and one sentence for each feature of the file that is not supported.
 
     Raises:
-        EngineError: not an OpenRaster file, damaged, or written by a newer version.
+        FileError: not an OpenRaster file, damaged, or written by a newer version.
     """
     report = progress or (lambda _: None)
     try:
         with zipfile.ZipFile(path) as archive:
             if archive.read("mimetype").strip() != _MIMETYPE:
-                raise EngineError(f"{path} is not an OpenRaster file. Open an image, an .ora or a .psd file.")
+                raise ImageFormatError(f"{path} is not an OpenRaster file: open an image, an .ora or a .psd file.")
             stack_xml = _read_entry(archive, "stack.xml", _MAX_TEXT_BYTES)
             description = _read_description(archive, stack_xml)
             if description is not None:
                 return document_from_json(description, _ArchiveStore(archive), report), []
             return _read_layers(archive, stack_xml, report)
-    except EngineError as error:
-        raise EngineError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
+    except S2AMError as error:
+        message = str(error) if str(path) in str(error) else f"{path}: {error}"
+        raise ImageFormatError(message, path=str(path)) from error
     except UnsupportedFileError as refusal:
-        raise EngineError(f"{path} {refusal}.") from refusal
+        raise ImageFormatError(f"{path} {refusal}.", path=str(path)) from refusal
     except MemoryError as error:
-        raise EngineError(f"{path} is too large for this computer's memory. Close other programs first.") from error
+        raise FileError(f"{path} is too large for this computer's memory: close other programs first.") from error
     except FileNotFoundError as error:
-        raise EngineError(f"{path} does not exist. Check the name and the folder.") from error
+        raise FileError(f"{path} does not exist: check the name and the folder.") from error
     except (*DAMAGE_ERRORS, defusedxml.DefusedXmlException) as error:
-        raise EngineError(f"{path} is damaged or incomplete. Open an earlier copy of it.") from error
+        raise ImageFormatError(f"{path} is damaged or incomplete: open an earlier copy of it.") from error
 
 
 class _ArchiveStore:

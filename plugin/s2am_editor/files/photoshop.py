@@ -18,7 +18,7 @@ from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.model import Document, Layer
 from s2am_editor.document.raster import Raster, TiledMask
 from s2am_editor.files.project import DAMAGE_ERRORS
-from s2am_engine.errors import EngineError
+from s2am_engine.errors import FileError, ImageFormatError
 from s2am_engine.image.data import ImageData
 from s2am_engine.image.formats.common import UnsupportedFileError, check_image_size
 from s2am_engine.image.masks import full_scale
@@ -34,20 +34,22 @@ def read_photoshop(path: Path, progress: FractionCallback | None = None) -> tupl
         The document, and one sentence for each feature of the file that is not supported.
 
     Raises:
-        EngineError: not a Photoshop document, damaged, or not in RGB or grayscale with 8 or 16 bits.
+        FileError: not a Photoshop document, damaged, or not in RGB or grayscale with 8 or 16 bits.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the notes report unsupported features
             return _read(path, progress or (lambda _: None))
     except UnsupportedFileError as refusal:
-        raise EngineError(f"{path} {refusal}.") from refusal
+        raise ImageFormatError(f"{path} {refusal}.", path=str(path)) from refusal
     except FileNotFoundError as error:
-        raise EngineError(f"{path} does not exist. Check the name and the folder.") from error
+        raise FileError(f"{path} does not exist: check the name and the folder.") from error
     except MemoryError as error:
-        raise EngineError(f"{path} is too large for this computer's memory. Close other programs first.") from error
+        raise FileError(f"{path} is too large for this computer's memory: close other programs first.") from error
     except DAMAGE_ERRORS as error:
-        raise EngineError(f"{path} is damaged or not a Photoshop document. Save it again as PSD or TIFF.") from error
+        raise ImageFormatError(
+            f"{path} is damaged or not a Photoshop document: save it again as PSD or TIFF."
+        ) from error
 
 
 def _read(path: Path, report: FractionCallback) -> tuple[Document, list[str]]:
@@ -56,7 +58,7 @@ def _read(path: Path, report: FractionCallback) -> tuple[Document, list[str]]:
     dtype = _DEPTHS.get(psd.depth)
     if psd.color_mode not in (ColorMode.RGB, ColorMode.GRAYSCALE) or dtype is None:
         raise UnsupportedFileError(
-            f"has {psd.color_mode.name} colors with {psd.depth} bits. Convert it to RGB with 8 or 16 bits first"
+            f"has {psd.color_mode.name} colors with {psd.depth} bits: convert it to RGB with 8 or 16 bits first"
         )
     profile = psd.image_resources.get_data(Resource.ICC_PROFILE)
     notes: set[str] = set()

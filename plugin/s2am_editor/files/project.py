@@ -22,7 +22,7 @@ from s2am_editor.document.model import Document, Harmonization, Layer, Reference
 from s2am_editor.document.raster import Raster, TiledMask
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.color.map import ColorMap, Curves
-from s2am_engine.errors import EngineError
+from s2am_engine.errors import ImageFormatError
 from s2am_engine.image.data import Metadata
 from s2am_engine.types import FractionCallback
 
@@ -90,15 +90,16 @@ def document_from_json(data: Any, reader: PixelReader, progress: FractionCallbac
         progress: see `FractionCallback`.
 
     Raises:
-        EngineError: a newer version of this program wrote the description.
+        ImageFormatError: a newer version of this program wrote the description.
         KeyError, TypeError, ValueError: the description is damaged. The reader can raise further exceptions.
     """
     if not isinstance(data, Mapping) or data["format"] != PROJECT_FORMAT:
         raise ValueError("not a project")
     if data["version"] not in (1, PROJECT_VERSION):
-        raise EngineError(
-            f"This project has version {data['version']!r}, but this program reads versions up to {PROJECT_VERSION}. "
-            "Update this program."
+        raise ImageFormatError(
+            f"This project has version {data['version']!r}, but this program reads versions up to {PROJECT_VERSION}: "
+            "update this program.",
+            code="file.format.version",
         )
     data = _with_current_keys(data)
     ids = [new_layer_id() for _ in data["layers"]]

@@ -28,7 +28,7 @@ from s2am_common.paths import user_paths
 from s2am_editor.document.model import Document
 from s2am_editor.document.raster import Raster, TiledMask
 from s2am_editor.files.project import DAMAGE_ERRORS, document_from_json, document_to_json
-from s2am_engine.errors import EngineError
+from s2am_engine.errors import FileError
 
 _DESCRIPTION, _LOCK = "document.json", "lock"
 
@@ -56,12 +56,12 @@ class Recovery:
             path: the project's file; None = never saved.
 
         Raises:
-            EngineError: the disk is full, or the folder is not writable.
+            FileError: the disk is full, or the folder is not writable.
         """
         try:
             store = self._open_store()
         except OSError as error:
-            raise EngineError(
+            raise FileError(
                 f"No recovery copy could be written to {self._base} ({error.strerror or error})."
             ) from error
         data = {
@@ -127,13 +127,13 @@ class RecoveryCopy:
         """Restore the document. The copy remains until `discard`.
 
         Raises:
-            EngineError: the copy is damaged.
+            FileError: the copy is damaged.
         """
         try:
             data = json.loads((self.folder / _DESCRIPTION).read_bytes())
             return document_from_json(data["document"], _FolderStore(self.folder))
         except (*DAMAGE_ERRORS, MemoryError) as error:
-            raise EngineError(f"The recovery copy of “{self.title}” is damaged and cannot be opened.") from error
+            raise FileError(f"The recovery copy of “{self.title}” is damaged and cannot be opened.") from error
 
     def discard(self) -> None:
         """Delete the copy."""

@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from s2am_editor.document.model import BENEATH, Document, Harmonization, Layer, Reference
+from s2am_editor.document.model import BENEATH, Document, DocumentError, Harmonization, Layer, Reference
 from s2am_editor.document.raster import TiledMask
 from s2am_editor.render.export import canvas_coverage, flatten
 from s2am_engine.color.adjustments import Sliders
-from s2am_engine.errors import EngineError
 from s2am_engine.image.masks import full_scale
 from s2am_engine.types import FractionCallback
 
@@ -42,7 +41,7 @@ class LoadedModels:
 
     @contextmanager
     def using(self, name: str) -> Iterator[Harmonizer]:
-        """Provide a model's harmonizer. Raises EngineError if the model is unknown or damaged."""
+        """Provide a model's harmonizer. Raises ModelError if the model is unknown or damaged."""
         from s2am_engine.inference.harmonizer import Harmonizer  # imports PyTorch, which takes seconds
 
         with self._lock:
@@ -79,7 +78,7 @@ def prepare_input(
     """Render a layer on its reference as the input of a model.
 
     Raises:
-        EngineError: the layer is outside the canvas, covers all of it, or has no reference.
+        DocumentError: the layer is outside the canvas, covers all of it, or has no reference.
     """
     layer = document.layer(layer_id)
     original = dataclasses.replace(layer, visible=True, opacity=1.0, harmonization=None)
@@ -114,7 +113,8 @@ def find_harmonization(
         progress: see `FractionCallback`.
 
     Raises:
-        EngineError: see `prepare_input`; or the model is unknown or damaged.
+        DocumentError: see `prepare_input`.
+        ModelError: the model is unknown or damaged.
     """
     [harmonization] = find_variants(
         document, layer_id, models, [(model, sliders or Sliders())], reference, progress=progress
@@ -160,25 +160,31 @@ def _reference_layers(document: Document, layer: Layer, reference: Reference) ->
     """Return the layers that a layer is harmonized with: the visible ones beneath, or the selected one."""
     if reference.layer is not None:
         if reference.layer == layer.id:
-            raise EngineError(f"“{layer.name}” cannot be its own reference. Choose another layer.")
+            raise DocumentError(
+                f"“{layer.name}” cannot be its own reference: choose another layer.", code="document.own-reference"
+            )
         return (dataclasses.replace(document.layer(reference.layer), visible=True, opacity=1.0),)
     beneath = tuple(below for below in document.layers[: document.index(layer.id)] if below.visible)
     if not beneath:
-        raise EngineError(
-            f"There is no visible layer beneath “{layer.name}” to harmonize it with. Put a background under it, or "
-            "choose another layer as the reference."
+        raise DocumentError(
+            f"There is no visible layer beneath “{layer.name}” to harmonize it with: put a background under it, or "
+            "choose another layer as the reference.",
+            code="document.no-reference",
         )
     return beneath
 
 
 def _check_coverage(mask: NDArray[Any], layer: Layer) -> None:
-    """Raise EngineError for a layer that is outside the canvas, or leaves no background."""
+    """Raise DocumentError for a layer that is outside the canvas, or leaves no background."""
     if not mask.any():
-        raise EngineError(f"“{layer.name}” is outside the canvas. Move it into the image first.")
+        raise DocumentError(
+            f"“{layer.name}” is outside the canvas: move it into the image first.", code="document.outside"
+        )
     if mask.min() >= full_scale(mask.dtype):
-        raise EngineError(
-            f"“{layer.name}” covers the whole image and leaves no background as a reference. Cut its subject out, or "
-            "scale it down."
+        raise DocumentError(
+            f"“{layer.name}” covers the whole image and leaves no background as a reference: cut its subject out, or "
+            "scale it down.",
+            code="document.no-background",
         )
 
 
@@ -188,13 +194,16 @@ def _restrict_to_area(
     """Return an alpha that excludes everything but the painted area and the layer itself.
 
     Raises:
-        EngineError: the area contains no visible pixel outside the layer.
+        DocumentError: the area contains no visible pixel outside the layer.
     """
     counts = (area.to_array() >= 128) & (mask == 0)
     if alpha is not None:
         counts &= alpha > 0
     if not counts.any():
-        raise EngineError("The reference area contains no background. Paint over a part of the image beside the layer.")
+        raise DocumentError(
+            "The reference area contains no background: paint over a part of the image beside the layer.",
+            code="document.empty-area",
+        )
     counts |= mask > 0
     full = full_scale(dtype)
     return np.where(counts, full if alpha is None else alpha, 0).astype(dtype)

@@ -148,7 +148,7 @@ def test_open_document_refuses_bad_files_in_one_sentence(
 
 def test_export_image_refuses_bad_paths_in_one_sentence(tmp_path: Path) -> None:
     document = dataclasses.replace(two_layers()[0])
-    with pytest.raises(EngineError, match=r"Use a name that ends in one of \.png"):
+    with pytest.raises(EngineError, match=r"use a name that ends in one of \.png"):
         export_image(tmp_path / "out.xyz", document)
     with pytest.raises(EngineError, match="there is no folder"):
         export_image(tmp_path / "none" / "out.png", document)

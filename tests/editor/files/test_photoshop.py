@@ -75,7 +75,7 @@ def test_read_photoshop_without_layers(tmp_path: Path, mode: str) -> None:
 
 def test_read_photoshop_refuses_cmyk(tmp_path: Path) -> None:
     PSDImage.new("CMYK", (30, 20)).save(tmp_path / "print.psd")
-    with pytest.raises(EngineError, match=r"CMYK colors with 8 bits\. Convert it to RGB"):
+    with pytest.raises(EngineError, match=r"CMYK colors with 8 bits: convert it to RGB"):
         open_document(tmp_path / "print.psd")
 
 

@@ -214,7 +214,7 @@ BOMB = b'<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><image w="9" h="9"
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("s2am/document.json", lambda data: data[: len(data) // 2], "is damaged or incomplete. Open an earlier copy"),
+        ("s2am/document.json", lambda data: data[: len(data) // 2], "is damaged or incomplete: open an earlier copy"),
         ("s2am/document.json", lambda _: b"[]", "is damaged or incomplete"),
         ("s2am/document.json", without_map, "This color map is damaged"),
         ("s2am/document.json", newer, "has version 99, but this program reads versions up to 2"),
