@@ -13,8 +13,8 @@ from PyQt6.QtWidgets import QApplication
 
 import s2am_engine
 from s2am_common.log import start_logging
+from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.main_window import MainWindow
-from s2am_editor.window.settings import EditorSettings
 from s2am_editor.window.theme import Theme, application_icon
 from s2am_engine.models.model_store import DEFAULT_MODEL
 

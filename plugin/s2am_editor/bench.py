@@ -24,8 +24,8 @@ from PyQt6.QtWidgets import QApplication
 from s2am_editor.app import make_application
 from s2am_editor.document import commands
 from s2am_editor.document.model import Document
+from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.main_window import MainWindow
-from s2am_editor.window.settings import EditorSettings
 from s2am_editor.window.theme import Theme
 from s2am_engine.cli.bench import made_up_picture, peak_memory
 from s2am_engine.image.io import ImageData

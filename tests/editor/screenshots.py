@@ -32,10 +32,10 @@ from s2am_editor.window.canvas.canvas import Compare
 from s2am_editor.window.clipboard import from_image
 from s2am_editor.window.dialogs.batch import BatchDialog
 from s2am_editor.window.dialogs.fine_tune import FineTuneDialog
-from s2am_editor.window.dialogs.prompts import ExportDialog
+from s2am_editor.window.dialogs.standard_dialogs import ExportDialog
+from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.jobs import Problem
 from s2am_editor.window.main_window import MainWindow
-from s2am_editor.window.settings import EditorSettings
 from s2am_editor.window.theme import Appearance, Theme
 from s2am_engine.errors import EngineError
 from s2am_engine.image.io import ImageData

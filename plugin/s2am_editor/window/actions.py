@@ -27,7 +27,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from s2am_editor.window.settings import EditorSettings
+from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.theme import Appearance, icon, theme_of_application
 from s2am_editor.window.widgets.basic import heading, muted_label, primary_button
 

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 OnDone = Callable[[Any], object]
 OnFailed = Callable[["Problem"], object]
 
-ADVICE = {
+EDITOR_ADVICE = {
     "mask": "cut the subject out with the box or scribble tool, or correct the mask with the brush",
     "mask.not-found": "cut the subject out with the box or scribble tool instead",
     "model": "choose another model in the Harmonize panel",
@@ -44,7 +44,7 @@ class Problem:
         self.error = error
         self.details = "".join(traceback.format_exception(error))
         if isinstance(error, S2AMError):
-            self.sentence = with_advice(error, ADVICE)
+            self.sentence = with_advice(error, EDITOR_ADVICE)
             logger.warning("%s [%s]", error, error.code)
         elif isinstance(error, MemoryError):
             self.sentence = _tr("There is not enough memory. Close other programs, or use a smaller image.")

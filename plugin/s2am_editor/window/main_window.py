@@ -17,7 +17,9 @@ from s2am_editor.window.canvas.canvas import Canvas, Compare
 from s2am_editor.window.canvas.document_view import DocumentView
 from s2am_editor.window.canvas.tiles import as_image
 from s2am_editor.window.clipboard import files_of
-from s2am_editor.window.files import Autosave, DocumentFiles
+from s2am_editor.window.document_files import Autosave, DocumentFiles
+from s2am_editor.window.editor_session import EditorSession, translated_command
+from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.jobs import BackgroundJobs, Problem
 from s2am_editor.window.messages import Banner, HintOverlay, StatusBar
 from s2am_editor.window.panels.adjust_panel import AdjustPanel, CurvesPanel
@@ -30,8 +32,6 @@ from s2am_editor.window.panels.harmonize_panel import (
 )
 from s2am_editor.window.panels.layers_panel import LayersPanel
 from s2am_editor.window.panels.welcome import Welcome
-from s2am_editor.window.session import EditorSession, translated_command
-from s2am_editor.window.settings import EditorSettings
 from s2am_editor.window.theme import application_icon, theme_of_application
 from s2am_editor.window.tools.cut_out import CutOut
 from s2am_editor.window.tools.tool_box import ToolBox

@@ -20,8 +20,8 @@ from PyQt6.QtWidgets import (
 
 from s2am_editor.window.canvas.canvas import Canvas
 from s2am_editor.window.clipboard import copy_text
+from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs, Problem
-from s2am_editor.window.session import EditorSession
 from s2am_editor.window.theme import icon
 from s2am_editor.window.widgets.basic import small_button
 from s2am_engine.image import profiles

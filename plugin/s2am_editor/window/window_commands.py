@@ -18,12 +18,12 @@ from s2am_editor.document.model import Document, Layer
 from s2am_editor.render.export import flatten
 from s2am_editor.window import clipboard
 from s2am_editor.window.actions import Actions, ShortcutsDialog
-from s2am_editor.window.dialogs import prompts
-from s2am_editor.window.dialogs.prompts import ExportDialog
-from s2am_editor.window.files import DocumentFiles
+from s2am_editor.window.dialogs import standard_dialogs
+from s2am_editor.window.dialogs.standard_dialogs import ExportDialog
+from s2am_editor.window.document_files import DocumentFiles
+from s2am_editor.window.editor_session import EditorSession
+from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs
-from s2am_editor.window.session import EditorSession
-from s2am_editor.window.settings import EditorSettings
 from s2am_engine.cli.commands import map_text
 
 
@@ -78,7 +78,7 @@ class WindowCommands(QObject):
         color_map = layer.harmonization.color_map
         patterns = self.tr("Look-up table for other programs (*.cube);;s2am color map (*.json)")
         name = f"{layer.name}.cube"
-        path = prompts.choose_to_save(self._window, self._settings, self.tr("Save color map"), name, patterns)
+        path = standard_dialogs.choose_to_save(self._window, self._settings, self.tr("Save color map"), name, patterns)
         if path is None:
             return
 

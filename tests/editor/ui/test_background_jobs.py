@@ -18,10 +18,10 @@ from pytestqt.qtbot import QtBot
 from s2am_editor.document.model import Document
 from s2am_editor.files.recovery import Recovery
 from s2am_editor.render import harmonize_layer
-from s2am_editor.window.dialogs import prompts
-from s2am_editor.window.dialogs.prompts import SaveAnswer
+from s2am_editor.window.dialogs import standard_dialogs
+from s2am_editor.window.dialogs.standard_dialogs import SaveAnswer
+from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.main_window import MainWindow
-from s2am_editor.window.settings import EditorSettings
 from s2am_engine.image.io import ImageData, load_image
 from tests.editor.ui.driver import WindowDriver
 
@@ -74,7 +74,7 @@ def test_job_bar_shows_progress_and_cancels(driver: WindowDriver, slow_model: Sl
 def test_window_closes_while_harmonizing(
     driver: WindowDriver, slow_model: SlowModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prompts, "ask_to_save", lambda *_: SaveAnswer.DISCARD)
+    monkeypatch.setattr(standard_dialogs, "ask_to_save", lambda *_: SaveAnswer.DISCARD)
     driver.window.close()
     driver.wait(lambda: not driver.window.isVisible())
     assert slow_model.ended.is_set()
@@ -116,7 +116,7 @@ def test_close_question_canceled_keeps_window(
     driver: WindowDriver, background: Path, cut_out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     driver.open(background, cut_out)
-    monkeypatch.setattr(prompts, "ask_to_save", lambda *_: SaveAnswer.CANCEL)
+    monkeypatch.setattr(standard_dialogs, "ask_to_save", lambda *_: SaveAnswer.CANCEL)
     driver.window.close()
     assert driver.window.isVisible()
     assert driver.window.session.is_open
@@ -128,7 +128,7 @@ def test_close_question_saves_project(
     driver.open(background, cut_out)
     project = tmp_path / "kept.ora"
     driver.window.session.path = project
-    monkeypatch.setattr(prompts, "ask_to_save", lambda *_: SaveAnswer.SAVE)
+    monkeypatch.setattr(standard_dialogs, "ask_to_save", lambda *_: SaveAnswer.SAVE)
     driver.window.close()
     driver.wait(lambda: not driver.window.isVisible())
     assert project.is_file()
@@ -150,7 +150,7 @@ def test_recovery_copy_of_crash_is_offered_and_opened(
         asked.append(text)
         return True
 
-    monkeypatch.setattr(prompts, "ask_yes_no", yes)
+    monkeypatch.setattr(standard_dialogs, "ask_question", yes)
     driver.window.autosave.offer_recovery()
     driver.settle()
     assert "Holiday" in asked[0]

@@ -19,11 +19,11 @@ from PyQt6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 from skimage import data
 
-from s2am_editor.window.dialogs import prompts
+from s2am_editor.window.dialogs import standard_dialogs
 from s2am_editor.window.dialogs.batch import COMPOSITE_MODE, BatchDialog
 from s2am_editor.window.dialogs.fine_tune import FineTuneDialog, PhotoFolder
-from s2am_editor.window.dialogs.prompts import ExportDialog
-from s2am_editor.window.settings import EditorSettings
+from s2am_editor.window.dialogs.standard_dialogs import ExportDialog
+from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.theme import Theme
 from s2am_engine.image.io import ImageData, load_image, save_image
 from s2am_engine.models.model_store import list_models
@@ -196,10 +196,10 @@ def test_fine_tune_dialog_asks_before_stopping(
     qtbot: QtBot, dialog: FineTuneDialog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     click(dialog.start_button)
-    monkeypatch.setattr(prompts, "ask_yes_no", lambda *_: False)
+    monkeypatch.setattr(standard_dialogs, "ask_question", lambda *_: False)
     dialog.close()
     assert dialog.isVisible()
-    monkeypatch.setattr(prompts, "ask_yes_no", lambda *_: True)
+    monkeypatch.setattr(standard_dialogs, "ask_question", lambda *_: True)
     dialog.close()
     qtbot.waitUntil(lambda: not dialog.isVisible() and not dialog.fine_tuning.busy, timeout=LONG)
 

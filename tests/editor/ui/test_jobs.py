@@ -13,22 +13,22 @@ from pytestqt.qtbot import QtBot
 from s2am_common.errors import DiskFullError, EngineError, ModelError, NothingFoundError
 from s2am_common.log import log_path
 from s2am_editor.window.clipboard import clipboard_data
-from s2am_editor.window.jobs import ADVICE, BackgroundJob, BackgroundJobs, Problem
+from s2am_editor.window.jobs import EDITOR_ADVICE, BackgroundJob, BackgroundJobs, Problem
 from s2am_editor.window.messages import Banner
 
 
 def test_problem_adds_advice_for_the_code() -> None:
     sentence = Problem(NothingFoundError("No pasted region was found.")).sentence
-    assert sentence == f"No pasted region was found: {ADVICE['mask.not-found']}."
-    assert ADVICE["file.disk-full"] in Problem(DiskFullError("The disk is full.")).sentence
-    assert ADVICE["model"] in Problem(ModelError("The model is damaged.", code="model.damaged")).sentence
+    assert sentence == f"No pasted region was found: {EDITOR_ADVICE['mask.not-found']}."
+    assert EDITOR_ADVICE["file.disk-full"] in Problem(DiskFullError("The disk is full.")).sentence
+    assert EDITOR_ADVICE["model"] in Problem(ModelError("The model is damaged.", code="model.damaged")).sentence
 
 
 def test_problem_without_advice_is_the_message() -> None:
     assert Problem(EngineError("beach.png is damaged.")).sentence == "beach.png is damaged."
 
 
-@pytest.mark.parametrize("advice", ADVICE.values())
+@pytest.mark.parametrize("advice", EDITOR_ADVICE.values())
 def test_advice_names_no_command_line_option(advice: str) -> None:
     assert "--" not in advice
     assert advice[0].islower()

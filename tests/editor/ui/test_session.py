@@ -9,7 +9,7 @@ from PyQt6.QtCore import QPoint, Qt
 from PyQt6.QtTest import QTest
 
 from s2am_editor.document import commands
-from s2am_editor.window.session import EditorSession
+from s2am_editor.window.editor_session import EditorSession
 from tests.editor.ui.driver import WindowDriver
 
 

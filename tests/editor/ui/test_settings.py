@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from s2am_editor.window.settings import EditorSettings
+from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.theme import Appearance
 
 VERSION_1 = Path(__file__).parent / "fixtures" / "editor_version_1.ini"

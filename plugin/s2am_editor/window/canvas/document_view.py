@@ -16,7 +16,7 @@ from s2am_editor.document.model import Document, Layer
 from s2am_editor.document.raster import TiledMask
 from s2am_editor.render.renderer import RenderSession
 from s2am_editor.window.canvas.canvas import Canvas
-from s2am_editor.window.session import EditorSession
+from s2am_editor.window.editor_session import EditorSession
 
 _NO_DOCUMENT = Document(1, 1)
 

@@ -26,11 +26,11 @@ from PyQt6.QtWidgets import (
 from s2am_common.sliders import SLIDERS
 from s2am_editor.batch import BatchEvent, BatchItem, BatchSettings, plan_batch, run_batch
 from s2am_editor.render.harmonize_layer import LoadedModels
-from s2am_editor.window.dialogs import prompts
+from s2am_editor.window.dialogs import standard_dialogs
+from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs, Problem
 from s2am_editor.window.messages import Banner
 from s2am_editor.window.panels.harmonize_panel import usable_models
-from s2am_editor.window.settings import EditorSettings
 from s2am_editor.window.widgets.basic import PathRow, heading, muted_label, primary_button, push_button
 from s2am_editor.window.widgets.sliders import SliderRow
 from s2am_engine.errors import EngineError
@@ -180,11 +180,11 @@ class BatchDialog(QDialog):
         column.addLayout(buttons)
 
     def _folder(self, key: str, title: str) -> Path | None:
-        return prompts.choose_folder(self, self._settings, key, title)
+        return standard_dialogs.choose_folder(self, self._settings, key, title)
 
     def _choose_background(self) -> Path | None:
         patterns = f"{self.tr('Images')} ({' '.join(f'*{suffix}' for suffix in IMAGE_SUFFIXES)})"
-        found = prompts.choose_to_open(self, self._settings, self.tr("Choose a background"), patterns)
+        found = standard_dialogs.choose_to_open(self, self._settings, self.tr("Choose a background"), patterns)
         return found[0] if found else None
 
     def _refresh(self) -> None:

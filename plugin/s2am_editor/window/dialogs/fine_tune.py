@@ -28,11 +28,11 @@ from PyQt6.QtWidgets import (
 )
 
 from s2am_editor.window.clipboard import to_image
-from s2am_editor.window.dialogs import prompts
+from s2am_editor.window.dialogs import standard_dialogs
+from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs, Problem
 from s2am_editor.window.messages import Banner
 from s2am_editor.window.panels.harmonize_panel import usable_models
-from s2am_editor.window.settings import EditorSettings
 from s2am_editor.window.theme import icon
 from s2am_editor.window.widgets.basic import ImageLabel, Plot, heading, muted_label, primary_button, push_button
 from s2am_engine.errors import EngineError
@@ -413,7 +413,7 @@ class FineTuneDialog(QDialog):
     # ---- choosing photos
 
     def _choose_folder(self) -> None:
-        folder = prompts.choose_folder(self, self._settings, "teach", self.tr("Choose photos of one style"))
+        folder = standard_dialogs.choose_folder(self, self._settings, "teach", self.tr("Choose photos of one style"))
         if folder:
             self.scan_folder(folder)
 
@@ -494,7 +494,7 @@ class FineTuneDialog(QDialog):
         if (
             event
             and learning
-            and not prompts.ask_yes_no(
+            and not standard_dialogs.ask_question(
                 self,
                 self.tr("Stop training?"),
                 self.tr("The model trained so far will be discarded."),

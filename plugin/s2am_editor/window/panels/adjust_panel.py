@@ -9,7 +9,7 @@ from PyQt6.QtWidgets import QButtonGroup, QHBoxLayout, QToolButton, QVBoxLayout,
 from s2am_common.sliders import SLIDERS
 from s2am_editor.document import commands
 from s2am_editor.document.model import Harmonization
-from s2am_editor.window.session import EditorSession
+from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.widgets.basic import muted_label
 from s2am_editor.window.widgets.curve_editor import (
     CHANNEL_COLORS,

@@ -20,8 +20,8 @@ from s2am_editor.document.geometry import Rect, bounding_rect, transform_points
 from s2am_editor.document.model import BENEATH, Document, Harmonization, Layer, Reference
 from s2am_editor.render import harmonize_layer
 from s2am_editor.render.renderer import RenderSession
+from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs, Problem
-from s2am_editor.window.session import EditorSession
 from s2am_editor.window.widgets.basic import heading, muted_label, primary_button, push_button, small_button
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.errors import EngineError
@@ -384,7 +384,7 @@ class LayerHarmonizer(QObject):
         for harmonization in found:
             shown = dataclasses.replace(layer, harmonization=harmonization, visible=True)
             rendering.update(document.with_layer(shown))
-            yield Variant(layer.id, harmonization, render_preview(rendering, layer))
+            yield Variant(layer.id, harmonization, render_variant(rendering, layer))
 
     def _use(self, layer_id: int, found: Harmonization, name: str = "Harmonize") -> None:
         if any(layer.id == layer_id for layer in self._session.document.layers):
@@ -410,7 +410,7 @@ class LayerHarmonizer(QObject):
             self.busy_changed.emit(False)
 
 
-def render_preview(rendering: RenderSession, layer: Layer) -> NDArray[np.uint8]:
+def render_variant(rendering: RenderSession, layer: Layer) -> NDArray[np.uint8]:
     """Render a layer and its surroundings, PREVIEW_SIDE pixels on the longer side."""
     document = rendering.document
     box = layer.box.intersection(document.rect)

@@ -35,7 +35,7 @@ from s2am_editor.document.geometry import Rect
 from s2am_editor.document.model import Layer
 from s2am_editor.render.renderer import layer_thumbnail
 from s2am_editor.window.canvas.tiles import as_image, checkerboard
-from s2am_editor.window.session import EditorSession
+from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.theme import current_colors, icon
 from s2am_editor.window.widgets.sliders import SliderRow
 

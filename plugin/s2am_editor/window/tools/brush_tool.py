@@ -15,7 +15,7 @@ from s2am_editor.document.model import Layer
 from s2am_editor.document.raster import TiledMask
 from s2am_editor.window.actions import pressed_shortcut
 from s2am_editor.window.canvas.viewport import Viewport
-from s2am_editor.window.session import EditorSession
+from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.tools.tool import Point, Pointer, Tool
 
 MIN_BRUSH, MAX_BRUSH = 1.0, 2000.0  # diameter in image pixels

@@ -17,8 +17,8 @@ from s2am_editor.document.model import Layer
 from s2am_editor.document.raster import Raster, TiledMask
 from s2am_editor.window.actions import pressed_shortcut
 from s2am_editor.window.canvas.viewport import Viewport
+from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs, Problem
-from s2am_editor.window.session import EditorSession
 from s2am_editor.window.tools.tool import Point, Pointer, Tool
 
 MIN_BOX = 4.0  # image pixels; smaller boxes are taken for accidental clicks

@@ -15,8 +15,8 @@ from s2am_editor.document.model import Layer
 from s2am_editor.window.actions import ACTIONS, Actions
 from s2am_editor.window.canvas.canvas import Canvas
 from s2am_editor.window.canvas.document_view import DocumentView, Tint
+from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.jobs import Problem
-from s2am_editor.window.session import EditorSession
 from s2am_editor.window.tools.brush_tool import MAX_BRUSH, MaskBrush, ReferenceBrush, StrokeTool
 from s2am_editor.window.tools.cut_out import BoxTool, CutOut, ScribbleTool
 from s2am_editor.window.tools.move_tool import MoveTool

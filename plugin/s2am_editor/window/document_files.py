@@ -14,11 +14,11 @@ from s2am_editor.document.model import Document, Layer
 from s2am_editor.files import document_io
 from s2am_editor.files.recovery import Recovery, RecoveryCopy
 from s2am_editor.window import clipboard
-from s2am_editor.window.dialogs import prompts
-from s2am_editor.window.dialogs.prompts import SaveAnswer
+from s2am_editor.window.dialogs import standard_dialogs
+from s2am_editor.window.dialogs.standard_dialogs import SaveAnswer
+from s2am_editor.window.editor_session import EditorSession
+from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs, Problem
-from s2am_editor.window.session import EditorSession
-from s2am_editor.window.settings import EditorSettings
 from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData
 
 AUTOSAVE_INTERVAL = 40_000  # milliseconds; including the time of saving, a crash loses less than a minute
@@ -40,7 +40,7 @@ class DocumentFiles(QObject):
 
     def choose_background(self) -> None:
         """Ask for a file and open it."""
-        paths = prompts.choose_to_open(
+        paths = standard_dialogs.choose_to_open(
             self._window, self._settings, self.tr("Open a background or a project"), file_patterns(projects=True)
         )
         if paths:
@@ -49,7 +49,7 @@ class DocumentFiles(QObject):
     def choose_layers(self) -> None:
         """Ask for images and add them as layers."""
         title = self.tr("Add cutouts as layers")
-        paths = prompts.choose_to_open(self._window, self._settings, title, file_patterns(projects=False))
+        paths = standard_dialogs.choose_to_open(self._window, self._settings, title, file_patterns(projects=False))
         if paths:
             self.open_or_add(paths)
 
@@ -145,7 +145,7 @@ class DocumentFiles(QObject):
             return
         name = Path(self._session.title).stem + document_io.PROJECT_SUFFIX
         kinds = self.tr("Project (*{0})").format(document_io.PROJECT_SUFFIX)
-        path = prompts.choose_to_save(self._window, self._settings, self.tr("Save project"), name, kinds)
+        path = standard_dialogs.choose_to_save(self._window, self._settings, self.tr("Save project"), name, kinds)
         if path:
             ends = path.suffix.lower() == document_io.PROJECT_SUFFIX
             self._save(path if ends else path.with_name(path.name + document_io.PROJECT_SUFFIX), then)
@@ -186,7 +186,7 @@ class DocumentFiles(QObject):
         if not self._session.is_modified:
             then()
             return True
-        answer = prompts.ask_to_save(self._window, self._session.title or self.tr("Untitled"))
+        answer = standard_dialogs.ask_to_save(self._window, self._session.title or self.tr("Untitled"))
         if answer is SaveAnswer.SAVE:
             self.save(then)
         elif answer is SaveAnswer.DISCARD:
@@ -255,7 +255,7 @@ class Autosave(QObject):
             found.title or self.tr("Untitled"),
             QLocale().toString(found.when.astimezone(), QLocale.FormatType.ShortFormat),
         )
-        if not prompts.ask_yes_no(self._window, self.tr("Recover unsaved work?"), text, accept, decline):
+        if not standard_dialogs.ask_question(self._window, self.tr("Recover unsaved work?"), text, accept, decline):
             found.discard()
             return
         self._jobs.start(

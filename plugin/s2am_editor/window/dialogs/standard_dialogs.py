@@ -21,8 +21,8 @@ from PyQt6.QtWidgets import (
 )
 
 from s2am_common.image_formats import IMAGE_FORMATS, FormatInfo, format_of_suffix
-from s2am_editor.window.session import EditorSession
-from s2am_editor.window.settings import EditorSettings
+from s2am_editor.window.editor_session import EditorSession
+from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.widgets.basic import heading, muted_label, primary_button, push_button
 from s2am_editor.window.widgets.sliders import Slider
 
@@ -39,7 +39,7 @@ class SaveAnswer(Enum):
 
 def _tr(text: str) -> str:
     """Translate a text."""
-    return QCoreApplication.translate("prompts", text)
+    return QCoreApplication.translate("standard_dialogs", text)
 
 
 def ask_to_save(parent: QWidget, title: str) -> SaveAnswer:
@@ -56,7 +56,7 @@ def ask_to_save(parent: QWidget, title: str) -> SaveAnswer:
     return SaveAnswer.DISCARD if box.clickedButton() is discard else SaveAnswer.CANCEL
 
 
-def ask_yes_no(parent: QWidget, title: str, text: str, accept_text: str, reject_text: str) -> bool:
+def ask_question(parent: QWidget, title: str, text: str, accept_text: str, reject_text: str) -> bool:
     """Ask a question with two answers. Return True for the first."""
     box = QMessageBox(QMessageBox.Icon.Question, title, text)
     accept = box.addButton(accept_text, QMessageBox.ButtonRole.AcceptRole)
