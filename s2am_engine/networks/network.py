@@ -32,9 +32,9 @@ class Network(nn.Module, ABC):
     """
 
     mask_free: ClassVar[bool] = False  # whether it predicts the mask itself and ignores the given one
-    # Penalty on disagreement between augmented views. On 384 held-out pairs, 8 lowers the share of images harmed by more
-    # than 1 dB from 18.8 % to 15.1 % (Concord) and from 16.9 % to 10.4 % (S2CRNet), and costs 0.01 of 1.91 and 0.09 of
-    # 1.45 dB of the mean gain.
+    # Penalty on disagreement between augmented views. On 384 held-out pairs, 8 lowers the share of images harmed by
+    # more than 1 dB from 18.8 % to 15.1 % (Concord) and from 16.9 % to 10.4 % (S2CRNet), and costs 0.01 of 1.91 dB and
+    # 0.09 of 1.45 dB of the mean gain.
     disagreement_penalty: float = 8.0
     # Scales of the augmented views relative to the training size; the network input has the largest.
     input_scales: tuple[float, ...] = (1.0,)

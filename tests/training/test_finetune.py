@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,21 @@ from torch import Tensor
 
 from s2am_engine.errors import EngineError
 from s2am_engine.inference.harmonizer import Harmonizer
+from s2am_engine.models.model_files import delete_model
 from s2am_engine.models.model_store import Card, find_model, list_models, load_network, write_card
 from s2am_engine.networks import personal
 from s2am_engine.networks.network import Network
 from s2am_engine.networks.personal import Personal
 from s2am_engine.networks.registry import build_network
+from s2am_engine.networks.spec import Recipe
 from s2am_engine.training import finetune as tuning
+from s2am_engine.training import trainer
+from s2am_engine.training.distributed import ProcessGroup
 from s2am_engine.training.evaluation import Scores
-from s2am_engine.training.events import Phase, TrainingEvent
+from s2am_engine.training.events import Phase, TrainingEvent, ignore_events
 from s2am_engine.training.finetune import Compared, finetune
-from s2am_engine.training.run_folder import half_precision
+from s2am_engine.training.run_folder import CHECKPOINT_FILE, half_precision
+from s2am_engine.training.trainer import FitResult, Trainer
 from tests.engine.test_cli import run
 from tests.folders import redirect_cache
 
@@ -60,35 +66,51 @@ def base(no_personal_models: Path) -> str:
     return "novice"
 
 
-@pytest.fixture
-def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Twenty-five photographs of one strong look, and a few files that are none."""
-    redirect_cache(monkeypatch, tmp_path / "cache")
-    monkeypatch.setattr(tuning, "MEASURED", 16)
-    folder = tmp_path / "holiday"
+@pytest.fixture(scope="session")
+def photo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder `holiday` of twenty-five photographs of one strong style and of two other files; beside it a cache."""
+    folder = tmp_path_factory.mktemp("finetune") / "holiday"
     folder.mkdir()
     for index in range(25):
         photograph = (data.coffee(), data.astronaut(), data.chelsea())[index % 3]
-        part = np.roll(photograph, 40 * index, axis=1)[20 : 20 + 240, :320] / 255
-        look = np.clip(part * (1.0, 0.85, 0.6) + (0.0, 0.03, 0.1), 0, 1)
-        Image.fromarray((255 * look).astype(np.uint8)).save(folder / f"{index}.png")
+        part = np.roll(photograph, 40 * index, axis=1)[20 : 20 + 240 : 2, :320:2] / 255
+        style = np.clip(part * (1.0, 0.85, 0.6) + (0.0, 0.03, 0.1), 0, 1)
+        Image.fromarray((255 * style).astype(np.uint8)).save(folder / f"{index}.png")
     (folder / "broken.jpg").write_bytes(b"no picture")
     (folder / "phone.heic").write_bytes(b"from a phone")
     return folder
 
 
-def tune(photos: Path, base: str, minutes: float = 0.25, **more: Any) -> tuning.FineTuned:
-    return finetune(photos, "mine", base=base, minutes=minutes, device="cpu", **more)
+@pytest.fixture
+def photos(photo_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The photographs, prepared once for all tests; few pairs are measured, and steps are counted instead of minutes."""
+    redirect_cache(monkeypatch, photo_folder.parent / "cache")
+    monkeypatch.setattr(tuning, "MEASURED", 8)
+    monkeypatch.setattr(tuning, "MEASURED_SIDE", 96)
+    monkeypatch.setattr(tuning, "BACKGROUNDS", 128)
+    recipe_for = tuning.recipe_for
+
+    def short_recipe(card: Card, network: Network, minutes: float) -> Recipe:
+        recipe = recipe_for(card, network, minutes)
+        return dataclasses.replace(recipe, minutes=None, steps=round(60 * minutes), batch=8, size=min(recipe.size, 32))
+
+    monkeypatch.setattr(tuning, "recipe_for", short_recipe)
+    return photo_folder
 
 
-def test_a_look_is_learned_and_the_new_model_is_there(
+def tune(photos: Path, base: str, minutes: float = 1, **more: Any) -> tuning.FineTuned:
+    """Fine-tune for sixty steps per “minute”."""
+    return finetune(photos, "mine", base=base, minutes=minutes, device="cpu", workers=0, **more)
+
+
+def test_finetune_makes_a_better_model(
     photos: Path, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events: list[TrainingEvent] = []
     monkeypatch.setattr(tuning, "LEARNING_RATE_FACTOR", 2.0)  # a novice has more to learn than time
     monkeypatch.setattr(tuning, "BLEND_SHARE", 1.0)
     monkeypatch.setattr(personal, "PRIOR", 5.0)
-    found = tune(photos, base, report=events.append, sheet=tmp_path / "sheet.png")
+    found = tune(photos, base, 2, report=events.append, sheet=tmp_path / "sheet.png")
     assert found.model is not None
     read = found.photographs
     assert (len(read.seen), len(read.unseen)) == (20, 5)
@@ -123,12 +145,12 @@ def test_a_look_is_learned_and_the_new_model_is_there(
         ("s2am-s2ad", 128),
     ],
 )
-def test_what_must_recognize_things_learns_from_pictures_as_large_as_it_is_shown(name: str, size: int) -> None:
+def test_recipe_for_uses_small_inputs_where_possible(name: str, size: int) -> None:
     model = find_model(name)
     assert tuning.recipe_for(model.card, tuning.load_trainable(model), 1).size == size
 
 
-def test_the_better_of_the_two_is_kept(
+def test_finetune_command_keeps_the_better_model(
     photos: Path, base: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(tuning, "train_style", lambda *_: shaken_novice())
@@ -155,7 +177,7 @@ def shaken_novice() -> Network:
 @pytest.mark.parametrize(
     ("saved", "lost", "kept"), [(0.1, 0.0, True), (0.1, 0.04, True), (0.1, 0.06, False), (-0.01, -1.0, False)]
 )
-def test_what_forgets_is_not_kept_however_well_it_knows_the_look(
+def test_finetune_rejects_models_that_forget_other_styles(
     saved: float, lost: float, kept: bool, photos: Path, base: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def measured(*_: object) -> dict[str, Compared]:
@@ -171,7 +193,7 @@ def test_what_forgets_is_not_kept_however_well_it_knows_the_look(
     assert (tune(photos, base).model is not None) is kept
 
 
-def test_a_model_can_be_taught_twice(
+def test_finetune_continues_a_personal_model(
     photos: Path, base: str, monkeypatch: pytest.MonkeyPatch, no_personal_models: Path
 ) -> None:
     """It goes on from what it learned, and still falls back on what was known at first."""
@@ -187,7 +209,7 @@ def test_a_model_can_be_taught_twice(
     tune(photos, base)
     first = load_network(find_model("mine"))
     assert isinstance(first, Personal)
-    tuning.finetune(photos, "again", base="mine", minutes=0.1, device="cpu")
+    tuning.finetune(photos, "again", base="mine", minutes=1, device="cpu")
     second = load_network(find_model("again"))
     assert isinstance(second, Personal)
     novice = load_network(find_model("novice")).state_dict()
@@ -196,7 +218,7 @@ def test_a_model_can_be_taught_twice(
         assert torch.equal(started[1][key], first.learned.state_dict()[key])
 
 
-def test_a_sheet_that_can_not_be_written_costs_no_model(
+def test_finetune_keeps_the_model_if_the_sheet_fails(
     photos: Path, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tuning, "train_style", lambda *_: shaken_novice())
@@ -207,21 +229,23 @@ def test_a_sheet_that_can_not_be_written_costs_no_model(
     assert find_model("mine")
 
 
-def test_something_of_what_was_learned_is_kept_and_the_rest_not() -> None:
+def test_blend_interpolates_weights() -> None:
     start, learned = shaken_novice(), shaken_novice()
     mixed = tuning.blend(start, learned, 0.25).state_dict()
     for key, value in start.state_dict().items():
         torch.testing.assert_close(mixed[key], 0.75 * value + 0.25 * learned.state_dict()[key])
 
 
-def test_too_few_photographs_are_one_sentence_with_the_reason(photos: Path, base: str) -> None:
-    for path in sorted(photos.glob("*.png"))[3:]:
-        path.unlink()
+def test_finetune_needs_enough_photographs(photos: Path, base: str, tmp_path: Path) -> None:
+    few = tmp_path / "few"
+    few.mkdir()
+    for name in ("0.png", "1.png", "2.png", "phone.heic"):
+        shutil.copy(photos / name, few / name)
     with pytest.raises(EngineError, match=r"holds 3 usable photographs \(1 left out: .*add more, 20 are needed"):
-        tune(photos, base)
+        tune(few, base)
 
 
-def test_names_that_are_taken_and_formulas_are_refused_before_any_work(photos: Path, base: str) -> None:
+def test_finetune_checks_arguments_before_any_work(photos: Path, base: str) -> None:
     def never(event: TrainingEvent) -> None:
         raise AssertionError("nothing should be read")
 
@@ -235,7 +259,9 @@ def test_names_that_are_taken_and_formulas_are_refused_before_any_work(photos: P
 
 
 @pytest.mark.parametrize("phase", list(Phase))
-def test_cancelling_leaves_nothing_behind(phase: Phase, photos: Path, base: str, no_personal_models: Path) -> None:
+def test_finetune_cancelled_leaves_nothing_behind(
+    phase: Phase, photos: Path, base: str, no_personal_models: Path
+) -> None:
     class CancelledError(Exception):
         pass
 
@@ -244,5 +270,70 @@ def test_cancelling_leaves_nothing_behind(phase: Phase, photos: Path, base: str,
             raise CancelledError
 
     with pytest.raises(CancelledError):
-        tune(photos, base, minutes=0.05, report=cancel)
+        tune(photos, base, minutes=0.5, report=cancel)
     assert sorted(path.name for path in no_personal_models.iterdir()) == ["novice.json", "novice.safetensors"]
+
+
+def weights_of(name: str) -> dict[str, Tensor]:
+    return load_network(find_model(name)).state_dict()
+
+
+def test_finetune_continues_from_its_checkpoint(
+    photos: Path, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same call after an interruption gives the same weights; the checkpoint's folder is removed at the end."""
+    monkeypatch.setattr(tuning, "FORGETTING", 100.0)
+    monkeypatch.setattr(Compared, "fmse_saved", 0.1)
+    monkeypatch.setattr(trainer, "REPORT_EVERY", 0.0)
+    tune(photos, base)
+    expected = weights_of("mine")
+    delete_model("mine")
+    checkpoint = tmp_path / "checkpoint"
+
+    def interrupt(event: TrainingEvent) -> None:
+        if event.phase is Phase.TRAINING and event.done == 25:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tune(photos, base, checkpoint=checkpoint, report=interrupt)
+    assert (checkpoint / CHECKPOINT_FILE).is_file()
+    first: list[int] = []
+    tune(
+        photos,
+        base,
+        checkpoint=checkpoint,
+        report=lambda event: first.append(event.done) if event.phase is Phase.TRAINING else None,
+    )
+    assert first[0] > 25
+    assert not checkpoint.exists()
+    assert all(torch.equal(value, expected[key]) for key, value in weights_of("mine").items())
+
+
+def test_finetune_discards_a_checkpoint_of_other_settings(photos: Path, base: str, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "checkpoint"
+    checkpoint.mkdir()
+    (checkpoint / CHECKPOINT_FILE).write_bytes(b"of another training")
+    assert tune(photos, base, 0.5, checkpoint=checkpoint).photographs.seen
+    assert not checkpoint.exists()
+
+
+def test_train_style_returns_the_best_weights(photos: Path, base: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = iter([3.0, 1.0, 2.0])
+    monkeypatch.setattr(trainer, "gains", lambda *_: torch.tensor([next(measured)]))
+    kept: list[FitResult] = []
+    fit = Trainer.fit
+
+    def watched(self: Trainer, *arguments: Any) -> FitResult:
+        kept.append(fit(self, *arguments))
+        return kept[-1]
+
+    monkeypatch.setattr(Trainer, "fit", watched)
+    card = find_model(base).card
+    start = load_network(find_model(base))
+    recipe = tuning.recipe_for(card, start, 1)
+    read = tuning.read_photographs(photos, 96, ignore_events)
+    learned = tuning.train_style(card, start, recipe, read, ProcessGroup(torch.device("cpu")), 0, ignore_events)
+    (result,) = kept
+    assert learned is result.best
+    assert result.gain == 3.0
+    assert any(not torch.equal(value, result.last.state_dict()[key]) for key, value in learned.state_dict().items())

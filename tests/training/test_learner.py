@@ -41,8 +41,18 @@ def foreground_error(found: Tensor, batch: Batch) -> float:
     return float(((found - batch.target) ** 2 * batch.mask).sum())
 
 
-@pytest.mark.parametrize("name", sorted(SMALL.keys() - {"dissonance"}))  # which recolors nothing
-def test_a_network_overfits_one_batch(name: str, photographs: list[Photograph]) -> None:
+FAST = ("concord", "connoisseur", "dih", "fmm", "pix2pix", "s2am-mask-free", "s2am-s2ad", "s2crnet", "unet")
+"""One network of each architecture; their variants are slow tests."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in FAST else pytest.param(name, marks=pytest.mark.slow)
+        for name in sorted(SMALL.keys() - {"dissonance"})  # which recolors nothing
+    ],
+)
+def test_learner_overfits_one_batch(name: str, photographs: list[Photograph]) -> None:
     found, batch = learner(name), one_batch(photographs)
     losses = [float(found.train_step(batch, step, 3e-3 * min(1, (step + 1) / 5))) for step in range(40)]
     refresh_statistics(found.average, [batch] if has_statistics(found.average) else [])
