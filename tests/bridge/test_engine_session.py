@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine's side of a session without a connection: samples, effects and the workspace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gimp_bridge import protocol
+from gimp_bridge.engine_session import SharedWorkspace, adjust_color_map, fit_effect, remove_leftovers, sample_colors
+from gimp_bridge.protocol import MAX_SAMPLES, Adjust, Strip
+from s2am_common.errors import EngineError, FileError
+from s2am_engine.color.fit import fit_linear_matrix
+from s2am_engine.color.map import IDENTITY, Curves, Matrix
+
+CURVES = Curves(np.stack([np.linspace(0, 1, 5) ** power for power in (0.6, 0.9, 1.5)]).astype(np.float32))
+
+
+def test_sample_colors_takes_evenly_spaced_foreground_pixels() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (200, 300, 3)).astype(np.uint8)
+    weights = np.zeros((200, 300), np.uint8)
+    weights[50:150] = np.arange(300) % 255 + 1
+    samples = np.frombuffer(sample_colors(pixels, weights), np.uint8).reshape(-1, 4)
+    assert len(samples) == MAX_SAMPLES
+    assert (samples[:, 3] > 0).all()
+    np.testing.assert_array_equal(samples[0], [*pixels[50, 0], 1])
+    np.testing.assert_array_equal(samples[-1], [*pixels[149, 299], weights[149, 299]])
+    assert sample_colors(pixels, np.zeros_like(weights)) == b""
+
+
+def test_fit_effect_weighs_the_samples() -> None:
+    """Dark colors have ten times the weight of bright ones, and the map bends both differently."""
+    rng = np.random.default_rng(1)
+    colors = np.concatenate([rng.integers(5, 90, (300, 3)), rng.integers(150, 250, (300, 3))])
+    samples = np.column_stack([colors, np.repeat([250, 25], 300)]).astype(np.uint8)
+    matrix, rmse = fit_effect(CURVES, samples.tobytes())
+    values, weights = samples[:, :3] / np.float32(255), samples[:, 3] / np.float32(255)
+    target = CURVES(values).clip(0, 1)
+
+    def error(fitted: Matrix) -> float:
+        squares = (fitted(values).clip(0, 1) - target) ** 2
+        return 255 * float(np.sqrt(np.average(squares.mean(axis=1), weights=weights)))
+
+    assert rmse == pytest.approx(error(matrix), rel=1e-5)
+    np.testing.assert_allclose(matrix.matrix, fit_linear_matrix(values, target, weights).matrix, atol=1e-6)
+    unweighted = fit_linear_matrix(values, target)
+    assert np.abs(matrix.matrix - unweighted.matrix).max() > 0.01
+    assert rmse < 0.9 * error(unweighted)
+
+
+def test_adjust_color_map_of_the_identity_is_exact() -> None:
+    samples = np.random.default_rng(2).integers(1, 256, (50, 4)).astype(np.uint8).tobytes()
+    adjusted = adjust_color_map(Adjust(color_map=IDENTITY.to_json(), samples=samples))
+    np.testing.assert_allclose(np.reshape(adjusted.matrix, (3, 4)), np.eye(3, 4), atol=1e-4)
+    assert adjusted.rmse == pytest.approx(0, abs=0.01)
+
+
+def test_shared_workspace_is_private_and_removed(tmp_path: Path) -> None:
+    workspace = SharedWorkspace(tmp_path, 5000)
+    assert workspace.file.stat().st_size == 5000
+    assert workspace.file.stat().st_mode & 0o077 == 0
+    workspace.close()
+    assert not list(tmp_path.iterdir())
+    SharedWorkspace(tmp_path, 10)
+    remove_leftovers(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_shared_workspace_refuses_strips_beyond_its_end(tmp_path: Path) -> None:
+    workspace = SharedWorkspace(tmp_path, 4 * 30)
+    workspace.render(Strip(offset=0, width=6, rows=5), IDENTITY, lambda _: None)
+    for strip in (Strip(offset=4, width=6, rows=5), Strip(offset=0, width=6, rows=5, layer_masks=1)):
+        with pytest.raises(EngineError, match="does not lie within") as caught:
+            workspace.render(strip, IDENTITY, lambda _: None)
+        assert caught.value.code == "engine.request"
+    workspace.close()
+
+
+def test_shared_workspace_needs_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="cannot be written to"):
+        SharedWorkspace(tmp_path / "missing", 10)
+
+
+def test_failed_keeps_the_code_of_an_engine_error() -> None:
+    failed = protocol.Failed.from_error(EngineError("No.", code="engine.memory"))
+    assert (failed.message, failed.code) == ("No.", "engine.memory")
