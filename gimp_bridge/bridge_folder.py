@@ -30,7 +30,7 @@ LOG = "engine.log"
 
 @dataclass(frozen=True)
 class EngineAddress:
-    """How to reach the running engine; `key` is the shared secret of the handshake."""
+    """Address of the running engine; `key` is the shared secret of the handshake."""
 
     address: str
     key: bytes

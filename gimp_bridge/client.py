@@ -172,7 +172,7 @@ class EngineClient:
         self.close()
 
     def cancel(self) -> None:
-        """Let the running call raise `CancelledError` soon; from any thread."""
+        """Make the running call raise `CancelledError` soon; may be called from any thread."""
         self._cancelled.set()
         requests = self._requests
         if requests:
@@ -180,7 +180,7 @@ class EngineClient:
                 requests.channel.send(0, protocol.Cancel())
 
     def disconnect(self) -> None:
-        """Let the running call raise `CancelledError` at once, even if the engine hangs; from any thread."""
+        """Make the running call raise `CancelledError` at once, even if the engine hangs; from any thread."""
         self._cancelled.set()
         requests = self._requests
         if requests:

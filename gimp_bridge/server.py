@@ -101,7 +101,7 @@ class EngineServer:
         self._models = ModelCache(device)
 
     def shut_down(self) -> None:
-        """Let `run` return; from any thread."""
+        """Make `run` return; may be called from any thread."""
         self._ending.set()
 
     def run(self, idle_seconds: float) -> None:

@@ -88,12 +88,12 @@ def test_submit_replaces_waiting_jobs_with_the_same_key(
 def test_submit_reports_errors_and_continues(background: BackgroundQueue, engine: EngineClient, loop: MainLoop) -> None:
     errors: list[Exception] = []
     results: list[HarmonizeResult] = []
-    background.submit(lambda: engine.harmonize(harmonize_request(model="nobody")), unexpected, errors.append)
+    background.submit(lambda: engine.harmonize(harmonize_request(model="no-such-model")), unexpected, errors.append)
     background.submit(lambda: 1 / 0, unexpected, errors.append)
     background.submit(lambda: engine.harmonize(harmonize_request()), results.append, unexpected)
     for _ in range(3):
         loop.run_one()
-    assert "nobody" in str(errors[0])
+    assert "no-such-model" in str(errors[0])
     assert isinstance(errors[1], ZeroDivisionError)
     assert results
 

@@ -191,8 +191,8 @@ def test_concurrent_clients_start_one_engine(folder: Path) -> None:
     )
     command = [sys.executable, "-c", script, *SERVE]
     gimps = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
-    told = {gimp.communicate(timeout=60)[0].strip() for gimp in gimps}
-    assert told == {str(process_of(folder))}
+    processes = {gimp.communicate(timeout=60)[0].strip() for gimp in gimps}
+    assert processes == {str(process_of(folder))}
     second = subprocess.run(SERVE, capture_output=True, text=True, check=False)
     assert second.returncode == 1
     assert second.stderr.startswith("error: The engine is running already: end it with “s2am serve --stop”")

@@ -74,7 +74,7 @@ ADJUST = {"number": 1, "kind": "adjust", "fields": {"color_map": {}}, "blobs": [
 BAD_MESSAGES = {
     "empty": b"",
     "no header": b"\0\0\0\x10{}",
-    "a header longer than it says": struct.pack(">I", 1 << 31) + b"{}",
+    "a header shorter than its length": struct.pack(">I", 1 << 31) + b"{}",
     "not JSON": struct.pack(">I", 4) + b"\xff{}}",
     "nested beyond reason": struct.pack(">I", 200_000) + b"[" * 200_000,
     "another kind": message(STATUS | {"kind": "eval"}),

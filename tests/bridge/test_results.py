@@ -100,7 +100,7 @@ def test_adjust_refuses_a_damaged_map(engine: EngineClient) -> None:
 def test_harmonize_uses_the_named_model(engine: EngineClient) -> None:
     other = engine.harmonize(harmonize_request(model="reinhard"))
     assert other.color_map != engine.harmonize(harmonize_request()).color_map
-    assert "nobody" in str(failure(lambda: engine.harmonize(harmonize_request(model="nobody"))))
+    assert "no-such-model" in str(failure(lambda: engine.harmonize(harmonize_request(model="nobody"))))
 
 
 # -- effects

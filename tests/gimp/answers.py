@@ -30,12 +30,12 @@ class Case:
 
     @property
     def succeeded(self) -> bool:
-        """Whether the plug-in reported success."""
+        """True if the plug-in reported success."""
         return bool(self.facts["status"] == "success")
 
     @property
     def untouched(self) -> bool:
-        """Whether the image is unchanged, including all pixels and names."""
+        """True if the image is unchanged, including all pixels and names."""
         return bool(self.facts["state"] == self.facts["state before"])
 
     def pixels(self, name: str, size: tuple[int, int] = PASTED, channels: int = 4, kind: Any = np.uint8) -> Pixels:

@@ -13,8 +13,8 @@ import harmonize_layer
 import numpy as np
 import pytest
 from harmonize_layer.core import messages, settings
-from harmonize_layer.core.effect import multiply
 from harmonize_layer.core.geometry import PREVIEW_SIZE, PixelArea, Window, choose_window, preview_crop
+from harmonize_layer.core.harmonizing import multiply_matrices
 from harmonize_layer.core.metadata import LayerMetadata
 
 from gimp_bridge import starter
@@ -160,4 +160,4 @@ def test_preview_crop_contains_the_foreground_and_fits_the_preview() -> None:
 
 def test_multiply_matrices() -> None:
     first, second = np.arange(9).reshape(3, 3), np.arange(6).reshape(3, 2)
-    assert multiply(first.tolist(), second.tolist()) == (first @ second).tolist()
+    assert multiply_matrices(first.tolist(), second.tolist()) == (first @ second).tolist()

@@ -29,7 +29,7 @@ from s2am_common.errors import MaskError
 
 @dataclass(frozen=True)
 class LayerComposite:
-    """What the engine gets for one layer; the planes have the size of the window.
+    """The reduced composite of one layer; the planes have the size of the window.
 
     name: of the layer, for messages.
     window: the part of the image.
@@ -121,7 +121,7 @@ def predict_color_map(
 
     Args:
         engine: the engine.
-        composite: what it gets.
+        composite: the composite.
         model: name; "" = the default.
         progress: called with each step.
         likeliest: see `protocol.Harmonize`.

@@ -17,13 +17,20 @@ from typing import Any
 from gimp_bridge.client import EngineClient, PixelSource, ProgressCallback, ReadRows
 from gimp_bridge.protocol import Adjust, HarmonizeResult, ProgressUpdate
 from harmonize_layer.core.composite import LayerComposite, predict_color_map, read_composite
-from harmonize_layer.core.effect import effect_values
 from harmonize_layer.core.geometry import PixelArea, Window
-from harmonize_layer.core.host import HostDrawable, HostImage, HostLayer
+from harmonize_layer.core.host import HostDrawable, HostImage, HostLayer, Matrix3
 from harmonize_layer.core.layers import layer_masks, leaves, needs_copy, source_copy
 from harmonize_layer.core.metadata import LayerMetadata, load_metadata, original_of, save_metadata
 from harmonize_layer.core.settings import HarmonizeSettings
 from s2am_common.errors import S2AMError
+
+OPERATION = "gegl:svg-matrix"
+
+EFFECT_NAME = "Harmonize"
+"""Name of the effect in the Layers dialog."""
+
+NOTICEABLE_RMSE = 2.0
+"""Difference between effect and color map, in 8-bit levels, above which the dialog mentions it."""
 
 
 @dataclass(frozen=True)
@@ -201,6 +208,37 @@ def _enlarged_rows(image: HostImage, mask: PredictedMask, layer: HostLayer) -> R
     """Return a function that reads a predicted mask in the coordinates of a layer."""
     (x, y), (width, _) = layer.position, layer.size
     return lambda row, rows: image.enlarge(mask.plane, mask.window, PixelArea(x, y + row, width, rows))
+
+
+# -- the layer effect: a color matrix in linear light, which GIMP applies with gegl:svg-matrix
+
+
+def effect_values(layer: HostLayer, matrix: Sequence[float]) -> str:
+    """Return the value of the operation's property for a matrix.
+
+    Args:
+        layer: the operation computes in its color space.
+        matrix: 3×4 row by row, in linear light with sRGB primaries.
+    """
+    rows = [list(matrix[start : start + 4]) for start in (0, 4, 8)]
+    spaces = layer.color_matrices()
+    if spaces is not None:
+        from_srgb, to_srgb = spaces
+        mixing = multiply_matrices(multiply_matrices(from_srgb, [row[:3] for row in rows]), to_srgb)
+        offsets = multiply_matrices(from_srgb, [[row[3]] for row in rows])
+        rows = [[*mix, *offset] for mix, offset in zip(mixing, offsets, strict=True)]
+    # The operation computes with colors premultiplied by alpha. The offset of a color is therefore a share of alpha,
+    # the fourth column; in the fifth, the constant, it would dominate at soft edges.
+    numbers = [value for row in rows for value in (*row, 0.0)]
+    # With more than one space between numbers the operation silently does nothing.
+    return " ".join(f"{number:.7f}" for number in (*numbers, 0.0, 0.0, 0.0, 1.0, 0.0))
+
+
+def multiply_matrices(first: Matrix3, second: Matrix3) -> list[list[float]]:
+    """Return the product of two matrices."""
+    return [
+        [sum(a * b for a, b in zip(row, column, strict=True)) for column in zip(*second, strict=True)] for row in first
+    ]
 
 
 # -- changing the image

@@ -82,31 +82,31 @@ class HostLayer(HostDrawable, Protocol):
 
     @property
     def is_group(self) -> bool:
-        """Whether it is a layer group."""
+        """True for a layer group."""
 
     @property
     def is_visible(self) -> bool:
-        """Whether it is switched visible."""
+        """True if its own visibility is on."""
 
     @property
     def is_plain(self) -> bool:
-        """Whether it has mode Normal and full opacity."""
+        """True for mode Normal and full opacity."""
 
     @property
     def is_locked(self) -> bool:
-        """Whether its pixels are locked."""
+        """True if its pixels are locked."""
 
     @property
     def is_floating(self) -> bool:
-        """Whether it is a floating selection."""
+        """True for a floating selection."""
 
     @property
     def floats_over_channel(self) -> bool:
-        """Whether it is a floating selection over a mask or channel."""
+        """True for a floating selection over a mask or channel."""
 
     @property
     def has_effects(self) -> bool:
-        """Whether it has any layer effects."""
+        """True if it has any layer effects."""
 
     @property
     def mask(self) -> HostDrawable | None:
@@ -138,7 +138,7 @@ class HostLayer(HostDrawable, Protocol):
         """Apply all layer effects to the pixels."""
 
     def copy_pixels(self, source: HostLayer) -> None:
-        """Copy the pixels of a layer of the same size and format, in an image that nobody sees."""
+        """Copy the pixels of a layer of the same size and format, in an image without a window."""
 
     def replace_pixels(self, source: HostLayer) -> None:
         """Copy the pixels of a layer of the same size and format, undoably."""
@@ -166,7 +166,7 @@ class HostImage(Protocol):
 
     @property
     def is_indexed(self) -> bool:
-        """Whether it has a palette."""
+        """True for an image with a palette."""
 
     @property
     def layers(self) -> Sequence[HostLayer]:

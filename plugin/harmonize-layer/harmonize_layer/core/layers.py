@@ -25,7 +25,7 @@ def find_layers(image: HostImage, drawables: Sequence[HostLayer | OtherDrawable]
 
     Args:
         image: the image.
-        drawables: what is selected; a layer mask that is being edited stands for its layer.
+        drawables: the selected ones; a layer mask that is being edited stands for its layer.
         result: a key of `settings.RESULTS`.
 
     Raises:

@@ -18,7 +18,7 @@ GIMP_ADVICE = {
     "mask.not-found": "select what was pasted, then choose Harmonize Layer again",
     "model.not-found": "choose one from the list of models",
 }
-"""What to do about an error of the engine, by its code; see `s2am_common.errors.with_advice`."""
+"""Advice on an error of the engine, by its code; see `s2am_common.errors.with_advice`."""
 
 
 class LayerError(Exception):

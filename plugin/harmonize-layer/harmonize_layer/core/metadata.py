@@ -19,7 +19,7 @@ _EARLIER_KEYS = {"colour_map": "color_map"}
 
 @dataclass(frozen=True)
 class LayerMetadata:
-    """How a layer was harmonized.
+    """Settings and result of harmonizing a layer.
 
     result: a key of `settings.RESULTS`.
     color_map: the map with its sliders, as the engine returned it.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The dialog's behavior, apart from its widgets: when the engine is asked, and what is shown."""
+"""The dialog's behavior, apart from its widgets: requests to the engine and updates of the preview."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gimp_bridge import protocol
 from gimp_bridge.client import BackgroundQueue, EngineClient, PixelLayout, PixelSource
 from gimp_bridge.protocol import Adjust, AdjustResult, HarmonizeResult, ProgressUpdate
 from harmonize_layer.core.composite import LayerComposite, predict_color_map, read_composite
-from harmonize_layer.core.effect import NOTICEABLE_RMSE
+from harmonize_layer.core.harmonizing import NOTICEABLE_RMSE
 from harmonize_layer.core.host import DialogView, HostImage, HostLayer
 from harmonize_layer.core.messages import LayerError, error_message
 from harmonize_layer.core.metadata import load_metadata

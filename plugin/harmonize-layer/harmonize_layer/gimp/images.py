@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 from gi.repository import Gegl, Gimp
 
-from harmonize_layer.core.effect import EFFECT_NAME, OPERATION
 from harmonize_layer.core.geometry import PixelArea, Window
+from harmonize_layer.core.harmonizing import EFFECT_NAME, OPERATION
 from harmonize_layer.core.host import HostLayer, Matrix3, PixelAccess
 from harmonize_layer.core.layers import OtherDrawable
 from harmonize_layer.core.metadata import PARASITE

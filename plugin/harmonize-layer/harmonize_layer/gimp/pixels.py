@@ -27,7 +27,7 @@ _RGB = GdkPixbuf.Colorspace.RGB
 
 @dataclass(frozen=True)
 class PixelFormat:
-    """How a layer's pixels are exchanged with the engine.
+    """Format in which a layer's pixels are exchanged with the engine.
 
     name: babl's name of an RGBA format.
     native: babl's name of the layer's own format; native_bytes: its size per pixel.
