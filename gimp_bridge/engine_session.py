@@ -123,7 +123,7 @@ class HarmonizeJob:
         self.report("Detecting the pasted region")
         with self.models.computing():
             found = detector.detect(pixels, alpha=alpha, likeliest=self.request.likeliest)
-        return found.mask, found.sure
+        return found.mask, found.is_certain
 
     def _planes(self, data: bytes, *channels: int) -> NDArray[np.uint8]:
         return np.frombuffer(data, np.uint8).reshape(self.request.height, self.request.width, *channels)

@@ -152,7 +152,7 @@ def with_advice(error: S2AMError, advice: Mapping[str, str]) -> str:
     Args:
         error: the error.
         advice: for a code (or the first parts of one) the second half of a sentence, such as `give one with --mask`;
-            {name} stands for a field of the error.
+            {name} stands for the field `name` of the error.
 
     Returns:
         One sentence; the message alone if the table has no advice for its code.
@@ -165,8 +165,10 @@ def with_advice(error: S2AMError, advice: Mapping[str, str]) -> str:
         text = template.format_map(error.fields)
     except (KeyError, IndexError, ValueError):  # an error of another version lacks a field
         return message
-    joint = ", or" if ": " in message else ":"
-    return f"{message.rstrip('.')}{joint} {text}."
+    sentence = message.rstrip(".")
+    # After a colon there is advice already that fits any front end; the front end's own makes it precise.
+    problem = sentence.removeprefix(f"{error.fields.get('path')}: ")
+    return f"{sentence} ({text})." if ": " in problem else f"{sentence}: {text}."
 
 
 def prefixes(code: str) -> list[str]:

@@ -1,27 +1,108 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make pasted foregrounds belong to their photographs.
+"""Harmonization of composites: adapt the colors of a pasted foreground to its background.
 
-    from s2am_engine import harmonize, Harmonizer
+    >>> import s2am_engine
+    >>> result = s2am_engine.harmonize("composite.png", "mask.png")  # doctest: +SKIP
+    >>> s2am_engine.save_image("harmonized.png", result)  # doctest: +SKIP
 
-Both are imported on first use, because they bring PyTorch along.
+All names are imported on first use, because PyTorch loads slowly.
 """
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from s2am_common.version import __version__
 
 if TYPE_CHECKING:
-    from s2am_engine.inference.harmonizer import Harmonizer, harmonize
+    from s2am_engine.color.adjustments import Sliders
+    from s2am_engine.color.map import ColorMap
+    from s2am_engine.errors import (
+        ColorMapError,
+        DeviceError,
+        DiskFullError,
+        EngineError,
+        FileError,
+        ImageError,
+        ImageFormatError,
+        MaskError,
+        ModelError,
+        ModelNotFoundError,
+        NothingFoundError,
+        S2AMError,
+        TrainingError,
+    )
+    from s2am_engine.image.io import ImageData, load_image, save_image
+    from s2am_engine.image.masks import read_mask
+    from s2am_engine.inference.detector import Detection, Detector
+    from s2am_engine.inference.harmonizer import Harmonizer, HarmonizeResult, harmonize
+    from s2am_engine.models.model_store import list_models
 
-__all__ = ["Harmonizer", "__version__", "harmonize"]
+_MODULES = {
+    "s2am_engine.color.adjustments": ("Sliders",),
+    "s2am_engine.color.map": ("ColorMap",),
+    "s2am_engine.errors": (
+        "ColorMapError",
+        "DeviceError",
+        "DiskFullError",
+        "EngineError",
+        "FileError",
+        "ImageError",
+        "ImageFormatError",
+        "MaskError",
+        "ModelError",
+        "ModelNotFoundError",
+        "NothingFoundError",
+        "S2AMError",
+        "TrainingError",
+    ),
+    "s2am_engine.image.io": ("ImageData", "load_image", "save_image"),
+    "s2am_engine.image.masks": ("read_mask",),
+    "s2am_engine.inference.detector": ("Detection", "Detector"),
+    "s2am_engine.inference.harmonizer": ("HarmonizeResult", "Harmonizer", "harmonize"),
+    "s2am_engine.models.model_store": ("list_models",),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+__all__ = [
+    "ColorMap",
+    "ColorMapError",
+    "Detection",
+    "Detector",
+    "DeviceError",
+    "DiskFullError",
+    "EngineError",
+    "FileError",
+    "HarmonizeResult",
+    "Harmonizer",
+    "ImageData",
+    "ImageError",
+    "ImageFormatError",
+    "MaskError",
+    "ModelError",
+    "ModelNotFoundError",
+    "NothingFoundError",
+    "S2AMError",
+    "Sliders",
+    "TrainingError",
+    "__version__",
+    "harmonize",
+    "list_models",
+    "load_image",
+    "read_mask",
+    "save_image",
+]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the public names when they are asked for."""
-    if name in ("Harmonizer", "harmonize"):
-        from s2am_engine.inference import harmonizer
-
-        return getattr(harmonizer, name)
+    """Import a public name when it is first used."""
+    if name in _MODULE_OF:
+        value = globals()[name] = getattr(importlib.import_module(_MODULE_OF[name]), name)
+        return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List the public names, imported or not."""
+    return sorted(__all__)

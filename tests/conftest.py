@@ -45,7 +45,8 @@ def no_personal_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def no_user_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def no_user_files(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace the user's log and settings file by others that do not exist yet."""
-    monkeypatch.setattr("s2am_common.log.log_path", lambda: tmp_path / "user log" / "s2am.log")
-    monkeypatch.setattr("s2am_common.settings.settings_path", lambda: tmp_path / "user settings" / "settings.ini")
+    folder = tmp_path_factory.mktemp("user")
+    monkeypatch.setattr("s2am_common.log.log_path", lambda: folder / "s2am.log")
+    monkeypatch.setattr("s2am_common.settings.settings_path", lambda: folder / "settings.ini")

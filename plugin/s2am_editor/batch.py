@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from s2am_editor.render.harmonize_layer import LoadedModels
-from s2am_engine.cli.commands import default_output, find_mask, list_pictures, read_fitting_mask
+from s2am_engine.batch import default_output, find_mask_file, list_images, read_matching_mask
 from s2am_engine.errors import EngineError
 from s2am_engine.image.compositing import paste, place
 from s2am_engine.image.io import ImageData, load_image, save_image
@@ -77,7 +77,7 @@ def plan_batch(sources: Path | Sequence[Path], output: Path) -> list[BatchItem]:
     if isinstance(sources, Path):
         if not sources.is_dir():
             raise EngineError(f"{sources} is not a folder: choose one with pictures.")
-        sources = list_pictures(sources)
+        sources = list_images(sources)
     items = [BatchItem(source, output / default_output(source, source.stem, "").name) for source in sources]
     if not items:
         raise EngineError("There are no pictures in the queue: add some.")
@@ -182,7 +182,7 @@ def _harmonized(
 
 def _composite(item: BatchItem, picture: ImageData, settings: BatchSettings, harmonizer: Harmonizer) -> ImageData:
     assert settings.masks is not None
-    mask = read_fitting_mask(find_mask(item.source, settings.masks), picture)
+    mask = read_matching_mask(find_mask_file(item.source, settings.masks), picture)
     return harmonizer.harmonize_picture(picture, mask, str(item.source), strength=settings.strength)
 
 

@@ -27,7 +27,7 @@ from s2am_editor.document.model import Document
 from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.main_window import MainWindow
 from s2am_editor.window.theme import Theme
-from s2am_engine.cli.bench import made_up_picture, peak_memory
+from s2am_engine.cli.benchmark import peak_memory, synthetic_image
 from s2am_engine.image.io import ImageData
 
 IMAGE_SIZE = (6000, 4000)
@@ -199,5 +199,5 @@ class SampleImage:
 
 def make_layers() -> tuple[SampleImage, SampleImage]:
     """Return a background, and a cutout of the same size that covers a quarter of it."""
-    pixels, mask = made_up_picture(*IMAGE_SIZE)
+    pixels, mask = synthetic_image(*IMAGE_SIZE)
     return SampleImage(pixels, None), SampleImage(np.ascontiguousarray(pixels[:, ::-1, ::-1]), mask)

@@ -40,12 +40,12 @@ def run_edit(options: argparse.Namespace) -> int:
 def run_editor_bench(options: argparse.Namespace) -> int:
     """Run `s2am bench --editor`."""
     from s2am_editor.bench import measure_editor
-    from s2am_engine.cli.bench import machine
+    from s2am_engine.cli.benchmark import describe_machine
 
     found = measure_editor()
     if options.json:
-        print(json.dumps({"machine": machine(), **found.to_json()}))
+        print(json.dumps({"machine": describe_machine(), **found.to_json()}))
     else:
-        print(machine())
+        print(describe_machine())
         print(found.to_text())
     return 0

@@ -1,20 +1,54 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the commands of `s2am` have in common: their options, their progress, and how they tell people."""
+"""Building blocks of the commands: shared options, parsers of values, progress on the terminal, and messages."""
 
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from tqdm import tqdm
 
+from s2am_common.settings import load_settings
+from s2am_common.sliders import SLIDERS, SliderSpec
+from s2am_engine.cli.advice import ADVICE
+from s2am_engine.errors import S2AMError, with_advice
+
 Subparsers = Any  # argparse._SubParsersAction is private
 
 
-def add_command(subparsers: Subparsers, name: str, run: Callable[[Any], int], about: str) -> argparse.ArgumentParser:
-    """Add a command with the options that all have."""
+class UsageError(Exception):
+    """Options that cannot be combined."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of `s2am`.
+
+    name: word after `s2am`.
+    about: its description in the help, one sentence.
+    add_arguments: adds its arguments and options to a parser.
+    run: runs it with the parsed options and returns the exit code.
+    """
+
+    name: str
+    about: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+    def add_to(self, subparsers: Subparsers) -> None:
+        """Add the command to a parser."""
+        self.add_arguments(add_command(subparsers, self.name, self.run, self.about))
+
+
+def add_command(
+    subparsers: Subparsers, name: str, run: Callable[[argparse.Namespace], int], about: str
+) -> argparse.ArgumentParser:
+    """Add a command with the option `--json`."""
     parser: argparse.ArgumentParser = subparsers.add_parser(name, help=about, description=about)
     parser.set_defaults(run=run, parser=parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
@@ -22,36 +56,35 @@ def add_command(subparsers: Subparsers, name: str, run: Callable[[Any], int], ab
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
-    """Add the choice of the device."""
-    parser.add_argument("--device", default="auto", help="auto (a CUDA GPU if there is one, else the CPU), cpu, cuda")
+    """Add the option `--device`."""
+    about = "auto (a CUDA GPU if there is one, else the CPU), cpu, cuda (default: %(default)s)"
+    parser.add_argument("--device", default=load_settings().device, help=about)
 
 
-class UsageError(Exception):
-    """Options that don't go together."""
+def add_sliders(parser: argparse.ArgumentParser) -> None:
+    """Add an option for each slider."""
+    group = parser.add_argument_group("sliders")
+    for spec in SLIDERS.values():
+        limits = f"{spec.low:g}..{spec.high:g}"
+        about = f"{spec.help[0].lower()}{spec.help[1:]} (default: {spec.default:g})"
+        group.add_argument(f"--{spec.name}", type=slider_value(spec), metavar=limits, help=about)
 
 
-def advance(bar: tqdm[Any], done: int, total: int) -> None:
-    """Move a progress bar."""
-    bar.total = total
-    bar.update(done - bar.n)
+def given_sliders(options: argparse.Namespace) -> dict[str, float]:
+    """Return the values of the sliders that were given as options."""
+    return {name: getattr(options, name) for name in SLIDERS if getattr(options, name) is not None}
 
 
-class Status:
-    """One line on a terminal's stderr that says what is being done; nothing when stderr is no terminal."""
+def slider_value(spec: SliderSpec) -> Callable[[str], float]:
+    """Return a parser of the values of a slider."""
 
-    def __enter__(self) -> Callable[[str], None]:
-        """Give the function that shows a line."""
-        return self.show
+    def parse(text: str) -> float:
+        try:
+            return spec.check(float(text))
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"must be from {spec.low:g} to {spec.high:g}") from error
 
-    def show(self, text: str) -> None:
-        """Replace the line."""
-        if sys.stderr.isatty():
-            print(f"\r\x1b[K{text} …", end="", file=sys.stderr, flush=True)
-
-    def __exit__(self, *_: object) -> None:
-        """Clear the line."""
-        if sys.stderr.isatty():
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+    return parse
 
 
 def position(text: str) -> tuple[int, int]:
@@ -60,20 +93,58 @@ def position(text: str) -> tuple[int, int]:
     return x, y
 
 
-def unit(text: str) -> float:
-    """Parse a number from 0 to 1."""
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError("must be from 0 to 1")
-    return value
+def positive(kind: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return a parser of numbers above 0."""
+
+    def parse(text: str) -> Any:
+        value = kind(text)
+        if not value > 0:
+            raise argparse.ArgumentTypeError("must be more than 0")
+        return value
+
+    parse.__name__ = kind.__name__  # for argparse's message if the text is not a number
+    return parse
+
+
+@contextmanager
+def status_line() -> Iterator[Callable[[str], None]]:
+    """Show the current step on a terminal's stderr; nothing is shown if stderr is not a terminal.
+
+    The block gets the function that shows a text; the line disappears after the block.
+    """
+    with tqdm(bar_format="{desc}", leave=False, disable=None, file=sys.stderr) as bar:
+        yield lambda text: bar.set_description_str(f"{text} …")
+
+
+@contextmanager
+def progress_bar(unit: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a progress bar on a terminal's stderr; the block gets the function to call with (done, total)."""
+    with tqdm(unit=unit, disable=None, file=sys.stderr) as bar:
+        yield lambda done, total: advance(bar, done, total)
+
+
+def advance(bar: tqdm[Any], done: int, total: int) -> None:
+    """Set a progress bar."""
+    bar.total = total
+    bar.update(done - bar.n)
+
+
+def sentence_of(error: S2AMError) -> str:
+    """Return an error's message on one line, with the command line's advice."""
+    return " ".join(with_advice(error, ADVICE).split())
 
 
 def fail(sentence: str) -> int:
-    """Print one clear line and give the exit code for it."""
-    print("error:", " ".join(sentence.split()), file=sys.stderr)
+    """Print an error on one line of stderr and return the exit code for it."""
+    tqdm.write(f"error: {' '.join(sentence.split())}", file=sys.stderr)
     return 1
 
 
-def show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    """Print a warning as a sentence, without the place in the source."""
-    print(f"note: {message}", file=sys.stderr)
+class NoteHandler(logging.Handler):
+    """Print warnings of the program on stderr, each as one line."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a warning; errors have a sentence of their own."""
+        if record.levelno > logging.WARNING:
+            return
+        tqdm.write(f"note: {' '.join(record.getMessage().split())}", file=sys.stderr)

@@ -7,7 +7,7 @@ import dataclasses
 
 import numpy as np
 
-from s2am_engine.errors import EngineError
+from s2am_engine.errors import ImageError
 from s2am_engine.image import profiles
 from s2am_engine.image.io import ImageData
 from s2am_engine.image.masks import Pixels, brightness, full_scale
@@ -44,14 +44,14 @@ def place(layer: ImageData, background: ImageData, at: tuple[int, int] | None = 
     Args:
         layer: a cut-out; its alpha says what of it is there.
         background: what it is pasted on.
-        at: (x, y) of the layer's upper left corner on the background, in pixels; None = centerd. Negative values and
+        at: (x, y) of the layer's upper left corner on the background, in pixels; None = centered. Negative values and
             layers that reach beyond the edge are cropped.
 
     Raises:
-        EngineError: the layer has no transparency, lies outside, or can't be brought to the background's profile.
+        ImageError: the layer has no transparency, lies outside, or can't be brought to the background's profile.
     """
     if layer.alpha is None:
-        raise EngineError("The layer has no transparency: cut its subject out first, so that its alpha is the mask.")
+        raise ImageError("The layer has no transparency: cut out its subject first.", code="image.no-alpha")
     height, width = background.pixels.shape[:2]
     rows, columns = layer.alpha.shape
     x, y = at if at is not None else ((width - columns) // 2, (height - rows) // 2)
@@ -61,7 +61,7 @@ def place(layer: ImageData, background: ImageData, at: tuple[int, int] | None = 
     )
     alpha = layer.alpha[seen]
     if alpha.size == 0 or alpha.max() == 0:
-        raise EngineError(f"At {x},{y} nothing of the layer lies on the background: choose another --at X,Y.")
+        raise ImageError(f"At {x},{y} no part of the layer lies on the background.", code="image.outside", x=x, y=y)
     pixels = convert(layer.pixels[seen], layer.profile, background)
     return Placement(max(0, y), max(0, x), pixels, to_depth(alpha, background.pixels.dtype))
 
@@ -70,14 +70,15 @@ def convert(pixels: Pixels, profile: bytes | None, like: ImageData) -> Pixels:
     """Bring pixels to another picture's profile and depth.
 
     Raises:
-        EngineError: different profiles at more than 8 bits, where a conversion would lose depth.
+        ImageError: different profiles at more than 8 bits, where a conversion would lose depth.
     """
     same = profile == like.profile or (profiles.is_srgb(profile) and profiles.is_srgb(like.profile))
     if not same:
         if pixels.dtype != np.uint8:
-            raise EngineError(
+            raise ImageError(
                 "The layer and the background have different color profiles at more than 8 bits: "
-                "convert the layer to the background's profile first."
+                "convert the layer to the background's profile first.",
+                code="image.profile",
             )
         pixels = profiles.from_srgb(profiles.to_srgb(pixels, profile), like.profile)
     return to_depth(pixels, like.pixels.dtype)

@@ -13,12 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from s2am_engine.errors import EngineError
+from s2am_engine.errors import MaskError
 from s2am_engine.image.io import ImageData, load_image
 
 Pixels = NDArray[Any]
-
-GIVE_A_MASK = "give one with --mask MASK, or let it be found with --auto-mask"
 
 # JPEG leaves a few levels of noise where a mask is meant to be black or white.
 JPEG_NOISE = 16
@@ -38,7 +36,7 @@ def read_mask(path: str | Path) -> Pixels:
         H×W uint8, uint16 or float32.
 
     Raises:
-        EngineError: the file can't be read.
+        FileError: the file can't be read.
     """
     picture = load_image(path)
     if picture.alpha is not None and picture.alpha.min() < full_scale(picture.alpha.dtype):
@@ -57,7 +55,7 @@ def brightness(pixels: Pixels) -> Pixels:
     return rounded.astype(pixels.dtype)
 
 
-def mask_from_alpha(picture: ImageData, name: str = "The picture") -> Pixels:
+def mask_from_alpha(picture: ImageData, name: str = "The image") -> Pixels:
     """Take a picture's own alpha as the mask: its opaque part is the foreground.
 
     The colors beneath the transparent part are then the background, so there must be some.
@@ -67,15 +65,13 @@ def mask_from_alpha(picture: ImageData, name: str = "The picture") -> Pixels:
         name: what to call it in an error.
 
     Raises:
-        EngineError: there is no transparency, or nothing beneath the transparent part to compare with.
+        MaskError: there is no transparency, or nothing beneath the transparent part to compare with.
     """
     if picture.alpha is None or picture.alpha.min() >= full_scale(picture.alpha.dtype):
-        raise EngineError(f"{name} has no transparency to take as a mask: {GIVE_A_MASK}.")
+        raise MaskError(f"{name} has no transparency that could serve as a mask.", code="mask.no-alpha", name=name)
     beneath = picture.pixels[picture.alpha == 0]
     if len(beneath) and np.ptp(beneath, axis=0).max() == 0:
-        raise EngineError(
-            f"{name} is a cut-out with nothing behind it: give the picture to paste it on with --background BACKGROUND."
-        )
+        raise MaskError(f"{name} is a cut-out without a background.", code="mask.cut-out", name=name)
     return picture.alpha
 
 
@@ -83,15 +79,24 @@ def check_mask(mask: Pixels, shape: tuple[int, ...], name: str = "The mask") -> 
     """Make sure that a mask fits a picture of `shape` (height, width, …) and splits it in two.
 
     Raises:
-        EngineError: another size, NaN, no foreground at all, or no background at all.
+        MaskError: another size, NaN, no foreground at all, or no background at all.
     """
     if mask.shape != shape[:2]:
         there, here = f"{mask.shape[1]}×{mask.shape[0]}", f"{shape[1]}×{shape[0]}"
-        raise EngineError(f"{name} is {there} pixels and the picture {here}: give a mask of the picture's own size.")
+        raise MaskError(
+            f"{name} has {there} pixels and the image {here}: they must have the same size.", code="mask.size"
+        )
     low, high = mask.min(), mask.max()
     if not np.isfinite([low, high]).all():
-        raise EngineError(f"{name} contains values that are not numbers: export it again without them.")
+        raise MaskError(
+            f"{name} contains values that are not numbers: export it again without them.", code="mask.not-finite"
+        )
     if high == 0:
-        raise EngineError(f"{name} is empty: mark the pasted foreground (white, or opaque).")
+        raise MaskError(f"{name} is empty: mark the pasted foreground (white, or opaque).", code="mask.empty")
     if low >= full_scale(mask.dtype):
-        raise EngineError(f"{name} covers the whole picture: leave some background, so that there is a reference.")
+        raise MaskError(f"{name} covers the whole image: leave some background as a reference.", code="mask.full")
+    if high == 1 and mask.dtype in (np.uint8, np.uint16):
+        raise MaskError(
+            f"The largest value of the mask is 1 of {np.iinfo(mask.dtype).max}: full scale stands for the foreground.",
+            code="mask.scale",
+        )

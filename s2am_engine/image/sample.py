@@ -91,8 +91,8 @@ def make(folder: Path) -> list[Path]:
         raise EngineError(f"{folder} can't be made ({error.strerror}): name another folder.") from error
     layer, behind = cut_out(), background()
     harmonizer = Harmonizer()
-    pasted = harmonizer.harmonize_layer(layer, behind, AT, strength=0.0)
-    result = harmonizer.harmonize_layer(layer, behind, AT)
+    prediction = harmonizer.paste(layer, behind, AT)
+    pasted, result = prediction.composite, prediction.render()
     written = {"layer.png": layer, "background.png": behind, "composite.png": pasted, "harmonized.png": result}
     for name, picture in written.items():
         save_image(folder / name, picture)

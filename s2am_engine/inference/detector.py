@@ -1,109 +1,153 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where is the pasted region, and how well does it fit in? The mask-free path, from a thumbnail to a full-size mask."""
+"""Detection of pasted regions: from an image without a mask to a full-size mask, and a score for how well they fit."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from s2am_engine.errors import EngineError, NothingFoundError
+from s2am_engine.errors import ModelError, NothingFoundError
 from s2am_engine.image.guided import enlarge_along_edges
 from s2am_engine.image.masks import Pixels, check_mask
 from s2am_engine.inference.devices import choose_device
+from s2am_engine.inference.inputs import ImageLike, MaskLike, convert_image, convert_mask
 from s2am_engine.inference.network_input import Floats, make_network_input, reduce_image
 from s2am_engine.inference.predictor import Predictor
-from s2am_engine.models.model_store import DETECTION_THRESHOLD, DETECTOR, find_model, load_network
+from s2am_engine.models.model_files import open_model
+from s2am_engine.models.model_store import DETECTION_THRESHOLD, DETECTOR
 
-FAINT = 0.1  # networks are never quite sure: what differs from 0 or 1 by less than this counts as 0 or 1
-NOTHING = "Nothing pasted was found in this picture: give a mask"
-MASK_RAMP = np.rint((np.linspace(0, 1, 256) - FAINT).clip(0, 1 - 2 * FAINT) / (1 - 2 * FAINT) * 255).astype(np.uint8)
+logger = logging.getLogger(__name__)
+
+RAMP_MARGIN = 0.1  # networks rarely reach 0 or 1: values closer to them than this become 0 or 1
+MASK_RAMP = np.rint(
+    (np.linspace(0, 1, 256) - RAMP_MARGIN).clip(0, 1 - 2 * RAMP_MARGIN) / (1 - 2 * RAMP_MARGIN) * 255
+).astype(np.uint8)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Detection:
-    """What was found in a picture."""
+    """Detected foreground.
 
-    mask: NDArray[np.uint8]  # H×W, 255 = foreground, soft along its edge
-    confidence: float  # 0 to 1: how sure it is that anything was pasted
+    mask: (H, W) uint8, 255 = foreground, with soft edges.
+    confidence: probability, 0 to 1, that the image has a pasted region.
+    """
+
+    mask: NDArray[np.uint8] = field(repr=False)
+    confidence: float
 
     @property
-    def sure(self) -> bool:
-        """Whether it says that something was pasted, rather than where that would be likeliest."""
+    def is_certain(self) -> bool:
+        """Whether the confidence reaches the threshold; else the mask is just the likeliest region."""
         return self.confidence >= DETECTION_THRESHOLD
 
 
 class Detector:
-    """A loaded mask-free model."""
+    """A model that detects pasted regions.
 
-    def __init__(self, model: str = DETECTOR, device: str = "auto") -> None:
+    Example:
+        >>> import numpy as np
+        >>> from s2am_engine import Detector
+        >>> image = np.full((96, 96, 3), 90, np.uint8)
+        >>> image[30:60, 30:60] = 230, 40, 160
+        >>> detection = Detector.from_pretrained(device="cpu").detect(image, likeliest=True)
+        >>> detection.mask.shape, 0 <= detection.confidence <= 1
+        ((96, 96), True)
+    """
+
+    def __init__(self, model: str | Path = DETECTOR, device: str | None = None) -> None:
         """Load a model.
 
         Args:
-            model: the name of one that finds the foreground by itself.
-            device: see `devices.choose_device`.
+            model: name of a mask-free model, or path of an exported one.
+            device: see `Harmonizer`.
 
         Raises:
-            EngineError: unknown or damaged model, one that needs a mask, or a device that this machine does not have.
+            ModelError: a model that is unknown, damaged, or needs a mask.
+            DeviceError: this machine has no such device.
         """
-        found = find_model(model)
-        network = load_network(found)
-        if not network.mask_free:
-            raise EngineError(f"Model “{model}” goes by a mask and can't find one: choose “{DETECTOR}”.")
-        self.name = model
-        self.input_size = found.card.input_size  # pixels a side that the network sees
-        self.predictor = Predictor(network, choose_device(device), model)
+        loaded = open_model(model)
+        if not loaded.network.mask_free:
+            raise ModelError(
+                f"Model “{loaded.card.name}” needs a mask and cannot detect one: choose “{DETECTOR}”.",
+                code="model.needs-mask",
+                model=loaded.card.name,
+            )
+        self.name = loaded.card.name
+        self.input_size = loaded.card.input_size
+        self.predictor = Predictor(loaded.network, choose_device(device), self.name)
+
+    @classmethod
+    def from_pretrained(cls, model: str | Path = DETECTOR, device: str | None = None) -> Detector:
+        """Load a model; the same as the constructor."""
+        return cls(model, device)
+
+    def __repr__(self) -> str:
+        """Show model, device and input size."""
+        return f"Detector(model={self.name!r}, device={str(self.device)!r}, input_size={self.input_size})"
 
     @property
     def device(self) -> torch.device:
-        """Where the network runs."""
+        """Device of the network."""
         return self.predictor.device
 
     def detect(
-        self, pixels: Pixels, *, alpha: Pixels | None = None, profile: bytes | None = None, likeliest: bool = False
+        self,
+        image: ImageLike,
+        *,
+        alpha: Pixels | None = None,
+        profile: bytes | None = None,
+        likeliest: bool = False,
     ) -> Detection:
-        """Find what was pasted into a flattened composite.
+        """Detect what was pasted into a flattened composite.
 
         Args:
-            pixels: H×W×3, uint8, uint16 or float32.
-            alpha: H×W of the pixels' dtype; nothing is found where it is 0. None = opaque.
-            profile: ICC profile of the pixels; None = sRGB.
-            likeliest: take for granted that something was pasted: find the likeliest region also where the model would
-                rather say that there is nothing.
+            image: see `Harmonizer.__call__`.
+            alpha: (H, W) of the image's depth; pixels where it is 0 are background. None = the image's own.
+            profile: ICC profile of the pixels; None = the image's own, or sRGB.
+            likeliest: return the likeliest region also if the model considers the image not to be a composite.
 
         Raises:
-            NothingFoundError: nothing was found, or everything.
-            EngineError: the picture is transparent everywhere.
+            NothingFoundError: no foreground was found, or no background.
+            ImageError: an image of another type, shape or range, or transparent everywhere.
+            FileError: a file that cannot be read.
         """
-        return find(self.predictor, self.input_size, pixels, alpha, profile, likeliest=likeliest)
+        data = convert_image(image, alpha, profile).data
+        return detect_mask(self.predictor, self.input_size, data.pixels, data.alpha, data.profile, likeliest=likeliest)
 
-    def harmony(
-        self, pixels: Pixels, mask: Pixels, *, alpha: Pixels | None = None, profile: bytes | None = None
+    def harmony_score(
+        self, image: ImageLike, mask: MaskLike, *, alpha: Pixels | None = None, profile: bytes | None = None
     ) -> float:
-        """How well a foreground fits in, 0 (plainly pasted) to 1 (nothing gives it away), by what would be detected.
+        """Return how well a foreground fits, 0 (recognized as pasted) to 1.
+
+        1 − presence · (mean of the predicted mask inside the foreground − mean outside, at least 0).
 
         Args:
-            pixels: see `detect`.
-            mask: H×W, any dtype; full scale = foreground.
+            image: see `detect`.
+            mask: see `Harmonizer.__call__`.
             alpha: see `detect`.
             profile: see `detect`.
 
         Raises:
-            EngineError: see `thumbnails.make_network_input`.
+            MaskError: a mask that does not fit, or leaves no foreground or no visible background.
+            ImageError: see `detect`.
         """
-        check_mask(mask, pixels.shape)
-        network_input = make_network_input(pixels, mask, alpha, profile, self.input_size)
-        found = self.predictor.predict_mask(network_input.composite)
-        inside, outside = (
-            float(np.average(found.mask, weights=w)) for w in (network_input.mask, 1 - network_input.mask)
-        )
-        return 1 - found.presence * max(0.0, inside - outside)
+        data, chosen = convert_image(image, alpha, profile).data, convert_mask(mask)
+        check_mask(chosen, data.pixels.shape)
+        network_input = make_network_input(data.pixels, chosen, data.alpha, data.profile, self.input_size)
+        predicted = self.predictor.predict_mask(network_input.composite)
+        weights = (network_input.mask, 1 - network_input.mask)
+        inside, outside = (float(np.average(predicted.mask, weights=weight)) for weight in weights)
+        return 1 - predicted.presence * max(0.0, inside - outside)
 
 
-def find(
+def detect_mask(
     predictor: Predictor,
     input_size: int,
     pixels: Pixels,
@@ -112,32 +156,44 @@ def find(
     *,
     likeliest: bool = False,
 ) -> Detection:
-    """What a mask-free network sees, at so many pixels a side, in a picture; see `Detector.detect` for the rest."""
-    found = predictor.predict_mask(reduce_image(pixels, alpha, profile, input_size))
-    if found.presence < DETECTION_THRESHOLD and not likeliest:
-        raise NothingFoundError(f"{NOTHING}, or see what “s2am detect --likeliest” finds.")
-    return Detection(enlarge_mask(found.mask, pixels, alpha), found.presence)
+    """Detect the foreground with a mask-free network of an input size; the rest is as for `Detector.detect`."""
+    started = time.perf_counter()
+    predicted = predictor.predict_mask(reduce_image(pixels, alpha, profile, input_size))
+    logger.info(
+        "detection in %d×%d with “%s” on %s in %.2f s, confidence %.2f",
+        pixels.shape[1],
+        pixels.shape[0],
+        predictor.name,
+        predictor.device,
+        time.perf_counter() - started,
+        predicted.presence,
+    )
+    if predicted.presence < DETECTION_THRESHOLD and not likeliest:
+        raise NothingFoundError(
+            "No pasted region was found in this image.", code="mask.not-found.uncertain", confidence=predicted.presence
+        )
+    return Detection(enlarge_mask(predicted.mask, pixels, alpha), predicted.presence)
 
 
-def enlarge_mask(found: Floats, pixels: Pixels, alpha: Pixels | None = None) -> NDArray[np.uint8]:
-    """Turn the mask of a thumbnail into one of its picture, whose edges it follows.
+def enlarge_mask(predicted: Floats, pixels: Pixels, alpha: Pixels | None = None) -> NDArray[np.uint8]:
+    """Enlarge a predicted mask to the size of its image, along the image's edges.
 
     Args:
-        found: N×N in [0, 1], 1 = foreground.
-        pixels: H×W×3, the picture.
-        alpha: H×W, where 0 nothing is foreground; None = opaque.
+        predicted: N×N in [0, 1], 1 = foreground.
+        pixels: H×W×3, the image.
+        alpha: H×W; pixels where it is 0 become background. None = opaque.
 
     Returns:
-        H×W, 255 = foreground; without the faint rest.
+        H×W, 255 = foreground; values near 0 and 1 become 0 and 255.
 
     Raises:
-        NothingFoundError: no pixel is foreground rather than background, or none is not wholly foreground.
+        NothingFoundError: no pixel is more foreground than background, or all are foreground.
     """
-    mask = np.asarray(cv2.LUT(enlarge_along_edges(found, pixels), MASK_RAMP), np.uint8)
+    mask = np.asarray(cv2.LUT(enlarge_along_edges(predicted, pixels), MASK_RAMP), np.uint8)
     if alpha is not None:
         mask[alpha == 0] = 0
     if mask.max() < 128:
-        raise NothingFoundError(f"{NOTHING}.")
+        raise NothingFoundError("No pasted region was found in this image.")
     if mask.min() == 255:
-        raise NothingFoundError("The whole picture was taken for pasted: give a mask.")
+        raise NothingFoundError("The whole image was taken for a pasted region.", code="mask.not-found.all")
     return mask

@@ -1,372 +1,494 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The pipeline: picture + mask → thumbnail → network → color map → the foreground at full resolution."""
+"""Harmonization: image and mask → network input → network → color map → foreground at full resolution."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+import logging
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, overload
 
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from s2am_engine.color.adjustments import Sliders, adjust
 from s2am_engine.color.apply import apply_color_map
 from s2am_engine.color.fit import fit_color_map
-from s2am_engine.color.map import IDENTITY, ColorMap
-from s2am_engine.errors import EngineError
+from s2am_engine.color.map import ColorMap
+from s2am_engine.errors import ImageError, MaskError, ModelError
 from s2am_engine.image import profiles
 from s2am_engine.image.compositing import Placement, paste, place, to_depth
 from s2am_engine.image.io import ImageData
-from s2am_engine.image.masks import GIVE_A_MASK, Pixels, brightness, check_mask, full_scale, mask_from_alpha
-from s2am_engine.inference.detector import find
+from s2am_engine.image.masks import brightness, check_mask, full_scale, mask_from_alpha
+from s2am_engine.inference.detector import detect_mask
 from s2am_engine.inference.devices import choose_device
+from s2am_engine.inference.inputs import ImageLike, ImageT, MaskLike, PathLike, convert_image, convert_mask
 from s2am_engine.inference.network_input import NetworkInput, make_network_input
-from s2am_engine.inference.predictor import Prediction, Predictor
-from s2am_engine.models.model_store import DEFAULT_MODEL, find_model, load_network
+from s2am_engine.inference.predictor import Predictor
+from s2am_engine.inference.stateful import StatefulHarmonizer
+from s2am_engine.models.model_files import open_model
+from s2am_engine.models.model_store import default_model, find_model
 from s2am_engine.networks.network import Network
+from s2am_engine.types import FractionCallback, Pixels
+
+logger = logging.getLogger(__name__)
 
 LATTICE_SIZE = 9
 LATTICE_WEIGHT = 0.02
+CACHED_MODELS = 2
 
 
-@dataclass(frozen=True)
-class Seen:
-    """A picture as it was given, and what a network sees of it."""
+@dataclass(frozen=True, eq=False)
+class _Composite:
+    """A flattened composite: the color map is applied to its pixels inside the mask."""
 
-    pixels: Pixels
+    image: ImageData
     mask: Pixels
-    alpha: Pixels | None
-    profile: bytes | None
-    network_input: NetworkInput
+
+    def render(self, color_map: ColorMap, out: Pixels | None, progress: FractionCallback | None) -> ImageData:
+        pixels = apply_color_map(color_map, self.image.pixels, self.mask, out=out, progress=progress)
+        if self.image.gray:
+            pixels = keep_gray(pixels, self.mask)
+        return dataclasses.replace(self.image, pixels=pixels)
 
 
-class Harmonizer:
-    """A loaded model and the picture it works on.
+@dataclass(frozen=True, eq=False)
+class _PastedLayer:
+    """A layer on a background: the color map is applied to the layer, which is then pasted.
 
-    `set_picture` is the expensive part (thumbnail and network); `adjust` and `harmonize` only touch the color map and
-    the foreground, as often as a slider moves:
-
-        harmonizer = Harmonizer()
-        harmonizer.set_picture(pixels, mask)
-        result = harmonizer.harmonize()
-        harmonizer.adjust(strength=0.7, warmth=0.2)
-        warmer = harmonizer.harmonize()
+    That way the background's share of the pixels at soft edges does not change.
     """
 
-    def __init__(self, model: str = DEFAULT_MODEL, device: str = "auto") -> None:
+    image: ImageData
+    mask: Pixels
+    placement: Placement
+    background: ImageData
+
+    def render(self, color_map: ColorMap, out: Pixels | None, progress: FractionCallback | None) -> ImageData:
+        recolored = apply_color_map(color_map, self.placement.pixels, progress=progress)
+        result = paste(self.placement, recolored, self.background)
+        if out is None:
+            return result
+        out[:] = result.pixels
+        return dataclasses.replace(result, pixels=out)
+
+
+@dataclass(frozen=True, eq=False)
+class HarmonizeResult(Generic[ImageT]):
+    """Result for one image: the color map of its foreground, from which images with any sliders are rendered.
+
+    Attributes:
+        color_map: map from the image's pixel values to harmonized ones, before sliders, already weakened by the
+            confidence; see `adjusted_map`.
+        confidence: agreement of the network's predictions for several views of the image, 0 to 1.
+        mask: (H, W), the mask that was given, taken from the alpha channel, or predicted.
+        model: name of the model.
+        device: PyTorch device on which the network ran.
+        alpha: (H, W), pixels where it is 0 did not count; None = all counted.
+    """
+
+    color_map: ColorMap
+    confidence: float
+    mask: Pixels = field(repr=False)
+    model: str
+    device: str
+    alpha: Pixels | None = field(repr=False)
+    _source: _Composite | _PastedLayer = field(repr=False)
+    _restore: Callable[[ImageData], ImageT] = field(repr=False)
+    _network_input: NetworkInput = field(repr=False)
+
+    @property
+    def composite(self) -> ImageData:
+        """The image before harmonization, the layer pasted."""
+        return self._source.image
+
+    def adjusted_map(self, sliders: Sliders | None = None, **values: float) -> ColorMap:
+        """Return the color map with sliders.
+
+        Args:
+            sliders: all sliders; None = neutral.
+            **values: sliders by name, which replace those of `sliders`.
+
+        Raises:
+            ValueError: an unknown slider, or a value outside its range.
+        """
+        return adjust(self.color_map, (sliders or Sliders()).replace(**values))
+
+    def render(
+        self,
+        sliders: Sliders | None = None,
+        *,
+        out: Pixels | None = None,
+        progress: FractionCallback | None = None,
+        **values: float,
+    ) -> ImageT:
+        """Render the harmonized image at full resolution.
+
+        Args:
+            sliders: all sliders; None = neutral.
+            out: (H, W, 3) of the image's depth, to write the pixels to; None = a new array.
+            progress: called with the fraction done; may raise to cancel.
+            **values: sliders by name, which replace those of `sliders`.
+
+        Returns:
+            An image of the type of the input (`ImageData` for a path). Pixels outside the mask are bit-identical.
+
+        Raises:
+            ValueError: an unknown slider, or a value outside its range.
+
+        Example:
+            >>> import numpy as np
+            >>> from s2am_engine import Harmonizer
+            >>> image = np.full((64, 96, 3), 90, np.uint8)
+            >>> image[16:48, 32:64] = 200, 60, 60
+            >>> mask = np.zeros((64, 96), bool)
+            >>> mask[16:48, 32:64] = True
+            >>> result = Harmonizer.from_pretrained("concord", device="cpu")(image, mask)
+            >>> warm = result.render(strength=0.8, warmth=0.3)
+            >>> warm.shape, warm.dtype, bool((warm[~mask] == image[~mask]).all())
+            ((64, 96, 3), dtype('uint8'), True)
+        """
+        return self._restore(self._source.render(self.adjusted_map(sliders, **values), out, progress))
+
+
+class Harmonizer(StatefulHarmonizer):
+    """A model that harmonizes images; it keeps no image and may be used by several threads.
+
+    Example:
+        >>> import numpy as np
+        >>> from s2am_engine import Harmonizer, Sliders
+        >>> image = np.tile(np.arange(96, dtype=np.uint8)[:, None, None], (1, 96, 3))
+        >>> mask = np.zeros((96, 96), np.float32)
+        >>> mask[30:60, 30:60] = 1
+        >>> harmonizer = Harmonizer.from_pretrained("concord", device="cpu")
+        >>> harmonizer
+        Harmonizer(model='concord', device='cpu', input_size=96)
+        >>> result = harmonizer(image, mask)
+        >>> 0 <= result.confidence <= 1
+        True
+        >>> result.render(Sliders(strength=0.0)).tobytes() == image.tobytes()
+        True
+    """
+
+    def __init__(self, model: str | Path = "", device: str | None = None) -> None:
         """Load a model.
 
         Args:
-            model: its name, see `model_store.list_models`.
-            device: `auto` (CUDA if there, else CPU), `cpu`, `cuda`, `cuda:1` …
+            model: name of a model (see `list_models`) or path of an exported one; "" = the default of the settings.
+            device: `auto` (a CUDA GPU if there is one, else the CPU), `cpu`, `cuda`, `cuda:1` …; None = that of the
+                settings, which is `auto` if nothing was set.
 
         Raises:
-            EngineError: a model that is unknown, damaged or recolors nothing, or a device that is not there.
+            ModelError: a model that is unknown, damaged, or only detects.
+            DeviceError: this machine has no such device.
         """
-        found = find_model(model)
-        if not found.card.recolors:
-            raise EngineError(f"Model “{model}” only finds what was pasted: choose another, such as “{DEFAULT_MODEL}”.")
-        self._start(load_network(found), found.card.input_size, device, model)
+        loaded = open_model(model or default_model())
+        if not loaded.card.recolors:
+            raise ModelError(
+                f"Model “{loaded.card.name}” only detects pasted regions: choose one that harmonizes.",
+                code="model.detector",
+                model=loaded.card.name,
+            )
+        self._set_up(loaded.network, loaded.card.input_size, device, loaded.card.name)
 
     @classmethod
-    def from_network(cls, network: Network, input_size: int, device: str = "auto", name: str = "") -> Harmonizer:
-        """Harmonize with a network that is no model: in training, or to compare networks.
+    def from_pretrained(cls, model: str | Path = "", device: str | None = None) -> Harmonizer:
+        """Load a model; the same as the constructor."""
+        return cls(model, device)
+
+    @classmethod
+    def from_network(cls, network: Network, input_size: int, device: str | None = None, name: str = "") -> Harmonizer:
+        """Harmonize with a network in memory, for example during training.
 
         Args:
-            network: it is kept, not copied, and stops being in training mode.
-            input_size: pixels a side that it sees.
-            device: `auto`, `cpu`, `cuda` …
-            name: what to call it; "" = its class.
+            network: it is kept, not copied, and switched to evaluation mode.
+            input_size: side of the network's input in pixels.
+            device: see `__init__`.
+            name: name of the model in results and messages; "" = the network's class.
 
         Raises:
-            EngineError: a device that this machine does not have.
+            DeviceError: this machine has no such device.
         """
         harmonizer = cls.__new__(cls)
-        harmonizer._start(network.eval(), input_size, device, name or type(network).__name__)
+        harmonizer._set_up(network.eval(), input_size, device, name or type(network).__name__)
         return harmonizer
 
-    def _start(self, network: Network, input_size: int, device: str, name: str) -> None:
+    def _set_up(self, network: Network, input_size: int, device: str | None, name: str) -> None:
         self.name = name
-        self.input_size = input_size  # pixels a side that the network sees
+        self.input_size = input_size
         self.predictor = Predictor(network, choose_device(device), name)
-        self._seen: Seen | None = None
-        self._predicted = Prediction(IDENTITY, 1.0)
-        self._sliders = Sliders()
 
-    def set_picture(
-        self, pixels: Pixels, mask: Pixels | None = None, *, alpha: Pixels | None = None, profile: bytes | None = None
-    ) -> None:
-        """Look at a composite and predict the color map of its foreground. The sliders go back to neutral.
-
-        The arrays are kept, not copied: they must not change while `harmonize` is used.
-
-        Args:
-            pixels: H×W×3, uint8, uint16 or float32 (nominal [0, 1]), in the encoding of `profile`.
-            mask: H×W, any dtype; full scale = foreground. None = what the model finds, see `find_mask`.
-            alpha: H×W of the pixels' dtype; where it is 0 a pixel never counts. None = opaque.
-            profile: ICC profile of the pixels; None = sRGB.
-
-        Raises:
-            EngineError: a mask that does not fit, or leaves no foreground or no visible background; or no mask, and
-                none was found.
-        """
-        check_pixels(pixels)
-        if mask is None:
-            mask = self.find_mask(pixels, alpha=alpha, profile=profile)
-        check_mask(mask, pixels.shape)
-        network_input = make_network_input(pixels, mask, alpha, profile, self.input_size)
-        predicted = self.predictor(network_input)
-        if not profiles.is_srgb(profile):
-            carried = carry_into_profile(predicted.color_map, network_input.samples, profile)
-            predicted = dataclasses.replace(predicted, color_map=carried)
-        self._seen = Seen(pixels, mask, alpha, profile, network_input)
-        self._predicted, self._sliders = predicted, Sliders()
-
-    def forget(self) -> None:
-        """Let go of the picture: it and its mask are no longer held in memory until `set_picture` gives others."""
-        self._seen = None
-
-    def find_mask(
-        self, pixels: Pixels, *, alpha: Pixels | None = None, profile: bytes | None = None
-    ) -> NDArray[np.uint8]:
-        """Find what was pasted into a composite, with a model that can; arguments as for `set_picture`.
-
-        Returns:
-            H×W, 255 = foreground, its edges along those of the picture.
-
-        Raises:
-            NothingFoundError: nothing was found, or everything.
-            EngineError: the model looks at a mask instead of finding one.
-        """
-        if not self.mask_free:
-            raise EngineError(f"Model “{self.name}” goes by a mask: {GIVE_A_MASK}.")
-        check_pixels(pixels)
-        return find(self.predictor, self.input_size, pixels, alpha, profile).mask
-
-    def adjust(self, **sliders: float) -> ColorMap:
-        """Set the sliders that are named (strength, brightness, contrast, warmth, tint, saturation); others stay.
-
-        Returns:
-            The color map as it is now.
-
-        Raises:
-            ValueError: an unknown name, or a value out of its range.
-        """
-        self._sliders = self._sliders.replace(**sliders)
-        return self.color_map
-
-    @property
-    def color_map(self) -> ColorMap:
-        """The predicted map with the sliders' changes, in the picture's own encoding."""
-        return adjust(self._predicted.color_map, self._sliders)
-
-    @property
-    def confidence(self) -> float:
-        """How far the network's looks at the picture agree, 0 to 1; where they don't, the map does less."""
-        return self._predicted.confidence
+    def __repr__(self) -> str:
+        """Show model, device and input size."""
+        return f"Harmonizer(model={self.name!r}, device={str(self.device)!r}, input_size={self.input_size})"
 
     @property
     def device(self) -> torch.device:
-        """Where the network runs."""
+        """Device of the network."""
         return self.predictor.device
 
     @property
     def mask_free(self) -> bool:
-        """Whether the model finds the foreground by itself when no mask is given."""
+        """Whether the model predicts the mask if none is given."""
         return self.predictor.network.mask_free
 
-    @property
-    def pixels(self) -> Pixels:
-        """H×W×3, the composite as it was given. Raises EngineError if no picture was set."""
-        return self._picture().pixels
+    @overload
+    def __call__(
+        self,
+        image: PathLike,
+        mask: MaskLike | None = None,
+        *,
+        alpha: Pixels | None = None,
+        profile: bytes | None = None,
+    ) -> HarmonizeResult[ImageData]: ...
 
-    @property
-    def alpha(self) -> Pixels | None:
-        """H×W, which pixels counted; None = all. Raises EngineError if no picture was set."""
-        return self._picture().alpha
+    @overload
+    def __call__(
+        self, image: ImageT, mask: MaskLike | None = None, *, alpha: Pixels | None = None, profile: bytes | None = None
+    ) -> HarmonizeResult[ImageT]: ...
 
-    @property
-    def mask(self) -> Pixels:
-        """H×W, the mask that was given or found. Raises EngineError if no picture was set."""
-        return self._picture().mask
-
-    def harmonize(self, *, out: Pixels | None = None, progress: Callable[[float], None] | None = None) -> Pixels:
-        """Render the picture with its foreground recolored; all pixels outside the mask are bit-identical.
+    def __call__(
+        self, image: Any, mask: MaskLike | None = None, *, alpha: Pixels | None = None, profile: bytes | None = None
+    ) -> HarmonizeResult[Any]:
+        """Predict the color map that harmonizes a composite's foreground with its background.
 
         Args:
-            out: H×W×3 of the picture's dtype to write to; None = a new array.
-            progress: called with the share done in [0, 1]; may raise to cancel.
+            image: array (H, W, 3), uint8, uint16 or float in nominal [0, 1]; PIL image; tensor (3, H, W); `ImageData`;
+                or path of an image file.
+            mask: foreground: array (H, W) or (H, W, 1), full scale (1.0, 255, 65535 or True by its type) = foreground;
+                PIL image, tensor, or path. None = the image's own alpha channel; without one, the model's prediction.
+            alpha: (H, W) of the image's depth; pixels where it is 0 do not count. None = the image's own, if `mask` is
+                given.
+            profile: ICC profile of the pixels; None = the image's own, or sRGB.
 
         Returns:
-            H×W×3, the dtype of the picture.
+            The color map, and a method to render it. Image and mask are kept by reference: do not change them before
+            rendering.
 
         Raises:
-            EngineError: no picture was set.
+            ImageError: an image of another type, shape or range, or transparent everywhere.
+            MaskError: a mask that does not fit, or leaves no foreground or no visible background; or there is none.
+            NothingFoundError: the model predicts the mask, and found no foreground.
+            ModelError: the network gave no usable result.
+            FileError: a file that cannot be read.
         """
-        seen = self._picture()
-        return apply_color_map(self.color_map, seen.pixels, seen.mask, out=out, progress=progress)
+        converted = convert_image(image, alpha, profile)
+        data = converted.data
+        if mask is not None:
+            chosen, counted = convert_mask(mask), data.alpha
+        else:
+            chosen, counted = self._default_mask(data, own_alpha=converted.own_alpha)
+        return self._predict(_Composite(data, chosen), counted, converted.restore)
 
-    def paint(self) -> Pixels:
-        """The network's own pixels in the foreground, for research: one look at the thumbnail, enlarged, so soft.
+    @overload
+    def paste(
+        self, layer: ImageLike, background: PathLike, at: tuple[int, int] | None = None
+    ) -> HarmonizeResult[ImageData]: ...
+
+    @overload
+    def paste(
+        self, layer: ImageLike, background: ImageT, at: tuple[int, int] | None = None
+    ) -> HarmonizeResult[ImageT]: ...
+
+    def paste(self, layer: ImageLike, background: Any, at: tuple[int, int] | None = None) -> HarmonizeResult[Any]:
+        """Paste a layer on a background and harmonize it.
+
+        Args:
+            layer: image with an alpha channel, which is the mask.
+            background: image of any supported type; the result has its profile, depth and metadata.
+            at: (x, y) of the layer's upper left corner on the background, in pixels; None = centered.
+
+        Raises:
+            ImageError: the layer has no alpha channel, or lies outside the background.
+            MaskError: the layer leaves no visible background.
+            ModelError: the network gave no usable result.
+            FileError: a file that cannot be read.
+        """
+        converted = convert_image(background)
+        placement = place(convert_image(layer).data, converted.data, at)
+        composite = paste(placement, placement.pixels, converted.data)
+        mask = placement.mask(*composite.pixels.shape[:2])
+        source = _PastedLayer(composite, mask, placement, converted.data)
+        return self._predict(source, composite.alpha, converted.restore)
+
+    def find_mask(self, image: ImageLike, *, alpha: Pixels | None = None, profile: bytes | None = None) -> Pixels:
+        """Predict the foreground with a mask-free model; arguments as for `__call__`.
 
         Returns:
-            H×W×3, the dtype of the picture; all pixels outside the mask are bit-identical.
+            (H, W) uint8, 255 = foreground; its edges follow those of the image.
 
         Raises:
-            EngineError: no picture was set, or one whose profile is not sRGB.
+            NothingFoundError: no foreground was found, or no background.
+            MaskError: the model needs a mask.
         """
-        seen = self._picture()
-        if not profiles.is_srgb(seen.profile):
-            raise EngineError("A network paints in sRGB: convert the picture to sRGB, or leave out --native.")
-        height, width = seen.mask.shape
-        # In the picture's depth from the start: floats would take four times the memory of 8-bit pixels.
-        small = to_depth(self.predictor.paint(seen.network_input), seen.pixels.dtype)
+        return self._find_mask(convert_image(image, alpha, profile).data)
+
+    def paint(self, result: HarmonizeResult[ImageT]) -> ImageT:
+        """Render a result of this harmonizer with the network's own pixels instead of the color map, for research.
+
+        The pixels are enlarged from the network's size, so they are soft, and not weakened by the confidence.
+
+        Returns:
+            An image of the type of the input; pixels outside the mask are bit-identical.
+
+        Raises:
+            ImageError: the image has a color profile other than sRGB.
+            ModelError: the network gave no usable result.
+        """
+        data, mask = result.composite, result.mask
+        if not profiles.is_srgb(data.profile):
+            raise ImageError("A network paints sRGB pixels: convert the image to sRGB.", code="image.profile.native")
+        height, width = mask.shape
+        # In the image's depth from the start: floats would need four times the memory of 8-bit pixels.
+        small = to_depth(self.predictor.paint(result._network_input), data.pixels.dtype)
         painted = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
         np.clip(painted, 0, painted.dtype.type(full_scale(painted.dtype)), out=painted)  # cubic overshoots
-        return paste(Placement(0, 0, painted, seen.mask), painted, ImageData(seen.pixels)).pixels
+        pixels = paste(Placement(0, 0, painted, mask), painted, ImageData(data.pixels)).pixels
+        if data.gray:
+            pixels = keep_gray(pixels, mask)
+        return result._restore(dataclasses.replace(data, pixels=pixels))
 
-    def _picture(self) -> Seen:
-        if self._seen is None:
-            raise EngineError("There is no picture to harmonize yet: call set_picture first.")
-        return self._seen
-
-    def harmonize_picture(
-        self,
-        picture: ImageData,
-        mask: Pixels | None = None,
-        name: str = "The picture",
-        *,
-        progress: Callable[[float], None] | None = None,
-        **sliders: float,
-    ) -> ImageData:
-        """Harmonize a picture as it was read; profile and metadata stay, a gray picture stays gray.
-
-        Args:
-            picture: the composite.
-            mask: H×W; None = the picture's own alpha, which then hides nothing, or else what the model finds.
-            name: what to call the picture in an error.
-            progress: see `harmonize`.
-            sliders: see `adjust`.
-
-        Raises:
-            EngineError: see `set_picture` and `masks.mask_from_alpha`.
-        """
-        self._look_at(picture, mask, name)
-        self.adjust(**sliders)
-        return self._like(picture, self.harmonize(progress=progress))
-
-    def paint_picture(self, picture: ImageData, mask: Pixels | None = None, name: str = "The picture") -> ImageData:
-        """Do with `paint` what `harmonize_picture` does with `harmonize`."""
-        self._look_at(picture, mask, name)
-        return self._like(picture, self.paint())
-
-    def _look_at(self, picture: ImageData, mask: Pixels | None, name: str) -> None:
-        alpha = picture.alpha
-        if mask is None:
+    def _default_mask(self, data: ImageData, *, own_alpha: bool) -> tuple[Pixels, Pixels | None]:
+        """Return mask and alpha of an image without a given mask: its own alpha, which then hides nothing, or found."""
+        if own_alpha:
             try:
-                mask, alpha = mask_from_alpha(picture, name), None
-            except EngineError:
+                return mask_from_alpha(data), None
+            except MaskError:
                 if not self.mask_free:
                     raise
-        self.set_picture(picture.pixels, mask, alpha=alpha, profile=picture.profile)
+        return self._find_mask(data), data.alpha
 
-    def _like(self, picture: ImageData, pixels: Pixels) -> ImageData:
-        """A picture with new pixels; a gray one stays gray."""
-        return dataclasses.replace(picture, pixels=keep_gray(pixels, self.mask) if picture.gray else pixels)
+    def _find_mask(self, data: ImageData) -> Pixels:
+        if not self.mask_free:
+            raise MaskError(f"Model “{self.name}” needs a mask.", code="mask.missing", model=self.name)
+        return detect_mask(self.predictor, self.input_size, data.pixels, data.alpha, data.profile).mask
 
-    def harmonize_layer(
-        self, layer: ImageData, background: ImageData, at: tuple[int, int] | None = None, **sliders: float
-    ) -> ImageData:
-        """Paste a cut-out on a background and harmonize it; its alpha is the mask.
+    def _predict(
+        self, source: _Composite | _PastedLayer, alpha: Pixels | None, restore: Callable[[ImageData], Any]
+    ) -> HarmonizeResult[Any]:
+        started = time.perf_counter()
+        pixels, mask, profile = source.image.pixels, source.mask, source.image.profile
+        check_mask(mask, pixels.shape)
+        network_input = make_network_input(pixels, mask, alpha, profile, self.input_size)
+        prediction = self.predictor(network_input)
+        found = prediction.color_map
+        if not profiles.is_srgb(profile):
+            found = convert_to_profile(found, network_input.samples, profile)
+        logger.info(
+            "harmonized %d×%d %s with “%s” on %s in %.2f s, confidence %.2f",
+            mask.shape[1],
+            mask.shape[0],
+            pixels.dtype,
+            self.name,
+            self.device,
+            time.perf_counter() - started,
+            prediction.confidence,
+        )
+        return HarmonizeResult(
+            found, prediction.confidence, mask, self.name, str(self.device), alpha, source, restore, network_input
+        )
 
-        Args:
-            layer: the cut-out.
-            background: whose profile, depth and metadata the result has.
-            at: (x, y) of the layer's upper left corner, see `compositing.place`.
-            sliders: see `adjust`.
 
-        Raises:
-            EngineError: see `compositing.place` and `set_picture`.
-        """
-        placement = place(layer, background, at)
-        composite = paste(placement, placement.pixels, background)
-        mask = placement.mask(*composite.pixels.shape[:2])
-        self.set_picture(composite.pixels, mask, alpha=composite.alpha, profile=composite.profile)
-        # The layer's own pixels are recolored and then pasted: at soft edges nothing of the background is recolored.
-        recolored = apply_color_map(self.adjust(**sliders), placement.pixels)
-        return paste(placement, recolored, background)
+@overload
+def harmonize(
+    image: PathLike,
+    mask: MaskLike | None = None,
+    *,
+    model: str | Path = "",
+    device: str | None = None,
+    sliders: Sliders | None = None,
+    **values: float,
+) -> ImageData: ...
+
+
+@overload
+def harmonize(
+    image: ImageT,
+    mask: MaskLike | None = None,
+    *,
+    model: str | Path = "",
+    device: str | None = None,
+    sliders: Sliders | None = None,
+    **values: float,
+) -> ImageT: ...
 
 
 def harmonize(
-    picture: ImageData | Pixels,
-    mask: Pixels | None = None,
+    image: Any,
+    mask: MaskLike | None = None,
     *,
-    model: str = DEFAULT_MODEL,
-    device: str = "auto",
-    strength: float = 1.0,
-) -> ImageData | Pixels:
-    """Harmonize one composite.
+    model: str | Path = "",
+    device: str | None = None,
+    sliders: Sliders | None = None,
+    **values: float,
+) -> Any:
+    """Harmonize one composite. The two models used last stay in memory.
 
     Args:
-        picture: a `Picture` (then profile and transparency count) or H×W×3 sRGB pixels, uint8, uint16 or float32.
-        mask: H×W, full scale = foreground; None = the picture's own alpha, or what a mask-free model finds.
-        model: the model's name.
-        device: `auto`, `cpu`, `cuda` …
-        strength: 0 (nothing changes) to 1.
+        image: see `Harmonizer.__call__`.
+        mask: see `Harmonizer.__call__`.
+        model: see `Harmonizer`.
+        device: see `Harmonizer`.
+        sliders: all sliders; None = neutral.
+        **values: sliders by name (strength, brightness, contrast, warmth, tint, saturation), which replace those of
+            `sliders`.
 
     Returns:
-        The same kind as `picture`; a gray picture stays gray.
+        An image of the type of the input (`ImageData` for a path); a gray image stays gray.
 
     Raises:
-        EngineError: see `Harmonizer.set_picture`.
-        ValueError: strength out of range.
+        S2AMError: see `Harmonizer` and `Harmonizer.__call__`.
+        ValueError: an unknown slider, or a value outside its range.
 
     Example:
+        >>> import numpy as np
         >>> from s2am_engine import harmonize
-        >>> from s2am_engine.image.io import load_image, save_image
-        >>> from s2am_engine.image.masks import read_mask
-        >>> result = harmonize(load_image("composite.png"), read_mask("mask.png"))  # doctest: +SKIP
-        >>> save_image("harmonized.png", result)  # doctest: +SKIP
+        >>> image = np.full((64, 64, 3), (90, 100, 130), np.uint8)
+        >>> image[20:40, 20:40] = 220, 160, 60
+        >>> mask = np.zeros((64, 64), np.uint8)
+        >>> mask[20:40, 20:40] = 255
+        >>> result = harmonize(image, mask, model="concord", device="cpu", strength=0.9)
+        >>> result.shape, bool((result[0] == image[0]).all())
+        ((64, 64, 3), True)
     """
-    harmonizer = Harmonizer(model, device)
-    if isinstance(picture, ImageData):
-        return harmonizer.harmonize_picture(picture, mask, strength=strength)
-    harmonizer.set_picture(picture, mask)
-    harmonizer.adjust(strength=strength)
-    return harmonizer.harmonize()
+    name = str(model or default_model())
+    # Part of the key because a personal model may be trained again under the same name.
+    version = name if Path(name).suffix else find_model(name).card.sha256
+    result = _cached_harmonizer(name, device, version)(image, mask)
+    return result.render((sliders or Sliders()).replace(**values))
 
 
-def check_pixels(pixels: Pixels) -> None:
-    """Raise ValueError unless pixels are H×W×3 of a depth that the engine renders."""
-    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype not in (np.uint8, np.uint16, np.float32):
-        raise ValueError(f"pixels must be H×W×3 of uint8, uint16 or float32, not {pixels.shape} {pixels.dtype}")
+@functools.lru_cache(CACHED_MODELS)
+def _cached_harmonizer(model: str, device: str | None, version: str) -> Harmonizer:
+    del version
+    return Harmonizer(model, device)
 
 
-def carry_into_profile(predicted: ColorMap, samples: NDArray[np.uint8], profile: bytes | None) -> ColorMap:
-    """Turn a map of sRGB values into one of another profile's values that does the same to the foreground.
-
-    The foreground's own colors say what the map must do there, a coarse lattice what it should do elsewhere.
+def convert_to_profile(srgb_map: ColorMap, samples: Pixels, profile: bytes | None) -> ColorMap:
+    """Fit the color map that does to values in a profile what `srgb_map` does to sRGB values.
 
     Args:
-        predicted: the map in sRGB.
-        samples: K×3 foreground colors in the profile.
-        profile: the ICC profile.
+        srgb_map: map of sRGB values.
+        samples: K×3 uint8, foreground colors in the profile; a coarse lattice of all colors is added.
+        profile: ICC profile.
     """
     axis = np.linspace(0, 255, LATTICE_SIZE).astype(np.uint8)
     lattice = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
     before = np.concatenate([samples, lattice])
     weights = np.repeat([1 / len(samples), LATTICE_WEIGHT / len(lattice)], [len(samples), len(lattice)])
     srgb = profiles.to_srgb(before, profile)
-    recolored = np.rint(predicted(srgb / np.float32(255)).clip(0, 1) * 255).astype(np.uint8)
-    # As a difference, so that what the conversions round or clip on both ways cancels out.
+    recolored = np.rint(srgb_map(srgb / np.float32(255)).clip(0, 1) * 255).astype(np.uint8)
+    # As a difference, so that rounding and clipping of the conversions in both directions cancel out.
     change = profiles.from_srgb(recolored, profile).astype(np.float32) - profiles.from_srgb(srgb, profile)
     unit = before / np.float32(255)
     return fit_color_map(unit, unit + change / np.float32(255), weights)
 
 
 def keep_gray(pixels: Pixels, mask: Pixels) -> Pixels:
-    """Take the color out of the foreground of a gray picture; outside the mask nothing changes."""
+    """Remove the color of the foreground of a gray image; pixels outside the mask stay unchanged."""
     return np.where((mask > 0)[..., None], brightness(pixels)[..., None], pixels)

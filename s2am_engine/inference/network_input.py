@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What networks see of a picture: a small sRGB copy of it and of its mask, without what is transparent."""
+"""Network inputs: reduced sRGB copies of an image and its mask, without the transparent parts."""
 
 from __future__ import annotations
 
@@ -9,46 +9,52 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from s2am_engine.errors import EngineError
+from s2am_engine.errors import ImageError, MaskError
 from s2am_engine.image import profiles
 from s2am_engine.image.masks import Pixels, full_scale
 
-# Pixels are first sampled on a grid of about this many a side, then averaged: as good as averaging all of them for
-# what a thumbnail is for, and a tenth of the cost at 24 megapixels.
+# Pixels are sampled on a grid of about this many rows and columns, then averaged: as good for a network as averaging
+# all of them, at a tenth of the cost for 24 megapixels.
 SAMPLED_SIDE = 512
-SMALLEST_WEIGHT = 1e-4  # of what is visible most; below it nothing is
+MIN_VISIBILITY = 1e-4  # relative to the most visible pixel; pixels below it count as transparent
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class NetworkInput:
-    """A small copy of a composite."""
+    """Input of a network.
 
-    composite: Floats  # N×N×3 sRGB in [0, 1]
-    mask: Floats  # N×N in [0, 1]
-    samples: NDArray[np.uint8]  # K×3 foreground colors in the picture's own profile, K > 0
+    composite: N×N×3 sRGB in [0, 1].
+    mask: N×N in [0, 1].
+    samples: K×3 foreground colors in the image's own profile, K > 0.
+    """
+
+    composite: Floats
+    mask: Floats
+    samples: NDArray[np.uint8]
 
 
 def make_network_input(
     pixels: Pixels, mask: Pixels, alpha: Pixels | None, profile: bytes | None, size: int
 ) -> NetworkInput:
-    """Sample and average a picture down to what a network sees.
+    """Reduce an image and its mask to a network's input size.
 
-    Transparent pixels (alpha 0) never count: where the picture is transparent, the thumbnail repeats colors of the
-    visible background, so that its statistics stay those of the visible part.
+    Transparent pixels (alpha 0) do not count: in their place the input repeats colors of the visible background, which
+    keeps its statistics those of the visible part.
 
     Args:
         pixels: H×W×3, uint8, uint16 or float32.
         mask: H×W, any mask dtype.
         alpha: H×W of the pixels' dtype, or None.
-        profile: the ICC profile of the pixels; None = sRGB.
-        size: N, the thumbnail's side.
+        profile: ICC profile of the pixels; None = sRGB.
+        size: N, the side of the input.
 
     Raises:
-        EngineError: the visible part has no foreground or no background, or the pixels hold no numbers.
+        MaskError: the visible part has no foreground or no background.
+        ImageError: float pixels that are not numbers.
     """
-    # A region that falls between the samples is rare enough to pay for looking at every pixel.
+    # A region that falls between the samples is rare: only then all pixels are read.
     for side in (SAMPLED_SIDE, max(mask.shape)):
         weights = to_unit(sample(mask, side))
         visible = None if alpha is None else to_unit(sample(alpha, side))
@@ -57,9 +63,12 @@ def make_network_input(
         if foreground.any() and has_background:
             break
     if not foreground.any():
-        raise EngineError("The foreground is transparent everywhere: give a mask of something visible.")
+        raise MaskError("The foreground is transparent everywhere.", code="mask.invisible")
     if not has_background:
-        raise EngineError("No visible pixel is left for the background: make the mask smaller, or add a background.")
+        raise MaskError(
+            "No visible pixel is left for the background: make the mask smaller, or add a background.",
+            code="mask.no-background",
+        )
     own = to_bytes(sample(pixels, side))
     composite, small_mask = reduce(profiles.to_srgb(own, profile), weights, visible, size)
     # Averages of 1 can be 1.0000001.
@@ -67,13 +76,13 @@ def make_network_input(
 
 
 def reduce_image(pixels: Pixels, alpha: Pixels | None, profile: bytes | None, size: int) -> Floats:
-    """Sample and average a picture whose foreground is not known yet; the arguments are those of `make_network_input`.
+    """Reduce an image without a mask; the arguments are those of `make_network_input`.
 
     Returns:
         N×N×3 sRGB in [0, 1].
 
     Raises:
-        EngineError: the whole picture is transparent, or its pixels hold no numbers.
+        ImageError: the image is transparent everywhere, or its pixels are not numbers.
     """
     for side in (SAMPLED_SIDE, max(pixels.shape[:2])):
         own = sample(pixels, side)
@@ -81,44 +90,46 @@ def reduce_image(pixels: Pixels, alpha: Pixels | None, profile: bytes | None, si
         if visible is None or visible.any():
             break
     else:
-        raise EngineError("The picture is transparent everywhere: give one that shows something.")
-    nowhere = np.zeros(own.shape[:2], np.float32)
-    return reduce(profiles.to_srgb(to_bytes(own), profile), nowhere, visible, size)[0]
+        raise ImageError("The image is transparent everywhere.", code="image.transparent")
+    no_mask = np.zeros(own.shape[:2], np.float32)
+    return reduce(profiles.to_srgb(to_bytes(own), profile), no_mask, visible, size)[0]
 
 
 def sample(array: Pixels, side: int) -> Pixels:
-    """Take every k-th row and column, so that about `side` of each are left: a view."""
+    """Return a view of every k-th row and column, about `side` of each."""
     steps = [max(1, length // side) for length in array.shape[:2]]
     return array[steps[0] // 2 :: steps[0], steps[1] // 2 :: steps[1]]
 
 
 def to_unit(array: Pixels) -> Floats:
-    """A mask, alpha or pixels of any dtype as float32 in [0, 1]."""
+    """Convert a mask, alpha or pixels of any dtype to float32 in [0, 1]."""
     return np.asarray(np.clip(array / np.float32(full_scale(array.dtype)), 0, 1), np.float32)
 
 
 def to_bytes(pixels: Pixels) -> NDArray[np.uint8]:
-    """Pixels of any depth as contiguous uint8.
+    """Convert pixels of any depth to contiguous uint8.
 
     Raises:
-        EngineError: float pixels that are not numbers.
+        ImageError: float pixels that are not numbers.
     """
     if pixels.dtype == np.uint8:
         return np.ascontiguousarray(pixels)
     unit = pixels.astype(np.float32) / np.float32(full_scale(pixels.dtype))
     if not np.isfinite(unit).all():
-        raise EngineError("The picture contains values that are not numbers: export it again without them.")
+        raise ImageError(
+            "The image contains values that are not numbers: export it again without them.", code="image.not-finite"
+        )
     return np.asarray(np.rint(np.clip(unit, 0, 1) * 255), np.uint8)
 
 
 def reduce(srgb: NDArray[np.uint8], weights: Floats, visible: Floats | None, size: int) -> tuple[Floats, Floats]:
-    """Average sampled pixels, weighted by their visibility (None: all visible), down to N×N×3 and N×N."""
+    """Average sampled pixels and mask, weighted by visibility (None: all visible), to N×N×3 in [0, 1] and N×N."""
     if visible is None:
-        # Channel by channel: the float copies are what takes the memory here.
+        # Channel by channel: float copies of all channels would double the memory.
         channels = [shrink(srgb[..., c].astype(np.float32), size) for c in range(3)]
         return np.stack(channels, axis=2) / np.float32(255), shrink(weights, size)
     shares = shrink(visible, size)
-    least = np.float32(SMALLEST_WEIGHT) * shares.max()
+    least = np.float32(MIN_VISIBILITY) * shares.max()
     divisor = np.maximum(shares, least)
     composite = np.asarray(shrink(srgb * visible[..., None], size) / (255 * divisor[..., None]), np.float32)
     mask = np.asarray(shrink(weights * visible, size) / divisor, np.float32)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a thumbnail to a color map, and how far to trust it: where several looks differ, the map does less."""
+"""Prediction of a color map or a mask from a network input, averaged over augmented views."""
 
 from __future__ import annotations
 
-import warnings
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -12,192 +12,213 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from s2am_common.settings import load_settings
 from s2am_engine.color.map import ColorMap
-from s2am_engine.errors import EngineError
+from s2am_engine.errors import ModelError
+from s2am_engine.inference.devices import thread_limit
 from s2am_engine.inference.network_input import Floats, NetworkInput
 from s2am_engine.networks.network import Network
 
-ZOOM = 0.85  # of the side that the fourth look sees
-DECIDING_VIEWS = 2  # the first of four views, of the whole picture: they decide, all together say how sure that is
-MIN_CHANGE = (1 / 255) ** 2  # a change below one 8-bit level needs no agreement
+logger = logging.getLogger(__name__)
+
+CROP = 0.85  # share of the side that the enlarged view shows
+DECIDING_VIEWS = 2  # of the four views: the image and its mirror image give the map, all four the confidence
+MIN_CHANGE = (1 / 255) ** 2  # added to the squared change: below one 8-bit level, disagreement does not matter
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a network makes of a network_input."""
+    """Color map predicted for a network input.
 
-    color_map: ColorMap  # of sRGB values, already weakened by the confidence
-    confidence: float  # 0 (the looks contradict each other) to 1 (they agree)
+    color_map: map of sRGB values, blended with the identity according to the confidence.
+    confidence: 0 (the views' maps contradict each other) to 1 (they agree).
+    """
+
+    color_map: ColorMap
+    confidence: float
 
 
 @dataclass(frozen=True)
 class MaskPrediction:
-    """What a mask-free network suspects to be pasted."""
+    """Foreground predicted by a mask-free network.
 
-    mask: Floats  # N×N in [0, 1], 1 = pasted, if anything is
-    presence: float  # 0 to 1: how sure it is that anything is
+    mask: N×N in [0, 1], 1 = foreground.
+    presence: probability, 0 to 1, that the image has a pasted foreground at all.
+    """
+
+    mask: Floats
+    presence: float
 
 
 class Predictor:
-    """A network on a device; when the GPU's memory runs out, the CPU goes on and says so."""
+    """A network on a device. When the GPU runs out of memory, the network moves to the CPU for good."""
 
     def __init__(self, network: Network, device: torch.device, name: str) -> None:
         """Move a network to a device.
 
         Args:
-            network: ready for inference.
-            device: where to.
-            name: the model's name, for errors.
+            network: in evaluation mode.
+            device: the device.
+            name: the model's name, for messages.
         """
         self.network = network
         self.name = name
         self.device = device
+        self.threads = load_settings().threads
         try:
             network.to(device)
         except torch.cuda.OutOfMemoryError:
-            self._leave_the_gpu()
+            self._move_to_cpu()
+        logger.info("model “%s” on %s", name, self.device)
 
     def __call__(self, network_input: NetworkInput) -> Prediction:
-        """Predict the color map of a thumbnail's foreground from four looks at it.
+        """Predict the color map of the foreground from several augmented views.
 
         Raises:
-            EngineError: the network gave no usable answer.
+            ModelError: the network gave no usable result.
         """
-        views, seen, deciding = choose_views(
-            to_picture(network_input.composite, network_input.mask), self.network.input_scales
-        )
-        answers = self._ask(self.network, seen)
+        image = to_tensor(network_input.composite, network_input.mask)
+        views, scaled, deciding = choose_views(image, self.network.input_scales)
+        outputs = self._run(self.network, scaled)
         parts = [slice(k, k + 1) for k in range(len(views))]
         try:
-            *looks, agreed = (
-                self.network.color_map(answers[part], views[part, :3], views[part, 3:])
+            *single, combined = (
+                self.network.color_map(outputs[part], views[part, :3], views[part, 3:])
                 for part in (*parts, slice(deciding))
             )
         except ValueError as error:
             raise self._unusable() from error
         confidence = ensemble_confidence(
-            looks, agreed, network_input.composite, network_input.mask, self.network.disagreement_penalty
+            single, combined, network_input.composite, network_input.mask, self.network.disagreement_penalty
         )
-        return Prediction(agreed.blend(confidence), confidence)
+        return Prediction(combined.blend(confidence), confidence)
 
     def predict_mask(self, composite: Floats) -> MaskPrediction:
-        """Where a mask-free network sees something pasted, and how sure it is that anything was.
+        """Predict the foreground with a mask-free network.
 
         Args:
             composite: N×N×3 sRGB in [0, 1].
 
         Raises:
-            EngineError: the network gave no usable answer.
+            ModelError: the network gave no usable result.
         """
         no_mask = np.zeros(composite.shape[:2], np.float32)
-        mask, *presence = self._ask(self.network, [to_picture(composite, no_mask)])[0, 3:].clamp(0, 1).numpy()
+        output = self._run(self.network, [to_tensor(composite, no_mask)])[0, 3:].clamp(0, 1).numpy()
+        mask, *presence = output
         return MaskPrediction(mask, float(presence[0].mean()) if presence else mask_confidence(mask))
 
     def paint(self, network_input: NetworkInput) -> Floats:
-        """The network's own pixels: one look, without the trust that weakens a map.
+        """Return the network's own pixels, from one view and not weakened by the confidence.
 
         Returns:
             N×N×3 sRGB in [0, 1].
 
         Raises:
-            EngineError: the network gave no usable answer.
+            ModelError: the network gave no usable result.
         """
-        painted = self._ask(self.network.paint, [to_picture(network_input.composite, network_input.mask)])
+        painted = self._run(self.network.paint, [to_tensor(network_input.composite, network_input.mask)])
         return painted[0].permute(1, 2, 0).contiguous().numpy()
 
-    def _ask(self, question: Callable[[Tensor, Tensor], Tensor], views: Sequence[Tensor]) -> Tensor:
-        """Ask the network about K views, (1, 4, n, n) each; the (K, …) answers come to the CPU as float32."""
+    def _run(self, function: Callable[[Tensor, Tensor], Tensor], views: Sequence[Tensor]) -> Tensor:
+        """Apply the network to K views, (1, 4, n, n) each; return its (K, …) outputs as float32 on the CPU."""
         try:
-            answers = self._look(question, views)
+            outputs = self._forward(function, views)
         except torch.cuda.OutOfMemoryError:
-            self._leave_the_gpu()
-            answers = self._look(question, views)
-        if not bool(torch.isfinite(answers).all()):
+            self._move_to_cpu()
+            outputs = self._forward(function, views)
+        if not bool(torch.isfinite(outputs).all()):
             raise self._unusable()
-        return answers
+        return outputs
 
     @torch.inference_mode()
-    def _look(self, question: Callable[[Tensor, Tensor], Tensor], views: Sequence[Tensor]) -> Tensor:
-        # One after the other: a batch would be no faster on a CPU and need four times the memory.
-        there = (view.to(self.device) for view in views)
-        return torch.cat([question(view[:, :3], view[:, 3:]).float() for view in there]).cpu()
+    def _forward(self, function: Callable[[Tensor, Tensor], Tensor], views: Sequence[Tensor]) -> Tensor:
+        # One view at a time: a batch would be no faster on a CPU and need four times the memory.
+        with thread_limit(self.threads):
+            moved = (view.to(self.device) for view in views)
+            return torch.cat([function(view[:, :3], view[:, 3:]).float() for view in moved]).cpu()
 
-    def _unusable(self) -> EngineError:
-        return EngineError(f"Model “{self.name}” gave no usable answer here: choose another with --model.")
+    def _unusable(self) -> ModelError:
+        return ModelError(
+            f"Model “{self.name}” gave no usable result for this image.", code="model.result", model=self.name
+        )
 
-    def _leave_the_gpu(self) -> None:
-        warnings.warn("The GPU is out of memory: the CPU does the work.", RuntimeWarning, stacklevel=5)
+    def _move_to_cpu(self) -> None:
+        logger.warning("The GPU is out of memory: model “%s” runs on the CPU from now on.", self.name)
         self.device = torch.device("cpu")
         self.network.to(self.device)
         torch.cuda.empty_cache()
 
 
 def mask_confidence(mask: Floats) -> float:
-    """How sure a network is of a mask (N×N in [0, 1]): its mean over what is foreground rather than background."""
+    """Return the mean of a mask (N×N in [0, 1]) over its pixels from 0.5 on, or 0 if there are none."""
     foreground = mask[mask >= 0.5]
     return float(foreground.mean()) if foreground.size else 0.0
 
 
-def to_picture(composite: Floats, mask: Floats) -> Tensor:
-    """N×N×3 and N×N arrays as one (1, 4, N, N) tensor."""
+def to_tensor(composite: Floats, mask: Floats) -> Tensor:
+    """Stack N×N×3 and N×N arrays to one (1, 4, N, N) tensor."""
     return torch.cat([torch.from_numpy(composite).permute(2, 0, 1), torch.from_numpy(mask)[None]]).unsqueeze(0)
 
 
-def choose_views(picture: Tensor, sides: Sequence[float]) -> tuple[Tensor, Sequence[Tensor], int]:
-    """What a network looks at: `four_views`, or the picture as it is and mirrored at each of several sizes.
+def choose_views(image: Tensor, scales: Sequence[float]) -> tuple[Tensor, Sequence[Tensor], int]:
+    """Return the views for test-time augmentation: `four_views`, or image and mirror image at each of several scales.
 
     Args:
-        picture: (1, C, N, N) in [0, 1]; the last channel is the mask.
-        sides: see `Network.input_scales`.
+        image: (1, C, N, N) in [0, 1]; the last channel is the mask.
+        scales: see `Network.input_scales`.
 
     Returns:
-        The views at full size (K, C, N, N); the same as they are looked at; how many of them, the first, decide.
+        views: (K, C, N, N), at full size.
+        scaled: the same views at the sizes that the network receives.
+        deciding: number of views, from the first on, whose mean gives the color map.
     """
-    if len(sides) == 1:
-        views = four_views(picture)
+    if len(scales) == 1:
+        views = four_views(image)
         return views, views.split(1), DECIDING_VIEWS
-    views = torch.cat([picture, picture.flip(3)] * len(sides))
-    shares = [side / max(sides) for side in sides for _ in range(2)]
-    return views, [reduced(*view) for view in zip(views.split(1), shares, strict=True)], len(views)
+    views = torch.cat([image, image.flip(3)] * len(scales))
+    shares = [scale / max(scales) for scale in scales for _ in range(2)]
+    return views, [downscale(*view) for view in zip(views.split(1), shares, strict=True)], len(views)
 
 
-def reduced(picture: Tensor, share: float) -> Tensor:
-    """A picture (1, C, N, N) in [0, 1] at a share of its size, by area averaging."""
-    side = round(share * picture.shape[-1])
-    return F.interpolate(picture, (side, side), mode="area") if share < 1 else picture
+def downscale(image: Tensor, scale: float) -> Tensor:
+    """Reduce an image (1, C, N, N) by area averaging; a scale of 1 or more returns it unchanged."""
+    side = round(scale * image.shape[-1])
+    return F.interpolate(image, (side, side), mode="area") if scale < 1 else image
 
 
-def four_views(picture: Tensor) -> Tensor:
-    """A picture (1, C, N, N) in [0, 1] as it is, mirrored, upside down, and its middle enlarged: (4, C, N, N).
+def four_views(image: Tensor) -> Tensor:
+    """Return an image (1, C, N, N) in [0, 1], flipped horizontally, vertically, and its center enlarged: (4, C, N, N).
 
-    The last channel is the mask. Where the middle lacks foreground or background, it is no view and the picture as it
-    is stands for it.
+    The last channel is the mask. If the center lacks foreground or background, the image itself replaces that view.
     """
-    size = picture.shape[-1]
-    edge = round(size * (1 - ZOOM) / 2)
-    middle = picture[..., edge : size - edge, edge : size - edge]
-    covered = float(middle[:, -1].mean())
-    seen = 0.001 < covered < 0.999
-    enlarged = F.interpolate(middle, (size, size), mode="bilinear").clamp(0, 1) if seen else picture
-    return torch.cat([picture, picture.flip(3), picture.flip(2), enlarged])
+    size = image.shape[-1]
+    edge = round(size * (1 - CROP) / 2)
+    center = image[..., edge : size - edge, edge : size - edge]
+    covered = float(center[:, -1].mean())
+    has_both = 0.001 < covered < 0.999
+    enlarged = F.interpolate(center, (size, size), mode="bilinear").clamp(0, 1) if has_both else image
+    return torch.cat([image, image.flip(3), image.flip(2), enlarged])
 
 
 def ensemble_confidence(
-    looks: Sequence[ColorMap], agreed: ColorMap, composite: Floats, mask: Floats, disagreement_penalty: float
+    single: Sequence[ColorMap], combined: ColorMap, composite: Floats, mask: Floats, disagreement_penalty: float
 ) -> float:
-    """1 / (1 + penalty · variance of what the looks' maps do / change that they agree on), over the foreground.
+    """Return the agreement of several color maps on the foreground, 0 to 1.
+
+    1 / (1 + penalty · variance / change²): the variance of the single maps' results relative to the squared change that
+    the combined map makes, both as mask-weighted means over pixels and channels.
 
     Args:
-        looks: two maps or more.
-        agreed: the map to be trusted.
-        composite: N×N×3 in [0, 1], what the maps are compared on.
+        single: the views' maps, at least two.
+        combined: the map whose confidence is asked for.
+        composite: N×N×3 in [0, 1], the pixels that the maps are compared on.
         mask: N×N in [0, 1].
-        disagreement_penalty: how fast trust falls with disagreement.
+        disagreement_penalty: see `Network.disagreement_penalty`.
     """
     weights = mask[mask > 0][:, None]
     before = composite[mask > 0]
     area = 3 * max(float(weights.sum(dtype=np.float64)), 1e-6)
-    results = np.stack([one(before).clip(0, 1) for one in looks])
+    results = np.stack([color_map(before).clip(0, 1) for color_map in single])
     variance = float((results.var(axis=0, ddof=1) * weights).sum(dtype=np.float64)) / area
-    change = float(((agreed(before).clip(0, 1) - before) ** 2 * weights).sum(dtype=np.float64)) / area + MIN_CHANGE
+    change = float(((combined(before).clip(0, 1) - before) ** 2 * weights).sum(dtype=np.float64)) / area + MIN_CHANGE
     return 1 / (1 + disagreement_penalty * variance / change)

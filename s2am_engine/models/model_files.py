@@ -1,55 +1,62 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Personal models as files: made, renamed, deleted, and carried to another machine as one `NAME.s2am`.
+"""Personal models: add, rename and delete them, export them to one file `NAME.s2am`, and import or open such a file.
 
-A model exists when its card does. So the card is written last and removed first, and whatever interrupts it, no half
-model is left. An exported model is a zip archive, uncompressed, of `card.json` and `weights.safetensors`.
+A model exists if its card does: the card is written last and removed first, so an interruption leaves no partial model.
+An exported model is an uncompressed zip archive of `card.json` and `weights.safetensors`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
+import logging
 import struct
 import unicodedata
-import warnings
 import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from s2am_common.atomic import atomic_write
-from s2am_engine.errors import EngineError
+from s2am_engine.errors import FileError, ModelError
 from s2am_engine.models import model_store
 from s2am_engine.models.model_store import Card, Model
 
+if TYPE_CHECKING:
+    from s2am_engine.networks.network import Network
+
+logger = logging.getLogger(__name__)
+
 SUFFIX = ".s2am"
 LONGEST_NAME = 64  # characters
-CARD, WEIGHTS = "card.json", "weights.safetensors"  # in an exported model
+CARD, WEIGHTS = "card.json", "weights.safetensors"  # members of an exported model
 LARGEST = {CARD: 1_000_000, WEIGHTS: 512 * 2**20}  # bytes
-LARGEST_DIRECTORY = 65_536  # bytes that an archive has beyond its members; ours have a few hundred
-LARGEST_OPTION = 1024  # of a network; the published ones stay below 100
+LARGEST_DIRECTORY = 65_536  # bytes of an archive beside its members; ours have a few hundred
+LARGEST_OPTION = 1024  # of a network; those of the published ones are below 100
 MAX_INPUT_SIZE = 4096
 BYTES_PER_PARAMETER = 2  # at least: float16
 
 _PORTS = (f"{port}{number}" for port in ("com", "lpt") for number in "123456789¹²³")
 RESERVED = {"con", "prn", "aux", "nul", *_PORTS}
-"""What Windows takes for a device, whatever follows after a dot."""
+"""Device names of Windows, with any suffix."""
 
 
 def check_name(name: str) -> str:
-    """Check that a name can be a file's on every system.
+    """Check that a model's name is a valid file name on every system.
 
     Returns:
         The name, with each accented letter as one character.
 
     Raises:
-        EngineError: it can't; the sentence says why.
+        ModelError: it is not; the message gives the reason.
     """
     name = model_store.composed(name)
     if len(name) > LONGEST_NAME:
-        raise EngineError(
-            f"“{name[:20]}…” is too long for a model's name: choose one of at most {LONGEST_NAME} characters."
+        raise ModelError(
+            f"“{name[:20]}…” is too long for a model's name: choose one of at most {LONGEST_NAME} characters.",
+            code="model.name",
         )
     if problem := _problem_of(name):
-        raise EngineError(f"{name!r} can't be a model's name, because {problem}: choose another.")
+        raise ModelError(f"{name!r} can't be a model's name, because {problem}: choose another.", code="model.name")
     return name
 
 
@@ -59,11 +66,11 @@ def _problem_of(name: str) -> str | None:
     if strange := [letter for letter in name if not _is_allowed(letter)]:
         return f"it contains {strange[0]!r}, and only letters, digits, spaces, “-”, “_” and “.” are allowed"
     if name[0] in ".- " or unicodedata.category(name[0])[0] == "M":
-        return "it starts with neither a letter, a digit nor “_”"
+        return "it does not start with a letter, a digit or “_”"
     if name[-1] in ". ":
         return "it ends with a dot or a space"
     if name.split(".")[0].rstrip().lower() in RESERVED:
-        return "Windows keeps it for a device"
+        return "Windows reserves it for a device"
     return None
 
 
@@ -73,10 +80,10 @@ def _is_allowed(letter: str) -> bool:
 
 
 def free_name(wanted: str) -> str:
-    """The wanted name, or `wanted-2`, `wanted-3` …: the first that no model has.
+    """Return the wanted name, or the first of `wanted-2`, `wanted-3` … that no model has.
 
     Raises:
-        EngineError: it can't be a model's name.
+        ModelError: it can't be a model's name.
     """
     name = check_name(wanted)
     suffixes = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
@@ -85,34 +92,34 @@ def free_name(wanted: str) -> str:
 
 
 def _clash(name: str) -> str | None:
-    """The model that has a name already; on many disks capital letters make no difference."""
+    """Return the model that has a name, regardless of case: many file systems do not distinguish it."""
     return next((known for known in model_store.find_cards() if known.casefold() == name.casefold()), None)
 
 
-def check_free(name: str, instead: str = "choose another name") -> None:
-    """Check that no model has a name, in capital letters or small ones.
+def check_free(name: str) -> None:
+    """Check that no model has a name, regardless of case.
 
     Args:
-        name: one that `check_name` gave.
-        instead: what to do if there is one, the second half of a sentence.
+        name: a result of `check_name`.
 
     Raises:
-        EngineError: there is one.
+        ModelError: there is one.
     """
     if known := _clash(name):
-        raise EngineError(f"There is a model “{known}” already: {instead}.")
+        raise ModelError(f"There is already a model “{known}”: choose another name.", code="model.exists", model=known)
 
 
 def add_model(card: Card, weights: bytes, *, replace: bool = False) -> Model:
-    """Make a personal model.
+    """Add a personal model.
 
     Args:
-        card: under its name the model can be used from now on.
-        weights: the content of a safetensors file.
-        replace: whether the personal model of this name, if there is one, makes way when the weights are written.
+        card: its name is the model's.
+        weights: content of a safetensors file.
+        replace: whether to replace a personal model of the same name.
 
     Raises:
-        EngineError: the name is taken or can't be a model's, or the files can't be written.
+        ModelError: the name is taken or invalid.
+        FileError: the files cannot be written.
     """
     card = dataclasses.replace(card, name=check_name(card.name))
     folder = model_store.personal_folder()
@@ -121,29 +128,31 @@ def add_model(card: Card, weights: bytes, *, replace: bool = False) -> Model:
         check_free(card.name)
     model_store.ensure_folder(folder)
     model = Model(card, path.with_suffix(".safetensors"), bundled=False)
-    with atomic_write(model.weights) as file:  # also over weights whose card was never written
+    with atomic_write(model.weights) as file:  # also over weights without a card
         file.write(weights)
-        path.unlink(missing_ok=True)  # an old card would tell of other weights
+        path.unlink(missing_ok=True)  # the old card describes other weights
     try:
         model_store.write_card(card, folder)
     except BaseException:
         _remove_weights(model.weights)
         raise
+    logger.info("added model “%s” in %s", card.name, folder)
     return model
 
 
 def rename_model(old: str, new: str) -> Model:
-    """Give a personal model another name; if that fails, it keeps the old one.
+    """Rename a personal model; if that fails, it keeps the old name.
 
     Raises:
-        EngineError: no such model, a bundled or a damaged one; or the new name is taken or can't be a model's.
+        ModelError: no such model, a bundled or a damaged one; or the new name is taken or invalid.
+        FileError: the files cannot be written.
     """
     path = _personal_card(old)
     model = model_store.read_model(path)
     renamed = add_model(dataclasses.replace(model.card, name=new), model_store.read_weights(model))
     try:
         _remove(path)
-    except EngineError:
+    except FileError:
         _remove(renamed.weights.with_suffix(".json"))
         raise
     return renamed
@@ -153,16 +162,20 @@ def delete_model(name: str) -> None:
     """Delete a personal model, damaged or not.
 
     Raises:
-        EngineError: no such model, a bundled one, or its card can't be removed.
+        ModelError: no such model, or a bundled one.
+        FileError: its card cannot be removed.
     """
     _remove(_personal_card(name))
+    logger.info("deleted model “%s”", name)
 
 
 def _personal_card(name: str) -> Path:
     path = model_store.find_card(name)
     if model_store.is_bundled(path):
-        raise EngineError(
-            f"“{name}” comes with the program and can be neither renamed nor deleted: choose a personal model."
+        raise ModelError(
+            f"“{name}” is part of the program and can be neither renamed nor deleted: choose a personal model.",
+            code="model.bundled",
+            model=name,
         )
     return path
 
@@ -172,73 +185,110 @@ def _remove(card: Path) -> None:
     try:
         card.unlink()
     except OSError as error:
-        raise EngineError(
-            f"{card} can't be removed ({error.strerror}): allow it, or close the program that uses it."
+        raise FileError(
+            f"{card} can't be removed ({error.strerror}): allow it, or close the program that uses it.",
+            code="file.remove",
+            path=str(card),
         ) from error
     _remove_weights(card.with_suffix(".safetensors"))
 
 
 def _remove_weights(path: Path) -> None:
-    """Remove weights that have no card: they do no harm, so that they can't be removed is only told."""
+    """Remove weights without a card; a failure is logged, as they do no harm."""
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        warnings.warn(f"{path} is no longer needed, but can't be removed ({error.strerror}).", stacklevel=2)
+        logger.warning("%s is no longer needed, but can't be removed (%s).", path, error.strerror)
 
 
 def export_model(name: str, path: Path) -> Path:
-    """Write a model, bundled or personal, to one file; one that is there is replaced.
+    """Write a model, bundled or personal, to one file, which is replaced if it exists.
 
     Args:
-        name: of the model.
+        name: the model.
         path: the file; `.s2am` is added if missing.
 
     Returns:
-        The file that was written.
+        Path of the file.
 
     Raises:
-        EngineError: no such model, a damaged one, or the file can't be written.
+        ModelError: no such model, or a damaged one.
+        FileError: the file cannot be written.
     """
     if path.is_dir():
-        raise EngineError(f"{path} is a folder: give the name of a file to write.")
+        raise FileError(f"{path} is a folder: give the name of a file to write.", code="file.is-folder", path=str(path))
     if path.suffix.lower() != SUFFIX:
         path = path.with_name(path.name + SUFFIX)
     model = model_store.find_model(name)
     contents = {CARD: model_store.card_content(model.card), WEIGHTS: model_store.read_weights(model)}
     with atomic_write(path) as file, zipfile.ZipFile(file, "w") as archive:
         for member, content in contents.items():
-            archive.writestr(zipfile.ZipInfo(member), content)  # without a date: the same model gives the same file
+            archive.writestr(zipfile.ZipInfo(member), content)  # without a date: the file is reproducible
     return path
 
 
 def import_model(path: Path, name: str | None = None) -> Model:
-    """Make a personal model of an exported one; nothing is written before all of it has been checked.
+    """Add an exported model to the personal ones; nothing is written before everything has been checked.
 
     Args:
-        path: what `export_model` wrote; it may also be damaged, or made by somebody who means harm.
-        name: the model's name from now on; None = the one that it was exported with.
+        path: a file from `export_model`; it may also be damaged or malicious.
+        name: the new name; None = that of the exported model.
 
     Raises:
-        EngineError: the file holds no model that can be used here, or the name is taken or can't be a model's.
+        ModelError: the file holds no model that this version can use, or the name is taken or invalid.
+        FileError: the file cannot be read.
     """
     card, weights = _read_export(path)
     card = dataclasses.replace(card, name=check_name(card.name if name is None else name))
-    check_free(card.name, "give another name with --name")
-    if not _promises_what_it_holds(card):
-        raise _unusable(path, f"its weights can't fill its network “{card.network}”")
-    model_store.fill_network(card, weights, "export the model again, or get another copy of its file")
+    check_free(card.name)
+    _filled(path, card, weights)
     return add_model(card, weights)
 
 
-def _unusable(path: Path, problem: str) -> EngineError:
-    return EngineError(f"{path} holds no usable model ({problem}): export it again, or get another copy.")
+class OpenedModel(NamedTuple):
+    """A model in memory."""
+
+    card: Card
+    network: Network
+
+
+def open_model(model: str | Path) -> OpenedModel:
+    """Load a model by name, or from an exported file without adding it to the personal models.
+
+    Args:
+        model: name, or path that ends in `.s2am`.
+
+    Raises:
+        ModelError: no such model, a damaged one, or one that this version cannot use.
+        FileError: the file cannot be read.
+    """
+    path = Path(model)
+    if path.suffix.lower() == SUFFIX:
+        card, weights = _read_export(path)
+        return OpenedModel(card, _filled(path, card, weights))
+    found = model_store.find_model(str(model))
+    return OpenedModel(found.card, model_store.load_network(found))
+
+
+def _filled(path: Path, card: Card, weights: bytes) -> Network:
+    if not _has_right_size(card):
+        raise _unusable(path, f"its weights can't fill its network “{card.network}”")
+    return model_store.fill_network(card, weights, "export the model again, or get another copy of its file")
+
+
+def _unusable(path: Path, problem: str) -> ModelError:
+    return ModelError(
+        f"{path} holds no usable model ({problem}): export it again, or get another copy.",
+        code="model.export",
+        path=str(path),
+    )
 
 
 def _read_export(path: Path) -> tuple[Card, bytes]:
     if not path.exists():
-        raise EngineError(f"{path} does not exist: check the name and the folder.")
+        raise FileError(f"{path} does not exist: check the name and the folder.", code="file.missing", path=str(path))
     if not path.is_file():
-        raise EngineError(f"{path} is not a file: give one that “s2am models export” wrote.")
+        raise FileError(f"{path} is not a file: give an exported model.", code="file.is-folder", path=str(path))
     try:
         if path.stat().st_size > sum(LARGEST.values()) + LARGEST_DIRECTORY:
             raise ValueError("it is too large")
@@ -247,7 +297,11 @@ def _read_export(path: Path) -> tuple[Card, bytes]:
         card = model_store.parse_card(contents[CARD])
         _check_card(card, contents[WEIGHTS])
     except OSError as error:
-        raise EngineError(f"{path} can't be read ({error.strerror or error}): choose another file.") from error
+        raise FileError(
+            f"{path} can't be read ({error.strerror or error}): choose another file.",
+            code="file.read",
+            path=str(path),
+        ) from error
     except (zipfile.BadZipFile, struct.error, EOFError, ValueError, TypeError, RuntimeError) as error:
         raise _unusable(path, str(error) or "it is cut off") from error
     return card, contents[WEIGHTS]
@@ -258,7 +312,7 @@ def _read_members(archive: zipfile.ZipFile) -> dict[str, bytes]:
     if sorted(member.filename for member in members) != sorted(LARGEST):
         raise ValueError(f"it does not consist of {CARD} and {WEIGHTS}")
     for member in members:
-        # Then what is read is never more than the file is long, whatever it claims.
+        # Limits the bytes that are read to the length of the file.
         if member.compress_type != zipfile.ZIP_STORED or member.compress_size != member.file_size:
             raise ValueError(f"its {member.filename} is compressed")
         if member.file_size > LARGEST[member.filename]:
@@ -275,10 +329,10 @@ def _check_card(card: Card, weights: bytes) -> None:
         raise ValueError("its network is too large")
 
 
-def _promises_what_it_holds(card: Card) -> bool:
-    """Whether the network has as many parameters as the card says and the weights can hold.
+def _has_right_size(card: Card) -> bool:
+    """Return whether the network has as many parameters as the card states and the weights can hold.
 
-    This is known before memory is taken for the network.
+    Checked before memory is allocated for the network.
     """
     import torch
 

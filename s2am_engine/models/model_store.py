@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Models (network + weights + card): finding the bundled ones and personal ones, checking and loading them.
+"""Models on disk: find, check and load bundled and personal ones.
 
-A model is two files, `NAME.safetensors` (float16) and `NAME.json`, its card. Bundled models lie in `weights/` beside
-this file, personal ones in the user's data folder; model_files.py makes, renames and removes those.
+A model is a network with its weights, in two files: `NAME.safetensors` (float16) and its card, `NAME.json`. Bundled
+models lie in `weights/` beside this file, personal ones in the user's data folder, see model_files.py.
 """
 
 from __future__ import annotations
@@ -11,26 +11,27 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import logging
 import unicodedata
-import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_origin, get_type_hints
 
 from s2am_common.atomic import atomic_write
 from s2am_common.paths import user_paths
-from s2am_engine.errors import EngineError
+from s2am_common.settings import load_settings
+from s2am_engine.errors import FileError, ModelError, ModelNotFoundError
 
 if TYPE_CHECKING:
     from s2am_engine.networks.network import Network
 
+logger = logging.getLogger(__name__)
+
 DEFAULT_MODEL = "connoisseur"
 DETECTOR = "dissonance"
-DETECTOR_NETWORKS = (
-    "dissonance",
-)  # networks that find what was pasted and recolor nothing (known here without PyTorch)
-DETECTION_THRESHOLD = 0.5  # of a detector's confidence: from where on it says that something was pasted
+DETECTOR_NETWORKS = ("dissonance",)  # detect and do not harmonize; listed here because PyTorch loads slowly
+DETECTION_THRESHOLD = 0.5  # confidence from which on a detection counts
 BUNDLED = Path(__file__).parent / "weights"
 RENAMED_KEYS = {"licence": "license", "thumbnail": "input_size"}
 """Keys of cards that version 0.1 wrote, and their names now."""
@@ -38,32 +39,41 @@ RENAMED_KEYS = {"licence": "license", "thumbnail": "input_size"}
 
 @dataclass(frozen=True)
 class Card:
-    """What is known about a model; the JSON file beside its weights."""
+    """Model card: the JSON file beside the weights.
+
+    network: name in the catalog.
+    input_size: side of the network's input in pixels.
+    sha256, size: digest and number of bytes of the weights file.
+    parameters: number of parameters.
+    data: what the model was trained on, and under which terms.
+    options: of the network, see `build_network`.
+    fine_tuned: the weights are those of a `networks.personal.Personal` with two such networks.
+    """
 
     name: str
-    network: str  # its name in the catalog
+    network: str
     description: str
-    input_size: int  # side of the network's input in pixels
-    sha256: str  # of the weights file
+    input_size: int
+    sha256: str
     parameters: int
-    size: int  # bytes of the weights file
+    size: int
     license: str
-    data: str  # what it was trained on, and under which terms
+    data: str
     training: dict[str, Any] = field(default_factory=dict)
     figures: dict[str, Any] = field(default_factory=dict)
     known_failures: list[str] = field(default_factory=list)
-    options: dict[str, Any] = field(default_factory=dict)  # of the network, see `catalog.build_network`
-    fine_tuned: bool = False  # then the weights are those of a `networks.personal.Personal` of two such networks
+    options: dict[str, Any] = field(default_factory=dict)
+    fine_tuned: bool = False
 
     @property
     def recolors(self) -> bool:
-        """Whether one can harmonize with it."""
+        """Whether the model harmonizes (a detector does not)."""
         return self.network not in DETECTOR_NETWORKS
 
 
 @dataclass(frozen=True)
 class Model:
-    """A card and where its weights are."""
+    """A card and the path of its weights."""
 
     card: Card
     weights: Path
@@ -71,13 +81,13 @@ class Model:
 
     @property
     def repair(self) -> str:
-        """What to do when its weights turn out to be damaged."""
-        return how_to_repair(self.card.name, bundled=self.bundled)
+        """Advice for damaged weights: the second half of a sentence."""
+        return how_to_repair(bundled=self.bundled)
 
 
 @dataclass(frozen=True)
 class UntrainedNetwork:
-    """A network that can be built and trained, and has no weights here."""
+    """A network that can be trained and of which no model exists."""
 
     name: str
     description: str
@@ -85,68 +95,78 @@ class UntrainedNetwork:
 
 
 def personal_folder() -> Path:
-    """Where personal models are kept."""
+    """Return the folder of the personal models."""
     return user_paths().models
 
 
-def list_models() -> list[Model]:
-    """All models that can be named, the default first; a personal one hides a bundled one of the same name.
+def default_model() -> str:
+    """Return the name of the model of the settings, or of the recommended one."""
+    return load_settings().model or DEFAULT_MODEL
 
-    One whose card is damaged is left out, with a warning that says what to do about it.
+
+def list_models(on_damaged: Callable[[ModelError], None] | None = None) -> list[Model]:
+    """Return all models, the recommended one first; a personal model hides a bundled one of the same name.
+
+    Args:
+        on_damaged: called for each model whose card is damaged, which is left out; None = log it.
     """
-    return [model for card in find_cards().values() if (model := _read_or_warn(card))]
+    return [model for card in find_cards().values() if (model := _read_unless_damaged(card, on_damaged))]
 
 
-def _read_or_warn(card: Path) -> Model | None:
+def _read_unless_damaged(card: Path, on_damaged: Callable[[ModelError], None] | None) -> Model | None:
     try:
         return read_model(card)
-    except EngineError as error:
-        warnings.warn(str(error), stacklevel=2)
+    except ModelError as error:
+        if on_damaged:
+            on_damaged(error)
+        else:
+            logger.warning("%s", error)
         return None
 
 
 def find_cards() -> dict[str, Path]:
-    """The cards' files by model name, in the order of `list_models`."""
+    """Return the paths of the cards by model name, in the order of `list_models`."""
     found: dict[str, Path] = {}
     for folder in (BUNDLED, personal_folder()):
-        with contextlib.suppress(PermissionError):  # somebody else's folder holds none of this user's models
+        with contextlib.suppress(PermissionError):  # another user's folder holds no models of this user
             found |= {composed(path.stem): path for path in folder.glob("*.json")}
     return dict(sorted(found.items(), key=lambda item: (item[0] != DEFAULT_MODEL, item[0])))
 
 
 def composed(name: str) -> str:
-    """A name with each accented letter as one character: some systems and keyboards give it as two."""
+    """Return a name with each accented letter as one character; some systems and keyboards produce two."""
     return unicodedata.normalize("NFC", name)
 
 
 def is_bundled(card: Path) -> bool:
-    """Whether a card's file came with the program."""
+    """Return whether a card is one of the program's own."""
     return card.parent == BUNDLED
 
 
 def read_model(path: Path) -> Model:
-    """Read a card and say where its weights are.
+    """Read a model's card.
 
     Raises:
-        EngineError: the card is damaged.
+        ModelError: the card is damaged.
     """
     return Model(read_card(path), path.with_suffix(".safetensors"), is_bundled(path))
 
 
 def find_model(name: str) -> Model:
-    """Find a model by name; other models' cards are not read, so a damaged one does no harm here.
+    """Find a model by name. Other models' cards are not read: they may be damaged.
 
     Raises:
-        EngineError: no such model (the sentence lists the known ones), or its card is damaged.
+        ModelNotFoundError: no such model.
+        ModelError: its card is damaged.
     """
     return read_model(find_card(name))
 
 
 def find_card(name: str) -> Path:
-    """Find a model's card, which may be damaged.
+    """Return the path of a model's card, which may be damaged.
 
     Raises:
-        EngineError: no such model; the sentence lists the known ones.
+        ModelNotFoundError: no such model; the message lists the existing ones.
     """
     cards = find_cards()
     if composed(name) in cards:
@@ -155,42 +175,54 @@ def find_card(name: str) -> Path:
 
     known = f"choose one of {', '.join(cards)}"
     if name in NETWORKS:
-        raise EngineError(
-            f"The network “{name}” has no trained weights here: "
-            f"train it (s2am train --network {name} --data PHOTOS) or {known}."
+        raise ModelNotFoundError(
+            f"There are no trained weights of the network “{name}”: {known}.",
+            code="model.not-found.untrained",
+            network=name,
         )
-    raise EngineError(f"There is no model “{name}”: {known}.")
+    raise ModelNotFoundError(f"There is no model “{name}”: {known}.", model=name)
 
 
-def how_to_repair(name: str, *, bundled: bool) -> str:
-    """What to do about a damaged model: the second half of a sentence."""
+def how_to_repair(*, bundled: bool) -> str:
+    """Return advice for a damaged model: the second half of a sentence."""
     if bundled:
         return "run the installer again to repair the model"
-    word = f'"{name}"' if " " in name else name
-    return f"delete the model (s2am models delete {word}), and import it again if you have exported it"
+    return "delete the model, and import it again if you have exported it"
+
+
+def damage_code(*, bundled: bool) -> str:
+    """Return the error code of a damaged model."""
+    return f"model.damaged.{'bundled' if bundled else 'personal'}"
 
 
 def read_card(path: Path) -> Card:
     """Read a card.
 
     Raises:
-        EngineError: the file is damaged.
+        ModelError: the file is damaged.
     """
     try:
         card = parse_card(path.read_bytes())
     except (OSError, ValueError, TypeError, RecursionError) as error:
-        repair = how_to_repair(path.stem, bundled=is_bundled(path))
-        raise EngineError(f"The model card {path} is damaged ({error}): {repair}.") from error
+        bundled = is_bundled(path)
+        raise ModelError(
+            f"The model card {path} is damaged ({error}): {how_to_repair(bundled=bundled)}.",
+            code=damage_code(bundled=bundled),
+            model=path.stem,
+        ) from error
     if composed(card.name) != composed(path.stem):
-        raise EngineError(f"The model card {path} names another model, “{card.name}”: rename the file or the model.")
+        raise ModelError(
+            f"The model card {path} names another model, “{card.name}”: rename the file or the model.",
+            code="model.card-name",
+        )
     return card
 
 
 def parse_card(content: bytes) -> Card:
-    """Read a card from its file's content, which may be anything.
+    """Parse the content of a card's file, which may be anything.
 
     Raises:
-        ValueError, TypeError, RecursionError: this is no card.
+        ValueError, TypeError, RecursionError: it is not a card.
     """
     data = json.loads(content)
     types = {name: get_origin(hint) or hint for name, hint in get_type_hints(Card).items()}
@@ -203,15 +235,15 @@ def parse_card(content: bytes) -> Card:
     for name, wanted in types.items():
         if type(getattr(card, name)) is not wanted:
             raise TypeError(f"“{name}” must be of type {wanted.__name__}")
-    shown = (card.name, card.network, *card.options, *map(str, card.options.values()))  # in errors, on terminals
+    shown = (card.name, card.network, *card.options, *map(str, card.options.values()))  # in messages, on terminals
     if not "".join(shown).isprintable():
-        raise ValueError("its names have control characters")
+        raise ValueError("its names contain control characters")
     card_content(card)  # JSON can spell half characters that no file can hold
     return card
 
 
 def card_content(card: Card) -> bytes:
-    """A card's file."""
+    """Return the content of a card's file."""
     return (json.dumps(dataclasses.asdict(card), indent=2, ensure_ascii=False) + "\n").encode()
 
 
@@ -219,7 +251,7 @@ def write_card(card: Card, folder: Path) -> None:
     """Write a card beside its weights.
 
     Raises:
-        EngineError: it can't be written; the card that was there, if any, is as it was.
+        FileError: it cannot be written; an existing card stays unchanged.
     """
     ensure_folder(folder)
     with atomic_write(folder / f"{card.name}.json") as file:
@@ -227,16 +259,18 @@ def write_card(card: Card, folder: Path) -> None:
 
 
 def ensure_folder(folder: Path) -> None:
-    """Make a folder for models, if it is not there.
+    """Make the folder for models, unless it exists.
 
     Raises:
-        EngineError: it can't be made.
+        FileError: it cannot be made.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise EngineError(
-            f"The folder {folder} can't be made ({error.strerror}): allow writing there, then try again."
+        raise FileError(
+            f"The folder {folder} can't be made ({error.strerror}): allow writing there, then try again.",
+            code="file.folder",
+            path=str(folder),
         ) from error
 
 
@@ -244,19 +278,24 @@ def read_weights(model: Model) -> bytes:
     """Read a model's weights.
 
     Raises:
-        EngineError: they are missing or damaged.
+        ModelError: they are missing or damaged.
     """
     try:
         content = model.weights.read_bytes()
     except OSError as error:
-        raise EngineError(f"The weights {model.weights} can't be read: {model.repair}.") from error
+        raise _damaged(model, f"The weights {model.weights} can't be read") from error
     if not are_weights_of(model.card, content):
-        raise EngineError(f"The weights {model.weights} are damaged: {model.repair}.")
+        raise _damaged(model, f"The weights {model.weights} are damaged")
     return content
 
 
+def _damaged(model: Model, problem: str) -> ModelError:
+    code = damage_code(bundled=model.bundled)
+    return ModelError(f"{problem}: {model.repair}.", code=code, model=model.card.name)
+
+
 def are_weights_of(card: Card, weights: bytes) -> bool:
-    """Whether these are the very weights that a card was written for."""
+    """Return whether the digest of weights is that of a card."""
     return hashlib.sha256(weights).hexdigest() == card.sha256
 
 
@@ -264,21 +303,23 @@ def load_network(model: Model) -> Network:
     """Build a model's network with its weights, float32 on the CPU, ready for inference.
 
     Raises:
-        EngineError: the weights are missing, damaged, or of another network, or the network is not known here.
+        ModelError: the weights are missing, damaged, or of another network, or this version lacks the network.
     """
-    return fill_network(model.card, read_weights(model), model.repair)
+    network = fill_network(model.card, read_weights(model), model.repair)
+    logger.info("loaded model “%s”, %.2f M parameters", model.card.name, model.card.parameters / 1e6)
+    return network
 
 
 def fill_network(card: Card, weights: bytes, repair: str) -> Network:
-    """The same as `load_network`, with weights that have been read.
+    """Build a card's network with given weights, float32 on the CPU, ready for inference.
 
     Args:
         card: the model's.
-        weights: the content of its weights file.
-        repair: what to do if they are of another network, the second half of a sentence.
+        weights: content of the weights file.
+        repair: advice if they are of another network, the second half of a sentence.
 
     Raises:
-        EngineError: the weights are of another network, or the network is not known here.
+        ModelError: the weights are of another network, or this version lacks the network.
     """
     import safetensors.torch  # with torch, a second of import time that listing models can do without
 
@@ -289,7 +330,9 @@ def fill_network(card: Card, weights: bytes, repair: str) -> Network:
         state = {current_name(name): value.float() for name, value in safetensors.torch.load(weights).items()}
         network.load_state_dict(state)
     except (RuntimeError, safetensors.SafetensorError) as error:
-        raise EngineError(f"The weights of “{card.name}” don't fit its network: {repair}.") from error
+        raise ModelError(
+            f"The weights of “{card.name}” don't fit its network: {repair}.", code="model.weights", model=card.name
+        ) from error
     return network.eval().requires_grad_(False)
 
 
@@ -297,23 +340,31 @@ def blank_network(card: Card) -> Network:
     """Build a model's network without its weights.
 
     Raises:
-        EngineError: the network, or one of its options, is not known here.
+        ModelError: this version lacks the network or one of its options.
     """
     from s2am_engine.networks.personal import Personal
     from s2am_engine.networks.registry import NETWORKS, build_network
 
     if card.network not in NETWORKS:
-        raise EngineError(f"Model “{card.name}” needs the network “{card.network}”: update this program.")
+        raise ModelError(
+            f"Model “{card.name}” needs the network “{card.network}”: update this program.",
+            code="model.newer",
+            model=card.name,
+        )
     try:
         if card.fine_tuned:
             return Personal(*(build_network(card.network, **card.options) for _ in range(2)))
         return build_network(card.network, **card.options)
     except (ValueError, TypeError, RuntimeError) as error:
-        raise EngineError(f"Model “{card.name}” can't be built here ({error}): update this program.") from error
+        raise ModelError(
+            f"Model “{card.name}” can't be built here ({error}): update this program.",
+            code="model.newer",
+            model=card.name,
+        ) from error
 
 
 def untrained_networks(models: Iterable[Model]) -> list[UntrainedNetwork]:
-    """The networks of the catalog that none of the models uses, with their published size."""
+    """Return the networks that none of the models uses, with the number of parameters of their published version."""
     import torch
 
     from s2am_engine.networks.registry import NETWORKS, build_network

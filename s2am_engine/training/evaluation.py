@@ -328,10 +328,10 @@ def harmonize_pair(harmonizer: Harmonizer, loaded: Loaded, found: Pixels | None 
         return Result(loaded.composite, found)
     given = loaded.mask if found is None and not harmonizer.mask_free else found
     try:
-        harmonizer.set_picture(loaded.composite, given)
+        prediction = harmonizer(loaded.composite, given)
     except NothingFoundError:
         return Result(loaded.composite, np.zeros_like(loaded.mask))
-    return Result(harmonizer.harmonize(), harmonizer.mask if given is not loaded.mask else None)
+    return Result(prediction.render(), prediction.mask if given is not loaded.mask else None)
 
 
 def paint_pair(harmonizer: Harmonizer, loaded: Loaded) -> Result:

@@ -39,7 +39,8 @@ def test_errors_about_arrays_are_value_errors(kind: type[S2AMError]) -> None:
         (MaskError("There is no mask.", code="mask.missing"), "There is no mask: give one with --mask."),
         (MaskError("It is empty.", code="mask.empty", name="a.png"), "It is empty: mark the foreground in a.png."),
         (MaskError("It is empty.", code="mask.empty"), "It is empty."),
-        (FileError("No: not here.", path="b.png"), "No: not here, or try b.png."),
+        (FileError("No: not here.", path="b.png"), "No: not here (try b.png)."),
+        (MaskError("a.png: None.", code="mask", path="a.png"), "a.png: None: give one with --mask."),
         (EngineError("It failed."), "It failed."),
     ],
 )

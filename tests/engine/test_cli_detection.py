@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finding what was pasted from the command line: `detect`, `--auto-mask`, and the harmony score."""
+"""The command line without masks: `detect`, `--auto-mask`, and the harmony score."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def spotter(no_personal_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_fake_model(no_personal_models, DETECTOR, "spotter")
 
 
-def nothing_pasted(path: Path) -> Path:
+def without_foreground(path: Path) -> Path:
     Image.fromarray(composite()[0][..., ::-1]).save(path)
     return path
 
 
-def test_detect_writes_a_soft_mask_of_the_pictures_size(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_detect_writes_a_soft_mask_of_the_images_size(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "detect", folder / "composite.png", "--json")
     told = json.loads(out)
     assert code == 0
@@ -46,13 +46,13 @@ def test_detect_writes_a_soft_mask_of_the_pictures_size(folder: Path, capsys: py
     assert 0.9 < told["confidence"] <= 1
 
 
-def test_detect_says_when_it_finds_nothing_and_writes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    done = run(capsys, "detect", nothing_pasted(folder / "whole.png"), "-o", folder / "found.png")
-    assert "Nothing pasted was found in this picture" in failed(folder, done)
+def test_detect_writes_nothing_if_nothing_is_found(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    done = run(capsys, "detect", without_foreground(folder / "whole.png"), "-o", folder / "found.png")
+    assert "No pasted region was found" in failed(folder, done)
     assert not (folder / "found.png").exists()
 
 
-def test_detect_finds_the_likeliest_if_asked_for(
+def test_detect_likeliest_writes_uncertain_regions(
     folder: Path, no_personal_models: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(capsys, "detect", folder / "composite.png", "-o", folder / "sure.png")
@@ -65,12 +65,12 @@ def test_detect_finds_the_likeliest_if_asked_for(
     np.testing.assert_array_equal(Image.open(folder / "found.png"), Image.open(folder / "sure.png"))
 
 
-def test_detect_needs_a_model_that_detects(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_detect_refuses_a_model_that_needs_a_mask(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     done = run(capsys, "detect", folder / "composite.png", "--model", "reinhard")
     assert f"choose “{DETECTOR}”" in failed(folder, done)
 
 
-def test_auto_mask_harmonizes_what_is_found_with_the_model_that_was_asked_for(
+def test_auto_mask_harmonizes_the_detected_region_with_the_given_model(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = folder / "out.png"
@@ -88,23 +88,21 @@ def test_auto_mask_harmonizes_what_is_found_with_the_model_that_was_asked_for(
     assert not np.array_equal(result, composite()[0])
 
 
-def test_a_folder_without_masks_goes_past_what_holds_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_auto_mask_folder_continues_after_an_empty_image(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pictures = folder / "pictures"
     pictures.mkdir()
     (folder / "composite.png").rename(pictures / "one.png")
-    nothing_pasted(pictures / "two.png")
+    without_foreground(pictures / "two.png")
     code, out, err = run(capsys, "harmonize", pictures, "--auto-mask", "-o", folder / "results", "--json")
-    assert code == 1
+    assert code == 0
     first, second = json.loads(out)["results"]
     assert Path(first["output"]).is_file()
-    assert "Nothing pasted was found" in second["error"]
+    assert "No pasted region was found" in second["error"]
     assert [path.name for path in (folder / "results").iterdir()] == ["one.png"]
     assert err.count("error:") == 1
 
 
-def test_the_harmony_score_rises_as_the_foreground_comes_to_fit(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_harmonize_json_holds_harmony_scores_before_and_after(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(
         capsys, "harmonize", folder / "composite.png", "--mask", folder / "mask.png", "--model", "reinhard", "--json"
     )
@@ -114,9 +112,7 @@ def test_the_harmony_score_rises_as_the_foreground_comes_to_fit(
     assert harmony["after"] == 1
 
 
-def test_a_pictures_own_alpha_does_not_hide_the_background_from_the_score(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_harmony_score_sees_the_background_of_a_cut_out(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pixels, mask = composite()
     hard = np.where(mask > 127, 255, 0).astype(np.uint8)
     Image.fromarray(np.dstack([pixels, hard])).save(folder / "cut.png")

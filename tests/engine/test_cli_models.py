@@ -104,7 +104,7 @@ def test_a_model_travels_by_command(folder: Path, no_personal_models: Path, caps
     for arguments, sentence in (
         (("export", "concord", folder / "mine"), f"“concord” was exported to {file}.\n"),
         (("import", file, "--name", "mine"), f"“mine” was imported from {file}.\n"),
-        (("rename", "mine", "yours"), "“mine” is called “yours” now.\n"),
+        (("rename", "mine", "yours"), "“mine” was renamed to “yours”.\n"),
         (("delete", "yours"), "“yours” was deleted.\n"),
     ):
         assert run(capsys, "models", *arguments) == (0, sentence, "")
@@ -132,8 +132,8 @@ def test_what_was_done_with_a_model_is_told_in_json(
     ("call", "sentence"),
     [
         ("rename nobody yours", f"There is no model “nobody”: choose one of {model_store.DEFAULT_MODEL}"),
-        ("rename mine fmm", "There is a model “fmm” already: choose another name."),
-        ("rename mine con", "Windows keeps it for a device"),
+        ("rename mine fmm", "There is already a model “fmm”: choose another name."),
+        ("rename mine con", "Windows reserves it for a device"),
         ("delete nobody", "There is no model “nobody”"),
         ("export nobody file", "There is no model “nobody”"),
         ("export mine .", "is a folder"),
@@ -162,7 +162,7 @@ def test_bundled_models_are_protected_by_name(
     bundled = shutil.copytree(model_store.BUNDLED, tmp_path / "bundled")  # a mistake can't harm the real ones
     monkeypatch.setattr(model_store, "BUNDLED", bundled)
     for call in (("rename", "concord", "yours"), ("delete", "concord")):
-        assert "“concord” comes with the program" in failed(tmp_path, run(capsys, "models", *call))
+        assert "“concord” is part of the program" in failed(tmp_path, run(capsys, "models", *call))
         assert model_store.find_model("concord").bundled
 
 
@@ -255,7 +255,7 @@ def test_a_composite_without_a_mask_is_enough_for_a_mask_free_model(
     folder: Path, mask_free: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ("harmonize", folder / "composite.png", "-o", folder / "out.png")
-    assert "let it be found with --auto-mask" in failed(folder, run(capsys, *arguments))
+    assert "detect it with --auto-mask" in failed(folder, run(capsys, *arguments))
     for native in ((), ("--native",)):
         assert run(capsys, *arguments, "--model", mask_free, *native)[0] == 0
         pixels, mask = composite()
@@ -264,4 +264,4 @@ def test_a_composite_without_a_mask_is_enough_for_a_mask_free_model(
         assert (result != pixels).any(axis=2)[mask == 255].mean() > 0.9
     red = composite()[0][..., ::-1]
     Image.fromarray(red).save(folder / "composite.png")
-    assert "Nothing pasted was found" in failed(folder, run(capsys, *arguments, "--model", mask_free))
+    assert "No pasted region was found" in failed(folder, run(capsys, *arguments, "--model", mask_free))

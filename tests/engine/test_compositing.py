@@ -29,7 +29,7 @@ def test_a_layer_that_reaches_beyond_the_edge_is_cropped(at: tuple[int, int] | N
 
 
 def test_a_layer_outside_is_refused() -> None:
-    with pytest.raises(EngineError, match="nothing of the layer lies on the background"):
+    with pytest.raises(EngineError, match="no part of the layer lies on the background"):
         place(RED, BLUE, (50, 50))
 
 

@@ -67,7 +67,7 @@ def test_an_import_can_be_given_another_name(no_personal_models: Path, tmp_path:
     add_copy("mine")
     for name in ("mine", "s2crnet"):
         file = export_model(name, tmp_path / name)
-        sentence = f"There is a model “{name}” already: give another name with --name."
+        sentence = f"There is already a model “{name}”: choose another name."
         assert refused(partial(import_model, file)) == sentence
         assert import_model(file, f"{name} again").card.name == f"{name} again"
     assert sorted(names()) == ["mine", "mine again", "s2crnet again"]

@@ -17,7 +17,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from s2am_engine.errors import EngineError
+from s2am_engine.errors import EngineError, ModelError, ModelNotFoundError
 from s2am_engine.models import model_store
 from s2am_engine.models.model_store import find_model, list_models, load_network, untrained_networks, write_card
 from s2am_engine.networks.registry import NETWORKS, build_network
@@ -67,7 +67,7 @@ def test_damaged_weights_are_never_used(personal: Path) -> None:
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
-    repair = r"delete the model \(s2am models delete mine\), and import it again if you have exported it\."
+    repair = "delete the model, and import it again if you have exported it"
     with pytest.raises(EngineError, match=rf"mine\.safetensors are damaged: {repair}"):
         load_network(find_model("mine"))
     weights.unlink()
@@ -100,14 +100,18 @@ def test_weights_of_another_network_are_refused(personal: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "[" * 100_000, '{"name": "mine"}'])
-def test_a_damaged_card_says_which_and_takes_no_other_model_along(personal: Path, content: str) -> None:
+def test_list_models_leaves_out_and_logs_a_damaged_card(
+    personal: Path, content: str, caplog: pytest.LogCaptureFixture
+) -> None:
     others = [model for model in list_models() if model.card.name != "mine"]
     (personal / "mine.json").write_text(content)
-    with pytest.raises(EngineError, match=r"mine\.json is damaged .*: delete the model \(s2am models delete mine\)"):
+    with pytest.raises(EngineError, match=r"mine\.json is damaged .*: delete the model"):
         find_model("mine")
-    with pytest.warns(UserWarning, match=r"mine\.json is damaged") as told:
-        assert list_models() == others
-    assert len(told) == 1
+    assert list_models() == others
+    assert caplog.text.count("mine.json is damaged") == 1
+    problems: list[ModelError] = []
+    assert list_models(problems.append) == others
+    assert [(error.code, error.fields) for error in problems] == [("model.damaged.personal", {"model": "mine"})]
 
 
 @pytest.mark.parametrize(
@@ -173,9 +177,9 @@ def test_a_card_from_before_there_were_options_still_loads(personal: Path) -> No
 
 def test_a_network_without_weights_says_how_to_get_some() -> None:
     name = untrained_networks(list_models())[0].name
-    command = f"s2am train --network {name} --data PHOTOS"
-    with pytest.raises(EngineError, match=rf"“{name}” has no trained weights here: train it \({command}\) or choose"):
+    with pytest.raises(ModelNotFoundError, match=f"no trained weights of the network “{name}”: choose one") as caught:
         find_model(name)
+    assert (caught.value.code, caught.value.fields) == ("model.not-found.untrained", {"network": name})
 
 
 def test_networks_without_weights_are_counted_as_they_are_built() -> None:

@@ -101,7 +101,7 @@ def test_agreeing_that_nothing_needs_to_change_is_no_doubt() -> None:
 
 @pytest.mark.parametrize("answer", [np.nan, np.inf])
 def test_an_answer_that_is_no_number_is_refused_in_a_sentence(answer: float) -> None:
-    with pytest.raises(EngineError, match="“test” gave no usable answer here: choose another"):
+    with pytest.raises(EngineError, match="“test” gave no usable result"):
         predict(0.1, 0.1, answer, 0.1)
 
 
@@ -110,7 +110,7 @@ def test_an_answer_that_is_no_map_is_refused_in_a_sentence() -> None:
         def to_color_map(self, parameters: Tensor) -> ColorMap:
             return brighter(np.nan)
 
-    with pytest.raises(EngineError, match="no usable answer"):
+    with pytest.raises(EngineError, match="no usable result"):
         Predictor(Impossible(0.1, 0.1, 0.1, 0.1), CPU, "test")(make_input())
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from s2am_engine.cli import bench
+from s2am_engine.cli import benchmark
 from s2am_engine.image import sample
 from s2am_engine.image.compositing import place
 from s2am_engine.image.io import ImageData, load_image
@@ -59,11 +59,11 @@ def test_the_sample_is_a_harmonized_composite_with_a_sheet(tmp_path: Path) -> No
 
 
 def test_the_bench_measures_every_stage_and_the_memory() -> None:
-    found = bench.measure(Harmonizer(device="cpu"), 600, 400)
+    found = benchmark.measure_size(Harmonizer(device="cpu"), 600, 400)
     assert list(found.stages) == ["network input", "network", "rendering", "pixels in to pixels out"]
     assert all(seconds > 0 for seconds in found.stages.values())
     told = found.to_json()
     assert told["megapixels"] == 0.2
-    assert "600×400" in bench.to_table([found])
-    _, mask = bench.made_up_picture(600, 400)
+    assert "600×400" in benchmark.to_table([found])
+    _, mask = benchmark.synthetic_image(600, 400)
     assert abs((mask > 0).mean() - 0.25) < 0.01

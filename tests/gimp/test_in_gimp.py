@@ -172,7 +172,7 @@ def test_mask_of_a_flat_image_is_detected(cases: Cases) -> None:
     found = Detector().detect(flat, likeliest=True).mask
     with pytest.raises(NothingFoundError):
         Detector().detect(flat)
-    assert "Nothing pasted was found" in case.facts["unsure"]["message"]  # without mask=detect
+    assert "No pasted region was found" in case.facts["unsure"]["message"]  # without mask=detect
     harmonizer = Harmonizer()
     harmonizer.set_picture(flat, found)
     after = case.pixels("after", size, 3)

@@ -161,7 +161,7 @@ def test_finetune_command_keeps_the_better_model(
     with pytest.raises(EngineError, match="no model “mine”"):
         find_model("mine")
     code, out, err = run(capsys, "finetune", photos, "--name", "mine", "--base", base)
-    assert "“novice” stays the better one all in all, so no model was made" in out
+    assert "“novice” is better overall, so no model was made" in out
     assert "phone.heic: HEIC" in err
 
 

@@ -69,7 +69,7 @@ def test_a_training_becomes_a_personal_model(photos: Path, tmp_path: Path) -> No
     assert (model.card.training["loss"], model.card.training["steps"]) == ("foreground_rmse", 4)
     assert model.card.parameters == sum(p.numel() for p in load_network(model).parameters())
     assert make_plan("concord", photos, TINY).name == "my-concord-2", "nothing is overwritten"
-    with pytest.raises(EngineError, match="a model “my-concord” already: choose another"):
+    with pytest.raises(EngineError, match="already a model “my-concord”: choose another"):
         make_plan("concord", photos, TINY, "my-concord")
 
 
@@ -197,13 +197,13 @@ def test_the_recipe_can_be_the_papers_own(
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("--network unet", "name a --network and its --data"),
-        ("--network reinhard --data PHOTOS", "--network is one of concord"),
-        ("--network unet --data PHOTOS --loss guess", "--loss is one of attention_and_pixels"),
+        ("--network unet", "give --network and --data"),
+        ("--network reinhard --data PHOTOS", "--network must be one of concord"),
+        ("--network unet --data PHOTOS --loss guess", "--loss must be one of attention_and_pixels"),
         ("--network unet --data PHOTOS --steps 0", "must be more than 0"),
         ("--network unet --data PHOTOS --steps 3 --minutes 4", "not allowed with"),
-        ("--resume", "--resume goes with --folder"),
-        ("--resume --folder RUN --size 64", "--size can't change"),
+        ("--resume", "--resume needs --folder"),
+        ("--resume --folder RUN --size 64", "--size cannot change"),
     ],
 )
 def test_wrong_usage_is_explained(line: str, words: str, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -270,7 +270,7 @@ def test_kill_minus_9_costs_no_more_than_what_came_after_the_last_checkpoint(tmp
     second.send_signal(signal.SIGINT)
     _, told = second.communicate(timeout=600)
     assert second.returncode == 1
-    assert told.strip().splitlines()[-1] == f"error: Stopped: “s2am train --resume --folder {folder}” goes on with it."
+    assert told.strip().splitlines()[-1] == f"error: Stopped: “s2am train --resume --folder {folder}” resumes it."
     third = start(photos, folder, tmp_path, "--resume")
     out, told = third.communicate(timeout=600)
     assert third.returncode == 0, told

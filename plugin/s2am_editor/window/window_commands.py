@@ -24,7 +24,7 @@ from s2am_editor.window.document_files import DocumentFiles
 from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs
-from s2am_engine.cli.commands import map_text
+from s2am_engine.batch import map_text
 
 
 class WindowCommands(QObject):

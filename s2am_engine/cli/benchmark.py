@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long each stage takes and how much memory it needs, at the sizes that photographers work at."""
+"""Benchmark: time and memory of each stage of harmonization at the sizes of photographs."""
 
 from __future__ import annotations
 
@@ -19,27 +19,31 @@ from numpy.typing import NDArray
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.inference.network_input import make_network_input
 
-# (width, height): 1, 8 and 24 megapixels, as cameras have them.
+# (width, height): 1, 8 and 24 megapixels.
 SIZES = ((1224, 816), (3464, 2309), (6000, 4000))
 REPEATS = 5
 
 
 @dataclass
 class Measurement:
-    """One picture size."""
+    """Measurement of one image size.
+
+    stages: seconds by stage, medians.
+    peak_extra_bytes: memory beyond input and result; None where the system does not report it.
+    """
 
     width: int
     height: int
-    stages: dict[str, float] = field(default_factory=dict)  # seconds, the median of the repeats
-    peak_extra_bytes: int | None = None  # beyond input and result; None where the system can't tell
+    stages: dict[str, float] = field(default_factory=dict)
+    peak_extra_bytes: int | None = None
 
     @property
     def megapixels(self) -> float:
-        """Millions of pixels."""
+        """Size in millions of pixels."""
         return self.width * self.height / 1e6
 
     def to_json(self) -> dict[str, Any]:
-        """Plain numbers."""
+        """Return JSON values."""
         picture = self.width * self.height * 3
         extra = self.peak_extra_bytes
         return {
@@ -52,42 +56,41 @@ class Measurement:
         }
 
 
-def bench(model: str, device: str, progress: Callable[[str], None] | None = None) -> list[Measurement]:
+def measure_sizes(model: str, device: str, progress: Callable[[str], None] | None = None) -> list[Measurement]:
     """Measure network_input, network, rendering and all of it, on 8-bit pictures with a quarter of foreground."""
     harmonizer = Harmonizer(model, device)
     found = []
     for width, height in SIZES:
         if progress:
             progress(f"{width} × {height}")
-        found.append(measure(harmonizer, width, height))
+        found.append(measure_size(harmonizer, width, height))
     return found
 
 
-def measure(harmonizer: Harmonizer, width: int, height: int) -> Measurement:
-    """Measure one size."""
-    pixels, mask = made_up_picture(width, height)
+def measure_size(harmonizer: Harmonizer, width: int, height: int) -> Measurement:
+    """Measure network input, network, rendering, and the whole call."""
+    pixels, mask = synthetic_image(width, height)
     size = harmonizer.input_size
     found = Measurement(width, height)
     network_input = make_network_input(pixels, mask, None, None, size)
     found.stages["network input"] = median_time(lambda: make_network_input(pixels, mask, None, None, size))
     found.stages["network"] = median_time(lambda: harmonizer.predictor(network_input))
-    harmonizer.set_picture(pixels, mask)
-    found.stages["rendering"] = median_time(harmonizer.harmonize)
+    prediction = harmonizer(pixels, mask)
+    found.stages["rendering"] = median_time(prediction.render)
 
-    def all_of_it() -> NDArray[Any]:
-        harmonizer.set_picture(pixels, mask)
-        return harmonizer.harmonize()
+    def harmonize() -> NDArray[Any]:
+        return harmonizer(pixels, mask).render()
 
-    found.stages["pixels in to pixels out"] = median_time(all_of_it)
+    found.stages["pixels in to pixels out"] = median_time(harmonize)
     with peak_memory() as growth:
-        result = all_of_it()
+        result = harmonize()
     if growth:
         found.peak_extra_bytes = max(0, growth[0] - result.nbytes)
     return found
 
 
-def made_up_picture(width: int, height: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """A smooth picture with grain, and an elliptic mask over a quarter of it with a soft edge."""
+def synthetic_image(width: int, height: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return a smooth image with grain, and an elliptic mask of a quarter of it with a soft edge."""
     rng = np.random.default_rng(0)
     y = np.linspace(0, 1, height, dtype=np.float32)[:, None]
     x = np.linspace(0, 1, width, dtype=np.float32)[None]
@@ -99,7 +102,7 @@ def made_up_picture(width: int, height: int) -> tuple[NDArray[np.uint8], NDArray
 
 
 def median_time(work: Callable[[], object]) -> float:
-    """The median of a few runs, in seconds, after one that warms up."""
+    """Return the median time of several calls in seconds, after one call to warm up."""
     work()
     times = []
     for _ in range(REPEATS):
@@ -109,14 +112,14 @@ def median_time(work: Callable[[], object]) -> float:
     return sorted(times)[len(times) // 2]
 
 
-def machine() -> str:
-    """One line about the machine."""
+def describe_machine() -> str:
+    """Return system, number of cores and Python version."""
     return f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPU cores, Python {platform.python_version()}"
 
 
 @contextmanager
 def peak_memory() -> Iterator[list[int]]:
-    """Give a list that holds, after the block, by how many bytes the process grew at its peak; empty without /proc."""
+    """Measure the peak growth of the process in the block, in bytes: the list's only item, or none without /proc."""
     growth: list[int] = []
     release_freed_memory()
     before = proc_status("VmRSS")
@@ -131,13 +134,13 @@ def peak_memory() -> Iterator[list[int]]:
 
 
 def release_freed_memory() -> None:
-    """Hand memory that was freed back to the system, so that using it again counts as growth (glibc only)."""
+    """Return freed memory to the system, so that reusing it counts as growth (glibc only)."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def proc_status(key: str) -> int | None:
-    """A size from /proc/self/status in bytes."""
+    """Return a size from /proc/self/status in bytes."""
     try:
         lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     except OSError:
@@ -149,9 +152,9 @@ def proc_status(key: str) -> int | None:
 
 
 def to_table(found: list[Measurement]) -> str:
-    """A plain-text table, a line a size."""
+    """Return a plain-text table, one line for each size."""
     names = list(found[0].stages)
-    lines = [f"{'picture':>18}" + "".join(f"{name:>25}" for name in names) + f"{'extra memory':>22}"]
+    lines = [f"{'image':>18}" + "".join(f"{name:>25}" for name in names) + f"{'extra memory':>22}"]
     for item in found:
         size = f"{item.width}×{item.height}"
         times = "".join(f"{item.stages[name] * 1000:22.0f} ms" for name in names)

@@ -1,0 +1,351 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Harmonization of image files: one file, or a batch of them in one loop for the command line and the editor."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+from s2am_common.atomic import atomic_write
+from s2am_engine.color.adjustments import Sliders
+from s2am_engine.color.map import ColorMap
+from s2am_engine.errors import FileError, ImageError, MaskError, S2AMError
+from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, load_image, save_image
+from s2am_engine.image.masks import Pixels, check_mask, read_mask
+
+if TYPE_CHECKING:
+    from s2am_engine.inference.detector import Detection, Detector
+    from s2am_engine.inference.harmonizer import Harmonizer, HarmonizeResult
+
+logger = logging.getLogger(__name__)
+
+LOSSLESS = (".png", ".tif", ".tiff", ".webp")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class FileResult:
+    """Result of one file: paths, the rendered image, and the prediction behind it.
+
+    detection: the detected mask, if it was asked for.
+    seconds: time for reading, prediction, rendering and writing.
+    """
+
+    source: Path
+    output: Path
+    save_map: Path | None
+    image: ImageData
+    prediction: HarmonizeResult[ImageData]
+    detection: Detection | None
+    seconds: float
+
+
+@dataclass
+class FileHarmonizer:
+    """Settings for harmonizing files. The models are loaded when the first image has been read.
+
+    model, device: see `Harmonizer`.
+    sliders: applied to every image.
+    native: render the network's own pixels instead of its color map.
+    auto_mask: detect the foreground.
+    """
+
+    model: str = ""
+    device: str | None = None
+    sliders: Sliders = field(default_factory=Sliders)
+    native: bool = False
+    auto_mask: bool = False
+
+    @cached_property
+    def harmonizer(self) -> Harmonizer:
+        """The model."""
+        from s2am_engine.inference.harmonizer import (
+            Harmonizer,  # imports PyTorch: a second that bad input need not wait
+        )
+
+        return Harmonizer(self.model, self.device)
+
+    @cached_property
+    def detector(self) -> Detector:
+        """The detector."""
+        from s2am_engine.inference.detector import Detector
+
+        return Detector(device=self.device)
+
+    def harmonize_file(
+        self,
+        source: Path,
+        output: Path | None = None,
+        *,
+        mask: Path | None = None,
+        background: Path | None = None,
+        at: tuple[int, int] | None = None,
+        save_map: Path | None = None,
+        status: Callable[[str], None] = lambda _: None,
+    ) -> FileResult:
+        """Harmonize a composite, or a layer on a background, from file to file.
+
+        Args:
+            source: the composite, or the layer if a background is given.
+            output: file to write; None = beside the source, in a lossless format.
+            mask: file of the mask; None = the source's alpha, a detection, or the prediction of a mask-free model.
+            background: image on which the layer is pasted.
+            at: position of the layer, see `compositing.place`.
+            save_map: file for the color map with sliders, .json or .cube.
+            status: called with the current step, such as “reading beach.png”.
+
+        Raises:
+            S2AMError: one of the steps failed; then no file was written.
+        """
+        started = time.perf_counter()
+        output = output or default_output(background or source, source.stem)
+        refuse_overwriting(output, [path for path in (source, mask, background) if path])
+        status(f"reading {source}")
+        image = load_image(source)
+        given = read_matching_mask(mask, image) if mask else None
+        behind = load_image(background) if background else None
+        detection = None
+        try:
+            if self.auto_mask:
+                status("detecting the foreground")
+                detection = self.detector.detect(image)
+                given = detection.mask
+            status("harmonizing")
+            prediction = self.harmonizer.paste(image, behind, at) if behind else self.harmonizer(image, given)
+            result = self.harmonizer.paint(prediction) if self.native else prediction.render(self.sliders)
+        except (ImageError, MaskError) as error:
+            raise named(error, source) from error
+        status(f"writing {output}")
+        # The map's file is opened first and put in place last: both files are written, or neither.
+        with atomic_write(save_map) if save_map else nullcontext() as file:
+            if save_map and file:
+                file.write(map_text(prediction.adjusted_map(self.sliders), save_map).encode())
+            save_image(output, result)
+        seconds = time.perf_counter() - started
+        logger.info("wrote %s in %.2f s", output, seconds)
+        return FileResult(source, output, save_map, result, prediction, detection, seconds)
+
+    def harmony_scores(self, result: FileResult) -> dict[str, float]:
+        """Return how well the foreground fits before and after, see `Detector.harmony_score`."""
+        prediction = result.prediction
+        return {
+            name: round(
+                self.detector.harmony_score(
+                    image.pixels, prediction.mask, alpha=prediction.alpha, profile=image.profile
+                ),
+                3,
+            )
+            for name, image in (("before", prediction.composite), ("after", result.image))
+        }
+
+
+def named(error: S2AMError, path: Path) -> S2AMError:
+    """Return an error whose message names the file: the engine knows arrays, not files."""
+    message = str(error)
+    for words in ("The image ", "This image "):
+        message = message.replace(words, f"{path} ", 1)
+    message = message if str(path) in message else f"{path}: {message}"
+    return type(error)(message, code=error.code, **{**error.fields, "path": str(path)})
+
+
+@dataclass(frozen=True)
+class BatchItem:
+    """One file of a batch. problem: reason for which it cannot be processed."""
+
+    source: Path
+    output: Path
+    problem: S2AMError | None = None
+
+
+@dataclass(frozen=True)
+class BatchEvent(Generic[T]):
+    """Progress of a batch: an item was started, is done (with its result), or failed (with its error).
+
+    seconds: time that the item took.
+    """
+
+    kind: Literal["started", "done", "failed"]
+    index: int
+    total: int
+    item: BatchItem
+    result: T | None = None
+    error: S2AMError | None = None
+    seconds: float = 0.0
+
+
+def plan_batch(sources: Path | Sequence[Path], output: Path, masks: Path | None = None) -> list[BatchItem]:
+    """Return the items of a batch: a folder's images, or some files.
+
+    An item whose output another one has taken gets a problem; each source keeps its format if that is lossless, and
+    becomes a PNG otherwise.
+
+    Args:
+        sources: a folder, or the files.
+        output: folder of the results; it is made if it does not exist.
+        masks: folder of the masks, if any.
+
+    Raises:
+        FileError: no images, a folder that is missing or cannot be made, or an output folder that holds the input.
+    """
+    paths = list_images(sources) if isinstance(sources, Path) else list(sources)
+    if not paths:
+        raise FileError("There are no images to harmonize: add some.", code="file.no-images")
+    if masks and not masks.is_dir():
+        raise FileError(
+            f"{masks} is not a folder: name the folder of the masks.", code="file.no-folder", path=str(masks)
+        )
+    inputs = {path.parent.resolve() for path in paths} | ({masks.resolve()} if masks else set())
+    if output.resolve() in inputs:
+        raise FileError(f"{output} holds the input: choose another folder.", code="file.output", path=str(output))
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(
+            f"{output} can't be made ({error.strerror}): choose another folder.", code="file.output", path=str(output)
+        ) from error
+    items: list[BatchItem] = []
+    taken: dict[Path, Path] = {}
+    for path in paths:
+        target = output / default_output(path, path.stem, "").name
+        first = taken.setdefault(target, path)
+        problem = None
+        if first is not path:
+            message = f"{path} and {first} would both become {target}: rename one of them."
+            problem = FileError(message, code="file.same-output", path=str(path))
+        items.append(BatchItem(path, target, problem))
+    return items
+
+
+def run_batch(
+    items: Sequence[BatchItem], process: Callable[[BatchItem], T], report: Callable[[BatchEvent[T]], None]
+) -> int:
+    """Process the items of a batch one after another; a failure is reported, and the next item follows.
+
+    Args:
+        items: see `plan_batch`.
+        process: harmonizes one item, for example with `FileHarmonizer.harmonize_file`.
+        report: called with every event, in this thread; may raise to cancel.
+
+    Returns:
+        Number of items that failed.
+    """
+    failed = 0
+    for index, item in enumerate(items):
+        report(BatchEvent("started", index, len(items), item))
+        started = time.perf_counter()
+        found = _attempt(item, process)
+        seconds = time.perf_counter() - started
+        if isinstance(found, S2AMError):
+            failed += 1
+            logger.info("%s failed: %s", item.source, found)
+            report(BatchEvent("failed", index, len(items), item, error=found, seconds=seconds))
+        else:
+            report(BatchEvent("done", index, len(items), item, result=found, seconds=seconds))
+    return failed
+
+
+def _attempt(item: BatchItem, process: Callable[[BatchItem], T]) -> T | S2AMError:
+    if item.problem:
+        return item.problem
+    try:
+        return process(item)
+    except S2AMError as error:
+        return error
+    except MemoryError:
+        return FileError(
+            f"{item.source} is too large for this computer's memory: scale it down first.",
+            code="file.memory",
+            path=str(item.source),
+        )
+
+
+def list_images(folder: Path) -> list[Path]:
+    """Return the image files of a folder, sorted by name.
+
+    Raises:
+        FileError: no such folder, or no images in it.
+    """
+    if not folder.is_dir():
+        raise FileError(f"{folder} is not a folder: name one with images.", code="file.no-folder", path=str(folder))
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    if not found:
+        raise FileError(
+            f"{folder} holds no images ({', '.join(IMAGE_SUFFIXES)}).", code="file.no-images", path=str(folder)
+        )
+    return found
+
+
+def find_mask_file(source: Path, masks: Path) -> Path:
+    """Return the mask of a composite: the image with the same stem in the folder of the masks.
+
+    Raises:
+        FileError: there is none.
+    """
+    for suffix in IMAGE_SUFFIXES:
+        for candidate in (masks / (source.stem + suffix), masks / (source.stem + suffix.upper())):
+            if candidate.is_file():
+                return candidate
+    raise FileError(
+        f"{source} has no mask in {masks}: name it {source.stem}.png.", code="file.no-mask", path=str(source)
+    )
+
+
+def read_matching_mask(path: Path, image: ImageData) -> Pixels:
+    """Read the mask of an image.
+
+    Raises:
+        MaskError: it does not fit the image; the message names the file.
+        FileError: it cannot be read.
+    """
+    mask = read_mask(path)
+    check_mask(mask, image.pixels.shape, f"The mask {path}")
+    return mask
+
+
+def default_output(like: Path, stem: str, ending: str = "-harmonized") -> Path:
+    """Return a path beside an image: in its format if that is lossless, else as PNG."""
+    suffix = like.suffix if like.suffix.lower() in LOSSLESS else ".png"
+    return like.with_name(f"{stem}{ending}{suffix}")
+
+
+def refuse_overwriting(output: Path, inputs: Sequence[Path]) -> None:
+    """Raise FileError if the output is one of the inputs."""
+    for path in inputs:
+        if output.exists() and path.exists() and output.samefile(path):
+            raise FileError(f"The result would replace {path}: choose another name.", code="file.input", path=str(path))
+
+
+def map_text(found: ColorMap, path: Path) -> str:
+    """Return a color map as the file's suffix requires: JSON, or .cube for other programs."""
+    return found.to_cube(path.stem) if path.suffix.lower() == ".cube" else found.dumps()
+
+
+def describe_result(files: FileHarmonizer, result: FileResult) -> dict[str, Any]:
+    """Return a result as JSON values."""
+    prediction = result.prediction
+    described: dict[str, Any] = {
+        "input": str(result.source),
+        "output": str(result.output),
+        "map": str(result.save_map) if result.save_map else None,
+        "model": prediction.model,
+        "device": prediction.device,
+        "native": files.native,
+        "strength": files.sliders.strength,
+        "sliders": vars(files.sliders).copy(),
+        "confidence": round(prediction.confidence, 3),
+        "seconds": round(result.seconds, 3),
+    }
+    if result.detection:
+        described["mask"] = describe_detection(result.detection)
+    return described
+
+
+def describe_detection(detection: Detection) -> dict[str, float]:
+    """Return a detected mask as JSON values: its confidence, and its share of the image."""
+    return {"confidence": round(detection.confidence, 3), "area": round(float(detection.mask.mean()) / 255, 4)}

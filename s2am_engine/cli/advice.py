@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line's advice for errors of the engine, by error code; see `s2am_common.errors.with_advice`."""
+
+from __future__ import annotations
+
+ADVICE = {
+    "mask.missing": "give one with --mask MASK, or detect it with --auto-mask",
+    "mask.no-alpha": "give one with --mask MASK, or detect it with --auto-mask",
+    "mask.cut-out": "give the image to paste it on with --background BACKGROUND",
+    "mask.not-found": "give a mask with --mask MASK",
+    "mask.not-found.uncertain": "give a mask with --mask MASK, or see what “s2am detect --likeliest” finds",
+    "image.outside": "choose another position with --at X,Y",
+    "image.profile.native": "or leave out --native",
+    "file.input": "use -o OUT",
+    "file.output": "use -o DIR",
+    "model.result": "choose another model with --model NAME",
+    "model.detector": "use --model NAME; “s2am models” lists them",
+    "model.needs-mask": "use --model NAME; “s2am models” lists them",
+    "model.not-found.untrained": "or train it with “s2am train --network {network} --data PHOTOS”",
+    "model.damaged.personal": "s2am models delete “{model}”",
+    "training.diverged": "start again with a lower --learning-rate",
+    "training.run-exists": "--resume",
+    "training.base": "choose another model with --base NAME",
+}

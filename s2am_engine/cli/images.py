@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The commands that work on images: `harmonize`, `detect`, `bench`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from s2am_engine.batch import (
+    BatchEvent,
+    BatchItem,
+    FileHarmonizer,
+    FileResult,
+    describe_detection,
+    describe_result,
+    find_mask_file,
+    named,
+    plan_batch,
+    refuse_overwriting,
+    run_batch,
+)
+from s2am_engine.cli.terminal import (
+    Command,
+    UsageError,
+    add_device,
+    add_sliders,
+    fail,
+    given_sliders,
+    position,
+    progress_bar,
+    sentence_of,
+    status_line,
+)
+from s2am_engine.color.adjustments import Sliders
+from s2am_engine.errors import ImageError, MaskError
+from s2am_engine.image.io import ImageData, load_image, save_image
+from s2am_engine.models import model_store
+
+MAP_SUFFIXES = (".json", ".cube")
+
+
+def add_harmonize_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `s2am harmonize`."""
+    parser.add_argument("composite", type=Path, metavar="COMPOSITE", help="an image, a cut-out layer, or a folder")
+    source = parser.add_mutually_exclusive_group()
+    about = "white = foreground (default: the image's alpha, or the prediction of a mask-free model)"
+    source.add_argument("--mask", type=Path, help=about)
+    source.add_argument("--auto-mask", action="store_true", help="detect the foreground of a flattened composite")
+    source.add_argument("--background", type=Path, help="image to paste the layer on; the layer's alpha is the mask")
+    source.add_argument("--masks", type=Path, metavar="DIR", help="for a folder: masks named as the composites")
+    about = "upper left corner of the layer on the background (default: centered; beyond the edge: --at=-20,0)"
+    parser.add_argument("--at", type=position, metavar="X,Y", help=about)
+    parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="output file, or folder for a folder")
+    add_model(parser)
+    about = "also write the color map with sliders, to a .json or .cube file"
+    parser.add_argument("--save-map", type=Path, metavar="MAP", help=about)
+    about = "for research: the network's own pixels, enlarged, instead of its color map"
+    parser.add_argument("--native", action="store_true", help=about)
+    add_device(parser)
+    add_sliders(parser)
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add the option `--model`."""
+    about = "name of a model, see “s2am models”, or file of an exported one (default: %(default)s)"
+    parser.add_argument("--model", default=model_store.default_model(), help=about)
+
+
+def run_harmonize(options: argparse.Namespace) -> int:
+    """Run `s2am harmonize`."""
+    sliders = given_sliders(options)
+    if options.at and not options.background:
+        raise UsageError("--at needs --background")
+    if options.save_map and options.save_map.suffix.lower() not in MAP_SUFFIXES:
+        raise UsageError("--save-map needs a .json or .cube file")
+    if options.native and (sliders or options.save_map or options.background):
+        raise UsageError("--native cannot be combined with sliders, --save-map or --background")
+    files = FileHarmonizer(
+        options.model,
+        options.device,
+        Sliders.from_values(sliders),
+        native=options.native,
+        auto_mask=options.auto_mask,
+    )
+    if options.composite.is_dir() or options.masks:
+        if options.mask or options.background or options.save_map:
+            raise UsageError("a folder needs --masks DIR or --auto-mask; not --mask, --background or --save-map")
+        if not ((options.masks or options.auto_mask) and options.output):
+            raise UsageError("a folder needs --masks DIR or --auto-mask, and -o DIR")
+        return harmonize_folder(options, files)
+    with status_line() as status:
+        result = files.harmonize_file(
+            options.composite,
+            options.output,
+            mask=options.mask,
+            background=options.background,
+            at=options.at,
+            save_map=options.save_map,
+            status=status,
+        )
+    print(json.dumps(described(files, result)) if options.json else result.output)
+    return 0
+
+
+def described(files: FileHarmonizer, result: FileResult) -> dict[str, Any]:
+    """Return a result as JSON values, with the harmony scores."""
+    return describe_result(files, result) | {"harmony": files.harmony_scores(result)}
+
+
+def harmonize_folder(options: argparse.Namespace, files: FileHarmonizer) -> int:
+    """Harmonize a folder; the exit code is 1 if no image was harmonized."""
+    results: list[dict[str, Any]] = []
+
+    def process(item: BatchItem) -> dict[str, Any]:
+        mask = find_mask_file(item.source, options.masks) if options.masks else None
+        result = files.harmonize_file(item.source, item.output, mask=mask)
+        return described(files, result) if options.json else {}
+
+    items = plan_batch(options.composite, options.output, options.masks)
+    with progress_bar("image") as progress:
+
+        def report(event: BatchEvent[dict[str, Any]]) -> None:
+            if event.kind == "started":
+                return
+            if event.error:
+                sentence = sentence_of(event.error)
+                fail(sentence)
+                results.append({"input": str(event.item.source), "error": sentence, "code": event.error.code})
+            elif event.result is not None:
+                results.append(event.result)
+            progress(event.index + 1, event.total)
+
+        failed = run_batch(items, process, report)
+    if options.json:
+        print(json.dumps({"results": results}))
+    else:
+        print(f"{len(items) - failed} of {len(items)} images harmonized into {options.output}")
+    return 1 if failed == len(items) else 0
+
+
+def add_detect_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `s2am detect`."""
+    parser.add_argument("composite", type=Path, metavar="COMPOSITE")
+    about = "output file (default: COMPOSITE-mask.png, beside the composite)"
+    parser.add_argument("-o", "--output", type=Path, metavar="MASK", help=about)
+    about = "write the likeliest region also if the model considers the image not to be a composite"
+    parser.add_argument("--likeliest", action="store_true", help=about)
+    parser.add_argument("--model", default=model_store.DETECTOR, help="a mask-free model (default: %(default)s)")
+    add_device(parser)
+
+
+def run_detect(options: argparse.Namespace) -> int:
+    """Run `s2am detect`."""
+    source: Path = options.composite
+    output: Path = options.output or source.with_name(f"{source.stem}-mask.png")
+    refuse_overwriting(output, [source])
+    with status_line() as status:
+        status(f"reading {source}")
+        image = load_image(source)
+        status("detecting the foreground")
+        from s2am_engine.inference.detector import Detector  # imports PyTorch
+
+        detector = Detector(options.model, options.device)
+        try:
+            found = detector.detect(image, likeliest=options.likeliest)
+        except (ImageError, MaskError) as error:
+            raise named(error, source) from error
+        status(f"writing {output}")
+        save_image(output, ImageData(np.repeat(found.mask[..., None], 3, axis=2), gray=True))
+    facts = {"input": str(source), "output": str(output), "model": detector.name} | describe_detection(found)
+    print(json.dumps(facts) if options.json else output)
+    return 0
+
+
+def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `s2am bench`."""
+    add_model(parser)
+    add_device(parser)
+
+
+def run_bench(options: argparse.Namespace) -> int:
+    """Run `s2am bench`."""
+    from s2am_engine.cli import benchmark
+
+    with status_line() as status:
+        found = benchmark.measure_sizes(options.model, options.device, status)
+    if options.json:
+        sizes = [item.to_json() for item in found]
+        print(json.dumps({"machine": benchmark.describe_machine(), "model": options.model, "sizes": sizes}))
+    else:
+        print(benchmark.describe_machine())
+        print(benchmark.to_table(found))
+    return 0
+
+
+IMAGE_COMMANDS = (
+    Command(
+        "harmonize",
+        "Recolor the foreground of a composite, of a layer on a background, or of a folder of composites.",
+        add_harmonize_arguments,
+        run_harmonize,
+    ),
+    Command(
+        "detect", "Detect what was pasted into a flattened composite, as a mask.", add_detect_arguments, run_detect
+    ),
+    Command(
+        "bench", "Measure time and memory of each stage at 1, 8 and 24 megapixels.", add_bench_arguments, run_bench
+    ),
+)

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The commands for models: `models` with its actions, and `export` to ONNX."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from s2am_engine.cli.terminal import Command, Subparsers
+from s2am_engine.models import model_files, model_store
+
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+
+
+def add_models_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the actions of `s2am models`."""
+    actions = parser.add_subparsers(metavar="ACTION")
+    rename = add_action(actions, "rename", run_rename_model, "Rename a personal model.")
+    rename.add_argument("old", metavar="OLD")
+    rename.add_argument("new", metavar="NEW")
+    export = add_action(actions, "export", run_export_model, "Write a model to one file, to import it elsewhere.")
+    export.add_argument("name", metavar="NAME")
+    export.add_argument("file", type=Path, metavar="FILE", help=f"{model_files.SUFFIX} is added if missing")
+    importing = add_action(actions, "import", run_import_model, "Add an exported model to the personal models.")
+    importing.add_argument("file", type=Path, metavar="FILE")
+    importing.add_argument("--name", help="name of the new model (default: that of the exported one)")
+    delete = add_action(actions, "delete", run_delete_model, "Delete a personal model.")
+    delete.add_argument("name", metavar="NAME")
+
+
+def add_action(actions: Subparsers, name: str, run: Callable[[Any], int], about: str) -> argparse.ArgumentParser:
+    """Add an action to the command; unlike a command it must not reset a `--json` before its name."""
+    parser: argparse.ArgumentParser = actions.add_parser(name, help=about, description=about)
+    parser.set_defaults(run=run, parser=parser)
+    parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON object instead")
+    return parser
+
+
+def run_list_models(options: argparse.Namespace) -> int:
+    """Run `s2am models`."""
+    found = model_store.list_models()
+    if options.json:
+        rows = [dataclasses.asdict(model.card) | {"bundled": model.bundled} for model in found]
+        untrained = model_store.untrained_networks(found)
+        networks = [dataclasses.asdict(network) | {"weights": False} for network in untrained]
+        print(json.dumps({"default": model_store.default_model(), "models": rows, "networks": networks}))
+        return 0
+    for model in found:
+        card = model.card
+        size, origin = f"{card.size / 1e6:.1f} MB", "bundled" if model.bundled else "personal"
+        print(model_line(card.name, card.parameters, size, origin, card.description), flush=True)
+    # Building these takes seconds, because PyTorch is imported.
+    for network in model_store.untrained_networks(found):
+        print(model_line(network.name, network.parameters, "", "no weights", network.description))
+    return 0
+
+
+def model_line(name: str, parameters: int, size: str, origin: str, description: str) -> str:
+    """Return one line of `s2am models`."""
+    words = CONTROL_CHARACTERS.sub(" ", description)  # cards may come from anywhere
+    return f"{name:25}{parameters / 1e6:8.2f} M{size:>10}  {origin:12}{words}"
+
+
+def run_rename_model(options: argparse.Namespace) -> int:
+    """Run `s2am models rename`."""
+    name = model_files.rename_model(options.old, options.new).card.name
+    return print_result(options, f"“{options.old}” was renamed to “{name}”.", {"renamed": options.old, "name": name})
+
+
+def run_export_model(options: argparse.Namespace) -> int:
+    """Run `s2am models export`."""
+    file = str(model_files.export_model(options.name, options.file))
+    return print_result(options, f"“{options.name}” was exported to {file}.", {"exported": options.name, "file": file})
+
+
+def run_import_model(options: argparse.Namespace) -> int:
+    """Run `s2am models import`."""
+    name = model_files.import_model(options.file, options.name).card.name
+    file = str(options.file)
+    return print_result(options, f"“{name}” was imported from {file}.", {"imported": name, "file": file})
+
+
+def run_delete_model(options: argparse.Namespace) -> int:
+    """Run `s2am models delete`."""
+    model_files.delete_model(options.name)
+    return print_result(options, f"“{options.name}” was deleted.", {"deleted": options.name})
+
+
+def add_export_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `s2am export`."""
+    parser.add_argument("model", metavar="MODEL", help="name of a model, see “s2am models”")
+    parser.add_argument("--onnx", type=Path, metavar="FILE", required=True, help="ONNX file to write")
+
+
+def run_export(options: argparse.Namespace) -> int:
+    """Run `s2am export`."""
+    from s2am_engine.models.onnx_export import export_onnx
+
+    exported = export_onnx(options.model, options.onnx)
+    size = f"{exported.input_size}×{exported.input_size}"
+    sentence = f"“{options.model}” was exported to {options.onnx}: it takes images and masks of {size} pixels."
+    facts = {"exported": options.model, "file": str(options.onnx), "input_size": exported.input_size}
+    return print_result(options, sentence, facts | {"inputs": exported.inputs, "outputs": exported.outputs})
+
+
+def print_result(options: argparse.Namespace, sentence: str, facts: dict[str, Any]) -> int:
+    """Print what was done, and return the exit code."""
+    print(json.dumps(facts) if options.json else sentence)
+    return 0
+
+
+MODEL_COMMANDS = (
+    Command(
+        "models",
+        "List the models and the networks that can be trained; or manage personal models.",
+        add_models_arguments,
+        run_list_models,
+    ),
+    Command(
+        "export",
+        "Write a model's network to an ONNX file, for other programs.",
+        add_export_arguments,
+        run_export,
+    ),
+)

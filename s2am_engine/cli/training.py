@@ -1,0 +1,406 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The commands of training: `evaluate`, `pairs`, `train`, `finetune`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from s2am_common.paths import user_paths
+from s2am_engine.cli.terminal import Command, UsageError, add_device, advance, fail, positive, progress_bar
+from s2am_engine.errors import TrainingError
+from s2am_engine.models import model_store
+
+if TYPE_CHECKING:
+    from s2am_engine.training.events import TrainingEvent
+    from s2am_engine.training.photo_cache import Skipped
+    from s2am_engine.training.recipes import Recipe
+    from s2am_engine.training.train import Plan
+
+SETTINGS = ("steps", "minutes", "batch", "size", "learning_rate", "schedule", "adversarial", "clip", "average")
+NETWORK_OPTIONS = ("width", "levels")
+RESUMABLE = ("steps", "minutes")  # settings that may change when a run is resumed
+DEFAULT_SHEET = Path("pairs.png")
+PROGRESS_UNITS = {"READING": "photograph", "TRAINING": "step", "MEASURING": "image"}
+
+
+class ProgressDisplay:
+    """Draws a bar on stderr, and a line on stdout for each validation."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        """Start without a bar; if quiet, nothing goes to stdout."""
+        self.quiet = quiet
+        self.bar: tqdm[Any] | None = None
+        self.title = ""
+
+    def __enter__(self) -> ProgressDisplay:
+        """Return the display."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the bar."""
+        if self.bar:
+            self.bar.close()
+
+    def __call__(self, event: TrainingEvent) -> None:
+        """Draw an event."""
+        from s2am_engine.training.events import Phase
+
+        title = f"{event.phase.value} {event.subject}".strip()
+        if self.bar is None or self.title != title:
+            if self.bar:
+                self.bar.close()
+            unit = PROGRESS_UNITS[event.phase.name]
+            self.bar, self.title = tqdm(desc=title, unit=unit, disable=None, file=sys.stderr), title
+        if event.phase is Phase.TRAINING:
+            speed = f"loss {event.loss:.4f}, {event.images_per_second:.0f} images/s"
+            self.bar.set_postfix_str(speed, refresh=False)
+        advance(self.bar, event.done, event.total or event.done)
+        if event.validation and not self.quiet:
+            mark = ", the best so far" if event.validation.is_best else ""
+            tqdm.write(
+                f"step {event.validation.step}: {event.validation.gain:+.2f} dB on held-out pairs{mark}; "
+                f"waited for pairs {event.waiting:.0%} of the time",
+                file=sys.stdout,
+            )
+
+
+def add_train_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `s2am train`."""
+    parser.add_argument("--network", metavar="NAME", help="see “s2am models”")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="photographs, COCO's or iHarmony4's layout")
+    parser.add_argument("--folder", type=Path, metavar="DIR", help="folder of the run (default: runs/NETWORK)")
+    parser.add_argument("--resume", action="store_true", help="resume the run in --folder with its options")
+    parser.add_argument("--name", help="name of the trained model (default: my-NETWORK)")
+    recipe = "published (the paper's own) or small (affordable on a CPU); default: small on a CPU, else published"
+    parser.add_argument("--recipe", choices=("small", "published"), help=recipe)
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--steps", type=positive(int), help="number of steps (default: the recipe's)")
+    length.add_argument("--minutes", type=positive(float), help="time limit instead of a number of steps")
+    parser.add_argument(
+        "--size", type=positive(int), help="side of the network's input in pixels (default: the recipe's)"
+    )
+    parser.add_argument("--batch", type=positive(int), help="pairs per step and process (default: the recipe's)")
+    parser.add_argument("--loss", help="loss function (default: the recipe's)")
+    parser.add_argument("--learning-rate", type=positive(float), help="maximum learning rate (default: the recipe's)")
+    parser.add_argument("--schedule", choices=("cosine", "constant"), help="default: the recipe's")
+    parser.add_argument("--adversarial", type=float, help="weight of the adversarial term (default: the recipe's)")
+    parser.add_argument("--clip", type=positive(float), help="largest gradient norm (default: the recipe's)")
+    parser.add_argument("--average", type=float, help="moving average of the weights (default: the recipe's)")
+    precision = "mixed 16/32-bit precision (default: the recipe's)"
+    parser.add_argument("--mixed-precision", action=argparse.BooleanOptionalAction, help=precision)
+    parser.add_argument("--width", type=positive(int), help="the network's width (default: the recipe's)")
+    parser.add_argument("--levels", type=positive(int), help="levels of an encoder-decoder (default: the recipe's)")
+    parser.add_argument("--seed", type=int, default=0, help="random seed of weights and pairs (default: %(default)s)")
+    start = "model whose weights initialize the layers that both networks have (default: random weights)"
+    parser.add_argument("--start", metavar="MODEL", help=start)
+    add_hardware(parser)
+
+
+def add_hardware(parser: argparse.ArgumentParser) -> None:
+    """Add the options for threads, workers and device."""
+    parser.add_argument("--threads", type=positive(int), help="CPU threads for computation (default: PyTorch's choice)")
+    parser.add_argument("--workers", type=int, help="threads that generate pairs (default: half of the cores)")
+    add_device(parser)
+
+
+def add_pairs_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `s2am pairs`."""
+    parser.add_argument(
+        "photos",
+        type=Path,
+        metavar="PHOTOS",
+        help="folder of photographs; for “swapped”: one folder per version",
+    )
+    what = f"draw a contact sheet (default: {DEFAULT_SHEET})"
+    parser.add_argument("--sheet", type=Path, nargs="?", const=DEFAULT_SHEET, metavar="PNG", help=what)
+    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="write pairs in iHarmony4's layout instead")
+    kind = "recolored: a region of a photograph (S-COCO); swapped: between aligned versions of one (S-Adobe5K)"
+    parser.add_argument("--kind", choices=("recolored", "swapped"), help=f"with -o: {kind}")
+    parser.add_argument("--count", type=positive(int), default=48, help="number of pairs (default: %(default)s)")
+    parser.add_argument("--size", type=positive(int), help="size in pixels (default: 192; in a data set: 512)")
+    parser.add_argument("--seed", type=int, default=0, help="random seed (default: %(default)s)")
+
+
+def add_finetune_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `s2am finetune`."""
+    parser.add_argument("photos", type=Path, metavar="PHOTOS", help="a folder of 20 photographs or more")
+    parser.add_argument("--name", required=True, help="name of the new model")
+    parser.add_argument("--minutes", type=positive(float), default=10.0, help="training time (default: %(default)s)")
+    parser.add_argument("--base", default=model_store.DEFAULT_MODEL, help="model to fine-tune (default: %(default)s)")
+    benchmark = "also measure on this data set in iHarmony4's layout, before and after"
+    parser.add_argument("--benchmark", type=Path, metavar="DATASET", help=benchmark)
+    parser.add_argument("--sheet", type=Path, metavar="PNG", help="contact sheet of held-out pairs, before and after")
+    add_hardware(parser)
+
+
+def run_train(options: argparse.Namespace) -> int:
+    """Run `s2am train`."""
+    from s2am_engine.training import train as training
+    from s2am_engine.training.run_folder import SETTINGS_FILE
+
+    use_threads(options.threads)
+    folder, plan = resumed_run(options) if options.resume else new_run(options)
+    try:
+        with ProgressDisplay(quiet=options.json) as progress:
+            found = training.train(
+                plan, folder, resume=options.resume, device=options.device, workers=options.workers, report=progress
+            )
+    except KeyboardInterrupt:
+        begun = (folder / SETTINGS_FILE).exists()
+        again = f"“s2am train --resume --folder {folder}” resumes it" if begun else "the same command starts again"
+        return fail(f"Stopped: {again}.")
+    if found is None:  # the first of several processes prints the result
+        return 0
+    name = found.model.card.name
+    if options.json:
+        summary = {"model": name, "run": str(folder), "steps": found.steps, "gain": found.gain}
+        print(json.dumps(summary))
+    else:
+        print(f"Trained the model “{name}” in {found.steps} steps: {found.gain:+.2f} dB on held-out pairs.")
+        print(f"Use it with --model {name}; curves and samples: {folder / 'progress.png'}")
+    return 0
+
+
+def run_pairs(options: argparse.Namespace) -> int:
+    """Run `s2am pairs`."""
+    if options.output and options.sheet:
+        raise UsageError("--sheet and --output cannot be combined")
+    if options.kind and not options.output:
+        raise UsageError("--kind needs --output")
+    return write_pairs(options) if options.output else show_pairs(options)
+
+
+def show_pairs(options: argparse.Namespace) -> int:
+    """Draw the pairs that training generates."""
+    from s2am_common.atomic import atomic_write
+    from s2am_engine.training.events import reading_progress
+    from s2am_engine.training.photo_cache import load_photographs
+    from s2am_engine.training.synthetic_pairs import PairMaker, draw_pair_sheet
+
+    size, sheet = options.size or 192, options.sheet or DEFAULT_SHEET
+    with ProgressDisplay(quiet=True) as progress:
+        cached = load_photographs(options.photos, None, size, reading_progress(progress))
+    maker = PairMaker(size, min(options.count, 16), options.seed, photographs=cached)
+    with atomic_write(sheet) as file:
+        draw_pair_sheet(maker, options.count).save(file, "PNG")
+    summary = {"sheet": str(sheet), "pairs": options.count, "photographs": len(cached)}
+    print_pairs_summary(
+        options, summary, cached.skipped, f"{options.count} pairs of {len(cached)} photographs: {sheet}"
+    )
+    return 0
+
+
+def write_pairs(options: argparse.Namespace) -> int:
+    """Write a data set of pairs."""
+    from s2am_engine.training.dataset_writers import build_recolored, build_swapped
+
+    sizes = {"long_side": options.size or 512, "seed": options.seed}
+    with progress_bar("pair") as progress:
+        if options.kind == "swapped":
+            versions = sorted(path for path in options.photos.glob("*") if path.is_dir())
+            built = build_swapped(versions, options.output, options.count, progress=progress, **sizes)
+        else:
+            built = build_recolored(options.photos, options.output, options.count, progress=progress, **sizes)
+    if not built.pairs:
+        reasons = Counter(one.why for one in built.skipped).most_common(1)
+        raise TrainingError(
+            f"No pair could be made of {options.photos} ({reasons[0][0]}): use other photographs.",
+            code="training.no-pairs",
+        )
+    summary = {"output": str(options.output), "pairs": built.pairs}
+    print_pairs_summary(options, summary, built.skipped, f"{built.pairs} pairs written to {options.output}")
+    return 0
+
+
+def print_pairs_summary(
+    options: argparse.Namespace, summary: dict[str, Any], skipped: Sequence[Skipped], sentence: str
+) -> None:
+    """Print what was done, and list the files that were left out."""
+    left_out = [{"path": str(one.path), "why": one.why} for one in skipped]
+    if options.json:
+        print(json.dumps(summary | {"skipped": left_out}))
+    else:
+        list_skipped(skipped)
+        print(sentence)
+
+
+def list_skipped(skipped: Sequence[Skipped]) -> None:
+    """Print the files that were left out, with the reasons."""
+    for one in skipped:
+        print(f"left out {one.path}: {one.why}", file=sys.stderr)
+
+
+def run_finetune(options: argparse.Namespace) -> int:
+    """Run `s2am finetune`."""
+    from s2am_engine.training import finetune as tuning
+
+    use_threads(options.threads)
+    try:
+        with ProgressDisplay(quiet=True) as progress:
+            found = tuning.finetune(
+                options.photos,
+                options.name,
+                base=options.base,
+                minutes=options.minutes,
+                benchmark=options.benchmark,
+                sheet=options.sheet,
+                device=options.device,
+                workers=options.workers,
+                report=progress,
+                checkpoint=user_paths().cache / "finetune" / options.name,
+            )
+    except KeyboardInterrupt:
+        return fail("Stopped: the same command continues; no model was made yet.")
+    if options.json:
+        print(json.dumps(found.to_json()))
+        return 0
+    list_skipped(found.photographs.skipped)
+    seen, unseen = len(found.photographs.seen), len(found.photographs.unseen)
+    print(f"Trained on {seen} photographs, measured on {unseen} others of the same folder:")
+    for what, one in (("this style", found.style), ("other styles", found.others), ("benchmark", found.benchmark)):
+        if one:
+            print(
+                f"  {what:12} fMSE {one.before.fmse:7.1f} → {one.after.fmse:7.1f} ({-one.fmse_saved:+.1%}), "
+                f"PSNR {one.before.psnr:.2f} → {one.after.psnr:.2f} dB ({one.psnr_gained:+.2f})"
+            )
+    if found.model is None:
+        print(f"“{options.base}” is better overall, so no model was made: try more photographs.")
+    else:
+        print(f"The new model is better: use it with --model {found.model.card.name}.")
+    return 0
+
+
+def new_run(options: argparse.Namespace) -> tuple[Path, Plan]:
+    """Return folder and plan of a new run."""
+    from s2am_engine.training.train import make_plan
+
+    if not (options.network and options.data):
+        raise UsageError("give --network and --data, or resume a run with --resume --folder DIR")
+    recipe = recipe_of(options)
+    plan = make_plan(options.network, options.data, recipe, options.name, options.seed, options.start or "")
+    return options.folder or Path("runs") / options.network, plan
+
+
+def resumed_run(options: argparse.Namespace) -> tuple[Path, Plan]:
+    """Return folder and plan of an existing run, with another number of steps or minutes if given."""
+    from s2am_engine.training.train import Plan
+
+    folder = options.folder or (Path("runs") / options.network if options.network else None)
+    if folder is None:
+        raise UsageError("--resume needs --folder DIR, the folder of the run")
+    for name in ("recipe", "name", "start", "loss", "mixed_precision", *SETTINGS, *NETWORK_OPTIONS):
+        if name not in RESUMABLE and getattr(options, name) is not None:
+            raise UsageError(f"--{name.replace('_', '-')} cannot change when a run is resumed")
+    plan = Plan.read(folder)
+    changes = given(options, *RESUMABLE)
+    if changes:
+        plan = dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, **{"minutes": None} | changes))
+    return folder, plan
+
+
+def recipe_of(options: argparse.Namespace) -> Recipe:
+    """Return the network's recipe with the changes of the options."""
+    from s2am_engine.inference.devices import choose_device
+    from s2am_engine.training.losses import LOSSES
+    from s2am_engine.training.recipes import RECIPES
+
+    kind = options.recipe or ("small" if choose_device(options.device).type == "cpu" else "published")
+    if options.network not in RECIPES[kind]:
+        raise UsageError(f"--network must be one of {', '.join(sorted(RECIPES[kind]))}")
+    recipe = RECIPES[kind][options.network]
+    changes = given(options, *SETTINGS, "mixed_precision")
+    if options.loss is not None:
+        if options.loss not in LOSSES:
+            raise UsageError(f"--loss must be one of {', '.join(sorted(LOSSES))}")
+        changes["loss"] = options.loss
+    if "steps" in changes:
+        changes["minutes"] = None
+    return dataclasses.replace(recipe, options={**recipe.options, **given(options, *NETWORK_OPTIONS)}, **changes)
+
+
+def given(options: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """Return the options among `names` that were given."""
+    return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+
+
+def use_threads(threads: int | None) -> None:
+    """Set the number of CPU threads for computation."""
+    if threads:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `s2am evaluate`."""
+    parser.add_argument("dataset", type=Path, metavar="DATASET")
+    parser.add_argument("--model", action="append", metavar="NAME", help="may be given several times")
+    about = "measure the networks' own pixels, at their own size, as the papers do"
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--native", action="store_true", help=about)
+    source.add_argument("--auto-mask", action="store_true", help="detect the masks instead of reading the data set's")
+    about = "contact sheet (default: %(default)s)"
+    parser.add_argument("--sheet", type=Path, default=Path("evaluation.png"), help=about)
+    add_device(parser)
+
+
+def run_evaluate(options: argparse.Namespace) -> int:
+    """Run `s2am evaluate`."""
+    from s2am_common.atomic import atomic_write
+    from s2am_engine.training import evaluation
+
+    names = options.model or [model_store.default_model()]
+    # The sheet's file is opened first: an error should not come after an hour of measuring.
+    with atomic_write(options.sheet) as sheet, progress_bar("image") as progress:
+        found = evaluation.evaluate(
+            options.dataset,
+            names,
+            device=options.device,
+            native=options.native,
+            auto_mask=options.auto_mask,
+            sheet=sheet,
+            progress=progress,
+        )
+    if options.json:
+        print(json.dumps(found.to_json()))
+    else:
+        print(found.to_table())
+        print(f"contact sheet: {options.sheet}")
+    return 0
+
+
+TRAINING_COMMANDS = (
+    Command(
+        "evaluate",
+        "Measure models on composites with ground truth (in iHarmony4's layout).",
+        add_evaluate_arguments,
+        run_evaluate,
+    ),
+    Command(
+        "pairs",
+        "Draw the pairs that training makes from photographs, or write a data set of pairs.",
+        add_pairs_arguments,
+        run_pairs,
+    ),
+    Command(
+        "train",
+        "Train a network on photographs, or on pairs in iHarmony4's layout; torchrun distributes it over GPUs.",
+        add_train_arguments,
+        run_train,
+    ),
+    Command(
+        "finetune",
+        "Fine-tune a model on your own photographs, and keep the better of the two. Nothing leaves the machine.",
+        add_finetune_arguments,
+        run_finetune,
+    ),
+)
