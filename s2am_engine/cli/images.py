@@ -204,10 +204,6 @@ IMAGE_COMMANDS = (
         add_harmonize_arguments,
         run_harmonize,
     ),
-    Command(
-        "detect", "Detect what was pasted into a flattened composite, as a mask.", add_detect_arguments, run_detect
-    ),
-    Command(
-        "bench", "Measure time and memory of each stage at 1, 8 and 24 megapixels.", add_bench_arguments, run_bench
-    ),
+    Command("detect", "Detect the pasted region of a flattened composite.", add_detect_arguments, run_detect),
+    Command("bench", "Measure time and memory at 1, 8 and 24 megapixels.", add_bench_arguments, run_bench),
 )
