@@ -179,7 +179,7 @@ SHORTCUTS = (
     Shortcut(
         "select-point",
         {Key.Key_PageUp: 1, Key.Key_PageDown: -1},
-        _mark("Page Up and Page Down"),
+        _mark("Page Up, Page Down"),
         _mark("Select the next or previous curve point"),
         "tool",
         "curves",
