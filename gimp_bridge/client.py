@@ -131,9 +131,9 @@ class EngineClient:
 
     def harmonize(
         self, request: protocol.Harmonize, progress: ProgressCallback | None = None
-    ) -> protocol.HarmonizeResult:
+    ) -> protocol.HarmonizeResponse:
         """Predict a color map. Raises MaskError and other errors of the engine, see `protocol.Harmonize`."""
-        return self._call(request, protocol.HarmonizeResult, progress)
+        return self._call(request, protocol.HarmonizeResponse, progress)
 
     def adjust(self, request: protocol.Adjust, progress: ProgressCallback | None = None) -> protocol.AdjustResult:
         """Apply the sliders to a color map, which takes a few milliseconds."""

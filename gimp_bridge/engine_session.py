@@ -63,7 +63,7 @@ class HarmonizeJob:
     models: ModelCache
     report: ReportText
 
-    def run(self) -> protocol.HarmonizeResult:
+    def run(self) -> protocol.HarmonizeResponse:
         """Return the color map and the mask that it was predicted with.
 
         Raises:
@@ -82,7 +82,7 @@ class HarmonizeJob:
         self.report("Analyzing the image")
         with self.models.computing():
             harmonizer.set_picture(pixels, mask, alpha=alpha)
-        return protocol.HarmonizeResult(
+        return protocol.HarmonizeResponse(
             color_map=harmonizer.color_map.to_json(),
             confidence=harmonizer.confidence,
             samples=sample_colors(pixels, np.minimum(mask, alpha)),

@@ -77,7 +77,7 @@ class ModelsRequest(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Harmonize(Message):
-    """Predict the color map of a composite's foreground. Answered with a `HarmonizeResult`.
+    """Predict the color map of a composite's foreground. Answered with a `HarmonizeResponse`.
 
     Errors have the codes `mask.empty` (nothing of the layer is visible), `mask.no-background` (nothing else is
     visible), `mask.not-found` (no foreground was predicted) and those of the engine.
@@ -122,9 +122,9 @@ class Harmonize(Message):
 class Adjust(Message):
     """Apply the sliders to a color map. Answered with an `AdjustResult`.
 
-    color_map: that of a `HarmonizeResult`.
+    color_map: that of a `HarmonizeResponse`.
     sliders: see `s2am_common.sliders`; omitted ones have their default.
-    samples: those of the `HarmonizeResult`, to fit a layer effect as well; empty = no effect.
+    samples: those of the `HarmonizeResponse`, to fit a layer effect as well; empty = no effect.
     """
 
     kind = "adjust"
@@ -301,7 +301,7 @@ class ModelList(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
-class HarmonizeResult(Message):
+class HarmonizeResponse(Message):
     """The predicted color map.
 
     color_map: the map before the sliders, as `ColorMap.to_json` returns it.

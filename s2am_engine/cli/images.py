@@ -24,7 +24,7 @@ from s2am_engine.batch import (
     run_batch,
 )
 from s2am_engine.cli.terminal import (
-    Command,
+    CommandSpec,
     UsageError,
     add_device,
     add_sliders,
@@ -55,7 +55,7 @@ def add_harmonize_arguments(parser: argparse.ArgumentParser) -> None:
     about = "upper left corner of the layer on the background (default: centered; beyond the edge: --at=-20,0)"
     parser.add_argument("--at", type=position, metavar="X,Y", help=about)
     parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="output file, or folder for a folder")
-    add_model(parser)
+    add_model_option(parser)
     about = "also write the color map with sliders, to a .json or .cube file"
     parser.add_argument("--save-map", type=Path, metavar="MAP", help=about)
     about = "for research: the network's own pixels, enlarged, instead of its color map"
@@ -64,7 +64,7 @@ def add_harmonize_arguments(parser: argparse.ArgumentParser) -> None:
     add_sliders(parser)
 
 
-def add_model(parser: argparse.ArgumentParser) -> None:
+def add_model_option(parser: argparse.ArgumentParser) -> None:
     """Add the option `--model`."""
     about = "name of a model, see “s2am models”, or file of an exported one (default: %(default)s)"
     parser.add_argument("--model", default=model_store.default_model(), help=about)
@@ -171,14 +171,14 @@ def run_detect(options: argparse.Namespace) -> int:
             raise named(error, source) from error
         status(f"writing {output}")
         save_image(output, ImageData(np.repeat(found.mask[..., None], 3, axis=2), gray=True))
-    facts = {"input": str(source), "output": str(output), "model": detector.name} | describe_detection(found)
-    print(json.dumps(facts) if options.json else output)
+    summary = {"input": str(source), "output": str(output), "model": detector.name} | describe_detection(found)
+    print(json.dumps(summary) if options.json else output)
     return 0
 
 
 def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `s2am bench`."""
-    add_model(parser)
+    add_model_option(parser)
     add_device(parser)
 
 
@@ -198,12 +198,12 @@ def run_bench(options: argparse.Namespace) -> int:
 
 
 IMAGE_COMMANDS = (
-    Command(
+    CommandSpec(
         "harmonize",
         "Recolor the foreground of a composite, of a layer on a background, or of a folder of composites.",
         add_harmonize_arguments,
         run_harmonize,
     ),
-    Command("detect", "Detect the pasted region of a flattened composite.", add_detect_arguments, run_detect),
-    Command("bench", "Measure time and memory at 1, 8 and 24 megapixels.", add_bench_arguments, run_bench),
+    CommandSpec("detect", "Detect the pasted region of a flattened composite.", add_detect_arguments, run_detect),
+    CommandSpec("bench", "Measure time and memory at 1, 8 and 24 megapixels.", add_bench_arguments, run_bench),
 )

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from s2am_engine.cli.terminal import Command, Subparsers
+from s2am_engine.cli.terminal import CommandSpec, Subparsers
 from s2am_engine.models import model_files, model_store
 
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
@@ -104,24 +104,24 @@ def run_export(options: argparse.Namespace) -> int:
     exported = export_onnx(options.model, options.onnx)
     size = f"{exported.input_size}×{exported.input_size}"
     sentence = f"“{options.model}” was exported to {options.onnx}: it takes images and masks of {size} pixels."
-    facts = {"exported": options.model, "file": str(options.onnx), "input_size": exported.input_size}
-    return print_result(options, sentence, facts | {"inputs": exported.inputs, "outputs": exported.outputs})
+    summary = {"exported": options.model, "file": str(options.onnx), "input_size": exported.input_size}
+    return print_result(options, sentence, summary | {"inputs": exported.inputs, "outputs": exported.outputs})
 
 
-def print_result(options: argparse.Namespace, sentence: str, facts: dict[str, Any]) -> int:
+def print_result(options: argparse.Namespace, sentence: str, summary: dict[str, Any]) -> int:
     """Print what was done, and return the exit code."""
-    print(json.dumps(facts) if options.json else sentence)
+    print(json.dumps(summary) if options.json else sentence)
     return 0
 
 
 MODEL_COMMANDS = (
-    Command(
+    CommandSpec(
         "models",
         "List the models and the networks that can be trained; or manage personal models.",
         add_models_arguments,
         run_list_models,
     ),
-    Command(
+    CommandSpec(
         "export",
         "Write a model's network to an ONNX file, for other programs.",
         add_export_arguments,

@@ -10,7 +10,7 @@ import json
 from s2am_common import settings as user_settings
 from s2am_common.atomic import atomic_write
 from s2am_common.settings import Settings, load_settings, parse_setting, read_section, settings_text, variable_of
-from s2am_engine.cli.terminal import Command, UsageError
+from s2am_engine.cli.terminal import CommandSpec, UsageError
 from s2am_engine.models.model_store import ensure_folder
 
 
@@ -60,4 +60,6 @@ def change_settings(changes: list[str]) -> None:
         file.write(settings_text(values).encode())
 
 
-SETTINGS_COMMANDS = (Command("settings", "Show the settings, or change them.", add_settings_arguments, run_settings),)
+SETTINGS_COMMANDS = (
+    CommandSpec("settings", "Show the settings, or change them.", add_settings_arguments, run_settings),
+)

@@ -26,7 +26,7 @@ class UsageError(Exception):
 
 
 @dataclass(frozen=True)
-class Command:
+class CommandSpec:
     """A command of `s2am`.
 
     name: word after `s2am`.

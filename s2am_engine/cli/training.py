@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from s2am_common.paths import user_paths
-from s2am_engine.cli.terminal import Command, UsageError, add_device, advance, fail, positive, progress_bar
+from s2am_engine.cli.terminal import CommandSpec, UsageError, add_device, advance, fail, positive, progress_bar
 from s2am_engine.errors import TrainingError
 from s2am_engine.models import model_store
 
@@ -379,25 +379,25 @@ def run_evaluate(options: argparse.Namespace) -> int:
 
 
 TRAINING_COMMANDS = (
-    Command(
+    CommandSpec(
         "evaluate",
         "Measure models on composites with ground truth (in iHarmony4's layout).",
         add_evaluate_arguments,
         run_evaluate,
     ),
-    Command(
+    CommandSpec(
         "pairs",
         "Draw the pairs that training makes from photographs, or write a data set of pairs.",
         add_pairs_arguments,
         run_pairs,
     ),
-    Command(
+    CommandSpec(
         "train",
         "Train a network on photographs, or on pairs in iHarmony4's layout; torchrun distributes it over GPUs.",
         add_train_arguments,
         run_train,
     ),
-    Command(
+    CommandSpec(
         "finetune",
         "Fine-tune a model on your own photographs, and keep the better of the two. Nothing leaves the machine.",
         add_finetune_arguments,

@@ -119,7 +119,9 @@ class Detector:
             FileError: a file that cannot be read.
         """
         data = convert_image(image, alpha, profile).data
-        return detect_mask(self.predictor, self.input_size, data.pixels, data.alpha, data.profile, likeliest=likeliest)
+        return detect_foreground(
+            self.predictor, self.input_size, data.pixels, data.alpha, data.profile, likeliest=likeliest
+        )
 
     def harmony_score(
         self, image: ImageLike, mask: MaskLike, *, alpha: Pixels | None = None, profile: bytes | None = None
@@ -147,7 +149,7 @@ class Detector:
         return 1 - predicted.presence * max(0.0, inside - outside)
 
 
-def detect_mask(
+def detect_foreground(
     predictor: Predictor,
     input_size: int,
     pixels: Pixels,

@@ -25,7 +25,7 @@ from s2am_engine.image import profiles
 from s2am_engine.image.compositing import Placement, paste, place, to_depth
 from s2am_engine.image.io import ImageData
 from s2am_engine.image.masks import brightness, check_mask, full_scale, mask_from_alpha
-from s2am_engine.inference.detector import detect_mask
+from s2am_engine.inference.detector import detect_foreground
 from s2am_engine.inference.devices import choose_device
 from s2am_engine.inference.inputs import ImageLike, ImageT, MaskLike, PathLike, convert_image, convert_mask
 from s2am_engine.inference.network_input import NetworkInput, make_network_input
@@ -366,7 +366,7 @@ class Harmonizer(StatefulHarmonizer):
     def _find_mask(self, data: ImageData) -> Pixels:
         if not self.mask_free:
             raise MaskError(f"Model “{self.name}” needs a mask.", code="mask.missing", model=self.name)
-        return detect_mask(self.predictor, self.input_size, data.pixels, data.alpha, data.profile).mask
+        return detect_foreground(self.predictor, self.input_size, data.pixels, data.alpha, data.profile).mask
 
     def _predict(
         self, source: _Composite | _PastedLayer, alpha: Pixels | None, restore: Callable[[ImageData], Any]

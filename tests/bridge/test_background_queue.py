@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from gimp_bridge.client import BackgroundQueue, EngineClient
-from gimp_bridge.protocol import Adjust, AdjustResult, HarmonizeResult
+from gimp_bridge.protocol import Adjust, AdjustResult, HarmonizeResponse
 from tests.bridge.engines import SERVE, halt, harmonize_request, process_of
 
 
@@ -53,7 +53,7 @@ def unexpected(result: object) -> None:
 def test_submit_reports_results_in_the_dialogs_thread(
     background: BackgroundQueue, engine: EngineClient, loop: MainLoop
 ) -> None:
-    results: list[tuple[HarmonizeResult, threading.Thread]] = []
+    results: list[tuple[HarmonizeResponse, threading.Thread]] = []
     done = lambda result: results.append((result, threading.current_thread()))  # noqa: E731
     background.submit(lambda: engine.harmonize(harmonize_request()), done, unexpected)
     loop.run_one()
@@ -87,7 +87,7 @@ def test_submit_replaces_waiting_jobs_with_the_same_key(
 
 def test_submit_reports_errors_and_continues(background: BackgroundQueue, engine: EngineClient, loop: MainLoop) -> None:
     errors: list[Exception] = []
-    results: list[HarmonizeResult] = []
+    results: list[HarmonizeResponse] = []
     background.submit(lambda: engine.harmonize(harmonize_request(model="no-such-model")), unexpected, errors.append)
     background.submit(lambda: 1 / 0, unexpected, errors.append)
     background.submit(lambda: engine.harmonize(harmonize_request()), results.append, unexpected)

@@ -44,7 +44,7 @@ MESSAGES: list[Message] = [
     protocol.ModelList(
         models=(ModelInfo(name="a", description="b", bundled=True), ModelInfo(name="c", description="", bundled=False))
     ),
-    protocol.HarmonizeResult(color_map={"map": [1.5]}, confidence=1, samples=bytes(4), mask=b"\0\xff", alpha=b"xx"),
+    protocol.HarmonizeResponse(color_map={"map": [1.5]}, confidence=1, samples=bytes(4), mask=b"\0\xff", alpha=b"xx"),
     protocol.AdjustResult(color_map={}, effect={"m": 1}, matrix=tuple(map(float, range(12))), rmse=0.1),
     protocol.WorkspaceOpened(file="x"),
     protocol.Done(),

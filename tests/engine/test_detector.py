@@ -18,7 +18,7 @@ from s2am_engine.color.apply import apply_color_map
 from s2am_engine.errors import ImageError, MaskError, ModelError, NothingFoundError
 from s2am_engine.image.io import ImageData
 from s2am_engine.image.masks import Pixels
-from s2am_engine.inference.detector import Detector, detect_mask, enlarge_mask
+from s2am_engine.inference.detector import Detector, detect_foreground, enlarge_mask
 from s2am_engine.inference.network_input import shrink
 from s2am_engine.inference.predictor import Predictor
 from s2am_engine.networks import registry
@@ -205,26 +205,26 @@ def test_harmonizer_that_needs_a_mask_refuses_images_without() -> None:
     assert (missing.value.code, opaque.value.code) == ("mask.missing", "mask.no-alpha")
 
 
-def test_detect_mask_raises_nothing_found() -> None:
+def test_detect_foreground_raises_nothing_found() -> None:
     pixels, _ = composite()
     with pytest.raises(NothingFoundError, match="No pasted region was found"):
         spotter()(pixels[..., ::-1])
 
 
-def test_detect_mask_returns_uncertain_regions_only_as_likeliest() -> None:
+def test_detect_foreground_returns_uncertain_regions_only_as_likeliest() -> None:
     pixels, _ = composite()
     predictor = Predictor(Doubter(), CPU, "test")
     with pytest.raises(NothingFoundError) as caught:
-        detect_mask(predictor, 64, pixels, None, None)
+        detect_foreground(predictor, 64, pixels, None, None)
     assert caught.value.code == "mask.not-found.uncertain"
-    found = detect_mask(predictor, 64, pixels, None, None, likeliest=True)
+    found = detect_foreground(predictor, 64, pixels, None, None, likeliest=True)
     assert found.confidence == pytest.approx(0.3)
     assert not found.is_certain
-    certain = detect_mask(Predictor(Spotter(), CPU, "test"), 64, pixels, None, None)
+    certain = detect_foreground(Predictor(Spotter(), CPU, "test"), 64, pixels, None, None)
     assert certain.is_certain
     np.testing.assert_array_equal(found.mask, certain.mask)
     with pytest.raises(NothingFoundError) as caught:
-        detect_mask(predictor, 64, np.ascontiguousarray(pixels[..., ::-1]), None, None, likeliest=True)
+        detect_foreground(predictor, 64, np.ascontiguousarray(pixels[..., ::-1]), None, None, likeliest=True)
     assert caught.value.code == "mask.not-found"
 
 

@@ -116,7 +116,7 @@ def predict_color_map(
     *,
     likeliest: bool,
     predicted: bytes = b"",
-) -> protocol.HarmonizeResult:
+) -> protocol.HarmonizeResponse:
     """Ask the engine for the color map of a composite.
 
     Args:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gimp_bridge.client import EngineClient, PixelSource, ProgressCallback, ReadRows
-from gimp_bridge.protocol import Adjust, HarmonizeResult, ProgressUpdate
+from gimp_bridge.protocol import Adjust, HarmonizeResponse, ProgressUpdate
 from harmonize_layer.core.composite import LayerComposite, predict_color_map, read_composite
 from harmonize_layer.core.geometry import PixelArea, Window
 from harmonize_layer.core.host import HostDrawable, HostImage, HostLayer, Matrix3
@@ -113,7 +113,7 @@ class HarmonizeRun:
     progress: ProgressCallback
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
 
-    def run(self, previewed: tuple[LayerComposite, HarmonizeResult] | None = None) -> None:
+    def run(self, previewed: tuple[LayerComposite, HarmonizeResponse] | None = None) -> None:
         """Harmonize all layers and put the results into the image.
 
         Args:
@@ -143,7 +143,7 @@ class HarmonizeRun:
         self.stopwatch.lap("reading")
         return composite
 
-    def _finish(self, layer: HostLayer, composite: LayerComposite, result: HarmonizeResult | None) -> FinishedLayer:
+    def _finish(self, layer: HostLayer, composite: LayerComposite, result: HarmonizeResponse | None) -> FinishedLayer:
         settings, as_effect = self.settings, self.settings.result == "effect"
         if result is None:
             likeliest = settings.mask == "detect"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from gimp_bridge import protocol
 from gimp_bridge.client import BackgroundQueue, EngineClient, PixelLayout, PixelSource
-from gimp_bridge.protocol import Adjust, AdjustResult, HarmonizeResult, ProgressUpdate
+from gimp_bridge.protocol import Adjust, AdjustResult, HarmonizeResponse, ProgressUpdate
 from harmonize_layer.core.composite import LayerComposite, predict_color_map, read_composite
 from harmonize_layer.core.harmonizing import NOTICEABLE_RMSE
 from harmonize_layer.core.host import DialogView, HostImage, HostLayer
@@ -57,10 +57,10 @@ class DialogPresenter:
         self._view, self._image, self._layers = view, image, layers
         self._engine, self._read_settings, self._queue = engine, read_settings, queue
         self._composite: LayerComposite | None = None
-        self._result: HarmonizeResult | None = None
+        self._result: HarmonizeResponse | None = None
 
     @property
-    def previewed(self) -> tuple[LayerComposite, HarmonizeResult] | None:
+    def previewed(self) -> tuple[LayerComposite, HarmonizeResponse] | None:
         """The composite and the engine's result, if the preview is up to date."""
         return (self._composite, self._result) if self._composite and self._result else None
 
@@ -107,19 +107,19 @@ class DialogPresenter:
         predicted = before.mask if before and before.mask_predicted else b""
         certain = before.mask_certain if before else True
 
-        def job() -> HarmonizeResult:
+        def job() -> HarmonizeResponse:
             result = predict_color_map(
                 self._engine, composite, model, self._report, likeliest=True, predicted=predicted
             )
             return replace(result, mask_certain=certain) if predicted else result
 
-        def done(result: HarmonizeResult) -> None:
+        def done(result: HarmonizeResponse) -> None:
             self._show_result(composite, result)
 
         self._view.show_status("Analyzing the image", busy=True)
         self._queue.submit(job, done, self._show_error, key="predict")
 
-    def _show_result(self, composite: LayerComposite, result: HarmonizeResult) -> None:
+    def _show_result(self, composite: LayerComposite, result: HarmonizeResponse) -> None:
         if composite is not self._composite:
             return
         self._result = result
@@ -149,7 +149,7 @@ class DialogPresenter:
 
         self._queue.submit(job, done, self._show_error, key="adjust")
 
-    def _notes(self, result: HarmonizeResult, adjusted: AdjustResult) -> list[str]:
+    def _notes(self, result: HarmonizeResponse, adjusted: AdjustResult) -> list[str]:
         notes = []
         if not result.mask_certain:
             notes.append("Perhaps nothing was pasted here: check that the tinted part is what you mean.")
@@ -180,7 +180,7 @@ class DialogPresenter:
 
 
 def render_composite(
-    engine: EngineClient, composite: LayerComposite, result: HarmonizeResult, adjusted: AdjustResult
+    engine: EngineClient, composite: LayerComposite, result: HarmonizeResponse, adjusted: AdjustResult
 ) -> bytes:
     """Return the composite with its foreground recolored, RGBA."""
     columns, rows = composite.window.columns, composite.window.rows

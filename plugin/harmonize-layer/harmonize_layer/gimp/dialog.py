@@ -13,7 +13,7 @@ gi.require_version("Gtk", "3.0")
 from gi.repository import GdkPixbuf, Gimp, GimpUi, GLib, GObject, Gtk  # noqa: E402 (the versions must be set before)
 
 from gimp_bridge.client import BackgroundQueue, EngineClient  # noqa: E402
-from gimp_bridge.protocol import HarmonizeResult, ModelInfo  # noqa: E402
+from gimp_bridge.protocol import HarmonizeResponse, ModelInfo  # noqa: E402
 from harmonize_layer.core import settings  # noqa: E402
 from harmonize_layer.core.composite import LayerComposite  # noqa: E402
 from harmonize_layer.core.geometry import PREVIEW_SIZE, PixelArea, Window, preview_crop  # noqa: E402
@@ -64,7 +64,7 @@ class HarmonizeDialog:
         self._build()
 
     @property
-    def previewed(self) -> tuple[LayerComposite, HarmonizeResult] | None:
+    def previewed(self) -> tuple[LayerComposite, HarmonizeResponse] | None:
         """See `DialogPresenter.previewed`."""
         return self._presenter.previewed if self._presenter else None
 
