@@ -120,6 +120,7 @@ class EditorSession(QObject):
             self._history.mark_saved(document)
 
     def _notify_opened(self) -> None:
+        self._file_state = self.path, self.is_modified
         self.opened.emit()
         self._notify_history()
         self.file_changed.emit()

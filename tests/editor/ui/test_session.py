@@ -71,3 +71,21 @@ def test_layer_list_shows_current_layer_after_slider(driver: WindowDriver, backg
     QTest.mouseClick(row.slider, Qt.MouseButton.LeftButton, pos=QPoint(row.slider.width() - 12, 10))
     model = driver.window.sidebar.layers.model
     assert model.layer(model.row_of(driver.active.id)) is driver.active
+
+
+def test_window_title_marks_changes_of_a_second_document(driver: WindowDriver, background: Path, cut_out: Path) -> None:
+    session = driver.window.session
+    for _ in range(2):
+        session.close()
+        driver.open(background)
+        assert not driver.window.isWindowModified()
+        session.do(commands.rename_layer(driver.active.id, "sky"))
+        assert driver.window.isWindowModified()
+    emitted: list[str] = []
+    session.file_changed.connect(lambda: emitted.append("file"))
+    session.do(commands.rename_layer(driver.active.id, "sea"))
+    session.undo()
+    assert emitted == []
+    session.undo()
+    assert emitted == ["file"]
+    assert not driver.window.isWindowModified()
