@@ -173,15 +173,15 @@ def test_decontaminate_edges_without_soft_edge_raises() -> None:
 
 @needs_shared
 def test_subject_detector_equals_engine_detector() -> None:
-    picture = load_image(sorted((SHARED / "composites/images").iterdir())[0])
-    document = Document.from_image(picture, "composite")
-    finder = SubjectDetector(device="cpu")
+    image = load_image(sorted((SHARED / "composites/images").iterdir())[0])
+    document = Document.from_image(image, "composite")
+    detector = SubjectDetector(device="cpu")
     try:
-        expected = Detector(device="cpu").detect(picture.pixels, profile=picture.profile, likeliest=True)
+        expected = Detector(device="cpu").detect(image.pixels, profile=image.profile, likeliest=True)
     except NothingFoundError as nothing:
         with pytest.raises(NothingFoundError, match=str(nothing)):
-            finder.detect(document, document.layers[0].id)
+            detector.detect(document, document.layers[0].id)
         return
-    found = finder.detect(document, document.layers[0].id)
+    found = detector.detect(document, document.layers[0].id)
     np.testing.assert_array_equal(found.mask.to_array(), expected.mask)
     assert found.confidence == expected.confidence

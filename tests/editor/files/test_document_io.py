@@ -30,14 +30,14 @@ ADOBE_RGB = rgb_profile(ADOBE, adobe_curve)
 )
 def test_export_image_of_opened_image_is_bit_identical(tmp_path: Path, suffix: str, dtype: DTypeLike) -> None:
     path, out = tmp_path / f"beach{suffix}", tmp_path / f"out{suffix}"
-    picture = ImageData(scene(dtype=dtype), profile=ADOBE_RGB, metadata=Metadata(dpi=(300.0, 300.0)))
-    save_image(path, picture)
+    image = ImageData(scene(dtype=dtype), profile=ADOBE_RGB, metadata=Metadata(dpi=(300.0, 300.0)))
+    save_image(path, image)
     opened = open_document(path)
     assert opened.document.layers[0].name == "beach"
     assert opened.document.layers[0].locked
     export_image(out, opened.document)
     found = load_image(out)
-    np.testing.assert_array_equal(found.pixels, picture.pixels)
+    np.testing.assert_array_equal(found.pixels, image.pixels)
     assert found.profile == ADOBE_RGB
     if suffix != ".webp":
         assert found.metadata.dpi == pytest.approx((300, 300), rel=1e-3)

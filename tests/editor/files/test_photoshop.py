@@ -66,10 +66,10 @@ def test_read_photoshop_notes_unsupported_features(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 def test_read_photoshop_without_layers(tmp_path: Path, mode: str) -> None:
-    picture = Image.fromarray(scene()).convert(mode)
-    PSDImage.frompil(picture).save(tmp_path / "flat.psd")
+    image = Image.fromarray(scene()).convert(mode)
+    PSDImage.frompil(image).save(tmp_path / "flat.psd")
     document = open_document(tmp_path / "flat.psd").document
-    np.testing.assert_array_equal(flatten(document).pixels, np.asarray(picture.convert("RGB")))
+    np.testing.assert_array_equal(flatten(document).pixels, np.asarray(image.convert("RGB")))
     assert document.gray == (mode == "L")
 
 

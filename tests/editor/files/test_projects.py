@@ -144,11 +144,11 @@ def test_save_project_writes_valid_openraster(tmp_path: Path) -> None:
         for layer in reversed(layers):
             if layer.attrib["visibility"] == "hidden":
                 continue
-            picture = Image.open(io.BytesIO(archive.read(layer.attrib["src"]))).convert("RGBA")
-            opaque = picture.getchannel("A").point(lambda a, by=float(layer.attrib["opacity"]): round(a * by))
-            picture.putalpha(opaque)
+            rendered = Image.open(io.BytesIO(archive.read(layer.attrib["src"]))).convert("RGBA")
+            opaque = rendered.getchannel("A").point(lambda a, by=float(layer.attrib["opacity"]): round(a * by))
+            rendered.putalpha(opaque)
             placed = Image.new("RGBA", (300, 200))
-            placed.paste(picture, (int(layer.attrib["x"]), int(layer.attrib["y"])))
+            placed.paste(rendered, (int(layer.attrib["x"]), int(layer.attrib["y"])))
             stacked = Image.alpha_composite(stacked, placed)
     difference = np.abs(np.asarray(stacked.convert("RGB")).astype(int) - flatten(document).pixels)
     assert difference.max() <= 3  # opacities of 8 bits, rounded on the way
@@ -280,7 +280,7 @@ def test_save_project_without_layers(tmp_path: Path) -> None:
 
 
 def test_save_project_keeps_colors_of_transparent_pixels(tmp_path: Path) -> None:
-    picture = ImageData(scene(), np.where(disc(300, 200) > 128, 255, 0).astype(np.uint8))
-    save_project(tmp_path / "logo.ora", Document.from_image(picture, "logo"))
+    image = ImageData(scene(), np.where(disc(300, 200) > 128, 255, 0).astype(np.uint8))
+    save_project(tmp_path / "logo.ora", Document.from_image(image, "logo"))
     raster = open_document(tmp_path / "logo.ora").document.layers[0].raster
-    np.testing.assert_array_equal(raster.pixels, picture.pixels)
+    np.testing.assert_array_equal(raster.pixels, image.pixels)

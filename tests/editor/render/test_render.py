@@ -61,11 +61,11 @@ def test_flatten_keeps_background_bits(dtype: DTypeLike) -> None:
 
 
 def test_flatten_keeps_alpha_and_colors_of_transparent_pixels() -> None:
-    picture = ImageData(scene(), disc(300, 200))
-    result = flatten(Document.from_image(picture, "logo"))
-    np.testing.assert_array_equal(result.pixels, picture.pixels)
+    image = ImageData(scene(), disc(300, 200))
+    result = flatten(Document.from_image(image, "logo"))
+    np.testing.assert_array_equal(result.pixels, image.pixels)
     assert result.alpha is not None
-    np.testing.assert_array_equal(result.alpha, picture.alpha)
+    np.testing.assert_array_equal(result.alpha, image.alpha)
 
 
 def test_flatten_is_gray_until_color_is_added() -> None:
