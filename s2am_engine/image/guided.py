@@ -17,6 +17,11 @@ REACH = 2.0  # pixels of the small mask that an edge may move
 FLATNESS = 1e-4  # variance of the colors, in [0, 1], below which an area has no edges
 STRIP = 1 << 18  # pixels that are computed at a time
 
+SNAP_MARGIN = 0.1  # predictions and the guided filter rarely reach 0 or 1
+_SNAP_TABLE = np.rint(
+    (np.linspace(0, 1, 256) - SNAP_MARGIN).clip(0, 1 - 2 * SNAP_MARGIN) / (1 - 2 * SNAP_MARGIN) * 255
+).astype(np.uint8)
+
 
 def enlarge_along_edges(mask: Floats, pixels: Pixels) -> NDArray[np.uint8]:
     """Bring a mask to the size of its picture, its edges moved to the picture's.
@@ -39,6 +44,11 @@ def enlarge_along_edges(mask: Floats, pixels: Pixels) -> NDArray[np.uint8]:
         strip = to_unit(pixels[top : top + rows])
         result[top : top + rows] = guided_strip(strip, slopes, offset, top / height, len(strip) / height)
     return result
+
+
+def snap_mask(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Stretch the contrast of a mask so that values within SNAP_MARGIN of background and foreground reach them."""
+    return np.asarray(cv2.LUT(mask, _SNAP_TABLE), np.uint8)
 
 
 def guided_coefficients(mask: Floats, guide: Floats, radius: int) -> tuple[Floats, Floats]:

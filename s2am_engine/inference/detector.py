@@ -8,13 +8,12 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from s2am_engine.errors import ModelError, NothingFoundError
-from s2am_engine.image.guided import enlarge_along_edges
+from s2am_engine.image.guided import enlarge_along_edges, snap_mask
 from s2am_engine.image.masks import Pixels, check_mask
 from s2am_engine.inference.devices import choose_device
 from s2am_engine.inference.inputs import ImageLike, MaskLike, convert_image, convert_mask
@@ -24,11 +23,6 @@ from s2am_engine.models.model_files import open_model
 from s2am_engine.models.model_store import DETECTION_THRESHOLD, DETECTOR
 
 logger = logging.getLogger(__name__)
-
-RAMP_MARGIN = 0.1  # networks rarely reach 0 or 1: values closer to them than this become 0 or 1
-MASK_RAMP = np.rint(
-    (np.linspace(0, 1, 256) - RAMP_MARGIN).clip(0, 1 - 2 * RAMP_MARGIN) / (1 - 2 * RAMP_MARGIN) * 255
-).astype(np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,7 +185,7 @@ def enlarge_mask(predicted: Floats, pixels: Pixels, alpha: Pixels | None = None)
     Raises:
         NothingFoundError: no pixel is more foreground than background, or all are foreground.
     """
-    mask = np.asarray(cv2.LUT(enlarge_along_edges(predicted, pixels), MASK_RAMP), np.uint8)
+    mask = snap_mask(enlarge_along_edges(predicted, pixels))
     if alpha is not None:
         mask[alpha == 0] = 0
     if mask.max() < 128:

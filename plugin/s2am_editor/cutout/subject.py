@@ -18,7 +18,7 @@ from s2am_editor.document.geometry import Rect
 from s2am_editor.document.model import Document, DocumentError
 from s2am_editor.document.raster import Raster, TiledMask
 from s2am_engine.image.grabcut import GrabCut, foreground_labels
-from s2am_engine.image.guided import enlarge_along_edges
+from s2am_engine.image.guided import enlarge_along_edges, snap_mask
 from s2am_engine.inference.network_input import to_bytes
 from s2am_engine.models.model_store import DETECTOR
 from s2am_engine.types import FractionCallback
@@ -33,8 +33,6 @@ _MIN_ISLAND = 0.004  # share of the largest island's area; smaller ones are remo
 _EDGE_REACH = 3  # pixels of the reduced copy by which the edge can move
 _CLUSTERS = 5  # of colors, as many as in GrabCut's own models
 _UNDECIDED = np.uint8(128)
-_FAINT = 0.15  # the guided filter leaves values close to 0 and 1; this range is stretched
-_RAMP = np.rint((np.linspace(0, 1, 256) - _FAINT).clip(0, 1 - 2 * _FAINT) / (1 - 2 * _FAINT) * 255).astype(np.uint8)
 
 
 def grab_cut(
@@ -187,7 +185,7 @@ def _remove_islands(found: NDArray[np.bool_], scribbled: NDArray[np.bool_]) -> N
 
 def _to_full_size(raster: Raster, area: Rect, found: NDArray[np.bool_]) -> TiledMask:
     """Enlarge the mask of the reduced copy, with its edge aligned to the image's; it is 0 or 255 elsewhere."""
-    edge = cv2.LUT(enlarge_along_edges(found.astype(np.float32), raster.pixels[area.slices]), _RAMP)
+    edge = snap_mask(enlarge_along_edges(found.astype(np.float32), raster.pixels[area.slices]))
     kernel = np.ones((2 * _EDGE_REACH + 1,) * 2, np.uint8)
     reduced = found.view(np.uint8)
     is_decided = cv2.dilate(reduced, kernel) == cv2.erode(reduced, kernel)

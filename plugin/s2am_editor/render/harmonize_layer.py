@@ -147,13 +147,8 @@ def find_variants(
 
 
 def _predict(harmonizer: Harmonizer, model_input: HarmonizeInput, reference: Reference) -> Harmonization:
-    try:
-        harmonizer.set_picture(
-            model_input.pixels, model_input.mask, alpha=model_input.alpha, profile=model_input.profile
-        )
-        return Harmonization(harmonizer.color_map, harmonizer.name, harmonizer.confidence, reference)
-    finally:
-        harmonizer.forget()  # releases the input, which is as large as the image
+    result = harmonizer(model_input.pixels, model_input.mask, alpha=model_input.alpha, profile=model_input.profile)
+    return Harmonization(result.color_map, result.model, result.confidence, reference)
 
 
 def _reference_layers(document: Document, layer: Layer, reference: Reference) -> tuple[Layer, ...]:

@@ -31,12 +31,11 @@ def models() -> LoadedModels:
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 def test_find_harmonization_equals_engine(models: LoadedModels, dtype: DTypeLike) -> None:
     document, layer = two_layers(dtype)
-    sliders = {"strength": 0.8, "warmth": 0.2}
-    found = find_harmonization(document, layer.id, models, "concord", sliders=Sliders(**sliders))
+    sliders = Sliders(strength=0.8, warmth=0.2)
+    found = find_harmonization(document, layer.id, models, "concord", sliders=sliders)
     result = flatten(commands.set_harmonization(layer.id, found).change(document))
-    expected = Harmonizer("concord", "cpu").harmonize_layer(
-        cutout(dtype=dtype), ImageData(scene(dtype=dtype)), (110, 70), **sliders
-    )
+    background = ImageData(scene(dtype=dtype))
+    expected = Harmonizer("concord", "cpu").paste(cutout(dtype=dtype), background, (110, 70)).render(sliders)
     np.testing.assert_array_equal(result.pixels, expected.pixels)
     assert (result.pixels != flatten(document).pixels).any()
 
@@ -50,9 +49,8 @@ def test_find_harmonization_of_cut_out_layer_equals_engine(models: LoadedModels)
     active = history.document.active
     assert active is not None
     history.do(commands.set_harmonization(active, find_harmonization(history.document, active, models, "concord")))
-    harmonizer = Harmonizer("concord", "cpu")
-    harmonizer.set_picture(pixels, mask)
-    np.testing.assert_array_equal(flatten(history.document).pixels, harmonizer.harmonize())
+    expected = Harmonizer("concord", "cpu")(pixels, mask).render()
+    np.testing.assert_array_equal(flatten(history.document).pixels, expected)
 
 
 def test_find_harmonization_uses_original_pixels(models: LoadedModels) -> None:
@@ -86,8 +84,7 @@ def test_find_harmonization_with_reference_layer(models: LoadedModels) -> None:
     other = dataclasses.replace(document.new_layer(ImageData(scene(seed=4)), "other"), visible=False)
     document = dataclasses.replace(document, layers=(*document.layers, other))
     found = find_harmonization(document, layer.id, models, "concord", Reference("layer", layer=other.id))
-    expected = Harmonizer("concord", "cpu")
-    expected.harmonize_layer(cutout(), ImageData(scene(seed=4)), (110, 70))
+    expected = Harmonizer("concord", "cpu").paste(cutout(), ImageData(scene(seed=4)), (110, 70))
     assert found.model_map == expected.color_map
     assert found.reference.layer == other.id
 

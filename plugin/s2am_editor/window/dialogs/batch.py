@@ -24,7 +24,7 @@ from PyQt6.QtWidgets import (
 )
 
 from s2am_common.sliders import SLIDERS
-from s2am_editor.batch import BatchEvent, BatchItem, BatchSettings, plan_batch, run_batch
+from s2am_editor.batch import BatchSettings, BeforeAfter, harmonize_batch
 from s2am_editor.render.harmonize_layer import LoadedModels
 from s2am_editor.window.dialogs import standard_dialogs
 from s2am_editor.window.editor_settings import EditorSettings
@@ -33,6 +33,7 @@ from s2am_editor.window.messages import Banner
 from s2am_editor.window.panels.harmonize_panel import usable_models
 from s2am_editor.window.widgets.basic import PathRow, heading, muted_label, primary_button, push_button
 from s2am_editor.window.widgets.sliders import SliderRow
+from s2am_engine.batch import BatchEvent, BatchItem, plan_batch
 from s2am_engine.errors import EngineError
 from s2am_engine.image.io import IMAGE_SUFFIXES
 
@@ -64,7 +65,7 @@ class BatchJob(QObject):
         """Harmonize the items, then write a contact sheet of the results."""
         self._job = self._jobs.start(
             "",
-            lambda job: run_batch(items, settings, self._models, job.report, sheet),
+            lambda job: harmonize_batch(items, settings, self._models, job.report, sheet),
             self.finished.emit,
             self.failed.emit,
             reported=self.happened.emit,
@@ -233,11 +234,11 @@ class BatchDialog(QDialog):
         self.bar.setRange(0, len(items))
         self.bar.setValue(0)
 
-    def _take(self, event: BatchEvent) -> None:
+    def _take(self, event: BatchEvent[BeforeAfter]) -> None:
         texts = {
             "started": self.tr("Working…"),
             "done": self.tr("Done in {0:.1f} s").format(event.seconds),
-            "failed": event.error or "",
+            "failed": str(event.error or ""),
         }
         cell = self.table.item(event.index, 1)
         if cell:
