@@ -51,7 +51,7 @@ class Gimp:
 
     @property
     def is_supported(self) -> bool:
-        """Whether it is GIMP 3; the preview 2.99 is not."""
+        """True for GIMP 3 and later, but not for its preview 2.99."""
         return self.version >= (3,)
 
     @property
@@ -79,7 +79,7 @@ class GimpProfile:
 
     @property
     def exists(self) -> bool:
-        """Whether GIMP has created it."""
+        """True if GIMP has created it."""
         return self.folder.is_dir()
 
 

@@ -90,7 +90,7 @@ class Installation:
 
     @property
     def is_by_installer(self) -> bool:
-        """Whether the installer, and not pip or pipx, created the environment."""
+        """True if the installer, and not pip or pipx, created the environment."""
         return self.environment is not None and self.paths.environments in self.environment.parents
 
     @property
@@ -179,7 +179,7 @@ def _is_ours(command: Path, paths: InstallPaths) -> bool:
 
 
 def write_command(command: Path, environment: Path, manifest: Manifest) -> None:
-    """Let the command start an environment; an existing command is replaced atomically.
+    """Write the command that starts an environment; an existing one is replaced atomically.
 
     The command is a symbolic link. On Windows, where links need a privilege, it is a batch file; it names the
     environment relative to itself and so contains ASCII characters only.

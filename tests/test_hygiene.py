@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What stands around the code agrees with it: links, file names, versions, hooks."""
+"""Links, file names, versions, hooks and examples around the code."""
 
 from __future__ import annotations
 

@@ -44,13 +44,13 @@ def make_wheel(folder: Path, name: str, release: str, files: dict[str, str], nee
     return wheel
 
 
-def make_project(folder: Path, sample: str = SAMPLE, says: str = "hello") -> Path:
+def make_project(folder: Path, sample: str = SAMPLE, output: str = "hello") -> Path:
     """Write a wheel of a fake program that prints something."""
     files = {
         "s2am_engine/__init__.py": "",
         "s2am_engine/cli/__init__.py": "",
         "s2am_engine/cli/__main__.py": "from s2am_engine.cli.main import main\nmain()\n",
-        "s2am_engine/cli/main.py": f"def main():\n    print({says!r})\n",
+        "s2am_engine/cli/main.py": f"def main():\n    print({output!r})\n",
         "s2am_engine/image/__init__.py": "",
         "s2am_engine/image/sample.py": sample,
     }

@@ -44,12 +44,12 @@ class Machine:
         is_real = self.platform.home in Path(command[0]).parents  # installed by a test
         return run_program(command) if is_real else None
 
-    def program(self, path: str, says: str) -> Path:
+    def program(self, path: str, output: str) -> Path:
         """Add a program that prints its version."""
         file = self.platform.system_path(path)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("", encoding="utf-8")
-        self.answers[file.name, "--version"] = says
+        self.answers[file.name, "--version"] = output
         return file
 
 

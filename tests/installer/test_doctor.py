@@ -164,7 +164,7 @@ def move_engine(home: Home) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "name", "says"),
+    ("damage", "name", "message"),
     [
         (lose_executable_bit, "plug-in", "has lost its executable bit"),
         (damage_plugin, "plug-in", "gimp_bridge/client.py is missing or not as it was installed"),
@@ -178,12 +178,12 @@ def move_engine(home: Home) -> None:
     ],
 )
 def test_repair_and_check_reports_and_repairs_fault(
-    damage: Callable[[Home], None], name: str, says: str, home: Home
+    damage: Callable[[Home], None], name: str, message: str, home: Home
 ) -> None:
     damage(home)
     found = wrong(home.doctor())
     (check,) = [one for one in found.values() if one.name.startswith(name)]
-    assert says in check.message
+    assert message in check.message
     assert check.repair
     os.utime(home.profile / "pluginrc", (0, 0))  # GIMP has not been started since
     assert wrong(home.doctor(repair=True)) == {}
@@ -191,20 +191,20 @@ def test_repair_and_check_reports_and_repairs_fault(
 
 
 @pytest.mark.parametrize(
-    ("damage", "look", "says"),
+    ("damage", "check_function", "message"),
     [
         (damage_weights, check_models, "the weights of concord are damaged"),
         (move_engine, check_environment, "is damaged or was moved"),
     ],
 )
 def test_repair_and_check_reinstalls_broken_environment(
-    damage: Callable[[Home], None], look: CheckFunction, says: str, home: Home
+    damage: Callable[[Home], None], check_function: CheckFunction, message: str, home: Home
 ) -> None:
     damage(home)
-    (check,) = wrong(home.doctor(look)).values()
-    assert says in check.message
+    (check,) = wrong(home.doctor(check_function)).values()
+    assert message in check.message
     assert "python3 -m installer" in check.repair
-    assert wrong(home.doctor(look, repair=True)) == {}
+    assert wrong(home.doctor(check_function, repair=True)) == {}
     assert wrong(home.doctor()) == {}, "command, launcher and plug-in lead to the new one"
 
 

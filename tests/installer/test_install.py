@@ -84,7 +84,7 @@ def test_install_again_repairs_and_upgrades(machine: Machine, paths: InstallPath
     (paths.environments / "half-made").mkdir()
     paths.models.mkdir()
     (paths.models / "mine.json").write_text("{}", encoding="utf-8")
-    fakes.make_project(wheels, says="newer")
+    fakes.make_project(wheels, output="newer")
     assert run(machine) == 0
     assert command_output(paths) == "newer"
     (new,) = paths.environments.iterdir()
