@@ -52,6 +52,8 @@ def run_engine(device: str, idle_seconds: float, ready: Callable[[Path], None]) 
     os.environ.setdefault("KMP_BLOCKTIME", "0")
     # On exit, first no client can connect any more, then the sessions end, and only then another engine may start.
     with _hold_engine_lock(folder), contextlib.ExitStack() as sessions, _listen(folder) as (listener, key):
+        # Logged before the lock is released: uninstalling removes the log as soon as the engine has ended.
+        sessions.callback(logger.info, "The engine has ended")
         server = EngineServer(listener, key, folder, device)
         sessions.callback(server.disconnect_all)
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -59,7 +61,6 @@ def run_engine(device: str, idle_seconds: float, ready: Callable[[Path], None]) 
         logger.info("The engine is listening in %s", folder)
         ready(folder)
         server.run(idle_seconds)
-    logger.info("The engine has ended")
 
 
 def stop_engine() -> bool:

@@ -11,12 +11,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gimp_bridge.bridge_folder import ENGINE_LOCK
 from gimp_bridge.client import EngineClient
 from s2am_common.errors import InstallError, S2AMError
+from s2am_common.locks import is_unlocked
 from s2am_common.paths import UserPaths, user_paths
 from s2am_setup.desktop import LauncherFiles, launcher_files
 from s2am_setup.manifest import Manifest, path_exists, read_manifest
 from s2am_setup.platform import Platform
+
+_SHUTDOWN_SECONDS = 10.0
 
 # The startup file of each shell, and the line that adds a folder to the PATH in it.
 _SHELL_LINES = {
@@ -117,10 +121,11 @@ class Installation:
         return program_path(self.environment or Path(sys.prefix), name, self.platform.system)
 
     def stop_engine(self) -> None:
-        """End the engine process if one is running."""
+        """End the engine process if one is running, and wait until it has ended."""
         if self.paths.bridge.is_dir():
             with contextlib.suppress(S2AMError):
                 EngineClient(None, self.paths.bridge, silence=5).shutdown()
+                is_unlocked(self.paths.bridge / ENGINE_LOCK, _SHUTDOWN_SECONDS)
 
     def launchers(self, offer_images: bool) -> LauncherFiles:
         """Return the files that add the editor to the desktop's menus."""
