@@ -3,17 +3,21 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import s2am_engine
 from s2am_common.version import __version__
 from s2am_engine.cli import main as cli
 from tests.__main__ import CHECKS
+from tests.engine.pictures import composite
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
@@ -81,3 +85,31 @@ def test_changelog_has_a_section_for_unreleased_changes_and_each_release() -> No
     headings = re.findall(r"^## \[(.*?)\]", (CHECKOUT / "CHANGELOG.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert headings[0] == "Unreleased"
     assert headings[1:] == sorted(headings[1:], reverse=True)
+
+
+def python_examples() -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", (CHECKOUT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
+
+
+def test_readme_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    pixels, mask = composite(96, 128)
+    Image.fromarray(pixels).save("composite.png")
+    Image.fromarray(mask).save("mask.png")
+    names: dict[str, object] = {}
+    exec(compile(python_examples()[0], "README.md", "exec"), names)
+    assert Image.open("harmonized.png").size == (128, 96)
+    assert names["warmer"] is not names["harmonized"]
+
+
+def test_readme_training_example_fits_the_functions() -> None:
+    tree = ast.parse(python_examples()[1])
+    names: dict[str, object] = {}
+    imports: list[ast.stmt] = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    exec(compile(ast.Module(imports, []), "README.md", "exec"), names)
+    calls = [node.value for node in tree.body if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)]
+    assert len(calls) == 2
+    for call in calls:
+        function = names[ast.unparse(call.func)]
+        assert callable(function)
+        inspect.signature(function).bind(*call.args, **{word.arg: word.value for word in call.keywords if word.arg})

@@ -16,6 +16,7 @@ import pytest
 from installer import __main__ as installer
 from installer.console import Console
 from installer.install import Installer, InstallOptions
+from s2am_common import log
 from s2am_engine.models.model_store import list_models
 from s2am_setup import doctor, gimp_plugin
 from s2am_setup.doctor import (
@@ -245,8 +246,10 @@ def test_check_plugins_reports_error_of_plugin_that_failed_to_load(home: Home) -
     cache = home.profile / "pluginrc"
     known = '(plug-in-def "${gimp_dir}/plug-ins/harmonize-layer/harmonize-layer.py" 1789831040)\n'
     cache.write_text(machines.PLUGINRC + known, encoding="utf-8")
-    log = home.plugin.with_suffix(".log")
-    log.write_text("2026\nTraceback\nImportError: no Gegl\n", encoding="utf-8")
+    path = log.log_path()
+    path.parent.mkdir(parents=True)
+    lines = ["2026-11-27 10:00:00,000 plug-in[12] ERROR name: failed", "Traceback …", "ImportError: no Gegl", ""]
+    path.write_text("\n".join(lines), encoding="utf-8")
     (check,) = wrong(home.doctor()).values()
     assert check.message == "GIMP could not load it: ImportError: no Gegl"
     assert wrong(home.doctor(repair=True)) == {}
