@@ -132,7 +132,7 @@ def test_fine_tune_shows_loss_and_result_and_discards_model_that_is_not_kept(
     click(dialog.start_button)
     assert dialog.pages.currentWidget() is dialog.progress
     qtbot.waitUntil(lambda: bool(dialog.progress.gain.points), timeout=LONG)
-    assert [point[1] for point in dialog.progress.loss.points] == [0.5, 0.25]
+    assert [loss for _, loss in dialog.progress.loss.points[:2]] == [0.5, 0.25]
     FakeTrainer.finish.set()
     qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.outcome, timeout=LONG)
     assert not dialog.outcome.image.image.isNull()
