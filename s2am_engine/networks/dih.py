@@ -12,7 +12,7 @@ from s2am_engine.networks.spec import PUBLISHED, SMALL, NetworkSpec, register, v
 from s2am_engine.networks.unet import UNET_COMPARED
 
 WIDENINGS = (1, 1, 2, 4, 8, 8)  # of the encoder's channels, from 64 to 512
-BOTTLENECK_GRID = 4  # positions a side that the fully connected layer sees
+BOTTLENECK_GRID = 4  # positions per side of the fully connected layer's input
 HIDDEN = 16  # channels of its bottleneck, in widths: 1,024 at width 64
 
 

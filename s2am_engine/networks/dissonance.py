@@ -45,7 +45,7 @@ class Dissonance(PaintNetwork):
         self.mask = nn.Conv2d(36, 1, 1)
 
     def predict(self, composite: Tensor, mask: Tensor) -> Tensor:
-        """See `Network.forward`; the mask does not count. Two looks decide, one of them at the mirrored picture."""
+        """See `Network.forward`; the mask is ignored. Averages the image and its mirror image."""
         fine, _, presence = self.predict_logits(composite)
         mirrored, _, again = self.predict_logits(composite.flip(3))
         where = torch.sigmoid((fine + mirrored.flip(3)) / 2)

@@ -19,7 +19,7 @@ Block = Callable[[int], nn.Module]  # channels to a module that takes features (
 
 
 SPREAD = 0.5  # of the thresholds, for colors in [−1, 1]
-REGION_OFFSET = 2.0  # what is added inside one region and taken away in the other: more than most mixes of colors
+REGION_OFFSET = 2.0  # added inside one region and subtracted in the other; exceeds most mixes of colors
 
 
 class ConvBlock(nn.Module):

@@ -147,7 +147,7 @@ class S2CRNet(MapNetwork):
             pieces: L, the pieces of each curve.
             stages: 1, or 2 for Cascaded-CRM: a second CRM with its own layers works on the first one's output.
             encoder: one of `ENCODERS`: "squeezenet" for S2CRNet-S, "vgg16" for S2CRNet-V.
-            semantic: whether it is told what the foreground shows (Semantic-CRM).
+            semantic: whether the foreground's class is a further input (Semantic-CRM).
             width: channels of the encoder's first layer, a multiple of 4; all others go with it. 64 as published.
 
         Raises:

@@ -274,7 +274,7 @@ def find_drawn(folder: Path) -> Iterator[tuple[Path, Drawn]]:
     """List the files of a folder in COCO's layout with their instances.
 
     The pictures of `instances_train2017.json` lie in `train2017` or `images/train2017`, and then all files there
-    count, or else where the annotations say, in `images` or the folder itself.
+    count. Otherwise the annotations name files in `images` or in the folder itself.
 
     Raises:
         AnnotationsError: annotations that can't be read.
@@ -353,7 +353,7 @@ def unpack_runs(text: str) -> list[int]:
     """Decode COCO's compressed run lengths (`rleFrString` of pycocotools).
 
     A character holds five bits of a number, the lowest first, and whether more follow; from the fourth number on, the
-    difference to the last but one is what is written.
+    difference to the number before the last is stored.
     """
     counts: list[int] = []
     value = shift = 0

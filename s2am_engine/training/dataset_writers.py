@@ -98,8 +98,8 @@ def build_recolored(
     published; a classical one stands for it (`auto_retouch`), followed by random brightness, contrast and color.
 
     Args:
-        photographs: a folder as `find_photographs` takes; its split `train` is used, so that nothing trained on the
-            data set has seen what the folder holds back.
+        photographs: a folder as `find_photographs` takes; its split `train` is used, so that no data
+            set includes held-out photographs.
         out: a new or empty folder; its name becomes that of the split files.
         count: how many composites; where there are fewer photographs, some give several.
         long_side: the longest side of the pictures, in pixels.
@@ -131,7 +131,7 @@ def build_swapped(
     composite's version number is that of the folder inside.
 
     Args:
-        versions: folders with the same photographs under the same names, each retouched by somebody else.
+        versions: folders with the same photographs under the same names, each retouched independently.
         out: a new or empty folder; its name becomes that of the split files.
         count: how many composites; fewer come out when all regions of all pairs of versions are used up.
         regions: a folder of label maps under the photographs' names; for those that have none, regions are found.

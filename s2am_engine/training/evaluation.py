@@ -215,7 +215,7 @@ def evaluate(
         auto_mask: leave the masks to the detector; where it finds nothing, the composite stays as it is.
 
     Raises:
-        EngineError: an unknown model, and what is said there.
+        EngineError: an unknown model; also the errors listed there.
     """
     harmonizers = [Harmonizer(name, device) for name in models]
     detector = Detector(device=device) if auto_mask else None
@@ -310,7 +310,7 @@ def common_size(harmonizers: Sequence[Harmonizer]) -> int:
     sizes = [one.input_size for one in harmonizers]
     if len(set(sizes)) != 1:
         seen = ", ".join(f"{one.name} {one.input_size}×{one.input_size}" for one in harmonizers)
-        raise EngineError(f"These models see pictures of different sizes ({seen}): measure them one by one.")
+        raise EngineError(f"These models have different input sizes ({seen}): measure them one by one.")
     return sizes[0]
 
 
@@ -386,7 +386,7 @@ def score(result: NDArray[np.uint8], target: NDArray[np.uint8], mask: NDArray[np
 
 
 def score_mask(found: Pixels, target: Pixels) -> MaskScores:
-    """Compare H×W masks of any mask dtype, whose foreground is what is above half of full scale."""
+    """Compare H×W masks of any mask dtype, whose foreground is above half of full scale."""
     soft, true = to_unit(found), to_unit(target)
     here, there = soft > 0.5, true > 0.5
     both, either = int((here & there).sum()), int((here | there).sum())

@@ -48,7 +48,7 @@ class Learner:
             network: trained in place.
             recipe: the settings.
             group: the processes that share gradients.
-            seed: of the adversary's weights, and of what is random in a step.
+            seed: of the adversary's weights, and of the randomness in each step.
 
         Raises:
             EngineError: the network has no parameters, or the loss is unknown.

@@ -27,7 +27,7 @@ class Batch(NamedTuple):
     """A batch of pairs."""
 
     composite: Tensor  # (B, 3, N, N) in [0, 1]
-    mask: Tensor  # (B, 1, N, N) in [0, 1]: what the network is told
+    mask: Tensor  # (B, 1, N, N) in [0, 1]: the network's input
     target: Tensor  # (B, 3, N, N) in [0, 1]
 
     def to(self, device: torch.device) -> Batch:

@@ -43,12 +43,12 @@ from s2am_engine.training.dataset_readers import (
 )
 from s2am_engine.training.regions import propose_regions
 
-LONG_SIDE = 192  # pixels of the thumbnails that are kept
+LONG_SIDE = 192  # pixels: longer side of the cached images
 SMALLEST_PHOTO_SIDE = 64  # pixels; smaller pictures are icons
 MOST_TRANSPARENT = 0.01  # share of a picture; more is a cut-out
 
-CACHE_VERSION = 2  # to be raised when thumbnails or regions become others
-UNUSED_DAYS = 60  # after which an album is thrown away
+CACHE_VERSION = 2  # increase when the cached images or regions change
+UNUSED_DAYS = 60  # after which a cache is removed
 BROKEN_OFF_DAYS = 1  # after which what a killed process left is
 PHOTOS_AHEAD = 4  # photographs a thread
 LEAST_COLOR = 1.0  # mean difference between the largest and the smallest channel, in 8-bit levels
@@ -73,7 +73,7 @@ def read_source(source: PhotoFile, long_side: int) -> tuple[NDArray[np.uint8], N
         long_side: the longest side that the photograph may have, in pixels; it is never enlarged.
 
     Returns:
-        H×W×3 sRGB, upright, and H×W integers (0 = no region), or None where nobody labeled the photograph.
+        H×W×3 sRGB, upright, and H×W integers (0 = no region), or None for an unlabeled photograph.
 
     Raises:
         EngineError: a file that can't be read, a picture that is tiny or partly transparent, or labels that do not fit.
@@ -112,7 +112,7 @@ def read_reduced_jpeg(path: Path, long_side: int) -> NDArray[np.uint8] | None:
     """Read a JPEG, decoded at an eighth to the whole of its size, whichever does: ten times as fast as whole.
 
     Returns:
-        See `read_reduced`; None where it is not a sound JPEG in RGB or gray, for `load_image` to say what it is.
+        See `read_reduced`; None for all but intact JPEGs in RGB or gray, which are left to `load_image`.
 
     Raises:
         EngineError: it is tiny.
@@ -149,10 +149,10 @@ def read_labels(path: Path) -> NDArray[np.int32]:
 
 
 def check_fit(path: Path, drawn_on: tuple[int, int], size: tuple[int, int]) -> None:
-    """Make sure that labels of one width and height belong to a thumbnail of another: a turned photograph's do not.
+    """Check that labels have the aspect ratio of the reduced image; those of a rotated photograph do not.
 
     Raises:
-        EngineError: their sides have another ratio, beyond what rounding does to the thumbnail.
+        EngineError: the aspect ratios differ by more than rounding.
     """
     if abs(drawn_on[0] * size[1] - drawn_on[1] * size[0]) > sum(drawn_on):
         raise EngineError(f"{path} has labels of another shape of picture: label it as it is shown, upright.")
@@ -185,13 +185,13 @@ class Skipped:
     """A file that was skipped."""
 
     path: Path
-    why: str  # a clause for people, that says what to do: "HEIC is not read here: export it as JPEG"
+    why: str  # a clause with advice: "HEIC is not read here: export it as JPEG"
 
 
 class CachedPhotographs(Sequence[Photograph]):
     """Prepared photographs, memory-mapped from the cache.
 
-    Its folder holds the pixels of all thumbnails one after the other, the bits of all their regions, and an index.
+    Its folder holds the pixels of all images one after the other, the bits of all their regions, and an index.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -319,7 +319,7 @@ def packed_size(areas: NDArray[np.int64]) -> NDArray[np.int64]:
 def load_photographs(
     folder: Path, split: str | None, long_side: int = LONG_SIDE, progress: Callable[[int, int], None] | None = None
 ) -> CachedPhotographs:
-    """Load photographs as thumbnails with regions; those that are of no use are listed with the reason.
+    """Load photographs as reduced images with regions; skipped files are listed with the reason.
 
     Finding regions takes a tenth of a second a photograph, so all is kept in the user's cache folder. There it is found
     again as long as no file has been changed, renamed or added.
@@ -327,12 +327,11 @@ def load_photographs(
     Args:
         folder: the photographs' folder, see `datasets.find_photographs`.
         split: `train` or `val`; None = all.
-        long_side: the longest side that a thumbnail may have, in pixels.
+        long_side: longest side of the reduced images, in pixels.
         progress: called with (done, total) photographs in this thread; may raise to cancel, and nothing is left then.
 
     Raises:
-        EngineError: no photographs, none that is of use, a file of annotations that can't be read, or no room for the
-            cache.
+        EngineError: no photographs, no usable ones, unreadable annotations, or no space for the cache.
     """
     sources, foreign = list_sources(folder, split), list_foreign(folder, split)
     if not sources and not foreign:
@@ -459,7 +458,7 @@ def prepare_photos(sources: Sequence[PhotoFile], long_side: int) -> Generator[Ph
 
 
 def prepare_photo(source: PhotoFile, long_side: int) -> Photograph | Skipped:
-    """Read a photograph and find its regions, or say why it is of no use.
+    """Read a photograph and propose its regions, or return the reason for skipping it.
 
     Raises:
         AnnotationsError: see there.

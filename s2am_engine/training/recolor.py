@@ -271,11 +271,11 @@ def relighting(before: Tensor, after: Tensor, kept: Tensor) -> Tensor:
     """Return the color change between the lights of two times of day.
 
     The cones' responses are scaled as von Kries has it, and the exposure follows the light down at both ends of the
-    day. Cameras, like eyes, discount most of both; the rest is seen.
+    day. Cameras, like eyes, compensate for most of both; `kept` is the rest.
 
     Args:
         before: (B) the correlated color temperature in kelvin that the picture was taken at, 2200 to 15000.
-        after: (B) the one it shall seem to be taken at.
+        after: (B) the simulated one.
         kept: (B) the part of cast and dimming that the camera's balance leaves, 0 to 1.
 
     Returns:

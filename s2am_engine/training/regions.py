@@ -66,10 +66,10 @@ class Region(NamedTuple):
 def propose_regions(
     image: NDArray[np.uint8], labels: NDArray[np.integer] | None, rng: np.random.Generator, most: int = 6
 ) -> list[Region]:
-    """Propose regions of a photograph that somebody might cut out.
+    """Propose regions of a photograph that a user might cut out.
 
     Args:
-        image: H×W×3 uint8 RGB, a thumbnail of 60 to 400 pixels a side.
+        image: H×W×3 uint8 RGB, 60 to 400 pixels per side.
         labels: H×W integers, 0 = no region; or None. When they yield regions, nothing else is sought.
         rng: what chance there is comes from here; the same state gives the same regions, in any thread.
         most: how many regions to keep.
@@ -86,7 +86,7 @@ def propose_regions(
 
 
 def find_regions(image: NDArray[np.uint8], rng: np.random.Generator) -> Iterator[Region]:
-    """Find people, objects and areas in a picture, the most certain first, each only when it is asked for."""
+    """Find people, objects and areas in a picture, the most certain first, lazily."""
     for face in find_faces(image)[:MOST_PEOPLE]:
         yield from cut_region("people", image, person_trimap(image.shape[:2], *face), rng)
     superpixels = find_superpixels(image)
@@ -107,7 +107,7 @@ def drop_duplicates(regions: Iterator[Region]) -> Iterator[Region]:
 
 
 def label_regions(labels: NDArray[np.integer], most: int = 6) -> list[NDArray[np.bool_]]:
-    """Split a label map into regions that somebody might have pasted.
+    """Split a label map into candidate foreground regions.
 
     Each label is one candidate, and so is each of its connected components.
 
@@ -201,7 +201,7 @@ def edge_trimap(mask: NDArray[np.bool_], radius: int) -> NDArray[np.uint8]:
 
 
 def window_trimap(superpixels: Superpixels, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Mark what stands out within a random rectangle from what is around it: an H×W trimap for `grabcut`."""
+    """Mark salient superpixels within a random rectangle: an H×W trimap for `grabcut`."""
     height, width = superpixels.patches.shape
     tall, wide = (rng.uniform(0.45, 0.85, 2) * (height, width)).astype(int)
     top, left = int(rng.integers(height - tall + 1)), int(rng.integers(width - wide + 1))

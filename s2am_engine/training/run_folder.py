@@ -35,7 +35,7 @@ Sample = Sequence[NDArray[Any]]  # composite, result, target: H×W×3 each
 
 
 def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
-    """Write the state that a run goes on from."""
+    """Write the state from which a run is resumed."""
     with atomic_write(folder / CHECKPOINT_FILE) as file:
         torch.save(state, file)
 

@@ -29,7 +29,7 @@ SOFT_SHARE = 0.15
 SOFTEST_EDGE = 0.025  # deviation of a Gaussian, of the picture's side
 PRE_AUGMENTED_SHARE = 0.65
 EMPTY_SHARE = 0.3
-FAINTEST_CHANGE = 6 / 255  # of the region, root mean square; what is less can't be found
+FAINTEST_CHANGE = 6 / 255  # of the region, root mean square; smaller changes can't be detected
 
 
 @dataclass
@@ -41,7 +41,7 @@ class PairMaker(PairSource):
     degradation: Degradation = field(default_factory=Degradation, kw_only=True)
     pre_augmented: float = field(
         default=PRE_AUGMENTED_SHARE, kw_only=True
-    )  # share of photographs whose own look is varied first
+    )  # probability of pre-augmenting the whole photograph
     crop: bool = field(default=True, kw_only=True)
 
     def piece(self, index: int, count: int) -> Batch:
@@ -61,7 +61,7 @@ class PairMaker(PairSource):
         # The foreground comes from another camera: its noise and its compression stay, whatever is done to its colors.
         target = torch.lerp(target, degrade(target, batch_rng, self.degradation), regions)
         changed = recolor(target, color_references_of(target), regions, batch_rng, self.recoloring)
-        # Eight bits, as the pictures that people bring have.
+        # Quantize to eight bits, as users' images are.
         composite = (torch.lerp(target, changed, regions) * 255).round() / 255
         return composite.contiguous(), regions, target.contiguous()
 
@@ -111,7 +111,7 @@ class DetectionPairs(PairMaker):
         nothing = torch.from_numpy(rng.random(count) < self.empty).view(-1, 1, 1, 1)
         composite = torch.where(nothing, target, composite)
         area = regions.sum(dim=(1, 2, 3), keepdim=True)
-        # Which of two regions was pasted into the other can't be seen: it is the smaller one.
+        # Which of two regions is the pasted one is ambiguous; define it as the smaller one.
         mask = torch.where(area > 0.5 * regions[0].numel(), 1 - regions, regions)
         change = ((composite - target) ** 2).sum(dim=(1, 2, 3), keepdim=True) / (3 * area)
         return Batch(composite, mask * (change > FAINTEST_CHANGE**2), target)

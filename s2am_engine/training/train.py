@@ -52,7 +52,7 @@ class Plan:
     name: str  # of the model
     recipe: Recipe
     seed: int = 0
-    run: str = field(default_factory=lambda: secrets.token_hex(8))  # tells its model from others of the same name
+    run: str = field(default_factory=lambda: secrets.token_hex(8))  # identifies its model among others of the same name
     start: str = ""  # the model whose weights it begins with; "" = fresh weights
 
     def to_json(self) -> dict[str, Any]:
@@ -119,18 +119,18 @@ def train(
     """Train, and make a personal model of the best weights.
 
     Args:
-        plan: what to train; to go on with a run, `Plan.read(folder)`, perhaps with more steps or minutes.
+        plan: the settings; to resume a run, `Plan.read(folder)`, possibly with more steps or minutes.
         folder: the run's.
-        resume: whether to go on with the run that is there.
+        resume: continue the run in the folder.
         device: `auto`, `cpu`, `cuda` …
         workers: threads that make pairs; None = half of the cores.
-        report: see `events`; raising there cancels, and the run can be gone on with.
+        report: receives progress; an exception raised in it cancels, and the run can be resumed.
 
     Returns:
         The model; None in a process of a group that does not lead it.
 
     Raises:
-        EngineError: the folder holds a run already or none to go on with, no usable data, or what `Trainer` says.
+        EngineError: the folder holds a run already or none to resume, no usable data, or an error of `Trainer`.
     """
     with join(device) as group:
         data = open_data(plan.data, plan.recipe, plan.seed, group, report if group.is_main else ignore_events)
@@ -183,10 +183,10 @@ def prepare_run(folder: Path, plan: Plan, *, resume: bool) -> None:
     """Make a run's folder and write its plan.
 
     Raises:
-        EngineError: there is a run already, or none to go on with.
+        EngineError: there is a run already, or none to resume.
     """
     if (folder / SETTINGS_FILE).exists() and not resume:
-        raise EngineError(f"{folder} holds a run already: go on with it (--resume), or name another folder (--folder).")
+        raise EngineError(f"{folder} holds a run already: resume it, or choose another folder.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

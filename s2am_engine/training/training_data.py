@@ -82,10 +82,10 @@ def open_data(
     """Make a folder ready to be trained on.
 
     Args:
-        folder: photographs (of any layout that `datasets.find_photographs` knows), or pairs in iHarmony4's layout.
-        recipe: says how large pictures are and how many make a batch.
+        folder: photographs (in any layout that `find_photographs` reads), or pairs in iHarmony4's layout.
+        recipe: gives image size and batch size.
         seed: of the pairs.
-        group: its leader prepares photographs, the others wait and then read what was prepared.
+        group: the main process prepares photographs; the others wait and then read them from the cache.
         report: receives progress; may raise to cancel.
 
     Raises:

@@ -83,7 +83,7 @@ def photo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def photos(photo_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The photographs, prepared once for all tests; few pairs are measured, and steps are counted instead of minutes."""
+    """The photographs, prepared once for all tests; few pairs are measured, and steps replace minutes."""
     redirect_cache(monkeypatch, photo_folder.parent / "cache")
     monkeypatch.setattr(tuning, "MEASURED", 8)
     monkeypatch.setattr(tuning, "MEASURED_SIDE", 96)
