@@ -51,7 +51,7 @@ def sigmoid(x: Array) -> Array:
     return 1 / (1 + np.exp(-x))
 
 
-def test_the_channel_gate_is_the_formula_of_the_paper() -> None:
+def test_channel_gate_formula() -> None:
     torch.manual_seed(0)
     gate, x = ChannelGate(C), features()
     pooled = np.concatenate([x.mean(axis=(2, 3)), x.max(axis=(2, 3))], axis=1)
@@ -60,12 +60,12 @@ def test_the_channel_gate_is_the_formula_of_the_paper() -> None:
 
 
 @pytest.mark.parametrize(("channels", "hidden"), [(8, 4), (64, 4), (128, 8), (256, 16)])
-def test_the_gates_narrowest_point_is_a_sixteenth_of_the_channels(channels: int, hidden: int) -> None:
+def test_gate_layers_bottleneck(channels: int, hidden: int) -> None:
     shapes = [parameter.shape for parameter in gate_layers(2 * channels, channels).parameters()]
     assert shapes == [(hidden, 2 * channels), (hidden,), (channels, hidden), (channels,)]
 
 
-def test_squeeze_and_excitation_is_its_formula_and_sees_no_mask() -> None:
+def test_squeeze_excitation_formula() -> None:
     torch.manual_seed(0)
     block, x = SqueezeExcitation(C), features()
     expected = sigmoid(perceptron(block.weigh, x.mean(axis=(2, 3))))[..., None, None] * x
@@ -73,7 +73,7 @@ def test_squeeze_and_excitation_is_its_formula_and_sees_no_mask() -> None:
         np.testing.assert_allclose(run(block, x, mask), expected, atol=1e-12)
 
 
-def test_cbam_is_its_formula_and_sees_no_mask() -> None:
+def test_cbam_formula() -> None:
     torch.manual_seed(0)
     block, x = CBAM(C), features()
     gate = sigmoid(perceptron(block.weigh, x.mean(axis=(2, 3))) + perceptron(block.weigh, x.max(axis=(2, 3))))
@@ -89,7 +89,7 @@ def test_cbam_is_its_formula_and_sees_no_mask() -> None:
         np.testing.assert_allclose(run(block, x, mask), expected, atol=1e-12)
 
 
-def test_spatial_attention_gives_one_mask_from_the_channels_average_and_maximum() -> None:
+def test_spatial_attention_pools_channels() -> None:
     torch.manual_seed(0)
     block, x = SpatialAttention().eval(), features()
     found = run(block, x)
@@ -103,7 +103,7 @@ def test_spatial_attention_gives_one_mask_from_the_channels_average_and_maximum(
     np.testing.assert_allclose(run(block, np.stack([peak, 2 * mean - peak], axis=1)), found, atol=1e-12)
 
 
-def test_spatial_attention_sees_thirteen_pixels_across() -> None:
+def test_spatial_attention_receptive_field() -> None:
     torch.manual_seed(0)
     block = SpatialAttention().eval()
     x = torch.randn(1, 3, 31, 31, requires_grad=True)
@@ -114,7 +114,7 @@ def test_spatial_attention_sees_thirteen_pixels_across() -> None:
     assert seen.amax(dim=0).tolist() == [21, 21]
 
 
-def test_a_mask_is_brought_to_the_features_size_by_averaging() -> None:
+def test_resize_mask_averages() -> None:
     mask = torch.zeros(1, 1, 4, 8)
     mask[..., :3] = 1
     small = resize_mask(mask, torch.empty(1, 5, 2, 4, dtype=torch.bfloat16))
@@ -122,7 +122,7 @@ def test_a_mask_is_brought_to_the_features_size_by_averaging() -> None:
     assert small[0, 0].tolist() == [[1, 0.5, 0, 0]] * 2
 
 
-def test_reference_attention_never_looks_at_the_foreground() -> None:
+def test_reference_attention_ignores_the_foreground() -> None:
     torch.manual_seed(6)
     attention = ReferenceAttention(16).eval()
     x, mask = torch.randn(1, 16, 8, 8), torch.zeros(1, 1, 8, 8)

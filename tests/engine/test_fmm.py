@@ -59,7 +59,7 @@ def attend(module: CrossAttention, asking: Array, answering: Array) -> Array:
     return found
 
 
-def test_self_attention_is_sagans() -> None:
+def test_self_attention_formula() -> None:
     torch.manual_seed(0)
     module, h = SelfAttention(C), features()
     assert float(module.gamma.detach()) == 0
@@ -68,12 +68,12 @@ def test_self_attention_is_sagans() -> None:
     np.testing.assert_allclose(run(module, h), h + GAMMA * attend(module.attend, h, h), atol=1e-6)
 
 
-def test_queries_and_keys_have_an_eighth_of_the_channels() -> None:
+def test_cross_attention_reduces_queries_and_keys() -> None:
     module = CrossAttention(64)
     assert [layer.out_channels for layer in (module.query, module.key, module.value)] == [8, 8, 64]
 
 
-def test_modulation_is_the_formula_of_the_paper() -> None:
+def test_modulation_formula() -> None:
     torch.manual_seed(0)
     module, h, mask = Modulation(C), features(), hard_mask()
     assert float(module.gamma.detach()) == 0
@@ -91,7 +91,7 @@ def test_modulation_is_the_formula_of_the_paper() -> None:
     np.testing.assert_allclose(run(module, h, larger), found, atol=1e-12)
 
 
-def test_a_foreground_position_finds_the_background_that_resembles_it() -> None:
+def test_cross_attention_finds_similar_background() -> None:
     module = CrossAttention(8).double()
     with torch.no_grad():
         for layer, gain in ((module.query, 30.0), (module.key, 1.0), (module.value, 1.0)):
@@ -111,7 +111,7 @@ def test_a_foreground_position_finds_the_background_that_resembles_it() -> None:
     np.testing.assert_allclose(found, [[like, unlike], [unlike, like]], atol=1e-8)
 
 
-def test_without_a_background_there_is_nothing_to_modulate_by() -> None:
+def test_modulation_without_background() -> None:
     torch.manual_seed(0)
     module, h = Modulation(C), features()
     nn.init.constant_(module.gamma, GAMMA)
@@ -120,7 +120,7 @@ def test_without_a_background_there_is_nothing_to_modulate_by() -> None:
     np.testing.assert_array_equal(run(module, h, 0 * everywhere), h)
 
 
-def test_the_layers_are_the_published_ones() -> None:
+def test_fmm_layers_are_published() -> None:
     with torch.device("meta"):
         network = FMM()
     layers = [one for one in network.modules() if isinstance(one, nn.Conv2d) and one.kernel_size == (3, 3)]
@@ -130,7 +130,7 @@ def test_the_layers_are_the_published_ones() -> None:
     assert [(one.in_channels, one.out_channels, one.stride[0]) for one in layers] == encoder + decoder
 
 
-def test_without_its_two_parts_the_network_is_the_backbone_it_starts_as() -> None:
+def test_fmm_backbone_equals_untrained_fmm() -> None:
     whole, inputs = shaken("fmm").eval(), pictures()
     for label, parameter in whole.named_parameters():
         if label.endswith("gamma"):
@@ -152,7 +152,7 @@ def test_without_its_two_parts_the_network_is_the_backbone_it_starts_as() -> Non
         ("fmm-backbone", []),
     ],
 )
-def test_each_part_that_there_is_makes_a_difference(name: str, parts: list[str]) -> None:
+def test_fmm_parts_change_the_result(name: str, parts: list[str]) -> None:
     network, inputs = shaken(name).eval(), pictures()
     assert isinstance(network, FMM)
     gammas = {label: parameter for label, parameter in network.named_parameters() if label.endswith("gamma")}
@@ -166,7 +166,7 @@ def test_each_part_that_there_is_makes_a_difference(name: str, parts: list[str])
             gamma.fill_(0.5)
 
 
-def test_the_answer_is_the_composite_plus_tanh_clamped() -> None:
+def test_fmm_predicts_composite_plus_tanh() -> None:
     network = small_network("fmm").eval()
     assert isinstance(network, FMM)
     composite, mask = pictures()
@@ -179,7 +179,7 @@ def test_the_answer_is_the_composite_plus_tanh_clamped() -> None:
     assert float(blue.min()) > 1 - 1e-6
 
 
-def test_it_sees_pictures_around_their_published_mean_beside_the_mask() -> None:
+def test_fmm_subtracts_the_published_mean() -> None:
     network = small_network("fmm").eval()
     assert isinstance(network, FMM)
     seen: list[Tensor] = []

@@ -13,7 +13,7 @@ from s2am_engine.networks.statistics import RegionStatistics
 from tests.engine.networks import pictures
 
 
-def test_curves_are_the_formula_of_the_paper() -> None:
+def test_render_curves_formula() -> None:
     generator = torch.Generator().manual_seed(1)
     pieces = torch.rand(2, 3, 64, generator=generator, dtype=torch.float64) + 0.1
     values = torch.rand(2, 3, 4, 5, generator=generator, dtype=torch.float64)
@@ -24,7 +24,7 @@ def test_curves_are_the_formula_of_the_paper() -> None:
         assert float(rendered[index]) == pytest.approx(total * 64 / (float(slopes.sum()) + _EPSILON), abs=1e-9)
 
 
-def test_a_cascade_applies_its_second_curve_to_the_first_ones_result() -> None:
+def test_s2crnet_cascade_chains_curves() -> None:
     network = S2CRNet(pieces=8, stages=2)
     parameters = torch.rand(1, 48, generator=torch.Generator().manual_seed(5)) + 0.2
     composite, _ = pictures(count=1)
@@ -34,7 +34,7 @@ def test_a_cascade_applies_its_second_curve_to_the_first_ones_result() -> None:
     torch.testing.assert_close(stages[1], render_curves(second, render_curves(first, composite)))
 
 
-def test_the_foreground_box_fills_the_picture() -> None:
+def test_crop_to_mask_fills_the_image() -> None:
     picture = torch.zeros(1, 1, 20, 20)
     mask = torch.zeros(1, 1, 20, 20)
     mask[..., 5:15, 2:12] = 1
@@ -44,7 +44,7 @@ def test_the_foreground_box_fills_the_picture() -> None:
     torch.testing.assert_close(crop_to_mask(picture, torch.zeros_like(mask)), picture)
 
 
-def test_statistics_know_the_two_regions_apart() -> None:
+def test_region_statistics_separate_regions() -> None:
     composite, mask = pictures(96, count=1)
     composite = torch.where(mask > 0, torch.tensor([0.8, 0.2, 0.2]).view(1, 3, 1, 1), torch.full_like(composite, 0.4))
     statistics = RegionStatistics(bins=16, joint_bins=6)
@@ -57,5 +57,5 @@ def test_statistics_know_the_two_regions_apart() -> None:
     torch.testing.assert_close(moments[:, :3], torch.tensor([[0.8, 0.2, 0.2], [0.4, 0.4, 0.4]]), atol=1e-4, rtol=0)
 
 
-def test_the_tone_curves_control_points_add_up_everywhere() -> None:
+def test_spline_basis_is_a_partition_of_unity() -> None:
     torch.testing.assert_close(spline_basis(65).sum(dim=0), torch.ones(65))

@@ -9,7 +9,7 @@ import pytest
 from s2am_engine.training.evaluation import MOST_DECIBELS, MaskScores, mean, score, score_mask
 
 
-def test_figures_worked_out_by_hand() -> None:
+def test_score_by_hand() -> None:
     target = np.full((10, 10, 3), 100, np.uint8)
     result, mask = target.copy(), np.zeros((10, 10), np.bool_)
     mask[:5, :4] = True
@@ -22,20 +22,20 @@ def test_figures_worked_out_by_hand() -> None:
     assert 0 < scores.ssim < 1
 
 
-def test_errors_do_not_wrap_around_in_8_bits() -> None:
+def test_score_does_not_overflow() -> None:
     black, white = np.zeros((9, 9, 3), np.uint8), np.full((9, 9, 3), 255, np.uint8)
     assert score(black, white, np.ones((9, 9), np.bool_)).mse == 255**2
     assert score(white, black, np.ones((9, 9), np.bool_)).psnr == 0
 
 
-def test_a_perfect_result_stays_finite() -> None:
+def test_score_of_a_perfect_result() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (9, 9, 3)).astype(np.uint8)
     scores = score(picture, picture, np.ones((9, 9), np.bool_))
     assert scores.psnr == MOST_DECIBELS
     assert scores.ssim == pytest.approx(1)
 
 
-def test_means_are_over_pictures_and_tiny_ones_do_not_spoil_ssim() -> None:
+def test_mean_of_scores() -> None:
     wide = np.random.default_rng(0).integers(0, 256, (9, 9, 3)).astype(np.uint8)
     tiny = wide[:1, :1]
     scores = [score(wide, wide, np.ones((9, 9), np.bool_)), score(tiny, 255 - tiny, np.ones((1, 1), np.bool_))]
@@ -43,7 +43,7 @@ def test_means_are_over_pictures_and_tiny_ones_do_not_spoil_ssim() -> None:
     assert mean(scores).psnr == pytest.approx((scores[0].psnr + scores[1].psnr) / 2)
 
 
-def test_mask_figures_worked_out_by_hand() -> None:
+def test_score_mask_by_hand() -> None:
     target, found = np.zeros((10, 10), np.uint8), np.zeros((10, 10), np.float32)
     target[:4, :5] = 255  # 20 pixels
     found[2:6, :5] = 0.8  # 20 pixels, of which 10 are right
@@ -54,7 +54,7 @@ def test_mask_figures_worked_out_by_hand() -> None:
     assert scores.mae == pytest.approx((10 * 1 + 10 * 0.2 + 10 * 0.8 + 10 * 0.4) / 100)
 
 
-def test_a_mask_that_finds_nothing_scores_nothing_and_a_perfect_one_everything() -> None:
+def test_score_mask_extremes() -> None:
     target = np.zeros((6, 6), np.bool_)
     target[:2] = True
     assert score_mask(target, target) == MaskScores(1, 1, 0)

@@ -47,7 +47,7 @@ def built() -> dict[str, Network]:
 
 @FAMILY
 @pytest.mark.parametrize(("composite", "mask", "sentence"), BAD.values(), ids=BAD)
-def test_bad_input_is_named(
+def test_check_inputs_names_bad_input(
     built: dict[str, Network], name: str, composite: Tensor, mask: Tensor, sentence: str
 ) -> None:
     network = built[name]
@@ -56,7 +56,7 @@ def test_bad_input_is_named(
             asked(composite, mask)
 
 
-def test_what_resizing_leaves_beyond_the_range_of_a_mask_is_no_mistake(built: dict[str, Network]) -> None:
+def test_check_inputs_tolerates_rounding(built: dict[str, Network]) -> None:
     with torch.no_grad():
         assert torch.isfinite(built["unet"](COMPOSITE, MASK * 1.0009 - 0.0004)).all()
 
@@ -90,25 +90,25 @@ def test_what_resizing_leaves_beyond_the_range_of_a_mask_is_no_mistake(built: di
         ("concord", {"width": 8}, "width must be"),
     ],
 )
-def test_options_that_no_network_can_have_are_named(name: str, options: dict[str, Any], sentence: str) -> None:
+def test_networks_refuse_impossible_options(name: str, options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         small_network(name, **options)
 
 
 @pytest.mark.parametrize("name", sorted(NETWORKS))
-def test_an_unknown_option_lists_the_known_ones(name: str) -> None:
+def test_build_network_lists_known_options(name: str) -> None:
     known = "none$" if name == "reinhard" else "(?s:.*)(width|pieces|channels)"
     with pytest.raises(ValueError, match=f"network “{name}” has no option “widht”; its options are {known}"):
         build_network(name, widht=8)
 
 
-def test_an_unknown_network_lists_the_known_ones() -> None:
+def test_build_network_lists_known_networks() -> None:
     with pytest.raises(ValueError, match="no network “u-net”; the known ones are concord, connoisseur, dih,") as caught:
         build_network("u-net")
     assert all(name in str(caught.value) for name in NETWORKS)
 
 
-def test_an_option_that_is_asked_for_goes_before_the_catalogs_own() -> None:
+def test_build_network_options_override_the_spec() -> None:
     network = build_network("s2am-s2asc-six", width=8, levels=5, scales=2)
     assert isinstance(network, S2AMUNet)
     assert (len(network.blocks), network.place) == (2, "skip")

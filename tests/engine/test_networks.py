@@ -51,7 +51,7 @@ def look(network: Network, composite: Tensor, mask: Tensor) -> list[Tensor]:
 
 
 @ALL
-def test_an_untrained_network_changes_next_to_nothing(name: str) -> None:
+def test_untrained_networks_change_almost_nothing(name: str) -> None:
     composite, mask = pictures()
     after = look(small_network(name).eval(), composite, mask)[0]
     if name == "reinhard":  # it has nothing to learn
@@ -63,7 +63,7 @@ def test_an_untrained_network_changes_next_to_nothing(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["concord", "connoisseur", "s2crnet", "s2crnet-cascaded", "s2crnet-semantic", "s2crnet-v"]
 )
-def test_the_engine_renders_what_the_network_was_trained_to_render(name: str) -> None:
+def test_color_map_equals_render(name: str) -> None:
     network = shaken(name).eval()
     assert isinstance(network, MapNetwork)
     composite, mask = pictures()
@@ -81,7 +81,7 @@ def test_the_engine_renders_what_the_network_was_trained_to_render(name: str) ->
 
 
 @MASKED
-def test_only_the_foreground_is_painted_and_that_with_the_networks_own_pixels(name: str) -> None:
+def test_paint_changes_only_the_foreground(name: str) -> None:
     network = shaken(name).eval()
     composite, mask = pictures()
     with torch.no_grad():
@@ -97,7 +97,7 @@ def test_only_the_foreground_is_painted_and_that_with_the_networks_own_pixels(na
 
 
 @MASKED
-def test_what_is_painted_depends_on_the_mask(name: str) -> None:
+def test_paint_depends_on_the_mask(name: str) -> None:
     network = shaken(name).eval()
     composite, mask = pictures()
     here, there = (look(network, composite, one)[0] for one in (mask, mask.roll(9, dims=3)))
@@ -105,7 +105,7 @@ def test_what_is_painted_depends_on_the_mask(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [MASK_FREE, DETECTOR])
-def test_a_mask_free_network_is_the_same_whatever_mask_it_is_given(name: str) -> None:
+def test_mask_free_networks_ignore_the_mask(name: str) -> None:
     network = shaken(name).eval()
     composite, mask = pictures()
     for one, other in zip(look(network, composite, mask), look(network, composite, 1 - mask), strict=True):
@@ -116,7 +116,7 @@ def test_a_mask_free_network_is_the_same_whatever_mask_it_is_given(name: str) ->
 
 
 @WITH_WEIGHTS
-def test_gradients_reach_every_parameter(name: str) -> None:
+def test_networks_gradients_reach_every_parameter(name: str) -> None:
     # In double precision, because what rounding leaves behind is no gradient.
     network = shaken(name).double().train()
     composite, mask = (one.double() for one in pictures(64, count=len(LABELS)))
@@ -139,7 +139,7 @@ def test_gradients_reach_every_parameter(name: str) -> None:
 
 @ALL
 @pytest.mark.parametrize("shape", [(37, 64), (96, 50), (130, 130), (256, 256)])
-def test_any_size_goes_in_and_comes_out(name: str, shape: tuple[int, int]) -> None:
+def test_networks_accept_any_size(name: str, shape: tuple[int, int]) -> None:
     network = small_network(name).eval()
     composite, mask = pictures(*shape, count=1)
     with torch.no_grad():
@@ -156,7 +156,7 @@ def test_any_size_goes_in_and_comes_out(name: str, shape: tuple[int, int]) -> No
 
 
 @ALL
-def test_each_picture_of_a_batch_is_looked_at_by_itself(name: str) -> None:
+def test_networks_treat_batch_elements_independently(name: str) -> None:
     network = worn(name)
     composite, mask = pictures(count=3)
     together = look(network, composite, mask)
@@ -166,7 +166,7 @@ def test_each_picture_of_a_batch_is_looked_at_by_itself(name: str) -> None:
 
 
 @ALL
-def test_half_precision_on_the_way_leaves_colors_whole(name: str) -> None:
+def test_forward_training_under_autocast_keeps_colors(name: str) -> None:
     network = worn(name)
     composite, mask = pictures()
     exact = look(network, composite, mask)
@@ -178,7 +178,7 @@ def test_half_precision_on_the_way_leaves_colors_whole(name: str) -> None:
 
 
 @WITH_WEIGHTS
-def test_saved_weights_give_the_same_answers_when_they_are_loaded_again(name: str, tmp_path: Path) -> None:
+def test_networks_saved_weights_round_trip(name: str, tmp_path: Path) -> None:
     network = worn(name)
     inputs = pictures()
     stored = {label: value.contiguous() for label, value in network.state_dict().items()}
@@ -201,7 +201,7 @@ ENCODER_DECODERS = [name for name in ALL.args[1] if isinstance(small_network(nam
 
 
 @pytest.mark.parametrize("name", ENCODER_DECODERS)
-def test_what_a_picture_is_padded_with_lies_beside_its_mask(name: str) -> None:
+def test_encoder_decoder_padding_is_outside_the_mask(name: str) -> None:
     network = worn(name)
     composite, mask = pictures(128, count=1)
     for whole in (composite, mask):  # padded already
@@ -228,7 +228,7 @@ def test_what_a_picture_is_padded_with_lies_beside_its_mask(name: str) -> None:
         ("s2crnet-v", 14.912),
     ],
 )
-def test_networks_are_as_large_as_published(name: str, millions: float) -> None:
+def test_networks_have_the_published_size(name: str, millions: float) -> None:
     with torch.device("meta"):
         network = build_network(name)
     assert count_parameters(network) / 1e6 == pytest.approx(millions, rel=0.05 if name == "s2crnet" else 0.002)

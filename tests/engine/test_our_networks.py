@@ -28,7 +28,7 @@ def votes_for(colors: torch.Tensor, change: torch.Tensor, sureness: float) -> to
 
 
 @torch.no_grad()
-def test_what_all_sure_votes_wish_is_what_they_get() -> None:
+def test_fit_votes_follows_unanimous_votes() -> None:
     colors, mask = pictures(24)
     agreed = fit_votes(votes_for(colors, CHANGE, 7.0), colors, mask, DOUBT)
     torch.testing.assert_close(agreed, (CHANGE - torch.eye(3, 4)).expand(2, 3, 4), atol=0.01, rtol=0)
@@ -37,7 +37,7 @@ def test_what_all_sure_votes_wish_is_what_they_get() -> None:
 
 
 @torch.no_grad()
-def test_only_the_foreground_votes_and_the_sure_outvote_the_others() -> None:
+def test_fit_votes_weighs_confident_foreground_votes() -> None:
     colors, mask = pictures(24)
     residuals = votes_for(colors, CHANGE, 2.0)
     outside = torch.where(mask > 0, residuals, torch.full_like(residuals, 3.0))
@@ -48,7 +48,7 @@ def test_only_the_foreground_votes_and_the_sure_outvote_the_others() -> None:
     torch.testing.assert_close(agreed, (CHANGE - torch.eye(3, 4)).expand(2, 3, 4), atol=0.02, rtol=0)
 
 
-def test_the_answer_is_the_first_guess_and_then_the_votes() -> None:
+def test_connoisseur_prediction_is_corrected_by_votes() -> None:
     network = shaken("connoisseur").eval()
     assert isinstance(network, Connoisseur)
     composite, mask = pictures()
@@ -61,7 +61,7 @@ def test_the_answer_is_the_first_guess_and_then_the_votes() -> None:
     torch.testing.assert_close(both, expected, atol=1e-5, rtol=0)
 
 
-def test_linear_systems_are_solved() -> None:
+def test_solve_positive_definite() -> None:
     generator = torch.Generator().manual_seed(1)
     factor = torch.randn(5, 4, 4, generator=generator)
     normal, residuals = factor @ factor.mT + 0.1 * torch.eye(4), torch.randn(5, 4, 3, generator=generator)
@@ -70,7 +70,7 @@ def test_linear_systems_are_solved() -> None:
     )
 
 
-def test_cells_tell_the_colors_of_both_regions_apart() -> None:
+def test_cell_colors_separates_regions() -> None:
     composite, mask = torch.full((1, 3, 32, 32), 0.25), torch.zeros(1, 1, 32, 32)
     mask[..., :8] = 1  # half of the cells on the left
     composite[..., :8] = 0.75
@@ -85,7 +85,7 @@ def test_cells_tell_the_colors_of_both_regions_apart() -> None:
 
 
 @pytest.mark.parametrize("size", [(64, 64), (97, 130)])
-def test_a_detector_draws_masks_between_nothing_and_all(size: tuple[int, int]) -> None:
+def test_dissonance_masks_are_in_range(size: tuple[int, int]) -> None:
     network = shaken(DETECTOR).eval()
     composite, mask = pictures(*size)
     with torch.no_grad():
@@ -100,11 +100,11 @@ def test_a_detector_draws_masks_between_nothing_and_all(size: tuple[int, int]) -
 
 
 @pytest.mark.parametrize("name", ["concord", "connoisseur", DETECTOR])
-def test_the_size_of_our_networks_is_bounded(name: str) -> None:
+def test_own_networks_have_bounded_size(name: str) -> None:
     assert count_parameters(build_network(name)) <= 5e6
 
 
-def test_a_detector_learns_to_tell_a_pasted_square_from_a_whole_picture() -> None:
+def test_dissonance_learns_a_pasted_square() -> None:
     network = small_network(DETECTOR, channels=48).train()
     network.load_state_dict(network.state_dict() | trunk_weights(network))
     rng = np.random.default_rng(0)

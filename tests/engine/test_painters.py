@@ -44,7 +44,7 @@ def layer_sizes(steps: nn.ModuleList) -> list[tuple[int, int]]:
 
 
 @pytest.mark.parametrize("name", ["unet", "pix2pix"])
-def test_the_unet_is_pix2pixs(name: str) -> None:
+def test_unet_layers_are_pix2pixs(name: str) -> None:
     with torch.device("meta"):
         network = build_network(name)
     assert isinstance(network, EncoderDecoder)
@@ -62,7 +62,7 @@ def test_the_unet_is_pix2pixs(name: str) -> None:
     assert slopes == [0.2] * 7
 
 
-def test_pix2pix_drops_out_where_its_authors_do_and_the_unet_nowhere() -> None:
+def test_pix2pix_dropout_positions() -> None:
     def dropped(name: str) -> dict[int, float]:
         with torch.device("meta"):
             network = build_network(name)
@@ -79,7 +79,7 @@ def test_pix2pix_drops_out_where_its_authors_do_and_the_unet_nowhere() -> None:
 
 
 @pytest.mark.parametrize(("name", "noisy"), [("pix2pix", True), ("pix2pix-s2asc", True), ("unet", False)])
-def test_dropout_is_noise_in_training_alone(name: str, noisy: bool) -> None:
+def test_dropout_only_in_training(name: str, noisy: bool) -> None:
     network, inputs = shaken(name, levels=6), pictures(64)
     with torch.no_grad():
         one, other = (network.train()(*inputs) for _ in range(2))
@@ -89,7 +89,7 @@ def test_dropout_is_noise_in_training_alone(name: str, noisy: bool) -> None:
 
 @pytest.mark.parametrize("name", ["unet", "s2am-s2asc", "s2am-s2ad", "dih", "dih-s2asc"])
 @pytest.mark.parametrize("level", [0, 1, 2])
-def test_each_skip_carries_what_does_not_come_from_below(name: str, level: int) -> None:
+def test_encoder_decoder_skips_carry_detail(name: str, level: int) -> None:
     network = shaken(name).eval()
     assert isinstance(network, EncoderDecoder)
     composite, mask = pictures()
@@ -100,7 +100,7 @@ def test_each_skip_carries_what_does_not_come_from_below(name: str, level: int) 
     assert float(((one - composite) - (other - composite.flip(3))).abs().max()) > 1e-4
 
 
-def test_dihs_bottleneck_tells_every_position_of_every_other() -> None:
+def test_dih_bottleneck_connects_all_positions() -> None:
     torch.manual_seed(0)
     bottleneck = FullyConnected(3, 20)
     for shape in ((4, 4), (7, 5), (16, 16), (1, 2)):
@@ -117,7 +117,7 @@ def test_dihs_bottleneck_tells_every_position_of_every_other() -> None:
     torch.testing.assert_close(bottleneck(x).flatten(1), expected)
 
 
-def test_dih_adds_its_skips_and_has_its_bottleneck_between() -> None:
+def test_dih_adds_skips() -> None:
     with torch.device("meta"):
         network = build_network("dih")
     assert isinstance(network, EncoderDecoder)
@@ -128,7 +128,7 @@ def test_dih_adds_its_skips_and_has_its_bottleneck_between() -> None:
     assert sum(isinstance(layer, nn.ELU) for layer in network.modules()) == 6 + 5
 
 
-def test_the_discriminator_judges_patches_of_seventy_pixels() -> None:
+def test_patch_discriminator_receptive_field() -> None:
     torch.manual_seed(0)
     judge = PatchDiscriminator(4, width=4).eval()
     condition, picture = torch.rand(1, 4, 128, 128), torch.rand(1, 3, 128, 128, requires_grad=True)
@@ -145,7 +145,7 @@ def test_the_discriminator_judges_patches_of_seventy_pixels() -> None:
 
 
 @pytest.mark.parametrize("name", ["unet", "s2am-s2asc", "s2am-s2ad", "s2am-mask-free", "dih"])
-def test_an_untrained_encoder_carries_colors_to_the_bottleneck(name: str) -> None:
+def test_init_from_colors_encoder(name: str) -> None:
     network = small_painter(name)
     colors, everywhere = torch.rand(6, 3, 1, 1).expand(6, 3, 64, 64), torch.ones(6, 1, 64, 64)
     first = values_after(network, network.downs[0], colors, everywhere)[:, :CARRIED, :1, :1]
@@ -160,7 +160,7 @@ def test_an_untrained_encoder_carries_colors_to_the_bottleneck(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", ["unet", "s2am-s2asc"])
-def test_what_arrives_at_the_bottleneck_is_the_foregrounds_color_beside_the_backgrounds(name: str) -> None:
+def test_init_from_colors_separates_regions(name: str) -> None:
     network = small_painter(name)
     composite, mask = pictures(64)
     inside, outside = (torch.where(region > 0, 0.5 * composite, composite) for region in (mask, 1 - mask))
@@ -176,7 +176,7 @@ def test_what_arrives_at_the_bottleneck_is_the_foregrounds_color_beside_the_back
 
 
 @pytest.mark.parametrize("name", ["unet", "s2am-s2asc"])
-def test_an_untrained_decoder_carries_the_bottleneck_up_to_the_last_layer(name: str) -> None:
+def test_init_from_colors_decoder(name: str) -> None:
     network = small_painter(name)
     composite, mask = pictures(64)
     bottom = values_after(network, network.downs[-1], composite, mask)[:, :CARRIED]
@@ -187,7 +187,7 @@ def test_an_untrained_decoder_carries_the_bottleneck_up_to_the_last_layer(name: 
 
 
 @pytest.mark.parametrize("kernel", [3, 4])
-def test_a_layer_that_halves_hands_channels_on_as_averages(kernel: int) -> None:
+def test_init_identity_channels_downsampling(kernel: int) -> None:
     layer = nn.Conv2d(5, 6, kernel, stride=2, padding=1, bias=False)
     init_identity_channels(layer, 3, first=1)
     x = torch.rand(2, 5, 8, 10)
@@ -195,7 +195,7 @@ def test_a_layer_that_halves_hands_channels_on_as_averages(kernel: int) -> None:
     torch.testing.assert_close(layer(x)[:, :3], expected[:, 1:4])
 
 
-def test_a_layer_that_keeps_the_size_hands_channels_on_as_they_are() -> None:
+def test_init_identity_channels_same_size() -> None:
     layer = nn.Conv2d(5, 6, 3, padding=1, bias=False)
     others = layer.weight[4:].clone()
     init_identity_channels(layer, 4)
@@ -204,14 +204,14 @@ def test_a_layer_that_keeps_the_size_hands_channels_on_as_they_are() -> None:
     assert torch.equal(layer.weight[4:], others)
 
 
-def test_a_layer_that_doubles_hands_channels_on_by_repeating_them() -> None:
+def test_init_identity_channels_upsampling() -> None:
     layer = nn.ConvTranspose2d(5, 4, 4, stride=2, padding=1, bias=False)
     init_identity_channels(layer, 3, first=2)
     x = torch.rand(2, 5, 6, 7)
     torch.testing.assert_close(layer(x)[:, :3], x[:, 2:].repeat_interleave(2, dim=2).repeat_interleave(2, dim=3))
 
 
-def test_half_of_the_color_channels_are_shut_outside_the_mask_and_half_inside() -> None:
+def test_init_color_channels_by_region() -> None:
     torch.manual_seed(0)
     layer = nn.Conv2d(4, 64, 4, stride=2, padding=1)
     init_color_channels(layer, 64)
@@ -227,7 +227,7 @@ def test_half_of_the_color_channels_are_shut_outside_the_mask_and_half_inside() 
     assert float(outside[::2].mean()) < 0.1
 
 
-def test_other_layers_start_as_pix2pixs_do() -> None:
+def test_init_normal() -> None:
     torch.manual_seed(0)
     layer = nn.Conv2d(64, 64, 4)
     init_normal(layer)

@@ -40,21 +40,21 @@ def likeness() -> Likeness:
     return fitted
 
 
-def test_a_look_is_told_from_others(likeness: Likeness) -> None:
+def test_likeness_separates_styles(likeness: Likeness) -> None:
     for seed, warm in ((2, True), (3, False)):
         found = likeness(scenes(50, seed, warm), half_masks(50))
         assert found.shape == (50,)
         assert float(((found > 0.5) == warm).float().mean()) > 0.9
 
 
-def test_the_foreground_does_not_count(likeness: Likeness) -> None:
+def test_likeness_ignores_the_foreground(likeness: Likeness) -> None:
     composites, masks = scenes(4, 5, warm=True), half_masks(4)
     repainted = torch.where(masks > 0.5, torch.tensor([0.0, 0.2, 1.0]).view(1, 3, 1, 1), composites)
     torch.testing.assert_close(likeness(composites, masks), likeness(repainted, masks))
     assert torch.isfinite(likeness(composites, torch.ones_like(masks))).all(), "nor is there always a background"
 
 
-def test_a_background_is_described_by_its_tones_and_tints() -> None:
+def test_describe_background() -> None:
     composite = torch.tensor([0.5, 0.4, 0.1]).view(1, 3, 1, 1).expand(1, 3, 8, 8)
     found = describe_background(composite, torch.zeros(1, 1, 8, 8))[0]
     assert found.shape == (BACKGROUND_FEATURES,)
@@ -65,7 +65,7 @@ def test_a_background_is_described_by_its_tones_and_tints() -> None:
 
 
 @pytest.mark.parametrize("name", ["concord", "s2crnet", "unet"])
-def test_answers_lie_between_what_was_known_and_what_was_learned(name: str, likeness: Likeness) -> None:
+def test_personal_interpolates_predictions(name: str, likeness: Likeness) -> None:
     known, learned = shaken(name), small_network(name)
     with torch.no_grad():
         for parameter in learned.parameters():
@@ -82,7 +82,7 @@ def test_answers_lie_between_what_was_known_and_what_was_learned(name: str, like
         torch.testing.assert_close(network.render(expected, composite), known.render(expected, composite))
 
 
-def test_a_personal_model_looks_and_trusts_as_the_one_that_it_began_as() -> None:
+def test_personal_inherits_scales_and_penalty() -> None:
     for name, kind in (("connoisseur", Connoisseur), ("concord", Concord)):
         network = Personal(small_network(name), small_network(name))
         assert (network.disagreement_penalty, network.input_scales) == (kind.disagreement_penalty, kind.input_scales)
@@ -92,14 +92,14 @@ def test_a_personal_model_looks_and_trusts_as_the_one_that_it_began_as() -> None
     )
 
 
-def test_where_nothing_resembles_the_look_half_of_the_work_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_personal_skips_the_second_network(monkeypatch: pytest.MonkeyPatch) -> None:
     network = Personal(shaken("concord"), shaken("concord")).eval()
     network.likeness.offset.fill_(-1e4)
     monkeypatch.setattr(network.learned, "predict", None)
     assert torch.isfinite(network(*pictures(32))).all()
 
 
-def test_half_precision_changes_no_verdict(likeness: Likeness) -> None:
+def test_likeness_in_half_precision(likeness: Likeness) -> None:
     halved = Likeness()
     halved.load_state_dict({key: value.half().float() for key, value in likeness.state_dict().items()})
     composites, masks = scenes(50, 7, warm=True), half_masks(50)

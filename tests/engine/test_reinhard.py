@@ -19,13 +19,13 @@ def all_colors(steps: int = 17) -> Tensor:
     return torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij")).reshape(1, 3, steps, -1)
 
 
-def test_lab_is_that_of_the_standard() -> None:
+def test_to_lab_reference_values() -> None:
     colors = all_colors()
     expected = rgb2lab(colors[0].permute(1, 2, 0).numpy())
     np.testing.assert_allclose(to_lab(colors)[0].permute(1, 2, 0).numpy(), expected, atol=0.03)
 
 
-def test_white_and_grays_have_no_color() -> None:
+def test_to_lab_of_grays() -> None:
     grays = torch.linspace(0, 1, 11).expand(1, 3, 1, 11)
     lightness, a, b = to_lab(grays)[0, :, 0].unbind()
     assert float(lightness[0]) == pytest.approx(0, abs=1e-3)
@@ -34,12 +34,12 @@ def test_white_and_grays_have_no_color() -> None:
 
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.float64])
-def test_colors_come_back_from_lab(precision: torch.dtype) -> None:
+def test_from_lab_inverts_to_lab(precision: torch.dtype) -> None:
     colors = all_colors().to(precision)
     torch.testing.assert_close(from_lab(to_lab(colors)), colors, atol=2e-5, rtol=0)
 
 
-def test_colors_that_no_screen_shows_are_clipped() -> None:
+def test_from_lab_clips() -> None:
     beyond = torch.tensor([[150.0, 0, 0], [-20.0, 0, 0], [50.0, 200, 0]]).T.reshape(1, 3, 1, 3)
     found = from_lab(beyond)[0, :, 0]
     assert found[:, 0].tolist() == pytest.approx([1, 1, 1])
@@ -55,7 +55,7 @@ def moderate() -> tuple[Tensor, Tensor]:
     return torch.where(mask > 0, 0.5 * composite + 0.2 + shift, composite), mask
 
 
-def test_the_foreground_gets_the_backgrounds_mean_and_deviation() -> None:
+def test_reinhard_matches_background_moments() -> None:
     composite, mask = moderate()
     with torch.no_grad():
         before, after = to_lab(composite), to_lab(Reinhard().paint(composite, mask))
@@ -69,7 +69,7 @@ def test_the_foreground_gets_the_backgrounds_mean_and_deviation() -> None:
         assert torch.equal(found[0].argsort(), had[0].argsort())
 
 
-def test_a_soft_edge_counts_by_half() -> None:
+def test_reinhard_weighs_soft_masks() -> None:
     composite, mask = moderate()
     soft = torch.where(mask > 0, 0.5, 0.0)
     lab = to_lab(composite)
@@ -81,7 +81,7 @@ def test_a_soft_edge_counts_by_half() -> None:
     torch.testing.assert_close(after[0][:, inside].mean(dim=1), wanted, atol=0.02, rtol=0)
 
 
-def test_a_flat_foreground_is_not_stretched_without_end() -> None:
+def test_reinhard_limits_the_scale() -> None:
     composite, mask = moderate()
     noise = 1e-3 * torch.randn(composite.shape, generator=torch.Generator().manual_seed(1))
     composite = torch.where(mask > 0, 0.5 + noise, composite)

@@ -92,7 +92,7 @@ EACH = pytest.mark.parametrize(("parts", "foreground", "background"), FORMULAS.v
 
 
 @EACH
-def test_away_from_the_seam_the_module_is_equation_1(
+def test_s2am_is_equation_1_away_from_the_seam(
     parts: dict[str, bool], foreground: tuple[float, float], background: float
 ) -> None:
     x, mask = seam()
@@ -103,7 +103,7 @@ def test_away_from_the_seam_the_module_is_equation_1(
 
 
 @EACH
-def test_at_the_seam_the_two_regions_mix_by_the_gaussian(
+def test_s2am_blends_regions_by_the_gaussian(
     parts: dict[str, bool], foreground: tuple[float, float], background: float
 ) -> None:
     x, mask = seam()
@@ -116,7 +116,7 @@ def test_at_the_seam_the_two_regions_mix_by_the_gaussian(
     torch.testing.assert_close(run(known_module(**parts), x, mask), expected)
 
 
-def test_the_smoothed_mask_is_round() -> None:
+def test_smooth_is_isotropic() -> None:
     module = S2AM(1, gates=False, mix=False, learnable=False)
     dot = torch.zeros(1, 1, 9, 9)
     dot[..., 4, 4] = 1
@@ -126,13 +126,13 @@ def test_the_smoothed_mask_is_round() -> None:
     np.testing.assert_allclose(found, np.outer(line, line) / line.sum() ** 2, atol=1e-7)
 
 
-def test_a_wholly_foreground_or_background_picture_has_no_border() -> None:
+def test_smooth_has_no_border_effect() -> None:
     x, mask = seam()
     for whole, expected in ((torch.ones_like(mask), 1.25 * x + 1), (torch.zeros_like(mask), 0.5 * x)):
         torch.testing.assert_close(run(known_module(), x, whole), expected)
 
 
-def test_the_learnable_block_is_two_convolutions_with_elu_and_twice_the_channels_between() -> None:
+def test_s2am_learnable_block_layers() -> None:
     torch.manual_seed(0)
     block = ConvBlock(3).eval()
     first, first_norm, _, last, last_norm, _ = block.body
@@ -170,9 +170,7 @@ def what_blocks_see(network: EncoderDecoder, *inputs: Tensor) -> list[Tensor]:
         ("dih-s2asc", [8, 8, 16]),
     ],
 )
-def test_blocks_are_at_the_outermost_scales_on_the_skip_or_behind_its_union_with_the_decoder(
-    name: str, channels: list[int]
-) -> None:
+def test_encoder_decoder_block_positions(name: str, channels: list[int]) -> None:
     network = small_network(name).eval()
     assert isinstance(network, EncoderDecoder)
     sizes = [128 // 2 ** (scale + 1) for scale in range(len(channels))]
@@ -188,7 +186,7 @@ def test_blocks_are_at_the_outermost_scales_on_the_skip_or_behind_its_union_with
 
 
 @pytest.mark.parametrize("lacking", ["", "gates", "mix", "gaussian", "learnable"])
-def test_the_catalogs_ablations_lack_their_part_and_no_other(lacking: str) -> None:
+def test_s2am_ablations_lack_their_part(lacking: str) -> None:
     network = small_network(f"s2am-s2asc-no-{lacking}" if lacking else "s2am-s2asc")
     assert isinstance(network, EncoderDecoder)
     for block in network.blocks:
@@ -202,7 +200,7 @@ def test_the_catalogs_ablations_lack_their_part_and_no_other(lacking: str) -> No
         assert [part for part, there in found.items() if not there] == ([lacking] if lacking else [])
 
 
-def test_the_skip_itself_is_separated_not_a_copy_of_it() -> None:
+def test_s2asc_replaces_the_skip() -> None:
     network = shaken("s2am-s2asc").eval()
     assert isinstance(network, EncoderDecoder)
     inputs = pictures()
@@ -215,7 +213,7 @@ def test_the_skip_itself_is_separated_not_a_copy_of_it() -> None:
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (37, 64), (130, 130)])
-def test_the_result_of_the_mask_free_network_is_equation_2(shape: tuple[int, int]) -> None:
+def test_mask_free_s2am_render_is_equation_2(shape: tuple[int, int]) -> None:
     network = shaken(MASK_FREE).eval()
     composite, mask = pictures(*shape)
     with torch.no_grad():
@@ -234,7 +232,7 @@ def test_the_result_of_the_mask_free_network_is_equation_2(shape: tuple[int, int
     torch.testing.assert_close(painted, expected.clamp(0, 1), atol=1e-6, rtol=0)
 
 
-def test_each_module_of_the_mask_free_network_goes_by_the_mask_of_its_own_features() -> None:
+def test_mask_free_s2am_predicts_masks_per_level() -> None:
     network = shaken(MASK_FREE).eval()
     assert isinstance(network, MaskFreeS2AM)
     given: list[tuple[Tensor, Tensor]] = []

@@ -38,14 +38,14 @@ def semantic_network(stages: int = 1, encoder: str = "squeezenet") -> S2CRNet:
     return network
 
 
-def test_vgg16_is_the_published_one() -> None:
+def test_vgg16_encoder_is_published() -> None:
     # 14.71 M parameters: the convolutions of configuration D in the paper's table.
     assert sum(p.numel() for p in ENCODERS["vgg16"](64).parameters()) == 14_714_688
 
 
 @BOTH
 @pytest.mark.parametrize("shape", [(37, 64), (96, 50), (32, 32)])
-def test_encoders_answer_thumbnails_of_any_size(encoder: str, shape: tuple[int, int]) -> None:
+def test_encoders_accept_any_size(encoder: str, shape: tuple[int, int]) -> None:
     network = S2CRNet(pieces=8, encoder=encoder, width=8).eval()
     with torch.no_grad():
         answers = network(*batch(3, *shape))
@@ -54,7 +54,7 @@ def test_encoders_answer_thumbnails_of_any_size(encoder: str, shape: tuple[int, 
 
 
 @BOTH
-def test_the_width_scales_every_channel_count(encoder: str) -> None:
+def test_s2crnet_width_scales_all_channels(encoder: str) -> None:
     def counts(width: int) -> list[int]:
         layers = ENCODERS[encoder](width).modules()
         return [layer.out_channels for layer in layers if isinstance(layer, nn.Conv2d)]
@@ -65,7 +65,7 @@ def test_the_width_scales_every_channel_count(encoder: str) -> None:
 
 @BOTH
 @pytest.mark.parametrize("width", [8, 12, 64])
-def test_an_untrained_encoder_hands_the_color_on(encoder: str, width: int) -> None:
+def test_untrained_encoder_passes_color_on(encoder: str, width: int) -> None:
     torch.manual_seed(2)
     layers = ENCODERS[encoder](width)
     colors = torch.rand(4, 3, 1, 1).expand(4, 3, 40, 40)
@@ -78,13 +78,13 @@ def test_an_untrained_encoder_hands_the_color_on(encoder: str, width: int) -> No
 
 
 @pytest.mark.parametrize("shape", [(5, 6), (7, 8), (2, 3)])
-def test_the_pool_is_the_one_that_rounds_up(shape: tuple[int, int]) -> None:
+def test_squeezenet_pool_equals_ceil_mode(shape: tuple[int, int]) -> None:
     values = torch.rand(1, 2, *shape, generator=torch.Generator().manual_seed(3))
     assert torch.equal(SqueezeNetPool()(values), nn.MaxPool2d(3, 2, ceil_mode=True)(values))
 
 
 @pytest.mark.parametrize("count", [2, 37, 96])
-def test_the_crop_looks_where_torchs_own_grid_would(count: int) -> None:
+def test_crop_to_mask_equals_affine_grid(count: int) -> None:
     low, high = torch.tensor([0.0, 0.25]), torch.tensor([1.0, 0.375])
     theta = torch.zeros(2, 2, 3)
     theta[:, 0, 0], theta[:, 0, 2] = high - low, high + low - 1
@@ -92,7 +92,7 @@ def test_the_crop_looks_where_torchs_own_grid_would(count: int) -> None:
     assert torch.equal(positions_in(low, high, count), expected)
 
 
-def test_a_cascade_works_with_vgg_and_labels() -> None:
+def test_s2crnet_cascade_with_vgg_and_labels() -> None:
     network = semantic_network(stages=2, encoder="vgg16")
     composite, mask = batch()
     answers = network(composite, mask, torch.tensor([0, 3]))
@@ -102,7 +102,7 @@ def test_a_cascade_works_with_vgg_and_labels() -> None:
     assert [stage.foreground.in_features - stage.background.in_features for stage in stages] == [64, 64]
 
 
-def test_a_label_changes_the_answer_to_its_own_picture_alone() -> None:
+def test_s2crnet_label_affects_only_its_image() -> None:
     network = semantic_network().eval()
     inputs = batch()
     with torch.no_grad():
@@ -111,14 +111,14 @@ def test_a_label_changes_the_answer_to_its_own_picture_alone() -> None:
     assert float(torch.pdist(answers[:, 1]).min()) > 1e-3
 
 
-def test_no_label_means_other() -> None:
+def test_s2crnet_without_label_uses_other() -> None:
     network = semantic_network().eval()
     inputs = batch()
     with torch.no_grad():
         assert torch.equal(network(*inputs), network(*inputs, torch.full((2,), LABELS.index("other"))))
 
 
-def test_gradients_reach_all_that_a_label_goes_through() -> None:
+def test_s2crnet_label_branch_gradients() -> None:
     network = semantic_network().train()
     inputs = batch(len(LABELS))
     network(*inputs, torch.arange(len(LABELS))).square().sum().backward()
@@ -137,35 +137,35 @@ def test_gradients_reach_all_that_a_label_goes_through() -> None:
         (torch.tensor([-1, 0]), r"label must lie in \[0, 4\].*person, animal"),
     ],
 )
-def test_a_wrong_label_is_named(label: Tensor, sentence: str) -> None:
+def test_check_label_names_wrong_labels(label: Tensor, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         semantic_network()(*batch(), label)
 
 
-def test_a_label_that_nobody_looks_at_is_refused() -> None:
+def test_s2crnet_refuses_an_unused_label() -> None:
     with pytest.raises(ValueError, match="label is for a network with semantic=True"):
         S2CRNet(pieces=8, width=8)(*batch(), torch.tensor([0, 1]))
 
 
-def test_the_composite_and_the_mask_are_still_checked() -> None:
+def test_s2crnet_checks_inputs() -> None:
     composite, mask = batch()
     with pytest.raises(ValueError, match="mask must lie"):
         semantic_network()(composite, mask + 1, torch.tensor([0, 1]))
 
 
-def test_an_unknown_encoder_lists_the_known_ones() -> None:
+def test_s2crnet_refuses_unknown_encoders() -> None:
     with pytest.raises(ValueError, match="encoder must be one of squeezenet, vgg16, not “resnet”"):
         S2CRNet(encoder="resnet")
 
 
 @pytest.mark.parametrize("width", [0, -4, 6])
-def test_a_width_that_cannot_be_divided_is_refused(width: int) -> None:
+def test_s2crnet_refuses_odd_widths(width: int) -> None:
     with pytest.raises(ValueError, match="width must be"):
         S2CRNet(width=width)
 
 
 @BOTH
-def test_weights_go_into_another_network_of_their_kind(encoder: str) -> None:
+def test_s2crnet_weights_round_trip(encoder: str) -> None:
     network, other = (S2CRNet(pieces=8, stages=2, encoder=encoder, semantic=True, width=8).eval() for _ in range(2))
     other.load_state_dict(network.state_dict())
     inputs = *batch(), torch.tensor([1, 2])

@@ -35,7 +35,7 @@ SIZE, BATCH = 32, 4
 
 
 @EACH
-def test_every_system_can_be_built_and_trained(name: str) -> None:
+def test_systems_can_be_built_and_trained(name: str) -> None:
     system = SYSTEMS[name]
     assert system.network in NETWORKS
     with torch.device("meta"):
@@ -53,7 +53,7 @@ def test_every_system_can_be_built_and_trained(name: str) -> None:
 
 
 @EACH
-def test_every_system_gets_the_same_budget(name: str) -> None:
+def test_systems_share_one_budget(name: str) -> None:
     recipe = SYSTEMS[name].recipe
     free = {"loss", "adversarial", "options"}
     for field in dataclasses.fields(recipe):
@@ -107,7 +107,7 @@ def measure(name: str, photographs: list[Photograph], dataset: Path, runs: Path)
     return train_and_measure(name, SYSTEMS[name], photographs, photographs, dataset, runs, pairs)
 
 
-def test_a_tiny_comparison_gives_the_figures_that_the_page_is_made_from(
+def test_train_and_measure_gives_the_pages_figures(
     photographs: list[Photograph], dataset: Path, tmp_path: Path, tiny_budget: None
 ) -> None:
     runs = tmp_path / "runs"
@@ -139,7 +139,7 @@ def test_a_tiny_comparison_gives_the_figures_that_the_page_is_made_from(
     assert {**again, "minutes": 0} == {**found["unet"], "minutes": 0}
 
 
-def test_a_group_of_recolorings_is_left_out_of_the_training_alone(
+def test_ablate_leaves_out_a_group_in_training(
     photographs: list[Photograph], dataset: Path, tmp_path: Path, tiny_budget: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ablation, "load_photographs", lambda _folder, _split: photographs)
@@ -169,7 +169,7 @@ def test_a_group_of_recolorings_is_left_out_of_the_training_alone(
     assert kept["tones"] == tones != kept[ablation.EVERYTHING]
 
 
-def test_what_is_measured_is_the_weights_that_were_trained_on_pairs_that_were_held_out(
+def test_train_and_measure_uses_held_out_pairs(
     photographs: list[Photograph], dataset: Path, tmp_path: Path, tiny_budget: None
 ) -> None:
     pairs = KeptPairs(SIZE, BATCH, 1, photographs=photographs[:2])
@@ -183,7 +183,7 @@ def test_what_is_measured_is_the_weights_that_were_trained_on_pairs_that_were_he
     assert max(map(abs, expected)) > 0.05
 
 
-def test_kept_pairs_are_those_that_would_be_made(photographs: list[Photograph]) -> None:
+def test_kept_pairs_equal_pair_maker(photographs: list[Photograph]) -> None:
     kept, fresh = (kind(32, 4, 1, photographs=photographs) for kind in (KeptPairs, PairMaker))
     for step in (3, 0, 3):
         for found, expected in zip(kept.make(step), fresh.make(step), strict=True):
@@ -196,7 +196,7 @@ def run_main(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     return comparison.main()
 
 
-def test_the_command_measures_what_has_not_been_measured(
+def test_comparison_command_measures_missing_systems(
     photographs: list[Photograph], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured: list[str] = []
@@ -219,7 +219,7 @@ def test_the_command_measures_what_has_not_been_measured(
     assert not (tmp_path / "runs" / "unet-se.json").exists()
 
 
-def test_a_folder_without_photographs_is_a_sentence(
+def test_comparison_command_reports_an_empty_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_main(monkeypatch, str(tmp_path), str(tmp_path), "--runs", str(tmp_path)) == 1

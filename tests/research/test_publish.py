@@ -29,9 +29,7 @@ from tests.training.test_trainer import make_trainer
 CARD_TEXTS = {"description": "tiny", "data": "three photographs", "history": "four steps", "known_failures": ["all"]}
 
 
-def test_a_finished_run_becomes_a_model_with_its_card(
-    photographs: list[Photograph], tmp_path: Path, no_personal_models: Path
-) -> None:
+def test_publish_writes_model_and_card(photographs: list[Photograph], tmp_path: Path, no_personal_models: Path) -> None:
     run = make_trainer("s2am-s2ad", 4, photographs, tmp_path / "run")
     run.fit()
     write_settings(tmp_path / "run", {"network": "s2am-s2ad", **run.recipe.to_json()})
@@ -50,14 +48,14 @@ def test_a_finished_run_becomes_a_model_with_its_card(
         torch.testing.assert_close(published(*inputs), run.learner.average(*inputs), atol=2e-3, rtol=0)
 
 
-def test_a_card_asks_for_the_largest_picture_that_its_network_looks_at(tmp_path: Path) -> None:
+def test_card_of_uses_the_largest_scale(tmp_path: Path) -> None:
     (tmp_path / WEIGHTS_FILE).touch()
     write_settings(tmp_path, {"network": "connoisseur", **CONNOISSEUR_RECIPE.to_json()})
     assert card_of(tmp_path, "mine", CARD_TEXTS)[0].input_size == 1.5 * CONNOISSEUR_RECIPE.size
     assert card_of(tmp_path, "mine", CARD_TEXTS, input_size=96)[0].input_size == 96
 
 
-def test_publishing_too_early_or_without_facts_says_what_to_do(tmp_path: Path) -> None:
+def test_publish_reports_missing_weights_and_texts(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="no weights yet"):
         publish(tmp_path, "mine", {}, tmp_path, None)
     (tmp_path / "facts.json").write_text('{"description": "only"}')
@@ -65,9 +63,7 @@ def test_publishing_too_early_or_without_facts_says_what_to_do(tmp_path: Path) -
         read_card_texts(tmp_path / "facts.json")
 
 
-def test_a_detectors_figures_are_of_composites_and_of_photographs(
-    tmp_path: Path, no_personal_models: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_measure_detector(tmp_path: Path, no_personal_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pixels, mask = composite()
     whole = np.ascontiguousarray(pixels[..., ::-1])  # nothing in it is blue
     for name, pasted in (("found", pixels), ("missed", whole)):

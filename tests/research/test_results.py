@@ -65,7 +65,7 @@ def rows_of(page: str, first_cell: str) -> list[list[str]]:
     return [row for row in cells if row[0] == first_cell]
 
 
-def test_two_systems_are_compared_picture_by_picture() -> None:
+def test_compare_pairs_images() -> None:
     # Differences 1, 2 and 0: mean 1, deviation 1 (of three, with two degrees of freedom), 1.96 / √3.
     found = compare([1.0, 2.0, 3.0], [0.0, 0.0, 3.0])
     assert found.mean == pytest.approx(1)
@@ -87,11 +87,11 @@ def test_two_systems_are_compared_picture_by_picture() -> None:
         (-0.5, 0.4, "no, worse"),
     ],
 )
-def test_a_verdict_needs_the_whole_interval_on_one_side(mean: float, margin: float, verdict: str) -> None:
+def test_difference_verdict(mean: float, margin: float, verdict: str) -> None:
     assert Difference(mean, margin).verdict == verdict
 
 
-def test_every_question_is_about_systems_that_are_trained() -> None:
+def test_questions_refer_to_trained_systems() -> None:
     asked = {name for pairs in QUESTIONS.values() for pair in pairs for name in pair}
     assert asked <= SYSTEMS.keys()
     assert all(one != other for pairs in QUESTIONS.values() for one, other in pairs)
@@ -99,7 +99,7 @@ def test_every_question_is_about_systems_that_are_trained() -> None:
     assert SYSTEMS.keys() - asked == {"reinhard"}
 
 
-def test_every_published_figure_is_of_a_system_that_is_trained() -> None:
+def test_published_figures_refer_to_trained_systems() -> None:
     assert PUBLISHED.keys() <= SYSTEMS.keys()
 
 
@@ -124,7 +124,7 @@ def test_published_differences_are_the_papers(one: str, other: str, published: s
     assert results.published_difference(one, other) == published
 
 
-def test_the_page_names_every_system_with_its_own_figures() -> None:
+def test_make_page_lists_every_system() -> None:
     found = made_up()
     page = make_page(found, left_out())
     assert make_page(copy.deepcopy(found), left_out()) == page
@@ -145,7 +145,7 @@ def test_the_page_names_every_system_with_its_own_figures() -> None:
     assert rows_of(systems, "reinhard")[0][2] == "none"
 
 
-def test_the_page_answers_every_question_from_both_measurements() -> None:
+def test_make_page_answers_every_question() -> None:
     found = made_up()
     page = make_page(found, left_out())
     for question, pairs in QUESTIONS.items():
@@ -159,7 +159,7 @@ def test_the_page_answers_every_question_from_both_measurements() -> None:
             assert row[5] == results.published_difference(one, other)
 
 
-def test_the_page_tells_what_each_group_of_recolorings_adds() -> None:
+def test_make_page_lists_the_ablation() -> None:
     found = left_out()
     page = make_page(made_up(), found)
     whole = found[ablation.EVERYTHING]
@@ -171,11 +171,11 @@ def test_the_page_tells_what_each_group_of_recolorings_adds() -> None:
         assert row[6] == f"{whole['map']['worse_by_1db']} / {found[name]['map']['worse_by_1db']}"
 
 
-def test_every_kind_of_recoloring_is_left_out_once() -> None:
+def test_ablation_groups_cover_every_kind_once() -> None:
     assert sorted(kind for kinds in ablation.GROUPS.values() for kind in kinds) == sorted(KINDS)
 
 
-def test_the_page_tells_the_bundled_models_by_their_cards() -> None:
+def test_make_page_lists_the_bundled_models() -> None:
     _, bundled = make_page(made_up(), left_out()).split("## The bundled models")
     for model in list_models():
         (row,) = rows_of(bundled, model.card.name)
@@ -189,9 +189,7 @@ def run_main(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     return results.main()
 
 
-def test_the_command_makes_the_page_and_the_chart_from_the_runs_and_again_from_what_it_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_results_command_writes_page_and_chart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     runs, docs = tmp_path / "runs", tmp_path / "docs"
     runs.mkdir()
     docs.mkdir()
@@ -211,7 +209,7 @@ def test_the_command_makes_the_page_and_the_chart_from_the_runs_and_again_from_w
     assert (docs / "results.md").read_text(encoding="utf-8") == page
 
 
-def test_what_has_not_been_measured_is_named(
+def test_results_command_names_missing_systems(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in SYSTEMS.keys() - {"fmm", "unet, published loss"}:
@@ -223,14 +221,14 @@ def test_what_has_not_been_measured_is_named(
     assert not (tmp_path / "results.json").exists()
 
 
-def test_without_figures_the_command_says_where_they_come_from(
+def test_results_command_without_figures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_main(monkeypatch, "--docs", str(tmp_path)) == 1
     assert "--runs" in capsys.readouterr().err
 
 
-def test_without_an_ablation_the_command_says_what_to_run(
+def test_results_command_without_ablation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "results.json").write_text(json.dumps(made_up()))
@@ -238,7 +236,7 @@ def test_without_an_ablation_the_command_says_what_to_run(
     assert "research.ablation" in capsys.readouterr().err
 
 
-def test_the_page_in_docs_is_what_its_figures_make() -> None:
+def test_docs_results_page_is_generated() -> None:
     kept = json.loads((DOCS / "results.json").read_text(encoding="utf-8"))
     assert list(kept) == list(SYSTEMS)
     for name, figures in kept.items():

@@ -43,7 +43,7 @@ def weights(adversary: Adversary) -> list[Tensor]:
 
 
 @KINDS
-def test_it_learns_to_tell_results_from_truths(mask_free: bool) -> None:
+def test_adversary_learns_to_distinguish_results_from_targets(mask_free: bool) -> None:
     adversary, batch = small_adversary(mask_free), easy_batch()
     for _ in range(60):
         adversary.train_step(batch, batch.composite)
@@ -54,7 +54,7 @@ def test_it_learns_to_tell_results_from_truths(mask_free: bool) -> None:
     assert float(adversary.generator_loss(batch, batch.target)) < 0.1
 
 
-def test_realism_is_the_mean_square_from_being_taken_for_real() -> None:
+def test_generator_loss_is_least_squares() -> None:
     adversary, batch = small_adversary(), easy_batch()
     with torch.no_grad():
         judged = adversary.discriminator(adversary.condition(batch), batch.composite)
@@ -62,7 +62,7 @@ def test_realism_is_the_mean_square_from_being_taken_for_real() -> None:
         torch.testing.assert_close(adversary.generator_loss(batch, batch.composite), expected)
 
 
-def test_realism_moves_the_picture_and_not_the_discriminator() -> None:
+def test_generator_loss_gradients_skip_the_discriminator() -> None:
     adversary, batch = small_adversary(), easy_batch()
     before = weights(adversary)
     picture = batch.composite.clone().requires_grad_()
@@ -73,7 +73,7 @@ def test_realism_moves_the_picture_and_not_the_discriminator() -> None:
     assert all(map(torch.equal, before, weights(adversary)))
 
 
-def test_learning_moves_the_discriminator_and_not_the_picture() -> None:
+def test_train_step_gradients_skip_the_result() -> None:
     adversary, batch = small_adversary(), easy_batch()
     before = weights(adversary)
     picture = batch.composite.clone().requires_grad_()
@@ -83,7 +83,7 @@ def test_learning_moves_the_discriminator_and_not_the_picture() -> None:
     assert not any(map(torch.equal, before, weights(adversary)))
 
 
-def test_what_the_network_gets_from_realism_leads_towards_the_truth() -> None:
+def test_generator_loss_gradient_points_to_the_target() -> None:
     adversary, batch = small_adversary(), easy_batch()
     for _ in range(40):
         adversary.train_step(batch, batch.composite)
@@ -94,7 +94,7 @@ def test_what_the_network_gets_from_realism_leads_towards_the_truth() -> None:
     assert float(-(picture.grad * wanted).sum()) > 0
 
 
-def test_it_is_shown_the_mask_only_if_the_network_is() -> None:
+def test_condition_includes_the_mask_unless_mask_free() -> None:
     batch = easy_batch()
     other = Batch(batch.composite, 1 - batch.mask, batch.target)
     for mask_free in (False, True):
@@ -106,7 +106,7 @@ def test_it_is_shown_the_mask_only_if_the_network_is() -> None:
 
 
 @KINDS
-def test_it_goes_on_from_a_checkpoint_as_if_nothing_had_happened(mask_free: bool) -> None:
+def test_adversary_state_dict_round_trip(mask_free: bool) -> None:
     adversary, other, batch = (
         small_adversary(mask_free),
         Adversary(mask_free=mask_free, width=8, group=ALONE),

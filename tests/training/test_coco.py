@@ -104,7 +104,7 @@ def overlap(one: Mask, other: Mask) -> float:
 
 
 @pytest.mark.parametrize("long_side", [160, 80])
-def test_polygons_and_runs_become_labels_the_smaller_above_the_larger(coco: Path, long_side: int) -> None:
+def test_instances_paint_small_over_large(coco: Path, long_side: int) -> None:
     labels = labels_of(coco, "train", long_side=long_side)
     assert labels is not None
     step = WIDTH // long_side
@@ -114,7 +114,7 @@ def test_polygons_and_runs_become_labels_the_smaller_above_the_larger(coco: Path
         assert overlap(labels == number, mask[step // 2 :: step, step // 2 :: step]) > 0.9
 
 
-def test_polygons_reach_as_far_as_runs(coco: Path) -> None:
+def test_polygons_and_runs_cover_the_same_pixels(coco: Path) -> None:
     path = coco / "annotations" / "instances_val2017.json"
     path.write_text(json.dumps(written({"000002.jpg": [polygons(BOX)], "000003.jpg": [runs(BOX)]})))
     drawn, counted = (labels_of(coco, "val", index) for index in (0, 1))
@@ -124,7 +124,7 @@ def test_polygons_reach_as_far_as_runs(coco: Path) -> None:
     np.testing.assert_array_equal(drawn > 0, BOX)
 
 
-def test_compressed_runs_are_the_same_runs(coco: Path) -> None:
+def test_unpack_runs_decodes_compressed_counts(coco: Path) -> None:
     for mask in (BOX, DISC, TWO, ~BOX):
         assert unpack_runs(packed_runs(mask)["counts"]) == runs(mask)["counts"]
     # As pycocotools writes a 3 × 3 picture whose middle column is inside.
@@ -134,7 +134,7 @@ def test_compressed_runs_are_the_same_runs(coco: Path) -> None:
     np.testing.assert_array_equal(labels > 0, DISC)
 
 
-def test_the_annotations_names_are_the_splits(coco: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_annotation_file_names_give_the_splits(coco: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     redirect_cache(monkeypatch, tmp_path / "cache")
     names = {split: [one.name for one in find_photographs(coco, split)] for split in ("train", "val", None)}
     assert names == {"train": ["000001"], "val": ["000002", "000003"], None: ["000001", "000002", "000003"]}
@@ -145,7 +145,7 @@ def test_the_annotations_names_are_the_splits(coco: Path, tmp_path: Path, monkey
     assert load_photographs(coco, "val")[0].regions
 
 
-def test_a_common_folder_of_pictures_is_sorted_by_the_annotations(coco: Path) -> None:
+def test_find_drawn_reads_a_common_image_folder(coco: Path) -> None:
     (coco / "images").mkdir()
     for path in coco.glob("*2017/*.jpg"):
         path.rename(coco / "images" / path.name)
@@ -157,7 +157,7 @@ def test_a_common_folder_of_pictures_is_sorted_by_the_annotations(coco: Path) ->
     assert overlap(labels == 1, BOX) == 1
 
 
-def test_annotations_without_a_split_are_split_by_name(coco: Path) -> None:
+def test_find_photographs_splits_coco_by_name(coco: Path) -> None:
     (coco / "train2017").rename(coco / "default")
     for path in (coco / "annotations").glob("instances_*"):
         path.replace(coco / "annotations" / "instances_default.json")
@@ -165,7 +165,9 @@ def test_annotations_without_a_split_are_split_by_name(coco: Path) -> None:
     assert [one.name for one in sources[0]] == [one.name for one in sources[1]] == ["000001"]
 
 
-def test_changed_annotations_give_other_regions(coco: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_load_photographs_notices_changed_annotations(
+    coco: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     redirect_cache(monkeypatch, tmp_path / "cache")
     load_photographs(coco, "train")
     path = coco / "annotations" / "instances_train2017.json"
@@ -174,7 +176,7 @@ def test_changed_annotations_give_other_regions(coco: Path, tmp_path: Path, monk
     assert overlap(region, DISC) > 0.9
 
 
-def test_an_instance_drawn_on_a_turned_picture_is_refused(coco: Path) -> None:
+def test_read_source_refuses_labels_of_a_rotated_image(coco: Path) -> None:
     Image.fromarray(data.coffee()[:WIDTH, :HEIGHT]).save(coco / "train2017" / "000001.jpg")
     with pytest.raises(EngineError, match=r"000001.jpg has labels of another shape of picture: label it as it is"):
         labels_of(coco, "train")
@@ -193,7 +195,7 @@ def test_an_instance_drawn_on_a_turned_picture_is_refused(coco: Path) -> None:
         json.dumps(written({"a.jpg": [{"size": [HEIGHT, WIDTH], "counts": [-1, 1 + HEIGHT * WIDTH]}]})).encode(),
     ],
 )
-def test_a_damaged_file_is_a_sentence_and_ends_the_work(
+def test_read_annotations_reports_damaged_files(
     content: bytes, coco: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     redirect_cache(monkeypatch, tmp_path / "cache")
@@ -202,7 +204,7 @@ def test_a_damaged_file_is_a_sentence_and_ends_the_work(
         load_photographs(coco, "train")
 
 
-def test_the_file_is_read_once_and_only_when_needed(coco: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_annotations_are_read_once_when_needed(coco: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Path] = []
 
     def watched(path: Path) -> dict[str, Instances]:

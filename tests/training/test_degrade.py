@@ -38,7 +38,7 @@ def detail(pictures: Tensor) -> Tensor:
     return pictures.diff(dim=3).abs().mean(dim=(1, 2, 3))
 
 
-def test_without_flaws_pictures_stay_bit_for_bit(pictures: Tensor) -> None:
+def test_degrade_switched_off_changes_nothing(pictures: Tensor) -> None:
     assert torch.equal(degraded(pictures, FLAWLESS), pictures)
 
 
@@ -52,7 +52,7 @@ def test_without_flaws_pictures_stay_bit_for_bit(pictures: Tensor) -> None:
     ],
     ids=["blur", "sharpen", "noise", "jpeg"],
 )
-def test_each_flaw_falls_to_a_share_and_leaves_the_others_bit_for_bit(pictures: Tensor, how: Degradation) -> None:
+def test_degrade_changes_only_a_share(pictures: Tensor, how: Degradation) -> None:
     many = pictures.repeat(10, 1, 1, 1)
     out = degraded(many, how)
     hit = (out != many).flatten(1).any(dim=1)
@@ -61,18 +61,18 @@ def test_each_flaw_falls_to_a_share_and_leaves_the_others_bit_for_bit(pictures: 
     assert difference(out[hit], many[hit]) < 12
 
 
-def test_a_seed_gives_the_same_batch_and_another_seed_another(pictures: Tensor) -> None:
+def test_degrade_is_deterministic(pictures: Tensor) -> None:
     first, again, other = (degraded(pictures, Degradation(), seed) for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
 
-def test_blur_takes_detail_away_and_sharpening_adds_it(pictures: Tensor) -> None:
+def test_blur_and_sharpen_change_detail(pictures: Tensor) -> None:
     assert bool((detail(degraded(pictures, replace(FLAWLESS, blur_share=1))) < 0.97 * detail(pictures)).all())
     assert bool((detail(degraded(pictures, replace(FLAWLESS, sharpen_share=1))) > detail(pictures)).all())
 
 
-def test_noise_grows_with_the_light_as_photons_have_it() -> None:
+def test_add_noise_grows_with_light() -> None:
     how = replace(FLAWLESS, noise_share=1, sensitivity=0)
     light = torch.tensor([0.05, 0.2, 0.5]).view(3, 1, 1, 1).expand(3, 3, 128, 128)
     variance = (srgb_tensor_to_linear(degraded(linear_tensor_to_srgb(light), how)) - light).flatten(1).var(dim=1)
@@ -81,7 +81,7 @@ def test_noise_grows_with_the_light_as_photons_have_it() -> None:
     torch.testing.assert_close(variance, expected, rtol=0.1, atol=0)
 
 
-def test_a_good_jpeg_changes_little_and_a_bad_one_more(pictures: Tensor) -> None:
+def test_compress_error_depends_on_quality(pictures: Tensor) -> None:
     good, bad = (
         difference(degraded(pictures, replace(FLAWLESS, jpeg_share=1, jpeg_worst=quality, jpeg_best=quality)), pictures)
         for quality in (95, 35)
@@ -90,7 +90,7 @@ def test_a_good_jpeg_changes_little_and_a_bad_one_more(pictures: Tensor) -> None
     assert bad > 2 * good
 
 
-def test_halved_chroma_costs_color_and_little_brightness() -> None:
+def test_through_jpeg_chroma_subsampling_costs_color() -> None:
     stripes = torch.zeros(4, 3, 32, 32)
     stripes[:, 0, :, ::2], stripes[:, 2, :, 1::2] = 0.8, 0.8
     whole, halved = (

@@ -76,7 +76,7 @@ def finish(process: subprocess.Popen[str]) -> None:
     assert process.returncode == 0, told
 
 
-def test_two_processes_see_what_one_with_the_doubled_batch_sees(photographs: list[Photograph]) -> None:
+def test_pair_source_shares_batches_among_processes(photographs: list[Photograph]) -> None:
     whole = PairMaker(32, 16, 7, photographs=photographs)
     halves = [PairMaker(32, 8, 7, photographs=photographs) for _ in range(2)]
     for rank, half in enumerate(halves):
@@ -87,7 +87,7 @@ def test_two_processes_see_what_one_with_the_doubled_batch_sees(photographs: lis
             assert torch.equal(found, expected)
 
 
-def test_two_processes_learn_as_one_with_the_doubled_batch(tmp_path: Path) -> None:
+def test_trainer_in_two_processes_equals_doubled_batch(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -106,7 +106,7 @@ def test_two_processes_learn_as_one_with_the_doubled_batch(tmp_path: Path) -> No
         torch.testing.assert_close(found[key], value, atol=TOLERANCE, rtol=0)
 
 
-def test_batch_normalization_and_an_adversary_work_in_a_team(tmp_path: Path) -> None:
+def test_trainer_in_two_processes_with_adversary(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -115,7 +115,7 @@ def test_batch_normalization_and_an_adversary_work_in_a_team(tmp_path: Path) -> 
     assert [entry.step for entry in read_log(tmp_path / "log.csv")] == [4, 8, 12]
 
 
-def test_fellows_that_do_not_answer_are_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_join_reports_missing_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(EngineError, match="start them with torchrun"), join("cpu"):
         pass

@@ -37,7 +37,7 @@ def known(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_large_data_set_is_measured_whole_and_shown_in_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_evaluate_measures_all_and_draws_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pixels, mask = composite()
     for index in range(7):
         write_pair(tmp_path, f"p{index}", pixels, mask, np.roll(pixels, 1, axis=2))
@@ -52,7 +52,7 @@ def test_a_large_data_set_is_measured_whole_and_shown_in_part(tmp_path: Path, mo
     assert Image.open(sheet).height < 0.5 * Image.open(everything).height
 
 
-def test_a_mask_free_network_is_measured_by_its_own_mask_and_what_it_misses_counts(known: Path) -> None:
+def test_evaluate_mask_free_network(known: Path) -> None:
     harmonizers = [Harmonizer.from_network(Painter(), 96, "cpu"), Harmonizer.from_network(Spotter(), 64, "cpu")]
     found = evaluation.evaluate_harmonizers(known, harmonizers)
     told = found.to_json()
@@ -70,7 +70,7 @@ def test_a_mask_free_network_is_measured_by_its_own_mask_and_what_it_misses_coun
     assert f"{spotter['mask']['iou']:.3f}" in found.to_table()
 
 
-def test_native_figures_are_those_of_the_painted_thumbnail(known: Path) -> None:
+def test_evaluate_native_measures_own_pixels(known: Path) -> None:
     harmonizers = [
         Harmonizer.from_network(Painter(), 64, "cpu", name="one"),
         Harmonizer.from_network(Spotter(), 64, "cpu", name="two"),
@@ -87,13 +87,13 @@ def test_native_figures_are_those_of_the_painted_thumbnail(known: Path) -> None:
     assert Image.open(sheet).width > 0
 
 
-def test_native_models_of_different_sizes_are_refused(known: Path) -> None:
+def test_evaluate_native_refuses_different_sizes(known: Path) -> None:
     harmonizers = [Harmonizer.from_network(Painter(), size, "cpu", name=f"p{size}") for size in (64, 96)]
     with pytest.raises(EngineError, match=r"different sizes \(p64 64×64, p96 96×96\): measure them one by one"):
         evaluation.evaluate_harmonizers(known, harmonizers, native=True)
 
 
-def test_a_foreground_smaller_than_a_pixel_of_the_thumbnail_still_counts(tmp_path: Path) -> None:
+def test_loaded_foreground_is_never_empty(tmp_path: Path) -> None:
     pixels, mask = composite(180, 240)
     mask[:] = 0
     mask[50, 60] = 255

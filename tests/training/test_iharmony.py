@@ -74,7 +74,7 @@ def write_whole_lists(folder: Path, separator: str = "/") -> None:
 
 
 @pytest.mark.parametrize("split", [None, "train", "test"])
-def test_the_lists_of_all_subsets_are_followed(split: str | None, iharmony: Path) -> None:
+def test_find_pairs_follows_split_lists(split: str | None, iharmony: Path) -> None:
     assert names_of(iharmony, split) == expected(split)
     for pair in find_pairs(iharmony, split):
         folder = iharmony / pair.subset
@@ -90,7 +90,7 @@ def test_the_lists_of_all_subsets_are_followed(split: str | None, iharmony: Path
 
 
 @pytest.mark.parametrize("subset", SUBSETS)
-def test_one_subset_is_a_data_set_too(subset: str, iharmony: Path) -> None:
+def test_find_pairs_in_one_subset(subset: str, iharmony: Path) -> None:
     names = SUBSETS[subset]
     assert names_of(iharmony / subset, None) == set(names)
     assert names_of(iharmony / subset, "test") == {names[index] for index in TEST[subset]}
@@ -101,13 +101,13 @@ def test_one_subset_is_a_data_set_too(subset: str, iharmony: Path) -> None:
     assert names_of(iharmony / subset, "test") == {names[0]}
 
 
-def test_without_lists_every_split_is_the_whole(iharmony: Path) -> None:
+def test_find_pairs_without_lists(iharmony: Path) -> None:
     for path in iharmony.glob("*/*.txt"):
         path.unlink()
     assert names_of(iharmony, "test") == names_of(iharmony, "train") == expected(None)
 
 
-def test_what_holds_pairs_is_known(iharmony: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_has_pairs(iharmony: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     assert has_pairs(iharmony)
     assert has_pairs(iharmony / "HCOCO")
     assert not has_pairs(iharmony / "HCOCO" / "masks")
@@ -115,7 +115,7 @@ def test_what_holds_pairs_is_known(iharmony: Path, tmp_path_factory: pytest.Temp
     assert not has_pairs(tmp_path_factory.mktemp("photos"))
 
 
-def test_missing_pictures_are_counted_and_the_first_is_named(iharmony: Path) -> None:
+def test_find_pairs_reports_missing_images(iharmony: Path) -> None:
     coco = iharmony / "HCOCO"
     (coco / "masks" / "c100010_1124.png").unlink()
     (coco / "real_images" / "c99.jpg").unlink()
@@ -134,7 +134,7 @@ def test_missing_pictures_are_counted_and_the_first_is_named(iharmony: Path) -> 
         find_pairs(coco)
 
 
-def test_other_gaps_are_sentences(iharmony: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_find_pairs_reports_incomplete_layouts(iharmony: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     with pytest.raises(EngineError, match=r"is not in iHarmony4's layout: it needs composite_images, masks and real"):
         find_pairs(tmp_path_factory.mktemp("photos"))
     (iharmony / "HFlickr" / "HFlickr_test.txt").unlink()
@@ -153,7 +153,7 @@ def test_other_gaps_are_sentences(iharmony: Path, tmp_path_factory: pytest.TempP
         find_pairs(iharmony / "HCOCO")
 
 
-def test_the_test_split_is_measured_whole_and_by_subset(iharmony: Path) -> None:
+def test_evaluate_reports_subsets(iharmony: Path) -> None:
     pixels, _ = composite(72, 96)
     better = Image.fromarray(np.ascontiguousarray(pixels[..., ::-1]) // 2 + pixels // 2)
     better.save(iharmony / "HCOCO" / "composite_images" / "c99_12_2.jpg", quality=100)
@@ -179,14 +179,14 @@ def test_the_test_split_is_measured_whole_and_by_subset(iharmony: Path) -> None:
     assert Image.open(sheet).width > 0
 
 
-def test_one_subset_has_no_parts(iharmony: Path) -> None:
+def test_evaluate_one_subset_has_no_parts(iharmony: Path) -> None:
     found = evaluate_harmonizers(iharmony / "HCOCO", [])
     assert len(found.names) == 2
     assert "subsets" not in found.to_json()["untouched"]
     assert "\n\n" not in found.to_table()
 
 
-def test_pairs_in_memory_are_measured_like_those_on_disk(iharmony: Path) -> None:
+def test_measure_pairs_equals_evaluate(iharmony: Path) -> None:
     harmonizers = [Harmonizer.from_network(Painter(), 64, "cpu", name="it")]
     on_disk = evaluate_harmonizers(iharmony / "HAdobe5k", harmonizers)
     (pair,) = [load_pair(pair) for pair in find_pairs(iharmony / "HAdobe5k", "test")]

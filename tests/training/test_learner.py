@@ -62,7 +62,7 @@ def test_learner_overfits_one_batch(name: str, photographs: list[Photograph]) ->
     assert foreground_error(after, batch) < 0.5 * foreground_error(batch.composite, batch)
 
 
-def test_a_formula_can_not_be_trained() -> None:
+def test_learner_refuses_networks_without_parameters() -> None:
     with pytest.raises(EngineError, match="“Reinhard” is a formula and can't be trained"):
         Learner(build_network("reinhard"), SMALL["concord"], ALONE, seed=0)
 
@@ -76,7 +76,7 @@ def test_learner_starts_from_the_weights_of_its_network() -> None:
         assert torch.equal(found.average.state_dict()[key], value)
 
 
-def test_the_average_follows_the_weights(photographs: list[Photograph]) -> None:
+def test_update_average_follows_the_weights(photographs: list[Photograph]) -> None:
     found, batch = learner("unet", average=0.3), one_batch(photographs)
     start = [parameter.detach().clone() for parameter in found.model.parameters()]
     averages = []
@@ -91,7 +91,7 @@ def test_the_average_follows_the_weights(photographs: list[Photograph]) -> None:
         torch.testing.assert_close(kept, 0.3 * before + 0.7 * new.detach())
 
 
-def test_without_an_average_the_last_weights_count(photographs: list[Photograph]) -> None:
+def test_update_average_zero_keeps_the_last_weights(photographs: list[Photograph]) -> None:
     found, batch = learner("concord", average=0.0), one_batch(photographs)
     found.train_step(batch, 0, 1e-3)
     for new, kept in zip(found.model.parameters(), found.average.parameters(), strict=True):
@@ -103,7 +103,7 @@ def batch_of(scale: float) -> Batch:
     return Batch(scale * composite, mask, composite)
 
 
-def test_averaged_weights_get_statistics_of_their_own() -> None:
+def test_refresh_statistics_of_averaged_weights() -> None:
     network = shaken("s2am-s2ad").eval()
     weights = {key: value.clone() for key, value in network.named_parameters()}
     layer = network.get_submodule("downs.1.2")
@@ -129,7 +129,7 @@ def test_averaged_weights_get_statistics_of_their_own() -> None:
     torch.testing.assert_close(one, other, atol=0.01, rtol=0)
 
 
-def test_a_gain_is_the_psnr_of_the_painted_over_that_of_the_composite() -> None:
+def test_gains_are_psnr_differences() -> None:
     class TenthBrighter(PaintNetwork):
         def predict(self, composite: Tensor, mask: Tensor) -> Tensor:
             return composite + 0.1
@@ -147,7 +147,7 @@ def test_a_gain_is_the_psnr_of_the_painted_over_that_of_the_composite() -> None:
     assert float(psnr(target, target).mean()) == pytest.approx(60.17, abs=0.01)
 
 
-def test_the_adversary_counts_with_its_weight(photographs: list[Photograph]) -> None:
+def test_learner_adds_the_weighted_adversarial_loss(photographs: list[Photograph]) -> None:
     batch = one_batch(photographs)
     for weight in (0.0, 0.5, 2.0):
         found = learner("unet", adversarial=weight)
@@ -159,7 +159,7 @@ def test_the_adversary_counts_with_its_weight(photographs: list[Photograph]) -> 
 
 
 @pytest.mark.parametrize("clip", [None, 1e-3])
-def test_the_gradient_is_clipped_as_the_recipe_says(
+def test_learner_clips_the_gradient(
     clip: float | None, photographs: list[Photograph], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(LOSSES, "large", lambda *given: 1e3 * LOSSES["pixel_l2"](*given))

@@ -38,7 +38,7 @@ def root_and_logarithm(mean_square: float) -> float:
     return math.sqrt(mean_square + 1e-6) + 0.05 * math.log(mean_square + 1e-4)
 
 
-def test_the_papers_loss_is_relative_to_the_foregrounds_area() -> None:
+def test_relative_l1_is_relative_to_the_foreground_area() -> None:
     target, mask = blank()
     stage = torch.full_like(target, 0.1)
     assert float(losses.relative_l1(TrainingOutput([stage], []), target, mask)) == pytest.approx(0.3)
@@ -48,12 +48,12 @@ def test_the_papers_loss_is_relative_to_the_foregrounds_area() -> None:
 
 
 @pytest.mark.parametrize("loss", [losses.relative_l1, losses.foreground_rmse])
-def test_losses_for_networks_with_a_mask_ignore_the_background(loss: Loss) -> None:
+def test_losses_with_a_mask_ignore_the_background(loss: Loss) -> None:
     assert value(loss, painted(0.1, 0.7)) == value(loss, painted(0.1, 0.0))
     assert value(loss, painted(0.1, 0.7)) > value(loss, painted(0.05, 0.7))
 
 
-def test_the_foregrounds_rmse_is_each_pictures_own_mean_over_its_area() -> None:
+def test_foreground_rmse_formula() -> None:
     assert value(losses.foreground_rmse, painted(0.1, 0)) == pytest.approx(root_and_logarithm(0.01), rel=1e-5)
     target, mask = blank(2)
     mask[1, :, 1:] = 0  # the second foreground is a tenth of the first
@@ -62,7 +62,7 @@ def test_the_foregrounds_rmse_is_each_pictures_own_mean_over_its_area() -> None:
     assert float(losses.foreground_rmse(TrainingOutput([stage], []), target, mask)) == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_soft_mask_weighs_errors() -> None:
+def test_losses_weigh_errors_by_soft_masks() -> None:
     target, mask = blank()
     mask[..., 10:, :] = 0.25
     stage = torch.where(mask == 1, 0.1, 0.3).expand(1, 3, 20, 20)
@@ -71,7 +71,7 @@ def test_a_soft_mask_weighs_errors() -> None:
     assert found == pytest.approx(root_and_logarithm(expected), rel=1e-5)
 
 
-def test_every_stage_of_a_cascade_counts_alike() -> None:
+def test_losses_count_every_stage() -> None:
     target, mask = blank()
     stages = [torch.full_like(target, error) for error in (0.3, 0.1)]
     expected = (root_and_logarithm(0.09) + root_and_logarithm(0.01)) / 2
@@ -87,7 +87,7 @@ def found_masks() -> tuple[Tensor, Tensor]:
     return (sure - 0.3).abs(), lacking
 
 
-def test_attention_is_the_squared_error_of_each_mask_at_its_own_size() -> None:
+def test_attention_loss_formula() -> None:
     _, mask = blank()
     unsure, lacking = found_masks()
     assert float(losses.attention(painted(0, 0), mask)) == 0
@@ -100,7 +100,7 @@ def test_attention_is_the_squared_error_of_each_mask_at_its_own_size() -> None:
     assert float(losses.attention(painted(0, 0, sharp), mask)) == pytest.approx(0.25 / 10)
 
 
-def test_mask_free_losses_count_the_background_and_the_masks_with_their_weights() -> None:
+def test_mask_free_losses_formula() -> None:
     masks = found_masks()
     pixels = (0.01 + 0.04) / 2
     assert value(losses.scaled_l2, painted(0.1, 0.2, *masks)) == pytest.approx(100 * pixels)
@@ -110,13 +110,13 @@ def test_mask_free_losses_count_the_background_and_the_masks_with_their_weights(
     assert value(losses.attention_and_rmse, painted(0.1, 0.2, *masks)) == pytest.approx(expected, rel=1e-5)
 
 
-def test_pixel_losses_are_means_over_the_whole_picture() -> None:
+def test_pixel_losses_formula() -> None:
     assert value(losses.pixel_l2, painted(0.1, 0.2)) == pytest.approx((0.01 + 0.04) / 2)
     assert value(losses.pixel_l1, painted(0.1, -0.2)) == pytest.approx(100 * 0.15)
 
 
 @EACH
-def test_every_loss_is_least_at_the_truth_and_says_where_that_is(loss: Loss) -> None:
+def test_losses_have_their_minimum_at_the_target(loss: Loss) -> None:
     target, mask = blank(2)
     target = target + 0.4
     perfect = TrainingOutput([target], [mask])
@@ -129,7 +129,7 @@ def test_every_loss_is_least_at_the_truth_and_says_where_that_is(loss: Loss) -> 
 
 
 @EACH
-def test_a_picture_without_foreground_is_no_disaster(loss: Loss) -> None:
+def test_losses_accept_an_empty_mask(loss: Loss) -> None:
     target, mask = blank()
     stage = torch.full_like(target, 0.1).requires_grad_()
     found = loss(TrainingOutput([stage], [torch.full_like(mask, 0.5)]), target, torch.zeros_like(mask))
@@ -139,12 +139,12 @@ def test_a_picture_without_foreground_is_no_disaster(loss: Loss) -> None:
     assert bool(torch.isfinite(stage.grad).all())
 
 
-def test_losses_go_by_the_names_that_the_command_line_knows() -> None:
+def test_losses_names() -> None:
     assert all(getattr(losses, name) is loss for name, loss in LOSSES.items())
     assert {"pixel_l2", "pixel_l1", "relative_l1", "attention_and_pixels", "foreground_rmse"} <= LOSSES.keys()
 
 
-def test_what_is_found_is_judged_and_whether_there_is_anything() -> None:
+def test_found_mask_formula() -> None:
     target, mask = blank(2)
     yes, no, nothing = torch.ones(2, 1, 1, 1), torch.zeros(2, 1, 1, 1), torch.zeros_like(mask)
 

@@ -24,7 +24,7 @@ class Tones:
         return Batch(target + 0.1 * levels, torch.ones(2, 1, 16, 16), target)
 
 
-def test_pairs_are_drawn_in_order_and_no_more_are_made_than_needed() -> None:
+def test_draw_pair_sheet_makes_only_needed_pairs() -> None:
     tones = Tones()
     sheet = np.asarray(draw_pair_sheet(tones, 5, side=32))
     assert tones.steps == [0, 1, 2]
@@ -33,7 +33,7 @@ def test_pairs_are_drawn_in_order_and_no_more_are_made_than_needed() -> None:
     assert (sheet == 255).all(axis=2).sum() == 5 * 32 * 32
 
 
-def test_the_change_is_that_of_the_foreground() -> None:
+def test_foreground_change() -> None:
     target, composite, mask = torch.zeros(3, 4, 4), torch.zeros(3, 4, 4), torch.zeros(1, 4, 4)
     composite[:, :2], mask[:, :2] = 0.1, 1
     composite[:, 3] = 1.0

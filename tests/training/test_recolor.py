@@ -58,36 +58,36 @@ def grays(*levels: float) -> Tensor:
     return torch.tensor(levels).view(-1, 1, 1, 1).expand(-1, 3, 24, 24)
 
 
-def test_every_field_belongs_to_one_kind() -> None:
+def test_kinds_cover_every_field_once() -> None:
     named = [name for names in KINDS.values() for name in names]
     assert sorted(named) == sorted(field.name for field in fields(Recoloring))
 
 
-def test_with_everything_switched_off_nothing_changes(pictures: Tensor) -> None:
+def test_recolor_switched_off_changes_nothing(pictures: Tensor) -> None:
     assert float((recolored(pictures, NOTHING) - pictures).abs().max()) < 0.1 * A_LEVEL
 
 
 @pytest.mark.parametrize(("kind", "field"), [(kind, field) for kind, names in KINDS.items() for field in names])
-def test_each_change_appears_alone_and_vanishes_with_its_field(pictures: Tensor, kind: str, field: str) -> None:
+def test_recolor_kinds_can_be_switched_off(pictures: Tensor, kind: str, field: str) -> None:
     change = (recolored(pictures, only(kind)) - pictures).abs().amax(dim=(1, 2, 3))
     assert float(change.median()) > 2 * A_LEVEL
     without = recolored(pictures, replace(only(kind), **{field: 0.0}))
     assert float((without - pictures).abs().max()) < 0.1 * A_LEVEL
 
 
-def test_an_unknown_kind_is_refused_with_the_known_ones() -> None:
+def test_recoloring_without_refuses_unknown_kinds() -> None:
     with pytest.raises(EngineError, match="no recoloring “glitter”: choose among exposure, white-balance"):
         Recoloring().without("hue", "glitter")
 
 
-def test_a_seed_gives_the_same_batch_and_another_seed_another(pictures: Tensor) -> None:
+def test_recolor_is_deterministic(pictures: Tensor) -> None:
     first, again, other = (recolored(pictures, Recoloring(), seed) for seed in (3, 3, 4))
     assert torch.equal(first, again)
     assert float((first - other).abs().mean()) > A_LEVEL
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_results_are_colors_even_of_black_and_white(pictures: Tensor, seed: int) -> None:
+def test_recolor_stays_in_range(pictures: Tensor, seed: int) -> None:
     extremes = torch.cat([pictures, grays(0, 1)[..., :1, :1].expand(-1, -1, 40, 40)])
     out = recolored(extremes, Recoloring(), seed)
     assert bool(torch.isfinite(out).all())
@@ -95,7 +95,7 @@ def test_results_are_colors_even_of_black_and_white(pictures: Tensor, seed: int)
     assert float(out.max()) <= 1
 
 
-def test_a_share_of_the_pictures_changes_and_the_others_stay_bit_for_bit(pictures: Tensor) -> None:
+def test_apply_to_share_leaves_other_images(pictures: Tensor) -> None:
     many = pictures.repeat(8, 1, 1, 1)
     out = many.clone()
     BatchRNG(torch.Generator().manual_seed(0), len(many)).apply_to_share(out, 0.25, lambda some, *_: 1 - some)
@@ -104,13 +104,13 @@ def test_a_share_of_the_pictures_changes_and_the_others_stay_bit_for_bit(picture
     assert torch.equal(out[changed], 1 - many[changed])
 
 
-def test_the_locus_goes_through_the_standard_illuminants() -> None:
+def test_locus_contains_standard_illuminants() -> None:
     tungsten, daylight = locus(torch.tensor([2856.0, 6504.0]))
     torch.testing.assert_close(tungsten, torch.tensor([0.4476, 0.4075]), atol=1e-3, rtol=0)
     torch.testing.assert_close(daylight, torch.tensor([0.3127, 0.3290]), atol=5e-4, rtol=0)
 
 
-def test_a_relit_gray_card_is_the_warmer_the_lower_the_temperature() -> None:
+def test_relighting_gray_gets_warmer_at_lower_temperatures() -> None:
     after = torch.linspace(WARMEST, COOLEST, 60)
     matrices = relighting(torch.full_like(after, 6500.0), after, torch.full_like(after, 0.4))
     red, _, blue = (matrices @ torch.full((3, 1), MID_GRAY)).squeeze(2).unbind(dim=1)
@@ -120,7 +120,7 @@ def test_a_relit_gray_card_is_the_warmer_the_lower_the_temperature() -> None:
     assert float(warmth[-1]) < -0.1
 
 
-def test_both_ends_of_the_day_are_darker_than_noon_and_the_way_back_undoes_it() -> None:
+def test_relighting_dims_and_is_invertible() -> None:
     noon, ends, kept = torch.full((2,), 5500.0), torch.tensor([WARMEST, COOLEST]), torch.full((2,), 0.4)
     there = relighting(noon, ends, kept)
     green = (there @ torch.full((3, 1), MID_GRAY))[:, 1, 0]
@@ -128,13 +128,13 @@ def test_both_ends_of_the_day_are_darker_than_noon_and_the_way_back_undoes_it() 
     torch.testing.assert_close(relighting(ends, noon, kept) @ there, torch.eye(3).expand(2, 3, 3), atol=1e-4, rtol=0)
 
 
-def test_grays_stay_gray_when_channels_are_mixed_and_colors_do_not(pictures: Tensor) -> None:
+def test_color_mixing_keeps_grays(pictures: Tensor) -> None:
     out = recolored(grays(0.2, 0.5, 0.8), only("color-mixing"))
     assert float((out.amax(dim=1) - out.amin(dim=1)).max()) < 0.1 * A_LEVEL
     assert float((recolored(pictures, only("color-mixing")) - pictures).abs().max()) > 4 * A_LEVEL
 
 
-def test_exposure_multiplies_light_and_patches_do_so_in_places() -> None:
+def test_exposure_and_patches_multiply_light() -> None:
     cards = grays(0.3, 0.4, 0.3, 0.4)
     gains = {
         kind: srgb_tensor_to_linear(recolored(cards, only(kind))) / srgb_tensor_to_linear(cards)
@@ -145,7 +145,7 @@ def test_exposure_multiplies_light_and_patches_do_so_in_places() -> None:
     assert float(spread["patches"].median()) > 0.02
 
 
-def test_a_cameras_response_is_undone_by_its_own_decoding(pictures: Tensor) -> None:
+def test_camera_decode_inverts_encode(pictures: Tensor) -> None:
     rng = BatchRNG(torch.Generator().manual_seed(1), len(pictures))
     camera = draw_camera(rng, torch.full((len(pictures), 1, 1, 1), 0.7))
     torch.testing.assert_close(camera.encode(camera.decode(pictures)), pictures, atol=1e-4, rtol=0)
@@ -153,13 +153,13 @@ def test_a_cameras_response_is_undone_by_its_own_decoding(pictures: Tensor) -> N
     assert bool((camera.encode(light).diff(dim=3) > 0).all())
 
 
-def test_a_smaller_knee_is_harder() -> None:
+def test_camera_knee_sets_contrast() -> None:
     light = torch.tensor([0.5, 1.0, 2.0]) * MID_GRAY
     hard, soft = (Camera(torch.tensor(knee), torch.tensor(1.0)).encode(light) for knee in (0.2, 2.0))
     assert float(hard[0] / hard[2]) > float(soft[0] / soft[2])
 
 
-def test_a_change_that_clips_is_toned_down_and_any_other_left_alone(pictures: Tensor) -> None:
+def test_restrain_reduces_clipping(pictures: Tensor) -> None:
     everywhere = torch.ones_like(pictures[:, :1])
     mild, blown = pictures * 0.9 + 0.05, torch.ones_like(pictures)
     assert torch.equal(restrain(pictures, mild, everywhere), mild)
@@ -168,7 +168,7 @@ def test_a_change_that_clips_is_toned_down_and_any_other_left_alone(pictures: Te
     assert bool((toned >= pictures).all())
 
 
-def test_an_exact_matrix_is_applied_to_each_picture() -> None:
+def test_apply_matrices_per_image() -> None:
     swap = torch.tensor([[[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]], torch.eye(3).tolist()])
     pictures = torch.rand(2, 3, 4, 5, generator=torch.Generator().manual_seed(0))
     mixed = apply_matrices(pictures, swap)

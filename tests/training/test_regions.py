@@ -55,7 +55,7 @@ def noisy(image: NDArray[np.uint8], strength: int = 12) -> NDArray[np.uint8]:
     return np.clip(image.astype(np.int64) + noise, 0, 255).astype(np.uint8)
 
 
-def test_a_person_is_found_by_the_face() -> None:
+def test_propose_regions_finds_a_person() -> None:
     (person,) = masks_of("people", propose(photograph("astronaut")))
     face = painted((192, 192), (85, 43), (13, 18))
     shoulders = np.zeros((192, 192), np.bool_)
@@ -66,12 +66,12 @@ def test_a_person_is_found_by_the_face() -> None:
     assert person[:60, :40].mean() < 0.02  # the flag
 
 
-def test_nobody_is_found_where_nobody_is() -> None:
+def test_find_faces_without_a_face() -> None:
     for name in ("chelsea", "coffee", "rocket"):
         assert not masks_of("people", propose(photograph(name)))
 
 
-def test_an_object_that_stands_out_is_found() -> None:
+def test_propose_regions_finds_a_salient_object() -> None:
     image = np.full((130, 192, 3), (70, 110, 60), np.uint8)
     image[80:] = (120, 100, 80)
     thing = painted((130, 192), (80, 70), (34, 28))
@@ -80,7 +80,7 @@ def test_an_object_that_stands_out_is_found() -> None:
     assert max(overlap(mask, thing) for mask in found) > 0.9
 
 
-def test_what_reaches_the_border_stands_out_less() -> None:
+def test_saliency_is_low_at_the_border() -> None:
     image = np.full((130, 192, 3), (70, 110, 60), np.uint8)
     image[:, 130:165] = (190, 60, 50)
     thing = painted((130, 192), (65, 65), (34, 28))
@@ -92,7 +92,7 @@ def test_what_reaches_the_border_stands_out_less() -> None:
     assert found[:, :25].mean() < 0.1
 
 
-def test_sky_and_ground_are_areas() -> None:
+def test_area_trimaps_find_sky_and_ground() -> None:
     image = np.full((130, 192, 3), (90, 140, 220), np.uint8)
     ground = np.zeros((130, 192), np.bool_)
     for column in range(192):
@@ -103,7 +103,7 @@ def test_sky_and_ground_are_areas() -> None:
     assert max(overlap(region.mask, ground) for region in regions) > 0.95
 
 
-def test_a_label_map_takes_precedence() -> None:
+def test_propose_regions_prefers_labels() -> None:
     image = photograph("astronaut")
     labels = np.zeros(image.shape[:2], np.uint8)
     labels[20:80, 30:90], labels[100:150, 10:150] = 1, 2
@@ -112,7 +112,7 @@ def test_a_label_map_takes_precedence() -> None:
     np.testing.assert_array_equal([region.mask for region in regions], label_regions(labels))
 
 
-def test_a_label_map_without_a_plausible_region_does_not() -> None:
+def test_propose_regions_ignores_implausible_labels() -> None:
     image = photograph("astronaut")
     labels = np.zeros(image.shape[:2], np.uint8)
     labels[5:8, 5:8] = 1
@@ -121,7 +121,7 @@ def test_a_label_map_without_a_plausible_region_does_not() -> None:
 
 
 @pytest.mark.parametrize("name", PHOTOGRAPHS)
-def test_all_regions_could_have_been_cut_out(name: str) -> None:
+def test_propose_regions_are_plausible(name: str) -> None:
     image = photograph(name)
     masks = [region.mask for region in propose(image)]
     assert 1 <= len(masks) <= 6
@@ -135,14 +135,14 @@ def test_all_regions_could_have_been_cut_out(name: str) -> None:
         assert all(overlap(mask, other) <= 0.85 for other in masks[:index])
 
 
-def test_no_more_regions_than_wanted() -> None:
+def test_propose_regions_limits_their_number() -> None:
     image = photograph("astronaut")
     two = propose_regions(image, None, np.random.default_rng(0), most=2)
     assert len(two) == 2
     np.testing.assert_array_equal([r.mask for r in two], [r.mask for r in propose(image)[:2]])
 
 
-def test_the_same_seed_gives_the_same_regions_in_any_thread() -> None:
+def test_propose_regions_is_deterministic_in_threads() -> None:
     images = [photograph(name) for name in PHOTOGRAPHS] * 2
     expected = [propose(image, seed=index) for index, image in enumerate(images)]
     with ThreadPoolExecutor(8) as pool:
@@ -152,30 +152,30 @@ def test_the_same_seed_gives_the_same_regions_in_any_thread() -> None:
         np.testing.assert_array_equal([region.mask for region in some], [region.mask for region in others])
 
 
-def test_another_seed_gives_other_regions() -> None:
+def test_propose_regions_depends_on_the_seed() -> None:
     first, second = (propose(photograph("coffee"), seed=seed) for seed in (0, 1))
     assert any(all(overlap(one.mask, other.mask) < 0.8 for other in second) for one in first)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 90), (16, 16), (17, 60), (60, 60), (60, 400)])
-def test_small_and_narrow_pictures_are_no_trouble(shape: tuple[int, int]) -> None:
+def test_propose_regions_of_tiny_images(shape: tuple[int, int]) -> None:
     image = np.random.default_rng(1).integers(0, 256, (*shape, 3), np.uint8)
     assert all(is_plausible(region.mask) for region in propose(image))
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])
-def test_nothing_is_found_in_one_flat_color(value: int) -> None:
+def test_propose_regions_of_one_flat_color(value: int) -> None:
     assert propose(np.full((80, 120, 3), value, np.uint8)) == []
 
 
-def test_label_maps_become_regions_of_plausible_size() -> None:
+def test_label_regions_have_plausible_sizes() -> None:
     labels = np.zeros((60, 80), np.uint8)
     labels[5:25, 5:25], labels[35:55, 40:70], labels[0, 79] = 1, 1, 2
     areas = [int(mask.sum()) for mask in label_regions(labels)]
     assert areas == [1000, 600, 400]
 
 
-def test_a_random_rectangle_finds_the_object_in_it() -> None:
+def test_window_trimap_finds_an_object() -> None:
     image = np.full((80, 100, 3), (40, 120, 50), np.uint8)
     square = np.zeros((80, 100), np.bool_)
     square[20:60, 30:70] = True
@@ -188,7 +188,7 @@ def test_a_random_rectangle_finds_the_object_in_it() -> None:
     assert max(overlap(region.mask, square) for region in found) > 0.9
 
 
-def test_speckle_goes_small_holes_are_closed_and_large_ones_stay() -> None:
+def test_smooth_region_removes_specks_and_small_holes() -> None:
     ring = painted((192, 192), (96, 96), (60, 60)) & ~painted((192, 192), (96, 96), (30, 30))
     spoilt = ring.copy()
     spoilt[50:56, 94:100] = False
@@ -200,7 +200,7 @@ def test_speckle_goes_small_holes_are_closed_and_large_ones_stay() -> None:
     assert smooth_region(spoilt)[53, 97]
 
 
-def test_frames_and_lines_are_no_cut_outs() -> None:
+def test_is_compact_refuses_frames_and_lines() -> None:
     frame = np.ones((130, 192), np.bool_)
     frame[12:-12, 12:-12] = False
     line = np.zeros((130, 192), np.bool_)
@@ -210,7 +210,7 @@ def test_frames_and_lines_are_no_cut_outs() -> None:
     assert is_compact(painted((130, 192), (96, 65), (60, 25)))
 
 
-def test_a_pictures_frame_is_not_proposed() -> None:
+def test_propose_regions_ignores_an_image_frame() -> None:
     frame = np.ones((130, 192), np.bool_)
     frame[10:-10, 10:-10] = False
     image = np.full((130, 192, 3), 200, np.uint8)
@@ -222,7 +222,7 @@ def test_a_pictures_frame_is_not_proposed() -> None:
     assert all(overlap(region.mask, frame) < 0.3 for region in regions)
 
 
-def test_an_edge_across_an_even_area_is_not_visible() -> None:
+def test_has_visible_edge() -> None:
     image = np.full((130, 192, 3), 90, np.uint8)
     thing = painted((130, 192), (80, 70), (34, 28))
     image[thing] = (140, 90, 80)

@@ -55,7 +55,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_a_training_becomes_a_personal_model(photos: Path, tmp_path: Path) -> None:
+def test_train_makes_a_personal_model(photos: Path, tmp_path: Path) -> None:
     events: list[TrainingEvent] = []
     plan = make_plan("concord", photos, TINY)
     found = train(plan, tmp_path / "run", report=events.append)
@@ -73,9 +73,7 @@ def test_a_training_becomes_a_personal_model(photos: Path, tmp_path: Path) -> No
         make_plan("concord", photos, TINY, "my-concord")
 
 
-def test_a_training_can_begin_with_a_models_weights(
-    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_train_starts_from_a_models_weights(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small = dataclasses.replace(TINY, options={}, steps=1, learning_rate=1e-12)
     found = train(make_plan("concord", photos, small, start="concord"), tmp_path / "run")
     assert found is not None
@@ -90,7 +88,7 @@ def test_a_training_can_begin_with_a_models_weights(
     assert "no model “nobody”" in failed(tmp_path, run(capsys, *line))
 
 
-def test_what_knows_things_begins_with_what_is_known(photos: Path, tmp_path: Path) -> None:
+def test_train_starts_from_pretrained_features(photos: Path, tmp_path: Path) -> None:
     small = dataclasses.replace(TINY, options=OURS["connoisseur"] | {"hidden": 384}, steps=1, learning_rate=1e-12)
     found = train(make_plan("connoisseur", photos, small, start="concord"), tmp_path / "run")
     assert found is not None
@@ -104,7 +102,7 @@ def test_what_knows_things_begins_with_what_is_known(photos: Path, tmp_path: Pat
     assert trunk_weights(load_network(found.model), known=own) == {}
 
 
-def test_a_detector_is_trained_to_find(photos: Path, tmp_path: Path) -> None:
+def test_train_a_detector(photos: Path, tmp_path: Path) -> None:
     recipe = dataclasses.replace(
         recipes.RECIPES["small"]["dissonance"], steps=4, batch=4, size=32, warm_up=1, options=OURS["dissonance"]
     )
@@ -114,7 +112,7 @@ def test_a_detector_is_trained_to_find(photos: Path, tmp_path: Path) -> None:
     assert load_network(found.model).mask_free
 
 
-def test_a_run_is_gone_on_with_and_its_model_replaced(photos: Path, tmp_path: Path) -> None:
+def test_train_resumes_and_replaces_its_model(photos: Path, tmp_path: Path) -> None:
     train(make_plan("concord", photos, TINY), tmp_path / "run")
     with pytest.raises(EngineError, match="holds a run already: resume it"):
         train(make_plan("concord", photos, TINY), tmp_path / "run")
@@ -128,7 +126,7 @@ def test_a_run_is_gone_on_with_and_its_model_replaced(photos: Path, tmp_path: Pa
     assert torch.isfinite(load_network(find_model("my-concord"))(*inputs)).all()
 
 
-def test_cancelling_keeps_the_run_and_makes_no_model(photos: Path, tmp_path: Path) -> None:
+def test_train_cancelled_keeps_the_run(photos: Path, tmp_path: Path) -> None:
     class CancelledError(Exception):
         pass
 
@@ -146,14 +144,14 @@ def test_cancelling_keeps_the_run_and_makes_no_model(photos: Path, tmp_path: Pat
     assert found.steps == 40
 
 
-def test_nothing_to_go_on_with_and_no_folder_are_sentences(photos: Path, tmp_path: Path) -> None:
+def test_plan_read_reports_a_missing_run(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="holds no run"):
         Plan.read(tmp_path)
     with pytest.raises(EngineError, match="is not a folder: name one"):
         make_plan("concord", tmp_path / "nowhere", TINY)
 
 
-def test_every_option_of_the_command_reaches_the_run(
+def test_train_command_passes_every_option(
     photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     began: list[Any] = []
@@ -183,7 +181,7 @@ def test_every_option_of_the_command_reaches_the_run(
     assert (named["resume"], named["device"], named["workers"]) == (False, "cpu", 3)
 
 
-def test_the_recipe_can_be_the_papers_own(
+def test_train_command_published_recipe(
     photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     began: list[Plan] = []
@@ -206,14 +204,16 @@ def test_the_recipe_can_be_the_papers_own(
         ("--resume --folder RUN --size 64", "--size cannot change"),
     ],
 )
-def test_wrong_usage_is_explained(line: str, words: str, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_train_command_explains_wrong_usage(
+    line: str, words: str, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as stopped:
         cli.main(["train", *line.replace("PHOTOS", str(photos)).split()])
     assert stopped.value.code == 2
     assert words in capsys.readouterr().err
 
 
-def test_resuming_nothing_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_train_command_reports_a_missing_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "holds no run" in failed(tmp_path, run(capsys, "train", "--resume", "--folder", tmp_path))
 
 
@@ -255,7 +255,7 @@ def folder_of_many(folder: Path) -> Path:
     return folder
 
 
-def test_kill_minus_9_costs_no_more_than_what_came_after_the_last_checkpoint(tmp_path: Path) -> None:
+def test_train_command_survives_kill_9(tmp_path: Path) -> None:
     photos, folder = folder_of_many(tmp_path / "photos"), tmp_path / "run"
     first = start(photos, folder, tmp_path)
     step = wait_for_a_checkpoint_after(25, folder, first)

@@ -16,7 +16,7 @@ from s2am_engine.training.synthetic_pairs import PairMaker
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
-def test_the_batches_do_not_depend_on_the_number_of_workers(workers: int, photographs: list[Photograph]) -> None:
+def test_loader_order_is_independent_of_workers(workers: int, photographs: list[Photograph]) -> None:
     source = PairMaker(32, 12, 5, photographs=photographs)
     with Loader(source, 3, workers) as loader:
         for step in range(3, 10):
@@ -38,7 +38,7 @@ class Slow(PairSource):
         return Batch(nothing, nothing, nothing)
 
 
-def test_what_is_made_meanwhile_is_not_waited_for() -> None:
+def test_loader_prefetches_batches() -> None:
     waited = {}
     for workers in (0, 2):
         with Loader(Slow(2, 8), 0, workers) as loader:
@@ -53,7 +53,7 @@ def test_what_is_made_meanwhile_is_not_waited_for() -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_an_error_comes_out_where_its_batch_is_taken(workers: int) -> None:
+def test_loader_raises_errors_of_workers(workers: int) -> None:
     with Loader(Slow(2, 8, fails_at=2), 0, workers) as loader:
         loader.take()
         loader.take()
@@ -61,7 +61,7 @@ def test_an_error_comes_out_where_its_batch_is_taken(workers: int) -> None:
             loader.take()
 
 
-def test_leaving_early_drops_what_nobody_takes() -> None:
+def test_loader_exit_cancels_pending_batches() -> None:
     made: list[int] = []
 
     class Counting(Slow):

@@ -42,7 +42,7 @@ def ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_ready_pairs_are_read_in_rgb_and_stay_together(ready: Path) -> None:
+def test_pair_reader_reads_rgb(ready: Path) -> None:
     found = open_data(ready, RECIPE, 0, ALONE)
     assert found.description.startswith("8 pairs of")
     batch = found.pairs.make(0)
@@ -58,21 +58,21 @@ def test_ready_pairs_are_read_in_rgb_and_stay_together(ready: Path) -> None:
     assert sides == {True, False}
 
 
-def test_what_is_held_out_is_never_learned_from(ready: Path) -> None:
+def test_open_data_separates_held_out_pairs(ready: Path) -> None:
     found = open_data(ready, RECIPE, 0, ALONE)
     assert isinstance(found.pairs, PairReader)
     assert {pair.target.stem for pair in found.pairs.pairs} == set("234567")
     assert len(found.held_out) == 2
 
 
-def test_a_picture_that_can_not_be_read_is_named(ready: Path) -> None:
+def test_read_pair_reports_unreadable_images(ready: Path) -> None:
     for path in (ready / "real_images").iterdir():
         path.write_bytes(b"broken")
     with pytest.raises(EngineError, match=r"real_images/.\.png can't be read"):
         open_data(ready, RECIPE, 0, ALONE)
 
 
-def test_one_photograph_is_too_few(ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_open_data_needs_several_photographs(ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training_data, "is_held_out", lambda pair: True)
     with pytest.raises(EngineError, match="pairs of too few photographs"):
         open_data(ready, RECIPE, 0, ALONE)
@@ -90,13 +90,13 @@ class Constant(PairSource):
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 2 / 3, 1.0])
-def test_a_mixture_has_the_share_that_was_asked_for(share: float) -> None:
+def test_mixed_pairs_share(share: float) -> None:
     pairs = MixedPairs(2, 3 * PIECE, sources=(Constant(2, PIECE), Constant(2, PIECE, value=1.0)), share=share)
     found = float(torch.cat([pairs.make(step).target.mean(dim=(1, 2, 3)) for step in range(40)]).mean())
     assert found == pytest.approx(share, abs=0.02)
 
 
-def test_photographs_become_pairs_of_their_own_truth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_open_data_makes_pairs_of_photographs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     redirect_cache(monkeypatch, tmp_path / "cache")
     monkeypatch.setattr(
         "s2am_engine.training.dataset_readers.split_of", lambda name: "val" if name[0] == "0" else "train"

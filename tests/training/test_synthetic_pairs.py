@@ -15,7 +15,7 @@ from s2am_engine.training.recolor import KINDS, Recoloring
 from s2am_engine.training.synthetic_pairs import DetectionPairs, PairMaker
 
 
-def test_pairs_differ_in_the_foreground_alone(photographs: list[Photograph]) -> None:
+def test_pair_maker_changes_only_the_foreground(photographs: list[Photograph]) -> None:
     batch = PairMaker(48, 16, 3, photographs=photographs).make(0)
     change = (batch.composite - batch.target).abs()
     outside = F.max_pool2d(batch.mask, 5, 1, 2) == 0
@@ -26,14 +26,14 @@ def test_pairs_differ_in_the_foreground_alone(photographs: list[Photograph]) -> 
         assert float(tensor.max()) <= 1 + 1e-6
 
 
-def test_the_same_seed_and_step_give_the_same_pairs(photographs: list[Photograph]) -> None:
+def test_pair_maker_is_deterministic(photographs: list[Photograph]) -> None:
     first, again = (PairMaker(32, 4, 5, photographs=photographs).make(7) for _ in range(2))
     other = PairMaker(32, 4, 5, photographs=photographs).make(8)
     assert torch.equal(first.composite, again.composite)
     assert not torch.equal(first.composite, other.composite)
 
 
-def test_recolorings_are_of_many_kinds(photographs: list[Photograph]) -> None:
+def test_pair_maker_recolors_diversely(photographs: list[Photograph]) -> None:
     batch = PairMaker(32, 64, 1, photographs=photographs).make(0)
     area = batch.mask.sum(dim=(2, 3)).clamp_min(1)
     shift = ((batch.composite - batch.target) * batch.mask).sum(dim=(2, 3)) / area
@@ -46,7 +46,7 @@ def test_recolorings_are_of_many_kinds(photographs: list[Photograph]) -> None:
 FLAWLESS = Degradation(blur_share=0, sharpen_share=0, noise_share=0, jpeg_share=0)
 
 
-def test_without_variation_the_truth_is_the_photograph(photographs: list[Photograph]) -> None:
+def test_pair_maker_without_pre_augmentation_keeps_the_photograph(photographs: list[Photograph]) -> None:
     maker = PairMaker(48, 24, 1, photographs=photographs, pre_augmented=0.0, degradation=FLAWLESS, crop=False)
     means = {photograph.image.mean().round() for photograph in photographs}
     targets = {float((255 * target).mean().round()) for target in maker.make(0).target}
@@ -55,7 +55,7 @@ def test_without_variation_the_truth_is_the_photograph(photographs: list[Photogr
     assert len({float((255 * target).mean().round()) for target in varied.make(0).target}) > 2 * len(targets)
 
 
-def test_a_foreground_from_another_camera_keeps_its_flaws(photographs: list[Photograph]) -> None:
+def test_pair_maker_degrades_only_the_foreground(photographs: list[Photograph]) -> None:
     """What is to be learned is its color: noise and compression are in the target as well."""
     noisy = Degradation(blur_share=0, sharpen_share=0, noise_share=1, jpeg_share=0)
     unchanged = Recoloring().without(*KINDS)
@@ -70,9 +70,7 @@ def test_a_foreground_from_another_camera_keeps_its_flaws(photographs: list[Phot
     torch.testing.assert_close(made[1].composite, made[1].target, atol=1.5 / 255, rtol=0)
 
 
-def test_some_regions_are_soft_and_some_inverted(
-    photographs: list[Photograph], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_crop_region_softens_and_inverts_some(photographs: list[Photograph], monkeypatch: pytest.MonkeyPatch) -> None:
     maker = PairMaker(48, 1, 0, photographs=photographs, crop=False)
 
     def regions() -> list[np.ndarray]:
@@ -86,7 +84,7 @@ def test_some_regions_are_soft_and_some_inverted(
     assert not any(((region > 0.05) & (region < 0.95)).mean() > 0.05 for region in regions())
 
 
-def test_a_detector_gets_pairs_of_which_some_hold_nothing_pasted(photographs: list[Photograph]) -> None:
+def test_detection_pairs_contain_empty_masks(photographs: list[Photograph]) -> None:
     batch = DetectionPairs(48, 64, 3, photographs=photographs, degradation=FLAWLESS).make(0)
     changed = ((batch.composite - batch.target).abs().amax(dim=1) > 6 / 255).float().mean(dim=(1, 2)) > 0.005
     marked = batch.mask.amax(dim=(1, 2, 3)) > 0

@@ -60,7 +60,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_recolored_pairs_are_read_back_and_differ_in_a_large_region_alone(photographs: Path, tmp_path: Path) -> None:
+def test_build_recolored_changes_only_a_large_region(photographs: Path, tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     out = tmp_path / "new" / "set"
     built = build_recolored(photographs, out, 10, long_side=SIDE, progress=lambda *done: told.append(done))
@@ -78,7 +78,7 @@ def test_recolored_pairs_are_read_back_and_differ_in_a_large_region_alone(photog
         assert np.abs(composite[mask > 0].astype(int) - target[mask > 0]).mean() > 2
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(photographs: Path, tmp_path: Path) -> None:
+def test_build_recolored_is_deterministic(photographs: Path, tmp_path: Path) -> None:
     for folder, seed in (("one", 1), ("two", 1), ("three", 2)):
         build_recolored(photographs, tmp_path / folder / "set", 4, long_side=SIDE, seed=seed)
     one, two, three = (contents(tmp_path / folder) for folder in ("one", "two", "three"))
@@ -86,7 +86,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(photographs:
     assert one != three
 
 
-def test_no_photograph_is_in_both_splits(photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_write_dataset_splits_by_photograph(photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dataset_writers, "TEST_SHARE", 0.5)
     out = tmp_path / "half"
     build_recolored(photographs, out, 20, long_side=SIDE)
@@ -98,9 +98,7 @@ def test_no_photograph_is_in_both_splits(photographs: Path, tmp_path: Path, monk
     assert (out / "half_test.txt").read_text().splitlines() == [pair.composite.name for pair in test]
 
 
-def test_further_composites_of_a_photograph_take_its_other_regions_then_other_changes(
-    photographs: Path, tmp_path: Path
-) -> None:
+def test_recolored_cycles_through_regions_then_changes(photographs: Path, tmp_path: Path) -> None:
     build_recolored(photographs, tmp_path / "set", 40, long_side=SIDE)
     names = {pair.name for pair in find_pairs(tmp_path / "set") if pair.name.startswith("photo_3_")}
     assert names == {"photo_3_1_1", "photo_3_2_1", "photo_3_1_2", "photo_3_2_2"}
@@ -108,7 +106,7 @@ def test_further_composites_of_a_photograph_take_its_other_regions_then_other_ch
     assert len(composites) == 4
 
 
-def test_interrupted_work_leaves_whole_files_and_goes_the_same_way_again(photographs: Path, tmp_path: Path) -> None:
+def test_write_dataset_interrupted_leaves_whole_files(photographs: Path, tmp_path: Path) -> None:
     def stop(done: int, total: int) -> None:
         if done == 3:
             raise KeyboardInterrupt
@@ -122,7 +120,7 @@ def test_interrupted_work_leaves_whole_files_and_goes_the_same_way_again(photogr
     assert stopped.items() <= whole.items()
 
 
-def test_a_folder_that_is_not_empty_is_left_alone(photographs: Path, tmp_path: Path) -> None:
+def test_create_layout_refuses_a_folder_with_files(photographs: Path, tmp_path: Path) -> None:
     out = tmp_path / "holidays"
     out.mkdir()
     (out / "beach.jpg").write_bytes(b"mine")
@@ -133,7 +131,7 @@ def test_a_folder_that_is_not_empty_is_left_alone(photographs: Path, tmp_path: P
         build_recolored(photographs, out / "beach.jpg", 1)
 
 
-def test_photographs_of_no_use_are_named_with_the_reason(photographs: Path, tmp_path: Path) -> None:
+def test_build_recolored_reports_skipped_photographs(photographs: Path, tmp_path: Path) -> None:
     (photographs / "4.png").write_bytes(b"not a picture")
     Image.new("RGB", (96, 80), "gold").save(photographs / "5.png")
     with (photographs / "index.csv").open("a") as index:
@@ -146,7 +144,7 @@ def test_photographs_of_no_use_are_named_with_the_reason(photographs: Path, tmp_
     assert "nothing that could be a foreground" in reasons["5.png"]
 
 
-def test_swapped_pairs_have_one_version_inside_and_another_outside(versions: list[Path], tmp_path: Path) -> None:
+def test_build_swapped_joins_two_versions(versions: list[Path], tmp_path: Path) -> None:
     built = build_swapped(versions, tmp_path / "set", 8, long_side=SIDE)
     assert (built.pairs, built.skipped) == (8, [])
     brightness = (0.5, 0.75, 1.0)
@@ -159,7 +157,7 @@ def test_swapped_pairs_have_one_version_inside_and_another_outside(versions: lis
         assert ratio == pytest.approx(brightness[inside - 1] / brightness[outside - 1], rel=0.03)
 
 
-def test_swapping_ends_when_every_choice_is_used_up(versions: list[Path], tmp_path: Path) -> None:
+def test_build_swapped_ends_when_choices_are_exhausted(versions: list[Path], tmp_path: Path) -> None:
     labels = tmp_path / "labels"
     labels.mkdir()
     for name, image in (("cat", data.chelsea()), ("cup", data.coffee())):
@@ -174,7 +172,7 @@ def test_swapping_ends_when_every_choice_is_used_up(versions: list[Path], tmp_pa
     assert (mask > 0).mean() == pytest.approx(100 * 100 / (150 * 226), rel=0.05)
 
 
-def test_versions_of_another_size_are_left_out(versions: list[Path], tmp_path: Path) -> None:
+def test_build_swapped_skips_versions_of_other_sizes(versions: list[Path], tmp_path: Path) -> None:
     with Image.open(versions[1] / "cat.png") as cat:
         cat.resize((cat.width // 2, cat.height // 2)).save(versions[1] / "cat.png")
     built = build_swapped(versions, tmp_path / "set", 4, long_side=SIDE)
@@ -183,7 +181,7 @@ def test_versions_of_another_size_are_left_out(versions: list[Path], tmp_path: P
     assert "differs in size from its other versions" in built.skipped[0].why
 
 
-def test_folders_without_a_common_photograph_are_refused(versions: list[Path], tmp_path: Path) -> None:
+def test_build_swapped_refuses_folders_without_common_names(versions: list[Path], tmp_path: Path) -> None:
     for path in list(versions[0].iterdir()):
         path.rename(path.with_name(f"my {path.name}"))
     with pytest.raises(EngineError, match="No two of the folders hold pictures of the same name"):
@@ -193,7 +191,7 @@ def test_folders_without_a_common_photograph_are_refused(versions: list[Path], t
     assert not (tmp_path / "set").exists()
 
 
-def test_names_of_files_are_unique_whatever_folders_the_photographs_lie_in() -> None:
+def test_unique_names_across_folders() -> None:
     names = unique_names(["a/1", "a-1", "A-1", "b/1"])
     assert names[0] == "a-1"
     assert names[3] == "b-1"
@@ -201,7 +199,7 @@ def test_names_of_files_are_unique_whatever_folders_the_photographs_lie_in() -> 
     assert not any("/" in name for name in names)
 
 
-def test_auto_retouching_takes_a_cast_away_and_stretches_the_tones() -> None:
+def test_auto_retouch_removes_cast_and_stretches_tones() -> None:
     ramp = np.repeat(np.linspace(40, 200, 256), 64).reshape(256, 64, 1)
     dull = (ramp * (1.0, 0.9, 0.8)).astype(np.uint8)
     retouched = auto_retouch(dull)

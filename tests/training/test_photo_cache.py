@@ -68,7 +68,7 @@ def distance(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
     return float(np.abs(one.astype(int) - other).mean())
 
 
-def test_any_folder_of_photographs_is_a_data_set(photos: Path, cache: Path) -> None:
+def test_load_photographs_from_a_plain_folder(photos: Path, cache: Path) -> None:
     (photos / "2024").mkdir()
     (photos / "coffee.jpg").rename(photos / "2024" / "a coffee.1.JPG")
     (photos / "notes.txt").write_text("no picture")
@@ -92,7 +92,7 @@ def test_any_folder_of_photographs_is_a_data_set(photos: Path, cache: Path) -> N
         made[3]
 
 
-def test_every_photograph_is_in_one_split(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_find_photographs_puts_each_into_one_split(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dataset_readers, "VALIDATION_SHARE", 0.5)
     names = [{source.name for source in dataset_readers.find_photographs(photos, split)} for split in ("train", "val")]
     assert names[0] | names[1] == {"astronaut", "chelsea", "coffee"}
@@ -102,7 +102,7 @@ def test_every_photograph_is_in_one_split(photos: Path, monkeypatch: pytest.Monk
         load_photographs(photos, "val")
 
 
-def test_an_index_says_what_there_is(photos: Path) -> None:
+def test_find_photographs_reads_an_index(photos: Path) -> None:
     labels = np.zeros((40, 60), np.uint8)
     labels[10:30, 10:40], labels[32:38, 5:55] = 7, 9
     Image.fromarray(labels).save(photos / "labels.png")
@@ -122,7 +122,7 @@ def test_an_index_says_what_there_is(photos: Path) -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_turned_jpeg_comes_upright(orientation: int, tmp_path: Path) -> None:
+def test_read_reduced_applies_exif_orientation(orientation: int, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     Image.fromarray(COFFEE).save(tmp_path / "it.jpg", quality=95, exif=exif)
@@ -134,7 +134,7 @@ def test_a_turned_jpeg_comes_upright(orientation: int, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("profile", [rgb_profile(P3, srgb_curve), rgb_profile(ADOBE, adobe_curve)], ids=["P3", "Adobe"])
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".webp"])
-def test_colors_of_a_profile_become_srgb(suffix: str, profile: bytes, tmp_path: Path) -> None:
+def test_read_reduced_converts_profiles_to_srgb(suffix: str, profile: bytes, tmp_path: Path) -> None:
     path = tmp_path / f"it{suffix}"
     Image.fromarray(COFFEE).save(path, icc_profile=profile, quality=95)
     whole = load_image(path)
@@ -155,12 +155,12 @@ def write_deep(path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "write"), [("opaque.png", write_opaque), ("deep.tif", write_deep)])
-def test_other_kinds_of_pictures_are_read_alike(name: str, write: Callable[[Path], None], tmp_path: Path) -> None:
+def test_read_reduced_reads_other_formats(name: str, write: Callable[[Path], None], tmp_path: Path) -> None:
     write(tmp_path / name)
     assert distance(read(tmp_path / name), photo_cache.shrink_to_side(COFFEE, 150)) < 1
 
 
-def test_a_small_photograph_is_not_enlarged_and_a_large_one_keeps_its_ratio(tmp_path: Path) -> None:
+def test_read_reduced_keeps_ratio_and_never_enlarges(tmp_path: Path) -> None:
     Image.fromarray(COFFEE[:80, :90]).save(tmp_path / "small.jpg")
     assert read(tmp_path / "small.jpg").shape == (80, 90, 3)
     large = cv2.resize(COFFEE, (3000, 1001), interpolation=cv2.INTER_CUBIC)
@@ -168,7 +168,7 @@ def test_a_small_photograph_is_not_enlarged_and_a_large_one_keeps_its_ratio(tmp_
     assert read(tmp_path / "large.jpg", 192).shape == (64, 192, 3)
 
 
-def test_labels_have_the_thumbnails_size_and_all_their_numbers(tmp_path: Path) -> None:
+def test_read_source_resizes_labels(tmp_path: Path) -> None:
     Image.fromarray(COFFEE).save(tmp_path / "it.jpg")
     numbers = np.zeros((400, 600), np.uint16)
     numbers[100:300, 100:300], numbers[300:, 500:] = 3, 700
@@ -191,7 +191,7 @@ def test_labels_have_the_thumbnails_size_and_all_their_numbers(tmp_path: Path) -
         (None, r"labels.png can't be read as a label map: bring it back"),
     ],
 )
-def test_labels_that_do_not_fit_are_refused(labels: NDArray[Any] | None, message: str, tmp_path: Path) -> None:
+def test_read_source_refuses_labels_of_another_shape(labels: NDArray[Any] | None, message: str, tmp_path: Path) -> None:
     Image.fromarray(COFFEE).save(tmp_path / "it.jpg")
     if labels is not None:
         Image.fromarray(labels).save(tmp_path / "labels.png")
@@ -199,7 +199,7 @@ def test_labels_that_do_not_fit_are_refused(labels: NDArray[Any] | None, message
         read(tmp_path / "it.jpg", labels=tmp_path / "labels.png")
 
 
-def test_what_is_of_no_use_is_listed_with_what_to_do(photos: Path) -> None:
+def test_load_photographs_lists_skipped_files(photos: Path) -> None:
     (photos / "a.heic").write_bytes(b"\0\0\0\x18ftypheic")
     (photos / "b.NEF").write_bytes(b"MM\0*")
     (photos / "coffee.cr2").write_bytes(b"II*\0")  # is there as JPEG, too
@@ -228,7 +228,7 @@ def test_what_is_of_no_use_is_listed_with_what_to_do(photos: Path) -> None:
     assert load_photographs(photos, None).skipped == found.skipped
 
 
-def test_an_empty_folder_says_what_to_do(tmp_path: Path) -> None:
+def test_find_photographs_reports_an_empty_folder(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     with pytest.raises(EngineError, match=r"holds no photographs: name a folder with JPEG, PNG, WebP or TIFF files\."):
         load_photographs(tmp_path / "photos", "train")
@@ -236,7 +236,7 @@ def test_an_empty_folder_says_what_to_do(tmp_path: Path) -> None:
         dataset_readers.find_photographs(tmp_path / "nowhere", "train")
 
 
-def test_a_folder_without_one_usable_picture_says_why(tmp_path: Path, cache: Path) -> None:
+def test_load_photographs_reports_unusable_folders(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "photos").mkdir()
     for index in range(3):
         (tmp_path / "photos" / f"{index}.heic").write_bytes(b"\0\0\0\x18ftypheic")
@@ -246,7 +246,7 @@ def test_a_folder_without_one_usable_picture_says_why(tmp_path: Path, cache: Pat
     assert not list(cache.iterdir())
 
 
-def test_an_edited_photograph_is_read_again(photos: Path) -> None:
+def test_load_photographs_notices_edited_files(photos: Path) -> None:
     before = load_photographs(photos, None)
     changed = before[1].image[:, ::-1]
     Image.fromarray(np.ascontiguousarray(changed)).save(photos / "chelsea.jpg", quality=95)
@@ -255,7 +255,7 @@ def test_an_edited_photograph_is_read_again(photos: Path) -> None:
     assert np.array_equal(after[0].image, before[0].image)
 
 
-def test_any_number_of_threads_gives_the_same_album(photos: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_load_photographs_is_independent_of_threads(photos: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for index in range(7):
         Image.fromarray(np.roll(COFFEE, 70 * index, axis=1)).save(photos / f"{index}.png")
     found = []
@@ -271,7 +271,7 @@ class CancelledError(Exception):
     """What a progress bar raises."""
 
 
-def test_cancelling_leaves_nothing_behind(photos: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_load_photographs_cancelled_leaves_nothing(photos: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for index in range(50):
         (photos / f"{index}.jpg").hardlink_to(photos / "coffee.jpg")
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
@@ -296,7 +296,7 @@ def test_cancelling_leaves_nothing_behind(photos: Path, cache: Path, monkeypatch
 
 @pytest.mark.parametrize("file", [photo_cache.PIXELS, photo_cache.REGIONS, photo_cache.CACHE_INDEX])
 @pytest.mark.parametrize("left", [None, 0, 200])
-def test_a_damaged_cache_is_made_again(file: str, left: int | None, photos: Path, cache: Path) -> None:
+def test_open_cached_replaces_damaged_caches(file: str, left: int | None, photos: Path, cache: Path) -> None:
     before = load_photographs(photos, None, 96)
     kept = [np.array(photograph.image) for photograph in before]
     path = next(cache.glob(f"*/{file}"))
@@ -309,7 +309,7 @@ def test_a_damaged_cache_is_made_again(file: str, left: int | None, photos: Path
     assert path.read_bytes() == content
 
 
-def test_another_process_that_was_faster_wins(photos: Path, cache: Path) -> None:
+def test_move_into_place_accepts_a_concurrent_cache(photos: Path, cache: Path) -> None:
     found: list[CachedPhotographs] = []
 
     def progress(done: int, total: int) -> None:
@@ -321,7 +321,7 @@ def test_another_process_that_was_faster_wins(photos: Path, cache: Path) -> None
     assert [place.name.startswith(".") for place in cache.iterdir()] == [False]
 
 
-def test_what_nobody_used_for_long_is_thrown_away(photos: Path, cache: Path) -> None:
+def test_drop_unused_removes_old_caches(photos: Path, cache: Path) -> None:
     load_photographs(photos, None, 80)
     load_photographs(photos, None, 90)
     broken_off = cache / ".killed"
@@ -335,13 +335,13 @@ def test_what_nobody_used_for_long_is_thrown_away(photos: Path, cache: Path) -> 
     assert not broken_off.exists()
 
 
-def test_a_cache_that_can_not_be_written_is_a_sentence(photos: Path, cache: Path) -> None:
+def test_load_photographs_reports_an_unwritable_cache(photos: Path, cache: Path) -> None:
     cache.parent.write_bytes(b"a file where the folder should be")
     with pytest.raises(EngineError, match=r"albums can't be written to \(.*\): free some space, or allow writing\."):
         load_photographs(photos, None)
 
 
-def test_names_that_are_not_unicode_are_photographs_too(photos: Path) -> None:
+def test_load_photographs_accepts_names_that_are_not_unicode(photos: Path) -> None:
     content = io.BytesIO()
     Image.fromarray(COFFEE).save(content, "JPEG")
     try:
