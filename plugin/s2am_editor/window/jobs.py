@@ -20,16 +20,12 @@ OnDone = Callable[[Any], object]
 OnFailed = Callable[["Problem"], object]
 
 EDITOR_ADVICE = {
-    "mask": "cut the subject out with the box or scribble tool, or correct the mask with the brush",
+    "mask.invisible": "show a part of the layer with the brush",
     "mask.not-found": "cut the subject out with the box or scribble tool instead",
-    "model": "choose another model in the Harmonize panel",
-    "model.not-found": "choose another model in the Harmonize panel",
-    "device": "choose another device in the settings file",
-    "file.format": "open it in another program and save it as PNG, JPEG, TIFF or WebP",
-    "file.disk-full": "free some space, or save to another disk",
-    "training": "choose other photographs, or train for longer",
+    "model.result": "choose another model in the Harmonize panel",
+    "training.diverged": "start again, or choose other photos",
 }
-"""Advice of the editor for the codes of errors; see `s2am_common.errors.with_advice`."""
+"""The editor's advice by error code, for errors whose message has none; see `s2am_common.errors.with_advice`."""
 
 
 class CanceledJobError(Exception):

@@ -10,7 +10,7 @@ import pytest
 from PyQt6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from s2am_common.errors import DiskFullError, EngineError, ModelError, NothingFoundError
+from s2am_common.errors import EngineError, ModelError, NothingFoundError
 from s2am_common.log import log_path
 from s2am_editor.window.clipboard import clipboard_data
 from s2am_editor.window.jobs import EDITOR_ADVICE, BackgroundJob, BackgroundJobs, Problem
@@ -20,12 +20,14 @@ from s2am_editor.window.messages import Banner
 def test_problem_adds_advice_for_the_code() -> None:
     sentence = Problem(NothingFoundError("No pasted region was found.")).sentence
     assert sentence == f"No pasted region was found: {EDITOR_ADVICE['mask.not-found']}."
-    assert EDITOR_ADVICE["file.disk-full"] in Problem(DiskFullError("The disk is full.")).sentence
-    assert EDITOR_ADVICE["model"] in Problem(ModelError("The model is damaged.", code="model.damaged")).sentence
+    unusable = ModelError("Model “fmm” gave no usable result.", code="model.result", model="fmm")
+    assert Problem(unusable).sentence == f"Model “fmm” gave no usable result: {EDITOR_ADVICE['model.result']}."
 
 
 def test_problem_without_advice_is_the_message() -> None:
-    assert Problem(EngineError("beach.png is damaged.")).sentence == "beach.png is damaged."
+    assert (
+        Problem(EngineError("beach.png is damaged: copy it again.")).sentence == "beach.png is damaged: copy it again."
+    )
 
 
 @pytest.mark.parametrize("advice", EDITOR_ADVICE.values())
