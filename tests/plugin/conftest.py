@@ -17,6 +17,13 @@ from tests.plugin.local_engine import LocalEngine
 
 WIDTH, HEIGHT = 64, 48
 
+EARLIER_PARASITE = (
+    b'{"version":1,"result":"new-layer","model":"","sliders":{"strength":0.75,"brightness":0.0,"contrast":0.0,'
+    b'"warmth":0.25,"tint":0.0,"saturation":0.0},"colour_map":{"format":"s2am colour map","version":1,"map":{"kind":'
+    b'"matrix","matrix":[[1.0,0.0,0.0,0.125],[0.0,1.0,0.0,0.0],[0.0,0.0,1.0,0.0]],"linear":false}},"original":7}'
+)
+"""The metadata that version 0.1 wrote."""
+
 
 @pytest.fixture
 def gi() -> Iterator[FakeGi]:

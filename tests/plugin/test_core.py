@@ -20,14 +20,8 @@ from harmonize_layer.core.metadata import LayerMetadata
 from gimp_bridge import starter
 from s2am_common.errors import BridgeError, EngineError, MaskError
 from s2am_common.sliders import SLIDERS
-
-EARLIER_PARASITE = (
-    b'{"version":1,"result":"new-layer","model":"","sliders":{"strength":0.8,"brightness":0.0,"contrast":0.0,'
-    b'"warmth":0.25,"tint":0.0,"saturation":0.0},"colour_map":{"format":"s2am colour map","version":1,"map":'
-    b'{"kind":"matrix","matrix":[[1.0,0.0,0.0,0.1],[0.0,1.0,0.0,0.0],[0.0,0.0,1.0,0.0]],"linear":false}},'
-    b'"original":7}'
-)
-"""As version 0.1 wrote it."""
+from s2am_engine.color.map import ColorMap, Matrix
+from tests.plugin.conftest import EARLIER_PARASITE
 
 
 def test_core_imports_without_gi() -> None:
@@ -105,7 +99,8 @@ def test_metadata_of_version_0_1_is_read() -> None:
     metadata = LayerMetadata.from_bytes(EARLIER_PARASITE)
     assert metadata is not None
     assert (metadata.result, metadata.original, metadata.sliders["warmth"]) == ("new-layer", 7, 0.25)
-    assert metadata.color_map["map"]["kind"] == "matrix"
+    expected = Matrix(np.array([[1, 0, 0, 0.125], [0, 1, 0, 0], [0, 0, 1, 0]], np.float32))
+    assert ColorMap.from_json(metadata.color_map) == expected
 
 
 @pytest.mark.parametrize(

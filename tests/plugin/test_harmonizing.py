@@ -23,7 +23,17 @@ from s2am_engine.color.adjustments import Sliders, adjust
 from s2am_engine.color.apply import apply_color_map
 from s2am_engine.color.map import Matrix
 from tests.plugin import fake_gimp
-from tests.plugin.conftest import HEIGHT, WIDTH, add_layer, add_mask, cut_out, noise, pixels_of, select
+from tests.plugin.conftest import (
+    EARLIER_PARASITE,
+    HEIGHT,
+    WIDTH,
+    add_layer,
+    add_mask,
+    cut_out,
+    noise,
+    pixels_of,
+    select,
+)
 from tests.plugin.fake_gimp import FakeGi, GroupLayer, Image, Layer, LayerMode
 from tests.plugin.local_engine import COLOR_MAP, LocalEngine
 
@@ -152,6 +162,17 @@ def test_again_starts_from_the_original(image: Image, engine: LocalEngine) -> No
     np.testing.assert_array_equal(pixels_of(new), before)
     assert len(new.filters) == 1
     assert metadata_of(new)["original"] == pasted.tattoo
+
+
+def test_layer_harmonized_by_version_0_1_starts_from_its_original(image: Image, engine: LocalEngine) -> None:
+    pasted = image.layers[0]
+    pasted.tattoo = 7  # see EARLIER_PARASITE
+    new = add_layer(image, "pasted harmonized", noise(30, 40, 8), (10, 8))
+    new.attach_parasite(fake_gimp.Parasite(PARASITE, 3, EARLIER_PARASITE))
+    harmonize(image, engine, new)
+    assert len(image.layers) == 3
+    np.testing.assert_array_equal(pixels_of(new), recolored(pixels_of(pasted)))
+    assert metadata_of(new)["original"] == 7
 
 
 def test_effects_of_others_are_merged_before(image: Image, engine: LocalEngine) -> None:
