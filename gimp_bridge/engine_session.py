@@ -81,10 +81,10 @@ class HarmonizeJob:
         harmonizer = self.models.harmonizer(self.request.model, self.report)
         self.report("Analyzing the image")
         with self.models.computing():
-            harmonizer.set_picture(pixels, mask, alpha=alpha)
+            result = harmonizer(pixels, mask, alpha=alpha)
         return protocol.HarmonizeResponse(
-            color_map=harmonizer.color_map.to_json(),
-            confidence=harmonizer.confidence,
+            color_map=result.color_map.to_json(),
+            confidence=result.confidence,
             samples=sample_colors(pixels, np.minimum(mask, alpha)),
             mask=mask.tobytes(),
             alpha=alpha.tobytes(),
@@ -428,12 +428,12 @@ class EngineSession:
 
 def list_model_infos() -> protocol.ModelList:
     """Return all models that recolor, the default first."""
-    from s2am_engine.models.model_store import list_models
+    from s2am_engine.models.model_store import default_model, list_models
 
-    return protocol.ModelList(
-        models=tuple(
-            protocol.ModelInfo(name=each.card.name, description=each.card.description, bundled=each.bundled)
-            for each in list_models()
-            if each.card.recolors
-        )
-    )
+    infos = [
+        protocol.ModelInfo(name=each.card.name, description=each.card.description, bundled=each.bundled)
+        for each in list_models()
+        if each.card.recolors
+    ]
+    default = default_model()
+    return protocol.ModelList(models=tuple(sorted(infos, key=lambda info: info.name != default)))

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import os
 import threading
@@ -15,7 +14,7 @@ import numpy as np
 
 import s2am_engine
 from gimp_bridge import protocol
-from s2am_engine.errors import EngineError
+from s2am_engine.errors import EngineError, ModelError
 from s2am_engine.models import model_store
 
 if TYPE_CHECKING:
@@ -66,14 +65,14 @@ class ModelCache:
             raise EngineError(self._failure, code="engine.start")
 
     def harmonizer(self, model: str, report: ReportText) -> Harmonizer:
-        """Return a harmonizer of one request's own; "" = the default model. Call `wait` before.
+        """Return the harmonizer of a model; "" = the default. Call `wait` before.
 
         Raises:
             EngineError: the model does not exist, or cannot be loaded.
         """
         report("Loading the model")
         with self._computing:
-            return self._harmonizer(model or model_store.DEFAULT_MODEL)
+            return self._harmonizer(model or model_store.default_model())
 
     def detector(self, report: ReportText) -> Detector:
         """Return the detector, which predicts masks. Call `wait` before.
@@ -94,8 +93,7 @@ class ModelCache:
     def _harmonizer(self, name: str) -> Harmonizer:
         from s2am_engine.inference.harmonizer import Harmonizer
 
-        # A copy shares the network, and has an image of its own.
-        return copy.copy(self._loaded(name, Harmonizer))
+        return self._loaded(name, Harmonizer)
 
     def _loaded(self, name: str, kind: Callable[[str, str], _Loaded]) -> _Loaded:
         # The weights are part of the key: a personal model can be trained again under the same name.
@@ -113,13 +111,16 @@ class ModelCache:
                 import torch  # noqa: F401 (takes longest, so it is a step of its own)
 
                 self._step = "starting: loading the model"
-                model = self._harmonizer(model_store.DEFAULT_MODEL)
+                try:
+                    model = self._harmonizer(model_store.default_model())
+                except ModelError as error:  # the settings name a model that was removed; requests report it
+                    logger.warning("The default model cannot be loaded: %s", error)
+                    model = self._harmonizer(model_store.DEFAULT_MODEL)
                 self._loaded_device = model.device.type
                 pixels = np.arange(64 * 64 * 3, dtype=np.uint8).reshape(64, 64, 3)
                 mask = np.zeros((64, 64), np.uint8)
                 mask[16:48, 16:48] = 255
-                model.set_picture(pixels, mask)  # the first prediction takes ten times as long as later ones
-                model.harmonize()
+                model(pixels, mask).render()  # the first prediction takes ten times as long as later ones
         except EngineError as error:
             self._failure = str(error)
         except Exception as error:

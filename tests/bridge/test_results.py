@@ -17,8 +17,7 @@ from gimp_bridge import client
 from gimp_bridge.client import EngineClient, NativeFormat, PixelLayout, PixelSource, ReadRows
 from gimp_bridge.protocol import Adjust, Depth
 from s2am_common.errors import EngineError, NothingFoundError
-from s2am_engine import Harmonizer
-from s2am_engine.color.adjustments import Sliders
+from s2am_engine import Harmonizer, HarmonizeResult, Sliders
 from s2am_engine.color.apply import apply_color_map
 from s2am_engine.color.fit import fit_linear_matrix
 from s2am_engine.color.map import ColorMap, Matrix
@@ -45,11 +44,10 @@ DTYPES: dict[Depth, tuple[type[Any], float]] = {
 
 
 @pytest.fixture(scope="module")
-def harmonizer() -> Harmonizer:
-    """A harmonizer in this process with the test composite."""
-    harmonizer = Harmonizer(device="cpu")
-    harmonizer.set_picture(*composite(HEIGHT, WIDTH))
-    return harmonizer
+def expected() -> HarmonizeResult[NDArray[Any]]:
+    """The result of the engine in this process for the test composite."""
+    pixels, mask = composite(HEIGHT, WIDTH)
+    return Harmonizer(device="cpu")(pixels, mask)
 
 
 def assert_same_map(received: dict[str, Any], expected: ColorMap) -> None:
@@ -61,11 +59,10 @@ def assert_same_map(received: dict[str, Any], expected: ColorMap) -> None:
 # -- color maps
 
 
-def test_harmonize_returns_the_engines_map(engine: EngineClient, harmonizer: Harmonizer) -> None:
+def test_harmonize_returns_the_engines_map(engine: EngineClient, expected: HarmonizeResult[NDArray[Any]]) -> None:
     found = engine.harmonize(harmonize_request())
-    harmonizer.adjust(**vars(Sliders()))
-    assert_same_map(found.color_map, harmonizer.color_map)
-    assert found.confidence == pytest.approx(harmonizer.confidence, abs=1e-4)
+    assert_same_map(found.color_map, expected.color_map)
+    assert found.confidence == pytest.approx(expected.confidence, abs=1e-4)
     assert found.mask == composite(HEIGHT, WIDTH)[1].tobytes()
     assert (found.mask_predicted, found.mask_certain) == (False, True)
 
@@ -81,9 +78,9 @@ def test_harmonize_ignores_transparent_pixels(engine: EngineClient) -> None:
     assert maps[0] != engine.harmonize(harmonize_request(other)).color_map
 
 
-def test_adjust_applies_sliders_as_the_engine(engine: EngineClient, harmonizer: Harmonizer) -> None:
+def test_adjust_applies_sliders_as_the_engine(engine: EngineClient, expected: HarmonizeResult[NDArray[Any]]) -> None:
     adjusted = harmonized_map(engine, **SLIDERS)
-    assert_same_map(adjusted, harmonizer.adjust(**SLIDERS))
+    assert_same_map(adjusted, expected.adjusted_map(Sliders(**SLIDERS)))
     assert harmonized_map(engine, **SLIDERS) == adjusted
 
 
@@ -100,7 +97,7 @@ def test_adjust_refuses_a_damaged_map(engine: EngineClient) -> None:
 def test_harmonize_uses_the_named_model(engine: EngineClient) -> None:
     other = engine.harmonize(harmonize_request(model="reinhard"))
     assert other.color_map != engine.harmonize(harmonize_request()).color_map
-    assert "no-such-model" in str(failure(lambda: engine.harmonize(harmonize_request(model="nobody"))))
+    assert "no-such-model" in str(failure(lambda: engine.harmonize(harmonize_request(model="no-such-model"))))
 
 
 # -- effects

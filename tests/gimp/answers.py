@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from s2am_engine.color.adjustments import Sliders
 from s2am_engine.color.apply import apply_color_map
 from s2am_engine.color.map import ColorMap
 from s2am_engine.inference.harmonizer import Harmonizer
@@ -52,11 +53,8 @@ class Case:
     ) -> ColorMap:
         """Return the engine's color map for the composite of the case and a mask."""
         composite = self.pixels("composite", (WIDTH, HEIGHT))
-        harmonizer = Harmonizer(model)
-        harmonizer.set_picture(
-            np.ascontiguousarray(composite[..., :3]), mask, alpha=np.ascontiguousarray(composite[..., 3])
-        )
-        return harmonizer.adjust(**(sliders or {}))
+        pixels, alpha = (np.ascontiguousarray(each) for each in (composite[..., :3], composite[..., 3]))
+        return Harmonizer(model)(pixels, mask, alpha=alpha).adjusted_map(Sliders(**(sliders or {})))
 
 
 @dataclass(frozen=True)

@@ -155,9 +155,8 @@ def test_reference_selection(cases: Cases) -> None:
     mask = on_canvas(ALPHA)
     composite = case.pixels("composite", canvas)
     alpha = np.where((chosen > 0) | (mask > 0), composite[..., 3], 0).astype(np.uint8)
-    harmonizer = Harmonizer()
-    harmonizer.set_picture(np.ascontiguousarray(composite[..., :3]), mask, alpha=alpha)
-    agree(case, recolored(harmonizer.color_map, case.pixels("before")))
+    result = Harmonizer()(np.ascontiguousarray(composite[..., :3]), mask, alpha=alpha)
+    agree(case, recolored(result.color_map, case.pixels("before")))
 
 
 def test_reference_layer(cases: Cases) -> None:
@@ -173,10 +172,9 @@ def test_mask_of_a_flat_image_is_detected(cases: Cases) -> None:
     with pytest.raises(NothingFoundError):
         Detector().detect(flat)
     assert "No pasted region was found" in case.facts["unsure"]["message"]  # without mask=detect
-    harmonizer = Harmonizer()
-    harmonizer.set_picture(flat, found)
+    result = Harmonizer()(flat, found)
     after = case.pixels("after", size, 3)
-    difference = after.astype(int) - apply_color_map(harmonizer.color_map, flat, found)
+    difference = after.astype(int) - apply_color_map(result.color_map, flat, found)
     assert np.abs(difference).max() <= 1  # another division of the rows may round differently
     assert np.count_nonzero(difference) < 20
     np.testing.assert_array_equal(after[found == 0], flat[found == 0])

@@ -50,8 +50,11 @@ class LocalModels:
     def harmonizer(self, _model: str, _report: Callable[[str], None]) -> Any:
         if self.error:
             raise self.error
-        keep = lambda pixels, mask, *, alpha: self.inputs.append((pixels, mask, alpha))  # noqa: E731
-        return SimpleNamespace(set_picture=keep, color_map=COLOR_MAP, confidence=self.confidence)
+        return self._harmonize
+
+    def _harmonize(self, pixels: NDArray[Any], mask: NDArray[Any], *, alpha: NDArray[Any]) -> Any:
+        self.inputs.append((pixels, mask, alpha))
+        return SimpleNamespace(color_map=COLOR_MAP, confidence=self.confidence)
 
     def detector(self, _report: Callable[[str], None]) -> Any:
         return SimpleNamespace(detect=self._detect)
@@ -62,7 +65,7 @@ class LocalModels:
             raise NothingFoundError("Nothing pasted was found in this image.")
         mask = np.zeros(alpha.shape, np.uint8)
         mask[:, : alpha.shape[1] // 2] = 255
-        return SimpleNamespace(mask=mask, sure=self.certain)
+        return SimpleNamespace(mask=mask, is_certain=self.certain)
 
 
 class LocalRequests:
