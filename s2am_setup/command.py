@@ -6,13 +6,11 @@ from __future__ import annotations
 import argparse
 import sys
 
-from s2am_common.errors import S2AMError
 from s2am_engine.cli.terminal import Subparsers, add_command
-from s2am_engine.errors import EngineError
 
 
 def add_commands(subparsers: Subparsers) -> None:
-    """Describe `s2am doctor` and `s2am uninstall`."""
+    """Add `s2am doctor` and `s2am uninstall`."""
     about = "Check the installation (GIMP, the plug-in, the engine, the models) and suggest repairs."
     parser = add_command(subparsers, "doctor", _doctor, about)
     parser.add_argument("--fix", action="store_true", help="repair what can be repaired, and install GIMP's plug-in")
@@ -47,15 +45,12 @@ def _uninstall(options: argparse.Namespace) -> int:
     from s2am_setup.uninstall import run_uninstall
 
     platform = this_platform()
-    try:
-        return run_uninstall(
-            find_installation(platform, own_environment(platform), "s2am doctor"),
-            sys.stdin,
-            sys.stdout,
-            purge=options.purge,
-            yes=options.yes,
-            dry_run=options.dry_run,
-            as_json=options.json,
-        )
-    except S2AMError as error:
-        raise EngineError(str(error)) from error
+    return run_uninstall(
+        find_installation(platform, own_environment(platform), "s2am doctor"),
+        sys.stdin,
+        sys.stdout,
+        purge=options.purge,
+        yes=options.yes,
+        dry_run=options.dry_run,
+        as_json=options.json,
+    )

@@ -68,6 +68,18 @@ def test_markdown_files_named_in_code_exist() -> None:
     assert missing == []
 
 
+def test_modules_named_in_documents_exist() -> None:
+    modules = {file.name for file in repository_files(".py")}
+    missing = [
+        f"{file.name}: {name}"
+        for file in repository_files(".md")
+        if file.name != "CHANGELOG.md"
+        for name in re.findall(r"[\w/-]*\w\.py\b", file.read_text(encoding="utf-8"))
+        if Path(name).name not in modules or ("/" in name and not list(CHECKOUT.rglob(name)))
+    ]
+    assert missing == []
+
+
 def test_pre_commit_hooks_equal_the_checks_of_the_test_command() -> None:
     hooks = (CHECKOUT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
     assert re.findall(r"entry: (.*)", hooks) == list(CHECKS.values())
