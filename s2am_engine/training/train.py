@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from s2am_engine.errors import EngineError
+from s2am_engine.errors import EngineError, FileError, TrainingError
 from s2am_engine.models.model_files import add_model, check_free, check_name, free_name
 from s2am_engine.models.model_store import (
     Card,
@@ -186,11 +186,13 @@ def prepare_run(folder: Path, plan: Plan, *, resume: bool) -> None:
         EngineError: there is a run already, or none to resume.
     """
     if (folder / SETTINGS_FILE).exists() and not resume:
-        raise EngineError(f"{folder} holds a run already: resume it, or choose another folder.")
+        raise TrainingError(f"{folder} already holds a run.", code="training.run-exists", path=str(folder))
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise EngineError(f"{folder} can't be made ({error.strerror}): name another folder with --folder.") from error
+        raise FileError(
+            f"{folder} can't be made ({error.strerror}): choose another folder.", code="file.run", path=str(folder)
+        ) from error
     write_settings(folder, plan.to_json())
 
 

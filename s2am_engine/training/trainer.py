@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from s2am_engine.errors import EngineError
+from s2am_engine.errors import EngineError, TrainingError
 from s2am_engine.networks.network import Network
 from s2am_engine.networks.spec import Recipe
 from s2am_engine.training.distributed import ProcessGroup
@@ -175,7 +175,10 @@ class Trainer:
         total, count, loss = self.group.sum(float(found.sum()), len(found), timer.loss / self.group.size)
         gain = total / count
         if not math.isfinite(loss + gain):
-            raise EngineError(f"The training diverged before step {self.step}: start again with a lower learning rate.")
+            raise TrainingError(
+                f"The training diverged before step {self.step}: start again with a lower learning rate.",
+                code="training.diverged",
+            )
         if (
             self.steps
             and self.recipe.minutes
