@@ -78,7 +78,7 @@ REASONS = """\
   what each part adds can, with care.
 - **Rendering.** The papers paint pixels at 256×256. Here a color map is fitted to what a network paints and rendered
   at full size, and four looks decide how far it is trusted; “own pixels” are the network's own, at {size}×{size}.
-- **Start.** The encoder-decoders and S2CRNet start from layers that carry colors (`networks/initialization.py`), and
+- **Start.** The encoder-decoders and S2CRNet start from layers that carry colors (`init_identity_channels`), and
   those that paint add to the composite; the papers start from ImageNet weights (S2CRNet) or at random.
 - **Chance.** Each system was trained once. The intervals are those of the mean over the {count} composites (95 %), not
   over repeated trainings, which would widen them.
