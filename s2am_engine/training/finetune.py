@@ -343,7 +343,8 @@ def describe_model(
     weights = safetensors.torch.save(half_precision(network))
     count = f"{len(photographs.seen)} photographs of {photos.name}"
     saved = f"{figures['look'].fmse_saved:.1%} less fMSE on {len(photographs.unseen)} held-out ones"
-    history = f"{base.name}, then {recipe.minutes:g} minutes on {count}: {saved}"
+    length = f"{recipe.minutes:g} minutes" if recipe.minutes else f"{recipe.steps} steps"
+    history = f"{base.name}, then {length} on {count}: {saved}"
     card = replace(
         base,
         name=name,
