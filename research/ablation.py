@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m research.ablation PHOTOS DATASET --runs FOLDER`: which kinds of recoloring help to learn.
+"""`python -m research.ablation PHOTOS DATASET --runs FOLDER`: contribution of each group of augmentations.
 
 Concord is trained as in `comparison.py`, for a third of the steps, with all kinds and without each group of them, and
 measured on the same composites. What has been measured already is not done again. The figures go to docs/ablation.json,
@@ -53,7 +53,7 @@ def ablate(photos: Path, dataset: Path, runs: Path, names: Iterable[str]) -> Non
 
 
 def publish(runs: Path, docs: Path) -> None:
-    """Put the figures of all groups into docs/ablation.json, if all have been measured."""
+    """Write the figures of all groups to docs/ablation.json, if all have been measured."""
     if all((runs / f"{name}.json").is_file() for name in KINDS):
         found = {name: json.loads((runs / f"{name}.json").read_text(encoding="utf-8")) for name in KINDS}
         with atomic_write(docs / "ablation.json") as file:

@@ -61,7 +61,7 @@ class System:
 
     @property
     def recipe(self) -> Recipe:
-        """How it is trained."""
+        """Recipe of the system."""
         return dataclasses.replace(BUDGET, options=dict(self.options), **self.changes)
 
 
@@ -97,7 +97,7 @@ SYSTEMS = COMPARED | {
 
 @dataclass
 class KeptPairs(PairMaker):
-    """Pairs that are made once and kept: making them costs as much as training a small network on them."""
+    """Pairs that are cached in memory: making them costs as much as training a small network on them."""
 
     kept: dict[int, Batch] = field(default_factory=dict, init=False)
 
@@ -117,7 +117,7 @@ def train_and_measure(
     runs: Path,
     pairs: PairMaker,
 ) -> dict[str, Any]:
-    """Train a system, unless it has been, and measure it: by its own pixels on held-out pairs, and on the data set.
+    """Train a system unless it has been trained, and measure it on held-out pairs and on a data set.
 
     Args:
         name: of its run.
@@ -164,12 +164,12 @@ def print_progress(name: str, event: TrainingEvent) -> None:
 
 
 def unseen(photographs: Sequence[Photograph], recipe: Recipe, seed: int) -> PairMaker:
-    """Pairs of photographs that are held out."""
+    """Return pairs of held-out photographs."""
     return PairMaker(recipe.size, recipe.batch, seed, photographs=photographs, crop=False)
 
 
 def describe(found: Evaluation) -> dict[str, Any]:
-    """A system's mean figures, those of the untouched composites, and each picture's PSNR gain."""
+    """Return mean scores of a system and of the untouched composites, and each image's PSNR gain."""
     row = found.models[0]
     pairs = zip(row.images, found.untouched.images, strict=True)
     figures = {
@@ -189,7 +189,7 @@ def main() -> int:
 
 
 def measuring_parser(module: str, about: str, names: Iterable[str]) -> argparse.ArgumentParser:
-    """The command line of a module that trains and measures what has these names."""
+    """Return the parser shared by the modules that train and measure."""
     parser = argparse.ArgumentParser(prog=f"python -m research.{module}", description=about)
     parser.add_argument("photos", type=Path, help="a folder of photographs, with or without index.csv")
     parser.add_argument("dataset", type=Path, help="the composites to measure on, in iHarmony4's layout")
@@ -200,13 +200,13 @@ def measuring_parser(module: str, about: str, names: Iterable[str]) -> argparse.
 
 
 def limit_threads(threads: int | None) -> None:
-    """Take so many CPU threads, if it is said how many."""
+    """Limit the CPU threads, if a number is given."""
     if threads:
         torch.set_num_threads(threads)
 
 
 def compare(photos: Path, dataset: Path, runs: Path, names: Iterable[str]) -> None:
-    """Train and measure the systems that have not been; their figures become NAME.json in the folder of the runs."""
+    """Train and measure the systems that have not been measured; write NAME.json for each."""
     photographs, validation = (load_photographs(photos, split) for split in ("train", "val"))
     pairs = KeptPairs(BUDGET.size, BUDGET.batch, 1, photographs=photographs)
     for name in names:
@@ -222,7 +222,7 @@ def measure_once(
     runs: Path,
     pairs: PairMaker,
 ) -> None:
-    """Write what `train_and_measure` finds to NAME.json in the folder of the runs, unless it is there already."""
+    """Write the result of `train_and_measure` to NAME.json, unless the file exists."""
     figures = runs / f"{name}.json"
     if figures.is_file():
         return

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the commands of the training have in common: an error is one sentence, Ctrl-C loses nothing."""
+"""Shared command-line behavior: an error is one sentence, and Ctrl-C loses nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from s2am_engine.errors import EngineError
 
 
 def run(work: Callable[[], None]) -> int:
-    """Do a command's work.
+    """Run a command.
 
     Returns:
         The exit code: 0 done, 1 could not do it, and one line on stderr says why.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m research.publish RUN --name NAME …`: a training run's weights as a model with its card."""
+"""`python -m research.publish RUN --name NAME …`: make a model with its card from a training run."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def publish(
 
 
 def read_card_texts(path: Path) -> dict[str, Any]:
-    """Read the words of a card.
+    """Read the texts of a card.
 
     Raises:
         EngineError: no such file, or it lacks one of them.
@@ -66,7 +66,7 @@ def read_card_texts(path: Path) -> dict[str, Any]:
 
 
 def measure(name: str, benchmark: Path) -> dict[str, Any]:
-    """A model's mean figures on a data set, for its card."""
+    """Return a model's mean scores on a data set."""
     if load_network(find_model(name)).is_detector:
         return {benchmark.name: measure_detector(Detector(name, "cpu"), benchmark)}
     found = evaluate(benchmark, [name], device="cpu")
@@ -78,7 +78,7 @@ def measure(name: str, benchmark: Path) -> dict[str, Any]:
 
 
 def measure_detector(detector: Detector, benchmark: Path) -> dict[str, Any]:
-    """How a detector does on composites and on their targets, photographs of one piece.
+    """Measure a detector on composites and on their ground truths, which contain nothing pasted.
 
     Returns:
         iou: of the masks that it finds, 0 where it finds none; iou_likeliest: if it may not say that it finds none;
@@ -114,7 +114,7 @@ def main() -> int:
 
 
 def publish_and_print(options: argparse.Namespace) -> None:
-    """Publish as the command line says, and print the figures."""
+    """Publish as the command line says, and print the scores."""
     texts = read_card_texts(options.facts or CARD_TEXTS / f"{options.name}.json")
     card = publish(options.run, options.name, texts, options.folder, options.benchmark, options.input_size)
     print(json.dumps(card.figures, indent=2))

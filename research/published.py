@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The figures that the papers print, for the results page."""
+"""Figures printed in the papers."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ class Published:
 
     @property
     def text(self) -> str:
-        """For a table's cell."""
+        """Cell of a table."""
         return f"{self.psnr:.2f} dB, {self.dataset}"
 
 
 def s_coco(psnr: float) -> Published:
-    """S-COCO, as the S2AM paper's tables have it (arXiv 1907.06406v2, tables 1 to 4)."""
+    """Return a figure on S-COCO from the S2AM paper (arXiv 1907.06406v2, tables 1 to 4)."""
     return Published(psnr, "S-COCO", 26.62)
 
 
 def iharmony4(psnr: float) -> Published:
-    """iHarmony4, as each paper or those that compare with it print it."""
+    """Return a figure on iHarmony4, as printed in each paper or in papers that compare with it."""
     return Published(psnr, "iHarmony4", None)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m research.results --runs FOLDER`: the results page, docs/results.md, made from figures.
+"""`python -m research.results --runs FOLDER`: write the results page, docs/results.md, from measured figures.
 
 `docs/results.json` keeps what `comparison.py` measured; without `--runs` the page is made from it again. What
 `ablation.py` measured is in `docs/ablation.json`.
@@ -101,27 +101,27 @@ LEFTMOST = -1.0  # dB on the chart: what does more harm than that would press al
 
 @dataclass(frozen=True)
 class Difference:
-    """How much more one system gains than another on the same pictures."""
+    """Difference between two systems' mean gains on the same images."""
 
     mean: float  # dB
     margin: float  # dB, half of the 95 % interval
 
     @property
     def verdict(self) -> str:
-        """In words."""
+        """Verdict in words."""
         if self.mean - self.margin > 0:
             return "yes"
         return "no, worse" if self.mean + self.margin < 0 else "can't tell"
 
 
 def compare(one: list[float], other: list[float]) -> Difference:
-    """The mean difference of two systems' gains in dB over the same pictures, with its 95 % interval."""
+    """Return the mean difference of two systems' gains in dB over the same images, with its 95 % interval."""
     differences = np.subtract(one, other)
     return Difference(float(differences.mean()), 1.96 * float(differences.std(ddof=1)) / math.sqrt(len(differences)))
 
 
 def make_page(results: Results, ablation: Results) -> str:
-    """The page's text, Markdown.
+    """Return the page in Markdown.
 
     Args:
         results: what `comparison.train_and_measure` gave, by system.
@@ -158,7 +158,7 @@ def make_page(results: Results, ablation: Results) -> str:
 
 
 def table(results: Results) -> str:
-    """The table of all systems."""
+    """Return the table of all systems."""
     lines = [
         "| system | parameters | loss | PSNR | MSE | fMSE | SSIM | worse | own pixels | IoU | published |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
@@ -179,7 +179,7 @@ def table(results: Results) -> str:
 
 
 def answer(question: str, pairs: list[tuple[str, str]], results: Results) -> str:
-    """One question with its table."""
+    """Return a question with its table."""
     lines = [
         f"### {question}",
         "",
@@ -193,7 +193,7 @@ def answer(question: str, pairs: list[tuple[str, str]], results: Results) -> str
 
 
 def recolorings(ablation: Results) -> str:
-    """What each group of recolorings adds."""
+    """Return the table of the ablation."""
     lines = [
         "| with | kinds | held-out pairs | | composites, full size | | worse, with / without |",
         "| --- | --- | --- | --- | --- | --- | --- |",
@@ -206,7 +206,7 @@ def recolorings(ablation: Results) -> str:
 
 
 def differences(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
-    """How much more one system gains than another, on held-out pairs and on the composites, each with a verdict."""
+    """Return the differences of two systems on held-out pairs and on composites, each with a verdict."""
     cells = []
     for found in (
         compare(first["held_out"], second["held_out"]),
@@ -217,14 +217,14 @@ def differences(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
 
 
 def published_difference(one: str, other: str) -> str:
-    """What the papers print for the same pair, where both are of one data set."""
+    """Return the difference that the papers print for two systems; empty across data sets."""
     if one in PUBLISHED and other in PUBLISHED and PUBLISHED[one].dataset == PUBLISHED[other].dataset:
         return f"{PUBLISHED[one].psnr - PUBLISHED[other].psnr:+.2f} dB"
     return ""
 
 
 def bundled_table() -> str:
-    """The bundled models with the figures of their cards."""
+    """Return the table of bundled models from their cards."""
     lines = [
         "| model | parameters | file | input | PSNR | MSE | fMSE | SSIM | worse | IoU |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
@@ -272,7 +272,7 @@ def draw_chart(results: Results, path: Path) -> None:
 
 
 def collect(runs: Path) -> Results:
-    """Read what the comparison measured, in the order of its systems.
+    """Read the comparison's figures in the order of its systems.
 
     Raises:
         EngineError: a system has not been measured yet.
