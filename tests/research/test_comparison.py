@@ -107,6 +107,7 @@ def measure(name: str, photographs: list[Photograph], dataset: Path, runs: Path)
     return train_and_measure(name, SYSTEMS[name], photographs, photographs, dataset, runs, pairs)
 
 
+@pytest.mark.slow
 def test_train_and_measure_gives_the_pages_figures(
     photographs: list[Photograph], dataset: Path, tmp_path: Path, tiny_budget: None
 ) -> None:
@@ -139,6 +140,7 @@ def test_train_and_measure_gives_the_pages_figures(
     assert {**again, "minutes": 0} == {**found["unet"], "minutes": 0}
 
 
+@pytest.mark.slow
 def test_ablate_leaves_out_a_group_in_training(
     photographs: list[Photograph], dataset: Path, tmp_path: Path, tiny_budget: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

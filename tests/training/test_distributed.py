@@ -87,6 +87,7 @@ def test_pair_source_shares_batches_among_processes(photographs: list[Photograph
             assert torch.equal(found, expected)
 
 
+@pytest.mark.slow
 def test_trainer_in_two_processes_equals_doubled_batch(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -106,6 +107,7 @@ def test_trainer_in_two_processes_equals_doubled_batch(tmp_path: Path) -> None:
         torch.testing.assert_close(found[key], value, atol=TOLERANCE, rtol=0)
 
 
+@pytest.mark.slow
 def test_trainer_in_two_processes_with_adversary(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -255,6 +255,7 @@ def folder_of_many(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_train_command_survives_kill_9(tmp_path: Path) -> None:
     photos, folder = folder_of_many(tmp_path / "photos"), tmp_path / "run"
     first = start(photos, folder, tmp_path)
