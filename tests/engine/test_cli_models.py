@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line with several kinds of models: listing, measuring, native pixels, and none that needs a mask."""
+"""The command line with several kinds of models: `models`, `evaluate`, `--native`, and mask-free models."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def mask_free(no_personal_models: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "s2am-mask-free"
 
 
-def test_models_are_listed_with_what_people_ask_for(capsys: pytest.CaptureFixture[str]) -> None:
+def test_models_lists_models_and_networks(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "models", "--json")
     told = json.loads(out)
     assert code == 0
@@ -71,7 +71,7 @@ def test_models_are_listed_with_what_people_ask_for(capsys: pytest.CaptureFixtur
     assert sum("no weights" in line for line in lines) == len(told["networks"])
 
 
-def test_a_damaged_card_is_a_note_and_the_other_models_are_listed(
+def test_models_prints_a_note_for_a_damaged_card(
     folder: Path, no_personal_models: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_fake_model(no_personal_models, "mine", "concord")
@@ -90,7 +90,7 @@ def test_a_damaged_card_is_a_note_and_the_other_models_are_listed(
     assert run(capsys, "models")[2] == ""
 
 
-def test_a_description_stays_on_its_line(no_personal_models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_models_prints_descriptions_on_one_line(no_personal_models: Path, capsys: pytest.CaptureFixture[str]) -> None:
     count = len(run(capsys, "models")[1].splitlines())
     card = dataclasses.replace(model_store.find_model("reinhard").card, name="mine", description="two\nlines\x1b[2J")
     model_store.write_card(card, no_personal_models)
@@ -99,7 +99,9 @@ def test_a_description_stays_on_its_line(no_personal_models: Path, capsys: pytes
     assert any(line.startswith("mine ") and line.endswith("two lines [2J") for line in lines)
 
 
-def test_a_model_travels_by_command(folder: Path, no_personal_models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_models_exports_imports_renames_and_deletes(
+    folder: Path, no_personal_models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = folder / "mine.s2am"
     for arguments, sentence in (
         (("export", "concord", folder / "mine"), f"“concord” was exported to {file}.\n"),
@@ -112,9 +114,7 @@ def test_a_model_travels_by_command(folder: Path, no_personal_models: Path, caps
 
 
 @pytest.mark.parametrize("place", [1, 5])
-def test_what_was_done_with_a_model_is_told_in_json(
-    folder: Path, capsys: pytest.CaptureFixture[str], place: int
-) -> None:
+def test_models_actions_print_json(folder: Path, capsys: pytest.CaptureFixture[str], place: int) -> None:
     file = str(folder / "mine.s2am")
     for arguments, facts in (
         (["export", "concord", folder / "mine"], {"exported": "concord", "file": file}),
@@ -141,7 +141,7 @@ def test_what_was_done_with_a_model_is_told_in_json(
         ("import composite.png", "composite.png holds no usable model"),
     ],
 )
-def test_what_cannot_be_done_with_a_model_is_one_sentence(
+def test_models_actions_fail_with_one_sentence(
     folder: Path,
     no_personal_models: Path,
     capsys: pytest.CaptureFixture[str],
@@ -156,7 +156,7 @@ def test_what_cannot_be_done_with_a_model_is_one_sentence(
     assert sorted(folder.rglob("*")) == before
 
 
-def test_bundled_models_are_protected_by_name(
+def test_models_actions_refuse_bundled_models(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bundled = shutil.copytree(model_store.BUNDLED, tmp_path / "bundled")  # a mistake can't harm the real ones
@@ -173,7 +173,7 @@ def test_wrong_usage_of_models_exits_with_2(capsys: pytest.CaptureFixture[str], 
     assert err.startswith("usage: s2am")
 
 
-def test_models_are_managed_without_waiting_for_pytorch(folder: Path, no_personal_models: Path) -> None:
+def test_models_actions_do_not_import_pytorch(folder: Path, no_personal_models: Path) -> None:
     write_fake_model(no_personal_models, "mine", "concord")
     code = f"""
 import pathlib, sys
@@ -188,7 +188,7 @@ print([cli.main(["models", *call, "--json"]) for call in calls], "torch" in sys.
     assert done.stdout.splitlines()[-1] == "[0, 0, 0] False"
 
 
-def test_evaluate_measures_and_draws(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_evaluate_prints_figures_and_draws_a_sheet(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "evaluate", folder / "set", "--json", "--sheet", folder / "sheet.png")
     told = json.loads(out)
     assert code == 0
@@ -207,7 +207,7 @@ def test_evaluate_measures_and_draws(folder: Path, capsys: pytest.CaptureFixture
     assert "layout" in failed(folder, run(capsys, "evaluate", folder / "in", "--sheet", folder / "none.png"))
 
 
-def test_models_of_all_kinds_stand_in_one_table(
+def test_evaluate_prints_one_table_for_all_kinds_of_models(
     folder: Path, mask_free: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     names = ("--model", "concord", "--model", mask_free, "--model", "s2crnet")
@@ -221,7 +221,7 @@ def test_models_of_all_kinds_stand_in_one_table(
     assert Image.open(folder / "sheet.png").width > 6 * 160
 
 
-def test_native_evaluation_measures_at_the_networks_size(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_evaluate_native_measures_at_the_networks_size(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     base = ("evaluate", folder / "set", "--native", "--sheet", folder / "sheet.png")
     code, out, _ = run(capsys, *base, "--model", "s2crnet", "--json")
     told = json.loads(out)
@@ -233,7 +233,7 @@ def test_native_evaluation_measures_at_the_networks_size(folder: Path, capsys: p
     assert "different sizes (s2crnet 96×96, concord 128×128)" in failed(folder, both)
 
 
-def test_native_pixels_of_a_network_that_finds_curves_are_its_curves(
+def test_harmonize_native_renders_the_curves_of_a_curve_network(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     base = ("harmonize", folder / "composite.png", "--mask", folder / "mask.png", "--model", "s2crnet", "-o")
@@ -251,7 +251,7 @@ def test_native_pixels_of_a_network_that_finds_curves_are_its_curves(
     np.testing.assert_allclose(confidence * change, wanted, atol=1)
 
 
-def test_a_composite_without_a_mask_is_enough_for_a_mask_free_model(
+def test_harmonize_needs_no_mask_with_a_mask_free_model(
     folder: Path, mask_free: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ("harmonize", folder / "composite.png", "-o", folder / "out.png")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The curve networks leave Python: what torch.export and ONNX make of them answers as they do.
+"""Export of the curve networks with torch.export and ONNX: both give the same outputs as the network.
 
 The number of pictures stays free. So does the size of S2CRNet's, every variant, from 33 pixels a side on, so that the
 encoder's last features have more than one. Concord's size is fixed here: left free it takes three times as long, goes
@@ -101,25 +101,23 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_the_exported_program_answers_other_pictures_as_the_network(
-    exported: Exported, size: tuple[int, int, int]
-) -> None:
+def test_exported_program_equals_the_network(exported: Exported, size: tuple[int, int, int]) -> None:
     inputs = inputs_for(exported.name, *size)
     torch.testing.assert_close(exported.program.module()(*inputs), exported.network(*inputs), atol=TOLERANCE, rtol=0)
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_the_onnx_file_answers_other_pictures_as_the_network(exported: Exported, size: tuple[int, int, int]) -> None:
+def test_onnx_file_equals_the_network(exported: Exported, size: tuple[int, int, int]) -> None:
     inputs = inputs_for(exported.name, *size)
     torch.testing.assert_close(exported.run_onnx(inputs), exported.network(*inputs), atol=TOLERANCE, rtol=0)
 
 
-def test_the_answers_to_different_pictures_differ_by_far_more_than_the_tolerance(exported: Exported) -> None:
+def test_outputs_for_different_images_differ_by_more_than_the_tolerance(exported: Exported) -> None:
     answers = exported.network(*inputs_for(exported.name, 3, 64, 48))
     assert float((answers[0] - answers[1]).abs().max()) > 100 * TOLERANCE
 
 
-def test_the_onnx_answers_make_the_same_color_map(exported: Exported) -> None:
+def test_onnx_output_gives_the_same_color_map(exported: Exported) -> None:
     inputs = inputs_for(exported.name, 2, 64, 64)
     colors = np.random.default_rng(0).random((32, 32, 3), dtype=np.float32)
     expected = exported.network.to_color_map(exported.network(*inputs)[0])(colors)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Exported models come back as they were, and a file that holds anything else is refused without a trace."""
+"""Export and import of models: round trips, files of version 0.1, and refused files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.engine.test_model_files import add_copy, files_in, names, refused
 FIXTURES = Path(__file__).parent / "fixtures"
 
 
-def test_an_exported_model_comes_back_and_gives_the_same_pixels(no_personal_models: Path, tmp_path: Path) -> None:
+def test_export_and_import_keep_the_results_of_a_model(no_personal_models: Path, tmp_path: Path) -> None:
     card = add_copy("mine", "concord")
     wanted = harmonize(*composite(), model="mine")
     export_model("mine", tmp_path / "mine.s2am")
@@ -63,7 +63,7 @@ def test_personal_model_of_version_0_1_is_found(no_personal_models: Path) -> Non
     assert load_network(model)
 
 
-def test_an_import_can_be_given_another_name(no_personal_models: Path, tmp_path: Path) -> None:
+def test_import_model_with_another_name(no_personal_models: Path, tmp_path: Path) -> None:
     add_copy("mine")
     for name in ("mine", "s2crnet"):
         file = export_model(name, tmp_path / name)
@@ -76,7 +76,7 @@ def test_an_import_can_be_given_another_name(no_personal_models: Path, tmp_path:
     )
 
 
-def test_an_export_is_one_file_that_ends_in_s2am(no_personal_models: Path, tmp_path: Path) -> None:
+def test_export_model_writes_one_file_with_the_suffix(no_personal_models: Path, tmp_path: Path) -> None:
     add_copy("mine")
     (tmp_path / "old.S2AM").write_bytes(b"old")
     written = [export_model("mine", tmp_path / name) for name in ("a", "b.s2am", "v1.2", "old.S2AM")]
@@ -169,7 +169,7 @@ FOREIGN: dict[str, tuple[Callable[[], bytes], str]] = {
 
 
 @pytest.mark.parametrize("kind", FOREIGN)
-def test_a_file_that_holds_no_model_is_refused_and_nothing_is_written(
+def test_import_model_refuses_invalid_files_and_writes_nothing(
     no_personal_models: Path, tmp_path: Path, kind: str
 ) -> None:
     make, words = FOREIGN[kind]
@@ -179,18 +179,20 @@ def test_a_file_that_holds_no_model_is_refused_and_nothing_is_written(
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_what_the_bad_files_are_made_of_is_good(no_personal_models: Path, tmp_path: Path) -> None:
+def test_import_model_accepts_the_file_that_the_invalid_ones_derive_from(
+    no_personal_models: Path, tmp_path: Path
+) -> None:
     (tmp_path / "good.s2am").write_bytes(made())
     assert load_network(import_model(tmp_path / "good.s2am"))
 
 
-def test_what_is_no_file_is_refused(no_personal_models: Path, tmp_path: Path) -> None:
+def test_import_model_refuses_missing_files_and_folders(no_personal_models: Path, tmp_path: Path) -> None:
     assert "does not exist: check the name" in refused(lambda: import_model(tmp_path / "nowhere.s2am"))
     assert "is not a file" in refused(lambda: import_model(tmp_path))
     assert not no_personal_models.exists()
 
 
-def test_every_wrong_byte_is_noticed_or_without_effect(no_personal_models: Path, tmp_path: Path) -> None:
+def test_import_model_detects_every_wrong_byte_that_matters(no_personal_models: Path, tmp_path: Path) -> None:
     whole = made()
     wanted = dataclasses.replace(find_model("reinhard").card, name="new")
     file = tmp_path / "bad.s2am"
@@ -208,13 +210,13 @@ def test_every_wrong_byte_is_noticed_or_without_effect(no_personal_models: Path,
     assert imported < 100, "the dates and attributes that nobody reads are few"
 
 
-def test_a_file_that_is_too_large_is_not_even_opened(no_personal_models: Path, tmp_path: Path) -> None:
+def test_import_model_refuses_large_files_unread(no_personal_models: Path, tmp_path: Path) -> None:
     with (tmp_path / "bad.s2am").open("wb") as file:
         file.truncate(600 * 2**20)  # takes no room on most disks
     assert "it is too large" in refused(lambda: import_model(tmp_path / "bad.s2am"))
 
 
-def test_an_archive_that_claims_much_takes_no_memory(no_personal_models: Path, tmp_path: Path) -> None:
+def test_import_model_allocates_no_memory_for_false_sizes(no_personal_models: Path, tmp_path: Path) -> None:
     file = tmp_path / "bomb.s2am"
     file.write_bytes(packed({}, bytes(50_000_000), zipfile.ZIP_DEFLATED))
     tracemalloc.start()

@@ -81,7 +81,7 @@ def refused(action: Callable[[], object]) -> str:
     "name",
     ["mine", "a", "0", "_x", "wedding 2024", "my.model", "v1.2-b_c", "Élan", "写真", "हिन्दी", "console", "x" * 64],
 )
-def test_names_that_every_system_can_write_are_taken(no_personal_models: Path, name: str) -> None:
+def test_check_name_accepts_portable_names(no_personal_models: Path, name: str) -> None:
     assert check_name(name) == name
     add_copy(name)
     assert names() == [name]
@@ -122,14 +122,14 @@ BAD_NAMES = {
 
 
 @pytest.mark.parametrize("name", BAD_NAMES, ids=lambda name: ascii(name[:70]))
-def test_names_that_some_system_cannot_write_are_refused(personal: Path, name: str) -> None:
+def test_check_name_refuses_names_that_a_system_cannot_write(personal: Path, name: str) -> None:
     before = files_in(personal)
     for action in (lambda: check_name(name), lambda: add_copy(name), lambda: rename_model("mine", name)):
         assert BAD_NAMES[name] in refused(action)
     assert files_in(personal) == before
 
 
-def test_an_accent_is_the_same_however_it_is_typed(no_personal_models: Path) -> None:
+def test_check_name_composes_accents(no_personal_models: Path) -> None:
     two_characters = unicodedata.normalize("NFD", "Élan")
     assert add_copy(two_characters).name == "Élan"
     for typed in ("Élan", two_characters):
@@ -141,7 +141,7 @@ def test_an_accent_is_the_same_however_it_is_typed(no_personal_models: Path) -> 
     assert load_network(find_model("Élan"))
 
 
-def test_a_free_name_is_the_wanted_one_or_numbered(personal: Path) -> None:
+def test_free_name_appends_numbers(personal: Path) -> None:
     assert free_name("yours") == "yours"
     assert free_name("mine") == "mine-2"
     add_copy("mine-2")
@@ -154,7 +154,7 @@ def test_a_free_name_is_the_wanted_one_or_numbered(personal: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["mine", "MINE", "concord", "Concord"])
-def test_a_name_that_is_taken_is_refused(personal: Path, name: str) -> None:
+def test_check_free_refuses_existing_names(personal: Path, name: str) -> None:
     add_copy("other")
     before = files_in(personal)
     for action in (lambda: check_free(name), lambda: add_copy(name), lambda: rename_model("other", name)):
@@ -162,7 +162,7 @@ def test_a_name_that_is_taken_is_refused(personal: Path, name: str) -> None:
     assert files_in(personal) == before
 
 
-def test_a_model_makes_way_only_where_told(personal: Path) -> None:
+def test_add_model_replaces_only_on_request(personal: Path) -> None:
     newer = find_model("s2crnet")
     card = dataclasses.replace(newer.card, name="mine")
     add_model(card, read_weights(newer), replace=True)
@@ -173,7 +173,7 @@ def test_a_model_makes_way_only_where_told(personal: Path) -> None:
             add_model(dataclasses.replace(card, name=name), read_weights(newer), replace=True)
 
 
-def test_a_model_that_made_way_and_was_not_replaced_is_gone_whole(
+def test_add_model_interrupted_while_replacing_leaves_no_partial_model(
     personal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     newer = find_model("s2crnet")
@@ -183,7 +183,7 @@ def test_a_model_that_made_way_and_was_not_replaced_is_gone_whole(
     assert files_in(personal) == {}
 
 
-def test_weights_whose_card_was_never_written_are_no_model_and_in_nobodys_way(no_personal_models: Path) -> None:
+def test_weights_without_a_card_are_not_a_model_and_can_be_replaced(no_personal_models: Path) -> None:
     no_personal_models.mkdir()
     (no_personal_models / "mine.safetensors").write_bytes(b"from a run that was killed")
     assert names() == []
@@ -194,7 +194,7 @@ def test_weights_whose_card_was_never_written_are_no_model_and_in_nobodys_way(no
 
 @pytest.mark.parametrize("interrupt", [stop, fill_disk])
 @pytest.mark.parametrize("action", [lambda: add_copy("yours"), lambda: rename_model("mine", "yours")])
-def test_an_interruption_before_the_card_is_written_leaves_everything_as_it_was(
+def test_add_model_interrupted_before_the_card_changes_nothing(
     personal: Path, monkeypatch: pytest.MonkeyPatch, interrupt: Callable[..., None], action: Callable[[], object]
 ) -> None:
     before = files_in(personal)
@@ -209,7 +209,7 @@ def test_an_interruption_before_the_card_is_written_leaves_everything_as_it_was(
 
 
 @pytest.mark.parametrize("stopped_at", ["add_model", "_remove", "_remove_weights"])
-def test_a_killed_rename_leaves_one_whole_model_at_least(
+def test_rename_model_killed_leaves_at_least_one_complete_model(
     personal: Path, monkeypatch: pytest.MonkeyPatch, stopped_at: str
 ) -> None:
     with monkeypatch.context() as patch:
@@ -233,7 +233,9 @@ def keep(ending: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "unlink", refuse)
 
 
-def test_a_card_that_cannot_be_removed_keeps_its_model(personal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rename_and_delete_keep_a_model_whose_card_cannot_be_removed(
+    personal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = files_in(personal)
     keep("mine.json", monkeypatch)
     for action in (lambda: rename_model("mine", "yours"), lambda: delete_model("mine")):
@@ -253,7 +255,7 @@ def test_weights_that_cannot_be_removed_are_logged(
     assert names() == []
 
 
-def test_a_renamed_model_is_the_same_under_another_name(personal: Path) -> None:
+def test_rename_model_keeps_card_and_weights(personal: Path) -> None:
     card = find_model("mine").card
     renamed = rename_model("mine", "yours")
     assert renamed == find_model("yours")
@@ -262,13 +264,13 @@ def test_a_renamed_model_is_the_same_under_another_name(personal: Path) -> None:
     assert set(files_in(personal)) == {"yours.json", "yours.safetensors"}
 
 
-def test_a_deleted_model_leaves_nothing(personal: Path) -> None:
+def test_delete_model_removes_all_files(personal: Path) -> None:
     delete_model("mine")
     assert files_in(personal) == {}
     assert "no model “mine”: choose one of" in refused(lambda: delete_model("mine"))
 
 
-def test_a_damaged_model_can_be_deleted_and_nothing_else(personal: Path, tmp_path: Path) -> None:
+def test_damaged_model_can_only_be_deleted(personal: Path, tmp_path: Path) -> None:
     for name in ("mine.safetensors", "mine.json"):
         (personal / name).write_bytes(b"{")
         for action in (lambda: rename_model("mine", "yours"), lambda: export_model("mine", tmp_path / "mine")):
@@ -279,7 +281,7 @@ def test_a_damaged_model_can_be_deleted_and_nothing_else(personal: Path, tmp_pat
     assert files_in(personal) == {}
 
 
-def test_bundled_models_are_neither_renamed_nor_deleted(bundled_copies: Path, no_personal_models: Path) -> None:
+def test_rename_and_delete_refuse_bundled_models(bundled_copies: Path, no_personal_models: Path) -> None:
     before = files_in(bundled_copies)
     for action in (lambda: rename_model("concord", "mine"), lambda: delete_model("concord")):
         assert "“concord” is part of the program" in refused(action)
@@ -287,7 +289,7 @@ def test_bundled_models_are_neither_renamed_nor_deleted(bundled_copies: Path, no
     assert not no_personal_models.exists()
 
 
-def test_a_personal_model_that_hides_a_bundled_one_can_be_moved_away(no_personal_models: Path) -> None:
+def test_rename_model_moves_a_personal_model_that_hides_a_bundled_one(no_personal_models: Path) -> None:
     mine = find_model("reinhard")
     model_store.write_card(mine.card, no_personal_models)
     (no_personal_models / "reinhard.safetensors").write_bytes(read_weights(mine))

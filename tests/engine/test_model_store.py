@@ -34,7 +34,7 @@ def personal(no_personal_models: Path) -> Path:
     return no_personal_models
 
 
-def test_every_bundled_model_is_whole_small_and_documented() -> None:
+def test_bundled_models_are_complete_small_and_documented() -> None:
     models = list_models()
     assert models[0].card.name == model_store.DEFAULT_MODEL
     for model in models:
@@ -51,18 +51,18 @@ def test_every_bundled_model_is_whole_small_and_documented() -> None:
             assert fact
 
 
-def test_an_unknown_name_lists_the_known_ones(personal: Path) -> None:
+def test_find_model_lists_the_models_for_an_unknown_name(personal: Path) -> None:
     with pytest.raises(EngineError, match=rf"no model “nobody”: choose one of {model_store.DEFAULT_MODEL}, .*mine, "):
         find_model("nobody")
 
 
-def test_a_personal_model_is_used_like_a_bundled_one(personal: Path) -> None:
+def test_find_model_finds_personal_models(personal: Path) -> None:
     model = find_model("mine")
     assert not model.bundled
     assert not load_network(model).training
 
 
-def test_damaged_weights_are_never_used(personal: Path) -> None:
+def test_load_network_refuses_damaged_weights(personal: Path) -> None:
     weights = personal / "mine.safetensors"
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
@@ -75,7 +75,7 @@ def test_damaged_weights_are_never_used(personal: Path) -> None:
         load_network(find_model("mine"))
 
 
-def test_a_damaged_bundled_model_asks_for_the_installer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damaged_bundled_model_asks_for_the_installer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(model_store.BUNDLED, tmp_path / "weights")
     monkeypatch.setattr(model_store, "BUNDLED", tmp_path / "weights")
     (tmp_path / "weights" / "concord.safetensors").write_bytes(b"")
@@ -86,7 +86,7 @@ def test_a_damaged_bundled_model_asks_for_the_installer(tmp_path: Path, monkeypa
         find_model("concord")
 
 
-def test_weights_of_another_network_are_refused(personal: Path) -> None:
+def test_load_network_refuses_weights_of_another_network(personal: Path) -> None:
     content = safetensors.torch.save({"weight": torch.zeros(3)})
     (personal / "mine.safetensors").write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()
@@ -117,14 +117,14 @@ def test_list_models_leaves_out_and_logs_a_damaged_card(
 @pytest.mark.parametrize(
     "change", [{"parameters": "many"}, {"size": None}, {"options": []}, {"description": ["a"]}, {"input_size": 1.5}]
 )
-def test_a_card_of_wrong_types_is_damaged(personal: Path, change: dict[str, object]) -> None:
+def test_read_card_refuses_wrong_types(personal: Path, change: dict[str, object]) -> None:
     path = personal / "mine.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(EngineError, match=rf"mine\.json is damaged \(“{next(iter(change))}” must be of type"):
         find_model("mine")
 
 
-def test_a_card_that_cannot_be_written_is_as_it_was(personal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_write_card_keeps_the_old_card_on_failure(personal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: int) -> None:
         raise OSError(errno.ENOSPC, "full")
 
@@ -136,13 +136,13 @@ def test_a_card_that_cannot_be_written_is_as_it_was(personal: Path, monkeypatch:
     assert {path: path.read_bytes() for path in personal.iterdir()} == before
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+def test_write_card_names_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(EngineError, match=r"models can't be made \(.*\): allow writing there"):
         write_card(find_model(model_store.DEFAULT_MODEL).card, tmp_path / "file" / "models")
 
 
-def test_a_models_network_is_built_with_its_options(personal: Path) -> None:
+def test_load_network_uses_the_options_of_the_card(personal: Path) -> None:
     network = build_network("s2crnet", pieces=16)
     content = safetensors.torch.save(network.state_dict())
     (personal / "mine.safetensors").write_bytes(content)
@@ -155,7 +155,7 @@ def test_a_models_network_is_built_with_its_options(personal: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [{"antennae": 6}, {"pieces": "many"}, {"name": "other"}])
-def test_options_that_are_not_known_here_ask_for_an_update(personal: Path, options: dict[str, object]) -> None:
+def test_load_network_asks_for_an_update_for_unknown_options(personal: Path, options: dict[str, object]) -> None:
     card = dataclasses.replace(find_model("s2crnet").card, name="mine", options=options)
     write_card(card, personal)
     (personal / "mine.safetensors").write_bytes(find_model("s2crnet").weights.read_bytes())
@@ -163,7 +163,7 @@ def test_options_that_are_not_known_here_ask_for_an_update(personal: Path, optio
         load_network(find_model("mine"))
 
 
-def test_a_card_from_before_there_were_options_still_loads(personal: Path) -> None:
+def test_read_card_accepts_cards_without_options(personal: Path) -> None:
     path = personal / "mine.json"
     told = json.loads(path.read_text())
     del told["options"]
@@ -175,14 +175,14 @@ def test_a_card_from_before_there_were_options_still_loads(personal: Path) -> No
             find_model("mine")
 
 
-def test_a_network_without_weights_says_how_to_get_some() -> None:
+def test_find_model_refuses_an_untrained_network() -> None:
     name = untrained_networks(list_models())[0].name
     with pytest.raises(ModelNotFoundError, match=f"no trained weights of the network “{name}”: choose one") as caught:
         find_model(name)
     assert (caught.value.code, caught.value.fields) == ("model.not-found.untrained", {"network": name})
 
 
-def test_networks_without_weights_are_counted_as_they_are_built() -> None:
+def test_untrained_networks_have_descriptions_and_parameter_counts() -> None:
     found = {network.name: network for network in untrained_networks([])}
     assert set(found) == set(NETWORKS)
     for name in ("concord", "s2crnet-cascaded"):
@@ -192,7 +192,7 @@ def test_networks_without_weights_are_counted_as_they_are_built() -> None:
     assert {network.name for network in untrained_networks(list_models())} == set(NETWORKS) - used
 
 
-def test_models_are_listed_without_waiting_for_pytorch() -> None:
+def test_list_models_does_not_import_pytorch() -> None:
     code = "import sys; from s2am_engine.models.model_store import list_models; list_models(); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "torch" not in done.stdout.split()

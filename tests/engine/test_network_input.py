@@ -15,14 +15,14 @@ SIZE = 96
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
-def test_every_depth_gives_the_same_network_input(dtype: str) -> None:
+def test_make_network_input_is_the_same_at_every_depth(dtype: str) -> None:
     reference = make_network_input(*composite(), None, None, SIZE)
     other = make_network_input(*composite(dtype=dtype), None, None, SIZE)
     np.testing.assert_allclose(other.composite, reference.composite, atol=1 / 255)
     np.testing.assert_array_equal(other.mask, reference.mask)
 
 
-def test_sampling_a_large_picture_is_as_good_as_averaging_all_of_it() -> None:
+def test_make_network_input_of_a_large_image_is_close_to_its_average() -> None:
     pixels, mask = composite(2400, 3600)
     network_input = make_network_input(pixels, mask, None, None, SIZE)
     averaged = cv2.resize(pixels.astype(np.float32) / 255, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
@@ -31,7 +31,7 @@ def test_sampling_a_large_picture_is_as_good_as_averaging_all_of_it() -> None:
     assert np.abs(network_input.mask - area).mean() < 0.002
 
 
-def test_colors_beneath_transparency_never_count() -> None:
+def test_make_network_input_ignores_transparent_pixels() -> None:
     pixels, mask = composite()
     alpha = np.full(mask.shape, 255, np.uint8)
     alpha[:30, :40] = 0
@@ -43,7 +43,7 @@ def test_colors_beneath_transparency_never_count() -> None:
     np.testing.assert_array_equal(inputs[0].samples, inputs[1].samples)
 
 
-def test_what_fills_a_transparent_part_looks_like_the_visible_background() -> None:
+def test_make_network_input_fills_transparent_parts_from_the_background() -> None:
     pixels, mask = composite()
     alpha = np.full(mask.shape, 255, np.uint8)
     alpha[:, 90:] = 0
@@ -55,7 +55,7 @@ def test_what_fills_a_transparent_part_looks_like_the_visible_background() -> No
     assert (network_input.mask[:, 80:] == 0).all()
 
 
-def test_a_foreground_of_one_pixel_is_not_overlooked() -> None:
+def test_make_network_input_finds_a_foreground_of_one_pixel() -> None:
     pixels = np.full((1500, 1700, 3), 90, np.uint8)
     mask = np.zeros((1500, 1700), np.uint8)
     mask[701, 903], pixels[701, 903] = 255, (200, 10, 10)
@@ -64,7 +64,7 @@ def test_a_foreground_of_one_pixel_is_not_overlooked() -> None:
     assert network_input.mask.max() > 0
 
 
-def test_a_background_of_one_pixel_is_not_overlooked() -> None:
+def test_make_network_input_finds_a_background_of_one_pixel() -> None:
     pixels = np.full((1500, 1700, 3), 90, np.uint8)
     mask = np.full((1500, 1700), 255, np.uint8)
     mask[701, 903] = 0
@@ -72,7 +72,7 @@ def test_a_background_of_one_pixel_is_not_overlooked() -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 5000), (5000, 1), (3, 2)])
-def test_odd_shapes_work(shape: tuple[int, int]) -> None:
+def test_make_network_input_handles_extreme_shapes(shape: tuple[int, int]) -> None:
     pixels = np.full((*shape, 3), 120, np.uint8)
     mask = np.zeros(shape, np.uint8)
     mask.flat[: mask.size // 2] = 255
@@ -82,7 +82,7 @@ def test_odd_shapes_work(shape: tuple[int, int]) -> None:
     assert network_input.mask.mean() == pytest.approx(0.5, abs=0.2)
 
 
-def test_no_visible_background_or_foreground_is_refused() -> None:
+def test_make_network_input_refuses_invisible_foreground_or_background() -> None:
     pixels, mask = composite()
     with pytest.raises(EngineError, match="No visible pixel is left for the background"):
         make_network_input(pixels, mask, np.where(mask == 255, 255, 0).astype(np.uint8), None, SIZE)
@@ -90,7 +90,7 @@ def test_no_visible_background_or_foreground_is_refused() -> None:
         make_network_input(pixels, mask, np.where(mask == 0, 255, 0).astype(np.uint8), None, SIZE)
 
 
-def test_values_that_are_not_numbers_are_refused() -> None:
+def test_make_network_input_refuses_values_that_are_not_numbers() -> None:
     pixels, mask = composite(dtype="float32")
     pixels[0, 0] = np.inf
     pixels[:] = np.inf
@@ -98,14 +98,14 @@ def test_values_that_are_not_numbers_are_refused() -> None:
         make_network_input(pixels, mask, None, None, SIZE)
 
 
-def test_a_picture_without_a_mask_is_seen_as_with_one() -> None:
+def test_reduce_image_equals_the_composite_of_make_network_input() -> None:
     pixels, mask = composite()
     np.testing.assert_array_equal(
         reduce_image(pixels, None, None, SIZE), make_network_input(pixels, mask, None, None, SIZE).composite
     )
 
 
-def test_without_a_mask_too_what_is_transparent_never_counts() -> None:
+def test_reduce_image_ignores_transparent_pixels() -> None:
     pixels, _ = composite()
     alpha = np.full(pixels.shape[:2], 255, np.uint8)
     alpha[:30, :40] = 0
@@ -118,14 +118,14 @@ def test_without_a_mask_too_what_is_transparent_never_counts() -> None:
         reduce_image(pixels, alpha * 0, None, SIZE)
 
 
-def test_a_picture_that_is_next_to_transparent_everywhere_is_seen_as_it_is() -> None:
+def test_reduce_image_of_a_nearly_transparent_image_keeps_its_colors() -> None:
     pixels, mask = composite(dtype="uint16")
     faint = np.ones(mask.shape, np.uint16)
     found = make_network_input(pixels, mask, faint, None, SIZE)
     np.testing.assert_allclose(found.composite, make_network_input(pixels, mask, None, None, SIZE).composite, atol=1e-5)
 
 
-def test_a_mask_never_exceeds_its_range() -> None:
+def test_make_network_input_keeps_the_mask_in_range() -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):
         height, width = rng.integers(60, 700, 2)

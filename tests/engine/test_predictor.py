@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Trust: where several looks at a picture contradict each other, the program does less."""
+"""`Predictor`: views, confidence, painted pixels and predicted masks."""
 
 from __future__ import annotations
 
@@ -68,25 +68,25 @@ def predicted_shift(*shifts: float) -> tuple[float, float]:
     return float(found.color_map([[0.5, 0.5, 0.5]])[0, 0]) - 0.5, found.confidence
 
 
-def test_looks_that_agree_are_trusted() -> None:
+def test_confidence_is_one_for_agreeing_views() -> None:
     shift, confidence = predicted_shift(0.1, 0.1, 0.1, 0.1)
     assert confidence == pytest.approx(1)
     assert shift == pytest.approx(0.1)
 
 
-def test_looks_that_contradict_each_other_change_little() -> None:
+def test_contradicting_views_weaken_the_color_map() -> None:
     shift, confidence = predicted_shift(0.1, 0.1, -0.1, -0.1)
     assert confidence < 0.2
     assert shift == pytest.approx(0.1 * confidence)
 
 
-def test_trust_falls_steadily_with_disagreement() -> None:
+def test_confidence_falls_with_disagreement() -> None:
     found = [predicted_shift(0.1, 0.1, 0.1 + spread, 0.1 - spread)[1] for spread in (0.0, 0.02, 0.05, 0.1)]
     assert found == sorted(found, reverse=True)
     assert len(set(found)) == 4
 
 
-def test_trust_is_the_formula() -> None:
+def test_ensemble_confidence_follows_the_formula() -> None:
     pictures, mask = np.full((4, 4, 3), 0.4, np.float32), np.zeros((4, 4), np.float32)
     mask[0], mask[1] = 1, 0.5
     # Beyond 1 nothing is to be seen, so that 0.6 and 0.9 do the same.
@@ -95,17 +95,17 @@ def test_trust_is_the_formula() -> None:
     assert ensemble_confidence(looks, brighter(0.2), pictures, mask, 8.0) == pytest.approx(expected, rel=1e-5)
 
 
-def test_agreeing_that_nothing_needs_to_change_is_no_doubt() -> None:
+def test_confidence_is_high_for_maps_near_the_identity() -> None:
     assert predicted_shift(0.0, 0.0, 0.0005, -0.0005)[1] > 0.8
 
 
 @pytest.mark.parametrize("answer", [np.nan, np.inf])
-def test_an_answer_that_is_no_number_is_refused_in_a_sentence(answer: float) -> None:
+def test_predictor_refuses_outputs_that_are_not_numbers(answer: float) -> None:
     with pytest.raises(EngineError, match="“test” gave no usable result"):
         predict(0.1, 0.1, answer, 0.1)
 
 
-def test_an_answer_that_is_no_map_is_refused_in_a_sentence() -> None:
+def test_predictor_refuses_outputs_that_are_not_color_maps() -> None:
     class Impossible(Brightener):
         def to_color_map(self, parameters: Tensor) -> ColorMap:
             return brighter(np.nan)
@@ -115,7 +115,7 @@ def test_an_answer_that_is_no_map_is_refused_in_a_sentence() -> None:
 
 
 @pytest.mark.parametrize("size", [48, 100])
-def test_what_a_network_paints_becomes_the_map_that_does_the_same(size: int) -> None:
+def test_predictor_fits_the_map_to_painted_pixels(size: int) -> None:
     seen = make_input(size)
     found = Predictor(Painter(), CPU, "test")(seen)
     assert found.confidence > 0.99
@@ -123,7 +123,7 @@ def test_what_a_network_paints_becomes_the_map_that_does_the_same(size: int) -> 
     np.testing.assert_allclose(found.color_map(colors), KNOWN_MAP(colors), atol=0.5 / 255)
 
 
-def test_a_networks_own_pixels_lie_within_the_mask() -> None:
+def test_paint_changes_pixels_inside_the_mask_alone() -> None:
     seen = make_input()
     painted = Predictor(Painter(), CPU, "test").paint(seen)
     assert painted.shape == (64, 64, 3)
@@ -132,7 +132,7 @@ def test_a_networks_own_pixels_lie_within_the_mask() -> None:
     np.testing.assert_allclose(painted[inside], KNOWN_MAP(seen.composite[inside]), atol=1e-6)
 
 
-def test_a_mask_free_network_says_where_the_foreground_is() -> None:
+def test_predict_mask_finds_the_foreground() -> None:
     seen = make_input()
     found = Predictor(Spotter(), CPU, "test").predict_mask(seen.composite)
     assert found.mask.shape == (64, 64)
@@ -140,7 +140,7 @@ def test_a_mask_free_network_says_where_the_foreground_is() -> None:
     assert ((found.mask > 0.5) == (seen.mask > 0.5)).mean() > 0.97
 
 
-def test_views_show_the_picture_and_its_mask_alike() -> None:
+def test_four_views_transform_image_and_mask_alike() -> None:
     picture = torch.rand(1, 4, 40, 40, generator=torch.Generator().manual_seed(0))
     views = four_views(picture)
     torch.testing.assert_close(views[1].flip(2), picture[0])
@@ -150,14 +150,14 @@ def test_views_show_the_picture_and_its_mask_alike() -> None:
 
 
 @pytest.mark.parametrize("inside", [0.0, 1.0])
-def test_a_middle_without_foreground_or_background_is_no_view(inside: float) -> None:
+def test_four_views_replace_a_center_without_foreground_or_background(inside: float) -> None:
     picture = torch.rand(1, 4, 40, 40)
     picture[:, 3] = 1 - inside
     picture[:, 3, 3:-3, 3:-3] = inside
     torch.testing.assert_close(four_views(picture)[3], picture[0])
 
 
-def test_a_network_of_two_sizes_is_shown_both_and_their_mean_decides() -> None:
+def test_network_with_two_scales_gets_both_and_their_mean_gives_the_map() -> None:
     network, seen = Measurer(0.1, 0.1, 0.2, 0.2), make_input(96)
     found = Predictor(network, CPU, "test")(seen)
     assert [mask.shape[-1] for _, mask in network.shown] == [96, 96, 64, 64]
@@ -171,6 +171,6 @@ def test_a_network_of_two_sizes_is_shown_both_and_their_mean_decides() -> None:
     assert found.confidence < 1, "the sizes differ"
 
 
-def test_an_empty_mask_gives_no_nan() -> None:
+def test_ensemble_confidence_of_an_empty_mask_is_a_number() -> None:
     pictures, nothing = np.full((8, 8, 3), 0.4, np.float32), np.zeros((8, 8), np.float32)
     assert 0 <= ensemble_confidence([IDENTITY, brighter(0.1)], IDENTITY, pictures, nothing, 8.0) <= 1

@@ -70,7 +70,7 @@ KINDS = ["gray", "night", "snow", "red cast", "cartoon", "flat"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_nothing_is_clipped_posterized_or_driven_to_absurdity(kind: str) -> None:
+def test_harmonizer_neither_clips_nor_posterizes(kind: str) -> None:
     picture, mask = pasted(scene(kind))
     result = harmonized(picture, mask)
     inside = mask > 0
@@ -86,7 +86,7 @@ def test_nothing_is_clipped_posterized_or_driven_to_absurdity(kind: str) -> None
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_skin_keeps_a_hue_of_skin(kind: str) -> None:
+def test_harmonizer_keeps_skin_hues(kind: str) -> None:
     picture, mask = pasted(scene(kind))
     face = harmonized(picture, mask)[100:150, 195:245].reshape(-1, 3).mean(axis=0) / 255
     hue, saturation, _ = colorsys.rgb_to_hsv(*face)
@@ -94,7 +94,7 @@ def test_skin_keeps_a_hue_of_skin(kind: str) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["dilated", "eroded", "blurred", "box"])
-def test_a_slightly_wrong_mask_gives_nearly_the_same_map(wrong: str) -> None:
+def test_harmonizer_tolerates_slightly_wrong_masks(wrong: str) -> None:
     picture, mask = pasted(np.asarray(cv2.resize(data.rocket(), (SIDE, SIDE)), np.uint8))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (21, 21))  # 2 % of the size on either side
     rows, columns = np.nonzero(mask)
@@ -117,7 +117,7 @@ def test_a_slightly_wrong_mask_gives_nearly_the_same_map(wrong: str) -> None:
 
 # Of what may be a dark spot in a cup it can't be sure, and does less.
 @pytest.mark.parametrize(("share", "left"), [(0.01, 0.95), (0.7, 0.75)])
-def test_small_and_large_foregrounds_are_harmonized(share: float, left: float) -> None:
+def test_harmonizer_handles_small_and_large_foregrounds(share: float, left: float) -> None:
     coffee = np.asarray(cv2.resize(data.coffee(), (SIDE, SIDE)), np.uint8)
     mask = np.zeros((SIDE, SIDE), np.uint8)
     half = round(SIDE * share**0.5 / 2)
@@ -129,7 +129,7 @@ def test_small_and_large_foregrounds_are_harmonized(share: float, left: float) -
     assert error[1] < left * error[0], "a part that was made much too dark gets lighter"
 
 
-def test_a_smooth_sky_in_eight_bits_gets_no_bands() -> None:
+def test_harmonizer_keeps_smooth_gradients_free_of_bands() -> None:
     ground = np.asarray(cv2.resize(data.coffee(), (SIDE, SIDE)), np.uint8)
     ramp = np.linspace(90, 200, SIDE // 2)[:, None]
     sky = np.rint(ramp[..., None] * np.array([0.7, 0.9, 1.15])).astype(np.uint8)
