@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`RenderSession`: the single way from a document to pixels, with a cache for the screen.
+"""`RenderSession`: documents on the screen, in tiles and with a cache; `export.flatten` is its exact counterpart.
 
 Moving a slider leaves the layer's resampled pixels and everything beneath it in the cache: a redraw then costs one
 color map and one blend of the visible pixels, regardless of the image's size.
@@ -23,12 +23,10 @@ from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.model import Document, Layer
 from s2am_editor.document.raster import TiledMask
 from s2am_editor.render.blend import blend_layer, transparent_image, visible_layers
-from s2am_editor.render.export import flatten
 from s2am_editor.render.resample import Patch, resample_layer, resample_mask
 from s2am_engine.image import profiles
 from s2am_engine.image.io import ImageData
 from s2am_engine.inference.network_input import to_bytes
-from s2am_engine.types import FractionCallback
 
 TILE_SIZE = 384
 """Side of the tiles in which the screen is drawn, in pixels."""
@@ -41,7 +39,7 @@ _T = TypeVar("_T", bound=Patch | ImageData | None)
 
 
 class RenderSession:
-    """Renders a document and its successive states: for the canvas, thumbnails, exports and benchmarks.
+    """Renders a document and its successive states for the screen.
 
         session = RenderSession(document)
         session.tile(rect, zoom)                # BGRA pixels for the screen
@@ -87,17 +85,6 @@ class RenderSession:
         """
         return self._render(self._document, rect, zoom, harmonized)
 
-    def thumbnail(self, side: int, *, harmonized: bool = True) -> NDArray[np.uint8]:
-        """Render the whole canvas with a longer side of at most `side` screen pixels; format as `tile`."""
-        document = self._document
-        zoom = min(1.0, side / max(document.width, document.height))
-        size = max(1, round(document.width * zoom)), max(1, round(document.height * zoom))
-        return self._render(document, Rect(0, 0, *size), zoom, harmonized)
-
-    def flatten(self, *, harmonized: bool = True, progress: FractionCallback | None = None) -> ImageData:
-        """Render the whole canvas exactly, at full size and depth; see `export.flatten`."""
-        return flatten(self._document, harmonized=harmonized, progress=progress)
-
     def layer_coverage(self, layer: Layer, rect: Rect, zoom: float) -> NDArray[np.uint8]:
         """Render the coverage of a layer, without its opacity, to show its cut-out: h×w, 0 to 255."""
         if zoom >= MAGNIFIED_ZOOM:
@@ -116,12 +103,6 @@ class RenderSession:
             source = _canvas_rect(rect, zoom)
             return _magnify(mask.read(source), source, zoom, rect)
         return resample_mask(mask, zoom, rect)
-
-    def clear_cache(self) -> None:
-        """Free the cached pixels."""
-        with self._lock:
-            self._cache.clear()
-            self._cache_bytes = 0
 
     def _render(self, document: Document, rect: Rect, zoom: float, harmonized: bool) -> NDArray[np.uint8]:
         if zoom >= MAGNIFIED_ZOOM:
