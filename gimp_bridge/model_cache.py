@@ -14,7 +14,7 @@ import numpy as np
 
 import s2am_engine
 from gimp_bridge import protocol
-from s2am_engine.errors import EngineError, ModelError
+from s2am_engine.errors import EngineError, ModelError, S2AMError
 from s2am_engine.models import model_store
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class ModelCache:
         self._models: dict[tuple[str, str, object], Any] = {}
         self._computing = threading.Lock()
         self._loaded_device = ""
-        self._failure = ""
+        self._failure: S2AMError | None = None
         self._step = "starting: loading PyTorch"
         self._ready = threading.Event()
         threading.Thread(target=self._load_default, name="load-default", daemon=True).start()
@@ -46,7 +46,7 @@ class ModelCache:
     def status(self) -> protocol.EngineStatus:
         """Return the engine's status."""
         state: protocol.EngineState = "broken" if self._failure else "ready" if self._ready.is_set() else "starting"
-        text = self._failure or self._step
+        text = str(self._failure or self._step)
         if state == "ready":
             text = "ready on the " + ("CPU" if self._loaded_device == "cpu" else "GPU")
         return protocol.EngineStatus(
@@ -58,11 +58,11 @@ class ModelCache:
         return not self._ready.is_set()
 
     def wait(self, report: ReportText) -> None:
-        """Wait until PyTorch is loaded. Raises EngineError if that failed."""
+        """Wait until PyTorch is loaded. Raises S2AMError if that failed."""
         while not self._ready.wait(0.05):
             report(f"The engine is {self._step}")
         if self._failure:
-            raise EngineError(self._failure, code="engine.start")
+            raise S2AMError.from_dict(self._failure.to_dict())
 
     def harmonizer(self, model: str, report: ReportText) -> Harmonizer:
         """Return the harmonizer of a model; "" = the default. Call `wait` before.
@@ -121,11 +121,11 @@ class ModelCache:
                 mask = np.zeros((64, 64), np.uint8)
                 mask[16:48, 16:48] = 255
                 model(pixels, mask).render()  # the first prediction takes ten times as long as later ones
-        except EngineError as error:
-            self._failure = str(error)
+        except S2AMError as error:
+            self._failure = error
         except Exception as error:
             logger.exception("PyTorch cannot be loaded")
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            self._failure = f"The engine cannot load PyTorch ({reason}): run the installer again."
+            self._failure = EngineError(f"The engine cannot load PyTorch ({reason}).", code="engine.start")
         logger.info("The engine is %s", self._failure or f"ready on {self._loaded_device}")
         self._ready.set()

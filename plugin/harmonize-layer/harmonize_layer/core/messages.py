@@ -12,11 +12,13 @@ GIMP_ADVICE = {
     "bridge.installation": "run the installer again, then restart GIMP",
     "bridge.not-running": "start it with the command “s2am serve” in a terminal, then try again",
     "bridge.silent": "end it (process {process}), or log out and in again, then try again",
+    "device": "correct the device in the settings file, then restart GIMP",
     "engine.internal": "try again, and report it with the log if it happens again",
     "engine.request": "run the installer again, then restart GIMP",
     "engine.start": "run the installer again, then restart GIMP",
     "mask.not-found": "select what was pasted, then choose Harmonize Layer again",
-    "model.not-found": "choose one from the list of models",
+    "mask.full": "show or add a background layer",
+    "model": "choose another one from the list of models",
 }
 """Advice on an error of the engine, by its code; see `s2am_common.errors.with_advice`."""
 
