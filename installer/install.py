@@ -37,8 +37,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 """The clone that contains this installer."""
 
 IMPORT_TEST = (
-    "import s2am_engine.cli.main, s2am_engine.batch, s2am_engine.inference.harmonizer, "
-    "s2am_engine.training.evaluation"
+    "import s2am_engine.cli.main, s2am_engine.batch, s2am_engine.inference.harmonizer, s2am_engine.training.evaluation"
 )
 """Statement that fails in an environment where a library is missing or damaged."""
 

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from s2am_common.atomic import atomic_write
+from s2am_common.image_formats import PNG, format_of_suffix
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.color.map import ColorMap
 from s2am_engine.errors import FileError, ImageError, MaskError, S2AMError
 from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, load_image, save_image
-from s2am_engine.image.masks import Pixels, check_mask, read_mask
+from s2am_engine.image.masks import check_mask, read_mask
+from s2am_engine.types import Pixels
 
 if TYPE_CHECKING:
     from s2am_engine.inference.detector import Detection, Detector
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LOSSLESS = (".png", ".tif", ".tiff", ".webp")
 T = TypeVar("T")
 
 
@@ -310,7 +311,8 @@ def read_matching_mask(path: Path, image: ImageData) -> Pixels:
 
 def default_output(like: Path, stem: str, ending: str = "-harmonized") -> Path:
     """Return a path beside an image: in its format if that is lossless, else as PNG."""
-    suffix = like.suffix if like.suffix.lower() in LOSSLESS else ".png"
+    info = format_of_suffix(like.suffix)
+    suffix = like.suffix if info is not None and info.lossless else PNG.suffix
     return like.with_name(f"{stem}{ending}{suffix}")
 
 

@@ -11,8 +11,8 @@ from typing import TypeAlias
 from s2am_editor.render.harmonize_layer import LoadedModels
 from s2am_engine.batch import BatchEvent, BatchItem, find_mask_file, named, read_matching_mask, run_batch
 from s2am_engine.errors import FileError, ImageError, MaskError
+from s2am_engine.image.contact_sheet import fit_into_square, write_contact_sheet
 from s2am_engine.image.io import ImageData, load_image, save_image
-from s2am_engine.image.sheets import contact_sheet, fit_into
 from s2am_engine.types import Bytes
 
 SHEET_IMAGE_SIDE = 240
@@ -85,7 +85,9 @@ def harmonize_batch(
 
     failed = run_batch(items, lambda item: _harmonize_item(item, settings, background, models), collect)
     if sheet is not None and pairs:
-        contact_sheet(sheet, pairs, names, ("before", "after"), SHEET_IMAGE_SIDE, across=1 if len(pairs) < 8 else 3)
+        write_contact_sheet(
+            sheet, pairs, names, ("before", "after"), SHEET_IMAGE_SIDE, across=1 if len(pairs) < 8 else 3
+        )
     return failed
 
 
@@ -105,5 +107,5 @@ def _harmonize_item(
     except (ImageError, MaskError) as error:
         raise named(error, item.source) from error
     save_image(item.output, harmonized)
-    before, after = (fit_into(each.pixels, SHEET_IMAGE_SIDE) for each in (result.composite, harmonized))
+    before, after = (fit_into_square(each.pixels, SHEET_IMAGE_SIDE) for each in (result.composite, harmonized))
     return before, after

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 
-from s2am_engine.color.srgb import LUMA
+from s2am_engine.image.arrays import luma
 from s2am_engine.types import Pixels
 
 MAX_PIXELS = 1_000_000_000
@@ -52,16 +51,5 @@ class ImageData:
 
     def samples(self) -> Pixels:
         """Return H×W×C samples: 1 or 3 color channels and alpha, contiguous (H×W for gray without alpha)."""
-        color = to_one_channel(self.pixels) if self.gray else self.pixels
+        color = luma(self.pixels) if self.gray else self.pixels
         return np.ascontiguousarray(color if self.alpha is None else np.dstack([color, self.alpha]))
-
-
-def to_one_channel(pixels: Pixels) -> Pixels:
-    """Return gray H×W of RGB H×W×3: the shared value where the channels are equal, the BT.709 luma elsewhere."""
-    first = pixels[..., 0]
-    same = (first == pixels[..., 1]) & (first == pixels[..., 2])
-    if same.all():
-        return first
-    luma = cv2.transform(np.ascontiguousarray(pixels, np.float32), np.array([LUMA], np.float32))
-    rounded = np.rint(luma) if pixels.dtype.kind == "u" else luma
-    return np.where(same, first, rounded.astype(pixels.dtype))

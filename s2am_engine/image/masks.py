@@ -1,82 +1,73 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which pixels are the pasted foreground, and which may serve as reference.
+"""Masks: reading, checks, and upsampling of a small mask along the edges of its image.
 
-A mask is H×W; 0 = background, full scale (1.0, 255, 65535 or True by its dtype) = foreground, soft edges in between.
-It keeps the depth that it came with, so that a 24-megapixel mask costs 24 MB.
+A mask is H×W; 0 = background, full scale (1.0, 255, 65535 or True by its dtype) = foreground, soft edges in between. It
+keeps the depth of its file, which saves memory: a 24-megapixel mask of 8 bits takes 24 MB.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
+import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from s2am_common.image_formats import format_of_suffix
 from s2am_engine.errors import MaskError
+from s2am_engine.image.arrays import SAMPLED_SIDE, STRIP_PIXELS, full_scale, luma, subsample, to_unit
 from s2am_engine.image.io import ImageData, load_image
+from s2am_engine.types import Bytes, Floats, Mask, Pixels
 
-Pixels = NDArray[Any]
-
-# JPEG leaves a few levels of noise where a mask is meant to be black or white.
-JPEG_NOISE = 16
-
-
-def full_scale(dtype: np.dtype[Any]) -> float:
-    """The value that stands for 1.0 in arrays of a dtype: 255, 65535, or 1 for floats and booleans."""
-    return float(np.iinfo(dtype).max) if np.issubdtype(dtype, np.integer) else 1.0
+_COMPRESSION_NOISE = 16  # levels that a lossy format may add to black and take from white
+_EDGE_REACH = 2.0  # pixels of the small mask by which upsampling may move an edge
+_FLAT_VARIANCE = 1e-4  # variance of colors in [0, 1] below which an area has no edges (ε of the guided filter)
+_RAMP_MARGIN = 0.1
 
 
-def read_mask(path: str | Path) -> Pixels:
-    """Read a mask from a picture file.
+def read_mask(path: str | Path) -> Mask:
+    """Read a mask from an image file.
 
-    A picture with transparency is a cut-out, whose alpha is the mask; in any other, white is foreground.
+    An image with transparency is a cut-out, whose alpha is the mask; in any other, white is foreground.
 
     Returns:
         H×W uint8, uint16 or float32.
 
     Raises:
-        FileError: the file can't be read.
+        FileError: the file cannot be read.
     """
-    picture = load_image(path)
-    if picture.alpha is not None and picture.alpha.min() < full_scale(picture.alpha.dtype):
-        return picture.alpha
-    pixels = picture.pixels
-    mask: Pixels = np.ascontiguousarray(pixels[..., 0]) if picture.gray else brightness(pixels)
-    if Path(path).suffix.lower() in (".jpg", ".jpeg"):
-        mask = np.where(mask <= JPEG_NOISE, 0, np.where(mask >= 255 - JPEG_NOISE, 255, mask)).astype(mask.dtype)
+    image = load_image(path)
+    if image.alpha is not None and image.alpha.min() < full_scale(image.alpha.dtype):
+        return image.alpha
+    mask: Mask = np.ascontiguousarray(image.pixels[..., 0]) if image.gray else luma(image.pixels)
+    info = format_of_suffix(Path(path).suffix)
+    if info is not None and not info.lossless and mask.dtype == np.uint8:
+        low, high = _COMPRESSION_NOISE, 255 - _COMPRESSION_NOISE
+        mask = np.where(mask <= low, 0, np.where(mask >= high, 255, mask)).astype(mask.dtype)
     return mask
 
 
-def brightness(pixels: Pixels) -> Pixels:
-    """The mean of the channels of H×W×3 pixels, in their own dtype, H×W."""
-    mean = pixels.mean(axis=2, dtype=np.float32)
-    rounded: Pixels = np.rint(mean) if np.issubdtype(pixels.dtype, np.integer) else mean
-    return rounded.astype(pixels.dtype)
+def mask_from_alpha(image: ImageData, name: str = "The image") -> Mask:
+    """Return an image's own alpha as the mask: its opaque part is the foreground.
 
-
-def mask_from_alpha(picture: ImageData, name: str = "The image") -> Pixels:
-    """Take a picture's own alpha as the mask: its opaque part is the foreground.
-
-    The colors beneath the transparent part are then the background, so there must be some.
+    The colors beneath the transparent part serve as background, so they must exist.
 
     Args:
-        picture: what was read.
-        name: what to call it in an error.
+        image: the image.
+        name: its name in error messages.
 
     Raises:
-        MaskError: there is no transparency, or nothing beneath the transparent part to compare with.
+        MaskError: there is no transparency, or only one color beneath the transparent part.
     """
-    if picture.alpha is None or picture.alpha.min() >= full_scale(picture.alpha.dtype):
+    if image.alpha is None or image.alpha.min() >= full_scale(image.alpha.dtype):
         raise MaskError(f"{name} has no transparency that could serve as a mask.", code="mask.no-alpha", name=name)
-    beneath = picture.pixels[picture.alpha == 0]
+    beneath = image.pixels[image.alpha == 0]
     if len(beneath) and np.ptp(beneath, axis=0).max() == 0:
         raise MaskError(f"{name} is a cut-out without a background.", code="mask.cut-out", name=name)
-    return picture.alpha
+    return image.alpha
 
 
-def check_mask(mask: Pixels, shape: tuple[int, ...], name: str = "The mask") -> None:
-    """Make sure that a mask fits a picture of `shape` (height, width, …) and splits it in two.
+def check_mask(mask: Mask, shape: tuple[int, ...], name: str = "The mask") -> None:
+    """Check that a mask has the size of an image of `shape` (height, width, …), and foreground and background.
 
     Raises:
         MaskError: another size, NaN, no foreground at all, or no background at all.
@@ -100,3 +91,85 @@ def check_mask(mask: Pixels, shape: tuple[int, ...], name: str = "The mask") -> 
             f"The largest value of the mask is 1 of {np.iinfo(mask.dtype).max}: full scale stands for the foreground.",
             code="mask.scale",
         )
+
+
+def snap_mask(mask: Bytes) -> Bytes:
+    """Stretch a predicted mask linearly, so values within 10 % of 0 or 255 become 0 or 255.
+
+    Networks and the guided filter hardly ever return exact zeros and ones.
+    """
+    return np.asarray(cv2.LUT(mask, _RAMP), np.uint8)
+
+
+_RAMP = np.rint((np.linspace(0, 1, 256) - _RAMP_MARGIN).clip(0, 1 - 2 * _RAMP_MARGIN) / (1 - 2 * _RAMP_MARGIN) * 255)
+_RAMP = _RAMP.astype(np.uint8)
+
+
+def upsample_mask(mask: Floats, pixels: Pixels) -> Bytes:
+    """Upsample a mask to the size of its image, and move its edges to those of the image.
+
+    A fast guided filter: He, Sun & Tang, PAMI 35 (2013); coefficients computed on a small copy: He & Sun, arXiv
+    1505.00996. (OpenCV has it in opencv-contrib only, and not in strips.)
+
+    Args:
+        mask: n×m in [0, 1], of the whole image.
+        pixels: H×W×3, uint8, uint16 or float32.
+
+    Returns:
+        H×W, 255 = foreground.
+    """
+    height, width = pixels.shape[:2]
+    guide = np.ascontiguousarray(to_unit(subsample(pixels, SAMPLED_SIDE)))
+    coarse = np.asarray(cv2.resize(mask, guide.shape[1::-1], interpolation=cv2.INTER_LINEAR), np.float32)
+    radius = max(1, round(_EDGE_REACH * max(guide.shape[:2]) / max(mask.shape)))
+    slopes, offset = _guided_coefficients(coarse, guide, radius)
+    result = np.empty((height, width), np.uint8)
+    rows = max(1, STRIP_PIXELS // width)
+    for top in range(0, height, rows):
+        strip = to_unit(pixels[top : top + rows])
+        result[top : top + rows] = _guided_strip(strip, slopes, offset, top / height, len(strip) / height)
+    return result
+
+
+def _guided_coefficients(mask: Floats, guide: Floats, radius: int) -> tuple[Floats, Floats]:
+    """Return slopes (h×w×3) and offset (h×w) of the local linear model of a mask in its guide's colors (eqs. 14, 15).
+
+    Args:
+        mask: h×w.
+        guide: h×w×3 in [0, 1].
+        radius: of the windows, in pixels.
+    """
+
+    def mean(values: Floats) -> Floats:
+        return np.asarray(cv2.blur(values, (2 * radius + 1,) * 2, borderType=cv2.BORDER_REFLECT), np.float32)
+
+    color, level = mean(guide), mean(mask)
+    products = [guide[..., i] * guide[..., j] for i in range(3) for j in range(3)]
+    covariance = np.stack([mean(product) for product in products], axis=-1).reshape(*mask.shape, 3, 3)
+    covariance -= color[..., :, None] * color[..., None, :]
+    shared = mean(guide * mask[..., None]) - color * level[..., None]
+    regularized = covariance + np.float32(_FLAT_VARIANCE) * np.eye(3, dtype=np.float32)
+    slopes = np.linalg.solve(regularized, shared[..., None])[..., 0]
+    offset = level - (slopes * color).sum(axis=-1)
+    return mean(np.asarray(slopes, np.float32)), mean(np.asarray(offset, np.float32))
+
+
+def _guided_strip(strip: Floats, slopes: Floats, offset: Floats, top: float, share: float) -> Bytes:
+    """Evaluate the local linear models on a strip of the image.
+
+    Args:
+        strip: rows×W×3 in [0, 1].
+        slopes: h×w×3, see `_guided_coefficients`.
+        offset: h×w.
+        top: of the strip, as a share of the image's height.
+        share: its height, as a share of the image's.
+    """
+    rows, width = strip.shape[:2]
+    height, small = offset.shape
+    # Pixel centers in the small copy: the positions of cv2.resize, but for a part of the rows.
+    y = ((np.arange(rows, dtype=np.float32) + 0.5) / rows * share + top) * height - 0.5
+    x = (np.arange(width, dtype=np.float32) + 0.5) / width * small - 0.5
+    across, down = np.meshgrid(x, y)
+    planes = cv2.remap(np.dstack([slopes, offset]), across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    mask = np.einsum("ywc,ywc->yw", planes[..., :3], strip) + planes[..., 3]
+    return np.asarray(np.rint(mask.clip(0, 1) * 255), np.uint8)

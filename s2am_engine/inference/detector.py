@@ -13,14 +13,14 @@ import torch
 from numpy.typing import NDArray
 
 from s2am_engine.errors import ModelError, NothingFoundError
-from s2am_engine.image.guided import enlarge_along_edges, snap_mask
-from s2am_engine.image.masks import Pixels, check_mask
+from s2am_engine.image.masks import check_mask, snap_mask, upsample_mask
 from s2am_engine.inference.devices import choose_device
 from s2am_engine.inference.inputs import ImageLike, MaskLike, convert_image, convert_mask
-from s2am_engine.inference.network_input import Floats, make_network_input, reduce_image
+from s2am_engine.inference.network_input import make_network_input, reduce_image
 from s2am_engine.inference.predictor import Predictor
 from s2am_engine.models.model_files import open_model
 from s2am_engine.models.model_store import DETECTION_THRESHOLD, DETECTOR
+from s2am_engine.types import Floats, Pixels
 
 logger = logging.getLogger(__name__)
 
@@ -185,7 +185,7 @@ def enlarge_mask(predicted: Floats, pixels: Pixels, alpha: Pixels | None = None)
     Raises:
         NothingFoundError: no pixel is more foreground than background, or all are foreground.
     """
-    mask = snap_mask(enlarge_along_edges(predicted, pixels))
+    mask = snap_mask(upsample_mask(predicted, pixels))
     if alpha is not None:
         mask[alpha == 0] = 0
     if mask.max() < 128:

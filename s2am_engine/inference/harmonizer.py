@@ -21,10 +21,11 @@ from s2am_engine.color.apply import apply_color_map
 from s2am_engine.color.fit import fit_color_map
 from s2am_engine.color.map import ColorMap
 from s2am_engine.errors import ImageError, MaskError, ModelError
-from s2am_engine.image import profiles
-from s2am_engine.image.compositing import Placement, paste, place, to_depth
+from s2am_engine.image import icc
+from s2am_engine.image.arrays import full_scale, luma, to_depth
 from s2am_engine.image.io import ImageData
-from s2am_engine.image.masks import brightness, check_mask, full_scale, mask_from_alpha
+from s2am_engine.image.masks import check_mask, mask_from_alpha
+from s2am_engine.image.paste import Placement, paste_layer, place_layer
 from s2am_engine.inference.detector import detect_foreground
 from s2am_engine.inference.devices import choose_device
 from s2am_engine.inference.inputs import ImageLike, ImageT, MaskLike, PathLike, convert_image, convert_mask
@@ -71,7 +72,7 @@ class _PastedLayer:
 
     def render(self, color_map: ColorMap, out: Pixels | None, progress: FractionCallback | None) -> ImageData:
         recolored = apply_color_map(color_map, self.placement.pixels, progress=progress)
-        result = paste(self.placement, recolored, self.background)
+        result = paste_layer(self.placement, recolored, self.background)
         if out is None:
             return result
         out[:] = result.pixels
@@ -310,8 +311,8 @@ class Harmonizer(StatefulHarmonizer):
             FileError: a file that cannot be read.
         """
         converted = convert_image(background)
-        placement = place(convert_image(layer).data, converted.data, at)
-        composite = paste(placement, placement.pixels, converted.data)
+        placement = place_layer(convert_image(layer).data, converted.data, at)
+        composite = paste_layer(placement, placement.pixels, converted.data)
         mask = placement.mask(*composite.pixels.shape[:2])
         source = _PastedLayer(composite, mask, placement, converted.data)
         return self._predict(source, composite.alpha, converted.restore)
@@ -341,14 +342,14 @@ class Harmonizer(StatefulHarmonizer):
             ModelError: the network gave no usable result.
         """
         data, mask = result.composite, result.mask
-        if not profiles.is_srgb(data.profile):
+        if not icc.is_srgb(data.profile):
             raise ImageError("A network paints sRGB pixels: convert the image to sRGB.", code="image.profile.native")
         height, width = mask.shape
         # In the image's depth from the start: floats would need four times the memory of 8-bit pixels.
         small = to_depth(self.predictor.paint(result._network_input), data.pixels.dtype)
         painted = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
         np.clip(painted, 0, painted.dtype.type(full_scale(painted.dtype)), out=painted)  # cubic overshoots
-        pixels = paste(Placement(0, 0, painted, mask), painted, ImageData(data.pixels)).pixels
+        pixels = paste_layer(Placement(0, 0, painted, mask), painted, ImageData(data.pixels)).pixels
         if data.gray:
             pixels = keep_gray(pixels, mask)
         return result._restore(dataclasses.replace(data, pixels=pixels))
@@ -377,7 +378,7 @@ class Harmonizer(StatefulHarmonizer):
         network_input = make_network_input(pixels, mask, alpha, profile, self.input_size)
         prediction = self.predictor(network_input)
         found = prediction.color_map
-        if not profiles.is_srgb(profile):
+        if not icc.is_srgb(profile):
             found = convert_to_profile(found, network_input.samples, profile)
         logger.info(
             "harmonized %d×%d %s with “%s” on %s in %.2f s, confidence %.2f",
@@ -481,14 +482,14 @@ def convert_to_profile(srgb_map: ColorMap, samples: Pixels, profile: bytes | Non
     lattice = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
     before = np.concatenate([samples, lattice])
     weights = np.repeat([1 / len(samples), LATTICE_WEIGHT / len(lattice)], [len(samples), len(lattice)])
-    srgb = profiles.to_srgb(before, profile)
+    srgb = icc.to_srgb(before, profile)
     recolored = np.rint(srgb_map(srgb / np.float32(255)).clip(0, 1) * 255).astype(np.uint8)
     # As a difference, so that rounding and clipping of the conversions in both directions cancel out.
-    change = profiles.from_srgb(recolored, profile).astype(np.float32) - profiles.from_srgb(srgb, profile)
+    change = icc.from_srgb(recolored, profile).astype(np.float32) - icc.from_srgb(srgb, profile)
     unit = before / np.float32(255)
     return fit_color_map(unit, unit + change / np.float32(255), weights)
 
 
 def keep_gray(pixels: Pixels, mask: Pixels) -> Pixels:
     """Remove the color of the foreground of a gray image; pixels outside the mask stay unchanged."""
-    return np.where((mask > 0)[..., None], brightness(pixels)[..., None], pixels)
+    return np.where((mask > 0)[..., None], luma(pixels)[..., None], pixels)

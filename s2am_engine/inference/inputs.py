@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from s2am_engine.errors import ImageError, MaskError
+from s2am_engine.image.arrays import full_scale, luma
 from s2am_engine.image.io import ImageData, load_image
-from s2am_engine.image.masks import Pixels, brightness, full_scale, read_mask
+from s2am_engine.image.masks import read_mask
+from s2am_engine.types import Pixels
 
 PathLike: TypeAlias = "str | os.PathLike[str]"
 ImageLike: TypeAlias = "NDArray[Any] | Image.Image | torch.Tensor | ImageData | PathLike"
@@ -172,7 +174,7 @@ def convert_mask(mask: MaskLike) -> Pixels:
         data = _from_pil(mask).data
         if data.alpha is not None and data.alpha.min() < full_scale(data.alpha.dtype):
             return data.alpha
-        return np.ascontiguousarray(data.pixels[..., 0]) if data.gray else brightness(data.pixels)
+        return np.ascontiguousarray(data.pixels[..., 0]) if data.gray else luma(data.pixels)
     if isinstance(mask, torch.Tensor):
         mask = (mask.detach().cpu().float() if mask.is_floating_point() else mask.detach().cpu()).numpy()
         mask = mask[0] if mask.ndim == 3 and mask.shape[0] == 1 else mask

@@ -16,8 +16,9 @@ from s2am_common.settings import load_settings
 from s2am_engine.color.map import ColorMap
 from s2am_engine.errors import ModelError
 from s2am_engine.inference.devices import thread_limit
-from s2am_engine.inference.network_input import Floats, NetworkInput
+from s2am_engine.inference.network_input import NetworkInput
 from s2am_engine.networks.network import Network
+from s2am_engine.types import Floats
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from s2am_engine.color.adjustments import Sliders
 from s2am_engine.color.map import ColorMap
 from s2am_engine.errors import ImageError
 from s2am_engine.image.io import ImageData
-from s2am_engine.image.masks import Pixels
+from s2am_engine.types import Pixels
 
 if TYPE_CHECKING:
     from s2am_engine.inference.harmonizer import HarmonizeResult

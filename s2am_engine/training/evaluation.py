@@ -15,14 +15,15 @@ from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
 from s2am_engine.errors import EngineError, NothingFoundError
-from s2am_engine.image.compositing import to_depth
+from s2am_engine.image.arrays import to_depth, to_unit
+from s2am_engine.image.contact_sheet import draw_contact_sheet, fit_into_square
 from s2am_engine.image.io import load_image
-from s2am_engine.image.masks import Pixels, read_mask
-from s2am_engine.image.sheets import draw_sheet, fit_into
+from s2am_engine.image.masks import read_mask
 from s2am_engine.inference.detector import Detector
 from s2am_engine.inference.harmonizer import Harmonizer
-from s2am_engine.inference.network_input import make_network_input, shrink, to_unit
+from s2am_engine.inference.network_input import make_network_input, shrink
 from s2am_engine.training.dataset_readers import Pair, find_pairs
+from s2am_engine.types import Pixels
 
 UNTOUCHED = "untouched composite"
 # A result this far below its composite did harm, in dB.
@@ -179,13 +180,13 @@ class Sheet:
         """Keep the pair measured last, if it is one of those shown."""
         if len(found.names) - 1 in self.shown:
             pictures = (loaded.composite, loaded.mask, *(result.pixels for result in results), loaded.target)
-            self.rows.append([fit_into(picture, CELL_SIDE) for picture in pictures])
+            self.rows.append([fit_into_square(picture, CELL_SIDE) for picture in pictures])
             self.captions.append(found.caption())
 
     def save(self, file: BinaryIO, models: Sequence[str]) -> None:
         """Draw all as a PNG."""
         headings = ["composite", "mask", *models, "target"]
-        draw_sheet(self.rows, self.captions, headings, CELL_SIDE, across=3).save(file, "PNG")
+        draw_contact_sheet(self.rows, self.captions, headings, CELL_SIDE, across=3).save(file, "PNG")
 
 
 def evenly_spaced(total: int, most: int) -> set[int]:

@@ -27,10 +27,9 @@ from PIL.JpegImagePlugin import JpegImageFile
 from s2am_common.image_formats import FOREIGN_SUFFIXES
 from s2am_common.paths import user_paths
 from s2am_engine.errors import EngineError
-from s2am_engine.image import profiles
+from s2am_engine.image import icc
+from s2am_engine.image.arrays import SAMPLED_SIDE, subsample, to_uint8, to_unit
 from s2am_engine.image.io import IMAGE_SUFFIXES, load_image
-from s2am_engine.image.masks import Pixels
-from s2am_engine.inference.network_input import SAMPLED_SIDE, sample, to_bytes, to_unit
 from s2am_engine.training.dataset_readers import (
     AnnotationsError,
     Drawn,
@@ -42,6 +41,7 @@ from s2am_engine.training.dataset_readers import (
     visible_files,
 )
 from s2am_engine.training.regions import propose_regions
+from s2am_engine.types import Pixels
 
 LONG_SIDE = 192  # pixels: longer side of the cached images
 SMALLEST_PHOTO_SIDE = 64  # pixels; smaller pictures are icons
@@ -102,10 +102,10 @@ def read_reduced(path: Path, long_side: int) -> NDArray[np.uint8]:
     height, width = picture.pixels.shape[:2]
     check_photo_size(path, width, height)
     if picture.alpha is not None:
-        hidden = to_unit(sample(picture.alpha, SAMPLED_SIDE)) < 0.5
+        hidden = to_unit(subsample(picture.alpha, SAMPLED_SIDE)) < 0.5
         if hidden.mean() > MOST_TRANSPARENT:
             raise EngineError(f"{path} is partly transparent: flatten it onto a background first.")
-    return profiles.to_srgb(to_bytes(shrink_to_side(picture.pixels, long_side)), picture.profile)
+    return icc.to_srgb(to_uint8(shrink_to_side(picture.pixels, long_side)), picture.profile)
 
 
 def read_reduced_jpeg(path: Path, long_side: int) -> NDArray[np.uint8] | None:
@@ -129,7 +129,7 @@ def read_reduced_jpeg(path: Path, long_side: int) -> NDArray[np.uint8] | None:
     except (OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, struct.error):
         return None
     check_photo_size(path, *full)
-    return profiles.to_srgb(pixels, small.info.get("icc_profile"))
+    return icc.to_srgb(pixels, small.info.get("icc_profile"))
 
 
 def read_labels(path: Path) -> NDArray[np.int32]:

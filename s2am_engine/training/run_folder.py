@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from s2am_common.atomic import atomic_write
 from s2am_engine.errors import EngineError, TrainingError
-from s2am_engine.image.sheets import draw_sheet
+from s2am_engine.image.contact_sheet import draw_contact_sheet
 
 CHECKPOINT_FILE = "checkpoint.pt"
 WEIGHTS_FILE = "weights.safetensors"
@@ -174,7 +174,7 @@ class TrainingLog(Sink):
 def draw_samples(samples: Sequence[Sample]) -> NDArray[np.uint8]:
     """Draw a contact sheet (H×W×3) of composites, results and ground truths."""
     headings = ["composite", "result", "ground truth"]
-    return np.asarray(draw_sheet(samples, [""] * len(samples), headings, SAMPLE_SIDE, across=3))
+    return np.asarray(draw_contact_sheet(samples, [""] * len(samples), headings, SAMPLE_SIDE, across=3))
 
 
 def read_log(path: Path) -> list[LogEntry]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from s2am_engine.image.sheets import draw_sheet
+from s2am_engine.image.contact_sheet import draw_contact_sheet
 from s2am_engine.training.batch_rng import BatchRNG
 from s2am_engine.training.degrade import Degradation, degrade
 from s2am_engine.training.pair_source import Batch, PairSource, resize_square
@@ -173,7 +173,9 @@ def draw_pair_sheet(pairs: MakesPairs, count: int, side: int = 160) -> Image.Ima
     rows = [[pixels(target), pixels(mask)[..., 0], pixels(composite)] for composite, mask, target in drawn]
     captions = [f"{number}: changed by {foreground_change(*pair):.1f} levels" for number, pair in enumerate(drawn, 1)]
     # A row is about three times as wide as high.
-    return draw_sheet(rows, captions, ("target", "mask", "composite"), side, across=math.ceil(math.sqrt(count / 3)))
+    return draw_contact_sheet(
+        rows, captions, ("target", "mask", "composite"), side, across=math.ceil(math.sqrt(count / 3))
+    )
 
 
 def each_pair(pairs: MakesPairs) -> Iterator[tuple[Tensor, Tensor, Tensor]]:

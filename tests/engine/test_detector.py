@@ -17,13 +17,13 @@ from s2am_engine.cli.benchmark import measure_size
 from s2am_engine.color.apply import apply_color_map
 from s2am_engine.errors import ImageError, MaskError, ModelError, NothingFoundError
 from s2am_engine.image.io import ImageData
-from s2am_engine.image.masks import Pixels
 from s2am_engine.inference.detector import Detector, detect_foreground, enlarge_mask
 from s2am_engine.inference.network_input import shrink
 from s2am_engine.inference.predictor import Predictor
 from s2am_engine.networks import registry
 from s2am_engine.networks.network import Network
 from s2am_engine.networks.spec import NetworkSpec
+from s2am_engine.types import Pixels
 from tests.engine.fake_networks import KNOWN_MAP, Doubter, Painter, Spotter, write_fake_model
 from tests.engine.icc import ADOBE, adobe_curve, rgb_profile
 from tests.engine.pictures import composite

@@ -22,13 +22,13 @@ import s2am_engine
 from s2am_engine import Harmonizer, HarmonizeResult, Sliders
 from s2am_engine.color.map import Curves
 from s2am_engine.errors import DeviceError, ImageError, MaskError, ModelNotFoundError
-from s2am_engine.image import profiles
+from s2am_engine.image import icc
 from s2am_engine.image.io import ImageData, save_image
-from s2am_engine.image.masks import Pixels
 from s2am_engine.inference.harmonizer import convert_to_profile
 from s2am_engine.models.model_files import export_model
 from s2am_engine.models.model_store import DEFAULT_MODEL
 from s2am_engine.networks.network import Network
+from s2am_engine.types import Pixels
 from tests.engine.icc import ADOBE, P3, adobe_curve, rgb_profile, srgb_curve
 from tests.engine.pictures import composite
 
@@ -141,11 +141,11 @@ def test_gray_image_stays_gray(harmonizer: Harmonizer) -> None:
 def test_wide_gamut_image_is_harmonized_like_its_srgb_version(harmonizer: Harmonizer, profile: bytes) -> None:
     pixels, mask = composite()
     wanted = harmonizer(pixels, mask).render()
-    wide = profiles.from_srgb(pixels, profile)
+    wide = icc.from_srgb(pixels, profile)
     result = harmonizer(ImageData(wide, profile=profile), mask).render()
     assert result.profile == profile
     np.testing.assert_array_equal(result.pixels[mask == 0], wide[mask == 0])
-    difference = profiles.to_srgb(result.pixels, profile).astype(int) - wanted
+    difference = icc.to_srgb(result.pixels, profile).astype(int) - wanted
     assert np.abs(difference[mask == 255]).mean() < 2
 
 

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from s2am_engine.image.profiles import from_srgb, is_srgb, to_srgb
+from s2am_engine.image.icc import from_srgb, is_srgb, to_srgb
 from tests.engine import icc
 
 DISPLAY_P3 = icc.rgb_profile(icc.P3, icc.srgb_curve)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from skimage import data
 
 from s2am_engine.image import sample
-from s2am_engine.image.compositing import paste, place
+from s2am_engine.image.paste import paste_layer, place_layer
 
 WIDTH, HEIGHT = 320, 240
 PASTED = (120, 100)
@@ -60,9 +60,9 @@ def wide_cut_out() -> NDArray[np.float32]:
 
 def one_layer() -> NDArray[np.uint8]:
     """Return H×W×3: the sample's composite, flattened."""
-    behind = sample.background()
-    placement = place(sample.cut_out(), behind, sample.AT)
-    return np.ascontiguousarray(paste(placement, placement.pixels, behind).pixels, np.uint8)
+    behind = sample.sample_background()
+    placement = place_layer(sample.sample_layer(), behind, sample.SAMPLE_POSITION)
+    return np.ascontiguousarray(paste_layer(placement, placement.pixels, behind).pixels, np.uint8)
 
 
 def write(folder: Path) -> None:

@@ -31,7 +31,7 @@ LARGEST = 400_000
 def take(gimp: Gimp3, out: Path) -> list[Path]:
     """Drive GIMP, write gimp-before.png, gimp-dialog.png and gimp-after.png, and return their paths."""
     gimp.prepare()
-    sample.make(gimp.folder)
+    sample.make_sample(gimp.folder)
     with gimp.desktop("open_sample.py", f"{WIDTH}x{HEIGHT}") as desktop:
         wait_for((gimp.folder / "opened").exists, 90, "the picture")
         arrange(desktop)

@@ -12,9 +12,9 @@ from PIL import Image
 
 from s2am_engine.color.apply import apply_color_map
 from s2am_engine.errors import EngineError
-from s2am_engine.image.masks import Pixels
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.training import evaluation
+from s2am_engine.types import Pixels
 from tests.engine.fake_networks import KNOWN_MAP, Painter, Spotter
 from tests.engine.pictures import composite
 

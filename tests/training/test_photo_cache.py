@@ -20,7 +20,7 @@ from skimage import data
 
 from s2am_common.paths import user_paths
 from s2am_engine.errors import EngineError
-from s2am_engine.image import profiles
+from s2am_engine.image import icc
 from s2am_engine.image.io import load_image
 from s2am_engine.training import dataset_readers, photo_cache
 from s2am_engine.training.dataset_readers import PhotoFile
@@ -140,7 +140,7 @@ def test_read_reduced_converts_profiles_to_srgb(suffix: str, profile: bytes, tmp
     whole = load_image(path)
     assert whole.profile == profile
     found = read(path)
-    assert distance(found, photo_cache.shrink_to_side(profiles.to_srgb(whole.pixels, profile), 150)) < 1.5
+    assert distance(found, photo_cache.shrink_to_side(icc.to_srgb(whole.pixels, profile), 150)) < 1.5
     assert distance(found, photo_cache.shrink_to_side(whole.pixels, 150)) > 3
 
 

@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 from s2am_editor.document.geometry import Rect, bounding_rect
 from s2am_editor.document.model import DocumentError, Layer
 from s2am_editor.document.raster import Raster, TiledMask
-from s2am_engine.image.compositing import to_depth
-from s2am_engine.image.masks import full_scale
-from s2am_engine.inference.network_input import to_bytes, to_unit
+from s2am_engine.image.arrays import full_scale, to_depth, to_uint8, to_unit
 from s2am_engine.types import FractionCallback
 
 DEFAULT_FEATHER_RADIUS = 2.0
@@ -97,7 +95,7 @@ def alpha_to_mask(layer: Layer) -> TiledMask:
             f"“{layer.name}” has no transparency: draw a box around its subject, or paint a mask.",
             code="document.opaque",
         )
-    return TiledMask.from_array(to_bytes(alpha))
+    return TiledMask.from_array(to_uint8(alpha))
 
 
 def feather_mask(mask: TiledMask, radius: float) -> TiledMask:

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from s2am_editor.document.geometry import Rect
 from s2am_editor.document.model import Document, DocumentError
 from s2am_editor.document.raster import Raster, TiledMask
+from s2am_engine.image.arrays import to_uint8
 from s2am_engine.image.grabcut import GrabCut, foreground_labels
-from s2am_engine.image.guided import enlarge_along_edges, snap_mask
-from s2am_engine.inference.network_input import to_bytes
+from s2am_engine.image.masks import snap_mask, upsample_mask
 from s2am_engine.models.model_store import DETECTOR
 from s2am_engine.types import FractionCallback
 
@@ -64,7 +64,7 @@ def grab_cut(
             "Nothing is marked: draw a box around the subject, or scribble on it.", code="document.nothing-marked"
         )
     area = _expand_box(box, bounds) if box is not None and mask is None else bounds
-    image = to_bytes(_reduce(raster, area))
+    image = to_uint8(_reduce(raster, area))
     labels = _initial_labels(image.shape[:2], area, box if mask is None else None, foreground, background, mask)
     if box is None and mask is None:
         _label_by_color(image, labels)
@@ -185,7 +185,7 @@ def _remove_islands(found: NDArray[np.bool_], scribbled: NDArray[np.bool_]) -> N
 
 def _to_full_size(raster: Raster, area: Rect, found: NDArray[np.bool_]) -> TiledMask:
     """Enlarge the mask of the reduced copy, with its edge aligned to the image's; it is 0 or 255 elsewhere."""
-    edge = snap_mask(enlarge_along_edges(found.astype(np.float32), raster.pixels[area.slices]))
+    edge = snap_mask(upsample_mask(found.astype(np.float32), raster.pixels[area.slices]))
     kernel = np.ones((2 * _EDGE_REACH + 1,) * 2, np.uint8)
     reduced = found.view(np.uint8)
     is_decided = cv2.dilate(reduced, kernel) == cv2.erode(reduced, kernel)

@@ -20,9 +20,10 @@ from s2am_editor.document.raster import Raster, TiledMask
 from s2am_engine.color.adjustments import Sliders, adjust
 from s2am_engine.color.map import ColorMap, Curves
 from s2am_engine.errors import EngineError
-from s2am_engine.image.compositing import convert, to_depth
+from s2am_engine.image.arrays import to_depth
 from s2am_engine.image.data import Metadata
 from s2am_engine.image.io import ImageData
+from s2am_engine.image.paste import convert_colors
 
 
 class DocumentError(EngineError):
@@ -217,7 +218,7 @@ class Document:
         """
         target = ImageData(np.empty((1, 1, 3), self.dtype), profile=self.profile)
         alpha = None if image.alpha is None else to_depth(image.alpha, self.dtype)
-        raster = Raster(convert(image.pixels, image.profile, target), alpha)
+        raster = Raster(convert_colors(image.pixels, image.profile, target), alpha)
         width, height = raster.size
         scale = min(1.0, self.width / width, self.height / height)
         if center is not None:

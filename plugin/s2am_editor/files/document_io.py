@@ -14,9 +14,8 @@ from s2am_editor.document.model import Document, Layer
 from s2am_editor.files.openraster import OPENRASTER_SUFFIX, read_openraster, write_openraster
 from s2am_editor.render.export import flatten
 from s2am_engine.errors import ImageFormatError
-from s2am_engine.image.compositing import to_depth
+from s2am_engine.image.arrays import full_scale, to_depth
 from s2am_engine.image.io import ImageData, load_image, save_image
-from s2am_engine.image.masks import full_scale
 from s2am_engine.types import FractionCallback
 
 PROJECT_SUFFIX = OPENRASTER_SUFFIX

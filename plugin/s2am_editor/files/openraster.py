@@ -33,12 +33,11 @@ from s2am_editor.render.blend import blend_layer, transparent_image
 from s2am_editor.render.export import flatten
 from s2am_editor.render.resample import resample_layer
 from s2am_engine.errors import FileError, ImageFormatError, S2AMError
-from s2am_engine.image.compositing import to_depth
+from s2am_engine.image.arrays import to_depth, to_uint8
+from s2am_engine.image.contact_sheet import fit_into_square
 from s2am_engine.image.data import MAX_PIXELS, ImageData
 from s2am_engine.image.formats import png
 from s2am_engine.image.formats.common import Decoded, UnsupportedFileError, check_image_size
-from s2am_engine.image.sheets import fit_into
-from s2am_engine.inference.network_input import to_bytes
 from s2am_engine.types import FractionCallback
 
 OPENRASTER_SUFFIX = ".ora"
@@ -251,8 +250,8 @@ def _to_integers(image: ImageData) -> tuple[NDArray[Any], NDArray[Any] | None]:
 
 def _thumbnail(image: ImageData) -> tuple[NDArray[Any], NDArray[Any] | None]:
     side = min(_THUMBNAIL_SIDE, max(image.pixels.shape[:2]))
-    alpha = None if image.alpha is None else np.ascontiguousarray(fit_into(to_bytes(image.alpha), side)[..., 0])
-    return fit_into(to_bytes(image.pixels), side), alpha
+    alpha = None if image.alpha is None else np.ascontiguousarray(fit_into_square(to_uint8(image.alpha), side)[..., 0])
+    return fit_into_square(to_uint8(image.pixels), side), alpha
 
 
 def _read_layers(archive: zipfile.ZipFile, stack_xml: bytes, report: FractionCallback) -> tuple[Document, list[str]]:

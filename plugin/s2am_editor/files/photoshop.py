@@ -19,9 +19,9 @@ from s2am_editor.document.model import Document, Layer
 from s2am_editor.document.raster import Raster, TiledMask
 from s2am_editor.files.project import DAMAGE_ERRORS
 from s2am_engine.errors import FileError, ImageFormatError
+from s2am_engine.image.arrays import full_scale
 from s2am_engine.image.data import ImageData
 from s2am_engine.image.formats.common import UnsupportedFileError, check_image_size
-from s2am_engine.image.masks import full_scale
 from s2am_engine.types import FractionCallback
 
 _DEPTHS: dict[int, np.dtype[Any]] = {8: np.dtype(np.uint8), 16: np.dtype(np.uint16)}

@@ -17,10 +17,9 @@ from s2am_editor.document.geometry import Rect
 from s2am_editor.document.model import Document, Layer
 from s2am_editor.render.resample import Patch, resample_layer
 from s2am_engine.color.apply import apply_color_map
-from s2am_engine.image.compositing import Placement, mix, paste
+from s2am_engine.image.arrays import full_scale, to_unit
 from s2am_engine.image.io import ImageData
-from s2am_engine.image.masks import full_scale
-from s2am_engine.inference.network_input import to_unit
+from s2am_engine.image.paste import Placement, blend_over, paste_layer
 
 
 def visible_layers(document: Document, zoom: float, rect: Rect) -> tuple[Layer, ...]:
@@ -76,7 +75,7 @@ def blend_layer(
     pixels, coverage = _apply_harmonization(layer, patch, harmonized, fast), _apply_opacity(patch, layer.opacity)
     target = patch.rect.translated(-rect.left, -rect.top)
     if backdrop.alpha is not None:
-        return paste(Placement(target.top, target.left, pixels, coverage), pixels, backdrop)
+        return paste_layer(Placement(target.top, target.left, pixels, coverage), pixels, backdrop)
     if fast and pixels.dtype == np.uint8:
         return _paste_fast(backdrop, pixels, to_unit(coverage), target)
     return _paste_on_opaque(backdrop, pixels, coverage, target)
@@ -136,7 +135,7 @@ def _paste_on_opaque(backdrop: ImageData, pixels: NDArray[Any], coverage: NDArra
     is_solid = coverage >= full_scale(coverage.dtype)
     cv2.copyTo(np.ascontiguousarray(pixels), is_solid.view(np.uint8), window)
     is_partial = (coverage > 0) & ~is_solid
-    window[is_partial] = mix(pixels[is_partial], window[is_partial], to_unit(coverage[is_partial])[:, None])
+    window[is_partial] = blend_over(pixels[is_partial], window[is_partial], to_unit(coverage[is_partial])[:, None])
     return dataclasses.replace(backdrop, pixels=result)
 
 

@@ -12,9 +12,8 @@ from s2am_editor.document.geometry import Rect
 from s2am_editor.document.model import Document, Layer
 from s2am_editor.render.blend import render_exactly
 from s2am_editor.render.resample import resample_layer
-from s2am_engine.image.compositing import to_depth
+from s2am_engine.image.arrays import full_scale, to_depth
 from s2am_engine.image.io import ImageData
-from s2am_engine.image.masks import full_scale
 from s2am_engine.types import FractionCallback
 
 _STRIP_PIXELS = 1 << 20

@@ -21,7 +21,7 @@ from s2am_editor.document.model import BENEATH, Document, DocumentError, Harmoni
 from s2am_editor.document.raster import TiledMask
 from s2am_editor.render.export import canvas_coverage, flatten
 from s2am_engine.color.adjustments import Sliders
-from s2am_engine.image.masks import full_scale
+from s2am_engine.image.arrays import full_scale
 from s2am_engine.types import FractionCallback
 
 if TYPE_CHECKING:

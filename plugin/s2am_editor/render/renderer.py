@@ -24,9 +24,9 @@ from s2am_editor.document.model import Document, Layer
 from s2am_editor.document.raster import TiledMask
 from s2am_editor.render.blend import blend_layer, transparent_image, visible_layers
 from s2am_editor.render.resample import Patch, resample_layer, resample_mask
-from s2am_engine.image import profiles
+from s2am_engine.image import icc
+from s2am_engine.image.arrays import to_uint8
 from s2am_engine.image.io import ImageData
-from s2am_engine.inference.network_input import to_bytes
 
 TILE_SIZE = 384
 """Side of the tiles in which the screen is drawn, in pixels."""
@@ -94,7 +94,7 @@ class RenderSession:
         patch = self._patch(layer, zoom, rect)
         if patch is not None:
             target = patch.rect.translated(-rect.left, -rect.top).slices
-            coverage[target] = 255 if patch.coverage is None else to_bytes(patch.coverage)
+            coverage[target] = 255 if patch.coverage is None else to_uint8(patch.coverage)
         return coverage
 
     def canvas_mask(self, mask: TiledMask, rect: Rect, zoom: float) -> NDArray[np.uint8]:
@@ -175,11 +175,11 @@ def layer_thumbnail(layer: Layer, side: int, profile: bytes | None = None) -> ND
 
 def to_screen(image: ImageData) -> NDArray[np.uint8]:
     """Convert an image to the screen's format; see `RenderSession.tile`."""
-    colors = profiles.to_srgb(to_bytes(image.pixels), image.profile)
+    colors = icc.to_srgb(to_uint8(image.pixels), image.profile)
     pixels = np.asarray(cv2.cvtColor(colors, cv2.COLOR_RGB2BGRA), np.uint8)
     if image.alpha is None:
         return pixels
-    alpha = to_bytes(image.alpha)
+    alpha = to_uint8(image.alpha)
     pixels = np.asarray(cv2.multiply(pixels, cv2.merge([alpha] * 4), scale=1 / 255), np.uint8)
     pixels[..., 3] = alpha
     return pixels

@@ -24,8 +24,7 @@ from s2am_editor.document.geometry import (
 )
 from s2am_editor.document.model import Layer
 from s2am_editor.document.raster import MAX_LEVEL, OPENCV_DEPTHS, TiledMask
-from s2am_engine.image.masks import full_scale
-from s2am_engine.inference.network_input import to_unit
+from s2am_engine.image.arrays import full_scale, to_unit
 
 
 @dataclass(frozen=True)

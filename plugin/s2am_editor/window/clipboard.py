@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PyQt6.QtCore import QMimeData
 from PyQt6.QtGui import QGuiApplication, QImage
 
+from s2am_engine.image.arrays import to_uint8
 from s2am_engine.image.io import ImageData
-from s2am_engine.inference.network_input import to_bytes
 
 
 def files_of(data: QMimeData | None) -> list[Path]:
@@ -47,12 +47,12 @@ def from_image(image: QImage) -> ImageData:
 
 def to_image(image: ImageData) -> QImage:
     """Convert an image to an 8-bit Qt image with its own memory."""
-    pixels = to_bytes(image.pixels)
+    pixels = to_uint8(image.pixels)
     height, width = pixels.shape[:2]
     if image.alpha is None:
         pixels = np.ascontiguousarray(pixels)
         return QImage(pixels.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888).copy()
-    samples = np.dstack([pixels, to_bytes(image.alpha)])
+    samples = np.dstack([pixels, to_uint8(image.alpha)])
     return QImage(samples.tobytes(), width, height, 4 * width, QImage.Format.Format_RGBA8888).copy()
 
 

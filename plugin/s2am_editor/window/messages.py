@@ -24,7 +24,7 @@ from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs, Problem
 from s2am_editor.window.theme import icon
 from s2am_editor.window.widgets.basic import small_button
-from s2am_engine.image import profiles
+from s2am_engine.image import icc
 
 HINT_MARGIN = 18
 SHOW_AFTER = 150  # milliseconds before a running job is shown
@@ -221,7 +221,7 @@ class StatusBar(QStatusBar):
             return
         document = self._session.document
         bits = self.tr("{0}-bit").format(8 * document.dtype.itemsize)
-        space = "sRGB" if profiles.is_srgb(document.profile) else self.tr("custom profile")
+        space = "sRGB" if icc.is_srgb(document.profile) else self.tr("custom profile")
         self._info.setText(f"{document.width} × {document.height}   ·   {bits}   ·   {space}")
 
     def _scales(self) -> QMenu:

@@ -95,10 +95,10 @@ class WindowCommands(QObject):
             from s2am_engine.image import sample
 
             job.progress(-1)
-            document = Document.from_image(sample.background(), self.tr("Rocket"))
-            cutout = sample.cut_out()
+            document = Document.from_image(sample.sample_background(), self.tr("Rocket"))
+            cutout = sample.sample_layer()
             height, width = cutout.pixels.shape[:2]
-            center = sample.AT[0] + width / 2, sample.AT[1] + height / 2
+            center = sample.SAMPLE_POSITION[0] + width / 2, sample.SAMPLE_POSITION[1] + height / 2
             return document, document.new_layer(cutout, self.tr("Astronaut"), center=center)
 
         def done(made: tuple[Document, Layer]) -> None:

@@ -49,13 +49,6 @@ class ImageFormat:
     write: Callable[[BinaryIO, ImageData, int], None]
 
 
-def storable_dtype(info: FormatInfo, dtype: np.dtype[np.generic]) -> np.dtype[np.generic]:
-    """Return the dtype of the highest depth, up to `dtype`, that a format stores."""
-    if info.max_bits == 8:
-        return np.dtype(np.uint8)
-    return np.dtype(np.uint16) if info.max_bits == 16 and dtype == np.float32 else dtype
-
-
 def check_storable(info: FormatInfo, image: ImageData, max_side: int | None = None) -> None:
     """Raise UnsupportedFileError if a format stores fewer bits or fewer pixels than an image has."""
     dtype = image.pixels.dtype

@@ -17,8 +17,8 @@ from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.model import Document, Layer
 from s2am_editor.document.raster import Raster, TiledMask
 from s2am_engine.errors import EngineError, NothingFoundError
+from s2am_engine.image.arrays import full_scale
 from s2am_engine.image.io import ImageData, load_image
-from s2am_engine.image.masks import full_scale
 from s2am_engine.inference.detector import Detector
 from tests.editor.document.sample_documents import cutout, disc, scene
 from tests.shared import SHARED, needs_shared

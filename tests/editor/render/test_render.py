@@ -23,9 +23,9 @@ from s2am_editor.render.export import canvas_coverage, flatten
 from s2am_editor.render.renderer import RenderSession, layer_thumbnail
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.color.map import Curves, Matrix
-from s2am_engine.image.compositing import paste, place
+from s2am_engine.image.arrays import full_scale
 from s2am_engine.image.io import ImageData
-from s2am_engine.image.masks import full_scale
+from s2am_engine.image.paste import paste_layer, place_layer
 from tests.editor.document.sample_documents import cutout, disc, scene, two_layers
 from tests.engine.icc import ADOBE, adobe_curve, rgb_profile
 
@@ -39,8 +39,8 @@ def test_flatten_equals_engine_paste(dtype: DTypeLike, at: tuple[int, int]) -> N
     document, layer = two_layers(dtype)
     background, person = ImageData(scene(dtype=dtype)), cutout(dtype=dtype)
     moved = commands.set_transform(layer.id, Transform.at(*at, layer.size)).change(document)
-    placement = place(person, background, at)
-    expected = paste(placement, placement.pixels, background)
+    placement = place_layer(person, background, at)
+    expected = paste_layer(placement, placement.pixels, background)
     result = flatten(moved)
     np.testing.assert_array_equal(result.pixels, expected.pixels)
     assert result.alpha is None

@@ -19,7 +19,7 @@ from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.tools import handles
 from s2am_editor.window.tools.handles import Guides, Handle
 from s2am_editor.window.tools.tool import Point, Pointer, Tool
-from s2am_engine.image.masks import full_scale
+from s2am_engine.image.arrays import full_scale
 
 HANDLE_SIZE = 5.0  # half the side of a handle, in widget pixels
 HANDLE_REACH = 10.0  # maximum distance from a handle

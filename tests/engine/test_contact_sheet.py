@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Contact sheets, the sample, and the benchmark's report: pictures and figures for people."""
+"""Contact sheets, the sample composite, and the benchmark's report."""
 
 from __future__ import annotations
 
@@ -10,37 +10,39 @@ from PIL import Image
 
 from s2am_engine.cli import benchmark
 from s2am_engine.image import sample
-from s2am_engine.image.compositing import place
+from s2am_engine.image.contact_sheet import CAPTION_HEIGHT, SHEET_GAP, write_contact_sheet
 from s2am_engine.image.io import ImageData, load_image
-from s2am_engine.image.sheets import CAPTION, GAP, contact_sheet
+from s2am_engine.image.paste import place_layer
 from s2am_engine.inference.harmonizer import Harmonizer
 
 
-def test_a_sheet_shows_every_picture_in_its_place(tmp_path: Path) -> None:
+def test_write_contact_sheet_places_images_and_captions(tmp_path: Path) -> None:
     red = np.full((30, 60, 3), (200, 0, 0), np.uint8)
     mask = np.full((30, 60), 65535, np.uint16)
     blue = np.full((30, 60, 3), (0, 0, 1), np.float32)
-    contact_sheet(tmp_path / "sheet.png", [[red, mask], [blue, mask]], ["one", "two"], ["left", "right"], side=120)
+    write_contact_sheet(
+        tmp_path / "sheet.png", [[red, mask], [blue, mask]], ["one", "two"], ["left", "right"], side=120
+    )
     sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
-    top, row = CAPTION + GAP, 60 + CAPTION + GAP
-    assert tuple(sheet[top + 30, GAP + 60]) == (200, 0, 0)
-    assert tuple(sheet[top + 30, 2 * GAP + 180]) == (255, 255, 255)
-    assert tuple(sheet[top + row + 30, GAP + 60]) == (0, 0, 255)
-    caption = sheet[top + 60 : top + 60 + CAPTION]
+    top, row = CAPTION_HEIGHT + SHEET_GAP, 60 + CAPTION_HEIGHT + SHEET_GAP
+    assert tuple(sheet[top + 30, SHEET_GAP + 60]) == (200, 0, 0)
+    assert tuple(sheet[top + 30, 2 * SHEET_GAP + 180]) == (255, 255, 255)
+    assert tuple(sheet[top + row + 30, SHEET_GAP + 60]) == (0, 0, 255)
+    caption = sheet[top + 60 : top + 60 + CAPTION_HEIGHT]
     assert caption.max() > 150  # there is text
 
 
-def test_rows_beside_each_other_keep_their_order(tmp_path: Path) -> None:
+def test_write_contact_sheet_places_rows_beside_each_other(tmp_path: Path) -> None:
     rows = [[np.full((10, 10, 3), 50 * index, np.uint8)] for index in range(1, 4)]
-    contact_sheet(tmp_path / "sheet.png", rows, ["", "", ""], side=100, across=2)
+    write_contact_sheet(tmp_path / "sheet.png", rows, ["", "", ""], side=100, across=2)
     sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
-    column, line = 2 * GAP + 100, 100 + CAPTION + GAP
-    places = ((GAP + 50, 50), (GAP + 50, column + 50), (GAP + line + 50, 50))
+    column, line = 2 * SHEET_GAP + 100, 100 + CAPTION_HEIGHT + SHEET_GAP
+    places = ((SHEET_GAP + 50, 50), (SHEET_GAP + 50, column + 50), (SHEET_GAP + line + 50, 50))
     assert [int(sheet[y, x, 0]) for y, x in places] == [50, 100, 150]
 
 
-def test_the_sample_is_a_harmonized_composite_with_a_sheet(tmp_path: Path) -> None:
-    result, sheet = sample.make(tmp_path / "sample")
+def test_make_sample_writes_harmonized_composite_and_sheet(tmp_path: Path) -> None:
+    result, sheet = sample.make_sample(tmp_path / "sample")
     names = {"layer.png", "background.png", "composite.png", "harmonized.png", "before-after.png"}
     assert {path.name for path in (tmp_path / "sample").iterdir()} == names
     background, before, after = (
@@ -49,7 +51,10 @@ def test_the_sample_is_a_harmonized_composite_with_a_sheet(tmp_path: Path) -> No
     layer = load_image(tmp_path / "sample" / "layer.png").alpha
     assert layer is not None
     assert 0.25 < (layer > 127).mean() < 0.7
-    astronaut = place(sample.cut_out(), ImageData(background), sample.AT).mask(*background.shape[:2]) > 0
+    astronaut = (
+        place_layer(sample.sample_layer(), ImageData(background), sample.SAMPLE_POSITION).mask(*background.shape[:2])
+        > 0
+    )
     np.testing.assert_array_equal(after[~astronaut], background[~astronaut])
     # Studio light on the suit, dusk around it: the result is bluer.
     shift = (after.astype(int) - before)[astronaut].mean(axis=0)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""ICC profiles: from a picture's own colors to sRGB, in which the networks think, and back.
+"""ICC profiles: conversion of an image's own colors to sRGB, the input of the networks, and back.
 
 Conversions are relative colorimetric with black point compensation (LittleCMS through Pillow). A profile that cannot be
-read or cannot go both ways (CMYK, damaged, a scanner's one-way table) counts as sRGB: the picture is fine without it.
+read or converted in both directions (CMYK, damaged, a scanner's one-way table) counts as sRGB.
 """
 
 from __future__ import annotations
@@ -15,31 +15,33 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-_STRIP = 2**20  # pixels converted at a time
+from s2am_engine.types import Bytes
+
+_STRIP = 2**20  # pixels to convert at a time
 
 _Transform = ImageCms.ImageCmsTransform
 
 
 def is_srgb(profile: bytes | None) -> bool:
-    """Whether colors in `profile` can be taken for sRGB: none given, unreadable, or within one 8-bit level of it.
+    """Return whether a profile is sRGB: None, unreadable, or within one 8-bit level of it.
 
-    Judged by what the profile does to a 9×9×9 grid of colors, not by its name: there are dozens of sRGB profiles.
+    Compares a 9×9×9 grid of converted colors, not names: there are dozens of sRGB profiles.
     """
     return profile is None or _acts_like_srgb(profile)
 
 
-def to_srgb(pixels: NDArray[np.uint8], profile: bytes | None) -> NDArray[np.uint8]:
-    """8-bit RGB (H×W×3 or N×3) in `profile` → the same shape in sRGB, colors outside of it clipped.
+def to_srgb(pixels: Bytes, profile: bytes | None) -> Bytes:
+    """Convert 8-bit RGB (H×W×3 or N×3) from a profile to sRGB; colors outside of sRGB are clipped.
 
-    Of a gray profile's picture (three equal channels) the first channel counts. sRGB pixels come back as they are, not
-    copied. Raises ValueError for other shapes and types.
+    With a gray profile, the first of three equal channels counts. sRGB pixels are returned as they are, not copied.
+    Raises ValueError for other shapes and types.
     """
     _check(pixels)
     return pixels if profile is None or is_srgb(profile) else _converted(pixels, profile, 0)
 
 
-def from_srgb(pixels: NDArray[np.uint8], profile: bytes | None) -> NDArray[np.uint8]:
-    """8-bit sRGB (H×W×3 or N×3) → the same shape in `profile`; the reverse of to_srgb. A gray profile gives gray."""
+def from_srgb(pixels: Bytes, profile: bytes | None) -> Bytes:
+    """Convert 8-bit sRGB (H×W×3 or N×3) to a profile, the reverse of `to_srgb`; a gray profile gives gray."""
     _check(pixels)
     return pixels if profile is None or is_srgb(profile) else _converted(pixels, profile, 1)
 
@@ -51,7 +53,7 @@ def _check(pixels: NDArray[Any]) -> None:
 
 @functools.lru_cache(maxsize=16)
 def _transforms(profile: bytes) -> tuple[_Transform, _Transform] | None:
-    """To sRGB and from it; None where the profile is of no use."""
+    """Return the transforms to sRGB and from it; None if the profile is unusable."""
     try:
         own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         mode = {"RGB": "RGB", "GRAY": "L"}[own.profile.xcolor_space.strip()]
@@ -71,14 +73,14 @@ def _acts_like_srgb(profile: bytes) -> bool:
     if transforms is None:
         return True
     steps = np.linspace(0, 255, 9).round().astype(np.uint8)
-    grid: NDArray[np.uint8] = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(-1, 3)
+    grid: Bytes = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(-1, 3)
     if transforms[0].input_mode == "L":
         grid = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
     found = _converted(grid, profile, 0)
     return int(np.abs(found.astype(np.int16) - grid).max()) <= 1
 
 
-def _converted(pixels: NDArray[np.uint8], profile: bytes, direction: int) -> NDArray[np.uint8]:
+def _converted(pixels: Bytes, profile: bytes, direction: int) -> Bytes:
     transforms = _transforms(profile)
     if transforms is None:
         return pixels

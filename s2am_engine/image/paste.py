@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Paste a layer on a background: the composite, and the layer's alpha as its mask."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from s2am_engine.errors import ImageError
+from s2am_engine.image import icc
+from s2am_engine.image.arrays import STRIP_PIXELS, luma, to_depth, to_unit
+from s2am_engine.image.io import ImageData
+from s2am_engine.types import Floats, Mask, Pixels
+
+
+@dataclasses.dataclass(frozen=True)
+class Placement:
+    """The part of a layer within a background.
+
+    top, left: position on the background, in pixels.
+    pixels: h×w×3, in the background's depth and profile. alpha: h×w, in the same depth.
+    """
+
+    top: int
+    left: int
+    pixels: Pixels
+    alpha: Mask
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """Rows and columns of the background beneath the layer."""
+        height, width = self.alpha.shape
+        return slice(self.top, self.top + height), slice(self.left, self.left + width)
+
+    def mask(self, height: int, width: int) -> Mask:
+        """Return the alpha on an empty H×W mask."""
+        whole = np.zeros((height, width), self.alpha.dtype)
+        whole[self.window] = self.alpha
+        return whole
+
+
+def place_layer(layer: ImageData, background: ImageData, at: tuple[int, int] | None = None) -> Placement:
+    """Crop and convert a layer for a position on a background.
+
+    Args:
+        layer: a cut-out with alpha.
+        background: the image to paste it on.
+        at: (x, y) of the layer's upper left corner on the background, in pixels; None = centered. Layers that reach
+            beyond the edge are cropped; values may be negative.
+
+    Raises:
+        ImageError: the layer has no transparency, lies outside, or cannot be converted to the background's profile.
+    """
+    if layer.alpha is None:
+        raise ImageError("The layer has no transparency: cut out its subject first.", code="image.no-alpha")
+    height, width = background.pixels.shape[:2]
+    rows, columns = layer.alpha.shape
+    x, y = at if at is not None else ((width - columns) // 2, (height - rows) // 2)
+    visible = (
+        slice(max(0, -y), max(0, min(rows, height - y))),
+        slice(max(0, -x), max(0, min(columns, width - x))),
+    )
+    alpha = layer.alpha[visible]
+    if alpha.size == 0 or alpha.max() == 0:
+        raise ImageError(f"At {x},{y} no part of the layer lies on the background.", code="image.outside", x=x, y=y)
+    pixels = convert_colors(layer.pixels[visible], layer.profile, background)
+    return Placement(max(0, y), max(0, x), pixels, to_depth(alpha, background.pixels.dtype))
+
+
+def convert_colors(pixels: Pixels, profile: bytes | None, like: ImageData) -> Pixels:
+    """Convert pixels from a profile to the profile and depth of another image.
+
+    Raises:
+        ImageError: different profiles at more than 8 bits, where the conversion would lose depth.
+    """
+    same = profile == like.profile or (icc.is_srgb(profile) and icc.is_srgb(like.profile))
+    if not same:
+        if pixels.dtype != np.uint8:
+            raise ImageError(
+                "The layer and the background have different color profiles at more than 8 bits: "
+                "convert the layer to the background's profile first.",
+                code="image.profile",
+            )
+        pixels = icc.from_srgb(icc.to_srgb(pixels, profile), like.profile)
+    return to_depth(pixels, like.pixels.dtype)
+
+
+def paste_layer(placement: Placement, pixels: Pixels, background: ImageData) -> ImageData:
+    """Blend a placed layer's pixels over the background ("over", in the background's own encoding, as editors do).
+
+    Args:
+        placement: position and alpha.
+        pixels: h×w×3, the placed layer's pixels, harmonized or not.
+        background: not changed; pixels under alpha 0 are bit-identical in the result. A gray one stays gray.
+    """
+    result = background.pixels.copy()
+    window = result[placement.window]
+    alpha = None if background.alpha is None else background.alpha.copy()
+    height, width = placement.alpha.shape
+    step = max(1, STRIP_PIXELS // width)
+    for top in range(0, height, step):
+        rows = slice(top, top + step)
+        over = luma(pixels[rows])[..., None] if background.gray else pixels[rows]
+        cover = to_unit(placement.alpha[rows])
+        if alpha is not None:
+            behind = alpha[placement.window][rows]
+            cover, together = composite_alpha(cover, to_unit(behind))
+            behind[:] = to_depth(together, behind.dtype)
+        window[rows] = blend_over(over, window[rows], cover[..., None])
+    return dataclasses.replace(background, pixels=result, alpha=alpha)
+
+
+def composite_alpha(cover: Floats, behind: Floats) -> tuple[Floats, Floats]:
+    """Return the layer's share of the color over a translucent background, and the opacity of both.
+
+    Over a fully transparent background the layer's own color counts, not the color hidden beneath it. Source: Porter &
+    Duff, 1984.
+
+    Args:
+        cover: the layer's alpha, in [0, 1].
+        behind: the background's alpha, in [0, 1].
+    """
+    together = cover + behind * (1 - cover)
+    return np.divide(cover, together, out=np.zeros_like(cover), where=together > 0), together
+
+
+def blend_over(over: Pixels, under: Pixels, cover: Floats) -> Pixels:
+    """Interpolate between two strips; bit-identical to `under` where the cover is 0."""
+    mixed = over * cover + under * (1 - cover)
+    if np.issubdtype(under.dtype, np.integer):
+        mixed = np.rint(mixed)
+    return np.where(cover > 0, mixed, under).astype(under.dtype)
