@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The default model on what people bring: wrong masks, odd sizes, gray, night, snow, casts, cartoons, smooth skies."""
+"""The default model on difficult input: wrong masks, sizes, gray, night, snow, casts, cartoons, smooth skies."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from skimage import data
 
 from s2am_engine import Harmonizer
 
-Picture = NDArray[np.uint8]
+Image8 = NDArray[np.uint8]
 SIDE = 512
 
 
@@ -24,7 +24,7 @@ def harmonizer() -> Harmonizer:
 
 
 @cache
-def astronaut() -> tuple[Picture, Picture]:
+def astronaut() -> tuple[Image8, Image8]:
     """A portrait and the mask of the person in it, by GrabCut from a box and her face."""
     picture = data.astronaut()
     marks = np.full((SIDE, SIDE), cv2.GC_BGD, np.uint8)
@@ -36,7 +36,7 @@ def astronaut() -> tuple[Picture, Picture]:
     return picture, np.asarray((marks & 1) * 255, np.uint8)
 
 
-def scene(kind: str) -> Picture:
+def scene(kind: str) -> Image8:
     """A background of SIDE × SIDE pixels."""
     coffee = np.asarray(cv2.resize(data.coffee(), (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.float32)
     y, x = np.mgrid[:SIDE, :SIDE].astype(np.float32) / SIDE
@@ -52,17 +52,16 @@ def scene(kind: str) -> Picture:
     return np.asarray(np.rint(np.clip(made, 0, 255)), np.uint8)
 
 
-def pasted(background: Picture) -> tuple[Picture, Picture]:
+def pasted(background: Image8) -> tuple[Image8, Image8]:
     picture, mask = astronaut()
     return np.where(mask[..., None] > 0, picture, background), mask
 
 
-def harmonized(picture: Picture, mask: Picture) -> Picture:
-    harmonizer().set_picture(picture, mask)
-    return np.asarray(harmonizer().harmonize(), np.uint8)
+def harmonized(picture: Image8, mask: Image8) -> Image8:
+    return np.asarray(harmonizer()(picture, mask).render(), np.uint8)
 
 
-def clipped(colors: Picture) -> float:
+def clipped(colors: Image8) -> float:
     return float(((colors == 0) | (colors == 255)).any(axis=1).mean())
 
 
@@ -72,7 +71,8 @@ KINDS = ["gray", "night", "snow", "red cast", "cartoon", "flat"]
 @pytest.mark.parametrize("kind", KINDS)
 def test_harmonizer_neither_clips_nor_posterizes(kind: str) -> None:
     picture, mask = pasted(scene(kind))
-    result = harmonized(picture, mask)
+    prediction = harmonizer()(picture, mask)
+    result = np.asarray(prediction.render(), np.uint8)
     inside = mask > 0
     before, after = picture[inside], result[inside]
     np.testing.assert_array_equal(result[~inside], picture[~inside])
@@ -81,8 +81,11 @@ def test_harmonizer_neither_clips_nor_posterizes(kind: str) -> None:
         levels = np.unique(before[:, channel]).size
         spread = float(np.ptp(after[:, channel])) + 1
         assert np.unique(after[:, channel]).size >= 0.9 * min(levels, spread)
-    assert np.abs(after.astype(float) - before).mean() < 80
-    assert 0 <= harmonizer().confidence <= 1
+    # Measured: mean changes from 9 to 24 levels, always towards the mean color of the background (cartoon: +4 levels).
+    assert np.abs(after.astype(float) - before).mean() < 35
+    distances = [np.abs(one.mean(axis=0) - picture[~inside].mean(axis=0)).sum() for one in (before, after)]
+    assert distances[1] < distances[0] + 10
+    assert prediction.confidence > 0.85
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -107,15 +110,12 @@ def test_harmonizer_tolerates_slightly_wrong_masks(wrong: str) -> None:
         "box": box,
     }[wrong]
     colors = picture[mask > 0] / np.float32(255)
-    maps = []
-    for one in (mask, np.asarray(given, np.uint8)):
-        harmonizer().set_picture(picture, one)
-        maps.append(harmonizer().color_map)
-    right, other = (one(colors) for one in maps)
+    results = [harmonizer()(picture, one) for one in (mask, np.asarray(given, np.uint8))]
+    right, other = (result.color_map(colors) for result in results)
     assert float(np.abs(right - other).mean()) < (0.08 if wrong == "box" else 0.04)
 
 
-# Of what may be a dark spot in a cup it can't be sure, and does less.
+# A dark spot in a cup may be natural: the views disagree, and the map is weakened.
 @pytest.mark.parametrize(("share", "left"), [(0.01, 0.95), (0.7, 0.75)])
 def test_harmonizer_handles_small_and_large_foregrounds(share: float, left: float) -> None:
     coffee = np.asarray(cv2.resize(data.coffee(), (SIDE, SIDE)), np.uint8)
@@ -126,7 +126,7 @@ def test_harmonizer_handles_small_and_large_foregrounds(share: float, left: floa
     result = harmonized(dark, mask)
     inside = mask > 0
     error = [np.abs(one.astype(float) - coffee)[inside].mean() for one in (dark, result)]
-    assert error[1] < left * error[0], "a part that was made much too dark gets lighter"
+    assert error[1] < left * error[0], "the darkened part gets lighter"
 
 
 def test_harmonizer_keeps_smooth_gradients_free_of_bands() -> None:
@@ -138,6 +138,6 @@ def test_harmonizer_keeps_smooth_gradients_free_of_bands() -> None:
     result = harmonized(picture, mask)[: SIDE // 2].astype(int)
     steps = np.diff(result[:, 0], axis=0)
     wanted = np.diff(sky[:, 0].astype(int), axis=0)
-    assert (steps >= 0).all(), "what gets lighter goes on getting lighter"
+    assert (steps >= 0).all(), "monotonic gradients stay monotonic"
     assert steps.max() <= wanted.max() + 2
-    assert np.ptp(result, axis=1).max() == 0, "what was even along a row still is"
+    assert np.ptp(result, axis=1).max() == 0, "uniform rows stay uniform"
