@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from s2am_engine.errors import EngineError
-from s2am_engine.networks.network import Network, TrainingOutput
+from s2am_engine.networks.network import Network, TrainingOutput, current_name
 from s2am_engine.networks.unet import PatchDiscriminator
 from s2am_engine.training.distributed import ProcessGroup
 from s2am_engine.training.losses import find_loss
@@ -130,8 +130,8 @@ class Learner:
         Raises:
             KeyError, RuntimeError, ValueError: it is one of another network.
         """
-        self.model.load_state_dict(state["model"])
-        self.average.load_state_dict(state["average"])
+        for network, weights in ((self.model, state["model"]), (self.average, state["average"])):
+            network.load_state_dict({current_name(name): value for name, value in weights.items()})
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
         if self.adversary:
@@ -147,7 +147,7 @@ def has_statistics(network: nn.Module) -> bool:
 def refresh_statistics(network: Network, batches: list[Batch]) -> None:
     """Recompute the statistics of batch normalization for averaged weights.
 
-    (Izmailov et al., Averaging weights is_main to wider optima, 2018, section 3.2.)
+    (Izmailov et al., Averaging weights leads to wider optima, 2018, section 3.2.)
     """
     layers = [layer for layer in network.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
     momenta = [layer.momentum for layer in layers]

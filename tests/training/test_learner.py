@@ -76,6 +76,19 @@ def test_learner_starts_from_the_weights_of_its_network() -> None:
         assert torch.equal(found.average.state_dict()[key], value)
 
 
+def test_learner_loads_checkpoints_with_earlier_parameter_names() -> None:
+    found = learner("connoisseur")
+    state = found.state_dict()
+    for part in ("model", "average"):
+        state[part] = {name.replace("embed_context", "tell"): value for name, value in state[part].items()}
+    assert any(".tell." in name for name in state["model"])
+    other = learner("connoisseur")
+    with torch.no_grad():
+        next(other.model.parameters()).add_(1)
+    other.load_state_dict(state)
+    assert all(torch.equal(value, found.model.state_dict()[key]) for key, value in other.model.state_dict().items())
+
+
 def test_update_average_follows_the_weights(photographs: list[Photograph]) -> None:
     found, batch = learner("unet", average=0.3), one_batch(photographs)
     start = [parameter.detach().clone() for parameter in found.model.parameters()]
