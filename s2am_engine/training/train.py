@@ -127,7 +127,7 @@ def train(
         report: receives progress; an exception raised in it cancels, and the run can be resumed.
 
     Returns:
-        The model; None in a process of a group that does not lead it.
+        The model; None in all but the main process.
 
     Raises:
         EngineError: the folder holds a run already or none to resume, no usable data, or an error of `Trainer`.
