@@ -88,8 +88,9 @@ def convert_image(image: ImageLike, alpha: Pixels | None = None, profile: bytes 
 
 def _from_array(array: NDArray[Any]) -> ConvertedImage:
     if array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
+        hint = ": channels come last, see numpy.moveaxis" if array.ndim == 3 and array.shape[0] == 3 else ""
         raise ImageError(
-            f"An image array must have the shape (height, width, 3), not {array.shape}.", code="image.shape"
+            f"An image array must have the shape (height, width, 3), not {array.shape}{hint}.", code="image.shape"
         )
     if array.dtype in DEPTHS:
         pixels = array

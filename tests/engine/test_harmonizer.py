@@ -146,7 +146,7 @@ def test_wide_gamut_image_is_harmonized_like_its_srgb_version(harmonizer: Harmon
     assert result.profile == profile
     np.testing.assert_array_equal(result.pixels[mask == 0], wide[mask == 0])
     difference = icc.to_srgb(result.pixels, profile).astype(int) - wanted
-    assert np.abs(difference[mask == 255]).mean() < 2
+    assert np.abs(difference[mask == 255]).mean() < 0.6  # 0.3; 0.9 if the lattice weighed as much as the foreground
 
 
 def test_convert_to_profile_keeps_the_identity() -> None:
