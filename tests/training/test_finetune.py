@@ -154,6 +154,7 @@ def test_finetune_command_keeps_the_better_model(
     photos: Path, base: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(tuning, "train_style", lambda *_: shaken_novice())
+    monkeypatch.setattr(personal, "PRIOR", 5.0)  # the fine-tuned network is used for every background
     code, out, err = run(capsys, "finetune", photos, "--name", "mine", "--base", base, "--json")
     told = json.loads(out)
     assert (code, told["model"]) == (0, None)
@@ -260,8 +261,16 @@ def test_finetune_checks_arguments_before_any_work(photos: Path, base: str) -> N
 
 @pytest.mark.parametrize("phase", list(Phase))
 def test_finetune_cancelled_leaves_nothing_behind(
-    phase: Phase, photos: Path, base: str, no_personal_models: Path
+    phase: Phase,
+    photos: Path,
+    base: str,
+    no_personal_models: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    if phase is Phase.READING:  # photographs in the cache are not read again
+        redirect_cache(monkeypatch, tmp_path / "empty cache")
+
     class CancelledError(Exception):
         pass
 
