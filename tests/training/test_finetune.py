@@ -163,7 +163,7 @@ def test_finetune_command_keeps_the_better_model(
         find_model("mine")
     code, out, err = run(capsys, "finetune", photos, "--name", "mine", "--base", base)
     assert "“novice” is better overall, so no model was made" in out
-    assert "phone.heic: HEIC" in err
+    assert "phone.heic: a HEIC file" in err
 
 
 def shaken_novice() -> Network:
