@@ -185,7 +185,7 @@ class Skipped:
     """A file that was skipped."""
 
     path: Path
-    why: str  # a clause with advice: "HEIC is not read here: export it as JPEG"
+    why: str  # a clause with advice: "a HEIC file is not read here: export it as JPEG"
 
 
 class CachedPhotographs(Sequence[Photograph]):
