@@ -2,8 +2,8 @@
 """`python -m research.ablation PHOTOS DATASET --runs FOLDER`: contribution of each group of augmentations.
 
 Concord is trained as in `comparison.py`, for a third of the steps, with all kinds and without each group of them, and
-measured on the same composites. What has been measured already is not done again. The figures go to docs/ablation.json,
-from which `results.py` makes its part of the page.
+measured on the same composites. Existing measurements are reused. The figures are written to
+docs/ablation.json, from which `results.py` makes its part of the page.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`python -m research.comparison PHOTOS DATASET --runs FOLDER`: all systems, trained and measured alike.
 
-Every system gets the same photographs, pairs, steps, optimizer and schedule, and but for the rows that say otherwise
-the same pixel loss. What has been trained or measured already is not done again. The figures go to docs/results.json,
-from which `results.py` makes the page.
+Every system gets the same photographs, pairs, steps, optimizer and schedule, and, unless
+its row states otherwise, the same pixel loss. Existing runs and measurements are reused. The figures are written to
+docs/results.json, from which `results.py` makes the page.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ BUDGET = Recipe(
     average=0.995,
     mixed_precision=True,
 )
-HELD_OUT = 32  # batches of pairs from the photographs held out, none of those that training is followed by
+HELD_OUT = 32  # batches of held-out pairs, other than those used for validation during training
 MEASURED_SEED = 30_000
 FIGURES = ("psnr", "fpsnr", "mse", "fmse", "ssim")
 
@@ -70,7 +70,7 @@ COMPARED = {
     for name, spec in NETWORKS.items()
     if spec.comparison is not None
 }
-"""The networks whose descriptors say that they are compared, with the common recipe."""
+"""Return the networks that are marked for comparison, with the common recipe."""
 
 
 def vary(name: str, **changes: Any) -> System:
@@ -97,7 +97,7 @@ SYSTEMS = COMPARED | {
 
 @dataclass
 class KeptPairs(PairMaker):
-    """Pairs that are cached in memory: making them costs as much as training a small network on them."""
+    """Pairs cached in memory, because making them takes as long as training a small network on them."""
 
     kept: dict[int, Batch] = field(default_factory=dict, init=False)
 
@@ -200,7 +200,7 @@ def measuring_parser(module: str, about: str, names: Iterable[str]) -> argparse.
 
 
 def limit_threads(threads: int | None) -> None:
-    """Limit the CPU threads, if a number is given."""
+    """Limit the number of CPU threads; None = no limit."""
     if threads:
         torch.set_num_threads(threads)
 

@@ -13,7 +13,7 @@ def run(work: Callable[[], None]) -> int:
     """Run a command.
 
     Returns:
-        The exit code: 0 done, 1 could not do it, and one line on stderr says why.
+        The exit code: 0 for success, 1 for a failure, which is explained in one line on stderr.
     """
     try:
         work()

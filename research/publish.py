@@ -33,12 +33,12 @@ def publish(
         run: see `card_of`.
         name: see there.
         texts: see there.
-        folder: where models are kept; one of this name is replaced.
-        benchmark: measured on this data set, if one is given.
+        folder: folder of models; a model of the same name is replaced.
+        benchmark: data set to measure the model on; None = no figures.
         input_size: see `card_of`.
 
     Raises:
-        EngineError: the run has no weights yet, or they don't load.
+        EngineError: the run has no weights yet, or they cannot be loaded.
     """
     card, content = card_of(run, name, texts, input_size)
     folder.mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,7 @@ def read_card_texts(path: Path) -> dict[str, Any]:
     """Read the texts of a card.
 
     Raises:
-        EngineError: no such file, or it lacks one of them.
+        EngineError: the file is missing or lacks one of them.
     """
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -81,8 +81,8 @@ def measure_detector(detector: Detector, benchmark: Path) -> dict[str, Any]:
     """Measure a detector on composites and on their ground truths, which contain nothing pasted.
 
     Returns:
-        iou: of the masks that it finds, 0 where it finds none; iou_likeliest: if it may not say that it finds none;
-        found: share of the composites in which it finds something; claimed: the same of the photographs.
+        iou: mean IoU, 0 for composites in which nothing is detected; iou_likeliest: mean IoU of the likeliest region;
+        found: detection rate on the composites; claimed: detection rate on the ground truths.
     """
     pairs = [load_pair(pair) for pair in find_pairs(benchmark, "test")]
     figures: dict[str, list[float]] = {"iou": [], "iou_likeliest": [], "found": [], "claimed": []}
@@ -108,13 +108,13 @@ def main() -> int:
     parser.add_argument(
         "--input-size",
         type=int,
-        help="pixels a side that the model is to see (default: the largest that its network looks at)",
+        help="pixels per side of the model's input (default: the largest input size of its network)",
     )
     return console.run(lambda: publish_and_print(parser.parse_args()))
 
 
 def publish_and_print(options: argparse.Namespace) -> None:
-    """Publish as the command line says, and print the scores."""
+    """Publish according to the options, and print the scores."""
     texts = read_card_texts(options.facts or CARD_TEXTS / f"{options.name}.json")
     card = publish(options.run, options.name, texts, options.folder, options.benchmark, options.input_size)
     print(json.dumps(card.figures, indent=2))

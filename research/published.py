@@ -12,7 +12,7 @@ class Published:
 
     psnr: float  # dB
     dataset: str
-    untouched: float | None  # dB, of the composites as they are, where the paper says it
+    untouched: float | None  # dB, of the untouched composites; None if the paper does not state it
 
     @property
     def text(self) -> str:
@@ -40,7 +40,7 @@ PUBLISHED = {
     "s2am-s2asc-no-mix": s_coco(34.49),
     "s2am-s2asc-no-gaussian": s_coco(34.72),
     "s2am-s2asc-no-learnable": s_coco(34.73),
-    "s2am-s2asc, four scales": s_coco(34.73),  # six of the eight there are in the paper
+    "s2am-s2asc, four scales": s_coco(34.73),  # six of eight in the paper
     "s2am-s2ad": s_coco(35.23),
     "s2am-mask-free": s_coco(31.15),
     "s2am-mask-free, no attention loss": s_coco(30.10),

@@ -27,7 +27,7 @@ from s2am_engine.models.model_store import list_models
 
 Results = dict[str, dict[str, Any]]
 
-# What a reader wants to know: a heading, and pairs of systems, with and without.
+# Heading of each section, and the pairs of systems that it compares.
 QUESTIONS = {
     "Does S2AM's separation help over other blocks in the skips?": [
         ("s2am-s2asc", other) for other in ("unet", "unet-conv", "unet-se", "unet-cbam")
@@ -55,48 +55,49 @@ QUESTIONS = {
 INTRODUCTION = """\
 Every system was trained alike: {steps:,} steps of {batch} pairs at {size}×{size} from the same {photographs:,}
 photographs in the same order, Adam with {learning_rate:g} falling along a cosine, averaged weights, and, where its row
-says nothing else, `{loss}`. Then all of them harmonized the same {count} composites with known ground truth (untouched:
-{untouched:.2f} dB).
+states no other loss, `{loss}`. All of them then harmonized the same {count} composites with known
+ground truth (untouched: {untouched:.2f} dB).
 """
 
 LEGEND = """\
-PSNR, MSE, fMSE and SSIM: full size, through the fitted color map, as people get it. Own pixels: the gain in dB of what
-the network paints itself, at its input size, as the papers measure. Worse: pictures that end more than 1 dB below
-their composite. IoU: of the found mask with the true one. The published figures are the papers' own, on their own data.
-“Four scales”: all the skips that a UNet of five levels has; the paper has six of eight.
+PSNR, MSE, fMSE and SSIM: full size, through the fitted color map, as in normal use. Own pixels: the gain in dB of
+the network's own output at its input size, as measured in the papers. Worse: images whose result is more than 1 dB
+below their composite. IoU: of the predicted mask with the true one. Published: figures of the papers, on their own
+data. “Four scales”: all skips of a UNet of five levels; the paper uses six of eight.
 """
 
 REASONS = """\
 - **Data.** The papers train on 43,000 (S-COCO) or 65,000 (iHarmony4) pairs and test on pairs made in the same way. Here
   the pairs are recolored regions of {photographs:,} photographs, and the test composites come from other photographs
-  and, in part, from kinds of change that training has not seen (look-up tables, other people's retouching).
-- **Budget.** The papers train for 60 to 120 epochs at 256×256 on GPUs; here {pictures:,} pairs at {size}×{size} pass
-  by, minutes on one CPU core, the encoder-decoders at a quarter of their width. The order of systems after
-  minutes need not be that after days: a system with more to learn is at a disadvantage.
+  and, in part, have kinds of changes that do not occur in training (look-up tables, other people's retouching).
+- **Budget.** The papers train for 60 to 120 epochs at 256×256 on GPUs; here, training takes
+  minutes on one CPU core ({pictures:,} pairs at {size}×{size}), with the encoder-decoders at a quarter of their width.
+  The ranking after minutes may differ from that after days: systems with more to learn are at a disadvantage.
 - **Test.** PSNR here is of full-size pictures whose composites start at {untouched:.2f} dB; S-COCO's start at 26.62 dB
-  but come from one recoloring model that a network can learn to undo. The figures can't be compared across data sets;
-  what each part adds can, with care.
-- **Rendering.** The papers paint pixels at 256×256. Here a color map is fitted to what a network paints and rendered
-  at full size, and four looks decide how far it is trusted; “own pixels” are the network's own, at {size}×{size}.
-- **Start.** The encoder-decoders and S2CRNet start from layers that carry colors (`init_identity_channels`), and
-  those that paint add to the composite; the papers start from ImageNet weights (S2CRNet) or at random.
-- **Chance.** Each system was trained once. The intervals are those of the mean over the {count} composites (95 %), not
-  over repeated trainings, which would widen them.
+  but come from one recoloring model that a network can learn to invert. Figures cannot be compared across data
+  sets; the gain from each component can, with care.
+- **Rendering.** The papers predict pixels at 256×256. Here a color map is fitted to the predicted pixels and applied
+  at full size, weighted by the agreement of four augmented views; “own pixels” are the network's output at
+  {size}×{size}.
+- **Start.** The encoder-decoders and S2CRNet start from layers that pass colors on (`init_identity_channels`),
+  and those that predict pixels predict a residual; the papers start from ImageNet weights (S2CRNet) or at random.
+- **Chance.** Each system was trained once. The 95 % intervals cover the variation over the {count} composites, not
+  over repeated training runs, which would widen them.
 """
 
 RECOLORINGS = """\
 Each row: {network} trained with all kinds of recoloring against the same without some of them, for {steps:,} steps and
-otherwise as above. The held-out pairs have all kinds, so that leaving some out costs there; whether it costs on the
-composites, whose changes are of other making, is what counts. After so few steps a minus does not say that a kind is of
-no use: fewer kinds are learned sooner. What helps even then is the light.
+otherwise as above. The held-out pairs have all kinds, so leaving some out lowers the gain there; the relevant
+result is that on the composites, whose changes have other sources. After so few steps, a negative difference does not
+prove a kind useless: fewer kinds are learned faster. Only the light kinds help even then.
 """
 
 BUNDLED = """\
-Trained for longer, as their cards say (`s2am models --json`); measured on the same composites. The IoU of `dissonance`
-is that of the likeliest region.
+Trained for longer, as described in their cards (`s2am models --json`); measured on the same composites. The
+IoU of `dissonance` is that of the likeliest region.
 """
 
-LEFTMOST = -1.0  # dB on the chart: what does more harm than that would press all others together
+LEFTMOST = -1.0  # dB on the chart: larger losses would compress the rest of the chart
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ class Difference:
         """Verdict in words."""
         if self.mean - self.margin > 0:
             return "yes"
-        return "no, worse" if self.mean + self.margin < 0 else "can't tell"
+        return "no, worse" if self.mean + self.margin < 0 else "inconclusive"
 
 
 def compare(one: list[float], other: list[float]) -> Difference:
@@ -143,7 +144,7 @@ def make_page(results: Results, ablation: Results) -> str:
         "## All systems",
         table(results),
         LEGEND,
-        "## What a reader wants to know",
+        "## Questions",
         *(answer(question, pairs, results) for question, pairs in QUESTIONS.items()),
         "## Which kinds of recoloring help?",
         RECOLORINGS.format(network=ablation[EVERYTHING]["network"], **ablation[EVERYTHING]["recipe"]),
@@ -286,7 +287,7 @@ def collect(runs: Path) -> Results:
 def main() -> int:
     """Parse the command line and make the page."""
     parser = argparse.ArgumentParser(prog="python -m research.results", description=__doc__)
-    parser.add_argument("--runs", type=Path, help="the comparison's folder; default: what docs/results.json keeps")
+    parser.add_argument("--runs", type=Path, help="the comparison's folder; default: the figures in docs/results.json")
     parser.add_argument("--docs", type=Path, default=Path("docs"), help="default: %(default)s")
     arguments = parser.parse_args()
     return console.run(lambda: write_page(arguments.docs, arguments.runs))

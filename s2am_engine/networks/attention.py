@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 _EPSILON = 1e-6
-REDUCTION = 16  # of the channels inside a gate, as SE, CBAM and S2AM have it
+REDUCTION = 16  # bottleneck of the channels inside a gate, as in SE, CBAM and S2AM
 
 
 class ChannelGate(nn.Module):

@@ -21,13 +21,13 @@ _EPSILON = 1e-4
 
 
 class Connoisseur(CurvesAndMatrix):
-    """Global color prediction, corrected by a regression over votes of the foreground's cells.
+    """Global color prediction, corrected by a ridge regression over residuals of the foreground's cells.
 
     - Region statistics pass through a perceptron, as in Concord (S2CRNet's idea of regions).
     - Grid cells with semantic features (`Recognition`) attend to each other, and foreground cells attend to similar
       background cells (FMM's attention). Pooled by region (S2AM's separation), they predict, together with the
       statistics, curves and a matrix.
-    - Each cell then predicts a residual color correction and its weight. A matrix is fitted to these votes in closed
+    - Each cell then predicts a residual color correction and its weight. A matrix is fitted to the residuals in closed
       form (ridge regression); with low weights it is the identity. Objects of known color, such as faces or lawns, thus
       determine the correction of objects that may have any color.
 
@@ -45,11 +45,11 @@ class Connoisseur(CurvesAndMatrix):
         """Choose the size.
 
         Args:
-            channels: of a cell; a multiple of 4.
-            blocks: of self-attention among cells.
+            channels: per cell; a multiple of 4.
+            blocks: number of self-attention blocks.
             hidden: width of the perceptrons.
-            frozen: stages of EfficientNet-Lite0, of seven, that don't learn.
-            dropout: share.
+            frozen: stages of EfficientNet-Lite0, of seven, that are not trained.
+            dropout: probability.
         """
         super().__init__()
         self.statistics = RegionStatistics(grid=40)
@@ -72,18 +72,18 @@ class Connoisseur(CurvesAndMatrix):
 
     def predict(self, composite: Tensor, mask: Tensor) -> Tensor:
         """See `Network.forward`; P is Concord's."""
-        return self.predict_with_votes(composite, mask)[0]
+        return self.predict_with_residuals(composite, mask)[0]
 
     def forward_training(self, composite: Tensor, mask: Tensor) -> TrainingOutput:
-        """See `Network.forward_training`: the votes as pixels, the global prediction, and the result."""
+        """See `Network.forward_training`: the residuals as pixels, the global prediction, and the result."""
         check_inputs(composite, mask)
-        predictions, first, votes = self.predict_with_votes(composite, mask)
+        predictions, first, residuals = self.predict_with_residuals(composite, mask)
         with torch.autocast(composite.device.type, enabled=False):
-            guess = self.render(first, composite)[0]
-            painted = guess.detach() + F.interpolate(votes, composite.shape[-2:], mode="bilinear")
-            return TrainingOutput([painted, guess, *self.render(predictions, composite)], [])
+            initial = self.render(first, composite)[0]
+            painted = initial.detach() + F.interpolate(residuals, composite.shape[-2:], mode="bilinear")
+            return TrainingOutput([painted, initial, *self.render(predictions, composite)], [])
 
-    def predict_with_votes(self, composite: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def predict_with_residuals(self, composite: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the prediction, the global one before correction, and the residual of each cell (B, 3, h, w)."""
         statistics = self.statistics_branch(self.statistics(composite, mask))
         x = self.recognition(composite, mask, self.recognition.trunk(composite), statistics)
@@ -94,32 +94,32 @@ class Connoisseur(CurvesAndMatrix):
         encoded = self.cells_branch(torch.cat(pooled, dim=1))
         first = (0.25 * self.head(torch.cat([statistics, encoded], dim=1))).to(composite.dtype)
         with torch.autocast(composite.device.type, enabled=False):
-            guess = self.render(first.detach(), composite)[0].clamp(0, 1)
-            seen = F.interpolate(guess * mask, small.shape[-2:], mode="area") / small.clamp_min(_EPSILON)
-        votes = self.vote(torch.cat([x, seen - 0.5], dim=1)).to(composite.dtype)
+            initial = self.render(first.detach(), composite)[0].clamp(0, 1)
+            colors = F.interpolate(initial * mask, small.shape[-2:], mode="area") / small.clamp_min(_EPSILON)
+        residuals = self.vote(torch.cat([x, colors - 0.5], dim=1)).to(composite.dtype)
         with torch.autocast(composite.device.type, enabled=False):
-            return apply_correction(first, fit_votes(votes, seen, small, self.doubt)), first, votes[:, :3]
+            return apply_correction(first, fit_residuals(residuals, colors, small, self.doubt)), first, residuals[:, :3]
 
 
-def fit_votes(votes: Tensor, colors: Tensor, mask: Tensor, ridge: Tensor) -> Tensor:
+def fit_residuals(residuals: Tensor, colors: Tensor, mask: Tensor, ridge: Tensor) -> Tensor:
     """Fit an affine color change to the cells' residual corrections by ridge regression.
 
     Args:
-        votes: (B, 4, h, w): residual corrections, and the logarithm of each one's weight.
+        residuals: (B, 4, h, w): residual corrections, and the logarithm of each one's weight.
         colors: (B, 3, h, w), to which the corrections apply.
-        mask: (B, 1, h, w), which cells vote.
+        mask: (B, 1, h, w), the cells to fit to.
         ridge: (4,): logarithms of the regularization of an offset and of each slope.
 
     Returns:
         (B, 3, 4), to be added to the identity matrix.
     """
-    weights = (votes[:, 3:].clamp(-8, 8).exp() * mask).flatten(2)
+    weights = (residuals[:, 3:].clamp(-8, 8).exp() * mask).flatten(2)
     weights = weights / mask.sum(dim=(2, 3), keepdim=True).flatten(2).clamp_min(_EPSILON)
     basis = F.pad(colors - 0.5, (0, 0, 0, 0, 1, 0), value=1.0).flatten(2)  # (B, 4, N): 1, R, G, B
     weighted = basis * weights
     normal = weighted @ basis.transpose(1, 2) + torch.diag(0.05 * ridge.exp())
-    residuals = weighted @ votes[:, :3].flatten(2).transpose(1, 2)
-    change = solve_positive_definite(normal, residuals).transpose(1, 2)  # (B, 3, 4), about middle gray
+    moments = weighted @ residuals[:, :3].flatten(2).transpose(1, 2)
+    change = solve_positive_definite(normal, moments).transpose(1, 2)  # (B, 3, 4), about middle gray
     slopes = change[:, :, 1:]
     return torch.cat([slopes, change[:, :, :1] - 0.5 * slopes.sum(dim=2, keepdim=True)], dim=2)
 
@@ -151,7 +151,7 @@ register(
     NetworkSpec(
         "connoisseur",
         Connoisseur,
-        "color correction conditioned on semantic features; parts of the foreground vote (this project)",
+        "color correction conditioned on semantic features; ridge regression over foreground cells (this project)",
         CONNOISSEUR_RECIPE,
         CONNOISSEUR_RECIPE,
         year=2026,

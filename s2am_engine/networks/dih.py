@@ -25,7 +25,7 @@ class DIH(EncoderDecoder):
         Args:
             width: channels of the first level; all others follow.
             levels: halvings, 2 to 6.
-            scales: how many of the outermost skips are replaced by S2AM: 0, or 3 for DIH + S2ASC.
+            scales: number of outermost skips that are replaced by S2AM: 0, or 3 for DIH + S2ASC.
 
         Raises:
             ValueError: an option out of its range.
@@ -54,8 +54,8 @@ class DIH(EncoderDecoder):
 class FullyConnected(nn.Module):
     """Fully connected bottleneck, through which every position influences every other.
 
-    It is fully connected on a grid of fixed size, to and from which the features are averaged and enlarged: thus the
-    network takes pictures of any size.
+    It is fully connected on a grid of fixed size, to and from which the features are resized, so the network
+    takes images of any size.
     """
 
     def __init__(self, channels: int, hidden: int) -> None:

@@ -17,7 +17,7 @@ from s2am_engine.networks.spec import NetworkSpec, Recipe, register
 class Dissonance(PaintNetwork):
     """Mask prediction by attention among cells, then by comparing the two regions.
 
-    - Grid cells with semantic features and color statistics (`Recognition`) attend to each other, which shows colors
+    - Grid cells with semantic features and color statistics (`Recognition`) attend to each other, which reveals colors
       that are unusual for their object in this image.
     - A coarse mask separates the cells into two regions, whose mean features predict the presence of a pasted region:
       one number.
@@ -33,8 +33,8 @@ class Dissonance(PaintNetwork):
         """Choose the size.
 
         Args:
-            channels: of a cell; a multiple of 24.
-            blocks: of attention among cells.
+            channels: per cell; a multiple of 24.
+            blocks: number of attention blocks.
         """
         super().__init__()
         self.recognition = Recognition(channels, blocks, frozen=3)

@@ -47,8 +47,8 @@ BLOCKS: dict[str, Block] = {"conv": ConvBlock, "se": SqueezeExcitation, "cbam": 
 class EncoderDecoder(PaintNetwork):
     """Encoder-decoder with skips and blocks at the outermost levels.
 
-    It predicts a residual: output = I + decoder(…). The papers do not specify this; it lets an untrained network change
-    nothing, and spends none of a small training budget on copying pixels.
+    It predicts a residual: output = I + decoder(…). The papers do not specify this; with it, an untrained network is
+    the identity, and spends none of a small training budget on copying pixels.
     """
 
     def __init__(
@@ -65,9 +65,9 @@ class EncoderDecoder(PaintNetwork):
         """Assemble the network from its layers.
 
         Args:
-            downs: from the picture to the bottleneck, each halves the size.
-            ups: from the picture's size to the bottleneck's (ups[k] undoes downs[k]), each doubles the size.
-            bottleneck: what happens in the center_taps; None = nothing.
+            downs: from the picture to the bottleneck, each of which halves the size.
+            ups: from the picture's size to the bottleneck's (ups[k] undoes downs[k]), each of which doubles the size.
+            bottleneck: module between the last downsampling and the first upsampling step; None = identity.
             concatenate: skips are concatenated (UNet), else added (DIH).
             blocks: for the outermost skips, the outermost first.
             place: position of the blocks: on the skip, or after skip and decoder are joined.

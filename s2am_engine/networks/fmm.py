@@ -13,7 +13,7 @@ from s2am_engine.networks.spec import PUBLISHED, SMALL, NetworkSpec, register, v
 
 MEAN = 0.4462414  # of the pictures, as published
 KEY_REDUCTION = 8
-DECODER = (128, 32, 16)  # channels, at any width: narrower ones are what the colors would have to squeeze through
+DECODER = (128, 32, 16)  # minimum number of channels: narrower layers would be a bottleneck for colors
 SHARPNESS = 4.0  # of the attention at the start, in PyTorch's usual weights
 
 
@@ -21,7 +21,7 @@ class FMM(PaintNetwork):
     """Nine 3×3 convolutions down to 1/8, attention, and three upsampling steps; output = I + tanh(·)."""
 
     def __init__(self, width: int = 64, attention: bool = True, modulation: bool = True) -> None:
-        """Choose the size and the parts of the module that the paper's ablation takes away.
+        """Choose the size and the parts of the module that the ablation of the paper removes.
 
         Args:
             width: channels of the first layer, 64 as published; those of encoder and module follow.
@@ -111,8 +111,8 @@ class CrossAttention(nn.Module):
         self.query = nn.Conv2d(channels, narrow, 1)
         self.key = nn.Conv2d(channels, narrow, 1)
         self.value = nn.Conv2d(channels, channels, 1)
-        # From the start like finds like. Were the similarities near zero, every position would be answered with the
-        # same mean, and the modulation, which lives on the deviation of the predictions, would hardly be there.
+        # Similar positions attend to each other from the start. With similarities near 0, every position would get the
+        # same mean, and the modulation, which is based on the deviation of the predictions, would have little effect.
         with torch.no_grad():
             self.query.weight *= SHARPNESS
             self.key.weight.copy_(self.query.weight)

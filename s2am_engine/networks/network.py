@@ -15,7 +15,7 @@ from s2am_engine.color.map import ColorMap
 RENAMED_PARTS = {"tell": "embed_context", "centre": "center", "colours": "colors", "recognise": "recognize"}
 """Parts of parameter names as weights saved by earlier versions spell them, and as they are spelled now."""
 
-ROUNDING = 1e-3  # tolerance for masks that resizing moved out of range
+ROUNDING = 1e-3  # tolerance for masks that are out of range after resizing
 
 
 class TrainingOutput(NamedTuple):
@@ -114,11 +114,11 @@ class PaintNetwork(Network):
     """Network that predicts images, (B, 3, H, W)."""
 
     def render(self, predictions: Tensor, composite: Tensor) -> list[Tensor]:
-        """See `Network.render`: the picture is painted already."""
+        """See `Network.render`: the prediction is the image itself."""
         return [predictions]
 
     def color_map(self, predictions: Tensor, composite: Tensor, mask: Tensor) -> ColorMap:
-        """See `Network.color_map`: the map that recolors the views most nearly as they were painted."""
+        """See `Network.color_map`: the map that best reproduces the predicted views."""
         before, after = (
             pictures[:, :3].permute(0, 2, 3, 1).float().cpu().numpy() for pictures in (composite, predictions)
         )
@@ -132,7 +132,7 @@ def check_inputs(composite: Tensor, mask: Tensor) -> None:
     expected = (composite.shape[0], 1, *composite.shape[2:])
     if mask.shape != expected:
         raise ValueError(f"mask must have the shape {expected}, as the composite has, not {tuple(mask.shape)}")
-    # The values of a tensor can't be looked at while a network is being exported.
+    # Values of a tensor cannot be inspected while a network is being exported.
     if not torch.compiler.is_compiling() and not bool(((mask >= -ROUNDING) & (mask <= 1 + ROUNDING)).all()):
         raise ValueError("mask must lie in [0, 1], and nowhere be NaN")
 

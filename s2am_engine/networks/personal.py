@@ -22,7 +22,7 @@ FLOOR = 1e-5  # variance that any feature has
 
 
 class Personal(Network):
-    """Two networks of one class, before and after fine-tuning, blended by the likeness of a background to a style.
+    """Two networks of one class, before and after fine-tuning, blended by the similarity of a background to a style.
 
     The prediction is interpolated between theirs. For images that do not resemble the style it is the base network's,
     so fine-tuning cannot degrade results on other images.

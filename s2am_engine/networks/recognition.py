@@ -11,7 +11,7 @@ _EPSILON = 1e-4
 HEADS = 4
 FEATURE_CHANNELS = {1: 24, 2: 40, 4: 112, 6: 320}  # stages of EfficientNet-Lite0 that are used, and their channels
 COLOR_CHANNELS = 20
-SMALLEST_SHARE = 0.02  # smallest share of a cell with colors of its own
+SMALLEST_SHARE = 0.02  # smallest share of a cell from which its colors are measured
 
 # Kernel, stride, expansion, channels, blocks (Tan and Le, EfficientNet, ICML 2019, table 1; Lite leaves out
 # squeeze-and-excitation and has ReLU6 for swish).
@@ -38,14 +38,14 @@ class Recognition(nn.Module):
         """Choose the size.
 
         Args:
-            channels: of a cell; a multiple of 4.
-            blocks: of self-attention.
+            channels: per cell; a multiple of 4.
+            blocks: number of self-attention blocks.
             frozen: number of EfficientNet-Lite0's seven stages that are not trained.
-            context_size: length of a vector about the whole image that every cell receives; 0 = none.
+            context_size: length of a feature vector of the whole image, which every cell receives; 0 = none.
         """
         super().__init__()
         self.trunk = EfficientNetLite0().freeze(frozen)
-        # Without weights of its own: PyTorch's backward pass crashes where it has some and its input needs no gradient.
+        # No affine parameters: PyTorch's backward pass crashes if there are some and the input needs no gradient.
         self.recognize = nn.ModuleList(
             nn.Sequential(nn.GroupNorm(1, count, affine=False), nn.Conv2d(count, channels, 1))
             for count in FEATURE_CHANNELS.values()
@@ -61,7 +61,7 @@ class Recognition(nn.Module):
             composite: (B, 3, H, W) in [0, 1].
             mask: (B, 1, H, W).
             features: outputs of `trunk` for the composite.
-            context: (B, context_size), about the whole image.
+            context: (B, context_size), features of the whole image.
 
         Returns:
             (B, channels, ⌈H/16⌉, ⌈W/16⌉).
@@ -109,8 +109,7 @@ class Comparison(nn.Module):
 def cell_colors(composite: Tensor, mask: Tensor, size: tuple[int, int]) -> Tensor:
     """Return color statistics and positions of cells.
 
-    Of foreground and background the mean, the deviation and whether there is any; the share of foreground; y, x, y²,
-    x² and xy in [−1, 1].
+    Mean, deviation and presence of foreground and background; the share of foreground; y, x, y², x² and xy in [−1, 1].
 
     Args:
         composite: (B, 3, H, W) in [0, 1].
@@ -138,7 +137,7 @@ class EfficientNetLite0(nn.Module):
     """EfficientNet-Lite0's seven stages without the classifier, batch normalization folded into the convolutions."""
 
     def __init__(self) -> None:
-        """Build with fresh weights."""
+        """Build the stages with fresh weights."""
         super().__init__()
         self.stem = SameConv(3, STEM, 3, stride=2)
         self.stages = nn.ModuleList()

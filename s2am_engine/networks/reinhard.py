@@ -14,7 +14,9 @@ from s2am_engine.networks.spec import NetworkSpec, register
 TO_XYZ = ((0.43395, 0.37622, 0.18983), (0.21267, 0.71516, 0.07217), (0.01776, 0.10947, 0.87277))
 # CIE 1976: f = t^(1/3), linear below δ³.
 DELTA = 6 / 29
-SMALLEST_DEVIATION = 1.0  # of L, a, b, which run from 0 to 100 or so: a flat foreground is not stretched without end
+SMALLEST_DEVIATION = (
+    1.0  # smallest deviation of L, a and b (range about 0 to 100): limits the stretching of a flat foreground
+)
 
 
 class Reinhard(PaintNetwork):

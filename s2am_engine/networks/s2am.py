@@ -24,8 +24,8 @@ SIGMA = 1.0  # pixels, as in the authors' code
 class S2AM(nn.Module):
     """Spatial-separated attention: y = M · [L(G_fg(x)) + G_mix(x)] + M' · G_bg(x) (eq. 1).
 
-    M and M' = 1 − M are the mask at the features' size, each smoothed by a Gaussian, which comes to the same as
-    smoothing M alone.
+    M and M' = 1 − M are the mask at the features' size, each smoothed by a Gaussian, which is the same as smoothing
+    M alone.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class S2AM(nn.Module):
 
         Args:
             channels: C of the features.
-            gates: with the three channel gates; without them the features pass as they are.
+            gates: with the three channel gates; without them the features are unchanged.
             mix: with G_mix.
             gaussian: with a smoothed mask.
             learnable: with the block L.
@@ -111,7 +111,7 @@ class MaskFreeS2AM(S2AMUNet):
         self.attention = nn.ModuleList([SpatialAttention() for _ in sites])
 
     def predict(self, composite: Tensor, mask: Tensor) -> Tensor:
-        """See `Network.forward`; the mask does not count."""
+        """See `Network.forward`; the mask is ignored."""
         return self.find_and_paint(composite)[0]
 
     def render(self, predictions: Tensor, composite: Tensor) -> list[Tensor]:

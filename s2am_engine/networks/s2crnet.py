@@ -17,7 +17,7 @@ from s2am_engine.networks.network import MapNetwork, check_inputs
 from s2am_engine.networks.spec import PUBLISHED, NetworkSpec, Recipe, register, variant
 
 LABELS = ("person", "animal", "food", "vehicle", "other")
-FEATURE_WIDTHS = 8  # times the width: the channels that either encoder gives
+FEATURE_WIDTHS = 8  # output channels of both encoders, in widths
 
 
 class Fire(nn.Module):
@@ -91,11 +91,11 @@ ENCODERS = {"squeezenet": squeezenet_encoder, "vgg16": vgg16_encoder}
 def init_layer(layer: nn.Conv2d, carried: int, first: bool = False) -> nn.Conv2d:
     """Initialize a layer so that signals survive a dozen layers without batch normalization.
 
-    He's scale throughout, but for a few channels that know the pixel's own color; see `initialization`.
+    He's scale throughout, except for a few channels that carry the pixel's own color; see `encoder_decoder`.
 
     Args:
         layer: one with a bias; it is changed.
-        carried: how many channels to hand on, at most as many as the narrowest layer has.
+        carried: number of channels to pass on, at most as many as the narrowest layer has.
         first: whether the layer is the encoder's first one.
 
     Returns:
@@ -148,10 +148,10 @@ class S2CRNet(MapNetwork):
             stages: 1, or 2 for Cascaded-CRM: a second CRM with its own layers works on the first one's output.
             encoder: one of `ENCODERS`: "squeezenet" for S2CRNet-S, "vgg16" for S2CRNet-V.
             semantic: whether the foreground's class is a further input (Semantic-CRM).
-            width: channels of the encoder's first layer, a multiple of 4; all others go with it. 64 as published.
+            width: channels of the encoder's first layer, a multiple of 4; all others scale with it. 64 as published.
 
         Raises:
-            ValueError: no such encoder, or no such width.
+            ValueError: unknown encoder, or invalid width.
         """
         super().__init__()
         if encoder not in ENCODERS:
@@ -177,14 +177,14 @@ class S2CRNet(MapNetwork):
         Args:
             composite: (B, 3, H, W) sRGB values in [0, 1], 17 or more pixels a side.
             mask: (B, 1, H, W) in [0, 1], 1 = foreground.
-            label: (B,) int64 indices into `LABELS`, what the foregrounds show, for a semantic network alone; None
+            label: (B,) int64 indices into `LABELS`, classes of the foregrounds, for a semantic network only; None
                 stands for "other".
 
         Returns:
             (B, P), P = stages · 3 · L slopes.
 
         Raises:
-            ValueError: a shape or a range that is not so, or a label where none is looked at; the sentence names the
+            ValueError: wrong shape or range, or a label for a network without that input; the message names the
                 argument.
         """
         check_inputs(composite, mask)
@@ -227,7 +227,7 @@ def check_label(label: Tensor, count: int) -> None:
     """Raise ValueError, naming the argument, unless label is (count,) int64 indices into `LABELS`."""
     if label.shape != (count,) or label.dtype != torch.long:
         raise ValueError(f"label must be int64 of the shape ({count},), not {label.dtype} of {tuple(label.shape)}")
-    # The values of a tensor can't be looked at while a network is being exported.
+    # Values of a tensor cannot be inspected while a network is being exported.
     if not torch.compiler.is_compiling() and not bool(((label >= 0) & (label < len(LABELS))).all()):
         raise ValueError(f"label must lie in [0, {len(LABELS) - 1}], indices into {', '.join(LABELS)}")
 
@@ -237,13 +237,13 @@ def crop_to_mask(pictures: Tensor, mask: Tensor) -> Tensor:
 
     Args:
         pictures: (B, C, H, W).
-        mask: (B, 1, H, W); the box holds all values above 0.5 (all of the picture, if there are none).
+        mask: (B, 1, H, W); the box holds all values above 0.5 (the whole image if there are none).
 
     Returns:
         (B, C, H, W), sampled bilinearly.
     """
     inside = mask[:, 0] > 0.5
-    # By hand, because an export of F.affine_grid works for one size alone.
+    # Written out, because an export of F.affine_grid works for one size only.
     x, y = (positions_in(*occupied_box(inside.any(dim=dim)), inside.shape[3 - dim]).to(pictures) for dim in (1, 2))
     grid = torch.stack(torch.broadcast_tensors(x.unsqueeze(1), y.unsqueeze(2)), dim=3)
     return F.grid_sample(pictures, grid, align_corners=False, padding_mode="border")
@@ -260,14 +260,14 @@ def occupied_box(occupied: Tensor) -> tuple[Tensor, Tensor]:
 
 def positions_in(low: Tensor, high: Tensor, count: int) -> Tensor:
     """Return centers of `count` equal steps from low to high: (B,) fractions of an axis to (B, count) in [−1, 1]."""
-    if torch.compiler.is_compiling():  # an export of linspace works for one count alone
+    if torch.compiler.is_compiling():  # an export of linspace works for one count only
         centers = torch.arange(1 - count, count, 2, device=low.device) / count
-    else:  # the bits that F.affine_grid gave
+    else:  # bit-identical to F.affine_grid
         centers = torch.linspace(-1, 1, count, device=low.device) * (count - 1) / count
     return centers * (high - low).unsqueeze(1) + (low + high - 1).unsqueeze(1)
 
 
-# The paper names Adam and the loss, its authors' code the weight of the adversarial term; the rest is S2AM's.
+# Adam and the loss are the paper's, the weight of the adversarial term is from its authors' code, the rest is S2AM's.
 _S2CRNET = NetworkSpec(
     "s2crnet",
     S2CRNet,

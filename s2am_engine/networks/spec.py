@@ -33,9 +33,9 @@ class Recipe:
     warm_up: int = 300  # steps
     average: float = 0.998  # decay of the exponential moving average of the weights; 0 = the last weights
     clip: float | None = 1.0  # largest gradient norm
-    mixed_precision: bool = False  # pays off where convolutions dominate
+    mixed_precision: bool = False  # faster only where convolutions dominate
     adversarial: float = 0.0  # weight of the adversarial term
-    detection: bool = False  # train on pairs of which some contain nothing pasted
+    detection: bool = False  # train on pairs some of which contain nothing pasted
     options: Mapping[str, Any] = field(default_factory=dict)  # of the network
 
     def to_json(self) -> dict[str, Any]:
@@ -83,12 +83,12 @@ class NetworkSpec:
 
     @property
     def needs_mask(self) -> bool:
-        """Whether the network takes the mask as an input; others find the foreground themselves."""
+        """True if the network takes the mask as an input; other networks find the foreground themselves."""
         return not getattr(self.factory, "mask_free", False)
 
     @property
     def is_detector(self) -> bool:
-        """Whether the network only predicts masks."""
+        """True if the network only predicts masks."""
         return bool(getattr(self.factory, "is_detector", False))
 
     @property

@@ -24,7 +24,7 @@ class RegionStatistics(nn.Module):
 
         Args:
             bins: bins of the histograms of R, G, B, luma and saturation.
-            joint_bins: bins an axis of the joint RGB histogram.
+            joint_bins: bins per axis of the joint RGB histogram.
             grid: statistics are taken on about grid × grid pixels, sampled without smoothing.
             ring: width, in grid pixels, of the rings along the seam.
         """

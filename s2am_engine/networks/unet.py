@@ -13,7 +13,7 @@ from s2am_engine.networks.encoder_decoder import BLOCKS, EncoderDecoder, Place, 
 from s2am_engine.networks.spec import PUBLISHED, SMALL, NetworkSpec, register, variant
 
 PAINTED = 3  # channels
-DROPPED = 3  # steps up from the bottom, after the first one, that have pix2pix's dropout
+DROPPED = 3  # upsampling steps after the first one that have pix2pix's dropout
 
 
 class UNet(EncoderDecoder):
@@ -32,16 +32,16 @@ class UNet(EncoderDecoder):
         dropout: float = 0.0,
         masked: bool = True,
     ) -> None:
-        """Choose the size and what happens in the skips.
+        """Choose the size and the blocks in the skips.
 
         Args:
             width: channels of the first level; all others follow.
             levels: halvings; a picture of 2^levels pixels ends in one.
-            block: None, a block's name (“conv”, “se”, “cbam”), or what makes one from its number of channels.
-            scales: how many of the outermost skips have a block.
-            place: where: on the skip (as S2ASC) or behind the union of skip and decoder (as S2AD).
-            dropout: of the decoder's inner levels, pix2pix's noise.
-            masked: whether the network is given the mask as a fourth channel.
+            block: None, a block's name (“conv”, “se”, “cbam”), or a function that makes one for a number of channels.
+            scales: number of outermost skips with a block.
+            place: position of the blocks: on the skip (S2ASC) or after skip and decoder are joined (S2AD).
+            dropout: probability in the decoder's inner levels, pix2pix's noise.
+            masked: whether the mask is a fourth input channel.
 
         Raises:
             ValueError: an option out of its range.
@@ -68,7 +68,7 @@ class UNet(EncoderDecoder):
 
 
 def check_unet_size(width: int, levels: int, scales: int) -> None:
-    """Raise ValueError, naming the option, for a network that can't be built."""
+    """Raise ValueError, naming the option, for a network that cannot be built."""
     if width < 1:
         raise ValueError(f"width must be at least 1, not {width}")
     if levels < 2:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Connoisseur and Dissonance: what votes fit_votes on, and what is found of a picture of one piece or two."""
+"""Connoisseur and Dissonance: ridge regression over cells, cell statistics, and predicted masks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from s2am_engine.networks.connoisseur import Connoisseur, apply_correction, fit_votes, solve_positive_definite
+from s2am_engine.networks.connoisseur import Connoisseur, apply_correction, fit_residuals, solve_positive_definite
 from s2am_engine.networks.recognition import cell_colors
 from s2am_engine.networks.registry import build_network
 from s2am_engine.training.learner import iou
@@ -16,48 +16,48 @@ from s2am_engine.training.pretrained import trunk_weights
 from tests.engine.networks import DETECTOR, count_parameters, pictures, shaken, small_network
 
 CHANGE = torch.tensor([[1.1, 0.05, 0.0, -0.02], [0.0, 0.9, 0.1, 0.03], [-0.05, 0.0, 1.2, 0.0]])
+RIDGE = torch.tensor([-2.0, -1.0, -1.0, -1.0])
 
 
-DOUBT = torch.tensor([-2.0, -1.0, -1.0, -1.0])
-
-
-def votes_for(colors: torch.Tensor, change: torch.Tensor, sureness: float) -> torch.Tensor:
-    """What places of these colors (B, 3, h, w) wish if they all want this 3×4 matrix."""
-    wanted = torch.einsum("ij,bjyx->biyx", change[:, :3], colors) + change[:, 3].view(1, 3, 1, 1)
-    return torch.cat([wanted - colors, torch.full_like(colors[:, :1], sureness)], dim=1)
-
-
-@torch.no_grad()
-def test_fit_votes_follows_unanimous_votes() -> None:
-    colors, mask = pictures(24)
-    agreed = fit_votes(votes_for(colors, CHANGE, 7.0), colors, mask, DOUBT)
-    torch.testing.assert_close(agreed, (CHANGE - torch.eye(3, 4)).expand(2, 3, 4), atol=0.01, rtol=0)
-    unsure = fit_votes(votes_for(colors, CHANGE, -8.0), colors, mask, DOUBT)
-    assert float(unsure.abs().max()) < 0.02, "nobody is sure: nothing changes"
+def residuals_for(colors: torch.Tensor, change: torch.Tensor, log_weight: float) -> torch.Tensor:
+    """Return the residuals of cells with colors (B, 3, h, w) under a 3×4 matrix, with one weight for all."""
+    changed = torch.einsum("ij,bjyx->biyx", change[:, :3], colors) + change[:, 3].view(1, 3, 1, 1)
+    return torch.cat([changed - colors, torch.full_like(colors[:, :1], log_weight)], dim=1)
 
 
 @torch.no_grad()
-def test_fit_votes_weighs_confident_foreground_votes() -> None:
+def test_fit_residuals_recovers_common_correction() -> None:
     colors, mask = pictures(24)
-    residuals = votes_for(colors, CHANGE, 2.0)
+    fitted = fit_residuals(residuals_for(colors, CHANGE, 7.0), colors, mask, RIDGE)
+    torch.testing.assert_close(fitted, (CHANGE - torch.eye(3, 4)).expand(2, 3, 4), atol=0.01, rtol=0)
+    weak = fit_residuals(residuals_for(colors, CHANGE, -8.0), colors, mask, RIDGE)
+    assert float(weak.abs().max()) < 0.02, "low weights: the identity"
+
+
+@torch.no_grad()
+def test_fit_residuals_uses_weights_and_mask() -> None:
+    colors, mask = pictures(24)
+    residuals = residuals_for(colors, CHANGE, 2.0)
     outside = torch.where(mask > 0, residuals, torch.full_like(residuals, 3.0))
-    torch.testing.assert_close(fit_votes(outside, colors, mask, DOUBT), fit_votes(residuals, colors, mask, DOUBT))
-    other = votes_for(colors, torch.eye(3, 4) * 0.5, -6.0)
-    mixed = torch.where(torch.arange(24) % 2 == 0, votes_for(colors, CHANGE, 6.0), other)
-    agreed = fit_votes(mixed, colors, mask, DOUBT)
-    torch.testing.assert_close(agreed, (CHANGE - torch.eye(3, 4)).expand(2, 3, 4), atol=0.02, rtol=0)
+    torch.testing.assert_close(
+        fit_residuals(outside, colors, mask, RIDGE), fit_residuals(residuals, colors, mask, RIDGE)
+    )
+    other = residuals_for(colors, torch.eye(3, 4) * 0.5, -6.0)
+    mixed = torch.where(torch.arange(24) % 2 == 0, residuals_for(colors, CHANGE, 6.0), other)
+    fitted = fit_residuals(mixed, colors, mask, RIDGE)
+    torch.testing.assert_close(fitted, (CHANGE - torch.eye(3, 4)).expand(2, 3, 4), atol=0.02, rtol=0)
 
 
-def test_connoisseur_prediction_is_corrected_by_votes() -> None:
+def test_connoisseur_prediction_is_corrected_by_residuals() -> None:
     network = shaken("connoisseur").eval()
     assert isinstance(network, Connoisseur)
     composite, mask = pictures()
     with torch.no_grad():
-        _, first, _ = network.predict_with_votes(composite, mask)
+        _, first, _ = network.predict_with_residuals(composite, mask)
         correction = (CHANGE - torch.eye(3, 4)).expand(2, 3, 4)
-        guess = network.render(first, composite)[0]
+        initial = network.render(first, composite)[0]
         both = network.render(apply_correction(first, correction), composite)[0]
-    expected = torch.einsum("ij,bjyx->biyx", CHANGE[:, :3], guess) + CHANGE[:, 3].view(1, 3, 1, 1)
+    expected = torch.einsum("ij,bjyx->biyx", CHANGE[:, :3], initial) + CHANGE[:, 3].view(1, 3, 1, 1)
     torch.testing.assert_close(both, expected, atol=1e-5, rtol=0)
 
 

@@ -81,9 +81,9 @@ def test_compare_pairs_images() -> None:
     ("mean", "margin", "verdict"),
     [
         (0.5, 0.4, "yes"),
-        (0.5, 0.6, "can't tell"),
-        (0.0, 0.0, "can't tell"),
-        (-0.5, 0.6, "can't tell"),
+        (0.5, 0.6, "inconclusive"),
+        (0.0, 0.0, "inconclusive"),
+        (-0.5, 0.6, "inconclusive"),
         (-0.5, 0.4, "no, worse"),
     ],
 )
