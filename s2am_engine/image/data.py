@@ -41,6 +41,8 @@ class ImageData:
     profile: the ICC profile of the pixels, byte for byte; None = sRGB.
     gray: the image has one channel: pixels has three equal ones, and `save_image` writes one.
     metadata: other contents of the file.
+    selection: H×W of the same type and scale, an extra channel that is not transparency; only TIFF stores it.
+    notes: contents of the file that are not kept, one sentence each.
     """
 
     pixels: Pixels
@@ -48,6 +50,8 @@ class ImageData:
     profile: bytes | None = None
     gray: bool = False
     metadata: Metadata = field(default_factory=Metadata)
+    selection: Pixels | None = None
+    notes: tuple[str, ...] = ()
 
     def samples(self) -> Pixels:
         """Return H×W×C samples: 1 or 3 color channels and alpha, contiguous (H×W for gray without alpha)."""

@@ -44,7 +44,7 @@ def load_image(path: str | Path) -> ImageData:
     data = _file_bytes(path)
     try:
         decoded = _format_of(data).read(data)
-        image = _upright(decoded)
+        image = _upright(decoded, str(path))
         _refuse_nan(image)
     except UnsupportedFileError as refusal:
         raise ImageFormatError(f"{path} {refusal}.", path=str(path)) from refusal
@@ -92,7 +92,7 @@ def _format_of(data: bytes) -> ImageFormat:
     raise UnsupportedFileError("is not an image that can be read: give a PNG, JPEG, TIFF or WebP file")
 
 
-def _upright(decoded: Decoded) -> ImageData:
+def _upright(decoded: Decoded, name: str) -> ImageData:
     """Apply the orientation and separate pixels and alpha; without a copy where possible."""
     samples = _turned(decoded.samples, decoded.orientation)
     channels = samples.shape[2]
@@ -102,7 +102,18 @@ def _upright(decoded: Decoded) -> ImageData:
     if channels != 3:
         pixels = np.empty((*samples.shape[:2], 3), samples.dtype)
         pixels[:] = samples[..., :1] if channels < 3 else samples[..., :3]
-    return ImageData(np.ascontiguousarray(pixels), alpha, decoded.profile, channels < 3, decoded.metadata)
+    selection = None
+    if decoded.selection is not None:
+        selection = np.ascontiguousarray(_turned(decoded.selection[..., None], decoded.orientation)[..., 0])
+    gray = channels < 3
+    profile = decoded.profile if _profile_fits(decoded.profile, gray) else None
+    notes = tuple(f"{name} {note}." for note in decoded.notes)
+    return ImageData(np.ascontiguousarray(pixels), alpha, profile, gray, decoded.metadata, selection, notes)
+
+
+def _profile_fits(profile: bytes | None, gray: bool) -> bool:
+    """Return whether a profile is for this kind of image; a gray image may also have one for colors."""
+    return profile is None or profile[16:20] == b"RGB " or (gray and profile[16:20] == b"GRAY")
 
 
 def _turned(samples: Pixels, orientation: int) -> Pixels:

@@ -27,12 +27,16 @@ class Decoded:
     samples: H×W×C (1 gray, 2 gray + alpha, 3 RGB, 4 RGBA), uint8, uint16 or float32.
     orientation: of EXIF, 1 to 8, not yet applied (`metadata` already has 1).
     profile: ICC profile; None = none stored.
+    selection: H×W, an extra channel that is not transparency.
+    notes: what the file holds and this program does not keep, each the end of a sentence ("has a gain map …").
     """
 
     samples: Pixels
     orientation: int
     profile: bytes | None
     metadata: Metadata
+    selection: Pixels | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,3 +74,8 @@ def check_image_size(width: int, height: int) -> None:
         raise UnsupportedFileError(
             f"is {width} × {height} pixels, above the limit of a thousand megapixels: scale it down first"
         )
+
+
+def storable_resolution(dpi: tuple[float, float] | None, low: float, high: float) -> tuple[float, float] | None:
+    """Return dots per inch if a format can store both values, which it can from `low` to `high`; else None."""
+    return dpi if dpi is not None and all(low <= value <= high for value in dpi) else None

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 274, 282, 283, 296
@@ -19,6 +19,8 @@ _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12
 _INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 _EXIF, _GPS, _INTEROPERABILITY = 34665, 34853, 40965
 _WIDTH, _HEIGHT = 40962, 40963
+_PREFIX = b"Exif\0\0"
+_MAX_FIELDS = 2**18  # of all directories read: damaged ones may overlap
 
 # Tags of a TIFF's first directory that describe the storage of its pixels, or have their own fields in Metadata.
 STRUCTURE = frozenset(
@@ -40,11 +42,15 @@ class TiffEntry:
 
 @dataclass(frozen=True)
 class TiffDirectory:
-    """The fields of an IFD by tag; offset and value (0: none) of the pointer to the next IFD."""
+    """The fields of an IFD by tag; offset and value (0: none) of the pointer to the next IFD.
+
+    cut: the directory announces more fields than follow.
+    """
 
     entries: dict[int, TiffEntry]
     next_at: int
     next: int
+    cut: bool = False
 
 
 class TiffBytes:
@@ -57,6 +63,7 @@ class TiffBytes:
         """Read the header."""
         self.data = data
         self.strict = strict
+        self._fields_left = _MAX_FIELDS
         orders = {b"II": "<", b"MM": ">"}
         if data[:2] not in orders or len(data) < 8:
             raise ValueError("not a TIFF structure")
@@ -73,27 +80,42 @@ class TiffBytes:
         except struct.error as error:
             raise ValueError("TIFF structure ends too early") from error
 
-    def directory(self, at: int) -> TiffDirectory:
-        """Return the IFD at an offset, without fields of unknown type."""
+    def directory(self, at: int, only: Container[int] | None = None) -> TiffDirectory:
+        """Return the IFD at an offset, without fields of unknown type; only: the tags to read, all if None.
+
+        Unless strict, a directory that announces more fields than follow ends with the data or its first invalid field.
+        """
         head, step, code, inline = (8, 20, "Q", 8) if self.big else (2, 12, "I", 4)
-        entries = {}
+        entries: dict[int, TiffEntry] = {}
+        room = len(self.data)  # fields that share their bytes would unpack to any size
         total = self._number("Q" if self.big else "H", at)
-        if at + head + total * step > len(self.data):
+        cut = at + head + total * step > len(self.data)
+        if cut and self.strict:
             raise ValueError("TIFF directory ends too early")
+        total = min(total, max(0, len(self.data) - at - head) // step)
+        self._fields_left -= total
+        if self._fields_left < 0:
+            raise ValueError("TIFF structure has too many fields")
         for place in range(at + head, at + head + total * step, step):
             tag, kind, count = self._number("H", place), self._number("H", place + 2), self._number(code, place + 4)
+            if cut and kind not in _SIZES:
+                break
+            if only is not None and tag not in only:
+                continue
             size = _SIZES.get(kind, 0) * count
             start = place + step - inline
             if size > inline:
                 start = self._number(code, start)
-            if start + size > len(self.data):
+            if start + size > len(self.data) or size > room:
                 if self.strict:
                     raise ValueError("TIFF field ends too early")
             elif kind in _SIZES:
+                room -= size
                 entries[tag] = TiffEntry(tag, kind, count, bytes(self.data[start : start + size]), place)
         end = at + head + total * step
-        following = self._number(code, end) if self.strict or end + inline <= len(self.data) else 0
-        return TiffDirectory(entries, end, following)
+        if cut or (not self.strict and end + inline > len(self.data)):
+            return TiffDirectory(entries, end, 0, cut)
+        return TiffDirectory(entries, end, self._number(code, end))
 
     def numbers(self, entry: TiffEntry | None) -> list[int]:
         """Return the integers of a field; [] if it is missing or of another type."""
@@ -128,14 +150,17 @@ def normalize_exif(exif: bytes | None) -> tuple[bytes | None, int]:
     """
     if not exif:
         return None, 1
-    exif = exif.removeprefix(b"Exif\0\0")
+    while exif.startswith(_PREFIX):  # some programs write it twice
+        exif = exif[len(_PREFIX) :]
     try:
         tiff = TiffBytes(exif)
         main = tiff.directory(tiff.first)
     except ValueError:
         return None, 1
-    if tiff.big:
+    if tiff.big or (main.cut and not main.entries):
         return None, 1
+    if main.cut:  # other programs refuse such a directory
+        return normalize_exif(exif_of_tiff(tiff, main))
     orientation = _read_orientation(tiff, main)
     edited = bytearray(exif)
     if main.next:

@@ -16,10 +16,13 @@ from s2am_engine.image.formats.common import (
     UnsupportedFileError,
     check_image_size,
     check_storable,
+    storable_resolution,
 )
+from s2am_engine.image.formats.iptc import iptc_resource
 from s2am_engine.image.formats.pillow import decode_samples, encode, metadata_of, save_options
 
 _MAX_SIDE = 65500
+_MAX_DENSITY = 65535
 _MAX_SEGMENT = 65533  # bytes of content of a JPEG segment
 _IPTC_RESOURCE = 0x0404
 
@@ -57,8 +60,10 @@ def write_jpeg(file: BinaryIO, image: ImageData, quality: int = 95) -> None:
         del options["exif"]
     if len(options.get("xmp", b"")) > _MAX_SEGMENT - 29:
         del options["xmp"]
-    if metadata.dpi:
-        options["dpi"] = metadata.dpi
+    # EXIF keeps resolutions that do not fit in the 16 bits of JFIF.
+    dpi = storable_resolution(metadata.dpi, 1, _MAX_DENSITY)
+    if dpi:
+        options["dpi"] = dpi
     comment = dict(metadata.text).get("Comment", "").encode()
     if 0 < len(comment) <= _MAX_SEGMENT:
         options["comment"] = comment
@@ -69,7 +74,7 @@ def write_jpeg(file: BinaryIO, image: ImageData, quality: int = 95) -> None:
 
 
 def _photoshop_segment(iptc: bytes) -> bytes:
-    body = b"Photoshop 3.0\x008BIM\x04\x04\0\0" + len(iptc).to_bytes(4, "big") + iptc + b"\0" * (len(iptc) % 2)
+    body = b"Photoshop 3.0\0" + iptc_resource(iptc)
     return b"\xff\xed" + (len(body) + 2).to_bytes(2, "big") + body
 
 

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
+import numpy as np
 from imagecodecs import PNG, png_decode, png_encode
 from PIL.PngImagePlugin import PngInfo, putchunk
 
@@ -24,14 +25,23 @@ from s2am_engine.image.formats.common import (
     UnsupportedFileError,
     check_image_size,
     check_storable,
+    storable_resolution,
 )
 from s2am_engine.image.formats.exif import exif_resolution, normalize_exif, reset_xmp_orientation
+from s2am_engine.image.formats.iptc import iptc_of_resources, iptc_resource
+from s2am_engine.types import Pixels
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOR_CHUNKS = (b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI")
 _HEAD = len(_SIGNATURE) + 25  # signature and IHDR
 _XMP = "XML:com.adobe.xmp"
-_MAX_INFLATED = 64 * 2**20
+_MAX_INFLATED = 64 * 2**20  # bytes of all compressed texts together, and of the profile
+_MAX_DENSITY = 2**31 - 1
+_PASSES = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
+"""Adam7: first row, first column, and steps of both, of each pass."""
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by color type
+_RAW_PROFILE = "Raw profile type "  # keyword of ImageMagick, ExifTool and exiv2 for metadata in hexadecimal
+_IPTC_NAMES, _EXIF_NAMES = ("iptc", "8bim"), ("exif", "APP1")
 _METERS_PER_INCH = 0.0254
 
 
@@ -55,67 +65,141 @@ def read_png(data: bytes) -> Decoded:
     if frames > 1:
         advice = CONVERT_FIRST.replace("it", "one frame")
         raise UnsupportedFileError(f"is an animation of {frames} frames: {advice}")
-    # The decoder gets the chunks of the pixels alone, as metadata can make it print warnings.
-    plain = [chunk.whole for chunk in chunks if chunk.kind in (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")]
-    samples = png_decode(b"".join([_SIGNATURE, *plain])).reshape(height, width, -1)
+    samples = _pixels(once, [chunk.whole for chunk in chunks if chunk.kind == b"IDAT"])
     metadata, orientation = _metadata(chunks, once)
     return Decoded(samples, orientation, _profile(once.get(b"iCCP")), metadata)
 
 
+def _pixels(once: dict[bytes, bytes], stored: list[memoryview]) -> Pixels:
+    """Decode the pixels, H×W×C.
+
+    The decoder gets the chunks that it needs, in order: it prints a warning on stderr about any other, and about every
+    interlaced image, of which it therefore gets each pass as an image of its own.
+    """
+    width, height, bits, color, *_, interlaced = struct.unpack(">IIBBBBB", once[b"IHDR"])
+    parts = []
+    if color == 3 and b"PLTE" in once:
+        parts.append(_packed(b"PLTE", once[b"PLTE"]))
+    if b"tRNS" in once and color in (0, 2, 3):
+        length = {0: 2, 2: 6, 3: len(once.get(b"PLTE", b"")) // 3}[color]
+        parts.append(_packed(b"tRNS", once[b"tRNS"][:length]))
+    if not interlaced or color not in _CHANNELS:
+        data = b"".join([_SIGNATURE, _packed(b"IHDR", once[b"IHDR"]), *parts, *stored, _packed(b"IEND", b"")])
+        return np.asarray(png_decode(data)).reshape(height, width, -1)
+    pixel_bits = bits * _CHANNELS[color]
+    sizes = [(-(-(height - top) // down), -(-(width - left) // across)) for top, left, down, across in _PASSES]
+    sizes = [(max(0, rows), max(0, columns)) for rows, columns in sizes]
+    lengths = [rows * (1 + (columns * pixel_bits + 7) // 8) if columns else 0 for rows, columns in sizes]
+    scanlines = zlib.decompressobj().decompress(b"".join(whole[8:-4] for whole in stored), sum(lengths) or 1)
+    if len(scanlines) < sum(lengths):
+        raise ValueError("PNG ends too early")
+    samples: Pixels | None = None
+    at = 0
+    for (top, left, down, across), (rows, columns), length in zip(_PASSES, sizes, lengths, strict=True):
+        if not length:
+            continue
+        head = _packed(b"IHDR", struct.pack(">II", columns, rows) + once[b"IHDR"][8:12] + b"\0")
+        body = _packed(b"IDAT", zlib.compress(memoryview(scanlines)[at : at + length], 0))
+        found = np.asarray(png_decode(b"".join([_SIGNATURE, head, *parts, body, _packed(b"IEND", b"")])))
+        found = found.reshape(rows, columns, -1)
+        if samples is None:
+            samples = np.empty((height, width, found.shape[2]), found.dtype)
+        samples[top::down, left::across] = found
+        at += length
+    if samples is None:
+        raise ValueError("PNG has no pixels")
+    return samples
+
+
+def _packed(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
 def _chunks(data: bytes) -> Iterator[_Chunk]:
-    """Yield every chunk up to IEND, its checksum verified."""
+    """Yield every chunk up to IEND, without ancillary ones whose checksum is wrong: the pixels do not need them."""
     view, at, kind = memoryview(data), len(_SIGNATURE), b""
     while kind != b"IEND":
         if at + 12 > len(data):
             raise ValueError("PNG ends too early")
         (length,) = struct.unpack_from(">I", data, at)
         whole = view[at : at + 12 + length]
-        if zlib.crc32(whole[4:-4]) != int.from_bytes(whole[-4:], "big"):
-            raise ValueError("PNG checksum is wrong")
         kind = bytes(whole[4:8])
-        yield _Chunk(kind, b"" if kind == b"IDAT" else bytes(whole[8:-4]), whole)
-        at += len(whole)
+        right = zlib.crc32(whole[4:-4]) == int.from_bytes(whole[-4:], "big")
+        if not right and not (kind.isalpha() and kind[:1].islower()):
+            raise ValueError("PNG checksum is wrong")
+        if right:
+            yield _Chunk(kind, b"" if kind == b"IDAT" else bytes(whole[8:-4]), whole)
+        at += 12 + length
 
 
 def _profile(body: bytes | None) -> bytes | None:
     if not body:
         return None
     name_end = body.index(b"\0")
-    return _inflated(body[name_end + 2 :])
+    return _inflated(body[name_end + 2 :], _MAX_INFLATED)
 
 
-def _inflated(body: bytes) -> bytes | None:
+def _inflated(body: bytes, limit: int) -> bytes | None:
+    """Decompress a text or profile; None if it is damaged or larger than a limit."""
+    inflater = zlib.decompressobj()
     try:
-        return zlib.decompressobj().decompress(body, _MAX_INFLATED)
+        content = inflater.decompress(body, max(1, limit))
     except zlib.error:
         return None
+    return None if inflater.unconsumed_tail else content
 
 
 def _metadata(chunks: list[_Chunk], once: dict[bytes, bytes]) -> tuple[Metadata, int]:
-    blob, orientation = normalize_exif(once.get(b"eXIf"))
-    text, xmp = [], None
+    exif = once.get(b"eXIf")
+    text, xmp, iptc = [], None, None
+    room = _MAX_INFLATED
     for kind, body, _ in chunks:
-        pair = _text(kind, body) if kind in (b"tEXt", b"zTXt", b"iTXt") else None
-        if pair and pair[0] == _XMP:
+        pair = _text(kind, body, room) if kind in (b"tEXt", b"zTXt", b"iTXt") else None
+        if pair is None:
+            continue
+        room -= len(pair[1])
+        raw = _raw_profile(pair[1]) if pair[0].startswith(_RAW_PROFILE) else None
+        raw_name = pair[0].removeprefix(_RAW_PROFILE)
+        if pair[0] == _XMP:
             xmp = pair[1].encode()
-        elif pair:
+        elif raw and raw_name in _IPTC_NAMES:
+            iptc = iptc or iptc_of_resources(raw)
+        elif raw and raw_name in _EXIF_NAMES:
+            exif = exif or raw
+        else:
             text.append(pair)
+    blob, orientation = normalize_exif(exif)
     dpi = exif_resolution(blob)
     if len(once.get(b"pHYs", b"")) == 9 and once[b"pHYs"][8] == 1:
         across, down = struct.unpack(">II", once[b"pHYs"][:8])
         dpi = (across * _METERS_PER_INCH, down * _METERS_PER_INCH)
     color = tuple((chunk.kind, chunk.body) for chunk in chunks if chunk.kind in _COLOR_CHUNKS)
-    return Metadata(blob, reset_xmp_orientation(xmp, orientation), None, dpi, tuple(text), color), orientation
+    return Metadata(blob, reset_xmp_orientation(xmp, orientation), iptc, dpi, tuple(text), color), orientation
 
 
-def _text(kind: bytes, body: bytes) -> tuple[str, str] | None:
-    """Return keyword and text of a text chunk; None if it is malformed."""
+def _raw_profile(text: str) -> bytes | None:
+    """Return the content of a “raw profile”: name, length, and hexadecimal digits, on lines; None if malformed."""
+    parts = text.split(None, 2)
+    try:
+        return bytes.fromhex(parts[2])[: int(parts[1])]
+    except (IndexError, ValueError):
+        return None
+
+
+def _as_raw_profile(name: str, content: bytes) -> str:
+    digits = content.hex()
+    lines = [digits[start : start + 72] for start in range(0, len(digits), 72)]
+    return "\n".join(["", name, f"{len(content):8}", *lines, ""])
+
+
+def _text(kind: bytes, body: bytes, limit: int) -> tuple[str, str] | None:
+    """Return keyword and text of a text chunk; None if it is malformed or larger than a limit."""
     keyword, _, rest = body.partition(b"\0")
     inflate = kind == b"zTXt"
     if kind == b"iTXt":
         inflate = rest[:1] == b"\1"
         rest = rest[2:].split(b"\0", 2)[-1]
-    content = _inflated(rest[kind == b"zTXt" :]) if inflate else rest
+    content = _inflated(rest[kind == b"zTXt" :], limit) if inflate else rest
     if content is None or not keyword:
         return None
     return keyword.decode("latin-1"), content.decode("utf-8" if kind == b"iTXt" else "latin-1", "replace")
@@ -138,14 +222,17 @@ def _metadata_chunks(profile: bytes | None, metadata: Metadata) -> Iterator[tupl
             yield kind, body
     if profile:
         yield b"iCCP", b"ICC profile\0\0" + zlib.compress(profile)
-    if metadata.dpi:
-        across, down = (round(value / _METERS_PER_INCH) for value in metadata.dpi)
+    dpi = storable_resolution(metadata.dpi, _METERS_PER_INCH, _MAX_DENSITY * _METERS_PER_INCH)
+    if dpi:
+        across, down = (round(value / _METERS_PER_INCH) for value in dpi)
         yield b"pHYs", struct.pack(">IIB", across, down, 1)
     if metadata.exif:
         yield b"eXIf", metadata.exif
     texts = PngInfo()
     if metadata.xmp:
         texts.add_itxt(_XMP, metadata.xmp)
+    if metadata.iptc:
+        texts.add_text(_RAW_PROFILE + "iptc", _as_raw_profile("iptc", iptc_resource(metadata.iptc)), zip=True)
     for keyword, text in metadata.text:
         texts.add_text(keyword, text)
     yield from ((kind, body) for kind, body, *_ in texts.chunks)

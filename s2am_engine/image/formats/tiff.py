@@ -15,10 +15,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from tifffile import TIFF, TiffFile, TiffPage, TiffWriter
+from tifffile import RESUNIT, TIFF, TiffFile, TiffPage, TiffWriter
 
 from s2am_common.image_formats import TIFF as TIFF_INFO
-from s2am_engine.image.data import ImageData, Metadata
+from s2am_engine.image.data import MAX_PIXELS, ImageData, Metadata
 from s2am_engine.image.formats import exif
 from s2am_engine.image.formats.common import (
     CONVERT_FIRST,
@@ -26,16 +26,21 @@ from s2am_engine.image.formats.common import (
     ImageFormat,
     UnsupportedFileError,
     check_image_size,
+    storable_resolution,
 )
-from s2am_engine.image.formats.exif import TiffBytes
+from s2am_engine.image.formats.exif import TiffBytes, TiffEntry
 
 _PHOTOMETRIC, _XMP, _IPTC, _ICC, _DNG = 262, 700, 33723, 34675, 50706
+_NEW_SUBFILE, _SUBFILE, _EXTRA_SAMPLES = 254, 255, 338
+_RATIONALS = {5: "I", 10: "i"}
 _GRAY, _RGB, _PALETTE, _YCBCR = (0, 1), 2, 3, 6  # PhotometricInterpretation; in the first kind of gray 0 is white
 _JPEG = (6, 7)  # compressions of which tifffile converts YCbCr to RGB
 _KINDS = {(1, bits) for bits in range(1, 17)} | {(3, 16), (3, 24), (3, 32), (3, 64)}  # SampleFormat, BitsPerSample
 _NO_EXIF = b"II*\0\x08\0\0\0" + bytes(6)
 _POINTERS = {34665: "ExifTag", 34853: "GPSTag"}
 _READ_AHEAD = 2**24  # bytes of the file that tifffile buffers
+_MAX_PAGES = 1000  # to count
+_MAX_RESOLUTION = 2.0**32 - 1
 _UNREADABLE = f"is stored in a way that is not supported: {CONVERT_FIRST}"
 
 # Without a handler, tifffile's warnings about odd files would be printed to stderr.
@@ -47,7 +52,7 @@ def read_tiff(data: bytes) -> Decoded:
     tiff = TiffBytes(data, strict=True)  # for EXIF, and because tifffile skips truncated fields
     main = tiff.directory(tiff.first)
     with TiffFile(io.BytesIO(data)) as file, np.errstate(over="ignore"):
-        page = _only_page(file)
+        page = _only_page(file, data)
         check_image_size(page.imagewidth, page.imagelength)
         photometric = page.tags.valueof(_PHOTOMETRIC, 1)
         _refuse(page, photometric)
@@ -59,22 +64,49 @@ def read_tiff(data: bytes) -> Decoded:
         samples = samples.reshape(page.imagelength, page.imagewidth, page.samplesperpixel)
         samples = _converted(page, samples, photometric)
         premultiplied = page.extrasamples[:1] == (1,)
-    samples = _straight_alpha(samples, 1 if photometric in _GRAY else 3, premultiplied)
+        unspecified = _EXTRA_SAMPLES in page.tags and page.extrasamples[:1] == (0,)
+    colors = 1 if photometric in _GRAY else 3
+    samples = _straight_alpha(samples, colors, premultiplied)
+    selection = None
+    if unspecified and samples.shape[2] > colors:
+        samples, selection = samples[..., :colors], samples[..., colors]
     blob, orientation = exif.normalize_exif(exif.exif_of_tiff(tiff, main))
     icc, xmp, iptc = (main.entries[tag].value or None if tag in main.entries else None for tag in (_ICC, _XMP, _IPTC))
     metadata = Metadata(blob, exif.reset_xmp_orientation(xmp, orientation), iptc, exif.exif_resolution(blob))
-    return Decoded(samples, orientation, icc, metadata)
+    return Decoded(samples, orientation, icc, metadata, selection)
 
 
-def _only_page(file: TiffFile) -> TiffPage:
+def _only_page(file: TiffFile, data: bytes) -> TiffPage:
     """Return the page of the image; thumbnails, masks and reduced versions do not count as pages."""
-    pages = [page.aspage() for page in file.pages]
-    if pages[0].is_reduced:
+    first = file.pages[0].aspage()
+    if first.is_reduced:
         raise UnsupportedFileError(f"begins with a thumbnail, as camera raw files do: develop it and {CONVERT_FIRST}")
-    count = sum(not (page.is_reduced or page.is_mask) for page in pages)
+    count = _page_count(TiffBytes(data))
     if count > 1:
-        raise UnsupportedFileError(f"has {count} pages: save the one you want as a file of its own first")
-    return pages[0]
+        told = count if count <= _MAX_PAGES else f"more than {_MAX_PAGES}"
+        raise UnsupportedFileError(f"has {told} pages: save the one you want as a file of its own first")
+    return first
+
+
+def _page_count(tiff: TiffBytes) -> int:
+    """Count the full-size pages, up to _MAX_PAGES + 1; the list of a damaged file may point back to itself."""
+    count, at, seen = 0, tiff.first, set[int]()
+    while at and at not in seen and count <= _MAX_PAGES and len(seen) <= 4 * _MAX_PAGES:
+        seen.add(at)
+        try:
+            at, is_page = _next_page(tiff, at)
+        except ValueError:  # a pointer beyond the end of the file: the first page is complete, see _refuse_truncated
+            break
+        count += is_page
+    return count
+
+
+def _next_page(tiff: TiffBytes, at: int) -> tuple[int, bool]:
+    """Return the offset of the next directory, and True if this one is a page: not reduced, no mask."""
+    directory = tiff.directory(at, only={_NEW_SUBFILE, _SUBFILE})
+    kind = (tiff.numbers(directory.entries.get(_NEW_SUBFILE)) or [0])[0]
+    older = (tiff.numbers(directory.entries.get(_SUBFILE)) or [0])[0]
+    return directory.next, not (kind & 5 or older == 2)
 
 
 def _refuse(page: TiffPage, photometric: int) -> None:
@@ -89,6 +121,11 @@ def _refuse(page: TiffPage, photometric: int) -> None:
             "is neither 8-bit, 16-bit nor floating-point: convert it to 16 bits per channel first"
         )
     colored = photometric in (*_GRAY, _RGB, _PALETTE) or (photometric == _YCBCR and page.compression in _JPEG)
+    channels, colors = page.samplesperpixel, 1 if photometric in (*_GRAY, _PALETTE) else 3
+    if channels > colors + 1:
+        raise UnsupportedFileError(f"has {channels} channels: remove the extra ones, or {CONVERT_FIRST}")
+    if page.imagedepth != 1 or page.tilewidth * page.tilelength > MAX_PIXELS:
+        raise UnsupportedFileError(_UNREADABLE)
     if not colored or page.compression not in TIFF.DECOMPRESSORS or page.predictor not in TIFF.UNPREDICTORS:
         raise UnsupportedFileError(_UNREADABLE)
 
@@ -103,7 +140,9 @@ def _refuse_truncated(page: TiffPage, size: int) -> None:
 def _converted(page: TiffPage, samples: NDArray[Any], photometric: int) -> NDArray[Any]:
     """Convert samples to uint8, uint16 or float32 with 0 as black; applies palettes, scales other bit depths."""
     if photometric == _PALETTE:
-        table = (np.asarray(page.colormap) >> 8).astype(np.uint8).T
+        table = np.asarray(page.colormap).T
+        # Some programs store 8-bit values; libtiff recognizes them in the same way.
+        table = (table >> 8 if table.max() > 255 else table).astype(np.uint8)
         return np.concatenate([table[samples[..., 0].astype(np.uint16)], samples[..., 1:]], axis=2)
     bits, real = page.bitspersample, samples.dtype.kind == "f"
     if real:
@@ -118,12 +157,10 @@ def _converted(page: TiffPage, samples: NDArray[Any], photometric: int) -> NDArr
 
 
 def _straight_alpha(samples: NDArray[Any], colors: int, premultiplied: bool) -> NDArray[Any]:
-    """Check the number of channels, and divide premultiplied colors by their alpha, in place."""
+    """Divide premultiplied colors by their alpha, in place."""
     channels = samples.shape[2]
     if channels < colors:
         raise ValueError("TIFF lacks channels")
-    if channels > colors + 1:
-        raise UnsupportedFileError(f"has {channels} channels: remove the extra ones, or {CONVERT_FIRST}")
     if channels == colors or not premultiplied:
         return samples
     top = 1.0 if samples.dtype == np.float32 else float(np.iinfo(samples.dtype).max)
@@ -143,8 +180,8 @@ def write_tiff(file: BinaryIO, image: ImageData, _quality: int = 100) -> None:
     metadata = image.metadata
     tiff = TiffBytes(exif.normalize_exif(metadata.exif)[0] or _NO_EXIF)
     own = exif.STRUCTURE | {exif.X_RESOLUTION, exif.Y_RESOLUTION, exif.RESOLUTION_UNIT}
-    fields: list[tuple[int | str, int, int, bytes, bool]] = [
-        (_POINTERS.get(tag, tag), entry.kind, entry.count, entry.value, True)
+    fields: list[tuple[int | str, int, int, bytes | tuple[int, ...], bool]] = [
+        (_POINTERS.get(tag, tag), entry.kind, entry.count, _field_value(tiff, entry), True)
         for tag, entry in tiff.directory(tiff.first).entries.items()
         if tag not in own
     ]
@@ -152,21 +189,26 @@ def write_tiff(file: BinaryIO, image: ImageData, _quality: int = 100) -> None:
         if value:
             fields.append((tag, kind, len(value), value, True))
     samples = image.samples()
-    with TiffWriter(file, byteorder="<" if tiff.order == "<" else ">") as writer:
+    extra = [] if image.alpha is None else ["unassalpha"]
+    if image.selection is not None:
+        samples = np.dstack([samples, image.selection])
+        extra.append("unspecified")
+    resolution = storable_resolution(metadata.dpi, 1 / _MAX_RESOLUTION, _MAX_RESOLUTION)
+    with _Writer(file, byteorder="<" if tiff.order == "<" else ">") as writer:
         file.write(tiff.data[8:])
         try:
             writer.write(
                 samples,
                 photometric="minisblack" if image.gray else "rgb",
                 planarconfig="contig" if samples.ndim == 3 else None,
-                extrasamples=None if image.alpha is None else ["unassalpha"],
+                extrasamples=extra or None,
                 rowsperstrip=max(1, 2**18 // (samples.nbytes // len(samples))),
                 compression="deflate",
                 compressionargs={"level": 1},
                 predictor=True,
                 iccprofile=image.profile,
-                resolution=metadata.dpi,
-                resolutionunit="inch" if metadata.dpi else None,
+                resolution=resolution,
+                resolutionunit="inch" if resolution else None,
                 metadata=None,
                 software=False,
                 extratags=fields,
@@ -174,6 +216,24 @@ def write_tiff(file: BinaryIO, image: ImageData, _quality: int = 100) -> None:
         except struct.error as error:
             message = "cannot be written: TIFF stores at most 4 GB; choose PNG or scale the picture down"
             raise UnsupportedFileError(message) from error
+
+
+def _field_value(tiff: TiffBytes, entry: TiffEntry) -> bytes | tuple[int, ...]:
+    """Return a field's value as TiffWriter takes it; of the bytes of a rational, it would count every half."""
+    if entry.kind not in _RATIONALS:
+        return entry.value
+    return struct.unpack(f"{tiff.order}{2 * entry.count}{_RATIONALS[entry.kind]}", entry.value)
+
+
+class _Writer(TiffWriter):
+    """A writer that leaves out an unknown resolution, for which TiffWriter stores one pixel per unit."""
+
+    def _addtag(self, tags: Any, code: Any, kind: Any, count: Any, value: Any, once: bool = False, /) -> None:
+        if code in (exif.X_RESOLUTION, exif.Y_RESOLUTION) and value == (1, 1):
+            return
+        if code == exif.RESOLUTION_UNIT and value == RESUNIT.NONE:
+            return
+        super()._addtag(tags, code, kind, count, value, once)
 
 
 TIFF_FORMAT = ImageFormat(TIFF_INFO, read_tiff, write_tiff)
