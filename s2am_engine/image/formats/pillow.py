@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
@@ -15,6 +16,9 @@ from s2am_engine.image.formats.exif import exif_resolution, normalize_exif, rese
 from s2am_engine.types import Bytes
 
 _STRIP = 2**22  # pixels
+
+# Pillow's warnings about odd EXIF data would be printed to stderr.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
 def decode_samples(image: Image.Image) -> Bytes:

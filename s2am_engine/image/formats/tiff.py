@@ -83,8 +83,8 @@ def _only_page(file: TiffFile, data: bytes) -> TiffPage:
         raise UnsupportedFileError(f"begins with a thumbnail, as camera raw files do: develop it and {CONVERT_FIRST}")
     count = _page_count(TiffBytes(data))
     if count > 1:
-        told = count if count <= _MAX_PAGES else f"more than {_MAX_PAGES}"
-        raise UnsupportedFileError(f"has {told} pages: save the one you want as a file of its own first")
+        number = count if count <= _MAX_PAGES else f"more than {_MAX_PAGES}"
+        raise UnsupportedFileError(f"has {number} pages: save the one you want as a file of its own first")
     return first
 
 
@@ -225,7 +225,7 @@ def _field_value(tiff: TiffBytes, entry: TiffEntry) -> bytes | tuple[int, ...]:
     return struct.unpack(f"{tiff.order}{2 * entry.count}{_RATIONALS[entry.kind]}", entry.value)
 
 
-class _Writer(TiffWriter):
+class _Writer(TiffWriter):  # type: ignore[misc]  # final, as its methods may change: tests cover this one
     """A writer that leaves out an unknown resolution, for which TiffWriter stores one pixel per unit."""
 
     def _addtag(self, tags: Any, code: Any, kind: Any, count: Any, value: Any, once: bool = False, /) -> None:

@@ -1,0 +1,382 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Image files that other programs write and read, against the letter of their format; and files made to do harm."""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+import time
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image
+
+from s2am_engine.errors import ImageFormatError
+from s2am_engine.image.formats.exif import TiffBytes, normalize_exif
+from s2am_engine.image.formats.iptc import iptc_of_resources, iptc_resource
+from s2am_engine.image.io import ImageData, Metadata, load_image, save_image
+from tests.engine import icc
+
+RGB = np.random.default_rng(5).integers(0, 256, (40, 50, 3), np.uint8)
+IPTC = b"\x1c\x02\x05\0\x05Title\x1c\x02\x19\0\x07Keyword"
+
+
+def png_chunk(kind: bytes, body: bytes, *, damaged: bool = False) -> bytes:
+    """A PNG chunk, on request with a wrong checksum."""
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body) ^ damaged)
+
+
+def png_with(pixels: NDArray[Any], *chunks: bytes) -> bytes:
+    """A PNG file with further chunks after its header."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()[:33] + b"".join(chunks) + file.getvalue()[33:]
+
+
+def tiff_fields(order: str, *fields: tuple[int, int, int, bytes], announced: int | None = None) -> bytes:
+    """EXIF data without prefix: one directory of (tag, kind, count, value)."""
+    table, spill = struct.pack(order + "H", len(fields) if announced is None else announced), b""
+    values_at = 8 + 2 + 12 * len(fields) + 4
+    for tag, kind, count, value in fields:
+        stored = value.ljust(4, b"\0")
+        if len(value) > 4:
+            stored, spill = struct.pack(order + "I", values_at + len(spill)), spill + value
+        table += struct.pack(order + "HHI", tag, kind, count) + stored
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    return mark + struct.pack(order + "I", 8) + table + bytes(4) + spill
+
+
+def orientation_field(order: str, value: int) -> tuple[int, int, int, bytes]:
+    """The EXIF field of the orientation."""
+    return 274, 3, 1, struct.pack(order + "H", value)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("loop", ["itself", "second page", "nowhere"])
+@pytest.mark.parametrize("big", [False, True], ids=["classic", "BigTIFF"])
+def test_read_tiff_page_list_loops(tmp_path: Path, order: Any, loop: str, big: bool) -> None:
+    file = tmp_path / "loop.tif"
+    with tifffile.TiffWriter(file, byteorder=order, bigtiff=big) as writer:
+        writer.write(RGB, photometric="rgb", metadata=None)
+        writer.write(RGB[::2, ::2], photometric="rgb", metadata=None, subfiletype=1)
+    data = bytearray(file.read_bytes())
+    tiff = TiffBytes(bytes(data))
+    first = tiff.directory(tiff.first)
+    at = first.next_at if loop == "itself" else tiff.directory(first.next).next_at
+    target = {"itself": tiff.first, "second page": first.next, "nowhere": len(data) + 1000}[loop]
+    data[at : at + (8 if big else 4)] = struct.pack(order + ("Q" if big else "I"), target)
+    file.write_bytes(data)
+    started = time.perf_counter()
+    assert np.array_equal(load_image(file).pixels, RGB)
+    assert time.perf_counter() - started < 10
+
+
+def test_read_tiff_of_many_pages_is_refused_at_once(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        for _ in range(3):
+            writer.write(RGB, photometric="rgb", metadata=None)
+    with pytest.raises(ImageFormatError, match="has 3 pages"):
+        load_image(tmp_path / "a.tif")
+
+
+def test_read_tiff_fields_that_share_bytes_take_bounded_memory(tmp_path: Path) -> None:
+    count, shared = 4000, bytes(2**20)
+    at = 8 + 2 + 12 * count + 4
+    table = b"".join(struct.pack("<HHII", 40000 + n, 1, len(shared), at) for n in range(count))
+    bomb = b"II*\0\x08\0\0\0" + struct.pack("<H", count) + table + bytes(4) + shared
+    kept = TiffBytes(bomb).directory(8).entries
+    assert sum(len(entry.value) for entry in kept.values()) <= len(bomb)
+    (tmp_path / "a.tif").write_bytes(bomb)
+    with pytest.raises(ImageFormatError, match="damaged"):
+        load_image(tmp_path / "a.tif")
+
+
+def test_read_tiff_of_many_channels_is_refused_before_decoding(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((8, 8, 9), np.uint8), photometric="rgb", planarconfig="contig")
+    with pytest.raises(ImageFormatError, match="has 9 channels"):
+        load_image(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("kind", [5, 10])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_write_tiff_keeps_rational_fields(tmp_path: Path, order: str, kind: int) -> None:
+    code = "I" if kind == 5 else "i"
+    wanted = [*range(-9, 11)] if kind == 10 else [1, 60, 28, 10]
+    value = struct.pack(f"{order}{len(wanted)}{code}", *wanted)
+    one = struct.pack(f"{order}2{code}", 28, 10)
+    blob = tiff_fields(order, (271, 2, 5, b"Make\0"), (33437, kind, 1, one), (50715, kind, len(wanted) // 2, value))
+    save_image(tmp_path / "a.tif", ImageData(RGB[:8, :8].copy(), metadata=Metadata(exif=blob)))
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        tags = file.pages[0].aspage().tags
+        assert tags[33437].count == 1
+        assert tags[33437].value == (28, 10)
+        assert tags[50715].count == len(wanted) // 2
+        assert list(tags[50715].value) == wanted
+    again = load_image(tmp_path / "a.tif")
+    save_image(tmp_path / "b.tif", again)
+    assert load_image(tmp_path / "b.tif").metadata.exif == again.metadata.exif
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("gray", [False, True], ids=["rgb", "gray"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_read_tiff_saved_selection_is_not_transparency(
+    tmp_path: Path, dtype: str, gray: bool, orientation: int
+) -> None:
+    samples = (np.random.default_rng(2).random((20, 30, 2 if gray else 4)) * 250).astype(dtype)
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        samples,
+        photometric="minisblack" if gray else "rgb",
+        planarconfig="contig",
+        extrasamples=["unspecified"],
+        extratags=[(274, 3, 1, orientation, True)],
+    )
+    found = load_image(tmp_path / "a.tif")
+    assert found.alpha is None
+    assert found.gray == gray
+    turned = samples if orientation == 1 else np.rot90(samples, -1)
+    assert found.selection is not None
+    assert np.array_equal(found.selection, turned[..., -1])
+    assert np.array_equal(found.pixels[..., 0], turned[..., 0])
+    save_image(tmp_path / "b.tif", found)
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        assert [int(kind) for kind in file.pages[0].aspage().extrasamples] == [0]
+    again = load_image(tmp_path / "b.tif").selection
+    assert again is not None
+    assert np.array_equal(again, found.selection)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+def test_save_image_omits_saved_selection_elsewhere(tmp_path: Path, suffix: str) -> None:
+    save_image(tmp_path / f"a{suffix}", ImageData(RGB, selection=RGB[..., 0]))
+    assert load_image(tmp_path / f"a{suffix}").alpha is None
+
+
+@pytest.mark.parametrize("scale", [1, 257])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_read_tiff_palette_of_8_and_16_bits(tmp_path: Path, scale: int, bits: int) -> None:
+    table = np.zeros((3, 2**bits), np.uint16)
+    table[:, :256] = np.stack([np.arange(256), np.arange(256)[::-1], np.full(256, 128)]) * scale
+    indices = np.arange(256, dtype=f"u{bits // 8}").reshape(16, 16)
+    tifffile.imwrite(tmp_path / "a.tif", indices, photometric="palette", colormap=table)
+    found = load_image(tmp_path / "a.tif").pixels.reshape(-1, 3)
+    assert np.array_equal(found, (table[:, :256] // scale).T)
+
+
+def test_write_tiff_without_resolution_has_no_such_fields(tmp_path: Path) -> None:
+    save_image(tmp_path / "a.tif", ImageData(RGB))
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        assert not {282, 283, 296} & {tag.code for tag in file.pages[0].aspage().tags}
+    assert load_image(tmp_path / "a.tif").metadata.dpi is None
+    save_image(tmp_path / "b.tif", ImageData(RGB, metadata=Metadata(dpi=(300, 150))))
+    assert load_image(tmp_path / "b.tif").metadata.dpi == (300, 150)
+
+
+@pytest.mark.parametrize("dpi", [4294967295.0, 1e9, 7e4, 1e-3, 1e-12, 4294967295 * 2.54])
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp"])
+def test_save_image_leaves_out_resolution_that_does_not_fit(tmp_path: Path, suffix: str, dpi: float) -> None:
+    save_image(tmp_path / f"a{suffix}", ImageData(RGB, metadata=Metadata(dpi=(dpi, dpi))))
+    found = load_image(tmp_path / f"a{suffix}").metadata.dpi
+    assert found is None or found == pytest.approx((dpi, dpi), rel=0.1)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_load_image_with_absurd_exif_resolution(tmp_path: Path, suffix: str) -> None:
+    huge = struct.pack("<II", 4294967295, 1)
+    blob = tiff_fields("<", (282, 5, 1, huge), (283, 5, 1, huge), (296, 3, 1, b"\3\0"))
+    Image.fromarray(RGB).save(tmp_path / "a.jpg", exif=b"Exif\0\0" + blob)
+    save_image(tmp_path / f"b{suffix}", load_image(tmp_path / "a.jpg"))
+    assert load_image(tmp_path / f"b{suffix}").pixels.shape == RGB.shape
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("repeated", [0, 1, 2, 3])
+@pytest.mark.parametrize("announced", [2, 3, 6, 60000])
+def test_normalize_exif_of_sloppy_writers(order: str, repeated: int, announced: int) -> None:
+    blob = tiff_fields(order, (271, 2, 4, b"Mak\0"), orientation_field(order, 6), announced=announced)
+    kept, orientation = normalize_exif(b"Exif\0\0" * repeated + blob)
+    assert orientation == 6
+    assert kept is not None
+    with Image.open(io.BytesIO(b"".join(_jpeg_with_exif(kept)))) as image:
+        exif = image.getexif()
+        assert (exif[271], exif[274]) == ("Mak", 1)
+
+
+def _jpeg_with_exif(blob: bytes) -> list[bytes]:
+    file = io.BytesIO()
+    Image.fromarray(RGB).save(file, "JPEG", exif=b"Exif\0\0" + blob)
+    return [file.getvalue()]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+def test_load_image_turns_images_with_sloppy_exif(tmp_path: Path, suffix: str) -> None:
+    blob = tiff_fields("<", orientation_field("<", 6), (271, 2, 4, b"Mak\0"), announced=6)
+    Image.fromarray(RGB).save(tmp_path / f"a{suffix}", exif=b"Exif\0\0Exif\0\0" + blob)
+    found = load_image(tmp_path / f"a{suffix}")
+    assert found.pixels.shape == (50, 40, 3)
+    assert found.metadata.exif is not None
+    assert b"Mak\0" in found.metadata.exif
+
+
+def test_normalize_exif_survives_any_damage() -> None:
+    blob = tiff_fields("<", (271, 2, 20, b"M" * 20), orientation_field("<", 6), (282, 5, 1, bytes(8)), announced=9)
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        damaged = bytearray(blob[: rng.integers(1, len(blob) + 1)])
+        for place in rng.integers(0, len(damaged), 3):
+            damaged[place] = rng.integers(0, 256)
+        _, orientation = normalize_exif(bytes(damaged))
+        assert 1 <= orientation <= 8
+
+
+ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
+
+
+def packed_rows(samples: NDArray[Any], bits: int) -> bytes:
+    """Unfiltered PNG scan lines of H×W×C samples."""
+    rows = b""
+    for row in samples:
+        values = row.reshape(-1)
+        if bits < 8:
+            digits = np.unpackbits(values.astype(np.uint8)[:, None], axis=1)[:, 8 - bits :]
+            rows += b"\0" + np.packbits(digits.reshape(-1)).tobytes()
+        else:
+            rows += b"\0" + values.astype(">u2" if bits == 16 else "u1").tobytes()
+    return rows
+
+
+def png_file(samples: NDArray[Any], bits: int, color: int, *chunks: bytes, interlaced: bool) -> bytes:
+    """A PNG file of H×W×C samples, plain or in the seven passes of Adam7."""
+    height, width, _ = samples.shape
+    passes = ADAM7 if interlaced else ((0, 0, 1, 1),)
+    parts = [samples[top::down, left::across] for top, left, down, across in passes]
+    raw = b"".join(packed_rows(part, bits) for part in parts if part.size)
+    head = struct.pack(">IIBBBBB", width, height, bits, color, 0, 0, interlaced)
+    body = [png_chunk(b"IHDR", head), *chunks, png_chunk(b"IDAT", zlib.compress(raw)), png_chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(body)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 3), (3, 9), (16, 16), (37, 21), (1, 40), (40, 1)])
+@pytest.mark.parametrize(
+    ("bits", "color"),
+    [(1, 0), (2, 0), (4, 0), (8, 0), (16, 0), (8, 2), (16, 2), (1, 3), (4, 3), (8, 4), (8, 6), (16, 6)],
+)
+def test_read_interlaced_png_is_silent_and_equal(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], bits: int, color: int, shape: tuple[int, int]
+) -> None:
+    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[color]
+    samples = np.random.default_rng(1).integers(0, 2**bits, (*shape, channels))
+    chunks = [png_chunk(b"PLTE", bytes(range(3 * 2**bits))), png_chunk(b"tRNS", b"\x80")] if color == 3 else []
+    (tmp_path / "plain.png").write_bytes(png_file(samples, bits, color, *chunks, interlaced=False))
+    (tmp_path / "interlaced.png").write_bytes(png_file(samples, bits, color, *chunks, interlaced=True))
+    plain, found = load_image(tmp_path / "plain.png"), load_image(tmp_path / "interlaced.png")
+    assert np.array_equal(found.pixels, plain.pixels)
+    assert np.array_equal(np.asarray(found.alpha), np.asarray(plain.alpha))
+    assert capfd.readouterr().err == ""
+
+
+def test_read_interlaced_png_refuses_truncated_pixels(tmp_path: Path) -> None:
+    whole = png_file(RGB, 8, 2, interlaced=True)
+    head, _, body = whole.partition(b"IDAT")
+    length = int.from_bytes(head[-4:], "big")
+    short = zlib.compress(zlib.decompress(body[:length])[:-100])
+    (tmp_path / "a.png").write_bytes(head[:-4] + png_chunk(b"IDAT", short) + png_chunk(b"IEND", b""))
+    with pytest.raises(ImageFormatError, match="damaged or incomplete"):
+        load_image(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("kind", [b"tEXt", b"zTXt", b"iTXt", b"eXIf", b"iCCP", b"gAMA", b"pHYs", b"prVt"])
+def test_read_png_ignores_damaged_ancillary_chunks(tmp_path: Path, kind: bytes) -> None:
+    (tmp_path / "a.png").write_bytes(png_with(RGB, png_chunk(kind, b"Software\0some editor", damaged=True)))
+    found = load_image(tmp_path / "a.png")
+    assert np.array_equal(found.pixels, RGB)
+    assert found.metadata == Metadata()
+    assert found.profile is None
+
+
+def test_read_png_refuses_damaged_critical_chunks(tmp_path: Path) -> None:
+    for kind in (b"IDAT", b"PLTE", b"\xff\xff\xff\xff"):
+        (tmp_path / "a.png").write_bytes(png_with(RGB, png_chunk(kind, bytes(6), damaged=True)))
+        with pytest.raises(ImageFormatError, match="damaged or incomplete"):
+            load_image(tmp_path / "a.png")
+
+
+def test_read_png_palette_and_transparency_chunks_out_of_place_are_silent(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    palette, clear = png_chunk(b"PLTE", bytes(range(30))), png_chunk(b"tRNS", bytes(40))
+    for chunks in ([palette, palette], [clear], [palette, clear, clear]):
+        (tmp_path / "a.png").write_bytes(png_with(np.dstack([RGB, RGB[..., 0]]), *chunks))
+        assert np.array_equal(load_image(tmp_path / "a.png").pixels, RGB)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("kind", [b"zTXt", b"iTXt"])
+def test_read_png_texts_unpack_to_bounded_memory(tmp_path: Path, kind: bytes) -> None:
+    packed = zlib.compress(bytes(20 * 2**20))
+    body = b"\0\0" + packed if kind == b"zTXt" else b"\0\1\0\0\0" + packed
+    chunks = [png_chunk(kind, b"Text%d" % number + body) for number in range(12)]
+    (tmp_path / "a.png").write_bytes(png_with(RGB, *chunks))
+    found = load_image(tmp_path / "a.png")
+    assert 0 < sum(len(text) for _, text in found.metadata.text) <= 64 * 2**20
+    assert np.array_equal(found.pixels, RGB)
+
+
+@pytest.mark.parametrize("source", [".jpg", ".tif", ".png"])
+@pytest.mark.parametrize("target", [".jpg", ".tif", ".png"])
+@pytest.mark.parametrize("iptc", [IPTC, IPTC + b"\x1c\x02\x74\0\x05Mine!", IPTC * 500], ids=["short", "odd", "long"])
+def test_iptc_is_kept_between_formats(tmp_path: Path, source: str, target: str, iptc: bytes) -> None:
+    save_image(tmp_path / f"a{source}", ImageData(RGB, metadata=Metadata(iptc=iptc)))
+    save_image(tmp_path / f"b{target}", load_image(tmp_path / f"a{source}"))
+    assert load_image(tmp_path / f"b{target}").metadata.iptc == iptc
+    assert load_image(tmp_path / f"b{target}").metadata.text == ()
+
+
+def test_write_png_stores_iptc_as_other_programs_do(tmp_path: Path) -> None:
+    save_image(tmp_path / "a.png", ImageData(RGB, metadata=Metadata(iptc=IPTC)))
+    with Image.open(tmp_path / "a.png") as image:
+        image.load()
+        text = image.info["Raw profile type iptc"]
+    name, size, digits = text.split(None, 2)
+    assert name == "iptc"
+    assert bytes.fromhex(re.sub(r"\s", "", digits)) == iptc_resource(IPTC)
+    assert int(size) == len(iptc_resource(IPTC))
+
+
+def test_iptc_of_resources_finds_records_behind_others() -> None:
+    other = b"8BIM\x03\xed\0\0\0\0\0\x03abc\0"
+    assert iptc_of_resources(other + iptc_resource(IPTC)) == IPTC
+    assert iptc_of_resources(IPTC) == IPTC
+    assert iptc_of_resources(other) is None
+    assert iptc_of_resources(b"8BIM\x04") is None
+
+
+GRAY_PROFILE, RGB_PROFILE = icc.gray_profile(icc.adobe_curve), icc.rgb_profile(icc.P3, icc.srgb_curve)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp"])
+@pytest.mark.parametrize(
+    ("gray", "profile", "kept"),
+    [
+        (False, GRAY_PROFILE, False),
+        (False, RGB_PROFILE, True),
+        (False, RGB_PROFILE[:16] + b"CMYK" + RGB_PROFILE[20:], False),
+        (True, GRAY_PROFILE, True),
+        (True, RGB_PROFILE, True),
+    ],
+    ids=["gray on color", "RGB", "CMYK on RGB", "gray", "RGB on gray"],
+)
+def test_load_image_ignores_profile_of_the_wrong_kind(
+    tmp_path: Path, suffix: str, gray: bool, profile: bytes, kept: bool
+) -> None:
+    if suffix == ".webp" and gray:
+        pytest.skip("WebP has no gray")
+    Image.fromarray(RGB[..., 0] if gray else RGB).save(tmp_path / f"a{suffix}", icc_profile=profile)
+    assert load_image(tmp_path / f"a{suffix}").profile == (profile if kept else None)
