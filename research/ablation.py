@@ -31,7 +31,7 @@ GROUPS = {
     "look-up tables": ("look-up-table",),
     "other photographs' colors": ("transfer", "histogram"),
 }
-"""Kinds of recoloring (see `kinds.KINDS`) that are left out together; each is in one group."""
+"""Kinds of recoloring (see `recolor.KINDS`) that are left out together; each is in one group."""
 
 KINDS = {EVERYTHING: (), **GROUPS}
 

@@ -67,7 +67,7 @@ class FileHarmonizer:
     def harmonizer(self) -> Harmonizer:
         """The model."""
         from s2am_engine.inference.harmonizer import (
-            Harmonizer,  # imports PyTorch: a second that bad input need not wait
+            Harmonizer,  # imports PyTorch, which takes a second; after the checks of the input
         )
 
         return Harmonizer(self.model, self.device)
@@ -97,7 +97,7 @@ class FileHarmonizer:
             output: file to write; None = beside the source, in a lossless format.
             mask: file of the mask; None = the source's alpha, a detection, or the prediction of a mask-free model.
             background: image on which the layer is pasted.
-            at: position of the layer, see `compositing.place`.
+            at: position of the layer, see `paste.place_layer`.
             save_map: file for the color map with sliders, .json or .cube.
             status: called with the current step, such as “reading beach.png”.
 
@@ -133,7 +133,7 @@ class FileHarmonizer:
         return FileResult(source, output, save_map, result, prediction, detection, seconds)
 
     def harmony_scores(self, result: FileResult) -> dict[str, float]:
-        """Return how well the foreground fits before and after, see `Detector.harmony_score`."""
+        """Return the harmony scores before and after, see `Detector.harmony_score`."""
         prediction = result.prediction
         return {
             name: round(
@@ -147,7 +147,7 @@ class FileHarmonizer:
 
 
 def named(error: S2AMError, path: Path) -> S2AMError:
-    """Return an error whose message names the file: the engine knows arrays, not files."""
+    """Return an error whose message names the file: the engine works on arrays."""
     message = str(error)
     for words in ("The image ", "This image "):
         message = message.replace(words, f"{path} ", 1)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command `s2am`. Exit codes: 0 done, 1 could not do it (one line on stderr), 2 wrong usage.
+"""The command `s2am`. Exit codes: 0 success, 1 failure (one line on stderr), 2 wrong usage.
 
-Modules that take long to import are imported by the command that needs them: `--help` answers at once, and Ctrl-C gives
-a sentence from the first moment on.
+Modules that take long to import are imported by the command that needs them: `--help` is fast, and Ctrl-C is
+handled from the start.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ COMMANDS = (*IMAGE_COMMANDS, *MODEL_COMMANDS, *TRAINING_COMMANDS, *SETTINGS_COMM
 OTHER_PACKAGES = ("gimp_bridge.serve_command", "s2am_editor.command", "s2am_setup.command")
 """Modules with commands of packages that the engine does not import, each with a function `add_commands(subparsers)`.
 
-They are found by name, as plug-ins are, and import nothing that takes long before a command runs.
+They are found by name, like plug-ins, and import slow modules only when a command runs.
 """
 
 

@@ -36,7 +36,7 @@ class ProgressDisplay:
     """Draws a bar on stderr, and a line on stdout for each validation."""
 
     def __init__(self, *, quiet: bool) -> None:
-        """Start without a bar; if quiet, nothing goes to stdout."""
+        """Start without a bar; if quiet, print nothing on stdout."""
         self.quiet = quiet
         self.bar: tqdm[Any] | None = None
         self.title = ""

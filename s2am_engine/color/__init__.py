@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Color maps: what they are, how they are fitted, and how they are applied to pixels."""
+"""Color maps: definition, fitting, and application to pixels."""

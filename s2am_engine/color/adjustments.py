@@ -27,7 +27,7 @@ class Sliders:
     """Slider values: `strength` from 0 to 1, the others from -1 to 1 with 0 for no change.
 
     strength: share of the harmonizing map that is applied.
-    brightness: towards white (+) or black (-); both points stay.
+    brightness: toward white (+) or black (-); both points stay.
     contrast: steeper (+) or flatter (-) around mid gray; black and white stay.
     warmth: amber (+) or blue (-); the luma of grays stays.
     tint: magenta (+) or green (-); the luma of grays stays.

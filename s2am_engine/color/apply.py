@@ -54,7 +54,7 @@ def apply_color_map(
         pixels: H×W×3, or H×W×4 whose alpha is kept; uint8, uint16, or float32 in nominal [0, 1].
         mask: H×W, uint8, uint16, bool or float in [0, 1]; None = everywhere.
         out: array for the result, of the shape and dtype of pixels; may be pixels itself. None = a new array.
-        progress: called now and then, from the calling thread, with the fraction done; an exception that it raises
+        progress: called occasionally, in the calling thread, with the fraction done; an exception that it raises
             cancels the work (`out` is then partly written).
         workers: number of threads, at least 1; None = one per processor. Callers that render many small images in
             threads of their own pass 1.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Least-squares fits of color maps to colors before and after.
 
-Every fit is a ridge regression of the change (after − before) towards no change, around the mean color: directions in
+Every fit is a ridge regression of the change (after − before) toward no change, around the mean color: directions in
 which the colors do not vary are left alone, so a flat, gray or tiny foreground gives a plain shift of colors instead of
 a wild extrapolation.
 """
@@ -23,9 +23,9 @@ _MAX_COLORS = 1 << 18  # more samples cost time and memory and no longer change 
 # real pairs: ten times more costs 0.3 dB of 50, ten times less gains 0.05.
 _RIDGE = 1e-5
 _RIDGE_LINEAR = 1e-7  # linear light spreads less
-_RIDGE_CROSS_CHANNEL = 5e-5  # on what a bright channel may add to a dark one, where it is most visible
+_RIDGE_CROSS_CHANNEL = 5e-5  # penalty on crosstalk from bright to dark channels, where it is most visible
 _DARK = 0.05  # linear light below which a change is an offset rather than a gain
-_SLOPE_PENALTY = 1e-5  # on ∫ d'², d = what a curve adds
+_SLOPE_PENALTY = 1e-5  # penalty on ∫ d'², d = deviation of a curve from the identity
 _BEND_PENALTY = 1e-7  # on ∫ d''²
 _ROUNDS = 5  # of alternating least squares
 
@@ -56,9 +56,9 @@ def fit_color_map(before: ArrayLike, after: ArrayLike, weights: ArrayLike | None
 
 
 def fit_linear_matrix(before: ArrayLike, after: ArrayLike, weights: ArrayLike | None = None) -> Matrix:
-    """Fit a matrix in linear light, with errors weighted by the slope of the sRGB curve (perceptually, about).
+    """Fit a matrix in linear light, with errors weighted by the slope of the sRGB curve (approximately perceptual).
 
-    What the colors do not determine is modeled as a gain, as exposure is: an offset of light that is right for a bright
+    Components that the colors do not determine are modeled as a gain, like exposure: an offset of light that is right for a bright
     color would be far too much for a dark one. Arguments and errors as for `fit_color_map`.
     """
     data = _samples(before, after, weights)
@@ -106,7 +106,7 @@ def _ridge(features: Doubles, target: Doubles, weights: Doubles, penalty: Double
 
 
 def _affine(data: _Samples) -> Doubles:
-    """Fit a matrix (3, 4) on the values as they are; what the colors do not determine is modeled as an offset."""
+    """Fit a matrix (3, 4) on the values as they are; components that the colors do not determine are modeled as an offset."""
     center = data.weights @ data.before
     features = np.column_stack([data.before - center, np.ones(len(data.before))])
     change = _ridge(features, data.after - data.before, data.weights, np.array([_RIDGE] * 3 + [0.0])).T

@@ -51,7 +51,7 @@ def draw_contact_sheet(
         captions: a line of text for each row.
         headings: a line of text for each column, above the first row.
         side: the longer side of each image on the sheet, in pixels.
-        across: number of rows beside each other, to shorten a long sheet.
+        across: number of rows side by side, to shorten a long sheet.
     """
     strips = [_draw_row(row, caption, side) for row, caption in zip(rows, captions, strict=True)]
     lines = [strips[start : start + across] for start in range(0, len(strips), across)]
@@ -72,7 +72,7 @@ def draw_contact_sheet(
 
 
 def _draw_row(images: Sequence[Pixels], caption: str, side: int) -> Image.Image:
-    """Draw images in columns of `side` pixels, with a caption beneath."""
+    """Draw images in columns of `side` pixels, with a caption below."""
     small = [Image.fromarray(fit_into_square(image, side)) for image in images]
     height = max(image.height for image in small)
     row = Image.new("RGB", (SHEET_GAP + len(small) * (side + SHEET_GAP), height + CAPTION_HEIGHT), _PAPER)

@@ -49,14 +49,14 @@ def read_mask(path: str | Path) -> Mask:
 def mask_from_alpha(image: ImageData, name: str = "The image") -> Mask:
     """Return an image's own alpha as the mask: its opaque part is the foreground.
 
-    The colors beneath the transparent part serve as background, so they must exist.
+    The colors stored under the transparent part serve as background, so they must exist.
 
     Args:
         image: the image.
         name: its name in error messages.
 
     Raises:
-        MaskError: there is no transparency, or only one color beneath the transparent part.
+        MaskError: there is no transparency, or only one color under the transparent part.
     """
     if image.alpha is None or image.alpha.min() >= full_scale(image.alpha.dtype):
         raise MaskError(f"{name} has no transparency that could serve as a mask.", code="mask.no-alpha", name=name)

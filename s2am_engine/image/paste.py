@@ -29,7 +29,7 @@ class Placement:
 
     @property
     def window(self) -> tuple[slice, slice]:
-        """Rows and columns of the background beneath the layer."""
+        """Rows and columns of the background below the layer."""
         height, width = self.alpha.shape
         return slice(self.top, self.top + height), slice(self.left, self.left + width)
 
@@ -114,7 +114,7 @@ def paste_layer(placement: Placement, pixels: Pixels, background: ImageData) -> 
 def composite_alpha(cover: Floats, behind: Floats) -> tuple[Floats, Floats]:
     """Return the layer's share of the color over a translucent background, and the opacity of both.
 
-    Over a fully transparent background the layer's own color counts, not the color hidden beneath it. Source: Porter &
+    Over a fully transparent background the layer's own color counts, not the hidden color below it. Source: Porter &
     Duff, 1984.
 
     Args:

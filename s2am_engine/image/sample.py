@@ -84,7 +84,7 @@ def make_sample(folder: Path) -> list[Path]:
         The result and the before/after sheet.
 
     Raises:
-        EngineError: the folder can't be written to, or the engine is not sound.
+        EngineError: the folder cannot be written to, or the result is wrong.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

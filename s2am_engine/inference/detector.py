@@ -38,7 +38,7 @@ class Detection:
 
     @property
     def is_certain(self) -> bool:
-        """Whether the confidence reaches the threshold; else the mask is just the likeliest region."""
+        """True if the confidence reaches the threshold; otherwise the mask is only the likeliest region."""
         return self.confidence >= DETECTION_THRESHOLD
 
 
@@ -99,7 +99,7 @@ class Detector:
         profile: bytes | None = None,
         likeliest: bool = False,
     ) -> Detection:
-        """Detect what was pasted into a flattened composite.
+        """Detect the pasted region of a flattened composite.
 
         Args:
             image: see `Harmonizer.__call__`.
@@ -120,7 +120,7 @@ class Detector:
     def harmony_score(
         self, image: ImageLike, mask: MaskLike, *, alpha: Pixels | None = None, profile: bytes | None = None
     ) -> float:
-        """Return how well a foreground fits, 0 (recognized as pasted) to 1.
+        """Return the harmony score of a foreground, 0 (recognized as pasted) to 1.
 
         1 − presence · (mean of the predicted mask inside the foreground − mean outside, at least 0).
 

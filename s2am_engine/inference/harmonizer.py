@@ -235,7 +235,7 @@ class Harmonizer(StatefulHarmonizer):
 
     @property
     def mask_free(self) -> bool:
-        """Whether the model predicts the mask if none is given."""
+        """True if the model predicts the mask if none is given."""
         return self.predictor.network.mask_free
 
     @overload
@@ -355,7 +355,7 @@ class Harmonizer(StatefulHarmonizer):
         return result._restore(dataclasses.replace(data, pixels=pixels))
 
     def _default_mask(self, data: ImageData, *, own_alpha: bool) -> tuple[Pixels, Pixels | None]:
-        """Return mask and alpha of an image without a given mask: its own alpha, which then hides nothing, or found."""
+        """Return mask and alpha of an image without a given mask: its own alpha, which then hides nothing, or a predicted mask."""
         if own_alpha:
             try:
                 return mask_from_alpha(data), None
@@ -471,7 +471,7 @@ def _cached_harmonizer(model: str, device: str | None, version: str) -> Harmoniz
 
 
 def convert_to_profile(srgb_map: ColorMap, samples: Pixels, profile: bytes | None) -> ColorMap:
-    """Fit the color map that does to values in a profile what `srgb_map` does to sRGB values.
+    """Fit the color map of values in a profile that is equivalent to a map of sRGB values.
 
     Args:
         srgb_map: map of sRGB values.

@@ -103,7 +103,7 @@ def average_visible(srgb: Bytes, weights: Floats, visible: Floats | None, size: 
     mask = np.asarray(shrink(weights * visible, size) / divisor, np.float32)
     hidden = shares < least
     if hidden.any():
-        # Drawn at random from the reference, with a fixed seed: the same picture gives the same thumbnail.
+        # Drawn at random from the reference, with a fixed seed: the same image gives the same network input.
         reference = composite[~hidden & (mask <= max(0.5, float(mask[~hidden].min())))]
         chosen = np.random.default_rng(0).integers(len(reference), size=int(hidden.sum()))
         composite[hidden], mask[hidden] = reference[chosen], 0

@@ -30,7 +30,7 @@ SUFFIX = ".s2am"
 LONGEST_NAME = 64  # characters
 CARD, WEIGHTS = "card.json", "weights.safetensors"  # members of an exported model
 LARGEST = {CARD: 1_000_000, WEIGHTS: 512 * 2**20}  # bytes
-LARGEST_DIRECTORY = 65_536  # bytes of an archive beside its members; ours have a few hundred
+LARGEST_DIRECTORY = 65_536  # bytes of an archive besides its members; exported files have a few hundred
 LARGEST_OPTION = 1024  # of a network; those of the published ones are below 100
 MAX_INPUT_SIZE = 4096
 BYTES_PER_PARAMETER = 2  # at least: float16
@@ -80,10 +80,10 @@ def _is_allowed(letter: str) -> bool:
 
 
 def free_name(wanted: str) -> str:
-    """Return the wanted name, or the first of `wanted-2`, `wanted-3` … that no model has.
+    """Return a name, or the first of `name-2`, `name-3` … that no model has.
 
     Raises:
-        ModelError: it can't be a model's name.
+        ModelError: it is not a valid name.
     """
     name = check_name(wanted)
     suffixes = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))

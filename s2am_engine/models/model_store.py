@@ -2,7 +2,7 @@
 """Models on disk: find, check and load bundled and personal ones.
 
 A model is a network with its weights, in two files: `NAME.safetensors` (float16) and its card, `NAME.json`. Bundled
-models lie in `weights/` beside this file, personal ones in the user's data folder, see model_files.py.
+models are in `weights/` next to this file, personal ones in the user's data folder, see model_files.py.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ RENAMED_KEYS = {"licence": "license", "thumbnail": "input_size"}
 
 @dataclass(frozen=True)
 class Card:
-    """Model card: the JSON file beside the weights.
+    """Model card: the JSON file next to the weights.
 
     network: name in the catalog.
     input_size: side of the network's input in pixels.
     sha256, size: digest and number of bytes of the weights file.
     parameters: number of parameters.
-    data: what the model was trained on, and under which terms.
+    data: the training data and their terms.
     options: of the network, see `build_network`.
     fine_tuned: the weights are those of a `networks.personal.Personal` with two such networks.
     """
@@ -67,7 +67,7 @@ class Card:
 
     @property
     def recolors(self) -> bool:
-        """Whether the model harmonizes (a detector does not)."""
+        """True if the model harmonizes (a detector does not)."""
         return self.network not in DETECTOR_NETWORKS
 
 
@@ -238,7 +238,7 @@ def parse_card(content: bytes) -> Card:
     shown = (card.name, card.network, *card.options, *map(str, card.options.values()))  # in messages, on terminals
     if not "".join(shown).isprintable():
         raise ValueError("its names contain control characters")
-    card_content(card)  # JSON can spell half characters that no file can hold
+    card_content(card)  # JSON can contain lone surrogates, which cannot be encoded
     return card
 
 
@@ -248,7 +248,7 @@ def card_content(card: Card) -> bytes:
 
 
 def write_card(card: Card, folder: Path) -> None:
-    """Write a card beside its weights.
+    """Write a card next to its weights.
 
     Raises:
         FileError: it cannot be written; an existing card stays unchanged.
@@ -321,7 +321,7 @@ def fill_network(card: Card, weights: bytes, repair: str) -> Network:
     Raises:
         ModelError: the weights are of another network, or this version lacks the network.
     """
-    import safetensors.torch  # with torch, a second of import time that listing models can do without
+    import safetensors.torch  # imports torch, which takes a second and is not needed to list models
 
     from s2am_engine.networks.network import current_name
 

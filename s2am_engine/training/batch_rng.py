@@ -44,7 +44,7 @@ class BatchRNG:
     def apply_to_share(
         self, pictures: Tensor, share: float, change: Callable[[Tensor, Tensor, BatchRNG], Tensor]
     ) -> None:
-        """Change a random share of the images in place; the others cost nothing.
+        """Change a random share of the images in place, without computing the others.
 
         Args:
             pictures: (B, 3, H, W); the others stay bit for bit.

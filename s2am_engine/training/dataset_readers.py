@@ -27,7 +27,7 @@ PHOTO_INDEX = "index.csv"
 VALIDATION_SHARE = 0.07
 
 COCO_SPLITS = ("train", "val", "test")
-FINER = 4  # times, for polygons: OpenCV counts every pixel in that an outline touches
+FINER = 4  # oversampling of polygons, because OpenCV fills every pixel that an outline touches
 
 Labels = NDArray[np.int32]
 
@@ -53,7 +53,7 @@ class Pair:
     composite: Path
     mask: Path
     target: Path
-    subset: str = ""  # the sub-folder of the data set that it belongs to, if it has several
+    subset: str = ""  # subfolder of the data set, if there are several
 
 
 def find_photographs(folder: Path, split: str | None) -> list[PhotoFile]:
@@ -68,7 +68,7 @@ def find_photographs(folder: Path, split: str | None) -> list[PhotoFile]:
         split: `train` or `val` (or another that the index names); None = all.
 
     Raises:
-        EngineError: no such folder, no photograph of that split, or an index or annotations that can't be read.
+        EngineError: no such folder, no photograph of that split, or an unreadable index or annotations.
     """
     found = list_sources(folder, split)
     if not found:
@@ -159,7 +159,7 @@ def nothing_found(folder: Path, split: str | None) -> EngineError:
 
 
 class AnnotationsError(EngineError):
-    """Unreadable annotations; unlike an unreadable photograph, they end the work."""
+    """Unreadable annotations; unlike an unreadable photograph, they abort the run."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ class Polygons:
         scale = FINER * np.array([width, height]) / size
         fine = np.zeros((FINER * height, FINER * width), np.uint8)
         for part in self.corners:
-            # OpenCV counts from the middle of the first pixel.
+            # OpenCV's origin is the center of the first pixel.
             cv2.fillPoly(fine, [np.rint(part * scale - 0.5).astype(np.int32)], 1)
         labels[fine[FINER // 2 :: FINER, FINER // 2 :: FINER] > 0] = label
 
@@ -334,7 +334,7 @@ def compact(found: dict[str, Any]) -> Any:
 
 
 def read_shape(segmentation: Any) -> Shape:
-    """Read polygons, or runs as numbers or packed into text.
+    """Read polygons, or run lengths as numbers or compressed text.
 
     Raises:
         ValueError: neither; also KeyError and TypeError.
@@ -377,12 +377,12 @@ def find_pairs(folder: Path, split: str | None = None) -> list[Pair]:
     """List the pairs of a folder in iHarmony4's layout.
 
     `composite_images/NAME_k_j.png` belongs to `masks/NAME_k.png` and `real_images/NAME.png` (any picture suffix).
-    A folder of such folders (`HCOCO`, `HFlickr` …) is taken as a whole; names begin with the subset's, then.
+    A folder of such folders (`HCOCO`, `HFlickr` …) is read as a whole; names are then prefixed with the subset.
 
     Args:
         folder: the data set, or one subset of it.
-        split: the pairs that a file `*_{split}.txt` lists, which may lie in the folder or in each subset; where no
-            split has such a file, and with None, all.
+        split: the pairs that a file `*_{split}.txt` lists, in the folder or in each subset; all pairs with
+            None, or if no split has such a file.
 
     Raises:
         EngineError: the folder has no such layout or no file for the split, or pictures are missing.

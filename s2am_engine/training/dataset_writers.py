@@ -4,7 +4,7 @@
 OUT/composite_images/NAME_k_j.png: the composite of region k, version j
 OUT/masks/NAME_k.png: region k, white = foreground
 OUT/real_images/NAME.png: the target
-OUT/OUT_train.txt, OUT/OUT_test.txt: the composites' file names; all of a photograph's stand in one of the two
+OUT/OUT_train.txt, OUT/OUT_test.txt: the composites' file names; all composites of a photograph are in the same file
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from s2am_engine.training.photo_cache import Skipped, clause_of, read_source, sh
 from s2am_engine.training.regions import propose_regions
 
 TEST_SHARE = 0.1  # of the photographs
-LARGE_AREA = 0.15  # of the photograph, as S-COCO's regions have
+LARGE_AREA = 0.15  # share of the photograph, as for S-COCO's regions
 JITTER = 0.3  # of brightness, contrast and color: factors from 1 − this to 1 + this
 FULL_SIZE = sys.maxsize  # pixels
 
@@ -59,7 +59,7 @@ class Composite:
     name: str
     region: int  # from 1
     version: int  # from 1
-    foreground: Image8  # H×W×3, RGB; what counts lies inside the mask
+    foreground: Image8  # H×W×3, RGB; used inside the mask
     mask: BoolMask  # H×W
     target: Image8  # H×W×3, RGB
 
@@ -79,7 +79,7 @@ class Subject(Protocol):
         """Make the composite of a turn, from 0; None if the photograph yields no more.
 
         Raises:
-            EngineError: the photograph is of no use.
+            EngineError: the photograph is unusable.
         """
 
 
@@ -94,16 +94,16 @@ def build_recolored(
 ) -> Built:
     """Build a data set as S-COCO was (Cun and Pun, 2020, section 4.1): a region of a photograph, retouched.
 
-    The region covers more than 15 % of the photograph where it has such. The paper's learned auto-retouching is not
-    published; a classical one stands for it (`auto_retouch`), followed by random brightness, contrast and color.
+    The region covers more than 15 % of the photograph if possible. The paper's learned auto-retouching is not published;
+    a classical one replaces it (`auto_retouch`), followed by random brightness, contrast and color.
 
     Args:
         photographs: a folder as `find_photographs` takes; its split `train` is used, so that no data
             set includes held-out photographs.
         out: a new or empty folder; its name becomes that of the split files.
-        count: how many composites; where there are fewer photographs, some give several.
+        count: number of composites; if there are fewer photographs, some give several.
         long_side: the longest side of the pictures, in pixels.
-        seed: the same one gives the same bytes.
+        seed: the same seed gives the same bytes.
         progress: called with (done, total); may raise to stop.
 
     Raises:
@@ -133,10 +133,10 @@ def build_swapped(
     Args:
         versions: folders with the same photographs under the same names, each retouched independently.
         out: a new or empty folder; its name becomes that of the split files.
-        count: how many composites; fewer come out when all regions of all pairs of versions are used up.
-        regions: a folder of label maps under the photographs' names; for those that have none, regions are found.
+        count: number of composites; fewer if all regions of all pairs of versions are used.
+        regions: a folder of label maps under the photographs' names; for photographs without one, regions are proposed.
         long_side: the longest side of the pictures, in pixels.
-        seed: the same one gives the same bytes.
+        seed: the same seed gives the same bytes.
         progress: called with (done, total); may raise to stop.
 
     Raises:
@@ -206,7 +206,7 @@ class Swapped:
 
     def read(self) -> tuple[dict[int, Image8], NDArray[np.integer] | None]:
         """Return all versions by number, and the label map if there is one, reduced to one size."""
-        # A cropped version may become as large as the others when it is shrunk: they are compared as they are.
+        # Compared at full size, because a cropped version may be as large as the others after reduction.
         full = {
             number: read_source(PhotoFile(self.name, path, None), FULL_SIZE)[0]
             for number, path in self.versions.items()
@@ -284,7 +284,7 @@ def auto_retouch(image: Image8) -> NDArray[np.float32]:
     light = np.maximum(np.mean(linear**6, axis=(0, 1)) ** (1 / 6), 1e-3)
     balanced = linear_to_srgb(linear * np.clip(light.mean() / light, 0.6, 1.6).astype(np.float32))
     black, white = np.percentile(balanced.mean(axis=2), (0.5, 99.5))
-    black, white = min(black, 0.2), max(white, 0.7)  # night stays night, fog stays fog
+    black, white = min(black, 0.2), max(white, 0.7)  # preserves night scenes and fog
     return np.clip((balanced - black) / (white - black), 0, 1).astype(np.float32)
 
 
@@ -300,7 +300,7 @@ def jitter(image: NDArray[np.float32], rng: np.random.Generator) -> Image8:
 def write_dataset(
     subjects: Sequence[Subject], out: Path, count: int, seed: int, progress: Callable[[int, int], None] | None
 ) -> Built:
-    """Write up to `count` composites of photographs in random order, and which of them are for testing.
+    """Write up to `count` composites of photographs in random order, and the lists of training and test composites.
 
     Raises:
         EngineError: a folder that is not empty, annotations that can't be read, the disk is full.
@@ -325,7 +325,7 @@ def create_layout(out: Path) -> None:
     """Create the folders of a data set.
 
     Raises:
-        EngineError: there is something in the folder, or it can't be created.
+        EngineError: the folder is not empty, or cannot be created.
     """
     try:
         if out.exists() and any(out.iterdir()):
@@ -358,7 +358,7 @@ def make_composites(subjects: Sequence[Subject], skipped: list[Skipped]) -> Iter
 
 
 def write_composite(out: Path, composite: Composite) -> str:
-    """Write a composite, after its target and its mask, where they are not there yet.
+    """Write a composite, after its target and its mask unless they exist.
 
     Returns:
         The composite's file name.

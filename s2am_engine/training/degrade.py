@@ -26,10 +26,10 @@ class Degradation:
     blur_share: float = 0.08
     blur: float = 1.0  # largest deviation in pixels
     sharpen_share: float = 0.08
-    sharpen: float = 1.0  # largest part of the detail that is added once more
+    sharpen: float = 1.0  # largest amount of unsharp masking
     noise_share: float = 0.15
-    shot_noise: float = 3e-4  # variance at white, in linear light, of a middling sensitivity
-    read_noise: float = 2e-3  # deviation at black, in linear light, of a middling sensitivity
+    shot_noise: float = 3e-4  # variance at white, in linear light, of a medium sensitivity
+    read_noise: float = 2e-3  # deviation at black, in linear light, of a medium sensitivity
     sensitivity: float = 1.2  # deviation of the sensitivity in stops
     jpeg_share: float = 0.2
     jpeg_worst: int = 35  # quality
@@ -43,10 +43,10 @@ def degrade(pictures: Tensor, rng: BatchRNG, how: Degradation) -> Tensor:
     Args:
         pictures: (B, 3, H, W) sRGB values in [0, 1].
         rng: the random numbers.
-        how: the flaws.
+        how: the degradations.
 
     Returns:
-        (B, 3, H, W) in [0, 1]; pictures that no flaw falls to come back bit for bit.
+        (B, 3, H, W) in [0, 1]; images without degradation are bit-identical.
     """
     out = pictures.clone()
     rng.apply_to_share(out, how.blur_share, lambda some, _, rng: blur(some, rng.uniform_between(0.3, 1.0) * how.blur))
@@ -59,7 +59,7 @@ def degrade(pictures: Tensor, rng: BatchRNG, how: Degradation) -> Tensor:
 
 
 def blur(pictures: Tensor, deviation: Tensor) -> Tensor:
-    """Blur each picture (B, 3, H, W) with a Gaussian of its own deviation (B, 1, 1, 1), 0 to about 1 pixel."""
+    """Blur each image (B, 3, H, W) by a Gaussian with its own standard deviation (B, 1, 1, 1), 0 to about 1 pixel."""
     batch, channels, height, width = pictures.shape
     offsets = torch.arange(-3.0, 4.0)
     weights = torch.softmax(-((offsets / deviation.clamp_min(1e-3)) ** 2) / 2, dim=3)

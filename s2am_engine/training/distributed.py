@@ -18,7 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 from s2am_engine.errors import EngineError
 from s2am_engine.inference.devices import choose_device
 
-# Each process keeps its own statistics of batch normalization; older versions of PyTorch call the option otherwise.
+# Each process keeps its own batch-norm statistics; older versions of PyTorch have another name for the option.
 SYNC_BUFFERS = (
     "forward_sync_buffers"
     if "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
@@ -37,7 +37,7 @@ class ProcessGroup:
 
     @property
     def is_main(self) -> bool:
-        """Whether this process writes files and reports progress."""
+        """True if this process writes files and reports progress."""
         return self.rank == 0
 
     def wrap(self, network: nn.Module) -> nn.Module:
@@ -83,7 +83,7 @@ def join(device: str = "auto") -> Iterator[ProcessGroup]:
         device: `auto`, `cpu`, `cuda` …; in a group, `auto` and `cuda` mean the GPU of this process's local rank.
 
     Raises:
-        EngineError: a device that this machine does not have, or fellows that don't answer.
+        EngineError: a device that this machine does not have, or other processes that do not respond.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:

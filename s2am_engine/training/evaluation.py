@@ -26,13 +26,13 @@ from s2am_engine.training.dataset_readers import Pair, find_pairs
 from s2am_engine.types import Pixels
 
 UNTOUCHED = "untouched composite"
-# A result this far below its composite did harm, in dB.
+# A result this far below its composite counts as worse, in dB.
 HARM = 1.0
 MOST_SHOWN = 120  # pictures on a sheet
 CELL_SIDE = 160  # pixels of each
 SUBSET_FIGURES = ("psnr", "mse", "fmse", "ssim")
 
-# What an error of nothing counts as, so that means stay finite.
+# PSNR of identical images, which keeps means finite.
 MOST_DECIBELS = 100.0
 # The default window of SSIM is 7×7; smaller pictures get a smaller, odd one.
 SSIM_WINDOW = 7
@@ -44,7 +44,7 @@ class Row:
 
     name: str
     images: list[Scores] = field(default_factory=list)
-    masks: list[MaskScores] = field(default_factory=list)  # of the masks that a mask-free model found; else none
+    masks: list[MaskScores] = field(default_factory=list)  # of the masks of a mask-free model; otherwise empty
 
     @property
     def mean(self) -> Scores:
@@ -68,11 +68,11 @@ class Evaluation:
     names: list[str]
     untouched: Row
     models: list[Row]
-    size: int | None = None  # pixels a side at which everything was measured; None = each picture's own size
-    subsets: list[str] = field(default_factory=list)  # each picture's part of the data set
+    size: int | None = None  # pixels per side at which everything was measured; None = full size
+    subsets: list[str] = field(default_factory=list)  # subset of each image
 
     def harmed(self, row: Row) -> int:
-        """Return the number of images that a model left more than 1 dB below their composite."""
+        """Return the number of images whose result is more than 1 dB below the composite."""
         pairs = zip(row.images, self.untouched.images, strict=True)
         return sum(result.psnr < composite.psnr - HARM for result, composite in pairs)
 
@@ -165,7 +165,7 @@ class Result:
     """Result of a model for a pair."""
 
     pixels: NDArray[np.uint8]
-    found: Pixels | None  # the mask that a mask-free model went by
+    found: Pixels | None  # mask predicted by a mask-free model
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ def evaluate(
         sheet: see there.
         progress: see there.
         native: see there.
-        auto_mask: leave the masks to the detector; where it finds nothing, the composite stays as it is.
+        auto_mask: take the masks from the detector; if nothing is detected, the composite stays unchanged.
 
     Raises:
         EngineError: an unknown model; also the errors listed there.
@@ -232,19 +232,19 @@ def evaluate_harmonizers(
     native: bool = False,
     detector: Detector | None = None,
 ) -> Evaluation:
-    """Measure loaded models on a data set in iHarmony4's layout: on its test split where lists name one, else whole.
+    """Measure loaded models on a data set in iHarmony4's layout: on its test split if it has one, else on all pairs.
 
-    Mask-free models are given no mask. Where one finds nothing, the composite stays as it is.
+    Mask-free models get no mask; if one detects nothing, the composite stays unchanged.
 
     Args:
         dataset: the folder.
-        harmonizers: the models; their names stand in the table. One may come from `Harmonizer.from_network`.
-        sheet: a file for a PNG of composite, mask, each model's result and target, of up to 120 pictures
+        harmonizers: the models, named in the table. One may come from `Harmonizer.from_network`.
+        sheet: a file for a PNG of composite, mask, each model's result and target, of up to 120 images
             spread over the data set; None = no sheet.
         progress: called with (done, total) pictures.
         native: measure the networks' own pixels with everything resized to their input size, as the papers do, instead
             of full-size results.
-        detector: finds the masks, instead of those of the data set.
+        detector: predicts the masks, instead of those of the data set.
 
     Raises:
         EngineError: no such layout, a picture that can't be read or does not fit its target, or native models of
@@ -279,12 +279,12 @@ def measure_pairs(
     """Measure loaded models on pairs, which are released one by one.
 
     Args:
-        pairs: one at least.
+        pairs: at least one.
         harmonizers: the models.
-        dataset: what to call the pairs.
+        dataset: name of the pairs.
         native: see `evaluate_harmonizers`.
         detector: see there.
-        watch: called after each pair with what has been found so far, the pair as it was measured, and each model's
+        watch: called after each pair with the evaluation so far, the pair as measured, and each model's
             result; may raise to cancel.
 
     Raises:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The progress event of training, for whatever displays it: a terminal or the editor.
+"""Progress events of training, which the terminal and the editor display.
 
 An event callback is called in the thread that trains. An exception raised in it cancels the work: the run is saved
 first, and the exception leaves the call that trains.

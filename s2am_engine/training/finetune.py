@@ -56,12 +56,14 @@ from s2am_engine.training.trainer import Trainer, default_workers
 
 FEWEST = 20  # photographs
 HELD_OUT_PHOTOS = 1 / 5
-ORIGINAL_SHARE = 1 / 2  # of the pairs are made by the original recipe
-LEARNING_RATE_FACTOR = 0.2  # of the original recipe's rate
-SMALL_INPUT_SIZE = 64  # pixels: a style shows in small images too, of which many more fit into the time
-BLEND_SHARE = 0.7  # of the change of weights: most of the gain, and half of the harm where the style is mistaken
-FORGETTING = 0.05  # dB that may be lost on other styles
-BACKGROUNDS = 1024  # of each kind, from which the style is distinguished from others
+ORIGINAL_SHARE = 1 / 2  # share of pairs that are made by the original recipe
+LEARNING_RATE_FACTOR = 0.2  # learning rate relative to the original recipe's
+SMALL_INPUT_SIZE = 64  # pixels: a style is visible in small images too, and many more of them fit into the time
+BLEND_SHARE = (
+    0.7  # share of the change of weights: keeps most of the gain, and halves the harm if the style is misclassified
+)
+FORGETTING = 0.05  # tolerated loss on other styles, in dB
+BACKGROUNDS = 1024  # number of backgrounds of each kind to which the style classifier is fitted
 
 MEASURED = 64  # pairs of each kind
 MEASURED_SIDE = 192  # pixels
@@ -88,12 +90,12 @@ class Compared:
 
     @property
     def fmse_saved(self) -> float:
-        """Relative reduction of the foreground's mean square error; negative = it grew."""
+        """Relative reduction of the foreground's mean square error; negative = it increased."""
         return 1 - self.after.fmse / self.before.fmse
 
     @property
     def psnr_gained(self) -> float:
-        """Gain of PSNR in dB; negative = it was lost."""
+        """Gain of PSNR in dB; negative = loss."""
         return self.after.psnr - self.before.psnr
 
 
@@ -138,7 +140,7 @@ def finetune(
         photos: a folder of photographs of one style.
         name: of the new model.
         base: the model to start from.
-        minutes: of training; reading and measuring come on top.
+        minutes: of training; reading and measuring take additional time.
         benchmark: also measure before and after on this data set, in iHarmony4's layout.
         sheet: also draw held-out pairs before and after, as a PNG.
         device: `auto`, `cpu`, `cuda` …
@@ -148,14 +150,14 @@ def finetune(
             is removed at the end. None = an interrupted training leaves nothing.
 
     Raises:
-        EngineError: a name that is taken, too few usable photographs, or a base model that can't be trained.
+        EngineError: a name that is taken, too few usable photographs, or a base model that cannot be trained.
     """
     name = check_name(name)
     check_free(name)
     found = find_model(base)
     before = load_trainable(found)
     if benchmark:
-        find_pairs(benchmark)  # an unusable data set should not be found out after an hour
+        find_pairs(benchmark)  # reject an unusable data set before training, not an hour later
     recipe = recipe_for(found.card, before, minutes)
     group = ProcessGroup(choose_device(device))
     photographs = read_photographs(photos, max(LONG_SIDE, recipe.size * 3 // 2), report)
@@ -170,7 +172,7 @@ def finetune(
         model = add_model(card, weights)
     if checkpoint:
         shutil.rmtree(checkpoint, ignore_errors=True)
-    # After the model is made: an error here must not cost the training.
+    # After the model is made: an error here must not lose the training.
     measured = evaluator.benchmark(benchmark, before, after) if benchmark else None
     if sheet:
         evaluator.draw(sheet, before, after)
@@ -243,7 +245,7 @@ def reasons(skipped: Sequence[Skipped]) -> str:
 
 
 def prepare_checkpoint(folder: Path, card: Card, recipe: Recipe, photographs: Photographs) -> list[Checkpoints]:
-    """Prepare a folder for checkpoints; what an earlier call with other settings left there is removed.
+    """Prepare a folder for checkpoints; the files of an earlier call with other settings are removed.
 
     Raises:
         EngineError: the folder can't be created.

@@ -73,14 +73,14 @@ class Learner:
         gpu = group.device.type == "cuda"
         half = gpu and not torch.cuda.is_bf16_supported(including_emulation=False)
         self.precision = torch.float16 if half else torch.bfloat16
-        # Gradients of 16-bit floats vanish unless they are scaled; bfloat16's don't.
+        # float16 gradients underflow unless they are scaled; bfloat16 gradients do not.
         self.scaler = torch.amp.GradScaler(group.device.type, enabled=half and recipe.mixed_precision)
 
     def train_step(self, batch: Batch, step: int, learning_rate: float) -> Tensor:
         """Do one optimizer step; its randomness depends on the step only, for bit-exact resume.
 
         Returns:
-            The loss, a number that has not left the device.
+            The loss, a scalar on the device.
         """
         torch.manual_seed(self.seed + 7919 * step + self.group.rank)
         for group in self.optimizer.param_groups:
@@ -128,7 +128,7 @@ class Learner:
         """Restore the state from a checkpoint.
 
         Raises:
-            KeyError, RuntimeError, ValueError: it is one of another network.
+            KeyError, RuntimeError, ValueError: it belongs to another network.
         """
         for network, weights in ((self.model, state["model"]), (self.average, state["average"])):
             network.load_state_dict({current_name(name): value for name, value in weights.items()})
@@ -166,7 +166,7 @@ def refresh_statistics(network: Network, batches: list[Batch]) -> None:
 def gains(network: Network, batches: list[Batch]) -> Tensor:
     """Return PSNR(result) − PSNR(composite) in dB of each pair, for the network's own pixels: (N,), on the CPU.
 
-    Errors count as 1/4 of an 8-bit level at least. Of a network that recolors nothing, the IoU of the found mask.
+    Errors count as 1/4 of an 8-bit level at least. For a detector, the IoU of the predicted mask.
     """
     found = []
     for batch in batches:
@@ -194,7 +194,7 @@ def psnr(pictures: Tensor, target: Tensor) -> Tensor:
 class Adversary:
     """A patch discriminator with least-squares objectives (LSGAN, Mao et al., ICCV 2017).
 
-    It is shown what the network was shown: the composite, and its mask unless the network goes without.
+    Its condition is the network's input: the composite and, unless the network is mask-free, its mask.
     """
 
     def __init__(self, *, mask_free: bool, width: int, group: ProcessGroup) -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Training losses: functions of a network's outputs, the ground truth and the mask.
 
-The adversarial term, for recipes that have one, is in `adversary.py`.
+The adversarial term, for recipes that have one, is in `learner.py`.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def relative_l1(rendered: TrainingOutput, target: Tensor, mask: Tensor) -> Tenso
 def foreground_rmse(rendered: TrainingOutput, target: Tensor, mask: Tensor) -> Tensor:
     """Root mean square error of the foreground, plus a fraction of its logarithm.
 
-    The root keeps a few hopeless pictures from ruling the batch; the logarithm, which is PSNR, cares for those that
-    are nearly right, where doing harm shows most. The mean over the supervised stages.
+    The root limits the influence of a few very difficult images; the logarithm, which is the PSNR, gives weight to
+    images that are nearly right, where errors are most visible. Averaged over the supervised stages.
     """
     losses = [root_and_logarithm((stage - target) ** 2 * mask, mask) for stage in rendered.stages]
     return sum(losses, start=mask.new_zeros(())) / len(losses)
@@ -60,7 +60,7 @@ def attention(rendered: TrainingOutput, mask: Tensor) -> Tensor:
 def found_mask(rendered: TrainingOutput, target: Tensor, mask: Tensor) -> Tensor:
     """Loss of `Dissonance`: presence of a foreground and, where there is one, its masks.
 
-    Cross entropy of the presence; of the masks, where there is anything to find, cross entropy and the soft Jaccard
+    Cross entropy of the presence; of the masks, if there is a foreground, cross entropy and the soft Jaccard
     distance (Rahman and Wang, 2016), for which a small region counts as much as a large one. The first, coarse mask
     counts a third.
     """

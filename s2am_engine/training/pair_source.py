@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-# Pairs are made in pieces, so that however many processes share a step's batch, they see the same pairs.
+# Pairs are made in pieces of this size, so the pairs of a step do not depend on the number of processes.
 PIECE = 8
 
 BATCHES_AHEAD = 2  # batches a worker
@@ -44,7 +44,7 @@ class PairSource(ABC):
     """
 
     size: int  # N, pixels a side
-    batch: int  # pairs a step, of each process
+    batch: int  # pairs per step and process
     seed: int = 0
     rank: int = field(default=0, init=False)  # of this process
     world_size: int = field(default=1, init=False)
@@ -90,9 +90,9 @@ class Loader:
         """Start prefetching.
 
         Args:
-            source: where they come from.
+            source: source of the batches.
             first: the first step.
-            workers: threads; 0 = make each batch when it is asked for.
+            workers: threads; 0 = make each batch on demand.
         """
         self.source = source
         self.next_step = first

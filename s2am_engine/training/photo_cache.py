@@ -44,12 +44,12 @@ from s2am_engine.training.regions import propose_regions
 from s2am_engine.types import Pixels
 
 LONG_SIDE = 192  # pixels: longer side of the cached images
-SMALLEST_PHOTO_SIDE = 64  # pixels; smaller pictures are icons
+SMALLEST_PHOTO_SIDE = 64  # pixels; smaller images count as icons
 MOST_TRANSPARENT = 0.01  # share of a picture; more is a cut-out
 
 CACHE_VERSION = 2  # increase when the cached images or regions change
-UNUSED_DAYS = 60  # after which a cache is removed
-BROKEN_OFF_DAYS = 1  # after which what a killed process left is
+UNUSED_DAYS = 60  # age at which an unused cache is removed
+BROKEN_OFF_DAYS = 1  # age at which remains of a killed process are removed
 PHOTOS_AHEAD = 4  # photographs a thread
 LEAST_COLOR = 1.0  # mean difference between the largest and the smallest channel, in 8-bit levels
 MOST_REGIONS = 6
@@ -109,13 +109,13 @@ def read_reduced(path: Path, long_side: int) -> NDArray[np.uint8]:
 
 
 def read_reduced_jpeg(path: Path, long_side: int) -> NDArray[np.uint8] | None:
-    """Read a JPEG, decoded at an eighth to the whole of its size, whichever does: ten times as fast as whole.
+    """Read a JPEG, decoded at the smallest sufficient scale (1/8 to 1), which is up to ten times as fast.
 
     Returns:
-        See `read_reduced`; None for all but intact JPEGs in RGB or gray, which are left to `load_image`.
+        See `read_reduced`; None for all but intact JPEGs in RGB or gray, which `load_image` reads.
 
     Raises:
-        EngineError: it is tiny.
+        EngineError: the image is too small.
     """
     try:
         with JpegImageFile(path) as file:
@@ -251,7 +251,7 @@ class PhotoCacheWriter:
         """Add a photograph.
 
         Raises:
-            EngineError: no room.
+            EngineError: the disk is full.
         """
         height, width = photograph.image.shape[:2]
         count = len(photograph.regions)
@@ -265,7 +265,7 @@ class PhotoCacheWriter:
         """Write the index.
 
         Raises:
-            EngineError: no room.
+            EngineError: the disk is full.
         """
         content = {"names": self.names, "shapes": self.shapes, "skipped": [(str(one.path), one.why) for one in skipped]}
         with explained(self.folder.parent):
@@ -321,14 +321,15 @@ def load_photographs(
 ) -> CachedPhotographs:
     """Load photographs as reduced images with regions; skipped files are listed with the reason.
 
-    Finding regions takes a tenth of a second a photograph, so all is kept in the user's cache folder. There it is found
-    again as long as no file has been changed, renamed or added.
+    Finding regions takes a tenth of a second a photograph, so the result is stored in the user's cache folder and
+    reused until a file is changed, renamed or added.
 
     Args:
-        folder: the photographs' folder, see `datasets.find_photographs`.
+        folder: the photographs' folder, see `dataset_readers.find_photographs`.
         split: `train` or `val`; None = all.
         long_side: longest side of the reduced images, in pixels.
-        progress: called with (done, total) photographs in this thread; may raise to cancel, and nothing is left then.
+        progress: called with (done, total) photographs in this thread; may raise to cancel, which removes the
+            partial cache.
 
     Raises:
         EngineError: no photographs, no usable ones, unreadable annotations, or no space for the cache.
@@ -357,7 +358,7 @@ def load_photographs(
 
 
 def list_foreign(folder: Path, split: str | None) -> list[Skipped]:
-    """List images in formats that can't be read, unless the same image is there in a readable one."""
+    """List images in formats that can't be read, unless a readable version of the same image exists."""
     if not is_plain(folder):
         return []
     files = visible_files(folder)

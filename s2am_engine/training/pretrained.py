@@ -29,8 +29,8 @@ def trunk_weights(network: nn.Module, known: Container[str] = ()) -> dict[str, T
     """Return the pretrained weights of a network's EfficientNet-Lite0 trunks by parameter name.
 
     Args:
-        network: which may have none; then the result is {}.
-        known: names of weights that are given already.
+        network: any network; the result is {} if it has no such trunk.
+        known: names of weights that are already loaded.
 
     Raises:
         EngineError: the package with the weights is not installed.

@@ -2,7 +2,7 @@
 """Random recoloring of photographs as in real composites: light, camera, grading, color transfer.
 
 Everything works on batches (B, 3, H, W) in [0, 1] with one random set of parameters a picture, drawn from a
-`torch.Generator`, so that a batch costs a few milliseconds and comes out the same for the same seed.
+`torch.Generator`, so that a batch costs a few milliseconds and is reproducible by its seed.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from s2am_engine.errors import EngineError
 from s2am_engine.networks.curves import render_curves
 from s2am_engine.training.batch_rng import BatchRNG
 
-CROSSED_SHARE = 0.35  # whose channels have curves of their own, as crossed film and faded prints have
-CLIPPED_SHARE = 0.4  # of a region that may newly become black or white in some channel
-DARKEST = 0.02  # below it, and above 1 minus it, a sigmoid shifts values instead of stretching them without end
+CROSSED_SHARE = 0.35  # share of images with different curves per channel, as in cross-processed film and faded prints
+CLIPPED_SHARE = 0.4  # share of a region that may be newly clipped to black or white in some channel
+DARKEST = 0.02  # values below it or above 1 − it are shifted by a sigmoid, not stretched
 
 KINDS: dict[str, tuple[str, ...]] = {
     "exposure": ("exposure",),
@@ -42,11 +42,11 @@ KINDS: dict[str, tuple[str, ...]] = {
     "transfer": ("transfer_share",),
     "histogram": ("histogram_share",),
 }
-"""Each kind of change, and the fields of `Recoloring` any one of which switches it off when it is 0."""
+"""Each kind of change, and the fields of `Recoloring` any of which switches it off if it is 0."""
 
-MID_GRAY, MID_GRAY_SHOWN = 0.18, 0.46  # in linear light, and as sRGB (and most cameras) show it
+MID_GRAY, MID_GRAY_SHOWN = 0.18, 0.46  # in linear light, and encoded as sRGB (and by most cameras)
 WARMEST, NOON, COOLEST = 2200.0, 5500.0, 15000.0  # kelvin: candle or last sun, noon, blue hour
-DIMMING = 2.5  # stops that the warmest and the coolest light stay darker than noon where nothing corrects it
+DIMMING = 2.5  # stops by which uncorrected light is darker than at noon, for the warmest and the coolest light
 
 XYZ_OF_SRGB = torch.tensor([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
 # Bradford's sharpened cones (Lam, 1985), in which ICC profiles adapt white.
@@ -62,8 +62,8 @@ def recolor(pictures: Tensor, references: Tensor, weights: Tensor, rng: BatchRNG
 
     Args:
         pictures: (B, 3, H, W) sRGB values in [0, 1].
-        references: (B, 3, H, W), other photographs whose colors may be taken over.
-        weights: (B, 1, H, W), the region whose statistics count when another photograph's are taken over.
+        references: (B, 3, H, W), other photographs whose colors may be transferred.
+        weights: (B, 1, H, W), the region whose statistics are matched in color transfer.
         rng: the random numbers.
         how: the kinds of change.
 
@@ -71,7 +71,7 @@ def recolor(pictures: Tensor, references: Tensor, weights: Tensor, rng: BatchRNG
         (B, 3, H, W) in [0, 1].
     """
     out, transferred = pictures.clone(), rng.uniform()
-    # Only the pictures that a costly change falls to pay for it.
+    # Expensive changes are computed only for the images that get them.
     for low, high, change in (
         (0.0, how.transfer_share, transfer_statistics),
         (how.transfer_share, how.transfer_share + how.histogram_share, match_tones),
@@ -79,7 +79,7 @@ def recolor(pictures: Tensor, references: Tensor, weights: Tensor, rng: BatchRNG
         chosen = ((transferred >= low) & (transferred < high)).nonzero().squeeze(1)
         if len(chosen):
             out[chosen] = change(pictures[chosen], references[chosen], weights[chosen], rng.subset(chosen))
-    # How strong a picture's change is as a whole: composites range from nearly right to absurd.
+    # Overall strength per image: composites range from nearly right to absurd.
     strength = rng.uniform_between(0.25, 1.4)
     strength = torch.where((transferred < how.transfer_share).view(-1, 1, 1, 1), 0.4 * strength, strength)
     out = change_light(out, strength, rng, how)
@@ -180,7 +180,7 @@ class Recoloring:
 
     exposure: float = 0.75  # stops
     white_balance: float = 0.22  # log gain of red and blue
-    relighting: float = 0.4  # how much of the light's cast and dimming the camera's balance leaves, 0 to 1
+    relighting: float = 0.4  # share of the color cast and dimming that white balance does not remove, 0 to 1
     relighting_share: float = 0.15
     falloff: float = 0.35  # stops from center to edge, in a random direction
     falloff_share: float = 0.15
@@ -208,7 +208,7 @@ class Recoloring:
         """Return the settings with some kinds of change switched off, for ablations.
 
         Raises:
-            EngineError: a kind that `KINDS` does not name.
+            EngineError: a kind that is not in `KINDS`.
         """
         for kind in kinds:
             if kind not in KINDS:
@@ -217,7 +217,7 @@ class Recoloring:
 
 
 def change_light(pictures: Tensor, strength: Tensor, rng: BatchRNG, how: Recoloring) -> Tensor:
-    """Relight, expose and photograph each image anew.
+    """Simulate other lighting, exposure and camera response for each image.
 
     Args:
         pictures: (B, 3, H, W) sRGB values in [0, 1].
@@ -422,13 +422,13 @@ def transfer_statistics(pictures: Tensor, references: Tensor, weights: Tensor, r
 def match_tones(pictures: Tensor, references: Tensor, weights: Tensor, rng: BatchRNG, levels: int = 12) -> Tensor:
     """Match each channel's distribution to another photograph's at a dozen quantiles, to a random degree."""
     steps = torch.linspace(0.02, 0.98, levels)
-    # Every third row and column is enough for quantiles, and sorting is what costs here.
+    # Every third row and column is enough for quantiles, and sorting dominates the cost.
     region = torch.where(weights > 0.5, pictures, torch.nan)[..., ::3, ::3].flatten(2)
     source = torch.nan_to_num(torch.nanquantile(region, steps, dim=2).permute(1, 2, 0), nan=0.5)
     wanted = torch.quantile(references[..., ::3, ::3].flatten(2), steps, dim=2).permute(1, 2, 0)
     degree = 0.2 + 0.6 * rng.uniform(1, 1)
     shift = (wanted - source) * degree
-    # The shift as a function of the value, on a regular grid, smoothed so that flat parts don't break.
+    # The shift as a function of the value, on a regular grid, smoothed to avoid banding in flat parts.
     grid = torch.linspace(0, 1, 24).view(1, 1, 1, -1)
     closeness = torch.softmax(-((grid - source.unsqueeze(-1)) ** 2) / 0.01, dim=2)
     knots = (closeness * shift.unsqueeze(-1)).sum(dim=2)

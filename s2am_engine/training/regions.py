@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Candidate foreground regions of a photograph: from a label map, or proposed from the image itself.
 
-What people cut out and paste: persons, objects, and areas such as a sky, a wall or a jacket.
+Candidates are the regions that people cut out and paste: persons, objects, and areas such as a sky, a wall or a jacket.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from skimage.segmentation import slic
 
 from s2am_engine.image.grabcut import GrabCut, foreground_labels
 
-SMALLEST_SEARCHED_SIDE = 16  # pixels: in smaller pictures nothing is sought
+SMALLEST_SEARCHED_SIDE = 16  # pixels: no regions are proposed in smaller images
 SMALLEST_AREA = 0.01
 LARGEST_AREA = 0.75
 SAME_OVERLAP = 0.85  # intersection over union from which two regions count as one
-THINNEST = 0.17  # radius of the largest disc inside, of the square root of the area (a square: 0.5)
-SMALLEST_HOLE = 0.06  # of the region's area: smaller ones are closed
+THINNEST = 0.17  # radius of the largest inscribed disc, relative to the square root of the area (a square: 0.5)
+SMALLEST_HOLE = 0.06  # holes below this share of the region's area are closed
 
 VISIBLE_DIFFERENCE = 6.0  # CIELAB units
 VISIBLE_SHARE = 0.8  # of a region's edge
 
-COARSE_SIDE = 80  # pixels: where GrabCut begins
-FACE_SIDE = 256  # pixels: where faces are sought
+COARSE_SIDE = 80  # pixels: size of the first GrabCut pass
+FACE_SIDE = 256  # pixels: size for face detection
 SMALLEST_FACE = 24  # pixels of those
 MOST_PEOPLE = 2
-PERSON = (  # ellipses: how far below the face's center, half height, half width (in sides of the face), what is there
+PERSON = (  # ellipses: offset below the face's center, half height, half width (in sides of the face), label
     (0.1, 1.6, 1.6, cv2.GC_PR_BGD),  # about the head
     (5.0, 4.5, 2.4, cv2.GC_PR_BGD),  # about the body
     (4.0, 3.2, 1.8, cv2.GC_PR_FGD),  # torso
@@ -48,12 +48,12 @@ RECTANGLES = 3
 
 COUNT = 150
 COMPACTNESS = 0.1  # of SLIC, for Lab scaled to a range of 1
-BORDER = 2  # pixels: frames and compression spoil the outermost ones
+BORDER = 2  # pixels: border that frames and compression artifacts may affect
 
-SAME_COLOR = 10.0  # CIELAB units: the deviation within which colors pass for the same
-UNSEEN_STEP = 3.5  # CIELAB units: steps between neighbors that do not count, as in soft shading
-CONTRAST_REACH = 0.25  # of the longer side: the deviation within which contrast counts
-SMOOTHNESS = 0.1  # how much neighbors have in common, however different they are
+SAME_COLOR = 10.0  # CIELAB units: scale of the color similarity
+UNSEEN_STEP = 3.5  # CIELAB units: differences between neighbors to ignore, as in soft shading
+CONTRAST_REACH = 0.25  # scale of the spatial weight of contrast, relative to the longer side
+SMOOTHNESS = 0.1  # smallest similarity of neighbors
 
 
 class Region(NamedTuple):
@@ -70,12 +70,12 @@ def propose_regions(
 
     Args:
         image: H×W×3 uint8 RGB, 60 to 400 pixels per side.
-        labels: H×W integers, 0 = no region; or None. When they yield regions, nothing else is sought.
-        rng: what chance there is comes from here; the same state gives the same regions, in any thread.
+        labels: H×W integers, 0 = no region; or None. If they yield regions, no others are proposed.
+        rng: random numbers; the same state gives the same regions, in any thread.
         most: how many regions to keep.
 
     Returns:
-        Distinct regions of plausible area; perhaps none. People come first, then what stands out, then areas.
+        Distinct regions of plausible area; possibly none. People come first, then salient objects, then areas.
     """
     known = [] if labels is None else label_regions(labels, most)
     if known:
@@ -116,7 +116,7 @@ def label_regions(labels: NDArray[np.integer], most: int = 6) -> list[NDArray[np
         most: how many regions to keep, the largest first.
 
     Returns:
-        H×W masks whose area is plausible for a foreground; perhaps none.
+        H×W masks whose area is plausible for a foreground; possibly none.
     """
     found: list[NDArray[np.bool_]] = []
     for label in np.unique(labels):
@@ -155,7 +155,7 @@ def face_cascade() -> Cascade:
 
 
 def person_trimap(shape: tuple[int, int], row: float, column: float, side: float) -> NDArray[np.uint8]:
-    """Mark where a person's face, body and surroundings are: an H×W trimap for `grabcut`.
+    """Mark a person's face, body and surroundings: an H×W trimap for `grabcut`.
 
     Args:
         shape: H, W.
@@ -171,7 +171,7 @@ def person_trimap(shape: tuple[int, int], row: float, column: float, side: float
 
 
 def salient_trimap(superpixels: Superpixels) -> NDArray[np.uint8]:
-    """Mark what stands out, by Otsu's threshold: an H×W trimap for `grabcut`."""
+    """Mark salient superpixels by Otsu's threshold: an H×W trimap for `grabcut`."""
     shades = (saliency(superpixels)[superpixels.patches] * 255).astype(np.uint8)
     threshold, salient = cv2.threshold(shades, 0, 1, cv2.THRESH_OTSU)
     trimap = np.where(salient, cv2.GC_PR_FGD, cv2.GC_PR_BGD)
@@ -181,7 +181,7 @@ def salient_trimap(superpixels: Superpixels) -> NDArray[np.uint8]:
 
 
 def area_trimaps(image: NDArray[np.uint8], superpixels: Superpixels) -> Iterator[NDArray[np.uint8]]:
-    """Mark areas of like colors that have nothing in common: H×W trimaps for `grabcut`."""
+    """Mark disjoint areas of uniform color: H×W trimaps for `grabcut`."""
     taken = np.zeros(len(superpixels.sizes), np.bool_)
     for area in color_areas(superpixels):
         mask = area.members[superpixels.patches]
@@ -224,12 +224,12 @@ def cut_region(
 
 
 def grabcut(image: NDArray[np.uint8], trimap: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Find the region that a trimap suggests with GrabCut (Rother et al., 2004): coarsely, then along its edge.
+    """Segment by GrabCut from a trimap (Rother et al., 2004): coarsely, then refined along the edge.
 
     Args:
         image: H×W×3 uint8 RGB.
         trimap: H×W of `cv2.GC_BGD`, `GC_FGD`, `GC_PR_BGD`, `GC_PR_FGD`.
-        rng: seeds the first guess of the colors.
+        rng: seeds the initial clustering of the colors.
 
     Returns:
         An H×W mask, empty when the trimap lacks foreground or background.
@@ -250,7 +250,7 @@ def grabcut(image: NDArray[np.uint8], trimap: NDArray[np.uint8], rng: np.random.
 
 
 def smooth_region(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Smooth a region, remove its speckle and whiskers, keep its largest part and close its small holes."""
+    """Smooth a region, remove specks and thin protrusions, keep its largest part and close its small holes."""
     radius = max(1, max(mask.shape) // 96)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     smooth = cv2.medianBlur(mask.astype(np.uint8), 2 * radius + 1)
@@ -274,7 +274,7 @@ def is_plausible(mask: NDArray[np.bool_]) -> bool:
 
 
 def is_compact(mask: NDArray[np.bool_]) -> bool:
-    """Return whether a mask is more than a thin line or a frame."""
+    """Return whether a mask is neither a thin line nor a frame."""
     inside = cv2.copyMakeBorder(mask.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     radius = float(cv2.distanceTransform(inside, cv2.DIST_L2, 3).max())
     return radius >= THINNEST * float(np.sqrt(mask.sum()))
@@ -306,8 +306,8 @@ class Superpixels:
     colors: NDArray[np.float64]  # N×3, mean CIELAB
     places: NDArray[np.float64]  # N×2, mean (row, column) in units of the picture's longer side
     sizes: NDArray[np.float64]  # N, pixels
-    touching: NDArray[np.bool_]  # N×N, symmetric: which have a border in common
-    outer: NDArray[np.bool_]  # N: which lie at the picture's border
+    touching: NDArray[np.bool_]  # N×N bool, symmetric: adjacency
+    outer: NDArray[np.bool_]  # N bool: touches the image border
 
 
 def find_superpixels(image: NDArray[np.uint8]) -> Superpixels:
@@ -372,7 +372,7 @@ def saliency(superpixels: Superpixels) -> NDArray[np.float64]:
     foreground /= foreground.max()
     alike = superpixels.touching * (np.exp(-np.square(contrast) / (2 * SAME_COLOR**2)) + SMOOTHNESS)
     smooth = np.diag(alike.sum(axis=1)) - alike
-    # OpenCV's solver, because NumPy's would start threads of its own beneath those of a thread pool.
+    # OpenCV's solver, because NumPy's starts additional threads inside those of a thread pool.
     _, solved = cv2.solve(smooth + np.diag(background + foreground), foreground[:, None], flags=cv2.DECOMP_CHOLESKY)
     found = solved[:, 0] - solved.min()
     return found / max(float(found.max()), 1e-6)
@@ -404,16 +404,16 @@ class Area:
     """Superpixels of similar colors that form one connected area."""
 
     members: NDArray[np.bool_]  # N
-    contrast: float  # how much less its parts differ from each other than it does from what it is merged with next
+    contrast: float  # cost of merging it with the next area minus the cost that formed it
 
 
 def color_areas(superpixels: Superpixels) -> list[Area]:
-    """Merge superpixels, the most alike neighbors first, until the picture is one area, and list all on the way.
+    """Merge superpixels, the most alike neighbors first, until one area is left, and return all intermediate areas.
 
-    An area stands out when it stays unmerged for long, as the maximally stable regions of Matas et al. (2002) do.
+    An area is stable if it stays unmerged for long, as the maximally stable regions of Matas et al. (2002) do.
 
     Returns:
-        Areas of two or more superpixels, nested in each other, the one that stands out most first.
+        Areas of two or more superpixels, nested in each other, the most stable first.
     """
     merging = Merging(superpixels)
     born = np.zeros(len(superpixels.sizes))
@@ -429,11 +429,11 @@ def color_areas(superpixels: Superpixels) -> list[Area]:
 class Merging:
     """Areas that begin as superpixels and are merged pair by pair, by Ward's criterion (1963).
 
-    It weighs the difference of two areas' colors by their sizes, so that small areas are merged sooner.
+    The color difference of two areas is weighted by their sizes, so small areas are merged sooner.
     """
 
     def __init__(self, superpixels: Superpixels) -> None:
-        """Begin with one area for each superpixel."""
+        """Start with one area per superpixel."""
         count = len(superpixels.sizes)
         self.members = np.eye(count, dtype=np.bool_)  # areas × superpixels
         self.sizes = superpixels.sizes.copy()
@@ -442,18 +442,18 @@ class Merging:
         self.costs = np.stack([self.costs_of(one) for one in range(count)])
 
     def costs_of(self, one: int) -> NDArray[np.float64]:
-        """What merging one area with each other one costs; infinite where they do not touch."""
+        """Return the cost of merging one area with each other one; infinite if they do not touch."""
         weights = self.sizes * self.sizes[one] / (self.sizes + self.sizes[one])
         change = np.square(self.colors - self.colors[one]).sum(axis=1)
         return np.where(self.touching[one], np.sqrt(weights * change), np.inf)
 
     def most_alike(self) -> tuple[tuple[int, int], float]:
-        """The two areas that are merged at the least cost, and that cost."""
+        """Return the two areas with the lowest merging cost, and that cost."""
         one, other = divmod(int(np.argmin(self.costs)), len(self.costs))
         return (one, other), float(self.costs[one, other])
 
     def merge(self, kept: int, gone: int) -> None:
-        """Make two areas one, under the number of the first."""
+        """Merge two areas under the index of the first."""
         total = self.sizes[kept] + self.sizes[gone]
         self.colors[kept] += (self.colors[gone] - self.colors[kept]) * (self.sizes[gone] / total)
         self.sizes[kept] = total

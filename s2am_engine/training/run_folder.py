@@ -41,7 +41,7 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
 
 
 def load_checkpoint(folder: Path) -> dict[str, Any] | None:
-    """Read what `save_checkpoint` wrote, onto the CPU; None if there is none.
+    """Read a checkpoint onto the CPU; None if there is none.
 
     Raises:
         EngineError: the file is damaged.
@@ -68,13 +68,13 @@ def half_precision(network: nn.Module) -> dict[str, Tensor]:
 
 
 def write_settings(folder: Path, settings: dict[str, Any]) -> None:
-    """Write what a run was asked for."""
+    """Write the settings of a run."""
     with atomic_write(folder / SETTINGS_FILE) as file:
         file.write((json.dumps(settings, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 def read_settings(folder: Path) -> dict[str, Any]:
-    """Read what `write_settings` wrote.
+    """Read the settings of a run.
 
     Raises:
         EngineError: the folder holds no run.
@@ -91,16 +91,16 @@ class LogEntry:
     """One line of the log."""
 
     step: int
-    seconds: float  # of training, all sessions together
-    loss: float  # mean since the entry before
+    seconds: float  # seconds of training, all sessions together
+    loss: float  # mean since the previous entry
     gain_db: float  # over the untouched held-out composites
     learning_rate: float
     pictures_per_second: float
-    waiting: float  # share of the time that went into waiting for pairs
+    waiting: float  # share of the time spent waiting for pairs
 
 
 class Sink:
-    """Receives what a training run produces. Every method does nothing unless it is overridden."""
+    """Receiver of the output of a training run; by default, every method does nothing."""
 
     def load_state(self) -> dict[str, Any] | None:
         """Return the state from which to resume; None = start from the beginning."""
@@ -159,7 +159,7 @@ class TrainingLog(Sink):
         self.board = open_board(self.folder, step)
 
     def log(self, entry: LogEntry, samples: NDArray[np.uint8]) -> None:
-        """Write an entry, and draw the plot anew."""
+        """Write an entry, and redraw the plot."""
         self.entries.append(entry)
         write_log(self.folder / LOG_FILE, self.entries)
         with atomic_write(self.folder / PLOT_FILE) as file:
@@ -178,7 +178,7 @@ def draw_samples(samples: Sequence[Sample]) -> NDArray[np.uint8]:
 
 
 def read_log(path: Path) -> list[LogEntry]:
-    """Read a log; none is an empty one."""
+    """Read a log; a missing file counts as empty."""
     if not path.is_file():
         return []
     with path.open(newline="", encoding="utf-8") as file:
@@ -199,8 +199,8 @@ def write_log(path: Path, entries: Sequence[LogEntry]) -> None:
 
 
 def draw_progress(entries: Sequence[LogEntry], sheet: NDArray[np.uint8], title: str, file: BinaryIO) -> None:
-    """Draw loss and gain over the steps, and samples beneath, as a PNG."""
-    from matplotlib.figure import Figure  # a second that a run need not begin with
+    """Draw loss and gain over the steps, with samples below, as a PNG."""
+    from matplotlib.figure import Figure  # takes a second, so it is imported on first use
 
     height = 12 * sheet.shape[0] / sheet.shape[1]
     figure = Figure(figsize=(12, 4 + height), dpi=100, layout="constrained")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Synthetic pairs: photographs of which one region gets other colors."""
+"""Synthetic pairs: photographs with one recolored region."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from s2am_engine.training.recolor import Recoloring, recolor
 
 INVERTED_SHARE = 0.12
 SOFT_SHARE = 0.15
-SOFTEST_EDGE = 0.025  # deviation of a Gaussian, of the picture's side
+SOFTEST_EDGE = 0.025  # standard deviation of a Gaussian, relative to the image side
 PRE_AUGMENTED_SHARE = 0.65
 EMPTY_SHARE = 0.3
-FAINTEST_CHANGE = 6 / 255  # of the region, root mean square; smaller changes can't be detected
+FAINTEST_CHANGE = 6 / 255  # RMS change of the region; smaller changes cannot be detected
 
 
 @dataclass
@@ -58,7 +58,7 @@ class PairMaker(PairSource):
         pictures = torch.from_numpy(np.stack([image for image, _ in cuts])).permute(0, 3, 1, 2) / 255
         regions = torch.from_numpy(np.stack([region for _, region in cuts])).unsqueeze(1)
         target = self.pre_augment(pictures, regions, batch_rng)
-        # The foreground comes from another camera: its noise and its compression stay, whatever is done to its colors.
+        # The foreground keeps the noise and compression of its own camera, independent of its color change.
         target = torch.lerp(target, degrade(target, batch_rng, self.degradation), regions)
         changed = recolor(target, color_references_of(target), regions, batch_rng, self.recoloring)
         # Quantize to eight bits, as users' images are.
@@ -99,7 +99,7 @@ class PairMaker(PairSource):
 class DetectionPairs(PairMaker):
     """Pairs for training detectors: some are empty, and no mask covers more than half of the image.
 
-    Where nothing was pasted the region has another camera's flaws all the same, so that these give nothing away.
+    In pairs without a foreground a region still has another camera's artifacts, so these are no cue.
     """
 
     empty: float = field(default=EMPTY_SHARE, kw_only=True)
@@ -138,7 +138,7 @@ def random_crop(
 
 
 def given_mask(regions: Tensor, rng: np.random.Generator) -> Tensor:
-    """Perturb exact masks as users' masks are: softened, or a pixel too wide or too narrow."""
+    """Perturb exact masks to resemble users' masks: softened, or a pixel too wide or too narrow."""
     masks = []
     for region in regions:
         mask = region[0].numpy()
@@ -162,11 +162,11 @@ class MakesPairs(Protocol):
 
 
 def draw_pair_sheet(pairs: MakesPairs, count: int, side: int = 160) -> Image.Image:
-    """Draw the first pairs as they would be trained on: target, mask and composite beside each other.
+    """Draw the first pairs as they would be trained on: target, mask and composite side by side.
 
     Args:
-        pairs: where they come from, from step 0 on.
-        count: how many to draw, at least 1.
+        pairs: their source, read from step 0 on.
+        count: number of pairs, at least 1.
         side: of each picture on the sheet, in pixels.
     """
     drawn = list(islice(each_pair(pairs), count))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Time of a training run: measuring steps, and fitting their number into a given time."""
+"""Time budget of a training run: measure steps, and fit their number into a given time."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Now = Callable[[], float]
 
 
 class StepTimer:
-    """Time, speed and mean loss of a run; a window of them starts anew after each validation."""
+    """Time, speed and mean loss of a run, in windows that end with each validation."""
 
     def __init__(self, before: float, now: Now = time.perf_counter) -> None:
-        """Start.
+        """Start measuring.
 
         Args:
             before: seconds that earlier sessions of the run took.

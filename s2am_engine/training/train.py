@@ -52,8 +52,8 @@ class Plan:
     name: str  # of the model
     recipe: Recipe
     seed: int = 0
-    run: str = field(default_factory=lambda: secrets.token_hex(8))  # identifies its model among others of the same name
-    start: str = ""  # the model whose weights it begins with; "" = fresh weights
+    run: str = field(default_factory=lambda: secrets.token_hex(8))  # identifies its model if others have the same name
+    start: str = ""  # model whose weights training starts from; "" = fresh weights
 
     def to_json(self) -> dict[str, Any]:
         """Return all settings as plain values."""
@@ -93,10 +93,10 @@ def make_plan(
         recipe: the settings, see `recipes.RECIPES`.
         name: of the model; None = the first free of my-NETWORK, my-NETWORK-2 …
         seed: of the weights and the pairs.
-        start: the model whose weights to begin with, where the networks share layers.
+        start: model whose weights initialize the layers that both networks have.
 
     Raises:
-        EngineError: a name that can't be, or that another model has; no such model to start with.
+        EngineError: an invalid name, or one that is taken; an unknown model to start from.
     """
     if not data.is_dir():
         raise EngineError(f"{data} is not a folder: name one with photographs, or with pairs in iHarmony4's layout.")
@@ -127,7 +127,7 @@ def train(
         report: receives progress; an exception raised in it cancels, and the run can be resumed.
 
     Returns:
-        The model; None in all but the main process.
+        The model; None except in the main process.
 
     Raises:
         EngineError: the folder holds a run already or none to resume, no usable data, or an error of `Trainer`.
@@ -216,7 +216,7 @@ def card_of(run: Path, name: str, texts: Mapping[str, Any], input_size: int | No
     Args:
         run: the run's folder.
         name: the model's name.
-        texts: the card's words: description, data, known_failures, and history, how the training went.
+        texts: the card's description, data, known_failures, and history (of the training).
         input_size: pixels per side of the model's input; None = the training size times the largest scale.
 
     Returns:

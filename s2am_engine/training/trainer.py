@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The training loop: a network, pairs and a recipe in; the best and the last weights out."""
+"""The training loop: from a network, pairs and a recipe to the best and the last weights."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from s2am_engine.training.run_folder import LogEntry, Sample, Sink, draw_samples
 from s2am_engine.training.time_budget import Now, StepTimer, fit_steps
 
 CALIBRATION_BATCHES = 16
-CALIBRATION_FIRST = 1_000_000_000  # step of their first batch: no training gets there
+CALIBRATION_FIRST = 1_000_000_000  # step of their first batch, beyond that of any training
 SAMPLES = 6  # pairs on the contact sheet
 PACED = 20  # steps after which the number of steps that fit into the time is estimated
 UNHURRIED = 5  # first steps, left out of the estimate because they are slower
-OVERTIME = 1.2  # of the given minutes, after which the run ends at the next validation
+OVERTIME = 1.2  # share of the given minutes after which the run ends at the next validation
 REPORT_EVERY = 0.5  # seconds
 CHECKPOINT_EVERY = 60.0  # seconds
 
@@ -109,11 +109,11 @@ class Trainer:
     def fit(self, report: EventCallback = ignore_events) -> FitResult:
         """Train to the last step.
 
-        Ctrl-C (or SIGTERM) lets the current step end, saves a checkpoint and raises KeyboardInterrupt; a second Ctrl-C
-        interrupts at once.
+        On Ctrl-C or SIGTERM the current step is finished, a checkpoint is saved and KeyboardInterrupt is raised; a
+        second Ctrl-C interrupts immediately.
 
         Args:
-            report: receives progress; its exceptions end the run in the same orderly way.
+            report: receives progress; its exceptions end the run in the same way.
 
         Raises:
             EngineError: the training diverged, or a file can't be written.
@@ -141,7 +141,7 @@ class Trainer:
         return self.sinks if self.group.is_main else ()
 
     def advance(self, loader: Loader) -> None:
-        """Do one step, and what is due after it."""
+        """Do one step, and any validation or checkpoint that is due."""
         batch = loader.take().to(self.group.device)
         rate = learning_rate(self.recipe, self.step, self.steps)
         loss = self.learner.train_step(batch, self.step, rate)
@@ -266,7 +266,7 @@ class Trainer:
 
 @contextlib.contextmanager
 def interruptions() -> Iterator[threading.Event]:
-    """Turn Ctrl-C and SIGTERM into an event while the context lasts; the second one interrupts at once.
+    """Turn Ctrl-C and SIGTERM into an event while the context lasts; a second signal interrupts immediately.
 
     Outside the main thread, which alone receives signals, the event is never set.
     """

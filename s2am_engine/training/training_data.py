@@ -22,7 +22,7 @@ from s2am_engine.training.recipes import Recipe
 from s2am_engine.training.synthetic_pairs import DetectionPairs, PairMaker
 
 VALIDATION_BATCHES = 16
-HELD_OUT_SHARE = 0.05  # of ready pairs, by photograph
+HELD_OUT_SHARE = 0.05  # share of held-out photographs of ready pairs
 HELD_OUT_SEED = 20_000
 
 
@@ -79,7 +79,7 @@ def read_pair(pair: Pair, size: int, *, mirrored: bool) -> tuple[NDArray[np.uint
 def open_data(
     folder: Path, recipe: Recipe, seed: int, group: ProcessGroup, report: EventCallback = ignore_events
 ) -> Data:
-    """Make a folder ready to be trained on.
+    """Prepare a folder for training.
 
     Args:
         folder: photographs (in any layout that `find_photographs` reads), or pairs in iHarmony4's layout.
@@ -89,7 +89,7 @@ def open_data(
         report: receives progress; may raise to cancel.
 
     Raises:
-        EngineError: nothing usable in the folder.
+        EngineError: the folder has no usable data.
     """
     if has_pairs(folder):
         return open_pairs(folder, recipe, seed)
