@@ -58,8 +58,8 @@ def fit_color_map(before: ArrayLike, after: ArrayLike, weights: ArrayLike | None
 def fit_linear_matrix(before: ArrayLike, after: ArrayLike, weights: ArrayLike | None = None) -> Matrix:
     """Fit a matrix in linear light, with errors weighted by the slope of the sRGB curve (approximately perceptual).
 
-    Components that the colors do not determine are modeled as a gain, like exposure: an offset of light that is right for a bright
-    color would be far too much for a dark one. Arguments and errors as for `fit_color_map`.
+    Components that the colors do not determine are modeled as a gain, like exposure: an offset of light that is right
+    for a bright color would be far too much for a dark one. Arguments and errors as for `fit_color_map`.
     """
     data = _samples(before, after, weights)
     start, goal = (srgb_to_linear(x).astype(np.float64) for x in (data.before, data.after))
@@ -106,7 +106,7 @@ def _ridge(features: Doubles, target: Doubles, weights: Doubles, penalty: Double
 
 
 def _affine(data: _Samples) -> Doubles:
-    """Fit a matrix (3, 4) on the values as they are; components that the colors do not determine are modeled as an offset."""
+    """Fit a matrix (3, 4) on encoded values; components that the colors do not determine are modeled as an offset."""
     center = data.weights @ data.before
     features = np.column_stack([data.before - center, np.ones(len(data.before))])
     change = _ridge(features, data.after - data.before, data.weights, np.array([_RIDGE] * 3 + [0.0])).T

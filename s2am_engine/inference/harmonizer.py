@@ -355,7 +355,7 @@ class Harmonizer(StatefulHarmonizer):
         return result._restore(dataclasses.replace(data, pixels=pixels))
 
     def _default_mask(self, data: ImageData, *, own_alpha: bool) -> tuple[Pixels, Pixels | None]:
-        """Return mask and alpha of an image without a given mask: its own alpha, which then hides nothing, or a predicted mask."""
+        """Return mask and alpha of an image without a given mask: its alpha (as the mask only), or a prediction."""
         if own_alpha:
             try:
                 return mask_from_alpha(data), None

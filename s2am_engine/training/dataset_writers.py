@@ -94,8 +94,8 @@ def build_recolored(
 ) -> Built:
     """Build a data set as S-COCO was (Cun and Pun, 2020, section 4.1): a region of a photograph, retouched.
 
-    The region covers more than 15 % of the photograph if possible. The paper's learned auto-retouching is not published;
-    a classical one replaces it (`auto_retouch`), followed by random brightness, contrast and color.
+    The region covers more than 15 % of the photograph if possible. The paper's learned auto-retouching is not
+    published; a classical one replaces it (`auto_retouch`), followed by random brightness, contrast and color.
 
     Args:
         photographs: a folder as `find_photographs` takes; its split `train` is used, so that no data
