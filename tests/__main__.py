@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`python3 -m tests`: create the test environment if necessary, then run all checks and tests.
 
-Further arguments go to pytest. The environment is in .venv-tests; it is created anew when pyproject.toml or the Python
+Further arguments go to pytest. The environment is in .venv-tests; it is recreated when pyproject.toml or the Python
 version changes.
 """
 
@@ -71,7 +71,7 @@ def _prepared(console: Console) -> Path:
         return tests.python
     if Path(sys.prefix).resolve() == tests.folder.resolve():
         raise InstallError(
-            "This Python belongs to the test environment, which must be created anew: run `deactivate`, then try again."
+            "This Python belongs to the test environment, which must be recreated: run `deactivate`, then try again."
         )
     environment.check_python(sys.version_info[:2], sys.maxsize > 2**32)
     console.open_log(CHECKOUT / ".venv-tests.log")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Set-up of every test: one thread a process, markers, and no personal models."""
+"""Setup of every test: one thread per process, markers, and no personal models."""
 
 from __future__ import annotations
 

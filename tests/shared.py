@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The image collections beside the checkout (`../shared`), which tests marked `shared` need."""
+"""The image collections next to the checkout (`../shared`), which tests marked `shared` need."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the detector reaches on the team's pictures, beside guesses that look at no colors of pasted things."""
+"""The bundled detector on the shared benchmark, compared with baselines that ignore color differences."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from tests.shared import SHARED, needs_shared
 
 pytestmark = needs_shared
 
-Guess = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
-SHARES = (0.1, 0.2, 0.3, 0.4, 0.5)  # of the picture that a guess takes for pasted; its best one counts
+Baseline = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
+SHARES = (0.1, 0.2, 0.3, 0.4, 0.5)  # of the image that a baseline marks as pasted; the best one counts
 
 
 @pytest.fixture(scope="module")
@@ -31,19 +31,19 @@ def pairs() -> list[Loaded]:
 
 @pytest.fixture(scope="module")
 def detector() -> Detector:
-    """The bundled one."""
+    """The bundled detector."""
     return Detector(device="cpu")
 
 
 def center(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """H×W: the nearer to the center, the likelier."""
+    """Score pixels by their distance to the center: H×W."""
     height, width = picture.shape[:2]
     y, x = (np.linspace(-1, 1, size) for size in (height, width))
     return -np.hypot(*np.meshgrid(x, y))
 
 
 def saliency(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """H×W: what stands out, by the spectral residual (Hou and Zhang, CVPR 2007)."""
+    """Score pixels by spectral-residual saliency (Hou and Zhang, CVPR 2007): H×W."""
     gray = cv2.resize(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), (64, 64), interpolation=cv2.INTER_AREA)
     spectrum = np.fft.fft2(gray.astype(np.float32))
     amplitude = np.log(np.abs(spectrum) + 1e-9)
@@ -57,9 +57,9 @@ def iou(found: NDArray[np.bool_], target: NDArray[np.bool_]) -> float:
     return float((found & target).sum() / (found | target).sum())
 
 
-def best_of(guess: Guess, pairs: list[Loaded]) -> float:
-    """The mean IoU that a guess reaches with the share that suits it best."""
-    maps = [guess(pair.composite) for pair in pairs]
+def best_of(baseline: Baseline, pairs: list[Loaded]) -> float:
+    """Return the mean IoU of a baseline at its best share."""
+    maps = [baseline(pair.composite) for pair in pairs]
     return max(
         float(
             np.mean(
@@ -73,7 +73,7 @@ def best_of(guess: Guess, pairs: list[Loaded]) -> float:
     )
 
 
-def test_it_finds_more_than_what_is_central_or_salient(detector: Detector, pairs: list[Loaded]) -> None:
+def test_detector_beats_center_and_saliency_baselines(detector: Detector, pairs: list[Loaded]) -> None:
     found = [detector.detect(pair.composite, likeliest=True).mask for pair in pairs]
     reached = np.mean([iou(mask > 127, pair.mask > 127) for mask, pair in zip(found, pairs, strict=True)])
     assert reached >= 0.45
@@ -81,7 +81,7 @@ def test_it_finds_more_than_what_is_central_or_salient(detector: Detector, pairs
     assert reached > best_of(saliency, pairs)
 
 
-def test_it_seldom_claims_that_something_was_pasted_into_a_photograph(detector: Detector, pairs: list[Loaded]) -> None:
+def test_detector_has_few_false_positives_on_photographs(detector: Detector, pairs: list[Loaded]) -> None:
     def claims(picture: NDArray[np.uint8]) -> bool:
         try:
             return bool(detector.detect(picture).mask.any())
@@ -93,7 +93,7 @@ def test_it_seldom_claims_that_something_was_pasted_into_a_photograph(detector: 
     assert np.mean([claims(pair.composite) for pair in pairs]) > false + 0.15
 
 
-def test_what_is_found_is_worth_harmonizing() -> None:
+def test_harmonizing_detected_regions_improves_composites() -> None:
     measured = evaluate(SHARED / "benchmark", [DEFAULT_MODEL], device="cpu", auto_mask=True)
     (row,) = measured.models
     assert row.mean.psnr >= measured.untouched.mean.psnr + 0.5

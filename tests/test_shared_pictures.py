@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the bundled models must reach on the team's pictures, and that real composites come out sound."""
+"""Quality of the bundled models on the shared benchmark and on real composites."""
 
 from __future__ import annotations
 
@@ -25,14 +25,16 @@ def measured() -> Evaluation:
     return evaluate(SHARED / "benchmark", [DEFAULT_MODEL, "s2crnet"], device="cpu")
 
 
-def test_the_untouched_composites_stand_where_the_benchmark_says(measured: Evaluation) -> None:
+def test_benchmark_has_known_scores_of_untouched_composites(measured: Evaluation) -> None:
     assert len(measured.names) == 93
     assert measured.untouched.mean.psnr == pytest.approx(26.16, abs=0.01)
     assert measured.untouched.mean.mse == pytest.approx(308.5, abs=0.1)
 
 
 @pytest.mark.parametrize(("index", "least", "error"), [(0, 31.0, 0.55), (1, 28.5, 0.7)])
-def test_a_model_helps_and_hardly_ever_harms(measured: Evaluation, index: int, least: float, error: float) -> None:
+def test_bundled_model_improves_nearly_all_composites(
+    measured: Evaluation, index: int, least: float, error: float
+) -> None:
     row, untouched = measured.models[index].mean, measured.untouched.mean
     assert row.psnr >= least
     assert row.fmse <= error * untouched.fmse
@@ -40,7 +42,7 @@ def test_a_model_helps_and_hardly_ever_harms(measured: Evaluation, index: int, l
     assert measured.harmed(measured.models[index]) <= 5
 
 
-def test_photographs_of_one_piece_are_hardly_changed() -> None:
+def test_harmonize_hardly_changes_unmodified_photographs() -> None:
     harmonizer, found = Harmonizer(device="cpu"), []
     for pair in find_pairs(SHARED / "benchmark", "test"):
         loaded = load_pair(pair)
@@ -50,7 +52,7 @@ def test_photographs_of_one_piece_are_hardly_changed() -> None:
     assert np.mean(found) >= 36
 
 
-def test_real_composites_keep_their_background_to_the_bit() -> None:
+def test_harmonize_keeps_background_bits_of_real_composites() -> None:
     harmonizer = Harmonizer(device="cpu")
     paths = sorted((SHARED / "composites" / "images").iterdir())
     assert len(paths) == 30

@@ -66,7 +66,7 @@ def avoided_words() -> set[str]:
 
 
 def is_allowed(path: Path, word: str) -> bool:
-    """Return whether a word means what it says here: the editor and contact sheets have real thumbnails."""
+    """Return whether an avoided word is correct here: the editor and contact sheets have real thumbnails."""
     return word == "thumbnail" and path.is_relative_to("plugin/s2am_editor")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Real engine processes, each in a bridge folder of its own."""
+"""Real engine processes, each in its own bridge folder."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def test_multiply_planes_rounds_all_products_to_the_nearest_level() -> None:
     np.testing.assert_array_equal(product, np.floor(first * second / 255 + 0.5))
 
 
-def test_effective_mask_with_binary_layer_keeps_soft_selection_and_prediction() -> None:
+def test_effective_mask_with_binary_layer_keeps_soft_selection() -> None:
     alpha, masks = np.array([[0.0, 1e-6, 0.5, 1.0]], np.float32), [plane(255, 1, 128, 255)]
     result = effective_mask(alpha, masks, plane(255, 128, 100, 255), plane(255, 255, 255, 60), binary_layer=True)
     assert result.tolist() == [[0, 128, 100, 60]]

@@ -60,7 +60,7 @@ GARBAGE = {
 def test_accept_refuses_garbage(engine: EngineClient, shared_folder: Path, name: str) -> None:
     process = engine.status().process
     answer = send_raw(shared_folder, GARBAGE[name])
-    assert len(answer) <= 4 + 44  # no more than the engine's greeting
+    assert len(answer) <= 4 + 44  # only the engine's greeting
     assert engine.status().process == process
 
 

@@ -110,7 +110,7 @@ def weighted_rmse(matrix: Matrix, colors: NDArray[Any], wanted: NDArray[Any], we
 
 
 def soft_request() -> Any:
-    """Return a request whose mask has many different weights, with other colors where it is faint."""
+    """Return a request whose mask has many different weights, with other colors where it is low."""
     pixels, mask = composite(HEIGHT, WIDTH)
     ramp = np.where(mask > 0, np.linspace(3, 255, WIDTH)[None], 0).astype(np.uint8)
     return harmonize_request(pixels, layer_alpha=ramp.tobytes())

@@ -17,7 +17,7 @@ WINDOWS_SIZES = (16, 24, 32, 48, 64, 128, 256)
 
 
 def draw_icons(folder: Path = ICONS) -> None:
-    """Write s2am.png (256 pixels), s2am.ico and s2am.icns beside s2am.svg."""
+    """Write s2am.png (256 pixels), s2am.ico and s2am.icns next to s2am.svg."""
     canvas = QImage(SIZE, SIZE, QImage.Format.Format_ARGB32)
     canvas.fill(0)
     painter = QPainter(canvas)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Networks without weights whose answers are known."""
+"""Networks without weights whose outputs are known."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ KNOWN_MAP = Chain(
 
 
 def recolored(composite: Tensor, known: ColorMap = KNOWN_MAP) -> Tensor:
-    """(B, 3, H, W) pictures with a map applied everywhere."""
+    """Apply a map to (B, 3, H, W) images."""
     return torch.from_numpy(known(composite.permute(0, 2, 3, 1).numpy())).permute(0, 3, 1, 2)
 
 
 class Painter(PaintNetwork):
-    """Paints every picture as the known map would."""
+    """Recolors every image by the known map."""
 
     def predict(self, composite: Tensor, mask: Tensor) -> Tensor:
         return recolored(composite)
 
 
 class Spotter(PaintNetwork):
-    """Finds what is blue, a little unsurely, and paints it as the known map would."""
+    """Detects blue regions with high confidence, and recolors them by the known map."""
 
     mask_free = True
 
@@ -50,14 +50,14 @@ class Spotter(PaintNetwork):
 
 
 class Doubter(Spotter):
-    """Finds the same, but would rather say that nothing was pasted."""
+    """Detects the same regions, with a low presence of 0.3."""
 
     def predict(self, composite: Tensor, mask: Tensor) -> Tensor:
         return torch.cat([super().predict(composite, mask), torch.full_like(mask, 0.3)], dim=1)
 
 
 def write_fake_model(folder: Path, name: str, network: str, input_size: int = 64) -> None:
-    """Write a model without weights, of a network that was put into the catalog."""
+    """Write a model without weights, of a network that is registered."""
     folder.mkdir(exist_ok=True)
     content = safetensors.torch.save({})
     (folder / f"{name}.safetensors").write_bytes(content)

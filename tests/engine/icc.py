@@ -20,12 +20,12 @@ BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.03
 
 
 def srgb_curve(value: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Light of an encoded sRGB value (IEC 61966-2-1)."""
+    """Decode an sRGB value to linear light (IEC 61966-2-1)."""
     return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
 
 
 def adobe_curve(value: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Light of an encoded Adobe RGB (1998) value."""
+    """Decode an Adobe RGB (1998) value to linear light."""
     return value ** (563 / 256)
 
 
@@ -37,7 +37,7 @@ def xyz_matrix(primaries: Primaries) -> NDArray[np.float64]:
 
 
 def rgb_profile(primaries: Primaries, curve: Curve) -> bytes:
-    """A display profile of RGB primaries (white D65, adapted to D50 by Bradford)."""
+    """Return a display profile of RGB primaries (white D65, adapted to D50 by Bradford)."""
     whites = [np.array([x / y, 1, (1 - x - y) / y]) for x, y in (D65, D50)]
     gains = (BRADFORD @ whites[1]) / (BRADFORD @ whites[0])
     columns = (np.linalg.inv(BRADFORD) @ np.diag(gains) @ BRADFORD @ xyz_matrix(primaries)).T

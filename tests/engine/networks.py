@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small networks of every kind, and pictures for them to look at."""
+"""Small networks of every kind, and input images for them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from s2am_engine.networks.attention import CBAM, ChannelGate, SqueezeExcitation
 from s2am_engine.networks.network import Network
 from s2am_engine.networks.registry import NETWORKS, build_network
 
-SMALL: dict[str, Any] = {"width": 8, "levels": 4, "pieces": 8}  # whichever of them a network has
+SMALL: dict[str, Any] = {"width": 8, "levels": 4, "pieces": 8}  # used as far as a network has these options
 MASK_FREE = "s2am-mask-free"
 DETECTOR = "dissonance"
 OURS: dict[str, dict[str, Any]] = {
@@ -29,7 +29,7 @@ WITH_WEIGHTS = pytest.mark.parametrize("name", sorted(NETWORKS.keys() - {"reinha
 
 
 def small_options(name: str) -> dict[str, Any]:
-    """Options that make a network as small as it can be and still be what its name says."""
+    """Return options for the smallest valid variant of a network."""
     if name in OURS:
         return OURS[name]
     known = inspect.signature(NETWORKS[name].factory).parameters
@@ -38,21 +38,21 @@ def small_options(name: str) -> dict[str, Any]:
 
 
 def small_network(name: str, **options: Any) -> Network:
-    """A small network with fresh weights, the same ones each time."""
+    """Return a small network with reproducible fresh weights."""
     torch.manual_seed(2)
     return build_network(name, **{**small_options(name), **options})
 
 
 @torch.no_grad()
-def shaken(name: str, **options: Any) -> Network:
-    """A small network whose every weight is off its start, so that nothing is zero or shut."""
+def perturbed_network(name: str, **options: Any) -> Network:
+    """Return a small network with perturbed weights, so no output is zero and no gate closed."""
     network = small_network(name, **options)
     for label, parameter in network.named_parameters():
         parameter.add_(0.02 * torch.randn_like(parameter))
         if label.endswith("gamma"):
             parameter.fill_(0.5)
     for layer in network.modules():
-        # A narrow gate has four units behind its ReLU, and by chance all of them may be shut.
+        # A narrow gate has four units behind its ReLU, all of which may be inactive by chance.
         if isinstance(layer, ChannelGate | SqueezeExcitation | CBAM):
             first = layer.weigh[0]
             assert isinstance(first, nn.Linear)
@@ -61,7 +61,7 @@ def shaken(name: str, **options: Any) -> Network:
 
 
 def pictures(height: int = 48, width: int | None = None, count: int = 2) -> tuple[Tensor, Tensor]:
-    """Random pictures, each with a disc of its own as its mask."""
+    """Return random images, each with a different disc as its mask."""
     width = width or height
     generator = torch.Generator().manual_seed(0)
     y, x = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")

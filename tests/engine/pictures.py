@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small made-up composites."""
+"""Small synthetic composites."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SCALE = {"uint8": 255, "uint16": 65535, "float32": 1}
 
 
 def composite(height: int = 90, width: int = 120, dtype: str = "uint8") -> tuple[NDArray[Any], NDArray[np.uint8]]:
-    """A greenish scene with a pale blue disc pasted in: H×W×3 pixels and an H×W mask with a soft edge."""
+    """Return a greenish scene with a pale blue disc pasted in: H×W×3 pixels and an H×W mask with a soft edge."""
     rng = np.random.default_rng(1)
     y, x = np.mgrid[:height, :width].astype(np.float32) / max(height, width)
     scene = np.stack([0.25 + 0.3 * x, 0.35 + 0.3 * y, 0.15 + 0.2 * x], axis=2)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Gates on channels and positions against their formulas in numpy, and where attention may look."""
+"""Gates on channels and positions against their formulas in numpy, and the positions that attention uses."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def features(count: int = 2) -> Array:
 
 
 def run(block: nn.Module, *inputs: Array) -> Array:
-    """A block's answer, in double precision."""
+    """Return a block's output in double precision."""
     with torch.no_grad():
         answer: Array = block.double()(*(torch.from_numpy(one) for one in inputs)).numpy()
     return answer
 
 
 def weights(layers: nn.Module) -> list[Array]:
-    """All parameters of a block in their order."""
+    """Return all parameters of a block in order."""
     return [parameter.detach().double().numpy() for parameter in layers.parameters()]
 
 
@@ -98,7 +98,7 @@ def test_spatial_attention_pools_channels() -> None:
     assert found.max() < 1
     assert np.ptp(found) > 0.01
     np.testing.assert_allclose(run(block, x[:, ::-1].copy()), found, atol=1e-12)
-    # Two channels of the same average and maximum say as much as six.
+    # Two channels with the same average and maximum give the same result as six.
     mean, peak = x.mean(axis=1), x.max(axis=1)
     np.testing.assert_allclose(run(block, np.stack([peak, 2 * mean - peak], axis=1)), found, atol=1e-12)
 
@@ -131,5 +131,5 @@ def test_reference_attention_ignores_the_foreground() -> None:
         before = attention(x, mask)
         x[..., :4, :] *= 5
         after = attention(x, mask)
-    # The lower half asks the same questions, and the foreground's new features are no answer to them.
+    # The queries of the lower half are unchanged, and the new features of the foreground are not among the values.
     torch.testing.assert_close(before[..., 4:, :], after[..., 4:, :], atol=1e-4, rtol=1e-4)

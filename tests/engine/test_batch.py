@@ -15,7 +15,7 @@ from tests.engine.pictures import composite
 
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
-    """A folder with a.png and b.jpg, and their masks in the folder “masks” beside it."""
+    """A folder with a.png and b.jpg, and their masks in the folder “masks” next to it."""
     pixels, mask = composite()
     for folder in ("images", "masks"):
         (tmp_path / folder).mkdir()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line: its contract, and one clear sentence for everything that goes wrong."""
+"""The command line: its contract, and one clear sentence for every error."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> Run:
 
 
 def failed(folder: Path, done: Run) -> str:
-    """Check that a run failed as a person would want it to, and give its sentence."""
+    """Check that a run failed cleanly, and return its error message."""
     code, out, err = done
     assert code == 1
     assert out == ""
@@ -72,11 +72,11 @@ def test_harmonize_json_describes_the_result(folder: Path, capsys: pytest.Captur
     code, out, _ = run(
         capsys, "harmonize", folder / "composite.png", "--mask", folder / "mask.png", "--strength", 0.5, "--json"
     )
-    told = json.loads(out)
+    printed = json.loads(out)
     assert code == 0
-    assert told["output"] == str(folder / "composite-harmonized.png")
-    assert Path(told["output"]).is_file()
-    assert (told["model"], told["strength"], told["sliders"]["warmth"]) == (DEFAULT_MODEL, 0.5, 0.0)
+    assert printed["output"] == str(folder / "composite-harmonized.png")
+    assert Path(printed["output"]).is_file()
+    assert (printed["model"], printed["strength"], printed["sliders"]["warmth"]) == (DEFAULT_MODEL, 0.5, 0.0)
 
 
 def test_harmonize_has_an_option_for_every_slider(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,8 +96,8 @@ def test_harmonize_writes_jpegs_as_png_unless_output_is_given(folder: Path, caps
     decoded = load_image(folder / "beach.jpg").pixels
     outside = composite()[1] == 0
     np.testing.assert_array_equal(load_image(folder / "beach-harmonized.png").pixels[outside], decoded[outside])
-    told = ("-o", folder / "again.jpg")
-    assert run(capsys, "harmonize", folder / "beach.jpg", "--mask", folder / "mask.png", *told)[0] == 0
+    options = ("-o", folder / "again.jpg")
+    assert run(capsys, "harmonize", folder / "beach.jpg", "--mask", folder / "mask.png", *options)[0] == 0
     assert Image.open(folder / "again.jpg").format == "JPEG"
 
 
@@ -173,7 +173,7 @@ def test_harmonize_folder_exits_with_1_if_no_image_worked(folder: Path, capsys: 
 
 @pytest.fixture
 def bad_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder, become the current one, with files that can't be used."""
+    """The folder as the current one, with unusable files."""
     monkeypatch.chdir(folder)
     pixels, mask = composite()
     Path("text.png").write_text("no picture")
@@ -311,14 +311,14 @@ def test_harmonize_handles_extreme_shapes(folder: Path, capsys: pytest.CaptureFi
 
 
 def start(*arguments: object, limit: str = "") -> subprocess.Popen[str]:
-    """Start `s2am` in a process of its own, perhaps under a limit of the shell's."""
+    """Start `s2am` in a separate process, optionally under a limit set by the shell."""
     call = [sys.executable, "-m", "s2am_engine.cli", *(str(argument) for argument in arguments)]
     if limit:
         call = ["sh", "-c", f'{limit}; exec "$0" "$@"', *call]
     root = Path(__file__).parents[2]
     # Under a limit for files Python would leave truncated bytecode behind, and the next start would fail.
     environment = os.environ | {"PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
-    # Whatever started the tests may ignore Ctrl-C (nohup, a job in the background), and children would inherit that.
+    # The parent of the tests may ignore Ctrl-C (nohup, a background job), which children would inherit.
     given = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
@@ -362,6 +362,6 @@ def test_ctrl_c_stops_a_folder_and_leaves_whole_files(folder: Path) -> None:
 
 
 def test_evaluate_checks_the_sheet_before_measuring(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    # The data set does not exist either, and would be the complaint if it were looked at first.
+    # The data set does not exist either; the sheet is checked first.
     arguments = ("evaluate", folder / "nowhere", "--sheet", folder / "no" / "sheet.png")
     assert "there is no folder" in failed(folder, run(capsys, *arguments))

@@ -23,7 +23,7 @@ __all__ = ["folder"]
 
 @pytest.fixture(autouse=True)
 def spotter(no_personal_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the detector be one that finds what is blue: what it should find is then known."""
+    """Replace the detector by one that detects blue regions, so the expected mask is known."""
     monkeypatch.setitem(registry.NETWORKS, "spotter", NetworkSpec("spotter", Spotter, "for tests", None, None))
     write_fake_model(no_personal_models, DETECTOR, "spotter")
 
@@ -35,15 +35,15 @@ def without_foreground(path: Path) -> Path:
 
 def test_detect_writes_a_soft_mask_of_the_images_size(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "detect", folder / "composite.png", "--json")
-    told = json.loads(out)
+    printed = json.loads(out)
     assert code == 0
-    assert told["output"] == str(folder / "composite-mask.png")
-    found, (_, mask) = Image.open(told["output"]), composite()
+    assert printed["output"] == str(folder / "composite-mask.png")
+    found, (_, mask) = Image.open(printed["output"]), composite()
     assert found.mode == "L"
     here, there = np.asarray(found) > 127, mask > 127
     assert (here & there).sum() / (here | there).sum() > 0.85
-    assert told["area"] == pytest.approx(mask.mean() / 255, abs=0.03)
-    assert 0.9 < told["confidence"] <= 1
+    assert printed["area"] == pytest.approx(mask.mean() / 255, abs=0.03)
+    assert 0.9 < printed["confidence"] <= 1
 
 
 def test_detect_writes_nothing_if_nothing_is_found(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -74,12 +74,12 @@ def test_auto_mask_harmonizes_the_detected_region_with_the_given_model(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = folder / "out.png"
-    code, told, _ = run(
+    code, printed, _ = run(
         capsys, "harmonize", folder / "composite.png", "--auto-mask", "--model", "s2crnet", "-o", out, "--json"
     )
     assert code == 0
-    assert json.loads(told)["model"] == "s2crnet"
-    assert json.loads(told)["mask"]["area"] == pytest.approx(composite()[1].mean() / 255, abs=0.03)
+    assert json.loads(printed)["model"] == "s2crnet"
+    assert json.loads(printed)["mask"]["area"] == pytest.approx(composite()[1].mean() / 255, abs=0.03)
     run(capsys, "detect", folder / "composite.png", "-o", folder / "found.png")
     with_mask = ("harmonize", folder / "composite.png", "--mask", folder / "found.png", "--model", "s2crnet")
     run(capsys, *with_mask, "-o", folder / "same.png")

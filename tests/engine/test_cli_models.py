@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def mask_free(no_personal_models: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The name of a model that finds what is blue."""
+    """The name of a model that detects blue regions."""
     monkeypatch.setitem(registry.NETWORKS, "spotter", NetworkSpec("spotter", Spotter, "for tests", None, None))
     write_fake_model(no_personal_models, "s2am-mask-free", "spotter")
     return "s2am-mask-free"
@@ -50,25 +50,25 @@ def mask_free(no_personal_models: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_models_lists_models_and_networks(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "models", "--json")
-    told = json.loads(out)
+    output = json.loads(out)
     assert code == 0
-    assert told["default"] == told["models"][0]["name"] == model_store.DEFAULT_MODEL
-    for model in told["models"]:
+    assert output["default"] == output["models"][0]["name"] == model_store.DEFAULT_MODEL
+    for model in output["models"]:
         assert model["bundled"]
         assert model["size"] <= 12_000_000
         assert model["parameters"] > 0 or model["network"] == "reinhard"
         assert model["data"]
         assert isinstance(model["options"], dict)
-    unet = next(network for network in told["networks"] if network["name"] == "unet")
+    unet = next(network for network in output["networks"] if network["name"] == "unet")
     assert unet["weights"] is False
     assert unet["parameters"] > 50_000_000
     assert unet["description"]
     lines = run(capsys, "models")[1].splitlines()
     listed = [line.split()[0] for line in lines]
-    assert listed == [model["name"] for model in told["models"]] + [network["name"] for network in told["networks"]]
+    assert listed == [model["name"] for model in output["models"]] + [network["name"] for network in output["networks"]]
     where = [line.index(" M ") for line in lines]
     assert len(set(where)) == 1, "the columns stand beneath each other"
-    assert sum("no weights" in line for line in lines) == len(told["networks"])
+    assert sum("no weights" in line for line in lines) == len(output["networks"])
 
 
 def test_models_prints_a_note_for_a_damaged_card(
@@ -159,7 +159,7 @@ def test_models_actions_fail_with_one_sentence(
 def test_models_actions_refuse_bundled_models(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bundled = shutil.copytree(model_store.BUNDLED, tmp_path / "bundled")  # a mistake can't harm the real ones
+    bundled = shutil.copytree(model_store.BUNDLED, tmp_path / "bundled")  # protects the real ones from mistakes
     monkeypatch.setattr(model_store, "BUNDLED", bundled)
     for call in (("rename", "concord", "yours"), ("delete", "concord")):
         assert "“concord” is part of the program" in failed(tmp_path, run(capsys, "models", *call))
@@ -190,19 +190,19 @@ print([cli.main(["models", *call, "--json"]) for call in calls], "torch" in sys.
 
 def test_evaluate_prints_figures_and_draws_a_sheet(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "evaluate", folder / "set", "--json", "--sheet", folder / "sheet.png")
-    told = json.loads(out)
+    output = json.loads(out)
     assert code == 0
     pasted, truth = (
         load_image(folder / "set" / name).pixels for name in ("composite_images/a_1_1.png", "real_images/a.png")
     )
     mse = float(((pasted.astype(float) - truth) ** 2).mean())
-    assert told["untouched"]["mse"] == pytest.approx(mse, rel=1e-5)
-    assert told["untouched"]["psnr"] == pytest.approx(10 * np.log10(255**2 / mse), rel=1e-5)
-    assert told["untouched"]["fmse"] == pytest.approx(mse * 60 * 80 / (20 * 40), rel=1e-5)
-    assert [model["name"] for model in told["models"]] == [model_store.DEFAULT_MODEL]
-    assert told["models"][0]["images"][0]["name"] == "a_1_1"
-    assert told["models"][0]["psnr"] > told["untouched"]["psnr"]
-    assert "mask" not in told["models"][0]
+    assert output["untouched"]["mse"] == pytest.approx(mse, rel=1e-5)
+    assert output["untouched"]["psnr"] == pytest.approx(10 * np.log10(255**2 / mse), rel=1e-5)
+    assert output["untouched"]["fmse"] == pytest.approx(mse * 60 * 80 / (20 * 40), rel=1e-5)
+    assert [model["name"] for model in output["models"]] == [model_store.DEFAULT_MODEL]
+    assert output["models"][0]["images"][0]["name"] == "a_1_1"
+    assert output["models"][0]["psnr"] > output["untouched"]["psnr"]
+    assert "mask" not in output["models"][0]
     assert Image.open(folder / "sheet.png").width > 4 * 160
     assert "layout" in failed(folder, run(capsys, "evaluate", folder / "in", "--sheet", folder / "none.png"))
 
@@ -224,10 +224,10 @@ def test_evaluate_prints_one_table_for_all_kinds_of_models(
 def test_evaluate_native_measures_at_the_networks_size(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     base = ("evaluate", folder / "set", "--native", "--sheet", folder / "sheet.png")
     code, out, _ = run(capsys, *base, "--model", "s2crnet", "--json")
-    told = json.loads(out)
+    output = json.loads(out)
     assert code == 0
-    assert told["native_size"] == 96
-    assert told["models"][0]["psnr"] != told["untouched"]["psnr"]
+    assert output["native_size"] == 96
+    assert output["models"][0]["psnr"] != output["untouched"]["psnr"]
     assert "own pixels at 96×96" in run(capsys, *base, "--model", "s2crnet")[1]
     both = run(capsys, *base, "--model", "s2crnet", "--model", "concord")
     assert "different sizes (s2crnet 96×96, concord 128×128)" in failed(folder, both)
@@ -247,7 +247,7 @@ def test_harmonize_native_renders_the_curves_of_a_curve_network(
     inside = mask == 255
     change, wanted = ((one.astype(float) - pixels)[inside].mean(axis=0) for one in (native, mapped))
     assert np.abs(wanted).max() > 3
-    # The map of several looks does less where they differ.
+    # A map averaged over several views is weaker where they differ.
     np.testing.assert_allclose(confidence * change, wanted, atol=1)
 
 

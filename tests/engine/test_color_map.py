@@ -145,7 +145,7 @@ def test_parameters_are_read_only_and_finite() -> None:
 
 
 def _recolored(shape: tuple[int, ...] = (64, 64)) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """A photograph's thumbnail and the same made warmer and more contrasty, by none of the forms exactly."""
+    """A small photograph, and a copy with more warmth and contrast that no form of map reproduces exactly."""
     before = cv2.resize(photographs.astronaut(), shape, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
     after = 0.9 * before ** np.array([0.8, 0.95, 1.1], np.float32) + 0.1 * before[..., [1, 2, 0]]
     return before, after

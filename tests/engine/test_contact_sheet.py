@@ -67,8 +67,8 @@ def test_the_bench_measures_every_stage_and_the_memory() -> None:
     found = benchmark.measure_size(Harmonizer(device="cpu"), 600, 400)
     assert list(found.stages) == ["network input", "network", "rendering", "pixels in to pixels out"]
     assert all(seconds > 0 for seconds in found.stages.values())
-    told = found.to_json()
-    assert told["megapixels"] == 0.2
+    output = found.to_json()
+    assert output["megapixels"] == 0.2
     assert "600×400" in benchmark.to_table([found])
     _, mask = benchmark.synthetic_image(600, 400)
     assert abs((mask > 0).mean() - 0.25) < 0.01

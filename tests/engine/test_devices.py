@@ -17,7 +17,7 @@ from tests.engine.pictures import composite
 
 @pytest.fixture(autouse=True)
 def three_threads() -> Iterator[None]:
-    """Let PyTorch use three threads, as a library user might have set."""
+    """Set three PyTorch threads, as a user of the library may do."""
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     yield

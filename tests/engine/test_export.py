@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Export of the curve networks with torch.export and ONNX: both give the same outputs as the network.
 
-The number of pictures stays free. So does the size of S2CRNet's, every variant, from 33 pixels a side on, so that the
-encoder's last features have more than one. Concord's size is fixed here: left free it takes three times as long, goes
-in ONNX for multiples of 8 alone (there is no pooling by area at other sizes), and in torch.export for either side of
-96 pixels alone (its statistics look at every pixel below, and at every nth from there on).
+The batch size is dynamic, and so is the image size of all S2CRNet variants, from 33 pixels per side on, where the
+encoder's last features have more than one position. Concord's size is fixed here: a dynamic size takes three times as
+long, is limited to multiples of 8 in ONNX (which has no area pooling for other sizes), and in torch.export to sizes
+either below or above 96 pixels (its statistics use every pixel below, and every nth above).
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from s2am_engine.networks.connoisseur import Connoisseur
 from s2am_engine.networks.network import MapNetwork
 from s2am_engine.networks.s2crnet import S2CRNet
 
-# torch's own exporter goes by what torch is about to change.
+# torch's exporter uses functions that torch deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
 
 TOLERANCE = 1e-5
 EXPORTED = (2, 56, 72)  # pictures, height, width
 SIZES = [(1, 48, 80), (3, 64, 48), (2, 128, 37)]
 
-# Each takes seconds, so that all that S2CRNet can do beside its published form is in one.
+# Each export takes seconds, so one of them combines all options of S2CRNet beyond the published form.
 NETWORKS: dict[str, Callable[[], MapNetwork]] = {
     "s2crnet": lambda: S2CRNet(pieces=8, width=16),
     "s2crnet-v-cascaded-semantic": lambda: S2CRNet(pieces=8, stages=2, encoder="vgg16", semantic=True, width=8),
@@ -45,7 +45,7 @@ OF_ONE_SIZE = ("concord", "connoisseur")  # the others take any
 
 @dataclass(frozen=True)
 class Exported:
-    """A network and what became of it."""
+    """A network and its exported forms."""
 
     name: str
     network: MapNetwork
@@ -53,14 +53,14 @@ class Exported:
     onnx: onnxruntime.InferenceSession
 
     def run_onnx(self, inputs: tuple[Tensor, ...]) -> Tensor:
-        """The answers of the ONNX file."""
+        """Return the outputs of the ONNX file."""
         names = [given.name for given in self.onnx.get_inputs()]
         answers = self.onnx.run(None, {name: value.numpy() for name, value in zip(names, inputs, strict=True)})
         return torch.from_numpy(answers[0])
 
 
 def inputs_for(name: str, count: int, height: int, width: int) -> tuple[Tensor, ...]:
-    """Pictures of different colors with different masks: a soft box each, nothing at all in the last of several."""
+    """Pictures of different colors with different masks: a soft box each, empty in the last of several."""
     generator = torch.Generator().manual_seed(count + height)
     if name in OF_ONE_SIZE:
         height, width = EXPORTED[1:]
@@ -75,7 +75,7 @@ def inputs_for(name: str, count: int, height: int, width: int) -> tuple[Tensor, 
 
 
 def export(name: str, folder: Path) -> Exported:
-    """Export a small network, its weights a little off their start so that its answers depend on the picture."""
+    """Export a small network, with perturbed weights, so its outputs depend on the image."""
     torch.manual_seed(4)
     network = NETWORKS[name]().eval().requires_grad_(False)
     for parameter in network.parameters():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FMM: its attention and its modulation against numpy, the published layers, and what its answer is made of."""
+"""FMM: attention and modulation against NumPy, the published layers, and the composition of its output."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from s2am_engine.networks.fmm import FMM, CrossAttention, Modulation, SelfAttention
-from tests.engine.networks import pictures, shaken, small_network
+from tests.engine.networks import perturbed_network, pictures, small_network
 
 Array = NDArray[np.floating[Any]]
 C, H, W = 16, 3, 4
@@ -86,7 +86,7 @@ def test_modulation_formula() -> None:
     found = run(module, h, mask)
     np.testing.assert_allclose(found, expected, atol=1e-3)
     np.testing.assert_array_equal(found[np.broadcast_to(mask == 0, h.shape)], h[np.broadcast_to(mask == 0, h.shape)])
-    # The mask of the whole picture does as well as one of the features' size.
+    # A full-size mask gives the same result as one of the features' size.
     larger = mask.repeat(8, axis=2).repeat(8, axis=3)
     np.testing.assert_allclose(run(module, h, larger), found, atol=1e-12)
 
@@ -100,7 +100,7 @@ def test_cross_attention_finds_similar_background() -> None:
             for channel in range(layer.out_channels):
                 layer.weight[channel, channel] = gain
     rng = np.random.default_rng(1)
-    # The first channel says what a thing is, the second how it looks.
+    # The first channel identifies an object, the second is its color.
     background = np.zeros((1, 8, 2, 2))
     background[0, 0] = [[1, 0], [0, -1]]
     background[0, 1] = rng.normal(size=(2, 2))
@@ -131,7 +131,7 @@ def test_fmm_layers_are_published() -> None:
 
 
 def test_fmm_backbone_equals_untrained_fmm() -> None:
-    whole, inputs = shaken("fmm").eval(), pictures()
+    whole, inputs = perturbed_network("fmm").eval(), pictures()
     for label, parameter in whole.named_parameters():
         if label.endswith("gamma"):
             nn.init.zeros_(parameter)
@@ -153,7 +153,7 @@ def test_fmm_backbone_equals_untrained_fmm() -> None:
     ],
 )
 def test_fmm_parts_change_the_result(name: str, parts: list[str]) -> None:
-    network, inputs = shaken(name).eval(), pictures()
+    network, inputs = perturbed_network(name).eval(), pictures()
     assert isinstance(network, FMM)
     gammas = {label: parameter for label, parameter in network.named_parameters() if label.endswith("gamma")}
     assert list(gammas) == parts

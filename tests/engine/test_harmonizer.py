@@ -342,7 +342,7 @@ def test_public_names_are_listed_and_can_be_imported() -> None:
 
 
 def starving(network: Network, calls_before: int, moves: list[str]) -> None:
-    """Let a network run out of GPU memory once, and record where it is moved."""
+    """Make a network run out of GPU memory once, and record the devices that it is moved to."""
     answer, to, calls = network.predict, network.to, []
 
     def starved(composite: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

@@ -83,7 +83,7 @@ def test_unusable_profile_counts_as_srgb(profile: bytes) -> None:
 
 
 def test_profiles_of_these_tests_are_valid() -> None:
-    # They are made by hand: LittleCMS must agree that they are matrix profiles of the right white.
+    # Check by LittleCMS that they are matrix profiles with the right white point.
     profile = ImageCms.ImageCmsProfile(io.BytesIO(DISPLAY_P3))
     assert profile.profile.is_matrix_shaper
     white = Image.new("RGB", (1, 1), "white")

@@ -153,7 +153,7 @@ def test_save_image_drops_opaque_alpha_for_jpeg(tmp_path: Path) -> None:
 
 
 class FullDisk(io.FileIO):
-    """A file on a disk with room for a thousand bytes."""
+    """A file on a disk with a thousand free bytes."""
 
     def write(self, data: object, /) -> int:
         """Write a thousand bytes, then fail as the system does."""

@@ -153,7 +153,7 @@ def test_load_image_applies_exif_orientation_once(tmp_path: Path, suffix: str, o
     with Image.open(tmp_path / f"b{suffix}") as image:
         kept = image.getexif()
         assert kept[274] == 1
-        # The sides that EXIF tells have turned with the picture.
+        # The sides stored in EXIF are swapped as well.
         assert kept.get_ifd(0x8769)[40962] == (22 if orientation > 4 else 31)
     if suffix == ".jpg":
         assert found.metadata.xmp == XMP.replace(b'"6"', b'"1"')

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Concord and S2CRNet are made of: curves, statistics, the foreground's box."""
+"""Components of Concord and S2CRNet: curves, statistics, and the crop to the foreground."""
 
 from __future__ import annotations
 

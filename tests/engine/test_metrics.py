@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Metrics: the figures of iHarmony4's convention, on values that can be worked out by hand."""
+"""Metrics: the figures of iHarmony4's convention, on values computed by hand."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_score_mask_by_hand() -> None:
     target, found = np.zeros((10, 10), np.uint8), np.zeros((10, 10), np.float32)
     target[:4, :5] = 255  # 20 pixels
     found[2:6, :5] = 0.8  # 20 pixels, of which 10 are right
-    found[9] = 0.4  # too faint to count but for the error
+    found[9] = 0.4  # too low to count as foreground, but part of the error
     scores = score_mask(found, target)
     assert scores.iou == pytest.approx(10 / 30)
     assert scores.f1 == pytest.approx(0.5)

@@ -92,7 +92,7 @@ def test_export_model_writes_one_file_with_the_suffix(no_personal_models: Path, 
 
 
 def packed(card: object, weights: bytes, compression: int = zipfile.ZIP_STORED, extra: str = "") -> bytes:
-    """A file like an exported model, of anything; `card` is bytes, or what JSON can write."""
+    """Write a file in the layout of an exported model; `card` is bytes or a JSON value."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", compression) as archive:
         archive.writestr(CARD, card if isinstance(card, bytes) else json.dumps(card))
@@ -103,15 +103,15 @@ def packed(card: object, weights: bytes, compression: int = zipfile.ZIP_STORED, 
 
 
 def made(source: str = "reinhard", weights: bytes | None = None, **changes: object) -> bytes:
-    """A bundled model as “new”, with changes of its card, which tells of its weights."""
+    """Return an exported bundled model named “new” with a modified card."""
     content = read_weights(find_model(source)) if weights is None else weights
-    told = dataclasses.asdict(find_model(source).card)
-    told |= {"name": "new", "sha256": hashlib.sha256(content).hexdigest(), "size": len(content)} | changes
-    return packed(told, content)
+    output = dataclasses.asdict(find_model(source).card)
+    output |= {"name": "new", "sha256": hashlib.sha256(content).hexdigest(), "size": len(content)} | changes
+    return packed(output, content)
 
 
 def patched(content: bytes, member: str, offset: int, value: bytes) -> bytes:
-    """An archive with other bytes in the directory's entry of a member."""
+    """Return an archive with changed bytes in the directory entry of a member."""
     entry = content.index(b"PK\x01\x02", content.rindex(b"PK\x01\x02") if member == WEIGHTS else 0)
     return content[: entry + offset] + value + content[entry + offset + len(value) :]
 
@@ -207,12 +207,12 @@ def test_import_model_detects_every_wrong_byte_that_matters(no_personal_models: 
         imported += 1
         assert (model.card, read_weights(model)) == (wanted, read_weights(find_model("reinhard")))
         delete_model("new")
-    assert imported < 100, "the dates and attributes that nobody reads are few"
+    assert imported < 100, "only dates and attributes, which are not read, may differ"
 
 
 def test_import_model_refuses_large_files_unread(no_personal_models: Path, tmp_path: Path) -> None:
     with (tmp_path / "bad.s2am").open("wb") as file:
-        file.truncate(600 * 2**20)  # takes no room on most disks
+        file.truncate(600 * 2**20)  # a sparse file on most disks
     assert "it is too large" in refused(lambda: import_model(tmp_path / "bad.s2am"))
 
 

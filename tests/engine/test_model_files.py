@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Personal models come, go and are renamed whole: no interruption leaves half a model or costs one."""
+"""Adding, renaming and deleting personal models: an interruption neither leaves a partial model nor loses one."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def personal(no_personal_models: Path) -> Path:
 
 @pytest.fixture
 def bundled_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of bundled models, become a copy: a mistake in the program can't harm the real ones."""
+    """A copy of the folder of bundled models, which protects the real ones from mistakes."""
     folder = shutil.copytree(model_store.BUNDLED, tmp_path / "bundled")
     monkeypatch.setattr(model_store, "BUNDLED", folder)
     return folder
@@ -67,7 +67,7 @@ def fill_disk(*_: object) -> None:
 
 
 def refused(action: Callable[[], object]) -> str:
-    """Check that something is refused with one sentence, and give it."""
+    """Check that a call is refused with one sentence, and return it."""
     with pytest.raises(EngineError) as caught:
         action()
     sentence = str(caught.value)
@@ -135,7 +135,7 @@ def test_check_name_composes_accents(no_personal_models: Path) -> None:
     for typed in ("Élan", two_characters):
         assert find_model(typed).card.name == "Élan"
         assert "already a model “Élan”" in refused(partial(add_copy, typed))
-    # Some file systems give names back in two characters.
+    # Some file systems return accented letters as two characters.
     for path in no_personal_models.iterdir():
         path.rename(path.with_name(unicodedata.normalize("NFD", path.name)))
     assert load_network(find_model("Élan"))
@@ -222,7 +222,7 @@ def test_rename_model_killed_leaves_at_least_one_complete_model(
 
 
 def keep(ending: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no file whose name ends so be removed."""
+    """Make the removal of files with a name ending fail."""
     unlink = Path.unlink
 
     def refuse(path: Path, missing_ok: bool = False) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Models: found by name, checked before use, personal ones beside the bundled ones."""
+"""Bundled and personal models: found by name and checked before use."""
 
 from __future__ import annotations
 
@@ -165,12 +165,12 @@ def test_load_network_asks_for_an_update_for_unknown_options(personal: Path, opt
 
 def test_read_card_accepts_cards_without_options(personal: Path) -> None:
     path = personal / "mine.json"
-    told = json.loads(path.read_text())
-    del told["options"]
-    path.write_text(json.dumps(told))
+    output = json.loads(path.read_text())
+    del output["options"]
+    path.write_text(json.dumps(output))
     assert find_model("mine").card.options == {}
     for options in (None, [1, 2], "width"):
-        path.write_text(json.dumps(told | {"options": options}))
+        path.write_text(json.dumps(output | {"options": options}))
         with pytest.raises(EngineError, match=r"mine\.json is damaged"):
             find_model("mine")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What no network can look at and no network can be built of is refused in a sentence that names the argument."""
+"""Invalid inputs and options of networks are refused with a message that names the argument."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Thumbnails: true to the picture at any size, blind to what is transparent."""
+"""Network inputs: faithful at any size, independent of transparent pixels."""
 
 from __future__ import annotations
 

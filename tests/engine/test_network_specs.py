@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Network descriptors: what is derived from them agrees with the models, the model store and the README."""
+"""Network descriptors agree with the models, the model store and the README."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every network of the catalog keeps to, whatever it is made of."""
+"""Properties that all registered networks share."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from tests.engine.networks import (
     MASKED,
     WITH_WEIGHTS,
     count_parameters,
+    perturbed_network,
     pictures,
-    shaken,
     small_network,
     small_options,
 )
 
-# Of what attention adds, softmax does not see a bias of all keys, nor the deviation one of all values.
+# Softmax is invariant to a bias of all keys, and the deviation to one of all values.
 UNSEEN = ("key.bias", "modulation.attend.value.bias")
 
 
 @torch.no_grad()
-def worn(name: str) -> Network:
-    """A shaken network whose batch normalization has seen pictures."""
-    network = shaken(name).train()
+def perturbed_after_training(name: str) -> Network:
+    """Return a perturbed network with batch-norm statistics of images."""
+    network = perturbed_network(name).train()
     for scale in (1.0, 0.3, 0.6):
         composite, mask = pictures(64, count=4)
         network(scale * composite, mask)
@@ -44,7 +44,7 @@ def worn(name: str) -> Network:
 
 
 def look(network: Network, composite: Tensor, mask: Tensor) -> list[Tensor]:
-    """All that a network gives to a loss."""
+    """Return all outputs of a network that losses use."""
     with torch.no_grad():
         rendered = network.forward_training(composite, mask)
     return rendered.stages + rendered.masks
@@ -54,7 +54,7 @@ def look(network: Network, composite: Tensor, mask: Tensor) -> list[Tensor]:
 def test_untrained_networks_change_almost_nothing(name: str) -> None:
     composite, mask = pictures()
     after = look(small_network(name).eval(), composite, mask)[0]
-    if name == "reinhard":  # it has nothing to learn
+    if name == "reinhard":  # it has no parameters
         assert float((after - composite).abs().max()) > 0.05
     else:
         torch.testing.assert_close(after, composite, atol=0.02, rtol=0)
@@ -64,7 +64,7 @@ def test_untrained_networks_change_almost_nothing(name: str) -> None:
     "name", ["concord", "connoisseur", "s2crnet", "s2crnet-cascaded", "s2crnet-semantic", "s2crnet-v"]
 )
 def test_color_map_equals_render(name: str) -> None:
-    network = shaken(name).eval()
+    network = perturbed_network(name).eval()
     assert isinstance(network, MapNetwork)
     composite, mask = pictures()
     with torch.no_grad():
@@ -75,14 +75,14 @@ def test_color_map_equals_render(name: str) -> None:
     for index in range(2):
         mapped = network.to_color_map(parameters[index])(before[index])
         np.testing.assert_allclose(mapped, rendered[index], atol=2e-5)
-    # Four looks at one picture become one map, that of their mean.
+    # The predictions for four views are averaged to one map.
     agreed = network.color_map(parameters, composite, mask)(before[0])
     np.testing.assert_allclose(agreed, network.to_color_map(parameters.mean(dim=0))(before[0]), atol=1e-7)
 
 
 @MASKED
 def test_paint_changes_only_the_foreground(name: str) -> None:
-    network = shaken(name).eval()
+    network = perturbed_network(name).eval()
     composite, mask = pictures()
     with torch.no_grad():
         painted, nothing = network.paint(composite, mask), network.paint(composite, torch.zeros_like(mask))
@@ -98,7 +98,7 @@ def test_paint_changes_only_the_foreground(name: str) -> None:
 
 @MASKED
 def test_paint_depends_on_the_mask(name: str) -> None:
-    network = shaken(name).eval()
+    network = perturbed_network(name).eval()
     composite, mask = pictures()
     here, there = (look(network, composite, one)[0] for one in (mask, mask.roll(9, dims=3)))
     assert float((here - there).abs().max()) > 1e-4
@@ -106,7 +106,7 @@ def test_paint_depends_on_the_mask(name: str) -> None:
 
 @pytest.mark.parametrize("name", [MASK_FREE, DETECTOR])
 def test_mask_free_networks_ignore_the_mask(name: str) -> None:
-    network = shaken(name).eval()
+    network = perturbed_network(name).eval()
     composite, mask = pictures()
     for one, other in zip(look(network, composite, mask), look(network, composite, 1 - mask), strict=True):
         assert torch.equal(one, other)
@@ -117,15 +117,15 @@ def test_mask_free_networks_ignore_the_mask(name: str) -> None:
 
 @WITH_WEIGHTS
 def test_networks_gradients_reach_every_parameter(name: str) -> None:
-    # In double precision, because what rounding leaves behind is no gradient.
-    network = shaken(name).double().train()
+    # In double precision, because rounding errors are not gradients.
+    network = perturbed_network(name).double().train()
     composite, mask = (one.double() for one in pictures(64, count=len(LABELS)))
     if isinstance(network, S2CRNet) and network.label_branch is not None:
         answers = network(composite, mask, torch.arange(len(LABELS)))
     else:
         answers = network(composite, mask)
     seen = network.render(answers, composite)
-    if network.is_detector:  # then its masks are what it learns from
+    if network.is_detector:  # which is trained by its masks
         seen = network.forward_training(composite, mask).masks
     torch.stack([one.square().mean() for one in seen]).sum().backward()
     gradients = {
@@ -147,7 +147,7 @@ def test_networks_accept_any_size(name: str, shape: tuple[int, int]) -> None:
     if isinstance(network, MapNetwork):
         assert answers.shape == (1, small_network(name).eval()(*pictures(48, count=1)).shape[1])
     else:
-        found = 2 if network.is_detector else int(network.mask_free)  # a mask, and whether there is anything
+        found = 2 if network.is_detector else int(network.mask_free)  # a mask and a presence
         assert answers.shape == (1, 3 + found, *shape)
     assert painted.shape == composite.shape
     assert torch.isfinite(answers).all()
@@ -157,7 +157,7 @@ def test_networks_accept_any_size(name: str, shape: tuple[int, int]) -> None:
 
 @ALL
 def test_networks_treat_batch_elements_independently(name: str) -> None:
-    network = worn(name)
+    network = perturbed_after_training(name)
     composite, mask = pictures(count=3)
     together = look(network, composite, mask)
     alone = [look(network, composite[k : k + 1], mask[k : k + 1]) for k in range(3)]
@@ -167,7 +167,7 @@ def test_networks_treat_batch_elements_independently(name: str) -> None:
 
 @ALL
 def test_forward_training_under_autocast_keeps_colors(name: str) -> None:
-    network = worn(name)
+    network = perturbed_after_training(name)
     composite, mask = pictures()
     exact = look(network, composite, mask)
     with torch.autocast("cpu", torch.bfloat16):
@@ -179,7 +179,7 @@ def test_forward_training_under_autocast_keeps_colors(name: str) -> None:
 
 @WITH_WEIGHTS
 def test_networks_saved_weights_round_trip(name: str, tmp_path: Path) -> None:
-    network = worn(name)
+    network = perturbed_after_training(name)
     inputs = pictures()
     stored = {label: value.contiguous() for label, value in network.state_dict().items()}
     save_file(stored, tmp_path / "whole.safetensors")
@@ -202,7 +202,7 @@ ENCODER_DECODERS = [name for name in ALL.args[1] if isinstance(small_network(nam
 
 @pytest.mark.parametrize("name", ENCODER_DECODERS)
 def test_encoder_decoder_padding_is_outside_the_mask(name: str) -> None:
-    network = worn(name)
+    network = perturbed_after_training(name)
     composite, mask = pictures(128, count=1)
     for whole in (composite, mask):  # padded already
         whole[..., 119:, :], whole[..., 121:] = whole[..., 119:120, :], whole[..., 121:122]
@@ -218,7 +218,7 @@ def test_encoder_decoder_padding_is_outside_the_mask(name: str) -> None:
         # pix2pix's generator as its authors' code prints it (54.414 M), plus the mask's channel
         ("unet", 54.415),
         ("pix2pix", 54.415),
-        # as those who compare with S2AM count its authors' code
+        # as counted in papers that compare with S2AM
         ("s2am-s2ad", 67.0),
         # three blocks of 3 × 3 convolutions, 2 · 9 · 2 C² each for C = 64, 128, 256
         ("unet-conv", 54.415 + 36 * (64**2 + 128**2 + 256**2) / 1e6),

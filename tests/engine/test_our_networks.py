@@ -13,7 +13,7 @@ from s2am_engine.networks.registry import build_network
 from s2am_engine.training.learner import iou
 from s2am_engine.training.losses import found_mask
 from s2am_engine.training.pretrained import trunk_weights
-from tests.engine.networks import DETECTOR, count_parameters, pictures, shaken, small_network
+from tests.engine.networks import DETECTOR, count_parameters, perturbed_network, pictures, small_network
 
 CHANGE = torch.tensor([[1.1, 0.05, 0.0, -0.02], [0.0, 0.9, 0.1, 0.03], [-0.05, 0.0, 1.2, 0.0]])
 RIDGE = torch.tensor([-2.0, -1.0, -1.0, -1.0])
@@ -49,7 +49,7 @@ def test_fit_residuals_uses_weights_and_mask() -> None:
 
 
 def test_connoisseur_prediction_is_corrected_by_residuals() -> None:
-    network = shaken("connoisseur").eval()
+    network = perturbed_network("connoisseur").eval()
     assert isinstance(network, Connoisseur)
     composite, mask = pictures()
     with torch.no_grad():
@@ -86,7 +86,7 @@ def test_cell_colors_separates_regions() -> None:
 
 @pytest.mark.parametrize("size", [(64, 64), (97, 130)])
 def test_dissonance_masks_are_in_range(size: tuple[int, int]) -> None:
-    network = shaken(DETECTOR).eval()
+    network = perturbed_network(DETECTOR).eval()
     composite, mask = pictures(*size)
     with torch.no_grad():
         answer = network(composite, mask)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The encoder-decoders: the published layers, skips, dropout, DIH's bottleneck, and colors that arrive untrained."""
+"""The encoder-decoders: the published layers, skips, dropout, DIH's bottleneck, and initial color flow."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from s2am_engine.networks.encoder_decoder import (
 )
 from s2am_engine.networks.registry import build_network
 from s2am_engine.networks.unet import PatchDiscriminator
-from tests.engine.networks import count_parameters, pictures, shaken, small_network
+from tests.engine.networks import count_parameters, perturbed_network, pictures, small_network
 
 CARRIED = 6  # of the eight channels of a small network's first layer
 
@@ -30,7 +30,7 @@ def small_painter(name: str) -> EncoderDecoder:
 
 
 def values_after(network: EncoderDecoder, layer: nn.Module, composite: Tensor, mask: Tensor) -> Tensor:
-    """What a layer gives when the network looks at a picture."""
+    """Return the output of a layer for an image."""
     seen: list[Tensor] = []
     handle = layer.register_forward_hook(lambda _, __, found: seen.append(found))
     with torch.no_grad():
@@ -80,7 +80,7 @@ def test_pix2pix_dropout_positions() -> None:
 
 @pytest.mark.parametrize(("name", "noisy"), [("pix2pix", True), ("pix2pix-s2asc", True), ("unet", False)])
 def test_dropout_only_in_training(name: str, noisy: bool) -> None:
-    network, inputs = shaken(name, levels=6), pictures(64)
+    network, inputs = perturbed_network(name, levels=6), pictures(64)
     with torch.no_grad():
         one, other = (network.train()(*inputs) for _ in range(2))
         assert torch.equal(one, other) is not noisy
@@ -90,7 +90,7 @@ def test_dropout_only_in_training(name: str, noisy: bool) -> None:
 @pytest.mark.parametrize("name", ["unet", "s2am-s2asc", "s2am-s2ad", "dih", "dih-s2asc"])
 @pytest.mark.parametrize("level", [0, 1, 2])
 def test_encoder_decoder_skips_carry_detail(name: str, level: int) -> None:
-    network = shaken(name).eval()
+    network = perturbed_network(name).eval()
     assert isinstance(network, EncoderDecoder)
     composite, mask = pictures()
     below = values_after(network, network.ups[level + 1], composite, mask)
@@ -110,7 +110,7 @@ def test_dih_bottleneck_connects_all_positions() -> None:
         found[0, 0, -1, -1].backward()
         assert x.grad is not None
         assert bool((x.grad != 0).all())
-    # On its own grid it is the two layers and nothing else.
+    # At its own grid size it consists of the two layers only.
     x = torch.randn(2, 3, 4, 4)
     hidden = F.elu(F.linear(x.flatten(1), bottleneck.inwards.weight, bottleneck.inwards.bias))
     expected = F.elu(F.linear(hidden, bottleneck.outwards.weight, bottleneck.outwards.bias))
@@ -150,7 +150,7 @@ def test_init_from_colors_encoder(name: str) -> None:
     colors, everywhere = torch.rand(6, 3, 1, 1).expand(6, 3, 64, 64), torch.ones(6, 1, 64, 64)
     first = values_after(network, network.downs[0], colors, everywhere)[:, :CARRIED, :1, :1]
     last = values_after(network, network.downs[-1], colors, everywhere)[:, :CARRIED]
-    inside = first[:, ::2]  # the other half of the channels looks outside the mask
+    inside = first[:, ::2]  # the other half of the channels responds outside the mask
     assert float(inside.std(dim=0).mean()) > 0.05
     seen = first > 0
     assert float(seen.float().mean()) > 0.3

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A fine-tuned network: what it learned where the background has the look, what it knew elsewhere."""
+"""Fine-tuned networks: the fine-tuned branch for backgrounds of the style, the base network for others."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch import Tensor
 from s2am_engine.networks.concord import Concord
 from s2am_engine.networks.connoisseur import Connoisseur
 from s2am_engine.networks.personal import BACKGROUND_FEATURES, Likeness, Personal, describe_background
-from tests.engine.networks import pictures, shaken, small_network
+from tests.engine.networks import perturbed_network, pictures, small_network
 
 
 def scenes(count: int, seed: int, warm: bool) -> Tensor:
-    """Random pictures, of all looks or of one: warm and faded."""
+    """Return random images of one style (warm and faded) or of various styles."""
     generator = torch.Generator().manual_seed(seed)
     plain = torch.rand(count, 3, 8, 8, generator=generator)
     plain = torch.nn.functional.interpolate(plain, (32, 32), mode="bilinear")
@@ -33,7 +33,7 @@ def half_masks(count: int) -> Tensor:
 
 @pytest.fixture
 def likeness() -> Likeness:
-    """One that knows the warm look."""
+    """A likeness fitted to the warm style."""
     fitted = Likeness()
     kinds = [describe_background(scenes(200, seed, warm), half_masks(200)) for seed, warm in ((0, True), (1, False))]
     fitted.fit(*kinds)
@@ -66,7 +66,7 @@ def test_describe_background() -> None:
 
 @pytest.mark.parametrize("name", ["concord", "s2crnet", "unet"])
 def test_personal_interpolates_predictions(name: str, likeness: Likeness) -> None:
-    known, learned = shaken(name), small_network(name)
+    known, learned = perturbed_network(name), small_network(name)
     with torch.no_grad():
         for parameter in learned.parameters():
             parameter.add_(0.05)
@@ -93,7 +93,7 @@ def test_personal_inherits_scales_and_penalty() -> None:
 
 
 def test_personal_skips_the_second_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    network = Personal(shaken("concord"), shaken("concord")).eval()
+    network = Personal(perturbed_network("concord"), perturbed_network("concord")).eval()
     network.likeness.offset.fill_(-1e4)
     monkeypatch.setattr(network.learned, "predict", None)
     assert torch.isfinite(network(*pictures(32))).all()

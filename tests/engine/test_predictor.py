@@ -28,7 +28,7 @@ def brighter(shift: float) -> ColorMap:
 
 
 class Brightener(MapNetwork):
-    """Adds to the four looks, one after the other, what it is told to."""
+    """Adds one of the given shifts to each view, in order."""
 
     def __init__(self, *shifts: float) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class Brightener(MapNetwork):
 
 
 class Measurer(Brightener):
-    """Looks at two sizes, and remembers what it was shown."""
+    """Uses two input scales, and records its inputs."""
 
     input_scales = (1.5, 1.0)
 
@@ -63,7 +63,7 @@ def predict(*shifts: float) -> Prediction:
 
 
 def predicted_shift(*shifts: float) -> tuple[float, float]:
-    """What is added to a gray in the end, and the confidence."""
+    """Return the shift of a gray by the predicted map, and the confidence."""
     found = predict(*shifts)
     return float(found.color_map([[0.5, 0.5, 0.5]])[0, 0]) - 0.5, found.confidence
 
@@ -89,7 +89,7 @@ def test_confidence_falls_with_disagreement() -> None:
 def test_ensemble_confidence_follows_the_formula() -> None:
     pictures, mask = np.full((4, 4, 3), 0.4, np.float32), np.zeros((4, 4), np.float32)
     mask[0], mask[1] = 1, 0.5
-    # Beyond 1 nothing is to be seen, so that 0.6 and 0.9 do the same.
+    # Values are clamped at 1, so 0.6 and 0.9 have the same effect.
     looks = [brighter(shift) for shift in (0.2, 0.2, 0.6, 0.9)]
     expected = 1 / (1 + 8 * np.var([0.6, 0.6, 1, 1], ddof=1) / (0.2**2 + 1 / 255**2))
     assert ensemble_confidence(looks, brighter(0.2), pictures, mask, 8.0) == pytest.approx(expected, rel=1e-5)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Color transfer by Reinhard et al.: the color space, and moments that arrive."""
+"""Color transfer by Reinhard et al.: the color space and the resulting moments."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.engine.networks import pictures
 
 
 def all_colors(steps: int = 17) -> Tensor:
-    """A lattice over the whole cube, dark colors denser, as one picture (1, 3, steps, steps²)."""
+    """Return a lattice over the whole cube, dark colors denser, as one picture (1, 3, steps, steps²)."""
     axis = torch.linspace(0, 1, steps, dtype=torch.float64) ** 1.5
     return torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij")).reshape(1, 3, steps, -1)
 
@@ -48,7 +48,7 @@ def test_from_lab_clips() -> None:
 
 
 def moderate() -> tuple[Tensor, Tensor]:
-    """Pictures of moderate colors, whose foreground is darker, bluer and flatter."""
+    """Return images of moderate colors whose foreground is darker, bluer and flatter."""
     composite, mask = pictures(64)
     composite = 0.35 + 0.3 * composite
     shift = torch.tensor([-0.1, 0.0, 0.1]).view(1, 3, 1, 1)
@@ -65,7 +65,7 @@ def test_reinhard_matches_background_moments() -> None:
         assert float((wanted.mean(dim=1) - had.mean(dim=1)).abs().max()) > 3
         torch.testing.assert_close(found.mean(dim=1), wanted.mean(dim=1), atol=0.02, rtol=0)
         torch.testing.assert_close(found.std(dim=1, correction=0), wanted.std(dim=1, correction=0), atol=0.02, rtol=0)
-        # Each value moves by one scale and one offset: what was brighter stays so.
+        # One scale and one offset: the order of brightness is preserved.
         assert torch.equal(found[0].argsort(), had[0].argsort())
 
 

@@ -81,7 +81,7 @@ def test_harmonizer_neither_clips_nor_posterizes(kind: str) -> None:
         levels = np.unique(before[:, channel]).size
         spread = float(np.ptp(after[:, channel])) + 1
         assert np.unique(after[:, channel]).size >= 0.9 * min(levels, spread)
-    # Measured: mean changes from 9 to 24 levels, always towards the mean color of the background (cartoon: +4 levels).
+    # Measured: mean changes from 9 to 24 levels, always toward the mean color of the background (cartoon: +4 levels).
     assert np.abs(after.astype(float) - before).mean() < 35
     distances = [np.abs(one.mean(axis=0) - picture[~inside].mean(axis=0)).sum() for one in (before, after)]
     assert distances[1] < distances[0] + 10

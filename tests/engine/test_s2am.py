@@ -14,9 +14,9 @@ from torch.nn import functional as F
 from s2am_engine.networks.attention import ChannelGate
 from s2am_engine.networks.encoder_decoder import ConvBlock, EncoderDecoder
 from s2am_engine.networks.s2am import S2AM, MaskFreeS2AM
-from tests.engine.networks import MASK_FREE, pictures, shaken, small_network
+from tests.engine.networks import MASK_FREE, perturbed_network, pictures, small_network
 
-# What the gates of the foreground, the background and the mix let through.
+# Gains of the gates of foreground, background and mix.
 FOREGROUND, BACKGROUND, MIX = 0.25, 0.5, 0.75
 SIZE, SEAM = 16, 8  # the mask's first eight columns are foreground
 AWAY = [0, 1, 2, 3, 4, 11, 12, 13, 14, 15]  # columns that a 7×7 kernel does not bring together with the seam
@@ -30,14 +30,14 @@ class TwiceAndOneMore(nn.Module):
 
 
 class Nothing(nn.Module):
-    """Stands for a part that lets nothing through."""
+    """Replacement for a component, with the output 0."""
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         return torch.zeros_like(x)
 
 
 def known_module(**parts: bool) -> S2AM:
-    """A module whose gates and whose L are known."""
+    """Return a module with known gates and a known L."""
     module = S2AM(4, **parts).eval()
     for gate, opened in ((module.foreground, FOREGROUND), (module.background, BACKGROUND), (module.mix, MIX)):
         if isinstance(gate, ChannelGate):
@@ -51,7 +51,7 @@ def known_module(**parts: bool) -> S2AM:
 
 
 def seam() -> tuple[Tensor, Tensor]:
-    """Features, and a hard mask of twice their size."""
+    """Return features, and a hard mask of twice their size."""
     mask = torch.zeros(1, 1, 2 * SIZE, 2 * SIZE)
     mask[..., : 2 * SEAM] = 1
     return torch.randn(1, 4, SIZE, SIZE, generator=torch.Generator().manual_seed(0)), mask
@@ -64,7 +64,7 @@ def run(module: nn.Module, *inputs: Tensor) -> Tensor:
 
 
 def smoothed_columns() -> Tensor:
-    """The mask of each column, smoothed by hand: a Gaussian of seven weights, σ = 1, that goes on beyond the border."""
+    """The mask of each column, smoothed by hand: a Gaussian of seven weights, σ = 1, with replicated borders."""
     kernel = [math.exp(-(d**2) / 2) for d in range(-3, 4)]
     columns = [
         sum(weight for d, weight in zip(range(-3, 4), kernel, strict=True) if column + d < SEAM)
@@ -73,7 +73,7 @@ def smoothed_columns() -> Tensor:
     return torch.tensor(columns) / sum(kernel)
 
 
-# The factors and the summand with which eq. 1 answers for a foreground and a background pixel, by hand.
+# The factors and the summand of eq. 1 for a foreground and a background pixel, by hand.
 FORMULAS: dict[str, tuple[dict[str, bool], tuple[float, float], float]] = {
     # M · [2 · ¼ x + 1 + ¾ x] + M' · ½ x
     "whole": ({}, (2 * FOREGROUND + MIX, 1.0), BACKGROUND),
@@ -148,7 +148,7 @@ def test_s2am_learnable_block_layers() -> None:
 
 
 def what_blocks_see(network: EncoderDecoder, *inputs: Tensor) -> list[Tensor]:
-    """The features that each block is given, the outermost first."""
+    """Record the features that each block receives, the outermost first."""
     seen: dict[int, Tensor] = {}
     for index, block in enumerate(network.blocks):
         block.register_forward_hook(lambda _, given, __, index=index: seen.update({index: given[0]}))
@@ -180,7 +180,7 @@ def test_encoder_decoder_block_positions(name: str, channels: list[int]) -> None
         down.register_forward_hook(lambda _, __, found: skips.append(found))
     seen = what_blocks_see(network, *pictures(128, count=1))
     assert [tuple(features.shape[1:]) for features in seen] == expected
-    # Behind the union the skip comes first.
+    # After concatenation the skip comes first.
     for features, skip in zip(seen, skips, strict=False):
         assert torch.equal(features[:, : skip.shape[1]], skip)
 
@@ -201,7 +201,7 @@ def test_s2am_ablations_lack_their_part(lacking: str) -> None:
 
 
 def test_s2asc_replaces_the_skip() -> None:
-    network = shaken("s2am-s2asc").eval()
+    network = perturbed_network("s2am-s2asc").eval()
     assert isinstance(network, EncoderDecoder)
     inputs = pictures()
     before = run(network, *inputs)
@@ -214,7 +214,7 @@ def test_s2asc_replaces_the_skip() -> None:
 
 @pytest.mark.parametrize("shape", [(64, 64), (37, 64), (130, 130)])
 def test_mask_free_s2am_render_is_equation_2(shape: tuple[int, int]) -> None:
-    network = shaken(MASK_FREE).eval()
+    network = perturbed_network(MASK_FREE).eval()
     composite, mask = pictures(*shape)
     with torch.no_grad():
         generated, blend = network(composite, mask).split([3, 1], dim=1)
@@ -233,7 +233,7 @@ def test_mask_free_s2am_render_is_equation_2(shape: tuple[int, int]) -> None:
 
 
 def test_mask_free_s2am_predicts_masks_per_level() -> None:
-    network = shaken(MASK_FREE).eval()
+    network = perturbed_network(MASK_FREE).eval()
     assert isinstance(network, MaskFreeS2AM)
     given: list[tuple[Tensor, Tensor]] = []
     for block in network.blocks:
@@ -241,7 +241,7 @@ def test_mask_free_s2am_predicts_masks_per_level() -> None:
     composite, mask = pictures(64)
     with torch.no_grad():
         masks = network.forward_training(composite, mask).masks
-    # The decoder comes to the finest scale last.
+    # The decoder reaches the finest scale last.
     for level, (features, found) in enumerate(reversed(given)):
         assert torch.equal(found, run(network.attention[level], features))
         assert torch.equal(found, masks[level])

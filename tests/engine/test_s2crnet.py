@@ -21,7 +21,7 @@ BOTH = pytest.mark.parametrize("encoder", sorted(ENCODERS))
 
 
 def batch(count: int = 2, height: int = 37, width: int = 64) -> tuple[Tensor, Tensor]:
-    """Random pictures, each with a box as its mask."""
+    """Return random images, each with a box as its mask."""
     generator = torch.Generator().manual_seed(0)
     mask = torch.zeros(count, 1, height, width)
     mask[..., 10:20, 10:25] = 1
@@ -29,7 +29,7 @@ def batch(count: int = 2, height: int = 37, width: int = 64) -> tuple[Tensor, Te
 
 
 def semantic_network(stages: int = 1, encoder: str = "squeezenet") -> S2CRNet:
-    """A small network that looks at labels, its curves a little off the identity."""
+    """Return a small semantic network whose curves differ slightly from the identity."""
     torch.manual_seed(1)
     network = S2CRNet(pieces=8, stages=stages, encoder=encoder, semantic=True, width=8)
     with torch.no_grad():

@@ -45,7 +45,7 @@ def cases(gimp_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture
 def gimp(gimp_root: Path, tmp_path: Path) -> Iterator[Gimp3]:
-    """A GIMP with an engine of its own, for one test."""
+    """A GIMP with its own engine, for one test."""
     made = Gimp3(gimp_root, tmp_path)
     pictures.write(made.folder)
     made.prepare()

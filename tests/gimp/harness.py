@@ -40,7 +40,7 @@ class GimpError(Exception):
 
 @dataclass(frozen=True)
 class Gimp3:
-    """A GIMP with a profile, a plug-in and an engine of its own.
+    """A GIMP with its own profile, plug-in and engine.
 
     root: the Debian that it is installed in.
     folder: shared between the Debian and its host under the same path.

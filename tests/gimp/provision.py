@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Install a real GIMP 3 for the tests in a folder of its own: `python -m tests.gimp.provision` (about 4 minutes).
+"""Install a real GIMP 3 for the tests, in a separate folder: `python -m tests.gimp.provision` (about 4 minutes).
 
 A Debian 13 with GIMP, a virtual screen and a window manager is kept in the user's cache folder, or that of the variable
 S2AM_GIMP. Creating it and running it need root, for debootstrap, chroot and mount.

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """All depths, encodings and profiles of a real GIMP 3, the arguments, and refused layers.
 
-The tolerance is 0 for 16 bits and 1e-4 of white for floats; where GIMP rounds to the picture's own 8 bits, in another
-profile or in linear light, it is said in the test.
+The tolerance is 0 for 16 bits and 1e-4 of white for floats; where GIMP rounds to the image's own 8 bits, in another
+profile or in linear light, the test has its own tolerance.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ OUT_OF_GAMUT = (slice(30, 70), slice(40, 60))
 
 
 def answer(case: Case, kind: Any) -> tuple[Pixels, Pixels, Pixels]:
-    """The pixels before, after, and the engine's own answer."""
+    """Return the pixels before and after, and the engine's own result."""
     assert case.succeeded, case.facts["message"]
     before, after = case.pixels("before", kind=kind), case.pixels("after", kind=kind)
     full = np.iinfo(kind).max if np.issubdtype(kind, np.integer) else 1.0
@@ -61,7 +61,7 @@ def test_pixel_format_of_sixteen_bits(cases: Cases) -> None:
 
 
 def case_pixels(case: Case, key: str, shape: tuple[int, ...]) -> Pixels:
-    """A layer's floats as the picture keeps them."""
+    """Return a layer's floats as stored in the image."""
     return np.frombuffer((case.folder / case.facts[key]).read_bytes(), np.float32).reshape(shape)
 
 
@@ -131,7 +131,7 @@ def test_effect_in_another_color_space(cases: Cases) -> None:
     full = recolored(case.color_map(on_canvas(np.rint(linear[..., 3] * 255).astype(np.uint8))), srgb)
     merged = linear_to_srgb(case.pixels("merged", kind=np.float32)[..., :3])
     inside = (linear[..., 3] > 0.5) & (srgb[..., :3].min(axis=2) >= 0) & (srgb[..., :3].max(axis=2) <= 1)
-    # As far as a matrix can do what the map does; in the wrong primaries the reds alone would be off by more.
+    # Limited by the approximation of the map by a matrix; with wrong primaries the reds alone would differ more.
     changed = np.abs(merged - srgb[..., :3])[inside].mean()
     assert changed > 3 / 255
     assert np.abs(merged - full[..., :3])[inside].mean() < min(4 / 255, changed / 2)

@@ -53,7 +53,7 @@ def profile(gimp_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Gimp3:
 
 @pytest.fixture
 def large(profile: Gimp3) -> Iterator[Gimp3]:
-    """A GIMP for a layer of several strips, with an engine of its own."""
+    """A GIMP for a layer of several strips, with its own engine."""
     for mark in ("disturbed", "go on"):
         (profile.folder / mark).unlink(missing_ok=True)
     profile.prepare()

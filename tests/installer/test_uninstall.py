@@ -95,7 +95,7 @@ def test_uninstall_without_installation_fails_with_message(tmp_path: Path, capsy
     assert "The installer has installed nothing here" in capsys.readouterr().err
 
 
-class Typist(io.StringIO):
+class TypedAnswers(io.StringIO):
     """A terminal with typed answers."""
 
     def isatty(self) -> bool:
@@ -112,7 +112,7 @@ def test_install_asks_which_gimp(
     machine = machines.flatpak(tmp_path)
     fakes.isolate(monkeypatch, machine)
     monkeypatch.setattr(install, "IMPORT_TEST", "import torch, s2am_engine.cli.main")
-    monkeypatch.setattr("sys.stdin", Typist(typed))
+    monkeypatch.setattr("sys.stdin", TypedAnswers(typed))
     fakes.install(machine, wheels, next(wheels.glob("s2am-*.whl")), ask=True)
     known = find_installation(machine.platform, None, "").manifest
     assert [profile.name for profile in known.profiles] == versions

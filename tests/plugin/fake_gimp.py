@@ -679,7 +679,7 @@ class MainLoop:
 
 
 class FakeGi:
-    """All modules of `gi.repository`, and what they recorded."""
+    """All modules of `gi.repository`, with their recorded calls."""
 
     def __init__(self) -> None:
         self.loop = MainLoop()

@@ -69,7 +69,7 @@ class LocalModels:
 
 
 class LocalRequests:
-    """Carries out each request at once."""
+    """Executes each request immediately."""
 
     def __init__(self, folder: Path, models: LocalModels) -> None:
         self._numbers = itertools.count(1)
@@ -127,7 +127,7 @@ class LocalEngine(EngineClient):
 
 
 class ImmediateQueue:
-    """Stand-in for `BackgroundQueue` that runs each job at once."""
+    """Stand-in for `BackgroundQueue` that runs each job immediately."""
 
     def __init__(self) -> None:
         self.keys: list[object] = []

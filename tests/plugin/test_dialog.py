@@ -25,7 +25,7 @@ from tests.plugin.local_engine import COLOR_MAP, ImmediateQueue, LocalEngine
 
 
 class RecordingView:
-    """A view that keeps what it shows."""
+    """A view that records its contents."""
 
     def __init__(self) -> None:
         self.status = ""
@@ -134,7 +134,7 @@ def test_reference_change_reads_the_composite_again(shown: Presented, image: Ima
     assert (alpha[:, :5] == 255).all()
 
 
-def test_missing_reference_is_shown_and_nothing_is_previewed(shown: Presented) -> None:
+def test_missing_reference_is_shown_without_a_preview(shown: Presented) -> None:
     shown.change("reference", "layer")
     assert "Choose a reference layer" in shown.view.status
     assert shown.presenter.previewed is None

@@ -392,7 +392,7 @@ def test_each_format_is_rendered_and_keeps_unchanged_pixels(
 # -- refusals
 
 
-def test_find_layers_refuses_what_cannot_be_harmonized(image: Image) -> None:
+def test_find_layers_refuses_unsuitable_layers(image: Image) -> None:
     host, (pasted, background) = wrap(image, *image.layers)
     for drawables, text in (([], "Select the pasted layer"), ([OtherDrawable("channel")], "“channel” is not a layer")):
         with pytest.raises(LayerError, match=text):

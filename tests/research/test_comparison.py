@@ -45,7 +45,7 @@ def test_systems_can_be_built_and_trained(name: str) -> None:
     assert shapes == {key: value.shape for key, value in trained.state_dict().items()}
     assert bool(shapes) is (system.recipe.steps > 0)
     assert system.recipe.loss in LOSSES
-    # Only what predicts masks can be told how wrong they are.
+    # Only networks that predict masks can be trained by their error.
     assert network.mask_free or system.recipe.loss not in ("attention_and_rmse", "attention_and_pixels")
     # A patch discriminator needs 24 pixels, an encoder-decoder one at its bottom.
     assert system.recipe.size >= 24
@@ -63,7 +63,7 @@ def test_systems_share_one_budget(name: str) -> None:
         assert recipe.loss == BUDGET.loss
 
 
-def test_systems_differ_by_what_their_names_say() -> None:
+def test_systems_differ_in_the_options_of_their_names() -> None:
     def differences(one: str, other: str) -> set[str]:
         found = {"network"} if SYSTEMS[one].network != SYSTEMS[other].network else set()
         pairs = ((getattr(SYSTEMS[name].recipe, field) for name in (one, other)) for field in FREE)
@@ -93,7 +93,7 @@ def dataset(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def tiny_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three steps, and hardly anything to validate on; the encoder-decoders at an eighth of their width."""
+    """Shorten training to three steps and a small validation; the encoder-decoders get an eighth of their width."""
     monkeypatch.setattr(comparison, "BUDGET", dataclasses.replace(BUDGET, steps=3, batch=BATCH, size=SIZE, warm_up=1))
     monkeypatch.setattr(comparison, "HELD_OUT", 2)
     monkeypatch.setattr(training_data, "VALIDATION_BATCHES", 1)
@@ -133,7 +133,7 @@ def test_train_and_measure_gives_the_pages_figures(
     assert found["reinhard"]["map"]["gains"] != found["reinhard"]["native"]["gains"]
     every = {name: found.get(name, found["unet"]) for name in SYSTEMS}
     assert "# Results" in make_page(every, dict.fromkeys(ablation.KINDS, found["unet"]))
-    # What has been trained is not trained again, and measured the same.
+    # A trained system is not trained again, and gives the same figures.
     log = (runs / "unet" / "log.csv").read_text()
     again = measure("unet", photographs, dataset, runs)
     assert (runs / "unet" / "log.csv").read_text() == log

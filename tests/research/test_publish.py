@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A run's weights become a model with its card."""
+"""Publishing: a model with its card from a run's weights."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The results page: its statistics by hand, what it must hold, and that the one in docs/ is made, not typed."""
+"""The results page: its statistics, its contents, and the generated copy in docs/."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 RECIPE = {"photographs": 3000, "loss": "foreground_rmse", "steps": 1200, "batch": 16, "size": 48, "learning_rate": 8e-4}
 
 
-def made_up(seed: int = 0) -> Results:
-    """Figures of all systems as the comparison would give them."""
+def fake_results(seed: int = 0) -> Results:
+    """Return random figures of all systems in the format of the comparison."""
     rng = np.random.default_rng(seed)
     found: Results = {}
     untouched = {"psnr": 27.0, "fpsnr": 19.5, "mse": 300.0, "fmse": 1500.0, "ssim": 0.95}
@@ -54,8 +54,8 @@ def made_up(seed: int = 0) -> Results:
 
 
 def left_out(seed: int = 7) -> Results:
-    """Figures of the ablation, likewise."""
-    rows = list(made_up(seed).values())
+    """Return random figures of the ablation."""
+    rows = list(fake_results(seed).values())
     return dict(zip(ablation.KINDS, rows, strict=False))
 
 
@@ -70,7 +70,7 @@ def test_compare_pairs_images() -> None:
     found = compare([1.0, 2.0, 3.0], [0.0, 0.0, 3.0])
     assert found.mean == pytest.approx(1)
     assert found.margin == pytest.approx(1.96 / math.sqrt(3))
-    # What is hard for both is no doubt about which is better.
+    # Variation that both systems share does not widen the interval.
     steady = compare([-5.0, 0.1, 8.1], [-5.2, 0.0, 8.0])
     assert steady.mean == pytest.approx(0.4 / 3)
     assert steady.verdict == "yes"
@@ -95,7 +95,7 @@ def test_questions_refer_to_trained_systems() -> None:
     asked = {name for pairs in QUESTIONS.values() for pair in pairs for name in pair}
     assert asked <= SYSTEMS.keys()
     assert all(one != other for pairs in QUESTIONS.values() for one, other in pairs)
-    # Every system but the untrained one is asked about.
+    # Every system but the untrained one is in a question.
     assert SYSTEMS.keys() - asked == {"reinhard"}
 
 
@@ -125,12 +125,12 @@ def test_published_differences_are_the_papers(one: str, other: str, published: s
 
 
 def test_make_page_lists_every_system() -> None:
-    found = made_up()
+    found = fake_results()
     page = make_page(found, left_out())
     assert make_page(copy.deepcopy(found), left_out()) == page
-    assert page != make_page(made_up(1), left_out())
+    assert page != make_page(fake_results(1), left_out())
     assert page.endswith("\n")
-    assert not re.search(r"\{\w*[:}]", page)  # a placeholder that was not filled in
+    assert not re.search(r"\{\w*[:}]", page)  # an unfilled placeholder
     systems, _ = page.split("## The bundled models")
     for name, figures in found.items():
         (row,) = rows_of(systems, name)
@@ -146,7 +146,7 @@ def test_make_page_lists_every_system() -> None:
 
 
 def test_make_page_answers_every_question() -> None:
-    found = made_up()
+    found = fake_results()
     page = make_page(found, left_out())
     for question, pairs in QUESTIONS.items():
         assert page.count(f"### {question}\n") == 1
@@ -161,7 +161,7 @@ def test_make_page_answers_every_question() -> None:
 
 def test_make_page_lists_the_ablation() -> None:
     found = left_out()
-    page = make_page(made_up(), found)
+    page = make_page(fake_results(), found)
     whole = found[ablation.EVERYTHING]
     for name, kinds in ablation.GROUPS.items():
         (row,) = rows_of(page, name)
@@ -176,7 +176,7 @@ def test_ablation_groups_cover_every_kind_once() -> None:
 
 
 def test_make_page_lists_the_bundled_models() -> None:
-    _, bundled = make_page(made_up(), left_out()).split("## The bundled models")
+    _, bundled = make_page(fake_results(), left_out()).split("## The bundled models")
     for model in list_models():
         (row,) = rows_of(bundled, model.card.name)
         assert row[3] == str(model.card.input_size)
@@ -194,7 +194,7 @@ def test_results_command_writes_page_and_chart(tmp_path: Path, monkeypatch: pyte
     runs.mkdir()
     docs.mkdir()
     (docs / "ablation.json").write_text(json.dumps(left_out()))
-    found = made_up()
+    found = fake_results()
     for name, figures in reversed(found.items()):
         (runs / f"{name}.json").write_text(json.dumps(figures))
     assert run_main(monkeypatch, "--runs", str(runs), "--docs", str(docs)) == 0
@@ -215,9 +215,9 @@ def test_results_command_names_missing_systems(
     for name in SYSTEMS.keys() - {"fmm", "unet, published loss"}:
         (tmp_path / f"{name}.json").write_text("{}")
     assert run_main(monkeypatch, "--runs", str(tmp_path), "--docs", str(tmp_path)) == 1
-    told = capsys.readouterr().err
-    assert "Not measured yet: " in told
-    assert {"fmm", "unet, published loss"} <= set(re.split(r": |, (?!published)|\. ", told))
+    output = capsys.readouterr().err
+    assert "Not measured yet: " in output
+    assert {"fmm", "unet, published loss"} <= set(re.split(r": |, (?!published)|\. ", output))
     assert not (tmp_path / "results.json").exists()
 
 
@@ -231,7 +231,7 @@ def test_results_command_without_figures(
 def test_results_command_without_ablation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "results.json").write_text(json.dumps(made_up()))
+    (tmp_path / "results.json").write_text(json.dumps(fake_results()))
     assert run_main(monkeypatch, "--docs", str(tmp_path)) == 1
     assert "research.ablation" in capsys.readouterr().err
 

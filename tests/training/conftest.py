@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the training tests train on."""
+"""Photographs for the training tests."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The adversary: it learns to tell, teaches the network without learning from that, and goes on where it stopped."""
+"""Adversary: discrimination, gradients that reach only one side, and resume."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def small_adversary(mask_free: bool = False) -> Adversary:
 
 
 def verdict(adversary: Adversary, batch: Batch, picture: Tensor) -> float:
-    """The mean judgment: 1 = real."""
+    """Return the mean output of the discriminator: 1 = real."""
     with torch.no_grad():
         return float(adversary.discriminator(adversary.condition(batch), picture).mean())
 
@@ -49,7 +49,7 @@ def test_adversary_learns_to_distinguish_results_from_targets(mask_free: bool) -
         adversary.train_step(batch, batch.composite)
     assert verdict(adversary, batch, batch.target) > 0.8
     assert verdict(adversary, batch, batch.composite) < 0.2
-    # For the network that is as bad as can be, and the target as good.
+    # The worst value for the network, and the best for the target.
     assert float(adversary.generator_loss(batch, batch.composite)) > 0.6
     assert float(adversary.generator_loss(batch, batch.target)) < 0.1
 

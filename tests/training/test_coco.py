@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""COCO's instances become the regions that they were drawn as, however they are written down."""
+"""COCO annotations: instances in every encoding become the same regions."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ DOT: Mask = np.hypot(X - 80, Y - 12) < 4  # 0.3 % of the picture
 
 
 def polygons(mask: Mask) -> list[list[float]]:
-    """A mask's outlines as COCO has them, from (0, 0), the corner of the first pixel."""
+    """Return a mask's outlines in COCO's format, from (0, 0), the corner of the first pixel."""
     large = cv2.resize(mask.astype(np.uint8), None, fx=8, fy=8, interpolation=cv2.INTER_NEAREST)
     outlines, _ = cv2.findContours(large, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     return [((one.reshape(-1) + 0.5) / 8).tolist() for one in outlines]
 
 
 def runs(mask: Mask) -> dict[str, Any]:
-    """A mask as lengths of runs."""
+    """Return a mask as run lengths."""
     flat = mask.T.ravel().astype(np.int8)
     ends = np.flatnonzero(np.diff(flat)) + 1
     counts = np.diff([0, *ends, flat.size]).tolist()
@@ -141,7 +141,7 @@ def test_annotation_file_names_give_the_splits(coco: Path, tmp_path: Path, monke
     (photograph,) = load_photographs(coco, "train")
     assert len(photograph.regions) >= 4
     assert max(overlap(region, BOX) for region in photograph.regions) == 1
-    # Where nothing is drawn, regions are sought.
+    # Without annotations, regions are proposed.
     assert load_photographs(coco, "val")[0].regions
 
 

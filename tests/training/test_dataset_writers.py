@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Data sets on disk: pairs that are what they claim, in the published layout, the same bytes again, never half."""
+"""Dataset writers: valid pairs in the published layout, reproducible, and never half-written."""
 
 from __future__ import annotations
 
@@ -61,11 +61,11 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_build_recolored_changes_only_a_large_region(photographs: Path, tmp_path: Path) -> None:
-    told: list[tuple[int, int]] = []
+    output: list[tuple[int, int]] = []
     out = tmp_path / "new" / "set"
-    built = build_recolored(photographs, out, 10, long_side=SIDE, progress=lambda *done: told.append(done))
+    built = build_recolored(photographs, out, 10, long_side=SIDE, progress=lambda *done: output.append(done))
     assert (built.pairs, built.skipped) == (10, [])
-    assert told == [(done, 10) for done in range(1, 11)]
+    assert output == [(done, 10) for done in range(1, 11)]
     pairs = find_pairs(out)
     assert len(pairs) == 10
     for pair in pairs:

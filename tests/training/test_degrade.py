@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A camera's flaws: each does what it is named for, to the pictures that it falls to and to no others."""
+"""Degradation: the effect of each kind, on the chosen share of images only."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def degraded(pictures: Tensor, how: Degradation, seed: int = 0) -> Tensor:
 
 
 def difference(one: Tensor, other: Tensor) -> float:
-    """The mean difference in levels of 255."""
+    """Return the mean difference in 8-bit levels."""
     return float(255 * (one - other).abs().mean())
 
 
 def detail(pictures: Tensor) -> Tensor:
-    """The mean step from pixel to pixel of each picture."""
+    """Return the mean difference of neighboring pixels of each image."""
     return pictures.diff(dim=3).abs().mean(dim=(1, 2, 3))
 
 

@@ -72,8 +72,8 @@ def start(network: str, batch: int, folder: Path, rank: int, size: int, port: in
 
 
 def finish(process: subprocess.Popen[str]) -> None:
-    _, told = process.communicate(timeout=240)
-    assert process.returncode == 0, told
+    _, output = process.communicate(timeout=240)
+    assert process.returncode == 0, output
 
 
 def test_pair_source_shares_batches_among_processes(photographs: list[Photograph]) -> None:

@@ -30,7 +30,7 @@ def write_pair(folder: Path, name: str, pixels: Pixels, mask: Pixels, target: Pi
 
 @pytest.fixture
 def known(tmp_path: Path) -> Path:
-    """Two pairs whose target is the known map of the composite; in the second nothing is blue."""
+    """Two pairs whose target is the known map of the composite; the second has no blue region."""
     pixels, mask = composite(180, 240)
     for name, picture in (("blue", pixels), ("red", np.ascontiguousarray(pixels[..., ::-1]))):
         write_pair(tmp_path, name, picture, mask, apply_color_map(KNOWN_MAP, picture, mask))
@@ -48,24 +48,24 @@ def test_evaluate_measures_all_and_draws_some(tmp_path: Path, monkeypatch: pytes
     everything = io.BytesIO()
     monkeypatch.setattr(evaluation, "MOST_SHOWN", 120)
     evaluation.evaluate(tmp_path, ["concord"], device="cpu", sheet=everything)
-    # Three pictures stand beside each other: one line instead of three.
+    # Three images are side by side: one line instead of three.
     assert Image.open(sheet).height < 0.5 * Image.open(everything).height
 
 
 def test_evaluate_mask_free_network(known: Path) -> None:
     harmonizers = [Harmonizer.from_network(Painter(), 96, "cpu"), Harmonizer.from_network(Spotter(), 64, "cpu")]
     found = evaluation.evaluate_harmonizers(known, harmonizers)
-    told = found.to_json()
-    painter, spotter = told["models"]
+    output = found.to_json()
+    painter, spotter = output["models"]
     assert [image["name"] for image in spotter["images"]] == ["blue_1_1", "red_1_1"]
     assert "mask" not in painter
     assert painter["psnr"] > 50
     seen, missed = spotter["images"]
     assert seen["mask"]["iou"] > 0.9
     assert seen["mask"]["mae"] < 0.02
-    assert seen["psnr"] > told["untouched"]["images"][0]["psnr"] + 3
+    assert seen["psnr"] > output["untouched"]["images"][0]["psnr"] + 3
     assert (missed["mask"]["iou"], missed["mask"]["f1"]) == (0, 0)
-    assert missed["psnr"] == told["untouched"]["images"][1]["psnr"]
+    assert missed["psnr"] == output["untouched"]["images"][1]["psnr"]
     assert spotter["mask"]["iou"] == pytest.approx(seen["mask"]["iou"] / 2)
     assert f"{spotter['mask']['iou']:.3f}" in found.to_table()
 
@@ -79,7 +79,7 @@ def test_evaluate_native_measures_own_pixels(known: Path) -> None:
     found = evaluation.evaluate_harmonizers(known, harmonizers, sheet=sheet, native=True)
     assert found.size == 64
     one, two = found.models
-    # Both paint what the target is, up to the edge and to rounding; the second leaves out what is not blue.
+    # Both reproduce the target, up to the edge and to rounding; the second omits regions that are not blue.
     assert min(score.psnr for score in one.images) > 38
     assert two.images[0].psnr > found.untouched.images[0].psnr + 3
     assert two.masks[0].iou > 0.9

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fine-tuning: it learns a look, forgets nothing, keeps the better of the two, and tells what it did."""
+"""Fine-tuning: gain on the style, no loss on other styles, choice of the better model, and the report."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ OPTIONS = {"width": 24, "hidden": 32}
 
 @pytest.fixture
 def base(no_personal_models: Path) -> str:
-    """A small model that changes nothing yet, “novice”."""
+    """A small model with fresh weights, “untrained”."""
     torch.manual_seed(0)
     network = build_network("concord", **OPTIONS)
     weights = safetensors.torch.save(half_precision(network))
     no_personal_models.mkdir(exist_ok=True)
-    (no_personal_models / "novice.safetensors").write_bytes(weights)
+    (no_personal_models / "untrained.safetensors").write_bytes(weights)
     card = Card(
-        name="novice",
+        name="untrained",
         network="concord",
-        description="knows nothing",
+        description="fresh weights",
         input_size=32,
         sha256=hashlib.sha256(weights).hexdigest(),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
@@ -63,12 +63,12 @@ def base(no_personal_models: Path) -> str:
         options=OPTIONS,
     )
     write_card(card, no_personal_models)
-    return "novice"
+    return "untrained"
 
 
 @pytest.fixture(scope="session")
 def photo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder `holiday` of twenty-five photographs of one strong style and of two other files; beside it a cache."""
+    """A folder `holiday` of twenty-five photographs of one strong style and of two unusable files."""
     folder = tmp_path_factory.mktemp("finetune") / "holiday"
     folder.mkdir()
     for index in range(25):
@@ -107,7 +107,7 @@ def test_finetune_makes_a_better_model(
     photos: Path, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events: list[TrainingEvent] = []
-    monkeypatch.setattr(tuning, "LEARNING_RATE_FACTOR", 2.0)  # a novice has more to learn than time
+    monkeypatch.setattr(tuning, "LEARNING_RATE_FACTOR", 2.0)  # an untrained model needs a higher rate
     monkeypatch.setattr(tuning, "BLEND_SHARE", 1.0)
     monkeypatch.setattr(personal, "PRIOR", 5.0)
     found = tune(photos, base, 2, report=events.append, sheet=tmp_path / "sheet.png")
@@ -116,7 +116,7 @@ def test_finetune_makes_a_better_model(
     assert (len(read.seen), len(read.unseen)) == (20, 5)
     assert {one.path.name for one in read.skipped} == {"broken.jpg", "phone.heic"}
     assert found.style.fmse_saved > 0.02
-    assert found.style.before.psnr == pytest.approx(found.style.untouched.psnr), "the novice changed nothing"
+    assert found.style.before.psnr == pytest.approx(found.style.untouched.psnr), "the untrained model changed nothing"
     assert find_model("mine").card.fine_tuned
     assert {event.phase for event in events} == set(Phase)
     card = find_model("mine").card
@@ -153,21 +153,21 @@ def test_recipe_for_uses_small_inputs_where_possible(name: str, size: int) -> No
 def test_finetune_command_keeps_the_better_model(
     photos: Path, base: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(tuning, "train_style", lambda *_: shaken_novice())
-    monkeypatch.setattr(personal, "PRIOR", 5.0)  # the fine-tuned network is used for every background
+    monkeypatch.setattr(tuning, "train_style", lambda *_: perturbed_base_network())
+    monkeypatch.setattr(personal, "PRIOR", 5.0)  # the fine-tuned branch is used for every background
     code, out, err = run(capsys, "finetune", photos, "--name", "mine", "--base", base, "--json")
-    told = json.loads(out)
-    assert (code, told["model"]) == (0, None)
-    assert told["look"]["after"]["fmse"] > told["look"]["before"]["fmse"]
+    output = json.loads(out)
+    assert (code, output["model"]) == (0, None)
+    assert output["look"]["after"]["fmse"] > output["look"]["before"]["fmse"]
     with pytest.raises(EngineError, match="no model “mine”"):
         find_model("mine")
     code, out, err = run(capsys, "finetune", photos, "--name", "mine", "--base", base)
-    assert "“novice” is better overall, so no model was made" in out
+    assert "“untrained” is better overall, so no model was made" in out
     assert "phone.heic: a HEIC file" in err
 
 
-def shaken_novice() -> Network:
-    """A novice who learned nonsense."""
+def perturbed_base_network() -> Network:
+    """Return the base network with strongly perturbed weights."""
     network = build_network("concord", **OPTIONS)
     with torch.no_grad():
         for parameter in network.parameters():
@@ -190,19 +190,19 @@ def test_finetune_rejects_models_that_forget_other_styles(
         }
 
     monkeypatch.setattr(tuning.Evaluator, "compare", measured)
-    monkeypatch.setattr(tuning, "train_style", lambda *_: shaken_novice())
+    monkeypatch.setattr(tuning, "train_style", lambda *_: perturbed_base_network())
     assert (tune(photos, base).model is not None) is kept
 
 
 def test_finetune_continues_a_personal_model(
     photos: Path, base: str, monkeypatch: pytest.MonkeyPatch, no_personal_models: Path
 ) -> None:
-    """It goes on from what it learned, and still falls back on what was known at first."""
+    """Training continues from the fine-tuned branch, and the fallback is still the first base model."""
     started: list[dict[str, Tensor]] = []
 
     def learn(card: Card, start: Network, *_: object) -> Network:
         started.append(start.state_dict())
-        return shaken_novice()
+        return perturbed_base_network()
 
     monkeypatch.setattr(tuning, "train_style", learn)
     monkeypatch.setattr(tuning, "FORGETTING", 100.0)
@@ -213,8 +213,8 @@ def test_finetune_continues_a_personal_model(
     tuning.finetune(photos, "again", base="mine", minutes=1, device="cpu")
     second = load_network(find_model("again"))
     assert isinstance(second, Personal)
-    novice = load_network(find_model("novice")).state_dict()
-    for key, value in novice.items():
+    untrained = load_network(find_model("untrained")).state_dict()
+    for key, value in untrained.items():
         assert torch.equal(second.known.state_dict()[key], value)
         assert torch.equal(started[1][key], first.learned.state_dict()[key])
 
@@ -222,7 +222,7 @@ def test_finetune_continues_a_personal_model(
 def test_finetune_keeps_the_model_if_the_sheet_fails(
     photos: Path, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tuning, "train_style", lambda *_: shaken_novice())
+    monkeypatch.setattr(tuning, "train_style", lambda *_: perturbed_base_network())
     monkeypatch.setattr(tuning, "FORGETTING", 100.0)
     monkeypatch.setattr(Compared, "fmse_saved", 0.1)
     with pytest.raises(EngineError, match="there is no folder"):
@@ -231,7 +231,7 @@ def test_finetune_keeps_the_model_if_the_sheet_fails(
 
 
 def test_blend_interpolates_weights() -> None:
-    start, learned = shaken_novice(), shaken_novice()
+    start, learned = perturbed_base_network(), perturbed_base_network()
     mixed = tuning.blend(start, learned, 0.25).state_dict()
     for key, value in start.state_dict().items():
         torch.testing.assert_close(mixed[key], 0.75 * value + 0.25 * learned.state_dict()[key])
@@ -250,8 +250,8 @@ def test_finetune_checks_arguments_before_any_work(photos: Path, base: str) -> N
     def never(event: TrainingEvent) -> None:
         raise AssertionError("nothing should be read")
 
-    with pytest.raises(EngineError, match="novice"):
-        finetune(photos, "novice", base=base, report=never)
+    with pytest.raises(EngineError, match="untrained"):
+        finetune(photos, "untrained", base=base, report=never)
     with pytest.raises(EngineError, match="is not in iHarmony4's layout"):
         finetune(photos, "mine", base=base, benchmark=photos, report=never)
     for formula, words in (("reinhard", "is a formula and can't be trained"), ("s2am-mask-free", "predicts masks")):
@@ -280,7 +280,7 @@ def test_finetune_cancelled_leaves_nothing_behind(
 
     with pytest.raises(CancelledError):
         tune(photos, base, minutes=0.5, report=cancel)
-    assert sorted(path.name for path in no_personal_models.iterdir()) == ["novice.json", "novice.safetensors"]
+    assert sorted(path.name for path in no_personal_models.iterdir()) == ["untrained.json", "untrained.safetensors"]
 
 
 def weights_of(name: str) -> dict[str, Tensor]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""iHarmony4 as it is downloaded: four subsets with lists of what is for training and what for testing."""
+"""iHarmony4 in its published layout: four subsets with lists for training and testing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from s2am_engine.training.evaluation import Evaluation, Loaded, Result, evaluate
 from tests.engine.fake_networks import Painter
 from tests.engine.pictures import composite
 
-# As they are named: by photograph, mask and change of color.
+# Names consist of photograph, mask and color change.
 SUBSETS = {
     "HAdobe5k": ["a0001_1_1", "a0001_1_2", "a0002_1_5"],
     "HCOCO": ["c100010_1124_1", "c100010_1124_2", "c99_12_2"],
@@ -50,12 +50,12 @@ def iharmony(tmp_path: Path) -> Path:
 
 
 def names_of(folder: Path, split: str | None) -> set[str]:
-    """The names of a folder's pairs."""
+    """Return the names of a folder's pairs."""
     return {pair.name for pair in find_pairs(folder, split)}
 
 
 def expected(split: str | None) -> set[str]:
-    """The names of all subsets' pairs."""
+    """Return the names of all subsets' pairs."""
     return {
         f"{subset}/{name}"
         for subset, names in SUBSETS.items()
@@ -65,7 +65,7 @@ def expected(split: str | None) -> set[str]:
 
 
 def write_whole_lists(folder: Path, separator: str = "/") -> None:
-    """Put one list a split beside the subsets instead of those in them."""
+    """Replace the lists in the subsets by one list per split for all of them."""
     for path in folder.glob("*/*.txt"):
         path.unlink()
     for split in ("train", "test"):
@@ -95,7 +95,7 @@ def test_find_pairs_in_one_subset(subset: str, iharmony: Path) -> None:
     assert names_of(iharmony / subset, None) == set(names)
     assert names_of(iharmony / subset, "test") == {names[index] for index in TEST[subset]}
     assert {pair.subset for pair in find_pairs(iharmony / subset)} == {""}
-    # Lines with a path say the same.
+    # Lines with a path are equivalent.
     path = iharmony / subset / f"{subset}_test.txt"
     path.write_text(f"{subset}/composite_images/{names[0]}.jpg\n")
     assert names_of(iharmony / subset, "test") == {names[0]}
@@ -123,7 +123,7 @@ def test_find_pairs_reports_missing_images(iharmony: Path) -> None:
     for folder, split in ((iharmony, None), (iharmony, "test"), (coco, None)):
         with pytest.raises(EngineError, match=message):
             find_pairs(folder, split)
-    # What is not needed is not missed.
+    # Missing files that are not needed are no error.
     (coco / "HCOCO_train.txt").write_text("")
     assert not any(name.startswith("HCOCO") for name in names_of(iharmony, "train"))
     (coco / "HCOCO_train.txt").write_text("c5_1_1.jpg\nc99_12_2.jpg")
@@ -160,9 +160,9 @@ def test_evaluate_reports_subsets(iharmony: Path) -> None:
     sheet = io.BytesIO()
     found = evaluate_harmonizers(iharmony, [Harmonizer.from_network(Painter(), 64, "cpu", name="it")], sheet=sheet)
     assert set(found.names) == expected("test")
-    told = found.to_json()
-    assert "subsets" not in told
-    for row in (told["untouched"], *told["models"]):
+    output = found.to_json()
+    assert "subsets" not in output
+    for row in (output["untouched"], *output["models"]):
         assert {name: part["pictures"] for name, part in row["subsets"].items()} == {
             "HAdobe5k": 1,
             "HCOCO": 2,
@@ -172,7 +172,7 @@ def test_evaluate_reports_subsets(iharmony: Path) -> None:
         images = [image for image in row["images"] if image["name"].startswith("HCOCO/")]
         for figure in ("psnr", "mse", "fmse", "ssim"):
             assert row["subsets"]["HCOCO"][figure] == pytest.approx(np.mean([image[figure] for image in images]))
-    untouched = told["untouched"]["subsets"]
+    untouched = output["untouched"]["subsets"]
     assert untouched["HCOCO"]["psnr"] > untouched["HFlickr"]["psnr"] + 1
     table = found.to_table()
     assert f"HCOCO: 2 pictures\nuntouched composite     {untouched['HCOCO']['psnr']:8.2f}" in table

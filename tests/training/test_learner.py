@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One step after another: every network learns, its average follows, and gains are what they say."""
+"""Learner: training steps of every network, averaged weights, and gains."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from s2am_engine.training.pair_source import Batch
 from s2am_engine.training.photo_cache import Photograph
 from s2am_engine.training.recipes import RECIPES
 from s2am_engine.training.synthetic_pairs import PairMaker
-from tests.engine.networks import pictures, shaken, small_options
+from tests.engine.networks import perturbed_network, pictures, small_options
 
 ALONE = ProcessGroup(torch.device("cpu"))
 SMALL = RECIPES["small"]
@@ -68,7 +68,7 @@ def test_learner_refuses_networks_without_parameters() -> None:
 
 
 def test_learner_starts_from_the_weights_of_its_network() -> None:
-    network = shaken("concord")
+    network = perturbed_network("concord")
     before = {key: value.clone() for key, value in network.state_dict().items()}
     found = Learner(network, SMALL["concord"], ALONE, seed=1)
     for key, value in before.items():
@@ -97,7 +97,7 @@ def test_update_average_follows_the_weights(photographs: list[Photograph]) -> No
         found.train_step(batch, step, 1e-3)
         averages.append([parameter.detach().clone() for parameter in found.average.parameters()])
         if step == 0:
-            # At first it forgets faster than the recipe says: 1/10 stays.
+            # The average decays faster at first than the recipe: a share of 1/10 remains.
             for before, new, kept in zip(start, found.model.parameters(), averages[0], strict=True):
                 torch.testing.assert_close(kept, 0.1 * before + 0.9 * new.detach())
     for before, new, kept in zip(averages[0], found.model.parameters(), averages[1], strict=True):
@@ -117,7 +117,7 @@ def batch_of(scale: float) -> Batch:
 
 
 def test_refresh_statistics_of_averaged_weights() -> None:
-    network = shaken("s2am-s2ad").eval()
+    network = perturbed_network("s2am-s2ad").eval()
     weights = {key: value.clone() for key, value in network.named_parameters()}
     layer = network.get_submodule("downs.1.2")
     assert isinstance(layer, nn.BatchNorm2d)
@@ -127,14 +127,14 @@ def test_refresh_statistics_of_averaged_weights() -> None:
     handle.remove()
     assert layer.running_mean is not None
     assert layer.running_var is not None
-    # The plain mean over both batches, and nothing of what was there before.
+    # The plain mean over both batches, without the previous statistics.
     means, variances = zip(*((x.mean(dim=(0, 2, 3)), x.var(dim=(0, 2, 3))) for x in seen), strict=True)
     torch.testing.assert_close(layer.running_mean, torch.stack(means).mean(dim=0))
     torch.testing.assert_close(layer.running_var, torch.stack(variances).mean(dim=0))
     assert layer.momentum == 0.1
     assert not network.training
     assert all(torch.equal(weights[key], value) for key, value in network.named_parameters())
-    # With one batch alone the network answers as it does in training.
+    # With one batch the outputs equal those in training mode.
     refresh_statistics(network, [batch_of(1.0)])
     with torch.no_grad():
         one = network(batch_of(1.0).composite, batch_of(1.0).mask)
@@ -164,7 +164,7 @@ def test_learner_adds_the_weighted_adversarial_loss(photographs: list[Photograph
     batch = one_batch(photographs)
     for weight in (0.0, 0.5, 2.0):
         found = learner("unet", adversarial=weight)
-        # Untrained, the network changes nothing.
+        # An untrained network changes nothing.
         pixels = float(((batch.composite - batch.target) ** 2).mean())
         realism = float(found.adversary.generator_loss(batch, batch.composite)) if found.adversary else 0.0
         assert (found.adversary is None) is (weight == 0)

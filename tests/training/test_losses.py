@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Losses against numbers by hand: what counts, with which weight, and what does not."""
+"""Losses against values computed by hand: regions, weights and exclusions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def blank(count: int = 1) -> tuple[Tensor, Tensor]:
 
 
 def painted(inside: float, outside: float, *masks: Tensor) -> TrainingOutput:
-    """A result that is wrong by the same everywhere in each region."""
+    """Return a result with a constant error in each region."""
     _, mask = blank()
     return TrainingOutput([(inside * mask + outside * (1 - mask)).expand(1, 3, 20, 20)], list(masks))
 
@@ -79,7 +79,7 @@ def test_losses_count_every_stage() -> None:
 
 
 def found_masks() -> tuple[Tensor, Tensor]:
-    """Masks at a half and a fifth of the size: one unsure by 0.3 everywhere, one that lacks the lower half of it."""
+    """Masks at a half and a fifth of the size: one off by 0.3 everywhere, one without the lower half."""
     sure = torch.zeros(1, 1, 10, 10)
     sure[..., :5, :] = 1
     lacking = torch.zeros(1, 1, 4, 4)
@@ -105,7 +105,7 @@ def test_mask_free_losses_formula() -> None:
     pixels = (0.01 + 0.04) / 2
     assert value(losses.scaled_l2, painted(0.1, 0.2, *masks)) == pytest.approx(100 * pixels)
     assert value(losses.attention_and_pixels, painted(0.1, 0.2, *masks)) == pytest.approx(90 * 0.34 + 100 * pixels)
-    # Beside the foreground's own error, and per area of the foreground, what was done to the background.
+    # The error of the foreground plus that of the background, per area of the foreground.
     expected = root_and_logarithm(0.01 + 0.04) + 0.34
     assert value(losses.attention_and_rmse, painted(0.1, 0.2, *masks)) == pytest.approx(expected, rel=1e-5)
 
@@ -154,7 +154,7 @@ def test_found_mask_formula() -> None:
     assert float(judged(mask, yes, mask)) < 0.01
     assert float(judged(1 - mask, yes, mask)) > 1
     assert float(judged(mask, no, mask)) > 1
-    # Where there is nothing, the mask does not matter: that there is nothing does.
+    # Without a foreground only the presence counts, not the mask.
     assert float(judged(mask, no, nothing)) == float(judged(1 - mask, no, nothing)) < 0.01
     doubt = torch.full_like(yes, 0.5).requires_grad_()
     judged(mask, doubt, torch.cat([mask[:1], nothing[:1]])).backward()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A sheet of pairs shows as many as asked for, in their order, with what is under the mask measured."""
+"""Sheets of pairs: number, order, and measured change of the foreground."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Batches that are made ahead: the same ones in the same order, and nobody waits who need not."""
+"""Loader: prefetching, order, errors and cancellation."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`s2am pairs`: people see what training makes of their photographs, or get a data set of it."""
+"""`s2am pairs`: a sheet of training pairs, or a data set of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.folders import redirect_cache
 
 @pytest.fixture
 def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Three photographs, a version of each in another folder, and a file that is none."""
+    """Three photographs, a version of each in another folder, and an unreadable file."""
     redirect_cache(monkeypatch, tmp_path / "cache")
     monkeypatch.setattr("s2am_engine.training.dataset_readers.split_of", lambda name: "train")
     for version, gain in (("own", 1.0), ("retouched", 0.7)):
@@ -34,9 +34,9 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_pairs_command_draws_a_sheet(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = ["pairs", photos / "own", "--count", "6", "--size", "64", "--sheet"]
     code, out, err = run(capsys, *line, tmp_path / "one.png", "--json")
-    told = json.loads(out)
-    assert (code, told["pairs"], told["photographs"]) == (0, 6, 3)
-    assert [Path(one["path"]).name for one in told["skipped"]] == ["phone.heic"]
+    output = json.loads(out)
+    assert (code, output["pairs"], output["photographs"]) == (0, 6, 3)
+    assert [Path(one["path"]).name for one in output["skipped"]] == ["phone.heic"]
     code, out, err = run(capsys, *line, tmp_path / "two.png")
     assert "6 pairs of 3 photographs" in out
     assert "left out" in err
@@ -53,9 +53,9 @@ def test_pairs_command_writes_a_data_set(
     source = photos if kind == "swapped" else photos / "own"
     code, out, _ = run(capsys, "pairs", source, "-o", tmp_path / "set", "--kind", kind, "--count", "3", "--json")
     assert code == 0
-    told = json.loads(out)
+    output = json.loads(out)
     pairs = find_pairs(tmp_path / "set")
-    assert told["pairs"] == len(pairs) == 3
+    assert output["pairs"] == len(pairs) == 3
     for pair in pairs:
         composite, target = (np.asarray(Image.open(path)) for path in (pair.composite, pair.target))
         mask = np.asarray(Image.open(pair.mask))

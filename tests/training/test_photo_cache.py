@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Any folder of photographs becomes an album: as people see them, complete, once, and with a reason for what is not."""
+"""Photo cache: orientation and color of photographs, completeness, reuse, and reasons for skipped files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ COFFEE: NDArray[np.uint8] = data.coffee()  # 400 × 600
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache folder of the test's own."""
+    """A separate cache folder."""
     redirect_cache(monkeypatch, tmp_path / "cache")
     return user_paths().cache / "albums"
 
@@ -49,7 +49,7 @@ def photos(tmp_path: Path) -> Path:
 
 
 def same(one: CachedPhotographs, other: CachedPhotographs) -> bool:
-    """Whether two albums hold the same."""
+    """Return whether two caches have equal contents."""
     return one.skipped == other.skipped and all(
         first.name == second.name
         and np.array_equal(first.image, second.image)
@@ -59,12 +59,12 @@ def same(one: CachedPhotographs, other: CachedPhotographs) -> bool:
 
 
 def read(path: Path, long_side: int = 150, labels: Path | None = None) -> NDArray[np.uint8]:
-    """A photograph's thumbnail."""
+    """Return a reduced photograph."""
     return read_source(PhotoFile("it", path, labels), long_side)[0]
 
 
 def distance(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
-    """Mean difference of 8-bit values."""
+    """Return the mean difference in 8-bit levels."""
     return float(np.abs(one.astype(int) - other).mean())
 
 
@@ -268,7 +268,7 @@ def test_load_photographs_is_independent_of_threads(photos: Path, cache: Path, m
 
 
 class CancelledError(Exception):
-    """What a progress bar raises."""
+    """Raised by a progress callback."""
 
 
 def test_load_photographs_cancelled_leaves_nothing(photos: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

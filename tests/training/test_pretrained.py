@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The trunk that knows things: with the published weights it tells a cat from a cup of coffee."""
+"""Pretrained trunk: classification of a photograph with the published weights."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from s2am_engine.training import pretrained
 from s2am_engine.training.pretrained import fold, folded, trunk_weights, weights_file
 from tests.engine.networks import small_network
 
-CATS = range(281, 286)  # of ImageNet's thousand kinds: tabby, tiger, Persian, Siamese, Egyptian
+CATS = range(281, 286)  # of ImageNet's thousand classes: tabby, tiger, Persian, Siamese, Egyptian
 COFFEE = (504, 967)  # mug, espresso
 
 
@@ -31,8 +31,8 @@ def test_trunk_weights_classify_an_image(photograph: NDArray[np.uint8], kinds: t
         given = trunk(torch.from_numpy(picture).permute(2, 0, 1).unsqueeze(0) / 255)
         last = folded(published, "_conv_head", "_bn1", "head")
         pooled = F.relu6(F.conv2d(given[-1], last["head.weight"], last["head.bias"])).mean(dim=(2, 3))
-        told = pooled @ published["_fc.weight"].T + published["_fc.bias"]
-    assert int(told.argmax()) in kinds
+        output = pooled @ published["_fc.weight"].T + published["_fc.bias"]
+    assert int(output.argmax()) in kinds
     assert [(one.shape[1], one.shape[2]) for one in given] == [
         (16, 112), (24, 56), (40, 28), (80, 14), (112, 14), (192, 7), (320, 7)
     ]  # fmt: skip

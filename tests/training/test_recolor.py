@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Recoloring: every kind of change does something, can be switched off, and follows the physics it claims."""
+"""Recoloring: the effect of every kind, its switch, and its physical model."""
 
 from __future__ import annotations
 

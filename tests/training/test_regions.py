@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Regions that somebody might have cut out, of any photograph, with or without a label map."""
+"""Proposed regions of photographs, with and without a label map."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
 
 
 def photograph(name: str) -> NDArray[np.uint8]:
-    """One of scikit-image's photographs as a thumbnail of 192 pixels."""
+    """Return one of scikit-image's photographs, reduced to 192 pixels."""
     image = getattr(data, name)()
     scale = 192 / max(image.shape[:2])
     return np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
@@ -46,7 +46,7 @@ def masks_of(kind: str, regions: list[Region]) -> list[NDArray[np.bool_]]:
 
 
 def painted(shape: tuple[int, int], center: tuple[int, int], axes: tuple[int, int]) -> NDArray[np.bool_]:
-    """A filled ellipse; center and axes as (x, y)."""
+    """Return a filled ellipse; center and axes as (x, y)."""
     return cv2.ellipse(np.zeros(shape, np.uint8), center, axes, 0, 0, 360, 1, cv2.FILLED) > 0
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pairs that are what they claim: recolored in the foreground alone, in many ways, the same ones every time."""
+"""Synthetic pairs: recolored in the foreground only, diverse, and reproducible."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_pair_maker_without_pre_augmentation_keeps_the_photograph(photographs: l
 
 
 def test_pair_maker_degrades_only_the_foreground(photographs: list[Photograph]) -> None:
-    """What is to be learned is its color: noise and compression are in the target as well."""
+    """Only the color differs: the target has the same noise and compression."""
     noisy = Degradation(blur_share=0, sharpen_share=0, noise_share=1, jpeg_share=0)
     unchanged = Recoloring().without(*KINDS)
     made = [

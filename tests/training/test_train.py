@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`s2am train`: from a folder to a model that can be used, through Ctrl-C and kill -9."""
+"""`s2am train`: from a folder to a usable model, also after Ctrl-C and kill -9."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ TINY = dataclasses.replace(
 
 @pytest.fixture
 def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of six photographs, two of which are held out, and a cache of its own."""
+    """A folder of six photographs, two of which are held out, and a separate cache."""
     redirect_cache(monkeypatch, tmp_path / "cache")
     monkeypatch.setattr(
         "s2am_engine.training.dataset_readers.split_of", lambda name: "val" if name[0] in "01" else "train"
@@ -237,7 +237,7 @@ def start(photos: Path, folder: Path, home: Path, *more: str) -> subprocess.Pope
 
 
 def wait_for_a_checkpoint_after(step: int, folder: Path, process: subprocess.Popen[str]) -> int:
-    """Wait until a checkpoint beyond a step is there, and tell its step."""
+    """Wait for a checkpoint beyond a step, and return its step."""
     for _ in range(6000):
         assert process.poll() is None, process.communicate()[1]
         state = load_checkpoint(folder)
@@ -248,7 +248,7 @@ def wait_for_a_checkpoint_after(step: int, folder: Path, process: subprocess.Pop
 
 
 def folder_of_many(folder: Path) -> Path:
-    """Enough photographs that some are held out by their names' hash."""
+    """Write enough photographs that some are held out by the hash of their names."""
     folder.mkdir()
     for index in range(24):
         Image.fromarray(np.roll(data.coffee()[::3, ::3], 8 * index, axis=1)).save(folder / f"{index}.png")
@@ -265,16 +265,16 @@ def test_train_command_survives_kill_9(tmp_path: Path) -> None:
     state = load_checkpoint(folder)
     assert state is not None
     assert state["step"] >= step
-    # The second is interrupted as people do it, the third ends by itself.
+    # The second process is interrupted by Ctrl-C, the third finishes.
     second = start(photos, folder, tmp_path, "--resume")
     wait_for_a_checkpoint_after(state["step"], folder, second)
     second.send_signal(signal.SIGINT)
-    _, told = second.communicate(timeout=600)
+    _, output = second.communicate(timeout=600)
     assert second.returncode == 1
-    assert told.strip().splitlines()[-1] == f"error: Stopped: “s2am train --resume --folder {folder}” resumes it."
+    assert output.strip().splitlines()[-1] == f"error: Stopped: “s2am train --resume --folder {folder}” resumes it."
     third = start(photos, folder, tmp_path, "--resume")
-    out, told = third.communicate(timeout=600)
-    assert third.returncode == 0, told
+    out, output = third.communicate(timeout=600)
+    assert third.returncode == 0, output
     found = json.loads(out)
     assert (found["steps"], found["model"]) == (160, "my-concord")
     steps = [entry.step for entry in read_log(folder / "log.csv")]

@@ -193,7 +193,7 @@ class FakeTime:
         return self.seconds
 
     def watch(self, trainer: Trainer) -> None:
-        """Let each step of a trainer take its time."""
+        """Make each step of a trainer advance the time."""
         trainer.now, learn = self, trainer.learner.train_step
 
         def learn_slowly(*arguments: Any) -> Tensor:
@@ -204,7 +204,7 @@ class FakeTime:
 
 
 def fast_validation(monkeypatch: pytest.MonkeyPatch, clock: FakeTime, seconds: float) -> None:
-    """Let a validation take a given time."""
+    """Make a validation take a given time."""
 
     def measure(*_: object) -> Tensor:
         clock.seconds += seconds
@@ -263,7 +263,7 @@ def test_trainer_reports_a_damaged_checkpoint(photographs: list[Photograph], tmp
 
 
 def test_trainer_resumes_checkpoints_of_earlier_versions(photographs: list[Photograph], tmp_path: Path) -> None:
-    """They lack the best weights and the history; `weights.safetensors` beside them has the former."""
+    """They lack the best weights and the history; `weights.safetensors` in the same folder has the former."""
     trainer = make_trainer("concord", 4, photographs, tmp_path)
     trainer.fit()
     state = trainer.state_dict()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a folder to pairs: ready pairs are read as they are, and nothing held out is learned from."""
+"""Training data: reading of ready pairs, and strict separation of held-out ones."""
 
 from __future__ import annotations
 
@@ -108,5 +108,5 @@ def test_open_data_makes_pairs_of_photographs(tmp_path: Path, monkeypatch: pytes
     found = open_data(tmp_path / "photos", dataclasses.replace(RECIPE, size=256), 0, ALONE)
     assert isinstance(found.pairs, PairMaker)
     assert [photograph.name for photograph in found.pairs.photographs] == ["1", "2"]
-    # Half as large again as the network sees.
+    # 1.5 times the network's input size.
     assert {max(photograph.image.shape) for photograph in found.pairs.photographs} == {384}

@@ -185,7 +185,7 @@ def test_render_session_cache_is_never_stale() -> None:
                 np.testing.assert_array_equal(session.tile(rect, 0.5, harmonized=harmonized), expected)
 
 
-def test_render_session_update_returns_area_outside_of_which_nothing_changes() -> None:
+def test_render_session_update_returns_the_whole_changed_area() -> None:
     document, layer = two_layers()
     stroke = TiledMask(*layer.size, 255).replaced(5, 5, np.zeros((10, 10), np.uint8))
     rotated = commands.set_transform(layer.id, Transform(140.5, 90.3, 3, 3, 33)).change(document)

@@ -124,7 +124,7 @@ def test_fine_tune_refuses_too_few_photos(dialog: FineTuneDialog, tmp_path: Path
     assert "At least 20 are needed" in dialog.state.text()
 
 
-def test_fine_tune_shows_loss_and_result_and_discards_model_that_is_not_kept(
+def test_fine_tune_shows_loss_and_result_and_discards_the_model(
     qtbot: QtBot, dialog: FineTuneDialog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deleted: list[str] = []

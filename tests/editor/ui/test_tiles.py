@@ -44,7 +44,7 @@ def test_tile_store_keeps_tiles_outside_the_changed_area(store: TileStore) -> No
 
 def test_tile_store_takes_tile_for_changed_when_old_changes_were_dropped(store: TileStore) -> None:
     store.change(render_gray, Rect(0, 0, 5, 5))
-    for _ in range(300):  # more than the store remembers
+    for _ in range(300):  # more than the store records
         store.change(render_gray, FAR_AWAY)
     assert not store.is_current(FIRST)
 

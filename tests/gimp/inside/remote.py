@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Carry out the tests' orders beside GIMP's windows: order-N.json → answer-N.json."""
+"""Execute the orders of the tests while GIMP shows its windows: order-N.json → answer-N.json."""
 
 from __future__ import annotations
 

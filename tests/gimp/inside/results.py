@@ -253,7 +253,7 @@ def beneath_others() -> Facts:
 
 @case
 def large_picture() -> Facts:
-    """GIMP reduces the visible image itself; beneath an empty layer, a copy of the image is read."""
+    """GIMP reduces the visible image itself; with an empty layer, a copy of the image is read."""
     result: Facts = {}
     for name in ("open", "covered"):
         made = picture(size=(1600, 1200), background="vast")
