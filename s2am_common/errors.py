@@ -8,6 +8,8 @@ see `with_advice`.
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -144,6 +146,17 @@ class InstallError(S2AMError):
     """The program could not be installed, repaired or removed."""
 
     default_code = "install"
+
+
+def os_error(error: OSError, path: str | os.PathLike[str] | None = None) -> FileError:
+    """Return the error for a path that the system refused to look at; path: None = the one that the error names."""
+    path = str(path if path is not None else error.filename or "A file")
+    if error.errno == errno.ENAMETOOLONG:
+        return FileError(f"{path}: the name is too long: choose a shorter one.", code="file.name", path=path)
+    if error.errno in (errno.EACCES, errno.EPERM):
+        message = f"{path} may not be read: ask its owner for permission or copy it elsewhere."
+        return FileError(message, code="file.permission", path=path)
+    return FileError(f"{path} cannot be used ({error.strerror or error}): check the name and the disk.", path=path)
 
 
 def with_advice(error: S2AMError, advice: Mapping[str, str]) -> str:

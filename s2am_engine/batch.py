@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from s2am_common.atomic import atomic_write
+from s2am_common.errors import os_error
 from s2am_common.image_formats import PNG, format_of_suffix
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.color.map import ColorMap
@@ -109,6 +110,8 @@ class FileHarmonizer:
         refuse_overwriting(output, [path for path in (source, mask, background) if path])
         status(f"reading {source}")
         image = load_image(source)
+        for note in image.notes:
+            logger.warning("%s", note)
         given = read_matching_mask(mask, image) if mask else None
         behind = load_image(background) if background else None
         detection = None
@@ -258,6 +261,8 @@ def _attempt(item: BatchItem, process: Callable[[BatchItem], T]) -> T | S2AMErro
         return process(item)
     except S2AMError as error:
         return error
+    except OSError as error:
+        return os_error(error)
     except MemoryError:
         return FileError(
             f"{item.source} is too large for this computer's memory: scale it down first.",
@@ -272,14 +277,22 @@ def list_images(folder: Path) -> list[Path]:
     Raises:
         FileError: no such folder, or no images in it.
     """
-    if not folder.is_dir():
-        raise FileError(f"{folder} is not a folder: name one with images.", code="file.no-folder", path=str(folder))
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    try:
+        if not folder.is_dir():
+            raise FileError(f"{folder} is not a folder: name one with images.", code="file.no-folder", path=str(folder))
+        found = sorted(path for path in folder.iterdir() if is_image_file(path))
+    except OSError as error:
+        raise os_error(error, folder) from error
     if not found:
         raise FileError(
             f"{folder} holds no images ({', '.join(IMAGE_SUFFIXES)}).", code="file.no-images", path=str(folder)
         )
     return found
+
+
+def is_image_file(path: Path) -> bool:
+    """Return whether a file has the suffix of a readable image and is not hidden, as macOS's resource forks (“._”)."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
 def find_mask_file(source: Path, masks: Path) -> Path:
@@ -317,10 +330,17 @@ def default_output(like: Path, stem: str, ending: str = "-harmonized") -> Path:
 
 
 def refuse_overwriting(output: Path, inputs: Sequence[Path]) -> None:
-    """Raise FileError if the output is one of the inputs."""
+    """Raise FileError if the output is one of the inputs, or if the system refuses one of the paths."""
     for path in inputs:
-        if output.exists() and path.exists() and output.samefile(path):
+        if _exists(output) and _exists(path) and output.samefile(path):
             raise FileError(f"The result would replace {path}: choose another name.", code="file.input", path=str(path))
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise os_error(error, path) from error
 
 
 def map_text(found: ColorMap, path: Path) -> str:

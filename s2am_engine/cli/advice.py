@@ -12,6 +12,7 @@ ADVICE = {
     "image.outside": "choose another position with --at X,Y",
     "image.profile.native": "or leave out --native",
     "file.input": "use -o OUT",
+    "file.name": "give a shorter name with -o OUT",
     "file.output": "use -o DIR",
     "model.result": "choose another model with --model NAME",
     "model.detector": "use --model NAME; “s2am models” lists them",

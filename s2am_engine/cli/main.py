@@ -8,14 +8,18 @@ handled from the start.
 from __future__ import annotations
 
 import argparse
+import codecs
+import errno
 import importlib
 import logging
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import s2am_engine
 from s2am_common import log
+from s2am_common.errors import os_error
 from s2am_engine.cli.images import IMAGE_COMMANDS
 from s2am_engine.cli.models import MODEL_COMMANDS
 from s2am_engine.cli.settings import SETTINGS_COMMANDS
@@ -42,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    print_any_name(sys.stdout)
     log.start_logging("s2am", s2am_engine.__version__)
     notes = NoteHandler(logging.WARNING)
     root = logging.getLogger("s2am_engine")
@@ -71,13 +76,30 @@ def run_command(options: argparse.Namespace) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 1
+    except PermissionError as error:
+        return fail_on_path(error)
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            return fail_on_path(error)
         if os.environ.get("S2AM_TRACEBACK"):
             raise
         logger.exception("unexpected error")
         what = f"{type(error).__name__}: {error}"
         return fail(f"This is a fault of the program ({what}): please report it together with {log.log_path()}.")
     return code
+
+
+def fail_on_path(error: OSError) -> int:
+    """Print the sentence for a path that the system refused, and return the exit code for it."""
+    logger.info("failed", exc_info=error)
+    return fail(sentence_of(os_error(error)))
+
+
+def print_any_name(stream: Any) -> None:
+    """Let a stream print file names that its encoding lacks: as the system stores them in UTF-8, escaped elsewhere."""
+    if hasattr(stream, "reconfigure"):
+        utf8 = codecs.lookup(stream.encoding).name == "utf-8"
+        stream.reconfigure(errors="surrogateescape" if utf8 else "backslashreplace")
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -7,7 +7,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -33,3 +33,27 @@ def ordinary_user() -> Iterator[Path]:
             os.setresuid(0, 0, 0)
         folder.chmod(0o700)
         shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def locked_folder(files: Mapping[str, bytes]) -> Iterator[tuple[Path, Path]]:
+    """Yield two folders with files; the second one may not be entered. Root becomes another user meanwhile."""
+    folder, place = Path(tempfile.mkdtemp()), Path(tempfile.mkdtemp())
+    root = hasattr(os, "getuid") and os.getuid() == 0
+    if root and not hasattr(os, "setresuid"):
+        pytest.skip("root cannot step down here")
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+        (place / name).write_bytes(content)
+    place.chmod(0o755)
+    folder.chmod(0)
+    if root:
+        os.setresuid(65534, 65534, 0)
+    try:
+        yield place, folder
+    finally:
+        if root:
+            os.setresuid(0, 0, 0)
+        folder.chmod(0o700)
+        shutil.rmtree(folder)
+        shutil.rmtree(place)

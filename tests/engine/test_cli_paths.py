@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line with unusual names, hidden files, and folders that may not be entered."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from s2am_engine.batch import list_images
+from s2am_engine.errors import FileError
+from tests.engine.permissions import locked_folder
+from tests.engine.pictures import composite
+from tests.engine.test_cli import failed, run
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with composite.png and its mask.png."""
+    pixels, mask = composite()
+    Image.fromarray(pixels).save(tmp_path / "composite.png")
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    return tmp_path
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows folders have no mode")
+def test_cli_with_locked_folder_names_the_path(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = {name: (folder / name).read_bytes() for name in ("composite.png", "mask.png")}
+    with locked_folder(files) as (place, locked):
+        good, white, inside = place / "composite.png", place / "mask.png", locked / "composite.png"
+        for words in (
+            ("harmonize", inside, "--mask", white),
+            ("harmonize", good, "--mask", inside),
+            ("harmonize", good, "--mask", white, "-o", inside),
+            ("harmonize", inside, "--background", good),
+            ("harmonize", locked, "--auto-mask", "-o", place / "results"),
+            ("harmonize", place, "--masks", inside, "-o", place / "results"),
+            ("detect", inside),
+            ("detect", good, "-o", inside),
+        ):
+            sentence = failed(place, run(capsys, *words))
+            assert f"{locked}" in sentence
+            assert "may not be read" in sentence or "is read-only" in sentence, sentence
+
+
+def test_cli_with_names_at_the_limit(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    long = folder / ("b" * 248 + ".png")
+    shutil.copy(folder / "composite.png", long)
+    mask, good = folder / "mask.png", folder / "composite.png"
+    sentence = failed(folder, run(capsys, "harmonize", long, "--mask", mask))
+    assert "the name is too long" in sentence
+    assert "-o OUT" in sentence
+    too_long = folder / ("a" * 300 + ".png")
+    for words in (
+        ("harmonize", too_long, "--mask", mask),
+        ("harmonize", good, "--mask", too_long),
+        ("harmonize", good, "--mask", mask, "-o", too_long),
+        ("detect", too_long),
+        ("detect", good, "-o", too_long),
+    ):
+        assert "too long" in failed(folder, run(capsys, *words)).lower()
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names are Unicode there")
+@pytest.mark.parametrize("encoding", ["utf-8:strict", "ascii:strict"])
+def test_cli_prints_names_that_are_not_utf8(folder: Path, encoding: str) -> None:
+    name = os.fsencode(folder) + b"/caf\xe9.png"
+    shutil.copy(folder / "composite.png", name)
+    done = subprocess.run(
+        [sys.executable, "-m", "s2am_engine.cli", "harmonize", name, "--mask", folder / "mask.png"],
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9-harmonized.png")).is_file()
+    if encoding.startswith("utf"):
+        assert done.stdout == os.fsencode(folder) + b"/caf\xe9-harmonized.png\n"
+
+
+def test_harmonize_folder_ignores_hidden_files_and_takes_jfif(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pixels, mask = composite()
+    sources, masks = folder / "images", folder / "masks"
+    for place, content in ((sources, pixels), (masks, mask)):
+        place.mkdir()
+        Image.fromarray(content).save(place / "a.png")
+        (place / "._a.png").write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X        " + bytes(40))
+        (place / ".DS_Store").write_bytes(b"\0\0\0\1Bud1")
+    Image.fromarray(pixels).save(sources / "b.jfif", "JPEG", quality=95)
+    Image.fromarray(mask).save(masks / "b.JFIF", "JPEG", quality=100)
+    code, out, err = run(capsys, "harmonize", sources, "--masks", masks, "-o", folder / "results")
+    assert (code, err) == (0, "")
+    assert out.startswith("2 of 2 images")
+    assert sorted(path.name for path in (folder / "results").iterdir()) == ["a.png", "b.png"]
+
+
+def test_list_images_of_hidden_files_alone_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "._a.png").touch()
+    with pytest.raises(FileError, match="holds no images"):
+        list_images(tmp_path)
