@@ -70,7 +70,7 @@ def test_cli_with_names_at_the_limit(folder: Path, capsys: pytest.CaptureFixture
 @pytest.mark.parametrize("encoding", ["utf-8:strict", "ascii:strict"])
 def test_cli_prints_names_that_are_not_utf8(folder: Path, encoding: str) -> None:
     name = os.fsencode(folder) + b"/caf\xe9.png"
-    shutil.copy(folder / "composite.png", name)
+    Path(os.fsdecode(name)).write_bytes((folder / "composite.png").read_bytes())
     done = subprocess.run(
         [sys.executable, "-m", "s2am_engine.cli", "harmonize", name, "--mask", folder / "mask.png"],
         capture_output=True,

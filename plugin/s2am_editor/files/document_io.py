@@ -56,7 +56,8 @@ def open_document(path: Path, progress: FractionCallback | None = None) -> Opene
 
         document, notes = read_photoshop(path, progress)
     else:
-        document, notes = Document.from_image(load_image(path), path.stem), []
+        image = load_image(path)
+        document, notes = Document.from_image(image, path.stem), list(image.notes)
     return OpenedFile(document, tuple(notes))
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from psd_tools import PSDImage
 from psd_tools.api.layers import Layer as PsdLayer
-from psd_tools.constants import BlendMode, ColorMode, Resource
+from psd_tools.constants import BlendMode, ColorMode, Resource, Tag
 
 from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.model import Document, Layer
@@ -20,10 +21,15 @@ from s2am_editor.document.raster import Raster, TiledMask
 from s2am_editor.files.project import DAMAGE_ERRORS
 from s2am_engine.errors import FileError, ImageFormatError
 from s2am_engine.image.arrays import full_scale
-from s2am_engine.image.data import ImageData
+from s2am_engine.image.data import ImageData, Metadata
 from s2am_engine.image.formats.common import UnsupportedFileError, check_image_size
 from s2am_engine.types import FractionCallback
 
+_MERGED_TRANSPARENCY = (
+    Tag.SAVING_MERGED_TRANSPARENCY,
+    Tag.SAVING_MERGED_TRANSPARENCY16,
+    Tag.SAVING_MERGED_TRANSPARENCY32,
+)
 _DEPTHS: dict[int, np.dtype[Any]] = {8: np.dtype(np.uint8), 16: np.dtype(np.uint16)}
 
 
@@ -64,16 +70,44 @@ def _read(path: Path, report: FractionCallback) -> tuple[Document, list[str]]:
     notes: set[str] = set()
     layers = tuple(_read_layers(psd, dtype, notes, report))
     if not layers:
-        return Document.from_image(_merged_image(psd, dtype, profile), path.stem), sorted(notes)
+        image = _merged_image(psd, dtype, profile, notes)
+        return Document.from_image(dataclasses.replace(image, metadata=_metadata(psd)), path.stem), sorted(notes)
     gray = psd.color_mode == ColorMode.GRAYSCALE
-    return Document(psd.width, psd.height, layers, dtype, profile, gray, active=layers[-1].id), sorted(notes)
+    document = Document(psd.width, psd.height, layers, dtype, profile, gray, _metadata(psd), active=layers[-1].id)
+    return document, sorted(notes)
 
 
-def _merged_image(psd: PSDImage, dtype: np.dtype[Any], profile: bytes | None) -> ImageData:
+def _metadata(psd: PSDImage) -> Metadata:
+    """Return the resolution of a document: fixed-point dots per inch, whatever unit Photoshop displays."""
+    found = psd.image_resources.get_data(Resource.RESOLUTION_INFO)
+    across, down = (getattr(found, name, 0) / 2**16 for name in ("horizontal", "vertical"))
+    return Metadata(dpi=(across, down)) if across > 0 and down > 0 else Metadata()
+
+
+def _merged_image(psd: PSDImage, dtype: np.dtype[Any], profile: bytes | None, notes: set[str]) -> ImageData:
     """Return the image of a document without layers."""
     gray = psd.color_mode == ColorMode.GRAYSCALE
-    pixels, alpha = _split_channels(psd.numpy(), 1 if gray else 3, dtype)
-    return ImageData(pixels, alpha, profile, gray)
+    colors = 1 if gray else 3
+    if _has_transparency(psd):
+        pixels, alpha = _split_channels(psd.numpy(), colors, dtype)
+        return ImageData(pixels, alpha, profile, gray)
+    if psd.channels > colors:
+        notes.add("Saved selections (additional channels) are not kept.")
+    # psd_tools would take the first selection for transparency, and change the colors accordingly.
+    stored = psd._record.image_data.get_data(psd._record.header, False)
+    planes = np.frombuffer(stored, dtype.newbyteorder(">")).reshape(-1, psd.height, psd.width)
+    if len(planes) < colors:
+        raise ValueError("channels are missing")
+    color = np.moveaxis(planes[:colors], 0, -1).astype(dtype)
+    return ImageData(np.ascontiguousarray(color if colors == 3 else np.repeat(color, 3, axis=2)), None, profile, gray)
+
+
+def _has_transparency(psd: PSDImage) -> bool:
+    """Return whether the first additional channel of the merged image is transparency: a negative count of layers."""
+    layers = psd._record.layer_and_mask_information.layer_info
+    if layers is not None and layers.layer_count < 0:
+        return True
+    return bool(psd.tagged_blocks) and any(key in psd.tagged_blocks for key in _MERGED_TRANSPARENCY)
 
 
 def _read_layers(psd: PSDImage, dtype: np.dtype[Any], notes: set[str], report: FractionCallback) -> Iterator[Layer]:
@@ -81,7 +115,8 @@ def _read_layers(psd: PSDImage, dtype: np.dtype[Any], notes: set[str], report: F
     layers = [layer for layer in psd.descendants() if not layer.is_group()]
     for index, layer in enumerate(layers):
         report(index / len(layers))
-        _note_unsupported_features(layer, notes)
+        for part in (layer, *_groups(layer)):
+            _note_unsupported_features(part, notes)
         box = Rect(*layer.bbox)
         if layer.has_pixels() and not box.is_empty:
             check_image_size(box.width, box.height)
@@ -98,6 +133,8 @@ def _note_unsupported_features(layer: PsdLayer, notes: set[str]) -> None:
         notes.add("Layer effects are not shown.")
     if layer.clipping:
         notes.add("Clipped layers are shown without clipping.")
+    if layer.has_vector_mask() and (layer.mask is None or not layer.mask.has_real()):
+        notes.add("Vector masks are not shown.")
 
 
 def _convert_layer(layer: PsdLayer, box: Rect, canvas: Rect, dtype: np.dtype[Any], gray: bool) -> Layer:
@@ -105,17 +142,34 @@ def _convert_layer(layer: PsdLayer, box: Rect, canvas: Rect, dtype: np.dtype[Any
     if alpha is not None and alpha.min() >= full_scale(dtype):
         alpha = None
     raster = Raster(pixels, alpha)
-    opacity, visible = layer.opacity / 255, layer.visible
-    parent: Any = layer.parent
-    while isinstance(parent, PsdLayer):  # a group; the document itself comes last
-        opacity, visible, parent = opacity * parent.opacity / 255, visible and parent.visible, parent.parent
-    is_background = box.intersection(canvas) == canvas and alpha is None and not layer.has_mask()
+    opacity, visible = layer.opacity / 255 * layer.fill_opacity / 255, layer.visible
+    mask = _convert_mask(layer, box)
+    for group in _groups(layer):
+        opacity, visible = opacity * group.opacity / 255, visible and group.visible
+        mask = _intersection(mask, _convert_mask(group, box))
+    is_background = box.intersection(canvas) == canvas and alpha is None and mask is None
     return Layer(
-        *(layer.name, raster, Transform.at(box.left, box.top, raster.size), _convert_mask(layer, box)),
+        *(layer.name, raster, Transform.at(box.left, box.top, raster.size), mask),
         opacity=opacity,
         visible=visible,
         locked=is_background,
     )
+
+
+def _groups(layer: PsdLayer) -> Iterator[PsdLayer]:
+    """Yield the groups that contain a layer, the innermost first."""
+    parent: Any = layer.parent
+    while isinstance(parent, PsdLayer):  # the document itself comes last
+        yield parent
+        parent = parent.parent
+
+
+def _intersection(mask: TiledMask | None, other: TiledMask | None) -> TiledMask | None:
+    """Return the product of two masks of the same size; None shows everything."""
+    if mask is None or other is None:
+        return mask if other is None else other
+    product = mask.to_array() * other.to_array().astype(np.uint16)
+    return TiledMask.from_array(((product + 127) // 255).astype(np.uint8))
 
 
 def _split_channels(
@@ -134,6 +188,8 @@ def _convert_mask(layer: PsdLayer, box: Rect) -> TiledMask | None:
     """Return a layer's mask at the size of its pixels; None if it has no enabled mask."""
     if not layer.has_mask() or layer.mask is None or layer.mask.disabled:
         return None
+    if layer.mask.width > 0 and layer.mask.height > 0:
+        check_image_size(layer.mask.width, layer.mask.height)
     values = layer.numpy("mask")
     outside = 255 if layer.mask.background_color else 0
     mask = TiledMask(box.width, box.height, outside)

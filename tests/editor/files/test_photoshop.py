@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 from psd_tools import PSDImage
 from psd_tools.constants import BlendMode
@@ -88,3 +90,88 @@ def test_read_photoshop_refuses_truncated_file(tmp_path: Path) -> None:
         (tmp_path / "short.psd").write_bytes(data[: int(len(data) * share)])
         with pytest.raises(EngineError, match=r"is damaged or not a Photoshop document|is not an image"):
             open_document(tmp_path / "short.psd")
+
+
+def psd_layer(
+    name: bytes,
+    pixels: NDArray[np.uint8] | None,
+    mask: tuple[NDArray[np.uint8], int, int, int] | None,
+    section: int = 0,
+) -> tuple[bytes, bytes]:
+    """Record and channel data of a layer (pixels) or the start (1) or end (3) of a group; mask: values, x, y, outside.
+
+    psd-tools itself writes no masks of groups. Source: Adobe Photoshop file formats specification.
+    """
+    height, width = (0, 0) if pixels is None else pixels.shape[:2]
+    channels = [(index, b"") for index in range(-1, 3)] if pixels is None else []
+    channels += [] if pixels is None else [(index, pixels[..., index].tobytes()) for index in range(3)]
+    channels += [] if mask is None else [(-2, mask[0].tobytes())]
+    record = struct.pack(">4iH", 0, 0, height, width, len(channels))
+    record += b"".join(struct.pack(">hI", index, len(data) + 2) for index, data in channels)
+    record += b"8BIM" + (b"pass" if section == 1 else b"norm") + b"\xff\0\0\0"
+    extra = bytes(4)
+    if mask is not None:
+        values, left, top, outside = mask
+        bottom, right = top + values.shape[0], left + values.shape[1]
+        extra = struct.pack(">I4iBBxx", 20, top, left, bottom, right, outside, 0)
+    extra += bytes(4) + (bytes([len(name)]) + name).ljust(-(-(len(name) + 1) // 4) * 4, b"\0")
+    if section:
+        extra += b"8BIMlsct" + struct.pack(">II", 4, section)
+    return record + struct.pack(">I", len(extra)) + extra, b"".join(b"\0\0" + data for _, data in channels)
+
+
+@pytest.mark.parametrize("outside", [0, 255])
+@pytest.mark.parametrize("nested", [False, True], ids=["group", "nested"])
+@pytest.mark.parametrize("own", [False, True], ids=["layer", "masked layer"])
+def test_read_photoshop_applies_masks_of_groups(tmp_path: Path, own: bool, nested: bool, outside: int) -> None:
+    values = np.zeros((30, 40), np.uint8)
+    values[:, :15] = 200
+    inner = (np.full((50, 60), 128, np.uint8), 0, 0, 128) if own else None
+    layers = [psd_layer(b"person", scene(60, 50), inner)]
+    for level in range(2 if nested else 1):
+        start = psd_layer(b"group", None, (values, 10, 5, outside) if level == 0 else None, 1)
+        layers = [psd_layer(b"end", None, None, 3), *layers, start]
+    layers = [psd_layer(b"beach", scene(60, 50, 1), None), *layers]
+    info = struct.pack(">h", len(layers)) + b"".join(record for record, _ in layers)
+    info += b"".join(data for _, data in layers)
+    info = struct.pack(">I", len(info) + len(info) % 2) + info + bytes(len(info) % 2) + bytes(4)
+    head = b"8BPS" + struct.pack(">H6xHIIHH", 1, 3, 50, 60, 8, 3) + bytes(8)
+    (tmp_path / "a.psd").write_bytes(head + struct.pack(">I", len(info)) + info + bytes(2) + bytes(3 * 50 * 60))
+    opened = open_document(tmp_path / "a.psd")
+    assert [layer.name for layer in opened.document.layers] == ["beach", "person"]
+    mask = opened.document.layers[1].mask
+    assert mask is not None
+    wanted = np.full((50, 60), outside, np.uint16)
+    wanted[5:35, 10:50] = values
+    np.testing.assert_array_equal(mask.to_array(), (wanted * 128 + 127) // 255 if own else wanted)
+    assert opened.notes == ()
+
+
+def test_read_photoshop_applies_fill_opacity(tmp_path: Path) -> None:
+    document = PSDImage.new("RGB", (120, 80))
+    layer = document.create_pixel_layer(Image.fromarray(scene(120, 80)), name="beach", opacity=128)
+    layer.fill_opacity = 51
+    document.save(tmp_path / "a.psd")
+    assert open_document(tmp_path / "a.psd").document.layers[0].opacity == pytest.approx(128 / 255 * 51 / 255)
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5])
+def test_read_photoshop_saved_selections_are_not_transparency(tmp_path: Path, channels: int, depth: int) -> None:
+    planes = np.random.default_rng(0).integers(0, 2**depth, (channels, 30, 40))
+    gray = channels < 3
+    head = b"8BPS" + struct.pack(">H6xHIIHH", 1, channels, 30, 40, depth, 1 if gray else 3)
+    resolution = b"8BIM" + struct.pack(">HHIIHHIHH", 1005, 0, 16, 300 << 16, 1, 1, 150 << 16, 1, 1)
+    names = b"8BIM" + struct.pack(">HHI", 1006, 0, 8) + b"\7Alpha 1"
+    resources = resolution + names
+    data = planes.astype(">u2" if depth == 16 else "u1").tobytes()
+    body = bytes(4) + struct.pack(">I", len(resources)) + resources + bytes(4) + bytes(2) + data
+    (tmp_path / "flat.psd").write_bytes(head + body)
+    opened = open_document(tmp_path / "flat.psd")
+    raster = opened.document.layers[0].raster
+    assert raster.alpha is None
+    wanted = planes[[0, 0, 0] if gray else [0, 1, 2]]
+    np.testing.assert_array_equal(raster.pixels, np.moveaxis(wanted, 0, -1))
+    assert opened.document.metadata.dpi == (300, 150)
+    kept = channels in (1, 3)
+    assert opened.notes == (() if kept else ("Saved selections (additional channels) are not kept.",))
