@@ -10,6 +10,7 @@ import time
 import zlib
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from PIL import Image
 from s2am_engine.errors import ImageFormatError
 from s2am_engine.image.formats.exif import TiffBytes, normalize_exif
 from s2am_engine.image.formats.iptc import iptc_of_resources, iptc_resource
+from s2am_engine.image.icc import to_srgb
 from s2am_engine.image.io import ImageData, Metadata, load_image, save_image
 from tests.engine import icc
 
@@ -380,3 +382,119 @@ def test_load_image_ignores_profile_of_the_wrong_kind(
         pytest.skip("WebP has no gray")
     Image.fromarray(RGB[..., 0] if gray else RGB).save(tmp_path / f"a{suffix}", icc_profile=profile)
     assert load_image(tmp_path / f"a{suffix}").profile == (profile if kept else None)
+
+
+def convert(profile: bytes | None, pixels: NDArray[np.uint8]) -> NDArray[np.int16]:
+    """Convert pixels to sRGB."""
+    return to_srgb(pixels, profile).astype(np.int16)
+
+
+CHRM = struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)
+
+
+@pytest.mark.parametrize(
+    ("chunks", "wanted"),
+    [
+        ([(b"cICP", bytes([12, 13, 0, 1]))], icc.rgb_profile(icc.P3, icc.srgb_curve)),
+        (
+            [(b"cICP", bytes([12, 13, 0, 1])), (b"gAMA", struct.pack(">I", 20000))],
+            icc.rgb_profile(icc.P3, icc.srgb_curve),
+        ),
+        ([(b"gAMA", struct.pack(">I", 45455)), (b"cHRM", CHRM)], icc.rgb_profile(icc.P3, icc.srgb_curve)),
+        ([(b"gAMA", struct.pack(">I", 55556))], icc.rgb_profile(icc.SRGB, lambda value: value**1.8)),
+        ([(b"gAMA", struct.pack(">I", 45455))], None),
+        ([(b"sRGB", b"\0"), (b"gAMA", struct.pack(">I", 55556))], None),
+        ([(b"cICP", bytes([1, 13, 0, 1]))], None),
+        ([(b"cICP", bytes([12, 13, 1, 1]))], None),
+        ([(b"cICP", bytes([77, 77, 0, 1]))], None),
+        ([(b"cICP", b"\1")], None),
+        ([(b"gAMA", bytes(4)), (b"cHRM", bytes(32))], None),
+        ([(b"cHRM", bytes(32))], None),
+        ([(b"cHRM", b"\xff" * 32)], None),
+    ],
+)
+@pytest.mark.parametrize("alpha", [False, True])
+def test_read_png_color_chunks_as_profile(
+    tmp_path: Path, chunks: list[tuple[bytes, bytes]], wanted: bytes | None, alpha: bool
+) -> None:
+    pixels = np.dstack([RGB, RGB[..., 0]]) if alpha else RGB
+    (tmp_path / "a.png").write_bytes(png_with(pixels, *(png_chunk(*chunk) for chunk in chunks)))
+    found = load_image(tmp_path / "a.png")
+    assert (found.profile is None) == (wanted is None)
+    assert np.abs(convert(found.profile, RGB) - convert(wanted, RGB)).max() <= 2
+    assert found.metadata.png_color == tuple(chunks)
+    for suffix in (".png", ".tif", ".webp"):
+        save_image(tmp_path / f"b{suffix}", found)
+        again = load_image(tmp_path / f"b{suffix}").profile
+        assert np.abs(convert(again, RGB) - convert(wanted, RGB)).max() <= 2
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_read_png_gamma_of_gray_images(tmp_path: Path, bits: int) -> None:
+    values = np.arange(256).reshape(16, 16, 1) * (257 if bits == 16 else 1)
+    chunk = png_chunk(b"gAMA", struct.pack(">I", 100000))
+    (tmp_path / "a.png").write_bytes(png_file(values, bits, 0, chunk, interlaced=False))
+    found = load_image(tmp_path / "a.png")
+    assert found.gray
+    light = to_srgb(np.full((1, 1, 3), 55, np.uint8), found.profile)
+    assert np.abs(light.astype(int) - 128).max() <= 2
+
+
+@pytest.mark.parametrize(("curve", "name"), [(16, "PQ"), (18, "HLG")])
+def test_read_png_of_hdr_colors_has_a_note(tmp_path: Path, curve: int, name: str) -> None:
+    (tmp_path / "a.png").write_bytes(png_with(RGB, png_chunk(b"cICP", bytes([9, curve, 0, 1]))))
+    found = load_image(tmp_path / "a.png")
+    assert found.profile is None
+    (note,) = found.notes
+    assert note.startswith(f"{tmp_path / 'a.png'} is an HDR image ({name})")
+
+
+GAIN_MAP_XMP = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/"
+ xmlns:C="http://ns.google.com/photos/1.0/container/"
+ xmlns:Item="http://ns.google.com/photos/1.0/container/item/" xmlns:dc="http://purl.org/dc/elements/1.1/"
+ hdrgm:Version="1.0" hdrgm:GainMapMax='3.1' dc:format="image/jpeg"><hdrgm:GainMapMin>
+<rdf:Seq><rdf:li>0</rdf:li></rdf:Seq>
+</hdrgm:GainMapMin><C:Directory><rdf:Seq><rdf:li rdf:parseType="Resource"><C:Item Item:Semantic="GainMap"
+ Item:Length="99"/></rdf:li></rdf:Seq></C:Directory>
+<dc:title>Sunrise</dc:title></rdf:Description></rdf:RDF></x:xmpmeta>"""
+
+
+def jpeg_with(*segments: tuple[int, bytes]) -> bytes:
+    """A JPEG file with further segments after its start, and another JPEG behind it."""
+    file = io.BytesIO()
+    Image.fromarray(RGB).save(file, "JPEG")
+    data = file.getvalue()
+    more = b"".join(bytes([255, mark]) + struct.pack(">H", len(body) + 2) + body for mark, body in segments)
+    return data[:2] + more + data[2:] + data
+
+
+@pytest.mark.parametrize(
+    ("mark", "segment"),
+    [
+        (0xE1, b"http://ns.adobe.com/xap/1.0/\0" + GAIN_MAP_XMP),
+        (0xE2, b"urn:iso:std:iso:ts:21496:-1\0\0\0\0\0"),
+    ],
+    ids=["Ultra HDR", "ISO 21496-1"],
+)
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".webp"])
+def test_read_jpeg_gain_map_has_a_note_and_no_claim(tmp_path: Path, suffix: str, mark: int, segment: bytes) -> None:
+    (tmp_path / "a.jpg").write_bytes(jpeg_with((mark, segment)))
+    found = load_image(tmp_path / "a.jpg")
+    (note,) = found.notes
+    assert "gain map" in note
+    save_image(tmp_path / f"b{suffix}", found)
+    again = load_image(tmp_path / f"b{suffix}")
+    assert again.notes == ()
+    xmp = again.metadata.xmp or b""
+    assert not re.search(rb"GainMap|hdrgm:V|Directory|Item:Length", xmp)
+    if mark == 0xE1:
+        assert b'dc:format="image/jpeg"' in xmp
+        assert b"<dc:title>Sunrise</dc:title></rdf:Description></rdf:RDF></x:xmpmeta>" in xmp
+        ElementTree.fromstring(xmp)
+
+
+def test_read_jpeg_without_gain_map_has_no_note(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(jpeg_with((0xE1, b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta/>"), (0xFE, b"hi")))
+    found = load_image(tmp_path / "a.jpg")
+    assert (found.notes, found.metadata.xmp) == ((), b"<x:xmpmeta/>")

@@ -95,6 +95,8 @@ def _merged_image(psd: PSDImage, dtype: np.dtype[Any], profile: bytes | None, no
         notes.add("Saved selections (additional channels) are not kept.")
     # psd_tools would take the first selection for transparency, and change the colors accordingly.
     stored = psd._record.image_data.get_data(psd._record.header, False)
+    if not isinstance(stored, bytes):
+        raise TypeError("channels are split")
     planes = np.frombuffer(stored, dtype.newbyteorder(">")).reshape(-1, psd.height, psd.width)
     if len(planes) < colors:
         raise ValueError("channels are missing")
@@ -107,7 +109,8 @@ def _has_transparency(psd: PSDImage) -> bool:
     layers = psd._record.layer_and_mask_information.layer_info
     if layers is not None and layers.layer_count < 0:
         return True
-    return bool(psd.tagged_blocks) and any(key in psd.tagged_blocks for key in _MERGED_TRANSPARENCY)
+    blocks = psd.tagged_blocks
+    return blocks is not None and any(key in blocks for key in _MERGED_TRANSPARENCY)
 
 
 def _read_layers(psd: PSDImage, dtype: np.dtype[Any], notes: set[str], report: FractionCallback) -> Iterator[Layer]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from typing import BinaryIO
 
@@ -18,6 +19,7 @@ from s2am_engine.image.formats.common import (
     check_storable,
     storable_resolution,
 )
+from s2am_engine.image.formats.gain_map import has_gain_map, without_attachments
 from s2am_engine.image.formats.iptc import iptc_resource
 from s2am_engine.image.formats.pillow import decode_samples, encode, metadata_of, save_options
 
@@ -46,7 +48,9 @@ def read_jpeg(data: bytes) -> Decoded:
     comment = info.get("comment")
     text = (("Comment", comment.decode("utf-8", "replace")),) if isinstance(comment, bytes) else ()
     metadata, orientation = metadata_of(info, dpi, text, iptc)
-    return Decoded(samples, orientation, info.get("icc_profile") or None, metadata)
+    notes = ("has an HDR gain map, which is not kept: its standard colors are used",) if has_gain_map(data) else ()
+    metadata = dataclasses.replace(metadata, xmp=without_attachments(metadata.xmp))
+    return Decoded(samples, orientation, info.get("icc_profile") or None, metadata, notes=notes)
 
 
 def write_jpeg(file: BinaryIO, image: ImageData, quality: int = 95) -> None:

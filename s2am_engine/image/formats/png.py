@@ -18,6 +18,7 @@ from PIL.PngImagePlugin import PngInfo, putchunk
 
 from s2am_common.image_formats import PNG as PNG_INFO
 from s2am_engine.image.data import ImageData, Metadata
+from s2am_engine.image.formats.color_space import hdr_curve_of_cicp, profile_of_cicp, profile_of_gamma
 from s2am_engine.image.formats.common import (
     CONVERT_FIRST,
     Decoded,
@@ -67,7 +68,20 @@ def read_png(data: bytes) -> Decoded:
         raise UnsupportedFileError(f"is an animation of {frames} frames: {advice}")
     samples = _pixels(once, [chunk.whole for chunk in chunks if chunk.kind == b"IDAT"])
     metadata, orientation = _metadata(chunks, once)
-    return Decoded(samples, orientation, _profile(once.get(b"iCCP")), metadata)
+    profile, notes = _color_space(once, samples.shape[2] < 3)
+    return Decoded(samples, orientation, profile, metadata, notes=notes)
+
+
+def _color_space(once: dict[bytes, bytes], gray: bool) -> tuple[bytes | None, tuple[str, ...]]:
+    """Return the profile of the first valid color chunk, in the order of the specification, and notes about HDR."""
+    cicp = once.get(b"cICP", b"")
+    hdr = hdr_curve_of_cicp(cicp)
+    if hdr:
+        return _profile(once.get(b"iCCP")), (f"is an HDR image ({hdr}): its colors are treated as standard ones",)
+    profile = profile_of_cicp(cicp, gray) or _profile(once.get(b"iCCP"))
+    if profile is None and b"sRGB" not in once and b"cICP" not in once:
+        profile = profile_of_gamma(once.get(b"gAMA"), once.get(b"cHRM"), gray)
+    return profile, ()
 
 
 def _pixels(once: dict[bytes, bytes], stored: list[memoryview]) -> Pixels:

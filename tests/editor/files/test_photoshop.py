@@ -172,6 +172,6 @@ def test_read_photoshop_saved_selections_are_not_transparency(tmp_path: Path, ch
     assert raster.alpha is None
     wanted = planes[[0, 0, 0] if gray else [0, 1, 2]]
     np.testing.assert_array_equal(raster.pixels, np.moveaxis(wanted, 0, -1))
-    assert opened.document.metadata.dpi == (300, 150)
+    assert opened.document.metadata.dpi == pytest.approx((300, 150))
     kept = channels in (1, 3)
     assert opened.notes == (() if kept else ("Saved selections (additional channels) are not kept.",))
