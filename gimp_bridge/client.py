@@ -119,7 +119,7 @@ class EngineClient:
         self._starter = EngineStarter(serve, self._folder, silence or load_settings().silence_seconds)
         self._requests: _Requests | None = None
         self._numbers = itertools.count(1)
-        self._cancelled = threading.Event()
+        self._canceled = threading.Event()
 
     def status(self, progress: ProgressCallback | None = None) -> protocol.EngineStatus:
         """Return the engine's status, also while it is still loading."""
@@ -173,7 +173,7 @@ class EngineClient:
 
     def cancel(self) -> None:
         """Make the running call raise `CancelledError` soon; may be called from any thread."""
-        self._cancelled.set()
+        self._canceled.set()
         requests = self._requests
         if requests:
             with contextlib.suppress(DisconnectedError, SilenceError):
@@ -181,7 +181,7 @@ class EngineClient:
 
     def disconnect(self) -> None:
         """Make the running call raise `CancelledError` at once, even if the engine hangs; from any thread."""
-        self._cancelled.set()
+        self._canceled.set()
         requests = self._requests
         if requests:
             requests.channel.close()
@@ -202,7 +202,7 @@ class EngineClient:
 
     def _retry(self, do: Callable[[_Requests], _Result], progress: ProgressCallback | None) -> _Result:
         """Send requests to the engine; if it ends meanwhile, send them once more to a new one."""
-        self._cancelled.clear()
+        self._canceled.clear()
         report = self._checked(progress)
         try:
             with contextlib.suppress(DisconnectedError):
@@ -237,10 +237,10 @@ class EngineClient:
         return self._requests
 
     def _checked(self, progress: ProgressCallback | None) -> ProgressCallback:
-        """Return a callback that raises CancelledError once the call was cancelled, and else forwards to another."""
+        """Return a callback that raises CancelledError once the call was canceled, and else forwards to another."""
 
         def report(update: ProgressUpdate) -> None:
-            if self._cancelled.is_set():
+            if self._canceled.is_set():
                 raise CancelledError("Canceled.")
             if progress:
                 progress(update)
@@ -403,7 +403,7 @@ class BackgroundQueue:
         failed: Callable[[Exception], None],
         key: object = None,
     ) -> None:
-        """Queue a job. Unless it is cancelled, one of the two functions is called in the dialog's thread.
+        """Queue a job. Unless it is canceled, one of the two functions is called in the dialog's thread.
 
         Args:
             job: uses the engine.

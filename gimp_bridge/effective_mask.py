@@ -28,8 +28,8 @@ def effective_mask(
         layer_masks: H×W each, the masks of the layer and its groups.
         selection: H×W; None = nothing is selected.
         predicted: H×W, the detector's mask; None = none was asked for.
-        binary_layer: count alpha and layer masks as 1 wherever they are not 0. GIMP itself mixes a layer with the
-            pixels beneath by its alpha and masks, so a half transparent pixel must be recolored completely; selection
+        binary_layer: count alpha and layer masks as 1 where they are not 0. GIMP itself mixes a layer with the
+            pixels below by its alpha and masks, so a half transparent pixel must be recolored completely; selection
             and predicted mask are not part of the layer and mix the recolored pixel with its original.
 
     Returns:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One client's connection to the engine process.
 
-A worker thread carries out the requests in their order, while the connection's own thread notices at once that the
+A worker thread carries out the requests in their order, while the connection's own thread notices immediately that the
 client cancels or disconnects. Nothing is kept between requests except the shared workspace of a layer's pixels.
 """
 
@@ -116,7 +116,7 @@ class HarmonizeJob:
             return mask, alpha, False
         if request.mask_source == "layer-or-predicted" and mask.min() == 255:
             return mask, alpha, True
-        raise MaskError("Nothing is visible beneath or beside the layer.", code="mask.no-background")
+        raise MaskError("Nothing is visible below or around the layer.", code="mask.no-background")
 
     def _predict_mask(self, pixels: NDArray[np.uint8], alpha: Plane) -> tuple[Plane, bool]:
         detector = self.models.detector(self.report)
@@ -359,9 +359,9 @@ class EngineSession:
     def _receive(self, number: int, request: Message) -> None:
         self._last_use = time.monotonic()
         if isinstance(request, protocol.Cancel):
-            cancelled = Failed.from_error(CancelledError("Canceled."))
+            canceled = Failed.from_error(CancelledError("Canceled."))
             for pending in self._pending[:]:
-                pending.respond(cancelled)
+                pending.respond(canceled)
         elif isinstance(request, protocol.StatusRequest):
             self._channel.send(number, self._models.status())
         elif isinstance(request, protocol.Shutdown):
@@ -377,7 +377,7 @@ class EngineSession:
     def _work(self) -> None:
         while pending := self._queue.get():
             started = time.monotonic()
-            with contextlib.suppress(StoppedError, DisconnectedError, SilenceError):  # the other thread sees it, too
+            with contextlib.suppress(StoppedError, DisconnectedError, SilenceError):  # also stops the other thread
                 pending.respond(self._response(pending))
                 logger.info("%s: %.3f s", pending.request.kind, time.monotonic() - started)
             self._last_use = time.monotonic()

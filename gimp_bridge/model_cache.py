@@ -108,7 +108,7 @@ class ModelCache:
     def _load_default(self) -> None:
         try:
             with self._computing:
-                import torch  # noqa: F401 (takes longest, so it is a step of its own)
+                import torch  # noqa: F401 (takes longest, so it is a separate step)
 
                 self._step = "starting: loading the model"
                 try:

@@ -63,7 +63,7 @@ class Message:
 
 @dataclass(frozen=True)
 class StatusRequest(Message):
-    """Ask for the engine's status. Answered at once with an `EngineStatus`."""
+    """Ask for the engine's status. Answered immediately with an `EngineStatus`."""
 
     kind = "status"
 
@@ -162,7 +162,7 @@ class Strip:
     depth: of the pixels, in the machine's byte order.
     linear: the pixels are linear light (only with float). Float values outside [0, 1] are preserved.
     layer_masks, selection, predicted: the planes that follow, in this order.
-    original_bytes: bytes per pixel in the layer's own format, if the strip has room for `RestoreUnchanged`; else 0.
+    original_bytes: bytes per pixel in the layer's own format, if the strip has space for `RestoreUnchanged`; else 0.
     """
 
     offset: int
@@ -201,7 +201,7 @@ class Strip:
 
     @property
     def end(self) -> int:
-        """Offset behind the strip, including the room for original and written pixels."""
+        """Offset behind the strip, including the space for original and written pixels."""
         return self.planes_end + 2 * self.original_bytes * self.pixel_count
 
 
@@ -308,7 +308,7 @@ class HarmonizeResponse(Message):
     confidence: 0 to 1; agreement of the augmented views.
     samples: K×4 bytes, RGB and weight of the foreground's colors, for `Adjust`.
     mask: plane, the foreground that was used.
-    alpha: plane, transparency of the composite without what lies outside of the reference.
+    alpha: plane, transparency of the composite, limited to the reference.
     mask_predicted: the detector predicted the mask.
     mask_certain: the detector would have reported it also without `likeliest`.
     """

@@ -14,7 +14,7 @@ from s2am_engine.cli.terminal import Subparsers, add_command, add_device
 SERVE_ADVICE = {
     "bridge.running": "end it with “s2am serve --stop” to start another",
 }
-"""Advice on an error, by its code, for people at a terminal; see `s2am_common.errors.with_advice`."""
+"""Advice on an error, by its code, for users at a terminal; see `s2am_common.errors.with_advice`."""
 
 
 def add_commands(subparsers: Subparsers) -> None:

@@ -89,7 +89,7 @@ def stop_engine() -> bool:
 
 
 class EngineServer:
-    """Accepts clients, each in a thread of its own."""
+    """Accepts clients, each in its own thread."""
 
     def __init__(self, listener: Listener, key: bytes, folder: Path, device: str) -> None:
         """Start loading the default model; clients are accepted by `run`."""
@@ -125,7 +125,7 @@ class EngineServer:
         while not self._ending.is_set():
             try:
                 accepted = self._listener.accept()
-            except OSError:  # the client disconnected at once, or too many files are open
+            except OSError:  # the client disconnected immediately, or too many files are open
                 time.sleep(0.05)
                 continue
             threading.Thread(target=self._serve, args=(accepted,), name="session", daemon=True).start()

@@ -35,7 +35,7 @@ class CommandError(InstallError):
     """A command failed.
 
     Attributes:
-        output: what it printed.
+        output: its output.
         has_advice: whether the output matches a known problem.
     """
 

@@ -25,7 +25,7 @@ _SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 @dataclass(frozen=True)
 class Environment:
-    """A Python environment in a folder of its own."""
+    """A Python environment in its own folder."""
 
     folder: Path
 
@@ -103,7 +103,7 @@ def _with_ensurepip(environment: Environment, console: Console) -> bool:
     if not importlib.util.find_spec("ensurepip"):
         return False
     console.run([sys.executable, "-I", "-m", "venv", str(environment.folder)], clean_environ())
-    # A recent pip reports its progress and has certificates of its own. Without a network, the old one must do.
+    # A recent pip reports its progress and includes its own certificates. Without a network, the old one must do.
     with contextlib.suppress(CommandError):
         environment.pip(["install", "--upgrade", "--no-compile", "--no-cache-dir", "pip"], console)
     return True

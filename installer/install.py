@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The steps of an installation. Running it again repairs or upgrades.
 
-Each run creates a new environment beside the one in use and tests it on the sample. Only then are the command, the
+Each run creates a new environment next to the one in use and tests it on the sample. Only then are the command, the
 plug-in and the launchers switched to it and the old environment removed: after a failure before that, the previous
 installation is unchanged.
 """
@@ -264,7 +264,7 @@ class Installer:
         write_launchers(self._platform, files, self._manifest)
 
     def _clean(self) -> None:
-        """Remove the old environment, and launchers that are not wanted any more."""
+        """Remove the old environment, and launchers that are no longer selected."""
         launchers = self._installation.launchers(self._manifest.offer_images) if self._options.launcher else {}
         for file in list(self._manifest.files):
             in_tree = any(tree in file.parents for tree in self._manifest.trees)
@@ -282,7 +282,7 @@ class Installer:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        """Prevent two installers from running at once.
+        """Prevent two installers from running simultaneously.
 
         Raises:
             InstallError: another one is running.

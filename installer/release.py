@@ -34,7 +34,7 @@ Copy the whole folder harmonize-layer into GIMP's folder of plug-ins
   Windows  %APPDATA%\\GIMP\\3.0\\plug-ins\\harmonize-layer\\harmonize-layer.py
   macOS    ~/Library/Application Support/GIMP/3.0/plug-ins/harmonize-layer/harmonize-layer.py
 
-Install the engine (pipx install s2am-*.whl), then let it check and repair the installation:
+Install the engine (pipx install s2am-*.whl), then check and repair the installation:
 
   s2am doctor --fix
 """

@@ -3,7 +3,7 @@
 
 The result is that of the library platformdirs, which the installer and GIMP's Python do not have; a test compares
 both. There is one difference: on macOS the XDG variables are ignored, because programs that are started from the
-Finder do not see a shell's variables and would look elsewhere.
+Finder do not see a shell's variables and would use other folders.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class UserPaths:
         state: recovery copies of open documents.
         logs: log files.
         bridge: socket, lock and address of the running engine. In the data folder because a GIMP in a Flatpak sandbox
-            sees neither /tmp nor the runtime folder of the host.
+            has access to neither /tmp nor the runtime folder of the host.
         commands: the folder for the command `s2am`.
     """
 

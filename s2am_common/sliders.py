@@ -19,7 +19,7 @@ class SliderSpec:
     name: keyword argument, command-line option and key in saved files.
     low, high: the range, both ends included.
     default: the value that leaves the color map unchanged.
-    label: short text beside the slider, in title case. mnemonic: the letter of it that is underlined in GIMP's dialog.
+    label: short text next to the slider, in title case. mnemonic: the letter of it that is underlined in GIMP's dialog.
     help: one line without a full stop, for tooltips and `--help`.
     """
 

@@ -95,7 +95,7 @@ class FileHarmonizer:
 
         Args:
             source: the composite, or the layer if a background is given.
-            output: file to write; None = beside the source, in a lossless format.
+            output: file to write; None = next to the source, in a lossless format.
             mask: file of the mask; None = the source's alpha, a detection, or the prediction of a mask-free model.
             background: image on which the layer is pasted.
             at: position of the layer, see `paste.place_layer`.
@@ -323,7 +323,7 @@ def read_matching_mask(path: Path, image: ImageData) -> Pixels:
 
 
 def default_output(like: Path, stem: str, ending: str = "-harmonized") -> Path:
-    """Return a path beside an image: in its format if that is lossless, else as PNG."""
+    """Return a path next to an image: in its format if that is lossless, else as PNG."""
     info = format_of_suffix(like.suffix)
     suffix = like.suffix if info is not None and info.lossless else PNG.suffix
     return like.with_name(f"{stem}{ending}{suffix}")

@@ -41,7 +41,7 @@ class DoctorCheck:
     Attributes:
         name: the part.
         state: "note" is information that is no fault.
-        message: what was found.
+        message: the finding.
         repair: the command that repairs it; "" if there is none.
         fix: does the same; None if only a person can.
     """
@@ -53,7 +53,7 @@ class DoctorCheck:
     fix: Callable[[], None] | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
-        """Return the check as one line for people."""
+        """Return the check as one line of text."""
         line = f"{self.state:<5}  {self.name}: {self.message}"
         return f"{line}; to repair it: {self.repair}" if self.repair else line
 
@@ -72,7 +72,7 @@ def run_doctor(
     """Check an installation and print the results.
 
     Args:
-        find: finds the installation; called anew for each check, because a repair may have moved it.
+        find: finds the installation; called again for each check, because a repair may have moved it.
         out: where the results are printed.
         notes: where repairs are announced.
         as_json: print one JSON object instead of lines.
@@ -252,7 +252,7 @@ def _check_plugin(installation: Installation, profile: GimpProfile) -> DoctorChe
 
 
 def _plugin_fault(installation: Installation, profile: GimpProfile) -> str:
-    """Return what is wrong with the plug-in in a profile; "" if nothing is."""
+    """Return the fault of the plug-in in a profile; "" if there is none."""
     folder = plugin_folder(profile.folder)
     file = folder / f"{PLUGIN_NAME}.py"
     if others := gimp_plugin.find_other_versions(profile.folder):
@@ -280,7 +280,7 @@ def _changed_files(installation: Installation, folder: Path) -> list[Path]:
 
 
 def _engine_note_fault(installation: Installation, folder: Path) -> str:
-    """Return what is wrong with the file that tells the plug-in how to start the engine; "" if nothing is."""
+    """Return the fault of the file with the plug-in's command for the engine; "" if there is none."""
     try:
         serve = read_launcher(folder)
     except BridgeError:

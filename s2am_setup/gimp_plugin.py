@@ -81,7 +81,7 @@ def _sources() -> list[tuple[Path, Path]]:
 
 
 def _plugin_source() -> Path:
-    """Return the folder of the plug-in's own files: in the wheel beside this file, else in the clone."""
+    """Return the folder of the plug-in's own files: in the wheel next to this file, else in the clone."""
     packed = _PACKAGE / PLUGIN_NAME
     return packed if packed.is_dir() else _PACKAGE.parent / "plugin" / PLUGIN_NAME
 
@@ -102,7 +102,7 @@ def plugin_folder(profile: Path) -> Path:
 
 
 def install_plugin(profile: Path, serve: Sequence[str], manifest: Manifest) -> None:
-    """Install the plug-in in a profile, replacing other versions, and let GIMP load it anew.
+    """Install the plug-in in a profile, replacing other versions, and make GIMP reload it.
 
     Raises:
         OSError, FileError: it cannot be written.

@@ -261,7 +261,7 @@ def _windows_programs(platform: Platform) -> Iterator[Gimp]:
 
 
 def _named_version(platform: Platform, program: Path) -> Version:
-    """Return the version in a program's name, else that of the console program beside it.
+    """Return the version in a program's name, else that of the console program in the same folder.
 
     On Windows a program with a window does not print its version.
     """

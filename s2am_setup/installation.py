@@ -51,7 +51,7 @@ class InstallPaths(UserPaths):
 
     @property
     def lock(self) -> Path:
-        """Lock file that prevents two installers from running at once."""
+        """Lock file that prevents two installers from running simultaneously."""
         return self.data / "installer.lock"
 
     @property
@@ -77,11 +77,11 @@ class Installation:
     Attributes:
         platform: the computer and user.
         paths: the user's folders.
-        manifest: the record of what was written; empty if nothing was installed, or by pip or pipx.
+        manifest: the record of written files; empty if nothing was installed, or by pip or pipx.
         environment: the Python environment of the engine, if there is one.
         doctor: the command that checks it, for messages.
-        repair: the command that installs everything anew, for messages.
-        reinstall: installs everything anew; None if that is not possible from here.
+        repair: the command that reinstalls everything, for messages.
+        reinstall: reinstalls everything; None if that is not possible from here.
     """
 
     platform: Platform

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The computer and the user that an installation is for.
 
-All of `s2am_setup` and `installer` ask this module about the system, which lets tests simulate any system.
+All of `s2am_setup` and `installer` ask this module about the system, so tests can simulate any system.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Start-up of the editor: the window is shown at once, and slow imports follow in the background."""
+"""Start-up of the editor: the window is shown immediately, and slow imports follow in the background."""
 
 from __future__ import annotations
 

@@ -30,8 +30,8 @@ class BatchSettings:
     Attributes:
         model: name of the model.
         strength: see `Sliders`.
-        background: image that cut-outs are pasted on; None = the items are composites with masks.
-        at: (x, y) of a cut-out's upper left corner on the background, in pixels; None = centered.
+        background: image that cutouts are pasted on; None = the items are composites with masks.
+        at: (x, y) of a cutout's upper left corner on the background, in pixels; None = centered.
         masks: folder of the composites' masks.
     """
 
@@ -69,7 +69,7 @@ def harmonize_batch(
     background = None if settings.background is None else load_image(settings.background)
     if background is None and (settings.masks is None or not settings.masks.is_dir()):
         raise FileError(
-            "Composites need a folder with their masks, and cut-outs need a background: choose one of the two.",
+            "Composites need a folder with their masks, and cutouts need a background: choose one of the two.",
             code="file.no-masks",
         )
     with models.using(settings.model):

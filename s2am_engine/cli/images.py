@@ -45,7 +45,7 @@ MAP_SUFFIXES = (".json", ".cube")
 
 def add_harmonize_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `s2am harmonize`."""
-    parser.add_argument("composite", type=Path, metavar="COMPOSITE", help="an image, a cut-out layer, or a folder")
+    parser.add_argument("composite", type=Path, metavar="COMPOSITE", help="an image, a cutout layer, or a folder")
     source = parser.add_mutually_exclusive_group()
     about = "white = foreground (default: the image's alpha, or the prediction of a mask-free model)"
     source.add_argument("--mask", type=Path, help=about)
@@ -145,7 +145,7 @@ def harmonize_folder(options: argparse.Namespace, files: FileHarmonizer) -> int:
 def add_detect_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `s2am detect`."""
     parser.add_argument("composite", type=Path, metavar="COMPOSITE")
-    about = "output file (default: COMPOSITE-mask.png, beside the composite)"
+    about = "output file (default: COMPOSITE-mask.png, next to the composite)"
     parser.add_argument("-o", "--output", type=Path, metavar="MASK", help=about)
     about = "write the likeliest region also if the model considers the image not to be a composite"
     parser.add_argument("--likeliest", action="store_true", help=about)

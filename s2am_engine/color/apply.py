@@ -153,7 +153,7 @@ def _run_in_threads(
         try:
             work(progress)
         finally:
-            while _next(waiting) is not None:  # cancelled: the helpers stop after their current block
+            while _next(waiting) is not None:  # canceled: the helpers stop after their current block
                 pass
         for helper in helpers:
             helper.result()

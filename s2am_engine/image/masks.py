@@ -27,7 +27,7 @@ _RAMP_MARGIN = 0.1
 def read_mask(path: str | Path) -> Mask:
     """Read a mask from an image file.
 
-    An image with transparency is a cut-out, whose alpha is the mask; in any other, white is foreground.
+    An image with transparency is a cutout, whose alpha is the mask; in any other, white is foreground.
 
     Returns:
         H×W uint8, uint16 or float32.
@@ -62,7 +62,7 @@ def mask_from_alpha(image: ImageData, name: str = "The image") -> Mask:
         raise MaskError(f"{name} has no transparency that could serve as a mask.", code="mask.no-alpha", name=name)
     beneath = image.pixels[image.alpha == 0]
     if len(beneath) and np.ptp(beneath, axis=0).max() == 0:
-        raise MaskError(f"{name} is a cut-out without a background.", code="mask.cut-out", name=name)
+        raise MaskError(f"{name} is a cutout without a background.", code="mask.cut-out", name=name)
     return image.alpha
 
 

@@ -44,7 +44,7 @@ def place_layer(layer: ImageData, background: ImageData, at: tuple[int, int] | N
     """Crop and convert a layer for a position on a background.
 
     Args:
-        layer: a cut-out with alpha.
+        layer: a cutout with alpha.
         background: the image to paste it on.
         at: (x, y) of the layer's upper left corner on the background, in pixels; None = centered. Layers that reach
             beyond the edge are cropped; values may be negative.

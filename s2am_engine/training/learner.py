@@ -19,7 +19,7 @@ from s2am_engine.training.losses import find_loss
 from s2am_engine.training.pair_source import Batch
 from s2am_engine.training.recipes import Recipe
 
-FULL_WIDTH = 64  # of a discriminator beside a network as it was published
+FULL_WIDTH = 64  # width of a published network; the discriminator is scaled with it
 
 ADVERSARY_LEARNING_RATE = 2e-4  # pix2pix's, with its momentum
 ADVERSARY_BETAS = (0.5, 0.999)

@@ -45,7 +45,7 @@ from s2am_engine.types import Pixels
 
 LONG_SIDE = 192  # pixels: longer side of the cached images
 SMALLEST_PHOTO_SIDE = 64  # pixels; smaller images count as icons
-MOST_TRANSPARENT = 0.01  # share of a picture; more is a cut-out
+MOST_TRANSPARENT = 0.01  # share of a picture; more is a cutout
 
 CACHE_VERSION = 2  # increase when the cached images or regions change
 UNUSED_DAYS = 60  # age at which an unused cache is removed

@@ -289,7 +289,7 @@ def test_workspace_of_a_killed_client_is_removed(engine: EngineClient, shared_fo
     assert engine.status().process == process_of(shared_folder)
 
 
-# -- cancelling
+# -- canceling
 
 
 def test_cancel_ends_a_call_while_the_engine_is_busy(folder: Path) -> None:

@@ -80,7 +80,7 @@ def test_mask_from_alpha_refuses_cut_out_without_background() -> None:
     alpha = np.array([[0, 255], [0, 255]], np.uint8)
     pixels = np.zeros((2, 2, 3), np.uint8)
     pixels[:, 1] = (10, 20, 30)
-    with pytest.raises(EngineError, match="cut-out without a background"):
+    with pytest.raises(EngineError, match="cutout without a background"):
         mask_from_alpha(ImageData(pixels, alpha))
 
 

@@ -44,14 +44,14 @@ def layer_mask() -> NDArray[np.uint8]:
 
 
 def deep_cut_out() -> NDArray[np.uint16]:
-    """Return the cut-out in 16 bits, with more levels than 8 bits have."""
+    """Return the cutout in 16 bits, with more levels than 8 bits have."""
     noise = np.random.default_rng(1).integers(0, 257, (*PASTED[::-1], 4), dtype=np.uint16)
     wide = cut_out().astype(np.uint16) * 257
     return np.where((wide > 0) & (wide < 65000), wide + noise, wide).astype(np.uint16)
 
 
 def wide_cut_out() -> NDArray[np.float32]:
-    """Return the cut-out as floats, with some colors outside of sRGB: brighter than white, greener than green."""
+    """Return the cutout as floats, with some colors outside of sRGB: brighter than white, greener than green."""
     wide: NDArray[np.float32] = np.divide(cut_out(), 255, dtype=np.float32)
     wide[30:50, 40:60, :3] = (1.3, 1.1, 0.9)
     wide[50:70, 40:60, :3] = (-0.3, 0.95, 0.1)

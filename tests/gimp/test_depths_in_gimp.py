@@ -29,7 +29,7 @@ DEEP = {
     "adobe_rgb": np.float32,
 }
 OUT_OF_GAMUT = (slice(30, 70), slice(40, 60))
-"""The part of the wide cut-out that is brighter than white or greener than sRGB's green."""
+"""The part of the wide cutout that is brighter than white or greener than sRGB's green."""
 
 
 def answer(case: Case, kind: Any) -> tuple[Pixels, Pixels, Pixels]:

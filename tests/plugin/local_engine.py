@@ -114,7 +114,7 @@ class LocalEngine(EngineClient):
         self.closed = False
 
     def _retry(self, do: Callable[[Any], _Result], progress: ProgressCallback | None) -> _Result:
-        self._cancelled.clear()
+        self._canceled.clear()
         return do(self.requests)
 
     def close(self) -> None:

@@ -72,7 +72,7 @@ def test_help_names_all_sliders_and_choices() -> None:
         ),
         (
             MaskError("Nothing was found.", code="mask.not-found"),
-            "Nothing was found: select what was pasted, then choose Harmonize Layer again.",
+            "Nothing was found: select the pasted region, then choose Harmonize Layer again.",
         ),
         (EngineError("Other."), "Other."),
         (messages.empty("x"), "“x” is empty: paste or paint something on it first."),

@@ -181,7 +181,7 @@ def test_notes_on_earlier_results(image: Image, engine: LocalEngine, result: str
 def test_engine_errors_are_shown_with_advice(shown: Presented, engine: LocalEngine) -> None:
     engine.models_cache.error = MaskError("Nothing was found.", code="mask.not-found")
     shown.change("model", "other")
-    assert shown.view.status == "Nothing was found: select what was pasted, then choose Harmonize Layer again."
+    assert shown.view.status == "Nothing was found: select the pasted region, then choose Harmonize Layer again."
     assert (shown.view.after, shown.presenter.previewed) == (None, None)
 
 

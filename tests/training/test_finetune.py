@@ -260,7 +260,7 @@ def test_finetune_checks_arguments_before_any_work(photos: Path, base: str) -> N
 
 
 @pytest.mark.parametrize("phase", list(Phase))
-def test_finetune_cancelled_leaves_nothing_behind(
+def test_finetune_canceled_leaves_nothing_behind(
     phase: Phase,
     photos: Path,
     base: str,

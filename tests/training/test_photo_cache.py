@@ -271,7 +271,7 @@ class CancelledError(Exception):
     """Raised by a progress callback."""
 
 
-def test_load_photographs_cancelled_leaves_nothing(photos: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_load_photographs_canceled_leaves_nothing(photos: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for index in range(50):
         (photos / f"{index}.jpg").hardlink_to(photos / "coffee.jpg")
     monkeypatch.setattr(os, "cpu_count", lambda: 2)

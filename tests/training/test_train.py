@@ -126,7 +126,7 @@ def test_train_resumes_and_replaces_its_model(photos: Path, tmp_path: Path) -> N
     assert torch.isfinite(load_network(find_model("my-concord"))(*inputs)).all()
 
 
-def test_train_cancelled_keeps_the_run(photos: Path, tmp_path: Path) -> None:
+def test_train_canceled_keeps_the_run(photos: Path, tmp_path: Path) -> None:
     class CancelledError(Exception):
         pass
 

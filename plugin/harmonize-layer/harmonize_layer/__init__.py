@@ -2,5 +2,6 @@
 """The GIMP plug-in Harmonize Layer.
 
 It runs in GIMP's own Python and imports the standard library, `gi`, and the copies of `gimp_bridge`'s client and
-`s2am_common` beside it. `core` holds the logic and imports no `gi`; `gimp` implements the interfaces of `core.host`.
+`s2am_common` in its folder. `core` holds the logic and imports no `gi`; `gimp` implements the interfaces of
+`core.host`.
 """

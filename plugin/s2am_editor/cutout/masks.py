@@ -109,7 +109,7 @@ def feather_mask(mask: TiledMask, radius: float) -> TiledMask:
 
 
 def decontaminate_edges(layer: Layer, progress: FractionCallback | None = None) -> Raster:
-    """Remove the background's color from the translucent edge of a cut-out; all other pixels stay bit-identical.
+    """Remove the background's color from the translucent edge of a cutout; all other pixels stay bit-identical.
 
     Foreground and background colors are estimated by weighted means and corrected to explain the observed mixture
     (Forte, “Approximate Fast Foreground Color Estimation”, ICIP 2021). Alpha does not change.

@@ -36,7 +36,7 @@ def add_layers(layers: Sequence[Layer], name: str = "Add layer") -> Command:
 
 
 def remove_layer(layer_id: int) -> Command:
-    """Remove a layer; the one beneath it, or else the lowest one, becomes active."""
+    """Remove a layer; the one below it, or else the lowest one, becomes active."""
 
     def change(document: Document) -> Document:
         index = document.index(layer_id)

@@ -85,7 +85,7 @@ class History:
             return after
         step, current = _Step(command.name, command.merge, after), self._steps[self._at]
         merges = command.merge is not None and command.merge == current.merge and self._at == len(self._steps) - 1
-        # The saved state remains a step of its own: undoing to it must make the document unmodified again.
+        # The saved state remains a separate step: undoing to it must make the document unmodified again.
         if merges and self._at > 0 and before is not self._saved:
             self._steps[self._at] = step
         else:

@@ -46,7 +46,7 @@ class Reference:
     """The part of the document that a layer is harmonized with.
 
     Attributes:
-        kind: "beneath": all visible layers beneath; "layer": one layer; "area": the layers beneath, inside `area`.
+        kind: "beneath": all visible layers below; "layer": one layer; "area": the layers below, inside `area`.
         layer: id of the reference layer, for kind "layer" only.
         area: mask of the canvas's size, for kind "area" only.
 
@@ -75,7 +75,7 @@ class Harmonization:
         model_map: color map that the model predicted, in the document's own encoding.
         model: name of the model.
         confidence: 0 to 1.
-        reference: what the layer was harmonized with.
+        reference: background that the layer was harmonized with.
         sliders: applied to `model_map`.
         curves: applied last, at full strength; None = none.
     """
@@ -104,7 +104,7 @@ class Layer:
         name: label in the list of layers.
         raster: original pixels in the document's depth and profile. Harmonizing and transforming do not change them.
         transform: placement on the canvas.
-        mask: cut-out made in the editor, of the raster's size; None = the whole layer.
+        mask: cutout made in the editor, of the raster's size; None = the whole layer.
         opacity: 0 to 1.
         visible: hidden layers are not rendered.
         locked: protected against being moved with the mouse, as a background is.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lossless description of a document as JSON, with pixels and masks in files of their own.
+"""Lossless description of a document as JSON, with pixels and masks in separate files.
 
 Saved projects (`openraster`) and recovery copies (`recovery`) share this description; they differ in where they store
 the pixels.
@@ -54,7 +54,7 @@ class PixelWriter(Protocol):
 
 
 class PixelReader(Protocol):
-    """Reads what a `PixelWriter` has stored."""
+    """Reads pixels that a `PixelWriter` has stored."""
 
     def raster(self, name: str) -> Raster:
         """Return a raster."""

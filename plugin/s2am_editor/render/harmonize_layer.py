@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Harmonization of a document's layer by a model.
 
-The model gets the layer's original pixels, however often the layer was harmonized, on top of the layers beneath as they
+The model gets the layer's original pixels, even after earlier harmonizing, on top of the layers below as they
 are rendered, including their harmonization. Layers above are ignored.
 """
 
@@ -101,7 +101,7 @@ def find_harmonization(
     sliders: Sliders | None = None,
     progress: FractionCallback | None = None,
 ) -> Harmonization:
-    """Let a model predict the color map of a layer.
+    """Predict the color map of a layer.
 
     Args:
         document: not changed; pass the result to `commands.set_harmonization`.
@@ -152,7 +152,7 @@ def _predict(harmonizer: Harmonizer, model_input: HarmonizeInput, reference: Ref
 
 
 def _reference_layers(document: Document, layer: Layer, reference: Reference) -> tuple[Layer, ...]:
-    """Return the layers that a layer is harmonized with: the visible ones beneath, or the selected one."""
+    """Return the layers that a layer is harmonized with: the visible ones below, or the selected one."""
     if reference.layer is not None:
         if reference.layer == layer.id:
             raise DocumentError(
@@ -162,7 +162,7 @@ def _reference_layers(document: Document, layer: Layer, reference: Reference) ->
     beneath = tuple(below for below in document.layers[: document.index(layer.id)] if below.visible)
     if not beneath:
         raise DocumentError(
-            f"There is no visible layer beneath “{layer.name}” to harmonize it with: put a background under it, or "
+            f"There is no visible layer below “{layer.name}” to harmonize it with: put a background under it, or "
             "choose another layer as the reference.",
             code="document.no-reference",
         )
@@ -196,7 +196,7 @@ def _restrict_to_area(
         counts &= alpha > 0
     if not counts.any():
         raise DocumentError(
-            "The reference area contains no background: paint over a part of the image beside the layer.",
+            "The reference area contains no background: paint over a part of the image around the layer.",
             code="document.empty-area",
         )
     counts |= mask > 0

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`RenderSession`: documents on the screen, in tiles and with a cache; `export.flatten` is its exact counterpart.
 
-Moving a slider leaves the layer's resampled pixels and everything beneath it in the cache: a redraw then costs one
+Moving a slider leaves the layer's resampled pixels and everything below it in the cache: a redraw then costs one
 color map and one blend of the visible pixels, regardless of the image's size.
 """
 
@@ -86,7 +86,7 @@ class RenderSession:
         return self._render(self._document, rect, zoom, harmonized)
 
     def layer_coverage(self, layer: Layer, rect: Rect, zoom: float) -> NDArray[np.uint8]:
-        """Render the coverage of a layer, without its opacity, to show its cut-out: h×w, 0 to 255."""
+        """Render the coverage of a layer, without its opacity, to show its cutout: h×w, 0 to 255."""
         if zoom >= MAGNIFIED_ZOOM:
             source = _canvas_rect(rect, zoom)
             return _magnify(self.layer_coverage(layer, source, 1.0), source, zoom, rect)

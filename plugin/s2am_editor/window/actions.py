@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """All actions and keys of the editor in one table; menus, toolbars and the shortcuts dialog are made from it.
 
-`ACTIONS` have the scope "window": Qt triggers them wherever the focus is. `SHORTCUTS` are keys without a menu entry:
+`ACTIONS` have the scope "window": Qt triggers them regardless of the focus. `SHORTCUTS` are keys without a menu entry:
 the canvas handles those of scope "canvas", and the current tool (or the curve editor) those of scope "tool".
 """
 

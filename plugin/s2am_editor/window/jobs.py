@@ -71,18 +71,18 @@ class BackgroundJob(QObject):
         super().__init__()
         self.title = title
         self._work = work
-        self._cancelled = threading.Event()
+        self._canceled = threading.Event()
         self._running = threading.Event()
         self._running.set()
 
     @property
-    def cancelled(self) -> bool:
+    def canceled(self) -> bool:
         """True after `cancel`."""
-        return self._cancelled.is_set()
+        return self._canceled.is_set()
 
     def cancel(self) -> None:
         """Stop the work at its next call of `progress`; of its signals only `ended` is still emitted."""
-        self._cancelled.set()
+        self._canceled.set()
         self._running.set()
 
     def pause(self, on: bool) -> None:
@@ -117,16 +117,16 @@ class BackgroundJob(QObject):
         except CanceledJobError:
             pass
         except Exception as error:
-            if not self.cancelled:
+            if not self.canceled:
                 self.failed.emit(Problem(error))
         else:
-            if not self.cancelled:
+            if not self.canceled:
                 self.finished.emit(result)
         self.ended.emit(self)
 
     def _wait_while_paused(self) -> None:
         self._running.wait()
-        if self.cancelled:
+        if self.canceled:
             raise CanceledJobError
 
 
@@ -171,7 +171,7 @@ class BackgroundJobs(QObject):
             done: called in the GUI thread with the result, unless the job failed or was canceled.
             failed: called in the GUI thread with the Problem.
             reported: called in the GUI thread with each intermediate result.
-            ended: called in the GUI thread with the job at its end, however it ended.
+            ended: called in the GUI thread with the job at its end, also after errors.
             quiet: do not show the job in the status bar.
         """
         job = BackgroundJob(title, work)  # all signals are connected before the work can emit any

@@ -311,7 +311,7 @@ class MainWindow(QMainWindow):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent | None) -> None:
-        """Open what is dropped, or add it as a layer where it is dropped."""
+        """Open dropped files, or add them as layers at the drop position."""
         if event is None:
             return
         position = self.canvas.mapFrom(self, event.position().toPoint())
@@ -367,7 +367,7 @@ class MainWindow(QMainWindow):
 
 
 class Sidebar(QSplitter):
-    """Panels beside the canvas: harmonize, adjust and curves above the layers."""
+    """Panels at the side of the canvas: harmonize, adjust and curves above the layers."""
 
     def __init__(self, session: EditorSession, actions: Actions) -> None:
         """Show a session's document; the small buttons trigger actions."""

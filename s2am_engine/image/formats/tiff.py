@@ -84,7 +84,7 @@ def _only_page(file: TiffFile, data: bytes) -> TiffPage:
     count = _page_count(TiffBytes(data))
     if count > 1:
         number = count if count <= _MAX_PAGES else f"more than {_MAX_PAGES}"
-        raise UnsupportedFileError(f"has {number} pages: save the one you want as a file of its own first")
+        raise UnsupportedFileError(f"has {number} pages: save the one you need as a separate file first")
     return first
 
 

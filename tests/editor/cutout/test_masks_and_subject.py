@@ -85,7 +85,7 @@ def test_grab_cut_without_usable_marks_raises() -> None:
         grab_cut(flat, box=Rect(20, 20, 60, 60))
 
 
-def test_grab_cut_is_cancelled_by_progress_exception() -> None:
+def test_grab_cut_is_canceled_by_progress_exception() -> None:
     class StoppedError(Exception):
         pass
 

@@ -37,7 +37,7 @@ def cutout(width: int = 80, height: int = 60, seed: int = 1, dtype: DTypeLike = 
 
 
 def two_layers(dtype: DTypeLike = np.uint8) -> tuple[Document, Layer]:
-    """Return a document with a 300×200 background and an 80×60 cut-out in its center, and the cut-out's layer."""
+    """Return a document with a 300×200 background and an 80×60 cutout in its center, and the cutout's layer."""
     document = Document.from_image(ImageData(scene(dtype=dtype)), "beach")
     layer = document.new_layer(cutout(dtype=dtype), "person")
     return Document(**{**vars(document), "layers": (*document.layers, layer), "active": layer.id}), layer

@@ -126,7 +126,7 @@ def test_find_harmonization_refuses_layers_without_reference(models: LoadedModel
     covering = dataclasses.replace(document, layers=(background, document.new_layer(ImageData(scene(seed=3)), "photo")))
     nothing_beside = TiledMask(300, 200).replaced(140, 95, np.full((10, 10), 255, np.uint8))
     for where, layer_id, reference, message in (
-        (document, background.id, Reference(), "no visible layer beneath “beach”.* put a background under it"),
+        (document, background.id, Reference(), "no visible layer below “beach”.* put a background under it"),
         (outside, layer.id, Reference(), "“person” is outside the canvas: move it"),
         (covering, covering.layers[1].id, Reference(), "“photo” covers the whole image .* cut its subject out"),
         (document, layer.id, Reference("layer", layer=layer.id), "cannot be its own reference"),
@@ -139,7 +139,7 @@ def test_find_harmonization_refuses_layers_without_reference(models: LoadedModel
         find_harmonization(document, layer.id, models, "no-such-model")
 
 
-def test_find_harmonization_is_cancelled_by_progress_exception(models: LoadedModels) -> None:
+def test_find_harmonization_is_canceled_by_progress_exception(models: LoadedModels) -> None:
     class StoppedError(Exception):
         pass
 

@@ -240,7 +240,7 @@ def test_render_session_tile_is_thread_safe() -> None:
     assert all(np.array_equal(tile, tiles[0]) for tile in tiles)
 
 
-def test_flatten_is_cancelled_by_progress_exception() -> None:
+def test_flatten_is_canceled_by_progress_exception() -> None:
     class StoppedError(Exception):
         pass
 

@@ -178,7 +178,7 @@ def test_fine_tune_cancel_leaves_no_model(qtbot: QtBot, dialog: FineTuneDialog) 
     click(dialog.start_button)
     click(dialog.progress.pause_button)
     assert dialog.progress.pause_button.text() == "Resume"
-    dialog.progress.cancelled.emit()
+    dialog.progress.canceled.emit()
     qtbot.waitUntil(lambda: not dialog.fine_tuning.busy, timeout=LONG)
     assert dialog.pages.currentWidget() is dialog.choice
     assert "No model was created" in dialog.state.text()

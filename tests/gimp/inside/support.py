@@ -83,7 +83,7 @@ def paste(
     parent: Gimp.GroupLayer | None = None,
     encoding: str = "R'G'B'A u8",
 ) -> Gimp.Layer:
-    """Insert the tests' cut-out as the topmost layer."""
+    """Insert the tests' cutout as the topmost layer."""
     gray = made.get_base_type() == Gimp.ImageBaseType.GRAY
     kind = Gimp.ImageType.GRAYA_IMAGE if gray else Gimp.ImageType.RGBA_IMAGE
     return _add(made, name, size, kind, given(pixels), encoding, parent, at)

@@ -36,7 +36,7 @@ class LayerComposite:
     rgba: the visible pixels.
     layer_alpha, layer_masks, selection: see `protocol.Harmonize`.
     mask_source: which mask the engine should use.
-    is_empty: the layer has no visible pixel, on the canvas or beside it.
+    is_empty: the layer has no visible pixel, on the canvas or outside of it.
     """
 
     name: str
@@ -147,7 +147,7 @@ def _read_plane(drawable: HostDrawable, encoding: str, window: Window) -> bytes:
 
 
 def _crop_to(copy: HostImage, window: Window) -> Window:
-    """Crop a copy to the window, so that GIMP composites no more than that, and return the window in it."""
+    """Crop a copy to the window, so GIMP composites only that part, and return the window in it."""
     if (window.area.width, window.area.height) == copy.size:
         return window
     copy.crop(window.area)
@@ -155,7 +155,7 @@ def _crop_to(copy: HostImage, window: Window) -> Window:
 
 
 def _is_empty(layer: HostLayer) -> bool:
-    """Return whether a layer has no visible pixel, on the canvas or beside it."""
+    """Return whether a layer has no visible pixel, on the canvas or outside of it."""
     width, height = layer.size
     scale = min(1.0, INPUT_SIDE / max(width, height))
     area = PixelArea(0, 0, max(1, int(width * scale)), max(1, int(height * scale)))

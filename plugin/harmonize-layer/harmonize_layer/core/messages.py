@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The messages that people see when something cannot be done, with what to do about it in GIMP."""
+"""Messages for failures, with advice on what to do in GIMP."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GIMP_ADVICE = {
     "engine.internal": "try again, and report it with the log if it happens again",
     "engine.request": "run the installer again, then restart GIMP",
     "engine.start": "run the installer again, then restart GIMP",
-    "mask.not-found": "select what was pasted, then choose Harmonize Layer again",
+    "mask.not-found": "select the pasted region, then choose Harmonize Layer again",
     "mask.full": "show or add a background layer",
     "model": "choose another one from the list of models",
 }
@@ -24,7 +24,7 @@ GIMP_ADVICE = {
 
 
 class LayerError(Exception):
-    """The layer or the image cannot be harmonized; the message is one sentence for people."""
+    """The layer or the image cannot be harmonized; the message is one sentence for the user."""
 
 
 def error_message(error: Exception) -> str:
@@ -54,9 +54,7 @@ def indexed() -> LayerError:
 def locked(name: str, holder: str) -> LayerError:
     """Return the error for a layer whose pixels, or those of a group around it, are locked."""
     where = "are locked" if holder == name else f"are locked by “{holder}”"
-    return LayerError(
-        f"The pixels of “{name}” {where}: unlock them with the lock symbol beside it in the Layers dialog."
-    )
+    return LayerError(f"The pixels of “{name}” {where}: unlock them with its lock symbol in the Layers dialog.")
 
 
 def empty(name: str) -> LayerError:
@@ -73,10 +71,10 @@ def outside(name: str) -> LayerError:
 
 
 def no_reference(name: str) -> LayerError:
-    """Return the error for an image in which nothing but the layer is visible."""
+    """Return the error for an image in which only the layer is visible."""
     return LayerError(
-        f"Nothing is visible beneath or beside “{name}” to match it to: "
-        "show or add a background layer, select only what was pasted, or choose another reference."
+        f"Nothing is visible below or around “{name}” to match it to: "
+        "show or add a background layer, select only the pasted region, or choose another reference."
     )
 
 

@@ -12,32 +12,32 @@ from s2am_common.sliders import SLIDERS
 PROCEDURE_NAME = "plug-in-harmonize-layer"
 
 RESULTS = {
-    "new-layer": ("New layer above", "A recolored copy above the layer, which stays as it is"),
+    "new-layer": ("New layer above", "A recolored copy above the layer, which stays unchanged"),
     "in-place": ("In place", "The layer's own pixels are recolored"),
     "effect": ("Layer effect", "A non-destructive effect on the layer, editable and kept in XCF files"),
 }
 REFERENCES = {
-    "beneath": ("What is visible beneath", "Everything that is visible beneath the layer"),
+    "beneath": ("Visible layers below", "Everything that is visible below the layer"),
     "layer": ("A chosen layer", "Only the layer chosen as reference layer"),
-    "selection": ("The selected area", "Only what is beneath the layer within the selection"),
+    "selection": ("The selected area", "Only the part below the layer that is within the selection"),
 }
 MASKS = {
     "automatic": ("From the layer", "The layer's transparency, its mask and the selection; else it is detected"),
-    "detect": ("Detect what was pasted", "The region that was most likely pasted is detected in the visible image"),
+    "detect": ("Detect the pasted region", "The region that was most likely pasted is detected in the visible image"),
 }
 CHOICES = {
     "result": ("R_esult", "Where the harmonized pixels go", RESULTS),
-    "reference": ("Re_ference", "What the layer is matched to", REFERENCES),
+    "reference": ("Re_ference", "Background that the layer is matched to", REFERENCES),
     "mask": ("Mas_k", "Which pixels count as pasted", MASKS),
 }
 """For each choice: label, help, and its values with title and help; the first value is the default."""
 
 _NAMES = list(SLIDERS)
 
-HELP = f"""Matches the colors of a pasted layer to what is beneath it, at full resolution, with a program on this \
+HELP = f"""Matches the colors of a pasted layer to its background at full resolution, with a program on this \
 computer; nothing is uploaded.
 
-The pasted part is given by the layer's transparency, its mask and the selection. In an image of one layer without \
+The pasted region is defined by the layer's transparency, its mask and the selection. In an image of one layer without \
 transparency it is detected, and shown before anything changes.
 
 The result is a new layer above (with the original kept), the layer itself, or a layer effect that stays editable. \

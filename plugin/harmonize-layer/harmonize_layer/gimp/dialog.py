@@ -32,7 +32,7 @@ _CHECKERBOARD = (16, 0x999999, 0x666666)  # size and colors, behind transparent 
 
 
 class HarmonizeDialog:
-    """The widgets; `DialogPresenter` decides what they show."""
+    """The widgets; `DialogPresenter` determines their contents."""
 
     def __init__(
         self,

@@ -20,7 +20,7 @@ COPIED_ATTRIBUTES = (
     *("opacity", "mode", "blend_space", "composite_space", "composite_mode"),
     *("lock_alpha", "lock_position", "lock_visibility", "color_tag", "visible"),
 )
-"""The attributes that a new layer gets from its original, besides mask, position and group."""
+"""The attributes that a new layer gets from its original, in addition to mask, position and group."""
 
 
 def wrap_drawable(drawable: Gimp.Drawable) -> GimpLayer | OtherDrawable:

@@ -54,7 +54,7 @@ class HarmonizeLayerPlugIn(Gimp.PlugIn):
         procedure.set_sensitivity_mask(sensitivity.DRAWABLE | sensitivity.DRAWABLES | sensitivity.NO_DRAWABLES)
         procedure.set_menu_label("_Harmonize Layer...")
         procedure.add_menu_path("<Image>/Filters")
-        procedure.set_documentation("Match a pasted layer to what is beneath it", settings.HELP, None)
+        procedure.set_documentation("Match the colors of a pasted layer to its background", settings.HELP, None)
         procedure.set_attribution("s2am", "s2am, GPL-3.0-or-later", "2026")
         add_arguments(procedure)
         return procedure

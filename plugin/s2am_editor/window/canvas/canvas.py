@@ -34,7 +34,7 @@ DIVIDER_REACH = 10  # distance from the divider, in pixels, within which it can 
 
 
 class Compare(Enum):
-    """Which side of before and after is shown."""
+    """Modes of the before/after comparison."""
 
     AFTER = "after"
     BEFORE = "before"
@@ -153,7 +153,7 @@ class Canvas(QWidget):
         self.zoom_to(self.viewport.step(up), at)
 
     def pan(self, x: int, y: int) -> None:
-        """Move the image by device pixels, scrolling what is already painted."""
+        """Move the image by device pixels, scrolling the painted area."""
         moved = self.viewport.pan(x, y)
         if moved == (0, 0):
             return
@@ -221,7 +221,7 @@ class Canvas(QWidget):
             self._soon.start()
 
     def _show_arrived(self) -> None:
-        """Paint the tiles that arrived since the last call, all at once."""
+        """Paint the tiles that arrived since the last call, in one update."""
         self._soon.stop()
         for part in self._arrived:
             self._update_device(self.viewport.rect_on_view(part))

@@ -17,7 +17,7 @@ GRID_ZOOM = 8.0  # from this scale on, lines separate the pixels
 class Viewport:
     """An image of `width` × `height` pixels in a view of `view_width` × `view_height` device pixels.
 
-    The image's corner lies on a whole device pixel, so panning only moves what is already painted.
+    The image's corner lies on a whole device pixel, so panning only moves painted pixels.
     """
 
     width: int = 0

@@ -171,7 +171,7 @@ class FineTuning(QObject):
 class TrainingPage(QWidget):
     """Live plots of loss and gain, sample images, pause and cancel."""
 
-    cancelled = pyqtSignal()
+    canceled = pyqtSignal()
 
     def __init__(self, fine_tuning: FineTuning) -> None:
         """Show the progress of a fine-tuning."""
@@ -193,7 +193,7 @@ class TrainingPage(QWidget):
         buttons = QHBoxLayout()
         buttons.addWidget(self.pause_button)
         buttons.addStretch()
-        buttons.addWidget(push_button(self.tr("Cancel"), self.cancelled.emit))
+        buttons.addWidget(push_button(self.tr("Cancel"), self.canceled.emit))
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(10)
@@ -357,7 +357,7 @@ class FineTuneDialog(QDialog):
         fine_tuning.found.connect(self._show_found)
         fine_tuning.finished.connect(self._show_result)
         fine_tuning.failed.connect(self._fail)
-        self.progress.cancelled.connect(self._cancel)
+        self.progress.canceled.connect(self._cancel)
         self.outcome.kept.connect(self._keep)
         self.outcome.discarded.connect(self.close)
 

@@ -49,7 +49,7 @@ class HarmonizePanel(QWidget):
         self.models.setToolTip(self.tr("Model that predicts the colors; your own models follow the bundled ones"))
         self.models.setAccessibleName(self.tr("Model"))
         self.references = QComboBox()
-        self.references.setToolTip(self.tr("What the layer should match"))
+        self.references.setToolTip(self.tr("Background to match the layer to"))
         self.references.setAccessibleName(self.tr("Reference"))
         for box in (self.models, self.references):
             box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)

@@ -23,7 +23,7 @@ SIZE_STEP = 1.15
 
 
 class StrokeTool(Tool):
-    """Paints strokes with a round brush; subclasses define what a stroke changes."""
+    """Paints strokes with a round brush; subclasses define the effect of a stroke."""
 
     sized = pyqtSignal(float)
     cursor = Qt.CursorShape.BlankCursor

@@ -216,7 +216,7 @@ class CutOut(QObject):
         self._jobs.start(title, lambda _: self._finder.detect(document, layer.id), done, self.failed.emit)
 
     def accept(self) -> None:
-        """Put the proposed region on a layer of its own."""
+        """Put the proposed region on a new layer."""
         proposed = self._proposed
         self.discard()
         if proposed is not None and proposed.mask is not None:

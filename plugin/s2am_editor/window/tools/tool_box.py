@@ -66,7 +66,7 @@ class BrushOptions(QWidget):
 
 
 class CutOptions(QWidget):
-    """Mask operations beside the cutout tools."""
+    """Mask operations next to the cutout tools."""
 
     feather = pyqtSignal()
     clean = pyqtSignal()
@@ -79,7 +79,7 @@ class CutOptions(QWidget):
         row = options_row(self, name)
         row.addWidget(_hint(hint), 1)
         for text, tip, signal in (
-            (self.tr("Detect"), self.tr("Detect what was pasted into a flattened image"), self.detect),
+            (self.tr("Detect"), self.tr("Detect the pasted region of a flattened image"), self.detect),
             (self.tr("Feather"), self.tr("Soften the edge of the mask"), self.feather),
             (self.tr("Clean edges"), self.tr("Remove the old background's color from soft edges"), self.clean),
             (self.tr("Remove mask"), self.tr("Show the whole layer again"), self.remove_mask),
@@ -98,7 +98,7 @@ class ProposalOptions(QWidget):
     refused = pyqtSignal()
 
     def __init__(self) -> None:
-        """Ask what to do with a proposal."""
+        """Create the buttons to accept, refine or discard a proposal."""
         super().__init__()
         row = options_row(self, self.tr("Detected"))
         self._text = muted_label()
@@ -114,7 +114,7 @@ class ProposalOptions(QWidget):
         """Show the detector's confidence."""
         if confidence < DETECTION_THRESHOLD:
             text = self.tr(
-                "Possibly nothing was pasted; the tinted region is the best guess (confidence {0}%). "
+                "Possibly nothing was pasted; the tinted region is the most likely one (confidence {0}%). "
                 "Nothing has changed yet."
             )
         else:

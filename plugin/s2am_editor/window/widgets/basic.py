@@ -111,7 +111,7 @@ class Section(QWidget):
 
 
 class PathRow(QWidget):
-    """A button to choose a file or folder, with its path beside it."""
+    """A button to choose a file or folder, with its path next to it."""
 
     changed = pyqtSignal()
 

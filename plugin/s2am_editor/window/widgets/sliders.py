@@ -82,7 +82,7 @@ class Slider(QSlider):
         self.reset.emit()
 
     def wheelEvent(self, event: QWheelEvent | None) -> None:
-        """Let the panel scroll, unless the slider has the focus."""
+        """Leave scrolling to the panel unless the slider has the focus."""
         if event and not self.hasFocus():
             event.ignore()
         else:
@@ -111,7 +111,7 @@ class SliderRow(QWidget):
         neutral: float,
         parent: QWidget | None = None,
     ) -> None:
-        """Name it, say what it does, and where it goes from and to."""
+        """Create a slider with its label, tooltip and range."""
         super().__init__(parent)
         self._neutral = neutral
         self._gesture: object = gesture()
