@@ -82,7 +82,9 @@ def start_logging(program: str, version: str = "") -> Path:
         for old in [old for old in logger.handlers if isinstance(old, SharedFileHandler)]:
             logger.removeHandler(old)
         logger.addHandler(handler)
-        logger.setLevel(load_settings().log_level.upper())
+    level = load_settings().log_level.upper()  # logs the settings that cannot be used, once
+    for package in PACKAGES:
+        logging.getLogger(package).setLevel(level)
     python = ".".join(map(str, sys.version_info[:3]))
     logging.getLogger(__name__).info("%s %s started with Python %s on %s", program, version, python, sys.platform)
     return path

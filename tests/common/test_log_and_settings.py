@@ -38,6 +38,12 @@ def test_start_logging_twice_writes_each_record_once(log_file: Path) -> None:
     assert log_file.read_text(encoding="utf-8").count("one line") == 1
 
 
+def test_start_logging_names_an_unusable_setting_once(log_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable_of("threads"), "many")
+    start_logging("test")
+    assert log_file.read_text(encoding="utf-8").count("“many” is not a number") == 1
+
+
 def test_shared_file_handler_rotates_and_keeps_two_older_files(tmp_path: Path) -> None:
     handler = SharedFileHandler(tmp_path / "a.log", max_bytes=100)
     for number in range(40):
