@@ -188,6 +188,18 @@ def test_detected_region_is_shown_before_it_is_accepted(
     assert placed.active.mask.to_array().mean() == values.mean()
 
 
+def test_curve_editor_delete_key_removes_point_not_layer(placed: WindowDriver) -> None:
+    placed.harmonize()
+    editor = placed.window.sidebar.curves.editor
+    layers = len(placed.window.session.document.layers)
+    QTest.mouseClick(editor, Qt.MouseButton.LeftButton, pos=QPoint(editor.width() // 2, editor.height() // 3))
+    assert len(editor.points) == 3
+    editor.setFocus()
+    QTest.keyClick(editor, Qt.Key.Key_Delete)
+    assert len(editor.points) == 2
+    assert len(placed.window.session.document.layers) == layers
+
+
 def test_curve_editor_bends_and_resets_curve(placed: WindowDriver) -> None:
     placed.harmonize()
     panel = placed.window.sidebar.curves

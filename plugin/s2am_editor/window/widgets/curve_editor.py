@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from PyQt6.QtCore import QPointF, QRectF, QSize, Qt, pyqtSignal
+from PyQt6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
@@ -224,6 +224,19 @@ class CurveEditor(QWidget):
         """Remove a point."""
         if event and (index := self._near(event.position())) is not None:
             self._remove(index)
+
+    def event(self, event: QEvent | None) -> bool:
+        """Claim the keys of the selected point, so that Delete does not trigger the action that deletes the layer."""
+        if (
+            event
+            and event.type() == QEvent.Type.ShortcutOverride
+            and isinstance(event, QKeyEvent)
+            and self._selected is not None
+            and pressed_shortcut(event, "tool", "curves")
+        ):
+            event.accept()
+            return True
+        return super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         """Move, remove or select points by keys."""
