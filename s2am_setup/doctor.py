@@ -265,7 +265,7 @@ def _plugin_fault(installation: Installation, profile: GimpProfile) -> str:
         return f"{file.name} has lost its executable bit, without which GIMP skips it"
     if fault := _engine_note_fault(installation, folder):
         return fault
-    reason = gimp_plugin.last_logged_error() or "start GIMP from a terminal to see why"
+    reason = gimp_plugin.last_logged_error(profile.folder) or "start GIMP from a terminal to see why"
     return {
         "skipped": "GIMP has been started since it was installed, and skipped it",
         "failed": f"GIMP could not load it: {reason}",

@@ -14,7 +14,8 @@ from typing import Literal
 
 from s2am_common import log
 from s2am_common.atomic import atomic_write
-from s2am_setup.gimp_profiles import GimpProfile
+from s2am_common.paths import user_paths
+from s2am_setup.gimp_profiles import FLATPAK_ID, GimpProfile
 from s2am_setup.manifest import Manifest, path_exists
 
 PLUGIN_NAME = "harmonize-layer"
@@ -111,6 +112,8 @@ def install_plugin(profile: Path, serve: Sequence[str], manifest: Manifest) -> N
         _delete(other)
     target = plugin_folder(profile)
     manifest.add_tree(target)
+    if plugin_log(profile) != log.log_path():
+        manifest.add_tree(plugin_log(profile).parent)
     manifest.files = {file: digest for file, digest in manifest.files.items() if target not in file.parents}
     manifest.add_files(assemble_plugin(target, serve))
     clear_plugin_cache(profile)
@@ -175,10 +178,19 @@ def plugin_state(profile: GimpProfile) -> PluginState:
     return "skipped" if cache.stat().st_mtime > changed else "not loaded yet"
 
 
-def last_logged_error() -> str:
-    """Return the last line of the plug-in's last traceback in the log, or ""."""
+def plugin_log(profile: Path) -> Path:
+    """Return the log of the plug-in in a profile; a Flatpak sandbox has its own."""
+    own = log.log_path()
+    sandbox = next((folder for folder in profile.parents if folder.name == FLATPAK_ID), None)
+    if sandbox is None:
+        return own
+    return user_paths("linux", {"XDG_STATE_HOME": str(sandbox / ".local/state")}).logs / own.name
+
+
+def last_logged_error(profile: Path) -> str:
+    """Return the last line of the last traceback in the log of a profile's plug-in, or ""."""
     try:
-        lines = log.log_path().read_text("utf-8", "replace").splitlines()
+        lines = plugin_log(profile).read_text("utf-8", "replace").splitlines()
     except OSError:
         return ""
     error, is_plugin = "", False

@@ -247,7 +247,7 @@ def test_check_plugins_reports_error_of_plugin_that_failed_to_load(home: Home) -
     known = '(plug-in-def "${gimp_dir}/plug-ins/harmonize-layer/harmonize-layer.py" 1789831040)\n'
     cache.write_text(machines.PLUGINRC + known, encoding="utf-8")
     path = log.log_path()
-    path.parent.mkdir(parents=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     lines = ["2026-11-27 10:00:00,000 plug-in[12] ERROR name: failed", "Traceback …", "ImportError: no Gegl", ""]
     path.write_text("\n".join(lines), encoding="utf-8")
     (check,) = wrong(home.doctor()).values()

@@ -130,14 +130,29 @@ def test_install_plugin_on_full_disk_keeps_old_plugin(
     assert machines.contents(profile) == before
 
 
-def test_last_logged_error_reads_the_plug_ins_traceback_in_the_log() -> None:
-    assert gimp_plugin.last_logged_error() == ""
+def test_last_logged_error_reads_the_plug_ins_traceback_in_the_log(profile: Path) -> None:
+    assert gimp_plugin.last_logged_error(profile) == ""
     path = log.log_path()
-    path.parent.mkdir(parents=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     for program, error in (("plug-in", "ModuleNotFoundError: No module named 'gi'"), ("engine", "OSError: other")):
         with path.open("a", encoding="utf-8") as file:
             file.write(f"2026-11-27 10:00:00,000 {program}[12] ERROR name: failed\nTraceback …\n{error}\n")
-    assert gimp_plugin.last_logged_error() == "ModuleNotFoundError: No module named 'gi'"
+    assert gimp_plugin.last_logged_error(profile) == "ModuleNotFoundError: No module named 'gi'"
+
+
+def test_plugin_log_of_flatpak_is_in_the_sandbox_and_removed_with_the_program(
+    tmp_path: Path, manifest: Manifest
+) -> None:
+    sandbox = tmp_path / ".var/app/org.gimp.GIMP"
+    profile = sandbox / "config/GIMP/3.0"
+    profile.mkdir(parents=True)
+    path = gimp_plugin.plugin_log(profile)
+    assert path == sandbox / ".local/state/s2am/log/s2am.log"
+    gimp_plugin.install_plugin(profile, SERVE, manifest)
+    assert path.parent in manifest.trees
+    path.parent.mkdir(parents=True)
+    path.write_text("2026-11-27 10:00:00,000 plug-in[12] ERROR name: failed\nImportError: no Gegl\n", encoding="utf-8")
+    assert gimp_plugin.last_logged_error(profile) == "ImportError: no Gegl"
 
 
 def test_clear_plugin_cache_keeps_icon_bytes(profile: Path, manifest: Manifest) -> None:
