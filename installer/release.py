@@ -94,7 +94,7 @@ def check_wheel(wheel: Path) -> None:
     """Check the contents of a wheel.
 
     Raises:
-        InstallError: it contains other import names, or lacks weights or the plug-in.
+        InstallError: it contains other import names, or lacks weights, types or the plug-in.
     """
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
@@ -102,6 +102,7 @@ def check_wheel(wheel: Path) -> None:
         if stray:
             raise InstallError(f"{wheel.name} contains the import names {', '.join(sorted(stray))}: exclude them.")
         _require(names, [f"s2am_setup/{PLUGIN_NAME}/{PLUGIN_NAME}.py"], wheel)
+        _require(names, [f"{package}/py.typed" for package in ("s2am_common", "s2am_engine", "s2am_editor")], wheel)
         for name in names:
             if name.startswith("s2am_engine/models/weights/") and name.endswith(".json"):
                 weights = f"{name.removesuffix('.json')}.safetensors"
