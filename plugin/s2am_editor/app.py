@@ -16,7 +16,6 @@ from s2am_common.log import start_logging
 from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.main_window import MainWindow
 from s2am_editor.window.theme import Theme, application_icon
-from s2am_engine.models.model_store import DEFAULT_MODEL
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +52,7 @@ def run_editor(files: Sequence[Path] = ()) -> int:
         QTimer.singleShot(0, lambda: window.open_files(files))
     else:
         QTimer.singleShot(0, window.autosave.offer_recovery)
-    QTimer.singleShot(WARM_UP_DELAY, lambda: window.harmonizing.warm_up(DEFAULT_MODEL))
+    QTimer.singleShot(WARM_UP_DELAY, lambda: window.harmonizing.warm_up(window.sidebar.harmonize.model))
     code = application.exec()
     logger.info("closed")
     return code

@@ -129,7 +129,7 @@ def finetune(
     minutes: float = 10.0,
     benchmark: Path | None = None,
     sheet: Path | None = None,
-    device: str = "auto",
+    device: str | None = None,
     workers: int | None = None,
     report: EventCallback = ignore_events,
     checkpoint: Path | None = None,
@@ -143,7 +143,7 @@ def finetune(
         minutes: of training; reading and measuring take additional time.
         benchmark: also measure before and after on this data set, in iHarmony4's layout.
         sheet: also draw held-out pairs before and after, as a PNG.
-        device: `auto`, `cpu`, `cuda` …
+        device: `auto`, `cpu`, `cuda` …; None = as in the settings.
         workers: threads that make pairs; None = half of the cores.
         report: receives progress; an exception raised in it cancels.
         checkpoint: a folder for the state of the training, so that the same call continues after an interruption; it

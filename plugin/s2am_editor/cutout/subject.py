@@ -211,7 +211,7 @@ class Proposal:
 class SubjectDetector:
     """Detection model, loaded on first use; used by one thread at a time."""
 
-    def __init__(self, model: str = DETECTOR, device: str = "auto") -> None:
+    def __init__(self, model: str = DETECTOR, device: str | None = None) -> None:
         """Load nothing yet; arguments as for `Detector`."""
         self._arguments = model, device
         self._detector: Detector | None = None

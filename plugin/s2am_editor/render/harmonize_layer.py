@@ -33,7 +33,7 @@ _INPUT_SHARE = 0.6  # of the progress: preparing the model's input
 class LoadedModels:
     """Models by name, loaded on first use and kept. Each model is used by one thread at a time."""
 
-    def __init__(self, device: str = "auto") -> None:
+    def __init__(self, device: str | None = None) -> None:
         """Load nothing yet; `device` as for `Harmonizer`."""
         self._device = device
         self._harmonizers: dict[str, Harmonizer] = {}

@@ -17,7 +17,7 @@ from s2am_editor.document.raster import TiledMask
 from s2am_editor.render.export import flatten
 from s2am_editor.render.harmonize_layer import LoadedModels, find_harmonization, find_variants, prepare_input
 from s2am_engine.color.adjustments import Sliders
-from s2am_engine.errors import EngineError
+from s2am_engine.errors import DeviceError, EngineError
 from s2am_engine.image.io import ImageData
 from s2am_engine.inference.harmonizer import Harmonizer
 from tests.editor.document.sample_documents import cutout, scene, two_layers
@@ -26,6 +26,12 @@ from tests.editor.document.sample_documents import cutout, scene, two_layers
 @pytest.fixture(scope="module")
 def models() -> LoadedModels:
     return LoadedModels("cpu")
+
+
+def test_loaded_models_use_the_device_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("S2AM_DEVICE", "none")
+    with pytest.raises(DeviceError), LoadedModels().using("reinhard"):
+        pass
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])

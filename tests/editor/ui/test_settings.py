@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Settings files of version 0.1 keep working."""
+"""Settings files of version 0.1 keep working, and the shared settings apply to the editor."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from pytestqt.qtbot import QtBot
 
+from s2am_editor.window.dialogs.batch import BatchDialog
 from s2am_editor.window.editor_settings import EditorSettings
+from s2am_editor.window.main_window import MainWindow
 from s2am_editor.window.theme import Appearance
 
 VERSION_1 = Path(__file__).parent / "fixtures" / "editor_version_1.ini"
@@ -55,3 +58,14 @@ def test_add_recent_moves_file_to_the_top(tmp_path: Path) -> None:
     settings.add_recent(files[5])
     assert settings.recent[0] == files[5].resolve()
     assert len(settings.recent) == len(set(settings.recent)) == 10
+
+
+def test_window_and_batch_dialog_select_the_model_of_the_settings(
+    qtbot: QtBot, settings: EditorSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("S2AM_MODEL", "reinhard")
+    window = MainWindow(settings)
+    qtbot.addWidget(window)
+    assert window.sidebar.harmonize.model == "reinhard"
+    dialog = BatchDialog(settings, window)
+    assert dialog.model.currentText() == "reinhard"

@@ -36,6 +36,7 @@ from s2am_editor.window.widgets.sliders import SliderRow
 from s2am_engine.batch import BatchEvent, BatchItem, plan_batch
 from s2am_engine.errors import EngineError
 from s2am_engine.image.io import IMAGE_SUFFIXES
+from s2am_engine.models.model_store import default_model
 
 CONTACT_SHEET = "sheet.png"
 CUTOUT_MODE, COMPOSITE_MODE = 0, 1
@@ -109,6 +110,7 @@ class BatchDialog(QDialog):
         self.model = QComboBox()
         for model in usable_models():
             self.model.addItem(model.card.name)
+        self.model.setCurrentText(default_model())
         self.strength = SliderRow.from_spec(SLIDERS["strength"])
         self.table = QTableWidget(0, 2)
         self._make_table()

@@ -25,7 +25,7 @@ from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs, Problem
 from s2am_editor.window.widgets.basic import heading, muted_label, primary_button, push_button, small_button
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.errors import EngineError
-from s2am_engine.models.model_store import DEFAULT_MODEL, Model, list_models
+from s2am_engine.models.model_store import Model, default_model, list_models
 
 PREVIEW_HEIGHT = 120  # pixels of a preview
 STRENGTHS = (1.0, 0.6)  # of the selected model, among the variants
@@ -91,7 +91,7 @@ class HarmonizePanel(QWidget):
     @property
     def model(self) -> str:
         """The name of the selected model."""
-        return str(self.models.currentData() or DEFAULT_MODEL)
+        return str(self.models.currentData() or default_model())
 
     @property
     def reference(self) -> Reference:
