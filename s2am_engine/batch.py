@@ -18,7 +18,7 @@ from s2am_common.image_formats import PNG, format_of_suffix
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.color.map import ColorMap
 from s2am_engine.errors import FileError, ImageError, MaskError, S2AMError
-from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, load_image, save_image
+from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, load_image, omitted_contents, save_image
 from s2am_engine.image.masks import check_mask, read_mask
 from s2am_engine.types import Pixels
 
@@ -131,6 +131,8 @@ class FileHarmonizer:
             if save_map and file:
                 file.write(map_text(prediction.adjusted_map(self.sliders), save_map).encode())
             save_image(output, result)
+        for what in omitted_contents(output, result):
+            logger.warning("%s has no %s: its format does not store them.", output, what)
         seconds = time.perf_counter() - started
         logger.info("wrote %s in %.2f s", output, seconds)
         return FileResult(source, output, save_map, result, prediction, detection, seconds)

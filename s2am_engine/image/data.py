@@ -53,6 +53,11 @@ class ImageData:
     selection: Pixels | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def coverage(self) -> Pixels | None:
+        """The channel that can serve as a mask: alpha, or else a saved selection."""
+        return self.selection if self.alpha is None else self.alpha
+
     def samples(self) -> Pixels:
         """Return H×W×C samples: 1 or 3 color channels and alpha, contiguous (H×W for gray without alpha)."""
         color = luma(self.pixels) if self.gray else self.pixels

@@ -15,14 +15,21 @@ from PIL.Image import DecompressionBombError
 from tifffile import TiffFileError
 
 from s2am_common.atomic import atomic_write
-from s2am_common.image_formats import FOREIGN_FORMATS, IMAGE_FORMATS, IMAGE_SUFFIXES, format_of_suffix
+from s2am_common.image_formats import (
+    FOREIGN_FORMATS,
+    IMAGE_FORMATS,
+    IMAGE_SUFFIXES,
+    TIFF,
+    WEBP,
+    format_of_suffix,
+)
 from s2am_engine.errors import FileError, ImageError, ImageFormatError
 from s2am_engine.image.data import MAX_PIXELS, ImageData, Metadata
 from s2am_engine.image.formats import FORMATS
 from s2am_engine.image.formats.common import CONVERT_FIRST, Decoded, ImageFormat, UnsupportedFileError
 from s2am_engine.types import Pixels
 
-__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "ImageData", "Metadata", "load_image", "save_image"]
+__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "ImageData", "Metadata", "load_image", "omitted_contents", "save_image"]
 
 _DAMAGE = (
     *(ValueError, TypeError, KeyError, IndexError, ArithmeticError, SyntaxError, EOFError, OSError, RuntimeError),
@@ -161,6 +168,17 @@ def save_image(path: str | Path, image: ImageData, *, quality: int = 95) -> None
         raise ImageFormatError(f"{path} {refusal}.", path=str(path)) from refusal
     except MemoryError as error:
         raise FileError(f"{path} was not written: there is not enough memory; scale it down first.") from error
+
+
+def omitted_contents(path: str | Path, image: ImageData) -> list[str]:
+    """Return what `save_image` does not store of an image, in words, because the format of the suffix cannot."""
+    info = format_of_suffix(Path(path).suffix)
+    omitted = []
+    if image.metadata.iptc and info is WEBP:
+        omitted.append("captions and keywords (IPTC)")
+    if image.selection is not None and info is not TIFF:
+        omitted.append("saved selections")
+    return omitted
 
 
 def _check_image(image: ImageData) -> None:

@@ -36,8 +36,8 @@ def read_mask(path: str | Path) -> Mask:
         FileError: the file cannot be read.
     """
     image = load_image(path)
-    if image.alpha is not None and image.alpha.min() < full_scale(image.alpha.dtype):
-        return image.alpha
+    if image.coverage is not None and image.coverage.min() < full_scale(image.coverage.dtype):
+        return image.coverage
     mask: Mask = np.ascontiguousarray(image.pixels[..., 0]) if image.gray else luma(image.pixels)
     info = format_of_suffix(Path(path).suffix)
     if info is not None and not info.lossless and mask.dtype == np.uint8:
@@ -58,12 +58,13 @@ def mask_from_alpha(image: ImageData, name: str = "The image") -> Mask:
     Raises:
         MaskError: there is no transparency, or only one color under the transparent part.
     """
-    if image.alpha is None or image.alpha.min() >= full_scale(image.alpha.dtype):
+    alpha = image.coverage
+    if alpha is None or alpha.min() >= full_scale(alpha.dtype):
         raise MaskError(f"{name} has no transparency that could serve as a mask.", code="mask.no-alpha", name=name)
-    beneath = image.pixels[image.alpha == 0]
+    beneath = image.pixels[alpha == 0]
     if len(beneath) and np.ptp(beneath, axis=0).max() == 0:
         raise MaskError(f"{name} is a cutout without a background.", code="mask.cut-out", name=name)
-    return image.alpha
+    return alpha
 
 
 def check_mask(mask: Mask, shape: tuple[int, ...], name: str = "The mask") -> None:

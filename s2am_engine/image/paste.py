@@ -52,16 +52,16 @@ def place_layer(layer: ImageData, background: ImageData, at: tuple[int, int] | N
     Raises:
         ImageError: the layer has no transparency, lies outside, or cannot be converted to the background's profile.
     """
-    if layer.alpha is None:
+    if layer.coverage is None:
         raise ImageError("The layer has no transparency: cut out its subject first.", code="image.no-alpha")
     height, width = background.pixels.shape[:2]
-    rows, columns = layer.alpha.shape
+    rows, columns = layer.coverage.shape
     x, y = at if at is not None else ((width - columns) // 2, (height - rows) // 2)
     visible = (
         slice(max(0, -y), max(0, min(rows, height - y))),
         slice(max(0, -x), max(0, min(columns, width - x))),
     )
-    alpha = layer.alpha[visible]
+    alpha = layer.coverage[visible]
     if alpha.size == 0 or alpha.max() == 0:
         raise ImageError(f"At {x},{y} no part of the layer lies on the background.", code="image.outside", x=x, y=y)
     pixels = convert_colors(layer.pixels[visible], layer.profile, background)

@@ -22,7 +22,9 @@ from s2am_engine.errors import ImageFormatError
 from s2am_engine.image.formats.exif import TiffBytes, normalize_exif
 from s2am_engine.image.formats.iptc import iptc_of_resources, iptc_resource
 from s2am_engine.image.icc import to_srgb
-from s2am_engine.image.io import ImageData, Metadata, load_image, save_image
+from s2am_engine.image.io import ImageData, Metadata, load_image, omitted_contents, save_image
+from s2am_engine.image.masks import mask_from_alpha, read_mask
+from s2am_engine.image.paste import place_layer
 from tests.engine import icc
 
 RGB = np.random.default_rng(5).integers(0, 256, (40, 50, 3), np.uint8)
@@ -498,3 +500,32 @@ def test_read_jpeg_without_gain_map_has_no_note(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(jpeg_with((0xE1, b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta/>"), (0xFE, b"hi")))
     found = load_image(tmp_path / "a.jpg")
     assert (found.notes, found.metadata.xmp) == ((), b"<x:xmpmeta/>")
+
+
+def test_saved_selection_serves_as_mask(tmp_path: Path) -> None:
+    selection = np.zeros((40, 50), np.uint8)
+    selection[10:20, 10:30] = 255
+    save_image(tmp_path / "a.tif", ImageData(RGB, selection=selection))
+    found = load_image(tmp_path / "a.tif")
+    assert np.array_equal(mask_from_alpha(found), selection)
+    assert np.array_equal(read_mask(tmp_path / "a.tif"), selection)
+    placed = place_layer(found, ImageData(RGB))
+    assert np.array_equal(placed.alpha, selection)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "wanted"),
+    [
+        (".tif", []),
+        (".png", ["saved selections"]),
+        (".jpg", ["saved selections"]),
+        (".webp", ["captions and keywords (IPTC)", "saved selections"]),
+    ],
+)
+def test_omitted_contents_of_formats(tmp_path: Path, suffix: str, wanted: list[str]) -> None:
+    image = ImageData(RGB, metadata=Metadata(iptc=IPTC), selection=RGB[..., 0].copy())
+    assert omitted_contents(tmp_path / f"a{suffix}", image) == wanted
+    save_image(tmp_path / f"a{suffix}", image)
+    found = load_image(tmp_path / f"a{suffix}")
+    assert (found.metadata.iptc is None) == ("captions and keywords (IPTC)" in wanted)
+    assert (found.selection is None) == ("saved selections" in wanted)

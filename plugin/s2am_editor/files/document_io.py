@@ -58,6 +58,8 @@ def open_document(path: Path, progress: FractionCallback | None = None) -> Opene
     else:
         image = load_image(path)
         document, notes = Document.from_image(image, path.stem), list(image.notes)
+        if image.selection is not None:
+            notes.append("The saved selection (additional channel) is not kept.")
     return OpenedFile(document, tuple(notes))
 
 

@@ -91,7 +91,7 @@ def read_openraster(path: Path, progress: FractionCallback | None = None) -> tup
     report = progress or (lambda _: None)
     try:
         with zipfile.ZipFile(path) as archive:
-            if archive.read("mimetype").strip() != _MIMETYPE:
+            if _read_entry(archive, "mimetype", _MAX_TEXT_BYTES).strip() != _MIMETYPE:
                 raise ImageFormatError(f"{path} is not an OpenRaster file: open an image, an .ora or a .psd file.")
             stack_xml = _read_entry(archive, "stack.xml", _MAX_TEXT_BYTES)
             description = _read_description(archive, stack_xml)
