@@ -529,3 +529,31 @@ def test_omitted_contents_of_formats(tmp_path: Path, suffix: str, wanted: list[s
     found = load_image(tmp_path / f"a{suffix}")
     assert (found.metadata.iptc is None) == ("captions and keywords (IPTC)" in wanted)
     assert (found.selection is None) == ("saved selections" in wanted)
+
+
+@pytest.mark.parametrize(
+    ("mark", "bits", "words"),
+    [(0xC1, 12, "JPEG file of 12 bits"), (0xC3, 16, "lossless or hierarchical"), (0xC5, 8, "lossless or hierarchical")],
+)
+def test_read_jpeg_of_rare_kinds_is_not_called_damaged(tmp_path: Path, mark: int, bits: int, words: str) -> None:
+    file = io.BytesIO()
+    Image.fromarray(RGB).save(file, "JPEG")
+    data = bytearray(file.getvalue())
+    at = data.index(b"\xff\xc0")
+    data[at + 1], data[at + 4] = mark, bits
+    (tmp_path / "a.jpg").write_bytes(data)
+    with pytest.raises(ImageFormatError, match=words):
+        load_image(tmp_path / "a.jpg")
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_read_jpeg_of_usual_kinds(tmp_path: Path, progressive: bool) -> None:
+    Image.fromarray(RGB).save(tmp_path / "a.jpg", progressive=progressive)
+    assert load_image(tmp_path / "a.jpg").pixels.shape == RGB.shape
+
+
+def test_read_png_of_xcode_is_not_called_damaged(tmp_path: Path) -> None:
+    data = png_with(RGB)
+    (tmp_path / "a.png").write_bytes(data[:8] + png_chunk(b"CgBI", bytes(4)) + data[8:])
+    with pytest.raises(ImageFormatError, match="Xcode"):
+        load_image(tmp_path / "a.png")

@@ -22,19 +22,19 @@ _MARKS = (
 
 def has_gain_map(data: bytes) -> bool:
     """Return whether a segment of the main image of a JPEG file announces a gain map."""
-    return any(mark in segment for segment in _segments(data) for mark in _MARKS)
+    applications = (body for number, body in jpeg_segments(data) if 0xE1 <= number <= 0xEF)
+    return any(mark in body for body in applications for mark in _MARKS)
 
 
-def _segments(data: bytes) -> Iterator[bytes]:
-    """Yield the application segments before the pixels."""
+def jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield marker and content of each segment of a JPEG file before the pixels."""
     at = 2
     while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
         if data[at + 1] == 0xFF:  # a fill byte
             at += 1
             continue
         size = int.from_bytes(data[at + 2 : at + 4], "big")
-        if 0xE1 <= data[at + 1] <= 0xEF:
-            yield data[at + 4 : at + 2 + size]
+        yield data[at + 1], data[at + 4 : at + 2 + size]
         at += 2 + max(2, size)
 
 

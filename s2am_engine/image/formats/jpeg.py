@@ -19,7 +19,7 @@ from s2am_engine.image.formats.common import (
     check_storable,
     storable_resolution,
 )
-from s2am_engine.image.formats.gain_map import has_gain_map, without_attachments
+from s2am_engine.image.formats.gain_map import has_gain_map, jpeg_segments, without_attachments
 from s2am_engine.image.formats.iptc import iptc_resource
 from s2am_engine.image.formats.pillow import decode_samples, encode, metadata_of, save_options
 
@@ -27,6 +27,9 @@ _MAX_SIDE = 65500
 _MAX_DENSITY = 65535
 _MAX_SEGMENT = 65533  # bytes of content of a JPEG segment
 _IPTC_RESOURCE = 0x0404
+_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # start of frame
+_USUAL_FRAMES = {0xC0, 0xC1, 0xC2, 0xC9, 0xCA}  # baseline, extended, progressive; with Huffman or arithmetic coding
+_SAVE_USUAL = "save it as PNG, TIFF or an ordinary JPEG first"
 
 
 def read_jpeg(data: bytes) -> Decoded:
@@ -34,6 +37,7 @@ def read_jpeg(data: bytes) -> Decoded:
 
     Raises UnsupportedFileError; OSError, SyntaxError if it is damaged.
     """
+    _refuse_rare_kinds(data)
     # The plug-in's own class: Image.open would refuse images that MAX_PIXELS allows.
     with JpegImageFile(io.BytesIO(data)) as image:
         check_image_size(*image.size)
@@ -51,6 +55,18 @@ def read_jpeg(data: bytes) -> Decoded:
     notes = ("has an HDR gain map, which is not kept: its standard colors are used",) if has_gain_map(data) else ()
     metadata = dataclasses.replace(metadata, xmp=without_attachments(metadata.xmp))
     return Decoded(samples, orientation, info.get("icc_profile") or None, metadata, notes=notes)
+
+
+def _refuse_rare_kinds(data: bytes) -> None:
+    """Raise UnsupportedFileError for kinds of JPEG that no browser shows: they are not damaged."""
+    frame = next(((mark, body) for mark, body in jpeg_segments(data) if mark in _FRAMES), None)
+    if frame is None or len(frame[1]) < 6:
+        return
+    mark, body = frame
+    if mark not in _USUAL_FRAMES:
+        raise UnsupportedFileError(f"is a lossless or hierarchical JPEG file: {_SAVE_USUAL}")
+    if body[0] != 8:
+        raise UnsupportedFileError(f"is a JPEG file of {body[0]} bits: {_SAVE_USUAL}")
 
 
 def write_jpeg(file: BinaryIO, image: ImageData, quality: int = 95) -> None:

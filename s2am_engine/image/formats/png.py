@@ -58,6 +58,10 @@ def read_png(data: bytes) -> Decoded:
     """Decode a PNG file. Raises UnsupportedFileError; ValueError, RuntimeError if it is damaged."""
     chunks = list(_chunks(data))
     once = {chunk.kind: chunk.body for chunk in reversed(chunks)}
+    if chunks[0].kind == b"CgBI":
+        raise UnsupportedFileError(
+            f"is a PNG file that Xcode changed for iOS apps: open the original, or {CONVERT_FIRST}"
+        )
     if chunks[0].kind != b"IHDR" or len(once[b"IHDR"]) != 13:
         raise ValueError("PNG has no header")
     width, height = struct.unpack(">II", once[b"IHDR"][:8])
