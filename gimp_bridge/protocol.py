@@ -110,7 +110,7 @@ class Harmonize(Message):
     def __post_init__(self) -> None:
         """Check the sizes."""
         if not (1 <= self.width <= MAX_SIDE and 1 <= self.height <= MAX_SIDE):
-            raise ValueError(f"an image in a message must have 1 to {MAX_SIDE} pixels a side")
+            raise ValueError(f"an image in a message must have 1 to {MAX_SIDE} pixels per side")
         plane = self.width * self.height
         if len(self.pixels) != 4 * plane or len(self.layer_alpha) != plane or len(self.layer_masks) % plane:
             raise ValueError("pixels, alpha and masks must have the size of the image")

@@ -264,7 +264,7 @@ def draw_chart(results: Results, path: Path) -> None:
     axes.barh(ranked, [one.mean() for one in gains], xerr=margins, color="#7a9cc6", ecolor="#333333", capsize=2)
     axes.set_xlim(left=max(LEFTMOST, axes.get_xlim()[0]))
     axes.axvline(0, color="#333333", linewidth=0.8)
-    axes.set_xlabel("mean PSNR gain over the untouched composites, dB (bars: 95 % interval over pictures)")
+    axes.set_xlabel("mean PSNR gain over the untouched composites, dB (bars: 95 % interval over images)")
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(y=0.01)
     with atomic_write(path) as file:

@@ -60,7 +60,7 @@ def atomic_write(path: str | os.PathLike[str], mode: int | None = None) -> Itera
 
 
 def _open_new(path: Path, mode: int) -> BinaryIO:
-    # Not the module tempfile, whose files are private (mode 0600) whatever the umask.
+    # Not the module tempfile, whose files are private (mode 0600) regardless of the umask.
     return open(path, "xb", opener=lambda name, flags: os.open(name, flags, mode))
 
 

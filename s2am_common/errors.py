@@ -83,7 +83,7 @@ class NothingFoundError(MaskError):
 
 
 class ModelError(EngineError):
-    """A model that is damaged, cannot do what was asked, or gave no usable result."""
+    """A model that is damaged, cannot do the requested task, or gave no usable result."""
 
     default_code = "model"
 
@@ -149,7 +149,7 @@ class InstallError(S2AMError):
 
 
 def os_error(error: OSError, path: str | os.PathLike[str] | None = None) -> FileError:
-    """Return the error for a path that the system refused to look at; path: None = the one that the error names."""
+    """Return the error for a path that the system could not access; path: None = the one that the error names."""
     path = str(path if path is not None else error.filename or "A file")
     if error.errno == errno.ENAMETOOLONG:
         return FileError(f"{path}: the name is too long: choose a shorter one.", code="file.name", path=path)

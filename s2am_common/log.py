@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The log file of engine, command line, editor and plug-in.
 
-Modules log to `logging.getLogger(__name__)`; each program calls `start_logging` once. The log holds what was started,
+Modules log to `logging.getLogger(__name__)`; each program calls `start_logging` once. The log contains starts,
 devices and models, fallbacks, requests, file names, times and errors with their tracebacks; never image content.
 """
 

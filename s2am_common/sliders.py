@@ -42,8 +42,8 @@ _TABLE = (
     SliderSpec("strength", 0, 1, 1, "Strength", "How much of the change is applied", "g"),
     SliderSpec("brightness", -1, 1, 0, "Brightness", "Lighter (+) or darker (-); black and white stay", "B"),
     SliderSpec("contrast", -1, 1, 0, "Contrast", "Steeper (+) or flatter (-) around middle gray", "t"),
-    SliderSpec("warmth", -1, 1, 0, "Warmth", "Towards amber (+) or blue (-)", "W"),
-    SliderSpec("tint", -1, 1, 0, "Tint", "Towards magenta (+) or green (-)", "i"),
+    SliderSpec("warmth", -1, 1, 0, "Warmth", "Toward amber (+) or blue (-)", "W"),
+    SliderSpec("tint", -1, 1, 0, "Tint", "Toward magenta (+) or green (-)", "i"),
     SliderSpec("saturation", -1, 1, 0, "Saturation", "Stronger (+) or paler (-) colors", "u"),
 )
 

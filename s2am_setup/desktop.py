@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The editor in the desktop's menus: launcher, icon and, if wanted, an entry in “open with” for images."""
+"""The editor in the desktop's menus: launcher, icon and, optionally, an entry in “open with” for images."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`s2am doctor`: check each part of an installation, report faults, and repair them if wanted."""
+"""`s2am doctor`: check each part of an installation, report faults, and repair them on request."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ def peak_memory() -> Iterator[list[int]]:
 
 
 def release_freed_memory() -> None:
-    """Return freed memory to the system, so that reusing it counts as growth (glibc only)."""
+    """Return freed memory to the system, so reusing it counts as growth (glibc only)."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 

@@ -96,7 +96,7 @@ def fail_on_path(error: OSError) -> int:
 
 
 def print_any_name(stream: Any) -> None:
-    """Let a stream print file names that its encoding lacks: as the system stores them in UTF-8, escaped elsewhere."""
+    """Make a stream accept any file name: as stored by the system in UTF-8, escaped in other encodings."""
     if hasattr(stream, "reconfigure"):
         utf8 = codecs.lookup(stream.encoding).name == "utf-8"
         stream.reconfigure(errors="surrogateescape" if utf8 else "backslashreplace")

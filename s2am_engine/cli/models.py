@@ -109,7 +109,7 @@ def run_export(options: argparse.Namespace) -> int:
 
 
 def print_result(options: argparse.Namespace, sentence: str, summary: dict[str, Any]) -> int:
-    """Print what was done, and return the exit code."""
+    """Print the result, and return the exit code."""
     print(json.dumps(summary) if options.json else sentence)
     return 0
 

@@ -224,7 +224,7 @@ def write_pairs(options: argparse.Namespace) -> int:
 def print_pairs_summary(
     options: argparse.Namespace, summary: dict[str, Any], skipped: Sequence[Skipped], sentence: str
 ) -> None:
-    """Print what was done, and list the files that were left out."""
+    """Print the result, and list the skipped files."""
     left_out = [{"path": str(one.path), "why": one.why} for one in skipped]
     if options.json:
         print(json.dumps(summary | {"skipped": left_out}))
@@ -234,7 +234,7 @@ def print_pairs_summary(
 
 
 def list_skipped(skipped: Sequence[Skipped]) -> None:
-    """Print the files that were left out, with the reasons."""
+    """Print the skipped files, with the reasons."""
     for one in skipped:
         print(f"left out {one.path}: {one.why}", file=sys.stderr)
 

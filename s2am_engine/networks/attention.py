@@ -98,7 +98,7 @@ class RegionGates(nn.Module):
     """S2AM's channel gates for each region: each gate pools its own region only.
 
     The gate of the S2AM paper (average and maximum pooling, two linear layers, sigmoid), but each gate pools its own
-    region alone, so that the background does not dilute its statistics of the foreground.
+    region alone, so the background does not dilute its statistics of the foreground.
     """
 
     def __init__(self, channels: int, reduction: int = 4) -> None:

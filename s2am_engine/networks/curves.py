@@ -70,7 +70,7 @@ class CurvesAndMatrix(MapNetwork):
     def curves_and_matrix(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """Convert parameters (B, P) to curve values at uniform knots (B, 3, 65) and matrices (B, 3, 4)."""
         controls = parameters[:, : 3 * CONTROLS].unflatten(1, (3, CONTROLS))
-        # Quadratic B-splines over the control points: smooth, so that a gradient stays one.
+        # Quadratic B-splines over the control points: smooth, so gradients stay smooth.
         deviation = torch.einsum("bck,kn->bcn", controls, spline_basis(PIECES + 1).to(controls))
         values = torch.linspace(0, 1, PIECES + 1).to(controls) + deviation
         matrix = torch.eye(3, 4).to(controls) + parameters[:, 3 * CONTROLS :].unflatten(1, (3, 4))

@@ -65,8 +65,8 @@ class EncoderDecoder(PaintNetwork):
         """Assemble the network from its layers.
 
         Args:
-            downs: from the picture to the bottleneck, each of which halves the size.
-            ups: from the picture's size to the bottleneck's (ups[k] undoes downs[k]), each of which doubles the size.
+            downs: from the image to the bottleneck, each of which halves the size.
+            ups: from the image's size to the bottleneck's (ups[k] undoes downs[k]), each of which doubles the size.
             bottleneck: module between the last downsampling and the first upsampling step; None = identity.
             concatenate: skips are concatenated (UNet), else added (DIH).
             blocks: for the outermost skips, the outermost first.

@@ -11,7 +11,7 @@ from s2am_engine.networks.attention import _EPSILON, resize_mask
 from s2am_engine.networks.network import PaintNetwork
 from s2am_engine.networks.spec import PUBLISHED, SMALL, NetworkSpec, register, variant
 
-MEAN = 0.4462414  # of the pictures, as published
+MEAN = 0.4462414  # of the images, as published
 KEY_REDUCTION = 8
 DECODER = (128, 32, 16)  # minimum number of channels: narrower layers would be a bottleneck for colors
 SHARPNESS = 4.0  # of the attention at the start, in PyTorch's usual weights

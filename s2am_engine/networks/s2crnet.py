@@ -175,7 +175,7 @@ class S2CRNet(MapNetwork):
         """See `Network.forward`.
 
         Args:
-            composite: (B, 3, H, W) sRGB values in [0, 1], 17 or more pixels a side.
+            composite: (B, 3, H, W) sRGB values in [0, 1], 17 or more pixels per side.
             mask: (B, 1, H, W) in [0, 1], 1 = foreground.
             label: (B,) int64 indices into `LABELS`, classes of the foregrounds, for a semantic network only; None
                 stands for "other".

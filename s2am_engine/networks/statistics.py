@@ -15,7 +15,7 @@ _EPSILON = 1e-6
 class RegionStatistics(nn.Module):
     """Histograms, moments and seam statistics of the two regions of a composite.
 
-    Every value is an average of pixels, so that the vector does not depend on the input size. Histograms
+    Every value is an average of pixels, so the vector does not depend on the input size. Histograms
     are soft (a value is shared by its two nearest bins) and square-rooted, which evens out their noise.
     """
 

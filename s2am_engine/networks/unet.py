@@ -36,7 +36,7 @@ class UNet(EncoderDecoder):
 
         Args:
             width: channels of the first level; all others follow.
-            levels: halvings; a picture of 2^levels pixels ends in one.
+            levels: halvings; an image of 2^levels pixels ends in one.
             block: None, a block's name (“conv”, “se”, “cbam”), or a function that makes one for a number of channels.
             scales: number of outermost skips with a block.
             place: position of the blocks: on the skip (S2ASC) or after skip and decoder are joined (S2AD).

@@ -49,8 +49,8 @@ class BatchRNG:
         Args:
             pictures: (B, 3, H, W); the others stay bit for bit.
             share: the part of the batch, 0 to 1.
-            change: makes of the chosen pictures (C, 3, H, W), their places in the batch (C) and their own rng the
-                changed pictures.
+            change: maps the chosen images (C, 3, H, W), their batch indices (C) and their own rng to the changed
+                images.
         """
         chosen = self.sample_indices(share)
         if len(chosen):

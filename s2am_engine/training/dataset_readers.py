@@ -42,7 +42,7 @@ class PhotoFile:
 
     name: str
     image: Path
-    labels: Path | Drawn | None  # a picture of label numbers, or COCO's instances
+    labels: Path | Drawn | None  # an image of label numbers, or COCO's instances
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def find_photographs(folder: Path, split: str | None) -> list[PhotoFile]:
     """List one split of a folder of photographs.
 
     With an `index.csv` (columns name, image, regions, split) the splits are the file's; in COCO's layout
-    (`annotations/instances_train2017.json` …) they are those of the annotations' names. Otherwise every picture below
+    (`annotations/instances_train2017.json` …) they are those of the annotations' names. Otherwise every image below
     the folder counts, and a hash of its name puts it into `train` or `val`.
 
     Args:
@@ -209,7 +209,7 @@ Shape = Polygons | Runs
 class Instances:
     """Instances of one image."""
 
-    width: int  # of the picture that was drawn on
+    width: int  # of the annotated image
     height: int
     shapes: tuple[Shape, ...]  # the largest first; none below `SMALLEST_AREA`
 
@@ -273,7 +273,7 @@ def annotation_files(folder: Path) -> list[Path]:
 def find_drawn(folder: Path) -> Iterator[tuple[Path, Drawn]]:
     """List the files of a folder in COCO's layout with their instances.
 
-    The pictures of `instances_train2017.json` lie in `train2017` or `images/train2017`, and then all files there
+    The images of `instances_train2017.json` lie in `train2017` or `images/train2017`, and then all files there
     count. Otherwise the annotations name files in `images` or in the folder itself.
 
     Raises:
@@ -291,7 +291,7 @@ def find_drawn(folder: Path) -> Iterator[tuple[Path, Drawn]]:
 
 
 def read_annotations(path: Path) -> dict[str, Instances]:
-    """Read the instances of all pictures of a file, crowds left out.
+    """Read the instances of all images of a file, crowds left out.
 
     Raises:
         AnnotationsError: the file can't be read, or is not what COCO's tools write.
@@ -313,7 +313,7 @@ def instances_of(image: dict[str, Any], shapes: list[Shape]) -> Instances:
     """Return the instances of one entry of `images`, sorted by size, without small ones.
 
     Raises:
-        ValueError: runs that do not fill the picture; also KeyError and TypeError.
+        ValueError: runs that do not fill the image; also KeyError and TypeError.
     """
     width, height = int(image["width"]), int(image["height"])
     if any(isinstance(shape, Runs) and shape.counts.sum() != width * height for shape in shapes):
@@ -326,7 +326,7 @@ def compact(found: dict[str, Any]) -> Any:
     """Convert an annotation to arrays while parsing; as Python numbers all of them take gigabytes.
 
     Returns:
-        The picture's number and the shape, or None for a crowd; other objects of the file as they are.
+        The image's number and the shape, or None for a crowd; other objects of the file as they are.
     """
     if "segmentation" not in found:
         return found
@@ -376,7 +376,7 @@ def has_pairs(folder: Path) -> bool:
 def find_pairs(folder: Path, split: str | None = None) -> list[Pair]:
     """List the pairs of a folder in iHarmony4's layout.
 
-    `composite_images/NAME_k_j.png` belongs to `masks/NAME_k.png` and `real_images/NAME.png` (any picture suffix).
+    `composite_images/NAME_k_j.png` belongs to `masks/NAME_k.png` and `real_images/NAME.png` (any image suffix).
     A folder of such folders (`HCOCO`, `HFlickr` …) is read as a whole; names are then prefixed with the subset.
 
     Args:
@@ -385,7 +385,7 @@ def find_pairs(folder: Path, split: str | None = None) -> list[Pair]:
             None, or if no split has such a file.
 
     Raises:
-        EngineError: the folder has no such layout or no file for the split, or pictures are missing.
+        EngineError: the folder has no such layout or no file for the split, or images are missing.
     """
     pairs = pairs_of(folder, listed(folder, split)) if is_subset(folder) else pairs_below(folder, split)
     if not pairs:
@@ -465,7 +465,7 @@ def pairs_of(folder: Path, lines: Iterable[PurePosixPath] | None) -> list[Pair]:
     """Return the pairs of one subset: those listed, in order, or all, sorted.
 
     Raises:
-        EngineError: pictures are missing.
+        EngineError: images are missing.
     """
     composites, masks, targets = (pictures_in(folder / part) for part in (COMPOSITE_FOLDER, MASK_FOLDER, TARGET_FOLDER))
     names = sorted(composites) if lines is None else [line.stem for line in lines]
@@ -480,7 +480,7 @@ def pairs_of(folder: Path, lines: Iterable[PurePosixPath] | None) -> list[Pair]:
             pairs.append(Pair(name, composites[name], masks[masked], targets[real]))
     if missing:
         count = len(dict.fromkeys(missing))
-        raise EngineError(f"{folder} lacks “{missing[0]}” (pictures missing: {count}): copy or download it again.")
+        raise EngineError(f"{folder} lacks “{missing[0]}” (images missing: {count}): copy or download it again.")
     return pairs
 
 

@@ -98,11 +98,11 @@ def build_recolored(
     published; a classical one replaces it (`auto_retouch`), followed by random brightness, contrast and color.
 
     Args:
-        photographs: a folder as `find_photographs` takes; its split `train` is used, so that no data
-            set includes held-out photographs.
+        photographs: a folder as `find_photographs` takes; its split `train` is used, so no data set
+            includes held-out photographs.
         out: a new or empty folder; its name becomes that of the split files.
         count: number of composites; if there are fewer photographs, some give several.
-        long_side: the longest side of the pictures, in pixels.
+        long_side: the longest side of the images, in pixels.
         seed: the same seed gives the same bytes.
         progress: called with (done, total); may raise to stop.
 
@@ -135,7 +135,7 @@ def build_swapped(
         out: a new or empty folder; its name becomes that of the split files.
         count: number of composites; fewer if all regions of all pairs of versions are used.
         regions: a folder of label maps under the photographs' names; for photographs without one, regions are proposed.
-        long_side: the longest side of the pictures, in pixels.
+        long_side: the longest side of the images, in pixels.
         seed: the same seed gives the same bytes.
         progress: called with (done, total); may raise to stop.
 
@@ -144,7 +144,9 @@ def build_swapped(
     """
     shared = find_versions(versions)
     if not shared:
-        raise EngineError("No two of the folders hold pictures of the same name: name a photograph's versions alike.")
+        raise EngineError(
+            "No image has the same name in two of the folders: give all versions of a photograph the same name."
+        )
     labels = pictures_of(regions) if regions else {}
     subjects = [
         Swapped(name, found, labels.get(photograph), long_side, seed)
@@ -233,7 +235,7 @@ def pictures_of(folder: Path) -> dict[str, Path]:
         EngineError: no such folder.
     """
     if not folder.is_dir():
-        raise EngineError(f"{folder} is not a folder: name one with pictures.")
+        raise EngineError(f"{folder} is not a folder: name one with images.")
     return {
         path.relative_to(folder).with_suffix("").as_posix(): path
         for path in visible_files(folder)

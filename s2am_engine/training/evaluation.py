@@ -28,13 +28,13 @@ from s2am_engine.types import Pixels
 UNTOUCHED = "untouched composite"
 # A result this far below its composite counts as worse, in dB.
 HARM = 1.0
-MOST_SHOWN = 120  # pictures on a sheet
+MOST_SHOWN = 120  # images on a sheet
 CELL_SIDE = 160  # pixels of each
 SUBSET_FIGURES = ("psnr", "mse", "fmse", "ssim")
 
 # PSNR of identical images, which keeps means finite.
 MOST_DECIBELS = 100.0
-# The default window of SSIM is 7×7; smaller pictures get a smaller, odd one.
+# The default window of SSIM is 7×7; smaller images get a smaller, odd one.
 SSIM_WINDOW = 7
 
 
@@ -120,13 +120,13 @@ class Evaluation:
         found = any(row.masks for row in rows)
         where = f", the networks' own pixels at {self.size}×{self.size}" if self.size else ""
         header = f"{'model':{width}}{'PSNR':>8}{'fPSNR':>8}{'MSE':>9}{'fMSE':>9}{'SSIM':>8}{'worse by 1 dB':>15}"
-        lines = [f"{self.dataset}: {len(self.names)} pictures{where}", header + ("     IoU" if found else "")]
+        lines = [f"{self.dataset}: {len(self.names)} images{where}", header + ("     IoU" if found else "")]
         for row in rows:
             iou = f"{mean(row.masks).iou:8.3f}" if row.masks else f"{'-':>8}"
             line = f"{row.name:{width}}{columns(row.mean)}{self.harmed(row):15d}"
             lines.append(line + (iou if found else ""))
         for name, images in self.parts(self.untouched).items():
-            lines += ["", f"{name}: {len(images)} pictures"]
+            lines += ["", f"{name}: {len(images)} images"]
             lines += [f"{row.name:{width}}{columns(mean(self.parts(row)[name]))}" for row in rows]
         return "\n".join(lines)
 
@@ -241,13 +241,13 @@ def evaluate_harmonizers(
         harmonizers: the models, named in the table. One may come from `Harmonizer.from_network`.
         sheet: a file for a PNG of composite, mask, each model's result and target, of up to 120 images
             spread over the data set; None = no sheet.
-        progress: called with (done, total) pictures.
+        progress: called with (done, total) images.
         native: measure the networks' own pixels with everything resized to their input size, as the papers do, instead
             of full-size results.
         detector: predicts the masks, instead of those of the data set.
 
     Raises:
-        EngineError: no such layout, a picture that can't be read or does not fit its target, or native models of
+        EngineError: no such layout, an image that can't be read or does not fit its target, or native models of
             different sizes.
     """
     pairs = find_pairs(dataset, "test")
@@ -354,7 +354,9 @@ def load_pair(pair: Pair) -> Loaded:
     )
     mask = read_mask(pair.mask)
     if not composite.shape[:2] == target.shape[:2] == mask.shape:
-        raise EngineError(f"{pair.composite}, its mask and its target differ in size: they must be the same pictures.")
+        raise EngineError(
+            f"{pair.composite}, its mask and its target differ in size: they must have the same width and height."
+        )
     return Loaded(pair.name, composite, mask, target, pair.subset)
 
 
@@ -362,11 +364,11 @@ def load_pair(pair: Pair) -> Loaded:
 class Scores:
     """Scores of one image, or their means over several."""
 
-    psnr: float  # dB, whole picture
+    psnr: float  # dB, whole image
     fpsnr: float  # dB, foreground
-    mse: float  # whole picture, 8-bit values
+    mse: float  # whole image, 8-bit values
     fmse: float  # foreground, 8-bit values
-    ssim: float  # whole picture, mean of the channels
+    ssim: float  # whole image, mean of the channels
 
 
 @dataclass(frozen=True)

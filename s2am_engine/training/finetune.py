@@ -146,7 +146,7 @@ def finetune(
         device: `auto`, `cpu`, `cuda` …; None = as in the settings.
         workers: threads that make pairs; None = half of the cores.
         report: receives progress; an exception raised in it cancels.
-        checkpoint: a folder for the state of the training, so that the same call continues after an interruption; it
+        checkpoint: a folder for the state of the training, with which the same call continues after an interruption; it
             is removed at the end. None = an interrupted training leaves nothing.
 
     Raises:

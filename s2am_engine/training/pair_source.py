@@ -43,7 +43,7 @@ class PairSource(ABC):
     would make with `world_size` times the batch size, if the batch size is a multiple of `PIECE`.
     """
 
-    size: int  # N, pixels a side
+    size: int  # N, pixels per side
     batch: int  # pairs per step and process
     seed: int = 0
     rank: int = field(default=0, init=False)  # of this process

@@ -45,12 +45,12 @@ from s2am_engine.types import Pixels
 
 LONG_SIDE = 192  # pixels: longer side of the cached images
 SMALLEST_PHOTO_SIDE = 64  # pixels; smaller images count as icons
-MOST_TRANSPARENT = 0.01  # share of a picture; more is a cutout
+MOST_TRANSPARENT = 0.01  # share of an image; more is a cutout
 
 CACHE_VERSION = 2  # increase when the cached images or regions change
 UNUSED_DAYS = 60  # age at which an unused cache is removed
 BROKEN_OFF_DAYS = 1  # age at which remains of a killed process are removed
-PHOTOS_AHEAD = 4  # photographs a thread
+PHOTOS_AHEAD = 4  # photographs per thread
 LEAST_COLOR = 1.0  # mean difference between the largest and the smallest channel, in 8-bit levels
 MOST_REGIONS = 6
 PIXELS, REGIONS, CACHE_INDEX = "pixels.npy", "regions.npy", "album.json"
@@ -76,7 +76,7 @@ def read_source(source: PhotoFile, long_side: int) -> tuple[NDArray[np.uint8], N
         H×W×3 sRGB, upright, and H×W integers (0 = no region), or None for an unlabeled photograph.
 
     Raises:
-        EngineError: a file that can't be read, a picture that is tiny or partly transparent, or labels that do not fit.
+        EngineError: a file that can't be read, an image that is tiny or partly transparent, or labels that do not fit.
     """
     image = read_reduced(source.image, long_side)
     height, width = image.shape[:2]
@@ -94,7 +94,7 @@ def read_source(source: PhotoFile, long_side: int) -> tuple[NDArray[np.uint8], N
 
 
 def read_reduced(path: Path, long_side: int) -> NDArray[np.uint8]:
-    """Read a photograph as H×W×3 sRGB of at most `long_side` pixels a side; errors are those of `read_source`."""
+    """Read a photograph as H×W×3 sRGB of at most `long_side` pixels per side; errors are those of `read_source`."""
     small = read_reduced_jpeg(path, long_side)
     if small is not None:
         return small
@@ -133,7 +133,7 @@ def read_reduced_jpeg(path: Path, long_side: int) -> NDArray[np.uint8] | None:
 
 
 def read_labels(path: Path) -> NDArray[np.int32]:
-    """Read a label map, H×W, from a picture with one channel or a palette.
+    """Read a label map, H×W, from an image with one channel or a palette.
 
     Raises:
         EngineError: it can't be read, or has several channels.
@@ -155,7 +155,7 @@ def check_fit(path: Path, drawn_on: tuple[int, int], size: tuple[int, int]) -> N
         EngineError: the aspect ratios differ by more than rounding.
     """
     if abs(drawn_on[0] * size[1] - drawn_on[1] * size[0]) > sum(drawn_on):
-        raise EngineError(f"{path} has labels of another shape of picture: label it as it is shown, upright.")
+        raise EngineError(f"{path} has labels of another aspect ratio: label the image in its displayed orientation.")
 
 
 def check_photo_size(path: Path, width: int, height: int) -> None:
@@ -321,7 +321,7 @@ def load_photographs(
 ) -> CachedPhotographs:
     """Load photographs as reduced images with regions; skipped files are listed with the reason.
 
-    Finding regions takes a tenth of a second a photograph, so the result is stored in the user's cache folder and
+    Finding regions takes a tenth of a second per photograph, so the result is stored in the user's cache folder and
     reused until a file is changed, renamed or added.
 
     Args:
@@ -487,4 +487,4 @@ def clause_of(error: EngineError, path: Path) -> str:
 def nothing_usable(folder: Path, skipped: Sequence[Skipped]) -> EngineError:
     """Return the error for a folder in which every image was skipped."""
     why, count = Counter(one.why for one in skipped).most_common(1)[0]
-    return EngineError(f"None of the {len(skipped)} pictures of {folder} can be used; {count} of them: “{why}”.")
+    return EngineError(f"None of the {len(skipped)} images of {folder} can be used; {count} of them: “{why}”.")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Random recoloring of photographs as in real composites: light, camera, grading, color transfer.
 
-Everything works on batches (B, 3, H, W) in [0, 1] with one random set of parameters a picture, drawn from a
-`torch.Generator`, so that a batch costs a few milliseconds and is reproducible by its seed.
+Everything works on batches (B, 3, H, W) in [0, 1] with one random set of parameters per image, drawn from a
+`torch.Generator`, so a batch takes a few milliseconds and is reproducible by its seed.
 """
 
 from __future__ import annotations
@@ -221,7 +221,7 @@ def change_light(pictures: Tensor, strength: Tensor, rng: BatchRNG, how: Recolor
 
     Args:
         pictures: (B, 3, H, W) sRGB values in [0, 1].
-        strength: (B, 1, 1, 1), how far each picture's changes go.
+        strength: (B, 1, 1, 1), how far each image's changes go.
         rng: the random numbers.
         how: the kinds of change.
 
@@ -274,7 +274,7 @@ def relighting(before: Tensor, after: Tensor, kept: Tensor) -> Tensor:
     day. Cameras, like eyes, compensate for most of both; `kept` is the rest.
 
     Args:
-        before: (B) the correlated color temperature in kelvin that the picture was taken at, 2200 to 15000.
+        before: (B) the correlated color temperature in kelvin that the image was taken at, 2200 to 15000.
         after: (B) the simulated one.
         kept: (B) the part of cast and dimming that the camera's balance leaves, 0 to 1.
 

@@ -304,14 +304,14 @@ class Superpixels:
 
     patches: NDArray[np.int64]  # H×W, 0 … N-1
     colors: NDArray[np.float64]  # N×3, mean CIELAB
-    places: NDArray[np.float64]  # N×2, mean (row, column) in units of the picture's longer side
+    places: NDArray[np.float64]  # N×2, mean (row, column) in units of the image's longer side
     sizes: NDArray[np.float64]  # N, pixels
     touching: NDArray[np.bool_]  # N×N bool, symmetric: adjacency
     outer: NDArray[np.bool_]  # N bool: touches the image border
 
 
 def find_superpixels(image: NDArray[np.uint8]) -> Superpixels:
-    """Divide a picture by SLIC (Achanta et al., PAMI 2012).
+    """Divide an image by SLIC (Achanta et al., PAMI 2012).
 
     Args:
         image: H×W×3 uint8 RGB.

@@ -66,7 +66,7 @@ class PairMaker(PairSource):
         return composite.contiguous(), regions, target.contiguous()
 
     def pre_augment(self, pictures: Tensor, regions: Tensor, batch_rng: BatchRNG) -> Tensor:
-        """Augment most photographs as a whole, so that a few thousand of them cover many styles."""
+        """Augment most photographs as a whole, so a few thousand of them cover many styles."""
         mild = replace(self.recoloring, transfer_share=0.1, histogram_share=0.0, falloff_share=0.0, patches_share=0.0)
         chosen = (batch_rng.uniform() < self.pre_augmented).nonzero().squeeze(1)
         target = pictures.clone()
@@ -167,7 +167,7 @@ def draw_pair_sheet(pairs: MakesPairs, count: int, side: int = 160) -> Image.Ima
     Args:
         pairs: their source, read from step 0 on.
         count: number of pairs, at least 1.
-        side: of each picture on the sheet, in pixels.
+        side: of each image on the sheet, in pixels.
     """
     drawn = list(islice(each_pair(pairs), count))
     rows = [[pixels(target), pixels(mask)[..., 0], pixels(composite)] for composite, mask, target in drawn]

@@ -227,7 +227,7 @@ def card_of(run: Path, name: str, texts: Mapping[str, Any], input_size: int | No
     """
     weights = run / WEIGHTS_FILE
     if not weights.is_file():
-        raise EngineError(f"{run} holds no weights yet: let the training reach its first validation.")
+        raise EngineError(f"{run} holds no weights yet: train until the first validation.")
     settings = read_settings(run)
     content = weights.read_bytes()
     network = build_network(settings["network"], **settings["options"])

@@ -46,7 +46,7 @@ class PairReader(PairSource):
         """See `PairSource.piece`.
 
         Raises:
-            EngineError: a picture that can't be read, or that does not fit the others.
+            EngineError: an image that can't be read, or that does not fit the others.
         """
         rng = np.random.default_rng([self.seed, index])
         read = [
@@ -62,7 +62,7 @@ def read_pair(pair: Pair, size: int, *, mirrored: bool) -> tuple[NDArray[np.uint
     """Read composite (N×N×3), mask (N×N) and target (N×N×3) as uint8, reduced to size × size.
 
     Raises:
-        EngineError: a picture that can't be read, or that does not fit the others.
+        EngineError: an image that can't be read, or that does not fit the others.
     """
     kinds = (cv2.IMREAD_COLOR_RGB, cv2.IMREAD_GRAYSCALE, cv2.IMREAD_COLOR_RGB)
     found = []
@@ -72,7 +72,9 @@ def read_pair(pair: Pair, size: int, *, mirrored: bool) -> tuple[NDArray[np.uint
             raise EngineError(f"{path} can't be read: bring it back, or remove its composites from the data set.")
         found.append(picture)
     if len({picture.shape[:2] for picture in found}) > 1:
-        raise EngineError(f"{pair.composite}, its mask and its target differ in size: they must be the same pictures.")
+        raise EngineError(
+            f"{pair.composite}, its mask and its target differ in size: they must have the same width and height."
+        )
     return tuple(resize_square(picture[:, ::-1] if mirrored else picture, size) for picture in found)
 
 

@@ -30,7 +30,7 @@ from s2am_engine.networks.s2crnet import S2CRNet
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
 
 TOLERANCE = 1e-5
-EXPORTED = (2, 56, 72)  # pictures, height, width
+EXPORTED = (2, 56, 72)  # images, height, width
 SIZES = [(1, 48, 80), (3, 64, 48), (2, 128, 37)]
 
 # Each export takes seconds, so one of them combines all options of S2CRNet beyond the published form.

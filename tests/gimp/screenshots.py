@@ -52,7 +52,7 @@ def arrange(desktop: Desktop) -> None:
     window = desktop.wait_for_window("GIMP$")
     desktop.do("windowmove", window, "0", "0", "windowsize", window, str(WIDTH), str(HEIGHT), "windowfocus", window)
     time.sleep(1)
-    desktop.do("key", "ctrl+shift+j")  # fit the picture in the window
+    desktop.do("key", "ctrl+shift+j")  # fit the image in the window
     settled(desktop)
 
 

@@ -28,7 +28,7 @@ BOX: Mask = (X > 10) & (X < 70) & (Y > 20) & (Y < 100)
 DISC: Mask = np.hypot(X - 110, Y - 60) < 32
 SMALL: Mask = np.hypot(X - 110, Y - 60) < 14
 TWO: Mask = ((X < 30) | (X > 130)) & (Y > 104)
-DOT: Mask = np.hypot(X - 80, Y - 12) < 4  # 0.3 % of the picture
+DOT: Mask = np.hypot(X - 80, Y - 12) < 4  # 0.3 % of the image
 
 
 def polygons(mask: Mask) -> list[list[float]]:
@@ -127,7 +127,7 @@ def test_polygons_and_runs_cover_the_same_pixels(coco: Path) -> None:
 def test_unpack_runs_decodes_compressed_counts(coco: Path) -> None:
     for mask in (BOX, DISC, TWO, ~BOX):
         assert unpack_runs(packed_runs(mask)["counts"]) == runs(mask)["counts"]
-    # As pycocotools writes a 3 × 3 picture whose middle column is inside.
+    # As pycocotools writes a 3 × 3 image whose middle column is inside.
     assert unpack_runs("333") == [3, 3, 3]
     labels = labels_of(coco, "val")
     assert labels is not None
@@ -178,7 +178,7 @@ def test_load_photographs_notices_changed_annotations(
 
 def test_read_source_refuses_labels_of_a_rotated_image(coco: Path) -> None:
     Image.fromarray(data.coffee()[:WIDTH, :HEIGHT]).save(coco / "train2017" / "000001.jpg")
-    with pytest.raises(EngineError, match=r"000001.jpg has labels of another shape of picture: label it as it is"):
+    with pytest.raises(EngineError, match=r"000001.jpg has labels of another aspect ratio: label the image"):
         labels_of(coco, "train")
 
 

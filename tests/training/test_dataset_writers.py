@@ -140,7 +140,7 @@ def test_build_recolored_reports_skipped_photographs(photographs: Path, tmp_path
     assert built.pairs == 12
     reasons = {skipped.path.name: skipped.why for skipped in built.skipped}
     assert set(reasons) == {"4.png", "5.png"}
-    assert "not a picture" in reasons["4.png"]
+    assert "not an image" in reasons["4.png"]
     assert "nothing that could be a foreground" in reasons["5.png"]
 
 
@@ -184,7 +184,7 @@ def test_build_swapped_skips_versions_of_other_sizes(versions: list[Path], tmp_p
 def test_build_swapped_refuses_folders_without_common_names(versions: list[Path], tmp_path: Path) -> None:
     for path in list(versions[0].iterdir()):
         path.rename(path.with_name(f"my {path.name}"))
-    with pytest.raises(EngineError, match="No two of the folders hold pictures of the same name"):
+    with pytest.raises(EngineError, match="No image has the same name in two of the folders"):
         build_swapped(versions[:2], tmp_path / "set", 4)
     with pytest.raises(EngineError, match="nowhere is not a folder"):
         build_swapped([*versions, tmp_path / "nowhere"], tmp_path / "set", 4)

@@ -119,7 +119,7 @@ def test_find_pairs_reports_missing_images(iharmony: Path) -> None:
     coco = iharmony / "HCOCO"
     (coco / "masks" / "c100010_1124.png").unlink()
     (coco / "real_images" / "c99.jpg").unlink()
-    message = r"HCOCO lacks “masks/c100010_1124” \(pictures missing: 2\): copy or download it again\."
+    message = r"HCOCO lacks “masks/c100010_1124” \(images missing: 2\): copy or download it again\."
     for folder, split in ((iharmony, None), (iharmony, "test"), (coco, None)):
         with pytest.raises(EngineError, match=message):
             find_pairs(folder, split)
@@ -127,10 +127,10 @@ def test_find_pairs_reports_missing_images(iharmony: Path) -> None:
     (coco / "HCOCO_train.txt").write_text("")
     assert not any(name.startswith("HCOCO") for name in names_of(iharmony, "train"))
     (coco / "HCOCO_train.txt").write_text("c5_1_1.jpg\nc99_12_2.jpg")
-    with pytest.raises(EngineError, match=r"lacks “composite_images/c5_1_1” \(pictures missing: 4\)"):
+    with pytest.raises(EngineError, match=r"lacks “composite_images/c5_1_1” \(images missing: 4\)"):
         find_pairs(coco, "train")
     shutil.rmtree(coco / "real_images")
-    with pytest.raises(EngineError, match=r"HCOCO lacks “masks/c100010_1124” \(pictures missing: 3\)"):
+    with pytest.raises(EngineError, match=r"HCOCO lacks “masks/c100010_1124” \(images missing: 3\)"):
         find_pairs(coco)
 
 
@@ -175,7 +175,7 @@ def test_evaluate_reports_subsets(iharmony: Path) -> None:
     untouched = output["untouched"]["subsets"]
     assert untouched["HCOCO"]["psnr"] > untouched["HFlickr"]["psnr"] + 1
     table = found.to_table()
-    assert f"HCOCO: 2 pictures\nuntouched composite     {untouched['HCOCO']['psnr']:8.2f}" in table
+    assert f"HCOCO: 2 images\nuntouched composite     {untouched['HCOCO']['psnr']:8.2f}" in table
     assert Image.open(sheet).width > 0
 
 

@@ -153,7 +153,7 @@ def test_gains_are_psnr_differences() -> None:
     found = gains(TenthBrighter(), [Batch(composite, mask, target)])
     # 0.2 to 0.1 and 0.1 to 0.2: a factor of two is 6.02 dB.
     torch.testing.assert_close(found, torch.tensor([6.0206, -6.0206]), atol=1e-3, rtol=0)
-    # Half the picture, half the error there is: the composite stays outside the mask.
+    # Half of the image and of its error: outside the mask the composite is unchanged.
     mask[:, :, :4] = 0
     found = gains(TenthBrighter(), [Batch(composite, mask, target), Batch(composite, mask, composite)])
     assert found[:2].tolist() == pytest.approx([2.0412, -3.9794], abs=1e-3)

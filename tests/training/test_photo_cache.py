@@ -186,7 +186,7 @@ def test_read_source_resizes_labels(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (np.zeros((600, 400), np.uint8), r"it.jpg has labels of another shape of picture: label it as it is shown"),
+        (np.zeros((600, 400), np.uint8), r"it.jpg has labels of another aspect ratio: label the image in"),
         (np.zeros((400, 600, 3), np.uint8), r"labels.png is no label map, for it has several channels: save it in"),
         (None, r"labels.png can't be read as a label map: bring it back"),
     ],
@@ -223,7 +223,7 @@ def test_load_photographs_lists_skipped_files(photos: Path) -> None:
         "g.jpg": "black and white: bring it in color",
         "h.png": "nothing in it could be a foreground: bring photographs of people or things",
         "i.png": "partly transparent: flatten it onto a background first",
-        "j.jpg": "a CMYK picture: convert it to RGB first (in GIMP, Image > Mode > RGB)",
+        "j.jpg": "a CMYK image: convert it to RGB first (in GIMP, Image > Mode > RGB)",
     }
     assert load_photographs(photos, None).skipped == found.skipped
 

@@ -252,7 +252,7 @@ def _tile_count(length: int) -> int:
 
 
 def _extend_edges(tile: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """Repeat the last column and row beyond the mask's edge, so that reduced levels stay opaque along it."""
+    """Repeat the last column and row beyond the mask's edge, so reduced levels stay opaque along it."""
     if width < MASK_TILE:
         tile[:, width:] = tile[:, width - 1 : width]
     if height < MASK_TILE:

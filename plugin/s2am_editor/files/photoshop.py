@@ -78,7 +78,7 @@ def _read(path: Path, report: FractionCallback) -> tuple[Document, list[str]]:
 
 
 def _metadata(psd: PSDImage) -> Metadata:
-    """Return the resolution of a document: fixed-point dots per inch, whatever unit Photoshop displays."""
+    """Return the resolution of a document: fixed-point dots per inch, regardless of the displayed unit."""
     found = psd.image_resources.get_data(Resource.RESOLUTION_INFO)
     across, down = (getattr(found, name, 0) / 2**16 for name in ("horizontal", "vertical"))
     return Metadata(dpi=(across, down)) if across > 0 and down > 0 else Metadata()

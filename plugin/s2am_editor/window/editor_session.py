@@ -17,7 +17,7 @@ from s2am_engine.errors import EngineError
 class EditorSession(QObject):
     """At most one document, its history, and its project file.
 
-    A change emits `repainted`, then either `layer_adjusted` or `layers_changed`, so that the drag of a slider refreshes
+    A change emits `repainted`, then either `layer_adjusted` or `layers_changed`, so the drag of a slider refreshes
     only the widgets that show sliders and curves.
     """
 

@@ -28,7 +28,7 @@ class Decoded:
     orientation: of EXIF, 1 to 8, not yet applied (`metadata` already has 1).
     profile: ICC profile; None = none stored.
     selection: H×W, an extra channel that is not transparency.
-    notes: what the file holds and this program does not keep, each the end of a sentence ("has a gain map …").
+    notes: contents of the file that are not kept, each as the end of a sentence ("has a gain map …").
     """
 
     samples: Pixels
@@ -62,7 +62,7 @@ def check_storable(info: FormatInfo, image: ImageData, max_side: int | None = No
         raise UnsupportedFileError(f"cannot be written: {info.name} cannot store 16-bit images; choose PNG or TIFF")
     if max_side is not None and max(image.pixels.shape[:2]) > max_side:
         raise UnsupportedFileError(
-            f"cannot be written: {info.name} stores at most {max_side} pixels a side; choose PNG or TIFF"
+            f"cannot be written: {info.name} stores at most {max_side} pixels per side; choose PNG or TIFF"
         )
 
 

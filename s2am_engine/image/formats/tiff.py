@@ -214,7 +214,7 @@ def write_tiff(file: BinaryIO, image: ImageData, _quality: int = 100) -> None:
                 extratags=fields,
             )
         except struct.error as error:
-            message = "cannot be written: TIFF stores at most 4 GB; choose PNG or scale the picture down"
+            message = "cannot be written: TIFF stores at most 4 GB; choose PNG or scale the image down"
             raise UnsupportedFileError(message) from error
 
 

@@ -179,7 +179,7 @@ def test_canvas_shows_24_megapixels_at_100_percent(driver: WindowDriver, tmp_pat
     session.open(Document.from_image(ImageData(pixels), "large"), "large")
     driver.settle()
     view = window.canvas.viewport
-    assert view.level >= 2  # fitted: a few tiles of a small level, not the whole picture
+    assert view.level >= 2  # fitted: a few tiles of a small level, not the whole image
     window.tool_box.choose("hand")
     window.hint.show_hint("")
     window.canvas.zoom_to(1.0)

@@ -112,7 +112,7 @@ def test_canvas_shows_flattened_document(driver: WindowDriver, background: Path,
     window = driver.window
     driver.open(background, cut_out)
     driver.harmonize()
-    window.tool_box.choose("hand")  # no handles over the picture
+    window.tool_box.choose("hand")  # no handles over the image
     window.canvas.zoom_to(1.0)
     screen = driver.screen()
     view = window.canvas.viewport
