@@ -336,6 +336,7 @@ def test_drop_unused_removes_old_caches(photos: Path, cache: Path) -> None:
 
 
 def test_load_photographs_reports_an_unwritable_cache(photos: Path, cache: Path) -> None:
+    cache.parent.parent.mkdir(parents=True, exist_ok=True)
     cache.parent.write_bytes(b"a file where the folder should be")
     with pytest.raises(EngineError, match=r"albums can't be written to \(.*\): free some space, or allow writing\."):
         load_photographs(photos, None)
