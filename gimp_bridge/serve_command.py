@@ -42,7 +42,6 @@ def serve(options: argparse.Namespace) -> int:
     from s2am_common.errors import BridgeError, with_advice
     from s2am_common.log import start_logging
     from s2am_engine import __version__
-    from s2am_engine.errors import EngineError
 
     start_logging("engine", __version__)
     try:
@@ -53,7 +52,7 @@ def serve(options: argparse.Namespace) -> int:
             return 0
         server.run_engine(options.device, 60 * options.idle_minutes, lambda folder: _print_ready(folder, options.json))
     except BridgeError as error:
-        raise EngineError(with_advice(error, SERVE_ADVICE)) from error
+        raise BridgeError(with_advice(error, SERVE_ADVICE), code=error.code) from error
     return 0
 
 

@@ -16,6 +16,7 @@ ADVICE = {
     "file.output": "use -o DIR",
     "model.result": "choose another model with --model NAME",
     "model.detector": "use --model NAME; “s2am models” lists them",
+    "model.untrainable": "use --base NAME",
     "model.needs-mask": "use --model NAME; “s2am models” lists them",
     "model.not-found.untrained": "or train it with “s2am train --network {network} --data PHOTOS”",
     "model.damaged.personal": "s2am models delete “{model}”",

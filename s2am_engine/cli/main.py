@@ -49,12 +49,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print_any_name(sys.stdout)
     log.start_logging("s2am", s2am_engine.__version__)
     notes = NoteHandler(logging.WARNING)
-    root = logging.getLogger("s2am_engine")
-    root.addHandler(notes)
+    loggers = [logging.getLogger(name) for name in ("s2am_common", "s2am_engine")]
+    for one in loggers:
+        one.addHandler(notes)
     try:
         return run_command(build_parser().parse_args(arguments))
     finally:
-        root.removeHandler(notes)
+        for one in loggers:
+            one.removeHandler(notes)
 
 
 def run_command(options: argparse.Namespace) -> int:

@@ -141,10 +141,17 @@ def fail(sentence: str) -> int:
 
 
 class NoteHandler(logging.Handler):
-    """Print warnings of the program on stderr, each as one line."""
+    """Print warnings of the program on stderr, each as one line and once."""
+
+    def __init__(self, level: int = logging.WARNING) -> None:
+        """Print records from a level on."""
+        super().__init__(level)
+        self._printed: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a warning; errors have a sentence of their own."""
-        if record.levelno > logging.WARNING:
+        text = " ".join(record.getMessage().split())
+        if record.levelno > logging.WARNING or text in self._printed:
             return
-        tqdm.write(f"note: {' '.join(record.getMessage().split())}", file=sys.stderr)
+        self._printed.add(text)
+        tqdm.write(f"note: {text}", file=sys.stderr)

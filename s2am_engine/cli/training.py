@@ -124,10 +124,15 @@ def add_pairs_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sheet", type=Path, nargs="?", const=DEFAULT_SHEET, metavar="PNG", help=what)
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="write pairs in iHarmony4's layout instead")
     kind = "recolored: a region of a photograph (S-COCO); swapped: between aligned versions of one (S-Adobe5K)"
-    parser.add_argument("--kind", choices=("recolored", "swapped"), help=f"with -o: {kind}")
+    parser.add_argument("--kind", choices=("recolored", "swapped"), type=kind_of_pairs, help=f"with -o: {kind}")
     parser.add_argument("--count", type=positive(int), default=48, help="number of pairs (default: %(default)s)")
     parser.add_argument("--size", type=positive(int), help="size in pixels (default: 192; in a data set: 512)")
     parser.add_argument("--seed", type=int, default=0, help="random seed (default: %(default)s)")
+
+
+def kind_of_pairs(text: str) -> str:
+    """Return a kind of data set; scripts for version 0.1 spell one of them in British English."""
+    return "recolored" if text == "recoloured" else text
 
 
 def add_finetune_arguments(parser: argparse.ArgumentParser) -> None:

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from s2am_engine.color.cube import MAX_CUBE_SIZE, format_cube, identity_lattice
 from s2am_engine.color.srgb import linear_to_srgb, srgb_to_linear
-from s2am_engine.errors import EngineError
+from s2am_engine.errors import ColorMapError
 from s2am_engine.types import Doubles, Floats
 
 _T = TypeVar("_T")
@@ -87,15 +87,16 @@ class ColorMap(ABC):
         Raises EngineError for anything else.
         """
         if not isinstance(data, Mapping) or data.get("format") not in (_FORMAT, *_EARLIER_FORMATS):
-            raise EngineError("This is not a color map: save the color map again.")
+            raise ColorMapError("This is not a color map: save the color map again.")
         if data.get("version") != _VERSION:
-            raise EngineError(
-                f"This color map has version {data.get('version')!r}, not {_VERSION}: update this program."
+            raise ColorMapError(
+                f"This color map has version {data.get('version')!r}, not {_VERSION}: update this program.",
+                code="color-map.version",
             )
         try:
             return _from_plain(data["map"])
         except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as problem:
-            raise EngineError(f"This color map is damaged ({problem}): save it again.") from problem
+            raise ColorMapError(f"This color map is damaged ({problem}): save it again.") from problem
 
     def dumps(self) -> str:
         """Return the map as JSON text."""
@@ -107,7 +108,7 @@ class ColorMap(ABC):
         try:
             data = json.loads(text)
         except (ValueError, RecursionError) as problem:
-            raise EngineError(f"This is not a color map: it is not JSON ({problem}).") from problem
+            raise ColorMapError(f"This is not a color map: it is not JSON ({problem}).") from problem
         return ColorMap.from_json(data)
 
     def to_cube(self, title: str, size: int = 33) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage import data
 
-from s2am_engine.errors import EngineError
+from s2am_engine.errors import EngineError, FileError
 from s2am_engine.image.contact_sheet import write_contact_sheet
 from s2am_engine.image.grabcut import GrabCut, foreground_labels
 from s2am_engine.image.io import ImageData, Metadata, save_image
@@ -89,7 +89,9 @@ def make_sample(folder: Path) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise EngineError(f"{folder} can't be made ({error.strerror}): name another folder.") from error
+        raise FileError(
+            f"{folder} can't be made ({error.strerror}): name another folder.", code="file.folder", path=str(folder)
+        ) from error
     layer, behind = sample_layer(), sample_background()
     harmonizer = Harmonizer()
     prediction = harmonizer.paste(layer, behind, SAMPLE_POSITION)

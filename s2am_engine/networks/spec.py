@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from s2am_engine.errors import EngineError
+from s2am_engine.errors import TrainingError
 
 if TYPE_CHECKING:
     from s2am_engine.networks.network import Network
@@ -54,7 +54,9 @@ class Recipe:
             kept = {key: value for key, value in settings.items() if key in known}
             return cls(**kept | {"betas": tuple(kept["betas"])})
         except (KeyError, TypeError) as error:
-            raise EngineError(f"This run was made by another version ({error}): start a new one.") from error
+            raise TrainingError(
+                f"This run was made by another version ({error}): start a new one.", code="training.version"
+            ) from error
 
 
 PUBLISHED = Recipe(

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from s2am_engine.errors import EngineError
+from s2am_engine.errors import FileError, TrainingError
 from s2am_engine.image.io import IMAGE_SUFFIXES
 from s2am_engine.training.regions import SMALLEST_AREA
 
@@ -79,7 +79,9 @@ def find_photographs(folder: Path, split: str | None) -> list[PhotoFile]:
 def list_sources(folder: Path, split: str | None) -> list[PhotoFile]:
     """See `find_photographs`; without photographs the list is empty."""
     if not folder.is_dir():
-        raise EngineError(f"{folder} is not a folder: name a folder with photographs.")
+        raise FileError(
+            f"{folder} is not a folder: name a folder with photographs.", code="file.no-folder", path=str(folder)
+        )
     if (folder / PHOTO_INDEX).is_file():
         return read_index(folder / PHOTO_INDEX, split)
     if annotation_files(folder):
@@ -108,7 +110,11 @@ def read_index(index: Path, split: str | None) -> list[PhotoFile]:
             for row in rows
         ]
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-        raise EngineError(f"{index} can't be used: it needs the columns name, image, regions and split.") from error
+        raise TrainingError(
+            f"{index} can't be used: it needs the columns name, image, regions and split.",
+            code="training.index",
+            path=str(index),
+        ) from error
 
 
 def drawn(folder: Path, split: str | None) -> list[PhotoFile]:
@@ -150,16 +156,26 @@ def split_of(name: str) -> str:
     return "val" if stable_split(name, VALIDATION_SHARE) else "train"
 
 
-def nothing_found(folder: Path, split: str | None) -> EngineError:
+def nothing_found(folder: Path, split: str | None) -> TrainingError:
     """Return the error for a folder without photographs of a split, or without any."""
     others = len(list_sources(folder, None))
     if others:
-        return EngineError(f"{folder} holds no photographs for “{split}”, only {others} others: add some dozens more.")
-    return EngineError(f"{folder} holds no photographs: name a folder with JPEG, PNG, WebP or TIFF files.")
+        return TrainingError(
+            f"{folder} holds no photographs for “{split}”, only {others} others: add some dozens more.",
+            code="training.no-photographs",
+            path=str(folder),
+        )
+    return TrainingError(
+        f"{folder} holds no photographs: name a folder with JPEG, PNG, WebP or TIFF files.",
+        code="training.no-photographs",
+        path=str(folder),
+    )
 
 
-class AnnotationsError(EngineError):
+class AnnotationsError(TrainingError):
     """Unreadable annotations; unlike an unreadable photograph, they abort the run."""
+
+    default_code = "training.annotations"
 
 
 @dataclass(frozen=True)
@@ -389,7 +405,9 @@ def find_pairs(folder: Path, split: str | None = None) -> list[Pair]:
     """
     pairs = pairs_of(folder, listed(folder, split)) if is_subset(folder) else pairs_below(folder, split)
     if not pairs:
-        raise EngineError(f"{folder} holds no pairs to use: copy or download it again.")
+        raise TrainingError(
+            f"{folder} holds no pairs to use: copy or download it again.", code="training.dataset", path=str(folder)
+        )
     return pairs
 
 
@@ -397,8 +415,10 @@ def pairs_below(folder: Path, split: str | None) -> list[Pair]:
     """Return the pairs of a folder of subsets; see `find_pairs`."""
     subsets = subsets_of(folder)
     if not subsets:
-        raise EngineError(
-            f"{folder} is not in iHarmony4's layout: it needs {COMPOSITE_FOLDER}, {MASK_FOLDER} and {TARGET_FOLDER}."
+        raise TrainingError(
+            f"{folder} is not in iHarmony4's layout: it needs {COMPOSITE_FOLDER}, {MASK_FOLDER} and {TARGET_FOLDER}.",
+            code="training.dataset",
+            path=str(folder),
         )
     whole = listed(folder, split)
     lines = None if whole is None else by_subset(folder, whole)
@@ -433,13 +453,17 @@ def listed(folder: Path, split: str | None) -> list[PurePosixPath] | None:
     files = {name: sorted(folder.glob(f"*_{name}.txt")) for name in (*IHARMONY_SPLITS, split)}
     if not files[split]:
         if any(files.values()):
-            raise EngineError(f"{folder} has no list of its “{split}” pairs (*_{split}.txt): download it again.")
+            raise TrainingError(
+                f"{folder} has no list of its “{split}” pairs (*_{split}.txt): download it again.",
+                code="training.dataset",
+                path=str(folder),
+            )
         return None
     file = files[split][0]
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
-        raise EngineError(f"{file} can't be read: download it again.") from error
+        raise FileError(f"{file} can't be read: download it again.", code="file.read", path=str(file)) from error
     return [PurePosixPath(line.strip().replace("\\", "/")) for line in lines if line.strip()]
 
 
@@ -455,8 +479,10 @@ def by_subset(folder: Path, lines: Iterable[PurePosixPath]) -> dict[str, list[Pu
     absent = [name for name in found if not is_subset(folder / name)]
     if absent:
         lost = sum(len(found[name]) for name in absent)
-        raise EngineError(
-            f"{folder} lacks {absent[0]} (listed pairs missing: {lost}): bring that folder, or name one subset."
+        raise TrainingError(
+            f"{folder} lacks {absent[0]} (listed pairs missing: {lost}): bring that folder, or name one subset.",
+            code="training.dataset",
+            path=str(folder),
         )
     return found
 
@@ -480,7 +506,11 @@ def pairs_of(folder: Path, lines: Iterable[PurePosixPath] | None) -> list[Pair]:
             pairs.append(Pair(name, composites[name], masks[masked], targets[real]))
     if missing:
         count = len(dict.fromkeys(missing))
-        raise EngineError(f"{folder} lacks “{missing[0]}” (images missing: {count}): copy or download it again.")
+        raise TrainingError(
+            f"{folder} lacks “{missing[0]}” (images missing: {count}): copy or download it again.",
+            code="training.dataset",
+            path=str(folder),
+        )
     return pairs
 
 

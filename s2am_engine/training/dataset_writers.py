@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from s2am_common.atomic import atomic_write
 from s2am_engine.color.srgb import linear_to_srgb, srgb_to_linear
-from s2am_engine.errors import EngineError
+from s2am_engine.errors import EngineError, FileError, TrainingError
 from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, save_image
 from s2am_engine.training.dataset_readers import (
     AnnotationsError,
@@ -144,8 +144,9 @@ def build_swapped(
     """
     shared = find_versions(versions)
     if not shared:
-        raise EngineError(
-            "No image has the same name in two of the folders: give all versions of a photograph the same name."
+        raise TrainingError(
+            "No image has the same name in two of the folders: give all versions of a photograph the same name.",
+            code="training.versions",
         )
     labels = pictures_of(regions) if regions else {}
     subjects = [
@@ -214,7 +215,11 @@ class Swapped:
             for number, path in self.versions.items()
         }
         if len({image.shape for image in full.values()}) > 1:
-            raise EngineError(f"{self.path} differs in size from its other versions: export all of them alike.")
+            raise TrainingError(
+                f"{self.path} differs in size from its other versions: export all of them alike.",
+                code="training.versions",
+                path=str(self.path),
+            )
         _, labels = read_source(PhotoFile(self.name, self.path, self.labels), self.long_side)
         return {number: shrink_to_side(image, self.long_side) for number, image in full.items()}, labels
 
@@ -235,7 +240,7 @@ def pictures_of(folder: Path) -> dict[str, Path]:
         EngineError: no such folder.
     """
     if not folder.is_dir():
-        raise EngineError(f"{folder} is not a folder: name one with images.")
+        raise FileError(f"{folder} is not a folder: name one with images.", code="file.no-folder", path=str(folder))
     return {
         path.relative_to(folder).with_suffix("").as_posix(): path
         for path in visible_files(folder)
@@ -266,7 +271,11 @@ def choose_regions(
     """
     masks = [region.mask for region in propose_regions(image, labels, rng)]
     if not masks:
-        raise EngineError(f"{path} shows nothing that could be a foreground: bring photographs of people or things.")
+        raise TrainingError(
+            f"{path} shows nothing that could be a foreground: bring photographs of people or things.",
+            code="training.photograph",
+            path=str(path),
+        )
     chosen = [mask for mask in masks if mask.mean() > LARGE_AREA] or masks
     return [chosen[number] for number in rng.permutation(len(chosen))]
 
@@ -331,11 +340,15 @@ def create_layout(out: Path) -> None:
     """
     try:
         if out.exists() and any(out.iterdir()):
-            raise EngineError(f"{out} is not empty: name a new folder, or empty this one first.")
+            raise FileError(
+                f"{out} is not empty: name a new folder, or empty this one first.", code="file.not-empty", path=str(out)
+            )
         for name in ("composite_images", "masks", "real_images"):
             (out / name).mkdir(parents=True)
     except OSError as error:
-        raise EngineError(f"{out} can't be created ({error.strerror}): choose another folder.") from error
+        raise FileError(
+            f"{out} can't be created ({error.strerror}): choose another folder.", code="file.folder", path=str(out)
+        ) from error
 
 
 def make_composites(subjects: Sequence[Subject], skipped: list[Skipped]) -> Iterator[tuple[Subject, Composite]]:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from s2am_engine.errors import EngineError
+from s2am_engine.errors import TrainingError
 from s2am_engine.inference.devices import choose_device
 
 # Each process keeps its own batch-norm statistics; older versions of PyTorch have another name for the option.
@@ -97,7 +97,10 @@ def join(device: str = "auto") -> Iterator[ProcessGroup]:
     try:
         distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=TIMEOUT)
     except (RuntimeError, ValueError) as error:
-        raise EngineError(f"The {size} processes don't find each other ({error}): start them with torchrun.") from error
+        raise TrainingError(
+            f"The {size} processes don't find each other ({error}): start them with torchrun.",
+            code="training.processes",
+        ) from error
     try:
         yield ProcessGroup(chosen, distributed.get_rank(), size)
     finally:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
-from s2am_engine.errors import EngineError, NothingFoundError
+from s2am_engine.errors import ModelError, NothingFoundError, TrainingError
 from s2am_engine.image.arrays import to_depth, to_unit
 from s2am_engine.image.contact_sheet import draw_contact_sheet, fit_into_square
 from s2am_engine.image.io import load_image
@@ -311,7 +311,9 @@ def common_size(harmonizers: Sequence[Harmonizer]) -> int:
     sizes = [one.input_size for one in harmonizers]
     if len(set(sizes)) != 1:
         seen = ", ".join(f"{one.name} {one.input_size}×{one.input_size}" for one in harmonizers)
-        raise EngineError(f"These models have different input sizes ({seen}): measure them one by one.")
+        raise ModelError(
+            f"These models have different input sizes ({seen}): measure them one by one.", code="model.input-sizes"
+        )
     return sizes[0]
 
 
@@ -354,8 +356,10 @@ def load_pair(pair: Pair) -> Loaded:
     )
     mask = read_mask(pair.mask)
     if not composite.shape[:2] == target.shape[:2] == mask.shape:
-        raise EngineError(
-            f"{pair.composite}, its mask and its target differ in size: they must have the same width and height."
+        raise TrainingError(
+            f"{pair.composite}, its mask and its target differ in size: they must have the same width and height.",
+            code="training.pair-size",
+            path=str(pair.composite),
         )
     return Loaded(pair.name, composite, mask, target, pair.subset)
 

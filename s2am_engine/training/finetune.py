@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from s2am_common.atomic import atomic_write
-from s2am_engine.errors import EngineError
+from s2am_engine.errors import EngineError, FileError, ModelError, TrainingError
 from s2am_engine.inference.devices import choose_device
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.models.model_files import add_model, check_free, check_name
@@ -186,10 +186,18 @@ def load_trainable(model: Model) -> Network:
         EngineError: it has no weights to train, or predicts masks.
     """
     if model.card.network not in RECIPES["small"]:
-        raise EngineError(f"Model “{model.card.name}” is a formula and can't be trained: choose another base model.")
+        raise ModelError(
+            f"Model “{model.card.name}” is a formula and can't be trained: choose another base model.",
+            code="model.untrainable",
+            model=model.card.name,
+        )
     network = load_network(model)
     if network.mask_free:
-        raise EngineError(f"Model “{model.card.name}” predicts masks, not colors: choose another base model.")
+        raise ModelError(
+            f"Model “{model.card.name}” predicts masks, not colors: choose another base model.",
+            code="model.untrainable",
+            model=model.card.name,
+        )
     return network
 
 
@@ -229,9 +237,11 @@ def read_photographs(photos: Path, long_side: int, report: EventCallback) -> Pho
     """
     found = load_photographs(photos, None, long_side, reading_progress(report))
     if len(found) < FEWEST:
-        raise EngineError(
+        raise TrainingError(
             f"{photos} holds {len(found)} usable photographs{reasons(found.skipped)}: "
-            f"add more, {FEWEST} are needed and {2 * FEWEST} are better."
+            f"add more, {FEWEST} are needed and {2 * FEWEST} are better.",
+            code="training.few-photographs",
+            path=str(photos),
         )
     ranked = sorted(found, key=lambda photograph: stable_fraction(photograph.name))
     count = int(len(ranked) * HELD_OUT_PHOTOS)
@@ -255,13 +265,15 @@ def prepare_checkpoint(folder: Path, card: Card, recipe: Recipe, photographs: Ph
     settings["betas"] = list(recipe.betas)
     try:
         if read_settings(folder) != settings:
-            shutil.rmtree(folder)
+            shutil.rmtree(folder, ignore_errors=True)
     except EngineError:
         shutil.rmtree(folder, ignore_errors=True)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise EngineError(f"{folder} can't be created ({error.strerror}): allow writing there.") from error
+        raise FileError(
+            f"{folder} can't be created ({error.strerror}): allow writing there.", code="file.folder", path=str(folder)
+        ) from error
     write_settings(folder, settings)
     return [Checkpoints(folder)]
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s2am_engine.errors import EngineError
+from s2am_engine.errors import TrainingError
 from s2am_engine.networks.network import Network, TrainingOutput, current_name
 from s2am_engine.networks.unet import PatchDiscriminator
 from s2am_engine.training.distributed import ProcessGroup
@@ -55,7 +55,9 @@ class Learner:
         """
         if not list(network.parameters()):
             name = type(network).__name__
-            raise EngineError(f"“{name}” is a formula and can't be trained: choose another network.")
+            raise TrainingError(
+                f"“{name}” is a formula and can't be trained: choose another network.", code="training.no-parameters"
+            )
         torch.manual_seed(seed)
         self.loss = find_loss(recipe.loss)
         self.recipe, self.group, self.seed = recipe, group, seed

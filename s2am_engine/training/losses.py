@@ -11,7 +11,7 @@ from collections.abc import Callable
 from torch import Tensor
 from torch.nn import functional as F
 
-from s2am_engine.errors import EngineError
+from s2am_engine.errors import TrainingError
 from s2am_engine.networks.attention import resize_mask
 from s2am_engine.networks.network import TrainingOutput
 
@@ -121,5 +121,8 @@ def find_loss(name: str) -> Loss:
         EngineError: unknown name.
     """
     if name not in LOSSES:
-        raise EngineError(f"This run was made by another version (it has the loss “{name}”): start a new one.")
+        raise TrainingError(
+            f"This run was made by another version (it has the loss “{name}”): start a new one.",
+            code="training.version",
+        )
     return LOSSES[name]

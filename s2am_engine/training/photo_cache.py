@@ -26,7 +26,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from s2am_common.image_formats import FOREIGN_SUFFIXES
 from s2am_common.paths import user_paths
-from s2am_engine.errors import EngineError
+from s2am_engine.errors import EngineError, FileError, TrainingError
 from s2am_engine.image import icc
 from s2am_engine.image.arrays import SAMPLED_SIDE, subsample, to_uint8, to_unit
 from s2am_engine.image.io import IMAGE_SUFFIXES, load_image
@@ -104,7 +104,11 @@ def read_reduced(path: Path, long_side: int) -> NDArray[np.uint8]:
     if picture.alpha is not None:
         hidden = to_unit(subsample(picture.alpha, SAMPLED_SIDE)) < 0.5
         if hidden.mean() > MOST_TRANSPARENT:
-            raise EngineError(f"{path} is partly transparent: flatten it onto a background first.")
+            raise TrainingError(
+                f"{path} is partly transparent: flatten it onto a background first.",
+                code="training.photograph",
+                path=str(path),
+            )
     return icc.to_srgb(to_uint8(shrink_to_side(picture.pixels, long_side)), picture.profile)
 
 
@@ -142,9 +146,17 @@ def read_labels(path: Path) -> NDArray[np.int32]:
         with Image.open(path) as file:
             labels = np.asarray(file)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise EngineError(f"{path} can't be read as a label map: bring it back or take it out of the index.") from error
+        raise TrainingError(
+            f"{path} can't be read as a label map: bring it back or take it out of the index.",
+            code="training.labels",
+            path=str(path),
+        ) from error
     if labels.ndim != 2:
-        raise EngineError(f"{path} is no label map, for it has several channels: save it in gray or with a palette.")
+        raise TrainingError(
+            f"{path} is no label map, for it has several channels: save it in gray or with a palette.",
+            code="training.labels",
+            path=str(path),
+        )
     return labels.astype(np.int32)
 
 
@@ -155,13 +167,21 @@ def check_fit(path: Path, drawn_on: tuple[int, int], size: tuple[int, int]) -> N
         EngineError: the aspect ratios differ by more than rounding.
     """
     if abs(drawn_on[0] * size[1] - drawn_on[1] * size[0]) > sum(drawn_on):
-        raise EngineError(f"{path} has labels of another aspect ratio: label the image in its displayed orientation.")
+        raise TrainingError(
+            f"{path} has labels of another aspect ratio: label the image in its displayed orientation.",
+            code="training.labels",
+            path=str(path),
+        )
 
 
 def check_photo_size(path: Path, width: int, height: int) -> None:
     """Make sure that a picture is a photograph and not an icon."""
     if min(width, height) < SMALLEST_PHOTO_SIDE:
-        raise EngineError(f"{path} is smaller than {SMALLEST_PHOTO_SIDE} pixels: bring it in its full size.")
+        raise TrainingError(
+            f"{path} is smaller than {SMALLEST_PHOTO_SIDE} pixels: bring it in its full size.",
+            code="training.photograph",
+            path=str(path),
+        )
 
 
 def shrink_to_side(pixels: Pixels, long_side: int) -> NDArray[Any]:
@@ -303,12 +323,16 @@ class ByteFile:
 
 @contextlib.contextmanager
 def explained(root: Path) -> Iterator[None]:
-    """Convert OS errors of the cache to `EngineError`."""
+    """Convert OS errors of the cache to `FileError`."""
     try:
         yield
     except OSError as error:
         reason = error.strerror or error
-        raise EngineError(f"{root} can't be written to ({reason}): free some space, or allow writing.") from error
+        raise FileError(
+            f"{root} can't be written to ({reason}): free some space, or allow writing.",
+            code="file.write",
+            path=str(root),
+        ) from error
 
 
 def packed_size(areas: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -484,7 +508,11 @@ def clause_of(error: EngineError, path: Path) -> str:
     return str(error).removeprefix(f"{path} ").removeprefix("is ").removesuffix(".")
 
 
-def nothing_usable(folder: Path, skipped: Sequence[Skipped]) -> EngineError:
+def nothing_usable(folder: Path, skipped: Sequence[Skipped]) -> TrainingError:
     """Return the error for a folder in which every image was skipped."""
     why, count = Counter(one.why for one in skipped).most_common(1)[0]
-    return EngineError(f"None of the {len(skipped)} images of {folder} can be used; {count} of them: “{why}”.")
+    return TrainingError(
+        f"None of the {len(skipped)} images of {folder} can be used; {count} of them: “{why}”.",
+        code="training.no-photographs",
+        path=str(folder),
+    )

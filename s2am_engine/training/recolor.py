@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from s2am_engine.color.srgb import LUMA, linear_tensor_to_srgb, srgb_tensor_to_linear
-from s2am_engine.errors import EngineError
+from s2am_engine.errors import TrainingError
 from s2am_engine.networks.curves import render_curves
 from s2am_engine.training.batch_rng import BatchRNG
 
@@ -212,7 +212,9 @@ class Recoloring:
         """
         for kind in kinds:
             if kind not in KINDS:
-                raise EngineError(f"There is no recoloring “{kind}”: choose among {', '.join(KINDS)}.")
+                raise TrainingError(
+                    f"There is no recoloring “{kind}”: choose among {', '.join(KINDS)}.", code="training.recoloring"
+                )
         return replace(self, **{name: 0.0 for kind in kinds for name in KINDS[kind]})
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from s2am_common.atomic import atomic_write
-from s2am_engine.errors import EngineError, TrainingError
+from s2am_engine.errors import TrainingError
 from s2am_engine.image.contact_sheet import draw_contact_sheet
 
 CHECKPOINT_FILE = "checkpoint.pt"
@@ -52,7 +52,11 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        raise EngineError(f"{path} is damaged: remove it to begin again, or bring it back from a backup.") from error
+        raise TrainingError(
+            f"{path} is damaged: remove it to begin again, or bring it back from a backup.",
+            code="training.checkpoint",
+            path=str(path),
+        ) from error
     return state
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from s2am_engine.errors import EngineError, FileError, TrainingError
+from s2am_engine.errors import FileError, ModelError, TrainingError
 from s2am_engine.models.model_files import add_model, check_free, check_name, free_name
 from s2am_engine.models.model_store import (
     Card,
@@ -99,7 +99,11 @@ def make_plan(
         EngineError: an invalid name, or one that is taken; an unknown model to start from.
     """
     if not data.is_dir():
-        raise EngineError(f"{data} is not a folder: name one with photographs, or with pairs in iHarmony4's layout.")
+        raise FileError(
+            f"{data} is not a folder: name one with photographs, or with pairs in iHarmony4's layout.",
+            code="file.no-folder",
+            path=str(data),
+        )
     chosen = check_name(name) if name else free_name(f"my-{network}")
     check_free(chosen)
     if start:
@@ -175,7 +179,11 @@ def starting_weights(plan: Plan, network: Network) -> dict[str, Tensor]:
     weights = load_network(find_model(plan.start)).state_dict()
     shared = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}
     if not shared:
-        raise EngineError(f"“{plan.start}” shares no layer with “{plan.network}”: start with a model that does.")
+        raise ModelError(
+            f"“{plan.start}” shares no layer with “{plan.network}”: start with a model that does.",
+            code="model.no-shared-layer",
+            model=plan.start,
+        )
     return trunk_weights(network, known=shared) | shared
 
 
@@ -227,7 +235,11 @@ def card_of(run: Path, name: str, texts: Mapping[str, Any], input_size: int | No
     """
     weights = run / WEIGHTS_FILE
     if not weights.is_file():
-        raise EngineError(f"{run} holds no weights yet: train until the first validation.")
+        raise TrainingError(
+            f"{run} holds no weights yet: train until the first validation.",
+            code="training.no-weights",
+            path=str(run),
+        )
     settings = read_settings(run)
     content = weights.read_bytes()
     network = build_network(settings["network"], **settings["options"])

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from s2am_engine.errors import EngineError, TrainingError
+from s2am_engine.errors import TrainingError
 from s2am_engine.networks.network import Network
 from s2am_engine.networks.spec import Recipe
 from s2am_engine.training.distributed import ProcessGroup
@@ -259,8 +259,9 @@ class Trainer:
             if self.recipe.minutes is not None and self.recipe.minutes == state["minutes"]:
                 self.plan(state["steps"], state["validate_every"])
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
-            raise EngineError(
-                "The checkpoint is of another network or size: choose another folder, or the options that the run had."
+            raise TrainingError(
+                "The checkpoint is of another network or size: choose another folder, or the options that the run had.",
+                code="training.checkpoint",
             ) from error
 
 

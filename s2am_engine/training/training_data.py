@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from s2am_engine.errors import EngineError
+from s2am_engine.errors import FileError, TrainingError
 from s2am_engine.training.dataset_readers import Pair, find_pairs, has_pairs, stable_split
 from s2am_engine.training.distributed import ProcessGroup
 from s2am_engine.training.events import EventCallback, ignore_events, reading_progress
@@ -69,11 +69,17 @@ def read_pair(pair: Pair, size: int, *, mirrored: bool) -> tuple[NDArray[np.uint
     for path, kind in zip((pair.composite, pair.mask, pair.target), kinds, strict=True):
         picture = cv2.imread(str(path), kind)
         if picture is None:
-            raise EngineError(f"{path} can't be read: bring it back, or remove its composites from the data set.")
+            raise FileError(
+                f"{path} can't be read: bring it back, or remove its composites from the data set.",
+                code="file.read",
+                path=str(path),
+            )
         found.append(picture)
     if len({picture.shape[:2] for picture in found}) > 1:
-        raise EngineError(
-            f"{pair.composite}, its mask and its target differ in size: they must have the same width and height."
+        raise TrainingError(
+            f"{pair.composite}, its mask and its target differ in size: they must have the same width and height.",
+            code="training.pair-size",
+            path=str(pair.composite),
         )
     return tuple(resize_square(picture[:, ::-1] if mirrored else picture, size) for picture in found)
 
@@ -119,7 +125,11 @@ def open_pairs(folder: Path, recipe: Recipe, seed: int) -> Data:
     held_out = [pair for pair in pairs if is_held_out(pair)]
     rest = [pair for pair in pairs if not is_held_out(pair)]
     if not held_out or not rest:
-        raise EngineError(f"{folder} holds {len(pairs)} pairs of too few photographs: some dozens are needed.")
+        raise TrainingError(
+            f"{folder} holds {len(pairs)} pairs of too few photographs: some dozens are needed.",
+            code="training.few-photographs",
+            path=str(folder),
+        )
     validation = make_held_out(PairReader(recipe.size, recipe.batch, HELD_OUT_SEED, pairs=held_out))
     reader = PairReader(recipe.size, recipe.batch, seed + 1, pairs=rest)
     return Data(reader, validation, f"{len(pairs)} pairs of {folder}")

@@ -17,6 +17,7 @@ import torch
 from s2am_common import log, settings
 from s2am_common.errors import S2AMError
 from s2am_engine.cli.advice import ADVICE
+from s2am_engine.cli.main import build_parser
 from s2am_engine.inference import detector, harmonizer
 from s2am_engine.models.model_files import open_model
 from tests.engine.test_cli import failed, run
@@ -71,6 +72,26 @@ def test_commands_write_to_the_log(capsys: pytest.CaptureFixture[str]) -> None:
     text = log.log_path().read_text(encoding="utf-8")
     assert re.search(r"s2am\[\d+\] INFO .*: s2am \S+ started with Python", text)
     assert "failed with model.not-found: There is no model “nobody”" in text
+
+
+def test_commands_note_an_unusable_setting_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("S2AM_THREADS", "many")
+    code, _, err = run(capsys, "settings", "--json")
+    assert (code, err) == (0, "note: S2AM_THREADS is ignored: “many” is not a number\n")
+
+
+def test_pairs_accepts_the_kind_as_version_0_1_spelled_it() -> None:
+    options = build_parser().parse_args(["pairs", "PHOTOS", "-o", "OUT", "--kind", "recoloured"])
+    assert options.kind == "recolored"
+
+
+def test_errors_of_the_engine_have_a_class_of_their_own() -> None:
+    for path in (ROOT / "s2am_engine").rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call):
+                assert ast.unparse(call.func) not in ("EngineError", "S2AMError"), path
 
 
 def test_every_advice_belongs_to_an_error_code_of_the_engine() -> None:
