@@ -230,7 +230,7 @@ def test_evaluate_native_measures_at_the_networks_size(folder: Path, capsys: pyt
     assert output["models"][0]["psnr"] != output["untouched"]["psnr"]
     assert "own pixels at 96×96" in run(capsys, *base, "--model", "s2crnet")[1]
     both = run(capsys, *base, "--model", "s2crnet", "--model", "concord")
-    assert "different sizes (s2crnet 96×96, concord 128×128)" in failed(folder, both)
+    assert "different input sizes (s2crnet 96×96, concord 128×128)" in failed(folder, both)
 
 
 def test_harmonize_native_renders_the_curves_of_a_curve_network(

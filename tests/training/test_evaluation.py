@@ -89,7 +89,7 @@ def test_evaluate_native_measures_own_pixels(known: Path) -> None:
 
 def test_evaluate_native_refuses_different_sizes(known: Path) -> None:
     harmonizers = [Harmonizer.from_network(Painter(), size, "cpu", name=f"p{size}") for size in (64, 96)]
-    with pytest.raises(EngineError, match=r"different sizes \(p64 64×64, p96 96×96\): measure them one by one"):
+    with pytest.raises(EngineError, match=r"different input sizes \(p64 64×64, p96 96×96\): measure them one by one"):
         evaluation.evaluate_harmonizers(known, harmonizers, native=True)
 
 
