@@ -140,9 +140,7 @@ def test_last_logged_error_reads_the_plug_ins_traceback_in_the_log(profile: Path
     assert gimp_plugin.last_logged_error(profile) == "ModuleNotFoundError: No module named 'gi'"
 
 
-def test_plugin_log_of_flatpak_is_in_the_sandbox_and_uninstalled(
-    tmp_path: Path, manifest: Manifest
-) -> None:
+def test_plugin_log_of_flatpak_is_in_the_sandbox_and_uninstalled(tmp_path: Path, manifest: Manifest) -> None:
     sandbox = tmp_path / ".var/app/org.gimp.GIMP"
     profile = sandbox / "config/GIMP/3.0"
     profile.mkdir(parents=True)
