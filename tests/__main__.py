@@ -39,7 +39,7 @@ def main(pytest_arguments: list[str]) -> int:
         programs = {name: command.split() for name, command in CHECKS.items()}
         commands = {name: [str(python.with_name(words[0])), *words[1:]] for name, words in programs.items()}
         # pytest is last because continuous integration reads its summary from the end of the output.
-        commands["pytest"] = [str(python), "-m", "pytest", "-n", "auto", "--dist", "loadgroup", *pytest_arguments]
+        commands["pytest"] = [str(python), "-m", "pytest", "-n", "auto", *pytest_arguments]
         failed = [name for name, command in commands.items() if not _passes(name, command)]
     except KeyboardInterrupt:
         print("Stopped; run the same command to start again.", file=sys.stderr)

@@ -21,8 +21,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(GIMP_TESTS):
             item.add_marker(pytest.mark.gimp)
-            # All of them share one GIMP session, so they run in one worker.
-            item.add_marker(pytest.mark.xdist_group("gimp"))
         if item.get_closest_marker("shared") and not SHARED.is_dir():
             item.add_marker(pytest.mark.skip(reason="the image collections of ../shared are not on this machine"))
         if item.get_closest_marker("gpu") and not has_gpu():
