@@ -16,6 +16,9 @@ from tests.gimp.screenshots import open_dialog, settled
 
 DIALOG = "^Harmonize Layer$"
 
+PATIENCE = 150.0
+"""Seconds until a window that does not react counts as hung; other tests run at the same time."""
+
 
 class Remote:
     """GIMP on its virtual screen, and the script in it that carries out orders."""
@@ -32,7 +35,7 @@ class Remote:
         part.write_text(json.dumps({"order": order, **arguments}), encoding="utf-8")
         part.rename(folder / f"order-{number}.json")
         answer = folder / f"answer-{number}.json"
-        wait_for(answer.exists, 90, f"an answer to “{order}”")
+        wait_for(answer.exists, PATIENCE, f"an answer to “{order}”")
         return json.loads(answer.read_text(encoding="utf-8"))
 
     def press(self, keys: str) -> None:
@@ -41,7 +44,7 @@ class Remote:
 
     def wait_until(self, wanted: Any, what: str) -> None:
         """Wait until the image has a state."""
-        wait_for(lambda: self.ask("see") == wanted, 30, what)
+        wait_for(lambda: self.ask("see") == wanted, PATIENCE, what)
 
     def dialog_is_open(self) -> bool:
         """Return whether the dialog is open."""
@@ -89,8 +92,8 @@ def test_dialog_and_ctrl_f(remote: Remote, before: Any) -> None:
     open_dialog(remote.desktop)
     assert remote.ask("see") == before  # unchanged while it is open
     remote.press("alt+h")
-    wait_for(lambda: not remote.dialog_is_open(), 30, "the end of the dialog")
-    wait_for(lambda: remote.ask("see") != before, 30, "a result")
+    wait_for(lambda: not remote.dialog_is_open(), PATIENCE, "the end of the dialog")
+    wait_for(lambda: remote.ask("see") != before, PATIENCE, "a result")
     after = remote.ask("see")
     assert [layer[0] for layer in after[:3]] == ["pasted harmonized", "pasted", "background"]
     remote.press("ctrl+z")
@@ -103,5 +106,5 @@ def test_dialog_and_ctrl_f(remote: Remote, before: Any) -> None:
 def test_escape_leaves_the_image_unchanged(remote: Remote, before: Any) -> None:
     open_dialog(remote.desktop)
     remote.press("Escape")
-    wait_for(lambda: not remote.dialog_is_open(), 30, "the end of the dialog")
+    wait_for(lambda: not remote.dialog_is_open(), PATIENCE, "the end of the dialog")
     assert remote.ask("see") == before
