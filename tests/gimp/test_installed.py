@@ -88,7 +88,7 @@ def test_installer_adds_and_uninstall_removes_the_plug_in(person: Person) -> Non
     assert report["changed"]
     checks = json.loads(person.run(command, "doctor", "--json").stdout)["checks"]
     (plugin,) = [check for check in checks if check["name"].startswith("plug-in")]
-    assert plugin["message"].startswith("there, and GIMP has loaded it")
+    assert plugin["message"].startswith("installed and loaded by GIMP")
 
     done = person.run(python, "-m", "installer", "uninstall", "--yes")
     assert done.returncode == 0, done.stdout + done.stderr
