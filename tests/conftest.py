@@ -5,13 +5,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # Before PyTorch and OpenCV are imported: small networks stall in parallel regions when other processes run.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import numpy as np
 import pytest
 
 from tests.shared import SHARED
+
+if TYPE_CHECKING:
+    from s2am_engine.training.photo_cache import Photograph
 
 GIMP_TESTS = Path(__file__).parent / "gimp"
 
@@ -48,3 +53,19 @@ def no_user_files(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.
     folder = tmp_path_factory.mktemp("user")
     monkeypatch.setattr("s2am_common.log.log_path", lambda: folder / "s2am.log")
     monkeypatch.setattr("s2am_common.settings.settings_path", lambda: folder / "settings.ini")
+
+
+@pytest.fixture
+def photographs() -> list[Photograph]:
+    """Return three free photographs, each with a rectangular region, for tests of training and research."""
+    from skimage import data
+
+    from s2am_engine.training.photo_cache import Photograph
+
+    found = []
+    for name in ("astronaut", "chelsea", "coffee"):
+        image = np.ascontiguousarray(getattr(data, name)()[::4, ::4])
+        region = np.zeros(image.shape[:2], np.bool_)
+        region[20:60, 30:80] = True
+        found.append(Photograph(name, image, [region]))
+    return found

@@ -78,7 +78,7 @@ def test_pairs_command_reports_unusable_photographs(
         assert "holds no photographs" in failed(tmp_path, run(capsys, "pairs", tmp_path / "empty", *line))
     assert not (tmp_path / "a.png").exists()
     nowhere = run(capsys, "pairs", tmp_path / "nowhere", "-o", tmp_path / "set", "--kind", "swapped")
-    assert "No two of the folders" in failed(tmp_path, nowhere)
+    assert "No image has the same name in two of the folders" in failed(tmp_path, nowhere)
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "a.jpg").write_bytes(b"broken")
     assert "No pair could be made" in failed(
