@@ -162,7 +162,10 @@ def to_tensor(composite: Floats, mask: Floats) -> Tensor:
 
 
 def choose_views(image: Tensor, scales: Sequence[float]) -> tuple[Tensor, Sequence[Tensor], int]:
-    """Return the views for test-time augmentation: `four_views`, or image and mirror image at each of several scales.
+    """Return the views for test-time augmentation: `four_views`, or one view at each of several scales.
+
+    Every second scale sees the mirror image. On 16 real and 93 synthetic composites, that is as good as image and
+    mirror image at each scale (25.97 instead of 25.72 dB, and 30.88 instead of 31.04 dB), in half the time.
 
     Args:
         image: (1, C, N, N) in [0, 1]; the last channel is the mask.
@@ -176,8 +179,8 @@ def choose_views(image: Tensor, scales: Sequence[float]) -> tuple[Tensor, Sequen
     if len(scales) == 1:
         views = four_views(image)
         return views, views.split(1), DECIDING_VIEWS
-    views = torch.cat([image, image.flip(3)] * len(scales))
-    shares = [scale / max(scales) for scale in scales for _ in range(2)]
+    views = torch.cat([image.flip(3) if index % 2 else image for index in range(len(scales))])
+    shares = [scale / max(scales) for scale in scales]
     return views, [downscale(*view) for view in zip(views.split(1), shares, strict=True)], len(views)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from s2am_engine.color.map import IDENTITY, ColorMap, Matrix
 from s2am_engine.errors import EngineError
 from s2am_engine.inference.network_input import NetworkInput, make_network_input
-from s2am_engine.inference.predictor import Prediction, Predictor, ensemble_confidence, four_views
+from s2am_engine.inference.predictor import Prediction, Predictor, ensemble_confidence, four_views, to_tensor
 from s2am_engine.networks.network import MapNetwork
 from tests.engine.fake_networks import KNOWN_MAP, Painter, Spotter
 from tests.engine.pictures import composite
@@ -157,15 +157,15 @@ def test_four_views_replace_a_center_without_foreground_or_background(inside: fl
     torch.testing.assert_close(four_views(picture)[3], picture[0])
 
 
-def test_network_with_two_scales_gets_both_and_their_mean_gives_the_map() -> None:
-    network, seen = Measurer(0.1, 0.1, 0.2, 0.2), make_input(96)
+def test_network_with_two_scales_gets_one_view_of_each_and_their_mean_gives_the_map() -> None:
+    network, seen = Measurer(0.1, 0.2), make_input(96)
     found = Predictor(network, CPU, "test")(seen)
-    assert [mask.shape[-1] for _, mask in network.shown] == [96, 96, 64, 64]
-    for (picture, mask), (mirrored, mask_too) in (network.shown[:2], network.shown[2:]):
-        torch.testing.assert_close(mirrored.flip(3), picture)
-        torch.testing.assert_close(mask_too.flip(3), mask)
-    (large, _), (small, _) = network.shown[0], network.shown[2]
-    assert float((small.mean() - large.mean()).abs()) < 1e-3
+    (large, large_mask), (small, small_mask) = network.shown
+    assert (large.shape[-1], small.shape[-1]) == (96, 64)
+    torch.testing.assert_close(large, to_tensor(seen.composite, seen.mask)[:, :3])
+    for whole, reduced in ((large, small), (large_mask, small_mask)):
+        mirrored = torch.nn.functional.interpolate(whole.flip(3), (64, 64), mode="area")
+        torch.testing.assert_close(reduced, mirrored)
     shift = float(found.color_map([[0.5, 0.5, 0.5]])[0, 0]) - 0.5
     assert shift == pytest.approx(0.15 * found.confidence, abs=1e-5)
     assert found.confidence < 1, "the sizes differ"
