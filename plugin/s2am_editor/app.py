@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,12 +15,15 @@ from PyQt6.QtWidgets import QApplication
 import s2am_engine
 from s2am_common.log import start_logging
 from s2am_editor.window.editor_settings import EditorSettings
+from s2am_editor.window.jobs import close_all_jobs
 from s2am_editor.window.main_window import MainWindow
 from s2am_editor.window.theme import Theme, application_icon
 
 logger = logging.getLogger(__name__)
 
 WARM_UP_DELAY = 700  # milliseconds after the window is shown
+EXIT_PATIENCE = 5.0  # seconds that canceled jobs get to end when the window is closed
+RECOVERY_DELAY = 200  # milliseconds after the window is shown: it has its place, and a dialog is centered on it
 
 
 def make_application(arguments: Sequence[str] = ("s2am",)) -> QApplication:
@@ -50,9 +54,12 @@ def run_editor(files: Sequence[Path] = ()) -> int:
     window.show()
     if files:
         QTimer.singleShot(0, lambda: window.open_files(files))
-    else:
-        QTimer.singleShot(0, window.autosave.offer_recovery)
+    QTimer.singleShot(RECOVERY_DELAY, window.autosave.offer_recovery)
     QTimer.singleShot(WARM_UP_DELAY, lambda: window.harmonizing.warm_up(window.sidebar.harmonize.model))
     code = application.exec()
     logger.info("closed")
+    if not close_all_jobs(EXIT_PATIENCE):
+        logger.warning("a canceled job did not end in time")
+        logging.shutdown()
+        os._exit(code)  # the interpreter would wait for its thread
     return code

@@ -83,6 +83,16 @@ def _stroke_strength(
     return np.asarray(share * share * (3 - 2 * share), np.float32)
 
 
+def shows_any(layer: Layer, mask: TiledMask) -> bool:
+    """Return True if a layer with this mask would show at least one pixel that is more than half opaque."""
+    box = mask.box()
+    if box.is_empty:
+        return False
+    alpha = layer.raster.alpha
+    covered = mask.read(box) >= 128
+    return bool((covered if alpha is None else covered & (to_uint8(alpha[box.slices]) >= 128)).any())
+
+
 def alpha_to_mask(layer: Layer) -> TiledMask:
     """Return a layer's alpha as an editable mask.
 

@@ -97,7 +97,13 @@ def read_openraster(path: Path, progress: FractionCallback | None = None) -> tup
             description = _read_description(archive, stack_xml)
             if description is not None:
                 return document_from_json(description, _ArchiveStore(archive), report), []
-            return _read_layers(archive, stack_xml, report)
+            document, notes = _read_layers(archive, stack_xml, report)
+            if _DESCRIPTION in archive.namelist():
+                notes.append(
+                    "Another program has saved this project since: its layers are shown, without the masks, sliders "
+                    "and original colors that s2am had saved."
+                )
+            return document, notes
     except S2AMError as error:
         message = str(error) if str(path) in str(error) else f"{path}: {error}"
         raise ImageFormatError(message, path=str(path)) from error
@@ -290,6 +296,7 @@ def _layer_nodes(
         node_opacity = opacity * min(1.0, max(0.0, float(node.attrib.get("opacity", 1))))
         node_visible = visible and node.attrib.get("visibility", "visible") == "visible"
         if node.tag == "stack":
+            notes.add("Groups are not kept: their layers are shown one by one.")
             yield from _layer_nodes(node, x, y, node_opacity, node_visible, notes)
         else:
             yield node, x, y, node_opacity, node_visible

@@ -12,7 +12,7 @@ import os
 import secrets
 import shutil
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -47,13 +47,14 @@ class Recovery:
         self._store: _FolderStore | None = None
         self._lock: FileLock | None = None
 
-    def save(self, document: Document, title: str, path: Path | None = None) -> None:
+    def save(self, document: Document, title: str, path: Path | None = None, losses: Sequence[str] = ()) -> None:
         """Write a copy of the document; the previous copy is replaced when this one is complete.
 
         Args:
             document: only pixels and masks that are new since the last call are written.
             title: name for the list of copies after a crash.
             path: the project's file; None = never saved.
+            losses: sentences on contents of that file that are not part of the document.
 
         Raises:
             FileError: the disk is full, or the folder is not writable.
@@ -67,6 +68,7 @@ class Recovery:
         data = {
             "title": title,
             "path": None if path is None else str(path),
+            "losses": list(losses),
             "when": datetime.now(timezone.utc).isoformat(),
             "document": document_to_json(document, store),
         }
@@ -116,12 +118,14 @@ class RecoveryCopy:
         title: name of the document.
         path: the project's file; None = never saved.
         when: time of the copy, in UTC.
+        losses: sentences on contents of the project's file that are not part of the document.
     """
 
     folder: Path
     title: str
     path: Path | None
     when: datetime
+    losses: tuple[str, ...] = ()
 
     def load(self) -> Document:
         """Restore the document. The copy remains until `discard`.
@@ -151,7 +155,8 @@ def _read_copy(folder: Path) -> RecoveryCopy | None:
     try:
         data = json.loads((folder / _DESCRIPTION).read_bytes())
         path = None if data["path"] is None else Path(data["path"])
-        return RecoveryCopy(folder, str(data["title"]), path, datetime.fromisoformat(data["when"]))
+        losses = tuple(str(one) for one in data.get("losses", ()))
+        return RecoveryCopy(folder, str(data["title"]), path, datetime.fromisoformat(data["when"]), losses)
     except FileNotFoundError:
         shutil.rmtree(folder, ignore_errors=True)  # the editor ended before its first copy was complete
     except DAMAGE_ERRORS:

@@ -82,6 +82,7 @@ ACTIONS = (
     Action("save-as", _mark("Save project &as…"), "Ctrl+Shift+S", None, "document"),
     Action("export", _mark("&Export…"), "Ctrl+E", "export", "document"),
     Action("close", _mark("&Close document"), Standard.Close, None, "document"),
+    Action("recover", _mark("Reco&ver unsaved work…")),
     Action("quit", _mark("&Quit"), Standard.Quit),
     Action("undo", _mark("&Undo"), Standard.Undo, "undo", "document"),
     Action("redo", _mark("&Redo"), "Ctrl+Shift+Z", "redo", "document"),
@@ -194,7 +195,10 @@ SHORTCUTS = (
     ),
 )
 MENUS = (
-    (_mark("&File"), ("open", "recent", "add", "", "save", "save-as", "export", "", "batch", "", "close", "quit")),
+    (
+        _mark("&File"),
+        ("open", "recent", "add", "", "save", "save-as", "export", "", "batch", "", "recover", "close", "quit"),
+    ),
     (_mark("&Edit"), ("undo", "redo", "", "copy", "paste")),
     (
         _mark("&Harmonize"),

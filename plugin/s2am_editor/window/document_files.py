@@ -1,27 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Opening, adding, saving, exporting and autosaving in the background."""
+"""Opening, adding, saving and exporting in the background."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from PyQt6.QtCore import QCoreApplication, QLocale, QMimeData, QObject, QTimer, pyqtSignal
+from PyQt6.QtCore import QCoreApplication, QMimeData, QObject, pyqtSignal
 from PyQt6.QtWidgets import QWidget
 
 from s2am_editor.document import commands
 from s2am_editor.document.model import Document, Layer
 from s2am_editor.files import document_io
-from s2am_editor.files.recovery import Recovery, RecoveryCopy
 from s2am_editor.window import clipboard
 from s2am_editor.window.dialogs import standard_dialogs
-from s2am_editor.window.dialogs.standard_dialogs import SaveAnswer
+from s2am_editor.window.dialogs.standard_dialogs import FileKind, SaveAnswer
 from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs, Problem
 from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData
-
-AUTOSAVE_INTERVAL = 40_000  # milliseconds; including the time of saving, a crash loses less than a minute
 
 
 class DocumentFiles(QObject):
@@ -30,11 +27,13 @@ class DocumentFiles(QObject):
     failed = pyqtSignal(object)  # a Problem
     noted = pyqtSignal(str)  # a note about an opened file
     recent_changed = pyqtSignal()
+    written = pyqtSignal(object)  # the path of a saved project or an exported image
 
     def __init__(self, session: EditorSession, jobs: BackgroundJobs, settings: EditorSettings, window: QWidget) -> None:
         """Work on a session's document; dialogs belong to a window."""
         super().__init__(window)
         self._session, self._jobs, self._settings, self._window = session, jobs, settings, window
+        self._on_disk: tuple[Path, int, int] | None = None  # the project file as it was opened or saved last
 
     # ---- opening
 
@@ -68,14 +67,17 @@ class DocumentFiles(QObject):
 
     def _open(self, path: Path, layers: Sequence[Path]) -> None:
         def done(found: document_io.OpenedFile) -> None:
+            self._on_disk = state
             project = path if document_io.is_project(path) else None
-            self._session.open(found.document, path.stem if project is None else path.name, project)
+            title = path.stem if project is None else path.name
+            self._session.open(found.document, title, project, source=path, losses=found.notes)
             self._add_recent(path)
             if found.notes:
                 self.noted.emit(" ".join(found.notes))
             if layers:
                 self.add_layers(layers)
 
+        state = file_state(path)
         title = self.tr("Opening {0}").format(path.name)
         self._jobs.start(title, lambda job: document_io.open_document(path, job.progress), done, self._fail)
 
@@ -143,36 +145,59 @@ class DocumentFiles(QObject):
         """Ask for a name and save the project."""
         if not self._session.is_open:
             return
-        name = Path(self._session.title).stem + document_io.PROJECT_SUFFIX
-        kinds = self.tr("Project (*{0})").format(document_io.PROJECT_SUFFIX)
-        path = standard_dialogs.choose_to_save(self._window, self._settings, self.tr("Save project"), name, kinds)
+        start = self._session.folder / (Path(self._session.name).stem + document_io.PROJECT_SUFFIX)
+        kind = FileKind(self.tr("Project"), (document_io.PROJECT_SUFFIX,))
+        path = standard_dialogs.choose_to_save(self._window, self._settings, self.tr("Save project"), start, [kind])
         if path:
-            ends = path.suffix.lower() == document_io.PROJECT_SUFFIX
-            self._save(path if ends else path.with_name(path.name + document_io.PROJECT_SUFFIX), then)
+            self._save(path, then)
 
     def _save(self, path: Path, then: Callable[[], object]) -> None:
+        if path == self._session.path and not self._may_save_in_place(path, then):
+            return
         document = self._session.document
 
         def done(_: object) -> None:
+            self._on_disk = file_state(path)
             self._session.mark_saved(document, path)
             self._add_recent(path)
+            self.written.emit(path)
             then()
 
-        title = self.tr("Saving {0}").format(path.name)
-        self._jobs.start(title, lambda job: document_io.save_project(path, document, job.progress), done, self._fail)
+        self._jobs.start(
+            self.tr("Saving {0}").format(path.name),
+            lambda job: document_io.save_project(path, document, job.progress),
+            done,
+            self._fail,
+            writes=True,
+        )
+
+    def _may_save_in_place(self, path: Path, then: Callable[[], object]) -> bool:
+        """Ask before the project file is replaced by less than it contains; saving another file is an answer, too."""
+        known = self._on_disk if self._on_disk and self._on_disk[0] == path else None
+        if known and path.exists() and file_state(path) != known:
+            text, details = self.tr("“{0}” was changed by another program. Replace it?"), ""
+        elif self._session.losses:
+            text = self.tr("“{0}” contains more than this program can save. Replace it?")
+            details = "\n".join(self._session.losses)
+        else:
+            return True
+        replace, elsewhere = self.tr("Replace"), self.tr("Save as…")
+        title, text = self.tr("Replace the file?"), text.format(path.name)
+        answer = standard_dialogs.choose_answer(self._window, title, text, elsewhere, replace, details=details)
+        if answer == elsewhere:
+            self.save_as(then)
+        return answer == replace
 
     def export(self, path: Path, quality: int = 95) -> None:
         """Export the flattened image to a file."""
         document = self._session.document
 
-        def done(_: object) -> None:
-            self._store_folder(path)
-
         self._jobs.start(
             self.tr("Exporting {0}").format(path.name),
             lambda job: document_io.export_image(path, document, quality=quality, progress=job.progress),
-            done,
+            lambda _: self.written.emit(path),
             self._fail,
+            writes=True,
         )
 
     # ---- questions
@@ -186,7 +211,7 @@ class DocumentFiles(QObject):
         if not self._session.is_modified:
             then()
             return True
-        answer = standard_dialogs.ask_to_save(self._window, self._session.title or self.tr("Untitled"))
+        answer = standard_dialogs.ask_to_save(self._window, self._session.name or self.tr("Untitled"))
         if answer is SaveAnswer.SAVE:
             self.save(then)
         elif answer is SaveAnswer.DISCARD:
@@ -197,11 +222,17 @@ class DocumentFiles(QObject):
         self._settings.add_recent(path)
         self.recent_changed.emit()
 
-    def _store_folder(self, path: Path) -> None:
-        self._settings.set_folder("save", path.parent)
-
     def _fail(self, problem: Problem) -> None:
         self.failed.emit(problem)
+
+
+def file_state(path: Path) -> tuple[Path, int, int] | None:
+    """Return what tells two states of a file apart: path, size and time of the last change; None if it is missing."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return path, status.st_size, status.st_mtime_ns
 
 
 def file_patterns(*, projects: bool) -> str:
@@ -209,78 +240,3 @@ def file_patterns(*, projects: bool) -> str:
     suffixes = document_io.OPEN_SUFFIXES if projects else IMAGE_SUFFIXES
     listed = " ".join(f"*{suffix}" for suffix in suffixes)
     return f"{QCoreApplication.translate('DocumentFiles', 'Images')} ({listed})"
-
-
-class Autosave(QObject):
-    """Keeps a recovery copy of unsaved changes, and offers the copy left by a crash."""
-
-    failed = pyqtSignal(object)  # a Problem
-
-    def __init__(self, session: EditorSession, jobs: BackgroundJobs, window: QWidget) -> None:
-        """Keep copies of a session's document."""
-        super().__init__(window)
-        self._session, self._jobs, self._window = session, jobs, window
-        self._recovery = Recovery()
-        self._saved_document: Document | None = None
-        self._reported_failure = False
-        self._timer = QTimer(self)
-        self._timer.setInterval(AUTOSAVE_INTERVAL)
-        self._timer.timeout.connect(self.save_copy)
-        self._timer.start()
-        session.opened.connect(self._discard_copy)
-        session.file_changed.connect(self._discard_if_saved)
-
-    def save_copy(self) -> None:
-        """Write a recovery copy if there are unsaved changes."""
-        if not self._session.is_modified or self._session.document is self._saved_document:
-            return
-        document, title, path = self._session.document, self._session.title, self._session.path
-
-        def done(_: object) -> None:
-            self._saved_document = document
-            if not self._session.is_modified:  # saved or closed meanwhile
-                self._discard_copy()
-
-        self._jobs.start("", lambda _: self._recovery.save(document, title, path), done, self._fail, quiet=True)
-
-    def offer_recovery(self) -> None:
-        """Ask whether to open a recovery copy, if there is one."""
-        copies = self._recovery.find_copies()
-        if not copies:
-            return
-        found = copies[0]
-        text = self.tr("The editor was not closed properly. Open “{0}” as of {1}?")
-        accept, decline = self.tr("Open"), self.tr("Discard")
-        text = text.format(
-            found.title or self.tr("Untitled"),
-            QLocale().toString(found.when.astimezone(), QLocale.FormatType.ShortFormat),
-        )
-        if not standard_dialogs.ask_question(self._window, self.tr("Recover unsaved work?"), text, accept, decline):
-            found.discard()
-            return
-        self._jobs.start(
-            self.tr("Recovering"), lambda _: found.load(), lambda document: self._show(found, document), self._fail
-        )
-
-    def close(self) -> None:
-        """Delete the recovery copy."""
-        self._timer.stop()
-        self._recovery.clear()
-
-    def _show(self, found: RecoveryCopy, document: Document) -> None:
-        self._session.open(document, found.title, found.path, saved=False)
-        found.discard()
-        self.save_copy()
-
-    def _discard_copy(self) -> None:
-        self._saved_document = None
-        self._recovery.clear()
-
-    def _discard_if_saved(self) -> None:
-        if not self._session.is_modified:
-            self._discard_copy()
-
-    def _fail(self, problem: Problem) -> None:
-        if not self._reported_failure:  # a full disk would cause one message per minute
-            self._reported_failure = True
-            self.failed.emit(problem)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from PyQt6.QtCore import QCoreApplication, QObject, pyqtSignal
@@ -37,11 +38,23 @@ class EditorSession(QObject):
         self._file_state: tuple[Path | None, bool] = (None, False)
         self.path: Path | None = None  # of the project
         self.title = ""  # shown if there is no path
+        self.source: Path | None = None  # the file that the document was opened from, or saved in
+        self.losses: tuple[str, ...] = ()  # sentences on contents of the project file that saving would lose
 
     @property
     def is_open(self) -> bool:
         """True if there is a document."""
         return self._history is not None
+
+    @property
+    def name(self) -> str:
+        """The name of the project file, or the title of a document without one."""
+        return self.path.name if self.path else self.title
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the project or of the opened image, for file dialogs; empty if there is none."""
+        return self.source.parent if self.source else Path()
 
     @property
     def history(self) -> History:
@@ -68,23 +81,34 @@ class EditorSession(QObject):
         """True if there are unsaved changes."""
         return self._history is not None and self._history.is_modified
 
-    def open(self, document: Document, title: str, path: Path | None = None, *, saved: bool = True) -> None:
+    def open(
+        self,
+        document: Document,
+        title: str,
+        path: Path | None = None,
+        *,
+        source: Path | None = None,
+        saved: bool = True,
+        losses: Sequence[str] = (),
+    ) -> None:
         """Replace the current document.
 
         Args:
             document: the new one.
             title: its name in the window's title.
             path: its project file; None = it has none.
+            source: the file that it was opened from, if it is not the project file.
             saved: False if no file contains it (pasted or recovered).
+            losses: one sentence for each content of the project file that is not part of the document.
         """
         self._history = History(document, saved=saved)
         self._history.subscribe(self._notify)
-        self.path, self.title = path, title
+        self.path, self.title, self.source, self.losses = path, title, path or source, tuple(losses)
         self._notify_opened()
 
     def close(self) -> None:
         """Close the document."""
-        self._history, self.path, self.title = None, None, ""
+        self._history, self.path, self.title, self.source, self.losses = None, None, "", None, ()
         self._notify_opened()
 
     def do(self, command: Command) -> bool:
@@ -117,6 +141,7 @@ class EditorSession(QObject):
         """Record that a file contains a document; path: the project file, if it is a new one."""
         if self._history is not None:
             self.path = path or self.path
+            self.source, self.losses = self.path or self.source, ()
             self._history.mark_saved(document)
 
     def _notify_opened(self) -> None:

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
+import time
 import traceback
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -66,10 +69,11 @@ class BackgroundJob(QObject):
     failed = pyqtSignal(object)  # a Problem
     ended = pyqtSignal(object)  # the job itself; always the last signal
 
-    def __init__(self, title: str, work: Callable[[BackgroundJob], Any]) -> None:
+    def __init__(self, title: str, work: Callable[[BackgroundJob], Any], *, writes: bool = False) -> None:
         """Describe the job; `BackgroundJobs.start` starts it."""
         super().__init__()
         self.title = title
+        self.writes = writes
         self._work = work
         self._canceled = threading.Event()
         self._running = threading.Event()
@@ -139,6 +143,18 @@ class _Runnable(QRunnable):
         self._job.run()
 
 
+_every: weakref.WeakSet[BackgroundJobs] = weakref.WeakSet()
+
+
+def close_all_jobs(seconds: float) -> bool:
+    """Cancel the jobs of all windows and dialogs, and wait. Return False if one has not ended after that time."""
+    end = time.monotonic() + seconds
+    busy = [jobs for jobs in _every if jobs.running]
+    for job in itertools.chain.from_iterable(jobs.running for jobs in busy):
+        job.cancel()
+    return all(jobs.close(max(0.0, end - time.monotonic())) for jobs in busy)
+
+
 class BackgroundJobs(QObject):
     """The jobs of a window or dialog."""
 
@@ -151,6 +167,7 @@ class BackgroundJobs(QObject):
         self._pool = QThreadPool(self)
         self._pool.setMaxThreadCount(4)
         self.running: list[BackgroundJob] = []
+        _every.add(self)
 
     def start(
         self,
@@ -162,6 +179,7 @@ class BackgroundJobs(QObject):
         reported: Callable[[Any], object] | None = None,
         ended: Callable[[BackgroundJob], object] | None = None,
         quiet: bool = False,
+        writes: bool = False,
     ) -> BackgroundJob:
         """Start a job.
 
@@ -173,8 +191,9 @@ class BackgroundJobs(QObject):
             reported: called in the GUI thread with each intermediate result.
             ended: called in the GUI thread with the job at its end, also after errors.
             quiet: do not show the job in the status bar.
+            writes: it writes a file that the user wants; see `writing`.
         """
-        job = BackgroundJob(title, work)  # all signals are connected before the work can emit any
+        job = BackgroundJob(title, work, writes=writes)  # all signals are connected before the work can emit any
         if done:
             job.finished.connect(done)
         if failed:
@@ -191,11 +210,25 @@ class BackgroundJobs(QObject):
         self._pool.start(_Runnable(job))
         return job
 
+    @property
+    def writing(self) -> list[BackgroundJob]:
+        """The running jobs that write files, which the window waits for before it closes."""
+        return [job for job in self.running if job.writes and not job.canceled]
+
     def close(self, seconds: float = 10.0) -> bool:
         """Cancel all jobs and wait for them. Return True if all have ended."""
         for job in self.running:
             job.cancel()
         return self._pool.waitForDone(round(seconds * 1000))
+
+    def close_with(self, owner: QObject) -> None:
+        """Cancel all jobs, and delete the object that owns them as soon as they have ended, without waiting here."""
+        for job in self.running:
+            job.cancel()
+        if self.running:
+            self.ended.connect(lambda _: None if self.running else owner.deleteLater())
+        else:
+            owner.deleteLater()
 
     def _end(self, job: BackgroundJob) -> None:
         if job in self.running:

@@ -8,19 +8,21 @@ from pathlib import Path
 
 from PyQt6.QtCore import QSize, Qt, QTimer
 from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent
-from PyQt6.QtWidgets import QMainWindow, QScrollArea, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QDialog, QMainWindow, QScrollArea, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from s2am_editor.cutout.masks import DEFAULT_FEATHER_RADIUS
 from s2am_editor.document.model import Reference
 from s2am_editor.window.actions import Actions, Menus, build_toolbar, pressed_shortcut
+from s2am_editor.window.autosave import Autosave
 from s2am_editor.window.canvas.canvas import Canvas, Compare
 from s2am_editor.window.canvas.document_view import DocumentView
 from s2am_editor.window.canvas.tiles import as_image
 from s2am_editor.window.clipboard import files_of
-from s2am_editor.window.document_files import Autosave, DocumentFiles
+from s2am_editor.window.dialogs import standard_dialogs
+from s2am_editor.window.document_files import DocumentFiles
 from s2am_editor.window.editor_session import EditorSession, translated_command
 from s2am_editor.window.editor_settings import EditorSettings
-from s2am_editor.window.jobs import BackgroundJobs, Problem
+from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs, Problem
 from s2am_editor.window.messages import Banner, HintOverlay, StatusBar
 from s2am_editor.window.panels.adjust_panel import AdjustPanel, CurvesPanel
 from s2am_editor.window.panels.harmonize_panel import (
@@ -54,7 +56,7 @@ class MainWindow(QMainWindow):
         self.files = DocumentFiles(self.session, self.jobs, self.settings, self)
         self.harmonizing = LayerHarmonizer(self.session, self.jobs, self)
         self.cutting = CutOut(self.session, self.jobs, self)
-        self.autosave = Autosave(self.session, self.jobs, self)
+        self.autosave = Autosave(self.session, self.jobs, self, self.files.when_saved)
         self.all_actions = Actions(self)
         self.canvas = Canvas()
         self.view = DocumentView(self.session, self.canvas)
@@ -67,6 +69,7 @@ class MainWindow(QMainWindow):
         self.status = StatusBar(self.session, self.canvas, self.jobs)
         self.layer_commands = LayerCommands(self.session)
         self.commands = WindowCommands(self, self.session, self.jobs, self.settings, self.files)
+        self._closes_after_writing = False
         self._build_layout()
         self._connect()
         self._connect_actions()
@@ -105,12 +108,14 @@ class MainWindow(QMainWindow):
         self.setStatusBar(self.status)
 
     def _connect(self) -> None:
+        self.jobs.ended.connect(self._job_ended)
         for source in (self.files, self.harmonizing, self.cutting, self.autosave):
             source.failed.connect(self.show_problem)
         self.session.refused.connect(self.show_problem)
         self.tool_box.refused.connect(self.show_problem)
         self.canvas.render_failed.connect(lambda error: self.show_problem(Problem(error)))
         self.files.noted.connect(self.show_note)
+        self.autosave.noted.connect(self.show_note)
         self.commands.failed.connect(self.show_problem)
         self.commands.noted.connect(self.show_note)
         self.commands.model_added.connect(self.sidebar.harmonize.list_models)
@@ -151,6 +156,7 @@ class MainWindow(QMainWindow):
             save_as=self.files.save_as,
             export=self.commands.export,
             close=lambda: self.files.when_saved(self.session.close),
+            recover=lambda: self.autosave.offer_recovery(asked=True),
             quit=self.close,
             undo=self.session.undo,
             redo=self.session.redo,
@@ -221,6 +227,7 @@ class MainWindow(QMainWindow):
 
     def show_problem(self, problem: Problem) -> None:
         """Show an error."""
+        self._closes_after_writing = False  # the file that was waited for may be the one that failed
         self.banner.show_problem(problem)
 
     def show_note(self, sentence: str) -> None:
@@ -270,7 +277,8 @@ class MainWindow(QMainWindow):
             self.all_actions.set_text(name, f"{text} {translated_command(step)}" if step else text)
 
     def _refresh_title(self) -> None:
-        name = self.session.path.name if self.session.path else self.session.title
+        # Qt takes "[*]" for the mark of unsaved changes: twice stands for itself.
+        name = self.session.name.replace("[*]", "[*][*]")
         self.setWindowTitle(f"{name}[*] – s2am" if self.session.is_open else "s2am")
         self.setWindowModified(self.session.is_modified)
 
@@ -338,12 +346,17 @@ class MainWindow(QMainWindow):
         return not event.isAutoRepeat() and pressed_shortcut(event, "canvas") == ("before", None)
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
-        """Ask about unsaved changes, stop jobs, save the window's state."""
+        """Ask about running dialogs and unsaved changes, wait for files being written, save the window's state."""
         if event is None:
             return
+        event.ignore()
+        children = self.findChildren(QDialog, options=Qt.FindChildOption.FindDirectChildrenOnly)
+        if not all(dialog.close() for dialog in [one for one in children if one.isVisible()]):
+            return
         if self.session.is_modified:
-            event.ignore()
             self.files.when_saved(self._close_for_good)
+            return
+        if self.jobs.writing and not self._may_stop_writing():
             return
         self.settings.set_state("geometry", self.saveGeometry())
         self.settings.set_state("splitter", self.splitter.saveState())
@@ -357,6 +370,28 @@ class MainWindow(QMainWindow):
     def _close_for_good(self) -> None:
         self.session.close()
         QTimer.singleShot(0, self.close)
+
+    def _may_stop_writing(self) -> bool:
+        """Wait for the files being written, which closes the window afterwards; asked again, offer to stop."""
+        if not self._closes_after_writing:
+            self._closes_after_writing = True
+            self.show_note(self.tr("The window closes as soon as all files are written."))
+            return False
+        answer = standard_dialogs.choose_answer(
+            self,
+            self.tr("Stop writing?"),
+            self.tr("{0} is not finished. Close the window without this file?").format(self.jobs.writing[0].title),
+            self.tr("Close without it"),
+            cancel=self.tr("Wait"),
+            careful=True,
+        )
+        return answer is not None
+
+    def _job_ended(self, job: BackgroundJob) -> None:
+        if job.writes and self._closes_after_writing and not self.jobs.writing:
+            self._closes_after_writing = False
+            if not job.canceled:
+                self.close()
 
     def _restore(self) -> None:
         geometry, splitter = self.settings.state("geometry"), self.settings.state("splitter")

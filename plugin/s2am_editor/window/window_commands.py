@@ -19,7 +19,7 @@ from s2am_editor.render.export import flatten
 from s2am_editor.window import clipboard
 from s2am_editor.window.actions import Actions, ShortcutsDialog
 from s2am_editor.window.dialogs import standard_dialogs
-from s2am_editor.window.dialogs.standard_dialogs import ExportDialog
+from s2am_editor.window.dialogs.standard_dialogs import ExportDialog, FileKind
 from s2am_editor.window.document_files import DocumentFiles
 from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.editor_settings import EditorSettings
@@ -76,9 +76,12 @@ class WindowCommands(QObject):
         if layer is None or layer.harmonization is None:
             return
         color_map = layer.harmonization.color_map
-        patterns = self.tr("Look-up table for other programs (*.cube);;s2am color map (*.json)")
-        name = f"{layer.name}.cube"
-        path = standard_dialogs.choose_to_save(self._window, self._settings, self.tr("Save color map"), name, patterns)
+        kinds = (
+            FileKind(self.tr("Look-up table for other programs"), (".cube",)),
+            FileKind(self.tr("s2am color map"), (".json",)),
+        )
+        start = self._session.folder / f"{_file_name(layer.name)}.cube"
+        path = standard_dialogs.choose_to_save(self._window, self._settings, self.tr("Save color map"), start, kinds)
         if path is None:
             return
 
@@ -86,7 +89,8 @@ class WindowCommands(QObject):
             with atomic_write(path) as file:
                 file.write(map_text(color_map, path).encode())
 
-        self._jobs.start(self.tr("Saving {0}").format(path.name), work, None, self.failed.emit)
+        title = self.tr("Saving {0}").format(path.name)
+        self._jobs.start(title, work, lambda _: self._files.written.emit(path), self.failed.emit, writes=True)
 
     def open_sample(self) -> None:
         """Open the sample composite: an astronaut in front of a rocket."""
@@ -134,6 +138,11 @@ class WindowCommands(QObject):
         QMessageBox.about(
             self._window, self.tr("About s2am"), text.format(s2am_engine.__version__, platform.python_version())
         )
+
+
+def _file_name(name: str) -> str:
+    """Return a layer's name without the characters that file names cannot contain."""
+    return "".join("-" if letter in '<>:"/\\|?*' or not letter.isprintable() else letter for letter in name)
 
 
 class LayerCommands:

@@ -184,7 +184,7 @@ def test_open_document_reads_openraster_groups(tmp_path: Path) -> None:
     assert (back.name, above.name) == ("back", "a")
     assert above.box[:2] == (3, 9)
     assert (above.opacity, above.visible, back.visible) == (0.25, False, True)
-    assert len(found.notes) == 2
+    assert len(found.notes) == 3
     assert any("blend modes" in note for note in found.notes)
 
 

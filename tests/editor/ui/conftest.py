@@ -20,7 +20,7 @@ from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.main_window import MainWindow
 from s2am_editor.window.theme import Appearance, Theme
 from s2am_engine.image.io import ImageData, save_image
-from tests.editor.ui.driver import WindowDriver
+from tests.editor.ui.driver import Questions, WindowDriver
 
 
 @pytest.fixture(scope="session")
@@ -101,6 +101,12 @@ def studio(width: int, height: int) -> ImageData:
     wall = np.random.default_rng(3).integers(150, 170, (height, width, 1))
     cover = cut.alpha[..., None] / 255
     return ImageData(np.rint(cut.pixels * cover + wall * (1 - cover)).astype(np.uint8))
+
+
+@pytest.fixture
+def questions(monkeypatch: pytest.MonkeyPatch, unexpected_dialogs: None) -> Questions:
+    """Answers the questions and file dialogs of a test, in real dialogs."""
+    return Questions(monkeypatch)
 
 
 @pytest.fixture

@@ -7,16 +7,72 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
-from PyQt6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PyQt6.QtCore import QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
 from PyQt6.QtGui import QDropEvent, QImage
 from PyQt6.QtTest import QTest
+from PyQt6.QtWidgets import QApplication, QFileDialog, QLineEdit, QMessageBox, QWidget
 from pytestqt.qtbot import QtBot
 
 from s2am_editor.document.model import Layer
 from s2am_editor.window.main_window import MainWindow
 
 LONG = 60_000
+MESSAGE_BOX_EXEC, SAVE_DIALOG = QMessageBox.exec, QFileDialog.getSaveFileName  # before tests replace them
+
+
+class Questions:
+    """Answers the modal dialogs that follow, as a user does: by a button, a key, or the dialog's close button."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked: list[str] = []
+        self._answers: list[str | Qt.Key | None] = []
+        self._names: list[str] = []
+        monkeypatch.setattr(QMessageBox, "exec", lambda box: self._run(box))
+        monkeypatch.setattr(QFileDialog, "getSaveFileName", self._save)
+
+    def answer(self, *answers: str | Qt.Key | None) -> None:
+        """Answer the next questions: with a button's text, a key, or None for the window's close button."""
+        self._answers += answers
+
+    def type_name(self, *names: str) -> None:
+        """Type file names into the next save dialogs, followed by Return."""
+        self._names += names
+
+    @property
+    def all_answered(self) -> bool:
+        return not self._answers and not self._names
+
+    def _run(self, box: QMessageBox) -> int:
+        self.asked.append(f"{box.text()} {box.informativeText()}")
+        assert self._answers, f"unexpected question: {box.text()}"
+        answer = self._answers.pop(0)
+        QTimer.singleShot(0, lambda: self._press(box, answer))
+        return MESSAGE_BOX_EXEC(box)
+
+    def _press(self, box: QMessageBox, answer: str | Qt.Key | None) -> None:
+        if answer is None:
+            box.close()
+        elif isinstance(answer, str):
+            named = {button.text().replace("&", ""): button for button in box.buttons()}
+            QTest.mouseClick(named[answer], Qt.MouseButton.LeftButton)
+        else:
+            QTest.keyClick(box, answer)
+
+    def _save(self, parent: QWidget, title: str, start: str, patterns: str) -> tuple[str, str]:
+        name = self._names.pop(0)
+        QTimer.singleShot(0, lambda: self._type(name))
+        qt_dialog = QFileDialog.Option.DontUseNativeDialog
+        return SAVE_DIALOG(parent, title, start, patterns, options=qt_dialog)
+
+    def _type(self, name: str) -> None:
+        dialog = QApplication.activeModalWidget()
+        assert isinstance(dialog, QFileDialog)
+        field = dialog.findChild(QLineEdit, "fileNameEdit")
+        assert field is not None
+        field.setText(name)
+        QTest.keyClick(field, Qt.Key.Key_Return)
 
 
 class WindowDriver:

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -16,13 +14,12 @@ from PyQt6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from s2am_editor.document.model import Document
-from s2am_editor.files.recovery import Recovery
 from s2am_editor.render import harmonize_layer
 from s2am_editor.window.dialogs import standard_dialogs
 from s2am_editor.window.dialogs.standard_dialogs import SaveAnswer
 from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.main_window import MainWindow
-from s2am_engine.image.io import ImageData, load_image
+from s2am_engine.image.io import ImageData
 from tests.editor.ui.driver import WindowDriver
 
 
@@ -132,32 +129,6 @@ def test_close_question_saves_project(
     driver.window.close()
     driver.wait(lambda: not driver.window.isVisible())
     assert project.is_file()
-
-
-def test_recovery_copy_of_crash_is_offered_and_opened(
-    driver: WindowDriver, background: Path, recovery_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    code = (
-        "import os, sys; from pathlib import Path; from s2am_editor.files.recovery import Recovery\n"
-        "from s2am_editor.document.model import Document; from s2am_engine.image.io import load_image\n"
-        "document = Document.from_image(load_image(sys.argv[1]), 'lost')\n"
-        "Recovery(Path(sys.argv[2])).save(document, 'Holiday'); os._exit(1)\n"
-    )
-    subprocess.run([sys.executable, "-c", code, str(background), str(recovery_folder)], check=False)
-    asked: list[str] = []
-
-    def yes(_: object, __: str, text: str, *___: str) -> bool:
-        asked.append(text)
-        return True
-
-    monkeypatch.setattr(standard_dialogs, "ask_question", yes)
-    driver.window.autosave.offer_recovery()
-    driver.settle()
-    assert "Holiday" in asked[0]
-    document = driver.window.session.document
-    assert np.array_equal(document.layers[0].raster.pixels, load_image(background).pixels)
-    assert driver.window.session.is_modified
-    assert [left for left in Recovery(recovery_folder).find_copies() if left.title == "Holiday"] == []
 
 
 def test_autosave_keeps_copy_until_saved(

@@ -19,7 +19,6 @@ from PyQt6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 from skimage import data
 
-from s2am_editor.window.dialogs import standard_dialogs
 from s2am_editor.window.dialogs.batch import COMPOSITE_MODE, BatchDialog
 from s2am_editor.window.dialogs.fine_tune import FineTuneDialog, PhotoFolder
 from s2am_editor.window.dialogs.standard_dialogs import ExportDialog
@@ -29,7 +28,7 @@ from s2am_engine.image.io import ImageData, load_image, save_image
 from s2am_engine.models.model_store import list_models
 from s2am_engine.training.events import Phase, TrainingEvent, Validation
 from tests.editor.ui.conftest import disc
-from tests.editor.ui.driver import LONG, WindowDriver
+from tests.editor.ui.driver import LONG, Questions, WindowDriver
 from tests.folders import redirect_cache
 
 
@@ -82,22 +81,30 @@ class FakeTrainer:
         )
 
 
-def opened(qtbot: QtBot, dialog: FineTuneDialog) -> FineTuneDialog:
-    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
-    qtbot.addWidget(dialog)
+def opened(dialog: FineTuneDialog) -> FineTuneDialog:
+    """Show a dialog, which deletes itself when it is closed."""
     dialog.show()
     return dialog
+
+
+@pytest.fixture
+def deleted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Record the names of deleted models instead of deleting them."""
+    names: list[str] = []
+    monkeypatch.setattr("s2am_editor.window.dialogs.fine_tune.delete_model", names.append)
+    return names
 
 
 @pytest.fixture
 def dialog(qtbot: QtBot, theme: Theme, settings: EditorSettings, tmp_path: Path) -> Iterator[FineTuneDialog]:
     """A dialog for which 24 photos were found, with a trainer that does not train."""
     FakeTrainer.finish.clear()
-    made = opened(qtbot, FineTuneDialog(settings, trainer=FakeTrainer()))  # type: ignore[arg-type]
+    made = opened(FineTuneDialog(settings, trainer=FakeTrainer()))  # type: ignore[arg-type]
     made.fine_tuning.found.emit(PhotoFolder(tmp_path, usable=24, needed=20, skipped=[]))
     made.name.setText("wedding")
     yield made
-    made.fine_tuning.close()
+    FakeTrainer.finish.set()
+    qtbot.waitUntil(lambda: not made.fine_tuning.busy, timeout=LONG)
 
 
 def test_fine_tune_scan_lists_usable_and_skipped_photos(
@@ -106,7 +113,7 @@ def test_fine_tune_scan_lists_usable_and_skipped_photos(
     monkeypatch.setattr("s2am_engine.training.finetune.FEWEST", 4)
     redirect_cache(monkeypatch, tmp_path / "cache")
     photos = save_photographs(tmp_path / "wedding", ("chelsea",))
-    dialog = opened(qtbot, FineTuneDialog(settings))
+    dialog = opened(FineTuneDialog(settings))
     dialog.scan_folder(photos)
     qtbot.waitUntil(lambda: not dialog.fine_tuning.busy, timeout=2 * LONG)
     usable, skipped = (int(number) for number in re.findall(r"\d+", dialog.state.text()))
@@ -124,11 +131,16 @@ def test_fine_tune_refuses_too_few_photos(dialog: FineTuneDialog, tmp_path: Path
     assert "At least 20 are needed" in dialog.state.text()
 
 
-def test_fine_tune_shows_loss_and_result_and_discards_the_model(
-    qtbot: QtBot, dialog: FineTuneDialog, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    deleted: list[str] = []
-    monkeypatch.setattr("s2am_editor.window.dialogs.fine_tune.delete_model", deleted.append)
+@pytest.fixture
+def outcome(qtbot: QtBot, dialog: FineTuneDialog) -> FineTuneDialog:
+    """The dialog at its last page, which shows a model that is better."""
+    FakeTrainer.finish.set()
+    click(dialog.start_button)
+    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.outcome, timeout=LONG)
+    return dialog
+
+
+def test_fine_tune_shows_loss_and_result(qtbot: QtBot, dialog: FineTuneDialog, deleted: list[str]) -> None:
     click(dialog.start_button)
     assert dialog.pages.currentWidget() is dialog.progress
     qtbot.waitUntil(lambda: bool(dialog.progress.gain.points), timeout=LONG)
@@ -137,20 +149,49 @@ def test_fine_tune_shows_loss_and_result_and_discards_the_model(
     qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.outcome, timeout=LONG)
     assert not dialog.outcome.image.image.isNull()
     assert "+1.50 dB, 25% less error" in dialog.outcome.figures.text()
-    dialog.close()
+    assert dialog.outcome.keep_button.hasFocus()
+    assert deleted == []
+    dialog.outcome.discard()
+
+
+def test_fine_tune_keeps_model(qtbot: QtBot, outcome: FineTuneDialog, deleted: list[str]) -> None:
+    with qtbot.waitSignal(outcome.kept) as kept:
+        click(outcome.outcome.keep_button)
+    assert kept.args == ["wedding"]
+    assert deleted == []
+
+
+def test_fine_tune_escape_asks_before_discarding_the_model(
+    outcome: FineTuneDialog, deleted: list[str], questions: Questions
+) -> None:
+    questions.answer(Qt.Key.Key_Escape)
+    QTest.keyClick(outcome, Qt.Key.Key_Escape)
+    assert outcome.isVisible()
+    assert deleted == []
+    questions.answer("Discard")
+    outcome.close()
     assert deleted == ["wedding"]
 
 
-def test_fine_tune_keeps_model(qtbot: QtBot, dialog: FineTuneDialog, monkeypatch: pytest.MonkeyPatch) -> None:
-    deleted: list[str] = []
-    monkeypatch.setattr("s2am_editor.window.dialogs.fine_tune.delete_model", deleted.append)
-    FakeTrainer.finish.set()
-    click(dialog.start_button)
-    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.outcome, timeout=LONG)
-    with qtbot.waitSignal(dialog.kept) as kept:
-        click(dialog.outcome.keep_button)
+def test_fine_tune_close_question_keeps_the_model(
+    qtbot: QtBot, outcome: FineTuneDialog, deleted: list[str], questions: Questions
+) -> None:
+    questions.answer("Keep")
+    with qtbot.waitSignal(outcome.kept) as kept:
+        outcome.close()
     assert kept.args == ["wedding"]
     assert deleted == []
+
+
+def test_fine_tune_cancel_deletes_a_model_that_was_made_already(
+    qtbot: QtBot, dialog: FineTuneDialog, deleted: list[str]
+) -> None:
+    click(dialog.start_button)  # the trainer makes the model before its last measurements
+    qtbot.waitUntil(lambda: bool(dialog.progress.gain.points), timeout=LONG)
+    click(dialog.progress.cancel_button)
+    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.choice, timeout=LONG)
+    assert not dialog.fine_tuning.busy
+    assert deleted == ["wedding"]
 
 
 @pytest.mark.slow
@@ -160,7 +201,7 @@ def test_fine_tune_trains_a_real_model(
     for name, value in (("finetune.MEASURED", 6), ("finetune.SHEET_PAIRS", 4), ("training_data.VALIDATION_BATCHES", 2)):
         monkeypatch.setattr(f"s2am_engine.training.{name}", value)
     redirect_cache(monkeypatch, tmp_path / "cache")
-    dialog = opened(qtbot, FineTuneDialog(settings))
+    dialog = opened(FineTuneDialog(settings))
     dialog.scan_folder(save_photographs(tmp_path / "wedding", ("astronaut", "chelsea", "coffee", "rocket")))
     qtbot.waitUntil(lambda: not dialog.fine_tuning.busy, timeout=LONG)
     monkeypatch.setattr(dialog.minutes, "value", lambda: 0.1)
@@ -170,7 +211,7 @@ def test_fine_tune_trains_a_real_model(
     assert dialog.progress.loss.points
     assert not dialog.outcome.image.image.isNull()
     assert "dB" in dialog.outcome.figures.text()
-    dialog.close()
+    dialog.outcome.discard()
     assert "wedding" not in {model.card.name for model in list_models()}
 
 
@@ -192,22 +233,21 @@ def test_fine_tune_refuses_existing_model_name(dialog: FineTuneDialog) -> None:
     assert "concord" in dialog.banner.text
 
 
-def test_fine_tune_dialog_asks_before_stopping(
-    qtbot: QtBot, dialog: FineTuneDialog, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_fine_tune_dialog_asks_before_stopping(qtbot: QtBot, dialog: FineTuneDialog, questions: Questions) -> None:
     click(dialog.start_button)
-    monkeypatch.setattr(standard_dialogs, "ask_question", lambda *_: False)
+    questions.answer(Qt.Key.Key_Escape, "Stop")
     dialog.close()
     assert dialog.isVisible()
-    monkeypatch.setattr(standard_dialogs, "ask_question", lambda *_: True)
-    dialog.close()
-    qtbot.waitUntil(lambda: not dialog.isVisible() and not dialog.fine_tuning.busy, timeout=LONG)
+    fine_tuning = dialog.fine_tuning
+    with qtbot.waitSignal(dialog.destroyed, timeout=LONG):  # when the job has ended, not before
+        dialog.close()
+        assert not dialog.isVisible()
+        assert fine_tuning.busy
 
 
 @pytest.fixture
 def batch(qtbot: QtBot, theme: Theme, settings: EditorSettings) -> BatchDialog:
     dialog = BatchDialog(settings)
-    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
     qtbot.addWidget(dialog)
     dialog.show()
     return dialog

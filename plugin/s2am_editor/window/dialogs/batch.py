@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -38,7 +39,7 @@ from s2am_engine.errors import EngineError
 from s2am_engine.image.io import IMAGE_SUFFIXES
 from s2am_engine.models.model_store import default_model
 
-CONTACT_SHEET = "sheet.png"
+CONTACT_SHEET = "contact-sheet.png"
 CUTOUT_MODE, COMPOSITE_MODE = 0, 1
 
 
@@ -79,9 +80,9 @@ class BatchJob(QObject):
         if self._job:
             self._job.cancel()
 
-    def close(self) -> None:
-        """Cancel and wait."""
-        self._jobs.close()
+    def close_with(self, owner: QObject) -> None:
+        """Cancel, and delete the object that owns this one when the current image is finished."""
+        self._jobs.close_with(owner)
 
     def _end(self, job: BackgroundJob) -> None:
         self._job = None
@@ -95,7 +96,6 @@ class BatchDialog(QDialog):
         """Start with nothing chosen."""
         super().__init__(parent)
         self.setWindowTitle(self.tr("Batch"))
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.resize(760, 640)
         self._settings = settings
         self._sheet: Path | None = None
@@ -138,14 +138,16 @@ class BatchDialog(QDialog):
         self.table.setShowGrid(False)
         self.table.setAccessibleName(self.tr("Queue"))
         for header in (self.table.horizontalHeader(), self.table.verticalHeader()):
-            if header:
+            if header is not None:
                 header.setHighlightSections(False)
         across, down = self.table.horizontalHeader(), self.table.verticalHeader()
-        if across and down:
+        if across is not None and down is not None:  # an empty header is false
             across.setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
             across.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
             across.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
+            down.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
             down.hide()
+        self.table.setWordWrap(True)
 
     def _lay_out(self) -> None:
         grid = QGridLayout()
@@ -221,9 +223,12 @@ class BatchDialog(QDialog):
         except EngineError as error:
             self.banner.show_problem(Problem(error))
             return
+        sheet = free_path(output / CONTACT_SHEET, [item.output for item in items])
+        if not standard_dialogs.may_replace(self, [*(item.output for item in items if not item.problem), sheet]):
+            return
         self.banner.hide()
         self.sheet_button.hide()
-        self._sheet = output / CONTACT_SHEET
+        self._sheet = sheet
         self._fill(items)
         self.batch_job.start(items, settings, self._sheet)
         self._refresh()
@@ -274,6 +279,28 @@ class BatchDialog(QDialog):
         self.close()
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
-        """Stop the batch."""
-        self.batch_job.close()
+        """Ask before stopping the batch."""
+        if self.batch_job.busy and not self._may_stop():
+            if event:
+                event.ignore()
+            return
+        self.batch_job.close_with(self)
         super().reject()  # QDialog.closeEvent would call `reject` again
+
+    def _may_stop(self) -> bool:
+        answer = standard_dialogs.choose_answer(
+            self,
+            self.tr("Stop the batch?"),
+            self.tr("Images that are not finished will be missing among the results."),
+            self.tr("Stop"),
+            cancel=self.tr("Continue"),
+            careful=True,
+        )
+        return answer is not None
+
+
+def free_path(path: Path, taken: Sequence[Path]) -> Path:
+    """Return a path, with a number if it is one of those that are taken, regardless of case."""
+    names = {other.name.casefold() for other in taken}
+    candidates = (path.with_stem(f"{path.stem}-{number}") for number in itertools.count(2))
+    return next(one for one in itertools.chain([path], candidates) if one.name.casefold() not in names)

@@ -85,6 +85,7 @@ class FineTuning(QObject):
     samples = pyqtSignal(object)  # TrainingSamples
     finished = pyqtSignal(object)  # FineTuneOutcome
     failed = pyqtSignal(object)  # a Problem
+    canceled = pyqtSignal()  # a canceled job has ended, and left nothing
 
     def __init__(self, parent: QObject, trainer: Trainer | None = None) -> None:
         """Start idle; trainer: None = `s2am_engine.training.finetune.finetune`."""
@@ -126,11 +127,20 @@ class FineTuning(QObject):
                 if found := event.validation:
                     job.report(TrainingSamples(to_image(ImageData(found.samples)), found.step, found.gain))
 
-            with tempfile.TemporaryDirectory(prefix="s2am-fine-tune-") as place:
-                sheet = Path(place) / "sheet.png"
-                train = self._trainer or finetune
-                result = train(folder, name, base=base, minutes=minutes, sheet=sheet, report=report)
-                return FineTuneOutcome(result, QImage(str(sheet)))
+            check_free(name)
+            kept = False
+            try:
+                with tempfile.TemporaryDirectory(prefix="s2am-fine-tune-") as place:
+                    sheet = Path(place) / "sheet.png"
+                    train = self._trainer or finetune
+                    result = train(folder, name, base=base, minutes=minutes, sheet=sheet, report=report)
+                    outcome = FineTuneOutcome(result, QImage(str(sheet)))
+                kept = not job.canceled
+                return outcome
+            finally:
+                if not kept:  # the model is made before its last measurements, which can fail or be canceled
+                    with suppress(EngineError):
+                        delete_model(name)
 
         self._start(work, self.finished.emit, self._forward)
 
@@ -144,9 +154,9 @@ class FineTuning(QObject):
         if self._job:
             self._job.cancel()
 
-    def close(self) -> None:
-        """Cancel and wait."""
-        self._jobs.close()
+    def close_with(self, owner: QObject) -> None:
+        """Cancel, and delete the object that owns this one when the job has ended."""
+        self._jobs.close_with(owner)
 
     def _forward(self, report: object) -> None:
         if isinstance(report, TrainingSamples):
@@ -166,6 +176,8 @@ class FineTuning(QObject):
     def _end(self, job: BackgroundJob) -> None:
         if job is self._job:
             self._job = None
+        if job.canceled:
+            self.canceled.emit()
 
 
 class TrainingPage(QWidget):
@@ -193,7 +205,8 @@ class TrainingPage(QWidget):
         buttons = QHBoxLayout()
         buttons.addWidget(self.pause_button)
         buttons.addStretch()
-        buttons.addWidget(push_button(self.tr("Cancel"), self.canceled.emit))
+        self.cancel_button = push_button(self.tr("Cancel"), self.canceled.emit)
+        buttons.addWidget(self.cancel_button)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(10)
@@ -212,8 +225,18 @@ class TrainingPage(QWidget):
         self.loss.clear()
         self.gain.clear()
         self.bar.setRange(0, 0)
+        self.image.show_image(QImage())  # of an earlier training
         self.pause_button.setChecked(False)
+        for button in (self.pause_button, self.cancel_button):
+            button.setEnabled(True)
         self._state.setText(self.tr("Preparing…"))
+
+    def end(self) -> None:
+        """Show that a canceled training has not ended yet."""
+        self.bar.setRange(0, 0)
+        self._state.setText(self.tr("Canceling…"))
+        for button in (self.pause_button, self.cancel_button):
+            button.setEnabled(False)
 
     def _take(self, event: TrainingEvent) -> None:
         from s2am_engine.training.events import Phase
@@ -268,8 +291,8 @@ class ResultPage(QWidget):
         self.figures = QLabel()
         self._advice = muted_label()
         self.image = ImageLabel()
-        self._discard_button = push_button(self.tr("Discard"), self._discard)
-        self.keep_button = primary_button(self.tr("Keep"), self._keep)
+        self._discard_button = push_button(self.tr("Discard"), self.discard)
+        self.keep_button = primary_button(self.tr("Keep"), self.keep)
         buttons = QHBoxLayout()
         buttons.addStretch()
         buttons.addWidget(self._discard_button)
@@ -305,23 +328,28 @@ class ResultPage(QWidget):
             self._advice.setText(self.tr("Keep it to add it to the list of models."))
         self._discard_button.setVisible(self._name is not None)
         self.keep_button.setText(self.tr("Keep") if self._name else self.tr("Close"))
+        self.keep_button.setDefault(True)
+        self.keep_button.setFocus()
 
-    def discard_unless_kept(self) -> None:
-        """Delete the model if the user has not kept it."""
-        if self._name is not None:
-            with suppress(EngineError):  # the model stays in the list and can be deleted there
-                delete_model(self._name)
-            self._name = None
+    @property
+    def undecided(self) -> str | None:
+        """The name of a model that was neither kept nor discarded yet."""
+        return self._name
 
-    def _keep(self) -> None:
+    def keep(self) -> None:
+        """Keep the model; without one, there is nothing to decide."""
         name, self._name = self._name, None
         if name is None:
             self.discarded.emit()
         else:
             self.kept.emit(name)
 
-    def _discard(self) -> None:
-        self.discard_unless_kept()
+    def discard(self) -> None:
+        """Delete the model."""
+        name, self._name = self._name, None
+        if name is not None:
+            with suppress(EngineError):  # the model stays in the list and can be deleted there
+                delete_model(name)
         self.discarded.emit()
 
 
@@ -334,7 +362,6 @@ class FineTuneDialog(QDialog):
         """Start with the choice of a folder; trainer: see `FineTuning`."""
         super().__init__(parent)
         self.setWindowTitle(self.tr("Fine-tune on my photos"))
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.resize(680, 600)
         self._settings = settings
         self._found: PhotoFolder | None = None
@@ -357,6 +384,7 @@ class FineTuneDialog(QDialog):
         fine_tuning.found.connect(self._show_found)
         fine_tuning.finished.connect(self._show_result)
         fine_tuning.failed.connect(self._fail)
+        fine_tuning.canceled.connect(self._show_canceled)
         self.progress.canceled.connect(self._cancel)
         self.outcome.kept.connect(self._keep)
         self.outcome.discarded.connect(self.close)
@@ -467,8 +495,12 @@ class FineTuneDialog(QDialog):
 
     def _cancel(self) -> None:
         self.fine_tuning.cancel()
-        self.pages.setCurrentWidget(self.choice)
-        self.state.setText(self.tr("Canceled. No model was created."))
+        self.progress.end()
+
+    def _show_canceled(self) -> None:
+        if self.pages.currentWidget() is self.progress:
+            self.pages.setCurrentWidget(self.choice)
+            self.state.setText(self.tr("Canceled. No model was created."))
 
     def _fail(self, problem: Problem) -> None:
         self._bar.hide()
@@ -489,24 +521,39 @@ class FineTuneDialog(QDialog):
         self.close()
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
-        """Ask before stopping the training; delete a model that was not kept."""
+        """Ask before stopping the training, and whether to keep a finished model."""
         learning = self.fine_tuning.busy and self.pages.currentWidget() is self.progress
-        if (
-            event
-            and learning
-            and not standard_dialogs.ask_question(
-                self,
-                self.tr("Stop training?"),
-                self.tr("The model trained so far will be discarded."),
-                self.tr("Stop"),
-                self.tr("Continue"),
-            )
-        ):
-            event.ignore()
+        if not (self._may_stop() if learning else self._decide()):
+            if event:
+                event.ignore()
             return
-        self.outcome.discard_unless_kept()
-        self.fine_tuning.close()
+        self.fine_tuning.close_with(self)
         super().reject()  # QDialog.closeEvent would call `reject` again
+
+    def _may_stop(self) -> bool:
+        answer = standard_dialogs.choose_answer(
+            self,
+            self.tr("Stop training?"),
+            self.tr("The model trained so far will be discarded."),
+            self.tr("Stop"),
+            cancel=self.tr("Continue"),
+            careful=True,
+        )
+        return answer is not None
+
+    def _decide(self) -> bool:
+        """Ask about a model that was neither kept nor discarded. Return False if the dialog is to stay open."""
+        if self.outcome.undecided is None:
+            return True
+        keep, discard = self.tr("Keep"), self.tr("Discard")
+        text = self.tr("Keep the model “{0}”?").format(self.outcome.undecided)
+        answer = standard_dialogs.choose_answer(self, self.tr("Keep the model?"), text, keep, discard)
+        if answer == keep:
+            self.kept.emit(self.outcome.undecided)
+        elif answer == discard:
+            self.outcome.discarded.disconnect(self.close)
+            self.outcome.discard()
+        return answer is not None
 
 
 def unused_name(name: str) -> str:

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
+from typing import NamedTuple
 
-from PyQt6.QtCore import QCoreApplication
+from PyQt6.QtCore import QCoreApplication, Qt
 from PyQt6.QtWidgets import (
     QComboBox,
     QDialog,
@@ -27,6 +29,19 @@ from s2am_editor.window.widgets.basic import heading, muted_label, primary_butto
 from s2am_editor.window.widgets.sliders import Slider
 
 DEFAULT_QUALITY = 95
+MAX_NAMES = 8  # file names that a question lists
+
+
+class FileKind(NamedTuple):
+    """A kind of files to write, for a save dialog; the first suffix (with dot) is appended to a name without one."""
+
+    label: str
+    suffixes: tuple[str, ...]
+
+    @property
+    def pattern(self) -> str:
+        """The pattern as Qt's file dialogs expect it."""
+        return f"{self.label} ({' '.join(f'*{suffix}' for suffix in self.suffixes)})"
 
 
 class SaveAnswer(Enum):
@@ -44,26 +59,70 @@ def _tr(text: str) -> str:
 
 def ask_to_save(parent: QWidget, title: str) -> SaveAnswer:
     """Ask what to do with unsaved changes."""
-    box = QMessageBox(QMessageBox.Icon.Question, _tr("Save changes?"), _tr("Save the changes to “{0}”?").format(title))
-    box.setInformativeText(_tr("Unsaved changes will be lost."))
-    save = box.addButton(_tr("Save"), QMessageBox.ButtonRole.AcceptRole)
-    discard = box.addButton(_tr("Don't save"), QMessageBox.ButtonRole.DestructiveRole)
-    box.addButton(_tr("Cancel"), QMessageBox.ButtonRole.RejectRole)
-    box.setDefaultButton(save)
-    _run(box, parent)
-    if box.clickedButton() is save:
-        return SaveAnswer.SAVE
-    return SaveAnswer.DISCARD if box.clickedButton() is discard else SaveAnswer.CANCEL
+    save, discard = _tr("Save"), _tr("Don't save")
+    answer = choose_answer(
+        parent,
+        _tr("Save changes?"),
+        _tr("Save the changes to “{0}”?").format(title),
+        save,
+        discard,
+        details=_tr("Unsaved changes will be lost."),
+    )
+    return {save: SaveAnswer.SAVE, discard: SaveAnswer.DISCARD, None: SaveAnswer.CANCEL}[answer]
 
 
-def ask_question(parent: QWidget, title: str, text: str, accept_text: str, reject_text: str) -> bool:
-    """Ask a question with two answers. Return True for the first."""
-    box = QMessageBox(QMessageBox.Icon.Question, title, text)
-    accept = box.addButton(accept_text, QMessageBox.ButtonRole.AcceptRole)
-    box.addButton(reject_text, QMessageBox.ButtonRole.RejectRole)
-    box.setDefaultButton(accept)
-    _run(box, parent)
-    return box.clickedButton() is accept
+def choose_answer(
+    parent: QWidget, title: str, text: str, *answers: str, cancel: str = "", details: str = "", careful: bool = False
+) -> str | None:
+    """Ask a question whose answers all do something, with another button that does nothing.
+
+    Args:
+        parent: the window that waits for the answer.
+        title: of the dialog.
+        text: the question.
+        answers: texts of the buttons, the first of which Return presses.
+        cancel: text of the button that does nothing; "" = Cancel.
+        details: more about the question, in smaller type.
+        careful: Return presses the button that does nothing.
+
+    Returns:
+        The chosen answer; None for the other button, for Escape and for the dialog's close button.
+    """
+    box = QMessageBox(parent)
+    box.setIcon(QMessageBox.Icon.Question)
+    box.setWindowTitle(title)
+    box.setTextFormat(Qt.TextFormat.PlainText)  # names of files and layers can contain < and &
+    box.setText(text)
+    box.setInformativeText(details)
+    roles = QMessageBox.ButtonRole.AcceptRole, *[QMessageBox.ButtonRole.DestructiveRole] * (len(answers) - 1)
+    buttons = {answer: box.addButton(answer, role) for answer, role in zip(answers, roles, strict=True)}
+    dismiss = box.addButton(cancel or _tr("Cancel"), QMessageBox.ButtonRole.RejectRole)
+    box.setEscapeButton(dismiss)
+    box.setDefaultButton(dismiss if careful else buttons[answers[0]])
+    box.exec()
+    clicked = box.clickedButton()
+    box.deleteLater()
+    return next((answer for answer, button in buttons.items() if button is clicked), None)
+
+
+def may_replace(parent: QWidget, paths: Sequence[Path]) -> bool:
+    """Return True if no file has one of these names, or the user agrees that these files are replaced.
+
+    Whatever in the editor writes files under names that a file dialog has not confirmed asks here.
+    """
+    existing = [path for path in paths if path.exists()]
+    if not existing:
+        return True
+    names = [path.name for path in existing[:MAX_NAMES]]
+    if len(existing) == 1:
+        text = _tr("“{0}” exists already. Replace it?").format(names[0])
+        details = _tr("In the folder {0}.").format(existing[0].parent)
+    else:
+        text = _tr("{0} files exist already. Replace them?").format(len(existing))
+        names += ["…"] * (len(existing) > MAX_NAMES)
+        details = _tr("In the folder {0}: {1}").format(existing[0].parent, ", ".join(names))
+    answer = choose_answer(parent, _tr("Replace files?"), text, _tr("Replace"), details=details, careful=True)
+    return answer is not None
 
 
 def choose_to_open(parent: QWidget, settings: EditorSettings, title: str, patterns: str) -> list[Path]:
@@ -75,14 +134,32 @@ def choose_to_open(parent: QWidget, settings: EditorSettings, title: str, patter
     return paths
 
 
-def choose_to_save(parent: QWidget, settings: EditorSettings, title: str, name: str, patterns: str) -> Path | None:
-    """Ask for a file to write."""
-    start = str(Path(settings.folder("save")) / name)
-    found, _ = QFileDialog.getSaveFileName(parent, title, start, patterns)
-    if not found:
-        return None
-    settings.set_folder("save", Path(found).parent)
-    return Path(found)
+def choose_to_save(
+    parent: QWidget, settings: EditorSettings, title: str, start: Path, kinds: Sequence[FileKind]
+) -> Path | None:
+    """Ask for a file to write, and before one is replaced.
+
+    Args:
+        parent: the window that waits for the answer.
+        settings: stores the folder.
+        title: of the dialog.
+        start: the proposed file; a relative one lies in the folder that was used last.
+        kinds: of which the user chooses one; its suffix is appended to a name without a suffix of any kind.
+    """
+    start = Path(settings.folder("save")) / start
+    patterns = {kind.pattern: kind for kind in kinds}
+    while True:
+        found, pattern = QFileDialog.getSaveFileName(parent, title, str(start), ";;".join(patterns))
+        if not found:
+            return None
+        path = Path(found)
+        if path.suffix.lower() not in {suffix for kind in kinds for suffix in kind.suffixes}:
+            path = path.with_name(path.name + patterns.get(pattern, kinds[0]).suffixes[0])
+        # The dialog has asked about the name as it was typed only.
+        if path == Path(found) or may_replace(parent, [path]):
+            settings.set_folder("save", path.parent)
+            return path
+        start = path
 
 
 def choose_folder(parent: QWidget, settings: EditorSettings, key: str, title: str) -> Path | None:
@@ -92,11 +169,6 @@ def choose_folder(parent: QWidget, settings: EditorSettings, key: str, title: st
         return None
     settings.set_folder(key, Path(found))
     return Path(found)
-
-
-def _run(box: QMessageBox, parent: QWidget) -> None:
-    box.setParent(parent, box.windowFlags())
-    box.exec()
 
 
 class ExportDialog(QDialog):
@@ -174,13 +246,11 @@ class ExportDialog(QDialog):
 
     def _choose(self) -> None:
         suffix = self.suffix
-        name = f"{Path(self._session.title).stem}-harmonized{suffix}"
-        pattern = f"{self.formats.currentText()} (*{suffix})"
-        path = choose_to_save(self, self._settings, self.tr("Export"), name, pattern)
+        start = self._session.folder / f"{Path(self._session.name).stem}-harmonized{suffix}"
+        kind = FileKind(self.formats.currentText(), self._format.suffixes if self._format else (suffix,))
+        path = choose_to_save(self, self._settings, self.tr("Export"), start, [kind])
         if path is None:
             return
-        if path.suffix.lower() not in (self._format.suffixes if self._format else (suffix,)):
-            path = path.with_name(path.name + suffix)
         self._settings.set_text("export", suffix)
         self.path = path
         self.accept()

@@ -9,11 +9,18 @@ from collections.abc import Callable, Sequence
 from PyQt6.QtCore import QObject, QPointF, QRectF, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QKeyEvent, QPainter, QPen, QPolygonF
 
-from s2am_editor.cutout.masks import Brush, alpha_to_mask, decontaminate_edges, feather_mask, paint_stroke
+from s2am_editor.cutout.masks import (
+    Brush,
+    alpha_to_mask,
+    decontaminate_edges,
+    feather_mask,
+    paint_stroke,
+    shows_any,
+)
 from s2am_editor.cutout.subject import Proposal, SubjectDetector, grab_cut
 from s2am_editor.document import commands
 from s2am_editor.document.geometry import Rect, bounding_rect, invert_affine, transform_points
-from s2am_editor.document.model import Layer
+from s2am_editor.document.model import DocumentError, Layer
 from s2am_editor.document.raster import Raster, TiledMask
 from s2am_editor.window.actions import pressed_shortcut
 from s2am_editor.window.canvas.viewport import Viewport
@@ -191,13 +198,22 @@ class CutOut(QObject):
         self._segment(layer, work)
 
     def _segment(self, layer: Layer, work: Callable[[BackgroundJob], TiledMask]) -> None:
+        def checked(job: BackgroundJob) -> TiledMask:
+            mask = work(job)
+            if not shows_any(layer, mask):
+                raise DocumentError(
+                    f"Nothing of “{layer.name}” would be left: mark a part of the layer that is not transparent.",
+                    code="document.nothing-marked",
+                )
+            return mask
+
         def done(mask: TiledMask) -> None:
             if layer.locked:
                 self._session.do(commands.cut_out_layer(layer.id, mask, self.tr("Subject")))
             else:
                 self._session.do(commands.set_mask(layer.id, mask, "Cut out"))
 
-        self._jobs.start(self.tr("Cutting out"), work, done, self.failed.emit)
+        self._jobs.start(self.tr("Cutting out"), checked, done, self.failed.emit)
 
     # ---- detection of a pasted region
 

@@ -226,12 +226,11 @@ class CurveEditor(QWidget):
             self._remove(index)
 
     def event(self, event: QEvent | None) -> bool:
-        """Claim the keys of the selected point, so that Delete does not trigger the action that deletes the layer."""
+        """Claim the editor's keys, so that Delete never triggers the action that deletes the layer."""
         if (
             event
             and event.type() == QEvent.Type.ShortcutOverride
             and isinstance(event, QKeyEvent)
-            and self._selected is not None
             and pressed_shortcut(event, "tool", "curves")
         ):
             event.accept()
@@ -251,7 +250,8 @@ class CurveEditor(QWidget):
             self._selected = ((self._selected or 0) + value) % len(self.points)
             self.update()
         elif self._selected is None:
-            super().keyPressEvent(event)
+            if name != "remove-point":  # Delete without a selected point deletes nothing
+                super().keyPressEvent(event)
         elif name == "move-point" and isinstance(value, tuple):
             x, y = self.points[self._selected]
             x, y = x + POINT_STEP * value[0], y + POINT_STEP * value[1]
