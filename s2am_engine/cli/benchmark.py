@@ -1,27 +1,42 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Benchmark: time and memory of each stage of harmonization at the sizes of photographs."""
+"""Benchmark: time and memory of each stage of harmonization at the sizes of photographs, idle and under load."""
 
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import platform
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from s2am_engine.image.arrays import SAMPLED_SIDE, subsample
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.inference.network_input import make_network_input
 
 # (width, height): 1, 8 and 24 megapixels.
 SIZES = ((1224, 816), (3464, 2309), (6000, 4000))
-REPEATS = 5
+SHARE = 0.25  # of the image that the foreground covers
+REPEATS = 7
+BUSY_REPEATS = 21  # the 95th percentile is then the second longest time
+
+_BUSY_PROGRAM = """
+import os, sys, threading
+print("running", flush=True)
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+while True:
+    pass
+"""
+"""A process that keeps one core busy until its standard input is closed, also by the end of its parent."""
 
 
 @dataclass
@@ -56,8 +71,63 @@ class Measurement:
         }
 
 
+@dataclass(frozen=True)
+class Timing:
+    """Seconds that repeated calls took."""
+
+    median: float
+    percentile95: float
+
+    @classmethod
+    def of(cls, seconds: Sequence[float]) -> Timing:
+        """Summarize the seconds of single calls, at least one."""
+        ordered = sorted(seconds)
+        return cls(ordered[len(ordered) // 2], ordered[math.ceil(0.95 * len(ordered)) - 1])
+
+    def __str__(self) -> str:
+        """Show both in milliseconds."""
+        return f"{1000 * self.median:.0f} / {1000 * self.percentile95:.0f} ms"
+
+
+@dataclass(frozen=True)
+class BusyMeasurement:
+    """Times of each stage on this machine as it is, and beside processes that keep its cores busy.
+
+    processes: number of busy processes.
+    """
+
+    width: int
+    height: int
+    processes: int
+    idle: Mapping[str, Timing]
+    busy: Mapping[str, Timing]
+
+    def ratio(self, stage: str) -> float:
+        """Return how many times as long a stage takes beside the busy processes, by medians."""
+        return self.busy[stage].median / self.idle[stage].median
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON values."""
+        stages = {
+            name: {"idle": asdict(self.idle[name]), "busy": asdict(self.busy[name]), "ratio": self.ratio(name)}
+            for name in self.idle
+        }
+        return {"width": self.width, "height": self.height, "busy_processes": self.processes, "stages": stages}
+
+    def to_table(self) -> str:
+        """Return a plain-text table, one line for each stage."""
+        headings = ("idle", f"beside {self.processes} busy processes", "ratio")
+        lines = [
+            f"{self.width}×{self.height}, median / 95th percentile of {BUSY_REPEATS} calls",
+            f"{'':25}{headings[0]:>20}{headings[1]:>30}{headings[2]:>8}",
+        ]
+        for name, idle in self.idle.items():
+            lines.append(f"{name:25}{idle!s:>20}{self.busy[name]!s:>30}{self.ratio(name):8.1f}")
+        return "\n".join(lines)
+
+
 def measure_sizes(model: str, device: str, progress: Callable[[str], None] | None = None) -> list[Measurement]:
-    """Measure network_input, network, rendering and all of it, on 8-bit pictures with a quarter of foreground."""
+    """Measure the stages and all of them together, on 8-bit images with a quarter of foreground."""
     harmonizer = Harmonizer(model, device)
     found = []
     for width, height in SIZES:
@@ -67,49 +137,93 @@ def measure_sizes(model: str, device: str, progress: Callable[[str], None] | Non
     return found
 
 
-def measure_size(harmonizer: Harmonizer, width: int, height: int) -> Measurement:
-    """Measure network input, network, rendering, and the whole call."""
-    pixels, mask = synthetic_image(width, height)
-    size = harmonizer.input_size
+def measure_size(harmonizer: Harmonizer, width: int, height: int, share: float = SHARE) -> Measurement:
+    """Measure each stage, and memory, on an image with a share of foreground."""
+    pixels, mask = synthetic_image(width, height, share)
     found = Measurement(width, height)
-    network_input = make_network_input(pixels, mask, None, None, size)
-    found.stages["network input"] = median_time(lambda: make_network_input(pixels, mask, None, None, size))
-    found.stages["network"] = median_time(lambda: harmonizer.predictor(network_input))
-    prediction = harmonizer(pixels, mask)
-    found.stages["rendering"] = median_time(prediction.render)
-
-    def harmonize() -> NDArray[Any]:
-        return harmonizer(pixels, mask).render()
-
-    found.stages["pixels in to pixels out"] = median_time(harmonize)
+    for name, stage in stages_of(harmonizer, pixels, mask).items():
+        found.stages[name] = Timing.of(durations(stage, REPEATS)).median
     with peak_memory() as growth:
-        result = harmonize()
+        result = harmonizer(pixels, mask).render()
     if growth:
         found.peak_extra_bytes = max(0, growth[0] - result.nbytes)
     return found
 
 
-def synthetic_image(width: int, height: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return a smooth image with grain, and an elliptic mask of a quarter of it with a soft edge."""
+def measure_busy(model: str, device: str, progress: Callable[[str], None] | None = None) -> BusyMeasurement:
+    """Measure the stages at the largest size, first as the machine is, then beside as many busy processes as cores."""
+    width, height = SIZES[-1]
+    processes = os.cpu_count() or 1
+    stages = stages_of(Harmonizer(model, device), *synthetic_image(width, height))
+
+    def measure() -> dict[str, Timing]:
+        return {name: Timing.of(durations(stage, BUSY_REPEATS)) for name, stage in stages.items()}
+
+    if progress:
+        progress("idle")
+    idle = measure()
+    if progress:
+        progress(f"beside {processes} busy processes")
+    with busy_processes(processes):
+        busy = measure()
+    return BusyMeasurement(width, height, processes, idle, busy)
+
+
+@contextmanager
+def busy_processes(count: int) -> Iterator[None]:
+    """Keep `count` cores busy with other processes inside the block."""
+    command = [sys.executable, "-c", _BUSY_PROGRAM]
+    running: list[subprocess.Popen[bytes]] = []
+    try:
+        while len(running) < count:
+            running.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+        for process in running:
+            assert process.stdout is not None
+            process.stdout.readline()  # until it runs
+        yield
+    finally:
+        for process in running:
+            process.kill()
+            process.communicate()
+
+
+def stages_of(
+    harmonizer: Harmonizer, pixels: NDArray[np.uint8], mask: NDArray[np.uint8]
+) -> dict[str, Callable[[], object]]:
+    """Return the stages of harmonizing an image, to be called repeatedly; the last one is all of it."""
+    size = harmonizer.input_size
+    network_input = make_network_input(pixels, mask, None, None, size)
+    return {
+        "network input": lambda: make_network_input(pixels, mask, None, None, size),
+        "network": lambda: harmonizer.predictor(network_input),
+        "prediction": lambda: harmonizer(pixels, mask),
+        "rendering": harmonizer(pixels, mask).render,
+        "pixels in to pixels out": lambda: harmonizer(pixels, mask).render(),
+    }
+
+
+def synthetic_image(width: int, height: int, share: float = SHARE) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return a smooth image with grain, and a mask with a soft edge: an ellipse that covers a share of the image."""
     rng = np.random.default_rng(0)
     y = np.linspace(0, 1, height, dtype=np.float32)[:, None]
     x = np.linspace(0, 1, width, dtype=np.float32)[None]
     pixels = np.empty((height, width, 3), np.uint8)
     for channel, (a, b) in enumerate(((0.7, 0.2), (0.5, 0.4), (0.2, 0.7))):
         pixels[..., channel] = 20 + 200 * (a * x + b * y) + rng.integers(0, 12, (height, width), np.uint8)
-    distance = ((x - 0.5) / 0.3) ** 2 + ((y - 0.5) / 0.2653) ** 2
-    return pixels, np.clip((1.01 - distance) * 5000, 0, 255).astype(np.uint8)
+    distance = (x - 0.5) ** 2 + (y - 0.5) ** 2
+    radius = np.quantile(subsample(distance, SAMPLED_SIDE), share)
+    return pixels, np.clip((1.01 - distance / radius) * 5000, 0, 255).astype(np.uint8)
 
 
-def median_time(work: Callable[[], object]) -> float:
-    """Return the median time of several calls in seconds, after one call to warm up."""
+def durations(work: Callable[[], object], repeats: int) -> list[float]:
+    """Return the times of several calls in seconds, after one call to warm up."""
     work()
     times = []
-    for _ in range(REPEATS):
+    for _ in range(repeats):
         started = time.perf_counter()
         work()
         times.append(time.perf_counter() - started)
-    return sorted(times)[len(times) // 2]
+    return times
 
 
 def describe_machine() -> str:

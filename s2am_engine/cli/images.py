@@ -180,6 +180,8 @@ def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `s2am bench`."""
     add_model_option(parser)
     add_device(parser)
+    about = "instead, compare 24 megapixels on this machine as it is and beside as many busy processes as cores"
+    parser.add_argument("--busy", action="store_true", help=about)
 
 
 def run_bench(options: argparse.Namespace) -> int:
@@ -187,13 +189,17 @@ def run_bench(options: argparse.Namespace) -> int:
     from s2am_engine.cli import benchmark
 
     with status_line() as status:
-        found = benchmark.measure_sizes(options.model, options.device, status)
+        if options.busy:
+            busy = benchmark.measure_busy(options.model, options.device, status)
+            results, table = busy.to_json(), busy.to_table()
+        else:
+            sizes = benchmark.measure_sizes(options.model, options.device, status)
+            results, table = {"sizes": [item.to_json() for item in sizes]}, benchmark.to_table(sizes)
+    machine = benchmark.describe_machine()
     if options.json:
-        sizes = [item.to_json() for item in found]
-        print(json.dumps({"machine": benchmark.describe_machine(), "model": options.model, "sizes": sizes}))
+        print(json.dumps({"machine": machine, "model": options.model, **results}))
     else:
-        print(benchmark.describe_machine())
-        print(benchmark.to_table(found))
+        print(f"{machine}\n{table}")
     return 0
 
 

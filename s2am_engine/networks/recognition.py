@@ -71,7 +71,8 @@ class Recognition(nn.Module):
         if self.embed_context is not None and context is not None:
             x = x + self.embed_context(context)[:, :, None, None]
         for layer, stage in zip(self.recognize, FEATURE_CHANNELS, strict=True):
-            normalize, project = layer
+            assert isinstance(layer, nn.Sequential)
+            normalize, project = layer[0], layer[1]
             if stage < 4:  # a 1×1 convolution of cells' averages is the average of its results, at a tenth of the cost
                 x = x + project(F.interpolate(normalize(features[stage]), size, mode="area"))
             else:

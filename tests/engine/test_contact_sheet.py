@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Contact sheets, the sample composite, and the benchmark's report."""
+"""Contact sheets and the sample composite."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from s2am_engine.cli import benchmark
 from s2am_engine.image import sample
 from s2am_engine.image.contact_sheet import CAPTION_HEIGHT, SHEET_GAP, write_contact_sheet
 from s2am_engine.image.io import ImageData, load_image
 from s2am_engine.image.paste import place_layer
-from s2am_engine.inference.harmonizer import Harmonizer
 
 
 def test_write_contact_sheet_places_images_and_captions(tmp_path: Path) -> None:
@@ -61,14 +59,3 @@ def test_make_sample_writes_harmonized_composite_and_sheet(tmp_path: Path) -> No
     assert shift[2] > shift[0]
     assert Image.open(sheet).width > 2 * 640
     assert result.name == "harmonized.png"
-
-
-def test_the_bench_measures_every_stage_and_the_memory() -> None:
-    found = benchmark.measure_size(Harmonizer(device="cpu"), 600, 400)
-    assert list(found.stages) == ["network input", "network", "rendering", "pixels in to pixels out"]
-    assert all(seconds > 0 for seconds in found.stages.values())
-    output = found.to_json()
-    assert output["megapixels"] == 0.2
-    assert "600×400" in benchmark.to_table([found])
-    _, mask = benchmark.synthetic_image(600, 400)
-    assert abs((mask > 0).mean() - 0.25) < 0.01

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`s2am bench`: stages, memory, and times beside busy processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from s2am_engine.cli import benchmark
+from s2am_engine.cli.main import main
+from s2am_engine.inference.harmonizer import Harmonizer
+
+STAGES = ["network input", "network", "prediction", "rendering", "pixels in to pixels out"]
+
+
+def test_measure_size_measures_every_stage_and_the_memory() -> None:
+    found = benchmark.measure_size(Harmonizer("concord", device="cpu"), 600, 400)
+    assert list(found.stages) == STAGES
+    assert all(seconds > 0 for seconds in found.stages.values())
+    output = found.to_json()
+    assert output["megapixels"] == 0.2
+    assert "600×400" in benchmark.to_table([found])
+
+
+@pytest.mark.parametrize("share", [0.01, 0.25, 0.99])
+def test_synthetic_image_has_the_share_of_foreground(share: float) -> None:
+    _, mask = benchmark.synthetic_image(600, 400, share)
+    assert (mask > 0).mean() == pytest.approx(share, abs=0.005)
+    assert mask.min() == 0
+    assert mask.max() == 255
+
+
+def test_timing_is_median_and_95th_percentile() -> None:
+    seconds = [0.001 * number for number in range(21, 0, -1)]
+    timing = benchmark.Timing.of(seconds)
+    assert (timing.median, timing.percentile95) == (0.011, 0.020)
+    assert str(timing) == "11 / 20 ms"
+
+
+def test_bench_busy_compares_each_stage_and_ends_its_processes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
+    class Watched(subprocess.Popen):  # type: ignore[type-arg]
+        def __init__(self, *arguments: object, **options: object) -> None:
+            super().__init__(*arguments, **options)  # type: ignore[call-overload]
+            started.append(self)
+
+    monkeypatch.setattr(subprocess, "Popen", Watched)
+    monkeypatch.setattr(benchmark, "BUSY_REPEATS", 3)
+    monkeypatch.setattr(benchmark, "SIZES", ((300, 200),))
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    assert main(["bench", "--busy", "--model", "concord", "--device", "cpu", "--json"]) == 0
+    output = json.loads(capsys.readouterr().out)
+    assert (output["busy_processes"], output["width"]) == (1, 300)
+    assert list(output["stages"]) == STAGES
+    for stage in output["stages"].values():
+        assert 0 < stage["idle"]["median"] <= stage["idle"]["percentile95"]
+        assert stage["ratio"] == pytest.approx(stage["busy"]["median"] / stage["idle"]["median"])
+    assert len(started) == 1
+    assert started[0].returncode is not None
+
+
+def test_a_busy_process_ends_when_its_parent_does() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", benchmark._BUSY_PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.communicate(timeout=60)[0].strip() == b"running", "the input is closed: the process ends itself"
+    assert process.returncode == 0
