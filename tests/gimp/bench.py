@@ -22,7 +22,7 @@ import numpy as np
 from installer.console import Console
 from tests.gimp import pictures
 from tests.gimp.harness import Gimp3
-from tests.gimp.provision import UnavailableError, provision
+from tests.gimp.provision import HOSTS, UnavailableError, provision
 
 GOALS = {("cold", "new-layer"): 8.0, ("warm", "new-layer"): 2.0, ("warm", "in-place"): 2.0, ("warm", "effect"): 1.0}
 """Seconds."""
@@ -100,7 +100,7 @@ def report(timings: list[dict[str, Any]], memory: float, log: str) -> bool:
 def main() -> int:
     """Run the benchmark; return 0 if all goals are reached."""
     try:
-        root = provision(Console(sys.stdout))
+        root = provision(HOSTS[0], Console(sys.stdout))
     except UnavailableError as error:
         print(error, file=sys.stderr)
         return 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The real GIMP of these tests, installed once and started once for most of them."""
+"""The real GIMPs of these tests, each installed once and started once for most of them."""
 
 from __future__ import annotations
 
@@ -14,18 +14,25 @@ from installer.console import Console
 from tests.gimp import pictures
 from tests.gimp.answers import Cases
 from tests.gimp.harness import Gimp3
-from tests.gimp.provision import UnavailableError, provision
+from tests.gimp.provision import HOSTS, Host, UnavailableError, provision
+
+
+@pytest.fixture(scope="session", params=HOSTS, ids=lambda host: f"gimp{host.version}")
+def gimp_host(request: pytest.FixtureRequest) -> Host:
+    """The GIMP that a test runs in: every test runs once in each."""
+    host: Host = request.param
+    return host
 
 
 @pytest.fixture(scope="session")
-def gimp_root(pytestconfig: pytest.Config) -> Path:
-    """The folder of a Debian with GIMP 3. If it cannot be installed, tests fail in CI and are skipped elsewhere."""
+def gimp_root(gimp_host: Host, pytestconfig: pytest.Config) -> Path:
+    """The folder of the Debian with that GIMP. If it cannot be installed, tests fail in CI and are skipped elsewhere."""
     manager = pytestconfig.pluginmanager.getplugin("capturemanager")
     with manager.global_and_fixture_disabled():  # the first time takes minutes: show the progress
         try:
-            return provision(Console(sys.stdout))
+            return provision(gimp_host, Console(sys.stdout))
         except UnavailableError as error:
-            if os.environ.get("CI"):
+            if os.environ.get("CI") or os.environ.get("GITHUB_ACTIONS"):
                 raise
             reason = str(error)
     pytest.skip(reason)

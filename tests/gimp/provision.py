@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Install a real GIMP 3 for the tests, in a separate folder: `python -m tests.gimp.provision` (about 4 minutes).
+"""Install each GIMP 3 that the tests run in, in a separate folder: `python -m tests.gimp.provision` (about 10 minutes).
 
-A Debian 13 with GIMP, a virtual screen and a window manager is kept in the user's cache folder, or that of the variable
-S2AM_GIMP. Creating it and running it need root, for debootstrap, chroot and mount.
+For each of `HOSTS`, a Debian with that GIMP, a virtual screen and a window manager is kept in the user's cache folder,
+or that of the variable S2AM_GIMP. Creating it and running it need root, for debootstrap, chroot and mount.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
 
 from installer.console import CommandError, Console
 
-SUITE = "trixie"
 GIMP = ("gimp",)
 # A display, a bus, a window manager and a tool that sends keys and clicks; ImageMagick takes screenshots.
 DESKTOP = ("xvfb", "dbus-x11", "openbox", "xdotool", "imagemagick", "fonts-dejavu-core", "adwaita-icon-theme")
@@ -33,38 +33,55 @@ class UnavailableError(Exception):
     """GIMP 3 cannot be installed here; the message is the reason."""
 
 
-def folder() -> Path:
-    """Return the folder for the Debian with GIMP."""
-    given = os.environ.get("S2AM_GIMP")
-    return Path(given) if given else platformdirs.user_cache_path("s2am-tests") / "gimp3"
+@dataclass(frozen=True)
+class Host:
+    """A GIMP that the tests run in.
+
+    version: of GIMP, major and minor.
+    suite: the release of Debian that has it.
+    """
+
+    version: str
+    suite: str
+
+    @property
+    def folder(self) -> Path:
+        """The folder for the Debian with this GIMP."""
+        given = os.environ.get("S2AM_GIMP")
+        return (Path(given) if given else platformdirs.user_cache_path("s2am-tests")) / f"gimp{self.version}"
+
+    @property
+    def recipe(self) -> str:
+        """What the folder was made from."""
+        return hashlib.sha256(repr((self.suite, GIMP, DESKTOP)).encode()).hexdigest()
+
+    @property
+    def is_current(self) -> bool:
+        """True if the folder is complete and up to date."""
+        stamp = self.folder / STAMP
+        return stamp.is_file() and stamp.read_text(encoding="ascii") == self.recipe
 
 
-def provision(console: Console) -> Path:
-    """Return the folder of a Debian with GIMP 3, after installing it if it is missing or outdated.
+HOSTS = (Host("3.0", "trixie"), Host("3.2", "sid"))
+
+
+def provision(host: Host, console: Console) -> Path:
+    """Return the folder of a Debian with a GIMP, after installing it if it is missing or outdated.
 
     Raises:
         UnavailableError: not Linux, not root, no debootstrap, no network …
     """
     if sys.platform != "linux" or os.geteuid() != 0:
         raise UnavailableError("driving a real GIMP 3 needs Linux and root (debootstrap, chroot and mount)")
-    target = folder()
+    target = host.folder
     target.parent.mkdir(parents=True, exist_ok=True)
     with _locked(target.with_name(f"{target.name}.lock")):
-        if not _is_current(target):
+        if not host.is_current:
             try:
-                _make(target, console)
+                _make(host, console)
             except (CommandError, OSError) as error:
-                raise UnavailableError(f"GIMP 3 could not be installed in {target}: {error}") from error
+                raise UnavailableError(f"GIMP {host.version} could not be installed in {target}: {error}") from error
     return target
-
-
-def _recipe() -> str:
-    return hashlib.sha256(repr((SUITE, GIMP, DESKTOP)).encode()).hexdigest()
-
-
-def _is_current(target: Path) -> bool:
-    stamp = target / STAMP
-    return stamp.is_file() and stamp.read_text(encoding="ascii") == _recipe()
 
 
 @contextmanager
@@ -75,7 +92,8 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _make(target: Path, console: Console) -> None:
+def _make(host: Host, console: Console) -> None:
+    target = host.folder
     part = target.with_name(f"{target.name}.part")
     if shutil.disk_usage(target.parent).free < ROOM:
         raise UnavailableError(f"{target.parent} has less than {ROOM / 2**30:.0f} GB free: set S2AM_GIMP elsewhere")
@@ -89,13 +107,16 @@ def _make(target: Path, console: Console) -> None:
         with console.step("Installing debootstrap"):
             console.run(["apt-get", "update"], debian)
             console.run(["apt-get", "install", "-y", "--no-install-recommends", "debootstrap"], debian)
-    with console.step("Making a small Debian 13 to test with (about 2 minutes)"):
-        console.run(["unshare", "--mount", "debootstrap", "--variant=minbase", SUITE, str(part)], debian)
-    with console.step("Installing GIMP 3 in it (about 2 minutes)"):
+    with console.step(f"Making a small Debian ({host.suite}) to test with (about 2 minutes)"):
+        console.run(["unshare", "--mount", "debootstrap", "--variant=minbase", host.suite, str(part)], debian)
+    with console.step(f"Installing GIMP {host.version} in it (about 2 minutes)"):
         packages = " ".join((*GIMP, *DESKTOP))
-        install = f"apt-get update && apt-get install -y --no-install-recommends {packages} && apt-get clean"
+        # A mirror may be older than the week for which the list of packages of “sid” is valid.
+        update = "apt-get update -o Acquire::Check-Valid-Until=false"
+        install = f"{update} && apt-get install -y --no-install-recommends {packages} && apt-get clean"
         console.run(inside(part, ["sh", "-c", install]), debian)
-    (part / STAMP).write_text(_recipe(), encoding="ascii")
+        console.run(inside(part, ["sh", "-c", f"gimp-console --version | grep -F ' {host.version}.'"]), debian)
+    (part / STAMP).write_text(host.recipe, encoding="ascii")
     part.rename(target)
 
 
@@ -113,10 +134,11 @@ def inside(root: Path, command: list[str], share: tuple[Path, ...] = ()) -> list
 
 
 def main() -> int:
-    """Install GIMP and print the folder."""
+    """Install every GIMP and print the folders."""
     console = Console(sys.stdout)
     try:
-        print(provision(console))
+        for host in HOSTS:
+            print(provision(host, console))
     except UnavailableError as error:
         print(f"{error}{console.log_hint()}", file=sys.stderr)
         return 1

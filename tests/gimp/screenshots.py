@@ -18,7 +18,7 @@ import numpy as np
 from installer.console import Console
 from s2am_engine.image import sample
 from tests.gimp.harness import Desktop, Gimp3, wait_for
-from tests.gimp.provision import UnavailableError, provision
+from tests.gimp.provision import HOSTS, UnavailableError, provision
 
 WIDTH, HEIGHT = 1420, 820
 WARMTH = (0.719, 0.708)
@@ -113,7 +113,7 @@ def main() -> int:
     """Take the screenshots and print their paths."""
     out = Path(sys.argv[1] if len(sys.argv) > 1 else "docs")
     try:
-        root = provision(Console(sys.stdout))
+        root = provision(HOSTS[0], Console(sys.stdout))
     except UnavailableError as error:
         print(error, file=sys.stderr)
         return 1

@@ -16,20 +16,19 @@ import pytest
 from s2am_setup import gimp_plugin
 from tests.gimp import pictures
 from tests.gimp.harness import SCRIPTS, batch, wait_for
-from tests.gimp.provision import inside
+from tests.gimp.provision import Host, inside
 from tests.installer import fakes
-
-PROFILE = ".config/GIMP/3.0"
 
 
 class Person:
     """A user with a home folder, a clone and GIMP 3."""
 
-    def __init__(self, root: Path, folder: Path) -> None:
+    def __init__(self, root: Path, version: str, folder: Path) -> None:
         self._root = root
         self._folder = folder
         self.home = folder / "home/Zoë Müller"
         self.home.mkdir(parents=True)
+        self.profile = self.home / f".config/GIMP/{version}"
         self.clone = folder / "s2am"
         subprocess.run(["git", "clone", "--quiet", fakes.CHECKOUT, self.clone], check=True)
         self.wheels = folder / "wheels"
@@ -61,9 +60,9 @@ class Person:
 
 
 @pytest.fixture
-def person(gimp_root: Path) -> Iterator[Person]:
+def person(gimp_host: Host, gimp_root: Path) -> Iterator[Person]:
     with tempfile.TemporaryDirectory(prefix="s2am-") as folder:  # a short name: sockets' names must be
-        made = Person(gimp_root, Path(folder))
+        made = Person(gimp_root, gimp_host.version, Path(folder))
         pictures.write(Path(folder))
         made.gimp()  # GIMP has been used before
         yield made
@@ -71,7 +70,7 @@ def person(gimp_root: Path) -> Iterator[Person]:
 
 def test_installer_adds_and_uninstall_removes_the_plug_in(person: Person) -> None:
     python = sys.executable
-    cache = person.home / PROFILE / "pluginrc"
+    cache = person.profile / "pluginrc"
     assert b"harmonize-layer" not in cache.read_bytes()
     done = person.run(python, "-m", "installer", "--yes", "--pip", "--wheels", person.wheels)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -92,7 +91,7 @@ def test_installer_adds_and_uninstall_removes_the_plug_in(person: Person) -> Non
 
     done = person.run(python, "-m", "installer", "uninstall", "--yes")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert not gimp_plugin.plugin_folder(person.home / PROFILE).exists()
+    assert not gimp_plugin.plugin_folder(person.profile).exists()
     assert not command.exists()
     assert not (person.home / ".local/share/s2am").exists()
     assert b"harmonize-layer" not in cache.read_bytes()
