@@ -145,7 +145,7 @@ def adjust_color_map(request: protocol.Adjust) -> protocol.AdjustResult:
     if not request.samples:
         return protocol.AdjustResult(color_map=adjusted.to_json())
     matrix, rmse = fit_effect(adjusted, request.samples)
-    numbers = tuple(float(each) for each in matrix.matrix.ravel())
+    numbers = tuple(float(each) for each in matrix.matrix[:, :3].ravel())
     return protocol.AdjustResult(color_map=adjusted.to_json(), effect=matrix.to_json(), matrix=numbers, rmse=rmse)
 
 

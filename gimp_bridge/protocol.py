@@ -23,7 +23,7 @@ from typing import Any, ClassVar, Literal
 from s2am_common.errors import S2AMError
 from s2am_common.sliders import check_sliders
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 """Version of this module; client and engine must have the same. The handshake compares it."""
 
 MAX_SIDE = 2048
@@ -329,7 +329,7 @@ class AdjustResult(Message):
 
     color_map: for `Render`.
     effect: if samples were given, the matrix in linear light that is nearest to the map, as a map for `Render`.
-    matrix: its 3×4 numbers row by row, with sRGB primaries.
+    matrix: its 3×3 gains row by row, with sRGB primaries.
     rmse: its root mean square error on the samples, in 8-bit levels.
     """
 

@@ -24,7 +24,6 @@ _MAX_COLORS = 1 << 18  # more samples cost time and memory and no longer change 
 _RIDGE = 1e-5
 _RIDGE_LINEAR = 1e-7  # linear light spreads less
 _RIDGE_CROSS_CHANNEL = 5e-5  # penalty on crosstalk from bright to dark channels, where it is most visible
-_DARK = 0.05  # linear light below which a change is an offset rather than a gain
 _SLOPE_PENALTY = 1e-5  # penalty on ∫ d'², d = deviation of a curve from the identity
 _BEND_PENALTY = 1e-7  # on ∫ d''²
 _ROUNDS = 5  # of alternating least squares
@@ -58,20 +57,19 @@ def fit_color_map(before: ArrayLike, after: ArrayLike, weights: ArrayLike | None
 def fit_linear_matrix(before: ArrayLike, after: ArrayLike, weights: ArrayLike | None = None) -> Matrix:
     """Fit a matrix in linear light, with errors weighted by the slope of the sRGB curve (approximately perceptual).
 
-    Components that the colors do not determine are modeled as a gain, like exposure: an offset of light that is right
-    for a bright color would be far too much for a dark one. Arguments and errors as for `fit_color_map`.
+    It has gains only: an offset of light that is right for a bright color would be far too much for a dark one.
+    Arguments and errors as for `fit_color_map`.
     """
     data = _samples(before, after, weights)
     start, goal = (srgb_to_linear(x).astype(np.float64) for x in (data.before, data.after))
-    features = np.column_stack([start, np.full(len(start), _DARK)])
     importance = data.weights[:, None] * srgb_slope(goal) ** 2
     change = []
     for c in range(3):
-        penalty = np.full(4, _RIDGE_LINEAR)
+        penalty = np.full(3, _RIDGE_LINEAR)
         penalty[[(c + 1) % 3, (c + 2) % 3]] = _RIDGE_CROSS_CHANNEL
-        change.append(_ridge(features, (goal - start)[:, [c]], importance[:, c], penalty * importance[:, c].sum()))
-    matrix = np.eye(3, 4) + np.column_stack(change).T * [1, 1, 1, _DARK]
-    return Matrix(matrix.astype(np.float32), linear=True)
+        change.append(_ridge(start, (goal - start)[:, [c]], importance[:, c], penalty * importance[:, c].sum()))
+    gains = np.eye(3) + np.column_stack(change).T
+    return Matrix(np.column_stack([gains, np.zeros(3)]).astype(np.float32), linear=True)
 
 
 def _samples(before: ArrayLike, after: ArrayLike, weights: ArrayLike | None) -> _Samples:

@@ -182,7 +182,7 @@ class Curves(ColorMap):
 
 @dataclass(frozen=True, eq=False)
 class Matrix(ColorMap):
-    """An affine map: matrix (3, 4) on sRGB values or, if `linear`, on linear light (as gegl:svg-matrix stores it).
+    """An affine map: matrix (3, 4) on sRGB values or, if `linear`, on linear light (as gegl:channel-mixer applies it).
 
     Raises ValueError for other shapes and for values that are not finite.
     """

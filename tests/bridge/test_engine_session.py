@@ -53,7 +53,7 @@ def test_fit_effect_weighs_the_samples() -> None:
 def test_adjust_color_map_of_the_identity_is_exact() -> None:
     samples = np.random.default_rng(2).integers(1, 256, (50, 4)).astype(np.uint8).tobytes()
     adjusted = adjust_color_map(Adjust(color_map=IDENTITY.to_json(), samples=samples))
-    np.testing.assert_allclose(np.reshape(adjusted.matrix, (3, 4)), np.eye(3, 4), atol=1e-4)
+    np.testing.assert_allclose(np.reshape(adjusted.matrix, (3, 3)), np.eye(3), atol=1e-4)
     assert adjusted.rmse == pytest.approx(0, abs=0.01)
 
 

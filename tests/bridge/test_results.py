@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gimp_bridge import client
 from gimp_bridge.client import EngineClient, NativeFormat, PixelLayout, PixelSource, ReadRows
-from gimp_bridge.protocol import Adjust, Depth
+from gimp_bridge.protocol import Adjust, AdjustResult, Depth
 from s2am_common.errors import EngineError, NothingFoundError
 from s2am_engine import Harmonizer, HarmonizeResult, Sliders
 from s2am_engine.color.apply import apply_color_map
@@ -109,6 +109,12 @@ def weighted_rmse(matrix: Matrix, colors: NDArray[Any], wanted: NDArray[Any], we
     return 255 * float(np.sqrt(np.average(squares.mean(axis=1), weights=weights)))
 
 
+def linear_matrix(adjusted: AdjustResult) -> Matrix:
+    """Return the matrix of an effect."""
+    gains = np.reshape(adjusted.matrix, (3, 3))
+    return Matrix(np.column_stack([gains, np.zeros(3)]).astype(np.float32), linear=True)
+
+
 def soft_request() -> Any:
     """Return a request whose mask has many different weights, with other colors where it is low."""
     pixels, mask = composite(HEIGHT, WIDTH)
@@ -120,7 +126,7 @@ def test_adjust_fits_the_effect_with_the_weights_of_the_mask(engine: EngineClien
     """The fit equals the weighted one, and is better than the unweighted one where the mask is solid."""
     found = engine.harmonize(soft_request())
     adjusted = engine.adjust(Adjust(color_map=found.color_map, samples=found.samples))
-    matrix = Matrix(np.array(adjusted.matrix, np.float32).reshape(3, 4), linear=True)
+    matrix = linear_matrix(adjusted)
     table = np.frombuffer(found.samples, np.uint8).reshape(-1, 4) / np.float32(255)
     colors, weights = table[:, :3], table[:, 3]
     assert np.ptp(weights) > 0.3
@@ -263,7 +269,7 @@ def test_render_effect_matrix(engine: EngineClient) -> None:
     assert adjusted.effect is not None
     rgba = np.random.default_rng(4).integers(0, 256, (30, 20, 4)).astype(np.uint8)
     rgba[..., 3] = 255
-    matrix = Matrix(np.array(adjusted.matrix, np.float32).reshape(3, 4), linear=True)
+    matrix = linear_matrix(adjusted)
     result = rendered(engine, adjusted.effect, PixelLayout(20, 30), rgba)
     np.testing.assert_allclose(result, apply_color_map(matrix, rgba), atol=1)
 

@@ -187,6 +187,8 @@ def _gentle(kind: str) -> ColorMap:
     if kind == "curves":
         return Curves(np.linspace(0, 1, 33) ** np.array([[0.8], [0.9], [1.2]]) * 0.9 + 0.05)
     matrix = np.array([[0.9, 0.05, 0, 0.01], [0.02, 0.85, 0.05, 0.02], [0, 0.1, 0.8, 0.02]])
+    if kind == "linear":  # gains only
+        matrix[:, 3] = 0
     return Matrix(matrix, linear=kind == "linear")
 
 
@@ -199,7 +201,8 @@ def test_fit_of_a_flat_foreground_is_moderate(
     before = np.tile(np.array(color, np.float32), (pixels, 1))
     after = np.clip(before + np.array([0.1, -0.05, 0.02], np.float32), 0, 1)
     found = fit(before, after)
-    np.testing.assert_allclose(found(before), after, atol=0.02)
+    if fit is not fit_linear_matrix or min(color) > 0:  # gains do not change black
+        np.testing.assert_allclose(found(before), after, atol=0.02)
     assert np.abs(found(colors(500)) - colors(500)).max() < 0.25
 
 
@@ -208,7 +211,7 @@ def test_fit_of_grays_is_moderate_for_saturated_colors(fit: Callable[..., ColorM
     gray = np.repeat(np.linspace(0.1, 0.9, 300, dtype=np.float32)[:, None], 3, axis=1)
     after = 0.8 * gray + np.array([0.1, 0.08, 0.05], np.float32)
     found = fit(gray, after)
-    np.testing.assert_allclose(found(gray), after, atol=0.05 if fit is fit_linear_matrix else 0.01)
+    np.testing.assert_allclose(found(gray), after, atol=0.1 if fit is fit_linear_matrix else 0.01)
     assert np.abs(found(colors(500)) - colors(500)).max() < 0.4
 
 
@@ -217,7 +220,8 @@ def test_fit_is_moderate_for_colors_that_do_not_occur(fit: Callable[..., ColorMa
     rng = np.random.default_rng(5)
     before = rng.normal(0.5, 0.03, (2000, 3)).astype(np.float32)
     after = before + np.array([0.08, 0.02, -0.06], np.float32) + rng.normal(0, 0.02, before.shape).astype(np.float32)
-    assert np.abs(fit(before, after)(colors(500)) - colors(500)).max() < 0.3
+    most = 0.4 if fit is fit_linear_matrix else 0.3  # a gain changes bright colors most
+    assert np.abs(fit(before, after)(colors(500)) - colors(500)).max() < most
 
 
 @each_fit

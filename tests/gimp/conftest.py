@@ -26,7 +26,7 @@ def gimp_host(request: pytest.FixtureRequest) -> Host:
 
 @pytest.fixture(scope="session")
 def gimp_root(gimp_host: Host, pytestconfig: pytest.Config) -> Path:
-    """The folder of the Debian with that GIMP. If it cannot be installed, tests fail in CI and are skipped elsewhere."""
+    """The folder of the Debian with that GIMP. If it cannot be installed, tests fail in CI, else are skipped."""
     manager = pytestconfig.pluginmanager.getplugin("capturemanager")
     with manager.global_and_fixture_disabled():  # the first time takes minutes: show the progress
         try:

@@ -64,9 +64,9 @@ def test_effect_keeps_the_pixels_and_applies_the_engines_matrix(cases: Cases) ->
     assert case.succeeded
     before = case.pixels("before")
     np.testing.assert_array_equal(case.pixels("after"), before)
-    (values,) = case.facts["state"][0][10]
-    matrix = np.array([float(number) for number in values.replace(",", " ").split()]).reshape(4, 5)
-    expected = recolored(Matrix(matrix[:3, :4].astype(np.float32), linear=True), before)
+    (gains,) = case.facts["state"][0][10]
+    matrix = np.column_stack([np.reshape(gains, (3, 3)), np.zeros(3)])
+    expected = recolored(Matrix(matrix.astype(np.float32), linear=True), before)
     seen = before[..., 3] > 0
     difference = case.pixels("merged")[seen].astype(int) - expected[seen]
     assert np.abs(difference).max() <= 1

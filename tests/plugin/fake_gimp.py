@@ -235,7 +235,7 @@ class DrawableFilter:
 
     def __init__(self, layer: Layer, operation: str, name: str) -> None:
         self.layer, self.operation, self.name = layer, operation, name
-        self.values = ""
+        self.values: dict[str, float] = {}
         self.area: NDArray[Any] | None = None
 
     new = classmethod(lambda cls, *values: cls(*values))
@@ -243,8 +243,9 @@ class DrawableFilter:
     def get_config(self) -> DrawableFilter:
         return self
 
-    def set_property(self, _name: str, value: str) -> None:
-        self.values = value
+    def set_property(self, name: str, value: float) -> None:
+        assert -2 <= value <= 2
+        self.values[name] = value
 
     def get_operation_name(self) -> str:
         return self.operation

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from harmonize_layer.core.composite import predict_color_map, read_composite
-from harmonize_layer.core.harmonizing import EngineStartup, HarmonizeRun, Stopwatch
+from harmonize_layer.core.harmonizing import EngineStartup, HarmonizeRun, Stopwatch, effect_gains
 from harmonize_layer.core.layers import OtherDrawable, find_layers, reference_candidates
 from harmonize_layer.core.messages import LayerError
 from harmonize_layer.core.metadata import LayerMetadata
@@ -117,11 +117,10 @@ def test_effect_appends_the_matrix(image: Image, engine: LocalEngine) -> None:
     before = pixels_of(pasted)
     harmonize(image, engine, pasted, result="effect")
     (effect,) = pasted.filters
-    assert (effect.operation, effect.name, effect.area) == ("gegl:svg-matrix", "Harmonize", None)
-    numbers = np.array([float(number) for number in effect.values.split(" ")]).reshape(4, 5)
-    assert numbers[3].tolist() == [0, 0, 0, 1, 0]
-    assert not numbers[:, 4].any()
-    found = Matrix(numbers[:3, :4].astype(np.float32), linear=True)
+    assert (effect.operation, effect.name, effect.area) == ("gegl:channel-mixer", "Harmonize", None)
+    assert list(effect.values) == [f"{to}{of}-gain" for to in "rgb" for of in "rgb"]
+    gains = np.reshape(list(effect.values.values()), (3, 3))
+    found = Matrix(np.column_stack([gains, np.zeros(3)]).astype(np.float32), linear=True)
     inside = before[ALPHA == 255][:, :3][None]
     expected = apply_color_map(COLOR_MAP, inside).astype(int)
     assert np.abs(apply_color_map(found, inside) - expected).mean() < 0.7 * np.abs(inside - expected).mean()
@@ -146,7 +145,16 @@ def test_effect_in_another_color_space_uses_its_primaries(image: Image, engine: 
     there, _ = wrapped.color_matrices()
     np.testing.assert_allclose(np.diag(there), 1)
     harmonize(wide, engine, layer, result="effect")
-    assert len(layer.filters[0].values.split(" ")) == 20
+    assert len(layer.filters[0].values) == 9
+
+
+def test_gains_beyond_the_range_of_the_operation_are_split(image: Image) -> None:
+    _, (layer,) = wrap(image, image.layers[0])
+    gains = [5.0, -0.5, 0.25, 0.1, 1.0, 0.0, 0.0, 0.3, 3.0]
+    effects = effect_gains(layer, gains)
+    assert np.abs(effects).max() <= 2
+    np.testing.assert_allclose(np.linalg.multi_dot(effects[::-1]), np.reshape(gains, (3, 3)))
+    assert len(effect_gains(layer, [1.0, 0, 0, 0, 1, 0, 0, 0, 2])) == 1
 
 
 def test_again_starts_from_the_original(image: Image, engine: LocalEngine) -> None:

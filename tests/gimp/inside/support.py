@@ -180,6 +180,11 @@ def state(made: Gimp.Image) -> list[Any]:
     return [_state_of(layer) for layer in made.get_layers()] + [Gimp.Selection.is_empty(made), len(made.get_channels())]
 
 
+def _values_of(effect: Gimp.DrawableFilter) -> list[Any]:
+    config = effect.get_config()
+    return [config.get_property(each.name) for each in config.list_properties() if each.name.endswith("-gain")]
+
+
 def _state_of(layer: Gimp.Layer) -> list[Any]:
     mask = layer.get_mask()
     _, x, y = layer.get_offsets()
@@ -190,7 +195,7 @@ def _state_of(layer: Gimp.Layer) -> list[Any]:
         layer.get_lock_visibility(),
         str(layer.get_color_tag()),
     ]
-    found.append([effect.get_config().get_property("values") for effect in layer.get_filters()])
+    found.append([_values_of(effect) for effect in layer.get_filters()])
     found.append(sorted(layer.get_parasite_list()))
     found.append(hashlib.sha256(read(mask, native(mask))).hexdigest() if mask else "")
     if layer.is_group():

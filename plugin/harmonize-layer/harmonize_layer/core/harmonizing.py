@@ -24,10 +24,8 @@ from harmonize_layer.core.metadata import LayerMetadata, load_metadata, original
 from harmonize_layer.core.settings import HarmonizeSettings
 from s2am_common.errors import S2AMError
 
-OPERATION = "gegl:svg-matrix"
-
-EFFECT_NAME = "Harmonize"
-"""Name of the effect in the Layers dialog."""
+LARGEST_GAIN = 2.0
+"""Largest gain of the effect's operation."""
 
 NOTICEABLE_RMSE = 2.0
 """Difference between effect and color map, in 8-bit levels, above which the dialog mentions it."""
@@ -46,14 +44,14 @@ class FinishedLayer:
     """A layer whose result is ready.
 
     pixels: pairs of a layer and one with its new pixels, which is not in the image yet; several for a group in place.
-    values: of the effect.
+    effects: their gains, in the order in which they are applied.
     mask: limits the effect; None = the selection limits it.
     """
 
     layer: HostLayer
     metadata: LayerMetadata
     pixels: Sequence[tuple[HostLayer, HostLayer]] = ()
-    values: str = ""
+    effects: Sequence[Matrix3] = ()
     mask: PredictedMask | None = None
 
 
@@ -156,7 +154,7 @@ class HarmonizeRun:
         mask = PredictedMask(result.mask, composite.window) if result.mask_predicted else None
         if as_effect:
             pixels = [(layer, self._original_pixels(layer))] if original_of(layer) else []
-            return FinishedLayer(layer, metadata, pixels, effect_values(layer, adjusted.matrix), mask)
+            return FinishedLayer(layer, metadata, pixels, effect_gains(layer, adjusted.matrix), mask)
         parts = list(leaves(layer)) if settings.result == "in-place" else [layer]
         pixels = [(part, self._recolored(part, adjusted.color_map, mask)) for part in parts]
         self.stopwatch.lap("rendering")
@@ -210,28 +208,29 @@ def _enlarged_rows(image: HostImage, mask: PredictedMask, layer: HostLayer) -> R
     return lambda row, rows: image.enlarge(mask.plane, mask.window, PixelArea(x, y + row, width, rows))
 
 
-# -- the layer effect: a color matrix in linear light, which GIMP applies with gegl:svg-matrix
+# -- the layer effect: gains in linear light, which GIMP applies with gegl:channel-mixer
 
 
-def effect_values(layer: HostLayer, matrix: Sequence[float]) -> str:
-    """Return the value of the operation's property for a matrix.
+def effect_gains(layer: HostLayer, matrix: Sequence[float]) -> list[Matrix3]:
+    """Return the gains of the effects that together apply a matrix.
 
     Args:
-        layer: the operation computes in its color space.
-        matrix: 3×4 row by row, in linear light with sRGB primaries.
+        layer: the effect computes in its color space.
+        matrix: 3×3 row by row, in linear light with sRGB primaries.
+
+    Returns:
+        One matrix, or several to apply one after another if its gains exceed the range of the operation.
     """
-    rows = [list(matrix[start : start + 4]) for start in (0, 4, 8)]
+    gains: Matrix3 = [matrix[start : start + 3] for start in (0, 3, 6)]
     spaces = layer.color_matrices()
     if spaces is not None:
         from_srgb, to_srgb = spaces
-        mixing = multiply_matrices(multiply_matrices(from_srgb, [row[:3] for row in rows]), to_srgb)
-        offsets = multiply_matrices(from_srgb, [[row[3]] for row in rows])
-        rows = [[*mix, *offset] for mix, offset in zip(mixing, offsets, strict=True)]
-    # The operation computes with colors premultiplied by alpha. The offset of a color is therefore a share of alpha,
-    # the fourth column; in the fifth, the constant, it would dominate at soft edges.
-    numbers = [value for row in rows for value in (*row, 0.0)]
-    # With more than one space between numbers the operation silently does nothing.
-    return " ".join(f"{number:.7f}" for number in (*numbers, 0.0, 0.0, 0.0, 1.0, 0.0))
+        gains = multiply_matrices(multiply_matrices(from_srgb, gains), to_srgb)
+    effects: list[Matrix3] = []
+    while max(abs(gain) for row in gains for gain in row) > LARGEST_GAIN:
+        effects.append([[LARGEST_GAIN if row == column else 0.0 for column in range(3)] for row in range(3)])
+        gains = [[gain / LARGEST_GAIN for gain in row] for row in gains]
+    return [*effects, gains]
 
 
 def multiply_matrices(first: Matrix3, second: Matrix3) -> list[list[float]]:
@@ -291,9 +290,9 @@ def _insert_effect(image: HostImage, finished: FinishedLayer, *, limit_to_select
     for target, new in finished.pixels:
         _overwrite(image, target, new)
     if mask is None and limit_to_selection:
-        layer.append_effect(finished.values)
+        layer.append_effects(finished.effects)
     else:
         with image.selected(mask.plane if mask else None, mask.window if mask else None):
-            layer.append_effect(finished.values)
+            layer.append_effects(finished.effects)
     before = load_metadata(layer)
     save_metadata(layer, replace(finished.metadata, original=before.original if before else 0))

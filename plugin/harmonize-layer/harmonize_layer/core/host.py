@@ -131,8 +131,8 @@ class HostLayer(HostDrawable, Protocol):
     def remove_own_effects(self) -> None:
         """Remove the layer effects of earlier runs of the plug-in."""
 
-    def append_effect(self, values: str) -> None:
-        """Append the plug-in's layer effect, limited to the selection."""
+    def append_effects(self, gains: Sequence[Matrix3]) -> None:
+        """Append the plug-in's layer effects, limited to the selection."""
 
     def merge_effects(self) -> None:
         """Apply all layer effects to the pixels."""

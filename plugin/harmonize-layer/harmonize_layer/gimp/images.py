@@ -3,18 +3,30 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from gi.repository import Gegl, Gimp
 
 from harmonize_layer.core.geometry import PixelArea, Window
-from harmonize_layer.core.harmonizing import EFFECT_NAME, OPERATION
 from harmonize_layer.core.host import HostLayer, Matrix3, PixelAccess
 from harmonize_layer.core.layers import OtherDrawable
 from harmonize_layer.core.metadata import PARASITE
 from harmonize_layer.core.settings import HarmonizeSettings, read_procedure_settings
 from harmonize_layer.gimp import pixels
+
+EFFECT_NAME = "Harmonize"
+"""Name of the plug-in's effect in the Layers dialog."""
+
+OPERATION = "gegl:channel-mixer"
+"""Operation of the effect: gains in linear light, which GIMP 3.0 and 3.2 both offer."""
+
+GAINS = tuple(f"{to}{of}-gain" for to in "rgb" for of in "rgb")
+"""Properties of the operation, row by row."""
+
+EARLIER_OPERATION = "gegl:svg-matrix"
+"""Operation of the effect in files of version 0.1, which GIMP 3.2 discards."""
 
 COPIED_ATTRIBUTES = (
     *("opacity", "mode", "blend_space", "composite_space", "composite_mode"),
@@ -34,6 +46,10 @@ def read_arguments(config: Gimp.ProcedureConfig) -> HarmonizeSettings:
     """Return the current values of the procedure's arguments."""
     reference = config.get_property("reference-layer")
     return read_procedure_settings(config, GimpLayer(reference) if reference else None)
+
+
+def _is_own(effect: Gimp.DrawableFilter) -> bool:
+    return effect.get_name() == EFFECT_NAME and effect.get_operation_name() in (OPERATION, EARLIER_OPERATION)
 
 
 def _unwrap(layer: HostLayer) -> Gimp.Layer:
@@ -186,14 +202,17 @@ class GimpLayer(GimpDrawable):
     def remove_own_effects(self) -> None:
         """See `HostLayer`."""
         for effect in self.wrapped.get_filters():
-            if effect.get_operation_name() == OPERATION and effect.get_name() == EFFECT_NAME:
+            if _is_own(effect):
                 effect.delete()
 
-    def append_effect(self, values: str) -> None:
+    def append_effects(self, gains: Sequence[Matrix3]) -> None:
         """See `HostLayer`."""
-        effect = Gimp.DrawableFilter.new(self.wrapped, OPERATION, EFFECT_NAME)
-        effect.get_config().set_property("values", values)
-        self.wrapped.append_filter(effect)
+        for matrix in gains:
+            effect = Gimp.DrawableFilter.new(self.wrapped, OPERATION, EFFECT_NAME)
+            config = effect.get_config()
+            for name, value in zip(GAINS, itertools.chain.from_iterable(matrix), strict=True):
+                config.set_property(name, value)
+            self.wrapped.append_filter(effect)
 
     def merge_effects(self) -> None:
         """See `HostLayer`."""
