@@ -20,7 +20,7 @@ _NO_PERMISSION = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 @contextlib.contextmanager
 def atomic_write(path: str | os.PathLike[str], mode: int | None = None) -> Iterator[BinaryIO]:
-    """Open a binary file for writing; `path` is replaced when the block ends without an exception.
+    """Open a binary file for writing and reading; `path` is replaced when the block ends without an exception.
 
     The bytes go to a temporary file in the same folder, which is flushed to the disk and then renamed to `path`. It is
     removed on any failure, Ctrl-C included. A symbolic link is kept, and the file that it names is replaced.
@@ -61,7 +61,7 @@ def atomic_write(path: str | os.PathLike[str], mode: int | None = None) -> Itera
 
 def _open_new(path: Path, mode: int) -> BinaryIO:
     # Not the module tempfile, whose files are private (mode 0600) regardless of the umask.
-    return open(path, "xb", opener=lambda name, flags: os.open(name, flags, mode))
+    return open(path, "x+b", opener=lambda name, flags: os.open(name, flags, mode))
 
 
 def _mode_of_replaced(target: Path, path: str | os.PathLike[str]) -> int | None:

@@ -117,6 +117,7 @@ WEBP = FormatInfo(
 IMAGE_FORMATS = (PNG, JPEG, TIFF, WEBP)
 """All formats that are read and written."""
 
+WRITABLE_FORMATS = IMAGE_FORMATS
 IMAGE_SUFFIXES = tuple(suffix for info in IMAGE_FORMATS for suffix in info.suffixes)
 """The suffixes (lower case, with dot) of files that are read and written."""
 

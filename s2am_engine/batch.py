@@ -18,7 +18,7 @@ from s2am_common.image_formats import PNG, format_of_suffix
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.color.map import ColorMap
 from s2am_engine.errors import FileError, ImageError, MaskError, S2AMError
-from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, load_image, omitted_contents, save_image
+from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, load_image, save_image
 from s2am_engine.image.masks import check_mask, read_mask
 from s2am_engine.types import Pixels
 
@@ -109,11 +109,9 @@ class FileHarmonizer:
         output = output or default_output(background or source, source.stem)
         refuse_overwriting(output, [path for path in (source, mask, background) if path])
         status(f"reading {source}")
-        image = load_image(source)
-        for note in image.notes:
-            logger.warning("%s", note)
+        image = load_with_notes(source)
         given = read_matching_mask(mask, image) if mask else None
-        behind = load_image(background) if background else None
+        behind = load_with_notes(background) if background else None
         detection = None
         try:
             if self.auto_mask:
@@ -130,9 +128,9 @@ class FileHarmonizer:
         with atomic_write(save_map) if save_map else nullcontext() as file:
             if save_map and file:
                 file.write(map_text(prediction.adjusted_map(self.sliders), save_map).encode())
-            save_image(output, result)
-        for what in omitted_contents(output, result):
-            logger.warning("%s has no %s: its format does not store them.", output, what)
+            omitted = save_image(output, result)
+        if omitted:
+            logger.warning("%s lacks %s, which its format cannot store.", output, " and ".join(omitted))
         seconds = time.perf_counter() - started
         logger.info("wrote %s in %.2f s", output, seconds)
         return FileResult(source, output, save_map, result, prediction, detection, seconds)
@@ -149,6 +147,14 @@ class FileHarmonizer:
             )
             for name, image in (("before", prediction.composite), ("after", result.image))
         }
+
+
+def load_with_notes(path: Path) -> ImageData:
+    """Read an image file, and log its notes as warnings, which the command line prints. Raises as `load_image`."""
+    image = load_image(path)
+    for note in image.notes:
+        logger.warning("%s", note)
+    return image
 
 
 def named(error: S2AMError, path: Path) -> S2AMError:

@@ -18,6 +18,7 @@ from s2am_engine.batch import (
     describe_detection,
     describe_result,
     find_mask_file,
+    load_with_notes,
     named,
     plan_batch,
     refuse_overwriting,
@@ -37,7 +38,7 @@ from s2am_engine.cli.terminal import (
 )
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.errors import ImageError, MaskError
-from s2am_engine.image.io import ImageData, load_image, save_image
+from s2am_engine.image.io import ImageData, save_image
 from s2am_engine.models import model_store
 
 MAP_SUFFIXES = (".json", ".cube")
@@ -160,7 +161,7 @@ def run_detect(options: argparse.Namespace) -> int:
     refuse_overwriting(output, [source])
     with status_line() as status:
         status(f"reading {source}")
-        image = load_image(source)
+        image = load_with_notes(source)
         status("detecting the foreground")
         from s2am_engine.inference.detector import Detector  # imports PyTorch
 

@@ -61,4 +61,6 @@ class ImageData:
     def samples(self) -> Pixels:
         """Return H×W×C samples: 1 or 3 color channels and alpha, contiguous (H×W for gray without alpha)."""
         color = luma(self.pixels) if self.gray else self.pixels
-        return np.ascontiguousarray(color if self.alpha is None else np.dstack([color, self.alpha]))
+        samples = np.ascontiguousarray(color if self.alpha is None else np.dstack([color, self.alpha]))
+        # An axis of length 1 may have any stride, which imagecodecs refuses.
+        return samples.copy() if 1 in samples.shape else samples

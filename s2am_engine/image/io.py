@@ -19,8 +19,6 @@ from s2am_common.image_formats import (
     FOREIGN_FORMATS,
     IMAGE_FORMATS,
     IMAGE_SUFFIXES,
-    TIFF,
-    WEBP,
     format_of_suffix,
 )
 from s2am_engine.errors import FileError, ImageError, ImageFormatError
@@ -29,7 +27,7 @@ from s2am_engine.image.formats import FORMATS
 from s2am_engine.image.formats.common import CONVERT_FIRST, Decoded, ImageFormat, UnsupportedFileError
 from s2am_engine.types import Pixels
 
-__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "ImageData", "Metadata", "load_image", "omitted_contents", "save_image"]
+__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "ImageData", "Metadata", "load_image", "save_image"]
 
 _DAMAGE = (
     *(ValueError, TypeError, KeyError, IndexError, ArithmeticError, SyntaxError, EOFError, OSError, RuntimeError),
@@ -142,7 +140,7 @@ def _refuse_nan(image: ImageData) -> None:
             raise UnsupportedFileError("has values that are not numbers (NaN or infinity): save it as 16-bit first")
 
 
-def save_image(path: str | Path, image: ImageData, *, quality: int = 95) -> None:
+def save_image(path: str | Path, image: ImageData, *, quality: int = 95) -> tuple[str, ...]:
     """Write an image, whole or not at all, in the format of the suffix.
 
     Args:
@@ -150,6 +148,9 @@ def save_image(path: str | Path, image: ImageData, *, quality: int = 95) -> None
         image: JPEG omits an alpha channel that is opaque everywhere; metadata are written as far as the format
             stores them.
         quality: of JPEG, 1 to 100 (at full color resolution, 4:4:4); PNG, TIFF and WebP are lossless.
+
+    Returns:
+        In words, the metadata and channels that the format does not store.
 
     Raises:
         ImageFormatError: unknown suffix, or a format that cannot store the image.
@@ -163,22 +164,11 @@ def save_image(path: str | Path, image: ImageData, *, quality: int = 95) -> None
     image_format = next(each for each in FORMATS if each.info is info)
     try:
         with atomic_write(path) as file:
-            image_format.write(file, image, quality)
+            return image_format.write(file, image, quality)
     except UnsupportedFileError as refusal:
         raise ImageFormatError(f"{path} {refusal}.", path=str(path)) from refusal
     except MemoryError as error:
         raise FileError(f"{path} was not written: there is not enough memory; scale it down first.") from error
-
-
-def omitted_contents(path: str | Path, image: ImageData) -> list[str]:
-    """Return what `save_image` does not store of an image, in words, because the format of the suffix cannot."""
-    info = format_of_suffix(Path(path).suffix)
-    omitted = []
-    if image.metadata.iptc and info is WEBP:
-        omitted.append("captions and keywords (IPTC)")
-    if image.selection is not None and info is not TIFF:
-        omitted.append("saved selections")
-    return omitted
 
 
 def _check_image(image: ImageData) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 import struct
@@ -22,7 +23,7 @@ from s2am_engine.errors import ImageFormatError
 from s2am_engine.image.formats.exif import TiffBytes, normalize_exif
 from s2am_engine.image.formats.iptc import iptc_of_resources, iptc_resource
 from s2am_engine.image.icc import to_srgb
-from s2am_engine.image.io import ImageData, Metadata, load_image, omitted_contents, save_image
+from s2am_engine.image.io import ImageData, Metadata, load_image, save_image
 from s2am_engine.image.masks import mask_from_alpha, read_mask
 from s2am_engine.image.paste import place_layer
 from tests.engine import icc
@@ -502,6 +503,93 @@ def test_read_jpeg_without_gain_map_has_no_note(tmp_path: Path) -> None:
     assert (found.notes, found.metadata.xmp) == ((), b"<x:xmpmeta/>")
 
 
+XMP = (
+    b'<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
+    b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about=""'
+    b' xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:xmpNote="http://ns.adobe.com/xmp/note/" xmp:Rating="4"%s>%s'
+    b'</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
+)
+EXTENDED = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/" xmlns:ps="http://ns.adobe.com/photoshop/1.0/">'
+    b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="">'
+    b"<ps:History>" + b"cropped, " * 12000 + b"</ps:History></rdf:Description></rdf:RDF></x:xmpmeta>"
+)
+
+
+def extended_segments(digest: bytes) -> list[tuple[int, bytes]]:
+    """Segments of a JPEG file with the extended packet, the last one first."""
+    head = b"http://ns.adobe.com/xmp/extension/\0" + digest + struct.pack(">I", len(EXTENDED))
+    starts = range(0, len(EXTENDED), 65000)
+    return [(0xE1, head + struct.pack(">I", at) + EXTENDED[at : at + 65000]) for at in reversed(starts)]
+
+
+@pytest.mark.parametrize("attribute", [False, True], ids=["element", "attribute"])
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp"])
+def test_read_jpeg_joins_extended_xmp(tmp_path: Path, suffix: str, attribute: bool) -> None:
+    digest = b"0123456789ABCDEF0123456789ABCDEF"
+    link = (b' xmpNote:HasExtendedXMP="%s"', b"<xmpNote:HasExtendedXMP>%s</xmpNote:HasExtendedXMP>")[
+        not attribute
+    ] % digest
+    main = XMP % ((link, b"") if attribute else (b"", link))
+    other = extended_segments(b"F" * 32)
+    segments = [(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + main), *other, *extended_segments(digest)]
+    (tmp_path / "a.jpg").write_bytes(jpeg_with(*segments))
+    found = load_image(tmp_path / "a.jpg")
+    assert found.notes == ()
+    save_image(tmp_path / f"b{suffix}", found)
+    xmp = load_image(tmp_path / f"b{suffix}").metadata.xmp
+    assert xmp == found.metadata.xmp
+    assert xmp is not None
+    first, second = ElementTree.fromstring(xmp)[0]
+    assert first.attrib["{http://ns.adobe.com/xap/1.0/}Rating"] == "4"
+    history = second.find("{http://ns.adobe.com/photoshop/1.0/}History")
+    assert history is not None
+    assert history.text == "cropped, " * 12000
+    assert b"HasExtendedXMP" not in xmp
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "not XML"])
+def test_read_jpeg_says_that_extended_xmp_is_lost(tmp_path: Path, damage: str) -> None:
+    digest = b"0123456789abcdef0123456789abcdef"
+    segments = {
+        "missing": [],
+        "cut": extended_segments(digest)[1:],
+        "not XML": [
+            (mark, body.replace(b"</ps:History>", b"</ps:H>......")) for mark, body in extended_segments(digest)
+        ],
+    }[damage]
+    main = XMP % (b' xmpNote:HasExtendedXMP="%s"' % digest.upper(), b"")
+    (tmp_path / "a.jpg").write_bytes(jpeg_with((0xE1, b"http://ns.adobe.com/xap/1.0/\0" + main), *segments))
+    found = load_image(tmp_path / "a.jpg")
+    (note,) = found.notes
+    assert "a part is missing or damaged" in note
+    assert found.metadata.xmp == XMP % (b"", b"")
+
+
+def test_write_jpeg_extended_xmp_for_other_programs(tmp_path: Path) -> None:
+    save_image(tmp_path / "a.jpg", ImageData(RGB, metadata=Metadata(xmp=EXTENDED)))
+    data = (tmp_path / "a.jpg").read_bytes()
+    found = re.search(rb'xmpNote:HasExtendedXMP="([0-9A-F]{32})"', data)
+    assert found is not None
+    assert found[1] == hashlib.md5(EXTENDED).hexdigest().upper().encode()
+    parts = data.split(b"http://ns.adobe.com/xmp/extension/\0" + found[1])[1:]
+    assert {part[:4] for part in parts} == {struct.pack(">I", len(EXTENDED))}
+    assert [struct.unpack(">I", part[4:8])[0] for part in parts] == [0, 65400]
+
+
+def test_save_image_of_one_pixel_in_a_larger_array(tmp_path: Path) -> None:
+    for rows, columns in ((1, 1), (1, 40), (40, 1)):
+        for suffix in (".png", ".tif", ".jpg", ".webp"):
+            pixels = np.dstack([RGB, RGB])[:rows, :columns, 2:5]
+            save_image(tmp_path / f"a{suffix}", ImageData(pixels))
+            assert load_image(tmp_path / f"a{suffix}").pixels.shape == (rows, columns, 3)
+
+
+def test_read_jpeg_comment_in_latin_1(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(jpeg_with((0xFE, b"caf\xe9")))
+    assert load_image(tmp_path / "a.jpg").metadata.text == (("Comment", "café"),)
+
+
 def test_saved_selection_serves_as_mask(tmp_path: Path) -> None:
     selection = np.zeros((40, 50), np.uint8)
     selection[10:20, 10:30] = 255
@@ -522,10 +610,9 @@ def test_saved_selection_serves_as_mask(tmp_path: Path) -> None:
         (".webp", ["captions and keywords (IPTC)", "saved selections"]),
     ],
 )
-def test_omitted_contents_of_formats(tmp_path: Path, suffix: str, wanted: list[str]) -> None:
+def test_save_image_returns_omitted_contents(tmp_path: Path, suffix: str, wanted: list[str]) -> None:
     image = ImageData(RGB, metadata=Metadata(iptc=IPTC), selection=RGB[..., 0].copy())
-    assert omitted_contents(tmp_path / f"a{suffix}", image) == wanted
-    save_image(tmp_path / f"a{suffix}", image)
+    assert list(save_image(tmp_path / f"a{suffix}", image)) == wanted
     found = load_image(tmp_path / f"a{suffix}")
     assert (found.metadata.iptc is None) == ("captions and keywords (IPTC)" in wanted)
     assert (found.selection is None) == ("saved selections" in wanted)

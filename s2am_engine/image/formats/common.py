@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -14,6 +14,17 @@ from s2am_engine.image.data import MAX_PIXELS, ImageData, Metadata
 from s2am_engine.types import Pixels
 
 CONVERT_FIRST = "save it as PNG, JPEG, TIFF or WebP first"
+
+
+_CONTENTS = {
+    "exif": "camera data (EXIF)",
+    "xmp": "XMP data",
+    "iptc": "captions and keywords (IPTC)",
+    "dpi": "the resolution",
+}
+"""By field of `Metadata`: its name in messages."""
+
+_MAX_KEYWORDS = 3
 
 
 class UnsupportedFileError(Exception):
@@ -44,13 +55,13 @@ class ImageFormat:
     """A file format: its properties, its reader and its writer.
 
     read: takes the whole file. Raises UnsupportedFileError, or another error where the file is damaged.
-    write: takes a binary file, an image and the quality (1 to 100, for lossy formats). Raises UnsupportedFileError for
-        images that the format cannot store.
+    write: takes a binary file, an image and the quality (1 to 100, for lossy formats); returns in words which contents
+        of the image the format does not store. Raises UnsupportedFileError for images that the format cannot store.
     """
 
     info: FormatInfo
     read: Callable[[bytes], Decoded]
-    write: Callable[[BinaryIO, ImageData, int], None]
+    write: Callable[[BinaryIO, ImageData, int], tuple[str, ...]]
 
 
 def check_storable(info: FormatInfo, image: ImageData, max_side: int | None = None) -> None:
@@ -74,6 +85,24 @@ def check_image_size(width: int, height: int) -> None:
         raise UnsupportedFileError(
             f"is {width} × {height} pixels, above the limit of a thousand megapixels: scale it down first"
         )
+
+
+def omitted_contents(image: ImageData, stored: Container[str]) -> tuple[str, ...]:
+    """Return in words the contents of an image that a writer has not stored.
+
+    Args:
+        image: the image.
+        stored: names of the fields of `Metadata` that the writer has stored, "selection" if it has stored that one, and
+            "text KEYWORD" for single texts.
+    """
+    omitted = [words for name, words in _CONTENTS.items() if name not in stored and getattr(image.metadata, name)]
+    texts = [] if "text" in stored else [key for key, _ in image.metadata.text if f"text {key}" not in stored]
+    if texts:
+        shown = [*dict.fromkeys(texts)][:_MAX_KEYWORDS]
+        omitted.append(f"texts ({', '.join(shown)}{', …' if len(texts) > len(shown) else ''})")
+    if image.selection is not None and "selection" not in stored:
+        omitted.append("saved selections")
+    return tuple(omitted)
 
 
 def storable_resolution(dpi: tuple[float, float] | None, low: float, high: float) -> tuple[float, float] | None:

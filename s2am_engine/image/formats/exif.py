@@ -9,10 +9,10 @@ Source: TIFF 6.0, section 2; the BigTIFF design; EXIF 2.32 (CIPA DC-008), sectio
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 
 ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 274, 282, 283, 296
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
@@ -20,6 +20,8 @@ _INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 1
 _EXIF, _GPS, _INTEROPERABILITY = 34665, 34853, 40965
 _WIDTH, _HEIGHT = 40962, 40963
 _PREFIX = b"Exif\0\0"
+_EMPTY = b"II*\0\x08\0\0\0" + bytes(6)
+_MAX_DENOMINATOR = 10000  # of a resolution
 _MAX_FIELDS = 2**18  # of all directories read: damaged ones may overlap
 
 # Tags of a TIFF's first directory that describe the storage of its pixels, or have their own fields in Metadata.
@@ -206,18 +208,33 @@ def exif_resolution(exif: bytes | None) -> tuple[float, float] | None:
     return (across * unit, down * unit) if unit and across and down else None
 
 
+def exif_with_resolution(exif: bytes | None, dpi: tuple[float, float] | None) -> bytes | None:
+    """Return EXIF data that state a resolution, for formats without a field of their own; unchanged if they do already.
+
+    A new first directory follows the data, so that every pointer in them stays valid.
+    """
+    found = exif_resolution(exif)
+    if dpi is None or (found and all(abs(a - b) <= 0.01 * b for a, b in zip(found, dpi, strict=True))):
+        return exif
+    tiff = TiffBytes(exif or _EMPTY)
+    entries = dict(tiff.directory(tiff.first).entries)
+    for tag, value in zip((X_RESOLUTION, Y_RESOLUTION), dpi, strict=True):
+        ratio = Fraction(value).limit_denominator(_MAX_DENOMINATOR)
+        if not 0 < ratio.numerator < 2**32:
+            return exif
+        entries[tag] = TiffEntry(tag, 5, 1, struct.pack(tiff.order + "II", ratio.numerator, ratio.denominator))
+    entries[RESOLUTION_UNIT] = TiffEntry(RESOLUTION_UNIT, 3, 1, struct.pack(tiff.order + "H", 2))
+    data = tiff.data if exif else tiff.data[:8]
+    data += b"\0" * (len(data) % 2)
+    directory = _pack_directory(tiff.order, entries.values(), len(data))
+    return data[:4] + struct.pack(tiff.order + "I", len(data)) + data[8:] + directory
+
+
 def _ratio(tiff: TiffBytes, entry: TiffEntry | None) -> float | None:
     if entry is None or entry.kind != 5 or not entry.count:
         return None
     upper, lower = struct.unpack(tiff.order + "II", entry.value[:8])
     return upper / lower if lower else None
-
-
-def reset_xmp_orientation(xmp: bytes | None, orientation: int) -> bytes | None:
-    """Return XMP with its own copy of an applied orientation set to 1."""
-    if xmp is None or orientation == 1:
-        return xmp
-    return re.sub(rb"(tiff:Orientation(?:\s*=\s*[\"']|>)\s*)[2-8](?=\D)", rb"\g<1>1", xmp)
 
 
 def exif_of_tiff(tiff: TiffBytes, main: TiffDirectory) -> bytes | None:

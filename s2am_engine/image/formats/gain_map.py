@@ -15,15 +15,17 @@ _MARKS = (
     b"http://ns.adobe.com/hdr-gain-map/1.0/",
     b"http://ns.apple.com/HDRGainMap/",
     b"urn:com:apple:photo:2020:aux:hdrgainmap",
-    b"urn:iso:std:iso:ts:21496:-1",
     b'Semantic="GainMap"',
 )
+_XMP, _ISO = b"http://ns.adobe.com/xap/1.0/\0", b"urn:iso:std:iso:ts:21496:-1"
 
 
 def has_gain_map(data: bytes) -> bool:
     """Return whether a segment of the main image of a JPEG file announces a gain map."""
-    applications = (body for number, body in jpeg_segments(data) if 0xE1 <= number <= 0xEF)
-    return any(mark in body for body in applications for mark in _MARKS)
+    bodies = [body for number, body in jpeg_segments(data) if 0xE1 <= number <= 0xEF]
+    return any(
+        body.startswith(_ISO) or (body.startswith(_XMP) and any(mark in body for mark in _MARKS)) for body in bodies
+    )
 
 
 def jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:

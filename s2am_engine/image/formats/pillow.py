@@ -12,7 +12,8 @@ import numpy as np
 from PIL import Image
 
 from s2am_engine.image.data import ImageData, Metadata
-from s2am_engine.image.formats.exif import exif_resolution, normalize_exif, reset_xmp_orientation
+from s2am_engine.image.formats.exif import exif_resolution, normalize_exif
+from s2am_engine.image.formats.xmp import reset_xmp_orientation
 from s2am_engine.types import Bytes
 
 _STRIP = 2**22  # pixels

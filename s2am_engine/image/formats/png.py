@@ -7,6 +7,7 @@ drops text. Source: PNG specification, third edition.
 
 from __future__ import annotations
 
+import dataclasses
 import struct
 import zlib
 from collections.abc import Iterator
@@ -26,10 +27,12 @@ from s2am_engine.image.formats.common import (
     UnsupportedFileError,
     check_image_size,
     check_storable,
+    omitted_contents,
     storable_resolution,
 )
-from s2am_engine.image.formats.exif import exif_resolution, normalize_exif, reset_xmp_orientation
+from s2am_engine.image.formats.exif import exif_resolution, normalize_exif
 from s2am_engine.image.formats.iptc import iptc_of_resources, iptc_resource
+from s2am_engine.image.formats.xmp import reset_xmp_orientation
 from s2am_engine.types import Pixels
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -43,6 +46,7 @@ _PASSES = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2),
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by color type
 _RAW_PROFILE = "Raw profile type "  # keyword of ImageMagick, ExifTool and exiv2 for metadata in hexadecimal
 _IPTC_NAMES, _EXIF_NAMES = ("iptc", "8bim"), ("exif", "APP1")
+_MAX_EXIV2_TEXT = 128 * 1024  # bytes; exiv2 rejects a file with a compressed text that unpacks to more
 _METERS_PER_INCH = 0.0254
 
 
@@ -223,15 +227,23 @@ def _text(kind: bytes, body: bytes, limit: int) -> tuple[str, str] | None:
     return keyword.decode("latin-1"), content.decode("utf-8" if kind == b"iTXt" else "latin-1", "replace")
 
 
-def write_png(file: BinaryIO, image: ImageData, _quality: int = 100) -> None:
-    """Write a PNG file. Raises UnsupportedFileError for floating-point images."""
+def write_png(file: BinaryIO, image: ImageData, _quality: int = 100) -> tuple[str, ...]:
+    """Write a PNG file; see `ImageFormat`. Raises UnsupportedFileError for floating-point images."""
     check_storable(PNG_INFO, image)
+    if image.gray and image.profile and image.profile[16:20] != b"GRAY":
+        image = dataclasses.replace(image, gray=False)  # a gray PNG must not have a profile for colors
     # Filter "sub" and run-length matching: on photographs smaller and several times faster than zlib's usual search.
     plain = memoryview(png_encode(image.samples(), level=1, strategy=PNG.STRATEGY.RLE, filter=PNG.FILTER.SUB))
     file.write(plain[:_HEAD])
     for kind, body in _metadata_chunks(image.profile, image.metadata):
         putchunk(file, kind, body)
     file.write(plain[_HEAD:])
+    dpi = _storable(image.metadata) or exif_resolution(image.metadata.exif)
+    return omitted_contents(image, {"exif", "xmp", "iptc", "text"} | ({"dpi"} if dpi else set()))
+
+
+def _storable(metadata: Metadata) -> tuple[float, float] | None:
+    return storable_resolution(metadata.dpi, _METERS_PER_INCH, _MAX_DENSITY * _METERS_PER_INCH)
 
 
 def _metadata_chunks(profile: bytes | None, metadata: Metadata) -> Iterator[tuple[bytes, bytes]]:
@@ -240,7 +252,7 @@ def _metadata_chunks(profile: bytes | None, metadata: Metadata) -> Iterator[tupl
             yield kind, body
     if profile:
         yield b"iCCP", b"ICC profile\0\0" + zlib.compress(profile)
-    dpi = storable_resolution(metadata.dpi, _METERS_PER_INCH, _MAX_DENSITY * _METERS_PER_INCH)
+    dpi = _storable(metadata)
     if dpi:
         across, down = (round(value / _METERS_PER_INCH) for value in dpi)
         yield b"pHYs", struct.pack(">IIB", across, down, 1)
@@ -250,7 +262,8 @@ def _metadata_chunks(profile: bytes | None, metadata: Metadata) -> Iterator[tupl
     if metadata.xmp:
         texts.add_itxt(_XMP, metadata.xmp)
     if metadata.iptc:
-        texts.add_text(_RAW_PROFILE + "iptc", _as_raw_profile("iptc", iptc_resource(metadata.iptc)), zip=True)
+        raw = _as_raw_profile("iptc", iptc_resource(metadata.iptc))
+        texts.add_text(_RAW_PROFILE + "iptc", raw, zip=len(raw) < _MAX_EXIV2_TEXT)
     for keyword, text in metadata.text:
         texts.add_text(keyword, text)
     yield from ((kind, body) for kind, body, *_ in texts.chunks)

@@ -11,11 +11,12 @@ import io
 import logging
 import math
 import struct
+from collections.abc import Container
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from tifffile import RESUNIT, TIFF, TiffFile, TiffPage, TiffWriter
+from tifffile import TIFF, TiffFile, TiffPage, TiffWriter
 
 from s2am_common.image_formats import TIFF as TIFF_INFO
 from s2am_engine.image.data import MAX_PIXELS, ImageData, Metadata
@@ -26,12 +27,15 @@ from s2am_engine.image.formats.common import (
     ImageFormat,
     UnsupportedFileError,
     check_image_size,
+    omitted_contents,
     storable_resolution,
 )
 from s2am_engine.image.formats.exif import TiffBytes, TiffEntry
+from s2am_engine.image.formats.xmp import reset_xmp_orientation
 
 _PHOTOMETRIC, _XMP, _IPTC, _ICC, _DNG = 262, 700, 33723, 34675, 50706
 _NEW_SUBFILE, _SUBFILE, _EXTRA_SAMPLES = 254, 255, 338
+_RESOLUTION = {exif.X_RESOLUTION, exif.Y_RESOLUTION, exif.RESOLUTION_UNIT}
 _RATIONALS = {5: "I", 10: "i"}
 _GRAY, _RGB, _PALETTE, _YCBCR = (0, 1), 2, 3, 6  # PhotometricInterpretation; in the first kind of gray 0 is white
 _JPEG = (6, 7)  # compressions of which tifffile converts YCbCr to RGB
@@ -72,7 +76,7 @@ def read_tiff(data: bytes) -> Decoded:
         samples, selection = samples[..., :colors], samples[..., colors]
     blob, orientation = exif.normalize_exif(exif.exif_of_tiff(tiff, main))
     icc, xmp, iptc = (main.entries[tag].value or None if tag in main.entries else None for tag in (_ICC, _XMP, _IPTC))
-    metadata = Metadata(blob, exif.reset_xmp_orientation(xmp, orientation), iptc, exif.exif_resolution(blob))
+    metadata = Metadata(blob, reset_xmp_orientation(xmp, orientation), iptc, exif.exif_resolution(blob))
     return Decoded(samples, orientation, icc, metadata, selection)
 
 
@@ -171,15 +175,15 @@ def _straight_alpha(samples: NDArray[Any], colors: int, premultiplied: bool) -> 
     return samples
 
 
-def write_tiff(file: BinaryIO, image: ImageData, _quality: int = 100) -> None:
-    """Write a TIFF file, deflate-compressed. Raises UnsupportedFileError above TIFF's limit of 4 GB.
+def write_tiff(file: BinaryIO, image: ImageData, _quality: int = 100) -> tuple[str, ...]:
+    """Write a TIFF file, deflate-compressed; see `ImageFormat`. Raises UnsupportedFileError above TIFF's limit of 4 GB.
 
     The unchanged EXIF data follow the file's header: they are a TIFF structure themselves, so every pointer in them
     (also in the maker note) stays valid. The image's own directory repeats the fields of their first one.
     """
     metadata = image.metadata
     tiff = TiffBytes(exif.normalize_exif(metadata.exif)[0] or _NO_EXIF)
-    own = exif.STRUCTURE | {exif.X_RESOLUTION, exif.Y_RESOLUTION, exif.RESOLUTION_UNIT}
+    own = exif.STRUCTURE | _RESOLUTION
     fields: list[tuple[int | str, int, int, bytes | tuple[int, ...], bool]] = [
         (_POINTERS.get(tag, tag), entry.kind, entry.count, _field_value(tiff, entry), True)
         for tag, entry in tiff.directory(tiff.first).entries.items()
@@ -194,7 +198,7 @@ def write_tiff(file: BinaryIO, image: ImageData, _quality: int = 100) -> None:
         samples = np.dstack([samples, image.selection])
         extra.append("unspecified")
     resolution = storable_resolution(metadata.dpi, 1 / _MAX_RESOLUTION, _MAX_RESOLUTION)
-    with _Writer(file, byteorder="<" if tiff.order == "<" else ">") as writer:
+    with TiffWriter(file, byteorder="<" if tiff.order == "<" else ">") as writer:
         file.write(tiff.data[8:])
         try:
             writer.write(
@@ -216,6 +220,9 @@ def write_tiff(file: BinaryIO, image: ImageData, _quality: int = 100) -> None:
         except struct.error as error:
             message = "cannot be written: TIFF stores at most 4 GB; choose PNG or scale the image down"
             raise UnsupportedFileError(message) from error
+    if not resolution:  # TiffWriter stores one pixel per unit, which other programs take for 1 dpi
+        _remove_fields(file, tiff.order, _RESOLUTION)
+    return omitted_contents(image, {"exif", "xmp", "iptc", "selection"} | ({"dpi"} if resolution else set()))
 
 
 def _field_value(tiff: TiffBytes, entry: TiffEntry) -> bytes | tuple[int, ...]:
@@ -225,15 +232,17 @@ def _field_value(tiff: TiffBytes, entry: TiffEntry) -> bytes | tuple[int, ...]:
     return struct.unpack(f"{tiff.order}{2 * entry.count}{_RATIONALS[entry.kind]}", entry.value)
 
 
-class _Writer(TiffWriter):  # type: ignore[misc]  # final, as its methods may change: tests cover this one
-    """A writer that leaves out an unknown resolution, for which TiffWriter stores one pixel per unit."""
-
-    def _addtag(self, tags: Any, code: Any, kind: Any, count: Any, value: Any, once: bool = False, /) -> None:
-        if code in (exif.X_RESOLUTION, exif.Y_RESOLUTION) and value == (1, 1):
-            return
-        if code == exif.RESOLUTION_UNIT and value == RESUNIT.NONE:
-            return
-        super()._addtag(tags, code, kind, count, value, once)
+def _remove_fields(file: BinaryIO, order: str, tags: Container[int]) -> None:
+    """Remove fields from the first directory of a classic TIFF file, in place."""
+    file.seek(4)
+    (at,) = struct.unpack(order + "I", file.read(4))
+    file.seek(at)
+    (count,) = struct.unpack(order + "H", file.read(2))
+    fields = [file.read(12) for _ in range(count)]
+    kept = [field for field in fields if struct.unpack(order + "H", field[:2])[0] not in tags]
+    following = file.read(4)
+    file.seek(at)
+    file.write(struct.pack(order + "H", len(kept)) + b"".join(kept) + following)
 
 
 TIFF_FORMAT = ImageFormat(TIFF_INFO, read_tiff, write_tiff)

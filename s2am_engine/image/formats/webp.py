@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from typing import BinaryIO
 
@@ -17,7 +18,9 @@ from s2am_engine.image.formats.common import (
     UnsupportedFileError,
     check_image_size,
     check_storable,
+    omitted_contents,
 )
+from s2am_engine.image.formats.exif import exif_resolution, exif_with_resolution
 from s2am_engine.image.formats.pillow import decode_samples, encode, metadata_of, save_options
 
 _MAX_SIDE = 16383
@@ -35,8 +38,11 @@ def read_webp(data: bytes) -> Decoded:
         return Decoded(decode_samples(image), orientation, image.info.get("icc_profile") or None, metadata)
 
 
-def write_webp(file: BinaryIO, image: ImageData, _quality: int = 100) -> None:
-    """Write a lossless WebP file; gray becomes RGB, as WebP has no gray. Raises UnsupportedFileError."""
+def write_webp(file: BinaryIO, image: ImageData, _quality: int = 100) -> tuple[str, ...]:
+    """Write a lossless WebP file; gray becomes RGB, as WebP has no gray. Raises UnsupportedFileError.
+
+    The resolution is stored in the EXIF data, as WebP has no field for it. See `ImageFormat`.
+    """
     check_storable(WEBP, image, _MAX_SIDE)
     if image.gray and image.profile and image.profile[16:20] == b"GRAY":
         raise UnsupportedFileError(
@@ -45,7 +51,11 @@ def write_webp(file: BinaryIO, image: ImageData, _quality: int = 100) -> None:
     colored = ImageData(image.pixels, image.alpha)
     # Method 0 is several times faster than the default, for files that are a fifth larger.
     effort = {"lossless": True, "exact": True, "method": 0, "quality": 50}
-    encode(file, colored.samples(), "WEBP", effort | save_options(image))
+    exif = exif_with_resolution(image.metadata.exif, image.metadata.dpi)
+    metadata = dataclasses.replace(image.metadata, exif=exif)
+    options = save_options(dataclasses.replace(image, metadata=metadata))
+    encode(file, colored.samples(), "WEBP", effort | options)
+    return omitted_contents(image, {"exif", "xmp"} | ({"dpi"} if exif_resolution(exif) else set()))
 
 
 WEBP_FORMAT = ImageFormat(WEBP, read_webp, write_webp)
