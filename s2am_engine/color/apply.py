@@ -2,10 +2,10 @@
 """Apply a color map to an image of any size and bit depth, within a mask, in blocks that fit the processor's cache.
 
 From map to pixels: `_stages` compiles a map to a list of per-channel functions and maps; `_FloatPlan` and
-`_IntegerPlan` turn the list into lookup tables and matrix products for one dtype; `apply_color_map` runs a plan block
-by block in several threads. Only the result is allocated at the image's size. A block of integers is converted to
-float by one table, passes through the map's matrices, and is rounded once at the end; per-channel functions (curves,
-the sRGB transfer function) are tables at both ends.
+`_IntegerPlan` turn the list into lookup tables and matrix products for one dtype; `apply_color_map` copies the image
+strip by strip in several threads, and runs a plan on the blocks of each strip. Only the result is allocated at the
+image's size. A block of integers is converted to float by one table, passes through the map's matrices, and is rounded
+once at the end; per-channel functions (curves, the sRGB transfer function) are tables at both ends.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from s2am_engine.types import Floats, FractionCallback, Mask, Pixels
 _Block = tuple[slice, slice]
 
 _BLOCK_PIXELS = 1 << 15  # two float copies fit the L2 cache; OpenCV's own functions start threads far above this
+_STRIP_ROWS = 128  # a thread's share at a time, which it copies and renders while it is in the cache
 _MAX_WORKERS = 8  # beyond this, memory bandwidth is the limit, and each worker holds a few megabytes
-_MAX_FUSED_RANGE = 4.0  # of values in a 16-bit table: its steps are then at most 1/64 of an 8-bit level
+_MAX_FUSED_STEP = 0.2  # 8-bit levels between the entries of a 16-bit table, whose error is at most half of that
 _DEPTHS = {np.dtype(np.uint8): cv2.CV_8U, np.dtype(np.uint16): cv2.CV_16U}
 
 
@@ -64,31 +65,35 @@ def apply_color_map(
         ValueError: shapes that do not match.
     """
     _check_arrays(pixels, mask, out)
-    source, result = _source_and_result(pixels, mask, out)
-    blocks = _blocks(pixels.shape[:2] if mask is None else mask)
-    if blocks:
-        plan = _IntegerPlan(color_map, pixels.dtype) if pixels.dtype.kind == "u" else _FloatPlan(color_map)
+    source, result, copied = _source_and_result(pixels, mask, out)
+    plan = _IntegerPlan(color_map, pixels.dtype) if pixels.dtype.kind == "u" else _FloatPlan(color_map)
 
-        def render(block: _Block) -> None:
+    def render(strip: slice) -> None:
+        if not copied:
+            result[strip] = source[strip]
+        for block in _blocks(strip, pixels.shape[1], mask):
             rendered = _apply_to_block(plan, np.ascontiguousarray(source[block]), None if mask is None else mask[block])
             if rendered is not None:
                 result[block] = rendered
 
-        _run_in_threads(render, blocks, progress, workers or min(os.cpu_count() or 1, _MAX_WORKERS))
+    strips = _strips(*pixels.shape[:2])
+    _run_in_threads(render, strips, progress, workers or min(os.cpu_count() or 1, _MAX_WORKERS))
     if progress:
         progress(1.0)
     return result
 
 
-def _source_and_result(pixels: Pixels, mask: Mask | None, out: Pixels | None) -> tuple[Pixels, Pixels]:
-    """Return the arrays to read blocks from and to write them to; both may be the same, as each block is read first."""
-    if out is None and mask is None:
-        return pixels, np.empty(pixels.shape, pixels.dtype)
+def _source_and_result(pixels: Pixels, mask: Mask | None, out: Pixels | None) -> tuple[Pixels, Pixels, bool]:
+    """Return the arrays to read from and to write to, and whether pixels outside the mask are already in the latter.
+
+    Both may be the same, as each block is read before it is written.
+    """
     if out is None:
-        out = np.array(pixels, order="C")
-    elif out is not pixels:
-        np.copyto(out, pixels)  # also correct if the two overlap
-    return out, out
+        return pixels, np.empty(pixels.shape, pixels.dtype), mask is None
+    if out is pixels or not np.may_share_memory(out, pixels):
+        return pixels, out, out is pixels or mask is None
+    np.copyto(out, pixels)  # correct for arrays that overlap, too
+    return out, out, True
 
 
 def _check_arrays(pixels: Pixels, mask: Mask | None, out: Pixels | None) -> None:
@@ -104,9 +109,19 @@ def _check_arrays(pixels: Pixels, mask: Mask | None, out: Pixels | None) -> None
         raise ValueError(f"out must be {pixels.shape} {pixels.dtype}, not {out.shape} {out.dtype}")
 
 
-def _blocks(area: tuple[int, ...] | Mask) -> list[_Block]:
-    """Return blocks that cover an image of the given height and width, or the bounding box of a mask."""
-    left, top, width, height = (0, 0, area[1], area[0]) if isinstance(area, tuple) else _bounding_box(area)
+def _strips(height: int, width: int) -> list[slice]:
+    """Return the rows of strips that cover an image."""
+    rows = max(_STRIP_ROWS, _BLOCK_PIXELS // max(1, width))
+    return [slice(y, min(y + rows, height)) for y in range(0, height, rows)]
+
+
+def _blocks(strip: slice, width: int, mask: Mask | None) -> list[_Block]:
+    """Return blocks that cover the bounding box of the part of a strip where the mask is not 0."""
+    left, top, height = 0, strip.start, strip.stop - strip.start
+    if mask is not None:
+        part = mask[strip] if mask.dtype in (np.uint8, np.bool_) else mask[strip] != 0
+        left, y, width, height = cv2.boundingRect(part.view(np.uint8))
+        top += y
     columns = max(1, min(width, _BLOCK_PIXELS))
     rows = max(1, _BLOCK_PIXELS // columns)
     return [
@@ -116,36 +131,22 @@ def _blocks(area: tuple[int, ...] | Mask) -> list[_Block]:
     ]
 
 
-def _bounding_box(mask: Mask) -> tuple[int, int, int, int]:
-    """Return left, top, width and height of the area in which the mask is not 0 (all 0 if it is 0 everywhere)."""
-    rows = max(1, 8 * _BLOCK_PIXELS // max(1, mask.shape[1]))
-    boxes = []
-    for top in range(0, mask.shape[0] if mask.size else 0, rows):
-        x, y, width, height = cv2.boundingRect((mask[top : top + rows] != 0).view(np.uint8))
-        if width:
-            boxes.append((x, top + y, x + width, top + y + height))
-    if not boxes:
-        return 0, 0, 0, 0
-    left, top = min(b[0] for b in boxes), boxes[0][1]
-    return left, top, max(b[2] for b in boxes) - left, boxes[-1][3] - top
-
-
 def _run_in_threads(
-    render: Callable[[_Block], None], blocks: list[_Block], progress: FractionCallback | None, workers: int
+    render: Callable[[slice], None], strips: list[slice], progress: FractionCallback | None, workers: int
 ) -> None:
-    """Render all blocks in this thread, the only one that reports progress, and in `workers` − 1 others."""
-    waiting: SimpleQueue[_Block] = SimpleQueue()
-    for block in blocks:
-        waiting.put(block)
-    workers = min(workers, len(blocks))
+    """Render all strips in this thread, the only one that reports progress, and in `workers` − 1 others."""
+    waiting: SimpleQueue[slice] = SimpleQueue()
+    for strip in strips:
+        waiting.put(strip)
+    workers = min(workers, len(strips))
 
     def work(report: FractionCallback | None) -> None:
-        while (block := _next(waiting)) is not None:
-            render(block)
+        while (strip := _next(waiting)) is not None:
+            render(strip)
             if report:
-                report(max(0, len(blocks) - waiting.qsize() - workers) / len(blocks))
+                report(max(0, len(strips) - waiting.qsize() - workers) / len(strips))
 
-    if workers == 1:
+    if workers <= 1:
         work(progress)
         return
     with ThreadPoolExecutor(workers - 1, "render") as pool:
@@ -153,13 +154,13 @@ def _run_in_threads(
         try:
             work(progress)
         finally:
-            while _next(waiting) is not None:  # canceled: the helpers stop after their current block
+            while _next(waiting) is not None:  # canceled: the helpers stop after their current strip
                 pass
         for helper in helpers:
             helper.result()
 
 
-def _next(waiting: SimpleQueue[_Block]) -> _Block | None:
+def _next(waiting: SimpleQueue[slice]) -> slice | None:
     try:
         return waiting.get_nowait()
     except Empty:
@@ -291,7 +292,7 @@ class _IntegerPlan:
         """Return a faster `finish` for 8 bits if the only remaining stage is a matrix, else None.
 
         The output stage is then one table of rounded results, indexed by 16-bit values over the range of the matrix;
-        a range that would make the steps of the table too coarse is not fused.
+        an output stage so steep that the steps of the table would be too coarse is not fused.
         """
         if (
             self._depth != cv2.CV_8U
@@ -304,9 +305,10 @@ class _IntegerPlan:
         if self._output is None:
             return partial(_matrix_8bit, matrix) if self._input_lut is None else None
         low, high = _output_range(matrix, self._input_lut, self._full)
-        if high - low > _MAX_FUSED_RANGE:
+        levels = self._output(_ramp(low, high, 65536)) * np.float32(self._full)
+        if np.abs(np.diff(levels.clip(0, self._full), axis=1)).max() > _MAX_FUSED_STEP:
             return None
-        results = self.rounded(self._output(_ramp(low, high, 65536)) * np.float32(self._full))
+        results = self.rounded(levels)
         steps = 65535 / max(high - low, 1e-6)
 
         def finish(block: Pixels) -> Pixels:
@@ -377,10 +379,22 @@ def _apply_to_block(plan: _Plan, block: Pixels, mask: Mask | None) -> Pixels | N
     full = 1 if mask is None or mask.dtype.kind in "bf" else np.iinfo(mask.dtype).max
     if mask is None or mask.min() >= full:
         return plan.finish(block)
+    soft = np.flatnonzero((mask > 0) & (mask < full))
+    mostly_soft = 2 * soft.size > mask.size
+    inside = _mixed(plan, block, mask, full) if mostly_soft else plan.finish(block)
+    result = cv2.copyTo(inside, (mask > 0).view(np.uint8), block.copy())
+    if soft.size and not mostly_soft:
+        colors, weights = block.reshape(-1, 3).take(soft, axis=0), mask.take(soft)
+        result.reshape(-1, 3)[soft] = _mixed(plan, colors[None], weights[None], full)[0]
+    return result
+
+
+def _mixed(plan: _Plan, block: Pixels, mask: Mask, full: float) -> Pixels:
+    """Return before + mask·(after − before) for a block (h, w, 3)."""
     weight = np.clip(mask.astype(np.float32) / full, 0, 1)
     before = block.astype(np.float32)
     mixed = plan.clamped(plan.levels(block), before)
     mixed -= before
     np.multiply(mixed, cv2.merge([weight] * 3), out=mixed)
     mixed += before
-    return cv2.copyTo(plan.rounded(mixed), (weight > 0).view(np.uint8), block.copy())
+    return plan.rounded(mixed)
