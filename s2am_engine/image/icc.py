@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """ICC profiles: conversion of an image's own colors to sRGB, the input of the networks, and back.
 
-Conversions are relative colorimetric with black point compensation (LittleCMS through Pillow). A profile that cannot be
-read or converted in both directions (CMYK, damaged, a scanner's one-way table) counts as sRGB.
+Conversions are relative colorimetric with black point compensation, by LittleCMS: through Pillow for 8 bits and sRGB,
+through imagecodecs for other depths and between two profiles. A profile that cannot be read or converted in both
+directions (CMYK, damaged, a scanner's one-way table) counts as sRGB.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ import io
 from typing import Any
 
 import numpy as np
+from imagecodecs import CMS, CmsError, cms_transform
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from s2am_engine.types import Bytes
+from s2am_engine.types import Bytes, Pixels
 
 _STRIP = 2**20  # pixels to convert at a time
+
+_SPACES = {b"RGB ": "rgb", b"GRAY": "gray"}
 
 _Transform = ImageCms.ImageCmsTransform
 
@@ -44,6 +48,58 @@ def from_srgb(pixels: Bytes, profile: bytes | None) -> Bytes:
     """Convert 8-bit sRGB (H×W×3 or N×3) to a profile, the reverse of `to_srgb`; a gray profile gives gray."""
     _check(pixels)
     return pixels if profile is None or is_srgb(profile) else _converted(pixels, profile, 1)
+
+
+def convert(pixels: Pixels, source: bytes | None, target: bytes | None) -> Pixels:
+    """Convert H×W×3 or N×3 pixels of any depth from one profile to another, without the detour through sRGB.
+
+    With a gray profile, the first of three equal channels counts; three equal ones are returned.
+    """
+    profiles = [profile if profile and _transforms(profile) else _srgb_profile() for profile in (source, target)]
+    spaces = [_SPACES[profile[16:20]] for profile in profiles]
+    flat = pixels.reshape(-1, 3)
+    out = np.empty_like(flat)
+    for start in range(0, len(flat), _STRIP):
+        part = flat[start : start + _STRIP]
+        own = part[:, 0] if spaces[0] == "gray" else part
+        found = _lcms(np.ascontiguousarray(own)[None], profiles[0], profiles[1], *spaces)
+        out[start : start + _STRIP] = found.reshape(len(part), -1)
+    return out.reshape(pixels.shape)
+
+
+def convert_cmyk(samples: NDArray[Any], profile: bytes | None) -> Pixels | None:
+    """Convert H×W×4 CMYK samples (full scale = full ink) to sRGB of the same depth; None without a usable profile."""
+    if profile is None or profile[16:20] != b"CMYK":
+        return None
+    out = np.empty((*samples.shape[:2], 3), samples.dtype)
+    step = max(1, _STRIP // samples.shape[1])
+    try:
+        for top in range(0, len(samples), step):
+            part = np.ascontiguousarray(samples[top : top + step])
+            out[top : top + step] = _lcms(part, profile, _srgb_profile(), "cmyk", "rgb").reshape(*part.shape[:2], 3)
+    except (CmsError, ValueError):
+        return None
+    return out
+
+
+def _lcms(samples: NDArray[Any], source: bytes, target: bytes, space: str, target_space: str) -> NDArray[Any]:
+    return np.asarray(
+        cms_transform(
+            samples,
+            source,
+            target,
+            colorspace=space,
+            outcolorspace=target_space,
+            outdtype=samples.dtype.name,
+            intent=CMS.INTENT.RELATIVE_COLORIMETRIC,
+            flags=CMS.FLAGS.BLACKPOINTCOMPENSATION,
+        )
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def _srgb_profile() -> bytes:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def _check(pixels: NDArray[Any]) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read and write image files: PNG, JPEG, TIFF and WebP, 8-bit, 16-bit and floating-point, without loss on the way.
+"""Read and write image files of 8 bits, 16 bits and floating point, without loss on the way.
 
 >>> image = load_image("beach.tif")  # doctest: +SKIP
 >>> save_image("beach-2.tif", dataclasses.replace(image, pixels=better))  # doctest: +SKIP
@@ -19,12 +19,15 @@ from s2am_common.image_formats import (
     FOREIGN_FORMATS,
     IMAGE_FORMATS,
     IMAGE_SUFFIXES,
+    WRITABLE_SUFFIXES,
     format_of_suffix,
 )
 from s2am_engine.errors import FileError, ImageError, ImageFormatError
 from s2am_engine.image.data import MAX_PIXELS, ImageData, Metadata
 from s2am_engine.image.formats import FORMATS
+from s2am_engine.image.formats.color_space import adobe_rgb_profile
 from s2am_engine.image.formats.common import CONVERT_FIRST, Decoded, ImageFormat, UnsupportedFileError
+from s2am_engine.image.formats.exif import is_adobe_rgb
 from s2am_engine.types import Pixels
 
 __all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "ImageData", "Metadata", "load_image", "save_image"]
@@ -39,11 +42,12 @@ def load_image(path: str | Path) -> ImageData:
     """Read an image file.
 
     The format is detected from content, not from the suffix. Palette and 1-bit images become 8-bit, float16 and float64
-    become float32, premultiplied colors are divided by their alpha, and the EXIF orientation is applied.
+    become float32, CMYK and Lab become sRGB, premultiplied colors are divided by their alpha, and the EXIF orientation
+    is applied.
 
     Raises:
-        ImageFormatError: not an image, damaged or incomplete, CMYK or Lab, several pages or frames, NaN, more than
-            MAX_PIXELS pixels.
+        ImageFormatError: not an image, damaged or incomplete, several pages or frames, NaN, more than MAX_PIXELS
+            pixels, or of a format whose optional package is missing.
         FileError: no such file, not readable, out of memory.
     """
     data = _file_bytes(path)
@@ -90,11 +94,12 @@ def _format_of(data: bytes) -> ImageFormat:
             return image_format
     for foreign in FOREIGN_FORMATS:
         if foreign.matches(data):
-            raise UnsupportedFileError(f"is {foreign.name}: {CONVERT_FIRST}")
+            raise UnsupportedFileError(f"is {foreign.name}: {foreign.advice or CONVERT_FIRST}")
     first_marks = [mark for info in IMAGE_FORMATS for (_, mark), *_ in info.signatures]
     if any(mark.startswith(data) for mark in first_marks):
         raise ValueError("ends within the signature")
-    raise UnsupportedFileError("is not an image that can be read: give a PNG, JPEG, TIFF or WebP file")
+    names = ", ".join(info.name for info in IMAGE_FORMATS)
+    raise UnsupportedFileError(f"is not an image that can be read: give a file of one of the formats {names}")
 
 
 def _upright(decoded: Decoded, name: str) -> ImageData:
@@ -112,6 +117,8 @@ def _upright(decoded: Decoded, name: str) -> ImageData:
         selection = np.ascontiguousarray(_turned(decoded.selection[..., None], decoded.orientation)[..., 0])
     gray = channels < 3
     profile = decoded.profile if _profile_fits(decoded.profile, gray) else None
+    if profile is None and not decoded.metadata.png_color and is_adobe_rgb(decoded.metadata.exif):
+        profile = adobe_rgb_profile(gray)
     notes = tuple(f"{name} {note}." for note in decoded.notes)
     return ImageData(np.ascontiguousarray(pixels), alpha, profile, gray, decoded.metadata, selection, notes)
 
@@ -159,12 +166,12 @@ def save_image(path: str | Path, image: ImageData, *, quality: int = 95) -> tupl
     """
     _check_image(image)
     info = format_of_suffix(Path(path).suffix)
-    if info is None:
-        raise ImageFormatError(f"{path} cannot be written: its name must end in one of {', '.join(IMAGE_SUFFIXES)}.")
-    image_format = next(each for each in FORMATS if each.info is info)
+    write = next((each.write for each in FORMATS if each.info is info), None)
+    if write is None:
+        raise ImageFormatError(f"{path} cannot be written: its name must end in one of {', '.join(WRITABLE_SUFFIXES)}.")
     try:
         with atomic_write(path) as file:
-            return image_format.write(file, image, quality)
+            return write(file, image, quality)
     except UnsupportedFileError as refusal:
         raise ImageFormatError(f"{path} {refusal}.", path=str(path)) from refusal
     except MemoryError as error:

@@ -50,7 +50,7 @@ def place_layer(layer: ImageData, background: ImageData, at: tuple[int, int] | N
             beyond the edge are cropped; values may be negative.
 
     Raises:
-        ImageError: the layer has no transparency, lies outside, or cannot be converted to the background's profile.
+        ImageError: the layer has no transparency, or lies outside.
     """
     if layer.coverage is None:
         raise ImageError("The layer has no transparency: cut out its subject first.", code="image.no-alpha")
@@ -69,21 +69,9 @@ def place_layer(layer: ImageData, background: ImageData, at: tuple[int, int] | N
 
 
 def convert_colors(pixels: Pixels, profile: bytes | None, like: ImageData) -> Pixels:
-    """Convert pixels from a profile to the profile and depth of another image.
-
-    Raises:
-        ImageError: different profiles at more than 8 bits, where the conversion would lose depth.
-    """
+    """Convert pixels from a profile to the profile and depth of another image."""
     same = profile == like.profile or (icc.is_srgb(profile) and icc.is_srgb(like.profile))
-    if not same:
-        if pixels.dtype != np.uint8:
-            raise ImageError(
-                "The layer and the background have different color profiles at more than 8 bits: "
-                "convert the layer to the background's profile first.",
-                code="image.profile",
-            )
-        pixels = icc.from_srgb(icc.to_srgb(pixels, profile), like.profile)
-    return to_depth(pixels, like.pixels.dtype)
+    return to_depth(pixels if same else icc.convert(pixels, profile, like.profile), like.pixels.dtype)
 
 
 def paste_layer(placement: Placement, pixels: Pixels, background: ImageData) -> ImageData:

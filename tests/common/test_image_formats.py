@@ -13,6 +13,9 @@ from s2am_common.image_formats import (
     FOREIGN_SUFFIXES,
     IMAGE_FORMATS,
     IMAGE_SUFFIXES,
+    READABLE_SUFFIXES,
+    WRITABLE_FORMATS,
+    WRITABLE_SUFFIXES,
     FormatInfo,
     format_of_suffix,
 )
@@ -20,16 +23,18 @@ from s2am_engine.errors import ImageFormatError
 from s2am_engine.image.formats import FORMATS
 from s2am_engine.image.io import ImageData, load_image, save_image
 
-each_format = pytest.mark.parametrize("info", IMAGE_FORMATS, ids=lambda info: info.name)
+each_format = pytest.mark.parametrize("info", WRITABLE_FORMATS, ids=lambda info: info.name)
 
 
 def test_every_format_has_one_codec() -> None:
     assert tuple(each.info for each in FORMATS) == IMAGE_FORMATS
+    assert tuple(each.info for each in FORMATS if each.write) == WRITABLE_FORMATS
 
 
 def test_suffixes_are_unique_lower_case_and_not_foreign() -> None:
-    assert len(set(IMAGE_SUFFIXES)) == len(IMAGE_SUFFIXES)
-    assert all(suffix == suffix.lower() and suffix.startswith(".") for suffix in (*IMAGE_SUFFIXES, *FOREIGN_SUFFIXES))
+    assert len(set(READABLE_SUFFIXES)) == len(READABLE_SUFFIXES)
+    assert set(READABLE_SUFFIXES) > set(IMAGE_SUFFIXES) > set(WRITABLE_SUFFIXES)
+    assert all(s == s.lower() and s.startswith(".") for s in (*READABLE_SUFFIXES, *FOREIGN_SUFFIXES))
     assert not set(IMAGE_SUFFIXES) & set(FOREIGN_SUFFIXES)
     assert format_of_suffix(".JPEG") is format_of_suffix(".jfif")
     assert format_of_suffix(".gif") is None
@@ -41,6 +46,12 @@ def test_written_files_match_their_signature_alone(info: FormatInfo, tmp_path: P
     data = (tmp_path / f"a{info.suffix}").read_bytes()
     assert [each.name for each in IMAGE_FORMATS if each.matches(data)] == [info.name]
     assert not any(foreign.matches(data) for foreign in FOREIGN_FORMATS)
+
+
+def test_packages_of_formats_are_dependencies_or_extras() -> None:
+    project = (Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8")
+    for info in IMAGE_FORMATS:
+        assert info.package is None or f'"{info.package.name}>=' in project
 
 
 @each_format

@@ -21,8 +21,9 @@ from PIL import Image
 
 from s2am_common import atomic
 from s2am_common.atomic import atomic_write
+from s2am_common.image_formats import WRITABLE_SUFFIXES
 from s2am_engine.errors import EngineError
-from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, load_image, save_image
+from s2am_engine.image.io import ImageData, load_image, save_image
 from tests.engine.permissions import ordinary_user
 
 IMAGE = ImageData(np.random.default_rng(0).integers(0, 256, (60, 50, 3), np.uint8))
@@ -46,7 +47,13 @@ def test_load_image_refuses_other_files(tmp_path: Path) -> None:
     (tmp_path / "text.jpg").write_text("To whom it may concern")
     assert "is not an image" in sentence(tmp_path / "text.jpg")
     (tmp_path / "work.png").write_bytes(b"gimp xcf v011\0")
-    assert "GIMP document: save it as PNG" in sentence(tmp_path / "work.png")
+    assert "GIMP document: export it from GIMP as PNG or TIFF first (File > Export As)" in sentence(
+        tmp_path / "work.png"
+    )
+    (tmp_path / "a.psd").write_bytes(b"8BPS\0\1")
+    assert "Photoshop document: open it in the editor" in sentence(tmp_path / "a.psd")
+    (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypqt  \0\0\0\0")
+    assert "video file: save one frame" in sentence(tmp_path / "a.heic")
     Image.new("P", (4, 4)).save(tmp_path / "a.gif")
     assert "GIF file" in sentence(tmp_path / "a.gif")
 
@@ -91,18 +98,24 @@ def test_load_image_verifies_png_checksums(tmp_path: Path) -> None:
     assert "damaged" in sentence(tmp_path / "a.png")
 
 
-def test_load_image_refuses_other_color_models(tmp_path: Path) -> None:
-    for name in ("a.jpg", "a.tif"):
-        Image.new("CMYK", (8, 8)).save(tmp_path / name)
-        assert "is a CMYK image: convert it to RGB first" in sentence(tmp_path / name)
-    Image.new("LAB", (8, 8)).save(tmp_path / "lab.tif")
-    assert "is a Lab image: convert it to RGB first" in sentence(tmp_path / "lab.tif")
+def test_load_image_refuses_other_kinds_of_tiff(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "i.tif", np.zeros((8, 8, 3), np.int32), photometric="rgb")
     assert "convert it to 16 bits" in sentence(tmp_path / "i.tif")
     tifffile.imwrite(tmp_path / "x.tif", np.zeros((8, 8, 5), np.uint8), photometric="rgb", planarconfig="contig")
     assert "has 5 channels" in sentence(tmp_path / "x.tif")
     tifffile.imwrite(tmp_path / "r.tif", np.zeros((8, 8), np.uint16), photometric=32803)
-    assert "camera raw" in sentence(tmp_path / "r.tif")
+    assert "is a camera raw file of a kind that is not supported" in sentence(tmp_path / "r.tif")
+    separations = [(332, "H", 1, 2, True)]  # inks that are not CMYK
+    tifffile.imwrite(tmp_path / "s.tif", np.zeros((8, 8, 4), np.uint8), photometric="separated", extratags=separations)
+    assert "stored in a way that is not supported" in sentence(tmp_path / "s.tif")
+
+
+def test_load_image_of_old_style_jpeg_tiff_is_not_called_damaged(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", IMAGE.pixels, photometric="rgb")
+    data = (tmp_path / "a.tif").read_bytes()
+    field = struct.pack("<HHI", 259, 3, 1)
+    (tmp_path / "a.tif").write_bytes(data.replace(field + struct.pack("<H", 1), field + struct.pack("<H", 6)))
+    assert "JPEG compression of 1992" in sentence(tmp_path / "a.tif")
 
 
 def test_load_image_refuses_several_pages_or_frames(tmp_path: Path) -> None:
@@ -140,7 +153,8 @@ def test_save_image_refuses_images_that_a_format_cannot_store(tmp_path: Path) ->
         ("a.png", real, "floating-point images; choose TIFF"),
         ("a.jpg", clear, "transparency; choose PNG, TIFF or WebP"),
         ("a.webp", ImageData(np.zeros((1, 16384, 3), np.uint8)), "at most 16383 pixels"),
-        ("a.bmp", IMAGE, ", ".join(IMAGE_SUFFIXES)),
+        ("a.heic", IMAGE, ", ".join(WRITABLE_SUFFIXES)),
+        ("a.bmp", IMAGE, ", ".join(WRITABLE_SUFFIXES)),
     ]
     for name, image, words in cases:
         assert words in sentence(tmp_path / name, write=image)

@@ -20,13 +20,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from s2am_engine.errors import ImageFormatError
+from s2am_engine.image.arrays import to_uint8
 from s2am_engine.image.formats.exif import TiffBytes, normalize_exif
 from s2am_engine.image.formats.iptc import iptc_of_resources, iptc_resource
-from s2am_engine.image.icc import to_srgb
+from s2am_engine.image.icc import from_srgb, to_srgb
 from s2am_engine.image.io import ImageData, Metadata, load_image, save_image
 from s2am_engine.image.masks import mask_from_alpha, read_mask
 from s2am_engine.image.paste import place_layer
 from tests.engine import icc
+from tests.engine.metadata import pack_exif
 
 RGB = np.random.default_rng(5).integers(0, 256, (40, 50, 3), np.uint8)
 IPTC = b"\x1c\x02\x05\0\x05Title\x1c\x02\x19\0\x07Keyword"
@@ -441,6 +443,62 @@ def test_read_png_gamma_of_gray_images(tmp_path: Path, bits: int) -> None:
     assert found.gray
     light = to_srgb(np.full((1, 1, 3), 55, np.uint8), found.profile)
     assert np.abs(light.astype(int) - 128).max() <= 2
+
+
+def exif_of_color_space(order: str, space: int, index: bytes) -> bytes:
+    """EXIF data with a color space and an index of interoperability."""
+    child = {40961: (3, 1, struct.pack(order + "HH", space, 0)[:2])}
+    blob = pack_exif(order, {271: (2, 7, b"Camera\0")}, {**child, 40965: (4, 1, bytes(4))})
+    blob += bytes(len(blob) % 2)
+    pointer = struct.pack(order + "HHI", 40965, 4, 1)
+    interoperability = struct.pack(order + "HHHI4sI", 1, 1, 2, 4, index, 0)
+    return blob.replace(pointer + bytes(4), pointer + struct.pack(order + "I", len(blob))) + interoperability
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(
+    ("space", "index", "wanted"),
+    [
+        (0xFFFF, b"R03\0", True),
+        (2, b"R98\0", True),
+        (0xFFFF, b"R98\0", False),
+        (1, b"R98\0", False),
+        (1, b"R03\0", False),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".jpg", ".webp", ".png", ".tif"])
+def test_load_image_takes_adobe_rgb_from_exif(
+    tmp_path: Path, suffix: str, space: int, index: bytes, wanted: bool, order: str
+) -> None:
+    exif = exif_of_color_space(order, space, index)
+    save_image(tmp_path / f"a{suffix}", ImageData(RGB, metadata=Metadata(exif=exif)))
+    found = load_image(tmp_path / f"a{suffix}")
+    assert (found.profile is not None) == wanted
+    reference = icc.rgb_profile(icc.ADOBE, icc.adobe_curve) if wanted else None
+    assert np.abs(convert(found.profile, RGB) - convert(reference, RGB)).max() <= 1
+    save_image(tmp_path / f"b{suffix}", ImageData(RGB, profile=RGB_PROFILE, metadata=Metadata(exif=exif)))
+    assert load_image(tmp_path / f"b{suffix}").profile == RGB_PROFILE
+
+
+def test_load_image_of_sloppy_color_space_fields(tmp_path: Path) -> None:
+    whole = exif_of_color_space("<", 0xFFFF, b"R03\0")
+    for length in range(8, len(whole), 3):
+        Image.fromarray(RGB).save(tmp_path / "a.jpg", exif=b"Exif\0\0" + whole[:length])
+        assert load_image(tmp_path / "a.jpg").pixels.shape == RGB.shape
+
+
+@pytest.mark.parametrize("gray", [False, True], ids=["rgb", "gray"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_place_layer_converts_profiles_at_any_depth(dtype: Any, gray: bool) -> None:
+    scale = {np.uint8: 1, np.uint16: 257, np.float32: 1 / 255}[dtype]
+    pixels = (np.repeat(RGB[..., :1], 3, axis=2) if gray else RGB) * np.array(scale)
+    layer = ImageData(pixels.astype(dtype), np.full((40, 50), 255 * scale).astype(dtype), RGB_PROFILE)
+    layer.alpha[0, 0] = 0  # type: ignore[index]
+    background = ImageData(np.zeros((40, 50, 3), dtype), profile=GRAY_PROFILE if gray else None, gray=gray)
+    placed = place_layer(layer, background)
+    wanted = from_srgb(to_srgb(RGB[..., [0, 0, 0]] if gray else RGB, RGB_PROFILE), background.profile)
+    assert placed.pixels.dtype == dtype
+    assert np.abs(to_uint8(placed.pixels).astype(int) - wanted).mean() < 0.5
 
 
 @pytest.mark.parametrize(("curve", "name"), [(16, "PQ"), (18, "HLG")])

@@ -212,9 +212,6 @@ class Document:
             image: the opened, dropped or pasted image.
             name: of the layer.
             center: position of its center on the canvas; None = the canvas's center, rounded to whole pixels.
-
-        Raises:
-            EngineError: the color profiles differ, and a conversion would lose depth.
         """
         target = ImageData(np.empty((1, 1, 3), self.dtype), profile=self.profile)
         alpha = None if image.alpha is None else to_depth(image.alpha, self.dtype)

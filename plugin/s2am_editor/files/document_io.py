@@ -9,7 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from s2am_common.image_formats import IMAGE_SUFFIXES, FormatInfo, format_of_suffix
+from s2am_common.image_formats import (
+    READABLE_SUFFIXES,
+    WRITABLE_FORMATS,
+    WRITABLE_SUFFIXES,
+    FormatInfo,
+    format_of_suffix,
+)
 from s2am_editor.document.model import Document, Layer
 from s2am_editor.files.openraster import OPENRASTER_SUFFIX, read_openraster, write_openraster
 from s2am_editor.render.export import flatten
@@ -19,19 +25,26 @@ from s2am_engine.image.io import ImageData, load_image, save_image
 from s2am_engine.types import FractionCallback
 
 PROJECT_SUFFIX = OPENRASTER_SUFFIX
-OPEN_SUFFIXES = (*IMAGE_SUFFIXES, PROJECT_SUFFIX, ".psd", ".psb")
+OPEN_SUFFIXES = (*READABLE_SUFFIXES, PROJECT_SUFFIX, ".psd", ".psb")
 """Suffixes (lower case, with dot) of all files that can be opened."""
 
-EXPORT_SUFFIXES = (*IMAGE_SUFFIXES, PROJECT_SUFFIX)
+EXPORT_SUFFIXES = (*WRITABLE_SUFFIXES, PROJECT_SUFFIX)
 """Suffixes (lower case, with dot) of all files that can be written."""
 
 
 @dataclass(frozen=True)
 class OpenedFile:
-    """An opened document, and one sentence for each feature of its file that is not supported."""
+    """An opened document.
+
+    Attributes:
+        document: the layers of the file.
+        notes: one sentence for each feature of the file that is not supported.
+        merged: the file's own merged image, if the document looks different.
+    """
 
     document: Document
     notes: tuple[str, ...] = ()
+    merged: ImageData | None = None
 
 
 def is_project(path: Path) -> bool:
@@ -54,7 +67,8 @@ def open_document(path: Path, progress: FractionCallback | None = None) -> Opene
     elif _starts_with(path, b"8BPS"):
         from s2am_editor.files.photoshop import read_photoshop  # psd-tools takes a while to import
 
-        document, notes = read_photoshop(path, progress)
+        found = read_photoshop(path, progress)
+        return OpenedFile(found.document, tuple(found.notes), found.merged)
     else:
         image = load_image(path)
         document, notes = Document.from_image(image, path.stem), list(image.notes)
@@ -79,10 +93,9 @@ def read_layer(
 
     Raises:
         FileError: see `open_document`.
-        EngineError: the color profiles differ, and a conversion would lose depth.
     """
-    merged = flatten(open_document(path, progress).document)
-    return document.new_layer(merged, path.stem, center=center)
+    opened = open_document(path, progress)
+    return document.new_layer(opened.merged or flatten(opened.document), path.stem, center=center)
 
 
 def save_project(path: Path, document: Document, progress: FractionCallback | None = None) -> None:
@@ -98,7 +111,7 @@ def save_project(path: Path, document: Document, progress: FractionCallback | No
 
 def export_image(
     path: Path, document: Document, *, quality: int = 95, progress: FractionCallback | None = None
-) -> None:
+) -> tuple[str, ...]:
     """Write the merged image in the format of the suffix, with profile and metadata, atomically.
 
     Colors are rounded if the format supports fewer bits than the document has.
@@ -109,6 +122,9 @@ def export_image(
         quality: of JPEG, 1 to 100.
         progress: see `FractionCallback`.
 
+    Returns:
+        In words, the metadata that the format does not store.
+
     Raises:
         FileError: the suffix is unknown, the format does not support the image (JPEG has no transparency), or the
             file cannot be written.
@@ -116,9 +132,9 @@ def export_image(
     suffix = path.suffix.lower()
     if suffix == PROJECT_SUFFIX:
         write_openraster(path, document, progress)
-        return
+        return ()
     image_format = format_of_suffix(suffix)
-    if image_format is None:
+    if image_format not in WRITABLE_FORMATS:
         raise ImageFormatError(
             f"{path} cannot be written: use a name that ends in one of {', '.join(EXPORT_SUFFIXES)}."
         )
@@ -126,8 +142,10 @@ def export_image(
     merged = flatten(document, progress=lambda done: report(0.5 * done))
     if merged.alpha is not None and merged.alpha.min() >= full_scale(document.dtype):
         merged = dataclasses.replace(merged, alpha=None)
-    save_image(path, _convert_depth(merged, _supported_depth(image_format, document.dtype)), quality=quality)
+    image = _convert_depth(merged, _supported_depth(image_format, document.dtype))
+    omitted = save_image(path, image, quality=quality)
     report(1.0)
+    return omitted
 
 
 def _supported_depth(image_format: FormatInfo, dtype: np.dtype[np.generic]) -> np.dtype[np.generic]:

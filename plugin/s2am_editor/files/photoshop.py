@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +20,9 @@ from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.model import Document, Layer
 from s2am_editor.document.raster import Raster, TiledMask
 from s2am_editor.files.project import DAMAGE_ERRORS
+from s2am_editor.render.export import flatten
 from s2am_engine.errors import FileError, ImageFormatError
-from s2am_engine.image.arrays import full_scale
+from s2am_engine.image.arrays import full_scale, subsample, to_unit
 from s2am_engine.image.data import ImageData, Metadata
 from s2am_engine.image.formats.common import UnsupportedFileError, check_image_size
 from s2am_engine.types import FractionCallback
@@ -30,14 +32,28 @@ _MERGED_TRANSPARENCY = (
     Tag.SAVING_MERGED_TRANSPARENCY16,
     Tag.SAVING_MERGED_TRANSPARENCY32,
 )
+_NOTICEABLE = 1.0  # mean difference, in levels of 8 bits
+_COMPARED_SIDE = 1024  # pixels
+_MAX_NAMES = 5  # in a note
 _DEPTHS: dict[int, np.dtype[Any]] = {8: np.dtype(np.uint8), 16: np.dtype(np.uint16)}
 
 
-def read_photoshop(path: Path, progress: FractionCallback | None = None) -> tuple[Document, list[str]]:
-    """Read a Photoshop document.
+class PhotoshopFile(NamedTuple):
+    """An opened Photoshop document.
 
-    Returns:
-        The document, and one sentence for each feature of the file that is not supported.
+    Attributes:
+        document: its pixel layers.
+        notes: one sentence for each feature of the file that is not supported.
+        merged: the file's own merged image, if the document looks different.
+    """
+
+    document: Document
+    notes: list[str]
+    merged: ImageData | None
+
+
+def read_photoshop(path: Path, progress: FractionCallback | None = None) -> PhotoshopFile:
+    """Read a Photoshop document.
 
     Raises:
         FileError: not a Photoshop document, damaged, or not in RGB or grayscale with 8 or 16 bits.
@@ -58,7 +74,7 @@ def read_photoshop(path: Path, progress: FractionCallback | None = None) -> tupl
         ) from error
 
 
-def _read(path: Path, report: FractionCallback) -> tuple[Document, list[str]]:
+def _read(path: Path, report: FractionCallback) -> PhotoshopFile:
     psd = PSDImage.open(path, max_alloc_bytes="unlimited")  # check_image_size limits it instead
     check_image_size(psd.width, psd.height)
     dtype = _DEPTHS.get(psd.depth)
@@ -68,13 +84,76 @@ def _read(path: Path, report: FractionCallback) -> tuple[Document, list[str]]:
         )
     profile = psd.image_resources.get_data(Resource.ICC_PROFILE)
     notes: set[str] = set()
-    layers = tuple(_read_layers(psd, dtype, notes, report))
+    unsupported = _UnsupportedFeatures()
+    layers = tuple(_read_layers(psd, dtype, notes, unsupported, report))
     if not layers:
         image = _merged_image(psd, dtype, profile, notes)
-        return Document.from_image(dataclasses.replace(image, metadata=_metadata(psd)), path.stem), sorted(notes)
+        document = Document.from_image(dataclasses.replace(image, metadata=_metadata(psd)), path.stem)
+        return PhotoshopFile(document, sorted(notes), None)
     gray = psd.color_mode == ColorMode.GRAYSCALE
     document = Document(psd.width, psd.height, layers, dtype, profile, gray, _metadata(psd), active=layers[-1].id)
-    return document, sorted(notes)
+    notes.update(unsupported.sentences())
+    merged = _merged_image(psd, dtype, profile, set()) if psd.has_preview() else None
+    difference = 0.0 if merged is None else mean_difference(flatten(document), merged)
+    if round(difference, 2) <= _NOTICEABLE:
+        return PhotoshopFile(document, sorted(notes), None)
+    notes.add(f"The layers look different here than in Photoshop, by {difference:.0f} of 255 levels on average.")
+    return PhotoshopFile(document, sorted(notes), merged)
+
+
+def mean_difference(first: ImageData, second: ImageData) -> float:
+    """Return the mean difference of two images of equal size on white, in levels of 8 bits, from a sample of pixels.
+
+    0 if the second image has only one color: programs that store no merged image fill it.
+    """
+    sample = _on_white(second)
+    if np.ptp(sample, axis=(0, 1)).max() == 0:
+        return 0.0
+    return float(np.abs(_on_white(first) - sample).mean()) * 255
+
+
+def _on_white(image: ImageData) -> NDArray[np.float32]:
+    color = to_unit(subsample(image.pixels, _COMPARED_SIDE))
+    if image.alpha is None:
+        return color
+    alpha = to_unit(subsample(image.alpha, _COMPARED_SIDE))[..., None]
+    return color * alpha + (1 - alpha)
+
+
+class _UnsupportedFeatures:
+    """Collects the layers and groups with features that are not supported."""
+
+    def __init__(self) -> None:
+        self._modes: dict[str, None] = {}
+        self._effects: dict[str, None] = {}
+        self._clipped: dict[str, None] = {}
+        self._vector_masks: dict[str, None] = {}
+
+    def add(self, layer: PsdLayer) -> None:
+        """Note the features of a layer or group."""
+        name = f"“{layer.name}”"
+        if layer.blend_mode not in (BlendMode.NORMAL, BlendMode.PASS_THROUGH):
+            self._modes[f"{name} ({layer.blend_mode.name.replace('_', ' ').lower()})"] = None
+        if layer.has_effects():
+            kinds = dict.fromkeys(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(e).__name__).lower() for e in layer.effects)
+            self._effects[f"{name} ({', '.join(kinds)})" if kinds else name] = None
+        if layer.clipping:
+            self._clipped[name] = None
+        if layer.has_vector_mask() and (layer.mask is None or not layer.mask.has_real()):
+            self._vector_masks[name] = None
+
+    def sentences(self) -> Iterator[str]:
+        """Yield a sentence for each feature, with the names of layers and groups."""
+        for found, words in (
+            (self._modes, "Other blend modes are shown as normal"),
+            (self._effects, "Effects are not shown"),
+            (self._clipped, "Clipped layers are shown without clipping"),
+            (self._vector_masks, "Vector masks are not shown"),
+        ):
+            if found:
+                names = list(found)
+                more = ", …" if len(names) > _MAX_NAMES else ""
+                yield f"{words}: {', '.join(names[:_MAX_NAMES])}{more}."
 
 
 def _metadata(psd: PSDImage) -> Metadata:
@@ -113,13 +192,15 @@ def _has_transparency(psd: PSDImage) -> bool:
     return blocks is not None and any(key in blocks for key in _MERGED_TRANSPARENCY)
 
 
-def _read_layers(psd: PSDImage, dtype: np.dtype[Any], notes: set[str], report: FractionCallback) -> Iterator[Layer]:
+def _read_layers(
+    psd: PSDImage, dtype: np.dtype[Any], notes: set[str], unsupported: _UnsupportedFeatures, report: FractionCallback
+) -> Iterator[Layer]:
     """Yield all pixel layers from bottom to top, and add notes about unsupported features."""
     layers = [layer for layer in psd.descendants() if not layer.is_group()]
     for index, layer in enumerate(layers):
         report(index / len(layers))
         for part in (layer, *_groups(layer)):
-            _note_unsupported_features(part, notes)
+            unsupported.add(part)
         box = Rect(*layer.bbox)
         if layer.has_pixels() and not box.is_empty:
             check_image_size(box.width, box.height)
@@ -127,17 +208,6 @@ def _read_layers(psd: PSDImage, dtype: np.dtype[Any], notes: set[str], report: F
             yield _convert_layer(layer, box, canvas, dtype, psd.color_mode == ColorMode.GRAYSCALE)
         elif not layer.has_pixels():
             notes.add(f"“{layer.name}” was skipped: it contains no pixels ({layer.kind}).")
-
-
-def _note_unsupported_features(layer: PsdLayer, notes: set[str]) -> None:
-    if layer.blend_mode not in (BlendMode.NORMAL, BlendMode.PASS_THROUGH):
-        notes.add("Layers with other blend modes are shown as normal layers.")
-    if layer.has_effects():
-        notes.add("Layer effects are not shown.")
-    if layer.clipping:
-        notes.add("Clipped layers are shown without clipping.")
-    if layer.has_vector_mask() and (layer.mask is None or not layer.mask.has_real()):
-        notes.add("Vector masks are not shown.")
 
 
 def _convert_layer(layer: PsdLayer, box: Rect, canvas: Rect, dtype: np.dtype[Any], gray: bool) -> Layer:

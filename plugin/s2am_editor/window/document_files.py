@@ -9,6 +9,7 @@ from pathlib import Path
 from PyQt6.QtCore import QCoreApplication, QMimeData, QObject, pyqtSignal
 from PyQt6.QtWidgets import QWidget
 
+from s2am_common.image_formats import READABLE_SUFFIXES
 from s2am_editor.document import commands
 from s2am_editor.document.model import Document, Layer
 from s2am_editor.files import document_io
@@ -18,7 +19,7 @@ from s2am_editor.window.dialogs.standard_dialogs import FileKind, SaveAnswer
 from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs, Problem
-from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData
+from s2am_engine.image.io import ImageData
 
 
 class DocumentFiles(QObject):
@@ -74,12 +75,22 @@ class DocumentFiles(QObject):
             self._add_recent(path)
             if found.notes:
                 self.noted.emit(" ".join(found.notes))
+            if found.merged is not None:
+                self._offer_merged(found.merged, found.notes)
             if layers:
                 self.add_layers(layers)
 
         state = file_state(path)
         title = self.tr("Opening {0}").format(path.name)
         self._jobs.start(title, lambda job: document_io.open_document(path, job.progress), done, self._fail)
+
+    def _offer_merged(self, merged: ImageData, notes: Sequence[str]) -> None:
+        """Ask whether to add a file's own merged image as the top layer, as the other layers look different here."""
+        add = self.tr("Add the merged image")
+        text = self.tr("Add the document's own merged image as the top layer?")
+        title, keep = self.tr("Layers look different"), self.tr("Keep the layers only")
+        if standard_dialogs.choose_answer(self._window, title, text, add, cancel=keep, details=" ".join(notes)) == add:
+            self.add_image(merged, self.tr("Merged image"))
 
     def add_layers(self, paths: Sequence[Path], at: tuple[float, float] | None = None) -> None:
         """Add images as layers; one that cannot be read does not prevent the others."""
@@ -195,10 +206,16 @@ class DocumentFiles(QObject):
         self._jobs.start(
             self.tr("Exporting {0}").format(path.name),
             lambda job: document_io.export_image(path, document, quality=quality, progress=job.progress),
-            lambda _: self.written.emit(path),
+            lambda omitted: self._exported(path, omitted),
             self._fail,
             writes=True,
         )
+
+    def _exported(self, path: Path, omitted: Sequence[str]) -> None:
+        self.written.emit(path)
+        if omitted:
+            text = self.tr("{0} lacks {1}, which its format cannot store.")
+            self.noted.emit(text.format(path.name, ", ".join(omitted)))
 
     # ---- questions
 
@@ -237,6 +254,6 @@ def file_state(path: Path) -> tuple[Path, int, int] | None:
 
 def file_patterns(*, projects: bool) -> str:
     """Return the file pattern of a dialog that opens files."""
-    suffixes = document_io.OPEN_SUFFIXES if projects else IMAGE_SUFFIXES
+    suffixes = document_io.OPEN_SUFFIXES if projects else READABLE_SUFFIXES
     listed = " ".join(f"*{suffix}" for suffix in suffixes)
     return f"{QCoreApplication.translate('DocumentFiles', 'Images')} ({listed})"

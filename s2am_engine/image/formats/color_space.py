@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""ICC profiles for color spaces that files name without a profile: PNG's cICP, gAMA and cHRM.
+"""ICC profiles for color spaces that files name without a profile: code points (cICP), PNG's gAMA and cHRM, EXIF.
 
 Source: PNG specification, third edition, section 11.3.2; ITU-T H.273 (code points); ICC.1:2001-04 (profile).
 """
@@ -20,6 +20,8 @@ _DCI_WHITE: Chromaticity = (0.314, 0.351)
 _D50_XYZ = np.array([0.9642, 1.0, 0.8249])
 _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 _BT709: tuple[Chromaticity, ...] = ((0.64, 0.33), (0.30, 0.60), (0.15, 0.06), _D65)
+_ADOBE: tuple[Chromaticity, ...] = ((0.64, 0.33), (0.21, 0.71), (0.15, 0.06), _D65)
+_ADOBE_GAMMA = 563 / 256
 _BT601: tuple[Chromaticity, ...] = ((0.630, 0.340), (0.310, 0.595), (0.155, 0.070), _D65)
 _PRIMARIES: dict[int, tuple[Chromaticity, ...]] = {
     1: _BT709,
@@ -73,6 +75,11 @@ def profile_of_cicp(body: bytes, gray: bool = False) -> bytes | None:
     if primaries is None or curve is None:
         return None
     return _profile(primaries, curve, gray)
+
+
+def adobe_rgb_profile(gray: bool = False) -> bytes | None:
+    """Return the profile of Adobe RGB (1998), for EXIF data that name it."""
+    return _profile(_ADOBE, _power(_ADOBE_GAMMA), gray)
 
 
 def profile_of_gamma(gamma: bytes | None, chromaticities: bytes | None, gray: bool = False) -> bytes | None:

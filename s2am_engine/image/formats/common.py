@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Callable, Container
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from s2am_common.image_formats import FormatInfo
 from s2am_engine.image.data import MAX_PIXELS, ImageData, Metadata
@@ -57,11 +60,45 @@ class ImageFormat:
     read: takes the whole file. Raises UnsupportedFileError, or another error where the file is damaged.
     write: takes a binary file, an image and the quality (1 to 100, for lossy formats); returns in words which contents
         of the image the format does not store. Raises UnsupportedFileError for images that the format cannot store.
+        None = the format is only read.
     """
 
     info: FormatInfo
     read: Callable[[bytes], Decoded]
-    write: Callable[[BinaryIO, ImageData, int], tuple[str, ...]]
+    write: Callable[[BinaryIO, ImageData, int], tuple[str, ...]] | None = None
+
+
+def widened(samples: NDArray[Any], bits: int) -> NDArray[Any]:
+    """Scale integers of 1 to 16 bits to the full range of uint8 (up to 8 bits) or uint16."""
+    kind = np.uint8 if bits <= 8 else np.uint16
+    if bits in (8, 16):
+        return samples.astype(kind, copy=False)
+    levels = np.arange(2**bits) * np.iinfo(kind).max // (2**bits - 1)
+    return levels.astype(kind)[samples.astype(kind)]
+
+
+def straight_alpha(samples: NDArray[Any]) -> NDArray[Any]:
+    """Divide premultiplied colors by the alpha behind them, in place."""
+    top = 1.0 if samples.dtype == np.float32 else float(np.iinfo(samples.dtype).max)
+    for row in samples:
+        alpha = row[:, -1:].astype(np.float64)
+        color = row[:, :-1] * np.divide(top, alpha, out=np.ones_like(alpha), where=alpha > 0)
+        row[:, :-1] = color if samples.dtype == np.float32 else np.minimum(np.rint(color), top)
+    return samples
+
+
+def import_package(info: FormatInfo) -> Any:
+    """Import the optional package that reads a format. Raises UnsupportedFileError if it is missing."""
+    package = info.package
+    if package is None:
+        raise ValueError(f"{info.name} needs no package")
+    try:
+        return importlib.import_module(package.module)
+    except ImportError as error:
+        command = f'"{sys.executable}" -m pip install {package.name}'
+        raise UnsupportedFileError(
+            f"is a {info.name} file, which needs the package {package.name}: install it with {command}"
+        ) from error
 
 
 def check_storable(info: FormatInfo, image: ImageData, max_side: int | None = None) -> None:

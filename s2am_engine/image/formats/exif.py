@@ -19,6 +19,7 @@ _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12
 _INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 _EXIF, _GPS, _INTEROPERABILITY = 34665, 34853, 40965
 _WIDTH, _HEIGHT = 40962, 40963
+_COLOR_SPACE, _ADOBE_RGB, _UNCALIBRATED = 40961, 2, 0xFFFF
 _PREFIX = b"Exif\0\0"
 _EMPTY = b"II*\0\x08\0\0\0" + bytes(6)
 _MAX_DENOMINATOR = 10000  # of a resolution
@@ -194,6 +195,24 @@ def _read_orientation(tiff: TiffBytes, main: TiffDirectory) -> int:
     """Return the orientation of a directory, 1 to 8 (1 if missing or invalid)."""
     found = tiff.numbers(main.entries.get(ORIENTATION)) or [1]
     return found[0] if 1 <= found[0] <= 8 else 1
+
+
+def is_adobe_rgb(exif: bytes | None) -> bool:
+    """Return whether EXIF data name Adobe RGB: by its own value, or “uncalibrated” with interoperability index R03.
+
+    Source: EXIF 2.32, tag 40961; DCF 2.0, section 4.4.2 (R03). The value 2 is of several cameras.
+    """
+    try:
+        tiff = TiffBytes(exif or b"")
+        main = tiff.directory(tiff.first).entries
+        entries = tiff.directory(tiff.numbers(main.get(_EXIF))[0]).entries
+        space = tiff.numbers(entries.get(_COLOR_SPACE))[0]
+        if space != _UNCALIBRATED:
+            return space == _ADOBE_RGB
+        index = tiff.directory(tiff.numbers(entries.get(_INTEROPERABILITY))[0]).entries.get(1)
+    except (ValueError, IndexError):
+        return False
+    return index is not None and index.value.startswith(b"R03")
 
 
 def exif_resolution(exif: bytes | None) -> tuple[float, float] | None:

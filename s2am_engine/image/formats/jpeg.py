@@ -25,6 +25,7 @@ from s2am_engine.image.formats.exif import exif_resolution, exif_with_resolution
 from s2am_engine.image.formats.gain_map import has_gain_map, jpeg_segments, without_attachments
 from s2am_engine.image.formats.iptc import iptc_of_resources, iptc_resource
 from s2am_engine.image.formats.pillow import decode_samples, encode, metadata_of, save_options
+from s2am_engine.image.formats.print_colors import cmyk_to_srgb
 from s2am_engine.image.formats.xmp import EXTENDED_SIGNATURE, join_xmp, reset_xmp_orientation, split_xmp
 
 _MAX_SIDE = 65500
@@ -47,9 +48,7 @@ def read_jpeg(data: bytes) -> Decoded:
     # The plug-in's own class: Image.open would refuse images that MAX_PIXELS allows.
     with JpegImageFile(io.BytesIO(data)) as image:
         check_image_size(*image.size)
-        if image.mode == "CMYK":
-            raise UnsupportedFileError("is a CMYK image: convert it to RGB first (in GIMP, Image > Mode > RGB)")
-        info = image.info
+        info, is_cmyk = image.info, image.mode == "CMYK"
         samples = decode_samples(image)
     # Pillow reports 72 dpi for files without a resolution, so only JFIF's own density counts.
     dpi = info.get("dpi") if info.get("jfif_unit") in (1, 2) else None
@@ -63,8 +62,13 @@ def read_jpeg(data: bytes) -> Decoded:
     xmp, complete = join_xmp(without_attachments(metadata.xmp), extended)
     if not complete:
         notes.append(_LOST_XMP)
+    profile = info.get("icc_profile") or None
+    if is_cmyk:
+        samples, note = cmyk_to_srgb(samples, profile)
+        profile = None
+        notes.append(note)
     metadata = dataclasses.replace(metadata, xmp=reset_xmp_orientation(xmp, orientation))
-    return Decoded(samples, orientation, info.get("icc_profile") or None, metadata, notes=tuple(notes))
+    return Decoded(samples, orientation, profile, metadata, notes=tuple(notes))
 
 
 def _bodies(segments: list[tuple[int, bytes]], mark: int, signature: bytes) -> Iterator[bytes]:

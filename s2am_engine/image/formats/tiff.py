@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """TIFF through tifffile and its codecs, imagecodecs: 8, 16 and 32-bit samples, every descriptive field kept.
 
-tifffile reads almost any file, so this module refuses CMYK, several pages and truncated files; tifffile also neither
-converts samples to colors nor writes EXIF. Source: TIFF 6.0.
+tifffile reads almost any file, so this module refuses several pages and truncated files; tifffile also neither converts
+samples to colors nor writes EXIF. Source: TIFF 6.0.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from tifffile import TIFF, TiffFile, TiffPage, TiffWriter
 from s2am_common.image_formats import TIFF as TIFF_INFO
 from s2am_engine.image.data import MAX_PIXELS, ImageData, Metadata
 from s2am_engine.image.formats import exif
+from s2am_engine.image.formats.camera_raw import read_camera_raw
 from s2am_engine.image.formats.common import (
     CONVERT_FIRST,
     Decoded,
@@ -29,8 +30,11 @@ from s2am_engine.image.formats.common import (
     check_image_size,
     omitted_contents,
     storable_resolution,
+    straight_alpha,
+    widened,
 )
 from s2am_engine.image.formats.exif import TiffBytes, TiffEntry
+from s2am_engine.image.formats.print_colors import LAB_NOTE, cmyk_to_srgb, lab_to_srgb
 from s2am_engine.image.formats.xmp import reset_xmp_orientation
 
 _PHOTOMETRIC, _XMP, _IPTC, _ICC, _DNG = 262, 700, 33723, 34675, 50706
@@ -38,6 +42,9 @@ _NEW_SUBFILE, _SUBFILE, _EXTRA_SAMPLES = 254, 255, 338
 _RESOLUTION = {exif.X_RESOLUTION, exif.Y_RESOLUTION, exif.RESOLUTION_UNIT}
 _RATIONALS = {5: "I", 10: "i"}
 _GRAY, _RGB, _PALETTE, _YCBCR = (0, 1), 2, 3, 6  # PhotometricInterpretation; in the first kind of gray 0 is white
+_CMYK, _LAB, _INK_SET = 5, (8, 9), 332
+_COLORS = {0: 1, 1: 1, _PALETTE: 1, _CMYK: 4}  # channels by PhotometricInterpretation, 3 for others
+_OLD_JPEG = 6
 _JPEG = (6, 7)  # compressions of which tifffile converts YCbCr to RGB
 _KINDS = {(1, bits) for bits in range(1, 17)} | {(3, 16), (3, 24), (3, 32), (3, 64)}  # SampleFormat, BitsPerSample
 _NO_EXIF = b"II*\0\x08\0\0\0" + bytes(6)
@@ -47,44 +54,70 @@ _MAX_PAGES = 1000  # to count
 _MAX_RESOLUTION = 2.0**32 - 1
 _UNREADABLE = f"is stored in a way that is not supported: {CONVERT_FIRST}"
 
+_OLD = f"has the JPEG compression of 1992, which was replaced in 1995 and few programs read: {CONVERT_FIRST}"
+
 # Without a handler, tifffile's warnings about odd files would be printed to stderr.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 
+class _CameraRawError(Exception):
+    """The file is, or may be, a camera raw file."""
+
+
 def read_tiff(data: bytes) -> Decoded:
     """Decode a TIFF file. Raises UnsupportedFileError; ValueError, RuntimeError if it is damaged."""
+    try:
+        return _read(data)
+    except _CameraRawError:
+        return read_camera_raw(data)
+
+
+def _read(data: bytes) -> Decoded:
     tiff = TiffBytes(data, strict=True)  # for EXIF, and because tifffile skips truncated fields
     main = tiff.directory(tiff.first)
+    icc, xmp, iptc = (main.entries[tag].value or None if tag in main.entries else None for tag in (_ICC, _XMP, _IPTC))
+    notes: tuple[str, ...] = ()
     with TiffFile(io.BytesIO(data)) as file, np.errstate(over="ignore"):
         page = _only_page(file, data)
         check_image_size(page.imagewidth, page.imagelength)
         photometric = page.tags.valueof(_PHOTOMETRIC, 1)
         _refuse(page, photometric)
+        if page.compression == _OLD_JPEG and not page.dataoffsets:
+            raise UnsupportedFileError(_OLD)
         _refuse_truncated(page, len(data))
         try:
             samples = np.moveaxis(page.asarray(squeeze=False, buffersize=_READ_AHEAD), 0, -1)
         except NotImplementedError as error:
             raise UnsupportedFileError(_UNREADABLE) from error
+        except Exception as error:
+            if page.compression == _OLD_JPEG:
+                raise UnsupportedFileError(_OLD) from error
+            raise
         samples = samples.reshape(page.imagelength, page.imagewidth, page.samplesperpixel)
         samples = _converted(page, samples, photometric)
         premultiplied = page.extrasamples[:1] == (1,)
         unspecified = _EXTRA_SAMPLES in page.tags and page.extrasamples[:1] == (0,)
-    colors = 1 if photometric in _GRAY else 3
-    samples = _straight_alpha(samples, colors, premultiplied)
+    colors = 1 if photometric in _GRAY else 4 if photometric == _CMYK else 3
+    if samples.shape[2] < colors:
+        raise ValueError("TIFF lacks channels")
+    if samples.shape[2] > colors and premultiplied:
+        samples = straight_alpha(samples)
+    if photometric in (_CMYK, *_LAB):
+        samples, note = _as_srgb(samples, photometric, icc)
+        icc, colors, notes = None, 3, (note,)
     selection = None
     if unspecified and samples.shape[2] > colors:
         samples, selection = samples[..., :colors], samples[..., colors]
     blob, orientation = exif.normalize_exif(exif.exif_of_tiff(tiff, main))
-    icc, xmp, iptc = (main.entries[tag].value or None if tag in main.entries else None for tag in (_ICC, _XMP, _IPTC))
     metadata = Metadata(blob, reset_xmp_orientation(xmp, orientation), iptc, exif.exif_resolution(blob))
-    return Decoded(samples, orientation, icc, metadata, selection)
+    return Decoded(samples, orientation, icc, metadata, selection, notes)
 
 
 def _only_page(file: TiffFile, data: bytes) -> TiffPage:
     """Return the page of the image; thumbnails, masks and reduced versions do not count as pages."""
     first = file.pages[0].aspage()
     if first.is_reduced:
-        raise UnsupportedFileError(f"begins with a thumbnail, as camera raw files do: develop it and {CONVERT_FIRST}")
+        raise _CameraRawError("begins with a thumbnail")
     count = _page_count(TiffBytes(data))
     if count > 1:
         number = count if count <= _MAX_PAGES else f"more than {_MAX_PAGES}"
@@ -114,18 +147,16 @@ def _next_page(tiff: TiffBytes, at: int) -> tuple[int, bool]:
 
 
 def _refuse(page: TiffPage, photometric: int) -> None:
-    if photometric == 5:
-        raise UnsupportedFileError("is a CMYK image: convert it to RGB first (in GIMP, Image > Mode > RGB)")
-    if photometric in (8, 9, 10):
-        raise UnsupportedFileError("is a Lab image: convert it to RGB first (in Photoshop, Image > Mode > RGB Color)")
     if photometric in (32803, 34892) or _DNG in page.tags:
-        raise UnsupportedFileError(f"is a camera raw file: develop it and {CONVERT_FIRST}")
+        raise _CameraRawError("is a camera raw file")
     if (page.sampleformat, page.bitspersample) not in _KINDS:
         raise UnsupportedFileError(
             "is neither 8-bit, 16-bit nor floating-point: convert it to 16 bits per channel first"
         )
+    converted = photometric in (_CMYK, *_LAB) and page.sampleformat == 1 and page.bitspersample in (8, 16)
     colored = photometric in (*_GRAY, _RGB, _PALETTE) or (photometric == _YCBCR and page.compression in _JPEG)
-    channels, colors = page.samplesperpixel, 1 if photometric in (*_GRAY, _PALETTE) else 3
+    colored = colored or (converted and page.tags.valueof(_INK_SET, 1) == 1)
+    channels, colors = page.samplesperpixel, _COLORS.get(photometric, 3)
     if channels > colors + 1:
         raise UnsupportedFileError(f"has {channels} channels: remove the extra ones, or {CONVERT_FIRST}")
     if page.imagedepth != 1 or page.tilewidth * page.tilelength > MAX_PIXELS:
@@ -149,30 +180,19 @@ def _converted(page: TiffPage, samples: NDArray[Any], photometric: int) -> NDArr
         table = (table >> 8 if table.max() > 255 else table).astype(np.uint8)
         return np.concatenate([table[samples[..., 0].astype(np.uint16)], samples[..., 1:]], axis=2)
     bits, real = page.bitspersample, samples.dtype.kind == "f"
-    if real:
-        samples = samples.astype(np.float32, copy=False)
-    elif bits not in (8, 16):
-        kind = np.uint8 if bits < 8 else np.uint16
-        levels = np.arange(2**bits) * np.iinfo(kind).max // (2**bits - 1)
-        samples = levels.astype(kind)[samples.astype(kind)]
+    samples = samples.astype(np.float32, copy=False) if real else widened(samples, bits)
     if photometric == 0:
         samples[..., 0] = (1 if real else np.iinfo(samples.dtype).max) - samples[..., 0]
     return samples
 
 
-def _straight_alpha(samples: NDArray[Any], colors: int, premultiplied: bool) -> NDArray[Any]:
-    """Divide premultiplied colors by their alpha, in place."""
-    channels = samples.shape[2]
-    if channels < colors:
-        raise ValueError("TIFF lacks channels")
-    if channels == colors or not premultiplied:
-        return samples
-    top = 1.0 if samples.dtype == np.float32 else float(np.iinfo(samples.dtype).max)
-    for row in samples:
-        alpha = row[:, -1:].astype(np.float64)
-        color = row[:, :-1] * np.divide(top, alpha, out=np.ones_like(alpha), where=alpha > 0)
-        row[:, :-1] = color if samples.dtype == np.float32 else np.minimum(np.rint(color), top)
-    return samples
+def _as_srgb(samples: NDArray[Any], photometric: int, icc: bytes | None) -> tuple[NDArray[Any], str]:
+    """Convert CMYK or Lab samples with the channels behind them; return them and a note."""
+    if photometric == _CMYK:
+        color, note = cmyk_to_srgb(samples[..., :4], icc)
+        return np.concatenate([color, samples[..., 4:]], axis=2), note
+    color = lab_to_srgb(samples[..., :3], signed=photometric == _LAB[0])
+    return np.concatenate([color, samples[..., 3:]], axis=2), LAB_NOTE
 
 
 def write_tiff(file: BinaryIO, image: ImageData, _quality: int = 100) -> tuple[str, ...]:

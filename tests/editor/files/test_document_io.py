@@ -79,14 +79,14 @@ def test_read_layer_scales_large_image_to_fit(tmp_path: Path) -> None:
     assert layer.size == (900, 400)  # the original resolution is kept
 
 
-def test_read_layer_converts_profile_at_8_bits_only(tmp_path: Path) -> None:
+def test_read_layer_converts_profile(tmp_path: Path) -> None:
     green = np.full((20, 20, 3), (100, 180, 60), np.uint8)
     save_image(tmp_path / "adobe.png", ImageData(green, profile=ADOBE_RGB))
     layer = read_layer(tmp_path / "adobe.png", Document.from_image(ImageData(scene()), "beach"))
     assert layer.raster.pixels[0, 0, 0] < 80
     save_image(tmp_path / "deep.png", ImageData(green.astype(np.uint16) * 257, profile=ADOBE_RGB))
-    with pytest.raises(EngineError, match="different color profiles at more than 8 bits"):
-        read_layer(tmp_path / "deep.png", Document.from_image(ImageData(scene()), "beach"))
+    layer = read_layer(tmp_path / "deep.png", Document.from_image(ImageData(scene(dtype=np.uint16)), "beach"))
+    assert layer.raster.pixels[0, 0, 0] < 80 * 257
 
 
 def test_read_layer_merges_project(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 from psd_tools import PSDImage
 from psd_tools.constants import BlendMode
 
-from s2am_editor.files.document_io import open_document
+from s2am_editor.files.document_io import EXPORT_SUFFIXES, export_image, open_document, read_layer, save_project
 from s2am_editor.render.export import flatten
 from s2am_engine.errors import EngineError
 from tests.editor.document.sample_documents import disc, scene
@@ -62,7 +62,7 @@ def test_read_photoshop_notes_unsupported_features(tmp_path: Path) -> None:
     document.create_pixel_layer(Image.fromarray(scene()), name="beach", blend_mode=BlendMode.MULTIPLY)
     document.save(tmp_path / "holiday.psd")
     assert open_document(tmp_path / "holiday.psd").notes == (
-        "Layers with other blend modes are shown as normal layers.",
+        "Other blend modes are shown as normal: “beach” (multiply).",
     )
 
 
@@ -120,6 +120,18 @@ def psd_layer(
     return record + struct.pack(">I", len(extra)) + extra, b"".join(b"\0\0" + data for _, data in channels)
 
 
+def psd_file(layers: list[tuple[bytes, bytes]], merged: NDArray[np.uint8], resources: bytes = b"") -> bytes:
+    """A Photoshop document of layers and their merged image."""
+    info = struct.pack(">h", len(layers)) + b"".join(record for record, _ in layers)
+    info += b"".join(data for _, data in layers)
+    info = struct.pack(">I", len(info) + len(info) % 2) + info + bytes(len(info) % 2) + bytes(4)
+    head = b"8BPS" + struct.pack(">H6xHIIHH", 1, 3, *merged.shape[:2], 8, 3) + bytes(4)
+    planes = np.moveaxis(merged, -1, 0).tobytes()
+    return (
+        head + struct.pack(">I", len(resources)) + resources + struct.pack(">I", len(info)) + info + bytes(2) + planes
+    )
+
+
 @pytest.mark.parametrize("outside", [0, 255])
 @pytest.mark.parametrize("nested", [False, True], ids=["group", "nested"])
 @pytest.mark.parametrize("own", [False, True], ids=["layer", "masked layer"])
@@ -132,11 +144,7 @@ def test_read_photoshop_applies_masks_of_groups(tmp_path: Path, own: bool, neste
         start = psd_layer(b"group", None, (values, 10, 5, outside) if level == 0 else None, 1)
         layers = [psd_layer(b"end", None, None, 3), *layers, start]
     layers = [psd_layer(b"beach", scene(60, 50, 1), None), *layers]
-    info = struct.pack(">h", len(layers)) + b"".join(record for record, _ in layers)
-    info += b"".join(data for _, data in layers)
-    info = struct.pack(">I", len(info) + len(info) % 2) + info + bytes(len(info) % 2) + bytes(4)
-    head = b"8BPS" + struct.pack(">H6xHIIHH", 1, 3, 50, 60, 8, 3) + bytes(8)
-    (tmp_path / "a.psd").write_bytes(head + struct.pack(">I", len(info)) + info + bytes(2) + bytes(3 * 50 * 60))
+    (tmp_path / "a.psd").write_bytes(psd_file(layers, np.zeros((50, 60, 3), np.uint8)))
     opened = open_document(tmp_path / "a.psd")
     assert [layer.name for layer in opened.document.layers] == ["beach", "person"]
     mask = opened.document.layers[1].mask
@@ -175,3 +183,51 @@ def test_read_photoshop_saved_selections_are_not_transparency(tmp_path: Path, ch
     assert opened.document.metadata.dpi == pytest.approx((300, 150))
     kept = channels in (1, 3)
     assert opened.notes == (() if kept else ("Saved selections (additional channels) are not kept.",))
+
+
+@pytest.mark.parametrize(("offset", "differs"), [(0, False), (1, False), (3, True), (60, True)])
+def test_read_photoshop_compares_layers_with_merged_image(tmp_path: Path, offset: int, differs: bool) -> None:
+    beach = scene(60, 50) // 2
+    merged = (beach + offset).astype(np.uint8)
+    (tmp_path / "a.psd").write_bytes(psd_file([psd_layer(b"beach", beach, None)], merged))
+    opened = open_document(tmp_path / "a.psd")
+    assert (opened.merged is not None) == differs
+    assert [note for note in opened.notes if f"by {offset} of 255 levels" in note] == list(opened.notes)
+    assert len(opened.notes) == differs
+    if opened.merged is not None:
+        np.testing.assert_array_equal(opened.merged.pixels, merged)
+    layer = read_layer(tmp_path / "a.psd", opened.document)
+    np.testing.assert_array_equal(layer.raster.pixels, merged if differs else beach)
+
+
+def test_read_photoshop_ignores_merged_image_that_the_file_disclaims(tmp_path: Path) -> None:
+    version = b"8BIM" + struct.pack(">HHI", 1057, 0, 17) + struct.pack(">IBIIIx", 1, False, 0, 0, 1)
+    layers = [psd_layer(b"beach", scene(60, 50), None)]
+    (tmp_path / "a.psd").write_bytes(psd_file(layers, scene(60, 50, 2), version))
+    opened = open_document(tmp_path / "a.psd")
+    assert (opened.merged, opened.notes) == (None, ())
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1)])
+def test_photoshop_layers_of_one_pixel_are_saved_in_projects(tmp_path: Path, size: tuple[int, int]) -> None:
+    layers = [psd_layer(b"beach", scene(60, 50), None), psd_layer(b"dot", scene(*size, 1), None)]
+    layers.append(psd_layer(b"empty", np.zeros((0, 0, 3), np.uint8), None))
+    (tmp_path / "a.psd").write_bytes(psd_file(layers, np.zeros((50, 60, 3), np.uint8)))
+    document = open_document(tmp_path / "a.psd").document
+    save_project(tmp_path / "a.ora", document)
+    again = open_document(tmp_path / "a.ora").document
+    assert [layer.name for layer in again.layers] == ["beach", "dot"]
+    np.testing.assert_array_equal(again.layers[1].raster.pixels, document.layers[1].raster.pixels)
+    for suffix in EXPORT_SUFFIXES:
+        export_image(tmp_path / f"b{suffix}", document)
+
+
+def test_read_photoshop_names_blend_modes_of_groups_and_effects(tmp_path: Path) -> None:
+    document = PSDImage.new("RGB", (60, 50))
+    inside = document.create_pixel_layer(Image.fromarray(scene(60, 50)), name="person", blend_mode=BlendMode.SCREEN)
+    group = document.create_group([inside], name="people")
+    group.blend_mode = BlendMode.LINEAR_BURN
+    document.save(tmp_path / "a.psd")
+    assert open_document(tmp_path / "a.psd").notes == (
+        "Other blend modes are shown as normal: “person” (screen), “people” (linear burn).",
+    )

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+from psd_tools import PSDImage
 from PyQt6.QtCore import QMimeData
 from PyQt6.QtGui import QImage
 
 from s2am_editor.window import clipboard
+from s2am_editor.window.dialogs import standard_dialogs
 from s2am_engine.image.io import ImageData, save_image
 from tests.editor.ui.conftest import disc
 from tests.editor.ui.driver import WindowDriver
@@ -25,6 +28,29 @@ def test_drop_opens_background_and_places_layer_at_pointer(
     layer = driver.active
     assert layer.name == "disc"
     assert (layer.transform.x, layer.transform.y) == pytest.approx((100, 80), abs=1)
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_photoshop_document_that_looks_different_offers_merged_image(
+    driver: WindowDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accepted: bool
+) -> None:
+    merged = disc(60, 50).pixels
+    document = PSDImage.frompil(Image.fromarray(merged))
+    document.create_pixel_layer(Image.fromarray(255 - merged), name="negative")
+    document.save(tmp_path / "a.psd")
+    details = []
+
+    def choose(_parent: object, _title: str, _text: str, add: str, **options: str) -> str | None:
+        details.append(options["details"])
+        return add if accepted else None
+
+    monkeypatch.setattr(standard_dialogs, "choose_answer", choose)
+    driver.open(tmp_path / "a.psd")
+    layers = driver.window.session.document.layers
+    assert [layer.name for layer in layers] == ["negative", *(["Merged image"] if accepted else [])]
+    if accepted:
+        assert np.array_equal(layers[1].raster.pixels, merged)
+    assert "look different here than in Photoshop" in details[0]
 
 
 def test_clipboard_keeps_alpha(driver: WindowDriver, background: Path) -> None:

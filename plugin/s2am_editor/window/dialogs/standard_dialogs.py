@@ -22,7 +22,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from s2am_common.image_formats import IMAGE_FORMATS, FormatInfo, format_of_suffix
+from s2am_common.image_formats import WRITABLE_FORMATS, FormatInfo, format_of_suffix
 from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.widgets.basic import heading, muted_label, primary_button, push_button
@@ -181,7 +181,7 @@ class ExportDialog(QDialog):
         self.path: Path | None = None
         self._session, self._settings = session, settings
         formats = (
-            *((info.suffix, info.name, self.tr(info.summary)) for info in IMAGE_FORMATS),
+            *((info.suffix, info.name, self.tr(info.summary)) for info in WRITABLE_FORMATS),
             (".ora", self.tr("OpenRaster"), self.tr("All layers, for GIMP and Krita.")),
         )
         self._abouts = {suffix: about for suffix, _, about in formats}
@@ -222,7 +222,7 @@ class ExportDialog(QDialog):
         column.addLayout(buttons)
         self.setMinimumWidth(420)
         self.formats.currentIndexChanged.connect(self._show_format)
-        self.formats.setCurrentIndex(max(0, self.formats.findData(settings.text("export", IMAGE_FORMATS[0].suffix))))
+        self.formats.setCurrentIndex(max(0, self.formats.findData(settings.text("export", WRITABLE_FORMATS[0].suffix))))
         self._show_format()
 
     @property
