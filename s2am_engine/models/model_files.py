@@ -16,6 +16,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from s2am_common.archives import open_archive
 from s2am_common.atomic import atomic_write
 from s2am_engine.errors import FileError, ModelError
 from s2am_engine.models import model_store
@@ -31,6 +32,8 @@ LONGEST_NAME = 64  # characters
 CARD, WEIGHTS = "card.json", "weights.safetensors"  # members of an exported model
 LARGEST = {CARD: 1_000_000, WEIGHTS: 512 * 2**20}  # bytes
 LARGEST_DIRECTORY = 65_536  # bytes of an archive besides its members; exported files have a few hundred
+LARGEST_HEADER = 4_000_000  # bytes of JSON before the weights; those of the published models have below 100,000
+LARGEST_OPTIONS = 64  # number
 LARGEST_OPTION = 1024  # of a network; those of the published ones are below 100
 MAX_INPUT_SIZE = 4096
 BYTES_PER_PARAMETER = 2  # at least: float16
@@ -292,7 +295,7 @@ def _read_export(path: Path) -> tuple[Card, bytes]:
     try:
         if path.stat().st_size > sum(LARGEST.values()) + LARGEST_DIRECTORY:
             raise ValueError("it is too large")
-        with zipfile.ZipFile(path) as archive:
+        with open_archive(path, LARGEST_DIRECTORY) as archive:
             contents = _read_members(archive)
         card = model_store.parse_card(contents[CARD])
         _check_card(card, contents[WEIGHTS])
@@ -325,8 +328,13 @@ def _check_card(card: Card, weights: bytes) -> None:
         raise ValueError("its weights are damaged")
     if not 1 <= card.input_size <= MAX_INPUT_SIZE:
         raise ValueError(f"its input size is {card.input_size} pixels")
-    if any(type(value) is int and value > LARGEST_OPTION for value in card.options.values()):
+    options = card.options.values()
+    if len(options) > LARGEST_OPTIONS or not all(isinstance(value, int | float | str) for value in options):
+        raise ValueError("its options are not those of a network")
+    if any(type(value) is int and value > LARGEST_OPTION for value in options):
         raise ValueError("its network is too large")
+    if LARGEST_HEADER < int.from_bytes(weights[:8], "little") < len(weights):
+        raise ValueError("its list of weights is too large")
 
 
 def _has_right_size(card: Card) -> bool:

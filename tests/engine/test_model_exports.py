@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import struct
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -110,6 +111,15 @@ def made(source: str = "reinhard", weights: bytes | None = None, **changes: obje
     return packed(output, content)
 
 
+def crowded(count: int) -> bytes:
+    """Return an archive with many empty files."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for index in range(count):
+            archive.writestr(f"{index:06}", b"")
+    return content.getvalue()
+
+
 def patched(content: bytes, member: str, offset: int, value: bytes) -> bytes:
     """Return an archive with changed bytes in the directory entry of a member."""
     entry = content.index(b"PK\x01\x02", content.rindex(b"PK\x01\x02") if member == WEIGHTS else 0)
@@ -158,6 +168,13 @@ FOREIGN: dict[str, tuple[Callable[[], bytes], str]] = {
     "a network of tomorrow": (lambda: made(network="tomorrow"), "needs the network “tomorrow”: update"),
     "an option of tomorrow": (lambda: made("concord", options={"antennae": 6}), "can't be built here"),
     "an endless network": (lambda: made("s2am-s2ad", options={"levels": 10**9}), "network is too large"),
+    "a nested option": (lambda: made("s2am-s2ad", options={"widths": [10**9]}), "options are not those of a network"),
+    "a hundred options": (lambda: made(options={f"o{n}": n for n in range(100)}), "options are not those of a network"),
+    "a long list of weights": (
+        lambda: made(weights=struct.pack("<Q", 5_000_000) + bytes(5_000_001)),
+        "list of weights",
+    ),
+    "many files": (lambda: crowded(2000), "its directory is too large"),
     "more than it holds": (
         lambda: made("fmm", options={"width": 24}, parameters=count_parameters("fmm", width=24)),
         "weights can't fill its network “fmm”",

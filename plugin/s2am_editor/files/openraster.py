@@ -23,12 +23,13 @@ import defusedxml.ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
+from s2am_common.archives import open_archive
 from s2am_common.atomic import atomic_write
 from s2am_common.image_formats import PNG
 from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.model import Document, Layer
 from s2am_editor.document.raster import Raster, TiledMask
-from s2am_editor.files.project import DAMAGE_ERRORS, document_from_json, document_to_json
+from s2am_editor.files.project import DAMAGE_ERRORS, document_from_json, document_to_json, read_array
 from s2am_editor.render.blend import blend_layer, transparent_image
 from s2am_editor.render.export import flatten
 from s2am_editor.render.resample import resample_layer
@@ -47,8 +48,12 @@ _OPENRASTER_VERSION = "0.0.5"
 _THUMBNAIL_SIDE = 256  # required by the specification
 _NORMAL_MODE = "svg:src-over"
 _DESCRIPTION = "s2am/document.json"
+_MAX_DIRECTORY_BYTES = 16 << 20
 _MAX_TEXT_BYTES = 64 << 20
 _MAX_PIXEL_BYTES = 16 * MAX_PIXELS
+_MAX_RATIO = 100  # to which a larger entry may unpack: PNG files and floats hardly shrink, only bombs do
+_ANY_RATIO_BYTES = 64 << 20  # up to this size, an entry may unpack from any size, such as a PNG file of one color
+_MAX_DOCUMENT_PIXELS = 4 * MAX_PIXELS  # of all layers and masks
 
 
 def write_openraster(path: Path, document: Document, progress: FractionCallback | None = None) -> None:
@@ -90,7 +95,7 @@ def read_openraster(path: Path, progress: FractionCallback | None = None) -> tup
     """
     report = progress or (lambda _: None)
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_archive(path, _MAX_DIRECTORY_BYTES) as archive:
             if _read_entry(archive, "mimetype", _MAX_TEXT_BYTES).strip() != _MIMETYPE:
                 raise ImageFormatError(f"{path} is not an OpenRaster file: open an image, an .ora or a .psd file.")
             stack_xml = _read_entry(archive, "stack.xml", _MAX_TEXT_BYTES)
@@ -124,6 +129,9 @@ class _ArchiveStore:
         """Use an archive; `names`: entries that already contain a raster, by the raster's id."""
         self._archive = archive
         self._names: dict[int, str] = dict(names or {})
+        self._rasters: dict[str, Raster] = {}
+        self._masks: dict[str, TiledMask] = {}
+        self._pixels = 0
 
     def put_raster(self, raster: Raster) -> str:
         """Write a raster, unless the archive contains it."""
@@ -152,19 +160,37 @@ class _ArchiveStore:
 
     def raster(self, name: str) -> Raster:
         """Read a raster. Raises UnsupportedFileError or one of DAMAGE_ERRORS."""
+        if name not in self._rasters:
+            self._rasters[name] = self._read_raster(name)
+            self._count(self._rasters[name].size)
+        return self._rasters[name]
+
+    def mask(self, name: str) -> TiledMask:
+        """Read a mask. Raises UnsupportedFileError or one of DAMAGE_ERRORS."""
+        if name not in self._masks:
+            self._masks[name] = self._read_mask(name)
+            self._count((self._masks[name].width, self._masks[name].height))
+        return self._masks[name]
+
+    def _count(self, size: tuple[int, int]) -> None:
+        self._pixels += size[0] * size[1]
+        if self._pixels > _MAX_DOCUMENT_PIXELS:
+            raise UnsupportedFileError("has too many pixels in all its layers: it can be opened in parts only")
+
+    def _read_raster(self, name: str) -> Raster:
         if not name.endswith(".npy"):
             return _to_raster(_read_png(self._archive, name).samples)
-        with io.BytesIO(_read_entry(self._archive, name, _MAX_PIXEL_BYTES)) as entry:
-            samples = np.lib.format.read_array(entry, allow_pickle=False)
+        content = _read_entry(self._archive, name, _MAX_PIXEL_BYTES)
+        with io.BytesIO(content) as entry:
+            samples = read_array(entry, len(content), dimensions=3)
         check_image_size(samples.shape[1], samples.shape[0])
-        if samples.dtype != np.float32 or samples.ndim != 3 or samples.shape[2] not in (3, 4):
+        if samples.dtype != np.float32 or samples.shape[2] not in (3, 4):
             raise ValueError(f"{name} contains no pixels")
         if not np.isfinite(samples).all():
             raise ValueError(f"{name} contains values that are not finite")
         return _to_raster(samples)
 
-    def mask(self, name: str) -> TiledMask:
-        """Read a mask. Raises UnsupportedFileError or one of DAMAGE_ERRORS."""
+    def _read_mask(self, name: str) -> TiledMask:
         samples = _read_png(self._archive, name).samples
         if samples.dtype != np.uint8 or samples.shape[2] != 1:
             raise ValueError(f"{name} is not a mask")
@@ -172,7 +198,9 @@ class _ArchiveStore:
 
 
 def _read_entry(archive: zipfile.ZipFile, name: str, max_bytes: int) -> bytes:
-    if archive.getinfo(name).file_size > max_bytes:  # a few kilobytes can claim to unpack to any size
+    entry = archive.getinfo(name)  # a few kilobytes can claim to unpack to any size
+    allowed = min(max_bytes, max(_ANY_RATIO_BYTES, _MAX_RATIO * entry.compress_size))
+    if entry.file_size > allowed:
         raise ValueError(f"{name} is too large")
     return archive.read(name)
 

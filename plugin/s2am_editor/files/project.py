@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import math
 import struct
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from s2am_editor.document.geometry import Transform
 from s2am_editor.document.model import Document, Harmonization, Layer, Reference, new_layer_id
@@ -54,13 +56,35 @@ class PixelWriter(Protocol):
 
 
 class PixelReader(Protocol):
-    """Reads pixels that a `PixelWriter` has stored."""
+    """Reads pixels that a `PixelWriter` has stored; the same name gives the same object."""
 
     def raster(self, name: str) -> Raster:
         """Return a raster."""
 
     def mask(self, name: str) -> TiledMask:
         """Return a mask."""
+
+
+def read_array(file: BinaryIO, size: int, dimensions: int) -> NDArray[Any]:
+    """Read an array in NumPy's format, whose header may claim any size.
+
+    Args:
+        file: open at the start of the array.
+        size: bytes of the array with its header.
+        dimensions: number of dimensions that it must have.
+
+    Raises:
+        ValueError: another number of dimensions, a type without a fixed size, or fewer bytes than the header claims.
+    """
+    version = np.lib.format.read_magic(file)
+    reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = reader(file)
+    if dtype.hasobject or len(shape) != dimensions:
+        raise ValueError(f"an array of {len(shape)} dimensions, not {dimensions}")
+    if math.prod(shape) * dtype.itemsize > size:
+        raise ValueError("an array ends too early")
+    file.seek(0)
+    return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
 
 
 def document_to_json(document: Document, writer: PixelWriter) -> dict[str, Any]:

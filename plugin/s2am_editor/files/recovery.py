@@ -27,7 +27,7 @@ from s2am_common.atomic import atomic_write
 from s2am_common.paths import user_paths
 from s2am_editor.document.model import Document
 from s2am_editor.document.raster import Raster, TiledMask
-from s2am_editor.files.project import DAMAGE_ERRORS, document_from_json, document_to_json
+from s2am_editor.files.project import DAMAGE_ERRORS, document_from_json, document_to_json, read_array
 from s2am_engine.errors import FileError
 
 _DESCRIPTION, _LOCK = "document.json", "lock"
@@ -218,7 +218,6 @@ class _FolderStore:
     def _read(self, name: str, ndim: int) -> NDArray[Any]:
         if os.sep in name or "/" in name:
             raise ValueError(f"{name} is not a file of this folder")
-        values: NDArray[Any] = np.load(self.folder / name, allow_pickle=False)
-        if values.ndim != ndim:
-            raise ValueError(f"{name} has {values.ndim} dimensions, not {ndim}")
-        return values
+        path = self.folder / name
+        with path.open("rb") as file:
+            return read_array(file, path.stat().st_size, ndim)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,9 +19,10 @@ from PIL import Image
 
 from s2am_editor.document import commands
 from s2am_editor.document.geometry import Transform
-from s2am_editor.document.model import Document, Harmonization, Layer, Reference
+from s2am_editor.document.model import Document, Harmonization, Layer, Reference, new_layer_id
 from s2am_editor.document.raster import TiledMask
 from s2am_editor.files.document_io import open_document, save_project
+from s2am_editor.files.project import read_array
 from s2am_editor.render.export import flatten
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.color.map import Chain, Curves, Matrix
@@ -241,6 +243,42 @@ def test_open_document_reports_damaged_project_in_one_sentence(
         open_document(broken)
     assert str(broken) in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_open_document_refuses_entries_that_unpack_to_any_size(tmp_path: Path) -> None:
+    save_project(tmp_path / "whole.ora", full_document())
+    for name in ("data/layer0.png", "s2am/mask1.png"):
+        bomb = tmp_path / "bomb.ora"
+        with zipfile.ZipFile(tmp_path / "whole.ora") as source, zipfile.ZipFile(bomb, "w") as copy:
+            for entry in source.namelist():
+                if entry != name:
+                    copy.writestr(entry, source.read(entry))
+            copy.writestr(name, bytes(70 << 20), zipfile.ZIP_DEFLATED)
+        tracemalloc.start()
+        try:
+            with pytest.raises(EngineError, match="is damaged or incomplete"):
+                open_document(bomb)
+            assert tracemalloc.get_traced_memory()[1] < 20 << 20
+        finally:
+            tracemalloc.stop()
+
+
+def test_open_document_reads_shared_pixels_once(tmp_path: Path) -> None:
+    document = full_document()
+    again = dataclasses.replace(document.layers[0], id=new_layer_id())
+    save_project(tmp_path / "a.ora", dataclasses.replace(document, layers=(*document.layers, again)))
+    layers = open_document(tmp_path / "a.ora").document.layers
+    assert layers[-1].raster is layers[0].raster
+
+
+@pytest.mark.parametrize("shape", [(10**6, 10**6, 3), (2**62, 2, 3), (40, 30), (0, 0, 0, 0)])
+def test_read_array_refuses_sizes_that_the_file_does_not_have(shape: tuple[int, ...]) -> None:
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"shape": shape, "fortran_order": False, "descr": "<f4"})
+    size = file.tell()
+    file.seek(0)
+    with pytest.raises(ValueError, match=r"dimensions|ends too early"):
+        read_array(file, size, 3)
 
 
 def test_open_document_reports_truncated_project(tmp_path: Path) -> None:

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
-from psd_tools import PSDImage
 from PyQt6.QtCore import QMimeData
 from PyQt6.QtGui import QImage
 
 from s2am_editor.window import clipboard
 from s2am_editor.window.dialogs import standard_dialogs
 from s2am_engine.image.io import ImageData, save_image
+from tests.editor.files.photoshop_files import psd_file, psd_layer
 from tests.editor.ui.conftest import disc
 from tests.editor.ui.driver import WindowDriver
 
@@ -34,10 +33,8 @@ def test_drop_opens_background_and_places_layer_at_pointer(
 def test_photoshop_document_that_looks_different_offers_merged_image(
     driver: WindowDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accepted: bool
 ) -> None:
-    merged = disc(60, 50).pixels
-    document = PSDImage.frompil(Image.fromarray(merged))
-    document.create_pixel_layer(Image.fromarray(255 - merged), name="negative")
-    document.save(tmp_path / "a.psd")
+    merged = np.arange(60 * 50 * 3).reshape(50, 60, 3).astype(np.uint8)
+    (tmp_path / "a.psd").write_bytes(psd_file([psd_layer(b"negative", 255 - merged, None)], merged))
     details = []
 
     def choose(_parent: object, _title: str, _text: str, add: str, **options: str) -> str | None:
