@@ -10,15 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from research import console
 from s2am_common.atomic import atomic_write
 from s2am_engine.errors import EngineError
 from s2am_engine.inference.detector import Detector
 from s2am_engine.models.model_store import BUNDLED, Card, find_model, load_network, write_card
-from s2am_engine.training.dataset_readers import find_pairs
-from s2am_engine.training.evaluation import detect_mask, evaluate, load_pair, score_mask
+from s2am_engine.training.evaluation import evaluate, evaluate_detector, mean
 from s2am_engine.training.train import card_of
 
 CARD_TEXTS = Path(__file__).parent / "model_cards"
@@ -68,31 +65,15 @@ def read_card_texts(path: Path) -> dict[str, Any]:
 def measure(name: str, benchmark: Path) -> dict[str, Any]:
     """Return a model's mean scores on a data set."""
     if load_network(find_model(name)).is_detector:
-        return {benchmark.name: measure_detector(Detector(name, "cpu"), benchmark)}
+        measured = evaluate_detector(benchmark, Detector(name, "cpu"))
+        means = {key: round(value, 4) for key, value in mean(measured.images).describe().items() if value is not None}
+        return {benchmark.name: means | {"pictures": len(measured.names)}}
     found = evaluate(benchmark, [name], device="cpu")
     row = found.to_json()["models"][0]
     figures = {key: round(row[key], 4) for key in ("psnr", "fpsnr", "mse", "fmse", "ssim")}
     if "mask" in row:
         figures["iou"] = round(row["mask"]["iou"], 4)
     return {benchmark.name: figures | {"pictures": len(found.names), "worse_by_1db": row["worse_by_1db"]}}
-
-
-def measure_detector(detector: Detector, benchmark: Path) -> dict[str, Any]:
-    """Measure a detector on composites and on their ground truths, which contain nothing pasted.
-
-    Returns:
-        iou: mean IoU, 0 for composites in which nothing is detected; iou_likeliest: mean IoU of the likeliest region;
-        found: detection rate on the composites; claimed: detection rate on the ground truths.
-    """
-    pairs = [load_pair(pair) for pair in find_pairs(benchmark, "test")]
-    figures: dict[str, list[float]] = {"iou": [], "iou_likeliest": [], "found": [], "claimed": []}
-    for pair in pairs:
-        mask, likeliest = (detect_mask(detector, pair.composite, likeliest=one) for one in (False, True))
-        figures["iou"].append(score_mask(mask, pair.mask).iou)
-        figures["iou_likeliest"].append(score_mask(likeliest, pair.mask).iou)
-        figures["found"].append(float(mask.any()))
-        figures["claimed"].append(float(detect_mask(detector, pair.target).any()))
-    return {key: round(float(np.mean(values)), 4) for key, values in figures.items()} | {"pictures": len(pairs)}
 
 
 def main() -> int:

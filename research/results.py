@@ -11,6 +11,7 @@ import argparse
 import json
 import math
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import numpy as np
 from research import console
 from research.ablation import EVERYTHING, GROUPS
 from research.comparison import SYSTEMS
+from research.preference import PUBLISHED_NAME, Score, read_scores, to_table
 from research.published import PUBLISHED
 from s2am_common.atomic import atomic_write
 from s2am_engine.errors import EngineError
@@ -97,6 +99,12 @@ Trained for longer, as described in their cards (`s2am models --json`); measured
 IoU of `dissonance` is that of the likeliest region.
 """
 
+PREFERENCES = """\
+People saw a composite and two results on random sides, without names, and chose the more natural one
+(`python -m research.preference`). Bradley-Terry scores are logarithms of strengths, 0 on average: a model one point
+above another is preferred in 73 % of the comparisons.
+"""
+
 LEFTMOST = -1.0  # dB on the chart: larger losses would compress the rest of the chart
 
 
@@ -121,12 +129,13 @@ def compare(one: list[float], other: list[float]) -> Difference:
     return Difference(float(differences.mean()), 1.96 * float(differences.std(ddof=1)) / math.sqrt(len(differences)))
 
 
-def make_page(results: Results, ablation: Results) -> str:
+def make_page(results: Results, ablation: Results, preferences: Sequence[Score] = ()) -> str:
     """Return the page in Markdown.
 
     Args:
         results: what `comparison.train_and_measure` gave, by system.
         ablation: the same, by what `ablation.py` left out.
+        preferences: scores of a preference test; without any the page has no section about it.
     """
     untouched = next(iter(results.values()))["map"]["untouched"]
     count = len(next(iter(results.values()))["map"]["gains"])
@@ -154,6 +163,7 @@ def make_page(results: Results, ablation: Results) -> str:
         "## The bundled models",
         BUNDLED,
         bundled_table(),
+        *(("## Which looks more natural?", PREFERENCES, to_table(preferences)) if preferences else ()),
     ]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
@@ -306,7 +316,7 @@ def write_page(docs: Path, runs: Path | None) -> None:
         raise EngineError(f"There is no {left_out} yet: run python -m research.ablation to its end.")
     results, ablation = (json.loads(file.read_text(encoding="utf-8")) for file in (kept, left_out))
     with atomic_write(docs / "results.md") as file:
-        file.write(make_page(results, ablation).encode())
+        file.write(make_page(results, ablation, read_scores(docs / PUBLISHED_NAME)).encode())
     draw_chart(results, docs / "results.png")
 
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
@@ -16,7 +17,7 @@ from tqdm import tqdm
 from s2am_common.settings import load_settings
 from s2am_common.sliders import SLIDERS, SliderSpec
 from s2am_engine.cli.advice import ADVICE
-from s2am_engine.errors import S2AMError, with_advice
+from s2am_engine.errors import FileError, S2AMError, with_advice
 
 Subparsers = Any  # argparse._SubParsersAction is private
 
@@ -127,6 +128,25 @@ def advance(bar: tqdm[Any], done: int, total: int) -> None:
     """Set a progress bar."""
     bar.total = total
     bar.update(done - bar.n)
+
+
+def confirm_replacing(path: Path, *, yes: bool = False) -> None:
+    """Ask before a file is replaced.
+
+    Args:
+        path: the file to be written; there is no question if it does not exist.
+        yes: the answer is known to be yes.
+
+    Raises:
+        FileError: the answer is no, or nobody can be asked (standard input or stderr is not a terminal).
+    """
+    if yes or not path.exists():
+        return
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        print(f"{path} exists. Replace it? [y/N] ", end="", file=sys.stderr, flush=True)
+        if sys.stdin.readline().strip().lower() in {"y", "yes"}:
+            return
+    raise FileError(f"{path} exists and was not replaced: name another file, or add --yes.", code="file.exists")
 
 
 def sentence_of(error: S2AMError) -> str:

@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from s2am_common.paths import user_paths
-from s2am_engine.cli.terminal import CommandSpec, UsageError, add_device, advance, fail, positive, progress_bar
+from s2am_engine.cli.terminal import (
+    CommandSpec,
+    UsageError,
+    add_device,
+    advance,
+    confirm_replacing,
+    fail,
+    positive,
+    progress_bar,
+)
 from s2am_engine.errors import TrainingError
 from s2am_engine.models import model_store
 
@@ -353,8 +362,11 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--native", action="store_true", help=about)
     source.add_argument("--auto-mask", action="store_true", help="detect the masks instead of reading the data set's")
-    about = "contact sheet (default: %(default)s)"
+    about = "measure a detector instead: on the composites, and on their targets, which contain nothing pasted"
+    source.add_argument("--detect", action="store_true", help=about)
+    about = "contact sheet, sorted by gain, the least first (default: %(default)s)"
     parser.add_argument("--sheet", type=Path, default=Path("evaluation.png"), help=about)
+    parser.add_argument("--yes", action="store_true", help="replace an existing contact sheet without a question")
     add_device(parser)
 
 
@@ -363,8 +375,11 @@ def run_evaluate(options: argparse.Namespace) -> int:
     from s2am_common.atomic import atomic_write
     from s2am_engine.training import evaluation
 
+    if options.detect:
+        return run_evaluate_detector(options)
     names = options.model or [model_store.default_model()]
-    # The sheet's file is opened first: an error should not come after an hour of measuring.
+    # The sheet's file comes first: a question or an error should not come after an hour of measuring.
+    confirm_replacing(options.sheet, yes=options.yes)
     with atomic_write(options.sheet) as sheet, progress_bar("image") as progress:
         found = evaluation.evaluate(
             options.dataset,
@@ -380,6 +395,22 @@ def run_evaluate(options: argparse.Namespace) -> int:
     else:
         print(found.to_table())
         print(f"contact sheet: {options.sheet}")
+    return 0
+
+
+def run_evaluate_detector(options: argparse.Namespace) -> int:
+    """Run `s2am evaluate --detect`."""
+    from s2am_engine.inference.detector import Detector
+    from s2am_engine.training.evaluation import evaluate_detector
+
+    names = options.model or [model_store.DETECTOR]
+    with progress_bar("image") as progress:
+        found = [
+            evaluate_detector(options.dataset, Detector(name, options.device), progress=progress) for name in names
+        ]
+    print(
+        json.dumps([one.to_json() for one in found]) if options.json else "\n\n".join(one.to_table() for one in found)
+    )
     return 0
 
 

@@ -13,7 +13,7 @@ from s2am_engine.image import icc
 from s2am_engine.image.arrays import SAMPLED_SIDE, subsample, to_uint8, to_unit
 from s2am_engine.types import Bytes, Floats, Mask, Pixels
 
-MAX_SAMPLES = 4096
+MAX_FOREGROUND_SAMPLES = 4096
 """Foreground colors that a color map is converted to a profile by; 20 times as many give the same map within 1 %."""
 
 MIN_VISIBILITY = 1e-4  # relative to the most visible pixel; pixels below it count as transparent
@@ -25,7 +25,7 @@ class NetworkInput:
 
     composite: N×N×3 sRGB in [0, 1].
     mask: N×N in [0, 1].
-    samples: K×3 foreground colors in the image's own profile, evenly spaced, 0 < K ≤ MAX_SAMPLES.
+    samples: K×3 foreground colors in the image's own profile, evenly spaced, 0 < K ≤ MAX_FOREGROUND_SAMPLES.
     """
 
     composite: Floats
@@ -70,7 +70,7 @@ def make_network_input(
     own = to_uint8(subsample(pixels, side))
     composite, small_mask = average_visible(icc.to_srgb(own, profile), weights, visible, size)
     chosen = np.flatnonzero(foreground >= 0.5 * foreground.max())
-    chosen = chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), MAX_SAMPLES)).astype(np.intp)]
+    chosen = chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), MAX_FOREGROUND_SAMPLES)).astype(np.intp)]
     # Averages of 1 can be 1.0000001.
     return NetworkInput(composite, small_mask.clip(0, 1), own.reshape(-1, 3)[chosen])
 

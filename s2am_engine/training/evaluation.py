@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,11 +27,18 @@ from s2am_engine.training.dataset_readers import Pair, find_pairs
 from s2am_engine.types import Pixels
 
 UNTOUCHED = "untouched composite"
+UNNAMED_GROUP = "other"
 # A result this far below its composite counts as worse, in dB.
 HARM = 1.0
+
+SOURCES = {"a": "HAdobe5k", "c": "HCOCO", "d": "Hday2night", "f": "HFlickr"}
+"""Sources of iHarmony4's images by the first letter of their file names (`a0065_1_2.jpg`)."""
+_SOURCE_NAME = re.compile(r"([acdf])\d+(-\d+)*_\d+_\d+")
 MOST_SHOWN = 120  # images on a sheet
 CELL_SIDE = 160  # pixels of each
 SUBSET_FIGURES = ("psnr", "mse", "fmse", "ssim")
+
+_Item = TypeVar("_Item")
 
 # PSNR of identical images, which keeps means finite.
 MOST_DECIBELS = 100.0
@@ -69,7 +77,7 @@ class Evaluation:
     untouched: Row
     models: list[Row]
     size: int | None = None  # pixels per side at which everything was measured; None = full size
-    subsets: list[str] = field(default_factory=list)  # subset of each image
+    subsets: list[str] = field(default_factory=list)  # group of each image, see `group_of`
 
     def harmed(self, row: Row) -> int:
         """Return the number of images whose result is more than 1 dB below the composite."""
@@ -91,13 +99,13 @@ class Evaluation:
         after = " / ".join(f"{row.images[-1].psnr:.1f}" for row in self.models)
         return f"{self.names[-1]}: {self.untouched.images[-1].psnr:.1f} to {after} dB"
 
+    def gain(self) -> float:
+        """Return the mean gain in PSNR of the models on the last image."""
+        return float(np.mean([row.images[-1].psnr for row in self.models])) - self.untouched.images[-1].psnr
+
     def parts(self, row: Row) -> dict[str, list[Scores]]:
-        """Return a row's scores by subset; empty if there is only one subset."""
-        names = sorted(set(self.subsets))
-        chosen = {
-            name: [one for one, part in zip(row.images, self.subsets, strict=True) if part == name] for name in names
-        }
-        return chosen if len(chosen) > 1 else {}
+        """Return a row's scores by group; empty if there is only one group."""
+        return by_group(self.subsets, row.images)
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `s2am evaluate --json` prints."""
@@ -175,6 +183,7 @@ class Sheet:
     shown: set[int]
     rows: list[list[Pixels]] = field(default_factory=list)
     captions: list[str] = field(default_factory=list)
+    gains: list[float] = field(default_factory=list)
 
     def add(self, found: Evaluation, loaded: Loaded, results: Sequence[Result]) -> None:
         """Keep the pair measured last, if it is one of those shown."""
@@ -182,11 +191,14 @@ class Sheet:
             pictures = (loaded.composite, loaded.mask, *(result.pixels for result in results), loaded.target)
             self.rows.append([fit_into_square(picture, CELL_SIDE) for picture in pictures])
             self.captions.append(found.caption())
+            self.gains.append(found.gain())
 
     def save(self, file: BinaryIO, models: Sequence[str]) -> None:
-        """Draw all as a PNG."""
+        """Draw all as a PNG, sorted by gain, the least first."""
         headings = ["composite", "mask", *models, "target"]
-        draw_contact_sheet(self.rows, self.captions, headings, CELL_SIDE, across=3).save(file, "PNG")
+        order = np.argsort(self.gains, kind="stable")
+        rows, captions = [self.rows[index] for index in order], [self.captions[index] for index in order]
+        draw_contact_sheet(rows, captions, headings, CELL_SIDE, across=3).save(file, "PNG")
 
 
 def evenly_spaced(total: int, most: int) -> set[int]:
@@ -240,7 +252,7 @@ def evaluate_harmonizers(
         dataset: the folder.
         harmonizers: the models, named in the table. One may come from `Harmonizer.from_network`.
         sheet: a file for a PNG of composite, mask, each model's result and target, of up to 120 images
-            spread over the data set; None = no sheet.
+            spread over the data set, sorted by gain; None = no sheet.
         progress: called with (done, total) images.
         native: measure the networks' own pixels with everything resized to their input size, as the papers do, instead
             of full-size results.
@@ -361,7 +373,117 @@ def load_pair(pair: Pair) -> Loaded:
             code="training.pair-size",
             path=str(pair.composite),
         )
-    return Loaded(pair.name, composite, mask, target, pair.subset)
+    return Loaded(pair.name, composite, mask, target, group_of(pair))
+
+
+def group_of(pair: Pair) -> str:
+    """Return the group of a pair, for which means are reported; "" = none.
+
+    It is the data set's subfolder (`HCOCO`, `HFlickr` …) or, without subfolders, iHarmony4's source by the first letter
+    of a file name of its form. This function alone decides it.
+    """
+    named = _SOURCE_NAME.fullmatch(pair.name)
+    return pair.subset or (SOURCES[named[1]] if named else "")
+
+
+def by_group(groups: Sequence[str], scores: Sequence[_Item]) -> dict[str, list[_Item]]:
+    """Return scores by group; empty if there is only one group."""
+    if len(set(groups)) < 2:
+        return {}
+    return {
+        name or UNNAMED_GROUP: [one for one, group in zip(scores, groups, strict=True) if group == name]
+        for name in sorted(set(groups))
+    }
+
+
+@dataclass(frozen=True)
+class DetectionScores:
+    """Scores of a detector for one composite and its ground truth, which contains nothing pasted; or their means.
+
+    found: 1 if something is detected in the composite, else 0: the detection rate.
+    claimed: 1 if something is detected in the ground truth: the rate of false alarms.
+    iou: of the detected region; 0 if nothing is detected.
+    iou_found: the same; not a number if nothing is detected, so that means are those of the detected regions.
+    iou_likeliest: of the likeliest region, whether it counts as detected or not.
+    """
+
+    found: float
+    claimed: float
+    iou: float
+    iou_found: float
+    iou_likeliest: float
+
+    def describe(self) -> dict[str, float | None]:
+        """Return JSON values; None for what is not a number."""
+        return {key: None if math.isnan(value) else value for key, value in dataclasses.asdict(self).items()}
+
+    def columns(self) -> str:
+        """Format the scores as columns of a table."""
+        figures = f"{self.found:12.0%}{self.claimed:14.0%}{self.iou:8.3f}{self.iou_found:18.3f}"
+        return f"{figures}{self.iou_likeliest:22.3f}"
+
+
+@dataclass(frozen=True)
+class DetectorEvaluation:
+    """Scores of a detector on a data set."""
+
+    dataset: str
+    model: str
+    names: list[str] = field(default_factory=list)
+    groups: list[str] = field(default_factory=list)
+    images: list[DetectionScores] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that `s2am evaluate --detect --json` prints."""
+        subsets = {name: mean(images).describe() for name, images in by_group(self.groups, self.images).items()}
+        images = [{"name": name, **one.describe()} for name, one in zip(self.names, self.images, strict=True)]
+        figures = mean(self.images).describe()
+        return {"dataset": self.dataset, "model": self.model, **figures, "subsets": subsets, "images": images}
+
+    def to_table(self) -> str:
+        """Return a plain-text table: all images, then each group."""
+        header = f"{'':24}{'detected':>12}{'false alarms':>14}{'IoU':>8}{'IoU if detected':>18}{'IoU of likeliest':>22}"
+        groups = {"all": self.images} | by_group(self.groups, self.images)
+        lines = [f"{name:24}{mean(images).columns()}  {len(images)} images" for name, images in groups.items()]
+        return "\n".join([f"{self.dataset}: detector {self.model}", header, *lines])
+
+
+def evaluate_detector(
+    dataset: Path, detector: Detector, *, progress: Callable[[int, int], None] | None = None
+) -> DetectorEvaluation:
+    """Measure a detector on the composites of a data set in iHarmony4's layout, and on their ground truths.
+
+    Args:
+        dataset: see `evaluate_harmonizers`.
+        detector: the detector.
+        progress: called with (done, total) pairs.
+
+    Raises:
+        EngineError: see `evaluate_harmonizers`.
+    """
+    pairs = find_pairs(dataset, "test")
+    found = DetectorEvaluation(str(dataset), detector.name)
+    for pair in pairs:
+        loaded = load_pair(pair)
+        found.names.append(loaded.name)
+        found.groups.append(loaded.subset)
+        found.images.append(score_detection(detector, loaded))
+        if progress:
+            progress(len(found.names), len(pairs))
+    return found
+
+
+def score_detection(detector: Detector, loaded: Loaded) -> DetectionScores:
+    """Score a detector on a composite and its ground truth."""
+    mask, likeliest = (detect_mask(detector, loaded.composite, likeliest=one) for one in (False, True))
+    iou, found = score_mask(mask, loaded.mask).iou, bool(mask.any())
+    return DetectionScores(
+        found=float(found),
+        claimed=float(detect_mask(detector, loaded.target).any()),
+        iou=iou,
+        iou_found=iou if found else math.nan,
+        iou_likeliest=score_mask(likeliest, loaded.mask).iou,
+    )
 
 
 @dataclass(frozen=True)
@@ -416,10 +538,13 @@ def ssim(result: NDArray[np.uint8], target: NDArray[np.uint8]) -> float:
     return float(structural_similarity(result, target, win_size=window, channel_axis=2, data_range=255))
 
 
-_Figures = TypeVar("_Figures", Scores, MaskScores)
+_Figures = TypeVar("_Figures", Scores, MaskScores, DetectionScores)
 
 
 def mean(scores: Sequence[_Figures]) -> _Figures:
-    """Return the mean of each score; images too small for SSIM are left out of its mean."""
+    """Return the mean of each score over the images for which it is a number; not a number if there are none."""
     rows = np.array([dataclasses.astuple(item) for item in scores])
-    return type(scores[0])(*(float(value) for value in np.nanmean(rows, axis=0)))
+    counted = ~np.isnan(rows)
+    with np.errstate(invalid="ignore"):
+        means = np.where(counted, rows, 0).sum(axis=0) / counted.sum(axis=0)
+    return type(scores[0])(*(float(value) for value in means))

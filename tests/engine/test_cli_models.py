@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import shutil
 import subprocess
@@ -221,8 +222,36 @@ def test_evaluate_prints_one_table_for_all_kinds_of_models(
     assert Image.open(folder / "sheet.png").width > 6 * 160
 
 
+def test_evaluate_asks_before_it_replaces_the_sheet(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sheet = folder / "sheet.png"
+    sheet.write_text("precious")
+    command = ("evaluate", folder / "set", "--model", "concord", "--sheet", sheet)
+    assert "sheet.png exists and was not replaced: name another file, or add --yes" in run(capsys, *command)[2]
+    for answer, code in (("\n", 1), ("y\n", 0)):
+        terminal = io.StringIO(answer)
+        terminal.isatty = lambda: True  # type: ignore[method-assign]
+        monkeypatch.setattr("sys.stdin", terminal)
+        monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+        assert sheet.read_bytes() == b"precious"
+        done = run(capsys, *command)
+        assert done[0] == code
+        assert "Replace it? [y/N]" in done[2]
+    assert Image.open(sheet).format == "PNG"
+
+
+def test_evaluate_detect_measures_the_detector(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "evaluate", folder / "set", "--detect", "--json")
+    (output,) = json.loads(out)
+    assert code == 0
+    assert output["model"] == model_store.DETECTOR
+    assert {output["found"], output["claimed"]} <= {0, 1}
+    assert "false alarms" in run(capsys, "evaluate", folder / "set", "--detect")[1]
+
+
 def test_evaluate_native_measures_at_the_networks_size(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    base = ("evaluate", folder / "set", "--native", "--sheet", folder / "sheet.png")
+    base = ("evaluate", folder / "set", "--native", "--yes", "--sheet", folder / "sheet.png")
     code, out, _ = run(capsys, *base, "--model", "s2crnet", "--json")
     output = json.loads(out)
     assert code == 0

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from s2am_engine.errors import EngineError
-from s2am_engine.inference.network_input import MAX_SAMPLES, make_network_input, reduce_image
+from s2am_engine.inference.network_input import MAX_FOREGROUND_SAMPLES, make_network_input, reduce_image
 from tests.engine.pictures import composite
 
 SIZE = 96
@@ -34,7 +34,7 @@ def test_make_network_input_of_a_large_image_is_close_to_its_average() -> None:
 def test_make_network_input_samples_the_whole_foreground_evenly() -> None:
     pixels, mask = composite(1200, 1800)
     samples = make_network_input(pixels, mask, None, None, SIZE).samples
-    assert len(samples) == MAX_SAMPLES
+    assert len(samples) == MAX_FOREGROUND_SAMPLES
     inside = pixels[mask >= 128].astype(float)
     np.testing.assert_allclose(samples.mean(axis=0), inside.mean(axis=0), atol=1)
     np.testing.assert_allclose(samples.std(axis=0), inside.std(axis=0), atol=1)

@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from research.publish import measure_detector, publish, read_card_texts
+from research.publish import measure, publish, read_card_texts
 from s2am_engine.errors import EngineError
-from s2am_engine.inference.detector import Detector
 from s2am_engine.models.model_store import find_model, load_network
 from s2am_engine.networks import registry
 from s2am_engine.networks.connoisseur import CONNOISSEUR_RECIPE
@@ -63,13 +62,16 @@ def test_publish_reports_missing_weights_and_texts(tmp_path: Path) -> None:
         read_card_texts(tmp_path / "facts.json")
 
 
-def test_measure_detector(tmp_path: Path, no_personal_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_measure_gives_the_scores_of_a_detector(
+    tmp_path: Path, no_personal_models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pixels, mask = composite()
     whole = np.ascontiguousarray(pixels[..., ::-1])  # nothing in it is blue
     for name, pasted in (("found", pixels), ("missed", whole)):
         write_pair(tmp_path, name, pasted, mask, whole)
+    monkeypatch.setattr(Spotter, "is_detector", True)
     monkeypatch.setitem(registry.NETWORKS, "spotter", NetworkSpec("spotter", Spotter, "for tests", None, None))
     write_fake_model(no_personal_models, "mine", "spotter")
-    figures = measure_detector(Detector("mine", "cpu"), tmp_path)
+    figures = measure("mine", tmp_path)[tmp_path.name]
     assert (figures["found"], figures["claimed"], figures["pictures"]) == (0.5, 0, 2)
     assert figures["iou"] == figures["iou_likeliest"] == pytest.approx(0.46, abs=0.04)

@@ -17,6 +17,7 @@ from PIL import Image
 
 from research import ablation, results
 from research.comparison import FIGURES, SYSTEMS
+from research.preference import Score
 from research.published import PUBLISHED
 from research.results import QUESTIONS, Difference, Results, compare, make_page
 from s2am_engine.models.model_store import list_models
@@ -173,6 +174,14 @@ def test_make_page_lists_the_ablation() -> None:
 
 def test_ablation_groups_cover_every_kind_once() -> None:
     assert sorted(kind for kinds in ablation.GROUPS.values() for kind in kinds) == sorted(KINDS)
+
+
+def test_make_page_has_a_section_about_preferences_if_there_are_any() -> None:
+    scores = [Score("mine", 0.5, 0.2, 0.8, 0.62, 40), Score("yours", -0.5, -0.8, -0.2, 0.38, 40)]
+    page = make_page(fake_results(), left_out(), scores)
+    assert "| mine | +0.50 | +0.20 to +0.80 | 62% | 40 |" in page
+    assert "natural" in page
+    assert "natural" not in make_page(fake_results(), left_out())
 
 
 def test_make_page_lists_the_bundled_models() -> None:

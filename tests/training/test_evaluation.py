@@ -11,9 +11,11 @@ import pytest
 from PIL import Image
 
 from s2am_engine.color.apply import apply_color_map
-from s2am_engine.errors import EngineError
+from s2am_engine.errors import EngineError, NothingFoundError
+from s2am_engine.inference.detector import Detection, Detector
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.training import evaluation
+from s2am_engine.training.dataset_readers import Pair
 from s2am_engine.types import Pixels
 from tests.engine.fake_networks import KNOWN_MAP, Painter, Spotter
 from tests.engine.pictures import composite
@@ -103,3 +105,68 @@ def test_loaded_foreground_is_never_empty(tmp_path: Path) -> None:
     found = evaluation.evaluate_harmonizers(tmp_path, [Harmonizer.from_network(Painter(), 32, "cpu")], native=True)
     assert found.untouched.mean.fmse > 0
     assert found.untouched.mean.fpsnr < 60
+
+
+def test_group_of_is_the_subfolder_or_the_source_in_the_name() -> None:
+    def group(name: str, subset: str = "") -> str:
+        return evaluation.group_of(Pair(name, Path(), Path(), Path(), subset))
+
+    names = ["a0065_1_2", "c102344_1_1", "d90000014-10_1_9", "f160_1_2", "bsds-1_1_1", "flower_1_1", "a1_2"]
+    assert [group(name) for name in names] == ["HAdobe5k", "HCOCO", "Hday2night", "HFlickr", "", "", ""]
+    assert group("HCOCO/c1_1_1", "HCOCO") == "HCOCO"
+
+
+def test_evaluate_gives_means_by_source(tmp_path: Path) -> None:
+    pixels, mask = composite(60, 80)
+    for name, shift in (("a1", 10), ("f1", 20), ("f2", 40), ("x", 5)):
+        write_pair(tmp_path, name, pixels, mask, np.minimum(pixels, 255 - shift) + np.uint8(shift))
+    found = evaluation.evaluate_harmonizers(tmp_path, [Harmonizer.from_network(Painter(), 32, "cpu")])
+    subsets = found.to_json()["untouched"]["subsets"]
+    assert {name: part["pictures"] for name, part in subsets.items()} == {"HAdobe5k": 1, "HFlickr": 2, "other": 1}
+    images = {image["name"]: image["psnr"] for image in found.to_json()["untouched"]["images"]}
+    assert subsets["HFlickr"]["psnr"] == pytest.approx((images["f1_1_1"] + images["f2_1_1"]) / 2)
+    assert "HFlickr: 2 images" in found.to_table()
+
+
+def test_sheet_is_sorted_by_gain_the_least_first(known: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+
+    def draw(rows: object, captions: list[str], *_: object, **__: object) -> Image.Image:
+        drawn.extend(captions)
+        return Image.new("RGB", (1, 1))
+
+    monkeypatch.setattr(evaluation, "draw_contact_sheet", draw)
+    harmonizer = Harmonizer.from_network(Spotter(), 64, "cpu")
+    found = evaluation.evaluate_harmonizers(known, [harmonizer], sheet=io.BytesIO())
+    gains = [one.psnr - before.psnr for one, before in zip(found.models[0].images, found.untouched.images, strict=True)]
+    assert gains[0] > 3 > gains[1]
+    assert [caption.split(":")[0] for caption in drawn] == ["red_1_1", "blue_1_1"]
+
+
+class Fixed(Detector):
+    """Detects the right half of images whose first pixel is bright."""
+
+    def __init__(self) -> None:
+        self.name = "fixed"
+
+    def detect(self, image: Pixels, *, likeliest: bool = False, **_: object) -> Detection:  # type: ignore[override]
+        if not likeliest and image[0, 0, 0] < 128:
+            raise NothingFoundError("Nothing.")
+        mask = np.zeros(image.shape[:2], np.uint8)
+        mask[:, image.shape[1] // 2 :] = 255
+        return Detection(mask, 0.9)
+
+
+def test_evaluate_detector_gives_rates_and_overlap_by_source(tmp_path: Path) -> None:
+    right = np.zeros((40, 80), np.uint8)
+    right[:, 40:] = 255
+    dark, bright = np.zeros((40, 80, 3), np.uint8), np.full((40, 80, 3), 200, np.uint8)
+    write_pair(tmp_path, "a1", bright, right, dark)
+    write_pair(tmp_path, "f1", dark, right, bright)
+    found = evaluation.evaluate_detector(tmp_path, Fixed())
+    output = found.to_json()
+    assert (output["found"], output["claimed"], output["iou"]) == (0.5, 0.5, 0.5)
+    assert (output["iou_found"], output["iou_likeliest"]) == (1, 1)
+    assert output["subsets"]["HFlickr"]["iou_found"] is None, "nothing was detected there"
+    assert [image["found"] for image in output["images"]] == [1, 0]
+    assert "HAdobe5k" in found.to_table()
