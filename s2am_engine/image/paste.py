@@ -69,9 +69,11 @@ def place_layer(layer: ImageData, background: ImageData, at: tuple[int, int] | N
 
 
 def convert_colors(pixels: Pixels, profile: bytes | None, like: ImageData) -> Pixels:
-    """Convert pixels from a profile to the profile and depth of another image."""
-    same = profile == like.profile or (icc.is_srgb(profile) and icc.is_srgb(like.profile))
-    return to_depth(pixels if same else icc.convert(pixels, profile, like.profile), like.pixels.dtype)
+    """Convert pixels from a profile to the profile and depth of another image, in the deeper of the two depths."""
+    dtype = like.pixels.dtype
+    if dtype.itemsize > pixels.dtype.itemsize:
+        pixels = to_depth(pixels, dtype)
+    return to_depth(icc.convert(pixels, profile, like.profile), dtype)
 
 
 def paste_layer(placement: Placement, pixels: Pixels, background: ImageData) -> ImageData:

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from s2am_engine.image.icc import from_srgb, is_srgb, to_srgb
+from s2am_engine.image.icc import convert, from_srgb, is_srgb, to_srgb
 from tests.engine import icc
 
 DISPLAY_P3 = icc.rgb_profile(icc.P3, icc.srgb_curve)
@@ -18,7 +19,7 @@ ADOBE_RGB = icc.rgb_profile(icc.ADOBE, icc.adobe_curve)
 PROFILES = {"Display P3": (DISPLAY_P3, icc.P3, icc.srgb_curve), "Adobe RGB": (ADOBE_RGB, icc.ADOBE, icc.adobe_curve)}
 
 
-def science(colors: NDArray[np.uint8], primaries: icc.Primaries, curve: icc.Curve) -> NDArray[np.float64]:
+def science(colors: NDArray[Any], primaries: icc.Primaries, curve: icc.Curve) -> NDArray[np.float64]:
     """Colors of another space in sRGB, 0 to 255, by the definitions."""
     light = curve(colors / 255) @ (np.linalg.inv(icc.xyz_matrix(icc.SRGB)) @ icc.xyz_matrix(primaries)).T
     light = light.clip(0, 1)
@@ -95,3 +96,33 @@ def test_profiles_of_these_tests_are_valid() -> None:
 def test_to_srgb_refuses_other_arrays() -> None:
     with pytest.raises(ValueError, match="uint8"):
         to_srgb(np.zeros((4, 3), np.float32), DISPLAY_P3)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_convert_keeps_more_than_8_bits(dtype: type[np.generic]) -> None:
+    rng = np.random.default_rng(0)
+    levels = rng.integers(0, 256, (40, 50, 3)) * 257 + rng.integers(-100, 100, (40, 50, 3))
+    pixels = np.clip(levels, 0, 65535).astype(np.uint16)
+    given = pixels if dtype == np.uint16 else (pixels / np.float32(65535))
+    there = convert(given, None, ADOBE_RGB)
+    assert there.dtype == dtype
+    assert not np.array_equal(there, given)
+    back = convert(there, ADOBE_RGB, None).astype(np.float64)
+    scale = 1 if dtype == np.uint16 else 65535
+    assert np.abs(back - given).max() * scale < 64  # a quarter of an 8-bit level, in the darkest colors
+    expected = science((np.asarray(there, np.float64) * scale / 257), icc.ADOBE, icc.adobe_curve)
+    assert np.abs(expected - pixels / 257).max() < 1
+
+
+def test_convert_to_a_gray_profile_and_back() -> None:
+    gray = icc.gray_profile(lambda value: value**1.8)
+    pixels = np.repeat(np.linspace(0, 65535, 64).astype(np.uint16)[None, :, None], 3, axis=2)
+    there = convert(pixels, None, gray)
+    assert (there == there[..., :1]).all()
+    assert np.abs(convert(there, gray, None).astype(int) - pixels).max() < 64
+
+
+def test_convert_returns_pixels_of_the_same_space_as_they_are() -> None:
+    pixels = np.zeros((2, 2, 3), np.uint16)
+    assert convert(pixels, ADOBE_RGB, ADOBE_RGB) is pixels
+    assert convert(pixels, None, b"unusable") is pixels
