@@ -293,7 +293,7 @@ def fine_tune(
     known, start = (before.known, before.learned) if isinstance(before, Personal) else (before, before)
     learned = train_style(card, start, recipe, photographs, group, workers, report, sinks)
     after = Personal(known, blend(start, learned, BLEND_SHARE))
-    after.likeness.fit(*backgrounds(photographs.seen, card.input_size))
+    after.likeness.fit(*backgrounds(photographs.seen, card.input_size, report))
     return after.eval().requires_grad_(False)
 
 
@@ -321,13 +321,18 @@ def train_style(
     return trainer.fit(report).best
 
 
-def backgrounds(photographs: Sequence[Photograph], size: int) -> list[Tensor]:
+def backgrounds(photographs: Sequence[Photograph], size: int, report: EventCallback = ignore_events) -> list[Tensor]:
     """Describe backgrounds in the photographs' style, and the same ones in other styles: (BACKGROUNDS, F) each."""
     found = []
-    for pre_augmented in (0.0, 1.0):
+    count = BACKGROUNDS // 32
+    for index, pre_augmented in enumerate((0.0, 1.0)):
         pairs = PairMaker(size, 32, 4, photographs=photographs, pre_augmented=pre_augmented)
-        batches = (pairs.make(step) for step in range(BACKGROUNDS // 32))
-        found.append(torch.cat([describe_background(batch.composite, batch.mask) for batch in batches]))
+        described = []
+        for step in range(count):
+            report(TrainingEvent(Phase.MEASURING, index * count + step, 2 * count, "backgrounds"))
+            batch = pairs.make(step)
+            described.append(describe_background(batch.composite, batch.mask))
+        found.append(torch.cat(described))
     return found
 
 
@@ -407,8 +412,14 @@ class Evaluator:
         """Draw held-out pairs before and after, as a PNG."""
         pairs = self.pairs["look"]
         sheet = Sheet(evenly_spaced(len(pairs), SHEET_PAIRS))
+        progress = self.progress("examples", len(pairs))
+
+        def watch(found: Evaluation, pair: Loaded, results: Sequence[Any]) -> None:
+            sheet.add(found, pair, results)
+            progress(found, pair, results)
+
         with atomic_write(path) as file:
-            measure_pairs(pairs, [self.harmonizer(before, "before"), self.harmonizer(after, "after")], watch=sheet.add)
+            measure_pairs(pairs, [self.harmonizer(before, "before"), self.harmonizer(after, "after")], watch=watch)
             sheet.save(file, ["before", "after"])
 
     def harmonizer(self, network: Network, name: str = "") -> Harmonizer:
