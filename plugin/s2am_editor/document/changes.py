@@ -39,7 +39,7 @@ class LayerChanged:
 
     Attributes:
         layer_id: the layer.
-        fields: names of the changed fields of `Layer`: name, raster, transform, mask, opacity, visible, locked.
+        fields: names of the changed fields of `Layer`: name, raster, transform, mask, opacity, visible, …
     """
 
     layer_id: int
@@ -159,7 +159,7 @@ def _changed_layer_area(old: Layer, new: Layer) -> Rect:
 
 def _appearance(layer: Layer) -> tuple[object, ...]:
     """Return everything except the mask that affects the appearance of a layer."""
-    return layer.raster, layer.transform, layer.opacity, layer.visible, layer.harmonization
+    return layer.raster, layer.transform, layer.opacity, layer.visible, layer.harmonization, layer.blend_mode
 
 
 def _visible_box(layer: Layer | None) -> Rect:

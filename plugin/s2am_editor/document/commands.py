@@ -8,11 +8,12 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from s2am_editor.document.geometry import Transform
+from s2am_editor.document.blend_mode import BlendMode
+from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.history import Command
 from s2am_editor.document.model import Document, DocumentError, Harmonization, Layer, new_layer_id
 from s2am_editor.document.raster import Raster, TiledMask
-from s2am_engine.color.map import Curves
+from s2am_editor.document.tone_curves import ToneCurves
 
 Gesture = object
 
@@ -36,10 +37,14 @@ def add_layers(layers: Sequence[Layer], name: str = "Add layer") -> Command:
 
 
 def remove_layer(layer_id: int) -> Command:
-    """Remove a layer; the one below it, or else the lowest one, becomes active."""
+    """Remove a layer; the one below it, or else the lowest one, becomes active.
+
+    Executing it raises DocumentError if the layer is locked, as all commands that delete, move or cut a layer do.
+    """
 
     def change(document: Document) -> Document:
         index = document.index(layer_id)
+        _refuse_locked(document.layers[index])
         rest = document.layers[:index] + document.layers[index + 1 :]
         active = rest[max(0, index - 1)].id if rest else None
         return dataclasses.replace(document, layers=rest, active=active)
@@ -85,7 +90,7 @@ def set_visible(layer_id: int, visible: bool) -> Command:
 
 
 def set_locked(layer_id: int, locked: bool) -> Command:
-    """Lock a layer against being moved, or unlock it."""
+    """Lock a layer against being moved, cut and deleted, or unlock it."""
     name = "Lock layer" if locked else "Unlock layer"
     return _on_layer(name, layer_id, lambda layer: _with(layer, locked=locked))
 
@@ -95,14 +100,46 @@ def set_opacity(layer_id: int, opacity: float, drag: Gesture = None) -> Command:
     return _on_layer("Opacity", layer_id, lambda layer: _with(layer, opacity=opacity), drag)
 
 
+def set_blend_mode(layer_id: int, mode: BlendMode) -> Command:
+    """Set how a layer is mixed with the layers below."""
+    return _on_layer("Blend mode", layer_id, lambda layer: _with(layer, blend_mode=mode))
+
+
+def merge_layers(upper_id: int, lower_id: int, raster: Raster, left: int, top: int) -> Command:
+    """Replace two layers by one at the place, and with the name, of the lower one.
+
+    Args:
+        upper_id: the layer that disappears.
+        lower_id: the layer that gets the pixels.
+        raster: the merged pixels.
+        left: position of the pixels on the canvas.
+        top: position of the pixels on the canvas.
+    """
+
+    def change(document: Document) -> Document:
+        merged = dataclasses.replace(
+            document.layer(lower_id),
+            raster=raster,
+            transform=Transform.at(left, top, raster.size),
+            mask=None,
+            opacity=1.0,
+            visible=True,
+            harmonization=None,
+        )
+        rest = tuple(layer for layer in document.with_layer(merged).layers if layer.id != upper_id)
+        return dataclasses.replace(document, layers=rest, active=lower_id)
+
+    return Command("Merge down", change)
+
+
 def set_transform(layer_id: int, transform: Transform, name: str = "Transform", drag: Gesture = None) -> Command:
     """Set the transform of a layer. `name`: label of the undo step (“Move”, “Rotate”, …)."""
-    return _on_layer(name, layer_id, lambda layer: _with(layer, transform=transform), drag)
+    return _on_layer(name, layer_id, lambda layer: _with(_refuse_locked(layer), transform=transform), drag)
 
 
 def set_mask(layer_id: int, mask: TiledMask | None, name: str = "Mask", stroke: Gesture = None) -> Command:
     """Set the mask of a layer; None = no mask. `name`: label of the undo step (“Brush”, “Cut out”, …)."""
-    return _on_layer(name, layer_id, lambda layer: _with(layer, mask=mask), stroke)
+    return _on_layer(name, layer_id, lambda layer: _with(_refuse_locked(layer), mask=mask), stroke)
 
 
 def set_raster(layer_id: int, raster: Raster, name: str) -> Command:
@@ -111,7 +148,7 @@ def set_raster(layer_id: int, raster: Raster, name: str) -> Command:
     def change(layer: Layer) -> Layer:
         if raster.size != layer.raster.size:
             raise ValueError(f"pixels of {raster.size} do not fit a layer of {layer.raster.size}")
-        return _with(layer, raster=raster)
+        return _with(_refuse_locked(layer), raster=raster)
 
     return _on_layer(name, layer_id, change)
 
@@ -134,9 +171,52 @@ def set_sliders(layer_id: int, drag: Gesture = None, **values: float) -> Command
     return _on_harmonization(name, layer_id, change, drag)
 
 
-def set_curves(layer_id: int, curves: Curves | None, drag: Gesture = None) -> Command:
+def set_curves(layer_id: int, curves: ToneCurves | None, drag: Gesture = None) -> Command:
     """Set the user's curves of a harmonized layer; None = none. Executing it raises DocumentError as `set_sliders`."""
     return _on_harmonization("Curves", layer_id, lambda current: dataclasses.replace(current, curves=curves), drag)
+
+
+def crop(rect: Rect) -> Command:
+    """Crop the canvas to a rectangle; layers keep what lies outside.
+
+    Executing it raises ValueError if the rectangle has no pixel on the canvas.
+    """
+
+    def change(document: Document) -> Document:
+        part = rect.intersection(document.rect)
+        if part.is_empty:
+            raise ValueError(f"{rect} lies outside of the canvas")
+        if part == document.rect:
+            return document
+        return dataclasses.replace(
+            document,
+            width=part.width,
+            height=part.height,
+            layers=tuple(_on_cropped_canvas(layer, part) for layer in document.layers),
+            area=_cropped(document.area, part),
+        )
+
+    return Command("Crop", change)
+
+
+def _on_cropped_canvas(layer: Layer, part: Rect) -> Layer:
+    """Return a layer at the same place of the image on a canvas that was cropped to a part."""
+
+    def moved(transform: Transform) -> Transform:
+        return dataclasses.replace(transform, x=transform.x - part.left, y=transform.y - part.top)
+
+    found = layer.harmonization
+    if found is not None:
+        found = dataclasses.replace(
+            found,
+            reference=dataclasses.replace(found.reference, area=_cropped(found.reference.area, part)),
+            placement=None if found.placement is None else moved(found.placement),
+        )
+    return dataclasses.replace(layer, transform=moved(layer.transform), harmonization=found)
+
+
+def _cropped(mask: TiledMask | None, part: Rect) -> TiledMask | None:
+    return None if mask is None else TiledMask.from_array(mask.read(part))
 
 
 def set_area(area: TiledMask | None, name: str = "Paint reference", stroke: Gesture = None) -> Command:
@@ -161,6 +241,17 @@ def cut_out_layer(layer_id: int, mask: TiledMask, name: str) -> Command:
         return copied.with_layer(_with(copied.layer(copied.active), mask=mask))
 
     return Command("Cut out to new layer", change)
+
+
+def _refuse_locked(layer: Layer) -> Layer:
+    """Return the layer; raises DocumentError if it is locked."""
+    if layer.locked:
+        raise DocumentError(
+            f"“{layer.name}” is locked, like every background: select a layer above it, or unlock it in the Layer "
+            "menu.",
+            code="document.locked",
+        )
+    return layer
 
 
 def _with(layer: Layer, **changes: Any) -> Layer:

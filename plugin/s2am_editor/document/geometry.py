@@ -14,6 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+Point = tuple[float, float]
+"""(x, y)"""
+
 Affine = NDArray[np.float64]
 """2×3 matrix that maps (x, y, 1) to (x', y')."""
 

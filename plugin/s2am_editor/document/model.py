@@ -15,10 +15,12 @@ from typing import Any, Literal
 
 import numpy as np
 
+from s2am_editor.document.blend_mode import BlendMode
 from s2am_editor.document.geometry import Rect, Transform
-from s2am_editor.document.raster import Raster, TiledMask
+from s2am_editor.document.raster import MAX_INVISIBLE, Raster, TiledMask
+from s2am_editor.document.tone_curves import ToneCurves
 from s2am_engine.color.adjustments import Sliders, adjust
-from s2am_engine.color.map import ColorMap, Curves
+from s2am_engine.color.map import ColorMap
 from s2am_engine.errors import EngineError
 from s2am_engine.image.arrays import to_depth
 from s2am_engine.image.data import Metadata
@@ -77,7 +79,8 @@ class Harmonization:
         confidence: 0 to 1.
         reference: background that the layer was harmonized with.
         sliders: applied to `model_map`.
-        curves: applied last, at full strength; None = none.
+        curves: drawn by the user; applied last, at full strength; None = none.
+        placement: transform of the layer when the model saw it; None = unknown, in projects of version 0.1.
     """
 
     model_map: ColorMap
@@ -85,13 +88,14 @@ class Harmonization:
     confidence: float = 1.0
     reference: Reference = BENEATH
     sliders: Sliders = field(default_factory=Sliders)
-    curves: Curves | None = None
+    curves: ToneCurves | None = None
+    placement: Transform | None = None
 
     @cached_property
     def color_map(self) -> ColorMap:
         """The complete map, which is applied to the layer's pixels."""
         adjusted = adjust(self.model_map, self.sliders)
-        return adjusted if self.curves is None else adjusted.then(self.curves)
+        return adjusted if self.curves is None else adjusted.then(self.curves.curves)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,8 +110,9 @@ class Layer:
         transform: placement on the canvas.
         mask: cutout made in the editor, of the raster's size; None = the whole layer.
         opacity: 0 to 1.
+        blend_mode: how it is mixed with the layers below.
         visible: hidden layers are not rendered.
-        locked: protected against being moved with the mouse, as a background is.
+        locked: protected against being moved, cut and deleted, as a background is.
         harmonization: recoloring; None = original colors.
         id: identifies the layer across states of the document.
 
@@ -123,6 +128,7 @@ class Layer:
     visible: bool = True
     locked: bool = False
     harmonization: Harmonization | None = None
+    blend_mode: BlendMode = BlendMode.NORMAL
     id: int = field(default_factory=new_layer_id)
 
     def __post_init__(self) -> None:
@@ -138,8 +144,16 @@ class Layer:
         return self.raster.size
 
     @cached_property
+    def content(self) -> Rect:
+        """Bounding box of the pixels that alpha and mask show, in the raster's own pixels; all of it if none is."""
+        whole = Rect(0, 0, *self.size)
+        shown = self.raster.opaque_box if self.mask is None else self.mask.box(above=MAX_INVISIBLE)
+        found = shown.intersection(self.raster.opaque_box)
+        return whole if found.is_empty else found
+
+    @cached_property
     def box(self) -> Rect:
-        """Bounding box on the canvas; it can extend beyond the canvas."""
+        """Bounding box of the whole raster on the canvas; it can extend beyond the canvas."""
         return self.transform.box(self.size)
 
 

@@ -7,8 +7,9 @@ Both provide reduced levels (a mipmap pyramid), from which any zoom is drawn.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import cv2
@@ -16,9 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2am_editor.document.geometry import EMPTY_RECT, Rect
+from s2am_engine.image.arrays import full_scale
 
 OPENCV_DEPTHS = {np.dtype(np.uint8): cv2.CV_8U, np.dtype(np.uint16): cv2.CV_16U, np.dtype(np.float32): cv2.CV_32F}
 """OpenCV's depth constants by NumPy dtype, for all dtypes that pixels can have."""
+
+MAX_INVISIBLE = 2
+"""Coverage, of 255, up to which nobody sees a pixel; cutouts of other programs often have such pixels far outside."""
 
 MASK_TILE = 256
 MAX_LEVEL = 8
@@ -53,6 +58,15 @@ class Raster:
     def size(self) -> tuple[int, int]:
         """Width and height in pixels."""
         return self.pixels.shape[1], self.pixels.shape[0]
+
+    @cached_property
+    def opaque_box(self) -> Rect:
+        """Bounding box of the pixels that are not transparent; empty if all are."""
+        if self.alpha is None:
+            return Rect(0, 0, *self.size)
+        limit = MAX_INVISIBLE / 255 * full_scale(self.alpha.dtype)
+        x, y, width, height = cv2.boundingRect((self.alpha > limit).view(np.uint8))
+        return Rect(x, y, x + width, y + height)
 
     @property
     def nbytes(self) -> int:
@@ -196,13 +210,23 @@ class TiledMask:
             tiles[index] = _to_tile(_extend_edges(tile, self.width - x, self.height - y))
         return self._with_tiles(tuple(tiles))
 
-    def box(self) -> Rect:
-        """Return the bounding box of all values above 0; it is empty if there are none."""
+    def combined(
+        self, other: TiledMask, function: Callable[[NDArray[np.uint8], NDArray[np.uint8]], NDArray[np.uint8]]
+    ) -> TiledMask:
+        """Return the results of an element-wise function of this mask's values and those of one of the same size."""
+        if (other.width, other.height) != (self.width, self.height):
+            raise ValueError(f"masks of {self.width}×{self.height} and {other.width}×{other.height} do not match")
+        pairs = zip(self._tiles, other._tiles, strict=True)
+        return self._with_tiles(tuple(_to_tile(function(mine.level(0), theirs.level(0))) for mine, theirs in pairs))
+
+    def box(self, above: int = 0) -> Rect:
+        """Return the bounding box of all values above one; it is empty if there are none."""
         found = EMPTY_RECT
         for index, part in self._tile_parts(self.rect, MASK_TILE):
             if self._tiles[index] is _UNIFORM_TILES[0]:
                 continue
-            x, y, width, height = cv2.boundingRect(self.read(part))
+            values = self.read(part)
+            x, y, width, height = cv2.boundingRect((values > above).view(np.uint8) if above else values)
             if width:
                 found = found.union(Rect(x, y, x + width, y + height).translated(part.left, part.top))
         return found

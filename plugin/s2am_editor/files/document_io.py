@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from s2am_common.image_formats import (
     READABLE_SUFFIXES,
@@ -18,9 +20,11 @@ from s2am_common.image_formats import (
 )
 from s2am_editor.document.model import Document, Layer
 from s2am_editor.files.openraster import OPENRASTER_SUFFIX, read_openraster, write_openraster
-from s2am_editor.render.export import flatten
+from s2am_editor.render.export import flatten, resized
 from s2am_engine.errors import ImageFormatError
+from s2am_engine.image import icc
 from s2am_engine.image.arrays import full_scale, to_depth
+from s2am_engine.image.data import Metadata
 from s2am_engine.image.io import ImageData, load_image, save_image
 from s2am_engine.types import FractionCallback
 
@@ -77,6 +81,23 @@ def open_document(path: Path, progress: FractionCallback | None = None) -> Opene
     return OpenedFile(document, tuple(notes))
 
 
+def likely_background(paths: Sequence[Path]) -> Path:
+    """Return the file that others are to be placed on: a project, or else the first image without transparency."""
+    for path in paths:
+        if is_project(path) or not _declares_transparency(path):
+            return path
+    return paths[0]
+
+
+def _declares_transparency(path: Path) -> bool:
+    """Return whether a file's header declares transparency; False for a file that cannot be read."""
+    try:
+        with Image.open(path) as image:
+            return image.has_transparency_data
+    except (OSError, ValueError, SyntaxError):
+        return False
+
+
 def read_layer(
     path: Path,
     document: Document,
@@ -109,8 +130,29 @@ def save_project(path: Path, document: Document, progress: FractionCallback | No
     write_openraster(path, document, progress)
 
 
+@dataclass(frozen=True)
+class ExportOptions:
+    """How an image is exported.
+
+    Attributes:
+        quality: of JPEG, 1 to 100.
+        scale: factor of the size, above 0.
+        srgb: convert the colors to sRGB, which every program shows correctly, and leave the profile out.
+        metadata: keep the document's metadata.
+    """
+
+    quality: int = 95
+    scale: float = 1.0
+    srgb: bool = False
+    metadata: bool = True
+
+
 def export_image(
-    path: Path, document: Document, *, quality: int = 95, progress: FractionCallback | None = None
+    path: Path,
+    document: Document,
+    options: ExportOptions | None = None,
+    *,
+    progress: FractionCallback | None = None,
 ) -> tuple[str, ...]:
     """Write the merged image in the format of the suffix, with profile and metadata, atomically.
 
@@ -119,7 +161,7 @@ def export_image(
     Args:
         path: the file.
         document: the document.
-        quality: of JPEG, 1 to 100.
+        options: None = the defaults. A project ignores them.
         progress: see `FractionCallback`.
 
     Returns:
@@ -142,10 +184,23 @@ def export_image(
     merged = flatten(document, progress=lambda done: report(0.5 * done))
     if merged.alpha is not None and merged.alpha.min() >= full_scale(document.dtype):
         merged = dataclasses.replace(merged, alpha=None)
+    options = options or ExportOptions()
+    if options.scale != 1:
+        merged = resized(merged, *scaled_size(document, options.scale))
+    if options.srgb:
+        merged = dataclasses.replace(merged, pixels=icc.convert(merged.pixels, merged.profile, None), profile=None)
+    if not options.metadata:
+        merged = dataclasses.replace(merged, metadata=Metadata())
+    report(0.6)
     image = _convert_depth(merged, _supported_depth(image_format, document.dtype))
-    omitted = save_image(path, image, quality=quality)
+    omitted = save_image(path, image, quality=options.quality)
     report(1.0)
     return omitted
+
+
+def scaled_size(document: Document, scale: float) -> tuple[int, int]:
+    """Return width and height of a document that is exported at a scale."""
+    return max(1, round(document.width * scale)), max(1, round(document.height * scale))
 
 
 def _supported_depth(image_format: FormatInfo, dtype: np.dtype[np.generic]) -> np.dtype[np.generic]:

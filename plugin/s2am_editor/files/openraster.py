@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from s2am_common.archives import open_archive
 from s2am_common.atomic import atomic_write
 from s2am_common.image_formats import PNG
+from s2am_editor.document.blend_mode import BlendMode
 from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.model import Document, Layer
 from s2am_editor.document.raster import Raster, TiledMask
@@ -46,7 +47,7 @@ OPENRASTER_SUFFIX = ".ora"
 _MIMETYPE = b"image/openraster"
 _OPENRASTER_VERSION = "0.0.5"
 _THUMBNAIL_SIDE = 256  # required by the specification
-_NORMAL_MODE = "svg:src-over"
+_BLEND_MODES = {mode.value: mode for mode in BlendMode}
 _DESCRIPTION = "s2am/document.json"
 _MAX_DIRECTORY_BYTES = 16 << 20
 _MAX_TEXT_BYTES = 64 << 20
@@ -255,7 +256,13 @@ def _write_layer(
     else:
         left, top, rendered = _render_layer(document, layer)
         _write_png(archive, name, *_to_integers(rendered), document.profile)
-    attributes = {"name": layer.name, "src": name, "x": str(left), "y": str(top), "composite-op": _NORMAL_MODE}
+    attributes = {
+        "name": layer.name,
+        "src": name,
+        "x": str(left),
+        "y": str(top),
+        "composite-op": layer.blend_mode.value,
+    }
     attributes |= {"opacity": f"{layer.opacity:.6g}", "visibility": "visible" if layer.visible else "hidden"}
     attributes |= {"edit-locked": "true"} if layer.locked else {}
     attributes |= {"selected": "true"} if layer.id == document.active else {}
@@ -300,12 +307,13 @@ def _read_layers(archive: zipfile.ZipFile, stack_xml: bytes, report: FractionCal
         profile = profile or decoded.profile
         raster = _to_raster(decoded.samples)
         name = node.attrib.get("name", "") or Path(node.attrib["src"]).stem
-        found.append((name, raster, Transform.at(left, top, raster.size), opacity, visible))
+        mode = _BLEND_MODES.get(node.attrib.get("composite-op", ""), BlendMode.NORMAL)
+        found.append((name, raster, Transform.at(left, top, raster.size), opacity, visible, mode))
         report((index + 1) / len(nodes))
     dtype = max((raster.pixels.dtype for _, raster, *_ in found), key=lambda depth: depth.itemsize)
     layers = tuple(
-        Layer(name, _convert_depth(raster, dtype), transform, opacity=opacity, visible=visible)
-        for name, raster, transform, opacity, visible in found
+        Layer(name, _convert_depth(raster, dtype), transform, opacity=opacity, visible=visible, blend_mode=mode)
+        for name, raster, transform, opacity, visible, mode in found
     )
     return Document(width, height, layers, dtype, profile, active=layers[-1].id), sorted(notes)
 
@@ -318,8 +326,9 @@ def _layer_nodes(
         if node.tag not in ("layer", "stack"):
             notes.add(f"A “{node.tag}” was skipped: only pixel layers are supported.")
             continue
-        if node.attrib.get("composite-op", _NORMAL_MODE) != _NORMAL_MODE:
-            notes.add("Layers with other blend modes are shown as normal layers.")
+        mode = node.attrib.get("composite-op", BlendMode.NORMAL.value)
+        if mode not in _BLEND_MODES or (node.tag == "stack" and mode != BlendMode.NORMAL.value):
+            notes.add(f"The blend mode “{mode}” is not supported: its layers are shown as normal ones.")
         x, y = left + int(float(node.attrib.get("x", 0))), top + int(float(node.attrib.get("y", 0)))
         node_opacity = opacity * min(1.0, max(0.0, float(node.attrib.get("opacity", 1))))
         node_visible = visible and node.attrib.get("visibility", "visible") == "visible"

@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from psd_tools import PSDImage
 from psd_tools.api.layers import Layer as PsdLayer
-from psd_tools.constants import BlendMode, ColorMode, Resource, Tag
+from psd_tools.constants import BlendMode as PsdBlendMode
+from psd_tools.constants import ColorMode, Resource, Tag
 
+from s2am_editor.document.blend_mode import BlendMode
 from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.model import Document, Layer
 from s2am_editor.document.raster import Raster, TiledMask
@@ -35,6 +37,25 @@ _MERGED_TRANSPARENCY = (
 _NOTICEABLE = 1.0  # mean difference, in levels of 8 bits
 _COMPARED_SIDE = 1024  # pixels
 _MAX_NAMES = 5  # in a note
+_BLEND_MODES = {
+    PsdBlendMode.NORMAL: BlendMode.NORMAL,
+    PsdBlendMode.DARKEN: BlendMode.DARKEN,
+    PsdBlendMode.MULTIPLY: BlendMode.MULTIPLY,
+    PsdBlendMode.COLOR_BURN: BlendMode.COLOR_BURN,
+    PsdBlendMode.LIGHTEN: BlendMode.LIGHTEN,
+    PsdBlendMode.SCREEN: BlendMode.SCREEN,
+    PsdBlendMode.COLOR_DODGE: BlendMode.COLOR_DODGE,
+    PsdBlendMode.LINEAR_DODGE: BlendMode.ADD,
+    PsdBlendMode.OVERLAY: BlendMode.OVERLAY,
+    PsdBlendMode.SOFT_LIGHT: BlendMode.SOFT_LIGHT,
+    PsdBlendMode.HARD_LIGHT: BlendMode.HARD_LIGHT,
+    PsdBlendMode.DIFFERENCE: BlendMode.DIFFERENCE,
+    PsdBlendMode.HUE: BlendMode.HUE,
+    PsdBlendMode.SATURATION: BlendMode.SATURATION,
+    PsdBlendMode.COLOR: BlendMode.COLOR,
+    PsdBlendMode.LUMINOSITY: BlendMode.LUMINOSITY,
+}
+_GROUP_MODES = (PsdBlendMode.NORMAL, PsdBlendMode.PASS_THROUGH)  # groups are dissolved
 _DEPTHS: dict[int, np.dtype[Any]] = {8: np.dtype(np.uint8), 16: np.dtype(np.uint16)}
 
 
@@ -132,7 +153,8 @@ class _UnsupportedFeatures:
     def add(self, layer: PsdLayer) -> None:
         """Note the features of a layer or group."""
         name = f"“{layer.name}”"
-        if layer.blend_mode not in (BlendMode.NORMAL, BlendMode.PASS_THROUGH):
+        is_supported = layer.blend_mode in (_GROUP_MODES if layer.is_group() else _BLEND_MODES)
+        if not is_supported:
             self._modes[f"{name} ({layer.blend_mode.name.replace('_', ' ').lower()})"] = None
         if layer.has_effects():
             kinds = dict.fromkeys(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(e).__name__).lower() for e in layer.effects)
@@ -226,6 +248,7 @@ def _convert_layer(layer: PsdLayer, box: Rect, canvas: Rect, dtype: np.dtype[Any
         opacity=opacity,
         visible=visible,
         locked=is_background,
+        blend_mode=_BLEND_MODES.get(layer.blend_mode, BlendMode.NORMAL),
     )
 
 

@@ -19,9 +19,11 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from s2am_editor.document.blend_mode import BlendMode
 from s2am_editor.document.geometry import Transform
 from s2am_editor.document.model import Document, Harmonization, Layer, Reference, new_layer_id
 from s2am_editor.document.raster import Raster, TiledMask
+from s2am_editor.document.tone_curves import ToneCurves
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.color.map import ColorMap, Curves
 from s2am_engine.errors import ImageFormatError
@@ -166,6 +168,7 @@ def _layer_to_json(layer: Layer, indices: Mapping[int, int], writer: PixelWriter
         "mask": None if layer.mask is None else writer.put_mask(layer.mask),
         "transform": dataclasses.asdict(layer.transform),
         "opacity": layer.opacity,
+        "blend_mode": layer.blend_mode.value,
         "visible": layer.visible,
         "locked": layer.locked,
         "harmonization": layer.harmonization and _harmonization_to_json(layer.harmonization, indices, writer),
@@ -181,6 +184,7 @@ def _layer_from_json(data: Mapping[str, Any], layer_id: int, ids: Sequence[int],
         visible=bool(data["visible"]),
         locked=bool(data["locked"]),
         harmonization=None if harmonization is None else _harmonization_from_json(harmonization, ids, reader),
+        blend_mode=BlendMode(data.get("blend_mode", BlendMode.NORMAL.value)),  # version 0.1 has none
         id=layer_id,
     )
 
@@ -194,7 +198,9 @@ def _harmonization_to_json(
         "model": harmonization.model,
         "confidence": harmonization.confidence,
         "sliders": dataclasses.asdict(harmonization.sliders),
-        "curves": None if harmonization.curves is None else harmonization.curves.to_json(),
+        "curves": None if harmonization.curves is None else harmonization.curves.curves.to_json(),
+        "placement": None if harmonization.placement is None else dataclasses.asdict(harmonization.placement),
+        "curve_points": _points_to_json(harmonization.curves),
         "reference": {
             "kind": reference.kind,
             # -1 stands for a deleted reference layer; the color map remains valid.
@@ -206,15 +212,34 @@ def _harmonization_to_json(
 
 def _harmonization_from_json(data: Mapping[str, Any], ids: Sequence[int], reader: PixelReader) -> Harmonization:
     data = _with_current_keys(data)
-    curves = None if data["curves"] is None else ColorMap.from_json(data["curves"])
-    if curves is not None and not isinstance(curves, Curves):
-        raise ValueError("curves expected")
+    curves = None if data["curves"] is None else _curves_from_json(data["curves"], data.get("curve_points"))
     return Harmonization(
         *(ColorMap.from_json(data["model_map"]), str(data["model"]), float(data["confidence"])),
         reference=_reference_from_json(data["reference"], ids, reader),
         sliders=Sliders.from_values(data["sliders"]),
         curves=curves,
+        placement=Transform(**data["placement"]) if data.get("placement") else None,
     )
+
+
+def _points_to_json(curves: ToneCurves | None) -> Any:
+    """Return the points of curves; None if only samples of them were drawn."""
+    return None if curves is None or curves.samples is not None else curves.lines
+
+
+def _curves_from_json(data: Any, lines: Any) -> ToneCurves:
+    """Rebuild curves; version 0.1 stored only samples of them."""
+    samples = ColorMap.from_json(data)
+    if not isinstance(samples, Curves):
+        raise ValueError("curves expected")
+    if lines is None:
+        return ToneCurves.from_samples(samples)
+    master, red, green, blue = (tuple((float(x), float(y)) for x, y in line) for line in lines)
+    for line in (master, red, green, blue):
+        xs = [x for x, _ in line]
+        if len(line) < 2 or xs != sorted(set(xs)) or not all(0 <= value <= 1 for point in line for value in point):
+            raise ValueError("damaged curve")
+    return ToneCurves((master, red, green, blue))
 
 
 def _reference_from_json(data: Mapping[str, Any], ids: Sequence[int], reader: PixelReader) -> Reference:

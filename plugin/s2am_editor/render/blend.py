@@ -13,11 +13,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from s2am_editor.document.blend_mode import BlendMode
 from s2am_editor.document.geometry import Rect
 from s2am_editor.document.model import Document, Layer
+from s2am_editor.render.mixing import mix_colors
 from s2am_editor.render.resample import Patch, resample_layer
 from s2am_engine.color.apply import apply_color_map
-from s2am_engine.image.arrays import full_scale, to_unit
+from s2am_engine.image.arrays import full_scale, to_depth, to_unit
 from s2am_engine.image.io import ImageData
 from s2am_engine.image.paste import Placement, blend_over, paste_layer
 
@@ -63,7 +65,8 @@ def blend_layer(
     """
     if patch is None:
         return backdrop
-    if patch.rect == rect and layer.opacity == 1:
+    mixes = layer.blend_mode is not BlendMode.NORMAL and not _is_transparent(backdrop)
+    if patch.rect == rect and layer.opacity == 1 and not mixes:
         if patch.coverage is None:
             return ImageData(_apply_harmonization(layer, patch, harmonized, fast))
         if patch.coverage.dtype == patch.pixels.dtype and _is_transparent(backdrop):
@@ -74,11 +77,22 @@ def blend_layer(
         return backdrop
     pixels, coverage = _apply_harmonization(layer, patch, harmonized, fast), _apply_opacity(patch, layer.opacity)
     target = patch.rect.translated(-rect.left, -rect.top)
+    if mixes:
+        pixels = _mix_with_backdrop(layer.blend_mode, pixels, backdrop, target)
     if backdrop.alpha is not None:
         return paste_layer(Placement(target.top, target.left, pixels, coverage), pixels, backdrop)
     if fast and pixels.dtype == np.uint8:
         return _paste_fast(backdrop, pixels, to_unit(coverage), target)
     return _paste_on_opaque(backdrop, pixels, coverage, target)
+
+
+def _mix_with_backdrop(mode: BlendMode, pixels: NDArray[Any], backdrop: ImageData, target: Rect) -> NDArray[Any]:
+    """Return a layer's colors mixed with those of its backdrop, in proportion to the backdrop's opacity."""
+    source = to_unit(pixels)
+    mixed = mix_colors(mode, to_unit(backdrop.pixels[target.slices]), source)
+    if backdrop.alpha is not None:
+        mixed = source + to_unit(backdrop.alpha[target.slices])[..., None] * (mixed - source)
+    return to_depth(mixed, pixels.dtype)
 
 
 def render_exactly(document: Document, zoom: float, rect: Rect, *, harmonized: bool = True) -> ImageData:

@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from s2am_editor.document.geometry import Rect
+from s2am_editor.document.blend_mode import BlendMode
+from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.model import Document, Layer
+from s2am_editor.document.raster import Raster
 from s2am_editor.render.blend import render_exactly
 from s2am_editor.render.resample import resample_layer
 from s2am_engine.image.arrays import full_scale, to_depth
@@ -56,6 +59,30 @@ def canvas_coverage(document: Document, layer: Layer) -> NDArray[Any]:
         window = result[patch.rect.slices]
         window[:] = full if patch.coverage is None else to_depth(patch.coverage, document.dtype)
     return result
+
+
+def merge(lower: Layer, upper: Layer, document: Document) -> tuple[Raster, int, int]:
+    """Merge two layers, including what lies outside of the canvas.
+
+    Returns:
+        The pixels, in the document's depth and profile, and their left and top on the canvas.
+    """
+    area = lower.box.union(upper.box)
+    shown = (dataclasses.replace(lower, blend_mode=BlendMode.NORMAL), upper)
+    image = render_exactly(dataclasses.replace(document, layers=shown), 1.0, area)
+    return Raster(image.pixels, image.alpha), area.left, area.top
+
+
+def resized(image: ImageData, width: int, height: int) -> ImageData:
+    """Return an image in another size, with colors weighted by alpha."""
+    raster = Raster(image.pixels, image.alpha)
+    scale_x, scale_y = width / raster.size[0], height / raster.size[1]
+    layer = Layer("", raster, Transform(width / 2, height / 2, scale_x, scale_y))
+    patch = resample_layer(layer, 1.0, Rect(0, 0, width, height))
+    if patch is None or patch.rect != (0, 0, width, height):
+        raise ValueError(f"an image cannot become {width}×{height} pixels")
+    alpha = None if image.alpha is None or patch.coverage is None else to_depth(patch.coverage, image.pixels.dtype)
+    return dataclasses.replace(image, pixels=patch.pixels, alpha=alpha)
 
 
 def _row_strips(document: Document) -> list[Rect]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from s2am_editor.document.blend_mode import BlendMode
 from s2am_editor.document.model import BENEATH, Document, DocumentError, Harmonization, Layer, Reference
 from s2am_editor.document.raster import TiledMask
 from s2am_editor.render.export import canvas_coverage, flatten
@@ -81,7 +82,7 @@ def prepare_input(
         DocumentError: the layer is outside the canvas, covers all of it, or has no reference.
     """
     layer = document.layer(layer_id)
-    original = dataclasses.replace(layer, visible=True, opacity=1.0, harmonization=None)
+    original = dataclasses.replace(layer, visible=True, opacity=1.0, harmonization=None, blend_mode=BlendMode.NORMAL)
     beneath = _reference_layers(document, layer, reference)
     image = flatten(dataclasses.replace(document, layers=(*beneath, original)), progress=progress)
     mask = canvas_coverage(document, original)
@@ -136,13 +137,14 @@ def find_variants(
     """
     report = progress or (lambda _: None)
     model_input = prepare_input(document, layer_id, reference, lambda done: report(done * _INPUT_SHARE))
+    placement = document.layer(layer_id).transform
     predicted: dict[str, Harmonization] = {}
     for index, (model, sliders) in enumerate(choices):
         report(_INPUT_SHARE + (1 - _INPUT_SHARE) * index / len(choices))
         if model not in predicted:
             with models.using(model) as harmonizer:
                 predicted[model] = _predict(harmonizer, model_input, reference)
-        yield dataclasses.replace(predicted[model], sliders=sliders)
+        yield dataclasses.replace(predicted[model], sliders=sliders, placement=placement)
     report(1.0)
 
 

@@ -90,12 +90,7 @@ class RenderSession:
         if zoom >= MAGNIFIED_ZOOM:
             source = _canvas_rect(rect, zoom)
             return _magnify(self.layer_coverage(layer, source, 1.0), source, zoom, rect)
-        coverage = np.zeros((rect.height, rect.width), np.uint8)
-        patch = self._patch(layer, zoom, rect)
-        if patch is not None:
-            target = patch.rect.translated(-rect.left, -rect.top).slices
-            coverage[target] = 255 if patch.coverage is None else to_uint8(patch.coverage)
-        return coverage
+        return _coverage(self._patch(layer, zoom, rect), rect)
 
     def canvas_mask(self, mask: TiledMask, rect: Rect, zoom: float) -> NDArray[np.uint8]:
         """Render a mask of the canvas's size, such as the reference area: h×w, 0 to 255."""
@@ -154,6 +149,19 @@ class RenderSession:
         return result
 
 
+def layer_coverage(layer: Layer, rect: Rect, zoom: float) -> NDArray[np.uint8]:
+    """Render the coverage of a layer without its opacity: h×w, 0 to 255; see `RenderSession.layer_coverage`."""
+    return _coverage(resample_layer(layer, zoom, rect), rect)
+
+
+def _coverage(patch: Patch | None, rect: Rect) -> NDArray[np.uint8]:
+    coverage = np.zeros((rect.height, rect.width), np.uint8)
+    if patch is not None:
+        target = patch.rect.translated(-rect.left, -rect.top).slices
+        coverage[target] = 255 if patch.coverage is None else to_uint8(patch.coverage)
+    return coverage
+
+
 def layer_thumbnail(layer: Layer, side: int, profile: bytes | None = None) -> NDArray[np.uint8]:
     """Render one layer, without transform and opacity, with a longer side of at most `side` screen pixels.
 
@@ -187,7 +195,7 @@ def to_screen(image: ImageData) -> NDArray[np.uint8]:
 
 def _appearance_key(layer: Layer) -> Hashable:
     """Return everything that affects the appearance of a visible layer."""
-    return layer.raster, layer.mask, layer.transform, layer.opacity, layer.harmonization
+    return layer.raster, layer.mask, layer.transform, layer.opacity, layer.harmonization, layer.blend_mode
 
 
 def _owned_bytes(result: Patch | ImageData | None) -> int:

@@ -19,6 +19,7 @@ from numpy.typing import DTypeLike, NDArray
 from s2am_editor.document.geometry import Transform
 from s2am_editor.document.model import Document, Harmonization, Layer, Reference
 from s2am_editor.document.raster import Raster, TiledMask
+from s2am_editor.document.tone_curves import ToneCurves
 from s2am_editor.files.document_io import open_document, save_project
 from s2am_editor.files.recovery import Recovery
 from s2am_editor.render.export import flatten
@@ -82,7 +83,7 @@ def original_document(dtype: DTypeLike, *maps: str) -> Document:
                     0.25 + index / 10,
                     references[index % 3],
                     Sliders(strength=0.75, brightness=0.1, contrast=-0.2, warmth=0.3, tint=-0.1, saturation=0.25),
-                    bent_curves(-0.3) if odd else None,
+                    ToneCurves.from_samples(bent_curves(-0.3)) if odd else None,
                 ),
             )
         )

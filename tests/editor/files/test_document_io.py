@@ -13,10 +13,17 @@ from PIL import Image
 
 from s2am_editor.document import commands
 from s2am_editor.document.model import Document
-from s2am_editor.files.document_io import export_image, open_document, read_layer, save_project
+from s2am_editor.files.document_io import (
+    ExportOptions,
+    export_image,
+    open_document,
+    read_layer,
+    save_project,
+)
 from s2am_editor.render.export import flatten
 from s2am_engine.errors import EngineError
 from s2am_engine.image.data import Metadata
+from s2am_engine.image.icc import is_srgb
 from s2am_engine.image.io import ImageData, load_image, save_image
 from tests.editor.document.sample_documents import cutout, disc, scene, two_layers
 from tests.engine.icc import ADOBE, adobe_curve, rgb_profile
@@ -58,6 +65,33 @@ def test_export_image_rounds_to_bits_of_format(
     assert np.abs(found / np.iinfo(stored).max - expected).max() < (0.15 if suffix == ".jpg" else 0.003)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_export_image_converts_to_srgb_scales_and_drops_metadata(tmp_path: Path, dtype: DTypeLike) -> None:
+    full = np.iinfo(dtype).max
+    green = np.full((100, 200, 3), (100, 150, 100), np.float64) / 255 * full
+    metadata = Metadata(xmp=b"<xmp/>", dpi=(300.0, 300.0))
+    document = Document.from_image(ImageData(np.rint(green).astype(dtype), None, ADOBE_RGB, metadata=metadata), "beach")
+    export_image(tmp_path / "out.png", document, ExportOptions(scale=0.25, srgb=True, metadata=False))
+    found = load_image(tmp_path / "out.png")
+    assert found.pixels.shape == (25, 50, 3)
+    assert found.pixels.dtype == dtype
+    assert is_srgb(found.profile)
+    assert found.pixels[12, 25] / full * 255 == pytest.approx((66, 151, 97), abs=1)
+    assert found.metadata.xmp is None
+    assert found.metadata.dpi is None
+
+
+def test_export_image_scales_transparent_images_without_fringes(tmp_path: Path) -> None:
+    document, layer = two_layers()
+    alone = dataclasses.replace(document, layers=(layer,))
+    export_image(tmp_path / "out.png", alone, ExportOptions(scale=0.5))
+    found = load_image(tmp_path / "out.png")
+    assert found.alpha is not None
+    assert found.pixels.shape == (100, 150, 3)
+    covered = found.alpha > 0
+    assert found.pixels[covered].min() > 10  # no black of the transparent pixels
+
+
 def test_read_layer_converts_to_document_depth(tmp_path: Path) -> None:
     save_image(tmp_path / "person.png", cutout(dtype=np.uint16))
     document = Document.from_image(ImageData(scene()), "beach")
@@ -79,14 +113,16 @@ def test_read_layer_scales_large_image_to_fit(tmp_path: Path) -> None:
     assert layer.size == (900, 400)  # the original resolution is kept
 
 
-def test_read_layer_converts_profile(tmp_path: Path) -> None:
+def test_read_layer_converts_the_profile_at_any_depth(tmp_path: Path) -> None:
     green = np.full((20, 20, 3), (100, 180, 60), np.uint8)
     save_image(tmp_path / "adobe.png", ImageData(green, profile=ADOBE_RGB))
     layer = read_layer(tmp_path / "adobe.png", Document.from_image(ImageData(scene()), "beach"))
     assert layer.raster.pixels[0, 0, 0] < 80
     save_image(tmp_path / "deep.png", ImageData(green.astype(np.uint16) * 257, profile=ADOBE_RGB))
-    layer = read_layer(tmp_path / "deep.png", Document.from_image(ImageData(scene(dtype=np.uint16)), "beach"))
-    assert layer.raster.pixels[0, 0, 0] < 80 * 257
+    for dtype in (np.uint8, np.uint16):
+        deep = read_layer(tmp_path / "deep.png", Document.from_image(ImageData(scene(dtype=dtype)), "beach"))
+        shown = deep.raster.pixels[0, 0] / np.iinfo(dtype).max * 255
+        assert np.abs(shown - layer.raster.pixels[0, 0]).max() <= 1
 
 
 def test_read_layer_merges_project(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from PIL import Image
 from psd_tools import PSDImage
 from psd_tools.constants import BlendMode
 
+from s2am_editor.document.blend_mode import BlendMode as LayerBlendMode
 from s2am_editor.files.document_io import EXPORT_SUFFIXES, export_image, open_document, read_layer, save_project
 from s2am_editor.render.export import flatten
 from s2am_engine.errors import EngineError
@@ -59,11 +60,30 @@ def test_read_photoshop_groups_masks_and_hidden_layers(tmp_path: Path) -> None:
 
 def test_read_photoshop_notes_unsupported_features(tmp_path: Path) -> None:
     document = PSDImage.new("RGB", (300, 200))
-    document.create_pixel_layer(Image.fromarray(scene()), name="beach", blend_mode=BlendMode.MULTIPLY)
+    document.create_pixel_layer(Image.fromarray(scene()), name="beach", blend_mode=BlendMode.VIVID_LIGHT)
     document.save(tmp_path / "holiday.psd")
-    assert open_document(tmp_path / "holiday.psd").notes == (
-        "Other blend modes are shown as normal: “beach” (multiply).",
-    )
+    notes = open_document(tmp_path / "holiday.psd").notes
+    assert "Other blend modes are shown as normal: “beach” (vivid light)." in notes
+
+
+@pytest.mark.parametrize(
+    ("mode", "own"),
+    [
+        (BlendMode.MULTIPLY, LayerBlendMode.MULTIPLY),
+        (BlendMode.LINEAR_DODGE, LayerBlendMode.ADD),
+        (BlendMode.SOFT_LIGHT, LayerBlendMode.SOFT_LIGHT),
+        (BlendMode.LUMINOSITY, LayerBlendMode.LUMINOSITY),
+    ],
+)
+def test_read_photoshop_blends_layers_as_psd_tools_does(tmp_path: Path, mode: BlendMode, own: LayerBlendMode) -> None:
+    document = PSDImage.new("RGB", (300, 200))
+    document.create_pixel_layer(Image.fromarray(scene()), name="beach")
+    document.create_pixel_layer(Image.fromarray(scene(seed=4)), name="light", blend_mode=mode)
+    document.save(tmp_path / "holiday.psd")
+    found = open_document(tmp_path / "holiday.psd").document
+    assert found.layers[1].blend_mode is own
+    expected = np.asarray(PSDImage.open(tmp_path / "holiday.psd").composite(force=True).convert("RGB")).astype(int)
+    assert np.abs(flatten(found).pixels - expected).max() <= 2
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L"])
@@ -184,10 +204,9 @@ def test_photoshop_layers_of_one_pixel_are_saved_in_projects(tmp_path: Path, siz
 
 def test_read_photoshop_names_blend_modes_of_groups_and_effects(tmp_path: Path) -> None:
     document = PSDImage.new("RGB", (60, 50))
-    inside = document.create_pixel_layer(Image.fromarray(scene(60, 50)), name="person", blend_mode=BlendMode.SCREEN)
+    inside = document.create_pixel_layer(Image.fromarray(scene(60, 50)), name="person", blend_mode=BlendMode.PIN_LIGHT)
     group = document.create_group([inside], name="people")
     group.blend_mode = BlendMode.LINEAR_BURN
     document.save(tmp_path / "a.psd")
-    assert open_document(tmp_path / "a.psd").notes == (
-        "Other blend modes are shown as normal: “person” (screen), “people” (linear burn).",
-    )
+    notes = open_document(tmp_path / "a.psd").notes
+    assert "Other blend modes are shown as normal: “person” (pin light), “people” (linear burn)." in notes

@@ -18,9 +18,11 @@ from numpy.typing import DTypeLike
 from PIL import Image
 
 from s2am_editor.document import commands
+from s2am_editor.document.blend_mode import BlendMode
 from s2am_editor.document.geometry import Transform
 from s2am_editor.document.model import Document, Harmonization, Layer, Reference, new_layer_id
 from s2am_editor.document.raster import TiledMask
+from s2am_editor.document.tone_curves import ALL, ToneCurves
 from s2am_editor.files.document_io import open_document, save_project
 from s2am_editor.files.project import read_array
 from s2am_editor.render.export import flatten
@@ -32,6 +34,7 @@ from s2am_engine.image.io import ImageData
 from tests.editor.document.sample_documents import cutout, disc, scene, two_layers
 
 CURVES = Curves(np.random.default_rng(0).random((3, 33)).astype(np.float32))
+DRAWN = ToneCurves().with_line(ALL, ((0.0, 0.1), (0.3, 0.25), (1.0, 0.9))).with_line(2, ((0.0, 0.0), (1.0, 0.6)))
 
 
 def full_document(dtype: DTypeLike = np.uint8) -> Document:
@@ -40,7 +43,7 @@ def full_document(dtype: DTypeLike = np.uint8) -> Document:
     area = TiledMask.from_array(disc(300, 200))
     found = Chain((CURVES, Matrix(np.eye(3, 4) * 0.9)))
     reference = Reference("layer", layer=document.layers[0].id)
-    harmonized = Harmonization(found, "concord", 0.83, reference, Sliders(0.7, warmth=0.1), CURVES)
+    harmonized = Harmonization(found, "concord", 0.83, reference, Sliders(0.7, warmth=0.1), DRAWN)
     layer = dataclasses.replace(
         *(layer,),
         name="Zoë’s “friend”\x07\n<&>",
@@ -186,8 +189,9 @@ def test_open_document_reads_openraster_groups(tmp_path: Path) -> None:
     assert (back.name, above.name) == ("back", "a")
     assert above.box[:2] == (3, 9)
     assert (above.opacity, above.visible, back.visible) == (0.25, False, True)
-    assert len(found.notes) == 3
-    assert any("blend modes" in note for note in found.notes)
+    assert len(found.notes) == 2
+    assert above.blend_mode is BlendMode.MULTIPLY
+    assert any("Groups" in note for note in found.notes)
 
 
 def rewritten(path: Path, target: Path, name: str, change: Callable[[bytes], bytes | None]) -> Path:

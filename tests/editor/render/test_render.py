@@ -19,6 +19,7 @@ from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.history import History
 from s2am_editor.document.model import Document, Harmonization, Layer
 from s2am_editor.document.raster import Raster, TiledMask
+from s2am_editor.document.tone_curves import ToneCurves
 from s2am_editor.render.export import canvas_coverage, flatten
 from s2am_editor.render.renderer import RenderSession, layer_thumbnail
 from s2am_engine.color.adjustments import Sliders
@@ -172,7 +173,7 @@ def test_render_session_cache_is_never_stale() -> None:
     rect = Rect(0, 0, 150, 100)
     for command in (
         *(commands.set_harmonization(layer.id, WARM), commands.set_sliders(layer.id, strength=0.3)),
-        *(commands.set_curves(layer.id, curves), commands.set_mask(layer.id, mask)),
+        *(commands.set_curves(layer.id, ToneCurves.from_samples(curves)), commands.set_mask(layer.id, mask)),
         *(commands.set_transform(layer.id, Transform(10, 10, 2, 2, 10)), commands.set_visible(layer.id, False)),
         *(commands.set_visible(layer.id, True), commands.move_layer(layer.id, 0)),
     ):
@@ -289,7 +290,8 @@ def test_flatten_golden_values_of_transparent_backdrop() -> None:
 def test_flatten_golden_values_of_sliders_before_curves() -> None:
     curves = Curves(np.array([[0.0, 0.5, 1.0], [0.0, 0.25, 1.0], [0.5, 0.5, 0.5]], np.float32))
     double = Matrix((np.eye(3, 4) * 2).astype(np.float32))
-    harmonization = Harmonization(double, "concord", sliders=Sliders(strength=0.5), curves=curves)
+    drawn = ToneCurves.from_samples(curves)
+    harmonization = Harmonization(double, "concord", sliders=Sliders(strength=0.5), curves=drawn)
     layer = row_layer([(40, 60, 80), (100, 120, 140)], [255, 255], harmonization=harmonization)
     # Half of the doubling is a factor of 1.5; the curves follow at full strength: identity, two slopes, constant.
     result = flatten(Document(2, 1, (layer,))).pixels
