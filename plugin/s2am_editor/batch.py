@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from s2am_editor.render.export import resized
 from s2am_editor.render.harmonize_layer import LoadedModels
 from s2am_engine.batch import BatchEvent, BatchItem, find_mask_file, named, read_matching_mask, run_batch
 from s2am_engine.errors import FileError, ImageError, MaskError
@@ -25,21 +26,27 @@ BeforeAfter: TypeAlias = tuple[Bytes, Bytes]
 
 @dataclass(frozen=True)
 class BatchSettings:
-    """Settings of a batch.
+    """Settings of a batch. The items are cutouts, or backgrounds, or else composites with masks.
 
     Attributes:
         model: name of the model.
         strength: see `Sliders`.
-        background: image that cutouts are pasted on; None = the items are composites with masks.
-        at: (x, y) of a cutout's upper left corner on the background, in pixels; None = centered.
-        masks: folder of the composites' masks.
+        background: image that the items, which are cutouts, are pasted on.
+        cutout: image that is pasted on the items, which are backgrounds.
+        masks: folder of the masks of the items, which are composites.
+        anchor: position of the cutout: shares of the free width at its left and of the free height above it.
+        height: of the cutout, as a share of the background's; None = its own size, or smaller if it does not fit.
+        quality: of JPEG results, 1 to 100.
     """
 
     model: str
     strength: float = 1.0
     background: Path | None = None
-    at: tuple[int, int] | None = None
+    cutout: Path | None = None
     masks: Path | None = None
+    anchor: tuple[float, float] = (0.5, 0.5)
+    height: float | None = None
+    quality: int = 95
 
 
 def harmonize_batch(
@@ -66,8 +73,9 @@ def harmonize_batch(
         FileError: the background cannot be read, or both the background and the folder of the masks are missing.
         ModelError: the model is unknown or damaged.
     """
-    background = None if settings.background is None else load_image(settings.background)
-    if background is None and (settings.masks is None or not settings.masks.is_dir()):
+    fixed = settings.background or settings.cutout
+    image = None if fixed is None else load_image(fixed)
+    if image is None and (settings.masks is None or not settings.masks.is_dir()):
         raise FileError(
             "Composites need a folder with their masks, and cutouts need a background: choose one of the two.",
             code="file.no-masks",
@@ -83,7 +91,7 @@ def harmonize_batch(
             pairs.append(event.result)
         report(event)
 
-    failed = run_batch(items, lambda item: _harmonize_item(item, settings, background, models), collect)
+    failed = run_batch(items, lambda item: _harmonize_item(item, settings, image, models), collect)
     if sheet is not None and pairs:
         write_contact_sheet(
             sheet, pairs, names, ("before", "after"), SHEET_IMAGE_SIDE, across=1 if len(pairs) < 8 else 3
@@ -91,21 +99,68 @@ def harmonize_batch(
     return failed
 
 
+def name_outputs(items: Sequence[BatchItem], pattern: str, suffix: str = "") -> list[BatchItem]:
+    """Return the items with other names of their results.
+
+    Args:
+        items: see `plan_batch`.
+        pattern: the name without suffix; {name} stands for the name of the item's image, {number} for its number.
+        suffix: of the format, with dot; "" = the planned one.
+
+    Raises:
+        FileError: the pattern cannot be used; the message gives the reason.
+    """
+    found: list[BatchItem] = []
+    taken: dict[str, Path] = {}
+    for number, item in enumerate(items, 1):
+        try:
+            name = pattern.format(name=item.source.stem, number=number).strip()
+            if not name:
+                raise ValueError("empty")
+            target = item.output.with_name(name + (suffix or item.output.suffix))
+        except (KeyError, IndexError, ValueError, AttributeError) as error:
+            raise FileError(
+                f"“{pattern}” cannot name files: use letters, digits, {{name}} and {{number}}.", code="file.name"
+            ) from error
+        first = taken.setdefault(target.name.casefold(), item.source)
+        problem = item.problem
+        if first is not item.source and problem is None:
+            message = f"{item.source} and {first} would both become {target}: use {{name}} or {{number}} in the name."
+            problem = FileError(message, code="file.same-output", path=str(item.source))
+        found.append(BatchItem(item.source, target, problem))
+    return found
+
+
+def place_cutout(
+    cutout: ImageData, background: ImageData, settings: BatchSettings
+) -> tuple[ImageData, tuple[int, int]]:
+    """Return a cutout in the size that the settings give it, and its left and top on a background."""
+    (height, width), (rows, columns) = cutout.pixels.shape[:2], background.pixels.shape[:2]
+    factor = min(1.0, columns / width, rows / height)
+    if settings.height is not None:
+        factor = settings.height * rows / height
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    placed = cutout if size == (width, height) else resized(cutout, *size)
+    return placed, (round((columns - size[0]) * settings.anchor[0]), round((rows - size[1]) * settings.anchor[1]))
+
+
 def _harmonize_item(
-    item: BatchItem, settings: BatchSettings, background: ImageData | None, models: LoadedModels
+    item: BatchItem, settings: BatchSettings, fixed: ImageData | None, models: LoadedModels
 ) -> BeforeAfter:
-    """Harmonize and write one image."""
+    """Harmonize and write one image; `fixed`: the background or cutout of all items."""
     image = load_image(item.source)
     try:
         with models.using(settings.model) as harmonizer:
-            if background is not None:
-                result = harmonizer.paste(image, background, settings.at)
+            if fixed is not None:
+                cutout, background = (image, fixed) if settings.cutout is None else (fixed, image)
+                placed, at = place_cutout(cutout, background, settings)
+                result = harmonizer.paste(placed, background, at)
             else:
                 assert settings.masks is not None
                 result = harmonizer(image, read_matching_mask(find_mask_file(item.source, settings.masks), image))
         harmonized = result.render(strength=settings.strength)
     except (ImageError, MaskError) as error:
         raise named(error, item.source) from error
-    save_image(item.output, harmonized)
+    save_image(item.output, harmonized, quality=settings.quality)
     before, after = (fit_into_square(each.pixels, SHEET_IMAGE_SIDE) for each in (result.composite, harmonized))
     return before, after

@@ -59,7 +59,7 @@ def test_harmonize_batch_of_cut_outs_equals_engine(tmp_path: Path, models: Loade
     files = [tmp_path / f"{name}.png" for name in ("ann", "bob")]
     for seed, file in enumerate(files):
         save_image(file, cutout(seed=seed))
-    settings = BatchSettings("concord", background=tmp_path / "beach.png", at=(20, 30))
+    settings = BatchSettings("concord", background=tmp_path / "beach.png", anchor=(20 / 220, 30 / 140))
     assert harmonize_batch(plan_batch(files, tmp_path / "out"), settings, models, lambda _: None) == 0
     for seed, file in enumerate(files):
         expected = Harmonizer("concord", "cpu").paste(cutout(seed=seed), ImageData(scene()), (20, 30)).render()

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Editing of masks and their edges: brush strokes, feathering, and decontamination of edge colors."""
+"""Editing of masks and their edges: brush strokes, combination, refinement, and decontamination of edge colors."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 import cv2
 import numpy as np
@@ -16,9 +17,6 @@ from s2am_editor.document.model import DocumentError, Layer
 from s2am_editor.document.raster import Raster, TiledMask
 from s2am_engine.image.arrays import full_scale, to_depth, to_uint8, to_unit
 from s2am_engine.types import FractionCallback
-
-DEFAULT_FEATHER_RADIUS = 2.0
-"""Pixels of the layer."""
 
 _BLOCK_SIZE = 512
 _BLUR_RADII = (40, 6)  # pixels: a wide estimate first, then a narrow one
@@ -83,6 +81,39 @@ def _stroke_strength(
     return np.asarray(share * share * (3 - 2 * share), np.float32)
 
 
+class Combination(Enum):
+    """How a new mask is combined with the one that a layer has."""
+
+    REPLACE = "replace"
+    ADD = "add"
+    SUBTRACT = "subtract"
+    INTERSECT = "intersect"
+
+
+def combine_masks(before: TiledMask | None, new: TiledMask, how: Combination) -> TiledMask:
+    """Combine a layer's mask with a new one of the same size.
+
+    Args:
+        before: the layer's mask; None = it has none yet: parts are added to nothing, and subtracted from all of it.
+        new: the marked part.
+        how: the operation.
+    """
+    match how:
+        case Combination.ADD if before is not None:
+            return before.combined(new, np.maximum)
+        case Combination.INTERSECT if before is not None:
+            return before.combined(new, np.minimum)
+        case Combination.SUBTRACT:
+            whole = before or TiledMask(new.width, new.height, 255)
+            return whole.combined(new, lambda old, part: np.minimum(old, 255 - part))
+    return new
+
+
+def invert_mask(mask: TiledMask) -> TiledMask:
+    """Return a mask that shows what the given one hides."""
+    return mask.combined(mask, lambda values, _: 255 - values)
+
+
 def shows_any(layer: Layer, mask: TiledMask) -> bool:
     """Return True if a layer with this mask would show at least one pixel that is more than half opaque."""
     box = mask.box()
@@ -108,14 +139,50 @@ def alpha_to_mask(layer: Layer) -> TiledMask:
     return TiledMask.from_array(to_uint8(alpha))
 
 
-def feather_mask(mask: TiledMask, radius: float) -> TiledMask:
-    """Feather the edges of a mask by a Gaussian that extends over about `radius` pixels on both sides."""
-    area = mask.box().expanded(int(2 * radius) + 1).intersection(mask.rect)
-    if radius <= 0 or area.is_empty:
+@dataclass(frozen=True)
+class EdgeSettings:
+    """Changes of a mask's edge, in the order in which they are applied; lengths are in pixels of the layer.
+
+    Attributes:
+        smooth: radius of bays and spikes that are removed, at least 0.
+        shift: distance by which the edge moves outwards; negative = inwards.
+        feather: width on both sides of the edge over which the mask fades, at least 0.
+        contrast: 0 = unchanged, 1 = a hard edge.
+    """
+
+    smooth: float = 0.0
+    shift: float = 0.0
+    feather: float = 0.0
+    contrast: float = 0.0
+
+    @property
+    def reach(self) -> int:
+        """Pixels beyond the mask that can change."""
+        return int(3 * self.smooth + max(0.0, self.shift) + 2 * self.feather) + 2
+
+
+def refine_edges(mask: TiledMask, settings: EdgeSettings) -> TiledMask:
+    """Change the edge of a mask."""
+    if mask.is_empty or settings == EdgeSettings():
         return mask
-    # Values are repeated beyond the border: a foreground that touches it stays opaque there.
-    blurred = cv2.GaussianBlur(mask.read(area), (0, 0), radius / 2, borderType=cv2.BORDER_REPLICATE)
-    return mask.replaced(area.left, area.top, np.asarray(blurred, np.uint8))
+    area = mask.box().expanded(settings.reach).intersection(mask.rect)
+    values = to_unit(mask.read(area))
+    if settings.smooth > 0:
+        blurred = cv2.GaussianBlur(values, (0, 0), settings.smooth, borderType=cv2.BORDER_REPLICATE)
+        # A straight edge keeps its place and becomes one pixel wide again: its slope is 1 / (σ √2π).
+        values = np.clip((blurred - 0.5) * max(1.0, settings.smooth * np.sqrt(2 * np.pi)) + 0.5, 0, 1)
+    radius = round(abs(settings.shift))
+    if radius:
+        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1,) * 2)
+        # Nothing beyond the border: a foreground that touches it is not eroded there.
+        move = cv2.dilate if settings.shift > 0 else cv2.erode
+        values = np.asarray(move(values, kernel, borderType=cv2.BORDER_REPLICATE), np.float32)
+    if settings.feather > 0:
+        blurred = cv2.GaussianBlur(values, (0, 0), settings.feather / 2, borderType=cv2.BORDER_REPLICATE)
+        values = np.asarray(blurred, np.float32)
+    if settings.contrast > 0:
+        values = np.clip((values - 0.5) / max(1e-3, 1 - settings.contrast) + 0.5, 0, 1)
+    return mask.replaced(area.left, area.top, np.rint(np.asarray(values) * 255).astype(np.uint8))
 
 
 def decontaminate_edges(layer: Layer, progress: FractionCallback | None = None) -> Raster:
@@ -151,7 +218,7 @@ def decontaminate_edges(layer: Layer, progress: FractionCallback | None = None) 
             pixels[block.slices][is_edge] = to_depth(inner[is_edge], pixels.dtype)
     if not has_edge:
         raise DocumentError(
-            f"“{layer.name}” has no soft edge: cut it out first, or feather its mask.", code="document.no-soft-edge"
+            f"“{layer.name}” has no soft edge: cut it out first, or refine its edges.", code="document.no-soft-edge"
         )
     return Raster(pixels, layer.raster.alpha)
 

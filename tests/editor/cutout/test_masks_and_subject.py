@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Selecting a subject, painting and feathering masks, and decontaminating edges."""
+"""Selecting a subject, painting, combining and refining masks, and decontaminating edges."""
 
 from __future__ import annotations
 
@@ -11,7 +11,17 @@ import pytest
 from numpy.typing import DTypeLike, NDArray
 from skimage import data
 
-from s2am_editor.cutout.masks import Brush, alpha_to_mask, decontaminate_edges, feather_mask, paint_stroke
+from s2am_editor.cutout.masks import (
+    Brush,
+    Combination,
+    EdgeSettings,
+    alpha_to_mask,
+    combine_masks,
+    decontaminate_edges,
+    invert_mask,
+    paint_stroke,
+    refine_edges,
+)
 from s2am_editor.cutout.subject import SubjectDetector, grab_cut
 from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.model import Document, Layer
@@ -128,13 +138,57 @@ def test_paint_stroke_erases() -> None:
         Brush(0)
 
 
-def test_feather_mask_softens_only_the_edge() -> None:
-    hard = TiledMask.from_array(np.pad(np.full((100, 100), 255, np.uint8), 100))
-    soft = feather_mask(hard, 20).to_array()
+SQUARE = TiledMask.from_array(np.pad(np.full((100, 100), 255, np.uint8), 100))
+
+
+def area(mask: TiledMask) -> float:
+    return mask.to_array().sum() / 255
+
+
+def test_refine_edges_feathers_only_the_edge() -> None:
+    soft = refine_edges(SQUARE, EdgeSettings(feather=20)).to_array()
     assert soft[150, 150] == 255
     assert 100 < soft[150, 100] < 155
     assert soft[150, 50] == 0
-    assert abs(int(soft.sum()) - int(hard.to_array().sum())) < 0.01 * soft.sum()
+    assert soft.sum() == pytest.approx(SQUARE.to_array().sum(), rel=0.01)
+
+
+def test_refine_edges_shifts_the_edge_by_pixels() -> None:
+    assert refine_edges(SQUARE, EdgeSettings(shift=5)).box() == Rect(95, 95, 205, 205)
+    assert refine_edges(SQUARE, EdgeSettings(shift=-5)).box() == Rect(105, 105, 195, 195)
+    at_border = TiledMask(300, 300).replaced(0, 0, np.full((100, 100), 255, np.uint8))
+    assert refine_edges(at_border, EdgeSettings(shift=-5)).box() == Rect(0, 0, 95, 95)
+
+
+def test_refine_edges_smooths_spikes_and_keeps_straight_edges_sharp() -> None:
+    spiked = SQUARE.replaced(150, 90, np.full((10, 2), 255, np.uint8))
+    smooth = refine_edges(spiked, EdgeSettings(smooth=4))
+    assert smooth.box(above=127).top >= 99
+    profile = smooth.to_array()[150, 90:110]
+    assert ((profile > 10) & (profile < 245)).sum() <= 2
+
+
+def test_refine_edges_contrast_hardens_a_soft_edge() -> None:
+    soft = refine_edges(SQUARE, EdgeSettings(feather=20))
+    hard = refine_edges(soft, EdgeSettings(contrast=1)).to_array()
+    assert ((hard == 0) | (hard == 255)).mean() > 0.999
+    assert area(TiledMask.from_array(hard)) == pytest.approx(area(SQUARE), rel=0.05)  # rounder corners
+
+
+def test_refine_edges_without_settings_returns_the_mask() -> None:
+    assert refine_edges(SQUARE, EdgeSettings()) is SQUARE
+    empty = TiledMask(10, 10)
+    assert refine_edges(empty, EdgeSettings(feather=3)) is empty
+
+
+def test_combine_masks() -> None:
+    left, right = (TiledMask(300, 300).replaced(x, 100, np.full((50, 60), 255, np.uint8)) for x in (100, 130))
+    expected = {Combination.REPLACE: 60, Combination.ADD: 90, Combination.SUBTRACT: 30, Combination.INTERSECT: 30}
+    for how, columns in expected.items():
+        assert area(combine_masks(left, right, how)) == 50 * columns
+    assert area(combine_masks(None, right, Combination.ADD)) == 50 * 60
+    assert area(combine_masks(None, right, Combination.SUBTRACT)) == 300 * 300 - 50 * 60
+    assert area(invert_mask(left)) == 300 * 300 - 50 * 60
 
 
 def test_alpha_to_mask() -> None:
