@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from PyQt6.QtCore import QLibraryInfo, QLocale, QTimer, QTranslator
+from PyQt6.QtCore import QTimer
 from PyQt6.QtWidgets import QApplication
 
 import s2am_engine
@@ -27,16 +27,15 @@ RECOVERY_DELAY = 200  # milliseconds after the window is shown: it has its place
 
 
 def make_application(arguments: Sequence[str] = ("s2am",)) -> QApplication:
-    """Create the application, with the name that desktop entries use."""
+    """Create the application, with the name that desktop entries use.
+
+    Qt's own texts stay English, as all others are: a dialog in two languages helps nobody.
+    """
     application = QApplication(list(arguments))
     application.setApplicationName("s2am")
     application.setApplicationDisplayName("s2am")
     application.setDesktopFileName("s2am")
     application.setWindowIcon(application_icon())
-    translator = QTranslator(application)
-    folder = QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)
-    if translator.load(QLocale(), "qtbase", "_", folder):
-        application.installTranslator(translator)
     return application
 
 

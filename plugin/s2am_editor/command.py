@@ -5,10 +5,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import sys
 from pathlib import Path
 
 from s2am_engine.cli.terminal import Subparsers
 from s2am_engine.errors import EngineError
+
+DISPLAY_VARIABLES = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+"""Variables of which Qt needs one on Linux; without, it would abort the process."""
 
 
 def add_commands(subparsers: Subparsers) -> None:
@@ -32,8 +37,12 @@ def run_edit(options: argparse.Namespace) -> int:
         raise EngineError(f"The editor cannot start ({error}): run the installer again to repair it.") from error
 
     for path in options.files:
+        if path.is_dir():
+            raise EngineError(f"{path} is a folder: name the images in it.")
         if not path.is_file():
             raise EngineError(f"{path} does not exist: check the name.")
+    if sys.platform.startswith("linux") and not any(os.environ.get(name) for name in DISPLAY_VARIABLES):
+        raise EngineError("There is no display for the editor's window: start it on a desktop.")
     return app.run_editor(options.files)
 
 

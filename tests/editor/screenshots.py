@@ -1,20 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`python -m tests.editor.screenshots FOLDER`: screenshots of the editor's main states on a real X server.
 
-Starts Xvfb if there is no display. Each state is shown in light and dark; all photographs come with scikit-image.
-`--docs` writes the smaller ones for the README into docs/ instead.
+Starts Xvfb if there is no display. Each state is shown in light and dark and in windows of three sizes; all photographs
+come with scikit-image. `--docs` writes the smaller ones for the README into docs/ instead.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from s2am_editor.window.canvas.canvas import Compare
 from s2am_editor.window.clipboard import from_image
 from s2am_editor.window.dialogs.batch import BatchDialog
 from s2am_editor.window.dialogs.fine_tune import FineTuneDialog
+from s2am_editor.window.dialogs.refine_edges import RefineEdgesDialog
 from s2am_editor.window.dialogs.standard_dialogs import ExportDialog
 from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.jobs import Problem
@@ -47,24 +49,26 @@ SHOWN = {
     "light-welcome": "editor-welcome.png",
 }
 WIDTH = 1000  # of a screenshot in docs/
+DOCS_SIZE = (1360, 860)
+SIZES = ((1264, 672), (1350, 720), (1904, 1032))  # windows on screens of 1280×720, 1366×768 and 1920×1080
 TIMEOUT = 600.0  # seconds
 
 
 class Photographer:
     """Brings a window into each state and takes screenshots."""
 
-    def __init__(self, application: QApplication, theme: Theme, folder: Path) -> None:
-        self._application, self._theme, self._folder = application, theme, folder
+    def __init__(self, application: QApplication, theme: Theme, folder: Path, sizes: Sequence[tuple[int, int]]) -> None:
+        self._application, self._theme, self._folder, self._sizes = application, theme, folder, sizes
         self._place = tempfile.TemporaryDirectory(prefix="s2am-screenshots-")
         self._appearance = ""
         self.taken: list[Path] = []
 
     def take_all(self) -> None:
-        for appearance in (Appearance.LIGHT, Appearance.DARK):
+        for appearance, size in itertools.product((Appearance.LIGHT, Appearance.DARK), self._sizes):
             self._theme.choose(appearance)
-            self._appearance = appearance.value
+            self._appearance = appearance.value if size == DOCS_SIZE else f"{size[0]}-{appearance.value}"
             window = MainWindow(EditorSettings(Path(self._place.name) / f"{self._appearance}.ini"))
-            window.resize(1360, 860)
+            window.resize(*size)
             window.show()
             self._states(window)
             window.session.close()
@@ -78,10 +82,12 @@ class Photographer:
         self._take(window, "placed")
         window.harmonize()
         self._wait(window)
-        window.canvas.set_compare(Compare.SPLIT)
-        window.canvas.split = 0.42
-        window.canvas.update()
+        window.all_actions["split"].trigger()
+        self._wait(window)
         self._take(window, "harmonized")
+        window.all_actions["side-by-side"].trigger()
+        self._wait(window)
+        self._take(window, "side-by-side")
         window.canvas.set_compare(Compare.AFTER)
         window.show_variants()
         self._wait(window)
@@ -100,6 +106,13 @@ class Photographer:
         self._stroke(window, [(120, 90), (150, 160), (240, 180), (300, 120)])
         self._wait(window)
         self._take(window, "cut-out")
+        window.all_actions["mask-overlay"].trigger()
+        self._wait(window)
+        self._take(window, "mask")
+        window.all_actions["mask-composite"].trigger()
+        window.all_actions["refine"].trigger()
+        self._take(window.findChildren(RefineEdgesDialog)[-1], "refine-edges")
+        window.findChildren(RefineEdgesDialog)[-1].close()
         window.show_problem(Problem(EngineError("beach.png is damaged or incomplete: copy or download it again.")))
         window.canvas.zoom_to(12.0, QPointF(window.canvas.rect().center()))
         self._take(window, "pixels")
@@ -160,7 +173,7 @@ def x_server() -> Iterator[str]:
     if program is None:
         raise SystemExit("error: there is neither a display nor Xvfb: install Xvfb.")
     reading, writing = os.pipe()
-    command = [program, "-displayfd", str(writing), "-screen", "0", "1600x1000x24", "-nolisten", "tcp"]
+    command = [program, "-displayfd", str(writing), "-screen", "0", "1920x1080x24", "-nolisten", "tcp"]
     server = subprocess.Popen(command, pass_fds=[writing], stderr=subprocess.DEVNULL)
     try:
         os.close(writing)
@@ -191,7 +204,8 @@ def main() -> int:
     folder = options.folder or Path(tempfile.mkdtemp(prefix="s2am-screenshots-"))
     folder.mkdir(parents=True, exist_ok=True)
     application = make_application()
-    photographer = Photographer(application, Theme(application, Appearance.LIGHT), folder)
+    sizes = (DOCS_SIZE,) if options.docs else SIZES
+    photographer = Photographer(application, Theme(application, Appearance.LIGHT), folder, sizes)
     photographer.take_all()
     for path in photographer.taken:
         print(path)

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from PyQt6.QtCore import QCoreApplication, QObject, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QAction, QActionGroup, QKeyEvent, QKeySequence
 from PyQt6.QtWidgets import (
+    QAbstractSpinBox,
+    QApplication,
     QDialog,
     QGridLayout,
     QLabel,
@@ -33,6 +36,7 @@ from s2am_editor.window.widgets.basic import heading, muted_label, primary_butto
 
 Standard = QKeySequence.StandardKey
 Key = Qt.Key
+Keys = QKeySequence.StandardKey | str
 Scope = Literal["window", "canvas", "tool"]
 
 
@@ -40,18 +44,25 @@ Scope = Literal["window", "canvas", "tool"]
 class Action:
     """An entry of the menus or of the toolbar of tools.
 
-    text: with the menu's mnemonic. needs: when it is enabled: "nothing", an open "document", an active "layer", or a
-    "harmonized" one. tool: the canvas tool that it selects.
+    text: with the menu's mnemonic. key: one or several; the menu shows the first. needs: when it is enabled: "nothing",
+    an open "document", an active "layer", or a "harmonized" one. tool: the canvas tool that it selects.
     """
 
     name: str
     text: str
-    key: QKeySequence.StandardKey | str | None = None
+    key: Keys | tuple[Keys, ...] | None = None
     icon: str | None = None
     needs: Literal["nothing", "document", "layer", "harmonized"] = "nothing"
     checkable: bool = False
     tool: str | None = None
     scope: Scope = "window"
+
+    @property
+    def keys(self) -> tuple[Keys, ...]:
+        """All keys, the one that is shown first."""
+        if self.key is None:
+            return ()
+        return self.key if isinstance(self.key, tuple) else (self.key,)
 
 
 @dataclass(frozen=True)
@@ -85,9 +96,11 @@ ACTIONS = (
     Action("recover", _mark("Reco&ver unsaved work…")),
     Action("quit", _mark("&Quit"), Standard.Quit),
     Action("undo", _mark("&Undo"), Standard.Undo, "undo", "document"),
-    Action("redo", _mark("&Redo"), "Ctrl+Shift+Z", "redo", "document"),
+    Action("redo", _mark("&Redo"), ("Ctrl+Shift+Z", "Ctrl+Y"), "redo", "document"),
     Action("copy", _mark("&Copy image"), Standard.Copy, "copy", "document"),
+    Action("copy-layer", _mark("Copy &layer"), "Ctrl+Shift+C", None, "layer"),
     Action("paste", _mark("&Paste"), Standard.Paste),
+    Action("paste-in-place", _mark("Paste in p&lace"), "Ctrl+Shift+V", None, "document"),
     Action("harmonize", _mark("&Harmonize"), "Ctrl+Return", "harmonize", "layer"),
     Action("variants", _mark("&Variants…"), "Ctrl+Shift+Return", "variants", "layer"),
     Action("reset-sliders", _mark("&Reset sliders"), None, "reset", "harmonized"),
@@ -97,6 +110,7 @@ ACTIONS = (
     Action("batch", _mark("&Batch…"), None, "batch"),
     Action("duplicate", _mark("&Duplicate"), "Ctrl+J", "duplicate", "layer"),
     Action("delete", _mark("D&elete"), "Delete", "delete", "layer"),
+    Action("merge", _mark("Mer&ge down"), "Ctrl+Shift+E", None, "layer"),
     Action("rename", _mark("&Rename"), "F2", None, "layer"),
     Action("hide", _mark("Show or &hide"), "Ctrl+,", "eye", "layer"),
     Action("lock", _mark("&Locked"), "Ctrl+L", None, "layer", checkable=True),
@@ -107,22 +121,31 @@ ACTIONS = (
     Action("reset-transform", _mark("Reset tra&nsform"), None, "reset", "layer"),
     Action("detect", _mark("De&tect pasted region"), "Ctrl+F", "find", "layer"),
     Action("clean", _mark("&Clean edges"), None, "edge", "layer"),
-    Action("feather", _mark("&Feather edges"), None, None, "layer"),
+    Action("refine", _mark("Re&fine edges…"), "Ctrl+Alt+R", None, "layer"),
+    Action("invert-mask", _mark("&Invert mask"), "Ctrl+I", None, "layer"),
     Action("remove-mask", _mark("Remove &mask"), None, None, "layer"),
     Action("fit", _mark("&Fit in window"), "Ctrl+0", "fit", "document"),
     Action("actual", _mark("&Actual pixels"), "Ctrl+1", None, "document"),
-    Action("zoom-in", _mark("Zoom &in"), Standard.ZoomIn, "zoom-in", "document"),
-    Action("zoom-out", _mark("Zoom &out"), Standard.ZoomOut, "zoom-out", "document"),
+    Action("zoom-in", _mark("Zoom &in"), ("Ctrl++", "Ctrl+="), "zoom-in", "document"),
+    Action("zoom-out", _mark("Zoom &out"), "Ctrl+-", "zoom-out", "document"),
     Action("split", _mark("&Before and after"), "\\", "compare", "document", checkable=True),
+    Action("side-by-side", _mark("Before and after s&ide by side"), "Y", None, "document", checkable=True),
+    Action("mask-composite", _mark("Mask: &off"), None, None, "document", checkable=True),
+    Action("mask-overlay", _mark("Mask: o&verlay"), None, None, "document", checkable=True),
+    Action("mask-mask", _mark("Mask: &mask only"), None, None, "document", checkable=True),
+    Action("mask-black", _mark("Mask: on &black"), None, None, "document", checkable=True),
+    Action("mask-white", _mark("Mask: on &white"), None, None, "document", checkable=True),
+    Action("mask-next", _mark("&Next mask view"), "F", None, "document"),
     Action("snap", _mark("&Snapping"), "Ctrl+;", None, "nothing", checkable=True),
     Action("shortcuts", _mark("&Keyboard shortcuts"), "F1"),
     Action("about", _mark("&About")),
-    Action("tool-move", _mark("Move and transform"), "V", "move", checkable=True, tool="move"),
+    Action("tool-move", _mark("Move and transform"), ("V", "Ctrl+T"), "move", checkable=True, tool="move"),
     Action("tool-box", _mark("Cut out with a box"), "M", "box", checkable=True, tool="box"),
     Action("tool-scribble", _mark("Cut out with scribbles"), "S", "scribble", checkable=True, tool="scribble"),
     Action("tool-brush", _mark("Brush: show parts of the layer"), "B", "brush", checkable=True, tool="brush"),
     Action("tool-eraser", _mark("Eraser: hide parts of the layer"), "E", "eraser", checkable=True, tool="eraser"),
     Action("tool-reference", _mark("Paint a reference area"), "R", "reference", checkable=True, tool="reference"),
+    Action("tool-crop", _mark("Crop"), "K", "crop", checkable=True, tool="crop"),
     Action("tool-hand", _mark("Hand"), "H", "hand", checkable=True, tool="hand"),
 )
 SHORTCUTS = (
@@ -194,12 +217,13 @@ SHORTCUTS = (
         "curves",
     ),
 )
+MASK_VIEWS = tuple(entry.name for entry in ACTIONS if entry.name.startswith("mask-") and entry.checkable)
 MENUS = (
     (
         _mark("&File"),
         ("open", "recent", "add", "", "save", "save-as", "export", "", "batch", "", "recover", "close", "quit"),
     ),
-    (_mark("&Edit"), ("undo", "redo", "", "copy", "paste")),
+    (_mark("&Edit"), ("undo", "redo", "", "copy", "copy-layer", "paste", "paste-in-place")),
     (
         _mark("&Harmonize"),
         ("harmonize", "variants", "", "reset-sliders", "remove", "", "save-map", "", "fine-tune"),
@@ -207,13 +231,44 @@ MENUS = (
     (
         _mark("&Layer"),
         (
-            *("duplicate", "rename", "delete", "", "hide", "lock", "up", "down", ""),
-            *("flip-horizontal", "flip-vertical", "reset-transform", "", "detect", "feather", "clean", "remove-mask"),
+            *("duplicate", "rename", "merge", "delete", "", "hide", "lock", "up", "down", ""),
+            *(
+                "flip-horizontal",
+                "flip-vertical",
+                "reset-transform",
+                "",
+                "detect",
+                "refine",
+                "clean",
+                "invert-mask",
+                "remove-mask",
+            ),
         ),
     ),
-    (_mark("&View"), ("fit", "actual", "zoom-in", "zoom-out", "", "split", "snap", "", "appearance")),
+    (
+        _mark("&View"),
+        (
+            "fit",
+            "actual",
+            "zoom-in",
+            "zoom-out",
+            "",
+            "split",
+            "side-by-side",
+            "",
+            *MASK_VIEWS,
+            "mask-next",
+            "",
+            "snap",
+            "",
+            "appearance",
+        ),
+    ),
     (_mark("Hel&p"), ("shortcuts", "about")),
 )
+FIELD_KEYS = (Key.Key_Return, Key.Key_Enter, Key.Key_Escape)
+"""Keys after which a field for a number or a name gives the keyboard back to the canvas."""
+
 TOOLBAR = ("open", "add", "save", "", "undo", "redo", "", "zoom-out", "zoom-in", "fit", "", "split")
 
 
@@ -234,8 +289,7 @@ class Actions(QObject):
         self._all: dict[str, QAction] = {}
         for entry in ACTIONS:
             action = QAction(translated_action(entry.text), parent)
-            if entry.key is not None:
-                action.setShortcut(QKeySequence(entry.key))
+            action.setShortcuts([QKeySequence(key) for key in entry.keys])
             if entry.icon:
                 action.setIcon(icon(entry.icon))
             action.setCheckable(entry.checkable)
@@ -251,7 +305,7 @@ class Actions(QObject):
         """Connect actions to handlers; an underscore in a keyword stands for a hyphen in the action's name."""
         for name, handler in handlers.items():
             action = self._all[name.replace("_", "-")]
-            action.triggered.connect(lambda _=False, handler=handler: handler())
+            action.triggered.connect(lambda _=False, handler=handler: _run(handler))
 
     def enable(self, *, document: bool, layer: bool, harmonized: bool) -> None:
         """Enable the actions whose needs are met."""
@@ -303,7 +357,7 @@ class Menus(QObject):
         """List the files that were opened or saved last."""
         self._recent.clear()
         for path in self._settings.recent:
-            action = self._recent.addAction(path.name)
+            action = self._recent.addAction(menu_text(path))
             if action:
                 action.setToolTip(str(path))
                 action.triggered.connect(lambda _=False, path=path: self.open_recent.emit(path))
@@ -337,6 +391,27 @@ class Menus(QObject):
         theme = theme_of_application()
         if theme:
             theme.choose(appearance)
+
+
+def _run(handler: Callable[[], object]) -> None:
+    """Call an action's handler, after taking over a number that is still being typed."""
+    field = QApplication.focusWidget()
+    if isinstance(field, QAbstractSpinBox):
+        field.interpretText()
+    handler()
+
+
+def layer_menu(actions: Actions, parent: QWidget) -> QMenu:
+    """Create the context menu of a layer: what the menu bar offers for it."""
+    menu = QMenu(parent)
+    menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    names = next(names for title, names in MENUS if "delete" in names)
+    for name in ("harmonize", "variants", "", *names):
+        if name:
+            menu.addAction(actions[name])
+        else:
+            menu.addSeparator()
+    return menu
 
 
 def build_toolbar(window: QMainWindow, actions: Actions, hold_before: Callable[[bool], object]) -> QToolBar:
@@ -384,7 +459,7 @@ class ShortcutsDialog(QDialog):
             rows = [(shortcut.label, shortcut.text) for shortcut in SHORTCUTS if shortcut.owner == owner]
             wheel = [(self.tr("Mouse wheel"), self.tr("Zoom at the pointer"))] if owner == "" else []
             self._add(grid, title, [*((translated_action(a), translated_action(b)) for a, b in rows), *wheel])
-        listed = [entry for entry in ACTIONS if entry.key is not None]
+        listed = [entry for entry in ACTIONS if entry.keys]
         for title, is_tool in ((self.tr("Tools"), True), (self.tr("Menus"), False)):
             shown = [actions[entry.name] for entry in listed if (entry.tool is not None) == is_tool]
             self._add(grid, title, [(_keys_of(action), _plain(action.text())) for action in shown])
@@ -405,6 +480,11 @@ class ShortcutsDialog(QDialog):
             grid.addWidget(QLabel(text), row, 1)
 
 
+def menu_text(path: Path) -> str:
+    """Return a file's name and folder as the text of a menu entry or button, in which & marks a key."""
+    return f"{path.name}  –  {path.parent.name or path.parent}".replace("&", "&&")
+
+
 def translated_action(text: str) -> str:
     """Translate a text of this table."""
     return QCoreApplication.translate("actions", text)
@@ -415,4 +495,4 @@ def _plain(text: str) -> str:
 
 
 def _keys_of(action: QAction) -> str:
-    return action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
+    return ", ".join(key.toString(QKeySequence.SequenceFormat.NativeText) for key in action.shortcuts())

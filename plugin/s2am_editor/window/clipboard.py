@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,11 @@ from numpy.typing import NDArray
 from PyQt6.QtCore import QMimeData
 from PyQt6.QtGui import QGuiApplication, QImage
 
+from s2am_engine.image import icc
 from s2am_engine.image.arrays import to_uint8
 from s2am_engine.image.io import ImageData
+
+PLACE_FORMAT = "application/x-s2am-place"
 
 
 def files_of(data: QMimeData | None) -> list[Path]:
@@ -56,11 +61,26 @@ def to_image(image: ImageData) -> QImage:
     return QImage(samples.tobytes(), width, height, 4 * width, QImage.Format.Format_RGBA8888).copy()
 
 
-def copy_image(image: ImageData) -> None:
-    """Copy an image to the clipboard."""
+def copy_image(image: ImageData, center: tuple[float, float] | None = None) -> None:
+    """Copy an image to the clipboard, converted to sRGB; `center`: its place on the canvas, for `place_of`."""
     clipboard = QGuiApplication.clipboard()
     if clipboard:
-        clipboard.setImage(to_image(image))
+        data = QMimeData()
+        data.setImageData(to_image(dataclasses.replace(image, pixels=icc.convert(image.pixels, image.profile, None))))
+        if center is not None:
+            data.setData(PLACE_FORMAT, json.dumps(center).encode())
+        clipboard.setMimeData(data)
+
+
+def place_of(data: QMimeData | None) -> tuple[float, float] | None:
+    """Return the place from which an image was copied; None if it was not copied from a layer."""
+    if data is None or not data.hasFormat(PLACE_FORMAT):
+        return None
+    try:
+        x, y = json.loads(bytes(data.data(PLACE_FORMAT).data()))
+        return float(x), float(y)
+    except (ValueError, TypeError):
+        return None
 
 
 def copy_text(text: str) -> None:

@@ -53,14 +53,23 @@ class DocumentFiles(QObject):
         if paths:
             self.open_or_add(paths)
 
-    def open_or_add(self, paths: Sequence[Path], at: tuple[float, float] | None = None) -> None:
-        """Open dropped or named files: as layers of the open document, or the first as a new document."""
+    def open_or_add(
+        self, paths: Sequence[Path], at: tuple[float, float] | None = None, *, ordered: bool = True
+    ) -> None:
+        """Open dropped or named files: as layers of the open document, or one of them as a new document.
+
+        Args:
+            paths: the files.
+            at: position of new layers, see `Document.new_layer`.
+            ordered: the first one is the background, as on the command line; else the first without transparency.
+        """
         if not paths:
             return
         if self._session.is_open and not document_io.is_project(paths[0]):
             self.add_layers(paths, at)
         else:
-            self.open(paths[0], paths[1:])
+            background = paths[0] if ordered else document_io.likely_background(paths)
+            self.open(background, [path for path in paths if path != background])
 
     def open(self, path: Path, layers: Sequence[Path] = ()) -> None:
         """Open a file as the document, and others as its layers, after asking to save unsaved changes."""
@@ -116,11 +125,11 @@ class DocumentFiles(QObject):
 
         self._jobs.start(self.tr("Adding layers"), work, done, self._fail)
 
-    def paste(self, data: QMimeData | None, at: tuple[float, float] | None = None) -> bool:
+    def paste(self, data: QMimeData | None, at: tuple[float, float] | None = None, *, dropped: bool = False) -> bool:
         """Add files or an image from the clipboard or a drop. Return False if there is nothing to add."""
         paths = clipboard.files_of(data)
         if paths:
-            self.open_or_add(paths, at)
+            self.open_or_add(paths, at, ordered=not dropped)  # file managers sort what they drop by name
             return True
         image = clipboard.image_of(data)
         if image is None:
@@ -199,13 +208,13 @@ class DocumentFiles(QObject):
             self.save_as(then)
         return answer == replace
 
-    def export(self, path: Path, quality: int = 95) -> None:
+    def export(self, path: Path, options: document_io.ExportOptions | None = None) -> None:
         """Export the flattened image to a file."""
         document = self._session.document
 
         self._jobs.start(
             self.tr("Exporting {0}").format(path.name),
-            lambda job: document_io.export_image(path, document, quality=quality, progress=job.progress),
+            lambda job: document_io.export_image(path, document, options, progress=job.progress),
             lambda omitted: self._exported(path, omitted),
             self._fail,
             writes=True,

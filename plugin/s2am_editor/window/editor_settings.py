@@ -61,9 +61,9 @@ class EditorSettings:
         self._store.setValue(key, value)
 
     def folder(self, key: str) -> str:
-        """Return the folder last used in a dialog, or the pictures folder."""
-        path = self.text(f"folder/{key}")
-        return path if path and Path(path).is_dir() else platformdirs.user_pictures_dir()
+        """Return the folder last used in a dialog, or the pictures folder, or else the home folder."""
+        candidates = (self.text(f"folder/{key}"), platformdirs.user_pictures_dir())
+        return next((path for path in candidates if path and Path(path).is_dir()), str(Path.home()))
 
     def set_folder(self, key: str, path: Path) -> None:
         """Store the folder used in a dialog."""

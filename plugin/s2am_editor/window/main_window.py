@@ -3,45 +3,63 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from PyQt6.QtCore import QSize, Qt, QTimer
+from PyQt6.QtCore import QEvent, QPoint, QPointF, QSize, Qt, QTimer
 from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent
-from PyQt6.QtWidgets import QDialog, QMainWindow, QScrollArea, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import (
+    QAbstractSpinBox,
+    QApplication,
+    QDialog,
+    QLineEdit,
+    QMainWindow,
+    QMenu,
+    QPlainTextEdit,
+    QSplitter,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
-from s2am_editor.cutout.masks import DEFAULT_FEATHER_RADIUS
+from s2am_editor.document.frame import Frame
 from s2am_editor.document.model import Reference
-from s2am_editor.window.actions import Actions, Menus, build_toolbar, pressed_shortcut
+from s2am_editor.window.actions import FIELD_KEYS, Actions, Menus, build_toolbar, layer_menu
 from s2am_editor.window.autosave import Autosave
 from s2am_editor.window.canvas.canvas import Canvas, Compare
-from s2am_editor.window.canvas.document_view import DocumentView
+from s2am_editor.window.canvas.document_view import DocumentView, MaskView
 from s2am_editor.window.canvas.tiles import as_image
 from s2am_editor.window.clipboard import files_of
 from s2am_editor.window.dialogs import standard_dialogs
+from s2am_editor.window.dialogs.refine_edges import RefineEdgesDialog
 from s2am_editor.window.document_files import DocumentFiles
 from s2am_editor.window.editor_session import EditorSession, translated_command
 from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs, Problem
-from s2am_editor.window.messages import Banner, HintOverlay, StatusBar
-from s2am_editor.window.panels.adjust_panel import AdjustPanel, CurvesPanel
+from s2am_editor.window.messages import Banner, StatusBar
 from s2am_editor.window.panels.harmonize_panel import (
-    HarmonizePanel,
+    FIRST_VARIANTS,
     LayerHarmonizer,
     Variant,
-    VariantsPanel,
     usable_models,
 )
-from s2am_editor.window.panels.layers_panel import LayersPanel
+from s2am_editor.window.panels.sidebar import Sidebar
+from s2am_editor.window.panels.variants_panel import VariantsPanel
 from s2am_editor.window.panels.welcome import Welcome
 from s2am_editor.window.theme import application_icon, theme_of_application
 from s2am_editor.window.tools.cut_out import CutOut
+from s2am_editor.window.tools.move_tool import layers_at
 from s2am_editor.window.tools.tool_box import ToolBox
-from s2am_editor.window.widgets.basic import Section, rule, small_button
+from s2am_editor.window.widgets.curve_editor import CurveEditor
 from s2am_editor.window.window_commands import LayerCommands, WindowCommands
 from s2am_engine.errors import EngineError
+from s2am_engine.models.model_store import default_model
 
-SIDEBAR_WIDTH = 300
+SAVED_DURATION = 4000  # milliseconds for which the status bar says that a project was saved
+FIRST_SIZE = QSize(1440, 900)
+WINDOW_FRAME = QSize(16, 48)  # generous size of the frame and title bar that a system adds to a window
+TEXT_FIELDS = (QLineEdit, QAbstractSpinBox, QPlainTextEdit)
 
 
 class MainWindow(QMainWindow):
@@ -63,9 +81,8 @@ class MainWindow(QMainWindow):
         self.tool_box = ToolBox(self.session, self.canvas, self.view, self.cutting, self.all_actions)
         self.sidebar = Sidebar(self.session, self.all_actions)
         self.variants = VariantsPanel()
-        self.banner = Banner()
+        self.banner = Banner(self)
         self.welcome = Welcome(self.settings)
-        self.hint = HintOverlay(self.canvas)
         self.status = StatusBar(self.session, self.canvas, self.jobs)
         self.layer_commands = LayerCommands(self.session)
         self.commands = WindowCommands(self, self.session, self.jobs, self.settings, self.files)
@@ -94,8 +111,9 @@ class MainWindow(QMainWindow):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(self.tool_box.options)
-        column.addWidget(self.banner)
         column.addWidget(self.stack, 1)
+        self.banner.setParent(self.stack)
+        self.banner.lay_over_parent()
         column.addWidget(self.variants)
         self.splitter = QSplitter()
         self.splitter.setHandleWidth(1)
@@ -112,9 +130,10 @@ class MainWindow(QMainWindow):
         for source in (self.files, self.harmonizing, self.cutting, self.autosave):
             source.failed.connect(self.show_problem)
         self.session.refused.connect(self.show_problem)
-        self.tool_box.refused.connect(self.show_problem)
         self.canvas.render_failed.connect(lambda error: self.show_problem(Problem(error)))
         self.files.noted.connect(self.show_note)
+        self.files.written.connect(self._show_written)
+        self.session.repainted.connect(lambda *_: self.banner.clear_problem())
         self.autosave.noted.connect(self.show_note)
         self.commands.failed.connect(self.show_problem)
         self.commands.noted.connect(self.show_note)
@@ -134,19 +153,51 @@ class MainWindow(QMainWindow):
         self.sidebar.harmonize.harmonize.connect(self.harmonize)
         self.sidebar.harmonize.variants.connect(self.show_variants)
         self.sidebar.harmonize.paint_reference.connect(lambda: self.tool_box.choose("reference"))
-        self.tool_box.chosen.connect(self._select_reference)
+        self.tool_box.refine_wanted.connect(self._refine_edges)
+        self.tool_box.reference.painted.connect(self.sidebar.harmonize.choose_area)
         self.welcome.open_background.connect(self.files.choose_background)
         self.welcome.open_recent.connect(self.files.open)
         self.welcome.try_sample.connect(self.commands.open_sample)
-        self.canvas.compare_changed.connect(
-            lambda compare: self.all_actions["split"].setChecked(compare is Compare.SPLIT)
-        )
+        self.canvas.compare_changed.connect(self._show_compare)
+        self.variants.more_wanted.connect(self.show_more_variants)
+        self.variants.hovered.connect(self._preview_variant)
+        self.session.layer_adjusted.connect(lambda _: self._mark_variant())
         theme = theme_of_application()
         if theme:
             theme.changed.connect(self._theme_changed)
+        application = QApplication.instance()
+        if isinstance(application, QApplication):
+            application.focusChanged.connect(self._keep_focus_on_canvas)
+        self.canvas.menu_wanted.connect(self._show_canvas_menu)
+        self.sidebar.layers.menu_wanted.connect(lambda at: layer_menu(self.all_actions, self).popup(at))
+        self.sidebar.layers.renamed.connect(self.canvas.setFocus)
+
+    def _show_canvas_menu(self, place: QPointF, at: QPoint) -> None:
+        """Show the context menu of a point of the image: the layers there, and what can be done with the active one."""
+        menu = layer_menu(self.all_actions, self)
+        first = menu.actions()[0]
+        under = layers_at(self.session, (place.x(), place.y()))
+        select = QMenu(self.tr("&Select layer"), menu)
+        for layer in under:
+            action = select.addAction(layer.name.replace("&", "&&"))
+            if action:
+                action.setCheckable(True)
+                action.setChecked(layer is self.session.active)
+                action.triggered.connect(lambda _=False, layer=layer: self.session.select(layer.id))
+        if under:
+            menu.insertMenu(first, select)
+        for name in ("paste", "fit"):
+            menu.insertAction(first, self.all_actions[name])
+        menu.insertSeparator(first)
+        menu.popup(at)
 
     def _connect_actions(self) -> None:
         layers, panel = self.layer_commands, self.sidebar
+        for view in MaskView:
+            action = self.all_actions[f"mask-{view.value}"]
+            action.triggered.connect(lambda _=False, view=view: self._choose_mask_view(view))
+        self.all_actions["mask-next"].triggered.connect(lambda: self._choose_mask_view(self._next_mask_view()))
+        self._choose_mask_view(MaskView.COMPOSITE)
         self.all_actions["snap"].setChecked(True)
         self.all_actions["snap"].toggled.connect(lambda on: setattr(self.tool_box.move_tool, "snapping", on))
         self.all_actions.connect(
@@ -161,7 +212,9 @@ class MainWindow(QMainWindow):
             undo=self.session.undo,
             redo=self.session.redo,
             copy=self.commands.copy_image,
+            copy_layer=self.commands.copy_layer,
             paste=self.commands.paste,
+            paste_in_place=lambda: self.commands.paste(in_place=True),
             harmonize=self.harmonize,
             variants=self.show_variants,
             reset_sliders=panel.adjust.reset,
@@ -170,6 +223,7 @@ class MainWindow(QMainWindow):
             fine_tune=self.commands.fine_tune,
             batch=self.commands.batch,
             duplicate=layers.duplicate,
+            merge=self.commands.merge_down,
             delete=layers.delete,
             rename=panel.layers.rename,
             hide=layers.toggle_visible,
@@ -181,13 +235,15 @@ class MainWindow(QMainWindow):
             reset_transform=layers.reset_transform,
             detect=self.cutting.detect,
             clean=self.cutting.clean_edges,
-            feather=lambda: self.cutting.feather(DEFAULT_FEATHER_RADIUS),
+            refine=self._refine_edges,
+            invert_mask=self.cutting.invert,
             remove_mask=self.cutting.remove_mask,
             fit=self.canvas.fit,
             actual=lambda: self.canvas.zoom_to(1.0),
             zoom_in=lambda: self.canvas.zoom_step(True),
             zoom_out=lambda: self.canvas.zoom_step(False),
-            split=self._toggle_split,
+            split=lambda: self._toggle_compare(Compare.SPLIT),
+            side_by_side=lambda: self._toggle_compare(Compare.SIDE_BY_SIDE),
             shortcuts=lambda: self.commands.show_shortcuts(self.all_actions),
             about=self.commands.about,
         )
@@ -204,14 +260,24 @@ class MainWindow(QMainWindow):
                 self.harmonizing.harmonize(panel.model, reference)
 
     def show_variants(self) -> None:
-        """Show the results of all models for the active layer."""
+        """Show several results for the active layer."""
         panel = self.sidebar.harmonize
         if panel.variants_button.isEnabled() and not self.harmonizing.busy:
             reference = self._reference()
             if reference:
                 self.variants.begin()
-                names = [model.card.name for model in usable_models()]
-                self.harmonizing.try_variants(names, panel.model, reference)
+                self.variants.more_button.show()
+                known = {model.card.name for model in usable_models()}
+                others = [name for name in FIRST_VARIANTS if name in known and name != panel.model]
+                self.harmonizing.try_variants([panel.model, *others], reference, gentle=True)
+
+    def show_more_variants(self) -> None:
+        """Also show the results of the models that were not tried yet."""
+        reference = self._reference()
+        names = [model.card.name for model in usable_models() if model.card.name not in self.variants.models]
+        if reference and names and not self.harmonizing.busy:
+            self.variants.more_button.hide()
+            self.harmonizing.try_variants(names, reference, gentle=False)
 
     def _reference(self) -> Reference | None:
         """Return the selected reference; None, after showing the reason, if there is none."""
@@ -230,22 +296,75 @@ class MainWindow(QMainWindow):
         self._closes_after_writing = False  # the file that was waited for may be the one that failed
         self.banner.show_problem(problem)
 
+    def _show_written(self, path: Path) -> None:
+        if path == self.session.path:
+            self.banner.clear_problem()
+            self.status.showMessage(self.tr("“{0}” was saved.").format(path.name), SAVED_DURATION)
+        else:
+            self.banner.show_success(self.tr("“{0}” was written.").format(path.name), path)
+
     def show_note(self, sentence: str) -> None:
         """Show a note."""
         self.banner.show_note(sentence)
 
     def _add_variant(self, variant: Variant) -> None:
         found = variant.harmonization
-        strength = found.sliders.strength
-        name = found.model if strength == 1 else self.tr("{0}, {1}%").format(found.model, round(100 * strength))
-        self.variants.add(as_image(variant.pixels, opaque=False), name, variant)
+        selected = found.model == self.sidebar.harmonize.model
+        if found.sliders.strength < 1:
+            name = self.tr("Gentle")
+        elif selected:
+            name = self.tr("Recommended") if found.model == default_model() else self.tr("Selected model")
+        else:
+            name = self.tr("Alternative {0}").format(len(self.variants.models - {self.sidebar.harmonize.model}) + 1)
+        about = self.tr("Model: {0}, strength {1}%").format(found.model, round(100 * found.sliders.strength))
+        self.variants.add(as_image(variant.pixels, opaque=False), name, about, variant)
+        self._mark_variant()
 
-    def _toggle_split(self) -> None:
-        self.canvas.set_compare(Compare.AFTER if self.canvas.compare is Compare.SPLIT else Compare.SPLIT)
+    def _mark_variant(self) -> None:
+        layer = self.session.active
+        self.variants.mark(layer.harmonization if layer else None)
 
-    def _select_reference(self, name: str) -> None:
-        if name == "reference":
-            self.sidebar.harmonize.choose_area()
+    def _preview_variant(self, variant: Variant | None) -> None:
+        """Show a variant on the canvas; the document does not change."""
+        layers = self.session.document.layers if self.session.is_open else ()
+        layer = next((one for one in layers if variant and one.id == variant.layer_id), None)
+        if layer is None or variant is None:
+            self.view.preview(None)
+        else:
+            shown = dataclasses.replace(layer, harmonization=variant.harmonization)
+            self.view.preview(self.session.document.with_layer(shown))
+
+    def _refine_edges(self) -> None:
+        """Open the dialog on the edges of the active layer's mask; brushes paint, and keys move, as before."""
+        layer = self.session.active
+        try:
+            if layer:
+                dialog = RefineEdgesDialog(self.session, self.jobs, layer, self)
+                dialog.previewed.connect(self.view.preview)
+                dialog.failed.connect(self.show_problem)
+                dialog.addActions([self.all_actions[name] for name in ("mask-next", "zoom-in", "zoom-out", "fit")])
+                dialog.show()
+        except EngineError as error:  # a layer without a mask and without transparency, or a locked one
+            self.show_problem(Problem(error))
+
+    def _choose_mask_view(self, chosen: MaskView) -> None:
+        self.view.set_mask_view(chosen)
+        for view in MaskView:
+            self.all_actions[f"mask-{view.value}"].setChecked(view is chosen)
+
+    def _next_mask_view(self) -> MaskView:
+        views = list(MaskView)
+        return views[(views.index(self.view.mask_view) + 1) % len(views)]
+
+    def _toggle_compare(self, compare: Compare) -> None:
+        layer = self.session.active
+        subject = Frame.of(layer).box.intersection(self.session.document.rect) if layer else None
+        middle = None if subject is None else (subject.left + subject.right) / 2
+        self.canvas.set_compare(Compare.AFTER if self.canvas.compare is compare else compare, middle)
+
+    def _show_compare(self, compare: Compare) -> None:
+        self.all_actions["split"].setChecked(compare is Compare.SPLIT)
+        self.all_actions["side-by-side"].setChecked(compare is Compare.SIDE_BY_SIDE)
 
     # ---- display of the state
 
@@ -253,7 +372,10 @@ class MainWindow(QMainWindow):
         self.variants.close_panel()
         self.banner.hide()
         self.canvas.set_compare(Compare.AFTER)
+        self._choose_mask_view(MaskView.COMPOSITE)
         self._refresh()
+        if self.session.is_open:
+            self.canvas.setFocus()
 
     def _refresh(self) -> None:
         is_open, layer = self.session.is_open, self.session.active
@@ -262,6 +384,7 @@ class MainWindow(QMainWindow):
             part.setVisible(is_open)
         harmonized = layer is not None and layer.harmonization is not None
         self.all_actions.enable(document=is_open, layer=layer is not None, harmonized=harmonized)
+        self._mark_variant()
         self.all_actions["lock"].setChecked(layer is not None and layer.locked)
         self._refresh_history()
         self._refresh_hint()
@@ -284,18 +407,18 @@ class MainWindow(QMainWindow):
 
     def _refresh_hint(self) -> None:
         if not self.session.is_open or self.settings.text("hints") == "off":
-            self.hint.show_hint("")
+            self.status.hint.show_hint("")
             return
         layers = self.session.document.layers
         if any(layer.harmonization for layer in layers):
             self.settings.set_text("hints", "off")  # the user has completed the first steps
-            self.hint.show_hint("")
+            self.status.hint.show_hint("")
         elif len(layers) < 2:
-            self.hint.show_hint(
+            self.status.hint.show_hint(
                 self.tr("Drop or paste a cutout here, or cut out a subject with the tools on the left.")
             )
         else:
-            self.hint.show_hint(self.tr("Place the layer with its handles, then click Harmonize on the right."))
+            self.status.hint.show_hint(self.tr("Place the layer with its handles, then click Harmonize on the right."))
 
     def _busy(self, busy: bool) -> None:
         self.sidebar.harmonize.setEnabled(not busy)
@@ -316,34 +439,56 @@ class MainWindow(QMainWindow):
         """Accept files and images."""
         data = event.mimeData() if event else None
         if event and data and (files_of(data) or data.hasImage()):
-            event.acceptProposedAction()
+            accept_as_copy(event)
 
     def dropEvent(self, event: QDropEvent | None) -> None:
         """Open dropped files, or add them as layers at the drop position."""
         if event is None:
             return
         position = self.canvas.mapFrom(self, event.position().toPoint())
-        ratio = self.canvas.devicePixelRatioF()
-        at = self.canvas.viewport.to_image(position.x() * ratio, position.y() * ratio) if self.session.is_open else None
+        place = self.canvas.in_view(QPointF(position))
+        at = self.canvas.viewport.to_image(place.x(), place.y()) if self.session.is_open else None
         if at and not self.canvas.rect().contains(position):
             at = None
-        self.files.paste(event.mimeData(), at)
-        event.acceptProposedAction()
+        self.files.paste(event.mimeData(), at, dropped=True)
+        accept_as_copy(event)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        """Show “before” while C is held."""
-        if event and self._is_before_key(event) and not event.modifiers():
-            self.canvas.hold_before(True)
+        """Give keys that the focused control does not use to the canvas, wherever the focus is."""
+        if event is None:
+            return
+        if isinstance(QApplication.focusWidget(), TEXT_FIELDS):
+            if event.key() in FIELD_KEYS:
+                self.canvas.setFocus()  # the number or name is complete
+        elif self.canvas.press_key(event):
+            return
         super().keyPressEvent(event)
 
     def keyReleaseEvent(self, event: QKeyEvent | None) -> None:
-        """Show “after” again."""
-        if event and self._is_before_key(event):
-            self.canvas.hold_before(False)
-        super().keyReleaseEvent(event)
+        """Give keys to the canvas."""
+        if event and not self.canvas.release_key(event):
+            super().keyReleaseEvent(event)
 
-    def _is_before_key(self, event: QKeyEvent) -> bool:
-        return not event.isAutoRepeat() and pressed_shortcut(event, "canvas") == ("before", None)
+    def changeEvent(self, event: QEvent | None) -> None:
+        """Release the held keys when another window becomes active."""
+        if event and event.type() is QEvent.Type.ActivationChange and not self.isActiveWindow():
+            self.canvas.release_held_keys()
+        super().changeEvent(event)
+
+    def _keep_focus_on_canvas(self, _: QWidget | None, focused: QWidget | None) -> None:
+        """Return the keyboard to the canvas after a click on a control that needs no keys.
+
+        A control that was reached with the Tab key keeps the focus.
+        """
+        by_mouse = QApplication.mouseButtons() != Qt.MouseButton.NoButton
+        if (
+            focused is not None
+            and by_mouse
+            and self.session.is_open
+            and focused.window() is self
+            and not isinstance(focused, (*TEXT_FIELDS, Canvas, CurveEditor))
+        ):
+            self.canvas.setFocus()
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
         """Ask about running dialogs and unsaved changes, wait for files being written, save the window's state."""
@@ -396,59 +541,14 @@ class MainWindow(QMainWindow):
     def _restore(self) -> None:
         geometry, splitter = self.settings.state("geometry"), self.settings.state("splitter")
         if not (geometry and self.restoreGeometry(geometry)):
-            self.resize(1280, 820)
+            screen = self.screen()
+            available = screen.availableSize() - WINDOW_FRAME if screen else FIRST_SIZE
+            self.resize(FIRST_SIZE.boundedTo(available))
         if splitter:
             self.splitter.restoreState(splitter)
 
 
-class Sidebar(QSplitter):
-    """Panels at the side of the canvas: harmonize, adjust and curves above the layers."""
-
-    def __init__(self, session: EditorSession, actions: Actions) -> None:
-        """Show a session's document; the small buttons trigger actions."""
-        super().__init__(Qt.Orientation.Vertical)
-        self.setObjectName("sidebarSplitter")
-        self.harmonize = HarmonizePanel(session)
-        self.adjust = AdjustPanel(session)
-        self.curves = CurvesPanel(session)
-        self.layers = LayersPanel(session)
-        reset = small_button("reset", self.tr("Reset sliders"), self.adjust.reset)
-        straight = small_button("reset", self.tr("Remove curves"), self.curves.reset)
-        layer_buttons = [
-            small_button(icon_name, actions[name].text().replace("&", ""), actions[name].trigger)
-            for name, icon_name in (("add", "add-layer"), ("duplicate", "duplicate"), ("delete", "delete"))
-        ]
-        self.sections = {
-            "harmonize": Section(self.tr("Harmonize"), self.harmonize),
-            "adjust": Section(self.tr("Adjust"), self.adjust, reset),
-            "curves": Section(self.tr("Curves"), self.curves, straight),
-            "layers": Section(self.tr("Layers"), self.layers, *layer_buttons),
-        }
-        inside = QWidget()
-        inside.setObjectName("sidebar")
-        column = QVBoxLayout(inside)
-        column.setContentsMargins(0, 4, 0, 0)
-        column.setSpacing(0)
-        for name in ("harmonize", "adjust", "curves"):
-            if name != "harmonize":
-                column.addWidget(rule())
-            column.addWidget(self.sections[name])
-        column.addStretch()
-        scroll = QScrollArea()
-        scroll.setObjectName("sidebarScroll")
-        scroll.setWidget(inside)
-        scroll.setWidgetResizable(True)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setHandleWidth(1)
-        self.addWidget(scroll)
-        self.addWidget(self.sections["layers"])
-        self.setStretchFactor(0, 1)
-        self.setCollapsible(0, False)
-        self.setCollapsible(1, False)
-        self.setSizes([560, 215])
-        self.setMinimumWidth(SIDEBAR_WIDTH - 20)
-        self.setMaximumWidth(460)
-
-    def sizeHint(self) -> QSize:
-        """Wide enough for all panels."""
-        return QSize(SIDEBAR_WIDTH, 600)
+def accept_as_copy(event: QDropEvent) -> None:
+    """Accept a drop as a copy: after a move, the program that the files come from would delete them."""
+    event.setDropAction(Qt.DropAction.CopyAction)
+    event.accept()

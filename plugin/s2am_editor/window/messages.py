@@ -1,69 +1,76 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Feedback to the user: banner, hint over the canvas, progress of jobs, status bar."""
+"""Feedback to the user: banner, progress of jobs, status bar with a hint."""
 
 from __future__ import annotations
 
-from PyQt6.QtCore import QEvent, QObject, Qt, QTimer
-from PyQt6.QtGui import QAction
+from pathlib import Path
+
+from PyQt6.QtCore import QEvent, QObject, Qt, QTimer, QUrl
+from PyQt6.QtGui import QAction, QDesktopServices
 from PyQt6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
     QMenu,
     QProgressBar,
-    QPushButton,
     QSizePolicy,
     QStatusBar,
     QToolButton,
     QWidget,
 )
 
+from s2am_editor.document.geometry import Rect
+from s2am_editor.render.blend import render_exactly
 from s2am_editor.window.canvas.canvas import Canvas
 from s2am_editor.window.clipboard import copy_text
 from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs, Problem
 from s2am_editor.window.theme import icon
-from s2am_editor.window.widgets.basic import small_button
+from s2am_editor.window.widgets.basic import push_button, small_button
 from s2am_engine.image import icc
 
-HINT_MARGIN = 18
+SUCCESS_DURATION = 8000  # milliseconds for which a success is shown
+MAX_BANNER_WIDTH = 900
 SHOW_AFTER = 150  # milliseconds before a running job is shown
 ZOOM_MENU = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 class Banner(QWidget):
-    """Shows one message until it is closed or replaced."""
+    """Shows one message: an error until its cause is gone, a note until it is closed, a success for some seconds."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        """Start hidden."""
+        """Start hidden; it belongs into a layout unless `lay_over_parent` is called."""
         super().__init__(parent)
-        frame = QFrame()
-        frame.setObjectName("banner")
+        self._frame = QFrame()
+        self._frame.setObjectName("banner")
         margin = QHBoxLayout(self)
         margin.setContentsMargins(10, 8, 10, 8)
-        margin.addWidget(frame)
+        margin.addWidget(self._frame)
         self._details = ""
-        sign = QLabel()
-        sign.setPixmap(icon("warning").pixmap(20, 20))
+        self._path: Path | None = None
+        self._clears_itself = False
+        self._over = False
+        self._sign = QLabel()
         self._text = QLabel()
         self._text.setWordWrap(True)
         self._text.setTextFormat(Qt.TextFormat.PlainText)
         self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        self._copy = QPushButton(self.tr("Copy details"))
-        self._copy.setProperty("flat", True)
+        self._copy = push_button(self.tr("Copy details"), self.copy_details)
         self._copy.setToolTip(self.tr("Copy a report with the path of the log file"))
-        self._copy.clicked.connect(self.copy_details)
-        close = QToolButton()
-        close.setIcon(icon("close"))
-        close.setToolTip(self.tr("Close"))
-        close.setAccessibleName(self.tr("Close message"))
-        close.clicked.connect(self.hide)
-        row = QHBoxLayout(frame)
+        self.folder_button = push_button(self.tr("Show in folder"), self._show_folder)
+        for button in (self._copy, self.folder_button):
+            button.setProperty("flat", True)
+        close = small_button("close", self.tr("Close message"), self.hide)
+        row = QHBoxLayout(self._frame)
         row.setContentsMargins(12, 8, 8, 8)
         row.setSpacing(10)
-        for widget in (sign, self._text, self._copy, close):
+        for widget in (self._sign, self._text, self._copy, self.folder_button, close):
             row.addWidget(widget)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(SUCCESS_DURATION)
+        self._timer.timeout.connect(self.hide)
         self.hide()
 
     @property
@@ -76,44 +83,51 @@ class Banner(QWidget):
         """The text that “Copy details” copies."""
         return self._details
 
+    def lay_over_parent(self) -> None:
+        """Stay at the parent's upper edge, above everything else: a message does not move what is below it."""
+        self._over = True
+        parent = self.parentWidget()
+        if parent:
+            parent.installEventFilter(self)
+
     def show_problem(self, problem: Problem) -> None:
-        """Show an error."""
+        """Show an error, until `clear_problem` or until it is closed."""
         self._details = problem.report
-        self._show(problem.sentence, copyable=True)
+        self._show(problem.sentence, "warning")
+        self._clears_itself = True
 
     def show_note(self, sentence: str) -> None:
         """Show a note, without details to copy."""
         self._details = ""
-        self._show(sentence, copyable=False)
+        self._show(sentence, "warning")
 
-    def _show(self, sentence: str, *, copyable: bool) -> None:
+    def show_success(self, sentence: str, path: Path) -> None:
+        """Say for some seconds that a file was written, with a button that shows its folder."""
+        self._details = ""
+        self._show(sentence, "done", path)
+        self._timer.start()
+
+    def clear_problem(self) -> None:
+        """Hide an error: what the user did since has succeeded."""
+        if self._clears_itself:
+            self.hide()
+
+    def _show(self, sentence: str, kind: str, path: Path | None = None) -> None:
+        self._timer.stop()
+        self._clears_itself = False
+        self._path = path
         self._text.setText(sentence)
-        self._copy.setVisible(copyable)
+        self._sign.setPixmap(icon(kind).pixmap(20, 20))
+        self._copy.setVisible(bool(self._details))
+        self.folder_button.setVisible(path is not None)
+        self._frame.setProperty("kind", kind)
+        style = self._frame.style()
+        if style:
+            style.unpolish(self._frame)
+            style.polish(self._frame)
         self.setAccessibleName(sentence)
         self.show()
-
-    def copy_details(self) -> None:
-        """Copy the report to the clipboard."""
-        copy_text(self._details)
-
-
-class HintOverlay(QLabel):
-    """A hint at the center of its parent's lower edge; mouse events pass through it."""
-
-    def __init__(self, parent: QWidget) -> None:
-        """Create the hint over a widget."""
-        super().__init__(parent)
-        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        self.setStyleSheet("background: rgba(20, 20, 22, 205); color: white; border-radius: 15px; padding: 6px 16px;")
-        parent.installEventFilter(self)
-        self.hide()
-
-    def show_hint(self, text: str) -> None:
-        """Show a hint; "" hides it."""
-        if text != self.text():
-            self.setText(text)
-            self.setVisible(bool(text))
-            self._place()
+        self._place()
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Follow the parent's size."""
@@ -123,10 +137,36 @@ class HintOverlay(QLabel):
 
     def _place(self) -> None:
         parent = self.parentWidget()
-        if parent:
-            self.adjustSize()
-            self.move((parent.width() - self.width()) // 2, parent.height() - self.height() - HINT_MARGIN)
+        if parent and self._over:
+            width = min(parent.width(), MAX_BANNER_WIDTH)
+            height = max(self.heightForWidth(width), self.sizeHint().height())
+            self.setGeometry((parent.width() - width) // 2, 0, width, height)
             self.raise_()
+
+    def _show_folder(self) -> None:
+        if self._path:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._path.parent)))
+
+    def copy_details(self) -> None:
+        """Copy the report to the clipboard."""
+        copy_text(self._details)
+
+
+class HintLabel(QLabel):
+    """A hint on the next step, in the status bar: over the canvas, it would hide handles."""
+
+    def __init__(self) -> None:
+        """Start without a hint."""
+        super().__init__()
+        self.setProperty("role", "hint")
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.hide()
+
+    def show_hint(self, text: str) -> None:
+        """Show a hint; "" hides it."""
+        self.setText(text)
+        self.setToolTip(text)
+        self.setVisible(bool(text))
 
 
 class JobBar(QWidget):
@@ -188,7 +228,7 @@ class JobBar(QWidget):
 
 
 class StatusBar(QStatusBar):
-    """Shows the running job, pointer position, image size and zoom."""
+    """Shows the running job, pointer position with the color there, image size and zoom."""
 
     def __init__(self, session: EditorSession, canvas: Canvas, jobs: BackgroundJobs) -> None:
         """Show the state of these."""
@@ -197,13 +237,16 @@ class StatusBar(QStatusBar):
         self.setSizeGripEnabled(False)
         self.job_bar = JobBar(jobs)
         self._pointer, self._info = QLabel(), QLabel()
-        self._pointer.setMinimumWidth(100)
+        self._pointer.setMinimumWidth(190)
+        self._pointer.setToolTip(self.tr("Position of the pointer, and red, green and blue of the image there"))
         self.zoom = QToolButton()
         self.zoom.setToolTip(self.tr("Zoom"))
         self.zoom.setMinimumWidth(66)
         self.zoom.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.zoom.setMenu(self._scales())
+        self.hint = HintLabel()
         self.addWidget(self.job_bar)
+        self.addWidget(self.hint, 1)
         for widget in (self._pointer, self._info, self.zoom):
             self.addPermanentWidget(widget)
         canvas.zoomed.connect(self._show_zoom)
@@ -241,4 +284,12 @@ class StatusBar(QStatusBar):
 
     def _show_place(self, place: tuple[float, float] | None) -> None:
         inside = place and 0 <= place[0] < self._canvas.viewport.width and 0 <= place[1] < self._canvas.viewport.height
-        self._pointer.setText(f"{int(place[0])}, {int(place[1])}" if place and inside else "")
+        if not (place and inside and self._session.is_open):
+            self._pointer.setText("")
+            return
+        x, y = int(place[0]), int(place[1])
+        image = render_exactly(self._session.document, 1.0, Rect(x, y, x + 1, y + 1))
+        values = "  ".join(
+            f"{value:.3f}" if image.pixels.dtype.kind == "f" else str(value) for value in image.pixels[0, 0]
+        )
+        self._pointer.setText(f"{x}, {y}   ·   {values}")

@@ -38,12 +38,15 @@ class Colors:
     raised: str  # buttons
     hover: str
     border: str
+    field_border: str  # around what can be clicked; a contrast of at least 3:1 on `panel` and `base`
     text: str
     muted: str
     accent: str
     accent_hover: str
     accent_soft: str  # background of selected items
-    on_accent: str
+    on_accent: str  # text on `accent` and `accent_hover`, with a contrast of at least 4.5:1
+    success: str  # background of the banner that says so
+    success_edge: str
     surround: str  # around the image
     warning: str  # background of the banner
     warning_edge: str
@@ -59,6 +62,7 @@ LIGHT = Colors(
     raised="#ffffff",
     hover="#ececea",
     border="#dcdcd9",
+    field_border="#8b8b90",
     text="#1f1f21",
     muted="#66666b",
     accent="#2f66d0",
@@ -66,6 +70,8 @@ LIGHT = Colors(
     accent_soft="#e1eafb",
     on_accent="#ffffff",
     surround="#d9d9d8",
+    success="#e3f4e6",
+    success_edge="#a9d3b0",
     warning="#fdf3dc",
     warning_edge="#e6cf95",
     danger="#b3352b",
@@ -79,13 +85,16 @@ DARK = Colors(
     raised="#343437",
     hover="#3b3b3f",
     border="#3d3d41",
+    field_border="#77777d",
     text="#ececee",
     muted="#a0a0a7",
     accent="#4c82e8",
     accent_hover="#5f91ef",
     accent_soft="#2d3c58",
-    on_accent="#ffffff",
+    on_accent="#0d1420",
     surround="#161617",
+    success="#20362a",
+    success_edge="#3c6b4c",
     warning="#3d3420",
     warning_edge="#6d5b30",
     danger="#ff8a80",

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 import platform
-from dataclasses import replace
 from typing import Literal
 
 from PyQt6.QtCore import QObject, pyqtSignal
@@ -12,10 +12,12 @@ from PyQt6.QtWidgets import QApplication, QLineEdit, QMessageBox, QPlainTextEdit
 
 import s2am_engine
 from s2am_common.atomic import atomic_write
-from s2am_editor.document import commands
-from s2am_editor.document.geometry import Transform
+from s2am_editor.document import commands, frame
+from s2am_editor.document.blend_mode import BlendMode
 from s2am_editor.document.model import Document, Layer
-from s2am_editor.render.export import flatten
+from s2am_editor.document.raster import Raster
+from s2am_editor.render.blend import render_exactly
+from s2am_editor.render.export import flatten, merge
 from s2am_editor.window import clipboard
 from s2am_editor.window.actions import Actions, ShortcutsDialog
 from s2am_editor.window.dialogs import standard_dialogs
@@ -25,6 +27,7 @@ from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs
 from s2am_engine.batch import map_text
+from s2am_engine.image.io import ImageData
 
 
 class WindowCommands(QObject):
@@ -50,7 +53,7 @@ class WindowCommands(QObject):
         """Ask for format, quality and file name, then export."""
         dialog = ExportDialog(self._session, self._settings, self._window)
         if dialog.exec() and dialog.path is not None:
-            self._files.export(dialog.path, dialog.quality)
+            self._files.export(dialog.path, dialog.options)
 
     def copy_image(self) -> None:
         """Copy the flattened document to the clipboard."""
@@ -62,12 +65,30 @@ class WindowCommands(QObject):
             self.failed.emit,
         )
 
-    def paste(self) -> None:
-        """Paste files or an image from the clipboard; a focused text field gets the text instead."""
-        focused = QApplication.focusWidget()
+    def copy_layer(self) -> None:
+        """Copy the active layer's visible pixels with its colors as shown, and their place."""
+        document, layer = self._session.document, self._session.active
+        if layer is None:
+            return
+        alone = dataclasses.replace(layer, visible=True, opacity=1.0, blend_mode=BlendMode.NORMAL)
+        area = frame.Frame.of(layer).box
+        center = (area.left + area.right) / 2, (area.top + area.bottom) / 2
+
+        def work(_: BackgroundJob) -> ImageData:
+            return render_exactly(dataclasses.replace(document, layers=(alone,)), 1.0, area)
+
+        self._jobs.start(self.tr("Copying"), work, lambda image: clipboard.copy_image(image, center), self.failed.emit)
+
+    def paste(self, *, in_place: bool = False) -> None:
+        """Paste files or an image from the clipboard; a focused text field gets the text instead.
+
+        Args:
+            in_place: a copied layer gets the place from which it was copied.
+        """
+        focused, data = QApplication.focusWidget(), clipboard.clipboard_data()
         if isinstance(focused, QLineEdit | QPlainTextEdit):
             focused.paste()
-        elif not self._files.paste(clipboard.clipboard_data()):
+        elif not self._files.paste(data, clipboard.place_of(data) if in_place else None):
             self.noted.emit(self.tr("The clipboard contains no image. Copy one, or drop a file here."))
 
     def save_map(self) -> None:
@@ -91,6 +112,20 @@ class WindowCommands(QObject):
 
         title = self.tr("Saving {0}").format(path.name)
         self._jobs.start(title, work, lambda _: self._files.written.emit(path), self.failed.emit, writes=True)
+
+    def merge_down(self) -> None:
+        """Merge the active layer into the one below it."""
+        document, upper = self._session.document, self._session.active
+        if upper is None or document.index(upper.id) == 0:
+            self.noted.emit(self.tr("There is no layer below to merge with."))
+            return
+        lower = document.layers[document.index(upper.id) - 1]
+
+        def done(merged: tuple[Raster, int, int]) -> None:
+            if self._session.is_open and self._session.document is document:
+                self._session.do(commands.merge_layers(upper.id, lower.id, *merged))
+
+        self._jobs.start(self.tr("Merging"), lambda _: merge(lower, upper, document), done, self.failed.emit)
 
     def open_sample(self) -> None:
         """Open the sample composite: an astronaut in front of a rocket."""
@@ -173,19 +208,15 @@ class LayerCommands:
             self._session.do(commands.set_locked(layer.id, not layer.locked))
 
     def flip(self, axis: Literal["x", "y"]) -> None:
-        """Mirror the layer: "x" swaps left and right, "y" top and bottom."""
+        """Mirror the layer about the center of its visible pixels: "x" swaps left and right, "y" top and bottom."""
         layer = self._session.active
         if layer is None:
             return
-        now = layer.transform
-        flipped = replace(now, flip_x=not now.flip_x) if axis == "x" else replace(now, flip_y=not now.flip_y)
         name = "Flip horizontally" if axis == "x" else "Flip vertically"
-        self._session.do(commands.set_transform(layer.id, flipped, name))
+        self._session.do(commands.set_transform(layer.id, frame.flip(layer, axis), name))
 
     def reset_transform(self) -> None:
         """Restore the layer's original size and orientation about its center."""
         if layer := self._session.active:
-            width, height = layer.size
-            left, top = round(layer.transform.x - width / 2), round(layer.transform.y - height / 2)
-            transform = Transform.at(left, top, layer.size)
+            transform = frame.untransformed(layer)
             self._session.do(commands.set_transform(layer.id, transform, "Reset transform"))

@@ -157,6 +157,10 @@ class WindowDriver:
     def key(self, key: Qt.Key, keys: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
         QTest.keyClick(self.window.canvas, key, keys)
 
+    def type_text(self, field: QWidget, text: str) -> None:
+        for letter in text:
+            QTest.keyClick(field, letter)
+
     def harmonize(self) -> None:
         button = self.window.sidebar.harmonize.button
         assert button.isEnabled()

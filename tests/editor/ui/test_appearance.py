@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Color schemes, accessible names, icons and curves."""
+"""Color schemes, accessible names and icons."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from PyQt6.QtGui import QColor, QPalette
 from PyQt6.QtWidgets import QAbstractButton, QApplication, QComboBox, QSlider
 
 from s2am_editor.window.theme import DARK, ICON_FOLDER, LIGHT, Appearance, Colors, Theme, icon
-from s2am_editor.window.widgets.curve_editor import FIT_TOLERANCE, fit_points, sample_curve
 from tests.editor.ui.driver import WindowDriver
 
 
@@ -33,6 +32,13 @@ def test_colors_have_readable_contrast(colors: Colors) -> None:
         assert contrast(colors.text, behind) >= 7
     for behind in (colors.window, colors.panel, colors.base):
         assert contrast(colors.muted, behind) >= 4.5
+    for behind in (colors.accent, colors.accent_hover):
+        assert contrast(colors.on_accent, behind) >= 4.5
+    assert contrast(colors.text, colors.success) >= 7
+    for behind in (colors.panel, colors.base, colors.window):
+        assert contrast(colors.field_border, behind) >= 3
+    for behind in (colors.accent, colors.panel, colors.window):  # the ring around a focused primary button
+        assert contrast(colors.text, behind) >= 3
 
 
 def test_theme_switches_in_an_open_window(driver: WindowDriver, background: Path, theme: Theme) -> None:
@@ -58,11 +64,3 @@ def test_controls_have_accessible_names(driver: WindowDriver, background: Path, 
 def test_icon_files_render(name: str, theme: Theme) -> None:
     image = icon(name).pixmap(24, 24).toImage()
     assert any(image.pixelColor(x, y).alpha() > 0 for x in range(24) for y in range(24))
-
-
-def test_fit_points_reproduces_the_curve() -> None:
-    points = ((0.0, 0.05), (0.3, 0.5), (0.7, 0.6), (1.0, 0.95))
-    values = sample_curve(points)
-    assert (np.diff(values) >= 0).all()
-    again = sample_curve(fit_points(values))
-    assert np.abs(again - values).max() <= 2 * FIT_TOLERANCE

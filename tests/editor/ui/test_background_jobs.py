@@ -95,20 +95,6 @@ def test_failing_model_shows_banner_and_keeps_document(
     assert driver.window.session.document is before
 
 
-def test_variants_panel_lists_and_applies_variants(driver: WindowDriver, background: Path, cut_out: Path) -> None:
-    driver.open(background, cut_out)
-    driver.window.all_actions["variants"].trigger()
-    driver.wait(lambda: not driver.window.harmonizing.busy)
-    cards = driver.window.variants.cards
-    assert len(cards) > 4
-    QTest.mouseClick(cards[1], Qt.MouseButton.LeftButton)
-    harmonization = driver.active.harmonization
-    assert harmonization is not None
-    assert harmonization.sliders.strength == 0.6
-    assert driver.window.session.history.undo_name == "Choose variant"
-    assert driver.window.sidebar.adjust.rows["strength"].value == 0.6
-
-
 def test_close_question_canceled_keeps_window(
     driver: WindowDriver, background: Path, cut_out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,7 +138,7 @@ def test_canvas_shows_24_megapixels_at_100_percent(driver: WindowDriver, tmp_pat
     view = window.canvas.viewport
     assert view.level >= 2  # fitted: a few tiles of a small level, not the whole image
     window.tool_box.choose("hand")
-    window.hint.show_hint("")
+    window.status.hint.show_hint("")
     window.canvas.zoom_to(1.0)
     window.canvas.pan(-137, -251)
     shown = driver.screen()

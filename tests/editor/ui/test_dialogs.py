@@ -19,7 +19,7 @@ from PyQt6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 from skimage import data
 
-from s2am_editor.window.dialogs.batch import COMPOSITE_MODE, BatchDialog
+from s2am_editor.window.dialogs.batch import BACKGROUND_MODE, COMPOSITE_MODE, BatchDialog
 from s2am_editor.window.dialogs.fine_tune import FineTuneDialog, PhotoFolder
 from s2am_editor.window.dialogs.standard_dialogs import ExportDialog
 from s2am_editor.window.editor_settings import EditorSettings
@@ -77,7 +77,7 @@ class FakeTrainer:
         return SimpleNamespace(
             model=SimpleNamespace(card=SimpleNamespace(name=name)),
             style=gained,
-            others=SimpleNamespace(psnr_gained=0.0),
+            others=SimpleNamespace(psnr_gained=0.0, fmse_saved=0.0),
         )
 
 
@@ -148,7 +148,8 @@ def test_fine_tune_shows_loss_and_result(qtbot: QtBot, dialog: FineTuneDialog, d
     FakeTrainer.finish.set()
     qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.outcome, timeout=LONG)
     assert not dialog.outcome.image.image.isNull()
-    assert "+1.50 dB, 25% less error" in dialog.outcome.figures.text()
+    assert "this style: -25%" in dialog.outcome.figures.text()
+    assert "+1.50 dB" in dialog.outcome.figures.toolTip()
     assert dialog.outcome.keep_button.hasFocus()
     assert deleted == []
     dialog.outcome.discard()
@@ -194,6 +195,28 @@ def test_fine_tune_cancel_deletes_a_model_that_was_made_already(
     assert deleted == ["wedding"]
 
 
+def test_fine_tune_shows_time_left_of_every_step(dialog: FineTuneDialog, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    page = dialog.progress
+    page.begin(10)
+    texts = []
+    for phase, subject in (
+        (Phase.READING, ""),
+        (Phase.MEASURING, "backgrounds"),
+        (Phase.MEASURING, "this style"),
+        (Phase.MEASURING, "other styles"),
+        (Phase.MEASURING, "examples"),
+    ):
+        for done in (0, 10):
+            page._take(TrainingEvent(phase, done, 40, subject))
+            now[0] += 20
+        texts.append(page._state.text())
+        assert page.bar.value() == 250
+    assert all(text.endswith(", 1:00 left") for text in texts)
+    assert len(set(texts)) == len(texts)
+
+
 @pytest.mark.slow
 def test_fine_tune_trains_a_real_model(
     qtbot: QtBot, theme: Theme, settings: EditorSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -210,7 +233,7 @@ def test_fine_tune_trains_a_real_model(
     assert dialog.pages.currentWidget() is dialog.outcome, dialog.banner.details
     assert dialog.progress.loss.points
     assert not dialog.outcome.image.image.isNull()
-    assert "dB" in dialog.outcome.figures.text()
+    assert "Color error" in dialog.outcome.figures.text()
     dialog.outcome.discard()
     assert "wedding" not in {model.card.name for model in list_models()}
 
@@ -283,6 +306,77 @@ def test_batch_dialog_harmonizes_cutouts_on_one_background(
     assert "2 of 3 images harmonized" in batch.state.text()
     assert batch.sheet_button.isVisible()
     assert load_image(output / "two.png").pixels.shape == (240, 320, 3)
+
+
+def test_batch_dialog_puts_one_cutout_on_many_backgrounds(
+    qtbot: QtBot, batch: BatchDialog, cut_out: Path, tmp_path: Path
+) -> None:
+    sources = tmp_path / "rooms"
+    sources.mkdir()
+    for index, size in enumerate(((200, 300), (400, 300))):
+        pixels = np.random.default_rng(index).integers(60, 120, (*size, 3), np.uint8)
+        save_image(sources / f"room-{index}.png", ImageData(pixels))
+    batch.kind.setCurrentIndex(BACKGROUND_MODE)
+    assert not batch.background.isVisible()
+    batch.sources.set_path(sources)
+    batch.cutout.set_path(cut_out)
+    batch.output.set_path(tmp_path / "results")
+    batch.placement.setCurrentIndex(batch.placement.findText("Bottom left"))
+    batch.height_field.setValue(50)
+    batch.pattern.setText("{name} with disc {number}")
+    batch.formats.setCurrentIndex(batch.formats.findData(".jpg"))
+    click(batch.start_button)
+    qtbot.waitUntil(lambda: not batch.batch_job.busy, timeout=LONG)
+    assert all(text.startswith("Done") for text in states(batch).values())
+    for index, height in enumerate((200, 400)):
+        found = load_image(tmp_path / "results" / f"room-{index} with disc {index + 1}.jpg").pixels.astype(int)
+        changed = np.abs(found - load_image(sources / f"room-{index}.png").pixels).max(axis=2) > 60
+        assert changed[height // 2 :, : height // 2].mean() > 0.3
+        assert changed[: height // 2 - 8].mean() < 0.01
+        assert changed[:, round(0.65 * height) :].mean() < 0.01
+
+
+@pytest.mark.parametrize("pattern", ["{nam}", "a/b", ""])
+def test_batch_dialog_refuses_an_unusable_name(
+    batch: BatchDialog, background: Path, cut_out: Path, tmp_path: Path, pattern: str
+) -> None:
+    sources = tmp_path / "cutouts"
+    sources.mkdir()
+    save_image(sources / "one.png", load_image(cut_out))
+    batch.sources.set_path(sources)
+    batch.background.set_path(background)
+    batch.output.set_path(tmp_path / "results")
+    batch.pattern.setText(pattern)
+    click(batch.start_button)
+    assert "cannot name files" in batch.banner.text
+    assert not batch.batch_job.busy
+
+
+def test_batch_dialog_shows_the_reason_of_a_failure_in_full(
+    qtbot: QtBot, batch: BatchDialog, background: Path, tmp_path: Path
+) -> None:
+    sources = tmp_path / "cutouts"
+    sources.mkdir()
+    for name in ("one", "two"):
+        save_image(sources / f"{name}.png", disc(80, 60))
+    batch.sources.set_path(sources)
+    batch.background.set_path(background)
+    batch.output.set_path(tmp_path / "results")
+    batch.pattern.setText("same")
+    click(batch.start_button)
+    qtbot.waitUntil(lambda: not batch.batch_job.busy, timeout=LONG)
+    cell = batch.table.item(1, 1)
+    assert cell is not None
+    assert "would both become" in cell.text()
+    down, across = batch.table.verticalHeader(), batch.table.horizontalHeader()
+    assert down is not None
+    assert across is not None
+    assert down.isHidden()
+    width = across.sectionSize(1)
+    assert width > batch.table.width() // 2  # the reason has the room that the names leave
+    wrapped = Qt.TextFlag.TextWordWrap | Qt.TextFlag.TextWrapAnywhere
+    needed = batch.table.fontMetrics().boundingRect(0, 0, width, 999, wrapped, cell.text())
+    assert batch.table.rowHeight(1) >= needed.height()
 
 
 def test_batch_dialog_harmonizes_composites_with_masks(

@@ -20,6 +20,7 @@ from PyQt6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from s2am_editor.document import commands
+from s2am_editor.document.model import Document
 from s2am_editor.files import document_io
 from s2am_editor.files.recovery import Recovery
 from s2am_editor.window.dialogs.batch import BatchDialog
@@ -339,11 +340,11 @@ class HeldExport:
         self._export = document_io.export_image
         monkeypatch.setattr(document_io, "export_image", self)
 
-    def __call__(self, path: Path, document: object, *, progress: Callable[..., None], **options: object) -> None:
+    def __call__(self, path: Path, document: Document, options: object, *, progress: Callable[..., None]) -> None:
         self.began.set()
         while not self.release.wait(0.01):
             progress(0.5)
-        self._export(path, document, progress=progress, **options)  # type: ignore[arg-type]
+        self._export(path, document, progress=progress)
 
 
 def test_window_closes_after_a_running_export(

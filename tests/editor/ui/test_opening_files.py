@@ -11,11 +11,13 @@ from PyQt6.QtCore import QMimeData
 from PyQt6.QtGui import QImage
 
 from s2am_editor.window import clipboard
+from s2am_editor.window.actions import menu_text
 from s2am_editor.window.dialogs import standard_dialogs
 from s2am_engine.image.io import ImageData, save_image
 from tests.editor.files.photoshop_files import psd_file, psd_layer
 from tests.editor.ui.conftest import disc
 from tests.editor.ui.driver import WindowDriver
+from tests.engine import icc
 
 
 def test_drop_opens_background_and_places_layer_at_pointer(
@@ -134,7 +136,7 @@ def test_recent_files_are_listed_on_welcome_page(driver: WindowDriver, backgroun
     assert driver.window.settings.recent[0] == background.resolve()
     driver.window.session.close()
     shown = [button.text() for button in driver.window.welcome.findChildren(type(driver.window.welcome.open_button))]
-    assert "background.png" in shown
+    assert menu_text(background) in shown
 
 
 def test_open_16_bit_tiff_shows_its_gray(driver: WindowDriver, tmp_path: Path) -> None:
@@ -145,3 +147,22 @@ def test_open_16_bit_tiff_shows_its_gray(driver: WindowDriver, tmp_path: Path) -
     shown = driver.screen()
     view = driver.window.canvas.viewport
     assert abs(int(shown[view.top + 10, view.left + 15, 0]) - round(30000 / 257)) <= 1
+
+
+@pytest.mark.parametrize("deep_document", [False, True])
+def test_16_bit_layer_of_another_profile_is_converted(
+    driver: WindowDriver, tmp_path: Path, deep_document: bool
+) -> None:
+    depth = np.uint16 if deep_document else np.uint8
+    save_image(tmp_path / "background.tif", ImageData(np.full((40, 60, 3), np.iinfo(depth).max // 2, depth)))
+    adobe = icc.rgb_profile(icc.ADOBE, icc.adobe_curve)
+    green = np.full((20, 30, 3), (100, 150, 100), np.uint16) * np.uint16(257)
+    save_image(tmp_path / "layer.tif", ImageData(green, profile=adobe))
+    driver.open(tmp_path / "background.tif")
+    driver.drop(tmp_path / "layer.tif")
+    assert not driver.window.banner.isVisible()
+    layer = driver.active
+    assert layer.name == "layer"
+    assert layer.raster.pixels.dtype == depth
+    shown = layer.raster.pixels[5, 5].astype(float) * (255 / np.iinfo(depth).max)
+    assert shown == pytest.approx((66, 151, 97), abs=1)  # the color that LittleCMS computes for sRGB

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -13,8 +14,14 @@ from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QLabel
 
 from s2am_editor.cutout.subject import Proposal
+from s2am_editor.document import commands
+from s2am_editor.document.frame import Frame
 from s2am_editor.document.model import Document
 from s2am_editor.document.raster import TiledMask
+from s2am_editor.render.export import flatten
+from s2am_editor.window.tools.tool_box import MoveOptions
+from s2am_engine.image.io import save_image
+from tests.editor.ui.conftest import disc
 from tests.editor.ui.driver import WindowDriver
 
 SHIFT, CONTROL, ALT = (
@@ -25,10 +32,93 @@ SHIFT, CONTROL, ALT = (
 
 
 @pytest.fixture
-def placed(driver: WindowDriver, background: Path, cut_out: Path) -> WindowDriver:
-    """A disc of 120 × 100 in the middle of 320 × 240."""
-    driver.open(background, cut_out)
+def placed(driver: WindowDriver, background: Path, tmp_path: Path) -> WindowDriver:
+    """A disc of 120 × 100 in the middle of 320 × 240; a faint glow reaches the corners of its frame."""
+    image = disc(120, 100)
+    assert image.alpha is not None
+    save_image(tmp_path / "disc.png", dataclasses.replace(image, alpha=np.maximum(image.alpha, 3)))
+    driver.open(background, tmp_path / "disc.png")
     return driver
+
+
+@pytest.fixture
+def cut(placed: WindowDriver) -> WindowDriver:
+    """The disc, of which the mask shows 40 × 30 pixels, from (120, 90) on the canvas."""
+    values = np.zeros((100, 120), np.uint8)
+    values[20:50, 20:60] = 255
+    placed.window.session.do(commands.set_mask(placed.active.id, TiledMask.from_array(values)))
+    return placed
+
+
+def frame(driver: WindowDriver) -> Frame:
+    return Frame.of(driver.active)
+
+
+def test_frame_of_a_cut_out_is_the_subjects(cut: WindowDriver) -> None:
+    assert frame(cut) == Frame(140, 105, 40, 30)
+    cut.drag((160, 120), (180, 135), CONTROL)  # its lower right corner
+    assert (frame(cut).width, frame(cut).height) == pytest.approx((60, 45), abs=1)
+    assert frame(cut).point((-1, -1)) == pytest.approx((120, 90))
+    before = cut.active.transform
+    cut.drag((200, 160), (230, 190))  # the invisible part of the layer does not catch the mouse
+    assert cut.active.transform == before
+
+
+def test_flip_of_a_cut_out_leaves_it_in_place(cut: WindowDriver) -> None:
+    cut.window.all_actions["flip-horizontal"].trigger()
+    assert cut.active.transform.flip_x
+    assert frame(cut) == Frame(140, 105, 40, 30)
+
+
+def test_numbers_of_the_options_bar_show_and_change_the_frame(cut: WindowDriver) -> None:
+    options = cut.window.tool_box.options.currentWidget()
+    assert isinstance(options, MoveOptions)
+    fields = options.fields
+    shown = {name: field.value() for name, field in fields.items()}
+    assert shown == {"x": 140, "y": 105, "width": 40, "height": 30, "rotation": 0}
+
+    def enter(name: str, text: str) -> None:
+        fields[name].setFocus()
+        fields[name].selectAll()
+        cut.type_text(fields[name], text)
+        QTest.keyClick(fields[name], Qt.Key.Key_Return)
+
+    enter("width", "80")
+    assert (frame(cut).width, frame(cut).height) == pytest.approx((80, 60))
+    options.linked.setChecked(False)
+    enter("height", "30")
+    assert frame(cut).height == pytest.approx(30)
+    assert frame(cut).width == pytest.approx(80)
+    enter("x", "100")
+    enter("rotation", "90")
+    assert (frame(cut).x, frame(cut).y, frame(cut).rotation) == pytest.approx((100, 105, 90))
+    assert cut.window.session.history.names[-4:] == ["Scale", "Scale", "Move", "Rotate"]
+    cut.key(Qt.Key.Key_Right)
+    assert fields["x"].value() == 101
+
+
+def test_pivot_is_moved_with_alt_and_fixes_its_point(cut: WindowDriver) -> None:
+    cut.drag((140, 105), (120, 90), ALT)  # to the upper left corner, to which it snaps
+    tool = cut.window.tool_box.move_tool
+    assert list(tool.pivot) == [-1, -1]
+    cut.key(Qt.Key.Key_Period, SHIFT)
+    assert frame(cut).rotation == pytest.approx(15)
+    assert frame(cut).point((-1, -1)) == pytest.approx((120, 90))
+    cut.window.session.select(cut.window.session.document.layers[0].id)
+    assert list(tool.pivot) == [0, 0]  # of another layer
+
+
+def test_frame_is_drawn_wherever_it_lies(placed: WindowDriver) -> None:
+    placed.window.canvas.grab()
+    clean = placed.screen()
+    placed.window.session.do(
+        commands.set_transform(placed.active.id, dataclasses.replace(placed.active.transform, y=-30.0))
+    )
+    moved = placed.screen()
+    top = placed.window.canvas.viewport.top
+    assert not np.array_equal(clean[: top - 30], moved[: top - 30])  # handles above the image
+    placed.window.session.undo()
+    assert np.array_equal(placed.screen(), clean)  # and no ghost of them
 
 
 def test_move_tool_corner_scales_proportionally(placed: WindowDriver) -> None:
@@ -77,8 +167,10 @@ def test_move_tool_keys_move_scale_and_rotate(placed: WindowDriver) -> None:
 
 
 def test_move_tool_click_selects_layer_and_spares_locked_background(placed: WindowDriver) -> None:
+    placed.drag((10, 10), (60, 60))  # beside the layer: the locked background is not selected
+    assert placed.active.name == "disc"
+    placed.window.session.select(placed.window.session.document.layers[0].id)
     placed.drag((10, 10), (60, 60))
-    assert placed.active.name == "background"
     assert placed.active.transform.x == 160
     QTest.mouseClick(placed.window.canvas, Qt.MouseButton.LeftButton, pos=placed.place(160, 120))
     assert placed.active.name == "disc"
@@ -215,3 +307,77 @@ def test_curve_editor_bends_and_resets_curve(placed: WindowDriver) -> None:
     harmonization = placed.active.harmonization
     assert harmonization is not None
     assert harmonization.curves is None
+
+
+def test_curve_keeps_its_points_when_another_layer_is_selected_and_after_reopening(
+    placed: WindowDriver, tmp_path: Path
+) -> None:
+    placed.harmonize()
+    window = placed.window
+    editor = window.sidebar.curves.editor
+    QTest.mouseClick(editor, Qt.MouseButton.LeftButton, pos=QPoint(editor.width() // 2, editor.height() // 3))
+    drawn = editor.points
+    layers = window.session.document.layers
+    window.session.select(layers[0].id)
+    assert editor.points != drawn
+    window.session.select(layers[1].id)
+    assert editor.points == drawn
+    window.session.undo()
+    assert editor.points != drawn
+    window.session.redo()
+    assert editor.points == drawn
+    window.files._save(tmp_path / "work.ora", lambda: None)
+    placed.settle()
+    window.session.close()
+    placed.open(tmp_path / "work.ora")
+    assert editor.points == drawn
+
+
+def test_crop_tool_crops_the_canvas_and_keeps_layers_in_place(placed: WindowDriver) -> None:
+    window = placed.window
+    placed.harmonize()
+    before = flatten(window.session.document).pixels
+    window.tool_box.choose("crop")
+    placed.drag((60, 40), (260, 200))
+    placed.settle()
+    document = window.session.document
+    assert (document.width, document.height) == pytest.approx((200, 160), abs=1)
+    left, top = (round(160 - placed.active.transform.x), round(120 - placed.active.transform.y))
+    part = before[top : top + document.height, left : left + document.width]
+    assert np.array_equal(flatten(document).pixels, part)
+    assert "Moved" not in window.sidebar.harmonize._state.text()
+    window.session.undo()
+    assert window.session.document.width == 320
+    assert np.array_equal(flatten(window.session.document).pixels, before)
+
+
+def test_copied_layer_is_pasted_in_place_in_another_document(
+    cut: WindowDriver, background: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = cut.window
+    copied = Frame.of(cut.active)
+    window.all_actions["copy-layer"].trigger()
+    cut.settle()
+    window.session.close()
+    cut.open(background)
+    window.all_actions["paste-in-place"].trigger()
+    cut.settle()
+    assert Frame.of(cut.active) == copied
+    assert cut.active.size == (40, 30)
+    window.all_actions["paste"].trigger()
+    cut.settle()
+    assert Frame.of(cut.active).x == 160
+
+
+def test_histogram_shows_the_visible_tones_and_follows_sliders(placed: WindowDriver) -> None:
+    panel = placed.window.sidebar.curves
+    placed.harmonize()
+    before = panel.editor._histogram
+    assert before is not None
+    assert before.shape == (3, 64)
+    assert before.max() == 1
+    tones = (before * np.arange(64)).sum(axis=1) / before.sum(axis=1)
+    placed.window.session.do(commands.set_sliders(placed.active.id, brightness=0.5))
+    after = panel.editor._histogram
+    assert after is not None
+    assert ((after * np.arange(64)).sum(axis=1) / after.sum(axis=1) > tones).all()

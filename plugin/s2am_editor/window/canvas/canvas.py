@@ -24,12 +24,13 @@ from PyQt6.QtWidgets import QWidget
 
 from s2am_editor.document.geometry import Rect
 from s2am_editor.window.actions import pressed_shortcut
-from s2am_editor.window.canvas.tiles import RenderFunction, TilePainter, TileStore
+from s2am_editor.window.canvas.tiles import RenderFunction, Sides, TilePainter, TileStore, to_qrect
 from s2am_editor.window.canvas.viewport import Viewport
 from s2am_editor.window.tools.tool import Pointer, Tool
 
 WHEEL_ZOOM = 1.0015  # zoom factor per wheel unit; a notch is 120 units
 ARRIVAL_DELAY = 30  # milliseconds during which arriving tiles are collected, to paint them together
+MIN_SPLIT = 0.02  # share of the width that stays on either side of the divider
 DIVIDER_REACH = 10  # distance from the divider, in pixels, within which it can be dragged
 
 
@@ -39,6 +40,7 @@ class Compare(Enum):
     AFTER = "after"
     BEFORE = "before"
     SPLIT = "split"
+    SIDE_BY_SIDE = "side by side"
 
 
 class Canvas(QWidget):
@@ -48,6 +50,8 @@ class Canvas(QWidget):
     hovered = pyqtSignal(object)  # (x, y) in the image, or None
     compare_changed = pyqtSignal(object)  # Compare
     render_failed = pyqtSignal(object)  # an exception
+    outline_wanted = pyqtSignal(object, float)  # the painter, in device pixels, and their number per widget pixel
+    menu_wanted = pyqtSignal(QPointF, QPoint)  # the point of the image, and where on the screen the menu opens
 
     def __init__(self, parent: QWidget | None = None) -> None:
         """Start without an image."""
@@ -104,10 +108,18 @@ class Canvas(QWidget):
         split = round(self.split * self.viewport.view_width)
         return self.tiles.idle and not self._drawing.missing(self._whole(), self._sides(split))
 
-    def set_compare(self, compare: Compare) -> None:
-        """Show before, after, or both with a divider that can be dragged."""
+    def set_compare(self, compare: Compare, divider: float | None = None) -> None:
+        """Show before, after, or both: with a divider that can be dragged, or side by side.
+
+        Args:
+            compare: what to show.
+            divider: x of the image where the divider starts, if the view shows that; None = its center.
+        """
         if compare is not self.compare:
             self.compare = compare
+            place = self.viewport.to_view(divider, 0)[0] / self.viewport.view_width if divider is not None else 0.5
+            self.split = place if MIN_SPLIT <= place <= 1 - MIN_SPLIT else 0.5
+            self._resize_view()
             self.compare_changed.emit(compare)
             self.update()
 
@@ -141,11 +153,11 @@ class Canvas(QWidget):
 
     def zoom_to(self, scale: float, at: QPointF | None = None) -> None:
         """Zoom about a point of the widget; None = its center."""
-        ratio = self.devicePixelRatioF()
         if at is None:
             self.viewport.zoom(scale)
         else:
-            self.viewport.zoom(scale, at.x() * ratio, at.y() * ratio)
+            place = self.in_view(at)
+            self.viewport.zoom(scale, place.x(), place.y())
         self._moved()
 
     def zoom_step(self, up: bool, at: QPointF | None = None) -> None:
@@ -159,7 +171,7 @@ class Canvas(QWidget):
             return
         ratio = self.devicePixelRatioF()
         whole = all((part / ratio).is_integer() for part in moved)
-        if whole and self.shown is not Compare.SPLIT and self.isVisible():
+        if whole and self.shown in (Compare.AFTER, Compare.BEFORE) and self.isVisible():
             self.scroll(round(moved[0] / ratio), round(moved[1] / ratio))
         else:
             self.update()
@@ -177,21 +189,41 @@ class Canvas(QWidget):
         painter.scale(1 / ratio, 1 / ratio)  # from here on in device pixels
         exposed = self._to_device(event.rect()) if event else self._whole()
         split = round(self.split * self.viewport.view_width)
-        self._drawing.background(painter, exposed)
-        if self.has_image:
-            self._drawing.image(painter, exposed, self._sides(split))
-            if self.viewport.grid:
-                self._drawing.grid(painter, exposed)
-            if self.tool and not self._held:
-                self.tool.paint(painter, self.viewport, ratio)
-            if self.shown is Compare.SPLIT:
-                self._drawing.split(painter, split, ratio, (self.tr("Before"), self.tr("After")))
+        sides, names = self._sides(split), (self.tr("Before"), self.tr("After"))
+        if self.shown is Compare.SIDE_BY_SIDE:
+            for side, name in zip(sides, names, strict=True):
+                painter.save()
+                painter.setClipRect(to_qrect(self._whole()))
+                self._paint_view(painter, self._whole(), [side], ratio)
+                self._drawing.label(painter, name, ratio)
+                painter.restore()
+                painter.translate(self.viewport.view_width, 0)
+        else:
+            self._paint_view(painter, exposed, sides, ratio)
+            if self.shown is Compare.SPLIT and self.has_image:
+                self._drawing.split(painter, split, ratio, names)
         painter.end()
-        self.tiles.want(self._drawing.missing(self._whole(), self._sides(split)) if self.has_image else [])
+        self.tiles.want(self._drawing.missing(self._whole(), sides) if self.has_image else [])
 
-    def _sides(self, split: int) -> list[tuple[bool, Rect]]:
-        """Return the parts of the view that show “before” (True) and “after”."""
+    def _paint_view(self, painter: QPainter, exposed: Rect, sides: Sides, ratio: float) -> None:
+        """Paint the image and the tool's overlay."""
+        self._drawing.background(painter, exposed)
+        if not self.has_image:
+            return
+        self._drawing.image(painter, exposed, sides)
+        if self.viewport.grid:
+            self._drawing.grid(painter, exposed)
+        comparing = self.shown in (Compare.SPLIT, Compare.SIDE_BY_SIDE)
+        if self.tool and not self._held and not (comparing and self.tool.hides_while_comparing):
+            if self.tool.outlines_mask and not comparing:
+                self.outline_wanted.emit(painter, ratio)
+            self.tool.paint(painter, self.viewport, ratio)
+
+    def _sides(self, split: int) -> Sides:
+        """Return the parts of the view that show “before” (True) and “after”; side by side, each fills a view."""
         whole = self._whole()
+        if self.shown is Compare.SIDE_BY_SIDE:
+            return [(True, whole), (False, whole)]
         if self.shown is not Compare.SPLIT:
             return [(self.shown is Compare.BEFORE, whole)]
         return [(True, whole._replace(right=split)), (False, whole._replace(left=split))]
@@ -209,6 +241,9 @@ class Canvas(QWidget):
         )
 
     def _update_device(self, rect: Rect) -> None:
+        if self.compare is Compare.SIDE_BY_SIDE:
+            self.update()  # both views show it
+            return
         ratio = self.devicePixelRatioF()
         left, top = int(rect.left / ratio) - 1, int(rect.top / ratio) - 1
         self.update(QRect(left, top, int(rect.right / ratio) + 2 - left, int(rect.bottom / ratio) + 2 - top))
@@ -231,9 +266,22 @@ class Canvas(QWidget):
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Keep the center in place, or the image fitted."""
+        self._resize_view()
+
+    def _resize_view(self) -> None:
+        """Fit the view into the widget, or into its half, and keep the center in place or the image fitted."""
         ratio = self.devicePixelRatioF()
-        self.viewport.resize(round(self.width() * ratio), round(self.height() * ratio))
+        parts = 2 if self.compare is Compare.SIDE_BY_SIDE else 1
+        self.viewport.resize(round(self.width() * ratio / parts), round(self.height() * ratio))
         self._moved()
+
+    def in_view(self, place: QPointF) -> QPointF:
+        """Return the device pixel of the view at a point of the widget; side by side, both views are the same one."""
+        ratio = self.devicePixelRatioF()
+        x = place.x() * ratio
+        if self.compare is Compare.SIDE_BY_SIDE and x >= self.viewport.view_width:
+            x -= self.viewport.view_width
+        return QPointF(x, place.y() * ratio)
 
     def event(self, event: QEvent | None) -> bool:
         """Zoom with a trackpad pinch."""
@@ -270,6 +318,8 @@ class Canvas(QWidget):
             self.setCursor(Qt.CursorShape.ClosedHandCursor)
         elif event.button() is Qt.MouseButton.LeftButton and self._on_divider(event.position()):
             self._splitting = True
+        elif event.button() is Qt.MouseButton.RightButton and not (self.tool and self.tool.uses_right_button):
+            self.menu_wanted.emit(QPointF(*self._pointer(event).at), event.globalPosition().toPoint())
         elif self.tool:
             self.tool.press(self._pointer(event))
 
@@ -284,7 +334,7 @@ class Canvas(QWidget):
             self.pan(round((to.x() - self._panning.x()) * ratio), round((to.y() - self._panning.y()) * ratio))
             self._panning = to
         elif self._splitting:
-            self.split = min(max(event.position().x() / max(1, self.width()), 0.02), 0.98)
+            self.split = min(max(event.position().x() / max(1, self.width()), MIN_SPLIT), 1 - MIN_SPLIT)
             self.update()
         elif self.tool and not self._space:
             self.tool.move(self._pointer(event))
@@ -313,29 +363,39 @@ class Canvas(QWidget):
         if self.tool:
             self.tool.pointer_left()
 
-    def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        """Start panning with Space, else pass the key to the tool."""
-        if not event:
-            return
-        if pressed_shortcut(event, "canvas") == ("pan", None):
-            self._space = True
-            self.setCursor(Qt.CursorShape.OpenHandCursor)
-        elif not (self.tool and self.has_image and self.tool.key(event)):
-            super().keyPressEvent(event)
+    def press_key(self, event: QKeyEvent) -> bool:
+        """Start panning or showing “before” while a key is held, else pass the key to the tool. True if it was used."""
+        if not self.has_image:
+            return False
+        match pressed_shortcut(event, "canvas"):
+            case ("pan", _):
+                self._space = True
+                self.setCursor(Qt.CursorShape.OpenHandCursor)
+            case ("before", _) if not event.modifiers():
+                self.hold_before(True)
+            case _:
+                return self.tool is not None and self.tool.key(event)
+        return True
 
-    def keyReleaseEvent(self, event: QKeyEvent | None) -> None:
-        """Stop panning with Space."""
-        if event and not event.isAutoRepeat() and pressed_shortcut(event, "canvas") == ("pan", None):
-            self._space = False
-            self._restore_cursor()
-        else:
-            super().keyReleaseEvent(event)
+    def release_key(self, event: QKeyEvent) -> bool:
+        """Stop panning or showing “before”. Return True if the key was used."""
+        if event.isAutoRepeat():
+            return False
+        match pressed_shortcut(event, "canvas"):
+            case ("pan", _):
+                self._space = False
+                self._restore_cursor()
+            case ("before", _):
+                self.hold_before(False)
+            case _:
+                return False
+        return True
 
-    def focusOutEvent(self, event: Any) -> None:
-        """Cancel the held keys; their release events would be lost."""
+    def release_held_keys(self) -> None:
+        """Act as if the held keys were released: the window that would receive their release is no longer active."""
         self._space = False
         self.hold_before(False)
-        super().focusOutEvent(event)
+        self._restore_cursor()
 
     def _restore_cursor(self) -> None:
         shape = Qt.CursorShape.OpenHandCursor if self._space else self.tool.cursor if self.tool else None
@@ -345,6 +405,6 @@ class Canvas(QWidget):
         return self.shown is Compare.SPLIT and abs(at.x() - self.split * self.width()) < DIVIDER_REACH
 
     def _pointer(self, event: QMouseEvent) -> Pointer:
-        ratio = self.devicePixelRatioF()
-        x, y = event.position().x() * ratio, event.position().y() * ratio
+        place = self.in_view(event.position())
+        x, y = place.x(), place.y()
         return Pointer(self.viewport.to_image(x, y), (x, y), event.button(), event.modifiers())

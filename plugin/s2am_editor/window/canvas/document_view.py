@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shows the session's document on the canvas, with a tint over a mask."""
+"""Shows the session's document on the canvas, with a tint over a mask, or the active layer's cutout by itself."""
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
+from enum import Enum
 from functools import partial
 
 import cv2
@@ -16,11 +18,23 @@ from s2am_editor.document.model import Document, Layer
 from s2am_editor.document.raster import TiledMask
 from s2am_editor.render.renderer import RenderSession
 from s2am_editor.window.canvas.canvas import Canvas
+from s2am_editor.window.canvas.tiles import RenderFunction
 from s2am_editor.window.editor_session import EditorSession
 
 _NO_DOCUMENT = Document(1, 1)
 
 TINT_OPACITY = 0.55  # share of the tint's color over the image
+HIDDEN_TINT = (226, 40, 40)  # over what a cutout hides, like the film of the same color that masks were cut from
+
+
+class MaskView(Enum):
+    """What the canvas shows of the active layer's cutout."""
+
+    COMPOSITE = "composite"  # the document as it is
+    OVERLAY = "overlay"  # the document, with a tint over what is hidden
+    MASK = "mask"  # the coverage in gray
+    BLACK = "black"  # the layer on black
+    WHITE = "white"  # the layer on white
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +60,10 @@ class DocumentView(QObject):
         self._session, self._canvas = session, canvas
         self._rendering = RenderSession(_NO_DOCUMENT)
         self._tint: Tint | None = None
+        self._mask_view = MaskView.COMPOSITE
         session.opened.connect(self._open)
         session.repainted.connect(self._change)
+        session.layers_changed.connect(canvas.update)  # the tool's overlay can lie outside of the changed pixels
 
     @property
     def tint(self) -> Tint | None:
@@ -64,6 +80,23 @@ class DocumentView(QObject):
             area = before.area.changed_area(tint.area)
         self._canvas.update_image(self._render(), area)
 
+    @property
+    def mask_view(self) -> MaskView:
+        """What is shown of the active layer's cutout."""
+        return self._mask_view
+
+    def set_mask_view(self, view: MaskView) -> None:
+        """Show the active layer's cutout in another way."""
+        if view is not self._mask_view:
+            self._mask_view = view
+            if self._session.is_open:
+                self._canvas.update_image(self._render())
+
+    def preview(self, document: Document | None) -> None:
+        """Show another state of the document until the next change; None = the document itself."""
+        if self._session.is_open:
+            self._change(self._rendering.document, document or self._session.document)
+
     def _open(self) -> None:
         self._tint = None
         self._rendering = RenderSession(self._session.document if self._session.is_open else _NO_DOCUMENT)
@@ -77,11 +110,19 @@ class DocumentView(QObject):
         area = self._rendering.update(after)
         if (before.width, before.height) != (after.width, after.height):
             self._canvas.show_image(after.width, after.height, self._render())
+        elif self._mask_view is not MaskView.COMPOSITE:
+            if before.layers != after.layers or before.active != after.active:
+                self._canvas.update_image(self._render())
         elif not area.is_empty:
             self._canvas.update_image(self._render(), area)
 
-    def _render(self) -> partial[NDArray[np.uint8]]:
-        return partial(render_tinted, self._rendering, self._tint)
+    def _render(self) -> RenderFunction:
+        document = self._rendering.document
+        layer = next((one for one in document.layers if one.id == document.active), None)
+        if self._mask_view is MaskView.COMPOSITE or layer is None:
+            return partial(render_tinted, self._rendering, self._tint)
+        alone = dataclasses.replace(document, layers=(dataclasses.replace(layer, visible=True, opacity=1.0),))
+        return partial(render_cutout, self._rendering, RenderSession(alone), layer, self._mask_view)
 
 
 def render_tinted(
@@ -92,6 +133,29 @@ def render_tinted(
     if tint is None:
         return pixels
     return blend_tint(pixels, tint.cover(rendering, zoom, rect), tint.color)
+
+
+def render_cutout(
+    rendering: RenderSession,
+    alone: RenderSession,
+    layer: Layer,
+    view: MaskView,
+    before: bool,
+    zoom: float,
+    rect: Rect,
+) -> NDArray[np.uint8]:
+    """Render a part of a layer's cutout; `alone` renders a document that consists of the layer only."""
+    if view is MaskView.OVERLAY:
+        hidden = 255 - rendering.layer_coverage(layer, rect, zoom)
+        return blend_tint(rendering.tile(rect, zoom, harmonized=not before), hidden, HIDDEN_TINT)
+    if view is MaskView.MASK:
+        coverage = rendering.layer_coverage(layer, rect, zoom)
+        return np.dstack([coverage] * 3 + [np.full_like(coverage, 255)])
+    pixels = alone.tile(rect, zoom, harmonized=not before)
+    rest = 255 - pixels[..., 3:]
+    matte = pixels + rest if view is MaskView.WHITE else pixels.copy()
+    matte[..., 3] = 255
+    return matte
 
 
 def blend_tint(pixels: NDArray[np.uint8], cover: NDArray[np.uint8], color: tuple[int, int, int]) -> NDArray[np.uint8]:

@@ -370,6 +370,13 @@ class TilePainter:
         for text, way in zip(labels, (-1, 1), strict=True):
             _label(painter, text, x + way * 14 * ratio, 14 * ratio, way, ratio)
 
+    def label(self, painter: QPainter, text: str, ratio: float) -> None:
+        """Paint the name of a view in its corner, and the edge to the next one."""
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(QColor("white"), 1.5 * ratio))
+        painter.drawLine(self.viewport.view_width - 1, 0, self.viewport.view_width - 1, self.viewport.view_height)
+        _label(painter, text, 14 * ratio, 14 * ratio, 1, ratio)
+
 
 def _label(painter: QPainter, text: str, x: float, y: float, way: int, ratio: float) -> None:
     font = painter.font()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Batch harmonizing of a folder: cutouts on one background, or composites with their masks."""
+"""Batch harmonizing of a folder: cutouts on one background, one cutout on backgrounds, or composites with masks."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from PyQt6.QtCore import QObject, Qt, QUrl, pyqtSignal
 from PyQt6.QtGui import QCloseEvent, QDesktopServices
 from PyQt6.QtWidgets import (
     QAbstractItemView,
-    QComboBox,
     QDialog,
     QGridLayout,
     QHBoxLayout,
     QHeaderView,
     QLabel,
+    QLineEdit,
     QProgressBar,
     QTableWidget,
     QTableWidgetItem,
@@ -24,15 +24,24 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from s2am_common.image_formats import WRITABLE_FORMATS
 from s2am_common.sliders import SLIDERS
-from s2am_editor.batch import BatchSettings, BeforeAfter, harmonize_batch
+from s2am_editor.batch import BatchSettings, BeforeAfter, harmonize_batch, name_outputs
 from s2am_editor.render.harmonize_layer import LoadedModels
 from s2am_editor.window.dialogs import standard_dialogs
 from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs, Problem
 from s2am_editor.window.messages import Banner
 from s2am_editor.window.panels.harmonize_panel import usable_models
-from s2am_editor.window.widgets.basic import PathRow, heading, muted_label, primary_button, push_button
+from s2am_editor.window.widgets.basic import (
+    ChoiceBox,
+    PathRow,
+    WholeNumberBox,
+    heading,
+    muted_label,
+    primary_button,
+    push_button,
+)
 from s2am_editor.window.widgets.sliders import SliderRow
 from s2am_engine.batch import BatchEvent, BatchItem, plan_batch
 from s2am_engine.errors import EngineError
@@ -40,7 +49,7 @@ from s2am_engine.image.io import IMAGE_SUFFIXES
 from s2am_engine.models.model_store import default_model
 
 CONTACT_SHEET = "contact-sheet.png"
-CUTOUT_MODE, COMPOSITE_MODE = 0, 1
+CUTOUT_MODE, BACKGROUND_MODE, COMPOSITE_MODE = range(3)
 
 
 class BatchJob(QObject):
@@ -101,29 +110,58 @@ class BatchDialog(QDialog):
         self._sheet: Path | None = None
         self.batch_job = BatchJob(self)
         self.banner = Banner()
-        self.kind = QComboBox()
-        self.kind.addItems([self.tr("Cutouts on one background"), self.tr("Composites with masks")])
+        self.kind = ChoiceBox()
+        self.kind.addItems(
+            [
+                self.tr("Cutouts on one background"),
+                self.tr("One cutout on many backgrounds"),
+                self.tr("Composites with masks"),
+            ]
+        )
         self.sources = PathRow(lambda: self._folder("batch-in", self.tr("Choose a folder of images")))
-        self.background = PathRow(self._choose_background)
+        self.background = PathRow(lambda: self._choose_image(self.tr("Choose a background")))
+        self.cutout = PathRow(lambda: self._choose_image(self.tr("Choose a cutout")))
         self.masks = PathRow(lambda: self._folder("batch-masks", self.tr("Choose a folder of masks")))
         self.output = PathRow(lambda: self._folder("batch-out", self.tr("Choose a folder for the results")))
-        self.model = QComboBox()
+        self.model = ChoiceBox()
         for model in usable_models():
             self.model.addItem(model.card.name)
         self.model.setCurrentText(default_model())
         self.strength = SliderRow.from_spec(SLIDERS["strength"])
+        self.strength.hide_label()  # the form has one
+        self.placement = ChoiceBox()
+        for name, anchor in (
+            (self.tr("Center"), (0.5, 0.5)),
+            (self.tr("Bottom center"), (0.5, 1.0)),
+            (self.tr("Bottom left"), (0.0, 1.0)),
+            (self.tr("Bottom right"), (1.0, 1.0)),
+            (self.tr("Left"), (0.0, 0.5)),
+            (self.tr("Right"), (1.0, 0.5)),
+            (self.tr("Top center"), (0.5, 0.0)),
+        ):
+            self.placement.addItem(name, anchor)
+        self.height_field = WholeNumberBox()
+        self.height_field.setRange(0, 400)
+        self.height_field.setSuffix(self.tr("% of the background's height"))
+        self.height_field.setSpecialValueText(self.tr("Its own size, or smaller to fit"))
+        self.pattern = QLineEdit("{name}")
+        self.pattern.setToolTip(self.tr("{name} stands for the image's name, {number} for its number"))
+        self.formats = ChoiceBox()
+        self.formats.addItem(self.tr("Lossless, like the image"), "")
+        for info in WRITABLE_FORMATS:
+            self.formats.addItem(info.name, info.suffix)
         self.table = QTableWidget(0, 2)
         self._make_table()
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
-        self.state = muted_label(self.tr("Each result has the name of its image."))
+        self.state = muted_label(self.tr("The results are in the chosen folder, with a contact sheet."))
         self.start_button = primary_button(self.tr("Start"), self._start)
         self.cancel_button = push_button(self.tr("Cancel"), self._cancel)
         self.sheet_button = push_button(self.tr("Open contact sheet"), self._show_sheet, "variants")
         self.sheet_button.hide()
         self._lay_out()
         self.kind.currentIndexChanged.connect(self._refresh)
-        for row in (self.sources, self.background, self.masks, self.output):
+        for row in (self.sources, self.background, self.cutout, self.masks, self.output):
             row.changed.connect(self._refresh)
         self.batch_job.happened.connect(self._take)
         self.batch_job.finished.connect(self._finish)
@@ -155,14 +193,26 @@ class BatchDialog(QDialog):
         grid.setVerticalSpacing(7)
         grid.setColumnStretch(1, 1)
         self._labels: dict[QWidget, QLabel] = {}
+        self._place_row, self._name_row = QWidget(), QWidget()
+        for pair, fields in (
+            (self._place_row, (self.placement, self.height_field)),
+            (self._name_row, (self.pattern, self.formats)),
+        ):
+            row = QHBoxLayout(pair)
+            row.setContentsMargins(0, 0, 0, 0)
+            for field in fields:
+                row.addWidget(field, 1)
         rows = (
             (self.tr("Mode"), self.kind),
             (self.tr("Images"), self.sources),
             (self.tr("Background"), self.background),
+            (self.tr("Cutout"), self.cutout),
             (self.tr("Masks"), self.masks),
+            (self.tr("Placement and size"), self._place_row),
             (self.tr("Results"), self.output),
+            (self.tr("Name and format"), self._name_row),
             (self.tr("Model"), self.model),
-            ("", self.strength),
+            (self.tr("Strength"), self.strength),
         )
         for line, (name, widget) in enumerate(rows):
             self._labels[widget] = QLabel(name)
@@ -187,22 +237,25 @@ class BatchDialog(QDialog):
     def _folder(self, key: str, title: str) -> Path | None:
         return standard_dialogs.choose_folder(self, self._settings, key, title)
 
-    def _choose_background(self) -> Path | None:
+    def _choose_image(self, title: str) -> Path | None:
         patterns = f"{self.tr('Images')} ({' '.join(f'*{suffix}' for suffix in IMAGE_SUFFIXES)})"
-        found = standard_dialogs.choose_to_open(self, self._settings, self.tr("Choose a background"), patterns)
+        found = standard_dialogs.choose_to_open(self, self._settings, title, patterns)
         return found[0] if found else None
 
     def _refresh(self) -> None:
-        cutouts = self.kind.currentIndex() == CUTOUT_MODE
-        for row, shown in ((self.background, cutouts), (self.masks, not cutouts)):
+        mode = self.kind.currentIndex()
+        others = {CUTOUT_MODE: self.background, BACKGROUND_MODE: self.cutout, COMPOSITE_MODE: self.masks}
+        other = others[mode]
+        for row in (*others.values(), self._place_row):
+            shown = row is other or (row is self._place_row and mode != COMPOSITE_MODE)
             row.setVisible(shown)
             self._labels[row].setVisible(shown)
-        other = self.background if cutouts else self.masks
+        self._labels[self.sources].setText(self.tr("Backgrounds") if mode == BACKGROUND_MODE else self.tr("Images"))
         busy = self.batch_job.busy
         complete = all(row.path for row in (self.sources, other, self.output))
         self.start_button.setEnabled(complete and not busy)
         self.cancel_button.setText(self.tr("Cancel") if busy else self.tr("Close"))
-        for widget in (self.kind, self.sources, other, self.output, self.model, self.strength):
+        for widget in self._labels:
             widget.setEnabled(not busy)
 
     # ---- running
@@ -211,15 +264,18 @@ class BatchDialog(QDialog):
         sources, output = self.sources.path, self.output.path
         if sources is None or output is None:
             return
-        cutouts = self.kind.currentIndex() == CUTOUT_MODE
+        mode = self.kind.currentIndex()
         settings = BatchSettings(
             self.model.currentText(),
             self.strength.value,
-            background=self.background.path if cutouts else None,
-            masks=None if cutouts else self.masks.path,
+            background=self.background.path if mode == CUTOUT_MODE else None,
+            cutout=self.cutout.path if mode == BACKGROUND_MODE else None,
+            masks=self.masks.path if mode == COMPOSITE_MODE else None,
+            anchor=self.placement.currentData(),
+            height=self.height_field.value() / 100 or None,
         )
         try:
-            items = plan_batch(sources, output)
+            items = name_outputs(plan_batch(sources, output), self.pattern.text(), self.formats.currentData())
         except EngineError as error:
             self.banner.show_problem(Problem(error))
             return

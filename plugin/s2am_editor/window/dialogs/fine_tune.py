@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from PyQt6.QtCore import QObject, Qt, pyqtSignal
 from PyQt6.QtGui import QCloseEvent, QImage
 from PyQt6.QtWidgets import (
-    QComboBox,
     QDialog,
     QFormLayout,
     QHBoxLayout,
@@ -21,7 +21,6 @@ from PyQt6.QtWidgets import (
     QLineEdit,
     QListWidget,
     QProgressBar,
-    QSpinBox,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -34,7 +33,16 @@ from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs, Problem
 from s2am_editor.window.messages import Banner
 from s2am_editor.window.panels.harmonize_panel import usable_models
 from s2am_editor.window.theme import icon
-from s2am_editor.window.widgets.basic import ImageLabel, Plot, heading, muted_label, primary_button, push_button
+from s2am_editor.window.widgets.basic import (
+    ChoiceBox,
+    ImageLabel,
+    Plot,
+    WholeNumberBox,
+    heading,
+    muted_label,
+    primary_button,
+    push_button,
+)
 from s2am_engine.errors import EngineError
 from s2am_engine.image.io import ImageData
 from s2am_engine.models.model_files import check_free, check_name, delete_model, free_name
@@ -190,11 +198,18 @@ class TrainingPage(QWidget):
         super().__init__()
         self._fine_tuning = fine_tuning
         self._minutes = 10.0
+        self._step: object = None  # of the step that is shown: phase and subject
+        self._step_began, self._step_first = 0.0, 0
+        self._measured = {  # subjects of events
+            "backgrounds": self.tr("Learning to recognize the style"),
+            "other styles": self.tr("Checking that other styles do not suffer"),
+            "examples": self.tr("Drawing examples"),
+        }
         self._state = muted_label()
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
-        self.loss = Plot(self.tr("Loss"))
-        self.gain = Plot(self.tr("Gain on held-out photos"), "{0:+.2f} dB", zero=True)
+        self.loss = Plot(self.tr("Color error while training"))
+        self.gain = Plot(self.tr("Improvement on held-out photos"), "{0:+.2f} dB", zero=True)
         self.image = ImageLabel(self.tr("Samples appear here after the first validation."))
         self.pause_button = push_button(self.tr("Pause"), self._pause, "pause")
         self.pause_button.setCheckable(True)
@@ -242,17 +257,30 @@ class TrainingPage(QWidget):
         from s2am_engine.training.events import Phase
 
         if event.phase is Phase.READING:
-            self._show_progress(self.tr("Reading photos"), event.done / max(1, event.total or 0))
+            self._show_step(self.tr("Reading photos"), event)
         elif event.phase is Phase.MEASURING:
-            self._show_progress(self.tr("Measuring the result"), event.done / max(1, event.total or 0))
+            name = self._measured.get(event.subject, self.tr("Measuring the result on held-out photos"))
+            self._show_step(name, event)
         else:
             self.loss.add(event.done, event.loss)
             left = event.seconds_left
             done = 0.0 if left is None else 1 - left / (60 * self._minutes)
-            text = self.tr("Step {0}, {1} images per second").format(event.done, round(event.images_per_second))
+            text = self.tr("Training")
             if left is not None:
-                text += self.tr(", {0} left").format(format_duration(left))
+                text += self.tr(", {0} left; measuring follows").format(format_duration(left))
             self._show_progress(text, done)
+
+    def _show_step(self, name: str, event: TrainingEvent) -> None:
+        """Show the progress of a step of known length, and the time left at its own speed so far."""
+        step, now = (event.phase, event.subject), time.monotonic()
+        if step != self._step:
+            self._step, self._step_began, self._step_first = step, now, event.done
+        total = max(1, event.total or 0)
+        done = event.done - self._step_first
+        if done > 0:
+            left = (now - self._step_began) / done * (total - event.done)
+            name += self.tr(", {0} left").format(format_duration(left))
+        self._show_progress(name, event.done / total)
 
     def _show_progress(self, text: str, share: float) -> None:
         self._state.setText(text)
@@ -311,12 +339,12 @@ class ResultPage(QWidget):
         self._name = result.model.card.name if result.model else None
         style = result.style
         lines = [
-            self.tr("On held-out photos of this style: {0:+.2f} dB, {1:.0%} less error.").format(
-                style.psnr_gained, style.fmse_saved
-            ),
-            self.tr("On other styles: {0:+.2f} dB.").format(result.others.psnr_gained),
+            self.tr("Color error on held-out photos of this style: {0:+.0%}.").format(-style.fmse_saved),
+            self.tr("Color error on photos of other styles: {0:+.0%}.").format(-result.others.fmse_saved),
         ]
         self.figures.setText("\n".join(lines))
+        decibels = self.tr("PSNR: {0:+.2f} dB in this style, {1:+.2f} dB in others")
+        self.figures.setToolTip(decibels.format(style.psnr_gained, result.others.psnr_gained))
         self.image.show_image(finished.sheet)
         if self._name is None:
             self._title.setText(self.tr("The base model is still the better one"))
@@ -403,10 +431,10 @@ class FineTuneDialog(QDialog):
         self.skipped.setAccessibleName(self.tr("Skipped files"))
         self.skipped.hide()
         self.name = QLineEdit(self.tr("my photos"))
-        self.base = QComboBox()
+        self.base = ChoiceBox()
         for model in usable_models():
             self.base.addItem(model.card.name)
-        self.minutes = QSpinBox()
+        self.minutes = WholeNumberBox()
         self.minutes.setRange(1, 600)
         self.minutes.setValue(10)
         self.minutes.setSuffix(self.tr(" minutes"))

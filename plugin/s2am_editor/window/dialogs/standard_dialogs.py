@@ -10,22 +10,30 @@ from typing import NamedTuple
 
 from PyQt6.QtCore import QCoreApplication, Qt
 from PyQt6.QtWidgets import (
-    QComboBox,
+    QCheckBox,
     QDialog,
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
     QLabel,
     QMessageBox,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
 from s2am_common.image_formats import WRITABLE_FORMATS, FormatInfo, format_of_suffix
+from s2am_editor.files.document_io import ExportOptions, scaled_size
 from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.editor_settings import EditorSettings
-from s2am_editor.window.widgets.basic import heading, muted_label, primary_button, push_button
+from s2am_editor.window.widgets.basic import (
+    ChoiceBox,
+    NumberBox,
+    WholeNumberBox,
+    heading,
+    muted_label,
+    primary_button,
+    push_button,
+)
 from s2am_editor.window.widgets.sliders import Slider
 
 DEFAULT_QUALITY = 95
@@ -172,7 +180,7 @@ def choose_folder(parent: QWidget, settings: EditorSettings, key: str, title: st
 
 
 class ExportDialog(QDialog):
-    """Asks for format, quality and file name; the answers are `path` and `quality`."""
+    """Asks for format, size, quality and file name; the answers are `path` and `options`."""
 
     def __init__(self, session: EditorSession, settings: EditorSettings, parent: QWidget) -> None:
         """Ask about a session's document."""
@@ -185,12 +193,12 @@ class ExportDialog(QDialog):
             (".ora", self.tr("OpenRaster"), self.tr("All layers, for GIMP and Krita.")),
         )
         self._abouts = {suffix: about for suffix, _, about in formats}
-        self.formats = QComboBox()
+        self.formats = ChoiceBox()
         for suffix, name, _ in formats:
             self.formats.addItem(f"{name} ({suffix})", suffix)
         self._about = muted_label()
         self._slider = Slider(1, 100, DEFAULT_QUALITY)
-        self._number = QSpinBox()
+        self._number = WholeNumberBox()
         self._number.setRange(1, 100)
         self._number.setValue(DEFAULT_QUALITY)
         self._slider.valueChanged.connect(self._number.setValue)
@@ -201,11 +209,29 @@ class ExportDialog(QDialog):
         row.addWidget(self._slider, 1)
         row.addWidget(self._number)
         self._label = QLabel(self.tr("Quality"))
+        self.scale = NumberBox()
+        self.scale.setRange(1, 400)
+        self.scale.setDecimals(1)
+        self.scale.setValue(100)
+        self.scale.setSuffix("%")
+        self._size = muted_label()
+        self.scale.valueChanged.connect(self._show_size)
+        self._size_row = QWidget()
+        size = QHBoxLayout(self._size_row)
+        size.setContentsMargins(0, 0, 0, 0)
+        size.addWidget(self.scale)
+        size.addWidget(self._size, 1)
+        self.srgb = QCheckBox(self.tr("Convert to sRGB, for the web"))
+        self.metadata = QCheckBox(self.tr("Include the background's metadata"))
+        self.metadata.setChecked(True)
         form = QFormLayout()
         form.setVerticalSpacing(10)
         form.addRow(self.tr("Format"), self.formats)
         form.addRow("", self._about)
         form.addRow(self._label, self._quality)
+        form.addRow(self.tr("Size"), self._size_row)
+        form.addRow("", self.srgb)
+        form.addRow("", self.metadata)
         buttons = QHBoxLayout()
         buttons.addStretch()
         buttons.addWidget(push_button(self.tr("Cancel"), self.reject))
@@ -216,7 +242,6 @@ class ExportDialog(QDialog):
         column.setContentsMargins(20, 18, 20, 16)
         column.setSpacing(14)
         column.addWidget(heading(self.tr("Export the image as shown")))
-        column.addWidget(muted_label(self.tr("The background's color profile and metadata are included.")))
         column.addLayout(form)
         column.addStretch()
         column.addLayout(buttons)
@@ -235,14 +260,23 @@ class ExportDialog(QDialog):
         return format_of_suffix(self.suffix)
 
     @property
-    def quality(self) -> int:
-        """The JPEG quality, 1 to 100."""
-        return self._number.value()
+    def options(self) -> ExportOptions:
+        """The chosen options."""
+        return ExportOptions(
+            self._number.value(), self.scale.value() / 100, self.srgb.isChecked(), self.metadata.isChecked()
+        )
+
+    def _show_size(self) -> None:
+        width, height = scaled_size(self._session.document, self.scale.value() / 100)
+        self._size.setText(self.tr("{0} × {1} pixels").format(width, height))
 
     def _show_format(self) -> None:
         self._about.setText(self._abouts[self.suffix])
         for widget in (self._label, self._quality):
             widget.setEnabled(self._format is not None and not self._format.lossless)
+        for widget in (self._size_row, self.srgb, self.metadata):
+            widget.setEnabled(self._format is not None)
+        self._show_size()
 
     def _choose(self) -> None:
         suffix = self.suffix

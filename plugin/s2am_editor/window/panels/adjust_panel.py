@@ -3,27 +3,27 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
+from numpy.typing import NDArray
 from PyQt6.QtWidgets import QButtonGroup, QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
 from s2am_common.sliders import SLIDERS
 from s2am_editor.document import commands
-from s2am_editor.document.model import Harmonization
+from s2am_editor.document.geometry import Rect
+from s2am_editor.document.model import Harmonization, Layer
+from s2am_editor.document.raster import MAX_LEVEL, Raster, TiledMask
+from s2am_editor.document.tone_curves import ALL, Points, ToneCurves
 from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.widgets.basic import muted_label
-from s2am_editor.window.widgets.curve_editor import (
-    CHANNEL_COLORS,
-    STRAIGHT_LINE,
-    CurveEditor,
-    Points,
-    fit_points,
-    sample_curve,
-)
+from s2am_editor.window.widgets.curve_editor import CHANNEL_COLORS, CurveEditor
 from s2am_editor.window.widgets.sliders import SliderRow
 from s2am_engine.color.adjustments import Sliders
-from s2am_engine.color.map import Curves
+from s2am_engine.image.arrays import to_unit
 
-ALL_CHANNELS = 0  # button id of the curve for all channels
+HISTOGRAM_BINS = 64
+MAX_SAMPLED_SIDE = 96  # pixels of the reduced layer that the histogram is made from: it follows sliders at once
 
 
 class AdjustPanel(QWidget):
@@ -70,14 +70,13 @@ class AdjustPanel(QWidget):
 
 
 class CurvesPanel(QWidget):
-    """One curve for all channels, or one each for red, green and blue."""
+    """One curve for all channels, and one each for red, green and blue."""
 
     def __init__(self, session: EditorSession) -> None:
         """Show a session's active layer."""
         super().__init__()
         self._session = session
-        self._points: list[Points] = [STRAIGHT_LINE] * 3
-        self._curves: Curves | None = None
+        self._sampled: tuple[Raster, TiledMask | None, NDArray[np.float32]] | None = None
         self.editor = CurveEditor()
         self._group = QButtonGroup(self)
         row = QHBoxLayout()
@@ -96,7 +95,7 @@ class CurvesPanel(QWidget):
         column.setSpacing(4)
         column.addLayout(row)
         column.addWidget(self.editor)
-        self._group.button(ALL_CHANNELS).setChecked(True)  # type: ignore[union-attr]
+        self._group.button(ALL).setChecked(True)  # type: ignore[union-attr]
         self._group.idToggled.connect(self._choose)
         self.editor.bent.connect(self._bend)
         session.opened.connect(self.refresh)
@@ -110,11 +109,7 @@ class CurvesPanel(QWidget):
         harmonization = layer.harmonization if layer else None
         self.setEnabled(harmonization is not None)
         self.editor.show_map(gray_response(harmonization) if harmonization else None)
-        curves = harmonization.curves if harmonization else None
-        if curves is not self._curves:
-            self._curves = curves
-            values = None if curves is None else np.asarray(curves.values, np.float64)
-            self._points = [STRAIGHT_LINE] * 3 if values is None else [fit_points(line) for line in values]
+        self.editor.show_histogram(self._histogram(layer) if layer and harmonization else None)
         self._show()
 
     def reset(self) -> None:
@@ -125,8 +120,25 @@ class CurvesPanel(QWidget):
 
     def _show(self) -> None:
         channel = self._group.checkedId()
-        self.editor.color = None if channel == ALL_CHANNELS else CHANNEL_COLORS[channel - 1]
-        self.editor.show_points(self._points[max(0, channel - 1)])
+        self.editor.color = None if channel == ALL else CHANNEL_COLORS[channel - 1]
+        self.editor.show_points(self._curves.lines[channel])
+
+    def _histogram(self, layer: Layer) -> NDArray[np.float64]:
+        """Return how often the tones occur that the curves are applied to: (3, HISTOGRAM_BINS), at most 1."""
+        if self._sampled is None or self._sampled[0] is not layer.raster or self._sampled[1] is not layer.mask:
+            self._sampled = layer.raster, layer.mask, visible_colors(layer)
+        colors = self._sampled[2]
+        if layer.harmonization is not None:
+            colors = dataclasses.replace(layer.harmonization, curves=None).color_map(colors)
+        counts = [np.histogram(channel, HISTOGRAM_BINS, (0, 1))[0] for channel in np.clip(colors, 0, 1).T]
+        return np.stack(counts) / max(1, np.max(counts))
+
+    @property
+    def _curves(self) -> ToneCurves:
+        """The active layer's curves; straight lines if it has none."""
+        layer = self._session.active
+        harmonization = layer.harmonization if layer else None
+        return (harmonization.curves if harmonization else None) or ToneCurves()
 
     def _choose(self, channel: int, on: bool) -> None:
         if on:
@@ -136,12 +148,22 @@ class CurvesPanel(QWidget):
         layer = self._session.active
         if not (layer and layer.harmonization):
             return
-        channel = self._group.checkedId()
-        self._points = [
-            points if channel in (ALL_CHANNELS, index + 1) else old for index, old in enumerate(self._points)
-        ]
-        self._curves = Curves(np.stack([sample_curve(one) for one in self._points]).astype(np.float32))
-        self._session.do(commands.set_curves(layer.id, self._curves, drag))
+        curves = self._curves.with_line(self._group.checkedId(), points)
+        self._session.do(commands.set_curves(layer.id, curves, drag))
+
+
+def visible_colors(layer: Layer) -> NDArray[np.float32]:
+    """Return some of a layer's visible colors, in their original state: N×3 in [0, 1]."""
+    level = 0
+    while max(layer.size) >> level > MAX_SAMPLED_SIDE and level < MAX_LEVEL:
+        level += 1
+    reduced = layer.raster.level(level)
+    covered = np.ones(reduced.pixels.shape[:2], bool)
+    if reduced.alpha is not None:
+        covered &= to_unit(reduced.alpha) > 0.5
+    if layer.mask is not None:
+        covered &= layer.mask.read(Rect(0, 0, *reduced.size), level) > 127
+    return to_unit(reduced.pixels[covered])
 
 
 def gray_response(harmonization: Harmonization) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:

@@ -11,25 +11,30 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PyQt6.QtCore import QObject, QSignalBlocker, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QImage, QKeyEvent, QMouseEvent, QPixmap
-from PyQt6.QtWidgets import QComboBox, QFrame, QGridLayout, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+from PyQt6.QtCore import QObject, QSignalBlocker, Qt, pyqtSignal
+from PyQt6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from s2am_editor.document import commands
-from s2am_editor.document.geometry import Rect, bounding_rect, transform_points
+from s2am_editor.document.frame import Frame
+from s2am_editor.document.geometry import Rect
 from s2am_editor.document.model import BENEATH, Document, Harmonization, Layer, Reference
 from s2am_editor.render import harmonize_layer
 from s2am_editor.render.renderer import RenderSession
 from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs, Problem
-from s2am_editor.window.widgets.basic import heading, muted_label, primary_button, push_button, small_button
+from s2am_editor.window.widgets.basic import (
+    ChoiceBox,
+    muted_label,
+    primary_button,
+    push_button,
+)
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.errors import EngineError
 from s2am_engine.models.model_store import Model, default_model, list_models
 
-PREVIEW_HEIGHT = 120  # pixels of a preview
-STRENGTHS = (1.0, 0.6)  # of the selected model, among the variants
-PREVIEW_SIDE = 320  # pixels of a variant's longer side
+GENTLE = 0.6  # strength of the second variant
+FIRST_VARIANTS = ("connoisseur", "concord")  # models that are tried besides the selected one before “More”
+PREVIEW_SIDE = 640  # pixels of a variant's longer side
 MARGIN = 0.35  # margin around the layer, as a share of its size
 
 
@@ -45,10 +50,12 @@ class HarmonizePanel(QWidget):
         super().__init__()
         self._session = session
         self._listed: list[tuple[int, str]] | None = None  # layers in the list of references
-        self.models = QComboBox()
+        self._area_exists = False
+        self._predicts: dict[str, bool] = {}  # which models predict something that they can be confident of
+        self.models = ChoiceBox()
         self.models.setToolTip(self.tr("Model that predicts the colors; your own models follow the bundled ones"))
         self.models.setAccessibleName(self.tr("Model"))
-        self.references = QComboBox()
+        self.references = ChoiceBox()
         self.references.setToolTip(self.tr("Background to match the layer to"))
         self.references.setAccessibleName(self.tr("Reference"))
         for box in (self.models, self.references):
@@ -84,7 +91,7 @@ class HarmonizePanel(QWidget):
         column.addWidget(self._state)
         self.list_models()
         self.references.activated.connect(self._chosen)
-        session.opened.connect(self.refresh)
+        session.opened.connect(self._opened)
         session.layers_changed.connect(self.refresh)
         self.refresh()
 
@@ -111,6 +118,7 @@ class HarmonizePanel(QWidget):
     def list_models(self, choose: str | None = None) -> None:
         """List the available models, and select one."""
         wanted = choose or self.model
+        self._predicts = {model.card.name: model.card.parameters > 0 for model in usable_models()}
         with QSignalBlocker(self.models):
             self.models.clear()
             for model in usable_models():
@@ -135,23 +143,35 @@ class HarmonizePanel(QWidget):
         self._state.setText(self._describe(layer, can))
         self._list_references(layer)
 
+    def _opened(self) -> None:
+        self.references.setCurrentIndex(0)  # a painted area or a layer of the previous document
+        self.refresh()
+
     def _describe(self, layer: Layer | None, can: bool) -> str:
         if layer is None:
             return self.tr("Open a background and add a cutout to begin.")
         if not can:
             return self.tr("This is the background. Select a layer above it, or cut out a subject.")
-        if layer.harmonization is None:
+        found = layer.harmonization
+        if found is None:
             return ""
-        confidence = round(100 * layer.harmonization.confidence)
-        return self.tr("Model: {0} · confidence {1}%").format(layer.harmonization.model, confidence)
+        text = self.tr("Model: {0}").format(found.model)
+        if self._predicts.get(found.model):
+            text += self.tr(" · confidence {0}%").format(round(100 * found.confidence))
+        if found.placement not in (None, layer.transform):
+            text += "\n" + self.tr("Moved since: harmonize again to match the new surroundings.")
+        return text
 
     def _list_references(self, active: Layer | None) -> None:
-        chosen = self.references.currentData()
+        existed, self._area_exists = self._area_exists, self._session.is_open and bool(self._session.document.area)
+        if existed and not self._area_exists and self.references.currentData() == "area":
+            self.references.setCurrentIndex(0)  # the area was cleared or undone
         layers = self._session.document.layers if self._session.is_open else ()
         listed = [(layer.id, layer.name) for layer in layers if layer is not active]
         if listed == self._listed:
             return
         self._listed = listed
+        chosen = self.references.currentData()
         with QSignalBlocker(self.references):
             self.references.clear()
             self.references.addItem(self.tr("All layers below"), "beneath")
@@ -177,118 +197,6 @@ def usable_models() -> list[Model]:
         warnings.simplefilter("ignore")
         found = [model for model in list_models() if model.card.recolors]
     return sorted(found, key=lambda model: not model.bundled)
-
-
-class VariantCard(QFrame):
-    """A preview that can be chosen."""
-
-    chosen = pyqtSignal(object)  # the card
-
-    def __init__(self, image: QImage, name: str, value: object) -> None:
-        """Show a preview and its name; `value` identifies the variant."""
-        super().__init__()
-        self.value = value
-        self.setObjectName("variant")
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setCursor(Qt.CursorShape.PointingHandCursor)
-        self.setAccessibleName(name)
-        self.setToolTip(self.tr("Use “{0}”").format(name))
-        preview = QLabel()
-        ratio = self.devicePixelRatioF()
-        pixmap = QPixmap.fromImage(image).scaledToHeight(
-            round(PREVIEW_HEIGHT * ratio), Qt.TransformationMode.SmoothTransformation
-        )
-        pixmap.setDevicePixelRatio(ratio)
-        preview.setPixmap(pixmap)
-        label = muted_label(name)
-        label.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(5, 5, 5, 3)
-        column.setSpacing(3)
-        column.addWidget(preview)
-        column.addWidget(label)
-
-    def set_chosen(self, on: bool) -> None:
-        """Mark it as the current one."""
-        self.setProperty("chosen", on)
-        style = self.style()
-        if style:
-            style.unpolish(self)
-            style.polish(self)
-
-    def mousePressEvent(self, event: QMouseEvent | None) -> None:
-        """Choose it."""
-        self.chosen.emit(self)
-
-    def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        """Choose it with Return or Space."""
-        if event and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space):
-            self.chosen.emit(self)
-        else:
-            super().keyPressEvent(event)
-
-
-class VariantsPanel(QWidget):
-    """A strip of previews below the canvas; hidden at first."""
-
-    picked = pyqtSignal(object)  # the value of a variant
-
-    def __init__(self) -> None:
-        """Start hidden and empty."""
-        super().__init__()
-        self.setObjectName("variants")
-        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self.cards: list[VariantCard] = []
-        self._row = QHBoxLayout()
-        self._row.setContentsMargins(0, 0, 0, 0)
-        self._row.setSpacing(4)
-        self._row.addStretch()
-        inside = QWidget()
-        inside.setLayout(self._row)
-        inside.setObjectName("sidebar")
-        scroll = QScrollArea()
-        scroll.setObjectName("sidebarScroll")
-        scroll.setWidget(inside)
-        scroll.setWidgetResizable(True)
-        scroll.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setFixedHeight(PREVIEW_HEIGHT + 52)
-        top = QHBoxLayout()
-        top.addWidget(heading(self.tr("Variants")))
-        top.addWidget(muted_label(self.tr("Click one to use it; the sliders stay available.")), 1)
-        top.addWidget(small_button("close", self.tr("Close variants"), self.close_panel))
-        column = QVBoxLayout(self)
-        column.setContentsMargins(14, 8, 10, 6)
-        column.setSpacing(4)
-        column.addLayout(top)
-        column.addWidget(scroll)
-        self.hide()
-
-    def begin(self) -> None:
-        """Clear and show the strip."""
-        for card in self.cards:
-            card.deleteLater()
-        self.cards = []
-        self.show()
-
-    def add(self, image: QImage, name: str, value: object) -> None:
-        """Append a variant."""
-        card = VariantCard(image, name, value)
-        card.chosen.connect(self._choose)
-        self.cards.append(card)
-        self._row.insertWidget(self._row.count() - 1, card)
-
-    def close_panel(self) -> None:
-        """Hide the strip."""
-        self.hide()
-
-    def sizeHint(self) -> QSize:
-        """The height of a preview with its name."""
-        return QSize(400, PREVIEW_HEIGHT + 92)
-
-    def _choose(self, chosen: VariantCard) -> None:
-        for card in self.cards:
-            card.set_chosen(card is chosen)
-        self.picked.emit(chosen.value)
 
 
 @dataclass(frozen=True)
@@ -346,14 +254,15 @@ class LayerHarmonizer(QObject):
 
         self._start(self.tr("Harmonizing"), work, lambda found: self._use(layer.id, found))
 
-    def try_variants(self, models: list[str], chosen: str, reference: Reference) -> None:
-        """Harmonize the active layer with several models, and with several strengths of the selected one."""
+    def try_variants(self, models: list[str], reference: Reference, *, gentle: bool) -> None:
+        """Harmonize the active layer with several models; `gentle`: also with less strength of the first one."""
         layer = self._session.active
         if layer is None or self.busy:
             return
         document = self._session.document
-        choices = [(chosen, Sliders(strength=strength)) for strength in STRENGTHS]
-        choices += [(model, Sliders()) for model in models if model != chosen]
+        choices = [(model, Sliders()) for model in models]
+        if gentle:
+            choices.insert(1, (models[0], Sliders(strength=GENTLE)))
 
         def work(job: BackgroundJob) -> None:
             for variant in self._variants(document, layer, choices, reference, job):
@@ -413,20 +322,9 @@ class LayerHarmonizer(QObject):
 def render_variant(rendering: RenderSession, layer: Layer) -> NDArray[np.uint8]:
     """Render a layer and its surroundings, PREVIEW_SIDE pixels on the longer side."""
     document = rendering.document
-    box = layer.box.intersection(document.rect)
-    if layer.mask is not None:
-        box = _shown_box(layer).intersection(document.rect)
+    box = Frame.of(layer).box.intersection(document.rect)
     margin = round(MARGIN * max(box.width, box.height))
     area = box.expanded(margin).intersection(document.rect)
     zoom = min(1.0, PREVIEW_SIDE / max(1, area.width, area.height))
     place = Rect(*(round(edge * zoom) for edge in area))
     return rendering.tile(place, zoom)
-
-
-def _shown_box(layer: Layer) -> Rect:
-    """Return the canvas pixels that a layer's mask shows."""
-    mask = layer.mask.box() if layer.mask else Rect(0, 0, *layer.size)
-    if mask.is_empty:
-        return layer.box
-    corners = [(mask.left, mask.top), (mask.right, mask.top), (mask.right, mask.bottom), (mask.left, mask.bottom)]
-    return bounding_rect(transform_points(layer.transform.matrix(layer.size), corners))

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from PyQt6.QtCore import (
     QAbstractItemModel,
     QAbstractListModel,
+    QCoreApplication,
     QEvent,
     QItemSelectionModel,
     QMimeData,
@@ -18,10 +20,14 @@ from PyQt6.QtCore import (
     QSignalBlocker,
     QSize,
     Qt,
+    QTimer,
+    pyqtSignal,
 )
 from PyQt6.QtGui import QColor, QImage, QMouseEvent, QPainter
 from PyQt6.QtWidgets import (
     QAbstractItemView,
+    QHBoxLayout,
+    QLabel,
     QListView,
     QStyle,
     QStyledItemDelegate,
@@ -31,12 +37,14 @@ from PyQt6.QtWidgets import (
 )
 
 from s2am_editor.document import commands
+from s2am_editor.document.blend_mode import BlendMode
 from s2am_editor.document.geometry import Rect
 from s2am_editor.document.model import Layer
 from s2am_editor.render.renderer import layer_thumbnail
 from s2am_editor.window.canvas.tiles import as_image, checkerboard
 from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.theme import current_colors, icon
+from s2am_editor.window.widgets.basic import ChoiceBox
 from s2am_editor.window.widgets.sliders import SliderRow
 
 VISIBLE_ROLE = Qt.ItemDataRole.UserRole
@@ -231,8 +239,34 @@ def _on_eye(place: QPointF, rect: QRect) -> bool:
     return rect.left() <= place.x() <= rect.left() + EYE_WIDTH
 
 
+def blend_mode_names() -> dict[BlendMode, str]:
+    """Return the names of the blend modes in the user's language."""
+    translate = partial(QCoreApplication.translate, "LayersPanel")
+    return {
+        BlendMode.NORMAL: translate("Normal"),
+        BlendMode.DARKEN: translate("Darken"),
+        BlendMode.MULTIPLY: translate("Multiply"),
+        BlendMode.COLOR_BURN: translate("Color burn"),
+        BlendMode.LIGHTEN: translate("Lighten"),
+        BlendMode.SCREEN: translate("Screen"),
+        BlendMode.COLOR_DODGE: translate("Color dodge"),
+        BlendMode.ADD: translate("Add"),
+        BlendMode.OVERLAY: translate("Overlay"),
+        BlendMode.SOFT_LIGHT: translate("Soft light"),
+        BlendMode.HARD_LIGHT: translate("Hard light"),
+        BlendMode.DIFFERENCE: translate("Difference"),
+        BlendMode.HUE: translate("Hue"),
+        BlendMode.SATURATION: translate("Saturation"),
+        BlendMode.COLOR: translate("Color"),
+        BlendMode.LUMINOSITY: translate("Luminosity"),
+    }
+
+
 class LayersPanel(QWidget):
     """The layer list, with the active layer's opacity below."""
+
+    menu_wanted = pyqtSignal(QPoint)  # where on the screen the context menu of the active layer opens
+    renamed = pyqtSignal()  # the name editor was closed
 
     def __init__(self, session: EditorSession) -> None:
         """Show a session's layers."""
@@ -241,7 +275,12 @@ class LayersPanel(QWidget):
         self.model = LayerModel(session)
         self.view = QListView()
         self.view.setModel(self.model)
-        self.view.setItemDelegate(LayerDelegate(self.view))
+        delegate = LayerDelegate(self.view)
+        # After the view has taken the focus back from the editor:
+        delegate.closeEditor.connect(lambda *_: QTimer.singleShot(0, self.renamed.emit))
+        self.view.setItemDelegate(delegate)
+        self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.view.customContextMenuRequested.connect(self._ask_for_menu)
         self.view.setDragDropMode(QAbstractItemView.DragDropMode.InternalMove)
         self.view.setEditTriggers(
             QAbstractItemView.EditTrigger.DoubleClicked | QAbstractItemView.EditTrigger.EditKeyPressed
@@ -250,17 +289,31 @@ class LayersPanel(QWidget):
         self.view.setAccessibleName(self.tr("Layers"))
         self.view.setMinimumHeight(110)
         self.view.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.blend_modes = ChoiceBox()
+        self.blend_modes.setToolTip(self.tr("How the layer is mixed with the layers below"))
+        self.blend_modes.setAccessibleName(self.tr("Blend mode"))
+        for mode, text in blend_mode_names().items():
+            self.blend_modes.addItem(text, mode)
+        label = QLabel(self.tr("Blend mode"))
+        label.setBuddy(self.blend_modes)
+        label.setMinimumWidth(76)
+        mixing = QHBoxLayout()
+        mixing.setSpacing(8)
+        mixing.addWidget(label)
+        mixing.addWidget(self.blend_modes, 1)
         self.opacity = SliderRow(self.tr("Opacity"), self.tr("How opaque the layer is"), 0, 1, 1)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
         column.addWidget(self.view, 1)
+        column.addLayout(mixing)
         column.addWidget(self.opacity)
         chosen = self.view.selectionModel()
         if chosen:
             chosen.currentChanged.connect(self._choose)
         self.model.modelReset.connect(self.refresh)
         self.opacity.moved.connect(self._set_opacity)
+        self.blend_modes.activated.connect(self._set_blend_mode)
         session.opened.connect(self.refresh)
         session.layers_changed.connect(self.refresh)
         self.refresh()
@@ -270,6 +323,9 @@ class LayersPanel(QWidget):
         layer = self._session.active
         self.opacity.setEnabled(layer is not None)
         self.opacity.set_value(layer.opacity if layer else 1.0)
+        self.blend_modes.setEnabled(layer is not None)
+        mode = layer.blend_mode if layer else BlendMode.NORMAL
+        self.blend_modes.setCurrentIndex(list(BlendMode).index(mode))
         row = self.model.row_of(layer.id) if layer else -1
         chosen = self.view.selectionModel()
         if chosen and self.view.currentIndex().row() != row:
@@ -290,9 +346,21 @@ class LayersPanel(QWidget):
             index = self._session.document.index(layer.id) + steps
             self._session.do(commands.move_layer(layer.id, index))
 
+    def _ask_for_menu(self, place: QPoint) -> None:
+        index = self.view.indexAt(place)
+        viewport = self.view.viewport()
+        if index.isValid() and viewport:
+            self._choose(index)
+            self.menu_wanted.emit(viewport.mapToGlobal(place))
+
     def _choose(self, index: QModelIndex) -> None:
         if index.isValid():
             self._session.select(self.model.layer(index.row()).id)
+
+    def _set_blend_mode(self, index: int) -> None:
+        layer = self._session.active
+        if layer:
+            self._session.do(commands.set_blend_mode(layer.id, self.blend_modes.itemData(index)))
 
     def _set_opacity(self, value: float, drag: object) -> None:
         layer = self._session.active

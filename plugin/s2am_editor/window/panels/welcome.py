@@ -9,6 +9,7 @@ from PyQt6.QtCore import QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QMouseEvent
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
+from s2am_editor.window.actions import menu_text
 from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.theme import application_icon, icon
 from s2am_editor.window.widgets.basic import heading, muted_label, primary_button, push_button
@@ -119,15 +120,16 @@ class Welcome(QWidget):
                 widget.deleteLater()
         files = self._settings.recent[:SHOWN_RECENT]
         if files:
-            self._recent.addWidget(muted_label(self.tr("Recent")))
-            self._recent.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+            title = muted_label(self.tr("Recent"))
+            title.setWordWrap(False)  # it would be as wide as the page
+            self._recent.addWidget(title, 0, Qt.AlignmentFlag.AlignHCenter)
         for path in files:
             self._recent.addWidget(self._link(path), 0, Qt.AlignmentFlag.AlignHCenter)
         for card in self.cards:
             card.redraw()
 
     def _link(self, path: Path) -> QPushButton:
-        button = push_button(path.name, lambda: self.open_recent.emit(path))
+        button = push_button(menu_text(path), lambda: self.open_recent.emit(path))
         button.setProperty("flat", True)
         button.setToolTip(str(path))
         return button

@@ -3,20 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from PyQt6.QtCore import QPointF, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QKeyEvent, QPainter, QPen
 
 from s2am_editor.cutout.masks import Brush, paint_stroke
 from s2am_editor.document import commands
-from s2am_editor.document.geometry import invert_affine, transform_points
-from s2am_editor.document.model import Layer
+from s2am_editor.document.geometry import Point, invert_affine, transform_points
 from s2am_editor.document.raster import TiledMask
 from s2am_editor.window.actions import pressed_shortcut
 from s2am_editor.window.canvas.viewport import Viewport
 from s2am_editor.window.editor_session import EditorSession
-from s2am_editor.window.tools.tool import Point, Pointer, Tool
+from s2am_editor.window.tools.tool import Pointer, Tool
 
 MIN_BRUSH, MAX_BRUSH = 1.0, 2000.0  # diameter in image pixels
 SIZE_STEP = 1.15
@@ -27,6 +24,7 @@ class StrokeTool(Tool):
 
     sized = pyqtSignal(float)
     cursor = Qt.CursorShape.BlankCursor
+    uses_right_button = True
 
     def __init__(self, session: EditorSession) -> None:
         """Paint on a session's document."""
@@ -91,7 +89,7 @@ class StrokeTool(Tool):
         """Paint along image points; implemented by subclasses."""
         raise NotImplementedError
 
-    def paint_stroke(self, painter: QPainter, viewport: Viewport, ratio: float) -> None:
+    def paint(self, painter: QPainter, viewport: Viewport, ratio: float) -> None:
         """Draw the outlines of the brush and of its hard core."""
         if self._at is None:
             return
@@ -109,16 +107,17 @@ class StrokeTool(Tool):
 class MaskBrush(StrokeTool):
     """Shows (or, as the eraser, hides) parts of the active layer."""
 
-    def __init__(self, session: EditorSession, *, erase: bool, may_paint: Callable[[Layer], bool]) -> None:
-        """Paint on a session's active layer if `may_paint` returns True for it."""
+    outlines_mask = True
+
+    def __init__(self, session: EditorSession, *, erase: bool) -> None:
+        """Paint on a session's active layer."""
         super().__init__(session)
         self.erase = erase
-        self._may_paint = may_paint
 
     def stroke(self, points: list[Point], erase: bool, gesture: object) -> None:
         """Paint on the layer's mask."""
         layer = self._session.active
-        if layer is None or not self._may_paint(layer):
+        if layer is None:
             return
         to_layer = invert_affine(layer.transform.matrix(layer.size))
         scale = (layer.transform.scale_x * layer.transform.scale_y) ** 0.5
@@ -126,11 +125,14 @@ class MaskBrush(StrokeTool):
         mask = layer.mask or TiledMask(*layer.size, 255)
         name = "Eraser" if erase else "Brush"
         after = paint_stroke(mask, transform_points(to_layer, points), brush)
-        self._session.do(commands.set_mask(layer.id, after, name, gesture))
+        if not self._session.do(commands.set_mask(layer.id, after, name, gesture)):
+            self.leave()  # refused: not again with every movement of the mouse
 
 
 class ReferenceBrush(StrokeTool):
     """Paints the area that a layer should match."""
+
+    painted = pyqtSignal()  # there is an area now
 
     def stroke(self, points: list[Point], erase: bool, gesture: object) -> None:
         """Paint on the document's reference area."""
@@ -138,3 +140,5 @@ class ReferenceBrush(StrokeTool):
         area = document.area or TiledMask(document.width, document.height)
         after = paint_stroke(area, points, Brush(self.size, self.hardness, erase))
         self._session.do(commands.set_area(None if after.is_empty else after, stroke=gesture))
+        if not after.is_empty:
+            self.painted.emit()

@@ -11,22 +11,23 @@ from PyQt6.QtGui import QColor, QKeyEvent, QPainter, QPen, QPolygonF
 
 from s2am_editor.cutout.masks import (
     Brush,
-    alpha_to_mask,
+    Combination,
+    combine_masks,
     decontaminate_edges,
-    feather_mask,
+    invert_mask,
     paint_stroke,
     shows_any,
 )
 from s2am_editor.cutout.subject import Proposal, SubjectDetector, grab_cut
 from s2am_editor.document import commands
-from s2am_editor.document.geometry import Rect, bounding_rect, invert_affine, transform_points
+from s2am_editor.document.geometry import Point, Rect, bounding_rect, invert_affine, transform_points
 from s2am_editor.document.model import DocumentError, Layer
 from s2am_editor.document.raster import Raster, TiledMask
 from s2am_editor.window.actions import pressed_shortcut
 from s2am_editor.window.canvas.viewport import Viewport
 from s2am_editor.window.editor_session import EditorSession
-from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs, Problem
-from s2am_editor.window.tools.tool import Point, Pointer, Tool
+from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs
+from s2am_editor.window.tools.tool import Pointer, Tool
 
 MIN_BOX = 4.0  # image pixels; smaller boxes are taken for accidental clicks
 SUBJECT_COLOR, BACKGROUND_COLOR = (
@@ -39,7 +40,9 @@ Strokes = Sequence[Sequence[Point]]
 class BoxTool(Tool):
     """Draws a box around the subject."""
 
-    drawn = pyqtSignal(object)  # (left, top, right, bottom) in the image
+    outlines_mask = True
+
+    drawn = pyqtSignal(object, object)  # (left, top, right, bottom) in the image; a Combination by key, or None
     cursor = Qt.CursorShape.CrossCursor
 
     def __init__(self) -> None:
@@ -47,11 +50,13 @@ class BoxTool(Tool):
         super().__init__()
         self._from: Point | None = None
         self._to: Point = (0.0, 0.0)
+        self._combination: Combination | None = None
 
     def press(self, pointer: Pointer) -> None:
         """Start a box."""
         if pointer.button is Qt.MouseButton.LeftButton:
             self._from = self._to = pointer.at
+            self._combination = combination_of_keys(pointer)
 
     def move(self, pointer: Pointer) -> None:
         """Resize it."""
@@ -66,7 +71,7 @@ class BoxTool(Tool):
         (x, y), (to_x, to_y) = self._from, pointer.at
         self.leave()
         if min(abs(to_x - x), abs(to_y - y)) >= MIN_BOX:
-            self.drawn.emit((min(x, to_x), min(y, to_y), max(x, to_x), max(y, to_y)))
+            self.drawn.emit((min(x, to_x), min(y, to_y), max(x, to_x), max(y, to_y)), self._combination)
 
     def leave(self) -> None:
         """Discard the box."""
@@ -80,7 +85,7 @@ class BoxTool(Tool):
             return True
         return False
 
-    def paint_stroke(self, painter: QPainter, viewport: Viewport, ratio: float) -> None:
+    def paint(self, painter: QPainter, viewport: Viewport, ratio: float) -> None:
         """Draw the box."""
         if self._from is None:
             return
@@ -93,13 +98,34 @@ class BoxTool(Tool):
         painter.drawRect(box)
 
 
+class CropTool(BoxTool):
+    """Draws the box that the canvas is cropped to."""
+
+    outlines_mask = False
+
+
+def combination_of_keys(pointer: Pointer) -> Combination | None:
+    """Return the combination that the held keys stand for, as in other programs; None = none of them."""
+    match pointer.shift, pointer.alt:
+        case (True, True):
+            return Combination.INTERSECT
+        case (True, False):
+            return Combination.ADD
+        case (False, True):
+            return Combination.SUBTRACT
+    return None
+
+
 class ScribbleTool(Tool):
     """Draws scribbles on the subject and, with Alt or the right button, on its background."""
 
     drawn = pyqtSignal(
         object, object
     )  # lists of strokes on the subject and on its background; a stroke is a list of points
+    started = pyqtSignal()  # a stroke begins
+    outlines_mask = True
     cursor = Qt.CursorShape.CrossCursor
+    uses_right_button = True
 
     def __init__(self) -> None:
         """Start without scribbles."""
@@ -107,11 +133,20 @@ class ScribbleTool(Tool):
         self.subject: list[list[Point]] = []
         self.background: list[list[Point]] = []
         self._line: list[Point] | None = None
+        self.layer_id: int | None = None  # of the layer that the strokes belong to
+        self.before: TiledMask | None = None  # its mask before the first stroke
+
+    def begin(self, layer: Layer | None) -> None:
+        """Start strokes on a layer, unless there are some on it already."""
+        if not (self.subject or self.background):
+            self.layer_id = layer.id if layer else None
+            self.before = layer.mask if layer else None
 
     def press(self, pointer: Pointer) -> None:
         """Start a stroke."""
         right = pointer.button is Qt.MouseButton.RightButton
         if pointer.button is Qt.MouseButton.LeftButton or right:
+            self.started.emit()
             self._line = [pointer.at]
             (self.background if right or pointer.alt else self.subject).append(self._line)
 
@@ -131,6 +166,7 @@ class ScribbleTool(Tool):
     def leave(self) -> None:
         """Discard all strokes."""
         self.subject, self.background, self._line = [], [], None
+        self.layer_id = self.before = None
         self.repaint.emit()
 
     def key(self, event: QKeyEvent) -> bool:
@@ -140,7 +176,7 @@ class ScribbleTool(Tool):
             return True
         return False
 
-    def paint_stroke(self, painter: QPainter, viewport: Viewport, ratio: float) -> None:
+    def paint(self, painter: QPainter, viewport: Viewport, ratio: float) -> None:
         """Draw the strokes."""
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setBrush(Qt.BrushStyle.NoBrush)
@@ -158,6 +194,7 @@ class CutOut(QObject):
 
     failed = pyqtSignal(object)  # a Problem
     proposed = pyqtSignal(object)  # a Proposal, or None after it was accepted or discarded
+    cut = pyqtSignal(int, int)  # the layer that was marked, and the one that has the mask: another one if it was locked
 
     def __init__(self, session: EditorSession, jobs: BackgroundJobs, parent: QObject) -> None:
         """Work on a session's document."""
@@ -166,6 +203,7 @@ class CutOut(QObject):
         self._finder = SubjectDetector()
         self.proposal: Proposal | None = None
         self._proposed: Layer | None = None
+        self.applying = False  # while a new mask is put into the document
 
     @property
     def proposed_layer(self) -> Layer | None:
@@ -174,18 +212,33 @@ class CutOut(QObject):
 
     # ---- box and scribbles
 
-    def cut_box(self, box: tuple[float, float, float, float]) -> None:
-        """Segment the subject in a box (left, top, right, bottom in the image)."""
+    def cut_box(self, box: tuple[float, float, float, float], how: Combination = Combination.REPLACE) -> None:
+        """Segment the subject in a box (left, top, right, bottom in the image); `how`: with the layer's mask."""
         layer = self._session.active
         if layer is None:
             return
         left, top, right, bottom = box
         corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
         area = bounding_rect(_on_layer(layer, corners)).intersection(Rect(0, 0, *layer.size))
-        self._segment(layer, lambda job: grab_cut(layer.raster, box=area, progress=job.progress))
+        self._segment(layer, lambda job: grab_cut(layer.raster, box=area, progress=job.progress), layer.mask, how)
 
-    def cut_scribbles(self, subject: Strokes, background: Strokes, width: float) -> None:
-        """Segment the subject by strokes on it and on its background; width: in image pixels."""
+    def cut_scribbles(
+        self,
+        subject: Strokes,
+        background: Strokes,
+        width: float,
+        before: TiledMask | None = None,
+        how: Combination = Combination.REPLACE,
+    ) -> None:
+        """Segment the subject by strokes.
+
+        Args:
+            subject: strokes on the subject, in image pixels.
+            background: strokes on its background.
+            width: of a stroke, in image pixels.
+            before: mask of the layer before the first stroke.
+            how: the result is combined with that mask.
+        """
         layer = self._session.active
         if layer is None:
             return
@@ -195,11 +248,17 @@ class CutOut(QObject):
             on_subject, on_background = (_drawn(layer, strokes, brush) for strokes in (subject, background))
             return grab_cut(layer.raster, foreground=on_subject, background=on_background, progress=job.progress)
 
-        self._segment(layer, work)
+        self._segment(layer, work, before, how)
 
-    def _segment(self, layer: Layer, work: Callable[[BackgroundJob], TiledMask]) -> None:
+    def _segment(
+        self,
+        layer: Layer,
+        work: Callable[[BackgroundJob], TiledMask],
+        before: TiledMask | None,
+        how: Combination,
+    ) -> None:
         def checked(job: BackgroundJob) -> TiledMask:
-            mask = work(job)
+            mask = combine_masks(before, work(job), how)
             if not shows_any(layer, mask):
                 raise DocumentError(
                     f"Nothing of “{layer.name}” would be left: mark a part of the layer that is not transparent.",
@@ -208,10 +267,14 @@ class CutOut(QObject):
             return mask
 
         def done(mask: TiledMask) -> None:
+            self.applying = True
             if layer.locked:
                 self._session.do(commands.cut_out_layer(layer.id, mask, self.tr("Subject")))
             else:
                 self._session.do(commands.set_mask(layer.id, mask, "Cut out"))
+            self.applying = False
+            if self._session.active:
+                self.cut.emit(layer.id, self._session.active.id if layer.locked else layer.id)
 
         self._jobs.start(self.tr("Cutting out"), checked, done, self.failed.emit)
 
@@ -245,9 +308,11 @@ class CutOut(QObject):
 
     # ---- edges
 
-    def feather(self, radius: float) -> None:
-        """Blur the edge of the mask by a radius in layer pixels."""
-        self._change_mask("Feather", lambda layer: feather_mask(layer.mask or alpha_to_mask(layer), radius))
+    def invert(self) -> None:
+        """Show what the layer's mask hides, and hide what it shows."""
+        layer = self._session.active
+        if layer and layer.mask is not None:
+            self._session.do(commands.set_mask(layer.id, invert_mask(layer.mask), "Invert mask"))
 
     def remove_mask(self) -> None:
         """Remove the layer's mask."""
@@ -265,20 +330,6 @@ class CutOut(QObject):
             self._session.do(commands.set_raster(layer.id, raster, "Clean edges"))
 
         self._jobs.start(self.tr("Cleaning edges"), lambda _: decontaminate_edges(layer), done, self.failed.emit)
-
-    def _change_mask(self, name: str, work: Callable[[Layer], TiledMask]) -> None:
-        layer = self._session.active
-        if layer is None:
-            return
-        self._jobs.start(
-            self.tr("Feathering edges"),
-            lambda _: work(layer),
-            lambda mask: self._session.do(commands.set_mask(layer.id, mask, name)),
-            self._fail,
-        )
-
-    def _fail(self, problem: Problem) -> None:
-        self.failed.emit(problem)
 
 
 def _on_layer(layer: Layer, points: Sequence[Point]) -> list[Point]:

@@ -5,27 +5,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 
-from PyQt6.QtCore import QLineF, QPointF, Qt
+from PyQt6.QtCore import QLineF, QPointF, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QKeyEvent, QPainter, QPen, QPolygonF
 
 from s2am_editor.document import commands
-from s2am_editor.document.geometry import Rect, Transform, invert_affine, transform_points
+from s2am_editor.document.frame import CENTER, Anchor, Frame, place_in_frame
+from s2am_editor.document.geometry import Point, Rect, Transform, invert_affine, transform_points
 from s2am_editor.document.model import Layer
 from s2am_editor.window.actions import pressed_shortcut
 from s2am_editor.window.canvas.viewport import Viewport
 from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.tools import handles
-from s2am_editor.window.tools.handles import Guides, Handle
-from s2am_editor.window.tools.tool import Point, Pointer, Tool
+from s2am_editor.window.tools.handles import Guides
+from s2am_editor.window.tools.tool import Pointer, Tool
 from s2am_engine.image.arrays import full_scale
 
 HANDLE_SIZE = 5.0  # half the side of a handle, in widget pixels
 HANDLE_REACH = 10.0  # maximum distance from a handle
 KNOB_DISTANCE = 26.0  # distance of the rotation handle above the frame
 SNAP_DISTANCE = 7.0
-ROTATE = "rotate"
+PIVOT_SIZE = 4.0  # radius of the pivot, in widget pixels
+ROTATE, PIVOT = "rotate", "pivot"  # grips that are not handles
 SHAPES = (
     Qt.CursorShape.SizeHorCursor,
     Qt.CursorShape.SizeFDiagCursor,
@@ -35,18 +36,34 @@ SHAPES = (
 
 
 class MoveTool(Tool):
-    """Moves, scales and rotates the active layer; a click on another layer selects that one."""
+    """Moves, scales and rotates the active layer by its frame; a click on another layer selects that one."""
+
+    pivot_moved = pyqtSignal()
+    hides_while_comparing = True
 
     def __init__(self, session: EditorSession, viewport: Viewport, ratio: Callable[[], float]) -> None:
         """Work on a session's document, seen through a viewport; `ratio()`: device pixels per widget pixel."""
         super().__init__()
         self._session, self._viewport, self._ratio = session, viewport, ratio
-        self._grip: Handle | str | None = None
+        self._grip: Anchor | str | None = None
         self._from: Point | None = None
-        self._start: Transform | None = None
+        self._start: Layer | None = None
         self._gesture: object = None
         self._guides = Guides()
+        self._pivot: tuple[int, Anchor] | None = None  # of which layer
         self.snapping = True
+
+    @property
+    def pivot(self) -> Anchor:
+        """The point of the active layer's frame about which it is rotated and scaled."""
+        active = self._session.active
+        return self._pivot[1] if self._pivot and active and self._pivot[0] == active.id else CENTER
+
+    def change_frame(self, frame: Frame, name: str, drag: object = None) -> None:
+        """Fit the active layer into another frame; `name`: of the undo step."""
+        layer = self._session.active
+        if layer:
+            self._session.do(commands.set_transform(layer.id, place_in_frame(layer, frame), name, drag))
 
     # ---- mouse
 
@@ -57,14 +74,14 @@ class MoveTool(Tool):
         layer = self._movable()
         grip = self._grip_at(pointer) if layer else None
         if grip is None:
-            under = topmost_layer_at(self._session, pointer.at)
-            if under is not None and under is not self._session.active:
+            under = next(iter(layers_at(self._session, pointer.at)), None)
+            if under is not None and under is not self._session.active and not under.locked:
                 self._session.select(under.id)
             layer = self._movable()
-            if layer is None or (under is not layer and not _inside(layer, pointer.at)):
+            if layer is None or (under is not layer and not Frame.of(layer).contains(pointer.at)):
                 return
         if layer:
-            self._grip, self._from, self._start = grip, pointer.at, layer.transform
+            self._grip, self._from, self._start = grip, pointer.at, layer
             self._gesture = commands.gesture()
 
     def move(self, pointer: Pointer) -> None:
@@ -73,9 +90,12 @@ class MoveTool(Tool):
         if self._start is None or self._from is None or layer is None:
             self.cursor = self._cursor_at(pointer)
             return
-        drag = pointer.at[0] - self._from[0], pointer.at[1] - self._from[1]
-        transform, name = self._dragged(layer, pointer, drag)
-        self._session.do(commands.set_transform(layer.id, transform, name, self._gesture))
+        if self._grip == PIVOT:
+            self._move_pivot(layer, pointer)
+        else:
+            drag = pointer.at[0] - self._from[0], pointer.at[1] - self._from[1]
+            transform, name = self._dragged(self._start, pointer, drag)
+            self._session.do(commands.set_transform(layer.id, transform, name, self._gesture))
         self.repaint.emit()
 
     def release(self, pointer: Pointer) -> None:
@@ -88,23 +108,39 @@ class MoveTool(Tool):
         self._guides = Guides()
         self.repaint.emit()
 
-    def _dragged(self, layer: Layer, pointer: Pointer, drag: Point) -> tuple[Transform, str]:
-        start = self._start or layer.transform
+    def _dragged(self, start: Layer, pointer: Pointer, drag: Point) -> tuple[Transform, str]:
+        frame = Frame.of(start)
         self._guides = Guides()
         if self._grip == ROTATE and self._from:
-            return handles.rotate_between(start, self._from, pointer.at, steps=pointer.shift), "Rotate"
+            rotated = handles.rotate_between(frame, self._from, pointer.at, steps=pointer.shift, fixed=self.pivot)
+            return place_in_frame(start, rotated), "Rotate"
         if isinstance(self._grip, tuple):
-            shape = {"keep_shape": not pointer.shift, "about_center": pointer.alt}
-            return handles.scale_by_handle(start, layer.size, self._grip, drag, **shape), "Scale"
+            fixed = self.pivot if pointer.alt else (-self._grip[0], -self._grip[1])
+            scaled = handles.scale_by_handle(frame, self._grip, drag, keep_shape=not pointer.shift, fixed=fixed)
+            return place_in_frame(start, scaled), "Scale"
         if pointer.shift:  # along one axis
             drag = (drag[0], 0) if abs(drag[0]) > abs(drag[1]) else (0, drag[1])
         reach = 0.0 if pointer.control or not self.snapping else SNAP_DISTANCE * self._ratio() / self._viewport.scale
         document = self._session.document
         others = [document.rect] + [
-            other.box for other in document.layers if other.visible and other is not layer and not other.locked
+            Frame.of(other).box
+            for other in document.layers
+            if other.visible and other.id != start.id and not other.locked
         ]
-        transform, self._guides = handles.snap(start, layer.size, drag, others, reach)
-        return transform, "Move"
+        moved, self._guides = handles.snap(frame, drag, others, reach)
+        return handles.translate(start.transform, *moved), "Move"
+
+    def _move_pivot(self, layer: Layer, pointer: Pointer) -> None:
+        """Move the pivot to the pointer, or to a handle or the center nearby."""
+        frame = Frame.of(layer)
+        near = {
+            anchor: _distance(self._viewport.to_view(*frame.point(anchor)), pointer.in_view)
+            for anchor in (CENTER, *handles.HANDLES)
+        }
+        closest = min(near, key=lambda anchor: near[anchor])
+        at_handle = near[closest] <= HANDLE_REACH * self._ratio()
+        self._pivot = layer.id, closest if at_handle else frame.anchor(pointer.at)
+        self.pivot_moved.emit()
 
     # ---- keys
 
@@ -120,7 +156,8 @@ class MoveTool(Tool):
             or event.modifiers() & (Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier)
         ):
             return False
-        changed = nudged(layer.transform, *pressed, bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier))
+        large = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+        changed = nudged(layer, self.pivot, *pressed, large)
         if changed is None:
             return False
         if self._gesture is None or not event.isAutoRepeat():
@@ -131,34 +168,39 @@ class MoveTool(Tool):
     def _cancel_drag(self) -> bool:
         layer, start = self._movable(), self._start
         if layer and start:
-            self._session.do(commands.set_transform(layer.id, start, "Transform", self._gesture))
+            self._session.do(commands.set_transform(layer.id, start.transform, "Transform", self._gesture))
         self.leave()
         return True
 
     # ---- painting
 
     def paint(self, painter: QPainter, viewport: Viewport, ratio: float) -> None:
-        """Draw the active layer's frame, its handles, and snapping guides."""
+        """Draw the active layer's frame, its handles and pivot, and snapping guides."""
         self._paint_guides(painter, viewport, ratio)
         layer = self._movable()
         if layer is None or not layer.visible:
             return
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        corners = QPolygonF([QPointF(*viewport.to_view(*corner)) for corner in layer.transform.corners(layer.size)])
-        grips = {handle: QPointF(*self._handle_in_view(layer, handle)) for handle in handles.HANDLES}
-        knob = QPointF(*self._handle_in_view(layer, ROTATE))
+        frame = Frame.of(layer)
+        corners = QPolygonF([QPointF(*viewport.to_view(*corner)) for corner in frame.corners])
+        grips = {handle: QPointF(*self._grip_in_view(frame, handle)) for handle in handles.HANDLES}
+        knob, pivot = (QPointF(*self._grip_in_view(frame, grip)) for grip in (ROTATE, PIVOT))
         for color, width in ((QColor(0, 0, 0, 110), 3.0), (QColor("white"), 1.4)):
             painter.setPen(QPen(color, width * ratio))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawPolygon(corners)
             painter.drawLine(grips[0, -1], knob)
+            painter.drawEllipse(pivot, PIVOT_SIZE * ratio, PIVOT_SIZE * ratio)
+            for x, y in ((1.8, 0.0), (0.0, 1.8)):
+                arm = QPointF(x, y) * PIVOT_SIZE * ratio
+                painter.drawLine(pivot - arm, pivot + arm)
         painter.setPen(QPen(QColor("#2f66d0"), 1.4 * ratio))
         painter.setBrush(QColor("white"))
         painter.drawEllipse(knob, (HANDLE_SIZE + 0.5) * ratio, (HANDLE_SIZE + 0.5) * ratio)
         for place in grips.values():
             painter.save()
             painter.translate(place)
-            painter.rotate(layer.transform.rotation)
+            painter.rotate(frame.rotation)
             side = HANDLE_SIZE * ratio
             painter.drawRoundedRect(round(-side), round(-side), round(2 * side), round(2 * side), 2 * ratio, 2 * ratio)
             painter.restore()
@@ -178,19 +220,20 @@ class MoveTool(Tool):
         layer = self._session.active
         return None if layer is None or layer.locked else layer
 
-    def _handle_in_view(self, layer: Layer, grip: Handle | str) -> Point:
-        if isinstance(grip, tuple):
-            return self._viewport.to_view(*handles.handle_position(layer.transform, layer.size, grip))
-        beyond = KNOB_DISTANCE * self._ratio() / self._viewport.scale
-        return self._viewport.to_view(*handles.handle_position(layer.transform, layer.size, (0, -1), beyond))
+    def _grip_in_view(self, frame: Frame, grip: Anchor | str) -> Point:
+        if grip == ROTATE:
+            beyond = KNOB_DISTANCE * self._ratio() / self._viewport.scale
+            return self._viewport.to_view(*frame.point((0, -1), beyond))
+        return self._viewport.to_view(*frame.point(grip if isinstance(grip, tuple) else self.pivot))
 
-    def _grip_at(self, pointer: Pointer) -> Handle | str | None:
+    def _grip_at(self, pointer: Pointer) -> Anchor | str | None:
         layer = self._movable()
         if layer is None:
             return None
-        reach = HANDLE_REACH * self._ratio()
-        grips: tuple[Handle | str, ...] = (ROTATE, *handles.HANDLES)
-        near = {grip: _distance(self._handle_in_view(layer, grip), pointer.in_view) for grip in grips}
+        frame, reach = Frame.of(layer), HANDLE_REACH * self._ratio()
+        # Without Alt, the pivot would be in the way of moving a small layer.
+        grips: tuple[Anchor | str, ...] = ((PIVOT,) if pointer.alt else ()) + (ROTATE, *handles.HANDLES)
+        near = {grip: _distance(self._grip_in_view(frame, grip), pointer.in_view) for grip in grips}
         grip = min(near, key=lambda one: near[one])
         return grip if near[grip] <= reach else None
 
@@ -199,32 +242,32 @@ class MoveTool(Tool):
         if layer and isinstance(grip, tuple):
             angle = _angle(grip) + layer.transform.rotation
             return SHAPES[round(angle / 45) % 4]
+        if grip == PIVOT:
+            return Qt.CursorShape.CrossCursor
         if grip == ROTATE:
             return Qt.CursorShape.PointingHandCursor
-        inside = layer is not None and _inside(layer, pointer.at)
+        inside = layer is not None and Frame.of(layer).contains(pointer.at)
         return Qt.CursorShape.SizeAllCursor if inside else Qt.CursorShape.ArrowCursor
 
 
-def nudged(transform: Transform, shortcut: str, value: object, large: bool) -> tuple[Transform, str] | None:
+def nudged(layer: Layer, pivot: Anchor, shortcut: str, value: object, large: bool) -> tuple[Transform, str] | None:
     """Return the transform after a shortcut of the move tool, and the command's name; None for other shortcuts."""
+    frame = Frame.of(layer)
     if isinstance(value, tuple) and shortcut == "nudge":
         step = 10 if large else 1
-        return handles.translate(transform, step * value[0], step * value[1]), "Move"
+        return handles.translate(layer.transform, step * value[0], step * value[1]), "Move"
     if isinstance(value, int) and shortcut == "scale":
         factor = (1.1 if large else 1.01) ** value
-        return replace(transform, scale_x=transform.scale_x * factor, scale_y=transform.scale_y * factor), "Scale"
+        return place_in_frame(layer, frame.resized(frame.width * factor, frame.height * factor, pivot)), "Scale"
     if isinstance(value, int) and shortcut == "rotate":
         angle = value * (handles.ROTATION_STEP if large else 1.0)
-        return replace(transform, rotation=(transform.rotation + angle + 180) % 360 - 180), "Rotate"
+        return place_in_frame(layer, frame.rotated(frame.rotation + angle, pivot)), "Rotate"
     return None
 
 
-def topmost_layer_at(session: EditorSession, point: Point) -> Layer | None:
-    """Return the topmost visible layer that is not transparent at a point of the canvas."""
-    for layer in reversed(session.document.layers):
-        if layer.visible and _covers(layer, point):
-            return layer
-    return None
+def layers_at(session: EditorSession, point: Point) -> list[Layer]:
+    """Return the visible layers that are not transparent at a point of the canvas, the topmost first."""
+    return [layer for layer in reversed(session.document.layers) if layer.visible and _covers(layer, point)]
 
 
 def _covers(layer: Layer, point: Point) -> bool:
@@ -241,15 +284,10 @@ def _covers(layer: Layer, point: Point) -> bool:
     return bool(layer.mask.read(Rect(column, row, column + 1, row + 1))[0, 0] > 25)
 
 
-def _inside(layer: Layer, point: Point) -> bool:
-    ((x, y),) = transform_points(invert_affine(layer.transform.matrix(layer.size)), [point])
-    return 0 <= x < layer.size[0] and 0 <= y < layer.size[1]
-
-
 def _distance(a: Point, b: Point) -> float:
     return float(((a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2) ** 0.5)
 
 
-def _angle(handle: Handle) -> float:
+def _angle(handle: Anchor) -> float:
     """Return the direction of a handle in degrees clockwise from the right."""
     return math.degrees(math.atan2(handle[1], handle[0]))

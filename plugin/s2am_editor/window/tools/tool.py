@@ -9,9 +9,8 @@ from typing import Protocol
 from PyQt6.QtCore import QObject, Qt, pyqtSignal
 from PyQt6.QtGui import QCursor, QKeyEvent, QPainter
 
+from s2am_editor.document.geometry import Point
 from s2am_editor.window.canvas.viewport import Viewport
-
-Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -45,6 +44,9 @@ class Tool(QObject):
     repaint = pyqtSignal()  # the overlay has changed
 
     cursor: Qt.CursorShape | QCursor = Qt.CursorShape.ArrowCursor
+    hides_while_comparing = False  # its overlay would hide the difference
+    outlines_mask = False  # show the outline of the active layer's cutout
+    uses_right_button = False  # if not, it opens the canvas's context menu
 
     def enter(self) -> None:
         """Become the current tool."""

@@ -4,32 +4,131 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from functools import partial
 
-from PyQt6.QtCore import QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QActionGroup
-from PyQt6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QStackedWidget, QToolBar, QWidget
+from PyQt6.QtCore import QSignalBlocker, QSize, Qt, pyqtSignal
+from PyQt6.QtGui import QActionGroup, QPainter, QShowEvent
+from PyQt6.QtWidgets import (
+    QAbstractSpinBox,
+    QButtonGroup,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QStackedWidget,
+    QToolBar,
+    QWidget,
+)
 
-from s2am_editor.cutout.masks import DEFAULT_FEATHER_RADIUS
+from s2am_editor.cutout.masks import Combination
 from s2am_editor.document import commands
-from s2am_editor.document.model import Layer
+from s2am_editor.document.frame import Frame
+from s2am_editor.document.geometry import Rect
 from s2am_editor.window.actions import ACTIONS, Actions
 from s2am_editor.window.canvas.canvas import Canvas
 from s2am_editor.window.canvas.document_view import DocumentView, Tint
 from s2am_editor.window.editor_session import EditorSession
-from s2am_editor.window.jobs import Problem
 from s2am_editor.window.tools.brush_tool import MAX_BRUSH, MaskBrush, ReferenceBrush, StrokeTool
-from s2am_editor.window.tools.cut_out import BoxTool, CutOut, ScribbleTool
+from s2am_editor.window.tools.cut_out import BoxTool, CropTool, CutOut, ScribbleTool, Strokes
+from s2am_editor.window.tools.mask_outline import MaskOutline
 from s2am_editor.window.tools.move_tool import MoveTool
 from s2am_editor.window.tools.tool import HandTool, Tool
-from s2am_editor.window.widgets.basic import heading, muted_label, push_button
+from s2am_editor.window.widgets.basic import NumberBox, heading, muted_label, push_button, small_button
 from s2am_editor.window.widgets.sliders import Slider
-from s2am_engine.errors import EngineError
 from s2am_engine.models.model_store import DETECTION_THRESHOLD
 
+MAX_COORDINATE = 99_999.0  # canvas pixels that a field accepts
 SIZE_STEPS = 300  # steps of the logarithmic size slider
 SCRIBBLE_WIDTH = 6.0  # width of a scribble in device pixels
 REFERENCE_TINT = (38, 166, 154)
 PROPOSAL_TINT = (226, 72, 120)
+
+
+class MoveOptions(QWidget):
+    """The active layer's frame in numbers: position of the pivot, size and rotation."""
+
+    def __init__(self, session: EditorSession, tool: MoveTool) -> None:
+        """Show and change the frame of a session's active layer."""
+        super().__init__()
+        self._session, self._tool = session, tool
+        row = options_row(self, self.tr("Move"))
+        self.fields: dict[str, NumberBox] = {}
+        for name, label, tip, unit in (
+            ("x", self.tr("X"), self.tr("Horizontal position of the pivot, which Alt and the mouse move"), " px"),
+            ("y", self.tr("Y"), self.tr("Vertical position of the pivot, which Alt and the mouse move"), " px"),
+            ("width", self.tr("W"), self.tr("Width of the visible pixels"), " px"),
+            ("height", self.tr("H"), self.tr("Height of the visible pixels"), " px"),
+            ("rotation", "∠", self.tr("Rotation, clockwise"), "°"),
+        ):
+            self.fields[name] = self._field(name, tip, unit)
+            text = QLabel(label)
+            text.setBuddy(self.fields[name])
+            row.addWidget(text)
+            row.addWidget(self.fields[name])
+            if name == "width":
+                self.linked = small_button("link", self.tr("Keep the proportions"), lambda: None, checkable=True)
+                self.linked.setChecked(True)
+                row.addWidget(self.linked)
+        row.addWidget(_hint(self.tr("Shift: constrain; Ctrl: no snapping; Alt: about the pivot.")), 1)
+        session.opened.connect(self.refresh)
+        session.layers_changed.connect(self.refresh)
+        tool.pivot_moved.connect(self.refresh)
+        self.refresh()
+
+    def _field(self, name: str, tip: str, unit: str) -> NumberBox:
+        field = NumberBox()
+        field.setRange(-MAX_COORDINATE, MAX_COORDINATE)
+        field.setDecimals(1)
+        field.setSuffix(unit)
+        field.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
+        field.setKeyboardTracking(False)
+        field.setFixedWidth(80)
+        field.setToolTip(tip)
+        field.setAccessibleName(tip)
+        field.valueChanged.connect(lambda value: self._change(name, value))
+        return field
+
+    def refresh(self) -> None:
+        """Show the frame of the active layer; while another tool is used, nothing is computed."""
+        if not self.isVisible():
+            return
+        layer = self._session.active
+        self.setEnabled(layer is not None and not layer.locked)
+        if layer is None:
+            return
+        frame = Frame.of(layer)
+        x, y = frame.point(self._tool.pivot)
+        values = {"x": x, "y": y, "width": frame.width, "height": frame.height, "rotation": frame.rotation}
+        for name, field in self.fields.items():
+            with QSignalBlocker(field):
+                field.setValue(values[name])
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Show the current frame."""
+        super().showEvent(event)
+        self.refresh()
+
+    def _change(self, name: str, value: float) -> None:
+        layer = self._session.active
+        if layer is None:
+            return
+        frame, pivot = Frame.of(layer), self._tool.pivot
+        x, y = frame.point(pivot)
+        linked = self.linked.isChecked()
+        match name:
+            case "x":
+                self._tool.change_frame(replace(frame, x=frame.x + value - x), "Move")
+            case "y":
+                self._tool.change_frame(replace(frame, y=frame.y + value - y), "Move")
+            case "width":
+                height = frame.height * value / frame.width if linked else frame.height
+                self._tool.change_frame(frame.resized(value, height, pivot), "Scale")
+            case "height":
+                width = frame.width * value / frame.height if linked else frame.width
+                self._tool.change_frame(frame.resized(width, value, pivot), "Scale")
+            case "rotation":
+                self._tool.change_frame(frame.rotated(value, pivot), "Rotate")
+        self.refresh()
 
 
 class BrushOptions(QWidget):
@@ -68,19 +167,32 @@ class BrushOptions(QWidget):
 class CutOptions(QWidget):
     """Mask operations next to the cutout tools."""
 
-    feather = pyqtSignal()
+    refine = pyqtSignal()
     clean = pyqtSignal()
     detect = pyqtSignal()
     remove_mask = pyqtSignal()
+    combination_chosen = pyqtSignal(object)  # a Combination
 
     def __init__(self, name: str, hint: str) -> None:
         """Show the tool's name and a hint."""
         super().__init__()
         row = options_row(self, name)
+        self._group = QButtonGroup(self)
+        for how, tip in (
+            (Combination.REPLACE, self.tr("New cutout")),
+            (Combination.ADD, self.tr("Add to the mask (Shift)")),
+            (Combination.SUBTRACT, self.tr("Subtract from the mask (Alt)")),
+            (Combination.INTERSECT, self.tr("Intersect with the mask (Shift and Alt)")),
+        ):
+            choose = partial(self.combination_chosen.emit, how)
+            choice = small_button(f"mask-{how.value}", tip, choose, checkable=True)
+            choice.setChecked(how is Combination.REPLACE)
+            self._group.addButton(choice, list(Combination).index(how))
+            row.addWidget(choice)
         row.addWidget(_hint(hint), 1)
         for text, tip, signal in (
             (self.tr("Detect"), self.tr("Detect the pasted region of a flattened image"), self.detect),
-            (self.tr("Feather"), self.tr("Soften the edge of the mask"), self.feather),
+            (self.tr("Refine edges…"), self.tr("Move, smooth and soften the edge of the mask"), self.refine),
             (self.tr("Clean edges"), self.tr("Remove the old background's color from soft edges"), self.clean),
             (self.tr("Remove mask"), self.tr("Show the whole layer again"), self.remove_mask),
         ):
@@ -88,6 +200,12 @@ class CutOptions(QWidget):
             button.setToolTip(tip)
             button.setProperty("flat", True)
             row.addWidget(button)
+
+    def show_combination(self, how: Combination) -> None:
+        """Show the chosen combination."""
+        button = self._group.button(list(Combination).index(how))
+        if button:
+            button.setChecked(True)
 
 
 class ProposalOptions(QWidget):
@@ -182,7 +300,7 @@ class ToolBox(QToolBar):
     """Selects the canvas's tool."""
 
     chosen = pyqtSignal(str)
-    refused = pyqtSignal(object)  # a Problem
+    refine_wanted = pyqtSignal()  # the edges of the active layer
 
     def __init__(
         self, session: EditorSession, canvas: Canvas, view: DocumentView, cutting: CutOut, actions: Actions
@@ -202,6 +320,8 @@ class ToolBox(QToolBar):
         self.actions_by_name = {entry.tool: actions[entry.name] for entry in ACTIONS if entry.tool}
         self._group = QActionGroup(self)
         self._name = ""
+        self._combination = Combination.REPLACE
+        self._outline = MaskOutline()
         self._make_tools()
         self._connect()
         self.choose("move")
@@ -225,12 +345,10 @@ class ToolBox(QToolBar):
     def _make_tools(self) -> None:
         session, canvas = self._session, self._canvas
         self.move_tool = MoveTool(session, canvas.viewport, canvas.devicePixelRatioF)
-        self.box, self.scribble = BoxTool(), ScribbleTool()
-        self.brush = MaskBrush(session, erase=False, may_paint=self._may_paint)
-        self.eraser = MaskBrush(session, erase=True, may_paint=self._may_paint)
+        self.box, self.scribble, self.crop = BoxTool(), ScribbleTool(), CropTool()
+        self.brush, self.eraser = MaskBrush(session, erase=False), MaskBrush(session, erase=True)
         self.reference = ReferenceBrush(session)
-        hint = self.tr("Drag the layer or its handles. Shift: constrain; Ctrl: no snapping.")
-        self._add("move", self.move_tool, hint_page(self.tr("Move"), hint))
+        self._add("move", self.move_tool, MoveOptions(session, self.move_tool))
         box_page = CutOptions(self.tr("Box"), self.tr("Draw a box around the subject."))
         self._add("box", self.box, box_page)
         text = self.tr("Scribble on the subject; with Alt or the right button on its background.")
@@ -246,6 +364,8 @@ class ToolBox(QToolBar):
         text = self.tr("Paint the area that the layer should match.")
         page = BrushOptions(self.reference, self.tr("Reference"), text, clear)
         self._add("reference", self.reference, page)
+        hint = self.tr("Draw a box around what stays of the image; layers keep what lies outside.")
+        self._add("crop", self.crop, hint_page(self.tr("Crop"), hint))
         hint = self.tr("Drag the image. Space does the same with any tool.")
         self._add("hand", HandTool(canvas), hint_page(self.tr("Hand"), hint))
 
@@ -260,15 +380,16 @@ class ToolBox(QToolBar):
 
     def _connect(self) -> None:
         cutting = self._cutting
-        self.box.drawn.connect(cutting.cut_box)
-        self.scribble.drawn.connect(
-            lambda subject, background: cutting.cut_scribbles(
-                subject, background, SCRIBBLE_WIDTH / self._canvas.viewport.scale
-            )
-        )
+        self.crop.drawn.connect(lambda box, _: self._crop(box))
+        self.box.drawn.connect(lambda box, how: cutting.cut_box(box, how or self._combination))
+        self.scribble.started.connect(lambda: self.scribble.begin(self._session.active))
+        self.scribble.drawn.connect(self._cut_scribbles)
+        cutting.cut.connect(self._follow_cut)
+        self._canvas.outline_wanted.connect(self._paint_outline)
         for page in self._cut_pages:
+            page.combination_chosen.connect(self._choose_combination)
             page.detect.connect(cutting.detect)
-            page.feather.connect(lambda: cutting.feather(DEFAULT_FEATHER_RADIUS))
+            page.refine.connect(self.refine_wanted)
             page.clean.connect(cutting.clean_edges)
             page.remove_mask.connect(cutting.remove_mask)
         self.proposal_page.accepted.connect(self._accept)
@@ -276,7 +397,38 @@ class ToolBox(QToolBar):
         self.proposal_page.refused.connect(cutting.discard)
         cutting.proposed.connect(self._proposed)
         self._session.layers_changed.connect(self._show_tint)
+        self._session.layers_changed.connect(self._discard_scribbles_of_another_layer)
         self._session.opened.connect(self._opened)
+
+    def _paint_outline(self, painter: QPainter, ratio: float) -> None:
+        layer = self._session.active
+        if layer:
+            self._outline.paint(painter, self._canvas.viewport, ratio, layer)
+
+    def _crop(self, box: tuple[float, float, float, float]) -> None:
+        area = Rect(*(round(edge) for edge in box)).intersection(self._session.document.rect)
+        if not area.is_empty:
+            self._session.do(commands.crop(area))
+            self.choose("move")
+
+    def _choose_combination(self, how: Combination) -> None:
+        self._combination = how
+        for page in self._cut_pages:
+            page.show_combination(how)
+
+    def _cut_scribbles(self, subject: Strokes, background: Strokes) -> None:
+        width = SCRIBBLE_WIDTH / self._canvas.viewport.scale
+        self._cutting.cut_scribbles(subject, background, width, self.scribble.before, self._combination)
+
+    def _follow_cut(self, marked: int, masked: int) -> None:
+        """Let the strokes belong to the new layer that was cut out of a locked one."""
+        if self.scribble.layer_id == marked:
+            self.scribble.layer_id = masked
+
+    def _discard_scribbles_of_another_layer(self) -> None:
+        active = self._session.active.id if self._session.active else None
+        if self.scribble.layer_id not in (None, active) and not self._cutting.applying:
+            self.scribble.leave()
 
     def _opened(self) -> None:
         self._cutting.discard()
@@ -320,12 +472,3 @@ class ToolBox(QToolBar):
     def _clear_area(self) -> None:
         if self._session.is_open:
             self._session.do(commands.set_area(None, "Clear reference"))
-
-    def _may_paint(self, layer: Layer) -> bool:
-        if not layer.locked:
-            return True
-        text = self.tr(
-            "“{0}” is locked, like every background. Select a layer above it, or unlock it in the Layer menu."
-        )
-        self.refused.emit(Problem(EngineError(text.format(layer.name))))
-        return False

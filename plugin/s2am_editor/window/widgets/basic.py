@@ -7,8 +7,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PyQt6.QtCore import QPoint, QPointF, QRect, QRectF, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QColor, QImage, QPainter, QPaintEvent, QPen, QPolygonF
-from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from PyQt6.QtGui import QColor, QImage, QPainter, QPaintEvent, QPen, QPolygonF, QWheelEvent
+from PyQt6.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QSpinBox,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from s2am_editor.window.theme import current_colors, icon
 
@@ -41,6 +53,56 @@ def push_button(text: str, clicked: Callable[[], object], icon_name: str | None 
         button.setIcon(icon(icon_name))
     button.clicked.connect(lambda: clicked())
     return button
+
+
+def scrolls_past(widget: QWidget, event: QWheelEvent | None) -> bool:
+    """Return True, and leave the event to the panel behind, if the wheel must not change a value: it has no focus."""
+    if event and not widget.hasFocus():
+        event.ignore()
+        return True
+    return False
+
+
+class ChoiceBox(QComboBox):
+    """A combo box that the wheel changes only while it has the focus."""
+
+    def __init__(self) -> None:
+        """Start without choices; scrolling over the box does not focus it."""
+        super().__init__()
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+    def wheelEvent(self, event: QWheelEvent | None) -> None:
+        """Scroll the panel, unless the box has the focus."""
+        if not scrolls_past(self, event):
+            super().wheelEvent(event)
+
+
+class WholeNumberBox(QSpinBox):
+    """A field for a whole number that the wheel changes only while it has the focus."""
+
+    def __init__(self) -> None:
+        """Scrolling over the field does not focus it."""
+        super().__init__()
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+    def wheelEvent(self, event: QWheelEvent | None) -> None:
+        """Scroll the panel, unless the field has the focus."""
+        if not scrolls_past(self, event):
+            super().wheelEvent(event)
+
+
+class NumberBox(QDoubleSpinBox):
+    """A field for a number that the wheel changes only while it has the focus."""
+
+    def __init__(self) -> None:
+        """Scrolling over the field does not focus it."""
+        super().__init__()
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+    def wheelEvent(self, event: QWheelEvent | None) -> None:
+        """Scroll the panel, unless the field has the focus."""
+        if not scrolls_past(self, event):
+            super().wheelEvent(event)
 
 
 def muted_label(text: str = "") -> QLabel:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tone curves through a few points, and the widget that edits them."""
+"""The widget that edits the points of a tone curve."""
 
 from __future__ import annotations
 
@@ -12,91 +12,22 @@ from PyQt6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, Q
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
 from s2am_editor.document.commands import gesture
+from s2am_editor.document.tone_curves import (
+    STRAIGHT_LINE,
+    Points,
+    insert_point,
+    interpolate_points,
+    move_point,
+    remove_point,
+)
 from s2am_editor.window.actions import pressed_shortcut
 from s2am_editor.window.theme import current_colors
 
-Points = tuple[tuple[float, float], ...]
-"""(x, y) in [0, 1], x rising; the first at 0, the last at 1."""
-
-STRAIGHT_LINE: Points = ((0.0, 0.0), (1.0, 1.0))
-CURVE_SAMPLES = 65  # samples of a curve that is stored in a color map
-FIT_TOLERANCE = 0.0015  # maximum error of the points fitted to a curve
-MAX_POINTS = 12
-MIN_DISTANCE = 0.02  # minimum distance between points
 CHANNEL_COLORS = ("#e05252", "#3fa35f", "#4c82e8")  # red, green and blue lines
+HISTOGRAM_OPACITY = 0.28
 _MARGIN = 9.0
 POINT_REACH = 11.0
 POINT_STEP = 0.01
-
-
-def interpolate_points(points: Sequence[tuple[float, float]], at: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Interpolate points with a monotone cubic (Fritsch & Butland's tangents, secants at both ends)."""
-    x, y = (np.array(values, np.float64) for values in zip(*points, strict=True))
-    if len(x) == 2:
-        return np.asarray(np.interp(at, x, y))
-    width, rise = np.diff(x), np.diff(y)
-    slope = rise / width
-    tangent = np.concatenate([[slope[0]], np.zeros(len(x) - 2), [slope[-1]]])
-    same = slope[:-1] * slope[1:] > 0
-    first, second = 2 * width[1:] + width[:-1], width[1:] + 2 * width[:-1]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        mean = (first + second) / (first / slope[:-1] + second / slope[1:])
-    tangent[1:-1] = np.where(same, mean, 0)
-    index = np.clip(np.searchsorted(x, at, side="right") - 1, 0, len(width) - 1)
-    t = (at - x[index]) / width[index]
-    start, end = y[index], y[index + 1]
-    leave, arrive = tangent[index] * width[index], tangent[index + 1] * width[index]
-    return np.asarray(
-        start * (2 * t**3 - 3 * t**2 + 1)
-        + leave * (t**3 - 2 * t**2 + t)
-        + end * (3 * t**2 - 2 * t**3)
-        + arrive * (t**3 - t**2)
-    )
-
-
-def sample_curve(points: Points) -> NDArray[np.float64]:
-    """Sample the curve at CURVE_SAMPLES places from 0 to 1."""
-    return interpolate_points(points, np.linspace(0, 1, CURVE_SAMPLES))
-
-
-def fit_points(values: NDArray[np.float64]) -> Points:
-    """Choose few points whose curve approximates values at even places from 0 to 1."""
-    x = np.linspace(0, 1, len(values))
-    chosen = [0, len(values) - 1]
-    while len(chosen) < MAX_POINTS:
-        error = np.abs(interpolate_points([(x[k], values[k]) for k in chosen], x) - values)
-        worst = int(error.argmax())
-        if error[worst] <= FIT_TOLERANCE:
-            break
-        chosen = sorted({*chosen, worst})
-    return tuple((float(x[k]), float(np.clip(values[k], 0, 1))) for k in chosen)
-
-
-def move_point(points: Points, index: int, x: float, y: float) -> Points:
-    """Move one point, between its neighbors; the end points keep their x."""
-    y = min(max(y, 0.0), 1.0)
-    if index in (0, len(points) - 1):
-        x = points[index][0]
-    else:
-        x = min(max(x, points[index - 1][0] + MIN_DISTANCE), points[index + 1][0] - MIN_DISTANCE)
-    return (*points[:index], (x, y), *points[index + 1 :])
-
-
-def insert_point(points: Points, x: float, y: float) -> tuple[Points, int] | None:
-    """Insert a point. Return the points and its index; None if it is too close to another."""
-    if (
-        not MIN_DISTANCE < x < 1 - MIN_DISTANCE
-        or len(points) >= MAX_POINTS
-        or any(abs(x - px) < MIN_DISTANCE for px, _ in points)
-    ):
-        return None
-    index = sum(px < x for px, _ in points)
-    return (*points[:index], (x, min(max(y, 0.0), 1.0)), *points[index:]), index
-
-
-def remove_point(points: Points, index: int) -> Points:
-    """Remove a point; the end points stay."""
-    return points if index in (0, len(points) - 1) else points[:index] + points[index + 1 :]
 
 
 class CurveEditor(QWidget):
@@ -110,6 +41,7 @@ class CurveEditor(QWidget):
         self.points: Points = STRAIGHT_LINE
         self.color: str | None = None  # of the editable line; None = text color
         self._map: NDArray[np.float64] | None = None  # 3×K
+        self._histogram: NDArray[np.float64] | None = None  # 3×K
         self._selected: int | None = None
         self._gesture: object = None
         policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -137,6 +69,11 @@ class CurveEditor(QWidget):
         self._map = values
         self.update()
 
+    def show_histogram(self, values: NDArray[np.float64] | None) -> None:
+        """Show the frequency of tones behind the curve: (3, K), from black to white, at most 1; None = nothing."""
+        self._histogram = values
+        self.update()
+
     def show_points(self, points: Points) -> None:
         """Show another curve, unless one is being dragged."""
         if self._gesture is None:
@@ -155,6 +92,9 @@ class CurveEditor(QWidget):
         painter.setPen(QPen(QColor(colors.border), 1))
         painter.setBrush(QColor(colors.base))
         painter.drawRoundedRect(area, 6, 6)
+        if self._histogram is not None and self.isEnabled():
+            self._paint_histogram(painter, self._histogram)
+        painter.setPen(QPen(QColor(colors.border), 1))
         for share in (0.25, 0.5, 0.75):
             painter.drawLine(self._at(share, 0), self._at(share, 1))
             painter.drawLine(self._at(0, share), self._at(1, share))
@@ -172,6 +112,16 @@ class CurveEditor(QWidget):
                 painter.setPen(QPen(own, 1.6))
                 painter.setBrush(own if chosen else QColor(colors.base))
                 painter.drawEllipse(self._at(*point), 4.2, 4.2)
+
+    def _paint_histogram(self, painter: QPainter, values: NDArray[np.float64]) -> None:
+        painter.setPen(Qt.PenStyle.NoPen)
+        for line, color in zip(values, CHANNEL_COLORS, strict=True):
+            fill = QColor(color)
+            fill.setAlphaF(HISTOGRAM_OPACITY)
+            painter.setBrush(fill)
+            xs = (np.arange(len(line)) + 0.5) / len(line)
+            tops = [self._at(float(x), float(y)) for x, y in zip(xs, line, strict=True)]
+            painter.drawPolygon(QPolygonF([self._at(0, 0), *tops, self._at(1, 0)]))
 
     def _line(
         self, painter: QPainter, values: Sequence[float] | NDArray[np.float64], color: QColor, wide: float

@@ -7,11 +7,12 @@ import time
 
 from PyQt6.QtCore import QCoreApplication, QPointF, QRectF, QSignalBlocker, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
-from PyQt6.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QGridLayout, QLabel, QSlider, QWidget
+from PyQt6.QtWidgets import QAbstractSpinBox, QGridLayout, QLabel, QSlider, QWidget
 
 from s2am_common.sliders import SliderSpec
 from s2am_editor.document.commands import gesture
 from s2am_editor.window.theme import current_colors
+from s2am_editor.window.widgets.basic import NumberBox, scrolls_past
 
 HANDLE_RADIUS = 7.5
 GROOVE_HEIGHT = 4.0
@@ -82,10 +83,8 @@ class Slider(QSlider):
         self.reset.emit()
 
     def wheelEvent(self, event: QWheelEvent | None) -> None:
-        """Leave scrolling to the panel unless the slider has the focus."""
-        if event and not self.hasFocus():
-            event.ignore()
-        else:
+        """Scroll the panel, unless the slider has the focus."""
+        if not scrolls_past(self, event):
             super().wheelEvent(event)
 
     def _place(self, value: int) -> float:
@@ -117,7 +116,7 @@ class SliderRow(QWidget):
         self._gesture: object = gesture()
         self._last = 0.0
         self.slider = Slider(round(lowest * 100), round(highest * 100), round(neutral * 100))
-        self.number = QDoubleSpinBox()
+        self.number = NumberBox()
         self.number.setRange(lowest * 100, highest * 100)
         self.number.setDecimals(0)
         self.number.setProperty("compact", True)
@@ -126,7 +125,7 @@ class SliderRow(QWidget):
         self.number.setFixedWidth(44)
         self.number.setKeyboardTracking(False)
         self.number.setValue(neutral * 100)
-        label = QLabel(name)
+        label = self._label = QLabel(name)
         label.setBuddy(self.slider)
         label.setMinimumWidth(76)
         grid = QGridLayout(self)
@@ -149,6 +148,10 @@ class SliderRow(QWidget):
         """Create the row of a slider of `s2am_common.sliders`."""
         label, tip = (QCoreApplication.translate("sliders", text) for text in (spec.label, spec.help))
         return cls(label, tip, spec.low, spec.high, spec.default)
+
+    def hide_label(self) -> None:
+        """Hide the name, where a form shows it."""
+        self._label.hide()
 
     @property
     def value(self) -> float:

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The panels at the side of the canvas."""
+
+from __future__ import annotations
+
+from PyQt6.QtCore import QSize, Qt, QTimer
+from PyQt6.QtGui import QResizeEvent
+from PyQt6.QtWidgets import QScrollArea, QSplitter, QVBoxLayout, QWidget
+
+from s2am_editor.window.actions import Actions
+from s2am_editor.window.editor_session import EditorSession
+from s2am_editor.window.panels.adjust_panel import AdjustPanel, CurvesPanel
+from s2am_editor.window.panels.harmonize_panel import HarmonizePanel
+from s2am_editor.window.panels.layers_panel import LayersPanel
+from s2am_editor.window.widgets.basic import Section, rule, small_button
+
+SIDEBAR_WIDTH = 300
+MIN_LAYERS_HEIGHT = 215
+
+
+class Sidebar(QSplitter):
+    """Panels at the side of the canvas: harmonize, adjust and curves above the layers."""
+
+    def __init__(self, session: EditorSession, actions: Actions) -> None:
+        """Show a session's document; the small buttons trigger actions."""
+        super().__init__(Qt.Orientation.Vertical)
+        self.setObjectName("sidebarSplitter")
+        self.harmonize = HarmonizePanel(session)
+        self.adjust = AdjustPanel(session)
+        self.curves = CurvesPanel(session)
+        self.layers = LayersPanel(session)
+        reset = small_button("reset", self.tr("Reset sliders"), self.adjust.reset)
+        straight = small_button("reset", self.tr("Remove curves"), self.curves.reset)
+        layer_buttons = [
+            small_button(icon_name, actions[name].text().replace("&", ""), actions[name].trigger)
+            for name, icon_name in (("add", "add-layer"), ("duplicate", "duplicate"), ("delete", "delete"))
+        ]
+        self.sections = {
+            "harmonize": Section(self.tr("Harmonize"), self.harmonize),
+            "adjust": Section(self.tr("Adjust"), self.adjust, reset),
+            "curves": Section(self.tr("Curves"), self.curves, straight),
+            "layers": Section(self.tr("Layers"), self.layers, *layer_buttons),
+        }
+        inside = QWidget()
+        inside.setObjectName("sidebar")
+        column = QVBoxLayout(inside)
+        column.setContentsMargins(0, 4, 0, 0)
+        column.setSpacing(0)
+        for name in ("harmonize", "adjust", "curves"):
+            if name != "harmonize":
+                column.addWidget(rule())
+            column.addWidget(self.sections[name])
+        column.addStretch()
+        scroll = QScrollArea()
+        scroll.setObjectName("sidebarScroll")
+        scroll.setWidget(inside)
+        scroll.setWidgetResizable(True)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setHandleWidth(1)
+        self.addWidget(scroll)
+        self.addWidget(self.sections["layers"])
+        self.setStretchFactor(1, 1)
+        self.setCollapsible(0, False)
+        self.setCollapsible(1, False)
+        self.setMinimumWidth(SIDEBAR_WIDTH - 20)
+        self.setMaximumWidth(460)
+        self._inside = inside
+        self._moved = False
+        self.splitterMoved.connect(lambda *_: setattr(self, "_moved", True))
+        for section in self.sections.values():
+            section.toggled.connect(lambda _: QTimer.singleShot(0, self._share_height))
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Give the layers all the height that the other panels do not need."""
+        super().resizeEvent(event)
+        self._share_height()
+
+    def _share_height(self) -> None:
+        """Divide the height, unless the user has moved the divider."""
+        if not self._moved:
+            needed = self._inside.sizeHint().height()
+            upper = max(0, min(needed, self.height() - MIN_LAYERS_HEIGHT))
+            self.setSizes([upper, self.height() - upper])
+
+    def sizeHint(self) -> QSize:
+        """Wide enough for all panels."""
+        return QSize(SIDEBAR_WIDTH, 600)

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Comparing before and after: divider, side by side, variants, and what the panel says about a harmonized layer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PyQt6.QtCore import QEvent, QPoint, QPointF, Qt
+from PyQt6.QtGui import QEnterEvent
+from PyQt6.QtTest import QTest
+from PyQt6.QtWidgets import QApplication
+
+from s2am_editor.document.frame import Frame
+from s2am_editor.window.canvas.canvas import Compare
+from tests.editor.ui.driver import WindowDriver
+
+
+@pytest.fixture
+def harmonized(driver: WindowDriver, background: Path, cut_out: Path) -> WindowDriver:
+    """A harmonized disc at the left of its background."""
+    driver.open(background, cut_out)
+    for _ in range(9):
+        driver.key(Qt.Key.Key_Left, Qt.KeyboardModifier.ShiftModifier)
+    driver.harmonize()
+    return driver
+
+
+def test_divider_starts_through_the_subject(harmonized: WindowDriver) -> None:
+    window = harmonized.window
+    window.all_actions["split"].trigger()
+    middle = harmonized.place(Frame.of(harmonized.active).x, 0).x()
+    assert window.canvas.split * window.canvas.width() == pytest.approx(middle, abs=2)
+    assert middle < window.canvas.width() * 0.45
+    window.all_actions["split"].trigger()
+    assert window.canvas.compare is Compare.AFTER
+
+
+def test_side_by_side_shows_before_and_after_at_the_same_place(harmonized: WindowDriver) -> None:
+    window = harmonized.window
+    window.tool_box.choose("hand")
+    window.all_actions["side-by-side"].trigger()
+    shown = harmonized.screen()
+    view = window.canvas.viewport
+    half = view.view_width
+    assert half == pytest.approx(window.canvas.width() / 2, abs=1)
+    x, y = (round(part) for part in view.to_view(*Frame.of(harmonized.active).point((0, 0))))
+    assert not np.array_equal(shown[y, x], shown[y, x + half])  # the subject
+    x, y = (round(part) for part in view.to_view(300, 20))
+    assert np.array_equal(shown[y, x], shown[y, x + half])  # the background
+    place = QPointF(x + half, y)
+    assert window.canvas.in_view(place) == QPointF(x, y)  # the mouse works in both
+    assert window.all_actions["side-by-side"].isChecked()
+    window.all_actions["split"].trigger()
+    assert view.view_width == window.canvas.width()
+    assert not window.all_actions["side-by-side"].isChecked()
+
+
+def test_transform_frame_is_hidden_while_comparing(harmonized: WindowDriver) -> None:
+    window = harmonized.window
+    window.all_actions["split"].trigger()
+    with_frame = harmonized.screen()
+    window.tool_box.choose("hand")
+    assert np.array_equal(harmonized.screen(), with_frame)
+
+
+def test_variants_are_marked_previewed_and_continued(harmonized: WindowDriver) -> None:
+    window = harmonized.window
+    window.all_actions["variants"].trigger()
+    harmonized.wait(lambda: not window.harmonizing.busy)
+    cards = window.variants.cards
+    assert [card.accessibleName() for card in cards] == ["Recommended", "Gentle", "Alternative 1"]
+    before = window.session.document
+    plain = harmonized.screen()
+    enter = QEnterEvent(QPointF(5, 5), QPointF(5, 5), QPointF(5, 5))
+    QApplication.sendEvent(cards[1], enter)
+    assert not np.array_equal(harmonized.screen(), plain)
+    assert window.session.document is before
+    QApplication.sendEvent(cards[1], QEvent(QEvent.Type.Leave))
+    assert np.array_equal(harmonized.screen(), plain)
+    QTest.mouseClick(cards[1], Qt.MouseButton.LeftButton, pos=QPoint(20, 20))
+    assert [card.property("chosen") for card in cards] == [False, True, False]
+    window.session.undo()
+    assert not any(card.property("chosen") for card in cards)
+    QTest.mouseClick(window.variants.more_button, Qt.MouseButton.LeftButton)
+    harmonized.wait(lambda: not window.harmonizing.busy)
+    assert len(window.variants.cards) > 5
+    assert not window.variants.more_button.isVisible()
+
+
+def test_panel_hints_at_a_layer_that_was_moved_after_harmonizing(harmonized: WindowDriver) -> None:
+    panel = harmonized.window.sidebar.harmonize
+    assert "Moved" not in panel._state.text()
+    harmonized.key(Qt.Key.Key_Right, Qt.KeyboardModifier.ShiftModifier)
+    assert "Moved since" in panel._state.text()
+    harmonized.window.session.undo()
+    assert "Moved" not in panel._state.text()
+
+
+@pytest.mark.parametrize(("model", "confident"), [("concord", True), ("reinhard", False)])
+def test_panel_gives_no_confidence_of_a_formula(
+    driver: WindowDriver, background: Path, cut_out: Path, model: str, confident: bool
+) -> None:
+    driver.open(background, cut_out)
+    panel = driver.window.sidebar.harmonize
+    panel.models.setCurrentIndex(panel.models.findData(model))
+    driver.harmonize()
+    assert model in panel._state.text()
+    assert ("confidence" in panel._state.text()) is confident
