@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`python -m research.ablation PHOTOS DATASET --runs FOLDER`: contribution of each group of augmentations.
 
-Concord is trained as in `comparison.py`, for a third of the steps, with all kinds and without each group of them, and
+Concord is trained as in `comparison.py`, with all kinds and without each group of them, and
 measured on the same composites. Existing measurements are reused. The figures are written to
 docs/ablation.json, from which `results.py` makes its part of the page.
 """
@@ -11,44 +11,50 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
+
+import torch
 
 from research import console
 from research.comparison import BUDGET, System, limit_threads, measure_once, measuring_parser
 from s2am_common.atomic import atomic_write
 from s2am_engine.training.photo_cache import load_photographs
-from s2am_engine.training.recolor import Recoloring
-from s2am_engine.training.synthetic_pairs import PairMaker
+from s2am_engine.training.training_data import SCENES, PairOptions, find_donors, make_pairs
 
-SYSTEM = System("concord", changes={"steps": 400})
+SYSTEM = System("concord")
 EVERYTHING = "all kinds"
 GROUPS = {
-    "light": ("exposure", "relighting", "falloff", "patches"),
-    "white balance": ("white-balance",),
-    "cameras": ("camera", "shoulder", "color-mixing"),
+    "two renditions": ("renditions",),
+    "edits": ("edits",),
+    "color transfer": ("transfers",),
+    "real scenes": (SCENES,),
+    "light": ("exposure", "white-balance", "relighting", "falloff", "patches", "shadows-and-highlights"),
+    "cameras": ("camera", "shoulder", "color-mixing", "camera-response"),
     "tones": ("gamma", "contrast", "tone-curve", "fade"),
-    "colors": ("saturation", "hue", "split-tone"),
-    "look-up tables": ("look-up-table",),
-    "other photographs' colors": ("transfer", "histogram"),
+    "colors": ("saturation", "hue", "hue-range", "split-tone"),
+    "look-up tables": ("look-up-table", "film", "preset"),
 }
-"""Kinds of recoloring (see `recolor.KINDS`) that are left out together; each is in one group."""
+"""Kinds of pairs and of recoloring (see `PairOptions`) that are left out together; each is in one group."""
 
 KINDS = {EVERYTHING: (), **GROUPS}
 
 
-def ablate(photos: Path, dataset: Path, runs: Path, names: Iterable[str]) -> None:
+def ablate(photos: Path, dataset: Path, runs: Path, names: Iterable[str], sources: PairOptions) -> None:
     """Train and measure without each of the groups; figures become NAME.json in the folder of the runs.
 
     Args:
         photos: a folder of photographs.
+        sources: further sources of pairs.
         dataset: composites in iHarmony4's layout.
         runs: a folder.
         names: see `KINDS`.
     """
     photographs, validation = (load_photographs(photos, split) for split in ("train", "val"))
+    donors = find_donors(photographs, torch.device("cpu"))
     for name in names:
-        recoloring = Recoloring().without(*KINDS[name])
-        pairs = PairMaker(BUDGET.size, BUDGET.batch, 1, photographs=photographs, recoloring=recoloring)
+        options = replace(sources, without=KINDS[name])
+        pairs = make_pairs(photographs, BUDGET.size, BUDGET.batch, 1, options, donors=donors)
         measure_once(name, SYSTEM, photographs, validation, dataset, runs, pairs)
 
 
@@ -63,12 +69,15 @@ def publish(runs: Path, docs: Path) -> None:
 def main() -> int:
     """Parse the command line and measure."""
     parser = measuring_parser("ablation", str(__doc__), KINDS)
+    for name in ("looks", "scenes"):
+        parser.add_argument(f"--{name}", type=Path, metavar="DIR", help=f"see “s2am train --{name}”")
     parser.add_argument("--docs", type=Path, default=Path("docs"), help="default: %(default)s")
     arguments = parser.parse_args()
     limit_threads(arguments.threads)
+    sources = PairOptions(arguments.looks, arguments.scenes)
 
     def work() -> None:
-        ablate(arguments.photos, arguments.dataset, arguments.runs, arguments.only or KINDS)
+        ablate(arguments.photos, arguments.dataset, arguments.runs, arguments.only or KINDS, sources)
         publish(arguments.runs, arguments.docs)
 
     return console.run(work)

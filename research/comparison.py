@@ -28,7 +28,7 @@ from s2am_engine.networks.registry import NETWORKS, build_network
 from s2am_engine.training.evaluation import Evaluation, evaluate_harmonizers
 from s2am_engine.training.events import TrainingEvent
 from s2am_engine.training.learner import gains
-from s2am_engine.training.pair_source import Batch
+from s2am_engine.training.pair_source import Batch, PairSource
 from s2am_engine.training.photo_cache import Photograph, load_photographs
 from s2am_engine.training.recipes import Recipe
 from s2am_engine.training.run_folder import Checkpoints, TrainingLog
@@ -115,7 +115,7 @@ def train_and_measure(
     validation: Sequence[Photograph],
     dataset: Path,
     runs: Path,
-    pairs: PairMaker,
+    pairs: PairSource,
 ) -> dict[str, Any]:
     """Train a system unless it has been trained, and measure it on held-out pairs and on a data set.
 
@@ -220,7 +220,7 @@ def measure_once(
     validation: Sequence[Photograph],
     dataset: Path,
     runs: Path,
-    pairs: PairMaker,
+    pairs: PairSource,
 ) -> None:
     """Write the result of `train_and_measure` to NAME.json, unless the file exists."""
     figures = runs / f"{name}.json"

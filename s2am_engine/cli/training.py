@@ -33,9 +33,11 @@ if TYPE_CHECKING:
     from s2am_engine.training.photo_cache import Skipped
     from s2am_engine.training.recipes import Recipe
     from s2am_engine.training.train import Plan
+    from s2am_engine.training.training_data import PairOptions
 
 SETTINGS = ("steps", "minutes", "batch", "size", "learning_rate", "schedule", "adversarial", "clip", "average")
 NETWORK_OPTIONS = ("width", "levels")
+PAIR_OPTIONS = ("looks", "scenes", "without")
 RESUMABLE = ("steps", "minutes")  # settings that may change when a run is resumed
 DEFAULT_SHEET = Path("pairs.png")
 PROGRESS_UNITS = {"READING": "photograph", "TRAINING": "step", "MEASURING": "image"}
@@ -111,7 +113,33 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="random seed of weights and pairs (default: %(default)s)")
     start = "model whose weights initialize the layers that both networks have (default: random weights)"
     parser.add_argument("--start", metavar="MODEL", help=start)
+    add_pair_options(parser)
     add_hardware(parser)
+
+
+def add_pair_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options for further sources of pairs and for kinds that are left out."""
+    looks = "folder of film looks, presets and camera responses that recolor the photographs"
+    parser.add_argument("--looks", type=Path, metavar="DIR", help=looks)
+    scenes = "folder of scenes that were photographed or developed several times"
+    parser.add_argument("--scenes", type=Path, metavar="DIR", help=scenes)
+    without = "leave out a kind of pairs or of recoloring; can be repeated (“--without list” lists them)"
+    parser.add_argument("--without", action="append", metavar="KIND", help=without)
+
+
+def pair_options(options: argparse.Namespace) -> PairOptions:
+    """Return the options of `add_pair_options`.
+
+    Raises:
+        UsageError: `--without` names no kind, or lists them on request.
+    """
+    from s2am_engine.training.recolor_settings import KINDS
+    from s2am_engine.training.training_data import SOURCES, PairOptions
+
+    without = options.without or []
+    if not {*without} <= {*SOURCES, *KINDS}:
+        raise UsageError(f"--without takes one of: {', '.join((*SOURCES, *KINDS))}")
+    return PairOptions(options.looks, options.scenes, without)
 
 
 def add_hardware(parser: argparse.ArgumentParser) -> None:
@@ -137,6 +165,7 @@ def add_pairs_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--count", type=positive(int), default=48, help="number of pairs (default: %(default)s)")
     parser.add_argument("--size", type=positive(int), help="size in pixels (default: 192; in a data set: 512)")
     parser.add_argument("--seed", type=int, default=0, help="random seed (default: %(default)s)")
+    add_pair_options(parser)
 
 
 def kind_of_pairs(text: str) -> str:
@@ -198,12 +227,14 @@ def show_pairs(options: argparse.Namespace) -> int:
     from s2am_common.atomic import atomic_write
     from s2am_engine.training.events import reading_progress
     from s2am_engine.training.photo_cache import load_photographs
-    from s2am_engine.training.synthetic_pairs import PairMaker, draw_pair_sheet
+    from s2am_engine.training.synthetic_pairs import draw_pair_sheet
+    from s2am_engine.training.training_data import make_pairs
 
+    chosen = pair_options(options)
     size, sheet = options.size or 192, options.sheet or DEFAULT_SHEET
     with ProgressDisplay(quiet=True) as progress:
         cached = load_photographs(options.photos, None, size, reading_progress(progress))
-    maker = PairMaker(size, min(options.count, 16), options.seed, photographs=cached)
+    maker = make_pairs(cached, size, min(options.count, 16), options.seed, chosen)
     with atomic_write(sheet) as file:
         draw_pair_sheet(maker, options.count).save(file, "PNG")
     summary = {"sheet": str(sheet), "pairs": options.count, "photographs": len(cached)}
@@ -300,7 +331,8 @@ def new_run(options: argparse.Namespace) -> tuple[Path, Plan]:
     if not (options.network and options.data):
         raise UsageError("give --network and --data, or resume a run with --resume --folder DIR")
     recipe = recipe_of(options)
-    plan = make_plan(options.network, options.data, recipe, options.name, options.seed, options.start or "")
+    start, pairs = options.start or "", pair_options(options)
+    plan = make_plan(options.network, options.data, recipe, options.name, options.seed, start, pairs)
     return options.folder or Path("runs") / options.network, plan
 
 
@@ -311,7 +343,7 @@ def resumed_run(options: argparse.Namespace) -> tuple[Path, Plan]:
     folder = options.folder or (Path("runs") / options.network if options.network else None)
     if folder is None:
         raise UsageError("--resume needs --folder DIR, the folder of the run")
-    for name in ("recipe", "name", "start", "loss", "mixed_precision", *SETTINGS, *NETWORK_OPTIONS):
+    for name in ("recipe", "name", "start", "loss", "mixed_precision", *PAIR_OPTIONS, *SETTINGS, *NETWORK_OPTIONS):
         if name not in RESUMABLE and getattr(options, name) is not None:
             raise UsageError(f"--{name.replace('_', '-')} cannot change when a run is resumed")
     plan = Plan.read(folder)

@@ -50,11 +50,7 @@ class CurvesAndMatrix(MapNetwork):
     def render(self, predictions: Tensor, composite: Tensor) -> list[Tensor]:
         """See `Network.render`."""
         values, matrix = self.curves_and_matrix(predictions)
-        position = composite.flatten(2).clamp(0, 1) * PIECES
-        index = position.detach().floor().clamp(0, PIECES - 1).long()
-        low, high = values.gather(2, index), values.gather(2, index + 1)
-        curved = torch.lerp(low, high, position - index)
-        mixed = torch.baddbmm(matrix[:, :, 3:], matrix[:, :, :3], curved)
+        mixed = torch.baddbmm(matrix[:, :, 3:], matrix[:, :, :3], interpolate_curves(values, composite.flatten(2)))
         return [mixed.view_as(composite)]
 
     def to_color_map(self, parameters: Tensor) -> ColorMap:
@@ -75,6 +71,23 @@ class CurvesAndMatrix(MapNetwork):
         values = torch.linspace(0, 1, PIECES + 1).to(controls) + deviation
         matrix = torch.eye(3, 4).to(controls) + parameters[:, 3 * CONTROLS :].unflatten(1, (3, 4))
         return values, matrix
+
+
+def interpolate_curves(values: Tensor, colors: Tensor) -> Tensor:
+    """Apply curves given by their values at uniform knots over [0, 1], by linear interpolation.
+
+    Args:
+        values: (B, C, K), K ≥ 2.
+        colors: (B, C, N); outside [0, 1] like the nearest end.
+
+    Returns:
+        (B, C, N).
+    """
+    pieces = values.shape[2] - 1
+    position = colors.clamp(0, 1) * pieces
+    index = position.detach().floor().clamp(0, pieces - 1).long()
+    low, high = values.gather(2, index), values.gather(2, index + 1)
+    return torch.lerp(low, high, position - index)
 
 
 def spline_basis(count: int) -> Tensor:

@@ -3,20 +3,41 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from s2am_engine.color.srgb import linear_tensor_to_srgb, srgb_tensor_to_linear
 from s2am_engine.training.batch_rng import BatchRNG
 
-CHROMA_HALVED = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420
-CHROMA_WHOLE = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
+# JFIF: BT.601 with full range.
+YCC_OF_RGB = (
+    (0.299, 0.587, 0.114),
+    (-0.168736, -0.331264, 0.5),
+    (0.5, -0.418688, -0.081312),
+)
+# ITU-T T.81, tables K.1 and K.2.
+LUMA_TABLE = (
+    *(16, 11, 10, 16, 24, 40, 51, 61),
+    *(12, 12, 14, 19, 26, 58, 60, 55),
+    *(14, 13, 16, 24, 40, 57, 69, 56),
+    *(14, 17, 22, 29, 51, 87, 80, 62),
+    *(18, 22, 37, 56, 68, 109, 103, 77),
+    *(24, 35, 55, 64, 81, 104, 113, 92),
+    *(49, 64, 78, 87, 103, 121, 120, 101),
+    *(72, 92, 95, 98, 112, 100, 103, 99),
+)
+CHROMA_TABLE = (
+    *(17, 18, 24, 47, 99, 99, 99, 99),
+    *(18, 21, 26, 66, 99, 99, 99, 99),
+    *(24, 26, 56, 99, 99, 99, 99, 99),
+    *(47, 66, 99, 99, 99, 99, 99, 99),
+    *[99] * 32,
+)
 
 
 @dataclass(frozen=True)
@@ -61,7 +82,7 @@ def degrade(pictures: Tensor, rng: BatchRNG, how: Degradation) -> Tensor:
 def blur(pictures: Tensor, deviation: Tensor) -> Tensor:
     """Blur each image (B, 3, H, W) by a Gaussian with its own standard deviation (B, 1, 1, 1), 0 to about 1 pixel."""
     batch, channels, height, width = pictures.shape
-    offsets = torch.arange(-3.0, 4.0)
+    offsets = torch.arange(-3.0, 4.0, device=pictures.device)
     weights = torch.softmax(-((offsets / deviation.clamp_min(1e-3)) ** 2) / 2, dim=3)
     rows = weights.repeat_interleave(channels, dim=0)  # (B·3, 1, 1, 7)
     planes = F.pad(pictures, (3, 3, 3, 3), mode="replicate").flatten(0, 1).unsqueeze(0)
@@ -89,16 +110,61 @@ def add_noise(pictures: Tensor, rng: BatchRNG, how: Degradation) -> Tensor:
 
 def compress(pictures: Tensor, rng: BatchRNG, how: Degradation) -> Tensor:
     """Compress each image as a JPEG of random quality."""
-    quality = (how.jpeg_worst + (how.jpeg_best - how.jpeg_worst) * rng.uniform()).round().int().tolist()
-    halved = (rng.uniform() < how.chroma_halved_share).tolist()
-    pixels = (pictures * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
-    saved = [through_jpeg(*one) for one in zip(pixels, quality, halved, strict=True)]
-    return torch.from_numpy(np.stack(saved)).permute(0, 3, 1, 2) / 255
+    quality = how.jpeg_worst + (how.jpeg_best - how.jpeg_worst) * rng.uniform()
+    return through_jpeg(pictures, quality, rng.uniform() < how.chroma_halved_share)
 
 
-def through_jpeg(image: NDArray[np.uint8], quality: int, chroma_halved: bool) -> NDArray[np.uint8]:
-    """Encode and decode an H×W×3 uint8 image as JPEG, with or without chroma subsampling."""
-    sampling = CHROMA_HALVED if chroma_halved else CHROMA_WHOLE
-    settings = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
-    _, data = cv2.imencode(".jpg", image[..., ::-1], settings)
-    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB), np.uint8)
+def through_jpeg(pictures: Tensor, quality: Tensor, chroma_halved: Tensor) -> Tensor:
+    """Apply the losses of JPEG to each image, on its device (ITU-T T.81, with libjpeg's scaling of the tables).
+
+    Args:
+        pictures: (B, 3, H, W) in [0, 1].
+        quality: (B), 1 to 100.
+        chroma_halved: (B) bool, whether the chroma has half the resolution.
+
+    Returns:
+        (B, 3, H, W) in [0, 1].
+    """
+    height, width = pictures.shape[-2:]
+    # Whole blocks of the halved chroma.
+    padded = F.pad(pictures, (0, -width % 16, 0, -height % 16), mode="replicate")
+    to_ycc = torch.tensor(YCC_OF_RGB, device=pictures.device)
+    luma, *chroma = (255 * torch.einsum("ij,bjhw->bihw", to_ycc, padded)).split(1, dim=1)
+    scale = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality).view(-1, 1, 1, 1, 1)
+    luma = quantize_blocks(luma - 128, LUMA_TABLE, scale) + 128
+    coarse = chroma_halved.view(-1, 1, 1, 1)
+    for number, plane in enumerate(chroma):
+        halved = F.interpolate(
+            quantize_blocks(F.avg_pool2d(plane, 2), CHROMA_TABLE, scale), scale_factor=2.0, mode="bilinear"
+        )
+        chroma[number] = torch.where(coarse, halved, quantize_blocks(plane, CHROMA_TABLE, scale))
+    back = torch.einsum("ij,bjhw->bihw", torch.linalg.inv(to_ycc), torch.cat([luma, *chroma], dim=1)) / 255
+    return back[..., :height, :width].clamp(0, 1)
+
+
+def quantize_blocks(plane: Tensor, table: Sequence[int], scale: Tensor) -> Tensor:
+    """Quantize the cosine transform of the 8×8 blocks of a plane.
+
+    Args:
+        plane: (B, 1, H, W), about −128 to 127; H and W are multiples of 8.
+        table: 64 quantization steps at quality 50, in rows.
+        scale: (B, 1, 1, 1, 1), percentage of the steps.
+
+    Returns:
+        (B, 1, H, W).
+    """
+    steps = torch.tensor(table, device=plane.device).view(8, 8) * scale / 100
+    basis = cosine_basis().to(plane)
+    blocks = plane.unflatten(3, (-1, 8)).unflatten(2, (-1, 8)).transpose(3, 4)  # (B, 1, H/8, W/8, 8, 8)
+    steps = steps.round().clamp(1, 255).unsqueeze(1)
+    kept = (basis @ blocks @ basis.T / steps).round() * steps
+    restored = basis.T @ kept @ basis
+    return restored.transpose(3, 4).flatten(4, 5).flatten(2, 3)
+
+
+def cosine_basis() -> Tensor:
+    """Return the orthonormal cosine transform of length 8: (8, 8)."""
+    frequency, position = torch.arange(8.0).unsqueeze(1), torch.arange(8.0)
+    basis = 0.5 * torch.cos(math.pi * (position + 0.5) * frequency / 8)
+    basis[0] /= 2**0.5
+    return basis

@@ -51,7 +51,7 @@ from s2am_engine.training.losses import LOSSES
 from s2am_engine.training.pair_source import MixedPairs
 from s2am_engine.training.photo_cache import LONG_SIDE, Photograph, Skipped, load_photographs
 from s2am_engine.training.run_folder import Checkpoints, half_precision, read_settings, write_settings
-from s2am_engine.training.synthetic_pairs import PairMaker
+from s2am_engine.training.synthetic_pairs import AS_PUBLISHED, OTHER_STYLES, PairKinds, PairMaker
 from s2am_engine.training.trainer import Trainer, default_workers
 
 FEWEST = 20  # photographs
@@ -309,10 +309,10 @@ def train_style(
 ) -> Network:
     """Train on pairs of the style mixed with pairs of the original recipe; return the best weights."""
     size, batch = recipe.size, recipe.batch
-    style = PairMaker(size, batch, 1, photographs=photographs.seen, pre_augmented=0.0)
+    style = PairMaker(size, batch, 1, photographs=photographs.seen, kinds=AS_PUBLISHED)
     original = PairMaker(size, batch, 2, photographs=photographs.seen)
     pairs = MixedPairs(size, batch, sources=(style, original), share=ORIGINAL_SHARE)
-    unseen = PairMaker(size, batch, 3, photographs=photographs.unseen, pre_augmented=0.0, crop=False)
+    unseen = PairMaker(size, batch, 3, photographs=photographs.unseen, kinds=AS_PUBLISHED, crop=False)
     network = build_network(card.network, **card.options)
     network.load_state_dict(start.state_dict())
     workers = default_workers() if workers is None else workers
@@ -325,8 +325,8 @@ def backgrounds(photographs: Sequence[Photograph], size: int, report: EventCallb
     """Describe backgrounds in the photographs' style, and the same ones in other styles: (BACKGROUNDS, F) each."""
     found = []
     count = BACKGROUNDS // 32
-    for index, pre_augmented in enumerate((0.0, 1.0)):
-        pairs = PairMaker(size, 32, 4, photographs=photographs, pre_augmented=pre_augmented)
+    for index, kinds in enumerate((AS_PUBLISHED, OTHER_STYLES)):
+        pairs = PairMaker(size, 32, 4, photographs=photographs, kinds=kinds)
         described = []
         for step in range(count):
             report(TrainingEvent(Phase.MEASURING, index * count + step, 2 * count, "backgrounds"))
@@ -387,8 +387,8 @@ class Evaluator:
     ) -> None:
         """Make the pairs: in the photographs' style, and of the same photographs in other styles."""
         self.input_size, self.device, self.report = input_size, str(group.device), report
-        shares = {"look": 0.0, "others": 1.0}
-        self.pairs = {kind: make_pairs(unseen, PAIR_SEEDS[kind], share) for kind, share in shares.items()}
+        kinds = {"look": AS_PUBLISHED, "others": OTHER_STYLES}
+        self.pairs = {name: make_pairs(unseen, PAIR_SEEDS[name], kind) for name, kind in kinds.items()}
 
     def compare(self, before: Network, after: Network) -> dict[str, Compared]:
         """Measure two networks on both kinds of pairs."""
@@ -431,9 +431,9 @@ class Evaluator:
         return lambda found, *_: self.report(TrainingEvent(Phase.MEASURING, len(found.names), total, subject))
 
 
-def make_pairs(photographs: Sequence[Photograph], seed: int, pre_augmented: float) -> list[Loaded]:
+def make_pairs(photographs: Sequence[Photograph], seed: int, kinds: PairKinds) -> list[Loaded]:
     """Make pairs of the full measuring size; the same seed gives the same pairs."""
-    maker = PairMaker(MEASURED_SIDE, MEASURED, seed, photographs=photographs, pre_augmented=pre_augmented, crop=False)
+    maker = PairMaker(MEASURED_SIDE, MEASURED, seed, photographs=photographs, kinds=kinds, crop=False)
     arrays = [(tensor * 255).round().byte().permute(0, 2, 3, 1).numpy() for tensor in maker.make(0)]
     return [
         Loaded(str(index), composite, np.ascontiguousarray(mask[..., 0]), target)

@@ -17,8 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-# Pairs are made in pieces of this size, so the pairs of a step do not depend on the number of processes.
-PIECE = 8
+PIECE = 32  # pairs
 
 BATCHES_AHEAD = 2  # batches a worker
 
@@ -39,21 +38,22 @@ class Batch(NamedTuple):
 class PairSource(ABC):
     """Endless, seeded source of pairs: a step determines its batch, which makes training resumable.
 
-    With `world_size` processes, each makes its own batch of a step. Together these are the batch that one process
-    would make with `world_size` times the batch size, if the batch size is a multiple of `PIECE`.
+    Pairs are made in pieces. With `world_size` processes, each makes its own batch of a step. Together these are the
+    batch that one process would make with `world_size` times the batch size, if that is a multiple of the piece.
     """
 
     size: int  # N, pixels per side
     batch: int  # pairs per step and process
     seed: int = 0
+    piece_size: int = field(default=PIECE, kw_only=True)  # pairs that are made at once; larger ones suit a GPU
     rank: int = field(default=0, init=False)  # of this process
     world_size: int = field(default=1, init=False)
 
     def make(self, step: int) -> Batch:
         """Make this process's batch of one step; safe to be called from several threads."""
-        pieces = -(-self.batch // PIECE)
+        pieces = -(-self.batch // self.piece_size)
         first = (step * self.world_size + self.rank) * pieces
-        counts = [min(PIECE, self.batch - PIECE * index) for index in range(pieces)]
+        counts = [min(self.piece_size, self.batch - self.piece_size * index) for index in range(pieces)]
         made = [self.piece(first + index, count) for index, count in enumerate(counts)]
         return Batch(*(torch.cat(tensors) for tensors in zip(*made, strict=True)))
 
@@ -64,15 +64,17 @@ class PairSource(ABC):
 
 @dataclass
 class MixedPairs(PairSource):
-    """Mixture of two sources with a given share of the second."""
+    """Mixture of two sources with a given share of the second in every piece."""
 
     sources: tuple[PairSource, PairSource] = field(kw_only=True)
     share: float = field(kw_only=True)
 
     def piece(self, index: int, count: int) -> Batch:
-        """See `PairSource.piece`: pieces are dealt out evenly."""
-        second = int((index + 1) * self.share) > int(index * self.share)
-        return self.sources[second].piece(index, count)
+        """See `PairSource.piece`: shares of less than a pair add up over the pieces."""
+        second = int((index + 1) * count * self.share) - int(index * count * self.share)
+        counts = (count - second, second)
+        parts = [source.piece(index, number) for source, number in zip(self.sources, counts, strict=True) if number]
+        return Batch(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
 
 
 def resize_square(picture: NDArray[Any], size: int) -> NDArray[Any]:

@@ -220,6 +220,7 @@ class CachedPhotographs(Sequence[Photograph]):
         Raises:
             OSError, ValueError, LookupError, TypeError: it is not there, or damaged.
         """
+        self.folder = folder
         content = json.loads((folder / CACHE_INDEX).read_text(encoding="utf-8"))
         self.skipped = [Skipped(Path(path), why) for path, why in content["skipped"]]
         self._names: list[str] = content["names"]

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Synthetic pairs: photographs with one recolored region."""
+"""Synthetic pairs: photographs with one recolored region, made in batches on a device."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import count as numbers
 from itertools import islice
 from typing import Protocol
@@ -16,83 +17,201 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
+from torch.nn import functional as F
 
+from s2am_engine.color.srgb import LUMA, linear_tensor_to_srgb, srgb_tensor_to_linear
+from s2am_engine.errors import TrainingError
 from s2am_engine.image.contact_sheet import draw_contact_sheet
 from s2am_engine.training.batch_rng import BatchRNG
-from s2am_engine.training.degrade import Degradation, degrade
+from s2am_engine.training.color_transfer import transfer_colors
+from s2am_engine.training.degrade import Degradation, blur, degrade
+from s2am_engine.training.looks import Looks
 from s2am_engine.training.pair_source import Batch, PairSource, resize_square
 from s2am_engine.training.photo_cache import Photograph
-from s2am_engine.training.recolor import Recoloring, recolor
+from s2am_engine.training.recolor import recolor, restrain
+from s2am_engine.training.recolor_settings import Recoloring
+from s2am_engine.training.similar_regions import SimilarRegions
 
 INVERTED_SHARE = 0.12
 SOFT_SHARE = 0.15
 SOFTEST_EDGE = 0.025  # standard deviation of a Gaussian, relative to the image side
-PRE_AUGMENTED_SHARE = 0.65
 EMPTY_SHARE = 0.3
 FAINTEST_CHANGE = 6 / 255  # RMS change of the region; smaller changes cannot be detected
+DONOR_SIDE = 64  # pixels
+SIMILAR_SHARE = 0.7  # of the donors that are similar to the region, if similar regions are known
+DARKEST_RAW, LEAST_DARK_RAW = 2.2, 0.2  # stops by which a raw rendering is darker than the photograph
+FLATTEST_RAW = 0.6  # log2 of the slope of its contrast
+PALEST_RAW = 0.55  # its saturation
+
+FULL_EDIT = Recoloring(weakest=0.45, strongest=1.25, film_share=0.22, preset_share=0.12, response_share=0.1)
+MILD_EDIT = Recoloring(weakest=0.1, strongest=0.45, falloff_share=0.0, patches_share=0.0)
+
+
+@dataclass(frozen=True)
+class PairKinds:
+    """Shares of the kinds of pairs; a kind with share 0 is switched off.
+
+    Ground truth and foreground are
+    - `renditions`: two independent renditions of one photograph, as in HAdobe5k;
+    - `edits`: a photograph and an edit of it;
+    - `transfers`: a photograph and its colors after the transfer of another region's, as in HCOCO and HFlickr.
+    """
+
+    renditions: float = 0.36
+    edits: float = 0.2
+    transfers: float = 0.44
+    raw_truths: float = 0.45  # of the renditions' ground truths: dark and flat, as raw files without edits
+    edited_truths: float = 0.65  # of the edits' ground truths: edited as a whole first
+    mild_truths: float = 0.25  # of the transfers' ground truths: mildly edited; the others stay as published
+    untouched_foregrounds: float = 0.19  # of the renditions' foregrounds
+    mild_foregrounds: float = 0.3
+    retouched_transfers: float = 0.3  # of the transfers: mildly edited after the transfer
+
+    def without(self, *kinds: str) -> PairKinds:
+        """Return the shares with some kinds switched off.
+
+        Raises:
+            TrainingError: a kind that is not in `PAIR_KINDS`, or all of them.
+        """
+        if not set(kinds) < set(PAIR_KINDS):
+            raise TrainingError(
+                f"At most two kinds of pairs can be left out: choose among {', '.join(PAIR_KINDS)}.",
+                code="training.pair-kind",
+            )
+        return replace(self, **dict.fromkeys(kinds, 0.0))
+
+
+PAIR_KINDS = ("renditions", "edits", "transfers")
+
+GENERAL = PairKinds()
+AS_PUBLISHED = PairKinds(raw_truths=0.0, edited_truths=0.0, mild_truths=0.0)
+"""Ground truths are the photographs themselves, for learning their look."""
+OTHER_STYLES = PairKinds(edited_truths=1.0, mild_truths=1.0)
+"""No ground truth has the look of the photographs."""
 
 
 @dataclass
 class PairMaker(PairSource):
-    """Makes pairs from photographs with regions."""
+    """Makes pairs from photographs with regions, on a device."""
 
     photographs: Sequence[Photograph] = field(kw_only=True)
-    recoloring: Recoloring = field(default_factory=Recoloring, kw_only=True)
+    kinds: PairKinds = field(default=GENERAL, kw_only=True)
+    recoloring: Recoloring = field(default=FULL_EDIT, kw_only=True)
     degradation: Degradation = field(default_factory=Degradation, kw_only=True)
-    pre_augmented: float = field(
-        default=PRE_AUGMENTED_SHARE, kw_only=True
-    )  # probability of pre-augmenting the whole photograph
+    looks: Looks | None = field(default=None, kw_only=True)
+    donors: SimilarRegions | None = field(default=None, kw_only=True)  # None = any region
+    device: torch.device | str = field(default="cpu", kw_only=True)
     crop: bool = field(default=True, kw_only=True)
 
     def piece(self, index: int, count: int) -> Batch:
         """See `PairSource.piece`."""
         rng = np.random.default_rng([self.seed, index])
         composite, regions, target = self.compose(count, rng)
-        return Batch(composite, given_mask(regions, rng), target)
+        return Batch(composite, given_mask(regions, BatchRNG.seeded(rng, count, self.device)), target)
 
     def compose(self, count: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Return composites (B, 3, N, N), exact foregrounds (B, 1, N, N) and targets (B, 3, N, N)."""
-        batch_rng = BatchRNG(torch.Generator().manual_seed(int(rng.integers(2**62))), count)
         chosen = rng.integers(len(self.photographs), size=count)
-        cuts = [self.crop_region(self.photographs[int(number)], rng) for number in chosen]
-        pictures = torch.from_numpy(np.stack([image for image, _ in cuts])).permute(0, 3, 1, 2) / 255
-        regions = torch.from_numpy(np.stack([region for _, region in cuts])).unsqueeze(1)
-        target = self.pre_augment(pictures, regions, batch_rng)
-        # The foreground keeps the noise and compression of its own camera, independent of its color change.
-        target = torch.lerp(target, degrade(target, batch_rng, self.degradation), regions)
-        changed = recolor(target, color_references_of(target), regions, batch_rng, self.recoloring)
+        cuts = [self.crop_region(int(number), rng) for number in chosen]
+        pictures, regions, donors, donor_regions = (self.stack(column) for column in zip(*cuts, strict=True))
+        batch_rng = BatchRNG.seeded(rng, count, self.device)
+        # The foreground has the noise and compression of its own camera, independent of its color change.
+        pictures = torch.lerp(pictures, degrade(pictures, batch_rng, self.degradation), regions)
+        target, changed = torch.empty_like(pictures), torch.empty_like(pictures)
+        total = self.kinds.renditions + self.kinds.edits + self.kinds.transfers
+        renditions, edits, transfers = batch_rng.split(self.kinds.renditions / total, self.kinds.edits / total)
+        transfer = partial(self.make_transfers, donors=donors[transfers], donor_regions=donor_regions[transfers])
+        for part, make in ((renditions, self.make_renditions), (edits, self.make_edits), (transfers, transfer)):
+            if len(part):
+                target[part], changed[part] = make(pictures[part], regions[part], batch_rng.subset(part))
         # Quantize to eight bits, as users' images are.
         composite = (torch.lerp(target, changed, regions) * 255).round() / 255
         return composite.contiguous(), regions, target.contiguous()
 
-    def pre_augment(self, pictures: Tensor, regions: Tensor, batch_rng: BatchRNG) -> Tensor:
-        """Augment most photographs as a whole, so a few thousand of them cover many styles."""
-        mild = replace(self.recoloring, transfer_share=0.1, histogram_share=0.0, falloff_share=0.0, patches_share=0.0)
-        chosen = (batch_rng.uniform() < self.pre_augmented).nonzero().squeeze(1)
-        target = pictures.clone()
-        if len(chosen):
-            some, among = pictures[chosen], batch_rng.subset(chosen)
-            pre_augmented = recolor(some, color_references_of(some), torch.ones_like(regions[chosen]), among, mild)
-            target[chosen] = torch.lerp(some, pre_augmented, 0.3 + 0.7 * among.uniform(1, 1, 1))
-        return target
+    def make_renditions(self, pictures: Tensor, regions: Tensor, rng: BatchRNG) -> tuple[Tensor, Tensor]:
+        """Return ground truths and foregrounds (B, 3, N, N) of the kind `renditions`."""
+        whole = torch.ones_like(regions)
+        raw, edited = rng.split(self.kinds.raw_truths)
+        target, foreground = pictures.clone(), pictures.clone()
+        target[raw] = render_raw(pictures[raw], rng.subset(raw))
+        target[edited] = self.edit(pictures[edited], whole[edited], rng.subset(edited), self.recoloring)
+        _, mild, full = rng.split(self.kinds.untouched_foregrounds, self.kinds.mild_foregrounds)
+        for part, how in ((mild, self.mild), (full, self.recoloring)):
+            foreground[part] = self.edit(pictures[part], regions[part], rng.subset(part), how)
+        return target, foreground
 
-    def crop_region(
-        self, photograph: Photograph, rng: np.random.Generator
-    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """Crop, flip and resize a photograph with one of its regions: N×N×3 uint8 and N×N float32."""
-        region = photograph.regions[int(rng.integers(len(photograph.regions)))]
-        image = photograph.image
+    def make_edits(self, pictures: Tensor, regions: Tensor, rng: BatchRNG) -> tuple[Tensor, Tensor]:
+        """Return ground truths and foregrounds (B, 3, N, N) of the kind `edits`."""
+        target = pictures.clone()
+        whole = torch.ones_like(regions)
+        rng.apply_to_share(
+            target, self.kinds.edited_truths, lambda some, at, rng: self.edit(some, whole[at], rng, self.recoloring)
+        )
+        return target, self.edit(target, regions, rng, self.recoloring)
+
+    def make_transfers(
+        self, pictures: Tensor, regions: Tensor, rng: BatchRNG, donors: Tensor, donor_regions: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return ground truths and foregrounds (B, 3, N, N) of the kind `transfers`."""
+        target = pictures.clone()
+        whole = torch.ones_like(regions)
+        rng.apply_to_share(
+            target, self.kinds.mild_truths, lambda some, at, rng: self.edit(some, whole[at], rng, self.mild)
+        )
+        foreground = transfer_colors(target, regions, donors, donor_regions, rng)
+        rng.apply_to_share(
+            foreground,
+            self.kinds.retouched_transfers,
+            lambda some, at, rng: self.edit(some, regions[at], rng, self.mild),
+        )
+        return target, restrain(target, foreground, regions)
+
+    @property
+    def mild(self) -> Recoloring:
+        """The kinds of change of `recoloring`, mild."""
+        return replace(self.recoloring, weakest=MILD_EDIT.weakest, strongest=MILD_EDIT.strongest)
+
+    def edit(self, pictures: Tensor, regions: Tensor, rng: BatchRNG, how: Recoloring) -> Tensor:
+        """Recolor (B, 3, N, N) images with the looks; B may be 0."""
+        return recolor(pictures, regions, rng, how, self.looks) if len(pictures) else pictures
+
+    def stack(self, arrays: Sequence[NDArray[np.uint8]]) -> Tensor:
+        """Stack N×N×3 or N×N uint8 arrays to a (B, C, N, N) tensor in [0, 1] on the device."""
+        stacked = torch.from_numpy(np.stack(arrays)).to(self.device, non_blocking=True)
+        return (stacked.permute(0, 3, 1, 2) if stacked.ndim == 4 else stacked.unsqueeze(1)) / 255
+
+    def find_donor(
+        self, number: int, region: int, rng: np.random.Generator
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Return another photograph's region: S×S×3 pixels of its surroundings and S×S mask, uint8."""
+        if self.donors is not None and rng.random() < SIMILAR_SHARE:
+            other, chosen = self.donors.draw(number, region, rng)
+        else:
+            other, chosen = int(rng.integers(len(self.photographs))), -1
+        photograph = self.photographs[other]
+        if chosen < 0:
+            chosen = int(rng.integers(len(photograph.regions)))
+        return cut_out(photograph.image, photograph.regions[chosen], DONOR_SIDE)
+
+    def crop_region(self, number: int, rng: np.random.Generator) -> tuple[NDArray[np.uint8], ...]:
+        """Crop, flip and resize a photograph with one of its regions, and find a donor.
+
+        Returns:
+            N×N×3 image, N×N region, S×S×3 donor, S×S region of the donor; uint8, regions from 0 to 255.
+        """
+        photograph = self.photographs[number]
+        chosen = int(rng.integers(len(photograph.regions)))
+        image, region = photograph.image, photograph.regions[chosen]
         if self.crop:
             image, region = random_crop(image, region, rng)
         if rng.random() < 0.5:
             image, region = image[:, ::-1], region[:, ::-1]
         if rng.random() < INVERTED_SHARE:
             region = ~region
-        small = np.asarray(resize_square(image, self.size), np.uint8)
-        soft = np.asarray(resize_square(region.astype(np.float32), self.size), np.float32)
+        soft = resize_square(region.view(np.uint8) * np.uint8(255), self.size)
         if rng.random() < SOFT_SHARE:
-            cv2.GaussianBlur(soft, (0, 0), self.size * rng.uniform(0.005, SOFTEST_EDGE), dst=soft)
-        return small, soft.clip(0, 1)
+            soft = cv2.GaussianBlur(soft, (0, 0), self.size * rng.uniform(0.005, SOFTEST_EDGE))
+        return resize_square(image, self.size), soft, *self.find_donor(number, chosen, rng)
 
 
 @dataclass
@@ -108,7 +227,7 @@ class DetectionPairs(PairMaker):
         """See `PairSource.piece`; the mask is what should be found."""
         rng = np.random.default_rng([self.seed, index])
         composite, regions, target = self.compose(count, rng)
-        nothing = torch.from_numpy(rng.random(count) < self.empty).view(-1, 1, 1, 1)
+        nothing = BatchRNG.seeded(rng, count, self.device).bernoulli(self.empty) > 0
         composite = torch.where(nothing, target, composite)
         area = regions.sum(dim=(1, 2, 3), keepdim=True)
         # Which of two regions is the pasted one is ambiguous; define it as the smaller one.
@@ -117,9 +236,26 @@ class DetectionPairs(PairMaker):
         return Batch(composite, mask * (change > FAINTEST_CHANGE**2), target)
 
 
-def color_references_of(pictures: Tensor) -> Tensor:
-    """Return each image's neighbor in the batch as its color reference."""
-    return pictures.roll(1, dims=0)
+def render_raw(pictures: Tensor, rng: BatchRNG) -> Tensor:
+    """Render photographs (B, 3, H, W) as raw files without edits: darker, flatter, paler."""
+    stops = rng.uniform_between(LEAST_DARK_RAW, DARKEST_RAW)
+    gains = torch.exp(0.1 * rng.normal(3, 1, 1))
+    out = linear_tensor_to_srgb(srgb_tensor_to_linear(pictures) * torch.exp2(-stops) * gains)
+    slope = torch.exp2(-FLATTEST_RAW * rng.uniform(1, 1, 1))
+    mean = out.mean(dim=(1, 2, 3), keepdim=True)
+    out = mean + (out - mean) * slope
+    luma = (out * torch.tensor(LUMA, device=out.device).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
+    return (luma + (out - luma) * rng.uniform_between(PALEST_RAW, 1)).clamp(0, 1)
+
+
+def cut_out(
+    image: NDArray[np.uint8], region: NDArray[np.bool_], side: int
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Reduce the bounding box of a region to side × side pixels, unsmoothed: image, and mask of 0 and 255."""
+    rows, columns = (np.flatnonzero(region.any(axis=axis)) for axis in (1, 0))
+    row, column = (found[np.linspace(0, len(found) - 1, side).astype(int)] for found in (rows, columns))
+    at = np.ix_(row, column)
+    return image[at], region[at].view(np.uint8) * np.uint8(255)
 
 
 def random_crop(
@@ -137,20 +273,17 @@ def random_crop(
     return image, region
 
 
-def given_mask(regions: Tensor, rng: np.random.Generator) -> Tensor:
-    """Perturb exact masks to resemble users' masks: softened, or a pixel too wide or too narrow."""
-    masks = []
-    for region in regions:
-        mask = region[0].numpy()
-        kind = rng.random()
-        if kind < 0.2:
-            mask = cv2.GaussianBlur(mask, (0, 0), float(rng.uniform(0.5, 1.5)))
-        elif kind < 0.35:
-            mask = cv2.dilate(mask, np.ones((3, 3), np.uint8))
-        elif kind < 0.5:
-            mask = cv2.erode(mask, np.ones((3, 3), np.uint8))
-        masks.append(torch.from_numpy(mask))
-    return torch.stack(masks).unsqueeze(1)
+def given_mask(regions: Tensor, rng: BatchRNG) -> Tensor:
+    """Perturb exact masks (B, 1, H, W) to resemble users' masks: softened, or a pixel too wide or too narrow."""
+    masks = regions.clone()
+    soft, wide, narrow, _ = rng.split(0.2, 0.15, 0.15)
+    if len(soft):
+        masks[soft] = blur(regions[soft], rng.subset(soft).uniform_between(0.5, 1.5))
+    if len(wide):
+        masks[wide] = F.max_pool2d(regions[wide], 3, stride=1, padding=1)
+    if len(narrow):
+        masks[narrow] = -F.max_pool2d(-regions[narrow], 3, stride=1, padding=1)
+    return masks
 
 
 class MakesPairs(Protocol):

@@ -38,7 +38,7 @@ from s2am_engine.training.run_folder import (
     write_settings,
 )
 from s2am_engine.training.trainer import FitResult, Trainer, default_workers
-from s2am_engine.training.training_data import Data, open_data
+from s2am_engine.training.training_data import Data, PairOptions, open_data
 
 LICENSE = "GPL-3.0-or-later"
 
@@ -54,11 +54,12 @@ class Plan:
     seed: int = 0
     run: str = field(default_factory=lambda: secrets.token_hex(8))  # identifies its model if others have the same name
     start: str = ""  # model whose weights training starts from; "" = fresh weights
+    pairs: PairOptions = field(default_factory=PairOptions)
 
     def to_json(self) -> dict[str, Any]:
         """Return all settings as plain values."""
         own = {"network": self.network, "data": str(self.data), "name": self.name, "seed": self.seed, "run": self.run}
-        return own | {"start": self.start} | self.recipe.to_json()
+        return own | {"start": self.start} | self.pairs.to_json() | self.recipe.to_json()
 
     @classmethod
     def read(cls, folder: Path) -> Plan:
@@ -70,7 +71,8 @@ class Plan:
         settings = read_settings(folder)
         recipe = Recipe.from_json(settings)
         own = {key: settings[key] for key in ("network", "name", "seed", "run")}
-        return cls(data=Path(settings["data"]), recipe=recipe, start=settings.get("start", ""), **own)
+        pairs = PairOptions.from_json(settings)
+        return cls(data=Path(settings["data"]), recipe=recipe, start=settings.get("start", ""), pairs=pairs, **own)
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,13 @@ class Trained:
 
 
 def make_plan(
-    network: str, data: Path, recipe: Recipe, name: str | None = None, seed: int = 0, start: str = ""
+    network: str,
+    data: Path,
+    recipe: Recipe,
+    name: str | None = None,
+    seed: int = 0,
+    start: str = "",
+    pairs: PairOptions | None = None,
 ) -> Plan:
     """Check and complete the settings of a training.
 
@@ -94,6 +102,7 @@ def make_plan(
         name: of the model; None = the first free of my-NETWORK, my-NETWORK-2 …
         seed: of the weights and the pairs.
         start: model whose weights initialize the layers that both networks have.
+        pairs: sources and kinds of synthetic pairs; None = all kinds, no further sources.
 
     Raises:
         EngineError: an invalid name, or one that is taken; an unknown model to start from.
@@ -108,7 +117,7 @@ def make_plan(
     check_free(chosen)
     if start:
         find_model(start)
-    return Plan(network, data.resolve(), chosen, recipe, seed, start=start)
+    return Plan(network, data.resolve(), chosen, recipe, seed, start=start, pairs=pairs or PairOptions())
 
 
 def train(
@@ -137,7 +146,8 @@ def train(
         EngineError: the folder holds a run already or none to resume, no usable data, or an error of `Trainer`.
     """
     with join(device) as group:
-        data = open_data(plan.data, plan.recipe, plan.seed, group, report if group.is_main else ignore_events)
+        shown = report if group.is_main else ignore_events
+        data = open_data(plan.data, plan.recipe, plan.seed, group, shown, plan.pairs)
         if group.is_main:
             prepare_run(folder, plan, resume=resume)
         group.barrier()

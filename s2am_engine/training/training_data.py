@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,17 +15,67 @@ import torch
 from numpy.typing import NDArray
 
 from s2am_engine.errors import FileError, TrainingError
+from s2am_engine.models.model_store import DEFAULT_MODEL, find_model, load_network
+from s2am_engine.networks.connoisseur import Connoisseur
 from s2am_engine.training.dataset_readers import Pair, find_pairs, has_pairs, stable_split
 from s2am_engine.training.distributed import ProcessGroup
 from s2am_engine.training.events import EventCallback, ignore_events, reading_progress
-from s2am_engine.training.pair_source import Batch, PairSource, resize_square
-from s2am_engine.training.photo_cache import LONG_SIDE, CachedPhotographs, Skipped, load_photographs
+from s2am_engine.training.looks import Looks
+from s2am_engine.training.pair_source import PIECE, Batch, MixedPairs, PairSource, resize_square
+from s2am_engine.training.photo_cache import LONG_SIDE, CachedPhotographs, Photograph, Skipped, load_photographs
 from s2am_engine.training.recipes import Recipe
-from s2am_engine.training.synthetic_pairs import DetectionPairs, PairMaker
+from s2am_engine.training.recolor_settings import Recoloring
+from s2am_engine.training.scene_pairs import ScenePairs, load_scenes
+from s2am_engine.training.similar_regions import SimilarRegions, load_similar
+from s2am_engine.training.synthetic_pairs import FULL_EDIT, GENERAL, PAIR_KINDS, DetectionPairs, PairKinds, PairMaker
 
 VALIDATION_BATCHES = 16
 HELD_OUT_SHARE = 0.05  # share of held-out photographs of ready pairs
 HELD_OUT_SEED = 20_000
+
+
+SCENES = "scenes"  # the kind of pairs from `PairOptions.scenes`
+SOURCES = (*PAIR_KINDS, SCENES)
+SCENE_SHARE = 0.06  # of the pairs, if there are scenes
+FEWEST_FOR_SIMILAR = 200  # photographs from which donors with similar content are looked for
+
+
+@dataclass(frozen=True)
+class PairOptions:
+    """Further sources of synthetic pairs, and kinds that are left out."""
+
+    looks: Path | None = None  # folder of `Looks`
+    scenes: Path | None = None  # folder of `load_scenes`
+    without: Sequence[str] = ()  # kinds of pairs (`SOURCES`) and of recoloring (`KINDS`)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the options as plain values."""
+        folders = {key: str(value) if value else "" for key, value in (("looks", self.looks), ("scenes", self.scenes))}
+        return {**folders, "without": list(self.without)}
+
+    @classmethod
+    def from_json(cls, settings: Mapping[str, Any]) -> PairOptions:
+        """Invert `to_json`; runs of earlier versions lack these options."""
+        looks, scenes = (Path(settings[key]) if settings.get(key) else None for key in ("looks", "scenes"))
+        return cls(looks, scenes, tuple(settings.get("without", ())))
+
+    @property
+    def kinds(self) -> PairKinds:
+        """Shares of the kinds of pairs.
+
+        Raises:
+            TrainingError: all are left out.
+        """
+        return GENERAL.without(*(kind for kind in self.without if kind in PAIR_KINDS))
+
+    @property
+    def recoloring(self) -> Recoloring:
+        """The kinds of recoloring.
+
+        Raises:
+            TrainingError: there is no such kind.
+        """
+        return FULL_EDIT.without(*(kind for kind in self.without if kind not in SOURCES))
 
 
 @dataclass(frozen=True)
@@ -85,7 +137,12 @@ def read_pair(pair: Pair, size: int, *, mirrored: bool) -> tuple[NDArray[np.uint
 
 
 def open_data(
-    folder: Path, recipe: Recipe, seed: int, group: ProcessGroup, report: EventCallback = ignore_events
+    folder: Path,
+    recipe: Recipe,
+    seed: int,
+    group: ProcessGroup,
+    report: EventCallback = ignore_events,
+    options: PairOptions | None = None,
 ) -> Data:
     """Prepare a folder for training.
 
@@ -95,21 +152,87 @@ def open_data(
         seed: of the pairs.
         group: the main process prepares photographs; the others wait and then read them from the cache.
         report: receives progress; may raise to cancel.
+        options: sources and kinds of synthetic pairs; None = all kinds, no further sources.
 
     Raises:
-        EngineError: the folder has no usable data.
+        EngineError: the folder, or one of the options', has no usable data.
     """
+    options = options or PairOptions()
     if has_pairs(folder):
         return open_pairs(folder, recipe, seed)
     if group.is_main:
         load_splits(folder, recipe, report)
     group.barrier()
     photographs, validation = load_splits(folder, recipe, ignore_events)
-    maker = DetectionPairs if recipe.detection else PairMaker
-    held_out = make_held_out(maker(recipe.size, recipe.batch, HELD_OUT_SEED, photographs=validation, crop=False))
-    pairs = maker(recipe.size, recipe.batch, seed + 1, photographs=photographs)
+    make = partial(make_pairs, size=recipe.size, batch=recipe.batch, device=group.device, detection=recipe.detection)
+    seen, unseen = (find_donors(some, group.device, report) for some in (photographs, validation))
+    pairs = make(photographs, seed=seed + 1, options=options, donors=seen)
+    alone = replace(options, scenes=None)
+    held_out = make(validation, seed=HELD_OUT_SEED, options=alone, donors=unseen, crop=False)
     skipped = photographs.skipped + validation.skipped
-    return Data(pairs, held_out, f"{len(photographs) + len(validation)} photographs of {folder}", skipped)
+    return Data(
+        pairs, make_held_out(held_out), f"{len(photographs) + len(validation)} photographs of {folder}", skipped
+    )
+
+
+def make_pairs(
+    photographs: Sequence[Photograph],
+    size: int,
+    batch: int,
+    seed: int,
+    options: PairOptions,
+    *,
+    donors: SimilarRegions | None = None,
+    device: torch.device | str = "cpu",
+    detection: bool = False,
+    crop: bool = True,
+) -> PairSource:
+    """Return synthetic pairs of photographs, and of scenes if the options name some.
+
+    Args:
+        photographs: with regions.
+        size: pixels per side.
+        batch: pairs per step and process.
+        seed: of all random numbers.
+        options: sources and kinds.
+        donors: regions whose colors are taken over; None = any.
+        device: where the pairs are made.
+        detection: pairs for a detector, without scenes.
+        crop: take random windows of the photographs.
+
+    Raises:
+        EngineError: a folder of the options has no usable data.
+    """
+    piece = batch if torch.device(device).type == "cuda" else PIECE
+    pairs = (DetectionPairs if detection else PairMaker)(
+        size,
+        batch,
+        seed,
+        photographs=photographs,
+        kinds=options.kinds,
+        recoloring=options.recoloring,
+        looks=Looks.load(options.looks, device) if options.looks else None,
+        donors=donors,
+        device=device,
+        piece_size=piece,
+        crop=crop,
+    )
+    if options.scenes is None or SCENES in options.without or detection:
+        return pairs
+    scenes = load_scenes(options.scenes, held_out=False, long_side=LONG_SIDE)
+    of_scenes = ScenePairs(size, batch, seed + 1, scenes=scenes, device=device)
+    return MixedPairs(size, batch, seed, piece_size=piece, sources=(pairs, of_scenes), share=SCENE_SHARE)
+
+
+def find_donors(
+    photographs: CachedPhotographs, device: torch.device, report: EventCallback = ignore_events
+) -> SimilarRegions | None:
+    """Return regions with similar content, for large collections; a few photographs have too little choice."""
+    if len(photographs) < FEWEST_FOR_SIMILAR:
+        return None
+    network = load_network(find_model(DEFAULT_MODEL))
+    assert isinstance(network, Connoisseur)
+    return load_similar(photographs, network.recognition.trunk.to(device), reading_progress(report))
 
 
 def load_splits(folder: Path, recipe: Recipe, report: EventCallback) -> tuple[CachedPhotographs, CachedPhotographs]:

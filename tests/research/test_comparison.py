@@ -24,8 +24,9 @@ from s2am_engine.training import training_data
 from s2am_engine.training.learner import gains
 from s2am_engine.training.losses import LOSSES
 from s2am_engine.training.photo_cache import Photograph
-from s2am_engine.training.recolor import Recoloring
-from s2am_engine.training.synthetic_pairs import PairMaker
+from s2am_engine.training.recolor_settings import Recoloring
+from s2am_engine.training.synthetic_pairs import FULL_EDIT, GENERAL, PairKinds, PairMaker
+from s2am_engine.training.training_data import PairOptions
 from tests.engine.fake_networks import KNOWN_MAP
 from tests.engine.pictures import composite
 from tests.training.test_evaluation import write_pair
@@ -145,19 +146,20 @@ def test_ablate_leaves_out_a_group_in_training(
     photographs: list[Photograph], dataset: Path, tmp_path: Path, tiny_budget: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ablation, "load_photographs", lambda _folder, _split: photographs)
-    seen: dict[str, Recoloring] = {}
+    seen: dict[str, tuple[PairKinds, Recoloring]] = {}
 
     def look(name: str, *others: Any) -> None:
-        seen[name] = others[-1].recoloring
+        seen[name] = others[-1].kinds, others[-1].recoloring
         comparison.measure_once(name, *others)
 
     monkeypatch.setattr(ablation, "measure_once", look)
     monkeypatch.setattr(ablation, "BUDGET", comparison.BUDGET)
     monkeypatch.setattr(ablation, "SYSTEM", System("concord", {"width": 24, "hidden": 32}))
-    ablation.ablate(tmp_path, dataset, tmp_path / "runs", [ablation.EVERYTHING, "tones"])
+    ablation.ablate(tmp_path, dataset, tmp_path / "runs", [ablation.EVERYTHING, "tones", "edits"], PairOptions())
     assert seen == {
-        ablation.EVERYTHING: Recoloring(),
-        "tones": Recoloring().without("gamma", "contrast", "tone-curve", "fade"),
+        ablation.EVERYTHING: (GENERAL, FULL_EDIT),
+        "tones": (GENERAL, FULL_EDIT.without("gamma", "contrast", "tone-curve", "fade")),
+        "edits": (GENERAL.without("edits"), FULL_EDIT),
     }
     assert not (tmp_path / "ablation.json").exists()
     ablation.publish(tmp_path / "runs", tmp_path)

@@ -30,7 +30,7 @@ CARD_TEXTS = {"description": "tiny", "data": "three photographs", "history": "fo
 
 def test_publish_writes_model_and_card(photographs: list[Photograph], tmp_path: Path, no_personal_models: Path) -> None:
     run = make_trainer("s2am-s2ad", 4, photographs, tmp_path / "run")
-    run.fit()
+    best = run.fit().best
     write_settings(tmp_path / "run", {"network": "s2am-s2ad", **run.recipe.to_json()})
     (tmp_path / "facts.json").write_text(json.dumps(CARD_TEXTS))
     publish(tmp_path / "run", "mine", read_card_texts(tmp_path / "facts.json"), no_personal_models, None)
@@ -40,11 +40,11 @@ def test_publish_writes_model_and_card(photographs: list[Photograph], tmp_path: 
     assert (model.card.training["loss"], model.card.training["history"]) == ("pixel_l2", "four steps")
     published = load_network(model)
     assert model.card.parameters == sum(parameter.numel() for parameter in run.learner.model.parameters())
-    for name, value in run.learner.average.state_dict().items():
+    for name, value in best.state_dict().items():
         torch.testing.assert_close(published.state_dict()[name].to(value), value, atol=2e-3, rtol=2e-3)
     inputs = pictures(32)
     with torch.no_grad():
-        torch.testing.assert_close(published(*inputs), run.learner.average(*inputs), atol=2e-3, rtol=0)
+        torch.testing.assert_close(published(*inputs), best(*inputs), atol=2e-3, rtol=0)
 
 
 def test_card_of_uses_the_largest_scale(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from skimage import data
@@ -12,7 +14,7 @@ from torch import Tensor
 
 from s2am_engine.color.srgb import linear_tensor_to_srgb, srgb_tensor_to_linear
 from s2am_engine.training.batch_rng import BatchRNG
-from s2am_engine.training.degrade import Degradation, degrade
+from s2am_engine.training.degrade import Degradation, degrade, through_jpeg
 
 FLAWLESS = Degradation(blur_share=0, sharpen_share=0, noise_share=0, jpeg_share=0)
 
@@ -25,7 +27,7 @@ def pictures() -> Tensor:
 
 
 def degraded(pictures: Tensor, how: Degradation, seed: int = 0) -> Tensor:
-    return degrade(pictures, BatchRNG(torch.Generator().manual_seed(seed), len(pictures)), how)
+    return degrade(pictures, BatchRNG.seeded(np.random.default_rng(seed), len(pictures)), how)
 
 
 def difference(one: Tensor, other: Tensor) -> float:
@@ -99,3 +101,19 @@ def test_through_jpeg_chroma_subsampling_costs_color() -> None:
     )
     assert difference(whole, stripes) < 5
     assert difference(halved, stripes) > 30
+
+
+@pytest.mark.parametrize("halved", [False, True])
+@pytest.mark.parametrize("quality", [35, 60, 95])
+def test_through_jpeg_loses_what_libjpeg_loses(quality: int, halved: bool) -> None:
+    image = cv2.resize(data.astronaut(), (136, 130), interpolation=cv2.INTER_AREA)
+    sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420 if halved else cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
+    encoded = cv2.imencode(".jpg", image[..., ::-1], options)[1]
+    expected = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB), np.float32)
+    pictures = torch.from_numpy(image).permute(2, 0, 1)[None] / 255
+    restored = through_jpeg(pictures, torch.tensor([float(quality)]), torch.tensor([halved]))
+    found = (255 * restored[0]).permute(1, 2, 0).numpy()
+    loss, difference = (float(np.sqrt(((found - other) ** 2).mean())) for other in (image, expected))
+    assert loss == pytest.approx(float(np.sqrt(((image - expected) ** 2).mean())), rel=0.08)
+    assert difference < 0.6 * loss

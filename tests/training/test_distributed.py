@@ -50,7 +50,7 @@ recipe = dataclasses.replace(
     RECIPES["small"][network], steps=12, batch=batch, size=32, warm_up=3, average=0.5, options=options,
     mixed_precision=False, **changes,
 )
-pairs = PairMaker(32, batch, 1, photographs=photographs)
+pairs = PairMaker(32, batch, 1, photographs=photographs, piece_size=4)
 unseen = PairMaker(32, 8, 2, photographs=photographs, crop=False)
 with join("cpu") as group:
     torch.manual_seed(0)
@@ -77,8 +77,8 @@ def finish(process: subprocess.Popen[str]) -> None:
 
 
 def test_pair_source_shares_batches_among_processes(photographs: list[Photograph]) -> None:
-    whole = PairMaker(32, 16, 7, photographs=photographs)
-    halves = [PairMaker(32, 8, 7, photographs=photographs) for _ in range(2)]
+    whole = PairMaker(32, 16, 7, photographs=photographs, piece_size=4)
+    halves = [PairMaker(32, 8, 7, photographs=photographs, piece_size=4) for _ in range(2)]
     for rank, half in enumerate(halves):
         half.rank, half.world_size = rank, 2
     for step in (0, 5):

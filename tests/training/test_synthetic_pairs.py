@@ -3,16 +3,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
+from s2am_engine.errors import TrainingError
+from s2am_engine.networks.recognition import EfficientNetLite0
 from s2am_engine.training import synthetic_pairs as pairs
 from s2am_engine.training.degrade import Degradation
 from s2am_engine.training.photo_cache import Photograph
-from s2am_engine.training.recolor import KINDS, Recoloring
-from s2am_engine.training.synthetic_pairs import DetectionPairs, PairMaker
+from s2am_engine.training.recolor_settings import KINDS, Recoloring
+from s2am_engine.training.similar_regions import find_similar
+from s2am_engine.training.synthetic_pairs import (
+    AS_PUBLISHED,
+    GENERAL,
+    OTHER_STYLES,
+    PAIR_KINDS,
+    DetectionPairs,
+    PairKinds,
+    PairMaker,
+)
 
 
 def test_pair_maker_changes_only_the_foreground(photographs: list[Photograph]) -> None:
@@ -46,21 +60,71 @@ def test_pair_maker_recolors_diversely(photographs: list[Photograph]) -> None:
 FLAWLESS = Degradation(blur_share=0, sharpen_share=0, noise_share=0, jpeg_share=0)
 
 
-def test_pair_maker_without_pre_augmentation_keeps_the_photograph(photographs: list[Photograph]) -> None:
-    maker = PairMaker(48, 24, 1, photographs=photographs, pre_augmented=0.0, degradation=FLAWLESS, crop=False)
+def only(kind: str) -> PairKinds:
+    return GENERAL.without(*(other for other in PAIR_KINDS if other != kind))
+
+
+@pytest.mark.parametrize("kinds", [AS_PUBLISHED.without("renditions"), replace(only("transfers"), mild_truths=0.0)])
+def test_pair_maker_as_published_keeps_the_photograph(photographs: list[Photograph], kinds: PairKinds) -> None:
+    maker = PairMaker(48, 24, 1, photographs=photographs, kinds=kinds, degradation=FLAWLESS, crop=False)
     means = {photograph.image.mean().round() for photograph in photographs}
     targets = {float((255 * target).mean().round()) for target in maker.make(0).target}
     assert all(min(abs(target - mean) for mean in means) <= 1 for target in targets)
-    varied = PairMaker(48, 24, 1, photographs=photographs, pre_augmented=1.0, degradation=FLAWLESS, crop=False)
+    varied = replace(maker, kinds=OTHER_STYLES)
     assert len({float((255 * target).mean().round()) for target in varied.make(0).target}) > 2 * len(targets)
+
+
+@pytest.mark.parametrize("kind", PAIR_KINDS)
+def test_pair_maker_makes_each_kind_alone(photographs: list[Photograph], kind: str) -> None:
+    maker = PairMaker(48, 32, 1, photographs=photographs, kinds=only(kind), degradation=FLAWLESS)
+    batch = maker.make(0)
+    change = ((batch.composite - batch.target).abs() * batch.mask).amax(dim=(1, 2, 3))
+    assert float((change > 0.05).float().mean()) > 0.8
+
+
+def test_pair_kinds_without_refuses_unknown_kinds_and_all() -> None:
+    for kinds in (("scans",), PAIR_KINDS):
+        with pytest.raises(TrainingError, match="choose among renditions, edits, transfers"):
+            GENERAL.without(*kinds)
+
+
+def test_raw_truths_are_darker_and_paler(photographs: list[Photograph]) -> None:
+    kinds = replace(only("renditions"), raw_truths=1.0, untouched_foregrounds=1.0, mild_foregrounds=0.0)
+    batch = PairMaker(48, 32, 1, photographs=photographs, kinds=kinds, degradation=FLAWLESS).make(0)
+    area = batch.mask.sum(dim=(2, 3)).clamp_min(1)
+
+    def means(image: Tensor) -> tuple[float, float]:
+        """Return the mean value and the mean chroma under the mask."""
+        chroma = image.amax(dim=1) - image.amin(dim=1)
+        inside = batch.mask[:, 0] / area[..., None]
+        return float((image.mean(dim=1) * inside).sum()), float((chroma * inside).sum())
+
+    (dark, pale), (bright, vivid) = means(batch.target), means(batch.composite)
+    assert dark < 0.75 * bright
+    assert pale < 0.8 * vivid
+
+
+def test_transfers_take_colors_of_similar_regions(photographs: list[Photograph]) -> None:
+    trunk = EfficientNetLite0()
+    similar = find_similar(photographs, trunk)
+    counts = [len(photograph.regions) for photograph in photographs]
+    assert len(similar.neighbors) == sum(counts)
+    rng = np.random.default_rng(0)
+    for number, count in enumerate(counts):
+        for region in range(count):
+            other, chosen = similar.draw(number, region, rng)
+            assert other != number
+            assert 0 <= chosen < counts[other]
+    batch = PairMaker(48, 8, 1, photographs=photographs, kinds=only("transfers"), donors=similar).make(0)
+    assert bool(torch.isfinite(batch.composite).all())
 
 
 def test_pair_maker_degrades_only_the_foreground(photographs: list[Photograph]) -> None:
     """Only the color differs: the target has the same noise and compression."""
     noisy = Degradation(blur_share=0, sharpen_share=0, noise_share=1, jpeg_share=0)
-    unchanged = Recoloring().without(*KINDS)
+    unchanged, kinds = Recoloring().without(*KINDS), AS_PUBLISHED.without("renditions", "transfers")
     made = [
-        PairMaker(48, 8, 1, photographs=photographs, pre_augmented=0.0, degradation=flaws, recoloring=unchanged).make(0)
+        PairMaker(48, 8, 1, photographs=photographs, kinds=kinds, degradation=flaws, recoloring=unchanged).make(0)
         for flaws in (FLAWLESS, noisy)
     ]
     difference = (made[1].target - made[0].target).abs()
@@ -74,7 +138,7 @@ def test_crop_region_softens_and_inverts_some(photographs: list[Photograph], mon
     maker = PairMaker(48, 1, 0, photographs=photographs, crop=False)
 
     def regions() -> list[np.ndarray]:
-        return [maker.crop_region(photographs[0], np.random.default_rng(seed))[1] for seed in range(60)]
+        return [maker.crop_region(0, np.random.default_rng(seed))[1] / 255 for seed in range(60)]
 
     inverted = [region[0, 0] == 1 for region in regions()]
     soft = [((region > 0.05) & (region < 0.95)).mean() > 0.05 for region in regions()]
