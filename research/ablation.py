@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`python -m research.ablation PHOTOS DATASET --runs FOLDER`: contribution of each group of augmentations.
 
-Concord is trained as in `comparison.py`, with all kinds and without each group of them, and
-measured on the same composites. Existing measurements are reused. The figures are written to
+Concord is trained as in `comparison.py`, for half of the steps, with all kinds and without each group of
+them, and measured on the same composites. Existing measurements are reused. The figures are written to
 docs/ablation.json, from which `results.py` makes its part of the page.
 """
 
@@ -20,9 +20,9 @@ from research import console
 from research.comparison import BUDGET, System, limit_threads, measure_once, measuring_parser
 from s2am_common.atomic import atomic_write
 from s2am_engine.training.photo_cache import load_photographs
-from s2am_engine.training.training_data import SCENES, PairOptions, find_donors, make_pairs
+from s2am_engine.training.training_data import SCENES, PairOptions, find_references, make_pair_source
 
-SYSTEM = System("concord")
+SYSTEM = System("concord", changes={"steps": 600})
 EVERYTHING = "all kinds"
 GROUPS = {
     "two renditions": ("renditions",),
@@ -51,10 +51,10 @@ def ablate(photos: Path, dataset: Path, runs: Path, names: Iterable[str], source
         names: see `KINDS`.
     """
     photographs, validation = (load_photographs(photos, split) for split in ("train", "val"))
-    donors = find_donors(photographs, torch.device("cpu"))
+    references = find_references(photographs, torch.device("cpu"))
     for name in names:
         options = replace(sources, without=KINDS[name])
-        pairs = make_pairs(photographs, BUDGET.size, BUDGET.batch, 1, options, donors=donors)
+        pairs = make_pair_source(photographs, BUDGET.size, BUDGET.batch, 1, options, references=references)
         measure_once(name, SYSTEM, photographs, validation, dataset, runs, pairs)
 
 
@@ -69,12 +69,12 @@ def publish(runs: Path, docs: Path) -> None:
 def main() -> int:
     """Parse the command line and measure."""
     parser = measuring_parser("ablation", str(__doc__), KINDS)
-    for name in ("looks", "scenes"):
+    for name in ("styles", "scenes"):
         parser.add_argument(f"--{name}", type=Path, metavar="DIR", help=f"see “s2am train --{name}”")
     parser.add_argument("--docs", type=Path, default=Path("docs"), help="default: %(default)s")
     arguments = parser.parse_args()
     limit_threads(arguments.threads)
-    sources = PairOptions(arguments.looks, arguments.scenes)
+    sources = PairOptions(arguments.styles, arguments.scenes)
 
     def work() -> None:
         ablate(arguments.photos, arguments.dataset, arguments.runs, arguments.only or KINDS, sources)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 SETTINGS = ("steps", "minutes", "batch", "size", "learning_rate", "schedule", "adversarial", "clip", "average")
 NETWORK_OPTIONS = ("width", "levels")
-PAIR_OPTIONS = ("looks", "scenes", "without")
+PAIR_OPTIONS = ("styles", "scenes", "without")
 RESUMABLE = ("steps", "minutes")  # settings that may change when a run is resumed
 DEFAULT_SHEET = Path("pairs.png")
 PROGRESS_UNITS = {"READING": "photograph", "TRAINING": "step", "MEASURING": "image"}
@@ -119,8 +119,8 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_pair_options(parser: argparse.ArgumentParser) -> None:
     """Add the options for further sources of pairs and for kinds that are left out."""
-    looks = "folder of film looks, presets and camera responses that recolor the photographs"
-    parser.add_argument("--looks", type=Path, metavar="DIR", help=looks)
+    styles = "folder of film styles, presets and camera responses that recolor the photographs"
+    parser.add_argument("--styles", type=Path, metavar="DIR", help=styles)
     scenes = "folder of scenes that were photographed or developed several times"
     parser.add_argument("--scenes", type=Path, metavar="DIR", help=scenes)
     without = "leave out a kind of pairs or of recoloring; can be repeated (“--without list” lists them)"
@@ -139,7 +139,7 @@ def pair_options(options: argparse.Namespace) -> PairOptions:
     without = options.without or []
     if not {*without} <= {*SOURCES, *KINDS}:
         raise UsageError(f"--without takes one of: {', '.join((*SOURCES, *KINDS))}")
-    return PairOptions(options.looks, options.scenes, without)
+    return PairOptions(options.styles, options.scenes, without)
 
 
 def add_hardware(parser: argparse.ArgumentParser) -> None:
@@ -228,13 +228,13 @@ def show_pairs(options: argparse.Namespace) -> int:
     from s2am_engine.training.events import reading_progress
     from s2am_engine.training.photo_cache import load_photographs
     from s2am_engine.training.synthetic_pairs import draw_pair_sheet
-    from s2am_engine.training.training_data import make_pairs
+    from s2am_engine.training.training_data import make_pair_source
 
     chosen = pair_options(options)
     size, sheet = options.size or 192, options.sheet or DEFAULT_SHEET
     with ProgressDisplay(quiet=True) as progress:
         cached = load_photographs(options.photos, None, size, reading_progress(progress))
-    maker = make_pairs(cached, size, min(options.count, 16), options.seed, chosen)
+    maker = make_pair_source(cached, size, min(options.count, 16), options.seed, chosen)
     with atomic_write(sheet) as file:
         draw_pair_sheet(maker, options.count).save(file, "PNG")
     summary = {"sheet": str(sheet), "pairs": options.count, "photographs": len(cached)}

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,16 @@ from s2am_engine.networks.spec import NetworkSpec, register
 from s2am_engine.networks.statistics import RegionStatistics
 
 _EPSILON = 1e-4
+
+
+class Stages(NamedTuple):
+    """Prediction of `Connoisseur`, and what it is computed from."""
+
+    corrected: Tensor  # (B, P), Concord's parameters after the correction
+    first: Tensor  # (B, P), before it: the global prediction
+    residuals: Tensor  # (B, 3, h, w), residual correction of each cell
+    curved: Tensor  # (B, 3, H, W), the composite after the curves
+    initial: Tensor  # (B, 3, H, W), the composite after the global prediction
 
 
 class Connoisseur(CurvesAndMatrix):
@@ -72,19 +83,20 @@ class Connoisseur(CurvesAndMatrix):
 
     def predict(self, composite: Tensor, mask: Tensor) -> Tensor:
         """See `Network.forward`; P is Concord's."""
-        return self.predict_with_residuals(composite, mask)[0]
+        return self.predict_stages(composite, mask).corrected
 
     def forward_training(self, composite: Tensor, mask: Tensor) -> TrainingOutput:
         """See `Network.forward_training`: the residuals as pixels, the global prediction, and the result."""
         check_inputs(composite, mask)
-        predictions, first, residuals = self.predict_with_residuals(composite, mask)
+        found = self.predict_stages(composite, mask)
         with torch.autocast(composite.device.type, enabled=False):
-            initial = self.render(first, composite)[0]
-            painted = initial.detach() + F.interpolate(residuals, composite.shape[-2:], mode="bilinear")
-            return TrainingOutput([painted, initial, *self.render(predictions, composite)], [])
+            resized = F.interpolate(found.residuals, composite.shape[-2:], mode="bilinear")
+            # The correction changes the matrix only, so the curves of both stages are the same.
+            corrected = self.apply_matrix(found.corrected, found.curved)
+            return TrainingOutput([found.initial.detach() + resized, found.initial, corrected], [])
 
-    def predict_with_residuals(self, composite: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the prediction, the global one before correction, and the residual of each cell (B, 3, h, w)."""
+    def predict_stages(self, composite: Tensor, mask: Tensor) -> Stages:
+        """Return the prediction with its intermediate stages."""
         statistics = self.statistics_branch(self.statistics(composite, mask))
         x = self.recognition(composite, mask, self.recognition.trunk(composite), statistics)
         small = F.interpolate(mask, x.shape[-2:], mode="area")
@@ -94,11 +106,14 @@ class Connoisseur(CurvesAndMatrix):
         encoded = self.cells_branch(torch.cat(pooled, dim=1))
         first = (0.25 * self.head(torch.cat([statistics, encoded], dim=1))).to(composite.dtype)
         with torch.autocast(composite.device.type, enabled=False):
-            initial = self.render(first.detach(), composite)[0].clamp(0, 1)
-            colors = F.interpolate(initial * mask, small.shape[-2:], mode="area") / small.clamp_min(_EPSILON)
+            curved = self.apply_curves(first, composite)
+            initial = self.apply_matrix(first, curved)
+            shown = initial.detach().clamp(0, 1)
+            colors = F.interpolate(shown * mask, small.shape[-2:], mode="area") / small.clamp_min(_EPSILON)
         residuals = self.vote(torch.cat([x, colors - 0.5], dim=1)).to(composite.dtype)
         with torch.autocast(composite.device.type, enabled=False):
-            return apply_correction(first, fit_residuals(residuals, colors, small, self.doubt)), first, residuals[:, :3]
+            corrected = apply_correction(first, fit_residuals(residuals, colors, small, self.doubt))
+        return Stages(corrected, first, residuals[:, :3], curved, initial)
 
 
 def fit_residuals(residuals: Tensor, colors: Tensor, mask: Tensor, ridge: Tensor) -> Tensor:

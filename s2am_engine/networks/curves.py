@@ -49,9 +49,17 @@ class CurvesAndMatrix(MapNetwork):
 
     def render(self, predictions: Tensor, composite: Tensor) -> list[Tensor]:
         """See `Network.render`."""
-        values, matrix = self.curves_and_matrix(predictions)
-        mixed = torch.baddbmm(matrix[:, :, 3:], matrix[:, :, :3], interpolate_curves(values, composite.flatten(2)))
-        return [mixed.view_as(composite)]
+        return [self.apply_matrix(predictions, self.apply_curves(predictions, composite))]
+
+    def apply_curves(self, parameters: Tensor, composite: Tensor) -> Tensor:
+        """Apply the curves of parameters (B, P) to (B, 3, H, W)."""
+        values = self.curves_and_matrix(parameters)[0]
+        return interpolate_curves(values, composite.flatten(2)).view_as(composite)
+
+    def apply_matrix(self, parameters: Tensor, curved: Tensor) -> Tensor:
+        """Apply the matrices of parameters (B, P) to the result (B, 3, H, W) of the curves."""
+        matrix = self.curves_and_matrix(parameters)[1]
+        return torch.baddbmm(matrix[:, :, 3:], matrix[:, :, :3], curved.flatten(2)).view_as(curved)
 
     def to_color_map(self, parameters: Tensor) -> ColorMap:
         """See `MapNetwork.to_color_map`."""

@@ -11,52 +11,68 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from s2am_engine.color.srgb import LUMA
 from s2am_engine.networks.curves import interpolate_curves
 from s2am_engine.training.batch_rng import BatchRNG
 
-SAMPLED_SIDE = 64  # pixels per side, at most, from which the distribution of a region is measured
-LEVELS = 16  # quantiles of a distribution
+REGION_SIDE = 64  # pixels per side, at most, from which the distribution of a region is measured
+QUANTILES = 16  # quantiles of a distribution
 CURVE_KNOTS = 24
-SMOOTHNESS = 0.08  # range of values over which a curve averages the shifts of quantiles
+CURVE_WIDTH = 0.08  # range of values over which a curve averages the shifts of quantiles
 WHOLE_SHARE = 0.6  # share of the transfers to the full degree; the others are partial
 LEAST_DEGREE = 0.25
-SMALLEST_DEVIATION = 0.03  # regularization of the deviations, in sRGB
+PALE_SHARE = 0.6  # of the references: made paler and flatter, as average photographs are beside published ones
+PALEST, FLATTEST = 0.2, 0.5  # least saturation and contrast of those
+DEVIATION_FLOOR = 0.03  # regularization of the deviations, in sRGB
 SQUARE_ROOT_STEPS = 20
 LOG_OFFSET = 0.03
 
 _EPSILON = 1e-4
 
 
-def transfer_colors(pictures: Tensor, weights: Tensor, donors: Tensor, donor_weights: Tensor, rng: BatchRNG) -> Tensor:
-    """Give each picture the colors of a donor's region, by a random method and to a random degree.
+def transfer_colors(
+    pictures: Tensor, weights: Tensor, references: Tensor, reference_weights: Tensor, rng: BatchRNG
+) -> Tensor:
+    """Give each picture the colors of a reference's region, by a random method and to a random degree.
 
     Args:
         pictures: (B, 3, H, W) sRGB values in [0, 1].
         weights: (B, 1, H, W) in [0, 1], the region whose colors are matched.
-        donors: (B, 3, h, w) sRGB values in [0, 1].
-        donor_weights: (B, 1, h, w) in [0, 1], the region that gives its colors.
+        references: (B, 3, h, w) sRGB values in [0, 1].
+        reference_weights: (B, 1, h, w) in [0, 1], the region that gives its colors.
         rng: the random numbers.
 
     Returns:
         (B, 3, H, W) in [0, 1].
     """
+    references = make_pale(references, reference_weights, rng)
     out = pictures.clone()
     parts = rng.split(*[1 / len(METHODS)] * (len(METHODS) - 1))
     for method, chosen in zip(METHODS, parts, strict=True):
         if len(chosen):
-            out[chosen] = method(*(tensor[chosen] for tensor in (pictures, weights, donors, donor_weights)))
+            out[chosen] = method(*(tensor[chosen] for tensor in (pictures, weights, references, reference_weights)))
     degree = torch.where(rng.uniform(1, 1, 1) < WHOLE_SHARE, 1.0, rng.uniform_between(LEAST_DEGREE, 1))
     return torch.lerp(pictures, out.clamp(0, 1), degree)
 
 
-def match_moments(pictures: Tensor, weights: Tensor, donors: Tensor, donor_weights: Tensor) -> Tensor:
+def make_pale(pictures: Tensor, weights: Tensor, rng: BatchRNG) -> Tensor:
+    """Make a share of the regions of (B, 3, h, w) pictures paler and flatter, to random degrees."""
+    chosen = rng.bernoulli(PALE_SHARE)
+    saturation, slope = (1 - chosen * (1 - rng.uniform_between(least, 1)) for least in (PALEST, FLATTEST))
+    luma = (pictures * torch.tensor(LUMA, device=pictures.device).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
+    pale = luma + saturation * (pictures - luma)
+    mean = weighted_moments(pale, weights)[0]
+    return mean + slope * (pale - mean)
+
+
+def match_moments(pictures: Tensor, weights: Tensor, references: Tensor, reference_weights: Tensor) -> Tensor:
     """Match mean and deviation of each channel of a logarithmic opponent space (Reinhard et al., 2001)."""
-    return from_opponent(_with_moments(opponent(pictures), weights, opponent(donors), donor_weights))
+    return from_opponent(_with_moments(opponent(pictures), weights, opponent(references), reference_weights))
 
 
-def match_rgb_moments(pictures: Tensor, weights: Tensor, donors: Tensor, donor_weights: Tensor) -> Tensor:
+def match_rgb_moments(pictures: Tensor, weights: Tensor, references: Tensor, reference_weights: Tensor) -> Tensor:
     """Match mean and deviation of red, green and blue."""
-    return _with_moments(pictures, weights, donors, donor_weights)
+    return _with_moments(pictures, weights, references, reference_weights)
 
 
 def _with_moments(values: Tensor, weights: Tensor, wanted: Tensor, wanted_weights: Tensor) -> Tensor:
@@ -65,26 +81,26 @@ def _with_moments(values: Tensor, weights: Tensor, wanted: Tensor, wanted_weight
     return (values - mean) * (wanted_deviation / deviation).clamp(0.33, 3.0) + wanted_mean
 
 
-def match_covariance(pictures: Tensor, weights: Tensor, donors: Tensor, donor_weights: Tensor) -> Tensor:
+def match_covariance(pictures: Tensor, weights: Tensor, references: Tensor, reference_weights: Tensor) -> Tensor:
     """Match mean and covariance of RGB by the linear Monge-Kantorovich map (Pitié and Kokaram, 2007).
 
-    T = A^(−1/2) (A^(1/2) B A^(1/2))^(1/2) A^(−1/2) for the covariances A of the picture and B of the donor.
+    T = A^(−1/2) (A^(1/2) B A^(1/2))^(1/2) A^(−1/2) for the covariances A of the picture and B of the reference.
     """
     mean, covariance = weighted_covariance(pictures, weights)
-    wanted_mean, wanted = weighted_covariance(donors, donor_weights)
+    wanted_mean, wanted = weighted_covariance(references, reference_weights)
     root, inverse = square_roots(covariance)
     matrix = inverse @ square_roots(root @ wanted @ root)[0] @ inverse
     return (matrix @ (pictures.flatten(2) - mean) + wanted_mean).view_as(pictures)
 
 
-def match_distributions(pictures: Tensor, weights: Tensor, donors: Tensor, donor_weights: Tensor) -> Tensor:
+def match_distributions(pictures: Tensor, weights: Tensor, references: Tensor, reference_weights: Tensor) -> Tensor:
     """Match the distribution of each channel by a smooth curve through its quantiles (Fecker et al., 2008)."""
-    steps = torch.linspace(0.02, 0.98, LEVELS, device=pictures.device)
+    steps = torch.linspace(0.02, 0.98, QUANTILES, device=pictures.device)
     source = region_quantiles(pictures, weights, steps)
-    shift = region_quantiles(donors, donor_weights, steps) - source
+    shift = region_quantiles(references, reference_weights, steps) - source
     # The shift as a function of the value, on a regular grid, smoothed to avoid banding in flat parts.
     grid = torch.linspace(0, 1, CURVE_KNOTS, device=pictures.device).view(1, 1, 1, -1)
-    closeness = torch.softmax(-0.5 * ((grid - source.unsqueeze(-1)) / SMOOTHNESS) ** 2, dim=2)
+    closeness = torch.softmax(-0.5 * ((grid - source.unsqueeze(-1)) / CURVE_WIDTH) ** 2, dim=2)
     knots = (closeness * shift.unsqueeze(-1)).sum(dim=2)
     return pictures + interpolate_curves(knots, pictures.flatten(2)).view_as(pictures)
 
@@ -95,7 +111,7 @@ METHODS: tuple[Callable[[Tensor, Tensor, Tensor, Tensor], Tensor], ...] = (
     match_covariance,
     match_distributions,
 )
-"""Equally frequent; each maps pictures, weights, donors and their weights to pictures of unlimited range."""
+"""Equally frequent; each maps pictures, weights, references and their weights to pictures of unlimited range."""
 
 
 def weighted_moments(pictures: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
@@ -112,7 +128,7 @@ def weighted_covariance(pictures: Tensor, weights: Tensor) -> tuple[Tensor, Tens
     shares = shares / shares.sum(dim=2, keepdim=True).clamp_min(_EPSILON)
     mean = (values * shares).sum(dim=2, keepdim=True)
     centered = values - mean
-    noise = SMALLEST_DEVIATION**2 * torch.eye(3, device=pictures.device)
+    noise = DEVIATION_FLOOR**2 * torch.eye(3, device=pictures.device)
     return mean, (centered * shares) @ centered.transpose(1, 2) + noise
 
 
@@ -141,7 +157,7 @@ def region_quantiles(pictures: Tensor, weights: Tensor, steps: Tensor) -> Tensor
     Returns:
         (B, 3, K).
     """
-    stride = max(1, pictures.shape[-1] // SAMPLED_SIDE)
+    stride = max(1, pictures.shape[-1] // REGION_SIDE)
     values, shares = (tensor[..., ::stride, ::stride].flatten(2) for tensor in (pictures, weights))
     inside = shares >= (0.5 * shares.amax(dim=2, keepdim=True)).clamp_min(_EPSILON)
     ordered = values.masked_fill(~inside, 2.0).sort(dim=2).values

@@ -24,10 +24,10 @@ CURVES = ("ToneCurvePV2012Red", "ToneCurvePV2012Green", "ToneCurvePV2012Blue")
 
 LUMA_WEIGHTS = np.array(LUMA, np.float32)
 
-Settings = Mapping[str, str]
+PresetSettings = Mapping[str, str]
 
 
-def preset_table(settings: Settings, side: int) -> Floats:
+def preset_table(settings: PresetSettings, side: int) -> Floats:
     """Return the look-up table of a preset.
 
     Args:
@@ -44,31 +44,33 @@ def preset_table(settings: Settings, side: int) -> Floats:
     axis = np.linspace(0, 1, side, dtype=np.float32)
     colors = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
     linear = srgb_to_linear(colors) * np.float32(2.0 ** number(settings, "Exposure2012"))
-    colors = linear_to_srgb(roll_off(linear))
-    colors = change_tones(colors, settings)
+    colors = linear_to_srgb(compress_highlights(linear))
+    colors = apply_tones(colors, settings)
     colors = change_hues(colors, settings)
     colors = change_saturation(colors, settings)
     colors = tint(colors, settings)
     return colors.clip(0, 1).astype(np.float32).reshape(side, side, side, 3)
 
 
-def number(settings: Settings, name: str) -> float:
+def number(settings: PresetSettings, name: str) -> float:
     """Return a setting as a number; 0 if it is missing or empty."""
     return float(settings.get(name) or 0)
 
 
-def roll_off(linear: Floats, start: float = 0.7) -> Floats:
+def compress_highlights(linear: Floats, start: float = 0.7) -> Floats:
     """Compress light above `start` to at most 1."""
     room = 1 - start
     rolled: Floats = np.where(linear > start, start + room * np.tanh((linear - start) / room), linear)
     return rolled
 
 
-def change_tones(colors: Floats, settings: Settings) -> Floats:
+def apply_tones(colors: Floats, settings: PresetSettings) -> Floats:
     """Apply contrast, highlights, shadows, whites, blacks, parametric and point curves to (N, 3) sRGB values."""
-    amount = {name: number(settings, name) / 100 for name in TONES}
+    amount = {name: number(settings, name) / 100 for name in TONE_SETTINGS}
     x = colors.clip(0, 1)
-    shift = sum((amount[name] * size * shape(x) for name, (size, shape) in TONES.items()), start=np.zeros_like(x))
+    shift = sum(
+        (amount[name] * size * shape(x) for name, (size, shape) in TONE_SETTINGS.items()), start=np.zeros_like(x)
+    )
     out = (x + shift).clip(0, 1)
     out = curve(settings.get("ToneCurvePV2012"), out)
     each = [curve(settings.get(name), out[:, channel]) for channel, name in enumerate(CURVES)]
@@ -81,9 +83,9 @@ def _bump(center: float, width: float, x: Floats) -> Floats:
     return bump
 
 
-Shape = Callable[[Floats], Floats]
+ToneShape = Callable[[Floats], Floats]
 
-TONES: dict[str, tuple[float, Shape]] = {
+TONE_SETTINGS: dict[str, tuple[float, ToneShape]] = {
     "Contrast2012": (0.15, lambda x: -np.sin(2 * np.pi * x) * 0.9),
     "Highlights2012": (0.15, lambda x: _bump(0.75, 0.25, x)),
     "Shadows2012": (0.15, lambda x: _bump(0.25, 0.25, x)),
@@ -106,7 +108,7 @@ def curve(points: str | None, values: Floats) -> Floats:
     return np.interp(values, at, shown).astype(np.float32)
 
 
-def change_hues(colors: Floats, settings: Settings) -> Floats:
+def change_hues(colors: Floats, settings: PresetSettings) -> Floats:
     """Change hue, saturation and lightness of the eight ranges of hues of (N, 3) sRGB values."""
     low, high = colors.min(axis=1), colors.max(axis=1)
     chroma = high - low
@@ -140,7 +142,7 @@ def rotate(difference: Floats, angle: Floats) -> Floats:
     return np.asarray(difference * cosine + turned * sine + along * (1 - cosine), np.float32)
 
 
-def change_saturation(colors: Floats, settings: Settings) -> Floats:
+def change_saturation(colors: Floats, settings: PresetSettings) -> Floats:
     """Apply saturation, and vibrance, which spares saturated colors."""
     luma = (colors @ LUMA_WEIGHTS)[:, None]
     chroma = (colors.max(axis=1) - colors.min(axis=1))[:, None]
@@ -149,7 +151,7 @@ def change_saturation(colors: Floats, settings: Settings) -> Floats:
     return luma + (colors - luma) * factor
 
 
-def tint(colors: Floats, settings: Settings) -> Floats:
+def tint(colors: Floats, settings: PresetSettings) -> Floats:
     """Tint shadows, midtones and highlights (split toning and color grading)."""
     luma = (colors @ LUMA_WEIGHTS)[:, None].clip(0, 1)
     places = {"Shadow": (1 - luma) ** 2, "Midtone": 4 * luma * (1 - luma), "Highlight": luma**2}

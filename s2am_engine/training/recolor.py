@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Random recoloring of photographs as in real composites: light, camera, grading, looks.
+"""Random recoloring of photographs as in real composites: light, camera, grading, styles.
 
 Everything works on batches (B, 3, H, W) in [0, 1], on their device, with one random set of parameters per image.
 """
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from s2am_engine.color.srgb import LUMA
 from s2am_engine.networks.curves import render_curves
 from s2am_engine.training.batch_rng import BatchRNG
-from s2am_engine.training.looks import Looks
+from s2am_engine.training.color_styles import ColorStyles
 from s2am_engine.training.recolor_settings import Recoloring
 from s2am_engine.training.relight import change_light
 
@@ -24,7 +24,9 @@ CLIPPED_SHARE = 0.4  # share of a region that may be newly clipped to black or w
 DARKEST = 0.02  # values below it or above 1 − it are shifted by a sigmoid, not stretched
 
 
-def recolor(pictures: Tensor, weights: Tensor, rng: BatchRNG, how: Recoloring, looks: Looks | None = None) -> Tensor:
+def recolor(
+    pictures: Tensor, weights: Tensor, rng: BatchRNG, how: Recoloring, styles: ColorStyles | None = None
+) -> Tensor:
     """Recolor each image with its own random parameters.
 
     Args:
@@ -32,7 +34,7 @@ def recolor(pictures: Tensor, weights: Tensor, rng: BatchRNG, how: Recoloring, l
         weights: (B, 1, H, W), the region that counts: changes that would clip much of it are reduced.
         rng: the random numbers, on the device of the pictures.
         how: the kinds of change.
-        looks: measured looks; None = kinds that need them are left out.
+        styles: measured styles; None = kinds that need them are left out.
 
     Returns:
         (B, 3, H, W) in [0, 1].
@@ -43,10 +45,10 @@ def recolor(pictures: Tensor, weights: Tensor, rng: BatchRNG, how: Recoloring, l
     out = change_colors(out, strength, rng, how).clamp(0, 1)
     # Expensive changes are computed only for the images that get them.
     rng.apply_to_share(out, how.lut_share, lambda some, at, rng: apply_random_table(some, how.lut * strength[at], rng))
-    if looks is not None:
-        rng.apply_to_share(out, how.film_share, lambda some, at, rng: looks.apply_film(some, strength[at], rng))
-        rng.apply_to_share(out, how.preset_share, lambda some, at, rng: looks.apply_preset(some, strength[at], rng))
-        rng.apply_to_share(out, how.response_share, lambda some, _, rng: looks.change_response(some, rng))
+    if styles is not None:
+        rng.apply_to_share(out, how.film_share, lambda some, at, rng: styles.apply_film(some, strength[at], rng))
+        rng.apply_to_share(out, how.preset_share, lambda some, at, rng: styles.apply_preset(some, strength[at], rng))
+        rng.apply_to_share(out, how.response_share, lambda some, _, rng: styles.change_response(some, rng))
     return restrain(pictures, out, weights)
 
 

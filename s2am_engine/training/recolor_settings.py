@@ -65,9 +65,9 @@ class Recoloring:
     fade_share: float = 0.3
     lut: float = 0.07  # displacement of a smooth random 3D table's nodes
     lut_share: float = 0.35
-    film_share: float = 0.1  # films and camera looks, see `Looks`
-    preset_share: float = 0.08  # joint settings of retouchers' presets, see `Looks`
-    response_share: float = 0.08  # measured camera responses, see `Looks`
+    film_share: float = 0.1  # films and camera styles, see `ColorStyles`
+    preset_share: float = 0.08  # joint settings of retouchers' presets, see `ColorStyles`
+    response_share: float = 0.08  # measured camera responses, see `ColorStyles`
 
     def without(self, *kinds: str) -> Recoloring:
         """Return the settings with some kinds of change switched off, for ablations.

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import permutations
 from pathlib import Path
 
@@ -25,9 +26,9 @@ from s2am_engine.training.synthetic_pairs import given_mask, random_crop
 
 INDEX = "index.csv"
 MOVING = ("daytime",)  # kinds of scenes whose content moves between the pictures
-DARKEST, BRIGHTEST = 0.1, 0.8  # mean value of the pictures that are used
+DARKEST_PICTURE, BRIGHTEST_PICTURE = 0.1, 0.8  # mean value of the pictures that are used
 LARGEST_STEP = 0.2  # difference of the mean values of two pictures; beyond, too much is black or white in one of them
-HELD_OUT_SHARE = 0.15
+HELD_OUT_SCENES = 0.15
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,11 @@ class ScenePairs(PairSource):
         return (stacked.permute(0, 3, 1, 2) if stacked.ndim == 4 else stacked.unsqueeze(1)) / 255
 
 
+@lru_cache(maxsize=2)
 def load_scenes(
-    folder: Path, *, held_out: bool, long_side: int = 192, left_out: Collection[str] = MOVING
-) -> list[Scene]:
-    """Read the scenes of a folder.
+    folder: Path, *, held_out: bool, long_side: int = 192, left_out: tuple[str, ...] = MOVING
+) -> tuple[Scene, ...]:
+    """Read the scenes of a folder; those of the last calls are kept in memory.
 
     Args:
         folder: it holds `index.csv` with the columns kind, scene and image (a path in the folder).
@@ -88,7 +90,7 @@ def load_scenes(
     try:
         with (folder / INDEX).open(encoding="utf-8", newline="") as file:
             for line in csv.DictReader(file):
-                if line["kind"] not in left_out and stable_split(line["scene"], HELD_OUT_SHARE) == held_out:
+                if line["kind"] not in left_out and stable_split(line["scene"], HELD_OUT_SCENES) == held_out:
                     images[line["scene"]].append(line["image"])
     except (OSError, KeyError, ValueError) as error:
         raise FileError(
@@ -104,7 +106,7 @@ def load_scenes(
             code="training.scenes",
             path=str(folder),
         )
-    return usable
+    return tuple(usable)
 
 
 def read_scene(name: str, paths: Sequence[Path], long_side: int) -> Scene:
@@ -114,7 +116,7 @@ def read_scene(name: str, paths: Sequence[Path], long_side: int) -> Scene:
         EngineError: a file can't be read.
     """
     pictures = [read_reduced(path, long_side) for path in paths]
-    usable = [picture for picture in pictures if DARKEST < picture.mean() / 255 < BRIGHTEST]
+    usable = [picture for picture in pictures if DARKEST_PICTURE < picture.mean() / 255 < BRIGHTEST_PICTURE]
     usable = [picture for picture in usable if picture.shape == usable[0].shape]
     if not usable:
         return Scene(name, [], [], [])

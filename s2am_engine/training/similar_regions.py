@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Regions of other photographs with similar content, as donors for color transfer."""
+"""Regions of other photographs with similar content, as references for color transfer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from s2am_engine.training.photo_cache import CachedPhotographs, Photograph
 
 SIMILAR = "similar.npz"
 NEIGHBORS = 24  # similar regions kept per region
-SIDE = 128  # pixels per side of the images that features are computed from
+FEATURE_SIDE = 128  # pixels per side of the images that features are computed from
 STAGE = 6  # of EfficientNet-Lite0
 AT_ONCE = 512  # regions compared at once with all others
 
@@ -75,9 +75,9 @@ def find_similar(
     features, counts = [], []
     device = next(trunk.parameters()).device
     for number, photograph in enumerate(photographs):
-        image = torch.from_numpy(resize_square(photograph.image, SIDE)).permute(2, 0, 1)[None].to(device) / 255
+        image = torch.from_numpy(resize_square(photograph.image, FEATURE_SIDE)).permute(2, 0, 1)[None].to(device) / 255
         found = trunk(image)[STAGE]
-        masks = np.stack([resize_square(region.astype(np.float32), SIDE) for region in photograph.regions])
+        masks = np.stack([resize_square(region.astype(np.float32), FEATURE_SIDE) for region in photograph.regions])
         features.append(region_features(found, torch.from_numpy(masks)[:, None].to(device)))
         counts.append(len(masks))
         if progress is not None:

@@ -23,9 +23,9 @@ from s2am_engine.color.srgb import LUMA, linear_tensor_to_srgb, srgb_tensor_to_l
 from s2am_engine.errors import TrainingError
 from s2am_engine.image.contact_sheet import draw_contact_sheet
 from s2am_engine.training.batch_rng import BatchRNG
+from s2am_engine.training.color_styles import ColorStyles
 from s2am_engine.training.color_transfer import transfer_colors
 from s2am_engine.training.degrade import Degradation, blur, degrade
-from s2am_engine.training.looks import Looks
 from s2am_engine.training.pair_source import Batch, PairSource, resize_square
 from s2am_engine.training.photo_cache import Photograph
 from s2am_engine.training.recolor import recolor, restrain
@@ -37,8 +37,8 @@ SOFT_SHARE = 0.15
 SOFTEST_EDGE = 0.025  # standard deviation of a Gaussian, relative to the image side
 EMPTY_SHARE = 0.3
 FAINTEST_CHANGE = 6 / 255  # RMS change of the region; smaller changes cannot be detected
-DONOR_SIDE = 64  # pixels
-SIMILAR_SHARE = 0.7  # of the donors that are similar to the region, if similar regions are known
+REFERENCE_SIDE = 64  # pixels
+SIMILAR_SHARE = 0.7  # of the references that are similar to the region, if similar regions are known
 DARKEST_RAW, LEAST_DARK_RAW = 2.2, 0.2  # stops by which a raw rendering is darker than the photograph
 FLATTEST_RAW = 0.6  # log2 of the slope of its contrast
 PALEST_RAW = 0.55  # its saturation
@@ -60,9 +60,9 @@ class PairKinds:
     renditions: float = 0.36
     edits: float = 0.2
     transfers: float = 0.44
-    raw_truths: float = 0.45  # of the renditions' ground truths: dark and flat, as raw files without edits
-    edited_truths: float = 0.65  # of the edits' ground truths: edited as a whole first
-    mild_truths: float = 0.25  # of the transfers' ground truths: mildly edited; the others stay as published
+    raw_targets: float = 0.45  # of the renditions' ground truths: dark and flat, as raw files without edits
+    edited_targets: float = 0.65  # of the edits' ground truths: edited as a whole first
+    mild_targets: float = 0.25  # of the transfers' ground truths: mildly edited; the others stay as published
     untouched_foregrounds: float = 0.19  # of the renditions' foregrounds
     mild_foregrounds: float = 0.3
     retouched_transfers: float = 0.3  # of the transfers: mildly edited after the transfer
@@ -84,9 +84,9 @@ class PairKinds:
 PAIR_KINDS = ("renditions", "edits", "transfers")
 
 GENERAL = PairKinds()
-AS_PUBLISHED = PairKinds(raw_truths=0.0, edited_truths=0.0, mild_truths=0.0)
+AS_PUBLISHED = PairKinds(raw_targets=0.0, edited_targets=0.0, mild_targets=0.0)
 """Ground truths are the photographs themselves, for learning their look."""
-OTHER_STYLES = PairKinds(edited_truths=1.0, mild_truths=1.0)
+OTHER_STYLES = PairKinds(edited_targets=1.0, mild_targets=1.0)
 """No ground truth has the look of the photographs."""
 
 
@@ -98,8 +98,8 @@ class PairMaker(PairSource):
     kinds: PairKinds = field(default=GENERAL, kw_only=True)
     recoloring: Recoloring = field(default=FULL_EDIT, kw_only=True)
     degradation: Degradation = field(default_factory=Degradation, kw_only=True)
-    looks: Looks | None = field(default=None, kw_only=True)
-    donors: SimilarRegions | None = field(default=None, kw_only=True)  # None = any region
+    styles: ColorStyles | None = field(default=None, kw_only=True)
+    references: SimilarRegions | None = field(default=None, kw_only=True)  # None = any region
     device: torch.device | str = field(default="cpu", kw_only=True)
     crop: bool = field(default=True, kw_only=True)
 
@@ -113,14 +113,16 @@ class PairMaker(PairSource):
         """Return composites (B, 3, N, N), exact foregrounds (B, 1, N, N) and targets (B, 3, N, N)."""
         chosen = rng.integers(len(self.photographs), size=count)
         cuts = [self.crop_region(int(number), rng) for number in chosen]
-        pictures, regions, donors, donor_regions = (self.stack(column) for column in zip(*cuts, strict=True))
+        pictures, regions, references, reference_regions = (self.stack(column) for column in zip(*cuts, strict=True))
         batch_rng = BatchRNG.seeded(rng, count, self.device)
         # The foreground has the noise and compression of its own camera, independent of its color change.
         pictures = torch.lerp(pictures, degrade(pictures, batch_rng, self.degradation), regions)
         target, changed = torch.empty_like(pictures), torch.empty_like(pictures)
         total = self.kinds.renditions + self.kinds.edits + self.kinds.transfers
         renditions, edits, transfers = batch_rng.split(self.kinds.renditions / total, self.kinds.edits / total)
-        transfer = partial(self.make_transfers, donors=donors[transfers], donor_regions=donor_regions[transfers])
+        transfer = partial(
+            self.make_transfers, references=references[transfers], reference_regions=reference_regions[transfers]
+        )
         for part, make in ((renditions, self.make_renditions), (edits, self.make_edits), (transfers, transfer)):
             if len(part):
                 target[part], changed[part] = make(pictures[part], regions[part], batch_rng.subset(part))
@@ -131,7 +133,7 @@ class PairMaker(PairSource):
     def make_renditions(self, pictures: Tensor, regions: Tensor, rng: BatchRNG) -> tuple[Tensor, Tensor]:
         """Return ground truths and foregrounds (B, 3, N, N) of the kind `renditions`."""
         whole = torch.ones_like(regions)
-        raw, edited = rng.split(self.kinds.raw_truths)
+        raw, edited = rng.split(self.kinds.raw_targets)
         target, foreground = pictures.clone(), pictures.clone()
         target[raw] = render_raw(pictures[raw], rng.subset(raw))
         target[edited] = self.edit(pictures[edited], whole[edited], rng.subset(edited), self.recoloring)
@@ -145,20 +147,20 @@ class PairMaker(PairSource):
         target = pictures.clone()
         whole = torch.ones_like(regions)
         rng.apply_to_share(
-            target, self.kinds.edited_truths, lambda some, at, rng: self.edit(some, whole[at], rng, self.recoloring)
+            target, self.kinds.edited_targets, lambda some, at, rng: self.edit(some, whole[at], rng, self.recoloring)
         )
         return target, self.edit(target, regions, rng, self.recoloring)
 
     def make_transfers(
-        self, pictures: Tensor, regions: Tensor, rng: BatchRNG, donors: Tensor, donor_regions: Tensor
+        self, pictures: Tensor, regions: Tensor, rng: BatchRNG, references: Tensor, reference_regions: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return ground truths and foregrounds (B, 3, N, N) of the kind `transfers`."""
         target = pictures.clone()
         whole = torch.ones_like(regions)
         rng.apply_to_share(
-            target, self.kinds.mild_truths, lambda some, at, rng: self.edit(some, whole[at], rng, self.mild)
+            target, self.kinds.mild_targets, lambda some, at, rng: self.edit(some, whole[at], rng, self.mild)
         )
-        foreground = transfer_colors(target, regions, donors, donor_regions, rng)
+        foreground = transfer_colors(target, regions, references, reference_regions, rng)
         rng.apply_to_share(
             foreground,
             self.kinds.retouched_transfers,
@@ -172,32 +174,32 @@ class PairMaker(PairSource):
         return replace(self.recoloring, weakest=MILD_EDIT.weakest, strongest=MILD_EDIT.strongest)
 
     def edit(self, pictures: Tensor, regions: Tensor, rng: BatchRNG, how: Recoloring) -> Tensor:
-        """Recolor (B, 3, N, N) images with the looks; B may be 0."""
-        return recolor(pictures, regions, rng, how, self.looks) if len(pictures) else pictures
+        """Recolor (B, 3, N, N) images with the styles; B may be 0."""
+        return recolor(pictures, regions, rng, how, self.styles) if len(pictures) else pictures
 
     def stack(self, arrays: Sequence[NDArray[np.uint8]]) -> Tensor:
         """Stack N×N×3 or N×N uint8 arrays to a (B, C, N, N) tensor in [0, 1] on the device."""
         stacked = torch.from_numpy(np.stack(arrays)).to(self.device, non_blocking=True)
         return (stacked.permute(0, 3, 1, 2) if stacked.ndim == 4 else stacked.unsqueeze(1)) / 255
 
-    def find_donor(
+    def find_reference(
         self, number: int, region: int, rng: np.random.Generator
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Return another photograph's region: S×S×3 pixels of its surroundings and S×S mask, uint8."""
-        if self.donors is not None and rng.random() < SIMILAR_SHARE:
-            other, chosen = self.donors.draw(number, region, rng)
+        if self.references is not None and rng.random() < SIMILAR_SHARE:
+            other, chosen = self.references.draw(number, region, rng)
         else:
             other, chosen = int(rng.integers(len(self.photographs))), -1
         photograph = self.photographs[other]
         if chosen < 0:
             chosen = int(rng.integers(len(photograph.regions)))
-        return cut_out(photograph.image, photograph.regions[chosen], DONOR_SIDE)
+        return cut_out(photograph.image, photograph.regions[chosen], REFERENCE_SIDE)
 
     def crop_region(self, number: int, rng: np.random.Generator) -> tuple[NDArray[np.uint8], ...]:
-        """Crop, flip and resize a photograph with one of its regions, and find a donor.
+        """Crop, flip and resize a photograph with one of its regions, and find a reference.
 
         Returns:
-            N×N×3 image, N×N region, S×S×3 donor, S×S region of the donor; uint8, regions from 0 to 255.
+            N×N×3 image, N×N region, S×S×3 reference, S×S region of the reference; uint8, regions from 0 to 255.
         """
         photograph = self.photographs[number]
         chosen = int(rng.integers(len(photograph.regions)))
@@ -211,7 +213,7 @@ class PairMaker(PairSource):
         soft = resize_square(region.view(np.uint8) * np.uint8(255), self.size)
         if rng.random() < SOFT_SHARE:
             soft = cv2.GaussianBlur(soft, (0, 0), self.size * rng.uniform(0.005, SOFTEST_EDGE))
-        return resize_square(image, self.size), soft, *self.find_donor(number, chosen, rng)
+        return resize_square(image, self.size), soft, *self.find_reference(number, chosen, rng)
 
 
 @dataclass

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from s2am_engine.errors import FileError, TrainingError
 from s2am_engine.models.model_store import DEFAULT_MODEL, find_model, load_network
 from s2am_engine.networks.connoisseur import Connoisseur
+from s2am_engine.training.color_styles import ColorStyles
 from s2am_engine.training.dataset_readers import Pair, find_pairs, has_pairs, stable_split
 from s2am_engine.training.distributed import ProcessGroup
 from s2am_engine.training.events import EventCallback, ignore_events, reading_progress
-from s2am_engine.training.looks import Looks
 from s2am_engine.training.pair_source import PIECE, Batch, MixedPairs, PairSource, resize_square
 from s2am_engine.training.photo_cache import LONG_SIDE, CachedPhotographs, Photograph, Skipped, load_photographs
 from s2am_engine.training.recipes import Recipe
@@ -37,27 +37,29 @@ HELD_OUT_SEED = 20_000
 SCENES = "scenes"  # the kind of pairs from `PairOptions.scenes`
 SOURCES = (*PAIR_KINDS, SCENES)
 SCENE_SHARE = 0.06  # of the pairs, if there are scenes
-FEWEST_FOR_SIMILAR = 200  # photographs from which donors with similar content are looked for
+FEWEST_FOR_SIMILAR = 200  # photographs from which references with similar content are looked for
 
 
 @dataclass(frozen=True)
 class PairOptions:
     """Further sources of synthetic pairs, and kinds that are left out."""
 
-    looks: Path | None = None  # folder of `Looks`
+    styles: Path | None = None  # folder of `ColorStyles`
     scenes: Path | None = None  # folder of `load_scenes`
     without: Sequence[str] = ()  # kinds of pairs (`SOURCES`) and of recoloring (`KINDS`)
 
     def to_json(self) -> dict[str, Any]:
         """Return the options as plain values."""
-        folders = {key: str(value) if value else "" for key, value in (("looks", self.looks), ("scenes", self.scenes))}
+        folders = {
+            key: str(value) if value else "" for key, value in (("styles", self.styles), ("scenes", self.scenes))
+        }
         return {**folders, "without": list(self.without)}
 
     @classmethod
     def from_json(cls, settings: Mapping[str, Any]) -> PairOptions:
         """Invert `to_json`; runs of earlier versions lack these options."""
-        looks, scenes = (Path(settings[key]) if settings.get(key) else None for key in ("looks", "scenes"))
-        return cls(looks, scenes, tuple(settings.get("without", ())))
+        styles, scenes = (Path(settings[key]) if settings.get(key) else None for key in ("styles", "scenes"))
+        return cls(styles, scenes, tuple(settings.get("without", ())))
 
     @property
     def kinds(self) -> PairKinds:
@@ -164,25 +166,27 @@ def open_data(
         load_splits(folder, recipe, report)
     group.barrier()
     photographs, validation = load_splits(folder, recipe, ignore_events)
-    make = partial(make_pairs, size=recipe.size, batch=recipe.batch, device=group.device, detection=recipe.detection)
-    seen, unseen = (find_donors(some, group.device, report) for some in (photographs, validation))
-    pairs = make(photographs, seed=seed + 1, options=options, donors=seen)
+    make = partial(
+        make_pair_source, size=recipe.size, batch=recipe.batch, device=group.device, detection=recipe.detection
+    )
+    seen, unseen = (find_references(some, group.device, report) for some in (photographs, validation))
+    pairs = make(photographs, seed=seed + 1, options=options, references=seen)
     alone = replace(options, scenes=None)
-    held_out = make(validation, seed=HELD_OUT_SEED, options=alone, donors=unseen, crop=False)
+    held_out = make(validation, seed=HELD_OUT_SEED, options=alone, references=unseen, crop=False)
     skipped = photographs.skipped + validation.skipped
     return Data(
         pairs, make_held_out(held_out), f"{len(photographs) + len(validation)} photographs of {folder}", skipped
     )
 
 
-def make_pairs(
+def make_pair_source(
     photographs: Sequence[Photograph],
     size: int,
     batch: int,
     seed: int,
     options: PairOptions,
     *,
-    donors: SimilarRegions | None = None,
+    references: SimilarRegions | None = None,
     device: torch.device | str = "cpu",
     detection: bool = False,
     crop: bool = True,
@@ -195,7 +199,7 @@ def make_pairs(
         batch: pairs per step and process.
         seed: of all random numbers.
         options: sources and kinds.
-        donors: regions whose colors are taken over; None = any.
+        references: regions whose colors are taken over; None = any.
         device: where the pairs are made.
         detection: pairs for a detector, without scenes.
         crop: take random windows of the photographs.
@@ -211,8 +215,8 @@ def make_pairs(
         photographs=photographs,
         kinds=options.kinds,
         recoloring=options.recoloring,
-        looks=Looks.load(options.looks, device) if options.looks else None,
-        donors=donors,
+        styles=ColorStyles.load(options.styles, device) if options.styles else None,
+        references=references,
         device=device,
         piece_size=piece,
         crop=crop,
@@ -224,7 +228,7 @@ def make_pairs(
     return MixedPairs(size, batch, seed, piece_size=piece, sources=(pairs, of_scenes), share=SCENE_SHARE)
 
 
-def find_donors(
+def find_references(
     photographs: CachedPhotographs, device: torch.device, report: EventCallback = ignore_events
 ) -> SimilarRegions | None:
     """Return regions with similar content, for large collections; a few photographs have too little choice."""

@@ -53,7 +53,7 @@ def test_connoisseur_prediction_is_corrected_by_residuals() -> None:
     assert isinstance(network, Connoisseur)
     composite, mask = pictures()
     with torch.no_grad():
-        _, first, _ = network.predict_with_residuals(composite, mask)
+        first = network.predict_stages(composite, mask).first
         correction = (CHANGE - torch.eye(3, 4)).expand(2, 3, 4)
         initial = network.render(first, composite)[0]
         both = network.render(apply_correction(first, correction), composite)[0]

@@ -28,39 +28,42 @@ def weights() -> Tensor:
     return mask
 
 
-def donors_of(pictures: Tensor) -> Tensor:
+def references_of(pictures: Tensor) -> Tensor:
     """Return the pictures mirrored, in another tint and contrast."""
     tint = torch.tensor([0.9, 0.7, 0.5]).view(1, 3, 1, 1)
     return 0.08 + tint * pictures.flip(3)
 
 
 def test_match_rgb_moments_gives_mean_and_deviation(pictures: Tensor, weights: Tensor) -> None:
-    donors, everywhere = donors_of(pictures), torch.ones_like(weights)
-    found = color_transfer.match_rgb_moments(pictures, weights, donors, everywhere)
+    references, everywhere = references_of(pictures), torch.ones_like(weights)
+    found = color_transfer.match_rgb_moments(pictures, weights, references, everywhere)
     for one, other in zip(
         color_transfer.weighted_moments(found, weights),
-        color_transfer.weighted_moments(donors, everywhere),
+        color_transfer.weighted_moments(references, everywhere),
         strict=True,
     ):
         torch.testing.assert_close(one, other, atol=0.02, rtol=0)
 
 
 def test_match_covariance_gives_mean_and_covariance(pictures: Tensor, weights: Tensor) -> None:
-    donors, everywhere = donors_of(pictures), torch.ones_like(weights)
-    found = color_transfer.match_covariance(pictures, weights, donors, everywhere)
+    references, everywhere = references_of(pictures), torch.ones_like(weights)
+    found = color_transfer.match_covariance(pictures, weights, references, everywhere)
     mean, covariance = color_transfer.weighted_covariance(found, weights)
-    wanted_mean, wanted = color_transfer.weighted_covariance(donors, everywhere)
+    wanted_mean, wanted = color_transfer.weighted_covariance(references, everywhere)
     torch.testing.assert_close(mean, wanted_mean, atol=1e-3, rtol=0)
     torch.testing.assert_close(covariance, wanted, atol=3e-3, rtol=0)
 
 
 def test_match_distributions_gives_quantiles(pictures: Tensor, weights: Tensor) -> None:
-    donors, everywhere = donors_of(pictures), torch.ones_like(weights)
+    references, everywhere = references_of(pictures), torch.ones_like(weights)
     steps = torch.tensor([0.1, 0.3, 0.5, 0.7, 0.9])
-    wanted = color_transfer.region_quantiles(donors, everywhere, steps)
+    wanted = color_transfer.region_quantiles(references, everywhere, steps)
     before, after = (
         (color_transfer.region_quantiles(image, weights, steps) - wanted).abs().mean()
-        for image in (pictures, color_transfer.match_distributions(pictures, weights, donors, everywhere).clamp(0, 1))
+        for image in (
+            pictures,
+            color_transfer.match_distributions(pictures, weights, references, everywhere).clamp(0, 1),
+        )
     )
     assert float(after) < 0.4 * float(before)
 

@@ -84,3 +84,19 @@ def test_pairs_command_reports_unusable_photographs(
     assert "No pair could be made" in failed(
         tmp_path, run(capsys, "pairs", tmp_path / "broken", "-o", tmp_path / "other")
     )
+
+
+def test_pairs_command_leaves_out_kinds(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["pairs", photos / "own", "--count", "4", "--size", "64", "--sheet"]
+    sheets = []
+    for name, options in (("all", []), ("some", ["--without", "transfers", "--without", "film"])):
+        assert run(capsys, *line, tmp_path / f"{name}.png", *options)[0] == 0
+        sheets.append((tmp_path / f"{name}.png").read_bytes())
+    assert sheets[0] != sheets[1]
+    assert "--without takes one of: renditions, edits, transfers, scenes, exposure" in failed(
+        capsys, *line, tmp_path / "none.png", "--without", "scans"
+    )
+    every = [word for kind in ("renditions", "edits", "transfers") for word in ("--without", kind)]
+    assert "At most two kinds of pairs" in failed(capsys, *line, tmp_path / "none.png", *every)
+    assert "does not hold styles" in failed(capsys, *line, tmp_path / "none.png", "--styles", photos)
+    assert "holds no scenes" in failed(capsys, *line, tmp_path / "none.png", "--scenes", photos)

@@ -14,7 +14,7 @@ from torch import Tensor
 from s2am_engine.color.srgb import srgb_tensor_to_linear
 from s2am_engine.errors import EngineError
 from s2am_engine.training.batch_rng import BatchRNG
-from s2am_engine.training.looks import Looks
+from s2am_engine.training.color_styles import ColorStyles
 from s2am_engine.training.recolor import recolor, restrain
 from s2am_engine.training.recolor_settings import KINDS, Recoloring
 from s2am_engine.training.relight import (
@@ -32,7 +32,7 @@ STRENGTH = ("weakest", "strongest")
 NOTHING = Recoloring().without(*KINDS)
 A_LEVEL = 1 / 255
 NODES = torch.stack(torch.meshgrid(*[torch.linspace(0, 255, 17)] * 3, indexing="ij"))
-LOOKS = Looks(
+STYLES = ColorStyles(
     films=(255 - NODES).byte()[None],  # negative
     presets=(NODES * 0.5).byte()[None],  # half as bright
     light=torch.stack([torch.linspace(0, 1, 257) ** power for power in (1.5, 3.0)]),
@@ -53,7 +53,7 @@ def pictures() -> Tensor:
 
 def recolored(pictures: Tensor, how: Recoloring, seed: int = 0) -> Tensor:
     rng = BatchRNG.seeded(np.random.default_rng(seed), len(pictures))
-    return recolor(pictures, torch.ones_like(pictures[:, :1]), rng, how, LOOKS)
+    return recolor(pictures, torch.ones_like(pictures[:, :1]), rng, how, STYLES)
 
 
 def only(kind: str) -> Recoloring:
@@ -122,7 +122,7 @@ def test_batch_rng_split_covers_the_batch_once() -> None:
     assert np.mean(counts, axis=0) == pytest.approx([2.5, 5, 2.5], abs=0.2)
 
 
-def test_recolor_without_looks_leaves_them_out(pictures: Tensor) -> None:
+def test_recolor_without_styles_leaves_them_out(pictures: Tensor) -> None:
     rng = BatchRNG.seeded(np.random.default_rng(0), len(pictures))
     everywhere = torch.ones_like(pictures[:, :1])
     for kind in ("film", "preset", "camera-response"):

@@ -46,12 +46,12 @@ def test_scene_pairs_combine_two_pictures(folder: Path) -> None:
     assert float(((batch.composite - batch.target).abs() * outside).max()) < 0.5 / 255 + 1e-6
 
 
-def load_scenes_or_none(folder: Path) -> list[Scene]:
+def load_scenes_or_none(folder: Path) -> tuple[Scene, ...]:
     """Return the held-out scenes, of which there may be none."""
     try:
         return load_scenes(folder, held_out=True)
     except EngineError:
-        return []
+        return ()
 
 
 def test_load_scenes_refuses_other_folders(tmp_path: Path) -> None:

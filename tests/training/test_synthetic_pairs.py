@@ -64,7 +64,7 @@ def only(kind: str) -> PairKinds:
     return GENERAL.without(*(other for other in PAIR_KINDS if other != kind))
 
 
-@pytest.mark.parametrize("kinds", [AS_PUBLISHED.without("renditions"), replace(only("transfers"), mild_truths=0.0)])
+@pytest.mark.parametrize("kinds", [AS_PUBLISHED.without("renditions"), replace(only("transfers"), mild_targets=0.0)])
 def test_pair_maker_as_published_keeps_the_photograph(photographs: list[Photograph], kinds: PairKinds) -> None:
     maker = PairMaker(48, 24, 1, photographs=photographs, kinds=kinds, degradation=FLAWLESS, crop=False)
     means = {photograph.image.mean().round() for photograph in photographs}
@@ -88,8 +88,8 @@ def test_pair_kinds_without_refuses_unknown_kinds_and_all() -> None:
             GENERAL.without(*kinds)
 
 
-def test_raw_truths_are_darker_and_paler(photographs: list[Photograph]) -> None:
-    kinds = replace(only("renditions"), raw_truths=1.0, untouched_foregrounds=1.0, mild_foregrounds=0.0)
+def test_raw_targets_are_darker_and_paler(photographs: list[Photograph]) -> None:
+    kinds = replace(only("renditions"), raw_targets=1.0, untouched_foregrounds=1.0, mild_foregrounds=0.0)
     batch = PairMaker(48, 32, 1, photographs=photographs, kinds=kinds, degradation=FLAWLESS).make(0)
     area = batch.mask.sum(dim=(2, 3)).clamp_min(1)
 
@@ -115,7 +115,7 @@ def test_transfers_take_colors_of_similar_regions(photographs: list[Photograph])
             other, chosen = similar.draw(number, region, rng)
             assert other != number
             assert 0 <= chosen < counts[other]
-    batch = PairMaker(48, 8, 1, photographs=photographs, kinds=only("transfers"), donors=similar).make(0)
+    batch = PairMaker(48, 8, 1, photographs=photographs, kinds=only("transfers"), references=similar).make(0)
     assert bool(torch.isfinite(batch.composite).all())
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Looks: reading a folder, look-up tables, presets and camera responses."""
+"""ColorStyles: reading a folder, look-up tables, presets and camera responses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 from s2am_engine.errors import FileError
 from s2am_engine.training.batch_rng import BatchRNG
-from s2am_engine.training.looks import PRESETS, RESPONSES, TABLES, Looks, apply_tables
+from s2am_engine.training.color_styles import PRESETS, RESPONSES, TABLES, ColorStyles, apply_tables
 from s2am_engine.training.presets import HUES, hue_weights, preset_table
 
 AXIS = np.linspace(0, 1, 17, dtype=np.float32)
@@ -32,32 +32,32 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_looks_load_and_apply(folder: Path) -> None:
-    looks = Looks.load(folder)
+def test_color_styles_load_and_apply(folder: Path) -> None:
+    styles = ColorStyles.load(folder)
     pictures = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(apply_tables(pictures, looks.films[[0] * 4]), pictures.flip(1), atol=0.003, rtol=0)
-    gray = apply_tables(pictures, looks.presets[[0] * 4])
+    torch.testing.assert_close(apply_tables(pictures, styles.films[[0] * 4]), pictures.flip(1), atol=0.003, rtol=0)
+    gray = apply_tables(pictures, styles.presets[[0] * 4])
     assert float((gray.amax(dim=1) - gray.amin(dim=1)).max()) < 0.005
     ramp = torch.linspace(0, 1, 64).view(1, 1, 8, 8).expand(8, 3, 8, 8)
-    shown = looks.change_response(ramp, BatchRNG.seeded(np.random.default_rng(3), 8)).flatten(2)
+    shown = styles.change_response(ramp, BatchRNG.seeded(np.random.default_rng(3), 8)).flatten(2)
     assert bool((shown.diff(dim=2) >= 0).all())
     assert float((shown - ramp.flatten(2)).abs().amax()) > 0.02
 
 
 def test_change_response_keeps_middle_gray(folder: Path) -> None:
     gray = torch.full((32, 3, 2, 2), 0.46)
-    shown = Looks.load(folder).change_response(gray, BatchRNG.seeded(np.random.default_rng(0), 32))
+    shown = ColorStyles.load(folder).change_response(gray, BatchRNG.seeded(np.random.default_rng(0), 32))
     torch.testing.assert_close(shown, gray, atol=0.01, rtol=0)
 
 
 @pytest.mark.parametrize("name", [TABLES, PRESETS, RESPONSES])
-def test_looks_load_names_a_missing_or_damaged_file(folder: Path, name: str) -> None:
+def test_color_styles_load_names_a_missing_or_damaged_file(folder: Path, name: str) -> None:
     (folder / name).write_bytes(b"Exposure2012\nbright\n")
-    with pytest.raises(FileError, match="does not hold looks"):
-        Looks.load(folder)
+    with pytest.raises(FileError, match="does not hold styles"):
+        ColorStyles.load(folder)
     (folder / name).unlink()
     with pytest.raises(FileError, match=r"name a folder with luts\.npz, presets\.csv and camera_responses\.npz"):
-        Looks.load(folder)
+        ColorStyles.load(folder)
 
 
 def test_preset_table_without_settings_is_neutral() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measured looks for recoloring: film looks, retouchers' presets, and camera responses, read from a folder."""
+"""Measured styles for recoloring: film styles, retouchers' presets, and camera responses, read from a folder."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from s2am_engine.errors import FileError
 from s2am_engine.networks.curves import interpolate_curves
 from s2am_engine.training.batch_rng import BatchRNG
 from s2am_engine.training.presets import preset_table
+from s2am_engine.training.relight import MID_GRAY_SHOWN
 
 TABLES, PRESETS, RESPONSES = "luts.npz", "presets.csv", "camera_responses.npz"
-SIDE = 17  # nodes per axis of a look-up table
+TABLE_SIDE = 17  # nodes per axis of a look-up table
 KNOTS = 257  # of a camera's response
 WEAKEST_FILM, STRONGEST_FILM = 0.15, 0.8  # films are applied in part, for most are strong
 WEAKEST_PRESET, STRONGEST_PRESET = 0.4, 1.1
-MID_GRAY = 0.46  # sRGB value that a change of the camera keeps
 
 
 @dataclass(frozen=True)
-class Looks:
-    """Film looks and presets as look-up tables, and camera responses; all on one device."""
+class ColorStyles:
+    """Film styles and presets as look-up tables, and camera responses; all on one device."""
 
     films: Tensor  # (F, 3, 17, 17, 17) uint8, indexed [red, green, blue]
     presets: Tensor  # (P, 3, 17, 17, 17) uint8, likewise
@@ -37,14 +37,14 @@ class Looks:
     shown: Tensor  # (R, K): image value for uniform square roots of the irradiance
 
     @classmethod
-    def load(cls, folder: Path, device: torch.device | str = "cpu") -> Looks:
-        """Read the looks of a folder.
+    def load(cls, folder: Path, device: torch.device | str = "cpu") -> ColorStyles:
+        """Read the styles of a folder.
 
         Args:
             folder: it holds `luts.npz` (`luts`: (F, 17, 17, 17, 3) uint8, sRGB), `presets.csv` (a preset per line,
                 the names of Lightroom's settings in the first line) and `camera_responses.npz` (`irradiance` and
                 `brightness`: (R, N) in [0, 1]).
-            device: where the looks are applied.
+            device: where the styles are applied.
 
         Raises:
             FileError: a file is missing or has other content.
@@ -58,8 +58,8 @@ class Looks:
                 light, shown = response_tables(content["irradiance"], content["brightness"])
         except (OSError, ValueError, LookupError) as error:
             raise FileError(
-                f"{folder} does not hold looks ({error}): name a folder with {TABLES}, {PRESETS} and {RESPONSES}.",
-                code="training.looks",
+                f"{folder} does not hold styles ({error}): name a folder with {TABLES}, {PRESETS} and {RESPONSES}.",
+                code="training.styles",
                 path=str(folder),
             ) from error
         return cls(*(table.to(device) for table in (films, presets, light, shown)))
@@ -81,7 +81,7 @@ class Looks:
         The exposure keeps middle gray.
         """
         taken, shown = (rng.integers(len(self.light)) for _ in range(2))
-        gray = round(MID_GRAY * (KNOTS - 1))
+        gray = round(MID_GRAY_SHOWN * (KNOTS - 1))
         decode, exposure = self.light[taken], (self.light[shown, gray] / self.light[taken, gray].clamp_min(1e-4))
         light = interpolate_curves(decode.unsqueeze(1).expand(-1, 3, -1), pictures.flatten(2))
         light = (light * exposure.view(-1, 1, 1)).clamp(0, 1)
@@ -97,7 +97,7 @@ def apply_tables(pictures: Tensor, tables: Tensor) -> Tensor:
 
 
 def response_tables(irradiance: NDArray[np.floating], brightness: NDArray[np.floating]) -> tuple[Tensor, Tensor]:
-    """Resample camera responses, (R, N) each in [0, 1] and increasing, to the tables of `Looks`."""
+    """Resample camera responses, (R, N) each in [0, 1] and increasing, to the tables of `ColorStyles`."""
     uniform = np.linspace(0, 1, KNOTS)
     light = [np.interp(uniform, shown, taken) for taken, shown in zip(irradiance, brightness, strict=True)]
     values = [np.interp(uniform**2, taken, shown) for taken, shown in zip(irradiance, brightness, strict=True)]
@@ -106,4 +106,4 @@ def response_tables(irradiance: NDArray[np.floating], brightness: NDArray[np.flo
 
 def _as_bytes(preset: Mapping[str, str]) -> NDArray[np.uint8]:
     """Return a preset's table as (3, 17, 17, 17) uint8."""
-    return (preset_table(preset, SIDE) * 255).round().astype(np.uint8).transpose(3, 0, 1, 2)
+    return (preset_table(preset, TABLE_SIDE) * 255).round().astype(np.uint8).transpose(3, 0, 1, 2)
