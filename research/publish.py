@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m research.publish RUN --name NAME …`: make a model with its card from a training run."""
+"""`python -m research.publish [RUN] --name NAME …`: make a model with its card from a training run, and measure it.
+
+Without RUN, the figures of an existing model are measured anew.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +25,7 @@ from s2am_engine.training.train import card_of
 CARD_TEXTS = Path(__file__).parent / "model_cards"
 
 
-def publish(
-    run: Path, name: str, texts: Mapping[str, Any], folder: Path, benchmark: Path | None, input_size: int | None = None
-) -> Card:
+def publish(run: Path, name: str, texts: Mapping[str, Any], folder: Path, input_size: int | None = None) -> Card:
     """Copy a run's weights and write their card.
 
     Args:
@@ -31,7 +33,6 @@ def publish(
         name: see there.
         texts: see there.
         folder: folder of models; a model of the same name is replaced.
-        benchmark: data set to measure the model on; None = no figures.
         input_size: see `card_of`.
 
     Raises:
@@ -43,9 +44,6 @@ def publish(
         file.write(content)
     write_card(card, folder)
     load_network(find_model(name))
-    if benchmark:
-        card.figures.update(measure(name, benchmark))
-        write_card(card, folder)
     return card
 
 
@@ -62,30 +60,41 @@ def read_card_texts(path: Path) -> dict[str, Any]:
         raise EngineError(f"{path} does not hold a model's facts ({error}): name another with --facts.") from error
 
 
+def add_figures(name: str, datasets: Sequence[Path], folder: Path) -> Card:
+    """Measure a model on data sets, and write the figures into its card, in this order before any others."""
+    card = find_model(name).card
+    found = {dataset.name: measure(name, dataset) for dataset in datasets}
+    others = {key: figures for key, figures in card.figures.items() if key not in found}
+    card = replace(card, figures=found | others)
+    write_card(card, folder)
+    return card
+
+
 def measure(name: str, benchmark: Path) -> dict[str, Any]:
     """Return a model's mean scores on a data set."""
     if load_network(find_model(name)).is_detector:
         measured = evaluate_detector(benchmark, Detector(name, "cpu"))
         means = {key: round(value, 4) for key, value in mean(measured.images).describe().items() if value is not None}
-        return {benchmark.name: means | {"pictures": len(measured.names)}}
+        return means | {"pictures": len(measured.names)}
     found = evaluate(benchmark, [name], device="cpu")
     row = found.to_json()["models"][0]
     figures = {key: round(row[key], 4) for key in ("psnr", "fpsnr", "mse", "fmse", "ssim")}
     if "mask" in row:
         figures["iou"] = round(row["mask"]["iou"], 4)
-    return {benchmark.name: figures | {"pictures": len(found.names), "worse_by_1db": row["worse_by_1db"]}}
+    return figures | {"pictures": len(found.names), "worse_by_1db": row["worse_by_1db"]}
 
 
 def main() -> int:
     """Parse the command line and publish."""
     parser = argparse.ArgumentParser(prog="python -m research.publish", description=__doc__)
-    parser.add_argument("run", type=Path, help="the folder of a training run")
+    parser.add_argument("run", type=Path, nargs="?", help="the folder of a training run")
     parser.add_argument("--name", required=True)
     parser.add_argument(
         "--facts", type=Path, help="JSON with description, data, history, known_failures; default: the repository's."
     )
     parser.add_argument("--folder", type=Path, default=BUNDLED, help="default: the bundled models")
-    parser.add_argument("--benchmark", type=Path, help="a data set to measure on, in iHarmony4's layout")
+    datasets = "data sets to measure on, in iHarmony4's layout; their folders' names become the names of the figures"
+    parser.add_argument("--datasets", type=Path, nargs="+", default=[], metavar="DATASET", help=datasets)
     parser.add_argument(
         "--input-size",
         type=int,
@@ -96,8 +105,10 @@ def main() -> int:
 
 def publish_and_print(options: argparse.Namespace) -> None:
     """Publish according to the options, and print the scores."""
-    texts = read_card_texts(options.facts or CARD_TEXTS / f"{options.name}.json")
-    card = publish(options.run, options.name, texts, options.folder, options.benchmark, options.input_size)
+    if options.run:
+        texts = read_card_texts(options.facts or CARD_TEXTS / f"{options.name}.json")
+        publish(options.run, options.name, texts, options.folder, options.input_size)
+    card = add_figures(options.name, options.datasets, options.folder)
     print(json.dumps(card.figures, indent=2))
 
 

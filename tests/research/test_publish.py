@@ -33,7 +33,7 @@ def test_publish_writes_model_and_card(photographs: list[Photograph], tmp_path: 
     best = run.fit().best
     write_settings(tmp_path / "run", {"network": "s2am-s2ad", **run.recipe.to_json()})
     (tmp_path / "facts.json").write_text(json.dumps(CARD_TEXTS))
-    publish(tmp_path / "run", "mine", read_card_texts(tmp_path / "facts.json"), no_personal_models, None)
+    publish(tmp_path / "run", "mine", read_card_texts(tmp_path / "facts.json"), no_personal_models)
     model = find_model("mine")
     assert (model.card.input_size, model.card.training["steps"], model.card.data) == (32, 4, "three photographs")
     assert (model.card.network, model.card.options) == ("s2am-s2ad", {"width": 8, "levels": 4})
@@ -56,7 +56,7 @@ def test_card_of_uses_the_largest_scale(tmp_path: Path) -> None:
 
 def test_publish_reports_missing_weights_and_texts(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="no weights yet"):
-        publish(tmp_path, "mine", {}, tmp_path, None)
+        publish(tmp_path, "mine", {}, tmp_path)
     (tmp_path / "facts.json").write_text('{"description": "only"}')
     with pytest.raises(EngineError, match=r"facts\.json does not hold"):
         read_card_texts(tmp_path / "facts.json")

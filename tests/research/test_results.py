@@ -20,7 +20,7 @@ from research.comparison import FIGURES, SYSTEMS
 from research.preference import Score
 from research.published import PUBLISHED
 from research.results import QUESTIONS, Difference, Results, compare, make_page
-from s2am_engine.models.model_store import list_models
+from s2am_engine.models.model_store import DEFAULT_MODEL, find_model, list_models
 from s2am_engine.training.recolor_settings import KINDS
 from s2am_engine.training.training_data import SOURCES
 
@@ -190,8 +190,22 @@ def test_make_page_lists_the_bundled_models() -> None:
     for model in list_models():
         (row,) = rows_of(bundled, model.card.name)
         assert row[3] == str(model.card.input_size)
-        figures = model.card.figures["benchmark"]
-        assert row[4] == (f"{figures['psnr']:.2f}" if "psnr" in figures else "")
+        real, figures = model.card.figures["real"], model.card.figures["benchmark"]
+        assert row[4] == (f"{real['psnr']:.2f}" if "psnr" in real else "")
+        assert row[7] == (f"{figures['psnr']:.2f}" if "psnr" in figures else "")
+
+
+def test_make_page_ranks_the_default_among_others_on_real_composites() -> None:
+    real = make_page(fake_results(), left_out()).split("## Real composites")[1].split("## Comparison")[0]
+    psnr = find_model(DEFAULT_MODEL).card.figures["real"]["psnr"]
+    assert rows_of(real, f"**{DEFAULT_MODEL}**")[0][1] == f"{psnr:.1f}"
+    values = [
+        float(line.split("|")[2])
+        for line in real.splitlines()
+        if line.startswith("| ") and "PSNR" not in line and "---" not in line
+    ]
+    assert values == sorted(values, reverse=True)
+    assert len(values) > 6
 
 
 def run_main(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
