@@ -44,7 +44,7 @@ FLATTEST_RAW = 0.6  # log2 of the slope of its contrast
 PALEST_RAW = 0.55  # its saturation
 
 FULL_EDIT = Recoloring(weakest=0.45, strongest=1.25, film_share=0.22, preset_share=0.12, response_share=0.1)
-MILD_EDIT = Recoloring(weakest=0.1, strongest=0.45, falloff_share=0.0, patches_share=0.0)
+WEAKEST_MILD, STRONGEST_MILD = 0.1, 0.45
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class PairKinds:
 PAIR_KINDS = ("renditions", "edits", "transfers")
 
 GENERAL = PairKinds()
-AS_PUBLISHED = PairKinds(raw_targets=0.0, edited_targets=0.0, mild_targets=0.0)
+AS_PUBLISHED = PairKinds(renditions=0.0, edited_targets=0.0, mild_targets=0.0)
 """Ground truths are the photographs themselves, for learning their look."""
 OTHER_STYLES = PairKinds(edited_targets=1.0, mild_targets=1.0)
 """No ground truth has the look of the photographs."""
@@ -171,7 +171,7 @@ class PairMaker(PairSource):
     @property
     def mild(self) -> Recoloring:
         """The kinds of change of `recoloring`, mild."""
-        return replace(self.recoloring, weakest=MILD_EDIT.weakest, strongest=MILD_EDIT.strongest)
+        return replace(self.recoloring, weakest=WEAKEST_MILD, strongest=STRONGEST_MILD)
 
     def edit(self, pictures: Tensor, regions: Tensor, rng: BatchRNG, how: Recoloring) -> Tensor:
         """Recolor (B, 3, N, N) images with the styles; B may be 0."""

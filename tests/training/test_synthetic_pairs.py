@@ -64,7 +64,7 @@ def only(kind: str) -> PairKinds:
     return GENERAL.without(*(other for other in PAIR_KINDS if other != kind))
 
 
-@pytest.mark.parametrize("kinds", [AS_PUBLISHED.without("renditions"), replace(only("transfers"), mild_targets=0.0)])
+@pytest.mark.parametrize("kinds", [AS_PUBLISHED, replace(only("transfers"), mild_targets=0.0)])
 def test_pair_maker_as_published_keeps_the_photograph(photographs: list[Photograph], kinds: PairKinds) -> None:
     maker = PairMaker(48, 24, 1, photographs=photographs, kinds=kinds, degradation=FLAWLESS, crop=False)
     means = {photograph.image.mean().round() for photograph in photographs}
@@ -122,7 +122,7 @@ def test_transfers_take_colors_of_similar_regions(photographs: list[Photograph])
 def test_pair_maker_degrades_only_the_foreground(photographs: list[Photograph]) -> None:
     """Only the color differs: the target has the same noise and compression."""
     noisy = Degradation(blur_share=0, sharpen_share=0, noise_share=1, jpeg_share=0)
-    unchanged, kinds = Recoloring().without(*KINDS), AS_PUBLISHED.without("renditions", "transfers")
+    unchanged, kinds = Recoloring().without(*KINDS), AS_PUBLISHED.without("transfers")
     made = [
         PairMaker(48, 8, 1, photographs=photographs, kinds=kinds, degradation=flaws, recoloring=unchanged).make(0)
         for flaws in (FLAWLESS, noisy)
