@@ -89,18 +89,19 @@ def test_pairs_command_reports_unusable_photographs(
 def test_pairs_command_leaves_out_kinds(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = ["pairs", photos / "own", "--count", "4", "--size", "64", "--sheet"]
     sheets = []
-    for name, options in (("all", []), ("some", ["--without", "transfers", "--without", "film"])):
-        assert run(capsys, *line, tmp_path / f"{name}.png", *options)[0] == 0
+    for name, left_out in (("all", []), ("some", ["--without", "transfers", "--without", "film"])):
+        assert run(capsys, *line, tmp_path / f"{name}.png", *left_out)[0] == 0
         sheets.append((tmp_path / f"{name}.png").read_bytes())
     assert sheets[0] != sheets[1]
     every = [word for kind in ("renditions", "edits", "transfers") for word in ("--without", kind)]
-    for options, expected in (
+    refused: tuple[tuple[list[str | Path], str], ...] = (
         (["--without", "scans"], "--without takes one of: renditions, edits, transfers, scenes, exposure"),
-        (every, "At most two kinds of pairs"),
+        ([*every], "At most two kinds of pairs"),
         (["--styles", photos], "does not hold styles"),
         (["--scenes", photos], "holds no scenes"),
-    ):
-        code, _, err = run(capsys, *line, tmp_path / "none.png", *options)
+    )
+    for given, expected in refused:
+        code, _, err = run(capsys, *line, tmp_path / "none.png", *given)
         assert code != 0
         assert expected in err
     assert not (tmp_path / "none.png").exists()
