@@ -134,11 +134,11 @@ def pair_options(options: argparse.Namespace) -> PairOptions:
         UsageError: `--without` names no kind, or lists them on request.
     """
     from s2am_engine.training.recolor_settings import KINDS
-    from s2am_engine.training.training_data import SOURCES, PairOptions
+    from s2am_engine.training.training_data import PAIR_SOURCES, PairOptions
 
     without = options.without or []
-    if not {*without} <= {*SOURCES, *KINDS}:
-        raise UsageError(f"--without takes one of: {', '.join((*SOURCES, *KINDS))}")
+    if not {*without} <= {*PAIR_SOURCES, *KINDS}:
+        raise UsageError(f"--without takes one of: {', '.join((*PAIR_SOURCES, *KINDS))}")
     return PairOptions(options.styles, options.scenes, without)
 
 

@@ -35,7 +35,7 @@ HELD_OUT_SEED = 20_000
 
 
 SCENES = "scenes"  # the kind of pairs from `PairOptions.scenes`
-SOURCES = (*PAIR_KINDS, SCENES)
+PAIR_SOURCES = (*PAIR_KINDS, SCENES)
 SCENE_SHARE = 0.06  # of the pairs, if there are scenes
 FEWEST_FOR_SIMILAR = 200  # photographs from which references with similar content are looked for
 
@@ -46,7 +46,7 @@ class PairOptions:
 
     styles: Path | None = None  # folder of `ColorStyles`
     scenes: Path | None = None  # folder of `load_scenes`
-    without: Sequence[str] = ()  # kinds of pairs (`SOURCES`) and of recoloring (`KINDS`)
+    without: Sequence[str] = ()  # kinds of pairs (`PAIR_SOURCES`) and of recoloring (`KINDS`)
 
     def to_json(self) -> dict[str, Any]:
         """Return the options as plain values."""
@@ -77,7 +77,7 @@ class PairOptions:
         Raises:
             TrainingError: there is no such kind.
         """
-        return FULL_EDIT.without(*(kind for kind in self.without if kind not in SOURCES))
+        return FULL_EDIT.without(*(kind for kind in self.without if kind not in PAIR_SOURCES))
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,6 @@ def test_measure_gives_the_scores_of_a_detector(
     monkeypatch.setattr(Spotter, "is_detector", True)
     monkeypatch.setitem(registry.NETWORKS, "spotter", NetworkSpec("spotter", Spotter, "for tests", None, None))
     write_fake_model(no_personal_models, "mine", "spotter")
-    figures = measure("mine", tmp_path)[tmp_path.name]
+    figures = measure("mine", tmp_path)
     assert (figures["found"], figures["claimed"], figures["pictures"]) == (0.5, 0, 2)
     assert figures["iou"] == figures["iou_likeliest"] == pytest.approx(0.46, abs=0.04)

@@ -22,7 +22,7 @@ from research.published import PUBLISHED
 from research.results import QUESTIONS, Difference, Results, compare, make_page
 from s2am_engine.models.model_store import DEFAULT_MODEL, find_model, list_models
 from s2am_engine.training.recolor_settings import KINDS
-from s2am_engine.training.training_data import SOURCES
+from s2am_engine.training.training_data import PAIR_SOURCES
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -174,7 +174,7 @@ def test_make_page_lists_the_ablation() -> None:
 
 
 def test_ablation_groups_cover_every_kind_once() -> None:
-    assert sorted(kind for kinds in ablation.GROUPS.values() for kind in kinds) == sorted([*SOURCES, *KINDS])
+    assert sorted(kind for kinds in ablation.GROUPS.values() for kind in kinds) == sorted([*PAIR_SOURCES, *KINDS])
 
 
 def test_make_page_has_a_section_about_preferences_if_there_are_any() -> None:
