@@ -2,8 +2,8 @@
 """The bridge between GIMP and the engine process.
 
 Client (standard library alone; runs in GIMP's own Python): `client`, `starter`, `connection`, `protocol`,
-`bridge_folder`. Engine process: `server`, `engine_session`, `model_cache`, `effective_mask`, and the command
-`s2am serve` in `serve_command`.
+`bridge_folder`. Engine process: `server`, `engine_session`, `model_cache`, `effective_mask`, `color_space`, and the
+command `s2am serve` in `serve_command`.
 """
 
 from __future__ import annotations

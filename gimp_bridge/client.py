@@ -55,12 +55,17 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True)
 class PixelLayout:
-    """Size and format of a layer's RGBA pixels: sRGB values, or (only with float) linear light."""
+    """Size and format of a layer's RGBA pixels.
+
+    linear: they are linear light rather than sRGB values (only with float).
+    space: they are values of another color space (only with integers).
+    """
 
     width: int
     height: int
     depth: protocol.Depth = "u8"
     linear: bool = False
+    space: protocol.ColorSpace | None = None
 
     def rows_per_strip(self) -> int:
         """Return the number of rows of a strip."""
@@ -314,10 +319,18 @@ class _RenderJob:
                     self._finish(shared, *pending.popleft(), progress)
                 strip = self._strip(index % slots * slot, min(rows, height - top))
                 self._fill(shared, strip, top)
-                request = protocol.Render(color_map=self.color_map, strip=strip)
+                request = self._request(strip)
                 pending.append((self.requests.send(request), strip, top))
             while pending:
                 self._finish(shared, *pending.popleft(), progress)
+
+    def _request(self, strip: Strip) -> protocol.Render:
+        space = self.layout.space
+        if space is None:
+            return protocol.Render(color_map=self.color_map, strip=strip)
+        return protocol.Render(
+            color_map=self.color_map, strip=strip, transfer=space.transfer, primaries=space.primaries
+        )
 
     @contextlib.contextmanager
     def _workspace(self, size: int, progress: ProgressCallback) -> Iterator[mmap.mmap]:

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gimp_bridge import protocol
+from gimp_bridge.color_space import in_color_space, is_identity
 from gimp_bridge.connection import Channel, DisconnectedError, SilenceError
 from gimp_bridge.effective_mask import Plane, effective_mask
 from gimp_bridge.model_cache import ModelCache, ReportText
@@ -41,6 +42,7 @@ logger = logging.getLogger(__name__)
 
 _MAX_PENDING = 64  # requests of one connection
 _HEARTBEAT = 1.0  # seconds
+_VISIBLE_REFERENCE = 0.25  # share of the foreground's area of which a reference layer must be visible around it
 _ALPHA_TOLERANCE = 2  # levels by which two ways of reading the same transparency may differ
 _SUFFIX = ".pixels"
 _DISK_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
@@ -81,7 +83,8 @@ class HarmonizeJob:
         harmonizer = self.models.harmonizer(self.request.model, self.report)
         self.report("Analyzing the image")
         with self.models.computing():
-            result = harmonizer(pixels, mask, alpha=alpha)
+            colors, foreground, opacity = self._beside_reference(pixels, mask, alpha)
+            result = harmonizer(colors, foreground, alpha=opacity)
         return protocol.HarmonizeResponse(
             color_map=result.color_map.to_json(),
             confidence=result.confidence,
@@ -116,7 +119,24 @@ class HarmonizeJob:
             return mask, alpha, False
         if request.mask_source == "layer-or-predicted" and mask.min() == 255:
             return mask, alpha, True
+        if request.reference and self._planes(request.reference, 4)[..., 3].any():
+            return mask, alpha, False
         raise MaskError("Nothing is visible below or around the layer.", code="mask.no-background")
+
+    def _beside_reference(
+        self, pixels: NDArray[np.uint8], mask: Plane, alpha: Plane
+    ) -> tuple[NDArray[np.uint8], Plane, Plane]:
+        """Return what the network sees: the composite, or the foreground beside a reference that it covers."""
+        foreground = mask > 0
+        visible = np.count_nonzero((alpha > 0) & ~foreground)
+        if not self.request.reference or visible >= _VISIBLE_REFERENCE * np.count_nonzero(foreground):
+            return pixels, mask, alpha
+        reference = self._planes(self.request.reference, 4)
+        return (
+            np.hstack([pixels, reference[..., :3]]),
+            np.hstack([mask, np.zeros_like(mask)]),
+            np.hstack([np.where(foreground, alpha, 0).astype(np.uint8), reference[..., 3]]),
+        )
 
     def _predict_mask(self, pixels: NDArray[np.uint8], alpha: Plane) -> tuple[Plane, bool]:
         detector = self.models.detector(self.report)
@@ -417,7 +437,11 @@ class EngineSession:
             self._workspace = SharedWorkspace(self._folder, request.size)
             return protocol.WorkspaceOpened(file=self._workspace.file.name)
         if self._workspace and isinstance(request, protocol.Render):
-            self._workspace.render(request.strip, ColorMap.from_json(request.color_map), pending.check)
+            color_map = ColorMap.from_json(request.color_map)
+            if not is_identity(color_map):
+                space = request.space
+                color_map = in_color_space(color_map, space) if space else color_map
+                self._workspace.render(request.strip, color_map, pending.check)
             return protocol.Done()
         if self._workspace and isinstance(request, protocol.RestoreUnchanged):
             self._workspace.restore_unchanged(request.strip)

@@ -41,6 +41,9 @@ MAX_MESSAGE = 96 << 20
 MAX_HEADER = 8 << 20
 """Largest size of a message's header in bytes."""
 
+TRANSFER_STEPS = 65536
+"""Number of values that describe the transfer function of a color space."""
+
 Depth = Literal["u8", "u16", "float"]
 EngineState = Literal["starting", "ready", "broken"]
 MaskSource = Literal["layer", "predicted", "layer-or-predicted"]
@@ -87,6 +90,8 @@ class Harmonize(Message):
     layer_masks: any number of planes, one after another: the layer's mask and those of its groups.
     selection: plane; empty = nothing is selected.
     selection_is_reference: the selection limits the background that the layer is matched to, instead of the layer.
+    reference: H×W×4, RGBA of a chosen reference layer on its own. It is placed beside the foreground if the foreground
+        covers most of it. Empty = none was chosen.
     predicted: plane, the predicted mask of an earlier result for the same image; empty = predict it if needed.
     mask_source: `layer` = alpha × masks × selection; `predicted` = the detector's; `layer-or-predicted` = the
         detector's if the layer covers everything that is visible.
@@ -102,6 +107,7 @@ class Harmonize(Message):
     layer_masks: bytes = b""
     selection: bytes = b""
     selection_is_reference: bool = False
+    reference: bytes = b""
     predicted: bytes = b""
     mask_source: MaskSource = "layer"
     likeliest: bool = False
@@ -114,6 +120,8 @@ class Harmonize(Message):
         plane = self.width * self.height
         if len(self.pixels) != 4 * plane or len(self.layer_alpha) != plane or len(self.layer_masks) % plane:
             raise ValueError("pixels, alpha and masks must have the size of the image")
+        if len(self.reference) not in (0, 4 * plane):
+            raise ValueError("a reference must have the size of the image")
         if len(self.selection) not in (0, plane) or len(self.predicted) not in (0, plane):
             raise ValueError("a plane must have the size of the image")
 
@@ -205,13 +213,40 @@ class Strip:
         return self.planes_end + 2 * self.original_bytes * self.pixel_count
 
 
+@dataclass(frozen=True)
+class ColorSpace:
+    """The color space of an RGB profile with primaries and a transfer function.
+
+    transfer: TRANSFER_STEPS floats: the linear light of values that are evenly spaced from 0 to 1.
+    primaries: 3×3 row by row, from linear light in this space to linear sRGB.
+    """
+
+    transfer: bytes
+    primaries: tuple[float, ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Render(Message):
-    """Apply a color map to a strip, in place; alpha is kept. Answered with a `Done`."""
+    """Apply a color map to a strip, in place; alpha is kept. Answered with a `Done`.
+
+    transfer, primaries: see `ColorSpace`; empty = the pixels are sRGB values.
+    """
 
     kind = "render"
     color_map: dict[str, Any]
     strip: Strip
+    transfer: bytes = b""
+    primaries: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check the color space."""
+        if (len(self.transfer), len(self.primaries)) not in ((0, 0), (4 * TRANSFER_STEPS, 9)):
+            raise ValueError(f"a color space must have {TRANSFER_STEPS} values and nine numbers")
+
+    @property
+    def space(self) -> ColorSpace | None:
+        """The color space of the pixels; None = sRGB."""
+        return ColorSpace(self.transfer, self.primaries) if self.transfer else None
 
 
 @dataclass(frozen=True, kw_only=True)

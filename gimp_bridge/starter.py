@@ -133,7 +133,7 @@ class EngineStarter:
                     process = self._run(log)
             elif process.poll() is not None:
                 if alone:
-                    raise _startup_error(log)
+                    raise _startup_error(log, killed=process.returncode < 0)
                 process = None  # another engine was started at the same time
             self._wait(end, progress)
         return found
@@ -173,8 +173,18 @@ class EngineStarter:
             raise BridgeError(message, code="bridge.installation") from error
 
 
-def _startup_error(log: Path) -> BridgeError:
-    """Return the error for an engine that ended while it started: its own message, if its output ends with one."""
+def _startup_error(log: Path, *, killed: bool) -> BridgeError:
+    """Return the error for an engine that ended while it started: its own message, if its output ends with one.
+
+    Args:
+        log: its output.
+        killed: the system or another program ended it.
+    """
+    if killed:
+        message = (
+            "The engine was ended while it was starting: close other programs in case memory is short, then try again."
+        )
+        return BridgeError(message, code="bridge.stopped")
     lines = [line.strip() for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
     last = lines[-1] if lines else "no output"
     if last.startswith("error: "):
