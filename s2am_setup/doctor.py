@@ -21,6 +21,7 @@ from s2am_common.errors import BridgeError, S2AMError
 from s2am_setup import gimp_plugin
 from s2am_setup.desktop import DISPLAY_NAME, write_launchers
 from s2am_setup.gimp_plugin import PLUGIN_NAME, plugin_folder
+from s2am_setup.gimp_probe import offers_effects
 from s2am_setup.gimp_profiles import FLATPAK_ID, Gimp, GimpProfile, ensure_profile, find_gimp_profiles, find_gimps
 from s2am_setup.installation import Installation, command_path, path_advice, program_path, write_command
 from s2am_setup.manifest import path_exists, sha256_of
@@ -216,6 +217,9 @@ def check_gimps(installation: Installation) -> Iterator[DoctorCheck]:
     supported = [gimp for gimp in gimps if gimp.is_supported]
     for gimp in supported:
         yield DoctorCheck("GIMP", "ok", f"{gimp}, {gimp.path}")
+        if offers_effects(gimp, installation.platform) is False:
+            message = f"{gimp} does not offer layer effects to the plug-in: its other results work"
+            yield DoctorCheck("layer effects", "note", message)
     for gimp in gimps:
         if not gimp.is_supported:
             message = f"{gimp} at {gimp.path} is too old: the plug-in needs GIMP 3"

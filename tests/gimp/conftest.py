@@ -26,11 +26,16 @@ def gimp_host(request: pytest.FixtureRequest) -> Host:
 
 @pytest.fixture(scope="session")
 def gimp_root(gimp_host: Host, pytestconfig: pytest.Config) -> Path:
-    """The folder of the Debian with that GIMP. If it cannot be installed, tests fail in CI, else are skipped."""
+    """The folder of the Debian with that GIMP."""
+    return provisioned(gimp_host, pytestconfig)
+
+
+def provisioned(host: Host, pytestconfig: pytest.Config) -> Path:
+    """Return the folder of the Debian with a GIMP. If it cannot be installed, tests fail in CI, else are skipped."""
     manager = pytestconfig.pluginmanager.getplugin("capturemanager")
     with manager.global_and_fixture_disabled():  # the first time takes minutes: show the progress
         try:
-            return provision(gimp_host, Console(sys.stdout))
+            return provision(host, Console(sys.stdout))
         except UnavailableError as error:
             if os.environ.get("CI") or os.environ.get("GITHUB_ACTIONS"):
                 raise

@@ -65,6 +65,13 @@ def one_layer() -> NDArray[np.uint8]:
     return np.ascontiguousarray(paste_layer(placement, placement.pixels, behind).pixels, np.uint8)
 
 
+def canvas_layer() -> NDArray[np.uint8]:
+    """Return H×W×4: the cutout on a transparent layer of canvas size."""
+    layer = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
+    layer[AT[1] : AT[1] + PASTED[1], AT[0] : AT[0] + PASTED[0]] = cut_out()
+    return layer
+
+
 def write(folder: Path) -> None:
     """Write all images to the folder that the scripts in GIMP read."""
     pixel = np.array([200, 40, 30, 255], np.uint8)
@@ -79,6 +86,8 @@ def write(folder: Path) -> None:
         "one": pixel,
         "empty": np.zeros((*PASTED[::-1], 4), np.uint8),
         "one-layer": one_layer(),
+        "canvas-layer": canvas_layer(),
+        "other-canvas-layer": np.ascontiguousarray(canvas_layer()[:, ::-1]),
     }
     for name, array in pictures.items():
         (folder / f"{name}.bin").write_bytes(array.tobytes())

@@ -121,6 +121,16 @@ def test_image_and_engine_survive_a_killed_plug_in(large: Gimp3) -> None:
     assert first.untouched
     assert second.succeeded, second.facts["message"]
     assert process_of(large.bridge) == engine
+    assert second.facts["images"] == 2  # those of the two calls: copies of the killed plug-in are deleted
+
+
+def test_killed_plug_in_leaves_no_open_undo_group(large: Gimp3) -> None:
+    module = large.plugin / "harmonize_layer/core/harmonizing.py"
+    kill = "\n\ndef save_metadata(*_):\n    import os, signal\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    module.write_text(module.read_text(encoding="utf-8") + kill, encoding="utf-8")
+    case = run(large, "killed")
+    assert not case.succeeded
+    assert not case.facts["left open"]
 
 
 def test_hanging_engine_is_an_error_and_leaves_the_image_unchanged(large: Gimp3) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from s2am_common.paths import BRIDGE_FOLDER_VARIABLE
 from tests.plugin import fake_gimp
 from tests.plugin.fake_gimp import FakeGi, GroupLayer, Image, Layer
 from tests.plugin.local_engine import LocalEngine
@@ -26,8 +27,9 @@ EARLIER_PARASITE = (
 
 
 @pytest.fixture
-def gi() -> Iterator[FakeGi]:
-    """The fake modules of `gi.repository`."""
+def gi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGi]:
+    """The fake modules of `gi.repository`, and a bridge folder of the test."""
+    monkeypatch.setenv(BRIDGE_FOLDER_VARIABLE, str(tmp_path / "bridge"))
     with FakeGi().installed() as gi:
         yield gi
 

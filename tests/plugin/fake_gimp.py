@@ -46,6 +46,7 @@ class Babl:
 
     Object = str
     get_name = staticmethod(str)
+    format = staticmethod(str)
 
     @staticmethod
     def format_get_encoding(name: str) -> str:
@@ -284,7 +285,6 @@ class Layer(Drawable):
         self.filters: list[DrawableFilter] = []
         self.parasites: dict[str, Parasite] = {}
         self.floating = False
-        self.tattoo = self.number
         self.shadow: Buffer | None = None
 
     def __getattr__(self, name: str) -> Any:
@@ -305,6 +305,19 @@ class Layer(Drawable):
         layer = cls(image, name, Buffer("R'G'B'A float" + image.space, image.width, image.height))
         layer.buffer.values = image.composite()
         return layer
+
+    @classmethod
+    def new_from_drawable(cls, source: Layer, image: Image) -> Layer:
+        return source.image._copy(source, image, None)
+
+    def copy(self) -> Layer:
+        return self.image._copy(self, self.image, None)
+
+    def set_name(self, name: str) -> None:
+        self.name = name
+
+    def is_valid(self) -> bool:
+        return self.image in Image.all and self in self.image.all_layers()
 
     @staticmethod
     def from_mask(mask: LayerMask) -> Layer:
@@ -339,6 +352,9 @@ class Layer(Drawable):
 
     def add_mask(self, mask: LayerMask) -> None:
         self.mask, mask.layer = mask, self
+
+    def get_filters(self) -> list[DrawableFilter]:
+        return list(self.filters)
 
     def append_filter(self, effect: DrawableFilter) -> None:
         effect.area = None if self.image.selection is None else self.image.selection.buffer.values[..., 0].copy()
@@ -398,7 +414,29 @@ class Image:
         self.attached_to: Drawable | None = None
         self.number = next(_numbers)
         self.log: list[str] = []
+        self.parasites: dict[str, Parasite] = {}
         Image.all.append(self)
+
+    @classmethod
+    def new_with_precision(cls, width: int, height: int, base: ImageBaseType, precision: Precision) -> Image:
+        image = cls(width, height, base)
+        image.precision = precision
+        return image
+
+    def get_color_profile(self) -> ColorProfile | None:
+        return ColorProfile(self.space) if self.space else None
+
+    def set_color_profile(self, profile: ColorProfile) -> None:
+        self.space = profile.space
+
+    def is_valid(self) -> bool:
+        return self in Image.all
+
+    def get_parasite(self, name: str) -> Parasite | None:
+        return self.parasites.get(name)
+
+    def attach_parasite(self, parasite: Parasite) -> None:
+        self.parasites[parasite.name] = parasite
 
     def all_layers(self, layers: list[Layer] | None = None) -> Iterator[Layer]:
         for layer in self.layers if layers is None else layers:
@@ -459,9 +497,6 @@ class Image:
     def get_item_position(self, layer: Layer) -> int:
         return (layer.parent.children if layer.parent else self.layers).index(layer)
 
-    def get_layer_by_tattoo(self, tattoo: int) -> Layer | None:
-        return next((layer for layer in self.all_layers() if layer.tattoo == tattoo), None)
-
     def floating_sel_attached_to(self) -> Drawable | None:
         return self.attached_to
 
@@ -486,6 +521,7 @@ class Image:
         twin.image, twin.parent, twin.number = image, parent, next(_numbers)
         twin.buffer = Buffer(layer.buffer.name, layer.get_width(), layer.get_height())
         twin.buffer.values = layer.buffer.values.copy()
+        twin.parasites = dict(layer.parasites)
         twin.filters = [DrawableFilter(twin, each.operation, each.name) for each in layer.filters]
         if isinstance(twin, GroupLayer):
             twin.children = [self._copy(child, image, twin) for child in twin.children]
@@ -508,10 +544,13 @@ class Image:
         for layer in self.layers:
             layer.offsets = (layer.offsets[0] - x, layer.offsets[1] - y)
 
-    def get_thumbnail(self, width: int, height: int, _kind: object) -> Pixbuf:
+    def get_thumbnail_data(self, width: int, height: int) -> tuple[Bytes, int, int, int]:
         whole = Layer.new_from_visible(self, self, "visible").buffer
-        data = whole.get(Rectangle(0, 0, width, height), width / self.width, "R'G'B'A u8", None)
-        return Pixbuf(np.frombuffer(data, np.uint8).reshape(height, width, 4).copy())
+        own = self.layers[0].get_format()
+        colors, kind, _ = _split(own)
+        name = Babl.format_with_space(f"{colors.removesuffix('A')}A {kind}", own)
+        data = whole.get(Rectangle(0, 0, width, height), width / self.width, name, None)
+        return Bytes(data), width, height, len(data) // (width * height)
 
     def insert_channel(self, channel: Channel, _parent: None, _index: int) -> None:
         self.log.append(f"insert channel {channel.name}")
@@ -527,11 +566,19 @@ class Selection:
     """The functions of the selection."""
 
     is_empty = staticmethod(lambda image: image.selection is None)
+    bounds = staticmethod(lambda image: (image.selection is not None, 0, 0, image.width, image.height))
     save = staticmethod(lambda image: image.selection)
 
     @staticmethod
     def none(image: Image) -> None:
         image.selection = None
+
+
+class Bytes(bytes):
+    """Bytes of GLib."""
+
+    def get_data(self) -> bytes:
+        return self
 
 
 class ColorProfile:
@@ -565,7 +612,7 @@ class Pixbuf:
         return cls(np.frombuffer(data, np.uint8).reshape(height, width, 4 if alpha else 3).copy())
 
     def fill(self, value: int) -> None:
-        self.pixels[:] = value
+        self.pixels[:] = value >> 24
 
     def get_width(self) -> int:
         return self.pixels.shape[1]
@@ -589,12 +636,19 @@ class Pixbuf:
     def scale(
         self, target: Pixbuf, x: int, y: int, width: int, height: int, shift_x: float, shift_y: float, *rest: Any
     ) -> None:
+        assert target.get_has_alpha() or not self.get_has_alpha()  # as GdkPixbuf
         scale_x, scale_y, kind = rest
         mode = cv2.INTER_NEAREST if kind == "nearest" else cv2.INTER_LINEAR
         size = (round(self.get_width() * scale_x), round(self.get_height() * scale_y))
         large = cv2.resize(self.pixels, size, interpolation=mode)
-        rows, columns = np.arange(y, y + height) - int(shift_y), np.arange(x, x + width) - int(shift_x)
-        target.pixels[y : y + height, x : x + width] = large[rows][:, columns]
+        rows, columns = np.arange(y, y + height) - round(shift_y), np.arange(x, x + width) - round(shift_x)
+        found = large[rows.clip(0, size[1] - 1)][:, columns.clip(0, size[0] - 1)]
+        target.pixels[y : y + height, x : x + width, : found.shape[2]] = found
+
+    def copy_area(self, x: int, y: int, width: int, height: int, target: Pixbuf, to_x: int, to_y: int) -> None:
+        assert target.get_has_alpha() == self.get_has_alpha()
+        area = self.pixels[y : y + height, x : x + width]
+        target.pixels[to_y : to_y + height, to_x : to_x + width] = area
 
     def composite_color_simple(self, width: int, height: int, *_rest: object) -> Pixbuf:
         return Pixbuf(np.asarray(cv2.resize(self.pixels, (width, height), interpolation=cv2.INTER_NEAREST), np.uint8))
@@ -610,7 +664,7 @@ class Config:
 
     def __init__(self, **values: Any) -> None:
         defaults: dict[str, Any] = {"model": "", "result": "new-layer", "reference": "beneath", "mask": "automatic"}
-        defaults |= {"reference-layer": None, "hide-original": False, "strength": 1.0}
+        defaults |= {"reference-layer": None, "hide-original": True, "strength": 1.0}
         defaults |= dict.fromkeys(("brightness", "contrast", "warmth", "tint", "saturation"), 0.0)
         self.values = defaults | {name.replace("_", "-"): value for name, value in values.items()}
         self.changed: Callable[[Config, Any], None] | None = None
@@ -693,11 +747,13 @@ class FakeGi:
             LayerMode=LayerMode, ImageBaseType=ImageBaseType, Precision=Precision, RunMode=RunMode, PlugIn=PlugIn,
             PDBStatusType=PDBStatusType, ProcedureSensitivityMask=Sensitivity, PARASITE_PERSISTENT=1,
             PARASITE_UNDOABLE=2, PDBProcType=kinds(PLUGIN=0), ChannelOps=kinds(REPLACE=0),
-            AddMaskType=kinds(WHITE=0), PixbufTransparency=kinds(KEEP_ALPHA=0), Choice=MagicMock(),
+            AddMaskType=kinds(WHITE=0), ImageType=kinds(RGBA_IMAGE="R'G'B'A u8", GRAYA_IMAGE="Y'A u8"),
+            Choice=MagicMock(),
             ImageProcedure=kinds(new=lambda *_: Procedure()), Procedure=Procedure, ProcedureConfig=Config,
             ValueArray=tuple, Item=Drawable, main=self.progress.main, displays_flush=self.progress.flush,
             progress_init=self.progress.init, progress_set_text=self.progress.text, progress_end=self.progress.end,
             progress_pulse=self.progress.pulse, progress_update=self.progress.update,
+            get_images=lambda: list(Image.all),
             floating_sel_to_layer=lambda layer: layer.__dict__.update(floating=False),
         )  # fmt: skip
         gegl = kinds(
@@ -706,14 +762,20 @@ class FakeGi:
         pixbufs = kinds(
             Pixbuf=Pixbuf, Colorspace=kinds(RGB=0), InterpType=kinds(NEAREST="nearest", BILINEAR="bilinear")
         )
-        glib = kinds(Bytes=kinds(new=bytes), Error=GError, idle_add=self.loop.idle_add)
+        glib = kinds(
+            Bytes=kinds(new=bytes),
+            Error=GError,
+            idle_add=self.loop.idle_add,
+            timeout_add=MagicMock(),
+            source_remove=MagicMock(),
+        )
         gobject = kinds(
             ParamFlags=kinds(READWRITE=3), ParamSpec=object, TYPE_NONE=0,
             BindingFlags=kinds(BIDIRECTIONAL=1, SYNC_CREATE=2),
         )  # fmt: skip
         self.modules: dict[str, Any] = {
             "Babl": Babl, "Gegl": gegl, "Gimp": gimp, "GdkPixbuf": pixbufs, "GLib": glib, "GObject": gobject,
-            "Gtk": self.gtk, "GimpUi": self.gimp_ui,
+            "Gtk": self.gtk, "GimpUi": self.gimp_ui, "Gdk": MagicMock(),
         }  # fmt: skip
 
     @contextmanager

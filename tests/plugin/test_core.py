@@ -13,7 +13,17 @@ import harmonize_layer
 import numpy as np
 import pytest
 from harmonize_layer.core import messages, settings
-from harmonize_layer.core.geometry import PREVIEW_SIZE, PixelArea, Window, choose_window, preview_crop
+from harmonize_layer.core.geometry import (
+    PREVIEW_SHAPE,
+    PixelArea,
+    View,
+    Window,
+    choose_window,
+    fit_view,
+    panned,
+    preview_crop,
+    zoomed,
+)
 from harmonize_layer.core.harmonizing import multiply_matrices
 from harmonize_layer.core.metadata import LayerMetadata
 
@@ -91,20 +101,20 @@ def test_advice_names_no_command_line_option() -> None:
 
 
 def test_metadata_is_read_as_it_was_written() -> None:
-    metadata = LayerMetadata("effect", "mine", {"strength": 0.5}, {"map": [1]}, 3)
+    metadata = LayerMetadata("effect", "mine", {"strength": 0.5}, {"map": [1]}, original="a1", digest="b2")
     assert LayerMetadata.from_bytes(metadata.to_bytes()) == metadata
 
 
 def test_metadata_of_version_0_1_is_read() -> None:
     metadata = LayerMetadata.from_bytes(EARLIER_PARASITE)
     assert metadata is not None
-    assert (metadata.result, metadata.original, metadata.sliders["warmth"]) == ("new-layer", 7, 0.25)
+    assert (metadata.result, metadata.original, metadata.sliders["warmth"]) == ("new-layer", "", 0.25)
     expected = Matrix(np.array([[1, 0, 0, 0.125], [0, 1, 0, 0], [0, 0, 1, 0]], np.float32))
     assert ColorMap.from_json(metadata.color_map) == expected
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"[]", b"{}", b"\xff", b'{"version": 2, "result": "x"}', b'{"version": 1, "result": "x"}']
+    "data", [b"", b"[]", b"{}", b"\xff", b'{"version": 3, "result": "x"}', b'{"version": 1, "result": "x"}']
 )
 def test_damaged_metadata_is_ignored(data: bytes) -> None:
     assert LayerMetadata.from_bytes(data) is None
@@ -112,7 +122,7 @@ def test_damaged_metadata_is_ignored(data: bytes) -> None:
 
 def test_metadata_is_json() -> None:
     values: dict[str, Any] = json.loads(LayerMetadata("effect", "", {}, {}).to_bytes())
-    assert values["version"] == 1
+    assert values["version"] == 2
 
 
 # -- geometry
@@ -146,7 +156,7 @@ def test_preview_crop_contains_the_foreground_and_fits_the_preview() -> None:
     assert crop.y <= 40 - 4
     assert crop.x + crop.width >= 134
     assert crop.y + crop.height >= 64
-    assert crop.width / crop.height == pytest.approx(PREVIEW_SIZE[0] / PREVIEW_SIZE[1], rel=0.03)
+    assert crop.width / crop.height == pytest.approx(PREVIEW_SHAPE[0] / PREVIEW_SHAPE[1], rel=0.03)
     assert preview_crop(window, bytes(150 * 200)) == PixelArea(0, 0, 200, 150)
     corner = np.zeros((150, 200), np.uint8)
     corner[:5, :5] = 1
@@ -156,3 +166,25 @@ def test_preview_crop_contains_the_foreground_and_fits_the_preview() -> None:
 def test_multiply_matrices() -> None:
     first, second = np.arange(9).reshape(3, 3), np.arange(6).reshape(3, 2)
     assert multiply_matrices(first.tolist(), second.tolist()) == (first @ second).tolist()
+
+
+def test_fit_view_shows_the_whole_part() -> None:
+    view = fit_view(PixelArea(10, 20, 100, 50), (300, 300))
+    assert view == View(60, 45, 3)
+    assert fit_view(PixelArea(0, 0, 2, 2), (300, 300)).scale == 8
+
+
+def test_zoomed_keeps_the_point_below_the_pointer() -> None:
+    view, at = View(60, 45, 2), (30.0, -10.0)
+
+    def point(seen: View) -> tuple[float, float]:
+        return seen.x + at[0] / seen.scale, seen.y + at[1] / seen.scale
+
+    closer = zoomed(view, 1.5, at)
+    assert closer.scale == 3
+    assert point(closer) == pytest.approx(point(view))
+    assert zoomed(view, 1000, at).scale == 32
+
+
+def test_panned_follows_the_pointer() -> None:
+    assert panned(View(60, 45, 2), 10, -4) == View(55, 47, 2)

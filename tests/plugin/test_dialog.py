@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from harmonize_layer.core.geometry import Window
-from harmonize_layer.core.metadata import LayerMetadata
+from harmonize_layer.core.harmonizing import HarmonizeRun
 from harmonize_layer.core.presenter import DialogPresenter
 from harmonize_layer.core.settings import HarmonizeSettings
 
@@ -19,8 +19,8 @@ from gimp_bridge.protocol import ModelInfo
 from s2am_common.errors import BridgeError, MaskError
 from s2am_engine.color.adjustments import Sliders, adjust
 from s2am_engine.color.apply import apply_color_map
-from tests.plugin.conftest import HEIGHT, WIDTH, add_layer, cut_out, noise, pixels_of, select
-from tests.plugin.fake_gimp import Config, FakeGi, Image, Layer, Parasite
+from tests.plugin.conftest import HEIGHT, WIDTH, add_layer, add_mask, cut_out, noise, pixels_of, select
+from tests.plugin.fake_gimp import Config, FakeGi, Image, Layer
 from tests.plugin.local_engine import COLOR_MAP, ImmediateQueue, LocalEngine
 
 
@@ -34,6 +34,10 @@ class RecordingView:
         self.models: list[str] = []
         self.before: tuple[bytes, bytes, bool] | None = None
         self.after: bytes | None = None
+        self.ready = False
+
+    def set_ready(self, ready: bool) -> None:
+        self.ready = ready
 
     def show_status(self, text: str, busy: bool = False) -> None:
         self.status, self.busy = text, busy
@@ -48,7 +52,7 @@ class RecordingView:
         assert len(rgba) == 4 * window.columns * window.rows
         self.before, self.after = (rgba, mask, tinted), None
 
-    def show_after(self, _window: Window, rgba: bytes, _mask: bytes) -> None:
+    def show_after(self, _window: Window, rgba: bytes) -> None:
         self.after = rgba
 
     def clear_after(self) -> None:
@@ -102,7 +106,7 @@ def test_presenter_shows_models_status_and_preview(shown: Presented, image: Imag
     assert not view.before[2]
     assert view.after is not None
     np.testing.assert_array_equal(np.frombuffer(view.after, np.uint8).reshape(HEIGHT, WIDTH, 4), preview(image))
-    assert view.notes == []
+    assert view.notes == ["Confidence: 90%."]
     assert shown.presenter.previewed is not None
 
 
@@ -134,6 +138,25 @@ def test_reference_change_reads_the_composite_again(shown: Presented, image: Ima
     assert (alpha[:, :5] == 255).all()
 
 
+def test_preview_is_blended_as_on_the_canvas(image: Image, engine: LocalEngine) -> None:
+    pasted = image.layers[0]
+    pasted.opacity = 40.0
+    add_mask(pasted, np.full((30, 40), 128, np.uint8))
+    shown = Presented(image, engine, pasted)
+    shown.presenter.update_composite()
+    canvas = pixels_of(Layer.new_from_visible(image, image, "visible"))
+    assert shown.view.before is not None
+    np.testing.assert_array_equal(np.frombuffer(shown.view.before[0], np.uint8).reshape(canvas.shape), canvas)
+    assert shown.presenter.previewed is not None
+    harmonize(image, engine, pasted)
+    result = pixels_of(Layer.new_from_visible(image, image, "visible")).astype(int)
+    assert shown.view.after is not None
+    assert np.abs(np.frombuffer(shown.view.after, np.uint8).reshape(canvas.shape) - result).max() <= 1
+    assert len(Image.all) == 2
+    shown.presenter.close()
+    assert Image.all == [image]
+
+
 def test_missing_reference_is_shown_without_a_preview(shown: Presented) -> None:
     shown.change("reference", "layer")
     assert "Choose a reference layer" in shown.view.status
@@ -161,21 +184,90 @@ def test_predicted_mask_is_tinted_and_kept_for_other_models(gi: FakeGi, engine: 
     assert shown.view.notes[0].startswith("Perhaps nothing")
 
 
+def harmonize(image: Image, engine: LocalEngine, layer: Layer, **values: Any) -> None:
+    """Harmonize a layer."""
+    from harmonize_layer.gimp.images import GimpImage, GimpLayer
+
+    host, wrapped = GimpImage(image), GimpLayer(layer)  # type: ignore[no-untyped-call, unused-ignore]
+    HarmonizeRun(host, [wrapped], HarmonizeSettings(**values), engine, lambda _: None).run()
+
+
 @pytest.mark.parametrize(
-    ("result", "original", "note"),
+    ("result", "change", "note"),
     [
-        ("effect", 0, "It starts again from the original colors."),
-        ("new-layer", 5, "It starts again from the original colors."),
-        ("in-place", 0, "It was harmonized in place before: its original colors are gone."),
+        ("effect", None, "It starts again from the original colors."),
+        ("new-layer", None, "It starts again from the original colors."),
+        ("new-layer", "selection", "Within the selection it starts from the colors that the layer shows now."),
+        ("new-layer", "erased", "It was harmonized before, and its original is gone or was changed"),
+        ("in-place", None, "It was harmonized before, and its original is gone or was changed"),
     ],
 )
-def test_notes_on_earlier_results(image: Image, engine: LocalEngine, result: str, original: int, note: str) -> None:
-    data = LayerMetadata(result, "", {}, {}, original).to_bytes()
-    image.layers[0].attach_parasite(Parasite("harmonize-layer", 3, data))
+def test_notes_on_earlier_results(image: Image, engine: LocalEngine, result: str, change: str, note: str) -> None:
+    harmonize(image, engine, image.layers[0], result=result)
+    layer = image.layers[0]
+    if change == "selection":
+        select(image, np.full((HEIGHT, WIDTH), 255, np.uint8))
+    elif change == "erased":
+        layer.buffer.values[5:9, 5:9, 3] = 0
     other = add_layer(image, "other", cut_out(20, 20))
-    shown = Presented(image, engine, image.layers[1], other)
+    shown = Presented(image, engine, layer, other)
     shown.presenter.update_composite()
-    assert shown.view.notes == [note, "Shown: the first of 2 layers."]
+    assert shown.view.notes[1].startswith(note)
+    assert shown.view.notes[2:] == ["Shown: the first of 2 layers."]
+
+
+def invert(image: Image) -> None:
+    """Invert the background."""
+    image.layers[-1].buffer.values[..., :3] = 1 - image.layers[-1].buffer.values[..., :3]
+
+
+def move(image: Image) -> None:
+    """Move the pasted layer."""
+    image.layers[0].set_offsets(2, 3)
+
+
+def select_all(image: Image) -> None:
+    """Select everything."""
+    select(image, np.full((HEIGHT, WIDTH), 255, np.uint8))
+
+
+@pytest.mark.parametrize("change", [invert, move, select_all])
+def test_changes_of_the_image_update_the_preview(
+    shown: Presented, image: Image, engine: LocalEngine, change: Any
+) -> None:
+    engine.sent.clear()
+    shown.presenter.check_changes()
+    assert not engine.sent
+    change(image)
+    assert shown.presenter.previewed is None  # not the preview of what is there no more
+    shown.presenter.check_changes()
+    assert sum(isinstance(request, protocol.Harmonize) for request in engine.sent) == 1
+    assert shown.presenter.previewed is not None
+    assert shown.view.ready
+
+
+@pytest.mark.parametrize("gone", ["layer", "image"])
+def test_deleted_layers_and_closed_images_are_noticed(shown: Presented, image: Image, gone: str) -> None:
+    assert shown.view.ready
+    if gone == "layer":
+        image.layers.pop(0)
+    else:
+        image.delete()
+    shown.presenter.check_changes()
+    assert "no longer there" in shown.view.status
+    assert not shown.view.ready
+
+
+def test_harmonizing_is_allowed_only_where_it_can_be_done(shown: Presented, image: Image) -> None:
+    image.layers[0].lock_content = True
+    shown.change("result", "in-place")
+    assert not shown.view.ready
+    assert "The pixels of “pasted” are locked" in shown.view.status
+    shown.change("result", "new-layer")
+    assert shown.view.ready
+    assert "locked" not in shown.view.status
+    shown.change("reference", "selection")
+    assert not shown.view.ready
 
 
 def test_engine_errors_are_shown_with_advice(shown: Presented, engine: LocalEngine) -> None:
@@ -238,13 +330,25 @@ def test_dialog_runs_until_it_is_closed(gi: FakeGi, image: Image, engine: LocalE
     assert config.changed is None
 
 
+def test_dialog_shows_the_values_that_the_layer_was_harmonized_with(
+    gi: FakeGi, image: Image, engine: LocalEngine
+) -> None:
+    harmonize(image, engine, image.layers[0], result="effect", sliders={"strength": 0.75, "warmth": 0.25})
+    config = Config(tint=0.5)
+    run_dialog(gi, image, engine, config, lambda: False)
+    found = {name: config.get_property(name) for name in ("result", "strength", "warmth", "tint")}
+    assert found == {"result": "effect", "strength": 0.75, "warmth": 0.25, "tint": 0.5}
+
+
 def test_dialog_draws_predicted_masks_with_a_tint(gi: FakeGi, engine: LocalEngine) -> None:
     image = Image(WIDTH, HEIGHT)
     add_layer(image, "flat", np.full((HEIGHT, WIDTH, 4), 255, np.uint8))
     run_dialog(gi, image, engine, Config(), lambda: False)
     drawn = [call.args[0].pixels for call in gi.gtk.Image().set_from_pixbuf.call_args_list]
-    assert max((pixels[..., :3] == (255, 0, 255)).all(axis=2).mean() for pixels in drawn) > 0.3
-    assert "Before (tinted: the detected region)" in [c.args[0] for c in gi.gtk.Label().set_text.call_args_list]
+    assert max((pixels[..., :3] == (255, 0, 255)).all(axis=2).mean() for pixels in drawn) > 0.15
+    assert "Before (tinted: the detected region) and after" in [
+        c.args[0] for c in gi.gtk.Label().set_text.call_args_list
+    ]
 
 
 def test_dialog_choices_change_the_arguments(gi: FakeGi, image: Image, engine: LocalEngine) -> None:

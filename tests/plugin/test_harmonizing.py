@@ -12,7 +12,7 @@ from harmonize_layer.core.composite import predict_color_map, read_composite
 from harmonize_layer.core.harmonizing import EngineStartup, HarmonizeRun, Stopwatch, effect_gains
 from harmonize_layer.core.layers import OtherDrawable, find_layers, reference_candidates
 from harmonize_layer.core.messages import LayerError
-from harmonize_layer.core.metadata import LayerMetadata
+from harmonize_layer.core.metadata import ORIGINAL_PARASITE, LayerMetadata
 from harmonize_layer.core.settings import HarmonizeSettings
 from numpy.typing import NDArray
 
@@ -69,6 +69,11 @@ def metadata_of(layer: Layer) -> dict[str, Any]:
     return found
 
 
+def identity_of(layer: Layer) -> str:
+    """Return the identity of a layer that a new one was made from."""
+    return layer.parasites[ORIGINAL_PARASITE].data.decode()
+
+
 # -- results
 
 
@@ -84,8 +89,10 @@ def test_new_layer_is_inserted_above_with_the_attributes_of_its_original(image: 
     assert new.offsets == (10, 8)
     assert (new.opacity, new.mode, new.lock_alpha, new.color_tag) == (60, LayerMode.MULTIPLY, True, "red")
     assert (new.visible, pasted.visible, image.selected) == (True, False, [new])
+    assert new.image is image
     stored = metadata_of(new)
-    assert (stored["result"], stored["original"], stored["sliders"]["warmth"]) == ("new-layer", pasted.tattoo, 0.2)
+    assert (stored["result"], stored["sliders"]["warmth"]) == ("new-layer", 0.2)
+    assert stored["original"] == identity_of(pasted) != ""
     assert [entry for entry in image.log if entry.startswith("undo")] == ["undo start", "undo end"]
     assert "Reading “pasted”" in texts
     assert "Recoloring the layer" in texts
@@ -97,8 +104,8 @@ def test_in_place_replaces_the_pixels(image: Image, engine: LocalEngine) -> None
     harmonize(image, engine, pasted, result="in-place")
     assert len(image.layers) == 2
     np.testing.assert_array_equal(pixels_of(pasted), recolored(before))
-    assert "delete pasted harmonized" in image.log
-    assert metadata_of(pasted)["original"] == 0
+    assert Image.all == [image]
+    assert metadata_of(pasted)["original"] == ""
 
 
 def test_in_place_replaces_each_layer_of_a_group(image: Image, engine: LocalEngine) -> None:
@@ -162,35 +169,199 @@ def test_again_starts_from_the_original(image: Image, engine: LocalEngine) -> No
     before = pixels_of(pasted)
     harmonize(image, engine, pasted, sliders={"warmth": 0.5})
     new = image.layers[0]
+    new.set_offsets(12, 9)
     harmonize(image, engine, new)
     assert len(image.layers) == 3
     np.testing.assert_array_equal(pixels_of(new), recolored(before))
-    assert metadata_of(new)["original"] == pasted.tattoo
+    assert (new.offsets, metadata_of(new)["original"]) == ((12, 9), identity_of(pasted))
     harmonize(image, engine, new, result="effect")
     np.testing.assert_array_equal(pixels_of(new), before)
     assert len(new.filters) == 1
-    assert metadata_of(new)["original"] == pasted.tattoo
+    harmonize(image, engine, new)
+    np.testing.assert_array_equal(pixels_of(new), recolored(before))
+    assert (len(image.layers), new.filters) == (3, [])
 
 
-def test_layer_harmonized_by_version_0_1_starts_from_its_original(image: Image, engine: LocalEngine) -> None:
+def test_again_on_a_group_starts_from_the_original(image: Image, engine: LocalEngine) -> None:
+    group = GroupLayer(image, "group")
+    image.insert_layer(group, None, 0)
+    add_layer(image, "inside", cut_out(30, 40, 4), (5, 4), group)
+    group.get_buffer()
+    before = pixels_of(group)
+    for sliders in ({"warmth": 0.5}, {}):
+        harmonize(image, engine, image.layers[0], sliders=sliders)
+    assert [layer.name for layer in image.layers][:2] == ["group harmonized", "group"]
+    np.testing.assert_array_equal(pixels_of(image.layers[0]), recolored(before))
+
+
+def flip(layer: Layer) -> None:
+    """Flip the pixels of a layer."""
+    layer.buffer.values = layer.buffer.values[:, ::-1].copy()
+
+
+def erase(layer: Layer) -> None:
+    """Erase a corner of the visible part of a layer."""
+    layer.buffer.values[5:9, 5:9, 3] = 0
+
+
+@pytest.mark.parametrize("retouch", [flip, erase])
+@pytest.mark.parametrize("result", ["new-layer", "in-place", "effect"])
+def test_retouching_since_is_kept(image: Image, engine: LocalEngine, retouch: Any, result: str) -> None:
     pasted = image.layers[0]
-    pasted.tattoo = 7  # see EARLIER_PARASITE
+    harmonize(image, engine, pasted)
+    new = image.layers[0]
+    retouch(new)
+    before = pixels_of(new)
+    harmonize(image, engine, new, result=result)
+    expected = before if result == "effect" else recolored(before)
+    np.testing.assert_array_equal(pixels_of(image.layers[0]), expected)
+    names = ["pasted harmonized", "pasted harmonized", "pasted", "background"]
+    assert [layer.name for layer in image.layers] == names[result != "new-layer" :]
+    if result == "new-layer":
+        np.testing.assert_array_equal(pixels_of(new), before)
+
+
+def test_changed_original_is_not_used(image: Image, engine: LocalEngine) -> None:
+    pasted = image.layers[0]
+    harmonize(image, engine, pasted)
+    new = image.layers[0]
+    before = pixels_of(new)
+    flip(pasted)
+    harmonize(image, engine, new, result="in-place")
+    np.testing.assert_array_equal(pixels_of(new), recolored(before))
+
+
+@pytest.mark.parametrize("carried", ["layer", "parasite"])
+def test_layer_of_another_image_is_never_taken_for_the_original(
+    image: Image, engine: LocalEngine, carried: str
+) -> None:
+    """A layer that comes into another image keeps its metadata; there, other layers have the same numbers and size."""
+    harmonize(image, engine, image.layers[0])
+    moved = image.layers[0]
+    other = Image(WIDTH, HEIGHT)
+    add_layer(other, "background", noise(HEIGHT, WIDTH, 3))
+    woman = add_layer(other, "woman", cut_out(30, 40, 5), (10, 8))
+    arrived = add_layer(other, "arrived", pixels_of(moved), (10, 8))
+    arrived.parasites = dict(moved.parasites)
+    if carried == "parasite":  # even a layer with the original's identity, but other pixels
+        woman.parasites = dict(image.layers[1].parasites)
+    before = pixels_of(arrived)
+    harmonize(other, engine, arrived, result="in-place")
+    np.testing.assert_array_equal(pixels_of(arrived), recolored(before))
+
+
+def test_layer_harmonized_by_version_0_1_starts_from_its_present_colors(image: Image, engine: LocalEngine) -> None:
     new = add_layer(image, "pasted harmonized", noise(30, 40, 8), (10, 8))
     new.attach_parasite(fake_gimp.Parasite(PARASITE, 3, EARLIER_PARASITE))
+    before = pixels_of(new)
     harmonize(image, engine, new)
+    np.testing.assert_array_equal(pixels_of(image.layers[0]), recolored(before))
+    np.testing.assert_array_equal(pixels_of(new), before)
+
+
+def half_selected(image: Image) -> None:
+    """Select the left half of the image."""
+    plane = np.zeros((HEIGHT, WIDTH), np.uint8)
+    plane[:, : WIDTH // 2] = 255
+    select(image, plane)
+
+
+@pytest.mark.parametrize("result", ["new-layer", "in-place"])
+def test_again_within_a_selection_keeps_the_rest(image: Image, engine: LocalEngine, result: str) -> None:
+    harmonize(image, engine, image.layers[0], sliders={"warmth": 0.5})
+    new = image.layers[0]
+    before = pixels_of(new)
+    half_selected(image)
+    harmonize(image, engine, new, result=result)
     assert len(image.layers) == 3
-    np.testing.assert_array_equal(pixels_of(new), recolored(pixels_of(pasted)))
-    assert metadata_of(new)["original"] == 7
+    inside = np.arange(10, 50) < WIDTH // 2
+    np.testing.assert_array_equal(pixels_of(new)[:, ~inside], before[:, ~inside])
+    np.testing.assert_array_equal(pixels_of(new)[:, inside], recolored(before)[:, inside])
+    image.selection = None
+    harmonize(image, engine, new)  # without a selection, from the original
+    np.testing.assert_array_equal(pixels_of(new), recolored(pixels_of(image.layers[1])))
 
 
-def test_effects_of_others_are_merged_before(image: Image, engine: LocalEngine) -> None:
+def test_effect_within_a_selection_is_added_to_the_earlier_one(image: Image, engine: LocalEngine) -> None:
+    pasted = image.layers[0]
+    harmonize(image, engine, pasted, result="effect")
+    first = pasted.filters[0]
+    half_selected(image)
+    harmonize(image, engine, pasted, result="effect")
+    assert pasted.filters[0] is first
+    assert [effect.area is not None for effect in pasted.filters] == [False, True]
+    image.selection = None
+    harmonize(image, engine, pasted, result="effect")
+    assert len(pasted.filters) == 1
+
+
+def add_invert(layer: Layer) -> None:
+    """Append an effect that is not the plug-in's."""
+    layer.append_filter(fake_gimp.DrawableFilter(layer, "gegl:invert", "Invert"))
+
+
+def test_effects_of_others_are_applied_in_a_new_layer_and_kept(image: Image, engine: LocalEngine) -> None:
     pasted = image.layers[0]
     inverted = pixels_of(pasted).copy()
     inverted[..., :3] = 255 - inverted[..., :3]
-    pasted.append_filter(fake_gimp.DrawableFilter(pasted, "gegl:invert", "Invert"))
-    harmonize(image, engine, pasted, result="in-place")
-    assert pasted.filters == []
-    np.testing.assert_array_equal(pixels_of(pasted), recolored(inverted))
+    add_invert(pasted)
+    harmonize(image, engine, pasted)
+    assert [len(layer.filters) for layer in image.layers] == [0, 1, 0]
+    np.testing.assert_array_equal(pixels_of(image.layers[0]), recolored(inverted))
+
+
+def test_in_place_refuses_layers_with_effects_of_others(image: Image, engine: LocalEngine) -> None:
+    pasted = image.layers[0]
+    before = pixels_of(pasted)
+    add_invert(pasted)
+    with pytest.raises(LayerError, match="would make the layer effects of “pasted” permanent \\(“Invert”\\)"):
+        harmonize(image, engine, pasted, result="in-place")
+    np.testing.assert_array_equal(pixels_of(pasted), before)
+    harmonize(image, engine, pasted, result="effect")
+    assert [effect.name for effect in pasted.filters] == ["Invert", "Harmonize"]
+
+
+@pytest.mark.parametrize("result", ["new-layer", "in-place"])
+def test_effects_on_a_harmonized_layer_stay_editable(image: Image, engine: LocalEngine, result: str) -> None:
+    pasted = image.layers[0]
+    harmonize(image, engine, pasted, sliders={"warmth": 0.5})
+    new = image.layers[0]
+    add_invert(new)
+    harmonize(image, engine, new, result=result)
+    assert [effect.name for effect in new.filters] == ["Invert"]
+    np.testing.assert_array_equal(pixels_of(new), recolored(pixels_of(pasted)))
+
+
+def pass_through_group(image: Image) -> GroupLayer:
+    """Insert a group of mode Pass Through with two layers, one of them blended differently."""
+    group = GroupLayer(image, "group")
+    group.mode = LayerMode.PASS_THROUGH
+    image.insert_layer(group, None, 0)
+    for seed, name in enumerate("ab"):
+        add_layer(image, name, cut_out(30, 40, seed + 2), (5 * seed, 4), group)
+    group.children[0].mode = LayerMode.MULTIPLY
+    return group
+
+
+def test_effect_on_a_group_that_passes_through_is_put_on_its_layers(image: Image, engine: LocalEngine) -> None:
+    group = pass_through_group(image)
+    for _ in range(2):
+        harmonize(image, engine, group, result="effect")
+        assert group.filters == []
+        assert [len(child.filters) for child in group.children] == [1, 1]
+
+
+def test_new_layer_of_a_group_that_passes_through_is_a_copy(image: Image, engine: LocalEngine) -> None:
+    group = pass_through_group(image)
+    before = [pixels_of(child) for child in group.children]
+    harmonize(image, engine, group)
+    new = image.layers[0]
+    assert isinstance(new, GroupLayer)
+    assert (new.name, new.mode, group.visible) == ("group harmonized", LayerMode.PASS_THROUGH, False)
+    assert [(child.name, child.mode) for child in new.children] == [(c.name, c.mode) for c in group.children]
+    for child, original, pixels in zip(new.children, group.children, before, strict=True):
+        np.testing.assert_array_equal(pixels_of(child), recolored(pixels))
+        np.testing.assert_array_equal(pixels_of(original), pixels)
 
 
 def test_floating_selection_becomes_a_layer(image: Image, engine: LocalEngine) -> None:
@@ -208,6 +379,7 @@ def test_several_layers_are_no_reference_for_each_other(image: Image, engine: Lo
     composites = [pixels for pixels, _, _ in engine.models_cache.inputs]
     background = pixels_of(image.layers[-1])[..., :3]
     assert len(composites) == 2
+    assert [layer.name for layer in image.selected] == ["pasted harmonized", "other harmonized"]
     np.testing.assert_array_equal(composites[1][30:, 51:], background[30:, 51:])
     assert (composites[0][6:18, 6:9] == background[6:18, 6:9]).all()  # `other` is hidden
     assert (composites[1][6:18, 6:9] != background[6:18, 6:9]).any()
@@ -232,6 +404,18 @@ def test_layer_mask_and_selection_limit_the_change(image: Image, engine: LocalEn
     new = image.layers[0]
     assert new.mask is not None
     np.testing.assert_array_equal(new.mask.buffer.values[..., 0], pasted.mask.buffer.values[..., 0])  # type: ignore[union-attr]
+
+
+def test_shown_layer_mask_is_not_taken_for_the_pixels(image: Image, engine: LocalEngine) -> None:
+    pasted = image.layers[0]
+    add_mask(pasted, np.full((30, 40), 200, np.uint8))
+    harmonize(image, engine, pasted)
+    image.layers.pop(0)
+    pasted.visible, pasted.show_mask = True, True
+    harmonize(image, engine, pasted)
+    first, second = engine.models_cache.inputs
+    np.testing.assert_array_equal(second[0], first[0])
+    assert pasted.show_mask
 
 
 def test_disabled_layer_mask_is_ignored(image: Image, engine: LocalEngine) -> None:
@@ -265,11 +449,12 @@ def flat_image(width: int = WIDTH, height: int = HEIGHT) -> Image:
 def test_mask_of_a_flat_image_is_predicted(gi: FakeGi, engine: LocalEngine) -> None:
     image = flat_image()
     before = pixels_of(image.layers[0])
-    harmonize(image, engine, image.layers[0])
-    after = pixels_of(image.layers[0])
     left = np.zeros((HEIGHT, WIDTH), np.uint8)
     left[:, : WIDTH // 2] = 255
-    np.testing.assert_array_equal(after, recolored(before, left))
+    for warmth in (0.5, 0.0):  # also again, on the new layer
+        harmonize(image, engine, image.layers[0], sliders={"warmth": warmth})
+        np.testing.assert_array_equal(pixels_of(image.layers[0]), recolored(before, left, warmth=warmth))
+    assert len(image.layers) == 2
 
 
 def test_predicted_mask_is_enlarged(gi: FakeGi, engine: LocalEngine) -> None:
@@ -326,6 +511,19 @@ def test_reference_may_be_a_layer(image: Image, engine: LocalEngine) -> None:
     assert not other.visible
 
 
+def test_reference_layer_may_be_covered_completely(image: Image, engine: LocalEngine) -> None:
+    """Then the network sees it beside the layer."""
+    other = add_layer(image, "other", noise(HEIGHT, WIDTH, 6))
+    whole = add_layer(image, "whole", noise(HEIGHT, WIDTH, 7))
+    _, (reference,) = wrap(image, other)
+    harmonize(image, engine, whole, reference="layer", reference_layer=reference)
+    composite, mask, alpha = engine.models_cache.inputs[0]
+    np.testing.assert_array_equal(composite, np.hstack([pixels_of(whole), pixels_of(other)])[..., :3])
+    np.testing.assert_array_equal(mask, np.hstack([np.full((HEIGHT, WIDTH), 255), np.zeros((HEIGHT, WIDTH))]))
+    assert (alpha == 255).all()
+    np.testing.assert_array_equal(pixels_of(image.layers[0]), recolored(pixels_of(whole)))
+
+
 def test_missing_references_are_errors(image: Image, engine: LocalEngine) -> None:
     pasted = image.layers[0]
     _, (itself,) = wrap(image, pasted)
@@ -343,8 +541,9 @@ def test_layers_above_are_hidden_in_the_composite(image: Image, engine: LocalEng
     group = GroupLayer(image, "group")
     image.insert_layer(group, None, 0)
     pasted = add_layer(image, "inside", cut_out(30, 40, 4), (10, 8), group)
-    pasted.opacity, pasted.visible = 30.0, False
-    harmonize(image, engine, pasted)
+    pasted.opacity = 30.0
+    harmonize(image, engine, pasted, hide_original=False)
+    group.children.pop(0)
     plain = engine.models_cache.inputs[-1][0]
     add_layer(image, "above", noise(HEIGHT, WIDTH, 7))
     harmonize(image, engine, pasted)
@@ -369,8 +568,9 @@ def test_tiny_layer_is_shown_with_its_surroundings(gi: FakeGi, engine: LocalEngi
     [
         ("R'G'B'A u8", "u8"),
         ("R'G'B'A u16", "u16"),
-        ("R'G'B'A u8 @wide", "float"),
-        ("R'G'B'A u16 @wide", "float"),
+        ("R'G'B'A u8 @wide", "u8"),
+        ("R'G'B'A u16 @wide", "u16"),
+        ("RGBA u8", "u8"),
         ("RGBA float", "float"),
         ("RGBA half", "float"),
         ("Y'A u8", "u8"),
@@ -392,8 +592,9 @@ def test_each_format_is_rendered_and_keeps_unchanged_pixels(
     assert (after[ALPHA == 255] != before[ALPHA == 255]).any()
     renders = [request for request in engine.sent if isinstance(request, protocol.Render)]
     assert renders[0].strip.depth == depth
-    assert renders[0].strip.linear == colors.startswith("RGB")
-    exact = kind in ("R'G'B'A u8", "R'G'B'A u16", "R'G'B'A u8 @wide", "RGBA float", "Y'A u8")
+    assert renders[0].strip.linear == (colors.startswith("RGB") and depth == "float")
+    assert bool(renders[0].transfer) == (kind in ("R'G'B'A u8 @wide", "R'G'B'A u16 @wide", "RGBA u8"))
+    exact = kind != "RGBA half"
     assert any(isinstance(request, protocol.RestoreUnchanged) for request in engine.sent) != exact
 
 
@@ -404,31 +605,77 @@ def test_find_layers_refuses_unsuitable_layers(image: Image) -> None:
     host, (pasted, background) = wrap(image, *image.layers)
     for drawables, text in (([], "Select the pasted layer"), ([OtherDrawable("channel")], "“channel” is not a layer")):
         with pytest.raises(LayerError, match=text):
-            find_layers(host, drawables, "new-layer")
-    image.layers[0].lock_content = True
-    with pytest.raises(LayerError, match="The pixels of “pasted” are locked: unlock"):
-        find_layers(host, [pasted], "new-layer")
-    assert find_layers(host, [background], "new-layer")[0].id == background.id
-    image.layers[0].lock_content = False
+            find_layers(host, drawables)
+    image.layers[0].visible = False
+    with pytest.raises(LayerError, match="“pasted” is hidden: show it"):
+        find_layers(host, [pasted])
+    assert find_layers(host, [background])[0].id == background.id
+    image.layers[0].visible = True
     image.layers[0].floating = True
     with pytest.raises(LayerError, match="“pasted” is not a layer"):
-        find_layers(host, [pasted], "new-layer")
+        find_layers(host, [pasted])
     image.base = fake_gimp.ImageBaseType.INDEXED
     with pytest.raises(LayerError, match="Image > Mode > RGB"):
-        find_layers(host, [background], "new-layer")
+        find_layers(host, [background])
 
 
-def test_find_layers_resolves_groups_and_their_locks(image: Image) -> None:
+def test_find_layers_resolves_groups(image: Image) -> None:
     group = GroupLayer(image, "group")
     image.insert_layer(group, None, 0)
     inside = add_layer(image, "inside", cut_out(30, 40), parent=group)
     host, (outer, inner, pasted) = wrap(image, group, inside, image.layers[1])
-    assert [layer.name for layer in find_layers(host, [inner, outer, pasted], "effect")] == ["group", "pasted"]
+    assert [layer.name for layer in find_layers(host, [inner, outer, pasted])] == ["group", "pasted"]
     assert [layer.name for layer in reference_candidates(host, [pasted])] == ["group", "inside", "background"]
+    assert [layer.name for layer in reference_candidates(host, [outer])] == ["pasted", "background"]
+    group.visible = False
+    with pytest.raises(LayerError, match="“inside” is in “group”, which is hidden"):
+        find_layers(host, [inner])
+
+
+def test_locked_pixels_forbid_results_that_change_them(image: Image, engine: LocalEngine) -> None:
+    pasted = image.layers[0]
+    pasted.lock_content = True
+    for result in ("in-place", "effect"):
+        with pytest.raises(LayerError, match="The pixels of “pasted” are locked: unlock"):
+            harmonize(image, engine, pasted, result=result)
+    harmonize(image, engine, pasted)
+    new = image.layers[0]
+    assert new.name == "pasted harmonized"
+    new.lock_content = True
+    with pytest.raises(LayerError, match="The pixels of “pasted harmonized” are locked"):
+        harmonize(image, engine, new)
+
+
+def test_effect_is_refused_where_gimp_does_not_offer_it(
+    image: Image, engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offered = ["gegl:channel-mixer"]
+    monkeypatch.setattr(fake_gimp.DrawableFilter, "operation_get_available", lambda: offered, raising=False)
+    harmonize(image, engine, image.layers[0], result="effect")
+    offered.clear()
+    with pytest.raises(LayerError, match="does not offer the operation of the layer effect"):
+        harmonize(image, engine, image.layers[0], result="effect")
+
+
+def test_locks_within_a_group_are_respected(image: Image, engine: LocalEngine) -> None:
+    group = GroupLayer(image, "group")
+    image.insert_layer(group, None, 0)
+    inside = add_layer(image, "inside", cut_out(30, 40), parent=group)
     inside.lock_content = True
     with pytest.raises(LayerError, match="are locked by “inside”"):
-        find_layers(host, [outer], "in-place")
-    assert len(find_layers(host, [outer], "new-layer")) == 1
+        harmonize(image, engine, group, result="in-place")
+    inside.lock_content, group.lock_content = False, True
+    with pytest.raises(LayerError, match="The pixels of “inside” are locked by “group”"):
+        harmonize(image, engine, inside)
+
+
+def test_original_with_locked_visibility_cannot_be_hidden(image: Image, engine: LocalEngine) -> None:
+    pasted = image.layers[0]
+    pasted.lock_visibility = True
+    with pytest.raises(LayerError, match="The visibility of “pasted” is locked"):
+        harmonize(image, engine, pasted)
+    harmonize(image, engine, pasted, hide_original=False)
+    assert (len(image.layers), pasted.visible) == (3, True)
 
 
 @pytest.mark.parametrize(

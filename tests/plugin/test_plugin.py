@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import harmonize_layer
+import numpy as np
 import pytest
 from harmonize_layer.core import settings
 
@@ -122,7 +123,7 @@ def test_run_interactive_shows_the_dialog(
 def test_procedure_has_all_arguments(plugin: Any) -> None:
     described = plugin.HarmonizeLayerPlugIn()
     assert not described.do_set_i18n("x")
-    assert described.do_query_procedures() == ["plug-in-harmonize-layer"]
+    assert described.do_query_procedures() == ["plug-in-harmonize-layer", "plug-in-harmonize-layer-restore"]
     procedure = described.do_create_procedure(settings.PROCEDURE_NAME)
     assert list(procedure.arguments) == [
         "model", "result", "reference", "mask", "reference-layer", "hide-original", *SLIDERS,
@@ -131,6 +132,25 @@ def test_procedure_has_all_arguments(plugin: Any) -> None:
         _, help_text, low, high, default, _ = procedure.arguments[name]
         assert (help_text, low, high, default) == (spec.help, spec.low, spec.high, spec.default)
     procedure.calls.add_menu_path.assert_called_once_with("<Image>/Filters")
+
+
+def test_missing_effects_are_restored(plugin: Any, image: Image, engine: LocalEngine) -> None:
+    layer = image.layers[0]
+    assert call(plugin, image, Config(result="effect"))[0] == PDBStatusType.SUCCESS
+    stored = dict(layer.filters[0].values)
+
+    def restore() -> Any:
+        return plugin.run_restoring(Procedure(), RunMode.NONINTERACTIVE, image, [layer], Config(), None)
+
+    status, message = restore()
+    assert (status, message) == (PDBStatusType.EXECUTION_ERROR, "No layer of this image lacks its Harmonize effect.")
+    layer.filters.clear()  # as GIMP 3.2 does with effects of version 0.1
+    assert restore()[0] == PDBStatusType.SUCCESS
+    (effect,) = layer.filters
+    np.testing.assert_allclose(list(effect.values.values()), list(stored.values()), atol=0.1)
+    described = plugin.HarmonizeLayerPlugIn().do_create_procedure(settings.RESTORE_NAME)
+    described.calls.add_menu_path.assert_called_once_with("<Image>/Layer")
+    assert not described.arguments
 
 
 def test_program_starts_logging_and_runs_the_plug_in(

@@ -11,19 +11,30 @@ from gi.repository import Gimp
 
 from tests.gimp.inside.support import FOLDER, call, paste, picture
 
-REPEATS = 5
+REPEATS = 3
 KINDS = ("new-layer", "in-place", "effect")
-PLAN = [("cold", "new-layer")] + [("warm", kind) for _ in range(REPEATS) for kind in KINDS]
+FORMATS = {
+    "8-bit sRGB": (Gimp.Precision.U8_NON_LINEAR, None),
+    "16-bit sRGB": (Gimp.Precision.U16_NON_LINEAR, None),
+    "8-bit AdobeRGB": (Gimp.Precision.U8_NON_LINEAR, Gimp.ColorProfile.new_rgb_adobe),
+    "16-bit AdobeRGB": (Gimp.Precision.U16_NON_LINEAR, Gimp.ColorProfile.new_rgb_adobe),
+    "float linear": (Gimp.Precision.FLOAT_LINEAR, None),
+}
+STANDARD, *OTHERS = FORMATS
+PLAN = [("cold", "new-layer", STANDARD)]
+PLAN += [("warm", kind, STANDARD) for _ in range(REPEATS) for kind in KINDS]
+PLAN += [("warm", "new-layer", name) for _ in range(REPEATS) for name in OTHERS]
 
 timings = []
-for state, kind in PLAN:
-    made = picture(size=(6000, 4000), background="vast")
+for state, kind, name in PLAN:
+    precision, profile = FORMATS[name]
+    made = picture(precision, profile() if profile else None, size=(6000, 4000), background="vast")
     layer = paste(made, at=(1400, 600), size=(3000, 3000), pixels="big")
-    made.get_thumbnail(64, 64, Gimp.PixbufTransparency.KEEP_ALPHA)  # GIMP composites it, as for a window
+    made.get_thumbnail_data(64, 64)  # GIMP composites it, as for a window
     begun = time.time()
     answer = call(made, [layer], result=kind)
     seconds = time.time() - begun
-    timings.append({"state": state, "result": kind, "begun": begun, "seconds": seconds, **answer})
+    timings.append({"state": state, "result": kind, "format": name, "begun": begun, "seconds": seconds, **answer})
     made.delete()
     gc.collect()
 

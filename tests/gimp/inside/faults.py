@@ -35,8 +35,16 @@ def call_it_twice() -> dict[str, Any]:
     made, layer = large()
     second = before | call(made, [layer])
     second |= {"after": keep("second", read(made.get_layers()[0])), "state": state(made)}
+    second["images"] = len(Gimp.get_images())
     return {"first": first, "second": second}
 
 
-case(call_it if os.environ["S2AM_FAULT"] == "once" else call_it_twice)
+def call_it_killed() -> dict[str, Any]:
+    """The plug-in is killed while it inserts the result; ending an undo group succeeds only if one was left open."""
+    made, layer = large()
+    return {**call(made, [layer]), "left open": made.undo_group_end()}
+
+
+FAULTS = {"once": call_it, "twice": call_it_twice, "killed": call_it_killed}
+case(FAULTS[os.environ["S2AM_FAULT"]])
 support.finish()

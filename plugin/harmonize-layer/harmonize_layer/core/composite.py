@@ -4,26 +4,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 from gimp_bridge import protocol
 from gimp_bridge.client import EngineClient, ProgressCallback
 from harmonize_layer.core import messages
 from harmonize_layer.core.geometry import INPUT_SIDE, PixelArea, Window, choose_window
-from harmonize_layer.core.host import HostDrawable, HostImage, HostLayer
+from harmonize_layer.core.host import HostDrawable, HostImage, HostLayer, PreviewStack
 from harmonize_layer.core.layers import (
     area_of,
+    every_layer,
     expose,
     is_exposed,
-    is_single_layer,
     layer_at,
     layer_masks,
     path_of,
+    prepare_twin,
     show_on_reference,
-    source_copy,
+    temporary,
 )
 from harmonize_layer.core.settings import HarmonizeSettings
+from harmonize_layer.core.starting_point import StartingPoint, find_starting_point
 from s2am_common.errors import MaskError
 
 
@@ -32,22 +33,33 @@ class LayerComposite:
     """The reduced composite of one layer; the planes have the size of the window.
 
     name: of the layer, for messages.
+    start: what the layer is harmonized from.
     window: the part of the image.
     rgba: the visible pixels.
-    layer_alpha, layer_masks, selection: see `protocol.Harmonize`.
+    layer_alpha, layer_masks, selection, reference: see `protocol.Harmonize`.
     mask_source: which mask the engine should use.
+    stack: for the preview of a layer with a mode or opacity of its own.
     is_empty: the layer has no visible pixel, on the canvas or outside of it.
     """
 
     name: str
+    start: StartingPoint
     window: Window
     rgba: bytes
     layer_alpha: bytes
     layer_masks: bytes = b""
     selection: bytes = b""
     selection_is_reference: bool = False
+    reference: bytes = b""
     mask_source: protocol.MaskSource = "layer"
     is_empty: bool = False
+    stack: PreviewStack | None = None
+
+    @property
+    def mask_planes(self) -> list[bytes]:
+        """The layer masks, one by one."""
+        size = self.window.columns * self.window.rows
+        return [self.layer_masks[start : start + size] for start in range(0, len(self.layer_masks), size)]
 
     def request(self, model: str, *, likeliest: bool, predicted: bytes = b"") -> protocol.Harmonize:
         """Return the request to predict its color map, see `protocol.Harmonize`."""
@@ -59,6 +71,7 @@ class LayerComposite:
             layer_masks=self.layer_masks,
             selection=self.selection,
             selection_is_reference=self.selection_is_reference,
+            reference=self.reference,
             predicted=predicted,
             mask_source=self.mask_source,
             likeliest=likeliest,
@@ -67,7 +80,12 @@ class LayerComposite:
 
 
 def read_composite(
-    image: HostImage, layer: HostLayer, others: Sequence[HostLayer], settings: HarmonizeSettings
+    image: HostImage,
+    layer: HostLayer,
+    others: Sequence[HostLayer],
+    settings: HarmonizeSettings,
+    *,
+    for_preview: bool = False,
 ) -> LayerComposite:
     """Read the composite for a layer.
 
@@ -76,6 +94,7 @@ def read_composite(
         layer: the layer to harmonize.
         others: layers that are harmonized in the same call, and therefore no reference.
         settings: reference and mask.
+        for_preview: also provide the `PreviewStack` if the layer has a mode or opacity of its own.
 
     Raises:
         LayerError: the reference is missing.
@@ -83,29 +102,73 @@ def read_composite(
     selection, as_reference = image.selection, settings.reference == "selection"
     if as_reference and selection is None:
         raise messages.no_reference_area()
-    exposed = settings.reference != "layer" and not others and is_exposed(layer)
-    with nullcontext((image, layer)) if exposed else source_copy(image, layer) as (shown, twin):
-        window = choose_window(image.size, area_of(twin))
-        alpha = _read_plane(twin, "A u8", window)
-        for other in others:
-            layer_at(shown, path_of(other)).set_visible(False)
-        if settings.reference == "layer":
-            show_on_reference(shown, twin, settings.reference_layer, image)
-        elif not exposed:
-            expose(twin)
-        rgba = shown.read_visible(window if exposed else _crop_to(shown, window))
-    automatic: protocol.MaskSource = "layer-or-predicted" if is_single_layer(image) else "layer"
+    start = find_starting_point(image, layer, settings)
+    reference, stack = b"", None
+    exposed = settings.reference != "layer" and not others and start.original is None and is_exposed(layer)
+    if exposed:
+        window = choose_window(image.size, area_of(layer))
+        alpha, rgba = _read_plane(layer, "A u8", window), image.read_visible(window)
+    else:
+        with temporary(image.duplicate()) as copy:
+            twin = _twin_before(copy, layer, start)
+            window = choose_window(image.size, area_of(twin))
+            alpha = _read_plane(twin, "A u8", window)
+            _arrange(copy, twin, others, settings, image)
+            planes = [_read_plane(mask, "Y u8", window) for mask in layer_masks(layer)]
+            shown = _crop_to(copy, window)
+            if for_preview and settings.reference != "layer" and not (twin.is_plain or twin.passes_through):
+                stack = copy.preview_stack(twin, planes, shown)
+            if not twin.passes_through:
+                twin.show_plainly()
+            rgba = copy.read_visible(shown)
+            if settings.reference == "layer":
+                twin.set_visible(False)
+                reference = copy.read_visible(shown)
     return LayerComposite(
         name=layer.name,
+        start=start,
         window=window,
         rgba=rgba,
         layer_alpha=alpha,
         layer_masks=b"".join(_read_plane(mask, "Y u8", window) for mask in layer_masks(layer)),
         selection=_read_plane(selection, "Y u8", window) if selection else b"",
         selection_is_reference=as_reference,
-        mask_source="predicted" if settings.mask == "detect" else automatic,
+        reference=reference,
+        mask_source="predicted" if settings.mask == "detect" else _automatic_mask(image, start),
         is_empty=not any(alpha) and _is_empty(layer),
+        stack=stack,
     )
+
+
+def _twin_before(copy: HostImage, layer: HostLayer, start: StartingPoint) -> HostLayer:
+    """Return the layer of a copy, as it was before it was harmonized."""
+    if start.original:
+        before = prepare_twin(copy, start.original, keeps_own_effects=False)
+        layer_at(copy, path_of(layer)).copy_pixels(before)
+        before.set_visible(False)
+    return prepare_twin(copy, layer, keeps_own_effects=start.keeps_own_effects)
+
+
+def _arrange(
+    copy: HostImage, twin: HostLayer, others: Sequence[HostLayer], settings: HarmonizeSettings, image: HostImage
+) -> None:
+    """Show only the layer and its reference in a copy."""
+    for each in every_layer(copy):
+        if each.shows_mask:
+            each.show_pixels()
+    for other in others:
+        layer_at(copy, path_of(other)).set_visible(False)
+    if settings.reference == "layer":
+        show_on_reference(copy, twin, settings.reference_layer, image)
+    else:
+        expose(twin)
+
+
+def _automatic_mask(image: HostImage, start: StartingPoint) -> protocol.MaskSource:
+    """Return where the mask comes from: the detector may be needed if there is one layer, or also its original."""
+    layers = [each for each in every_layer(image) if not each.is_group]
+    only_original = start.original is not None and start.metadata is not None and start.metadata.mask_predicted
+    return "layer-or-predicted" if len(layers) == (2 if only_original else 1) else "layer"
 
 
 def predict_color_map(

@@ -11,8 +11,14 @@ INPUT_SIDE = 1024
 _MIN_LAYER_SIDE = 8
 """Minimum size of a layer in the reduced composite; a smaller one is shown at full size with its surroundings."""
 
-PREVIEW_SIZE = (372, 300)
-"""Largest width and height of each image in the dialog."""
+PREVIEW_SHAPE = (372, 300)
+"""Width and height of the part that the preview shows at first, up to a factor."""
+
+_SCALES = (0.1, 32.0)
+"""Smallest and largest scale of the preview."""
+
+_FITTED_SCALE = 8.0
+"""Largest scale of a foreground that is fitted to the preview."""
 
 _PREVIEW_MARGIN = 0.3  # of the foreground's longer side
 
@@ -81,13 +87,40 @@ def preview_crop(window: Window, mask: bytes) -> PixelArea:
     top, bottom = filled[0], filled[-1] + 1
     margin = 2 * max(4, int(_PREVIEW_MARGIN * max(right - left, bottom - top)))
     # Use the preview's shape where the image allows, and less margin at the image's edges.
-    shape_width, shape_height = PREVIEW_SIZE
+    shape_width, shape_height = PREVIEW_SHAPE
     width, height = right - left + margin, bottom - top + margin
     width, height = max(width, height * shape_width // shape_height), max(height, width * shape_height // shape_width)
     width = min(width, columns, max(right - left, min(height, rows) * shape_width // shape_height))
     height = min(height, rows, max(bottom - top, width * shape_height // shape_width))
     x, y = _centered(left, right, width, columns), _centered(top, bottom, height, rows)
     return PixelArea(x, y, width, height)
+
+
+@dataclass(frozen=True)
+class View:
+    """The point of an image in the middle of a widget, in its pixels, and the scale at which it is shown."""
+
+    x: float
+    y: float
+    scale: float
+
+
+def fit_view(crop: PixelArea, size: tuple[int, int]) -> View:
+    """Return the view that shows a part of an image as large as possible in a widget of a width and height."""
+    scale = min(size[0] / crop.width, size[1] / crop.height, _FITTED_SCALE)
+    return View(crop.x + crop.width / 2, crop.y + crop.height / 2, scale)
+
+
+def zoomed(view: View, factor: float, at: tuple[float, float]) -> View:
+    """Return a view with another scale that shows the same at a position relative to the middle."""
+    scale = min(max(view.scale * factor, _SCALES[0]), _SCALES[1])
+    shift = 1 / view.scale - 1 / scale
+    return View(view.x + at[0] * shift, view.y + at[1] * shift, scale)
+
+
+def panned(view: View, right: float, down: float) -> View:
+    """Return a view after its image was dragged."""
+    return View(view.x - right / view.scale, view.y - down / view.scale, view.scale)
 
 
 def _centered(start: int, end: int, length: int, limit: int) -> int:

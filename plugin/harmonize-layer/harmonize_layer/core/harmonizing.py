@@ -7,22 +7,34 @@ GIMP's Cancel kills the plug-in, so the image must stay untouched until all resu
 from __future__ import annotations
 
 import contextlib
+import secrets
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gimp_bridge.client import EngineClient, PixelSource, ProgressCallback, ReadRows
 from gimp_bridge.protocol import Adjust, HarmonizeResponse, ProgressUpdate
+from harmonize_layer.core import messages
 from harmonize_layer.core.composite import LayerComposite, predict_color_map, read_composite
 from harmonize_layer.core.geometry import PixelArea, Window
 from harmonize_layer.core.host import HostDrawable, HostImage, HostLayer, Matrix3
-from harmonize_layer.core.layers import layer_masks, leaves, needs_copy, source_copy
-from harmonize_layer.core.metadata import LayerMetadata, load_metadata, original_of, save_metadata
+from harmonize_layer.core.layers import (
+    check_locks,
+    effect_targets,
+    layer_masks,
+    leaves,
+    prepare_twin,
+    temporary,
+)
+from harmonize_layer.core.metadata import LayerMetadata, identity_of, save_metadata, set_identity
 from harmonize_layer.core.settings import HarmonizeSettings
+from harmonize_layer.core.starting_point import StartingPoint
 from s2am_common.errors import S2AMError
+
+_SUFFIX = " harmonized"
 
 LARGEST_GAIN = 2.0
 """Largest gain of the effect's operation."""
@@ -43,12 +55,15 @@ class PredictedMask:
 class FinishedLayer:
     """A layer whose result is ready.
 
-    pixels: pairs of a layer and one with its new pixels, which is not in the image yet; several for a group in place.
+    start: what it was harmonized from.
+    pixels: pairs of a layer and one with its new pixels, which is not in the image yet; several for the layers of a
+        group.
     effects: their gains, in the order in which they are applied.
     mask: limits the effect; None = the selection limits it.
     """
 
     layer: HostLayer
+    start: StartingPoint
     metadata: LayerMetadata
     pixels: Sequence[tuple[HostLayer, HostLayer]] = ()
     effects: Sequence[Matrix3] = ()
@@ -102,6 +117,7 @@ class HarmonizeRun:
     image, layers: the image, and its layers to harmonize.
     engine: used by nothing else meanwhile.
     progress: called with each step.
+    likeliest: see `protocol.Harmonize`; the dialog shows what was detected.
     """
 
     image: HostImage
@@ -109,6 +125,7 @@ class HarmonizeRun:
     settings: HarmonizeSettings
     engine: EngineClient
     progress: ProgressCallback
+    likeliest: bool = False
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
 
     def run(self, previewed: tuple[LayerComposite, HarmonizeResponse] | None = None) -> None:
@@ -126,12 +143,15 @@ class HarmonizeRun:
         if startup:
             startup.wait(self.progress)
         composites += [self._read(layer) for layer in self.layers[1:]]
+        for layer, composite in zip(self.layers, composites, strict=True):
+            check_result(layer, composite.start, self.settings)
         results = [previewed[1] if previewed else None, *[None] * (len(self.layers) - 1)]
-        finished = [
-            self._finish(layer, composite, result)
-            for layer, composite, result in zip(self.layers, composites, results, strict=True)
-        ]
-        insert_results(self.image, finished, self.settings)
+        with temporary(self.image.new_like()) as staging:
+            finished = [
+                self._finish(layer, composite, result, staging)
+                for layer, composite, result in zip(self.layers, composites, results, strict=True)
+            ]
+            insert_results(self.image, finished, self.settings)
         self.stopwatch.lap("inserting")
 
     def _read(self, layer: HostLayer) -> LayerComposite:
@@ -141,42 +161,75 @@ class HarmonizeRun:
         self.stopwatch.lap("reading")
         return composite
 
-    def _finish(self, layer: HostLayer, composite: LayerComposite, result: HarmonizeResponse | None) -> FinishedLayer:
-        settings, as_effect = self.settings, self.settings.result == "effect"
+    def _finish(
+        self, layer: HostLayer, composite: LayerComposite, result: HarmonizeResponse | None, staging: HostImage
+    ) -> FinishedLayer:
+        settings, as_effect, start = self.settings, self.settings.result == "effect", composite.start
         if result is None:
-            likeliest = settings.mask == "detect"
+            likeliest = self.likeliest or settings.mask == "detect"
             result = predict_color_map(self.engine, composite, settings.model, self.progress, likeliest=likeliest)
         samples = result.samples if as_effect else b""
         adjust = Adjust(color_map=result.color_map, sliders=settings.sliders, samples=samples)
         adjusted = self.engine.adjust(adjust, self.progress)
         self.stopwatch.lap("predicting")
-        metadata = LayerMetadata(settings.result, settings.model, settings.sliders, adjusted.color_map)
+        metadata = LayerMetadata(
+            settings.result,
+            settings.model,
+            settings.sliders,
+            adjusted.color_map,
+            reference=settings.reference,
+            mask=settings.mask,
+            mask_predicted=result.mask_predicted,
+        )
+        if start.is_own_result and start.metadata:
+            before = start.metadata
+            metadata = replace(metadata, original=before.original, original_digest=before.original_digest)
         mask = PredictedMask(result.mask, composite.window) if result.mask_predicted else None
         if as_effect:
-            pixels = [(layer, self._original_pixels(layer))] if original_of(layer) else []
-            return FinishedLayer(layer, metadata, pixels, effect_gains(layer, adjusted.matrix), mask)
-        parts = list(leaves(layer)) if settings.result == "in-place" else [layer]
-        pixels = [(part, self._recolored(part, adjusted.color_map, mask)) for part in parts]
+            pixels = [(layer, self._original_pixels(layer, start, staging))] if start.original else []
+            return FinishedLayer(layer, start, metadata, pixels, effect_gains(layer, adjusted.matrix), mask)
+        pixels = [
+            (part, self._recolored(part, start, adjusted.color_map, mask, staging))
+            for part in changed_layers(layer, settings.result)
+        ]
         self.stopwatch.lap("rendering")
-        return FinishedLayer(layer, metadata, pixels)
+        return FinishedLayer(layer, start, metadata, pixels)
 
-    def _original_pixels(self, layer: HostLayer) -> HostLayer:
+    @contextmanager
+    def _source(self, layer: HostLayer, start: StartingPoint) -> Iterator[HostLayer]:
+        """Provide a layer with the pixels that a layer is harmonized from, in the image or a copy."""
+        shown = start.original or layer
+        applies_own = start.keeps_own_effects and shown.has_own_effects
+        if not (shown.other_effects or shown.is_floating or applies_own):
+            yield shown
+            return
+        with temporary(self.image.duplicate()) as copy:
+            yield prepare_twin(copy, shown, keeps_own_effects=applies_own)
+
+    def _original_pixels(self, layer: HostLayer, start: StartingPoint, staging: HostImage) -> HostLayer:
         """Return a new layer with the pixels that a harmonized layer had before."""
-        with source_copy(self.image, layer) as (_, source):
-            new = self.image.blank_like(source)
+        with self._source(layer, start) as source:
+            new = staging.add_blank(source)
             new.copy_pixels(source)
         return new
 
-    def _recolored(self, layer: HostLayer, color_map: dict[str, Any], mask: PredictedMask | None) -> HostLayer:
+    def _recolored(
+        self,
+        layer: HostLayer,
+        start: StartingPoint,
+        color_map: dict[str, Any],
+        mask: PredictedMask | None,
+        staging: HostImage,
+    ) -> HostLayer:
         """Return a new layer with the recolored pixels."""
-        opened = source_copy(self.image, layer) if needs_copy(layer) else nullcontext((self.image, layer))
-        with opened as (_, source):
-            new = self.image.blank_like(source)
+        with self._source(layer, start) as source:
+            new = staging.add_blank(source)
+            position = layer.position if start.original else source.position
             access = source.pixel_access(new)
             self.engine.render(
                 color_map,
                 access.layout,
-                self._pixel_source(layer, source, access.read, mask),
+                self._pixel_source(layer, PixelArea(*position, *source.size), access.read, mask),
                 access.write,
                 native=access.native,
                 progress=self.progress,
@@ -185,27 +238,56 @@ class HarmonizeRun:
         return new
 
     def _pixel_source(
-        self, layer: HostLayer, source: HostLayer, read: ReadRows, mask: PredictedMask | None
+        self, layer: HostLayer, area: PixelArea, read: ReadRows, mask: PredictedMask | None
     ) -> PixelSource:
         selection = self.image.selection if self.settings.reference != "selection" else None
         return PixelSource(
             pixels=read,
-            layer_masks=tuple(_plane_rows(each, source) for each in layer_masks(layer)),
-            selection=_plane_rows(selection, source) if selection else None,
-            predicted=_enlarged_rows(self.image, mask, source) if mask else None,
+            layer_masks=tuple(_plane_rows(each, area) for each in layer_masks(layer)),
+            selection=_plane_rows(selection, area) if selection else None,
+            predicted=_enlarged_rows(self.image, mask, area) if mask else None,
         )
 
 
-def _plane_rows(plane: HostDrawable, layer: HostLayer) -> ReadRows:
-    """Return a function that reads a mask or selection in the coordinates of a layer."""
-    (x, y), (left, top), (width, _) = layer.position, plane.position, layer.size
-    return lambda row, rows: plane.read("Y u8", PixelArea(x - left, y - top + row, width, rows))
+def changed_layers(layer: HostLayer, result: str) -> list[HostLayer]:
+    """Return the layers that get new pixels: the layer itself, or those of a group.
+
+    A new layer of a group that passes through is a copy of the group, so that its layers keep their modes.
+    """
+    return list(leaves(layer)) if result == "in-place" or layer.passes_through else [layer]
 
 
-def _enlarged_rows(image: HostImage, mask: PredictedMask, layer: HostLayer) -> ReadRows:
-    """Return a function that reads a predicted mask in the coordinates of a layer."""
-    (x, y), (width, _) = layer.position, layer.size
-    return lambda row, rows: image.enlarge(mask.plane, mask.window, PixelArea(x, y + row, width, rows))
+def check_result(layer: HostLayer, start: StartingPoint, settings: HarmonizeSettings) -> None:
+    """Check that GIMP can put a result where the settings say.
+
+    Raises:
+        LayerError: a lock forbids it, layer effects would be lost, or this GIMP does not offer the plug-in's.
+    """
+    if settings.result == "effect" and not layer.image.offers_effects:
+        raise messages.no_effects()
+    if settings.result == "new-layer" and not start.is_own_result:
+        if settings.hide_original and layer.is_visibility_locked:
+            raise messages.visibility_locked(layer.name)
+        if layer.parent:
+            check_locks(layer, [layer.parent])
+        return
+    changed = list(effect_targets(layer)) if settings.result == "effect" else changed_layers(layer, settings.result)
+    check_locks(layer, changed)
+    if settings.result != "effect" and start.original is None:
+        for part in changed:
+            if part.other_effects:
+                raise messages.has_effects(part.name, part.other_effects)
+
+
+def _plane_rows(plane: HostDrawable, area: PixelArea) -> ReadRows:
+    """Return a function that reads rows of an area of the image from a mask or selection."""
+    left, top = plane.position
+    return lambda row, rows: plane.read("Y u8", PixelArea(area.x - left, area.y - top + row, area.width, rows))
+
+
+def _enlarged_rows(image: HostImage, mask: PredictedMask, area: PixelArea) -> ReadRows:
+    """Return a function that reads rows of an area of the image from a predicted mask."""
+    return lambda row, rows: image.enlarge(mask.plane, mask.window, PixelArea(area.x, area.y + row, area.width, rows))
 
 
 # -- the layer effect: gains in linear light, which GIMP applies with gegl:channel-mixer
@@ -246,53 +328,72 @@ def multiply_matrices(first: Matrix3, second: Matrix3) -> list[list[float]]:
 def insert_results(image: HostImage, finished: Sequence[FinishedLayer], settings: HarmonizeSettings) -> None:
     """Put all results into the image, in one undo step."""
     with image.undo_group():
+        results = []
         for each in finished:
             if each.layer.is_floating:
                 each.layer.anchor_as_layer()
             if each.metadata.result == "effect":
                 _insert_effect(image, each, limit_to_selection=settings.reference != "selection")
-            elif each.metadata.result == "in-place" or original_of(each.layer):
+            elif each.metadata.result == "in-place" or each.start.is_own_result:
                 _replace_pixels(image, each)
             else:
-                _insert_above(image, each, settings.hide_original)
+                results.append(_insert_above(image, each, hide_original=settings.hide_original))
+        if results:
+            image.select_layers(results)
 
 
-def _insert_above(image: HostImage, finished: FinishedLayer, hide_original: bool) -> None:
-    layer, ((_, new),) = finished.layer, finished.pixels
-    layer.remove_own_effects()
-    image.insert_above(new, layer)
-    new.copy_attributes(layer)
-    save_metadata(new, replace(finished.metadata, original=layer.tattoo))
+def _insert_above(image: HostImage, finished: FinishedLayer, *, hide_original: bool) -> HostLayer:
+    layer, name = finished.layer, harmonized_name(finished.layer.name)
+    if layer.passes_through:
+        new = image.insert_copy(layer, layer, name)
+        for copied, (_, pixels) in zip(leaves(new), finished.pixels, strict=True):
+            _overwrite(image, copied, pixels)
+    else:
+        ((_, pixels),) = finished.pixels
+        new = image.insert_copy(pixels, layer, name)
+        new.copy_attributes(layer)
+    identity = identity_of(layer) or secrets.token_hex(16)
+    set_identity(layer, identity)
+    metadata = replace(finished.metadata, original=identity, original_digest=layer.digest(), digest=new.digest())
+    save_metadata(new, metadata)
     if hide_original:
         layer.set_visible(False)
-    image.select_layer(new)
+    return new
+
+
+def harmonized_name(name: str) -> str:
+    """Return the name of the new layer that is made from a layer with a name."""
+    return f"{name.removesuffix(_SUFFIX)}{_SUFFIX}"
 
 
 def _replace_pixels(image: HostImage, finished: FinishedLayer) -> None:
-    before = load_metadata(finished.layer)
     for layer, new in finished.pixels:
         _overwrite(image, layer, new)
-    original = before.original if before and original_of(finished.layer) else 0
-    save_metadata(finished.layer, replace(finished.metadata, original=original))
+    _save_with_digest(finished)
 
 
 def _overwrite(image: HostImage, layer: HostLayer, new: HostLayer) -> None:
     layer.remove_own_effects()
-    if layer.has_effects:
-        layer.merge_effects()  # the new pixels come from a copy with merged effects
     with image.selected(None, None):
         layer.replace_pixels(new)
 
 
 def _insert_effect(image: HostImage, finished: FinishedLayer, *, limit_to_selection: bool) -> None:
-    layer, mask = finished.layer, finished.mask
-    layer.remove_own_effects()
-    for target, new in finished.pixels:
-        _overwrite(image, target, new)
-    if mask is None and limit_to_selection:
-        layer.append_effects(finished.effects)
-    else:
-        with image.selected(mask.plane if mask else None, mask.window if mask else None):
-            layer.append_effects(finished.effects)
-    before = load_metadata(layer)
-    save_metadata(layer, replace(finished.metadata, original=before.original if before else 0))
+    mask = finished.mask
+    for layer, new in finished.pixels:
+        _overwrite(image, layer, new)
+    for target in effect_targets(finished.layer):
+        if not finished.start.keeps_own_effects:
+            target.remove_own_effects()
+        if mask is None and limit_to_selection:
+            target.append_effects(finished.effects)
+        else:
+            with image.selected(mask.plane if mask else None, mask.window if mask else None):
+                target.append_effects(finished.effects)
+    _save_with_digest(finished)
+
+
+def _save_with_digest(finished: FinishedLayer) -> None:
+    """Store the metadata with the layer; the digest is needed only to find out whether its original still counts."""
+    layer, metadata = finished.layer, finished.metadata
+    save_metadata(layer, replace(metadata, digest=layer.digest()) if metadata.original else metadata)

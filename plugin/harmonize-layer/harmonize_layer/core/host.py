@@ -61,8 +61,8 @@ class HostLayer(HostDrawable, Protocol):
         """Number that is unique while GIMP runs."""
 
     @property
-    def tattoo(self) -> int:
-        """Number that is unique in the image and stored in its file."""
+    def is_valid(self) -> bool:
+        """False once it was deleted, or its image closed."""
 
     @property
     def image(self) -> HostImage:
@@ -93,8 +93,20 @@ class HostLayer(HostDrawable, Protocol):
         """True for mode Normal and full opacity."""
 
     @property
+    def passes_through(self) -> bool:
+        """True for a group of mode Pass Through, whose layers are blended with the layers below the group."""
+
+    @property
     def is_locked(self) -> bool:
         """True if its pixels are locked."""
+
+    @property
+    def is_visibility_locked(self) -> bool:
+        """True if its visibility is locked."""
+
+    @property
+    def shows_mask(self) -> bool:
+        """True if its layer mask is shown instead of its pixels."""
 
     @property
     def is_floating(self) -> bool:
@@ -105,25 +117,34 @@ class HostLayer(HostDrawable, Protocol):
         """True for a floating selection over a mask or channel."""
 
     @property
-    def has_effects(self) -> bool:
-        """True if it has any layer effects."""
+    def has_own_effects(self) -> bool:
+        """True if it has layer effects of the plug-in."""
+
+    @property
+    def other_effects(self) -> Sequence[str]:
+        """Names of its layer effects that are not the plug-in's."""
 
     @property
     def mask(self) -> HostDrawable | None:
         """The layer mask, if it is switched on."""
 
-    @property
-    def metadata(self) -> bytes | None:
-        """Content of the plug-in's parasite."""
+    def parasite(self, name: str) -> bytes | None:
+        """Return the content of a parasite; None if there is none."""
 
-    def set_metadata(self, data: bytes) -> None:
-        """Attach the plug-in's parasite, undoably."""
+    def attach_parasite(self, name: str, data: bytes) -> None:
+        """Attach a parasite, undoably; files and copies of the layer keep it."""
+
+    def digest(self) -> str:
+        """Return a number that changes with the size and with any pixel."""
 
     def set_visible(self, visible: bool) -> None:
         """Switch it visible or invisible."""
 
     def show_plainly(self) -> None:
         """Give it mode Normal and full opacity."""
+
+    def show_pixels(self) -> None:
+        """Show its pixels instead of its layer mask."""
 
     def anchor_as_layer(self) -> None:
         """Turn a floating selection into a layer."""
@@ -153,6 +174,27 @@ class HostLayer(HostDrawable, Protocol):
         """Return the matrices from linear sRGB to the layer's linear color space and back; None for grayscale."""
 
 
+class PreviewStack(Protocol):
+    """The layer on what is below it, reduced to a window, and blended by GIMP as on the canvas.
+
+    All pixels are RGBA, 8-bit sRGB, with the size of the window.
+    """
+
+    @property
+    def layer(self) -> bytes:
+        """The layer's own pixels."""
+
+    @property
+    def before(self) -> bytes:
+        """The blended pixels."""
+
+    def after(self, layer: bytes) -> bytes:
+        """Return the blended pixels with other pixels of the layer."""
+
+    def delete(self) -> None:
+        """Free the memory."""
+
+
 class HostImage(Protocol):
     """An image."""
 
@@ -161,8 +203,16 @@ class HostImage(Protocol):
         """Number that is unique while GIMP runs."""
 
     @property
+    def is_valid(self) -> bool:
+        """False once it was closed."""
+
+    @property
     def size(self) -> tuple[int, int]:
         """Width and height of the canvas."""
+
+    @property
+    def offers_effects(self) -> bool:
+        """True if this GIMP offers the operation of the plug-in's layer effects."""
 
     @property
     def is_indexed(self) -> bool:
@@ -176,14 +226,17 @@ class HostImage(Protocol):
     def selection(self) -> HostDrawable | None:
         """The selection, if there is one."""
 
+    def glimpse(self) -> str:
+        """Return a number that changes with what is visible, roughly, and with what is selected."""
+
     def duplicate(self) -> HostImage:
         """Return a copy without selection and undo history; GIMP copies pixels only when they change."""
 
+    def new_like(self) -> HostImage:
+        """Return an image of the same kind without layers, for layers that are not in the image yet."""
+
     def delete(self) -> None:
         """Delete a copy."""
-
-    def layer_by_tattoo(self, tattoo: int) -> HostLayer | None:
-        """Return the layer with a tattoo."""
 
     def raise_to_top(self, layer: HostLayer, index: int) -> None:
         """Move a layer to a position of the top level."""
@@ -194,17 +247,26 @@ class HostImage(Protocol):
     def read_visible(self, window: Window) -> bytes:
         """Return RGBA, 8-bit sRGB, of everything that is visible in a window."""
 
+    def preview_stack(self, layer: HostLayer, masks: Sequence[bytes], window: Window) -> PreviewStack:
+        """Return a layer and what is visible below it, for the preview.
+
+        Args:
+            layer: a layer of this image, with nothing visible above it.
+            masks: planes of the window: the masks that hide parts of the layer.
+            window: of this image.
+        """
+
     def enlarge(self, mask: bytes, window: Window, area: PixelArea) -> bytes:
         """Enlarge a mask of a window to the size of the image, and return an area of it; outside the window it is 0."""
 
-    def blank_like(self, layer: HostLayer) -> HostLayer:
-        """Return a transparent layer of the same kind, size and position, that is not in the image yet."""
+    def add_blank(self, layer: HostLayer) -> HostLayer:
+        """Add a transparent layer of the same kind, size and position as a layer of any image, and return it."""
 
-    def insert_above(self, new: HostLayer, layer: HostLayer) -> None:
-        """Insert a layer above another."""
+    def insert_copy(self, layer: HostLayer, above: HostLayer, name: str) -> HostLayer:
+        """Insert a copy of a layer of any image, with the layers of a group, above another; return the copy."""
 
-    def select_layer(self, layer: HostLayer) -> None:
-        """Select one layer in the Layers dialog."""
+    def select_layers(self, layers: Sequence[HostLayer]) -> None:
+        """Select layers in the Layers dialog."""
 
     def undo_group(self) -> AbstractContextManager[None]:
         """Combine all changes to one undo step."""
@@ -228,11 +290,14 @@ class DialogView(Protocol):
     def show_before(self, window: Window, rgba: bytes, mask: bytes, tinted: bool) -> None:
         """Show the composite and clear the result."""
 
-    def show_after(self, window: Window, rgba: bytes, mask: bytes) -> None:
+    def show_after(self, window: Window, rgba: bytes) -> None:
         """Show the result."""
 
     def clear_after(self) -> None:
         """Clear the result."""
+
+    def set_ready(self, ready: bool) -> None:
+        """Allow or forbid harmonizing."""
 
 
 class ProcedureValues(Protocol):

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from harmonize_layer.core import messages
 from harmonize_layer.core.geometry import PixelArea
 from harmonize_layer.core.host import HostDrawable, HostImage, HostLayer
-from harmonize_layer.core.metadata import original_of
 
 
 @dataclass(frozen=True)
@@ -20,13 +19,12 @@ class OtherDrawable:
     name: str
 
 
-def find_layers(image: HostImage, drawables: Sequence[HostLayer | OtherDrawable], result: str) -> list[HostLayer]:
+def find_layers(image: HostImage, drawables: Sequence[HostLayer | OtherDrawable]) -> list[HostLayer]:
     """Return the layers to harmonize, in their order, without those inside of selected groups.
 
     Args:
         image: the image.
         drawables: the selected ones; a layer mask that is being edited stands for its layer.
-        result: a key of `settings.RESULTS`.
 
     Raises:
         LayerError: there is none, or one of them cannot be harmonized.
@@ -42,16 +40,32 @@ def find_layers(image: HostImage, drawables: Sequence[HostLayer | OtherDrawable]
         layers[drawable.id] = drawable
     found = [layer for layer in layers.values() if not any(group.id in layers for group in ancestors(layer))]
     for layer in found:
-        _check_layer(layer, result)
+        _check_layer(layer)
     return found
 
 
-def _check_layer(layer: HostLayer, result: str) -> None:
+def _check_layer(layer: HostLayer) -> None:
     if layer.floats_over_channel:
         raise messages.not_a_layer(layer.name)
-    for item in [layer, *ancestors(layer), *(leaves(layer) if result == "in-place" else ())]:
-        if item.is_locked:
-            raise messages.locked(layer.name, item.name)
+    for item in (layer, *ancestors(layer)):
+        if not item.is_visible:
+            raise messages.hidden(layer.name, item.name)
+
+
+def check_locks(layer: HostLayer, changed: Sequence[HostLayer]) -> None:
+    """Check that GIMP allows changing the pixels of layers.
+
+    Args:
+        layer: the layer to harmonize.
+        changed: the layers whose pixels change: the layer itself, or those of a group.
+
+    Raises:
+        LayerError: one of them, or a group around it, is locked.
+    """
+    for each in changed:
+        for item in (each, *ancestors(each)):
+            if item.is_locked:
+                raise messages.locked(layer.name, item.name)
 
 
 def ancestors(layer: HostLayer) -> Iterator[HostLayer]:
@@ -71,9 +85,27 @@ def leaves(layer: HostLayer) -> Iterator[HostLayer]:
         yield from leaves(child)
 
 
-def is_single_layer(image: HostImage) -> bool:
-    """Return whether the image has only one layer with pixels."""
-    return sum(1 for layer in image.layers for _ in leaves(layer)) == 1
+def every_layer(image: HostImage) -> Iterator[HostLayer]:
+    """Yield all layers and groups, each group before its layers."""
+
+    def items(layers: Sequence[HostLayer]) -> Iterator[HostLayer]:
+        for layer in layers:
+            yield layer
+            yield from items(layer.children)
+
+    yield from items(image.layers)
+
+
+def effect_targets(layer: HostLayer) -> Iterator[HostLayer]:
+    """Yield the layers that get the effect: the layer itself, or those of a group that passes through.
+
+    An effect on such a group would change everything below it as well.
+    """
+    if not layer.passes_through:
+        yield layer
+        return
+    for child in layer.children:
+        yield from effect_targets(child)
 
 
 def layer_masks(layer: HostLayer) -> list[HostDrawable]:
@@ -103,60 +135,50 @@ def layer_at(image: HostImage, path: Sequence[int]) -> HostLayer:
 def reference_candidates(image: HostImage, pasted: Sequence[HostLayer]) -> list[HostLayer]:
     """Return all layers except those to harmonize and their contents."""
     excluded = {layer.id for layer in pasted}
-
-    def candidates(layers: Sequence[HostLayer]) -> Iterator[HostLayer]:
-        for layer in layers:
-            if layer.id not in excluded:
-                yield layer
-                yield from candidates(layer.children)
-
-    return list(candidates(image.layers))
+    return [
+        layer for layer in every_layer(image) if not any(item.id in excluded for item in (layer, *ancestors(layer)))
+    ]
 
 
 # -- copies
 
 
-def needs_copy(layer: HostLayer) -> bool:
-    """Return whether the pixels to start from differ from those of the layer."""
-    return layer.has_effects or layer.is_floating or original_of(layer) is not None
-
-
 @contextmanager
-def source_copy(image: HostImage, layer: HostLayer) -> Iterator[tuple[HostImage, HostLayer]]:
-    """Provide a copy of the image, and in it the layer as it was before it was harmonized.
-
-    Its effects are merged, except the plug-in's own, and a floating selection is a layer there.
-    """
-    path, original = path_of(layer), original_of(layer)
-    copy = image.duplicate()
+def temporary(image: HostImage) -> Iterator[HostImage]:
+    """Provide a copy, or another image without a window, and delete it at the end."""
     try:
-        twin = layer_at(copy, path)
-        if twin.is_floating:
-            twin.anchor_as_layer()
-        _merge_other_effects(twin)
-        if original is not None:
-            before = layer_at(copy, path_of(original))
-            _merge_other_effects(before)
-            before.set_visible(False)
-            if not before.is_group:
-                twin.copy_pixels(before)
-        yield copy, twin
+        yield image
     finally:
-        copy.delete()
+        image.delete()
 
 
-def _merge_other_effects(layer: HostLayer) -> None:
-    layer.remove_own_effects()
-    if layer.has_effects and not layer.is_group:
-        layer.merge_effects()
+def prepare_twin(copy: HostImage, layer: HostLayer, *, keeps_own_effects: bool) -> HostLayer:
+    """Return the layer of a copy that corresponds to a layer, as a layer with its effects applied to its pixels.
+
+    Args:
+        copy: a copy of the image.
+        layer: a layer of the image.
+        keeps_own_effects: also apply the effects of earlier runs of the plug-in, instead of removing them.
+    """
+    twin = layer_at(copy, path_of(layer))
+    if twin.is_floating:
+        twin.anchor_as_layer()
+    for target in effect_targets(twin):
+        if not keeps_own_effects:
+            target.remove_own_effects()
+        if (target.other_effects or target.has_own_effects) and not target.is_group:
+            target.merge_effects()
+    return twin
 
 
 def is_exposed(layer: HostLayer) -> bool:
-    """Return whether the image shows the composite to read: a plain layer with nothing visible above it.
-
-    Then no copy is needed, and GIMP has the visible pixels ready.
-    """
-    return layer.is_plain and not needs_copy(layer) and all(_is_topmost(item) for item in (layer, *ancestors(layer)))
+    """Return whether the image shows the layer plainly, with its pixels as they are and nothing visible above it."""
+    return (
+        layer.is_plain
+        and not (layer.is_floating or layer.other_effects or layer.has_own_effects)
+        and all(_is_topmost(item) for item in (layer, *ancestors(layer)))
+        and not any(each.shows_mask for each in every_layer(layer.image))
+    )
 
 
 def _is_topmost(item: HostLayer) -> bool:
@@ -169,8 +191,7 @@ def _siblings(item: HostLayer) -> Sequence[HostLayer]:
 
 
 def expose(layer: HostLayer) -> None:
-    """Show a layer of a copy plainly, and hide everything above it."""
-    layer.show_plainly()
+    """Show a layer of a copy, and hide everything above it."""
     for item in (layer, *ancestors(layer)):
         for above in _siblings(item)[: item.index]:
             above.set_visible(False)

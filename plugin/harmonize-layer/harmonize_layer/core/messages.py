@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from s2am_common.errors import S2AMError, with_advice
+from collections.abc import Sequence
+
+from s2am_common.errors import S2AMError, prefixes, with_advice
 
 GIMP_ADVICE = {
     "bridge.client-outdated": "run the installer again, then restart GIMP",
@@ -23,6 +25,10 @@ GIMP_ADVICE = {
 """Advice on an error of the engine, by its code; see `s2am_common.errors.with_advice`."""
 
 
+FAULTS = ("bridge", "engine", "error")
+"""Codes of errors that the log explains further; others are about the image."""
+
+
 class LayerError(Exception):
     """The layer or the image cannot be harmonized; the message is one sentence for the user."""
 
@@ -34,6 +40,13 @@ def error_message(error: Exception) -> str:
     if isinstance(error, LayerError):
         return str(error)
     return f"Harmonize Layer failed ({type(error).__name__}: {error}): please report it with the log."
+
+
+def is_fault(error: Exception) -> bool:
+    """Return whether an error is a fault of the program or its environment rather than about the image."""
+    if isinstance(error, S2AMError):
+        return prefixes(error.code)[-1] in FAULTS
+    return not isinstance(error, LayerError)
 
 
 def nothing_selected() -> LayerError:
@@ -55,6 +68,44 @@ def locked(name: str, holder: str) -> LayerError:
     """Return the error for a layer whose pixels, or those of a group around it, are locked."""
     where = "are locked" if holder == name else f"are locked by “{holder}”"
     return LayerError(f"The pixels of “{name}” {where}: unlock them with its lock symbol in the Layers dialog.")
+
+
+def visibility_locked(name: str) -> LayerError:
+    """Return the error for an original that cannot be hidden."""
+    return LayerError(
+        f"The visibility of “{name}” is locked, so it cannot be hidden below the new layer: unlock it with its lock "
+        "symbol in the Layers dialog, or choose another result."
+    )
+
+
+def has_effects(name: str, effects: Sequence[str]) -> LayerError:
+    """Return the error for a layer in place whose own layer effects would be lost."""
+    names = ", ".join(f"“{effect}”" for effect in effects)
+    return LayerError(
+        f"In place would make the layer effects of “{name}” permanent ({names}): choose another result, or merge them "
+        "first in its list of effects."
+    )
+
+
+def no_effects() -> LayerError:
+    """Return the error for a GIMP that does not offer the operation of the layer effect."""
+    return LayerError("This GIMP does not offer the operation of the layer effect: choose another result.")
+
+
+def nothing_to_restore() -> LayerError:
+    """Return the error for an image in which no effect is missing."""
+    return LayerError("No layer of this image lacks its Harmonize effect.")
+
+
+def gone() -> LayerError:
+    """Return the error for a layer that was deleted, or whose image was closed, while the dialog was open."""
+    return LayerError("The layer or its image is no longer there: close this dialog, and select another layer.")
+
+
+def hidden(name: str, holder: str) -> LayerError:
+    """Return the error for a layer that is hidden, or in a hidden group."""
+    where = "is hidden" if holder == name else f"is in “{holder}”, which is hidden"
+    return LayerError(f"“{name}” {where}: show it with its eye symbol in the Layers dialog, or select another layer.")
 
 
 def empty(name: str) -> LayerError:

@@ -12,7 +12,10 @@ from harmonize_layer.core.host import HostLayer
 PARASITE = "harmonize-layer"
 """Name of the parasite; copies of a layer keep it."""
 
-_VERSION = 1
+ORIGINAL_PARASITE = "harmonize-layer-original"
+"""Name of the parasite with the identity of a layer that a new one was made from."""
+
+_VERSION = 2
 _EARLIER_KEYS = {"colour_map": "color_map"}
 """Keys of files of version 0.1."""
 
@@ -21,16 +24,24 @@ _EARLIER_KEYS = {"colour_map": "color_map"}
 class LayerMetadata:
     """Settings and result of harmonizing a layer.
 
-    result: a key of `settings.RESULTS`.
+    result, reference, mask: keys of `settings.RESULTS`, `settings.REFERENCES` and `settings.MASKS`.
     color_map: the map with its sliders, as the engine returned it.
-    original: the tattoo of the layer that a new layer was made from; 0 = none.
+    mask_predicted: the detector predicted the mask.
+    original: random identity of the layer that a new layer was made from; "" = none. Layers made by version 0.1 have
+        none, because that version identified it by a number that layers of other images have as well.
+    original_digest, digest: of the pixels of that layer, and of those that were left in the new one.
     """
 
     result: str
     model: str
     sliders: dict[str, float]
     color_map: dict[str, Any]
-    original: int = 0
+    reference: str = "beneath"
+    mask: str = "automatic"
+    mask_predicted: bool = False
+    original: str = ""
+    original_digest: str = ""
+    digest: str = ""
 
     def to_bytes(self) -> bytes:
         """Return the content of the parasite."""
@@ -41,7 +52,10 @@ class LayerMetadata:
         """Parse the content of a parasite; None if it is damaged or of an unknown version."""
         try:
             values = {_EARLIER_KEYS.get(key, key): value for key, value in json.loads(data).items()}
-            if values.pop("version") != _VERSION:
+            version = values.pop("version")
+            if version == 1:
+                del values["original"]
+            elif version != _VERSION:
                 return None
             return cls(**values)
         except (ValueError, TypeError, LookupError, AttributeError):
@@ -50,21 +64,20 @@ class LayerMetadata:
 
 def load_metadata(layer: HostLayer) -> LayerMetadata | None:
     """Return the metadata of a layer; None if it was not harmonized."""
-    data = layer.metadata
+    data = layer.parasite(PARASITE)
     return None if data is None else LayerMetadata.from_bytes(data)
 
 
 def save_metadata(layer: HostLayer, metadata: LayerMetadata) -> None:
     """Store metadata with a layer, undoably."""
-    layer.set_metadata(metadata.to_bytes())
+    layer.attach_parasite(PARASITE, metadata.to_bytes())
 
 
-def original_of(layer: HostLayer) -> HostLayer | None:
-    """Return the layer that a harmonized one was made from, if it still exists and has the same size."""
-    metadata = load_metadata(layer)
-    if metadata is None or not metadata.original:
-        return None
-    found = layer.image.layer_by_tattoo(metadata.original)
-    if found is None or found.id == layer.id or found.size != layer.size:
-        return None
-    return found
+def identity_of(layer: HostLayer) -> str:
+    """Return the identity of a layer that a new one was made from; "" if none was."""
+    return (layer.parasite(ORIGINAL_PARASITE) or b"").decode("ascii", "replace")
+
+
+def set_identity(layer: HostLayer, identity: str) -> None:
+    """Store an identity with a layer, undoably."""
+    layer.attach_parasite(ORIGINAL_PARASITE, identity.encode("ascii"))

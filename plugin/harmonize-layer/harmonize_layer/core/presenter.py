@@ -9,16 +9,22 @@ from dataclasses import dataclass, replace
 from gimp_bridge import protocol
 from gimp_bridge.client import BackgroundQueue, EngineClient, PixelLayout, PixelSource
 from gimp_bridge.protocol import Adjust, AdjustResult, HarmonizeResponse, ProgressUpdate
+from harmonize_layer.core import messages
 from harmonize_layer.core.composite import LayerComposite, predict_color_map, read_composite
-from harmonize_layer.core.harmonizing import NOTICEABLE_RMSE
+from harmonize_layer.core.harmonizing import NOTICEABLE_RMSE, check_result
 from harmonize_layer.core.host import DialogView, HostImage, HostLayer
+from harmonize_layer.core.layers import find_layers
 from harmonize_layer.core.messages import LayerError, error_message
-from harmonize_layer.core.metadata import load_metadata
+from harmonize_layer.core.restoring import lacks_effect
 from harmonize_layer.core.settings import HarmonizeSettings
+from harmonize_layer.core.starting_point import StartingPoint
 from s2am_common.sliders import SLIDERS
 
 COMPOSITE_SETTINGS = ("reference", "reference-layer", "mask")
 """The arguments that change the composite."""
+
+RESULT_SETTINGS = ("result", "hide-original", *SLIDERS)
+"""The arguments that change the result alone."""
 
 LOW_CONFIDENCE = 0.6
 """Confidence below which the dialog mentions it."""
@@ -26,7 +32,7 @@ LOW_CONFIDENCE = 0.6
 
 @dataclass(frozen=True)
 class Preview:
-    """The adjusted color map, and the composite with it."""
+    """The adjusted color map, and what `render_composite` returns for it."""
 
     adjusted: AdjustResult
     rgba: bytes
@@ -58,11 +64,33 @@ class DialogPresenter:
         self._engine, self._read_settings, self._queue = engine, read_settings, queue
         self._composite: LayerComposite | None = None
         self._result: HarmonizeResponse | None = None
+        self._seen: tuple[object, ...] | None = None
+        self._ready = ""
 
     @property
     def previewed(self) -> tuple[LayerComposite, HarmonizeResponse] | None:
         """The composite and the engine's result, if the preview is up to date."""
-        return (self._composite, self._result) if self._composite and self._result else None
+        if not (self._composite and self._result) or self._state() != self._seen:
+            return None
+        return self._composite, self._result
+
+    def close(self) -> None:
+        """Free the memory of the preview; called when the dialog is closed."""
+        if self._composite and self._composite.stack:
+            self._composite.stack.delete()
+        self._composite = self._result = None
+
+    def check_changes(self) -> None:
+        """Update the preview if image, selection or layers have changed since it was made; called regularly."""
+        if self._state() != self._seen:
+            self.update_composite()
+
+    def _state(self) -> tuple[object, ...]:
+        """Return what the composite depends on; () if the image or a layer is gone."""
+        if not self._image.is_valid or not all(layer.is_valid for layer in self._layers):
+            return ()
+        layers = [(layer.position, layer.size, layer.is_visible) for layer in self._layers]
+        return (*layers, self._image.glimpse())
 
     def start(self) -> None:
         """Ask the engine for its status and its models."""
@@ -75,19 +103,26 @@ class DialogPresenter:
             self.update_composite()
         elif name == "model":
             self._predict()
-        elif name in SLIDERS or name == "result":
+        elif name in RESULT_SETTINGS:
             self._adjust()
 
     def update_composite(self) -> None:
         """Read the composite and predict its color map."""
-        self._composite = self._result = None
+        self.close()
+        self._view.set_ready(False)
+        self._seen = self._state()
         try:
-            composite = read_composite(self._image, self._layers[0], self._layers[1:], self._read_settings())
+            if not self._seen:
+                raise messages.gone()
+            find_layers(self._image, self._layers)
+            settings = self._read_settings()
+            composite = read_composite(self._image, self._layers[0], self._layers[1:], settings, for_preview=True)
         except LayerError as error:
             self._show_error(error)
             return
         self._composite = composite
-        self._view.show_before(composite.window, composite.rgba, b"", tinted=False)
+        before = composite.stack.before if composite.stack else composite.rgba
+        self._view.show_before(composite.window, before, b"", tinted=False)
         self._predict()
 
     def _list_models(self) -> tuple[protocol.ModelInfo, ...]:
@@ -101,6 +136,7 @@ class DialogPresenter:
         """Predict the color map of the composite; a predicted mask is kept."""
         composite, before = self._composite, self._result
         self._result = None
+        self._view.set_ready(False)
         if composite is None:
             return
         model = self._read_settings().model
@@ -123,8 +159,8 @@ class DialogPresenter:
         if composite is not self._composite:
             return
         self._result = result
-        rgba = with_alpha(composite.rgba, result.alpha)
-        self._view.show_before(composite.window, rgba, result.mask, tinted=result.mask_predicted)
+        before = composite.stack.before if composite.stack else with_alpha(composite.rgba, result.alpha)
+        self._view.show_before(composite.window, before, result.mask, tinted=result.mask_predicted)
         self._queue.submit(lambda: self._engine.status(self._report), self._show_ready, self._show_error, key="status")
         self._adjust()
 
@@ -134,6 +170,12 @@ class DialogPresenter:
         if composite is None or result is None:
             return
         settings = self._read_settings()
+        try:
+            check_result(self._layers[0], composite.start, settings)
+        except LayerError as error:
+            self._view.set_ready(False)
+            self._show_error(error)
+            return
         samples = result.samples if settings.result == "effect" else b""
         request = Adjust(color_map=result.color_map, sliders=settings.sliders, samples=samples)
 
@@ -143,9 +185,12 @@ class DialogPresenter:
 
         def done(preview: Preview) -> None:
             if result is self._result:
-                rgba = with_alpha(preview.rgba, result.alpha)
-                self._view.show_after(composite.window, rgba, result.mask)
+                stack = composite.stack
+                after = stack.after(preview.rgba) if stack else with_alpha(preview.rgba, result.alpha)
+                self._view.show_after(composite.window, after)
                 self._view.show_notes(self._notes(result, preview.adjusted))
+                self._view.show_status(self._ready)
+                self._view.set_ready(True)
 
         self._queue.submit(job, done, self._show_error, key="adjust")
 
@@ -153,15 +198,15 @@ class DialogPresenter:
         notes = []
         if not result.mask_certain:
             notes.append("Perhaps nothing was pasted here: check that the tinted part is what you mean.")
-        if result.confidence < LOW_CONFIDENCE:
-            notes.append(f"Low confidence ({result.confidence:.0%}): the change is reduced.")
+        low = result.confidence < LOW_CONFIDENCE
+        confidence = f"{result.confidence:.0%}"
+        notes.append(f"Low confidence ({confidence}): the change is reduced." if low else f"Confidence: {confidence}.")
         if adjusted.rmse > NOTICEABLE_RMSE:
             notes.append(f"As an effect the colors differ by about {adjusted.rmse:.1f} of 255 from the full map.")
-        before = load_metadata(self._layers[0])
-        if before and before.result != "in-place" and (before.result == "effect" or before.original):
-            notes.append("It starts again from the original colors.")
-        if before and before.result == "in-place":
-            notes.append("It was harmonized in place before: its original colors are gone.")
+        if self._composite and self._composite.start.metadata:
+            notes.append(start_note(self._layers[0], self._composite.start))
+        if lacks_effect(self._layers[0]):
+            notes.append("Its layer effect is missing: Layer > Restore Harmonize Effects appends it again.")
         if len(self._layers) > 1:
             notes.append(f"Shown: the first of {len(self._layers)} layers.")
         return notes
@@ -171,7 +216,8 @@ class DialogPresenter:
         self._queue.post(self._view.show_status, update.text, True)
 
     def _show_ready(self, status: protocol.EngineStatus) -> None:
-        self._view.show_status(f"The engine is {status.text}" if status.state == "ready" else status.text)
+        self._ready = f"The engine is {status.text}" if status.state == "ready" else status.text
+        self._view.show_status(self._ready)
 
     def _show_error(self, error: Exception) -> None:
         self._view.clear_after()
@@ -179,10 +225,19 @@ class DialogPresenter:
         self._view.show_status(error_message(error))
 
 
+def start_note(layer: HostLayer, start: StartingPoint) -> str:
+    """Return the note on what a layer that was harmonized before is harmonized from."""
+    if start.original or (layer.has_own_effects and not start.keeps_own_effects):
+        return "It starts again from the original colors."
+    if start.keeps_own_effects:
+        return "Within the selection it starts from the colors that the layer shows now."
+    return "It was harmonized before, and its original is gone or was changed: it starts from its present colors."
+
+
 def render_composite(
     engine: EngineClient, composite: LayerComposite, result: HarmonizeResponse, adjusted: AdjustResult
 ) -> bytes:
-    """Return the composite with its foreground recolored, RGBA."""
+    """Return the composite with its foreground recolored, or the layer of its stack recolored, RGBA."""
     columns, rows = composite.window.columns, composite.window.rows
     parts: dict[int, bytes] = {}
 
@@ -192,7 +247,16 @@ def render_composite(
     def write(top: int, _count: int, data: bytes) -> None:
         parts[top] = data
 
-    source = PixelSource(rows_of(composite.rgba, 4), predicted=rows_of(result.mask, 1))
+    if composite.stack:
+        limits = {
+            "selection": composite.selection if not composite.selection_is_reference else b"",
+            "predicted": result.mask if result.mask_predicted else b"",
+        }
+        planes = {name: rows_of(plane, 1) for name, plane in limits.items() if plane}
+        masks = tuple(rows_of(plane, 1) for plane in composite.mask_planes)
+        source = PixelSource(rows_of(composite.stack.layer, 4), masks, **planes)
+    else:
+        source = PixelSource(rows_of(composite.rgba, 4), predicted=rows_of(result.mask, 1))
     engine.render(adjusted.effect or adjusted.color_map, PixelLayout(columns, rows), source, write)
     return b"".join(parts[top] for top in sorted(parts))
 

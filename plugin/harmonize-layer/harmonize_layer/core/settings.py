@@ -7,9 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harmonize_layer.core.host import HostLayer, ProcedureValues
+from harmonize_layer.core.metadata import LayerMetadata
 from s2am_common.sliders import SLIDERS
 
 PROCEDURE_NAME = "plug-in-harmonize-layer"
+
+RESTORE_NAME = "plug-in-harmonize-layer-restore"
+
+RESTORE_HELP = """GIMP 3.2 drops the layer effects of version 0.1 when it opens a file. This appends them again, from \
+the color maps that are stored with the layers."""
 
 RESULTS = {
     "new-layer": ("New layer above", "A recolored copy above the layer, which stays unchanged"),
@@ -40,9 +46,10 @@ computer; nothing is uploaded.
 The pasted region is defined by the layer's transparency, its mask and the selection. In an image of one layer without \
 transparency it is detected, and shown before anything changes.
 
-The result is a new layer above (with the original kept), the layer itself, or a layer effect that stays editable. \
-Harmonize Layer on a harmonized layer starts again from the original colors: of a new layer while its original is in \
-the image, of an effect always.
+The result is a new layer above (with the original kept, hidden), the layer itself, or a layer effect that stays \
+editable. Harmonize Layer on a harmonized layer starts again from the original colors: of an effect always, of a new \
+layer while its original is in the image and neither has been changed. Otherwise, and within a selection, it starts \
+from what the layer shows now.
 
 In scripts: model (a name, or empty for the default), result ({", ".join(RESULTS)}), reference (beneath, layer with \
 reference-layer, selection), mask ({", ".join(MASKS)}), hide-original, and the sliders {", ".join(_NAMES[:-1])} and \
@@ -85,8 +92,20 @@ class HarmonizeSettings:
     reference: str = "beneath"
     reference_layer: HostLayer | None = None
     mask: str = "automatic"
-    hide_original: bool = False
+    hide_original: bool = True
     sliders: dict[str, float] = field(default_factory=dict)
+
+
+def own_values(metadata: LayerMetadata) -> dict[str, Any]:
+    """Return the arguments that a layer was harmonized with, except a reference layer, which may be gone."""
+    values: dict[str, Any] = {"model": metadata.model, "result": metadata.result, "mask": metadata.mask}
+    if metadata.reference != "layer":
+        values["reference"] = metadata.reference
+    choices = {name: choice for name, (_, _, choice) in CHOICES.items()}
+    values = {name: value for name, value in values.items() if value in choices.get(name, [value])}
+    limits = {name: (spec.low, spec.high) for name, spec in SLIDERS.items()}
+    sliders = {name: value for name, value in metadata.sliders.items() if name in limits}
+    return values | {name: min(max(value, limits[name][0]), limits[name][1]) for name, value in sliders.items()}
 
 
 def read_procedure_settings(values: ProcedureValues, reference_layer: HostLayer | None) -> HarmonizeSettings:

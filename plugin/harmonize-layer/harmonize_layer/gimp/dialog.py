@@ -10,25 +10,25 @@ import gi
 gi.require_version("GimpUi", "3.0")
 gi.require_version("Gtk", "3.0")
 
-from gi.repository import GdkPixbuf, Gimp, GimpUi, GLib, GObject, Gtk  # noqa: E402 (the versions must be set before)
+from gi.repository import Gimp, GimpUi, GLib, GObject, Gtk  # noqa: E402 (the versions must be set before)
 
 from gimp_bridge.client import BackgroundQueue, EngineClient  # noqa: E402
 from gimp_bridge.protocol import HarmonizeResponse, ModelInfo  # noqa: E402
 from harmonize_layer.core import settings  # noqa: E402
 from harmonize_layer.core.composite import LayerComposite  # noqa: E402
-from harmonize_layer.core.geometry import PREVIEW_SIZE, PixelArea, Window, preview_crop  # noqa: E402
+from harmonize_layer.core.geometry import Window  # noqa: E402
 from harmonize_layer.core.host import HostLayer  # noqa: E402
 from harmonize_layer.core.layers import reference_candidates  # noqa: E402
-from harmonize_layer.core.presenter import DialogPresenter, with_alpha  # noqa: E402
+from harmonize_layer.core.metadata import load_metadata  # noqa: E402
+from harmonize_layer.core.presenter import DialogPresenter  # noqa: E402
 from harmonize_layer.gimp.images import GimpImage, read_arguments  # noqa: E402
-from harmonize_layer.gimp.pixels import new_pixbuf  # noqa: E402
+from harmonize_layer.gimp.preview import PreviewArea  # noqa: E402
 from s2am_common.sliders import SLIDERS  # noqa: E402
 
 TITLE = "Harmonize Layer"
 
-_MAX_ENLARGEMENT = 8.0
-_TINT = (255, 0, 255, 110)  # RGBA, over a predicted mask
-_CHECKERBOARD = (16, 0x999999, 0x666666)  # size and colors, behind transparent pixels
+_WATCH_MILLISECONDS = 700
+_DEFAULT_SIZE = (1060, 640)  # fits a screen of 1280×720 with its title bar
 
 
 class HarmonizeDialog:
@@ -54,19 +54,22 @@ class HarmonizeDialog:
         GimpUi.init(TITLE)
         self._config, self._image, self._layers, self._engine = config, image, layers, engine
         self._presenter: DialogPresenter | None = None
+        self._previewed: tuple[LayerComposite, HarmonizeResponse] | None = None
         self._window = GimpUi.ProcedureDialog.new(procedure, config, TITLE)
         self._window.set_ok_label("_Harmonize")
         self._status, self._notes = _text_label(), _text_label()
         self._spinner, self._models = Gtk.Spinner(), Gtk.ComboBoxText()
         self._reference_layer = Gtk.ComboBoxText()
-        self._before, self._after = Gtk.Image(), Gtk.Image()
-        self._before_caption = Gtk.Label(label="Before")
+        self._preview = PreviewArea()
+        metadata = load_metadata(layers[0])
+        for name, value in settings.own_values(metadata).items() if metadata else ():
+            config.set_property(name, value)
         self._build()
 
     @property
     def previewed(self) -> tuple[LayerComposite, HarmonizeResponse] | None:
-        """See `DialogPresenter.previewed`."""
-        return self._presenter.previewed if self._presenter else None
+        """See `DialogPresenter.previewed`, when the dialog was closed."""
+        return self._previewed
 
     def run(self) -> bool:
         """Show the dialog until it is closed; return whether to harmonize."""
@@ -77,38 +80,42 @@ class HarmonizeDialog:
         changes = self._config.connect("notify", self._changed)
         presenter.start()
         GLib.idle_add(presenter.update_composite)
+        watch = GLib.timeout_add(_WATCH_MILLISECONDS, self._check_changes)
         accepted = self._window.run()
+        GLib.source_remove(watch)
         self._config.disconnect(changes)
         queue.close()
         self._window.destroy()
+        self._previewed = presenter.previewed
+        presenter.close()
         return bool(accepted)
 
     # -- building
 
     def _build(self) -> None:
         content = self._window.get_content_area()
-        content.set_spacing(12)
+        content.set_spacing(8)
         state = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=8)
         state.pack_start(self._status, False, False, 0)
         state.pack_start(self._spinner, False, False, 0)
         state.pack_end(_help_button(), False, False, 0)
-        columns = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=24, homogeneous=True)
-        columns.pack_start(self._build_choices(), True, True, 0)
-        columns.pack_start(self._build_sliders(), True, True, 0)
-        for part in (self._build_preview(), state, self._notes, columns):
-            content.pack_start(part, False, False, 0)
+        shown = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=8)
+        shown.pack_start(self._preview.widget, True, True, 0)
+        for part in (state, self._notes):
+            shown.pack_start(part, False, False, 0)
+        controls = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=12)
+        controls.pack_start(self._build_choices(), False, False, 0)
+        controls.pack_start(self._build_sliders(), False, False, 0)
+        # On a low screen the controls scroll, so that the buttons below them stay visible.
+        scrolled = Gtk.ScrolledWindow(hscrollbar_policy=Gtk.PolicyType.NEVER, hexpand=False)
+        scrolled.add(controls)
+        columns = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=18)
+        columns.pack_start(shown, True, True, 0)
+        columns.pack_start(scrolled, False, False, 0)
+        content.pack_start(columns, True, True, 0)
         content.show_all()
+        self._window.set_default_size(*_DEFAULT_SIZE)
         self._update_sensitivity()
-
-    def _build_preview(self) -> Gtk.Widget:
-        row = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=12, homogeneous=True)
-        for image, caption in ((self._before, self._before_caption), (self._after, Gtk.Label(label="After"))):
-            image.set_size_request(*PREVIEW_SIZE)
-            column = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6)
-            column.pack_start(caption, False, False, 0)
-            column.pack_start(image, True, True, 0)
-            row.pack_start(column, True, True, 0)
-        return row
 
     def _build_choices(self) -> Gtk.Widget:
         grid = Gtk.Grid(row_spacing=6, column_spacing=8, valign=Gtk.Align.START)
@@ -137,7 +144,8 @@ class HarmonizeDialog:
         _, _, values = settings.CHOICES[name]
         combo = Gtk.ComboBoxText()
         for value, (title, _) in values.items():
-            combo.append(value, title)
+            if value != "effect" or self._image.offers_effects:
+                combo.append(value, title)
         combo.set_tooltip_text("\n".join(f"{title}: {text}" for title, text in values.values()))
         flags = GObject.BindingFlags.BIDIRECTIONAL | GObject.BindingFlags.SYNC_CREATE
         self._config.bind_property(name, combo, "active-id", flags)
@@ -173,7 +181,16 @@ class HarmonizeDialog:
     def _reference_layer_chosen(self, combo: Gtk.ComboBoxText) -> None:
         self._config.set_property("reference-layer", Gimp.Layer.get_by_id(int(combo.get_active_id())))
 
+    def _check_changes(self) -> bool:
+        if self._presenter:
+            self._presenter.check_changes()
+        return True
+
     # -- DialogView
+
+    def set_ready(self, ready: bool) -> None:
+        """See `DialogView`."""
+        self._window.set_response_sensitive(Gtk.ResponseType.OK, ready)
 
     def show_status(self, text: str, busy: bool = False) -> None:
         """See `DialogView`."""
@@ -196,41 +213,19 @@ class HarmonizeDialog:
 
     def show_before(self, window: Window, rgba: bytes, mask: bytes, tinted: bool) -> None:
         """See `DialogView`."""
-        self._before.set_from_pixbuf(_draw(window, rgba, mask, tinted))
-        self._before_caption.set_text("Before (tinted: the detected region)" if tinted else "Before")
-        self.clear_after()
+        self._preview.show_before(window, rgba, mask, tinted=tinted)
 
-    def show_after(self, window: Window, rgba: bytes, mask: bytes) -> None:
+    def show_after(self, window: Window, rgba: bytes) -> None:
         """See `DialogView`."""
-        self._after.set_from_pixbuf(_draw(window, rgba, mask, tinted=False))
+        self._preview.show_after(window, rgba)
 
     def clear_after(self) -> None:
         """See `DialogView`."""
-        self._after.clear()
-
-
-def _draw(window: Window, rgba: bytes, mask: bytes, tinted: bool) -> GdkPixbuf.Pixbuf:
-    """Return the part of a composite around its foreground, scaled to the preview, on a checkerboard."""
-    crop = preview_crop(window, mask)
-    part = _part(rgba, window, crop)
-    factor = min(PREVIEW_SIZE[0] / crop.width, PREVIEW_SIZE[1] / crop.height, _MAX_ENLARGEMENT)
-    size = (max(1, int(crop.width * factor)), max(1, int(crop.height * factor)))
-    drawn = part.composite_color_simple(*size, GdkPixbuf.InterpType.BILINEAR, 255, *_CHECKERBOARD)
-    if tinted:
-        opacity = bytes(level * _TINT[3] // 255 for level in range(256))
-        tint = _part(with_alpha(bytes(_TINT) * len(mask), mask.translate(opacity)), window, crop)
-        scale = (size[0] / crop.width, size[1] / crop.height)
-        tint.composite(drawn, 0, 0, *size, 0, 0, *scale, GdkPixbuf.InterpType.BILINEAR, 255)
-    return drawn
-
-
-def _part(rgba: bytes, window: Window, crop: PixelArea) -> GdkPixbuf.Pixbuf:
-    whole = new_pixbuf(rgba, window.columns, window.rows, alpha=True)
-    return whole.new_subpixbuf(crop.x, crop.y, crop.width, crop.height)
+        self._preview.clear_after()
 
 
 def _text_label() -> Gtk.Label:
-    return Gtk.Label(xalign=0, wrap=True, max_width_chars=90)
+    return Gtk.Label(xalign=0, wrap=True, width_chars=40, max_width_chars=60)
 
 
 def _help_button() -> Gtk.Widget:

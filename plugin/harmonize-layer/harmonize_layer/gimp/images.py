@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,9 +13,10 @@ from gi.repository import Gegl, Gimp
 from harmonize_layer.core.geometry import PixelArea, Window
 from harmonize_layer.core.host import HostLayer, Matrix3, PixelAccess
 from harmonize_layer.core.layers import OtherDrawable
-from harmonize_layer.core.metadata import PARASITE
 from harmonize_layer.core.settings import HarmonizeSettings, read_procedure_settings
 from harmonize_layer.gimp import pixels
+from harmonize_layer.gimp.copies import mark_copy
+from harmonize_layer.gimp.preview_stack import BLENDING, GimpPreviewStack
 
 EFFECT_NAME = "Harmonize"
 """Name of the plug-in's effect in the Layers dialog."""
@@ -28,8 +30,10 @@ GAINS = tuple(f"{to}{of}-gain" for to in "rgb" for of in "rgb")
 EARLIER_OPERATION = "gegl:svg-matrix"
 """Operation of the effect in files of version 0.1, which GIMP 3.2 discards."""
 
+_GLIMPSE_SIDE = 256
+
 COPIED_ATTRIBUTES = (
-    *("opacity", "mode", "blend_space", "composite_space", "composite_mode"),
+    *BLENDING,
     *("lock_alpha", "lock_position", "lock_visibility", "color_tag", "visible"),
 )
 """The attributes that a new layer gets from its original, in addition to mask, position and group."""
@@ -107,9 +111,9 @@ class GimpLayer(GimpDrawable):
         return x, y
 
     @property
-    def tattoo(self) -> int:
+    def is_valid(self) -> bool:
         """See `HostLayer`."""
-        return int(self.wrapped.get_tattoo())
+        return bool(self.wrapped.is_valid())
 
     @property
     def image(self) -> GimpImage:
@@ -148,9 +152,24 @@ class GimpLayer(GimpDrawable):
         return bool(self.wrapped.get_opacity() == 100 and self.wrapped.get_mode() == Gimp.LayerMode.NORMAL)
 
     @property
+    def passes_through(self) -> bool:
+        """See `HostLayer`."""
+        return self.is_group and bool(self.wrapped.get_mode() == Gimp.LayerMode.PASS_THROUGH)
+
+    @property
     def is_locked(self) -> bool:
         """See `HostLayer`."""
         return bool(self.wrapped.get_lock_content())
+
+    @property
+    def is_visibility_locked(self) -> bool:
+        """See `HostLayer`."""
+        return bool(self.wrapped.get_lock_visibility())
+
+    @property
+    def shows_mask(self) -> bool:
+        """See `HostLayer`."""
+        return bool(self.wrapped.get_mask() and self.wrapped.get_show_mask())
 
     @property
     def is_floating(self) -> bool:
@@ -165,9 +184,14 @@ class GimpLayer(GimpDrawable):
         return not isinstance(self.wrapped.get_image().floating_sel_attached_to(), Gimp.Layer)
 
     @property
-    def has_effects(self) -> bool:
+    def has_own_effects(self) -> bool:
         """See `HostLayer`."""
-        return bool(self.wrapped.get_filters())
+        return any(_is_own(effect) for effect in self.wrapped.get_filters())
+
+    @property
+    def other_effects(self) -> list[str]:
+        """See `HostLayer`."""
+        return [effect.get_name() for effect in self.wrapped.get_filters() if not _is_own(effect)]
 
     @property
     def mask(self) -> GimpDrawable | None:
@@ -175,16 +199,19 @@ class GimpLayer(GimpDrawable):
         mask = self.wrapped.get_mask()
         return GimpDrawable(mask, self.position) if mask and self.wrapped.get_apply_mask() else None
 
-    @property
-    def metadata(self) -> bytes | None:
+    def parasite(self, name: str) -> bytes | None:
         """See `HostLayer`."""
-        parasite = self.wrapped.get_parasite(PARASITE)
+        parasite = self.wrapped.get_parasite(name)
         return None if parasite is None else bytes(parasite.get_data())
 
-    def set_metadata(self, data: bytes) -> None:
+    def attach_parasite(self, name: str, data: bytes) -> None:
         """See `HostLayer`."""
         flags = Gimp.PARASITE_PERSISTENT | Gimp.PARASITE_UNDOABLE
-        self.wrapped.attach_parasite(Gimp.Parasite.new(PARASITE, flags, data))
+        self.wrapped.attach_parasite(Gimp.Parasite.new(name, flags, data))
+
+    def digest(self) -> str:
+        """See `HostLayer`."""
+        return pixels.digest(self.wrapped)
 
     def set_visible(self, visible: bool) -> None:
         """See `HostLayer`."""
@@ -194,6 +221,10 @@ class GimpLayer(GimpDrawable):
         """See `HostLayer`."""
         self.wrapped.set_opacity(100)
         self.wrapped.set_mode(Gimp.LayerMode.NORMAL)
+
+    def show_pixels(self) -> None:
+        """See `HostLayer`."""
+        self.wrapped.set_show_mask(False)
 
     def anchor_as_layer(self) -> None:
         """See `HostLayer`."""
@@ -228,7 +259,6 @@ class GimpLayer(GimpDrawable):
         pixels.copy_buffer(_unwrap(source), self.wrapped.get_shadow_buffer())
         self.wrapped.merge_shadow(True)
         self._update()
-        _unwrap(source).delete()
 
     def copy_attributes(self, source: HostLayer) -> None:
         """See `HostLayer`."""
@@ -270,9 +300,20 @@ class GimpImage:
         return int(self.wrapped.get_id())
 
     @property
+    def is_valid(self) -> bool:
+        """See `HostImage`."""
+        return bool(self.wrapped.is_valid())
+
+    @property
     def size(self) -> tuple[int, int]:
         """See `HostImage`."""
         return self.wrapped.get_width(), self.wrapped.get_height()
+
+    @property
+    def offers_effects(self) -> bool:
+        """See `HostImage`."""
+        available = getattr(Gimp.DrawableFilter, "operation_get_available", None)  # since GIMP 3.2
+        return available is None or OPERATION in available()
 
     @property
     def is_indexed(self) -> bool:
@@ -289,9 +330,22 @@ class GimpImage:
         """See `HostImage`."""
         return None if Gimp.Selection.is_empty(self.wrapped) else GimpDrawable(self.wrapped.get_selection())
 
+    def glimpse(self) -> str:
+        """See `HostImage`."""
+        width, height = self.size
+        factor = min(1.0, _GLIMPSE_SIDE / max(width, height))
+        small = (max(1, int(width * factor)), max(1, int(height * factor)))
+        data, *_ = self.wrapped.get_thumbnail_data(*small)
+        found = hashlib.blake2b(bytes(data.get_data()), digest_size=16)
+        if self.selection:
+            found.update(self.selection.read("Y u8", PixelArea(0, 0, *small), factor))
+            found.update(repr(tuple(Gimp.Selection.bounds(self.wrapped))).encode())
+        return found.hexdigest()
+
     def duplicate(self) -> GimpImage:
         """See `HostImage`."""
         copy = self.wrapped.duplicate()
+        mark_copy(copy)
         copy.undo_disable()
         Gimp.Selection.none(copy)  # it would limit the effects that are merged
         return GimpImage(copy)
@@ -300,10 +354,16 @@ class GimpImage:
         """See `HostImage`."""
         self.wrapped.delete()
 
-    def layer_by_tattoo(self, tattoo: int) -> GimpLayer | None:
+    def new_like(self) -> GimpImage:
         """See `HostImage`."""
-        found = self.wrapped.get_layer_by_tattoo(tattoo)
-        return None if found is None else GimpLayer(found)
+        own = self.wrapped
+        new = Gimp.Image.new_with_precision(*self.size, own.get_base_type(), own.get_precision())
+        mark_copy(new)
+        new.undo_disable()
+        profile = own.get_color_profile()
+        if profile:
+            new.set_color_profile(profile)
+        return GimpImage(new)
 
     def raise_to_top(self, layer: HostLayer, index: int) -> None:
         """See `HostImage`."""
@@ -314,45 +374,51 @@ class GimpImage:
         self.wrapped.crop(area.width, area.height, area.x, area.y)
 
     def read_visible(self, window: Window) -> bytes:
-        """See `HostImage`.
-
-        GIMP itself reduces a whole image of 8-bit sRGB, which is faster than reading all its pixels and gives the same.
-        """
-        if (window.area.width, window.area.height) == self.size and self._is_srgb_u8():
-            drawn = self.wrapped.get_thumbnail(window.columns, window.rows, Gimp.PixbufTransparency.KEEP_ALPHA)
-            if (drawn.get_width(), drawn.get_height()) == (window.columns, window.rows):
-                return pixels.pixbuf_bytes(drawn if drawn.get_has_alpha() else drawn.add_alpha(False, 0, 0, 0), 4)
+        """See `HostImage`."""
+        if (window.area.width, window.area.height) == self.size:
+            thumbnail = pixels.read_thumbnail(self.wrapped, window.columns, window.rows)
+            if thumbnail is not None:
+                return thumbnail
         visible = Gimp.Layer.new_from_visible(self.wrapped, self.wrapped, "visible")
         try:
             return pixels.read_area(visible, "R'G'B'A u8", window.relative_to((0, 0)), window.scale)
         finally:
             visible.delete()
 
-    def _is_srgb_u8(self) -> bool:
-        bits = self.wrapped.get_precision() in (Gimp.Precision.U8_NON_LINEAR, Gimp.Precision.U8_PERCEPTUAL)
-        rgb = self.wrapped.get_base_type() == Gimp.ImageBaseType.RGB
-        profile = self.wrapped.get_effective_color_profile()
-        return bool(bits and rgb and profile.is_equal(Gimp.ColorProfile.new_rgb_srgb()))
+    def preview_stack(self, layer: HostLayer, masks: Sequence[bytes], window: Window) -> GimpPreviewStack:
+        """See `HostImage`."""
+        layer.set_visible(False)
+        backdrop = self.read_visible(window)
+        layer.set_visible(True)
+        own = layer.read("R'G'B'A u8", window.relative_to(layer.position), window.scale)
+        return GimpPreviewStack(_unwrap(layer), backdrop, own, masks, window)
 
     def enlarge(self, mask: bytes, window: Window, area: PixelArea) -> bytes:
         """See `HostImage`."""
         return pixels.enlarge_window_mask(mask, window, area)
 
-    def blank_like(self, layer: HostLayer) -> GimpLayer:
+    def add_blank(self, layer: HostLayer) -> GimpLayer:
         """See `HostImage`."""
-        source = _unwrap(layer)
-        name, mode = f"{source.get_name()} harmonized", Gimp.LayerMode.NORMAL
-        new = Gimp.Layer.new(self.wrapped, name, *layer.size, source.type(), 100, mode)
+        source, mode = _unwrap(layer), Gimp.LayerMode.NORMAL
+        new = Gimp.Layer.new(self.wrapped, source.get_name(), *layer.size, source.type(), 100, mode)
+        self.wrapped.insert_layer(new, None, 0)
         new.set_offsets(*layer.position)
         return GimpLayer(new)
 
-    def insert_above(self, new: HostLayer, layer: HostLayer) -> None:
+    def insert_copy(self, layer: HostLayer, above: HostLayer, name: str) -> GimpLayer:
         """See `HostImage`."""
-        self.wrapped.insert_layer(_unwrap(new), _unwrap(layer).get_parent(), layer.index)
+        source = _unwrap(layer)
+        is_own = source.get_image().get_id() == self.id
+        new = source.copy() if is_own else Gimp.Layer.new_from_drawable(source, self.wrapped)
+        new.set_name(name)
+        self.wrapped.insert_layer(new, _unwrap(above).get_parent(), above.index)
+        if not is_own:
+            new.set_offsets(*layer.position)
+        return GimpLayer(new)
 
-    def select_layer(self, layer: HostLayer) -> None:
+    def select_layers(self, layers: Sequence[HostLayer]) -> None:
         """See `HostImage`."""
-        self.wrapped.set_selected_layers([_unwrap(layer)])
+        self.wrapped.set_selected_layers([_unwrap(layer) for layer in layers])
 
     @contextmanager
     def undo_group(self) -> Iterator[None]:

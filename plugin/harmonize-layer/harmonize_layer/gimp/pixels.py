@@ -1,21 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Access to the pixels of GIMP's drawables, in a format that the engine takes and that loses nothing.
 
-The engine takes sRGB values. 8- and 16-bit layers in an sRGB profile are exchanged as they are, bit for bit; all others
-(another profile, linear, 32 bits, float) as floats, which keep colors outside of sRGB's gamut.
+8- and 16-bit RGB layers are exchanged as they are, bit for bit, with a description of their color space if that is not
+sRGB. All others (32 bits, float, gray in another profile) are exchanged as sRGB values in floats, which keep colors
+outside of sRGB's gamut.
 """
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import struct
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gi.repository import Babl, GdkPixbuf, Gegl, Gimp, GLib
 
 from gimp_bridge.client import NativeFormat, PixelLayout, ReadRows, WriteRows
-from gimp_bridge.protocol import Depth
+from gimp_bridge.protocol import TRANSFER_STEPS, ColorSpace, Depth
 from harmonize_layer.core.geometry import PixelArea, Window
 from harmonize_layer.core.host import Matrix3, PixelAccess
 
@@ -33,6 +36,7 @@ class PixelFormat:
     native: babl's name of the layer's own format; native_bytes: its size per pixel.
     exact: converting to `name` and back keeps all bits.
     linear: linear light.
+    space: the color space of `name`; None = sRGB.
     """
 
     name: str
@@ -41,6 +45,7 @@ class PixelFormat:
     native_bytes: int
     exact: bool
     linear: bool = False
+    space: ColorSpace | None = None
 
 
 def choose_format(drawable: Gimp.Drawable) -> PixelFormat:
@@ -48,20 +53,29 @@ def choose_format(drawable: Gimp.Drawable) -> PixelFormat:
     own = drawable.get_format()
     native, size = Babl.get_name(own), Babl.format_get_bytes_per_pixel(own)
     colors, _, kind = Babl.format_get_encoding(own).rpartition(" ")
-    if kind in ("u8", "u16") and ("'" in colors or "~" in colors):
-        curve = "~" if "~" in colors else "'"
-        name = f"R{curve}G{curve}B{curve}A {kind}"
-        if drawable.is_gray():
-            is_srgb = _is_srgb(f"Y{curve} u8", own, bytes(range(256)), 1)
-            name = f"R'G'B'A {kind}"
-        else:
-            is_srgb = _is_srgb(f"R{curve}G{curve}B{curve} u8", own, _LATTICE, 3)
-            name = Babl.get_name(Babl.format_with_space(name, own))
-        if is_srgb:
-            return PixelFormat(name, "u8" if kind == "u8" else "u16", native, size, exact=True)
-    linear = "'" not in colors and "~" not in colors
-    name = "RGBA float" if linear else "R'G'B'A float"
-    return PixelFormat(name, "float", native, size, exact=name == native or kind == "u8", linear=linear)
+    curve = next((mark for mark in "'~" if mark in colors), "")
+    if kind in ("u8", "u16"):
+        depth: Depth = "u8" if kind == "u8" else "u16"
+        if not drawable.is_gray():
+            encoding = f"R{curve}G{curve}B{curve}"
+            name = Babl.get_name(Babl.format_with_space(f"{encoding}A {kind}", own))
+            is_srgb = _is_srgb(f"{encoding} u8", own, _LATTICE, 3)
+            space = None if is_srgb else _color_space(drawable, f"{encoding} u16")
+            return PixelFormat(name, depth, native, size, exact=True, space=space)
+        if curve and _is_srgb(f"Y{curve} u8", own, bytes(range(256)), 1):
+            return PixelFormat(f"R'G'B'A {kind}", depth, native, size, exact=True)
+    name = "R'G'B'A float" if curve else "RGBA float"
+    return PixelFormat(name, "float", native, size, exact=name == native or kind == "u8", linear=not curve)
+
+
+def _color_space(drawable: Gimp.Drawable, encoding: str) -> ColorSpace:
+    """Return the color space of an encoding with the primaries of a drawable."""
+    own = drawable.get_format()
+    source, linear = (Babl.get_name(Babl.format_with_space(name, own)) for name in (encoding, "RGB float"))
+    grays = b"".join(struct.pack("=3H", level, level, level) for level in range(TRANSFER_STEPS))
+    floats = array("f", convert_pixels(grays, TRANSFER_STEPS, source, linear))
+    _, to_srgb = color_matrices(drawable)
+    return ColorSpace(floats[::3].tobytes(), tuple(itertools.chain.from_iterable(to_srgb)))
 
 
 def _is_srgb(encoding: str, own: Babl.Object, values: bytes, channels: int) -> bool:
@@ -105,6 +119,32 @@ def read_area(drawable: Gimp.Drawable, encoding: str, area: PixelArea, scale: fl
     return data
 
 
+def digest(drawable: Gimp.Drawable) -> str:
+    """Return a digest of a drawable's size, format and pixels."""
+    encoding, width, height = Babl.get_name(drawable.get_format()), drawable.get_width(), drawable.get_height()
+    found = hashlib.blake2b(f"{width} {height} {encoding}".encode(), digest_size=16)
+    read = rows_reader(drawable.get_buffer(), width, encoding)
+    for top, rows in copy_strips(height):
+        found.update(read(top, rows))
+    return found.hexdigest()
+
+
+def read_thumbnail(image: Gimp.Image, width: int, height: int) -> bytes | None:
+    """Return all that is visible in an image, reduced by GIMP itself: RGBA, 8-bit sRGB; None if GIMP chose other sizes.
+
+    This is much faster than reading all pixels, and gives the same. The thumbnail has the format of the image's layers,
+    with alpha.
+    """
+    data, columns, rows, size = image.get_thumbnail_data(width, height)
+    own = image.get_layers()[0].get_format()
+    colors, _, kind = Babl.format_get_encoding(own).rpartition(" ")
+    encoding = f"{colors.removesuffix('A')}A {kind}"
+    if (columns, rows, size) != (width, height, Babl.format_get_bytes_per_pixel(Babl.format(encoding))):
+        return None
+    name = Babl.get_name(Babl.format_with_space(encoding, own))
+    return convert_pixels(bytes(data.get_data()), width * height, name, "R'G'B'A u8")
+
+
 def rows_reader(buffer: Gegl.Buffer, width: int, encoding: str) -> ReadRows:
     """Return a function that reads rows of a buffer."""
     return lambda top, rows: buffer.get(rectangle(PixelArea(0, top, width, rows)), 1.0, encoding, _NOTHING)
@@ -128,7 +168,7 @@ def access_pixels(source: Gimp.Drawable, target: Gimp.Drawable) -> PixelAccess:
         original, written = (rows_reader(buffer, width, form.native) for buffer in (before, after))
         native = NativeFormat(form.native_bytes, original, written, rows_writer(after, width, form.native))
     return PixelAccess(
-        PixelLayout(width, height, form.depth, form.linear),
+        PixelLayout(width, height, form.depth, form.linear, form.space),
         rows_reader(before, width, form.name),
         rows_writer(after, width, form.name),
         native,

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,9 @@ from harmonize_layer.core import settings  # noqa: E402
 from harmonize_layer.core.harmonizing import HarmonizeRun  # noqa: E402
 from harmonize_layer.core.host import HostLayer  # noqa: E402
 from harmonize_layer.core.layers import find_layers  # noqa: E402
-from harmonize_layer.core.messages import LayerError, error_message  # noqa: E402
+from harmonize_layer.core.messages import LayerError, error_message, gone, is_fault, nothing_to_restore  # noqa: E402
+from harmonize_layer.core.restoring import restore_effects  # noqa: E402
+from harmonize_layer.gimp.copies import delete_stray_copies  # noqa: E402
 from harmonize_layer.gimp.images import GimpImage, read_arguments, wrap_drawable  # noqa: E402
 from s2am_common.errors import CancelledError, S2AMError  # noqa: E402
 from s2am_common.log import log_path  # noqa: E402
@@ -43,19 +45,26 @@ class HarmonizeLayerPlugIn(Gimp.PlugIn):
 
     def do_query_procedures(self) -> list[str]:
         """Return the names of the procedures."""
-        return [settings.PROCEDURE_NAME]
+        return [settings.PROCEDURE_NAME, settings.RESTORE_NAME]
 
     def do_create_procedure(self, name: str) -> Gimp.Procedure:
         """Describe the procedure."""
-        procedure = Gimp.ImageProcedure.new(self, name, Gimp.PDBProcType.PLUGIN, run_procedure, None)
+        restores = name == settings.RESTORE_NAME
+        run = run_restoring if restores else run_procedure
+        procedure = Gimp.ImageProcedure.new(self, name, Gimp.PDBProcType.PLUGIN, run, None)
         # For all kinds of images and any selection: a message explains more than a disabled menu entry.
         procedure.set_image_types("*")
         sensitivity = Gimp.ProcedureSensitivityMask
         procedure.set_sensitivity_mask(sensitivity.DRAWABLE | sensitivity.DRAWABLES | sensitivity.NO_DRAWABLES)
+        procedure.set_attribution("s2am", "s2am, GPL-3.0-or-later", "2026")
+        if restores:
+            procedure.set_menu_label("Restore Harmonize _Effects")
+            procedure.add_menu_path("<Image>/Layer")
+            procedure.set_documentation("Append missing Harmonize effects again", settings.RESTORE_HELP, None)
+            return procedure
         procedure.set_menu_label("_Harmonize Layer...")
         procedure.add_menu_path("<Image>/Filters")
         procedure.set_documentation("Match the colors of a pasted layer to its background", settings.HELP, None)
-        procedure.set_attribution("s2am", "s2am, GPL-3.0-or-later", "2026")
         add_arguments(procedure)
         return procedure
 
@@ -73,7 +82,7 @@ def add_arguments(procedure: Gimp.ImageProcedure) -> None:
         "reference-layer", "Refere_nce layer", "The layer, if the reference is a chosen layer", True, flags
     )
     procedure.add_boolean_argument(
-        "hide-original", "Hi_de the original", "Hide the layer that a new layer is made from", False, flags
+        "hide-original", "Hi_de the original", "Hide the layer that a new layer is made from", True, flags
     )
     for slider in settings.slider_arguments():
         procedure.add_double_argument(
@@ -95,22 +104,39 @@ def run_procedure(
     _data: Any,
 ) -> Gimp.ValueArray:
     """Harmonize the selected layers; GIMP shows the message of an error."""
+    return _reported(procedure, lambda: _harmonize(procedure, run_mode, GimpImage(image), drawables, config))
+
+
+def run_restoring(
+    procedure: Gimp.ImageProcedure,
+    _run_mode: Gimp.RunMode,
+    image: Gimp.Image,
+    _drawables: Sequence[Gimp.Drawable],
+    _config: Gimp.ProcedureConfig,
+    _data: Any,
+) -> Gimp.ValueArray:
+    """Append missing effects again; GIMP shows the message of an error."""
+    return _reported(procedure, lambda: _restore(GimpImage(image)))
+
+
+def _reported(procedure: Gimp.ImageProcedure, work: Callable[[], bool]) -> Gimp.ValueArray:
+    """Return GIMP's status for work that returns whether it was done rather than canceled."""
     try:
-        done = _harmonize(procedure, run_mode, GimpImage(image), drawables, config)
-    except LayerError as error:
-        return _failed(procedure, error_message(error))
-    except S2AMError as error:
-        logger.error("%s (%s)", error, error.code)
-        return _failed(procedure, f"{error_message(error)} (Log: {log_path()})")
+        done = work()
+    except (LayerError, S2AMError) as error:
+        logger.error("%s (%s)", error, type(error).__name__)
+        return _failed(procedure, error)
     except Exception as error:
         logger.exception("Harmonize Layer failed")
-        return _failed(procedure, f"{error_message(error)} (Log: {log_path()})")
+        return _failed(procedure, error)
     status = Gimp.PDBStatusType.SUCCESS if done else Gimp.PDBStatusType.CANCEL
     return procedure.new_return_values(status, GLib.Error())
 
 
-def _failed(procedure: Gimp.ImageProcedure, message: str) -> Gimp.ValueArray:
-    return procedure.new_return_values(Gimp.PDBStatusType.EXECUTION_ERROR, GLib.Error(message))
+def _failed(procedure: Gimp.ImageProcedure, error: Exception) -> Gimp.ValueArray:
+    hint = f" (Log: {log_path()})" if is_fault(error) else ""
+    message = GLib.Error(f"{error_message(error)}{hint}")
+    return procedure.new_return_values(Gimp.PDBStatusType.EXECUTION_ERROR, message)
 
 
 def _harmonize(
@@ -122,8 +148,9 @@ def _harmonize(
 ) -> bool:
     """Return whether the layers were harmonized rather than canceled."""
     Gegl.init(None)  # otherwise scaled pixels are black
+    delete_stray_copies()
     chosen = read_arguments(config)
-    layers = _layers(image, drawables, chosen.result)
+    layers = _layers(image, drawables)
     engine = EngineClient(read_launcher(FOLDER))
     previewed = None
     try:
@@ -134,11 +161,13 @@ def _harmonize(
             if not dialog.run():
                 return False
             previewed = dialog.previewed
+            if not (image.is_valid and all(drawable.is_valid() for drawable in drawables)):
+                raise gone()
             chosen = read_arguments(config)
-            layers = _layers(image, drawables, chosen.result)
+            layers = _layers(image, drawables)
         progress = ProgressBar()
         logger.info("Harmonizing %d layers: %s", len(layers), chosen)
-        job = HarmonizeRun(image, layers, chosen, engine, progress.show)
+        job = HarmonizeRun(image, layers, chosen, engine, progress.show, likeliest=run_mode == Gimp.RunMode.INTERACTIVE)
         job.run(previewed)
         progress.end()
         logger.info("Done in %s", job.stopwatch)
@@ -150,8 +179,25 @@ def _harmonize(
     return True
 
 
-def _layers(image: GimpImage, drawables: Sequence[Gimp.Drawable], result: str) -> list[HostLayer]:
-    return find_layers(image, [wrap_drawable(drawable) for drawable in drawables], result)
+def _restore(image: GimpImage) -> bool:
+    """Return whether effects were restored rather than the call canceled."""
+    Gegl.init(None)
+    engine = EngineClient(read_launcher(FOLDER))
+    progress = ProgressBar()
+    try:
+        if not restore_effects(image, engine, progress.show):
+            raise nothing_to_restore()
+    except CancelledError:
+        return False
+    finally:
+        engine.close()
+        progress.end()
+    Gimp.displays_flush()
+    return True
+
+
+def _layers(image: GimpImage, drawables: Sequence[Gimp.Drawable]) -> list[HostLayer]:
+    return find_layers(image, [wrap_drawable(drawable) for drawable in drawables])
 
 
 class ProgressBar:

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a layer is harmonized from: the pixels that it has now, or those that it had before an earlier run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harmonize_layer.core.host import HostImage, HostLayer
+from harmonize_layer.core.layers import every_layer
+from harmonize_layer.core.metadata import LayerMetadata, identity_of, load_metadata
+from harmonize_layer.core.settings import HarmonizeSettings
+
+
+@dataclass(frozen=True)
+class StartingPoint:
+    """What a layer is harmonized from.
+
+    metadata: of the earlier run; None = it was not harmonized.
+    original: the layer whose pixels it is harmonized from; None = its own.
+    is_own_result: it is a new layer of an earlier run, with the pixels that the run left. A new result replaces them,
+        as its original is still there.
+    keeps_own_effects: the plug-in's own effects are part of the pixels, and stay.
+    """
+
+    metadata: LayerMetadata | None = None
+    original: HostLayer | None = None
+    is_own_result: bool = False
+    keeps_own_effects: bool = False
+
+
+def find_starting_point(image: HostImage, layer: HostLayer, settings: HarmonizeSettings) -> StartingPoint:
+    """Return what to harmonize a layer from.
+
+    It is the original of an earlier run if both layers still have the pixels that the run left. Otherwise, and within a
+    selection, it is what the layer shows now, so that nothing painted since is lost.
+    """
+    metadata = load_metadata(layer)
+    if metadata is None:
+        return StartingPoint()
+    original = _find_original(layer, metadata)
+    if image.selection is not None and settings.reference != "selection":
+        return StartingPoint(metadata, None, is_own_result=original is not None, keeps_own_effects=True)
+    return StartingPoint(metadata, original, is_own_result=original is not None)
+
+
+def _find_original(layer: HostLayer, metadata: LayerMetadata) -> HostLayer | None:
+    """Return the layer that a new layer was made from, if neither has been changed since."""
+    if not metadata.original:
+        return None
+    named = [each for each in every_layer(layer.image) if identity_of(each) == metadata.original]
+    if not named or layer.digest() != metadata.digest:
+        return None
+    found = (each for each in named if each.id != layer.id and each.digest() == metadata.original_digest)
+    return next(found, None)

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The preview of the dialog: before and after, side by side or split, with zoom (wheel) and panning (drag)."""
+
+from __future__ import annotations
+
+import gi
+
+gi.require_version("Gtk", "3.0")
+
+from gi.repository import Gdk, GdkPixbuf, GLib, Gtk  # noqa: E402 (the version must be set before)
+
+from harmonize_layer.core.geometry import (  # noqa: E402
+    PixelArea,
+    View,
+    Window,
+    fit_view,
+    panned,
+    preview_crop,
+    zoomed,
+)
+from harmonize_layer.core.presenter import with_alpha  # noqa: E402
+from harmonize_layer.gimp.pixels import new_pixbuf  # noqa: E402
+
+_SMALLEST = (360, 240)
+_ZOOM_STEP = 1.25
+_TINT = (255, 0, 255, 110)  # RGBA, over a predicted mask
+_CHECKERBOARD = (16, 0x999999, 0x666666)  # size and colors, behind transparent pixels
+_AROUND = 0x505050FF  # RGBA, outside of the image
+_GAP = 6  # pixels between before and after
+
+
+class PreviewArea:
+    """The widget with both images; they have the same view."""
+
+    def __init__(self) -> None:
+        """Build the widget."""
+        self._image, self._box = Gtk.Image(), Gtk.EventBox()
+        self._before: GdkPixbuf.Pixbuf | None = None
+        self._after: GdkPixbuf.Pixbuf | None = None
+        self._crop = PixelArea(0, 0, 1, 1)
+        self._view: View | None = None
+        self._fitted: View | None = None
+        self._size = _SMALLEST
+        self._grabbed: tuple[float, float] | None = None
+        self._divider = 0.5
+        self._split = Gtk.CheckButton(label="S_plit view", use_underline=True)
+        self._caption = Gtk.Label(xalign=0)
+        self.widget = self._build()
+
+    def show_before(self, window: Window, rgba: bytes, mask: bytes, *, tinted: bool) -> None:
+        """Show a composite, clear the result, and fit the foreground unless the composite has the size of the last."""
+        before = _flattened(rgba, window)
+        is_new = self._before is None or (before.get_width(), before.get_height()) != _size_of(self._before)
+        if tinted:
+            _tint(before, mask, window)
+        self._before, self._after = before, None
+        self._caption.set_text("Before (tinted: the detected region) and after" if tinted else "Before and after")
+        self._crop = preview_crop(window, mask)
+        if is_new:
+            self._view = None
+        self._fit_again()
+
+    def show_after(self, window: Window, rgba: bytes) -> None:
+        """Show the result."""
+        self._after = _flattened(rgba, window)
+        self._draw()
+
+    def clear_after(self) -> None:
+        """Clear the result."""
+        self._after = None
+        self._draw()
+
+    # -- building
+
+    def _build(self) -> Gtk.Widget:
+        # Without scrollbars, so that the window can be made smaller than the image that is shown now.
+        frame = Gtk.ScrolledWindow(hscrollbar_policy=Gtk.PolicyType.EXTERNAL, vscrollbar_policy=Gtk.PolicyType.EXTERNAL)
+        frame.set_size_request(*_SMALLEST)
+        self._box.add(self._image)
+        frame.add(self._box)
+        events = Gdk.EventMask
+        self._box.add_events(events.SCROLL_MASK | events.BUTTON_PRESS_MASK | events.BUTTON_RELEASE_MASK)
+        self._box.add_events(events.POINTER_MOTION_MASK)
+        frame.connect("size-allocate", self._resized)
+        self._box.connect("scroll-event", self._scrolled)
+        self._box.connect("button-press-event", self._pressed)
+        self._box.connect("motion-notify-event", self._moved)
+        self._box.connect("button-release-event", self._released)
+        self._box.set_tooltip_text("Wheel: zoom. Drag: move. In the split view, the line follows the right button.")
+        fit = Gtk.Button(label="_Fit", use_underline=True)
+        fit.connect("clicked", self._fit)
+        self._split.connect("toggled", lambda _: self._fit_again())
+        tools = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=8)
+        tools.pack_start(self._caption, True, True, 0)
+        tools.pack_start(self._split, False, False, 0)
+        tools.pack_start(fit, False, False, 0)
+        column = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6)
+        column.pack_start(frame, True, True, 0)
+        column.pack_start(tools, False, False, 0)
+        return column
+
+    # -- signals
+
+    def _resized(self, _frame: Gtk.Widget, allocation: Gdk.Rectangle) -> None:
+        size = (max(1, allocation.width), max(1, allocation.height))
+        if size != self._size:
+            self._size = size
+            GLib.idle_add(self._fit_again)
+
+    def _scrolled(self, _box: Gtk.Widget, event: Gdk.EventScroll) -> bool:
+        if self._view:
+            factor = _ZOOM_STEP if event.direction == Gdk.ScrollDirection.UP else 1 / _ZOOM_STEP
+            width, height = self._part_size()
+            left = event.x if self._is_split() else event.x % (width + _GAP)
+            self._view = zoomed(self._view, factor, (left - width / 2, event.y - height / 2))
+            self._draw()
+        return True
+
+    def _pressed(self, _box: Gtk.Widget, event: Gdk.EventButton) -> bool:
+        self._grabbed = (event.x, event.y)
+        self._move_divider(event.x, event.button)
+        return True
+
+    def _released(self, *_: object) -> bool:
+        self._grabbed = None
+        return True
+
+    def _moved(self, _box: Gtk.Widget, event: Gdk.EventMotion) -> bool:
+        if self._grabbed and self._view:
+            if event.state & Gdk.ModifierType.BUTTON3_MASK:
+                self._move_divider(event.x, 3)
+            else:
+                self._view = panned(self._view, event.x - self._grabbed[0], event.y - self._grabbed[1])
+                self._grabbed = (event.x, event.y)
+                self._draw()
+        return True
+
+    def _move_divider(self, x: float, button: int) -> None:
+        if button == 3 and self._is_split():
+            self._divider = min(max(x / self._size[0], 0.0), 1.0)
+            self._draw()
+
+    def _fit(self, *_: object) -> None:
+        self._view = self._fitted = fit_view(self._crop, self._part_size())
+        self._draw()
+
+    def _fit_again(self) -> None:
+        """Fit the foreground to another size of the widget, unless another view was chosen."""
+        if self._view in (None, self._fitted):
+            self._fit()
+        else:
+            self._draw()
+
+    # -- drawing
+
+    def _is_split(self) -> bool:
+        return bool(self._split.get_active())
+
+    def _part_size(self) -> tuple[int, int]:
+        """Return the size of each image."""
+        width, height = self._size
+        return (width if self._is_split() else max(1, (width - _GAP) // 2)), height
+
+    def _draw(self, *_: object) -> None:
+        if self._before is None or self._view is None:
+            return
+        width, height = self._size
+        part = self._part_size()
+        drawn = _blank((width, height))
+        before = _seen(self._before, self._view, part)
+        after = _seen(self._after, self._view, part) if self._after else None
+        if not self._is_split():
+            before.copy_area(0, 0, *part, drawn, 0, 0)
+            if after:
+                after.copy_area(0, 0, *part, drawn, part[0] + _GAP, 0)
+        else:
+            line = int(width * self._divider)
+            (after or before).copy_area(0, 0, width, height, drawn, 0, 0)
+            if line:
+                before.copy_area(0, 0, line, height, drawn, 0, 0)
+        self._image.set_from_pixbuf(drawn)
+
+
+def _seen(source: GdkPixbuf.Pixbuf, view: View, size: tuple[int, int]) -> GdkPixbuf.Pixbuf:
+    """Return the part of an image that a view shows."""
+    seen = _blank(size)
+    left, top = size[0] / 2 - view.x * view.scale, size[1] / 2 - view.y * view.scale
+    x, y = max(0, round(left)), max(0, round(top))
+    right = min(size[0], round(left + source.get_width() * view.scale))
+    bottom = min(size[1], round(top + source.get_height() * view.scale))
+    if right > x and bottom > y:
+        kind = GdkPixbuf.InterpType.NEAREST if view.scale >= 3 else GdkPixbuf.InterpType.BILINEAR
+        source.scale(seen, x, y, right - x, bottom - y, left, top, view.scale, view.scale, kind)
+    return seen
+
+
+def _blank(size: tuple[int, int]) -> GdkPixbuf.Pixbuf:
+    """Return an image to draw on, with alpha like all that is drawn on it."""
+    blank = GdkPixbuf.Pixbuf.new(GdkPixbuf.Colorspace.RGB, True, 8, *size)
+    blank.fill(_AROUND)
+    return blank
+
+
+def _size_of(pixbuf: GdkPixbuf.Pixbuf) -> tuple[int, int]:
+    return pixbuf.get_width(), pixbuf.get_height()
+
+
+def _flattened(rgba: bytes, window: Window) -> GdkPixbuf.Pixbuf:
+    """Return a composite on a checkerboard."""
+    size = (window.columns, window.rows)
+    whole = new_pixbuf(rgba, *size, alpha=True)
+    return whole.composite_color_simple(*size, GdkPixbuf.InterpType.NEAREST, 255, *_CHECKERBOARD)
+
+
+def _tint(drawn: GdkPixbuf.Pixbuf, mask: bytes, window: Window) -> None:
+    opacity = bytes(level * _TINT[3] // 255 for level in range(256))
+    size = (window.columns, window.rows)
+    tint = new_pixbuf(with_alpha(bytes(_TINT) * len(mask), mask.translate(opacity)), *size, alpha=True)
+    tint.composite(drawn, 0, 0, *size, 0, 0, 1, 1, GdkPixbuf.InterpType.NEAREST, 255)
