@@ -176,47 +176,49 @@ def set_curves(layer_id: int, curves: ToneCurves | None, drag: Gesture = None) -
     return _on_harmonization("Curves", layer_id, lambda current: dataclasses.replace(current, curves=curves), drag)
 
 
-def crop(rect: Rect) -> Command:
-    """Crop the canvas to a rectangle; layers keep what lies outside.
+def set_canvas(rect: Rect, name: str) -> Command:
+    """Make a rectangle the canvas: a part of it, or a larger one; layers keep what lies outside.
 
-    Executing it raises ValueError if the rectangle has no pixel on the canvas.
+    Args:
+        rect: in pixels of the canvas before; not empty.
+        name: of the undo step.
     """
+    if rect.is_empty:
+        raise ValueError(f"{rect} has no pixels")
 
     def change(document: Document) -> Document:
-        part = rect.intersection(document.rect)
-        if part.is_empty:
-            raise ValueError(f"{rect} lies outside of the canvas")
-        if part == document.rect:
+        if rect == document.rect:
             return document
         return dataclasses.replace(
             document,
-            width=part.width,
-            height=part.height,
-            layers=tuple(_on_cropped_canvas(layer, part) for layer in document.layers),
-            area=_cropped(document.area, part),
+            width=rect.width,
+            height=rect.height,
+            layers=tuple(_on_canvas(layer, rect) for layer in document.layers),
+            area=_read_mask(document.area, rect),
         )
 
-    return Command("Crop", change)
+    return Command(name, change)
 
 
-def _on_cropped_canvas(layer: Layer, part: Rect) -> Layer:
-    """Return a layer at the same place of the image on a canvas that was cropped to a part."""
+def _on_canvas(layer: Layer, rect: Rect) -> Layer:
+    """Return a layer at the same place of the image on another canvas."""
 
     def moved(transform: Transform) -> Transform:
-        return dataclasses.replace(transform, x=transform.x - part.left, y=transform.y - part.top)
+        return dataclasses.replace(transform, x=transform.x - rect.left, y=transform.y - rect.top)
 
     found = layer.harmonization
     if found is not None:
         found = dataclasses.replace(
             found,
-            reference=dataclasses.replace(found.reference, area=_cropped(found.reference.area, part)),
+            reference=dataclasses.replace(found.reference, area=_read_mask(found.reference.area, rect)),
             placement=None if found.placement is None else moved(found.placement),
         )
     return dataclasses.replace(layer, transform=moved(layer.transform), harmonization=found)
 
 
-def _cropped(mask: TiledMask | None, part: Rect) -> TiledMask | None:
-    return None if mask is None else TiledMask.from_array(mask.read(part))
+def _read_mask(mask: TiledMask | None, rect: Rect) -> TiledMask | None:
+    """Return a rectangle of a mask, 0 beyond its edges."""
+    return None if mask is None else TiledMask.from_array(mask.read(rect))
 
 
 def set_area(area: TiledMask | None, name: str = "Paint reference", stroke: Gesture = None) -> Command:

@@ -101,6 +101,7 @@ ACTIONS = (
     Action("copy-layer", _mark("Copy &layer"), "Ctrl+Shift+C", None, "layer"),
     Action("paste", _mark("&Paste"), Standard.Paste),
     Action("paste-in-place", _mark("Paste in p&lace"), "Ctrl+Shift+V", None, "document"),
+    Action("canvas-size", _mark("Canvas si&ze…"), "Ctrl+Alt+C", None, "document"),
     Action("harmonize", _mark("&Harmonize"), "Ctrl+Return", "harmonize", "layer"),
     Action("variants", _mark("&Variants…"), "Ctrl+Shift+Return", "variants", "layer"),
     Action("reset-sliders", _mark("&Reset sliders"), None, "reset", "harmonized"),
@@ -223,7 +224,7 @@ MENUS = (
         _mark("&File"),
         ("open", "recent", "add", "", "save", "save-as", "export", "", "batch", "", "recover", "close", "quit"),
     ),
-    (_mark("&Edit"), ("undo", "redo", "", "copy", "copy-layer", "paste", "paste-in-place")),
+    (_mark("&Edit"), ("undo", "redo", "", "copy", "copy-layer", "paste", "paste-in-place", "", "canvas-size")),
     (
         _mark("&Harmonize"),
         ("harmonize", "variants", "", "reset-sliders", "remove", "", "save-map", "", "fine-tune"),

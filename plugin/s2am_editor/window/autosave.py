@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 from PyQt6.QtWidgets import QWidget
@@ -11,6 +11,7 @@ from PyQt6.QtWidgets import QWidget
 from s2am_editor.document.model import Document
 from s2am_editor.files.recovery import Recovery, RecoveryCopy
 from s2am_editor.window.dialogs.recovery import RecoveryDialog
+from s2am_editor.window.document_files import DocumentFiles
 from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.jobs import BackgroundJobs, Problem
 
@@ -28,11 +29,11 @@ class Autosave(QObject):
         session: EditorSession,
         jobs: BackgroundJobs,
         window: QWidget,
-        when_saved: Callable[[Callable[[], object]], object],
+        files: DocumentFiles,
     ) -> None:
-        """Keep copies of a session's document; `when_saved` calls a function that replaces it, see `DocumentFiles`."""
+        """Keep copies of a session's document; `files` asks before it is replaced."""
         super().__init__(window)
-        self._session, self._jobs, self._window, self._when_saved = session, jobs, window, when_saved
+        self._session, self._jobs, self._window, self._files = session, jobs, window, files
         self._recovery = Recovery()
         self._saved_document: Document | None = None
         self._restored: RecoveryCopy | None = None  # open now; needed until there is a copy of its own
@@ -84,11 +85,11 @@ class Autosave(QObject):
         self._recovery.clear()
 
     def _open(self, found: RecoveryCopy) -> None:
-        self._when_saved(
-            lambda: self._jobs.start(
-                self.tr("Recovering"), lambda _: found.load(), lambda document: self._show(found, document), self._fail
-            )
-        )
+        def start() -> None:
+            show = partial(self._files.replace_later(), partial(self._show, found))
+            self._jobs.start(self.tr("Recovering"), lambda _: found.load(), show, self._fail)
+
+        self._files.when_saved(start)
 
     def _show(self, found: RecoveryCopy, document: Document) -> None:
         self._session.open(document, found.title, found.path, saved=False, losses=found.losses)

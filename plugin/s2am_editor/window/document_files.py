@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from PyQt6.QtCore import QCoreApplication, QMimeData, QObject, pyqtSignal
 from PyQt6.QtWidgets import QWidget
@@ -76,7 +78,7 @@ class DocumentFiles(QObject):
         self.when_saved(lambda: self._open(path, layers))
 
     def _open(self, path: Path, layers: Sequence[Path]) -> None:
-        def done(found: document_io.OpenedFile) -> None:
+        def show(found: document_io.OpenedFile) -> None:
             self._on_disk = state
             project = path if document_io.is_project(path) else None
             title = path.stem if project is None else path.name
@@ -89,9 +91,13 @@ class DocumentFiles(QObject):
             if layers:
                 self.add_layers(layers)
 
-        state = file_state(path)
-        title = self.tr("Opening {0}").format(path.name)
-        self._jobs.start(title, lambda job: document_io.open_document(path, job.progress), done, self._fail)
+        state, replace = file_state(path), self.replace_later()
+        self._jobs.start(
+            self.tr("Opening {0}").format(path.name),
+            lambda job: document_io.open_document(path, job.progress),
+            partial(replace, show),
+            self._fail,
+        )
 
     def _offer_merged(self, merged: ImageData, notes: Sequence[str]) -> None:
         """Ask whether to add a file's own merged image as the top layer, as the other layers look different here."""
@@ -118,6 +124,9 @@ class DocumentFiles(QObject):
 
         def done(result: tuple[list[Layer], list[Exception]]) -> None:
             layers, errors = result
+            if layers and not self._fits(document):
+                self.add_layers(paths, at)
+                return
             if layers:
                 self._session.do(commands.add_layers(layers))
             if errors:
@@ -143,12 +152,26 @@ class DocumentFiles(QObject):
             self._session.open(Document.from_image(image, name), name, saved=False)
             return
         document = self._session.document
+
+        def done(layer: Layer) -> None:
+            if self._fits(document):
+                self._session.do(commands.add_layers([layer], "Paste"))
+            else:
+                self.add_image(image, name, at)
+
         self._jobs.start(
             self.tr("Adding layers"),
             lambda _: document.new_layer(image, name, center=at),
-            lambda layer: self._session.do(commands.add_layers([layer], "Paste")),
+            done,
             self._fail,
         )
+
+    def _fits(self, document: Document) -> bool:
+        """Return True if layers that were converted for a document fit the one that is open now."""
+        if not self._session.is_open:
+            return False
+        now = self._session.document
+        return (now.dtype, now.profile) == (document.dtype, document.profile)
 
     # ---- saving
 
@@ -243,6 +266,18 @@ class DocumentFiles(QObject):
         elif answer is SaveAnswer.DISCARD:
             then()
         return answer is not SaveAnswer.CANCEL
+
+    def replace_later(self) -> Callable[[Callable[[Any], object], Any], None]:
+        """Return what shows the result of a job as the document, and first asks about changes since this call."""
+        before = self._session.document if self._session.is_open else None
+
+        def replace(show: Callable[[Any], object], result: Any) -> None:
+            if (self._session.document if self._session.is_open else None) is before:
+                show(result)
+            else:
+                self.when_saved(lambda: show(result))
+
+        return replace
 
     def _add_recent(self, path: Path) -> None:
         self._settings.add_recent(path)

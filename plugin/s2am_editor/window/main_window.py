@@ -74,7 +74,7 @@ class MainWindow(QMainWindow):
         self.files = DocumentFiles(self.session, self.jobs, self.settings, self)
         self.harmonizing = LayerHarmonizer(self.session, self.jobs, self)
         self.cutting = CutOut(self.session, self.jobs, self)
-        self.autosave = Autosave(self.session, self.jobs, self, self.files.when_saved)
+        self.autosave = Autosave(self.session, self.jobs, self, self.files)
         self.all_actions = Actions(self)
         self.canvas = Canvas()
         self.view = DocumentView(self.session, self.canvas)
@@ -213,6 +213,7 @@ class MainWindow(QMainWindow):
             redo=self.session.redo,
             copy=self.commands.copy_image,
             copy_layer=self.commands.copy_layer,
+            canvas_size=self.commands.canvas_size,
             paste=self.commands.paste,
             paste_in_place=lambda: self.commands.paste(in_place=True),
             harmonize=self.harmonize,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import platform
+from functools import partial
 from typing import Literal
 
 from PyQt6.QtCore import QObject, pyqtSignal
@@ -21,6 +22,7 @@ from s2am_editor.render.export import flatten, merge
 from s2am_editor.window import clipboard
 from s2am_editor.window.actions import Actions, ShortcutsDialog
 from s2am_editor.window.dialogs import standard_dialogs
+from s2am_editor.window.dialogs.canvas_size import CanvasSizeDialog
 from s2am_editor.window.dialogs.standard_dialogs import ExportDialog, FileKind
 from s2am_editor.window.document_files import DocumentFiles
 from s2am_editor.window.editor_session import EditorSession
@@ -64,6 +66,12 @@ class WindowCommands(QObject):
             clipboard.copy_image,
             self.failed.emit,
         )
+
+    def canvas_size(self) -> None:
+        """Ask for another size of the canvas."""
+        dialog = CanvasSizeDialog(self._session.document, self._window)
+        if dialog.exec():
+            self._session.do(commands.set_canvas(dialog.rect, "Canvas size"))
 
     def copy_layer(self) -> None:
         """Copy the active layer's visible pixels with its colors as shown, and their place."""
@@ -122,7 +130,8 @@ class WindowCommands(QObject):
         lower = document.layers[document.index(upper.id) - 1]
 
         def done(merged: tuple[Raster, int, int]) -> None:
-            if self._session.is_open and self._session.document is document:
+            layers = self._session.document.layers if self._session.is_open else ()
+            if upper in layers and lower in layers:  # neither has changed meanwhile
                 self._session.do(commands.merge_layers(upper.id, lower.id, *merged))
 
         self._jobs.start(self.tr("Merging"), lambda _: merge(lower, upper, document), done, self.failed.emit)
@@ -140,12 +149,17 @@ class WindowCommands(QObject):
             center = sample.SAMPLE_POSITION[0] + width / 2, sample.SAMPLE_POSITION[1] + height / 2
             return document, document.new_layer(cutout, self.tr("Astronaut"), center=center)
 
-        def done(made: tuple[Document, Layer]) -> None:
+        def show(made: tuple[Document, Layer]) -> None:
             document, layer = made
             self._session.open(document, self.tr("Sample"))
             self._session.do(commands.add_layers([layer]))
 
-        self._files.when_saved(lambda: self._jobs.start(self.tr("Opening the sample"), work, done, self.failed.emit))
+        def start() -> None:
+            replace = self._files.replace_later()
+            done = partial(replace, show)
+            self._jobs.start(self.tr("Opening the sample"), work, done, self.failed.emit)
+
+        self._files.when_saved(start)
 
     def fine_tune(self) -> None:
         """Open the dialog that fine-tunes a model."""

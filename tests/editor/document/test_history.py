@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from s2am_editor.document import commands
-from s2am_editor.document.geometry import Transform
+from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.history import History
 from s2am_editor.document.model import Document, Harmonization
 from s2am_editor.document.raster import TiledMask
@@ -176,3 +176,21 @@ def test_mask_strokes_share_unchanged_tiles() -> None:
         mask = mask.replaced(100 + index, 100, np.full((20, 20), 255, np.uint8))
         held += mask.count_new_bytes(seen)
     assert held < 3000 * 2000  # fifty strokes together take less than one copy of the mask
+
+
+def test_set_canvas_enlarges_and_crops_about_the_same_image() -> None:
+    document, layer = two_layers()
+    area = TiledMask(300, 200).replaced(10, 20, np.full((5, 5), 255, np.uint8))
+    document = dataclasses.replace(document, area=area)
+    larger = commands.set_canvas(Rect(-50, -20, 350, 220), "Canvas size").change(document)
+    assert (larger.width, larger.height) == (400, 240)
+    assert larger.layers[1].box == layer.box.translated(50, 20)
+    assert larger.area is not None
+    assert larger.area.box() == Rect(60, 40, 65, 45)
+    again = commands.set_canvas(Rect(50, 20, 350, 220), "Crop").change(larger)
+    assert [one.transform for one in again.layers] == [one.transform for one in document.layers]
+    assert again.area is not None
+    np.testing.assert_array_equal(again.area.to_array(), area.to_array())
+    assert commands.set_canvas(document.rect, "Crop").change(document) is document
+    with pytest.raises(ValueError, match="no pixels"):
+        commands.set_canvas(Rect(5, 5, 5, 9), "Crop")

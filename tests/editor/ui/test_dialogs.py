@@ -20,6 +20,7 @@ from pytestqt.qtbot import QtBot
 from skimage import data
 
 from s2am_editor.window.dialogs.batch import BACKGROUND_MODE, COMPOSITE_MODE, BatchDialog
+from s2am_editor.window.dialogs.canvas_size import CanvasSizeDialog
 from s2am_editor.window.dialogs.fine_tune import FineTuneDialog, PhotoFolder
 from s2am_editor.window.dialogs.standard_dialogs import ExportDialog
 from s2am_editor.window.editor_settings import EditorSettings
@@ -409,3 +410,17 @@ def test_export_dialog_appends_suffix_of_format(
     assert dialog.path == tmp_path / "result.jpg"
     again = ExportDialog(driver.window.session, driver.window.settings, driver.window)
     assert again.suffix == ".jpg"
+
+
+def test_canvas_size_dialog_enlarges_about_its_anchor(driver: WindowDriver, background: Path) -> None:
+    driver.open(background)
+    dialog = CanvasSizeDialog(driver.window.session.document, driver.window)
+    dialog.width_field.setValue(400)
+    dialog.height_field.setValue(200)
+    assert dialog.rect == (-40, 20, 360, 220)
+    dialog.anchor.setCurrentIndex(dialog.anchor.findText("Lower right corner"))
+    assert dialog.rect == (-80, 40, 320, 240)
+    dialog.width_field.setValue(40_000)
+    dialog.height_field.setValue(40_000)
+    assert not dialog.apply_button.isEnabled()
+    dialog.close()

@@ -414,3 +414,44 @@ def test_file_dialogs_start_beside_the_background(driver: WindowDriver, backgrou
     window: MainWindow = driver.window
     driver.open(background)
     assert window.session.folder == background.parent
+
+
+def test_slow_opening_does_not_replace_what_was_changed_meanwhile(
+    driver: WindowDriver, background: Path, cut_out: Path, questions: Questions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = driver.window
+    driver.open(background)
+    opened, release = document_io.open_document, threading.Event()
+
+    def slow(path: Path, progress: object = None) -> document_io.OpenedFile:
+        assert release.wait(LONG / 1000)
+        return opened(path)
+
+    monkeypatch.setattr(document_io, "open_document", slow)
+    window.files.open(cut_out)
+    window.session.do(commands.rename_layer(driver.active.id, "precious"))
+    questions.answer(Qt.Key.Key_Escape)
+    release.set()
+    driver.settle()
+    assert driver.active.name == "precious"
+    assert questions.all_answered
+
+
+def test_layers_that_were_read_for_another_document_are_read_again(
+    driver: WindowDriver, background: Path, cut_out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = driver.window
+    driver.open(background)
+    read, release = document_io.read_layer, threading.Event()
+
+    def slow(*given: object, **named: object) -> object:
+        assert release.wait(LONG / 1000)
+        return read(*given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(document_io, "read_layer", slow)
+    window.files.add_layers([cut_out])
+    window.session.open(Document.from_image(ImageData(np.zeros((50, 60, 3), np.uint16)), "deep"), "deep")
+    release.set()
+    driver.settle()
+    assert {layer.raster.pixels.dtype for layer in window.session.document.layers} == {np.dtype(np.uint16)}
+    assert len(window.session.document.layers) == 2

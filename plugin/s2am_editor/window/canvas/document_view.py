@@ -77,7 +77,8 @@ class DocumentView(QObject):
             return
         area = None
         if before and tint and isinstance(before.area, TiledMask) and isinstance(tint.area, TiledMask):
-            area = before.area.changed_area(tint.area)
+            same_size = (before.area.width, before.area.height) == (tint.area.width, tint.area.height)
+            area = before.area.changed_area(tint.area) if same_size else None  # None: the canvas was cropped
         self._canvas.update_image(self._render(), area)
 
     @property

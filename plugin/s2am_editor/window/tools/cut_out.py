@@ -268,12 +268,14 @@ class CutOut(QObject):
 
         def done(mask: TiledMask) -> None:
             self.applying = True
-            if layer.locked:
-                self._session.do(commands.cut_out_layer(layer.id, mask, self.tr("Subject")))
-            else:
-                self._session.do(commands.set_mask(layer.id, mask, "Cut out"))
-            self.applying = False
-            if self._session.active:
+            try:
+                if layer.locked:
+                    done = self._session.do(commands.cut_out_layer(layer.id, mask, self.tr("Subject")))
+                else:
+                    done = self._session.do(commands.set_mask(layer.id, mask, "Cut out"))
+            finally:
+                self.applying = False
+            if done and self._session.active:
                 self.cut.emit(layer.id, self._session.active.id if layer.locked else layer.id)
 
         self._jobs.start(self.tr("Cutting out"), checked, done, self.failed.emit)

@@ -408,7 +408,7 @@ class ToolBox(QToolBar):
     def _crop(self, box: tuple[float, float, float, float]) -> None:
         area = Rect(*(round(edge) for edge in box)).intersection(self._session.document.rect)
         if not area.is_empty:
-            self._session.do(commands.crop(area))
+            self._session.do(commands.set_canvas(area, "Crop"))
             self.choose("move")
 
     def _choose_combination(self, how: Combination) -> None:

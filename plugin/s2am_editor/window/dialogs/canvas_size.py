@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Another size of the canvas."""
+
+from __future__ import annotations
+
+from PyQt6.QtWidgets import QDialog, QFormLayout, QHBoxLayout, QVBoxLayout, QWidget
+
+from s2am_editor.document.geometry import Rect
+from s2am_editor.document.model import Document
+from s2am_editor.window.widgets.basic import (
+    ChoiceBox,
+    WholeNumberBox,
+    heading,
+    muted_label,
+    primary_button,
+    push_button,
+)
+from s2am_engine.image.data import MAX_PIXELS
+
+MAX_SIDE = 100_000  # pixels
+
+
+class CanvasSizeDialog(QDialog):
+    """Asks for width and height, and for the part of the image that stays in place; the answer is `rect`."""
+
+    def __init__(self, document: Document, parent: QWidget) -> None:
+        """Start with a document's size."""
+        super().__init__(parent)
+        self.setWindowTitle(self.tr("Canvas size"))
+        self._document = document
+        self.width_field, self.height_field = (self._field(side) for side in (document.width, document.height))
+        self.anchor = ChoiceBox()
+        for name, anchor in (
+            (self.tr("Center"), (0.5, 0.5)),
+            (self.tr("Upper left corner"), (0.0, 0.0)),
+            (self.tr("Upper edge"), (0.5, 0.0)),
+            (self.tr("Upper right corner"), (1.0, 0.0)),
+            (self.tr("Left edge"), (0.0, 0.5)),
+            (self.tr("Right edge"), (1.0, 0.5)),
+            (self.tr("Lower left corner"), (0.0, 1.0)),
+            (self.tr("Lower edge"), (0.5, 1.0)),
+            (self.tr("Lower right corner"), (1.0, 1.0)),
+        ):
+            self.anchor.addItem(name, anchor)
+        form = QFormLayout()
+        form.setVerticalSpacing(10)
+        form.addRow(self.tr("Width"), self.width_field)
+        form.addRow(self.tr("Height"), self.height_field)
+        form.addRow(self.tr("Stays in place"), self.anchor)
+        self.apply_button = primary_button(self.tr("Apply"), self.accept)
+        self.apply_button.setDefault(True)
+        buttons = QHBoxLayout()
+        buttons.addStretch()
+        buttons.addWidget(push_button(self.tr("Cancel"), self.reject))
+        buttons.addWidget(self.apply_button)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(20, 18, 20, 16)
+        column.setSpacing(12)
+        column.addWidget(heading(self.tr("Enlarge or crop the canvas")))
+        column.addWidget(muted_label(self.tr("Layers keep their size, and what lies outside.")))
+        column.addLayout(form)
+        column.addLayout(buttons)
+        self.setMinimumWidth(340)
+        for field in (self.width_field, self.height_field):
+            field.valueChanged.connect(self._check)
+
+    def _field(self, side: int) -> WholeNumberBox:
+        field = WholeNumberBox()
+        field.setRange(1, MAX_SIDE)
+        field.setSuffix(self.tr(" pixels"))
+        field.setValue(side)
+        return field
+
+    @property
+    def rect(self) -> Rect:
+        """The chosen canvas, in pixels of the current one."""
+        width, height = self.width_field.value(), self.height_field.value()
+        across, down = self.anchor.currentData()
+        left, top = round((self._document.width - width) * across), round((self._document.height - height) * down)
+        return Rect(left, top, left + width, top + height)
+
+    def _check(self) -> None:
+        """Allow as many pixels as files can have."""
+        self.apply_button.setEnabled(self.width_field.value() * self.height_field.value() <= MAX_PIXELS)
