@@ -25,6 +25,17 @@ def gesture() -> Gesture:
     return ("gesture", next(_gestures))
 
 
+def chain(name: str, commands: Sequence[Command], drag: Gesture = None) -> Command:
+    """Execute several commands as one undo step, all of them or, after an error, none."""
+
+    def change(document: Document) -> Document:
+        for command in commands:
+            document = command.change(document)
+        return document
+
+    return Command(name, change, None if drag is None else (drag, name))
+
+
 def add_layers(layers: Sequence[Layer], name: str = "Add layer") -> Command:
     """Add layers on top, in the given order; the last one becomes active."""
 

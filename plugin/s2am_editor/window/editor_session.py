@@ -34,6 +34,7 @@ class EditorSession(QObject):
         """Start without a document."""
         super().__init__(parent)
         self._history: History | None = None
+        self._selection: tuple[int, ...] = ()
         self._steps: tuple[str | None, str | None] = (None, None)
         self._file_state: tuple[Path | None, bool] = (None, False)
         self.path: Path | None = None  # of the project
@@ -75,6 +76,19 @@ class EditorSession(QObject):
             return None
         document = self._history.document
         return next((layer for layer in document.layers if layer.id == document.active), None)
+
+    @property
+    def selected(self) -> list[Layer]:
+        """The selected layers, the active one first; commands that make sense for several layers apply to all."""
+        active = self.active
+        if active is None:
+            return []
+        chosen = [layer for layer in self.document.layers if layer.id in self._selection and layer is not active]
+        return [active, *chosen] if active.id in self._selection else [active]
+
+    def select_all_of(self, layer_ids: Sequence[int]) -> None:
+        """Select several layers; the active one is among them, or else it alone is selected."""
+        self._selection = tuple(layer_ids)
 
     @property
     def is_modified(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import platform
+from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
@@ -15,6 +16,7 @@ import s2am_engine
 from s2am_common.atomic import atomic_write
 from s2am_editor.document import commands, frame
 from s2am_editor.document.blend_mode import BlendMode
+from s2am_editor.document.history import Command
 from s2am_editor.document.model import Document, Layer
 from s2am_editor.document.raster import Raster
 from s2am_editor.render.blend import render_exactly
@@ -195,7 +197,10 @@ def _file_name(name: str) -> str:
 
 
 class LayerCommands:
-    """Layer menu handlers; each does nothing if there is no active layer."""
+    """Layer menu handlers; each does nothing if there is no active layer.
+
+    Those that make sense for several layers apply to all that are selected, in one undo step.
+    """
 
     def __init__(self, session: EditorSession) -> None:
         """Work on a session's active layer."""
@@ -207,19 +212,27 @@ class LayerCommands:
             self._session.do(commands.duplicate_layer(layer.id))
 
     def delete(self) -> None:
-        """Delete the layer."""
-        if layer := self._session.active:
-            self._session.do(commands.remove_layer(layer.id))
+        """Delete the layers."""
+        self._apply_to_all("Delete layer", lambda layer: commands.remove_layer(layer.id))
 
     def toggle_visible(self) -> None:
-        """Show or hide the layer."""
-        if layer := self._session.active:
-            self._session.do(commands.set_visible(layer.id, not layer.visible))
+        """Show or hide the layers, as the active one."""
+        if active := self._session.active:
+            visible = not active.visible
+            name = "Show layer" if visible else "Hide layer"
+            self._apply_to_all(name, lambda layer: commands.set_visible(layer.id, visible))
 
     def toggle_locked(self) -> None:
-        """Lock or unlock the layer."""
-        if layer := self._session.active:
-            self._session.do(commands.set_locked(layer.id, not layer.locked))
+        """Lock or unlock the layers, as the active one."""
+        if active := self._session.active:
+            locked = not active.locked
+            name = "Lock layer" if locked else "Unlock layer"
+            self._apply_to_all(name, lambda layer: commands.set_locked(layer.id, locked))
+
+    def _apply_to_all(self, name: str, command: Callable[[Layer], Command]) -> None:
+        selected = self._session.selected
+        if selected:
+            self._session.do(commands.chain(name, [command(layer) for layer in selected]))
 
     def flip(self, axis: Literal["x", "y"]) -> None:
         """Mirror the layer about the center of its visible pixels: "x" swaps left and right, "y" top and bottom."""

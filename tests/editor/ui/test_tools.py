@@ -381,3 +381,60 @@ def test_histogram_shows_the_visible_tones_and_follows_sliders(placed: WindowDri
     after = panel.editor._histogram
     assert after is not None
     assert ((after * np.arange(64)).sum(axis=1) / after.sum(axis=1) > tones).all()
+
+
+@pytest.fixture
+def several(placed: WindowDriver) -> WindowDriver:
+    """A background, two discs, and both of them selected in the list of layers; the upper one is active."""
+    window = placed.window
+    window.all_actions["duplicate"].trigger()
+    transform = dataclasses.replace(placed.active.transform, x=60.0, y=60.0)
+    window.session.do(commands.set_transform(placed.active.id, transform))
+    view = window.sidebar.layers.view
+    rows = [view.visualRect(window.sidebar.layers.model.index(row)).center() for row in (1, 0)]
+    QTest.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=rows[0])
+    QTest.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, CONTROL, rows[1])
+    assert [layer.name for layer in window.session.selected] == ["disc copy", "disc"]
+    return placed
+
+
+def places(driver: WindowDriver) -> list[tuple[float, float]]:
+    return [(layer.transform.x, layer.transform.y) for layer in driver.window.session.document.layers[1:]]
+
+
+def test_selected_layers_move_together_in_one_undo_step(several: WindowDriver) -> None:
+    before = places(several)
+    several.drag((160, 120), (170, 135), CONTROL)  # on the disc that is selected, but not active
+    assert places(several) == [(x + 10, y + 15) for x, y in before]
+    several.key(Qt.Key.Key_Left)
+    assert places(several) == [(x + 9, y + 15) for x, y in before]
+    several.window.session.undo()
+    several.window.session.undo()
+    assert places(several) == before
+
+
+def test_selected_layers_are_hidden_and_deleted_together(several: WindowDriver) -> None:
+    session = several.window.session
+    several.window.all_actions["hide"].trigger()
+    assert [layer.visible for layer in session.document.layers] == [True, False, False]
+    session.undo()
+    several.window.all_actions["delete"].trigger()
+    assert [layer.name for layer in session.document.layers] == ["background"]
+    session.undo()
+    assert len(session.document.layers) == 3
+
+
+def test_click_on_another_layer_ends_the_selection(several: WindowDriver) -> None:
+    session = several.window.session
+    session.select(session.document.layers[1].id)
+    assert [layer.name for layer in session.selected] == ["disc"]
+
+
+def test_delete_of_a_selection_with_a_locked_layer_deletes_nothing(several: WindowDriver) -> None:
+    window = several.window
+    view = window.sidebar.layers.view
+    place = view.visualRect(window.sidebar.layers.model.index(2)).center()
+    QTest.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, CONTROL, place)
+    window.all_actions["delete"].trigger()
+    assert len(window.session.document.layers) == 3
+    assert "locked" in window.banner.text

@@ -282,6 +282,7 @@ class LayersPanel(QWidget):
         self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.view.customContextMenuRequested.connect(self._ask_for_menu)
         self.view.setDragDropMode(QAbstractItemView.DragDropMode.InternalMove)
+        self.view.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.view.setEditTriggers(
             QAbstractItemView.EditTrigger.DoubleClicked | QAbstractItemView.EditTrigger.EditKeyPressed
         )
@@ -311,6 +312,7 @@ class LayersPanel(QWidget):
         chosen = self.view.selectionModel()
         if chosen:
             chosen.currentChanged.connect(self._choose)
+            chosen.selectionChanged.connect(lambda *_: self._select())
         self.model.modelReset.connect(self.refresh)
         self.opacity.moved.connect(self._set_opacity)
         self.blend_modes.activated.connect(self._set_blend_mode)
@@ -331,6 +333,7 @@ class LayersPanel(QWidget):
         if chosen and self.view.currentIndex().row() != row:
             with QSignalBlocker(chosen):
                 chosen.setCurrentIndex(self.model.index(row), QItemSelectionModel.SelectionFlag.ClearAndSelect)
+            self._select()
             self.view.viewport().update()  # type: ignore[union-attr]
 
     def rename(self) -> None:
@@ -346,11 +349,15 @@ class LayersPanel(QWidget):
             index = self._session.document.index(layer.id) + steps
             self._session.do(commands.move_layer(layer.id, index))
 
+    def _select(self) -> None:
+        self._session.select_all_of([self.model.layer(index.row()).id for index in self.view.selectedIndexes()])
+
     def _ask_for_menu(self, place: QPoint) -> None:
         index = self.view.indexAt(place)
         viewport = self.view.viewport()
         if index.isValid() and viewport:
-            self._choose(index)
+            if self.model.layer(index.row()) not in self._session.selected:
+                self._choose(index)
             self.menu_wanted.emit(viewport.mapToGlobal(place))
 
     def _choose(self, index: QModelIndex) -> None:

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from PyQt6.QtCore import QLineF, QPointF, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QKeyEvent, QPainter, QPen, QPolygonF
@@ -48,6 +49,7 @@ class MoveTool(Tool):
         self._grip: Anchor | str | None = None
         self._from: Point | None = None
         self._start: Layer | None = None
+        self._others: list[Layer] = []  # other selected layers, at the start of the drag
         self._gesture: object = None
         self._guides = Guides()
         self._pivot: tuple[int, Anchor] | None = None  # of which layer
@@ -75,13 +77,15 @@ class MoveTool(Tool):
         grip = self._grip_at(pointer) if layer else None
         if grip is None:
             under = next(iter(layers_at(self._session, pointer.at)), None)
-            if under is not None and under is not self._session.active and not under.locked:
+            if under is not None and under not in self._session.selected and not under.locked:
                 self._session.select(under.id)
             layer = self._movable()
-            if layer is None or (under is not layer and not Frame.of(layer).contains(pointer.at)):
+            on_selected = under in self._session.selected
+            if layer is None or (not on_selected and not Frame.of(layer).contains(pointer.at)):
                 return
         if layer:
             self._grip, self._from, self._start = grip, pointer.at, layer
+            self._others = [other for other in self._session.selected if other is not layer and not other.locked]
             self._gesture = commands.gesture()
 
     def move(self, pointer: Pointer) -> None:
@@ -95,7 +99,7 @@ class MoveTool(Tool):
         else:
             drag = pointer.at[0] - self._from[0], pointer.at[1] - self._from[1]
             transform, name = self._dragged(self._start, pointer, drag)
-            self._session.do(commands.set_transform(layer.id, transform, name, self._gesture))
+            self._move_all(self._start, transform, name, self._others)
         self.repaint.emit()
 
     def release(self, pointer: Pointer) -> None:
@@ -130,6 +134,16 @@ class MoveTool(Tool):
         moved, self._guides = handles.snap(frame, drag, others, reach)
         return handles.translate(start.transform, *moved), "Move"
 
+    def _move_all(self, start: Layer, transform: Transform, name: str, others: Sequence[Layer]) -> None:
+        """Transform a layer, and move the other selected ones along with it."""
+        steps = [commands.set_transform(start.id, transform, name)]
+        if name == "Move":
+            x, y = transform.x - start.transform.x, transform.y - start.transform.y
+            for other in others:
+                moved = replace(other.transform, x=other.transform.x + x, y=other.transform.y + y)
+                steps.append(commands.set_transform(other.id, moved, name))
+        self._session.do(commands.chain(name, steps, self._gesture))
+
     def _move_pivot(self, layer: Layer, pointer: Pointer) -> None:
         """Move the pivot to the pointer, or to a handle or the center nearby."""
         frame = Frame.of(layer)
@@ -162,13 +176,14 @@ class MoveTool(Tool):
             return False
         if self._gesture is None or not event.isAutoRepeat():
             self._gesture = commands.gesture()
-        self._session.do(commands.set_transform(layer.id, changed[0], changed[1], self._gesture))
+        others = [other for other in self._session.selected if other is not layer and not other.locked]
+        self._move_all(layer, *changed, others)
         return True
 
     def _cancel_drag(self) -> bool:
-        layer, start = self._movable(), self._start
-        if layer and start:
-            self._session.do(commands.set_transform(layer.id, start.transform, "Transform", self._gesture))
+        if self._start:
+            starts = [commands.set_transform(one.id, one.transform) for one in (self._start, *self._others)]
+            self._session.do(commands.chain("Transform", starts, self._gesture))
         self.leave()
         return True
 
