@@ -73,7 +73,7 @@ class WindowCommands(QObject):
         """Ask for another size of the canvas."""
         dialog = CanvasSizeDialog(self._session.document, self._window)
         if dialog.exec():
-            self._session.do(commands.set_canvas(dialog.rect, "Canvas size"))
+            self._session.do(commands.set_canvas(dialog.chosen, "Canvas size"))
 
     def copy_layer(self) -> None:
         """Copy the active layer's visible pixels with its colors as shown, and their place."""

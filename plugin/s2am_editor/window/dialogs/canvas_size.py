@@ -21,7 +21,7 @@ MAX_SIDE = 100_000  # pixels
 
 
 class CanvasSizeDialog(QDialog):
-    """Asks for width and height, and for the part of the image that stays in place; the answer is `rect`."""
+    """Asks for width and height, and for the part of the image that stays in place; the answer is `chosen`."""
 
     def __init__(self, document: Document, parent: QWidget) -> None:
         """Start with a document's size."""
@@ -72,7 +72,7 @@ class CanvasSizeDialog(QDialog):
         return field
 
     @property
-    def rect(self) -> Rect:
+    def chosen(self) -> Rect:
         """The chosen canvas, in pixels of the current one."""
         width, height = self.width_field.value(), self.height_field.value()
         across, down = self.anchor.currentData()
