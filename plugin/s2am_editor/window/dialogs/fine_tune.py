@@ -35,8 +35,8 @@ from s2am_editor.window.panels.harmonize_panel import usable_models
 from s2am_editor.window.theme import icon
 from s2am_editor.window.widgets.basic import (
     ChoiceBox,
-    ImageLabel,
     Plot,
+    SheetView,
     WholeNumberBox,
     heading,
     muted_label,
@@ -210,7 +210,7 @@ class TrainingPage(QWidget):
         self.bar.setTextVisible(False)
         self.loss = Plot(self.tr("Color error while training"))
         self.gain = Plot(self.tr("Improvement on held-out photos"), "{0:+.2f} dB", zero=True)
-        self.image = ImageLabel(self.tr("Samples appear here after the first validation."))
+        self.image = SheetView(self.tr("Samples appear here after the first validation."))
         self.pause_button = push_button(self.tr("Pause"), self._pause, "pause")
         self.pause_button.setCheckable(True)
         plots = QHBoxLayout()
@@ -318,7 +318,7 @@ class ResultPage(QWidget):
         self._title = heading("")
         self.figures = QLabel()
         self._advice = muted_label()
-        self.image = ImageLabel()
+        self.image = SheetView()
         self._discard_button = push_button(self.tr("Discard"), self.discard)
         self.keep_button = primary_button(self.tr("Keep"), self.keep)
         buttons = QHBoxLayout()

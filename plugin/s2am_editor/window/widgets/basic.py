@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PyQt6.QtCore import QPoint, QPointF, QRect, QRectF, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QColor, QImage, QPainter, QPaintEvent, QPen, QPolygonF, QWheelEvent
+from PyQt6.QtGui import QColor, QImage, QPainter, QPaintEvent, QPen, QPolygonF, QResizeEvent, QWheelEvent
 from PyQt6.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
@@ -15,6 +15,7 @@ from PyQt6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
+    QScrollArea,
     QSizePolicy,
     QSpinBox,
     QToolButton,
@@ -24,6 +25,7 @@ from PyQt6.QtWidgets import (
 
 from s2am_editor.window.theme import current_colors, icon
 
+MAX_SHEET_SCALE = 2  # factor by which a small image is enlarged at most
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 10.0, 24.0, 8.0  # margins around the plot
 
 
@@ -244,6 +246,43 @@ class ImageLabel(QWidget):
         place = QRect(QPoint(0, 0), self.image.size().scaled(available, Qt.AspectRatioMode.KeepAspectRatio))
         place.moveCenter(self.rect().center())
         painter.drawImage(place, self.image)
+
+
+class SheetView(QScrollArea):
+    """Shows an image of many rows as wide as possible, and scrolls to the rows below."""
+
+    def __init__(self, text: str = "") -> None:
+        """Start with a text."""
+        super().__init__()
+        self._label = ImageLabel(text)
+        self.setWidget(self._label)
+        self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setMinimumHeight(160)
+
+    @property
+    def image(self) -> QImage:
+        """The image shown; null if there is none."""
+        return self._label.image
+
+    def show_image(self, image: QImage) -> None:
+        """Show another image."""
+        self._label.show_image(image)
+        self._give_height()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Keep the image as wide as the view."""
+        super().resizeEvent(event)
+        self._give_height()
+
+    def _give_height(self) -> None:
+        viewport = self.viewport()
+        if viewport and not self.image.isNull():
+            width = min(viewport.width(), MAX_SHEET_SCALE * self.image.width())
+            self._label.setMinimumHeight(round(self.image.height() * width / self.image.width()))
+        else:
+            self._label.setMinimumHeight(0)
 
 
 class Plot(QWidget):
