@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QColor, QPalette
 from PyQt6.QtWidgets import QAbstractButton, QApplication, QComboBox, QSlider
 
@@ -64,3 +65,12 @@ def test_controls_have_accessible_names(driver: WindowDriver, background: Path, 
 def test_icon_files_render(name: str, theme: Theme) -> None:
     image = icon(name).pixmap(24, 24).toImage()
     assert any(image.pixelColor(x, y).alpha() > 0 for x in range(24) for y in range(24))
+
+
+def test_layer_list_names_the_states_of_a_layer(driver: WindowDriver, background: Path, cut_out: Path) -> None:
+    driver.open(background, cut_out)
+    driver.harmonize()
+    driver.window.all_actions["hide"].trigger()
+    model = driver.window.sidebar.layers.model
+    texts = [model.index(row).data(Qt.ItemDataRole.AccessibleTextRole) for row in (0, 1)]
+    assert texts == ["disc, hidden, harmonized", "background, locked"]

@@ -87,7 +87,12 @@ class LayerModel(QAbstractListModel):
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.EditRole):
             return layer.name
         if role == Qt.ItemDataRole.AccessibleTextRole:
-            return layer.name if layer.visible else self.tr("{0}, hidden").format(layer.name)
+            states = (
+                (not layer.visible, self.tr("hidden")),
+                (layer.locked, self.tr("locked")),
+                (layer.harmonization is not None, self.tr("harmonized")),
+            )
+            return ", ".join([layer.name, *(word for applies, word in states if applies)])
         if role == Qt.ItemDataRole.ToolTipRole:
             return self._describe(layer)
         if role == Qt.ItemDataRole.DecorationRole:

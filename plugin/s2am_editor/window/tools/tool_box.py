@@ -289,6 +289,7 @@ def _hint(text: str) -> QLabel:
     label = muted_label(text)
     label.setWordWrap(False)
     label.setMinimumWidth(40)
+    label.setToolTip(text)  # a narrow window shows only its beginning
     return label
 
 
