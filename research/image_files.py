@@ -2,8 +2,8 @@
 """Put a folder of arbitrary files through the readers and writers: read, write in each format, read again, compare.
 
 `python -m research.image_files FOLDER --table FILE.tsv` writes a line for each file while it runs, and prints the
-number of files by outcome. Each file is processed in another process, which is ended if it takes too long. After Ctrl-C, the
-table is complete up to there.
+number of files by outcome. Each file is processed in another process, which is ended if it takes too long. After
+Ctrl-C, the table is complete up to there.
 """
 
 from __future__ import annotations
