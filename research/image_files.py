@@ -192,7 +192,7 @@ def _equal(first: ImageData, second: ImageData) -> bool:
         np.full(image.pixels.shape[:2], full_scale(image.pixels.dtype)) if image.alpha is None else image.alpha
         for image in (first, second)
     ]
-    return np.array_equal(first.pixels, second.pixels) and np.array_equal(*alphas)
+    return np.array_equal(first.pixels, second.pixels) and np.array_equal(alphas[0], alphas[1])
 
 
 def main() -> int:

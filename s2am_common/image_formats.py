@@ -108,7 +108,7 @@ PNG = FormatInfo(
 )
 JPEG = FormatInfo(
     name="JPEG",
-    suffixes=(".jpg", ".jpeg", ".jpe", ".jfif"),
+    suffixes=(".jpg", ".jpeg", ".jpe", ".jfif", ".pjpeg", ".pjp"),
     mime="image/jpeg",
     uniform_type="public.jpeg",
     signatures=_starts(b"\xff\xd8\xff"),

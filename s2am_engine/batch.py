@@ -127,7 +127,7 @@ class FileHarmonizer:
         # The map's file is opened first and put in place last: both files are written, or neither.
         with atomic_write(save_map) if save_map else nullcontext() as file:
             if save_map and file:
-                file.write(map_text(prediction.adjusted_map(self.sliders), save_map).encode())
+                file.write(map_text(prediction.adjusted_map(self.sliders), save_map).encode("utf-8", "replace"))
             omitted = save_image(output, result)
         if omitted:
             logger.warning("%s lacks %s, which its format cannot store.", output, " and ".join(omitted))

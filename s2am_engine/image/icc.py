@@ -34,6 +34,12 @@ def is_srgb(profile: bytes | None) -> bool:
     return profile is None or _acts_like_srgb(profile)
 
 
+def fitting_profile(profile: bytes | None, gray: bool) -> bytes | None:
+    """Return a profile if it is for a gray or color image, else None; a gray image may also have one for colors."""
+    spaces = (b"RGB ", b"GRAY") if gray else (b"RGB ",)
+    return profile if profile and profile[16:20] in spaces else None
+
+
 def to_srgb(pixels: Bytes, profile: bytes | None) -> Bytes:
     """Convert 8-bit RGB (H×W×3 or N×3) from a profile to sRGB; colors outside of sRGB are clipped.
 

@@ -7,7 +7,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -23,18 +26,20 @@ from s2am_common.image_formats import (
     format_of_suffix,
 )
 from s2am_engine.errors import FileError, ImageError, ImageFormatError
+from s2am_engine.image import icc
 from s2am_engine.image.data import MAX_PIXELS, ImageData, Metadata
 from s2am_engine.image.formats import FORMATS
 from s2am_engine.image.formats.color_space import adobe_rgb_profile
 from s2am_engine.image.formats.common import CONVERT_FIRST, Decoded, ImageFormat, UnsupportedFileError
 from s2am_engine.image.formats.exif import is_adobe_rgb
+from s2am_engine.image.formats.gain_map import without_attachments
 from s2am_engine.types import Pixels
 
 __all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "ImageData", "Metadata", "load_image", "save_image"]
 
 _DAMAGE = (
     *(ValueError, TypeError, KeyError, IndexError, ArithmeticError, SyntaxError, EOFError, OSError, RuntimeError),
-    *(struct.error, TiffFileError),
+    *(struct.error, zlib.error, TiffFileError),
 )
 
 
@@ -116,16 +121,24 @@ def _upright(decoded: Decoded, name: str) -> ImageData:
     if decoded.selection is not None:
         selection = np.ascontiguousarray(_turned(decoded.selection[..., None], decoded.orientation)[..., 0])
     gray = channels < 3
-    profile = decoded.profile if _profile_fits(decoded.profile, gray) else None
-    if profile is None and not decoded.metadata.png_color and is_adobe_rgb(decoded.metadata.exif):
+    metadata, attached = _own_metadata(decoded.metadata)
+    profile = icc.fitting_profile(decoded.profile, gray)
+    if profile is None and not metadata.png_color and is_adobe_rgb(metadata.exif):
         profile = adobe_rgb_profile(gray)
-    notes = tuple(f"{name} {note}." for note in decoded.notes)
-    return ImageData(np.ascontiguousarray(pixels), alpha, profile, gray, decoded.metadata, selection, notes)
+    notes = tuple(f"{name} {note}." for note in dict.fromkeys((*decoded.notes, *attached)))
+    return ImageData(np.ascontiguousarray(pixels), alpha, profile, gray, metadata, selection, notes)
 
 
-def _profile_fits(profile: bytes | None, gray: bool) -> bool:
-    """Return whether a profile is for this kind of image; a gray image may also have one for colors."""
-    return profile is None or profile[16:20] == b"RGB " or (gray and profile[16:20] == b"GRAY")
+def _own_metadata(metadata: Metadata) -> tuple[Metadata, tuple[str, ...]]:
+    """Return metadata without claims of images and videos behind the image and without an impossible resolution.
+
+    The second value is a note if there was such a claim.
+    """
+    xmp, notes = without_attachments(metadata.xmp)
+    dpi = metadata.dpi
+    if dpi is not None and not all(math.isfinite(value) and value > 0 for value in dpi):
+        dpi = None
+    return dataclasses.replace(metadata, xmp=xmp, dpi=dpi), notes
 
 
 def _turned(samples: Pixels, orientation: int) -> Pixels:

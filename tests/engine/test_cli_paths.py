@@ -71,8 +71,10 @@ def test_cli_with_names_at_the_limit(folder: Path, capsys: pytest.CaptureFixture
 def test_cli_prints_names_that_are_not_utf8(folder: Path, encoding: str) -> None:
     name = os.fsencode(folder) + b"/caf\xe9.png"
     Path(os.fsdecode(name)).write_bytes((folder / "composite.png").read_bytes())
+    command = [sys.executable, "-m", "s2am_engine.cli", "harmonize"]
+    color_map = os.fsencode(folder) + b"/caf\xe9.cube"
     done = subprocess.run(
-        [sys.executable, "-m", "s2am_engine.cli", "harmonize", name, "--mask", folder / "mask.png"],
+        [*command, name, "--mask", folder / "mask.png", "--save-map", color_map],
         capture_output=True,
         check=False,
         env={**os.environ, "PYTHONIOENCODING": encoding},

@@ -160,6 +160,32 @@ def test_read_tiff_saved_selection_is_not_transparency(
     assert np.array_equal(again, found.selection)
 
 
+@pytest.mark.parametrize(
+    ("kinds", "alpha", "selection", "notes"),
+    [
+        (["unassalpha", "unspecified"], 3, 4, 0),
+        (["unspecified", "unassalpha"], 4, 3, 0),
+        (["unspecified", "unspecified"], None, 3, 1),
+        (["unspecified", "unassalpha", "unspecified", "unspecified"], 4, 3, 1),
+    ],
+)
+def test_read_tiff_of_alpha_and_saved_selections(
+    tmp_path: Path, kinds: list[str], alpha: int | None, selection: int, notes: int
+) -> None:
+    samples = np.random.default_rng(2).integers(0, 256, (20, 30, 3 + len(kinds)), np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", samples, photometric="rgb", planarconfig="contig", extrasamples=kinds)
+    found = load_image(tmp_path / "a.tif")
+    assert np.array_equal(found.pixels, samples[..., :3])
+    assert (found.alpha is None) == (alpha is None)
+    assert alpha is None or np.array_equal(np.asarray(found.alpha), samples[..., alpha])
+    assert np.array_equal(np.asarray(found.selection), samples[..., selection])
+    assert len(found.notes) == notes
+    save_image(tmp_path / "b.tif", found)
+    again = load_image(tmp_path / "b.tif")
+    assert np.array_equal(np.asarray(again.alpha), np.asarray(found.alpha))
+    assert np.array_equal(np.asarray(again.selection), np.asarray(found.selection))
+
+
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
 def test_save_image_omits_saved_selection_elsewhere(tmp_path: Path, suffix: str) -> None:
     save_image(tmp_path / f"a{suffix}", ImageData(RGB, selection=RGB[..., 0]))
@@ -306,6 +332,42 @@ def test_read_png_ignores_damaged_ancillary_chunks(tmp_path: Path, kind: bytes) 
     assert np.array_equal(found.pixels, RGB)
     assert found.metadata == Metadata()
     assert found.profile is None
+
+
+@pytest.mark.parametrize("kind", ["rows", "stream", "checksum", "end"])
+@pytest.mark.parametrize("interlaced", [False, True])
+def test_read_png_with_surplus_data_or_wrong_checksum_is_silent(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], kind: str, interlaced: bool
+) -> None:
+    whole = png_file(RGB, 8, 2, interlaced=interlaced)
+    head, _, body = whole.partition(b"IDAT")
+    stream = body[: int.from_bytes(head[-4:], "big")]
+    if kind == "rows":
+        stream = zlib.compress(zlib.decompress(stream) + bytes(99))
+    elif kind == "stream":
+        stream += b"made by a camera"
+    elif kind == "checksum":
+        stream = stream[:-1] + bytes([stream[-1] ^ 1])
+    end = png_chunk(b"IEND", b"", damaged=kind == "end")
+    (tmp_path / "a.png").write_bytes(head[:-4] + png_chunk(b"IDAT", stream) + end)
+    assert np.array_equal(load_image(tmp_path / "a.png").pixels, RGB)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+def test_read_png_of_a_damaged_stream_is_refused(tmp_path: Path, interlaced: bool) -> None:
+    head = png_file(RGB, 8, 2, interlaced=interlaced).partition(b"IDAT")[0][:-4]
+    for stream in (b"", b"no stream", zlib.compress(bytes(40 * 151 + 99))[:-30]):
+        (tmp_path / "a.png").write_bytes(head + png_chunk(b"IDAT", stream) + png_chunk(b"IEND", b""))
+        with pytest.raises(ImageFormatError, match="damaged or incomplete"):
+            load_image(tmp_path / "a.png")
+
+
+def test_read_png_of_many_chunks_takes_bounded_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("s2am_engine.image.formats.png._MAX_CHUNKS", 1000)
+    (tmp_path / "a.png").write_bytes(png_with(RGB, png_chunk(b"teSt", b"") * 2000))
+    with pytest.raises(ImageFormatError, match="damaged or incomplete"):
+        load_image(tmp_path / "a.png")
 
 
 def test_read_png_refuses_damaged_critical_chunks(tmp_path: Path) -> None:
@@ -555,6 +617,23 @@ def test_read_jpeg_gain_map_has_a_note_and_no_claim(tmp_path: Path, suffix: str,
         ElementTree.fromstring(xmp)
 
 
+MOTION_XMP = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description xmlns:GCamera="http://ns.google.com/photos/1.0/camera/" GCamera:MotionPhoto="1"
+ GCamera:MotionPhotoVersion="1" GCamera:MicroVideoOffset="12345" GCamera:BurstID="abc"/></rdf:RDF></x:xmpmeta>"""
+
+
+@pytest.mark.parametrize(("xmp", "note"), [(MOTION_XMP, "motion photo"), (GAIN_MAP_XMP, "gain map")])
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".webp"])
+def test_load_image_takes_claims_of_attachments_out_of_xmp(tmp_path: Path, suffix: str, xmp: bytes, note: str) -> None:
+    save_image(tmp_path / f"a{suffix}", ImageData(RGB, metadata=Metadata(xmp=xmp)))
+    found = load_image(tmp_path / f"a{suffix}")
+    assert [note in each for each in found.notes] == [True]
+    kept = found.metadata.xmp or b""
+    assert not re.search(rb"GainMap|hdrgm:V|Directory|MotionPhoto|MicroVideo", kept)
+    assert note == "gain map" or b'GCamera:BurstID="abc"' in kept
+    ElementTree.fromstring(kept)
+
+
 def test_read_jpeg_without_gain_map_has_no_note(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(jpeg_with((0xE1, b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta/>"), (0xFE, b"hi")))
     found = load_image(tmp_path / "a.jpg")
@@ -646,6 +725,18 @@ def test_save_image_of_one_pixel_in_a_larger_array(tmp_path: Path) -> None:
 def test_read_jpeg_comment_in_latin_1(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(jpeg_with((0xFE, b"caf\xe9")))
     assert load_image(tmp_path / "a.jpg").metadata.text == (("Comment", "café"),)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_load_image_without_possible_resolution(tmp_path: Path, suffix: str) -> None:
+    data = png_with(RGB, png_chunk(b"pHYs", bytes(8) + b"\1")) if suffix == ".png" else jpeg_with()
+    if suffix == ".jpg":
+        at = data.index(b"JFIF\0") + 7
+        data = data[:at] + b"\1" + bytes(4) + data[at + 5 :]
+    (tmp_path / f"a{suffix}").write_bytes(data)
+    found = load_image(tmp_path / f"a{suffix}")
+    assert found.metadata.dpi is None
+    assert save_image(tmp_path / "b.tif", found) == ()
 
 
 def test_saved_selection_serves_as_mask(tmp_path: Path) -> None:

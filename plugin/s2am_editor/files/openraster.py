@@ -40,6 +40,7 @@ from s2am_engine.image.contact_sheet import fit_into_square
 from s2am_engine.image.data import MAX_PIXELS, ImageData
 from s2am_engine.image.formats import png
 from s2am_engine.image.formats.common import Decoded, UnsupportedFileError, check_image_size
+from s2am_engine.image.icc import fitting_profile
 from s2am_engine.types import FractionCallback
 
 OPENRASTER_SUFFIX = ".ora"
@@ -304,7 +305,7 @@ def _read_layers(archive: zipfile.ZipFile, stack_xml: bytes, report: FractionCal
     nodes = list(_layer_nodes(image.find("stack"), 0, 0, 1.0, True, notes))
     for index, (node, left, top, opacity, visible) in enumerate(reversed(nodes)):
         decoded = _read_png(archive, node.attrib["src"])
-        profile = profile or decoded.profile
+        profile = profile or fitting_profile(decoded.profile, gray=False)
         raster = _to_raster(decoded.samples)
         name = node.attrib.get("name", "") or Path(node.attrib["src"]).stem
         mode = _BLEND_MODES.get(node.attrib.get("composite-op", ""), BlendMode.NORMAL)

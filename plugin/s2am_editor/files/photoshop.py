@@ -27,6 +27,7 @@ from s2am_engine.errors import FileError, ImageFormatError
 from s2am_engine.image.arrays import full_scale, subsample, to_unit
 from s2am_engine.image.data import ImageData, Metadata
 from s2am_engine.image.formats.common import UnsupportedFileError, check_image_size
+from s2am_engine.image.icc import fitting_profile
 from s2am_engine.types import FractionCallback
 
 _MERGED_TRANSPARENCY = (
@@ -103,7 +104,8 @@ def _read(path: Path, report: FractionCallback) -> PhotoshopFile:
         raise UnsupportedFileError(
             f"has {psd.color_mode.name} colors with {psd.depth} bits: convert it to RGB with 8 or 16 bits first"
         )
-    profile = psd.image_resources.get_data(Resource.ICC_PROFILE)
+    gray = psd.color_mode == ColorMode.GRAYSCALE
+    profile = fitting_profile(psd.image_resources.get_data(Resource.ICC_PROFILE), gray)
     notes: set[str] = set()
     unsupported = _UnsupportedFeatures()
     layers = tuple(_read_layers(psd, dtype, notes, unsupported, report))
@@ -111,7 +113,6 @@ def _read(path: Path, report: FractionCallback) -> PhotoshopFile:
         image = _merged_image(psd, dtype, profile, notes)
         document = Document.from_image(dataclasses.replace(image, metadata=_metadata(psd)), path.stem)
         return PhotoshopFile(document, sorted(notes), None)
-    gray = psd.color_mode == ColorMode.GRAYSCALE
     document = Document(psd.width, psd.height, layers, dtype, profile, gray, _metadata(psd), active=layers[-1].id)
     notes.update(unsupported.sentences())
     merged = _merged_image(psd, dtype, profile, set()) if psd.has_preview() else None

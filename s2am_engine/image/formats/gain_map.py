@@ -11,6 +11,15 @@ from collections.abc import Iterator
 
 _NAMESPACES = rb"(?:http://ns\.adobe\.com/hdr-gain-map/1\.0/|http://ns\.apple\.com/HDRGainMap/1\.0/)"
 _CONTAINER = rb"http://ns\.google\.com/photos/1\.0/container/"
+_CAMERA = rb"http://ns\.google\.com/photos/1\.0/camera/"
+_VIDEO = rb"(?:MotionPhoto|MicroVideo)[\w.-]*"
+GAIN_MAP_NOTE = "has an HDR gain map, which is not kept: its standard colors are used"
+_NOTES = {
+    rb"http://ns\.adobe\.com/hdr-gain-map/1\.0/|http://ns\.apple\.com/HDRGainMap/|Semantic=\"GainMap\"": GAIN_MAP_NOTE,
+    rb":(?:MotionPhoto|MicroVideo)\s*(?:=\s*[\"']|>\s*)1": "has a video (motion photo), which is not kept",
+}
+"""Patterns in XMP that claim something behind the image, and notes about it."""
+
 _MARKS = (
     b"http://ns.adobe.com/hdr-gain-map/1.0/",
     b"http://ns.apple.com/HDRGainMap/",
@@ -40,18 +49,22 @@ def jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
         at += 2 + max(2, size)
 
 
-def without_attachments(xmp: bytes | None) -> bytes | None:
-    """Return XMP without claims of images (gain map, depth, video) that follow the main one; a written file has none.
+def without_attachments(xmp: bytes | None) -> tuple[bytes | None, tuple[str, ...]]:
+    """Take claims of what follows the image (gain map, depth, video) out of XMP; a written file has none of it.
 
-    Everything else stays as it is, byte for byte.
+    Returns:
+        The XMP, in which everything else stays as it is, byte for byte; and notes for a person.
     """
     if xmp is None:
-        return None
-    for namespace in (_NAMESPACES, _CONTAINER):
+        return None, ()
+    notes = [note for mark, note in _NOTES.items() if re.search(mark, xmp)]
+    for namespace, local in ((_NAMESPACES, rb"[\w.-]+"), (_CONTAINER, rb"[\w.-]+"), (_CAMERA, _VIDEO)):
         for prefix in set(re.findall(rb"xmlns:([\w.-]+)\s*=\s*[\"']" + namespace + rb"[\"']", xmp)):
-            name = re.escape(prefix) + rb":[\w.-]+"
-            xmp = re.sub(rb"<(" + name + rb")(?:\s[^<>]*)?(?<!/)>.*?</\1\s*>", b"", xmp, flags=re.DOTALL)
+            name = re.escape(prefix) + rb":" + local
+            xmp = re.sub(rb"<(" + name + rb")(?:\s[^<>]*)?(?<!/)>.{0,20000}?</\1\s*>", b"", xmp, flags=re.DOTALL)
             xmp = re.sub(rb"<" + name + rb"(?:\s[^<>]*)?/>", b"", xmp)
-            xmp = re.sub(rb"\s+xmlns:" + re.escape(prefix) + rb"\s*=\s*[\"']" + namespace + rb"[\"']", b"", xmp)
             xmp = re.sub(rb"\s+" + name + rb"\s*=\s*(?:\"[^\"]*\"|'[^']*')", b"", xmp)
-    return xmp
+            if not re.search(rb"[<\s]" + re.escape(prefix) + rb":", xmp):
+                declaration = rb"\s+xmlns:" + re.escape(prefix) + rb"\s*=\s*[\"']" + namespace + rb"[\"']"
+                xmp = re.sub(declaration, b"", xmp)
+    return xmp, tuple(notes)

@@ -15,10 +15,11 @@ from s2am_engine.image.formats.common import (
     straight_alpha,
     widened,
 )
+from s2am_engine.image.formats.gain_map import GAIN_MAP_NOTE
 from s2am_engine.image.formats.isobmff import boxes, color_space, image_properties
 from s2am_engine.image.formats.pillow import metadata_of
 
-_GAIN_MAP = "hdrgainmap"
+_GAIN_MAP = "hdrgainmap"  # in the type of an auxiliary image
 _PREMULTIPLIED = "a"  # last letter of the mode
 
 
@@ -40,7 +41,7 @@ def read_heic(data: bytes) -> Decoded:
     if profile is not None:
         notes = ()
     if any(_GAIN_MAP in kind for kind in info.get("aux", ())):
-        notes += ("has an HDR gain map, which is not kept: its standard colors are used",)
+        notes += (GAIN_MAP_NOTE,)
     if len(file) > 1:
         notes += (f"contains {len(file)} images, of which the primary one is used",)
     premultiplied = image.mode.split(";")[0].endswith(_PREMULTIPLIED)

@@ -22,7 +22,7 @@ from s2am_engine.image.formats.common import (
     storable_resolution,
 )
 from s2am_engine.image.formats.exif import exif_resolution, exif_with_resolution
-from s2am_engine.image.formats.gain_map import has_gain_map, jpeg_segments, without_attachments
+from s2am_engine.image.formats.gain_map import GAIN_MAP_NOTE, has_gain_map, jpeg_segments
 from s2am_engine.image.formats.iptc import iptc_of_resources, iptc_resource
 from s2am_engine.image.formats.pillow import decode_samples, encode, metadata_of, save_options
 from s2am_engine.image.formats.print_colors import cmyk_to_srgb
@@ -52,14 +52,14 @@ def read_jpeg(data: bytes) -> Decoded:
         samples = decode_samples(image)
     # Pillow reports 72 dpi for files without a resolution, so only JFIF's own density counts.
     dpi = info.get("dpi") if info.get("jfif_unit") in (1, 2) else None
-    segments = list(jpeg_segments(data))
+    segments = [each for each in jpeg_segments(data) if each[0] in (_XMP_MARK, _RESOURCES_MARK)]
     iptc = iptc_of_resources(b"".join(_bodies(segments, _RESOURCES_MARK, _RESOURCES)))
     comment = info.get("comment")
     text = (("Comment", _decoded(comment)),) if isinstance(comment, bytes) else ()
     metadata, orientation = metadata_of(info, dpi, text, iptc)
-    notes = ["has an HDR gain map, which is not kept: its standard colors are used"] if has_gain_map(data) else []
+    notes = [GAIN_MAP_NOTE] if has_gain_map(data) else []
     extended = [EXTENDED_SIGNATURE + body for body in _bodies(segments, _XMP_MARK, EXTENDED_SIGNATURE)]
-    xmp, complete = join_xmp(without_attachments(metadata.xmp), extended)
+    xmp, complete = join_xmp(metadata.xmp, extended)
     if not complete:
         notes.append(_LOST_XMP)
     profile = info.get("icc_profile") or None

@@ -40,6 +40,8 @@ _COLOR_CHUNKS = (b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI")
 _HEAD = len(_SIGNATURE) + 25  # signature and IHDR
 _XMP = "XML:com.adobe.xmp"
 _MAX_INFLATED = 64 * 2**20  # bytes of all compressed texts together, and of the profile
+_INFLATED_AT_ONCE = 2**20
+_MAX_CHUNKS = 2**20
 _MAX_DENSITY = 2**31 - 1
 _PASSES = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
 """Adam7: first row, first column, and steps of both, of each pass."""
@@ -95,8 +97,8 @@ def _color_space(once: dict[bytes, bytes], gray: bool) -> tuple[bytes | None, tu
 def _pixels(once: dict[bytes, bytes], stored: list[memoryview]) -> Pixels:
     """Decode the pixels, H×W×C.
 
-    The decoder gets the chunks that it needs, in order: it prints a warning on stderr about any other, and about every
-    interlaced image, of which it therefore gets each pass as an image of its own.
+    The decoder gets the chunks that it needs, in order: it prints a warning on stderr about any other, and about
+    interlaced images and surplus data. Of such files it gets each pass, packed again, as an image of its own.
     """
     width, height, bits, color, *_, interlaced = struct.unpack(">IIBBBBB", once[b"IHDR"])
     parts = []
@@ -105,19 +107,24 @@ def _pixels(once: dict[bytes, bytes], stored: list[memoryview]) -> Pixels:
     if b"tRNS" in once and color in (0, 2, 3):
         length = {0: 2, 2: 6, 3: len(once.get(b"PLTE", b"")) // 3}[color]
         parts.append(_packed(b"tRNS", once[b"tRNS"][:length]))
-    if not interlaced or color not in _CHANNELS:
-        data = b"".join([_SIGNATURE, _packed(b"IHDR", once[b"IHDR"]), *parts, *stored, _packed(b"IEND", b"")])
-        return np.asarray(png_decode(data)).reshape(height, width, -1)
+    if color not in _CHANNELS:
+        raise ValueError("PNG has an unknown color type")
+    passes = _PASSES if interlaced else ((0, 0, 1, 1),)
     pixel_bits = bits * _CHANNELS[color]
-    sizes = [(-(-(height - top) // down), -(-(width - left) // across)) for top, left, down, across in _PASSES]
+    sizes = [(-(-(height - top) // down), -(-(width - left) // across)) for top, left, down, across in passes]
     sizes = [(max(0, rows), max(0, columns)) for rows, columns in sizes]
     lengths = [rows * (1 + (columns * pixel_bits + 7) // 8) if columns else 0 for rows, columns in sizes]
-    scanlines = zlib.decompressobj().decompress(b"".join(whole[8:-4] for whole in stored), sum(lengths) or 1)
+    if not interlaced and _inflates_to(stored, lengths[0]):
+        data = b"".join([_SIGNATURE, _packed(b"IHDR", once[b"IHDR"]), *parts, *stored, _packed(b"IEND", b"")])
+        return np.asarray(png_decode(data)).reshape(height, width, -1)
+    # Without the two bytes of its header, the checksum behind the stream does not count: each chunk has one as well.
+    stream = b"".join(whole[8:-4] for whole in stored)[2:]
+    scanlines = zlib.decompressobj(-zlib.MAX_WBITS).decompress(stream, sum(lengths) or 1)
     if len(scanlines) < sum(lengths):
         raise ValueError("PNG ends too early")
     samples: Pixels | None = None
     at = 0
-    for (top, left, down, across), (rows, columns), length in zip(_PASSES, sizes, lengths, strict=True):
+    for (top, left, down, across), (rows, columns), length in zip(passes, sizes, lengths, strict=True):
         if not length:
             continue
         head = _packed(b"IHDR", struct.pack(">II", columns, rows) + once[b"IHDR"][8:12] + b"\0")
@@ -133,19 +140,38 @@ def _pixels(once: dict[bytes, bytes], stored: list[memoryview]) -> Pixels:
     return samples
 
 
+def _inflates_to(stored: list[memoryview], length: int) -> bool:
+    """Return whether the data of IDAT chunks inflate to exactly a number of bytes, with nothing behind them."""
+    inflater, total = zlib.decompressobj(), 0
+    for whole in stored:
+        rest: bytes | memoryview = whole[8:-4]
+        while len(rest):
+            try:
+                total += len(inflater.decompress(rest, _INFLATED_AT_ONCE))
+            except zlib.error:  # perhaps only the checksum behind the pixels
+                return False
+            rest = inflater.unconsumed_tail
+        if inflater.unused_data or total > length:
+            return False
+    return inflater.eof and total == length
+
+
 def _packed(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
 def _chunks(data: bytes) -> Iterator[_Chunk]:
-    """Yield every chunk up to IEND, without ancillary ones whose checksum is wrong: the pixels do not need them."""
-    view, at, kind = memoryview(data), len(_SIGNATURE), b""
-    while kind != b"IEND":
-        if at + 12 > len(data):
-            raise ValueError("PNG ends too early")
+    """Yield every chunk before IEND, without ancillary ones whose checksum is wrong: the pixels do not need them."""
+    view, at, count = memoryview(data), len(_SIGNATURE), 0
+    while True:
+        if at + 12 > len(data) or count >= _MAX_CHUNKS:
+            raise ValueError("PNG ends too early, or has too many chunks")
+        count += 1
         (length,) = struct.unpack_from(">I", data, at)
         whole = view[at : at + 12 + length]
         kind = bytes(whole[4:8])
+        if kind == b"IEND" and length == 0:
+            return
         right = zlib.crc32(whole[4:-4]) == int.from_bytes(whole[-4:], "big")
         if not right and not (kind.isalpha() and kind[:1].islower()):
             raise ValueError("PNG checksum is wrong")

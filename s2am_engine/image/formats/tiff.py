@@ -44,6 +44,8 @@ _RATIONALS = {5: "I", 10: "i"}
 _GRAY, _RGB, _PALETTE, _YCBCR = (0, 1), 2, 3, 6  # PhotometricInterpretation; in the first kind of gray 0 is white
 _CMYK, _LAB, _INK_SET = 5, (8, 9), 332
 _COLORS = {0: 1, 1: 1, _PALETTE: 1, _CMYK: 4}  # channels by PhotometricInterpretation, 3 for others
+_UNSPECIFIED, _PREMULTIPLIED, _STRAIGHT = 0, 1, 2  # ExtraSamples
+_MAX_EXTRA_CHANNELS = 5  # of which two are kept; more are refused before they take memory
 _OLD_JPEG = 6
 _JPEG = (6, 7)  # compressions of which tifffile converts YCbCr to RGB
 _KINDS = {(1, bits) for bits in range(1, 17)} | {(3, 16), (3, 24), (3, 32), (3, 64)}  # SampleFormat, BitsPerSample
@@ -76,7 +78,7 @@ def _read(data: bytes) -> Decoded:
     tiff = TiffBytes(data, strict=True)  # for EXIF, and because tifffile skips truncated fields
     main = tiff.directory(tiff.first)
     icc, xmp, iptc = (main.entries[tag].value or None if tag in main.entries else None for tag in (_ICC, _XMP, _IPTC))
-    notes: tuple[str, ...] = ()
+    notes: list[str] = []
     with TiffFile(io.BytesIO(data)) as file, np.errstate(over="ignore"):
         page = _only_page(file, data)
         check_image_size(page.imagewidth, page.imagelength)
@@ -95,22 +97,20 @@ def _read(data: bytes) -> Decoded:
             raise
         samples = samples.reshape(page.imagelength, page.imagewidth, page.samplesperpixel)
         samples = _converted(page, samples, photometric)
-        premultiplied = page.extrasamples[:1] == (1,)
-        unspecified = _EXTRA_SAMPLES in page.tags and page.extrasamples[:1] == (0,)
+        kinds = [int(kind) for kind in page.extrasamples] if _EXTRA_SAMPLES in page.tags else [_STRAIGHT]
     colors = 1 if photometric in _GRAY else 4 if photometric == _CMYK else 3
     if samples.shape[2] < colors:
         raise ValueError("TIFF lacks channels")
-    if samples.shape[2] > colors and premultiplied:
-        samples = straight_alpha(samples)
+    samples, selection, dropped = _split_extra_channels(samples, colors, kinds)
+    if dropped:
+        notes.append(f"has {dropped} more channels than can be kept")
     if photometric in (_CMYK, *_LAB):
         samples, note = _as_srgb(samples, photometric, icc)
-        icc, colors, notes = None, 3, (note,)
-    selection = None
-    if unspecified and samples.shape[2] > colors:
-        samples, selection = samples[..., :colors], samples[..., colors]
+        icc = None
+        notes.append(note)
     blob, orientation = exif.normalize_exif(exif.exif_of_tiff(tiff, main))
     metadata = Metadata(blob, reset_xmp_orientation(xmp, orientation), iptc, exif.exif_resolution(blob))
-    return Decoded(samples, orientation, icc, metadata, selection, notes)
+    return Decoded(samples, orientation, icc, metadata, selection, tuple(notes))
 
 
 def _only_page(file: TiffFile, data: bytes) -> TiffPage:
@@ -157,7 +157,7 @@ def _refuse(page: TiffPage, photometric: int) -> None:
     colored = photometric in (*_GRAY, _RGB, _PALETTE) or (photometric == _YCBCR and page.compression in _JPEG)
     colored = colored or (converted and page.tags.valueof(_INK_SET, 1) == 1)
     channels, colors = page.samplesperpixel, _COLORS.get(photometric, 3)
-    if channels > colors + 1:
+    if channels > colors + _MAX_EXTRA_CHANNELS:
         raise UnsupportedFileError(f"has {channels} channels: remove the extra ones, or {CONVERT_FIRST}")
     if page.imagedepth != 1 or page.tilewidth * page.tilelength > MAX_PIXELS:
         raise UnsupportedFileError(_UNREADABLE)
@@ -184,6 +184,26 @@ def _converted(page: TiffPage, samples: NDArray[Any], photometric: int) -> NDArr
     if photometric == 0:
         samples[..., 0] = (1 if real else np.iinfo(samples.dtype).max) - samples[..., 0]
     return samples
+
+
+def _split_extra_channels(
+    samples: NDArray[Any], colors: int, kinds: list[int]
+) -> tuple[NDArray[Any], NDArray[Any] | None, int]:
+    """Separate the channels behind the colors by their kinds (ExtraSamples).
+
+    Returns:
+        Colors and alpha, not premultiplied; the first saved selection; and the number of further channels.
+    """
+    count = samples.shape[2] - colors
+    kinds = (kinds + [_UNSPECIFIED] * count)[:count]
+    alphas = [index for index, kind in enumerate(kinds, colors) if kind in (_PREMULTIPLIED, _STRAIGHT)][:1]
+    selections = [index for index, kind in enumerate(kinds, colors) if kind not in (_PREMULTIPLIED, _STRAIGHT)][:1]
+    selection = samples[..., selections[0]] if selections else None
+    kept = [*range(colors), *alphas]
+    result = samples if len(kept) == samples.shape[2] else samples[..., kept]
+    if alphas and kinds[alphas[0] - colors] == _PREMULTIPLIED:
+        result = straight_alpha(result)
+    return result, selection, count - len(alphas) - len(selections)
 
 
 def _as_srgb(samples: NDArray[Any], photometric: int, icc: bytes | None) -> tuple[NDArray[Any], str]:
