@@ -212,7 +212,7 @@ FOREIGN_FORMATS = (
     ForeignFormat("a PDF document", (), _starts(b"%PDF")),
     ForeignFormat("a JPEG 2000 file", (".jp2",), _starts(b"\0\0\0\x0cjP  ")),
     ForeignFormat("an OpenEXR file", (".exr",), _starts(b"v/1\x01")),
-    ForeignFormat("an SVG drawing", (), _starts(b"<svg")),
+    ForeignFormat("an SVG drawing or another XML file", (), _starts(b"<svg", b"<?xml")),
     ForeignFormat("a video file", (), (((4, b"ftyp"),),), "save one frame as PNG first"),
 )
 """Formats that are not read."""

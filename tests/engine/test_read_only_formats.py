@@ -202,6 +202,15 @@ def test_read_camera_raw(tmp_path: Path) -> None:
     assert "is a camera raw file" in found.notes[0]
 
 
+def test_read_damaged_camera_raw_is_silent(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    dng(tmp_path / "a.dng", np.full((64, 80), 12000, np.uint16))
+    data = (tmp_path / "a.dng").read_bytes()
+    (tmp_path / "a.dng").write_bytes(data[: len(data) - 3000])
+    with pytest.raises(ImageFormatError, match="is damaged or incomplete"):
+        load_image(tmp_path / "a.dng")
+    assert capfd.readouterr().err == ""
+
+
 def test_camera_raw_does_not_count_in_folders() -> None:
     assert not CAMERA_RAW.in_folders
 

@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -27,7 +31,7 @@ def read_camera_raw(data: bytes) -> Decoded:
     """Develop a camera raw file. Raises UnsupportedFileError if it is of an unknown camera, ValueError if damaged."""
     rawpy = import_package(CAMERA_RAW)
     try:
-        with rawpy.imread(io.BytesIO(data)) as raw:
+        with _quiet(), rawpy.imread(io.BytesIO(data)) as raw:
             check_image_size(raw.sizes.width, raw.sizes.height)
             samples = raw.postprocess(
                 use_camera_wb=True, output_bps=16, gamma=_SRGB_GAMMA, output_color=rawpy.ColorSpace.sRGB
@@ -39,6 +43,23 @@ def read_camera_raw(data: bytes) -> Decoded:
     except rawpy.LibRawError as error:
         raise ValueError(str(error)) from error
     return Decoded(np.ascontiguousarray(samples), 1, None, Metadata(exif=_exif(data)), notes=(_NOTE,))
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Discard what LibRaw prints on stderr about damaged files, which rawpy cannot turn off."""
+    try:
+        saved = os.dup(2)
+    except OSError:  # a program without a console
+        yield
+        return
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
 
 
 def _exif(data: bytes) -> bytes | None:
