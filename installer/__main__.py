@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from installer import install, torch_builds
+from installer.access import write_advice
 from installer.console import Console
 from installer.environment import check_python
 from installer.packages import download_wheels
 from s2am_common.errors import S2AMError
+from s2am_common.streams import make_printable
 from s2am_setup.doctor import run_doctor
 from s2am_setup.installation import Installation, find_installation, install_paths
 from s2am_setup.platform import Platform, this_platform
@@ -25,6 +27,7 @@ def main(arguments: Sequence[str] | None = None, platform: Platform | None = Non
     """Run one command; return 0 if it succeeded, else 1 after printing one sentence with advice."""
     platform = platform or this_platform()
     words = list(sys.argv[1:] if arguments is None else arguments)
+    make_printable(sys.stdout, sys.stderr)
     if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
         words = ["install", *words]
     options = _parser().parse_args(words)
@@ -38,9 +41,11 @@ def main(arguments: Sequence[str] | None = None, platform: Platform | None = Non
         print(f"{error}{console.log_hint()}", file=sys.stderr)
         return 1
     except OSError as error:
-        path = error.filename or install_paths(platform).data
-        advice = "allow that, then run the same command again"
-        print(f"Cannot write to {path} ({error.strerror}): {advice}.{console.log_hint()}", file=sys.stderr)
+        path = Path(error.filename or install_paths(platform).data)
+        denied = isinstance(error, PermissionError)
+        advice = write_advice(path) if denied else "correct that"
+        sentence = f"Cannot write to {path} ({error.strerror}): {advice}, then run the same command again."
+        print(f"{sentence}{console.log_hint()}", file=sys.stderr)
         return 1
     return code
 
@@ -52,6 +57,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_install(commands.add_parser("install", help="install, repair or upgrade"))
+    one = commands.add_parser("repair", help="reinstall with the choices of the last time, without questions")
+    one.set_defaults(run=_repair)
     one = commands.add_parser("doctor", help="check the installation")
     one.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
     one.add_argument("--fix", action="store_true", help="repair what can be repaired")
@@ -79,7 +86,7 @@ def _add_install(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-launcher", action="store_true", help="do not add the editor to the desktop's menus")
     offer = "add the editor to “open with” for images; it does not become the default program"
     parser.add_argument("--open-with", action=argparse.BooleanOptionalAction, default=None, help=offer)
-    parser.add_argument("--dry-run", action="store_true", help="only list the steps")
+    parser.add_argument("--dry-run", action="store_true", help="check what can be checked, and only list the steps")
     parser.set_defaults(run=_install)
 
 
@@ -103,11 +110,16 @@ def _install(options: argparse.Namespace, platform: Platform, console: Console) 
     return installer.print_steps() if options.dry_run else installer.run()
 
 
+def _repair(_options: argparse.Namespace, platform: Platform, console: Console) -> int:
+    check_python(sys.version_info[:2], sys.maxsize > 2**32)
+    options = install.InstallOptions(ask=False, keep_choices=True)
+    return install.Installer(platform, options, install.CHECKOUT, console).run()
+
+
 def _doctor(options: argparse.Namespace, platform: Platform, _console: Console) -> int:
     def reinstall() -> None:
         # Steps go to stderr, because stdout has the results of the checks.
-        repair = install.InstallOptions(ask=False, keep_choices=True)
-        install.Installer(platform, repair, install.CHECKOUT, Console(sys.stderr)).run()
+        _repair(options, platform, Console(sys.stderr))
 
     def find() -> Installation:
         return find_installation(platform, None, _DOCTOR, reinstall)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
 import subprocess
@@ -15,6 +16,8 @@ from typing import TextIO
 
 from s2am_common.errors import InstallError
 
+_PROXY = r"Proxy Authentication Required|ProxyError|Tunnel connection failed|\b407\b|403  Forbidden|HTTP error 403"
+_INTERRUPTED = r"incomplete-download|IncompleteRead|Connection broken|ReadTimeoutError|Read timed out"
 _NO_NETWORK = (
     r"[Tt]emporary failure|[Nn]ame or service not known|getaddrinfo|NewConnectionError|[Cc]onnection refused"
     r"|Could not (?:connect|resolve)|timed out"
@@ -24,6 +27,9 @@ _NO_CERTIFICATES = r"CERTIFICATE_VERIFY_FAILED|certificate verify failed|invalid
 _ADVICE = {
     r"No space left on device|not enough space": "The disk is full: free some space",
     r"Disk quota exceeded": "The disk quota is used up: free some space",
+    _PROXY: "The proxy refuses the connection: check http_proxy and https_proxy with user name and password "
+    "(http://USER:PASSWORD@HOST:PORT), or unset them",
+    _INTERRUPTED: "The download was interrupted several times: check the network connection (its first part is kept)",
     _NO_CERTIFICATES: "The package server's certificate cannot be checked: install the package ca-certificates, or set "
     "PIP_CERT to your network's certificate file",
     _NO_NETWORK: "The package server cannot be reached: check the network connection",
@@ -47,7 +53,8 @@ class CommandError(InstallError):
         advice = next((advice for pattern, advice in _ADVICE.items() if re.search(pattern, output)), "")
         self.has_advice = bool(advice)
         lines = [line.strip() for line in output.splitlines() if line.strip()]
-        reason = next((line for line in reversed(lines) if "rror" in line), lines[-1] if lines else "no message")
+        named = [line for line in lines if re.match(r"(?:ERROR|error|E|\w*Error|\w*Exception)\b: ", line)]
+        reason = (named or [line for line in lines if not line.startswith(("note:", "hint:"))] or ["no message"])[-1]
         advice = advice or f"{Path(command[0]).name} failed ({reason[:200]}): correct that"
         super().__init__(f"{advice}, then run the same command again.")
 
@@ -78,24 +85,30 @@ class Console:
     def say(self, *lines: str) -> None:
         """Print and log lines."""
         for line in lines:
-            print(line, file=self._out, flush=True)
+            self._print(f"{line}\n")
             self.log(line)
+
+    def _print(self, text: str) -> None:
+        """Print text; a reader that has gone away (“| head”) does not end the installation."""
+        with contextlib.suppress(BrokenPipeError):
+            self._out.write(text)
+            self._out.flush()
 
     @contextmanager
     def step(self, text: str) -> Iterator[None]:
         """Print a step's description, and its duration when the block ends."""
         self._step = f"  {text} ..."
         self.log(self._step)
-        print(self._step, end="", file=self._out, flush=True)
+        self._print(self._step)
         start = time.monotonic()
         try:
             yield
         except BaseException:
-            print(" stopped", file=self._out, flush=True)
+            self._print(" stopped\n")
             raise
         self._show("")
         start_of_line = f"\r{self._step}" if self._out.isatty() else ""
-        print(f"{start_of_line} {time.monotonic() - start:.0f} s", file=self._out, flush=True)
+        self._print(f"{start_of_line} {time.monotonic() - start:.0f} s\n")
 
     def run(self, command: Sequence[str], environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> str:
         """Run a command; log and return its output (stdout and stderr).
@@ -116,8 +129,7 @@ class Console:
             try:
                 for line in process.stdout or ():
                     if progress := re.match(r"Progress (\d+) of (\d+)", line):
-                        done, total = (int(number) / 1e6 for number in progress.groups())
-                        self._show(f" {done:.0f} of {total:.0f} MB")
+                        self.show_bytes(*map(int, progress.groups()))
                     else:
                         lines.append(line)
                         self.log(line.rstrip())
@@ -133,10 +145,18 @@ class Console:
             raise CommandError(command, output)
         return output
 
+    def run_in(self, command: Sequence[str], folder: Path) -> str:
+        """Run a command in a folder, see `run`."""
+        return self.run(command, cwd=folder)
+
+    def show_bytes(self, done: int, total: int) -> None:
+        """Show the progress of the present step."""
+        self._show(f" {done / 1e6:.0f} of {total / 1e6:.0f} MB")
+
     def _show(self, detail: str) -> None:
         # Only a terminal's line can be rewritten; the spaces overwrite a longer detail.
         if self._out.isatty():
-            print(f"\r{self._step}{detail:<20}", end="", file=self._out, flush=True)
+            self._print(f"\r{self._step}{detail:<20}")
 
     def log(self, line: str) -> None:
         """Write a line to the log only."""

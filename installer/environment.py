@@ -19,6 +19,7 @@ from platform import machine, python_version
 from installer import torch_builds
 from installer.console import CommandError, Console
 from s2am_common.errors import InstallError
+from s2am_setup import debian
 
 _SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
@@ -37,7 +38,17 @@ class Environment:
     @property
     def python(self) -> Path:
         """Its interpreter."""
-        return self.scripts / ("python.exe" if os.name == "nt" else "python")
+        return self.program("python")
+
+    def program(self, name: str) -> Path:
+        """Return one of its programs."""
+        return self.scripts / (f"{name}.exe" if os.name == "nt" else name)
+
+    @property
+    def packages(self) -> Path | None:
+        """Folder of its packages; None if it does not exist."""
+        found = [*self.folder.glob("lib/python*/site-packages"), *self.folder.glob("Lib/site-packages")]
+        return found[0] if found else None
 
     def run(self, arguments: Sequence[str], console: Console) -> str:
         """Run its Python, isolated from packages outside the environment (-I); return the output."""
@@ -79,57 +90,85 @@ def check_python(version: tuple[int, int], is_64_bit: bool) -> None:
         )
 
 
-def make_environment(environment: Environment, console: Console) -> None:
+def make_environment(environment: Environment, console: Console, wheels: Path | None = None) -> None:
     """Create an empty environment with a recent pip, in a way that this computer allows without root.
+
+    Args:
+        environment: the environment.
+        console: runs the commands.
+        wheels: folder of wheels that is the only source; None = the network may be used.
 
     Raises:
         InstallError: there is no such way.
     """
+    failure: CommandError | None = None
     for create in (_with_ensurepip, _with_uv, _with_pip_wheel):
         shutil.rmtree(environment.folder, ignore_errors=True)
         try:
-            if create(environment, console):
+            if create(environment, console, wheels):
                 return
         except CommandError as error:
             if error.has_advice:
                 raise
+            failure = error
+    if failure:
+        raise failure
+    if wheels:
+        raise InstallError(
+            f"{wheels} has no wheel of pip, which this Python lacks: make the folder again with “python3 -m installer "
+            "download”, then run the same command again."
+        )
     raise InstallError(
         "This Python cannot create environments: install the package python3-venv (sudo apt install python3-venv), "
         "then run the same command again."
     )
 
 
-def _with_ensurepip(environment: Environment, console: Console) -> bool:
+def make_empty_environment(environment: Environment, console: Console) -> None:
+    """Create an environment without pip, for which any Python suffices."""
+    console.run([sys.executable, "-I", "-m", "venv", "--without-pip", str(environment.folder)], clean_environ())
+
+
+def _with_ensurepip(environment: Environment, console: Console, wheels: Path | None) -> bool:
     if not importlib.util.find_spec("ensurepip"):
         return False
     console.run([sys.executable, "-I", "-m", "venv", str(environment.folder)], clean_environ())
     # A recent pip reports its progress and includes its own certificates. Without a network, the old one must do.
+    source = ["--no-index", "--find-links", str(wheels)] if wheels else []
     with contextlib.suppress(CommandError):
-        environment.pip(["install", "--upgrade", "--no-compile", "--no-cache-dir", "pip"], console)
+        environment.pip(["install", "--upgrade", "--no-compile", "--no-cache-dir", *source, "pip"], console)
     return True
 
 
-def _with_uv(environment: Environment, console: Console) -> bool:
+def _with_uv(environment: Environment, console: Console, wheels: Path | None) -> bool:
     uv = shutil.which("uv")
     if not uv:
         return False
-    console.run([uv, "venv", "--seed", "--python", sys.executable, str(environment.folder)], clean_environ())
+    source = ["--no-index", "--find-links", str(wheels)] if wheels else []
+    console.run(
+        [uv, "--no-cache", "venv", *source, "--seed", "--python", sys.executable, str(environment.folder)],
+        clean_environ(),
+    )
     return True
 
 
-def _with_pip_wheel(environment: Environment, console: Console) -> bool:
+def _with_pip_wheel(environment: Environment, console: Console, wheels: Path | None) -> bool:
     """Create an environment without pip, then install pip with a pip that runs from its wheel."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        wheel = debian_pip_wheel() or _download_pip(folder, console) or _fetch_debian_pip(folder, console)
+        wheel = (max(wheels.glob("pip-*.whl"), default=None) if wheels else None) or debian_pip_wheel()
+        if not (wheel or wheels):
+            wheel = _download_pip(folder, console) or _fetch_debian_pip(folder, console)
         if not wheel:
             return False
-        console.run([sys.executable, "-I", "-m", "venv", "--without-pip", str(environment.folder)], clean_environ())
+        make_empty_environment(environment, console)
         environ = clean_environ() | _debian_distutils(folder)
         pip = [str(environment.python), f"{wheel}/pip"]
         if "cert=" not in console.run([*pip, "config", "list"], environ):
             environ |= _debian_certificates(folder)
         console.run([*pip, "install", "--no-compile", "--no-index", str(wheel)], environ)
+        if wheels:
+            return True
         with contextlib.suppress(CommandError):
             console.run([*pip, "install", "--no-compile", "--upgrade", "pip"], environ)
     return True
@@ -146,8 +185,7 @@ def _download_pip(folder: Path, console: Console) -> Path | None:
     return next(folder.glob("pip-*.whl"), None)
 
 
-# Debian and Ubuntu remove ensurepip from their Python. Their package python3-pip-whl contains pip as a wheel; apt-get
-# downloads packages and checks their signatures for any user, and only installing them needs root.
+# Debian and Ubuntu remove ensurepip from their Python. Their package python3-pip-whl contains pip as a wheel.
 
 
 def debian_pip_wheel() -> Path | None:
@@ -157,25 +195,12 @@ def debian_pip_wheel() -> Path | None:
 
 def _fetch_debian_pip(folder: Path, console: Console) -> Path | None:
     """Download the wheel of pip and its requirements into a folder; return None if this is not Debian."""
-    if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
+    if not debian.has_packages():
         return None
     # The pip of Ubuntu 22.04 imports distutils, of which its python3 contains only a part.
     old = ["python3-distutils"] if sys.version_info < (3, 11) else []
-    _download_packages(["python3-pip-whl", "ca-certificates", *old], folder, console)
-    for package in folder.glob("*.deb"):
-        console.run(["dpkg-deb", "-x", str(package), str(folder / "root")])
-    return next((folder / "root/usr/share/python-wheels").glob("pip-*.whl"), None)
-
-
-def _download_packages(packages: list[str], folder: Path, console: Console) -> None:
-    try:
-        console.run(["apt-get", "download", *packages], cwd=folder)
-    except CommandError:  # container images often have no package lists, or old ones
-        for name in ("lists/partial", "cache/archives/partial"):
-            (folder / name).mkdir(parents=True)
-        private = ["-o", f"Dir::State::Lists={folder / 'lists'}", "-o", f"Dir::Cache={folder / 'cache'}"]
-        console.run(["apt-get", *private, "-o", "APT::Update::Error-Mode=any", "update"], cwd=folder)
-        console.run(["apt-get", *private, "download", *packages], cwd=folder)
+    root = debian.unpack_packages(["python3-pip-whl", "ca-certificates", *old], folder, console.run_in)
+    return next((root / "usr/share/python-wheels").glob("pip-*.whl"), None)
 
 
 def _debian_certificates(folder: Path) -> dict[str, str]:

@@ -1,40 +1,56 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The steps of an installation. Running it again repairs or upgrades.
 
-Each run creates a new environment next to the one in use and tests it on the sample. Only then are the command, the
-plug-in and the launchers switched to it and the old environment removed: after a failure before that, the previous
-installation is unchanged.
+Each run creates a new environment next to the one in use, reuses the undamaged packages of that one, and starts what
+people will start: the command, the engine with the sample, the editor. Only then are the command, the plug-in and the
+launchers switched to it and the old environment removed: after a failure before that, the previous installation is
+unchanged.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from platform import python_version
 
-from installer import environment, packages
+from installer import access, environment, packages, repair_copy, reuse, torch_builds
 from installer.console import Console
 from installer.environment import Environment
 from installer.packages import PackageSources
-from installer.torch_builds import TORCH_VERSION, select_torch_build
 from s2am_common.errors import InstallError, S2AMError
-from s2am_common.locks import ProcessLock
+from s2am_setup import debian, start_check
 from s2am_setup.desktop import write_launchers
 from s2am_setup.gimp_plugin import install_plugin, remove_plugin
-from s2am_setup.gimp_profiles import GimpProfile, ensure_profile, find_gimp_profiles, find_gimps, select_profiles
-from s2am_setup.installation import Installation, command_path, find_installation, path_advice, write_command
+from s2am_setup.gimp_profiles import (
+    GET_GIMP,
+    GimpProfile,
+    ensure_profile,
+    find_gimp_profiles,
+    find_gimps,
+    select_profiles,
+)
+from s2am_setup.installation import (
+    Installation,
+    command_path,
+    exclusive,
+    find_installation,
+    path_advice,
+    write_command,
+)
 from s2am_setup.platform import Platform
 from s2am_setup.prompts import prompt_choices, prompt_yes_no
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-"""The clone that contains this installer."""
+"""The clone that contains this installer, or its copy in the data folder."""
 
 IMPORT_TEST = (
     "import s2am_engine.cli.main, s2am_engine.batch, s2am_engine.inference.harmonizer, s2am_engine.training.evaluation"
@@ -82,22 +98,29 @@ class Installer:
         Args:
             platform: the computer and user.
             options: choices of the person who installs.
-            checkout: the clone, or a wheel of the program.
+            checkout: the clone, a wheel of the program, or the folder of the installer's copy with its wheel.
             console: prints and logs the steps.
 
         Raises:
-            InstallError: another program's file is where the command goes.
+            InstallError: another program's file is where the command goes, or the options cannot be carried out.
         """
         self._platform = platform
         self._options = options
-        self._checkout = checkout
+        self._clone = checkout if (checkout / "pyproject.toml").is_file() else None
+        self._project = checkout if checkout.is_file() else repair_copy.stored_wheel(checkout)
         self._console = console
         self._installation: Installation = find_installation(platform, None, "s2am doctor")
         self._paths = self._installation.paths
         self._manifest = self._installation.manifest
+        launchers = self._installation.launchers(False)
+        if options.keep_choices and self._manifest.environment and not launchers.keys() & self._manifest.files.keys():
+            self._options = replace(options, launcher=False)
+        access.check_user(platform)
+        if options.wheels:
+            packages.check_wheels(options.wheels)
         uv = packages.find_uv() if options.use_uv else ""
         self._sources = PackageSources(options.wheels, uv, self._paths.downloads)
-        self._build = select_torch_build(platform, options.torch)
+        self._build = torch_builds.select_torch_build(platform, self._torch_tag())
         name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
         self._new = Environment(self._paths.environments / name)
         self._old = self._manifest.environment
@@ -105,11 +128,23 @@ class Installer:
         self._torch = self._sample = ""
         self._profiles: list[GimpProfile] = []
         self._problems: list[str] = []
+        self._editor_fault = ""
+        self._switched = False
+
+    def _torch_tag(self) -> str:
+        """Return the requested build of PyTorch; a repair keeps the present one."""
+        present = self._manifest.torch.partition("+")[2]
+        return present if self._options.keep_choices and present in torch_builds.KNOWN_TAGS else self._options.torch
 
     def print_steps(self) -> int:
-        """Print the steps without running them; return the exit code 0."""
+        """Check what can be checked without changes, print the steps without running them; return the exit code 0.
+
+        Raises:
+            InstallError: the installation would fail.
+        """
         self._print_summary()
         self._profiles = self._choose_profiles()
+        self._check_targets()
         self._console.say(*(f"  {step.text}" for step in [*self._environment_steps(), *self._switching_steps()]))
         self._console.say("Nothing was changed (--dry-run).")
         return 0
@@ -123,27 +158,63 @@ class Installer:
         Raises:
             S2AMError, OSError: a step failed; the previous installation is still in use.
         """
+        access.check_writable([self._paths.data])
         self._manifest.make_folder(self._paths.data)
-        with self._locked():
+        with exclusive(self._paths):
             self._console.open_log(self._paths.install_log)
             self._print_summary()
-            self._check_disk_space()
             self._profiles = self._choose_profiles()
+            self._check_targets()
             offer_images = self._choose_open_with()
-            self._manifest.source = self._checkout if self._checkout.is_dir() else self._manifest.source
-            for tree in (self._paths.environments, self._paths.downloads, self._paths.logs, self._paths.cache):
+            self._manifest.source = self._clone or self._manifest.source
+            trees = (self._paths.environments, self._paths.downloads, self._paths.logs, self._paths.cache)
+            for tree in (*trees, self._paths.repair):
                 self._manifest.add_tree(tree)
             self._remove_environments_except(self._old)
             try:
-                self._run_steps(self._environment_steps())
-            except BaseException:
-                self._remove_environments_except(self._old)
-                raise
-            self._manifest.offer_images = offer_images
-            self._run_steps(self._switching_steps())
-        self._console.say("", *self._sample.splitlines(), "", f"Ready: {self._command}", *self._problems)
+                with self._own_temporary_folder():
+                    self._run_steps(self._environment_steps())
+                    self._manifest.offer_images = offer_images
+                    self._run_steps(self._switching_steps())
+            except KeyboardInterrupt:
+                if not self._switched:
+                    raise
+                raise InstallError(
+                    f"Stopped. The new version is in use already ({self._command}): to finish the remaining steps, "
+                    "run the same command."
+                ) from None
+            finally:
+                self._remove_environments_except(self._new.folder if self._switched else self._old)
+        self._console.say("", *self._sample.splitlines(), "", *self._next_steps(), *self._problems)
         self._console.say(*path_advice(self._paths.commands, self._platform))
         return 1 if self._problems else 0
+
+    def _next_steps(self) -> list[str]:
+        """Return what a person does with the installed program."""
+        lines = [f"Ready: the command is {self._command}."]
+        if self._profiles:
+            lines.append("In GIMP: start it again, select the pasted layer, and choose Filters > Harmonize Layer.")
+        if self._editor_fault:
+            lines.append(self._editor_fault)
+        elif self._options.launcher:
+            lines.append("The editor: “s2am editor” in your menu, or “s2am edit”.")
+        return lines
+
+    @contextlib.contextmanager
+    def _own_temporary_folder(self) -> Iterator[None]:
+        """Put temporary files into the data folder, because /tmp is often too small for the downloads."""
+        folder = self._paths.downloads / "temporary"
+        folder.mkdir(parents=True, exist_ok=True)
+        before = os.environ.get("TMPDIR")
+        os.environ["TMPDIR"] = str(folder)
+        tempfile.tempdir = None
+        try:
+            yield
+        finally:
+            os.environ.pop("TMPDIR")
+            if before is not None:
+                os.environ["TMPDIR"] = before
+            tempfile.tempdir = None
 
     def _print_summary(self) -> None:
         build = self._build
@@ -153,8 +224,17 @@ class Installer:
             f"About {build.download / 1e9:.1f} GB {source}, {build.disk_space / 1e9:.1f} GB of disk space during "
             "installation.",
         )
+        if self._old:
+            self._console.say("Undamaged packages of the present installation are used again, and need no download.")
 
-    def _check_disk_space(self) -> None:
+    def _check_targets(self) -> None:
+        """Check disk space, and that everything can be written, before anything is downloaded.
+
+        Raises:
+            InstallError: not enough space, or a folder of another user.
+        """
+        launchers = self._installation.launchers(False) if self._options.launcher else {}
+        access.check_writable([self._paths.data, self._paths.commands, *launchers])
         free = self._platform.free_bytes(self._paths.data)
         if free < self._build.disk_space:
             raise InstallError(
@@ -164,9 +244,10 @@ class Installer:
 
     def _choose_profiles(self) -> list[GimpProfile]:
         gimps = find_gimps(self._platform)
+        advice = "" if any(gimp.is_supported for gimp in gimps) else f" {GET_GIMP}."
         for gimp in gimps:
             if not gimp.is_supported:
-                self._console.say(f"{gimp} is too old: the plug-in needs GIMP 3.")
+                self._console.say(f"{gimp} is too old for the plug-in, which needs GIMP 3.{advice}")
         found = find_gimp_profiles(self._platform, gimps)
         if self._options.keep_choices and self._manifest.profiles:
             return [profile for profile in found if profile.folder in self._manifest.profiles]
@@ -193,10 +274,10 @@ class Installer:
         build = self._build
         tool = "uv" if self._sources.uv else "pip"
         return [
-            _Step(f"Creating the environment {self._new.folder.name}", self._create_environment),
-            _Step(f"Installing PyTorch {TORCH_VERSION} {build.tag}".rstrip() + f" with {tool}", self._install_torch),
+            _Step("Making a place for the program", self._create_environment),
+            _Step(f"Installing PyTorch, which computes the models ({build.name}, with {tool})", self._install_torch),
             _Step("Installing s2am and its libraries", self._install_project),
-            _Step("Testing that it starts", self._test_start),
+            _Step("Testing that command, engine and editor start", self._test_start),
             _Step("Harmonizing the sample", self._harmonize_sample),
         ]
 
@@ -223,19 +304,60 @@ class Installer:
                 step.run()
 
     def _create_environment(self) -> None:
-        environment.make_environment(self._new, self._console)
+        old = Environment(self._old) if self._old else None
+        if old and old.packages:
+            environment.make_empty_environment(self._new, self._console)
+            if "pip" in reuse.reuse_packages(old, self._new, self._console.show_bytes):
+                return
+        environment.make_environment(self._new, self._console, self._options.wheels)
+        if old and old.packages:
+            reuse.reuse_packages(old, self._new, self._console.show_bytes)
 
     def _install_torch(self) -> None:
         self._torch = packages.install_torch(self._new, self._build, self._sources, self._console)
 
     def _install_project(self) -> None:
-        wheels = sorted(self._options.wheels.glob("s2am-*.whl")) if self._options.wheels else []
-        # Without a network a clone cannot be built, because its build tools would have to be downloaded.
-        project = str(wheels[-1] if wheels else self._checkout)
-        packages.install_project(self._new, project, self._torch, self._sources, self._console)
+        wheel = self._find_wheel()
+        packages.install_project(
+            self._new, f"{wheel}[{packages.INSTALLED_EXTRAS}]", self._torch, self._sources, self._console
+        )
+        repair_copy.write_repair_copy(self._paths.repair, wheel, Path(__file__).parent, self._clone)
+
+    def _find_wheel(self) -> Path:
+        """Return the program's wheel: from the folder of wheels, from the last time, or built from the clone."""
+        if self._options.wheels and (found := sorted(self._options.wheels.glob("s2am-*.whl"))):
+            # Without a network a clone cannot be built, because its build tools would have to be downloaded.
+            return found[-1]
+        if self._clone is None:
+            if self._project is None:
+                raise InstallError("The program's wheel is missing here: run “python3 -m installer” in a clone.")
+            return self._project
+        return repair_copy.unchanged_wheel(self._paths.repair, self._clone) or packages.build_wheel(
+            self._new, self._clone, self._paths.downloads / "wheel", self._console
+        )
 
     def _test_start(self) -> None:
         self._new.run(["-c", IMPORT_TEST], self._console)
+        self._console.run([str(self._new.program("s2am")), "--version"], environment.clean_environ())
+        if self._options.launcher:
+            self._test_editor()
+
+    def _test_editor(self) -> None:
+        """Open the editor's window unseen; fetch the system's libraries that it lacks, if that is possible."""
+        start = self._start_editor()
+        if start.missing and not self._options.wheels and debian.has_packages():
+            try:
+                start_check.fetch_missing(start, self._new.folder, self._console.run_in)
+                start = self._start_editor()
+            except S2AMError as error:
+                self._console.log(str(error))  # named with the command that installs them, below
+        if start.fault:
+            advice = f": {start.advice}" if start.advice else ""
+            self._editor_fault = f"Everything but the editor works; {start.fault}{advice}."
+
+    def _start_editor(self) -> start_check.EditorStart:
+        run = partial(self._console.run, environ=environment.clean_environ())
+        return start_check.start_editor(self._new.python, run)
 
     def _harmonize_sample(self) -> None:
         self._manifest.add_tree(self._paths.sample)
@@ -245,6 +367,7 @@ class Installer:
         self._manifest.environment, self._manifest.command = self._new.folder, self._command
         self._manifest.torch = self._torch
         self._manifest.add_tree(self._paths.data / "bridge")
+        self._switched = True
         write_command(self._command, self._new.folder, self._manifest)
         self._installation.environment = self._new.folder
 
@@ -255,13 +378,21 @@ class Installer:
         try:
             ensure_profile(profile, self._platform, self._manifest)
             install_plugin(profile.folder, self._installation.serve, self._manifest)
+            for gimp in profile.gimps:
+                if start_check.loads_plugin(gimp, self._installation.serve, self._platform) is False:
+                    self._problems.append(
+                        f"{gimp} starts, but does not load the plug-in: run “s2am doctor” for details."
+                    )
         except (S2AMError, OSError) as error:
             # The program works without it, and the other profiles still get it.
             self._problems.append(f"The plug-in is not in {profile.folder}: {error}")
 
     def _write_launchers(self) -> None:
         files = self._installation.launchers(self._manifest.offer_images)
-        write_launchers(self._platform, files, self._manifest)
+        try:
+            write_launchers(self._platform, files, self._manifest)
+        except (S2AMError, OSError) as error:
+            self._problems.append(f"The editor is not in the menus, but “s2am edit” opens it: {error}")
 
     def _clean(self) -> None:
         """Remove the old environment, and launchers that are no longer selected."""
@@ -279,18 +410,3 @@ class Installer:
         for folder in self._paths.environments.glob("*"):
             if folder != kept:
                 shutil.rmtree(folder, ignore_errors=True)
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Prevent two installers from running simultaneously.
-
-        Raises:
-            InstallError: another one is running.
-        """
-        lock = ProcessLock(self._paths.lock)
-        if not lock.acquire():
-            raise InstallError("Another installation is running: wait until it has ended, then run the same command.")
-        try:
-            yield
-        finally:
-            lock.release()

@@ -25,6 +25,9 @@ from s2am_common.errors import InstallError
 _NOT_FOUND = re.compile(r"[Nn]o matching distribution|No solution found|not found in the package registry")
 """Message of pip or uv about a package that no source has."""
 
+INSTALLED_EXTRAS = "editor,train"
+"""The optional parts of the program that an installation contains."""
+
 _RETRIES = 10
 _TRUE = {"1", "true", "yes", "on"}
 # Names of pip's settings and the corresponding options of uv, which does not read pip's configuration.
@@ -88,6 +91,19 @@ class PackageSources:
         return arguments
 
 
+def check_wheels(folder: Path) -> None:
+    """Check that a folder of wheels exists and contains PyTorch.
+
+    Raises:
+        InstallError: it does not.
+    """
+    advice = "on a computer with a network, “python3 -m installer download FOLDER” makes one"
+    if not folder.is_dir():
+        raise InstallError(f"There is no folder {folder}: check its name ({advice}).")
+    if not any(folder.glob("torch-*.whl")):
+        raise InstallError(f"{folder} has no wheel of PyTorch (torch-….whl): name the folder of the wheels ({advice}).")
+
+
 def find_uv() -> str:
     """Return the path of uv, or "" if it is not installed."""
     return shutil.which("uv") or ""
@@ -125,6 +141,16 @@ def install_torch(new: Environment, build: TorchBuild, sources: PackageSources, 
     )
 
 
+def build_wheel(new: Environment, clone: Path, folder: Path, console: Console) -> Path:
+    """Build the program's wheel from a clone and return it.
+
+    Raises:
+        InstallError: it cannot be built.
+    """
+    new.pip(["wheel", "--no-deps", "--wheel-dir", str(folder), str(clone)], console)
+    return next(folder.glob("s2am-*.whl"))
+
+
 def install_project(
     new: Environment, project: str, torch: str, sources: PackageSources, console: Console, editable: bool = False
 ) -> None:
@@ -154,8 +180,10 @@ def download_wheels(folder: Path, project: Path, build: TorchBuild, console: Con
         version = next(folder.glob("torch-*.whl")).name.split("-")[1]
         constraints = _write_constraints(Path(temporary), version)
         with console.step("Downloading the libraries of s2am"):
+            # Debian's Python has no pip to start with.
+            helper.pip(["download", "--no-deps", "--dest", str(folder), "pip"], console)
             options = ["--wheel-dir", str(folder), "--find-links", str(folder), "--constraint", str(constraints)]
-            helper.pip(["wheel", *options, str(project)], console)
+            helper.pip(["wheel", *options, f"{project}[{INSTALLED_EXTRAS}]"], console)
 
 
 def _write_constraints(folder: Path, torch: str) -> Path:

@@ -11,11 +11,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from s2am_common.errors import InstallError
 from s2am_setup.platform import Platform
 
 TORCH_VERSION = "2.13.0"
 PYTHON_VERSIONS = ((3, 10), (3, 15))
 """The oldest and the newest Python that TORCH_VERSION has builds for."""
+
+KNOWN_TAGS = ("cpu", "cu126", "cu130", "cu132", "rocm7.2", "xpu")
+"""The builds of TORCH_VERSION."""
 
 _INDEX = "https://download.pytorch.org/whl/"
 
@@ -39,6 +43,11 @@ class TorchBuild:
 
     tag: str
     reason: str
+
+    @property
+    def name(self) -> str:
+        """Version and build, for people."""
+        return f"{TORCH_VERSION} {self.tag}".rstrip()
 
     @property
     def download(self) -> int:
@@ -84,9 +93,15 @@ def _size(tag: str) -> tuple[int, int]:
 
 
 def select_torch_build(platform: Platform, tag: str) -> TorchBuild:
-    """Return a build by name: "cpu", a PyTorch tag such as "cu130", or "auto" for the best one for this computer."""
+    """Return a build by name: "cpu", a PyTorch tag such as "cu130", or "auto" for the best one for this computer.
+
+    Raises:
+        InstallError: there is no such build.
+    """
     if tag == "auto":
         return detect_torch_build(platform)
+    if tag not in KNOWN_TAGS:
+        raise InstallError(f"PyTorch {TORCH_VERSION} has no build “{tag}”: give one of auto, {', '.join(KNOWN_TAGS)}.")
     if tag == "cpu":
         return cpu_build(platform.system, "PyTorch for the CPU, as requested")
     return TorchBuild(tag, f"PyTorch for {tag}, as requested")

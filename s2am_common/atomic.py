@@ -32,6 +32,7 @@ def atomic_write(path: str | os.PathLike[str], mode: int | None = None) -> Itera
     Raises:
         FileError: no such folder, read-only folder or file, disk full (DiskFullError), not a regular file.
     """
+    target = temporary = Path(path)
     try:
         target = Path(os.path.realpath(path))
         replaced = _mode_of_replaced(target, path)
@@ -51,12 +52,30 @@ def atomic_write(path: str | os.PathLike[str], mode: int | None = None) -> Itera
                 temporary.unlink()
             raise
     except OSError as error:
+        if error.filename is not None and os.path.realpath(error.filename) not in {str(target), str(temporary)}:
+            raise  # of another file that the block reads
         raise _file_error(path, error) from error
     except ValueError as error:
         if "null" not in str(error):
             raise
         raise FileError(f"{str(path)!r} is not a file name: choose another.", path=repr(path)) from error
     _flush_folder(target.parent)
+
+
+def check_target(path: str | os.PathLike[str]) -> None:
+    """Check that `atomic_write` can write a file, by creating and removing its temporary file.
+
+    Raises:
+        FileError: as `atomic_write`.
+    """
+    try:
+        target = Path(os.path.realpath(path))
+        _mode_of_replaced(target, path)
+        temporary = target.with_name(f".s2am-{secrets.token_hex(8)}.tmp")
+        _open_new(temporary, 0o600).close()
+        temporary.unlink()
+    except OSError as error:
+        raise _file_error(path, error) from error
 
 
 def _open_new(path: Path, mode: int) -> BinaryIO:

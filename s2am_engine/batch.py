@@ -20,6 +20,7 @@ from s2am_engine.color.map import ColorMap
 from s2am_engine.errors import FileError, ImageError, MaskError, S2AMError
 from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, load_image, save_image
 from s2am_engine.image.masks import check_mask, read_mask
+from s2am_engine.outputs import check_output, unused_path
 from s2am_engine.types import Pixels
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+MAP_SUFFIXES = (".json", ".cube")
+"""Endings of files of color maps."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,7 @@ class FileHarmonizer:
 
         Args:
             source: the composite, or the layer if a background is given.
-            output: file to write; None = next to the source, in a lossless format.
+            output: file to write; None = a free name next to the source, in a lossless format.
             mask: file of the mask; None = the source's alpha, a detection, or the prediction of a mask-free model.
             background: image on which the layer is pasted.
             at: position of the layer, see `paste.place_layer`.
@@ -106,12 +110,16 @@ class FileHarmonizer:
             S2AMError: one of the steps failed; then no file was written.
         """
         started = time.perf_counter()
-        output = output or default_output(background or source, source.stem)
-        refuse_overwriting(output, [path for path in (source, mask, background) if path])
+        output = output or unused_path(default_output(background or source, source.stem))
+        check_output(output, [path for path in (source, mask, background) if path], IMAGE_SUFFIXES)
+        if save_map:
+            check_output(save_map, [path for path in (source, mask, background) if path], MAP_SUFFIXES)
         status(f"reading {source}")
         image = load_with_notes(source)
         given = read_matching_mask(mask, image) if mask else None
         behind = load_with_notes(background) if background else None
+        if behind and (outside := share_outside(image.pixels.shape, behind.pixels.shape, at)):
+            logger.warning("%.0f %% of %s lie outside %s and are cut off.", 100 * outside, source, background)
         detection = None
         try:
             if self.auto_mask:
@@ -337,18 +345,18 @@ def default_output(like: Path, stem: str, ending: str = "-harmonized") -> Path:
     return like.with_name(f"{stem}{ending}{suffix}")
 
 
-def refuse_overwriting(output: Path, inputs: Sequence[Path]) -> None:
-    """Raise FileError if the output is one of the inputs, or if the system refuses one of the paths."""
-    for path in inputs:
-        if _exists(output) and _exists(path) and output.samefile(path):
-            raise FileError(f"The result would replace {path}: choose another name.", code="file.input", path=str(path))
+def share_outside(layer: Sequence[int], background: Sequence[int], at: tuple[int, int] | None) -> float:
+    """Return the share of a layer's area, 0 to 1, that lies outside its background.
 
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError as error:
-        raise os_error(error, path) from error
+    Args:
+        layer: its shape, (H, W, …).
+        background: the shape of the background.
+        at: position (x, y) of the layer's upper left corner; None = centered.
+    """
+    x, y = at or ((background[1] - layer[1]) // 2, (background[0] - layer[0]) // 2)
+    width = min(x + layer[1], background[1]) - max(x, 0)
+    height = min(y + layer[0], background[0]) - max(y, 0)
+    return 1 - max(width, 0) * max(height, 0) / (layer[0] * layer[1])
 
 
 def map_text(found: ColorMap, path: Path) -> str:

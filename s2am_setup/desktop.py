@@ -20,24 +20,69 @@ DISPLAY_NAME = "s2am editor"
 _DESCRIPTION = "Harmonize a pasted foreground with its background"
 _ICONS = Path(__file__).parent / "icons"
 
+# A menu has no terminal: the script shows the reason for a failed start in a window, whatever failed.
+_START_SCRIPT = """\
+# Starts the s2am editor from a menu, and shows the reason if it ends with an error.
+errors=$({command} "$@" 2>&1 >/dev/null) && exit
+code=$?
+message=$(printf '%s\\n' "$errors" | sed -n 's/^error: //p' | tail -n 1)
+[ "$message" ] || message=$(printf '%s\\n' "$errors" | tail -n 1)
+[ "$message" ] || message="The editor ended with code $code."
+{lines}{dialogs}
+exit $code
+"""
+_GONE = "{program} is missing: run “{repair}”."
+_DIALOGS = """\
+zenity --error --no-markup --title="{name}" --text="$message" 2>/dev/null ||
+kdialog --title "{name}" --error "$message" 2>/dev/null ||
+notify-send --urgency=critical "{name}" "$message" 2>/dev/null ||
+xmessage -center "$message" 2>/dev/null"""
+_MACOS_DIALOG = """\
+osascript -e 'on run argv' -e 'display alert "{name}" message (item 1 of argv) as critical' -e 'end run' -- "$message" \
+>/dev/null"""
+
 LauncherFiles = dict[Path, tuple[bytes, int]]
 """Files to write, each with its content and mode."""
 
 
-def launcher_files(platform: Platform, edit: Sequence[str], data: Path, offer_images: bool) -> LauncherFiles:
+def launcher_files(
+    platform: Platform, edit: Sequence[str], data: Path, offer_images: bool, repair: str
+) -> LauncherFiles:
     """Return the files that add the editor to the desktop's menus.
 
     Args:
         platform: the computer and user.
         edit: the command that opens the editor; file names may be appended to it.
         data: the program's data folder.
+        repair: the command that reinstalls everything, shown if the program is gone.
         offer_images: add the editor to “open with” for images; it never becomes the default program.
     """
     if platform.system == "win32":
         return _windows(platform, edit, data, offer_images)
     if platform.system == "darwin":
-        return _macos(platform, edit, offer_images)
-    return _freedesktop(platform, edit, offer_images)
+        return _macos(platform, start_script(edit, repair, _MACOS_DIALOG), offer_images)
+    script = data / "start-editor"
+    content = start_script(edit, repair, _DIALOGS)
+    return {script: (content, 0o755)} | _freedesktop(platform, script, offer_images)
+
+
+def start_script(edit: Sequence[str], repair: str, dialogs: str = _DIALOGS) -> bytes:
+    """Return the shell script that starts the editor and shows a window if that fails."""
+    gone = shlex.quote(_GONE.format(program=edit[0], repair=repair))
+    lines = [f"command -v {shlex.quote(edit[0])} >/dev/null || message={gone}\n"]
+    return f"#!/bin/sh\n{start_and_report(shlex.join(edit), lines, dialogs)}".encode()
+
+
+def start_and_report(command: str, lines: Sequence[str] = (), dialogs: str = _DIALOGS) -> str:
+    """Return the part of a shell script that runs a command, shows the reason in a window if it fails, and exits.
+
+    Args:
+        command: the command, quoted for the shell.
+        lines: further lines, each with its end, that may set the variable `message` after a failure.
+        dialogs: shows the message.
+    """
+    shown = dialogs.format(name=DISPLAY_NAME)
+    return _START_SCRIPT.format(command=command, lines="".join(lines), dialogs=shown)
 
 
 def write_launchers(platform: Platform, files: LauncherFiles, manifest: Manifest) -> None:
@@ -72,13 +117,13 @@ def _icon(suffix: str) -> bytes:
     return (_ICONS / f"s2am.{suffix}").read_bytes()
 
 
-def _freedesktop(platform: Platform, edit: Sequence[str], offer_images: bool) -> LauncherFiles:
+def _freedesktop(platform: Platform, script: Path, offer_images: bool) -> LauncherFiles:
     lines = [
         "[Desktop Entry]",
         "Type=Application",
         f"Name={DISPLAY_NAME}",
         f"Comment={_DESCRIPTION}",
-        f"Exec={' '.join(map(quote_exec, edit))} %F",
+        f"Exec={quote_exec(str(script))} %F",
         "Icon=s2am",
         "Terminal=false",
         "Categories=Graphics;2DGraphics;RasterGraphics;Photography;",
@@ -100,7 +145,7 @@ def quote_exec(word: str) -> str:
     return f'"{quoted}"'.replace("\\", "\\\\").replace("%", "%%")
 
 
-def _macos(platform: Platform, edit: Sequence[str], offer_images: bool) -> LauncherFiles:
+def _macos(platform: Platform, script: bytes, offer_images: bool) -> LauncherFiles:
     contents = platform.home / f"Applications/{DISPLAY_NAME}.app/Contents"
     info: dict[str, object] = {
         "CFBundleExecutable": "s2am-editor",
@@ -119,7 +164,7 @@ def _macos(platform: Platform, edit: Sequence[str], offer_images: bool) -> Launc
         info["CFBundleDocumentTypes"] = [types]
     return {
         contents / "Info.plist": (plistlib.dumps(info), 0o644),
-        contents / "MacOS/s2am-editor": (f'#!/bin/sh\nexec {shlex.join(edit)} "$@"\n'.encode(), 0o755),
+        contents / "MacOS/s2am-editor": (script, 0o755),
         contents / "Resources/s2am.icns": (_icon("icns"), 0o644),
     }
 

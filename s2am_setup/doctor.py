@@ -18,11 +18,19 @@ from gimp_bridge.protocol import EngineStatus
 from gimp_bridge.starter import read_launcher
 from s2am_common import log, settings
 from s2am_common.errors import BridgeError, S2AMError
-from s2am_setup import gimp_plugin
+from s2am_setup import debian, gimp_plugin, start_check
 from s2am_setup.desktop import DISPLAY_NAME, write_launchers
 from s2am_setup.gimp_plugin import PLUGIN_NAME, plugin_folder
 from s2am_setup.gimp_probe import offers_effects
-from s2am_setup.gimp_profiles import FLATPAK_ID, Gimp, GimpProfile, ensure_profile, find_gimp_profiles, find_gimps
+from s2am_setup.gimp_profiles import (
+    FLATPAK_ID,
+    GET_GIMP,
+    Gimp,
+    GimpProfile,
+    ensure_profile,
+    find_gimp_profiles,
+    find_gimps,
+)
 from s2am_setup.installation import Installation, command_path, path_advice, program_path, write_command
 from s2am_setup.manifest import path_exists, sha256_of
 
@@ -181,6 +189,27 @@ def check_launchers(installation: Installation) -> Iterator[DoctorCheck]:
         yield DoctorCheck("editor", "ok", f"in the menus as “{DISPLAY_NAME}”")
 
 
+def check_editor(installation: Installation) -> Iterator[DoctorCheck]:
+    """Open the editor's window unseen, and check that the desktop can show it."""
+    name, environment, manifest = "editor's window", installation.environment, installation.manifest
+    if environment is None:
+        return
+    start = start_check.start_editor(installation.program("python"), installation.platform.run)
+    if not start.fault:
+        yield DoctorCheck(name, "ok", "opens")
+        return
+    is_in_menus = any(file in manifest.files for file in installation.launchers(manifest.offer_images))
+    state: Literal["note", "wrong"] = "wrong" if is_in_menus else "note"
+    if not start.missing:
+        yield DoctorCheck(name, state, start.fault, installation.repair, installation.reinstall)
+        return
+
+    def fetch() -> None:
+        start_check.fetch_missing(start, environment, start_check.run_in)
+
+    yield DoctorCheck(name, state, start.fault, start.advice, fetch if debian.has_packages() else None)
+
+
 def check_models(installation: Installation) -> Iterator[DoctorCheck]:
     """Check that the weights of all models have the checksums of their model cards."""
     output = _run_python(installation, _PRINT_MODEL_FOLDER) if installation.environment else None
@@ -220,12 +249,14 @@ def check_gimps(installation: Installation) -> Iterator[DoctorCheck]:
         if offers_effects(gimp, installation.platform) is False:
             message = f"{gimp} does not offer layer effects to the plug-in: its other results work"
             yield DoctorCheck("layer effects", "note", message)
+    advice = "" if supported else f"; {GET_GIMP}"
     for gimp in gimps:
         if not gimp.is_supported:
-            message = f"{gimp} at {gimp.path} is too old: the plug-in needs GIMP 3"
-            yield DoctorCheck("GIMP", "note" if supported else "wrong", message)
+            message = f"{gimp} at {gimp.path} is too old for the plug-in, which needs GIMP 3{advice}"
+            yield DoctorCheck("GIMP", "note", message)
     if not gimps:
-        yield DoctorCheck("GIMP", "note", "no GIMP was found; the editor and the command work without it")
+        message = f"no GIMP was found; the editor and the command work without it{advice}"
+        yield DoctorCheck("GIMP", "note", message)
 
 
 def check_plugins(installation: Installation) -> Iterator[DoctorCheck]:
@@ -252,7 +283,12 @@ def _check_plugin(installation: Installation, profile: GimpProfile) -> DoctorChe
         return DoctorCheck(name, "wrong", fault, _fix_command(installation), fix)
     if gimp_plugin.plugin_state(profile) == "loaded":
         return DoctorCheck(name, "ok", "installed and loaded by GIMP: Filters > Harmonize Layer")
-    return DoctorCheck(name, "ok", "installed; GIMP has not been started since")
+    loads = [start_check.loads_plugin(gimp, installation.serve, installation.platform) for gimp in profile.gimps]
+    if False in loads:
+        message = "a trial start of this GIMP does not load it: start GIMP from a terminal to see why"
+        return DoctorCheck(name, "wrong", message)
+    tried = "a trial start of GIMP loads it" if True in loads else "GIMP has not been started since"
+    return DoctorCheck(name, "ok", f"installed; {tried}")
 
 
 def _plugin_fault(installation: Installation, profile: GimpProfile) -> str:
@@ -397,6 +433,7 @@ ALL_CHECKS: tuple[CheckFunction, ...] = (
     check_environment,
     check_command,
     check_launchers,
+    check_editor,
     check_models,
     check_gimps,
     check_plugins,

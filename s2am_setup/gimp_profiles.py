@@ -22,7 +22,10 @@ FLATPAK_ID = "org.gimp.GIMP"
 
 _STORE_PACKAGE = "GIMP.43237F745459"
 _PROGRAM = re.compile(r"gimp(?:-console)?(?:-(\d+)(?:\.(\d+))?)?(?:\.exe)?")
-_START_AND_QUIT = ("--no-interface", "--no-data", "--no-fonts", "--no-splash", "--quit")
+GET_GIMP = "GIMP 3 is on Flathub: flatpak install flathub org.gimp.GIMP"
+"""Where GIMP 3 comes from if the system's is too old."""
+
+START_AND_QUIT = ("--no-interface", "--no-data", "--no-fonts", "--no-splash", "--quit")
 
 Version = tuple[int, ...]
 
@@ -149,7 +152,7 @@ def ensure_profile(profile: GimpProfile, platform: Platform, manifest: Manifest)
     """
     for gimp in profile.gimps:
         if gimp.console and not profile.exists:
-            platform.run([*gimp.console, *_START_AND_QUIT])
+            platform.run([*gimp.console, *START_AND_QUIT])
     if profile.exists:
         return
     older = [folder for folder in profile.folder.parent.glob("[0-9]*.[0-9]*") if folder.is_dir()]

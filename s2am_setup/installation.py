@@ -5,22 +5,25 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from gimp_bridge.bridge_folder import ENGINE_LOCK
 from gimp_bridge.client import EngineClient
 from s2am_common.errors import InstallError, S2AMError
-from s2am_common.locks import is_unlocked
+from s2am_common.locks import ProcessLock, is_unlocked
 from s2am_common.paths import UserPaths, user_paths
 from s2am_setup.desktop import LauncherFiles, launcher_files
 from s2am_setup.manifest import Manifest, path_exists, read_manifest
 from s2am_setup.platform import Platform
 
 _SHUTDOWN_SECONDS = 10.0
+_PIP_REPAIR = "pipx reinstall s2am (or pip install --force-reinstall s2am)"
 
 # The startup file of each shell, and the line that adds a folder to the PATH in it.
 _SHELL_LINES = {
@@ -58,6 +61,11 @@ class InstallPaths(UserPaths):
     def install_log(self) -> Path:
         """Output of all commands of the last installation."""
         return self.data / "installer.log"
+
+    @property
+    def repair(self) -> Path:
+        """Copy of the installer and of the program's wheel, which repairs the installation without a clone."""
+        return self.data / "repair"
 
     @property
     def sample(self) -> Path:
@@ -100,6 +108,8 @@ class Installation:
     @property
     def starter(self) -> list[str]:
         """The program `s2am`, by a path that upgrades keep if there is one."""
+        if appimage := self.platform.environ.get("APPIMAGE"):
+            return [appimage]
         if self.platform.system != "win32" and self.manifest.command:
             return [str(self.manifest.command)]
         return [str(self.program("s2am"))] if self.environment else ["s2am"]
@@ -129,7 +139,9 @@ class Installation:
 
     def launchers(self, offer_images: bool) -> LauncherFiles:
         """Return the files that add the editor to the desktop's menus."""
-        return launcher_files(self.platform, self.edit, self.paths.data, offer_images)
+        return launcher_files(
+            self.platform, self.edit, self.paths.data, offer_images, repair_command(self.paths, self.platform.system)
+        )
 
 
 def find_installation(
@@ -145,10 +157,48 @@ def find_installation(
     """
     paths = install_paths(platform)
     manifest = read_manifest(paths.manifest) or Manifest(paths.manifest)
-    repair = "python3 -m installer"
-    if manifest.source:
-        repair = f'cd "{manifest.source}" && {repair}'
-    return Installation(platform, paths, manifest, manifest.environment or own, doctor, repair, reinstall)
+    if own and manifest.environment is None:  # installed by pip or pipx
+        return Installation(platform, paths, manifest, own, doctor, _PIP_REPAIR, reinstall)
+    repair = repair_command(paths, platform.system) if manifest.environment else "python3 -m installer"
+    if reinstall is None and (paths.repair / "__main__.py").is_file():
+        reinstall = partial(_run_repair_copy, paths.repair)
+    return Installation(platform, paths, manifest, manifest.environment, doctor, repair, reinstall)
+
+
+def repair_command(paths: InstallPaths, system: str) -> str:
+    """Return the command of the installer's copy; `system` is a value of `sys.platform`."""
+    return f'{"py" if system == "win32" else "python3"} "{paths.repair}"'
+
+
+def _run_repair_copy(folder: Path) -> None:
+    """Reinstall with the installer's copy in the data folder, by the Python that the environment was made with.
+
+    Raises:
+        InstallError: it failed; its message has been printed.
+    """
+    python = getattr(sys, "_base_executable", sys.executable)
+    # Steps go to stderr, because stdout has the results of the checks.
+    done = subprocess.run([python, str(folder), "repair"], stdout=sys.stderr, check=False)
+    if done.returncode:
+        raise InstallError("The installation could not be repaired; the reason is above.")
+
+
+@contextlib.contextmanager
+def exclusive(paths: InstallPaths) -> Iterator[None]:
+    """Prevent two installers or uninstallers from running simultaneously.
+
+    Raises:
+        InstallError: another one is running.
+    """
+    lock = ProcessLock(paths.lock)
+    if not lock.acquire():
+        raise InstallError(
+            "Another installation is running or being removed: wait until it has ended, then run the same command."
+        )
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def own_environment(platform: Platform) -> Path | None:

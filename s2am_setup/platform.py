@@ -19,11 +19,11 @@ from s2am_common.paths import absolute_or
 
 RunProgram = Callable[[Sequence[str]], str | None]
 
-_TIMEOUT_SECONDS = 60
+_TIMEOUT_SECONDS = 240  # a busy computer needs minutes to load PyTorch
 
 
 def run_program(command: Sequence[str]) -> str | None:
-    """Run a program; return its output (stdout and stderr), or None if it is missing, fails or takes over a minute."""
+    """Run a program; return stdout and stderr, or None if it is missing, fails or takes over four minutes."""
     program = shutil.which(command[0])
     if not program:
         return None

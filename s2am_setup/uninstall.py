@@ -13,7 +13,7 @@ from typing import TextIO
 from s2am_common.errors import InstallError
 from s2am_setup.desktop import update_mime_cache
 from s2am_setup.gimp_plugin import plugin_folder, remove_plugin
-from s2am_setup.installation import Installation
+from s2am_setup.installation import Installation, InstallPaths, exclusive
 from s2am_setup.manifest import Manifest, path_exists
 from s2am_setup.prompts import prompt_yes_no
 
@@ -38,10 +38,13 @@ def run_uninstall(
     Raises:
         InstallError: nothing is installed, or not by the installer.
     """
-    if not path_exists(installation.paths.manifest):
+    paths = installation.paths
+    own = [path for path in own_files(paths) if path_exists(path)]
+    if not path_exists(paths.manifest) and not (purge and own):
+        kept = f" Your own files remain (--purge removes them): {', '.join(map(str, own))}." if own else ""
         raise InstallError(
             "The installer has installed nothing here: remove a program that pip or pipx installed with “pip "
-            "uninstall s2am” or “pipx uninstall s2am”."
+            f"uninstall s2am” or “pipx uninstall s2am”.{kept}"
         )
     removed = paths_to_remove(installation, purge)
     removed += [plugin_folder(profile) for profile in installation.manifest.profiles]
@@ -51,7 +54,9 @@ def run_uninstall(
     if dry_run:
         remaining: list[Path] = []
     elif yes or as_json or prompt_yes_no("Remove it?", True, source, out):
-        remaining = uninstall(installation, lambda text: None if as_json else print(text, file=out), purge=purge)
+        with exclusive(paths) if paths.data.is_dir() else contextlib.nullcontext():
+            remaining = uninstall(installation, lambda text: None if as_json else print(text, file=out), purge=purge)
+        _remove_data_folder(installation)  # with the lock's file, which Windows cannot delete while it is held
     else:
         return 0
     failed = [path for path in remaining if path in removed]
@@ -67,17 +72,23 @@ def _summary(installation: Installation, remaining: list[Path], failed: list[Pat
     kept = [path for path in remaining if path not in failed]
     lines = ["s2am is uninstalled."] if not failed else ["Some files could not be removed:", *map(str, failed)]
     if kept:
-        lines += ["Your own files were kept (--purge removes them):", *(f"  {path}" for path in kept)]
+        later = "“python3 -m installer uninstall --purge” in a clone removes them, also later"
+        lines += [f"Your own files were kept ({later}):", *(f"  {path}" for path in kept)]
     if not installation.is_by_installer and installation.environment:
         lines.append("To remove the program itself, run “pip uninstall s2am” or “pipx uninstall s2am”.")
     return lines
+
+
+def own_files(paths: InstallPaths) -> list[Path]:
+    """Return the folders of personal models, settings, recovery copies and prepared photographs."""
+    return [paths.data, paths.config, paths.state, paths.cache, paths.logs]
 
 
 def paths_to_remove(installation: Installation, purge: bool) -> list[Path]:
     """Return the existing files and folders that uninstalling removes, apart from the plug-in."""
     manifest, paths = installation.manifest, installation.paths
     files = [file for file in manifest.files if not any(tree in file.parents for tree in manifest.trees)]
-    own = [paths.data, paths.config, paths.state] if purge else []
+    own = own_files(paths) if purge else []
     return [path for path in dict.fromkeys([*files, *manifest.trees, *own]) if path_exists(path)]
 
 

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 
 # Before PyTorch and OpenCV are imported: small networks stall in parallel regions when other processes run.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Without this, importing onnxruntime writes a device ID and a database into the user's cache folder.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import numpy as np
 import pytest
 
+from tests.left_out import MISSING_LIBRARIES, find_left_out, report
 from tests.shared import SHARED
 
 if TYPE_CHECKING:
@@ -30,6 +33,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="the image collections of ../shared are not on this machine"))
         if item.get_closest_marker("gpu") and not has_gpu():
             item.add_marker(pytest.mark.skip(reason="this machine has no CUDA GPU"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Repeat what this computer cannot test."""
+    missing = os.environ.get(MISSING_LIBRARIES, "").split()
+    terminalreporter.write_line(report(find_left_out(missing)))
 
 
 def has_gpu() -> bool:

@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
 
-SHARED = Path(__file__).parents[2] / "shared"
+from tests.left_out import SHARED as SHARED
 
 if os.environ.get("CI") and not SHARED.is_dir():
     raise RuntimeError(f"{SHARED} must be there in CI")

@@ -5,15 +5,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import sys
 from pathlib import Path
 
 from s2am_engine.cli.terminal import Subparsers
 from s2am_engine.errors import EngineError
-
-DISPLAY_VARIABLES = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
-"""Variables of which Qt needs one on Linux; without, it would abort the process."""
 
 
 def add_commands(subparsers: Subparsers) -> None:
@@ -31,18 +26,16 @@ def add_commands(subparsers: Subparsers) -> None:
 
 def run_edit(options: argparse.Namespace) -> int:
     """Run `s2am edit`."""
-    try:
-        from s2am_editor import app
-    except ImportError as error:
-        raise EngineError(f"The editor cannot start ({error}): run the installer again to repair it.") from error
+    from s2am_editor.start import check_start
 
     for path in options.files:
         if path.is_dir():
             raise EngineError(f"{path} is a folder: name the images in it.")
         if not path.is_file():
             raise EngineError(f"{path} does not exist: check the name.")
-    if sys.platform.startswith("linux") and not any(os.environ.get(name) for name in DISPLAY_VARIABLES):
-        raise EngineError("There is no display for the editor's window: start it on a desktop.")
+    check_start()
+    from s2am_editor import app
+
     return app.run_editor(options.files)
 
 

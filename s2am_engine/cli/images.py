@@ -11,19 +11,21 @@ from typing import Any
 import numpy as np
 
 from s2am_engine.batch import (
+    MAP_SUFFIXES,
     BatchEvent,
     BatchItem,
     FileHarmonizer,
     FileResult,
+    default_output,
     describe_detection,
     describe_result,
     find_mask_file,
     load_with_notes,
     named,
     plan_batch,
-    refuse_overwriting,
     run_batch,
 )
+from s2am_engine.cli.outputs import ask_to_replace, choose_output
 from s2am_engine.cli.terminal import (
     CommandSpec,
     UsageError,
@@ -38,10 +40,8 @@ from s2am_engine.cli.terminal import (
 )
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.errors import ImageError, MaskError
-from s2am_engine.image.io import ImageData, save_image
+from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, save_image
 from s2am_engine.models import model_store
-
-MAP_SUFFIXES = (".json", ".cube")
 
 
 def add_harmonize_arguments(parser: argparse.ArgumentParser) -> None:
@@ -93,10 +93,15 @@ def run_harmonize(options: argparse.Namespace) -> int:
         if not ((options.masks or options.auto_mask) and options.output):
             raise UsageError("a folder needs --masks DIR or --auto-mask, and -o DIR")
         return harmonize_folder(options, files)
+    inputs = [path for path in (options.composite, options.mask, options.background) if path]
+    default = default_output(options.background or options.composite, options.composite.stem)
+    output = choose_output(options.output, default, inputs=inputs, suffixes=IMAGE_SUFFIXES)
+    if options.save_map:
+        choose_output(options.save_map, options.save_map, inputs=inputs, suffixes=MAP_SUFFIXES)
     with status_line() as status:
         result = files.harmonize_file(
             options.composite,
-            options.output,
+            output,
             mask=options.mask,
             background=options.background,
             at=options.at,
@@ -122,6 +127,7 @@ def harmonize_folder(options: argparse.Namespace, files: FileHarmonizer) -> int:
         return described(files, result) if options.json else {}
 
     items = plan_batch(options.composite, options.output, options.masks)
+    ask_to_replace([item.output for item in items if item.problem is None])
     with progress_bar("image") as progress:
 
         def report(event: BatchEvent[dict[str, Any]]) -> None:
@@ -146,7 +152,7 @@ def harmonize_folder(options: argparse.Namespace, files: FileHarmonizer) -> int:
 def add_detect_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `s2am detect`."""
     parser.add_argument("composite", type=Path, metavar="COMPOSITE")
-    about = "output file (default: COMPOSITE-mask.png, next to the composite)"
+    about = "output file (default: COMPOSITE-mask.png, or a free name, next to the composite)"
     parser.add_argument("-o", "--output", type=Path, metavar="MASK", help=about)
     about = "write the likeliest region also if the model considers the image not to be a composite"
     parser.add_argument("--likeliest", action="store_true", help=about)
@@ -157,8 +163,8 @@ def add_detect_arguments(parser: argparse.ArgumentParser) -> None:
 def run_detect(options: argparse.Namespace) -> int:
     """Run `s2am detect`."""
     source: Path = options.composite
-    output: Path = options.output or source.with_name(f"{source.stem}-mask.png")
-    refuse_overwriting(output, [source])
+    default = source.with_name(f"{source.stem}-mask.png")
+    output = choose_output(options.output, default, inputs=[source], suffixes=IMAGE_SUFFIXES)
     with status_line() as status:
         status(f"reading {source}")
         image = load_with_notes(source)

@@ -8,18 +8,19 @@ handled from the start.
 from __future__ import annotations
 
 import argparse
-import codecs
 import errno
 import importlib
 import logging
 import os
+import re
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 import s2am_engine
 from s2am_common import log
 from s2am_common.errors import os_error
+from s2am_common.paths import user_paths
+from s2am_common.streams import make_printable
 from s2am_engine.cli.images import IMAGE_COMMANDS
 from s2am_engine.cli.models import MODEL_COMMANDS
 from s2am_engine.cli.settings import SETTINGS_COMMANDS
@@ -30,6 +31,20 @@ from s2am_engine.errors import S2AMError
 logger = logging.getLogger(__name__)
 
 COMMANDS = (*IMAGE_COMMANDS, *MODEL_COMMANDS, *TRAINING_COMMANDS, *SETTINGS_COMMANDS)
+EXTRA_BY_LIBRARY = {
+    "PyQt6": "editor",
+    "psd_tools": "editor",
+    "defusedxml": "editor",
+    "filelock": "editor",
+    "matplotlib": "train",
+    "onnx": "onnx",
+    "onnxscript": "onnx",
+}
+"""The optional parts (extras) of the program that contain a library."""
+
+LIBRARY_CACHES = {"MPLCONFIGDIR": "matplotlib", "TORCHINDUCTOR_CACHE_DIR": "torchinductor"}
+"""Environment variables of libraries that cache files: they go to the program's folder, which uninstalling removes."""
+
 OTHER_PACKAGES = ("gimp_bridge.serve_command", "s2am_editor.command", "s2am_setup.command")
 """Modules with commands of packages that the engine does not import, each with a function `add_commands(subparsers)`.
 
@@ -46,14 +61,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    print_any_name(sys.stdout)
+    make_printable(sys.stdout, sys.stderr)
+    for variable, folder in LIBRARY_CACHES.items():
+        os.environ.setdefault(variable, str(user_paths().cache / folder))
     log.start_logging("s2am", s2am_engine.__version__)
     notes = NoteHandler(logging.WARNING)
     loggers = [logging.getLogger(name) for name in ("s2am_common", "s2am_engine")]
     for one in loggers:
         one.addHandler(notes)
     try:
-        return run_command(build_parser().parse_args(arguments))
+        words = join_negative_numbers(sys.argv[1:] if arguments is None else arguments)
+        return run_command(build_parser().parse_args(words))
     finally:
         for one in loggers:
             one.removeHandler(notes)
@@ -73,8 +91,11 @@ def run_command(options: argparse.Namespace) -> int:
     except MemoryError:
         return fail("There is not enough memory for this image: close other programs, or use a smaller one.")
     except ImportError as error:
+        extra = EXTRA_BY_LIBRARY.get((error.name or "").partition(".")[0])
+        if extra and isinstance(error, ModuleNotFoundError):
+            return fail(f"This needs {error.name}, which is not installed: install s2am[{extra}] with pip or pipx.")
         logger.exception("damaged environment")
-        return fail(f"The program's environment is damaged ({error}): run the installer again (python3 -m installer).")
+        return fail(f"The program's environment is damaged ({error}): run “s2am doctor --fix”.")
     except BrokenPipeError:
         sys.stderr.close()
         return 1
@@ -91,17 +112,21 @@ def run_command(options: argparse.Namespace) -> int:
     return code
 
 
+def join_negative_numbers(words: Sequence[str]) -> list[str]:
+    """Join an option with a value such as “-50,-20”, which argparse would take for an option itself."""
+    joined: list[str] = []
+    for word in words:
+        if joined and re.fullmatch(r"--[a-z-]+", joined[-1]) and re.fullmatch(r"-\d[\d.,-]*", word):
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
+
+
 def fail_on_path(error: OSError) -> int:
     """Print the sentence for a path that the system refused, and return the exit code for it."""
     logger.info("failed", exc_info=error)
     return fail(sentence_of(os_error(error)))
-
-
-def print_any_name(stream: Any) -> None:
-    """Make a stream accept any file name: as stored by the system in UTF-8, escaped in other encodings."""
-    if hasattr(stream, "reconfigure"):
-        utf8 = codecs.lookup(stream.encoding).name == "utf-8"
-        stream.reconfigure(errors="surrogateescape" if utf8 else "backslashreplace")
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -11,7 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from s2am_engine.cli.outputs import ask_to_replace, choose_output, confirm
 from s2am_engine.cli.terminal import CommandSpec, Subparsers
+from s2am_engine.errors import FileError
 from s2am_engine.models import model_files, model_store
 
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
@@ -19,6 +21,7 @@ CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 def add_models_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the actions of `s2am models`."""
+    parser.add_argument("--networks", action="store_true", help="also list the networks that can be trained")
     actions = parser.add_subparsers(metavar="ACTION")
     rename = add_action(actions, "rename", run_rename_model, "Rename a personal model.")
     rename.add_argument("old", metavar="OLD")
@@ -52,18 +55,19 @@ def run_list_models(options: argparse.Namespace) -> int:
         return 0
     for model in found:
         card = model.card
-        size, origin = f"{card.size / 1e6:.1f} MB", "bundled" if model.bundled else "personal"
-        print(model_line(card.name, card.parameters, size, origin, card.description), flush=True)
-    # Building these takes seconds, because PyTorch is imported.
-    for network in model_store.untrained_networks(found):
-        print(model_line(network.name, network.parameters, "", "no weights", network.description))
+        size, origin = f"{card.size / 1e6:.1f} MB", "bundled" if model.bundled else "yours"
+        print(model_line(card.name, size, origin, card.description), flush=True)
+    if options.networks:
+        # Building these takes seconds, because PyTorch is imported.
+        for network in model_store.untrained_networks(found):
+            print(model_line(network.name, "", "to train", network.description))
     return 0
 
 
-def model_line(name: str, parameters: int, size: str, origin: str, description: str) -> str:
+def model_line(name: str, size: str, origin: str, description: str) -> str:
     """Return one line of `s2am models`."""
     words = CONTROL_CHARACTERS.sub(" ", description)  # cards may come from anywhere
-    return f"{name:25}{parameters / 1e6:8.2f} M{size:>10}  {origin:12}{words}"
+    return f"{name:25}{size:>8}  {origin:10}{words}"
 
 
 def run_rename_model(options: argparse.Namespace) -> int:
@@ -74,6 +78,7 @@ def run_rename_model(options: argparse.Namespace) -> int:
 
 def run_export_model(options: argparse.Namespace) -> int:
     """Run `s2am models export`."""
+    ask_to_replace([model_files.export_path(options.file)])
     file = str(model_files.export_model(options.name, options.file))
     return print_result(options, f"“{options.name}” was exported to {file}.", {"exported": options.name, "file": file})
 
@@ -87,6 +92,8 @@ def run_import_model(options: argparse.Namespace) -> int:
 
 def run_delete_model(options: argparse.Namespace) -> int:
     """Run `s2am models delete`."""
+    if not confirm(f"Delete the model “{options.name}”? It cannot be restored."):
+        raise FileError(f"“{options.name}” was kept.", code="file.kept")
     model_files.delete_model(options.name)
     return print_result(options, f"“{options.name}” was deleted.", {"deleted": options.name})
 
@@ -101,6 +108,7 @@ def run_export(options: argparse.Namespace) -> int:
     """Run `s2am export`."""
     from s2am_engine.models.onnx_export import export_onnx
 
+    choose_output(options.onnx, options.onnx)
     exported = export_onnx(options.model, options.onnx)
     size = f"{exported.input_size}×{exported.input_size}"
     sentence = f"“{options.model}” was exported to {options.onnx}: it takes images and masks of {size} pixels."
@@ -117,7 +125,7 @@ def print_result(options: argparse.Namespace, sentence: str, summary: dict[str, 
 MODEL_COMMANDS = (
     CommandSpec(
         "models",
-        "List the models and the networks that can be trained; or manage personal models.",
+        "List the models; or manage personal models.",
         add_models_arguments,
         run_list_models,
     ),

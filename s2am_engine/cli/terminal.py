@@ -4,20 +4,24 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
+import io
 import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from tqdm import tqdm
 
 from s2am_common.settings import load_settings
 from s2am_common.sliders import SLIDERS, SliderSpec
 from s2am_engine.cli.advice import ADVICE
-from s2am_engine.errors import FileError, S2AMError, with_advice
+from s2am_engine.errors import S2AMError, with_advice
+
+LINE_SECONDS = 30.0
+"""Time between two lines of progress where there is no terminal."""
 
 Subparsers = Any  # argparse._SubParsersAction is private
 
@@ -119,9 +123,35 @@ def status_line() -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def progress_bar(unit: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a progress bar on a terminal's stderr; the block gets the function to call with (done, total)."""
-    with tqdm(unit=unit, disable=None, file=sys.stderr) as bar:
+    """Show the progress on stderr, see `open_bar`; the block gets the function to call with (done, total)."""
+    with open_bar(unit) as bar:
         yield lambda done, total: advance(bar, done, total)
+
+
+def open_bar(unit: str, title: str = "") -> tqdm[Any]:
+    """Return a progress bar on stderr; where stderr is a file, a line every half minute instead."""
+    if sys.stderr is None or sys.stderr.isatty():
+        return tqdm(desc=title, unit=unit, disable=sys.stderr is None, file=sys.stderr)
+    form = "{desc}{n_fmt} of {total_fmt} " + unit + "s after {elapsed}"
+    return tqdm(
+        desc=title, unit=unit, bar_format=form, file=_Lines(sys.stderr), leave=False,
+        delay=LINE_SECONDS, mininterval=LINE_SECONDS, maxinterval=LINE_SECONDS,
+    )  # fmt: skip
+
+
+class _Lines(io.TextIOBase):
+    """A stream that makes a line of each drawing of a bar."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        if drawn := text.strip():
+            self._stream.write(f"{drawn}\n")
+        return len(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
 
 
 def advance(bar: tqdm[Any], done: int, total: int) -> None:
@@ -130,32 +160,19 @@ def advance(bar: tqdm[Any], done: int, total: int) -> None:
     bar.update(done - bar.n)
 
 
-def confirm_replacing(path: Path, *, yes: bool = False) -> None:
-    """Ask before a file is replaced.
-
-    Args:
-        path: the file to be written; there is no question if it does not exist.
-        yes: the answer is known to be yes.
-
-    Raises:
-        FileError: the answer is no, or nobody can be asked (standard input or stderr is not a terminal).
-    """
-    if yes or not path.exists():
-        return
-    if sys.stdin.isatty() and sys.stderr.isatty():
-        print(f"{path} exists. Replace it? [y/N] ", end="", file=sys.stderr, flush=True)
-        if sys.stdin.readline().strip().lower() in {"y", "yes"}:
-            return
-    raise FileError(f"{path} exists and was not replaced: name another file, or add --yes.", code="file.exists")
-
-
 def sentence_of(error: S2AMError) -> str:
     """Return an error's message on one line, with the command line's advice."""
     return " ".join(with_advice(error, ADVICE).split())
 
 
 def fail(sentence: str) -> int:
-    """Print an error on one line of stderr and return the exit code for it."""
+    """Print an error on one line of stderr and return the exit code for it.
+
+    On Windows a program that a menu starts has no stderr: the error is shown in a window.
+    """
+    if sys.stderr is None and sys.platform == "win32":
+        ctypes.windll.user32.MessageBoxW(None, sentence, "s2am", 0x10)  # MB_ICONERROR
+        return 1
     tqdm.write(f"error: {' '.join(sentence.split())}", file=sys.stderr)
     return 1
 

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from s2am_common.paths import user_paths
+from s2am_engine.cli.outputs import choose_output
 from s2am_engine.cli.terminal import (
     CommandSpec,
     UsageError,
     add_device,
     advance,
-    confirm_replacing,
     fail,
+    open_bar,
     positive,
     progress_bar,
 )
@@ -40,6 +41,9 @@ NETWORK_OPTIONS = ("width", "levels")
 PAIR_OPTIONS = ("styles", "scenes", "without")
 RESUMABLE = ("steps", "minutes")  # settings that may change when a run is resumed
 DEFAULT_SHEET = Path("pairs.png")
+EVALUATION_SHEET = Path("evaluation.png")
+SHEET_SUFFIXES = (".png",)
+NO_NAME = Path()  # the value of --sheet without a file name
 PROGRESS_UNITS = {"READING": "photograph", "TRAINING": "step", "MEASURING": "image"}
 
 
@@ -70,7 +74,7 @@ class ProgressDisplay:
             if self.bar:
                 self.bar.close()
             unit = PROGRESS_UNITS[event.phase.name]
-            self.bar, self.title = tqdm(desc=title, unit=unit, disable=None, file=sys.stderr), title
+            self.bar, self.title = open_bar(unit, title), title
         if event.phase is Phase.TRAINING:
             speed = f"loss {event.loss:.4f}, {event.images_per_second:.0f} images/s"
             self.bar.set_postfix_str(speed, refresh=False)
@@ -157,8 +161,8 @@ def add_pairs_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PHOTOS",
         help="folder of photographs; for “swapped”: one folder per version",
     )
-    what = f"draw a contact sheet (default: {DEFAULT_SHEET})"
-    parser.add_argument("--sheet", type=Path, nargs="?", const=DEFAULT_SHEET, metavar="PNG", help=what)
+    what = f"draw a contact sheet (default: {DEFAULT_SHEET}, or a free name)"
+    parser.add_argument("--sheet", type=Path, nargs="?", const=NO_NAME, metavar="PNG", help=what)
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="write pairs in iHarmony4's layout instead")
     kind = "recolored: a region of a photograph (S-COCO); swapped: between aligned versions of one (S-Adobe5K)"
     parser.add_argument("--kind", choices=("recolored", "swapped"), type=kind_of_pairs, help=f"with -o: {kind}")
@@ -231,7 +235,8 @@ def show_pairs(options: argparse.Namespace) -> int:
     from s2am_engine.training.training_data import make_pair_source
 
     chosen = pair_options(options)
-    size, sheet = options.size or 192, options.sheet or DEFAULT_SHEET
+    size = options.size or 192
+    sheet = choose_output(None if options.sheet == NO_NAME else options.sheet, DEFAULT_SHEET, suffixes=SHEET_SUFFIXES)
     with ProgressDisplay(quiet=True) as progress:
         cached = load_photographs(options.photos, None, size, reading_progress(progress))
     maker = make_pair_source(cached, size, min(options.count, 16), options.seed, chosen)
@@ -289,6 +294,8 @@ def run_finetune(options: argparse.Namespace) -> int:
     from s2am_engine.training import finetune as tuning
 
     use_threads(options.threads)
+    if options.sheet:
+        choose_output(options.sheet, options.sheet, suffixes=SHEET_SUFFIXES)
     try:
         with ProgressDisplay(quiet=True) as progress:
             found = tuning.finetune(
@@ -396,8 +403,8 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--auto-mask", action="store_true", help="detect the masks instead of reading the data set's")
     about = "measure a detector instead: on the composites, and on their targets, which contain nothing pasted"
     source.add_argument("--detect", action="store_true", help=about)
-    about = "contact sheet, sorted by gain, the least first (default: %(default)s)"
-    parser.add_argument("--sheet", type=Path, default=Path("evaluation.png"), help=about)
+    about = f"contact sheet, sorted by gain, the least first (default: {EVALUATION_SHEET}, or a free name)"
+    parser.add_argument("--sheet", type=Path, metavar="PNG", help=about)
     parser.add_argument("--yes", action="store_true", help="replace an existing contact sheet without a question")
     add_device(parser)
 
@@ -411,8 +418,8 @@ def run_evaluate(options: argparse.Namespace) -> int:
         return run_evaluate_detector(options)
     names = options.model or [model_store.default_model()]
     # The sheet's file comes first: a question or an error should not come after an hour of measuring.
-    confirm_replacing(options.sheet, yes=options.yes)
-    with atomic_write(options.sheet) as sheet, progress_bar("image") as progress:
+    file = choose_output(options.sheet, EVALUATION_SHEET, suffixes=SHEET_SUFFIXES, yes=options.yes)
+    with atomic_write(file) as sheet, progress_bar("image") as progress:
         found = evaluation.evaluate(
             options.dataset,
             names,
@@ -426,7 +433,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
         print(json.dumps(found.to_json()))
     else:
         print(found.to_table())
-        print(f"contact sheet: {options.sheet}")
+        print(f"contact sheet: {file}")
     return 0
 
 

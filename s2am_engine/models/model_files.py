@@ -204,6 +204,13 @@ def _remove_weights(path: Path) -> None:
         logger.warning("%s is no longer needed, but can't be removed (%s).", path, error.strerror)
 
 
+def export_path(path: Path) -> Path:
+    """Return the path of an exported model's file; its suffix is added if missing. FileError for a folder."""
+    if path.is_dir():
+        raise FileError(f"{path} is a folder: give the name of a file to write.", code="file.is-folder", path=str(path))
+    return path if path.suffix.lower() == SUFFIX else path.with_name(path.name + SUFFIX)
+
+
 def export_model(name: str, path: Path) -> Path:
     """Write a model, bundled or personal, to one file, which is replaced if it exists.
 
@@ -218,10 +225,7 @@ def export_model(name: str, path: Path) -> Path:
         ModelError: no such model, or a damaged one.
         FileError: the file cannot be written.
     """
-    if path.is_dir():
-        raise FileError(f"{path} is a folder: give the name of a file to write.", code="file.is-folder", path=str(path))
-    if path.suffix.lower() != SUFFIX:
-        path = path.with_name(path.name + SUFFIX)
+    path = export_path(path)
     model = model_store.find_model(name)
     contents = {CARD: model_store.card_content(model.card), WEIGHTS: model_store.read_weights(model)}
     with atomic_write(path) as file, zipfile.ZipFile(file, "w") as archive:
@@ -296,7 +300,7 @@ def _read_export(path: Path) -> tuple[Card, bytes]:
         if path.stat().st_size > sum(LARGEST.values()) + LARGEST_DIRECTORY:
             raise ValueError("it is too large")
         with open_archive(path, LARGEST_DIRECTORY) as archive:
-            contents = _read_members(archive)
+            contents = _read_members(archive, path.stat().st_size)
         card = model_store.parse_card(contents[CARD])
         _check_card(card, contents[WEIGHTS])
     except OSError as error:
@@ -310,7 +314,7 @@ def _read_export(path: Path) -> tuple[Card, bytes]:
     return card, contents[WEIGHTS]
 
 
-def _read_members(archive: zipfile.ZipFile) -> dict[str, bytes]:
+def _read_members(archive: zipfile.ZipFile, size: int) -> dict[str, bytes]:
     members = archive.infolist()
     if sorted(member.filename for member in members) != sorted(LARGEST):
         raise ValueError(f"it does not consist of {CARD} and {WEIGHTS}")
@@ -320,6 +324,8 @@ def _read_members(archive: zipfile.ZipFile) -> dict[str, bytes]:
             raise ValueError(f"its {member.filename} is compressed")
         if member.file_size > LARGEST[member.filename]:
             raise ValueError(f"its {member.filename} is too large")
+        if member.header_offset + member.file_size > size:
+            raise ValueError("it is cut off")
     return {member.filename: archive.read(member) for member in members}
 
 

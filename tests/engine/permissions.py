@@ -45,7 +45,7 @@ def locked_folder(files: Mapping[str, bytes]) -> Iterator[tuple[Path, Path]]:
     for name, content in files.items():
         (folder / name).write_bytes(content)
         (place / name).write_bytes(content)
-    place.chmod(0o755)
+    place.chmod(0o777)
     folder.chmod(0)
     if root:
         os.setresuid(65534, 65534, 0)

@@ -349,11 +349,14 @@ def test_ctrl_c_stops_a_folder_and_leaves_whole_files(folder: Path) -> None:
         (folder / "in" / f"{index:03}.png").symlink_to(folder / "composite.png")
         (folder / "masks" / f"{index:03}.png").symlink_to(folder / "mask.png")
     process = start("harmonize", folder / "in", "--masks", folder / "masks", "-o", folder / "out")
-    while not list((folder / "out").glob("*.png")):
-        assert process.poll() is None
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    try:
+        while not list((folder / "out").glob("*.png")):
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()  # without effect on a process that has ended
     assert "Stopped" in failed(folder, (process.returncode, out, err))
     written = list((folder / "out").iterdir())
     assert 0 < len(written) < 200

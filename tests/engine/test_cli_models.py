@@ -64,12 +64,14 @@ def test_models_lists_models_and_networks(capsys: pytest.CaptureFixture[str]) ->
     assert unet["weights"] is False
     assert unet["parameters"] > 50_000_000
     assert unet["description"]
-    lines = run(capsys, "models")[1].splitlines()
+    models = [model["name"] for model in output["models"]]
+    assert [line.split()[0] for line in run(capsys, "models")[1].splitlines()] == models
+    lines = run(capsys, "models", "--networks")[1].splitlines()
     listed = [line.split()[0] for line in lines]
-    assert listed == [model["name"] for model in output["models"]] + [network["name"] for network in output["networks"]]
-    where = [line.index(" M ") for line in lines]
+    assert listed == models + [network["name"] for network in output["networks"]]
+    where = [line.index(" bundled ") if " bundled " in line else line.index(" to train ") for line in lines]
     assert len(set(where)) == 1, "the columns stand beneath each other"
-    assert sum("no weights" in line for line in lines) == len(output["networks"])
+    assert sum("to train" in line for line in lines) == len(output["networks"])
 
 
 def test_models_prints_a_note_for_a_damaged_card(
@@ -80,7 +82,7 @@ def test_models_prints_a_note_for_a_damaged_card(
     (no_personal_models / "broken.json").write_text("{")
     code, out, err = run(capsys, "models")
     assert code == 0
-    assert next(line for line in out.splitlines() if line.startswith("mine ")).endswith("personal    for tests")
+    assert next(line for line in out.splitlines() if line.startswith("mine ")).endswith("yours     for tests")
     assert "broken" not in out
     assert err.startswith(f"note: The model card {no_personal_models / 'broken.json'} is damaged")
     assert err.count("\n") == 1

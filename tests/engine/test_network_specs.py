@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Network descriptors agree with the models, the model store and the README."""
+"""Network descriptors agree with the models, the model store and the documentation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from s2am_engine.networks.network import Network
 from s2am_engine.networks.registry import NETWORKS
 from s2am_engine.networks.spec import NetworkSpec, register
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+MODELS = Path(__file__).resolve().parents[2] / "docs/models.md"
 
 
 def test_default_weights_are_the_bundled_models() -> None:
@@ -30,8 +30,8 @@ def test_default_model_and_detector_are_registered() -> None:
     assert set(model_store.DETECTOR_NETWORKS) == {name for name, spec in NETWORKS.items() if spec.is_detector}
 
 
-def test_readme_lists_every_bundled_model_with_its_figures() -> None:
-    rows = {row[1]: row[0] for row in re.finditer(r"^\| `([^`]+)`.*$", README.read_text(encoding="utf-8"), re.M)}
+def test_documentation_lists_every_bundled_model_with_its_figures() -> None:
+    rows = {row[1]: row[0] for row in re.finditer(r"^\| `([^`]+)`.*$", MODELS.read_text(encoding="utf-8"), re.M)}
     for model in model_store.list_models():
         figures = model.card.figures["benchmark"]
         if "psnr" not in figures:  # a detector recolors nothing

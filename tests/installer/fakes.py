@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import os
 import re
@@ -20,10 +22,12 @@ from installer import environment
 from installer.console import Console
 from installer.environment import Environment
 from installer.install import Installer, InstallOptions
+from s2am_setup import start_check
 from tests.installer.machines import Machine
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SAMPLE = "import pathlib, sys\npathlib.Path(sys.argv[1]).mkdir(exist_ok=True)\nprint('Result:', sys.argv[1])\n"
+EDITOR = """print('{"missing": [], "files": [], "error": ""}')"""
 
 
 def make_wheel(folder: Path, name: str, release: str, files: dict[str, str], needs: Sequence[str] = ()) -> Path:
@@ -33,10 +37,10 @@ def make_wheel(folder: Path, name: str, release: str, files: dict[str, str], nee
     contents = files | {
         f"{info}/METADATA": "\n".join([*metadata, *(f"Requires-Dist: {one}" for one in needs)]) + "\n",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        f"{info}/RECORD": "",
     }
     if f"{name}_engine/cli/main.py" in files:
         contents[f"{info}/entry_points.txt"] = f"[console_scripts]\n{name} = {name}_engine.cli.main:main\n"
+    contents[f"{info}/RECORD"] = "".join(f"{path},{_digest(text)},{len(text)}\n" for path, text in contents.items())
     wheel = folder / f"{name.replace('-', '_')}-{release}-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         for path, text in contents.items():
@@ -44,7 +48,12 @@ def make_wheel(folder: Path, name: str, release: str, files: dict[str, str], nee
     return wheel
 
 
-def make_project(folder: Path, sample: str = SAMPLE, output: str = "hello") -> Path:
+def _digest(text: str) -> str:
+    digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest())
+    return f"sha256={digest.decode().rstrip('=')}"
+
+
+def make_project(folder: Path, sample: str = SAMPLE, output: str = "hello", editor: str = EDITOR) -> Path:
     """Write a wheel of a fake program that prints something."""
     files = {
         "s2am_engine/__init__.py": "",
@@ -53,6 +62,8 @@ def make_project(folder: Path, sample: str = SAMPLE, output: str = "hello") -> P
         "s2am_engine/cli/main.py": f"def main():\n    print({output!r})\n",
         "s2am_engine/image/__init__.py": "",
         "s2am_engine/image/sample.py": sample,
+        "s2am_editor/__init__.py": "",
+        "s2am_editor/start.py": editor,
     }
     return make_wheel(folder, "s2am", "0.1", files, ["torch>=2.4"])
 
@@ -71,7 +82,8 @@ def make_libraries(folder: Path) -> Path:
     """
     options = ["--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", str(folder)]
     subprocess.run([sys.executable, "-m", "pip", "wheel", *options, str(CHECKOUT)], capture_output=True, check=True)
-    names = {re.split(r"[^\w.-]", line)[0] for line in requires("s2am") or () if "extra ==" not in line}
+    needed = [line for line in requires("s2am") or () if re.search(r"extra == .(editor|train)|^[^;]*$", line)]
+    names = {re.split(r"[^\w.-]", line)[0] for line in needed}
     for name in names - {"torch"}:
         make_wheel(folder, name, version(name), {})
     libraries = [folder for folder in sys.path if Path(folder).name in ("site-packages", "dist-packages")]
@@ -80,7 +92,7 @@ def make_libraries(folder: Path) -> Path:
     return next(folder.glob("s2am-*.whl"))
 
 
-def make_environment(new: Environment, console: Console) -> None:
+def make_environment(new: Environment, console: Console, wheels: Path | None = None) -> None:
     """Create an environment with the pip of the tests, because the real ways depend on the computer."""
     console.run([sys.executable, "-m", "venv", "--without-pip", str(new.folder)])
     (packages,) = new.folder.glob("lib/python*/site-packages")
@@ -103,6 +115,8 @@ def isolate(monkeypatch: pytest.MonkeyPatch, machine: Machine) -> None:
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     monkeypatch.setenv("HOME", str(machine.platform.home))
     monkeypatch.setattr(environment, "make_environment", make_environment)
+    # Whether this computer can show windows makes no difference to the tests of installing.
+    monkeypatch.setattr(start_check, "start_editor", lambda *_: start_check.EditorStart())
 
 
 def install(machine: Machine, wheels: Path, project: Path, **options: object) -> str:

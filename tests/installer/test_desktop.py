@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import configparser
 import io
+import os
 import plistlib
+import shlex
 import struct
 import subprocess
 from pathlib import Path
@@ -16,12 +18,13 @@ from PIL import Image
 from s2am_setup import desktop
 from tests.installer import machines
 
+DATA = '50% "off" $HOME\\x'
 EDIT = ['/home/Zoë Müller/50% "off" $HOME\\x/s2am', "edit"]
 
 
 def launchers(folder: Path, system: str, offer: bool) -> tuple[Path, desktop.LauncherFiles]:
     platform = machines.machine(folder, system).platform
-    found = desktop.launcher_files(platform, EDIT, folder / "data", offer)
+    found = desktop.launcher_files(platform, EDIT, folder / DATA, offer, "python3 /data/repair")
     return platform.home, found
 
 
@@ -52,9 +55,50 @@ def test_launcher_files_freedesktop_quotes_any_path(offer: bool, tmp_path: Path)
     entry.optionxform = str  # type: ignore[assignment,method-assign]
     entry.read_string(files[home / ".local/share/applications/s2am-editor.desktop"][0].decode())
     entry_fields = entry["Desktop Entry"]
-    assert split_exec(entry_fields["Exec"]) == [*EDIT, "%F"]
+    assert split_exec(entry_fields["Exec"]) == [str(tmp_path / DATA / "start-editor"), "%F"]
     assert ("image/png" in entry_fields.get("MimeType", "")) == offer
     assert home / f".local/share/icons/hicolor/scalable/apps/{entry_fields['Icon']}.svg" in files
+
+
+def write_program(path: Path, script: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    path.chmod(0o755)
+
+
+@pytest.fixture
+def desktop_programs(tmp_path: Path) -> Path:
+    """A folder for the PATH, with a kdialog that stores its message and a zenity that fails."""
+    folder = tmp_path / "programs"
+    write_program(folder / "kdialog", f"printf '%s' \"$4\" > {shlex.quote(str(tmp_path / 'shown'))}")
+    write_program(folder / "zenity", "exit 255")
+    return folder
+
+
+@pytest.mark.skipif(os.name != "posix", reason="menus start a shell script on Linux and macOS only")
+@pytest.mark.parametrize(
+    ("program", "shown", "code"),
+    [
+        ('[ "$2" = "a b.png" ] || exit 9; echo output; echo warning >&2', None, 0),
+        ("echo 'note: slow' >&2; echo 'error: There is no display.' >&2; exit 1", "There is no display.", 1),
+        ("echo 'Traceback'; echo 'KeyError: 1' >&2; exit 1", "KeyError: 1", 1),
+        ("kill -ABRT $$", "The editor ended with code 134.", 134),
+        (None, "is missing: run “python3 /data/repair”.", 127),
+    ],
+)
+def test_start_script_shows_any_failure_in_a_window(
+    program: str | None, shown: str | None, code: int, tmp_path: Path, desktop_programs: Path
+) -> None:
+    s2am = tmp_path / 'it\'s "s2am"'
+    if program:
+        write_program(s2am, program)
+    script = tmp_path / "start-editor"
+    script.write_bytes(desktop.start_script([str(s2am), "edit"], "python3 /data/repair"))
+    environ = {"PATH": f"{desktop_programs}:/usr/bin:/bin"}
+    done = subprocess.run(["sh", script, "a b.png"], env=environ, capture_output=True, check=False)
+    assert done.returncode == code
+    said = (tmp_path / "shown").read_text(encoding="utf-8") if (tmp_path / "shown").exists() else None
+    assert said is None if shown is None else said is not None and said.endswith(shown)
 
 
 @pytest.mark.parametrize("offer", [True, False])
@@ -64,10 +108,8 @@ def test_launcher_files_macos_bundle_starts_editor_as_alternate_handler(offer: b
     info = plistlib.loads(files[contents / "Info.plist"][0])
     script, mode = files[contents / "MacOS" / info["CFBundleExecutable"]]
     assert mode & 0o111
-    program = tmp_path / "program"
-    program.write_bytes(script.replace(b"exec", b"printf '%s\\n'"))
-    said = subprocess.run(["sh", program, "a b.png"], capture_output=True, text=True, check=True).stdout
-    assert said.splitlines() == [*EDIT, "a b.png"]
+    assert shlex.join(EDIT) in script.decode()
+    assert "osascript" in script.decode()
     assert [one["LSHandlerRank"] for one in info.get("CFBundleDocumentTypes", [])] == (["Alternate"] if offer else [])
     icon = files[contents / "Resources" / info["CFBundleIconFile"]][0]
     assert struct.unpack(">4sI", icon[:8]) == (b"icns", len(icon))
@@ -102,6 +144,6 @@ def test_launcher_files_windows_offers_images_in_send_to_only(offer: bool, tmp_p
     home, files = launchers(tmp_path, "win32", offer)
     roaming = home / "AppData/Roaming/Microsoft/Windows"
     assert (roaming / "SendTo/s2am editor.lnk" in files) == offer
-    icon = files[tmp_path / "data/s2am.ico"][0]
+    icon = files[tmp_path / DATA / "s2am.ico"][0]
     assert {(16, 16), (256, 256)} <= Image.open(io.BytesIO(icon)).info["sizes"]
     assert files[roaming / "Start Menu/Programs/s2am editor.lnk"][0].startswith(b"\x4c\0\0\0")

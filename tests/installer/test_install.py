@@ -7,6 +7,7 @@ Only the creation of an empty environment is replaced, because it depends on the
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from installer.console import CommandError, Console
 from installer.environment import Environment
 from s2am_common.errors import InstallError
 from s2am_common.locks import ProcessLock
-from s2am_setup import gimp_plugin
+from s2am_setup import gimp_plugin, start_check
 from s2am_setup.installation import InstallPaths, install_paths
 from s2am_setup.manifest import read_manifest
 from tests.installer import fakes, machines
@@ -154,8 +155,7 @@ def test_install_dry_run_lists_steps_and_changes_nothing(machine: Machine, capsy
     said = capsys.readouterr().out
     assert contents(machine.platform.home) == before
     for step in (
-        "Creating the environment",
-        "PyTorch 2.13.0 cpu",
+        "Installing PyTorch, which computes the models (2.13.0 cpu",
         "Installing the plug-in in GIMP 3.0",
         "command",
         "editor",
@@ -216,7 +216,7 @@ def test_install_names_unwritable_folder(machine: Machine, tmp_path: Path, capsy
     machine.platform = replace(machine.platform, environ={"XDG_DATA_HOME": str(tmp_path / "file")})
     assert run(machine) == 1
     error = capsys.readouterr().err
-    assert error.startswith("Cannot write to ")
+    assert error.startswith(f"{tmp_path / 'file'} is a file, but a folder is needed")
     assert error.count("\n") == 1
 
 
@@ -280,6 +280,10 @@ def test_make_environment_without_any_way_names_debian_package(tmp_path: Path, m
         ("OSError: [Errno 28] No space left on device", "free some space"),
         ("SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] ...", "ca-certificates"),
         ("Could not find a suitable TLS CA certificate bundle, invalid path: /etc/ssl/x.crt", "ca-certificates"),
+        ("ProxyError('Unable to connect to proxy', OSError('Tunnel connection failed: 407 Proxy Auth", "https_proxy"),
+        ("  407  Proxy Authentication Required [IP: 127.0.0.1 3128]\nE: Some index files failed", "https_proxy"),
+        ("error: incomplete-download\n\n× Download failed after 11 attempts", "interrupted several times"),
+        ("Traceback …\nOSError: broken\nnote: This error originates from a subprocess.", "OSError: broken"),
         ("NameResolutionError: Temporary failure in name resolution", "network"),
         ("E: Failed to fetch  Could not connect to the host", "network"),
         ("Traceback ...\nValueError: odd\n", "ValueError: odd"),
@@ -289,3 +293,95 @@ def test_command_error_has_advice_for_known_failures(output: str, advice: str) -
     error = CommandError(["pip"], output)
     assert advice in str(error)
     assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("words", [[], ["--dry-run"]])
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--wheels", "nowhere"], "There is no folder"),
+        (["--wheels", "."], "has no wheel of PyTorch"),
+        (["--torch", "cu999"], "has no build “cu999”: give one of auto, cpu"),
+    ],
+)
+def test_install_checks_options_before_anything_else(
+    words: list[str],
+    options: list[str],
+    sentence: str,
+    machine: Machine,
+    paths: InstallPaths,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(machine, *options, *words) == 1
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert error.count("\n") == 1
+    assert not paths.data.exists()
+
+
+def test_install_dry_run_checks_disk_space(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    machine.platform = replace(machine.platform, free_bytes=lambda _: 10**8)
+    assert run(machine, "--dry-run") == 1
+    assert "free some space" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can be told from its user")
+def test_install_refuses_sudo(machine: Machine, paths: InstallPaths, capsys: pytest.CaptureFixture[str]) -> None:
+    machine.platform = replace(machine.platform, environ={"SUDO_USER": "zoe"})
+    assert run(machine) == 1
+    assert "run the same command without sudo" in capsys.readouterr().err
+    assert not paths.data.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root, to be another user for once")
+def test_check_writable_names_the_command_for_a_folder_of_root(tmp_path: Path) -> None:
+    locked = tmp_path / "share"
+    locked.mkdir(mode=0o755)
+    for folder in [tmp_path, *tmp_path.parents][:-2]:
+        folder.chmod(0o755)
+    code = (
+        "import os, sys; from pathlib import Path; from installer import access; os.setuid(12345);"
+        "access.check_writable([Path(sys.argv[1]) / 'applications/s2am.desktop'])"
+    )
+    command = [sys.executable, "-c", code, str(locked)]
+    done = subprocess.run(command, cwd=fakes.CHECKOUT, capture_output=True, text=True, check=False)
+    assert f'sudo chown -R "$(id -un)" "{locked}"' in done.stderr
+
+
+def test_install_interrupted_after_the_switch_says_so(
+    machine: Machine, paths: InstallPaths, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(install.Installer, "_clean", interrupted)
+    assert run(machine) == 1
+    assert "The new version is in use already" in capsys.readouterr().err
+    assert command_output(paths) == "hello"
+    assert len(list(paths.environments.iterdir())) == 1
+
+
+def test_install_names_libraries_that_the_editor_lacks(
+    machine: Machine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacking = start_check.EditorStart(("libxcb-cursor.so.0",), (Path("libqxcb.so"),))
+    monkeypatch.setattr(start_check, "start_editor", lambda *_: lacking)
+    monkeypatch.setattr("s2am_setup.debian.has_packages", lambda: False)
+    assert run(machine) == 0, "the rest works"
+    said = capsys.readouterr().out
+    assert "Everything but the editor works; the editor needs libraries" in said
+    assert "libxcb-cursor" in said
+    assert "“s2am edit”" not in said
+
+
+def test_output_that_nobody_reads_does_not_stop_the_installer() -> None:
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    console = Console(Closed())
+    with console.step("Working"):
+        console.say("still working")

@@ -14,7 +14,7 @@ from installer import __main__ as command
 from installer import install
 from s2am_setup import gimp_plugin
 from s2am_setup.gimp_profiles import find_gimp_profiles
-from s2am_setup.installation import find_installation
+from s2am_setup.installation import exclusive, find_installation
 from tests.installer import fakes, machines
 from tests.installer.machines import Machine, contents
 
@@ -117,3 +117,40 @@ def test_install_asks_which_gimp(
     known = find_installation(machine.platform, None, "").manifest
     assert [profile.name for profile in known.profiles] == versions
     assert known.offer_images == ("y" in typed)
+
+
+def test_purge_works_after_a_plain_uninstall_and_removes_what_use_left(
+    machine: Machine, wheels: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = contents(machine.platform.home)
+    install_all(machine, wheels)
+    paths = find_installation(machine.platform, None, "").paths
+    left = [paths.cache / "photos/pixels.npy", paths.state / "recovery/1/layer.npy", paths.models / "mine.json"]
+    for file in left:
+        file.parent.mkdir(exist_ok=True, parents=True)
+        file.write_text("mine", encoding="utf-8")
+    capsys.readouterr()
+    assert command.main(["uninstall", "--yes"], machine.platform) == 0
+    said = capsys.readouterr().out
+    assert not left[0].exists(), "prepared photographs go with the program"
+    assert str(paths.state / "recovery") in said
+    assert "--purge" in said
+    assert command.main(["uninstall", "--yes"], machine.platform) == 1
+    assert str(paths.state) in capsys.readouterr().err
+    assert command.main(["uninstall", "--yes", "--purge"], machine.platform) == 0
+    assert str(paths.state) in capsys.readouterr().out
+    after = contents(machine.platform.home)
+    assert {name: after[name] for name in before} == before
+    assert not any("s2am" in name for name in after)
+
+
+def test_uninstall_waits_for_no_running_installation(
+    machine: Machine, wheels: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install_all(machine, wheels)
+    paths = find_installation(machine.platform, None, "").paths
+    before = contents(machine.platform.home)
+    with exclusive(paths):
+        assert command.main(["uninstall", "--yes"], machine.platform) == 1
+    assert "Another installation is running" in capsys.readouterr().err
+    assert contents(machine.platform.home) == before

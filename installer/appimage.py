@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`python -m installer.appimage WHEEL`: the program as one file for Linux, with Python and the libraries of Qt inside.
+
+The AppDir is a relocatable Python with the program's packages. The system's libraries that Qt needs are copied too, and
+loaded only where the system lacks them. `appimagetool` packs the folder into one file; without it, the AppDir remains,
+whose AppRun is the same program.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from platform import machine
+
+from installer import torch_builds
+from installer.console import Console
+from installer.environment import Environment, clean_environ
+from installer.packages import INSTALLED_EXTRAS, PackageSources, find_uv, install_project, install_torch
+from s2am_common import system_libraries
+from s2am_common.errors import InstallError, S2AMError
+from s2am_setup.desktop import DISPLAY_NAME, start_and_report
+from s2am_setup.start_check import start_editor
+
+PYTHON = "3.12"
+"""The Python inside."""
+
+_ICONS = Path(__file__).resolve().parent.parent / "s2am_setup/icons"
+_RUN = """\
+#!/bin/sh
+# Without arguments, opens the editor; else it is the command s2am.
+here=$(dirname "$(readlink -f "$0")")
+export LD_LIBRARY_PATH="$here/usr/lib${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}"
+export APPIMAGE="${{APPIMAGE:-$here/AppRun}}"
+if [ $# -gt 0 ] && [ ! -f "$1" ]; then exec "$here/usr/bin/python3" -I -m s2am_setup.entry "$@"; fi
+{editor}"""
+_DESKTOP = f"""\
+[Desktop Entry]
+Type=Application
+Name={DISPLAY_NAME}
+Exec=AppRun %F
+Icon=s2am
+Categories=Graphics;Photography;
+"""
+
+
+def build_appdir(folder: Path, wheel: Path, prefix: Path, sources: PackageSources, console: Console) -> None:
+    """Write an AppDir, replacing a previous one.
+
+    Args:
+        folder: the AppDir.
+        wheel: the program's wheel.
+        prefix: folder of a relocatable Python, which is copied.
+        sources: sources of the packages.
+        console: runs the commands.
+
+    Raises:
+        InstallError: something cannot be installed, or the editor does not start from the AppDir.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    unneeded = shutil.ignore_patterns("__pycache__", "test", "idlelib", "tkinter", "*.a", "include", "share")
+    with console.step("Copying Python"):
+        shutil.copytree(prefix, folder / "usr", symlinks=True, ignore=unneeded)
+    # A shared libpython is found by the path of the Python that was copied, unless this names its folder.
+    os.environ["LD_LIBRARY_PATH"] = str(folder / "usr/lib")
+    new = Environment(folder / "usr")
+    build = torch_builds.cpu_build(sys.platform)
+    with console.step(f"Installing PyTorch {build.name}"):
+        version = install_torch(new, build, sources, console)
+    with console.step("Installing s2am and its libraries"):
+        install_project(new, f"{wheel}[{INSTALLED_EXTRAS}]", version, sources, console)
+    with console.step("Copying the system's libraries that Qt needs"):
+        copy_system_libraries(new)
+    write_start_files(folder)
+    with console.step("Testing that it starts"):
+        test_appdir(folder, console)
+
+
+def copy_system_libraries(environment: Environment) -> None:
+    """Copy the system's libraries that Qt needs into an environment.
+
+    Raises:
+        InstallError: this system lacks one itself.
+    """
+    packages = environment.packages
+    qt = [packages / "PyQt6" / f"{name}.abi3.so" for name in ("QtCore", "QtGui", "QtWidgets")] if packages else []
+    qt += [packages / f"PyQt6/Qt6/plugins/platforms/libq{name}.so" for name in ("xcb", "wayland")] if packages else []
+    if missing := system_libraries.find_missing(qt):
+        raise InstallError(
+            f"This system lacks {', '.join(missing)}: {system_libraries.describe_missing(missing)}, then try again."
+        )
+    target = system_libraries.fetched_libraries(environment.folder)
+    target.mkdir()
+    for name, path in system_libraries.find_needed(qt).items():
+        if environment.folder not in path.parents:
+            shutil.copy(path, target / name)
+
+
+def write_start_files(folder: Path) -> None:
+    """Write AppRun, the desktop entry and the icon of an AppDir."""
+    run = folder / "AppRun"
+    editor = start_and_report('"$here/usr/bin/python3" -I -m s2am_setup.entry edit')
+    run.write_text(_RUN.format(editor=editor), encoding="utf-8")
+    run.chmod(0o755)
+    (folder / "s2am.desktop").write_text(_DESKTOP, encoding="utf-8")
+    shutil.copy(_ICONS / "s2am.svg", folder / "s2am.svg")
+
+
+def test_appdir(folder: Path, console: Console) -> None:
+    """Start the command, the engine with the sample, and the editor's window from an AppDir.
+
+    Raises:
+        InstallError: one does not start.
+    """
+    run = str(folder / "AppRun")
+    environ = clean_environ()
+    console.run([run, "--version"], environ)
+    with tempfile.TemporaryDirectory() as temporary:
+        console.run([run, "python", "-m", "s2am_engine.image.sample", temporary], environ)
+
+    def start(command: Sequence[str]) -> str:
+        return console.run([run, "python", *command[1:]], environ)
+
+    if fault := start_editor(Path(run), start).fault:
+        raise InstallError(f"From {folder}, {fault}.")
+
+
+def relocatable_python(folder: Path, console: Console) -> Path:
+    """Download a relocatable Python with uv, and return its folder.
+
+    Raises:
+        InstallError: uv is not installed, or the download failed.
+    """
+    uv = find_uv()
+    if not uv:
+        raise InstallError("A relocatable Python is downloaded with uv: install it (pip install uv), or give --python.")
+    console.run([uv, "python", "install", "--install-dir", str(folder), PYTHON], clean_environ())
+    return next(folder.glob(f"cpython-{PYTHON}*"))
+
+
+def main() -> int:
+    """Build the AppImage of a wheel."""
+    parser = argparse.ArgumentParser(prog="python -m installer.appimage", description="Build an AppImage for Linux.")
+    parser.add_argument("wheel", type=Path, metavar="WHEEL")
+    parser.add_argument("-o", "--output", type=Path, default=Path("dist"), metavar="DIR", help="default: %(default)s")
+    parser.add_argument("--python", type=Path, metavar="PREFIX", help="relocatable Python (default: downloaded by uv)")
+    options = parser.parse_args()
+    console = Console(sys.stdout)
+    folder = options.output.resolve()
+    try:
+        console.open_log(folder / "appimage.log")
+        prefix = options.python or relocatable_python(folder / "python", console)
+        build_appdir(folder / "s2am.AppDir", options.wheel.resolve(), prefix.resolve(), PackageSources(), console)
+        version = options.wheel.name.split("-")[1]
+        target = folder / f"s2am-{version}-{machine()}.AppImage"
+        tool = shutil.which("appimagetool")
+        if tool:
+            with console.step(f"Packing {target.name}"):
+                console.run([tool, str(folder / "s2am.AppDir"), str(target)])
+        else:
+            console.say(f"appimagetool is not installed; it packs the folder: appimagetool s2am.AppDir {target.name}")
+    except (S2AMError, OSError) as error:
+        print(f"{error}{console.log_hint()}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

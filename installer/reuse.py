@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reusing the undamaged packages of the previous environment: a repair or upgrade downloads only what is missing."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from importlib.metadata import Distribution, PackagePath, distributions
+from pathlib import Path
+
+from installer.environment import Environment
+
+_BLOCK = 1 << 20
+_PROGRAM = "s2am"  # always installed anew: its version may stay the same while its files change
+
+
+def reuse_packages(old: Environment, new: Environment, progress: Callable[[int, int], None]) -> list[str]:
+    """Link the undamaged packages of an environment into a new one, except for those that it has already.
+
+    Args:
+        old: the previous environment, which is not changed.
+        new: an environment of the same Python.
+        progress: called with (done, total) bytes.
+
+    Returns:
+        The names of the reused packages; empty if the environments have different versions of Python.
+    """
+    source, target = old.packages, new.packages
+    if source is None or target is None or source.relative_to(old.folder) != target.relative_to(new.folder):
+        return []
+    present = {_PROGRAM, *(_name(one) for one in distributions(path=[str(target)]))}
+    found = [one for one in distributions(path=[str(source)]) if _name(one) not in present]
+    sizes = {_name(one): sum(_size(file) for _, file in _files(one, old)) for one in found}
+    done, total = 0, sum(sizes.values())
+    reused = []
+    for one in found:
+        if is_undamaged(one, old):
+            for recorded, file in _files(one, old):
+                _link(file, new.folder / file.relative_to(old.folder), old, new, is_script=_is_outside(recorded))
+            reused.append(_name(one))
+        done += sizes[_name(one)]
+        progress(done, total)
+    return sorted(reused)
+
+
+def is_undamaged(package: Distribution, environment: Environment) -> bool:
+    """Return whether all files of an installed package have the checksums that were recorded at its installation."""
+    files = list(_files(package, environment))
+    return bool(files) and all(_is_as_recorded(recorded, file) for recorded, file in files)
+
+
+def _name(package: Distribution) -> str:
+    return str(package.metadata["Name"] or "").lower().replace("_", "-")
+
+
+def _files(package: Distribution, environment: Environment) -> Iterator[tuple[PackagePath, Path]]:
+    """Yield each recorded file of a package with its path."""
+    for recorded in package.files or ():
+        file = Path(os.path.normpath(str(recorded.locate())))
+        if environment.folder in file.parents and recorded.suffix != ".pyc":
+            yield recorded, file
+
+
+def _is_outside(recorded: PackagePath) -> bool:
+    return recorded.parts[:1] == ("..",)
+
+
+def _is_as_recorded(recorded: PackagePath, file: Path) -> bool:
+    try:
+        if recorded.hash is None or _is_outside(recorded):  # scripts contain the environment's path
+            return file.is_file()
+        digest = hashlib.new(recorded.hash.mode)
+        with file.open("rb") as opened:
+            while block := opened.read(_BLOCK):
+                digest.update(block)
+    except (OSError, ValueError):
+        return False
+    return base64.urlsafe_b64encode(digest.digest()).rstrip(b"=").decode() == recorded.hash.value
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0
+
+
+def _link(file: Path, target: Path, old: Environment, new: Environment, *, is_script: bool) -> None:
+    """Make a hard link, or a copy on disks without links; a script is copied, and names the new environment."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if is_script:
+        content = file.read_bytes().replace(os.fsencode(old.folder), os.fsencode(new.folder))
+        target.write_bytes(content)
+        shutil.copymode(file, target)
+        return
+    try:
+        os.link(file, target)
+    except OSError:
+        shutil.copy2(file, target)

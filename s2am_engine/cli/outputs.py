@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The decision of all commands about their output files: no file is replaced without a question."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from s2am_engine.errors import FileError
+from s2am_engine.outputs import check_output, file_exists, unused_path
+
+
+def choose_output(
+    given: Path | None,
+    default: Path,
+    *,
+    inputs: Sequence[Path] = (),
+    suffixes: Sequence[str] = (),
+    yes: bool | None = None,
+) -> Path:
+    """Return the file that a command writes, after checking that it can be written.
+
+    Without a name the default is used, or a free name next to it. A file that was named and exists is replaced after a
+    question. Where nobody can be asked, naming it is permission, unless the command has an option for that.
+
+    Args:
+        given: the name on the command line, if any.
+        default: the name without one.
+        inputs: files that must not be replaced.
+        suffixes: endings that the name may have; empty = any.
+        yes: value of the command's option that answers the question; None = it has none.
+
+    Raises:
+        FileError: it cannot be written, or the person keeps the existing file.
+    """
+    output = given or unused_path(default)
+    check_output(output, inputs, suffixes)
+    if not yes:
+        ask_to_replace([output], without_terminal=yes is None)
+    return output
+
+
+def ask_to_replace(outputs: Sequence[Path], *, without_terminal: bool = True) -> None:
+    """Ask whether existing files may be replaced.
+
+    Args:
+        outputs: the files, which need not exist.
+        without_terminal: the answer where nobody can be asked.
+
+    Raises:
+        FileError: the answer is no.
+    """
+    existing = [path for path in outputs if file_exists(path)]
+    if not existing:
+        return
+    more = f" and {len(existing) - 1} more" if len(existing) > 1 else ""
+    if not confirm(f"{existing[0]}{more} exists: replace it?", without_terminal=without_terminal):
+        advice = "name another file" if without_terminal else "name another file, or add --yes"
+        raise FileError(f"{existing[0]} exists and was not replaced: {advice}.", code="file.kept")
+
+
+def confirm(question: str, *, without_terminal: bool = True) -> bool:
+    """Ask a question on a terminal; where there is none, return `without_terminal`."""
+    if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
+        return without_terminal
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

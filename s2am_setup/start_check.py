@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Starting what a person will start: the editor's window, and the plug-in in GIMP."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from s2am_common import system_libraries
+from s2am_common.errors import InstallError
+from s2am_setup import debian
+from s2am_setup.gimp_plugin import assemble_plugin, plugin_folder, plugin_state
+from s2am_setup.gimp_profiles import START_AND_QUIT, Gimp, GimpProfile
+from s2am_setup.platform import Platform
+
+
+@dataclass(frozen=True)
+class EditorStart:
+    """Result of opening the editor's window unseen.
+
+    Attributes:
+        missing: libraries that the system lacks.
+        files: Qt's libraries, which need them.
+        error: reason for which the window did not open; "" if it did.
+    """
+
+    missing: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
+    error: str = ""
+
+    @property
+    def fault(self) -> str:
+        """The fault as the first half of a sentence; "" if there is none."""
+        if self.missing:
+            return f"the editor needs libraries that this system lacks: {', '.join(self.missing)}"
+        return f"the editor's window does not open: {self.error.rstrip('.')}" if self.error else ""
+
+    @property
+    def advice(self) -> str:
+        """What a person does about missing libraries; "" for other faults."""
+        return system_libraries.describe_missing(self.missing) if self.missing else ""
+
+
+def start_editor(python: Path, run: Callable[[Sequence[str]], str | None], platform: str = "xcb") -> EditorStart:
+    """Open the editor's window unseen.
+
+    Args:
+        python: the Python of the environment.
+        run: runs a command; returns its output, or None if it failed.
+        platform: Qt's platform plug-in whose libraries are checked.
+    """
+    lines = (run([str(python), "-I", "-m", "s2am_editor.start", platform]) or "").splitlines()
+    try:
+        found = json.loads(next(line for line in reversed(lines) if line.startswith("{")))
+        return EditorStart(tuple(found["missing"]), tuple(map(Path, found["files"])), str(found["error"]))
+    except (StopIteration, ValueError, KeyError, TypeError):
+        return EditorStart(error=lines[-1] if lines else "it ends without a message")
+
+
+def fetch_missing(start: EditorStart, environment: Path, run: debian.RunIn) -> None:
+    """Fetch the libraries that the editor lacks into its environment, without root.
+
+    Raises:
+        S2AMError: they cannot be had.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        target = system_libraries.fetched_libraries(environment)
+        debian.fetch_libraries(start.files, target, Path(temporary), run)
+
+
+def run_in(command: Sequence[str], folder: Path) -> str:
+    """Run a command in a folder and return its output; InstallError if it fails."""
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        raise InstallError(f"{command[0]} failed: {' '.join(done.stderr.split())[-200:]}")
+    return done.stdout
+
+
+def loads_plugin(gimp: Gimp, serve: Sequence[str], platform: Platform) -> bool | None:
+    """Start a GIMP with a temporary profile and return whether it loads the plug-in.
+
+    The user's profile is neither read nor written.
+
+    Args:
+        gimp: the GIMP.
+        serve: the command that runs the engine's server.
+        platform: the computer and user.
+
+    Returns:
+        None if this GIMP cannot be started from here.
+    """
+    if not gimp.console or platform.system == "win32":
+        return None
+    with tempfile.TemporaryDirectory(prefix="s2am-gimp-") as folder:
+        profile = GimpProfile(Path(folder) / "profile")
+        assemble_plugin(plugin_folder(profile.folder), serve)
+        if platform.run(_with_profile(gimp.console, profile.folder)) is None:
+            return None
+        return plugin_state(profile) == "loaded"
+
+
+def _with_profile(console: Sequence[str], folder: Path) -> list[str]:
+    variable = f"GIMP3_DIRECTORY={folder}"
+    if console[0] == "flatpak":
+        return [*console[:2], f"--env={variable}", f"--filesystem={folder}", *console[2:], *START_AND_QUIT]
+    return ["env", variable, *console, *START_AND_QUIT]
