@@ -128,15 +128,20 @@ class Evaluation:
         found = any(row.masks for row in rows)
         where = f", the networks' own pixels at {self.size}×{self.size}" if self.size else ""
         header = f"{'model':{width}}{'PSNR':>8}{'fPSNR':>8}{'MSE':>9}{'fMSE':>9}{'SSIM':>8}{'worse by 1 dB':>15}"
-        lines = [f"{self.dataset}: {len(self.names)} images{where}", header + ("     IoU" if found else "")]
+        lines = [f"{self.dataset}: {counted(self.names)}{where}", header + ("     IoU" if found else "")]
         for row in rows:
             iou = f"{mean(row.masks).iou:8.3f}" if row.masks else f"{'-':>8}"
             line = f"{row.name:{width}}{columns(row.mean)}{self.harmed(row):15d}"
             lines.append(line + (iou if found else ""))
         for name, images in self.parts(self.untouched).items():
-            lines += ["", f"{name}: {len(images)} images"]
+            lines += ["", f"{name}: {counted(images)}"]
             lines += [f"{row.name:{width}}{columns(mean(self.parts(row)[name]))}" for row in rows]
         return "\n".join(lines)
+
+
+def counted(images: Sequence[object]) -> str:
+    """Return the number of images in words of a table."""
+    return f"{len(images)} image{'' if len(images) == 1 else 's'}"
 
 
 def columns(scores: Scores) -> str:
@@ -419,8 +424,8 @@ class DetectionScores:
 
     def columns(self) -> str:
         """Format the scores as columns of a table."""
-        figures = f"{self.found:12.0%}{self.claimed:14.0%}{self.iou:8.3f}{self.iou_found:18.3f}"
-        return f"{figures}{self.iou_likeliest:22.3f}"
+        detected = "-" if math.isnan(self.iou_found) else f"{self.iou_found:.3f}"
+        return f"{self.found:12.0%}{self.claimed:14.0%}{self.iou:8.3f}{detected:>18}{self.iou_likeliest:22.3f}"
 
 
 @dataclass(frozen=True)
@@ -444,7 +449,7 @@ class DetectorEvaluation:
         """Return a plain-text table: all images, then each group."""
         header = f"{'':24}{'detected':>12}{'false alarms':>14}{'IoU':>8}{'IoU if detected':>18}{'IoU of likeliest':>22}"
         groups = {"all": self.images} | by_group(self.groups, self.images)
-        lines = [f"{name:24}{mean(images).columns()}  {len(images)} images" for name, images in groups.items()]
+        lines = [f"{name:24}{mean(images).columns()}  {counted(images)}" for name, images in groups.items()]
         return "\n".join([f"{self.dataset}: detector {self.model}", header, *lines])
 
 
@@ -544,7 +549,7 @@ _Figures = TypeVar("_Figures", Scores, MaskScores, DetectionScores)
 def mean(scores: Sequence[_Figures]) -> _Figures:
     """Return the mean of each score over the images for which it is a number; not a number if there are none."""
     rows = np.array([dataclasses.astuple(item) for item in scores])
-    counted = ~np.isnan(rows)
+    valid = ~np.isnan(rows)
     with np.errstate(invalid="ignore"):
-        means = np.where(counted, rows, 0).sum(axis=0) / counted.sum(axis=0)
+        means = np.where(valid, rows, 0).sum(axis=0) / valid.sum(axis=0)
     return type(scores[0])(*(float(value) for value in means))
