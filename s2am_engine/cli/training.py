@@ -412,13 +412,19 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
 def run_evaluate(options: argparse.Namespace) -> int:
     """Run `s2am evaluate`."""
     from s2am_common.atomic import atomic_write
+    from s2am_engine.errors import ModelError
     from s2am_engine.training import evaluation
+    from s2am_engine.training.perceptual import PerceptualDistance
 
     if options.detect:
         return run_evaluate_detector(options)
     names = options.model or [model_store.default_model()]
     # The sheet's file comes first: a question or an error should not come after an hour of measuring.
     file = choose_output(options.sheet, EVALUATION_SHEET, suffixes=SHEET_SUFFIXES, yes=options.yes)
+    try:
+        perceptual, left_out = PerceptualDistance.load(), ""
+    except ModelError as error:
+        perceptual, left_out = None, str(error)
     with atomic_write(file) as sheet, progress_bar("image") as progress:
         found = evaluation.evaluate(
             options.dataset,
@@ -428,11 +434,14 @@ def run_evaluate(options: argparse.Namespace) -> int:
             auto_mask=options.auto_mask,
             sheet=sheet,
             progress=progress,
+            perceptual=perceptual,
         )
     if options.json:
-        print(json.dumps(found.to_json()))
+        print(json.dumps(found.to_json() | ({"left_out": left_out} if left_out else {})))
     else:
         print(found.to_table())
+        if left_out:
+            print(f"left out: {left_out}")
         print(f"contact sheet: {file}")
     return 0
 

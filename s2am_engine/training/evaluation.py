@@ -24,6 +24,7 @@ from s2am_engine.inference.detector import Detector
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.inference.network_input import make_network_input, shrink
 from s2am_engine.training.dataset_readers import Pair, find_pairs
+from s2am_engine.training.perceptual import PerceptualDistance
 from s2am_engine.types import Pixels
 
 UNTOUCHED = "untouched composite"
@@ -53,6 +54,13 @@ class Row:
     name: str
     images: list[Scores] = field(default_factory=list)
     masks: list[MaskScores] = field(default_factory=list)  # of the masks of a mask-free model; otherwise empty
+    lpips: list[float] = field(default_factory=list)  # empty if it is not measured; not a number for tiny images
+
+    @property
+    def mean_lpips(self) -> float | None:
+        """Mean LPIPS; None if it is not measured."""
+        valid = [one for one in self.lpips if not math.isnan(one)]
+        return float(np.mean(valid)) if valid else None
 
     @property
     def mean(self) -> Scores:
@@ -64,8 +72,11 @@ class Row:
         images = [{"name": name, **dataclasses.asdict(one)} for name, one in zip(names, self.images, strict=True)]
         for image, found in zip(images, self.masks, strict=False):
             image["mask"] = dataclasses.asdict(found)
+        for image, distance in zip(images, self.lpips, strict=False):
+            image["lpips"] = None if math.isnan(distance) else distance
+        distances = {"lpips": self.mean_lpips} if self.lpips else {}
         masks = {"mask": dataclasses.asdict(mean(self.masks))} if self.masks else {}
-        return {"name": self.name, **dataclasses.asdict(self.mean), **masks, "images": images}
+        return {"name": self.name, **dataclasses.asdict(self.mean), **distances, **masks, "images": images}
 
 
 @dataclass(frozen=True)
@@ -84,8 +95,13 @@ class Evaluation:
         pairs = zip(row.images, self.untouched.images, strict=True)
         return sum(result.psnr < composite.psnr - HARM for result, composite in pairs)
 
-    def add(self, loaded: Loaded, results: Sequence[Result]) -> None:
-        """Score each model's result for a pair."""
+    def add(self, loaded: Loaded, results: Sequence[Result], perceptual: PerceptualDistance | None = None) -> None:
+        """Score each model's result for a pair, with LPIPS if its network is given."""
+        if perceptual:
+            for row, pixels in zip(
+                (self.untouched, *self.models), (loaded.composite, *(one.pixels for one in results)), strict=True
+            ):
+                row.lpips.append(perceptual(pixels, loaded.target))
         self.names.append(loaded.name)
         self.subsets.append(loaded.subset)
         self.untouched.images.append(score(loaded.composite, loaded.target, loaded.foreground))
@@ -128,10 +144,13 @@ class Evaluation:
         found = any(row.masks for row in rows)
         where = f", the networks' own pixels at {self.size}×{self.size}" if self.size else ""
         header = f"{'model':{width}}{'PSNR':>8}{'fPSNR':>8}{'MSE':>9}{'fMSE':>9}{'SSIM':>8}{'worse by 1 dB':>15}"
-        lines = [f"{self.dataset}: {counted(self.names)}{where}", header + ("     IoU" if found else "")]
+        distances = any(row.lpips for row in rows)
+        headings = f"{header}{'LPIPS':>8}" if distances else header
+        lines = [f"{self.dataset}: {counted(self.names)}{where}", headings + ("     IoU" if found else "")]
         for row in rows:
+            distance = f"{row.mean_lpips:8.4f}" if row.mean_lpips is not None else f"{'-':>8}"
             iou = f"{mean(row.masks).iou:8.3f}" if row.masks else f"{'-':>8}"
-            line = f"{row.name:{width}}{columns(row.mean)}{self.harmed(row):15d}"
+            line = f"{row.name:{width}}{columns(row.mean)}{self.harmed(row):15d}{distance if distances else ''}"
             lines.append(line + (iou if found else ""))
         for name, images in self.parts(self.untouched).items():
             lines += ["", f"{name}: {counted(images)}"]
@@ -220,6 +239,7 @@ def evaluate(
     progress: Callable[[int, int], None] | None = None,
     native: bool = False,
     auto_mask: bool = False,
+    perceptual: PerceptualDistance | None = None,
 ) -> Evaluation:
     """Measure models by name; see `evaluate_harmonizers`, which has the other arguments and errors.
 
@@ -231,13 +251,22 @@ def evaluate(
         progress: see there.
         native: see there.
         auto_mask: take the masks from the detector; if nothing is detected, the composite stays unchanged.
+        perceptual: see there.
 
     Raises:
         EngineError: an unknown model; also the errors listed there.
     """
     harmonizers = [Harmonizer(name, device) for name in models]
     detector = Detector(device=device) if auto_mask else None
-    return evaluate_harmonizers(dataset, harmonizers, sheet=sheet, progress=progress, native=native, detector=detector)
+    return evaluate_harmonizers(
+        dataset,
+        harmonizers,
+        sheet=sheet,
+        progress=progress,
+        native=native,
+        detector=detector,
+        perceptual=perceptual,
+    )
 
 
 def evaluate_harmonizers(
@@ -248,6 +277,7 @@ def evaluate_harmonizers(
     progress: Callable[[int, int], None] | None = None,
     native: bool = False,
     detector: Detector | None = None,
+    perceptual: PerceptualDistance | None = None,
 ) -> Evaluation:
     """Measure loaded models on a data set in iHarmony4's layout: on its test split if it has one, else on all pairs.
 
@@ -262,6 +292,7 @@ def evaluate_harmonizers(
         native: measure the networks' own pixels with everything resized to their input size, as the papers do, instead
             of full-size results.
         detector: predicts the masks, instead of those of the data set.
+        perceptual: measures LPIPS, too; None = left out.
 
     Raises:
         EngineError: no such layout, an image that can't be read or does not fit its target, or native models of
@@ -277,7 +308,13 @@ def evaluate_harmonizers(
             progress(len(found.names), len(pairs))
 
     found = measure_pairs(
-        map(load_pair, pairs), harmonizers, str(dataset), native=native, detector=detector, watch=watch
+        map(load_pair, pairs),
+        harmonizers,
+        str(dataset),
+        native=native,
+        detector=detector,
+        perceptual=perceptual,
+        watch=watch,
     )
     if sheet:
         drawn.save(sheet, [one.name for one in harmonizers])
@@ -291,6 +328,7 @@ def measure_pairs(
     *,
     native: bool = False,
     detector: Detector | None = None,
+    perceptual: PerceptualDistance | None = None,
     watch: Callable[[Evaluation, Loaded, Sequence[Result]], None] | None = None,
 ) -> Evaluation:
     """Measure loaded models on pairs, which are released one by one.
@@ -301,6 +339,7 @@ def measure_pairs(
         dataset: name of the pairs.
         native: see `evaluate_harmonizers`.
         detector: see there.
+        perceptual: see there.
         watch: called after each pair with the evaluation so far, the pair as measured, and each model's
             result; may raise to cancel.
 
@@ -313,7 +352,7 @@ def measure_pairs(
         loaded = pair.resized(size) if size else pair
         mask = detect_mask(detector, loaded.composite) if detector else None
         results = [paint_pair(one, loaded) if native else harmonize_pair(one, loaded, mask) for one in harmonizers]
-        found.add(loaded, results)
+        found.add(loaded, results, perceptual)
         if watch:
             watch(found, loaded, results)
     return found

@@ -216,7 +216,8 @@ def test_evaluate_prints_one_table_for_all_kinds_of_models(
     names = ("--model", "concord", "--model", mask_free, "--model", "s2crnet")
     code, out, _ = run(capsys, "evaluate", folder / "set", *names, "--sheet", folder / "sheet.png")
     assert code == 0
-    _, header, untouched, *models, _ = out.splitlines()
+    _, header, untouched, *models, left_out, _ = out.splitlines()
+    assert left_out.startswith("left out: LPIPS needs")
     assert header.split()[-1] == "IoU"
     assert [line.split()[0] for line in models] == ["concord", mask_free, "s2crnet"]
     assert [line.split()[-1] == "-" for line in (untouched, *models)] == [True, True, False, True]
