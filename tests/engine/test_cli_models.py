@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
 import shutil
 import subprocess
@@ -223,25 +222,6 @@ def test_evaluate_prints_one_table_for_all_kinds_of_models(
     assert [line.split()[-1] == "-" for line in (untouched, *models)] == [True, True, False, True]
     assert len({len(line) for line in (header, untouched, *models)}) == 1
     assert Image.open(folder / "sheet.png").width > 6 * 160
-
-
-def test_evaluate_asks_before_it_replaces_the_sheet(
-    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sheet = folder / "sheet.png"
-    sheet.write_text("precious")
-    command = ("evaluate", folder / "set", "--model", "concord", "--sheet", sheet)
-    assert "sheet.png exists and was not replaced: name another file, or add --yes" in run(capsys, *command)[2]
-    for answer, code in (("\n", 1), ("y\n", 0)):
-        terminal = io.StringIO(answer)
-        terminal.isatty = lambda: True  # type: ignore[method-assign]
-        monkeypatch.setattr("sys.stdin", terminal)
-        monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-        assert sheet.read_bytes() == b"precious"
-        done = run(capsys, *command)
-        assert done[0] == code
-        assert "Replace it? [y/N]" in done[2]
-    assert Image.open(sheet).format == "PNG"
 
 
 def test_evaluate_detect_measures_the_detector(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
