@@ -4,16 +4,18 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 
 import pytest
+from PyQt6.QtCore import QObject
 from PyQt6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from s2am_common.errors import EngineError, ModelError, NothingFoundError
 from s2am_common.log import log_path
 from s2am_editor.window.clipboard import clipboard_data
-from s2am_editor.window.jobs import EDITOR_ADVICE, BackgroundJob, BackgroundJobs, Problem
+from s2am_editor.window.jobs import EDITOR_ADVICE, BackgroundJob, BackgroundJobs, Problem, close_all_jobs
 from s2am_editor.window.messages import Banner
 
 
@@ -84,3 +86,26 @@ def test_canceled_job_emits_ended_only(qtbot: QtBot) -> None:
     with qtbot.waitSignal(job.ended, timeout=60_000):
         job.cancel()
     assert calls == []
+
+
+def test_close_all_jobs_does_not_wait_for_a_job_that_ignores_cancel(qtbot: QtBot) -> None:
+    jobs, release = BackgroundJobs(), threading.Event()
+    job = jobs.start("", lambda _: release.wait(60))
+    assert close_all_jobs(0.05) is False
+    assert job.canceled
+    with qtbot.waitSignal(job.ended, timeout=60_000):
+        release.set()
+    assert close_all_jobs(0.05) is True
+
+
+def test_close_with_deletes_the_owner_after_its_jobs(qtbot: QtBot) -> None:
+    owner, release = QObject(), threading.Event()
+    jobs = BackgroundJobs(owner)
+    jobs.start("", lambda _: release.wait(60))
+    deleted: list[bool] = []
+    owner.destroyed.connect(lambda: deleted.append(True))
+    jobs.close_with(owner)
+    qtbot.wait(20)
+    assert deleted == []
+    release.set()
+    qtbot.waitUntil(lambda: deleted == [True], timeout=60_000)

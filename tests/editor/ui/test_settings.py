@@ -69,3 +69,11 @@ def test_window_and_batch_dialog_select_the_model_of_the_settings(
     assert window.sidebar.harmonize.model == "reinhard"
     dialog = BatchDialog(settings, window)
     assert dialog.model.currentText() == "reinhard"
+
+
+def test_folder_is_the_home_folder_without_a_pictures_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platformdirs.user_pictures_dir", lambda: str(tmp_path / "Pictures"))
+    settings = EditorSettings(tmp_path / "editor.ini")
+    assert settings.folder("open") == str(Path.home())
+    (tmp_path / "Pictures").mkdir()
+    assert settings.folder("open") == str(tmp_path / "Pictures")
