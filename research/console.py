@@ -9,8 +9,12 @@ from collections.abc import Callable
 from s2am_engine.errors import EngineError
 
 
-def run(work: Callable[[], None]) -> int:
+def run(work: Callable[[], None], stopped: str = "Stopped; the same command continues.") -> int:
     """Run a command.
+
+    Args:
+        work: does everything.
+        stopped: sentence to print after Ctrl-C.
 
     Returns:
         The exit code: 0 for success, 1 for a failure, which is explained in one line on stderr.
@@ -21,6 +25,6 @@ def run(work: Callable[[], None]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("Stopped; the same command continues.", file=sys.stderr)
+        print(stopped, file=sys.stderr)
         return 1
     return 0

@@ -203,7 +203,8 @@ def main() -> int:
     about = "time limit for a file, in seconds (default: %(default)g)"
     parser.add_argument("--seconds", type=float, default=SECONDS, metavar="S", help=about)
     options = parser.parse_args()
-    return console.run(lambda: _run(options.folder, options.seconds, options.table))
+    stopped = "Stopped; the table is complete up to here."
+    return console.run(lambda: _run(options.folder, options.seconds, options.table), stopped)
 
 
 def _run(folder: Path, seconds: float, table: Path | None) -> None:
@@ -214,6 +215,7 @@ def _run(folder: Path, seconds: float, table: Path | None) -> None:
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(table.open("w", encoding="utf-8")) if table else None
         progress = stack.enter_context(progress_bar("file"))
+        stack.callback(lambda: _print_counts(counts))  # after Ctrl-C, too
         for index, outcome in enumerate(check_files(paths, seconds)):
             counts[outcome.kind] += 1
             name = os.fsencode(outcome.path.relative_to(folder)).decode("utf-8", "replace")
@@ -221,6 +223,9 @@ def _run(folder: Path, seconds: float, table: Path | None) -> None:
                 file.write(f"{outcome.kind}\t{name}\t{' '.join(outcome.details.split())}\n")
                 file.flush()
             progress(index + 1, len(paths))
+
+
+def _print_counts(counts: Counter[str]) -> None:
     for kind in OUTCOMES:
         print(f"{kind:8} {counts[kind]}")
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from s2am_common.image_formats import IMAGE_FORMATS
 from s2am_engine.batch import (
     MAP_SUFFIXES,
     BatchEvent,
@@ -46,7 +47,9 @@ from s2am_engine.models import model_store
 
 def add_harmonize_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `s2am harmonize`."""
-    parser.add_argument("composite", type=Path, metavar="COMPOSITE", help="an image, a cutout layer, or a folder")
+    formats = ", ".join(info.name for info in IMAGE_FORMATS)
+    about = f"an image ({formats}), a cutout layer, or a folder"
+    parser.add_argument("composite", type=Path, metavar="COMPOSITE", help=about)
     source = parser.add_mutually_exclusive_group()
     about = "white = foreground (default: the image's alpha, or the prediction of a mask-free model)"
     source.add_argument("--mask", type=Path, help=about)

@@ -189,6 +189,15 @@ def dng(path: Path, mosaic: NDArray[np.uint16]) -> None:
     tifffile.imwrite(path, mosaic, photometric=32803, metadata=None, software=False, extratags=tags)
 
 
+def test_read_heic_with_texts_that_are_not_utf_8_is_refused(tmp_path: Path) -> None:
+    data = encode(HEIC, np.dstack([PHOTO, PHOTO[..., 0]]), xmp=XMP)
+    for text in (b"application/rdf+xml", b"urn:mpeg:hevc:2015:auxid:1"):
+        assert text in data
+        (tmp_path / "a").write_bytes(data.replace(text, text[:-3] + b"\xeb" + text[-2:]))
+        with pytest.raises(ImageFormatError, match="is damaged or incomplete"):
+            load_image(tmp_path / "a")
+
+
 def test_read_camera_raw(tmp_path: Path) -> None:
     mosaic = np.full((64, 80), 12000, np.uint16)
     mosaic[::2, ::2] = 24000  # red

@@ -408,6 +408,23 @@ def test_iptc_is_kept_between_formats(tmp_path: Path, source: str, target: str, 
     assert load_image(tmp_path / f"b{target}").metadata.text == ()
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("kind", ["bytes", "integers", "swapped integers", "resources"])
+def test_read_tiff_iptc_of_other_programs(tmp_path: Path, order: Any, kind: str) -> None:
+    records = IPTC + bytes(-len(IPTC) % 4)
+    swapped = np.frombuffer(records, ">u4").astype("<u4").tobytes()
+    field = {
+        "bytes": (33723, 7, len(records), records),
+        "integers": (33723, 4, len(records) // 4, np.frombuffer(records, f"{order}u4")),
+        "swapped integers": (33723, 4, len(records) // 4, np.frombuffer(swapped, f"{order}u4")),
+        "resources": (34377, 7, len(iptc_resource(records)), iptc_resource(records)),
+    }[kind]
+    value = field[3] if isinstance(field[3], bytes) else tuple(int(each) for each in field[3])
+    tags = [(*field[:3], value, True)]
+    tifffile.imwrite(tmp_path / "a.tif", RGB, photometric="rgb", byteorder=order, extratags=tags)
+    assert load_image(tmp_path / "a.tif").metadata.iptc == records
+
+
 def test_write_png_stores_iptc_as_other_programs_do(tmp_path: Path) -> None:
     save_image(tmp_path / "a.png", ImageData(RGB, metadata=Metadata(iptc=IPTC)))
     with Image.open(tmp_path / "a.png") as image:

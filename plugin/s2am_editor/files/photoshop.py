@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Photoshop documents: pixel layers with masks, groups and color profile, read by psd-tools."""
+"""Photoshop documents: pixel layers with masks, groups and color profile, read by psd-tools.
+
+Of CMYK and Lab documents, the merged image is read, converted to sRGB.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import logging
 import re
 import warnings
 from collections.abc import Iterator
@@ -27,6 +31,7 @@ from s2am_engine.errors import FileError, ImageFormatError
 from s2am_engine.image.arrays import full_scale, subsample, to_unit
 from s2am_engine.image.data import ImageData, Metadata
 from s2am_engine.image.formats.common import UnsupportedFileError, check_image_size
+from s2am_engine.image.formats.print_colors import LAB_NOTE, cmyk_to_srgb, lab_to_srgb
 from s2am_engine.image.icc import fitting_profile
 from s2am_engine.types import FractionCallback
 
@@ -35,6 +40,8 @@ _MERGED_TRANSPARENCY = (
     Tag.SAVING_MERGED_TRANSPARENCY16,
     Tag.SAVING_MERGED_TRANSPARENCY32,
 )
+_CONVERTED = (ColorMode.CMYK, ColorMode.LAB)
+_COLORS = {ColorMode.GRAYSCALE: 1, ColorMode.CMYK: 4}  # channels by mode, 3 for others
 _NOTICEABLE = 1.0  # mean difference, in levels of 8 bits
 _COMPARED_SIDE = 1024  # pixels
 _MAX_NAMES = 5  # in a note
@@ -57,6 +64,9 @@ _BLEND_MODES = {
     PsdBlendMode.LUMINOSITY: BlendMode.LUMINOSITY,
 }
 _GROUP_MODES = (PsdBlendMode.NORMAL, PsdBlendMode.PASS_THROUGH)  # groups are dissolved
+# Without a handler, psd-tools' warnings about odd files would be printed to stderr.
+logging.getLogger("psd_tools").addHandler(logging.NullHandler())
+
 _DEPTHS: dict[int, np.dtype[Any]] = {8: np.dtype(np.uint8), 16: np.dtype(np.uint16)}
 
 
@@ -78,7 +88,7 @@ def read_photoshop(path: Path, progress: FractionCallback | None = None) -> Phot
     """Read a Photoshop document.
 
     Raises:
-        FileError: not a Photoshop document, damaged, or not in RGB or grayscale with 8 or 16 bits.
+        FileError: not a Photoshop document, damaged, or neither in RGB, grayscale, CMYK nor Lab with 8 or 16 bits.
     """
     try:
         with warnings.catch_warnings():
@@ -100,6 +110,8 @@ def _read(path: Path, report: FractionCallback) -> PhotoshopFile:
     psd = PSDImage.open(path, max_alloc_bytes="unlimited")  # check_image_size limits it instead
     check_image_size(psd.width, psd.height)
     dtype = _DEPTHS.get(psd.depth)
+    if dtype is not None and psd.color_mode in _CONVERTED and psd.has_preview():
+        return _read_converted(psd, dtype, path.stem)
     if psd.color_mode not in (ColorMode.RGB, ColorMode.GRAYSCALE) or dtype is None:
         raise UnsupportedFileError(
             f"has {psd.color_mode.name} colors with {psd.depth} bits: convert it to RGB with 8 or 16 bits first"
@@ -179,6 +191,32 @@ class _UnsupportedFeatures:
                 yield f"{words}: {', '.join(names[:_MAX_NAMES])}{more}."
 
 
+def _read_converted(psd: PSDImage, dtype: np.dtype[Any], name: str) -> PhotoshopFile:
+    """Read the merged image of a CMYK or Lab document, converted to sRGB."""
+    planes = _stored_planes(psd, dtype)
+    if psd.color_mode == ColorMode.CMYK:
+        inks = full_scale(dtype) - np.moveaxis(planes[:4], 0, -1)  # stored with 0 as full ink
+        profile = psd.image_resources.get_data(Resource.ICC_PROFILE)
+        pixels, note = cmyk_to_srgb(inks.astype(dtype), profile)
+    else:
+        pixels, note = lab_to_srgb(np.ascontiguousarray(np.moveaxis(planes[:3], 0, -1)), signed=False), LAB_NOTE
+    image = ImageData(pixels, metadata=_metadata(psd))
+    notes = [f"{name} {note}.", *(["Its layers are merged."] if len(psd) else [])]
+    return PhotoshopFile(Document.from_image(image, name), notes, None)
+
+
+def _stored_planes(psd: PSDImage, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return the merged image as stored, C×H×W with the colors first."""
+    # psd_tools would take the first selection for transparency, and change the colors accordingly.
+    stored = psd._record.image_data.get_data(psd._record.header, False)
+    if not isinstance(stored, bytes):
+        raise TypeError("channels are split")
+    planes = np.frombuffer(stored, dtype.newbyteorder(">")).reshape(-1, psd.height, psd.width)
+    if len(planes) < _COLORS.get(psd.color_mode, 3):
+        raise ValueError("channels are missing")
+    return planes.astype(dtype)
+
+
 def _metadata(psd: PSDImage) -> Metadata:
     """Return the resolution of a document: fixed-point dots per inch, regardless of the displayed unit."""
     found = psd.image_resources.get_data(Resource.RESOLUTION_INFO)
@@ -195,14 +233,7 @@ def _merged_image(psd: PSDImage, dtype: np.dtype[Any], profile: bytes | None, no
         return ImageData(pixels, alpha, profile, gray)
     if psd.channels > colors:
         notes.add("Saved selections (additional channels) are not kept.")
-    # psd_tools would take the first selection for transparency, and change the colors accordingly.
-    stored = psd._record.image_data.get_data(psd._record.header, False)
-    if not isinstance(stored, bytes):
-        raise TypeError("channels are split")
-    planes = np.frombuffer(stored, dtype.newbyteorder(">")).reshape(-1, psd.height, psd.width)
-    if len(planes) < colors:
-        raise ValueError("channels are missing")
-    color = np.moveaxis(planes[:colors], 0, -1).astype(dtype)
+    color = np.moveaxis(_stored_planes(psd, dtype)[:colors], 0, -1)
     return ImageData(np.ascontiguousarray(color if colors == 3 else np.repeat(color, 3, axis=2)), None, profile, gray)
 
 

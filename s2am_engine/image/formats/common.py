@@ -12,11 +12,12 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from s2am_common.image_formats import FormatInfo
+from s2am_common.image_formats import WRITABLE_FORMATS, FormatInfo
 from s2am_engine.image.data import MAX_PIXELS, ImageData, Metadata
 from s2am_engine.types import Pixels
 
-CONVERT_FIRST = "save it as PNG, JPEG, TIFF or WebP first"
+_WRITABLE = [info.name for info in WRITABLE_FORMATS]
+CONVERT_FIRST = f"save it as {', '.join(_WRITABLE[:-1])} or {_WRITABLE[-1]} first"
 
 
 _CONTENTS = {

@@ -16,7 +16,7 @@ from s2am_engine.image.formats.common import (
     widened,
 )
 from s2am_engine.image.formats.gain_map import GAIN_MAP_NOTE
-from s2am_engine.image.formats.isobmff import boxes, color_space, image_properties
+from s2am_engine.image.formats.isobmff import boxes, check_texts, color_space, image_properties
 from s2am_engine.image.formats.pillow import metadata_of
 
 _GAIN_MAP = "hdrgainmap"  # in the type of an auxiliary image
@@ -28,7 +28,9 @@ def read_heic(data: bytes) -> Decoded:
     brands = next((body for kind, body in boxes(data) if kind == b"ftyp"), b"")
     if b"avif" in (brands[at : at + 4] for at in range(8, len(brands), 4)):
         return read_avif(data)  # its major brand is that of any image in this container
-    file = import_package(HEIC).open_heif(data, convert_hdr_to_8bit=False)
+    library = import_package(HEIC)
+    check_texts(image_properties(data))
+    file = library.open_heif(data, convert_hdr_to_8bit=False)
     image = file[file.primary_index]
     check_image_size(*image.size)
     info = image.info

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from s2am_engine.image.formats.color_space import hdr_curve_of_cicp, profile_of_cicp
 
 _MAX_BOXES = 10_000
+_TEXT_AT = {2: 12, 3: 14}  # offset of the name in an item's entry, by its version; 8 for others
 
 
 def boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -30,6 +31,18 @@ def boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 def image_properties(data: bytes) -> bytes:
     """Return the content of the box that describes the images of a HEIC or AVIF file; b"" if it is missing."""
     return next((body for kind, body in boxes(data) if kind == b"meta"), b"")
+
+
+def check_texts(properties: bytes) -> None:
+    """Raise ValueError if a name or type in the description of the images is not UTF-8: pi-heif crashes on such."""
+    children = dict(boxes(properties[4:]))
+    items = children.get(b"iinf", b"\0")
+    texts = [body[_TEXT_AT.get(body[0], 8) :] for _, body in boxes(items[6 if items[0] == 0 else 8 :]) if body]
+    stored = dict(boxes(children.get(b"iprp", b""))).get(b"ipco", b"")
+    texts += [body[4:] for kind, body in boxes(stored) if kind == b"auxC"]
+    for text in texts:
+        for part in text.split(b"\0")[:3]:  # name, type and encoding; other data may follow
+            part.decode()
 
 
 def color_space(properties: bytes, gray: bool) -> tuple[bytes | None, tuple[str, ...]]:

@@ -33,11 +33,13 @@ from s2am_engine.image.formats.common import (
     straight_alpha,
     widened,
 )
-from s2am_engine.image.formats.exif import TiffBytes, TiffEntry
+from s2am_engine.image.formats.exif import TiffBytes, TiffDirectory, TiffEntry
+from s2am_engine.image.formats.iptc import iptc_of_resources
 from s2am_engine.image.formats.print_colors import LAB_NOTE, cmyk_to_srgb, lab_to_srgb
 from s2am_engine.image.formats.xmp import reset_xmp_orientation
 
-_PHOTOMETRIC, _XMP, _IPTC, _ICC, _DNG = 262, 700, 33723, 34675, 50706
+_PHOTOMETRIC, _XMP, _IPTC, _RESOURCES, _ICC, _DNG = 262, 700, 33723, 34377, 34675, 50706
+_LONG = 4
 _NEW_SUBFILE, _SUBFILE, _EXTRA_SAMPLES = 254, 255, 338
 _RESOLUTION = {exif.X_RESOLUTION, exif.Y_RESOLUTION, exif.RESOLUTION_UNIT}
 _RATIONALS = {5: "I", 10: "i"}
@@ -77,7 +79,8 @@ def read_tiff(data: bytes) -> Decoded:
 def _read(data: bytes) -> Decoded:
     tiff = TiffBytes(data, strict=True)  # for EXIF, and because tifffile skips truncated fields
     main = tiff.directory(tiff.first)
-    icc, xmp, iptc = (main.entries[tag].value or None if tag in main.entries else None for tag in (_ICC, _XMP, _IPTC))
+    icc, xmp = (main.entries[tag].value or None if tag in main.entries else None for tag in (_ICC, _XMP))
+    iptc = _iptc(main)
     notes: list[str] = []
     with TiffFile(io.BytesIO(data)) as file, np.errstate(over="ignore"):
         page = _only_page(file, data)
@@ -111,6 +114,17 @@ def _read(data: bytes) -> Decoded:
     blob, orientation = exif.normalize_exif(exif.exif_of_tiff(tiff, main))
     metadata = Metadata(blob, reset_xmp_orientation(xmp, orientation), iptc, exif.exif_resolution(blob))
     return Decoded(samples, orientation, icc, metadata, selection, tuple(notes))
+
+
+def _iptc(main: TiffDirectory) -> bytes | None:
+    """Return the IPTC records of a TIFF file: from their own field, or from Photoshop's image resources."""
+    entry = main.entries.get(_IPTC)
+    if entry is None or not entry.value:
+        resources = main.entries.get(_RESOURCES)
+        return iptc_of_resources(resources.value) if resources is not None else None
+    if entry.kind == _LONG and not entry.value.startswith(b"\x1c"):  # some programs store it as swapped integers
+        return np.frombuffer(entry.value, ">u4").astype("<u4").tobytes()
+    return entry.value
 
 
 def _only_page(file: TiffFile, data: bytes) -> TiffPage:

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 from psd_tools import PSDImage
 from psd_tools.constants import BlendMode
 
@@ -16,6 +18,7 @@ from s2am_editor.document.blend_mode import BlendMode as LayerBlendMode
 from s2am_editor.files.document_io import EXPORT_SUFFIXES, export_image, open_document, read_layer, save_project
 from s2am_editor.render.export import flatten
 from s2am_engine.errors import EngineError
+from s2am_engine.image.arrays import to_uint8
 from tests.editor.document.sample_documents import disc, scene
 from tests.editor.files.photoshop_files import psd_file, psd_layer
 
@@ -95,10 +98,32 @@ def test_read_photoshop_without_layers(tmp_path: Path, mode: str) -> None:
     assert document.gray == (mode == "L")
 
 
-def test_read_photoshop_refuses_cmyk(tmp_path: Path) -> None:
-    PSDImage.new("CMYK", (30, 20)).save(tmp_path / "print.psd")
-    with pytest.raises(EngineError, match=r"CMYK colors with 8 bits: convert it to RGB"):
-        open_document(tmp_path / "print.psd")
+def test_read_photoshop_refuses_other_color_modes(tmp_path: Path) -> None:
+    for mode, name in ((7, "MULTICHANNEL"), (8, "DUOTONE")):
+        head = b"8BPS" + struct.pack(">H6xHIIHH", 1, 1, 20, 30, 8, mode) + bytes(14)
+        (tmp_path / "print.psd").write_bytes(head + bytes(600))
+        with pytest.raises(EngineError, match=rf"{name} colors with 8 bits: convert it to RGB"):
+            open_document(tmp_path / "print.psd")
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize(("mode", "words"), [(4, "CMYK image without a color profile"), (9, "Lab image")])
+def test_read_photoshop_converts_cmyk_and_lab(tmp_path: Path, mode: int, words: str, depth: int) -> None:
+    image = Image.fromarray(scene(40, 30))
+    if mode == 4:
+        planes = 255 - np.moveaxis(np.asarray(image.convert("CMYK")), -1, 0).astype(np.uint16)
+    else:
+        profiles = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+        lab = ImageCms.profileToProfile(image, *profiles, outputMode="LAB")
+        planes = np.moveaxis(np.asarray(lab), -1, 0).astype(np.uint16)
+        planes[1:] ^= 128  # Pillow's a and b are signed
+    data = (planes * 257).astype(">u2") if depth == 16 else planes.astype(np.uint8)
+    head = b"8BPS" + struct.pack(">H6xHIIHH", 1, len(planes), 30, 40, depth, mode) + bytes(14)
+    (tmp_path / "print.psd").write_bytes(head + data.tobytes())
+    opened = open_document(tmp_path / "print.psd")
+    pixels = to_uint8(opened.document.layers[0].raster.pixels)
+    assert np.abs(pixels.astype(int) - scene(40, 30)).mean() < 2
+    assert words in opened.notes[0]
 
 
 def test_read_photoshop_refuses_truncated_file(tmp_path: Path) -> None:
@@ -210,3 +235,13 @@ def test_read_photoshop_names_blend_modes_of_groups_and_effects(tmp_path: Path) 
     document.save(tmp_path / "a.psd")
     notes = open_document(tmp_path / "a.psd").notes
     assert "Other blend modes are shown as normal: “person” (pin light), “people” (linear burn)." in notes
+
+
+def test_read_photoshop_of_odd_blocks_is_silent(tmp_path: Path) -> None:
+    data = psd_file([psd_layer(b"beach", scene(60, 50), None)], scene(60, 50))
+    start = data.index(b"8BIMnorm")
+    (tmp_path / "a.psd").write_bytes(data[:start] + bytes(4) + data[start + 4 :])
+    code = "import sys; from pathlib import Path; from s2am_editor.files.document_io import open_document\n"
+    code += "try: open_document(Path(sys.argv[1]))\nexcept Exception as error: print(error)"
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "a.psd"], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
