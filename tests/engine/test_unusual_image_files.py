@@ -413,14 +413,14 @@ def test_iptc_is_kept_between_formats(tmp_path: Path, source: str, target: str, 
 def test_read_tiff_iptc_of_other_programs(tmp_path: Path, order: Any, kind: str) -> None:
     records = IPTC + bytes(-len(IPTC) % 4)
     swapped = np.frombuffer(records, ">u4").astype("<u4").tobytes()
-    field = {
+    fields: dict[str, tuple[int, int, int, Any]] = {
         "bytes": (33723, 7, len(records), records),
         "integers": (33723, 4, len(records) // 4, np.frombuffer(records, f"{order}u4")),
         "swapped integers": (33723, 4, len(records) // 4, np.frombuffer(swapped, f"{order}u4")),
         "resources": (34377, 7, len(iptc_resource(records)), iptc_resource(records)),
-    }[kind]
-    value = field[3] if isinstance(field[3], bytes) else tuple(int(each) for each in field[3])
-    tags = [(*field[:3], value, True)]
+    }
+    tag, code, count, stored = fields[kind]
+    tags = [(tag, code, count, stored if isinstance(stored, bytes) else tuple(map(int, stored)), True)]
     tifffile.imwrite(tmp_path / "a.tif", RGB, photometric="rgb", byteorder=order, extratags=tags)
     assert load_image(tmp_path / "a.tif").metadata.iptc == records
 
