@@ -82,7 +82,8 @@ def make_libraries(folder: Path) -> Path:
     """
     options = ["--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", str(folder)]
     subprocess.run([sys.executable, "-m", "pip", "wheel", *options, str(CHECKOUT)], capture_output=True, check=True)
-    needed = [line for line in requires("s2am") or () if re.search(r"extra == .(editor|train)|^[^;]*$", line)]
+    lines = requires("s2am") or ()
+    needed = [line for line in lines if "extra ==" not in line or re.search(r"extra == .(editor|train)", line)]
     names = {re.split(r"[^\w.-]", line)[0] for line in needed}
     for name in names - {"torch"}:
         make_wheel(folder, name, version(name), {})
