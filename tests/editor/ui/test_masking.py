@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from PyQt6.QtWidgets import QToolButton
 
 from s2am_editor.cutout.masks import Combination
 from s2am_editor.document import commands
-from s2am_editor.document.raster import TiledMask
+from s2am_editor.document.raster import Raster, TiledMask
 from s2am_editor.window.canvas.document_view import MaskView
 from s2am_editor.window.dialogs.refine_edges import RefineEdgesDialog
 from s2am_editor.window.tools import cut_out
@@ -225,3 +227,25 @@ def test_refine_edges_refuses_an_opaque_and_a_locked_layer(boxed: WindowDriver) 
     boxed.window.all_actions["refine"].trigger()
     assert "no transparency" in boxed.window.banner.text
     assert boxed.window.findChildren(RefineEdgesDialog) == []
+
+
+def test_later_segmentation_cancels_the_one_that_is_running(
+    boxed: WindowDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick, began, release = cut_out.grab_cut, threading.Event(), threading.Event()
+
+    def slow(raster: Raster, **given: Any) -> TiledMask:
+        began.set()
+        assert release.wait(60)
+        return quick(raster, **given)
+
+    monkeypatch.setattr(cut_out, "grab_cut", slow)
+    boxed.drag((110, 80), (210, 160))
+    boxed.wait(began.is_set)
+    monkeypatch.setattr(cut_out, "grab_cut", quick)
+    boxed.drag((110, 80), (150, 120))
+    boxed.wait(lambda: boxed.active.mask is not None)
+    release.set()
+    boxed.settle()
+    assert mask(boxed).sum() == pytest.approx(40 * 40, rel=0.08)
+    assert boxed.window.session.history.names.count("Cut out") == 1

@@ -204,6 +204,7 @@ class CutOut(QObject):
         self.proposal: Proposal | None = None
         self._proposed: Layer | None = None
         self.applying = False  # while a new mask is put into the document
+        self._job: BackgroundJob | None = None  # the segmentation that is running
 
     @property
     def proposed_layer(self) -> Layer | None:
@@ -278,7 +279,13 @@ class CutOut(QObject):
             if done and self._session.active:
                 self.cut.emit(layer.id, self._session.active.id if layer.locked else layer.id)
 
-        self._jobs.start(self.tr("Cutting out"), checked, done, self.failed.emit)
+        if self._job is not None:
+            self._job.cancel()  # its result would arrive after a newer one, or be replaced by it
+        self._job = self._jobs.start(self.tr("Cutting out"), checked, done, self.failed.emit, ended=self._end)
+
+    def _end(self, job: BackgroundJob) -> None:
+        if job is self._job:
+            self._job = None
 
     # ---- detection of a pasted region
 
