@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -232,7 +233,8 @@ def test_refine_edges_refuses_an_opaque_and_a_locked_layer(boxed: WindowDriver) 
 def test_later_segmentation_cancels_the_one_that_is_running(
     boxed: WindowDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    quick, began, release = cut_out.grab_cut, threading.Event(), threading.Event()
+    quick: Callable[..., TiledMask] = vars(cut_out)["grab_cut"]
+    began, release = threading.Event(), threading.Event()
 
     def slow(raster: Raster, **given: Any) -> TiledMask:
         began.set()
