@@ -62,12 +62,15 @@ def build_appdir(folder: Path, wheel: Path, prefix: Path, sources: PackageSource
         InstallError: something cannot be installed, or the editor does not start from the AppDir.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    unneeded = shutil.ignore_patterns("__pycache__", "test", "idlelib", "tkinter", "*.a", "include", "share")
+    unneeded = shutil.ignore_patterns(
+        "__pycache__", "site-packages", "test", "idlelib", "tkinter", "*.a", "include", "share"
+    )
     with console.step("Copying Python"):
         shutil.copytree(prefix, folder / "usr", symlinks=True, ignore=unneeded)
     # A shared libpython is found by the path of the Python that was copied, unless this names its folder.
     os.environ["LD_LIBRARY_PATH"] = str(folder / "usr/lib")
     new = Environment(folder / "usr")
+    console.run([str(new.python), "-I", "-m", "ensurepip"], clean_environ())
     build = torch_builds.cpu_build(sys.platform)
     with console.step(f"Installing PyTorch {build.name}"):
         version = install_torch(new, build, sources, console)

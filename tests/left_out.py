@@ -69,8 +69,7 @@ def _real_gimp() -> LeftOut | None:
     if sys.platform != "linux":
         return LeftOut(what, "needs Linux")
     if os.geteuid() != 0:
-        command = f"sudo {sys.executable} -m tests -m gimp"
-        return LeftOut(what, "needs root, for debootstrap, chroot and mount", command)
+        return LeftOut(what, "needs root, for debootstrap, chroot and mount", "sudo python3 -m tests -m gimp")
     if not (shutil.which("debootstrap") or shutil.which("apt-get")):
         return LeftOut(what, "needs debootstrap", "install the package debootstrap of your system")
     return None
