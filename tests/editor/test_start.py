@@ -13,7 +13,6 @@ import pytest
 
 from s2am_common import system_libraries
 from s2am_editor import start
-from s2am_engine.cli import main as cli
 from s2am_engine.errors import EngineError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux leaves Qt's libraries to the system")
@@ -63,11 +62,6 @@ def test_edit_never_aborts_with_the_text_of_qt() -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("error: The editor")
     assert done.stderr.count("\n") == 1
-
-
-def test_edit_names_a_missing_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["edit", str(tmp_path / "gone.png")]) == 1
-    assert "gone.png does not exist" in capsys.readouterr().err
 
 
 def test_start_check_opens_the_window_and_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
