@@ -164,8 +164,8 @@ def to_tensor(composite: Floats, mask: Floats) -> Tensor:
 def choose_views(image: Tensor, scales: Sequence[float]) -> tuple[Tensor, Sequence[Tensor], int]:
     """Return the views for test-time augmentation: `four_views`, or one view at each of several scales.
 
-    Every second scale sees the mirror image, so a scale that is given twice sees both. Image and mirror image at each of
-    two scales were no better on 16 real and 93 synthetic composites, and took twice as long.
+    Every second scale sees the mirror image, so a scale that is given twice sees both. Image and mirror image at each
+    of two scales were no better on 16 real and 93 synthetic composites, and took twice as long.
 
     Args:
         image: (1, C, N, N) in [0, 1]; the last channel is the mask.
