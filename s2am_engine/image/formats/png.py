@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
-from imagecodecs import PNG, png_decode, png_encode
+from imagecodecs import PNG, DeflateError, deflate_decode, png_decode, png_encode
 from PIL.PngImagePlugin import PngInfo, putchunk
 
 from s2am_common.image_formats import PNG as PNG_INFO
@@ -40,7 +40,6 @@ _COLOR_CHUNKS = (b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI")
 _HEAD = len(_SIGNATURE) + 25  # signature and IHDR
 _XMP = "XML:com.adobe.xmp"
 _MAX_INFLATED = 64 * 2**20  # bytes of all compressed texts together, and of the profile
-_INFLATED_AT_ONCE = 2**20
 _MAX_CHUNKS = 2**20
 _MAX_DENSITY = 2**31 - 1
 _PASSES = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
@@ -114,12 +113,12 @@ def _pixels(once: dict[bytes, bytes], stored: list[memoryview]) -> Pixels:
     sizes = [(-(-(height - top) // down), -(-(width - left) // across)) for top, left, down, across in passes]
     sizes = [(max(0, rows), max(0, columns)) for rows, columns in sizes]
     lengths = [rows * (1 + (columns * pixel_bits + 7) // 8) if columns else 0 for rows, columns in sizes]
-    if not interlaced and _inflates_to(stored, lengths[0]):
+    stream = b"".join(whole[8:-4] for whole in stored)
+    if not interlaced and _inflates_to(stream, lengths[0]):
         data = b"".join([_SIGNATURE, _packed(b"IHDR", once[b"IHDR"]), *parts, *stored, _packed(b"IEND", b"")])
         return np.asarray(png_decode(data)).reshape(height, width, -1)
     # Without the two bytes of its header, the checksum behind the stream does not count: each chunk has one as well.
-    stream = b"".join(whole[8:-4] for whole in stored)[2:]
-    scanlines = zlib.decompressobj(-zlib.MAX_WBITS).decompress(stream, sum(lengths) or 1)
+    scanlines = zlib.decompressobj(-zlib.MAX_WBITS).decompress(stream[2:], sum(lengths) or 1)
     if len(scanlines) < sum(lengths):
         raise ValueError("PNG ends too early")
     samples: Pixels | None = None
@@ -140,20 +139,16 @@ def _pixels(once: dict[bytes, bytes], stored: list[memoryview]) -> Pixels:
     return samples
 
 
-def _inflates_to(stored: list[memoryview], length: int) -> bool:
-    """Return whether the data of IDAT chunks inflate to exactly a number of bytes, with nothing behind them."""
-    inflater, total = zlib.decompressobj(), 0
-    for whole in stored:
-        rest: bytes | memoryview = whole[8:-4]
-        while len(rest):
-            try:
-                total += len(inflater.decompress(rest, _INFLATED_AT_ONCE))
-            except zlib.error:  # perhaps only the checksum behind the pixels
-                return False
-            rest = inflater.unconsumed_tail
-        if inflater.unused_data or total > length:
-            return False
-    return inflater.eof and total == length
+def _inflates_to(stream: bytes, length: int) -> bool:
+    """Return whether a zlib stream inflates to exactly a number of bytes, with nothing behind it.
+
+    libdeflate does so in a fraction of the time that the decoder takes.
+    """
+    try:
+        inflated = deflate_decode(stream, out=length)
+    except DeflateError:
+        return False
+    return len(inflated) == length and zlib.adler32(inflated) == int.from_bytes(stream[-4:], "big")
 
 
 def _packed(kind: bytes, body: bytes) -> bytes:
