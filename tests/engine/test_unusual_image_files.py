@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import exiv2
 import numpy as np
 import pytest
 import tifffile
@@ -434,6 +435,18 @@ def test_write_png_stores_iptc_as_other_programs_do(tmp_path: Path) -> None:
     assert name == "iptc"
     assert bytes.fromhex(re.sub(r"\s", "", digits)) == iptc_resource(IPTC)
     assert int(size) == len(iptc_resource(IPTC))
+
+
+@pytest.mark.parametrize("length", [27, 28, 29, 284])
+def test_iptc_of_any_length_is_read_by_exiv2(tmp_path: Path, length: int) -> None:
+    records = IPTC[:10] + b"\x1c\x02\x19" + struct.pack(">H", length - 15) + b"K" * (length - 15)
+    assert len(records) == length
+    for suffix in (".png", ".jpg", ".tif"):
+        save_image(tmp_path / f"a{suffix}", ImageData(RGB, metadata=Metadata(iptc=records)))
+        assert load_image(tmp_path / f"a{suffix}").metadata.iptc == records
+        read = exiv2.ImageFactory.open(str(tmp_path / f"a{suffix}"))
+        read.readMetadata()
+        assert str(read.iptcData()["Iptc.Application2.ObjectName"].value()) == "Title"
 
 
 def test_iptc_of_resources_finds_records_behind_others() -> None:

@@ -47,6 +47,7 @@ _PASSES = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2),
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by color type
 _RAW_PROFILE = "Raw profile type "  # keyword of ImageMagick, ExifTool and exiv2 for metadata in hexadecimal
 _IPTC_NAMES, _EXIF_NAMES = ("iptc", "8bim"), ("exif", "APP1")
+_IPTC_MARK = 0x1C  # first byte of each record
 _MAX_EXIV2_TEXT = 128 * 1024  # bytes; exiv2 rejects a file with a compressed text that unpacks to more
 _METERS_PER_INCH = 0.0254
 
@@ -283,7 +284,9 @@ def _metadata_chunks(profile: bytes | None, metadata: Metadata) -> Iterator[tupl
     if metadata.xmp:
         texts.add_itxt(_XMP, metadata.xmp)
     if metadata.iptc:
-        raw = _as_raw_profile("iptc", iptc_resource(metadata.iptc))
+        # exiv2 takes a size of 0x…1C for the first record; like ExifTool, it also reads bare records.
+        bare = len(metadata.iptc) & 0xFF == _IPTC_MARK
+        raw = _as_raw_profile("iptc", metadata.iptc if bare else iptc_resource(metadata.iptc))
         texts.add_text(_RAW_PROFILE + "iptc", raw, zip=len(raw) < _MAX_EXIV2_TEXT)
     for keyword, text in metadata.text:
         texts.add_text(keyword, text)
