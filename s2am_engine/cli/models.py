@@ -11,10 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from s2am_engine.cli.outputs import ask_to_replace, choose_output, confirm
+from s2am_engine.cli.outputs import ask_to_replace, choose_output
 from s2am_engine.cli.terminal import CommandSpec, Subparsers
-from s2am_engine.errors import FileError
-from s2am_engine.models import model_files, model_store
+from s2am_engine.models import deleted_models, model_files, model_store
 
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
@@ -32,8 +31,11 @@ def add_models_arguments(parser: argparse.ArgumentParser) -> None:
     importing = add_action(actions, "import", run_import_model, "Add an exported model to the personal models.")
     importing.add_argument("file", type=Path, metavar="FILE")
     importing.add_argument("--name", help="name of the new model (default: that of the exported one)")
-    delete = add_action(actions, "delete", run_delete_model, "Delete a personal model.")
+    about = f"Delete a personal model; “restore” undoes it for {deleted_models.KEPT_DAYS} days."
+    delete = add_action(actions, "delete", run_delete_model, about)
     delete.add_argument("name", metavar="NAME")
+    restore = add_action(actions, "restore", run_restore_model, "Restore a deleted model.")
+    restore.add_argument("name", metavar="NAME")
 
 
 def add_action(actions: Subparsers, name: str, run: Callable[[Any], int], about: str) -> argparse.ArgumentParser:
@@ -48,7 +50,10 @@ def run_list_models(options: argparse.Namespace) -> int:
     """Run `s2am models`."""
     found = model_store.list_models()
     if options.json:
-        rows = [dataclasses.asdict(model.card) | {"bundled": model.bundled} for model in found]
+        rows = [
+            dataclasses.asdict(model.card) | {"bundled": model.bundled, "style_sheet": style_sheet_of(model) or None}
+            for model in found
+        ]
         untrained = model_store.untrained_networks(found)
         networks = [dataclasses.asdict(network) | {"weights": False} for network in untrained]
         print(json.dumps({"default": model_store.default_model(), "models": rows, "networks": networks}))
@@ -57,11 +62,18 @@ def run_list_models(options: argparse.Namespace) -> int:
         card = model.card
         size, origin = f"{card.size / 1e6:.1f} MB", "bundled" if model.bundled else "yours"
         print(model_line(card.name, size, origin, card.description), flush=True)
+        if sheet := style_sheet_of(model):
+            print(f"{'':25}its look: {sheet}")
     if options.networks:
         # Building these takes seconds, because PyTorch is imported.
         for network in model_store.untrained_networks(found):
             print(model_line(network.name, "", "to train", network.description))
     return 0
+
+
+def style_sheet_of(model: model_store.Model) -> str:
+    """Return the path of the contact sheet of a fine-tuned model's look; empty if there is none."""
+    return str(model.style_sheet) if model.style_sheet.is_file() else ""
 
 
 def model_line(name: str, size: str, origin: str, description: str) -> str:
@@ -92,10 +104,16 @@ def run_import_model(options: argparse.Namespace) -> int:
 
 def run_delete_model(options: argparse.Namespace) -> int:
     """Run `s2am models delete`."""
-    if not confirm(f"Delete the model “{options.name}”? It cannot be restored."):
-        raise FileError(f"“{options.name}” was kept.", code="file.kept")
-    model_files.delete_model(options.name)
-    return print_result(options, f"“{options.name}” was deleted.", {"deleted": options.name})
+    name: str = options.name
+    kept = deleted_models.delete_restorably(name)
+    undo = f" “s2am models restore {name}” undoes this for {deleted_models.KEPT_DAYS} days." if kept else ""
+    return print_result(options, f"“{name}” was deleted.{undo}", {"deleted": name, "restorable": kept})
+
+
+def run_restore_model(options: argparse.Namespace) -> int:
+    """Run `s2am models restore`."""
+    name = deleted_models.restore_model(options.name).card.name
+    return print_result(options, f"“{name}” was restored.", {"restored": name})
 
 
 def add_export_arguments(parser: argparse.ArgumentParser) -> None:

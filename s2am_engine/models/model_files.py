@@ -112,13 +112,14 @@ def check_free(name: str) -> None:
         raise ModelError(f"There is already a model “{known}”: choose another name.", code="model.exists", model=known)
 
 
-def add_model(card: Card, weights: bytes, *, replace: bool = False) -> Model:
+def add_model(card: Card, weights: bytes, *, replace: bool = False, style_sheet: bytes | None = None) -> Model:
     """Add a personal model.
 
     Args:
         card: its name is the model's.
         weights: content of a safetensors file.
         replace: whether to replace a personal model of the same name.
+        style_sheet: PNG with a contact sheet of the photographs to which the model was fine-tuned.
 
     Raises:
         ModelError: the name is taken or invalid.
@@ -135,9 +136,12 @@ def add_model(card: Card, weights: bytes, *, replace: bool = False) -> Model:
         file.write(weights)
         path.unlink(missing_ok=True)  # the old card describes other weights
     try:
+        if style_sheet:
+            with atomic_write(model.style_sheet) as file:
+                file.write(style_sheet)
         model_store.write_card(card, folder)
     except BaseException:
-        _remove_weights(model.weights)
+        _remove_rest(model.weights, model.style_sheet)
         raise
     logger.info("added model “%s” in %s", card.name, folder)
     return model
@@ -152,7 +156,8 @@ def rename_model(old: str, new: str) -> Model:
     """
     path = _personal_card(old)
     model = model_store.read_model(path)
-    renamed = add_model(dataclasses.replace(model.card, name=new), model_store.read_weights(model))
+    sheet = model.style_sheet.read_bytes() if model.style_sheet.is_file() else None
+    renamed = add_model(dataclasses.replace(model.card, name=new), model_store.read_weights(model), style_sheet=sheet)
     try:
         _remove(path)
     except FileError:
@@ -162,7 +167,7 @@ def rename_model(old: str, new: str) -> Model:
 
 
 def delete_model(name: str) -> None:
-    """Delete a personal model, damaged or not.
+    """Delete a personal model, damaged or not, for good; see also `deleted_models`.
 
     Raises:
         ModelError: no such model, or a bundled one.
@@ -193,11 +198,17 @@ def _remove(card: Path) -> None:
             code="file.remove",
             path=str(card),
         ) from error
-    _remove_weights(card.with_suffix(".safetensors"))
+    _remove_rest(card.with_suffix(".safetensors"), card.with_suffix(model_store.STYLE_SHEET_SUFFIX))
 
 
-def _remove_weights(path: Path) -> None:
-    """Remove weights without a card; a failure is logged, as they do no harm."""
+def _remove_rest(*paths: Path) -> None:
+    """Remove files of a model without a card."""
+    for path in paths:
+        _remove_leftover(path)
+
+
+def _remove_leftover(path: Path) -> None:
+    """Remove a file that does no harm; a failure is logged."""
     try:
         path.unlink(missing_ok=True)
     except OSError as error:

@@ -33,6 +33,7 @@ DETECTOR = "dissonance"
 DETECTOR_NETWORKS = ("dissonance",)  # detect and do not harmonize; listed here because PyTorch loads slowly
 DETECTION_THRESHOLD = 0.5  # confidence from which on a detection counts
 BUNDLED = Path(__file__).parent / "weights"
+STYLE_SHEET_SUFFIX = ".png"
 RENAMED_KEYS = {"licence": "license", "thumbnail": "input_size"}
 """Keys of cards that version 0.1 wrote, and their names now."""
 
@@ -78,6 +79,11 @@ class Model:
     card: Card
     weights: Path
     bundled: bool
+
+    @property
+    def style_sheet(self) -> Path:
+        """Contact sheet of the photographs to which the model was fine-tuned; the file may be missing."""
+        return self.weights.with_suffix(STYLE_SHEET_SUFFIX)
 
     @property
     def repair(self) -> str:

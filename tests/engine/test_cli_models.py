@@ -109,10 +109,14 @@ def test_models_exports_imports_renames_and_deletes(
         (("export", "concord", folder / "mine"), f"“concord” was exported to {file}.\n"),
         (("import", file, "--name", "mine"), f"“mine” was imported from {file}.\n"),
         (("rename", "mine", "yours"), "“mine” was renamed to “yours”.\n"),
-        (("delete", "yours"), "“yours” was deleted.\n"),
+        (("delete", "yours"), "“yours” was deleted. “s2am models restore yours” undoes this for 30 days.\n"),
+        (("restore", "yours"), "“yours” was restored.\n"),
     ):
         assert run(capsys, "models", *arguments) == (0, sentence, "")
-    assert list(no_personal_models.iterdir()) == []
+    assert {path.name for path in no_personal_models.iterdir() if path.is_file()} == {
+        "yours.json",
+        "yours.safetensors",
+    }
 
 
 @pytest.mark.parametrize("place", [1, 5])
@@ -122,7 +126,8 @@ def test_models_actions_print_json(folder: Path, capsys: pytest.CaptureFixture[s
         (["export", "concord", folder / "mine"], {"exported": "concord", "file": file}),
         (["import", file, "--name", "mine"], {"imported": "mine", "file": file}),
         (["rename", "mine", "yours"], {"renamed": "mine", "name": "yours"}),
-        (["delete", "yours"], {"deleted": "yours"}),
+        (["delete", "yours"], {"deleted": "yours", "restorable": True}),
+        (["restore", "yours"], {"restored": "yours"}),
     ):
         call = ["models", *arguments]
         call.insert(place, "--json")
@@ -137,6 +142,7 @@ def test_models_actions_print_json(folder: Path, capsys: pytest.CaptureFixture[s
         ("rename mine fmm", "There is already a model “fmm”: choose another name."),
         ("rename mine con", "Windows reserves it for a device"),
         ("delete nobody", "There is no model “nobody”"),
+        ("restore nobody", "There is no deleted model “nobody”: deleted models are kept for 30 days"),
         ("export nobody file", "There is no model “nobody”"),
         ("export mine .", "is a folder"),
         ("import nowhere.s2am", "nowhere.s2am does not exist"),

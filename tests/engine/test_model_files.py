@@ -58,7 +58,7 @@ def names() -> list[str]:
     return [model.card.name for model in list_models() if not model.bundled]
 
 
-def stop(*_: object) -> None:
+def stop(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 
@@ -208,7 +208,7 @@ def test_add_model_interrupted_before_the_card_changes_nothing(
     assert load_network(find_model("yours"))
 
 
-@pytest.mark.parametrize("stopped_at", ["add_model", "_remove", "_remove_weights"])
+@pytest.mark.parametrize("stopped_at", ["add_model", "_remove", "_remove_rest"])
 def test_rename_model_killed_leaves_at_least_one_complete_model(
     personal: Path, monkeypatch: pytest.MonkeyPatch, stopped_at: str
 ) -> None:
