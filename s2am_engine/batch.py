@@ -26,6 +26,7 @@ from s2am_engine.types import Pixels
 if TYPE_CHECKING:
     from s2am_engine.inference.detector import Detection, Detector
     from s2am_engine.inference.harmonizer import Harmonizer, HarmonizeResult
+    from s2am_engine.inference.references import References
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ class FileHarmonizer:
     sliders: applied to every image.
     native: render the network's own pixels instead of its color map.
     auto_mask: detect the foreground.
+    references: files of photographs to whose look the foreground is matched as well; none = the background decides.
     """
 
     model: str = ""
@@ -67,6 +69,8 @@ class FileHarmonizer:
     sliders: Sliders = field(default_factory=Sliders)
     native: bool = False
     auto_mask: bool = False
+    references: Sequence[Path] = ()
+    _references: References | None = field(default=None, init=False, repr=False)
 
     @cached_property
     def harmonizer(self) -> Harmonizer:
@@ -83,6 +87,22 @@ class FileHarmonizer:
         from s2am_engine.inference.detector import Detector
 
         return Detector(device=self.device)
+
+    def read_references(self, status: Callable[[str], None]) -> References | None:
+        """Read the reference photographs when they are first needed.
+
+        Raises:
+            S2AMError: one of them cannot be used, or there are too many.
+        """
+        if self.references and self._references is None:
+            from s2am_engine.inference.references import References
+
+            self._references = References.reduce(
+                self.references,
+                self.harmonizer.input_size,
+                lambda number: status(f"reading reference {number} of {len(self.references)}"),
+            )
+        return self._references
 
     def harmonize_file(
         self,
@@ -110,16 +130,18 @@ class FileHarmonizer:
             S2AMError: one of the steps failed; then no file was written.
         """
         started = time.perf_counter()
+        inputs = [path for path in (source, mask, background, *self.references) if path]
         output = output or unused_path(default_output(background or source, source.stem))
-        check_output(output, [path for path in (source, mask, background) if path], IMAGE_SUFFIXES)
+        check_output(output, inputs, IMAGE_SUFFIXES)
         if save_map:
-            check_output(save_map, [path for path in (source, mask, background) if path], MAP_SUFFIXES)
+            check_output(save_map, inputs, MAP_SUFFIXES)
         status(f"reading {source}")
         image = load_with_notes(source)
         given = read_matching_mask(mask, image) if mask else None
         behind = load_with_notes(background) if background else None
         if behind and (outside := share_outside(image.pixels.shape, behind.pixels.shape, at)):
             logger.warning("%.0f %% of %s lie outside %s and are cut off.", 100 * outside, source, background)
+        references = self.read_references(status)
         detection = None
         try:
             if self.auto_mask:
@@ -127,7 +149,10 @@ class FileHarmonizer:
                 detection = self.detector.detect(image)
                 given = detection.mask
             status("harmonizing")
-            prediction = self.harmonizer.paste(image, behind, at) if behind else self.harmonizer(image, given)
+            if behind:
+                prediction = self.harmonizer.paste(image, behind, at, references=references)
+            else:
+                prediction = self.harmonizer(image, given, references=references)
             result = self.harmonizer.paint(prediction) if self.native else prediction.render(self.sliders)
         except (ImageError, MaskError) as error:
             raise named(error, source) from error
@@ -137,6 +162,8 @@ class FileHarmonizer:
             if save_map and file:
                 file.write(map_text(prediction.adjusted_map(self.sliders), save_map).encode("utf-8", "replace"))
             omitted = save_image(output, result)
+        for note in prediction.notes:
+            logger.warning("%s: %s", source, note)
         if omitted:
             logger.warning("%s lacks %s, which its format cannot store.", output, " and ".join(omitted))
         seconds = time.perf_counter() - started
@@ -377,6 +404,9 @@ def describe_result(files: FileHarmonizer, result: FileResult) -> dict[str, Any]
         "strength": files.sliders.strength,
         "sliders": vars(files.sliders).copy(),
         "confidence": round(prediction.confidence, 3),
+        "likeness": None if prediction.likeness is None else round(prediction.likeness, 3),
+        "references": [str(path) for path in files.references],
+        "notes": list(prediction.notes),
         "seconds": round(result.seconds, 3),
     }
     if result.detection:

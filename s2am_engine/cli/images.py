@@ -59,6 +59,8 @@ def add_harmonize_arguments(parser: argparse.ArgumentParser) -> None:
     about = "upper left corner of the layer on the background (default: centered; beyond the edge: --at=-20,0)"
     parser.add_argument("--at", type=position, metavar="X,Y", help=about)
     parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="output file, or folder for a folder")
+    about = "one to twenty photographs to whose look the foreground is matched; the background counts as one more"
+    parser.add_argument("--reference", type=Path, nargs="+", action="extend", metavar="PHOTO", help=about)
     add_model_option(parser)
     about = "also write the color map with sliders, to a .json or .cube file"
     parser.add_argument("--save-map", type=Path, metavar="MAP", help=about)
@@ -81,14 +83,15 @@ def run_harmonize(options: argparse.Namespace) -> int:
         raise UsageError("--at needs --background")
     if options.save_map and options.save_map.suffix.lower() not in MAP_SUFFIXES:
         raise UsageError("--save-map needs a .json or .cube file")
-    if options.native and (sliders or options.save_map or options.background):
-        raise UsageError("--native cannot be combined with sliders, --save-map or --background")
+    if options.native and (sliders or options.save_map or options.background or options.reference):
+        raise UsageError("--native cannot be combined with sliders, --save-map, --background or --reference")
     files = FileHarmonizer(
         options.model,
         options.device,
         Sliders.from_values(sliders),
         native=options.native,
         auto_mask=options.auto_mask,
+        references=options.reference or (),
     )
     if options.composite.is_dir() or options.masks:
         if options.mask or options.background or options.save_map:

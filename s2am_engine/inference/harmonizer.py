@@ -7,10 +7,10 @@ import dataclasses
 import functools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, overload
+from typing import Any, Generic, TypeAlias, overload
 
 import cv2
 import numpy as np
@@ -31,17 +31,22 @@ from s2am_engine.inference.devices import choose_device
 from s2am_engine.inference.inputs import ImageLike, ImageT, MaskLike, PathLike, convert_image, convert_mask
 from s2am_engine.inference.network_input import NetworkInput, make_network_input
 from s2am_engine.inference.predictor import Predictor
+from s2am_engine.inference.references import References
 from s2am_engine.inference.stateful import StatefulHarmonizer
 from s2am_engine.models.model_files import open_model
 from s2am_engine.models.model_store import default_model, find_model
 from s2am_engine.networks.network import Network
+from s2am_engine.networks.personal import NEGLIGIBLE
 from s2am_engine.types import FractionCallback, Pixels
 
 logger = logging.getLogger(__name__)
 
+ReferencesLike: TypeAlias = Sequence[ImageLike] | References | None
+
 LATTICE_SIZE = 9
 LATTICE_WEIGHT = 0.02
 CACHED_MODELS = 2
+ALIKE = 0.5  # likeness from which on a background counts as having the look of fine-tuning
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +96,9 @@ class HarmonizeResult(Generic[ImageT]):
         model: name of the model.
         device: PyTorch device on which the network ran.
         alpha: (H, W), pixels where it is 0 did not count; None = all counted.
+        likeness: resemblance of the background (with references: the mean of all) to the look to which the model was
+            fine-tuned, 0 to 1; None = it was not fine-tuned.
+        references: whether reference photographs were given.
     """
 
     color_map: ColorMap
@@ -102,6 +110,18 @@ class HarmonizeResult(Generic[ImageT]):
     _source: _Composite | _PastedLayer = field(repr=False)
     _restore: Callable[[ImageData], ImageT] = field(repr=False)
     _network_input: NetworkInput = field(repr=False)
+    likeness: float | None = None
+    references: bool = False
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What should be known about the result, one sentence each."""
+        if self.likeness is None or self.likeness >= ALIKE:
+            return ()
+        subject = "Background and reference photographs do" if self.references else "The background does"
+        used = "was used" if self.likeness <= NEGLIGIBLE else f"counts {1 - self.likeness:.0%}"
+        style = f"the look to which “{self.model}” was fine-tuned"
+        return (f"{subject} not have {style} (likeness {self.likeness:.0%}): its base model {used}.",)
 
     @property
     def composite(self) -> ImageData:
@@ -246,15 +266,28 @@ class Harmonizer(StatefulHarmonizer):
         *,
         alpha: Pixels | None = None,
         profile: bytes | None = None,
+        references: ReferencesLike = None,
     ) -> HarmonizeResult[ImageData]: ...
 
     @overload
     def __call__(
-        self, image: ImageT, mask: MaskLike | None = None, *, alpha: Pixels | None = None, profile: bytes | None = None
+        self,
+        image: ImageT,
+        mask: MaskLike | None = None,
+        *,
+        alpha: Pixels | None = None,
+        profile: bytes | None = None,
+        references: ReferencesLike = None,
     ) -> HarmonizeResult[ImageT]: ...
 
     def __call__(
-        self, image: Any, mask: MaskLike | None = None, *, alpha: Pixels | None = None, profile: bytes | None = None
+        self,
+        image: Any,
+        mask: MaskLike | None = None,
+        *,
+        alpha: Pixels | None = None,
+        profile: bytes | None = None,
+        references: ReferencesLike = None,
     ) -> HarmonizeResult[Any]:
         """Predict the color map that harmonizes a composite's foreground with its background.
 
@@ -266,6 +299,9 @@ class Harmonizer(StatefulHarmonizer):
             alpha: (H, W) of the image's depth; pixels where it is 0 do not count. None = the image's own, if `mask` is
                 given.
             profile: ICC profile of the pixels; None = the image's own, or sRGB.
+            references: one to twenty photographs (images of any supported type, or paths) to whose look the foreground
+                is matched; the background counts as one more. None = the background decides alone. For many composites,
+                reduce them once with `References.reduce`.
 
         Returns:
             The color map, and a method to render it. Image and mask are kept by reference: do not change them before
@@ -284,25 +320,43 @@ class Harmonizer(StatefulHarmonizer):
             chosen, counted = convert_mask(mask), data.alpha
         else:
             chosen, counted = self._default_mask(data, own_alpha=converted.own_alpha)
-        return self._predict(_Composite(data, chosen), counted, converted.restore)
+        return self._predict(_Composite(data, chosen), counted, converted.restore, references)
 
     @overload
     def paste(
-        self, layer: ImageLike, background: PathLike, at: tuple[int, int] | None = None
+        self,
+        layer: ImageLike,
+        background: PathLike,
+        at: tuple[int, int] | None = None,
+        *,
+        references: ReferencesLike = None,
     ) -> HarmonizeResult[ImageData]: ...
 
     @overload
     def paste(
-        self, layer: ImageLike, background: ImageT, at: tuple[int, int] | None = None
+        self,
+        layer: ImageLike,
+        background: ImageT,
+        at: tuple[int, int] | None = None,
+        *,
+        references: ReferencesLike = None,
     ) -> HarmonizeResult[ImageT]: ...
 
-    def paste(self, layer: ImageLike, background: Any, at: tuple[int, int] | None = None) -> HarmonizeResult[Any]:
+    def paste(
+        self,
+        layer: ImageLike,
+        background: Any,
+        at: tuple[int, int] | None = None,
+        *,
+        references: ReferencesLike = None,
+    ) -> HarmonizeResult[Any]:
         """Paste a layer on a background and harmonize it.
 
         Args:
             layer: image with an alpha channel, which is the mask.
             background: image of any supported type; the result has its profile, depth and metadata.
             at: (x, y) of the layer's upper left corner on the background, in pixels; None = centered.
+            references: see `__call__`.
 
         Raises:
             ImageError: the layer has no alpha channel, or lies outside the background.
@@ -315,7 +369,7 @@ class Harmonizer(StatefulHarmonizer):
         composite = paste_layer(placement, placement.pixels, converted.data)
         mask = placement.mask(*composite.pixels.shape[:2])
         source = _PastedLayer(composite, mask, placement, converted.data)
-        return self._predict(source, composite.alpha, converted.restore)
+        return self._predict(source, composite.alpha, converted.restore, references)
 
     def find_mask(self, image: ImageLike, *, alpha: Pixels | None = None, profile: bytes | None = None) -> Pixels:
         """Predict the foreground with a mask-free model; arguments as for `__call__`.
@@ -370,13 +424,19 @@ class Harmonizer(StatefulHarmonizer):
         return detect_foreground(self.predictor, self.input_size, data.pixels, data.alpha, data.profile).mask
 
     def _predict(
-        self, source: _Composite | _PastedLayer, alpha: Pixels | None, restore: Callable[[ImageData], Any]
+        self,
+        source: _Composite | _PastedLayer,
+        alpha: Pixels | None,
+        restore: Callable[[ImageData], Any],
+        references: ReferencesLike,
     ) -> HarmonizeResult[Any]:
         started = time.perf_counter()
         pixels, mask, profile = source.image.pixels, source.mask, source.image.profile
         check_mask(mask, pixels.shape)
         network_input = make_network_input(pixels, mask, alpha, profile, self.input_size)
-        prediction = self.predictor(network_input)
+        if references is not None and not isinstance(references, References):
+            references = References.reduce(references, self.input_size)
+        prediction = self.predictor(network_input, references)
         found = prediction.color_map
         if not icc.is_srgb(profile):
             found = convert_to_profile(found, network_input.samples, profile)
@@ -391,7 +451,17 @@ class Harmonizer(StatefulHarmonizer):
             prediction.confidence,
         )
         return HarmonizeResult(
-            found, prediction.confidence, mask, self.name, str(self.device), alpha, source, restore, network_input
+            found,
+            prediction.confidence,
+            mask,
+            self.name,
+            str(self.device),
+            alpha,
+            source,
+            restore,
+            network_input,
+            prediction.likeness,
+            references is not None,
         )
 
 
@@ -402,6 +472,7 @@ def harmonize(
     *,
     model: str | Path = "",
     device: str | None = None,
+    references: ReferencesLike = None,
     sliders: Sliders | None = None,
     **values: float,
 ) -> ImageData: ...
@@ -414,6 +485,7 @@ def harmonize(
     *,
     model: str | Path = "",
     device: str | None = None,
+    references: ReferencesLike = None,
     sliders: Sliders | None = None,
     **values: float,
 ) -> ImageT: ...
@@ -425,6 +497,7 @@ def harmonize(
     *,
     model: str | Path = "",
     device: str | None = None,
+    references: ReferencesLike = None,
     sliders: Sliders | None = None,
     **values: float,
 ) -> Any:
@@ -435,6 +508,7 @@ def harmonize(
         mask: see `Harmonizer.__call__`.
         model: see `Harmonizer`.
         device: see `Harmonizer`.
+        references: see `Harmonizer.__call__`.
         sliders: all sliders; None = neutral.
         **values: sliders by name (strength, brightness, contrast, warmth, tint, saturation), which replace those of
             `sliders`.
@@ -460,7 +534,7 @@ def harmonize(
     name = str(model or default_model())
     # Part of the key because a personal model may be trained again under the same name.
     version = name if Path(name).suffix else find_model(name).card.sha256
-    result = _cached_harmonizer(name, device, version)(image, mask)
+    result = _cached_harmonizer(name, device, version)(image, mask, references=references)
     return result.render((sliders or Sliders()).replace(**values))
 
 

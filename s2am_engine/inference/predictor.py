@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,13 +18,18 @@ from s2am_engine.color.map import ColorMap
 from s2am_engine.errors import ModelError
 from s2am_engine.inference.devices import thread_limit
 from s2am_engine.inference.network_input import NetworkInput
+from s2am_engine.inference.references import References
 from s2am_engine.networks.network import Network
+from s2am_engine.networks.personal import Personal
 from s2am_engine.types import Floats
 
 logger = logging.getLogger(__name__)
 
 CROP = 0.85  # share of the side that the enlarged view shows
 DECIDING_VIEWS = 2  # of the four views: the image and its mirror image give the map, all four the confidence
+# Penalty on disagreement between reference photographs. With four of them, on 24 composites in four film looks, the
+# color error is lower than without by 4 % where the background has the look, and by 57 % on gray (geometric means).
+REFERENCE_PENALTY = 3.0
 MIN_CHANGE = (1 / 255) ** 2  # added to the squared change: below one 8-bit level, disagreement does not matter
 
 
@@ -33,10 +39,12 @@ class Prediction:
 
     color_map: map of sRGB values, blended with the identity according to the confidence.
     confidence: 0 (the views' maps contradict each other) to 1 (they agree).
+    likeness: resemblance of the background to the look of fine-tuning, 0 to 1; None = the model was not fine-tuned.
     """
 
     color_map: ColorMap
     confidence: float
+    likeness: float | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,16 @@ class MaskPrediction:
 
     mask: Floats
     presence: float
+
+
+class _ViewPredictions(NamedTuple):
+    """Predictions for the views of one network input."""
+
+    outputs: Tensor  # (K, …) of the deciding views
+    views: Tensor  # (K, 4, N, N)
+    color_map: ColorMap  # of all deciding views
+    confidence: float
+    likeness: float | None
 
 
 class Predictor:
@@ -72,27 +90,55 @@ class Predictor:
             self._move_to_cpu()
         logger.info("model “%s” on %s", name, self.device)
 
-    def __call__(self, network_input: NetworkInput) -> Prediction:
+    def __call__(self, network_input: NetworkInput, references: References | None = None) -> Prediction:
         """Predict the color map of the foreground from several augmented views.
+
+        Args:
+            network_input: image and mask.
+            references: photographs that count as further backgrounds. The map is that of all views, the likeness their
+                mean; the confidence is the agreement of the backgrounds' maps.
 
         Raises:
             ModelError: the network gave no usable result.
         """
+        inputs = [network_input, *(references.place_behind(network_input) if references else ())]
+        found = [self._predict_views(one) for one in inputs]
+        confidence, combined = found[0].confidence, found[0].color_map
+        if references:
+            combined = self._color_map(
+                torch.cat([one.outputs for one in found]), torch.cat([one.views for one in found])
+            )
+            confidence = ensemble_confidence(
+                [one.color_map for one in found],
+                combined,
+                network_input.composite,
+                network_input.mask,
+                REFERENCE_PENALTY,
+            )
+        likenesses = [one.likeness for one in found if one.likeness is not None]
+        return Prediction(combined.blend(confidence), confidence, float(np.mean(likenesses)) if likenesses else None)
+
+    def _predict_views(self, network_input: NetworkInput) -> _ViewPredictions:
         image = to_tensor(network_input.composite, network_input.mask)
         views, scaled, deciding = choose_views(image, self.network.input_scales)
         outputs = self._run(self.network, scaled)
-        parts = [slice(k, k + 1) for k in range(len(views))]
-        try:
-            *single, combined = (
-                self.network.color_map(outputs[part], views[part, :3], views[part, 3:])
-                for part in (*parts, slice(deciding))
-            )
-        except ValueError as error:
-            raise self._unusable() from error
+        *single, combined = (
+            self._color_map(outputs[part], views[part])
+            for part in (*(slice(k, k + 1) for k in range(len(views))), slice(deciding))
+        )
+        likeness = None
+        if isinstance(self.network, Personal):
+            likeness = float(self._run(self.network.likeness, scaled[:1]))
         confidence = ensemble_confidence(
             single, combined, network_input.composite, network_input.mask, self.network.disagreement_penalty
         )
-        return Prediction(combined.blend(confidence), confidence)
+        return _ViewPredictions(outputs[:deciding], views[:deciding], combined, confidence, likeness)
+
+    def _color_map(self, outputs: Tensor, views: Tensor) -> ColorMap:
+        try:
+            return self.network.color_map(outputs, views[:, :3], views[:, 3:])
+        except ValueError as error:
+            raise self._unusable() from error
 
     def predict_mask(self, composite: Floats) -> MaskPrediction:
         """Predict the foreground with a mask-free network.

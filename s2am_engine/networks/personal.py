@@ -19,6 +19,7 @@ SHRINKAGE = 0.3  # of the style's covariance towards a sphere: a few dozen photo
 PRIOR = -3.0  # logarithm of the prior odds that a background is of the style
 SOFTNESS = 2.0  # log-odds are divided by it
 FLOOR = 1e-5  # variance that any feature has
+NEGLIGIBLE = 0.01  # likeness up to which the base network alone is used
 
 
 class Personal(Network):
@@ -39,7 +40,7 @@ class Personal(Network):
         """See `Network.forward`."""
         known = self.known.predict(composite, mask)
         share = self.likeness(composite, mask)
-        if not bool((share > 0.01).any()):  # skip the second network
+        if not bool((share > NEGLIGIBLE).any()):  # skip the second network
             return known
         learned = self.learned.predict(composite, mask)
         return torch.lerp(known, learned, share.view(-1, *[1] * (known.ndim - 1)))
