@@ -31,6 +31,7 @@ from s2am_engine.models import model_store
 
 if TYPE_CHECKING:
     from s2am_engine.training.events import TrainingEvent
+    from s2am_engine.training.gain import Compared
     from s2am_engine.training.photo_cache import Skipped
     from s2am_engine.training.recipes import Recipe
     from s2am_engine.training.train import Plan
@@ -44,6 +45,7 @@ DEFAULT_SHEET = Path("pairs.png")
 EVALUATION_SHEET = Path("evaluation.png")
 SHEET_SUFFIXES = (".png",)
 NO_NAME = Path()  # the value of --sheet without a file name
+OVERALL_FORMAT = "{percentage:3.0f}%|{bar}| {desc}{postfix}"
 PROGRESS_UNITS = {"READING": "photograph", "TRAINING": "step", "MEASURING": "image"}
 
 
@@ -69,6 +71,9 @@ class ProgressDisplay:
         """Draw an event."""
         from s2am_engine.training.events import Phase
 
+        if event.overall is not None:
+            self.draw_overall(event, event.overall)
+            return
         title = f"{event.phase.value} {event.subject}".strip()
         if self.bar is None or self.title != title:
             if self.bar:
@@ -86,6 +91,15 @@ class ProgressDisplay:
                 f"waited for pairs {event.waiting:.0%} of the time",
                 file=sys.stdout,
             )
+
+    def draw_overall(self, event: TrainingEvent, share: float) -> None:
+        """Draw the progress of all phases in one bar."""
+        if self.bar is None:
+            self.bar = tqdm(total=1.0, bar_format=OVERALL_FORMAT, disable=None, file=sys.stderr)
+        left = round(event.seconds_left or 0)
+        self.bar.set_description_str(event.phase.value, refresh=False)
+        self.bar.set_postfix_str(f"{left // 60}:{left % 60:02d} left", refresh=False)
+        self.bar.update(share - self.bar.n)
 
 
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:
@@ -181,11 +195,13 @@ def add_finetune_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `s2am finetune`."""
     parser.add_argument("photos", type=Path, metavar="PHOTOS", help="a folder of 20 photographs or more")
     parser.add_argument("--name", required=True, help="name of the new model")
-    parser.add_argument("--minutes", type=positive(float), default=10.0, help="training time (default: %(default)s)")
+    about = "time for everything, from reading to saving (default: %(default)s)"
+    parser.add_argument("--minutes", type=positive(float), default=10.0, help=about)
     parser.add_argument("--base", default=model_store.DEFAULT_MODEL, help="model to fine-tune (default: %(default)s)")
-    benchmark = "also measure on this data set in iHarmony4's layout, before and after"
+    benchmark = "also measure on this data set in iHarmony4's layout, before and after; takes additional time"
     parser.add_argument("--benchmark", type=Path, metavar="DATASET", help=benchmark)
-    parser.add_argument("--sheet", type=Path, metavar="PNG", help="contact sheet of held-out pairs, before and after")
+    sheet = "contact sheet of held-out photographs, before and after (default: NAME-before-after.png)"
+    parser.add_argument("--sheet", type=Path, metavar="PNG", help=sheet)
     add_hardware(parser)
 
 
@@ -294,8 +310,7 @@ def run_finetune(options: argparse.Namespace) -> int:
     from s2am_engine.training import finetune as tuning
 
     use_threads(options.threads)
-    if options.sheet:
-        choose_output(options.sheet, options.sheet, suffixes=SHEET_SUFFIXES)
+    sheet = choose_output(options.sheet, Path(f"{options.name}-before-after.png"), suffixes=SHEET_SUFFIXES)
     try:
         with ProgressDisplay(quiet=True) as progress:
             found = tuning.finetune(
@@ -304,7 +319,7 @@ def run_finetune(options: argparse.Namespace) -> int:
                 base=options.base,
                 minutes=options.minutes,
                 benchmark=options.benchmark,
-                sheet=options.sheet,
+                sheet=sheet,
                 device=options.device,
                 workers=options.workers,
                 report=progress,
@@ -313,22 +328,28 @@ def run_finetune(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return fail("Stopped: the same command continues; no model was made yet.")
     if options.json:
-        print(json.dumps(found.to_json()))
+        print(json.dumps(found.to_json() | {"sheet": str(sheet)}))
         return 0
     list_skipped(found.photographs.skipped)
     seen, unseen = len(found.photographs.seen), len(found.photographs.unseen)
-    print(f"Trained on {seen} photographs, measured on {unseen} others of the same folder:")
-    for what, one in (("this style", found.style), ("other styles", found.others), ("benchmark", found.benchmark)):
+    print(
+        f"Trained on {seen} photographs, measured on {unseen} others of the same folder "
+        f"({found.style.pairs} composites), in {found.seconds / 60:.1f} minutes."
+    )
+    for what, one in (("this look", found.style), ("other looks", found.others), ("benchmark", found.benchmark)):
         if one:
-            print(
-                f"  {what:12} fMSE {one.before.fmse:7.1f} → {one.after.fmse:7.1f} ({-one.fmse_saved:+.1%}), "
-                f"PSNR {one.before.psnr:.2f} → {one.after.psnr:.2f} dB ({one.psnr_gained:+.2f})"
-            )
-    if found.model is None:
-        print(f"“{options.base}” is better overall, so no model was made: try more photographs.")
-    else:
-        print(f"The new model is better: use it with --model {found.model.card.name}.")
+            print(f"  {what:12} {describe_gain(one)}")
+    print(found.sentence + (f" Use it with --model {found.model.card.name}." if found.model else ""))
+    print(f"Before and after: {sheet}")
     return 0
+
+
+def describe_gain(compared: Compared) -> str:
+    """Describe the change of the color error, with its interval and the PSNR, in one line."""
+    words = f"color error {-compared.fmse_saved:+.1%}"
+    if interval := compared.fmse_interval:
+        words += f" (95 % certain: {-interval.high:+.1%} to {-interval.low:+.1%})"
+    return f"{words}, PSNR {compared.psnr_gained:+.2f} dB"
 
 
 def new_run(options: argparse.Namespace) -> tuple[Path, Plan]:

@@ -19,8 +19,10 @@ class Phase(Enum):
     """Stages of a training or a fine-tuning."""
 
     READING = "reading photographs"
+    PREPARING = "learning what sets the look apart"
     TRAINING = "training"
     MEASURING = "measuring"
+    SAVING = "saving"
 
 
 @dataclass(frozen=True)
@@ -38,14 +40,15 @@ class TrainingEvent:
     """Progress within one phase."""
 
     phase: Phase
-    done: int  # photographs read, steps trained, or images measured
+    done: int  # photographs read, steps trained, or pairs measured, for example
     total: int | None  # None while the number of steps that fit into the time is unknown
     subject: str = ""  # of the measurement
     loss: float = 0.0  # mean since the last validation
     images_per_second: float = 0.0
     waiting: float = 0.0  # share of the time since the last validation spent waiting for pairs, 0 to 1
-    seconds_left: float | None = None
+    seconds_left: float | None = None  # of all phases of a fine-tuning; else of this phase
     validation: Validation | None = None  # set when the weights have just been measured
+    overall: float | None = None  # share of all phases of a fine-tuning that is done, 0 to 1
 
 
 EventCallback = Callable[[TrainingEvent], None]

@@ -1,74 +1,83 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fine-tuning a model on a user's own photographs: `s2am finetune`.
 
-A fifth of the photographs is held out. The others give two kinds of pairs: those of the photographs' own style, whose
-ground truth is the photograph as it is, and those of the original recipe, whose photographs are augmented as a whole
-first. The weights with the highest gain on the held-out photographs are blended with the base model's. Because a few
-dozen photographs do not represent all others, the result is used where a background resembles the style, and the base
-model elsewhere (`networks.personal`). It becomes a model only if it is better on the held-out photographs.
+Some photographs are held out. The others give two kinds of pairs: those of the photographs' own look, whose ground
+truth is the photograph as it is, and those of the original recipe, whose photographs are augmented as a whole first.
+The weights with the highest gain on the held-out photographs are blended with the base model's. Because a few dozen
+photographs do not represent all others, the result is used where a background resembles the look, and the base model
+elsewhere (`networks.personal`). It becomes a model only if it is better on the held-out photographs beyond chance
+(`gain`).
+
+Reading, preparing, training, measuring and saving share the minutes that were asked for.
 """
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
+import json
 import shutil
+import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import safetensors.torch
 import torch
 from torch import Tensor
 
 from s2am_common.atomic import atomic_write
 from s2am_engine.errors import EngineError, FileError, ModelError, TrainingError
-from s2am_engine.inference.devices import choose_device
+from s2am_engine.inference.devices import choose_device, thread_limit
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.models.model_files import add_model, check_free, check_name
 from s2am_engine.models.model_store import DEFAULT_MODEL, Card, Model, find_model, load_network
 from s2am_engine.networks.network import MapNetwork, Network
-from s2am_engine.networks.personal import Personal, describe_background
+from s2am_engine.networks.personal import Likeness, Personal, describe_background
 from s2am_engine.networks.recognition import Recognition
 from s2am_engine.networks.registry import RECIPES, build_network
 from s2am_engine.networks.spec import Recipe
 from s2am_engine.training.dataset_readers import find_pairs, stable_fraction
 from s2am_engine.training.distributed import ProcessGroup
-from s2am_engine.training.evaluation import (
-    Evaluation,
-    Loaded,
-    Scores,
-    Sheet,
-    evaluate_harmonizers,
-    evenly_spaced,
-    measure_pairs,
-)
+from s2am_engine.training.evaluation import Scores, evaluate_harmonizers
 from s2am_engine.training.events import EventCallback, Phase, TrainingEvent, ignore_events, reading_progress
+from s2am_engine.training.gain import SENTENCES, Compared, PairScores, Verdict, judge
+from s2am_engine.training.held_out import (
+    HELD_OUT_KINDS,
+    MEASURED_SIDE,
+    OTHERS,
+    STYLE,
+    HeldOutMeasurement,
+    HeldOutPairs,
+    draw_style_sheet,
+)
 from s2am_engine.training.losses import LOSSES
 from s2am_engine.training.pair_source import MixedPairs
 from s2am_engine.training.photo_cache import LONG_SIDE, Photograph, Skipped, load_photographs
 from s2am_engine.training.run_folder import Checkpoints, half_precision, read_settings, write_settings
-from s2am_engine.training.synthetic_pairs import AS_PUBLISHED, OTHER_STYLES, PairKinds, PairMaker
+from s2am_engine.training.synthetic_pairs import PairMaker
+from s2am_engine.training.time_budget import Now, TimeBudget
 from s2am_engine.training.trainer import Trainer, default_workers
 
 FEWEST = 20  # photographs
 HELD_OUT_PHOTOS = 1 / 5
+FEWEST_HELD_OUT = 8  # photographs; a gain on fewer could be chance
 ORIGINAL_SHARE = 1 / 2  # share of pairs that are made by the original recipe
 LEARNING_RATE_FACTOR = 0.2  # learning rate relative to the original recipe's
-SMALL_INPUT_SIZE = 64  # pixels: a style is visible in small images too, and many more of them fit into the time
+SMALL_INPUT_SIZE = 64  # pixels: a look is visible in small images too, and many more of them fit into the time
 BLEND_SHARE = (
-    0.7  # share of the change of weights: keeps most of the gain, and halves the harm if the style is misclassified
+    0.7  # share of the change of weights: keeps most of the gain, and halves the harm if the look is misclassified
 )
-FORGETTING = 0.05  # tolerated loss on other styles, in dB
-BACKGROUNDS = 1024  # number of backgrounds of each kind to which the style classifier is fitted
+BACKGROUNDS = 512  # number of backgrounds of each kind to which the likeness is fitted
+BACKGROUND_SIDE = 96  # pixels
 
-MEASURED = 64  # pairs of each kind
-MEASURED_SIDE = 192  # pixels
-SHEET_PAIRS = 24
-PAIR_SEEDS = {"look": 40_000, "others": 50_000}  # keys as in the figures of model cards
+TRAINING_ENDS, MEASURING_ENDS = 0.75, 0.95  # shares of the time
+LEAST_TRAINING = 0.1  # share of the time that is left for training, however long reading takes
+SAVE_EVERY = 10.0  # seconds between two savings of the session
+SESSION_FILE = "session.json"
 
 
 @dataclass(frozen=True)
@@ -81,41 +90,33 @@ class Photographs:
 
 
 @dataclass(frozen=True)
-class Compared:
-    """Mean scores on one set of pairs, before and after fine-tuning."""
-
-    untouched: Scores
-    before: Scores
-    after: Scores
-
-    @property
-    def fmse_saved(self) -> float:
-        """Relative reduction of the foreground's mean square error; negative = it increased."""
-        return 1 - self.after.fmse / self.before.fmse
-
-    @property
-    def psnr_gained(self) -> float:
-        """Gain of PSNR in dB; negative = loss."""
-        return self.after.psnr - self.before.psnr
-
-
-@dataclass(frozen=True)
 class FineTuned:
     """Result of fine-tuning."""
 
-    model: Model | None  # None: the base model is better, and no model was made
+    model: Model | None  # None: the base model stays the better one, and no model was made
+    base: str
     photographs: Photographs
+    verdict: Verdict
     style: Compared  # on pairs of the held-out photographs
     others: Compared  # on the same photographs in other styles
     benchmark: Compared | None
+    seconds: float  # of all sessions together
+
+    @property
+    def sentence(self) -> str:
+        """What the verdict means, and what would help."""
+        return SENTENCES[self.verdict].format(base=self.base)
 
     def to_json(self) -> dict[str, Any]:
         """Return all figures as plain values."""
-        sets = {"look": self.style, "others": self.others, "benchmark": self.benchmark}
+        sets = {STYLE: self.style, OTHERS: self.others, "benchmark": self.benchmark}
         return {
             "model": self.model.card.name if self.model else None,
+            "verdict": self.verdict.value,
+            "sentence": self.sentence,
             "photographs": len(self.photographs.seen),
             "held_out": len(self.photographs.unseen),
+            "seconds": round(self.seconds, 1),
             **{name: asdict(one) if one else None for name, one in sets.items()},
             "skipped": [{"path": str(one.path), "why": one.why} for one in self.photographs.skipped],
         }
@@ -133,50 +134,156 @@ def finetune(
     workers: int | None = None,
     report: EventCallback = ignore_events,
     checkpoint: Path | None = None,
+    now: Now = time.perf_counter,
 ) -> FineTuned:
     """Fine-tune a model on photographs, and make a personal model of it if it is better on those held out.
 
     Args:
-        photos: a folder of photographs of one style.
+        photos: a folder of photographs of one look.
         name: of the new model.
         base: the model to start from.
-        minutes: of training; reading and measuring take additional time.
+        minutes: for everything but the benchmark; at least one round of held-out pairs is measured even if that takes
+            longer.
         benchmark: also measure before and after on this data set, in iHarmony4's layout.
-        sheet: also draw held-out pairs before and after, as a PNG.
+        sheet: also draw held-out pairs before and after, those with the largest gain first, as a PNG.
         device: `auto`, `cpu`, `cuda` …; None = as in the settings.
         workers: threads that make pairs; None = half of the cores.
         report: receives progress; an exception raised in it cancels.
-        checkpoint: a folder for the state of the training, with which the same call continues after an interruption; it
-            is removed at the end. None = an interrupted training leaves nothing.
+        checkpoint: a folder for the state of the work, with which the same call continues after an interruption; it is
+            removed at the end. None = an interrupted call leaves nothing.
+        now: returns the time in seconds.
 
     Raises:
         EngineError: a name that is taken, too few usable photographs, or a base model that cannot be trained.
     """
     name = check_name(name)
     check_free(name)
+    budget = TimeBudget(60 * minutes, now)
+    session = Session(budget, checkpoint, report)
     found = find_model(base)
     before = load_trainable(found)
     if benchmark:
         find_pairs(benchmark)  # reject an unusable data set before training, not an hour later
     recipe = recipe_for(found.card, before, minutes)
     group = ProcessGroup(choose_device(device))
-    photographs = read_photographs(photos, max(LONG_SIDE, recipe.size * 3 // 2), report)
-    sinks = prepare_checkpoint(checkpoint, found.card, recipe, photographs) if checkpoint else []
-    after = fine_tune(found.card, before, recipe, photographs, group, workers, report, sinks)
-    evaluator = Evaluator(photographs.unseen, found.card.input_size, group, report)
-    figures = evaluator.compare(before, after)
-    better = figures["look"].fmse_saved > 0 and figures["others"].psnr_gained > -FORGETTING
-    model = None
-    if better:
-        card, weights = describe_model(found.card, name, photos, recipe, photographs, after, figures)
-        model = add_model(card, weights)
+    photographs = read_photographs(photos, max(LONG_SIDE, recipe.size * 3 // 2), session.report)
+    sinks = session.resume(settings_of(found.card, recipe, photographs))
+    try:
+        # Networks for small inputs are fastest in few threads, which do not wait for each other.
+        with thread_limit(default_workers()):
+            likeness = fit_likeness(photographs.seen, session.report)
+            recipe = session.fit_training(recipe)
+            after = fine_tune(found.card, before, recipe, photographs, likeness, group, workers, session, sinks)
+        measured = session.measure(photographs.unseen, found.card, before, after, name, group)
+        session.report(TrainingEvent(Phase.SAVING, 0, 1))
+        figures = measured.compare()
+        verdict = judge(figures[STYLE], figures[OTHERS])
+        model = None
+        if verdict is Verdict.BETTER:
+            card, weights = describe_model(found.card, name, photos, recipe, photographs, after, figures)
+            model = add_model(card, weights, style_sheet=draw_style_sheet(photographs.seen))
+    except BaseException:
+        session.save()
+        raise
     if checkpoint:
         shutil.rmtree(checkpoint, ignore_errors=True)
     # After the model is made: an error here must not lose the training.
-    measured = evaluator.benchmark(benchmark, before, after) if benchmark else None
     if sheet:
-        evaluator.draw(sheet, before, after)
-    return FineTuned(model, photographs, figures["look"], figures["others"], measured)
+        measured.write_sheet(sheet)
+    session.announce(TrainingEvent(Phase.SAVING, 1, 1))
+    seconds = budget.elapsed
+    compared = None
+    if benchmark:
+        compared = compare_on_data_set(benchmark, measured.before, measured.after, report)
+    return FineTuned(model, found.card.name, photographs, verdict, figures[STYLE], figures[OTHERS], compared, seconds)
+
+
+@dataclass
+class Session:
+    """State of a fine-tuning besides the trainer's: the time used, and the pairs measured so far."""
+
+    budget: TimeBudget
+    folder: Path | None  # None: it is not kept
+    listener: EventCallback
+    scores: list[PairScores] = field(default_factory=list)
+    training_minutes: float | None = None
+    opened: bool = field(default=False, init=False)  # whether the folder is that of this fine-tuning
+    saved: float = field(default=0.0, init=False)  # elapsed seconds at the last saving
+
+    def report(self, event: TrainingEvent) -> None:
+        """Pass an event on, with its place among all phases; save the session now and then."""
+        if self.budget.elapsed - self.saved > SAVE_EVERY:
+            self.save()
+        self.announce(event)
+
+    def announce(self, event: TrainingEvent) -> None:
+        """Pass an event on, with its place among all phases."""
+        is_end = event.phase is Phase.SAVING and event.done == event.total
+        overall, left = (1.0, 0.0) if is_end else (self.budget.share, self.budget.left)
+        self.listener(replace(event, overall=overall, seconds_left=left))
+
+    def resume(self, settings: dict[str, Any]) -> list[Checkpoints]:
+        """Open the folder and continue from its content; the files of another fine-tuning are removed.
+
+        Raises:
+            EngineError: the folder can't be created.
+        """
+        if self.folder is None:
+            return []
+        prepare_folder(self.folder, settings)
+        self.opened = True
+        with contextlib.suppress(OSError, ValueError, LookupError, TypeError):  # none yet, or damaged
+            state = json.loads((self.folder / SESSION_FILE).read_text(encoding="utf-8"))
+            scores = [PairScores(one[0], *(Scores(**values) for values in one[1:])) for one in state["scores"]]
+            elapsed, minutes = float(state["elapsed"]), state["training_minutes"]
+            self.budget.before += elapsed
+            self.scores, self.training_minutes = scores, minutes
+        return [Checkpoints(self.folder)]
+
+    def save(self) -> None:
+        """Write the session into its folder."""
+        self.saved = self.budget.elapsed
+        if self.folder is None or not self.opened:
+            return
+        rows = [
+            [one.photograph, *(asdict(scores) for scores in (one.untouched, one.before, one.after))]
+            for one in self.scores
+        ]
+        state = {"elapsed": self.saved, "training_minutes": self.training_minutes, "scores": rows}
+        with atomic_write(self.folder / SESSION_FILE) as file:
+            file.write(json.dumps(state).encode())
+
+    def fit_training(self, recipe: Recipe) -> Recipe:
+        """Return a recipe whose training fits into the time; after an interruption, the same as before."""
+        if recipe.minutes is None:
+            return recipe
+        if self.training_minutes is None:
+            seconds = max(self.budget.until(TRAINING_ENDS), LEAST_TRAINING * self.budget.seconds)
+            self.training_minutes = seconds / 60
+            self.save()
+        return replace(recipe, minutes=self.training_minutes)
+
+    def measure(
+        self,
+        unseen: Sequence[Photograph],
+        card: Card,
+        before: Network,
+        after: Network,
+        name: str,
+        group: ProcessGroup,
+    ) -> HeldOutMeasurement:
+        """Measure both networks on as many held-out pairs as the time allows."""
+        pairs = HeldOutPairs(MEASURED_SIDE, photographs=unseen)
+        first, second = (
+            Harmonizer.from_network(copy.deepcopy(network), card.input_size, str(group.device), label)
+            for network, label in ((before, card.name), (after, name))
+        )
+        measured = HeldOutMeasurement(pairs, first, second, self.scores)
+        measured.run(
+            lambda: self.budget.until(MEASURING_ENDS) <= 0,
+            lambda one: self.report(TrainingEvent(Phase.MEASURING, len(one.scores), one.most)),
+        )
+        return measured
 
 
 def load_trainable(model: Model) -> Network:
@@ -230,7 +337,7 @@ def accepts_small_inputs(network: Network) -> bool:
 
 
 def read_photographs(photos: Path, long_side: int, report: EventCallback) -> Photographs:
-    """Read a folder and hold out a fifth of it, chosen by a hash of the names.
+    """Read a folder and hold out a fifth of it, but no fewer than eight, chosen by a hash of the names.
 
     Raises:
         EngineError: too few usable photographs.
@@ -244,7 +351,7 @@ def read_photographs(photos: Path, long_side: int, report: EventCallback) -> Pho
             path=str(photos),
         )
     ranked = sorted(found, key=lambda photograph: stable_fraction(photograph.name))
-    count = int(len(ranked) * HELD_OUT_PHOTOS)
+    count = max(FEWEST_HELD_OUT, int(len(ranked) * HELD_OUT_PHOTOS))
     return Photographs(ranked[count:], ranked[:count], found.skipped)
 
 
@@ -254,15 +361,22 @@ def reasons(skipped: Sequence[Skipped]) -> str:
     return f" ({'; '.join(f'{count} left out: {why}' for why, count in counted)})" if counted else ""
 
 
-def prepare_checkpoint(folder: Path, card: Card, recipe: Recipe, photographs: Photographs) -> list[Checkpoints]:
-    """Prepare a folder for checkpoints; the files of an earlier call with other settings are removed.
+def settings_of(card: Card, recipe: Recipe, photographs: Photographs) -> dict[str, Any]:
+    """Return all that determines a fine-tuning, as plain values."""
+    settings = recipe.to_json() | {"base": card.sha256}
+    settings["betas"] = list(recipe.betas)
+    return settings | {
+        "photographs": [photograph.name for photograph in photographs.seen],
+        "held_out": [photograph.name for photograph in photographs.unseen],
+    }
+
+
+def prepare_folder(folder: Path, settings: dict[str, Any]) -> None:
+    """Create a folder for checkpoints; the files of an earlier call with other settings are removed.
 
     Raises:
         EngineError: the folder can't be created.
     """
-    names = [photograph.name for photograph in photographs.seen]
-    settings = recipe.to_json() | {"base": card.sha256, "photographs": names}
-    settings["betas"] = list(recipe.betas)
     try:
         if read_settings(folder) != settings:
             shutil.rmtree(folder, ignore_errors=True)
@@ -275,7 +389,23 @@ def prepare_checkpoint(folder: Path, card: Card, recipe: Recipe, photographs: Ph
             f"{folder} can't be created ({error.strerror}): allow writing there.", code="file.folder", path=str(folder)
         ) from error
     write_settings(folder, settings)
-    return [Checkpoints(folder)]
+
+
+def fit_likeness(photographs: Sequence[Photograph], report: EventCallback) -> Likeness:
+    """Fit the likeness to backgrounds in the photographs' look, and to the same ones in other styles."""
+    found: list[Tensor] = []
+    batches = BACKGROUNDS // 32
+    for kinds in (HELD_OUT_KINDS[STYLE], HELD_OUT_KINDS[OTHERS]):
+        pairs = PairMaker(BACKGROUND_SIDE, 32, 4, photographs=photographs, kinds=kinds)
+        described = []
+        for step in range(batches):
+            batch = pairs.make(step)
+            described.append(describe_background(batch.composite, batch.mask))
+            report(TrainingEvent(Phase.PREPARING, len(found) * batches + step + 1, 2 * batches))
+        found.append(torch.cat(described))
+    likeness = Likeness()
+    likeness.fit(*found)
+    return likeness
 
 
 def fine_tune(
@@ -283,17 +413,18 @@ def fine_tune(
     before: Network,
     recipe: Recipe,
     photographs: Photographs,
+    likeness: Likeness,
     group: ProcessGroup,
     workers: int | None,
-    report: EventCallback,
+    session: Session,
     sinks: Sequence[Checkpoints] = (),
 ) -> Personal:
     """Train, and join the result with the base network."""
     # A model that was fine-tuned already is trained further, and still falls back on its own base network.
     known, start = (before.known, before.learned) if isinstance(before, Personal) else (before, before)
-    learned = train_style(card, start, recipe, photographs, group, workers, report, sinks)
+    learned = train_style(card, start, recipe, photographs, group, workers, session, sinks)
     after = Personal(known, blend(start, learned, BLEND_SHARE))
-    after.likeness.fit(*backgrounds(photographs.seen, card.input_size, report))
+    after.likeness = likeness
     return after.eval().requires_grad_(False)
 
 
@@ -304,36 +435,23 @@ def train_style(
     photographs: Photographs,
     group: ProcessGroup,
     workers: int | None,
-    report: EventCallback,
+    session: Session,
     sinks: Sequence[Checkpoints] = (),
 ) -> Network:
-    """Train on pairs of the style mixed with pairs of the original recipe; return the best weights."""
-    size, batch = recipe.size, recipe.batch
-    style = PairMaker(size, batch, 1, photographs=photographs.seen, kinds=AS_PUBLISHED)
-    original = PairMaker(size, batch, 2, photographs=photographs.seen)
+    """Train on pairs of the look mixed with pairs of the original recipe; return the best weights."""
+    size, batch, device = recipe.size, recipe.batch, group.device
+    style = PairMaker(size, batch, 1, photographs=photographs.seen, kinds=HELD_OUT_KINDS[STYLE], device=device)
+    original = PairMaker(size, batch, 2, photographs=photographs.seen, device=device)
     pairs = MixedPairs(size, batch, sources=(style, original), share=ORIGINAL_SHARE)
-    unseen = PairMaker(size, batch, 3, photographs=photographs.unseen, kinds=AS_PUBLISHED, crop=False)
+    unseen = PairMaker(size, batch, 3, photographs=photographs.unseen, kinds=HELD_OUT_KINDS[STYLE], crop=False)
     network = build_network(card.network, **card.options)
     network.load_state_dict(start.state_dict())
     workers = default_workers() if workers is None else workers
     held_out = [unseen.make(index) for index in range(4)]
-    trainer = Trainer(network, pairs, recipe, held_out, sinks=sinks, group=group, workers=workers)
-    return trainer.fit(report).best
-
-
-def backgrounds(photographs: Sequence[Photograph], size: int, report: EventCallback = ignore_events) -> list[Tensor]:
-    """Describe backgrounds in the photographs' style, and the same ones in other styles: (BACKGROUNDS, F) each."""
-    found = []
-    count = BACKGROUNDS // 32
-    for index, kinds in enumerate((AS_PUBLISHED, OTHER_STYLES)):
-        pairs = PairMaker(size, 32, 4, photographs=photographs, kinds=kinds)
-        described = []
-        for step in range(count):
-            report(TrainingEvent(Phase.MEASURING, index * count + step, 2 * count, "backgrounds"))
-            batch = pairs.make(step)
-            described.append(describe_background(batch.composite, batch.mask))
-        found.append(torch.cat(described))
-    return found
+    trainer = Trainer(
+        network, pairs, recipe, held_out, sinks=sinks, group=group, workers=workers, now=session.budget.now
+    )
+    return trainer.fit(session.report).best
 
 
 def blend(start: Network, learned: Network, share: float) -> Network:
@@ -361,8 +479,8 @@ def describe_model(
     """Return the new model's card and the content of its weights file."""
     weights = safetensors.torch.save(half_precision(network))
     count = f"{len(photographs.seen)} photographs of {photos.name}"
-    saved = f"{figures['look'].fmse_saved:.1%} less fMSE on {len(photographs.unseen)} held-out ones"
-    length = f"{recipe.minutes:g} minutes" if recipe.minutes else f"{recipe.steps} steps"
+    saved = f"{figures[STYLE].fmse_saved:.1%} less fMSE on {len(photographs.unseen)} held-out ones"
+    length = f"{recipe.minutes:.1f} minutes" if recipe.minutes else f"{recipe.steps} steps"
     history = f"{base.name}, then {length} on {count}: {saved}"
     card = replace(
         base,
@@ -379,68 +497,12 @@ def describe_model(
     return card, weights
 
 
-class Evaluator:
-    """Measures networks on the held-out photographs at full size, through the harmonizer."""
-
-    def __init__(
-        self, unseen: Sequence[Photograph], input_size: int, group: ProcessGroup, report: EventCallback
-    ) -> None:
-        """Make the pairs: in the photographs' style, and of the same photographs in other styles."""
-        self.input_size, self.device, self.report = input_size, str(group.device), report
-        kinds = {"look": AS_PUBLISHED, "others": OTHER_STYLES}
-        self.pairs = {name: make_pairs(unseen, PAIR_SEEDS[name], kind) for name, kind in kinds.items()}
-
-    def compare(self, before: Network, after: Network) -> dict[str, Compared]:
-        """Measure two networks on both kinds of pairs."""
-        found = {}
-        for kind, subject in (("look", "this style"), ("others", "other styles")):
-            harmonizers = [self.harmonizer(network) for network in (before, after)]
-            watch = self.progress(subject, len(self.pairs[kind]))
-            found[kind] = compared(measure_pairs(self.pairs[kind], harmonizers, watch=watch))
-        return found
-
-    def benchmark(self, dataset: Path, before: Network, after: Network) -> Compared:
-        """Measure two networks on a data set."""
-        found = evaluate_harmonizers(
-            dataset,
-            [self.harmonizer(network) for network in (before, after)],
-            progress=lambda done, total: self.report(TrainingEvent(Phase.MEASURING, done, total, dataset.name)),
-        )
-        return compared(found)
-
-    def draw(self, path: Path, before: Network, after: Network) -> None:
-        """Draw held-out pairs before and after, as a PNG."""
-        pairs = self.pairs["look"]
-        sheet = Sheet(evenly_spaced(len(pairs), SHEET_PAIRS))
-        progress = self.progress("examples", len(pairs))
-
-        def watch(found: Evaluation, pair: Loaded, results: Sequence[Any]) -> None:
-            sheet.add(found, pair, results)
-            progress(found, pair, results)
-
-        with atomic_write(path) as file:
-            measure_pairs(pairs, [self.harmonizer(before, "before"), self.harmonizer(after, "after")], watch=watch)
-            sheet.save(file, ["before", "after"])
-
-    def harmonizer(self, network: Network, name: str = "") -> Harmonizer:
-        """Return a harmonizer with a copy of a network."""
-        return Harmonizer.from_network(copy.deepcopy(network), self.input_size, self.device, name)
-
-    def progress(self, subject: str, total: int) -> Callable[[Evaluation, Loaded, Sequence[object]], None]:
-        """Return a callback for `measure_pairs` that reports progress."""
-        return lambda found, *_: self.report(TrainingEvent(Phase.MEASURING, len(found.names), total, subject))
-
-
-def make_pairs(photographs: Sequence[Photograph], seed: int, kinds: PairKinds) -> list[Loaded]:
-    """Make pairs of the full measuring size; the same seed gives the same pairs."""
-    maker = PairMaker(MEASURED_SIDE, MEASURED, seed, photographs=photographs, kinds=kinds, crop=False)
-    arrays = [(tensor * 255).round().byte().permute(0, 2, 3, 1).numpy() for tensor in maker.make(0)]
-    return [
-        Loaded(str(index), composite, np.ascontiguousarray(mask[..., 0]), target)
-        for index, (composite, mask, target) in enumerate(zip(*arrays, strict=True))
-    ]
-
-
-def compared(found: Evaluation) -> Compared:
-    """Return the mean scores of an evaluation of two networks."""
-    return Compared(found.untouched.mean, *(row.mean for row in found.models))
+def compare_on_data_set(dataset: Path, before: Harmonizer, after: Harmonizer, report: EventCallback) -> Compared:
+    """Measure two models on a data set."""
+    found = evaluate_harmonizers(
+        dataset,
+        [before, after],
+        progress=lambda done, total: report(TrainingEvent(Phase.MEASURING, done, total, dataset.name)),
+    )
+    rows = (found.untouched.images, *(row.images for row in found.models))
+    return Compared.of([PairScores(name, *scores) for name, *scores in zip(found.names, *rows, strict=True)])

@@ -88,3 +88,38 @@ def fit_steps(seconds: float, step: float, validation: float) -> tuple[int, int]
     affordable = int(VALIDATION_TIME_SHARE * seconds / validation)
     validations = min(MOST_VALIDATIONS, max(FEWEST_VALIDATIONS, affordable))
     return int(max(1.0, (seconds - validations * validation) / step)), validations
+
+
+class TimeBudget:
+    """Time given to a task of several phases, over all its sessions."""
+
+    def __init__(self, seconds: float, now: Now = time.perf_counter) -> None:
+        """Start.
+
+        Args:
+            seconds: time of the whole task.
+            now: returns the time in seconds.
+        """
+        self.seconds = seconds
+        self.before = 0.0  # seconds that earlier sessions took
+        self.now = now
+        self.started = now()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds that passed, earlier sessions included."""
+        return self.before + self.now() - self.started
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left, at least 0."""
+        return max(0.0, self.seconds - self.elapsed)
+
+    @property
+    def share(self) -> float:
+        """Share of the time that passed, 0 to 1."""
+        return min(1.0, self.elapsed / self.seconds)
+
+    def until(self, share: float) -> float:
+        """Return the seconds until a share of the time has passed; negative if it has."""
+        return share * self.seconds - self.elapsed

@@ -36,7 +36,6 @@ CALIBRATION_FIRST = 1_000_000_000  # step of their first batch, beyond that of a
 SAMPLES = 6  # pairs on the contact sheet
 PACED = 20  # steps after which the number of steps that fit into the time is estimated
 UNHURRIED = 5  # first steps, left out of the estimate because they are slower
-OVERTIME = 1.2  # share of the given minutes after which the run ends at the next validation
 REPORT_EVERY = 0.5  # seconds
 CHECKPOINT_EVERY = 60.0  # seconds
 
@@ -88,6 +87,7 @@ class Trainer:
     best: float = field(default=-math.inf, init=False)
     best_weights: dict[str, Tensor] | None = field(default=None, init=False)
     history: list[LogEntry] = field(default_factory=list, init=False)
+    validation_seconds: float = field(default=0.0, init=False)  # of the last validation
 
     def __post_init__(self) -> None:
         """Prepare the optimizer and the data; resume if a sink holds a checkpoint."""
@@ -147,29 +147,35 @@ class Trainer:
         loss = self.learner.train_step(batch, self.step, rate)
         self.timer.count(loss, self.recipe.batch * self.group.size, loader.waited)
         self.step += 1
+        if self.group.size == 1 and self.is_over():  # several processes agree on it at validations
+            self.steps = self.step
         if self.steps is None and len(self.timer.ends) >= PACED:
             self.pace(rate)
-        elif self.steps and (self.step % self.validate_every == 0 or self.step == self.steps):
+        elif self.steps and (self.step == self.steps or self.step % self.validate_every == 0):
             self.validate(rate)
         elif self.now() - self.timer.reported > REPORT_EVERY:
             self.emit()
         if self.now() - self.timer.saved > CHECKPOINT_EVERY:
             self.save()
 
+    def is_over(self) -> bool:
+        """Return whether no time is left for another step and a validation."""
+        minutes = self.recipe.minutes
+        return minutes is not None and self.timer.elapsed + self.validation_seconds >= 60 * minutes
+
     def pace(self, rate: float) -> None:
         """Set the number of steps that fit into the time, from the speed of the first ones and of one validation."""
         each = self.timer.seconds_per_step(UNHURRIED)
-        before = self.now()
         self.validate(rate)
-        validation = self.now() - before
         left = (self.recipe.minutes or 0.0) * 60 - self.timer.elapsed
-        steps, validations = (int(self.group.broadcast(number)) for number in fit_steps(left, each, validation))
+        fitted = fit_steps(left, each, self.validation_seconds)
+        steps, validations = (int(self.group.broadcast(number)) for number in fitted)
         self.plan(self.step + steps, -(-steps // validations))
         self.save()
 
     def validate(self, rate: float) -> None:
         """Measure the averaged weights, log the result, keep the weights if they are the best, and save."""
-        timer, average = self.timer, self.learner.average
+        timer, average, started = self.timer, self.learner.average, self.now()
         refresh_statistics(average, self.calibration)
         found = gains(average, self.held_out)
         total, count, loss = self.group.sum(float(found.sum()), len(found), timer.loss / self.group.size)
@@ -179,11 +185,8 @@ class Trainer:
                 f"The training diverged before step {self.step}: start again with a lower learning rate.",
                 code="training.diverged",
             )
-        if (
-            self.steps
-            and self.recipe.minutes
-            and self.group.broadcast(timer.elapsed) > OVERTIME * 60 * self.recipe.minutes
-        ):
+        self.validation_seconds = self.now() - started
+        if self.group.size > 1 and self.steps and self.group.broadcast(float(self.is_over())):
             self.steps = self.step
         is_best, self.best = gain > self.best, max(self.best, gain)
         if is_best:

@@ -241,7 +241,30 @@ def test_trainer_ends_a_run_that_takes_too_long(photographs: list[Photograph], m
     trainer.plan(10_000, 5)
     clock.watch(trainer)
     trainer.fit()
-    assert trainer.steps == trainer.step == 15, "the first validation after 1.2 times the 1.2 seconds"
+    assert trainer.steps == trainer.step == 12, "not at the validation of step 15, after the 1.2 seconds"
+
+
+def test_trainer_leaves_time_for_the_last_validation(
+    photographs: list[Photograph], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = FakeTime(step=0.1)
+    fast_validation(monkeypatch, clock, 0.5)
+    trainer = make_trainer("concord", 1, photographs, None, minutes=0.05)
+    trainer.plan(10_000, 5)
+    clock.watch(trainer)
+    trainer.fit()
+    assert trainer.seconds == pytest.approx(3.0, abs=0.11)
+
+
+def test_trainer_with_steps_slower_than_its_time_still_validates(
+    photographs: list[Photograph], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = FakeTime(step=10.0)
+    fast_validation(monkeypatch, clock, 1.0)
+    trainer = make_trainer("concord", 1, photographs, None, minutes=0.5)
+    clock.watch(trainer)
+    result = trainer.fit()
+    assert (result.steps, len(result.history)) == (3, 1)
 
 
 def test_trainer_reports_divergence(

@@ -196,24 +196,14 @@ def test_fine_tune_cancel_deletes_a_model_that_was_made_already(
     assert deleted == ["wedding"]
 
 
-def test_fine_tune_shows_time_left_of_every_step(dialog: FineTuneDialog, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [100.0]
-    monkeypatch.setattr("time.monotonic", lambda: now[0])
+def test_fine_tune_shows_one_bar_and_the_time_left_for_all_phases(dialog: FineTuneDialog) -> None:
     page = dialog.progress
-    page.begin(10)
+    page.begin()
     texts = []
-    for phase, subject in (
-        (Phase.READING, ""),
-        (Phase.MEASURING, "backgrounds"),
-        (Phase.MEASURING, "this style"),
-        (Phase.MEASURING, "other styles"),
-        (Phase.MEASURING, "examples"),
-    ):
-        for done in (0, 10):
-            page._take(TrainingEvent(phase, done, 40, subject))
-            now[0] += 20
+    for number, phase in enumerate(Phase):
+        page._take(TrainingEvent(phase, 3, 4, overall=number / 10, seconds_left=60))
         texts.append(page._state.text())
-        assert page.bar.value() == 250
+        assert page.bar.value() == 100 * number
     assert all(text.endswith(", 1:00 left") for text in texts)
     assert len(set(texts)) == len(texts)
 
@@ -222,7 +212,7 @@ def test_fine_tune_shows_time_left_of_every_step(dialog: FineTuneDialog, monkeyp
 def test_fine_tune_trains_a_real_model(
     qtbot: QtBot, theme: Theme, settings: EditorSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in (("finetune.MEASURED", 6), ("finetune.SHEET_PAIRS", 4), ("training_data.VALIDATION_BATCHES", 2)):
+    for name, value in (("held_out.MOST_ROUNDS", 1), ("held_out.SHEET_PAIRS", 4), ("finetune.BACKGROUNDS", 64)):
         monkeypatch.setattr(f"s2am_engine.training.{name}", value)
     redirect_cache(monkeypatch, tmp_path / "cache")
     dialog = opened(FineTuneDialog(settings))

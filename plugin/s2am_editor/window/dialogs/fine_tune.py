@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -197,14 +196,6 @@ class TrainingPage(QWidget):
         """Show the progress of a fine-tuning."""
         super().__init__()
         self._fine_tuning = fine_tuning
-        self._minutes = 10.0
-        self._step: object = None  # of the step that is shown: phase and subject
-        self._step_began, self._step_first = 0.0, 0
-        self._measured = {  # subjects of events
-            "backgrounds": self.tr("Learning to recognize the style"),
-            "other styles": self.tr("Checking that other styles do not suffer"),
-            "examples": self.tr("Drawing examples"),
-        }
         self._state = muted_label()
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
@@ -234,9 +225,8 @@ class TrainingPage(QWidget):
         fine_tuning.happened.connect(self._take)
         fine_tuning.samples.connect(self._show_samples)
 
-    def begin(self, minutes: float) -> None:
+    def begin(self) -> None:
         """Start with empty plots."""
-        self._minutes = minutes
         self.loss.clear()
         self.gain.clear()
         self.bar.setRange(0, 0)
@@ -256,31 +246,19 @@ class TrainingPage(QWidget):
     def _take(self, event: TrainingEvent) -> None:
         from s2am_engine.training.events import Phase
 
-        if event.phase is Phase.READING:
-            self._show_step(self.tr("Reading photos"), event)
-        elif event.phase is Phase.MEASURING:
-            name = self._measured.get(event.subject, self.tr("Measuring the result on held-out photos"))
-            self._show_step(name, event)
-        else:
+        if event.phase is Phase.TRAINING:
             self.loss.add(event.done, event.loss)
-            left = event.seconds_left
-            done = 0.0 if left is None else 1 - left / (60 * self._minutes)
             text = self.tr("Training")
-            if left is not None:
-                text += self.tr(", {0} left; measuring follows").format(format_duration(left))
-            self._show_progress(text, done)
-
-    def _show_step(self, name: str, event: TrainingEvent) -> None:
-        """Show the progress of a step of known length, and the time left at its own speed so far."""
-        step, now = (event.phase, event.subject), time.monotonic()
-        if step != self._step:
-            self._step, self._step_began, self._step_first = step, now, event.done
-        total = max(1, event.total or 0)
-        done = event.done - self._step_first
-        if done > 0:
-            left = (now - self._step_began) / done * (total - event.done)
-            name += self.tr(", {0} left").format(format_duration(left))
-        self._show_progress(name, event.done / total)
+        else:
+            text = {
+                Phase.READING: self.tr("Reading photos"),
+                Phase.PREPARING: self.tr("Learning what sets the look apart"),
+                Phase.MEASURING: self.tr("Measuring the result"),
+                Phase.SAVING: self.tr("Saving"),
+            }[event.phase]
+        if event.seconds_left is not None:
+            text += self.tr(", {0} left").format(format_duration(event.seconds_left))
+        self._show_progress(text, event.overall or 0.0)
 
     def _show_progress(self, text: str, share: float) -> None:
         self._state.setText(text)
@@ -348,9 +326,7 @@ class ResultPage(QWidget):
         self.image.show_image(finished.sheet)
         if self._name is None:
             self._title.setText(self.tr("The base model is still the better one"))
-            self._advice.setText(
-                self.tr("No model was created. More photos of one style or a longer training may help.")
-            )
+            self._advice.setText(result.sentence)
         else:
             self._title.setText(self.tr("“{0}” is better for this style").format(self._name))
             self._advice.setText(self.tr("Keep it to add it to the list of models."))
@@ -515,7 +491,7 @@ class FineTuneDialog(QDialog):
             self.banner.show_problem(Problem(error))
             return
         self.banner.hide()
-        self.progress.begin(self.minutes.value())
+        self.progress.begin()
         self.pages.setCurrentWidget(self.progress)
         self.fine_tuning.start(self._found.folder, name, self.base.currentText(), self.minutes.value())
 
