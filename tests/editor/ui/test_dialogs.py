@@ -212,7 +212,12 @@ def test_fine_tune_shows_one_bar_and_the_time_left_for_all_phases(dialog: FineTu
 def test_fine_tune_trains_a_real_model(
     qtbot: QtBot, theme: Theme, settings: EditorSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in (("held_out.MOST_ROUNDS", 1), ("held_out.SHEET_PAIRS", 4), ("finetune.BACKGROUNDS", 64)):
+    for name, value in (
+        ("held_out.MOST_ROUNDS", 1),
+        ("finetune.FEWEST_HELD_OUT", 4),
+        ("finetune.MEASURED_SIDE", 96),
+        ("finetune.BACKGROUNDS", 64),
+    ):
         monkeypatch.setattr(f"s2am_engine.training.{name}", value)
     redirect_cache(monkeypatch, tmp_path / "cache")
     dialog = opened(FineTuneDialog(settings))
