@@ -8,7 +8,6 @@ import io
 import re
 import struct
 import time
-import zlib
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -17,7 +16,6 @@ import exiv2
 import numpy as np
 import pytest
 import tifffile
-from numpy.typing import NDArray
 from PIL import Image
 
 from s2am_engine.errors import ImageFormatError
@@ -30,39 +28,18 @@ from s2am_engine.image.masks import mask_from_alpha, read_mask
 from s2am_engine.image.paste import place_layer
 from tests.engine import icc
 from tests.engine.metadata import pack_exif
-
-RGB = np.random.default_rng(5).integers(0, 256, (40, 50, 3), np.uint8)
-IPTC = b"\x1c\x02\x05\0\x05Title\x1c\x02\x19\0\x07Keyword"
-
-
-def png_chunk(kind: bytes, body: bytes, *, damaged: bool = False) -> bytes:
-    """A PNG chunk, on request with a wrong checksum."""
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body) ^ damaged)
-
-
-def png_with(pixels: NDArray[Any], *chunks: bytes) -> bytes:
-    """A PNG file with further chunks after its header."""
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
-    return file.getvalue()[:33] + b"".join(chunks) + file.getvalue()[33:]
-
-
-def tiff_fields(order: str, *fields: tuple[int, int, int, bytes], announced: int | None = None) -> bytes:
-    """EXIF data without prefix: one directory of (tag, kind, count, value)."""
-    table, spill = struct.pack(order + "H", len(fields) if announced is None else announced), b""
-    values_at = 8 + 2 + 12 * len(fields) + 4
-    for tag, kind, count, value in fields:
-        stored = value.ljust(4, b"\0")
-        if len(value) > 4:
-            stored, spill = struct.pack(order + "I", values_at + len(spill)), spill + value
-        table += struct.pack(order + "HHI", tag, kind, count) + stored
-    mark = b"II*\0" if order == "<" else b"MM\0*"
-    return mark + struct.pack(order + "I", 8) + table + bytes(4) + spill
-
-
-def orientation_field(order: str, value: int) -> tuple[int, int, int, bytes]:
-    """The EXIF field of the orientation."""
-    return 274, 3, 1, struct.pack(order + "H", value)
+from tests.engine.raw_files import (
+    GRAY_PROFILE,
+    IPTC,
+    RGB,
+    RGB_PROFILE,
+    convert,
+    jpeg_with,
+    orientation_field,
+    png_chunk,
+    png_with,
+    tiff_fields,
+)
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -270,135 +247,6 @@ def test_normalize_exif_survives_any_damage() -> None:
         assert 1 <= orientation <= 8
 
 
-ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
-
-
-def packed_rows(samples: NDArray[Any], bits: int) -> bytes:
-    """Unfiltered PNG scan lines of H×W×C samples."""
-    rows = b""
-    for row in samples:
-        values = row.reshape(-1)
-        if bits < 8:
-            digits = np.unpackbits(values.astype(np.uint8)[:, None], axis=1)[:, 8 - bits :]
-            rows += b"\0" + np.packbits(digits.reshape(-1)).tobytes()
-        else:
-            rows += b"\0" + values.astype(">u2" if bits == 16 else "u1").tobytes()
-    return rows
-
-
-def png_file(samples: NDArray[Any], bits: int, color: int, *chunks: bytes, interlaced: bool) -> bytes:
-    """A PNG file of H×W×C samples, plain or in the seven passes of Adam7."""
-    height, width, _ = samples.shape
-    passes = ADAM7 if interlaced else ((0, 0, 1, 1),)
-    parts = [samples[top::down, left::across] for top, left, down, across in passes]
-    raw = b"".join(packed_rows(part, bits) for part in parts if part.size)
-    head = struct.pack(">IIBBBBB", width, height, bits, color, 0, 0, interlaced)
-    body = [png_chunk(b"IHDR", head), *chunks, png_chunk(b"IDAT", zlib.compress(raw)), png_chunk(b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(body)
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (2, 3), (3, 9), (16, 16), (37, 21), (1, 40), (40, 1)])
-@pytest.mark.parametrize(
-    ("bits", "color"),
-    [(1, 0), (2, 0), (4, 0), (8, 0), (16, 0), (8, 2), (16, 2), (1, 3), (4, 3), (8, 4), (8, 6), (16, 6)],
-)
-def test_read_interlaced_png_is_silent_and_equal(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], bits: int, color: int, shape: tuple[int, int]
-) -> None:
-    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[color]
-    samples = np.random.default_rng(1).integers(0, 2**bits, (*shape, channels))
-    chunks = [png_chunk(b"PLTE", bytes(range(3 * 2**bits))), png_chunk(b"tRNS", b"\x80")] if color == 3 else []
-    (tmp_path / "plain.png").write_bytes(png_file(samples, bits, color, *chunks, interlaced=False))
-    (tmp_path / "interlaced.png").write_bytes(png_file(samples, bits, color, *chunks, interlaced=True))
-    plain, found = load_image(tmp_path / "plain.png"), load_image(tmp_path / "interlaced.png")
-    assert np.array_equal(found.pixels, plain.pixels)
-    assert np.array_equal(np.asarray(found.alpha), np.asarray(plain.alpha))
-    assert capfd.readouterr().err == ""
-
-
-def test_read_interlaced_png_refuses_truncated_pixels(tmp_path: Path) -> None:
-    whole = png_file(RGB, 8, 2, interlaced=True)
-    head, _, body = whole.partition(b"IDAT")
-    length = int.from_bytes(head[-4:], "big")
-    short = zlib.compress(zlib.decompress(body[:length])[:-100])
-    (tmp_path / "a.png").write_bytes(head[:-4] + png_chunk(b"IDAT", short) + png_chunk(b"IEND", b""))
-    with pytest.raises(ImageFormatError, match="damaged or incomplete"):
-        load_image(tmp_path / "a.png")
-
-
-@pytest.mark.parametrize("kind", [b"tEXt", b"zTXt", b"iTXt", b"eXIf", b"iCCP", b"gAMA", b"pHYs", b"prVt"])
-def test_read_png_ignores_damaged_ancillary_chunks(tmp_path: Path, kind: bytes) -> None:
-    (tmp_path / "a.png").write_bytes(png_with(RGB, png_chunk(kind, b"Software\0some editor", damaged=True)))
-    found = load_image(tmp_path / "a.png")
-    assert np.array_equal(found.pixels, RGB)
-    assert found.metadata == Metadata()
-    assert found.profile is None
-
-
-@pytest.mark.parametrize("kind", ["rows", "stream", "checksum", "end"])
-@pytest.mark.parametrize("interlaced", [False, True])
-def test_read_png_with_surplus_data_or_wrong_checksum_is_silent(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], kind: str, interlaced: bool
-) -> None:
-    whole = png_file(RGB, 8, 2, interlaced=interlaced)
-    head, _, body = whole.partition(b"IDAT")
-    stream = body[: int.from_bytes(head[-4:], "big")]
-    if kind == "rows":
-        stream = zlib.compress(zlib.decompress(stream) + bytes(99))
-    elif kind == "stream":
-        stream += b"made by a camera"
-    elif kind == "checksum":
-        stream = stream[:-1] + bytes([stream[-1] ^ 1])
-    end = png_chunk(b"IEND", b"", damaged=kind == "end")
-    (tmp_path / "a.png").write_bytes(head[:-4] + png_chunk(b"IDAT", stream) + end)
-    assert np.array_equal(load_image(tmp_path / "a.png").pixels, RGB)
-    assert capfd.readouterr().err == ""
-
-
-@pytest.mark.parametrize("interlaced", [False, True])
-def test_read_png_of_a_damaged_stream_is_refused(tmp_path: Path, interlaced: bool) -> None:
-    head = png_file(RGB, 8, 2, interlaced=interlaced).partition(b"IDAT")[0][:-4]
-    for stream in (b"", b"no stream", zlib.compress(bytes(40 * 151 + 99))[:-30]):
-        (tmp_path / "a.png").write_bytes(head + png_chunk(b"IDAT", stream) + png_chunk(b"IEND", b""))
-        with pytest.raises(ImageFormatError, match="damaged or incomplete"):
-            load_image(tmp_path / "a.png")
-
-
-def test_read_png_of_many_chunks_takes_bounded_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("s2am_engine.image.formats.png._MAX_CHUNKS", 1000)
-    (tmp_path / "a.png").write_bytes(png_with(RGB, png_chunk(b"teSt", b"") * 2000))
-    with pytest.raises(ImageFormatError, match="damaged or incomplete"):
-        load_image(tmp_path / "a.png")
-
-
-def test_read_png_refuses_damaged_critical_chunks(tmp_path: Path) -> None:
-    for kind in (b"IDAT", b"PLTE", b"\xff\xff\xff\xff"):
-        (tmp_path / "a.png").write_bytes(png_with(RGB, png_chunk(kind, bytes(6), damaged=True)))
-        with pytest.raises(ImageFormatError, match="damaged or incomplete"):
-            load_image(tmp_path / "a.png")
-
-
-def test_read_png_palette_and_transparency_chunks_out_of_place_are_silent(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    palette, clear = png_chunk(b"PLTE", bytes(range(30))), png_chunk(b"tRNS", bytes(40))
-    for chunks in ([palette, palette], [clear], [palette, clear, clear]):
-        (tmp_path / "a.png").write_bytes(png_with(np.dstack([RGB, RGB[..., 0]]), *chunks))
-        assert np.array_equal(load_image(tmp_path / "a.png").pixels, RGB)
-    assert capfd.readouterr().err == ""
-
-
-@pytest.mark.parametrize("kind", [b"zTXt", b"iTXt"])
-def test_read_png_texts_unpack_to_bounded_memory(tmp_path: Path, kind: bytes) -> None:
-    packed = zlib.compress(bytes(20 * 2**20))
-    body = b"\0\0" + packed if kind == b"zTXt" else b"\0\1\0\0\0" + packed
-    chunks = [png_chunk(kind, b"Text%d" % number + body) for number in range(12)]
-    (tmp_path / "a.png").write_bytes(png_with(RGB, *chunks))
-    found = load_image(tmp_path / "a.png")
-    assert 0 < sum(len(text) for _, text in found.metadata.text) <= 64 * 2**20
-    assert np.array_equal(found.pixels, RGB)
-
-
 @pytest.mark.parametrize("source", [".jpg", ".tif", ".png"])
 @pytest.mark.parametrize("target", [".jpg", ".tif", ".png"])
 @pytest.mark.parametrize("iptc", [IPTC, IPTC + b"\x1c\x02\x74\0\x05Mine!", IPTC * 500], ids=["short", "odd", "long"])
@@ -426,17 +274,6 @@ def test_read_tiff_iptc_of_other_programs(tmp_path: Path, order: Any, kind: str)
     assert load_image(tmp_path / "a.tif").metadata.iptc == records
 
 
-def test_write_png_stores_iptc_as_other_programs_do(tmp_path: Path) -> None:
-    save_image(tmp_path / "a.png", ImageData(RGB, metadata=Metadata(iptc=IPTC)))
-    with Image.open(tmp_path / "a.png") as image:
-        image.load()
-        text = image.info["Raw profile type iptc"]
-    name, size, digits = text.split(None, 2)
-    assert name == "iptc"
-    assert bytes.fromhex(re.sub(r"\s", "", digits)) == iptc_resource(IPTC)
-    assert int(size) == len(iptc_resource(IPTC))
-
-
 @pytest.mark.parametrize("length", [27, 28, 29, 284])
 def test_iptc_of_any_length_is_read_by_exiv2(tmp_path: Path, length: int) -> None:
     records = IPTC[:10] + b"\x1c\x02\x19" + struct.pack(">H", length - 15) + b"K" * (length - 15)
@@ -455,9 +292,6 @@ def test_iptc_of_resources_finds_records_behind_others() -> None:
     assert iptc_of_resources(IPTC) == IPTC
     assert iptc_of_resources(other) is None
     assert iptc_of_resources(b"8BIM\x04") is None
-
-
-GRAY_PROFILE, RGB_PROFILE = icc.gray_profile(icc.adobe_curve), icc.rgb_profile(icc.P3, icc.srgb_curve)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp"])
@@ -479,62 +313,6 @@ def test_load_image_ignores_profile_of_the_wrong_kind(
         pytest.skip("WebP has no gray")
     Image.fromarray(RGB[..., 0] if gray else RGB).save(tmp_path / f"a{suffix}", icc_profile=profile)
     assert load_image(tmp_path / f"a{suffix}").profile == (profile if kept else None)
-
-
-def convert(profile: bytes | None, pixels: NDArray[np.uint8]) -> NDArray[np.int16]:
-    """Convert pixels to sRGB."""
-    return to_srgb(pixels, profile).astype(np.int16)
-
-
-CHRM = struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)
-
-
-@pytest.mark.parametrize(
-    ("chunks", "wanted"),
-    [
-        ([(b"cICP", bytes([12, 13, 0, 1]))], icc.rgb_profile(icc.P3, icc.srgb_curve)),
-        (
-            [(b"cICP", bytes([12, 13, 0, 1])), (b"gAMA", struct.pack(">I", 20000))],
-            icc.rgb_profile(icc.P3, icc.srgb_curve),
-        ),
-        ([(b"gAMA", struct.pack(">I", 45455)), (b"cHRM", CHRM)], icc.rgb_profile(icc.P3, icc.srgb_curve)),
-        ([(b"gAMA", struct.pack(">I", 55556))], icc.rgb_profile(icc.SRGB, lambda value: value**1.8)),
-        ([(b"gAMA", struct.pack(">I", 45455))], None),
-        ([(b"sRGB", b"\0"), (b"gAMA", struct.pack(">I", 55556))], None),
-        ([(b"cICP", bytes([1, 13, 0, 1]))], None),
-        ([(b"cICP", bytes([12, 13, 1, 1]))], None),
-        ([(b"cICP", bytes([77, 77, 0, 1]))], None),
-        ([(b"cICP", b"\1")], None),
-        ([(b"gAMA", bytes(4)), (b"cHRM", bytes(32))], None),
-        ([(b"cHRM", bytes(32))], None),
-        ([(b"cHRM", b"\xff" * 32)], None),
-    ],
-)
-@pytest.mark.parametrize("alpha", [False, True])
-def test_read_png_color_chunks_as_profile(
-    tmp_path: Path, chunks: list[tuple[bytes, bytes]], wanted: bytes | None, alpha: bool
-) -> None:
-    pixels = np.dstack([RGB, RGB[..., 0]]) if alpha else RGB
-    (tmp_path / "a.png").write_bytes(png_with(pixels, *(png_chunk(*chunk) for chunk in chunks)))
-    found = load_image(tmp_path / "a.png")
-    assert (found.profile is None) == (wanted is None)
-    assert np.abs(convert(found.profile, RGB) - convert(wanted, RGB)).max() <= 2
-    assert found.metadata.png_color == tuple(chunks)
-    for suffix in (".png", ".tif", ".webp"):
-        save_image(tmp_path / f"b{suffix}", found)
-        again = load_image(tmp_path / f"b{suffix}").profile
-        assert np.abs(convert(again, RGB) - convert(wanted, RGB)).max() <= 2
-
-
-@pytest.mark.parametrize("bits", [8, 16])
-def test_read_png_gamma_of_gray_images(tmp_path: Path, bits: int) -> None:
-    values = np.arange(256).reshape(16, 16, 1) * (257 if bits == 16 else 1)
-    chunk = png_chunk(b"gAMA", struct.pack(">I", 100000))
-    (tmp_path / "a.png").write_bytes(png_file(values, bits, 0, chunk, interlaced=False))
-    found = load_image(tmp_path / "a.png")
-    assert found.gray
-    light = to_srgb(np.full((1, 1, 3), 55, np.uint8), found.profile)
-    assert np.abs(light.astype(int) - 128).max() <= 2
 
 
 def exif_of_color_space(order: str, space: int, index: bytes) -> bytes:
@@ -593,15 +371,6 @@ def test_place_layer_converts_profiles_at_any_depth(dtype: Any, gray: bool) -> N
     assert np.abs(to_uint8(placed.pixels).astype(int) - wanted).mean() < 0.5
 
 
-@pytest.mark.parametrize(("curve", "name"), [(16, "PQ"), (18, "HLG")])
-def test_read_png_of_hdr_colors_has_a_note(tmp_path: Path, curve: int, name: str) -> None:
-    (tmp_path / "a.png").write_bytes(png_with(RGB, png_chunk(b"cICP", bytes([9, curve, 0, 1]))))
-    found = load_image(tmp_path / "a.png")
-    assert found.profile is None
-    (note,) = found.notes
-    assert note.startswith(f"{tmp_path / 'a.png'} is an HDR image ({name})")
-
-
 GAIN_MAP_XMP = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
 <rdf:Description xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/"
  xmlns:C="http://ns.google.com/photos/1.0/container/"
@@ -611,15 +380,6 @@ GAIN_MAP_XMP = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http:
 </hdrgm:GainMapMin><C:Directory><rdf:Seq><rdf:li rdf:parseType="Resource"><C:Item Item:Semantic="GainMap"
  Item:Length="99"/></rdf:li></rdf:Seq></C:Directory>
 <dc:title>Sunrise</dc:title></rdf:Description></rdf:RDF></x:xmpmeta>"""
-
-
-def jpeg_with(*segments: tuple[int, bytes]) -> bytes:
-    """A JPEG file with further segments after its start, and another JPEG behind it."""
-    file = io.BytesIO()
-    Image.fromarray(RGB).save(file, "JPEG")
-    data = file.getvalue()
-    more = b"".join(bytes([255, mark]) + struct.pack(">H", len(body) + 2) + body for mark, body in segments)
-    return data[:2] + more + data[2:] + data
 
 
 @pytest.mark.parametrize(
@@ -676,6 +436,8 @@ XMP = (
     b' xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:xmpNote="http://ns.adobe.com/xmp/note/" xmp:Rating="4"%s>%s'
     b'</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
 )
+
+
 EXTENDED = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/" xmlns:ps="http://ns.adobe.com/photoshop/1.0/">'
     b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="">'
@@ -816,10 +578,3 @@ def test_read_jpeg_of_rare_kinds_is_not_called_damaged(tmp_path: Path, mark: int
 def test_read_jpeg_of_usual_kinds(tmp_path: Path, progressive: bool) -> None:
     Image.fromarray(RGB).save(tmp_path / "a.jpg", progressive=progressive)
     assert load_image(tmp_path / "a.jpg").pixels.shape == RGB.shape
-
-
-def test_read_png_of_xcode_is_not_called_damaged(tmp_path: Path) -> None:
-    data = png_with(RGB)
-    (tmp_path / "a.png").write_bytes(data[:8] + png_chunk(b"CgBI", bytes(4)) + data[8:])
-    with pytest.raises(ImageFormatError, match="Xcode"):
-        load_image(tmp_path / "a.png")
