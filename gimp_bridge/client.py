@@ -144,6 +144,11 @@ class EngineClient:
         """Apply the sliders to a color map, which takes a few milliseconds."""
         return self._call(request, protocol.AdjustResult, progress)
 
+    def export_cube(self, color_map: dict[str, Any], title: str, progress: ProgressCallback | None = None) -> bytes:
+        """Return a color map as the content of a .cube file."""
+        request = protocol.ExportCube(color_map=color_map, title=title)
+        return self._call(request, protocol.CubeFile, progress).content
+
     def render(
         self,
         color_map: dict[str, Any],

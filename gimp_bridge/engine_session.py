@@ -428,6 +428,9 @@ class EngineSession:
             return list_model_infos()
         if isinstance(request, protocol.Adjust):
             return adjust_color_map(request)
+        if isinstance(request, protocol.ExportCube):
+            text = ColorMap.from_json(request.color_map).to_cube(request.title)
+            return protocol.CubeFile(content=text.encode("utf-8"))
         if isinstance(request, protocol.Harmonize):
             self._models.wait(pending.report)
             return HarmonizeJob(request, self._models, pending.report).run()

@@ -148,6 +148,15 @@ class Adjust(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExportCube(Message):
+    """Convert a color map to a .cube file with a title. Answered with a `CubeFile`."""
+
+    kind = "export-cube"
+    color_map: dict[str, Any]
+    title: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class OpenWorkspace(Message):
     """Create a file that client and engine map into memory. Answered with a `WorkspaceOpened`.
 
@@ -373,6 +382,14 @@ class AdjustResult(Message):
     effect: dict[str, Any] | None = None
     matrix: tuple[float, ...] = ()
     rmse: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class CubeFile(Message):
+    """The content of a .cube file."""
+
+    kind = "cube-file"
+    content: bytes
 
 
 @dataclass(frozen=True, kw_only=True)

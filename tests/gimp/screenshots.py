@@ -21,7 +21,7 @@ from tests.gimp.harness import Desktop, Gimp3, wait_for
 from tests.gimp.provision import HOSTS, UnavailableError, provision
 
 WIDTH, HEIGHT = 1420, 820
-WARMTH = (0.719, 0.708)
+WARMTH = (0.819, 0.595)
 """Position of the slider's middle in the dialog, as fractions of its width and height."""
 
 LARGEST = 400_000
@@ -37,7 +37,7 @@ def take(gimp: Gimp3, out: Path) -> list[Path]:
         arrange(desktop)
         shots = {"before": shoot(desktop, gimp.folder / "before.png")}
         dialog = open_dialog(desktop)
-        drag(desktop, dialog, WARMTH, 0.045)
+        drag(desktop, dialog, WARMTH, 0.012)
         desktop.do("mousemove", "0", "0")  # otherwise the slider's tooltip covers the others
         shots["dialog"] = shoot(desktop, gimp.folder / "dialog.png", dialog)
         desktop.do("key", "alt+h")

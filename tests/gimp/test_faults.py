@@ -20,6 +20,9 @@ from tests.gimp.harness import Gimp3, engine_outside, wait_for
 
 LARGE = (1600, 1900)
 
+PATIENCE = 600.0
+"""Seconds until a call that does not get to work counts as hung; other tests run at the same time."""
+
 # Executed in the engine process, before it renders a second strip for the first time.
 AT_THE_SECOND_STRIP = """
 import os, signal, sys, time
@@ -108,7 +111,7 @@ def test_image_and_engine_survive_a_killed_plug_in(large: Gimp3) -> None:
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(run, large, "twice")
         try:
-            wait_for((large.folder / "disturbed").exists, 120, "the engine at work")
+            wait_for((large.folder / "disturbed").exists, PATIENCE, "the engine at work")
             (plugin,) = processes_of_the_plugin(large)
             engine = process_of(large.bridge)
             os.kill(plugin, signal.SIGKILL)

@@ -404,6 +404,8 @@ class Image:
     """An image."""
 
     all: list[Image] = []  # noqa: RUF012 (the images of one fake GIMP)
+    srgb_thumbnails = False
+    """As in GIMP 3.2."""
 
     def __init__(self, width: int, height: int, base: ImageBaseType = ImageBaseType.RGB, space: str = "") -> None:
         self.width, self.height, self.base, self.space = width, height, base, space
@@ -546,9 +548,12 @@ class Image:
 
     def get_thumbnail_data(self, width: int, height: int) -> tuple[Bytes, int, int, int]:
         whole = Layer.new_from_visible(self, self, "visible").buffer
-        own = self.layers[0].get_format()
-        colors, kind, _ = _split(own)
-        name = Babl.format_with_space(f"{colors.removesuffix('A')}A {kind}", own)
+        name = "R'G'B'A u8"
+        if not Image.srgb_thumbnails:
+            own = self.layers[0].get_format()
+            colors, kind, _ = _split(own)
+            kind = "u16" if self.precision is Precision.U16_NON_LINEAR else kind
+            name = Babl.format_with_space(f"{colors.removesuffix('A')}A {kind}", own)
         data = whole.get(Rectangle(0, 0, width, height), width / self.width, name, None)
         return Bytes(data), width, height, len(data) // (width * height)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -155,6 +156,16 @@ def test_preview_is_blended_as_on_the_canvas(image: Image, engine: LocalEngine) 
     assert len(Image.all) == 2
     shown.presenter.close()
     assert Image.all == [image]
+
+
+def test_color_map_is_saved_as_a_cube_file(shown: Presented, tmp_path: Path) -> None:
+    shown.change("warmth", 0.5)
+    file = tmp_path / "warm.cube"
+    shown.presenter.save_cube(file)
+    assert shown.view.status == "Saved warm.cube"
+    assert file.read_text() == adjust(COLOR_MAP, Sliders(warmth=0.5)).to_cube("warm")
+    shown.presenter.save_cube(tmp_path / "missing" / "warm.cube")
+    assert "missing" in shown.view.status
 
 
 def test_missing_reference_is_shown_without_a_preview(shown: Presented) -> None:

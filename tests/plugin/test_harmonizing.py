@@ -598,6 +598,22 @@ def test_each_format_is_rendered_and_keeps_unchanged_pixels(
     assert any(isinstance(request, protocol.RestoreUnchanged) for request in engine.sent) != exact
 
 
+@pytest.mark.parametrize("srgb_thumbnails", [False, True])
+@pytest.mark.parametrize("kind", ["R'G'B'A u8", "R'G'B'A u8 @wide", "R'G'B'A u16", "RGBA float", "Y'A u8"])
+def test_composite_is_srgb_in_each_format(
+    gi: FakeGi, engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, kind: str, srgb_thumbnails: bool
+) -> None:
+    """GIMP 3.0 gives thumbnails in the format of the layers, and 3.2 in sRGB."""
+    monkeypatch.setattr(Image, "srgb_thumbnails", srgb_thumbnails)
+    image = Image(WIDTH, HEIGHT, space=" @wide" if kind.endswith("@wide") else "")
+    add_layer(image, "background", noise(HEIGHT, WIDTH), kind=kind)
+    pasted = add_layer(image, "pasted", cut_out(30, 40), (10, 8), kind=kind)
+    expected = pixels_of(Layer.new_from_visible(image, image, "visible"))
+    harmonize(image, engine, pasted)
+    composite, _, _ = engine.models_cache.inputs[0]
+    assert np.abs(composite.astype(int) - expected[..., :3]).max() <= 1
+
+
 # -- refusals
 
 

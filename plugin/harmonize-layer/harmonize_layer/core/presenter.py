@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from gimp_bridge import protocol
 from gimp_bridge.client import BackgroundQueue, EngineClient, PixelLayout, PixelSource
@@ -18,6 +19,7 @@ from harmonize_layer.core.messages import LayerError, error_message
 from harmonize_layer.core.restoring import lacks_effect
 from harmonize_layer.core.settings import HarmonizeSettings
 from harmonize_layer.core.starting_point import StartingPoint
+from s2am_common.atomic import atomic_write
 from s2am_common.sliders import SLIDERS
 
 COMPOSITE_SETTINGS = ("reference", "reference-layer", "mask")
@@ -66,6 +68,7 @@ class DialogPresenter:
         self._result: HarmonizeResponse | None = None
         self._seen: tuple[object, ...] | None = None
         self._ready = ""
+        self._adjusted: AdjustResult | None = None
 
     @property
     def previewed(self) -> tuple[LayerComposite, HarmonizeResponse] | None:
@@ -78,7 +81,7 @@ class DialogPresenter:
         """Free the memory of the preview; called when the dialog is closed."""
         if self._composite and self._composite.stack:
             self._composite.stack.delete()
-        self._composite = self._result = None
+        self._composite = self._result = self._adjusted = None
 
     def check_changes(self) -> None:
         """Update the preview if image, selection or layers have changed since it was made; called regularly."""
@@ -124,6 +127,22 @@ class DialogPresenter:
         before = composite.stack.before if composite.stack else composite.rgba
         self._view.show_before(composite.window, before, b"", tinted=False)
         self._predict()
+
+    def save_cube(self, file: Path) -> None:
+        """Write the color map that the preview shows to a .cube file, for other programs."""
+        adjusted = self._adjusted
+        if adjusted is None:
+            return
+
+        def job() -> None:
+            content = self._engine.export_cube(adjusted.color_map, file.stem, self._report)
+            with atomic_write(file) as output:
+                output.write(content)
+
+        def done(_: None) -> None:
+            self._view.show_status(f"Saved {file.name}")
+
+        self._queue.submit(job, done, lambda error: self._view.show_status(error_message(error)), key="cube")
 
     def _list_models(self) -> tuple[protocol.ModelInfo, ...]:
         self._report(ProgressUpdate(text=self._engine.status(self._report).text))
@@ -188,6 +207,7 @@ class DialogPresenter:
                 stack = composite.stack
                 after = stack.after(preview.rgba) if stack else with_alpha(preview.rgba, result.alpha)
                 self._view.show_after(composite.window, after)
+                self._adjusted = preview.adjusted
                 self._view.show_notes(self._notes(result, preview.adjusted))
                 self._view.show_status(self._ready)
                 self._view.set_ready(True)

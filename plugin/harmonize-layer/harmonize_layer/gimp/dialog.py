@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import gi
 
@@ -61,6 +62,8 @@ class HarmonizeDialog:
         self._spinner, self._models = Gtk.Spinner(), Gtk.ComboBoxText()
         self._reference_layer = Gtk.ComboBoxText()
         self._preview = PreviewArea()
+        self._cube = Gtk.Button(label="Save as ._cube…", use_underline=True)
+        self._cube.set_tooltip_text("Save the color change as a 3-D table for other programs")
         metadata = load_metadata(layers[0])
         for name, value in settings.own_values(metadata).items() if metadata else ():
             config.set_property(name, value)
@@ -99,6 +102,8 @@ class HarmonizeDialog:
         state.pack_start(self._status, False, False, 0)
         state.pack_start(self._spinner, False, False, 0)
         state.pack_end(_help_button(), False, False, 0)
+        self._cube.connect("clicked", self._save_cube)
+        state.pack_end(self._cube, False, False, 0)
         shown = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=8)
         shown.pack_start(self._preview.widget, True, True, 0)
         for part in (state, self._notes):
@@ -181,6 +186,16 @@ class HarmonizeDialog:
     def _reference_layer_chosen(self, combo: Gtk.ComboBoxText) -> None:
         self._config.set_property("reference-layer", Gimp.Layer.get_by_id(int(combo.get_active_id())))
 
+    def _save_cube(self, *_: object) -> None:
+        chooser = Gtk.FileChooserNative.new(
+            "Save the color change", self._window, Gtk.FileChooserAction.SAVE, "_Save", "_Cancel"
+        )
+        chooser.set_do_overwrite_confirmation(True)
+        chooser.set_current_name(f"{self._layers[0].name}.cube")
+        if chooser.run() == Gtk.ResponseType.ACCEPT and self._presenter:
+            self._presenter.save_cube(Path(chooser.get_filename()))
+        chooser.destroy()
+
     def _check_changes(self) -> bool:
         if self._presenter:
             self._presenter.check_changes()
@@ -191,6 +206,7 @@ class HarmonizeDialog:
     def set_ready(self, ready: bool) -> None:
         """See `DialogView`."""
         self._window.set_response_sensitive(Gtk.ResponseType.OK, ready)
+        self._cube.set_sensitive(ready)
 
     def show_status(self, text: str, busy: bool = False) -> None:
         """See `DialogView`."""

@@ -8,6 +8,7 @@ outside of sRGB's gamut.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import struct
@@ -25,6 +26,8 @@ from harmonize_layer.core.host import Matrix3, PixelAccess
 _COPY_ROWS = 256
 _NOTHING = Gegl.AbyssPolicy.NONE  # pixels outside of a drawable are 0
 _LATTICE = bytes(itertools.chain.from_iterable(itertools.product((0, 32, 64, 96, 128, 160, 192, 224, 255), repeat=3)))
+_SRGB_FORMATS = {1: "Y' u8", 2: "Y'A u8", 3: "R'G'B' u8", 4: "R'G'B'A u8"}
+_U16_RGB_BYTES = 6
 _RGB = GdkPixbuf.Colorspace.RGB
 
 
@@ -132,17 +135,30 @@ def digest(drawable: Gimp.Drawable) -> str:
 def read_thumbnail(image: Gimp.Image, width: int, height: int) -> bytes | None:
     """Return all that is visible in an image, reduced by GIMP itself: RGBA, 8-bit sRGB; None if GIMP chose other sizes.
 
-    This is much faster than reading all pixels, and gives the same. The thumbnail has the format of the image's layers,
-    with alpha.
+    This is much faster than reading all pixels, and gives the same.
     """
     data, columns, rows, size = image.get_thumbnail_data(width, height)
-    own = image.get_layers()[0].get_format()
-    colors, _, kind = Babl.format_get_encoding(own).rpartition(" ")
-    encoding = f"{colors.removesuffix('A')}A {kind}"
-    if (columns, rows, size) != (width, height, Babl.format_get_bytes_per_pixel(Babl.format(encoding))):
+    if _thumbnails_are_srgb():
+        name = _SRGB_FORMATS.get(size, "")
+    else:
+        own = image.get_layers()[0].get_format()
+        colors, _, kind = Babl.format_get_encoding(own).rpartition(" ")
+        name = Babl.get_name(Babl.format_with_space(f"{colors.removesuffix('A')}A {kind}", own))
+    if not name or (columns, rows, size) != (width, height, Babl.format_get_bytes_per_pixel(Babl.format(name))):
         return None
-    name = Babl.get_name(Babl.format_with_space(encoding, own))
     return convert_pixels(bytes(data.get_data()), width * height, name, "R'G'B'A u8")
+
+
+@functools.cache
+def _thumbnails_are_srgb() -> bool:
+    """Return whether GIMP gives thumbnails in 8-bit sRGB, as 3.2 does, rather than in the format of the layers."""
+    image = Gimp.Image.new_with_precision(1, 1, Gimp.ImageBaseType.RGB, Gimp.Precision.U16_NON_LINEAR)
+    try:
+        layer = Gimp.Layer.new(image, "probe", 1, 1, Gimp.ImageType.RGBA_IMAGE, 100, Gimp.LayerMode.NORMAL)
+        image.insert_layer(layer, None, 0)
+        return int(image.get_thumbnail_data(1, 1)[3]) < _U16_RGB_BYTES
+    finally:
+        image.delete()
 
 
 def rows_reader(buffer: Gegl.Buffer, width: int, encoding: str) -> ReadRows:
