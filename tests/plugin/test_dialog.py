@@ -250,7 +250,8 @@ def test_changes_of_the_image_update_the_preview(
     shown.presenter.check_changes()
     assert not engine.sent
     change(image)
-    assert shown.presenter.previewed is None  # not the preview of what is there no more
+    stale = shown.presenter.previewed
+    assert stale is None  # not the preview of what is there no more
     shown.presenter.check_changes()
     assert sum(isinstance(request, protocol.Harmonize) for request in engine.sent) == 1
     assert shown.presenter.previewed is not None
@@ -259,26 +260,25 @@ def test_changes_of_the_image_update_the_preview(
 
 @pytest.mark.parametrize("gone", ["layer", "image"])
 def test_deleted_layers_and_closed_images_are_noticed(shown: Presented, image: Image, gone: str) -> None:
-    assert shown.view.ready
+    was_ready = shown.view.ready
     if gone == "layer":
         image.layers.pop(0)
     else:
         image.delete()
     shown.presenter.check_changes()
     assert "no longer there" in shown.view.status
+    assert was_ready
     assert not shown.view.ready
 
 
 def test_harmonizing_is_allowed_only_where_it_can_be_done(shown: Presented, image: Image) -> None:
     image.layers[0].lock_content = True
-    shown.change("result", "in-place")
-    assert not shown.view.ready
-    assert "The pixels of “pasted” are locked" in shown.view.status
-    shown.change("result", "new-layer")
-    assert shown.view.ready
-    assert "locked" not in shown.view.status
-    shown.change("reference", "selection")
-    assert not shown.view.ready
+    changes = (("result", "in-place"), ("result", "new-layer"), ("reference", "selection"))
+    seen = []
+    for name, value in changes:
+        shown.change(name, value)
+        seen.append((shown.view.ready, "The pixels of “pasted” are locked" in shown.view.status))
+    assert seen == [(False, True), (True, False), (False, False)]
 
 
 def test_engine_errors_are_shown_with_advice(shown: Presented, engine: LocalEngine) -> None:

@@ -17,7 +17,7 @@ from gimp_bridge.bridge_folder import make_private
 from s2am_common.locks import ProcessLock, is_unlocked
 from s2am_common.paths import user_paths
 
-PARASITE = "harmonize-layer-copy"
+COPY_PARASITE = "harmonize-layer-copy"
 
 _own: list[tuple[str, ProcessLock]] = []
 """Name and lock of this process, once it has made a copy."""
@@ -31,13 +31,13 @@ def mark_copy(image: Gimp.Image) -> None:
         lock = ProcessLock(_lock_file(name))
         lock.acquire()
         _own.append((name, lock))
-    image.attach_parasite(Gimp.Parasite.new(PARASITE, 0, _own[0][0].encode("ascii")))
+    image.attach_parasite(Gimp.Parasite.new(COPY_PARASITE, 0, _own[0][0].encode("ascii")))
 
 
 def delete_stray_copies() -> None:
     """Delete the copies of plug-ins that were killed."""
     for image in Gimp.get_images():
-        mark = image.get_parasite(PARASITE)
+        mark = image.get_parasite(COPY_PARASITE)
         if mark is not None and _is_stray(bytes(mark.get_data()).decode("ascii", "replace")):
             image.delete()
     for file in _folder().glob(f"*{_SUFFIX}"):

@@ -376,9 +376,9 @@ class GimpImage:
     def read_visible(self, window: Window) -> bytes:
         """See `HostImage`."""
         if (window.area.width, window.area.height) == self.size:
-            thumbnail = pixels.read_thumbnail(self.wrapped, window.columns, window.rows)
-            if thumbnail is not None:
-                return thumbnail
+            reduced = pixels.read_visible_reduced(self.wrapped, window.columns, window.rows)
+            if reduced is not None:
+                return reduced
         visible = Gimp.Layer.new_from_visible(self.wrapped, self.wrapped, "visible")
         try:
             return pixels.read_area(visible, "R'G'B'A u8", window.relative_to((0, 0)), window.scale)

@@ -132,13 +132,13 @@ def digest(drawable: Gimp.Drawable) -> str:
     return found.hexdigest()
 
 
-def read_thumbnail(image: Gimp.Image, width: int, height: int) -> bytes | None:
+def read_visible_reduced(image: Gimp.Image, width: int, height: int) -> bytes | None:
     """Return all that is visible in an image, reduced by GIMP itself: RGBA, 8-bit sRGB; None if GIMP chose other sizes.
 
     This is much faster than reading all pixels, and gives the same.
     """
     data, columns, rows, size = image.get_thumbnail_data(width, height)
-    if _thumbnails_are_srgb():
+    if _reduces_to_srgb():
         name = _SRGB_FORMATS.get(size, "")
     else:
         own = image.get_layers()[0].get_format()
@@ -150,7 +150,7 @@ def read_thumbnail(image: Gimp.Image, width: int, height: int) -> bytes | None:
 
 
 @functools.cache
-def _thumbnails_are_srgb() -> bool:
+def _reduces_to_srgb() -> bool:
     """Return whether GIMP gives thumbnails in 8-bit sRGB, as 3.2 does, rather than in the format of the layers."""
     image = Gimp.Image.new_with_precision(1, 1, Gimp.ImageBaseType.RGB, Gimp.Precision.U16_NON_LINEAR)
     try:
