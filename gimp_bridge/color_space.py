@@ -3,16 +3,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from gimp_bridge.protocol import TRANSFER_STEPS, ColorSpace
 from s2am_common.errors import EngineError
 from s2am_engine.color.map import Chain, ColorMap, Curves, Matrix
 from s2am_engine.color.srgb import linear_to_srgb, srgb_to_linear
-from s2am_engine.types import Doubles
+from s2am_engine.types import Doubles, Floats
 
 _LATTICE = 9
 _IDENTITY_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class _GamutPreserving(ColorMap):
+    """A map of sRGB values that makes none more negative than it was, as `apply_color_map` does with floats."""
+
+    map: ColorMap
+
+    def _evaluate(self, colors: Floats) -> Floats:
+        levels = self.map(colors)
+        return np.maximum(levels, np.minimum(colors, 0), out=levels)
 
 
 def in_color_space(color_map: ColorMap, space: ColorSpace) -> ColorMap:
@@ -29,7 +42,8 @@ def in_color_space(color_map: ColorMap, space: ColorSpace) -> ColorMap:
     encoded = np.linspace(0, 1, TRANSFER_STEPS)
     decode = Curves(np.tile(linear_to_srgb(linear), (3, 1)))
     encode = Curves(np.tile(np.interp(srgb_to_linear(encoded), linear, encoded), (3, 1)).astype(np.float32))
-    return Chain((decode, _linear_matrix(primaries), color_map, _linear_matrix(np.linalg.inv(primaries)), encode))
+    inverse = _linear_matrix(np.linalg.inv(primaries))
+    return Chain((decode, _linear_matrix(primaries), _GamutPreserving(color_map), inverse, encode))
 
 
 def is_identity(color_map: ColorMap) -> bool:
