@@ -17,7 +17,7 @@ from s2am_editor.window.widgets.basic import (
 )
 from s2am_engine.image.data import MAX_PIXELS
 
-MAX_SIDE = 100_000  # pixels
+MAX_CANVAS_SIDE = 100_000  # pixels
 
 
 class CanvasSizeDialog(QDialog):
@@ -66,7 +66,7 @@ class CanvasSizeDialog(QDialog):
 
     def _field(self, side: int) -> WholeNumberBox:
         field = WholeNumberBox()
-        field.setRange(1, MAX_SIDE)
+        field.setRange(1, MAX_CANVAS_SIDE)
         field.setSuffix(self.tr(" pixels"))
         field.setValue(side)
         return field
