@@ -93,6 +93,7 @@ class HarmonizeJob:
             alpha=alpha.tobytes(),
             mask_predicted=needs_prediction,
             mask_certain=certain,
+            notes=result.notes,
         )
 
     def layer_mask(self, alpha: Plane) -> tuple[Plane, Plane, bool]:

@@ -355,6 +355,7 @@ class HarmonizeResponse(Message):
     alpha: plane, transparency of the composite, limited to the reference.
     mask_predicted: the detector predicted the mask.
     mask_certain: the detector would have reported it also without `likeliest`.
+    notes: what should be known about the result, one sentence each.
     """
 
     kind = "harmonize-result"
@@ -365,6 +366,7 @@ class HarmonizeResponse(Message):
     alpha: bytes
     mask_predicted: bool = False
     mask_certain: bool = True
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

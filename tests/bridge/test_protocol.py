@@ -45,6 +45,7 @@ MESSAGES: list[Message] = [
         models=(ModelInfo(name="a", description="b", bundled=True), ModelInfo(name="c", description="", bundled=False))
     ),
     protocol.HarmonizeResponse(color_map={"map": [1.5]}, confidence=1, samples=bytes(4), mask=b"\0\xff", alpha=b"xx"),
+    protocol.HarmonizeResponse(color_map={}, confidence=0.5, samples=b"", mask=b"", alpha=b"", notes=("a", "ö")),
     protocol.AdjustResult(color_map={}, effect={"m": 1}, matrix=tuple(map(float, range(12))), rmse=0.1),
     protocol.WorkspaceOpened(file="x"),
     protocol.Done(),

@@ -33,6 +33,7 @@ class LocalModels:
 
     def __init__(self) -> None:
         self.confidence = 0.9
+        self.notes: tuple[str, ...] = ()
         self.certain = True
         self.error: EngineError | None = None
         self.detections = 0
@@ -54,7 +55,7 @@ class LocalModels:
 
     def _harmonize(self, pixels: NDArray[Any], mask: NDArray[Any], *, alpha: NDArray[Any]) -> Any:
         self.inputs.append((pixels, mask, alpha))
-        return SimpleNamespace(color_map=COLOR_MAP, confidence=self.confidence)
+        return SimpleNamespace(color_map=COLOR_MAP, confidence=self.confidence, notes=self.notes)
 
     def detector(self, _report: Callable[[str], None]) -> Any:
         return SimpleNamespace(detect=self._detect)

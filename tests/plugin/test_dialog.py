@@ -182,13 +182,15 @@ def test_predicted_mask_is_tinted_and_kept_for_other_models(gi: FakeGi, engine: 
     add_layer(image, "flat", noise(HEIGHT, WIDTH))
     engine.models_cache.certain = False
     engine.models_cache.confidence = 0.4
+    engine.models_cache.notes = ("The background does not have the look.",)
     shown = Presented(image, engine, image.layers[0])
     shown.presenter.update_composite()
     assert shown.view.before is not None
     assert shown.view.before[2]
-    assert shown.view.notes[:2] == [
+    assert shown.view.notes == [
         "Perhaps nothing was pasted here: check that the tinted part is what you mean.",
         "Low confidence (40%): the change is reduced.",
+        "The background does not have the look.",
     ]
     shown.change("model", "other")
     assert engine.models_cache.detections == 1

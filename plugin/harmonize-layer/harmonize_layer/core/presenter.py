@@ -221,6 +221,7 @@ class DialogPresenter:
         low = result.confidence < LOW_CONFIDENCE
         confidence = f"{result.confidence:.0%}"
         notes.append(f"Low confidence ({confidence}): the change is reduced." if low else f"Confidence: {confidence}.")
+        notes += result.notes
         if adjusted.rmse > NOTICEABLE_RMSE:
             notes.append(f"As an effect the colors differ by about {adjusted.rmse:.1f} of 255 from the full map.")
         if self._composite and self._composite.start.metadata:
