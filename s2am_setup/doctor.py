@@ -207,7 +207,11 @@ def check_editor(installation: Installation) -> Iterator[DoctorCheck]:
     def fetch() -> None:
         start_check.fetch_missing(start, environment, start_check.run_in)
 
-    yield DoctorCheck(name, state, start.fault, start.advice, fetch if debian.has_packages() else None)
+    if debian.has_packages():
+        repair = f"{_fix_command(installation)} (fetches them without root), or {start.advice}"
+        yield DoctorCheck(name, state, start.fault, repair, fetch)
+    else:
+        yield DoctorCheck(name, state, start.fault, start.advice)
 
 
 def check_models(installation: Installation) -> Iterator[DoctorCheck]:

@@ -18,7 +18,7 @@ from installer.console import Console
 from installer.install import Installer, InstallOptions
 from s2am_common import log
 from s2am_engine.models.model_store import list_models
-from s2am_setup import doctor, gimp_plugin
+from s2am_setup import doctor, gimp_plugin, start_check
 from s2am_setup.doctor import (
     CheckFunction,
     DoctorCheck,
@@ -271,6 +271,26 @@ def test_check_gimps_reports_gimp_2_as_too_old(tmp_path: Path) -> None:
     assert check.state == "note", "the editor and the command work without GIMP"
     assert "needs GIMP 3" in check.message
     assert "flatpak install flathub org.gimp.GIMP" in check.message
+
+
+def test_check_editor_names_and_fetches_missing_libraries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lacking = start_check.EditorStart(("libxcb-cursor.so.0",), (Path("libqxcb.so"),))
+    fetched: list[Path] = []
+    monkeypatch.setattr(start_check, "start_editor", lambda *_: start_check.EditorStart() if fetched else lacking)
+    monkeypatch.setattr(start_check, "fetch_missing", lambda start, environment, run: fetched.append(environment))
+    monkeypatch.setattr("s2am_setup.debian.has_packages", lambda: True)
+    platform = machines.machine(tmp_path, "linux").platform
+
+    def find() -> Installation:
+        return find_installation(platform, tmp_path / "environment", "s2am doctor")
+
+    (check,) = doctor.check_editor(find())
+    assert "libxcb-cursor.so.0" in check.message
+    assert check.repair.startswith("s2am doctor --fix")
+    assert check.fix is not None
+    check.fix()
+    assert fetched == [tmp_path / "environment"]
+    assert [one.state for one in doctor.check_editor(find())] == ["ok"]
 
 
 def sandbox(machine: Machine) -> DoctorCheck:
