@@ -116,7 +116,7 @@ def test_truncated_message_ends_its_connection(engine: EngineClient, shared_fold
 def test_strip_beyond_the_workspace_is_refused(engine: EngineClient, shared_folder: Path) -> None:
     engine.status()
     channel = connect(shared_folder)
-    strip = protocol.Strip(offset=0, width=64, rows=17)
+    strip = protocol.Strip(offset=0, width=64, rows=64)
     identity = IDENTITY.to_json()
     for number, each in enumerate(
         (protocol.OpenWorkspace(size=4096), protocol.Render(color_map=identity, strip=strip))
@@ -275,7 +275,7 @@ def test_engine_of_version_0_1_is_an_error(folder: Path) -> None:
         error = failure(EngineClient(SERVE, folder).status)
         thread.join()
     assert (error.code, error.fields) == ("bridge.engine-outdated", {"process": 4711})
-    assert str(error) == "The running engine has version 2 of the bridge and this program version 3."
+    assert str(error) == "The running engine has version 2 of the bridge and this program version 4."
 
 
 def test_requests_of_version_0_1_are_refused() -> None:

@@ -41,7 +41,7 @@ def test_documentation_lists_every_bundled_model_with_its_figures() -> None:
         assert f"| {figures['worse_by_1db']} |" in row
 
 
-@pytest.mark.parametrize(("name", "sizes"), [("concord", (96,)), ("connoisseur", (192, 128)), ("fmm", (128,))])
+@pytest.mark.parametrize(("name", "sizes"), [("concord", (96,)), ("connoisseur", (192, 192)), ("fmm", (128,))])
 def test_input_sizes_follow_recipe_and_scales(name: str, sizes: tuple[int, ...]) -> None:
     assert NETWORKS[name].input_sizes == sizes
 
