@@ -220,6 +220,8 @@ class SharedWorkspace:
     def render(self, strip: Strip, color_map: ColorMap, progress: FractionCallback) -> None:
         """Apply a color map to a strip in place; pixels with mask 0 keep their bits."""
         pixels = self._pixels(strip)
+        if is_identity(color_map):  # all pixels keep their bits
+            return
         mask = self._mask(strip, pixels)
         if not strip.linear:
             apply_color_map(color_map, pixels, mask, out=pixels, progress=progress)
@@ -442,10 +444,9 @@ class EngineSession:
             return protocol.WorkspaceOpened(file=self._workspace.file.name)
         if self._workspace and isinstance(request, protocol.Render):
             color_map = ColorMap.from_json(request.color_map)
-            if not is_identity(color_map):
-                space = request.space
-                color_map = in_color_space(color_map, space) if space else color_map
-                self._workspace.render(request.strip, color_map, pending.check)
+            if request.space and not is_identity(color_map):
+                color_map = in_color_space(color_map, request.space)
+            self._workspace.render(request.strip, color_map, pending.check)
             return protocol.Done()
         if self._workspace and isinstance(request, protocol.RestoreUnchanged):
             self._workspace.restore_unchanged(request.strip)
