@@ -226,15 +226,17 @@ class HarmonizeRun:
             new = staging.add_blank(source)
             position = layer.position if start.original else source.position
             access = source.pixel_access(new)
-            self.engine.render(
-                color_map,
-                access.layout,
-                self._pixel_source(layer, PixelArea(*position, *source.size), access.read, mask),
-                access.write,
-                native=access.native,
-                progress=self.progress,
-            )
-            access.flush()
+            try:
+                self.engine.render(
+                    color_map,
+                    access.layout,
+                    self._pixel_source(layer, PixelArea(*position, *source.size), access.read, mask),
+                    access.write,
+                    native=access.native,
+                    progress=self.progress,
+                )
+            finally:
+                access.flush()  # also after an error: GIMP kills a plug-in that writes to a deleted layer later
         return new
 
     def _pixel_source(
