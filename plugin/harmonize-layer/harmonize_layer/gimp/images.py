@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -31,6 +32,7 @@ EARLIER_OPERATION = "gegl:svg-matrix"
 """Operation of the effect in files of version 0.1, which GIMP 3.2 discards."""
 
 _GLIMPSE_SIDE = 256
+_GROUPS_SECONDS, _GROUPS_PAUSE = 5.0, 0.02
 
 COPIED_ATTRIBUTES = (
     *BLENDING,
@@ -54,6 +56,27 @@ def read_arguments(config: Gimp.ProcedureConfig) -> HarmonizeSettings:
 
 def _is_own(effect: Gimp.DrawableFilter) -> bool:
     return effect.get_name() == EFFECT_NAME and effect.get_operation_name() in (OPERATION, EARLIER_OPERATION)
+
+
+def _groups(image: Gimp.Image) -> Iterator[Gimp.GroupLayer]:
+    waiting = list(image.get_layers())
+    while waiting:
+        layer = waiting.pop()
+        if layer.is_group():
+            yield layer
+            waiting += layer.get_children()
+
+
+def _wait_for_groups(image: Gimp.Image, copy: Gimp.Image) -> None:
+    """Wait until GIMP has rendered the groups of a copy, which it does some time after making it."""
+    end = time.monotonic() + _GROUPS_SECONDS
+    for group, copied in zip(_groups(image), _groups(copy), strict=True):
+        area = PixelArea(0, 0, group.get_width(), group.get_height())
+        scale = min(1.0, _GLIMPSE_SIDE / max(area.width, area.height, 1))
+        small = PixelArea(0, 0, int(area.width * scale), int(area.height * scale))
+        expected = pixels.read_area(group, "A u8", small, scale)
+        while pixels.read_area(copied, "A u8", small, scale) != expected and time.monotonic() < end:
+            time.sleep(_GROUPS_PAUSE)
 
 
 def _unwrap(layer: HostLayer) -> Gimp.Layer:
@@ -347,6 +370,7 @@ class GimpImage:
         copy = self.wrapped.duplicate()
         mark_copy(copy)
         copy.undo_disable()
+        _wait_for_groups(self.wrapped, copy)
         Gimp.Selection.none(copy)  # it would limit the effects that are merged
         return GimpImage(copy)
 
