@@ -29,7 +29,7 @@ RECOVERY_DELAY = 200  # milliseconds after the window is shown: it has its place
 def make_application(arguments: Sequence[str] = ("s2am",)) -> QApplication:
     """Create the application, with the name that desktop entries use.
 
-    Qt's own texts stay English, as all others are: a dialog in two languages helps nobody.
+    Qt's own texts stay English, like all others, so that no dialog mixes two languages.
     """
     application = QApplication(list(arguments))
     application.setApplicationName("s2am")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import csv
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from s2am_engine.training.presets import preset_table
 from s2am_engine.training.relight import MID_GRAY_SHOWN
 
 TABLES, PRESETS, RESPONSES = "luts.npz", "presets.csv", "camera_responses.npz"
+DAMAGED_ARRAYS = (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile)
+"""Errors of NumPy for a missing or damaged file of arrays."""
 TABLE_SIDE = 17  # nodes per axis of a look-up table
 KNOTS = 257  # of a camera's response
 WEAKEST_FILM, STRONGEST_FILM = 0.15, 0.8  # films are applied in part, for most are strong
@@ -56,7 +59,7 @@ class ColorStyles:
                 presets = torch.from_numpy(np.stack([_as_bytes(preset) for preset in csv.DictReader(file)]))
             with np.load(folder / RESPONSES) as content:
                 light, shown = response_tables(content["irradiance"], content["brightness"])
-        except (OSError, ValueError, LookupError) as error:
+        except DAMAGED_ARRAYS as error:
             raise FileError(
                 f"{folder} does not hold styles ({error}): name a folder with {TABLES}, {PRESETS} and {RESPONSES}.",
                 code="training.styles",

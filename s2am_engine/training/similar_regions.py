@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from s2am_common.atomic import atomic_write
 from s2am_engine.networks.recognition import EfficientNetLite0
+from s2am_engine.training.color_styles import DAMAGED_ARRAYS
 from s2am_engine.training.pair_source import resize_square
 from s2am_engine.training.photo_cache import CachedPhotographs, Photograph
 
@@ -51,7 +52,7 @@ def load_similar(
         FileError: the cache can't be written to.
     """
     path = photographs.folder / SIMILAR
-    with contextlib.suppress(OSError, ValueError, LookupError), np.load(path) as content:
+    with contextlib.suppress(*DAMAGED_ARRAYS), np.load(path) as content:
         return SimilarRegions(content["first"], content["neighbors"])
     similar = find_similar(photographs, trunk, progress)
     with atomic_write(path) as file:

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from s2am_common.paths import BRIDGE_FOLDER_VARIABLE
-from tests.plugin import fake_gimp
+from tests.plugin import fake_gegl, fake_gimp
 from tests.plugin.fake_gimp import FakeGi, GroupLayer, Image, Layer
 from tests.plugin.local_engine import LocalEngine
 
@@ -65,7 +65,7 @@ def add_layer(
 ) -> Layer:
     """Insert a layer with 8-bit RGBA pixels on top."""
     layer = Layer.new(image, name, pixels.shape[1], pixels.shape[0], kind)
-    area = fake_gimp.Rectangle(0, 0, pixels.shape[1], pixels.shape[0])
+    area = fake_gegl.Rectangle(0, 0, pixels.shape[1], pixels.shape[0])
     layer.buffer.set(area, "R'G'B'A u8", pixels.tobytes())
     image.insert_layer(layer, parent, 0)
     layer.set_offsets(*at)
@@ -88,7 +88,7 @@ def select(image: Image, plane: NDArray[np.uint8]) -> None:
 def pixels_of(layer: Layer, encoding: str = "R'G'B'A u8", dtype: type[Any] = np.uint8) -> NDArray[Any]:
     """Return the pixels of a layer."""
     height, width = layer.get_height(), layer.get_width()
-    data = layer.buffer.get(fake_gimp.Rectangle(0, 0, width, height), 1.0, encoding, None)
+    data = layer.buffer.get(fake_gegl.Rectangle(0, 0, width, height), 1.0, encoding, None)
     return np.frombuffer(data, dtype).reshape(height, width, -1)
 
 

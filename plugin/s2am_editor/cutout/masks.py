@@ -82,7 +82,7 @@ def _stroke_strength(
 
 
 class Combination(Enum):
-    """How a new mask is combined with the one that a layer has."""
+    """Set operation between a new mask and the mask of a layer."""
 
     REPLACE = "replace"
     ADD = "add"

@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class BlendMode(Enum):
-    """How a layer is mixed with what is below it; the values are the names of OpenRaster (and of SVG)."""
+    """Blend mode of a layer; the values are the names of OpenRaster (and of SVG)."""
 
     NORMAL = "svg:src-over"
     DARKEN = "svg:darken"

@@ -23,7 +23,7 @@ OPENCV_DEPTHS = {np.dtype(np.uint8): cv2.CV_8U, np.dtype(np.uint16): cv2.CV_16U,
 """OpenCV's depth constants by NumPy dtype, for all dtypes that pixels can have."""
 
 MAX_INVISIBLE = 2
-"""Coverage, of 255, up to which nobody sees a pixel; cutouts of other programs often have such pixels far outside."""
+"""Largest alpha, of 255, of an invisible pixel; cutouts of other programs often have such pixels far outside."""
 
 MASK_TILE = 256
 MAX_LEVEL = 8

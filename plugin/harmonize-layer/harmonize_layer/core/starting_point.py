@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a layer is harmonized from: the pixels that it has now, or those that it had before an earlier run."""
+"""Source pixels of a layer: its present ones, or those before an earlier run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harmonize_layer.core.settings import HarmonizeSettings
 
 @dataclass(frozen=True)
 class StartingPoint:
-    """What a layer is harmonized from.
+    """Source of the pixels that are harmonized.
 
     metadata: of the earlier run; None = it was not harmonized.
     original: the layer whose pixels it is harmonized from; None = its own.

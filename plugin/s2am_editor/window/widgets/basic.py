@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from PyQt6.QtCore import QPoint, QPointF, QRect, QRectF, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QImage, QPainter, QPaintEvent, QPen, QPolygonF, QResizeEvent, QWheelEvent
@@ -57,54 +58,35 @@ def push_button(text: str, clicked: Callable[[], object], icon_name: str | None 
     return button
 
 
-def scrolls_past(widget: QWidget, event: QWheelEvent | None) -> bool:
-    """Return True, and leave the event to the panel behind, if the wheel must not change a value: it has no focus."""
-    if event and not widget.hasFocus():
-        event.ignore()
-        return True
-    return False
+class FocusedWheel:
+    """Mixin for input widgets: the wheel changes the value only while the widget has the focus.
 
+    Otherwise the panel behind scrolls; scrolling over the widget does not focus it.
+    """
 
-class ChoiceBox(QComboBox):
-    """A combo box that the wheel changes only while it has the focus."""
-
-    def __init__(self) -> None:
-        """Start without choices; scrolling over the box does not focus it."""
-        super().__init__()
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    def __init__(self, *arguments: Any) -> None:
+        """Pass the arguments to the widget."""
+        super().__init__(*arguments)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)  # type: ignore[attr-defined]
 
     def wheelEvent(self, event: QWheelEvent | None) -> None:
-        """Scroll the panel, unless the box has the focus."""
-        if not scrolls_past(self, event):
-            super().wheelEvent(event)
+        """Leave the event to the panel, unless the widget has the focus."""
+        if event and not self.hasFocus():  # type: ignore[attr-defined]
+            event.ignore()
+        else:
+            super().wheelEvent(event)  # type: ignore[misc]
 
 
-class WholeNumberBox(QSpinBox):
-    """A field for a whole number that the wheel changes only while it has the focus."""
-
-    def __init__(self) -> None:
-        """Scrolling over the field does not focus it."""
-        super().__init__()
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-
-    def wheelEvent(self, event: QWheelEvent | None) -> None:
-        """Scroll the panel, unless the field has the focus."""
-        if not scrolls_past(self, event):
-            super().wheelEvent(event)
+class ChoiceBox(FocusedWheel, QComboBox):
+    """A combo box."""
 
 
-class NumberBox(QDoubleSpinBox):
-    """A field for a number that the wheel changes only while it has the focus."""
+class WholeNumberBox(FocusedWheel, QSpinBox):
+    """A field for a whole number."""
 
-    def __init__(self) -> None:
-        """Scrolling over the field does not focus it."""
-        super().__init__()
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
-    def wheelEvent(self, event: QWheelEvent | None) -> None:
-        """Scroll the panel, unless the field has the focus."""
-        if not scrolls_past(self, event):
-            super().wheelEvent(event)
+class NumberBox(FocusedWheel, QDoubleSpinBox):
+    """A field for a number."""
 
 
 def muted_label(text: str = "") -> QLabel:

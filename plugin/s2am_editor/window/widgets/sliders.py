@@ -6,20 +6,20 @@ from __future__ import annotations
 import time
 
 from PyQt6.QtCore import QCoreApplication, QPointF, QRectF, QSignalBlocker, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
+from PyQt6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen
 from PyQt6.QtWidgets import QAbstractSpinBox, QGridLayout, QLabel, QSlider, QWidget
 
 from s2am_common.sliders import SliderSpec
 from s2am_editor.document.commands import gesture
 from s2am_editor.window.theme import current_colors
-from s2am_editor.window.widgets.basic import NumberBox, scrolls_past
+from s2am_editor.window.widgets.basic import FocusedWheel, NumberBox
 
 HANDLE_RADIUS = 7.5
 GROOVE_HEIGHT = 4.0
 STEP_PAUSE = 0.8  # seconds; a later change by key or wheel starts a new undo step
 
 
-class Slider(QSlider):
+class Slider(FocusedWheel, QSlider):
     """A horizontal slider with integer values that fills from 0 and resets on a double click."""
 
     reset = pyqtSignal()  # double-clicked
@@ -31,7 +31,6 @@ class Slider(QSlider):
         self.setRange(lowest, highest)
         self.setValue(neutral)
         self.setPageStep(max(1, (highest - lowest) // 20))
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMinimumHeight(22)
 
     def sizeHint(self) -> QSize:
@@ -81,11 +80,6 @@ class Slider(QSlider):
     def mouseDoubleClickEvent(self, event: QMouseEvent | None) -> None:
         """Reset to the neutral value."""
         self.reset.emit()
-
-    def wheelEvent(self, event: QWheelEvent | None) -> None:
-        """Scroll the panel, unless the slider has the focus."""
-        if not scrolls_past(self, event):
-            super().wheelEvent(event)
 
     def _place(self, value: int) -> float:
         share = (value - self.minimum()) / max(1, self.maximum() - self.minimum())
