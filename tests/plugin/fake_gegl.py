@@ -7,6 +7,7 @@ Pixels are float64 RGBA in nonlinear values of the buffer's own color space, rou
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import cv2
