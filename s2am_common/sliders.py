@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sliders: name, range, default, label and help of each adjustment of a color map.
+"""The sliders: name, range, default, unit, label and help of each adjustment of a color map, and of its pixels.
 
-Command-line options, GIMP's procedure arguments, the bridge's messages and the editor's panel derive from `SLIDERS`;
-`s2am_engine.color.adjustments` holds the arithmetic.
+Command-line options, GIMP's procedure arguments, the bridge's messages and the editor's panel derive from the two
+tables. `SLIDERS` adjust the color map (`s2am_engine.color.adjustments` holds the arithmetic); `FINISH_SLIDERS` control
+what is done to the recolored pixels (`s2am_engine.finish`).
 """
 
 from __future__ import annotations
@@ -18,9 +19,12 @@ class SliderSpec:
 
     name: keyword argument, command-line option and key in saved files.
     low, high: the range, both ends included.
-    default: the value that leaves the color map unchanged.
+    default: the value that changes nothing (for the shares of the color map: all of it).
     label: short text next to the slider, in title case. mnemonic: the letter of it that is underlined in GIMP's dialog.
     help: one line without a full stop, for tooltips and `--help`.
+    unit: of the value; "%" = a share, shown as value × 100.
+    digits: decimal places that are shown.
+    automatic: whether an automatic value can be estimated from the image.
     """
 
     name: str
@@ -30,6 +34,9 @@ class SliderSpec:
     label: str
     help: str
     mnemonic: str = ""
+    unit: str = "%"
+    digits: int = 0
+    automatic: bool = False
 
     def check(self, value: float) -> float:
         """Return the value. Raises ValueError, naming the slider and its range, if it lies outside (or is NaN)."""
@@ -40,6 +47,8 @@ class SliderSpec:
 
 _TABLE = (
     SliderSpec("strength", 0, 1, 1, "Strength", "How much of the change is applied", "g"),
+    SliderSpec("color", 0, 1, 1, "Color", "How much of the change of hue and saturation is applied", "o"),
+    SliderSpec("tone", 0, 1, 1, "Tone", "How much of the change of lightness is applied", "n"),
     SliderSpec("brightness", -1, 1, 0, "Brightness", "Lighter (+) or darker (-); black and white stay", "B"),
     SliderSpec("contrast", -1, 1, 0, "Contrast", "Steeper (+) or flatter (-) around middle gray", "t"),
     SliderSpec("warmth", -1, 1, 0, "Warmth", "Toward amber (+) or blue (-)", "W"),

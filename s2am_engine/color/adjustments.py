@@ -24,9 +24,11 @@ _TINT_GAIN = 0.12  # at ±1, green changes by e^∓0.24 relative to red and blue
 
 @dataclass(frozen=True)
 class Sliders:
-    """Slider values: `strength` from 0 to 1, the others from -1 to 1 with 0 for no change.
+    """Slider values: `strength`, `color` and `tone` from 0 to 1, the others from -1 to 1 with 0 for no change.
 
     strength: share of the harmonizing map that is applied.
+    color: share of the map's change of chroma (the color differences R - Y, G - Y, B - Y) that is applied.
+    tone: share of its change of the luma Y that is applied.
     brightness: toward white (+) or black (-); both points stay.
     contrast: steeper (+) or flatter (-) around mid gray; black and white stay.
     warmth: amber (+) or blue (-); the luma of grays stays.
@@ -38,6 +40,8 @@ class Sliders:
     """
 
     strength: float = SLIDERS["strength"].default
+    color: float = SLIDERS["color"].default
+    tone: float = SLIDERS["tone"].default
     brightness: float = SLIDERS["brightness"].default
     contrast: float = SLIDERS["contrast"].default
     warmth: float = SLIDERS["warmth"].default
@@ -62,12 +66,12 @@ class Sliders:
 
 
 def adjust(color_map: ColorMap, sliders: Sliders) -> ColorMap:
-    """Return the map at the given strength, followed by at most one matrix and one curve for all other sliders.
+    """Return the map at the given strengths, followed by at most one matrix and one curve for all other sliders.
 
     Neutral sliders add nothing; a matrix that follows a matrix is multiplied into it. The order is warmth, tint and
     saturation, then brightness, then contrast.
     """
-    result = color_map.blend(sliders.strength)
+    result = color_map.separated(sliders.color, sliders.tone).blend(sliders.strength)
     if sliders.warmth or sliders.tint or sliders.saturation:
         result = result.then(_balance(sliders))
     if sliders.brightness or sliders.contrast:

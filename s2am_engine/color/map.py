@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from s2am_engine.color.cube import MAX_CUBE_SIZE, format_cube, identity_lattice
-from s2am_engine.color.srgb import linear_to_srgb, srgb_to_linear
+from s2am_engine.color.srgb import LUMA, linear_to_srgb, srgb_to_linear
 from s2am_engine.errors import ColorMapError
 from s2am_engine.types import Doubles, Floats
 
@@ -64,6 +64,19 @@ class ColorMap(ABC):
 
     def _blended(self, strength: float) -> ColorMap:
         return Blend(self, strength)
+
+    def separated(self, color: float, tone: float) -> ColorMap:
+        """Return the map with separate shares of its change of chroma and of luma: this map at (1, 1).
+
+        With d = map(x) - x and its luma y = LUMA · d, the result is x + color·(d - y) + tone·y (on encoded values, as
+        the luma and color differences of video). Raises ValueError for shares outside [0, 1].
+        """
+        _check_strength(color)
+        _check_strength(tone)
+        return self.blend(color) if color == tone else self._separated(color, tone)
+
+    def _separated(self, color: float, tone: float) -> ColorMap:
+        return Separated(self, color, tone)
 
     def then(self, following: ColorMap) -> ColorMap:
         """Return the concatenation of this map and another, with adjacent matrices multiplied into one."""
@@ -205,6 +218,12 @@ class Matrix(ColorMap):
             return Blend(self, strength)
         return Matrix(_interpolated(np.eye(3, 4), self.matrix, strength))
 
+    def _separated(self, color: float, tone: float) -> ColorMap:
+        if self.linear:
+            return Separated(self, color, tone)
+        identity = np.eye(3, 4)
+        return Matrix((identity + _shares(color, tone) @ (self.matrix - identity)).astype(np.float32))
+
     def _multiplied(self, following: Matrix) -> Matrix:
         first = np.vstack([self.matrix, [0, 0, 0, 1]]).astype(np.float64)
         return Matrix((following.matrix.astype(np.float64) @ first).astype(np.float32), self.linear)
@@ -255,7 +274,40 @@ class Blend(ColorMap):
         return self.map.blend(self.strength * strength)
 
 
+@dataclass(frozen=True, eq=False)
+class Separated(ColorMap):
+    """The map x + color·(d - y) + tone·y, d = map(x) - x, y = the luma of d; shares in [0, 1], see `separated`.
+
+    Raises ValueError for shares outside [0, 1].
+    """
+
+    kind = "separated"
+    map: ColorMap
+    color: float
+    tone: float
+
+    def __post_init__(self) -> None:
+        """Check the shares."""
+        for name in ("color", "tone"):
+            _check_strength(getattr(self, name))
+            object.__setattr__(self, name, float(getattr(self, name)))
+
+    def _evaluate(self, colors: Floats) -> Floats:
+        change = self.map._evaluate(colors)
+        change -= colors
+        weighted = cv2.transform(change, _shares(self.color, self.tone).astype(np.float32))
+        return cv2.add(weighted, colors, dst=weighted)  # type: ignore[return-value]
+
+    def _blended(self, strength: float) -> Separated:
+        return Separated(self.map, self.color * strength, self.tone * strength)
+
+
 IDENTITY = Chain(())
+
+
+def _shares(color: float, tone: float) -> Doubles:
+    """Return the matrix (3, 3) that scales the chroma of a change by `color` and its luma by `tone`."""
+    return color * np.eye(3) + (tone - color) * np.array(LUMA)
 
 
 def _check_strength(strength: float) -> None:
@@ -316,5 +368,6 @@ _READERS: dict[str, Callable[[Mapping[str, object]], ColorMap]] = {
     "matrix": lambda d: Matrix(_numbers(d["matrix"]), _exactly(bool, d["linear"])),
     "chain": lambda d: Chain(tuple(_from_plain(part) for part in _exactly(list, d["maps"]))),
     "blend": lambda d: Blend(_from_plain(d["map"]), _exactly(float, d["strength"])),
+    "separated": lambda d: Separated(_from_plain(d["map"]), _exactly(float, d["color"]), _exactly(float, d["tone"])),
 }
 """One reader for each kind that any version has ever written to a file."""

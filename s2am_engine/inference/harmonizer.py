@@ -510,8 +510,8 @@ def harmonize(
         device: see `Harmonizer`.
         references: see `Harmonizer.__call__`.
         sliders: all sliders; None = neutral.
-        **values: sliders by name (strength, brightness, contrast, warmth, tint, saturation), which replace those of
-            `sliders`.
+        **values: sliders by name (strength, color, tone, brightness, contrast, warmth, tint, saturation), which
+            replace those of `sliders`.
 
     Returns:
         An image of the type of the input (`ImageData` for a path); a gray image stays gray.

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from s2am_engine.color.map import Blend, Chain, ColorMap, Curves, Matrix
+from s2am_engine.color.map import Blend, Chain, ColorMap, Curves, Matrix, Separated
 
 
 def some_map(kind: str, seed: int = 0) -> ColorMap:
@@ -20,11 +20,13 @@ def some_map(kind: str, seed: int = 0) -> ColorMap:
         return Matrix(np.eye(3, 4) + rng.normal(0, 0.1, (3, 4)), linear=kind == "linear")
     if kind == "blend":
         return Blend(some_map("linear", seed), float(rng.random()))
+    if kind == "separated":
+        return Separated(some_map("curves", seed), float(rng.random()), float(rng.random()))
     parts = rng.choice(["curves", "matrix", "linear"], int(rng.integers(0, 4)))
     return Chain(tuple(some_map(str(part), seed + i) for i, part in enumerate(parts)))
 
 
-KINDS = ("curves", "matrix", "linear", "blend", "chain")
+KINDS = ("curves", "matrix", "linear", "blend", "separated", "chain")
 any_map = st.builds(some_map, st.sampled_from(KINDS), st.integers(0, 10_000))
 
 

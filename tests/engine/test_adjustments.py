@@ -14,7 +14,7 @@ from s2am_common.sliders import SLIDERS, SliderSpec
 from s2am_engine.color.adjustments import Sliders, adjust
 from s2am_engine.color.map import IDENTITY, Chain, Curves, Matrix
 from s2am_engine.color.srgb import LUMA
-from tests.engine.color_maps import colors, some_map
+from tests.engine.color_maps import KINDS, colors, some_map
 
 CHANGES = ("brightness", "contrast", "warmth", "tint", "saturation")
 GRAYS = np.repeat(np.linspace(0, 1, 101, dtype=np.float32)[:, None], 3, axis=1)
@@ -70,6 +70,19 @@ def test_adjust_strength_weakens_only_the_harmonizing_map() -> None:
     assert without == changed(contrast=0.5)
     half = adjust(bent, Sliders(strength=0.5))
     np.testing.assert_allclose(half(colors(9)), (bent(colors(9)) + colors(9)) / 2, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_adjust_color_and_tone_split_the_change_into_chroma_and_luma(kind: str) -> None:
+    bent, before, luma = some_map(kind, 3), colors(50), np.array(LUMA)
+    change = bent(before) - before
+    tone = adjust(bent, Sliders(color=0))(before) - before
+    np.testing.assert_allclose(tone, np.repeat((change @ luma)[:, None], 3, axis=1), atol=1e-5)
+    color = adjust(bent, Sliders(tone=0))(before) - before
+    np.testing.assert_allclose(color @ luma, 0, atol=1e-5)
+    np.testing.assert_allclose(color + tone, change, atol=1e-5)
+    some = adjust(bent, Sliders(strength=0.5, color=0.4, tone=0.8))
+    np.testing.assert_allclose(some(before) - before, 0.2 * color + 0.4 * tone, atol=1e-5)
 
 
 @settings(deadline=None)

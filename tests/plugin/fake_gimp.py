@@ -15,6 +15,7 @@ from unittest.mock import MagicMock
 import numpy as np
 from numpy.typing import NDArray
 
+from s2am_common.sliders import SLIDERS
 from tests.plugin.fake_gegl import Babl, Buffer, Bytes, MainLoop, Pixbuf, Rectangle, split_format
 
 _numbers = itertools.count(1)
@@ -473,8 +474,8 @@ class Config:
 
     def __init__(self, **values: Any) -> None:
         defaults: dict[str, Any] = {"model": "", "result": "new-layer", "reference": "beneath", "mask": "automatic"}
-        defaults |= {"reference-layer": None, "hide-original": True, "strength": 1.0}
-        defaults |= dict.fromkeys(("brightness", "contrast", "warmth", "tint", "saturation"), 0.0)
+        defaults |= {"reference-layer": None, "hide-original": True}
+        defaults |= {name: spec.default for name, spec in SLIDERS.items()}
         self.values = defaults | {name.replace("_", "-"): value for name, value in values.items()}
         self.changed: Callable[[Config, Any], None] | None = None
 
