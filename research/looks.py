@@ -27,9 +27,9 @@ from s2am_engine.models.model_files import delete_model
 from s2am_engine.models.model_store import DEFAULT_MODEL
 from s2am_engine.training.color_styles import ColorStyles, apply_tables
 from s2am_engine.training.dataset_readers import list_sources
-from s2am_engine.training.evaluation import score
 from s2am_engine.training.finetune import finetune
 from s2am_engine.training.gain import Compared, PairScores
+from s2am_engine.training.metrics import score
 from s2am_engine.training.photo_cache import Photograph, prepare_photo
 from s2am_engine.types import Bytes
 

@@ -32,7 +32,8 @@ from s2am_common.atomic import atomic_write
 from s2am_engine.errors import EngineError
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.training.dataset_readers import find_pairs
-from s2am_engine.training.evaluation import UNTOUCHED, harmonize_pair, load_pair
+from s2am_engine.training.evaluation import UNTOUCHED, harmonize_pair
+from s2am_engine.training.loaded_pairs import load_pair
 
 PUBLISHED_NAME = "preference.json"
 PUBLISHED = Path(__file__).resolve().parents[1] / "docs" / PUBLISHED_NAME

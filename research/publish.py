@@ -19,7 +19,9 @@ from s2am_common.atomic import atomic_write
 from s2am_engine.errors import EngineError
 from s2am_engine.inference.detector import Detector
 from s2am_engine.models.model_store import BUNDLED, Card, find_model, load_network, write_card
-from s2am_engine.training.evaluation import evaluate, evaluate_detector, mean
+from s2am_engine.training.detector_evaluation import evaluate_detector
+from s2am_engine.training.evaluation import evaluate
+from s2am_engine.training.metrics import mean
 from s2am_engine.training.train import card_of
 
 CARD_TEXTS = Path(__file__).parent / "model_cards"

@@ -14,7 +14,8 @@ from s2am_engine.errors import NothingFoundError
 from s2am_engine.inference.detector import Detector
 from s2am_engine.models.model_store import DEFAULT_MODEL
 from s2am_engine.training.dataset_readers import find_pairs
-from s2am_engine.training.evaluation import Loaded, evaluate, load_pair
+from s2am_engine.training.evaluation import evaluate
+from s2am_engine.training.loaded_pairs import Loaded, load_pair
 from tests.shared import SHARED, needs_shared
 
 pytestmark = needs_shared

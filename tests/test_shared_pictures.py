@@ -13,7 +13,9 @@ from s2am_engine.image.masks import read_mask
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.models.model_store import DEFAULT_MODEL
 from s2am_engine.training.dataset_readers import find_pairs
-from s2am_engine.training.evaluation import Evaluation, evaluate, load_pair, score
+from s2am_engine.training.evaluation import Evaluation, evaluate
+from s2am_engine.training.loaded_pairs import load_pair
+from s2am_engine.training.metrics import score
 from tests.shared import SHARED, needs_shared
 
 pytestmark = needs_shared

@@ -470,7 +470,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
 def run_evaluate_detector(options: argparse.Namespace) -> int:
     """Run `s2am evaluate --detect`."""
     from s2am_engine.inference.detector import Detector
-    from s2am_engine.training.evaluation import evaluate_detector
+    from s2am_engine.training.detector_evaluation import evaluate_detector
 
     names = options.model or [model_store.DETECTOR]
     with progress_bar("image") as progress:

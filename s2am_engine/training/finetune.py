@@ -42,7 +42,7 @@ from s2am_engine.networks.registry import RECIPES, build_network
 from s2am_engine.networks.spec import Recipe
 from s2am_engine.training.dataset_readers import find_pairs, stable_fraction
 from s2am_engine.training.distributed import ProcessGroup
-from s2am_engine.training.evaluation import Scores, evaluate_harmonizers
+from s2am_engine.training.evaluation import evaluate_harmonizers
 from s2am_engine.training.events import EventCallback, Phase, TrainingEvent, ignore_events, reading_progress
 from s2am_engine.training.gain import SENTENCES, Compared, PairScores, Verdict, judge
 from s2am_engine.training.held_out import (
@@ -55,6 +55,7 @@ from s2am_engine.training.held_out import (
     draw_style_sheet,
 )
 from s2am_engine.training.losses import LOSSES
+from s2am_engine.training.metrics import Scores
 from s2am_engine.training.pair_source import MixedPairs
 from s2am_engine.training.photo_cache import LONG_SIDE, Photograph, Skipped, load_photographs
 from s2am_engine.training.run_folder import Checkpoints, half_precision, read_settings, write_settings

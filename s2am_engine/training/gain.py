@@ -12,7 +12,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from s2am_engine.training.evaluation import Scores, mean
+from s2am_engine.training.metrics import Scores, mean
 
 CONFIDENCE = 0.95
 RESAMPLES = 4000

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from s2am_engine.image.contact_sheet import draw_contact_sheet, fit_into_square, write_contact_sheet
 from s2am_engine.inference.harmonizer import Harmonizer
-from s2am_engine.training.evaluation import Evaluation, Loaded, Result, evenly_spaced, harmonize_pair, measure_pairs
+from s2am_engine.training.evaluation import Evaluation, Result, evenly_spaced, harmonize_pair, measure_pairs
 from s2am_engine.training.gain import Compared, PairScores
+from s2am_engine.training.loaded_pairs import Loaded
 from s2am_engine.training.pair_source import Batch, Loader, PairSource
 from s2am_engine.training.photo_cache import Photograph
 from s2am_engine.training.synthetic_pairs import AS_PUBLISHED, OTHER_STYLES, PairKinds, PairMaker

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from s2am_engine.training.evaluation import MOST_DECIBELS, MaskScores, mean, score, score_mask
+from s2am_engine.training.metrics import MOST_DECIBELS, MaskScores, mean, score, score_mask
 
 
 def test_score_by_hand() -> None:

@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 
 from s2am_engine.color.apply import apply_color_map
-from s2am_engine.errors import EngineError, NothingFoundError
-from s2am_engine.inference.detector import Detection, Detector
+from s2am_engine.errors import EngineError
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.training import evaluation
 from s2am_engine.training.dataset_readers import Pair
+from s2am_engine.training.loaded_pairs import group_of
 from s2am_engine.types import Pixels
 from tests.engine.fake_networks import KNOWN_MAP, Painter, Spotter
 from tests.engine.pictures import composite
@@ -109,7 +109,7 @@ def test_loaded_foreground_is_never_empty(tmp_path: Path) -> None:
 
 def test_group_of_is_the_subfolder_or_the_source_in_the_name() -> None:
     def group(name: str, subset: str = "") -> str:
-        return evaluation.group_of(Pair(name, Path(), Path(), Path(), subset))
+        return group_of(Pair(name, Path(), Path(), Path(), subset))
 
     names = ["a0065_1_2", "c102344_1_1", "d90000014-10_1_9", "f160_1_2", "bsds-1_1_1", "flower_1_1", "a1_2"]
     assert [group(name) for name in names] == ["HAdobe5k", "HCOCO", "Hday2night", "HFlickr", "", "", ""]
@@ -141,32 +141,3 @@ def test_sheet_is_sorted_by_gain_the_least_first(known: Path, monkeypatch: pytes
     gains = [one.psnr - before.psnr for one, before in zip(found.models[0].images, found.untouched.images, strict=True)]
     assert gains[0] > 3 > gains[1]
     assert [caption.split(":")[0] for caption in drawn] == ["red_1_1", "blue_1_1"]
-
-
-class Fixed(Detector):
-    """Detects the right half of images whose first pixel is bright."""
-
-    def __init__(self) -> None:
-        self.name = "fixed"
-
-    def detect(self, image: Pixels, *, likeliest: bool = False, **_: object) -> Detection:  # type: ignore[override]
-        if not likeliest and image[0, 0, 0] < 128:
-            raise NothingFoundError("Nothing.")
-        mask = np.zeros(image.shape[:2], np.uint8)
-        mask[:, image.shape[1] // 2 :] = 255
-        return Detection(mask, 0.9)
-
-
-def test_evaluate_detector_gives_rates_and_overlap_by_source(tmp_path: Path) -> None:
-    right = np.zeros((40, 80), np.uint8)
-    right[:, 40:] = 255
-    dark, bright = np.zeros((40, 80, 3), np.uint8), np.full((40, 80, 3), 200, np.uint8)
-    write_pair(tmp_path, "a1", bright, right, dark)
-    write_pair(tmp_path, "f1", dark, right, bright)
-    found = evaluation.evaluate_detector(tmp_path, Fixed())
-    output = found.to_json()
-    assert (output["found"], output["claimed"], output["iou"]) == (0.5, 0.5, 0.5)
-    assert (output["iou_found"], output["iou_likeliest"]) == (1, 1)
-    assert output["subsets"]["HFlickr"]["iou_found"] is None, "nothing was detected there"
-    assert [image["found"] for image in output["images"]] == [1, 0]
-    assert "HAdobe5k" in found.to_table()

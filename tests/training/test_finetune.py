@@ -31,12 +31,14 @@ from s2am_engine.networks.spec import Recipe
 from s2am_engine.training import finetune as tuning
 from s2am_engine.training import held_out, trainer
 from s2am_engine.training.distributed import ProcessGroup
-from s2am_engine.training.evaluation import Evaluation, Loaded, Row, Scores
+from s2am_engine.training.evaluation import Evaluation, Row
 from s2am_engine.training.events import Phase, TrainingEvent, ignore_events
 from s2am_engine.training.finetune import SESSION_FILE, Session, finetune
 from s2am_engine.training.gain import Compared, Interval, Verdict
 from s2am_engine.training.held_out import OTHERS, STYLE, HeldOutMeasurement
 from s2am_engine.training.learner import Learner, gains
+from s2am_engine.training.loaded_pairs import Loaded
+from s2am_engine.training.metrics import Scores
 from s2am_engine.training.run_folder import CHECKPOINT_FILE, half_precision
 from s2am_engine.training.time_budget import TimeBudget
 from s2am_engine.training.trainer import FitResult, Trainer

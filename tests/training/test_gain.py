@@ -8,8 +8,8 @@ import math
 import numpy as np
 import pytest
 
-from s2am_engine.training.evaluation import Scores
 from s2am_engine.training.gain import SENTENCES, Compared, PairScores, Verdict, judge, reduction, student_quantile
+from s2am_engine.training.metrics import Scores
 
 
 def pair(photograph: int, before: float, after: float) -> PairScores:

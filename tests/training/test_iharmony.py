@@ -15,7 +15,8 @@ from PIL import Image
 from s2am_engine.errors import EngineError
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.training.dataset_readers import find_pairs, has_pairs
-from s2am_engine.training.evaluation import Evaluation, Loaded, Result, evaluate_harmonizers, load_pair, measure_pairs
+from s2am_engine.training.evaluation import Evaluation, Result, evaluate_harmonizers, measure_pairs
+from s2am_engine.training.loaded_pairs import Loaded, load_pair
 from tests.engine.fake_networks import Painter
 from tests.engine.pictures import composite
 
