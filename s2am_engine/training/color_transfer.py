@@ -23,6 +23,8 @@ WHOLE_SHARE = 0.6  # share of the transfers to the full degree; the others are p
 LEAST_DEGREE = 0.25
 PALE_SHARE = 0.6  # of the references: made paler and flatter, as average photographs are beside published ones
 PALEST, FLATTEST = 0.2, 0.5  # least saturation and contrast of those
+LIGHTNESS_SHARE = 0.85  # of the transfers: keep most of the region's lightness
+LEAST_LIGHTNESS_KEPT = 0.5  # of the change of its mean, the part that is taken back at least
 DEVIATION_FLOOR = 0.03  # regularization of the deviations, in sRGB
 SQUARE_ROOT_STEPS = 20
 LOG_OFFSET = 0.03
@@ -52,7 +54,19 @@ def transfer_colors(
         if len(chosen):
             out[chosen] = method(*(tensor[chosen] for tensor in (pictures, weights, references, reference_weights)))
     degree = torch.where(rng.uniform(1, 1, 1) < WHOLE_SHARE, 1.0, rng.uniform_between(LEAST_DEGREE, 1))
-    return torch.lerp(pictures, out.clamp(0, 1), degree)
+    return keep_lightness(pictures, torch.lerp(pictures, out.clamp(0, 1), degree), weights, rng)
+
+
+def keep_lightness(pictures: Tensor, changed: Tensor, weights: Tensor, rng: BatchRNG) -> Tensor:
+    """Take back most of the change of the region's mean luma, in a share of (B, 3, H, W) pictures.
+
+    iHarmony4 keeps composites that people find plausible: their foregrounds differ in luma by at most a tenth, those of
+    arbitrary references by a quarter.
+    """
+    luma = torch.tensor(LUMA, device=pictures.device).view(1, 3, 1, 1)
+    shift = weighted_moments(((changed - pictures) * luma).sum(dim=1, keepdim=True), weights)[0]
+    kept = rng.bernoulli(LIGHTNESS_SHARE) * rng.uniform_between(LEAST_LIGHTNESS_KEPT, 1)
+    return (changed - kept * shift).clamp(0, 1)
 
 
 def make_pale(pictures: Tensor, weights: Tensor, rng: BatchRNG) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from skimage import data
 from torch import Tensor
 
+from s2am_engine.color.srgb import LUMA
 from s2am_engine.training import color_transfer
 from s2am_engine.training.batch_rng import BatchRNG
 
@@ -104,6 +105,25 @@ def test_transfer_colors_is_deterministic_and_in_range(pictures: Tensor, weights
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert 0 <= float(first.min()) <= float(first.max()) <= 1
+
+
+def test_keep_lightness_takes_back_at_least_half_of_the_change_of_most_regions(
+    pictures: Tensor, weights: Tensor
+) -> None:
+    many, masks = pictures.repeat(64, 1, 1, 1), weights.repeat(64, 1, 1, 1)
+    changed = 0.25 + 0.5 * many + torch.tensor([0.1, 0.0, -0.1]).view(1, 3, 1, 1)
+    rng = BatchRNG.seeded(np.random.default_rng(0), len(many))
+    found = color_transfer.keep_lightness(many, changed, masks, rng)
+    luma = torch.tensor(LUMA).view(1, 3, 1, 1)
+    before, after = (
+        color_transfer.weighted_moments(((image - many) * luma).sum(dim=1, keepdim=True), masks)[0].flatten()
+        for image in (changed, found)
+    )
+    ratio = after / before
+    assert 0.8 < float((ratio <= 0.5).float().mean()) < 0.9
+    assert float(ratio.min()) > -1e-3
+    shift = found - changed
+    torch.testing.assert_close(shift, shift[:, :1].expand_as(shift), atol=1e-6, rtol=0)
 
 
 def test_an_empty_region_gives_finite_colors(pictures: Tensor, weights: Tensor) -> None:
