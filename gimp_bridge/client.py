@@ -140,6 +140,12 @@ class EngineClient:
         """Predict a color map. Raises MaskError and other errors of the engine, see `protocol.Harmonize`."""
         return self._call(request, protocol.HarmonizeResponse, progress)
 
+    def select_subject(
+        self, request: protocol.SelectSubject, progress: ProgressCallback | None = None
+    ) -> protocol.SubjectResponse:
+        """Select the subject of a layer or a composite; see `protocol.SelectSubject`."""
+        return self._call(request, protocol.SubjectResponse, progress)
+
     def adjust(self, request: protocol.Adjust, progress: ProgressCallback | None = None) -> protocol.AdjustResult:
         """Apply the sliders to a color map, which takes a few milliseconds."""
         return self._call(request, protocol.AdjustResult, progress)

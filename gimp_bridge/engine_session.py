@@ -153,6 +153,26 @@ class HarmonizeJob:
         return np.frombuffer(data, np.uint8).reshape(-1, self.request.height, self.request.width)
 
 
+def select_layer_subject(
+    request: protocol.SelectSubject, models: ModelCache, report: ReportText
+) -> protocol.SubjectResponse:
+    """Select the subject of a layer or a composite.
+
+    Raises:
+        MaskError, EngineError: see `protocol.SelectSubject`.
+    """
+    rgba = np.frombuffer(request.pixels, np.uint8).reshape(request.height, request.width, 4)
+    selector = models.subject_selector(request.model, report)
+    report("Selecting the subject")
+    with models.computing():
+        found = selector.select(
+            np.ascontiguousarray(rgba[..., :3]), alpha=np.ascontiguousarray(rgba[..., 3]), likeliest=request.likeliest
+        )
+    return protocol.SubjectResponse(
+        mask=found.mask.tobytes(), confidence=found.confidence, certain=found.is_certain, model=found.model
+    )
+
+
 def sample_colors(pixels: NDArray[np.uint8], weights: Plane) -> bytes:
     """Return up to MAX_SAMPLES colors of a foreground, evenly spaced: K×4, RGB and weight."""
     chosen = np.flatnonzero(weights)
@@ -437,6 +457,9 @@ class EngineSession:
         if isinstance(request, protocol.Harmonize):
             self._models.wait(pending.report)
             return HarmonizeJob(request, self._models, pending.report).run()
+        if isinstance(request, protocol.SelectSubject):
+            self._models.wait(pending.report)
+            return select_layer_subject(request, self._models, pending.report)
         if isinstance(request, protocol.OpenWorkspace):
             if self._workspace:
                 self._workspace.close()

@@ -16,10 +16,12 @@ import s2am_engine
 from gimp_bridge import protocol
 from s2am_engine.errors import EngineError, ModelError, S2AMError
 from s2am_engine.models import model_store
+from s2am_engine.models.downloads import default_subject_model
 
 if TYPE_CHECKING:
     from s2am_engine.inference.detector import Detector
     from s2am_engine.inference.harmonizer import Harmonizer
+    from s2am_engine.inference.subject import SubjectSelector
 
 _Loaded = TypeVar("_Loaded")
 
@@ -36,6 +38,7 @@ class ModelCache:
         """Load the default model in a background thread."""
         self._device = device
         self._models: dict[tuple[str, str, object], Any] = {}
+        self._selectors: dict[str, SubjectSelector] = {}
         self._computing = threading.Lock()
         self._loaded_device = ""
         self._failure: S2AMError | None = None
@@ -85,6 +88,21 @@ class ModelCache:
         report("Loading the model")
         with self._computing:
             return self._loaded(model_store.DETECTOR, Detector)
+
+    def subject_selector(self, model: str, report: ReportText) -> SubjectSelector:
+        """Return the selector of subjects with a model; "" = the default. Call `wait` before.
+
+        Raises:
+            EngineError: the model does not exist, or cannot be loaded.
+        """
+        from s2am_engine.inference.subject import SubjectSelector
+
+        report("Loading the model")
+        name = model or default_subject_model()
+        with self._computing:
+            if name not in self._selectors:
+                self._selectors[name] = SubjectSelector(name, self._device)
+            return self._selectors[name]
 
     def computing(self) -> threading.Lock:
         """Return the lock to hold while a network runs: PyTorch uses all processors for one image already."""

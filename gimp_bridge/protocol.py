@@ -23,7 +23,7 @@ from typing import Any, ClassVar, Literal
 from s2am_common.errors import S2AMError
 from s2am_common.sliders import check_sliders
 
-PROTOCOL_VERSION = 4
+PROTOCOL_VERSION = 5
 """Version of this module; client and engine must have the same. The handshake compares it."""
 
 MAX_SIDE = 2048
@@ -59,6 +59,12 @@ class Message:
     """Base of all messages; invalid values raise ValueError on construction."""
 
     kind: ClassVar[str] = ""
+
+
+def check_message_size(width: int, height: int) -> None:
+    """Raise ValueError if an image is too large for a message, or empty."""
+    if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
+        raise ValueError(f"an image in a message must have 1 to {MAX_SIDE} pixels per side")
 
 
 # -- requests
@@ -115,8 +121,7 @@ class Harmonize(Message):
 
     def __post_init__(self) -> None:
         """Check the sizes."""
-        if not (1 <= self.width <= MAX_SIDE and 1 <= self.height <= MAX_SIDE):
-            raise ValueError(f"an image in a message must have 1 to {MAX_SIDE} pixels per side")
+        check_message_size(self.width, self.height)
         plane = self.width * self.height
         if len(self.pixels) != 4 * plane or len(self.layer_alpha) != plane or len(self.layer_masks) % plane:
             raise ValueError("pixels, alpha and masks must have the size of the image")
@@ -124,6 +129,32 @@ class Harmonize(Message):
             raise ValueError("a reference must have the size of the image")
         if len(self.selection) not in (0, plane) or len(self.predicted) not in (0, plane):
             raise ValueError("a plane must have the size of the image")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectSubject(Message):
+    """Select the subject of a layer or a composite. Answered with a `SubjectResponse`.
+
+    Errors have the codes `subject.not-found` (there is no clear subject), `subject.all` (it covers everything that is
+    visible) and those of the engine.
+
+    pixels: H×W×4, RGBA of the layer on its own, or of the visible composite.
+    likeliest: select the likeliest subject also where the model would rather report none.
+    model: `subject`, the built-in one, or the name of an installed one; empty = the installed one if there is one.
+    """
+
+    kind = "select-subject"
+    width: int
+    height: int
+    pixels: bytes
+    likeliest: bool = False
+    model: str = ""
+
+    def __post_init__(self) -> None:
+        """Check the sizes."""
+        check_message_size(self.width, self.height)
+        if len(self.pixels) != 4 * self.width * self.height:
+            raise ValueError("pixels must have the size of the image")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -367,6 +398,23 @@ class HarmonizeResponse(Message):
     mask_predicted: bool = False
     mask_certain: bool = True
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubjectResponse(Message):
+    """The selected subject.
+
+    mask: plane, 255 = subject.
+    confidence: 0 to 1, that the image has a clear subject.
+    certain: the subject would have been selected also without `likeliest`.
+    model: name of the model that was used.
+    """
+
+    kind = "subject"
+    mask: bytes
+    confidence: float
+    certain: bool
+    model: str
 
 
 @dataclass(frozen=True, kw_only=True)

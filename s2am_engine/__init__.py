@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from s2am_engine.image.masks import read_mask
     from s2am_engine.inference.detector import Detection, Detector
     from s2am_engine.inference.harmonizer import Harmonizer, HarmonizeResult, harmonize
+    from s2am_engine.inference.subject import SubjectResult, SubjectSelector, select_subject
     from s2am_engine.models.model_store import list_models
 
 _MODULES = {
@@ -61,6 +62,7 @@ _MODULES = {
     "s2am_engine.image.masks": ("read_mask",),
     "s2am_engine.inference.detector": ("Detection", "Detector"),
     "s2am_engine.inference.harmonizer": ("HarmonizeResult", "Harmonizer", "harmonize"),
+    "s2am_engine.inference.subject": ("SubjectResult", "SubjectSelector", "select_subject"),
     "s2am_engine.models.model_store": ("list_models",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
@@ -85,6 +87,8 @@ __all__ = [
     "NothingFoundError",
     "S2AMError",
     "Sliders",
+    "SubjectResult",
+    "SubjectSelector",
     "TrainingError",
     "__version__",
     "harmonize",
@@ -92,6 +96,7 @@ __all__ = [
     "load_image",
     "read_mask",
     "save_image",
+    "select_subject",
 ]
 
 

@@ -20,6 +20,7 @@ from s2am_engine.color.map import ColorMap
 from s2am_engine.errors import FileError, ImageError, MaskError, S2AMError
 from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, load_image, save_image
 from s2am_engine.image.masks import check_mask, read_mask
+from s2am_engine.image.paste import limit_alpha
 from s2am_engine.outputs import check_output, unused_path
 from s2am_engine.types import Pixels
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from s2am_engine.inference.detector import Detection, Detector
     from s2am_engine.inference.harmonizer import Harmonizer, HarmonizeResult
     from s2am_engine.inference.references import References
+    from s2am_engine.inference.subject import SubjectResult, SubjectSelector
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +42,7 @@ MAP_SUFFIXES = (".json", ".cube")
 class FileResult:
     """Result of one file: paths, the rendered image, and the prediction behind it.
 
-    detection: the detected mask, if it was asked for.
+    detection: the detected or selected mask, if it was asked for.
     seconds: time for reading, prediction, rendering and writing.
     """
 
@@ -49,7 +51,7 @@ class FileResult:
     save_map: Path | None
     image: ImageData
     prediction: HarmonizeResult[ImageData]
-    detection: Detection | None
+    detection: Detection | SubjectResult | None
     seconds: float
 
 
@@ -61,6 +63,7 @@ class FileHarmonizer:
     sliders: applied to every image.
     native: render the network's own pixels instead of its color map.
     auto_mask: detect the foreground.
+    subject: the foreground is the subject of the composite or, if there is a background, of the layer.
     references: files of photographs to whose look the foreground is matched as well; none = the background decides.
     """
 
@@ -69,6 +72,7 @@ class FileHarmonizer:
     sliders: Sliders = field(default_factory=Sliders)
     native: bool = False
     auto_mask: bool = False
+    subject: bool = False
     references: Sequence[Path] = ()
     _references: References | None = field(default=None, init=False, repr=False)
 
@@ -87,6 +91,13 @@ class FileHarmonizer:
         from s2am_engine.inference.detector import Detector
 
         return Detector(device=self.device)
+
+    @cached_property
+    def subject_selector(self) -> SubjectSelector:
+        """The model that selects subjects."""
+        from s2am_engine.inference.subject import SubjectSelector
+
+        return SubjectSelector(device=self.device)
 
     def read_references(self, status: Callable[[str], None]) -> References | None:
         """Read the reference photographs when they are first needed.
@@ -120,7 +131,8 @@ class FileHarmonizer:
         Args:
             source: the composite, or the layer if a background is given.
             output: file to write; None = a free name next to the source, in a lossless format.
-            mask: file of the mask; None = the source's alpha, a detection, or the prediction of a mask-free model.
+            mask: file of the mask, of the layer's if there is a background; None = the source's alpha, a detection, or
+                the prediction of a mask-free model.
             background: image on which the layer is pasted.
             at: position of the layer, see `paste.place_layer`.
             save_map: file for the color map with sliders, .json or .cube.
@@ -142,15 +154,20 @@ class FileHarmonizer:
         if behind and (outside := share_outside(image.pixels.shape, behind.pixels.shape, at)):
             logger.warning("%.0f %% of %s lie outside %s and are cut off.", 100 * outside, source, background)
         references = self.read_references(status)
-        detection = None
+        detection: Detection | SubjectResult | None = None
         try:
             if self.auto_mask:
                 status("detecting the foreground")
                 detection = self.detector.detect(image)
                 given = detection.mask
+            elif self.subject:
+                status("selecting the subject")
+                detection = self.subject_selector.select(image)
+                given = detection.mask
             status("harmonizing")
             if behind:
-                prediction = self.harmonizer.paste(image, behind, at, references=references)
+                layer = image if given is None else limit_alpha(image, given)
+                prediction = self.harmonizer.paste(layer, behind, at, references=references)
             else:
                 prediction = self.harmonizer(image, given, references=references)
             result = self.harmonizer.paint(prediction) if self.native else prediction.render(self.sliders)
@@ -414,6 +431,6 @@ def describe_result(files: FileHarmonizer, result: FileResult) -> dict[str, Any]
     return described
 
 
-def describe_detection(detection: Detection) -> dict[str, float]:
+def describe_detection(detection: Detection | SubjectResult) -> dict[str, float]:
     """Return a detected mask as JSON values: its confidence, and its share of the image."""
     return {"confidence": round(detection.confidence, 3), "area": round(float(detection.mask.mean()) / 255, 4)}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The commands that work on images: `harmonize`, `detect`, `bench`."""
+"""The commands that work on images: `harmonize`, `detect`, `cutout`, `bench`."""
 
 from __future__ import annotations
 
@@ -42,7 +42,18 @@ from s2am_engine.cli.terminal import (
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.errors import ImageError, MaskError
 from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, save_image
-from s2am_engine.models import model_store
+from s2am_engine.image.paste import limit_alpha
+from s2am_engine.models import downloads, model_store
+from s2am_engine.outputs import file_exists
+from s2am_engine.types import Bytes
+
+SUBJECT = Path("subject")
+"""Value of `--mask` that stands for the subject of the photograph, unless a file has this name."""
+
+ALPHA_SUFFIXES = tuple(suffix for info in IMAGE_FORMATS if info.alpha and info.summary for suffix in info.suffixes)
+"""Endings of the files that are written with transparency."""
+
+FOLDER_MASKS = "--masks DIR, --auto-mask or --mask subject"
 
 
 def add_harmonize_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,11 +62,12 @@ def add_harmonize_arguments(parser: argparse.ArgumentParser) -> None:
     about = f"an image ({formats}), a cutout layer, or a folder"
     parser.add_argument("composite", type=Path, metavar="COMPOSITE", help=about)
     source = parser.add_mutually_exclusive_group()
-    about = "white = foreground (default: the image's alpha, or the prediction of a mask-free model)"
-    source.add_argument("--mask", type=Path, help=about)
+    about = "white = foreground, or “subject” for the subject of the photograph (default: the image's alpha)"
+    source.add_argument("--mask", type=Path, metavar="MASK", help=about)
     source.add_argument("--auto-mask", action="store_true", help="detect the foreground of a flattened composite")
-    source.add_argument("--background", type=Path, help="image to paste the layer on; the layer's alpha is the mask")
     source.add_argument("--masks", type=Path, metavar="DIR", help="for a folder: masks named as the composites")
+    about = "image to paste the layer on; the layer's mask is --mask, or else its alpha"
+    parser.add_argument("--background", type=Path, help=about)
     about = "upper left corner of the layer on the background (default: centered; beyond the edge: --at=-20,0)"
     parser.add_argument("--at", type=position, metavar="X,Y", help=about)
     parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="output file, or folder for a folder")
@@ -85,21 +97,26 @@ def run_harmonize(options: argparse.Namespace) -> int:
         raise UsageError("--save-map needs a .json or .cube file")
     if options.native and (sliders or options.save_map or options.background or options.reference):
         raise UsageError("--native cannot be combined with sliders, --save-map, --background or --reference")
+    if options.background and (options.auto_mask or options.masks):
+        raise UsageError("--background cannot be combined with --auto-mask or --masks: the mask is the layer's")
+    subject = options.mask == SUBJECT and not file_exists(SUBJECT)
+    mask = None if subject else options.mask
     files = FileHarmonizer(
         options.model,
         options.device,
         Sliders.from_values(sliders),
         native=options.native,
         auto_mask=options.auto_mask,
+        subject=subject,
         references=options.reference or (),
     )
     if options.composite.is_dir() or options.masks:
-        if options.mask or options.background or options.save_map:
-            raise UsageError("a folder needs --masks DIR or --auto-mask; not --mask, --background or --save-map")
-        if not ((options.masks or options.auto_mask) and options.output):
-            raise UsageError("a folder needs --masks DIR or --auto-mask, and -o DIR")
+        if mask or options.background or options.save_map:
+            raise UsageError(f"a folder needs {FOLDER_MASKS}; not a single mask, --background or --save-map")
+        if not ((options.masks or options.auto_mask or subject) and options.output):
+            raise UsageError(f"a folder needs {FOLDER_MASKS}, and -o DIR")
         return harmonize_folder(options, files)
-    inputs = [path for path in (options.composite, options.mask, options.background) if path]
+    inputs = [path for path in (options.composite, mask, options.background) if path]
     default = default_output(options.background or options.composite, options.composite.stem)
     output = choose_output(options.output, default, inputs=inputs, suffixes=IMAGE_SUFFIXES)
     if options.save_map:
@@ -108,7 +125,7 @@ def run_harmonize(options: argparse.Namespace) -> int:
         result = files.harmonize_file(
             options.composite,
             output,
-            mask=options.mask,
+            mask=mask,
             background=options.background,
             at=options.at,
             save_map=options.save_map,
@@ -183,8 +200,51 @@ def run_detect(options: argparse.Namespace) -> int:
         except (ImageError, MaskError) as error:
             raise named(error, source) from error
         status(f"writing {output}")
-        save_image(output, ImageData(np.repeat(found.mask[..., None], 3, axis=2), gray=True))
+        save_image(output, mask_image(found.mask))
     summary = {"input": str(source), "output": str(output), "model": detector.name} | describe_detection(found)
+    print(json.dumps(summary) if options.json else output)
+    return 0
+
+
+def mask_image(mask: Bytes) -> ImageData:
+    """Return a mask, H×W, as a gray image."""
+    return ImageData(np.repeat(mask[..., None], 3, axis=2), gray=True)
+
+
+def add_cutout_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `s2am cutout`."""
+    parser.add_argument("photo", type=Path, metavar="PHOTO")
+    about = "output file (default: PHOTO-cutout.png, or PHOTO-mask.png, or a free name, next to the photograph)"
+    parser.add_argument("-o", "--output", type=Path, metavar="OUT", help=about)
+    parser.add_argument("--mask-only", action="store_true", help="write the mask, white = subject, not the cutout")
+    about = "select the likeliest subject also if the photograph has no clear one"
+    parser.add_argument("--likeliest", action="store_true", help=about)
+    about = "{} (built in) or {}, see “s2am models install” (default: the latter if it is installed)"
+    names = model_store.SUBJECT_MODEL, " or ".join(downloads.DOWNLOADS)
+    parser.add_argument("--model", default="", metavar="NAME", help=about.format(*names))
+    add_device(parser)
+
+
+def run_cutout(options: argparse.Namespace) -> int:
+    """Run `s2am cutout`."""
+    source: Path = options.photo
+    default = source.with_name(f"{source.stem}-{'mask' if options.mask_only else 'cutout'}.png")
+    suffixes = IMAGE_SUFFIXES if options.mask_only else ALPHA_SUFFIXES
+    output = choose_output(options.output, default, inputs=[source], suffixes=suffixes)
+    with status_line() as status:
+        status(f"reading {source}")
+        image = load_with_notes(source)
+        status("selecting the subject")
+        from s2am_engine.inference.subject import SubjectSelector  # imports PyTorch
+
+        selector = SubjectSelector(options.model, options.device)
+        try:
+            found = selector.select(image, likeliest=options.likeliest)
+        except (ImageError, MaskError) as error:
+            raise named(error, source) from error
+        status(f"writing {output}")
+        save_image(output, mask_image(found.mask) if options.mask_only else limit_alpha(image, found.mask))
+    summary = {"input": str(source), "output": str(output), "model": found.model} | describe_detection(found)
     print(json.dumps(summary) if options.json else output)
     return 0
 
@@ -224,5 +284,11 @@ IMAGE_COMMANDS = (
         run_harmonize,
     ),
     CommandSpec("detect", "Detect the pasted region of a flattened composite.", add_detect_arguments, run_detect),
+    CommandSpec(
+        "cutout",
+        "Select the subject of a photograph: write it with transparent surroundings, or its mask.",
+        add_cutout_arguments,
+        run_cutout,
+    ),
     CommandSpec("bench", "Measure time and memory at 1, 8 and 24 megapixels.", add_bench_arguments, run_bench),
 )

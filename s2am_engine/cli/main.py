@@ -37,6 +37,7 @@ EXTRA_BY_LIBRARY = {
     "defusedxml": "editor",
     "filelock": "editor",
     "matplotlib": "train",
+    "onnxruntime": "subject",
     "onnx": "onnx",
     "onnxscript": "onnx",
 }

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from s2am_engine.cli.outputs import ask_to_replace, choose_output
-from s2am_engine.cli.terminal import CommandSpec, Subparsers
-from s2am_engine.models import deleted_models, model_files, model_store
+from s2am_engine.cli.outputs import ask_to_replace, choose_output, confirm
+from s2am_engine.cli.terminal import CommandSpec, Subparsers, byte_progress_bar
+from s2am_engine.errors import ModelError
+from s2am_engine.models import deleted_models, downloads, model_files, model_store
 
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
@@ -31,7 +32,11 @@ def add_models_arguments(parser: argparse.ArgumentParser) -> None:
     importing = add_action(actions, "import", run_import_model, "Add an exported model to the personal models.")
     importing.add_argument("file", type=Path, metavar="FILE")
     importing.add_argument("--name", help="name of the new model (default: that of the exported one)")
-    about = f"Delete a personal model; “restore” undoes it for {deleted_models.KEPT_DAYS} days."
+    install = add_action(actions, "install", run_install_model, "Download a model that selects subjects, and add it.")
+    install.add_argument("name", metavar="NAME", help=f"one of: {', '.join(downloads.DOWNLOADS)}")
+    install.add_argument("--file", type=Path, help="use this file, which was downloaded elsewhere")
+    install.add_argument("--yes", action="store_true", help="download without a question")
+    about = f"Delete a personal or downloaded model; “restore” undoes the former for {deleted_models.KEPT_DAYS} days."
     delete = add_action(actions, "delete", run_delete_model, about)
     delete.add_argument("name", metavar="NAME")
     restore = add_action(actions, "restore", run_restore_model, "Restore a deleted model.")
@@ -56,7 +61,12 @@ def run_list_models(options: argparse.Namespace) -> int:
         ]
         untrained = model_store.untrained_networks(found)
         networks = [dataclasses.asdict(network) | {"weights": False} for network in untrained]
-        print(json.dumps({"default": model_store.default_model(), "models": rows, "networks": networks}))
+        optional = [
+            {"name": one.name, "size": one.size, "license": one.license, "installed": one.is_installed}
+            for one in downloads.DOWNLOADS.values()
+        ]
+        summary = {"default": model_store.default_model(), "models": rows, "networks": networks}
+        print(json.dumps(summary | {"downloads": optional}))
         return 0
     for model in found:
         card = model.card
@@ -64,6 +74,9 @@ def run_list_models(options: argparse.Namespace) -> int:
         print(model_line(card.name, size, origin, card.description), flush=True)
         if sheet := style_sheet_of(model):
             print(f"{'':25}its look: {sheet}")
+    for one in downloads.DOWNLOADS.values():
+        origin = "installed" if one.is_installed else "optional"
+        print(model_line(one.name, f"{one.size / 1e6:.1f} MB", origin, one.description))
     if options.networks:
         # Building these takes seconds, because PyTorch is imported.
         for network in model_store.untrained_networks(found):
@@ -102,9 +115,29 @@ def run_import_model(options: argparse.Namespace) -> int:
     return print_result(options, f"“{name}” was imported from {file}.", {"imported": name, "file": file})
 
 
+def run_install_model(options: argparse.Namespace) -> int:
+    """Run `s2am models install`."""
+    model = downloads.find_download(options.name)
+    if model.is_installed:
+        return print_result(options, f"“{model.name}” is installed already.", {"installed": model.name})
+    if options.file:
+        with byte_progress_bar() as progress:
+            file = downloads.install_from_file(model, options.file, progress)
+    else:
+        question = f"Download {model.summary}?"
+        if not options.yes and not confirm(question, without_terminal=False):
+            raise ModelError(f"Nothing was downloaded: {model.summary}.", code="model.download.declined")
+        with byte_progress_bar() as progress:
+            file = downloads.install_download(model, progress)
+    return print_result(options, f"“{model.name}” was installed as {file}.", {"installed": model.name})
+
+
 def run_delete_model(options: argparse.Namespace) -> int:
     """Run `s2am models delete`."""
     name: str = options.name
+    if name in downloads.DOWNLOADS and name not in model_store.find_cards():
+        downloads.delete_download(downloads.DOWNLOADS[name])
+        return print_result(options, f"“{name}” was deleted.", {"deleted": name, "restorable": False})
     kept = deleted_models.delete_restorably(name)
     undo = f" “s2am models restore {name}” undoes this for {deleted_models.KEPT_DAYS} days." if kept else ""
     return print_result(options, f"“{name}” was deleted.{undo}", {"deleted": name, "restorable": kept})

@@ -128,6 +128,13 @@ def progress_bar(unit: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: advance(bar, done, total)
 
 
+@contextmanager
+def byte_progress_bar() -> Iterator[Callable[[int, int], None]]:
+    """Show the progress of a download or copy in megabytes on stderr; the block gets a (done, total) callback."""
+    with open_bar("MB") as bar:
+        yield lambda done, total: advance(bar, done // 10**6, total // 10**6)
+
+
 def open_bar(unit: str, title: str = "") -> tqdm[Any]:
     """Return a progress bar on stderr; where stderr is a file, a line every half minute instead."""
     if sys.stderr is None or sys.stderr.isatty():

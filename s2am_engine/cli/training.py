@@ -228,8 +228,10 @@ def run_train(options: argparse.Namespace) -> int:
         summary = {"model": name, "run": str(folder), "steps": found.steps, "gain": found.gain}
         print(json.dumps(summary))
     else:
-        print(f"Trained the model “{name}” in {found.steps} steps: {found.gain:+.2f} dB on held-out pairs.")
-        print(f"Use it with --model {name}; curves and samples: {folder / 'progress.png'}")
+        unit = "mean IoU of {:.3f} on held-out photographs" if plan.recipe.subjects else "{:+.2f} dB on held-out pairs"
+        print(f"Trained the model “{name}” in {found.steps} steps: {unit.format(found.gain)}.")
+        curves = "" if plan.recipe.subjects else f"; curves and samples: {folder / 'progress.png'}"
+        print(f"Use it with --model {name}{curves}")
     return 0
 
 

@@ -40,6 +40,14 @@ class Placement:
         return whole
 
 
+def limit_alpha(image: ImageData, mask: Mask) -> ImageData:
+    """Return an image with a mask, H×W of any mask dtype, as alpha; what was transparent before remains so."""
+    alpha = to_depth(mask, image.pixels.dtype)
+    if image.alpha is not None:
+        alpha = np.minimum(alpha, image.alpha)
+    return dataclasses.replace(image, alpha=alpha)
+
+
 def place_layer(layer: ImageData, background: ImageData, at: tuple[int, int] | None = None) -> Placement:
     """Crop and convert a layer for a position on a background.
 

@@ -30,8 +30,10 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_MODEL = "connoisseur"
 DETECTOR = "dissonance"
-DETECTOR_NETWORKS = ("dissonance",)  # detect and do not harmonize; listed here because PyTorch loads slowly
+SUBJECT_MODEL = "subject"
+DETECTOR_NETWORKS = ("dissonance", "subject")  # predict masks only; listed here because PyTorch loads slowly
 DETECTION_THRESHOLD = 0.5  # confidence from which on a detection counts
+SUBJECT_THRESHOLD = 0.5  # confidence from which on a subject counts as clear
 BUNDLED = Path(__file__).parent / "weights"
 STYLE_SHEET_SUFFIX = ".png"
 RENAMED_KEYS = {"licence": "license", "thumbnail": "input_size"}

@@ -9,12 +9,12 @@ from torch.nn import functional as F
 
 from s2am_engine.networks.attention import region_mean
 from s2am_engine.networks.concord import ConvNormAct
-from s2am_engine.networks.network import PaintNetwork, TrainingOutput, check_inputs
+from s2am_engine.networks.mask_network import MaskNetwork, upsample_like
 from s2am_engine.networks.recognition import Recognition
 from s2am_engine.networks.spec import NetworkSpec, Recipe, register
 
 
-class Dissonance(PaintNetwork):
+class Dissonance(MaskNetwork):
     """Mask prediction by attention among cells, then by comparing the two regions.
 
     - Grid cells with semantic features and color statistics (`Recognition`) attend to each other, which reveals colors
@@ -22,12 +22,7 @@ class Dissonance(PaintNetwork):
     - A coarse mask separates the cells into two regions, whose mean features predict the presence of a pasted region:
       one number.
     - A decoder predicts the mask at a quarter of the size.
-
-    The prediction is (B, 5, H, W): the composite, the mask, and the presence (constant over the image).
     """
-
-    mask_free = True
-    is_detector = True
 
     def __init__(self, channels: int = 168, blocks: int = 4) -> None:
         """Choose the size.
@@ -44,26 +39,8 @@ class Dissonance(PaintNetwork):
         self.up_to_quarter = ConvNormAct(60 + 24 + 3, 36)
         self.mask = nn.Conv2d(36, 1, 1)
 
-    def predict(self, composite: Tensor, mask: Tensor) -> Tensor:
-        """See `Network.forward`; the mask is ignored. Averages the image and its mirror image."""
-        fine, _, presence = self.predict_logits(composite)
-        mirrored, _, again = self.predict_logits(composite.flip(3))
-        where = torch.sigmoid((fine + mirrored.flip(3)) / 2)
-        where = F.interpolate(where, composite.shape[-2:], mode="bilinear")
-        whether = torch.sigmoid((presence + again) / 2).expand_as(where)
-        return torch.cat([composite, torch.cat([where, whether], dim=1).to(composite.dtype)], dim=1)
-
-    def render(self, predictions: Tensor, composite: Tensor) -> list[Tensor]:
-        """See `Network.render`: nothing is recolored."""
-        return [composite]
-
-    def forward_training(self, composite: Tensor, mask: Tensor) -> TrainingOutput:
-        """See `Network.forward_training`: masks are the fine one, the coarse one, and the presence (B, 1, 1, 1)."""
-        check_inputs(composite, mask)
-        return TrainingOutput([composite], [torch.sigmoid(one.float()) for one in self.predict_logits(composite)])
-
     def predict_logits(self, composite: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return logits: the mask at a quarter of the size, the coarse mask of the cells, the presence (B, 1, 1, 1)."""
+        """See `MaskNetwork`: the masks are at a quarter of the size and at the cells."""
         features = self.recognition.trunk(composite)
         x = self.recognition(composite, torch.zeros_like(composite[:, :1]), features)
         first = self.first_mask(x)
@@ -76,11 +53,6 @@ class Dissonance(PaintNetwork):
         colors = F.interpolate(composite, quarter.shape[-2:], mode="area") - 0.5
         x = self.up_to_quarter(torch.cat([upsample_like(x, quarter), quarter / 8, colors], dim=1))
         return self.mask(x), first, presence
-
-
-def upsample_like(x: Tensor, like: Tensor) -> Tensor:
-    """Resize features bilinearly to the height and width of others."""
-    return F.interpolate(x, like.shape[-2:], mode="bilinear")
 
 
 DISSONANCE_RECIPE = Recipe("found_mask", 6e-4, weight_decay=0.02, size=128, steps=3000, warm_up=100, detection=True)

@@ -36,6 +36,7 @@ class Recipe:
     mixed_precision: bool = False  # faster only where convolutions dominate
     adversarial: float = 0.0  # weight of the adversarial term
     detection: bool = False  # train on pairs some of which contain nothing pasted
+    subjects: bool = False  # train on photographs whose subjects are the masks, not on pairs
     options: Mapping[str, Any] = field(default_factory=dict)  # of the network
 
     def to_json(self) -> dict[str, Any]:

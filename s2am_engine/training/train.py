@@ -25,6 +25,8 @@ from s2am_engine.models.model_store import (
 )
 from s2am_engine.networks.network import Network
 from s2am_engine.networks.registry import build_network
+from s2am_engine.networks.subject import SubjectNetwork
+from s2am_engine.training.decoder_training import train_on_subjects
 from s2am_engine.training.distributed import join
 from s2am_engine.training.events import EventCallback, ignore_events
 from s2am_engine.training.pretrained import trunk_weights
@@ -37,6 +39,7 @@ from s2am_engine.training.run_folder import (
     read_settings,
     write_settings,
 )
+from s2am_engine.training.subject_photographs import SubjectPhotographs, find_subjects
 from s2am_engine.training.trainer import FitResult, Trainer, default_workers
 from s2am_engine.training.training_data import Data, PairOptions, open_data
 
@@ -145,6 +148,8 @@ def train(
     Raises:
         EngineError: the folder holds a run already or none to resume, no usable data, or an error of `Trainer`.
     """
+    if plan.recipe.subjects:
+        return train_decoder(plan, folder, resume=resume, report=report)
     with join(device) as group:
         shown = report if group.is_main else ignore_events
         data = open_data(plan.data, plan.recipe, plan.seed, group, shown, plan.pairs)
@@ -163,6 +168,30 @@ def train(
         )
         result = trainer.fit(report)
         return finish(plan, folder, result, data) if group.is_main else None
+
+
+def train_decoder(plan: Plan, folder: Path, *, resume: bool, report: EventCallback) -> Trained:
+    """Train the decoder of a network that selects subjects, on the CPU; arguments and errors are those of `train`."""
+    if resume:
+        raise TrainingError(
+            "The training of a decoder takes minutes and can't be resumed: start a new one.", code="training.no-resume"
+        )
+    seen, held_out = (find_subjects(plan.data, split) for split in ("train", "val"))
+    prepare_run(folder, plan, resume=False)
+    network = initial_network(plan)
+    assert isinstance(network, SubjectNetwork)
+    size, batch = plan.recipe.size, plan.recipe.batch
+    result = train_on_subjects(
+        network,
+        SubjectPhotographs(size, batch, plan.seed + 1, photographs=seen, augment=True),
+        SubjectPhotographs(size, batch, plan.seed, photographs=held_out, augment=False),
+        plan.recipe,
+        folder,
+        [Checkpoints(folder)],
+        report,
+    )
+    what = f"{len(seen) + len(held_out)} photographs of {plan.data}"
+    return describe_and_add(plan, folder, result, what, f"mean IoU of {result.gain:.3f} held out")
 
 
 def initial_network(plan: Plan) -> Network:
@@ -216,10 +245,23 @@ def prepare_run(folder: Path, plan: Plan, *, resume: bool) -> None:
 
 def finish(plan: Plan, folder: Path, result: FitResult, data: Data) -> Trained:
     """Make a model of a run's best weights."""
+    return describe_and_add(plan, folder, result, data.description, f"{result.gain:+.2f} dB held out")
+
+
+def describe_and_add(plan: Plan, folder: Path, result: FitResult, data: str, measured: str) -> Trained:
+    """Make a model of a run's best weights.
+
+    Args:
+        plan: the plan of the run.
+        folder: the run's.
+        result: of the training.
+        data: the photographs or pairs, and their folder.
+        measured: the result on held-out ones.
+    """
     texts = {
         "description": f"{plan.network}, trained on {plan.data.name}",
-        "data": f"{data.description}; their owner's terms hold",
-        "history": f"{result.steps} steps, {result.seconds / 60:.0f} minutes; {result.gain:+.2f} dB held out",
+        "data": f"{data}; their owner's terms hold",
+        "history": f"{result.steps} steps, {result.seconds / 60:.0f} minutes; {measured}",
         "known_failures": [],
     }
     card, weights = card_of(folder, plan.name, texts)

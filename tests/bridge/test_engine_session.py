@@ -3,17 +3,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from gimp_bridge import protocol
-from gimp_bridge.engine_session import SharedWorkspace, adjust_color_map, fit_effect, remove_leftovers, sample_colors
+from gimp_bridge.engine_session import (
+    SharedWorkspace,
+    adjust_color_map,
+    fit_effect,
+    remove_leftovers,
+    sample_colors,
+    select_layer_subject,
+)
 from gimp_bridge.protocol import MAX_SAMPLES, Adjust, Strip
-from s2am_common.errors import EngineError, FileError
+from s2am_common.errors import EngineError, FileError, NothingFoundError
 from s2am_engine.color.fit import fit_linear_matrix
 from s2am_engine.color.map import IDENTITY, Curves, Matrix
+from tests.plugin.local_engine import LocalModels
 
 CURVES = Curves(np.stack([np.linspace(0, 1, 5) ** power for power in (0.6, 0.9, 1.5)]).astype(np.float32))
 
@@ -86,3 +96,19 @@ def test_shared_workspace_needs_a_folder(tmp_path: Path) -> None:
 def test_failed_keeps_the_code_of_an_engine_error() -> None:
     failed = protocol.Failed.from_error(EngineError("No.", code="engine.memory"))
     assert (failed.message, failed.code) == ("No.", "engine.memory")
+
+
+def test_select_layer_subject_gives_the_selectors_mask() -> None:
+    pixels = np.random.default_rng(4).integers(0, 256, (20, 30, 4)).astype(np.uint8)
+    request = protocol.SelectSubject(width=30, height=20, pixels=pixels.tobytes(), likeliest=True)
+    models: Any = LocalModels()
+    models.certain = False
+    steps: list[str] = []
+    found = select_layer_subject(request, models, steps.append)
+    mask = np.frombuffer(found.mask, np.uint8).reshape(20, 30)
+    assert mask[:, :15].min() == 255
+    assert not mask[:, 15:].any()
+    assert (found.confidence, found.certain, found.model) == (0.9, False, "subject")
+    assert steps == ["Selecting the subject"]
+    with pytest.raises(NothingFoundError):
+        select_layer_subject(dataclasses.replace(request, likeliest=False), models, steps.append)

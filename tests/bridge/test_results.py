@@ -23,7 +23,7 @@ from s2am_engine.color.fit import fit_linear_matrix
 from s2am_engine.color.map import ColorMap, Matrix
 from s2am_engine.color.srgb import linear_to_srgb, srgb_to_linear
 from s2am_engine.inference.detector import Detector
-from s2am_engine.models.model_store import BUNDLED, DEFAULT_MODEL, DETECTOR, list_models
+from s2am_engine.models.model_store import BUNDLED, DEFAULT_MODEL, list_models
 from tests.bridge.engines import (
     HEIGHT,
     SERVE,
@@ -310,7 +310,7 @@ def test_models_lists_the_default_first(engine: EngineClient) -> None:
     models = engine.models()
     assert models[0].name == DEFAULT_MODEL
     assert [(each.name, each.bundled) for each in models if each.bundled] == [
-        (each.card.name, True) for each in list_models() if each.bundled and each.card.name != DETECTOR
+        (each.card.name, True) for each in list_models() if each.bundled and each.card.recolors
     ]
     assert all(each.description for each in models)
 

@@ -16,15 +16,16 @@ from s2am_engine.networks.registry import NETWORKS, build_network
 
 SMALL: dict[str, Any] = {"width": 8, "levels": 4, "pieces": 8}  # used as far as a network has these options
 MASK_FREE = "s2am-mask-free"
-DETECTOR = "dissonance"
+DETECTOR, SUBJECT = "dissonance", "subject"
 OURS: dict[str, dict[str, Any]] = {
     "concord": {"width": 24, "hidden": 32},
     "connoisseur": {"channels": 12, "blocks": 1, "hidden": 32},
     DETECTOR: {"channels": 24, "blocks": 1},
+    SUBJECT: {"channels": 12, "width": 8},
 }
 
 ALL = pytest.mark.parametrize("name", sorted(NETWORKS))
-MASKED = pytest.mark.parametrize("name", sorted(NETWORKS.keys() - {MASK_FREE, DETECTOR}))
+MASKED = pytest.mark.parametrize("name", sorted(NETWORKS.keys() - {MASK_FREE, DETECTOR, SUBJECT}))
 WITH_WEIGHTS = pytest.mark.parametrize("name", sorted(NETWORKS.keys() - {"reinhard"}))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -64,12 +65,13 @@ def test_models_lists_models_and_networks(capsys: pytest.CaptureFixture[str]) ->
     assert unet["parameters"] > 50_000_000
     assert unet["description"]
     models = [model["name"] for model in output["models"]]
+    models += [model["name"] for model in output["downloads"]]
     assert [line.split()[0] for line in run(capsys, "models")[1].splitlines()] == models
     lines = run(capsys, "models", "--networks")[1].splitlines()
     listed = [line.split()[0] for line in lines]
     assert listed == models + [network["name"] for network in output["networks"]]
-    where = [line.index(" bundled ") if " bundled " in line else line.index(" to train ") for line in lines]
-    assert len(set(where)) == 1, "the columns stand beneath each other"
+    where = [re.search(r" (bundled|optional|to train) ", line) for line in lines]
+    assert len({found and found.start() for found in where}) == 1, "the columns stand beneath each other"
     assert sum("to train" in line for line in lines) == len(output["networks"])
 
 

@@ -21,6 +21,7 @@ from tests.engine.networks import (
     DETECTOR,
     MASK_FREE,
     MASKED,
+    SUBJECT,
     WITH_WEIGHTS,
     count_parameters,
     perturbed_network,
@@ -104,7 +105,7 @@ def test_paint_depends_on_the_mask(name: str) -> None:
     assert float((here - there).abs().max()) > 1e-4
 
 
-@pytest.mark.parametrize("name", [MASK_FREE, DETECTOR])
+@pytest.mark.parametrize("name", [MASK_FREE, DETECTOR, SUBJECT])
 def test_mask_free_networks_ignore_the_mask(name: str) -> None:
     network = perturbed_network(name).eval()
     composite, mask = pictures()

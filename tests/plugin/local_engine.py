@@ -68,6 +68,15 @@ class LocalModels:
         mask[:, : alpha.shape[1] // 2] = 255
         return SimpleNamespace(mask=mask, is_certain=self.certain)
 
+    def subject_selector(self, _model: str, _report: Callable[[str], None]) -> Any:
+        return SimpleNamespace(select=self._select)
+
+    def _select(self, pixels: NDArray[Any], *, alpha: NDArray[Any], likeliest: bool) -> Any:
+        if not (self.certain or likeliest):
+            raise NothingFoundError("This image has no clear subject.", code="subject.not-found")
+        found = self._detect(pixels, alpha=alpha, likeliest=True)
+        return SimpleNamespace(mask=found.mask, confidence=self.confidence, is_certain=self.certain, model="subject")
+
 
 class LocalRequests:
     """Executes each request immediately."""

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Selection of a photograph's subject: a full-size mask, and the confidence that there is a clear subject."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2am_engine.errors import NothingFoundError
+from s2am_engine.image.masks import snap_mask, upsample_mask
+from s2am_engine.inference.detector import Detector
+from s2am_engine.inference.inputs import ImageLike, convert_image
+from s2am_engine.inference.network_input import reduce_image
+from s2am_engine.models.downloads import default_subject_model, find_download
+from s2am_engine.models.model_store import SUBJECT_MODEL, SUBJECT_THRESHOLD
+from s2am_engine.types import Pixels
+
+if TYPE_CHECKING:
+    from s2am_engine.inference.isnet import Isnet
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class SubjectResult:
+    """The subject of a photograph.
+
+    mask: (H, W) uint8, 255 = subject, with soft edges.
+    confidence: probability, 0 to 1, that the photograph has a clear subject.
+    model: name of the model that predicted the mask.
+    """
+
+    mask: NDArray[np.uint8] = field(repr=False)
+    confidence: float
+    model: str
+
+    @property
+    def is_certain(self) -> bool:
+        """True if the confidence reaches the threshold; otherwise the mask is only the likeliest subject."""
+        return self.confidence >= SUBJECT_THRESHOLD
+
+
+class SubjectSelector:
+    """Models that select the subject of a photograph, loaded once.
+
+    The built-in model decides whether there is a clear subject; it or a downloaded one gives the mask.
+
+    Example:
+        >>> import skimage.data
+        >>> from s2am_engine import SubjectSelector
+        >>> result = SubjectSelector("subject", device="cpu").select(skimage.data.astronaut())
+        >>> result.mask.shape, result.is_certain
+        ((512, 512), True)
+    """
+
+    def __init__(self, model: str = "", device: str | None = None) -> None:
+        """Load a model.
+
+        Args:
+            model: `subject`, the built-in one, or the name of a downloaded one, see `models.downloads.DOWNLOADS`;
+                "" = the downloaded one if there is one, else the built-in one.
+            device: of the built-in model, see `Harmonizer`.
+
+        Raises:
+            ModelError: a model that is unknown, damaged or not downloaded.
+            DeviceError: this machine has no such device.
+        """
+        self.name = model or default_subject_model()
+        self._detector = Detector(SUBJECT_MODEL, device)
+        self._downloaded: Isnet | None = None
+        if self.name != SUBJECT_MODEL:
+            file = find_download(self.name).installed_file()
+            from s2am_engine.inference.isnet import Isnet
+
+            self._downloaded = Isnet(file)
+
+    def select(
+        self,
+        image: ImageLike,
+        *,
+        alpha: Pixels | None = None,
+        profile: bytes | None = None,
+        likeliest: bool = False,
+    ) -> SubjectResult:
+        """Select the subject of a photograph.
+
+        Args:
+            image: see `Harmonizer.__call__`.
+            alpha: (H, W) of the image's depth; pixels where it is 0 are background. None = the image's own.
+            profile: ICC profile of the pixels; None = the image's own, or sRGB.
+            likeliest: return the likeliest subject also if the photograph has no clear one.
+
+        Raises:
+            NothingFoundError: there is no clear subject, or it covers the whole image.
+            ImageError: an image of another type, shape or range, or transparent everywhere.
+            FileError: a file that cannot be read.
+        """
+        started = time.perf_counter()
+        data = convert_image(image, alpha, profile).data
+        small = reduce_image(data.pixels, data.alpha, data.profile, self._detector.input_size)
+        predicted = self._detector.predictor.predict_mask(small)
+        if predicted.presence < SUBJECT_THRESHOLD and not likeliest:
+            raise no_subject(predicted.presence)
+        mask = predicted.mask
+        if self._downloaded:
+            mask = self._downloaded.predict(
+                reduce_image(data.pixels, data.alpha, data.profile, self._downloaded.input_size)
+            )
+        full = snap_mask(upsample_mask(mask, data.pixels))
+        if data.alpha is not None:
+            full[data.alpha == 0] = 0
+        logger.info(
+            "subject in %d×%d with “%s” in %.2f s, confidence %.2f",
+            data.pixels.shape[1],
+            data.pixels.shape[0],
+            self.name,
+            time.perf_counter() - started,
+            predicted.presence,
+        )
+        if full.max() < 128:
+            raise no_subject(predicted.presence)
+        if full.min() == 255:
+            raise NothingFoundError("The whole image was taken for the subject.", code="subject.all")
+        return SubjectResult(full, predicted.presence, self.name)
+
+
+def no_subject(confidence: float) -> NothingFoundError:
+    """Return the error for a photograph without a clear subject."""
+    return NothingFoundError(
+        "This image has no clear subject.", code="subject.not-found", confidence=round(confidence, 3)
+    )
+
+
+def select_subject(
+    image: ImageLike, *, model: str = "", likeliest: bool = False, device: str | None = None
+) -> SubjectResult:
+    """Select the subject of one photograph; for several, keep a `SubjectSelector`.
+
+    Args:
+        image: see `Harmonizer.__call__`.
+        model: see `SubjectSelector`.
+        likeliest: see `SubjectSelector.select`.
+        device: see `Harmonizer`.
+
+    Raises:
+        S2AMError: see `SubjectSelector` and its `select`.
+
+    Example:
+        >>> import skimage.data
+        >>> from s2am_engine import select_subject
+        >>> result = select_subject(skimage.data.astronaut(), model="subject")
+        >>> result.mask.shape, result.is_certain
+        ((512, 512), True)
+    """
+    return SubjectSelector(model, device).select(image, likeliest=likeliest)
