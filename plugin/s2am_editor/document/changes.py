@@ -30,7 +30,7 @@ class CanvasChanged:
 
 @dataclass(frozen=True)
 class LayersChanged:
-    """Layers were added, removed or reordered."""
+    """Layers were added, removed or reordered, or groups changed."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def document_changes(before: Document, after: Document) -> tuple[DocumentChange,
     canvas = ("width", "height", "dtype", "profile", "gray", "metadata")
     if any(getattr(before, name) != getattr(after, name) for name in canvas):
         changes.append(CanvasChanged())
-    if [layer.id for layer in before.layers] != [layer.id for layer in after.layers]:
+    if [layer.id for layer in before.layers] != [layer.id for layer in after.layers] or before.groups != after.groups:
         changes.append(LayersChanged())
     old_layers = {layer.id: layer for layer in before.layers}
     for new in after.layers:
@@ -126,13 +126,13 @@ def changed_area(before: Document, after: Document) -> Rect:
     """Return the part of the canvas that can differ between two states of a document; it is empty if none does."""
     if (before.width, before.height, before.profile) != (after.width, after.height, after.profile):
         return before.rect.union(after.rect)
-    if before.layers == after.layers:
+    if before.layers == after.layers and before.groups == after.groups:
         return EMPTY_RECT
     old_layers = {layer.id: layer for layer in before.layers}
     new_layers = {layer.id: layer for layer in after.layers}
     order = [layer.id for layer in before.layers if layer.id in new_layers]
     is_reordered = order != [layer.id for layer in after.layers if layer.id in old_layers]
-    area = EMPTY_RECT
+    area = _changed_groups_area(before, after)
     for layer_id in old_layers.keys() | new_layers.keys():
         old, new = old_layers.get(layer_id), new_layers.get(layer_id)
         if is_reordered or old is None or new is None:
@@ -140,6 +140,17 @@ def changed_area(before: Document, after: Document) -> Rect:
         elif old is not new:
             area = area.union(_changed_layer_area(old, new))
     return area.intersection(after.rect)
+
+
+def _changed_groups_area(before: Document, after: Document) -> Rect:
+    """Return the boxes of all layers in groups that exist or look different in only one of two states."""
+    changed = set(before.groups) ^ set(after.groups)
+    area = EMPTY_RECT
+    for document in (before, after) if changed else ():
+        for layer in document.layers:
+            if changed.intersection(document.groups_of(layer)):
+                area = area.union(_visible_box(layer))
+    return area
 
 
 def _changed_layer_area(old: Layer, new: Layer) -> Rect:
@@ -159,7 +170,10 @@ def _changed_layer_area(old: Layer, new: Layer) -> Rect:
 
 def _appearance(layer: Layer) -> tuple[object, ...]:
     """Return everything except the mask that affects the appearance of a layer."""
-    return layer.raster, layer.transform, layer.opacity, layer.visible, layer.harmonization, layer.blend_mode
+    return (
+        *(layer.raster, layer.transform, layer.opacity, layer.visible, layer.harmonization, layer.blend_mode),
+        layer.group,
+    )
 
 
 def _visible_box(layer: Layer | None) -> Rect:

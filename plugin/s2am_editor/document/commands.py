@@ -6,16 +6,17 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from s2am_editor.document.blend_mode import BlendMode
 from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.history import Command
-from s2am_editor.document.model import Document, DocumentError, Harmonization, Layer, new_layer_id
+from s2am_editor.document.model import Document, DocumentError, Group, Harmonization, Item, Layer, new_layer_id
 from s2am_editor.document.raster import Raster, TiledMask
 from s2am_editor.document.tone_curves import ToneCurves
 
 Gesture = object
+_Item = TypeVar("_Item", bound=Item)
 
 _gestures = itertools.count(1)
 
@@ -58,7 +59,7 @@ def remove_layer(layer_id: int) -> Command:
         _refuse_locked(document.layers[index])
         rest = document.layers[:index] + document.layers[index + 1 :]
         active = rest[max(0, index - 1)].id if rest else None
-        return dataclasses.replace(document, layers=rest, active=active)
+        return dataclasses.replace(document.with_layers(rest), active=active)
 
     return Command("Delete layer", change)
 
@@ -76,28 +77,14 @@ def duplicate_layer(layer_id: int, name: str | None = None) -> Command:
     return Command("Duplicate layer", change)
 
 
-def move_layer(layer_id: int, index: int) -> Command:
-    """Move a layer to another position in the stack; 0 = the lowest."""
-
-    def change(document: Document) -> Document:
-        at = document.index(layer_id)
-        layers = list(document.layers)
-        layer = layers.pop(at)
-        layers.insert(max(0, index), layer)
-        return document if layers.index(layer) == at else dataclasses.replace(document, layers=tuple(layers))
-
-    return Command("Reorder layers", change)
+def rename_item(item_id: int, name: str) -> Command:
+    """Rename a layer or group; a blank name changes nothing."""
+    return _on_item("Rename", item_id, lambda item: _with(item, name=name.strip() or item.name))
 
 
-def rename_layer(layer_id: int, name: str) -> Command:
-    """Rename a layer; a blank name changes nothing."""
-    return _on_layer("Rename layer", layer_id, lambda layer: _with(layer, name=name.strip() or layer.name))
-
-
-def set_visible(layer_id: int, visible: bool) -> Command:
-    """Show or hide a layer."""
-    name = "Show layer" if visible else "Hide layer"
-    return _on_layer(name, layer_id, lambda layer: _with(layer, visible=visible))
+def set_visible(item_id: int, visible: bool) -> Command:
+    """Show or hide a layer or group."""
+    return _on_item("Show" if visible else "Hide", item_id, lambda item: _with(item, visible=visible))
 
 
 def set_locked(layer_id: int, locked: bool) -> Command:
@@ -106,14 +93,18 @@ def set_locked(layer_id: int, locked: bool) -> Command:
     return _on_layer(name, layer_id, lambda layer: _with(layer, locked=locked))
 
 
-def set_opacity(layer_id: int, opacity: float, drag: Gesture = None) -> Command:
-    """Set the opacity of a layer, 0 to 1."""
-    return _on_layer("Opacity", layer_id, lambda layer: _with(layer, opacity=opacity), drag)
+def set_opacity(item_id: int, opacity: float, drag: Gesture = None) -> Command:
+    """Set the opacity of a layer or group, 0 to 1."""
+    return _on_item("Opacity", item_id, lambda item: _with(item, opacity=opacity), drag)
 
 
-def set_blend_mode(layer_id: int, mode: BlendMode) -> Command:
-    """Set how a layer is mixed with the layers below."""
-    return _on_layer("Blend mode", layer_id, lambda layer: _with(layer, blend_mode=mode))
+def set_blend_mode(item_id: int, mode: BlendMode) -> Command:
+    """Set how a layer, or an isolated group, is mixed with the layers below; the group becomes isolated."""
+
+    def change(item: Item) -> Item:
+        return _with(item, blend_mode=mode, isolated=True) if isinstance(item, Group) else _with(item, blend_mode=mode)
+
+    return _on_item("Blend mode", item_id, change)
 
 
 def merge_layers(upper_id: int, lower_id: int, raster: Raster, left: int, top: int) -> Command:
@@ -138,7 +129,7 @@ def merge_layers(upper_id: int, lower_id: int, raster: Raster, left: int, top: i
             harmonization=None,
         )
         rest = tuple(layer for layer in document.with_layer(merged).layers if layer.id != upper_id)
-        return dataclasses.replace(document, layers=rest, active=lower_id)
+        return dataclasses.replace(document.with_layers(rest), active=lower_id)
 
     return Command("Merge down", change)
 
@@ -267,11 +258,20 @@ def _refuse_locked(layer: Layer) -> Layer:
     return layer
 
 
-def _with(layer: Layer, **changes: Any) -> Layer:
-    """Return the layer with fields replaced; the same object if all fields have these values already."""
-    if all(getattr(layer, key) == value for key, value in changes.items()):
-        return layer
-    return dataclasses.replace(layer, **changes)
+def _with(item: _Item, **changes: Any) -> _Item:
+    """Return a layer or group with fields replaced; the same object if all fields have these values already."""
+    if all(getattr(item, key) == value for key, value in changes.items()):
+        return item
+    return dataclasses.replace(item, **changes)
+
+
+def _on_item(name: str, item_id: int, change: Callable[[Item], Item], drag: Gesture = None) -> Command:
+    def change_document(document: Document) -> Document:
+        before = document.item(item_id)
+        after = change(before)
+        return document if after is before else document.with_item(after)
+
+    return Command(name, change_document, None if drag is None else (drag, name, item_id))
 
 
 def _on_layer(name: str, layer_id: int, change: Callable[[Layer], Layer], drag: Gesture = None) -> Command:

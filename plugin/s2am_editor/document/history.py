@@ -110,14 +110,14 @@ class History:
             self._notify(before)
         return self.document
 
-    def select(self, layer_id: int | None) -> None:
-        """Activate a layer without adding an undo step. Raises DocumentError if the layer does not exist."""
-        if layer_id is not None:
-            self.document.layer(layer_id)
-        if layer_id == self.document.active:
+    def select(self, item_id: int | None) -> None:
+        """Activate a layer or group without adding an undo step. Raises DocumentError if it does not exist."""
+        if item_id is not None:
+            self.document.item(item_id)
+        if item_id == self.document.active:
             return
         before = self.document
-        document = dataclasses.replace(before, active=layer_id)
+        document = dataclasses.replace(before, active=item_id)
         if self._saved is before:
             self._saved = document
         self._steps[self._at] = dataclasses.replace(self._steps[self._at], document=document, merge=None)

@@ -39,7 +39,7 @@ _layer_ids = itertools.count(1)
 
 
 def new_layer_id() -> int:
-    """Return a number that no other layer of this process has."""
+    """Return a number that no other layer or group of this process has."""
     return next(_layer_ids)
 
 
@@ -111,6 +111,7 @@ class Layer:
         mask: cutout made in the editor, of the raster's size; None = the whole layer.
         opacity: 0 to 1.
         blend_mode: how it is mixed with the layers below.
+        group: id of the innermost group that contains it; None = no group.
         visible: hidden layers are not rendered.
         locked: protected against being moved, cut and deleted, as a background is.
         harmonization: recoloring; None = original colors.
@@ -129,6 +130,7 @@ class Layer:
     locked: bool = False
     harmonization: Harmonization | None = None
     blend_mode: BlendMode = BlendMode.NORMAL
+    group: int | None = None
     id: int = field(default_factory=new_layer_id)
 
     def __post_init__(self) -> None:
@@ -158,6 +160,46 @@ class Layer:
 
 
 @dataclass(frozen=True, eq=False)
+class Group:
+    """Consecutive layers with a common opacity, visibility and blend mode; it exists as long as it contains layers.
+
+    An isolated group is rendered by itself and then mixed with the layers below, like a single layer. The layers of
+    any other group ("pass through") are mixed with the layers below the group one by one.
+
+    Attributes:
+        name: label in the list of layers.
+        opacity: 0 to 1.
+        visible: False hides all its layers.
+        blend_mode: how an isolated group is mixed with the layers below.
+        isolated: see above.
+        parent: id of the innermost group that contains it; None = no group.
+        id: identifies the group across states of the document; no layer has the same one.
+
+    Raises:
+        ValueError: the opacity is out of range, or a group that is not isolated has a blend mode.
+    """
+
+    name: str
+    opacity: float = 1.0
+    visible: bool = True
+    blend_mode: BlendMode = BlendMode.NORMAL
+    isolated: bool = False
+    parent: int | None = None
+    id: int = field(default_factory=new_layer_id)
+
+    def __post_init__(self) -> None:
+        """Check opacity and blend mode."""
+        if not 0 <= self.opacity <= 1:
+            raise ValueError(f"opacity must be from 0 to 1, not {self.opacity}")
+        if not self.isolated and self.blend_mode is not BlendMode.NORMAL:
+            raise ValueError(f"only an isolated group can have the blend mode {self.blend_mode.name}")
+
+
+Item = Layer | Group
+"""A row of the list of layers."""
+
+
+@dataclass(frozen=True, eq=False)
 class Document:
     """A canvas and its layers, from bottom to top.
 
@@ -169,8 +211,9 @@ class Document:
         profile: ICC profile of all pixels; None = sRGB.
         gray: True if the image that the document was opened from was grayscale.
         metadata: of the image that the document was opened from.
-        active: id of the layer that commands apply to.
+        active: id of the layer or group that commands apply to.
         area: mask of the canvas's size, painted as the reference for the next harmonization; None = not painted.
+        groups: all groups, in any order; the layers of each are consecutive in `layers` (see `layer_tree`).
     """
 
     width: int
@@ -182,6 +225,7 @@ class Document:
     metadata: Metadata = field(default_factory=Metadata)
     active: int | None = None
     area: TiledMask | None = None
+    groups: tuple[Group, ...] = ()
 
     @classmethod
     def from_image(cls, image: ImageData, name: str) -> Document:
@@ -211,6 +255,49 @@ class Document:
         raise DocumentError(
             "This layer no longer exists: choose another one in the list of layers.", code="document.no-layer"
         )
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """All layers, followed by all groups."""
+        return (*self.layers, *self.groups)
+
+    def item(self, item_id: int | None) -> Item:
+        """Return a layer or group by its id. Raises DocumentError if it does not exist."""
+        return next((group for group in self.groups if group.id == item_id), None) or self.layer(item_id)
+
+    def group(self, group_id: int | None) -> Group:
+        """Return a group by its id. Raises DocumentError if it does not exist."""
+        item = self.item(group_id)
+        if isinstance(item, Layer):
+            raise DocumentError(f"“{item.name}” is not a group: select a group first.", code="document.no-group")
+        return item
+
+    def groups_of(self, item: Item) -> tuple[Group, ...]:
+        """Return the groups that contain a layer or group, from the outermost to the innermost."""
+        known = {group.id: group for group in self.groups}
+        found: list[Group] = []
+        parent = item.group if isinstance(item, Layer) else item.parent
+        while parent is not None:
+            found.insert(0, known.pop(parent))  # a damaged file, in which groups contain each other, ends the loop
+            parent = found[0].parent
+        return tuple(found)
+
+    def shows(self, layer: Layer) -> bool:
+        """Return True if a layer and all groups that contain it are visible."""
+        return layer.visible and all(group.visible for group in self.groups_of(layer))
+
+    def with_item(self, item: Item) -> Document:
+        """Return the document with the layer or group of the same id replaced."""
+        if isinstance(item, Layer):
+            return self.with_layer(item)
+        groups = tuple(item if group.id == item.id else group for group in self.groups)
+        return dataclasses.replace(self, groups=groups)
+
+    def with_layers(self, layers: tuple[Layer, ...]) -> Document:
+        """Return the document with other layers, without the groups that contain none of them."""
+        found = dataclasses.replace(self, layers=layers)
+        used = {group.id for layer in layers for group in found.groups_of(layer)}
+        return dataclasses.replace(found, groups=tuple(group for group in self.groups if group.id in used))
 
     def with_layer(self, layer: Layer) -> Document:
         """Return the document with the layer of the same id replaced."""

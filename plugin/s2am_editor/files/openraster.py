@@ -9,11 +9,12 @@ has saved the file since, the hash differs, and the layers of that program are u
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -28,7 +29,8 @@ from s2am_common.atomic import atomic_write
 from s2am_common.image_formats import PNG
 from s2am_editor.document.blend_mode import BlendMode
 from s2am_editor.document.geometry import Rect, Transform
-from s2am_editor.document.model import Document, Layer
+from s2am_editor.document.layer_tree import Node, layer_tree
+from s2am_editor.document.model import Document, Group, Item, Layer
 from s2am_editor.document.raster import Raster, TiledMask
 from s2am_editor.files.project import DAMAGE_ERRORS, document_from_json, document_to_json, read_array
 from s2am_editor.render.blend import blend_layer, transparent_image
@@ -69,11 +71,12 @@ def write_openraster(path: Path, document: Document, progress: FractionCallback 
     with atomic_write(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr("mimetype", _MIMETYPE)
         image = ElementTree.Element("image", version=_OPENRASTER_VERSION, w=str(document.width), h=str(document.height))
-        stack = ElementTree.SubElement(image, "stack")
         names: dict[int, str] = {}
-        for index, layer in reversed(list(enumerate(document.layers))):  # OpenRaster starts with the top layer
-            stack.append(_write_layer(archive, document, layer, f"data/layer{index}.png", names))
-            report((len(document.layers) - index) / steps)
+        written: dict[int, ElementTree.Element] = {}
+        for index, layer in enumerate(document.layers):
+            written[layer.id] = _write_layer(archive, document, layer, f"data/layer{index}.png", names)
+            report((index + 1) / steps)
+        _append_nodes(ElementTree.SubElement(image, "stack"), layer_tree(document), written, document.active)
         stack_xml = ElementTree.tostring(image, "utf-8", xml_declaration=True)
         archive.writestr("stack.xml", stack_xml)
         merged = flatten(document)
@@ -257,19 +260,35 @@ def _write_layer(
     else:
         left, top, rendered = _render_layer(document, layer)
         _write_png(archive, name, *_to_integers(rendered), document.profile)
-    attributes = {
-        "name": layer.name,
-        "src": name,
-        "x": str(left),
-        "y": str(top),
-        "composite-op": layer.blend_mode.value,
-    }
-    attributes |= {"opacity": f"{layer.opacity:.6g}", "visibility": "visible" if layer.visible else "hidden"}
+    attributes = _attributes(layer) | {"src": name, "x": str(left), "y": str(top)}
     attributes |= {"edit-locked": "true"} if layer.locked else {}
     attributes |= {"selected": "true"} if layer.id == document.active else {}
-    # XML cannot contain control characters, which a pasted name can include; the JSON description keeps them.
-    attributes["name"] = "".join(c for c in layer.name if c.isprintable())
     return ElementTree.Element("layer", attributes)
+
+
+def _append_nodes(
+    stack: ElementTree.Element, nodes: Sequence[Node], layers: Mapping[int, ElementTree.Element], active: int | None
+) -> None:
+    """Append layers, by their ids, and groups to a stack: OpenRaster starts with the top one."""
+    for node in reversed(nodes):
+        if isinstance(node, Layer):
+            stack.append(layers[node.id])
+            continue
+        group = node.group
+        attributes = _attributes(group) | {"isolation": "isolate" if group.isolated else "auto"}
+        attributes |= {"selected": "true"} if group.id == active else {}
+        _append_nodes(ElementTree.SubElement(stack, "stack", attributes), node.children, layers, active)
+
+
+def _attributes(item: Item) -> dict[str, str]:
+    """Return the attributes that layers and groups have in common."""
+    return {
+        # XML cannot contain control characters, which a pasted name can include; the JSON description keeps them.
+        "name": "".join(c for c in item.name if c.isprintable()),
+        "composite-op": item.blend_mode.value,
+        "opacity": f"{item.opacity:.6g}",
+        "visibility": "visible" if item.visible else "hidden",
+    }
 
 
 def _render_layer(document: Document, layer: Layer) -> tuple[int, int, ImageData]:
@@ -301,43 +320,53 @@ def _read_layers(archive: zipfile.ZipFile, stack_xml: bytes, report: FractionCal
     image = defusedxml.ElementTree.fromstring(stack_xml)
     width, height = int(image.attrib["w"]), int(image.attrib["h"])
     check_image_size(width, height)
-    found, notes, profile = [], set[str](), None
-    nodes = list(_layer_nodes(image.find("stack"), 0, 0, 1.0, True, notes))
-    for index, (node, left, top, opacity, visible) in enumerate(reversed(nodes)):
+    found, notes, profile = list[Layer](), set[str](), None
+    groups: list[Group] = []
+    nodes = list(_layer_nodes(image.find("stack"), 0, 0, None, groups, notes))
+    for index, (node, left, top, group) in enumerate(reversed(nodes)):
         decoded = _read_png(archive, node.attrib["src"])
         profile = profile or fitting_profile(decoded.profile, gray=False)
         raster = _to_raster(decoded.samples)
         name = node.attrib.get("name", "") or Path(node.attrib["src"]).stem
-        mode = _BLEND_MODES.get(node.attrib.get("composite-op", ""), BlendMode.NORMAL)
-        found.append((name, raster, Transform.at(left, top, raster.size), opacity, visible, mode))
+        place = Transform.at(left, top, raster.size)
+        found.append(Layer(name, raster, place, group=group, **_common_fields(node)))
         report((index + 1) / len(nodes))
-    dtype = max((raster.pixels.dtype for _, raster, *_ in found), key=lambda depth: depth.itemsize)
-    layers = tuple(
-        Layer(name, _convert_depth(raster, dtype), transform, opacity=opacity, visible=visible, blend_mode=mode)
-        for name, raster, transform, opacity, visible, mode in found
-    )
-    return Document(width, height, layers, dtype, profile, active=layers[-1].id), sorted(notes)
+    dtype = max((layer.raster.pixels.dtype for layer in found), key=lambda depth: depth.itemsize)
+    layers = tuple(dataclasses.replace(layer, raster=_convert_depth(layer.raster, dtype)) for layer in found)
+    document = Document(width, height, (), dtype, profile, active=layers[-1].id, groups=tuple(groups))
+    return document.with_layers(layers), sorted(notes)
 
 
 def _layer_nodes(
-    stack: Any, left: int, top: int, opacity: float, visible: bool, notes: set[str]
-) -> Iterator[tuple[Any, int, int, float, bool]]:
-    """Yield the layers of a stack and its groups, from top to bottom: node, left, top, opacity, visibility."""
+    stack: Any, left: int, top: int, parent: int | None, groups: list[Group], notes: set[str]
+) -> Iterator[tuple[Any, int, int, int | None]]:
+    """Yield the layers of a stack, from top to bottom: node, left, top, group; append its groups to `groups`."""
     for node in stack:
         if node.tag not in ("layer", "stack"):
             notes.add(f"A “{node.tag}” was skipped: only pixel layers are supported.")
             continue
         mode = node.attrib.get("composite-op", BlendMode.NORMAL.value)
-        if mode not in _BLEND_MODES or (node.tag == "stack" and mode != BlendMode.NORMAL.value):
+        if mode not in _BLEND_MODES:
             notes.add(f"The blend mode “{mode}” is not supported: its layers are shown as normal ones.")
         x, y = left + int(float(node.attrib.get("x", 0))), top + int(float(node.attrib.get("y", 0)))
-        node_opacity = opacity * min(1.0, max(0.0, float(node.attrib.get("opacity", 1))))
-        node_visible = visible and node.attrib.get("visibility", "visible") == "visible"
         if node.tag == "stack":
-            notes.add("Groups are not kept: their layers are shown one by one.")
-            yield from _layer_nodes(node, x, y, node_opacity, node_visible, notes)
+            common = _common_fields(node)
+            # The specification isolates all groups with an opacity or a blend mode of their own.
+            is_plain = common["opacity"] == 1 and common["blend_mode"] is BlendMode.NORMAL
+            isolated = node.attrib.get("isolation", "auto") == "isolate" or not is_plain
+            groups.append(Group(node.attrib.get("name", ""), isolated=isolated, parent=parent, **common))
+            yield from _layer_nodes(node, x, y, groups[-1].id, groups, notes)
         else:
-            yield node, x, y, node_opacity, node_visible
+            yield node, x, y, parent
+
+
+def _common_fields(node: Any) -> dict[str, Any]:
+    """Return the fields that layers and groups have in common."""
+    return {
+        "opacity": min(1.0, max(0.0, float(node.attrib.get("opacity", 1)))),
+        "visible": node.attrib.get("visibility", "visible") == "visible",
+        "blend_mode": _BLEND_MODES.get(node.attrib.get("composite-op", ""), BlendMode.NORMAL),
+    }
 
 
 def _convert_depth(raster: Raster, dtype: np.dtype[Any]) -> Raster:

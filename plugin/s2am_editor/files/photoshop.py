@@ -10,7 +10,7 @@ import dataclasses
 import logging
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ from psd_tools.constants import ColorMode, Resource, Tag
 
 from s2am_editor.document.blend_mode import BlendMode
 from s2am_editor.document.geometry import Rect, Transform
-from s2am_editor.document.model import Document, Layer
+from s2am_editor.document.model import Document, Group, Layer
 from s2am_editor.document.raster import Raster, TiledMask
 from s2am_editor.files.project import DAMAGE_ERRORS
 from s2am_editor.render.export import flatten
@@ -63,7 +63,6 @@ _BLEND_MODES = {
     PsdBlendMode.COLOR: BlendMode.COLOR,
     PsdBlendMode.LUMINOSITY: BlendMode.LUMINOSITY,
 }
-_GROUP_MODES = (PsdBlendMode.NORMAL, PsdBlendMode.PASS_THROUGH)  # groups are dissolved
 # Without a handler, psd-tools' warnings about odd files would be printed to stderr.
 logging.getLogger("psd_tools").addHandler(logging.NullHandler())
 
@@ -120,12 +119,14 @@ def _read(path: Path, report: FractionCallback) -> PhotoshopFile:
     profile = fitting_profile(psd.image_resources.get_data(Resource.ICC_PROFILE), gray)
     notes: set[str] = set()
     unsupported = _UnsupportedFeatures()
-    layers = tuple(_read_layers(psd, dtype, notes, unsupported, report))
+    groups = _read_groups(psd)
+    layers = tuple(_read_layers(psd, dtype, groups, notes, unsupported, report))
     if not layers:
         image = _merged_image(psd, dtype, profile, notes)
         document = Document.from_image(dataclasses.replace(image, metadata=_metadata(psd)), path.stem)
         return PhotoshopFile(document, sorted(notes), None)
-    document = Document(psd.width, psd.height, layers, dtype, profile, gray, _metadata(psd), active=layers[-1].id)
+    document = Document(psd.width, psd.height, (), dtype, profile, gray, _metadata(psd), active=layers[-1].id)
+    document = dataclasses.replace(document, groups=tuple(groups.values())).with_layers(layers)
     notes.update(unsupported.sentences())
     merged = _merged_image(psd, dtype, profile, set()) if psd.has_preview() else None
     difference = 0.0 if merged is None else mean_difference(flatten(document), merged)
@@ -166,8 +167,7 @@ class _UnsupportedFeatures:
     def add(self, layer: PsdLayer) -> None:
         """Note the features of a layer or group."""
         name = f"“{layer.name}”"
-        is_supported = layer.blend_mode in (_GROUP_MODES if layer.is_group() else _BLEND_MODES)
-        if not is_supported:
+        if layer.blend_mode not in _BLEND_MODES and not _passes_through(layer):
             self._modes[f"{name} ({layer.blend_mode.name.replace('_', ' ').lower()})"] = None
         if layer.has_effects():
             kinds = dict.fromkeys(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(e).__name__).lower() for e in layer.effects)
@@ -246,8 +246,34 @@ def _has_transparency(psd: PSDImage) -> bool:
     return blocks is not None and any(key in blocks for key in _MERGED_TRANSPARENCY)
 
 
+def _read_groups(psd: PSDImage) -> dict[int, Group]:
+    """Return all groups by the id() of their objects; their masks become those of their layers."""
+    groups: dict[int, Group] = {}
+    for found in psd.descendants():  # a group comes before those in it
+        if found.is_group():
+            parent = groups.get(id(found.parent))
+            groups[id(found)] = Group(
+                found.name,
+                opacity=found.opacity / 255 * found.fill_opacity / 255,
+                visible=found.visible,
+                blend_mode=_BLEND_MODES.get(found.blend_mode, BlendMode.NORMAL),
+                isolated=not _passes_through(found),
+                parent=None if parent is None else parent.id,
+            )
+    return groups
+
+
+def _passes_through(layer: PsdLayer) -> bool:
+    return bool(layer.is_group() and layer.blend_mode == PsdBlendMode.PASS_THROUGH)
+
+
 def _read_layers(
-    psd: PSDImage, dtype: np.dtype[Any], notes: set[str], unsupported: _UnsupportedFeatures, report: FractionCallback
+    psd: PSDImage,
+    dtype: np.dtype[Any],
+    groups: Mapping[int, Group],
+    notes: set[str],
+    unsupported: _UnsupportedFeatures,
+    report: FractionCallback,
 ) -> Iterator[Layer]:
     """Yield all pixel layers from bottom to top, and add notes about unsupported features."""
     layers = [layer for layer in psd.descendants() if not layer.is_group()]
@@ -259,7 +285,9 @@ def _read_layers(
         if layer.has_pixels() and not box.is_empty:
             check_image_size(box.width, box.height)
             canvas = Rect(0, 0, psd.width, psd.height)
-            yield _convert_layer(layer, box, canvas, dtype, psd.color_mode == ColorMode.GRAYSCALE)
+            converted = _convert_layer(layer, box, canvas, dtype, psd.color_mode == ColorMode.GRAYSCALE)
+            group = groups.get(id(layer.parent))
+            yield converted if group is None else dataclasses.replace(converted, group=group.id)
         elif not layer.has_pixels():
             notes.add(f"“{layer.name}” was skipped: it contains no pixels ({layer.kind}).")
 
@@ -269,16 +297,14 @@ def _convert_layer(layer: PsdLayer, box: Rect, canvas: Rect, dtype: np.dtype[Any
     if alpha is not None and alpha.min() >= full_scale(dtype):
         alpha = None
     raster = Raster(pixels, alpha)
-    opacity, visible = layer.opacity / 255 * layer.fill_opacity / 255, layer.visible
     mask = _convert_mask(layer, box)
     for group in _groups(layer):
-        opacity, visible = opacity * group.opacity / 255, visible and group.visible
         mask = _intersection(mask, _convert_mask(group, box))
     is_background = box.intersection(canvas) == canvas and alpha is None and mask is None
     return Layer(
         *(layer.name, raster, Transform.at(box.left, box.top, raster.size), mask),
-        opacity=opacity,
-        visible=visible,
+        opacity=layer.opacity / 255 * layer.fill_opacity / 255,
+        visible=layer.visible,
         locked=is_background,
         blend_mode=_BLEND_MODES.get(layer.blend_mode, BlendMode.NORMAL),
     )

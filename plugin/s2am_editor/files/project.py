@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from s2am_editor.document.blend_mode import BlendMode
 from s2am_editor.document.geometry import Transform
-from s2am_editor.document.model import Document, Harmonization, Layer, Reference, new_layer_id
+from s2am_editor.document.layer_tree import groups_in, layer_tree
+from s2am_editor.document.model import Document, Group, Harmonization, Layer, Reference, new_layer_id
 from s2am_editor.document.raster import Raster, TiledMask
 from s2am_editor.document.tone_curves import ToneCurves
 from s2am_engine.color.adjustments import Sliders
@@ -91,7 +92,7 @@ def read_array(file: BinaryIO, size: int, dimensions: int) -> NDArray[Any]:
 
 def document_to_json(document: Document, writer: PixelWriter) -> dict[str, Any]:
     """Return a document as JSON values; pixels and masks go to the writer."""
-    indices = {layer.id: index for index, layer in enumerate(document.layers)}
+    indices = {item.id: index for index, item in enumerate(document.items)}
     return {
         "format": PROJECT_FORMAT,
         "version": PROJECT_VERSION,
@@ -104,6 +105,7 @@ def document_to_json(document: Document, writer: PixelWriter) -> dict[str, Any]:
         "active": indices.get(document.active) if document.active is not None else None,
         "area": None if document.area is None else writer.put_mask(document.area),
         "layers": [_layer_to_json(layer, indices, writer) for layer in document.layers],
+        "groups": [_group_to_json(group, indices) for group in document.groups],
     }
 
 
@@ -128,19 +130,21 @@ def document_from_json(data: Any, reader: PixelReader, progress: FractionCallbac
             code="file.format.version",
         )
     data = _with_current_keys(data)
-    ids = [new_layer_id() for _ in data["layers"]]
+    groups = data.get("groups", [])  # version 0.1 has none
+    ids = [new_layer_id() for _ in (*data["layers"], *groups)]  # of the layers, followed by those of the groups
     layers = []
-    for index, (layer, layer_id) in enumerate(zip(data["layers"], ids, strict=True)):
-        layers.append(_layer_from_json(layer, layer_id, ids, reader))
+    for index, layer in enumerate(data["layers"]):
+        layers.append(_layer_from_json(layer, ids[index], ids, reader))
         if progress:
-            progress((index + 1) / len(ids))
+            progress((index + 1) / len(data["layers"]))
     document = Document(
         *(int(data["width"]), int(data["height"]), tuple(layers), np.dtype(data["dtype"])),
         profile=_decode(data["profile"]),
         gray=bool(data["gray"]),
         metadata=_metadata_from_json(_with_current_keys(data["metadata"])),
-        active=None if data["active"] is None else ids[data["active"]],
+        active=_id_from_json(data["active"], ids),
         area=None if data["area"] is None else reader.mask(data["area"]),
+        groups=tuple(_group_from_json(group, ids[len(layers) + index], ids) for index, group in enumerate(groups)),
     )
     _check_consistency(document)
     return document
@@ -159,6 +163,8 @@ def _check_consistency(document: Document) -> None:
     areas = [document.area, *(h.reference.area for layer in document.layers if (h := layer.harmonization))]
     if any(area and (area.width, area.height) != (document.width, document.height) for area in areas):
         raise ValueError("an area of another size")
+    if sorted(group.id for group in groups_in(layer_tree(document))) != sorted(group.id for group in document.groups):
+        raise ValueError("the layers of a group are not consecutive")
 
 
 def _layer_to_json(layer: Layer, indices: Mapping[int, int], writer: PixelWriter) -> dict[str, Any]:
@@ -171,6 +177,7 @@ def _layer_to_json(layer: Layer, indices: Mapping[int, int], writer: PixelWriter
         "blend_mode": layer.blend_mode.value,
         "visible": layer.visible,
         "locked": layer.locked,
+        "group": None if layer.group is None else indices[layer.group],
         "harmonization": layer.harmonization and _harmonization_to_json(layer.harmonization, indices, writer),
     }
 
@@ -185,8 +192,33 @@ def _layer_from_json(data: Mapping[str, Any], layer_id: int, ids: Sequence[int],
         locked=bool(data["locked"]),
         harmonization=None if harmonization is None else _harmonization_from_json(harmonization, ids, reader),
         blend_mode=BlendMode(data.get("blend_mode", BlendMode.NORMAL.value)),  # version 0.1 has none
+        group=_id_from_json(data.get("group"), ids),
         id=layer_id,
     )
+
+
+def _group_to_json(group: Group, indices: Mapping[int, int]) -> dict[str, Any]:
+    return {
+        "name": group.name,
+        "opacity": group.opacity,
+        "visible": group.visible,
+        "blend_mode": group.blend_mode.value,
+        "isolated": group.isolated,
+        "parent": None if group.parent is None else indices[group.parent],
+    }
+
+
+def _group_from_json(data: Mapping[str, Any], group_id: int, ids: Sequence[int]) -> Group:
+    return Group(
+        *(str(data["name"]), float(data["opacity"]), bool(data["visible"]), BlendMode(data["blend_mode"])),
+        isolated=bool(data["isolated"]),
+        parent=_id_from_json(data["parent"], ids),
+        id=group_id,
+    )
+
+
+def _id_from_json(index: Any, ids: Sequence[int]) -> int | None:
+    return None if index is None else ids[int(index)]
 
 
 def _harmonization_to_json(

@@ -7,6 +7,8 @@ The screen uses a faster path, which differs by at most one level of 8 bits wher
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import cv2
@@ -15,7 +17,8 @@ from numpy.typing import NDArray
 
 from s2am_editor.document.blend_mode import BlendMode
 from s2am_editor.document.geometry import Rect
-from s2am_editor.document.model import Document, Layer
+from s2am_editor.document.layer_tree import GroupNode, Node, layer_tree
+from s2am_editor.document.model import Document, Group, Item, Layer
 from s2am_editor.render.mixing import mix_colors
 from s2am_editor.render.resample import Patch, resample_layer
 from s2am_engine.color.apply import apply_color_map
@@ -24,15 +27,24 @@ from s2am_engine.image.io import ImageData
 from s2am_engine.image.paste import Placement, blend_over, paste_layer
 
 
-def visible_layers(document: Document, zoom: float, rect: Rect) -> tuple[Layer, ...]:
-    """Return the layers that can be visible in a part of the canvas, from bottom to top."""
+def visible_nodes(document: Document, zoom: float, rect: Rect) -> tuple[Node, ...]:
+    """Return the tree of the layers and groups that can be visible in a part of the canvas, from bottom to top."""
     left, top, right, bottom = (edge / zoom for edge in rect)
-    area = Rect(int(left) - 1, int(top) - 1, int(right) + 2, int(bottom) + 2)
-    return tuple(
-        layer
-        for layer in document.layers
-        if layer.visible and layer.opacity > 0 and not layer.box.intersection(area).is_empty
-    )
+    return _prune(layer_tree(document), Rect(int(left) - 1, int(top) - 1, int(right) + 2, int(bottom) + 2))
+
+
+def _prune(nodes: Sequence[Node], area: Rect) -> tuple[Node, ...]:
+    """Return a tree without everything that is not visible in an area of the canvas."""
+    visible: list[Node] = []
+    for node in nodes:
+        if isinstance(node, Layer):
+            if node.visible and node.opacity > 0 and not node.box.intersection(area).is_empty:
+                visible.append(node)
+        elif node.group.visible and node.group.opacity > 0:
+            children = _prune(node.children, area)
+            if children:
+                visible.append(GroupNode(node.group, children))
+    return tuple(visible)
 
 
 def transparent_image(rect: Rect, dtype: np.dtype[Any]) -> ImageData:
@@ -65,20 +77,46 @@ def blend_layer(
     """
     if patch is None:
         return backdrop
-    mixes = layer.blend_mode is not BlendMode.NORMAL and not _is_transparent(backdrop)
-    if patch.rect == rect and layer.opacity == 1 and not mixes:
+    recolored = partial(_apply_harmonization, layer, harmonized=harmonized, fast=fast)
+    return _blend_patch(backdrop, layer, patch, rect, recolored, fast)
+
+
+def blend_group(backdrop: ImageData, group: Group, image: ImageData, rect: Rect, *, fast: bool = False) -> ImageData:
+    """Blend a rendered group over a backdrop.
+
+    Args:
+        backdrop: the pixels of `rect` without the group; not modified.
+        group: its opacity and blend mode are applied.
+        image: an isolated group by itself; any other group with its backdrop.
+        rect: part of the canvas that both show.
+        fast: see `blend_layer`.
+
+    Returns:
+        The blended pixels; of a group that is not isolated, the mean of both images weighted by the opacity.
+    """
+    if group.isolated:
+        return _blend_patch(backdrop, group, Patch(rect, image.pixels, image.alpha), rect, _original_colors, fast)
+    return image if group.opacity == 1 else _cross_fade(backdrop, image, group.opacity)
+
+
+def _blend_patch(
+    backdrop: ImageData, item: Item, patch: Patch, rect: Rect, recolored: Callable[[Patch], NDArray[Any]], fast: bool
+) -> ImageData:
+    """Blend pixels over a backdrop, with the opacity and blend mode of a layer or group; see `blend_layer`."""
+    mixes = item.blend_mode is not BlendMode.NORMAL and not _is_transparent(backdrop)
+    if patch.rect == rect and item.opacity == 1 and not mixes:
         if patch.coverage is None:
-            return ImageData(_apply_harmonization(layer, patch, harmonized, fast))
+            return ImageData(recolored(patch))
         if patch.coverage.dtype == patch.pixels.dtype and _is_transparent(backdrop):
             # The lowest layer keeps the colors of its transparent pixels.
-            return ImageData(_apply_harmonization(layer, patch, harmonized, fast), patch.coverage)
+            return ImageData(recolored(patch), patch.coverage)
     patch = _crop_to_coverage(patch)
     if patch.rect.is_empty:
         return backdrop
-    pixels, coverage = _apply_harmonization(layer, patch, harmonized, fast), _apply_opacity(patch, layer.opacity)
+    pixels, coverage = recolored(patch), _apply_opacity(patch, item.opacity)
     target = patch.rect.translated(-rect.left, -rect.top)
     if mixes:
-        pixels = _mix_with_backdrop(layer.blend_mode, pixels, backdrop, target)
+        pixels = _mix_with_backdrop(item.blend_mode, pixels, backdrop, target)
     if backdrop.alpha is not None:
         return paste_layer(Placement(target.top, target.left, pixels, coverage), pixels, backdrop)
     if fast and pixels.dtype == np.uint8:
@@ -107,13 +145,40 @@ def render_exactly(document: Document, zoom: float, rect: Rect, *, harmonized: b
     Returns:
         h×w in the document's depth and profile; alpha is None where everything is opaque.
     """
-    image = transparent_image(rect, document.dtype)
-    for layer in visible_layers(document, zoom, rect):
-        image = blend_layer(image, layer, resample_layer(layer, zoom, rect), rect, harmonized=harmonized)
+
+    def blend(backdrop: ImageData, nodes: Sequence[Node]) -> ImageData:
+        image = backdrop
+        for node in nodes:
+            if isinstance(node, Layer):
+                image = blend_layer(image, node, resample_layer(node, zoom, rect), rect, harmonized=harmonized)
+            else:
+                below = transparent_image(rect, document.dtype) if node.group.isolated else image
+                image = blend_group(image, node.group, blend(below, node.children), rect)
+        return image
+
+    image = blend(transparent_image(rect, document.dtype), visible_nodes(document, zoom, rect))
     return dataclasses.replace(image, profile=document.profile)
 
 
-def _apply_harmonization(layer: Layer, patch: Patch, harmonized: bool, fast: bool) -> NDArray[Any]:
+def _cross_fade(first: ImageData, second: ImageData, share: float) -> ImageData:
+    """Return the mean of two images of equal size, with `share` of the second; colors are weighted by alpha."""
+    weights = []
+    for image, part in ((first, 1 - share), (second, share)):
+        alpha = 1.0 if image.alpha is None else to_unit(image.alpha)[..., None]
+        weights.append(np.float32(part) * np.broadcast_to(alpha, (*image.pixels.shape[:2], 1)).astype(np.float32))
+    total = weights[0] + weights[1]
+    sums = to_unit(first.pixels) * weights[0] + to_unit(second.pixels) * weights[1]
+    dtype = first.pixels.dtype
+    pixels = to_depth(sums / np.maximum(total, np.float32(1e-6)), dtype)
+    is_opaque = first.alpha is None and second.alpha is None
+    return dataclasses.replace(second, pixels=pixels, alpha=None if is_opaque else to_depth(total[..., 0], dtype))
+
+
+def _original_colors(patch: Patch) -> NDArray[Any]:
+    return patch.pixels
+
+
+def _apply_harmonization(layer: Layer, patch: Patch, *, harmonized: bool, fast: bool) -> NDArray[Any]:
     if not harmonized or layer.harmonization is None:
         return patch.pixels
     # Tiles for the screen are already rendered by several threads.

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 
 from s2am_editor.document.blend_mode import BlendMode
 from s2am_editor.document.geometry import Rect, Transform
-from s2am_editor.document.model import Document, Layer
+from s2am_editor.document.layer_tree import layers_in
+from s2am_editor.document.model import Document, DocumentError, Group, Layer
 from s2am_editor.document.raster import Raster
 from s2am_editor.render.blend import render_exactly
 from s2am_editor.render.resample import resample_layer
@@ -68,8 +70,33 @@ def merge(lower: Layer, upper: Layer, document: Document) -> tuple[Raster, int, 
         The pixels, in the document's depth and profile, and their left and top on the canvas.
     """
     area = lower.box.union(upper.box)
-    shown = (dataclasses.replace(lower, blend_mode=BlendMode.NORMAL), upper)
-    image = render_exactly(dataclasses.replace(document, layers=shown), 1.0, area)
+    shown = (
+        dataclasses.replace(lower, blend_mode=BlendMode.NORMAL, group=None),
+        dataclasses.replace(upper, group=None),
+    )
+    return _render_area(dataclasses.replace(document, layers=shown), area)
+
+
+def flatten_group(group: Group, document: Document) -> tuple[Raster, int, int]:
+    """Merge the layers of a group, without its opacity and blend mode; see `merge`.
+
+    Raises:
+        DocumentError: all its layers are hidden.
+    """
+    alone = dataclasses.replace(group, opacity=1.0, visible=True, blend_mode=BlendMode.NORMAL, parent=None)
+    layers = tuple(layer for layer in layers_in(document, group.id))
+    inner = tuple(alone if one.id == group.id else one for one in document.groups)
+    shown = dataclasses.replace(document, layers=layers, groups=inner)
+    visible = [layer.box for layer in layers if shown.shows(layer)]
+    if not visible:
+        raise DocumentError(
+            f"All layers of “{group.name}” are hidden: show one of them first.", code="document.hidden-group"
+        )
+    return _render_area(shown, functools.reduce(Rect.union, visible))
+
+
+def _render_area(document: Document, area: Rect) -> tuple[Raster, int, int]:
+    image = render_exactly(document, 1.0, area)
     return Raster(image.pixels, image.alpha), area.left, area.top
 
 

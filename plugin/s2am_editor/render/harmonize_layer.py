@@ -2,7 +2,7 @@
 """Harmonization of a document's layer by a model.
 
 The model gets the layer's original pixels, even after earlier harmonizing, on top of the layers below as they
-are rendered, including their harmonization. Layers above are ignored.
+are rendered, including their harmonization and their groups. Layers above are ignored.
 """
 
 from __future__ import annotations
@@ -82,7 +82,8 @@ def prepare_input(
         DocumentError: the layer is outside the canvas, covers all of it, or has no reference.
     """
     layer = document.layer(layer_id)
-    original = dataclasses.replace(layer, visible=True, opacity=1.0, harmonization=None, blend_mode=BlendMode.NORMAL)
+    plain: dict[str, Any] = {"visible": True, "opacity": 1.0, "blend_mode": BlendMode.NORMAL, "group": None}
+    original = dataclasses.replace(layer, harmonization=None, **plain)
     beneath = _reference_layers(document, layer, reference)
     image = flatten(dataclasses.replace(document, layers=(*beneath, original)), progress=progress)
     mask = canvas_coverage(document, original)
@@ -160,8 +161,8 @@ def _reference_layers(document: Document, layer: Layer, reference: Reference) ->
             raise DocumentError(
                 f"“{layer.name}” cannot be its own reference: choose another layer.", code="document.own-reference"
             )
-        return (dataclasses.replace(document.layer(reference.layer), visible=True, opacity=1.0),)
-    beneath = tuple(below for below in document.layers[: document.index(layer.id)] if below.visible)
+        return (dataclasses.replace(document.layer(reference.layer), visible=True, opacity=1.0, group=None),)
+    beneath = tuple(below for below in document.layers[: document.index(layer.id)] if document.shows(below))
     if not beneath:
         raise DocumentError(
             f"There is no visible layer below “{layer.name}” to harmonize it with: put a background under it, or "

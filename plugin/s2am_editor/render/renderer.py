@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 
 from s2am_editor.document.changes import changed_area
 from s2am_editor.document.geometry import Rect, Transform
+from s2am_editor.document.layer_tree import GroupNode, Node
 from s2am_editor.document.model import Document, Layer
 from s2am_editor.document.raster import TiledMask
-from s2am_editor.render.blend import blend_layer, transparent_image, visible_layers
+from s2am_editor.render.blend import blend_group, blend_layer, transparent_image, visible_nodes
 from s2am_editor.render.resample import Patch, resample_layer, resample_mask
 from s2am_engine.image import icc
 from s2am_engine.image.arrays import to_uint8
@@ -36,6 +37,7 @@ MAGNIFIED_ZOOM = 2.0
 """From this zoom on, canvas pixels are drawn as squares."""
 
 _T = TypeVar("_T", bound=Patch | ImageData | None)
+_View = tuple[np.dtype[Any], float, Rect, bool]  # depth, zoom, part of the canvas in pixels of that zoom, harmonized
 
 
 class RenderSession:
@@ -115,18 +117,30 @@ class RenderSession:
         return frame
 
     def _blend_layers(self, document: Document, zoom: float, rect: Rect, harmonized: bool) -> ImageData:
-        layers = visible_layers(document, zoom, rect)
-        image = transparent_image(rect, document.dtype)
-        key: tuple[Hashable, ...] = (document.dtype, zoom, rect, harmonized)
-        for layer in layers[:-1]:
-            key = (*key, _appearance_key(layer))
-            image = self._cached(key, partial(self._blend, image, layer, zoom, rect, harmonized))
-        if layers:  # the caller keeps the final result itself
-            image = self._blend(image, layers[-1], zoom, rect, harmonized)
+        key = (document.dtype, zoom, rect, harmonized)
+        nodes = visible_nodes(document, zoom, rect)
+        image = self._blend_nodes(transparent_image(rect, document.dtype), nodes, key, key)
         return ImageData(image.pixels, image.alpha, document.profile)
 
-    def _blend(self, backdrop: ImageData, layer: Layer, zoom: float, rect: Rect, harmonized: bool) -> ImageData:
-        return blend_layer(backdrop, layer, self._patch(layer, zoom, rect), rect, harmonized=harmonized, fast=True)
+    def _blend_nodes(
+        self, image: ImageData, nodes: Sequence[Node], view: _View, key: tuple[Hashable, ...]
+    ) -> ImageData:
+        """Blend layers and groups over an image, which `key` identifies; cache all results below the topmost node."""
+        for node in nodes[:-1]:
+            below, key = key, (*key, _appearance_key(node))
+            image = self._cached(key, partial(self._blend, image, node, view, below))
+        # The caller keeps the final result itself.
+        return self._blend(image, nodes[-1], view, key) if nodes else image
+
+    def _blend(self, backdrop: ImageData, node: Node, view: _View, key: tuple[Hashable, ...]) -> ImageData:
+        dtype, zoom, rect, harmonized = view
+        if isinstance(node, Layer):
+            return blend_layer(backdrop, node, self._patch(node, zoom, rect), rect, harmonized=harmonized, fast=True)
+        if node.group.isolated:
+            rendered = self._blend_nodes(transparent_image(rect, dtype), node.children, view, view)
+        else:
+            rendered = self._blend_nodes(backdrop, node.children, view, key)
+        return blend_group(backdrop, node.group, rendered, rect, fast=True)
 
     def _patch(self, layer: Layer, zoom: float, rect: Rect) -> Patch | None:
         key = (layer.raster, layer.mask, layer.transform, zoom, rect)
@@ -193,8 +207,12 @@ def to_screen(image: ImageData) -> NDArray[np.uint8]:
     return pixels
 
 
-def _appearance_key(layer: Layer) -> Hashable:
-    """Return everything that affects the appearance of a visible layer."""
+def _appearance_key(node: Node) -> Hashable:
+    """Return everything that affects the appearance of a visible layer or group."""
+    if isinstance(node, GroupNode):
+        group = node.group
+        return group.opacity, group.blend_mode, group.isolated, *(_appearance_key(child) for child in node.children)
+    layer = node
     return layer.raster, layer.mask, layer.transform, layer.opacity, layer.harmonization, layer.blend_mode
 
 

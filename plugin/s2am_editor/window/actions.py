@@ -45,14 +45,15 @@ class Action:
     """An entry of the menus or of the toolbar of tools.
 
     text: with the menu's mnemonic. key: one or several; the menu shows the first. needs: when it is enabled: "nothing",
-    an open "document", an active "layer", or a "harmonized" one. tool: the canvas tool that it selects.
+    an open "document", an active "item" (a layer or group) or "layer", or a "harmonized" one. tool: the canvas tool
+    that it selects.
     """
 
     name: str
     text: str
     key: Keys | tuple[Keys, ...] | None = None
     icon: str | None = None
-    needs: Literal["nothing", "document", "layer", "harmonized"] = "nothing"
+    needs: Literal["nothing", "document", "item", "layer", "harmonized"] = "nothing"
     checkable: bool = False
     tool: str | None = None
     scope: Scope = "window"
@@ -109,14 +110,16 @@ ACTIONS = (
     Action("save-map", _mark("Save color &map…"), None, None, "harmonized"),
     Action("fine-tune", _mark("&Fine-tune on my photos…"), None, "fine-tune"),
     Action("batch", _mark("&Batch…"), None, "batch"),
-    Action("duplicate", _mark("&Duplicate"), "Ctrl+J", "duplicate", "layer"),
-    Action("delete", _mark("D&elete"), "Delete", "delete", "layer"),
-    Action("merge", _mark("Mer&ge down"), "Ctrl+Shift+E", None, "layer"),
-    Action("rename", _mark("&Rename"), "F2", None, "layer"),
-    Action("hide", _mark("Show or &hide"), "Ctrl+,", "eye", "layer"),
-    Action("lock", _mark("&Locked"), "Ctrl+L", None, "layer", checkable=True),
-    Action("up", _mark("Move &up"), "Ctrl+]", "up", "layer"),
-    Action("down", _mark("Move d&own"), "Ctrl+[", "down", "layer"),
+    Action("duplicate", _mark("&Duplicate"), "Ctrl+J", "duplicate", "item"),
+    Action("delete", _mark("D&elete"), "Delete", "delete", "item"),
+    Action("merge", _mark("Mer&ge down"), "Ctrl+Shift+E", None, "item"),
+    Action("group", _mark("Group la&yers"), "Ctrl+G", "group", "item"),
+    Action("ungroup", _mark("Ungrou&p"), "Ctrl+Shift+G", None, "item"),
+    Action("rename", _mark("&Rename"), "F2", None, "item"),
+    Action("hide", _mark("Show or &hide"), "Ctrl+,", "eye", "item"),
+    Action("lock", _mark("&Locked"), "Ctrl+L", None, "item", checkable=True),
+    Action("up", _mark("Move &up"), "Ctrl+]", "up", "item"),
+    Action("down", _mark("Move d&own"), "Ctrl+[", "down", "item"),
     Action("flip-horizontal", _mark("Flip hori&zontally"), "Shift+H", "flip-horizontal", "layer"),
     Action("flip-vertical", _mark("Flip &vertically"), "Shift+V", "flip-vertical", "layer"),
     Action("reset-transform", _mark("Reset tra&nsform"), None, "reset", "layer"),
@@ -217,6 +220,14 @@ SHORTCUTS = (
         "tool",
         "curves",
     ),
+    Shortcut(
+        "collapse",
+        {Key.Key_Left: True, Key.Key_Right: False},
+        _mark("Left and right arrow keys"),
+        _mark("Collapse and expand the selected group"),
+        "tool",
+        "layers",
+    ),
 )
 MASK_VIEWS = tuple(entry.name for entry in ACTIONS if entry.name.startswith("mask-") and entry.checkable)
 MENUS = (
@@ -232,7 +243,7 @@ MENUS = (
     (
         _mark("&Layer"),
         (
-            *("duplicate", "rename", "merge", "delete", "", "hide", "lock", "up", "down", ""),
+            *("duplicate", "rename", "group", "ungroup", "merge", "delete", "", "hide", "lock", "up", "down", ""),
             *(
                 "flip-horizontal",
                 "flip-vertical",
@@ -308,9 +319,9 @@ class Actions(QObject):
             action = self._all[name.replace("_", "-")]
             action.triggered.connect(lambda _=False, handler=handler: _run(handler))
 
-    def enable(self, *, document: bool, layer: bool, harmonized: bool) -> None:
+    def enable(self, *, document: bool, item: bool, layer: bool, harmonized: bool) -> None:
         """Enable the actions whose needs are met."""
-        met = {"nothing": True, "document": document, "layer": layer, "harmonized": harmonized}
+        met = {"nothing": True, "document": document, "item": item, "layer": layer, "harmonized": harmonized}
         for entry in ACTIONS:
             self._all[entry.name].setEnabled(met[entry.needs])
 
@@ -455,7 +466,7 @@ class ShortcutsDialog(QDialog):
         grid.setHorizontalSpacing(24)
         grid.setVerticalSpacing(5)
         owners = {"": self.tr("Canvas"), "move": self.tr("Move tool"), "brush": self.tr("Brushes")}
-        owners |= {"cut": self.tr("Box and scribbles"), "curves": self.tr("Curves")}
+        owners |= {"cut": self.tr("Box and scribbles"), "curves": self.tr("Curves"), "layers": self.tr("Layers")}
         for owner, title in owners.items():
             rows = [(shortcut.label, shortcut.text) for shortcut in SHORTCUTS if shortcut.owner == owner]
             wheel = [(self.tr("Mouse wheel"), self.tr("Zoom at the pointer"))] if owner == "" else []

@@ -10,7 +10,8 @@ from PyQt6.QtCore import QCoreApplication, QObject, pyqtSignal
 
 from s2am_editor.document.changes import LayerAdjusted, document_changes
 from s2am_editor.document.history import Command, History
-from s2am_editor.document.model import Document, Layer
+from s2am_editor.document.layer_tree import layers_in
+from s2am_editor.document.model import Document, Group, Item, Layer
 from s2am_editor.window.jobs import Problem
 from s2am_engine.errors import EngineError
 
@@ -71,24 +72,45 @@ class EditorSession(QObject):
 
     @property
     def active(self) -> Layer | None:
-        """The layer that commands apply to."""
+        """The layer that commands apply to; None if it is a group."""
+        item = self.active_item
+        return item if isinstance(item, Layer) else None
+
+    @property
+    def active_group(self) -> Group | None:
+        """The group that commands apply to; None if it is a layer."""
+        item = self.active_item
+        return item if isinstance(item, Group) else None
+
+    @property
+    def active_item(self) -> Item | None:
+        """The layer or group that commands apply to."""
         if self._history is None:
             return None
         document = self._history.document
-        return next((layer for layer in document.layers if layer.id == document.active), None)
+        return next((item for item in document.items if item.id == document.active), None)
+
+    @property
+    def selected_items(self) -> list[Item]:
+        """The selected layers and groups, the active one first."""
+        active = self.active_item
+        if active is None or active.id not in self._selection:
+            return [] if active is None else [active]
+        chosen = (item for item in self.document.items if item.id in self._selection)
+        return [active, *(item for item in chosen if item is not active)]
 
     @property
     def selected(self) -> list[Layer]:
-        """The selected layers, the active one first; commands that make sense for several layers apply to all."""
-        active = self.active
-        if active is None:
-            return []
-        chosen = [layer for layer in self.document.layers if layer.id in self._selection and layer is not active]
-        return [active, *chosen] if active.id in self._selection else [active]
+        """The selected layers and those of selected groups, the active one, or the topmost of its group, first.
 
-    def select_all_of(self, layer_ids: Sequence[int]) -> None:
-        """Select several layers; the active one is among them, or else it alone is selected."""
-        self._selection = tuple(layer_ids)
+        Commands that make sense for several layers apply to all.
+        """
+        found = [layer for item in self.selected_items for layer in reversed(layers_in(self.document, item.id))]
+        return list(dict.fromkeys(found))
+
+    def select_all_of(self, item_ids: Sequence[int]) -> None:
+        """Select several layers and groups; the active one is among them, or else it alone is selected."""
+        self._selection = tuple(item_ids)
 
     @property
     def is_modified(self) -> bool:
@@ -136,10 +158,10 @@ class EditorSession(QObject):
             return False
         return True
 
-    def select(self, layer_id: int | None) -> None:
-        """Make a layer the active one."""
+    def select(self, item_id: int | None) -> None:
+        """Make a layer or group the active one."""
         if self._history is not None:
-            self._history.select(layer_id)
+            self._history.select(item_id)
 
     def undo(self) -> None:
         """Undo the last step."""

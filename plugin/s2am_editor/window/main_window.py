@@ -229,8 +229,10 @@ class MainWindow(QMainWindow):
             rename=panel.layers.rename,
             hide=layers.toggle_visible,
             lock=layers.toggle_locked,
-            up=lambda: panel.layers.shift(1),
-            down=lambda: panel.layers.shift(-1),
+            group=lambda: layers.group(self.tr("Group")),
+            ungroup=layers.ungroup,
+            up=lambda: layers.shift(1),
+            down=lambda: layers.shift(-1),
             flip_horizontal=lambda: layers.flip("x"),
             flip_vertical=lambda: layers.flip("y"),
             reset_transform=layers.reset_transform,
@@ -384,9 +386,15 @@ class MainWindow(QMainWindow):
         for part in (self.tool_box, self.tool_box.options, self.sidebar, self.bar):
             part.setVisible(is_open)
         harmonized = layer is not None and layer.harmonization is not None
-        self.all_actions.enable(document=is_open, layer=layer is not None, harmonized=harmonized)
+        item, selected = self.session.active_item, self.session.selected
+        self.all_actions.enable(document=is_open, item=item is not None, layer=layer is not None, harmonized=harmonized)
         self._mark_variant()
-        self.all_actions["lock"].setChecked(layer is not None and layer.locked)
+        self.all_actions["lock"].setChecked(bool(selected) and selected[0].locked)
+        self.all_actions["ungroup"].setEnabled(
+            self.session.active_group is not None or (layer is not None and layer.group is not None)
+        )
+        merges_group = self.session.active_group is not None
+        self.all_actions.set_text("merge", self.tr("Mer&ge group") if merges_group else self.tr("Mer&ge down"))
         self._refresh_history()
         self._refresh_hint()
         self._refresh_title()

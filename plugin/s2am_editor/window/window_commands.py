@@ -14,13 +14,13 @@ from PyQt6.QtWidgets import QApplication, QLineEdit, QMessageBox, QPlainTextEdit
 
 import s2am_engine
 from s2am_common.atomic import atomic_write
-from s2am_editor.document import commands, frame
+from s2am_editor.document import commands, frame, layer_tree
 from s2am_editor.document.blend_mode import BlendMode
 from s2am_editor.document.history import Command
-from s2am_editor.document.model import Document, Layer
+from s2am_editor.document.model import Document, Group, Layer
 from s2am_editor.document.raster import Raster
 from s2am_editor.render.blend import render_exactly
-from s2am_editor.render.export import flatten, merge
+from s2am_editor.render.export import flatten, flatten_group, merge
 from s2am_editor.window import clipboard
 from s2am_editor.window.actions import Actions, ShortcutsDialog
 from s2am_editor.window.dialogs import standard_dialogs
@@ -80,7 +80,7 @@ class WindowCommands(QObject):
         document, layer = self._session.document, self._session.active
         if layer is None:
             return
-        alone = dataclasses.replace(layer, visible=True, opacity=1.0, blend_mode=BlendMode.NORMAL)
+        alone = dataclasses.replace(layer, visible=True, opacity=1.0, blend_mode=BlendMode.NORMAL, group=None)
         area = frame.Frame.of(layer).box
         center = (area.left + area.right) / 2, (area.top + area.bottom) / 2
 
@@ -124,12 +124,17 @@ class WindowCommands(QObject):
         self._jobs.start(title, work, lambda _: self._files.written.emit(path), self.failed.emit, writes=True)
 
     def merge_down(self) -> None:
-        """Merge the active layer into the one below it."""
+        """Merge the active group, or the active layer into the one below it."""
         document, upper = self._session.document, self._session.active
-        if upper is None or document.index(upper.id) == 0:
+        if upper is None:
+            self._merge_group()
+            return
+        beside = layer_tree.siblings(document, upper)
+        index = beside.index(upper)
+        lower = beside[index - 1] if index > 0 else None
+        if not isinstance(lower, Layer):
             self.noted.emit(self.tr("There is no layer below to merge with."))
             return
-        lower = document.layers[document.index(upper.id) - 1]
 
         def done(merged: tuple[Raster, int, int]) -> None:
             layers = self._session.document.layers if self._session.is_open else ()
@@ -137,6 +142,19 @@ class WindowCommands(QObject):
                 self._session.do(commands.merge_layers(upper.id, lower.id, *merged))
 
         self._jobs.start(self.tr("Merging"), lambda _: merge(lower, upper, document), done, self.failed.emit)
+
+    def _merge_group(self) -> None:
+        document, group = self._session.document, self._session.active_group
+        if group is None:
+            return
+        layers = layer_tree.layers_in(document, group.id)
+
+        def done(merged: tuple[Raster, int, int]) -> None:
+            now = self._session.document if self._session.is_open else None
+            if now and group in now.groups and layer_tree.layers_in(now, group.id) == layers:  # nothing has changed
+                self._session.do(layer_tree.merge_group(group.id, *merged))
+
+        self._jobs.start(self.tr("Merging"), lambda _: flatten_group(group, document), done, self.failed.emit)
 
     def open_sample(self) -> None:
         """Open the sample composite: an astronaut in front of a rocket."""
@@ -197,7 +215,7 @@ def _file_name(name: str) -> str:
 
 
 class LayerCommands:
-    """Layer menu handlers; each does nothing if there is no active layer.
+    """Layer menu handlers; each does nothing if there is no active layer or group that it can apply to.
 
     Those that make sense for several layers apply to all that are selected, in one undo step.
     """
@@ -207,25 +225,44 @@ class LayerCommands:
         self._session = session
 
     def duplicate(self) -> None:
-        """Put a copy above the layer."""
+        """Put a copy above the layer or group."""
         if layer := self._session.active:
             self._session.do(commands.duplicate_layer(layer.id))
+        elif group := self._session.active_group:
+            self._session.do(layer_tree.duplicate_group(group.id, f"{group.name} copy"))
+
+    def group(self, name: str) -> None:
+        """Put the selected layers and groups into a new group with this name."""
+        self._session.do(layer_tree.group_items([item.id for item in self._session.selected_items], name))
+
+    def ungroup(self) -> None:
+        """Dissolve the group, or else the one that contains the layer."""
+        if item := self._session.active_item:
+            groups = [*self._session.document.groups_of(item), item]
+            found = [group for group in groups if isinstance(group, Group)]
+            if found:
+                self._session.do(layer_tree.ungroup(found[-1].id))
+
+    def shift(self, steps: int) -> None:
+        """Move the layer or group up (1) or down (-1) in the stack."""
+        if item := self._session.active_item:
+            self._session.do(layer_tree.shift_item(item.id, steps))
 
     def delete(self) -> None:
         """Delete the layers."""
         self._apply_to_all("Delete layer", lambda layer: commands.remove_layer(layer.id))
 
     def toggle_visible(self) -> None:
-        """Show or hide the layers, as the active one."""
-        if active := self._session.active:
+        """Show or hide the layers and groups, as the active one."""
+        if active := self._session.active_item:
             visible = not active.visible
-            name = "Show layer" if visible else "Hide layer"
-            self._apply_to_all(name, lambda layer: commands.set_visible(layer.id, visible))
+            steps = [commands.set_visible(item.id, visible) for item in self._session.selected_items]
+            self._session.do(commands.chain("Show" if visible else "Hide", steps))
 
     def toggle_locked(self) -> None:
         """Lock or unlock the layers, as the active one."""
-        if active := self._session.active:
-            locked = not active.locked
+        if selected := self._session.selected:
+            locked = not selected[0].locked
             name = "Lock layer" if locked else "Unlock layer"
             self._apply_to_all(name, lambda layer: commands.set_locked(layer.id, locked))
 

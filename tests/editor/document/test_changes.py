@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from s2am_editor.document import commands
+from s2am_editor.document import commands, layer_tree
 from s2am_editor.document.changes import (
     ActiveLayerChanged,
     CanvasChanged,
@@ -41,7 +41,7 @@ def property_change(*fields: str) -> LayerChanged:
     ("document", "command", "expected"),
     [
         (DOCUMENT, commands.set_opacity(LAYER.id, 0.5), [property_change("opacity")]),
-        (DOCUMENT, commands.rename_layer(LAYER.id, "friend"), [property_change("name")]),
+        (DOCUMENT, commands.rename_item(LAYER.id, "friend"), [property_change("name")]),
         (DOCUMENT, commands.set_visible(LAYER.id, False), [property_change("visible")]),
         (DOCUMENT, commands.set_locked(LAYER.id, True), [property_change("locked")]),
         (DOCUMENT, commands.set_mask(LAYER.id, TiledMask(*LAYER.size, 255)), [property_change("mask")]),
@@ -55,7 +55,7 @@ def property_change(*fields: str) -> LayerChanged:
         (HARMONIZED, commands.set_harmonization(LAYER.id, None), [LayerHarmonized(LAYER.id)]),
         (HARMONIZED, commands.set_sliders(LAYER.id, warmth=0.5), [LayerAdjusted(LAYER.id)]),
         (HARMONIZED, commands.set_curves(LAYER.id, ToneCurves.from_samples(CURVES)), [LayerAdjusted(LAYER.id)]),
-        (DOCUMENT, commands.move_layer(LAYER.id, 0), [LayersChanged()]),
+        (DOCUMENT, layer_tree.shift_item(LAYER.id, -1), [LayersChanged()]),
         (DOCUMENT, commands.remove_layer(LAYER.id), [LayersChanged(), ActiveLayerChanged(BACKGROUND)]),
         (DOCUMENT, commands.set_area(TiledMask(300, 200)), [ReferenceAreaChanged()]),
         (DOCUMENT, commands.set_opacity(LAYER.id, 1.0), []),

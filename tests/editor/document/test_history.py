@@ -8,7 +8,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from s2am_editor.document import commands
+from s2am_editor.document import commands, layer_tree
 from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.history import History
 from s2am_editor.document.model import Document, Harmonization
@@ -25,12 +25,12 @@ def test_history_undoes_and_redoes_every_command_exactly() -> None:
     steps = [
         commands.set_transform(layer.id, Transform(100, 80, 1.5, 1.5, 30), "Rotate"),
         commands.set_opacity(layer.id, 0.5),
-        commands.rename_layer(layer.id, "friend"),
+        commands.rename_item(layer.id, "friend"),
         commands.set_mask(layer.id, TiledMask(*layer.size).replaced(10, 10, np.full((20, 20), 255, np.uint8)), "Brush"),
         commands.set_harmonization(layer.id, Harmonization(IDENTITY, "concord")),
         commands.set_sliders(layer.id, warmth=0.5),
         commands.duplicate_layer(layer.id),
-        commands.move_layer(layer.id, 0),
+        layer_tree.shift_item(layer.id, -1),
         commands.set_visible(layer.id, False),
         commands.add_layers([document.new_layer(cutout(seed=5), "dog")]),
         commands.remove_layer(layer.id),
@@ -65,16 +65,20 @@ def test_history_do_drops_redo_states() -> None:
     history = History(document)
     history.do(commands.set_opacity(layer.id, 0.5))
     history.undo()
-    history.do(commands.rename_layer(layer.id, "other"))
+    history.do(commands.rename_item(layer.id, "other"))
     assert history.redo_name is None
-    assert history.names == ["", "Rename layer"]
+    assert history.names == ["", "Rename"]
 
 
 def test_history_ignores_commands_without_effect() -> None:
     document, layer = two_layers()
     history = History(document)
     for command in (
-        *(commands.set_opacity(layer.id, 1.0), commands.rename_layer(layer.id, "  "), commands.move_layer(layer.id, 9)),
+        *(
+            commands.set_opacity(layer.id, 1.0),
+            commands.rename_item(layer.id, "  "),
+            layer_tree.shift_item(layer.id, 1),
+        ),
         *(commands.set_visible(layer.id, True), commands.add_layers([])),
     ):
         assert history.do(command) is document

@@ -53,9 +53,13 @@ def test_read_photoshop_groups_masks_and_hidden_layers(tmp_path: Path) -> None:
     group = document.create_group([inside], name="people", opacity=128)
     group.visible = False
     document.save(tmp_path / "holiday.psd")
-    layer = open_document(tmp_path / "holiday.psd").document.layers[1]
-    assert not layer.visible
-    assert layer.opacity == pytest.approx(128 / 255)
+    opened = open_document(tmp_path / "holiday.psd").document
+    layer = opened.layers[1]
+    [people] = opened.groups_of(layer)
+    assert (people.name, people.visible, people.isolated) == ("people", False, False)
+    assert people.opacity == pytest.approx(128 / 255)
+    assert (layer.visible, layer.opacity) == (True, 1)
+    assert not opened.shows(layer)
     assert layer.mask is not None
     assert layer.mask.to_array()[30, 40] == 255
     assert layer.mask.to_array()[0, 0] == 0

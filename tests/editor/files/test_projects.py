@@ -188,10 +188,11 @@ def test_open_document_reads_openraster_groups(tmp_path: Path) -> None:
     back, above = found.document.layers
     assert (back.name, above.name) == ("back", "a")
     assert above.box[:2] == (3, 9)
-    assert (above.opacity, above.visible, back.visible) == (0.25, False, True)
-    assert len(found.notes) == 2
+    [group] = found.document.groups_of(above)
+    assert (group.opacity, group.visible, group.isolated) == (0.5, False, True)
+    assert (above.opacity, above.visible, back.group) == (0.5, True, None)
     assert above.blend_mode is BlendMode.MULTIPLY
-    assert any("Groups" in note for note in found.notes)
+    assert len(found.notes) == 1
 
 
 def rewritten(path: Path, target: Path, name: str, change: Callable[[bytes], bytes | None]) -> Path:

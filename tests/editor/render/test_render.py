@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import DTypeLike, NDArray
 
-from s2am_editor.document import commands
+from s2am_editor.document import commands, layer_tree
 from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.history import History
 from s2am_editor.document.model import Document, Harmonization, Layer
@@ -175,7 +175,7 @@ def test_render_session_cache_is_never_stale() -> None:
         *(commands.set_harmonization(layer.id, WARM), commands.set_sliders(layer.id, strength=0.3)),
         *(commands.set_curves(layer.id, ToneCurves.from_samples(curves)), commands.set_mask(layer.id, mask)),
         *(commands.set_transform(layer.id, Transform(10, 10, 2, 2, 10)), commands.set_visible(layer.id, False)),
-        *(commands.set_visible(layer.id, True), commands.move_layer(layer.id, 0)),
+        *(commands.set_visible(layer.id, True), layer_tree.shift_item(layer.id, -1)),
     ):
         before = history.document
         history.do(command)
@@ -195,7 +195,7 @@ def test_render_session_update_returns_the_whole_changed_area() -> None:
         *((rotated, commands.set_mask(layer.id, stroke)), (document, commands.set_harmonization(layer.id, WARM))),
         *(
             (document, commands.set_transform(layer.id, Transform(30, 30))),
-            (document, commands.move_layer(layer.id, 0)),
+            (document, layer_tree.shift_item(layer.id, -1)),
         ),
         (document, commands.duplicate_layer(document.layers[0].id)),
     ):
@@ -214,7 +214,7 @@ def test_render_session_update_returns_the_whole_changed_area() -> None:
 
 def test_render_session_update_is_empty_for_invisible_changes() -> None:
     document, layer = two_layers()
-    for command in (commands.rename_layer(layer.id, "x"), commands.set_locked(layer.id, True)):
+    for command in (commands.rename_item(layer.id, "x"), commands.set_locked(layer.id, True)):
         assert RenderSession(document).update(command.change(document)).is_empty
     hidden = commands.set_visible(layer.id, False).change(document)
     assert RenderSession(hidden).update(commands.set_opacity(layer.id, 0.1).change(hidden)).is_empty

@@ -79,10 +79,10 @@ def test_error_disappears_with_the_next_success(driver: WindowDriver, background
     driver.settle()
     assert window.banner.isVisible()
     assert not window.banner.folder_button.isVisible()
-    window.session.do(commands.rename_layer(driver.active.id, "sea"))
+    window.session.do(commands.rename_item(driver.active.id, "sea"))
     assert not window.banner.isVisible()
     window.show_note("A note stays until it is closed.")
-    window.session.do(commands.rename_layer(driver.active.id, "sky"))
+    window.session.do(commands.rename_item(driver.active.id, "sky"))
     assert window.banner.isVisible()
 
 

@@ -51,7 +51,7 @@ def edit():
     if not window.session.is_open:
         return
     timer.stop()
-    window.session.do(commands.rename_layer(window.session.active.id, "edited"))
+    window.session.do(commands.rename_item(window.session.active.id, "edited"))
     window.autosave.save_copy()
     window.jobs.ended.connect(lambda _: window.jobs.running or print("saved", flush=True))
 
@@ -215,7 +215,7 @@ def test_project_of_another_program_is_not_replaced_without_naming_the_losses(
     project = tmp_path / "krita.ora"
     content = foreign_project(project, load_image(background), tmp_path)
     driver.open(project)
-    window.session.do(commands.rename_layer(driver.active.id, "fox"))
+    window.session.do(commands.rename_item(driver.active.id, "fox"))
     questions.answer(Qt.Key.Key_Escape)
     window.all_actions["save"].trigger()
     driver.settle()
@@ -228,7 +228,7 @@ def test_project_of_another_program_is_not_replaced_without_naming_the_losses(
     assert project.read_bytes() == content
     assert window.session.path == tmp_path / "mine.ora"
     assert not window.session.is_modified
-    window.session.do(commands.rename_layer(driver.active.id, "wolf"))
+    window.session.do(commands.rename_item(driver.active.id, "wolf"))
     window.all_actions["save"].trigger()  # this program's own file: no question
     driver.settle()
     assert not window.session.is_modified
@@ -260,7 +260,7 @@ def test_project_that_another_program_changed_meanwhile_is_not_replaced_without_
     window.all_actions["save"].trigger()
     driver.settle()
     project.write_bytes(b"saved by another program")
-    window.session.do(commands.rename_layer(driver.active.id, "fox"))
+    window.session.do(commands.rename_item(driver.active.id, "fox"))
     questions.answer(None)
     window.all_actions["save"].trigger()
     driver.settle()
@@ -429,7 +429,7 @@ def test_slow_opening_does_not_replace_what_was_changed_meanwhile(
 
     monkeypatch.setattr(document_io, "open_document", slow)
     window.files.open(cut_out)
-    window.session.do(commands.rename_layer(driver.active.id, "precious"))
+    window.session.do(commands.rename_item(driver.active.id, "precious"))
     questions.answer(Qt.Key.Key_Escape)
     release.set()
     driver.settle()

@@ -70,7 +70,7 @@ def test_layer_list_shows_current_layer_after_slider(driver: WindowDriver, backg
     row = driver.window.sidebar.adjust.rows["contrast"]
     QTest.mouseClick(row.slider, Qt.MouseButton.LeftButton, pos=QPoint(row.slider.width() - 12, 10))
     model = driver.window.sidebar.layers.model
-    assert model.layer(model.row_of(driver.active.id)) is driver.active
+    assert model.item(model.row_of(driver.active.id)) is driver.active
 
 
 def test_window_title_marks_changes_of_a_second_document(driver: WindowDriver, background: Path, cut_out: Path) -> None:
@@ -79,11 +79,11 @@ def test_window_title_marks_changes_of_a_second_document(driver: WindowDriver, b
         session.close()
         driver.open(background)
         assert not driver.window.isWindowModified()
-        session.do(commands.rename_layer(driver.active.id, "sky"))
+        session.do(commands.rename_item(driver.active.id, "sky"))
         assert driver.window.isWindowModified()
     emitted: list[str] = []
     session.file_changed.connect(lambda: emitted.append("file"))
-    session.do(commands.rename_layer(driver.active.id, "sea"))
+    session.do(commands.rename_item(driver.active.id, "sea"))
     session.undo()
     assert emitted == []
     session.undo()

@@ -148,6 +148,8 @@ class HarmonizePanel(QWidget):
         self.refresh()
 
     def _describe(self, layer: Layer | None, can: bool) -> str:
+        if layer is None and self._session.active_group:
+            return self.tr("This is a group. Select one of its layers.")
         if layer is None:
             return self.tr("Open a background and add a cutout to begin.")
         if not can:

@@ -33,7 +33,10 @@ class Sidebar(QSplitter):
         straight = small_button("reset", self.tr("Remove curves"), self.curves.reset)
         layer_buttons = [
             small_button(icon_name, actions[name].text().replace("&", ""), actions[name].trigger)
-            for name, icon_name in (("add", "add-layer"), ("duplicate", "duplicate"), ("delete", "delete"))
+            for name, icon_name in (
+                *(("add", "add-layer"), ("group", "group")),
+                *(("duplicate", "duplicate"), ("delete", "delete")),
+            )
         ]
         self.sections = {
             "harmonize": Section(self.tr("Harmonize"), self.harmonize),

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import reduce
 
 from PyQt6.QtCore import QLineF, QPointF, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QKeyEvent, QPainter, QPen, QPolygonF
@@ -126,10 +127,11 @@ class MoveTool(Tool):
             drag = (drag[0], 0) if abs(drag[0]) > abs(drag[1]) else (0, drag[1])
         reach = 0.0 if pointer.control or not self.snapping else SNAP_DISTANCE * self._ratio() / self._viewport.scale
         document = self._session.document
+        moved_ids = {start.id, *(other.id for other in self._others)}
         others = [document.rect] + [
             Frame.of(other).box
             for other in document.layers
-            if other.visible and other.id != start.id and not other.locked
+            if document.shows(other) and other.id not in moved_ids and not other.locked
         ]
         moved, self._guides = handles.snap(frame, drag, others, reach)
         return handles.translate(start.transform, *moved), "Move"
@@ -167,6 +169,7 @@ class MoveTool(Tool):
         if (
             layer is None
             or pressed is None
+            or (self._session.active_group is not None and pressed[0] != "nudge")
             or event.modifiers() & (Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier)
         ):
             return False
@@ -193,9 +196,12 @@ class MoveTool(Tool):
         """Draw the active layer's frame, its handles and pivot, and snapping guides."""
         self._paint_guides(painter, viewport, ratio)
         layer = self._movable()
-        if layer is None or not layer.visible:
+        if layer is None or not self._session.document.shows(layer):
             return
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        if self._session.active_group:
+            self._paint_box(painter, viewport, ratio)
+            return
         frame = Frame.of(layer)
         corners = QPolygonF([QPointF(*viewport.to_view(*corner)) for corner in frame.corners])
         grips = {handle: QPointF(*self._grip_in_view(frame, handle)) for handle in handles.HANDLES}
@@ -220,6 +226,16 @@ class MoveTool(Tool):
             painter.drawRoundedRect(round(-side), round(-side), round(2 * side), round(2 * side), 2 * ratio, 2 * ratio)
             painter.restore()
 
+    def _paint_box(self, painter: QPainter, viewport: Viewport, ratio: float) -> None:
+        """Draw the box around the layers of the active group; it has no handles."""
+        boxes = [Frame.of(layer).box for layer in self._session.selected if self._session.document.shows(layer)]
+        box = reduce(Rect.union, boxes)
+        corners = QPolygonF([QPointF(*viewport.to_view(*corner)) for corner in box.corners])
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        for color, width in ((QColor(0, 0, 0, 110), 3.0), (QColor("white"), 1.4)):
+            painter.setPen(QPen(color, width * ratio))
+            painter.drawPolygon(corners)
+
     def _paint_guides(self, painter: QPainter, viewport: Viewport, ratio: float) -> None:
         painter.setPen(QPen(QColor("#e0457b"), ratio))
         for x in self._guides.xs:
@@ -232,8 +248,11 @@ class MoveTool(Tool):
     # ---- geometry
 
     def _movable(self) -> Layer | None:
-        layer = self._session.active
-        return None if layer is None or layer.locked else layer
+        """Return the layer that is moved: the active one, or the topmost of the active group; the others follow it."""
+        selected = self._session.selected
+        if self._session.active_group:
+            selected = [layer for layer in selected if not layer.locked]
+        return selected[0] if selected and not selected[0].locked else None
 
     def _grip_in_view(self, frame: Frame, grip: Anchor | str) -> Point:
         if grip == ROTATE:
@@ -243,7 +262,7 @@ class MoveTool(Tool):
 
     def _grip_at(self, pointer: Pointer) -> Anchor | str | None:
         layer = self._movable()
-        if layer is None:
+        if layer is None or self._session.active_group:
             return None
         frame, reach = Frame.of(layer), HANDLE_REACH * self._ratio()
         # Without Alt, the pivot would be in the way of moving a small layer.
@@ -282,7 +301,8 @@ def nudged(layer: Layer, pivot: Anchor, shortcut: str, value: object, large: boo
 
 def layers_at(session: EditorSession, point: Point) -> list[Layer]:
     """Return the visible layers that are not transparent at a point of the canvas, the topmost first."""
-    return [layer for layer in reversed(session.document.layers) if layer.visible and _covers(layer, point)]
+    document = session.document
+    return [layer for layer in reversed(document.layers) if document.shows(layer) and _covers(layer, point)]
 
 
 def _covers(layer: Layer, point: Point) -> bool:

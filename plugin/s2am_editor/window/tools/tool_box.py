@@ -403,7 +403,7 @@ class ToolBox(QToolBar):
 
     def _paint_outline(self, painter: QPainter, ratio: float) -> None:
         layer = self._session.active
-        if layer:
+        if layer and self._session.document.shows(layer):
             self._outline.paint(painter, self._canvas.viewport, ratio, layer)
 
     def _crop(self, box: tuple[float, float, float, float]) -> None:
