@@ -60,9 +60,9 @@ SLIDERS: Mapping[str, SliderSpec] = MappingProxyType({spec.name: spec for spec i
 """All sliders by name, in the order in which they are shown."""
 
 
-def check_sliders(values: Mapping[str, float]) -> dict[str, float]:
-    """Return values by slider name. Raises ValueError for an unknown name or a value outside its range."""
+def check_sliders(values: Mapping[str, float], table: Mapping[str, SliderSpec] = SLIDERS) -> dict[str, float]:
+    """Return values by slider name. Raises ValueError for a name that the table lacks or a value outside its range."""
     for name in values:
-        if name not in SLIDERS:
-            raise ValueError(f"there is no slider “{name}”; the sliders are {', '.join(SLIDERS)}")
-    return {name: SLIDERS[name].check(value) for name, value in values.items()}
+        if name not in table:
+            raise ValueError(f"there is no slider “{name}”; the sliders are {', '.join(table)}")
+    return {name: table[name].check(value) for name, value in values.items()}

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The cast shadow: the alpha, projected onto the ground, with a blur that grows with the height (a penumbra).
+
+It is blended from levels of blur, each twice as wide as the one before; the wider a level, the lower is the resolution
+at which it is computed. Only the rows where a level contributes are computed.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from s2am_engine.image.arrays import STRIP_PIXELS, full_scale
+from s2am_engine.shadow.projection import Box, Foreground, Projection
+from s2am_engine.shadow.underside import CAST_REACH, Underside
+from s2am_engine.types import Bytes, Floats, Mask
+
+_SHARPEST = 0.0007  # σ of the blur at the ground line, in heights of the foreground
+_LEAST_SIGMA = 0.5  # pixels: antialiasing
+_PENUMBRA = 0.12  # growth of σ with the height, for softness 1
+_FLATTENING = 0.5  # vertical blur in relation to the horizontal one: the ground is foreshortened
+_COARSE_SIGMA = 1.5  # least σ in pixels of a reduced level, so that enlarging it shows no grid
+_LARGEST_SIDE = 32000  # of cv2.warpAffine, which counts in 16 bits
+_TAILS = 3.5  # σ after which a blur is cut off
+_FULL = 65535
+
+
+@dataclass(frozen=True)
+class CastShadow:
+    """The cast shadow of a foreground."""
+
+    foreground: Foreground
+    projection: Projection
+    softness: float
+    opacity: float
+    underside: Underside
+
+    @property
+    def sharpest(self) -> float:
+        """σ of the horizontal blur on the ground line, in pixels."""
+        return max(_LEAST_SIGMA, _SHARPEST * self.foreground.box.height)
+
+    @property
+    def growth(self) -> float:
+        """Increase of σ for each pixel of height."""
+        return self.softness * _PENUMBRA
+
+    @property
+    def widest(self) -> float:
+        """σ at the end of the shadow."""
+        return self.sharpest + self.growth * max(0.0, self.projection.tallest(self.foreground.box))
+
+    @property
+    def reach(self) -> Box:
+        """Where the shadow may fall."""
+        margin = _TAILS * self.widest + 1
+        return self.projection.shadow_box(self.foreground.box, (margin, _FLATTENING * margin))
+
+    def render(self, box: Box) -> Mask:
+        """Return the opacity in a box, uint16."""
+        levels = max(0, math.ceil(math.log2(self.widest / self.sharpest)))
+        reductions = [self._reduction(level, box) for level in range(levels + 1)]
+        padded = box.padded(reductions[-1])
+        sources = self._sources(reductions)
+        result: Mask | None = None
+        for level in range(levels, -1, -1):
+            reduction = reductions[level]
+            size = padded.width // reduction, padded.height // reduction
+            rows = self._rows(level, padded, reduction, last=level == levels)
+            blurred = self._blurred(sources[level], level, padded, reduction, rows)
+            if result is None:
+                result = np.zeros(size[::-1], np.uint16)
+                result[rows] = np.rint(blurred * self._scale(blurred))
+                continue
+            if result.shape[::-1] != size:
+                result = np.asarray(cv2.resize(result, size, interpolation=cv2.INTER_LINEAR), np.uint16)
+            self._blend(result, blurred, level, padded, reduction, rows)
+        assert result is not None
+        if reductions[0] > 1:
+            result = np.asarray(cv2.resize(result, (padded.width, padded.height)), np.uint16)
+        return result[: box.height, : box.width]
+
+    def _reduction(self, level: int, box: Box) -> int:
+        """Return by how much the resolution of a level is reduced, a power of 2."""
+        sigma = self.sharpest * 2**level * _FLATTENING
+        sides = (box.width, box.height, self.foreground.box.width, self.foreground.box.height)
+        least = math.ceil(math.log2(max(1.0, max(sides) / _LARGEST_SIDE)))
+        return int(2 ** max(least, math.floor(math.log2(max(1.0, sigma / _COARSE_SIGMA)))))
+
+    def _sources(self, reductions: list[int]) -> list[Bytes | Floats]:
+        """Return the alpha for each level, reduced to the resolution that it has after the projection."""
+        height, width = self.foreground.alpha.shape
+        flat = min(1.0, abs(self.projection.depth))
+        sources: list[Bytes | Floats] = []
+        current: Bytes | Floats = self._above_ground()
+        for index, reduction in enumerate(reductions):
+            if index and reduction == reductions[index - 1]:
+                sources.append(sources[-1])
+                continue
+            size = max(1, round(width / reduction)), max(1, round(height * flat / reduction))
+            if size != current.shape[::-1]:
+                current = np.asarray(cv2.resize(current, size, interpolation=cv2.INTER_AREA))
+            if reduction > 1 and current.dtype == np.uint8:
+                current = current.astype(np.float32) / np.float32(255)
+            # A shadow to the side is sheared: without this average its outline has steps.
+            shear = round(abs(self.projection.right / self.projection.depth)) if self.projection.depth else 0
+            sources.append(
+                np.asarray(cv2.blur(current, (shear, 1), borderType=cv2.BORDER_CONSTANT)) if shear > 1 else current
+            )
+        return sources
+
+    def _above_ground(self) -> Bytes:
+        """Return the alpha without the parts below the ground line, and with the body extended down to it."""
+        box, ground = self.foreground.box, self.projection.ground
+        alpha = self.foreground.alpha.copy()
+        top = max(0, math.floor(self.underside.top(CAST_REACH)) - box.top)
+        lower = alpha[top:]
+        if len(lower):
+            extended = self.underside.extension(Box(box.left, box.top + top, box.right, box.bottom))
+            cv2.max(lower, np.rint(extended * 255).astype(np.uint8), dst=lower)
+        left, right = (float(ground.at(x)) - box.top for x in (box.left, box.right))
+        if min(left, right) < box.height:
+            width, end = box.width, max(left, right, box.height) + 1
+            corners = [(0, left), (width, right), (width, end), (0, end)]
+            cv2.fillPoly(alpha, [np.rint(np.array(corners)).astype(np.int32)], 0)
+        return alpha
+
+    def _rows(self, level: int, box: Box, reduction: int, *, last: bool) -> slice:
+        """Return the rows of a box, at a reduction, where a level contributes."""
+        rows = box.height // reduction
+        if last:
+            return slice(0, rows)
+        top_height = self.sharpest * (2 ** (level + 1) - 1) / self.growth
+        ground = self.projection.ground
+        ends = [
+            float(ground.at(x)) + height * self.projection.depth
+            for x in (box.left, box.right)
+            for height in (0, top_height)
+        ]
+        margin = _TAILS * _FLATTENING * self.sharpest * 2**level + reduction
+        first = math.floor((min(ends) - margin - box.top) / reduction)
+        end = math.ceil((max(ends) + margin - box.top) / reduction)
+        return slice(min(max(0, first), rows), min(max(0, end), rows))
+
+    def _blurred(self, source: Bytes | Floats, level: int, box: Box, reduction: int, rows: slice) -> Bytes | Floats:
+        """Return some rows of the projected and blurred alpha, at a reduction."""
+        if rows.stop <= rows.start:
+            return np.zeros((0, box.width // reduction), np.float32)
+        sigma = self.sharpest * 2**level / reduction
+        margin = math.ceil(_TAILS * _FLATTENING * sigma) + 1
+        shape = rows.stop - rows.start + 2 * margin, box.width // reduction
+        ours = self.foreground.box
+        height, width = source.shape
+        placed = np.array([[ours.width / width, 0, ours.left], [0, ours.height / height, ours.top], [0, 0, 1]])
+        top = box.top + (rows.start - margin) * reduction
+        seen = np.array([[1 / reduction, 0, -box.left / reduction], [0, 1 / reduction, -top / reduction], [0, 0, 1]])
+        centers = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])  # OpenCV counts from the centers of pixels
+        matrix = np.linalg.inv(centers) @ seen @ self.projection.matrix @ placed @ centers
+        cast = cv2.warpAffine(source, matrix[:2], shape[::-1], flags=cv2.INTER_LINEAR)
+        cast = cv2.GaussianBlur(cast, (0, 0), sigma, sigmaY=sigma * _FLATTENING, borderType=cv2.BORDER_REPLICATE)
+        return np.asarray(cast[margin : margin + shape[0] - 2 * margin])
+
+    def _blend(self, result: Mask, blurred: Bytes | Floats, level: int, box: Box, reduction: int, rows: slice) -> None:
+        """Blend some rows of a level over those of the next wider one, by the blur that each pixel needs."""
+        xs = box.left + (np.arange(result.shape[1]) + 0.5) * reduction
+        step = max(1, STRIP_PIXELS // result.shape[1])
+        scale = self._scale(blurred)
+        for top in range(rows.start, rows.stop, step):
+            strip = slice(top, min(top + step, rows.stop))
+            ys = box.top + (np.arange(strip.start, strip.stop) + 0.5) * reduction
+            heights = np.maximum(self.projection.heights(xs, ys), 0)
+            needed = np.log2(1 + heights * (self.growth / self.sharpest))
+            share = np.clip(level + 1 - needed, 0, 1).astype(np.float32)
+            below = result[strip].astype(np.float32)
+            wanted = blurred[strip.start - rows.start : strip.stop - rows.start] * scale
+            result[strip] = np.rint(below + share * (wanted - below))
+
+    def _scale(self, values: Bytes | Floats) -> np.float32:
+        return np.float32(self.opacity * _FULL / full_scale(values.dtype))

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The contact shadow: the darkness where a body and the ground block each other's light (ambient occlusion)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from s2am_engine.shadow.projection import Box, Foreground
+from s2am_engine.shadow.underside import CONTACT_REACH, Underside
+from s2am_engine.types import Floats
+
+_SIZE = 0.04  # unit of the blur, in the shorter side of the foreground
+_PARTS = ((0.4, 1.8), (1.4, 1.3), (4.5, 1.0))  # narrow to wide: σ in units of the size, and optical density
+_FLATTENING = 0.5  # vertical blur in relation to the horizontal one: the ground is foreshortened
+_COARSE_SIGMA = 1.5  # least σ in pixels after a reduction, so that enlarging it shows no grid
+_TAILS = 3.5  # σ after which a blur is cut off
+
+
+@dataclass(frozen=True)
+class ContactShadow:
+    """The contact shadow of a foreground: the darkness where the sky's light is blocked from both sides."""
+
+    foreground: Foreground
+    underside: Underside
+
+    @property
+    def size(self) -> float:
+        """Unit of its blur, in pixels."""
+        return max(1.0, _SIZE * min(self.foreground.box.width, self.foreground.box.height))
+
+    @property
+    def reach(self) -> Box:
+        """Where the shadow may fall."""
+        box = self.foreground.box
+        margin = math.ceil(_TAILS * _PARTS[-1][0] * self.size) + 1
+        ends = [float(self.underside.ground.at(x)) for x in (box.left, box.right)]
+        return Box(
+            box.left - margin,
+            math.floor(self.underside.top(CONTACT_REACH) - self.size) - margin,
+            box.right + margin,
+            max(math.ceil(max(ends)), box.bottom) + margin,
+        )
+
+    def render(self, box: Box) -> Floats:
+        """Return the opacity in a box, in [0, 1]."""
+        finest = _PARTS[0][0] * self.size * _FLATTENING
+        reduction = int(2 ** math.floor(math.log2(max(1.0, finest / _COARSE_SIGMA))))
+        padded = box.padded(reduction)
+        footprint = self._footprint(padded, reduction)
+        light = np.ones_like(footprint)
+        for relative, density in _PARTS:
+            sigma = relative * self.size / reduction
+            spread = cv2.GaussianBlur(footprint, (0, 0), sigma, sigmaY=sigma * _FLATTENING)
+            light *= np.exp(-density * spread)
+        opacity = np.asarray(1 - light, np.float32)
+        if reduction > 1:
+            opacity = np.asarray(cv2.resize(opacity, (padded.width, padded.height)), np.float32)
+        return opacity[: box.height, : box.width]
+
+    def _footprint(self, box: Box, reduction: int) -> Floats:
+        """Return the ground below the body and a band along its lower edge, at a reduction."""
+        ys = box.top + (np.arange(box.height // reduction) + 0.5)[:, None] * reduction
+        xs = box.left + (np.arange(box.width // reduction) + 0.5) * reduction
+        edge, weight = self.underside.columns(xs, CONTACT_REACH)
+        foot = np.maximum(edge + 0.25 * self.size, self.underside.ground.at(xs))
+        return np.where((ys > edge - self.size) & (ys <= foot), weight, 0).astype(np.float32)

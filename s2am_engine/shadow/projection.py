@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Geometry of a shadow: the ground line, and the projection of a silhouette along the light onto the ground.
+
+Coordinates are those of the canvas in pixels, x to the right and y down; pixel i covers i to i + 1.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from s2am_engine.image.arrays import to_depth
+from s2am_engine.shadow.layer import Silhouette
+from s2am_engine.shadow.settings import Shadow
+from s2am_engine.types import Bytes, Doubles
+
+OUTLINE = 0.5
+"""Opacity from which on a pixel belongs to the body that touches the ground."""
+
+_VISIBLE = 32  # of 255: fainter pixels, such as stray ones of a cutout, do not enlarge the foreground
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle with integer corners; right and bottom are excluded."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def width(self) -> int:
+        """Width in pixels, at least 0."""
+        return max(0, self.right - self.left)
+
+    @property
+    def height(self) -> int:
+        """Height in pixels, at least 0."""
+        return max(0, self.bottom - self.top)
+
+    def clip(self, canvas: Box) -> Box:
+        """Return the part within another box."""
+        return Box(
+            max(self.left, canvas.left),
+            max(self.top, canvas.top),
+            min(self.right, canvas.right),
+            min(self.bottom, canvas.bottom),
+        )
+
+    def union(self, other: Box) -> Box:
+        """Return the smallest box that contains both; an empty one does not count."""
+        if not (self.width and self.height):
+            return other
+        if not (other.width and other.height):
+            return self
+        return Box(
+            min(self.left, other.left),
+            min(self.top, other.top),
+            max(self.right, other.right),
+            max(self.bottom, other.bottom),
+        )
+
+    def padded(self, step: int) -> Box:
+        """Return the box enlarged to the right and the bottom, so that its sides are multiples of `step`."""
+        return Box(
+            self.left,
+            self.top,
+            self.left + -(-self.width // step) * step,
+            self.top + -(-self.height // step) * step,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Foreground:
+    """The visible part of a silhouette. alpha: h×w uint8; box: its place on the canvas, which it may exceed."""
+
+    alpha: Bytes
+    box: Box
+
+    @classmethod
+    def of(cls, silhouette: Silhouette) -> Foreground | None:
+        """Crop a silhouette; None = nothing is visible."""
+        alpha = to_depth(silhouette.alpha, np.dtype(np.uint8))
+        left, top, width, height = cv2.boundingRect((alpha >= _VISIBLE).view(np.uint8))
+        if not width:
+            return None
+        x, y = silhouette.left + left, silhouette.top + top
+        return cls(alpha[top : top + height, left : left + width], Box(x, y, x + width, y + height))
+
+
+@dataclass(frozen=True)
+class GroundLine:
+    """The line y = level + fall · (x - center)."""
+
+    center: float
+    level: float
+    fall: float
+
+    @classmethod
+    def of(cls, shadow: Shadow, box: Box) -> GroundLine:
+        """Return the ground line of a foreground in a box."""
+        fall = math.tan(math.radians(shadow.slope))
+        return cls((box.left + box.right) / 2, box.bottom - shadow.ground * box.height, fall)
+
+    def at(self, x: Doubles | float) -> Doubles | float:
+        """Return y."""
+        return self.level + self.fall * (x - self.center)
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Oblique projection: the point at height h above its foot on the ground line falls at foot + h · (right, down)."""
+
+    ground: GroundLine
+    right: float
+    down: float
+
+    @classmethod
+    def of(cls, shadow: Shadow, box: Box) -> Projection:
+        """Return the projection of a foreground in a box."""
+        return cls(GroundLine.of(shadow, box), *shadow.vector)
+
+    @property
+    def depth(self) -> float:
+        """Vertical distance of a shadow's point from the ground line, for each pixel of its height; not 0."""
+        return self.down - self.ground.fall * self.right
+
+    @property
+    def matrix(self) -> Doubles:
+        """3×3 affine matrix from points of the foreground to points of the shadow."""
+        fall = self.ground.fall
+        foot = self.ground.level - fall * self.ground.center
+        return np.array(
+            [
+                [1 + fall * self.right, -self.right, foot * self.right],
+                [fall * (1 + self.down), -self.down, foot * (1 + self.down)],
+                [0, 0, 1],
+            ]
+        )
+
+    def heights(self, xs: Doubles, ys: Doubles) -> Doubles:
+        """Return the heights, in pixels, of the foreground's points whose shadow lies at (x, y), len(ys)×len(xs).
+
+        A ground line without slope gives one column, as the heights depend on y only.
+        """
+        if self.ground.fall == 0:
+            return (ys[:, None] - self.ground.level) / self.depth
+        return (ys[:, None] - np.asarray(self.ground.at(xs))[None]) / self.depth
+
+    def tallest(self, box: Box) -> float:
+        """Return the height of the highest corner of a box above the ground line."""
+        return max(float(self.ground.at(x)) - box.top for x in (box.left, box.right))
+
+    def shadow_box(self, box: Box, margin: tuple[float, float]) -> Box:
+        """Return where the shadow of the part of a box above the ground line falls.
+
+        Args:
+            box: the foreground's.
+            margin: added on each side, horizontally and vertically.
+        """
+        xs = np.array([box.left, box.right, box.left, box.right], np.float64)
+        feet = np.asarray(self.ground.at(xs))
+        heights = np.where(np.arange(4) < 2, 0, np.maximum(feet - box.top, 0))
+        x, y = xs + heights * self.right, feet + heights * self.down
+        return Box(
+            math.floor(x.min() - margin[0]),
+            math.floor(y.min() - margin[1]),
+            math.ceil(x.max() + margin[0]),
+            math.ceil(y.max() + margin[1]),
+        )
+
+
+def lower_edge(alpha: Bytes) -> Doubles:
+    """Return for each column the row below its lowest pixel of the body, h×w → w; NaN = there is none."""
+    body = alpha[::-1] >= OUTLINE * 255
+    rows = len(alpha) - body.argmax(axis=0).astype(np.float64)
+    return np.where(body.any(axis=0), rows, np.nan)
