@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     from s2am_engine.inference.harmonizer import Harmonizer, HarmonizeResult, harmonize
     from s2am_engine.inference.subject import SubjectResult, SubjectSelector, select_subject
     from s2am_engine.models.model_store import list_models
+    from s2am_engine.shadow.estimate import ShadowEstimate, estimate_shadow
+    from s2am_engine.shadow.layer import ShadowLayer, Silhouette
+    from s2am_engine.shadow.render import render_shadow
+    from s2am_engine.shadow.settings import Shadow
 
 _MODULES = {
     "s2am_engine.color.adjustments": ("Sliders",),
@@ -64,6 +68,10 @@ _MODULES = {
     "s2am_engine.inference.harmonizer": ("HarmonizeResult", "Harmonizer", "harmonize"),
     "s2am_engine.inference.subject": ("SubjectResult", "SubjectSelector", "select_subject"),
     "s2am_engine.models.model_store": ("list_models",),
+    "s2am_engine.shadow.estimate": ("ShadowEstimate", "estimate_shadow"),
+    "s2am_engine.shadow.layer": ("ShadowLayer", "Silhouette"),
+    "s2am_engine.shadow.render": ("render_shadow",),
+    "s2am_engine.shadow.settings": ("Shadow",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
@@ -86,15 +94,21 @@ __all__ = [
     "ModelNotFoundError",
     "NothingFoundError",
     "S2AMError",
+    "Shadow",
+    "ShadowEstimate",
+    "ShadowLayer",
+    "Silhouette",
     "Sliders",
     "SubjectResult",
     "SubjectSelector",
     "TrainingError",
     "__version__",
+    "estimate_shadow",
     "harmonize",
     "list_models",
     "load_image",
     "read_mask",
+    "render_shadow",
     "save_image",
     "select_subject",
 ]

@@ -3,24 +3,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
+import numpy as np
+
 from s2am_common.atomic import atomic_write
 from s2am_common.errors import os_error
-from s2am_common.image_formats import PNG, format_of_suffix
+from s2am_common.image_formats import PNG, WRITABLE_FORMATS, format_of_suffix
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.color.map import ColorMap
 from s2am_engine.errors import FileError, ImageError, MaskError, S2AMError
 from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, load_image, save_image
 from s2am_engine.image.masks import check_mask, read_mask
-from s2am_engine.image.paste import limit_alpha
+from s2am_engine.image.paste import layer_position, limit_alpha
 from s2am_engine.outputs import check_output, unused_path
 from s2am_engine.types import Pixels
 
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
     from s2am_engine.inference.harmonizer import Harmonizer, HarmonizeResult
     from s2am_engine.inference.references import References
     from s2am_engine.inference.subject import SubjectResult, SubjectSelector
+    from s2am_engine.shadow.estimate import ShadowEstimate
+    from s2am_engine.shadow.layer import ShadowLayer
 
 logger = logging.getLogger(__name__)
 
@@ -37,12 +42,21 @@ T = TypeVar("T")
 MAP_SUFFIXES = (".json", ".cube")
 """Endings of files of color maps."""
 
+SHADOW_SUFFIXES = tuple(
+    suffix
+    for info in WRITABLE_FORMATS
+    if info.alpha and info.lossless and info.max_bits >= 16
+    for suffix in info.suffixes
+)
+"""Endings of files of shadows."""
+
 
 @dataclass(frozen=True)
 class FileResult:
     """Result of one file: paths, the rendered image, and the prediction behind it.
 
     detection: the detected or selected mask, if it was asked for.
+    shadow: the shadow, if it was asked for.
     seconds: time for reading, prediction, rendering and writing.
     """
 
@@ -53,6 +67,7 @@ class FileResult:
     prediction: HarmonizeResult[ImageData]
     detection: Detection | SubjectResult | None
     seconds: float
+    shadow: ShadowEstimate | None = None
 
 
 @dataclass
@@ -65,6 +80,7 @@ class FileHarmonizer:
     auto_mask: detect the foreground.
     subject: the foreground is the subject of the composite or, if there is a background, of the layer.
     references: files of photographs to whose look the foreground is matched as well; none = the background decides.
+    shadow: values of the shadow of a layer on a background, which replace the automatic ones; None = no shadow.
     """
 
     model: str = ""
@@ -74,6 +90,7 @@ class FileHarmonizer:
     auto_mask: bool = False
     subject: bool = False
     references: Sequence[Path] = ()
+    shadow: Mapping[str, float] | None = None
     _references: References | None = field(default=None, init=False, repr=False)
 
     @cached_property
@@ -124,6 +141,7 @@ class FileHarmonizer:
         background: Path | None = None,
         at: tuple[int, int] | None = None,
         save_map: Path | None = None,
+        save_shadow: Path | None = None,
         status: Callable[[str], None] = lambda _: None,
     ) -> FileResult:
         """Harmonize a composite, or a layer on a background, from file to file.
@@ -136,6 +154,7 @@ class FileHarmonizer:
             background: image on which the layer is pasted.
             at: position of the layer, see `paste.place_layer`.
             save_map: file for the color map with sliders, .json or .cube.
+            save_shadow: image file for the layer of the shadow, as large as the background.
             status: called with the current step, such as “reading beach.png”.
 
         Raises:
@@ -147,6 +166,8 @@ class FileHarmonizer:
         check_output(output, inputs, IMAGE_SUFFIXES)
         if save_map:
             check_output(save_map, inputs, MAP_SUFFIXES)
+        if save_shadow:
+            check_output(save_shadow, inputs, SHADOW_SUFFIXES)
         status(f"reading {source}")
         image = load_with_notes(source)
         given = read_matching_mask(mask, image) if mask else None
@@ -170,7 +191,12 @@ class FileHarmonizer:
                 prediction = self.harmonizer.paste(layer, behind, at, references=references)
             else:
                 prediction = self.harmonizer(image, given, references=references)
-            result = self.harmonizer.paint(prediction) if self.native else prediction.render(self.sliders)
+            shadow = self._shadow_of(prediction)
+            given_shadow = shadow.shadow if shadow else None
+            if self.native:
+                result = self.harmonizer.paint(prediction)
+            else:
+                result = prediction.render(self.sliders, shadow=given_shadow)
         except (ImageError, MaskError) as error:
             raise named(error, source) from error
         status(f"writing {output}")
@@ -178,14 +204,23 @@ class FileHarmonizer:
         with atomic_write(save_map) if save_map else nullcontext() as file:
             if save_map and file:
                 file.write(map_text(prediction.adjusted_map(self.sliders), save_map).encode("utf-8", "replace"))
+            if save_shadow and given_shadow:
+                save_image(save_shadow, shadow_image(prediction.shadow_layer(given_shadow), result))
             omitted = save_image(output, result)
-        for note in prediction.notes:
+        for note in (*prediction.notes, *(shadow.notes if shadow else ())):
             logger.warning("%s: %s", source, note)
         if omitted:
             logger.warning("%s lacks %s, which its format cannot store.", output, " and ".join(omitted))
         seconds = time.perf_counter() - started
         logger.info("wrote %s in %.2f s", output, seconds)
-        return FileResult(source, output, save_map, result, prediction, detection, seconds)
+        return FileResult(source, output, save_map, result, prediction, detection, seconds, shadow)
+
+    def _shadow_of(self, prediction: HarmonizeResult[ImageData]) -> ShadowEstimate | None:
+        if self.shadow is None:
+            return None
+        estimate = prediction.estimate_shadow()
+        notes = estimate.notes[1:] if "direction" in self.shadow else estimate.notes
+        return dataclasses.replace(estimate, shadow=estimate.shadow.replace(**self.shadow), notes=notes)
 
     def harmony_scores(self, result: FileResult) -> dict[str, float]:
         """Return the harmony scores before and after, see `Detector.harmony_score`."""
@@ -199,6 +234,14 @@ class FileHarmonizer:
             )
             for name, image in (("before", prediction.composite), ("after", result.image))
         }
+
+
+def shadow_image(layer: ShadowLayer, like: ImageData) -> ImageData:
+    """Return the layer of a shadow as an image of the size and profile of another one, in 8 or 16 bits."""
+    height, width = like.pixels.shape[:2]
+    rgba = layer.rgba(height, width, np.uint8 if like.pixels.dtype == np.uint8 else np.uint16)
+    color, alpha = np.ascontiguousarray(rgba[..., :3]), np.ascontiguousarray(rgba[..., 3])
+    return ImageData(color, alpha, None if like.gray else like.profile)
 
 
 def load_with_notes(path: Path) -> ImageData:
@@ -397,7 +440,7 @@ def share_outside(layer: Sequence[int], background: Sequence[int], at: tuple[int
         background: the shape of the background.
         at: position (x, y) of the layer's upper left corner; None = centered.
     """
-    x, y = at or ((background[1] - layer[1]) // 2, (background[0] - layer[0]) // 2)
+    x, y = layer_position(layer, background, at)
     width = min(x + layer[1], background[1]) - max(x, 0)
     height = min(y + layer[0], background[0]) - max(y, 0)
     return 1 - max(width, 0) * max(height, 0) / (layer[0] * layer[1])
@@ -423,9 +466,11 @@ def describe_result(files: FileHarmonizer, result: FileResult) -> dict[str, Any]
         "confidence": round(prediction.confidence, 3),
         "likeness": None if prediction.likeness is None else round(prediction.likeness, 3),
         "references": [str(path) for path in files.references],
-        "notes": list(prediction.notes),
+        "notes": [*prediction.notes, *(result.shadow.notes if result.shadow else ())],
         "seconds": round(result.seconds, 3),
     }
+    if result.shadow:
+        described["shadow"] = {**result.shadow.shadow.to_json(), "evidence": result.shadow.evidence}
     if result.detection:
         described["mask"] = describe_detection(result.detection)
     return described

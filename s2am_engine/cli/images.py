@@ -13,6 +13,7 @@ import numpy as np
 from s2am_common.image_formats import IMAGE_FORMATS
 from s2am_engine.batch import (
     MAP_SUFFIXES,
+    SHADOW_SUFFIXES,
     BatchEvent,
     BatchItem,
     FileHarmonizer,
@@ -31,8 +32,10 @@ from s2am_engine.cli.terminal import (
     CommandSpec,
     UsageError,
     add_device,
+    add_shadow_sliders,
     add_sliders,
     fail,
+    given_shadow,
     given_sliders,
     position,
     progress_bar,
@@ -80,6 +83,7 @@ def add_harmonize_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--native", action="store_true", help=about)
     add_device(parser)
     add_sliders(parser)
+    add_shadow_sliders(parser)
 
 
 def add_model_option(parser: argparse.ArgumentParser) -> None:
@@ -93,6 +97,9 @@ def run_harmonize(options: argparse.Namespace) -> int:
     sliders = given_sliders(options)
     if options.at and not options.background:
         raise UsageError("--at needs --background")
+    shadow = given_shadow(options)
+    if shadow is not None and not options.background:
+        raise UsageError("a shadow needs --background")
     if options.save_map and options.save_map.suffix.lower() not in MAP_SUFFIXES:
         raise UsageError("--save-map needs a .json or .cube file")
     if options.native and (sliders or options.save_map or options.background or options.reference):
@@ -109,6 +116,7 @@ def run_harmonize(options: argparse.Namespace) -> int:
         auto_mask=options.auto_mask,
         subject=subject,
         references=options.reference or (),
+        shadow=shadow,
     )
     if options.composite.is_dir() or options.masks:
         if mask or options.background or options.save_map:
@@ -121,6 +129,10 @@ def run_harmonize(options: argparse.Namespace) -> int:
     output = choose_output(options.output, default, inputs=inputs, suffixes=IMAGE_SUFFIXES)
     if options.save_map:
         choose_output(options.save_map, options.save_map, inputs=inputs, suffixes=MAP_SUFFIXES)
+    if options.save_shadow:
+        if options.save_shadow.resolve() == output.resolve():
+            raise UsageError("--save-shadow and -o name the same file")
+        choose_output(options.save_shadow, options.save_shadow, inputs=inputs, suffixes=SHADOW_SUFFIXES)
     with status_line() as status:
         result = files.harmonize_file(
             options.composite,
@@ -129,6 +141,7 @@ def run_harmonize(options: argparse.Namespace) -> int:
             background=options.background,
             at=options.at,
             save_map=options.save_map,
+            save_shadow=options.save_shadow,
             status=status,
         )
     print(json.dumps(described(files, result)) if options.json else result.output)

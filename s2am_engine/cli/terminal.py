@@ -11,11 +11,13 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TextIO
 
 from tqdm import tqdm
 
 from s2am_common.settings import load_settings
+from s2am_common.shadow_sliders import SHADOW_SLIDERS
 from s2am_common.sliders import SLIDERS, SliderSpec
 from s2am_engine.cli.advice import ADVICE
 from s2am_engine.errors import S2AMError, with_advice
@@ -70,14 +72,37 @@ def add_sliders(parser: argparse.ArgumentParser) -> None:
     """Add an option for each slider."""
     group = parser.add_argument_group("sliders")
     for spec in SLIDERS.values():
-        limits = f"{spec.low:g}..{spec.high:g}"
-        about = f"{spec.help[0].lower()}{spec.help[1:]} (default: {spec.default:g})"
-        group.add_argument(f"--{spec.name}", type=slider_value(spec), metavar=limits, help=about)
+        add_slider(group, spec, f"--{spec.name}", f"{spec.default:g}")
+
+
+def add_shadow_sliders(parser: argparse.ArgumentParser) -> None:
+    """Add the option `--shadow` and one for each value of a shadow."""
+    group = parser.add_argument_group("shadow", "of a layer on a background; values that are not given are automatic")
+    about = "cast a shadow of the layer on the background; each of the following options implies it"
+    group.add_argument("--shadow", action="store_true", help=about)
+    for spec in SHADOW_SLIDERS.values():
+        default = "automatic" if spec.automatic else f"{spec.default:g}"
+        add_slider(group, spec, f"--shadow-{spec.name}", default)
+    about = "also write the shadow as a layer of its own, as large as the background, to multiply with it"
+    group.add_argument("--save-shadow", type=Path, metavar="FILE", help=about)
+
+
+def add_slider(group: argparse._ArgumentGroup, spec: SliderSpec, option: str, default: str) -> None:
+    """Add the option of a slider; its default is for the help only."""
+    about = f"{spec.help[0].lower()}{spec.help[1:]} (default: {default})"
+    group.add_argument(option, type=slider_value(spec), metavar=f"{spec.low:g}..{spec.high:g}", help=about)
 
 
 def given_sliders(options: argparse.Namespace) -> dict[str, float]:
     """Return the values of the sliders that were given as options."""
     return {name: getattr(options, name) for name in SLIDERS if getattr(options, name) is not None}
+
+
+def given_shadow(options: argparse.Namespace) -> dict[str, float] | None:
+    """Return the values of the shadow that were given as options; None = no shadow was asked for."""
+    values = {name: getattr(options, f"shadow_{name}") for name in SHADOW_SLIDERS}
+    given = {name: value for name, value in values.items() if value is not None}
+    return given if given or options.shadow or options.save_shadow else None
 
 
 def slider_value(spec: SliderSpec) -> Callable[[str], float]:

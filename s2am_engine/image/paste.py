@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from s2am_engine.errors import ImageError
 from s2am_engine.image import icc
 from s2am_engine.image.arrays import STRIP_PIXELS, luma, to_depth, to_unit
 from s2am_engine.image.io import ImageData
+from s2am_engine.shadow.layer import ShadowLayer
 from s2am_engine.types import Floats, Mask, Pixels
 
 
@@ -64,7 +66,7 @@ def place_layer(layer: ImageData, background: ImageData, at: tuple[int, int] | N
         raise ImageError("The layer has no transparency: cut out its subject first.", code="image.no-alpha")
     height, width = background.pixels.shape[:2]
     rows, columns = layer.coverage.shape
-    x, y = at if at is not None else ((width - columns) // 2, (height - rows) // 2)
+    x, y = layer_position(layer.coverage.shape, (height, width), at)
     visible = (
         slice(max(0, -y), max(0, min(rows, height - y))),
         slice(max(0, -x), max(0, min(columns, width - x))),
@@ -76,6 +78,19 @@ def place_layer(layer: ImageData, background: ImageData, at: tuple[int, int] | N
     return Placement(max(0, y), max(0, x), pixels, to_depth(alpha, background.pixels.dtype))
 
 
+def layer_position(
+    layer: Sequence[int], background: Sequence[int], at: tuple[int, int] | None = None
+) -> tuple[int, int]:
+    """Return the position (x, y) of a layer's upper left corner on its background, in pixels; `at`, or centered.
+
+    Args:
+        layer: its shape, (H, W, …).
+        background: the shape of the background.
+        at: a position; None = centered.
+    """
+    return at if at is not None else ((background[1] - layer[1]) // 2, (background[0] - layer[0]) // 2)
+
+
 def convert_colors(pixels: Pixels, profile: bytes | None, like: ImageData) -> Pixels:
     """Convert pixels from a profile to the profile and depth of another image, in the deeper of the two depths."""
     dtype = like.pixels.dtype
@@ -84,15 +99,21 @@ def convert_colors(pixels: Pixels, profile: bytes | None, like: ImageData) -> Pi
     return to_depth(icc.convert(pixels, profile, like.profile), dtype)
 
 
-def paste_layer(placement: Placement, pixels: Pixels, background: ImageData) -> ImageData:
+def paste_layer(
+    placement: Placement, pixels: Pixels, background: ImageData, shadow: ShadowLayer | None = None
+) -> ImageData:
     """Blend a placed layer's pixels over the background ("over", in the background's own encoding, as editors do).
 
     Args:
         placement: position and alpha.
         pixels: h×w×3, the placed layer's pixels, harmonized or not.
-        background: not changed; pixels under alpha 0 are bit-identical in the result. A gray one stays gray.
+        background: not changed; pixels under alpha 0 and without shadow are bit-identical in the result. A gray one
+            stays gray.
+        shadow: layer between both; None = no shadow.
     """
     result = background.pixels.copy()
+    if shadow is not None:
+        shadow.darken(result, gray=background.gray)
     window = result[placement.window]
     alpha = None if background.alpha is None else background.alpha.copy()
     height, width = placement.alpha.shape

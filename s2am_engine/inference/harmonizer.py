@@ -17,26 +17,29 @@ import numpy as np
 import torch
 
 from s2am_engine.color.adjustments import Sliders, adjust
-from s2am_engine.color.apply import apply_color_map
 from s2am_engine.color.fit import fit_color_map
 from s2am_engine.color.map import ColorMap
 from s2am_engine.errors import ImageError, MaskError, ModelError
 from s2am_engine.image import icc
-from s2am_engine.image.arrays import full_scale, luma, to_depth
+from s2am_engine.image.arrays import full_scale, to_depth
 from s2am_engine.image.io import ImageData
 from s2am_engine.image.masks import check_mask, mask_from_alpha
-from s2am_engine.image.paste import Placement, paste_layer, place_layer
+from s2am_engine.image.paste import Placement, layer_position, paste_layer, place_layer
 from s2am_engine.inference.detector import detect_foreground
 from s2am_engine.inference.devices import choose_device
 from s2am_engine.inference.inputs import ImageLike, ImageT, MaskLike, PathLike, convert_image, convert_mask
 from s2am_engine.inference.network_input import NetworkInput, make_network_input
 from s2am_engine.inference.predictor import Predictor
 from s2am_engine.inference.references import References
+from s2am_engine.inference.render_sources import FlattenedComposite, PastedLayer, keep_gray, no_background
 from s2am_engine.inference.stateful import StatefulHarmonizer
 from s2am_engine.models.model_files import open_model
 from s2am_engine.models.model_store import default_model, find_model
 from s2am_engine.networks.network import Network
 from s2am_engine.networks.personal import NEGLIGIBLE
+from s2am_engine.shadow.estimate import ShadowEstimate, estimate_shadow
+from s2am_engine.shadow.layer import ShadowLayer, Silhouette
+from s2am_engine.shadow.settings import Shadow
 from s2am_engine.types import FractionCallback, Pixels
 
 logger = logging.getLogger(__name__)
@@ -47,41 +50,6 @@ LATTICE_SIZE = 9
 LATTICE_WEIGHT = 0.02
 CACHED_MODELS = 2
 ALIKE = 0.5  # likeness from which on a background counts as having the look of fine-tuning
-
-
-@dataclass(frozen=True, eq=False)
-class _Composite:
-    """A flattened composite: the color map is applied to its pixels inside the mask."""
-
-    image: ImageData
-    mask: Pixels
-
-    def render(self, color_map: ColorMap, out: Pixels | None, progress: FractionCallback | None) -> ImageData:
-        pixels = apply_color_map(color_map, self.image.pixels, self.mask, out=out, progress=progress)
-        if self.image.gray:
-            pixels = keep_gray(pixels, self.mask)
-        return dataclasses.replace(self.image, pixels=pixels)
-
-
-@dataclass(frozen=True, eq=False)
-class _PastedLayer:
-    """A layer on a background: the color map is applied to the layer, which is then pasted.
-
-    That way the background's share of the pixels at soft edges does not change.
-    """
-
-    image: ImageData
-    mask: Pixels
-    placement: Placement
-    background: ImageData
-
-    def render(self, color_map: ColorMap, out: Pixels | None, progress: FractionCallback | None) -> ImageData:
-        recolored = apply_color_map(color_map, self.placement.pixels, progress=progress)
-        result = paste_layer(self.placement, recolored, self.background)
-        if out is None:
-            return result
-        out[:] = result.pixels
-        return dataclasses.replace(result, pixels=out)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +75,7 @@ class HarmonizeResult(Generic[ImageT]):
     model: str
     device: str
     alpha: Pixels | None = field(repr=False)
-    _source: _Composite | _PastedLayer = field(repr=False)
+    _source: FlattenedComposite | PastedLayer = field(repr=False)
     _restore: Callable[[ImageData], ImageT] = field(repr=False)
     _network_input: NetworkInput = field(repr=False)
     likeness: float | None = None
@@ -140,10 +108,33 @@ class HarmonizeResult(Generic[ImageT]):
         """
         return adjust(self.color_map, (sliders or Sliders()).replace(**values))
 
+    def estimate_shadow(self) -> ShadowEstimate:
+        """Estimate the shadow of a pasted layer: direction of the light, ambient color and ground line.
+
+        Raises:
+            ImageError: the image is a flattened composite, see `shadow_layer`.
+        """
+        source = self._pasted_layer()
+        return estimate_shadow(source.background.pixels, source.silhouette, source.background.alpha)
+
+    def shadow_layer(self, shadow: Shadow) -> ShadowLayer:
+        """Render the shadow of a pasted layer as a layer of its own, to be multiplied with the background beneath it.
+
+        Raises:
+            ImageError: the image is a flattened composite, in which nothing lies beneath the foreground.
+        """
+        return self._pasted_layer().shadow_layer(shadow)
+
+    def _pasted_layer(self) -> PastedLayer:
+        if isinstance(self._source, PastedLayer):
+            return self._source
+        raise no_background()
+
     def render(
         self,
         sliders: Sliders | None = None,
         *,
+        shadow: Shadow | None = None,
         out: Pixels | None = None,
         progress: FractionCallback | None = None,
         **values: float,
@@ -152,14 +143,17 @@ class HarmonizeResult(Generic[ImageT]):
 
         Args:
             sliders: all sliders; None = neutral.
+            shadow: of a pasted layer, see `Harmonizer.paste` and `estimate_shadow`; None = no shadow.
             out: (H, W, 3) of the image's depth, to write the pixels to; None = a new array.
             progress: called with the fraction done; may raise to cancel.
             **values: sliders by name, which replace those of `sliders`.
 
         Returns:
-            An image of the type of the input (`ImageData` for a path). Pixels outside the mask are bit-identical.
+            An image of the type of the input (`ImageData` for a path). Pixels outside mask and shadow are
+            bit-identical.
 
         Raises:
+            ImageError: a shadow for a flattened composite.
             ValueError: an unknown slider, or a value outside its range.
 
         Example:
@@ -174,7 +168,7 @@ class HarmonizeResult(Generic[ImageT]):
             >>> warm.shape, warm.dtype, bool((warm[~mask] == image[~mask]).all())
             ((64, 96, 3), dtype('uint8'), True)
         """
-        return self._restore(self._source.render(self.adjusted_map(sliders, **values), out, progress))
+        return self._restore(self._source.render(self.adjusted_map(sliders, **values), shadow, out, progress))
 
 
 class Harmonizer(StatefulHarmonizer):
@@ -320,7 +314,7 @@ class Harmonizer(StatefulHarmonizer):
             chosen, counted = convert_mask(mask), data.alpha
         else:
             chosen, counted = self._default_mask(data, own_alpha=converted.own_alpha)
-        return self._predict(_Composite(data, chosen), counted, converted.restore, references)
+        return self._predict(FlattenedComposite(data, chosen), counted, converted.restore, references)
 
     @overload
     def paste(
@@ -364,11 +358,13 @@ class Harmonizer(StatefulHarmonizer):
             ModelError: the network gave no usable result.
             FileError: a file that cannot be read.
         """
-        converted = convert_image(background)
-        placement = place_layer(convert_image(layer).data, converted.data, at)
+        converted, cutout = convert_image(background), convert_image(layer).data
+        placement = place_layer(cutout, converted.data, at)
         composite = paste_layer(placement, placement.pixels, converted.data)
         mask = placement.mask(*composite.pixels.shape[:2])
-        source = _PastedLayer(composite, mask, placement, converted.data)
+        assert cutout.coverage is not None  # checked by place_layer
+        left, top = layer_position(cutout.pixels.shape, composite.pixels.shape, at)
+        source = PastedLayer(composite, mask, placement, converted.data, Silhouette(cutout.coverage, left, top))
         return self._predict(source, composite.alpha, converted.restore, references)
 
     def find_mask(self, image: ImageLike, *, alpha: Pixels | None = None, profile: bytes | None = None) -> Pixels:
@@ -425,7 +421,7 @@ class Harmonizer(StatefulHarmonizer):
 
     def _predict(
         self,
-        source: _Composite | _PastedLayer,
+        source: FlattenedComposite | PastedLayer,
         alpha: Pixels | None,
         restore: Callable[[ImageData], Any],
         references: ReferencesLike,
@@ -562,8 +558,3 @@ def convert_to_profile(srgb_map: ColorMap, samples: Pixels, profile: bytes | Non
     change = icc.from_srgb(recolored, profile).astype(np.float32) - icc.from_srgb(srgb, profile)
     unit = before / np.float32(255)
     return fit_color_map(unit, unit + change / np.float32(255), weights)
-
-
-def keep_gray(pixels: Pixels, mask: Pixels) -> Pixels:
-    """Remove the color of the foreground of a gray image; pixels outside the mask stay unchanged."""
-    return np.where((mask > 0)[..., None], luma(pixels)[..., None], pixels)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,6 +27,18 @@ _COARSE_SIGMA = 1.5  # least σ in pixels of a reduced level, so that enlarging 
 _LARGEST_SIDE = 32000  # of cv2.warpAffine, which counts in 16 bits
 _TAILS = 3.5  # σ after which a blur is cut off
 _FULL = 65535
+
+
+def _reduced(alpha: Bytes | Floats, size: tuple[int, int]) -> Bytes | Floats:
+    """Reduce an alpha to (width, height) by averages, in its own dtype."""
+    reduced: Any = cv2.resize(alpha, size, interpolation=cv2.INTER_AREA)
+    return reduced
+
+
+def _box_blurred(alpha: Bytes | Floats, columns: int) -> Bytes | Floats:
+    """Average an alpha over adjacent columns, in its own dtype; it is transparent outside."""
+    averaged: Any = cv2.blur(alpha, (columns, 1), borderType=cv2.BORDER_CONSTANT)
+    return averaged
 
 
 @dataclass(frozen=True)
@@ -102,14 +115,12 @@ class CastShadow:
                 continue
             size = max(1, round(width / reduction)), max(1, round(height * flat / reduction))
             if size != current.shape[::-1]:
-                current = np.asarray(cv2.resize(current, size, interpolation=cv2.INTER_AREA))
+                current = _reduced(current, size)
             if reduction > 1 and current.dtype == np.uint8:
                 current = current.astype(np.float32) / np.float32(255)
             # A shadow to the side is sheared: without this average its outline has steps.
             shear = round(abs(self.projection.right / self.projection.depth)) if self.projection.depth else 0
-            sources.append(
-                np.asarray(cv2.blur(current, (shear, 1), borderType=cv2.BORDER_CONSTANT)) if shear > 1 else current
-            )
+            sources.append(_box_blurred(current, shear) if shear > 1 else current)
         return sources
 
     def _above_ground(self) -> Bytes:
@@ -150,18 +161,19 @@ class CastShadow:
         if rows.stop <= rows.start:
             return np.zeros((0, box.width // reduction), np.float32)
         sigma = self.sharpest * 2**level / reduction
-        margin = math.ceil(_TAILS * _FLATTENING * sigma) + 1
-        shape = rows.stop - rows.start + 2 * margin, box.width // reduction
+        down, right = (math.ceil(_TAILS * factor * sigma) + 1 for factor in (_FLATTENING, 1))
+        shape = rows.stop - rows.start + 2 * down, box.width // reduction + 2 * right
         ours = self.foreground.box
         height, width = source.shape
         placed = np.array([[ours.width / width, 0, ours.left], [0, ours.height / height, ours.top], [0, 0, 1]])
-        top = box.top + (rows.start - margin) * reduction
-        seen = np.array([[1 / reduction, 0, -box.left / reduction], [0, 1 / reduction, -top / reduction], [0, 0, 1]])
+        left, top = box.left - right * reduction, box.top + (rows.start - down) * reduction
+        seen = np.array([[1 / reduction, 0, -left / reduction], [0, 1 / reduction, -top / reduction], [0, 0, 1]])
         centers = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])  # OpenCV counts from the centers of pixels
         matrix = np.linalg.inv(centers) @ seen @ self.projection.matrix @ placed @ centers
         cast = cv2.warpAffine(source, matrix[:2], shape[::-1], flags=cv2.INTER_LINEAR)
         cast = cv2.GaussianBlur(cast, (0, 0), sigma, sigmaY=sigma * _FLATTENING, borderType=cv2.BORDER_REPLICATE)
-        return np.asarray(cast[margin : margin + shape[0] - 2 * margin])
+        cropped: Any = cast[down:-down, right:-right]
+        return cropped  # in the dtype of the source
 
     def _blend(self, result: Mask, blurred: Bytes | Floats, level: int, box: Box, reduction: int, rows: slice) -> None:
         """Blend some rows of a level over those of the next wider one, by the blur that each pixel needs."""

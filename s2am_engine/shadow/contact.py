@@ -14,7 +14,7 @@ from s2am_engine.shadow.underside import CONTACT_REACH, Underside
 from s2am_engine.types import Floats
 
 _SIZE = 0.04  # unit of the blur, in the shorter side of the foreground
-_PARTS = ((0.4, 1.8), (1.4, 1.3), (4.5, 1.0))  # narrow to wide: σ in units of the size, and optical density
+_PARTS = ((0.4, 1.8), (1.4, 1.3), (3.5, 1.0))  # narrow to wide: σ in units of the size, and optical density
 _FLATTENING = 0.5  # vertical blur in relation to the horizontal one: the ground is foreshortened
 _COARSE_SIGMA = 1.5  # least σ in pixels after a reduction, so that enlarging it shows no grid
 _TAILS = 3.5  # σ after which a blur is cut off
@@ -33,10 +33,13 @@ class ContactShadow:
         return max(1.0, _SIZE * min(self.foreground.box.width, self.foreground.box.height))
 
     @property
+    def _margin(self) -> int:
+        return math.ceil(_TAILS * _PARTS[-1][0] * self.size) + 1
+
+    @property
     def reach(self) -> Box:
         """Where the shadow may fall."""
-        box = self.foreground.box
-        margin = math.ceil(_TAILS * _PARTS[-1][0] * self.size) + 1
+        box, margin = self.foreground.box, self._margin
         ends = [float(self.underside.ground.at(x)) for x in (box.left, box.right)]
         return Box(
             box.left - margin,
@@ -47,19 +50,26 @@ class ContactShadow:
 
     def render(self, box: Box) -> Floats:
         """Return the opacity in a box, in [0, 1]."""
-        finest = _PARTS[0][0] * self.size * _FLATTENING
-        reduction = int(2 ** math.floor(math.log2(max(1.0, finest / _COARSE_SIGMA))))
-        padded = box.padded(reduction)
-        footprint = self._footprint(padded, reduction)
-        light = np.ones_like(footprint)
-        for relative, density in _PARTS:
+        reductions = [self._reduction(relative) for relative, _ in _PARTS]
+        margin = -(-self._margin // reductions[-1]) * reductions[-1]  # for what lies beyond the canvas
+        padded = box.grown(margin).padded(reductions[-1])
+        size = padded.width // reductions[0], padded.height // reductions[0]
+        light = np.ones(size[::-1], np.float32)
+        for (relative, density), reduction in zip(_PARTS, reductions, strict=True):
             sigma = relative * self.size / reduction
-            spread = cv2.GaussianBlur(footprint, (0, 0), sigma, sigmaY=sigma * _FLATTENING)
-            light *= np.exp(-density * spread)
-        opacity = np.asarray(1 - light, np.float32)
-        if reduction > 1:
-            opacity = np.asarray(cv2.resize(opacity, (padded.width, padded.height)), np.float32)
-        return opacity[: box.height, : box.width]
+            spread = cv2.GaussianBlur(self._footprint(padded, reduction), (0, 0), sigma, sigmaY=sigma * _FLATTENING)
+            light *= cv2.resize(np.exp(-density * spread), size)
+        first = margin // reductions[0]
+        inner = (light.shape[0] - 2 * first, light.shape[1] - 2 * first)
+        opacity = 1 - light[first : first + inner[0], first : first + inner[1]]
+        if reductions[0] > 1:
+            opacity = cv2.resize(opacity, (inner[1] * reductions[0], inner[0] * reductions[0]))
+        return np.asarray(opacity[: box.height, : box.width], np.float32)
+
+    def _reduction(self, relative: float) -> int:
+        """Return by how much the resolution is reduced for a blur of a σ in units of the size, a power of 2."""
+        sigma = relative * self.size * _FLATTENING
+        return int(2 ** math.floor(math.log2(max(1.0, sigma / _COARSE_SIGMA))))
 
     def _footprint(self, box: Box, reduction: int) -> Floats:
         """Return the ground below the body and a band along its lower edge, at a reduction."""

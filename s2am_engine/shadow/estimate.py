@@ -109,15 +109,15 @@ def _reduced(background: Pixels, visible: Mask | None) -> tuple[Floats, Floats]:
     height, width = background.shape[:2]
     scale = min(1.0, _SIDE / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    # Pixels of which every k-th is read are as good as all for averages.
-    linear = srgb_to_linear(to_unit(subsample(background, SAMPLED_SIDE)).reshape(-1, 3))
-    linear = linear.reshape(*subsample(background, SAMPLED_SIDE).shape)
+    sample = to_unit(subsample(background, SAMPLED_SIDE))
+    linear = srgb_to_linear(sample.reshape(-1, 3)).reshape(sample.shape)
     if visible is None:
-        return np.asarray(cv2.resize(linear, size, interpolation=cv2.INTER_AREA)), np.ones(size[::-1], np.float32)
+        small = np.asarray(cv2.resize(linear, size, interpolation=cv2.INTER_AREA), np.float32)
+        return small, np.ones(size[::-1], np.float32)
     counted = (subsample(visible, SAMPLED_SIDE) > 0).astype(np.float32)
     weights = np.asarray(cv2.resize(counted, size, interpolation=cv2.INTER_AREA), np.float32)
     sums = np.asarray(cv2.resize(linear * counted[..., None], size, interpolation=cv2.INTER_AREA), np.float32)
-    return sums / np.maximum(weights, 1e-6)[..., None], weights
+    return np.asarray(sums / np.maximum(weights, 1e-6)[..., None], np.float32), weights
 
 
 def _light_source(luminance: Floats, weights: Floats) -> tuple[float, float] | None:

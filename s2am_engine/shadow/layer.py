@@ -93,6 +93,8 @@ class ShadowLayer:
         color = np.array(self.color, np.float32)
         if gray:
             color[:] = color @ np.array(LUMA, np.float32)
+        if not self.alpha.size:
+            return
         window = pixels[self.window]
         pattern = cv2.merge([self._pattern() - np.float32(0.5)] * 3) if pixels.dtype == np.uint8 else None
         for rows in self._strips():

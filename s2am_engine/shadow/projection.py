@@ -64,6 +64,10 @@ class Box:
             max(self.bottom, other.bottom),
         )
 
+    def grown(self, margin: int) -> Box:
+        """Return the box with a margin on each side."""
+        return Box(self.left - margin, self.top - margin, self.right + margin, self.bottom + margin)
+
     def padded(self, step: int) -> Box:
         """Return the box enlarged to the right and the bottom, so that its sides are multiples of `step`."""
         return Box(

@@ -15,7 +15,7 @@ from s2am_common.sliders import check_sliders
 Color = tuple[float, float, float]
 """Red, green and blue in [0, 1], in the encoding of the background."""
 
-FLATTEST = 0.15
+GROUND_DEPTH = 0.15
 """Least depth of a cast shadow across the ground line, as a share of its length: the ground is seen from above."""
 
 
@@ -34,8 +34,8 @@ class Shadow:
     slope: angle of the ground line in degrees, -45 to 45; positive = it falls to the right.
     color: color that is multiplied with the background in a shadow of opacity 1: the ambient light.
 
-    Ranges and defaults are those of `s2am_common.shadow_sliders.SHADOW_SLIDERS`. Raises ValueError, naming the slider and its
-    range, for a value outside.
+    Ranges and defaults are those of `s2am_common.shadow_sliders.SHADOW_SLIDERS`. Raises ValueError, naming the slider
+    and its range, for a value outside.
     """
 
     direction: float = SHADOW_SLIDERS["direction"].default
@@ -69,12 +69,12 @@ class Shadow:
     def vector(self) -> tuple[float, float]:
         """Position (right, down) of the shadow of the highest point, from its foot on the ground line, in heights.
 
-        The shadow is nowhere flatter than `FLATTEST` of its length, as the ground is seen from above, not edge-on.
+        The shadow is nowhere flatter than `GROUND_DEPTH` of its length, as the ground is seen from above, not edge-on.
         """
         angle, fall = math.radians(self.direction), math.tan(math.radians(self.slope))
         right, down = self.length * math.sin(angle), -self.length * math.cos(angle)
         across = down - fall * right  # the distance from the ground line
-        return right, fall * right + math.copysign(max(abs(across), FLATTEST * self.length), across)
+        return right, fall * right + math.copysign(max(abs(across), GROUND_DEPTH * self.length), across)
 
     def replace(self, **values: Any) -> Shadow:
         """Return a copy with other values. Raises ValueError for a value outside its range."""
