@@ -182,6 +182,40 @@ class EngineClient:
 
         self._retry(do, progress)
 
+    def estimate_shadow(
+        self, request: protocol.EstimateShadow, progress: ProgressCallback | None = None
+    ) -> protocol.ShadowValues:
+        """Estimate the shadow of a layer; see `protocol.EstimateShadow`."""
+        return self._call(request, protocol.ShadowValues, progress)
+
+    def render_shadow(
+        self, request: protocol.RenderShadow, silhouette: ReadRows, progress: ProgressCallback | None = None
+    ) -> tuple[protocol.ShadowRendered, bytes]:
+        """Render the shadow of a layer.
+
+        Args:
+            request: the values, and the sizes of silhouette and canvas.
+            silhouette: reads rows of the layer's alpha times its masks, one byte per pixel.
+            progress: called while the engine starts.
+
+        Returns:
+            Position, size and color of the shadow's layer, and its opacity: rows of its width in the request's depth.
+        """
+
+        def do(requests: _Requests) -> tuple[protocol.ShadowRendered, bytes]:
+            report = self._checked(progress)
+            requests.abandon()
+            with _open_workspace(requests, self._folder, request.end, report) as shared:
+                rows = max(1, _STRIP_BYTES // request.width)
+                for top in range(0, request.height, rows):
+                    end = min(top + rows, request.height)
+                    _put(shared, top * request.width, end * request.width, silhouette(top, end - top))
+                found = requests.wait_for(requests.send(request), protocol.ShadowRendered, report)
+                size = found.width * found.height * protocol.BYTES_OF[request.depth]
+                return found, shared[request.result_offset : request.result_offset + size]
+
+        return self._retry(do, progress)
+
     def shutdown(self) -> None:
         """End the engine process."""
         self._call(protocol.Shutdown(), protocol.Done, None)
@@ -305,6 +339,17 @@ class _Requests:
         self._early.clear()
 
 
+@contextlib.contextmanager
+def _open_workspace(requests: _Requests, folder: Path, size: int, progress: ProgressCallback) -> Iterator[mmap.mmap]:
+    """Provide a new shared workspace, a file in the bridge folder, in memory."""
+    request = requests.send(protocol.OpenWorkspace(size=size))
+    opened = requests.wait_for(request, protocol.WorkspaceOpened, progress)
+    if Path(opened.file).name != opened.file:
+        raise MessageError(f"{opened.file!r} is not in the bridge folder")
+    with (folder / opened.file).open("r+b") as file, mmap.mmap(file.fileno(), size) as shared:
+        yield shared
+
+
 @dataclass(frozen=True)
 class _RenderJob:
     """One call of `EngineClient.render`."""
@@ -324,7 +369,7 @@ class _RenderJob:
         slot = -(-self._strip(0, rows).end // _PAGE) * _PAGE
         pending: deque[tuple[int, Strip, int]] = deque()
         self.requests.abandon()
-        with self._workspace(slots * slot, progress) as shared:
+        with _open_workspace(self.requests, self.folder, slots * slot, progress) as shared:
             for index, top in enumerate(tops):
                 if len(pending) == slots:
                     self._finish(shared, *pending.popleft(), progress)
@@ -342,15 +387,6 @@ class _RenderJob:
         return protocol.Render(
             color_map=self.color_map, strip=strip, transfer=space.transfer, primaries=space.primaries
         )
-
-    @contextlib.contextmanager
-    def _workspace(self, size: int, progress: ProgressCallback) -> Iterator[mmap.mmap]:
-        request = self.requests.send(protocol.OpenWorkspace(size=size))
-        opened = self.requests.wait_for(request, protocol.WorkspaceOpened, progress)
-        if Path(opened.file).name != opened.file:
-            raise MessageError(f"{opened.file!r} is not in the bridge folder")
-        with (self.folder / opened.file).open("r+b") as file, mmap.mmap(file.fileno(), size) as shared:
-            yield shared
 
     def _strip(self, offset: int, rows: int) -> Strip:
         return Strip(

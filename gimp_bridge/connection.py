@@ -20,6 +20,7 @@ from multiprocessing.connection import Client
 from typing import Protocol
 
 from gimp_bridge import protocol
+from gimp_bridge.message_encoding import decode_message, encode_message
 from gimp_bridge.protocol import Message
 
 _GREETING = struct.Struct(">8sI32s")  # program, version, nonce; never change this layout: all versions exchange it
@@ -78,7 +79,7 @@ class Channel:
 
     def send(self, number: int, message: Message) -> None:
         """Send a message. Raises DisconnectedError, or SilenceError if the peer stops reading."""
-        data = protocol.encode_message(number, message)
+        data = encode_message(number, message)
         with self._sending, _translate_errors():
             self._connection.send_bytes(data)
 
@@ -94,7 +95,7 @@ class Channel:
             if not self._connection.poll(seconds):
                 raise SilenceError
             data = self._connection.recv_bytes(protocol.MAX_MESSAGE)
-        return protocol.decode_message(data)
+        return decode_message(data)
 
     def has_message(self, seconds: float) -> bool:
         """Return whether a message arrives within `seconds`. Raises DisconnectedError."""

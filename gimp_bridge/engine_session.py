@@ -30,6 +30,7 @@ from gimp_bridge.connection import Channel, DisconnectedError, SilenceError
 from gimp_bridge.effective_mask import Plane, effective_mask
 from gimp_bridge.model_cache import ModelCache, ReportText
 from gimp_bridge.protocol import Depth, Failed, Message, MessageError, Strip
+from gimp_bridge.shadow_requests import estimate_layer_shadow, render_layer_shadow
 from s2am_common.errors import CancelledError, DiskFullError, EngineError, FileError, MaskError, S2AMError
 from s2am_engine.color.adjustments import Sliders, adjust
 from s2am_engine.color.apply import apply_color_map
@@ -257,6 +258,16 @@ class SharedWorkspace:
         original, written = self._array(np.uint8, strip.planes_end, shape)
         np.copyto(written, original, where=(mask.reshape(-1, 1) == 0))
 
+    def render_shadow(self, request: protocol.RenderShadow) -> protocol.ShadowRendered:
+        """Render the shadow of the silhouette in the workspace."""
+        self._check_end(request.end)
+        silhouette = self._array(np.uint8, 0, (request.height, request.width))
+        layer, opacity = render_layer_shadow(request, silhouette)
+        if opacity.size:
+            self._array(opacity.dtype.type, request.result_offset, opacity.shape)[:] = opacity
+        height, width = opacity.shape
+        return protocol.ShadowRendered(left=layer.left, top=layer.top, width=width, height=height, color=layer.color)
+
     def close(self) -> None:
         """Unmap and remove the file."""
         with contextlib.suppress(BufferError):  # an array still uses the memory: it is freed with the array
@@ -264,10 +275,13 @@ class SharedWorkspace:
         self._unlink()
 
     def _pixels(self, strip: Strip) -> NDArray[Any]:
-        if strip.end > len(self._shared):
-            raise EngineError("A strip does not lie within the workspace.", code="engine.request")
-        self._unlink()  # both sides have mapped it by now; without a name it cannot be left behind
+        self._check_end(strip.end)
         return self._array(_DTYPES[strip.depth], strip.offset, (strip.rows, strip.width, 4))
+
+    def _check_end(self, end: int) -> None:
+        if end > len(self._shared):
+            raise EngineError("The request does not lie within the workspace.", code="engine.request")
+        self._unlink()  # both sides have mapped it by now; without a name it cannot be left behind
 
     def _mask(self, strip: Strip, pixels: NDArray[Any]) -> Plane:
         count = strip.layer_masks + strip.selection + strip.predicted
@@ -460,6 +474,8 @@ class EngineSession:
         if isinstance(request, protocol.SelectSubject):
             self._models.wait(pending.report)
             return select_layer_subject(request, self._models, pending.report)
+        if isinstance(request, protocol.EstimateShadow):
+            return estimate_layer_shadow(request)
         if isinstance(request, protocol.OpenWorkspace):
             if self._workspace:
                 self._workspace.close()
@@ -471,6 +487,8 @@ class EngineSession:
                 color_map = in_color_space(color_map, request.space)
             self._workspace.render(request.strip, color_map, pending.check)
             return protocol.Done()
+        if self._workspace and isinstance(request, protocol.RenderShadow):
+            return self._workspace.render_shadow(request)
         if self._workspace and isinstance(request, protocol.RestoreUnchanged):
             self._workspace.restore_unchanged(request.strip)
             return protocol.Done()

@@ -1,29 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The messages between clients and the engine process, and their encoding.
+"""The messages between clients and the engine process; `message_encoding` turns them into bytes.
 
 Each request is self-contained: a color map travels with every request that applies it (about 1 kB of JSON), so the
 engine keeps nothing between requests, and a request that failed because the engine was restarted is simply sent again.
 
-A message in bytes: `>I` the length of a header, the header in JSON, then the raw bytes whose names and lengths it
-lists. Nothing that is received is executed, every length is checked before it is used, and unknown fields are refused.
 Pixels are rows from top to bottom without gaps, in sRGB values unless stated otherwise; planes are H×W bytes, 255 = 1.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import struct
-import types
-import typing
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from s2am_common.errors import S2AMError
+from s2am_common.shadow_sliders import SHADOW_SLIDERS
 from s2am_common.sliders import check_sliders
 
-PROTOCOL_VERSION = 5
+PROTOCOL_VERSION = 6
 """Version of this module; client and engine must have the same. The handshake compares it."""
 
 MAX_SIDE = 2048
@@ -301,6 +294,73 @@ class RestoreUnchanged(Message):
     strip: Strip
 
 
+@dataclass(frozen=True, kw_only=True)
+class EstimateShadow(Message):
+    """Estimate the shadow of a layer. Answered with a `ShadowValues`.
+
+    The error `mask.empty`: nothing of the layer is visible.
+
+    pixels: H×W×4, RGBA of the visible composite, of the whole canvas; the layer's own pixels do not count.
+    layer_alpha, layer_masks: see `Harmonize`.
+    """
+
+    kind = "estimate-shadow"
+    width: int
+    height: int
+    pixels: bytes
+    layer_alpha: bytes
+    layer_masks: bytes = b""
+
+    def __post_init__(self) -> None:
+        """Check the sizes."""
+        check_message_size(self.width, self.height)
+        plane = self.width * self.height
+        if len(self.pixels) != 4 * plane or len(self.layer_alpha) != plane or len(self.layer_masks) % plane:
+            raise ValueError("pixels, alpha and masks must have the size of the image")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderShadow(Message):
+    """Render the shadow of a silhouette in the workspace. Answered with a `ShadowRendered`.
+
+    The workspace contains the silhouette at 0, one byte per pixel (255 = opaque: the layer's alpha times its masks),
+    and has space for the shadow's opacity at `result_offset`, as large as the canvas.
+
+    sliders, color: those of a `ShadowValues`; omitted ones have their default.
+    width, height: of the silhouette. left, top: its position on the canvas, which it may exceed.
+    depth: of the opacity.
+    """
+
+    kind = "render-shadow"
+    width: int
+    height: int
+    left: int
+    top: int
+    canvas_width: int
+    canvas_height: int
+    sliders: dict[str, float] = field(default_factory=dict)
+    color: tuple[float, ...] = (0.0, 0.0, 0.0)
+    depth: Depth = "u8"
+
+    def __post_init__(self) -> None:
+        """Check values and layout."""
+        check_sliders(self.sliders, SHADOW_SLIDERS)
+        if len(self.color) != 3 or not all(0 <= each <= 1 for each in self.color):
+            raise ValueError("a color must be three numbers from 0 to 1")
+        if min(self.width, self.height, self.canvas_width, self.canvas_height) < 1 or self.end > MAX_WORKSPACE:
+            raise ValueError("silhouette and canvas must have 1 pixel or more, and fit in a workspace")
+
+    @property
+    def result_offset(self) -> int:
+        """Offset of the shadow's opacity."""
+        return -(-self.width * self.height // 4) * 4
+
+    @property
+    def end(self) -> int:
+        """Offset behind the space for the opacity."""
+        return self.result_offset + BYTES_OF[self.depth] * self.canvas_width * self.canvas_height
+
+
 @dataclass(frozen=True)
 class Cancel(Message):
     """Stop all requests of this connection: each is answered with a `Failed`; this one is not answered."""
@@ -418,6 +478,41 @@ class SubjectResponse(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ShadowValues(Message):
+    """Automatic values of a shadow.
+
+    sliders: see `s2am_common.shadow_sliders`.
+    color: red, green and blue of the ambient light, sRGB values from 0 to 1.
+    evidence: what the direction was estimated from: `light-source`, `brighter-side` or `none`.
+    notes: what should be known about the values, one sentence each.
+    """
+
+    kind = "shadow-values"
+    sliders: dict[str, float]
+    color: tuple[float, ...]
+    evidence: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShadowRendered(Message):
+    """The layer of a shadow, which covers only the shadow's part of the canvas; 0×0 if there is none.
+
+    Its opacity is in the workspace, see `RenderShadow`: rows without gaps, of this width.
+
+    color: of all its pixels, sRGB values from 0 to 1. The layer is multiplied with those beneath the foreground, in
+        encoded (perceptual, non-linear) values.
+    """
+
+    kind = "shadow-rendered"
+    left: int
+    top: int
+    width: int
+    height: int
+    color: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class AdjustResult(Message):
     """The color map with the sliders.
 
@@ -455,85 +550,3 @@ class Done(Message):
     """The request was carried out."""
 
     kind = "done"
-
-
-# -- encoding
-
-_MESSAGES: Mapping[str, type[Message]] = {
-    each.kind: each
-    for each in list(globals().values())
-    if isinstance(each, type) and issubclass(each, Message) and each.kind
-}
-
-
-def encode_message(number: int, message: Message) -> bytes:
-    """Return a message in bytes; `number` identifies the request that it is or answers."""
-    fields: dict[str, Any] = {}
-    blobs: dict[str, bytes] = {}
-    for each in dataclasses.fields(message):
-        value = getattr(message, each.name)
-        if isinstance(value, bytes):
-            blobs[each.name] = value
-        else:
-            fields[each.name] = _to_plain(value)
-    sizes = [[name, len(blob)] for name, blob in blobs.items()]
-    header = json.dumps({"number": number, "kind": message.kind, "fields": fields, "blobs": sizes}).encode()
-    return b"".join([struct.pack(">I", len(header)), header, *blobs.values()])
-
-
-def decode_message(data: bytes) -> tuple[int, Message]:
-    """Return the number and the message in bytes.
-
-    Raises:
-        MessageError: the bytes are no message of this version.
-    """
-    try:
-        (length,) = struct.unpack_from(">I", data)
-        if length > min(MAX_HEADER, len(data) - 4):
-            raise ValueError("the header is longer than the message")
-        header = json.loads(data[4 : 4 + length])
-        values: dict[str, Any] = dict(header["fields"])
-        start = 4 + length
-        for name, size in header["blobs"]:
-            if not 0 <= size <= len(data) - start:
-                raise ValueError("a field is longer than the message")
-            values[name] = data[start : start + size]
-            start += size
-        if start != len(data):
-            raise ValueError("the message is longer than its fields")
-        return _checked(header["number"], int), _construct(_MESSAGES[header["kind"]], values)
-    except (ValueError, TypeError, LookupError, OverflowError, struct.error, RecursionError) as error:
-        raise MessageError(f"{type(error).__name__}: {error}") from error
-
-
-def _to_plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {each.name: _to_plain(getattr(value, each.name)) for each in dataclasses.fields(value)}
-    return [_to_plain(each) for each in value] if isinstance(value, tuple) else value
-
-
-def _construct(kind: type[Any], values: dict[str, Any]) -> Any:
-    """Construct a dataclass from plain values, each checked against the type of its field."""
-    hints = typing.get_type_hints(kind)
-    return kind(**{name: _checked(value, hints[name]) for name, value in values.items()})
-
-
-def _checked(value: Any, hint: Any) -> Any:
-    """Return a plain value converted to the type that a hint names. Raises TypeError or ValueError."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin is types.UnionType:
-        return None if value is None else _checked(value, arguments[0])
-    if origin is Literal:
-        if value in arguments:
-            return value
-    elif origin is tuple and isinstance(value, list):
-        return tuple(_checked(each, arguments[0]) for each in value)
-    elif origin is dict and arguments[1] is float and isinstance(value, dict):
-        return {name: _checked(each, float) for name, each in value.items()}
-    elif dataclasses.is_dataclass(hint) and isinstance(value, dict):
-        return _construct(typing.cast("type[Any]", hint), value)
-    elif hint is float and type(value) in (int, float):
-        return float(value)
-    elif type(value) is (origin or hint):
-        return value
-    raise TypeError(f"{type(value).__name__} instead of {hint}")

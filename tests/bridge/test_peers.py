@@ -18,6 +18,7 @@ import pytest
 from gimp_bridge import connection, protocol
 from gimp_bridge.bridge_folder import RUNNING
 from gimp_bridge.client import EngineClient
+from gimp_bridge.message_encoding import decode_message
 from gimp_bridge.protocol import ProgressUpdate
 from s2am_engine.color.map import IDENTITY
 from tests.bridge.engines import SERVE, connect, failure, harmonize_request, serve_after
@@ -280,4 +281,4 @@ def test_engine_of_version_0_1_is_an_error(folder: Path) -> None:
 
 def test_requests_of_version_0_1_are_refused() -> None:
     with pytest.raises(protocol.MessageError):
-        protocol.decode_message(EARLIER_REQUEST)
+        decode_message(EARLIER_REQUEST)

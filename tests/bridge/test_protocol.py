@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gimp_bridge import protocol
+from gimp_bridge.message_encoding import decode_message, encode_message
 from gimp_bridge.protocol import Adjust, Harmonize, Message, MessageError, ModelInfo, Strip
 from s2am_common.errors import BridgeError, CancelledError, MaskError, NothingFoundError, S2AMError
+from s2am_common.shadow_sliders import SHADOW_SLIDERS
 from s2am_common.sliders import SLIDERS
 
 IMAGE = {"width": 3, "height": 2, "pixels": bytes(range(24)), "layer_alpha": b"\xff" * 6}
@@ -36,6 +38,18 @@ MESSAGES: list[Message] = [
         strip=Strip(offset=4, width=3, rows=2, depth="float", linear=True, layer_masks=2, selection=True),
     ),
     protocol.RestoreUnchanged(strip=Strip(offset=0, width=3, rows=2, predicted=True, original_bytes=8)),
+    protocol.EstimateShadow(**IMAGE, layer_masks=bytes(6)),  # type: ignore[arg-type]
+    protocol.RenderShadow(
+        width=5,
+        height=3,
+        left=-2,
+        top=1,
+        canvas_width=7,
+        canvas_height=9,
+        sliders={name: each.low for name, each in SHADOW_SLIDERS.items()},
+        color=(0.0, 0.5, 1.0),
+        depth="u16",
+    ),
     protocol.Cancel(),
     protocol.Shutdown(),
     protocol.ProgressUpdate(text="Zoë’s image", fraction=None),
@@ -49,6 +63,8 @@ MESSAGES: list[Message] = [
     protocol.HarmonizeResponse(color_map={}, confidence=0.5, samples=b"", mask=b"", alpha=b"", notes=("a", "ö")),
     protocol.SubjectResponse(mask=b"\0\xff", confidence=0.25, certain=False, model="isnet"),
     protocol.AdjustResult(color_map={}, effect={"m": 1}, matrix=tuple(map(float, range(12))), rmse=0.1),
+    protocol.ShadowValues(sliders={"length": 0.5}, color=(0.1, 0.2, 0.3), evidence="none", notes=("ä",)),
+    protocol.ShadowRendered(left=1, top=2, width=3, height=4, color=(0.1, 0.2, 0.3)),
     protocol.WorkspaceOpened(file="x"),
     protocol.Done(),
 ]
@@ -56,37 +72,37 @@ MESSAGES: list[Message] = [
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda each: each.kind)
 def test_decode_returns_the_encoded_message(message: Message) -> None:
-    assert protocol.decode_message(protocol.encode_message(12, message)) == (12, message)
+    assert decode_message(encode_message(12, message)) == (12, message)
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda each: each.kind)
 def test_decode_refuses_truncated_messages(message: Message) -> None:
-    data = protocol.encode_message(1, message)
+    data = encode_message(1, message)
     for length in range(len(data)):
         with pytest.raises(MessageError):
-            protocol.decode_message(data[:length])
+            decode_message(data[:length])
     with pytest.raises(MessageError):
-        protocol.decode_message(data + b"x")
+        decode_message(data + b"x")
 
 
 @settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_noise_is_no_message(data: bytes) -> None:
     with pytest.raises(MessageError):
-        protocol.decode_message(data)
+        decode_message(data)
 
 
 @settings(deadline=None)
 @given(st.sampled_from(MESSAGES), st.data())
 def test_decode_of_a_damaged_message_is_refused_or_valid(message: Message, data: st.DataObject) -> None:
-    encoded = bytearray(protocol.encode_message(1, message))
+    encoded = bytearray(encode_message(1, message))
     encoded[data.draw(st.integers(0, len(encoded) - 1))] = data.draw(st.integers(0, 255))
     try:
-        _, found = protocol.decode_message(bytes(encoded))
+        _, found = decode_message(bytes(encoded))
     except MessageError:
         return
     assert {each.name for each in dataclasses.fields(found)} == {each.name for each in dataclasses.fields(type(found))}
-    assert protocol.decode_message(protocol.encode_message(1, found))[1] == found
+    assert decode_message(encode_message(1, found))[1] == found
 
 
 @pytest.mark.parametrize(
@@ -139,7 +155,7 @@ def test_strip_layout() -> None:
 )
 def test_failed_carries_the_errors_class_code_and_fields(error: S2AMError, kind: type[S2AMError]) -> None:
     error.fields["model"] = "x"
-    _, failed = protocol.decode_message(protocol.encode_message(1, protocol.Failed.from_error(error)))
+    _, failed = decode_message(encode_message(1, protocol.Failed.from_error(error)))
     assert isinstance(failed, protocol.Failed)
     found = failed.error()
     assert type(found) is kind

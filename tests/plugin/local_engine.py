@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from gimp_bridge import protocol
 from gimp_bridge.client import EngineClient, ProgressCallback
 from gimp_bridge.engine_session import EngineSession, PendingRequest
+from gimp_bridge.message_encoding import decode_message, encode_message
 from gimp_bridge.protocol import Message
 from s2am_common.errors import EngineError, NothingFoundError
 from s2am_engine.color.map import Curves
@@ -90,7 +91,7 @@ class LocalRequests:
 
     def send(self, request: Message) -> int:
         number = next(self._numbers)
-        _, received = protocol.decode_message(protocol.encode_message(number, request))
+        _, received = decode_message(encode_message(number, request))
         self.sent.append(received)
         pending = PendingRequest(number, received, self.channel)
         if isinstance(received, protocol.StatusRequest):
@@ -104,7 +105,7 @@ class LocalRequests:
 
     def wait_for(self, number: int, kind: type[Any], progress: ProgressCallback) -> Any:
         progress(protocol.ProgressUpdate(text="Working"))
-        _, response = protocol.decode_message(protocol.encode_message(number, self._responses.pop(number)))
+        _, response = decode_message(encode_message(number, self._responses.pop(number)))
         if isinstance(response, protocol.Failed):
             raise response.error()
         assert isinstance(response, kind)

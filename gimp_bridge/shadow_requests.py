@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine's answers to the requests for shadows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gimp_bridge import protocol
+from gimp_bridge.effective_mask import Plane, effective_mask
+from s2am_common.errors import MaskError
+from s2am_engine.shadow.estimate import estimate_shadow
+from s2am_engine.shadow.layer import ShadowLayer, Silhouette
+from s2am_engine.shadow.render import render_shadow
+from s2am_engine.shadow.settings import Shadow
+
+_DTYPES: dict[protocol.Depth, type[Any]] = {"u8": np.uint8, "u16": np.uint16, "float": np.float32}
+
+
+def estimate_layer_shadow(request: protocol.EstimateShadow) -> protocol.ShadowValues:
+    """Estimate the shadow of a layer. Raises MaskError if nothing of it is visible."""
+    shape = request.height, request.width
+    rgba = np.frombuffer(request.pixels, np.uint8).reshape(*shape, 4)
+    alpha = effective_mask(
+        np.frombuffer(request.layer_alpha, np.uint8).reshape(shape),
+        np.frombuffer(request.layer_masks, np.uint8).reshape(-1, *shape),
+    )
+    if not alpha.any():
+        raise MaskError("No visible part of the layer lies on the canvas.", code="mask.empty")
+    visible: Plane = np.where(alpha == 0, rgba[..., 3], 0).astype(np.uint8)
+    found = estimate_shadow(np.ascontiguousarray(rgba[..., :3]), Silhouette(alpha), visible)
+    return protocol.ShadowValues(
+        sliders=found.shadow.values, color=found.shadow.color, evidence=found.evidence, notes=found.notes
+    )
+
+
+def render_layer_shadow(request: protocol.RenderShadow, silhouette: Plane) -> tuple[ShadowLayer, NDArray[Any]]:
+    """Render the shadow of a silhouette, h×w, and return the layer and its opacity in the request's depth."""
+    red, green, blue = request.color
+    shadow = Shadow(**request.sliders, color=(red, green, blue))
+    placed = Silhouette(silhouette, request.left, request.top)
+    layer = render_shadow(shadow, placed, request.canvas_height, request.canvas_width)
+    return layer, layer.opacity(_DTYPES[request.depth])
