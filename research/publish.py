@@ -18,10 +18,13 @@ from research import console
 from s2am_common.atomic import atomic_write
 from s2am_engine.errors import EngineError
 from s2am_engine.inference.detector import Detector
+from s2am_engine.inference.subject import SubjectSelector
 from s2am_engine.models.model_store import BUNDLED, Card, find_model, load_network, write_card
+from s2am_engine.networks.subject import SubjectNetwork
 from s2am_engine.training.detector_evaluation import evaluate_detector
 from s2am_engine.training.evaluation import evaluate
 from s2am_engine.training.metrics import mean
+from s2am_engine.training.subject_evaluation import evaluate_subjects
 from s2am_engine.training.train import card_of
 
 CARD_TEXTS = Path(__file__).parent / "model_cards"
@@ -74,7 +77,10 @@ def add_figures(name: str, datasets: Sequence[Path], folder: Path) -> Card:
 
 def measure(name: str, benchmark: Path) -> dict[str, Any]:
     """Return a model's mean scores on a data set."""
-    if load_network(find_model(name)).is_detector:
+    network = load_network(find_model(name))
+    if isinstance(network, SubjectNetwork):
+        return evaluate_subjects(benchmark, SubjectSelector(name, "cpu"))[0].figures()
+    if network.is_detector:
         measured = evaluate_detector(benchmark, Detector(name, "cpu"))
         means = {key: round(value, 4) for key, value in mean(measured.images).describe().items() if value is not None}
         return means | {"pictures": len(measured.names)}

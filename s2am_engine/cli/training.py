@@ -426,6 +426,8 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--auto-mask", action="store_true", help="detect the masks instead of reading the data set's")
     about = "measure a detector instead: on the composites, and on their targets, which contain nothing pasted"
     source.add_argument("--detect", action="store_true", help=about)
+    about = "measure a model that selects subjects instead: on photographs with label maps of their subjects"
+    source.add_argument("--subject", action="store_true", help=about)
     about = f"contact sheet, sorted by gain, the least first (default: {EVALUATION_SHEET}, or a free name)"
     parser.add_argument("--sheet", type=Path, metavar="PNG", help=about)
     parser.add_argument("--yes", action="store_true", help="replace an existing contact sheet without a question")
@@ -441,6 +443,8 @@ def run_evaluate(options: argparse.Namespace) -> int:
 
     if options.detect:
         return run_evaluate_detector(options)
+    if options.subject:
+        return run_evaluate_subjects(options)
     names = options.model or [model_store.default_model()]
     # The sheet's file comes first: a question or an error should not come after an hour of measuring.
     file = choose_output(options.sheet, EVALUATION_SHEET, suffixes=SHEET_SUFFIXES, yes=options.yes)
@@ -482,6 +486,23 @@ def run_evaluate_detector(options: argparse.Namespace) -> int:
     print(
         json.dumps([one.to_json() for one in found]) if options.json else "\n\n".join(one.to_table() for one in found)
     )
+    return 0
+
+
+def run_evaluate_subjects(options: argparse.Namespace) -> int:
+    """Run `s2am evaluate --subject`."""
+    from s2am_common.atomic import atomic_write
+    from s2am_engine.inference.subject import SubjectSelector
+    from s2am_engine.training.subject_evaluation import evaluate_subjects
+
+    names = options.model or [model_store.SUBJECT_MODEL]
+    if len(names) > 1:
+        raise UsageError("--subject measures one --model at a time")
+    file = choose_output(options.sheet, EVALUATION_SHEET, suffixes=SHEET_SUFFIXES, yes=options.yes)
+    with atomic_write(file) as sheet, progress_bar("image") as progress:
+        found, drawn = evaluate_subjects(options.dataset, SubjectSelector(names[0], options.device), progress=progress)
+        drawn.save(sheet, "PNG")
+    print(json.dumps(found.to_json()) if options.json else f"{found.to_table()}\ncontact sheet: {file}")
     return 0
 
 

@@ -16,7 +16,7 @@ from s2am_engine.image.masks import snap_mask, upsample_mask
 from s2am_engine.inference.detector import Detector
 from s2am_engine.inference.inputs import ImageLike, convert_image
 from s2am_engine.inference.network_input import reduce_image
-from s2am_engine.models.downloads import default_subject_model, find_download
+from s2am_engine.models.downloads import DOWNLOADS, default_subject_model
 from s2am_engine.models.model_store import SUBJECT_MODEL, SUBJECT_THRESHOLD
 from s2am_engine.types import Pixels
 
@@ -62,8 +62,8 @@ class SubjectSelector:
         """Load a model.
 
         Args:
-            model: `subject`, the built-in one, or the name of a downloaded one, see `models.downloads.DOWNLOADS`;
-                "" = the downloaded one if there is one, else the built-in one.
+            model: `subject`, the built-in one; the name of a downloaded one, see `models.downloads.DOWNLOADS`, or of a
+                personal one; "" = the downloaded one if there is one, else the built-in one.
             device: of the built-in model, see `Harmonizer`.
 
         Raises:
@@ -71,10 +71,11 @@ class SubjectSelector:
             DeviceError: this machine has no such device.
         """
         self.name = model or default_subject_model()
-        self._detector = Detector(SUBJECT_MODEL, device)
+        download = DOWNLOADS.get(self.name)
+        file = download.installed_file() if download else None
+        self._detector = Detector(SUBJECT_MODEL if download else self.name, device)
         self._downloaded: Isnet | None = None
-        if self.name != SUBJECT_MODEL:
-            file = find_download(self.name).installed_file()
+        if file:
             from s2am_engine.inference.isnet import Isnet
 
             self._downloaded = Isnet(file)

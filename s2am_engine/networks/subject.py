@@ -27,7 +27,7 @@ class SubjectNetwork(MaskNetwork):
       Hariharan et al., CVPR 2015) and from the two regions' means.
     """
 
-    def __init__(self, channels: int = 96, width: int = 48) -> None:
+    def __init__(self, channels: int = 144, width: int = 64) -> None:
         """Choose the size.
 
         Args:
@@ -48,7 +48,9 @@ class SubjectNetwork(MaskNetwork):
         self.from_eighth = nn.Conv2d(STAGES[EIGHTH_STAGE][3], width, 1)
         self.mix_eighth = nn.Conv2d(width, width, 3, padding=1)
         self.from_quarter = nn.Conv2d(STAGES[QUARTER_STAGE][3] + 3, width, 1)
-        self.mask = nn.Sequential(nn.SiLU(), nn.Conv2d(width, width // 2, 1), nn.SiLU(), nn.Conv2d(width // 2, 1, 1))
+        self.mask = nn.Sequential(
+            nn.SiLU(), nn.Conv2d(width, width // 2, 3, padding=1), nn.SiLU(), nn.Conv2d(width // 2, 1, 1)
+        )
 
     def predict_logits(self, composite: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """See `MaskNetwork`: the masks are at a quarter of the size and at the cells."""
