@@ -34,7 +34,8 @@ if TYPE_CHECKING:
         TrainingError,
     )
     from s2am_engine.image.io import ImageData, load_image, save_image
-    from s2am_engine.image.masks import read_mask
+    from s2am_engine.image.mask_reading import MaskOptions, MaskReading, read_mask, read_mask_file
+    from s2am_engine.image.masks import save_mask
     from s2am_engine.inference.detector import Detection, Detector
     from s2am_engine.inference.harmonizer import Harmonizer, HarmonizeResult, harmonize
     from s2am_engine.inference.subject import SubjectResult, SubjectSelector, select_subject
@@ -63,7 +64,8 @@ _MODULES = {
         "TrainingError",
     ),
     "s2am_engine.image.io": ("ImageData", "load_image", "save_image"),
-    "s2am_engine.image.masks": ("read_mask",),
+    "s2am_engine.image.mask_reading": ("MaskOptions", "MaskReading", "read_mask", "read_mask_file"),
+    "s2am_engine.image.masks": ("save_mask",),
     "s2am_engine.inference.detector": ("Detection", "Detector"),
     "s2am_engine.inference.harmonizer": ("HarmonizeResult", "Harmonizer", "harmonize"),
     "s2am_engine.inference.subject": ("SubjectResult", "SubjectSelector", "select_subject"),
@@ -90,6 +92,8 @@ __all__ = [
     "ImageError",
     "ImageFormatError",
     "MaskError",
+    "MaskOptions",
+    "MaskReading",
     "ModelError",
     "ModelNotFoundError",
     "NothingFoundError",
@@ -108,8 +112,10 @@ __all__ = [
     "list_models",
     "load_image",
     "read_mask",
+    "read_mask_file",
     "render_shadow",
     "save_image",
+    "save_mask",
     "select_subject",
 ]
 

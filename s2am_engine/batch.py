@@ -22,10 +22,10 @@ from s2am_engine.color.adjustments import Sliders
 from s2am_engine.color.map import ColorMap
 from s2am_engine.errors import FileError, ImageError, MaskError, S2AMError
 from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, load_image, save_image
-from s2am_engine.image.masks import check_mask, read_mask
+from s2am_engine.image.mask_reading import BY_RULES, MaskOptions, MaskReading, read_mask_file
+from s2am_engine.image.masks import check_mask
 from s2am_engine.image.paste import layer_position, limit_alpha
-from s2am_engine.outputs import check_output, unused_path
-from s2am_engine.types import Pixels
+from s2am_engine.outputs import check_output, file_exists, unused_path
 
 if TYPE_CHECKING:
     from s2am_engine.inference.detector import Detection, Detector
@@ -49,6 +49,9 @@ SHADOW_SUFFIXES = tuple(
     for suffix in info.suffixes
 )
 """Endings of files of shadows."""
+
+MASK_ENDINGS = ("_mask", "-mask")
+"""What the name of a mask has behind that of its image."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ class FileHarmonizer:
     subject: the foreground is the subject of the composite or, if there is a background, of the layer.
     references: files of photographs to whose look the foreground is matched as well; none = the background decides.
     shadow: values of the shadow of a layer on a background, which replace the automatic ones; None = no shadow.
+    mask_options: the meaning of the files of masks, where a person decides.
     """
 
     model: str = ""
@@ -91,6 +95,7 @@ class FileHarmonizer:
     subject: bool = False
     references: Sequence[Path] = ()
     shadow: Mapping[str, float] | None = None
+    mask_options: MaskOptions = field(default_factory=MaskOptions)
     _references: References | None = field(default=None, init=False, repr=False)
 
     @cached_property
@@ -170,7 +175,7 @@ class FileHarmonizer:
             check_output(save_shadow, inputs, SHADOW_SUFFIXES)
         status(f"reading {source}")
         image = load_with_notes(source)
-        given = read_matching_mask(mask, image) if mask else None
+        given = read_matching_mask(mask, image, source, self.mask_options) if mask else None
         behind = load_with_notes(background) if background else None
         if behind and (outside := share_outside(image.pixels.shape, behind.pixels.shape, at)):
             logger.warning("%.0f %% of %s lie outside %s and are cut off.", 100 * outside, source, background)
@@ -180,14 +185,13 @@ class FileHarmonizer:
             if self.auto_mask:
                 status("detecting the foreground")
                 detection = self.detector.detect(image)
-                given = detection.mask
             elif self.subject:
                 status("selecting the subject")
                 detection = self.subject_selector.select(image)
-                given = detection.mask
+            given = MaskReading(detection.mask) if detection else given
             status("harmonizing")
             if behind:
-                layer = image if given is None else limit_alpha(image, given)
+                layer = image if given is None else limit_alpha(image, given.mask)
                 prediction = self.harmonizer.paste(layer, behind, at, references=references)
             else:
                 prediction = self.harmonizer(image, given, references=references)
@@ -228,7 +232,7 @@ class FileHarmonizer:
         return {
             name: round(
                 self.detector.harmony_score(
-                    image.pixels, prediction.mask, alpha=prediction.alpha, profile=image.profile
+                    image.pixels, MaskReading(prediction.mask), alpha=prediction.alpha, profile=image.profile
                 ),
                 3,
             )
@@ -287,7 +291,7 @@ class BatchEvent(Generic[T]):
 
 
 def plan_batch(sources: Path | Sequence[Path], output: Path, masks: Path | None = None) -> list[BatchItem]:
-    """Return the items of a batch: a folder's images, or some files.
+    """Return the items of a batch: a folder's images, or some files, without masks of the others (`without_masks`).
 
     An item whose output another one has taken gets a problem; each source keeps its format if that is lossless, and
     becomes a PNG otherwise.
@@ -300,7 +304,7 @@ def plan_batch(sources: Path | Sequence[Path], output: Path, masks: Path | None 
     Raises:
         FileError: no images, a folder that is missing or cannot be made, or an output folder that holds the input.
     """
-    paths = list_images(sources) if isinstance(sources, Path) else list(sources)
+    paths = without_masks(list_images(sources) if isinstance(sources, Path) else sources)
     if not paths:
         raise FileError("There are no images to harmonize: add some.", code="file.no-images")
     if masks and not masks.is_dir():
@@ -398,31 +402,54 @@ def is_image_file(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
+def without_masks(paths: Sequence[Path]) -> list[Path]:
+    """Return image files without those that, by their names, are masks of others among them (“beach_mask.png”)."""
+    stems = {(path.parent, path.stem) for path in paths}
+    masks = {(folder, stem + ending) for folder, stem in stems for ending in MASK_ENDINGS}
+    return [path for path in paths if (path.parent, path.stem) not in masks]
+
+
 def find_mask_file(source: Path, masks: Path) -> Path:
-    """Return the mask of a composite: the image with the same stem in the folder of the masks.
+    """Return the mask of a composite: NAME_mask or NAME-mask in the folder of the masks, or NAME in another folder.
 
     Raises:
         FileError: there is none.
     """
-    for suffix in IMAGE_SUFFIXES:
-        for candidate in (masks / (source.stem + suffix), masks / (source.stem + suffix.upper())):
-            if candidate.is_file():
-                return candidate
+    is_own_folder = file_exists(masks) and file_exists(source) and masks.samefile(source.parent)
+    endings = MASK_ENDINGS if is_own_folder else (*MASK_ENDINGS, "")
+    suffixes = [each for suffix in IMAGE_SUFFIXES for each in (suffix, suffix.upper())]
+    for name in (f"{source.stem}{ending}{suffix}" for ending in endings for suffix in suffixes):
+        if (masks / name).is_file():
+            return masks / name
     raise FileError(
-        f"{source} has no mask in {masks}: name it {source.stem}.png.", code="file.no-mask", path=str(source)
+        f"{source} has no mask in {masks}: name it {source.stem}_mask.png.", code="file.no-mask", path=str(source)
     )
 
 
-def read_matching_mask(path: Path, image: ImageData) -> Pixels:
-    """Read the mask of an image.
+def read_matching_mask(
+    path: Path,
+    image: ImageData,
+    source: Path,
+    options: MaskOptions = BY_RULES,
+) -> MaskReading:
+    """Read the mask of an image, and log what is to be told about it as warnings.
+
+    Args:
+        path: file of the mask.
+        image: the image.
+        source: its file, which is no mask.
+        options: see `interpret_mask`.
 
     Raises:
-        MaskError: it does not fit the image; the message names the file.
+        MaskError: it is the image itself, does not fit it, or has several meanings; the message names the file.
         FileError: it cannot be read.
     """
-    mask = read_mask(path)
-    check_mask(mask, image.pixels.shape, f"The mask {path}")
-    return mask
+    if file_exists(path) and file_exists(source) and path.samefile(source):
+        raise MaskError(f"{path} is the image itself and not its mask: give another file.", code="mask.same-file")
+    reading = read_mask_file(path, options)
+    reading.log(logger)
+    check_mask(reading.mask, image.pixels.shape, f"The mask {path}", orientation=image.orientation)
+    return reading
 
 
 def default_output(like: Path, stem: str, ending: str = "-harmonized") -> Path:

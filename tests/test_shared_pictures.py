@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from s2am_engine.image.io import load_image
-from s2am_engine.image.masks import read_mask
+from s2am_engine.image.mask_reading import read_mask
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.models.model_store import DEFAULT_MODEL
 from s2am_engine.training.dataset_readers import find_pairs

@@ -157,7 +157,8 @@ def _harmonize_item(
                 result = harmonizer.paste(placed, background, at)
             else:
                 assert settings.masks is not None
-                result = harmonizer(image, read_matching_mask(find_mask_file(item.source, settings.masks), image))
+                mask = find_mask_file(item.source, settings.masks)
+                result = harmonizer(image, read_matching_mask(mask, image, item.source))
         harmonized = result.render(strength=settings.strength)
     except (ImageError, MaskError) as error:
         raise named(error, item.source) from error

@@ -45,6 +45,7 @@ from s2am_engine.cli.terminal import (
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.errors import ImageError, MaskError
 from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, save_image
+from s2am_engine.image.mask_reading import MaskOptions
 from s2am_engine.image.paste import limit_alpha
 from s2am_engine.models import downloads, model_store
 from s2am_engine.outputs import file_exists
@@ -71,6 +72,7 @@ def add_harmonize_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--masks", type=Path, metavar="DIR", help="for a folder: masks named as the composites")
     about = "image to paste the layer on; the layer's mask is --mask, or else its alpha"
     parser.add_argument("--background", type=Path, help=about)
+    add_mask_meaning(parser)
     about = "upper left corner of the layer on the background (default: centered; beyond the edge: --at=-20,0)"
     parser.add_argument("--at", type=position, metavar="X,Y", help=about)
     parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="output file, or folder for a folder")
@@ -84,6 +86,21 @@ def add_harmonize_arguments(parser: argparse.ArgumentParser) -> None:
     add_device(parser)
     add_sliders(parser)
     add_shadow_sliders(parser)
+
+
+def add_mask_meaning(parser: argparse.ArgumentParser) -> None:
+    """Add the options about the meaning of a mask's file."""
+    about = "entries of a mask with a palette, or labels, that are foreground"
+    parser.add_argument("--mask-index", type=int, nargs="+", action="extend", metavar="NUMBER", help=about)
+    about = "exchange foreground and background of the mask"
+    parser.add_argument("--invert-mask", action="store_true", help=about)
+
+
+def mask_meaning(options: argparse.Namespace) -> MaskOptions:
+    """Return the options about the meaning of a mask."""
+    if (options.mask_index or options.invert_mask) and not (options.mask or options.masks):
+        raise UsageError("--mask-index and --invert-mask need --mask or --masks")
+    return MaskOptions(tuple(options.mask_index or ()), options.invert_mask)
 
 
 def add_model_option(parser: argparse.ArgumentParser) -> None:
@@ -117,6 +134,7 @@ def run_harmonize(options: argparse.Namespace) -> int:
         subject=subject,
         references=options.reference or (),
         shadow=shadow,
+        mask_options=mask_meaning(options),
     )
     if options.composite.is_dir() or options.masks:
         if mask or options.background or options.save_map:

@@ -219,7 +219,9 @@ class NoteHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a warning; errors have a sentence of their own."""
-        text = " ".join(record.getMessage().split())
+        code = getattr(record, "code", "")
+        text = sentence_of(S2AMError(record.getMessage(), code=code)) if code else record.getMessage()
+        text = " ".join(text.split())
         if record.levelno > logging.WARNING or text in self._printed:
             return
         self._printed.add(text)

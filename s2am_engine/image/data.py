@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from s2am_engine.image.arrays import luma
-from s2am_engine.types import Pixels
+from s2am_engine.types import Bytes, Pixels
 
 MAX_PIXELS = 1_000_000_000
 """Larger images are refused: a few kilobytes of file can claim any size (a decompression bomb)."""
@@ -33,6 +33,17 @@ class Metadata:
 
 
 @dataclass(frozen=True)
+class IndexedColors:
+    """The pixels of an image with a palette, as stored: masks may mean the numbers instead of the colors.
+
+    indices: H×W uint8 (uint16 in deep TIFF files). colors: N×3 uint8, one row for each index that occurs.
+    """
+
+    indices: Pixels
+    colors: Bytes
+
+
+@dataclass(frozen=True)
 class ImageData:
     """An image as displayed (EXIF orientation applied), in the color space of its own profile.
 
@@ -43,6 +54,8 @@ class ImageData:
     metadata: other contents of the file.
     selection: H×W of the same type and scale, an extra channel that is not transparency; only TIFF stores it.
     notes: contents of the file that are not kept, one sentence each.
+    indexed: numbers and palette of a file with a palette, which `pixels` has as colors; they are not written.
+    orientation: EXIF orientation of the file, 1 to 8, which is already applied.
     """
 
     pixels: Pixels
@@ -52,6 +65,8 @@ class ImageData:
     metadata: Metadata = field(default_factory=Metadata)
     selection: Pixels | None = None
     notes: tuple[str, ...] = ()
+    indexed: IndexedColors | None = None
+    orientation: int = 1
 
     @property
     def coverage(self) -> Pixels | None:

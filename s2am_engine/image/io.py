@@ -27,7 +27,7 @@ from s2am_common.image_formats import (
 )
 from s2am_engine.errors import FileError, ImageError, ImageFormatError
 from s2am_engine.image import icc
-from s2am_engine.image.data import MAX_PIXELS, ImageData, Metadata
+from s2am_engine.image.data import MAX_PIXELS, ImageData, IndexedColors, Metadata
 from s2am_engine.image.formats import FORMATS
 from s2am_engine.image.formats.color_space import adobe_rgb_profile
 from s2am_engine.image.formats.common import CONVERT_FIRST, Decoded, ImageFormat, UnsupportedFileError
@@ -120,13 +120,18 @@ def _upright(decoded: Decoded, name: str) -> ImageData:
     selection = None
     if decoded.selection is not None:
         selection = np.ascontiguousarray(_turned(decoded.selection[..., None], decoded.orientation)[..., 0])
+    indexed = decoded.indexed
+    if indexed is not None:
+        indices = np.ascontiguousarray(_turned(indexed.indices[..., None], decoded.orientation)[..., 0])
+        indexed = IndexedColors(indices, indexed.colors)
     gray = channels < 3
     metadata, attached = _own_metadata(decoded.metadata)
     profile = icc.fitting_profile(decoded.profile, gray)
     if profile is None and not metadata.png_color and is_adobe_rgb(metadata.exif):
         profile = adobe_rgb_profile(gray)
     notes = tuple(f"{name} {note}." for note in dict.fromkeys((*decoded.notes, *attached)))
-    return ImageData(np.ascontiguousarray(pixels), alpha, profile, gray, metadata, selection, notes)
+    pixels = np.ascontiguousarray(pixels)
+    return ImageData(pixels, alpha, profile, gray, metadata, selection, notes, indexed, decoded.orientation)
 
 
 def _own_metadata(metadata: Metadata) -> tuple[Metadata, tuple[str, ...]]:

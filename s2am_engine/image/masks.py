@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Masks: reading, checks, and upsampling of a small mask along the edges of its image.
+"""Masks: checks, writing, and upsampling of a small mask along the edges of its image.
 
 A mask is H×W; 0 = background, full scale (1.0, 255, 65535 or True by its dtype) = foreground, soft edges in between. It
 keeps the depth of its file, which saves memory: a 24-megapixel mask of 8 bits takes 24 MB.
@@ -13,37 +13,15 @@ import cv2
 import numpy as np
 
 from s2am_common.image_formats import format_of_suffix
-from s2am_engine.errors import MaskError
-from s2am_engine.image.arrays import SAMPLED_SIDE, STRIP_PIXELS, full_scale, luma, subsample, to_unit
-from s2am_engine.image.io import ImageData, load_image
+from s2am_engine.errors import ImageFormatError, MaskError
+from s2am_engine.image.arrays import SAMPLED_SIDE, STRIP_PIXELS, full_scale, subsample, to_depth, to_unit
+from s2am_engine.image.io import ImageData, save_image
 from s2am_engine.types import Bytes, Floats, Mask, Pixels
 
-_COMPRESSION_NOISE = 16  # levels that a lossy format may add to black and take from white
 _EDGE_REACH = 2.0  # pixels of the small mask by which upsampling may move an edge
 _FLAT_VARIANCE = 1e-4  # variance of colors in [0, 1] below which an area has no edges (ε of the guided filter)
 _RAMP_MARGIN = 0.1
-
-
-def read_mask(path: str | Path) -> Mask:
-    """Read a mask from an image file.
-
-    An image with transparency is a cutout, whose alpha is the mask; in any other, white is foreground.
-
-    Returns:
-        H×W uint8, uint16 or float32.
-
-    Raises:
-        FileError: the file cannot be read.
-    """
-    image = load_image(path)
-    if image.coverage is not None and image.coverage.min() < full_scale(image.coverage.dtype):
-        return image.coverage
-    mask: Mask = np.ascontiguousarray(image.pixels[..., 0]) if image.gray else luma(image.pixels)
-    info = format_of_suffix(Path(path).suffix)
-    if info is not None and not info.lossless and mask.dtype == np.uint8:
-        low, high = _COMPRESSION_NOISE, 255 - _COMPRESSION_NOISE
-        mask = np.where(mask <= low, 0, np.where(mask >= high, 255, mask)).astype(mask.dtype)
-    return mask
+_SAME_PROPORTIONS = 0.01
 
 
 def mask_from_alpha(image: ImageData, name: str = "The image") -> Mask:
@@ -67,17 +45,20 @@ def mask_from_alpha(image: ImageData, name: str = "The image") -> Mask:
     return alpha
 
 
-def check_mask(mask: Mask, shape: tuple[int, ...], name: str = "The mask") -> None:
+def check_mask(mask: Mask, shape: tuple[int, ...], name: str = "The mask", *, orientation: int = 1) -> None:
     """Check that a mask has the size of an image of `shape` (height, width, …), and foreground and background.
+
+    Args:
+        mask: see the module.
+        shape: of the image.
+        name: of the mask in errors.
+        orientation: EXIF orientation that was applied to the image, 1 to 8.
 
     Raises:
         MaskError: another size, NaN, no foreground at all, or no background at all.
     """
     if mask.shape != shape[:2]:
-        there, here = f"{mask.shape[1]}×{mask.shape[0]}", f"{shape[1]}×{shape[0]}"
-        raise MaskError(
-            f"{name} has {there} pixels and the image {here}: they must have the same size.", code="mask.size"
-        )
+        raise MaskError(_size_problem(mask.shape, shape, name, orientation), code="mask.size")
     low, high = mask.min(), mask.max()
     if not np.isfinite([low, high]).all():
         raise MaskError(
@@ -87,11 +68,40 @@ def check_mask(mask: Mask, shape: tuple[int, ...], name: str = "The mask") -> No
         raise MaskError(f"{name} is empty: mark the pasted foreground (white, or opaque).", code="mask.empty")
     if low >= full_scale(mask.dtype):
         raise MaskError(f"{name} covers the whole image: leave some background as a reference.", code="mask.full")
-    if high == 1 and mask.dtype in (np.uint8, np.uint16):
-        raise MaskError(
-            f"The largest value of the mask is 1 of {np.iinfo(mask.dtype).max}: full scale stands for the foreground.",
-            code="mask.scale",
-        )
+
+
+def _size_problem(mask: tuple[int, ...], image: tuple[int, ...], name: str, orientation: int) -> str:
+    """Return a sentence about the sizes of a mask and an image, (height, width, …), with the probable reason."""
+    there, here = f"{mask[1]}×{mask[0]}", f"{image[1]}×{image[0]}"
+    sizes = f"{name} has {there} pixels and the image {here}"
+    if mask == (image[1], image[0]) and image[0] != image[1]:
+        if orientation > 4:
+            return f"{sizes}, which its EXIF orientation turns by 90°: turn the mask likewise."
+        return f"{sizes}: one of them lies on its side; turn it by 90°."
+    scale = mask[1] / image[1]
+    if abs(mask[0] - scale * image[0]) <= 1 + _SAME_PROPORTIONS * mask[0]:
+        return f"{sizes}: it was made at {100 * scale:.3g} % of the size; scale it to {here}."
+    return f"{sizes}, of other proportions: use a mask of the same image, cropped alike."
+
+
+def save_mask(path: str | Path, mask: Mask) -> None:
+    """Write a mask as a gray image, whole or not at all; white = foreground.
+
+    Args:
+        path: file to write or replace.
+        mask: H×W; bool becomes 8 bits, and float32 16 bits.
+
+    Raises:
+        ImageFormatError: the suffix is that of no lossless format.
+        FileError: see `save_image`.
+    """
+    info = format_of_suffix(Path(path).suffix)
+    if info is None or not info.lossless:
+        raise ImageFormatError(f"{path} cannot hold a mask without loss: choose a name that ends in .png.")
+    gray = mask
+    if mask.dtype.kind in "bf":
+        gray = to_depth(mask, np.dtype(np.uint8 if mask.dtype == np.bool_ else np.uint16))
+    save_image(path, ImageData(np.repeat(gray[..., None], 3, axis=2), gray=True))
 
 
 def snap_mask(mask: Bytes) -> Bytes:

@@ -289,7 +289,8 @@ class Harmonizer(StatefulHarmonizer):
             image: array (H, W, 3), uint8, uint16 or float in nominal [0, 1]; PIL image; tensor (3, H, W); `ImageData`;
                 or path of an image file.
             mask: foreground: array (H, W) or (H, W, 1), full scale (1.0, 255, 65535 or True by its type) = foreground;
-                PIL image, tensor, or path. None = the image's own alpha channel; without one, the model's prediction.
+                PIL image, tensor, `MaskReading`, or path; see `interpret_mask` for what it means. None = the image's
+                own alpha channel; without one, the model's prediction.
             alpha: (H, W) of the image's depth; pixels where it is 0 do not count. None = the image's own, if `mask` is
                 given.
             profile: ICC profile of the pixels; None = the image's own, or sRGB.

@@ -8,6 +8,7 @@ input. Inside, all of them are `ImageData`.
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,21 +20,22 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from s2am_engine.errors import ImageError, MaskError
-from s2am_engine.image.arrays import full_scale, luma
+from s2am_engine.image.data import IndexedColors
 from s2am_engine.image.io import ImageData, load_image
-from s2am_engine.image.masks import read_mask
+from s2am_engine.image.mask_reading import MaskReading, interpret_mask, read_mask_file
 from s2am_engine.types import Pixels
+
+logger = logging.getLogger(__name__)
 
 PathLike: TypeAlias = "str | os.PathLike[str]"
 ImageLike: TypeAlias = "NDArray[Any] | Image.Image | torch.Tensor | ImageData | PathLike"
-MaskLike: TypeAlias = "NDArray[Any] | Image.Image | torch.Tensor | PathLike"
+MaskLike: TypeAlias = "NDArray[Any] | Image.Image | torch.Tensor | MaskReading | PathLike"
 ImageT = TypeVar("ImageT", NDArray[Any], Image.Image, torch.Tensor, ImageData)
 """Type of an image in memory."""
 
 DEPTHS = (np.uint8, np.uint16, np.float32)
 LARGEST_FLOAT = 2.0  # of most pixels of a float image: HDR values above 1 are allowed, values up to 255 a mistake
 RANGE_SAMPLES = 1 << 18
-TOLERANCE = 1e-3  # by which resampling may leave the range of a mask
 
 
 @dataclass(frozen=True)
@@ -132,8 +134,16 @@ def _from_pil(image: Image.Image) -> ConvertedImage:
         restored.info = dict(image.info)
         return restored
 
-    data = ImageData(pixels, alpha, image.info.get("icc_profile"), gray=gray)
+    data = ImageData(pixels, alpha, image.info.get("icc_profile"), gray=gray, indexed=_indexed_colors(image))
     return ConvertedImage(data, restore, alpha is not None)
+
+
+def _indexed_colors(image: Image.Image) -> IndexedColors | None:
+    if image.mode != "P" or not (palette := image.getpalette("RGB")):
+        return None
+    colors = np.zeros((256, 3), np.uint8)
+    colors[: len(palette) // 3] = np.reshape(palette, (-1, 3))
+    return IndexedColors(np.asarray(image), colors)
 
 
 def _from_tensor(tensor: torch.Tensor) -> ConvertedImage:
@@ -157,25 +167,37 @@ def _from_tensor(tensor: torch.Tensor) -> ConvertedImage:
 def convert_mask(mask: MaskLike) -> Pixels:
     """Convert a mask of any supported type to an array; `masks.check_mask` checks its size and content.
 
+    What it means is decided by `interpret_mask`, whose notes and hint are logged as warnings.
+
     Args:
-        mask: array (H, W) or (H, W, 1), bool, uint8, uint16 or float in [0, 1], full scale = foreground; tensor (H, W)
-            or (1, H, W); PIL image, whose alpha counts if it has any transparency, and its brightness otherwise; or the
-            path of an image file.
+        mask: array (H, W) or (H, W, 1), bool, integer or float in [0, 1], full scale = foreground, and also 1 in an
+            array of integers that holds only 0 and 1; tensor (H, W) or (1, H, W); PIL image; path of an image file;
+            or a `MaskReading`, whose mask is taken without a further interpretation.
 
     Returns:
         (H, W) bool, uint8, uint16 or float32.
 
     Raises:
-        MaskError: another type, shape or range.
+        MaskError: another type, shape or range, or several meanings are possible.
         FileError: a file that cannot be read.
     """
+    if isinstance(mask, MaskReading):
+        return mask.mask
+    reading = _read(mask)
+    reading.log(logger)
+    return reading.mask
+
+
+def _read(mask: MaskLike) -> MaskReading:
     if isinstance(mask, str | os.PathLike):
-        return read_mask(os.fspath(mask))
+        return read_mask_file(os.fspath(mask))
     if isinstance(mask, Image.Image):
-        data = _from_pil(mask).data
-        if data.alpha is not None and data.alpha.min() < full_scale(data.alpha.dtype):
-            return data.alpha
-        return np.ascontiguousarray(data.pixels[..., 0]) if data.gray else luma(data.pixels)
+        return interpret_mask(_from_pil(mask).data)
+    return interpret_mask(_mask_values(mask))
+
+
+def _mask_values(mask: MaskLike) -> Pixels:
+    """Return an array or a tensor as H×W bool, uint8, uint16 or float32."""
     if isinstance(mask, torch.Tensor):
         mask = (mask.detach().cpu().float() if mask.is_floating_point() else mask.detach().cpu()).numpy()
         mask = mask[0] if mask.ndim == 3 and mask.shape[0] == 1 else mask
@@ -190,20 +212,7 @@ def convert_mask(mask: MaskLike) -> Pixels:
     if mask.dtype in (np.uint8, np.uint16, np.bool_):
         return mask
     if np.issubdtype(mask.dtype, np.floating):
-        return _checked_float_mask(mask.astype(np.float32, copy=False))
-    if np.issubdtype(mask.dtype, np.integer) and mask.min() >= 0 and mask.max() <= 255:
-        return mask.astype(np.uint8)
-    raise MaskError(f"A mask must be bool, uint8, uint16 or float, not {mask.dtype}.", code="mask.dtype")
-
-
-def _checked_float_mask(mask: NDArray[np.float32]) -> NDArray[np.float32]:
-    low, high = float(mask.min()), float(mask.max())
-    if low < -TOLERANCE or high > 1 + TOLERANCE:  # False for NaN, which check_mask refuses
-        raise MaskError(
-            f"The float mask has values from {low:g} to {high:g}, but float masks range from 0 to 1: divide it by its "
-            "full scale, or pass it as uint8.",
-            code="mask.range",
-            low=low,
-            high=high,
-        )
-    return mask.clip(0, 1) if low < 0 or high > 1 else mask
+        return mask.astype(np.float32, copy=False)
+    if np.issubdtype(mask.dtype, np.integer) and mask.min() >= 0 and mask.max() <= 65535:
+        return mask.astype(np.uint8 if mask.max() <= 255 else np.uint16)
+    raise MaskError(f"A mask must be bool, float, or of integers from 0 to 65535, not {mask.dtype}.", code="mask.dtype")

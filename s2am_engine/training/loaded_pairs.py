@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from s2am_engine.errors import TrainingError
 from s2am_engine.image.arrays import to_depth, to_unit
 from s2am_engine.image.io import load_image
-from s2am_engine.image.masks import read_mask
+from s2am_engine.image.mask_reading import read_mask
 from s2am_engine.inference.network_input import shrink
 from s2am_engine.training.dataset_readers import Pair
 from s2am_engine.types import Pixels

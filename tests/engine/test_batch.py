@@ -123,3 +123,31 @@ def test_named_puts_the_file_into_the_message(error: S2AMError, message: str) ->
     found = named(error, Path("a.png"))
     assert (str(found), type(found), found.code) == (message, type(error), error.code)
     assert found.fields["path"] == "a.png"
+
+
+def test_masks_beside_their_images_are_found_and_are_no_images(tmp_path: Path) -> None:
+    pixels, mask = composite()
+    for name in ("beach.jpg", "town.png"):
+        Image.fromarray(pixels).save(tmp_path / name)
+    for name in ("beach_mask.png", "town-mask.PNG", "alone_mask.png"):
+        Image.fromarray(mask).save(tmp_path / name)
+    items = plan_batch(tmp_path, tmp_path / "out", tmp_path)
+    assert [item.source.name for item in items] == ["alone_mask.png", "beach.jpg", "town.png"]
+    found = [find_mask_file(item.source, tmp_path).name for item in items[1:]]
+    assert found == ["beach_mask.png", "town-mask.PNG"]
+    with pytest.raises(FileError, match="alone_mask_mask"):
+        find_mask_file(items[0].source, tmp_path)
+
+
+def test_an_image_is_not_its_own_mask(images: Path, tmp_path: Path) -> None:
+    assert find_mask_file(images / "a.png", tmp_path / "masks") == tmp_path / "masks" / "a.png"
+    for folder in (images, images / ".." / "images"):
+        with pytest.raises(FileError, match="has no mask") as caught:
+            find_mask_file(images / "a.png", folder)
+        assert caught.value.code == "file.no-mask"
+    with pytest.raises(MaskError, match="the image itself") as refused:
+        FileHarmonizer("concord", "cpu").harmonize_file(
+            images / "a.png", tmp_path / "out.png", mask=images / ".." / "images" / "a.png"
+        )
+    assert refused.value.code == "mask.same-file"
+    assert not (tmp_path / "out.png").exists()

@@ -286,7 +286,6 @@ class TestImageTypes:
         ("change", "code"),
         [
             (lambda mask: mask.astype(np.float32), "mask.range"),
-            (lambda mask: (mask > 0).astype(np.uint8), "mask.scale"),
             (lambda mask: mask[:-1], "mask.size"),
             (lambda mask: np.dstack([mask] * 3), "mask.shape"),
             (lambda mask: mask.astype(np.int64) * 1000, "mask.dtype"),

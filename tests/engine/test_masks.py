@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Masks: reading, checks, and upsampling along edges."""
+"""Masks: checks and writing."""
 
 from __future__ import annotations
 
@@ -7,47 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from s2am_engine.errors import EngineError
-from s2am_engine.image.io import ImageData
-from s2am_engine.image.masks import check_mask, mask_from_alpha, read_mask
+from s2am_engine.errors import EngineError, MaskError
+from s2am_engine.image.arrays import to_unit
+from s2am_engine.image.io import ImageData, load_image
+from s2am_engine.image.mask_reading import read_mask
+from s2am_engine.image.masks import check_mask, mask_from_alpha, save_mask
 from s2am_engine.types import Pixels
-
-RAMP = np.tile(np.arange(256, dtype=np.uint8), (4, 1))
-
-
-def test_read_mask_of_gray_image_keeps_levels(tmp_path: Path) -> None:
-    Image.fromarray(RAMP).save(tmp_path / "mask.png")
-    np.testing.assert_array_equal(read_mask(tmp_path / "mask.png"), RAMP)
-
-
-def test_read_mask_keeps_16_bits(tmp_path: Path) -> None:
-    deep = (RAMP.astype(np.uint16) * 257) + 3
-    Image.fromarray(deep).save(tmp_path / "mask.png")
-    np.testing.assert_array_equal(read_mask(tmp_path / "mask.png"), deep)
-
-
-def test_read_mask_of_cut_out_is_its_alpha(tmp_path: Path) -> None:
-    dark = np.full((4, 256, 4), 7, np.uint8)
-    dark[..., 3] = RAMP
-    Image.fromarray(dark).save(tmp_path / "cutout.png")
-    np.testing.assert_array_equal(read_mask(tmp_path / "cutout.png"), RAMP)
-
-
-def test_read_mask_of_opaque_rgba_is_its_luma(tmp_path: Path) -> None:
-    white = np.full((4, 256, 4), 255, np.uint8)
-    white[..., :3] = RAMP[..., None]
-    Image.fromarray(white).save(tmp_path / "mask.png")
-    np.testing.assert_array_equal(read_mask(tmp_path / "mask.png"), RAMP)
-
-
-def test_read_mask_removes_jpeg_noise(tmp_path: Path) -> None:
-    disc = (np.hypot(*(np.mgrid[:64, :64] - 32)) < 20).astype(np.uint8) * 255
-    Image.fromarray(disc).save(tmp_path / "mask.jpg", quality=85)
-    far = np.hypot(*(np.mgrid[:64, :64] - 32)) > 23
-    assert (np.asarray(Image.open(tmp_path / "mask.jpg"))[far] > 0).any()
-    assert (read_mask(tmp_path / "mask.jpg")[far] == 0).all()
 
 
 @pytest.mark.parametrize(
@@ -64,6 +30,38 @@ def test_read_mask_removes_jpeg_noise(tmp_path: Path) -> None:
 def test_check_mask_refuses_unusable_masks(mask: Pixels, sentence: str) -> None:
     with pytest.raises(EngineError, match=sentence):
         check_mask(mask, (4, 5, 3))
+
+
+@pytest.mark.parametrize(
+    ("size", "orientation", "sentence"),
+    [
+        ((80, 60), 6, "EXIF orientation turns by 90°: turn the mask likewise"),
+        ((80, 60), 1, "lies on its side"),
+        ((30, 40), 1, r"50 % of the size; scale it to 80×60"),
+        ((59, 79), 1, r"98\.8 % of the size"),
+        ((60, 60), 1, "other proportions"),
+    ],
+)
+def test_check_mask_gives_the_reason_for_another_size(size: tuple[int, int], orientation: int, sentence: str) -> None:
+    mask = np.zeros(size, np.uint8)
+    mask[:20, :20] = 255
+    with pytest.raises(MaskError, match=sentence) as caught:
+        check_mask(mask, (60, 80, 3), orientation=orientation)
+    assert caught.value.code == "mask.size"
+
+
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "float32", "bool"])
+def test_save_mask_is_read_as_the_same_mask(tmp_path: Path, kind: str) -> None:
+    soft = np.tile(np.linspace(0, 1, 60), (40, 1)) if kind != "bool" else np.tile(np.arange(60) > 20, (40, 1))
+    mask = soft.astype(kind) if kind in ("bool", "float32") else (soft * np.iinfo(kind).max).astype(kind)
+    save_mask(tmp_path / "mask.png", mask)
+    assert load_image(tmp_path / "mask.png").gray
+    np.testing.assert_allclose(to_unit(read_mask(tmp_path / "mask.png")), to_unit(mask), atol=1 / 65535)
+
+
+def test_save_mask_refuses_a_lossy_format(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match=r"ends in \.png"):
+        save_mask(tmp_path / "mask.jpg", np.zeros((4, 4), np.uint8))
 
 
 def test_mask_from_alpha_refuses_image_without_alpha() -> None:

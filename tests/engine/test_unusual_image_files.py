@@ -24,7 +24,8 @@ from s2am_engine.image.formats.exif import TiffBytes, normalize_exif
 from s2am_engine.image.formats.iptc import iptc_of_resources, iptc_resource
 from s2am_engine.image.icc import from_srgb, to_srgb
 from s2am_engine.image.io import ImageData, Metadata, load_image, save_image
-from s2am_engine.image.masks import mask_from_alpha, read_mask
+from s2am_engine.image.mask_reading import read_mask
+from s2am_engine.image.masks import mask_from_alpha
 from s2am_engine.image.paste import place_layer
 from tests.engine import icc
 from tests.engine.metadata import pack_exif

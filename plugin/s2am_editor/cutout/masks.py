@@ -109,11 +109,6 @@ def combine_masks(before: TiledMask | None, new: TiledMask, how: Combination) ->
     return new
 
 
-def invert_mask(mask: TiledMask) -> TiledMask:
-    """Return a mask that shows what the given one hides."""
-    return mask.combined(mask, lambda values, _: 255 - values)
-
-
 def shows_any(layer: Layer, mask: TiledMask) -> bool:
     """Return True if a layer with this mask would show at least one pixel that is more than half opaque."""
     box = mask.box()

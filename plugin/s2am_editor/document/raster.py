@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from s2am_editor.document.geometry import EMPTY_RECT, Rect
 from s2am_engine.image.arrays import full_scale
+from s2am_engine.image.mask_reading import invert_mask
 
 OPENCV_DEPTHS = {np.dtype(np.uint8): cv2.CV_8U, np.dtype(np.uint16): cv2.CV_16U, np.dtype(np.float32): cv2.CV_32F}
 """OpenCV's depth constants by NumPy dtype, for all dtypes that pixels can have."""
@@ -218,6 +219,10 @@ class TiledMask:
             raise ValueError(f"masks of {self.width}×{self.height} and {other.width}×{other.height} do not match")
         pairs = zip(self._tiles, other._tiles, strict=True)
         return self._with_tiles(tuple(_to_tile(function(mine.level(0), theirs.level(0))) for mine, theirs in pairs))
+
+    def inverted(self) -> TiledMask:
+        """Return a mask that shows what this one hides."""
+        return self.combined(self, lambda values, _: invert_mask(values))
 
     def box(self, above: int = 0) -> Rect:
         """Return the bounding box of all values above one; it is empty if there are none."""

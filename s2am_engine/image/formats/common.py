@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2am_common.image_formats import WRITABLE_FORMATS, FormatInfo
-from s2am_engine.image.data import MAX_PIXELS, ImageData, Metadata
+from s2am_engine.image.data import MAX_PIXELS, ImageData, IndexedColors, Metadata
 from s2am_engine.types import Pixels
 
 _WRITABLE = [info.name for info in WRITABLE_FORMATS]
@@ -44,6 +44,7 @@ class Decoded:
     profile: ICC profile; None = none stored.
     selection: H×W, an extra channel that is not transparency.
     notes: contents of the file that are not kept, each as the end of a sentence ("has a gain map …").
+    indexed: numbers and palette, if the file has one; `samples` holds the colors.
     """
 
     samples: Pixels
@@ -52,6 +53,7 @@ class Decoded:
     metadata: Metadata
     selection: Pixels | None = None
     notes: tuple[str, ...] = ()
+    indexed: IndexedColors | None = None
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from imagecodecs import PNG, DeflateError, deflate_decode, png_decode, png_encod
 from PIL.PngImagePlugin import PngInfo, putchunk
 
 from s2am_common.image_formats import PNG as PNG_INFO
-from s2am_engine.image.data import ImageData, Metadata
+from s2am_engine.image.data import ImageData, IndexedColors, Metadata
 from s2am_engine.image.formats.color_space import hdr_curve_of_cicp, profile_of_cicp, profile_of_gamma
 from s2am_engine.image.formats.common import (
     CONVERT_FIRST,
@@ -33,7 +33,7 @@ from s2am_engine.image.formats.common import (
 from s2am_engine.image.formats.exif import exif_resolution, normalize_exif
 from s2am_engine.image.formats.iptc import iptc_of_resources, iptc_resource
 from s2am_engine.image.formats.xmp import reset_xmp_orientation
-from s2am_engine.types import Pixels
+from s2am_engine.types import Bytes, Pixels
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOR_CHUNKS = (b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI")
@@ -44,6 +44,7 @@ _MAX_CHUNKS = 2**20
 _MAX_DENSITY = 2**31 - 1
 _PASSES = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
 """Adam7: first row, first column, and steps of both, of each pass."""
+_GRAY, _PALETTE = 0, 3
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by color type
 _RAW_PROFILE = "Raw profile type "  # keyword of ImageMagick, ExifTool and exiv2 for metadata in hexadecimal
 _IPTC_NAMES, _EXIF_NAMES = ("iptc", "8bim"), ("exif", "APP1")
@@ -77,9 +78,35 @@ def read_png(data: bytes) -> Decoded:
         advice = CONVERT_FIRST.replace("it", "one frame")
         raise UnsupportedFileError(f"is an animation of {frames} frames: {advice}")
     samples = _pixels(once, [chunk.whole for chunk in chunks if chunk.kind == b"IDAT"])
+    indexed = None
+    if once[b"IHDR"][9] == _PALETTE:
+        indexed = _indexed(samples, once)
+        samples = _palette(once)[indexed.indices]
     metadata, orientation = _metadata(chunks, once)
     profile, notes = _color_space(once, samples.shape[2] < 3)
-    return Decoded(samples, orientation, profile, metadata, notes=notes)
+    return Decoded(samples, orientation, profile, metadata, notes=notes, indexed=indexed)
+
+
+def _indexed(grays: Pixels, once: dict[bytes, bytes]) -> IndexedColors:
+    """Return the indices of an image with a palette that was decoded as a gray one, H×W×1, scaled to 8 bits."""
+    if once[b"IHDR"][8] not in (1, 2, 4, 8):
+        raise ValueError("PNG has an invalid depth for a palette")
+    scale = 255 // (2 ** once[b"IHDR"][8] - 1)
+    indices = grays[..., 0] // np.uint8(scale)
+    return IndexedColors(np.ascontiguousarray(indices), np.ascontiguousarray(_palette(once)[:, :3]))
+
+
+def _palette(once: dict[bytes, bytes]) -> Bytes:
+    """Return the palette, 256×3, or ×4 if it has transparent entries; missing entries are black, as libpng has them."""
+    stored, alphas = once.get(b"PLTE", b""), once.get(b"tRNS")
+    if not stored or len(stored) % 3 or len(stored) > 768:
+        raise ValueError("PNG has no valid palette")
+    palette = np.zeros((256, 3), np.uint8)
+    palette[: len(stored) // 3] = np.frombuffer(stored, np.uint8).reshape(-1, 3)
+    if alphas is None:
+        return palette
+    opacity = np.frombuffer(alphas[: len(stored) // 3].ljust(256, b"\xff"), np.uint8)
+    return np.column_stack([palette, opacity])
 
 
 def _color_space(once: dict[bytes, bytes], gray: bool) -> tuple[bytes | None, tuple[str, ...]]:
@@ -95,18 +122,16 @@ def _color_space(once: dict[bytes, bytes], gray: bool) -> tuple[bytes | None, tu
 
 
 def _pixels(once: dict[bytes, bytes], stored: list[memoryview]) -> Pixels:
-    """Decode the pixels, H×W×C.
+    """Decode the pixels, H×W×C; those of an image with a palette as if they were gray.
 
     The decoder gets the chunks that it needs, in order: it prints a warning on stderr about any other, and about
     interlaced images and surplus data. Of such files it gets each pass, packed again, as an image of its own.
     """
     width, height, bits, color, *_, interlaced = struct.unpack(">IIBBBBB", once[b"IHDR"])
+    kind = bytes([bits, _GRAY if color == _PALETTE else color]) + once[b"IHDR"][10:12]
     parts = []
-    if color == 3 and b"PLTE" in once:
-        parts.append(_packed(b"PLTE", once[b"PLTE"]))
-    if b"tRNS" in once and color in (0, 2, 3):
-        length = {0: 2, 2: 6, 3: len(once.get(b"PLTE", b"")) // 3}[color]
-        parts.append(_packed(b"tRNS", once[b"tRNS"][:length]))
+    if b"tRNS" in once and color in (0, 2):
+        parts.append(_packed(b"tRNS", once[b"tRNS"][: 2 if color == 0 else 6]))
     if color not in _CHANNELS:
         raise ValueError("PNG has an unknown color type")
     passes = _PASSES if interlaced else ((0, 0, 1, 1),)
@@ -116,7 +141,9 @@ def _pixels(once: dict[bytes, bytes], stored: list[memoryview]) -> Pixels:
     lengths = [rows * (1 + (columns * pixel_bits + 7) // 8) if columns else 0 for rows, columns in sizes]
     stream = b"".join(whole[8:-4] for whole in stored)
     if not interlaced and _inflates_to(stream, lengths[0]):
-        data = b"".join([_SIGNATURE, _packed(b"IHDR", once[b"IHDR"]), *parts, *stored, _packed(b"IEND", b"")])
+        data = b"".join(
+            [_SIGNATURE, _packed(b"IHDR", once[b"IHDR"][:8] + kind + b"\0"), *parts, *stored, _packed(b"IEND", b"")]
+        )
         return np.asarray(png_decode(data)).reshape(height, width, -1)
     # Without the two bytes of its header, the checksum behind the stream does not count: each chunk has one as well.
     scanlines = zlib.decompressobj(-zlib.MAX_WBITS).decompress(stream[2:], sum(lengths) or 1)
@@ -127,7 +154,7 @@ def _pixels(once: dict[bytes, bytes], stored: list[memoryview]) -> Pixels:
     for (top, left, down, across), (rows, columns), length in zip(passes, sizes, lengths, strict=True):
         if not length:
             continue
-        head = _packed(b"IHDR", struct.pack(">II", columns, rows) + once[b"IHDR"][8:12] + b"\0")
+        head = _packed(b"IHDR", struct.pack(">II", columns, rows) + kind + b"\0")
         body = _packed(b"IDAT", zlib.compress(memoryview(scanlines)[at : at + length], 0))
         found = np.asarray(png_decode(b"".join([_SIGNATURE, head, *parts, body, _packed(b"IEND", b"")])))
         found = found.reshape(rows, columns, -1)

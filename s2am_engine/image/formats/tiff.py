@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tifffile import TIFF, TiffFile, TiffPage, TiffWriter
 
 from s2am_common.image_formats import TIFF as TIFF_INFO
-from s2am_engine.image.data import MAX_PIXELS, ImageData, Metadata
+from s2am_engine.image.data import MAX_PIXELS, ImageData, IndexedColors, Metadata
 from s2am_engine.image.formats import exif
 from s2am_engine.image.formats.camera_raw import read_camera_raw
 from s2am_engine.image.formats.common import (
@@ -99,7 +99,9 @@ def _read(data: bytes) -> Decoded:
                 raise UnsupportedFileError(_OLD) from error
             raise
         samples = samples.reshape(page.imagelength, page.imagewidth, page.samplesperpixel)
+        indices = samples[..., 0] if photometric == _PALETTE else None
         samples = _converted(page, samples, photometric)
+        indexed = None if indices is None else IndexedColors(indices, _color_table(page))
         kinds = [int(kind) for kind in page.extrasamples] if _EXTRA_SAMPLES in page.tags else [_STRAIGHT]
     colors = 1 if photometric in _GRAY else 4 if photometric == _CMYK else 3
     if samples.shape[2] < colors:
@@ -113,7 +115,7 @@ def _read(data: bytes) -> Decoded:
         notes.append(note)
     blob, orientation = exif.normalize_exif(exif.exif_of_tiff(tiff, main))
     metadata = Metadata(blob, reset_xmp_orientation(xmp, orientation), iptc, exif.exif_resolution(blob))
-    return Decoded(samples, orientation, icc, metadata, selection, tuple(notes))
+    return Decoded(samples, orientation, icc, metadata, selection, tuple(notes), indexed)
 
 
 def _iptc(main: TiffDirectory) -> bytes | None:
@@ -189,15 +191,19 @@ def _refuse_truncated(page: TiffPage, size: int) -> None:
 def _converted(page: TiffPage, samples: NDArray[Any], photometric: int) -> NDArray[Any]:
     """Convert samples to uint8, uint16 or float32 with 0 as black; applies palettes, scales other bit depths."""
     if photometric == _PALETTE:
-        table = np.asarray(page.colormap).T
-        # Some programs store 8-bit values; libtiff recognizes them in the same way.
-        table = (table >> 8 if table.max() > 255 else table).astype(np.uint8)
-        return np.concatenate([table[samples[..., 0].astype(np.uint16)], samples[..., 1:]], axis=2)
+        return np.concatenate([_color_table(page)[samples[..., 0].astype(np.uint16)], samples[..., 1:]], axis=2)
     bits, real = page.bitspersample, samples.dtype.kind == "f"
     samples = samples.astype(np.float32, copy=False) if real else widened(samples, bits)
     if photometric == 0:
         samples[..., 0] = (1 if real else np.iinfo(samples.dtype).max) - samples[..., 0]
     return samples
+
+
+def _color_table(page: TiffPage) -> NDArray[np.uint8]:
+    """Return the palette, N×3."""
+    table = np.asarray(page.colormap).T
+    # Some programs store 8-bit values; libtiff recognizes them in the same way.
+    return (table >> 8 if table.max() > 255 else table).astype(np.uint8)
 
 
 def _split_extra_channels(

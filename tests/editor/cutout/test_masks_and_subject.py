@@ -18,7 +18,6 @@ from s2am_editor.cutout.masks import (
     alpha_to_mask,
     combine_masks,
     decontaminate_edges,
-    invert_mask,
     paint_stroke,
     refine_edges,
 )
@@ -188,7 +187,7 @@ def test_combine_masks() -> None:
         assert area(combine_masks(left, right, how)) == 50 * columns
     assert area(combine_masks(None, right, Combination.ADD)) == 50 * 60
     assert area(combine_masks(None, right, Combination.SUBTRACT)) == 300 * 300 - 50 * 60
-    assert area(invert_mask(left)) == 300 * 300 - 50 * 60
+    assert area(left.inverted()) == 300 * 300 - 50 * 60
 
 
 def test_alpha_to_mask() -> None:

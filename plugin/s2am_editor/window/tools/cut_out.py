@@ -14,7 +14,6 @@ from s2am_editor.cutout.masks import (
     Combination,
     combine_masks,
     decontaminate_edges,
-    invert_mask,
     paint_stroke,
     shows_any,
 )
@@ -321,7 +320,7 @@ class CutOut(QObject):
         """Show what the layer's mask hides, and hide what it shows."""
         layer = self._session.active
         if layer and layer.mask is not None:
-            self._session.do(commands.set_mask(layer.id, invert_mask(layer.mask), "Invert mask"))
+            self._session.do(commands.set_mask(layer.id, layer.mask.inverted(), "Invert mask"))
 
     def remove_mask(self) -> None:
         """Remove the layer's mask."""
