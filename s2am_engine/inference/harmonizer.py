@@ -33,10 +33,10 @@ from s2am_engine.inference.predictor import Predictor
 from s2am_engine.inference.references import References
 from s2am_engine.inference.render_sources import FlattenedComposite, PastedLayer, keep_gray, no_background
 from s2am_engine.inference.stateful import StatefulHarmonizer
+from s2am_engine.likeness import likeness_note
 from s2am_engine.models.model_files import open_model
 from s2am_engine.models.model_store import default_model, find_model
 from s2am_engine.networks.network import Network
-from s2am_engine.networks.personal import NEGLIGIBLE
 from s2am_engine.shadow.estimate import ShadowEstimate, estimate_shadow
 from s2am_engine.shadow.layer import ShadowLayer, Silhouette
 from s2am_engine.shadow.settings import Shadow
@@ -49,7 +49,6 @@ ReferencesLike: TypeAlias = Sequence[ImageLike] | References | None
 LATTICE_SIZE = 9
 LATTICE_WEIGHT = 0.02
 CACHED_MODELS = 2
-ALIKE = 0.5  # likeness from which on a background counts as having the look of fine-tuning
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,12 +83,8 @@ class HarmonizeResult(Generic[ImageT]):
     @property
     def notes(self) -> tuple[str, ...]:
         """What should be known about the result, one sentence each."""
-        if self.likeness is None or self.likeness >= ALIKE:
-            return ()
-        subject = "Background and reference photographs do" if self.references else "The background does"
-        used = "was used" if self.likeness <= NEGLIGIBLE else f"counts {1 - self.likeness:.0%}"
-        style = f"the look to which “{self.model}” was fine-tuned"
-        return (f"{subject} not have {style} (likeness {self.likeness:.0%}): its base model {used}.",)
+        note = likeness_note(self.model, self.likeness, references=self.references)
+        return () if note is None else (note,)
 
     @property
     def composite(self) -> ImageData:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from s2am_engine.color.map import ColorMap
+from s2am_engine.likeness import NEGLIGIBLE
 from s2am_engine.networks.network import Network
 
 LEVELS = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
@@ -19,7 +20,6 @@ SHRINKAGE = 0.3  # of the style's covariance towards a sphere: a few dozen photo
 PRIOR = -3.0  # logarithm of the prior odds that a background is of the style
 SOFTNESS = 2.0  # log-odds are divided by it
 FLOOR = 1e-5  # variance that any feature has
-NEGLIGIBLE = 0.01  # likeness up to which the base network alone is used
 
 
 class Personal(Network):

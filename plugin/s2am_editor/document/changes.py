@@ -119,7 +119,8 @@ def _model_result(harmonization: Harmonization | None) -> tuple[object, ...] | N
     """Return the parts of a harmonization that a model found; sliders and curves are not among them."""
     if harmonization is None:
         return None
-    return id(harmonization.model_map), harmonization.model, harmonization.confidence, harmonization.reference
+    predicted = harmonization.model, harmonization.confidence, harmonization.likeness
+    return id(harmonization.model_map), harmonization.reference, *predicted
 
 
 def changed_area(before: Document, after: Document) -> Rect:

@@ -11,6 +11,7 @@ import dataclasses
 import itertools
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -51,6 +52,7 @@ class Reference:
         kind: "beneath": all visible layers below; "layer": one layer; "area": the layers below, inside `area`.
         layer: id of the reference layer, for kind "layer" only.
         area: mask of the canvas's size, for kind "area" only.
+        photographs: files of photographs whose look the layer is matched to as well, at most twenty.
 
     Raises:
         ValueError: `layer` or `area` does not match the kind.
@@ -59,6 +61,7 @@ class Reference:
     kind: Literal["beneath", "layer", "area"] = "beneath"
     layer: int | None = None
     area: TiledMask | None = None
+    photographs: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that layer and area match the kind."""
@@ -81,6 +84,8 @@ class Harmonization:
         sliders: applied to `model_map`.
         curves: drawn by the user; applied last, at full strength; None = none.
         placement: transform of the layer when the model saw it; None = unknown, in projects of version 0.1.
+        likeness: resemblance of the background to the look to which the model was fine-tuned, 0 to 1; None = it was
+            not fine-tuned.
     """
 
     model_map: ColorMap
@@ -90,6 +95,7 @@ class Harmonization:
     sliders: Sliders = field(default_factory=Sliders)
     curves: ToneCurves | None = None
     placement: Transform | None = None
+    likeness: float | None = None
 
     @cached_property
     def color_map(self) -> ColorMap:

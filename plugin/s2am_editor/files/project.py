@@ -14,6 +14,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 import numpy as np
@@ -232,12 +233,14 @@ def _harmonization_to_json(
         "sliders": dataclasses.asdict(harmonization.sliders),
         "curves": None if harmonization.curves is None else harmonization.curves.curves.to_json(),
         "placement": None if harmonization.placement is None else dataclasses.asdict(harmonization.placement),
+        "likeness": harmonization.likeness,
         "curve_points": _points_to_json(harmonization.curves),
         "reference": {
             "kind": reference.kind,
             # -1 stands for a deleted reference layer; the color map remains valid.
             "layer": None if reference.layer is None else indices.get(reference.layer, -1),
             "area": None if reference.area is None else writer.put_mask(reference.area),
+            "photographs": [str(path) for path in reference.photographs],
         },
     }
 
@@ -251,6 +254,7 @@ def _harmonization_from_json(data: Mapping[str, Any], ids: Sequence[int], reader
         sliders=Sliders.from_values(data["sliders"]),
         curves=curves,
         placement=Transform(**data["placement"]) if data.get("placement") else None,
+        likeness=None if data.get("likeness") is None else float(data["likeness"]),
     )
 
 
@@ -277,7 +281,8 @@ def _curves_from_json(data: Any, lines: Any) -> ToneCurves:
 def _reference_from_json(data: Mapping[str, Any], ids: Sequence[int], reader: PixelReader) -> Reference:
     index, area = data["layer"], data["area"]
     layer = None if index is None else ids[index] if index >= 0 else new_layer_id()
-    return Reference(data["kind"], layer, None if area is None else reader.mask(area))
+    photographs = tuple(Path(str(path)) for path in data.get("photographs", ()))  # version 0.1 has none
+    return Reference(data["kind"], layer, None if area is None else reader.mask(area), photographs)
 
 
 def _metadata_to_json(metadata: Metadata) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from s2am_engine.types import FractionCallback
 
 if TYPE_CHECKING:
     from s2am_engine.inference.harmonizer import Harmonizer
+    from s2am_engine.inference.references import References
 
 _INPUT_SHARE = 0.6  # of the progress: preparing the model's input
 
@@ -117,6 +118,7 @@ def find_harmonization(
     Raises:
         DocumentError: see `prepare_input`.
         ModelError: the model is unknown or damaged.
+        FileError, ImageError: a photograph cannot be used, or there are too many of them.
     """
     [harmonization] = find_variants(
         document, layer_id, models, [(model, sliders or Sliders())], reference, progress=progress
@@ -140,18 +142,36 @@ def find_variants(
     model_input = prepare_input(document, layer_id, reference, lambda done: report(done * _INPUT_SHARE))
     placement = document.layer(layer_id).transform
     predicted: dict[str, Harmonization] = {}
+    reduced: dict[int, References] = {}
     for index, (model, sliders) in enumerate(choices):
         report(_INPUT_SHARE + (1 - _INPUT_SHARE) * index / len(choices))
         if model not in predicted:
             with models.using(model) as harmonizer:
-                predicted[model] = _predict(harmonizer, model_input, reference)
+                size = harmonizer.input_size
+                if reference.photographs and size not in reduced:
+                    reduced[size] = _reduce_photographs(reference, size, report)
+                predicted[model] = _predict(harmonizer, model_input, reference, reduced.get(size))
         yield dataclasses.replace(predicted[model], sliders=sliders, placement=placement)
     report(1.0)
 
 
-def _predict(harmonizer: Harmonizer, model_input: HarmonizeInput, reference: Reference) -> Harmonization:
-    result = harmonizer(model_input.pixels, model_input.mask, alpha=model_input.alpha, profile=model_input.profile)
-    return Harmonization(result.color_map, result.model, result.confidence, reference)
+def _reduce_photographs(reference: Reference, size: int, report: FractionCallback) -> References:
+    """Read the photographs of a reference at a network's input size."""
+    from s2am_engine.inference.references import References  # imports PyTorch, which takes seconds
+
+    return References.reduce(reference.photographs, size, lambda _: report(_INPUT_SHARE))
+
+
+def _predict(
+    harmonizer: Harmonizer, model_input: HarmonizeInput, reference: Reference, photographs: References | None
+) -> Harmonization:
+    result = harmonizer(
+        *(model_input.pixels, model_input.mask),
+        alpha=model_input.alpha,
+        profile=model_input.profile,
+        references=photographs,
+    )
+    return Harmonization(result.color_map, result.model, result.confidence, reference, likeness=result.likeness)
 
 
 def _reference_layers(document: Document, layer: Layer, reference: Reference) -> tuple[Layer, ...]:

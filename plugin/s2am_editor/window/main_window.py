@@ -153,6 +153,7 @@ class MainWindow(QMainWindow):
         self.sidebar.harmonize.harmonize.connect(self.harmonize)
         self.sidebar.harmonize.variants.connect(self.show_variants)
         self.sidebar.harmonize.paint_reference.connect(lambda: self.tool_box.choose("reference"))
+        self.sidebar.harmonize.photographs_wanted.connect(self._choose_photographs)
         self.tool_box.refine_wanted.connect(self._refine_edges)
         self.tool_box.reference.painted.connect(self.sidebar.harmonize.choose_area)
         self.welcome.open_background.connect(self.files.choose_background)
@@ -289,6 +290,12 @@ class MainWindow(QMainWindow):
         except EngineError as error:
             self.show_problem(Problem(error))
             return None
+
+    def _choose_photographs(self) -> None:
+        """Ask for photographs to match."""
+        paths = self.commands.choose_photographs()
+        if paths:
+            self.sidebar.harmonize.set_photographs(paths)
 
     def open_files(self, paths: Sequence[Path]) -> None:
         """Open the files named on the command line."""

@@ -7,6 +7,7 @@ import dataclasses
 import platform
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
 from PyQt6.QtCore import QObject, pyqtSignal
@@ -14,6 +15,7 @@ from PyQt6.QtWidgets import QApplication, QLineEdit, QMessageBox, QPlainTextEdit
 
 import s2am_engine
 from s2am_common.atomic import atomic_write
+from s2am_common.image_formats import READABLE_SUFFIXES
 from s2am_editor.document import commands, frame, layer_tree
 from s2am_editor.document.blend_mode import BlendMode
 from s2am_editor.document.history import Command
@@ -58,6 +60,12 @@ class WindowCommands(QObject):
         dialog = ExportDialog(self._session, self._settings, self._window)
         if dialog.exec() and dialog.path is not None:
             self._files.export(dialog.path, dialog.options)
+
+    def choose_photographs(self) -> list[Path]:
+        """Ask for photographs whose look a layer is to be matched to; none if the user cancels."""
+        patterns = " ".join(f"*{suffix}" for suffix in READABLE_SUFFIXES)
+        images = self.tr("Photographs ({0})").format(patterns)
+        return standard_dialogs.choose_to_open(self._window, self._settings, self.tr("Match photographs"), images)
 
     def copy_image(self) -> None:
         """Copy the flattened document to the clipboard."""

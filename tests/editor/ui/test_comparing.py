@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,12 @@ from PyQt6.QtGui import QEnterEvent
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QApplication
 
+from s2am_editor.document import commands
 from s2am_editor.document.frame import Frame
+from s2am_editor.files.document_io import open_document, save_project
+from s2am_editor.render.export import flatten
 from s2am_editor.window.canvas.canvas import Compare
+from s2am_engine.image.io import ImageData, save_image
 from tests.editor.ui.driver import WindowDriver
 
 
@@ -108,3 +113,43 @@ def test_panel_gives_no_confidence_of_a_formula(
     driver.harmonize()
     assert model in panel._state.text()
     assert ("confidence" in panel._state.text()) is confident
+
+
+def test_photographs_are_matched_named_saved_and_removed(
+    harmonized: WindowDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver, panel = harmonized, harmonized.window.sidebar.harmonize
+    alone = flatten(driver.window.session.document).pixels
+    paths = [tmp_path / f"sunset {number}.png" for number in (1, 2)]
+    for seed, path in enumerate(paths):
+        pixels = np.random.default_rng(seed).integers(0, 60, (80, 120, 3)) + np.array([190, 90, 20])
+        save_image(path, ImageData(pixels.astype(np.uint8)))
+    monkeypatch.setattr("PyQt6.QtWidgets.QFileDialog.getOpenFileNames", lambda *_: ([str(path) for path in paths], ""))
+    QTest.mouseClick(panel.photographs_button, Qt.MouseButton.LeftButton)
+    assert panel.photographs_button.text() == "2 photographs"
+    driver.harmonize()
+    matched = flatten(driver.window.session.document).pixels
+    changed = matched[..., 0] != alone[..., 0]
+    warmth = [(image[..., 0].astype(float) - image[..., 2])[changed].mean() for image in (alone, matched)]
+    assert warmth[1] > warmth[0] + 5
+    assert "matched to 2 photographs" in panel._state.text()
+
+    save_project(tmp_path / "work.ora", driver.window.session.document)
+    found = open_document(tmp_path / "work.ora").document.layers[1].harmonization
+    assert found is not None
+    assert found.reference.photographs == tuple(paths)
+
+    QTest.mouseClick(panel.no_photographs, Qt.MouseButton.LeftButton)
+    driver.harmonize()
+    np.testing.assert_array_equal(flatten(driver.window.session.document).pixels, alone)
+
+
+def test_panel_says_where_the_background_lacks_the_look_of_fine_tuning(harmonized: WindowDriver) -> None:
+    panel, layer = harmonized.window.sidebar.harmonize, harmonized.active
+    assert layer.harmonization is not None
+    assert "look" not in panel._state.text()
+    for likeness, expected in ((0.2, "counts 80%"), (0.0, "was used"), (0.9, "")):
+        found = dataclasses.replace(layer.harmonization, model="film", likeness=likeness)
+        harmonized.window.session.do(commands.set_harmonization(layer.id, found))
+        assert expected in panel._state.text()
+        assert ("The background does not have the look" in panel._state.text()) == bool(expected)

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from PyQt6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLa
 from s2am_editor.document import commands
 from s2am_editor.document.frame import Frame
 from s2am_editor.document.geometry import Rect
-from s2am_editor.document.model import BENEATH, Document, Harmonization, Layer, Reference
+from s2am_editor.document.model import Document, Harmonization, Layer, Reference
 from s2am_editor.render import harmonize_layer
 from s2am_editor.render.renderer import RenderSession
 from s2am_editor.window.editor_session import EditorSession
@@ -27,11 +28,14 @@ from s2am_editor.window.widgets.basic import (
     muted_label,
     primary_button,
     push_button,
+    small_button,
 )
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.errors import EngineError
+from s2am_engine.likeness import likeness_note
 from s2am_engine.models.model_store import Model, default_model, list_models
 
+PHOTOGRAPHS_WIDTH = 140  # pixels of a photograph's name
 GENTLE = 0.6  # strength of the second variant
 FIRST_VARIANTS = ("connoisseur", "concord")  # models that are tried besides the selected one before “More”
 PREVIEW_SIDE = 640  # pixels of a variant's longer side
@@ -44,6 +48,7 @@ class HarmonizePanel(QWidget):
     harmonize = pyqtSignal()
     variants = pyqtSignal()
     paint_reference = pyqtSignal()  # the painted area was selected as reference, but nothing is painted yet
+    photographs_wanted = pyqtSignal()  # the button for reference photographs was clicked
 
     def __init__(self, session: EditorSession) -> None:
         """Work on a session's active layer."""
@@ -61,6 +66,9 @@ class HarmonizePanel(QWidget):
         for box in (self.models, self.references):
             box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             box.setMinimumContentsLength(12)
+        self.photographs: tuple[Path, ...] = ()
+        self.photographs_button = push_button("", self.photographs_wanted.emit)
+        self.no_photographs = small_button("close", self.tr("Match the background alone"), self.set_photographs)
         self.button = primary_button(self.tr("Harmonize"), self.harmonize.emit)
         self.button.setToolTip(self.tr("Match the layer to its background (Ctrl+Return)"))
         self.button.setMinimumHeight(34)
@@ -79,6 +87,12 @@ class HarmonizePanel(QWidget):
             label.setBuddy(choice)
             form.addWidget(label, line, 0)
             form.addWidget(choice, line, 1)
+        form.addWidget(QLabel(self.tr("Photos")), 2, 0)
+        matched = QHBoxLayout()
+        matched.setSpacing(2)
+        matched.addWidget(self.photographs_button, 1)
+        matched.addWidget(self.no_photographs)
+        form.addLayout(matched, 2, 1)
         row = QHBoxLayout()
         row.setSpacing(6)
         row.addWidget(self.button, 1)
@@ -90,6 +104,7 @@ class HarmonizePanel(QWidget):
         column.addLayout(row)
         column.addWidget(self._state)
         self.list_models()
+        self.set_photographs()
         self.references.activated.connect(self._chosen)
         session.opened.connect(self._opened)
         session.layers_changed.connect(self.refresh)
@@ -103,7 +118,7 @@ class HarmonizePanel(QWidget):
     @property
     def reference(self) -> Reference:
         """The selected reference. Raises EngineError if it is the painted area and nothing is painted."""
-        chosen = self.references.currentData()
+        chosen, photographs = self.references.currentData(), self.photographs
         if chosen == "area":
             if self._session.document.area is None:
                 raise EngineError(
@@ -112,8 +127,10 @@ class HarmonizePanel(QWidget):
                         "Paint one with the reference brush, or choose another reference."
                     )
                 )
-            return Reference("area", area=self._session.document.area)
-        return Reference("layer", layer=chosen) if isinstance(chosen, int) else BENEATH
+            return Reference("area", area=self._session.document.area, photographs=photographs)
+        if isinstance(chosen, int):
+            return Reference("layer", layer=chosen, photographs=photographs)
+        return Reference(photographs=photographs)
 
     def list_models(self, choose: str | None = None) -> None:
         """List the available models, and select one."""
@@ -132,6 +149,19 @@ class HarmonizePanel(QWidget):
         """Select the painted area as reference."""
         self.references.setCurrentIndex(max(0, self.references.findData("area")))
 
+    def set_photographs(self, paths: Sequence[Path] = ()) -> None:
+        """Match the next layer to the look of photographs as well; none = to the background alone."""
+        self.photographs = tuple(paths)
+        count = len(self.photographs)
+        several = self.tr("{0} photographs").format(count)
+        text = self.tr("Match photographs…") if count == 0 else self.photographs[0].name if count == 1 else several
+        metrics = self.photographs_button.fontMetrics()
+        elided = metrics.elidedText(text, Qt.TextElideMode.ElideMiddle, PHOTOGRAPHS_WIDTH)
+        self.photographs_button.setText(elided.replace("&", "&&"))
+        about = self.tr("Also match the look of up to 20 photographs, such as those of the same series")
+        self.photographs_button.setToolTip("\n".join(path.name for path in self.photographs) or about)
+        self.no_photographs.setVisible(count > 0)
+
     def refresh(self) -> None:
         """Show the state of the active layer."""
         layer = self._session.active
@@ -145,6 +175,7 @@ class HarmonizePanel(QWidget):
 
     def _opened(self) -> None:
         self.references.setCurrentIndex(0)  # a painted area or a layer of the previous document
+        self.set_photographs()
         self.refresh()
 
     def _describe(self, layer: Layer | None, can: bool) -> str:
@@ -160,6 +191,12 @@ class HarmonizePanel(QWidget):
         text = self.tr("Model: {0}").format(found.model)
         if self._predicts.get(found.model):
             text += self.tr(" · confidence {0}%").format(round(100 * found.confidence))
+        photographs = found.reference.photographs
+        if photographs:
+            one = self.tr(" · matched to “{0}”").format(photographs[0].name)
+            text += one if len(photographs) == 1 else self.tr(" · matched to {0} photographs").format(len(photographs))
+        note = likeness_note(found.model, found.likeness, references=bool(photographs))
+        text += "" if note is None else f"\n{note}"
         if found.placement not in (None, layer.transform):
             text += "\n" + self.tr("Moved since: harmonize again to match the new surroundings.")
         return text
