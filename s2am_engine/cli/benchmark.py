@@ -22,6 +22,9 @@ from numpy.typing import NDArray
 from s2am_engine.image.arrays import SAMPLED_SIDE, subsample
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.inference.network_input import make_network_input
+from s2am_engine.shadow.layer import Silhouette
+from s2am_engine.shadow.render import render_shadow
+from s2am_engine.shadow.settings import Shadow
 
 # (width, height): 1, 8 and 24 megapixels.
 SIZES = ((1224, 816), (3464, 2309), (6000, 4000))
@@ -193,13 +196,21 @@ def stages_of(
     """Return the stages of harmonizing an image, to be called repeatedly; the last one is all of it."""
     size = harmonizer.input_size
     network_input = make_network_input(pixels, mask, None, None, size)
+    shaded = pixels.copy()
     return {
         "network input": lambda: make_network_input(pixels, mask, None, None, size),
         "network": lambda: harmonizer.predictor(network_input),
         "prediction": lambda: harmonizer(pixels, mask),
         "rendering": harmonizer(pixels, mask).render,
+        "shadow": lambda: cast_shadow(shaded, mask),
         "pixels in to pixels out": lambda: harmonizer(pixels, mask).render(),
     }
+
+
+def cast_shadow(pixels: NDArray[np.uint8], mask: NDArray[np.uint8]) -> None:
+    """Render the layer of a shadow to the side, and multiply the pixels with it, in place."""
+    shadow = Shadow(direction=120, length=0.8)
+    render_shadow(shadow, Silhouette(mask), *mask.shape).darken(pixels)
 
 
 def synthetic_image(width: int, height: int, share: float = SHARE) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

@@ -25,8 +25,8 @@ from tests.plugin.local_engine import LocalEngine
 
 def estimate_request(**fields: Any) -> EstimateShadow:
     pixels, mask = composite(HEIGHT, WIDTH)
-    defaults = {"width": WIDTH, "height": HEIGHT, "pixels": rgba_of(pixels), "layer_alpha": mask.tobytes()}
-    return EstimateShadow(**(defaults | fields))
+    defaults: dict[str, Any] = {"width": WIDTH, "height": HEIGHT, "layer_alpha": mask.tobytes()}
+    return EstimateShadow(**({"pixels": rgba_of(pixels)} | defaults | fields))
 
 
 def test_estimate_shadow_ignores_the_layers_own_pixels() -> None:
