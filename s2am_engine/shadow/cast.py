@@ -16,7 +16,7 @@ import numpy as np
 
 from s2am_engine.image.arrays import STRIP_PIXELS, full_scale
 from s2am_engine.shadow.projection import Box, Foreground, Projection
-from s2am_engine.shadow.underside import CAST_REACH, Underside
+from s2am_engine.shadow.underside import Underside
 from s2am_engine.types import Bytes, Floats, Mask
 
 _SHARPEST = 0.0007  # σ of the blur at the ground line, in heights of the foreground
@@ -127,7 +127,7 @@ class CastShadow:
         """Return the alpha without the parts below the ground line, and with the body extended down to it."""
         box, ground = self.foreground.box, self.projection.ground
         alpha = self.foreground.alpha.copy()
-        top = max(0, math.floor(self.underside.top(CAST_REACH)) - box.top)
+        top = max(0, math.floor(self.underside.top) - box.top)
         lower = alpha[top:]
         if len(lower):
             extended = self.underside.extension(Box(box.left, box.top + top, box.right, box.bottom))

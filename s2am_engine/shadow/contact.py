@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from s2am_engine.shadow.projection import Box, Foreground
-from s2am_engine.shadow.underside import CONTACT_REACH, Underside
+from s2am_engine.shadow.underside import Underside
 from s2am_engine.types import Floats
 
 _SIZE = 0.04  # unit of the blur, in the shorter side of the foreground
@@ -43,7 +43,7 @@ class ContactShadow:
         ends = [float(self.underside.ground.at(x)) for x in (box.left, box.right)]
         return Box(
             box.left - margin,
-            math.floor(self.underside.top(CONTACT_REACH) - self.size) - margin,
+            math.floor(self.underside.top - self.size) - margin,
             box.right + margin,
             max(math.ceil(max(ends)), box.bottom) + margin,
         )
@@ -75,6 +75,6 @@ class ContactShadow:
         """Return the ground below the body and a band along its lower edge, at a reduction."""
         ys = box.top + (np.arange(box.height // reduction) + 0.5)[:, None] * reduction
         xs = box.left + (np.arange(box.width // reduction) + 0.5) * reduction
-        edge, weight = self.underside.columns(xs, CONTACT_REACH)
+        edge, weight = self.underside.columns(xs)
         foot = np.maximum(edge + 0.25 * self.size, self.underside.ground.at(xs))
         return np.where((ys > edge - self.size) & (ys <= foot), weight, 0).astype(np.float32)

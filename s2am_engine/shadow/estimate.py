@@ -43,7 +43,7 @@ _AMBIENT_CHROMA = 0.6  # exponent: surfaces are more colorful than the light tha
 # ground in any photograph.
 _FROM_SOURCE = Shadow(length=0.8, softness=0.35, opacity=0.5)
 _FROM_SIDE = Shadow(direction=105, length=0.5, softness=0.5, opacity=0.4)
-_FROM_ABOVE = Shadow(length=0, contact=0.75)
+_FROM_ABOVE = Shadow(length=0, contact=0.8)
 
 
 @dataclass(frozen=True)

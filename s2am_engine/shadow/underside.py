@@ -11,11 +11,10 @@ import numpy as np
 from s2am_engine.shadow.projection import Box, Foreground, GroundLine, lower_edge
 from s2am_engine.types import Doubles, Floats
 
-CONTACT_REACH = 0.1
-"""Height above the ground line, in heights of the foreground, up to which a lower edge casts a contact shadow."""
+REACH = 0.2
+"""Height above the ground line, in heights of the foreground, up to which its lower edge counts as near the ground."""
 
-CAST_REACH = 0.25
-"""Such a height up to which the body counts as standing on the ground where it casts its shadow."""
+_FALLOFF = 1.5  # exponent of the nearness
 
 _SIDE = 1024  # pixels: the edge is found on a small copy
 
@@ -57,27 +56,25 @@ class Underside:
         ends = [float(ground.at(x)) for x in (box.left, box.right)]
         return cls(ground, box.left, step, box.height, min(ends), edge, above)
 
-    def top(self, reach: float) -> float:
-        """Return the least y of an edge within a reach, in units."""
-        return self.highest - reach * self.unit
+    @property
+    def top(self) -> float:
+        """The least y of an edge that is near the ground."""
+        return self.highest - REACH * self.unit
 
-    def columns(self, xs: Doubles, reach: float) -> tuple[Doubles, Doubles]:
-        """Return the edge at positions on the canvas, and its closeness to the ground.
-
-        The closeness falls from 1 on the ground to 0 at a height of the reach, in units, and beside the foreground.
-        """
+    def columns(self, xs: Doubles) -> tuple[Doubles, Doubles]:
+        """Return the edge at positions on the canvas, and its nearness to the ground, 0 to 1; 0 beside the foreground."""
         places = np.floor((xs - self.left) / self.step).astype(np.intp)
         inside = (places >= 0) & (places < len(self.edge))
         places = places.clip(0, len(self.edge) - 1)
-        closeness = np.clip(1 - self.above[places] / reach, 0, 1) ** 2
-        return self.edge[places], np.where(inside, closeness, 0)
+        nearness = np.clip(1 - self.above[places] / REACH, 0, 1) ** _FALLOFF
+        return self.edge[places], np.where(inside, nearness, 0)
 
     def extension(self, box: Box) -> Floats:
-        """Return the region between the lower edge and the bottom of a box, by closeness to the ground, in [0, 1].
+        """Return the region between the lower edge and the bottom of a box, by nearness to the ground, in [0, 1].
 
         Added to the alpha, it lets the shadow of a round body begin below the body rather than at the ground line.
         """
         ys = box.top + np.arange(box.height, dtype=np.float32)[:, None] + np.float32(0.5)
         xs = box.left + np.arange(box.width) + 0.5
-        edge, weight = (each.astype(np.float32) for each in self.columns(xs, CAST_REACH))
+        edge, weight = (each.astype(np.float32) for each in self.columns(xs))
         return np.where(ys > edge, weight, np.float32(0))
