@@ -4,15 +4,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from harmonize_layer.core.geometry import Window
 from harmonize_layer.core.harmonizing import HarmonizeRun
-from harmonize_layer.core.presenter import DialogPresenter
 from harmonize_layer.core.settings import HarmonizeSettings
 
 from gimp_bridge import protocol
@@ -22,64 +20,8 @@ from s2am_engine.color.adjustments import Sliders, adjust
 from s2am_engine.color.apply import apply_color_map
 from tests.plugin.conftest import HEIGHT, WIDTH, add_layer, add_mask, cut_out, noise, pixels_of, select
 from tests.plugin.fake_gimp import Config, FakeGi, Image, Layer
-from tests.plugin.local_engine import COLOR_MAP, ImmediateQueue, LocalEngine
-
-
-class RecordingView:
-    """A view that records its contents."""
-
-    def __init__(self) -> None:
-        self.status = ""
-        self.busy = False
-        self.notes: list[str] = []
-        self.models: list[str] = []
-        self.before: tuple[bytes, bytes, bool] | None = None
-        self.after: bytes | None = None
-        self.ready = False
-
-    def set_ready(self, ready: bool) -> None:
-        self.ready = ready
-
-    def show_status(self, text: str, busy: bool = False) -> None:
-        self.status, self.busy = text, busy
-
-    def show_notes(self, notes: Sequence[str]) -> None:
-        self.notes = list(notes)
-
-    def show_models(self, models: Sequence[ModelInfo]) -> None:
-        self.models = [model.name for model in models]
-
-    def show_before(self, window: Window, rgba: bytes, mask: bytes, tinted: bool) -> None:
-        assert len(rgba) == 4 * window.columns * window.rows
-        self.before, self.after = (rgba, mask, tinted), None
-
-    def show_after(self, _window: Window, rgba: bytes) -> None:
-        self.after = rgba
-
-    def clear_after(self) -> None:
-        self.after = None
-
-
-class Presented:
-    """A presenter with its view, queue and settings."""
-
-    def __init__(self, image: Image, engine: LocalEngine, *layers: Layer) -> None:
-        from harmonize_layer.gimp.images import GimpImage, GimpLayer
-
-        self.values: dict[str, Any] = {}
-        self.view, self.queue = RecordingView(), ImmediateQueue()
-        wrapped = [GimpLayer(layer) for layer in layers]
-        read = lambda: HarmonizeSettings(**self.values)  # noqa: E731
-        queue: Any = self.queue
-        self.presenter = DialogPresenter(self.view, GimpImage(image), wrapped, engine, read, queue)
-
-    def change(self, name: str, value: Any) -> None:
-        """Change an argument of the procedure."""
-        if name in Config().values and name not in ("strength", "warmth"):
-            self.values[name.replace("-", "_")] = value
-        else:
-            self.values["sliders"] = {**self.values.get("sliders", {}), name: value}
-        self.presenter.settings_changed(name)
+from tests.plugin.local_engine import COLOR_MAP, LocalEngine
+from tests.plugin.presented import Presented
 
 
 @pytest.fixture

@@ -107,9 +107,10 @@ def test_run_interactive_shows_the_dialog(
 
     class Dialog:
         previewed = None
+        has_applied = False
 
-        def __init__(self, *_: object) -> None:
-            """Take the arguments of the dialog."""
+        def __init__(self, *arguments: Any) -> None:
+            self.layers = arguments[3]
 
         def run(self) -> bool:
             return accepted

@@ -107,15 +107,15 @@ def read_composite(
     exposed = settings.reference != "layer" and not others and start.original is None and is_exposed(layer)
     if exposed:
         window = choose_window(image.size, area_of(layer))
-        alpha, rgba = _read_plane(layer, "A u8", window), image.read_visible(window)
+        alpha, rgba = read_plane(layer, "A u8", window), image.read_visible(window)
     else:
         with temporary(image.duplicate()) as copy:
-            twin = _twin_before(copy, layer, start)
+            twin = twin_before(copy, layer, start)
             window = choose_window(image.size, area_of(twin))
-            alpha = _read_plane(twin, "A u8", window)
-            _arrange(copy, twin, others, settings, image)
-            planes = [_read_plane(mask, "Y u8", window) for mask in layer_masks(layer)]
-            shown = _crop_to(copy, window)
+            alpha = read_plane(twin, "A u8", window)
+            arrange(copy, twin, others, settings, image)
+            planes = [read_plane(mask, "Y u8", window) for mask in layer_masks(layer)]
+            shown = crop_to(copy, window)
             if for_preview and settings.reference != "layer" and not (twin.is_plain or twin.passes_through):
                 stack = copy.preview_stack(twin, planes, shown)
             if not twin.passes_through:
@@ -130,8 +130,8 @@ def read_composite(
         window=window,
         rgba=rgba,
         layer_alpha=alpha,
-        layer_masks=b"".join(_read_plane(mask, "Y u8", window) for mask in layer_masks(layer)),
-        selection=_read_plane(selection, "Y u8", window) if selection else b"",
+        layer_masks=b"".join(read_plane(mask, "Y u8", window) for mask in layer_masks(layer)),
+        selection=read_plane(selection, "Y u8", window) if selection else b"",
         selection_is_reference=as_reference,
         reference=reference,
         mask_source="predicted" if settings.mask == "detect" else _automatic_mask(image, start),
@@ -140,7 +140,7 @@ def read_composite(
     )
 
 
-def _twin_before(copy: HostImage, layer: HostLayer, start: StartingPoint) -> HostLayer:
+def twin_before(copy: HostImage, layer: HostLayer, start: StartingPoint) -> HostLayer:
     """Return the layer of a copy, as it was before it was harmonized."""
     if start.original:
         before = prepare_twin(copy, start.original, keeps_own_effects=False)
@@ -149,7 +149,7 @@ def _twin_before(copy: HostImage, layer: HostLayer, start: StartingPoint) -> Hos
     return prepare_twin(copy, layer, keeps_own_effects=start.keeps_own_effects)
 
 
-def _arrange(
+def arrange(
     copy: HostImage, twin: HostLayer, others: Sequence[HostLayer], settings: HarmonizeSettings, image: HostImage
 ) -> None:
     """Show only the layer and its reference in a copy."""
@@ -205,11 +205,12 @@ def predict_color_map(
         raise
 
 
-def _read_plane(drawable: HostDrawable, encoding: str, window: Window) -> bytes:
+def read_plane(drawable: HostDrawable, encoding: str, window: Window) -> bytes:
+    """Return the part of a drawable that a window of the image covers, at its scale."""
     return drawable.read(encoding, window.relative_to(drawable.position), window.scale)
 
 
-def _crop_to(copy: HostImage, window: Window) -> Window:
+def crop_to(copy: HostImage, window: Window) -> Window:
     """Crop a copy to the window, so GIMP composites only that part, and return the window in it."""
     if (window.area.width, window.area.height) == copy.size:
         return window

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 INPUT_SIDE = 1024
@@ -121,6 +122,48 @@ def zoomed(view: View, factor: float, at: tuple[float, float]) -> View:
 def panned(view: View, right: float, down: float) -> View:
     """Return a view after its image was dragged."""
     return View(view.x - right / view.scale, view.y - down / view.scale, view.scale)
+
+
+def true_pixels(view: View, window: Window) -> View:
+    """Return a view of a window's composite that shows each pixel of the image as one pixel."""
+    return View(view.x, view.y, 1 / window.scale)
+
+
+def detail_window(window: Window, view: View, size: tuple[int, int]) -> Window | None:
+    """Return the part of the image that a view shows, at the scale at which it is shown.
+
+    Args:
+        window: that of the composite.
+        view: of the composite.
+        size: width and height of the widget.
+
+    Returns:
+        The part, with its edges at whole pixels of its scale; None if the composite itself has enough pixels.
+    """
+    scale = window.scale
+    while scale < min(1.0, window.scale * view.scale):
+        scale *= 2  # the sizes that GEGL caches
+    if scale == window.scale:
+        return None
+    step, area = round(1 / scale), window.area
+    left, right = _interval(view.x, size[0] / view.scale, window.scale, step, area.width)
+    top, bottom = _interval(view.y, size[1] / view.scale, window.scale, step, area.height)
+    if right <= left or bottom <= top:
+        return None
+    return Window(PixelArea(area.x + left, area.y + top, right - left, bottom - top), scale)
+
+
+def view_of_detail(view: View, window: Window, detail: Window) -> View:
+    """Return the view of a detail that shows the same as a view of the composite."""
+    ratio = window.scale / detail.scale
+    x, y = (detail.area.x - window.area.x) * window.scale, (detail.area.y - window.area.y) * window.scale
+    return View((view.x - x) / ratio, (view.y - y) / ratio, view.scale * ratio)
+
+
+def _interval(middle: float, length: float, scale: float, step: int, limit: int) -> tuple[int, int]:
+    """Return an interval of a composite in pixels of the image, widened to multiples of `step`, within 0 … limit."""
+    start, end = (middle - length / 2) / scale, (middle + length / 2) / scale
+    return max(0, math.floor(start / step) * step), min(limit, math.ceil(end / step) * step)
 
 
 def _centered(start: int, end: int, length: int, limit: int) -> int:

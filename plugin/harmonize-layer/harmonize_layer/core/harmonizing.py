@@ -128,11 +128,14 @@ class HarmonizeRun:
     likeliest: bool = False
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
 
-    def run(self, previewed: tuple[LayerComposite, HarmonizeResponse] | None = None) -> None:
+    def run(self, previewed: tuple[LayerComposite, HarmonizeResponse] | None = None) -> list[HostLayer]:
         """Harmonize all layers and put the results into the image.
 
         Args:
             previewed: the composite of the first layer and the engine's result for it, if the dialog has them.
+
+        Returns:
+            The harmonized layers: new ones, or the layers themselves.
 
         Raises:
             LayerError: the layers cannot be harmonized.
@@ -147,12 +150,13 @@ class HarmonizeRun:
             check_result(layer, composite.start, self.settings)
         results = [previewed[1] if previewed else None, *[None] * (len(self.layers) - 1)]
         with temporary(self.image.new_like()) as staging:
-            finished = [
-                self._finish(layer, composite, result, staging)
-                for layer, composite, result in zip(self.layers, composites, results, strict=True)
-            ]
-            insert_results(self.image, finished, self.settings)
+            finished = []
+            for number, (layer, composite, result) in enumerate(zip(self.layers, composites, results, strict=True)):
+                step = replace(self, progress=numbered(self.progress, number, len(self.layers)))
+                finished.append(step._finish(layer, composite, result, staging))
+            harmonized = insert_results(self.image, finished, self.settings)
         self.stopwatch.lap("inserting")
+        return harmonized
 
     def _read(self, layer: HostLayer) -> LayerComposite:
         self.progress(ProgressUpdate(text=f"Reading “{layer.name}”"))
@@ -251,6 +255,18 @@ class HarmonizeRun:
         )
 
 
+def numbered(progress: ProgressCallback, number: int, count: int) -> ProgressCallback:
+    """Return a callback that reports the progress of one of several steps, counted from 0, as that of all."""
+    if count == 1:
+        return progress
+
+    def report(update: ProgressUpdate) -> None:
+        fraction = (number + (update.fraction or 0.0)) / count
+        progress(ProgressUpdate(text=f"{number + 1} of {count}: {update.text}", fraction=fraction))
+
+    return report
+
+
 def changed_layers(layer: HostLayer, result: str) -> list[HostLayer]:
     """Return the layers that get new pixels: the layer itself, or those of a group.
 
@@ -289,7 +305,11 @@ def _plane_rows(plane: HostDrawable, area: PixelArea) -> ReadRows:
 
 def _enlarged_rows(image: HostImage, mask: PredictedMask, area: PixelArea) -> ReadRows:
     """Return a function that reads rows of an area of the image from a predicted mask."""
-    return lambda row, rows: image.enlarge(mask.plane, mask.window, PixelArea(area.x, area.y + row, area.width, rows))
+
+    def read(row: int, rows: int) -> bytes:
+        return image.enlarge(mask.plane, mask.window, Window(PixelArea(area.x, area.y + row, area.width, rows), 1.0))
+
+    return read
 
 
 # -- the layer effect: gains in linear light, which GIMP applies with gegl:channel-mixer
@@ -327,21 +347,25 @@ def multiply_matrices(first: Matrix3, second: Matrix3) -> list[list[float]]:
 # -- changing the image
 
 
-def insert_results(image: HostImage, finished: Sequence[FinishedLayer], settings: HarmonizeSettings) -> None:
-    """Put all results into the image, in one undo step."""
+def insert_results(image: HostImage, finished: Sequence[FinishedLayer], settings: HarmonizeSettings) -> list[HostLayer]:
+    """Put all results into the image, in one undo step; return the layers that hold them."""
+    results, is_new = [], False
     with image.undo_group():
-        results = []
         for each in finished:
             if each.layer.is_floating:
                 each.layer.anchor_as_layer()
             if each.metadata.result == "effect":
                 _insert_effect(image, each, limit_to_selection=settings.reference != "selection")
+                results.append(each.layer)
             elif each.metadata.result == "in-place" or each.start.is_own_result:
                 _replace_pixels(image, each)
+                results.append(each.layer)
             else:
                 results.append(_insert_above(image, each, hide_original=settings.hide_original))
-        if results:
+                is_new = True
+        if is_new:
             image.select_layers(results)
+    return results
 
 
 def _insert_above(image: HostImage, finished: FinishedLayer, *, hide_original: bool) -> HostLayer:

@@ -256,8 +256,8 @@ class HostImage(Protocol):
             window: of this image.
         """
 
-    def enlarge(self, mask: bytes, window: Window, area: PixelArea) -> bytes:
-        """Enlarge a mask of a window to the size of the image, and return an area of it; outside the window it is 0."""
+    def enlarge(self, mask: bytes, window: Window, wanted: Window) -> bytes:
+        """Enlarge a mask of a window to the scale of another, and return that part of it; outside it is 0."""
 
     def add_blank(self, layer: HostLayer) -> HostLayer:
         """Add a transparent layer of the same kind, size and position as a layer of any image, and return it."""
@@ -292,6 +292,9 @@ class DialogView(Protocol):
 
     def show_after(self, window: Window, rgba: bytes) -> None:
         """Show the result."""
+
+    def show_detail(self, window: Window, before: bytes, after: bytes, mask: bytes) -> None:
+        """Show a part of the composite and of the result at its own resolution; the mask is tinted."""
 
     def clear_after(self) -> None:
         """Clear the result."""

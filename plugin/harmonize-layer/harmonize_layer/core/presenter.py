@@ -8,18 +8,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gimp_bridge import protocol
-from gimp_bridge.client import BackgroundQueue, EngineClient, PixelLayout, PixelSource
+from gimp_bridge.client import BackgroundQueue, EngineClient, ProgressCallback
 from gimp_bridge.protocol import Adjust, AdjustResult, HarmonizeResponse, ProgressUpdate
 from harmonize_layer.core import messages
 from harmonize_layer.core.composite import LayerComposite, predict_color_map, read_composite
-from harmonize_layer.core.harmonizing import NOTICEABLE_RMSE, check_result
+from harmonize_layer.core.detail import Detail, read_detail
+from harmonize_layer.core.geometry import Window
+from harmonize_layer.core.harmonizing import NOTICEABLE_RMSE, HarmonizeRun, check_result
 from harmonize_layer.core.host import DialogView, HostImage, HostLayer
 from harmonize_layer.core.layers import find_layers
 from harmonize_layer.core.messages import LayerError, error_message
+from harmonize_layer.core.rendering import render_composite, render_detail, with_alpha
 from harmonize_layer.core.restoring import lacks_effect
 from harmonize_layer.core.settings import HarmonizeSettings
 from harmonize_layer.core.starting_point import StartingPoint
 from s2am_common.atomic import atomic_write
+from s2am_common.errors import CancelledError, S2AMError
 from s2am_common.sliders import SLIDERS
 
 COMPOSITE_SETTINGS = ("reference", "reference-layer", "mask")
@@ -34,10 +38,11 @@ LOW_CONFIDENCE = 0.6
 
 @dataclass(frozen=True)
 class Preview:
-    """The adjusted color map, and what `render_composite` returns for it."""
+    """The adjusted color map, and what `render_composite` and `render_detail` return for it."""
 
     adjusted: AdjustResult
     rgba: bytes
+    detail: tuple[Detail, bytes] | None
 
 
 class DialogPresenter:
@@ -50,7 +55,7 @@ class DialogPresenter:
         layers: Sequence[HostLayer],
         engine: EngineClient,
         read_settings: Callable[[], HarmonizeSettings],
-        queue: BackgroundQueue,
+        new_queue: Callable[[], BackgroundQueue],
     ) -> None:
         """Store the dialog's parts.
 
@@ -58,17 +63,26 @@ class DialogPresenter:
             view: the widgets.
             image: the image.
             layers: the layers to harmonize; the first one is shown.
-            engine: used by the jobs in the queue.
+            engine: used by the jobs in the queue, and by `apply`.
             read_settings: returns the current settings.
-            queue: carries out requests in another thread.
+            new_queue: returns a queue that carries out requests in another thread.
         """
         self._view, self._image, self._layers = view, image, layers
-        self._engine, self._read_settings, self._queue = engine, read_settings, queue
+        self._engine, self._read_settings, self._new_queue = engine, read_settings, new_queue
+        self._queue = new_queue()
         self._composite: LayerComposite | None = None
         self._result: HarmonizeResponse | None = None
         self._seen: tuple[object, ...] | None = None
         self._ready = ""
         self._adjusted: AdjustResult | None = None
+        self._wanted: Window | None = None
+        self._detail: Detail | None = None
+        self._is_applying = False
+
+    @property
+    def layers(self) -> Sequence[HostLayer]:
+        """The layers to harmonize; after `apply` its results."""
+        return self._layers
 
     @property
     def previewed(self) -> tuple[LayerComposite, HarmonizeResponse] | None:
@@ -78,14 +92,24 @@ class DialogPresenter:
         return self._composite, self._result
 
     def close(self) -> None:
-        """Free the memory of the preview; called when the dialog is closed."""
+        """End the requests and free the memory of the preview; called when the dialog is closed."""
+        self._queue.close()
+        self._clear()
+
+    def _clear(self) -> None:
+        self._clear_detail()
         if self._composite and self._composite.stack:
             self._composite.stack.delete()
         self._composite = self._result = self._adjusted = None
 
+    def _clear_detail(self) -> None:
+        if self._detail:
+            self._detail.stack.delete()
+        self._detail = None
+
     def check_changes(self) -> None:
         """Update the preview if image, selection or layers have changed since it was made; called regularly."""
-        if self._state() != self._seen:
+        if not self._is_applying and self._state() != self._seen:
             self.update_composite()
 
     def _state(self) -> tuple[object, ...]:
@@ -111,7 +135,7 @@ class DialogPresenter:
 
     def update_composite(self) -> None:
         """Read the composite and predict its color map."""
-        self.close()
+        self._clear()
         self._view.set_ready(False)
         self._seen = self._state()
         try:
@@ -127,6 +151,49 @@ class DialogPresenter:
         before = composite.stack.before if composite.stack else composite.rgba
         self._view.show_before(composite.window, before, b"", tinted=False)
         self._predict()
+
+    def show_part(self, window: Window | None) -> None:
+        """Show a part of the image at a higher resolution than the composite's; None = no part is magnified."""
+        self._wanted = window
+        if self._is_applying:
+            return
+        self._clear_detail()
+        if self._result and self._state() == self._seen:
+            self._read_detail()
+            self._adjust()
+
+    def _read_detail(self) -> None:
+        if not (self._wanted and self._composite and self._result):
+            return
+        settings = self._read_settings()
+        self._detail = read_detail(self._image, self._layers, settings, self._composite, self._result, self._wanted)
+
+    def apply(self, progress: ProgressCallback) -> bool:
+        """Harmonize the layers while the dialog stays open, and show the results as the layers to adjust further.
+
+        Args:
+            progress: called with each step; may raise CancelledError.
+
+        Returns:
+            Whether the image was changed.
+        """
+        previewed = self.previewed
+        self._queue.close()  # so that the engine is free
+        self._is_applying = True
+        try:
+            run = HarmonizeRun(self._image, self._layers, self._read_settings(), self._engine, progress, likeliest=True)
+            self._layers = run.run(previewed)
+        except CancelledError:
+            self._view.show_status("Stopped; the image is unchanged.")
+            return False
+        except (LayerError, S2AMError) as error:
+            self._show_error(error)
+            return False
+        finally:
+            self._is_applying = False
+            self._queue = self._new_queue()
+        self.update_composite()
+        return True
 
     def save_cube(self, file: Path) -> None:
         """Write the color map that the preview shows to a .cube file, for other programs."""
@@ -181,11 +248,12 @@ class DialogPresenter:
         before = composite.stack.before if composite.stack else with_alpha(composite.rgba, result.alpha)
         self._view.show_before(composite.window, before, result.mask, tinted=result.mask_predicted)
         self._queue.submit(lambda: self._engine.status(self._report), self._show_ready, self._show_error, key="status")
+        self._read_detail()
         self._adjust()
 
     def _adjust(self) -> None:
         """Update the preview for the current sliders."""
-        composite, result = self._composite, self._result
+        composite, result, detail = self._composite, self._result, self._detail
         if composite is None or result is None:
             return
         settings = self._read_settings()
@@ -200,13 +268,17 @@ class DialogPresenter:
 
         def job() -> Preview:
             adjusted = self._engine.adjust(request)
-            return Preview(adjusted, render_composite(self._engine, composite, result, adjusted))
+            part = (detail, render_detail(self._engine, detail, adjusted)) if detail else None
+            return Preview(adjusted, render_composite(self._engine, composite, result, adjusted), part)
 
         def done(preview: Preview) -> None:
             if result is self._result:
                 stack = composite.stack
                 after = stack.after(preview.rgba) if stack else with_alpha(preview.rgba, result.alpha)
                 self._view.show_after(composite.window, after)
+                if preview.detail and preview.detail[0] is self._detail:
+                    part, rgba = preview.detail
+                    self._view.show_detail(part.window, part.stack.before, part.stack.after(rgba), part.predicted)
                 self._adjusted = preview.adjusted
                 self._view.show_notes(self._notes(result, preview.adjusted))
                 self._view.show_status(self._ready)
@@ -253,37 +325,3 @@ def start_note(layer: HostLayer, start: StartingPoint) -> str:
     if start.keeps_own_effects:
         return "Within the selection it starts from the colors that the layer shows now."
     return "It was harmonized before, and its original is gone or was changed: it starts from its present colors."
-
-
-def render_composite(
-    engine: EngineClient, composite: LayerComposite, result: HarmonizeResponse, adjusted: AdjustResult
-) -> bytes:
-    """Return the composite with its foreground recolored, or the layer of its stack recolored, RGBA."""
-    columns, rows = composite.window.columns, composite.window.rows
-    parts: dict[int, bytes] = {}
-
-    def rows_of(data: bytes, size: int) -> Callable[[int, int], bytes]:
-        return lambda top, count: data[top * columns * size : (top + count) * columns * size]
-
-    def write(top: int, _count: int, data: bytes) -> None:
-        parts[top] = data
-
-    if composite.stack:
-        limits = {
-            "selection": composite.selection if not composite.selection_is_reference else b"",
-            "predicted": result.mask if result.mask_predicted else b"",
-        }
-        planes = {name: rows_of(plane, 1) for name, plane in limits.items() if plane}
-        masks = tuple(rows_of(plane, 1) for plane in composite.mask_planes)
-        source = PixelSource(rows_of(composite.stack.layer, 4), masks, **planes)
-    else:
-        source = PixelSource(rows_of(composite.rgba, 4), predicted=rows_of(result.mask, 1))
-    engine.render(adjusted.effect or adjusted.color_map, PixelLayout(columns, rows), source, write)
-    return b"".join(parts[top] for top in sorted(parts))
-
-
-def with_alpha(rgba: bytes, alpha: bytes) -> bytes:
-    """Return RGBA pixels with another alpha."""
-    changed = bytearray(rgba)
-    changed[3::4] = alpha
-    return bytes(changed)

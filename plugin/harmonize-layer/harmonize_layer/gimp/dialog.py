@@ -14,7 +14,7 @@ gi.require_version("Gtk", "3.0")
 from gi.repository import Gimp, GimpUi, GLib, GObject, Gtk  # noqa: E402 (the versions must be set before)
 
 from gimp_bridge.client import BackgroundQueue, EngineClient  # noqa: E402
-from gimp_bridge.protocol import HarmonizeResponse, ModelInfo  # noqa: E402
+from gimp_bridge.protocol import HarmonizeResponse, ModelInfo, ProgressUpdate  # noqa: E402
 from harmonize_layer.core import settings  # noqa: E402
 from harmonize_layer.core.composite import LayerComposite  # noqa: E402
 from harmonize_layer.core.geometry import Window  # noqa: E402
@@ -24,6 +24,7 @@ from harmonize_layer.core.metadata import load_metadata  # noqa: E402
 from harmonize_layer.core.presenter import DialogPresenter  # noqa: E402
 from harmonize_layer.gimp.images import GimpImage, read_arguments  # noqa: E402
 from harmonize_layer.gimp.preview import PreviewArea  # noqa: E402
+from s2am_common.errors import CancelledError  # noqa: E402
 from s2am_common.sliders import SLIDERS  # noqa: E402
 
 TITLE = "Harmonize Layer"
@@ -56,12 +57,16 @@ class HarmonizeDialog:
         self._config, self._image, self._layers, self._engine = config, image, layers, engine
         self._presenter: DialogPresenter | None = None
         self._previewed: tuple[LayerComposite, HarmonizeResponse] | None = None
+        self._has_applied = self._is_applying = self._is_stopped = False
         self._window = GimpUi.ProcedureDialog.new(procedure, config, TITLE)
         self._window.set_ok_label("_Harmonize")
         self._status, self._notes = _text_label(), _text_label()
         self._spinner, self._models = Gtk.Spinner(), Gtk.ComboBoxText()
         self._reference_layer = Gtk.ComboBoxText()
-        self._preview = PreviewArea()
+        self._preview = PreviewArea(self._show_part)
+        self._apply = Gtk.Button(label="_Apply", use_underline=True)
+        self._apply.set_tooltip_text("Harmonize without closing the dialog")
+        self._progress = Gtk.ProgressBar(show_text=False, valign=Gtk.Align.CENTER, no_show_all=True)
         self._cube = Gtk.Button(label="Save as ._cube…", use_underline=True)
         self._cube.set_tooltip_text("Save the color change as a 3-D table for other programs")
         metadata = load_metadata(layers[0])
@@ -74,11 +79,21 @@ class HarmonizeDialog:
         """See `DialogPresenter.previewed`, when the dialog was closed."""
         return self._previewed
 
+    @property
+    def layers(self) -> Sequence[HostLayer]:
+        """The layers to harmonize; the results of the last Apply, if there was one."""
+        return self._layers
+
+    @property
+    def has_applied(self) -> bool:
+        """Whether Apply has changed the image."""
+        return self._has_applied
+
     def run(self) -> bool:
         """Show the dialog until it is closed; return whether to harmonize."""
-        queue = BackgroundQueue(self._engine, GLib.idle_add)
+        new_queue = lambda: BackgroundQueue(self._engine, GLib.idle_add)  # noqa: E731
         read_settings = lambda: read_arguments(self._config)  # noqa: E731
-        presenter = DialogPresenter(self, self._image, self._layers, self._engine, read_settings, queue)
+        presenter = DialogPresenter(self, self._image, self._layers, self._engine, read_settings, new_queue)
         self._presenter = presenter
         changes = self._config.connect("notify", self._changed)
         presenter.start()
@@ -87,9 +102,9 @@ class HarmonizeDialog:
         accepted = self._window.run()
         GLib.source_remove(watch)
         self._config.disconnect(changes)
-        queue.close()
+        self._preview.close()
         self._window.destroy()
-        self._previewed = presenter.previewed
+        self._previewed, self._layers = presenter.previewed, presenter.layers
         presenter.close()
         return bool(accepted)
 
@@ -101,6 +116,7 @@ class HarmonizeDialog:
         state = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=8)
         state.pack_start(self._status, False, False, 0)
         state.pack_start(self._spinner, False, False, 0)
+        state.pack_start(self._progress, True, True, 0)
         state.pack_end(_help_button(), False, False, 0)
         self._cube.connect("clicked", self._save_cube)
         state.pack_end(self._cube, False, False, 0)
@@ -117,8 +133,13 @@ class HarmonizeDialog:
         columns = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=18)
         columns.pack_start(shown, True, True, 0)
         columns.pack_start(scrolled, False, False, 0)
+        self._columns = columns
         content.pack_start(columns, True, True, 0)
         content.show_all()
+        self._apply.connect("clicked", self._apply_clicked)
+        self._window.get_action_area().add(self._apply)
+        self._apply.show()
+        self._window.connect("response", self._stop)
         self._window.set_default_size(*_DEFAULT_SIZE)
         self._update_sensitivity()
 
@@ -196,6 +217,45 @@ class HarmonizeDialog:
             self._presenter.save_cube(Path(chooser.get_filename()))
         chooser.destroy()
 
+    def _show_part(self, part: Window | None) -> None:
+        if self._presenter:
+            self._presenter.show_part(part)
+
+    def _apply_clicked(self, *_: object) -> None:
+        """Harmonize; meanwhile the same button stops it."""
+        if self._is_applying:
+            self._stop()
+        elif self._presenter:
+            self._set_applying(True)
+            try:
+                self._has_applied |= self._presenter.apply(self._show_progress)
+            finally:
+                self._set_applying(False)
+            if self._has_applied:
+                self._window.get_widget_for_response(Gtk.ResponseType.CANCEL).set_label("_Close")
+
+    def _set_applying(self, applying: bool) -> None:
+        self._is_applying, self._is_stopped = applying, False
+        self._apply.set_label("_Stop" if applying else "_Apply")
+        self._columns.set_sensitive(not applying)
+        self._window.set_response_sensitive(Gtk.ResponseType.OK, not applying)
+        self._progress.set_visible(applying)
+
+    def _show_progress(self, update: ProgressUpdate) -> None:
+        """Show a step of Apply, and let GTK draw it and notice clicks."""
+        self.show_status(update.text, busy=True)
+        if update.fraction is None:
+            self._progress.pulse()
+        else:
+            self._progress.set_fraction(update.fraction)
+        while Gtk.events_pending():
+            Gtk.main_iteration_do(False)
+        if self._is_stopped:
+            raise CancelledError("Canceled.")
+
+    def _stop(self, *_: object) -> None:
+        self._is_stopped = self._is_applying
+
     def _check_changes(self) -> bool:
         if self._presenter:
             self._presenter.check_changes()
@@ -206,6 +266,7 @@ class HarmonizeDialog:
     def set_ready(self, ready: bool) -> None:
         """See `DialogView`."""
         self._window.set_response_sensitive(Gtk.ResponseType.OK, ready)
+        self._apply.set_sensitive(ready)
         self._cube.set_sensitive(ready)
 
     def show_status(self, text: str, busy: bool = False) -> None:
@@ -234,6 +295,10 @@ class HarmonizeDialog:
     def show_after(self, window: Window, rgba: bytes) -> None:
         """See `DialogView`."""
         self._preview.show_after(window, rgba)
+
+    def show_detail(self, window: Window, before: bytes, after: bytes, mask: bytes) -> None:
+        """See `DialogView`."""
+        self._preview.show_detail(window, before, after, mask)
 
     def clear_after(self) -> None:
         """See `DialogView`."""

@@ -417,9 +417,9 @@ class GimpImage:
         own = layer.read("R'G'B'A u8", window.relative_to(layer.position), window.scale)
         return GimpPreviewStack(_unwrap(layer), backdrop, own, masks, window)
 
-    def enlarge(self, mask: bytes, window: Window, area: PixelArea) -> bytes:
+    def enlarge(self, mask: bytes, window: Window, wanted: Window) -> bytes:
         """See `HostImage`."""
-        return pixels.enlarge_window_mask(mask, window, area)
+        return pixels.enlarge_window_mask(mask, window, wanted)
 
     def add_blank(self, layer: HostLayer) -> GimpLayer:
         """See `HostImage`."""
@@ -481,8 +481,8 @@ class GimpImage:
         image.insert_channel(channel, None, 0)
         buffer = channel.get_buffer()
         for top, rows in pixels.copy_strips(height):
-            area = PixelArea(0, top, width, rows)
-            buffer.set(pixels.rectangle(area), "Y u8", pixels.enlarge_window_mask(mask, window, area))
+            strip = Window(PixelArea(0, top, width, rows), 1.0)
+            buffer.set(pixels.rectangle(strip.area), "Y u8", self.enlarge(mask, window, strip))
         buffer.flush()
         image.select_item(Gimp.ChannelOps.REPLACE, channel)
         image.remove_channel(channel)

@@ -220,23 +220,21 @@ def new_pixbuf(data: bytes, width: int, height: int, *, alpha: bool) -> GdkPixbu
     )
 
 
-def enlarge_window_mask(mask: bytes, window: Window, area: PixelArea) -> bytes:
-    """Enlarge a mask of a window to the size of the image, and return an area of it; outside the window it is 0."""
+def enlarge_window_mask(mask: bytes, window: Window, wanted: Window) -> bytes:
+    """Enlarge a mask of a window to the scale of another, and return that part of it; outside the window it is 0."""
     gray = bytearray(3 * len(mask))
     for channel in range(3):
         gray[channel::3] = mask
     small = new_pixbuf(bytes(gray), window.columns, window.rows, alpha=False)
-    large = GdkPixbuf.Pixbuf.new(_RGB, False, 8, area.width, area.height)
+    large = GdkPixbuf.Pixbuf.new(_RGB, False, 8, wanted.columns, wanted.rows)
     large.fill(0)
     inside = window.area
-    x, y = max(0, inside.x - area.x), max(0, inside.y - area.y)
-    right, bottom = (
-        min(area.width, inside.x + inside.width - area.x),
-        min(area.height, inside.y + inside.height - area.y),
-    )
+    left, top = ((inside.x - wanted.area.x) * wanted.scale, (inside.y - wanted.area.y) * wanted.scale)
+    width, height = inside.width * wanted.scale, inside.height * wanted.scale
+    x, y = max(0, round(left)), max(0, round(top))
+    right, bottom = min(wanted.columns, round(left + width)), min(wanted.rows, round(top + height))
     if right > x and bottom > y:
-        kind = GdkPixbuf.InterpType.NEAREST if window.scale == 1 else GdkPixbuf.InterpType.BILINEAR
-        scale_x, scale_y = inside.width / window.columns, inside.height / window.rows
-        shift = (inside.x - area.x, inside.y - area.y)
-        small.scale(large, x, y, right - x, bottom - y, *shift, scale_x, scale_y, kind)
+        kind = GdkPixbuf.InterpType.NEAREST if window.scale == wanted.scale else GdkPixbuf.InterpType.BILINEAR
+        scales = (width / window.columns, height / window.rows)
+        small.scale(large, x, y, right - x, bottom - y, left, top, *scales, kind)
     return pixbuf_bytes(large, 3)[::3]

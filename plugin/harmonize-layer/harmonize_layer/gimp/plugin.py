@@ -159,12 +159,12 @@ def _harmonize(
 
             dialog = HarmonizeDialog(procedure, config, image, layers, engine)
             if not dialog.run():
-                return False
+                return dialog.has_applied
             previewed = dialog.previewed
-            if not (image.is_valid and all(drawable.is_valid() for drawable in drawables)):
+            if not (image.is_valid and all(layer.is_valid for layer in dialog.layers)):
                 raise gone()
             chosen = read_arguments(config)
-            layers = _layers(image, drawables)
+            layers = find_layers(image, dialog.layers)
         progress = ProgressBar()
         logger.info("Harmonizing %d layers: %s", len(layers), chosen)
         job = HarmonizeRun(image, layers, chosen, engine, progress.show, likeliest=run_mode == Gimp.RunMode.INTERACTIVE)

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import gi
 
 gi.require_version("Gtk", "3.0")
@@ -13,12 +16,15 @@ from harmonize_layer.core.geometry import (  # noqa: E402
     PixelArea,
     View,
     Window,
+    detail_window,
     fit_view,
     panned,
     preview_crop,
+    true_pixels,
+    view_of_detail,
     zoomed,
 )
-from harmonize_layer.core.presenter import with_alpha  # noqa: E402
+from harmonize_layer.core.rendering import with_alpha  # noqa: E402
 from harmonize_layer.gimp.pixels import new_pixbuf  # noqa: E402
 
 _SMALLEST = (360, 240)
@@ -27,13 +33,32 @@ _TINT = (255, 0, 255, 110)  # RGBA, over a predicted mask
 _CHECKERBOARD = (16, 0x999999, 0x666666)  # size and colors, behind transparent pixels
 _AROUND = 0x505050FF  # RGBA, outside of the image
 _GAP = 6  # pixels between before and after
+_SETTLED_MILLISECONDS = 150
+
+
+@dataclass(frozen=True)
+class _Detail:
+    """A part of both images at a higher resolution."""
+
+    window: Window
+    before: GdkPixbuf.Pixbuf
+    after: GdkPixbuf.Pixbuf
 
 
 class PreviewArea:
     """The widget with both images; they have the same view."""
 
-    def __init__(self) -> None:
-        """Build the widget."""
+    def __init__(self, show_part: Callable[[Window | None], None]) -> None:
+        """Build the widget.
+
+        Args:
+            show_part: called with the part that is shown magnified, soon after the view has changed; None = no part.
+        """
+        self._show_part = show_part
+        self._window = Window(PixelArea(0, 0, 1, 1), 1.0)
+        self._detail: _Detail | None = None
+        self._part: Window | None = None
+        self._waiting = 0
         self._image, self._box = Gtk.Image(), Gtk.EventBox()
         self._before: GdkPixbuf.Pixbuf | None = None
         self._after: GdkPixbuf.Pixbuf | None = None
@@ -53,7 +78,7 @@ class PreviewArea:
         is_new = self._before is None or (before.get_width(), before.get_height()) != _size_of(self._before)
         if tinted:
             _tint(before, mask, window)
-        self._before, self._after = before, None
+        self._before, self._after, self._detail, self._window = before, None, None, window
         self._caption.set_text("Before (tinted: the detected region) and after" if tinted else "Before and after")
         self._crop = preview_crop(window, mask)
         if is_new:
@@ -65,9 +90,17 @@ class PreviewArea:
         self._after = _flattened(rgba, window)
         self._draw()
 
+    def show_detail(self, window: Window, before: bytes, after: bytes, mask: bytes) -> None:
+        """Show a part of both images at its own resolution; a mask is tinted."""
+        flat = _flattened(before, window)
+        if mask:
+            _tint(flat, mask, window)
+        self._detail = _Detail(window, flat, _flattened(after, window))
+        self._draw()
+
     def clear_after(self) -> None:
         """Clear the result."""
-        self._after = None
+        self._after = self._detail = None
         self._draw()
 
     # -- building
@@ -89,10 +122,15 @@ class PreviewArea:
         self._box.set_tooltip_text("Wheel: zoom. Drag: move. In the split view, the line follows the right button.")
         fit = Gtk.Button(label="_Fit", use_underline=True)
         fit.connect("clicked", self._fit)
+        fit.set_tooltip_text("Show the whole layer")
+        true = Gtk.Button(label="_1:1", use_underline=True)
+        true.connect("clicked", self._show_true_pixels)
+        true.set_tooltip_text("Show each pixel of the image as one pixel")
         self._split.connect("toggled", lambda _: self._fit_again())
         tools = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=8)
         tools.pack_start(self._caption, True, True, 0)
         tools.pack_start(self._split, False, False, 0)
+        tools.pack_start(true, False, False, 0)
         tools.pack_start(fit, False, False, 0)
         column = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6)
         column.pack_start(frame, True, True, 0)
@@ -144,6 +182,11 @@ class PreviewArea:
         self._view = self._fitted = fit_view(self._crop, self._part_size())
         self._draw()
 
+    def _show_true_pixels(self, *_: object) -> None:
+        if self._view:
+            self._view = true_pixels(self._view, self._window)
+            self._draw()
+
     def _fit_again(self) -> None:
         """Fit the foreground to another size of the widget, unless another view was chosen."""
         if self._view in (None, self._fitted):
@@ -167,8 +210,14 @@ class PreviewArea:
         width, height = self._size
         part = self._part_size()
         drawn = _blank((width, height))
-        before = _seen(self._before, self._view, part)
-        after = _seen(self._after, self._view, part) if self._after else None
+        before, after = _blank(part), _blank(part) if self._after else None
+        _draw_seen(before, self._before, self._view)
+        if after:
+            _draw_seen(after, self._after, self._view)
+        if self._detail and after:
+            view = view_of_detail(self._view, self._window, self._detail.window)
+            _draw_seen(before, self._detail.before, view)
+            _draw_seen(after, self._detail.after, view)
         if not self._is_split():
             before.copy_area(0, 0, *part, drawn, 0, 0)
             if after:
@@ -179,19 +228,39 @@ class PreviewArea:
             if line:
                 before.copy_area(0, 0, line, height, drawn, 0, 0)
         self._image.set_from_pixbuf(drawn)
+        self._ask_for_part()
+
+    def _ask_for_part(self) -> None:
+        """Ask for the part that the view shows once the view is unchanged for a moment."""
+        part = detail_window(self._window, self._view, self._part_size()) if self._view else None
+        if part == self._part:
+            return
+        self._part = part
+        if self._waiting:
+            GLib.source_remove(self._waiting)
+        self._waiting = GLib.timeout_add(_SETTLED_MILLISECONDS, self._settled)
+
+    def _settled(self) -> bool:
+        self._waiting = 0
+        self._show_part(self._part)
+        return False
+
+    def close(self) -> None:
+        """Ask for nothing more."""
+        if self._waiting:
+            GLib.source_remove(self._waiting)
 
 
-def _seen(source: GdkPixbuf.Pixbuf, view: View, size: tuple[int, int]) -> GdkPixbuf.Pixbuf:
-    """Return the part of an image that a view shows."""
-    seen = _blank(size)
+def _draw_seen(seen: GdkPixbuf.Pixbuf, source: GdkPixbuf.Pixbuf, view: View) -> None:
+    """Draw the part of an image that a view shows."""
+    size = _size_of(seen)
     left, top = size[0] / 2 - view.x * view.scale, size[1] / 2 - view.y * view.scale
     x, y = max(0, round(left)), max(0, round(top))
     right = min(size[0], round(left + source.get_width() * view.scale))
     bottom = min(size[1], round(top + source.get_height() * view.scale))
     if right > x and bottom > y:
-        kind = GdkPixbuf.InterpType.NEAREST if view.scale >= 3 else GdkPixbuf.InterpType.BILINEAR
+        kind = GdkPixbuf.InterpType.NEAREST if view.scale >= 3 or view.scale == 1 else GdkPixbuf.InterpType.BILINEAR
         source.scale(seen, x, y, right - x, bottom - y, left, top, view.scale, view.scale, kind)
-    return seen
 
 
 def _blank(size: tuple[int, int]) -> GdkPixbuf.Pixbuf:

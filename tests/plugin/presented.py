@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The dialog's logic with a view that records its contents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from harmonize_layer.core.geometry import Window
+from harmonize_layer.core.presenter import DialogPresenter
+from harmonize_layer.core.settings import HarmonizeSettings
+
+from gimp_bridge.protocol import ModelInfo
+from tests.plugin.fake_gimp import Config, Image, Layer
+from tests.plugin.local_engine import ImmediateQueue, LocalEngine
+
+
+class RecordingView:
+    """A view that records its contents."""
+
+    def __init__(self) -> None:
+        self.status = ""
+        self.busy = False
+        self.notes: list[str] = []
+        self.models: list[str] = []
+        self.before: tuple[bytes, bytes, bool] | None = None
+        self.after: bytes | None = None
+        self.detail: tuple[Window, bytes, bytes, bytes] | None = None
+        self.ready = False
+
+    def set_ready(self, ready: bool) -> None:
+        self.ready = ready
+
+    def show_status(self, text: str, busy: bool = False) -> None:
+        self.status, self.busy = text, busy
+
+    def show_notes(self, notes: Sequence[str]) -> None:
+        self.notes = list(notes)
+
+    def show_models(self, models: Sequence[ModelInfo]) -> None:
+        self.models = [model.name for model in models]
+
+    def show_before(self, window: Window, rgba: bytes, mask: bytes, tinted: bool) -> None:
+        assert len(rgba) == 4 * window.columns * window.rows
+        self.before, self.after = (rgba, mask, tinted), None
+
+    def show_after(self, _window: Window, rgba: bytes) -> None:
+        self.after = rgba
+
+    def show_detail(self, window: Window, before: bytes, after: bytes, mask: bytes) -> None:
+        self.detail = (window, before, after, mask)
+
+    def clear_after(self) -> None:
+        self.after = None
+
+
+class Presented:
+    """A presenter with its view, queue and settings."""
+
+    def __init__(self, image: Image, engine: LocalEngine, *layers: Layer) -> None:
+        from harmonize_layer.gimp.images import GimpImage, GimpLayer
+
+        self.values: dict[str, Any] = {}
+        self.view, self.queue = RecordingView(), ImmediateQueue()
+        wrapped = [GimpLayer(layer) for layer in layers]
+        read = lambda: HarmonizeSettings(**self.values)  # noqa: E731
+        new_queue: Any = lambda: self.queue  # noqa: E731
+        self.presenter = DialogPresenter(self.view, GimpImage(image), wrapped, engine, read, new_queue)
+
+    def change(self, name: str, value: Any) -> None:
+        """Change an argument of the procedure."""
+        if name in Config().values and name not in ("strength", "warmth"):
+            self.values[name.replace("-", "_")] = value
+        else:
+            self.values["sliders"] = {**self.values.get("sliders", {}), name: value}
+        self.presenter.settings_changed(name)
