@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from gimp_bridge import protocol
 from gimp_bridge.color_space import in_color_space, is_identity
@@ -85,7 +86,7 @@ class HarmonizeJob:
         self.report("Analyzing the image")
         with self.models.computing():
             colors, foreground, opacity = self._beside_reference(pixels, mask, alpha)
-            result = harmonizer(colors, foreground, alpha=opacity)
+            result = harmonizer(colors, foreground, alpha=opacity, references=self._photographs() or None)
         return protocol.HarmonizeResponse(
             color_map=result.color_map.to_json(),
             confidence=result.confidence,
@@ -139,6 +140,15 @@ class HarmonizeJob:
             np.hstack([mask, np.zeros_like(mask)]),
             np.hstack([np.where(foreground, alpha, 0).astype(np.uint8), reference[..., 3]]),
         )
+
+    def _photographs(self) -> list[Image.Image]:
+        found, start = [], 0
+        sizes = self.request.photograph_sizes
+        for width, height in zip(sizes[::2], sizes[1::2], strict=True):
+            pixels = np.frombuffer(self.request.photographs, np.uint8, 4 * width * height, start)
+            found.append(Image.fromarray(pixels.reshape(height, width, 4), "RGBA"))
+            start += pixels.size
+        return found
 
     def _predict_mask(self, pixels: NDArray[np.uint8], alpha: Plane) -> tuple[Plane, bool]:
         detector = self.models.detector(self.report)

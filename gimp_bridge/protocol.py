@@ -22,6 +22,9 @@ PROTOCOL_VERSION = 6
 MAX_SIDE = 2048
 """Largest width and height of an image in a message; layers go through a shared workspace instead."""
 
+MAX_PHOTOGRAPHS = 20
+"""Largest number of reference photographs; `s2am_engine.inference.references` allows the same."""
+
 MAX_WORKSPACE = 512 << 20
 """Largest size of a shared workspace in bytes."""
 
@@ -91,6 +94,8 @@ class Harmonize(Message):
     selection_is_reference: the selection limits the background that the layer is matched to, instead of the layer.
     reference: H×W×4, RGBA of a chosen reference layer on its own. It is placed beside the foreground if the foreground
         covers most of it. Empty = none was chosen.
+    photographs: RGBA of further references, one after another; the background counts as one more.
+    photograph_sizes: width and height of each of them.
     predicted: plane, the predicted mask of an earlier result for the same image; empty = predict it if needed.
     mask_source: `layer` = alpha × masks × selection; `predicted` = the detector's; `layer-or-predicted` = the
         detector's if the layer covers everything that is visible.
@@ -107,6 +112,8 @@ class Harmonize(Message):
     selection: bytes = b""
     selection_is_reference: bool = False
     reference: bytes = b""
+    photographs: bytes = b""
+    photograph_sizes: tuple[int, ...] = ()
     predicted: bytes = b""
     mask_source: MaskSource = "layer"
     likeliest: bool = False
@@ -120,6 +127,11 @@ class Harmonize(Message):
             raise ValueError("pixels, alpha and masks must have the size of the image")
         if len(self.reference) not in (0, 4 * plane):
             raise ValueError("a reference must have the size of the image")
+        sizes = list(zip(self.photograph_sizes[::2], self.photograph_sizes[1::2], strict=True))
+        if len(sizes) > MAX_PHOTOGRAPHS or not all(1 <= side <= MAX_SIDE for size in sizes for side in size):
+            raise ValueError(f"at most {MAX_PHOTOGRAPHS} photographs with 1 to {MAX_SIDE} pixels per side are allowed")
+        if len(self.photographs) != 4 * sum(width * height for width, height in sizes):
+            raise ValueError("photographs must have their sizes")
         if len(self.selection) not in (0, plane) or len(self.predicted) not in (0, plane):
             raise ValueError("a plane must have the size of the image")
 

@@ -12,6 +12,7 @@ from enum import Enum, IntFlag
 from typing import Any
 from unittest.mock import MagicMock
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -148,6 +149,8 @@ class Parasite:
 
 class Layer(Drawable):
     """A layer."""
+
+    __gtype__ = "layer"
 
     def __init__(self, image: Image, name: str, buffer: Buffer) -> None:
         super().__init__(image, name, buffer)
@@ -369,6 +372,12 @@ class Image:
     def get_selected_layers(self) -> list[Layer]:
         return self.selected
 
+    def get_selected_drawables(self) -> list[Layer]:
+        return self.selected
+
+    def get_name(self) -> str:
+        return f"image {self.number}"
+
     def set_selected_layers(self, layers: list[Layer]) -> None:
         self.selected = layers
 
@@ -455,6 +464,19 @@ class Selection:
         image.selection = None
 
 
+def load_image(_mode: RunMode, file: str) -> Image:
+    """Return an image with the colors of a file; a text file cannot be opened."""
+    pixels = cv2.imread(file)
+    if pixels is None:
+        raise GError(f"{file} is no image")
+    height, width = pixels.shape[:2]
+    image = Image(width, height)
+    layer = Layer.new(image, "file", width, height, "R'G'B'A u8")
+    layer.buffer.values[..., :3], layer.buffer.values[..., 3] = pixels[..., ::-1] / 255, 1
+    image.insert_layer(layer, None, 0)
+    return image
+
+
 class ColorProfile:
     """A profile, by its color space."""
 
@@ -474,7 +496,8 @@ class Config:
 
     def __init__(self, **values: Any) -> None:
         defaults: dict[str, Any] = {"model": "", "result": "new-layer", "reference": "beneath", "mask": "automatic"}
-        defaults |= {"reference-layer": None, "hide-original": True}
+        defaults |= {"reference-layer": None, "hide-original": True, "all-images": False}
+        defaults |= {"also-match-layers": [], "also-match-files": []}
         defaults |= {name: spec.default for name, spec in SLIDERS.items()}
         self.values = defaults | {name.replace("_", "-"): value for name, value in values.items()}
         self.changed: Callable[[Config, Any], None] | None = None
@@ -486,6 +509,12 @@ class Config:
         self.values[name] = value
         if self.changed:
             self.changed(self, types.SimpleNamespace(name=name))
+
+    def get_core_object_array(self, name: str) -> Any:
+        return self.values[name]
+
+    def set_core_object_array(self, name: str, value: Any) -> None:
+        self.set_property(name, value)
 
     def connect(self, _signal: str, function: Callable[[Config, Any], None]) -> int:
         self.changed = function
@@ -549,7 +578,7 @@ class FakeGi:
             ValueArray=tuple, Item=Drawable, main=self.progress.main, displays_flush=self.progress.flush,
             progress_init=self.progress.init, progress_set_text=self.progress.text, progress_end=self.progress.end,
             progress_pulse=self.progress.pulse, progress_update=self.progress.update,
-            get_images=lambda: list(Image.all),
+            get_images=lambda: list(Image.all), file_load=load_image, message=self.progress.message,
             floating_sel_to_layer=lambda layer: layer.__dict__.update(floating=False),
         )  # fmt: skip
         gegl = kinds(
@@ -570,7 +599,8 @@ class FakeGi:
             BindingFlags=kinds(BIDIRECTIONAL=1, SYNC_CREATE=2),
         )  # fmt: skip
         self.modules: dict[str, Any] = {
-            "Babl": Babl, "Gegl": gegl, "Gimp": gimp, "GdkPixbuf": pixbufs, "GLib": glib, "GObject": gobject,
+            "Babl": Babl, "Gio": kinds(File=kinds(new_for_path=str)), "Gegl": gegl, "Gimp": gimp,
+            "GdkPixbuf": pixbufs, "GLib": glib, "GObject": gobject,
             "Gtk": self.gtk, "GimpUi": self.gimp_ui, "Gdk": MagicMock(),
         }  # fmt: skip
 

@@ -54,8 +54,9 @@ class LocalModels:
             raise self.error
         return self._harmonize
 
-    def _harmonize(self, pixels: NDArray[Any], mask: NDArray[Any], *, alpha: NDArray[Any]) -> Any:
+    def _harmonize(self, pixels: NDArray[Any], mask: NDArray[Any], *, alpha: NDArray[Any], references: Any) -> Any:
         self.inputs.append((pixels, mask, alpha))
+        self.references = references
         return SimpleNamespace(color_map=COLOR_MAP, confidence=self.confidence, notes=self.notes)
 
     def detector(self, _report: Callable[[str], None]) -> Any:

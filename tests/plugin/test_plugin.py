@@ -127,7 +127,8 @@ def test_procedure_has_all_arguments(plugin: Any) -> None:
     assert described.do_query_procedures() == ["plug-in-harmonize-layer", "plug-in-harmonize-layer-restore"]
     procedure = described.do_create_procedure(settings.PROCEDURE_NAME)
     assert list(procedure.arguments) == [
-        "model", "result", "reference", "mask", "reference-layer", "hide-original", *SLIDERS,
+        "model", "result", "reference", "mask", "reference-layer", "also-match-layers", "also-match-files",
+        "hide-original", "all-images", *SLIDERS,
     ]  # fmt: skip
     for name, spec in SLIDERS.items():
         _, help_text, low, high, default, _ = procedure.arguments[name]

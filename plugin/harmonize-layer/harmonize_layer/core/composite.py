@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from gimp_bridge import protocol
 from gimp_bridge.client import EngineClient, ProgressCallback
 from harmonize_layer.core import messages
-from harmonize_layer.core.geometry import INPUT_SIDE, PixelArea, Window, choose_window
+from harmonize_layer.core.geometry import INPUT_SIDE, Window, choose_window
 from harmonize_layer.core.host import HostDrawable, HostImage, HostLayer, PreviewStack
 from harmonize_layer.core.layers import (
     area_of,
@@ -23,6 +23,7 @@ from harmonize_layer.core.layers import (
     show_on_reference,
     temporary,
 )
+from harmonize_layer.core.photographs import Photograph, read_photographs, reduced_area
 from harmonize_layer.core.settings import HarmonizeSettings
 from harmonize_layer.core.starting_point import StartingPoint, find_starting_point
 from s2am_common.errors import MaskError
@@ -38,6 +39,7 @@ class LayerComposite:
     rgba: the visible pixels.
     layer_alpha, layer_masks, selection, reference: see `protocol.Harmonize`.
     mask_source: which mask the engine should use.
+    photographs: further references.
     stack: for the preview of a layer with a mode or opacity of its own.
     is_empty: the layer has no visible pixel, on the canvas or outside of it.
     """
@@ -52,6 +54,7 @@ class LayerComposite:
     selection_is_reference: bool = False
     reference: bytes = b""
     mask_source: protocol.MaskSource = "layer"
+    photographs: tuple[Photograph, ...] = ()
     is_empty: bool = False
     stack: PreviewStack | None = None
 
@@ -74,6 +77,8 @@ class LayerComposite:
             reference=self.reference,
             predicted=predicted,
             mask_source=self.mask_source,
+            photographs=b"".join(each.rgba for each in self.photographs),
+            photograph_sizes=tuple(side for each in self.photographs for side in (each.columns, each.rows)),
             likeliest=likeliest,
             model=model,
         )
@@ -97,7 +102,7 @@ def read_composite(
         for_preview: also provide the `PreviewStack` if the layer has a mode or opacity of its own.
 
     Raises:
-        LayerError: the reference is missing.
+        LayerError: the reference is missing, or a further one cannot be read.
     """
     selection, as_reference = image.selection, settings.reference == "selection"
     if as_reference and selection is None:
@@ -135,6 +140,7 @@ def read_composite(
         selection_is_reference=as_reference,
         reference=reference,
         mask_source="predicted" if settings.mask == "detect" else _automatic_mask(image, start),
+        photographs=read_photographs(image, settings),
         is_empty=not any(alpha) and _is_empty(layer),
         stack=stack,
     )
@@ -220,7 +226,4 @@ def crop_to(copy: HostImage, window: Window) -> Window:
 
 def _is_empty(layer: HostLayer) -> bool:
     """Return whether a layer has no visible pixel, on the canvas or outside of it."""
-    width, height = layer.size
-    scale = min(1.0, INPUT_SIDE / max(width, height))
-    area = PixelArea(0, 0, max(1, int(width * scale)), max(1, int(height * scale)))
-    return not any(layer.read("A u8", area, scale))
+    return not any(layer.read("A u8", *reduced_area(layer.size, INPUT_SIDE)))

@@ -20,6 +20,13 @@ Matrix3 = Sequence[Sequence[float]]
 
 
 @dataclass(frozen=True)
+class OtherDrawable:
+    """A selected drawable that is no layer, such as a channel."""
+
+    name: str
+
+
+@dataclass(frozen=True)
 class PixelAccess:
     """Functions that read a layer and write another one in the format that the engine gets.
 
@@ -205,6 +212,25 @@ class HostImage(Protocol):
     @property
     def is_valid(self) -> bool:
         """False once it was closed."""
+
+    @property
+    def name(self) -> str:
+        """Name in the title of its window."""
+
+    @property
+    def drawables(self) -> Sequence[HostLayer | OtherDrawable]:
+        """The selected layers, masks and channels."""
+
+    @property
+    def others(self) -> Sequence[HostImage]:
+        """All other images that are open."""
+
+    def read_file(self, path: str, side: int) -> tuple[int, int, bytes]:
+        """Return an image file reduced to a largest side: columns, rows, and RGBA, 8-bit sRGB.
+
+        Raises:
+            OSError: GIMP cannot open it.
+        """
 
     @property
     def size(self) -> tuple[int, int]:

@@ -5,18 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from harmonize_layer.core import messages
 from harmonize_layer.core.geometry import PixelArea
-from harmonize_layer.core.host import HostDrawable, HostImage, HostLayer
-
-
-@dataclass(frozen=True)
-class OtherDrawable:
-    """A selected drawable that is no layer, such as a channel."""
-
-    name: str
+from harmonize_layer.core.host import HostDrawable, HostImage, HostLayer, OtherDrawable
 
 
 def find_layers(image: HostImage, drawables: Sequence[HostLayer | OtherDrawable]) -> list[HostLayer]:

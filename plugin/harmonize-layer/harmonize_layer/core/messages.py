@@ -97,6 +97,11 @@ def nothing_to_restore() -> LayerError:
     return LayerError("No layer of this image lacks its Harmonize effect.")
 
 
+def partly_done(failures: Sequence[str]) -> str:
+    """Return the message for images that were left unchanged while others were harmonized."""
+    return "\n".join(["These images are unchanged:", *failures])
+
+
 def gone() -> LayerError:
     """Return the error for a layer that was deleted, or whose image was closed, while the dialog was open."""
     return LayerError("The layer or its image is no longer there: close this dialog, and select another layer.")
@@ -132,6 +137,21 @@ def no_reference(name: str) -> LayerError:
 def no_reference_layer() -> LayerError:
     """Return the error for a missing reference layer, or one that is the pasted layer itself."""
     return LayerError("Choose a reference layer other than the layer to harmonize.")
+
+
+def too_many_references(limit: int) -> LayerError:
+    """Return the error for too many further references."""
+    return LayerError(f"There are more than {limit} layers and files to match: choose fewer of them.")
+
+
+def unreadable_reference(name: str) -> LayerError:
+    """Return the error for a further reference that GIMP cannot open."""
+    return LayerError(f"GIMP cannot open “{name}”: remove it from the images to match, or choose another one.")
+
+
+def reference_gone() -> LayerError:
+    """Return the error for a further reference layer that was deleted."""
+    return LayerError("A layer to match is no longer there: choose the layers to match again.")
 
 
 def no_reference_area() -> LayerError:

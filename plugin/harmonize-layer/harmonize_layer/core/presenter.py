@@ -11,10 +11,11 @@ from gimp_bridge import protocol
 from gimp_bridge.client import BackgroundQueue, EngineClient, ProgressCallback
 from gimp_bridge.protocol import Adjust, AdjustResult, HarmonizeResponse, ProgressUpdate
 from harmonize_layer.core import messages
+from harmonize_layer.core.batch import Batch
 from harmonize_layer.core.composite import LayerComposite, predict_color_map, read_composite
 from harmonize_layer.core.detail import Detail, read_detail
 from harmonize_layer.core.geometry import Window
-from harmonize_layer.core.harmonizing import NOTICEABLE_RMSE, HarmonizeRun, check_result
+from harmonize_layer.core.harmonizing import NOTICEABLE_RMSE, check_result
 from harmonize_layer.core.host import DialogView, HostImage, HostLayer
 from harmonize_layer.core.layers import find_layers
 from harmonize_layer.core.messages import LayerError, error_message
@@ -26,7 +27,7 @@ from s2am_common.atomic import atomic_write
 from s2am_common.errors import CancelledError, S2AMError
 from s2am_common.sliders import SLIDERS
 
-COMPOSITE_SETTINGS = ("reference", "reference-layer", "mask")
+COMPOSITE_SETTINGS = ("reference", "reference-layer", "also-match-layers", "also-match-files", "mask")
 """The arguments that change the composite."""
 
 RESULT_SETTINGS = ("result", "hide-original", *SLIDERS)
@@ -181,8 +182,9 @@ class DialogPresenter:
         self._queue.close()  # so that the engine is free
         self._is_applying = True
         try:
-            run = HarmonizeRun(self._image, self._layers, self._read_settings(), self._engine, progress, likeliest=True)
-            self._layers = run.run(previewed)
+            batch = Batch(self._image, self._layers, self._read_settings(), self._engine, progress, likeliest=True)
+            done = batch.run(previewed)
+            self._layers = done.layers
         except CancelledError:
             self._view.show_status("Stopped; the image is unchanged.")
             return False
@@ -193,6 +195,8 @@ class DialogPresenter:
             self._is_applying = False
             self._queue = self._new_queue()
         self.update_composite()
+        if done.message:
+            self._view.show_notes([done.message])
         return True
 
     def save_cube(self, file: Path) -> None:

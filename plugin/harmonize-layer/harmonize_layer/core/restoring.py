@@ -11,11 +11,11 @@ import math
 
 from gimp_bridge.client import EngineClient, ProgressCallback
 from gimp_bridge.protocol import MAX_SAMPLES, Adjust
-from harmonize_layer.core.geometry import PixelArea
 from harmonize_layer.core.harmonizing import effect_gains
 from harmonize_layer.core.host import HostImage, HostLayer
 from harmonize_layer.core.layers import effect_targets, every_layer
 from harmonize_layer.core.metadata import load_metadata
+from harmonize_layer.core.photographs import reduced_area
 
 
 def lacks_effect(layer: HostLayer) -> bool:
@@ -48,7 +48,4 @@ def restore_effects(image: HostImage, engine: EngineClient, progress: ProgressCa
 
 def _sample_colors(layer: HostLayer) -> bytes:
     """Return colors of a layer for `Adjust`: RGB and, as weight, alpha."""
-    width, height = layer.size
-    scale = min(1.0, math.isqrt(MAX_SAMPLES) / max(width, height))
-    area = PixelArea(0, 0, max(1, int(width * scale)), max(1, int(height * scale)))
-    return layer.read("R'G'B'A u8", area, scale)
+    return layer.read("R'G'B'A u8", *reduced_area(layer.size, math.isqrt(MAX_SAMPLES)))

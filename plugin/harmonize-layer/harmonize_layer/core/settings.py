@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,6 +39,15 @@ CHOICES = {
 }
 """For each choice: label, help, and its values with title and help; the first value is the default."""
 
+OBJECTS = {
+    "reference-layer": ("Refere_nce layer", "The layer, if the reference is a chosen layer"),
+    "also-match-layers": ("Also match layers", "Further layers whose colors the layer is matched to"),
+    "also-match-files": ("Also match files", "Paths of further images whose colors the layer is matched to"),
+    "hide-original": ("Hi_de the original", "Hide the layer that a new layer is made from"),
+    "all-images": ("All _open images", "Also harmonize the selected layers of all other open images"),
+}
+"""Label and help of the arguments that are neither choices nor sliders."""
+
 _NAMES = list(SLIDERS)
 
 HELP = f"""Matches the colors of a pasted layer to its background at full resolution, with a program on this \
@@ -52,8 +62,8 @@ layer while its original is in the image and neither has been changed. Otherwise
 from what the layer shows now.
 
 In scripts: model (a name, or empty for the default), result ({", ".join(RESULTS)}), reference (beneath, layer with \
-reference-layer, selection), mask ({", ".join(MASKS)}), hide-original, and the sliders {", ".join(_NAMES[:-1])} and \
-{_NAMES[-1]}."""
+reference-layer, selection), also-match-layers and also-match-files (further references), mask ({", ".join(MASKS)}), \
+hide-original, all-images, and the sliders {", ".join(_NAMES[:-1])} and {_NAMES[-1]}."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +101,11 @@ class HarmonizeSettings:
     result: str = "new-layer"
     reference: str = "beneath"
     reference_layer: HostLayer | None = None
+    also_match_layers: tuple[HostLayer, ...] = ()
+    also_match_files: tuple[str, ...] = ()
     mask: str = "automatic"
     hide_original: bool = True
+    all_images: bool = False
     sliders: dict[str, float] = field(default_factory=dict)
 
 
@@ -101,29 +114,43 @@ def own_values(metadata: LayerMetadata) -> dict[str, Any]:
     values: dict[str, Any] = {"model": metadata.model, "result": metadata.result, "mask": metadata.mask}
     if metadata.reference != "layer":
         values["reference"] = metadata.reference
-    choices = {name: choice for name, (_, _, choice) in CHOICES.items()}
-    values = {name: value for name, value in values.items() if value in choices.get(name, [value])}
-    limits = {name: (spec.low, spec.high) for name, spec in SLIDERS.items()}
-    sliders = {name: value for name, value in metadata.sliders.items() if name in limits}
-    return values | {name: min(max(value, limits[name][0]), limits[name][1]) for name, value in sliders.items()}
+    return valid_values(values | metadata.sliders)
 
 
-def read_procedure_settings(values: ProcedureValues, reference_layer: HostLayer | None) -> HarmonizeSettings:
+def valid_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return stored arguments without those that this version does not have; sliders are limited to their ranges."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if name in SLIDERS and isinstance(value, int | float):
+            found[name] = min(max(float(value), SLIDERS[name].low), SLIDERS[name].high)
+        elif (name in CHOICES and value in CHOICES[name][2]) or (name == "model" and isinstance(value, str)):
+            found[name] = value
+        elif name == "hide-original":
+            found[name] = bool(value)
+    return found
+
+
+def read_procedure_settings(
+    values: ProcedureValues, reference_layer: HostLayer | None, also_match_layers: tuple[HostLayer, ...] = ()
+) -> HarmonizeSettings:
     """Return the current values of the arguments.
 
     Args:
         values: the procedure's configuration.
         reference_layer: its reference layer.
+        also_match_layers: its further reference layers.
     """
-    value: dict[str, Any] = {
-        name: values.get_property(name) for name in ("model", "result", "reference", "mask", "hide-original", *SLIDERS)
-    }
+    names = ("model", "result", "reference", "mask", "hide-original", "all-images", "also-match-files", *SLIDERS)
+    value: dict[str, Any] = {name: values.get_property(name) for name in names}
     return HarmonizeSettings(
         model=value["model"] or "",
         result=value["result"],
         reference=value["reference"],
         reference_layer=reference_layer,
+        also_match_layers=also_match_layers,
+        also_match_files=tuple(value["also-match-files"] or ()),
         mask=value["mask"],
         hide_original=value["hide-original"],
+        all_images=value["all-images"],
         sliders={name: round(value[name], 6) for name in SLIDERS},
     )

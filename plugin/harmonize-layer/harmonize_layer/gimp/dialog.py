@@ -22,7 +22,10 @@ from harmonize_layer.core.host import HostLayer  # noqa: E402
 from harmonize_layer.core.layers import reference_candidates  # noqa: E402
 from harmonize_layer.core.metadata import load_metadata  # noqa: E402
 from harmonize_layer.core.presenter import DialogPresenter  # noqa: E402
-from harmonize_layer.gimp.images import GimpImage, read_arguments  # noqa: E402
+from harmonize_layer.core.presets import Presets, presets_path  # noqa: E402
+from harmonize_layer.gimp.arguments import read_arguments  # noqa: E402
+from harmonize_layer.gimp.images import GimpImage  # noqa: E402
+from harmonize_layer.gimp.popovers import PresetMenu, ReferencePicker  # noqa: E402
 from harmonize_layer.gimp.preview import PreviewArea  # noqa: E402
 from s2am_common.errors import CancelledError  # noqa: E402
 from s2am_common.sliders import SLIDERS  # noqa: E402
@@ -120,6 +123,7 @@ class HarmonizeDialog:
         state.pack_end(_help_button(), False, False, 0)
         self._cube.connect("clicked", self._save_cube)
         state.pack_end(self._cube, False, False, 0)
+        state.pack_end(PresetMenu(self._config, Presets(presets_path()), self.show_status).button, False, False, 0)
         shown = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=8)
         shown.pack_start(self._preview.widget, True, True, 0)
         for part in (state, self._notes):
@@ -137,7 +141,9 @@ class HarmonizeDialog:
         content.pack_start(columns, True, True, 0)
         content.show_all()
         self._apply.connect("clicked", self._apply_clicked)
-        self._window.get_action_area().add(self._apply)
+        buttons = self._window.get_action_area()
+        buttons.add(self._apply)
+        buttons.reorder_child(self._window.get_widget_for_response(Gtk.ResponseType.OK), -1)
         self._apply.show()
         self._window.connect("response", self._stop)
         self._window.set_default_size(*_DEFAULT_SIZE)
@@ -147,7 +153,11 @@ class HarmonizeDialog:
         grid = Gtk.Grid(row_spacing=6, column_spacing=8, valign=Gtk.Align.START)
         rows: list[tuple[str, Gtk.Widget]] = [("_Model", self._models)]
         rows += [(settings.CHOICES[name][0], self._build_choice(name)) for name in ("result", "reference")]
-        rows += [("Refere_nce layer", self._reference_layer), (settings.CHOICES["mask"][0], self._build_choice("mask"))]
+        candidates = reference_candidates(self._image, self._layers)
+        also = ReferencePicker(self._window, self._config, candidates).button
+        also.set_tooltip_text("Further layers and image files whose colors the layer is matched to")
+        rows += [(settings.OBJECTS["reference-layer"][0], self._reference_layer), ("Also match", also)]
+        rows += [(settings.CHOICES["mask"][0], self._build_choice("mask"))]
         for row, (text, widget) in enumerate(rows):
             label = Gtk.Label(label=text, use_underline=True, xalign=0, mnemonic_widget=widget)
             widget.set_hexpand(True)
@@ -155,10 +165,11 @@ class HarmonizeDialog:
             grid.attach(widget, 1, row, 1, 1)
         self._hide = self._window.get_widget("hide-original", GObject.TYPE_NONE)
         grid.attach(self._hide, 1, len(rows), 1, 1)
+        grid.attach(self._window.get_widget("all-images", GObject.TYPE_NONE), 1, len(rows) + 1, 1, 1)
         self._models.append("", "The default model")
         self._models.set_active_id("")
         self._models.connect("changed", self._model_chosen)
-        for layer in reference_candidates(self._image, self._layers):
+        for layer in candidates:
             self._reference_layer.append(str(layer.id), layer.name)
         chosen = read_arguments(self._config).reference_layer
         self._reference_layer.set_active_id(str(chosen.id) if chosen else None)

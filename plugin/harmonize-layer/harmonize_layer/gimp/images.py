@@ -3,20 +3,21 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
-from gi.repository import Gegl, Gimp
+from gi.repository import Gegl, Gimp, Gio, GLib
 
+from gimp_bridge.protocol import MAX_PHOTOGRAPHS
 from harmonize_layer.core.geometry import PixelArea, Window
-from harmonize_layer.core.host import HostLayer, Matrix3, PixelAccess
-from harmonize_layer.core.layers import OtherDrawable
-from harmonize_layer.core.settings import HarmonizeSettings, read_procedure_settings
+from harmonize_layer.core.host import HostLayer, Matrix3, OtherDrawable, PixelAccess
+from harmonize_layer.core.photographs import reduced_area
 from harmonize_layer.gimp import pixels
-from harmonize_layer.gimp.copies import mark_copy
+from harmonize_layer.gimp.copies import is_copy, mark_copy, wait_for_groups
 from harmonize_layer.gimp.preview_stack import BLENDING, GimpPreviewStack
 
 EFFECT_NAME = "Harmonize"
@@ -32,7 +33,6 @@ EARLIER_OPERATION = "gegl:svg-matrix"
 """Operation of the effect in files of version 0.1, which GIMP 3.2 discards."""
 
 _GLIMPSE_SIDE = 256
-_GROUPS_SECONDS, _GROUPS_PAUSE = 5.0, 0.02
 
 COPIED_ATTRIBUTES = (
     *BLENDING,
@@ -48,35 +48,8 @@ def wrap_drawable(drawable: Gimp.Drawable) -> GimpLayer | OtherDrawable:
     return GimpLayer(drawable) if isinstance(drawable, Gimp.Layer) else OtherDrawable(drawable.get_name())
 
 
-def read_arguments(config: Gimp.ProcedureConfig) -> HarmonizeSettings:
-    """Return the current values of the procedure's arguments."""
-    reference = config.get_property("reference-layer")
-    return read_procedure_settings(config, GimpLayer(reference) if reference else None)
-
-
 def _is_own(effect: Gimp.DrawableFilter) -> bool:
     return effect.get_name() == EFFECT_NAME and effect.get_operation_name() in (OPERATION, EARLIER_OPERATION)
-
-
-def _groups(image: Gimp.Image) -> Iterator[Gimp.GroupLayer]:
-    waiting = list(image.get_layers())
-    while waiting:
-        layer = waiting.pop()
-        if layer.is_group():
-            yield layer
-            waiting += layer.get_children()
-
-
-def _wait_for_groups(image: Gimp.Image, copy: Gimp.Image) -> None:
-    """Wait until GIMP has rendered the groups of a copy, which it does some time after making it."""
-    end = time.monotonic() + _GROUPS_SECONDS
-    for group, copied in zip(_groups(image), _groups(copy), strict=True):
-        area = PixelArea(0, 0, group.get_width(), group.get_height())
-        scale = min(1.0, _GLIMPSE_SIDE / max(area.width, area.height, 1))
-        small = PixelArea(0, 0, int(area.width * scale), int(area.height * scale))
-        expected = pixels.read_area(group, "A u8", small, scale)
-        while pixels.read_area(copied, "A u8", small, scale) != expected and time.monotonic() < end:
-            time.sleep(_GROUPS_PAUSE)
 
 
 def _unwrap(layer: HostLayer) -> Gimp.Layer:
@@ -328,6 +301,26 @@ class GimpImage:
         return bool(self.wrapped.is_valid())
 
     @property
+    def name(self) -> str:
+        """See `HostImage`."""
+        return str(self.wrapped.get_name())
+
+    @property
+    def drawables(self) -> Sequence[GimpLayer | OtherDrawable]:
+        """See `HostImage`."""
+        return [wrap_drawable(drawable) for drawable in self.wrapped.get_selected_drawables()]
+
+    @property
+    def others(self) -> Sequence[GimpImage]:
+        """See `HostImage`."""
+        images = [image for image in Gimp.get_images() if not is_copy(image)]
+        return [GimpImage(image) for image in images if image.get_id() != self.id]
+
+    def read_file(self, path: str, side: int) -> tuple[int, int, bytes]:
+        """See `HostImage`."""
+        return _read_file(path, Path(path).stat().st_mtime_ns, side)
+
+    @property
     def size(self) -> tuple[int, int]:
         """See `HostImage`."""
         return self.wrapped.get_width(), self.wrapped.get_height()
@@ -370,7 +363,7 @@ class GimpImage:
         copy = self.wrapped.duplicate()
         mark_copy(copy)
         copy.undo_disable()
-        _wait_for_groups(self.wrapped, copy)
+        wait_for_groups(self.wrapped, copy)
         Gimp.Selection.none(copy)  # it would limit the effects that are merged
         return GimpImage(copy)
 
@@ -486,3 +479,21 @@ class GimpImage:
         buffer.flush()
         image.select_item(Gimp.ChannelOps.REPLACE, channel)
         image.remove_channel(channel)
+
+
+@functools.lru_cache(MAX_PHOTOGRAPHS)
+def _read_file(path: str, _modified: int, side: int) -> tuple[int, int, bytes]:
+    """Return an image file, see `HostImage.read_file`; the dialog reads it again whenever the layer changes."""
+    try:
+        opened = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, Gio.File.new_for_path(path))
+    except GLib.Error as error:
+        raise OSError(str(error)) from error
+    if opened is None:
+        raise OSError(path)
+    try:
+        mark_copy(opened)
+        area, scale = reduced_area((opened.get_width(), opened.get_height()), side)
+        whole = PixelArea(0, 0, opened.get_width(), opened.get_height())
+        return area.width, area.height, GimpImage(opened).read_visible(Window(whole, scale))
+    finally:
+        opened.delete()

@@ -15,19 +15,20 @@ gi.require_version("GdkPixbuf", "2.0")
 gi.require_version("Gegl", "0.4")
 gi.require_version("Gimp", "3.0")
 
-from gi.repository import Gegl, Gimp, GLib, GObject  # noqa: E402 (the versions must be set before)
+from gi.repository import Gegl, Gimp, GLib  # noqa: E402 (the versions must be set before)
 
 from gimp_bridge.client import EngineClient  # noqa: E402
 from gimp_bridge.protocol import ProgressUpdate  # noqa: E402
 from gimp_bridge.starter import read_launcher  # noqa: E402
 from harmonize_layer.core import settings  # noqa: E402
-from harmonize_layer.core.harmonizing import HarmonizeRun  # noqa: E402
+from harmonize_layer.core.batch import Batch  # noqa: E402
 from harmonize_layer.core.host import HostLayer  # noqa: E402
 from harmonize_layer.core.layers import find_layers  # noqa: E402
 from harmonize_layer.core.messages import LayerError, error_message, gone, is_fault, nothing_to_restore  # noqa: E402
 from harmonize_layer.core.restoring import restore_effects  # noqa: E402
+from harmonize_layer.gimp.arguments import add_arguments, read_arguments  # noqa: E402
 from harmonize_layer.gimp.copies import delete_stray_copies  # noqa: E402
-from harmonize_layer.gimp.images import GimpImage, read_arguments, wrap_drawable  # noqa: E402
+from harmonize_layer.gimp.images import GimpImage, wrap_drawable  # noqa: E402
 from s2am_common.errors import CancelledError, S2AMError  # noqa: E402
 from s2am_common.log import log_path  # noqa: E402
 
@@ -67,27 +68,6 @@ class HarmonizeLayerPlugIn(Gimp.PlugIn):
         procedure.set_documentation("Match the colors of a pasted layer to its background", settings.HELP, None)
         add_arguments(procedure)
         return procedure
-
-
-def add_arguments(procedure: Gimp.ImageProcedure) -> None:
-    """Describe the arguments of `core.settings` to GIMP."""
-    flags = GObject.ParamFlags.READWRITE
-    procedure.add_string_argument("model", "_Model", "Name of the model; empty = the default", "", flags)
-    for name, (label, help_text, values) in settings.CHOICES.items():
-        choice = Gimp.Choice.new()
-        for number, (value, (title, explanation)) in enumerate(values.items()):
-            choice.add(value, number, title, explanation)
-        procedure.add_choice_argument(name, label, help_text, choice, next(iter(values)), flags)
-    procedure.add_layer_argument(
-        "reference-layer", "Refere_nce layer", "The layer, if the reference is a chosen layer", True, flags
-    )
-    procedure.add_boolean_argument(
-        "hide-original", "Hi_de the original", "Hide the layer that a new layer is made from", True, flags
-    )
-    for slider in settings.slider_arguments():
-        procedure.add_double_argument(
-            slider.name, slider.label, slider.help, slider.low, slider.high, slider.default, flags
-        )
 
 
 def main(argv: Sequence[str]) -> None:
@@ -167,9 +147,11 @@ def _harmonize(
             layers = find_layers(image, dialog.layers)
         progress = ProgressBar()
         logger.info("Harmonizing %d layers: %s", len(layers), chosen)
-        job = HarmonizeRun(image, layers, chosen, engine, progress.show, likeliest=run_mode == Gimp.RunMode.INTERACTIVE)
-        job.run(previewed)
+        job = Batch(image, layers, chosen, engine, progress.show, likeliest=run_mode == Gimp.RunMode.INTERACTIVE)
+        done = job.run(previewed)
         progress.end()
+        if done.message:
+            Gimp.message(done.message)
         logger.info("Done in %s", job.stopwatch)
     except CancelledError:
         return False

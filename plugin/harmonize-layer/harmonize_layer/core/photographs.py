@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reference photographs: further layers and image files that the foreground is matched to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from gimp_bridge.protocol import MAX_PHOTOGRAPHS
+from harmonize_layer.core import messages
+from harmonize_layer.core.geometry import PixelArea
+from harmonize_layer.core.host import HostImage, HostLayer
+from harmonize_layer.core.settings import HarmonizeSettings
+
+SIDE = 512
+"""Largest side of a reduced photograph; the network input is smaller still."""
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A reduced image: RGBA, 8-bit sRGB, rows × columns × 4 bytes."""
+
+    columns: int
+    rows: int
+    rgba: bytes
+
+
+def read_photographs(image: HostImage, settings: HarmonizeSettings) -> tuple[Photograph, ...]:
+    """Read the further references of the settings.
+
+    Args:
+        image: the image; files are opened beside it.
+        settings: layers and files.
+
+    Raises:
+        LayerError: there are too many, or one cannot be read.
+    """
+    if len(settings.also_match_layers) + len(settings.also_match_files) > MAX_PHOTOGRAPHS:
+        raise messages.too_many_references(MAX_PHOTOGRAPHS)
+    found = [_read_layer(layer) for layer in settings.also_match_layers]
+    return (*found, *(_read_file(image, file) for file in settings.also_match_files))
+
+
+def reduced_area(size: tuple[int, int], side: int) -> tuple[PixelArea, float]:
+    """Return the area of a width and height that is reduced to a largest side, and the scale."""
+    scale = min(1.0, side / max(size))
+    return PixelArea(0, 0, max(1, int(size[0] * scale)), max(1, int(size[1] * scale))), scale
+
+
+def _read_file(image: HostImage, file: str) -> Photograph:
+    try:
+        return Photograph(*image.read_file(file, SIDE))
+    except OSError as error:
+        raise messages.unreadable_reference(Path(file).name) from error
+
+
+def _read_layer(layer: HostLayer) -> Photograph:
+    if not layer.is_valid:
+        raise messages.reference_gone()
+    area, scale = reduced_area(layer.size, SIDE)
+    return Photograph(area.width, area.height, layer.read("R'G'B'A u8", area, scale))
