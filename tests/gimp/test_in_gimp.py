@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from s2am_engine.color.apply import apply_color_map
 from s2am_engine.color.map import Matrix
@@ -19,7 +20,7 @@ from s2am_engine.inference.detector import Detector
 from s2am_engine.inference.harmonizer import Harmonizer
 from tests.gimp import pictures
 from tests.gimp.answers import Case, Cases, Pixels, on_canvas, on_layer, recolored, times
-from tests.gimp.pictures import AT, LARGE, PASTED
+from tests.gimp.pictures import AT, HEIGHT, LARGE, PASTED, WIDTH
 
 ALPHA = pictures.cut_out()[..., 3]
 NEW_NAME = "pasted harmonized"
@@ -171,6 +172,35 @@ def test_reference_selection(cases: Cases) -> None:
 def test_reference_layer(cases: Cases) -> None:
     case = cases["reference_layer"]
     agree(case, recolored(case.color_map(on_canvas(ALPHA)), case.pixels("before")))
+
+
+def test_further_references_and_other_images(cases: Cases) -> None:
+    case = cases["further_references"]
+    assert case.succeeded, case.facts["message"]
+    composite = case.pixels("composite", (WIDTH, HEIGHT))
+    wide = pictures.write(case.folder)["vast"]
+    photographs = [Image.fromarray(each) for each in (pictures.cut_out(), cv2.resize(wide, (512, 384)))]
+    pixels, alpha = (np.ascontiguousarray(each) for each in (composite[..., :3], composite[..., 3]))
+    wanted = Harmonizer()(pixels, on_canvas(ALPHA), alpha=alpha, references=photographs).color_map
+    before, after = case.pixels("before"), case.pixels("after").astype(int)
+    assert np.abs(after - recolored(wanted, before)).mean() < 1  # GIMP reduces the file in another way
+    assert np.abs(after - recolored(case.color_map(on_canvas(ALPHA)), before)).mean() > 1
+    # The other open image has one opaque layer, and stays unchanged; the file was closed again.
+    assert (case.facts["images"], len(case.facts["shown"])) == (2, 3)
+
+
+def test_further_references_and_other_images(cases: Cases) -> None:
+    case = cases["further_references"]
+    assert case.succeeded, case.facts["message"]
+    composite = case.pixels("composite", (WIDTH, HEIGHT))
+    pixels, alpha = (np.ascontiguousarray(each) for each in (composite[..., :3], composite[..., 3]))
+    photographs = [Image.fromarray(pictures.cut_out()), Image.fromarray(pictures.background())]
+    wanted = Harmonizer()(pixels, on_canvas(ALPHA), alpha=alpha, references=photographs).color_map
+    before, after = case.pixels("before"), case.pixels("after").astype(int)
+    assert np.abs(after - recolored(wanted, before)).mean() < 1  # the file is larger, and GIMP reduces it
+    assert np.abs(after - recolored(case.color_map(on_canvas(ALPHA)), before)).mean() > 1
+    # The other open image has one opaque layer, and stays unchanged; the file was closed again.
+    assert (case.facts["images"], len(case.facts["shown"])) == (2, 3)
 
 
 def test_mask_of_a_flat_image_is_detected(cases: Cases) -> None:

@@ -194,6 +194,22 @@ def reference_layer() -> Facts:
 
 
 @case
+def further_references() -> Facts:
+    made = picture()
+    other = paste(made, "other", at=(200, 130))
+    layer = paste(made)
+    other.set_visible(False)
+    file = FOLDER / "reference.png"
+    shown = picture(size=(1600, 1200), background="vast")
+    Gimp.file_save(Gimp.RunMode.NONINTERACTIVE, shown, Gio.File.new_for_path(str(file)), None)
+    composite = keep_composite("further_references", made)
+    result = outcome(
+        "further_references", made, [layer], also_match_layers=[other], also_match_files=[str(file)], all_images=True
+    )
+    return {"composite": composite, "images": len(Gimp.get_images()), "shown": state(shown), **result}
+
+
+@case
 def found_by_itself() -> Facts:
     made = picture(size=(960, 520), background="one-layer")
     result = outcome("found", made, made.get_layers(), "R'G'B' u8", mask="detect")
