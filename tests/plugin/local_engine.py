@@ -38,6 +38,7 @@ class LocalModels:
         self.certain = True
         self.error: EngineError | None = None
         self.detections = 0
+        self.references: Any = None
         self.inputs: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]] = []
 
     def wait(self, report: Callable[[str], None]) -> None:

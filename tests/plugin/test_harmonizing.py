@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from harmonize_layer.core.composite import predict_color_map, read_composite
 from harmonize_layer.core.harmonizing import EngineStartup, HarmonizeRun, Stopwatch, effect_gains
-from harmonize_layer.core.layers import OtherDrawable, find_layers, reference_candidates
+from harmonize_layer.core.host import OtherDrawable
+from harmonize_layer.core.layers import find_layers, reference_candidates
 from harmonize_layer.core.messages import LayerError
 from harmonize_layer.core.metadata import LayerMetadata
 from harmonize_layer.core.settings import HarmonizeSettings

@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from harmonize_layer.core.batch import Batch, BatchResult
+from harmonize_layer.core.batch import BatchResult, HarmonizeBatch
 from harmonize_layer.core.messages import LayerError
 from harmonize_layer.core.presets import NAMES, Presets
 from harmonize_layer.core.settings import HarmonizeSettings
@@ -31,7 +31,7 @@ def test_layers_and_files_are_further_references(image: Image, engine: LocalEngi
     cv2.imwrite(str(file), colors)
     host, (layer, background) = wrap(image, *image.layers)
     settings = HarmonizeSettings(also_match_layers=(background,), also_match_files=(str(file),))
-    Batch(host, [layer], settings, engine, lambda _: None).run()
+    HarmonizeBatch(host, [layer], settings, engine, lambda _: None).run()
     first, second = engine.models_cache.references
     assert (first.size, second.size) == ((64, 48), (512, 256))
     assert second.getpixel((5, 5)) == (30, 20, 10, 255)
@@ -71,7 +71,7 @@ def opened(selected: bool = True) -> Image:
 def run(image: Image, engine: LocalEngine, texts: list[str], **values: Any) -> BatchResult:
     """Harmonize the topmost layer, and the other images if the settings say so."""
     host, layers = wrap(image, image.layers[0])
-    batch = Batch(host, layers, HarmonizeSettings(**values), engine, lambda update: texts.append(update.text))
+    batch = HarmonizeBatch(host, layers, HarmonizeSettings(**values), engine, lambda update: texts.append(update.text))
     return batch.run()
 
 

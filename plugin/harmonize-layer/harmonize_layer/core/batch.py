@@ -26,7 +26,7 @@ class BatchResult:
 
 
 @dataclass(frozen=True)
-class Batch:
+class HarmonizeBatch:
     """One call of the procedure.
 
     image, layers: the image that the procedure was called for, and its layers to harmonize.

@@ -23,7 +23,7 @@ from harmonize_layer.core.layers import (
     show_on_reference,
     temporary,
 )
-from harmonize_layer.core.photographs import Photograph, read_photographs, reduced_area
+from harmonize_layer.core.photographs import ReferenceImage, read_reference_images, reduced_area
 from harmonize_layer.core.settings import HarmonizeSettings
 from harmonize_layer.core.starting_point import StartingPoint, find_starting_point
 from s2am_common.errors import MaskError
@@ -54,7 +54,7 @@ class LayerComposite:
     selection_is_reference: bool = False
     reference: bytes = b""
     mask_source: protocol.MaskSource = "layer"
-    photographs: tuple[Photograph, ...] = ()
+    photographs: tuple[ReferenceImage, ...] = ()
     is_empty: bool = False
     stack: PreviewStack | None = None
 
@@ -140,7 +140,7 @@ def read_composite(
         selection_is_reference=as_reference,
         reference=reference,
         mask_source="predicted" if settings.mask == "detect" else _automatic_mask(image, start),
-        photographs=read_photographs(image, settings),
+        photographs=read_reference_images(image, settings),
         is_empty=not any(alpha) and _is_empty(layer),
         stack=stack,
     )

@@ -17,7 +17,7 @@ SIDE = 512
 
 
 @dataclass(frozen=True)
-class Photograph:
+class ReferenceImage:
     """A reduced image: RGBA, 8-bit sRGB, rows × columns × 4 bytes."""
 
     columns: int
@@ -25,7 +25,7 @@ class Photograph:
     rgba: bytes
 
 
-def read_photographs(image: HostImage, settings: HarmonizeSettings) -> tuple[Photograph, ...]:
+def read_reference_images(image: HostImage, settings: HarmonizeSettings) -> tuple[ReferenceImage, ...]:
     """Read the further references of the settings.
 
     Args:
@@ -47,15 +47,15 @@ def reduced_area(size: tuple[int, int], side: int) -> tuple[PixelArea, float]:
     return PixelArea(0, 0, max(1, int(size[0] * scale)), max(1, int(size[1] * scale))), scale
 
 
-def _read_file(image: HostImage, file: str) -> Photograph:
+def _read_file(image: HostImage, file: str) -> ReferenceImage:
     try:
-        return Photograph(*image.read_file(file, SIDE))
+        return ReferenceImage(*image.read_file(file, SIDE))
     except OSError as error:
         raise messages.unreadable_reference(Path(file).name) from error
 
 
-def _read_layer(layer: HostLayer) -> Photograph:
+def _read_layer(layer: HostLayer) -> ReferenceImage:
     if not layer.is_valid:
         raise messages.reference_gone()
     area, scale = reduced_area(layer.size, SIDE)
-    return Photograph(area.width, area.height, layer.read("R'G'B'A u8", area, scale))
+    return ReferenceImage(area.width, area.height, layer.read("R'G'B'A u8", area, scale))

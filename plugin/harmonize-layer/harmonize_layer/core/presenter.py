@@ -11,7 +11,7 @@ from gimp_bridge import protocol
 from gimp_bridge.client import BackgroundQueue, EngineClient, ProgressCallback
 from gimp_bridge.protocol import Adjust, AdjustResult, HarmonizeResponse, ProgressUpdate
 from harmonize_layer.core import messages
-from harmonize_layer.core.batch import Batch
+from harmonize_layer.core.batch import HarmonizeBatch
 from harmonize_layer.core.composite import LayerComposite, predict_color_map, read_composite
 from harmonize_layer.core.detail import Detail, read_detail
 from harmonize_layer.core.geometry import Window
@@ -182,7 +182,9 @@ class DialogPresenter:
         self._queue.close()  # so that the engine is free
         self._is_applying = True
         try:
-            batch = Batch(self._image, self._layers, self._read_settings(), self._engine, progress, likeliest=True)
+            batch = HarmonizeBatch(
+                self._image, self._layers, self._read_settings(), self._engine, progress, likeliest=True
+            )
             done = batch.run(previewed)
             self._layers = done.layers
         except CancelledError:

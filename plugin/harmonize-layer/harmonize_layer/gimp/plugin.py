@@ -21,7 +21,7 @@ from gimp_bridge.client import EngineClient  # noqa: E402
 from gimp_bridge.protocol import ProgressUpdate  # noqa: E402
 from gimp_bridge.starter import read_launcher  # noqa: E402
 from harmonize_layer.core import settings  # noqa: E402
-from harmonize_layer.core.batch import Batch  # noqa: E402
+from harmonize_layer.core.batch import HarmonizeBatch  # noqa: E402
 from harmonize_layer.core.host import HostLayer  # noqa: E402
 from harmonize_layer.core.layers import find_layers  # noqa: E402
 from harmonize_layer.core.messages import LayerError, error_message, gone, is_fault, nothing_to_restore  # noqa: E402
@@ -147,7 +147,9 @@ def _harmonize(
             layers = find_layers(image, dialog.layers)
         progress = ProgressBar()
         logger.info("Harmonizing %d layers: %s", len(layers), chosen)
-        job = Batch(image, layers, chosen, engine, progress.show, likeliest=run_mode == Gimp.RunMode.INTERACTIVE)
+        job = HarmonizeBatch(
+            image, layers, chosen, engine, progress.show, likeliest=run_mode == Gimp.RunMode.INTERACTIVE
+        )
         done = job.run(previewed)
         progress.end()
         if done.message:
