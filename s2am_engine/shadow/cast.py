@@ -37,7 +37,9 @@ def _reduced(alpha: Bytes | Floats, size: tuple[int, int]) -> Bytes | Floats:
 
 def _box_blurred(alpha: Bytes | Floats, columns: int) -> Bytes | Floats:
     """Average an alpha over adjacent columns, in its own dtype; it is transparent outside."""
-    averaged: Any = cv2.blur(alpha, (columns, 1), borderType=cv2.BORDER_CONSTANT)
+    # Not cv2.blur, which returns 0 for opaque 8-bit pixels of some narrow images (OpenCV 5.0.0).
+    kernel = np.full((1, columns), 1 / columns, np.float32)
+    averaged: Any = cv2.filter2D(alpha, -1, kernel, borderType=cv2.BORDER_CONSTANT)
     return averaged
 
 

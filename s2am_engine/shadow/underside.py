@@ -62,7 +62,7 @@ class Underside:
         return self.highest - REACH * self.unit
 
     def columns(self, xs: Doubles) -> tuple[Doubles, Doubles]:
-        """Return the edge at positions on the canvas, and its nearness to the ground, 0 to 1; 0 beside the foreground."""
+        """Return the edge at positions on the canvas, and its nearness to the ground, from 0 to 1."""
         places = np.floor((xs - self.left) / self.step).astype(np.intp)
         inside = (places >= 0) & (places < len(self.edge))
         places = places.clip(0, len(self.edge) - 1)
