@@ -11,7 +11,7 @@ from s2am_engine.shadow.layer import Silhouette
 from s2am_engine.shadow.projection import Foreground, GroundLine
 from s2am_engine.shadow.settings import Shadow
 
-Point = tuple[float, float]
+CanvasPoint = tuple[float, float]
 """x and y on the canvas, in pixels."""
 
 
@@ -27,10 +27,10 @@ class ShadowHandles:
     """
 
     shadow: Shadow
-    foot: Point
-    tip: Point
-    left: Point
-    right: Point
+    foot: CanvasPoint
+    tip: CanvasPoint
+    left: CanvasPoint
+    right: CanvasPoint
     height: float
 
     @classmethod
@@ -46,7 +46,7 @@ class ShadowHandles:
         tip = foot[0] + reach * math.sin(angle), foot[1] - reach * math.cos(angle)
         return cls(shadow, foot, tip, left, right, box.height)
 
-    def with_tip(self, tip: Point) -> Shadow:
+    def with_tip(self, tip: CanvasPoint) -> Shadow:
         """Return the shadow whose tip is at a point, or as far toward it as the longest shadow reaches.
 
         At the foot itself the length is 0, and the direction stays.
