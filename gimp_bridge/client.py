@@ -118,7 +118,7 @@ class EngineClient:
             serve: the command that runs its server, see `read_launcher`; None = never start it.
             folder: the bridge folder; None = this user's.
             silence: seconds without a message after which the engine counts as hung; None = see the settings. (It
-                sends one each second, but loading PyTorch from a slow disk may delay it.)
+                sends one each second, but loading a model from a slow disk may delay it.)
         """
         self._folder = folder or user_paths().bridge
         self._starter = EngineStarter(serve, self._folder, silence or load_settings().silence_seconds)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""PyTorch and the models, loaded once for all clients of the engine process."""
+"""The models, loaded once for all clients of the engine process."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ ReportText = Callable[[str], None]
 
 logger = logging.getLogger(__name__)
 
+STARTING = "starting: loading the model"
+
 
 class ModelCache:
     """Loaded models. All methods may be called from any thread."""
@@ -42,14 +44,13 @@ class ModelCache:
         self._computing = threading.Lock()
         self._loaded_device = ""
         self._failure: S2AMError | None = None
-        self._step = "starting: loading PyTorch"
         self._ready = threading.Event()
         threading.Thread(target=self._load_default, name="load-default", daemon=True).start()
 
     def status(self) -> protocol.EngineStatus:
         """Return the engine's status."""
         state: protocol.EngineState = "broken" if self._failure else "ready" if self._ready.is_set() else "starting"
-        text = str(self._failure or self._step)
+        text = str(self._failure or STARTING)
         if state == "ready":
             text = "ready on the " + ("CPU" if self._loaded_device == "cpu" else "GPU")
         return protocol.EngineStatus(
@@ -57,13 +58,13 @@ class ModelCache:
         )
 
     def is_starting(self) -> bool:
-        """Return whether PyTorch and the default model are still being loaded."""
+        """Return whether the default model is still being loaded."""
         return not self._ready.is_set()
 
     def wait(self, report: ReportText) -> None:
-        """Wait until PyTorch is loaded. Raises S2AMError if that failed."""
+        """Wait until the default model is loaded. Raises S2AMError if that failed."""
         while not self._ready.wait(0.05):
-            report(f"The engine is {self._step}")
+            report(f"The engine is {STARTING}")
         if self._failure:
             raise S2AMError.from_dict(self._failure.to_dict())
 
@@ -105,7 +106,7 @@ class ModelCache:
             return self._selectors[name]
 
     def computing(self) -> threading.Lock:
-        """Return the lock to hold while a network runs: PyTorch uses all processors for one image already."""
+        """Return the lock to hold while a network runs: several at once would share the processors and their memory."""
         return self._computing
 
     def _harmonizer(self, name: str) -> Harmonizer:
@@ -126,15 +127,12 @@ class ModelCache:
     def _load_default(self) -> None:
         try:
             with self._computing:
-                import torch  # noqa: F401 (takes longest, so it is a separate step)
-
-                self._step = "starting: loading the model"
                 try:
                     model = self._harmonizer(model_store.default_model())
                 except ModelError as error:  # the settings name a model that was removed; requests report it
                     logger.warning("The default model cannot be loaded: %s", error)
                     model = self._harmonizer(model_store.DEFAULT_MODEL)
-                self._loaded_device = model.device.type
+                self._loaded_device = model.device
                 pixels = np.arange(64 * 64 * 3, dtype=np.uint8).reshape(64, 64, 3)
                 mask = np.zeros((64, 64), np.uint8)
                 mask[16:48, 16:48] = 255
@@ -142,8 +140,8 @@ class ModelCache:
         except S2AMError as error:
             self._failure = error
         except Exception as error:
-            logger.exception("PyTorch cannot be loaded")
+            logger.exception("the default model cannot be loaded")
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            self._failure = EngineError(f"The engine cannot load PyTorch ({reason}).", code="engine.start")
+            self._failure = EngineError(f"The engine cannot load the default model ({reason}).", code="engine.start")
         logger.info("The engine is %s", self._failure or f"ready on {self._loaded_device}")
         self._ready.set()

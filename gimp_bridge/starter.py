@@ -25,7 +25,7 @@ LAUNCHER = "engine.json"
 
 logger = logging.getLogger(__name__)
 
-_START_SECONDS = 60.0  # of a slow disk that reads PyTorch for the first time
+_START_SECONDS = 60.0  # of a slow disk that reads all libraries for the first time
 _HOST_VARIABLES = ("PYTHON", "LD_", "DYLD_", "GI_TYPELIB", "VIRTUAL_ENV")
 """Prefixes of variables that GIMP sets for its own Python and libraries; the engine must not inherit them."""
 

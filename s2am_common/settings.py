@@ -36,6 +36,11 @@ class Settings:
 
     device: str = _setting("auto", "device of the networks: auto (a CUDA GPU if there is one, else the CPU), cpu, cuda")
     model: str = _setting("", "model for harmonizing (default: the one that is recommended)")
+    runtime: str = _setting(
+        "auto",
+        "what runs the networks: auto (ONNX Runtime on the CPU where it can, else PyTorch), onnx, torch",
+        choices=("auto", "onnx", "torch"),
+    )
     threads: int = _setting(1, "CPU threads of a network; more are slower when other programs are busy", lowest=1)
     idle_minutes: float = _setting(10.0, "minutes without a request after which the engine process ends; 0 = never")
     silence_seconds: float = _setting(

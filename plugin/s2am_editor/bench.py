@@ -66,7 +66,7 @@ class EditorFigures:
 
     def to_text(self) -> str:
         """Return one line per figure."""
-        lines = [f"window painted after {self.start:.2f} s (PyTorch loads later)"]
+        lines = [f"window painted after {self.start:.2f} s (the model loads later)"]
         for name, times in self.frames.items():
             aim = next((f", target {limit:g} ms" for kind, limit in TARGETS.items() if name.startswith(kind)), "")
             least, median, worst = min(times), statistics.median(times), max(times)

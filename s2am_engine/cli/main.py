@@ -37,7 +37,7 @@ EXTRA_BY_LIBRARY = {
     "defusedxml": "editor",
     "filelock": "editor",
     "matplotlib": "train",
-    "onnxruntime": "subject",
+    "torch": "train",
     "onnx": "onnx",
     "onnxscript": "onnx",
 }

@@ -385,11 +385,11 @@ def resumed_run(options: argparse.Namespace) -> tuple[Path, Plan]:
 
 def recipe_of(options: argparse.Namespace) -> Recipe:
     """Return the network's recipe with the changes of the options."""
-    from s2am_engine.inference.devices import choose_device
+    from s2am_engine.inference.devices import CPU, choose_device
     from s2am_engine.training.losses import LOSSES
     from s2am_engine.training.recipes import RECIPES
 
-    kind = options.recipe or ("small" if choose_device(options.device).type == "cpu" else "published")
+    kind = options.recipe or ("small" if choose_device(options.device) == CPU else "published")
     if options.network not in RECIPES[kind]:
         raise UsageError(f"--network must be one of {', '.join(sorted(RECIPES[kind]))}")
     recipe = RECIPES[kind][options.network]

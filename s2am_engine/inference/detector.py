@@ -9,16 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from s2am_engine.errors import ModelError, NothingFoundError
 from s2am_engine.image.masks import check_mask, snap_mask, upsample_mask
-from s2am_engine.inference.devices import choose_device
 from s2am_engine.inference.inputs import ImageLike, MaskLike, convert_image, convert_mask
 from s2am_engine.inference.network_input import make_network_input, reduce_image
+from s2am_engine.inference.network_runner import open_runner
 from s2am_engine.inference.predictor import Predictor
-from s2am_engine.models.model_files import open_model
+from s2am_engine.models.model_files import read_model_data
 from s2am_engine.models.model_store import DETECTION_THRESHOLD, DETECTOR
 from s2am_engine.types import Floats, Pixels
 
@@ -66,8 +65,9 @@ class Detector:
             ModelError: a model that is unknown, damaged, or needs a mask.
             DeviceError: this machine has no such device.
         """
-        loaded = open_model(model)
-        if not loaded.network.mask_free:
+        loaded = read_model_data(model)
+        predictor = Predictor(open_runner(loaded, device), loaded.card.name)
+        if not predictor.mask_free:
             raise ModelError(
                 f"Model “{loaded.card.name}” needs a mask and cannot detect one: choose “{DETECTOR}”.",
                 code="model.needs-mask",
@@ -75,7 +75,7 @@ class Detector:
             )
         self.name = loaded.card.name
         self.input_size = loaded.card.input_size
-        self.predictor = Predictor(loaded.network, choose_device(device), self.name)
+        self.predictor = predictor
 
     @classmethod
     def from_pretrained(cls, model: str | Path = DETECTOR, device: str | None = None) -> Detector:
@@ -84,12 +84,12 @@ class Detector:
 
     def __repr__(self) -> str:
         """Show model, device and input size."""
-        return f"Detector(model={self.name!r}, device={str(self.device)!r}, input_size={self.input_size})"
+        return f"Detector(model={self.name!r}, device={self.device!r}, input_size={self.input_size})"
 
     @property
-    def device(self) -> torch.device:
-        """Device of the network."""
-        return self.predictor.device
+    def device(self) -> str:
+        """PyTorch's name of the network's device: `cpu`, `cuda`, `cuda:1` …."""
+        return self.predictor.runner.device
 
     def detect(
         self,
@@ -160,7 +160,7 @@ def detect_foreground(
         pixels.shape[1],
         pixels.shape[0],
         predictor.name,
-        predictor.device,
+        predictor.runner.device,
         time.perf_counter() - started,
         predicted.presence,
     )

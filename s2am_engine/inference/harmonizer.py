@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, overload
 
 import cv2
 import numpy as np
-import torch
 
+from s2am_common.settings import load_settings
 from s2am_engine.color.adjustments import Sliders, adjust
 from s2am_engine.color.fit import fit_color_map
 from s2am_engine.color.map import ColorMap
@@ -29,18 +29,21 @@ from s2am_engine.inference.detector import detect_foreground
 from s2am_engine.inference.devices import choose_device
 from s2am_engine.inference.inputs import ImageLike, ImageT, MaskLike, PathLike, convert_image, convert_mask
 from s2am_engine.inference.network_input import NetworkInput, make_network_input
+from s2am_engine.inference.network_runner import NetworkRunner, open_runner
 from s2am_engine.inference.predictor import Predictor
 from s2am_engine.inference.references import References
 from s2am_engine.inference.render_sources import FlattenedComposite, PastedLayer, keep_gray, no_background
 from s2am_engine.inference.stateful import StatefulHarmonizer
 from s2am_engine.likeness import likeness_note
-from s2am_engine.models.model_files import open_model
+from s2am_engine.models.model_files import read_model_data
 from s2am_engine.models.model_store import default_model, find_model
-from s2am_engine.networks.network import Network
 from s2am_engine.shadow.estimate import ShadowEstimate, estimate_shadow
 from s2am_engine.shadow.layer import ShadowLayer, Silhouette
 from s2am_engine.shadow.settings import Shadow
 from s2am_engine.types import FractionCallback, Pixels
+
+if TYPE_CHECKING:
+    from s2am_engine.networks.network import Network
 
 logger = logging.getLogger(__name__)
 
@@ -185,35 +188,39 @@ class Harmonizer(StatefulHarmonizer):
         True
     """
 
-    def __init__(self, model: str | Path = "", device: str | None = None) -> None:
+    def __init__(self, model: str | Path = "", device: str | None = None, *, runtime: str | None = None) -> None:
         """Load a model.
 
         Args:
             model: name of a model (see `list_models`) or path of an exported one; "" = the default of the settings.
             device: `auto` (a CUDA GPU if there is one, else the CPU), `cpu`, `cuda`, `cuda:1` …; None = that of the
                 settings, which is `auto` if nothing was set.
+            runtime: `auto` (ONNX Runtime on the CPU for networks that have a graph, else PyTorch), `onnx` or `torch`;
+                None = that of the settings.
 
         Raises:
-            ModelError: a model that is unknown, damaged, or only detects.
+            ModelError: a model that is unknown, damaged, or only detects, or that the runtime cannot run.
             DeviceError: this machine has no such device.
         """
-        loaded = open_model(model or default_model())
+        loaded = read_model_data(model or default_model())
         if not loaded.card.recolors:
             raise ModelError(
                 f"Model “{loaded.card.name}” only detects pasted regions: choose one that harmonizes.",
                 code="model.detector",
                 model=loaded.card.name,
             )
-        self._set_up(loaded.network, loaded.card.input_size, device, loaded.card.name)
+        self._set_up(open_runner(loaded, device, runtime), loaded.card.input_size, loaded.card.name)
 
     @classmethod
-    def from_pretrained(cls, model: str | Path = "", device: str | None = None) -> Harmonizer:
+    def from_pretrained(
+        cls, model: str | Path = "", device: str | None = None, *, runtime: str | None = None
+    ) -> Harmonizer:
         """Load a model; the same as the constructor."""
-        return cls(model, device)
+        return cls(model, device, runtime=runtime)
 
     @classmethod
     def from_network(cls, network: Network, input_size: int, device: str | None = None, name: str = "") -> Harmonizer:
-        """Harmonize with a network in memory, for example during training.
+        """Harmonize with a network of PyTorch in memory, for example during training.
 
         Args:
             network: it is kept, not copied, and switched to evaluation mode.
@@ -224,28 +231,31 @@ class Harmonizer(StatefulHarmonizer):
         Raises:
             DeviceError: this machine has no such device.
         """
+        from s2am_engine.inference.torch_runner import TorchRunner
+
         harmonizer = cls.__new__(cls)
-        harmonizer._set_up(network.eval(), input_size, device, name or type(network).__name__)
+        runner = TorchRunner(network.eval(), choose_device(device), load_settings().threads)
+        harmonizer._set_up(runner, input_size, name or type(network).__name__)
         return harmonizer
 
-    def _set_up(self, network: Network, input_size: int, device: str | None, name: str) -> None:
+    def _set_up(self, runner: NetworkRunner, input_size: int, name: str) -> None:
         self.name = name
         self.input_size = input_size
-        self.predictor = Predictor(network, choose_device(device), name)
+        self.predictor = Predictor(runner, name)
 
     def __repr__(self) -> str:
         """Show model, device and input size."""
-        return f"Harmonizer(model={self.name!r}, device={str(self.device)!r}, input_size={self.input_size})"
+        return f"Harmonizer(model={self.name!r}, device={self.device!r}, input_size={self.input_size})"
 
     @property
-    def device(self) -> torch.device:
-        """Device of the network."""
-        return self.predictor.device
+    def device(self) -> str:
+        """PyTorch's name of the network's device: `cpu`, `cuda`, `cuda:1` …."""
+        return self.predictor.runner.device
 
     @property
     def mask_free(self) -> bool:
         """True if the model predicts the mask if none is given."""
-        return self.predictor.network.mask_free
+        return self.predictor.mask_free
 
     @overload
     def __call__(
@@ -447,7 +457,7 @@ class Harmonizer(StatefulHarmonizer):
             prediction.confidence,
             mask,
             self.name,
-            str(self.device),
+            self.device,
             alpha,
             source,
             restore,

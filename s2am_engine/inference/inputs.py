@@ -10,12 +10,12 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -25,12 +25,15 @@ from s2am_engine.image.io import ImageData, load_image
 from s2am_engine.image.mask_reading import MaskReading, interpret_mask, read_mask_file
 from s2am_engine.types import Pixels
 
+if TYPE_CHECKING:
+    import torch
+
 logger = logging.getLogger(__name__)
 
 PathLike: TypeAlias = "str | os.PathLike[str]"
 ImageLike: TypeAlias = "NDArray[Any] | Image.Image | torch.Tensor | ImageData | PathLike"
 MaskLike: TypeAlias = "NDArray[Any] | Image.Image | torch.Tensor | MaskReading | PathLike"
-ImageT = TypeVar("ImageT", NDArray[Any], Image.Image, torch.Tensor, ImageData)
+ImageT = TypeVar("ImageT", NDArray[Any], Image.Image, "torch.Tensor", ImageData)
 """Type of an image in memory."""
 
 DEPTHS = (np.uint8, np.uint16, np.float32)
@@ -69,7 +72,7 @@ def convert_image(image: ImageLike, alpha: Pixels | None = None, profile: bytes 
         converted = _from_array(image)
     elif isinstance(image, Image.Image):
         converted = _from_pil(image)
-    elif isinstance(image, torch.Tensor):
+    elif is_tensor(image):
         converted = _from_tensor(image)
     elif isinstance(image, str | os.PathLike):
         data = load_image(os.fspath(image))
@@ -146,7 +149,15 @@ def _indexed_colors(image: Image.Image) -> IndexedColors | None:
     return IndexedColors(np.asarray(image), colors)
 
 
+def is_tensor(image: object) -> TypeGuard[torch.Tensor]:
+    """Return whether an image is a tensor; if PyTorch was not imported, it cannot be one."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(image, torch.Tensor)
+
+
 def _from_tensor(tensor: torch.Tensor) -> ConvertedImage:
+    import torch
+
     if tensor.ndim != 3 or tensor.shape[0] != 3 or 0 in tensor.shape:
         raise ImageError(
             f"An image tensor must have the shape (3, height, width), not {tuple(tensor.shape)}.", code="image.shape"
@@ -198,7 +209,7 @@ def _read(mask: MaskLike) -> MaskReading:
 
 def _mask_values(mask: MaskLike) -> Pixels:
     """Return an array or a tensor as H×W bool, uint8, uint16 or float32."""
-    if isinstance(mask, torch.Tensor):
+    if is_tensor(mask):
         mask = (mask.detach().cpu().float() if mask.is_floating_point() else mask.detach().cpu()).numpy()
         mask = mask[0] if mask.ndim == 3 and mask.shape[0] == 1 else mask
     if not isinstance(mask, np.ndarray):

@@ -12,12 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from s2am_engine.errors import ModelError
+from s2am_engine.inference.onnx_runtime import open_session, session_options
 from s2am_engine.types import Floats
-
-# Without this, importing ONNX Runtime writes a device ID and a database into the user's cache folder.
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-
-import onnxruntime  # type: ignore[import-untyped]
 
 INPUT_CENTER = np.float32(0.5)  # subtracted from values in [0, 1], as in training
 LEAST_RANGE = 1e-6
@@ -34,12 +30,10 @@ class Isnet:
         Raises:
             ModelError: the file cannot be loaded.
         """
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = os.cpu_count() or 1
+        options = session_options(os.cpu_count() or 1)
         options.enable_cpu_mem_arena = False  # a gigabyte that would be kept between images
-        options.log_severity_level = 3
         try:
-            self._session = onnxruntime.InferenceSession(os.fspath(file), options, providers=["CPUExecutionProvider"])
+            self._session = open_session(os.fspath(file), options)
         except Exception as error:  # of ONNX Runtime, which has no common base class of its own
             raise ModelError(
                 f"{file} cannot be loaded ({type(error).__name__}): delete the model and install it again.",

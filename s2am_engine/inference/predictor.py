@@ -3,27 +3,19 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import cv2
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional as F
 
-from s2am_common.settings import load_settings
 from s2am_engine.color.map import ColorMap
 from s2am_engine.errors import ModelError
-from s2am_engine.inference.devices import thread_limit
 from s2am_engine.inference.network_input import NetworkInput
+from s2am_engine.inference.network_runner import NetworkRunner
 from s2am_engine.inference.references import References
-from s2am_engine.networks.network import Network
-from s2am_engine.networks.personal import Personal
 from s2am_engine.types import Floats
-
-logger = logging.getLogger(__name__)
 
 CROP = 0.85  # share of the side that the enlarged view shows
 DECIDING_VIEWS = 2  # of the four views: the image and its mirror image give the map, all four the confidence
@@ -62,33 +54,30 @@ class MaskPrediction:
 class _ViewPredictions(NamedTuple):
     """Predictions for the views of one network input."""
 
-    outputs: Tensor  # (K, …) of the deciding views
-    views: Tensor  # (K, 4, N, N)
+    outputs: Floats  # (K, …) of the deciding views
+    views: Floats  # (K, 4, N, N)
     color_map: ColorMap  # of all deciding views
     confidence: float
     likeness: float | None
 
 
 class Predictor:
-    """A network on a device. When the GPU runs out of memory, the network moves to the CPU for good."""
+    """Prediction of color maps and masks by a network."""
 
-    def __init__(self, network: Network, device: torch.device, name: str) -> None:
-        """Move a network to a device.
+    def __init__(self, runner: NetworkRunner, name: str) -> None:
+        """Store a network.
 
         Args:
-            network: in evaluation mode.
-            device: the device.
+            runner: the network.
             name: the model's name, for messages.
         """
-        self.network = network
+        self.runner = runner
         self.name = name
-        self.device = device
-        self.threads = load_settings().threads
-        try:
-            network.to(device)
-        except torch.cuda.OutOfMemoryError:
-            self._move_to_cpu()
-        logger.info("model “%s” on %s", name, self.device)
+
+    @property
+    def mask_free(self) -> bool:
+        """True if the network predicts the mask itself."""
+        return self.runner.traits.mask_free
 
     def __call__(self, network_input: NetworkInput, references: References | None = None) -> Prediction:
         """Predict the color map of the foreground from several augmented views.
@@ -106,7 +95,7 @@ class Predictor:
         confidence, combined = found[0].confidence, found[0].color_map
         if references:
             combined = self._color_map(
-                torch.cat([one.outputs for one in found]), torch.cat([one.views for one in found])
+                np.concatenate([one.outputs for one in found]), np.concatenate([one.views for one in found])
             )
             confidence = ensemble_confidence(
                 [one.color_map for one in found],
@@ -119,24 +108,23 @@ class Predictor:
         return Prediction(combined.blend(confidence), confidence, float(np.mean(likenesses)) if likenesses else None)
 
     def _predict_views(self, network_input: NetworkInput) -> _ViewPredictions:
-        image = to_tensor(network_input.composite, network_input.mask)
-        views, scaled, deciding = choose_views(image, self.network.input_scales)
-        outputs = self._run(self.network, scaled)
+        traits = self.runner.traits
+        image = to_view(network_input.composite, network_input.mask)
+        views, scaled, deciding = choose_views(image, traits.input_scales)
+        outputs = np.stack([self._run(view) for view in scaled])
         *single, combined = (
             self._color_map(outputs[part], views[part])
             for part in (*(slice(k, k + 1) for k in range(len(views))), slice(deciding))
         )
-        likeness = None
-        if isinstance(self.network, Personal):
-            likeness = float(self._run(self.network.likeness, scaled[:1]))
         confidence = ensemble_confidence(
-            single, combined, network_input.composite, network_input.mask, self.network.disagreement_penalty
+            single, combined, network_input.composite, network_input.mask, traits.disagreement_penalty
         )
+        likeness = self.runner.likeness(scaled[0])
         return _ViewPredictions(outputs[:deciding], views[:deciding], combined, confidence, likeness)
 
-    def _color_map(self, outputs: Tensor, views: Tensor) -> ColorMap:
+    def _color_map(self, outputs: Floats, views: Floats) -> ColorMap:
         try:
-            return self.network.color_map(outputs, views[:, :3], views[:, 3:])
+            return self.runner.traits.prediction_format.color_map(outputs, views[:, :3], views[:, 3:])
         except ValueError as error:
             raise self._unusable() from error
 
@@ -150,8 +138,7 @@ class Predictor:
             ModelError: the network gave no usable result.
         """
         no_mask = np.zeros(composite.shape[:2], np.float32)
-        output = self._run(self.network, [to_tensor(composite, no_mask)])[0, 3:].clamp(0, 1).numpy()
-        mask, *presence = output
+        mask, *presence = self._run(to_view(composite, no_mask))[3:].clip(0, 1)
         return MaskPrediction(mask, float(presence[0].mean()) if presence else mask_confidence(mask))
 
     def paint(self, network_input: NetworkInput) -> Floats:
@@ -163,37 +150,24 @@ class Predictor:
         Raises:
             ModelError: the network gave no usable result.
         """
-        painted = self._run(self.network.paint, [to_tensor(network_input.composite, network_input.mask)])
-        return painted[0].permute(1, 2, 0).contiguous().numpy()
+        view = to_view(network_input.composite, network_input.mask)
+        traits = self.runner.traits
+        painted = traits.prediction_format.pixels(self._run(view), view[:3]).clip(0, 1)
+        if not traits.mask_free:  # composited as in the S2AM paper: final = M · output + M' · I
+            painted = view[:3] + view[3:] * (painted - view[:3])
+        return np.ascontiguousarray(np.moveaxis(painted, 0, -1), np.float32)
 
-    def _run(self, function: Callable[[Tensor, Tensor], Tensor], views: Sequence[Tensor]) -> Tensor:
-        """Apply the network to K views, (1, 4, n, n) each; return its (K, …) outputs as float32 on the CPU."""
-        try:
-            outputs = self._forward(function, views)
-        except torch.cuda.OutOfMemoryError:
-            self._move_to_cpu()
-            outputs = self._forward(function, views)
-        if not bool(torch.isfinite(outputs).all()):
-            raise self._unusable()
-        return outputs
-
-    @torch.inference_mode()
-    def _forward(self, function: Callable[[Tensor, Tensor], Tensor], views: Sequence[Tensor]) -> Tensor:
+    def _run(self, view: Floats) -> Floats:
         # One view at a time: a batch would be no faster on a CPU and need four times the memory.
-        with thread_limit(self.threads):
-            moved = (view.to(self.device) for view in views)
-            return torch.cat([function(view[:, :3], view[:, 3:]).float() for view in moved]).cpu()
+        output = self.runner.run(view)
+        if not np.isfinite(output).all():
+            raise self._unusable()
+        return output
 
     def _unusable(self) -> ModelError:
         return ModelError(
             f"Model “{self.name}” gave no usable result for this image.", code="model.result", model=self.name
         )
-
-    def _move_to_cpu(self) -> None:
-        logger.warning("The GPU is out of memory: model “%s” runs on the CPU from now on.", self.name)
-        self.device = torch.device("cpu")
-        self.network.to(self.device)
-        torch.cuda.empty_cache()
 
 
 def mask_confidence(mask: Floats) -> float:
@@ -202,20 +176,20 @@ def mask_confidence(mask: Floats) -> float:
     return float(foreground.mean()) if foreground.size else 0.0
 
 
-def to_tensor(composite: Floats, mask: Floats) -> Tensor:
-    """Stack N×N×3 and N×N arrays to one (1, 4, N, N) tensor."""
-    return torch.cat([torch.from_numpy(composite).permute(2, 0, 1), torch.from_numpy(mask)[None]]).unsqueeze(0)
+def to_view(composite: Floats, mask: Floats) -> Floats:
+    """Stack N×N×3 and N×N arrays to (4, N, N)."""
+    return np.concatenate([np.moveaxis(composite, -1, 0), mask[None]])
 
 
-def choose_views(image: Tensor, scales: Sequence[float]) -> tuple[Tensor, Sequence[Tensor], int]:
+def choose_views(image: Floats, scales: Sequence[float]) -> tuple[Floats, Sequence[Floats], int]:
     """Return the views for test-time augmentation: `four_views`, or one view at each of several scales.
 
     Every second scale sees the mirror image, so a scale that is given twice sees both. Image and mirror image at each
     of two scales were no better on 16 real and 93 synthetic composites, and took twice as long.
 
     Args:
-        image: (1, C, N, N) in [0, 1]; the last channel is the mask.
-        scales: see `Network.input_scales`.
+        image: (C, N, N) in [0, 1]; the last channel is the mask.
+        scales: see `NetworkTraits.input_scales`.
 
     Returns:
         views: (K, C, N, N), at full size.
@@ -224,30 +198,32 @@ def choose_views(image: Tensor, scales: Sequence[float]) -> tuple[Tensor, Sequen
     """
     if len(scales) == 1:
         views = four_views(image)
-        return views, views.split(1), DECIDING_VIEWS
-    views = torch.cat([image.flip(3) if index % 2 else image for index in range(len(scales))])
-    shares = [scale / max(scales) for scale in scales]
-    return views, [downscale(*view) for view in zip(views.split(1), shares, strict=True)], len(views)
+        return views, list(views), DECIDING_VIEWS
+    views = np.stack([image[..., ::-1] if index % 2 else image for index in range(len(scales))])
+    sides = [round(scale / max(scales) * image.shape[-1]) for scale in scales]
+    scaled = [resize_view(*view, cv2.INTER_AREA) for view in zip(views, sides, strict=True)]
+    return views, scaled, len(views)
 
 
-def downscale(image: Tensor, scale: float) -> Tensor:
-    """Reduce an image (1, C, N, N) by area averaging; a scale of 1 or more returns it unchanged."""
-    side = round(scale * image.shape[-1])
-    return F.interpolate(image, (side, side), mode="area") if scale < 1 else image
+def resize_view(image: Floats, side: int, interpolation: int) -> Floats:
+    """Resize an image (C, N, N) to (C, side, side) by a method of OpenCV."""
+    if side == image.shape[-1]:
+        return image
+    channels = [cv2.resize(channel, (side, side), interpolation=interpolation) for channel in image]
+    return np.asarray(channels, np.float32)
 
 
-def four_views(image: Tensor) -> Tensor:
-    """Return an image (1, C, N, N) in [0, 1], flipped horizontally, vertically, and its center enlarged: (4, C, N, N).
+def four_views(image: Floats) -> Floats:
+    """Return an image (C, N, N) in [0, 1], flipped horizontally, vertically, and its center enlarged: (4, C, N, N).
 
     The last channel is the mask. If the center lacks foreground or background, the image itself replaces that view.
     """
     size = image.shape[-1]
     edge = round(size * (1 - CROP) / 2)
-    center = image[..., edge : size - edge, edge : size - edge]
-    covered = float(center[:, -1].mean())
-    has_both = 0.001 < covered < 0.999
-    enlarged = F.interpolate(center, (size, size), mode="bilinear").clamp(0, 1) if has_both else image
-    return torch.cat([image, image.flip(3), image.flip(2), enlarged])
+    center = image[:, edge : size - edge, edge : size - edge]
+    has_both = 0.001 < float(center[-1].mean()) < 0.999
+    enlarged = resize_view(center, size, cv2.INTER_LINEAR) if has_both else image
+    return np.stack([image, image[..., ::-1], image[:, ::-1], enlarged])
 
 
 def ensemble_confidence(
@@ -263,7 +239,7 @@ def ensemble_confidence(
         combined: the map whose confidence is asked for.
         composite: N×N×3 in [0, 1], the pixels that the maps are compared on.
         mask: N×N in [0, 1].
-        disagreement_penalty: see `Network.disagreement_penalty`.
+        disagreement_penalty: see `NetworkTraits.disagreement_penalty`.
     """
     weights = mask[mask > 0][:, None]
     before = composite[mask > 0]

@@ -13,14 +13,17 @@ import logging
 import struct
 import unicodedata
 import zipfile
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from s2am_common.archives import open_archive
 from s2am_common.atomic import atomic_write
 from s2am_engine.errors import FileError, ModelError
 from s2am_engine.models import model_store
 from s2am_engine.models.model_store import Card, Model
+from s2am_engine.models.network_graph import Graph, find_graph
+from s2am_engine.types import Floats
 
 if TYPE_CHECKING:
     from s2am_engine.networks.network import Network
@@ -37,6 +40,8 @@ LARGEST_OPTIONS = 64  # number
 LARGEST_OPTION = 1024  # of a network; those of the published ones are below 100
 MAX_INPUT_SIZE = 4096
 BYTES_PER_PARAMETER = 2  # at least: float16
+EXPORT_AGAIN = "export the model again, or get another copy of its file"
+"""Advice for an exported model whose weights do not fit: the second half of a sentence."""
 
 _PORTS = (f"{port}{number}" for port in ("com", "lpt") for number in "123456789¹²³")
 RESERVED = {"con", "prn", "aux", "nul", *_PORTS}
@@ -259,39 +264,74 @@ def import_model(path: Path, name: str | None = None) -> Model:
     card, weights = _read_export(path)
     card = dataclasses.replace(card, name=check_name(card.name if name is None else name))
     check_free(card.name)
-    _filled(path, card, weights)
+    ModelData(card, weights, EXPORT_AGAIN, path).check()
     return add_model(card, weights)
 
 
-class OpenedModel(NamedTuple):
-    """A model in memory."""
+@dataclass(frozen=True)
+class ModelData:
+    """A model in memory, before its network is built.
+
+    weights: content of the weights file.
+    repair: advice if they are of another network, the second half of a sentence.
+    file: the exported file that it comes from; None = it is one of the program's or the personal models.
+    """
 
     card: Card
-    network: Network
+    weights: bytes = field(repr=False)
+    repair: str
+    file: Path | None = None
+
+    def network(self) -> Network:
+        """Build the network with PyTorch, float32 on the CPU, ready for inference.
+
+        Raises:
+            ModelError: the weights are of another network, or this version lacks the network.
+        """
+        if self.file and not _has_right_size(self.card):
+            raise self._unfit(self.file)
+        return model_store.fill_network(self.card, self.weights, self.repair)
+
+    def graph_weights(self, graph: Graph) -> dict[str, Floats]:
+        """Return the weights as float32 by name for a graph of the network.
+
+        Raises:
+            ModelError: the weights are of another network.
+        """
+        if self.file and self.card.parameters != graph.parameters:
+            raise self._unfit(self.file)
+        try:
+            return graph.read_weights(self.weights)
+        except ValueError as error:
+            raise model_store.misfit(self.card, self.repair) from error
+
+    def _unfit(self, file: Path) -> ModelError:
+        return _unusable(file, f"its weights can't fill its network “{self.card.network}”")
+
+    def check(self) -> None:
+        """Raise ModelError unless the weights fill the network; without PyTorch where a graph describes it."""
+        if graph := find_graph(self.card):
+            self.graph_weights(graph)
+        else:
+            self.network()
 
 
-def open_model(model: str | Path) -> OpenedModel:
-    """Load a model by name, or from an exported file without adding it to the personal models.
+def read_model_data(model: str | Path) -> ModelData:
+    """Read a model by name, or from an exported file without adding it to the personal models.
 
     Args:
         model: name, or path that ends in `.s2am`.
 
     Raises:
-        ModelError: no such model, a damaged one, or one that this version cannot use.
+        ModelError: no such model, or a damaged one.
         FileError: the file cannot be read.
     """
     path = Path(model)
     if path.suffix.lower() == SUFFIX:
         card, weights = _read_export(path)
-        return OpenedModel(card, _filled(path, card, weights))
+        return ModelData(card, weights, EXPORT_AGAIN, path)
     found = model_store.find_model(str(model))
-    return OpenedModel(found.card, model_store.load_network(found))
-
-
-def _filled(path: Path, card: Card, weights: bytes) -> Network:
-    if not _has_right_size(card):
-        raise _unusable(path, f"its weights can't fill its network “{card.network}”")
-    return model_store.fill_network(card, weights, "export the model again, or get another copy of its file")
+    return ModelData(found.card, model_store.read_weights(found), found.repair)
 
 
 def _unusable(path: Path, problem: str) -> ModelError:
@@ -359,6 +399,7 @@ def _has_right_size(card: Card) -> bool:
 
     Checked before memory is allocated for the network.
     """
+    model_store.check_torch(card)
     import torch
 
     with torch.device("meta"):  # shapes without numbers

@@ -13,7 +13,7 @@ import hashlib
 import json
 import logging
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_origin, get_type_hints
@@ -22,6 +22,8 @@ from s2am_common.atomic import atomic_write
 from s2am_common.paths import user_paths
 from s2am_common.settings import load_settings
 from s2am_engine.errors import FileError, ModelError, ModelNotFoundError
+from s2am_engine.networks.parameter_names import current_name
+from s2am_engine.pytorch import has_torch
 
 if TYPE_CHECKING:
     from s2am_engine.networks.network import Network
@@ -179,16 +181,20 @@ def find_card(name: str) -> Path:
     cards = find_cards()
     if composed(name) in cards:
         return cards[composed(name)]
-    from s2am_engine.networks.registry import NETWORKS
-
     known = f"choose one of {', '.join(cards)}"
-    if name in NETWORKS:
+    if has_torch() and name in _network_names():
         raise ModelNotFoundError(
             f"There are no trained weights of the network “{name}”: {known}.",
             code="model.not-found.untrained",
             network=name,
         )
     raise ModelNotFoundError(f"There is no model “{name}”: {known}.", model=name)
+
+
+def _network_names() -> Collection[str]:
+    from s2am_engine.networks.registry import NETWORKS  # imports PyTorch
+
+    return NETWORKS
 
 
 def how_to_repair(*, bundled: bool) -> str:
@@ -327,29 +333,43 @@ def fill_network(card: Card, weights: bytes, repair: str) -> Network:
         repair: advice if they are of another network, the second half of a sentence.
 
     Raises:
-        ModelError: the weights are of another network, or this version lacks the network.
+        ModelError: the weights are of another network, this version lacks the network, or PyTorch is not installed.
     """
+    network = blank_network(card)
     import safetensors.torch  # imports torch, which takes a second and is not needed to list models
 
-    from s2am_engine.networks.network import current_name
-
-    network = blank_network(card)
     try:
         state = {current_name(name): value.float() for name, value in safetensors.torch.load(weights).items()}
         network.load_state_dict(state)
     except (RuntimeError, safetensors.SafetensorError) as error:
-        raise ModelError(
-            f"The weights of “{card.name}” don't fit its network: {repair}.", code="model.weights", model=card.name
-        ) from error
+        raise misfit(card, repair) from error
     return network.eval().requires_grad_(False)
+
+
+def misfit(card: Card, repair: str) -> ModelError:
+    """Return the error for weights that are of another network; `repair` is the second half of a sentence."""
+    return ModelError(
+        f"The weights of “{card.name}” don't fit its network: {repair}.", code="model.weights", model=card.name
+    )
+
+
+def check_torch(card: Card) -> None:
+    """Raise ModelError for a model that needs PyTorch, unless it is installed."""
+    if not has_torch():
+        raise ModelError(
+            f"Model “{card.name}” needs PyTorch, which is not installed: add it, or choose another model.",
+            code="model.torch",
+            model=card.name,
+        )
 
 
 def blank_network(card: Card) -> Network:
     """Build a model's network without its weights.
 
     Raises:
-        ModelError: this version lacks the network or one of its options.
+        ModelError: this version lacks the network or one of its options, or PyTorch is not installed.
     """
+    check_torch(card)
     from s2am_engine.networks.personal import Personal
     from s2am_engine.networks.registry import NETWORKS, build_network
 
@@ -372,7 +392,12 @@ def blank_network(card: Card) -> Network:
 
 
 def untrained_networks(models: Iterable[Model]) -> list[UntrainedNetwork]:
-    """Return the networks that none of the models uses, with the number of parameters of their published version."""
+    """Return the networks that none of the models uses, with the number of parameters of their published version.
+
+    None without PyTorch, which could train them.
+    """
+    if not has_torch():
+        return []
     import torch
 
     from s2am_engine.networks.registry import NETWORKS, build_network

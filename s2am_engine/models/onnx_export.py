@@ -7,17 +7,24 @@ import logging
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch.export import Dim
 
 from s2am_common.atomic import atomic_write
 from s2am_engine.errors import ModelError
-from s2am_engine.models.model_files import open_model
+from s2am_engine.models.model_files import read_model_data
+from s2am_engine.models.network_graph import INPUTS
+from s2am_engine.networks.network import Network
+
+if TYPE_CHECKING:
+    import onnx
 
 logger = logging.getLogger(__name__)
 
 MAX_BATCH = 64
+OUTPUT = "output"
 
 
 @dataclass(frozen=True)
@@ -54,20 +61,10 @@ def export_onnx(model: str | Path, path: Path) -> OnnxExport:
         raise ModelError(
             "The packages for ONNX are missing: install onnx and onnxscript.", code="model.onnx-packages"
         ) from error
-    card, network = open_model(model)
-    size = card.input_size
-    generator = torch.Generator().manual_seed(0)
-    example = torch.rand(2, 3, size, size, generator=generator), torch.zeros(2, 1, size, size)
-    example[1][..., size // 4 : size // 2, size // 4 : size // 2] = 1
-    batch = {0: Dim("batch", min=1, max=MAX_BATCH)}
-    names = ["composite", "mask"]
+    data = read_model_data(model)
+    card, network = data.card, data.network()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # about torch's own code
-            program = torch.export.export(network, example, dynamic_shapes=(batch, batch))
-            onnx = torch.onnx.export(program, dynamo=True, verbose=False, input_names=names, output_names=["output"])
-        assert onnx is not None
-        content = onnx.model_proto.SerializeToString()
+        content = to_onnx(network, card.input_size, max_batch=MAX_BATCH).SerializeToString()
     except Exception as error:  # the exporter raises errors of many kinds
         logger.exception("export of “%s” failed", card.name)
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -77,4 +74,27 @@ def export_onnx(model: str | Path, path: Path) -> OnnxExport:
     with atomic_write(path) as file:
         file.write(content)
     logger.info("exported “%s” to %s", card.name, path)
-    return OnnxExport(size, names, ["output"])
+    return OnnxExport(card.input_size, list(INPUTS), [OUTPUT])
+
+
+def to_onnx(network: Network, size: int, *, max_batch: int = 1, simplify: bool = True) -> onnx.ModelProto:
+    """Translate a network to ONNX; its weights are initializers with the names of its parameters.
+
+    Args:
+        network: in evaluation mode.
+        size: height and width of the inputs in pixels.
+        max_batch: largest number of images; 1 = always one.
+        simplify: fold constants, which renames some weights.
+    """
+    count = min(2, max_batch)
+    example = torch.rand(count, 3, size, size), torch.zeros(count, 1, size, size)
+    example[1][..., size // 4 : size // 2, size // 4 : size // 2] = 1
+    batch = {0: Dim("batch", min=1, max=max_batch)} if max_batch > 1 else {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # about torch's own code
+        exported = torch.export.export(network, example, dynamic_shapes=(batch, batch))
+        program = torch.onnx.export(
+            exported, dynamo=True, verbose=False, input_names=INPUTS, output_names=[OUTPUT], optimize=simplify
+        )
+    assert program is not None
+    return program.model_proto

@@ -8,12 +8,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from s2am_engine.networks.attention import ReferenceAttention, RegionGates, region_mean
-from s2am_engine.networks.curves import CONTROLS, CurvesAndMatrix
+from s2am_engine.networks.curves import CurvesAndMatrixNetwork
 from s2am_engine.networks.spec import NetworkSpec, Recipe, register
 from s2am_engine.networks.statistics import RegionStatistics
+from s2am_engine.networks.traits import CONTROLS
 
 
-class Concord(CurvesAndMatrix):
+class Concord(CurvesAndMatrixNetwork):
     """Harmonizer with two branches, region statistics and a convolutional encoder.
 
     - Region statistics (`RegionStatistics`) pass through a perceptron.

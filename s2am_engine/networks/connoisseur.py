@@ -12,11 +12,12 @@ from torch.nn import functional as F
 
 from s2am_engine.networks.attention import ReferenceAttention, region_mean
 from s2am_engine.networks.concord import CONCORD_RECIPE, statistics_layers
-from s2am_engine.networks.curves import CONTROLS, CurvesAndMatrix
+from s2am_engine.networks.curves import CurvesAndMatrixNetwork
 from s2am_engine.networks.network import TrainingOutput, check_inputs
 from s2am_engine.networks.recognition import Comparison, Recognition
 from s2am_engine.networks.spec import NetworkSpec, register
 from s2am_engine.networks.statistics import RegionStatistics
+from s2am_engine.networks.traits import CONTROLS
 
 _EPSILON = 1e-4
 
@@ -31,7 +32,7 @@ class Stages(NamedTuple):
     initial: Tensor  # (B, 3, H, W), the composite after the global prediction
 
 
-class Connoisseur(CurvesAndMatrix):
+class Connoisseur(CurvesAndMatrixNetwork):
     """Global color prediction, corrected by a ridge regression over residuals of the foreground's cells.
 
     - Region statistics pass through a perceptron, as in Concord (S2CRNet's idea of regions).

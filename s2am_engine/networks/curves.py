@@ -3,17 +3,13 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from s2am_engine.color.map import Chain, ColorMap, Curves, Matrix
 from s2am_engine.networks.network import MapNetwork
+from s2am_engine.networks.traits import CURVE_CONSTANTS, CurvesAndMatrix, expand_curves
 
 _EPSILON = 1e-6
-
-CONTROLS = 9
-PIECES = 64
 
 
 def render_curves(pieces: Tensor, pictures: Tensor) -> Tensor:
@@ -41,7 +37,7 @@ def render_curves(pieces: Tensor, pictures: Tensor) -> Tensor:
     return (start + (values - index / count) * slope).view_as(pictures)
 
 
-class CurvesAndMatrix(MapNetwork):
+class CurvesAndMatrixNetwork(MapNetwork):
     """Network that predicts a tone curve per channel followed by a 3×4 matrix.
 
     A curve is a smooth deviation from the identity at nine control points.
@@ -61,24 +57,14 @@ class CurvesAndMatrix(MapNetwork):
         matrix = self.curves_and_matrix(parameters)[1]
         return torch.baddbmm(matrix[:, :, 3:], matrix[:, :, :3], curved.flatten(2)).view_as(curved)
 
-    def to_color_map(self, parameters: Tensor) -> ColorMap:
-        """See `MapNetwork.to_color_map`."""
-        values, matrix = self.curves_and_matrix(parameters.unsqueeze(0))
-        return Chain(
-            (
-                Curves(values[0].double().cpu().numpy().astype(np.float64)),
-                Matrix(matrix[0].double().cpu().numpy().astype(np.float64)),
-            )
-        )
+    @property
+    def prediction_format(self) -> CurvesAndMatrix:
+        """See `Network.prediction_format`."""
+        return CurvesAndMatrix()
 
     def curves_and_matrix(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """Convert parameters (B, P) to curve values at uniform knots (B, 3, 65) and matrices (B, 3, 4)."""
-        controls = parameters[:, : 3 * CONTROLS].unflatten(1, (3, CONTROLS))
-        # Quadratic B-splines over the control points: smooth, so gradients stay smooth.
-        deviation = torch.einsum("bck,kn->bcn", controls, spline_basis(PIECES + 1).to(controls))
-        values = torch.linspace(0, 1, PIECES + 1).to(controls) + deviation
-        matrix = torch.eye(3, 4).to(controls) + parameters[:, 3 * CONTROLS :].unflatten(1, (3, 4))
-        return values, matrix
+        return expand_curves(parameters, *(parameters.new_tensor(each) for each in CURVE_CONSTANTS))
 
 
 def interpolate_curves(values: Tensor, colors: Tensor) -> Tensor:
@@ -96,11 +82,3 @@ def interpolate_curves(values: Tensor, colors: Tensor) -> Tensor:
     index = position.detach().floor().clamp(0, pieces - 1).long()
     low, high = values.gather(2, index), values.gather(2, index + 1)
     return torch.lerp(low, high, position - index)
-
-
-def spline_basis(count: int) -> Tensor:
-    """Return uniform quadratic B-splines at `count` positions on [0, 1]: (CONTROLS, count)."""
-    position = torch.linspace(0, 1, count) * (CONTROLS - 1)
-    distance = (position - torch.arange(CONTROLS).unsqueeze(1)).abs()
-    basis = torch.where(distance < 0.5, 0.75 - distance**2, 0.5 * (1.5 - distance).clamp_min(0) ** 2)
-    return basis / basis.sum(dim=0)

@@ -120,11 +120,11 @@ class CrossAttention(nn.Module):
     def forward(self, asking: Tensor, answering: Tensor) -> Tensor:
         """Attend from one (B, C, h, w) map to another of that shape: (B, C, h, w)."""
         query, key, value = (
-            layer(x).flatten(2).transpose(1, 2)
+            layer(x).flatten(2).transpose(1, 2).unsqueeze(1)  # one head, because ONNX needs that dimension
             for layer, x in ((self.query, asking), (self.key, answering), (self.value, answering))
         )
         # SAGAN does not divide the similarities by the root of the keys' length.
-        attended = F.scaled_dot_product_attention(query, key, value, scale=1.0)
+        attended = F.scaled_dot_product_attention(query, key, value, scale=1.0).squeeze(1)
         return attended.transpose(1, 2).unflatten(2, asking.shape[-2:])
 
 

@@ -9,11 +9,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from s2am_engine.color.fit import fit_color_map
-from s2am_engine.color.map import ColorMap
-
-RENAMED_PARTS = {"tell": "embed_context", "centre": "center", "colours": "colors", "recognise": "recognize"}
-"""Parts of parameter names as weights saved by earlier versions spell them, and as they are spelled now."""
+from s2am_engine.networks.traits import MapParameters, NetworkTraits, PredictedPixels, PredictionFormat
 
 ROUNDING = 1e-3  # tolerance for masks that are out of range after resizing
 
@@ -48,7 +44,7 @@ class Network(nn.Module, ABC):
             mask: (B, 1, H, W) in [0, 1], 1 = foreground.
 
         Returns:
-            (B, …), whose meaning depends on the network; see `render` and `color_map`.
+            (B, …), whose meaning depends on the network; see `render` and `prediction_format`.
 
         Raises:
             ValueError: wrong shape or range; the message names the argument.
@@ -72,15 +68,15 @@ class Network(nn.Module, ABC):
             One (B, 3, H, W) image for each supervised stage; the last is the result.
         """
 
+    @property
     @abstractmethod
-    def color_map(self, predictions: Tensor, composite: Tensor, mask: Tensor) -> ColorMap:
-        """Turn the predictions for K views of one image into one color map.
+    def prediction_format(self) -> PredictionFormat:
+        """The meaning of the predictions, from which color maps are made."""
 
-        Args:
-            predictions: (K, …), as `forward` gave them.
-            composite: (K, 3, H, W), the views.
-            mask: (K, 1, H, W), their masks.
-        """
+    @property
+    def traits(self) -> NetworkTraits:
+        """The properties that inference needs."""
+        return NetworkTraits(self.prediction_format, self.input_scales, self.disagreement_penalty, self.mask_free)
 
     def forward_training(self, composite: Tensor, mask: Tensor) -> TrainingOutput:
         """Return everything that losses use; arguments as for `forward`."""
@@ -101,13 +97,10 @@ class Network(nn.Module, ABC):
 class MapNetwork(Network):
     """Network that predicts the (B, P) parameters of a color map."""
 
+    @property
     @abstractmethod
-    def to_color_map(self, parameters: Tensor) -> ColorMap:
-        """Turn the parameters (P,) of one image into a color map."""
-
-    def color_map(self, predictions: Tensor, composite: Tensor, mask: Tensor) -> ColorMap:
-        """See `Network.color_map`: the map of the mean parameters."""
-        return self.to_color_map(predictions.mean(dim=0))
+    def prediction_format(self) -> MapParameters:
+        """See `Network.prediction_format`."""
 
 
 class PaintNetwork(Network):
@@ -117,12 +110,10 @@ class PaintNetwork(Network):
         """See `Network.render`: the prediction is the image itself."""
         return [predictions]
 
-    def color_map(self, predictions: Tensor, composite: Tensor, mask: Tensor) -> ColorMap:
-        """See `Network.color_map`: the map that best reproduces the predicted views."""
-        before, after = (
-            pictures[:, :3].permute(0, 2, 3, 1).float().cpu().numpy() for pictures in (composite, predictions)
-        )
-        return fit_color_map(before, after, mask[:, 0].float().cpu().numpy())
+    @property
+    def prediction_format(self) -> PredictionFormat:
+        """See `Network.prediction_format`."""
+        return PredictedPixels()
 
 
 def check_inputs(composite: Tensor, mask: Tensor) -> None:
@@ -136,8 +127,3 @@ def check_inputs(composite: Tensor, mask: Tensor) -> None:
     inspectable = mask.device.type == "cpu" and not torch.compiler.is_compiling()
     if inspectable and not bool(((mask >= -ROUNDING) & (mask <= 1 + ROUNDING)).all()):
         raise ValueError("mask must lie in [0, 1], and nowhere be NaN")
-
-
-def current_name(parameter: str) -> str:
-    """Return a parameter's name as it is spelled now, from its name in weights saved by any version."""
-    return ".".join(RENAMED_PARTS.get(part, part) for part in parameter.split("."))

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from s2am_engine.color.map import ColorMap
 from s2am_engine.likeness import NEGLIGIBLE
 from s2am_engine.networks.network import Network
+from s2am_engine.networks.traits import PredictionFormat
 
 LEVELS = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 TONES = (0.0, 0.25, 0.6, 1.01)  # limits of shadows, midtones and highlights
@@ -49,9 +49,10 @@ class Personal(Network):
         """See `Network.render`."""
         return self.known.render(predictions, composite)
 
-    def color_map(self, predictions: Tensor, composite: Tensor, mask: Tensor) -> ColorMap:
-        """See `Network.color_map`."""
-        return self.known.color_map(predictions, composite, mask)
+    @property
+    def prediction_format(self) -> PredictionFormat:
+        """See `Network.prediction_format`."""
+        return self.known.prediction_format
 
 
 class Likeness(nn.Module):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,6 +13,7 @@ from s2am_engine.networks.spec import NetworkSpec, register
 
 # Linear sRGB to CIE XYZ relative to D65 white (IEC 61966-2-1), rows scaled by the white point: white is (1, 1, 1).
 TO_XYZ = ((0.43395, 0.37622, 0.18983), (0.21267, 0.71516, 0.07217), (0.01776, 0.10947, 0.87277))
+FROM_XYZ = np.linalg.inv(TO_XYZ).tolist()
 # CIE 1976: f = t^(1/3), linear below δ³.
 DELTA = 6 / 29
 SMALLEST_DEVIATION = (
@@ -57,7 +59,7 @@ def from_lab(lab: Tensor) -> Tensor:
     y = (lab[:, 0] + 16) / 116
     f = torch.stack([y + lab[:, 1] / 500, y, y - lab[:, 2] / 200], dim=1)
     xyz = torch.where(f > DELTA, f**3, 3 * DELTA**2 * (f - 4 / 29))
-    linear = torch.einsum("rc,bchw->brhw", torch.linalg.inv(lab.new_tensor(TO_XYZ)), xyz).clamp(0, 1)
+    linear = torch.einsum("rc,bchw->brhw", lab.new_tensor(FROM_XYZ), xyz).clamp(0, 1)
     return linear_tensor_to_srgb(linear)
 
 

@@ -15,6 +15,7 @@ from s2am_engine.networks.attention import ChannelGate, SpatialAttention, resize
 from s2am_engine.networks.encoder_decoder import ConvBlock, Place
 from s2am_engine.networks.network import TrainingOutput, check_inputs
 from s2am_engine.networks.spec import PUBLISHED, NetworkSpec, register, variant
+from s2am_engine.networks.traits import PredictedPixels, PredictionFormat
 from s2am_engine.networks.unet import PIX2PIX_OPTIONS, PIX2PIX_PUBLISHED, PIX2PIX_SMALL, UNET_COMPARED, UNET_SMALL, UNet
 
 KERNEL = 7  # pixels, as in the paper
@@ -113,6 +114,11 @@ class MaskFreeS2AM(S2AMUNet):
     def predict(self, composite: Tensor, mask: Tensor) -> Tensor:
         """See `Network.forward`; the mask is ignored."""
         return self.find_and_paint(composite)[0]
+
+    @property
+    def prediction_format(self) -> PredictionFormat:
+        """See `Network.prediction_format`."""
+        return PredictedPixels(blended=True)
 
     def render(self, predictions: Tensor, composite: Tensor) -> list[Tensor]:
         """See `Network.render`: I_final = I_g ⊗ Up(M_2s) + I ⊗ (1 − Up(M_2s)) (eq. 2)."""

@@ -5,16 +5,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s2am_engine.color.map import Chain, ColorMap, Curves
 from s2am_engine.networks.curves import render_curves
 from s2am_engine.networks.encoder_decoder import init_color_channels, init_identity_channels
 from s2am_engine.networks.network import MapNetwork, check_inputs
 from s2am_engine.networks.spec import PUBLISHED, NetworkSpec, Recipe, register, variant
+from s2am_engine.networks.traits import CurvePieces
 
 LABELS = ("person", "animal", "food", "vehicle", "other")
 FEATURE_WIDTHS = 8  # output channels of both encoders, in widths
@@ -212,11 +211,10 @@ class S2CRNet(MapNetwork):
             rendered.append(render_curves(pieces, rendered[-1]))
         return rendered[1:]
 
-    def to_color_map(self, parameters: Tensor) -> ColorMap:
-        """See `MapNetwork.to_color_map`."""
-        stages = [pieces[0].double().cpu().numpy() for pieces in self.split(parameters.unsqueeze(0))]
-        curves = [Curves.from_pieces(pieces.astype(np.float64)) for pieces in stages]
-        return curves[0] if len(curves) == 1 else Chain(tuple(curves))
+    @property
+    def prediction_format(self) -> CurvePieces:
+        """See `Network.prediction_format`."""
+        return CurvePieces(len(self.stages))
 
     def split(self, parameters: Tensor) -> list[Tensor]:
         """Split parameters (B, stages · 3 · L) into (B, 3, L) for each stage."""

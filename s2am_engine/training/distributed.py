@@ -87,11 +87,11 @@ def join(device: str = "auto") -> Iterator[ProcessGroup]:
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
-        yield ProcessGroup(choose_device(device))
+        yield ProcessGroup(torch.device(choose_device(device)))
         return
     if device == "cuda" or (device == "auto" and torch.cuda.is_available()):
         device = f"cuda:{os.environ['LOCAL_RANK']}"
-    chosen = choose_device(device)
+    chosen = torch.device(choose_device(device))
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
     try:

@@ -31,8 +31,9 @@ from torch import Tensor
 
 from s2am_common.atomic import atomic_write
 from s2am_engine.errors import EngineError, FileError, ModelError, TrainingError
-from s2am_engine.inference.devices import choose_device, thread_limit
+from s2am_engine.inference.devices import choose_device
 from s2am_engine.inference.harmonizer import Harmonizer
+from s2am_engine.inference.thread_limit import thread_limit
 from s2am_engine.models.model_files import add_model, check_free, check_name
 from s2am_engine.models.model_store import DEFAULT_MODEL, Card, Model, find_model, load_network
 from s2am_engine.networks.network import MapNetwork, Network
@@ -166,7 +167,7 @@ def finetune(
     if benchmark:
         find_pairs(benchmark)  # reject an unusable data set before training, not an hour later
     recipe = recipe_for(found.card, before, minutes)
-    group = ProcessGroup(choose_device(device))
+    group = ProcessGroup(torch.device(choose_device(device)))
     photographs = read_photographs(photos, max(LONG_SIDE, recipe.size * 3 // 2), session.report)
     sinks = session.resume(settings_of(found.card, recipe, photographs))
     try:

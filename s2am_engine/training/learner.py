@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from s2am_engine.errors import TrainingError
-from s2am_engine.networks.network import Network, TrainingOutput, current_name
+from s2am_engine.networks.network import Network, TrainingOutput
+from s2am_engine.networks.parameter_names import current_name
 from s2am_engine.networks.unet import PatchDiscriminator
 from s2am_engine.training.distributed import ProcessGroup
 from s2am_engine.training.losses import find_loss

@@ -222,11 +222,16 @@ def test_damaged_environment_is_an_installation_error(folder: Path) -> None:
     assert "numpy" in str(error)
 
 
-def test_missing_pytorch_is_an_error(folder: Path) -> None:
+def test_engine_runs_without_pytorch(folder: Path) -> None:
     engine = EngineClient(serve_after("sys.modules['torch'] = None"), folder)
+    assert engine.harmonize(harmonize_request()).confidence > 0
+
+
+def test_missing_library_of_the_default_model_is_an_error(folder: Path) -> None:
+    engine = EngineClient(serve_after("sys.modules['onnxruntime'] = None"), folder)
     error = failure(lambda: engine.harmonize(harmonize_request()))
     assert error.code == "engine.start"
-    assert "cannot load PyTorch" in str(error)
+    assert "cannot load the default model (ModuleNotFoundError" in str(error)
     assert (engine.status().state, engine.status().text) == ("broken", str(error))
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from s2am_engine.color.map import Chain, ColorMap, Curves, Matrix
 from s2am_engine.models.model_store import Card, write_card
 from s2am_engine.networks.network import PaintNetwork
+from s2am_engine.networks.traits import PredictedPixels
 
 KNOWN_MAP = Chain(
     (
@@ -44,6 +45,10 @@ class Spotter(PaintNetwork):
         red, _, blue = composite.split(1, dim=1)
         pasted = (blue > 0.6) & (blue > red + 0.1)
         return torch.cat([recolored(composite), 0.06 + 0.88 * pasted.float()], dim=1)
+
+    @property
+    def prediction_format(self) -> PredictedPixels:
+        return PredictedPixels(blended=True)
 
     def render(self, answers: Tensor, composite: Tensor) -> list[Tensor]:
         return [torch.lerp(composite, answers[:, :3], answers[:, 3:])]

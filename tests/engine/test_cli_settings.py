@@ -19,7 +19,7 @@ from s2am_common.errors import S2AMError
 from s2am_engine.cli.advice import ADVICE
 from s2am_engine.cli.main import build_parser
 from s2am_engine.inference import detector, harmonizer
-from s2am_engine.models.model_files import open_model
+from s2am_engine.models.model_files import read_model_data
 from tests.engine.test_cli import failed, run
 
 ROOT = Path(__file__).parents[2]
@@ -50,7 +50,8 @@ def test_export_writes_an_onnx_file_that_predicts_the_same(tmp_path: Path, capsy
     code, out, _ = run(capsys, "export", "concord", "--onnx", file, "--json")
     assert code == 0
     description = json.loads(out)
-    card, network = open_model("concord")
+    data = read_model_data("concord")
+    card, network = data.card, data.network()
     size = description["input_size"]
     assert (size, description["inputs"], description["outputs"]) == (card.input_size, ["composite", "mask"], ["output"])
     composite = torch.rand(3, 3, size, size, generator=torch.Generator().manual_seed(1))

@@ -20,6 +20,7 @@ from s2am_engine.image.io import ImageData
 from s2am_engine.inference.detector import Detector, detect_foreground, enlarge_mask
 from s2am_engine.inference.network_input import shrink
 from s2am_engine.inference.predictor import Predictor
+from s2am_engine.inference.torch_runner import TorchRunner
 from s2am_engine.networks import registry
 from s2am_engine.networks.network import Network
 from s2am_engine.networks.spec import NetworkSpec
@@ -27,8 +28,6 @@ from s2am_engine.types import Pixels
 from tests.engine.fake_networks import KNOWN_MAP, Doubter, Painter, Spotter, write_fake_model
 from tests.engine.icc import ADOBE, adobe_curve, rgb_profile
 from tests.engine.pictures import composite
-
-CPU = torch.device("cpu")
 
 
 def painter(size: int = 96) -> Harmonizer:
@@ -213,14 +212,14 @@ def test_detect_foreground_raises_nothing_found() -> None:
 
 def test_detect_foreground_returns_uncertain_regions_only_as_likeliest() -> None:
     pixels, _ = composite()
-    predictor = Predictor(Doubter(), CPU, "test")
+    predictor = Predictor(TorchRunner(Doubter(), "cpu", threads=1), "test")
     with pytest.raises(NothingFoundError) as caught:
         detect_foreground(predictor, 64, pixels, None, None)
     assert caught.value.code == "mask.not-found.uncertain"
     found = detect_foreground(predictor, 64, pixels, None, None, likeliest=True)
     assert found.confidence == pytest.approx(0.3)
     assert not found.is_certain
-    certain = detect_foreground(Predictor(Spotter(), CPU, "test"), 64, pixels, None, None)
+    certain = detect_foreground(Predictor(TorchRunner(Spotter(), "cpu", threads=1), "test"), 64, pixels, None, None)
     assert certain.is_certain
     np.testing.assert_array_equal(found.mask, certain.mask)
     with pytest.raises(NothingFoundError) as caught:

@@ -11,7 +11,9 @@ import pytest
 import torch
 
 from s2am_engine import Harmonizer
-from s2am_engine.inference.devices import ThreadLimit, choose_device, thread_limit
+from s2am_engine.inference.devices import choose_device
+from s2am_engine.inference.thread_limit import ThreadLimit, thread_limit
+from s2am_engine.inference.torch_runner import TorchRunner
 from tests.engine.pictures import composite
 
 
@@ -26,8 +28,8 @@ def three_threads() -> Iterator[None]:
 
 def test_choose_device_follows_argument_then_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("S2AM_DEVICE", "cpu")
-    assert choose_device() == torch.device("cpu")
-    assert choose_device("meta") == torch.device("meta")
+    assert choose_device() == "cpu"
+    assert choose_device("meta") == "meta"
 
 
 def test_thread_limit_holds_inside_the_block_and_is_undone_by_errors() -> None:
@@ -62,8 +64,9 @@ def test_thread_limit_is_undone_by_the_last_of_several_threads() -> None:
 @pytest.mark.parametrize("threads", [1, 2])
 def test_network_runs_with_the_threads_of_the_settings(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("S2AM_THREADS", str(threads))
-    harmonizer = Harmonizer("concord", device="cpu")
-    network, used = harmonizer.predictor.network, []
+    harmonizer = Harmonizer("concord", device="cpu", runtime="torch")
+    assert isinstance(harmonizer.predictor.runner, TorchRunner)
+    network, used = harmonizer.predictor.runner.network, []
     predict = network.predict
 
     def record(composite: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

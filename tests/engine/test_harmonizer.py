@@ -25,6 +25,7 @@ from s2am_engine.errors import DeviceError, ImageError, MaskError, ModelNotFound
 from s2am_engine.image import icc
 from s2am_engine.image.io import ImageData, save_image
 from s2am_engine.inference.harmonizer import convert_to_profile
+from s2am_engine.inference.torch_runner import TorchRunner
 from s2am_engine.models.model_files import export_model
 from s2am_engine.models.model_store import DEFAULT_MODEL
 from s2am_engine.networks.network import Network
@@ -361,23 +362,25 @@ def starving(network: Network, calls_before: int, moves: list[str]) -> None:
 def test_predictor_moves_to_the_cpu_when_the_gpu_is_out_of_memory(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    harmonizer = Harmonizer("concord", device="cpu")
+    harmonizer = Harmonizer("concord", device="cpu", runtime="torch")
+    runner = harmonizer.predictor.runner
+    assert isinstance(runner, TorchRunner)
     expected = harmonizer(*composite()).color_map
     monkeypatch.setattr(torch.Tensor, "to", lambda tensor, *_, **__: tensor)  # no GPU here: tensors stay
-    harmonizer.predictor.device = torch.device("cuda")
+    runner.device = "cuda"
     moves: list[str] = []
-    starving(harmonizer.predictor.network, 2, moves)
+    starving(runner.network, 2, moves)
     with caplog.at_level(logging.WARNING):
         result = harmonizer(*composite())
     assert moves == ["cpu"]
-    assert (harmonizer.device.type, result.device) == ("cpu", "cpu")
+    assert (harmonizer.device, result.device) == ("cpu", "cpu")
     assert result.color_map == expected
     assert "GPU is out of memory" in caplog.text
 
 
 def test_unusable_network_result_is_an_error_and_not_a_black_image(monkeypatch: pytest.MonkeyPatch) -> None:
     harmonizer = Harmonizer("concord", device="cpu")
-    monkeypatch.setattr(harmonizer.predictor.network, "predict", lambda *_: torch.full((1, 39), torch.nan))
+    monkeypatch.setattr(harmonizer.predictor.runner, "run", lambda _: np.full(39, np.nan, np.float32))
     with pytest.raises(s2am_engine.ModelError, match="gave no usable result") as caught:
         harmonizer(*composite())
     assert caught.value.code == "model.result"

@@ -71,14 +71,16 @@ def test_color_map_equals_render(name: str) -> None:
     with torch.no_grad():
         parameters = network(composite, mask)
         rendered = network.render(parameters, composite)[-1].permute(0, 2, 3, 1).numpy()
-    before = composite.permute(0, 2, 3, 1).numpy()
+    before, prediction_format = composite.permute(0, 2, 3, 1).numpy(), network.prediction_format
     assert np.abs(rendered - before).max() > 1e-3
     for index in range(2):
-        mapped = network.to_color_map(parameters[index])(before[index])
+        mapped = prediction_format.to_color_map(parameters[index].numpy())(before[index])
         np.testing.assert_allclose(mapped, rendered[index], atol=2e-5)
     # The predictions for four views are averaged to one map.
-    agreed = network.color_map(parameters, composite, mask)(before[0])
-    np.testing.assert_allclose(agreed, network.to_color_map(parameters.mean(dim=0))(before[0]), atol=1e-7)
+    views = (value.numpy() for value in (parameters, composite, mask))
+    agreed = prediction_format.color_map(*views)(before[0])
+    mean = parameters.mean(dim=0).numpy()
+    np.testing.assert_allclose(agreed, prediction_format.to_color_map(mean)(before[0]), atol=1e-7)
 
 
 @MASKED

@@ -42,7 +42,7 @@ class LocalModels:
         self.inputs: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]] = []
 
     def wait(self, report: Callable[[str], None]) -> None:
-        report("The engine is starting: loading PyTorch")
+        report("The engine is starting: loading the model")
 
     def computing(self) -> threading.Lock:
         return threading.Lock()

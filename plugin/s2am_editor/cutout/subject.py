@@ -228,7 +228,7 @@ class SubjectDetector:
         raster = document.layer(layer_id).raster
         with self._lock:
             if self._detector is None:
-                from s2am_engine.inference.detector import Detector  # imports PyTorch, which takes seconds
+                from s2am_engine.inference.detector import Detector  # may import PyTorch, which takes seconds
 
                 self._detector = Detector(*self._arguments)
             detection = self._detector.detect(

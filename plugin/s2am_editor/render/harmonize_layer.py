@@ -44,7 +44,7 @@ class LoadedModels:
     @contextmanager
     def using(self, name: str) -> Iterator[Harmonizer]:
         """Provide a model's harmonizer. Raises ModelError if the model is unknown or damaged."""
-        from s2am_engine.inference.harmonizer import Harmonizer  # imports PyTorch, which takes seconds
+        from s2am_engine.inference.harmonizer import Harmonizer  # may import PyTorch, which takes seconds
 
         with self._lock:
             if name not in self._harmonizers:
