@@ -22,10 +22,10 @@ from s2am_engine.color.adjustments import Sliders
 from s2am_engine.color.map import ColorMap
 from s2am_engine.errors import FileError, ImageError, MaskError, S2AMError
 from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, load_image, save_image
-from s2am_engine.image.mask_reading import BY_RULES, MaskOptions, MaskReading, read_mask_file
-from s2am_engine.image.masks import check_mask
+from s2am_engine.image.mask_reading import MaskOptions, MaskReading
 from s2am_engine.image.paste import layer_position, limit_alpha
-from s2am_engine.outputs import check_output, file_exists, unused_path
+from s2am_engine.mask_files import read_matching_mask, without_masks
+from s2am_engine.outputs import check_output, unused_path
 
 if TYPE_CHECKING:
     from s2am_engine.inference.detector import Detection, Detector
@@ -49,9 +49,6 @@ SHADOW_SUFFIXES = tuple(
     for suffix in info.suffixes
 )
 """Endings of files of shadows."""
-
-MASK_ENDINGS = ("_mask", "-mask")
-"""What the name of a mask has behind that of its image."""
 
 
 @dataclass(frozen=True)
@@ -400,56 +397,6 @@ def list_images(folder: Path) -> list[Path]:
 def is_image_file(path: Path) -> bool:
     """Return whether a file has the suffix of a readable image and is not hidden, as macOS's resource forks (“._”)."""
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-
-
-def without_masks(paths: Sequence[Path]) -> list[Path]:
-    """Return image files without those that, by their names, are masks of others among them (“beach_mask.png”)."""
-    stems = {(path.parent, path.stem) for path in paths}
-    masks = {(folder, stem + ending) for folder, stem in stems for ending in MASK_ENDINGS}
-    return [path for path in paths if (path.parent, path.stem) not in masks]
-
-
-def find_mask_file(source: Path, masks: Path) -> Path:
-    """Return the mask of a composite: NAME_mask or NAME-mask in the folder of the masks, or NAME in another folder.
-
-    Raises:
-        FileError: there is none.
-    """
-    is_own_folder = file_exists(masks) and file_exists(source) and masks.samefile(source.parent)
-    endings = MASK_ENDINGS if is_own_folder else (*MASK_ENDINGS, "")
-    suffixes = [each for suffix in IMAGE_SUFFIXES for each in (suffix, suffix.upper())]
-    for name in (f"{source.stem}{ending}{suffix}" for ending in endings for suffix in suffixes):
-        if (masks / name).is_file():
-            return masks / name
-    raise FileError(
-        f"{source} has no mask in {masks}: name it {source.stem}_mask.png.", code="file.no-mask", path=str(source)
-    )
-
-
-def read_matching_mask(
-    path: Path,
-    image: ImageData,
-    source: Path,
-    options: MaskOptions = BY_RULES,
-) -> MaskReading:
-    """Read the mask of an image, and log what is to be told about it as warnings.
-
-    Args:
-        path: file of the mask.
-        image: the image.
-        source: its file, which is no mask.
-        options: see `interpret_mask`.
-
-    Raises:
-        MaskError: it is the image itself, does not fit it, or has several meanings; the message names the file.
-        FileError: it cannot be read.
-    """
-    if file_exists(path) and file_exists(source) and path.samefile(source):
-        raise MaskError(f"{path} is the image itself and not its mask: give another file.", code="mask.same-file")
-    reading = read_mask_file(path, options)
-    reading.log(logger)
-    check_mask(reading.mask, image.pixels.shape, f"The mask {path}", orientation=image.orientation)
-    return reading
 
 
 def default_output(like: Path, stem: str, ending: str = "-harmonized") -> Path:

@@ -21,7 +21,6 @@ from s2am_engine.batch import (
     default_output,
     describe_detection,
     describe_result,
-    find_mask_file,
     load_with_notes,
     named,
     plan_batch,
@@ -47,6 +46,7 @@ from s2am_engine.errors import ImageError, MaskError
 from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, save_image
 from s2am_engine.image.mask_reading import MaskOptions
 from s2am_engine.image.paste import limit_alpha
+from s2am_engine.mask_files import find_mask_file
 from s2am_engine.models import downloads, model_store
 from s2am_engine.outputs import file_exists
 from s2am_engine.types import Bytes

@@ -15,11 +15,11 @@ import numpy as np
 from s2am_common.image_formats import format_of_suffix
 from s2am_engine.errors import ImageFormatError, MaskError
 from s2am_engine.image.arrays import SAMPLED_SIDE, STRIP_PIXELS, full_scale, subsample, to_depth, to_unit
+from s2am_engine.image.guided_filter import guided_coefficients
 from s2am_engine.image.io import ImageData, save_image
 from s2am_engine.types import Bytes, Floats, Mask, Pixels
 
 _EDGE_REACH = 2.0  # pixels of the small mask by which upsampling may move an edge
-_FLAT_VARIANCE = 1e-4  # variance of colors in [0, 1] below which an area has no edges (ε of the guided filter)
 _RAMP_MARGIN = 0.1
 _SAME_PROPORTIONS = 0.01
 
@@ -133,7 +133,7 @@ def upsample_mask(mask: Floats, pixels: Pixels) -> Bytes:
     guide = np.ascontiguousarray(to_unit(subsample(pixels, SAMPLED_SIDE)))
     coarse = np.asarray(cv2.resize(mask, guide.shape[1::-1], interpolation=cv2.INTER_LINEAR), np.float32)
     radius = max(1, round(_EDGE_REACH * max(guide.shape[:2]) / max(mask.shape)))
-    slopes, offset = _guided_coefficients(coarse, guide, radius)
+    slopes, offset = guided_coefficients(coarse, guide, radius)
     result = np.empty((height, width), np.uint8)
     rows = max(1, STRIP_PIXELS // width)
     for top in range(0, height, rows):
@@ -142,35 +142,12 @@ def upsample_mask(mask: Floats, pixels: Pixels) -> Bytes:
     return result
 
 
-def _guided_coefficients(mask: Floats, guide: Floats, radius: int) -> tuple[Floats, Floats]:
-    """Return slopes (h×w×3) and offset (h×w) of the local linear model of a mask in its guide's colors (eqs. 14, 15).
-
-    Args:
-        mask: h×w.
-        guide: h×w×3 in [0, 1].
-        radius: of the windows, in pixels.
-    """
-
-    def mean(values: Floats) -> Floats:
-        return np.asarray(cv2.blur(values, (2 * radius + 1,) * 2, borderType=cv2.BORDER_REFLECT), np.float32)
-
-    color, level = mean(guide), mean(mask)
-    products = [guide[..., i] * guide[..., j] for i in range(3) for j in range(3)]
-    covariance = np.stack([mean(product) for product in products], axis=-1).reshape(*mask.shape, 3, 3)
-    covariance -= color[..., :, None] * color[..., None, :]
-    shared = mean(guide * mask[..., None]) - color * level[..., None]
-    regularized = covariance + np.float32(_FLAT_VARIANCE) * np.eye(3, dtype=np.float32)
-    slopes = np.linalg.solve(regularized, shared[..., None])[..., 0]
-    offset = level - (slopes * color).sum(axis=-1)
-    return mean(np.asarray(slopes, np.float32)), mean(np.asarray(offset, np.float32))
-
-
 def _guided_strip(strip: Floats, slopes: Floats, offset: Floats, top: float, share: float) -> Bytes:
     """Evaluate the local linear models on a strip of the image.
 
     Args:
         strip: rows×W×3 in [0, 1].
-        slopes: h×w×3, see `_guided_coefficients`.
+        slopes: h×w×3, see `guided_coefficients`.
         offset: h×w.
         top: of the strip, as a share of the image's height.
         share: its height, as a share of the image's.

@@ -16,6 +16,7 @@ from s2am_editor.document.geometry import Rect, bounding_rect
 from s2am_editor.document.model import DocumentError, Layer
 from s2am_editor.document.raster import Raster, TiledMask
 from s2am_engine.image.arrays import full_scale, to_depth, to_uint8, to_unit
+from s2am_engine.image.mask_edges import EdgeSettings, refine_edges
 from s2am_engine.types import FractionCallback
 
 _BLOCK_SIZE = 512
@@ -134,50 +135,22 @@ def alpha_to_mask(layer: Layer) -> TiledMask:
     return TiledMask.from_array(to_uint8(alpha))
 
 
-@dataclass(frozen=True)
-class EdgeSettings:
-    """Changes of a mask's edge, in the order in which they are applied; lengths are in pixels of the layer.
+def refine_mask(
+    layer: Layer, mask: TiledMask, settings: EdgeSettings, progress: FractionCallback | None = None
+) -> TiledMask:
+    """Change the edge of a mask of a layer, see `s2am_engine.image.mask_edges.refine_edges`.
 
-    Attributes:
-        smooth: radius of bays and spikes that are removed, at least 0.
-        shift: distance by which the edge moves outwards; negative = inwards.
-        feather: width on both sides of the edge over which the mask fades, at least 0.
-        contrast: 0 = unchanged, 1 = a hard edge.
+    Args:
+        layer: its pixels serve for matting.
+        mask: of the layer's size.
+        settings: the changes; lengths are in pixels of the layer.
+        progress: see `FractionCallback`.
     """
-
-    smooth: float = 0.0
-    shift: float = 0.0
-    feather: float = 0.0
-    contrast: float = 0.0
-
-    @property
-    def reach(self) -> int:
-        """Pixels beyond the mask that can change."""
-        return int(3 * self.smooth + max(0.0, self.shift) + 2 * self.feather) + 2
-
-
-def refine_edges(mask: TiledMask, settings: EdgeSettings) -> TiledMask:
-    """Change the edge of a mask."""
-    if mask.is_empty or settings == EdgeSettings():
+    if mask.is_empty or settings.is_neutral:
         return mask
     area = mask.box().expanded(settings.reach).intersection(mask.rect)
-    values = to_unit(mask.read(area))
-    if settings.smooth > 0:
-        blurred = cv2.GaussianBlur(values, (0, 0), settings.smooth, borderType=cv2.BORDER_REPLICATE)
-        # A straight edge keeps its place and becomes one pixel wide again: its slope is 1 / (σ √2π).
-        values = np.clip((blurred - 0.5) * max(1.0, settings.smooth * np.sqrt(2 * np.pi)) + 0.5, 0, 1)
-    radius = round(abs(settings.shift))
-    if radius:
-        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1,) * 2)
-        # Nothing beyond the border: a foreground that touches it is not eroded there.
-        move = cv2.dilate if settings.shift > 0 else cv2.erode
-        values = np.asarray(move(values, kernel, borderType=cv2.BORDER_REPLICATE), np.float32)
-    if settings.feather > 0:
-        blurred = cv2.GaussianBlur(values, (0, 0), settings.feather / 2, borderType=cv2.BORDER_REPLICATE)
-        values = np.asarray(blurred, np.float32)
-    if settings.contrast > 0:
-        values = np.clip((values - 0.5) / max(1e-3, 1 - settings.contrast) + 0.5, 0, 1)
-    return mask.replaced(area.left, area.top, np.rint(np.asarray(values) * 255).astype(np.uint8))
+    values = refine_edges(mask.read(area), settings, layer.raster.pixels[area.slices], progress)
+    return mask.replaced(area.left, area.top, values)
 
 
 def decontaminate_edges(layer: Layer, progress: FractionCallback | None = None) -> Raster:

@@ -14,12 +14,11 @@ from skimage import data
 from s2am_editor.cutout.masks import (
     Brush,
     Combination,
-    EdgeSettings,
     alpha_to_mask,
     combine_masks,
     decontaminate_edges,
     paint_stroke,
-    refine_edges,
+    refine_mask,
 )
 from s2am_editor.cutout.subject import SubjectDetector, grab_cut
 from s2am_editor.document.geometry import Rect, Transform
@@ -28,6 +27,7 @@ from s2am_editor.document.raster import Raster, TiledMask
 from s2am_engine.errors import EngineError, NothingFoundError
 from s2am_engine.image.arrays import full_scale
 from s2am_engine.image.io import ImageData, load_image
+from s2am_engine.image.mask_edges import EdgeSettings
 from s2am_engine.inference.detector import Detector
 from tests.editor.document.sample_documents import cutout, disc, scene
 from tests.shared import SHARED, needs_shared
@@ -144,40 +144,22 @@ def area(mask: TiledMask) -> float:
     return mask.to_array().sum() / 255
 
 
-def test_refine_edges_feathers_only_the_edge() -> None:
-    soft = refine_edges(SQUARE, EdgeSettings(feather=20)).to_array()
-    assert soft[150, 150] == 255
-    assert 100 < soft[150, 100] < 155
-    assert soft[150, 50] == 0
-    assert soft.sum() == pytest.approx(SQUARE.to_array().sum(), rel=0.01)
+def test_refine_mask_changes_the_edge_in_the_area_of_the_mask() -> None:
+    layer = Layer("layer", Raster(scene(300, 300)), Transform(0, 0))
+    assert refine_mask(layer, SQUARE, EdgeSettings(grow=5)).box() == Rect(95, 95, 205, 205)
+    assert refine_mask(layer, SQUARE, EdgeSettings()) is SQUARE
+    empty = TiledMask(300, 300)
+    assert refine_mask(layer, empty, EdgeSettings(feather=3)) is empty
 
 
-def test_refine_edges_shifts_the_edge_by_pixels() -> None:
-    assert refine_edges(SQUARE, EdgeSettings(shift=5)).box() == Rect(95, 95, 205, 205)
-    assert refine_edges(SQUARE, EdgeSettings(shift=-5)).box() == Rect(105, 105, 195, 195)
-    at_border = TiledMask(300, 300).replaced(0, 0, np.full((100, 100), 255, np.uint8))
-    assert refine_edges(at_border, EdgeSettings(shift=-5)).box() == Rect(0, 0, 95, 95)
-
-
-def test_refine_edges_smooths_spikes_and_keeps_straight_edges_sharp() -> None:
-    spiked = SQUARE.replaced(150, 90, np.full((10, 2), 255, np.uint8))
-    smooth = refine_edges(spiked, EdgeSettings(smooth=4))
-    assert smooth.box(above=127).top >= 99
-    profile = smooth.to_array()[150, 90:110]
-    assert ((profile > 10) & (profile < 245)).sum() <= 2
-
-
-def test_refine_edges_contrast_hardens_a_soft_edge() -> None:
-    soft = refine_edges(SQUARE, EdgeSettings(feather=20))
-    hard = refine_edges(soft, EdgeSettings(contrast=1)).to_array()
-    assert ((hard == 0) | (hard == 255)).mean() > 0.999
-    assert area(TiledMask.from_array(hard)) == pytest.approx(area(SQUARE), rel=0.05)  # rounder corners
-
-
-def test_refine_edges_without_settings_returns_the_mask() -> None:
-    assert refine_edges(SQUARE, EdgeSettings()) is SQUARE
-    empty = TiledMask(10, 10)
-    assert refine_edges(empty, EdgeSettings(feather=3)) is empty
+def test_refine_mask_follows_the_pixels_of_the_layer() -> None:
+    raster, target = orange_on_blue(400, 300)
+    rough = TiledMask.from_array(cv2.dilate(target.view(np.uint8), np.ones((9, 9), np.uint8)).astype(np.uint8) * 255)
+    steps: list[float] = []
+    refined = refine_mask(Layer("layer", raster, Transform(0, 0)), rough, EdgeSettings(refine_edges=12), steps.append)
+    assert intersection_over_union(rough, target) < 0.9
+    assert intersection_over_union(refined, target) > 0.98
+    assert steps == sorted(steps)
 
 
 def test_combine_masks() -> None:

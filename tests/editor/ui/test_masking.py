@@ -202,7 +202,7 @@ def refining(boxed: WindowDriver) -> RefineEdgesDialog:
 def test_refine_edges_previews_and_applies_in_one_step(boxed: WindowDriver, refining: RefineEdgesDialog) -> None:
     before, plain = boxed.window.session.document, boxed.screen()
     size = mask(boxed).sum()
-    refining.rows["shift"].number.setValue(8)
+    refining.rows["grow"].number.setValue(8)
     boxed.wait(lambda: refining.is_current)
     assert boxed.window.session.document is before
     assert not np.array_equal(boxed.screen(), plain)
@@ -217,7 +217,7 @@ def test_refine_edges_previews_and_applies_in_one_step(boxed: WindowDriver, refi
 
 def test_refine_edges_canceled_changes_nothing(boxed: WindowDriver, refining: RefineEdgesDialog) -> None:
     before, plain = boxed.window.session.document, boxed.screen()
-    refining.rows["shift"].number.setValue(-8)
+    refining.rows["grow"].number.setValue(-8)
     boxed.wait(lambda: refining.is_current)
     QTest.keyClick(refining, Qt.Key.Key_Escape)
     assert boxed.window.session.document is before

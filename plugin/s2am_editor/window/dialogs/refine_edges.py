@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from PyQt6.QtCore import Qt, QTimer, pyqtSignal
 from PyQt6.QtWidgets import QCheckBox, QDialog, QHBoxLayout, QVBoxLayout, QWidget
 
-from s2am_editor.cutout.masks import EdgeSettings, alpha_to_mask, decontaminate_edges, refine_edges
+from s2am_common.edge_sliders import EDGE_SLIDERS
+from s2am_editor.cutout.masks import alpha_to_mask, decontaminate_edges, refine_mask
 from s2am_editor.document import commands
 from s2am_editor.document.history import Command
 from s2am_editor.document.model import Document, Layer
@@ -17,9 +18,9 @@ from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs
 from s2am_editor.window.widgets.basic import muted_label, primary_button, push_button
 from s2am_editor.window.widgets.sliders import SliderRow
+from s2am_engine.image.mask_edges import EdgeSettings
 
 PREVIEW_DELAY = 120  # milliseconds without a movement of a slider, after which the preview is computed
-MAX_SHIFT, MAX_SMOOTH, MAX_FEATHER = 0.2, 0.2, 0.5  # hundreds of image pixels: the rows show hundredths
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,7 @@ class RefineEdgesDialog(QDialog):
         self._job: BackgroundJob | None = None
         self._refined: _Refined | None = None
         self._waiting = False
-        self.rows = {
-            "smooth": SliderRow(self.tr("Smooth"), self.tr("Remove bays and spikes, in pixels"), 0, MAX_SMOOTH, 0),
-            "shift": SliderRow(
-                self.tr("Shift"), self.tr("Move the edge outwards or inwards, in pixels"), -MAX_SHIFT, MAX_SHIFT, 0
-            ),
-            "feather": SliderRow(self.tr("Feather"), self.tr("Fade on both sides, in pixels"), 0, MAX_FEATHER, 0),
-            "contrast": SliderRow(self.tr("Contrast"), self.tr("Harden a soft edge, in percent"), 0, 1, 0),
-        }
+        self.rows = {name: SliderRow.from_spec(spec) for name, spec in EDGE_SLIDERS.items()}
         self.clean = QCheckBox(self.tr("Remove the old background's color from soft edges"))
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -91,9 +85,10 @@ class RefineEdgesDialog(QDialog):
     def settings(self) -> EdgeSettings:
         """The settings, in pixels of the layer."""
         transform = self._layer.transform
-        pixels = 100 / (transform.scale_x * transform.scale_y) ** 0.5
-        lengths = {name: self.rows[name].value * pixels for name in ("smooth", "shift", "feather")}
-        return EdgeSettings(**lengths, contrast=self.rows["contrast"].value)
+        pixels = 100 / (transform.scale_x * transform.scale_y) ** 0.5  # the rows show hundredths
+        return EdgeSettings.from_values(
+            {name: self.rows[name].value * (pixels if spec.unit == "px" else 1) for name, spec in EDGE_SLIDERS.items()}
+        )
 
     @property
     def is_current(self) -> bool:
@@ -108,7 +103,7 @@ class RefineEdgesDialog(QDialog):
         layer, document = self._layer, self._session.document
 
         def work(job: BackgroundJob) -> _Refined:
-            refined = dataclasses.replace(layer, mask=refine_edges(self._mask, settings))
+            refined = dataclasses.replace(layer, mask=refine_mask(layer, self._mask, settings, job.progress))
             job.progress(-1)
             if clean:
                 refined = dataclasses.replace(refined, raster=decontaminate_edges(refined, job.progress))

@@ -139,9 +139,10 @@ class SliderRow(QWidget):
 
     @classmethod
     def from_spec(cls, spec: SliderSpec) -> SliderRow:
-        """Create the row of a slider of `s2am_common.sliders`."""
+        """Create the row of a slider of a table of `s2am_common`; of pixels, the row's values are hundredths."""
         label, tip = (QCoreApplication.translate("sliders", text) for text in (spec.label, spec.help))
-        return cls(label, tip, spec.low, spec.high, spec.default)
+        scale = 100 if spec.unit == "px" else 1
+        return cls(label, tip, spec.low / scale, spec.high / scale, spec.default / scale)
 
     def hide_label(self) -> None:
         """Hide the name, where a form shows it."""
