@@ -17,7 +17,7 @@ from types import MappingProxyType
 class SliderSpec:
     """Description of one slider.
 
-    name: keyword argument, command-line option and key in saved files.
+    name: keyword argument and key in saved files, with underscores; see also `option`.
     low, high: the range, both ends included.
     default: the value that changes nothing (for the shares of the color map: all of it).
     label: short text next to the slider, in title case. mnemonic: the letter of it that is underlined in GIMP's dialog.
@@ -38,6 +38,11 @@ class SliderSpec:
     digits: int = 0
     automatic: bool = False
 
+    @property
+    def option(self) -> str:
+        """The name with hyphens: the command-line option, and the argument of GIMP's procedure."""
+        return self.name.replace("_", "-")
+
     def check(self, value: float) -> float:
         """Return the value. Raises ValueError, naming the slider and its range, if it lies outside (or is NaN)."""
         if not self.low <= value <= self.high:
@@ -56,8 +61,26 @@ _TABLE = (
     SliderSpec("saturation", -1, 1, 0, "Saturation", "Stronger (+) or paler (-) colors", "u"),
 )
 
+_FINISH_TABLE = (
+    SliderSpec(
+        "grain", -20, 20, 0, "Grain", "Noise to add (+) or to remove (-), its standard deviation in 8-bit levels",
+        unit="levels", digits=1, automatic=True,
+    ),
+    SliderSpec(
+        "sharpness", -6, 6, 0, "Sharpness", "Softer (-) or sharper (+), the radius (sigma) in pixels",
+        unit="px", digits=1, automatic=True,
+    ),
+    SliderSpec(
+        "decontaminate", 0, 1, 0, "Decontaminate", "How much of the old background's color is removed from soft edges"
+    ),
+    SliderSpec("light_wrap", 0, 1, 0, "Light Wrap", "How much blurred light of the background spills over the edges"),
+)  # fmt: skip
+
 SLIDERS: Mapping[str, SliderSpec] = MappingProxyType({spec.name: spec for spec in _TABLE})
-"""All sliders by name, in the order in which they are shown."""
+"""The sliders of the color map by name, in the order in which they are shown."""
+
+FINISH_SLIDERS: Mapping[str, SliderSpec] = MappingProxyType({spec.name: spec for spec in _FINISH_TABLE})
+"""The sliders of the finish by name, in the order in which they are shown; their defaults change no pixel."""
 
 
 def check_sliders(values: Mapping[str, float], table: Mapping[str, SliderSpec] = SLIDERS) -> dict[str, float]:

@@ -33,11 +33,15 @@ if TYPE_CHECKING:
         S2AMError,
         TrainingError,
     )
+    from s2am_engine.finish.finisher import Finisher
+    from s2am_engine.finish.measurement import FinishMeasurement
+    from s2am_engine.finish.values import Finish
     from s2am_engine.image.io import ImageData, load_image, save_image
     from s2am_engine.image.mask_reading import MaskOptions, MaskReading, read_mask, read_mask_file
     from s2am_engine.image.masks import save_mask
     from s2am_engine.inference.detector import Detection, Detector
-    from s2am_engine.inference.harmonizer import Harmonizer, HarmonizeResult, harmonize
+    from s2am_engine.inference.harmonizer import Harmonizer, harmonize
+    from s2am_engine.inference.result import HarmonizeResult
     from s2am_engine.inference.subject import SubjectResult, SubjectSelector, select_subject
     from s2am_engine.models.model_store import list_models
     from s2am_engine.shadow.estimate import ShadowEstimate, estimate_shadow
@@ -63,11 +67,15 @@ _MODULES = {
         "S2AMError",
         "TrainingError",
     ),
+    "s2am_engine.finish.finisher": ("Finisher",),
+    "s2am_engine.finish.measurement": ("FinishMeasurement",),
+    "s2am_engine.finish.values": ("Finish",),
     "s2am_engine.image.io": ("ImageData", "load_image", "save_image"),
     "s2am_engine.image.mask_reading": ("MaskOptions", "MaskReading", "read_mask", "read_mask_file"),
     "s2am_engine.image.masks": ("save_mask",),
     "s2am_engine.inference.detector": ("Detection", "Detector"),
-    "s2am_engine.inference.harmonizer": ("HarmonizeResult", "Harmonizer", "harmonize"),
+    "s2am_engine.inference.harmonizer": ("Harmonizer", "harmonize"),
+    "s2am_engine.inference.result": ("HarmonizeResult",),
     "s2am_engine.inference.subject": ("SubjectResult", "SubjectSelector", "select_subject"),
     "s2am_engine.models.model_store": ("list_models",),
     "s2am_engine.shadow.estimate": ("ShadowEstimate", "estimate_shadow"),
@@ -86,6 +94,9 @@ __all__ = [
     "DiskFullError",
     "EngineError",
     "FileError",
+    "Finish",
+    "FinishMeasurement",
+    "Finisher",
     "HarmonizeResult",
     "Harmonizer",
     "ImageData",

@@ -21,6 +21,7 @@ from s2am_common.image_formats import PNG, WRITABLE_FORMATS, format_of_suffix
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.color.map import ColorMap
 from s2am_engine.errors import FileError, ImageError, MaskError, S2AMError
+from s2am_engine.finish.values import Finish
 from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, load_image, save_image
 from s2am_engine.image.mask_reading import MaskOptions, MaskReading
 from s2am_engine.image.paste import layer_position, limit_alpha
@@ -28,9 +29,11 @@ from s2am_engine.mask_files import read_matching_mask, without_masks
 from s2am_engine.outputs import check_output, unused_path
 
 if TYPE_CHECKING:
+    from s2am_engine.finish.finisher import Finisher
     from s2am_engine.inference.detector import Detection, Detector
-    from s2am_engine.inference.harmonizer import Harmonizer, HarmonizeResult
+    from s2am_engine.inference.harmonizer import Harmonizer
     from s2am_engine.inference.references import References
+    from s2am_engine.inference.result import HarmonizeResult
     from s2am_engine.inference.subject import SubjectResult, SubjectSelector
     from s2am_engine.shadow.estimate import ShadowEstimate
     from s2am_engine.shadow.layer import ShadowLayer
@@ -57,6 +60,7 @@ class FileResult:
 
     detection: the detected or selected mask, if it was asked for.
     shadow: the shadow, if it was asked for.
+    finisher: the finish of the image, its automatic values estimated; None = it changes nothing.
     seconds: time for reading, prediction, rendering and writing.
     """
 
@@ -68,6 +72,7 @@ class FileResult:
     detection: Detection | SubjectResult | None
     seconds: float
     shadow: ShadowEstimate | None = None
+    finisher: Finisher | None = None
 
 
 @dataclass
@@ -76,6 +81,7 @@ class FileHarmonizer:
 
     model, device: see `Harmonizer`.
     sliders: applied to every image.
+    finish: applied to every image; “auto” is estimated for each one. See `HarmonizeResult.render`.
     native: render the network's own pixels instead of its color map.
     auto_mask: detect the foreground.
     subject: the foreground is the subject of the composite or, if there is a background, of the layer.
@@ -87,6 +93,7 @@ class FileHarmonizer:
     model: str = ""
     device: str | None = None
     sliders: Sliders = field(default_factory=Sliders)
+    finish: Mapping[str, float | Literal["auto"]] = field(default_factory=dict)
     native: bool = False
     auto_mask: bool = False
     subject: bool = False
@@ -194,10 +201,11 @@ class FileHarmonizer:
                 prediction = self.harmonizer(image, given, references=references)
             shadow = self._shadow_of(prediction)
             given_shadow = shadow.shadow if shadow else None
+            finisher = prediction.finisher(self.finish, self.sliders)
             if self.native:
                 result = self.harmonizer.paint(prediction)
             else:
-                result = prediction.render(self.sliders, shadow=given_shadow)
+                result = prediction.render(self.sliders, finish=finisher, shadow=given_shadow)
         except (ImageError, MaskError) as error:
             raise named(error, source) from error
         status(f"writing {output}")
@@ -214,7 +222,7 @@ class FileHarmonizer:
             logger.warning("%s lacks %s, which its format cannot store.", output, " and ".join(omitted))
         seconds = time.perf_counter() - started
         logger.info("wrote %s in %.2f s", output, seconds)
-        return FileResult(source, output, save_map, result, prediction, detection, seconds, shadow)
+        return FileResult(source, output, save_map, result, prediction, detection, seconds, shadow, finisher)
 
     def _shadow_of(self, prediction: HarmonizeResult[ImageData]) -> ShadowEstimate | None:
         if self.shadow is None:
@@ -437,6 +445,7 @@ def describe_result(files: FileHarmonizer, result: FileResult) -> dict[str, Any]
         "native": files.native,
         "strength": files.sliders.strength,
         "sliders": vars(files.sliders).copy(),
+        "finish": vars(result.finisher.finish if result.finisher else Finish()).copy(),
         "confidence": round(prediction.confidence, 3),
         "likeness": None if prediction.likeness is None else round(prediction.likeness, 3),
         "references": [str(path) for path in files.references],

@@ -31,9 +31,11 @@ from s2am_engine.cli.terminal import (
     CommandSpec,
     UsageError,
     add_device,
+    add_finish,
     add_shadow_sliders,
     add_sliders,
     fail,
+    given_finish,
     given_shadow,
     given_sliders,
     position,
@@ -85,6 +87,7 @@ def add_harmonize_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--native", action="store_true", help=about)
     add_device(parser)
     add_sliders(parser)
+    add_finish(parser)
     add_shadow_sliders(parser)
 
 
@@ -111,7 +114,7 @@ def add_model_option(parser: argparse.ArgumentParser) -> None:
 
 def run_harmonize(options: argparse.Namespace) -> int:
     """Run `s2am harmonize`."""
-    sliders = given_sliders(options)
+    sliders, finish = given_sliders(options), given_finish(options)
     if options.at and not options.background:
         raise UsageError("--at needs --background")
     shadow = given_shadow(options)
@@ -119,8 +122,8 @@ def run_harmonize(options: argparse.Namespace) -> int:
         raise UsageError("a shadow needs --background")
     if options.save_map and options.save_map.suffix.lower() not in MAP_SUFFIXES:
         raise UsageError("--save-map needs a .json or .cube file")
-    if options.native and (sliders or options.save_map or options.background or options.reference):
-        raise UsageError("--native cannot be combined with sliders, --save-map, --background or --reference")
+    if options.native and (sliders or finish or options.save_map or options.background or options.reference):
+        raise UsageError("--native cannot be combined with sliders, a finish, --save-map, --background or --reference")
     if options.background and (options.auto_mask or options.masks):
         raise UsageError("--background cannot be combined with --auto-mask or --masks: the mask is the layer's")
     subject = options.mask == SUBJECT and not file_exists(SUBJECT)
@@ -129,6 +132,7 @@ def run_harmonize(options: argparse.Namespace) -> int:
         options.model,
         options.device,
         Sliders.from_values(sliders),
+        finish,
         native=options.native,
         auto_mask=options.auto_mask,
         subject=subject,

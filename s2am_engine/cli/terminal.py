@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 from tqdm import tqdm
 
 from s2am_common.settings import load_settings
 from s2am_common.shadow_sliders import SHADOW_SLIDERS
-from s2am_common.sliders import SLIDERS, SliderSpec
+from s2am_common.sliders import FINISH_SLIDERS, SLIDERS, SliderSpec
 from s2am_engine.cli.advice import ADVICE
 from s2am_engine.errors import S2AMError, with_advice
 
@@ -72,7 +72,7 @@ def add_sliders(parser: argparse.ArgumentParser) -> None:
     """Add an option for each slider."""
     group = parser.add_argument_group("sliders")
     for spec in SLIDERS.values():
-        add_slider(group, spec, f"--{spec.name}", f"{spec.default:g}")
+        add_slider(group, spec, f"--{spec.option}", f"{spec.default:g}")
 
 
 def add_shadow_sliders(parser: argparse.ArgumentParser) -> None:
@@ -87,15 +87,37 @@ def add_shadow_sliders(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--save-shadow", type=Path, metavar="FILE", help=about)
 
 
-def add_slider(group: argparse._ArgumentGroup, spec: SliderSpec, option: str, default: str) -> None:
-    """Add the option of a slider; its default is for the help only."""
+def add_slider(
+    group: argparse._ArgumentGroup, spec: SliderSpec, option: str, default: str, *, automatic_option: bool = False
+) -> None:
+    """Add the option of a slider; its default is for the help only. `automatic_option`: it may be “auto”."""
     about = f"{spec.help[0].lower()}{spec.help[1:]} (default: {default})"
-    group.add_argument(option, type=slider_value(spec), metavar=f"{spec.low:g}..{spec.high:g}", help=about)
+    limits, number = f"{spec.low:g}..{spec.high:g}", slider_value(spec)
+
+    def automatic_or_number(text: str) -> float | Literal["auto"]:
+        return "auto" if text == "auto" else number(text)
+
+    if automatic_option:
+        group.add_argument(option, type=automatic_or_number, metavar=f"auto|{limits}", help=about)
+    else:
+        group.add_argument(option, type=number, metavar=limits, help=about)
 
 
 def given_sliders(options: argparse.Namespace) -> dict[str, float]:
     """Return the values of the sliders that were given as options."""
     return {name: getattr(options, name) for name in SLIDERS if getattr(options, name) is not None}
+
+
+def add_finish(parser: argparse.ArgumentParser) -> None:
+    """Add an option for each slider of the finish."""
+    group = parser.add_argument_group("finish", "grain, sharpness and edges of the foreground; auto: as its background")
+    for spec in FINISH_SLIDERS.values():
+        add_slider(group, spec, f"--{spec.option}", f"{spec.default:g}", automatic_option=spec.automatic)
+
+
+def given_finish(options: argparse.Namespace) -> dict[str, float | Literal["auto"]]:
+    """Return the values of the finish that were given as options."""
+    return {name: getattr(options, name) for name in FINISH_SLIDERS if getattr(options, name) is not None}
 
 
 def given_shadow(options: argparse.Namespace) -> dict[str, float] | None:

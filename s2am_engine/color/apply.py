@@ -77,7 +77,7 @@ def apply_color_map(
                 result[block] = rendered
 
     strips = _strips(*pixels.shape[:2])
-    _run_in_threads(render, strips, progress, workers or min(os.cpu_count() or 1, _MAX_WORKERS))
+    run_in_threads(render, strips, progress, workers or min(os.cpu_count() or 1, _MAX_WORKERS))
     if progress:
         progress(1.0)
     return result
@@ -131,7 +131,7 @@ def _blocks(strip: slice, width: int, mask: Mask | None) -> list[_Block]:
     ]
 
 
-def _run_in_threads(
+def run_in_threads(
     render: Callable[[slice], None], strips: list[slice], progress: FractionCallback | None, workers: int
 ) -> None:
     """Render all strips in this thread, the only one that reports progress, and in `workers` − 1 others."""

@@ -8,15 +8,14 @@ import functools
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import cv2
 import numpy as np
 
 from s2am_common.settings import load_settings
-from s2am_engine.color.adjustments import Sliders, adjust
+from s2am_engine.color.adjustments import Sliders
 from s2am_engine.color.fit import fit_color_map
 from s2am_engine.color.map import ColorMap
 from s2am_engine.errors import ImageError, MaskError, ModelError
@@ -28,19 +27,17 @@ from s2am_engine.image.paste import Placement, layer_position, paste_layer, plac
 from s2am_engine.inference.detector import detect_foreground
 from s2am_engine.inference.devices import choose_device
 from s2am_engine.inference.inputs import ImageLike, ImageT, MaskLike, PathLike, convert_image, convert_mask
-from s2am_engine.inference.network_input import NetworkInput, make_network_input
+from s2am_engine.inference.network_input import make_network_input
 from s2am_engine.inference.network_runner import NetworkRunner, open_runner
 from s2am_engine.inference.predictor import Predictor
 from s2am_engine.inference.references import References
-from s2am_engine.inference.render_sources import FlattenedComposite, PastedLayer, keep_gray, no_background
+from s2am_engine.inference.render_sources import FlattenedComposite, PastedLayer, keep_gray
+from s2am_engine.inference.result import FinishValues, HarmonizeResult, RenderSource
 from s2am_engine.inference.stateful import StatefulHarmonizer
-from s2am_engine.likeness import likeness_note
 from s2am_engine.models.model_files import read_model_data
 from s2am_engine.models.model_store import default_model, find_model
-from s2am_engine.shadow.estimate import ShadowEstimate, estimate_shadow
-from s2am_engine.shadow.layer import ShadowLayer, Silhouette
-from s2am_engine.shadow.settings import Shadow
-from s2am_engine.types import FractionCallback, Pixels
+from s2am_engine.shadow.layer import Silhouette
+from s2am_engine.types import Pixels
 
 if TYPE_CHECKING:
     from s2am_engine.networks.network import Network
@@ -52,121 +49,6 @@ ReferencesLike: TypeAlias = Sequence[ImageLike] | References | None
 LATTICE_SIZE = 9
 LATTICE_WEIGHT = 0.02
 CACHED_MODELS = 2
-
-
-@dataclass(frozen=True, eq=False)
-class HarmonizeResult(Generic[ImageT]):
-    """Result for one image: the color map of its foreground, from which images with any sliders are rendered.
-
-    Attributes:
-        color_map: map from the image's pixel values to harmonized ones, before sliders, already weakened by the
-            confidence; see `adjusted_map`.
-        confidence: agreement of the network's predictions for several views of the image, 0 to 1.
-        mask: (H, W), the mask that was given, taken from the alpha channel, or predicted.
-        model: name of the model.
-        device: PyTorch device on which the network ran.
-        alpha: (H, W), pixels where it is 0 did not count; None = all counted.
-        likeness: resemblance of the background (with references: the mean of all) to the look to which the model was
-            fine-tuned, 0 to 1; None = it was not fine-tuned.
-        references: whether reference photographs were given.
-    """
-
-    color_map: ColorMap
-    confidence: float
-    mask: Pixels = field(repr=False)
-    model: str
-    device: str
-    alpha: Pixels | None = field(repr=False)
-    _source: FlattenedComposite | PastedLayer = field(repr=False)
-    _restore: Callable[[ImageData], ImageT] = field(repr=False)
-    _network_input: NetworkInput = field(repr=False)
-    likeness: float | None = None
-    references: bool = False
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What should be known about the result, one sentence each."""
-        note = likeness_note(self.model, self.likeness, references=self.references)
-        return () if note is None else (note,)
-
-    @property
-    def composite(self) -> ImageData:
-        """The image before harmonization, the layer pasted."""
-        return self._source.image
-
-    def adjusted_map(self, sliders: Sliders | None = None, **values: float) -> ColorMap:
-        """Return the color map with sliders.
-
-        Args:
-            sliders: all sliders; None = neutral.
-            **values: sliders by name, which replace those of `sliders`.
-
-        Raises:
-            ValueError: an unknown slider, or a value outside its range.
-        """
-        return adjust(self.color_map, (sliders or Sliders()).replace(**values))
-
-    def estimate_shadow(self) -> ShadowEstimate:
-        """Estimate the shadow of a pasted layer: direction of the light, ambient color and ground line.
-
-        Raises:
-            ImageError: the image is a flattened composite, see `shadow_layer`.
-        """
-        source = self._pasted_layer()
-        return estimate_shadow(source.background.pixels, source.silhouette, source.background.alpha)
-
-    def shadow_layer(self, shadow: Shadow) -> ShadowLayer:
-        """Render the shadow of a pasted layer as a layer of its own, to be multiplied with the background beneath it.
-
-        Raises:
-            ImageError: the image is a flattened composite, in which nothing lies beneath the foreground.
-        """
-        return self._pasted_layer().shadow_layer(shadow)
-
-    def _pasted_layer(self) -> PastedLayer:
-        if isinstance(self._source, PastedLayer):
-            return self._source
-        raise no_background()
-
-    def render(
-        self,
-        sliders: Sliders | None = None,
-        *,
-        shadow: Shadow | None = None,
-        out: Pixels | None = None,
-        progress: FractionCallback | None = None,
-        **values: float,
-    ) -> ImageT:
-        """Render the harmonized image at full resolution.
-
-        Args:
-            sliders: all sliders; None = neutral.
-            shadow: of a pasted layer, see `Harmonizer.paste` and `estimate_shadow`; None = no shadow.
-            out: (H, W, 3) of the image's depth, to write the pixels to; None = a new array.
-            progress: called with the fraction done; may raise to cancel.
-            **values: sliders by name, which replace those of `sliders`.
-
-        Returns:
-            An image of the type of the input (`ImageData` for a path). Pixels outside mask and shadow are
-            bit-identical.
-
-        Raises:
-            ImageError: a shadow for a flattened composite.
-            ValueError: an unknown slider, or a value outside its range.
-
-        Example:
-            >>> import numpy as np
-            >>> from s2am_engine import Harmonizer
-            >>> image = np.full((64, 96, 3), 90, np.uint8)
-            >>> image[16:48, 32:64] = 200, 60, 60
-            >>> mask = np.zeros((64, 96), bool)
-            >>> mask[16:48, 32:64] = True
-            >>> result = Harmonizer.from_pretrained("concord", device="cpu")(image, mask)
-            >>> warm = result.render(strength=0.8, warmth=0.3)
-            >>> warm.shape, warm.dtype, bool((warm[~mask] == image[~mask]).all())
-            ((64, 96, 3), dtype('uint8'), True)
-        """
-        return self._restore(self._source.render(self.adjusted_map(sliders, **values), shadow, out, progress))
 
 
 class Harmonizer(StatefulHarmonizer):
@@ -427,7 +309,7 @@ class Harmonizer(StatefulHarmonizer):
 
     def _predict(
         self,
-        source: FlattenedComposite | PastedLayer,
+        source: RenderSource,
         alpha: Pixels | None,
         restore: Callable[[ImageData], Any],
         references: ReferencesLike,
@@ -476,6 +358,7 @@ def harmonize(
     device: str | None = None,
     references: ReferencesLike = None,
     sliders: Sliders | None = None,
+    finish: FinishValues = None,
     **values: float,
 ) -> ImageData: ...
 
@@ -489,6 +372,7 @@ def harmonize(
     device: str | None = None,
     references: ReferencesLike = None,
     sliders: Sliders | None = None,
+    finish: FinishValues = None,
     **values: float,
 ) -> ImageT: ...
 
@@ -501,6 +385,7 @@ def harmonize(
     device: str | None = None,
     references: ReferencesLike = None,
     sliders: Sliders | None = None,
+    finish: FinishValues = None,
     **values: float,
 ) -> Any:
     """Harmonize one composite. The two models used last stay in memory.
@@ -512,6 +397,7 @@ def harmonize(
         device: see `Harmonizer`.
         references: see `Harmonizer.__call__`.
         sliders: all sliders; None = neutral.
+        finish: what is done beyond color, see `HarmonizeResult.render`.
         **values: sliders by name (strength, color, tone, brightness, contrast, warmth, tint, saturation), which
             replace those of `sliders`.
 
@@ -537,7 +423,7 @@ def harmonize(
     # Part of the key because a personal model may be trained again under the same name.
     version = name if Path(name).suffix else find_model(name).card.sha256
     result = _cached_harmonizer(name, device, version)(image, mask, references=references)
-    return result.render((sliders or Sliders()).replace(**values))
+    return result.render((sliders or Sliders()).replace(**values), finish=finish)
 
 
 @functools.lru_cache(CACHED_MODELS)

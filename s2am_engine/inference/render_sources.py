@@ -11,6 +11,7 @@ import numpy as np
 from s2am_engine.color.apply import apply_color_map
 from s2am_engine.color.map import ColorMap
 from s2am_engine.errors import ImageError
+from s2am_engine.finish.finisher import Finisher
 from s2am_engine.image.arrays import luma
 from s2am_engine.image.io import ImageData
 from s2am_engine.image.paste import Placement, paste_layer
@@ -19,21 +20,31 @@ from s2am_engine.shadow.render import render_shadow
 from s2am_engine.shadow.settings import Shadow
 from s2am_engine.types import FractionCallback, Pixels
 
+RECOLORING_SHARE = 0.3  # of the progress of rendering, if a finish follows
+
 
 @dataclass(frozen=True, eq=False)
 class FlattenedComposite:
-    """A flattened composite: the color map is applied to its pixels inside the mask."""
+    """A flattened composite: color map and finish are applied to its pixels inside the mask."""
 
     image: ImageData
     mask: Pixels
 
     def render(
-        self, color_map: ColorMap, shadow: Shadow | None, out: Pixels | None, progress: FractionCallback | None
+        self,
+        color_map: ColorMap,
+        finisher: Finisher | None,
+        shadow: Shadow | None,
+        out: Pixels | None,
+        progress: FractionCallback | None,
     ) -> ImageData:
         """Render the image; see `HarmonizeResult.render`."""
         if shadow is not None:
             raise no_background()
-        pixels = apply_color_map(color_map, self.image.pixels, self.mask, out=out, progress=progress)
+        recoloring, finishing = _shared_progress(progress, finisher)
+        pixels = apply_color_map(color_map, self.image.pixels, self.mask, out=out, progress=recoloring)
+        if finisher:
+            finisher.apply(pixels, self.mask, progress=finishing)
         if self.image.gray:
             pixels = keep_gray(pixels, self.mask)
         return dataclasses.replace(self.image, pixels=pixels)
@@ -41,7 +52,7 @@ class FlattenedComposite:
 
 @dataclass(frozen=True, eq=False)
 class PastedLayer:
-    """A layer on a background: the color map is applied to the layer, which is then pasted.
+    """A layer on a background: color map and finish are applied to the layer, which is then pasted.
 
     That way the background's share of the pixels at soft edges does not change. The silhouette is the whole layer's.
     """
@@ -57,16 +68,37 @@ class PastedLayer:
         return render_shadow(shadow, self.silhouette, *self.mask.shape)
 
     def render(
-        self, color_map: ColorMap, shadow: Shadow | None, out: Pixels | None, progress: FractionCallback | None
+        self,
+        color_map: ColorMap,
+        finisher: Finisher | None,
+        shadow: Shadow | None,
+        out: Pixels | None,
+        progress: FractionCallback | None,
     ) -> ImageData:
         """Render the image; see `HarmonizeResult.render`."""
-        recolored = apply_color_map(color_map, self.placement.pixels, progress=progress)
+        recoloring, finishing = _shared_progress(progress, finisher)
+        placed = self.placement
+        recolored = apply_color_map(color_map, placed.pixels, progress=recoloring)
+        if finisher:
+            finisher.apply(recolored, layer_alpha=placed.alpha, origin=(placed.left, placed.top), progress=finishing)
         beneath = None if shadow is None else self.shadow_layer(shadow)
         result = paste_layer(self.placement, recolored, self.background, beneath)
         if out is None:
             return result
         out[:] = result.pixels
         return dataclasses.replace(result, pixels=out)
+
+
+def _shared_progress(
+    progress: FractionCallback | None, finisher: Finisher | None
+) -> tuple[FractionCallback | None, FractionCallback | None]:
+    """Split a progress callback between recoloring and finishing."""
+    if progress is None or finisher is None:
+        return progress, None
+    return (
+        lambda fraction: progress(RECOLORING_SHARE * fraction),
+        lambda fraction: progress(RECOLORING_SHARE + (1 - RECOLORING_SHARE) * fraction),
+    )
 
 
 def no_background() -> ImageError:

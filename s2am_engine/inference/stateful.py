@@ -13,7 +13,7 @@ from s2am_engine.image.io import ImageData
 from s2am_engine.types import Pixels
 
 if TYPE_CHECKING:
-    from s2am_engine.inference.harmonizer import HarmonizeResult
+    from s2am_engine.inference.result import HarmonizeResult
 
 
 class StatefulHarmonizer:

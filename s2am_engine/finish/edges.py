@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Edges: the colors of soft edges without the old background's, and light of the new one that spills over them.
+
+The foreground color at a soft edge is extrapolated from the opaque pixels nearby (normalized convolution with the
+alpha, as in Forte, "Approximate fast foreground colour estimation", ICIP 2021), from a small field where none is near.
+No library is used for that: pymatting's solver needs a whole image of doubles, and Numba, which compiles for seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from s2am_engine.image.arrays import subsample, to_uint8
+from s2am_engine.types import Bytes, Floats, Mask, Pixels
+
+NEAR = 8
+"""Radius in pixels of the box in which opaque pixels count as nearby."""
+
+_FIELD_SIDE = 128  # of the surroundings
+_SAMPLED = 4  # rows and columns read for each one of the field
+_MARGIN = 0.15  # of the foreground's size, to each side
+_LIGHT_REACH = 0.02  # radius of the light wrap, relative to the square root of the foreground's area
+_OPAQUE_POWER = 8  # weight of a pixel as a sample of the foreground: alpha to this power
+_RAMP = 0.25  # alpha below which a correction fades out over the background
+_LEAST_WEIGHT = 0.02
+
+
+@dataclass(frozen=True, eq=False)
+class Surroundings:
+    """Smooth colors around a foreground, as small fields over its bounding box.
+
+    box: left, top, right and bottom in pixels of the image.
+    foreground: n×m×3 uint8, the foreground's colors, extrapolated to the whole box.
+    background: n×m×3 uint8, those of the background.
+    light: n×m uint8, share of the background's light inside the edges.
+    """
+
+    box: tuple[float, float, float, float]
+    foreground: Bytes
+    background: Bytes
+    light: Bytes
+
+    @classmethod
+    def measure(cls, pixels: Pixels, mask: Mask, alpha: Mask | None = None) -> Surroundings:
+        """Reduce an image to the fields around its foreground.
+
+        Args:
+            pixels: H×W×3, uint8, uint16 or float32.
+            mask: H×W, the foreground, not empty.
+            alpha: H×W, pixels where it is 0 do not count; None = all count.
+        """
+        left, top, right, bottom = box = _box_around(mask)
+        part = slice(top, bottom), slice(left, right)
+        weights = cv2.blur(np.ascontiguousarray(to_uint8(subsample(mask[part], _FIELD_SIDE * _SAMPLED))), (3, 3))
+        colors = to_uint8(subsample(pixels[part], _FIELD_SIDE * _SAMPLED)).astype(np.float32)
+        share = np.asarray(weights / np.float32(255), np.float32)
+        counts = None if alpha is None else (subsample(alpha[part], _FIELD_SIDE * _SAMPLED) > 0).astype(np.float32)
+        size = (min(_FIELD_SIDE, share.shape[1]), min(_FIELD_SIDE, share.shape[0]))
+        fields = []
+        for weight in (share**_OPAQUE_POWER, (1 - share) ** _OPAQUE_POWER):
+            counted = np.asarray(weight if counts is None else weight * counts, np.float32)
+            fields.append(_extrapolated(_reduced(colors * counted[..., None], size), _reduced(counted, size)))
+        small = _reduced(share, size)
+        scale = np.array(size) / (right - left, bottom - top)
+        reach = _LIGHT_REACH * float(np.sqrt(small.sum() / scale.prod()))
+        outside = cv2.GaussianBlur(1 - small, (0, 0), max(0.5, reach * scale[0]), sigmaY=max(0.5, reach * scale[1]))
+        light = (2 * np.minimum(outside, 0.5) * 255).round()
+        return cls(box, fields[0], fields[1], np.asarray(light, np.uint8))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values, from which `from_json` restores the fields."""
+        stacked = np.dstack([self.foreground, self.background, self.light])
+        return {
+            "box": [float(each) for each in self.box],
+            "shape": list(stacked.shape),
+            "fields": stacked.tobytes().hex(),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Surroundings:
+        """Return the fields that `to_json` describes. Raises KeyError, TypeError or ValueError for anything else."""
+        left, top, right, bottom = (float(each) for each in data["box"])
+        rows, columns, depth = data["shape"]
+        if depth != 7 or not (0 < rows <= _FIELD_SIDE and 0 < columns <= _FIELD_SIDE and left < right and top < bottom):
+            raise ValueError("the surroundings have another shape")
+        stacked = np.frombuffer(bytes.fromhex(data["fields"]), np.uint8).reshape(rows, columns, depth)
+        parts = stacked[..., :3], stacked[..., 3:6], stacked[..., 6]
+        return cls((left, top, right, bottom), *(np.ascontiguousarray(each) for each in parts))
+
+    def scaled(self, factor: float) -> Surroundings:
+        """Return the fields for an image that is `factor` times as large."""
+        left, top, right, bottom = (each * factor for each in self.box)
+        return Surroundings((left, top, right, bottom), self.foreground, self.background, self.light)
+
+    def at(self, field: Bytes, top: int, left: int, height: int, width: int) -> Floats:
+        """Return a field for a block of the image, interpolated: height×width(×3), 0 to 255."""
+        x0, y0, x1, y1 = self.box
+        rows, columns = field.shape[:2]
+        x = (np.arange(left, left + width, dtype=np.float32) + 0.5 - x0) * (columns / (x1 - x0)) - 0.5
+        y = (np.arange(top, top + height, dtype=np.float32) + 0.5 - y0) * (rows / (y1 - y0)) - 0.5
+        across, down = np.meshgrid(x.astype(np.float32), y.astype(np.float32))
+        mapped = cv2.remap(field.astype(np.float32), across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(mapped, np.float32)
+
+
+def _box_around(mask: Mask) -> tuple[int, int, int, int]:
+    """Return left, top, right, bottom of the foreground with a margin, within the image."""
+    rows, columns = (np.flatnonzero(mask.any(axis=axis))[[0, -1]] for axis in (1, 0))
+    margin = int(_MARGIN * max(np.ptp(rows), np.ptp(columns))) + NEAR
+    return (
+        max(0, int(columns[0]) - margin),
+        max(0, int(rows[0]) - margin),
+        min(mask.shape[1], int(columns[1]) + 1 + margin),
+        min(mask.shape[0], int(rows[1]) + 1 + margin),
+    )
+
+
+def _reduced(values: Floats, size: tuple[int, int]) -> Floats:
+    return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _extrapolated(sums: Floats, weights: Floats) -> Bytes:
+    """Return sums / weights, in which places without weight have the mean color of larger and larger areas around."""
+    levels = [(sums, weights)]
+    while min(levels[-1][1].shape) > 1:
+        sums, weights = levels[-1]
+        half = (max(1, weights.shape[1] // 2), max(1, weights.shape[0] // 2))
+        levels.append((_reduced(sums, half), _reduced(weights, half)))
+    colors = levels[-1][0] / np.maximum(levels[-1][1], 1e-6)[..., None]
+    for sums, weights in reversed(levels[:-1]):
+        beyond = cv2.resize(colors, weights.shape[1::-1], interpolation=cv2.INTER_LINEAR).reshape(sums.shape)
+        least = np.float32(_LEAST_WEIGHT)
+        colors = (sums + least * beyond) / (weights + least)[..., None]
+    return np.asarray(np.rint(colors.clip(0, 255)), np.uint8)
+
+
+def decontaminate(
+    colors: Floats, alpha: Floats, foreground: Floats, background: Floats | None, strength: float
+) -> Floats:
+    """Replace the colors of soft edges by those of the foreground nearby, in proportion to their transparency.
+
+    Args:
+        colors: h×w×3 in 8-bit levels, a layer's own colors, or those of a composite.
+        alpha: h×w in [0, 1].
+        foreground: h×w×3, extrapolated colors where no opaque pixel is near.
+        background: h×w×3, the same for the background, if the colors are those of a composite; None = a layer's own.
+        strength: 0 to 1.
+    """
+    inner = _nearby(colors, alpha**_OPAQUE_POWER, foreground)
+    share = strength * (1 - alpha**4)
+    if background is None:
+        wanted = inner
+    else:
+        outer = _nearby(colors, (1 - alpha) ** _OPAQUE_POWER, background)
+        wanted = alpha[..., None] * inner + (1 - alpha[..., None]) * outer
+        share *= np.minimum(alpha / _RAMP, 1)
+    share[alpha >= 1] = 0
+    return np.asarray(colors + share[..., None] * (wanted - colors), np.float32)
+
+
+def _nearby(colors: Floats, weight: Floats, beyond: Floats) -> Floats:
+    """Return the weighted mean of the colors nearby, and of `beyond` where there is little weight."""
+    box = (2 * NEAR + 1,) * 2
+    sums, weights = cv2.blur(colors * weight[..., None], box), cv2.blur(weight, box)
+    least = np.float32(_LEAST_WEIGHT)
+    return np.asarray((sums + least * beyond) / (weights + least)[..., None], np.float32)
+
+
+def wrap_light(colors: Floats, background: Floats, light: Floats, strength: float) -> Floats:
+    """Add the background's light by the blend mode screen: 255 - (255 - colors)·(1 - share·background / 255).
+
+    Args:
+        colors: h×w×3 in 8-bit levels.
+        background: h×w×3, the blurred background.
+        light: h×w, its share, 0 to 255.
+        strength: 0 to 1.
+    """
+    share = light[..., None] * (np.float32(strength) / 255**2) * background
+    return np.asarray(colors + (255 - np.minimum(colors, 255)) * share, np.float32)

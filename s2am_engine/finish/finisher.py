@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Applying a finish to recolored pixels of any size and depth, in place, in blocks that overlap by what they need.
+
+Strips of rows are finished in several threads. A block needs pixels around it as they were before: rows next to the
+borders of strips are copied in advance, columns to the left of a block while its left neighbor is finished. So the
+result does not depend on strips and blocks, and only these copies and a few blocks of floats are allocated.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from s2am_engine.color.apply import run_in_threads
+from s2am_engine.finish.edges import NEAR, Surroundings, decontaminate, wrap_light
+from s2am_engine.finish.grain import REDUCTION_REACH, GrainStage, grain_stage
+from s2am_engine.finish.measurement import FinishMeasurement
+from s2am_engine.finish.sharpness import kernel_reach, soften, unsharp_mask
+from s2am_engine.finish.values import Finish
+from s2am_engine.image.arrays import full_scale
+from s2am_engine.types import Floats, FractionCallback, Mask, Pixels
+
+_STRIP_ROWS = 384
+_BLOCK_COLUMNS = 256
+_BLOCK_ROWS = 128
+_MAX_WORKERS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Finisher:
+    """A finish prepared for one image.
+
+    finish: the values.
+    measurement: of the image, which the noise is taken from.
+    surroundings: of the foreground, needed by `decontaminate` and `light_wrap`; None = neither is used.
+    seed: of the grain.
+    """
+
+    finish: Finish
+    measurement: FinishMeasurement
+    surroundings: Surroundings | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check that the surroundings are given if they are needed."""
+        if self.surroundings is None and (self.finish.decontaminate or self.finish.light_wrap):
+            raise ValueError("decontaminate and light_wrap need the surroundings")
+
+    @cached_property
+    def reach(self) -> int:
+        """Pixels to each side of a pixel that its result depends on."""
+        finish = self.finish
+        return (
+            (NEAR if finish.decontaminate else 0)
+            + (kernel_reach(abs(finish.sharpness)) if finish.sharpness else 0)
+            + (REDUCTION_REACH if finish.grain < 0 else 0)
+        )
+
+    @cached_property
+    def _grain(self) -> GrainStage | None:
+        if not self.finish.grain:
+            return None
+        return grain_stage(self.finish.grain, self.measurement.softened(self.finish.sharpness), self.seed)
+
+    def apply(
+        self,
+        pixels: Pixels,
+        mask: Mask | None = None,
+        *,
+        layer_alpha: Mask | None = None,
+        origin: tuple[int, int] = (0, 0),
+        rows: slice | None = None,
+        progress: FractionCallback | None = None,
+        workers: int | None = None,
+    ) -> None:
+        """Finish recolored pixels in place. Where the mask is 0, all bits are kept; elsewhere it weights the change.
+
+        Raises ValueError if neither a mask nor a layer's alpha is given.
+
+        Args:
+            pixels: H×W×3, or H×W×4 whose last channel is kept; uint8, uint16, or float32 in nominal [0, 1].
+            mask: H×W, uint8, uint16, bool or float in [0, 1]; None = all pixels of a layer that are not transparent.
+            layer_alpha: H×W, if the pixels are a layer's own: its transparency, by which its soft edges are mixed with
+                the background later. None = the pixels are a composite, and the mask is the foreground's share.
+            origin: (x, y) of the upper left pixel in the image that was measured.
+            rows: the rows to finish, if the others are only the surroundings of a strip; None = all.
+            progress: called occasionally, in the calling thread, with the fraction done; may raise to cancel.
+            workers: number of threads, at least 1; None = one per processor.
+        """
+        shown = layer_alpha if mask is None else mask
+        if shown is None:
+            raise ValueError("either a mask or the layer's alpha is needed")
+        if self.finish.changes_nothing:
+            return
+        first, last = (0, len(pixels)) if rows is None else (rows.start, rows.stop)
+        box = _bounding_box(shown, first, last)
+        if box is None:
+            return
+        self._grain  # noqa: B018 (computed once, before the threads need it)
+        job = _FinishJob(self, pixels, shown, layer_alpha, origin, box, whole=mask is None)
+        job.run(progress, workers or min(os.cpu_count() or 1, _MAX_WORKERS))
+
+    def finish_block(self, colors: Floats, alpha: Floats, top: int, left: int, *, layer: bool) -> Floats:
+        """Return the finished colors of a block.
+
+        Args:
+            colors: h×w×3 in 8-bit levels.
+            alpha: h×w in [0, 1], the foreground's share or the layer's transparency.
+            top: first row in the image that was measured.
+            left: first column.
+            layer: whether the colors are a layer's own, see `apply`.
+        """
+        finish, around = self.finish, self.surroundings
+        shape = (top, left, *alpha.shape)
+        if finish.decontaminate and around is not None and bool(((alpha > 0) & (alpha < 1)).any()):
+            background = None if layer else around.at(around.background, *shape)
+            foreground = around.at(around.foreground, *shape)
+            colors = decontaminate(colors, alpha, foreground, background, finish.decontaminate)
+        visible = alpha if layer and alpha.min() < 1 else None
+        if finish.sharpness < 0:
+            colors = soften(colors, -finish.sharpness, visible)
+        elif finish.sharpness > 0:
+            colors = unsharp_mask(colors, finish.sharpness, visible)
+        if finish.light_wrap and around is not None:
+            light = around.at(around.light, *shape)
+            if light.any():
+                colors = wrap_light(colors, around.at(around.background, *shape), light, finish.light_wrap)
+        return self._grain(colors, top, left) if self._grain else colors
+
+
+@dataclass
+class _FinishJob:
+    """One call of `Finisher.apply`.
+
+    box: left, top, right, bottom of the pixels to change.
+    whole: the change is not weighted by the mask.
+    seams: copies of the rows around each border between strips, by the border's row.
+    """
+
+    finisher: Finisher
+    pixels: Pixels
+    mask: Mask
+    layer_alpha: Mask | None
+    origin: tuple[int, int]
+    box: tuple[int, int, int, int]
+    whole: bool = False
+    seams: dict[int, Pixels] = field(default_factory=dict)
+
+    def run(self, progress: FractionCallback | None, workers: int) -> None:
+        _, top, _, bottom = self.box
+        reach = self.finisher.reach
+        strips = [slice(y, min(y + _STRIP_ROWS, bottom)) for y in range(top, bottom, _STRIP_ROWS)]
+        if reach:
+            for strip in strips[1:]:
+                self.seams[strip.start] = self.pixels[self._rows_around(strip.start), self._columns()].copy()
+        run_in_threads(self._finish_strip, strips, progress, workers)
+        if progress:
+            progress(1.0)
+
+    def _rows_around(self, row: int) -> slice:
+        reach = self.finisher.reach
+        return slice(max(0, row - reach), min(len(self.pixels), row + reach))
+
+    def _columns(self) -> slice:
+        """Return the columns of the box and those that it depends on."""
+        reach = self.finisher.reach
+        return slice(max(0, self.box[0] - reach), min(self.pixels.shape[1], self.box[2] + reach))
+
+    def _finish_strip(self, strip: slice) -> None:
+        """Finish a strip in bands of blocks; the rows above a band are kept before they are changed."""
+        reach, columns = self.finisher.reach, self._columns()
+        above = self._original_rows(max(0, strip.start - reach), strip.start, strip)
+        for top in range(strip.start, strip.stop, _BLOCK_ROWS):
+            bottom = min(top + _BLOCK_ROWS, strip.stop)
+            below = self._original_rows(bottom, min(len(self.pixels), bottom + reach), strip)
+            band = np.concatenate([above, self.pixels[top:bottom, columns], below])
+            first = top - len(above)
+            above = band[max(0, bottom - reach - first) : bottom - first].copy()
+            self._finish_band(band, first, slice(top, bottom))
+
+    def _original_rows(self, first: int, last: int, strip: slice) -> Pixels:
+        """Return rows as they were before; those outside the strip may have been changed by another thread."""
+        columns = self._columns()
+        if first < strip.stop < last:
+            inside, beyond = (first, strip.stop), (strip.stop, last)
+            return np.concatenate([self._original_rows(start, stop, strip) for start, stop in (inside, beyond)])
+        border = strip.start if last <= strip.start else strip.stop
+        if (strip.start <= first and last <= strip.stop) or border not in self.seams:
+            return self.pixels[first:last, columns]
+        kept = self._rows_around(border)
+        return self.seams[border][first - kept.start : last - kept.start]
+
+    def _finish_band(self, band: Pixels, first: int, rows: slice) -> None:
+        """Finish some rows.
+
+        Args:
+            band: the rows and those that they depend on, as they were before, and the columns of `_columns`.
+            first: the band's first row in the pixels.
+            rows: the rows to finish.
+        """
+        offset, reach = self._columns().start, self.finisher.reach
+        left, _, right, _ = self.box
+        for start in range(left, right, _BLOCK_COLUMNS):
+            block = (rows, slice(start, min(start + _BLOCK_COLUMNS, right)))
+            mask = self.mask[block]
+            if not mask.any():
+                continue
+            columns = slice(max(offset, start - reach), min(offset + band.shape[1], block[1].stop + reach))
+            whole = (slice(first, first + len(band)), columns)
+            part = band[:, columns.start - offset : columns.stop - offset, :3]
+            inner = (
+                slice(rows.start - first, rows.stop - first),
+                slice(start - columns.start, block[1].stop - columns.start),
+            )
+            self._finish_block(part, whole, inner, block)
+
+    def _finish_block(
+        self, part: Pixels, whole: tuple[slice, slice], inner: tuple[slice, slice], block: tuple[slice, slice]
+    ) -> None:
+        """Finish one block: `part` are its pixels and those around it, `whole` and `block` places in the pixels."""
+        scale = np.float32(255 / full_scale(part.dtype))
+        colors = np.multiply(part, scale, dtype=np.float32)
+        layer = self.layer_alpha is not None
+        alpha = _unit(self.mask[whole] if self.layer_alpha is None else self.layer_alpha[whole])
+        x, y = self.origin
+        finished = self.finisher.finish_block(colors, alpha, whole[0].start + y, whole[1].start + x, layer=layer)
+        finished, before = finished[inner], colors[inner]
+        mask = self.mask[block]
+        weight = _unit(mask)
+        if weight.min() < 1 and not self.whole:
+            finished = before + weight[..., None] * (finished - before)
+        target = self.pixels[block][..., :3]
+        np.copyto(target, _to_depth(finished, target.dtype, before), where=(mask > 0)[..., None])
+
+
+def _bounding_box(mask: Mask, first: int, last: int) -> tuple[int, int, int, int] | None:
+    """Return left, top, right, bottom of the part of some rows where the mask is not 0; None if there is none."""
+    rows, columns = (np.flatnonzero(mask[first:last].any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
+        return None
+    return int(columns[0]), first + int(rows[0]), int(columns[-1]) + 1, first + int(rows[-1]) + 1
+
+
+def _unit(mask: Mask) -> Floats:
+    """Return a part of a mask in [0, 1]."""
+    return np.multiply(mask, np.float32(1 / full_scale(mask.dtype)), dtype=np.float32).clip(0, 1)
+
+
+def _to_depth(colors: Floats, dtype: np.dtype[Any], before: Floats) -> NDArray[Any]:
+    """Convert 8-bit levels to a depth; integers are rounded and clamped, floats do not become negative."""
+    if dtype == np.uint8:
+        return cv2.addWeighted(colors, 1, colors, 0, 0, dtype=cv2.CV_8U)
+    if dtype == np.uint16:
+        return cv2.addWeighted(colors, 65535 / 255, colors, 0, 0, dtype=cv2.CV_16U)
+    floats: Floats = np.maximum(colors, np.minimum(before, 0)) * np.float32(1 / 255)
+    return floats

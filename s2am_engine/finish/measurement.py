@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Measurement of foreground and background in small windows at full resolution, and the finish that matches them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2am_common.sliders import FINISH_SLIDERS
+from s2am_engine.color.map import ColorMap
+from s2am_engine.finish.noise import NoiseModel, estimate_noise, excess_variance, noise_tiles
+from s2am_engine.finish.sharpness import estimate_blur, soften
+from s2am_engine.finish.values import Finish
+from s2am_engine.image.arrays import full_scale
+from s2am_engine.types import Floats, Mask, Pixels
+
+AUTO: Literal["auto"] = "auto"
+"""Stands for the automatic value of a slider."""
+
+WINDOW = 96
+"""Side of a window in pixels."""
+
+MAX_WINDOWS = 48
+"""Most windows of each region."""
+
+_LEAST_SHARE = 0.5  # of a window that belongs to its region
+_LEAST_GRAIN = 0.3  # 8-bit levels; less is not visible
+_MOST_GRAIN = FINISH_SLIDERS["grain"].high
+_ALIKE = 0.15  # relative difference of two noise levels that counts as none
+_LEAST_SOFTENING = 0.35  # pixels
+_MOST_SOFTENING = 2.0  # pixels; a background that is blurred more is out of focus, which its foreground need not be
+
+
+@dataclass(frozen=True, eq=False)
+class SampleWindows:
+    """Parts of an image at full resolution.
+
+    colors: N×S×S×3 in 8-bit levels, S = WINDOW.
+    foreground: N×S×S, pixels that are entirely foreground.
+    background: N×S×S, visible pixels that are entirely background.
+    """
+
+    colors: Floats
+    foreground: NDArray[np.bool_]
+    background: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, pixels: Pixels, mask: Mask, alpha: Mask | None = None) -> SampleWindows:
+        """Read evenly spread windows of an image, some in the foreground and some in the background.
+
+        Args:
+            pixels: H×W×3, uint8, uint16 or float32.
+            mask: H×W, the foreground.
+            alpha: H×W, pixels where it is 0 do not count; None = all count.
+        """
+        parts = [(slice(y, y + WINDOW), slice(x, x + WINDOW)) for x, y in window_positions(mask)]
+        masks = np.stack([_framed(mask[part]) for part in parts])
+        visible = np.stack([_framed(np.ones(mask[part].shape) if alpha is None else alpha[part]) for part in parts]) > 0
+        colors = np.stack([_framed(pixels[part]) for part in parts]).astype(np.float32)
+        colors *= np.float32(255 / full_scale(pixels.dtype))
+        return cls(colors, visible & (masks >= full_scale(mask.dtype)), visible & (masks == 0))
+
+
+def window_positions(mask: Mask) -> list[tuple[int, int]]:
+    """Return left upper corners (x, y) of windows: up to MAX_WINDOWS in the foreground, and in the background.
+
+    Args:
+        mask: H×W, the foreground. Windows reach beyond the image's right and lower edge only if it is smaller.
+    """
+    height, width = mask.shape
+    corners = [
+        (x, y)
+        for y in range(0, max(1, height - WINDOW + 1), WINDOW)
+        for x in range(0, max(1, width - WINDOW + 1), WINDOW)
+    ]
+    # Every eighth row and column is enough to find out what a window shows.
+    shares = np.array([(mask[y : y + WINDOW : 8, x : x + WINDOW : 8] > 0).mean() for x, y in corners])
+    chosen: set[int] = set()
+    for share in (shares, 1 - shares):
+        members = np.flatnonzero(share >= 1)
+        if len(members) < MAX_WINDOWS:
+            members = np.flatnonzero(share >= _LEAST_SHARE)
+        if not len(members):
+            members = np.flatnonzero(share == share.max())
+        count = min(MAX_WINDOWS, len(members))
+        chosen.update(members[np.linspace(0, len(members) - 1, count).astype(np.intp)].tolist())
+    return [corners[number] for number in sorted(chosen)]
+
+
+def _framed(part: NDArray[Any]) -> NDArray[Any]:
+    """Return a part of an image with zeros below and to the right, if it is smaller than a window."""
+    missing = [(0, WINDOW - length) for length in part.shape[:2]]
+    return np.pad(part, [*missing, *[(0, 0)] * (part.ndim - 2)]) if any(np.ravel(missing)) else part
+
+
+@dataclass(frozen=True, eq=False)
+class RegionMeasurement:
+    """What was measured of a foreground or background.
+
+    noise: None = not enough flat pixels.
+    blur: variance in square pixels, see `estimate_blur`; None = not enough edges.
+    """
+
+    noise: NoiseModel | None
+    blur: float | None
+
+    @property
+    def radius(self) -> float | None:
+        """Blur radius (sigma) in pixels, 0 for a sharpened image; None = not enough edges."""
+        return None if self.blur is None else float(np.sqrt(max(0.0, self.blur)))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {"noise": self.noise.to_json() if self.noise else None, "blur": self.blur}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> RegionMeasurement:
+        """Return the region that `to_json` describes. Raises KeyError, TypeError or ValueError for anything else."""
+        noise, blur = data["noise"], data["blur"]
+        return cls(None if noise is None else NoiseModel.from_json(noise), None if blur is None else float(blur))
+
+
+@dataclass(frozen=True, eq=False)
+class FinishMeasurement:
+    """What was measured of an image's foreground, recolored, and of its background."""
+
+    foreground: RegionMeasurement
+    background: RegionMeasurement
+
+    @classmethod
+    def of(cls, windows: SampleWindows, color_map: ColorMap | None = None) -> FinishMeasurement:
+        """Measure windows.
+
+        Args:
+            windows: see `SampleWindows`.
+            color_map: applied to the foreground first, as it changes its noise; None = the colors as they are.
+        """
+        colors = windows.colors
+        regions = []
+        for valid, found in ((windows.foreground, color_map), (windows.background, None)):
+            used = valid.reshape(len(valid), -1).mean(axis=1) > 1 / 8
+            part = colors[used]
+            if found is not None and len(part):
+                part = (found(part / np.float32(255)) * np.float32(255)).clip(0, 255)
+            noise = estimate_noise(part, valid[used])
+            regions.append(RegionMeasurement(noise, estimate_blur(part, valid[used], noise.level if noise else 0.0)))
+        return cls(*regions)
+
+    def automatic(self) -> Finish:
+        """Return the values that match grain and sharpness of the foreground to the background; 0 = no evidence."""
+        sharpness = self.automatic_sharpness()
+        return Finish(grain=self.automatic_grain(sharpness), sharpness=sharpness)
+
+    def resolve(self, values: Mapping[str, float | Literal["auto"]]) -> Finish:
+        """Return the finish of values by name, with `automatic` ones instead of “auto”.
+
+        Raises ValueError for an unknown name, a name without automatic values, or a value outside its range.
+        """
+        for name, value in values.items():
+            if value == AUTO and not (name in FINISH_SLIDERS and FINISH_SLIDERS[name].automatic):
+                raise ValueError(f"{name} has no automatic value: give a number")
+        given = dict(values)
+        if given.get("sharpness") == AUTO:
+            given["sharpness"] = self.automatic_sharpness()
+        if given.get("grain") == AUTO:
+            given["grain"] = self.automatic_grain(float(given.get("sharpness", 0)))
+        return Finish.from_values({name: float(value) for name, value in given.items()})
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Why a value is 0 for lack of evidence, one sentence each."""
+        found = []
+        for name, region in (("foreground", self.foreground), ("background", self.background)):
+            if region.noise is None:
+                found.append(f"The {name} has no even area to measure its grain in: it stays as it is.")
+            if region.blur is None:
+                found.append(f"The {name} has no clear edges to measure its sharpness by: it stays as it is.")
+        return tuple(found)
+
+    def automatic_sharpness(self) -> float:
+        """Return the sharpness that softens the foreground to the background, at most 0."""
+        if self.foreground.blur is None or self.background.blur is None:
+            return 0.0
+        sigma = float(np.sqrt(max(0.0, self.background.blur - self.foreground.blur)))
+        return -round(min(sigma, _MOST_SOFTENING), 2) if sigma >= _LEAST_SOFTENING else 0.0
+
+    def automatic_grain(self, sharpness: float = 0.0) -> float:
+        """Return the grain that matches the foreground, after a change of its sharpness, to the background."""
+        foreground, background = self.softened(sharpness).foreground.noise, self.background.noise
+        if foreground is None or background is None:
+            return 0.0
+        own, other = (float(np.sqrt(foreground.mean(each.levels**2))) for each in (foreground, background))
+        if abs(other - own) < _ALIKE * other:
+            return 0.0
+        more, less = (background, foreground) if other > own else (foreground, background)
+        grain = float(np.sqrt(foreground.mean(excess_variance(more, less))))
+        return round(float(np.copysign(min(grain, _MOST_GRAIN), other - own)), 2) if grain >= _LEAST_GRAIN else 0.0
+
+    def softened(self, sharpness: float) -> FinishMeasurement:
+        """Return the measurement with the noise that the foreground has after softening."""
+        noise = self.foreground.noise
+        if noise is None or sharpness >= 0:
+            return self
+        (tile, *_) = noise_tiles(noise)
+        blurred = soften(tile, -sharpness)
+        factor = blurred.reshape(-1, 3).std(axis=0)
+        return replace(self, foreground=replace(self.foreground, noise=replace(noise, levels=noise.levels * factor)))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values, from which `from_json` restores the measurement."""
+        return {"foreground": self.foreground.to_json(), "background": self.background.to_json()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> FinishMeasurement:
+        """Return what `to_json` describes. Raises KeyError, TypeError or ValueError for anything else."""
+        return cls(RegionMeasurement.from_json(data["foreground"]), RegionMeasurement.from_json(data["background"]))

@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Noise: its level against luma, its correlation, its estimation from flat patches, and its synthesis.
+
+The level is the standard deviation within small cells of the flattest patches of each brightness, as texture only adds
+variance (Liu, Szeliski, Kang, Zitnick & Freeman, PAMI 30, 2008; Foi et al., TIP 17, 2008). Patches are chosen by the
+variance between their cells, where texture has most of its energy and noise has little; a quadratic surface is removed
+before, so that gradients of light do not count. Levels are in 8-bit levels at every depth.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2am_engine.color.srgb import LUMA
+from s2am_engine.types import Doubles, Floats
+
+NOISE_KNOTS = 5
+"""Number of levels of a noise model, at lumas evenly spaced from 0 to 255."""
+
+PATCH = 16
+"""Side of the patches that noise is measured in, in pixels."""
+
+_LAGS = 3  # pixels to each side over which the spatial correlation is measured
+_BINS = 8  # of luma
+_FLATTEST = 0.1  # share of the patches of a bin that counts as free of texture
+_CELL = 4  # side of the cells of a patch: texture varies more from cell to cell than noise does
+_LEAST_PATCHES = 8
+_CLIPPED = 4.0  # levels next to black and white where noise is cut off
+_CLIPPED_DEVIATIONS = 2.5  # the same, in standard deviations
+_LARGEST_RATIO = (
+    2.25  # between the variances of two bins: noise of photons hardly depends on encoded luma, texture does
+)
+_TILE_SIDES = (384, 367)  # coprime: the sum of both repeats after 140928 pixels
+_KNOT_LUMAS = np.linspace(0, 255, NOISE_KNOTS)
+
+
+def _quadratic_surfaces() -> Floats:
+    """Return an orthonormal basis (PATCH², 6) of the quadratic surfaces on a patch."""
+    y, x = np.mgrid[-1 : 1 : PATCH * 1j, -1 : 1 : PATCH * 1j]
+    powers = [x**i * y**j for i in range(3) for j in range(3 - i)]
+    return np.linalg.qr(np.stack(powers).reshape(len(powers), -1).T)[0].astype(np.float32)
+
+
+_SURFACES = _quadratic_surfaces()
+
+
+@dataclass(frozen=True, eq=False)
+class NoiseModel:
+    """Noise of a region.
+
+    levels: (NOISE_KNOTS, 3) standard deviation of R, G and B at lumas from 0 to 255, in 8-bit levels.
+    usage: (NOISE_KNOTS,) share of the region's pixels around each knot; the sum is 1.
+    channels: (3, 3) correlation of the noise of R, G and B.
+    spatial: (3, 7, 7) correlation of each channel's noise at distances of up to 3 pixels.
+    """
+
+    levels: Doubles
+    usage: Doubles
+    channels: Doubles
+    spatial: Doubles
+
+    @property
+    def level(self) -> float:
+        """Root mean square of the levels over channels and pixels of the region, in 8-bit levels."""
+        return float(np.sqrt(self.mean(self.levels**2)))
+
+    def mean(self, values: Doubles) -> float:
+        """Return the mean of values (NOISE_KNOTS, 3) over channels and pixels of the region."""
+        return float(self.usage @ values.mean(axis=1))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain lists, from which `from_json` restores the model."""
+        return {name: np.round(value, 5).tolist() for name, value in vars(self).items()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> NoiseModel:
+        """Return the model that `to_json` describes. Raises KeyError, TypeError or ValueError for anything else."""
+        side = 2 * _LAGS + 1
+        shapes = {"levels": (NOISE_KNOTS, 3), "usage": (NOISE_KNOTS,), "channels": (3, 3), "spatial": (3, side, side)}
+        arrays = {name: np.array(data[name], np.float64).reshape(shape) for name, shape in shapes.items()}
+        if not all(np.isfinite(array).all() for array in arrays.values()):
+            raise ValueError("a noise model must be finite numbers")
+        return cls(**arrays)
+
+
+def excess_variance(more: NoiseModel, less: NoiseModel) -> Doubles:
+    """Return the variance (NOISE_KNOTS, 3) by which one noise exceeds another; 0 where it does not."""
+    return np.maximum(more.levels**2 - less.levels**2, 0)
+
+
+def estimate_noise(windows: Floats, valid: NDArray[np.bool_]) -> NoiseModel | None:
+    """Estimate the noise of a region.
+
+    Args:
+        windows: N×S×S×3 parts of the image in 8-bit levels, S a multiple of PATCH.
+        valid: N×S×S, the pixels that belong to the region.
+
+    Returns:
+        The model, or None if the region has no patches without clipping.
+    """
+    patches = _patches(windows)[_patches(valid[..., None]).all(axis=(1, 2))]
+    means = patches.mean(axis=2)
+    luma = means @ np.array(LUMA, np.float32)
+    middle = (luma > _CLIPPED) & (luma < 255 - _CLIPPED)
+    if np.count_nonzero(middle) < _LEAST_PATCHES:
+        return None
+    means, luma = means[middle], luma[middle]
+    patches = patches[middle] - means[..., None]
+    residuals = patches - (patches @ _SURFACES) @ _SURFACES.T
+    coarse, fine = _split_energy(residuals)
+    chosen = _flattest(coarse.mean(axis=1), luma)
+    flat = residuals[chosen].reshape(-1, 3, PATCH, PATCH).transpose(0, 2, 3, 1)
+    spatial, channels = _spatial_correlation(flat), _channel_correlation(flat)
+    variances = fine[chosen] / _share_within_cells(spatial)
+    levels = np.sqrt(_variances_at_knots(variances, luma[chosen], means[chosen]))
+    usage = np.stack([np.interp(luma, _KNOT_LUMAS, row) for row in np.eye(NOISE_KNOTS)]).sum(axis=1)
+    return NoiseModel(levels, usage / usage.sum(), channels, spatial)
+
+
+def _patches(windows: NDArray[Any]) -> NDArray[Any]:
+    """Split windows (N, S, S, C) into patches (M, C, PATCH²)."""
+    count, side, _, depth = windows.shape
+    steps = side // PATCH
+    split = windows.reshape(count, steps, PATCH, steps, PATCH, depth).transpose(0, 1, 3, 5, 2, 4)
+    return split.reshape(-1, depth, PATCH * PATCH)
+
+
+def _split_energy(residuals: Floats) -> tuple[Floats, Floats]:
+    """Return the variance between and within cells of patches (P, 3, PATCH²), (P, 3) each; the latter unbiased."""
+    steps = PATCH // _CELL
+    cells = residuals.reshape(-1, 3, steps, _CELL, steps, _CELL)
+    means = cells.mean(axis=(3, 5), keepdims=True)
+    coarse = np.square(means).mean(axis=(2, 3, 4, 5))
+    fine = np.square(cells - means).sum(axis=(2, 3, 4, 5)) / (steps**2 * (_CELL**2 - 1))
+    return coarse, fine
+
+
+def _share_within_cells(spatial: Doubles) -> Doubles:
+    """Return the expected variance within cells, relative to that of the noise, from its correlation (3, 7, 7)."""
+    pairs = np.convolve(np.ones(_CELL), np.ones(_CELL)) / _CELL**2  # share of the pairs of pixels at each distance
+    mean = np.einsum("cyx,y,x->c", spatial, pairs, pairs)
+    share: Doubles = (1 - mean).clip(0.1) * (_CELL**2 / (_CELL**2 - 1))
+    return share
+
+
+def _flattest(energy: Floats, luma: Floats) -> NDArray[np.intp]:
+    """Return the patches with the lowest energy of each bin of luma."""
+    bins = np.minimum((luma * (_BINS / 256)).astype(np.intp), _BINS - 1)
+    chosen = []
+    for number in range(_BINS):
+        members = np.flatnonzero(bins == number)
+        if len(members) >= _LEAST_PATCHES or len(energy) < _BINS * _LEAST_PATCHES:
+            count = max(min(4, len(members)), round(_FLATTEST * len(members)))
+            chosen.append(members[np.argsort(energy[members])[:count]])
+    return np.concatenate(chosen)
+
+
+def _spatial_correlation(flat: Floats) -> Doubles:
+    """Return the mean correlation of residuals (P, PATCH, PATCH, 3) at all lags, (3, 7, 7)."""
+    side = 2 * _LAGS + 1
+    found = np.zeros((3, side, side))
+    middle = flat[:, _LAGS:-_LAGS, _LAGS:-_LAGS]
+    energy = np.maximum((middle**2).sum(axis=(0, 1, 2)), 1e-12)
+    for y in range(side):
+        for x in range(side):
+            shifted = flat[:, y : y + middle.shape[1], x : x + middle.shape[2]]
+            found[:, y, x] = np.einsum("pyxc,pyxc->c", middle, shifted) / energy
+    found = (found + found[:, ::-1, ::-1]) / 2
+    # The surfaces that were removed, and the choice of patches, took noise of low frequencies away: all correlations
+    # are too low by the same amount, which makes those at the greatest distance negative.
+    distant = np.ones((side, side), bool)
+    distant[1:-1, 1:-1] = False
+    missing = np.minimum(found[:, distant].mean(axis=1), 0)[:, None, None]
+    found = (found - missing) / (1 - missing)
+    # Below the standard error of the estimate it is no correlation.
+    found[np.abs(found) < 3 / np.sqrt(middle[..., 0].size)] = 0
+    found[:, _LAGS, _LAGS] = 1
+    return found
+
+
+def _channel_correlation(flat: Floats) -> Doubles:
+    values = flat.reshape(-1, 3).astype(np.float64)
+    scale = np.sqrt((values**2).mean(axis=0)) + 1e-9
+    correlation: Doubles = (values / scale).T @ (values / scale) / len(values)
+    np.fill_diagonal(correlation, 1)
+    return correlation
+
+
+def _variances_at_knots(variances: Doubles, luma: Floats, means: Floats) -> Doubles:
+    """Return the variances (NOISE_KNOTS, 3) at the lumas of the knots, from those of flat patches (P, 3)."""
+    result = np.zeros((NOISE_KNOTS, 3))
+    for c in range(3):
+        cut = np.maximum(_CLIPPED, _CLIPPED_DEVIATIONS * np.sqrt(variances[:, c]))
+        use = (means[:, c] > cut) & (means[:, c] < 255 - cut)
+        if not use.any():
+            use[:] = True
+        bins = np.minimum((luma[use] * (_BINS / 256)).astype(np.intp), _BINS - 1)
+        count = np.bincount(bins, minlength=_BINS)
+        filled = np.flatnonzero(count)
+        level = np.bincount(bins, variances[use, c], _BINS)[filled] / count[filled]
+        level = np.minimum(level, max(_LARGEST_RATIO * level.min(), 1e-3))
+        place = np.bincount(bins, luma[use], _BINS)[filled] / count[filled]
+        result[:, c] = np.interp(_KNOT_LUMAS, place, level)
+    return result
+
+
+@functools.lru_cache(8)
+def _white_noise(side: int, seed: int) -> Floats:
+    return np.random.default_rng((seed, side)).standard_normal((3, side, side), np.float32)
+
+
+def noise_tiles(model: NoiseModel | None, seed: int = 0) -> tuple[Floats, ...]:
+    """Return periodic tiles (n, n, 3) of noise with the correlation of a model and standard deviation 1.
+
+    The sides are coprime: the sum of the tiles, each repeated, is stationary noise without visible repetition.
+
+    Args:
+        model: None = independent pixels, the same in all channels.
+        seed: of the random generator.
+    """
+    tiles = []
+    for side in _TILE_SIDES:
+        white = _white_noise(side, seed)
+        if model is None:
+            tiles.append(np.repeat(white[:1].transpose(1, 2, 0), 3, axis=2))
+            continue
+        values, vectors = np.linalg.eigh(model.channels)
+        root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
+        mixed = np.einsum("cd,dyx->cyx", root.astype(np.float32), white)
+        kernel = np.zeros((3, side, side))
+        reach = np.arange(-_LAGS, _LAGS + 1)
+        kernel[:, reach[:, None], reach[None]] = model.spatial
+        gain = np.sqrt(np.fft.rfft2(kernel).real.clip(0))
+        tile = np.fft.irfft2(np.fft.rfft2(mixed) * gain, s=(side, side))
+        tile /= tile.std(axis=(1, 2), keepdims=True) + 1e-9
+        tiles.append(np.ascontiguousarray(tile.transpose(1, 2, 0), np.float32))
+    return tuple(tiles)
+
+
+def noise_at(tiles: tuple[Floats, ...], top: int, left: int, height: int, width: int) -> Floats:
+    """Return the part of endless noise at a position: height×width×3, standard deviation 1."""
+    total = np.zeros((height, width, 3), np.float32)
+    for tile in tiles:
+        rows, columns = ((start + np.arange(count)) % len(tile) for start, count in ((top, height), (left, width)))
+        total += tile[rows[:, None], columns[None]]
+    total *= np.float32(1 / np.sqrt(len(tiles)))
+    return total
+
+
+def level_table(levels: Doubles) -> Floats:
+    """Return levels (NOISE_KNOTS, 3) as a lookup table (1, 256, 3) of luma."""
+    table = np.stack([np.interp(np.arange(256), _KNOT_LUMAS, levels[:, c]) for c in range(3)], axis=1)
+    return table[None].astype(np.float32)

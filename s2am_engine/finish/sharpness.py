@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sharpness: the blur of a region, estimated from its edges, and softening and sharpening by a radius.
+
+A step edge of blur σ, blurred again by σ₁ and by σ₂ > σ₁, has gradients of ratio R = √((σ² + σ₂²) / (σ² + σ₁²)) at its
+middle, which gives σ (Zhuo & Sim, Pattern Recognition 44, 2011; with σ₁ > 0 against noise).
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from s2am_engine.color.srgb import LUMA
+from s2am_engine.types import Floats
+
+LARGEST_BLUR = 6.0
+"""Blur radius (sigma) in pixels that is reported at most."""
+
+_FIRST, _SECOND = 0.8, 1.6  # σ₁ and σ₂
+_LEAST_GRADIENT = 2.5  # 8-bit levels per pixel after the first blur
+_NOISE_GRADIENTS = 5.0  # an edge exceeds the gradient of the noise by this factor
+_LEAST_EDGES = 60  # pixels
+_STRONGEST = 2000  # edge pixels that are used
+_SHARPEST = 0.3  # quantile of the blur of a region's edges that stands for its sharp detail
+
+
+def estimate_blur(windows: Floats, valid: NDArray[np.bool_], noise: float = 0.0) -> float | None:
+    """Estimate the blur of a region's sharpest detail.
+
+    Args:
+        windows: N×S×S×3 parts of the image in 8-bit levels.
+        valid: N×S×S, the pixels that belong to the region.
+        noise: level of the region's noise, in 8-bit levels.
+
+    Returns:
+        Variance of the blur, sigma² in square pixels, at most LARGEST_BLUR²; below 0 for a sharpened image, whose edges
+        overshoot. None = there are too few edges.
+    """
+    # White noise of level 1 has gradients of 1 / (√8π σ²) after a Gaussian blur.
+    least = max(_LEAST_GRADIENT, _NOISE_GRADIENTS * noise / (np.sqrt(8 * np.pi) * _FIRST**2))
+    luma = windows @ np.array(LUMA, np.float32)
+    found = [_edge_ratios(*each, least) for each in zip(luma, valid, strict=True)]
+    if sum(len(ratio) for ratio, _ in found) < _LEAST_EDGES:
+        return None
+    ratio, strength = (np.concatenate(each) for each in zip(*found, strict=True))
+    if len(ratio) > _STRONGEST:
+        ratio = ratio[np.argpartition(-strength, _STRONGEST)[:_STRONGEST]]
+    squares = (_SECOND**2 - ratio * _FIRST**2) / np.maximum(ratio - 1, 1e-3)
+    return float(min(np.quantile(squares, _SHARPEST), LARGEST_BLUR**2))
+
+
+def _edge_ratios(luma: Floats, inside: NDArray[np.bool_], least: float) -> tuple[Floats, Floats]:
+    """Return squared ratio of the gradients and strength at the edge pixels of a window, (E,) each."""
+    if np.ptp(luma) < least:
+        return np.zeros(0, np.float32), np.zeros(0, np.float32)
+    sharper, blurrier = (cv2.GaussianBlur(luma, (0, 0), sigma) for sigma in (_FIRST, _SECOND))
+    (x1, y1), (x2, y2) = (
+        (cv2.filter2D(each, -1, _CENTRAL), cv2.filter2D(each, -1, _CENTRAL.T)) for each in (sharper, blurrier)
+    )
+    size = cv2.magnitude(x1, y1)
+    left, right, up, down = (np.roll(size, *shift) for shift in ((1, 1), (-1, 1), (1, 0), (-1, 0)))
+    ridge = np.where(np.abs(x1) > np.abs(y1), (size >= left) & (size > right), (size >= up) & (size > down))
+    reach = kernel_reach(_SECOND)  # pixels whose gradients mix with what is beyond
+    usable = np.zeros(luma.shape, np.uint8)
+    usable[reach:-reach, reach:-reach] = 1
+    if not inside.all():
+        box = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
+        usable = np.minimum(usable, cv2.erode(inside.astype(np.uint8), box))
+    edge = ridge & (size > least) & (usable > 0)
+    # The second gradient along the direction of the first.
+    along = (x1[edge] * x2[edge] + y1[edge] * y2[edge]) / size[edge]
+    strength = np.asarray(size[edge], np.float32)
+    return np.asarray((strength / np.maximum(along, 1e-3)) ** 2, np.float32), strength
+
+
+_CENTRAL = np.array([[-0.5, 0, 0.5]], np.float32)
+
+
+def soften(colors: Floats, sigma: float, alpha: Floats | None = None) -> Floats:
+    """Blur colors (h, w, 3) by a Gaussian of radius sigma in pixels; with alpha (h, w), only visible ones count."""
+    side = 2 * kernel_reach(sigma) + 1
+    if alpha is None:
+        return np.asarray(cv2.GaussianBlur(colors, (side, side), sigma), np.float32)
+    blurred = cv2.GaussianBlur(colors * alpha[..., None], (side, side), sigma)
+    weight = cv2.GaussianBlur(alpha, (side, side), sigma)
+    return np.asarray(blurred / np.maximum(weight, 1e-4)[..., None], np.float32)
+
+
+def unsharp_mask(colors: Floats, sigma: float, alpha: Floats | None = None) -> Floats:
+    """Add the difference from the blurred colors once (an unsharp mask of radius sigma and amount 1)."""
+    return 2 * colors - soften(colors, sigma, alpha)
+
+
+def kernel_reach(sigma: float) -> int:
+    """Return the pixels to each side that a Gaussian of radius sigma needs."""
+    return int(np.ceil(3 * sigma))

@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The finish: estimates on images of known noise and blur, matching, edges, and what must not change."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from skimage import data
+
+from s2am_engine import Finish, Finisher, FinishMeasurement, Harmonizer
+from s2am_engine.finish import finisher as finisher_module
+from s2am_engine.finish.edges import Surroundings
+from s2am_engine.finish.measurement import SampleWindows
+from s2am_engine.image.io import ImageData
+from s2am_engine.types import Floats, Pixels
+from tests.engine.pictures import composite
+
+NOISE_LEVELS = (1.0, 2.5, 6.0, 14.0)  # from a clean to a very high ISO, in 8-bit levels
+EVERYTHING = (
+    Finish(grain=3, sharpness=-1.2, decontaminate=1, light_wrap=0.7),
+    Finish(grain=-3, sharpness=1, decontaminate=0.5, light_wrap=1),
+)
+
+
+def scene(height: int = 480, width: int = 720) -> tuple[Floats, NDArray[np.uint8]]:
+    """A soft photograph with sharp disks, without noise, in 8-bit levels; and a mask with a soft edge."""
+    photograph = cv2.resize(data.astronaut(), (width, height), interpolation=cv2.INTER_AREA)
+    blurred = cv2.GaussianBlur(photograph.astype(np.float32), (0, 0), 6)
+    for number, x in enumerate(range(30, width, 60)):
+        color = (40.0 + 14 * number, 210.0 - 14 * number, 90.0)
+        cv2.circle(blurred, (x, 97 * number % height), 25, color, -1, cv2.LINE_AA)
+    mask = np.zeros((height, width), np.uint8)
+    cv2.ellipse(mask, (width // 2, height // 2), (width // 4, height // 3), 0, 0, 360, 255, -1)
+    return np.asarray(blurred, np.float32), np.asarray(cv2.GaussianBlur(mask, (0, 0), 3), np.uint8)
+
+
+def noise(shape: tuple[int, ...], correlation: float, seed: int) -> Floats:
+    """Noise of standard deviation 1, blurred by a radius."""
+    found = np.random.default_rng(seed).standard_normal(shape, np.float32)
+    if correlation:
+        found = np.asarray(cv2.GaussianBlur(found, (0, 0), correlation), np.float32)
+    return np.asarray(found / found.std(), np.float32)
+
+
+def at_depth(levels: Floats, dtype: str) -> Pixels:
+    """Convert 8-bit levels to another depth."""
+    full = {"uint8": 255, "uint16": 65535, "float32": 1}[dtype]
+    scaled = levels.clip(0, 255) * (full / 255)
+    return (np.rint(scaled) if full > 1 else scaled).astype(dtype)
+
+
+def measured(pixels: Pixels, mask: NDArray[np.uint8]) -> FinishMeasurement:
+    """Measure an image without a color map."""
+    return FinishMeasurement.of(SampleWindows.of(pixels, mask))
+
+
+def noisy(
+    own: float, other: float, dtype: str = "uint8", correlation: float = 0.0
+) -> tuple[Pixels, NDArray[np.uint8], Floats]:
+    """Return a composite with noise of two levels, its mask, and the composite without noise."""
+    clean, mask = scene()
+    levels = np.where(mask[..., None] > 127, own, other)
+    seen = np.asarray(clean + levels * noise(clean.shape, correlation, 1), np.float32)
+    return at_depth(seen, dtype), mask, clean
+
+
+def level_within(pixels: Pixels, clean: Floats, region: NDArray[np.bool_]) -> float:
+    """Return the actual noise in a region, in 8-bit levels, away from black, white and detail."""
+    scale = 255 / (np.iinfo(pixels.dtype).max if pixels.dtype.kind == "u" else 1)
+    edges = cv2.dilate(np.abs(cv2.Laplacian(clean[..., 1], cv2.CV_32F)), np.ones((41, 41)))
+    inside = region & (clean.min(axis=2) > 45) & (clean.max(axis=2) < 210) & (edges < 1)
+    return float((pixels * scale - clean)[inside].std())
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize("correlation", [0.0, 0.8])
+def test_measurement_finds_the_level_of_noise(dtype: str, correlation: float) -> None:
+    for own, other in zip(NOISE_LEVELS, NOISE_LEVELS[::-1], strict=True):
+        pixels, mask, _ = noisy(own, other, dtype, correlation)
+        found = measured(pixels, mask)
+        for region, level in ((found.foreground, own), (found.background, other)):
+            assert region.noise is not None
+            assert region.noise.level == pytest.approx(level, rel=0.2)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize(("own", "other"), [(1.0, 6.0), (2.5, 14.0), (1.0, 2.5), (6.0, 1.5), (14.0, 6.0)])
+def test_automatic_grain_matches_foreground_to_background(own: float, other: float, dtype: str) -> None:
+    pixels, mask, clean = noisy(own, other, dtype)
+    measurement = measured(pixels, mask)
+    finish = Finish(grain=measurement.automatic_grain())
+    assert (finish.grain > 0) == (other > own)
+    matched = pixels.copy()
+    Finisher(finish, measurement).apply(matched, mask)
+    again = measured(matched, mask)
+    assert again.foreground.noise is not None
+    assert again.foreground.noise.level == pytest.approx(other, rel=0.2)
+    assert level_within(matched, clean, mask == 255) == pytest.approx(other, rel=0.25)
+    assert again.automatic_grain() == pytest.approx(0, abs=0.35 * other)
+
+
+def test_added_grain_has_the_correlation_of_the_background() -> None:
+    pixels, mask, clean = noisy(0.5, 8.0, "float32", correlation=1.0)
+    measurement = measured(pixels, mask)
+    matched = pixels.copy()
+    Finisher(Finish(grain=measurement.automatic_grain()), measurement).apply(matched, mask)
+    lags = []
+    for region in (mask == 255, mask == 0):
+        added = (matched * 255 - clean)[..., 1]
+        inside = region[:, 1:] & region[:, :-1] & (clean[:, 1:, 1] > 40) & (clean[:, 1:, 1] < 215)
+        lags.append(np.corrcoef(added[:, 1:][inside], added[:, :-1][inside])[0, 1])
+    assert lags[0] == pytest.approx(lags[1], abs=0.1)
+
+
+@pytest.mark.parametrize("name", ["astronaut", "chelsea", "coffee"])
+@pytest.mark.parametrize("level", [0.0, 3.0])
+def test_automatic_sharpness_is_the_blur_that_the_foreground_lacks(name: str, level: float) -> None:
+    photograph = getattr(data, name)().astype(np.float32)
+    clean, mask = cv2.GaussianBlur(photograph, (0, 0), 0.6), np.zeros(photograph.shape[:2], np.uint8)
+    mask[:, : mask.shape[1] // 2] = 255
+    mirrored = np.where(mask[..., None] > 0, clean, clean[:, ::-1])  # the same detail in both halves
+    for sigma in (1.0, 1.5, 1.9):
+        blurred = np.where(mask[..., None] > 0, mirrored, cv2.GaussianBlur(mirrored, (0, 0), sigma))
+        pixels = at_depth(blurred + level * noise(blurred.shape, 0, 1), "uint8")
+        measurement = measured(pixels, mask)
+        assert -measurement.automatic_sharpness() == pytest.approx(sigma, rel=0.25)
+        softened = pixels.copy()
+        Finisher(Finish(sharpness=-sigma), measurement).apply(softened, mask)
+        assert measured(softened, mask).automatic_sharpness() > -0.6
+    reverse = measured(pixels, 255 - mask)
+    assert reverse.automatic_sharpness() == 0  # a softer foreground is not sharpened
+
+
+def test_measurement_without_evidence_is_zero_and_says_so() -> None:
+    pixels, mask = np.full((300, 300, 3), 255, np.uint8), np.zeros((300, 300), np.uint8)
+    mask[100:200, 100:200] = 255
+    found = measured(pixels, mask)
+    assert found.automatic() == Finish()
+    assert len(found.notes) == 4
+    assert "even area" in found.notes[0]
+    assert "edges" in found.notes[1]
+
+
+def test_measurement_survives_json() -> None:
+    pixels, mask, _ = noisy(2, 8)
+    found = measured(pixels, mask)
+    again = FinishMeasurement.from_json(json.loads(json.dumps(found.to_json())))
+    assert again.automatic_grain() == pytest.approx(found.automatic_grain(), abs=0.02)
+    around = Surroundings.measure(pixels, mask)
+    restored = Surroundings.from_json(json.loads(json.dumps(around.to_json())))
+    results = [pixels.copy() for _ in range(2)]
+    Finisher(EVERYTHING[0], found, around).apply(results[0], mask)
+    Finisher(EVERYTHING[0], again, restored).apply(results[1], mask)
+    assert np.abs(results[0].astype(int) - results[1]).max() <= 1
+
+
+@pytest.mark.parametrize("finish", EVERYTHING)
+def test_finish_does_not_depend_on_blocks_strips_or_threads(finish: Finish, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels, mask, _ = noisy(3, 3)
+    finisher = Finisher(finish, measured(pixels, mask), Surroundings.measure(pixels, mask))
+    whole = pixels.copy()
+    for name in ("_STRIP_ROWS", "_BLOCK_ROWS", "_BLOCK_COLUMNS"):
+        monkeypatch.setattr(finisher_module, name, 10_000)
+    finisher.apply(whole, mask, workers=1)
+    for name, size in (("_STRIP_ROWS", 50), ("_BLOCK_ROWS", 17), ("_BLOCK_COLUMNS", 64)):
+        monkeypatch.setattr(finisher_module, name, size)
+    parts = pixels.copy()
+    finisher.apply(parts, mask, workers=3)
+    np.testing.assert_array_equal(parts, whole)
+    strips = pixels.copy()
+    for top in range(0, len(pixels), 100):  # as GIMP's
+        first, last = max(0, top - finisher.reach), min(len(pixels), top + 100 + finisher.reach)
+        strip, rows = pixels[first:last].copy(), slice(top - first, min(top + 100, len(pixels)) - first)
+        finisher.apply(strip, mask[first:last], origin=(0, first), rows=rows)
+        strips[top : top + 100] = strip[rows]
+    np.testing.assert_array_equal(strips, whole)
+
+
+def contaminated(background: Floats, alpha: Floats) -> tuple[Floats, Floats]:
+    """Return the colors of a striped foreground, and those that a camera sees at its soft edges."""
+    own = np.zeros((*alpha.shape, 3), np.float32)
+    own[:] = 120, 70, 40
+    own[:, ::8] += 10
+    return own, alpha[..., None] * own + (1 - alpha[..., None]) * background
+
+
+@pytest.mark.parametrize("hidden", [True, False])
+def test_decontaminate_restores_the_colors_of_a_layer_at_soft_edges(hidden: bool) -> None:
+    _, mask = scene(240, 360)
+    alpha = np.asarray(mask / np.float32(255), np.float32)
+    own, seen = contaminated(np.array([60, 230, 90], np.float32), alpha)
+    layer = at_depth(seen if hidden else np.where(mask[..., None] > 0, seen, 0), "uint8")
+    around = Surroundings.measure(layer, mask)
+    cleaned = layer.copy()
+    Finisher(Finish(decontaminate=1), measured(layer, mask), around).apply(cleaned, layer_alpha=mask)
+    soft = (mask > 25) & (mask < 230)
+    before, after = (np.abs(each.astype(float) - own)[soft].mean() for each in (layer, cleaned))
+    assert after < 0.35 * before
+    for kept in (mask == 0, mask == 255):
+        np.testing.assert_array_equal(cleaned[kept], layer[kept])
+
+
+def test_light_wrap_brightens_the_inside_of_edges_only() -> None:
+    mask = np.zeros((240, 360), np.uint8)
+    mask[60:180, 90:270] = 255
+    pixels = np.full((240, 360, 3), 40, np.uint8)
+    pixels[mask == 0] = 230, 200, 120
+    around = Surroundings.measure(pixels, mask)
+    wrapped = pixels.copy()
+    Finisher(Finish(light_wrap=1), measured(pixels, mask), around).apply(wrapped, mask)
+    inside = cv2.distanceTransform((mask == 255).astype(np.uint8), cv2.DIST_L2, 5)
+    gain = (wrapped.astype(int) - pixels).astype(int)
+    assert gain.min() >= 0
+    assert gain[(inside > 0) & (inside < 2)].mean() > 20
+    assert gain[inside > 20].max() <= 1
+    edge = gain[(inside > 0) & (inside < 2)].mean(axis=0)
+    assert edge[0] > edge[2]  # the color of the background
+
+
+@pytest.fixture(scope="module")
+def harmonizer() -> Harmonizer:
+    """A small model, loaded once."""
+    return Harmonizer("concord", device="cpu")
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("finish", EVERYTHING)
+def test_render_with_every_stage_keeps_the_background_bit_for_bit(
+    harmonizer: Harmonizer, dtype: str, finish: Finish
+) -> None:
+    pixels, mask = composite(dtype=dtype)
+    result = harmonizer(pixels, mask)
+    finished, plain = result.render(finish=finish), result.render()
+    np.testing.assert_array_equal(finished[mask == 0], pixels[mask == 0])
+    assert (finished != plain)[mask == 255].mean() > 0.7
+    np.testing.assert_array_equal(result.render(finish=finish), finished)  # the same grain again
+    np.testing.assert_array_equal(result.render(finish=Finish()), plain)
+    np.testing.assert_array_equal(result.render(finish={}), plain)
+
+
+def test_paste_finishes_the_layer_and_keeps_background_and_alpha(harmonizer: Harmonizer) -> None:
+    clean, mask = scene(240, 360)
+    background = ImageData(
+        at_depth(clean + 8 * noise(clean.shape, 0, 3), "uint8"), alpha=np.full((240, 360), 200, np.uint8)
+    )
+    layer = ImageData(at_depth(clean[60:180, 90:270], "uint8"), alpha=np.ascontiguousarray(mask[60:180, 90:270]))
+    result = harmonizer.paste(layer, background, (70, 30))
+    plain, finished = result.render(), result.render(finish=EVERYTHING[0])
+    outside = result.mask == 0
+    np.testing.assert_array_equal(finished.pixels[outside], background.pixels[outside])
+    np.testing.assert_array_equal(finished.alpha, plain.alpha)
+    assert (finished.pixels != plain.pixels)[result.mask == 255].mean() > 0.7
+    grain = result.finisher({"grain": "auto"})
+    assert grain is not None
+    assert grain.finish.grain > 4
+
+
+def test_render_keeps_gray_images_gray(harmonizer: Harmonizer) -> None:
+    pixels, mask = composite()
+    gray = ImageData(np.repeat(pixels[..., :1], 3, axis=2), gray=True)
+    finished = harmonizer(gray, mask).render(finish=EVERYTHING[0])
+    assert np.ptp(finished.pixels, axis=2).max() == 0
+
+
+def test_finish_refuses_other_values(harmonizer: Harmonizer) -> None:
+    pixels, mask = composite()
+    result = harmonizer(pixels, mask)
+    with pytest.raises(ValueError, match="grain must be from -20 to 20"):
+        Finish(grain=21)
+    with pytest.raises(ValueError, match="there is no slider “blur”"):
+        result.render(finish={"blur": 1})
+    with pytest.raises(ValueError, match="light_wrap has no automatic value"):
+        result.render(finish={"light_wrap": "auto"})
