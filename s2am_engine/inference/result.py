@@ -24,8 +24,6 @@ from s2am_engine.shadow.layer import ShadowLayer
 from s2am_engine.shadow.settings import Shadow
 from s2am_engine.types import FractionCallback, Pixels
 
-ALIKE = 0.5  # likeness from which on a background counts as having the look of fine-tuning
-
 RenderSource: TypeAlias = FlattenedComposite | PastedLayer
 """What an image is rendered from."""
 
