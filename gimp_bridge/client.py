@@ -26,6 +26,16 @@ from typing import Any, TypeVar
 from gimp_bridge import protocol
 from gimp_bridge.bridge_folder import LOG
 from gimp_bridge.connection import Channel, DisconnectedError, SilenceError
+from gimp_bridge.finish_messages import (
+    FinishMeasured,
+    FinishReach,
+    FinishStrip,
+    LayerFinish,
+    MeasureFinish,
+    PlaceWindows,
+    ReachFound,
+    WindowsPlaced,
+)
 from gimp_bridge.protocol import Message, MessageError, ProgressUpdate, Strip
 from gimp_bridge.starter import EngineStarter
 from s2am_common.errors import BridgeError, CancelledError, S2AMError
@@ -163,6 +173,7 @@ class EngineClient:
         write: WriteRows,
         *,
         native: NativeFormat | None = None,
+        finish: LayerFinish | None = None,
         progress: ProgressCallback | None = None,
     ) -> None:
         """Apply a color map to a layer in strips; the engine renders one while the next is read.
@@ -173,11 +184,12 @@ class EngineClient:
             source: reads the pixels and the planes that limit the change. If the engine ends, all are read again.
             write: takes the changed rows, never before they were read.
             native: restores the bits of unchanged pixels where writing rounds them; None = writing is exact.
+            finish: what is done to the recolored pixels, see `measure_finish`; None = nothing.
             progress: called after each strip.
         """
 
         def do(requests: _Requests) -> None:
-            job = _RenderJob(requests, self._folder, color_map, layout, source, write, native)
+            job = _RenderJob(requests, self._folder, color_map, layout, source, write, native, finish)
             job.run(self._checked(progress))
 
         self._retry(do, progress)
@@ -215,6 +227,15 @@ class EngineClient:
                 return found, shared[request.result_offset : request.result_offset + size]
 
         return self._retry(do, progress)
+
+    def place_windows(self, request: PlaceWindows, progress: ProgressCallback | None = None) -> list[tuple[int, int]]:
+        """Return left upper corners (x, y) of windows to read for `measure_finish`."""
+        corners = self._call(request, WindowsPlaced, progress).corners
+        return list(zip(corners[::2], corners[1::2], strict=True))
+
+    def measure_finish(self, request: MeasureFinish, progress: ProgressCallback | None = None) -> FinishMeasured:
+        """Measure grain and sharpness; see `finish_messages`."""
+        return self._call(request, FinishMeasured, progress)
 
     def shutdown(self) -> None:
         """End the engine process."""
@@ -351,6 +372,26 @@ def _open_workspace(requests: _Requests, folder: Path, size: int, progress: Prog
 
 
 @dataclass(frozen=True)
+class _Rows:
+    """Rows of a layer in a strip, and the number of rows of context above and below them."""
+
+    top: int
+    count: int
+    above: int
+    below: int
+
+    @classmethod
+    def around(cls, top: int, count: int, reach: int, height: int) -> _Rows:
+        """Return rows with as much context as the layer has."""
+        return cls(top, count, min(reach, top), min(reach, height - top - count))
+
+    def within(self, offset: int, bytes_per_row: int) -> tuple[int, int]:
+        """Return where the rows themselves begin and end in an array of all rows of the strip at an offset."""
+        start = offset + self.above * bytes_per_row
+        return start, start + self.count * bytes_per_row
+
+
+@dataclass(frozen=True)
 class _RenderJob:
     """One call of `EngineClient.render`."""
 
@@ -361,24 +402,39 @@ class _RenderJob:
     source: PixelSource
     write: WriteRows
     native: NativeFormat | None
+    finish: LayerFinish | None
 
     def run(self, progress: ProgressCallback) -> None:
         rows, height = self.layout.rows_per_strip(), self.layout.height
         tops = range(0, height, rows)
         slots = min(_STRIPS_IN_FLIGHT, len(tops))
-        slot = -(-self._strip(0, rows).end // _PAGE) * _PAGE
-        pending: deque[tuple[int, Strip, int]] = deque()
+        pending: deque[tuple[list[int], Strip, _Rows]] = deque()
         self.requests.abandon()
+        reach = self._reach(progress)
+        slot = -(-self._strip(0, rows + 2 * reach).end // _PAGE) * _PAGE
         with _open_workspace(self.requests, self.folder, slots * slot, progress) as shared:
             for index, top in enumerate(tops):
                 if len(pending) == slots:
                     self._finish(shared, *pending.popleft(), progress)
-                strip = self._strip(index % slots * slot, min(rows, height - top))
-                self._fill(shared, strip, top)
-                request = self._request(strip)
-                pending.append((self.requests.send(request), strip, top))
+                part = _Rows.around(top, min(rows, height - top), reach, height)
+                strip = self._strip(index % slots * slot, part.above + part.count + part.below)
+                self._fill(shared, strip, top - part.above)
+                pending.append(([self.requests.send(each) for each in self._strip_requests(strip, part)], strip, part))
             while pending:
                 self._finish(shared, *pending.popleft(), progress)
+
+    def _reach(self, progress: ProgressCallback) -> int:
+        if self.finish is None:
+            return 0
+        number = self.requests.send(FinishReach(finish=self.finish))
+        return self.requests.wait_for(number, ReachFound, progress).rows
+
+    def _strip_requests(self, strip: Strip, part: _Rows) -> list[Message]:
+        requests: list[Message] = [self._request(strip)]
+        if self.finish is not None:
+            row, above, below = part.top - part.above, part.above, part.below
+            requests.append(FinishStrip(strip=strip, finish=self.finish, row=row, above=above, below=below))
+        return requests
 
     def _request(self, strip: Strip) -> protocol.Render:
         space = self.layout.space
@@ -408,17 +464,24 @@ class _RenderJob:
             _put(shared, start, start + strip.pixel_count, plane(top, strip.rows))
             start += strip.pixel_count
 
-    def _finish(self, shared: mmap.mmap, number: int, strip: Strip, top: int, progress: ProgressCallback) -> None:
-        self.requests.wait_for(number, protocol.Done, progress)
-        self.write(top, strip.rows, shared[strip.offset : strip.pixels_end])
+    def _finish(
+        self, shared: mmap.mmap, numbers: list[int], strip: Strip, part: _Rows, progress: ProgressCallback
+    ) -> None:
+        for number in numbers:
+            self.requests.wait_for(number, protocol.Done, progress)
+        top, rows = part.top, part.count
+        start, end = part.within(strip.offset, (strip.pixels_end - strip.offset) // strip.rows)
+        self.write(top, rows, shared[start:end])
         if self.native:
-            middle = strip.planes_end + strip.original_bytes * strip.pixel_count
-            _put(shared, strip.planes_end, middle, self.native.original(top, strip.rows))
-            _put(shared, middle, strip.end, self.native.written(top, strip.rows))
+            bytes_per_row = strip.original_bytes * strip.width
+            start, end = part.within(strip.planes_end, bytes_per_row)
+            _put(shared, start, end, self.native.original(top, rows))
+            start, end = part.within(strip.planes_end + strip.rows * bytes_per_row, bytes_per_row)
+            _put(shared, start, end, self.native.written(top, rows))
             restored = self.requests.send(protocol.RestoreUnchanged(strip=strip))
             self.requests.wait_for(restored, protocol.Done, progress)
-            self.native.write(top, strip.rows, shared[middle : strip.end])
-        fraction = min(1.0, (top + strip.rows) / self.layout.height)
+            self.native.write(top, rows, shared[start:end])
+        fraction = min(1.0, (top + rows) / self.layout.height)
         progress(ProgressUpdate(text="Recoloring the layer", fraction=fraction))
 
 

@@ -29,6 +29,8 @@ from gimp_bridge import protocol
 from gimp_bridge.color_space import in_color_space, is_identity
 from gimp_bridge.connection import Channel, DisconnectedError, SilenceError
 from gimp_bridge.effective_mask import Plane, effective_mask
+from gimp_bridge.finish_messages import FinishReach, FinishStrip, MeasureFinish, PlaceWindows
+from gimp_bridge.finish_requests import find_reach, finish_strip, measure_finish, place_windows
 from gimp_bridge.model_cache import ModelCache, ReportText
 from gimp_bridge.protocol import Depth, Failed, Message, MessageError, Strip
 from gimp_bridge.shadow_requests import estimate_layer_shadow, render_layer_shadow
@@ -38,6 +40,7 @@ from s2am_engine.color.apply import apply_color_map
 from s2am_engine.color.fit import fit_linear_matrix
 from s2am_engine.color.map import ColorMap, Matrix
 from s2am_engine.color.srgb import linear_to_srgb, srgb_to_linear
+from s2am_engine.image.arrays import to_uint8
 from s2am_engine.types import FractionCallback
 
 logger = logging.getLogger(__name__)
@@ -260,6 +263,15 @@ class SharedWorkspace:
         encoded = linear_to_srgb(pixels[..., :3])
         apply_color_map(color_map, encoded, mask, out=encoded, progress=progress)
         np.copyto(pixels[..., :3], srgb_to_linear(encoded), where=(mask > 0)[..., None])
+
+    def finish(self, request: FinishStrip, progress: FractionCallback) -> None:
+        """Finish a rendered strip in place; pixels with mask 0 and rows of context keep their bits."""
+        strip = request.strip
+        pixels = self._pixels(strip)
+        alpha = to_uint8(np.ascontiguousarray(pixels[..., 3]))
+        planes = self._array(np.uint8, strip.pixels_end, (strip.layer_masks, strip.rows, strip.width))
+        shown = effective_mask(alpha, planes)
+        finish_strip(request, pixels, self._mask(strip, pixels), shown, progress)
 
     def restore_unchanged(self, strip: Strip) -> None:
         """Replace written pixels by the original ones where the strip's mask is 0."""
@@ -486,6 +498,12 @@ class EngineSession:
             return select_layer_subject(request, self._models, pending.report)
         if isinstance(request, protocol.EstimateShadow):
             return estimate_layer_shadow(request)
+        if isinstance(request, PlaceWindows):
+            return place_windows(request)
+        if isinstance(request, MeasureFinish):
+            return measure_finish(request)
+        if isinstance(request, FinishReach):
+            return find_reach(request)
         if isinstance(request, protocol.OpenWorkspace):
             if self._workspace:
                 self._workspace.close()
@@ -499,6 +517,9 @@ class EngineSession:
             return protocol.Done()
         if self._workspace and isinstance(request, protocol.RenderShadow):
             return self._workspace.render_shadow(request)
+        if self._workspace and isinstance(request, FinishStrip):
+            self._workspace.finish(request, pending.check)
+            return protocol.Done()
         if self._workspace and isinstance(request, protocol.RestoreUnchanged):
             self._workspace.restore_unchanged(request.strip)
             return protocol.Done()

@@ -65,20 +65,31 @@ class SampleWindows:
         return cls(colors, visible & (masks >= full_scale(mask.dtype)), visible & (masks == 0))
 
 
-def window_positions(mask: Mask) -> list[tuple[int, int]]:
+def window_positions(mask: Mask, size: tuple[int, int] | None = None) -> list[tuple[int, int]]:
     """Return left upper corners (x, y) of windows: up to MAX_WINDOWS in the foreground, and in the background.
 
     Args:
-        mask: H×W, the foreground. Windows reach beyond the image's right and lower edge only if it is smaller.
+        mask: h×w, the foreground, possibly reduced.
+        size: height and width of the image; None = those of the mask. Windows reach beyond the image's right and lower
+            edge only if it is smaller.
     """
-    height, width = mask.shape
+    height, width = size or mask.shape
+    down, across = mask.shape[0] / height, mask.shape[1] / width
     corners = [
         (x, y)
         for y in range(0, max(1, height - WINDOW + 1), WINDOW)
         for x in range(0, max(1, width - WINDOW + 1), WINDOW)
     ]
     # Every eighth row and column is enough to find out what a window shows.
-    shares = np.array([(mask[y : y + WINDOW : 8, x : x + WINDOW : 8] > 0).mean() for x, y in corners])
+    offsets = np.arange(0, WINDOW, 8)
+    shares = np.array(
+        [
+            (
+                mask[np.ix_(_places(y + offsets, down, mask.shape[0]), _places(x + offsets, across, mask.shape[1]))] > 0
+            ).mean()
+            for x, y in corners
+        ]
+    )
     chosen: set[int] = set()
     for share in (shares, 1 - shares):
         members = np.flatnonzero(share >= 1)
@@ -89,6 +100,11 @@ def window_positions(mask: Mask) -> list[tuple[int, int]]:
         count = min(MAX_WINDOWS, len(members))
         chosen.update(members[np.linspace(0, len(members) - 1, count).astype(np.intp)].tolist())
     return [corners[number] for number in sorted(chosen)]
+
+
+def _places(pixels: NDArray[np.intp], scale: float, count: int) -> NDArray[np.intp]:
+    """Return the rows or columns of a reduced mask for those of the image."""
+    return np.minimum((pixels * scale).astype(np.intp), count - 1)
 
 
 def _framed(part: NDArray[Any]) -> NDArray[Any]:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gimp_bridge import protocol
+from gimp_bridge import finish_messages, protocol
+from gimp_bridge.finish_messages import FINISH_WINDOW, LayerFinish
 from gimp_bridge.message_encoding import decode_message, encode_message
 from gimp_bridge.protocol import Adjust, Harmonize, Message, MessageError, ModelInfo, Strip
 from s2am_common.errors import BridgeError, CancelledError, MaskError, NothingFoundError, S2AMError
@@ -50,6 +51,23 @@ MESSAGES: list[Message] = [
         color=(0.0, 0.5, 1.0),
         depth="u16",
     ),
+    finish_messages.PlaceWindows(width=2, height=1, mask=b"ab", full_width=4, full_height=2),
+    finish_messages.WindowsPlaced(corners=(1, 2, 3, 4)),
+    finish_messages.MeasureFinish(
+        width=2,
+        height=1,
+        pixels=bytes(8),
+        mask=bytes(2),
+        full_width=4,
+        windows=bytes(4 * FINISH_WINDOW**2),
+        window_masks=bytes(FINISH_WINDOW**2),
+        color_map={"map": [1.5]},
+        sharpness=-1.5,
+    ),
+    finish_messages.FinishMeasured(measured={"a": [1]}, automatic={"grain": 1.5}, notes=("ä",)),
+    finish_messages.FinishReach(finish=LayerFinish(sliders={"grain": -2.0}, measured={"a": None}, left=-3, top=4)),
+    finish_messages.ReachFound(rows=9),
+    finish_messages.FinishStrip(strip=Strip(offset=0, width=3, rows=9), finish=LayerFinish(), row=2, above=3, below=1),
     protocol.Cancel(),
     protocol.Shutdown(),
     protocol.ProgressUpdate(text="Zoë’s image", fraction=None),

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine's answers to the requests about the finish of a layer."""
+
+from __future__ import annotations
+
+import functools
+import json
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gimp_bridge.effective_mask import Plane
+from gimp_bridge.finish_messages import (
+    FINISH_WINDOW,
+    FinishMeasured,
+    FinishReach,
+    FinishStrip,
+    LayerFinish,
+    MeasureFinish,
+    PlaceWindows,
+    ReachFound,
+    WindowsPlaced,
+)
+from s2am_common.errors import EngineError
+from s2am_engine.color.map import ColorMap
+from s2am_engine.color.srgb import linear_to_srgb, srgb_to_linear
+from s2am_engine.finish.edges import Surroundings
+from s2am_engine.finish.finisher import Finisher
+from s2am_engine.finish.measurement import FinishMeasurement, SampleWindows, window_positions
+from s2am_engine.finish.values import Finish
+from s2am_engine.types import FractionCallback
+
+
+def place_windows(request: PlaceWindows) -> WindowsPlaced:
+    """Return the places of windows at full resolution."""
+    mask = np.frombuffer(request.mask, np.uint8).reshape(request.height, request.width)
+    corners = window_positions(mask, (request.full_height, request.full_width))
+    return WindowsPlaced(corners=tuple(each for corner in corners for each in corner))
+
+
+def measure_finish(request: MeasureFinish) -> FinishMeasured:
+    """Measure windows and surroundings of a layer. Raises ColorMapError."""
+    shape = request.height, request.width
+    pixels = np.frombuffer(request.pixels, np.uint8).reshape(*shape, 4)
+    mask = np.frombuffer(request.mask, np.uint8).reshape(shape)
+    rgba = np.frombuffer(request.windows, np.uint8).reshape(-1, FINISH_WINDOW, FINISH_WINDOW, 4)
+    masks = np.frombuffer(request.window_masks, np.uint8).reshape(rgba.shape[:3])
+    visible = rgba[..., 3] > 0
+    windows = SampleWindows(rgba[..., :3].astype(np.float32), visible & (masks == 255), visible & (masks == 0))
+    found = FinishMeasurement.of(windows, ColorMap.from_json(request.color_map))
+    around = None
+    if mask.any():
+        reduced = Surroundings.measure(np.ascontiguousarray(pixels[..., :3]), mask, pixels[..., 3])
+        around = reduced.scaled(request.full_width / request.width).to_json()
+    sharpness = found.automatic_sharpness()
+    grain = found.automatic_grain(sharpness if request.sharpness is None else request.sharpness)
+    return FinishMeasured(
+        measured={"measurement": found.to_json(), "surroundings": around},
+        automatic={"grain": grain, "sharpness": sharpness},
+        notes=found.notes,
+    )
+
+
+def find_reach(request: FinishReach) -> ReachFound:
+    """Return the rows around a strip that a finish depends on."""
+    return ReachFound(rows=_finisher_of(request.finish).reach)
+
+
+def finish_strip(
+    request: FinishStrip, pixels: NDArray[Any], mask: Plane, alpha: Plane, progress: FractionCallback
+) -> None:
+    """Finish a strip in place.
+
+    Args:
+        request: the finish, and the rows that are only context.
+        pixels: rows×width×4, recolored.
+        mask: rows×width, see `effective_mask` with `binary_layer`.
+        alpha: rows×width, by which GIMP mixes the layer with what is below.
+        progress: may raise to cancel.
+    """
+    rows = slice(request.above, request.strip.rows - request.below)
+    origin = (request.finish.left, request.finish.top + request.row)
+    colors = linear_to_srgb(pixels[..., :3]) if request.strip.linear else pixels
+    _finisher_of(request.finish).apply(colors, mask, layer_alpha=alpha, origin=origin, rows=rows, progress=progress)
+    if request.strip.linear:
+        changed = (mask[rows] > 0)[..., None]
+        np.copyto(pixels[rows][..., :3], srgb_to_linear(colors[rows]), where=changed)
+
+
+def _finisher_of(finish: LayerFinish) -> Finisher:
+    return _cached_finisher(json.dumps(finish.sliders, sort_keys=True), json.dumps(finish.measured, sort_keys=True))
+
+
+@functools.lru_cache(2)
+def _cached_finisher(sliders: str, measured: str) -> Finisher:
+    """Return the finisher of values and measurement in JSON; all strips of a layer use the same one."""
+    try:
+        data = json.loads(measured)
+        around = None if data["surroundings"] is None else Surroundings.from_json(data["surroundings"])
+        return Finisher(Finish(**json.loads(sliders)), FinishMeasurement.from_json(data["measurement"]), around)
+    except (KeyError, TypeError, ValueError) as error:
+        raise EngineError(f"The measurement of the finish is damaged ({error}).", code="engine.request") from error
