@@ -166,6 +166,8 @@ def _changed_layer_area(old: Layer, new: Layer) -> Rect:
     part = (old.mask or full_mask).changed_area(new.mask or full_mask)
     if part.is_empty:
         return EMPTY_RECT
+    if new.shadow is not None:
+        return new.reach
     return bounding_rect(transform_points(new.transform.matrix(new.size), part.corners)).expanded(1)
 
 
@@ -173,9 +175,9 @@ def _appearance(layer: Layer) -> tuple[object, ...]:
     """Return everything except the mask that affects the appearance of a layer."""
     return (
         *(layer.raster, layer.transform, layer.opacity, layer.visible, layer.harmonization, layer.blend_mode),
-        layer.group,
+        *(layer.group, layer.shadow),
     )
 
 
 def _visible_box(layer: Layer | None) -> Rect:
-    return layer.box if layer is not None and layer.visible else EMPTY_RECT
+    return layer.reach if layer is not None and layer.visible else EMPTY_RECT

@@ -14,6 +14,7 @@ from s2am_editor.document.history import Command
 from s2am_editor.document.model import Document, DocumentError, Group, Harmonization, Item, Layer, new_layer_id
 from s2am_editor.document.raster import Raster, TiledMask
 from s2am_editor.document.tone_curves import ToneCurves
+from s2am_engine.shadow.settings import Shadow
 
 Gesture = object
 _Item = TypeVar("_Item", bound=Item)
@@ -127,6 +128,7 @@ def merge_layers(upper_id: int, lower_id: int, raster: Raster, left: int, top: i
             opacity=1.0,
             visible=True,
             harmonization=None,
+            shadow=None,
         )
         rest = tuple(layer for layer in document.with_layer(merged).layers if layer.id != upper_id)
         return dataclasses.replace(document.with_layers(rest), active=lower_id)
@@ -158,6 +160,11 @@ def set_raster(layer_id: int, raster: Raster, name: str) -> Command:
 def set_harmonization(layer_id: int, harmonization: Harmonization | None, name: str = "Harmonize") -> Command:
     """Set the harmonization of a layer, which applies to its original pixels; None = original colors."""
     return _on_layer(name, layer_id, lambda layer: _with(layer, harmonization=harmonization))
+
+
+def set_shadow(layer_id: int, shadow: Shadow | None, name: str = "Shadow", drag: Gesture = None) -> Command:
+    """Set the shadow of a layer; None = none."""
+    return _on_layer(name, layer_id, lambda layer: _with(layer, shadow=shadow), drag)
 
 
 def set_sliders(layer_id: int, drag: Gesture = None, **values: float) -> Command:

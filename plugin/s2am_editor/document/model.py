@@ -27,6 +27,7 @@ from s2am_engine.image.arrays import to_depth
 from s2am_engine.image.data import Metadata
 from s2am_engine.image.io import ImageData
 from s2am_engine.image.paste import convert_colors
+from s2am_engine.shadow.settings import Shadow
 
 
 class DocumentError(EngineError):
@@ -34,6 +35,8 @@ class DocumentError(EngineError):
 
     default_code = "document"
 
+
+MAX_SHADOW_REACH = 1 << 20  # canvas pixels
 
 _UINT8 = np.dtype(np.uint8)
 _layer_ids = itertools.count(1)
@@ -118,6 +121,7 @@ class Layer:
         opacity: 0 to 1.
         blend_mode: how it is mixed with the layers below.
         group: id of the innermost group that contains it; None = no group.
+        shadow: cast on the layers below; None = none.
         visible: hidden layers are not rendered.
         locked: protected against being moved, cut and deleted, as a background is.
         harmonization: recoloring; None = original colors.
@@ -137,6 +141,7 @@ class Layer:
     harmonization: Harmonization | None = None
     blend_mode: BlendMode = BlendMode.NORMAL
     group: int | None = None
+    shadow: Shadow | None = None
     id: int = field(default_factory=new_layer_id)
 
     def __post_init__(self) -> None:
@@ -163,6 +168,11 @@ class Layer:
     def box(self) -> Rect:
         """Bounding box of the whole raster on the canvas; it can extend beyond the canvas."""
         return self.transform.box(self.size)
+
+    @property
+    def reach(self) -> Rect:
+        """Everything on the canvas that the layer can change: its box, or, as a shadow can fall anywhere, far more."""
+        return self.box if self.shadow is None else self.box.expanded(MAX_SHADOW_REACH)
 
 
 @dataclass(frozen=True, eq=False)

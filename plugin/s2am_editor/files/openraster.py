@@ -34,6 +34,7 @@ from s2am_editor.document.model import Document, Group, Item, Layer
 from s2am_editor.document.raster import Raster, TiledMask
 from s2am_editor.files.project import DAMAGE_ERRORS, document_from_json, document_to_json, read_array
 from s2am_editor.render.blend import blend_layer, transparent_image
+from s2am_editor.render.cast_shadow import scaled_shadow
 from s2am_editor.render.export import flatten
 from s2am_editor.render.resample import resample_layer
 from s2am_engine.errors import FileError, ImageFormatError, S2AMError
@@ -72,9 +73,11 @@ def write_openraster(path: Path, document: Document, progress: FractionCallback 
         archive.writestr("mimetype", _MIMETYPE)
         image = ElementTree.Element("image", version=_OPENRASTER_VERSION, w=str(document.width), h=str(document.height))
         names: dict[int, str] = {}
-        written: dict[int, ElementTree.Element] = {}
+        written: dict[int, list[ElementTree.Element]] = {}
         for index, layer in enumerate(document.layers):
-            written[layer.id] = _write_layer(archive, document, layer, f"data/layer{index}.png", names)
+            written[layer.id] = [_write_layer(archive, document, layer, f"data/layer{index}.png", names)]
+            if layer.shadow is not None:
+                written[layer.id].append(_write_shadow(archive, document, layer, f"data/shadow{index}.png"))
             report((index + 1) / steps)
         _append_nodes(ElementTree.SubElement(image, "stack"), layer_tree(document), written, document.active)
         stack_xml = ElementTree.tostring(image, "utf-8", xml_declaration=True)
@@ -266,13 +269,28 @@ def _write_layer(
     return ElementTree.Element("layer", attributes)
 
 
+def _write_shadow(archive: zipfile.ZipFile, document: Document, layer: Layer, name: str) -> ElementTree.Element:
+    """Write the shadow of a layer as a layer of its own, which other programs multiply with what lies below."""
+    shadow = scaled_shadow(layer, (document.width, document.height)).layer
+    alpha = shadow.alpha if shadow.alpha.size else np.zeros((1, 1), np.uint16)
+    color = np.array(shadow.color, np.float32)
+    pixels = np.broadcast_to(to_depth(color, np.dtype(np.uint16)), (*alpha.shape, 3))
+    _write_png(archive, name, np.ascontiguousarray(pixels), alpha, document.profile)
+    attributes = _attributes(dataclasses.replace(layer, blend_mode=BlendMode.MULTIPLY))
+    attributes["name"] = f"Shadow of {attributes['name']}"
+    return ElementTree.Element("layer", attributes | {"src": name, "x": str(shadow.left), "y": str(shadow.top)})
+
+
 def _append_nodes(
-    stack: ElementTree.Element, nodes: Sequence[Node], layers: Mapping[int, ElementTree.Element], active: int | None
+    stack: ElementTree.Element,
+    nodes: Sequence[Node],
+    layers: Mapping[int, list[ElementTree.Element]],
+    active: int | None,
 ) -> None:
     """Append layers, by their ids, and groups to a stack: OpenRaster starts with the top one."""
     for node in reversed(nodes):
         if isinstance(node, Layer):
-            stack.append(layers[node.id])
+            stack.extend(layers[node.id])
             continue
         group = node.group
         attributes = _attributes(group) | {"isolation": "isolate" if group.isolated else "auto"}

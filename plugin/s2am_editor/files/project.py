@@ -30,6 +30,7 @@ from s2am_engine.color.adjustments import Sliders
 from s2am_engine.color.map import ColorMap, Curves
 from s2am_engine.errors import ImageFormatError
 from s2am_engine.image.data import Metadata
+from s2am_engine.shadow.settings import Shadow
 from s2am_engine.types import FractionCallback
 
 PROJECT_FORMAT, PROJECT_VERSION = "s2am project", 2
@@ -178,6 +179,7 @@ def _layer_to_json(layer: Layer, indices: Mapping[int, int], writer: PixelWriter
         "blend_mode": layer.blend_mode.value,
         "visible": layer.visible,
         "locked": layer.locked,
+        "shadow": None if layer.shadow is None else layer.shadow.to_json(),
         "group": None if layer.group is None else indices[layer.group],
         "harmonization": layer.harmonization and _harmonization_to_json(layer.harmonization, indices, writer),
     }
@@ -194,6 +196,7 @@ def _layer_from_json(data: Mapping[str, Any], layer_id: int, ids: Sequence[int],
         harmonization=None if harmonization is None else _harmonization_from_json(harmonization, ids, reader),
         blend_mode=BlendMode(data.get("blend_mode", BlendMode.NORMAL.value)),  # version 0.1 has none
         group=_id_from_json(data.get("group"), ids),
+        shadow=None if data.get("shadow") is None else Shadow.from_json(data["shadow"]),
         id=layer_id,
     )
 

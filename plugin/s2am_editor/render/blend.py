@@ -7,7 +7,7 @@ The screen uses a faster path, which differs by at most one level of 8 bits wher
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from s2am_editor.document.blend_mode import BlendMode
 from s2am_editor.document.geometry import Rect
 from s2am_editor.document.layer_tree import GroupNode, Node, layer_tree
-from s2am_editor.document.model import Document, Group, Item, Layer
+from s2am_editor.document.model import Document, Group, Layer
+from s2am_editor.render.cast_shadow import ScaledShadow, scaled_shadow, shadow_in
 from s2am_editor.render.mixing import mix_colors
 from s2am_editor.render.resample import Patch, resample_layer
 from s2am_engine.color.apply import apply_color_map
@@ -38,7 +39,7 @@ def _prune(nodes: Sequence[Node], area: Rect) -> tuple[Node, ...]:
     visible: list[Node] = []
     for node in nodes:
         if isinstance(node, Layer):
-            if node.visible and node.opacity > 0 and not node.box.intersection(area).is_empty:
+            if node.visible and node.opacity > 0 and not node.reach.intersection(area).is_empty:
                 visible.append(node)
         elif node.group.visible and node.group.opacity > 0:
             children = _prune(node.children, area)
@@ -78,7 +79,31 @@ def blend_layer(
     if patch is None:
         return backdrop
     recolored = partial(_apply_harmonization, layer, harmonized=harmonized, fast=fast)
-    return _blend_patch(backdrop, layer, patch, rect, recolored, fast)
+    return _blend_patch(backdrop, patch, rect, layer.blend_mode, layer.opacity, recolored, fast)
+
+
+def blend_shadow(backdrop: ImageData, layer: Layer, shadow: ScaledShadow, zoom: float, rect: Rect) -> ImageData:
+    """Multiply a backdrop with the shadow of a layer above it.
+
+    Args:
+        backdrop: the pixels of `rect`; not modified.
+        layer: its opacity is applied.
+        shadow: the rendered shadow.
+        zoom: screen pixels per canvas pixel.
+        rect: part of the canvas, in pixels of that zoom.
+    """
+    part = shadow_in(shadow, layer.opacity, zoom, rect)
+    if part is None:
+        return backdrop
+    if backdrop.alpha is None:
+        pixels = backdrop.pixels.copy()
+        part.darken(pixels)  # with dithering: 8 bits would show bands
+        return dataclasses.replace(backdrop, pixels=pixels)
+    place = Rect(0, 0, *part.alpha.shape[::-1]).translated(rect.left + part.left, rect.top + part.top)
+    colors = np.empty((*part.alpha.shape, 3), np.float32)
+    colors[:] = part.color
+    patch = Patch(place, to_depth(colors, backdrop.pixels.dtype), part.alpha)
+    return _blend_patch(backdrop, patch, rect, BlendMode.MULTIPLY, 1.0, _original_colors, fast=False)
 
 
 def blend_group(backdrop: ImageData, group: Group, image: ImageData, rect: Rect, *, fast: bool = False) -> ImageData:
@@ -95,16 +120,23 @@ def blend_group(backdrop: ImageData, group: Group, image: ImageData, rect: Rect,
         The blended pixels; of a group that is not isolated, the mean of both images weighted by the opacity.
     """
     if group.isolated:
-        return _blend_patch(backdrop, group, Patch(rect, image.pixels, image.alpha), rect, _original_colors, fast)
+        patch = Patch(rect, image.pixels, image.alpha)
+        return _blend_patch(backdrop, patch, rect, group.blend_mode, group.opacity, _original_colors, fast)
     return image if group.opacity == 1 else _cross_fade(backdrop, image, group.opacity)
 
 
 def _blend_patch(
-    backdrop: ImageData, item: Item, patch: Patch, rect: Rect, recolored: Callable[[Patch], NDArray[Any]], fast: bool
+    backdrop: ImageData,
+    patch: Patch,
+    rect: Rect,
+    mode: BlendMode,
+    opacity: float,
+    recolored: Callable[[Patch], NDArray[Any]],
+    fast: bool,
 ) -> ImageData:
-    """Blend pixels over a backdrop, with the opacity and blend mode of a layer or group; see `blend_layer`."""
-    mixes = item.blend_mode is not BlendMode.NORMAL and not _is_transparent(backdrop)
-    if patch.rect == rect and item.opacity == 1 and not mixes:
+    """Blend pixels over a backdrop, of `rect`; `recolored`: returns the colors of a patch; see `blend_layer`."""
+    mixes = mode is not BlendMode.NORMAL and not _is_transparent(backdrop)
+    if patch.rect == rect and opacity == 1 and not mixes:
         if patch.coverage is None:
             return ImageData(recolored(patch))
         if patch.coverage.dtype == patch.pixels.dtype and _is_transparent(backdrop):
@@ -113,10 +145,10 @@ def _blend_patch(
     patch = _crop_to_coverage(patch)
     if patch.rect.is_empty:
         return backdrop
-    pixels, coverage = recolored(patch), _apply_opacity(patch, item.opacity)
+    pixels, coverage = recolored(patch), _apply_opacity(patch, opacity)
     target = patch.rect.translated(-rect.left, -rect.top)
     if mixes:
-        pixels = _mix_with_backdrop(item.blend_mode, pixels, backdrop, target)
+        pixels = _mix_with_backdrop(mode, pixels, backdrop, target)
     if backdrop.alpha is not None:
         return paste_layer(Placement(target.top, target.left, pixels, coverage), pixels, backdrop)
     if fast and pixels.dtype == np.uint8:
@@ -133,23 +165,41 @@ def _mix_with_backdrop(mode: BlendMode, pixels: NDArray[Any], backdrop: ImageDat
     return to_depth(mixed, pixels.dtype)
 
 
-def render_exactly(document: Document, zoom: float, rect: Rect, *, harmonized: bool = True) -> ImageData:
+def exact_shadows(document: Document) -> dict[int, ScaledShadow]:
+    """Render the shadows of all visible layers at full size, by the layers' ids."""
+    size = document.width, document.height
+    casting = (layer for layer in document.layers if layer.shadow is not None and document.shows(layer))
+    return {layer.id: scaled_shadow(layer, size) for layer in casting}
+
+
+def render_exactly(
+    document: Document,
+    zoom: float,
+    rect: Rect,
+    *,
+    harmonized: bool = True,
+    shadows: Mapping[int, ScaledShadow] | None = None,
+) -> ImageData:
     """Render all visible layers in a part of the canvas, without the fast path of the screen.
 
     Args:
         document: the document.
         zoom: screen pixels per canvas pixel, at most 1.
         rect: part of the canvas, in pixels of that zoom.
-        harmonized: False = with the layers' original colors.
+        harmonized: False = with the layers' original colors, and without shadows.
+        shadows: those of `exact_shadows`, to render several parts; None = they are rendered for this part.
 
     Returns:
         h×w in the document's depth and profile; alpha is None where everything is opaque.
     """
+    known = (exact_shadows(document) if shadows is None else shadows) if harmonized else {}
 
     def blend(backdrop: ImageData, nodes: Sequence[Node]) -> ImageData:
         image = backdrop
         for node in nodes:
             if isinstance(node, Layer):
+                if node.id in known:
+                    image = blend_shadow(image, node, known[node.id], zoom, rect)
                 image = blend_layer(image, node, resample_layer(node, zoom, rect), rect, harmonized=harmonized)
             else:
                 below = transparent_image(rect, document.dtype) if node.group.isolated else image

@@ -15,7 +15,7 @@ from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.layer_tree import layers_in
 from s2am_editor.document.model import Document, DocumentError, Group, Layer
 from s2am_editor.document.raster import Raster
-from s2am_editor.render.blend import render_exactly
+from s2am_editor.render.blend import exact_shadows, render_exactly
 from s2am_editor.render.resample import resample_layer
 from s2am_engine.image.arrays import full_scale, to_depth
 from s2am_engine.image.io import ImageData
@@ -37,8 +37,9 @@ def flatten(document: Document, *, harmonized: bool = True, progress: FractionCa
     """
     pixels = np.empty((document.height, document.width, 3), document.dtype)
     alpha: NDArray[Any] | None = None
+    shadows = exact_shadows(document) if harmonized else {}
     for strip in _row_strips(document):
-        part = render_exactly(document, 1.0, strip, harmonized=harmonized)
+        part = render_exactly(document, 1.0, strip, harmonized=harmonized, shadows=shadows)
         pixels[strip.slices] = part.pixels
         if part.alpha is not None:
             if alpha is None:
@@ -96,6 +97,8 @@ def flatten_group(group: Group, document: Document) -> tuple[Raster, int, int]:
 
 
 def _render_area(document: Document, area: Rect) -> tuple[Raster, int, int]:
+    if any(layer.shadow for layer in document.layers):
+        area = area.union(document.rect)
     image = render_exactly(document, 1.0, area)
     return Raster(image.pixels, image.alpha), area.left, area.top
 

@@ -18,17 +18,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2am_editor.document.blend_mode import BlendMode
+from s2am_editor.document.geometry import Rect
 from s2am_editor.document.model import BENEATH, Document, DocumentError, Harmonization, Layer, Reference
 from s2am_editor.document.raster import TiledMask
+from s2am_editor.render.blend import render_exactly
+from s2am_editor.render.cast_shadow import silhouette_of
 from s2am_editor.render.export import canvas_coverage, flatten
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.image.arrays import full_scale
+from s2am_engine.shadow.estimate import ShadowEstimate, estimate_shadow
+from s2am_engine.shadow.layer import Silhouette
 from s2am_engine.types import FractionCallback
 
 if TYPE_CHECKING:
     from s2am_engine.inference.harmonizer import Harmonizer
     from s2am_engine.inference.references import References
 
+_SHADOW_SIDE = 1024  # pixels of the reduced image that a shadow is estimated from
 _INPUT_SHARE = 0.6  # of the progress: preparing the model's input
 
 
@@ -84,7 +90,7 @@ def prepare_input(
     """
     layer = document.layer(layer_id)
     plain: dict[str, Any] = {"visible": True, "opacity": 1.0, "blend_mode": BlendMode.NORMAL, "group": None}
-    original = dataclasses.replace(layer, harmonization=None, **plain)
+    original = dataclasses.replace(layer, harmonization=None, shadow=None, **plain)
     beneath = _reference_layers(document, layer, reference)
     image = flatten(dataclasses.replace(document, layers=(*beneath, original)), progress=progress)
     mask = canvas_coverage(document, original)
@@ -155,6 +161,30 @@ def find_variants(
     report(1.0)
 
 
+def find_shadow(document: Document, layer_id: int) -> ShadowEstimate:
+    """Estimate the shadow of a layer from its outline and the visible layers below.
+
+    Raises:
+        DocumentError: the layer is outside the canvas, or there is no visible layer below.
+        ImageError: nothing of the layer is visible.
+    """
+    layer = document.layer(layer_id)
+    if layer.box.intersection(document.rect).is_empty:
+        raise _outside(layer)
+    zoom = min(1.0, _SHADOW_SIDE / max(document.width, document.height))
+    rect = Rect(0, 0, max(1, round(document.width * zoom)), max(1, round(document.height * zoom)))
+    beneath = dataclasses.replace(document, layers=_reference_layers(document, layer, BENEATH))
+    background = render_exactly(beneath, zoom, rect)
+    silhouette = silhouette_of(layer, zoom) or Silhouette(np.zeros((1, 1), np.uint8))
+    return estimate_shadow(background.pixels, silhouette, background.alpha)
+
+
+def _outside(layer: Layer) -> DocumentError:
+    return DocumentError(
+        f"“{layer.name}” is outside the canvas: move it into the image first.", code="document.outside"
+    )
+
+
 def _reduce_photographs(reference: Reference, size: int, report: FractionCallback) -> References:
     """Read the photographs of a reference at a network's input size."""
     from s2am_engine.inference.references import References  # imports PyTorch, which takes seconds
@@ -195,9 +225,7 @@ def _reference_layers(document: Document, layer: Layer, reference: Reference) ->
 def _check_coverage(mask: NDArray[Any], layer: Layer) -> None:
     """Raise DocumentError for a layer that is outside the canvas, or leaves no background."""
     if not mask.any():
-        raise DocumentError(
-            f"“{layer.name}” is outside the canvas: move it into the image first.", code="document.outside"
-        )
+        raise _outside(layer)
     if mask.min() >= full_scale(mask.dtype):
         raise DocumentError(
             f"“{layer.name}” covers the whole image and leaves no background as a reference: cut its subject out, or "

@@ -23,7 +23,8 @@ from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.layer_tree import GroupNode, Node
 from s2am_editor.document.model import Document, Layer
 from s2am_editor.document.raster import TiledMask
-from s2am_editor.render.blend import blend_group, blend_layer, transparent_image, visible_nodes
+from s2am_editor.render.blend import blend_group, blend_layer, blend_shadow, transparent_image, visible_nodes
+from s2am_editor.render.cast_shadow import ScaledShadow, scaled_shadow, screen_scale
 from s2am_editor.render.resample import Patch, resample_layer, resample_mask
 from s2am_engine.image import icc
 from s2am_engine.image.arrays import to_uint8
@@ -36,7 +37,7 @@ MAX_CACHE_BYTES = 64 << 20
 MAGNIFIED_ZOOM = 2.0
 """From this zoom on, canvas pixels are drawn as squares."""
 
-_T = TypeVar("_T", bound=Patch | ImageData | None)
+_T = TypeVar("_T", bound=Patch | ImageData | ScaledShadow | None)
 _View = tuple[np.dtype[Any], float, Rect, bool]  # depth, zoom, part of the canvas in pixels of that zoom, harmonized
 
 
@@ -56,7 +57,7 @@ class RenderSession:
         self._document = document
         self._cache: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
         self._max_cache_bytes, self._cache_bytes = max_cache_bytes, 0
-        self._lock = threading.Lock()
+        self._lock, self._shadow_lock = threading.Lock(), threading.Lock()
 
     @property
     def document(self) -> Document:
@@ -135,12 +136,20 @@ class RenderSession:
     def _blend(self, backdrop: ImageData, node: Node, view: _View, key: tuple[Hashable, ...]) -> ImageData:
         dtype, zoom, rect, harmonized = view
         if isinstance(node, Layer):
+            if harmonized and node.shadow is not None:
+                backdrop = blend_shadow(backdrop, node, self._shadow(node, zoom), zoom, rect)
             return blend_layer(backdrop, node, self._patch(node, zoom, rect), rect, harmonized=harmonized, fast=True)
         if node.group.isolated:
             rendered = self._blend_nodes(transparent_image(rect, dtype), node.children, view, view)
         else:
             rendered = self._blend_nodes(backdrop, node.children, view, key)
         return blend_group(backdrop, node.group, rendered, rect, fast=True)
+
+    def _shadow(self, layer: Layer, zoom: float) -> ScaledShadow:
+        scale, size = screen_scale(layer, zoom), (self._document.width, self._document.height)
+        key = (layer.raster, layer.mask, layer.transform, layer.shadow, size, scale)
+        with self._shadow_lock:  # every tile needs the same one
+            return self._cached(key, lambda: scaled_shadow(layer, size, scale))
 
     def _patch(self, layer: Layer, zoom: float, rect: Rect) -> Patch | None:
         key = (layer.raster, layer.mask, layer.transform, zoom, rect)
@@ -213,13 +222,15 @@ def _appearance_key(node: Node) -> Hashable:
         group = node.group
         return group.opacity, group.blend_mode, group.isolated, *(_appearance_key(child) for child in node.children)
     layer = node
-    return layer.raster, layer.mask, layer.transform, layer.opacity, layer.harmonization, layer.blend_mode
+    return layer.raster, layer.mask, layer.transform, layer.opacity, layer.harmonization, layer.blend_mode, layer.shadow
 
 
-def _owned_bytes(result: Patch | ImageData | None) -> int:
+def _owned_bytes(result: Patch | ImageData | ScaledShadow | None) -> int:
     """Return the bytes that only the cache holds: views of a document's arrays are free."""
     if result is None:
         return 0
+    if isinstance(result, ScaledShadow):
+        return result.layer.alpha.nbytes
     arrays = (result.pixels, result.coverage if isinstance(result, Patch) else result.alpha)
     return sum(array.nbytes for array in arrays if array is not None and array.base is None)
 

@@ -107,6 +107,8 @@ ACTIONS = (
     Action("variants", _mark("&Variants…"), "Ctrl+Shift+Return", "variants", "layer"),
     Action("reset-sliders", _mark("&Reset sliders"), None, "reset", "harmonized"),
     Action("remove", _mark("Remove harmoni&zation"), None, None, "harmonized"),
+    Action("cast-shadow", _mark("Cast a &shadow"), "Ctrl+Shift+D", None, "layer"),
+    Action("remove-shadow", _mark("Remove sha&dow"), None, None, "layer"),
     Action("save-map", _mark("Save color &map…"), None, None, "harmonized"),
     Action("fine-tune", _mark("&Fine-tune on my photos…"), None, "fine-tune"),
     Action("batch", _mark("&Batch…"), None, "batch"),
@@ -149,6 +151,7 @@ ACTIONS = (
     Action("tool-brush", _mark("Brush: show parts of the layer"), "B", "brush", checkable=True, tool="brush"),
     Action("tool-eraser", _mark("Eraser: hide parts of the layer"), "E", "eraser", checkable=True, tool="eraser"),
     Action("tool-reference", _mark("Paint a reference area"), "R", "reference", checkable=True, tool="reference"),
+    Action("tool-shadow", _mark("Shadow: direction, length and ground"), "D", "shadow", checkable=True, tool="shadow"),
     Action("tool-crop", _mark("Crop"), "K", "crop", checkable=True, tool="crop"),
     Action("tool-hand", _mark("Hand"), "H", "hand", checkable=True, tool="hand"),
 )
@@ -238,7 +241,20 @@ MENUS = (
     (_mark("&Edit"), ("undo", "redo", "", "copy", "copy-layer", "paste", "paste-in-place", "", "canvas-size")),
     (
         _mark("&Harmonize"),
-        ("harmonize", "variants", "", "reset-sliders", "remove", "", "save-map", "", "fine-tune"),
+        (
+            "harmonize",
+            "variants",
+            "",
+            "reset-sliders",
+            "remove",
+            "",
+            "cast-shadow",
+            "remove-shadow",
+            "",
+            "save-map",
+            "",
+            "fine-tune",
+        ),
     ),
     (
         _mark("&Layer"),

@@ -44,6 +44,7 @@ from s2am_editor.window.panels.harmonize_panel import (
     Variant,
     usable_models,
 )
+from s2am_editor.window.panels.shadow_panel import ShadowCaster
 from s2am_editor.window.panels.sidebar import Sidebar
 from s2am_editor.window.panels.variants_panel import VariantsPanel
 from s2am_editor.window.panels.welcome import Welcome
@@ -55,6 +56,7 @@ from s2am_editor.window.widgets.curve_editor import CurveEditor
 from s2am_editor.window.window_commands import LayerCommands, WindowCommands
 from s2am_engine.errors import EngineError
 from s2am_engine.models.model_store import default_model
+from s2am_engine.shadow.estimate import ShadowEstimate
 
 SAVED_DURATION = 4000  # milliseconds for which the status bar says that a project was saved
 FIRST_SIZE = QSize(1440, 900)
@@ -74,6 +76,7 @@ class MainWindow(QMainWindow):
         self.files = DocumentFiles(self.session, self.jobs, self.settings, self)
         self.harmonizing = LayerHarmonizer(self.session, self.jobs, self)
         self.cutting = CutOut(self.session, self.jobs, self)
+        self.shadows = ShadowCaster(self.session, self.jobs, self)
         self.autosave = Autosave(self.session, self.jobs, self, self.files)
         self.all_actions = Actions(self)
         self.canvas = Canvas()
@@ -127,7 +130,7 @@ class MainWindow(QMainWindow):
 
     def _connect(self) -> None:
         self.jobs.ended.connect(self._job_ended)
-        for source in (self.files, self.harmonizing, self.cutting, self.autosave):
+        for source in (self.files, self.harmonizing, self.cutting, self.shadows, self.autosave):
             source.failed.connect(self.show_problem)
         self.session.refused.connect(self.show_problem)
         self.canvas.render_failed.connect(lambda error: self.show_problem(Problem(error)))
@@ -153,8 +156,12 @@ class MainWindow(QMainWindow):
         self.sidebar.harmonize.harmonize.connect(self.harmonize)
         self.sidebar.harmonize.variants.connect(self.show_variants)
         self.sidebar.harmonize.paint_reference.connect(lambda: self.tool_box.choose("reference"))
+        self.sidebar.shadow.cast.connect(self.shadows.cast)
+        self.sidebar.shadow.remove.connect(self.shadows.remove)
+        self.shadows.estimated.connect(self._show_shadow)
         self.sidebar.harmonize.photographs_wanted.connect(self._choose_photographs)
         self.tool_box.refine_wanted.connect(self._refine_edges)
+        self.tool_box.shadow_wanted.connect(self.shadows.cast)
         self.tool_box.reference.painted.connect(self.sidebar.harmonize.choose_area)
         self.welcome.open_background.connect(self.files.choose_background)
         self.welcome.open_recent.connect(self.files.open)
@@ -221,6 +228,8 @@ class MainWindow(QMainWindow):
             variants=self.show_variants,
             reset_sliders=panel.adjust.reset,
             remove=self.harmonizing.remove,
+            cast_shadow=self.shadows.cast,
+            remove_shadow=self.shadows.remove,
             save_map=self.commands.save_map,
             fine_tune=self.commands.fine_tune,
             batch=self.commands.batch,
@@ -296,6 +305,10 @@ class MainWindow(QMainWindow):
         paths = self.commands.choose_photographs()
         if paths:
             self.sidebar.harmonize.set_photographs(paths)
+
+    def _show_shadow(self, layer_id: int, estimate: ShadowEstimate) -> None:
+        self.sidebar.shadow.show_estimate(layer_id, estimate)
+        self.sidebar.sections["shadow"].open()
 
     def open_files(self, paths: Sequence[Path]) -> None:
         """Open the files named on the command line."""
@@ -400,6 +413,7 @@ class MainWindow(QMainWindow):
         self.all_actions["ungroup"].setEnabled(
             self.session.active_group is not None or (layer is not None and layer.group is not None)
         )
+        self.all_actions["remove-shadow"].setEnabled(layer is not None and layer.shadow is not None)
         merges_group = self.session.active_group is not None
         self.all_actions.set_text("merge", self.tr("Mer&ge group") if merges_group else self.tr("Mer&ge down"))
         self._refresh_history()

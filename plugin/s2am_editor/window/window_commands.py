@@ -88,7 +88,9 @@ class WindowCommands(QObject):
         document, layer = self._session.document, self._session.active
         if layer is None:
             return
-        alone = dataclasses.replace(layer, visible=True, opacity=1.0, blend_mode=BlendMode.NORMAL, group=None)
+        alone = dataclasses.replace(
+            layer, visible=True, opacity=1.0, blend_mode=BlendMode.NORMAL, group=None, shadow=None
+        )
         area = frame.Frame.of(layer).box
         center = (area.left + area.right) / 2, (area.top + area.bottom) / 2
 

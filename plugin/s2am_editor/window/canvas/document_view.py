@@ -122,7 +122,7 @@ class DocumentView(QObject):
         layer = next((one for one in document.layers if one.id == document.active), None)
         if self._mask_view is MaskView.COMPOSITE or layer is None:
             return partial(render_tinted, self._rendering, self._tint)
-        shown = dataclasses.replace(layer, visible=True, opacity=1.0, group=None)
+        shown = dataclasses.replace(layer, visible=True, opacity=1.0, group=None, shadow=None)
         alone = dataclasses.replace(document, layers=(shown,))
         return partial(render_cutout, self._rendering, RenderSession(alone), layer, self._mask_view)
 

@@ -85,7 +85,7 @@ class RefineEdgesDialog(QDialog):
     def settings(self) -> EdgeSettings:
         """The settings, in pixels of the layer."""
         transform = self._layer.transform
-        pixels = 100 / (transform.scale_x * transform.scale_y) ** 0.5  # the rows show hundredths
+        pixels = 1 / (transform.scale_x * transform.scale_y) ** 0.5
         return EdgeSettings.from_values(
             {name: self.rows[name].value * (pixels if spec.unit == "px" else 1) for name, spec in EDGE_SLIDERS.items()}
         )

@@ -12,6 +12,7 @@ from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.panels.adjust_panel import AdjustPanel, CurvesPanel
 from s2am_editor.window.panels.harmonize_panel import HarmonizePanel
 from s2am_editor.window.panels.layers_panel import LayersPanel
+from s2am_editor.window.panels.shadow_panel import ShadowPanel
 from s2am_editor.window.widgets.basic import Section, rule, small_button
 
 SIDEBAR_WIDTH = 300
@@ -28,6 +29,7 @@ class Sidebar(QSplitter):
         self.harmonize = HarmonizePanel(session)
         self.adjust = AdjustPanel(session)
         self.curves = CurvesPanel(session)
+        self.shadow = ShadowPanel(session)
         self.layers = LayersPanel(session)
         reset = small_button("reset", self.tr("Reset sliders"), self.adjust.reset)
         straight = small_button("reset", self.tr("Remove curves"), self.curves.reset)
@@ -42,6 +44,7 @@ class Sidebar(QSplitter):
             "harmonize": Section(self.tr("Harmonize"), self.harmonize),
             "adjust": Section(self.tr("Adjust"), self.adjust, reset),
             "curves": Section(self.tr("Curves"), self.curves, straight),
+            "shadow": Section(self.tr("Shadow"), self.shadow, closed=True),
             "layers": Section(self.tr("Layers"), self.layers, *layer_buttons),
         }
         inside = QWidget()
@@ -49,7 +52,7 @@ class Sidebar(QSplitter):
         column = QVBoxLayout(inside)
         column.setContentsMargins(0, 4, 0, 0)
         column.setSpacing(0)
-        for name in ("harmonize", "adjust", "curves"):
+        for name in ("harmonize", "adjust", "curves", "shadow"):
             if name != "harmonize":
                 column.addWidget(rule())
             column.addWidget(self.sections[name])

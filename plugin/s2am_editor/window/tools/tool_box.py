@@ -32,6 +32,7 @@ from s2am_editor.window.tools.brush_tool import MAX_BRUSH, MaskBrush, ReferenceB
 from s2am_editor.window.tools.cut_out import BoxTool, CropTool, CutOut, ScribbleTool, Strokes
 from s2am_editor.window.tools.mask_outline import MaskOutline
 from s2am_editor.window.tools.move_tool import MoveTool
+from s2am_editor.window.tools.shadow_tool import ShadowTool
 from s2am_editor.window.tools.tool import HandTool, Tool
 from s2am_editor.window.widgets.basic import NumberBox, heading, muted_label, push_button, small_button
 from s2am_editor.window.widgets.sliders import Slider
@@ -302,6 +303,7 @@ class ToolBox(QToolBar):
 
     chosen = pyqtSignal(str)
     refine_wanted = pyqtSignal()  # the edges of the active layer
+    shadow_wanted = pyqtSignal()  # an automatic shadow of the active layer
 
     def __init__(
         self, session: EditorSession, canvas: Canvas, view: DocumentView, cutting: CutOut, actions: Actions
@@ -365,6 +367,10 @@ class ToolBox(QToolBar):
         text = self.tr("Paint the area that the layer should match.")
         page = BrushOptions(self.reference, self.tr("Reference"), text, clear)
         self._add("reference", self.reference, page)
+        self.shadow = ShadowTool(session, canvas.viewport, canvas.devicePixelRatioF)
+        hint = self.tr("Drag the tip for direction and length, and the ends of the dashed line to the ground.")
+        cast = push_button(self.tr("Automatic shadow"), self.shadow_wanted.emit)
+        self._add("shadow", self.shadow, hint_page(self.tr("Shadow"), hint, cast))
         hint = self.tr("Draw a box around what stays of the image; layers keep what lies outside.")
         self._add("crop", self.crop, hint_page(self.tr("Crop"), hint))
         hint = self.tr("Drag the image. Space does the same with any tool.")

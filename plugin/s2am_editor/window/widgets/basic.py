@@ -150,6 +150,10 @@ class Section(QWidget):
         """True if the content is shown."""
         return self._heading.isChecked()
 
+    def open(self) -> None:
+        """Show the content."""
+        self._heading.setChecked(True)
+
     def _toggle(self, on: bool) -> None:
         self._heading.setIcon(icon("chevron-down" if on else "chevron-right"))
         self._content.setVisible(on)

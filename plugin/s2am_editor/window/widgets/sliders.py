@@ -91,7 +91,7 @@ class Slider(FocusedWheel, QSlider):
 
 
 class SliderRow(QWidget):
-    """A labeled slider and number for a value shown in percent; one drag is one undo step."""
+    """A labeled slider and number for a value, shown in percent or in a unit; one drag is one undo step."""
 
     moved = pyqtSignal(float, object)  # the value, and the key of the gesture
 
@@ -102,23 +102,29 @@ class SliderRow(QWidget):
         lowest: float,
         highest: float,
         neutral: float,
-        parent: QWidget | None = None,
+        *,
+        unit: str = "%",
+        digits: int = 0,
     ) -> None:
-        """Create a slider with its label, tooltip and range."""
-        super().__init__(parent)
+        """Create a slider with its label, tooltip and range; `unit` and `digits` as those of `SliderSpec`."""
+        super().__init__()
         self._neutral = neutral
         self._gesture: object = gesture()
         self._last = 0.0
-        self.slider = Slider(round(lowest * 100), round(highest * 100), round(neutral * 100))
+        self._factor = 100 if unit == "%" else 1  # of the number that is shown
+        self._steps = self._factor * 10**digits  # of the slider
+        self.slider = Slider(*(round(value * self._steps) for value in (lowest, highest, neutral)))
         self.number = NumberBox()
-        self.number.setRange(lowest * 100, highest * 100)
-        self.number.setDecimals(0)
+        self.number.setRange(lowest * self._factor, highest * self._factor)
+        self.number.setDecimals(digits)
+        if unit == "°":  # other units are named in the tooltip: the field is narrow
+            self.number.setSuffix(unit)
         self.number.setProperty("compact", True)
         self.number.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
         self.number.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.number.setFixedWidth(44)
         self.number.setKeyboardTracking(False)
-        self.number.setValue(neutral * 100)
+        self.number.setValue(neutral * self._factor)
         label = self._label = QLabel(name)
         label.setBuddy(self.slider)
         label.setMinimumWidth(76)
@@ -133,16 +139,15 @@ class SliderRow(QWidget):
         self.slider.setAccessibleDescription(tip)
         self.number.setAccessibleName(name)
         self.slider.sliderPressed.connect(self._begin)
-        self.slider.valueChanged.connect(lambda value: self._move(value / 100))
+        self.slider.valueChanged.connect(lambda value: self._move(value / self._steps))
         self.slider.reset.connect(self.reset)
-        self.number.valueChanged.connect(lambda value: self._move(value / 100))
+        self.number.valueChanged.connect(lambda value: self._move(value / self._factor))
 
     @classmethod
     def from_spec(cls, spec: SliderSpec) -> SliderRow:
-        """Create the row of a slider of a table of `s2am_common`; of pixels, the row's values are hundredths."""
+        """Create the row of a slider of a table of `s2am_common`, in its unit."""
         label, tip = (QCoreApplication.translate("sliders", text) for text in (spec.label, spec.help))
-        scale = 100 if spec.unit == "px" else 1
-        return cls(label, tip, spec.low / scale, spec.high / scale, spec.default / scale)
+        return cls(label, tip, spec.low, spec.high, spec.default, unit=spec.unit, digits=spec.digits)
 
     def hide_label(self) -> None:
         """Hide the name, where a form shows it."""
@@ -151,13 +156,17 @@ class SliderRow(QWidget):
     @property
     def value(self) -> float:
         """The current value."""
-        return self.number.value() / 100
+        return self.number.value() / self._factor
+
+    def set_neutral(self, value: float) -> None:
+        """Set the value that a double click restores, such as an automatic one."""
+        self._neutral = value
 
     def set_value(self, value: float) -> None:
         """Show a value without emitting `moved`."""
         with QSignalBlocker(self.slider), QSignalBlocker(self.number):
-            self.slider.setValue(round(value * 100))
-            self.number.setValue(value * 100)
+            self.slider.setValue(round(value * self._steps))
+            self.number.setValue(value * self._factor)
         self.slider.update()
 
     def reset(self) -> None:

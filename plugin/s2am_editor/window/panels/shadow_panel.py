@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The shadow of the active layer: its sliders, and its estimation in the background."""
+
+from __future__ import annotations
+
+from PyQt6.QtCore import QObject, pyqtSignal
+from PyQt6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+
+from s2am_common.shadow_sliders import SHADOW_SLIDERS
+from s2am_editor.document import commands
+from s2am_editor.render import harmonize_layer
+from s2am_editor.window.editor_session import EditorSession
+from s2am_editor.window.jobs import BackgroundJobs
+from s2am_editor.window.widgets.basic import muted_label, push_button
+from s2am_editor.window.widgets.sliders import SliderRow
+from s2am_engine.shadow.estimate import ShadowEstimate
+
+
+class ShadowPanel(QWidget):
+    """The sliders of `s2am_common.shadow_sliders` for the active layer; a double click restores an automatic value."""
+
+    cast = pyqtSignal()  # an automatic shadow is wanted
+    remove = pyqtSignal()
+
+    def __init__(self, session: EditorSession) -> None:
+        """Show a session's active layer."""
+        super().__init__()
+        self._session = session
+        self._estimates: dict[int, ShadowEstimate] = {}
+        self.rows = {name: SliderRow.from_spec(spec) for name, spec in SHADOW_SLIDERS.items()}
+        self.cast_button = push_button(self.tr("Cast a shadow"), self.cast.emit)
+        self.cast_button.setToolTip(self.tr("Estimate light and ground from the layers below"))
+        self.remove_button = push_button(self.tr("Remove"), self.remove.emit)
+        self._note = muted_label()
+        buttons = QHBoxLayout()
+        buttons.setSpacing(6)
+        buttons.addWidget(self.cast_button, 1)
+        buttons.addWidget(self.remove_button)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(3)
+        column.addLayout(buttons)
+        column.addWidget(self._note)
+        for name, row in self.rows.items():
+            column.addWidget(row)
+            row.moved.connect(lambda value, drag, name=name: self._move(name, value, drag))
+        session.opened.connect(self._opened)
+        session.layers_changed.connect(self.refresh)
+        self.refresh()
+
+    def show_estimate(self, layer_id: int, estimate: ShadowEstimate) -> None:
+        """Keep the automatic values of a layer, which a double click on a slider restores."""
+        self._estimates[layer_id] = estimate
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the shadow of the active layer."""
+        layer = self._session.active
+        shadow = layer.shadow if layer else None
+        estimate = self._estimates.get(layer.id) if layer else None
+        self.cast_button.setEnabled(layer is not None)
+        self.cast_button.setText(self.tr("Cast a shadow") if shadow is None else self.tr("Automatic shadow"))
+        self.remove_button.setVisible(shadow is not None)
+        for name, row in self.rows.items():
+            row.setVisible(shadow is not None)
+            row.set_neutral(getattr(estimate.shadow, name) if estimate else SHADOW_SLIDERS[name].default)
+            if shadow is not None:
+                row.set_value(getattr(shadow, name))
+        self._note.setText(" ".join(estimate.notes) if estimate and shadow is not None else "")
+        self._note.setVisible(bool(self._note.text()))
+
+    def _opened(self) -> None:
+        self._estimates.clear()
+        self.refresh()
+
+    def _move(self, name: str, value: float, drag: object) -> None:
+        layer = self._session.active
+        if layer and layer.shadow:
+            label = SHADOW_SLIDERS[name].label
+            self._session.do(commands.set_shadow(layer.id, layer.shadow.replace(**{name: value}), label, drag))
+
+
+class ShadowCaster(QObject):
+    """Estimates shadows in the background and puts them into the document."""
+
+    failed = pyqtSignal(object)  # a Problem
+    estimated = pyqtSignal(int, object)  # id of a layer, and its ShadowEstimate
+
+    def __init__(self, session: EditorSession, jobs: BackgroundJobs, parent: QObject) -> None:
+        """Work on a session's document."""
+        super().__init__(parent)
+        self._session, self._jobs = session, jobs
+
+    def cast(self) -> None:
+        """Give the active layer the shadow that it would cast on the layers below."""
+        layer = self._session.active
+        if layer is None:
+            return
+        document = self._session.document
+
+        def done(estimate: ShadowEstimate) -> None:
+            if any(one.id == layer.id for one in self._session.document.layers):
+                self._session.do(commands.set_shadow(layer.id, estimate.shadow, "Cast shadow"))
+                self.estimated.emit(layer.id, estimate)
+
+        title = self.tr("Estimating the shadow")
+        self._jobs.start(title, lambda _: harmonize_layer.find_shadow(document, layer.id), done, self.failed.emit)
+
+    def remove(self) -> None:
+        """Remove the shadow of the active layer."""
+        layer = self._session.active
+        if layer and layer.shadow:
+            self._session.do(commands.set_shadow(layer.id, None, "Remove shadow"))
