@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from s2am_engine.finish.measurement import FinishMeasurement
     from s2am_engine.finish.values import Finish
     from s2am_engine.image.io import ImageData, load_image, save_image
+    from s2am_engine.image.mask_edges import EdgeSettings, refine_edges
     from s2am_engine.image.mask_reading import MaskOptions, MaskReading, read_mask, read_mask_file
     from s2am_engine.image.masks import save_mask
     from s2am_engine.inference.detector import Detection, Detector
@@ -71,6 +72,7 @@ _MODULES = {
     "s2am_engine.finish.measurement": ("FinishMeasurement",),
     "s2am_engine.finish.values": ("Finish",),
     "s2am_engine.image.io": ("ImageData", "load_image", "save_image"),
+    "s2am_engine.image.mask_edges": ("EdgeSettings", "refine_edges"),
     "s2am_engine.image.mask_reading": ("MaskOptions", "MaskReading", "read_mask", "read_mask_file"),
     "s2am_engine.image.masks": ("save_mask",),
     "s2am_engine.inference.detector": ("Detection", "Detector"),
@@ -92,6 +94,7 @@ __all__ = [
     "Detector",
     "DeviceError",
     "DiskFullError",
+    "EdgeSettings",
     "EngineError",
     "FileError",
     "Finish",
@@ -124,6 +127,7 @@ __all__ = [
     "load_image",
     "read_mask",
     "read_mask_file",
+    "refine_edges",
     "render_shadow",
     "save_image",
     "save_mask",

@@ -23,7 +23,10 @@ from s2am_engine.color.map import ColorMap
 from s2am_engine.errors import FileError, ImageError, MaskError, S2AMError
 from s2am_engine.finish.values import Finish
 from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, load_image, save_image
-from s2am_engine.image.mask_reading import MaskOptions, MaskReading
+from s2am_engine.image.mask_edges import EdgeSettings, refine_edges
+from s2am_engine.image.mask_reading import MaskOptions, MaskReading, invert_mask
+from s2am_engine.image.masks import MASK_SUFFIXES
+from s2am_engine.image.masks import save_mask as write_mask
 from s2am_engine.image.paste import layer_position, limit_alpha
 from s2am_engine.mask_files import read_matching_mask, without_masks
 from s2am_engine.outputs import check_output, unused_path
@@ -88,6 +91,7 @@ class FileHarmonizer:
     references: files of photographs to whose look the foreground is matched as well; none = the background decides.
     shadow: values of the shadow of a layer on a background, which replace the automatic ones; None = no shadow.
     mask_options: the meaning of the files of masks, where a person decides.
+    edges: refinement of the mask's edges; of the layer's, if there is a background.
     """
 
     model: str = ""
@@ -100,6 +104,7 @@ class FileHarmonizer:
     references: Sequence[Path] = ()
     shadow: Mapping[str, float] | None = None
     mask_options: MaskOptions = field(default_factory=MaskOptions)
+    edges: EdgeSettings = field(default_factory=EdgeSettings)
     _references: References | None = field(default=None, init=False, repr=False)
 
     @cached_property
@@ -150,6 +155,7 @@ class FileHarmonizer:
         background: Path | None = None,
         at: tuple[int, int] | None = None,
         save_map: Path | None = None,
+        save_mask: Path | None = None,
         save_shadow: Path | None = None,
         status: Callable[[str], None] = lambda _: None,
     ) -> FileResult:
@@ -163,6 +169,7 @@ class FileHarmonizer:
             background: image on which the layer is pasted.
             at: position of the layer, see `paste.place_layer`.
             save_map: file for the color map with sliders, .json or .cube.
+            save_mask: image file for the mask that was used, as large as the result.
             save_shadow: image file for the layer of the shadow, as large as the background.
             status: called with the current step, such as “reading beach.png”.
 
@@ -175,6 +182,8 @@ class FileHarmonizer:
         check_output(output, inputs, IMAGE_SUFFIXES)
         if save_map:
             check_output(save_map, inputs, MAP_SUFFIXES)
+        if save_mask:
+            check_output(save_mask, inputs, MASK_SUFFIXES)
         if save_shadow:
             check_output(save_shadow, inputs, SHADOW_SUFFIXES)
         status(f"reading {source}")
@@ -192,13 +201,15 @@ class FileHarmonizer:
             elif self.subject:
                 status("selecting the subject")
                 detection = self.subject_selector.select(image)
-            given = MaskReading(detection.mask) if detection else given
+            if detection:
+                given = MaskReading(invert_mask(detection.mask) if self.mask_options.invert else detection.mask)
+            refined, given = self._refine_edges(image, given, status)
             status("harmonizing")
             if behind:
-                layer = image if given is None else limit_alpha(image, given.mask)
+                layer = refined if given is None else limit_alpha(refined, given.mask)
                 prediction = self.harmonizer.paste(layer, behind, at, references=references)
             else:
-                prediction = self.harmonizer(image, given, references=references)
+                prediction = self.harmonizer(refined, given, references=references)
             shadow = self._shadow_of(prediction)
             given_shadow = shadow.shadow if shadow else None
             finisher = prediction.finisher(self.finish, self.sliders)
@@ -206,6 +217,8 @@ class FileHarmonizer:
                 result = self.harmonizer.paint(prediction)
             else:
                 result = prediction.render(self.sliders, finish=finisher, shadow=given_shadow)
+            if refined is not image and not behind:
+                result = dataclasses.replace(result, alpha=image.alpha)
         except (ImageError, MaskError) as error:
             raise named(error, source) from error
         status(f"writing {output}")
@@ -213,6 +226,8 @@ class FileHarmonizer:
         with atomic_write(save_map) if save_map else nullcontext() as file:
             if save_map and file:
                 file.write(map_text(prediction.adjusted_map(self.sliders), save_map).encode("utf-8", "replace"))
+            if save_mask:
+                write_mask(save_mask, prediction.mask)
             if save_shadow and given_shadow:
                 save_image(save_shadow, shadow_image(prediction.shadow_layer(given_shadow), result))
             omitted = save_image(output, result)
@@ -223,6 +238,24 @@ class FileHarmonizer:
         seconds = time.perf_counter() - started
         logger.info("wrote %s in %.2f s", output, seconds)
         return FileResult(source, output, save_map, result, prediction, detection, seconds, shadow, finisher)
+
+    def _refine_edges(
+        self, image: ImageData, given: MaskReading | None, status: Callable[[str], None]
+    ) -> tuple[ImageData, MaskReading | None]:
+        """Return an image and its mask with refined edges; without a mask, those of its alpha are refined."""
+        if self.edges.is_neutral:
+            return image, given
+        mask = image.alpha if given is None else given.mask
+        if mask is None:
+            raise MaskError("The image has no mask whose edges could be refined.", code="mask.missing")
+
+        def progress(done: float) -> None:
+            status(f"refining the edges of the mask, {100 * done:.0f} %")
+
+        refined = refine_edges(mask, self.edges, image.pixels, progress)
+        if given is not None:
+            return image, dataclasses.replace(given, mask=refined)
+        return dataclasses.replace(image, alpha=refined), None
 
     def _shadow_of(self, prediction: HarmonizeResult[ImageData]) -> ShadowEstimate | None:
         if self.shadow is None:

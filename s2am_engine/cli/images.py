@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from s2am_common.image_formats import IMAGE_FORMATS
 from s2am_engine.batch import (
@@ -25,6 +25,13 @@ from s2am_engine.batch import (
     named,
     plan_batch,
     run_batch,
+)
+from s2am_engine.cli.mask_options import (
+    add_edge_sliders,
+    add_invert_mask,
+    add_mask_meaning,
+    given_edges,
+    mask_meaning,
 )
 from s2am_engine.cli.outputs import ask_to_replace, choose_output
 from s2am_engine.cli.terminal import (
@@ -46,18 +53,25 @@ from s2am_engine.cli.terminal import (
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.errors import ImageError, MaskError
 from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, save_image
-from s2am_engine.image.mask_reading import MaskOptions
+from s2am_engine.image.mask_edges import refine_edges
+from s2am_engine.image.mask_reading import invert_mask
+from s2am_engine.image.masks import MASK_SUFFIXES, mask_image
 from s2am_engine.image.paste import limit_alpha
 from s2am_engine.mask_files import find_mask_file
 from s2am_engine.models import downloads, model_store
 from s2am_engine.outputs import file_exists
-from s2am_engine.types import Bytes
+
+if TYPE_CHECKING:
+    from s2am_engine.inference.detector import Detection
+    from s2am_engine.inference.subject import SubjectResult
 
 SUBJECT = Path("subject")
 """Value of `--mask` that stands for the subject of the photograph, unless a file has this name."""
 
 ALPHA_SUFFIXES = tuple(suffix for info in IMAGE_FORMATS if info.alpha and info.summary for suffix in info.suffixes)
 """Endings of the files that are written with transparency."""
+
+FoundT = TypeVar("FoundT", "Detection", "SubjectResult")
 
 FOLDER_MASKS = "--masks DIR, --auto-mask or --mask subject"
 
@@ -83,27 +97,15 @@ def add_harmonize_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_option(parser)
     about = "also write the color map with sliders, to a .json or .cube file"
     parser.add_argument("--save-map", type=Path, metavar="MAP", help=about)
+    about = "also write the mask that was used, with its edges, as a gray image of the size of the result"
+    parser.add_argument("--save-mask", type=Path, metavar="MASK", help=about)
     about = "for research: the network's own pixels, enlarged, instead of its color map"
     parser.add_argument("--native", action="store_true", help=about)
     add_device(parser)
+    add_edge_sliders(parser)
     add_sliders(parser)
     add_finish(parser)
     add_shadow_sliders(parser)
-
-
-def add_mask_meaning(parser: argparse.ArgumentParser) -> None:
-    """Add the options about the meaning of a mask's file."""
-    about = "entries of a mask with a palette, or labels, that are foreground"
-    parser.add_argument("--mask-index", type=int, nargs="+", action="extend", metavar="NUMBER", help=about)
-    about = "exchange foreground and background of the mask"
-    parser.add_argument("--invert-mask", action="store_true", help=about)
-
-
-def mask_meaning(options: argparse.Namespace) -> MaskOptions:
-    """Return the options about the meaning of a mask."""
-    if (options.mask_index or options.invert_mask) and not (options.mask or options.masks):
-        raise UsageError("--mask-index and --invert-mask need --mask or --masks")
-    return MaskOptions(tuple(options.mask_index or ()), options.invert_mask)
 
 
 def add_model_option(parser: argparse.ArgumentParser) -> None:
@@ -139,10 +141,13 @@ def run_harmonize(options: argparse.Namespace) -> int:
         references=options.reference or (),
         shadow=shadow,
         mask_options=mask_meaning(options),
+        edges=given_edges(options),
     )
     if options.composite.is_dir() or options.masks:
-        if mask or options.background or options.save_map:
-            raise UsageError(f"a folder needs {FOLDER_MASKS}; not a single mask, --background or --save-map")
+        if mask or options.background or options.save_map or options.save_mask:
+            raise UsageError(
+                f"a folder needs {FOLDER_MASKS}; not a single mask, --background, --save-map or --save-mask"
+            )
         if not ((options.masks or options.auto_mask or subject) and options.output):
             raise UsageError(f"a folder needs {FOLDER_MASKS}, and -o DIR")
         return harmonize_folder(options, files)
@@ -151,6 +156,10 @@ def run_harmonize(options: argparse.Namespace) -> int:
     output = choose_output(options.output, default, inputs=inputs, suffixes=IMAGE_SUFFIXES)
     if options.save_map:
         choose_output(options.save_map, options.save_map, inputs=inputs, suffixes=MAP_SUFFIXES)
+    if options.save_mask:
+        if options.save_mask.resolve() == output.resolve():
+            raise UsageError("--save-mask and -o name the same file")
+        choose_output(options.save_mask, options.save_mask, inputs=inputs, suffixes=MASK_SUFFIXES)
     if options.save_shadow:
         if options.save_shadow.resolve() == output.resolve():
             raise UsageError("--save-shadow and -o name the same file")
@@ -163,6 +172,7 @@ def run_harmonize(options: argparse.Namespace) -> int:
             background=options.background,
             at=options.at,
             save_map=options.save_map,
+            save_mask=options.save_mask,
             save_shadow=options.save_shadow,
             status=status,
         )
@@ -216,6 +226,8 @@ def add_detect_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--likeliest", action="store_true", help=about)
     parser.add_argument("--model", default=model_store.DETECTOR, help="a mask-free model (default: %(default)s)")
     add_device(parser)
+    add_invert_mask(parser)
+    add_edge_sliders(parser)
 
 
 def run_detect(options: argparse.Namespace) -> int:
@@ -231,7 +243,7 @@ def run_detect(options: argparse.Namespace) -> int:
 
         detector = Detector(options.model, options.device)
         try:
-            found = detector.detect(image, likeliest=options.likeliest)
+            found = with_edges(detector.detect(image, likeliest=options.likeliest), image, options, status)
         except (ImageError, MaskError) as error:
             raise named(error, source) from error
         status(f"writing {output}")
@@ -241,9 +253,11 @@ def run_detect(options: argparse.Namespace) -> int:
     return 0
 
 
-def mask_image(mask: Bytes) -> ImageData:
-    """Return a mask, H×W, as a gray image."""
-    return ImageData(np.repeat(mask[..., None], 3, axis=2), gray=True)
+def with_edges(found: FoundT, image: ImageData, options: argparse.Namespace, status: Callable[[str], None]) -> FoundT:
+    """Return a detection or a selected subject with its mask inverted and refined, as the options ask for."""
+    mask = invert_mask(found.mask) if options.invert_mask else found.mask
+    status("refining the edges of the mask")
+    return dataclasses.replace(found, mask=refine_edges(mask, given_edges(options), image.pixels))
 
 
 def add_cutout_arguments(parser: argparse.ArgumentParser) -> None:
@@ -258,6 +272,8 @@ def add_cutout_arguments(parser: argparse.ArgumentParser) -> None:
     names = model_store.SUBJECT_MODEL, " or ".join(downloads.DOWNLOADS)
     parser.add_argument("--model", default="", metavar="NAME", help=about.format(*names))
     add_device(parser)
+    add_invert_mask(parser)
+    add_edge_sliders(parser)
 
 
 def run_cutout(options: argparse.Namespace) -> int:
@@ -274,7 +290,7 @@ def run_cutout(options: argparse.Namespace) -> int:
 
         selector = SubjectSelector(options.model, options.device)
         try:
-            found = selector.select(image, likeliest=options.likeliest)
+            found = with_edges(selector.select(image, likeliest=options.likeliest), image, options, status)
         except (ImageError, MaskError) as error:
             raise named(error, source) from error
         status(f"writing {output}")

@@ -12,12 +12,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from s2am_common.image_formats import format_of_suffix
+from s2am_common.image_formats import WRITABLE_FORMATS
 from s2am_engine.errors import ImageFormatError, MaskError
 from s2am_engine.image.arrays import SAMPLED_SIDE, STRIP_PIXELS, full_scale, subsample, to_depth, to_unit
 from s2am_engine.image.guided_filter import guided_coefficients
 from s2am_engine.image.io import ImageData, save_image
 from s2am_engine.types import Bytes, Floats, Mask, Pixels
+
+MASK_SUFFIXES = tuple(
+    suffix for info in WRITABLE_FORMATS if info.lossless and info.max_bits >= 16 for suffix in info.suffixes
+)
+"""Endings of the files that masks are written to: lossless and of 16 bits."""
 
 _EDGE_REACH = 2.0  # pixels of the small mask by which upsampling may move an edge
 _RAMP_MARGIN = 0.1
@@ -84,24 +89,28 @@ def _size_problem(mask: tuple[int, ...], image: tuple[int, ...], name: str, orie
     return f"{sizes}, of other proportions: use a mask of the same image, cropped alike."
 
 
+def mask_image(mask: Mask) -> ImageData:
+    """Return a mask as a gray image, white = foreground; bool becomes 8 bits, and float32 16 bits."""
+    gray = mask
+    if mask.dtype.kind in "bf":
+        gray = to_depth(mask, np.dtype(np.uint8 if mask.dtype == np.bool_ else np.uint16))
+    return ImageData(np.repeat(gray[..., None], 3, axis=2), gray=True)
+
+
 def save_mask(path: str | Path, mask: Mask) -> None:
     """Write a mask as a gray image, whole or not at all; white = foreground.
 
     Args:
         path: file to write or replace.
-        mask: H×W; bool becomes 8 bits, and float32 16 bits.
+        mask: H×W, see `mask_image`.
 
     Raises:
         ImageFormatError: the suffix is that of no lossless format.
         FileError: see `save_image`.
     """
-    info = format_of_suffix(Path(path).suffix)
-    if info is None or not info.lossless:
+    if Path(path).suffix.lower() not in MASK_SUFFIXES:
         raise ImageFormatError(f"{path} cannot hold a mask without loss: choose a name that ends in .png.")
-    gray = mask
-    if mask.dtype.kind in "bf":
-        gray = to_depth(mask, np.dtype(np.uint8 if mask.dtype == np.bool_ else np.uint16))
-    save_image(path, ImageData(np.repeat(gray[..., None], 3, axis=2), gray=True))
+    save_image(path, mask_image(mask))
 
 
 def snap_mask(mask: Bytes) -> Bytes:

@@ -11,6 +11,8 @@ import pytest
 from PIL import Image
 
 from s2am_engine.image.io import load_image
+from s2am_engine.image.mask_edges import EdgeSettings, refine_edges
+from s2am_engine.image.mask_reading import invert_mask
 from s2am_engine.models.model_store import DETECTOR
 from s2am_engine.networks import registry
 from s2am_engine.networks.spec import NetworkSpec
@@ -123,3 +125,12 @@ def test_harmony_score_sees_the_background_of_a_cut_out(folder: Path, capsys: py
     )
     assert out["harmony"] == same["harmony"]
     assert out["harmony"]["before"] < 0.3
+
+
+def test_detect_inverts_and_refines_the_mask(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, options = folder / "composite.png", ("--invert-mask", "--grow", -3)
+    assert run(capsys, "detect", source, "-o", folder / "plain.png")[0] == 0
+    assert run(capsys, "detect", source, "-o", folder / "changed.png", *options)[0] == 0
+    plain, changed = (load_image(folder / f"{name}.png").pixels[..., 0] for name in ("plain", "changed"))
+    np.testing.assert_array_equal(changed, refine_edges(invert_mask(plain), EdgeSettings(grow=-3)))
+    assert (changed > 127).mean() < (plain < 128).mean()

@@ -13,6 +13,7 @@ from PIL import Image
 from s2am_engine import SubjectSelector, select_subject
 from s2am_engine.errors import ModelNotFoundError, NothingFoundError
 from s2am_engine.image.io import load_image
+from s2am_engine.image.mask_edges import EdgeSettings, refine_edges
 from s2am_engine.models.model_store import SUBJECT_MODEL
 from s2am_engine.networks import registry
 from s2am_engine.networks.spec import NetworkSpec
@@ -101,6 +102,14 @@ def test_cutout_writes_the_subject_with_alpha(folder: Path, capsys: pytest.Captu
     mask = Image.open(folder / "found.png")
     assert mask.mode == "L"
     np.testing.assert_array_equal(mask, found.alpha)
+
+
+def test_cutout_refines_its_edges(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plain, shrunk = (folder / f"{name}.png" for name in ("plain", "shrunk"))
+    run(capsys, "cutout", folder / "composite.png", "-o", plain)
+    assert run(capsys, "cutout", folder / "composite.png", "-o", shrunk, "--grow", -3, "--feather", 2)[0] == 0
+    expected = refine_edges(load_image(plain).samples()[..., 3], EdgeSettings(grow=-3, feather=2))
+    np.testing.assert_array_equal(load_image(shrunk).samples()[..., 3], expected)
 
 
 def test_cutout_keeps_the_depth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
