@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 
@@ -159,19 +159,20 @@ def os_error(error: OSError, path: str | os.PathLike[str] | None = None) -> File
     return FileError(f"{path} cannot be used ({error.strerror or error}): check the name and the disk.", path=path)
 
 
-def with_advice(error: S2AMError, advice: Mapping[str, str]) -> str:
+def with_advice(error: S2AMError, advice: Mapping[str, str], translate: Callable[[str], str] = str) -> str:
     """Append a front end's advice to an error's message.
 
     Args:
         error: the error.
         advice: for a code (or the first parts of one) the second half of a sentence, such as `give one with --mask`;
             {name} stands for the field `name` of the error.
+        translate: returns a text in the person's language, see `s2am_common.translation`.
 
     Returns:
         One sentence; the message alone if the table has no advice for its code.
     """
-    message = str(error)
-    template = next((advice[part] for part in prefixes(error.code) if part in advice), "")
+    message = translate(str(error))
+    template = next((translate(advice[part]) for part in prefixes(error.code) if part in advice), "")
     if not template:
         return message
     try:

@@ -77,7 +77,8 @@ def _sources() -> list[tuple[Path, Path]]:
     plugin = _plugin_source()
     own = [(path, path.relative_to(plugin)) for path in sorted(plugin.rglob("*")) if path.suffix in (".py", ".svg")]
     client = [(_BRIDGE / name, Path("gimp_bridge") / name) for name in _client_files(_BRIDGE / "__init__.py")]
-    common = [(path, Path("s2am_common") / path.relative_to(_COMMON)) for path in sorted(_COMMON.rglob("*.py"))]
+    shared = (path for path in sorted(_COMMON.rglob("*")) if path.suffix in (".py", ".po"))
+    common = [(path, Path("s2am_common") / path.relative_to(_COMMON)) for path in shared]
     return [*own, *client, *common]
 
 

@@ -591,6 +591,7 @@ class FakeGi:
             Bytes=kinds(new=bytes),
             Error=GError,
             idle_add=self.loop.idle_add,
+            get_language_names=lambda: ["C"],
             timeout_add=MagicMock(),
             source_remove=MagicMock(),
         )

@@ -59,7 +59,7 @@ def test_slider_arguments_follow_the_table_of_sliders() -> None:
 
 def test_help_names_all_sliders_and_choices() -> None:
     for name in (*SLIDERS, *settings.RESULTS, *settings.MASKS):
-        assert name in settings.HELP
+        assert name in settings.help_text()
 
 
 # -- messages

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from s2am_common.errors import S2AMError, prefixes, with_advice
+from s2am_common.translation import localized as _
 
 GIMP_ADVICE = {
     "bridge.client-outdated": "run the installer again, then restart GIMP",
@@ -36,10 +37,10 @@ class LayerError(Exception):
 def error_message(error: Exception) -> str:
     """Return the message for an error of the engine, of the layer or of the program."""
     if isinstance(error, S2AMError):
-        return with_advice(error, GIMP_ADVICE)
+        return with_advice(error, GIMP_ADVICE, _)
     if isinstance(error, LayerError):
-        return str(error)
-    return f"Harmonize Layer failed ({type(error).__name__}: {error}): please report it with the log."
+        return _(str(error))
+    return _(f"Harmonize Layer failed ({type(error).__name__}: {error}): please report it with the log.")
 
 
 def is_fault(error: Exception) -> bool:
@@ -66,8 +67,11 @@ def indexed() -> LayerError:
 
 def locked(name: str, holder: str) -> LayerError:
     """Return the error for a layer whose pixels, or those of a group around it, are locked."""
-    where = "are locked" if holder == name else f"are locked by “{holder}”"
-    return LayerError(f"The pixels of “{name}” {where}: unlock them with its lock symbol in the Layers dialog.")
+    if holder == name:
+        return LayerError(f"The pixels of “{name}” are locked: unlock them with its lock symbol in the Layers dialog.")
+    return LayerError(
+        f"The pixels of “{name}” are locked by “{holder}”: unlock them with its lock symbol in the Layers dialog."
+    )
 
 
 def visibility_locked(name: str) -> LayerError:
@@ -99,7 +103,7 @@ def nothing_to_restore() -> LayerError:
 
 def partly_done(failures: Sequence[str]) -> str:
     """Return the message for images that were left unchanged while others were harmonized."""
-    return "\n".join(["These images are unchanged:", *failures])
+    return "\n".join([_("These images are unchanged:"), *failures])
 
 
 def gone() -> LayerError:
@@ -109,8 +113,14 @@ def gone() -> LayerError:
 
 def hidden(name: str, holder: str) -> LayerError:
     """Return the error for a layer that is hidden, or in a hidden group."""
-    where = "is hidden" if holder == name else f"is in “{holder}”, which is hidden"
-    return LayerError(f"“{name}” {where}: show it with its eye symbol in the Layers dialog, or select another layer.")
+    if holder == name:
+        return LayerError(
+            f"“{name}” is hidden: show it with its eye symbol in the Layers dialog, or select another layer."
+        )
+    return LayerError(
+        f"“{name}” is in “{holder}”, which is hidden: show that group with its eye symbol in the Layers dialog, or "
+        "select another layer."
+    )
 
 
 def empty(name: str) -> LayerError:

@@ -26,6 +26,7 @@ from harmonize_layer.core.starting_point import StartingPoint
 from s2am_common.atomic import atomic_write
 from s2am_common.errors import CancelledError, S2AMError
 from s2am_common.sliders import SLIDERS
+from s2am_common.translation import localized as _
 
 COMPOSITE_SETTINGS = ("reference", "reference-layer", "also-match-layers", "also-match-files", "mask")
 """The arguments that change the composite."""
@@ -327,7 +328,7 @@ class DialogPresenter:
 def start_note(layer: HostLayer, start: StartingPoint) -> str:
     """Return the note on what a layer that was harmonized before is harmonized from."""
     if start.original or (layer.has_own_effects and not start.keeps_own_effects):
-        return "It starts again from the original colors."
+        return _("It starts again from the original colors.")
     if start.keeps_own_effects:
-        return "Within the selection it starts from the colors that the layer shows now."
-    return "It was harmonized before, and its original is gone or was changed: it starts from its present colors."
+        return _("Within the selection it starts from the colors that the layer shows now.")
+    return _("It was harmonized before, and its original is gone or was changed: it starts from its present colors.")

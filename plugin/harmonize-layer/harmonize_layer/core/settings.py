@@ -10,6 +10,7 @@ from typing import Any
 from harmonize_layer.core.host import HostLayer, ProcedureValues
 from harmonize_layer.core.metadata import LayerMetadata
 from s2am_common.sliders import SLIDERS
+from s2am_common.translation import localized
 
 PROCEDURE_NAME = "plug-in-harmonize-layer"
 
@@ -48,22 +49,25 @@ OBJECTS = {
 }
 """Label and help of the arguments that are neither choices nor sliders."""
 
-_NAMES = list(SLIDERS)
+_CHOSEN = [f"{name} ({', '.join(values)})" for name, (_label, _help, values) in CHOICES.items()]
+_NAMES = ", ".join(("model", *_CHOSEN, *OBJECTS, *SLIDERS))
 
-HELP = f"""Matches the colors of a pasted layer to its background at full resolution, with a program on this \
-computer; nothing is uploaded.
-
+HELP = """\
+Matches the colors of a pasted layer to its background at full resolution, with a program on this computer; nothing is \
+uploaded.
 The pasted region is defined by the layer's transparency, its mask and the selection. In an image of one layer without \
 transparency it is detected, and shown before anything changes.
-
 The result is a new layer above (with the original kept, hidden), the layer itself, or a layer effect that stays \
 editable. Harmonize Layer on a harmonized layer starts again from the original colors: of an effect always, of a new \
 layer while its original is in the image and neither has been changed. Otherwise, and within a selection, it starts \
-from what the layer shows now.
+from what the layer shows now.""".splitlines()
+HELP.append(f"Arguments for scripts: {_NAMES}.")
+"""Paragraphs of the help text."""
 
-In scripts: model (a name, or empty for the default), result ({", ".join(RESULTS)}), reference (beneath, layer with \
-reference-layer, selection), also-match-layers and also-match-files (further references), mask ({", ".join(MASKS)}), \
-hide-original, all-images, and the sliders {", ".join(_NAMES[:-1])} and {_NAMES[-1]}."""
+
+def help_text() -> str:
+    """Return the help text in the person's language."""
+    return "\n\n".join(map(localized, HELP))
 
 
 @dataclass(frozen=True)

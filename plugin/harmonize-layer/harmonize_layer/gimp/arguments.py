@@ -8,28 +8,34 @@ from gi.repository import Gimp, GObject
 from harmonize_layer.core import settings
 from harmonize_layer.core.settings import HarmonizeSettings, read_procedure_settings
 from harmonize_layer.gimp.images import GimpLayer
+from s2am_common.translation import localized as _
 
 _FLAGS = GObject.ParamFlags.READWRITE
 
 
 def add_arguments(procedure: Gimp.ImageProcedure) -> None:
     """Describe the arguments of `core.settings` to GIMP."""
-    procedure.add_string_argument("model", "_Model", "Name of the model; empty = the default", "", _FLAGS)
+    procedure.add_string_argument("model", _("_Model"), _("Name of the model; empty = the default"), "", _FLAGS)
     for name, (label, help_text, values) in settings.CHOICES.items():
         choice = Gimp.Choice.new()
         for number, (value, (title, explanation)) in enumerate(values.items()):
-            choice.add(value, number, title, explanation)
-        procedure.add_choice_argument(name, label, help_text, choice, next(iter(values)), _FLAGS)
-    procedure.add_layer_argument("reference-layer", *settings.OBJECTS["reference-layer"], True, _FLAGS)
+            choice.add(value, number, _(title), _(explanation))
+        procedure.add_choice_argument(name, _(label), _(help_text), choice, next(iter(values)), _FLAGS)
+    procedure.add_layer_argument("reference-layer", *_texts("reference-layer"), True, _FLAGS)
     kind = Gimp.Layer.__gtype__
-    procedure.add_core_object_array_argument("also-match-layers", *settings.OBJECTS["also-match-layers"], kind, _FLAGS)
-    procedure.add_string_array_argument("also-match-files", *settings.OBJECTS["also-match-files"], _FLAGS)
-    procedure.add_boolean_argument("hide-original", *settings.OBJECTS["hide-original"], True, _FLAGS)
-    procedure.add_boolean_argument("all-images", *settings.OBJECTS["all-images"], False, _FLAGS)
+    procedure.add_core_object_array_argument("also-match-layers", *_texts("also-match-layers"), kind, _FLAGS)
+    procedure.add_string_array_argument("also-match-files", *_texts("also-match-files"), _FLAGS)
+    procedure.add_boolean_argument("hide-original", *_texts("hide-original"), True, _FLAGS)
+    procedure.add_boolean_argument("all-images", *_texts("all-images"), False, _FLAGS)
     for slider in settings.slider_arguments():
         procedure.add_double_argument(
-            slider.name, slider.label, slider.help, slider.low, slider.high, slider.default, _FLAGS
+            slider.name, _(slider.label), _(slider.help), slider.low, slider.high, slider.default, _FLAGS
         )
+
+
+def _texts(name: str) -> tuple[str, str]:
+    label, help_text = settings.OBJECTS[name]
+    return _(label), _(help_text)
 
 
 def read_arguments(config: Gimp.ProcedureConfig) -> HarmonizeSettings:

@@ -29,6 +29,7 @@ from harmonize_layer.gimp.popovers import PresetMenu, ReferencePicker  # noqa: E
 from harmonize_layer.gimp.preview import PreviewArea  # noqa: E402
 from s2am_common.errors import CancelledError  # noqa: E402
 from s2am_common.sliders import SLIDERS  # noqa: E402
+from s2am_common.translation import localized as _  # noqa: E402
 
 TITLE = "Harmonize Layer"
 
@@ -61,17 +62,17 @@ class HarmonizeDialog:
         self._presenter: DialogPresenter | None = None
         self._previewed: tuple[LayerComposite, HarmonizeResponse] | None = None
         self._has_applied = self._is_applying = self._is_stopped = False
-        self._window = GimpUi.ProcedureDialog.new(procedure, config, TITLE)
-        self._window.set_ok_label("_Harmonize")
+        self._window = GimpUi.ProcedureDialog.new(procedure, config, _(TITLE))
+        self._window.set_ok_label(_("_Harmonize"))
         self._status, self._notes = _text_label(), _text_label()
         self._spinner, self._models = Gtk.Spinner(), Gtk.ComboBoxText()
         self._reference_layer = Gtk.ComboBoxText()
         self._preview = PreviewArea(self._show_part)
-        self._apply = Gtk.Button(label="_Apply", use_underline=True)
-        self._apply.set_tooltip_text("Harmonize without closing the dialog")
+        self._apply = Gtk.Button(label=_("_Apply"), use_underline=True)
+        self._apply.set_tooltip_text(_("Harmonize without closing the dialog"))
         self._progress = Gtk.ProgressBar(show_text=False, valign=Gtk.Align.CENTER, no_show_all=True)
-        self._cube = Gtk.Button(label="Save as ._cube…", use_underline=True)
-        self._cube.set_tooltip_text("Save the color change as a 3-D table for other programs")
+        self._cube = Gtk.Button(label=_("Save as ._cube…"), use_underline=True)
+        self._cube.set_tooltip_text(_("Save the color change as a 3-D table for other programs"))
         metadata = load_metadata(layers[0])
         for name, value in settings.own_values(metadata).items() if metadata else ():
             config.set_property(name, value)
@@ -151,13 +152,13 @@ class HarmonizeDialog:
 
     def _build_choices(self) -> Gtk.Widget:
         grid = Gtk.Grid(row_spacing=6, column_spacing=8, valign=Gtk.Align.START)
-        rows: list[tuple[str, Gtk.Widget]] = [("_Model", self._models)]
-        rows += [(settings.CHOICES[name][0], self._build_choice(name)) for name in ("result", "reference")]
+        rows: list[tuple[str, Gtk.Widget]] = [(_("_Model"), self._models)]
+        rows += [(_(settings.CHOICES[name][0]), self._build_choice(name)) for name in ("result", "reference")]
         candidates = reference_candidates(self._image, self._layers)
         also = ReferencePicker(self._window, self._config, candidates).button
-        also.set_tooltip_text("Further layers and image files whose colors the layer is matched to")
-        rows += [(settings.OBJECTS["reference-layer"][0], self._reference_layer), ("Also match", also)]
-        rows += [(settings.CHOICES["mask"][0], self._build_choice("mask"))]
+        also.set_tooltip_text(_("Further layers and image files whose colors the layer is matched to"))
+        rows += [(_(settings.OBJECTS["reference-layer"][0]), self._reference_layer), (_("Also match"), also)]
+        rows += [(_(settings.CHOICES["mask"][0]), self._build_choice("mask"))]
         for row, (text, widget) in enumerate(rows):
             label = Gtk.Label(label=text, use_underline=True, xalign=0, mnemonic_widget=widget)
             widget.set_hexpand(True)
@@ -166,7 +167,7 @@ class HarmonizeDialog:
         self._hide = self._window.get_widget("hide-original", GObject.TYPE_NONE)
         grid.attach(self._hide, 1, len(rows), 1, 1)
         grid.attach(self._window.get_widget("all-images", GObject.TYPE_NONE), 1, len(rows) + 1, 1, 1)
-        self._models.append("", "The default model")
+        self._models.append("", _("The default model"))
         self._models.set_active_id("")
         self._models.connect("changed", self._model_chosen)
         for layer in candidates:
@@ -178,12 +179,12 @@ class HarmonizeDialog:
 
     def _build_choice(self, name: str) -> Gtk.ComboBoxText:
         """Return a combo box for a choice, without the icons of GIMP's own."""
-        _, _, values = settings.CHOICES[name]
+        values = [(value, _(title), _(text)) for value, (title, text) in settings.CHOICES[name][2].items()]
         combo = Gtk.ComboBoxText()
-        for value, (title, _) in values.items():
+        for value, title, _text in values:
             if value != "effect" or self._image.offers_effects:
                 combo.append(value, title)
-        combo.set_tooltip_text("\n".join(f"{title}: {text}" for title, text in values.values()))
+        combo.set_tooltip_text("\n".join(f"{title}: {text}" for _value, title, text in values))
         flags = GObject.BindingFlags.BIDIRECTIONAL | GObject.BindingFlags.SYNC_CREATE
         self._config.bind_property(name, combo, "active-id", flags)
         return combo
@@ -218,9 +219,9 @@ class HarmonizeDialog:
     def _reference_layer_chosen(self, combo: Gtk.ComboBoxText) -> None:
         self._config.set_property("reference-layer", Gimp.Layer.get_by_id(int(combo.get_active_id())))
 
-    def _save_cube(self, *_: object) -> None:
+    def _save_cube(self, *_arguments: object) -> None:
         chooser = Gtk.FileChooserNative.new(
-            "Save the color change", self._window, Gtk.FileChooserAction.SAVE, "_Save", "_Cancel"
+            _("Save the color change"), self._window, Gtk.FileChooserAction.SAVE, _("_Save"), _("_Cancel")
         )
         chooser.set_do_overwrite_confirmation(True)
         chooser.set_current_name(f"{self._layers[0].name}.cube")
@@ -232,7 +233,7 @@ class HarmonizeDialog:
         if self._presenter:
             self._presenter.show_part(part)
 
-    def _apply_clicked(self, *_: object) -> None:
+    def _apply_clicked(self, *_arguments: object) -> None:
         """Harmonize; meanwhile the same button stops it."""
         if self._is_applying:
             self._stop()
@@ -243,11 +244,11 @@ class HarmonizeDialog:
             finally:
                 self._set_applying(False)
             if self._has_applied:
-                self._window.get_widget_for_response(Gtk.ResponseType.CANCEL).set_label("_Close")
+                self._window.get_widget_for_response(Gtk.ResponseType.CANCEL).set_label(_("_Close"))
 
     def _set_applying(self, applying: bool) -> None:
         self._is_applying, self._is_stopped = applying, False
-        self._apply.set_label("_Stop" if applying else "_Apply")
+        self._apply.set_label(_("_Stop") if applying else _("_Apply"))
         self._columns.set_sensitive(not applying)
         self._window.set_response_sensitive(Gtk.ResponseType.OK, not applying)
         self._progress.set_visible(applying)
@@ -282,19 +283,21 @@ class HarmonizeDialog:
 
     def show_status(self, text: str, busy: bool = False) -> None:
         """See `DialogView`."""
-        self._status.set_text(text)
+        self._status.set_text(_(text))
         self._spinner.set_property("active", busy)
 
     def show_notes(self, notes: Sequence[str]) -> None:
         """See `DialogView`."""
-        self._notes.set_text("  ".join(notes))
+        self._notes.set_text("  ".join(map(_, notes)))
 
     def show_models(self, models: Sequence[ModelInfo]) -> None:
         """See `DialogView`."""
         wanted = read_arguments(self._config).model
         self._models.remove_all()
         for number, model in enumerate(models):
-            self._models.append(model.name if number else "", model.name + ("" if model.bundled else " (yours)"))
+            self._models.append(
+                model.name if number else "", model.name if model.bundled else _(f"{model.name} (yours)")
+            )
         self._models.set_tooltip_text("\n".join(f"{model.name}: {model.description}" for model in models))
         if not self._models.set_active_id("" if wanted in [model.name for model in models[:1]] else wanted):
             self._models.set_active_id("")
@@ -322,8 +325,8 @@ def _text_label() -> Gtk.Label:
 
 def _help_button() -> Gtk.Widget:
     """Return a button that shows the help text."""
-    text = Gtk.Label(label=settings.HELP, wrap=True, max_width_chars=60, xalign=0, margin=12)
+    text = Gtk.Label(label=settings.help_text(), wrap=True, max_width_chars=60, xalign=0, margin=12)
     text.show()
     popover = Gtk.Popover()
     popover.add(text)
-    return Gtk.MenuButton(label="How it works", popover=popover)
+    return Gtk.MenuButton(label=_("How it works"), popover=popover)

@@ -31,6 +31,8 @@ from harmonize_layer.gimp.copies import delete_stray_copies  # noqa: E402
 from harmonize_layer.gimp.images import GimpImage, wrap_drawable  # noqa: E402
 from s2am_common.errors import CancelledError, S2AMError  # noqa: E402
 from s2am_common.log import log_path  # noqa: E402
+from s2am_common.translation import localized as _  # noqa: E402
+from s2am_common.translation import use_languages  # noqa: E402
 
 FOLDER = Path(__file__).resolve().parents[2]
 
@@ -41,7 +43,7 @@ class HarmonizeLayerPlugIn(Gimp.PlugIn):
     """The plug-in."""
 
     def do_set_i18n(self, _procedure_name: str) -> bool:
-        """Report that there are no translations."""
+        """Report that GIMP has no texts of the plug-in to translate: they are translated before GIMP gets them."""
         return False
 
     def do_query_procedures(self) -> list[str]:
@@ -59,19 +61,22 @@ class HarmonizeLayerPlugIn(Gimp.PlugIn):
         procedure.set_sensitivity_mask(sensitivity.DRAWABLE | sensitivity.DRAWABLES | sensitivity.NO_DRAWABLES)
         procedure.set_attribution("s2am", "s2am, GPL-3.0-or-later", "2026")
         if restores:
-            procedure.set_menu_label("Restore Harmonize _Effects")
+            procedure.set_menu_label(_("Restore Harmonize _Effects"))
             procedure.add_menu_path("<Image>/Layer")
-            procedure.set_documentation("Append missing Harmonize effects again", settings.RESTORE_HELP, None)
+            procedure.set_documentation(_("Append missing Harmonize effects again"), _(settings.RESTORE_HELP), None)
             return procedure
-        procedure.set_menu_label("_Harmonize Layer...")
+        procedure.set_menu_label(_("_Harmonize Layer..."))
         procedure.add_menu_path("<Image>/Filters")
-        procedure.set_documentation("Match the colors of a pasted layer to its background", settings.HELP, None)
+        procedure.set_documentation(
+            _("Match the colors of a pasted layer to its background"), settings.help_text(), None
+        )
         add_arguments(procedure)
         return procedure
 
 
 def main(argv: Sequence[str]) -> None:
-    """Run the plug-in for GIMP."""
+    """Run the plug-in for GIMP, in the language of its windows."""
+    use_languages(GLib.get_language_names())
     Gimp.main(HarmonizeLayerPlugIn.__gtype__, list(argv))
 
 
@@ -190,13 +195,13 @@ class ProgressBar:
     def __init__(self) -> None:
         """Show the bar."""
         self._text = "Harmonizing"
-        Gimp.progress_init(self._text)
+        Gimp.progress_init(_("Harmonizing"))
 
     def show(self, update: ProgressUpdate) -> None:
         """Show the current step."""
         if update.text and update.text != self._text:
             self._text = update.text
-            Gimp.progress_set_text(self._text)
+            Gimp.progress_set_text(_(self._text))
         if update.fraction is None:
             Gimp.progress_pulse()
         else:

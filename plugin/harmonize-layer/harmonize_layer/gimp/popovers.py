@@ -14,6 +14,7 @@ from harmonize_layer.core.messages import error_message
 from harmonize_layer.core.presets import Presets
 from harmonize_layer.gimp.arguments import read_arguments
 from s2am_common.errors import S2AMError
+from s2am_common.translation import localized as _
 
 _LIST_HEIGHT = 260
 _MARGIN = 12
@@ -36,9 +37,9 @@ class ReferencePicker:
         self._files = list(chosen.also_match_files)
         self._layers = [(layer, _check(layer.name, layer.id in checked, self._layers_changed)) for layer in candidates]
         self._file_list = Gtk.Box(orientation=Gtk.Orientation.VERTICAL)
-        add = Gtk.Button(label="_Add Images…", use_underline=True)
+        add = Gtk.Button(label=_("_Add Images…"), use_underline=True)
         add.connect("clicked", self._add_files)
-        self.button = _button([check for _, check in self._layers] + [self._file_list, add])
+        self.button = _button([check for _layer, check in self._layers] + [self._file_list, add])
         self._show_files()
 
     def _layers_changed(self, *_: object) -> None:
@@ -46,9 +47,9 @@ class ReferencePicker:
         self._config.set_core_object_array("also-match-layers", layers)
         self._show_count()
 
-    def _add_files(self, *_: object) -> None:
+    def _add_files(self, *_arguments: object) -> None:
         chooser = Gtk.FileChooserNative.new(
-            "Choose images to match", self._window, Gtk.FileChooserAction.OPEN, "_Open", "_Cancel"
+            _("Choose images to match"), self._window, Gtk.FileChooserAction.OPEN, _("_Open"), _("_Cancel")
         )
         chooser.set_select_multiple(True)
         if chooser.run() == Gtk.ResponseType.ACCEPT:
@@ -64,7 +65,7 @@ class ReferencePicker:
         for child in self._file_list.get_children():
             self._file_list.remove(child)
         for file in self._files:
-            check = _check(Path(file).name, True, lambda _, removed=file: self._remove(removed))
+            check = _check(Path(file).name, True, lambda *_, removed=file: self._remove(removed))
             check.set_tooltip_text(file)
             self._file_list.pack_start(check, False, False, 0)
         self._file_list.show_all()
@@ -75,10 +76,10 @@ class ReferencePicker:
         self._files_changed()
 
     def _show_count(self) -> None:
-        layers = sum(bool(check.get_active()) for _, check in self._layers)
-        parts = [f"Layers: {layers}"] if layers else []
-        parts += [f"Images: {len(self._files)}"] if self._files else []
-        self.button.set_label(", ".join(parts) or "Nothing else")
+        layers = sum(bool(check.get_active()) for _layer, check in self._layers)
+        parts = [_(f"Layers: {layers}")] if layers else []
+        parts += [_(f"Images: {len(self._files)}")] if self._files else []
+        self.button.set_label(", ".join(parts) or _("Nothing else"))
 
 
 class PresetMenu:
@@ -94,15 +95,15 @@ class PresetMenu:
         """
         self._config, self._presets, self._report = config, presets, report
         self._list = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=2)
-        self._name = Gtk.Entry(placeholder_text="Name")
-        self._save = Gtk.Button(label="Save", use_underline=True)
+        self._name = Gtk.Entry(placeholder_text=_("Name"))
+        self._save = Gtk.Button(label=_("Save"), use_underline=True)
         self._save.connect("clicked", self._save_clicked)
         self._name.connect("changed", self._name_changed)
         row = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=6)
         row.pack_start(self._name, True, True, 0)
         row.pack_start(self._save, False, False, 0)
         self.button = _button([self._list, row])
-        self.button.set_label("Presets")
+        self.button.set_label(_("Presets"))
         self._show()
 
     def _show(self) -> None:
@@ -113,7 +114,7 @@ class PresetMenu:
             apply = Gtk.Button(label=name, relief=Gtk.ReliefStyle.NONE, hexpand=True)
             apply.connect("clicked", lambda _, chosen=values: self._apply(chosen))
             delete = Gtk.Button.new_from_icon_name("edit-delete", Gtk.IconSize.BUTTON)
-            delete.set_tooltip_text(f"Delete “{name}”")
+            delete.set_tooltip_text(_(f"Delete “{name}”"))
             delete.connect("clicked", lambda _, gone=name: self._change(lambda: self._presets.delete(gone)))
             row.pack_start(apply, True, True, 0)
             row.pack_start(delete, False, False, 0)
@@ -138,10 +139,10 @@ class PresetMenu:
             self._report(error_message(error))
         self._show()
 
-    def _name_changed(self, *_: object) -> None:
+    def _name_changed(self, *_arguments: object) -> None:
         name = self._name.get_text().strip()
         self._save.set_sensitive(bool(name))
-        self._save.set_label("Replace" if name in self._presets.load() else "Save")
+        self._save.set_label(_("Replace") if name in self._presets.load() else _("Save"))
 
 
 def _check(text: str, active: bool, toggled: Callable[..., None]) -> Gtk.CheckButton:

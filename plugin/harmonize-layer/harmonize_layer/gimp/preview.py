@@ -26,6 +26,7 @@ from harmonize_layer.core.geometry import (  # noqa: E402
 )
 from harmonize_layer.core.rendering import with_alpha  # noqa: E402
 from harmonize_layer.gimp.pixels import new_pixbuf  # noqa: E402
+from s2am_common.translation import localized as _  # noqa: E402
 
 _SMALLEST = (360, 240)
 _ZOOM_STEP = 1.25
@@ -68,7 +69,7 @@ class PreviewArea:
         self._size = _SMALLEST
         self._grabbed: tuple[float, float] | None = None
         self._divider = 0.5
-        self._split = Gtk.CheckButton(label="S_plit view", use_underline=True)
+        self._split = Gtk.CheckButton(label=_("S_plit view"), use_underline=True)
         self._caption = Gtk.Label(xalign=0)
         self.widget = self._build()
 
@@ -79,7 +80,7 @@ class PreviewArea:
         if tinted:
             _tint(before, mask, window)
         self._before, self._after, self._detail, self._window = before, None, None, window
-        self._caption.set_text("Before (tinted: the detected region) and after" if tinted else "Before and after")
+        self._caption.set_text(_("Before (tinted: the detected region) and after") if tinted else _("Before and after"))
         self._crop = preview_crop(window, mask)
         if is_new:
             self._view = None
@@ -119,13 +120,13 @@ class PreviewArea:
         self._box.connect("button-press-event", self._pressed)
         self._box.connect("motion-notify-event", self._moved)
         self._box.connect("button-release-event", self._released)
-        self._box.set_tooltip_text("Wheel: zoom. Drag: move. In the split view, the line follows the right button.")
-        fit = Gtk.Button(label="_Fit", use_underline=True)
+        self._box.set_tooltip_text(_("Wheel: zoom. Drag: move. In the split view, the line follows the right button."))
+        fit = Gtk.Button(label=_("_Fit"), use_underline=True)
         fit.connect("clicked", self._fit)
-        fit.set_tooltip_text("Show the whole layer")
-        true = Gtk.Button(label="_1:1", use_underline=True)
+        fit.set_tooltip_text(_("Show the whole layer"))
+        true = Gtk.Button(label=_("_1:1"), use_underline=True)
         true.connect("clicked", self._show_true_pixels)
-        true.set_tooltip_text("Show each pixel of the image as one pixel")
+        true.set_tooltip_text(_("Show each pixel of the image as one pixel"))
         self._split.connect("toggled", lambda _: self._fit_again())
         tools = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=8)
         tools.pack_start(self._caption, True, True, 0)
