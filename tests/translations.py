@@ -34,12 +34,11 @@ INTERNAL = ("MessageError", "ValueError", "TypeError", "LookupError", "Attribute
 """Errors that are for programmers."""
 
 STATUS = (
-    "Harmonize Layer", "The engine is {text}", "ready on the CPU", "ready on the GPU", "starting: loading PyTorch",
-    "starting: loading the model",
+    "Harmonize Layer", "The engine is {text}", "ready on the CPU", "ready on the GPU", "starting: loading the model",
 )  # fmt: skip
 """Texts that are stored before they are shown."""
 
-_ALIASES = {"step": "text"}
+_ALIASES = {"STARTING": "text"}
 _FEWEST_LETTERS = 2
 _SENTENCE = re.compile(r"[A-Z“{].* ")
 
