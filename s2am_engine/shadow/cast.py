@@ -30,7 +30,7 @@ _FULL = 65535
 
 
 def _reduced(alpha: Bytes | Floats, size: tuple[int, int]) -> Bytes | Floats:
-    """Reduce an alpha to (width, height) by averages, in its own dtype."""
+    """Reduce an alpha to (width, height) by averages, in its own dtype; a copy if it has this size."""
     reduced: Any = cv2.resize(alpha, size, interpolation=cv2.INTER_AREA)
     return reduced
 
@@ -109,37 +109,37 @@ class CastShadow:
         """Return the alpha for each level, reduced to the resolution that it has after the projection."""
         height, width = self.foreground.alpha.shape
         flat = min(1.0, abs(self.projection.depth))
+        # A shadow to the side is sheared: without an average over columns its outline has steps.
+        shear = round(abs(self.projection.right / self.projection.depth))
         sources: list[Bytes | Floats] = []
-        current: Bytes | Floats = self._above_ground()
+        current: Bytes | Floats = self.foreground.alpha
         for index, reduction in enumerate(reductions):
             if index and reduction == reductions[index - 1]:
                 sources.append(sources[-1])
                 continue
-            size = max(1, round(width / reduction)), max(1, round(height * flat / reduction))
-            if size != current.shape[::-1]:
-                current = _reduced(current, size)
+            current = _reduced(current, (max(1, round(width / reduction)), max(1, round(height * flat / reduction))))
+            if index == 0:
+                self._stand_on_ground(current)
             if reduction > 1 and current.dtype == np.uint8:
                 current = current.astype(np.float32) / np.float32(255)
-            # A shadow to the side is sheared: without this average its outline has steps.
-            shear = round(abs(self.projection.right / self.projection.depth)) if self.projection.depth else 0
             sources.append(_box_blurred(current, shear) if shear > 1 else current)
         return sources
 
-    def _above_ground(self) -> Bytes:
-        """Return the alpha without the parts below the ground line, and with the body extended down to it."""
+    def _stand_on_ground(self, alpha: Bytes | Floats) -> None:
+        """Cut off the parts of a reduced alpha, uint8, below the ground line, and extend the body to it; in place."""
         box, ground = self.foreground.box, self.projection.ground
-        alpha = self.foreground.alpha.copy()
-        top = max(0, math.floor(self.underside.top) - box.top)
-        lower = alpha[top:]
-        if len(lower):
-            extended = self.underside.extension(Box(box.left, box.top + top, box.right, box.bottom))
-            cv2.max(lower, np.rint(extended * 255).astype(np.uint8), dst=lower)
-        left, right = (float(ground.at(x)) - box.top for x in (box.left, box.right))
-        if min(left, right) < box.height:
-            width, end = box.width, max(left, right, box.height) + 1
-            corners = [(0, left), (width, right), (width, end), (0, end)]
+        rows, columns = alpha.shape
+        scale = rows / box.height
+        first = max(0, math.floor((self.underside.top - box.top) * scale))
+        lower = Box(box.left, box.top + round(first / scale), box.right, box.bottom)
+        if first < rows and lower.height:
+            extended = self.underside.extension(lower, (rows - first, columns))
+            np.maximum(alpha[first:], np.rint(extended * 255).astype(np.uint8), out=alpha[first:])
+        left, right = ((float(ground.at(x)) - box.top) * scale for x in (box.left, box.right))
+        if min(left, right) < rows:
+            end = max(left, right, rows) + 1
+            corners = [(0, left), (columns, right), (columns, end), (0, end)]
             cv2.fillPoly(alpha, [np.rint(np.array(corners)).astype(np.int32)], 0)
-        return alpha
 
     def _rows(self, level: int, box: Box, reduction: int, *, last: bool) -> slice:
         """Return the rows of a box, at a reduction, where a level contributes."""

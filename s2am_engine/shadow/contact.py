@@ -9,15 +9,17 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from s2am_engine.shadow.projection import Box, Foreground
+from s2am_engine.shadow.layer import INVISIBLE
+from s2am_engine.shadow.projection import Box, Foreground, bounds_of
 from s2am_engine.shadow.underside import Underside
-from s2am_engine.types import Floats
+from s2am_engine.types import Floats, Mask
 
 _SIZE = 0.04  # unit of the blur, in the shorter side of the foreground
-_PARTS = ((0.4, 1.8), (1.4, 1.3), (3.5, 1.0))  # narrow to wide: σ in units of the size, and optical density
+_PARTS = ((0.4, 1.8), (1.4, 1.3), (3.2, 1.0))  # narrow to wide: σ in units of the size, and optical density
 _FLATTENING = 0.5  # vertical blur in relation to the horizontal one: the ground is foreshortened
 _COARSE_SIGMA = 1.5  # least σ in pixels after a reduction, so that enlarging it shows no grid
-_TAILS = 3.5  # σ after which a blur is cut off
+_FULL = 65535
+_TAILS = 3.0  # σ after which a blur is cut off
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,8 @@ class ContactShadow:
             max(math.ceil(max(ends)), box.bottom) + margin,
         )
 
-    def render(self, box: Box) -> Floats:
-        """Return the opacity in a box, in [0, 1]."""
+    def render(self, box: Box) -> tuple[Box, Mask]:
+        """Return the part of a box where the shadow is visible, perhaps empty, and its opacity there, uint16."""
         reductions = [self._reduction(relative) for relative, _ in _PARTS]
         margin = -(-self._margin // reductions[-1]) * reductions[-1]  # for what lies beyond the canvas
         padded = box.grown(margin).padded(reductions[-1])
@@ -59,12 +61,19 @@ class ContactShadow:
             sigma = relative * self.size / reduction
             spread = cv2.GaussianBlur(self._footprint(padded, reduction), (0, 0), sigma, sigmaY=sigma * _FLATTENING)
             light *= cv2.resize(np.exp(-density * spread), size)
-        first = margin // reductions[0]
-        inner = (light.shape[0] - 2 * first, light.shape[1] - 2 * first)
-        opacity = 1 - light[first : first + inner[0], first : first + inner[1]]
-        if reductions[0] > 1:
-            opacity = cv2.resize(opacity, (inner[1] * reductions[0], inner[0] * reductions[0]))
-        return np.asarray(opacity[: box.height, : box.width], np.float32)
+        scale, first = reductions[0], margin // reductions[0]
+        inner = light[first : light.shape[0] - first, first : light.shape[1] - first]
+        dark = np.asarray(np.rint(_FULL * (1 - inner)), np.uint16)
+        visible = bounds_of(dark, INVISIBLE)
+        if visible is None:
+            return Box(0, 0, 0, 0), np.zeros((0, 0), np.uint16)
+        part = visible.grown(1).clip(Box(0, 0, dark.shape[1], dark.shape[0]))
+        dark = dark[part.top : part.bottom, part.left : part.right]
+        if scale > 1:
+            dark = np.asarray(cv2.resize(dark, (part.width * scale, part.height * scale)), np.uint16)
+        left, top = box.left + part.left * scale, box.top + part.top * scale
+        found = Box(left, top, left + dark.shape[1], top + dark.shape[0]).clip(box)
+        return found, dark[: found.height, : found.width]
 
     def _reduction(self, relative: float) -> int:
         """Return by how much the resolution is reduced for a blur of a σ in units of the size, a power of 2."""

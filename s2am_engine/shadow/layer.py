@@ -14,6 +14,9 @@ from s2am_engine.image.arrays import full_scale
 from s2am_engine.shadow.settings import Color
 from s2am_engine.types import Floats, Mask, Pixels
 
+INVISIBLE = 24
+"""Opacity, of 65535, below which a layer ends: a tenth of an 8-bit level."""
+
 _DITHER_SIDE = 64  # also the rows that are blended at a time
 _FULL = 65535
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from s2am_engine.image.arrays import to_depth
 from s2am_engine.shadow.layer import Silhouette
 from s2am_engine.shadow.settings import Shadow
-from s2am_engine.types import Bytes, Doubles
+from s2am_engine.types import Bytes, Doubles, Mask
 
 OUTLINE = 0.5
 """Opacity from which on a pixel belongs to the body that touches the ground."""
@@ -78,6 +77,21 @@ class Box:
         )
 
 
+def bounds_of(alpha: Mask, least: int) -> Box | None:
+    """Return the smallest box that contains all values of at least `least`; None = there are none.
+
+    Args:
+        alpha: h×w, uint8 or uint16.
+        least: the limit.
+    """
+    if not alpha.size:
+        return None
+    ys, xs = (np.flatnonzero(alpha.max(axis=axis) >= least) for axis in (1, 0))
+    if not len(ys):
+        return None
+    return Box(int(xs[0]), int(ys[0]), int(xs[-1]) + 1, int(ys[-1]) + 1)
+
+
 @dataclass(frozen=True, eq=False)
 class Foreground:
     """The visible part of a silhouette. alpha: h×w uint8; box: its place on the canvas, which it may exceed."""
@@ -89,11 +103,11 @@ class Foreground:
     def of(cls, silhouette: Silhouette) -> Foreground | None:
         """Crop a silhouette; None = nothing is visible."""
         alpha = to_depth(silhouette.alpha, np.dtype(np.uint8))
-        left, top, width, height = cv2.boundingRect((alpha >= _VISIBLE).view(np.uint8))
-        if not width:
+        box = bounds_of(alpha, _VISIBLE)
+        if box is None:
             return None
-        x, y = silhouette.left + left, silhouette.top + top
-        return cls(alpha[top : top + height, left : left + width], Box(x, y, x + width, y + height))
+        x, y = silhouette.left + box.left, silhouette.top + box.top
+        return cls(alpha[box.top : box.bottom, box.left : box.right], Box(x, y, x + box.width, y + box.height))
 
 
 @dataclass(frozen=True)

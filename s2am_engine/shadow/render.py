@@ -9,14 +9,13 @@ import numpy as np
 from s2am_engine.image.arrays import STRIP_PIXELS
 from s2am_engine.shadow.cast import CastShadow
 from s2am_engine.shadow.contact import ContactShadow
-from s2am_engine.shadow.layer import ShadowLayer, Silhouette
-from s2am_engine.shadow.projection import Box, Foreground, Projection
+from s2am_engine.shadow.layer import INVISIBLE, ShadowLayer, Silhouette
+from s2am_engine.shadow.projection import Box, Foreground, Projection, bounds_of
 from s2am_engine.shadow.settings import Shadow
 from s2am_engine.shadow.underside import Underside
-from s2am_engine.types import Floats, Mask
+from s2am_engine.types import Mask
 
 _FULL = 65535
-_INVISIBLE = 24  # of 65535: a tenth of an 8-bit level; below it the layer ends
 
 
 def render_shadow(shadow: Shadow, silhouette: Silhouette, height: int, width: int) -> ShadowLayer:
@@ -42,20 +41,20 @@ def render_shadow(shadow: Shadow, silhouette: Silhouette, height: int, width: in
     projection = Projection.of(shadow, foreground.box)
     underside = Underside.of(foreground, projection.ground, height)
     contact = ContactShadow(foreground, underside)
-    contact_box = contact.reach.clip(canvas) if shadow.contact else Box(0, 0, 0, 0)
+    contact_box, dark = Box(0, 0, 0, 0), np.zeros((0, 0), np.uint16)
+    reach = contact.reach.clip(canvas)
+    if shadow.contact and reach.width and reach.height:
+        contact_box, dark = contact.render(reach)
     cast = CastShadow(foreground, projection, shadow.softness, shadow.opacity, underside)
     is_cast = shadow.opacity > 0 and shadow.length * foreground.box.height >= 1
     cast_box = cast.reach.clip(canvas) if is_cast else Box(0, 0, 0, 0)
     box = cast_box.union(contact_box)
     if not (box.width and box.height):
         return nothing
-    alpha = np.zeros((box.height, box.width), np.uint16)
-    if cast_box.width and cast_box.height:
-        part = alpha[_within(cast_box, box)]
-        part[:] = cast.render(cast_box)
-    if contact_box.width and contact_box.height:
-        part = alpha[_within(contact_box, box)]
-        _screen(part, contact.render(contact_box), shadow.contact)
+    casts = cast_box.width and cast_box.height
+    alpha = cast.render(box) if casts else np.zeros((box.height, box.width), np.uint16)
+    if dark.size:
+        _screen(alpha[_within(contact_box, box)], dark, shadow.contact)
     return _cropped(ShadowLayer(box.left, box.top, alpha, shadow.multiplier))
 
 
@@ -67,20 +66,21 @@ def _within(box: Box, outer: Box) -> tuple[slice, slice]:
     )
 
 
-def _screen(alpha: Mask, other: Floats, opacity: float) -> None:
-    """Combine an alpha, uint16, with another one in [0, 1] at an opacity, in place: 1 - (1 - a)(1 - b)."""
+def _screen(alpha: Mask, other: Mask, opacity: float) -> None:
+    """Combine an alpha, uint16, with another one at an opacity, in place: 1 - (1 - a)(1 - b)."""
     step = max(1, STRIP_PIXELS // alpha.shape[1])
     for top in range(0, len(alpha), step):
         rows = slice(top, top + step)
         below = alpha[rows].astype(np.float32)
-        alpha[rows] = np.rint(below + (_FULL - below) * (opacity * other[rows]))
+        alpha[rows] = np.rint(below + (_FULL - below) * (np.float32(opacity / _FULL) * other[rows]))
 
 
 def _cropped(layer: ShadowLayer) -> ShadowLayer:
-    """Remove invisible tails, and crop the layer to what remains."""
-    alpha = np.asarray(cv2.threshold(layer.alpha, _INVISIBLE - 1, _FULL, cv2.THRESH_TOZERO)[1], np.uint16)
-    left, top, width, height = cv2.boundingRect((alpha > 0).view(np.uint8))
-    if not width:
+    """Remove invisible tails in place, and crop the layer to what remains."""
+    alpha = layer.alpha
+    cv2.threshold(alpha, INVISIBLE - 1, _FULL, cv2.THRESH_TOZERO, dst=alpha)
+    box = bounds_of(alpha, INVISIBLE)
+    if box is None:
         return ShadowLayer(0, 0, np.zeros((0, 0), np.uint16), layer.color)
-    alpha = np.ascontiguousarray(alpha[top : top + height, left : left + width])
-    return ShadowLayer(layer.left + left, layer.top + top, alpha, layer.color)
+    part = alpha[box.top : box.bottom, box.left : box.right]  # a view: copying would double the memory
+    return ShadowLayer(layer.left + box.left, layer.top + box.top, part, layer.color)

@@ -69,12 +69,16 @@ class Underside:
         nearness = np.clip(1 - self.above[places] / REACH, 0, 1) ** _FALLOFF
         return self.edge[places], np.where(inside, nearness, 0)
 
-    def extension(self, box: Box) -> Floats:
+    def extension(self, box: Box, shape: tuple[int, int]) -> Floats:
         """Return the region between the lower edge and the bottom of a box, by nearness to the ground, in [0, 1].
 
         Added to the alpha, it lets the shadow of a round body begin below the body rather than at the ground line.
+
+        Args:
+            box: part of the canvas.
+            shape: rows and columns of the result, which covers the box.
         """
-        ys = box.top + np.arange(box.height, dtype=np.float32)[:, None] + np.float32(0.5)
-        xs = box.left + np.arange(box.width) + 0.5
-        edge, weight = (each.astype(np.float32) for each in self.columns(xs))
-        return np.where(ys > edge, weight, np.float32(0))
+        ys = box.top + (np.arange(shape[0], dtype=np.float32)[:, None] + 0.5) * np.float32(box.height / shape[0])
+        xs = box.left + (np.arange(shape[1]) + 0.5) * (box.width / shape[1])
+        edge, nearness = (each.astype(np.float32) for each in self.columns(xs))
+        return np.where(ys > edge, nearness, np.float32(0))
