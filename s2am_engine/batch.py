@@ -258,11 +258,7 @@ class FileHarmonizer:
         return dataclasses.replace(image, alpha=refined), None
 
     def _shadow_of(self, prediction: HarmonizeResult[ImageData]) -> ShadowEstimate | None:
-        if self.shadow is None:
-            return None
-        estimate = prediction.estimate_shadow()
-        notes = estimate.notes[1:] if "direction" in self.shadow else estimate.notes
-        return dataclasses.replace(estimate, shadow=estimate.shadow.replace(**self.shadow), notes=notes)
+        return None if self.shadow is None else prediction.estimate_shadow().with_values(self.shadow)
 
     def harmony_scores(self, result: FileResult) -> dict[str, float]:
         """Return the harmony scores before and after, see `Detector.harmony_score`."""

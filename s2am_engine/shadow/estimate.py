@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -52,12 +53,26 @@ class ShadowEstimate:
 
     shadow: the values.
     evidence: what in the background its direction was estimated from; `none` = the light is assumed to come from above.
-    notes: what should be known about it, one sentence each.
+    notes: what should be known about it, one sentence each; the first one is about the direction.
     """
 
     shadow: Shadow
     evidence: Evidence
     notes: tuple[str, ...]
+
+    def with_values(self, values: Mapping[str, float]) -> ShadowEstimate:
+        """Return the estimate with given values of sliders instead of automatic ones.
+
+        With a given direction, the notes about the automatic one are left out, and a cast shadow of automatic length 0
+        gets a length. Raises ValueError for a value outside its range.
+        """
+        given = dict(values)
+        notes = self.notes
+        if "direction" in given:
+            notes = notes[1:]
+            if self.shadow.length == 0:
+                given = {"length": _FROM_SIDE.length, **given}
+        return ShadowEstimate(self.shadow.replace(**given), self.evidence, notes)
 
 
 def estimate_shadow(background: Pixels, silhouette: Silhouette, visible: Mask | None = None) -> ShadowEstimate:

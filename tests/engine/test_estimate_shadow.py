@@ -104,3 +104,13 @@ def test_a_foreground_cut_off_by_the_lower_border_is_noted(top: int) -> None:
 def test_a_transparent_foreground_has_no_shadow_to_estimate() -> None:
     with pytest.raises(ImageError, match="transparent everywhere"):
         estimate_shadow(eight_bits(scene()), Silhouette(np.zeros((20, 20), np.uint8)))
+
+
+def test_given_values_replace_automatic_ones_and_a_direction_needs_a_length() -> None:
+    found = estimate_shadow(eight_bits(scene()), WALL)
+    assert found.with_values({"contact": 0.2}).shadow == found.shadow.replace(contact=0.2)
+    assert found.with_values({"contact": 0.2}).notes == found.notes
+    turned = found.with_values({"direction": 45})
+    assert (turned.shadow.direction, turned.notes) == (45, ())
+    assert turned.shadow.length > 0
+    assert found.with_values({"direction": 45, "length": 0}).shadow.length == 0
