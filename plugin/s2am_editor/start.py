@@ -148,13 +148,14 @@ _CONNECT = {"xcb": _x11_answers, "wayland": _wayland_answers}
 
 
 def open_unseen_window() -> None:
-    """Open the editor's main window on Qt's platform “offscreen”, with settings of its own.
+    """Open the editor's main window on Qt's platform “offscreen”, with settings and caches of its own.
 
     Raises:
         EngineError: a library is missing.
     """
     with tempfile.TemporaryDirectory() as folder:
-        os.environ.update({_PLATFORM: "offscreen", "XDG_STATE_HOME": folder, "XDG_CONFIG_HOME": folder})
+        own = dict.fromkeys(("XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"), folder)
+        os.environ.update({_PLATFORM: "offscreen"} | own)
         check_start()
         from s2am_editor.app import make_application
         from s2am_editor.window.editor_settings import EditorSettings
