@@ -118,7 +118,16 @@ def measure_look(
         folder.mkdir(parents=True, exist_ok=True)
         for i in known:
             Image.fromarray(styled[i]).save(folder / f"{i}.jpg", quality=95)
-        found = finetune(folder, NAME, base=options.base, minutes=options.minutes, checkpoint=options.out / "state")
+        found = finetune(
+            folder,
+            NAME,
+            base=options.base,
+            minutes=options.minutes,
+            device="cpu",
+            workers=1,
+            checkpoint=options.out / "state",
+            now=time.process_time,
+        )
         if found.model:
             reverse = [compose(styled[i], photographs[i].image, photographs[i]) for i in tested]
             fine_tuned = Harmonizer(NAME, "cpu")
