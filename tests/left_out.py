@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from s2am_common import system_libraries
+from tests.namespace import missing_rights
 
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -68,9 +69,10 @@ def _real_gimp() -> LeftOut | None:
     what = "The plug-in in a real GIMP 3 (marker gimp; tests/plugin runs its logic without one)"
     if sys.platform != "linux":
         return LeftOut(what, "needs Linux")
-    if os.geteuid() != 0:
-        return LeftOut(what, "needs root, for debootstrap, chroot and mount", "sudo python3 -m tests -m gimp")
-    if not (shutil.which("debootstrap") or shutil.which("apt-get")):
+    if lacks := missing_rights():
+        command = "sudo apt install mmdebstrap uidmap (Debian, Ubuntu), or sudo python3 -m tests -m gimp"
+        return LeftOut(what, f"needs root, or {lacks}", command)
+    if os.geteuid() == 0 and not (shutil.which("debootstrap") or shutil.which("apt-get")):
         return LeftOut(what, "needs debootstrap", "install the package debootstrap of your system")
     return None
 

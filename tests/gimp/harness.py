@@ -18,7 +18,7 @@ from typing import Any
 from gimp_bridge.client import EngineClient
 from s2am_common.errors import BridgeError
 from s2am_setup.gimp_plugin import PLUGIN_NAME, assemble_plugin
-from tests.gimp.provision import inside
+from tests.gimp.provision import HOST_ROOT, inside
 
 GIMPS_OWN = "/usr/lib/x86_64-linux-gnu/gimp/3.0/plug-ins"
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -189,7 +189,7 @@ def batch(script: str) -> list[str]:
 
 def engine_outside() -> list[str]:
     """Return the command that runs this environment's engine from inside the chroot."""
-    return ["/usr/sbin/chroot", f"/proc/{os.getpid()}/root", sys.executable, "-m", "s2am_engine.cli", "serve"]
+    return ["/usr/sbin/chroot", HOST_ROOT, sys.executable, "-m", "s2am_engine.cli", "serve"]
 
 
 def _start(command: Sequence[str], pass_fds: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
