@@ -138,7 +138,7 @@ def _make_in_namespace(host: Host, part: Path, console: Console, debian: Mapping
         console.run(["mmdebstrap", *included, f'--aptopt={_ANY_AGE} "false"', host.suite, str(packed)], debian)
     # mmdebstrap's own folder would belong to users whom this user's namespace does not have.
     with console.step("Unpacking it"):
-        part.mkdir()
+        (part / "dev").mkdir(parents=True)
         console.run([*own_mounts(), "tar", "-C", str(part), "-xf", str(packed)])
         packed.unlink()
 
