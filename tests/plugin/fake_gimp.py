@@ -150,8 +150,6 @@ class Parasite:
 class Layer(Drawable):
     """A layer."""
 
-    __gtype__ = "layer"
-
     def __init__(self, image: Image, name: str, buffer: Buffer) -> None:
         super().__init__(image, name, buffer)
         self.opacity, self.mode, self.visible, self.lock_content = 100.0, LayerMode.NORMAL, True, False
@@ -509,12 +507,6 @@ class Config:
         self.values[name] = value
         if self.changed:
             self.changed(self, types.SimpleNamespace(name=name))
-
-    def get_core_object_array(self, name: str) -> Any:
-        return self.values[name]
-
-    def set_core_object_array(self, name: str, value: Any) -> None:
-        self.set_property(name, value)
 
     def connect(self, _signal: str, function: Callable[[Config, Any], None]) -> int:
         self.changed = function

@@ -28,6 +28,9 @@ class RecordingView:
         self.detail: tuple[Window, bytes, bytes, bytes] | None = None
         self.ready = False
 
+    def withdraw_subject(self) -> bool:
+        return False
+
     def set_ready(self, ready: bool) -> None:
         self.ready = ready
 

@@ -29,8 +29,8 @@ def test_layers_and_files_are_further_references(image: Image, engine: LocalEngi
     colors[:] = (10, 20, 30)
     file = tmp_path / "dusk.png"
     cv2.imwrite(str(file), colors)
-    host, (layer, background) = wrap(image, *image.layers)
-    settings = HarmonizeSettings(also_match_layers=(background,), also_match_files=(str(file),))
+    host, (layer, _) = wrap(image, *image.layers)
+    settings = HarmonizeSettings(also_match_layers=("background",), also_match_files=(str(file),))
     HarmonizeBatch(host, [layer], settings, engine, lambda _: None).run()
     first, second = engine.models_cache.references
     assert (first.size, second.size) == ((64, 48), (512, 256))
@@ -45,6 +45,8 @@ def test_references_that_cannot_be_used_are_named(image: Image, engine: LocalEng
     for file in (text, tmp_path / "gone.png"):
         with pytest.raises(LayerError, match=f"cannot open “{file.name}”"):
             harmonize(image, engine, image.layers[0], also_match_files=(str(file),))
+    with pytest.raises(LayerError, match="no layer “sky” to match"):
+        harmonize(image, engine, image.layers[0], also_match_layers=("sky",))
     with pytest.raises(LayerError, match="more than 20"):
         harmonize(image, engine, image.layers[0], also_match_files=(str(text),) * 21)
     assert len(image.layers) == 2
@@ -54,8 +56,7 @@ def test_further_references_update_the_preview(image: Image, engine: LocalEngine
     shown = Presented(image, engine, image.layers[0])
     shown.presenter.update_composite()
     before = engine.models_cache.references
-    (background,) = wrap(image, image.layers[1])[1]
-    shown.change("also-match-layers", (background,))
+    shown.change("also-match-layers", ("background",))
     assert (before, len(engine.models_cache.references)) == (None, 1)
 
 

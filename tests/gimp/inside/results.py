@@ -204,7 +204,7 @@ def further_references() -> Facts:
     Gimp.file_save(Gimp.RunMode.NONINTERACTIVE, shown, Gio.File.new_for_path(str(file)), None)
     composite = keep_composite("further_references", made)
     result = outcome(
-        "further_references", made, [layer], also_match_layers=[other], also_match_files=[str(file)], all_images=True
+        "further_references", made, [layer], also_match_layers=["other"], also_match_files=[str(file)], all_images=True
     )
     return {"composite": composite, "images": len(Gimp.get_images()), "shown": state(shown), **result}
 

@@ -154,10 +154,7 @@ def call(made: Gimp.Image, layers: list[Gimp.Drawable], **arguments: Any) -> dic
     config.set_core_object_array("drawables", layers)
     config.set_property("run-mode", Gimp.RunMode.NONINTERACTIVE)
     for name, value in arguments.items():
-        if name == "also_match_layers":
-            config.set_core_object_array(name.replace("_", "-"), value)
-        else:
-            config.set_property(name.replace("_", "-"), value)
+        config.set_property(name.replace("_", "-"), value)
     answer = procedure.run(config)
     message = answer.index(1) if answer.length() > 1 else ""
     return {"status": answer.index(0).value_nick, "message": message or ""}

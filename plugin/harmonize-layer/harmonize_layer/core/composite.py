@@ -23,10 +23,13 @@ from harmonize_layer.core.layers import (
     show_on_reference,
     temporary,
 )
+from harmonize_layer.core.metadata import load_metadata
 from harmonize_layer.core.photographs import ReferenceImage, read_reference_images, reduced_area
 from harmonize_layer.core.settings import HarmonizeSettings
 from harmonize_layer.core.starting_point import StartingPoint, find_starting_point
 from s2am_common.errors import MaskError
+
+_OPAQUE = 255
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,9 @@ class LayerComposite:
     layer_alpha, layer_masks, selection, reference: see `protocol.Harmonize`.
     mask_source: which mask the engine should use.
     photographs: further references.
-    stack: for the preview of a layer with a mode or opacity of its own.
+    stack: for the preview of a layer with a mode or opacity of its own, or with a subject.
+    selects_subject: the layer's subject is to be selected, see `with_subject`.
+    subject: plane of the selected subject, which is one of the `layer_masks` as well; else empty.
     is_empty: the layer has no visible pixel, on the canvas or outside of it.
     """
 
@@ -57,6 +62,15 @@ class LayerComposite:
     photographs: tuple[ReferenceImage, ...] = ()
     is_empty: bool = False
     stack: PreviewStack | None = None
+    selects_subject: bool = False
+    subject: bytes = b""
+
+    def with_subject(self, mask: bytes) -> LayerComposite:
+        """Return the composite with the subject of the layer cut out by a mask, a plane."""
+        assert self.stack is not None
+        self.stack.limit(mask)
+        masks = self.layer_masks + mask
+        return replace(self, rgba=self.stack.before, layer_masks=masks, selects_subject=False, subject=mask)
 
     @property
     def mask_planes(self) -> list[bytes]:
@@ -109,8 +123,10 @@ def read_composite(
         raise messages.no_reference_area()
     start = find_starting_point(image, layer, settings)
     reference, stack = b"", None
+    selects_subject = settings.mask == "subject" and layer.mask is None and start.metadata is None
+    selects_subject = selects_subject and not layer.passes_through
     exposed = settings.reference != "layer" and not others and start.original is None and is_exposed(layer)
-    if exposed:
+    if exposed and not selects_subject:
         window = choose_window(image.size, area_of(layer))
         alpha, rgba = read_plane(layer, "A u8", window), image.read_visible(window)
     else:
@@ -121,7 +137,8 @@ def read_composite(
             arrange(copy, twin, others, settings, image)
             planes = [read_plane(mask, "Y u8", window) for mask in layer_masks(layer)]
             shown = crop_to(copy, window)
-            if for_preview and settings.reference != "layer" and not (twin.is_plain or twin.passes_through):
+            has_stack = for_preview and settings.reference != "layer" and not twin.is_plain
+            if selects_subject or (has_stack and not twin.passes_through):
                 stack = copy.preview_stack(twin, planes, shown)
             if not twin.passes_through:
                 twin.show_plainly()
@@ -143,6 +160,7 @@ def read_composite(
         photographs=read_reference_images(image, settings),
         is_empty=not any(alpha) and _is_empty(layer),
         stack=stack,
+        selects_subject=selects_subject,
     )
 
 
@@ -175,6 +193,27 @@ def _automatic_mask(image: HostImage, start: StartingPoint) -> protocol.MaskSour
     layers = [each for each in every_layer(image) if not each.is_group]
     only_original = start.original is not None and start.metadata is not None and start.metadata.mask_predicted
     return "layer-or-predicted" if len(layers) == (2 if only_original else 1) else "layer"
+
+
+def select_subject(engine: EngineClient, composite: LayerComposite, progress: ProgressCallback) -> bytes:
+    """Ask the engine for the subject of a composite's layer; return a plane.
+
+    Raises:
+        MaskError: there is no clear subject.
+        S2AMError: other errors of the engine.
+    """
+    assert composite.stack is not None
+    window, pixels = composite.window, composite.stack.layer
+    request = protocol.SelectSubject(width=window.columns, height=window.rows, pixels=pixels)
+    return engine.select_subject(request, progress).mask
+
+
+def lacks_mask(image: HostImage, layer: HostLayer) -> bool:
+    """Return whether a layer has no mask of its own: it is opaque, and another layer is visible."""
+    if layer.mask or layer.is_group or load_metadata(layer) or image.selection:
+        return False
+    visible = [each for each in every_layer(image) if each.is_visible and not each.is_group]
+    return len(visible) > 1 and min(layer.read("A u8", *reduced_area(layer.size, INPUT_SIDE))) == _OPAQUE
 
 
 def predict_color_map(

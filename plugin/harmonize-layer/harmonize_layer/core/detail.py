@@ -20,16 +20,20 @@ class Detail:
 
     window: the part of the image, and its scale.
     stack: the layer on what is below it.
+    before: the blended pixels, without a subject cut out.
     masks: the masks that hide parts of the layer.
     selection: the selection, if it limits the change; else empty.
     predicted: the predicted mask, if there is one; else empty.
+    subject: the subject, if one was selected; else empty. It is one of the masks as well.
     """
 
     window: Window
     stack: PreviewStack
+    before: bytes
     masks: tuple[bytes, ...] = ()
     selection: bytes = b""
     predicted: bytes = b""
+    subject: bytes = b""
 
 
 def read_detail(
@@ -62,10 +66,17 @@ def read_detail(
         arrange(copy, twin, others, settings, image)
         masks = tuple(read_plane(mask, "Y u8", window) for mask in layer_masks(layer))
         stack = copy.preview_stack(twin, masks, crop_to(copy, window))
+    before, subject = stack.before, b""
+    if composite.subject:
+        subject = image.enlarge(composite.subject, composite.window, window)
+        stack.limit(subject)
+        masks = (*masks, subject)
     return Detail(
         window=window,
         stack=stack,
+        before=before,
         masks=masks,
         selection=read_plane(selection, "Y u8", window) if selection else b"",
         predicted=image.enlarge(result.mask, composite.window, window) if result.mask_predicted else b"",
+        subject=subject,
     )

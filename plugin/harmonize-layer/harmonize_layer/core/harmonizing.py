@@ -18,10 +18,11 @@ from typing import Any
 from gimp_bridge.client import EngineClient, PixelSource, ProgressCallback, ReadRows
 from gimp_bridge.protocol import Adjust, HarmonizeResponse, ProgressUpdate
 from harmonize_layer.core import messages
-from harmonize_layer.core.composite import LayerComposite, predict_color_map, read_composite
+from harmonize_layer.core.composite import LayerComposite, predict_color_map, read_composite, select_subject
 from harmonize_layer.core.geometry import PixelArea, Window
 from harmonize_layer.core.host import HostDrawable, HostImage, HostLayer, Matrix3
 from harmonize_layer.core.layers import (
+    area_of,
     check_locks,
     effect_targets,
     layer_masks,
@@ -60,6 +61,7 @@ class FinishedLayer:
         group.
     effects: their gains, in the order in which they are applied.
     mask: limits the effect; None = the selection limits it.
+    subject: the subject of the layer, which becomes its layer mask; None = the layer has a mask or transparency.
     """
 
     layer: HostLayer
@@ -68,6 +70,7 @@ class FinishedLayer:
     pixels: Sequence[tuple[HostLayer, HostLayer]] = ()
     effects: Sequence[Matrix3] = ()
     mask: PredictedMask | None = None
+    subject: PredictedMask | None = None
 
 
 @dataclass
@@ -170,6 +173,7 @@ class HarmonizeRun:
     ) -> FinishedLayer:
         settings, as_effect, start = self.settings, self.settings.result == "effect", composite.start
         if result is None:
+            composite = self._cut_out(composite)
             likeliest = self.likeliest or settings.mask == "detect"
             result = predict_color_map(self.engine, composite, settings.model, self.progress, likeliest=likeliest)
         samples = result.samples if as_effect else b""
@@ -189,15 +193,25 @@ class HarmonizeRun:
             before = start.metadata
             metadata = replace(metadata, original=before.original, original_digest=before.original_digest)
         mask = PredictedMask(result.mask, composite.window) if result.mask_predicted else None
+        subject = PredictedMask(composite.subject, composite.window) if composite.subject else None
         if as_effect:
             pixels = [(layer, self._original_pixels(layer, start, staging))] if start.original else []
-            return FinishedLayer(layer, start, metadata, pixels, effect_gains(layer, adjusted.matrix), mask)
+            return FinishedLayer(layer, start, metadata, pixels, effect_gains(layer, adjusted.matrix), mask, subject)
         pixels = [
             (part, self._recolored(part, start, adjusted.color_map, mask, staging))
             for part in changed_layers(layer, settings.result)
         ]
         self.stopwatch.lap("rendering")
-        return FinishedLayer(layer, start, metadata, pixels)
+        return FinishedLayer(layer, start, metadata, pixels, subject=subject)
+
+    def _cut_out(self, composite: LayerComposite) -> LayerComposite:
+        """Return a composite with its subject, if that is to be selected."""
+        if not composite.selects_subject or composite.stack is None:
+            return composite
+        try:
+            return composite.with_subject(select_subject(self.engine, composite, self.progress))
+        finally:
+            composite.stack.delete()
 
     @contextmanager
     def _source(self, layer: HostLayer, start: StartingPoint) -> Iterator[HostLayer]:
@@ -363,6 +377,8 @@ def insert_results(image: HostImage, finished: Sequence[FinishedLayer], settings
             else:
                 results.append(_insert_above(image, each, hide_original=settings.hide_original))
                 is_new = True
+            if each.subject:
+                results[-1].add_mask(_enlarged_rows(image, each.subject, area_of(results[-1])))
         if is_new:
             image.select_layers(results)
     return results

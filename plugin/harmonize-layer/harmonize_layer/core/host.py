@@ -162,6 +162,9 @@ class HostLayer(HostDrawable, Protocol):
     def append_effects(self, gains: Sequence[Matrix3]) -> None:
         """Append the plug-in's layer effects, limited to the selection."""
 
+    def add_mask(self, read: ReadRows) -> None:
+        """Add a layer mask, undoably, with rows of its plane."""
+
     def merge_effects(self) -> None:
         """Apply all layer effects to the pixels."""
 
@@ -194,6 +197,9 @@ class PreviewStack(Protocol):
     @property
     def before(self) -> bytes:
         """The blended pixels."""
+
+    def limit(self, mask: bytes) -> None:
+        """Show the layer through a further mask, a plane of the window's size."""
 
     def after(self, layer: bytes) -> bytes:
         """Return the blended pixels with other pixels of the layer."""
@@ -324,6 +330,9 @@ class DialogView(Protocol):
 
     def clear_after(self) -> None:
         """Clear the result."""
+
+    def withdraw_subject(self) -> bool:
+        """Choose another mask if the dialog itself had chosen the subject; return whether it did."""
 
     def set_ready(self, ready: bool) -> None:
         """Allow or forbid harmonizing."""

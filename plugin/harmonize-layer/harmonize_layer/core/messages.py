@@ -22,6 +22,7 @@ GIMP_ADVICE = {
     "mask.not-found": "select the pasted region, then choose Harmonize Layer again",
     "mask.full": "show or add a background layer",
     "model": "choose another one from the list of models",
+    "subject": "choose From the layer as mask",
 }
 """Advice on an error of the engine, by its code; see `s2am_common.errors.with_advice`."""
 
@@ -159,9 +160,9 @@ def unreadable_reference(name: str) -> LayerError:
     return LayerError(f"GIMP cannot open “{name}”: remove it from the images to match, or choose another one.")
 
 
-def reference_gone() -> LayerError:
-    """Return the error for a further reference layer that was deleted."""
-    return LayerError("A layer to match is no longer there: choose the layers to match again.")
+def reference_gone(name: str) -> LayerError:
+    """Return the error for a further reference layer that the image does not have."""
+    return LayerError(f"This image has no layer “{name}” to match: choose the layers to match again.")
 
 
 def no_reference_area() -> LayerError:

@@ -9,7 +9,8 @@ from pathlib import Path
 from gimp_bridge.protocol import MAX_PHOTOGRAPHS
 from harmonize_layer.core import messages
 from harmonize_layer.core.geometry import PixelArea
-from harmonize_layer.core.host import HostImage, HostLayer
+from harmonize_layer.core.host import HostImage
+from harmonize_layer.core.layers import every_layer
 from harmonize_layer.core.settings import HarmonizeSettings
 
 SIDE = 512
@@ -37,7 +38,7 @@ def read_reference_images(image: HostImage, settings: HarmonizeSettings) -> tupl
     """
     if len(settings.also_match_layers) + len(settings.also_match_files) > MAX_PHOTOGRAPHS:
         raise messages.too_many_references(MAX_PHOTOGRAPHS)
-    found = [_read_layer(layer) for layer in settings.also_match_layers]
+    found = [_read_layer(image, name) for name in settings.also_match_layers]
     return (*found, *(_read_file(image, file) for file in settings.also_match_files))
 
 
@@ -54,8 +55,9 @@ def _read_file(image: HostImage, file: str) -> ReferenceImage:
         raise messages.unreadable_reference(Path(file).name) from error
 
 
-def _read_layer(layer: HostLayer) -> ReferenceImage:
-    if not layer.is_valid:
-        raise messages.reference_gone()
+def _read_layer(image: HostImage, name: str) -> ReferenceImage:
+    layer = next((layer for layer in every_layer(image) if layer.name == name), None)  # GIMP keeps names apart
+    if layer is None:
+        raise messages.reference_gone(name)
     area, scale = reduced_area(layer.size, SIDE)
     return ReferenceImage(area.width, area.height, layer.read("R'G'B'A u8", area, scale))

@@ -12,7 +12,7 @@ from gimp_bridge.client import BackgroundQueue, EngineClient, ProgressCallback
 from gimp_bridge.protocol import Adjust, AdjustResult, HarmonizeResponse, ProgressUpdate
 from harmonize_layer.core import messages
 from harmonize_layer.core.batch import HarmonizeBatch
-from harmonize_layer.core.composite import LayerComposite, predict_color_map, read_composite
+from harmonize_layer.core.composite import LayerComposite, predict_color_map, read_composite, select_subject
 from harmonize_layer.core.detail import Detail, read_detail
 from harmonize_layer.core.geometry import Window
 from harmonize_layer.core.harmonizing import NOTICEABLE_RMSE, check_result
@@ -24,7 +24,7 @@ from harmonize_layer.core.restoring import lacks_effect
 from harmonize_layer.core.settings import HarmonizeSettings
 from harmonize_layer.core.starting_point import StartingPoint
 from s2am_common.atomic import atomic_write
-from s2am_common.errors import CancelledError, S2AMError
+from s2am_common.errors import CancelledError, S2AMError, prefixes
 from s2am_common.sliders import SLIDERS
 from s2am_common.translation import localized as _
 
@@ -80,6 +80,7 @@ class DialogPresenter:
         self._wanted: Window | None = None
         self._detail: Detail | None = None
         self._is_applying = False
+        self._uncut = b""
 
     @property
     def layers(self) -> Sequence[HostLayer]:
@@ -232,6 +233,9 @@ class DialogPresenter:
         self._view.set_ready(False)
         if composite is None:
             return
+        if composite.selects_subject:
+            self._select_subject(composite)
+            return
         model = self._read_settings().model
         predicted = before.mask if before and before.mask_predicted else b""
         certain = before.mask_certain if before else True
@@ -248,12 +252,32 @@ class DialogPresenter:
         self._view.show_status("Analyzing the image", busy=True)
         self._queue.submit(job, done, self._show_error, key="predict")
 
+    def _select_subject(self, composite: LayerComposite) -> None:
+        """Select the subject of the layer, then predict the color map of the composite with it."""
+
+        def done(mask: bytes) -> None:
+            if composite is self._composite and composite.stack:
+                self._uncut = composite.stack.before
+                self._composite = composite.with_subject(mask)
+                self._predict()
+
+        def failed(error: Exception) -> None:
+            is_unclear = isinstance(error, S2AMError) and prefixes(error.code)[-1] == "subject"
+            if not (is_unclear and self._view.withdraw_subject()):
+                self._show_error(error)
+
+        self._view.show_status("Selecting the subject", busy=True)
+        self._queue.submit(lambda: select_subject(self._engine, composite, self._report), done, failed, key="predict")
+
     def _show_result(self, composite: LayerComposite, result: HarmonizeResponse) -> None:
         if composite is not self._composite:
             return
         self._result = result
         before = composite.stack.before if composite.stack else with_alpha(composite.rgba, result.alpha)
-        self._view.show_before(composite.window, before, result.mask, tinted=result.mask_predicted)
+        if composite.subject:
+            before = self._uncut
+        tinted = result.mask_predicted or bool(composite.subject)
+        self._view.show_before(composite.window, before, result.mask, tinted=tinted)
         self._queue.submit(lambda: self._engine.status(self._report), self._show_ready, self._show_error, key="status")
         self._read_detail()
         self._adjust()
@@ -285,7 +309,8 @@ class DialogPresenter:
                 self._view.show_after(composite.window, after)
                 if preview.detail and preview.detail[0] is self._detail:
                     part, rgba = preview.detail
-                    self._view.show_detail(part.window, part.stack.before, part.stack.after(rgba), part.predicted)
+                    tint = part.predicted or part.subject
+                    self._view.show_detail(part.window, part.before, part.stack.after(rgba), tint)
                 self._adjusted = preview.adjusted
                 self._view.show_notes(self._notes(result, preview.adjusted))
                 self._view.show_status(self._ready)

@@ -22,6 +22,7 @@ def render_composite(
     part = Detail(
         window=composite.window,
         stack=composite.stack,
+        before=composite.stack.before,
         masks=tuple(composite.mask_planes),
         selection=b"" if composite.selection_is_reference else composite.selection,
         predicted=result.mask if result.mask_predicted else b"",

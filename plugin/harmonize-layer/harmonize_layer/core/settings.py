@@ -31,6 +31,7 @@ REFERENCES = {
 }
 MASKS = {
     "automatic": ("From the layer", "The layer's transparency, its mask and the selection; else it is detected"),
+    "subject": ("Subject of the layer", "The main subject of an opaque layer, cut out with a layer mask"),
     "detect": ("Detect the pasted region", "The region that was most likely pasted is detected in the visible image"),
 }
 CHOICES = {
@@ -42,7 +43,7 @@ CHOICES = {
 
 OBJECTS = {
     "reference-layer": ("Refere_nce layer", "The layer, if the reference is a chosen layer"),
-    "also-match-layers": ("Also match layers", "Further layers whose colors the layer is matched to"),
+    "also-match-layers": ("Also match layers", "Names of further layers whose colors the layer is matched to"),
     "also-match-files": ("Also match files", "Paths of further images whose colors the layer is matched to"),
     "hide-original": ("Hi_de the original", "Hide the layer that a new layer is made from"),
     "all-images": ("All _open images", "Also harmonize the selected layers of all other open images"),
@@ -105,7 +106,7 @@ class HarmonizeSettings:
     result: str = "new-layer"
     reference: str = "beneath"
     reference_layer: HostLayer | None = None
-    also_match_layers: tuple[HostLayer, ...] = ()
+    also_match_layers: tuple[str, ...] = ()
     also_match_files: tuple[str, ...] = ()
     mask: str = "automatic"
     hide_original: bool = True
@@ -134,24 +135,21 @@ def valid_values(values: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def read_procedure_settings(
-    values: ProcedureValues, reference_layer: HostLayer | None, also_match_layers: tuple[HostLayer, ...] = ()
-) -> HarmonizeSettings:
+def read_procedure_settings(values: ProcedureValues, reference_layer: HostLayer | None) -> HarmonizeSettings:
     """Return the current values of the arguments.
 
     Args:
         values: the procedure's configuration.
         reference_layer: its reference layer.
-        also_match_layers: its further reference layers.
     """
-    names = ("model", "result", "reference", "mask", "hide-original", "all-images", "also-match-files", *SLIDERS)
+    names = ("model", *CHOICES, "also-match-layers", "also-match-files", "hide-original", "all-images", *SLIDERS)
     value: dict[str, Any] = {name: values.get_property(name) for name in names}
     return HarmonizeSettings(
         model=value["model"] or "",
         result=value["result"],
         reference=value["reference"],
         reference_layer=reference_layer,
-        also_match_layers=also_match_layers,
+        also_match_layers=tuple(value["also-match-layers"] or ()),
         also_match_files=tuple(value["also-match-files"] or ()),
         mask=value["mask"],
         hide_original=value["hide-original"],

@@ -22,8 +22,8 @@ def add_arguments(procedure: Gimp.ImageProcedure) -> None:
             choice.add(value, number, _(title), _(explanation))
         procedure.add_choice_argument(name, _(label), _(help_text), choice, next(iter(values)), _FLAGS)
     procedure.add_layer_argument("reference-layer", *_texts("reference-layer"), True, _FLAGS)
-    kind = Gimp.Layer.__gtype__
-    procedure.add_core_object_array_argument("also-match-layers", *_texts("also-match-layers"), kind, _FLAGS)
+    # Names, because GIMP refuses an array of layers that is empty.
+    procedure.add_string_array_argument("also-match-layers", *_texts("also-match-layers"), _FLAGS)
     procedure.add_string_array_argument("also-match-files", *_texts("also-match-files"), _FLAGS)
     procedure.add_boolean_argument("hide-original", *_texts("hide-original"), True, _FLAGS)
     procedure.add_boolean_argument("all-images", *_texts("all-images"), False, _FLAGS)
@@ -41,5 +41,4 @@ def _texts(name: str) -> tuple[str, str]:
 def read_arguments(config: Gimp.ProcedureConfig) -> HarmonizeSettings:
     """Return the current values of the procedure's arguments."""
     reference = config.get_property("reference-layer")
-    also = tuple(GimpLayer(layer) for layer in config.get_core_object_array("also-match-layers") or ())
-    return read_procedure_settings(config, GimpLayer(reference) if reference else None, also)
+    return read_procedure_settings(config, GimpLayer(reference) if reference else None)

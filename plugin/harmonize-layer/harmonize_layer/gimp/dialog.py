@@ -16,7 +16,7 @@ from gi.repository import Gimp, GimpUi, GLib, GObject, Gtk  # noqa: E402 (the ve
 from gimp_bridge.client import BackgroundQueue, EngineClient  # noqa: E402
 from gimp_bridge.protocol import HarmonizeResponse, ModelInfo, ProgressUpdate  # noqa: E402
 from harmonize_layer.core import settings  # noqa: E402
-from harmonize_layer.core.composite import LayerComposite  # noqa: E402
+from harmonize_layer.core.composite import LayerComposite, lacks_mask  # noqa: E402
 from harmonize_layer.core.geometry import Window  # noqa: E402
 from harmonize_layer.core.host import HostLayer  # noqa: E402
 from harmonize_layer.core.layers import reference_candidates  # noqa: E402
@@ -76,7 +76,17 @@ class HarmonizeDialog:
         metadata = load_metadata(layers[0])
         for name, value in settings.own_values(metadata).items() if metadata else ():
             config.set_property(name, value)
+        self._offers_subject = self._choose_mask(image, layers[0])
         self._build()
+
+    def _choose_mask(self, image: GimpImage, layer: HostLayer) -> bool:
+        """Choose the subject as mask of a layer that has none of its own; return whether it was chosen."""
+        lacking, chosen = lacks_mask(image, layer), self._config.get_property("mask")
+        if chosen == "subject" and not lacking:
+            self._config.set_property("mask", "automatic")
+        if chosen == "automatic" and lacking:
+            self._config.set_property("mask", "subject")
+        return bool(chosen == "automatic" and lacking)
 
     @property
     def previewed(self) -> tuple[LayerComposite, HarmonizeResponse] | None:
@@ -274,6 +284,13 @@ class HarmonizeDialog:
         return True
 
     # -- DialogView
+
+    def withdraw_subject(self) -> bool:
+        """See `DialogView`."""
+        offered, self._offers_subject = self._offers_subject, False
+        if offered:
+            self._config.set_property("mask", "automatic")
+        return offered
 
     def set_ready(self, ready: bool) -> None:
         """See `DialogView`."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gi.repository import Gegl, Gimp, Gio, GLib
 
+from gimp_bridge.client import ReadRows
 from gimp_bridge.protocol import MAX_PHOTOGRAPHS
 from harmonize_layer.core.geometry import PixelArea, Window
 from harmonize_layer.core.host import HostLayer, Matrix3, OtherDrawable, PixelAccess
@@ -240,6 +241,18 @@ class GimpLayer(GimpDrawable):
             for name, value in zip(GAINS, itertools.chain.from_iterable(matrix), strict=True):
                 config.set_property(name, value)
             self.wrapped.append_filter(effect)
+
+    def add_mask(self, read: ReadRows) -> None:
+        """See `HostLayer`."""
+        mask = self.wrapped.create_mask(Gimp.AddMaskType.WHITE)
+        self.wrapped.add_mask(mask)
+        buffer, (width, height) = mask.get_buffer(), self.size
+        write = pixels.rows_writer(buffer, width, "Y u8")
+        for top, rows in pixels.copy_strips(height):
+            write(top, rows, read(top, rows))
+        buffer.flush()
+        GimpDrawable(mask)._update()
+        self.wrapped.set_edit_mask(False)
 
     def merge_effects(self) -> None:
         """See `HostLayer`."""

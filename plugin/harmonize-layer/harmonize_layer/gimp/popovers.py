@@ -33,9 +33,11 @@ class ReferencePicker:
         """
         self._window, self._config = window, config
         chosen = read_arguments(config)
-        checked = {layer.id for layer in chosen.also_match_layers}
+        names = [layer.name for layer in candidates]
         self._files = list(chosen.also_match_files)
-        self._layers = [(layer, _check(layer.name, layer.id in checked, self._layers_changed)) for layer in candidates]
+        self._layers = [(name, _check(name, name in chosen.also_match_layers, self._layers_changed)) for name in names]
+        if not set(chosen.also_match_layers) <= set(names):  # those of another image
+            config.set_property("also-match-layers", [name for name in names if name in chosen.also_match_layers])
         self._file_list = Gtk.Box(orientation=Gtk.Orientation.VERTICAL)
         add = Gtk.Button(label=_("_Add Images…"), use_underline=True)
         add.connect("clicked", self._add_files)
@@ -43,8 +45,8 @@ class ReferencePicker:
         self._show_files()
 
     def _layers_changed(self, *_: object) -> None:
-        layers = [Gimp.Layer.get_by_id(layer.id) for layer, check in self._layers if check.get_active()]
-        self._config.set_core_object_array("also-match-layers", layers)
+        chosen = [name for name, check in self._layers if check.get_active()]
+        self._config.set_property("also-match-layers", chosen)
         self._show_count()
 
     def _add_files(self, *_arguments: object) -> None:

@@ -43,8 +43,16 @@ class GimpPreviewStack:
         self._top = self._add(layer)
         for name in BLENDING:
             getattr(self._top, f"set_{name}")(getattr(source, f"get_{name}")())
+        self._masks = list(masks)
+        self._mask: Gimp.LayerMask | None = None
         if masks:
-            self._add_mask(masks)
+            self._show_masks()
+        self.before = self._read()
+
+    def limit(self, mask: bytes) -> None:
+        """See `PreviewStack`."""
+        self._masks.append(mask)
+        self._show_masks()
         self.before = self._read()
 
     def after(self, layer: bytes) -> bytes:
@@ -64,13 +72,14 @@ class GimpPreviewStack:
         self._write(layer, "R'G'B'A u8", rgba)
         return layer
 
-    def _add_mask(self, masks: Sequence[bytes]) -> None:
-        product, *others = masks
+    def _show_masks(self) -> None:
+        product, *others = self._masks
         for plane in others:
             product = bytes(first * second // 255 for first, second in zip(product, plane, strict=True))
-        mask = self._top.create_mask(Gimp.AddMaskType.WHITE)
-        self._top.add_mask(mask)
-        self._write(mask, "Y u8", product)
+        if self._mask is None:
+            self._mask = self._top.create_mask(Gimp.AddMaskType.WHITE)
+            self._top.add_mask(self._mask)
+        self._write(self._mask, "Y u8", product)
 
     def _write(self, drawable: Gimp.Drawable, encoding: str, data: bytes) -> None:
         buffer = drawable.get_buffer()
