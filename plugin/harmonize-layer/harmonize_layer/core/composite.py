@@ -195,7 +195,7 @@ def _automatic_mask(image: HostImage, start: StartingPoint) -> protocol.MaskSour
     return "layer-or-predicted" if len(layers) == (2 if only_original else 1) else "layer"
 
 
-def select_subject(engine: EngineClient, composite: LayerComposite, progress: ProgressCallback) -> bytes:
+def request_subject(engine: EngineClient, composite: LayerComposite, progress: ProgressCallback) -> bytes:
     """Ask the engine for the subject of a composite's layer; return a plane.
 
     Raises:

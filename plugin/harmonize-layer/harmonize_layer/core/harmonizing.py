@@ -18,7 +18,7 @@ from typing import Any
 from gimp_bridge.client import EngineClient, PixelSource, ProgressCallback, ReadRows
 from gimp_bridge.protocol import Adjust, HarmonizeResponse, ProgressUpdate
 from harmonize_layer.core import messages
-from harmonize_layer.core.composite import LayerComposite, predict_color_map, read_composite, select_subject
+from harmonize_layer.core.composite import LayerComposite, predict_color_map, read_composite, request_subject
 from harmonize_layer.core.geometry import PixelArea, Window
 from harmonize_layer.core.host import HostDrawable, HostImage, HostLayer, Matrix3
 from harmonize_layer.core.layers import (
@@ -209,7 +209,7 @@ class HarmonizeRun:
         if not composite.selects_subject or composite.stack is None:
             return composite
         try:
-            return composite.with_subject(select_subject(self.engine, composite, self.progress))
+            return composite.with_subject(request_subject(self.engine, composite, self.progress))
         finally:
             composite.stack.delete()
 

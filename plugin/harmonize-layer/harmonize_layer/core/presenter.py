@@ -12,7 +12,7 @@ from gimp_bridge.client import BackgroundQueue, EngineClient, ProgressCallback
 from gimp_bridge.protocol import Adjust, AdjustResult, HarmonizeResponse, ProgressUpdate
 from harmonize_layer.core import messages
 from harmonize_layer.core.batch import HarmonizeBatch
-from harmonize_layer.core.composite import LayerComposite, predict_color_map, read_composite, select_subject
+from harmonize_layer.core.composite import LayerComposite, predict_color_map, read_composite, request_subject
 from harmonize_layer.core.detail import Detail, read_detail
 from harmonize_layer.core.geometry import Window
 from harmonize_layer.core.harmonizing import NOTICEABLE_RMSE, check_result
@@ -267,7 +267,7 @@ class DialogPresenter:
                 self._show_error(error)
 
         self._view.show_status("Selecting the subject", busy=True)
-        self._queue.submit(lambda: select_subject(self._engine, composite, self._report), done, failed, key="predict")
+        self._queue.submit(lambda: request_subject(self._engine, composite, self._report), done, failed, key="predict")
 
     def _show_result(self, composite: LayerComposite, result: HarmonizeResponse) -> None:
         if composite is not self._composite:
