@@ -13,15 +13,21 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from s2am_engine.finish.edges import Surroundings
+from s2am_engine.finish.finisher import Finisher
+from s2am_engine.finish.measurement import FinishMeasurement, SampleWindows
+from s2am_engine.finish.values import Finish
 from s2am_engine.image.arrays import SAMPLED_SIDE, subsample
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.inference.network_input import make_network_input
+from s2am_engine.inference.result import HarmonizeResult
 from s2am_engine.shadow.layer import Silhouette
 from s2am_engine.shadow.render import render_shadow
 from s2am_engine.shadow.settings import Shadow
@@ -193,7 +199,7 @@ def busy_processes(count: int) -> Iterator[None]:
 def stages_of(
     harmonizer: Harmonizer, pixels: NDArray[np.uint8], mask: NDArray[np.uint8]
 ) -> dict[str, Callable[[], object]]:
-    """Return the stages of harmonizing an image, to be called repeatedly; the last one is all of it."""
+    """Return the stages of harmonizing an image, to be called repeatedly, and those of its finish."""
     size = harmonizer.input_size
     network_input = make_network_input(pixels, mask, None, None, size)
     shaded = pixels.copy()
@@ -204,7 +210,33 @@ def stages_of(
         "rendering": harmonizer(pixels, mask).render,
         "shadow": lambda: cast_shadow(shaded, mask),
         "pixels in to pixels out": lambda: harmonizer(pixels, mask).render(),
-    }
+    } | finish_stages(harmonizer(pixels, mask))
+
+
+FINISHES = {
+    "grain": Finish(grain=3),
+    "noise reduction": Finish(grain=-3),
+    "softening": Finish(sharpness=-1.2),
+    "edges": Finish(decontaminate=1, light_wrap=0.5),
+}
+"""Values of the stages of the finish that are measured."""
+
+
+def finish_stages(result: HarmonizeResult[Any]) -> dict[str, Callable[[], object]]:
+    """Return the stages of a finish that follow rendering; the last one is measuring and all of them together."""
+    pixels = result.render()
+
+    def finish(values: Finish, found: FinishMeasurement | None = None) -> None:
+        composite, mask = result.composite.pixels, result.mask
+        measured = found or FinishMeasurement.of(SampleWindows.of(composite, mask), result.color_map)
+        around = Surroundings.measure(composite, mask) if values.decontaminate or values.light_wrap else None
+        Finisher(values, measured, around).apply(pixels, mask)
+
+    once = result.measure()
+    stages: dict[str, Callable[[], object]] = {"measuring": lambda: finish(Finish())}
+    stages |= {name: partial(finish, values, once) for name, values in FINISHES.items()}
+    together = Finish(grain=3, sharpness=-1.2, decontaminate=1, light_wrap=0.5)
+    return stages | {"finish, all together": lambda: finish(together)}
 
 
 def cast_shadow(pixels: NDArray[np.uint8], mask: NDArray[np.uint8]) -> None:
@@ -277,13 +309,14 @@ def proc_status(key: str) -> int | None:
 
 
 def to_table(found: list[Measurement]) -> str:
-    """Return a plain-text table, one line for each size."""
-    names = list(found[0].stages)
-    lines = [f"{'image':>18}" + "".join(f"{name:>25}" for name in names) + f"{'extra memory':>22}"]
-    for item in found:
-        size = f"{item.width}×{item.height}"
-        times = "".join(f"{item.stages[name] * 1000:22.0f} ms" for name in names)
-        extra = item.to_json()["peak_extra_of_picture"]
-        memory = "not measured here" if extra is None else f"{(item.peak_extra_bytes or 0) / 1e6:.1f} MB = {extra:.0%}"
-        lines.append(f"{size:>18}{times}{memory:>22}")
-    return "\n".join(lines)
+    """Return a plain-text table, one line for each stage, one column for each size."""
+    lines = [f"{'image':24}" + "".join(f"{f'{item.width}×{item.height}':>20}" for item in found)]
+    lines += [
+        f"{name:24}" + "".join(f"{item.stages[name] * 1000:17.0f} ms" for item in found) for name in found[0].stages
+    ]
+    extra = [item.to_json()["peak_extra_of_picture"] for item in found]
+    memory = [
+        "not measured here" if share is None else f"{(item.peak_extra_bytes or 0) / 1e6:.1f} MB = {share:.0%}"
+        for item, share in zip(found, extra, strict=True)
+    ]
+    return "\n".join([*lines, f"{'extra memory':24}" + "".join(f"{each:>20}" for each in memory)])

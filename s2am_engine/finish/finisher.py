@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from s2am_engine.color.apply import run_in_threads
 from s2am_engine.finish.edges import NEAR, Surroundings, decontaminate, wrap_light
-from s2am_engine.finish.grain import REDUCTION_REACH, GrainStage, grain_stage
+from s2am_engine.finish.grain import AddedGrain, ReducedGrain, grain_stage
 from s2am_engine.finish.measurement import FinishMeasurement
 from s2am_engine.finish.sharpness import kernel_reach, soften, unsharp_mask
 from s2am_engine.finish.values import Finish
@@ -27,7 +27,7 @@ from s2am_engine.image.arrays import full_scale
 from s2am_engine.types import Floats, FractionCallback, Mask, Pixels
 
 _STRIP_ROWS = 384
-_BLOCK_COLUMNS = 256
+_BLOCK_COLUMNS = 384
 _BLOCK_ROWS = 128
 _MAX_WORKERS = 8
 
@@ -59,11 +59,11 @@ class Finisher:
         return (
             (NEAR if finish.decontaminate else 0)
             + (kernel_reach(abs(finish.sharpness)) if finish.sharpness else 0)
-            + (REDUCTION_REACH if finish.grain < 0 else 0)
+            + (self._grain.reach if isinstance(self._grain, ReducedGrain) else 0)
         )
 
     @cached_property
-    def _grain(self) -> GrainStage | None:
+    def _grain(self) -> AddedGrain | ReducedGrain | None:
         if not self.finish.grain:
             return None
         return grain_stage(self.finish.grain, self.measurement.softened(self.finish.sharpness), self.seed)
@@ -102,36 +102,46 @@ class Finisher:
         box = _bounding_box(shown, first, last)
         if box is None:
             return
-        self._grain  # noqa: B018 (computed once, before the threads need it)
         job = _FinishJob(self, pixels, shown, layer_alpha, origin, box, whole=mask is None)
         job.run(progress, workers or min(os.cpu_count() or 1, _MAX_WORKERS))
 
-    def finish_block(self, colors: Floats, alpha: Floats, top: int, left: int, *, layer: bool) -> Floats:
-        """Return the finished colors of a block.
+    def finish_block(
+        self, colors: Floats, alpha: Floats | None, top: int, left: int, inner: tuple[slice, slice], *, layer: bool
+    ) -> Floats:
+        """Return the finished colors of the inner part of a block.
 
         Args:
             colors: h×w×3 in 8-bit levels.
-            alpha: h×w in [0, 1], the foreground's share or the layer's transparency.
-            top: first row in the image that was measured.
-            left: first column.
+            alpha: h×w in [0, 1], the foreground's share or the layer's transparency; None = 1 everywhere.
+            top: first row of the block in the image that was measured.
+            left: its first column.
+            inner: the part; what is around it, up to `reach`, is only needed for it.
             layer: whether the colors are a layer's own, see `apply`.
         """
         finish, around = self.finish, self.surroundings
-        shape = (top, left, *alpha.shape)
-        if finish.decontaminate and around is not None and bool(((alpha > 0) & (alpha < 1)).any()):
+        if finish.decontaminate and around is not None and alpha is not None:
+            shape = (top, left, *alpha.shape)
             background = None if layer else around.at(around.background, *shape)
             foreground = around.at(around.foreground, *shape)
             colors = decontaminate(colors, alpha, foreground, background, finish.decontaminate)
-        visible = alpha if layer and alpha.min() < 1 else None
-        if finish.sharpness < 0:
-            colors = soften(colors, -finish.sharpness, visible)
-        elif finish.sharpness > 0:
-            colors = unsharp_mask(colors, finish.sharpness, visible)
-        if finish.light_wrap and around is not None:
-            light = around.at(around.light, *shape)
-            if light.any():
-                colors = wrap_light(colors, around.at(around.background, *shape), light, finish.light_wrap)
-        return self._grain(colors, top, left) if self._grain else colors
+        if finish.sharpness:
+            change = soften if finish.sharpness < 0 else unsharp_mask
+            colors = change(colors, abs(finish.sharpness), alpha if layer else None)
+        if isinstance(self._grain, ReducedGrain):
+            colors = self._grain(colors)
+        colors, top, left = colors[inner], top + inner[0].start, left + inner[1].start
+        shape = (top, left, *colors.shape[:2])
+        if finish.light_wrap and around is not None and around.has_light(*shape):
+            light, background = around.at(around.light, *shape), around.at(around.background, *shape)
+            colors = wrap_light(colors, background, light, finish.light_wrap)
+        return self._grain(colors, top, left) if isinstance(self._grain, AddedGrain) else colors
+
+    def changes_block(self, top: int, left: int, height: int, width: int, *, opaque: bool) -> bool:
+        """Return whether a block can change, whose surroundings are opaque or not."""
+        finish, around = self.finish, self.surroundings
+        everywhere, at_edges = finish.grain or finish.sharpness, finish.decontaminate and not opaque
+        lit = finish.light_wrap and around is not None and around.has_light(top, left, height, width)
+        return bool(everywhere or at_edges or lit)
 
 
 @dataclass
@@ -154,7 +164,7 @@ class _FinishJob:
 
     def run(self, progress: FractionCallback | None, workers: int) -> None:
         _, top, _, bottom = self.box
-        reach = self.finisher.reach
+        reach = self.finisher.reach  # prepares the grain as well, before the threads need it
         strips = [slice(y, min(y + _STRIP_ROWS, bottom)) for y in range(top, bottom, _STRIP_ROWS)]
         if reach:
             for strip in strips[1:]:
@@ -224,19 +234,27 @@ class _FinishJob:
         self, part: Pixels, whole: tuple[slice, slice], inner: tuple[slice, slice], block: tuple[slice, slice]
     ) -> None:
         """Finish one block: `part` are its pixels and those around it, `whole` and `block` places in the pixels."""
-        scale = np.float32(255 / full_scale(part.dtype))
-        colors = np.multiply(part, scale, dtype=np.float32)
-        layer = self.layer_alpha is not None
-        alpha = _unit(self.mask[whole] if self.layer_alpha is None else self.layer_alpha[whole])
-        x, y = self.origin
-        finished = self.finisher.finish_block(colors, alpha, whole[0].start + y, whole[1].start + x, layer=layer)
-        finished, before = finished[inner], colors[inner]
-        mask = self.mask[block]
-        weight = _unit(mask)
-        if weight.min() < 1 and not self.whole:
-            finished = before + weight[..., None] * (finished - before)
-        target = self.pixels[block][..., :3]
-        np.copyto(target, _to_depth(finished, target.dtype, before), where=(mask > 0)[..., None])
+        mask, target = self.mask[block], self.pixels[block][..., :3]
+        shown = (self.mask if self.layer_alpha is None else self.layer_alpha)[whole]
+        opaque = bool(shown.min() >= full_scale(shown.dtype))
+        top, left = whole[0].start + self.origin[1], whole[1].start + self.origin[0]
+        corner = top + inner[0].start, left + inner[1].start
+        if not self.finisher.changes_block(*corner, *mask.shape, opaque=opaque):
+            return
+        colors = part.astype(np.float32)
+        if part.dtype != np.uint8:
+            colors *= np.float32(255 / full_scale(part.dtype))
+        alpha, layer = None if opaque else _unit(shown), self.layer_alpha is not None
+        finished = self.finisher.finish_block(colors, alpha, top, left, inner, layer=layer)
+        everywhere = bool(mask.min() >= full_scale(mask.dtype))
+        if not (everywhere or self.whole):
+            before = colors[inner]
+            finished = before + _unit(mask)[..., None] * (finished - before)
+        result = _to_depth(finished, target.dtype, colors[inner])
+        if everywhere:
+            target[:] = result
+        else:
+            np.copyto(target, result, where=(mask > 0)[..., None])
 
 
 def _bounding_box(mask: Mask, first: int, last: int) -> tuple[int, int, int, int] | None:

@@ -1,33 +1,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Grain: adding noise with the statistics of a background, and reducing noise, both by an amount of the finish.
 
-Reduction attenuates the three finest bands of an à trous wavelet (Starck & Murtagh, 1994) where the local energy is
+Reduction attenuates the finest bands of an à trous wavelet (Starck & Murtagh, 1994) where the local energy is
 that of noise, and keeps what exceeds it (Lee, PAMI 2, 1980). Non-local means would take half a minute at 24 megapixels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from s2am_engine.color.srgb import LUMA
 from s2am_engine.finish.measurement import FinishMeasurement
 from s2am_engine.finish.noise import NOISE_KNOTS, NoiseModel, excess_variance, level_table, noise_at, noise_tiles
-from s2am_engine.types import Doubles, Floats
+from s2am_engine.types import Bytes, Doubles, Floats
 
 _SPLINE = np.array([1, 4, 6, 4, 1], np.float32) / 16
 _STEPS = (1, 2, 4)  # pixels between the taps of the spline, for each band
 _LOCAL = (5, 5)  # window of the local energy
+_LEAST_SHARE = 0.5  # of the remaining variance that coarser bands may have; more, and another band is reduced
 _DETAIL = 2.4  # local energy, relative to that of the noise, from which on it is detail
-
-REDUCTION_REACH = 2 * sum(_STEPS) + _LOCAL[0] // 2
-"""Pixels to each side that the reduction depends on."""
-
-GrainStage = Callable[[Floats, int, int], Floats]
-"""Changes colors (h, w, 3) in 8-bit levels of a block at (top, left) of the image."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +34,11 @@ class AddedGrain:
     tiles: tuple[Floats, ...]
 
     def __call__(self, colors: Floats, top: int, left: int) -> Floats:
-        """See `GrainStage`."""
+        """Return colors (h, w, 3) in 8-bit levels of a block at (top, left) of the image with noise."""
         noise = noise_at(self.tiles, top, left, *colors.shape[:2])
-        noise *= _levels_of(colors, self.table)
-        return np.add(noise, colors, out=noise)
+        noise *= cv2.LUT(_luma_levels(colors), self.table)
+        noise += colors
+        return noise
 
 
 @dataclass(frozen=True)
@@ -53,26 +47,31 @@ class ReducedGrain:
 
     table: (1, 256, 3), level of the noise against luma.
     gains: (1, 256, 3), share of it that remains in the bands.
-    bands: (3, 3), level of the noise in each band, relative to `table`.
+    bands: (B, 3), level of the noise in each band, relative to `table`.
     """
 
     table: Floats
     gains: Floats
     bands: Doubles
 
-    def __call__(self, colors: Floats, top: int, left: int) -> Floats:  # noqa: ARG002 (the same everywhere)
-        """See `GrainStage`."""
-        bands, result = _split_bands(colors)
-        luma = _levels_of(_smoothed(colors, 1), None)
-        level, gain = cv2.LUT(luma, self.table), cv2.LUT(luma, self.gains)
+    @property
+    def reach(self) -> int:
+        """Pixels to each side that the reduction depends on."""
+        return 2 * sum(_STEPS[: len(self.bands)]) + _LOCAL[0] // 2
+
+    def __call__(self, colors: Floats) -> Floats:
+        """Return colors (h, w, 3) in 8-bit levels of a block with less noise."""
+        bands, result = _split_bands(colors, len(self.bands))
+        luma = _luma_levels(_smoothed(colors, 1))
+        threshold, gain = cv2.LUT(luma, self.table**2 * np.float32(_DETAIL)), cv2.LUT(luma, self.gains)
         for detail, band in zip(bands, self.bands, strict=True):
             energy = cv2.blur(cv2.multiply(detail, detail), _LOCAL)
-            noise = cv2.multiply(level, level)
-            noise *= (band**2 * _DETAIL).astype(np.float32)
+            noise = threshold * np.square(band).astype(np.float32)
             # Share of the local energy that exceeds the noise.
-            share = np.maximum(1 - noise / np.maximum(energy, 1e-3), 0)
-            keep = share + (1 - share) * gain
-            result += keep * detail
+            share = 1 - np.minimum(noise / np.maximum(energy, 1e-3), 1)
+            share += (1 - share) * gain
+            share *= detail
+            result += share
         return result
 
 
@@ -82,14 +81,13 @@ def _smoothed(colors: Floats, step: int) -> Floats:
     return np.asarray(cv2.sepFilter2D(colors, -1, kernel, kernel), np.float32)
 
 
-def _levels_of(colors: Floats, table: Floats | None) -> Floats:
-    """Return the values of a table (1, 256, 3) at the luma of colors; without a table, the luma as (h, w, 3) uint8."""
-    weights = np.tile(np.array(LUMA, np.float32), (3, 1))
-    luma = cv2.convertScaleAbs(cv2.transform(np.maximum(colors, 0), weights))
-    return luma if table is None else cv2.LUT(luma, table)  # type: ignore[return-value]
+def _luma_levels(colors: Floats) -> Bytes:
+    """Return the luma of colors (h, w, 3) in 8-bit levels, rounded, three times: as an index of tables."""
+    luma = cv2.convertScaleAbs(cv2.cvtColor(colors, cv2.COLOR_RGB2GRAY))
+    return np.asarray(cv2.merge([luma] * 3), np.uint8)
 
 
-def grain_stage(amount: float, measurement: FinishMeasurement, seed: int = 0) -> GrainStage:
+def grain_stage(amount: float, measurement: FinishMeasurement, seed: int = 0) -> AddedGrain | ReducedGrain:
     """Return the stage for an amount of grain.
 
     Args:
@@ -107,14 +105,28 @@ def grain_stage(amount: float, measurement: FinishMeasurement, seed: int = 0) ->
     model = foreground or _white(-amount)
     shape = _distribution(model, background, model)
     remaining = np.maximum(model.levels**2 - amount**2 * shape, 0) / np.maximum(model.levels**2, 1e-6)
-    bands, smooth = _split_bands(noise_tiles(model, seed)[0])
-    detail = np.sum(bands, axis=0)
-    # The gain g for which g·detail + smooth has the remaining variance.
-    square, mixed, rest = (_mean(a, b) for a, b in ((detail, detail), (detail, smooth), (smooth, smooth)))
+    tile = noise_tiles(model, seed)[0]
+    levels, gains = _band_gains(tile / tile.std(axis=(0, 1)), remaining)
+    return ReducedGrain(level_table(model.levels), level_table(gains), levels)
+
+
+def _band_gains(tile: Floats, remaining: Doubles) -> tuple[Doubles, Doubles]:
+    """Return the levels (B, 3) of noise in as few bands as can be enough, and their gains (NOISE_KNOTS, 3).
+
+    Args:
+        tile: n×n×3, the noise with standard deviation 1.
+        remaining: (NOISE_KNOTS, 3), share of the variance that is to remain.
+    """
+    for count in range(1, len(_STEPS) + 1):
+        bands, smooth = _split_bands(tile, count)
+        detail = np.sum(bands, axis=0)
+        # The gain g for which g·detail + smooth has the remaining variance.
+        square, mixed, rest = (_mean(a, b) for a, b in ((detail, detail), (detail, smooth), (smooth, smooth)))
+        if (rest < _LEAST_SHARE * remaining).all():
+            break
     root = np.sqrt(np.maximum(mixed**2 - square * (rest - remaining), 0))
     gains = ((root - mixed) / np.maximum(square, 1e-6)).clip(0, 1)
-    levels = np.sqrt(np.stack([_mean(band, band) for band in bands]))
-    return ReducedGrain(level_table(model.levels), level_table(gains), levels)
+    return np.sqrt(np.stack([_mean(band, band) for band in bands])), gains
 
 
 def _distribution(more: NoiseModel | None, less: NoiseModel | None, region: NoiseModel | None) -> Doubles:
@@ -137,10 +149,10 @@ def _white(level: float) -> NoiseModel:
     return NoiseModel(np.full((NOISE_KNOTS, 3), level), np.full(NOISE_KNOTS, 1 / NOISE_KNOTS), np.eye(3), spatial)
 
 
-def _split_bands(colors: Floats) -> tuple[list[Floats], Floats]:
-    """Return the bands of an à trous wavelet, the finest first, and the rest; their sum is the input."""
+def _split_bands(colors: Floats, count: int) -> tuple[list[Floats], Floats]:
+    """Return the finest bands of an à trous wavelet, and the rest; their sum is the input."""
     bands, smooth = [], colors
-    for step in _STEPS:
+    for step in _STEPS[:count]:
         coarser = _smoothed(smooth, step)
         bands.append(smooth - coarser)
         smooth = coarser

@@ -223,7 +223,7 @@ class FinishMeasurement:
             return self
         (tile, *_) = noise_tiles(noise)
         blurred = soften(tile, -sharpness)
-        factor = blurred.reshape(-1, 3).std(axis=0)
+        factor = blurred.reshape(-1, 3).std(axis=0) / tile.reshape(-1, 3).std(axis=0)
         return replace(self, foreground=replace(self.foreground, noise=replace(noise, levels=noise.levels * factor)))
 
     def to_json(self) -> dict[str, Any]:

@@ -37,6 +37,7 @@ _LARGEST_RATIO = (
     2.25  # between the variances of two bins: noise of photons hardly depends on encoded luma, texture does
 )
 _TILE_SIDES = (384, 367)  # coprime: the sum of both repeats after 140928 pixels
+_TILE_LEVEL = np.float32(1 / np.sqrt(len(_TILE_SIDES)))
 _KNOT_LUMAS = np.linspace(0, 255, NOISE_KNOTS)
 
 
@@ -216,7 +217,7 @@ def _white_noise(side: int, seed: int) -> Floats:
 
 
 def noise_tiles(model: NoiseModel | None, seed: int = 0) -> tuple[Floats, ...]:
-    """Return periodic tiles (n, n, 3) of noise with the correlation of a model and standard deviation 1.
+    """Return periodic tiles (n, n, 3) of noise with the correlation of a model; their sum has standard deviation 1.
 
     The sides are coprime: the sum of the tiles, each repeated, is stationary noise without visible repetition.
 
@@ -228,7 +229,7 @@ def noise_tiles(model: NoiseModel | None, seed: int = 0) -> tuple[Floats, ...]:
     for side in _TILE_SIDES:
         white = _white_noise(side, seed)
         if model is None:
-            tiles.append(np.repeat(white[:1].transpose(1, 2, 0), 3, axis=2))
+            tiles.append(np.repeat(white[:1].transpose(1, 2, 0), 3, axis=2) * _TILE_LEVEL)
             continue
         values, vectors = np.linalg.eigh(model.channels)
         root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
@@ -239,7 +240,7 @@ def noise_tiles(model: NoiseModel | None, seed: int = 0) -> tuple[Floats, ...]:
         gain = np.sqrt(np.fft.rfft2(kernel).real.clip(0))
         tile = np.fft.irfft2(np.fft.rfft2(mixed) * gain, s=(side, side))
         tile /= tile.std(axis=(1, 2), keepdims=True) + 1e-9
-        tiles.append(np.ascontiguousarray(tile.transpose(1, 2, 0), np.float32))
+        tiles.append(np.ascontiguousarray(tile.transpose(1, 2, 0), np.float32) * _TILE_LEVEL)
     return tuple(tiles)
 
 
@@ -247,10 +248,22 @@ def noise_at(tiles: tuple[Floats, ...], top: int, left: int, height: int, width:
     """Return the part of endless noise at a position: height×width×3, standard deviation 1."""
     total = np.zeros((height, width, 3), np.float32)
     for tile in tiles:
-        rows, columns = ((start + np.arange(count)) % len(tile) for start, count in ((top, height), (left, width)))
-        total += tile[rows[:, None], columns[None]]
-    total *= np.float32(1 / np.sqrt(len(tiles)))
+        side = len(tile)
+        for rows, from_rows in _periods(top, height, side):
+            for columns, from_columns in _periods(left, width, side):
+                total[rows, columns] += tile[from_rows, from_columns]
     return total
+
+
+def _periods(start: int, count: int, side: int) -> list[tuple[slice, slice]]:
+    """Split an axis where a tile repeats: pairs of places in the result and in the tile."""
+    parts, done = [], 0
+    while done < count:
+        place = (start + done) % side
+        length = min(count - done, side - place)
+        parts.append((slice(done, done + length), slice(place, place + length)))
+        done += length
+    return parts
 
 
 def level_table(levels: Doubles) -> Floats:
