@@ -28,9 +28,24 @@ class EdgeTile:
 
     def core(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return the part without its surroundings of values computed for `outer`, as a view."""
+        return self._cut(values, self.inner)
+
+    def narrowed(self, halo: int) -> EdgeTile:
+        """Return the same part with smaller surroundings."""
         rows, columns = (
-            slice(inner.start - outer.start, inner.stop - outer.start)
+            slice(max(inner.start - halo, outer.start), min(inner.stop + halo, outer.stop))
             for inner, outer in zip(self.inner, self.outer, strict=True)
+        )
+        return EdgeTile(self.inner, (rows, columns))
+
+    def cut(self, values: NDArray[Any], narrowed: EdgeTile) -> NDArray[Any]:
+        """Return what lies within smaller surroundings of values computed for `outer`, as a view."""
+        return self._cut(values, narrowed.outer)
+
+    def _cut(self, values: NDArray[Any], part: tuple[slice, slice]) -> NDArray[Any]:
+        rows, columns = (
+            slice(wanted.start - outer.start, wanted.stop - outer.start)
+            for wanted, outer in zip(part, self.outer, strict=True)
         )
         return values[rows, columns]
 

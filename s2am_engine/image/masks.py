@@ -62,8 +62,7 @@ def check_mask(mask: Mask, shape: tuple[int, ...], name: str = "The mask", *, or
     Raises:
         MaskError: another size, NaN, no foreground at all, or no background at all.
     """
-    if mask.shape != shape[:2]:
-        raise MaskError(_size_problem(mask.shape, shape, name, orientation), code="mask.size")
+    check_mask_size(mask, shape, name, orientation=orientation)
     low, high = mask.min(), mask.max()
     if not np.isfinite([low, high]).all():
         raise MaskError(
@@ -73,6 +72,16 @@ def check_mask(mask: Mask, shape: tuple[int, ...], name: str = "The mask", *, or
         raise MaskError(f"{name} is empty: mark the pasted foreground (white, or opaque).", code="mask.empty")
     if low >= full_scale(mask.dtype):
         raise MaskError(f"{name} covers the whole image: leave some background as a reference.", code="mask.full")
+
+
+def check_mask_size(mask: Mask, shape: tuple[int, ...], name: str = "The mask", *, orientation: int = 1) -> None:
+    """Check that a mask has the size of an image; arguments as for `check_mask`.
+
+    Raises:
+        MaskError: another size; the message gives the probable reason.
+    """
+    if mask.shape != shape[:2]:
+        raise MaskError(_size_problem(mask.shape, shape, name, orientation), code="mask.size")
 
 
 def _size_problem(mask: tuple[int, ...], image: tuple[int, ...], name: str, orientation: int) -> str:

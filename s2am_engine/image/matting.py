@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2am_engine.image.arrays import to_depth, to_unit
-from s2am_engine.image.edge_tiles import edge_tiles
+from s2am_engine.image.edge_tiles import EdgeTile, edge_tiles
 from s2am_engine.image.guided_filter import box_mean, guided_coefficients
 from s2am_engine.types import Floats, FractionCallback, Mask, Pixels
 
@@ -49,10 +49,9 @@ class _Colors:
     background: Floats
     background_variance: Floats
 
-    def resized(self, width: int, height: int) -> _Colors:
-        planes = (self.foreground, self.foreground_variance, self.background, self.background_variance)
-        large = (cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR) for plane in planes)
-        return _Colors(*(np.asarray(plane, np.float32) for plane in large))
+    @property
+    def planes(self) -> tuple[Floats, Floats, Floats, Floats]:
+        return self.foreground, self.foreground_variance, self.background, self.background_variance
 
 
 def matte_edges(mask: Mask, pixels: Pixels, radius: float, progress: FractionCallback | None = None) -> Mask:
@@ -76,7 +75,7 @@ def matte_edges(mask: Mask, pixels: Pixels, radius: float, progress: FractionCal
         band = tile.core(~(foreground | background))
         if not band.any():
             continue
-        opacity = tile.core(_matte(coverage, to_unit(tile.read(pixels)), foreground, background, reach))
+        opacity = _matte(tile, coverage, to_unit(tile.read(pixels)), foreground, background, reach)
         tile.write(result, np.where(band, to_depth(opacity, depth), tile.core(tile.read(result))))
     return result
 
@@ -92,9 +91,17 @@ def _certain(coverage: Floats, radius: int) -> tuple[NDArray[np.bool_], NDArray[
 
 
 def _matte(
-    coverage: Floats, colors: Floats, foreground: NDArray[np.bool_], background: NDArray[np.bool_], radius: int
+    tile: EdgeTile,
+    coverage: Floats,
+    colors: Floats,
+    foreground: NDArray[np.bool_],
+    background: NDArray[np.bool_],
+    radius: int,
 ) -> Floats:
-    """Return the opacity of h×w pixels of a tile; the arguments are as in `matte_edges` and `_certain`."""
+    """Return the opacity of the pixels of a tile; the other arguments, h×w, include its surroundings.
+
+    Colors are estimated in a reduced copy with all surroundings, opacity with a few pixels of them.
+    """
     height, width = coverage.shape
     factor = max(1, radius // _REDUCED_RADIUS)
     size = (max(1, width // factor), max(1, height // factor))
@@ -102,20 +109,28 @@ def _matte(
     def reduced(values: NDArray[np.generic]) -> Floats:
         return np.asarray(cv2.resize(values.astype(np.float32), size, interpolation=cv2.INTER_AREA), np.float32)
 
-    small = _estimate_colors(
-        reduced(coverage), reduced(colors), reduced(foreground) == 1, reduced(background) == 1, radius / factor
+    small_colors = reduced(colors)
+    small_prior = _guided(reduced(coverage), small_colors, _PRIOR_RADIUS)
+    found = _estimate_colors(
+        small_colors, small_prior, reduced(foreground) == 1, reduced(background) == 1, radius / factor
     )
-    prior = _guided(coverage, colors, _PRIOR_RADIUS)
-    opacity, weights = _unmix(colors, small.resized(width, height), prior, foreground, background)
-    smooth = _guided(opacity, colors, _SMOOTHING_RADIUS, weights)
+    near = tile.narrowed(2 * _SMOOTHING_RADIUS)
+
+    def enlarged(values: Floats) -> Floats:
+        large = cv2.resize(values, (width, height), interpolation=cv2.INTER_LINEAR)
+        return np.ascontiguousarray(tile.cut(large, near), np.float32)
+
+    known = _Colors(*(enlarged(plane) for plane in found.planes))
+    guide, *sides = (np.ascontiguousarray(tile.cut(each, near)) for each in (colors, foreground, background))
+    opacity, weights = _unmix(guide, known, enlarged(small_prior), *sides)
+    smooth = near.core(_guided(opacity, guide, _SMOOTHING_RADIUS, weights))
     return np.asarray(np.clip((smooth - _SNAPPED) / (1 - 2 * _SNAPPED), 0, 1), np.float32)
 
 
 def _estimate_colors(
-    coverage: Floats, colors: Floats, foreground: NDArray[np.bool_], background: NDArray[np.bool_], radius: float
+    colors: Floats, prior: Floats, foreground: NDArray[np.bool_], background: NDArray[np.bool_], radius: float
 ) -> _Colors:
     """Estimate the colors of foreground and background, from the certain pixels first, then also from the band."""
-    prior = _guided(coverage, colors, _PRIOR_RADIUS)
     radii = [max(1, round(radius * share)) for share in (4, 2, 1, 0.5)]
     weights = foreground.astype(np.float32), background.astype(np.float32)
     for round_number in range(_ROUNDS):

@@ -91,7 +91,7 @@ def errors(mask: Bytes, alpha: Floats) -> tuple[float, float]:
         (hair, "rocket", 0.45),
         (holes, "rocket", 0.45),
         (hair, "coffee", 0.55),  # brown as the foreground
-        (holes, "coffee", 0.7),
+        (holes, "coffee", 0.8),
     ],
 )
 def test_refined_alpha_is_closer_to_the_known_one(shape: Any, behind: str, share: float) -> None:

@@ -37,6 +37,7 @@ from s2am_editor.window.document_files import DocumentFiles
 from s2am_editor.window.editor_session import EditorSession, translated_command
 from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs, Problem
+from s2am_editor.window.mask_commands import MaskCommands
 from s2am_editor.window.messages import Banner, StatusBar
 from s2am_editor.window.panels.harmonize_panel import (
     FIRST_VARIANTS,
@@ -89,6 +90,7 @@ class MainWindow(QMainWindow):
         self.status = StatusBar(self.session, self.canvas, self.jobs)
         self.layer_commands = LayerCommands(self.session)
         self.commands = WindowCommands(self, self.session, self.jobs, self.settings, self.files)
+        self.masks = MaskCommands(self, self.session, self.jobs, self.settings, self.files)
         self._closes_after_writing = False
         self._build_layout()
         self._connect()
@@ -130,7 +132,7 @@ class MainWindow(QMainWindow):
 
     def _connect(self) -> None:
         self.jobs.ended.connect(self._job_ended)
-        for source in (self.files, self.harmonizing, self.cutting, self.shadows, self.autosave):
+        for source in (self.files, self.harmonizing, self.cutting, self.masks, self.shadows, self.autosave):
             source.failed.connect(self.show_problem)
         self.session.refused.connect(self.show_problem)
         self.canvas.render_failed.connect(lambda error: self.show_problem(Problem(error)))
@@ -140,6 +142,7 @@ class MainWindow(QMainWindow):
         self.autosave.noted.connect(self.show_note)
         self.commands.failed.connect(self.show_problem)
         self.commands.noted.connect(self.show_note)
+        self.masks.noted.connect(self.show_note)
         self.commands.model_added.connect(self.sidebar.harmonize.list_models)
         self.commands.model_added.connect(self.harmonizing.models.unload)
         self.menus.open_recent.connect(self.files.open)
@@ -251,6 +254,8 @@ class MainWindow(QMainWindow):
             refine=self._refine_edges,
             invert_mask=self.cutting.invert,
             remove_mask=self.cutting.remove_mask,
+            load_mask=self.masks.load,
+            save_mask=self.masks.save,
             fit=self.canvas.fit,
             actual=lambda: self.canvas.zoom_to(1.0),
             zoom_in=lambda: self.canvas.zoom_step(True),

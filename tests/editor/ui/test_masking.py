@@ -22,6 +22,8 @@ from s2am_editor.window.canvas.document_view import MaskView
 from s2am_editor.window.dialogs.refine_edges import RefineEdgesDialog
 from s2am_editor.window.tools import cut_out
 from s2am_engine.image.io import save_image
+from s2am_engine.image.mask_reading import read_mask
+from s2am_engine.image.masks import save_mask
 from tests.editor.ui.conftest import studio
 from tests.editor.ui.driver import WindowDriver
 
@@ -188,6 +190,30 @@ def test_invert_mask_shows_what_was_hidden(boxed: WindowDriver) -> None:
     boxed.window.all_actions["invert-mask"].trigger()
     assert np.array_equal(mask(boxed), ~before)
     assert boxed.window.session.history.undo_name == "Invert mask"
+
+
+def test_mask_is_saved_and_loaded(boxed: WindowDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    window = boxed.window
+    boxed.drag((110, 80), (150, 120))
+    boxed.settle()
+    before, path = mask(boxed), tmp_path / "saved.png"
+    monkeypatch.setattr("PyQt6.QtWidgets.QFileDialog.getSaveFileName", lambda *_: (str(path), ""))
+    window.all_actions["save-mask"].trigger()
+    boxed.wait(path.exists)
+    boxed.settle()
+    assert np.array_equal(read_mask(path) > 127, before)
+    save_mask(path, 255 - read_mask(path))
+    monkeypatch.setattr("PyQt6.QtWidgets.QFileDialog.getOpenFileNames", lambda *_: ([str(path)], ""))
+    window.all_actions["load-mask"].trigger()
+    boxed.wait(lambda: np.array_equal(mask(boxed), ~before))
+    assert window.session.history.undo_name == "Load mask"
+    assert "marks most of the image's border as foreground" in window.banner.text
+    assert "Layer > Invert mask" in window.banner.text
+    save_mask(path, np.zeros((10, 10), np.uint8))
+    document = window.session.document
+    window.all_actions["load-mask"].trigger()
+    boxed.wait(lambda: "saved.png has 10×10 pixels" in window.banner.text)
+    assert window.session.document is document
 
 
 @pytest.fixture

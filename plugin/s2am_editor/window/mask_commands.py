@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Saving the mask of a layer to a file, and loading one."""
+
+from __future__ import annotations
+
+from PyQt6.QtCore import QObject, pyqtSignal
+from PyQt6.QtWidgets import QWidget
+
+from s2am_common.image_formats import READABLE_SUFFIXES
+from s2am_editor.cutout.masks import alpha_to_mask
+from s2am_editor.document import commands
+from s2am_editor.document.model import DocumentError
+from s2am_editor.document.raster import TiledMask
+from s2am_editor.window.dialogs import standard_dialogs
+from s2am_editor.window.dialogs.standard_dialogs import FileKind
+from s2am_editor.window.document_files import DocumentFiles
+from s2am_editor.window.editor_session import EditorSession
+from s2am_editor.window.editor_settings import EditorSettings
+from s2am_editor.window.jobs import EDITOR_ADVICE, BackgroundJob, BackgroundJobs, Problem
+from s2am_engine.errors import MaskError, with_advice
+from s2am_engine.image.arrays import to_uint8
+from s2am_engine.image.mask_reading import MaskReading, read_mask_file
+from s2am_engine.image.masks import MASK_SUFFIXES, check_mask_size, save_mask
+
+
+class MaskCommands(QObject):
+    """Handlers of the menu entries “Save mask” and “Load mask”."""
+
+    failed = pyqtSignal(object)  # a Problem
+    noted = pyqtSignal(str)
+
+    def __init__(
+        self,
+        window: QWidget,
+        session: EditorSession,
+        jobs: BackgroundJobs,
+        settings: EditorSettings,
+        files: DocumentFiles,
+    ) -> None:
+        """Work on a session's active layer; dialogs belong to the window."""
+        super().__init__(window)
+        self._window, self._session, self._jobs, self._settings, self._files = window, session, jobs, settings, files
+
+    def save(self) -> None:
+        """Save the active layer's mask, or else its transparency, as a gray image of the layer's size."""
+        layer = self._session.active
+        if layer is None:
+            return
+        try:
+            mask = layer.mask or alpha_to_mask(layer)
+        except DocumentError as error:
+            self.failed.emit(Problem(error))
+            return
+        kinds = [FileKind(self.tr("Gray image"), MASK_SUFFIXES)]
+        title, start = self.tr("Save mask"), self._session.folder / f"{layer.name.replace('/', '-')}_mask.png"
+        path = standard_dialogs.choose_to_save(self._window, self._settings, title, start, kinds)
+        if path is None:
+            return
+
+        def work(_: BackgroundJob) -> None:
+            save_mask(path, mask.to_array())
+
+        title = self.tr("Saving {0}").format(path.name)
+        self._jobs.start(title, work, lambda _: self._files.written.emit(path), self.failed.emit, writes=True)
+
+    def load(self) -> None:
+        """Replace the active layer's mask by that of an image file of the layer's size."""
+        layer = self._session.active
+        if layer is None:
+            return
+        patterns = self.tr("Images ({0})").format(" ".join(f"*{suffix}" for suffix in READABLE_SUFFIXES))
+        chosen = standard_dialogs.choose_to_open(self._window, self._settings, self.tr("Load mask"), patterns)
+        if not chosen:
+            return
+        path, (width, height) = chosen[0], layer.size
+
+        def work(_: BackgroundJob) -> MaskReading:
+            reading = read_mask_file(path)
+            check_mask_size(reading.mask, (height, width), path.name)
+            return reading
+
+        def done(reading: MaskReading) -> None:
+            self._session.do(commands.set_mask(layer.id, TiledMask.from_array(to_uint8(reading.mask)), "Load mask"))
+            hint = with_advice(MaskError(reading.hint, code=reading.hint_code), EDITOR_ADVICE) if reading.hint else ""
+            if sentences := " ".join(filter(None, (*reading.notes, hint))):
+                self.noted.emit(sentences)
+
+        self._jobs.start(self.tr("Loading {0}").format(path.name), work, done, self.failed.emit)
