@@ -2,8 +2,9 @@
 """The bridge between GIMP and the engine process.
 
 Client (standard library alone; runs in GIMP's own Python): `client`, `starter`, `connection`, `protocol`,
-`finish_messages`, `message_encoding`, `bridge_folder`. Engine process: `server`, `engine_session`, `shadow_requests`,
-`finish_requests`, `model_cache`, `effective_mask`, `color_space`, and the command `s2am serve` in `serve_command`.
+`finish_messages`, `mask_messages`, `message_encoding`, `bridge_folder`. Engine process: `server`, `engine_session`,
+`shadow_requests`, `finish_requests`, `mask_requests`, `model_cache`, `effective_mask`, `color_space`, and the command
+`s2am serve` in `serve_command`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ CLIENT_FILES = (
     "client.py",
     "connection.py",
     "finish_messages.py",
+    "mask_messages.py",
     "message_encoding.py",
     "protocol.py",
     "starter.py",

@@ -36,6 +36,7 @@ from gimp_bridge.finish_messages import (
     ReachFound,
     WindowsPlaced,
 )
+from gimp_bridge.mask_messages import MaskRefined, RefineMask
 from gimp_bridge.protocol import Message, MessageError, ProgressUpdate, Strip
 from gimp_bridge.starter import EngineStarter
 from s2am_common.errors import BridgeError, CancelledError, S2AMError
@@ -155,6 +156,10 @@ class EngineClient:
     ) -> protocol.SubjectResponse:
         """Select the subject of a layer or a composite; see `protocol.SelectSubject`."""
         return self._call(request, protocol.SubjectResponse, progress)
+
+    def refine_mask(self, request: RefineMask, progress: ProgressCallback | None = None) -> MaskRefined:
+        """Refine the edges of a mask; see `mask_messages`."""
+        return self._call(request, MaskRefined, progress)
 
     def adjust(self, request: protocol.Adjust, progress: ProgressCallback | None = None) -> protocol.AdjustResult:
         """Apply the sliders to a color map, which takes a few milliseconds."""

@@ -15,12 +15,13 @@ import typing
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from gimp_bridge import finish_messages, protocol
+from gimp_bridge import finish_messages, mask_messages, protocol
 from gimp_bridge.protocol import MAX_HEADER, Message, MessageError
 
 _MESSAGES: Mapping[str, type[Message]] = {
     each.kind: each
-    for each in (*vars(protocol).values(), *vars(finish_messages).values())
+    for module in (protocol, finish_messages, mask_messages)
+    for each in vars(module).values()
     if isinstance(each, type) and issubclass(each, Message) and each.kind
 }
 

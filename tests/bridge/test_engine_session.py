@@ -19,10 +19,13 @@ from gimp_bridge.engine_session import (
     sample_colors,
     select_layer_subject,
 )
+from gimp_bridge.mask_messages import RefineMask
+from gimp_bridge.mask_requests import refine_layer_mask
 from gimp_bridge.protocol import MAX_SAMPLES, Adjust, Strip
-from s2am_common.errors import EngineError, FileError, NothingFoundError
+from s2am_common.errors import CancelledError, EngineError, FileError, NothingFoundError
 from s2am_engine.color.fit import fit_linear_matrix
 from s2am_engine.color.map import IDENTITY, Curves, Matrix
+from s2am_engine.image.mask_edges import EdgeSettings, refine_edges
 from tests.plugin.local_engine import LocalModels
 
 CURVES = Curves(np.stack([np.linspace(0, 1, 5) ** power for power in (0.6, 0.9, 1.5)]).astype(np.float32))
@@ -112,3 +115,22 @@ def test_select_layer_subject_gives_the_selectors_mask() -> None:
     assert steps == ["Selecting the subject"]
     with pytest.raises(NothingFoundError):
         select_layer_subject(dataclasses.replace(request, likeliest=False), models, steps.append)
+
+
+def test_refine_layer_mask_applies_the_edges_and_can_be_canceled() -> None:
+    pixels = np.random.default_rng(4).integers(0, 256, (40, 60, 4)).astype(np.uint8)
+    mask = np.zeros((40, 60), np.uint8)
+    mask[10:30, 10:50] = 255
+    edges = {"refine_edges": 3.0, "grow": 2.0}
+    request = RefineMask(width=60, height=40, pixels=pixels.tobytes(), mask=mask.tobytes(), edges=edges)
+    steps: list[str] = []
+    found = np.frombuffer(refine_layer_mask(request, steps.append, lambda _: None).mask, np.uint8)
+    expected = refine_edges(mask, EdgeSettings(**edges), pixels[..., :3])
+    np.testing.assert_array_equal(found.reshape(40, 60), expected)
+    assert steps == ["Refining the edges of the mask"]
+
+    def cancel(_: float) -> None:
+        raise CancelledError("canceled")
+
+    with pytest.raises(CancelledError):
+        refine_layer_mask(request, steps.append, cancel)

@@ -239,7 +239,10 @@ EARLIER_REQUEST = message(
 """A request as version 0.1 sends it."""
 
 
-@pytest.mark.parametrize(("version", "code"), [(7, "bridge.client-outdated"), (0, "bridge.engine-outdated")])
+@pytest.mark.parametrize(
+    ("version", "code"),
+    [(protocol.PROTOCOL_VERSION + 1, "bridge.client-outdated"), (0, "bridge.engine-outdated")],
+)
 def test_version_mismatch_is_an_error(folder: Path, version: int, code: str) -> None:
     other = serve_after(f"from gimp_bridge import protocol\nprotocol.PROTOCOL_VERSION = {version}")
     for command in (other, SERVE):
@@ -276,7 +279,8 @@ def test_engine_of_version_0_1_is_an_error(folder: Path) -> None:
         error = failure(EngineClient(SERVE, folder).status)
         thread.join()
     assert (error.code, error.fields) == ("bridge.engine-outdated", {"process": 4711})
-    assert str(error) == "The running engine has version 2 of the bridge and this program version 4."
+    versions = f"version 2 of the bridge and this program version {protocol.PROTOCOL_VERSION}"
+    assert str(error) == f"The running engine has {versions}."
 
 
 def test_requests_of_version_0_1_are_refused() -> None:
