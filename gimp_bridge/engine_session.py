@@ -38,7 +38,7 @@ from gimp_bridge.protocol import Depth, Failed, Message, MessageError, Strip
 from gimp_bridge.shadow_requests import estimate_layer_shadow, render_layer_shadow
 from s2am_common.errors import CancelledError, DiskFullError, EngineError, FileError, MaskError, S2AMError
 from s2am_engine.color.adjustments import Sliders, adjust
-from s2am_engine.color.apply import apply_color_map
+from s2am_engine.color.apply import PreparedMap, apply_color_map
 from s2am_engine.color.fit import fit_linear_matrix
 from s2am_engine.color.map import ColorMap, Matrix
 from s2am_engine.color.srgb import linear_to_srgb, srgb_to_linear
@@ -253,10 +253,10 @@ class SharedWorkspace:
             message = f"{folder} cannot be written to ({error.strerror}): allow it, then try again."
             raise FileError(message, code="file.write") from error
 
-    def render(self, strip: Strip, color_map: ColorMap, progress: FractionCallback) -> None:
-        """Apply a color map to a strip in place; pixels with mask 0 keep their bits."""
+    def render(self, strip: Strip, color_map: PreparedMap | None, progress: FractionCallback) -> None:
+        """Apply a color map (None = the identity) to a strip in place; pixels with mask 0 keep their bits."""
         pixels = self._pixels(strip)
-        if is_identity(color_map):  # all pixels keep their bits
+        if color_map is None:  # all pixels keep their bits
             return
         mask = self._mask(strip, pixels)
         if not strip.linear:
@@ -403,6 +403,7 @@ class EngineSession:
         self._pending: list[PendingRequest] = []
         self._queue: queue.SimpleQueue[PendingRequest | None] = queue.SimpleQueue()
         self._workspace: SharedWorkspace | None = None
+        self._last_map: tuple[tuple[dict[str, Any], protocol.ColorSpace | None], PreparedMap | None] | None = None
         self._worker = threading.Thread(target=self._work, name="worker", daemon=True)
         self._last_use = time.monotonic()
 
@@ -466,6 +467,17 @@ class EngineSession:
         if self._workspace:
             self._workspace.close()
 
+    def _prepared_map(self, request: protocol.Render) -> PreparedMap | None:
+        """Return the map of a request, prepared once for all strips of a layer; None = the identity."""
+        wanted = request.color_map, request.space
+        if self._last_map is None or self._last_map[0] != wanted:
+            color_map = ColorMap.from_json(request.color_map)
+            prepared = None
+            if not is_identity(color_map):
+                prepared = PreparedMap(in_color_space(color_map, request.space) if request.space else color_map)
+            self._last_map = wanted, prepared
+        return self._last_map[1]
+
     def _response(self, pending: PendingRequest) -> Message:
         try:
             pending.check(0)
@@ -514,10 +526,7 @@ class EngineSession:
             self._workspace = SharedWorkspace(self._folder, request.size)
             return protocol.WorkspaceOpened(file=self._workspace.file.name)
         if self._workspace and isinstance(request, protocol.Render):
-            color_map = ColorMap.from_json(request.color_map)
-            if request.space and not is_identity(color_map):
-                color_map = in_color_space(color_map, request.space)
-            self._workspace.render(request.strip, color_map, pending.check)
+            self._workspace.render(request.strip, self._prepared_map(request), pending.check)
             return protocol.Done()
         if self._workspace and isinstance(request, protocol.RenderShadow):
             return self._workspace.render_shadow(request)

@@ -56,7 +56,7 @@ def write_graph(model: str, folder: Path = GRAPHS) -> Path:
     with atomic_write(path) as file:
         file.write(without_weights(to_onnx(network, card.input_size, simplify=False), weights))
     with atomic_write(path.with_suffix(".json")) as file:
-        file.write((json.dumps(graph.to_json(), indent=1, ensure_ascii=False) + "\n").encode())
+        file.write((json.dumps(graph.to_json(), ensure_ascii=False) + "\n").encode())
     return path
 
 

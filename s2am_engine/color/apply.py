@@ -10,6 +10,7 @@ once at the end; per-channel functions (curves, the sRGB transfer function) are 
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -31,12 +32,30 @@ _Block = tuple[slice, slice]
 _BLOCK_PIXELS = 1 << 15  # two float copies fit the L2 cache; OpenCV's own functions start threads far above this
 _STRIP_ROWS = 128  # a thread's share at a time, which it copies and renders while it is in the cache
 _MAX_WORKERS = 8  # beyond this, memory bandwidth is the limit, and each worker holds a few megabytes
+_TABULATED = (-1.0, 2.1)  # values between matrices for which functions are tabulated: colors of ProPhoto RGB as sRGB
 _MAX_FUSED_STEP = 0.2  # 8-bit levels between the entries of a 16-bit table, whose error is at most half of that
 _DEPTHS = {np.dtype(np.uint8): cv2.CV_8U, np.dtype(np.uint16): cv2.CV_16U}
+_PIECES = 1 << 14  # of those tables: a conversion to another color space and back is 0.03 of an 8-bit level off
+
+
+class PreparedMap:
+    """A color map with its lookup tables, for many calls of `apply_color_map`; may be used by several threads."""
+
+    def __init__(self, color_map: ColorMap) -> None:
+        """Store a map; tables are made when they are first needed."""
+        self.color_map = color_map
+        self._plans: dict[np.dtype[Any], _Plan] = {}
+
+    def plan(self, dtype: np.dtype[Any]) -> _Plan:
+        """Return the tables for pixels of a dtype."""
+        if dtype not in self._plans:
+            is_integer = dtype.kind == "u"
+            self._plans[dtype] = _IntegerPlan(self.color_map, dtype) if is_integer else _FloatPlan(self.color_map)
+        return self._plans[dtype]
 
 
 def apply_color_map(
-    color_map: ColorMap,
+    color_map: ColorMap | PreparedMap,
     pixels: Pixels,
     mask: Mask | None = None,
     *,
@@ -51,7 +70,7 @@ def apply_color_map(
     and no value becomes negative that was not.
 
     Args:
-        color_map: the map; the pixels are taken for sRGB values.
+        color_map: the map; the pixels are taken for sRGB values. A `PreparedMap` saves time in repeated calls.
         pixels: H×W×3, or H×W×4 whose alpha is kept; uint8, uint16, or float32 in nominal [0, 1].
         mask: H×W, uint8, uint16, bool or float in [0, 1]; None = everywhere.
         out: array for the result, of the shape and dtype of pixels; may be pixels itself. None = a new array.
@@ -66,7 +85,8 @@ def apply_color_map(
     """
     _check_arrays(pixels, mask, out)
     source, result, copied = _source_and_result(pixels, mask, out)
-    plan = _IntegerPlan(color_map, pixels.dtype) if pixels.dtype.kind == "u" else _FloatPlan(color_map)
+    prepared = color_map if isinstance(color_map, PreparedMap) else PreparedMap(color_map)
+    plan = prepared.plan(pixels.dtype)
 
     def render(strip: slice) -> None:
         if not copied:
@@ -192,12 +212,14 @@ class _FloatPlan:
 
 @dataclass(frozen=True)
 class _PerChannel:
-    """A stage that treats each channel on its own, so it can be replaced by a lookup table."""
+    """A stage that treats each channel on its own, so it can be replaced by a lookup table: functions in turn."""
 
-    function: Callable[[Floats], Floats]
+    functions: tuple[Callable[[Floats], Floats], ...]
 
     def __call__(self, colors: Floats) -> Floats:
-        return self.function(colors)
+        for function in self.functions:
+            colors = function(colors)
+        return colors
 
 
 _Stage = _PerChannel | ColorMap
@@ -208,9 +230,9 @@ def _stages(color_map: ColorMap) -> list[_Stage]:
     stages: list[_Stage] = []
     for part in Chain((color_map,)).maps:
         if isinstance(part, Curves):
-            stages.append(_PerChannel(part))
+            stages.append(_PerChannel((part,)))
         elif isinstance(part, Matrix) and part.linear:
-            stages += [_PerChannel(srgb_to_linear), Matrix(part.matrix), _PerChannel(linear_to_srgb)]
+            stages += [_PerChannel((srgb_to_linear,)), Matrix(part.matrix), _PerChannel((linear_to_srgb,))]
         else:
             stages.append(part)
     return _merge_adjacent(stages)
@@ -222,16 +244,12 @@ def _merge_adjacent(stages: list[_Stage]) -> list[_Stage]:
     for stage in stages:
         last = merged[-1] if merged else None
         if isinstance(stage, _PerChannel) and isinstance(last, _PerChannel):
-            merged[-1] = _PerChannel(partial(_compose, last.function, stage.function))
+            merged[-1] = _PerChannel(last.functions + stage.functions)
         elif isinstance(stage, Matrix) and isinstance(last, Matrix):
             merged[-1] = last.then(stage)
         else:
             merged.append(stage)
     return merged
-
-
-def _compose(first: Callable[[Floats], Floats], second: Callable[[Floats], Floats], x: Floats) -> Floats:
-    return second(first(x))
 
 
 class _IntegerPlan:
@@ -246,20 +264,22 @@ class _IntegerPlan:
         self._full = float(np.iinfo(dtype).max)
         stages = _stages(color_map)
         self._input_lut: Floats | None = None
-        self._blended_input = _blend_with_lut(stages[0], self._full) if stages else None
+        self._blended_input = _blend_with_lut(stages[0], self._full, self._depth) if stages else None
         if self._blended_input:
             stages.pop(0)
         elif stages and isinstance(stages[0], _PerChannel):
             self._input_lut = stages.pop(0)(_ramp(0, 1, int(self._full) + 1))
         else:
             stages = _merge_adjacent([Matrix(_scaling(1 / self._full)), *stages])
-        self._output: _PerChannel | None = None
+        self._output: _Stage | None = None
         if stages and isinstance(stages[-1], _PerChannel):
-            self._output = _PerChannel(stages.pop())
+            self._output = stages.pop()
         else:
             stages = _merge_adjacent([*stages, Matrix(_scaling(self._full))])
-        self._stages = stages
+        self._stages = [_tabulated(stage, self._depth) for stage in stages]
         self._fused = self._fused_8bit()
+        if self._output and not self._fused:
+            self._output = _tabulated(self._output, self._depth)
 
     def levels(self, block: NDArray[Any]) -> Floats:
         """Return the map of a block, unrounded, in the block's own scale."""
@@ -318,7 +338,26 @@ class _IntegerPlan:
         return finish
 
 
-def _blend_with_lut(stage: _Stage, full: float) -> Callable[[Pixels], Floats] | None:
+def _tabulated(stage: _Stage, depth: int) -> _Stage:
+    """Return a per-channel stage for 8 bits with tables in place of functions, which are faster.
+
+    Other stages are returned unchanged, and so are those for 16 bits, for which the tables would be too coarse.
+
+    Each function gets its own table: together they may be too steep for one.
+    """
+    if not isinstance(stage, _PerChannel) or depth != cv2.CV_8U:
+        return stage
+    return _PerChannel(tuple(each if isinstance(each, Curves) else _table(each) for each in stage.functions))
+
+
+@functools.cache
+def _table(function: Callable[[Floats], Floats]) -> Callable[[Floats], Floats]:
+    low, high = _TABULATED
+    table, scale = Curves(function(_ramp(low, high, _PIECES + 1))[0].T), 1 / (high - low)
+    return lambda colors: table(cv2.addWeighted(colors, scale, colors, 0, -low * scale))
+
+
+def _blend_with_lut(stage: _Stage, full: float, depth: int) -> Callable[[Pixels], Floats] | None:
     """Return a Blend whose inner map begins with a per-channel stage as a function from integers to [0, 1].
 
     The per-channel stage becomes a table. None for every other stage.
@@ -327,6 +366,7 @@ def _blend_with_lut(stage: _Stage, full: float) -> Callable[[Pixels], Floats] | 
     if not isinstance(stage, Blend) or not inner or not isinstance(inner[0], _PerChannel):
         return None
     table = inner.pop(0)(_ramp(0, 1, int(full) + 1))
+    inner = [_tabulated(each, depth) for each in inner]
     share, rest = stage.strength, (1 - stage.strength) / full
 
     def blend(block: Pixels) -> Floats:

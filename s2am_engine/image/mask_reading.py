@@ -39,6 +39,8 @@ _FLAT_COLORS = 64
 _EDGE_PIXELS = 2  # half the width of an antialiased edge
 _BLOCK_PIXELS = 8  # reach of the ringing of an 8×8 block of JPEG
 _RINGING = 64  # levels
+_SAMPLED_PIXELS = 1 << 20  # in which traces of compression are searched for
+_LEAST_ROWS = 64
 _SOFT_SHARE = 0.05  # of the middle levels that lie beyond the edges of a hard mask
 _NOISE_LEVELS = 8  # different levels near black or white, far from any edge, that show compression noise
 _BORDER_SHARE = 0.5
@@ -376,19 +378,48 @@ def remove_noise(mask: Bytes, *, lossy: bool = False) -> Bytes:
     Returns:
         H×W; the same array if there is nothing to remove.
     """
-    if not lossy and not _shows_noise(np.bincount(mask.ravel(), minlength=256)):
+    # All pixels of a large mask would take longer than the prediction, so a part decides.
+    if not lossy and not _has_traces(_middle_rows(mask)):
         return mask
-    white = (mask >= 128).view(np.uint8)
-    is_edge = _near_edges(white, _EDGE_PIXELS)
-    middle = (mask >= _RINGING) & (mask < 256 - _RINGING)
-    is_soft = np.count_nonzero(middle & ~is_edge) > _SOFT_SHARE * np.count_nonzero(middle)
-    if not lossy and (is_soft or not _shows_noise(np.bincount(mask[~is_edge], minlength=256))):
+    white, is_edge, is_soft = _edges(mask)
+    if not lossy and is_soft:
         return mask
     distance = np.minimum(mask, 255 - mask)
     is_noise = distance <= _EXTREME
     if not is_soft:
         is_noise |= (distance < _RINGING) & ~is_edge & _near_edges(white, _BLOCK_PIXELS)
     return np.where(is_noise, white * np.uint8(255), mask)
+
+
+def _has_traces(mask: Bytes) -> bool:
+    """Return whether a hard mask has the traces of lossy compression."""
+    if not _shows_noise(_histogram(mask)):
+        return False
+    _, is_edge, is_soft = _edges(mask)
+    return not is_soft and _shows_noise(_histogram(mask, ~is_edge))
+
+
+def _edges(mask: Bytes) -> tuple[Bytes, NDArray[np.bool_], bool]:
+    """Return the mask as 0 and 1, where its edges are, and whether it is soft beyond them."""
+    white = (mask >= 128).view(np.uint8)
+    is_edge = _near_edges(white, _EDGE_PIXELS)
+    middle = slice(_RINGING, 256 - _RINGING)
+    beyond, everywhere = _histogram(mask, ~is_edge)[middle].sum(), _histogram(mask)[middle].sum()
+    return white, is_edge, bool(beyond > _SOFT_SHARE * everywhere)
+
+
+def _middle_rows(mask: Bytes) -> Bytes:
+    """Return the rows around the center of the foreground, so many that they hold about a million pixels."""
+    _, top, _, height = cv2.boundingRect(mask)
+    rows = max(_LEAST_ROWS, _SAMPLED_PIXELS // mask.shape[1])
+    first = max(0, top + (height - rows) // 2)
+    return mask[first : first + rows]
+
+
+def _histogram(mask: Bytes, where: NDArray[np.bool_] | None = None) -> NDArray[np.intp]:
+    """Return how often each level occurs."""
+    counts = cv2.calcHist([mask], [0], None if where is None else where.view(np.uint8), [256], [0, 256])
+    return counts.ravel().astype(np.intp)
 
 
 def _shows_noise(counts: NDArray[np.intp]) -> bool:

@@ -83,10 +83,10 @@ def test_shared_workspace_is_private_and_removed(tmp_path: Path) -> None:
 
 def test_shared_workspace_refuses_strips_beyond_its_end(tmp_path: Path) -> None:
     workspace = SharedWorkspace(tmp_path, 4 * 30)
-    workspace.render(Strip(offset=0, width=6, rows=5), IDENTITY, lambda _: None)
+    workspace.render(Strip(offset=0, width=6, rows=5), None, lambda _: None)
     for strip in (Strip(offset=4, width=6, rows=5), Strip(offset=0, width=6, rows=5, layer_masks=1)):
         with pytest.raises(EngineError, match="does not lie within") as caught:
-            workspace.render(strip, IDENTITY, lambda _: None)
+            workspace.render(strip, None, lambda _: None)
         assert caught.value.code == "engine.request"
     workspace.close()
 

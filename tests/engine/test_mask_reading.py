@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import tifffile
@@ -165,6 +166,16 @@ def test_compression_noise_is_removed_up_to_the_edge(tmp_path: Path, quality: in
     if suffix == ".jpg" or quality <= 85:  # a PNG file with a few odd pixels may be meant so
         np.testing.assert_array_equal(found[beyond], BYTES[beyond])
     assert np.abs(found.astype(int) - BYTES).sum() <= np.abs(noisy.astype(int) - BYTES).sum()
+
+
+@pytest.mark.parametrize("radius", [60, 700])
+def test_noise_of_large_masks_is_found_in_a_part_of_them(tmp_path: Path, radius: int) -> None:
+    hard = cv2.circle(np.zeros((2000, 3000), np.uint8), (2200, 1100), radius, 255, -1)
+    soft = np.asarray(cv2.blur(hard, (3, 3))).astype(np.uint8)
+    assert remove_noise(soft) is soft
+    Image.fromarray(np.asarray(hard, np.uint8)).save(tmp_path / "noisy.jpg", quality=70)
+    noisy = np.asarray(Image.open(tmp_path / "noisy.jpg"))
+    assert np.count_nonzero(remove_noise(noisy) != hard) < 0.1 * np.count_nonzero(noisy != hard)
 
 
 def test_noise_removal_keeps_soft_masks() -> None:
