@@ -25,7 +25,7 @@ from pathlib import Path
 CATALOGS = Path(__file__).resolve().parent / "locale"
 """The folder with the PO files."""
 
-_FIELD = re.compile(r"\{(\w+)\}")
+_FIELD = re.compile(r"\{([A-Za-z_]\w*)\}")  # Qt's texts have numbered fields, which are filled after the translation
 _NESTED = "text"
 """Name of the value that is a text of the program itself, and is translated as well."""
 
@@ -46,9 +46,16 @@ class Catalog:
     def __init__(self, texts: Mapping[str, str]) -> None:
         """Store translations by message id; an empty one counts as missing."""
         self._texts = {english: text for english, text in texts.items() if english and text}
+
+    @functools.cached_property
+    def _templates(self) -> list[Template]:
         # Those with the most text of their own come first: they fit the fewest sentences.
         templates = sorted(filter(_FIELD.search, self._texts), key=lambda each: -len(_FIELD.sub("", each)))
-        self._templates = [Template(_pattern_of(each), self._texts[each]) for each in templates]
+        return [Template(_pattern_of(each), self._texts[each]) for each in templates]
+
+    def lookup(self, text: str) -> str | None:
+        """Return the translation of a message id; None if there is none."""
+        return self._texts.get(text)
 
     def translate(self, text: str) -> str:
         """Return a text or a sentence in the language; one that has no translation is returned as it is."""
@@ -77,16 +84,26 @@ def localized(text: str) -> str:
     return _catalog().translate(text)
 
 
-@functools.cache
-def _catalog() -> Catalog:
+def lookup(text: str) -> str | None:
+    """Return the translation of a text of the program itself; None if there is none, as for all texts in English."""
+    return _catalog().lookup(text)
+
+
+def current_language() -> str:
+    """Return the language of the texts, such as `de`; `en` if there is no catalog of the chosen languages."""
     for language in _chosen or environment_languages(os.environ):
         short = re.split(r"[._@]", language)[0]
         if short in ("en", "C", "POSIX"):
             break
-        file = CATALOGS / f"{short}.po"
-        if file.is_file():
-            return Catalog(read_po(file.read_text(encoding="utf-8")))
-    return Catalog({})
+        if (CATALOGS / f"{short}.po").is_file():
+            return short
+    return "en"
+
+
+@functools.cache
+def _catalog() -> Catalog:
+    file = CATALOGS / f"{current_language()}.po"
+    return Catalog(read_po(file.read_text(encoding="utf-8")) if file.is_file() else {})
 
 
 def environment_languages(environ: Mapping[str, str]) -> list[str]:

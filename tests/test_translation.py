@@ -35,7 +35,7 @@ def german() -> Iterator[None]:
 @pytest.mark.parametrize("file", LANGUAGES, ids=lambda file: file.stem)
 def test_catalogs_are_complete_and_have_the_values_of_the_source(file: Path) -> None:
     catalog = read_po(file.read_text(encoding="utf-8"))
-    wanted = translations.texts()
+    wanted = translations.texts() | translations.editor_texts()
     assert (wanted - set(catalog), set(catalog) - wanted) == (set(), set())
     for english, text in catalog.items():
         assert sorted(re.findall(r"\{\w+\}", english)) == sorted(re.findall(r"\{\w+\}", text)), english
@@ -43,6 +43,8 @@ def test_catalogs_are_complete_and_have_the_values_of_the_source(file: Path) -> 
         assert english.endswith(".") == text.endswith("."), english
         has_mnemonic = ["_" in re.sub(r"\{\w+\}", "", each) for each in (english, text)]
         assert has_mnemonic[0] == has_mnemonic[1], english
+        assert english.count("&") == text.count("&"), english
+        assert re.findall(r"\{\d+[^}]*\}", english) == sorted(re.findall(r"\{\d+[^}]*\}", text)), english
 
 
 def test_all_texts_of_the_source_are_found() -> None:

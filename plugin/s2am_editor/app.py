@@ -18,6 +18,7 @@ from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.jobs import close_all_jobs
 from s2am_editor.window.main_window import MainWindow
 from s2am_editor.window.theme import Theme, application_icon
+from s2am_editor.window.translator import install_translators
 
 logger = logging.getLogger(__name__)
 
@@ -27,15 +28,13 @@ RECOVERY_DELAY = 200  # milliseconds after the window is shown: it has its place
 
 
 def make_application(arguments: Sequence[str] = ("s2am",)) -> QApplication:
-    """Create the application, with the name that desktop entries use.
-
-    Qt's own texts stay English, like all others, so that no dialog mixes two languages.
-    """
+    """Create the application, with the name that desktop entries use, and texts in the user's language."""
     application = QApplication(list(arguments))
     application.setApplicationName("s2am")
     application.setApplicationDisplayName("s2am")
     application.setDesktopFileName("s2am")
     application.setWindowIcon(application_icon())
+    install_translators(application)
     return application
 
 

@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from s2am_common.translation import localized
 from s2am_editor.document.blend_mode import BlendMode
 from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.history import Command
@@ -71,11 +72,16 @@ def duplicate_layer(layer_id: int, name: str | None = None) -> Command:
     def change(document: Document) -> Document:
         index = document.index(layer_id)
         layer = document.layers[index]
-        copy = dataclasses.replace(layer, id=new_layer_id(), name=name or f"{layer.name} copy", locked=False)
+        copy = dataclasses.replace(layer, id=new_layer_id(), name=name or copy_name(layer), locked=False)
         layers = (*document.layers[: index + 1], copy, *document.layers[index + 1 :])
         return dataclasses.replace(document, layers=layers, active=copy.id)
 
     return Command("Duplicate layer", change)
+
+
+def copy_name(item: Item) -> str:
+    """Return the name of a copy, in the user's language."""
+    return localized("{name} copy").replace("{name}", item.name)
 
 
 def rename_item(item_id: int, name: str) -> Command:

@@ -301,6 +301,8 @@ MENUS = (
 FIELD_KEYS = (Key.Key_Return, Key.Key_Enter, Key.Key_Escape)
 """Keys after which a field for a number or a name gives the keyboard back to the canvas."""
 
+SCROLL_BAR_MARGIN = 64  # pixels: scroll bar and margins of the list of shortcuts
+
 TOOLBAR = ("open", "add", "save", "", "undo", "redo", "", "zoom-out", "zoom-in", "fit", "", "split")
 
 
@@ -502,7 +504,7 @@ class ShortcutsDialog(QDialog):
         scroll.setWidgetResizable(True)
         column = QVBoxLayout(self)
         column.addWidget(scroll)
-        self.resize(460, 560)
+        self.resize(max(460, inside.sizeHint().width() + SCROLL_BAR_MARGIN), 560)
 
     def _add(self, grid: QGridLayout, title: str, rows: list[tuple[str, str]]) -> None:
         grid.addWidget(heading(title), grid.rowCount(), 0, 1, 2)

@@ -12,6 +12,7 @@ from PyQt6.QtCore import QCoreApplication, QMimeData, QObject, pyqtSignal
 from PyQt6.QtWidgets import QWidget
 
 from s2am_common.image_formats import READABLE_SUFFIXES
+from s2am_common.translation import localized
 from s2am_editor.document import commands
 from s2am_editor.document.model import Document, Layer
 from s2am_editor.files import document_io
@@ -247,7 +248,7 @@ class DocumentFiles(QObject):
         self.written.emit(path)
         if omitted:
             text = self.tr("{0} lacks {1}, which its format cannot store.")
-            self.noted.emit(text.format(path.name, ", ".join(omitted)))
+            self.noted.emit(text.format(path.name, ", ".join(map(localized, omitted))))
 
     # ---- questions
 

@@ -16,6 +16,7 @@ from PyQt6.QtCore import QCoreApplication, QObject, QRunnable, QThreadPool, pyqt
 
 from s2am_common.errors import S2AMError, with_advice
 from s2am_common.log import log_path
+from s2am_common.translation import localized
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ class Problem:
         self.error = error
         self.details = "".join(traceback.format_exception(error))
         if isinstance(error, S2AMError):
-            self.sentence = with_advice(error, EDITOR_ADVICE)
+            self.sentence = with_advice(error, EDITOR_ADVICE, localized)
             logger.warning("%s [%s]", error, error.code)
         elif isinstance(error, MemoryError):
             self.sentence = _tr("There is not enough memory. Close other programs, or use a smaller image.")

@@ -23,6 +23,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from s2am_common.translation import localized
 from s2am_editor.document.frame import Frame
 from s2am_editor.document.model import Reference
 from s2am_editor.window.actions import FIELD_KEYS, Actions, Menus, build_toolbar, layer_menu
@@ -333,7 +334,7 @@ class MainWindow(QMainWindow):
 
     def show_note(self, sentence: str) -> None:
         """Show a note."""
-        self.banner.show_note(sentence)
+        self.banner.show_note(localized(sentence))
 
     def _add_variant(self, variant: Variant) -> None:
         found = variant.harmonization
@@ -427,12 +428,12 @@ class MainWindow(QMainWindow):
 
     def _refresh_history(self) -> None:
         history = self.session.history if self.session.is_open else None
-        for name, text, step in (
-            ("undo", self.tr("&Undo"), history.undo_name if history else None),
-            ("redo", self.tr("&Redo"), history.redo_name if history else None),
+        for name, text, with_step, step in (
+            ("undo", self.tr("&Undo"), self.tr("&Undo {0}"), history.undo_name if history else None),
+            ("redo", self.tr("&Redo"), self.tr("&Redo {0}"), history.redo_name if history else None),
         ):
             self.all_actions[name].setEnabled(step is not None)
-            self.all_actions.set_text(name, f"{text} {translated_command(step)}" if step else text)
+            self.all_actions.set_text(name, with_step.format(translated_command(step)) if step else text)
 
     def _refresh_title(self) -> None:
         # Qt takes "[*]" for the mark of unsaved changes: twice stands for itself.

@@ -239,7 +239,7 @@ class LayerCommands:
         if layer := self._session.active:
             self._session.do(commands.duplicate_layer(layer.id))
         elif group := self._session.active_group:
-            self._session.do(layer_tree.duplicate_group(group.id, f"{group.name} copy"))
+            self._session.do(layer_tree.duplicate_group(group.id, commands.copy_name(group)))
 
     def group(self, name: str) -> None:
         """Put the selected layers and groups into a new group with this name."""

@@ -20,7 +20,7 @@ _WRITABLE = [info.name for info in WRITABLE_FORMATS]
 CONVERT_FIRST = f"save it as {', '.join(_WRITABLE[:-1])} or {_WRITABLE[-1]} first"
 
 
-_CONTENTS = {
+CONTENTS = {
     "exif": "camera data (EXIF)",
     "xmp": "XMP data",
     "iptc": "captions and keywords (IPTC)",
@@ -98,9 +98,10 @@ def import_package(info: FormatInfo) -> Any:
     try:
         return importlib.import_module(package.module)
     except ImportError as error:
-        command = f'"{sys.executable}" -m pip install {package.name}'
+        needed = package.name
+        command = f'"{sys.executable}" -m pip install {needed}'
         raise UnsupportedFileError(
-            f"is a {info.name} file, which needs the package {package.name}: install it with {command}"
+            f"is a {info.name} file, which needs the package {needed}: install it with {command}"
         ) from error
 
 
@@ -135,7 +136,7 @@ def omitted_contents(image: ImageData, stored: Container[str]) -> tuple[str, ...
         stored: names of the fields of `Metadata` that the writer has stored, "selection" if it has stored that one, and
             "text KEYWORD" for single texts.
     """
-    omitted = [words for name, words in _CONTENTS.items() if name not in stored and getattr(image.metadata, name)]
+    omitted = [words for name, words in CONTENTS.items() if name not in stored and getattr(image.metadata, name)]
     texts = [] if "text" in stored else [key for key, _ in image.metadata.text if f"text {key}" not in stored]
     if texts:
         shown = [*dict.fromkeys(texts)][:_MAX_KEYWORDS]

@@ -25,6 +25,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from s2am_common.translation import localized
 from s2am_editor.window.clipboard import to_image
 from s2am_editor.window.dialogs import standard_dialogs
 from s2am_editor.window.editor_settings import EditorSettings
@@ -326,7 +327,7 @@ class ResultPage(QWidget):
         self.image.show_image(finished.sheet)
         if self._name is None:
             self._title.setText(self.tr("The base model is still the better one"))
-            self._advice.setText(result.sentence)
+            self._advice.setText(localized(result.sentence))
         else:
             self._title.setText(self.tr("“{0}” is better for this style").format(self._name))
             self._advice.setText(self.tr("Keep it to add it to the list of models."))
@@ -477,7 +478,7 @@ class FineTuneDialog(QDialog):
             text += " " + self.tr("At least {0} are needed. Add more to the folder.").format(found.needed)
         self.state.setText(text)
         for one in found.skipped[:MAX_LISTED]:
-            self.skipped.addItem(f"{one.path.name}: {one.why}")
+            self.skipped.addItem(_reason(one))
         self.skipped.setVisible(bool(found.skipped))
         self.start_button.setEnabled(enough)
 
@@ -566,3 +567,13 @@ def unused_name(name: str) -> str:
         return free_name(name)
     except EngineError:
         return free_name("my-photos")
+
+
+def _reason(skipped: Skipped) -> str:
+    """Return a sentence on a photograph that cannot be used, in the user's language."""
+    name, why = skipped.path.name, skipped.why
+    for sentence in (f"{name} is {why}.", f"{name} {why}."):  # the clause comes from one of them
+        translated = localized(sentence)
+        if translated != sentence:
+            return translated
+    return f"{name}: {why}"

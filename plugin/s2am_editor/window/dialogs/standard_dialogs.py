@@ -22,6 +22,7 @@ from PyQt6.QtWidgets import (
 )
 
 from s2am_common.image_formats import WRITABLE_FORMATS, FormatInfo, format_of_suffix
+from s2am_common.translation import localized
 from s2am_editor.files.document_io import ExportOptions, scaled_size
 from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.editor_settings import EditorSettings
@@ -189,7 +190,7 @@ class ExportDialog(QDialog):
         self.path: Path | None = None
         self._session, self._settings = session, settings
         formats = (
-            *((info.suffix, info.name, self.tr(info.summary)) for info in WRITABLE_FORMATS),
+            *((info.suffix, info.name, localized(info.summary)) for info in WRITABLE_FORMATS),
             (".ora", self.tr("OpenRaster"), self.tr("All layers, for GIMP and Krita.")),
         )
         self._abouts = {suffix: about for suffix, _, about in formats}

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PyQt6.QtCore import QObject, QSignalBlocker, Qt, pyqtSignal
 from PyQt6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from s2am_common.translation import localized
 from s2am_editor.document import commands
 from s2am_editor.document.frame import Frame
 from s2am_editor.document.geometry import Rect
@@ -141,7 +142,8 @@ class HarmonizePanel(QWidget):
             for model in usable_models():
                 label = model.card.name if model.bundled else self.tr("{0} (personal)").format(model.card.name)
                 self.models.addItem(label, model.card.name)
-                about = model.card.description[:1].upper() + model.card.description[1:]
+                description = localized(model.card.description)
+                about = description[:1].upper() + description[1:]
                 self.models.setItemData(self.models.count() - 1, about, Qt.ItemDataRole.ToolTipRole)
             self.models.setCurrentIndex(max(0, self.models.findData(wanted)))
 
@@ -196,7 +198,7 @@ class HarmonizePanel(QWidget):
             one = self.tr(" · matched to “{0}”").format(photographs[0].name)
             text += one if len(photographs) == 1 else self.tr(" · matched to {0} photographs").format(len(photographs))
         note = likeness_note(found.model, found.likeness, references=bool(photographs))
-        text += "" if note is None else f"\n{note}"
+        text += "" if note is None else f"\n{localized(note)}"
         if found.placement not in (None, layer.transform):
             text += "\n" + self.tr("Moved since: harmonize again to match the new surroundings.")
         return text

@@ -7,6 +7,7 @@ from PyQt6.QtCore import QObject, pyqtSignal
 from PyQt6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from s2am_common.shadow_sliders import SHADOW_SLIDERS
+from s2am_common.translation import localized
 from s2am_editor.document import commands
 from s2am_editor.render import harmonize_layer
 from s2am_editor.window.editor_session import EditorSession
@@ -66,7 +67,7 @@ class ShadowPanel(QWidget):
             row.set_neutral(getattr(estimate.shadow, name) if estimate else SHADOW_SLIDERS[name].default)
             if shadow is not None:
                 row.set_value(getattr(shadow, name))
-        self._note.setText(" ".join(estimate.notes) if estimate and shadow is not None else "")
+        self._note.setText(" ".join(map(localized, estimate.notes)) if estimate and shadow is not None else "")
         self._note.setVisible(bool(self._note.text()))
 
     def _opened(self) -> None:
