@@ -21,6 +21,7 @@ from s2am_engine.types import Bytes, Floats, Mask
 
 _SHARPEST = 0.0007  # σ of the blur at the ground line, in heights of the foreground
 _LEAST_SIGMA = 0.5  # pixels: antialiasing
+_CONTACT_BLUR = 0.006  # σ of the blur below the body, in heights of the foreground
 _PENUMBRA = 0.12  # growth of σ with the height, for softness 1
 _FLATTENING = 0.5  # vertical blur in relation to the horizontal one: the ground is foreshortened
 _COARSE_SIGMA = 1.5  # least σ in pixels of a reduced level, so that enlarging it shows no grid
@@ -72,7 +73,8 @@ class CastShadow:
     def reach(self) -> Box:
         """Where the shadow may fall."""
         margin = _TAILS * self.widest + 1
-        return self.projection.shadow_box(self.foreground.box, (margin, _FLATTENING * margin))
+        fallen = self.projection.shadow_box(self.foreground.box, (margin, _FLATTENING * margin))
+        return fallen.union(self.underside.box)
 
     def render(self, box: Box) -> Mask:
         """Return the opacity in a box, uint16."""
@@ -96,7 +98,24 @@ class CastShadow:
         assert result is not None
         if reductions[0] > 1:
             result = np.asarray(cv2.resize(result, (padded.width, padded.height)), np.uint16)
-        return result[: box.height, : box.width]
+        result = result[: box.height, : box.width]
+        self._add_underside(result, box)
+        return result
+
+    def _add_underside(self, result: Mask, box: Box) -> None:
+        """Darken the ground between the lower edge of the body and the ground line, where it is projected; in place."""
+        sigma = _CONTACT_BLUR * self.foreground.box.height
+        part = self.underside.box.grown(math.ceil(_TAILS * sigma)).clip(box)
+        if not (part.width and part.height):
+            return
+        reduction = 2 ** math.floor(math.log2(max(1.0, sigma * _FLATTENING / _COARSE_SIGMA)))
+        covered = self.underside.extension(part, (-(-part.height // reduction), -(-part.width // reduction)))
+        sigma /= reduction
+        covered = np.asarray(cv2.GaussianBlur(covered, (0, 0), sigma, sigmaY=sigma * _FLATTENING), np.float32)
+        dark = np.rint(covered * self._scale(covered)).astype(np.uint16)
+        dark = np.asarray(cv2.resize(dark, (part.width, part.height)), np.uint16)
+        window = result[part.top - box.top : part.bottom - box.top, part.left - box.left : part.right - box.left]
+        np.maximum(window, dark, out=window)
 
     def _reduction(self, level: int, box: Box) -> int:
         """Return by how much the resolution of a level is reduced, a power of 2."""
@@ -130,7 +149,7 @@ class CastShadow:
         box, ground = self.foreground.box, self.projection.ground
         rows, columns = alpha.shape
         scale = rows / box.height
-        first = max(0, math.floor((self.underside.top - box.top) * scale))
+        first = max(0, math.floor((self.underside.box.top - box.top) * scale))
         lower = Box(box.left, box.top + round(first / scale), box.right, box.bottom)
         if first < rows and lower.height:
             extended = self.underside.extension(lower, (rows - first, columns))

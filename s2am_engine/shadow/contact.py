@@ -45,7 +45,7 @@ class ContactShadow:
         ends = [float(self.underside.ground.at(x)) for x in (box.left, box.right)]
         return Box(
             box.left - margin,
-            math.floor(self.underside.top - self.size) - margin,
+            math.floor(self.underside.box.top - self.size) - margin,
             box.right + margin,
             max(math.ceil(max(ends)), box.bottom) + margin,
         )

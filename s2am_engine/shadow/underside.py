@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -14,28 +15,30 @@ from s2am_engine.types import Doubles, Floats
 REACH = 0.2
 """Height above the ground line, in heights of the foreground, up to which its lower edge counts as near the ground."""
 
-_FALLOFF = 1.5  # exponent of the nearness
+_STANDING = 0.03  # such a height up to which it stands on the ground
+_FALLOFF = 1.5  # exponent of the nearness above that
+_SMOOTHING = 0.008  # σ along the ground, in heights of the foreground: feet have no vertical sides of shadow
+_OVERLAP = 0.02  # in heights of the foreground: the soft edge of the alpha leaves no gap
+_BEYOND = 0.3  # share of the overlap beyond the ground line: no lighter line where a soft region meets the projection
 
 _SIDE = 1024  # pixels: the edge is found on a small copy
 
 
 @dataclass(frozen=True, eq=False)
 class Underside:
-    """The lower edge of each column of a reduced copy of a foreground.
+    """The lower edge of a foreground along the ground line, and its nearness to it, smoothed.
 
-    ground: the ground line. left, step: x of the first column's left side, and the width of a column, in pixels of the
-        canvas. unit: height of the foreground. highest: the least y of the ground line.
-    edge: y of the lower edge, on the ground line where there is none.
-    above: height of the edge above the ground line, in units; infinite where it does not count.
+    ground: the ground line. box: where the underside is near the ground. overlap: in pixels.
+    xs: positions on the canvas, ascending. edge: y of the lower edge there.
+    nearness: from 1 on the ground to 0 at a height of `REACH`, and beside the foreground.
     """
 
     ground: GroundLine
-    left: float
-    step: float
-    unit: float
-    highest: float
+    box: Box
+    overlap: float
+    xs: Doubles
     edge: Doubles
-    above: Doubles
+    nearness: Doubles
 
     @classmethod
     def of(cls, foreground: Foreground, ground: GroundLine, canvas_height: int) -> Underside:
@@ -47,30 +50,30 @@ class Underside:
         scale = min(1.0, _SIDE / max(box.width, box.height))
         size = max(1, round(box.width * scale)), max(1, round(box.height * scale))
         small = np.asarray(cv2.resize(foreground.alpha, size, interpolation=cv2.INTER_AREA), np.uint8)
-        edge = box.top + lower_edge(small) * (box.height / size[1])
         step = box.width / size[0]
-        level = np.asarray(ground.at(box.left + (np.arange(size[0]) + 0.5) * step))
-        exists = np.isfinite(edge)
-        edge = np.where(exists, edge, level)
-        above = np.where(exists & (edge < canvas_height), (level - edge) / box.height, np.inf)
+        sigma = _SMOOTHING * box.height / step
+        margin = math.ceil(3 * sigma)
+        xs = box.left + (np.arange(-margin, size[0] + margin) + 0.5) * step
+        edge = np.pad(box.top + lower_edge(small) * (box.height / size[1]), margin, constant_values=np.nan)
+        level = np.asarray(ground.at(xs))
+        counts = np.isfinite(edge) & (edge < canvas_height)
+        edge = np.where(counts, edge, level)
+        above = (level - edge) / box.height
+        nearness = np.where(counts, np.clip((REACH - above) / (REACH - _STANDING), 0, 1) ** _FALLOFF, 0)
+        smooth = _smoothed(nearness, sigma)
+        edge = np.where(smooth > 1e-6, _smoothed(nearness * edge, sigma) / np.maximum(smooth, 1e-6), level)
         ends = [float(ground.at(x)) for x in (box.left, box.right)]
-        return cls(ground, box.left, step, box.height, min(ends), edge, above)
-
-    @property
-    def top(self) -> float:
-        """The least y of an edge that is near the ground."""
-        return self.highest - REACH * self.unit
+        reach = Box(
+            math.floor(xs[0]), math.floor(min(ends) - REACH * box.height), math.ceil(xs[-1]), math.ceil(max(ends))
+        )
+        return cls(ground, reach, _OVERLAP * box.height, xs, edge, smooth)
 
     def columns(self, xs: Doubles) -> tuple[Doubles, Doubles]:
-        """Return the edge at positions on the canvas, and its nearness to the ground, from 0 to 1."""
-        places = np.floor((xs - self.left) / self.step).astype(np.intp)
-        inside = (places >= 0) & (places < len(self.edge))
-        places = places.clip(0, len(self.edge) - 1)
-        nearness = np.clip(1 - self.above[places] / REACH, 0, 1) ** _FALLOFF
-        return self.edge[places], np.where(inside, nearness, 0)
+        """Return the edge at positions on the canvas, and its nearness to the ground."""
+        return np.interp(xs, self.xs, self.edge), np.interp(xs, self.xs, self.nearness, left=0, right=0)
 
     def extension(self, box: Box, shape: tuple[int, int]) -> Floats:
-        """Return the region between the lower edge and the bottom of a box, by nearness to the ground, in [0, 1].
+        """Return the region between the lower edge and the ground line, by nearness to the ground, in [0, 1].
 
         Added to the alpha, it lets the shadow of a round body begin below the body rather than at the ground line.
 
@@ -81,4 +84,14 @@ class Underside:
         ys = box.top + (np.arange(shape[0], dtype=np.float32)[:, None] + 0.5) * np.float32(box.height / shape[0])
         xs = box.left + (np.arange(shape[1]) + 0.5) * (box.width / shape[1])
         edge, nearness = (each.astype(np.float32) for each in self.columns(xs))
-        return np.where(ys > edge, nearness, np.float32(0))
+        foot = np.asarray(self.ground.at(xs), np.float32)
+        inside = (ys > edge - self.overlap) & (ys <= foot + _BEYOND * self.overlap)
+        return np.where(inside, nearness, np.float32(0))
+
+
+def _smoothed(values: Doubles, sigma: float) -> Doubles:
+    """Blur values along one axis by a Gaussian; σ in elements."""
+    if sigma < 0.1:
+        return values
+    row = np.ascontiguousarray(values, np.float64)[None]
+    return np.asarray(cv2.GaussianBlur(row, (0, 0), sigma, sigmaY=0.1, borderType=cv2.BORDER_REPLICATE))[0]
