@@ -88,11 +88,13 @@ def find_subject_mask(labels: NDArray[np.uint8], source: str) -> NDArray[np.bool
     return np.asarray(subject)
 
 
-def read_rows(photos: Path) -> Iterator[SubjectRow]:
-    """Read the usable photographs of the collection."""
+def read_rows(photos: Path, split: str | None = None) -> Iterator[SubjectRow]:
+    """Read the usable photographs of the collection, or of one split of it."""
     with (photos / PHOTO_INDEX).open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             image, source = photos / row["image"], row["source"]
+            if split not in (None, row["split"]):
+                continue
             if source in SCENES:
                 subject: NDArray[np.bool_] | None = np.zeros((int(row["height"]), int(row["width"])), np.bool_)
             elif source in OBJECTS and row["regions"]:
@@ -104,8 +106,8 @@ def read_rows(photos: Path) -> Iterator[SubjectRow]:
                 yield SubjectRow(row["name"], image.resolve(), source, row["split"], subject)
 
 
-def write_subjects(photos: Path, out: Path) -> Counter[str]:
-    """Write the data set; return the number of photographs by split.
+def write_subjects(photos: Path, out: Path, split: str | None = None) -> Counter[str]:
+    """Write the data set, or one split of it; return the number of photographs by split.
 
     Raises:
         ValueError: the folder has an index already.
@@ -117,7 +119,7 @@ def write_subjects(photos: Path, out: Path) -> Counter[str]:
     with (out / PHOTO_INDEX).open("w", newline="", encoding="utf-8") as file:
         index = csv.writer(file)
         index.writerow(("name", "image", "regions", "source", "split"))
-        for row in read_rows(photos):
+        for row in read_rows(photos, split):
             regions = f"regions/{row.name}.png"
             Image.fromarray(row.subject.astype(np.uint8)).save(out / regions)
             index.writerow((row.name, row.image, regions, row.source, row.split))

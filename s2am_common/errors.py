@@ -82,6 +82,12 @@ class NothingFoundError(MaskError):
     default_code = "mask.not-found"
 
 
+class NoSubjectError(NothingFoundError):
+    """The image has no clear subject, or it covers the whole image."""
+
+    default_code = "subject"
+
+
 class ModelError(EngineError):
     """A model that is damaged, cannot do the requested task, or gave no usable result."""
 

@@ -286,7 +286,7 @@ def run_cutout(options: argparse.Namespace) -> int:
         status(f"reading {source}")
         image = load_with_notes(source)
         status("selecting the subject")
-        from s2am_engine.inference.subject import SubjectSelector  # imports PyTorch
+        from s2am_engine.inference.subject import SubjectSelector  # loads libraries; after the checks of the input
 
         selector = SubjectSelector(options.model, options.device)
         try:

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from s2am_engine.errors import NothingFoundError
+from s2am_engine.errors import NoSubjectError
+from s2am_engine.image.data import ImageData
 from s2am_engine.image.masks import snap_mask, upsample_mask
 from s2am_engine.inference.detector import Detector
 from s2am_engine.inference.inputs import ImageLike, convert_image
 from s2am_engine.inference.network_input import reduce_image
 from s2am_engine.models.downloads import DOWNLOADS, default_subject_model
 from s2am_engine.models.model_store import SUBJECT_MODEL, SUBJECT_THRESHOLD
-from s2am_engine.types import Pixels
+from s2am_engine.types import Floats, Pixels
 
 if TYPE_CHECKING:
     from s2am_engine.inference.isnet import Isnet
@@ -50,6 +51,10 @@ class SubjectSelector:
 
     The built-in model decides whether there is a clear subject; it or a downloaded one gives the mask.
 
+    Attributes:
+        name: of the model that gives the mask.
+        detector: the model that decides.
+
     Example:
         >>> import skimage.data
         >>> from s2am_engine import SubjectSelector
@@ -73,8 +78,8 @@ class SubjectSelector:
         self.name = model or default_subject_model()
         download = DOWNLOADS.get(self.name)
         file = download.installed_file() if download else None
-        self._detector = Detector(SUBJECT_MODEL if download else self.name, device)
-        self._downloaded: Isnet | None = None
+        self.detector = Detector(SUBJECT_MODEL if download else self.name, device)
+        self._downloaded: Isnet | None = None  # gives the mask instead of the detector
         if file:
             from s2am_engine.inference.isnet import Isnet
 
@@ -97,21 +102,17 @@ class SubjectSelector:
             likeliest: return the likeliest subject also if the photograph has no clear one.
 
         Raises:
-            NothingFoundError: there is no clear subject, or it covers the whole image.
+            NoSubjectError: there is no clear subject, or it covers the whole image.
             ImageError: an image of another type, shape or range, or transparent everywhere.
             FileError: a file that cannot be read.
         """
         started = time.perf_counter()
         data = convert_image(image, alpha, profile).data
-        small = reduce_image(data.pixels, data.alpha, data.profile, self._detector.input_size)
-        predicted = self._detector.predictor.predict_mask(small)
+        small = reduce_image(data.pixels, data.alpha, data.profile, self.detector.input_size)
+        predicted = self.detector.predictor.predict_mask(small)
         if predicted.presence < SUBJECT_THRESHOLD and not likeliest:
             raise no_subject(predicted.presence)
-        mask = predicted.mask
-        if self._downloaded:
-            mask = self._downloaded.predict(
-                reduce_image(data.pixels, data.alpha, data.profile, self._downloaded.input_size)
-            )
+        mask = self._downloaded_mask(data) if self._downloaded else predicted.mask
         full = snap_mask(upsample_mask(mask, data.pixels))
         if data.alpha is not None:
             full[data.alpha == 0] = 0
@@ -126,15 +127,19 @@ class SubjectSelector:
         if full.max() < 128:
             raise no_subject(predicted.presence)
         if full.min() == 255:
-            raise NothingFoundError("The whole image was taken for the subject.", code="subject.all")
+            raise NoSubjectError("The whole image was taken for the subject.", code="subject.all")
         return SubjectResult(full, predicted.presence, self.name)
 
+    def _downloaded_mask(self, data: ImageData) -> Floats:
+        assert self._downloaded
+        return self._downloaded.predict(
+            reduce_image(data.pixels, data.alpha, data.profile, self._downloaded.input_size)
+        )
 
-def no_subject(confidence: float) -> NothingFoundError:
+
+def no_subject(confidence: float) -> NoSubjectError:
     """Return the error for a photograph without a clear subject."""
-    return NothingFoundError(
-        "This image has no clear subject.", code="subject.not-found", confidence=round(confidence, 3)
-    )
+    return NoSubjectError("This image has no clear subject.", code="subject.not-found", confidence=round(confidence, 3))
 
 
 def select_subject(

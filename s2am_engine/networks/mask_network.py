@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -20,6 +21,7 @@ class MaskNetwork(PaintNetwork):
 
     mask_free = True
     is_detector = True
+    steepness: ClassVar[float] = 1.0  # factor of the mask's logits at inference; more than 1 gives harder edges
 
     @abstractmethod
     def predict_logits(self, composite: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -32,7 +34,7 @@ class MaskNetwork(PaintNetwork):
         """See `Network.forward`; the given mask is ignored. Averages the image and its mirror image."""
         fine, _, presence = self.predict_logits(composite)
         mirrored, _, again = self.predict_logits(composite.flip(3))
-        where = torch.sigmoid((fine + mirrored.flip(3)) / 2)
+        where = torch.sigmoid(self.steepness * (fine + mirrored.flip(3)) / 2)
         where = F.interpolate(where, composite.shape[-2:], mode="bilinear")
         whether = torch.sigmoid((presence + again) / 2).expand_as(where)
         return torch.cat([composite, torch.cat([where, whether], dim=1).to(composite.dtype)], dim=1)

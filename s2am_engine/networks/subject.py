@@ -27,6 +27,11 @@ class SubjectNetwork(MaskNetwork):
       Hariharan et al., CVPR 2015) and from the two regions' means.
     """
 
+    # At 288 pixels, the mean IoU of 62 held-out single objects is 0.836; at the training size of 224 it is 0.819, at
+    # 352 pixels 0.835. A steepness of 2 lowers the mean absolute error of their masks from 0.056 to 0.053.
+    input_scales = (288 / 224,)
+    steepness = 2.0
+
     def __init__(self, channels: int = 144, width: int = 64) -> None:
         """Choose the size.
 
@@ -84,7 +89,7 @@ class SubjectNetwork(MaskNetwork):
 
 SUBJECT_RECIPE = Recipe(
     "found_mask",
-    1e-3,
+    1.5e-3,
     weight_decay=0.02,
     size=224,
     batch=16,
@@ -102,5 +107,6 @@ register(
         SUBJECT_RECIPE,
         SUBJECT_RECIPE,
         year=2026,
+        default_weights="subject",
     )
 )

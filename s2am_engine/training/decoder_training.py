@@ -29,6 +29,7 @@ from s2am_engine.training.time_budget import TimeBudget
 from s2am_engine.training.trainer import FitResult
 
 VALIDATIONS = 10
+ENCODED_EPOCHS = 2  # versions of each photograph that are encoded
 ENCODING_SHARE = 0.3  # largest share of the time that is spent on encoding photographs
 STEPS_PER_REPORT = 20  # steps
 
@@ -49,7 +50,7 @@ def train_on_subjects(
         photographs: in a random order; if the recipe limits the minutes, as many of them are used as fit.
         held_out: photographs on which the mean IoU is measured.
         recipe: the settings.
-        folder: of the run; the encoded photographs are in it during the training, 0.4 MB each.
+        folder: of the run; the encoded photographs are in it during the training, 0.4 MB for each version of each.
         sinks: receive the best weights.
         report: receives progress; may raise to cancel.
     """
@@ -57,14 +58,14 @@ def train_on_subjects(
     place = folder / "encoded"
     shutil.rmtree(place, ignore_errors=True)
 
-    def encode(source: SubjectPhotographs, name: str, share: float) -> EncodedSubjects:
-        batches = max(1, len(source.photographs) // source.batch)
+    def encode(source: SubjectPhotographs, name: str, epochs: int, share: float) -> EncodedSubjects:
+        batches = max(1, epochs * len(source.photographs) // source.batch)
         over = (lambda: budget.share > share) if budget else (lambda: False)
         return encode_subjects(network, source, batches, place / name, reading_progress(report), over)
 
     try:
-        measured = encode(held_out, "held-out", ENCODING_SHARE / 5)
-        seen = encode(photographs, "seen", ENCODING_SHARE)
+        measured = encode(held_out, "held-out", 1, ENCODING_SHARE / 5)
+        seen = encode(photographs, "seen", ENCODED_EPOCHS, ENCODING_SHARE)
         return DecoderTrainer(network, seen, measured, recipe, photographs.seed, sinks).fit(report, budget)
     finally:
         shutil.rmtree(place, ignore_errors=True)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from s2am_engine.errors import NothingFoundError
+from s2am_engine.errors import NoSubjectError
 from s2am_engine.image.contact_sheet import draw_contact_sheet
 from s2am_engine.inference.subject import SubjectSelector
 from s2am_engine.models.model_store import SUBJECT_THRESHOLD
@@ -149,7 +149,7 @@ def likeliest_mask(selector: SubjectSelector, image: NDArray[np.uint8]) -> tuple
     try:
         result = selector.select(image, likeliest=True)
         return result.mask, result.confidence
-    except NothingFoundError as error:
+    except NoSubjectError as error:
         return np.zeros(image.shape[:2], np.uint8), float(error.fields.get("confidence", 0.0))
 
 

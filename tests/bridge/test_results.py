@@ -11,19 +11,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+import skimage.data
 from numpy.typing import NDArray
 
 from gimp_bridge import client
 from gimp_bridge.client import EngineClient, NativeFormat, PixelLayout, PixelSource, ReadRows
-from gimp_bridge.protocol import Adjust, AdjustResult, Depth
-from s2am_common.errors import EngineError, NothingFoundError
+from gimp_bridge.protocol import Adjust, AdjustResult, Depth, SelectSubject
+from s2am_common.errors import EngineError, NoSubjectError, NothingFoundError
 from s2am_engine import Harmonizer, HarmonizeResult, Sliders
 from s2am_engine.color.apply import apply_color_map
 from s2am_engine.color.fit import fit_linear_matrix
 from s2am_engine.color.map import ColorMap, Matrix
 from s2am_engine.color.srgb import linear_to_srgb, srgb_to_linear
 from s2am_engine.inference.detector import Detector
-from s2am_engine.models.model_store import BUNDLED, DEFAULT_MODEL, list_models
+from s2am_engine.models.model_store import BUNDLED, DEFAULT_MODEL, SUBJECT_MODEL, list_models
 from tests.bridge.engines import (
     HEIGHT,
     SERVE,
@@ -32,6 +33,7 @@ from tests.bridge.engines import (
     failure,
     harmonize_request,
     harmonized_map,
+    rgba_of,
 )
 from tests.engine.pictures import composite
 
@@ -301,6 +303,29 @@ def test_render_restores_unchanged_pixels_in_their_native_format(
     np.testing.assert_array_equal(native[unchanged], original[unchanged])
     assert (native[~unchanged] % 4 == 0).all()
     assert (native[~unchanged] != original[~unchanged]).any()
+
+
+# -- subjects
+
+
+def test_select_subject_gives_mask_and_confidence(engine: EngineClient) -> None:
+    pixels = np.ascontiguousarray(skimage.data.astronaut()[::2, ::2])
+    alpha = np.full((256, 256), 255, np.uint8)
+    alpha[128:] = 0
+    found = engine.select_subject(SelectSubject(width=256, height=256, pixels=rgba_of(pixels, alpha)))
+    mask = np.frombuffer(found.mask, np.uint8).reshape(256, 256)
+    assert (mask[57, 107], mask[20, 170]) == (255, 0)  # her face, and the wall behind her
+    assert not mask[128:].any()
+    assert found.confidence > 0.9
+    assert (found.certain, found.model) == (True, SUBJECT_MODEL)
+
+
+def test_select_subject_reports_that_there_is_none(engine: EngineClient) -> None:
+    surface = np.repeat(skimage.data.gravel()[::2, ::2, None], 3, axis=2)
+    request = SelectSubject(width=256, height=256, pixels=rgba_of(surface))
+    with pytest.raises(NoSubjectError, match="no clear subject") as caught:
+        engine.select_subject(request)
+    assert caught.value.code == "subject.not-found"
 
 
 # -- status and models

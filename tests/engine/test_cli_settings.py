@@ -18,7 +18,7 @@ from s2am_common import log, settings
 from s2am_common.errors import S2AMError
 from s2am_engine.cli.advice import ADVICE
 from s2am_engine.cli.main import build_parser
-from s2am_engine.inference import detector, harmonizer
+from s2am_engine.inference import detector, harmonizer, subject
 from s2am_engine.models.model_files import read_model_data
 from tests.engine.test_cli import failed, run
 
@@ -112,9 +112,9 @@ def test_library_messages_name_no_command_line_options() -> None:
 
 
 def test_doctests_of_the_public_api() -> None:
-    results = [doctest.testmod(module) for module in (harmonizer, detector)]
-    assert [result.failed for result in results] == [0, 0]
-    assert [result.attempted > 0 for result in results] == [True, True]
+    results = [doctest.testmod(module) for module in (harmonizer, detector, subject)]
+    assert [result.failed for result in results] == [0, 0, 0]
+    assert [result.attempted > 0 for result in results] == [True, True, True]
 
 
 def test_error_classes_are_documented_by_their_codes() -> None:

@@ -19,7 +19,7 @@ from gimp_bridge.client import EngineClient, ProgressCallback
 from gimp_bridge.engine_session import EngineSession, PendingRequest
 from gimp_bridge.message_encoding import decode_message, encode_message
 from gimp_bridge.protocol import Message
-from s2am_common.errors import EngineError, NothingFoundError
+from s2am_common.errors import EngineError, NoSubjectError, NothingFoundError
 from s2am_engine.color.map import Curves
 
 COLOR_MAP = Curves(np.stack([np.linspace(0, 1, 5) ** power for power in (0.7, 0.9, 1.3)]).astype(np.float32))
@@ -76,7 +76,7 @@ class LocalModels:
 
     def _select(self, pixels: NDArray[Any], *, alpha: NDArray[Any], likeliest: bool) -> Any:
         if not (self.certain or likeliest):
-            raise NothingFoundError("This image has no clear subject.", code="subject.not-found")
+            raise NoSubjectError("This image has no clear subject.", code="subject.not-found")
         found = self._detect(pixels, alpha=alpha, likeliest=True)
         return SimpleNamespace(mask=found.mask, confidence=self.confidence, is_certain=self.certain, model="subject")
 
