@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m tests.editor.screenshots FOLDER`: screenshots of the editor's main states on a real X server.
+"""`python -m tests.editor.screenshots FOLDER`: screenshots of the editor's main states.
 
-Starts Xvfb if there is no display. Each state is shown in light and dark and in windows of three sizes; all photographs
-come with scikit-image. `--docs` writes the smaller ones for the README into docs/ instead.
+Without a display, Qt's offscreen platform is used. Each state is shown in light and dark and in windows of three sizes;
+all photographs come with scikit-image. `--docs` writes the smaller ones for the README into docs/ instead.
 """
 
 from __future__ import annotations
@@ -10,13 +10,10 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -93,11 +90,29 @@ class Photographer:
         self._wait(window)
         self._take(window, "variants")
         window.variants.close_panel()
+        self._shadow_in_group(window)
         window.tool_box.choose("reference")
         self._stroke(window, [(700, 380), (880, 420)])
         self._take(window, "reference")
         self._dialogs(window)
         self._cutting(window)
+
+    def _shadow_in_group(self, window: MainWindow) -> None:
+        """Give the sample's subject a shadow, put it into a group, and undo both."""
+        window.shadows.cast()
+        self._wait(window)
+        window.tool_box.choose("shadow")
+        window.sidebar.sections["adjust"].set_open(False)
+        window.sidebar.sections["curves"].set_open(False)
+        self._take(window, "shadow")
+        window.all_actions["group"].trigger()
+        window.tool_box.choose("move")
+        self._wait(window)
+        self._take(window, "group")
+        window.session.undo()
+        window.session.undo()
+        for name in ("adjust", "curves"):
+            window.sidebar.sections[name].set_open(True)
 
     def _cutting(self, window: MainWindow) -> None:
         window.session.open(Document.from_image(ImageData(data.chelsea()), "Chelsea"), "Chelsea")
@@ -157,30 +172,11 @@ class Photographer:
 
     def _take(self, widget: QWidget, name: str) -> None:
         self._pump(0.4)
-        screen = widget.screen()
-        assert screen is not None
         path = self._folder / f"{self._appearance}-{name}.png"
-        grabbed = screen.grabWindow(widget.winId()).toImage()
+        grabbed = widget.grab().toImage()
         pixels = from_image(grabbed.convertToFormat(QImage.Format.Format_RGB32)).pixels
         Image.fromarray(np.ascontiguousarray(pixels)).save(path)
         self.taken.append(path)
-
-
-@contextmanager
-def x_server() -> Iterator[str]:
-    """Run an X server of our own; yields its display."""
-    program = shutil.which("Xvfb")
-    if program is None:
-        raise SystemExit("error: there is neither a display nor Xvfb: install Xvfb.")
-    reading, writing = os.pipe()
-    command = [program, "-displayfd", str(writing), "-screen", "0", "1920x1080x24", "-nolisten", "tcp"]
-    server = subprocess.Popen(command, pass_fds=[writing], stderr=subprocess.DEVNULL)
-    try:
-        os.close(writing)
-        yield f":{os.read(reading, 16).decode().strip()}"
-    finally:
-        server.terminate()
-        server.wait()
 
 
 def shrink(source: Path, target: Path) -> None:
@@ -199,8 +195,8 @@ def main() -> int:
     options = parser.parse_args()
     if not (options.folder or options.docs):
         parser.error("name a folder, or give --docs")
-    if not os.environ.get("DISPLAY"):
-        return in_x_server()
+    if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     folder = options.folder or Path(tempfile.mkdtemp(prefix="s2am-screenshots-"))
     folder.mkdir(parents=True, exist_ok=True)
     application = make_application()
@@ -212,14 +208,6 @@ def main() -> int:
         if options.docs and path.stem in SHOWN:
             shrink(path, DOCS / SHOWN[path.stem])
     return 0
-
-
-def in_x_server() -> int:
-    """Run this command again in Xvfb."""
-    with x_server() as display:
-        environment = os.environ | {"DISPLAY": display, "QT_QPA_PLATFORM": "xcb"}
-        command = [sys.executable, "-m", "tests.editor.screenshots", *sys.argv[1:]]
-        return subprocess.run(command, env=environment, check=False).returncode
 
 
 if __name__ == "__main__":

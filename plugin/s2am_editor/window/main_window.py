@@ -314,7 +314,7 @@ class MainWindow(QMainWindow):
 
     def _show_shadow(self, layer_id: int, estimate: ShadowEstimate) -> None:
         self.sidebar.shadow.show_estimate(layer_id, estimate)
-        self.sidebar.sections["shadow"].open()
+        self.sidebar.sections["shadow"].set_open(True)
 
     def open_files(self, paths: Sequence[Path]) -> None:
         """Open the files named on the command line."""

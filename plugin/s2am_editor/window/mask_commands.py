@@ -7,6 +7,7 @@ from PyQt6.QtCore import QObject, pyqtSignal
 from PyQt6.QtWidgets import QWidget
 
 from s2am_common.image_formats import READABLE_SUFFIXES
+from s2am_common.translation import localized
 from s2am_editor.cutout.masks import alpha_to_mask
 from s2am_editor.document import commands
 from s2am_editor.document.model import DocumentError
@@ -81,8 +82,10 @@ class MaskCommands(QObject):
 
         def done(reading: MaskReading) -> None:
             self._session.do(commands.set_mask(layer.id, TiledMask.from_array(to_uint8(reading.mask)), "Load mask"))
-            hint = with_advice(MaskError(reading.hint, code=reading.hint_code), EDITOR_ADVICE) if reading.hint else ""
-            if sentences := " ".join(filter(None, (*reading.notes, hint))):
+            hint = ""
+            if reading.hint:
+                hint = with_advice(MaskError(reading.hint, code=reading.hint_code), EDITOR_ADVICE, localized)
+            if sentences := " ".join(filter(None, (*map(localized, reading.notes), hint))):
                 self.noted.emit(sentences)
 
         self._jobs.start(self.tr("Loading {0}").format(path.name), work, done, self.failed.emit)

@@ -150,9 +150,9 @@ class Section(QWidget):
         """True if the content is shown."""
         return self._heading.isChecked()
 
-    def open(self) -> None:
-        """Show the content."""
-        self._heading.setChecked(True)
+    def set_open(self, on: bool) -> None:
+        """Show or hide the content."""
+        self._heading.setChecked(on)
 
     def _toggle(self, on: bool) -> None:
         self._heading.setIcon(icon("chevron-down" if on else "chevron-right"))
