@@ -153,7 +153,7 @@ def main() -> int:
     parser.add_argument("--looks", type=int, default=5)
     parser.add_argument("--photographs", type=int, default=76, help="with the look, tested ones included")
     parser.add_argument("--tested", type=int, default=16, help="photographs that are only tested on")
-    parser.add_argument("--minutes", type=float, default=10.0, help="of fine-tuning for each look; 0 = none")
+    parser.add_argument("--minutes", type=float, default=10.0, help="CPU time of fine-tuning for each look; 0 = none")
     parser.add_argument("--references", type=int, default=8, help="reference photographs; 0 = none")
     parser.add_argument("--base", default=DEFAULT_MODEL)
     options = parser.parse_args()
