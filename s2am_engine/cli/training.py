@@ -428,6 +428,7 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--detect", action="store_true", help=about)
     about = "measure a model that selects subjects instead: on photographs with label maps of their subjects"
     source.add_argument("--subject", action="store_true", help=about)
+    parser.add_argument("--split", help="with --subject: measure the photographs of this split (default: val)")
     about = f"contact sheet, sorted by gain, the least first (default: {EVALUATION_SHEET}, or a free name)"
     parser.add_argument("--sheet", type=Path, metavar="PNG", help=about)
     parser.add_argument("--yes", action="store_true", help="replace an existing contact sheet without a question")
@@ -441,6 +442,8 @@ def run_evaluate(options: argparse.Namespace) -> int:
     from s2am_engine.training import evaluation
     from s2am_engine.training.perceptual import PerceptualDistance
 
+    if options.split and not options.subject:
+        raise UsageError("--split needs --subject")
     if options.detect:
         return run_evaluate_detector(options)
     if options.subject:
@@ -499,8 +502,9 @@ def run_evaluate_subjects(options: argparse.Namespace) -> int:
     if len(names) > 1:
         raise UsageError("--subject measures one --model at a time")
     file = choose_output(options.sheet, EVALUATION_SHEET, suffixes=SHEET_SUFFIXES, yes=options.yes)
+    selector = SubjectSelector(names[0], options.device)
     with atomic_write(file) as sheet, progress_bar("image") as progress:
-        found, drawn = evaluate_subjects(options.dataset, SubjectSelector(names[0], options.device), progress=progress)
+        found, drawn = evaluate_subjects(options.dataset, selector, split=options.split or "val", progress=progress)
         drawn.save(sheet, "PNG")
     print(json.dumps(found.to_json()) if options.json else f"{found.to_table()}\ncontact sheet: {file}")
     return 0

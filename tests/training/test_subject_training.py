@@ -73,6 +73,7 @@ def test_train_makes_a_model_that_selects(discs: Path, tmp_path: Path, capsys: p
     )
     figures = json.loads(out)
     assert code == 0
+    assert run(capsys, "evaluate", discs, "--split", "test")[0] == 2
     assert (figures["single"], figures["with_subject"], figures["without_subject"]) == (6, 6, 2)
     assert figures["single_iou"] > 0.8
     assert figures["missed"] == figures["false_alarms"] == 0
