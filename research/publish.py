@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from research import console
+from research.graphs import write_graph
 from s2am_common.atomic import atomic_write
 from s2am_engine.errors import EngineError
 from s2am_engine.inference.detector import Detector
 from s2am_engine.inference.subject import SubjectSelector
 from s2am_engine.models.model_store import BUNDLED, Card, find_model, load_network, write_card
+from s2am_engine.models.network_graph import find_graph
 from s2am_engine.networks.subject import SubjectNetwork
 from s2am_engine.training.detector_evaluation import evaluate_detector
 from s2am_engine.training.evaluation import evaluate
@@ -115,7 +117,9 @@ def publish_and_print(options: argparse.Namespace) -> None:
     """Publish according to the options, and print the scores."""
     if options.run:
         texts = read_card_texts(options.facts or CARD_TEXTS / f"{options.name}.json")
-        publish(options.run, options.name, texts, options.folder, options.input_size)
+        card = publish(options.run, options.name, texts, options.folder, options.input_size)
+        if options.folder == BUNDLED and not find_graph(card):
+            write_graph(card.name)
     card = add_figures(options.name, options.datasets, options.folder)
     print(json.dumps(card.figures, indent=2))
 

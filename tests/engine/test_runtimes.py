@@ -74,7 +74,8 @@ def test_both_runtimes_detect_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_bundled_model_has_a_graph() -> None:
-    assert [name for name in BUNDLED if not find_graph(find_model(name).card)] == []
+    missing = [name for name in BUNDLED if not find_graph(find_model(name).card)]
+    assert missing == [], f"run: python -m research.graphs {' '.join(missing)}"
 
 
 def test_graph_is_for_the_options_and_the_input_size_of_its_network(no_personal_models: Path) -> None:
