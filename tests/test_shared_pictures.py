@@ -36,12 +36,12 @@ def test_benchmark_has_known_scores_of_untouched_composites(measured: Evaluation
 def test_default_model_improves_real_composites() -> None:
     real = evaluate(SHARED / "real", [DEFAULT_MODEL], device="cpu")
     assert len(real.names) == 16
-    assert real.models[0].mean.psnr >= 27.8
-    assert real.models[0].mean.fmse <= 0.62 * real.untouched.mean.fmse
-    assert real.harmed(real.models[0]) <= 3
+    assert real.models[0].mean.psnr >= 28.1
+    assert real.models[0].mean.fmse <= 0.52 * real.untouched.mean.fmse
+    assert real.harmed(real.models[0]) <= 2
 
 
-@pytest.mark.parametrize(("index", "least", "error", "harmed"), [(0, 30.8, 0.5, 9), (1, 28.5, 0.7, 5)])
+@pytest.mark.parametrize(("index", "least", "error", "harmed"), [(0, 30.4, 0.51, 11), (1, 28.5, 0.7, 5)])
 def test_bundled_model_improves_most_composites(
     measured: Evaluation, index: int, least: float, error: float, harmed: int
 ) -> None:
@@ -56,8 +56,8 @@ def test_harmonize_hardly_changes_unmodified_photographs() -> None:
     harmonizer, found = Harmonizer(device="cpu"), []
     for pair in find_pairs(SHARED / "benchmark", "test"):
         loaded = load_pair(pair)
-        harmonizer.set_picture(loaded.target, loaded.mask)
-        found.append(score(harmonizer.harmonize(), loaded.target, loaded.mask > 127).psnr)
+        result = harmonizer(loaded.target, loaded.mask).render()
+        found.append(score(result, loaded.target, loaded.mask > 127).psnr)
     assert len(found) == 93
     assert np.mean(found) >= 36
 
@@ -69,6 +69,6 @@ def test_harmonize_keeps_background_bits_of_real_composites() -> None:
     for path in paths:
         picture = load_image(path)
         mask = read_mask(Path(SHARED / "composites" / "masks" / f"{path.stem}.png"))
-        result = harmonizer.harmonize_picture(picture, mask)
+        result = harmonizer(picture, mask).render()
         np.testing.assert_array_equal(result.pixels[mask == 0], picture.pixels[mask == 0], err_msg=path.name)
         assert not np.array_equal(result.pixels, picture.pixels)
