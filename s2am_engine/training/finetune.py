@@ -75,7 +75,6 @@ BLEND_SHARE = (
 )
 BACKGROUNDS = 512  # number of backgrounds of each kind to which the likeness is fitted
 BACKGROUND_SIDE = 96  # pixels
-LIKENESS_PARTS = 4  # of the photographs, for the calibration of the likeness
 
 TRAINING_ENDS, MEASURING_ENDS = 0.75, 0.95  # shares of the time
 LEAST_TRAINING = 0.1  # share of the time that is left for training, however long reading takes
@@ -396,20 +395,16 @@ def prepare_folder(folder: Path, settings: dict[str, Any]) -> None:
 
 def fit_likeness(photographs: Sequence[Photograph], report: EventCallback) -> Likeness:
     """Fit the likeness to backgrounds in the photographs' look, and to the same ones in other styles."""
-    found: list[list[Tensor]] = []
-    batches, done = BACKGROUNDS // 32 // LIKENESS_PARTS, 0
+    found: list[Tensor] = []
+    batches = BACKGROUNDS // 32
     for kinds in (HELD_OUT_KINDS[STYLE], HELD_OUT_KINDS[OTHERS]):
-        parts = []
-        for index in range(LIKENESS_PARTS):
-            pairs = PairMaker(BACKGROUND_SIDE, 32, 4, photographs=photographs[index::LIKENESS_PARTS], kinds=kinds)
-            described = []
-            for step in range(batches):
-                batch = pairs.make(step)
-                described.append(describe_background(batch.composite, batch.mask))
-                done += 1
-                report(TrainingEvent(Phase.PREPARING, done, 2 * LIKENESS_PARTS * batches))
-            parts.append(torch.cat(described))
-        found.append(parts)
+        pairs = PairMaker(BACKGROUND_SIDE, 32, 4, photographs=photographs, kinds=kinds)
+        described = []
+        for step in range(batches):
+            batch = pairs.make(step)
+            described.append(describe_background(batch.composite, batch.mask))
+            report(TrainingEvent(Phase.PREPARING, len(found) * batches + step + 1, 2 * batches))
+        found.append(torch.cat(described))
     likeness = Likeness()
     likeness.fit(*found)
     return likeness

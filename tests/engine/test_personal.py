@@ -9,14 +9,7 @@ from torch import Tensor
 
 from s2am_engine.networks.concord import Concord
 from s2am_engine.networks.connoisseur import Connoisseur
-from s2am_engine.networks.personal import (
-    BACKGROUND_FEATURES,
-    FittedLikeness,
-    Likeness,
-    Personal,
-    describe_background,
-    fit_logistic,
-)
+from s2am_engine.networks.personal import BACKGROUND_FEATURES, Likeness, Personal, describe_background
 from tests.engine.networks import perturbed_network, pictures, small_network
 
 
@@ -43,7 +36,7 @@ def likeness() -> Likeness:
     """A likeness fitted to the warm style."""
     fitted = Likeness()
     kinds = [describe_background(scenes(200, seed, warm), half_masks(200)) for seed, warm in ((0, True), (1, False))]
-    fitted.fit(*(kind.split(50) for kind in kinds))
+    fitted.fit(*kinds)
     return fitted
 
 
@@ -52,31 +45,6 @@ def test_likeness_separates_styles(likeness: Likeness) -> None:
         found = likeness(scenes(50, seed, warm), half_masks(50))
         assert found.shape == (50,)
         assert float(((found > 0.5) == warm).float().mean()) > 0.9
-
-
-@pytest.mark.parametrize(("shift", "lowest", "highest"), [(1.0, 0.8, 0.2), (0.0, 0.3, 0.7)], ids=["clear", "none"])
-def test_likeness_of_further_photographs(shift: float, lowest: float, highest: float) -> None:
-    """A clear look is recognized in photographs that were not fitted to; with none, all have the prior likeness."""
-    generator = torch.Generator().manual_seed(3)
-
-    def backgrounds(count: int, shift: float) -> Tensor:
-        """Return 8 similar backgrounds for each of `count` photographs."""
-        photographs = torch.randn(count, 1, BACKGROUND_FEATURES, generator=generator)
-        crops = 0.2 * torch.randn(count, 8, BACKGROUND_FEATURES, generator=generator)
-        return (photographs + crops + shift).flatten(0, 1)
-
-    fitted = Likeness()
-    fitted.fit(backgrounds(40, shift).split(80), backgrounds(40, 0.0).split(80))
-    found = FittedLikeness(*(getattr(fitted, name) for name in FittedLikeness._fields))
-    style, others = (torch.sigmoid(found.log_odds(backgrounds(200, one))).mean() for one in (shift, 0.0))
-    assert style > lowest
-    assert others < highest
-
-
-def test_likeness_that_tells_nothing_apart_is_constant() -> None:
-    slope, offset = fit_logistic(torch.tensor([-1.0, 1.0, -2.0, 2.0]), torch.tensor([1.0, 0.0, 1.0, 0.0]))
-    assert slope == 0
-    assert offset == pytest.approx(0)
 
 
 def test_likeness_ignores_the_foreground(likeness: Likeness) -> None:

@@ -119,7 +119,7 @@ def personal() -> Callable[[float], Harmonizer]:
     def make(likeness: float) -> Harmonizer:
         known, learned = (build_network("concord", width=24, hidden=32) for _ in range(2))
         network = Personal(known, learned)
-        network.likeness.offset.fill_(np.log(likeness / (1 - likeness)))
+        network.likeness.offset.fill_(2 * np.log(likeness / (1 - likeness)))
         return Harmonizer.from_network(network, 64, "cpu", "wedding")
 
     return make

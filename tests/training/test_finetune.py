@@ -173,7 +173,7 @@ def test_finetune_makes_a_better_model(
 ) -> None:
     events: list[TrainingEvent] = []
     monkeypatch.setattr(tuning, "LEARNING_RATE_FACTOR", 2.0)  # an untrained model needs a higher rate
-    monkeypatch.setattr(personal, "PRIOR_ODDS", 100.0)
+    monkeypatch.setattr(personal, "PRIOR", 5.0)
     found = tune(photos, base, 2, report=events.append, sheet=tmp_path / "sheet.png")
     assert found.verdict is Verdict.BETTER
     assert found.model is not None
@@ -244,7 +244,7 @@ def test_finetune_command_keeps_the_better_model(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tuning, "train_style", lambda *_: perturbed_base_network())
-    monkeypatch.setattr(personal, "PRIOR_ODDS", 100.0)  # the fine-tuned branch is used for every background
+    monkeypatch.setattr(personal, "PRIOR", 5.0)  # the fine-tuned branch is used for every background
     code, out, err = run(capsys, "finetune", photos, "--name", "mine", "--base", base, "--json")
     output = json.loads(out)
     assert (code, output["model"], output["verdict"]) == (0, None, "no common look")
