@@ -64,16 +64,17 @@ class Gimp3:
         """The bridge folder."""
         return self.folder / "bridge"
 
-    def prepare(self, serve: Sequence[str] | None = None) -> None:
+    def prepare(self, serve: Sequence[str] | None = None, settings: str = "") -> None:
         """Create the profile and install the plug-in.
 
         Args:
             serve: the command that runs the engine's server, inside the Debian; None = the engine of this environment.
+            settings: further lines of GIMP's settings.
         """
         profile = self.folder / "profile"
         profile.mkdir(parents=True, exist_ok=True)
-        settings = SETTINGS.format(plugins=f"{self.plugin.parent}:{GIMPS_OWN}")
-        (profile / "gimprc").write_text(settings, encoding="utf-8")
+        lines = SETTINGS.format(plugins=f"{self.plugin.parent}:{GIMPS_OWN}") + settings
+        (profile / "gimprc").write_text(lines, encoding="utf-8")
         assemble_plugin(self.plugin, engine_outside() if serve is None else serve)
 
     def command(self, program: Sequence[str], **environ: str) -> list[str]:
@@ -117,7 +118,7 @@ class Gimp3:
         return json.loads(results.read_text(encoding="utf-8"))
 
     @contextmanager
-    def desktop(self, script: str, size: str = "1400x950") -> Iterator[Desktop]:
+    def desktop(self, script: str, size: str = "1400x950", **environ: str) -> Iterator[Desktop]:
         """Provide a GIMP with windows on a virtual screen, in which a script of `inside/` runs."""
         read, write = os.pipe()
         screen = ["Xvfb", "-displayfd", str(write), "-screen", "0", f"{size}x24", "-nolisten", "tcp"]
@@ -129,7 +130,7 @@ class Gimp3:
             desktop = Desktop(self, display)
             started.append(_start(self.command(["openbox"], DISPLAY=display)))
             program = ["dbus-run-session", "--", "gimp", "--no-splash", "--new-instance", *batch(script)]
-            started.append(_start(self.command(program, DISPLAY=display)))
+            started.append(_start(self.command(program, DISPLAY=display, **environ)))
             yield desktop
         finally:
             for process in reversed(started):

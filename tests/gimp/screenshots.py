@@ -2,14 +2,16 @@
 """Take the screenshots of the README: `python -m tests.gimp.screenshots docs/`.
 
 An image with a pasted layer is opened in a real GIMP on a virtual screen, the dialog is opened from the menu, a slider
-is moved, and Harmonize is pressed.
+is moved, and Harmonize is pressed. With `--screens`, the dialog is shown on other screens, in light and in German.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -21,8 +23,14 @@ from tests.gimp.harness import Desktop, Gimp3, wait_for
 from tests.gimp.provision import HOSTS, UnavailableError, provision
 
 WIDTH, HEIGHT = 1420, 820
-WARMTH = (0.819, 0.595)
+BRIGHTNESS = (0.819, 0.70)
 """Position of the slider's middle in the dialog, as fractions of its width and height."""
+
+DIALOGS = {"en": "Harmonize Layer", "de": "Ebene harmonisieren"}
+"""Title of the dialog in each language."""
+
+SCREENS = [((1280, 720), "dark", "de"), ((1920, 1080), "light", "en"), ((1920, 1080), "light", "de")]
+"""Size of the screen, color scheme, and language."""
 
 LARGEST = 400_000
 """Largest size of a screenshot in bytes."""
@@ -37,7 +45,7 @@ def take(gimp: Gimp3, out: Path) -> list[Path]:
         arrange(desktop)
         shots = {"before": shoot(desktop, gimp.folder / "before.png")}
         dialog = open_dialog(desktop)
-        drag(desktop, dialog, WARMTH, 0.012)
+        drag(desktop, dialog, BRIGHTNESS, 0.012)
         desktop.do("mousemove", "0", "0")  # otherwise the slider's tooltip covers the others
         shots["dialog"] = shoot(desktop, gimp.folder / "dialog.png", dialog)
         desktop.do("key", "alt+h")
@@ -47,22 +55,38 @@ def take(gimp: Gimp3, out: Path) -> list[Path]:
     return [small(picture, out / f"gimp-{name}.png") for name, picture in shots.items()]
 
 
-def arrange(desktop: Desktop) -> None:
+def take_screens(gimp: Gimp3, out: Path) -> Iterator[Path]:
+    """Show the dialog on each of `SCREENS`, write a picture of the whole screen, and yield its path."""
+    for (width, height), scheme, language in SCREENS:
+        gimp.prepare(settings=f"(theme-color-scheme {scheme})\n")
+        sample.make_sample(gimp.folder)
+        with gimp.desktop("open_sample.py", f"{width}x{height}", LANGUAGE=language) as desktop:
+            wait_for((gimp.folder / "opened").exists, 90, "the picture")
+            (gimp.folder / "opened").unlink()
+            arrange(desktop, width, height)
+            open_dialog(desktop, DIALOGS[language])
+            desktop.do("mousemove", "0", "0")
+            picture = shoot(desktop, gimp.folder / "screen.png")
+        yield small(picture, out / f"gimp-{width}x{height}-{scheme}-{language}.png")
+    gimp.end_engine()
+
+
+def arrange(desktop: Desktop, width: int = WIDTH, height: int = HEIGHT) -> None:
     """Maximize GIMP's window, and fit the image in it."""
     window = desktop.wait_for_window("GIMP$")
-    desktop.do("windowmove", window, "0", "0", "windowsize", window, str(WIDTH), str(HEIGHT), "windowfocus", window)
+    desktop.do("windowmove", window, "0", "0", "windowsize", window, str(width), str(height), "windowfocus", window)
     time.sleep(1)
     desktop.do("key", "ctrl+shift+j")  # fit the image in the window
     settled(desktop)
 
 
-def open_dialog(desktop: Desktop) -> str:
+def open_dialog(desktop: Desktop, title: str = DIALOGS["en"]) -> str:
     """Choose the last entry of the menu Filters, and return the dialog's window once its preview is shown."""
     desktop.do("key", "alt+r")
     time.sleep(0.5)
     desktop.do("key", "Up")
     desktop.do("key", "Return")
-    window = desktop.wait_for_window("^Harmonize Layer$")
+    window = desktop.wait_for_window(f"^{title}$")
     settled(desktop)
     return window
 
@@ -111,14 +135,18 @@ def small(picture: Path, file: Path) -> Path:
 
 def main() -> int:
     """Take the screenshots and print their paths."""
-    out = Path(sys.argv[1] if len(sys.argv) > 1 else "docs")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("docs"))
+    parser.add_argument("--screens", action="store_true", help="other screens, light and German")
+    chosen = parser.parse_args()
     try:
         root = provision(HOSTS[0], Console(sys.stdout))
     except UnavailableError as error:
         print(error, file=sys.stderr)
         return 1
     with tempfile.TemporaryDirectory(prefix="s2am-gimp-") as folder:
-        for file in take(Gimp3(root, Path(folder)), out):
+        gimp = Gimp3(root, Path(folder))
+        for file in take_screens(gimp, chosen.folder) if chosen.screens else take(gimp, chosen.folder):
             print(f"{file} ({file.stat().st_size / 1000:.0f} kB)")
     return 0
 

@@ -108,3 +108,16 @@ def test_escape_leaves_the_image_unchanged(remote: Remote, before: Any) -> None:
     remote.press("Escape")
     wait_for(lambda: not remote.dialog_is_open(), PATIENCE, "the end of the dialog")
     assert remote.ask("see") == before
+
+
+def test_apply_keeps_the_dialog_open(remote: Remote, before: Any) -> None:
+    open_dialog(remote.desktop)
+    remote.press("alt+a")
+    names = ["pasted harmonized", "pasted", "background"]
+    wait_for(lambda: [layer[0] for layer in remote.ask("see")[:3]] == names, PATIENCE, "the new layer")
+    settled(remote.desktop)
+    assert remote.dialog_is_open()
+    remote.press("Escape")
+    wait_for(lambda: not remote.dialog_is_open(), PATIENCE, "the end of the dialog")
+    remote.press("ctrl+z")
+    remote.wait_until(before, "the picture as it was")

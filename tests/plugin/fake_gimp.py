@@ -574,7 +574,12 @@ class FakeGi:
             floating_sel_to_layer=lambda layer: layer.__dict__.update(floating=False),
         )  # fmt: skip
         gegl = kinds(
-            Buffer=Buffer, Rectangle=Rectangle, AbyssPolicy=kinds(NONE=None), Color=MagicMock(), init=MagicMock()
+            Buffer=Buffer,
+            Rectangle=Rectangle,
+            AbyssPolicy=kinds(NONE=None),
+            Color=MagicMock(),
+            init=MagicMock(),
+            config=MagicMock(),
         )
         pixbufs = kinds(
             Pixbuf=Pixbuf, Colorspace=kinds(RGB=0), InterpType=kinds(NEAREST="nearest", BILINEAR="bilinear")

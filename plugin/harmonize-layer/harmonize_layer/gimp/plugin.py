@@ -36,6 +36,9 @@ from s2am_common.translation import use_languages  # noqa: E402
 
 FOLDER = Path(__file__).resolve().parents[2]
 
+_TILE_CACHE = 48 << 20
+"""Largest size of GEGL's cache in this process, in bytes: enough for a strip of a layer and of its copy."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -124,6 +127,15 @@ def _failed(procedure: Gimp.ImageProcedure, error: Exception) -> Gimp.ValueArray
     return procedure.new_return_values(Gimp.PDBStatusType.EXECUTION_ERROR, message)
 
 
+def start_gegl() -> None:
+    """Initialize GEGL, without which scaled pixels are black, and limit its cache of tiles.
+
+    The cache would have the size of GIMP's own, but layers are read once from top to bottom.
+    """
+    Gegl.init(None)
+    Gegl.config().set_property("tile-cache-size", _TILE_CACHE)
+
+
 def _harmonize(
     procedure: Gimp.ImageProcedure,
     run_mode: Gimp.RunMode,
@@ -132,7 +144,7 @@ def _harmonize(
     config: Gimp.ProcedureConfig,
 ) -> bool:
     """Return whether the layers were harmonized rather than canceled."""
-    Gegl.init(None)  # otherwise scaled pixels are black
+    start_gegl()
     delete_stray_copies()
     chosen = read_arguments(config)
     layers = _layers(image, drawables)
@@ -170,7 +182,7 @@ def _harmonize(
 
 def _restore(image: GimpImage) -> bool:
     """Return whether effects were restored rather than the call canceled."""
-    Gegl.init(None)
+    start_gegl()
     engine = EngineClient(read_launcher(FOLDER))
     progress = ProgressBar()
     try:
