@@ -65,6 +65,13 @@ def one_layer() -> NDArray[np.uint8]:
     return np.ascontiguousarray(paste_layer(placement, placement.pixels, behind).pixels, np.uint8)
 
 
+def opaque_layer() -> NDArray[np.uint8]:
+    """Return H×W×4: the cutout on a plain color, without transparency."""
+    layer = cut_out()
+    layer[..., 3] = 255
+    return layer
+
+
 def canvas_layer() -> NDArray[np.uint8]:
     """Return H×W×4: the cutout on a transparent layer of canvas size."""
     layer = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
@@ -86,6 +93,7 @@ def write(folder: Path) -> None:
         "one": pixel,
         "empty": np.zeros((*PASTED[::-1], 4), np.uint8),
         "one-layer": one_layer(),
+        "opaque": opaque_layer(),
         "canvas-layer": canvas_layer(),
         "other-canvas-layer": np.ascontiguousarray(canvas_layer()[:, ::-1]),
     }

@@ -188,6 +188,18 @@ def test_further_references_and_other_images(cases: Cases) -> None:
     assert (case.facts["images"], len(case.facts["shown"])) == (2, 3)
 
 
+def test_subject_of_an_opaque_layer_is_cut_out(cases: Cases) -> None:
+    case = cases["subject"]
+    assert case.succeeded, case.facts["message"]
+    mask = case.pixels("mask", PASTED, 1)[..., 0]
+    expected = ALPHA > 127
+    assert np.count_nonzero((mask > 127) & expected) / np.count_nonzero((mask > 127) | expected) > 0.8
+    outside = on_canvas(mask) == 0
+    canvas = case.pixels("visible", (WIDTH, HEIGHT))
+    np.testing.assert_array_equal(canvas[outside][:, :3], pictures.background()[outside])
+    assert (case.pixels("after") != case.pixels("before")).any()
+
+
 def test_mask_of_a_flat_image_is_detected(cases: Cases) -> None:
     case, size = cases["found_by_itself"], pictures.one_layer().shape[1::-1]
     assert case.succeeded, case.facts["message"]

@@ -85,7 +85,7 @@ def select(image: Image, plane: NDArray[np.uint8]) -> None:
     image.selection.buffer.values[..., 0] = plane / 255
 
 
-def pixels_of(layer: Layer, encoding: str = "R'G'B'A u8", dtype: type[Any] = np.uint8) -> NDArray[Any]:
+def pixels_of(layer: fake_gimp.Drawable, encoding: str = "R'G'B'A u8", dtype: type[Any] = np.uint8) -> NDArray[Any]:
     """Return the pixels of a layer."""
     height, width = layer.get_height(), layer.get_width()
     data = layer.buffer.get(fake_gegl.Rectangle(0, 0, width, height), 1.0, encoding, None)

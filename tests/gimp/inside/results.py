@@ -210,6 +210,18 @@ def further_references() -> Facts:
 
 
 @case
+def subject() -> Facts:
+    made = picture()
+    result = outcome("subject", made, [paste(made, pixels="opaque")], mask="subject")
+    mask = made.get_layers()[0].get_mask()
+    return {
+        "mask": keep("subject-mask", read(mask, "Y u8")),
+        "visible": keep("subject-visible", visible(made)),
+        **result,
+    }
+
+
+@case
 def found_by_itself() -> Facts:
     made = picture(size=(960, 520), background="one-layer")
     result = outcome("found", made, made.get_layers(), "R'G'B' u8", mask="detect")
