@@ -7,8 +7,9 @@ Sampling for Robust Matting”, CVPR 2007), combined with the mask by inverse va
 guided filter in which reliable pixels weigh more (He, Sun & Tang, PAMI 35, 2013; as in Gastal & Oliveira, “Shared
 Sampling for Real-Time Alpha Matting”, 2010). Several rounds use the α found for better means.
 
-Closed-form matting (pymatting) needs numba and LLVM, 210 MB, which compile for half a minute before the first picture;
-this needs OpenCV only, and works in tiles.
+Closed-form matting (Levin, Lischinski & Weiss, PAMI 30, 2008; pymatting) was no better on nine composites of known
+alpha (sums of absolute differences 6124 against 5049, and 10,920 of the raw masks), takes six times as long, and needs
+numba and LLVM: 209 MB, which take 18 seconds to import at first.
 """
 
 from __future__ import annotations

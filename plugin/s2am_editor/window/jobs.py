@@ -24,7 +24,6 @@ OnDone = Callable[[Any], object]
 OnFailed = Callable[["Problem"], object]
 
 EDITOR_ADVICE = {
-    "mask.entries": "save the foreground as white on black in the program that made it",
     "mask.inverted": "Layer > Invert mask",
     "mask.invisible": "show a part of the layer with the brush",
     "mask.not-found": "cut the subject out with the box or scribble tool instead",

@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 from PyQt6.QtCore import QObject, pyqtSignal
-from PyQt6.QtWidgets import QWidget
+from PyQt6.QtWidgets import QInputDialog, QWidget
 
 from s2am_common.image_formats import READABLE_SUFFIXES
 from s2am_common.translation import localized
 from s2am_editor.cutout.masks import alpha_to_mask
 from s2am_editor.document import commands
-from s2am_editor.document.model import DocumentError
+from s2am_editor.document.model import DocumentError, Layer
 from s2am_editor.document.raster import TiledMask
 from s2am_editor.window.dialogs import standard_dialogs
 from s2am_editor.window.dialogs.standard_dialogs import FileKind
@@ -20,8 +23,10 @@ from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.jobs import EDITOR_ADVICE, BackgroundJob, BackgroundJobs, Problem
 from s2am_engine.errors import MaskError, with_advice
 from s2am_engine.image.arrays import to_uint8
-from s2am_engine.image.mask_reading import MaskReading, read_mask_file
+from s2am_engine.image.mask_reading import BY_RULES, MaskOptions, MaskReading, read_mask_file
 from s2am_engine.image.masks import MASK_SUFFIXES, check_mask_size, save_mask
+
+_CODES_OF_CHOICES = ("mask.entries", "mask.no-entry")
 
 
 class MaskCommands(QObject):
@@ -73,10 +78,13 @@ class MaskCommands(QObject):
         chosen = standard_dialogs.choose_to_open(self._window, self._settings, self.tr("Load mask"), patterns)
         if not chosen:
             return
-        path, (width, height) = chosen[0], layer.size
+        self._load(layer, chosen[0], BY_RULES)
+
+    def _load(self, layer: Layer, path: Path, options: MaskOptions) -> None:
+        width, height = layer.size
 
         def work(_: BackgroundJob) -> MaskReading:
-            reading = read_mask_file(path)
+            reading = read_mask_file(path, options)
             check_mask_size(reading.mask, (height, width), path.name)
             return reading
 
@@ -88,4 +96,18 @@ class MaskCommands(QObject):
             if sentences := " ".join(filter(None, (*map(localized, reading.notes), hint))):
                 self.noted.emit(sentences)
 
-        self._jobs.start(self.tr("Loading {0}").format(path.name), work, done, self.failed.emit)
+        def failed(problem: Problem) -> None:
+            if isinstance(problem.error, MaskError) and problem.error.code in _CODES_OF_CHOICES:
+                self._choose_entries(layer, path, problem.sentence)
+            else:
+                self.failed.emit(problem)
+
+        self._jobs.start(self.tr("Loading {0}").format(path.name), work, done, failed)
+
+    def _choose_entries(self, layer: Layer, path: Path, sentence: str) -> None:
+        """Ask which entries of a palette, or which labels, are foreground, and load the mask with them."""
+        question = f"{sentence}\n\n{self.tr('Numbers, with spaces between them:')}"
+        text, accepted = QInputDialog.getText(self._window, self.tr("Load mask"), question)
+        numbers = tuple(int(number) for number in re.findall(r"\d+", text))
+        if accepted and numbers:
+            self._load(layer, path, MaskOptions(entries=numbers))

@@ -216,6 +216,28 @@ def test_mask_is_saved_and_loaded(boxed: WindowDriver, tmp_path: Path, monkeypat
     assert window.session.document is document
 
 
+def test_entries_of_a_loaded_mask_are_asked_for(
+    boxed: WindowDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = np.zeros((100, 120), np.uint8)
+    labels[:50] = np.arange(120) // 40
+    save_mask(tmp_path / "labels.png", labels)
+    asked: list[str] = []
+
+    def answer(parent: object, title: str, question: str) -> tuple[str, bool]:
+        asked.append(question)
+        return ("7" if len(asked) == 1 else "1, 2"), True
+
+    monkeypatch.setattr("PyQt6.QtWidgets.QInputDialog.getText", answer)
+    monkeypatch.setattr("PyQt6.QtWidgets.QFileDialog.getOpenFileNames", lambda *_: ([str(tmp_path / "labels.png")], ""))
+    boxed.window.all_actions["load-mask"].trigger()
+    boxed.wait(lambda: boxed.active.mask is not None)
+    assert np.array_equal(mask(boxed), labels > 0)
+    assert "does not tell foreground from background, with labels 0" in asked[0]
+    assert "has no label 7" in asked[1]
+    assert len(asked) == 2
+
+
 @pytest.fixture
 def refining(boxed: WindowDriver) -> RefineEdgesDialog:
     """The dialog on the edges of a box."""
