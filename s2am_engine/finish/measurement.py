@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from s2am_common.sliders import FINISH_SLIDERS
 from s2am_engine.color.map import ColorMap
-from s2am_engine.finish.noise import NoiseModel, estimate_noise, excess_variance, noise_tiles
+from s2am_engine.finish.noise import NoiseModel, estimate_noise, excess_variance, noise_limit, noise_tiles
 from s2am_engine.finish.sharpness import estimate_blur, soften
 from s2am_engine.finish.values import Finish
 from s2am_engine.image.arrays import full_scale
@@ -31,7 +31,8 @@ _LEAST_SHARE = 0.5  # of a window that belongs to its region
 _LEAST_GRAIN = 0.3  # 8-bit levels; less is not visible
 _MOST_GRAIN = FINISH_SLIDERS["grain"].high
 _ALIKE = 0.15  # relative difference of two noise levels that counts as none
-_LEAST_SOFTENING = 0.35  # pixels
+_SHARP = 0.55  # pixels of blur below which an edge counts as sharp: cameras and scaling blur as much
+_LEAST_SOFTENING = 0.5  # pixels
 _MOST_SOFTENING = 2.0  # pixels; a background that is blurred more is out of focus, which its foreground need not be
 
 
@@ -117,12 +118,14 @@ def _framed(part: NDArray[Any]) -> NDArray[Any]:
 class RegionMeasurement:
     """What was measured of a foreground or background.
 
-    noise: None = not enough flat pixels.
+    noise: None = not enough even areas.
+    limit: level that the noise does not exceed, in 8-bit levels, if only that is known; else None.
     blur: variance in square pixels, see `estimate_blur`; None = not enough edges.
     """
 
     noise: NoiseModel | None
     blur: float | None
+    limit: float | None = None
 
     @property
     def radius(self) -> float | None:
@@ -131,13 +134,14 @@ class RegionMeasurement:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
-        return {"noise": self.noise.to_json() if self.noise else None, "blur": self.blur}
+        return {"noise": self.noise.to_json() if self.noise else None, "blur": self.blur, "limit": self.limit}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> RegionMeasurement:
         """Return the region that `to_json` describes. Raises KeyError, TypeError or ValueError for anything else."""
-        noise, blur = data["noise"], data["blur"]
-        return cls(None if noise is None else NoiseModel.from_json(noise), None if blur is None else float(blur))
+        noise = None if data["noise"] is None else NoiseModel.from_json(data["noise"])
+        blur, limit = (None if data[name] is None else float(data[name]) for name in ("blur", "limit"))
+        return cls(noise, blur, limit)
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,7 +167,9 @@ class FinishMeasurement:
             if found is not None and len(part):
                 part = (found(part / np.float32(255)) * np.float32(255)).clip(0, 255)
             noise = estimate_noise(part, valid[used])
-            regions.append(RegionMeasurement(noise, estimate_blur(part, valid[used], noise.level if noise else 0.0)))
+            blur = estimate_blur(part, valid[used], noise.level if noise else 0.0)
+            limit = None if noise else noise_limit(part, valid[used])
+            regions.append(RegionMeasurement(noise, blur, limit))
         return cls(*regions)
 
     def automatic(self) -> Finish:
@@ -192,29 +198,38 @@ class FinishMeasurement:
         found = []
         for name, region in (("foreground", self.foreground), ("background", self.background)):
             if region.noise is None:
-                found.append(f"The {name} has no even area to measure its grain in: it stays as it is.")
+                found.append(f"The {name} has no even area to measure its grain in: compare it by eye.")
             if region.blur is None:
-                found.append(f"The {name} has no clear edges to measure its sharpness by: it stays as it is.")
+                found.append(f"The {name} has no clear edges to measure its sharpness by: compare it by eye.")
         return tuple(found)
 
     def automatic_sharpness(self) -> float:
         """Return the sharpness that softens the foreground to the background, at most 0."""
         if self.foreground.blur is None or self.background.blur is None:
             return 0.0
-        sigma = float(np.sqrt(max(0.0, self.background.blur - self.foreground.blur)))
+        own, other = (max(each, _SHARP**2) for each in (self.foreground.blur, self.background.blur))
+        sigma = float(np.sqrt(max(0.0, other - own)))
         return -round(min(sigma, _MOST_SOFTENING), 2) if sigma >= _LEAST_SOFTENING else 0.0
 
     def automatic_grain(self, sharpness: float = 0.0) -> float:
         """Return the grain that matches the foreground, after a change of its sharpness, to the background."""
         foreground, background = self.softened(sharpness).foreground.noise, self.background.noise
         if foreground is None or background is None:
-            return 0.0
+            return self._grain_beyond_limit()
         own, other = (float(np.sqrt(foreground.mean(each.levels**2))) for each in (foreground, background))
         if abs(other - own) < _ALIKE * other:
             return 0.0
         more, less = (background, foreground) if other > own else (foreground, background)
         grain = float(np.sqrt(foreground.mean(excess_variance(more, less))))
         return round(float(np.copysign(min(grain, _MOST_GRAIN), other - own)), 2) if grain >= _LEAST_GRAIN else 0.0
+
+    def _grain_beyond_limit(self) -> float:
+        """Return the grain that even a textured foreground lacks: what exceeds the most that it can have."""
+        noise, limit = self.background.noise, self.foreground.limit
+        if noise is None or limit is None or noise.level <= (1 + _ALIKE) * limit:
+            return 0.0
+        grain = min(float(np.sqrt(noise.level**2 - limit**2)), _MOST_GRAIN)
+        return round(grain, 2) if grain >= _LEAST_GRAIN else 0.0
 
     def softened(self, sharpness: float) -> FinishMeasurement:
         """Return the measurement with the noise that the foreground has after softening."""

@@ -31,6 +31,9 @@ _BINS = 8  # of luma
 _FLATTEST = 0.1  # share of the patches of a bin that counts as free of texture
 _CELL = 4  # side of the cells of a patch: texture varies more from cell to cell than noise does
 _LEAST_PATCHES = 8
+_EVEN = 0.4  # standard deviation of the variances of patches with noise, relative to their mean
+_TEXTURE_CORRELATION = 0.93  # of the channels; that of noise is lower in photographs,
+_GRAY_CORRELATION = 0.9999  # except in gray ones
 _CLIPPED = 4.0  # levels next to black and white where noise is cut off
 _CLIPPED_DEVIATIONS = 2.5  # the same, in standard deviations
 _LARGEST_RATIO = (
@@ -103,7 +106,7 @@ def estimate_noise(windows: Floats, valid: NDArray[np.bool_]) -> NoiseModel | No
         valid: N×S×S, the pixels that belong to the region.
 
     Returns:
-        The model, or None if the region has no patches without clipping.
+        The model, or None if the region has no even patches: they are clipped or textured.
     """
     patches = _patches(windows)[_patches(valid[..., None]).all(axis=(1, 2))]
     means = patches.mean(axis=2)
@@ -115,13 +118,31 @@ def estimate_noise(windows: Floats, valid: NDArray[np.bool_]) -> NoiseModel | No
     patches = patches[middle] - means[..., None]
     residuals = patches - (patches @ _SURFACES) @ _SURFACES.T
     coarse, fine = _split_energy(residuals)
-    chosen = _flattest(coarse.mean(axis=1), luma)
+    bins = _even_bins(_flattest(coarse.mean(axis=1), luma), fine.mean(axis=1), luma)
+    if sum(len(each) for each in bins) < _LEAST_PATCHES:
+        return None
+    chosen = np.concatenate(bins)
     flat = residuals[chosen].reshape(-1, 3, PATCH, PATCH).transpose(0, 2, 3, 1)
     spatial, channels = _spatial_correlation(flat), _channel_correlation(flat)
+    if _is_texture(channels):
+        return None
     variances = fine[chosen] / _share_within_cells(spatial)
     levels = np.sqrt(_variances_at_knots(variances, luma[chosen], means[chosen]))
     usage = np.stack([np.interp(luma, _KNOT_LUMAS, row) for row in np.eye(NOISE_KNOTS)]).sum(axis=1)
     return NoiseModel(levels, usage / usage.sum(), channels, spatial)
+
+
+def noise_limit(windows: Floats, valid: NDArray[np.bool_]) -> float | None:
+    """Return a level that the noise of a textured region does not exceed: texture only adds to it.
+
+    Arguments as for `estimate_noise`. None = there are no patches.
+    """
+    patches = _patches(windows)[_patches(valid[..., None]).all(axis=(1, 2))]
+    if len(patches) < _LEAST_PATCHES:
+        return None
+    means = patches.mean(axis=2, keepdims=True)
+    _, fine = _split_energy(patches - means)
+    return float(np.sqrt(np.quantile(fine.mean(axis=1), _FLATTEST)))
 
 
 def _patches(windows: NDArray[Any]) -> NDArray[Any]:
@@ -150,16 +171,40 @@ def _share_within_cells(spatial: Doubles) -> Doubles:
     return share
 
 
-def _flattest(energy: Floats, luma: Floats) -> NDArray[np.intp]:
+def _even_bins(bins: list[NDArray[np.intp]], variances: Floats, luma: Floats) -> list[NDArray[np.intp]]:
+    """Return the bins whose patches contain noise alone.
+
+    The variance of noise differs little from patch to patch of a bin, and is not much lower in any other bin.
+    """
+    cut = _CLIPPED_DEVIATIONS * np.sqrt(variances)
+    whole = (luma > cut) & (luma < 255 - cut)
+    lowest = min(
+        (float(variances[each].min()) for each in (found[whole[found]] for found in bins) if len(each)), default=0
+    )
+    found = []
+    for each in bins:
+        mean = float(variances[each].mean())
+        if variances[each].std() <= _EVEN * mean and mean <= max(_LARGEST_RATIO**2 * lowest, 1):
+            found.append(each)
+    return found
+
+
+def _is_texture(channels: Doubles) -> bool:
+    """Return whether residuals are texture: it is almost the same in all channels of a color image."""
+    alike = channels[np.triu_indices(3, 1)]
+    return bool(alike.max() > _TEXTURE_CORRELATION and alike.min() < _GRAY_CORRELATION)
+
+
+def _flattest(energy: Floats, luma: Floats) -> list[NDArray[np.intp]]:
     """Return the patches with the lowest energy of each bin of luma."""
     bins = np.minimum((luma * (_BINS / 256)).astype(np.intp), _BINS - 1)
     chosen = []
     for number in range(_BINS):
         members = np.flatnonzero(bins == number)
-        if len(members) >= _LEAST_PATCHES or len(energy) < _BINS * _LEAST_PATCHES:
+        if len(members) >= _LEAST_PATCHES or (len(members) > 0 and len(energy) < _BINS * _LEAST_PATCHES):
             count = max(min(4, len(members)), round(_FLATTEST * len(members)))
             chosen.append(members[np.argsort(energy[members])[:count]])
-    return np.concatenate(chosen)
+    return chosen
 
 
 def _spatial_correlation(flat: Floats) -> Doubles:

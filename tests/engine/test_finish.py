@@ -120,10 +120,10 @@ def test_added_grain_has_the_correlation_of_the_background() -> None:
 @pytest.mark.parametrize("level", [0.0, 3.0])
 def test_automatic_sharpness_is_the_blur_that_the_foreground_lacks(name: str, level: float) -> None:
     photograph = getattr(data, name)().astype(np.float32)
-    clean, mask = cv2.GaussianBlur(photograph, (0, 0), 0.6), np.zeros(photograph.shape[:2], np.uint8)
+    clean, mask = cv2.GaussianBlur(photograph, (0, 0), 1.0), np.zeros(photograph.shape[:2], np.uint8)
     mask[:, : mask.shape[1] // 2] = 255
     mirrored = np.where(mask[..., None] > 0, clean, clean[:, ::-1])  # the same detail in both halves
-    for sigma in (1.0, 1.5, 1.9):
+    for sigma in (1.2, 1.5, 1.9):
         blurred = np.where(mask[..., None] > 0, mirrored, cv2.GaussianBlur(mirrored, (0, 0), sigma))
         pixels = at_depth(blurred + level * noise(blurred.shape, 0, 1), "uint8")
         measurement = measured(pixels, mask)
@@ -143,6 +143,24 @@ def test_measurement_without_evidence_is_zero_and_says_so() -> None:
     assert len(found.notes) == 4
     assert "even area" in found.notes[0]
     assert "edges" in found.notes[1]
+
+
+def test_texture_is_not_measured_as_grain() -> None:
+    rng = np.random.default_rng(0)
+    leaves = np.zeros((400, 600, 3), np.float32)
+    for _ in range(20_000):  # disks of many sizes and colors, as foliage
+        x, y, radius = int(rng.integers(600)), int(rng.integers(400)), int(rng.integers(1, 6))
+        green = float(rng.normal(110, 40))
+        cv2.circle(leaves, (x, y), radius, (0.7 * green, green, 0.4 * green), -1, cv2.LINE_AA)
+    clean, _ = scene(400, 600)
+    mask = np.zeros((400, 600), np.uint8)
+    mask[:, :300] = 255
+    sky = clean + 2 * noise(clean.shape, 0.6, 2)
+    pixels = at_depth(np.where(mask[..., None] > 0, cv2.GaussianBlur(leaves, (0, 0), 0.7), sky), "uint8")
+    found = measured(pixels, mask)
+    assert found.foreground.noise is None
+    assert found.background.noise is not None
+    assert found.automatic_grain() == 0
 
 
 def test_measurement_survives_json() -> None:
