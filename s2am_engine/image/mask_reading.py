@@ -167,7 +167,7 @@ def invert_mask(mask: Mask) -> Mask:
 def inversion_hint(mask: Mask, name: str = "The mask") -> str:
     """Return a sentence if most of a mask's border is foreground, which is typical of inverted masks; else ""."""
     border = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
-    if mask.min() >= full_scale(mask.dtype) or (border > full_scale(mask.dtype) / 2).mean() <= _BORDER_SHARE:
+    if (border > full_scale(mask.dtype) / 2).mean() <= _BORDER_SHARE or mask.min() >= full_scale(mask.dtype):
         return ""
     return f"{name} marks most of the image's border as foreground: invert it if its background is white."
 
