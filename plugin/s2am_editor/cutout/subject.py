@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Selection of a subject: from a box or scribbles by GrabCut, or by the detection model.
+"""Selection of a subject: from a box or scribbles by GrabCut, or by the models for subjects and pasted regions.
 
 GrabCut runs on a reduced copy; the edge of its mask is then aligned with the image's edges at full size.
 """
@@ -25,6 +25,7 @@ from s2am_engine.types import FractionCallback
 
 if TYPE_CHECKING:
     from s2am_engine.inference.detector import Detector
+    from s2am_engine.inference.subject import SubjectSelector
 
 _MAX_SIDE = 384  # of the reduced copy; takes about a second
 _ITERATIONS = 4
@@ -235,3 +236,28 @@ class SubjectDetector:
                 raster.pixels, alpha=raster.alpha, profile=document.profile, likeliest=True
             )
         return Proposal(TiledMask.from_array(detection.mask), detection.confidence)
+
+
+class SubjectFinder:
+    """Model that selects the subject of a photograph, loaded on first use; used by one thread at a time."""
+
+    def __init__(self, device: str | None = None) -> None:
+        """Load nothing yet; `device` as for `SubjectSelector`."""
+        self._device = device
+        self._selector: SubjectSelector | None = None
+        self._lock = threading.Lock()
+
+    def find(self, raster: Raster, profile: bytes | None) -> TiledMask:
+        """Return the mask of the subject in a layer's pixels.
+
+        Raises:
+            NoSubjectError: there is no clear subject, or it covers everything.
+            ModelError: the model is damaged.
+        """
+        with self._lock:
+            if self._selector is None:
+                from s2am_engine.inference.subject import SubjectSelector  # imports PyTorch, which takes seconds
+
+                self._selector = SubjectSelector(device=self._device)
+            found = self._selector.select(raster.pixels, alpha=raster.alpha, profile=profile)
+        return TiledMask.from_array(found.mask)

@@ -251,6 +251,7 @@ class MainWindow(QMainWindow):
             flip_vertical=lambda: layers.flip("y"),
             reset_transform=layers.reset_transform,
             detect=self.cutting.detect,
+            select_subject=self.cutting.select_subject,
             clean=self.cutting.clean_edges,
             refine=self._refine_edges,
             invert_mask=self.cutting.invert,

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import skimage.data
 from numpy.typing import NDArray
 from PyQt6.QtCore import Qt
 from PyQt6.QtTest import QTest
@@ -21,7 +22,7 @@ from s2am_editor.document.raster import Raster, TiledMask
 from s2am_editor.window.canvas.document_view import MaskView
 from s2am_editor.window.dialogs.refine_edges import RefineEdgesDialog
 from s2am_editor.window.tools import cut_out
-from s2am_engine.image.io import save_image
+from s2am_engine.image.io import ImageData, save_image
 from s2am_engine.image.mask_reading import read_mask
 from s2am_engine.image.masks import save_mask
 from tests.editor.ui.conftest import studio
@@ -299,3 +300,27 @@ def test_later_segmentation_cancels_the_one_that_is_running(
     boxed.settle()
     assert mask(boxed).sum() == pytest.approx(40 * 40, rel=0.08)
     assert boxed.window.session.history.names.count("Cut out") == 1
+
+
+def test_subject_is_selected_without_marks(driver: WindowDriver, tmp_path: Path) -> None:
+    photograph = tmp_path / "astronaut.png"
+    save_image(photograph, ImageData(skimage.data.astronaut()))
+    driver.open(photograph)
+    driver.key(Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier)
+    driver.wait(lambda: len(driver.window.session.document.layers) == 2)
+    mask = driver.active.mask
+    assert mask is not None
+    values = mask.to_array()
+    assert values[200, 220] > 200  # the astronaut's face
+    assert values[20, 20] < 50  # the flag
+    driver.window.session.undo()
+    assert len(driver.window.session.document.layers) == 1
+
+    plain = tmp_path / "plain.png"
+    save_image(plain, ImageData(np.full((200, 300, 3), 120, np.uint8)))
+    driver.open(plain)
+    before = driver.window.session.document
+    driver.window.cutting.select_subject()
+    driver.settle()
+    assert driver.window.session.document is before
+    assert "no clear subject: mark it with the box or scribble tool" in driver.window.banner.text

@@ -17,7 +17,7 @@ from s2am_editor.cutout.masks import (
     paint_stroke,
     shows_any,
 )
-from s2am_editor.cutout.subject import Proposal, SubjectDetector, grab_cut
+from s2am_editor.cutout.subject import Proposal, SubjectDetector, SubjectFinder, grab_cut
 from s2am_editor.document import commands
 from s2am_editor.document.geometry import Point, Rect, bounding_rect, invert_affine, transform_points
 from s2am_editor.document.model import DocumentError, Layer
@@ -199,7 +199,7 @@ class CutOut(QObject):
         """Work on a session's document."""
         super().__init__(parent)
         self._session, self._jobs = session, jobs
-        self._finder = SubjectDetector()
+        self._finder, self._subjects = SubjectDetector(), SubjectFinder()
         self.proposal: Proposal | None = None
         self._proposed: Layer | None = None
         self.applying = False  # while a new mask is put into the document
@@ -249,6 +249,19 @@ class CutOut(QObject):
             return grab_cut(layer.raster, foreground=on_subject, background=on_background, progress=job.progress)
 
         self._segment(layer, work, before, how)
+
+    def select_subject(self, how: Combination = Combination.REPLACE) -> None:
+        """Cut out the subject of the active layer without any marks; `how`: with the layer's mask."""
+        layer = self._session.active
+        if layer is None:
+            return
+        profile = self._session.document.profile
+
+        def work(job: BackgroundJob) -> TiledMask:
+            job.progress(-1)
+            return self._subjects.find(layer.raster, profile)
+
+        self._segment(layer, work, layer.mask, how)
 
     def _segment(
         self,

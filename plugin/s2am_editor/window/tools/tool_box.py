@@ -171,6 +171,7 @@ class CutOptions(QWidget):
     refine = pyqtSignal()
     clean = pyqtSignal()
     detect = pyqtSignal()
+    select_subject = pyqtSignal()
     remove_mask = pyqtSignal()
     combination_chosen = pyqtSignal(object)  # a Combination
 
@@ -192,6 +193,7 @@ class CutOptions(QWidget):
             row.addWidget(choice)
         row.addWidget(_hint(hint), 1)
         for text, tip, signal in (
+            (self.tr("Subject"), self.tr("Cut out the subject without marking it"), self.select_subject),
             (self.tr("Detect"), self.tr("Detect the pasted region of a flattened image"), self.detect),
             (self.tr("Refine edges…"), self.tr("Move, smooth and soften the edge of the mask"), self.refine),
             (self.tr("Clean edges"), self.tr("Remove the old background's color from soft edges"), self.clean),
@@ -396,6 +398,7 @@ class ToolBox(QToolBar):
         for page in self._cut_pages:
             page.combination_chosen.connect(self._choose_combination)
             page.detect.connect(cutting.detect)
+            page.select_subject.connect(lambda: cutting.select_subject(self._combination))
             page.refine.connect(self.refine_wanted)
             page.clean.connect(cutting.clean_edges)
             page.remove_mask.connect(cutting.remove_mask)
