@@ -231,7 +231,7 @@ class FileHarmonizer:
             if save_shadow and given_shadow:
                 save_image(save_shadow, shadow_image(prediction.shadow_layer(given_shadow), result))
             omitted = save_image(output, result)
-        for note in (*prediction.notes, *(shadow.notes if shadow else ())):
+        for note in (*prediction.notes, *self._finish_notes(prediction), *(shadow.notes if shadow else ())):
             logger.warning("%s: %s", source, note)
         if omitted:
             logger.warning("%s lacks %s, which its format cannot store.", output, " and ".join(omitted))
@@ -256,6 +256,11 @@ class FileHarmonizer:
         if given is not None:
             return image, dataclasses.replace(given, mask=refined)
         return dataclasses.replace(image, alpha=refined), None
+
+    def _finish_notes(self, prediction: HarmonizeResult[ImageData]) -> tuple[str, ...]:
+        """Return what could not be measured for the automatic values of the finish."""
+        automatic = [name for name, value in self.finish.items() if value == "auto"]
+        return prediction.measure(self.sliders).notes_on(automatic) if automatic else ()
 
     def _shadow_of(self, prediction: HarmonizeResult[ImageData]) -> ShadowEstimate | None:
         return None if self.shadow is None else prediction.estimate_shadow().with_values(self.shadow)

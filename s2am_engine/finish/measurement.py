@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -194,12 +194,16 @@ class FinishMeasurement:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Why a value is 0 for lack of evidence, one sentence each."""
+        """What could not be measured, one sentence each."""
+        return self.notes_on(("grain", "sharpness"))
+
+    def notes_on(self, names: Collection[str]) -> tuple[str, ...]:
+        """Return what could not be measured for some sliders, one sentence each."""
         found = []
         for name, region in (("foreground", self.foreground), ("background", self.background)):
-            if region.noise is None:
+            if region.noise is None and "grain" in names:
                 found.append(f"The {name} has no even area to measure its grain in: compare it by eye.")
-            if region.blur is None:
+            if region.blur is None and "sharpness" in names:
                 found.append(f"The {name} has no clear edges to measure its sharpness by: compare it by eye.")
         return tuple(found)
 

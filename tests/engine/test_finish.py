@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,10 +13,11 @@ from numpy.typing import NDArray
 from skimage import data
 
 from s2am_engine import Finish, Finisher, FinishMeasurement, Harmonizer
+from s2am_engine.batch import FileHarmonizer
 from s2am_engine.finish import finisher as finisher_module
 from s2am_engine.finish.edges import Surroundings
 from s2am_engine.finish.measurement import SampleWindows
-from s2am_engine.image.io import ImageData
+from s2am_engine.image.io import ImageData, save_image
 from s2am_engine.types import Floats, Pixels
 from tests.engine.pictures import composite
 
@@ -293,3 +295,17 @@ def test_finish_refuses_other_values(harmonizer: Harmonizer) -> None:
         result.render(finish={"blur": 1})
     with pytest.raises(ValueError, match="light_wrap has no automatic value"):
         result.render(finish={"light_wrap": "auto"})
+
+
+def test_automatic_values_without_evidence_are_said_to_be_missing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pixels, mask = np.full((200, 200, 3), 255, np.uint8), np.zeros((200, 200), np.uint8)
+    mask[50:150, 50:150] = 255
+    save_image(tmp_path / "one.png", ImageData(pixels))
+    save_image(tmp_path / "mask.png", ImageData(np.repeat(mask[..., None], 3, axis=2)))
+    files = FileHarmonizer("concord", "cpu", finish={"sharpness": "auto"})
+    found = files.harmonize_file(tmp_path / "one.png", mask=tmp_path / "mask.png")
+    assert found.finisher is None
+    assert "The background has no clear edges to measure its sharpness by" in caplog.text
+    assert "grain" not in caplog.text
