@@ -174,7 +174,7 @@ def test_finetune_makes_a_better_model(
     events: list[TrainingEvent] = []
     monkeypatch.setattr(tuning, "LEARNING_RATE_FACTOR", 2.0)  # an untrained model needs a higher rate
     monkeypatch.setattr(personal, "PRIOR", 5.0)
-    found = tune(photos, base, 2, report=events.append, sheet=tmp_path / "sheet.png")
+    found = tune(photos, base, 4, report=events.append, sheet=tmp_path / "sheet.png")
     assert found.verdict is Verdict.BETTER
     assert found.model is not None
     read = found.photographs
