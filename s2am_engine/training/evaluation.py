@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from s2am_engine.errors import ModelError, NothingFoundError
 from s2am_engine.image.arrays import to_depth
 from s2am_engine.image.contact_sheet import draw_contact_sheet, fit_into_square
+from s2am_engine.image.mask_reading import MaskReading
 from s2am_engine.inference.detector import Detector
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.inference.network_input import make_network_input
@@ -336,7 +337,8 @@ def harmonize_pair(harmonizer: Harmonizer, loaded: Loaded, found: Pixels | None 
         return Result(loaded.composite, found)
     given = loaded.mask if found is None and not harmonizer.mask_free else found
     try:
-        prediction = harmonizer(loaded.composite, given)
+        # Already read: a data set's foreground may well be most of the border.
+        prediction = harmonizer(loaded.composite, None if given is None else MaskReading(given))
     except NothingFoundError:
         return Result(loaded.composite, np.zeros_like(loaded.mask))
     return Result(prediction.render(), prediction.mask if given is not loaded.mask else None)

@@ -128,6 +128,13 @@ def test_evaluate_gives_means_by_source(tmp_path: Path) -> None:
     assert "HFlickr: 2 images" in found.to_table()
 
 
+def test_evaluate_takes_a_foreground_at_the_border_as_it_is(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    pixels, mask = composite(60, 80)
+    write_pair(tmp_path, "around", pixels, 255 - mask, pixels)
+    evaluation.evaluate_harmonizers(tmp_path, [Harmonizer.from_network(Painter(), 32, "cpu")])
+    assert not caplog.records
+
+
 def test_sheet_is_sorted_by_gain_the_least_first(known: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[str] = []
 
