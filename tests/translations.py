@@ -17,7 +17,7 @@ from pathlib import Path
 from s2am_common.edge_sliders import EDGE_SLIDERS
 from s2am_common.image_formats import WRITABLE_FORMATS
 from s2am_common.shadow_sliders import SHADOW_SLIDERS
-from s2am_common.sliders import SLIDERS
+from s2am_common.sliders import FINISH_SLIDERS, SLIDERS
 from s2am_common.translation import CATALOGS, read_po
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -119,13 +119,15 @@ def editor_texts() -> set[str]:
 
 def _editor_tables() -> Iterator[str]:
     from s2am_editor.window.jobs import EDITOR_ADVICE
+    from s2am_engine.finish.measurement import NOTES
     from s2am_engine.image.formats.common import CONTENTS, CONVERT_FIRST
     from s2am_engine.training.gain import SENTENCES
 
-    for spec in [*SLIDERS.values(), *SHADOW_SLIDERS.values(), *EDGE_SLIDERS.values()]:
+    for spec in [*SLIDERS.values(), *FINISH_SLIDERS.values(), *SHADOW_SLIDERS.values(), *EDGE_SLIDERS.values()]:
         yield from (spec.label, spec.help)
     yield from EDITOR_ADVICE.values()
     yield from EDITOR_TEXTS
+    yield from NOTES.values()
     yield from (each.summary for each in WRITABLE_FORMATS)
     yield from SENTENCES.values()
     yield from CONTENTS.values()

@@ -35,6 +35,14 @@ _SHARP = 0.55  # pixels of blur below which an edge counts as sharp: cameras and
 _LEAST_SOFTENING = 0.5  # pixels
 _MOST_SOFTENING = 2.0  # pixels; a background that is blurred more is out of focus, which its foreground need not be
 
+NOTES = {
+    ("foreground", "grain"): "The foreground has no even area to measure its grain in: compare it by eye.",
+    ("background", "grain"): "The background has no even area to measure its grain in: compare it by eye.",
+    ("foreground", "sharpness"): "The foreground has no clear edges to measure its sharpness by: compare it by eye.",
+    ("background", "sharpness"): "The background has no clear edges to measure its sharpness by: compare it by eye.",
+}
+"""What could not be measured, by region and slider."""
+
 
 @dataclass(frozen=True, eq=False)
 class SampleWindows:
@@ -201,10 +209,9 @@ class FinishMeasurement:
         """Return what could not be measured for some sliders, one sentence each."""
         found = []
         for name, region in (("foreground", self.foreground), ("background", self.background)):
-            if region.noise is None and "grain" in names:
-                found.append(f"The {name} has no even area to measure its grain in: compare it by eye.")
-            if region.blur is None and "sharpness" in names:
-                found.append(f"The {name} has no clear edges to measure its sharpness by: compare it by eye.")
+            for slider, measured in (("grain", region.noise), ("sharpness", region.blur)):
+                if measured is None and slider in names:
+                    found.append(NOTES[name, slider])
         return tuple(found)
 
     def automatic_sharpness(self) -> float:

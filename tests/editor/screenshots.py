@@ -90,28 +90,33 @@ class Photographer:
         self._wait(window)
         self._take(window, "variants")
         window.variants.close_panel()
-        self._shadow_in_group(window)
+        self._effects(window)
         window.tool_box.choose("reference")
         self._stroke(window, [(700, 380), (880, 420)])
         self._take(window, "reference")
         self._dialogs(window)
         self._cutting(window)
 
-    def _shadow_in_group(self, window: MainWindow) -> None:
-        """Give the sample's subject a shadow, put it into a group, and undo both."""
+    def _effects(self, window: MainWindow) -> None:
+        """Match the finish of the sample's subject, give it a shadow, put it into a group, and undo all three."""
+        window.sidebar.sections["finish"].set_open(True)
+        for name in ("harmonize", "adjust", "curves"):
+            window.sidebar.sections[name].set_open(False)
+        window.finishing.match()
+        self._wait(window)
+        self._take(window, "finish")
+        window.sidebar.sections["finish"].set_open(False)
         window.shadows.cast()
         self._wait(window)
         window.tool_box.choose("shadow")
-        window.sidebar.sections["adjust"].set_open(False)
-        window.sidebar.sections["curves"].set_open(False)
         self._take(window, "shadow")
         window.all_actions["group"].trigger()
         window.tool_box.choose("move")
         self._wait(window)
         self._take(window, "group")
-        window.session.undo()
-        window.session.undo()
-        for name in ("adjust", "curves"):
+        for _ in range(3):
+            window.session.undo()
+        for name in ("harmonize", "adjust", "curves"):
             window.sidebar.sections[name].set_open(True)
 
     def _cutting(self, window: MainWindow) -> None:

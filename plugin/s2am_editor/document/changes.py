@@ -166,7 +166,7 @@ def _changed_layer_area(old: Layer, new: Layer) -> Rect:
     part = (old.mask or full_mask).changed_area(new.mask or full_mask)
     if part.is_empty:
         return EMPTY_RECT
-    if new.shadow is not None:
+    if new.shadow is not None or new.finish is not None:  # both have an effect beyond the changed part
         return new.reach
     return bounding_rect(transform_points(new.transform.matrix(new.size), part.corners)).expanded(1)
 
@@ -175,7 +175,7 @@ def _appearance(layer: Layer) -> tuple[object, ...]:
     """Return everything except the mask that affects the appearance of a layer."""
     return (
         *(layer.raster, layer.transform, layer.opacity, layer.visible, layer.harmonization, layer.blend_mode),
-        *(layer.group, layer.shadow),
+        *(layer.group, layer.shadow, layer.finish),
     )
 
 

@@ -12,6 +12,7 @@ from s2am_common.translation import localized
 from s2am_editor.document.blend_mode import BlendMode
 from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.history import Command
+from s2am_editor.document.measured_finish import MeasuredFinish
 from s2am_editor.document.model import Document, DocumentError, Group, Harmonization, Item, Layer, new_layer_id
 from s2am_editor.document.raster import Raster, TiledMask
 from s2am_editor.document.tone_curves import ToneCurves
@@ -135,6 +136,7 @@ def merge_layers(upper_id: int, lower_id: int, raster: Raster, left: int, top: i
             visible=True,
             harmonization=None,
             shadow=None,
+            finish=None,
         )
         rest = tuple(layer for layer in document.with_layer(merged).layers if layer.id != upper_id)
         return dataclasses.replace(document.with_layers(rest), active=lower_id)
@@ -171,6 +173,11 @@ def set_harmonization(layer_id: int, harmonization: Harmonization | None, name: 
 def set_shadow(layer_id: int, shadow: Shadow | None, name: str = "Shadow", drag: Gesture = None) -> Command:
     """Set the shadow of a layer; None = none."""
     return _on_layer(name, layer_id, lambda layer: _with(layer, shadow=shadow), drag)
+
+
+def set_finish(layer_id: int, finish: MeasuredFinish | None, name: str = "Finish", drag: Gesture = None) -> Command:
+    """Set grain, sharpness and edges of a layer; None = as they are."""
+    return _on_layer(name, layer_id, lambda layer: _with(layer, finish=finish), drag)
 
 
 def set_sliders(layer_id: int, drag: Gesture = None, **values: float) -> Command:

@@ -18,6 +18,7 @@ import numpy as np
 
 from s2am_editor.document.blend_mode import BlendMode
 from s2am_editor.document.geometry import Rect, Transform
+from s2am_editor.document.measured_finish import MeasuredFinish
 from s2am_editor.document.raster import MAX_INVISIBLE, Raster, TiledMask
 from s2am_editor.document.tone_curves import ToneCurves
 from s2am_engine.color.adjustments import Sliders, adjust
@@ -122,6 +123,7 @@ class Layer:
         blend_mode: how it is mixed with the layers below.
         group: id of the innermost group that contains it; None = no group.
         shadow: cast on the layers below; None = none.
+        finish: grain, sharpness and edges, applied to the recolored pixels; None = as they are.
         visible: hidden layers are not rendered.
         locked: protected against being moved, cut and deleted, as a background is.
         harmonization: recoloring; None = original colors.
@@ -142,6 +144,7 @@ class Layer:
     blend_mode: BlendMode = BlendMode.NORMAL
     group: int | None = None
     shadow: Shadow | None = None
+    finish: MeasuredFinish | None = None
     id: int = field(default_factory=new_layer_id)
 
     def __post_init__(self) -> None:

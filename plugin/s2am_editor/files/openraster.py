@@ -33,10 +33,10 @@ from s2am_editor.document.layer_tree import Node, layer_tree
 from s2am_editor.document.model import Document, Group, Item, Layer
 from s2am_editor.document.raster import Raster, TiledMask
 from s2am_editor.files.project import DAMAGE_ERRORS, document_from_json, document_to_json, read_array
-from s2am_editor.render.blend import blend_layer, transparent_image
+from s2am_editor.render.blend import render_exactly
 from s2am_editor.render.cast_shadow import scaled_shadow
 from s2am_editor.render.export import flatten
-from s2am_editor.render.resample import resample_layer
+from s2am_editor.render.finish_layer import has_finish
 from s2am_engine.errors import FileError, ImageFormatError, S2AMError
 from s2am_engine.image.arrays import to_depth, to_uint8
 from s2am_engine.image.contact_sheet import fit_into_square
@@ -256,7 +256,8 @@ def _write_layer(
     """Write a rendered layer; if these are its original pixels, record the entry in `names`."""
     left, top, _, _ = layer.box
     untransformed = Transform.at(left, top, layer.size)
-    is_original = layer.transform == untransformed and layer.mask is None and layer.harmonization is None
+    is_recolored = layer.harmonization is not None or has_finish(layer)
+    is_original = layer.transform == untransformed and layer.mask is None and not is_recolored
     if is_original and document.dtype != np.float32:
         _write_png(archive, name, layer.raster.pixels, layer.raster.alpha, document.profile)
         names.setdefault(id(layer.raster), name)
@@ -310,13 +311,14 @@ def _attributes(item: Item) -> dict[str, str]:
 
 
 def _render_layer(document: Document, layer: Layer) -> tuple[int, int, ImageData]:
-    """Render a layer with transform, mask and harmonization; return left, top and pixels. Opacity is an attribute."""
+    """Render a layer with everything but its opacity, an attribute, and its shadow; return left, top and pixels."""
     rect = layer.box.intersection(document.rect)
     if rect.is_empty:
         rect = Rect(0, 0, 1, 1)
-    solid = Layer(layer.name, layer.raster, layer.transform, layer.mask, harmonization=layer.harmonization)
-    backdrop = transparent_image(rect, document.dtype)
-    return rect.left, rect.top, blend_layer(backdrop, solid, resample_layer(solid, 1.0, rect), rect)
+    effects: dict[str, Any] = {"harmonization": layer.harmonization, "finish": layer.finish}
+    solid = Layer(layer.name, layer.raster, layer.transform, layer.mask, **effects)
+    image = render_exactly(dataclasses.replace(document, layers=(solid,), groups=()), 1.0, rect)
+    return rect.left, rect.top, image
 
 
 def _to_integers(image: ImageData) -> tuple[NDArray[Any], NDArray[Any] | None]:

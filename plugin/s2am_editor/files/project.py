@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from s2am_editor.document.blend_mode import BlendMode
 from s2am_editor.document.geometry import Transform
 from s2am_editor.document.layer_tree import groups_in, layer_tree
+from s2am_editor.document.measured_finish import MeasuredFinish
 from s2am_editor.document.model import Document, Group, Harmonization, Layer, Reference, new_layer_id
 from s2am_editor.document.raster import Raster, TiledMask
 from s2am_editor.document.tone_curves import ToneCurves
@@ -180,6 +181,7 @@ def _layer_to_json(layer: Layer, indices: Mapping[int, int], writer: PixelWriter
         "visible": layer.visible,
         "locked": layer.locked,
         "shadow": None if layer.shadow is None else layer.shadow.to_json(),
+        "finish": None if layer.finish is None else layer.finish.to_json(),
         "group": None if layer.group is None else indices[layer.group],
         "harmonization": layer.harmonization and _harmonization_to_json(layer.harmonization, indices, writer),
     }
@@ -197,6 +199,7 @@ def _layer_from_json(data: Mapping[str, Any], layer_id: int, ids: Sequence[int],
         blend_mode=BlendMode(data.get("blend_mode", BlendMode.NORMAL.value)),  # version 0.1 has none
         group=_id_from_json(data.get("group"), ids),
         shadow=None if data.get("shadow") is None else Shadow.from_json(data["shadow"]),
+        finish=None if data.get("finish") is None else MeasuredFinish.from_json(data["finish"]),
         id=layer_id,
     )
 

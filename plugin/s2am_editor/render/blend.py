@@ -20,6 +20,7 @@ from s2am_editor.document.geometry import Rect
 from s2am_editor.document.layer_tree import GroupNode, Node, layer_tree
 from s2am_editor.document.model import Document, Group, Layer
 from s2am_editor.render.cast_shadow import ScaledShadow, scaled_shadow, shadow_in
+from s2am_editor.render.finish_layer import finished_patch, has_finish
 from s2am_editor.render.mixing import mix_colors
 from s2am_editor.render.resample import Patch, resample_layer
 from s2am_engine.color.apply import apply_color_map
@@ -48,6 +49,11 @@ def _prune(nodes: Sequence[Node], area: Rect) -> tuple[Node, ...]:
     return tuple(visible)
 
 
+def scaled_canvas(document: Document, zoom: float) -> Rect:
+    """Return the canvas in pixels of a zoom."""
+    return Rect(0, 0, max(1, round(document.width * zoom)), max(1, round(document.height * zoom)))
+
+
 def transparent_image(rect: Rect, dtype: np.dtype[Any]) -> ImageData:
     """Return a fully transparent image of a rectangle's size."""
     size = rect.height, rect.width
@@ -70,7 +76,7 @@ def blend_layer(
         layer: its harmonization and opacity are applied.
         patch: its resampled pixels, see `resample_layer`; None = the layer does not cover `rect`.
         rect: part of the canvas, in pixels of the patch's zoom.
-        harmonized: False = with the layer's original colors.
+        harmonized: False = with the patch's own colors: the original ones, or those of `finished_patch`.
         fast: allow a difference of one 8-bit level, as for the screen.
 
     Returns:
@@ -186,12 +192,13 @@ def render_exactly(
         document: the document.
         zoom: screen pixels per canvas pixel, at most 1.
         rect: part of the canvas, in pixels of that zoom.
-        harmonized: False = with the layers' original colors, and without shadows.
+        harmonized: False = with the layers' original colors, without shadows and finish.
         shadows: those of `exact_shadows`, to render several parts; None = they are rendered for this part.
 
     Returns:
         h×w in the document's depth and profile; alpha is None where everything is opaque.
     """
+    canvas = scaled_canvas(document, zoom)
     known = (exact_shadows(document) if shadows is None else shadows) if harmonized else {}
 
     def blend(backdrop: ImageData, nodes: Sequence[Node]) -> ImageData:
@@ -200,7 +207,11 @@ def render_exactly(
             if isinstance(node, Layer):
                 if node.id in known:
                     image = blend_shadow(image, node, known[node.id], zoom, rect)
-                image = blend_layer(image, node, resample_layer(node, zoom, rect), rect, harmonized=harmonized)
+                if harmonized and has_finish(node):
+                    patch, recolor = finished_patch(node, zoom, rect, canvas), False
+                else:
+                    patch, recolor = resample_layer(node, zoom, rect), harmonized
+                image = blend_layer(image, node, patch, rect, harmonized=recolor)
             else:
                 below = transparent_image(rect, document.dtype) if node.group.isolated else image
                 image = blend_group(image, node.group, blend(below, node.children), rect)

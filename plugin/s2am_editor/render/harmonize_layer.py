@@ -18,13 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2am_editor.document.blend_mode import BlendMode
-from s2am_editor.document.geometry import Rect
+from s2am_editor.document.measured_finish import MeasuredFinish
 from s2am_editor.document.model import BENEATH, Document, DocumentError, Harmonization, Layer, Reference
 from s2am_editor.document.raster import TiledMask
-from s2am_editor.render.blend import render_exactly
+from s2am_editor.render.blend import render_exactly, scaled_canvas
 from s2am_editor.render.cast_shadow import silhouette_of
 from s2am_editor.render.export import canvas_coverage, flatten
 from s2am_engine.color.adjustments import Sliders
+from s2am_engine.finish.edges import Surroundings
+from s2am_engine.finish.measurement import FinishMeasurement, SampleWindows
 from s2am_engine.image.arrays import full_scale
 from s2am_engine.shadow.estimate import ShadowEstimate, estimate_shadow
 from s2am_engine.shadow.layer import Silhouette
@@ -90,7 +92,7 @@ def prepare_input(
     """
     layer = document.layer(layer_id)
     plain: dict[str, Any] = {"visible": True, "opacity": 1.0, "blend_mode": BlendMode.NORMAL, "group": None}
-    original = dataclasses.replace(layer, harmonization=None, shadow=None, **plain)
+    original = dataclasses.replace(layer, harmonization=None, shadow=None, finish=None, **plain)
     beneath = _reference_layers(document, layer, reference)
     image = flatten(dataclasses.replace(document, layers=(*beneath, original)), progress=progress)
     mask = canvas_coverage(document, original)
@@ -172,11 +174,29 @@ def find_shadow(document: Document, layer_id: int) -> ShadowEstimate:
     if layer.box.intersection(document.rect).is_empty:
         raise _outside(layer)
     zoom = min(1.0, _SHADOW_SIDE / max(document.width, document.height))
-    rect = Rect(0, 0, max(1, round(document.width * zoom)), max(1, round(document.height * zoom)))
+    rect = scaled_canvas(document, zoom)
     beneath = dataclasses.replace(document, layers=_reference_layers(document, layer, BENEATH))
     background = render_exactly(beneath, zoom, rect)
     silhouette = silhouette_of(layer, zoom) or Silhouette(np.zeros((1, 1), np.uint8))
     return estimate_shadow(background.pixels, silhouette, background.alpha)
+
+
+def find_finish(document: Document, layer_id: int, progress: FractionCallback | None = None) -> MeasuredFinish:
+    """Measure grain, sharpness and edges of a layer on the visible layers below.
+
+    Returns:
+        A finish with the automatic values.
+
+    Raises:
+        DocumentError: see `prepare_input`.
+    """
+    layer = document.layer(layer_id)
+    composite = prepare_input(document, layer_id, progress=progress)
+    measured = composite.pixels, composite.mask, composite.alpha
+    color_map = None if layer.harmonization is None else layer.harmonization.color_map
+    found = FinishMeasurement.of(SampleWindows.of(*measured), color_map)
+    automatic = found.automatic()
+    return MeasuredFinish(automatic, automatic, found, Surroundings.measure(*measured), layer.transform)
 
 
 def _outside(layer: Layer) -> DocumentError:

@@ -23,8 +23,16 @@ from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.layer_tree import GroupNode, Node
 from s2am_editor.document.model import Document, Layer
 from s2am_editor.document.raster import TiledMask
-from s2am_editor.render.blend import blend_group, blend_layer, blend_shadow, transparent_image, visible_nodes
+from s2am_editor.render.blend import (
+    blend_group,
+    blend_layer,
+    blend_shadow,
+    scaled_canvas,
+    transparent_image,
+    visible_nodes,
+)
 from s2am_editor.render.cast_shadow import ScaledShadow, scaled_shadow, screen_scale
+from s2am_editor.render.finish_layer import finished_patch, has_finish
 from s2am_editor.render.resample import Patch, resample_layer, resample_mask
 from s2am_engine.image import icc
 from s2am_engine.image.arrays import to_uint8
@@ -38,7 +46,8 @@ MAGNIFIED_ZOOM = 2.0
 """From this zoom on, canvas pixels are drawn as squares."""
 
 _T = TypeVar("_T", bound=Patch | ImageData | ScaledShadow | None)
-_View = tuple[np.dtype[Any], float, Rect, bool]  # depth, zoom, part of the canvas in pixels of that zoom, harmonized
+_View = tuple[np.dtype[Any], float, Rect, Rect, bool]
+# depth, zoom, canvas and a part of it in pixels of that zoom, harmonized
 
 
 class RenderSession:
@@ -106,8 +115,7 @@ class RenderSession:
         if zoom >= MAGNIFIED_ZOOM:
             source = _canvas_rect(rect, zoom)
             return _magnify(self._render(document, source, 1.0, harmonized), source, zoom, rect)
-        canvas = Rect(0, 0, max(1, round(document.width * zoom)), max(1, round(document.height * zoom)))
-        inside = rect.intersection(canvas)
+        inside = rect.intersection(scaled_canvas(document, zoom))
         if inside.is_empty:
             return np.zeros((rect.height, rect.width, 4), np.uint8)
         pixels = to_screen(self._blend_layers(document, zoom, inside, harmonized))
@@ -118,7 +126,7 @@ class RenderSession:
         return frame
 
     def _blend_layers(self, document: Document, zoom: float, rect: Rect, harmonized: bool) -> ImageData:
-        key = (document.dtype, zoom, rect, harmonized)
+        key = (document.dtype, zoom, scaled_canvas(document, zoom), rect, harmonized)
         nodes = visible_nodes(document, zoom, rect)
         image = self._blend_nodes(transparent_image(rect, document.dtype), nodes, key, key)
         return ImageData(image.pixels, image.alpha, document.profile)
@@ -134,10 +142,14 @@ class RenderSession:
         return self._blend(image, nodes[-1], view, key) if nodes else image
 
     def _blend(self, backdrop: ImageData, node: Node, view: _View, key: tuple[Hashable, ...]) -> ImageData:
-        dtype, zoom, rect, harmonized = view
+        dtype, zoom, canvas, rect, harmonized = view
         if isinstance(node, Layer):
             if harmonized and node.shadow is not None:
                 backdrop = blend_shadow(backdrop, node, self._shadow(node, zoom), zoom, rect)
+            if harmonized and has_finish(node):
+                return blend_layer(
+                    *(backdrop, node, self._finished(node, zoom, rect, canvas), rect), harmonized=False, fast=True
+                )
             return blend_layer(backdrop, node, self._patch(node, zoom, rect), rect, harmonized=harmonized, fast=True)
         if node.group.isolated:
             rendered = self._blend_nodes(transparent_image(rect, dtype), node.children, view, view)
@@ -154,6 +166,10 @@ class RenderSession:
     def _patch(self, layer: Layer, zoom: float, rect: Rect) -> Patch | None:
         key = (layer.raster, layer.mask, layer.transform, zoom, rect)
         return self._cached(key, lambda: resample_layer(layer, zoom, rect))
+
+    def _finished(self, layer: Layer, zoom: float, rect: Rect, canvas: Rect) -> Patch | None:
+        key = (layer.raster, layer.mask, layer.transform, layer.harmonization, layer.finish, zoom, rect, canvas)
+        return self._cached(key, lambda: finished_patch(layer, zoom, rect, canvas, workers=1))
 
     def _cached(self, key: Hashable, compute: Callable[[], _T]) -> _T:
         """Return a cached result, or compute and cache it."""
@@ -222,7 +238,8 @@ def _appearance_key(node: Node) -> Hashable:
         group = node.group
         return group.opacity, group.blend_mode, group.isolated, *(_appearance_key(child) for child in node.children)
     layer = node
-    return layer.raster, layer.mask, layer.transform, layer.opacity, layer.harmonization, layer.blend_mode, layer.shadow
+    pixels = layer.raster, layer.mask, layer.transform, layer.harmonization, layer.finish
+    return *pixels, layer.opacity, layer.blend_mode, layer.shadow
 
 
 def _owned_bytes(result: Patch | ImageData | ScaledShadow | None) -> int:

@@ -40,6 +40,7 @@ from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs, Problem
 from s2am_editor.window.mask_commands import MaskCommands
 from s2am_editor.window.messages import Banner, StatusBar
+from s2am_editor.window.panels.finish_panel import FinishMatcher
 from s2am_editor.window.panels.harmonize_panel import (
     FIRST_VARIANTS,
     LayerHarmonizer,
@@ -79,6 +80,7 @@ class MainWindow(QMainWindow):
         self.harmonizing = LayerHarmonizer(self.session, self.jobs, self)
         self.cutting = CutOut(self.session, self.jobs, self)
         self.shadows = ShadowCaster(self.session, self.jobs, self)
+        self.finishing = FinishMatcher(self.session, self.jobs, self)
         self.autosave = Autosave(self.session, self.jobs, self, self.files)
         self.all_actions = Actions(self)
         self.canvas = Canvas()
@@ -133,7 +135,15 @@ class MainWindow(QMainWindow):
 
     def _connect(self) -> None:
         self.jobs.ended.connect(self._job_ended)
-        for source in (self.files, self.harmonizing, self.cutting, self.masks, self.shadows, self.autosave):
+        for source in (
+            self.files,
+            self.harmonizing,
+            self.cutting,
+            self.masks,
+            self.shadows,
+            self.finishing,
+            self.autosave,
+        ):
             source.failed.connect(self.show_problem)
         self.session.refused.connect(self.show_problem)
         self.canvas.render_failed.connect(lambda error: self.show_problem(Problem(error)))
@@ -160,9 +170,11 @@ class MainWindow(QMainWindow):
         self.sidebar.harmonize.harmonize.connect(self.harmonize)
         self.sidebar.harmonize.variants.connect(self.show_variants)
         self.sidebar.harmonize.paint_reference.connect(lambda: self.tool_box.choose("reference"))
-        self.sidebar.shadow.cast.connect(self.shadows.cast)
+        self.sidebar.shadow.wanted.connect(self.shadows.cast)
         self.sidebar.shadow.remove.connect(self.shadows.remove)
         self.shadows.estimated.connect(self._show_shadow)
+        self.sidebar.finish.wanted.connect(self.finishing.match)
+        self.sidebar.finish.remove.connect(self.finishing.remove)
         self.sidebar.harmonize.photographs_wanted.connect(self._choose_photographs)
         self.tool_box.refine_wanted.connect(self._refine_edges)
         self.tool_box.shadow_wanted.connect(self.shadows.cast)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from PyQt6.QtCore import QObject, pyqtSignal
-from PyQt6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from s2am_common.shadow_sliders import SHADOW_SLIDERS
 from s2am_common.translation import localized
@@ -12,39 +11,18 @@ from s2am_editor.document import commands
 from s2am_editor.render import harmonize_layer
 from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.jobs import BackgroundJobs
-from s2am_editor.window.widgets.basic import muted_label, push_button
-from s2am_editor.window.widgets.sliders import SliderRow
+from s2am_editor.window.panels.effect_panel import EffectPanel
 from s2am_engine.shadow.estimate import ShadowEstimate
 
 
-class ShadowPanel(QWidget):
-    """The sliders of `s2am_common.shadow_sliders` for the active layer; a double click restores an automatic value."""
-
-    cast = pyqtSignal()  # an automatic shadow is wanted
-    remove = pyqtSignal()
+class ShadowPanel(EffectPanel):
+    """The sliders of `s2am_common.shadow_sliders` for the active layer."""
 
     def __init__(self, session: EditorSession) -> None:
         """Show a session's active layer."""
-        super().__init__()
+        super().__init__(SHADOW_SLIDERS, self.tr("Estimate light and ground from the layers below"))
         self._session = session
         self._estimates: dict[int, ShadowEstimate] = {}
-        self.rows = {name: SliderRow.from_spec(spec) for name, spec in SHADOW_SLIDERS.items()}
-        self.cast_button = push_button(self.tr("Cast a shadow"), self.cast.emit)
-        self.cast_button.setToolTip(self.tr("Estimate light and ground from the layers below"))
-        self.remove_button = push_button(self.tr("Remove"), self.remove.emit)
-        self._note = muted_label()
-        buttons = QHBoxLayout()
-        buttons.setSpacing(6)
-        buttons.addWidget(self.cast_button, 1)
-        buttons.addWidget(self.remove_button)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(3)
-        column.addLayout(buttons)
-        column.addWidget(self._note)
-        for name, row in self.rows.items():
-            column.addWidget(row)
-            row.moved.connect(lambda value, drag, name=name: self._move(name, value, drag))
         session.opened.connect(self._opened)
         session.layers_changed.connect(self.refresh)
         self.refresh()
@@ -59,16 +37,10 @@ class ShadowPanel(QWidget):
         layer = self._session.active
         shadow = layer.shadow if layer else None
         estimate = self._estimates.get(layer.id) if layer else None
-        self.cast_button.setEnabled(layer is not None)
-        self.cast_button.setText(self.tr("Cast a shadow") if shadow is None else self.tr("Automatic shadow"))
-        self.remove_button.setVisible(shadow is not None)
-        for name, row in self.rows.items():
-            row.setVisible(shadow is not None)
-            row.set_neutral(getattr(estimate.shadow, name) if estimate else SHADOW_SLIDERS[name].default)
-            if shadow is not None:
-                row.set_value(getattr(shadow, name))
-        self._note.setText(" ".join(map(localized, estimate.notes)) if estimate and shadow is not None else "")
-        self._note.setVisible(bool(self._note.text()))
+        self.start_button.setEnabled(layer is not None)
+        self.start_button.setText(self.tr("Cast a shadow") if shadow is None else self.tr("Automatic shadow"))
+        note = " ".join(map(localized, estimate.notes)) if estimate else ""
+        self.show_values(shadow, estimate and estimate.shadow, note)
 
     def _opened(self) -> None:
         self._estimates.clear()

@@ -10,6 +10,7 @@ from PyQt6.QtWidgets import QScrollArea, QSplitter, QVBoxLayout, QWidget
 from s2am_editor.window.actions import Actions
 from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.panels.adjust_panel import AdjustPanel, CurvesPanel
+from s2am_editor.window.panels.finish_panel import FinishPanel
 from s2am_editor.window.panels.harmonize_panel import HarmonizePanel
 from s2am_editor.window.panels.layers_panel import LayersPanel
 from s2am_editor.window.panels.shadow_panel import ShadowPanel
@@ -29,10 +30,12 @@ class Sidebar(QSplitter):
         self.harmonize = HarmonizePanel(session)
         self.adjust = AdjustPanel(session)
         self.curves = CurvesPanel(session)
+        self.finish = FinishPanel(session)
         self.shadow = ShadowPanel(session)
         self.layers = LayersPanel(session)
         reset = small_button("reset", self.tr("Reset sliders"), self.adjust.reset)
         straight = small_button("reset", self.tr("Remove curves"), self.curves.reset)
+        automatic = small_button("reset", self.tr("Automatic values"), self.finish.reset)
         layer_buttons = [
             small_button(icon_name, actions[name].text().replace("&", ""), actions[name].trigger)
             for name, icon_name in (
@@ -44,6 +47,7 @@ class Sidebar(QSplitter):
             "harmonize": Section(self.tr("Harmonize"), self.harmonize),
             "adjust": Section(self.tr("Adjust"), self.adjust, reset),
             "curves": Section(self.tr("Curves"), self.curves, straight),
+            "finish": Section(self.tr("Finish"), self.finish, automatic, closed=True),
             "shadow": Section(self.tr("Shadow"), self.shadow, closed=True),
             "layers": Section(self.tr("Layers"), self.layers, *layer_buttons),
         }
@@ -52,7 +56,7 @@ class Sidebar(QSplitter):
         column = QVBoxLayout(inside)
         column.setContentsMargins(0, 4, 0, 0)
         column.setSpacing(0)
-        for name in ("harmonize", "adjust", "curves", "shadow"):
+        for name in ("harmonize", "adjust", "curves", "finish", "shadow"):
             if name != "harmonize":
                 column.addWidget(rule())
             column.addWidget(self.sections[name])
@@ -76,6 +80,7 @@ class Sidebar(QSplitter):
         self.splitterMoved.connect(lambda *_: setattr(self, "_moved", True))
         for section in self.sections.values():
             section.toggled.connect(lambda _: QTimer.singleShot(0, self._share_height))
+        session.layers_changed.connect(lambda: QTimer.singleShot(0, self._share_height))  # effects show their sliders
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Give the layers all the height that the other panels do not need."""

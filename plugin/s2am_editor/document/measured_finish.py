@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The finish of a layer: its values, and what was measured of the layer and its background."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from s2am_editor.document.geometry import Transform
+from s2am_engine.finish.edges import Surroundings
+from s2am_engine.finish.measurement import FinishMeasurement
+from s2am_engine.finish.values import Finish
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredFinish:
+    """Grain, sharpness and edges of a layer, see `s2am_engine.finish`.
+
+    Attributes:
+        values: the values that are applied.
+        automatic: those that match the layer to its background.
+        measurement: of the recolored layer and of the layers below.
+        surroundings: of the layer, in pixels of the canvas.
+        placement: transform of the layer when it was measured.
+    """
+
+    values: Finish
+    automatic: Finish
+    measurement: FinishMeasurement
+    surroundings: Surroundings
+    placement: Transform
+
+    def replace(self, **values: float) -> MeasuredFinish:
+        """Return a copy with other values. Raises ValueError for an unknown name or a value outside its range."""
+        return dataclasses.replace(self, values=self.values.replace(**values))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values, from which `from_json` restores the finish."""
+        return {
+            "values": vars(self.values),
+            "measurement": self.measurement.to_json(),
+            "surroundings": self.surroundings.to_json(),
+            "placement": dataclasses.asdict(self.placement),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> MeasuredFinish:
+        """Return what `to_json` describes. Raises KeyError, TypeError or ValueError for anything else."""
+        measurement = FinishMeasurement.from_json(data["measurement"])
+        return cls(
+            Finish.from_values({name: float(value) for name, value in data["values"].items()}),
+            measurement.automatic(),
+            measurement,
+            Surroundings.from_json(data["surroundings"]),
+            Transform(**data["placement"]),
+        )

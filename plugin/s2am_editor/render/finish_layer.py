@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finish of layers: the engine's, applied to recolored pixels with the pixels around them that it depends on.
+
+At full size the pixels equal those of the engine. Reduced views are an approximation: radii and noise are reduced by
+the zoom, as if the noise were independent from pixel to pixel, and soft edges are corrected within a larger distance.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import cv2
+import numpy as np
+
+from s2am_common.sliders import FINISH_SLIDERS
+from s2am_editor.document.geometry import (
+    EMPTY_RECT,
+    Rect,
+    Transform,
+    bounding_rect,
+    concatenate_affine,
+    invert_affine,
+    transform_points,
+)
+from s2am_editor.document.measured_finish import MeasuredFinish
+from s2am_editor.document.model import Layer
+from s2am_editor.render.resample import Patch, resample_layer
+from s2am_engine.color.apply import apply_color_map
+from s2am_engine.finish.edges import Surroundings
+from s2am_engine.finish.finisher import Finisher
+from s2am_engine.finish.measurement import FinishMeasurement, RegionMeasurement
+
+
+def has_finish(layer: Layer) -> bool:
+    """Return whether a finish changes the pixels of a layer."""
+    return layer.finish is not None and not layer.finish.values.changes_nothing
+
+
+def finished_patch(layer: Layer, zoom: float, rect: Rect, canvas: Rect, workers: int | None = None) -> Patch | None:
+    """Resample, recolor and finish a part of a layer that has a finish; opacity and visibility are ignored.
+
+    Args:
+        layer: the layer.
+        zoom: screen pixels per canvas pixel.
+        rect: part of the canvas, in pixels of that zoom.
+        canvas: the whole canvas, in pixels of that zoom; what lies outside it and `rect` has no influence.
+        workers: number of threads; None = one per processor.
+
+    Returns:
+        The part of `rect` that the layer covers, in its final colors; None if there is none.
+    """
+    if layer.finish is None:
+        raise ValueError(f"“{layer.name}” has no finish")
+    finisher = _finisher(layer.finish, layer.transform, layer.size, zoom)
+    context = rect.expanded(finisher.reach).intersection(canvas.union(rect))
+    patch = resample_layer(layer, zoom, context)
+    target = EMPTY_RECT if patch is None else patch.rect.intersection(rect)
+    if patch is None or target.is_empty:
+        return None
+    original = np.ascontiguousarray(patch.pixels)
+    color_map = layer.harmonization and layer.harmonization.color_map
+    pixels = apply_color_map(color_map, original, workers=workers) if color_map else original.copy()
+    alpha = np.full(pixels.shape[:2], 255, np.uint8) if patch.coverage is None else patch.coverage
+    inner = target.translated(-patch.rect.left, -patch.rect.top)
+    origin = patch.rect.left, patch.rect.top
+    finisher.apply(pixels, layer_alpha=alpha, origin=origin, rows=slice(inner.top, inner.bottom), workers=workers)
+    coverage = None if patch.coverage is None else np.ascontiguousarray(patch.coverage[inner.slices])
+    return Patch(target, np.ascontiguousarray(pixels[inner.slices]), coverage)
+
+
+@functools.lru_cache(16)
+def _finisher(finish: MeasuredFinish, transform: Transform, size: tuple[int, int], zoom: float) -> Finisher:
+    """Return the engine's finisher of a layer of `size` (width, height) at a zoom; all parts share it."""
+    surroundings = _follow(finish.surroundings, finish.placement, transform, size)
+    values, measurement = finish.values, finish.measurement
+    if zoom != 1:
+        limit = FINISH_SLIDERS["sharpness"].high
+        radius = float(np.clip(values.sharpness * zoom, -limit, limit))
+        values = values.replace(sharpness=radius, grain=values.grain * min(zoom, 1.0))
+        measurement = FinishMeasurement(
+            *(_with_noise(region, min(zoom, 1.0)) for region in (measurement.foreground, measurement.background))
+        )
+    return Finisher(values, measurement, surroundings.scaled(zoom))
+
+
+def _with_noise(region: RegionMeasurement, factor: float) -> RegionMeasurement:
+    """Return a measurement with noise of `factor` times the level."""
+    if region.noise is None:
+        return region
+    return dataclasses.replace(region, noise=dataclasses.replace(region.noise, levels=region.noise.levels * factor))
+
+
+def _follow(around: Surroundings, before: Transform, after: Transform, size: tuple[int, int]) -> Surroundings:
+    """Return the surroundings of a layer of `size` (width, height) that was transformed after they were measured."""
+    if before == after:
+        return around
+    motion = concatenate_affine(invert_affine(before.matrix(size)), after.matrix(size))
+    left, top, right, bottom = around.box
+    corners = transform_points(motion, [(left, top), (right, top), (right, bottom), (left, bottom)])
+    box = bounding_rect(corners)
+    rows, columns = around.light.shape
+    side = max(rows, columns)
+    # From indices of the new fields, over the canvas, to indices of the measured ones.
+    to_canvas = np.array([[box.width / side, 0, box.left], [0, box.height / side, box.top]])
+    across, down = columns / (right - left), rows / (bottom - top)
+    to_field = np.array([[across, 0, -left * across], [0, down, -top * down]])
+    matrix = concatenate_affine(concatenate_affine(to_canvas, invert_affine(motion)), to_field)
+    matrix[:, 2] += matrix[:, :2] @ np.array([0.5, 0.5]) - 0.5  # OpenCV indexes pixel centers
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    fields = [
+        np.asarray(cv2.warpAffine(field, matrix, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+        for field in (around.foreground, around.background, around.light)
+    ]
+    return Surroundings((box.left, box.top, box.right, box.bottom), *fields)

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The finish in a real window: measured, adjusted by its sliders, reset and undone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PyQt6.QtCore import Qt
+from PyQt6.QtTest import QTest
+
+from s2am_common.sliders import FINISH_SLIDERS
+from s2am_editor.render.export import flatten
+from s2am_engine.finish.values import Finish
+from tests.editor.ui.driver import WindowDriver
+
+
+def test_finish_by_button_sliders_reset_and_undo(driver: WindowDriver, background: Path, cut_out: Path) -> None:
+    driver.open(background, cut_out)
+    window, panel = driver.window, driver.window.sidebar.finish
+    plain = flatten(window.session.document).pixels
+    window.sidebar.sections["finish"].set_open(True)
+    assert not any(row.isVisible() for row in panel.rows.values())
+    QTest.mouseClick(panel.start_button, Qt.MouseButton.LeftButton)
+    driver.settle()
+    found = driver.active.finish
+    assert found is not None
+    assert found.values == found.automatic
+    assert f"Sharpness {found.automatic.sharpness:.1f}." in panel._note.text()
+    assert window.sidebar.finish.sizeHint().height() <= window.sidebar.finish.height()
+    assert list(panel.rows) == list(FINISH_SLIDERS)
+    assert all(row.isVisible() for row in panel.rows.values())
+
+    before = driver.screen()
+    steps = len(window.session.history.names)
+    for name, value in (("grain", 8.0), ("sharpness", -2.0), ("decontaminate", 50), ("light_wrap", 100)):
+        panel.rows[name].number.setValue(value)
+    assert driver.active.finish is not None
+    assert driver.active.finish.values == Finish(8.0, -2.0, 0.5, 1.0)
+    assert len(window.session.history.names) == steps + 4
+    driver.settle()
+    assert (driver.screen() != before).any()
+
+    QTest.mouseDClick(panel.rows["grain"].slider, Qt.MouseButton.LeftButton)
+    assert abs(driver.active.finish.values.grain - found.automatic.grain) <= 0.05
+    QTest.mouseClick(panel.start_button, Qt.MouseButton.LeftButton)  # measured again, edges kept
+    driver.settle()
+    assert driver.active.finish.values == found.automatic.replace(decontaminate=0.5, light_wrap=1)
+    panel.reset()
+    assert driver.active.finish.values == found.automatic
+    QTest.mouseClick(panel.remove_button, Qt.MouseButton.LeftButton)
+    np.testing.assert_array_equal(flatten(window.session.document).pixels, plain)
+    window.session.undo()
+    assert driver.active.finish is not None
+    while window.session.history.undo_name:
+        window.session.undo()
+    assert all(layer.finish is None for layer in window.session.document.layers)
