@@ -206,14 +206,19 @@ class EngineClient:
         return self._call(request, protocol.ShadowValues, progress)
 
     def render_shadow(
-        self, request: protocol.RenderShadow, silhouette: ReadRows, progress: ProgressCallback | None = None
+        self,
+        request: protocol.RenderShadow,
+        silhouette: ReadRows,
+        progress: ProgressCallback | None = None,
+        layer_masks: Sequence[ReadRows] = (),
     ) -> tuple[protocol.ShadowRendered, bytes]:
         """Render the shadow of a layer.
 
         Args:
             request: the values, and the sizes of silhouette and canvas.
-            silhouette: reads rows of the layer's alpha times its masks, one byte per pixel.
+            silhouette: reads rows of the layer's alpha, one byte per pixel.
             progress: called while the engine starts.
+            layer_masks: read rows of the masks that the silhouette is multiplied by, as many as the request says.
 
         Returns:
             Position, size and color of the shadow's layer, and its opacity: rows of its width in the request's depth.
@@ -224,9 +229,12 @@ class EngineClient:
             requests.abandon()
             with _open_workspace(requests, self._folder, request.end, report) as shared:
                 rows = max(1, _STRIP_BYTES // request.width)
-                for top in range(0, request.height, rows):
-                    end = min(top + rows, request.height)
-                    _put(shared, top * request.width, end * request.width, silhouette(top, end - top))
+                for number, plane in enumerate((silhouette, *layer_masks)):
+                    offset = number * request.height
+                    for top in range(0, request.height, rows):
+                        end = min(top + rows, request.height)
+                        start = (offset + top) * request.width
+                        _put(shared, start, (offset + end) * request.width, plane(top, end - top))
                 found = requests.wait_for(requests.send(request), protocol.ShadowRendered, report)
                 size = found.width * found.height * protocol.BYTES_OF[request.depth]
                 return found, shared[request.result_offset : request.result_offset + size]

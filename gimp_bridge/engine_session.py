@@ -285,8 +285,8 @@ class SharedWorkspace:
     def render_shadow(self, request: protocol.RenderShadow) -> protocol.ShadowRendered:
         """Render the shadow of the silhouette in the workspace."""
         self._check_end(request.end)
-        silhouette = self._array(np.uint8, 0, (request.height, request.width))
-        layer, opacity = render_layer_shadow(request, silhouette)
+        alpha, *masks = self._array(np.uint8, 0, (1 + request.layer_masks, request.height, request.width))
+        layer, opacity = render_layer_shadow(request, effective_mask(alpha, masks))
         if opacity.size:
             self._array(opacity.dtype.type, request.result_offset, opacity.shape)[:] = opacity
         height, width = opacity.shape

@@ -16,7 +16,7 @@ from s2am_common.errors import S2AMError
 from s2am_common.shadow_sliders import SHADOW_SLIDERS
 from s2am_common.sliders import check_sliders
 
-PROTOCOL_VERSION = 8
+PROTOCOL_VERSION = 9
 """Version of this module; client and engine must have the same. The handshake compares it."""
 
 MAX_SIDE = 2048
@@ -335,11 +335,13 @@ class EstimateShadow(Message):
 class RenderShadow(Message):
     """Render the shadow of a silhouette in the workspace. Answered with a `ShadowRendered`.
 
-    The workspace contains the silhouette at 0, one byte per pixel (255 = opaque: the layer's alpha times its masks),
-    and has space for the shadow's opacity at `result_offset`, as large as the canvas.
+    The workspace contains the silhouette at 0, one byte per pixel (255 = opaque), then as many masks of its size as
+    `layer_masks`, by which it is multiplied, and has space for the shadow's opacity at `result_offset`, as large as
+    the canvas.
 
     sliders, color: those of a `ShadowValues`; omitted ones have their default.
     width, height: of the silhouette. left, top: its position on the canvas, which it may exceed.
+    layer_masks: number of masks.
     depth: of the opacity.
     """
 
@@ -353,10 +355,13 @@ class RenderShadow(Message):
     sliders: dict[str, float] = field(default_factory=dict)
     color: tuple[float, ...] = (0.0, 0.0, 0.0)
     depth: Depth = "u8"
+    layer_masks: int = 0
 
     def __post_init__(self) -> None:
         """Check values and layout."""
         check_sliders(self.sliders, SHADOW_SLIDERS)
+        if self.layer_masks < 0:
+            raise ValueError("the number of masks must not be negative")
         if len(self.color) != 3 or not all(0 <= each <= 1 for each in self.color):
             raise ValueError("a color must be three numbers from 0 to 1")
         if min(self.width, self.height, self.canvas_width, self.canvas_height) < 1 or self.end > MAX_WORKSPACE:
@@ -365,7 +370,7 @@ class RenderShadow(Message):
     @property
     def result_offset(self) -> int:
         """Offset of the shadow's opacity."""
-        return -(-self.width * self.height // 4) * 4
+        return -(-self.width * self.height * (1 + self.layer_masks) // 4) * 4
 
     @property
     def end(self) -> int:

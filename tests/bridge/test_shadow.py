@@ -57,6 +57,19 @@ def test_render_shadow_returns_the_engines_layer(tmp_path: Path, depth: protocol
     assert (found.height, found.width) == layer.alpha.shape
 
 
+def test_render_shadow_multiplies_the_silhouette_by_masks(tmp_path: Path) -> None:
+    _, mask = composite(HEIGHT, WIDTH)
+    halves = np.full_like(mask, 128)
+    halves[:, : WIDTH // 2] = 255
+    place: dict[str, Any] = {"left": 0, "top": 0, "canvas_width": WIDTH, "canvas_height": HEIGHT}
+    request = RenderShadow(width=WIDTH, height=HEIGHT, layer_masks=1, sliders={"length": 1.0}, **place)
+    planes = [lambda top, rows, plane=plane: plane[top : top + rows].tobytes() for plane in (mask, halves)]
+    _, opacity = LocalEngine(tmp_path).render_shadow(request, planes[0], layer_masks=planes[1:])
+    product = np.rint(mask / 255 * halves).astype(np.uint8)
+    expected = render_shadow(Shadow(length=1.0), Silhouette(product), HEIGHT, WIDTH)
+    assert opacity == expected.opacity(np.uint8).tobytes()
+
+
 def test_shadow_outside_the_canvas_is_empty(tmp_path: Path) -> None:
     request = RenderShadow(width=9, height=9, left=500, top=0, canvas_width=90, canvas_height=60)
     found, opacity = LocalEngine(tmp_path).render_shadow(request, lambda _, rows: b"\xff" * (9 * rows))

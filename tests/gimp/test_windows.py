@@ -74,12 +74,18 @@ def before(remote: Remote, request: pytest.FixtureRequest) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize(
-    ("before", "result"),
-    [(False, "new-layer"), (False, "in-place"), (False, "effect"), (True, "new-layer")],
+    ("before", "arguments"),
+    [
+        (False, {}),
+        (False, {"result": "in-place"}),
+        (False, {"result": "effect"}),
+        (False, {"shadow": True}),
+        (True, {}),
+    ],
     indirect=["before"],
 )
-def test_undo_and_redo_take_one_step(remote: Remote, before: Any, result: str) -> None:
-    assert remote.ask("harmonize", result=result)["status"] == "success"
+def test_undo_and_redo_take_one_step(remote: Remote, before: Any, arguments: dict[str, Any]) -> None:
+    assert remote.ask("harmonize", **arguments)["status"] == "success"
     after = remote.ask("see")
     assert after != before
     remote.press("ctrl+z")

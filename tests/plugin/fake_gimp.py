@@ -14,6 +14,7 @@ from unittest.mock import MagicMock
 
 import cv2
 import numpy as np
+from harmonize_layer.core.settings import SHADOW_ARGUMENTS
 from numpy.typing import NDArray
 
 from s2am_common.sliders import SLIDERS
@@ -37,7 +38,13 @@ class ImageBaseType(Enum):
 class Precision(Enum):
     """Some precisions."""
 
-    U8_NON_LINEAR, U8_PERCEPTUAL, U16_NON_LINEAR = range(3)
+    U8_LINEAR, U8_NON_LINEAR, U8_PERCEPTUAL, U16_NON_LINEAR = range(4)
+
+
+class LayerColorSpace(Enum):
+    """Some color spaces of blending."""
+
+    AUTO, RGB_PERCEPTUAL = range(2)
 
 
 class RunMode(Enum):
@@ -390,6 +397,10 @@ class Image:
         (parent.children if parent else self.layers).insert(index, layer)
         self.log.append(f"insert {layer.name}")
 
+    def remove_layer(self, layer: Layer) -> None:
+        (layer.parent.children if layer.parent else self.layers).remove(layer)
+        self.log.append(f"remove {layer.name}")
+
     def reorder_item(self, layer: Layer, parent: GroupLayer | None, index: int) -> None:
         (layer.parent.children if layer.parent else self.layers).remove(layer)
         self.insert_layer(layer, parent, index)
@@ -495,7 +506,8 @@ class Config:
     def __init__(self, **values: Any) -> None:
         defaults: dict[str, Any] = {"model": "", "result": "new-layer", "reference": "beneath", "mask": "automatic"}
         defaults |= {"reference-layer": None, "hide-original": True, "all-images": False}
-        defaults |= {"also-match-layers": [], "also-match-files": []}
+        defaults |= {"also-match-layers": [], "also-match-files": [], "shadow": False, "shadow-automatic": True}
+        defaults |= {name: spec.default for name, spec in SHADOW_ARGUMENTS.items()}
         defaults |= {name: spec.default for name, spec in SLIDERS.items()}
         self.values = defaults | {name.replace("_", "-"): value for name, value in values.items()}
         self.changed: Callable[[Config, Any], None] | None = None
@@ -565,7 +577,7 @@ class FakeGi:
             PDBStatusType=PDBStatusType, ProcedureSensitivityMask=Sensitivity, PARASITE_PERSISTENT=1,
             PARASITE_UNDOABLE=2, PDBProcType=kinds(PLUGIN=0), ChannelOps=kinds(REPLACE=0),
             AddMaskType=kinds(WHITE=0), ImageType=kinds(RGBA_IMAGE="R'G'B'A u8", GRAYA_IMAGE="Y'A u8"),
-            Choice=MagicMock(),
+            Choice=MagicMock(), LayerColorSpace=LayerColorSpace,
             ImageProcedure=kinds(new=lambda *_: Procedure()), Procedure=Procedure, ProcedureConfig=Config,
             ValueArray=tuple, Item=Drawable, main=self.progress.main, displays_flush=self.progress.flush,
             progress_init=self.progress.init, progress_set_text=self.progress.text, progress_end=self.progress.end,

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harmonize_layer.core.geometry import Window
@@ -27,9 +27,13 @@ class RecordingView:
         self.after: bytes | None = None
         self.detail: tuple[Window, bytes, bytes, bytes] | None = None
         self.ready = False
+        self.shadow_values: dict[str, float] = {}
 
     def withdraw_subject(self) -> bool:
         return False
+
+    def show_shadow_values(self, values: Mapping[str, float]) -> None:
+        self.shadow_values = dict(values)
 
     def set_ready(self, ready: bool) -> None:
         self.ready = ready

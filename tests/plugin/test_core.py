@@ -29,6 +29,7 @@ from harmonize_layer.core.metadata import LayerMetadata
 
 from gimp_bridge import starter
 from s2am_common.errors import BridgeError, EngineError, MaskError
+from s2am_common.shadow_sliders import SHADOW_SLIDERS
 from s2am_common.sliders import SLIDERS
 from s2am_engine.color.map import ColorMap, Matrix
 from tests.plugin.conftest import EARLIER_PARASITE
@@ -48,11 +49,13 @@ def test_core_imports_without_gi() -> None:
 
 def test_slider_arguments_follow_the_table_of_sliders() -> None:
     arguments = settings.slider_arguments()
+    specs = {**SLIDERS, **{f"shadow-{spec.option}": spec for spec in SHADOW_SLIDERS.values()}}
     assert [(each.name, each.low, each.high, each.default) for each in arguments] == [
-        (spec.name, spec.low, spec.high, spec.default) for spec in SLIDERS.values()
+        (name, spec.low, spec.high, spec.default) for name, spec in specs.items()
     ]
     assert arguments[0].label == "Stren_gth"
-    mnemonics = [each.label.partition("_")[2][:1].lower() for each in arguments]
+    labels = [each.label for each in arguments] + [settings.OBJECTS[name][0] for name in ("shadow", "shadow-automatic")]
+    mnemonics = [label.partition("_")[2][:1].lower() for label in labels if "_" in label]
     mnemonics += [label.partition("_")[2][:1].lower() for label, _, _ in settings.CHOICES.values()]
     assert len(set(mnemonics)) == len(mnemonics)
 

@@ -122,6 +122,7 @@ def read_composite(
     if as_reference and selection is None:
         raise messages.no_reference_area()
     start = find_starting_point(image, layer, settings)
+    others = [*others, *(each.layer for each in start.shadows)]
     reference, stack = b"", None
     selects_subject = settings.mask == "subject" and layer.mask is None and start.metadata is None
     selects_subject = selects_subject and not layer.passes_through

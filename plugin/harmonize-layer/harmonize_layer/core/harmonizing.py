@@ -32,6 +32,13 @@ from harmonize_layer.core.layers import (
 )
 from harmonize_layer.core.metadata import LayerMetadata, identity_of, save_metadata, set_identity
 from harmonize_layer.core.settings import HarmonizeSettings
+from harmonize_layer.core.shadows import (
+    CastingLayer,
+    insert_shadow,
+    new_shadow_layer,
+    request_shadow_values,
+    shadow_neighbor,
+)
 from harmonize_layer.core.starting_point import StartingPoint
 from s2am_common.errors import S2AMError
 
@@ -62,6 +69,7 @@ class FinishedLayer:
     effects: their gains, in the order in which they are applied.
     mask: limits the effect; None = the selection limits it.
     subject: the subject of the layer, which becomes its layer mask; None = the layer has a mask or transparency.
+    shadow: the layer of its shadow, which is not in the image yet; None = it has none.
     """
 
     layer: HostLayer
@@ -71,6 +79,7 @@ class FinishedLayer:
     effects: Sequence[Matrix3] = ()
     mask: PredictedMask | None = None
     subject: PredictedMask | None = None
+    shadow: HostLayer | None = None
 
 
 @dataclass
@@ -176,6 +185,7 @@ class HarmonizeRun:
             composite = self._cut_out(composite)
             likeliest = self.likeliest or settings.mask == "detect"
             result = predict_color_map(self.engine, composite, settings.model, self.progress, likeliest=likeliest)
+        check_shadow(layer, result, settings)
         samples = result.samples if as_effect else b""
         adjust = Adjust(color_map=result.color_map, sliders=settings.sliders, samples=samples)
         adjusted = self.engine.adjust(adjust, self.progress)
@@ -194,15 +204,36 @@ class HarmonizeRun:
             metadata = replace(metadata, original=before.original, original_digest=before.original_digest)
         mask = PredictedMask(result.mask, composite.window) if result.mask_predicted else None
         subject = PredictedMask(composite.subject, composite.window) if composite.subject else None
+        shadow = self._shadow(layer, composite, subject, staging)
+        if settings.shadow:
+            metadata = replace(metadata, shadow=settings.shadow.arguments, shadow_identity=secrets.token_hex(16))
         if as_effect:
             pixels = [(layer, self._original_pixels(layer, start, staging))] if start.original else []
-            return FinishedLayer(layer, start, metadata, pixels, effect_gains(layer, adjusted.matrix), mask, subject)
+            gains = effect_gains(layer, adjusted.matrix)
+            return FinishedLayer(layer, start, metadata, pixels, gains, mask, subject, shadow)
         pixels = [
             (part, self._recolored(part, start, adjusted.color_map, mask, staging))
             for part in changed_layers(layer, settings.result)
         ]
         self.stopwatch.lap("rendering")
-        return FinishedLayer(layer, start, metadata, pixels, subject=subject)
+        return FinishedLayer(layer, start, metadata, pixels, subject=subject, shadow=shadow)
+
+    def _shadow(
+        self, layer: HostLayer, composite: LayerComposite, subject: PredictedMask | None, staging: HostImage
+    ) -> HostLayer | None:
+        """Return a new layer with the shadow, if the settings ask for one."""
+        if self.settings.shadow is None:
+            return None
+        automatic = request_shadow_values(self.engine, composite, self.progress)
+        with self._source(layer, composite.start) as source:
+            position = layer.position if composite.start.original else source.position
+            area = PixelArea(*position, *source.size)
+            masks = [_plane_rows(each, area) for each in layer_masks(layer)]
+            masks += [_enlarged_rows(self.image, subject, area)] if subject else []
+            silhouette = CastingLayer(area, _alpha_rows(source), masks)
+            shadow = new_shadow_layer(self.engine, silhouette, self.settings.shadow, automatic, staging, self.progress)
+        self.stopwatch.lap("shadow")
+        return shadow
 
     def _cut_out(self, composite: LayerComposite) -> LayerComposite:
         """Return a composite with its subject, if that is to be selected."""
@@ -297,6 +328,10 @@ def check_result(layer: HostLayer, start: StartingPoint, settings: HarmonizeSett
     """
     if settings.result == "effect" and not layer.image.offers_effects:
         raise messages.no_effects()
+    if settings.shadow:
+        neighbor = shadow_neighbor(layer, start)
+        if neighbor.parent:
+            check_locks(layer, [neighbor.parent])
     if settings.result == "new-layer" and not start.is_own_result:
         if settings.hide_original and layer.is_visibility_locked:
             raise messages.visibility_locked(layer.name)
@@ -311,10 +346,25 @@ def check_result(layer: HostLayer, start: StartingPoint, settings: HarmonizeSett
                 raise messages.has_effects(part.name, part.other_effects)
 
 
+def check_shadow(layer: HostLayer, result: HarmonizeResponse, settings: HarmonizeSettings) -> None:
+    """Check that a shadow fits below a layer.
+
+    Raises:
+        LayerError: the layer holds the background as well.
+    """
+    if settings.shadow and result.mask_predicted:
+        raise messages.no_shadow(layer.name)
+
+
 def _plane_rows(plane: HostDrawable, area: PixelArea) -> ReadRows:
     """Return a function that reads rows of an area of the image from a mask or selection."""
     left, top = plane.position
     return lambda row, rows: plane.read("Y u8", PixelArea(area.x - left, area.y - top + row, area.width, rows))
+
+
+def _alpha_rows(layer: HostLayer) -> ReadRows:
+    """Return a function that reads rows of a layer's alpha."""
+    return lambda row, rows: layer.read("A u8", PixelArea(0, row, layer.size[0], rows))
 
 
 def _enlarged_rows(image: HostImage, mask: PredictedMask, area: PixelArea) -> ReadRows:
@@ -377,6 +427,8 @@ def insert_results(image: HostImage, finished: Sequence[FinishedLayer], settings
             else:
                 results.append(_insert_above(image, each, hide_original=settings.hide_original))
                 is_new = True
+            insert_shadow(image, each.layer, each.start, each.metadata, each.shadow)
+            is_new = is_new or each.shadow is not None
             if each.subject:
                 results[-1].add_mask(_enlarged_rows(image, each.subject, area_of(results[-1])))
         if is_new:

@@ -7,13 +7,13 @@ position of its upper left corner in the image.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gimp_bridge.client import NativeFormat, PixelLayout, ReadRows, WriteRows
-from gimp_bridge.protocol import ModelInfo
+from gimp_bridge.protocol import Depth, ModelInfo
 from harmonize_layer.core.geometry import PixelArea, Window
 
 Matrix3 = Sequence[Sequence[float]]
@@ -177,6 +177,9 @@ class HostLayer(HostDrawable, Protocol):
     def copy_attributes(self, source: HostLayer) -> None:
         """Copy mode, opacity, locks, visibility and mask."""
 
+    def multiply(self) -> None:
+        """Give it mode Multiply, blended and composited in perceptual values."""
+
     def pixel_access(self, target: HostLayer) -> PixelAccess:
         """Return functions that read this layer and write a blank one."""
 
@@ -294,8 +297,21 @@ class HostImage(Protocol):
     def add_blank(self, layer: HostLayer) -> HostLayer:
         """Add a transparent layer of the same kind, size and position as a layer of any image, and return it."""
 
-    def insert_copy(self, layer: HostLayer, above: HostLayer, name: str) -> HostLayer:
-        """Insert a copy of a layer of any image, with the layers of a group, above another; return the copy."""
+    @property
+    def has_8_bits(self) -> bool:
+        """True if its layers have 8 bits per channel."""
+
+    def add_filled(self, area: PixelArea, color: Sequence[float], opacity: bytes, depth: Depth) -> HostLayer:
+        """Add a layer of one color (red, green and blue, sRGB from 0 to 1) with an opacity, one value per pixel."""
+
+    def insert_copy(self, layer: HostLayer, at: HostLayer, name: str, *, below: bool = False) -> HostLayer:
+        """Insert a copy of a layer of any image, with the layers of a group, above or below another; return the copy.
+
+        It becomes the selected layer.
+        """
+
+    def remove(self, layer: HostLayer) -> None:
+        """Remove a layer, undoably."""
 
     def select_layers(self, layers: Sequence[HostLayer]) -> None:
         """Select layers in the Layers dialog."""
@@ -333,6 +349,9 @@ class DialogView(Protocol):
 
     def withdraw_subject(self) -> bool:
         """Choose another mask if the dialog itself had chosen the subject; return whether it did."""
+
+    def show_shadow_values(self, values: Mapping[str, float]) -> None:
+        """Show automatic values of the shadow, by slider name."""
 
     def set_ready(self, ready: bool) -> None:
         """Allow or forbid harmonizing."""

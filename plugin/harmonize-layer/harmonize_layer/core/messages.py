@@ -51,6 +51,16 @@ def is_fault(error: Exception) -> bool:
     return not isinstance(error, LayerError)
 
 
+def no_shadow(name: str) -> LayerError:
+    """Return the error for the shadow of a region that was detected in a layer that holds the background as well."""
+    return LayerError(f"“{name}” holds its own background, so no shadow fits below it: switch Shadow off.")
+
+
+def too_large_for_shadow() -> LayerError:
+    """Return the error for an image whose shadow does not fit in the workspace."""
+    return LayerError("The image is too large for a shadow: switch Shadow off.")
+
+
 def nothing_selected() -> LayerError:
     """Return the error for a call without a selected layer."""
     return LayerError("Select the pasted layer in the Layers dialog first, then choose Harmonize Layer again.")

@@ -4,16 +4,20 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from harmonize_layer.core.host import HostLayer
+from harmonize_layer.core.host import HostImage, HostLayer
+from harmonize_layer.core.layers import every_layer
 
 PARASITE = "harmonize-layer"
 """Name of the parasite; copies of a layer keep it."""
 
 ORIGINAL_PARASITE = "harmonize-layer-original"
 """Name of the parasite with the identity of a layer that a new one was made from."""
+
+SHADOW_PARASITE = "harmonize-layer-shadow"
+"""Name of the parasite with the identity of the shadow's layer and the digest of the pixels that it had."""
 
 _VERSION = 2
 _EARLIER_KEYS = {"colour_map": "color_map"}
@@ -30,6 +34,8 @@ class LayerMetadata:
     original: random identity of the layer that a new layer was made from; "" = none. Layers made by version 0.1 have
         none, because that version identified it by a number that layers of other images have as well.
     original_digest, digest: of the pixels of that layer, and of those that were left in the new one.
+    shadow: the arguments of its shadow; empty = it has none.
+    shadow_identity: random identity of the shadow's layer; "" = it has none.
     """
 
     result: str
@@ -42,6 +48,8 @@ class LayerMetadata:
     original: str = ""
     original_digest: str = ""
     digest: str = ""
+    shadow: dict[str, Any] = field(default_factory=dict)
+    shadow_identity: str = ""
 
     def to_bytes(self) -> bytes:
         """Return the content of the parasite."""
@@ -81,3 +89,28 @@ def identity_of(layer: HostLayer) -> str:
 def set_identity(layer: HostLayer, identity: str) -> None:
     """Store an identity with a layer, undoably."""
     layer.attach_parasite(ORIGINAL_PARASITE, identity.encode("ascii"))
+
+
+@dataclass(frozen=True)
+class EarlierShadow:
+    """The layer of a shadow of an earlier run, and whether it still has the pixels that the run left."""
+
+    layer: HostLayer
+    is_unchanged: bool
+
+
+def earlier_shadows(image: HostImage, metadata: LayerMetadata) -> tuple[EarlierShadow, ...]:
+    """Return the layers in an image of the shadow that a harmonized layer got: none, one, or also copies of it."""
+    if not metadata.shadow_identity:
+        return ()
+    found = []
+    for layer in every_layer(image):
+        identity, _, digest = (layer.parasite(SHADOW_PARASITE) or b"").decode("ascii", "replace").partition(" ")
+        if identity == metadata.shadow_identity:
+            found.append(EarlierShadow(layer, layer.digest() == digest))
+    return tuple(found)
+
+
+def mark_shadow(layer: HostLayer, identity: str) -> None:
+    """Store with the layer of a shadow its identity and the digest of its pixels, undoably."""
+    layer.attach_parasite(SHADOW_PARASITE, f"{identity} {layer.digest()}".encode("ascii"))

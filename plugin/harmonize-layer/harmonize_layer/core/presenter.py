@@ -15,13 +15,14 @@ from harmonize_layer.core.batch import HarmonizeBatch
 from harmonize_layer.core.composite import LayerComposite, predict_color_map, read_composite, request_subject
 from harmonize_layer.core.detail import Detail, read_detail
 from harmonize_layer.core.geometry import Window
-from harmonize_layer.core.harmonizing import NOTICEABLE_RMSE, check_result
+from harmonize_layer.core.harmonizing import NOTICEABLE_RMSE, check_result, check_shadow
 from harmonize_layer.core.host import DialogView, HostImage, HostLayer
 from harmonize_layer.core.layers import find_layers
 from harmonize_layer.core.messages import LayerError, error_message
 from harmonize_layer.core.rendering import render_composite, render_detail, with_alpha
 from harmonize_layer.core.restoring import lacks_effect
 from harmonize_layer.core.settings import HarmonizeSettings
+from harmonize_layer.core.shadows import automatic_values, request_shadow_values
 from harmonize_layer.core.starting_point import StartingPoint
 from s2am_common.atomic import atomic_write
 from s2am_common.errors import CancelledError, S2AMError, prefixes
@@ -33,6 +34,9 @@ COMPOSITE_SETTINGS = ("reference", "reference-layer", "also-match-layers", "also
 
 RESULT_SETTINGS = ("result", "hide-original", *SLIDERS)
 """The arguments that change the result alone."""
+
+SHADOW_SETTINGS = ("shadow", "shadow-automatic")
+"""The arguments that change whether values of the shadow are estimated."""
 
 LOW_CONFIDENCE = 0.6
 """Confidence below which the dialog mentions it."""
@@ -81,6 +85,7 @@ class DialogPresenter:
         self._detail: Detail | None = None
         self._is_applying = False
         self._uncut = b""
+        self._shadow_notes: tuple[str, ...] = ()
 
     @property
     def layers(self) -> Sequence[HostLayer]:
@@ -134,6 +139,9 @@ class DialogPresenter:
         elif name == "model":
             self._predict()
         elif name in RESULT_SETTINGS:
+            self._adjust()
+        elif name in SHADOW_SETTINGS:
+            self._estimate_shadow()
             self._adjust()
 
     def update_composite(self) -> None:
@@ -280,7 +288,23 @@ class DialogPresenter:
         self._view.show_before(composite.window, before, result.mask, tinted=tinted)
         self._queue.submit(lambda: self._engine.status(self._report), self._show_ready, self._show_error, key="status")
         self._read_detail()
+        self._estimate_shadow()
         self._adjust()
+
+    def _estimate_shadow(self) -> None:
+        """Show the automatic values of the shadow, if they are wanted."""
+        composite, chosen = self._composite, self._read_settings().shadow
+        self._shadow_notes = ()
+        if composite is None or self._result is None or chosen is None or not chosen.automatic:
+            return
+
+        def done(values: protocol.ShadowValues) -> None:
+            if composite is self._composite:
+                self._shadow_notes = values.notes
+                self._view.show_shadow_values(automatic_values(values))
+
+        job = lambda: request_shadow_values(self._engine, composite, self._report)  # noqa: E731
+        self._queue.submit(job, done, self._show_error, key="shadow")
 
     def _adjust(self) -> None:
         """Update the preview for the current sliders."""
@@ -290,6 +314,7 @@ class DialogPresenter:
         settings = self._read_settings()
         try:
             check_result(self._layers[0], composite.start, settings)
+            check_shadow(self._layers[0], result, settings)
         except LayerError as error:
             self._view.set_ready(False)
             self._show_error(error)
@@ -325,7 +350,7 @@ class DialogPresenter:
         low = result.confidence < LOW_CONFIDENCE
         confidence = f"{result.confidence:.0%}"
         notes.append(f"Low confidence ({confidence}): the change is reduced." if low else f"Confidence: {confidence}.")
-        notes += result.notes
+        notes += (*result.notes, *self._shadow_notes)
         if adjusted.rmse > NOTICEABLE_RMSE:
             notes.append(f"As an effect the colors differ by about {adjusted.rmse:.1f} of 255 from the full map.")
         if self._composite and self._composite.start.metadata:

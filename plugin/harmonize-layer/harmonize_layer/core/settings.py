@@ -9,7 +9,8 @@ from typing import Any
 
 from harmonize_layer.core.host import HostLayer, ProcedureValues
 from harmonize_layer.core.metadata import LayerMetadata
-from s2am_common.sliders import SLIDERS
+from s2am_common.shadow_sliders import SHADOW_SLIDERS
+from s2am_common.sliders import SLIDERS, SliderSpec
 from s2am_common.translation import localized
 
 PROCEDURE_NAME = "plug-in-harmonize-layer"
@@ -47,11 +48,19 @@ OBJECTS = {
     "also-match-files": ("Also match files", "Paths of further images whose colors the layer is matched to"),
     "hide-original": ("Hi_de the original", "Hide the layer that a new layer is made from"),
     "all-images": ("All _open images", "Also harmonize the selected layers of all other open images"),
+    "shadow": ("Shadow", "Cast a shadow, as a layer of its own below in mode Multiply; the preview leaves it out"),
+    "shadow-automatic": ("Automatic _values", "Estimate the values of the shadow from the image"),
 }
 """Label and help of the arguments that are neither choices nor sliders."""
 
+SHADOW_ARGUMENTS = {f"shadow-{spec.option}": spec for spec in SHADOW_SLIDERS.values()}
+"""The sliders of the shadow by the name of their argument."""
+
+SHADOW_NAMES = ("shadow", "shadow-automatic", *SHADOW_ARGUMENTS)
+"""The arguments of the shadow."""
+
 _CHOSEN = [f"{name} ({', '.join(values)})" for name, (_label, _help, values) in CHOICES.items()]
-_NAMES = ", ".join(("model", *_CHOSEN, *OBJECTS, *SLIDERS))
+_NAMES = ", ".join(("model", *_CHOSEN, *OBJECTS, *SLIDERS, *SHADOW_ARGUMENTS))
 
 HELP = """\
 Matches the colors of a pasted layer to its background at full resolution, with a program on this computer; nothing is \
@@ -84,23 +93,39 @@ class SliderArgument:
 
 
 def slider_arguments() -> list[SliderArgument]:
-    """Return the arguments for all sliders; an underscore marks the mnemonic of a label."""
-    return [
-        SliderArgument(
-            spec.name,
-            spec.label.replace(spec.mnemonic, f"_{spec.mnemonic}", 1) if spec.mnemonic else spec.label,
-            spec.help,
-            spec.low,
-            spec.high,
-            spec.default,
-        )
-        for spec in SLIDERS.values()
-    ]
+    """Return the arguments for all sliders; an underscore marks the mnemonic of a label.
+
+    Those of the shadow have none, because the letters are taken.
+    """
+    found = [_slider_argument(spec.name, spec, spec.mnemonic) for spec in SLIDERS.values()]
+    return found + [_slider_argument(name, spec, "") for name, spec in SHADOW_ARGUMENTS.items()]
+
+
+def _slider_argument(name: str, spec: SliderSpec, mnemonic: str) -> SliderArgument:
+    label = spec.label.replace(mnemonic, f"_{mnemonic}", 1) if mnemonic else spec.label
+    return SliderArgument(name, label, spec.help, spec.low, spec.high, spec.default)
+
+
+@dataclass(frozen=True)
+class ShadowSettings:
+    """The values of a shadow: by slider name; if automatic, those that can be are estimated instead."""
+
+    automatic: bool = True
+    sliders: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The values of the procedure's arguments."""
+        sliders = {f"shadow-{SHADOW_SLIDERS[name].option}": value for name, value in self.sliders.items()}
+        return {"shadow": True, "shadow-automatic": self.automatic, **sliders}
 
 
 @dataclass(frozen=True)
 class HarmonizeSettings:
-    """The values of the arguments: keys of RESULTS, REFERENCES and MASKS; "" as model is the default."""
+    """The values of the arguments: keys of RESULTS, REFERENCES and MASKS; "" as model is the default.
+
+    shadow: None = no shadow.
+    """
 
     model: str = ""
     result: str = "new-layer"
@@ -112,6 +137,7 @@ class HarmonizeSettings:
     hide_original: bool = True
     all_images: bool = False
     sliders: dict[str, float] = field(default_factory=dict)
+    shadow: ShadowSettings | None = None
 
 
 def own_values(metadata: LayerMetadata) -> dict[str, Any]:
@@ -119,18 +145,19 @@ def own_values(metadata: LayerMetadata) -> dict[str, Any]:
     values: dict[str, Any] = {"model": metadata.model, "result": metadata.result, "mask": metadata.mask}
     if metadata.reference != "layer":
         values["reference"] = metadata.reference
-    return valid_values(values | metadata.sliders)
+    return valid_values(values | metadata.sliders | {"shadow": False} | metadata.shadow)
 
 
 def valid_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return stored arguments without those that this version does not have; sliders are limited to their ranges."""
     found: dict[str, Any] = {}
+    sliders = {**SLIDERS, **SHADOW_ARGUMENTS}
     for name, value in values.items():
-        if name in SLIDERS and isinstance(value, int | float):
-            found[name] = min(max(float(value), SLIDERS[name].low), SLIDERS[name].high)
+        if name in sliders and isinstance(value, int | float):
+            found[name] = min(max(float(value), sliders[name].low), sliders[name].high)
         elif (name in CHOICES and value in CHOICES[name][2]) or (name == "model" and isinstance(value, str)):
             found[name] = value
-        elif name == "hide-original":
+        elif name in ("hide-original", "shadow", "shadow-automatic"):
             found[name] = bool(value)
     return found
 
@@ -143,7 +170,8 @@ def read_procedure_settings(values: ProcedureValues, reference_layer: HostLayer 
         reference_layer: its reference layer.
     """
     names = ("model", *CHOICES, "also-match-layers", "also-match-files", "hide-original", "all-images", *SLIDERS)
-    value: dict[str, Any] = {name: values.get_property(name) for name in names}
+    value: dict[str, Any] = {name: values.get_property(name) for name in (*names, *SHADOW_NAMES)}
+    of_shadow = {spec.name: round(value[name], 6) for name, spec in SHADOW_ARGUMENTS.items()}
     return HarmonizeSettings(
         model=value["model"] or "",
         result=value["result"],
@@ -155,4 +183,5 @@ def read_procedure_settings(values: ProcedureValues, reference_layer: HostLayer 
         hide_original=value["hide-original"],
         all_images=value["all-images"],
         sliders={name: round(value[name], 6) for name in SLIDERS},
+        shadow=ShadowSettings(value["shadow-automatic"], of_shadow) if value["shadow"] else None,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harmonize_layer.core.host import HostImage, HostLayer
 from harmonize_layer.core.layers import every_layer
-from harmonize_layer.core.metadata import LayerMetadata, identity_of, load_metadata
+from harmonize_layer.core.metadata import EarlierShadow, LayerMetadata, earlier_shadows, identity_of, load_metadata
 from harmonize_layer.core.settings import HarmonizeSettings
 
 
@@ -20,12 +20,14 @@ class StartingPoint:
     is_own_result: it is a new layer of an earlier run, with the pixels that the run left. A new result replaces them,
         as its original is still there.
     keeps_own_effects: the plug-in's own effects are part of the pixels, and stay.
+    shadows: the layers of its shadow, which are no part of its background.
     """
 
     metadata: LayerMetadata | None = None
     original: HostLayer | None = None
     is_own_result: bool = False
     keeps_own_effects: bool = False
+    shadows: tuple[EarlierShadow, ...] = ()
 
 
 def find_starting_point(image: HostImage, layer: HostLayer, settings: HarmonizeSettings) -> StartingPoint:
@@ -37,10 +39,10 @@ def find_starting_point(image: HostImage, layer: HostLayer, settings: HarmonizeS
     metadata = load_metadata(layer)
     if metadata is None:
         return StartingPoint()
-    original = _find_original(layer, metadata)
+    original, shadows = _find_original(layer, metadata), earlier_shadows(image, metadata)
     if image.selection is not None and settings.reference != "selection":
-        return StartingPoint(metadata, None, is_own_result=original is not None, keeps_own_effects=True)
-    return StartingPoint(metadata, original, is_own_result=original is not None)
+        return StartingPoint(metadata, None, original is not None, keeps_own_effects=True, shadows=shadows)
+    return StartingPoint(metadata, original, original is not None, shadows=shadows)
 
 
 def _find_original(layer: HostLayer, metadata: LayerMetadata) -> HostLayer | None:

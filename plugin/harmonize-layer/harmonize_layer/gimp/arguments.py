@@ -27,6 +27,8 @@ def add_arguments(procedure: Gimp.ImageProcedure) -> None:
     procedure.add_string_array_argument("also-match-files", *_texts("also-match-files"), _FLAGS)
     procedure.add_boolean_argument("hide-original", *_texts("hide-original"), True, _FLAGS)
     procedure.add_boolean_argument("all-images", *_texts("all-images"), False, _FLAGS)
+    procedure.add_boolean_argument("shadow", *_texts("shadow"), False, _FLAGS)
+    procedure.add_boolean_argument("shadow-automatic", *_texts("shadow-automatic"), True, _FLAGS)
     for slider in settings.slider_arguments():
         procedure.add_double_argument(
             slider.name, _(slider.label), _(slider.help), slider.low, slider.high, slider.default, _FLAGS

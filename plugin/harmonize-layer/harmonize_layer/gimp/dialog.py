@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import gi
@@ -68,6 +68,8 @@ class HarmonizeDialog:
         self._spinner, self._models = Gtk.Spinner(), Gtk.ComboBoxText()
         self._reference_layer = Gtk.ComboBoxText()
         self._preview = PreviewArea(self._show_part)
+        self._shadow_values = Gtk.Expander(label=_("Values of the shadow"))
+        self._estimated: list[Gtk.Widget] = []
         self._apply = Gtk.Button(label=_("_Apply"), use_underline=True)
         self._apply.set_tooltip_text(_("Harmonize without closing the dialog"))
         self._progress = Gtk.ProgressBar(show_text=False, valign=Gtk.Align.CENTER, no_show_all=True)
@@ -142,6 +144,7 @@ class HarmonizeDialog:
         controls = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=12)
         controls.pack_start(self._build_choices(), False, False, 0)
         controls.pack_start(self._build_sliders(), False, False, 0)
+        controls.pack_start(self._build_shadow(), False, False, 0)
         # On a low screen the controls scroll, so that the buttons below them stay visible.
         scrolled = Gtk.ScrolledWindow(hscrollbar_policy=Gtk.PolicyType.NEVER, hexpand=False)
         scrolled.add(controls)
@@ -209,6 +212,24 @@ class HarmonizeDialog:
             column.pack_start(slider, False, False, 0)
         return column
 
+    def _build_shadow(self) -> Gtk.Widget:
+        """Return the check box of the shadow, and an expander with its values."""
+        values = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6, margin_top=6)
+        values.pack_start(self._window.get_widget("shadow-automatic", GObject.TYPE_NONE), False, False, 0)
+        labels = Gtk.SizeGroup(mode=Gtk.SizeGroupMode.HORIZONTAL)
+        for name, spec in settings.SHADOW_ARGUMENTS.items():
+            slider = self._window.get_scale_entry(name, 100.0 if spec.unit == "%" else 1.0)
+            slider.set_digits(spec.digits)
+            labels.add_widget(slider.get_label())
+            values.pack_start(slider, False, False, 0)
+            if spec.automatic:
+                self._estimated.append(slider)
+        self._shadow_values.add(values)
+        column = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6, valign=Gtk.Align.START)
+        column.pack_start(self._window.get_widget("shadow", GObject.TYPE_NONE), False, False, 0)
+        column.pack_start(self._shadow_values, False, False, 0)
+        return column
+
     # -- signals
 
     def _changed(self, _config: Gimp.ProcedureConfig, changed: GObject.ParamSpec) -> None:
@@ -220,6 +241,9 @@ class HarmonizeDialog:
         chosen = read_arguments(self._config)
         self._reference_layer.set_sensitive(chosen.reference == "layer")
         self._hide.set_sensitive(chosen.result == "new-layer")
+        self._shadow_values.set_sensitive(chosen.shadow is not None)
+        for slider in self._estimated:
+            slider.set_sensitive(not (chosen.shadow and chosen.shadow.automatic))
 
     def _model_chosen(self, combo: Gtk.ComboBoxText) -> None:
         chosen = combo.get_active_id()
@@ -291,6 +315,12 @@ class HarmonizeDialog:
         if offered:
             self._config.set_property("mask", "automatic")
         return offered
+
+    def show_shadow_values(self, values: Mapping[str, float]) -> None:
+        """See `DialogView`."""
+        for name, spec in settings.SHADOW_ARGUMENTS.items():
+            if spec.name in values:
+                self._config.set_property(name, values[spec.name])
 
     def set_ready(self, ready: bool) -> None:
         """See `DialogView`."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from gi.repository import Gegl, Gimp, Gio, GLib
 
 from gimp_bridge.client import ReadRows
-from gimp_bridge.protocol import MAX_PHOTOGRAPHS
+from gimp_bridge.protocol import MAX_PHOTOGRAPHS, Depth
 from harmonize_layer.core.geometry import PixelArea, Window
 from harmonize_layer.core.host import HostLayer, Matrix3, OtherDrawable, PixelAccess
 from harmonize_layer.core.photographs import reduced_area
@@ -287,6 +287,12 @@ class GimpLayer(GimpDrawable):
         if original.get_mode() == Gimp.LayerMode.PASS_THROUGH:  # only groups can have it
             new.set_mode(Gimp.LayerMode.NORMAL)
 
+    def multiply(self) -> None:
+        """See `HostLayer`."""
+        self.wrapped.set_mode(Gimp.LayerMode.MULTIPLY)
+        self.wrapped.set_blend_space(Gimp.LayerColorSpace.RGB_PERCEPTUAL)
+        self.wrapped.set_composite_space(Gimp.LayerColorSpace.RGB_PERCEPTUAL)
+
     def pixel_access(self, target: HostLayer) -> PixelAccess:
         """See `HostLayer`."""
         return pixels.access_pixels(self.wrapped, _unwrap(target))
@@ -435,16 +441,36 @@ class GimpImage:
         new.set_offsets(*layer.position)
         return GimpLayer(new)
 
-    def insert_copy(self, layer: HostLayer, above: HostLayer, name: str) -> GimpLayer:
+    @property
+    def has_8_bits(self) -> bool:
+        """See `HostImage`."""
+        kinds = Gimp.Precision
+        return self.wrapped.get_precision() in (kinds.U8_LINEAR, kinds.U8_NON_LINEAR, kinds.U8_PERCEPTUAL)
+
+    def add_filled(self, area: PixelArea, color: Sequence[float], opacity: bytes, depth: Depth) -> GimpLayer:
+        """See `HostImage`."""
+        is_gray = self.wrapped.get_base_type() == Gimp.ImageBaseType.GRAY
+        kind = Gimp.ImageType.GRAYA_IMAGE if is_gray else Gimp.ImageType.RGBA_IMAGE
+        new = Gimp.Layer.new(self.wrapped, "filled", area.width, area.height, kind, 100, Gimp.LayerMode.NORMAL)
+        self.wrapped.insert_layer(new, None, 0)
+        new.set_offsets(area.x, area.y)
+        pixels.fill_buffer(new.get_buffer(), (area.width, area.height), color, opacity, depth)
+        return GimpLayer(new)
+
+    def insert_copy(self, layer: HostLayer, at: HostLayer, name: str, *, below: bool = False) -> GimpLayer:
         """See `HostImage`."""
         source = _unwrap(layer)
         is_own = source.get_image().get_id() == self.id
         new = source.copy() if is_own else Gimp.Layer.new_from_drawable(source, self.wrapped)
         new.set_name(name)
-        self.wrapped.insert_layer(new, _unwrap(above).get_parent(), above.index)
+        self.wrapped.insert_layer(new, _unwrap(at).get_parent(), at.index + below)
         if not is_own:
             new.set_offsets(*layer.position)
         return GimpLayer(new)
+
+    def remove(self, layer: HostLayer) -> None:
+        """See `HostImage`."""
+        self.wrapped.remove_layer(_unwrap(layer))
 
     def select_layers(self, layers: Sequence[HostLayer]) -> None:
         """See `HostImage`."""

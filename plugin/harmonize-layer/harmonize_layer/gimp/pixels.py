@@ -13,13 +13,13 @@ import hashlib
 import itertools
 import struct
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from gi.repository import Babl, GdkPixbuf, Gegl, Gimp, GLib
 
 from gimp_bridge.client import NativeFormat, PixelLayout, ReadRows, WriteRows
-from gimp_bridge.protocol import TRANSFER_STEPS, ColorSpace, Depth
+from gimp_bridge.protocol import BYTES_OF, TRANSFER_STEPS, ColorSpace, Depth
 from harmonize_layer.core.geometry import PixelArea, Window
 from harmonize_layer.core.host import Matrix3, PixelAccess
 
@@ -205,6 +205,29 @@ def copy_buffer(source: Gimp.Drawable, target: Gegl.Buffer, shift: tuple[int, in
     for top, rows in copy_strips(source.get_height()):
         target.set(rectangle(PixelArea(shift[0], shift[1] + top, width, rows)), encoding, read(top, rows))
     target.flush()
+
+
+def fill_buffer(
+    buffer: Gegl.Buffer, size: tuple[int, int], color: Sequence[float], opacity: bytes, depth: Depth
+) -> None:
+    """Write one color with an opacity to all pixels of a buffer.
+
+    Args:
+        buffer: the buffer.
+        size: its width and height.
+        color: red, green and blue, sRGB values from 0 to 1.
+        opacity: one value per pixel; depth: "u8" or "u16", in the byte order of this computer.
+        depth: of the opacity.
+    """
+    (width, height), code = size, {"u8": "B", "u16": "H"}[depth]
+    full, row_bytes = (1 << 8 * BYTES_OF[depth]) - 1, width * BYTES_OF[depth]
+    write = rows_writer(buffer, width, f"R'G'B'A {depth}")
+    levels = array(code, [*(round(value * full) for value in color), 0])
+    for top, rows in copy_strips(height):
+        strip = levels * (width * rows)
+        strip[3::4] = array(code, opacity[top * row_bytes : (top + rows) * row_bytes])
+        write(top, rows, strip.tobytes())
+    buffer.flush()
 
 
 def pixbuf_bytes(pixbuf: GdkPixbuf.Pixbuf, channels: int) -> bytes:

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The shadow of a harmonized layer: a layer of its own beneath it, in mode Multiply."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gimp_bridge.client import EngineClient, ProgressCallback, ReadRows
+from gimp_bridge.protocol import EstimateShadow, ProgressUpdate, RenderShadow, ShadowValues
+from harmonize_layer.core import messages
+from harmonize_layer.core.composite import LayerComposite
+from harmonize_layer.core.geometry import PixelArea
+from harmonize_layer.core.host import HostImage, HostLayer
+from harmonize_layer.core.layers import ancestors
+from harmonize_layer.core.metadata import LayerMetadata, mark_shadow
+from harmonize_layer.core.settings import ShadowSettings
+from harmonize_layer.core.starting_point import StartingPoint
+from s2am_common.shadow_sliders import SHADOW_SLIDERS
+
+_SUFFIX = " shadow"
+
+
+@dataclass(frozen=True)
+class CastingLayer:
+    """The layer that casts a shadow.
+
+    area: of the layer in the image.
+    alpha: reads rows of its alpha, one byte per pixel.
+    masks: read rows of the masks that hide parts of it.
+    """
+
+    area: PixelArea
+    alpha: ReadRows
+    masks: Sequence[ReadRows] = ()
+
+
+def request_shadow_values(engine: EngineClient, composite: LayerComposite, progress: ProgressCallback) -> ShadowValues:
+    """Ask the engine for automatic values of the shadow of a composite's layer.
+
+    Raises:
+        S2AMError: the engine failed.
+    """
+    return engine.estimate_shadow(
+        EstimateShadow(
+            width=composite.window.columns,
+            height=composite.window.rows,
+            pixels=composite.rgba,
+            layer_alpha=composite.layer_alpha,
+            layer_masks=composite.layer_masks,
+        ),
+        progress,
+    )
+
+
+def automatic_values(values: ShadowValues) -> dict[str, float]:
+    """Return the values by slider name that were estimated from the image."""
+    return {name: values.sliders[name] for name, spec in SHADOW_SLIDERS.items() if spec.automatic}
+
+
+def new_shadow_layer(
+    engine: EngineClient,
+    silhouette: CastingLayer,
+    chosen: ShadowSettings,
+    automatic: ShadowValues,
+    staging: HostImage,
+    progress: ProgressCallback,
+) -> HostLayer | None:
+    """Render the shadow of a layer at full resolution.
+
+    Args:
+        engine: the engine.
+        silhouette: the layer.
+        chosen: the settings.
+        automatic: the ambient color, and the values of the settings that are automatic.
+        staging: an image of the canvas's size without a window.
+        progress: called with each step.
+
+    Returns:
+        A new layer of `staging`; None if no shadow falls on the canvas.
+
+    Raises:
+        LayerError: the image is too large.
+        S2AMError: the engine failed.
+    """
+    progress(ProgressUpdate(text="Rendering the shadow"))
+    area, (width, height) = silhouette.area, staging.size
+    try:
+        request = RenderShadow(
+            width=area.width,
+            height=area.height,
+            left=area.x,
+            top=area.y,
+            canvas_width=width,
+            canvas_height=height,
+            sliders=chosen.sliders | (automatic_values(automatic) if chosen.automatic else {}),
+            color=automatic.color,
+            depth="u8" if staging.has_8_bits else "u16",
+            layer_masks=len(silhouette.masks),
+        )
+    except ValueError as error:
+        raise messages.too_large_for_shadow() from error
+    found, opacity = engine.render_shadow(request, silhouette.alpha, progress, silhouette.masks)
+    if not opacity:
+        return None
+    shadow_area = PixelArea(found.left, found.top, found.width, found.height)
+    return staging.add_filled(shadow_area, found.color, opacity, request.depth)
+
+
+def insert_shadow(
+    image: HostImage, layer: HostLayer, start: StartingPoint, metadata: LayerMetadata, shadow: HostLayer | None
+) -> None:
+    """Put the shadow of a layer below it, undoably, in place of the one of an earlier run.
+
+    An earlier shadow that was painted on since is hidden instead of removed.
+
+    Args:
+        image: the image.
+        layer: the layer that was harmonized: of a new layer, its original.
+        start: what it was harmonized from.
+        metadata: of the result.
+        shadow: the layer of another image; None = none.
+    """
+    for each in start.shadows:
+        if each.is_unchanged:
+            image.remove(each.layer)
+        else:
+            each.layer.set_visible(False)
+    if shadow is None:
+        return
+    above = shadow_neighbor(layer, start)
+    new = image.insert_copy(shadow, above, f"{(start.original or layer).name}{_SUFFIX}", below=True)
+    new.multiply()
+    mark_shadow(new, metadata.shadow_identity)
+
+
+def shadow_neighbor(layer: HostLayer, start: StartingPoint) -> HostLayer:
+    """Return the layer or group below which the shadow of a layer belongs.
+
+    It is below the original, if that is the next layer, and outside of groups that do not pass through, within which
+    it would darken nothing.
+    """
+    original = start.original
+    is_next = original is not None and _place(original) == (*_place(layer)[:-1], layer.index + 1)
+    found = original if original is not None and is_next else layer
+    for group in ancestors(layer):
+        if not group.passes_through:
+            found = group
+    return found
+
+
+def _place(layer: HostLayer) -> tuple[int, int]:
+    return (layer.parent.id if layer.parent else 0), layer.index

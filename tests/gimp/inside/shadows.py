@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Cases of the shadow below a harmonized layer."""
+
+from __future__ import annotations
+
+from gi.repository import Gimp
+
+from tests.gimp.inside.support import HEIGHT, WIDTH, Facts, call, case, keep, paste, picture, read, visible
+
+CAST = {"shadow": True, "shadow_automatic": False, "shadow_length": 1.0, "shadow_direction": 120.0}
+
+
+@case
+def shadow() -> Facts:
+    """The canvas with and without the shadow's layer, and the layer itself."""
+    found: Facts = {}
+    for precision in ("U8_NON_LINEAR", "U16_NON_LINEAR", "FLOAT_LINEAR"):
+        made = picture(getattr(Gimp.Precision, precision))
+        layer = paste(made)
+        facts = call(made, [layer], **CAST)
+        below = made.get_layers()[2]
+        _, x, y = below.get_offsets()
+        facts |= {
+            "names": [each.get_name() for each in made.get_layers()],
+            "selected": [each.get_name() for each in made.get_selected_layers()],
+            "mode": below.get_mode().value_nick,
+            "spaces": [below.get_blend_space().value_nick, below.get_composite_space().value_nick],
+            "area": [x, y, below.get_width(), below.get_height()],
+            "opacity": keep(f"shadow-opacity-{precision}", read(below, "R'G'B'A u16")),
+            "with": keep(f"shadow-with-{precision}", visible(made)),
+        }
+        below.set_visible(False)
+        facts["without"] = keep(f"shadow-without-{precision}", visible(made))
+        made.get_layers()[0].set_visible(False)
+        facts["background"] = keep(f"shadow-background-{precision}", visible(made))
+        found[precision] = facts
+    return found
+
+
+@case
+def shadow_again() -> Facts:
+    """Automatic values, then another run without a shadow."""
+    made = picture(size=(WIDTH, HEIGHT))
+    answers = [call(made, [paste(made)], shadow=True)]
+    first = [each.get_name() for each in made.get_layers()]
+    answers.append(call(made, [made.get_layers()[0]], shadow=False))
+    return {"answers": answers, "first": first, "second": [each.get_name() for each in made.get_layers()]}

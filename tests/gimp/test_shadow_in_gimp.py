@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The shadow below a harmonized layer in a real GIMP 3."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.gimp import pictures
+from tests.gimp.answers import Cases, on_canvas
+from tests.gimp.pictures import HEIGHT, WIDTH
+
+CANVAS = (WIDTH, HEIGHT)
+NAMES = ["pasted harmonized", "pasted", "pasted shadow", "background"]
+
+
+@pytest.mark.parametrize("precision", ["U8_NON_LINEAR", "U16_NON_LINEAR", "FLOAT_LINEAR"])
+def test_shadow_multiplies_what_is_below_the_layer_and_nothing_else(cases: Cases, precision: str) -> None:
+    case = cases["shadow"].inner(precision)
+    assert case.succeeded, case.facts["message"]
+    assert (case.facts["names"], case.facts["selected"]) == (NAMES, NAMES[:1])
+    assert (case.facts["mode"], case.facts["spaces"]) == ("multiply", ["rgb-perceptual"] * 2)
+    x, y, width, height = case.facts["area"]
+    rgba = case.pixels("opacity", (width, height), kind=np.uint16)
+    opacity = on_canvas(rgba[..., 3], (x, y))
+    color = rgba[rgba[..., 3] > 0][0, :3] / 65535
+    shown, plain, background = (case.pixels(name, CANVAS) for name in ("with", "without", "background"))
+    outside = (opacity == 0) | (on_canvas(pictures.cut_out()[..., 3]) == 255)
+    np.testing.assert_array_equal(shown[outside], plain[outside])
+    free = on_canvas(pictures.cut_out()[..., 3]) == 0
+    factor = 1 - opacity[..., None] / 65535 * (1 - color)
+    difference = shown[free][:, :3] - background[free][:, :3] * factor[free]
+    assert np.abs(difference).max() <= 0.75
+    assert (plain[free] - shown[free].astype(int)).max() > 20
+
+
+def test_run_without_a_shadow_removes_the_one_of_an_earlier_run(cases: Cases) -> None:
+    facts = cases["shadow_again"].facts
+    assert [answer["status"] for answer in facts["answers"]] == ["success", "success"], facts["answers"]
+    assert (facts["first"], facts["second"]) == (NAMES, ["pasted harmonized", "pasted", "background"])
