@@ -231,6 +231,10 @@ def fail(sentence: str) -> int:
     return 1
 
 
+class _NoteError(S2AMError):
+    """A warning with a code, for which there may be advice as for an error."""
+
+
 class NoteHandler(logging.Handler):
     """Print warnings of the program on stderr, each as one line and once."""
 
@@ -242,7 +246,7 @@ class NoteHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Print a warning; errors have a sentence of their own."""
         code = getattr(record, "code", "")
-        text = sentence_of(S2AMError(record.getMessage(), code=code)) if code else record.getMessage()
+        text = sentence_of(_NoteError(record.getMessage(), code=code)) if code else record.getMessage()
         text = " ".join(text.split())
         if record.levelno > logging.WARNING or text in self._printed:
             return

@@ -24,7 +24,7 @@ OnDone = Callable[[Any], object]
 OnFailed = Callable[["Problem"], object]
 
 EDITOR_ADVICE = {
-    "mask.inverted": "Layer > Invert mask",
+    "mask.inverted": "choose Layer > Invert mask",
     "mask.invisible": "show a part of the layer with the brush",
     "mask.not-found": "cut the subject out with the box or scribble tool instead",
     "subject": "mark it with the box or scribble tool instead",
