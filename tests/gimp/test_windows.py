@@ -16,6 +16,9 @@ from tests.gimp.screenshots import open_dialog, settled
 
 DIALOG = "^Harmonize Layer$"
 
+HARMONIZED = ["pasted harmonized", "pasted", "background"]
+"""The layers after a run, from the top."""
+
 PATIENCE = 150.0
 """Seconds until a window that does not react counts as hung; other tests run at the same time."""
 
@@ -49,6 +52,11 @@ class Remote:
     def dialog_is_open(self) -> bool:
         """Return whether the dialog is open."""
         return bool(self.desktop.do("search", "--onlyvisible", "--name", DIALOG))
+
+
+def layer_names(state: list[Any]) -> list[str]:
+    """Return the names of the layers in a state of the image, which ends with facts about the image itself."""
+    return [entry[0] for entry in state if isinstance(entry, list)]
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +109,7 @@ def test_dialog_and_ctrl_f(remote: Remote, before: Any) -> None:
     wait_for(lambda: not remote.dialog_is_open(), PATIENCE, "the end of the dialog")
     wait_for(lambda: remote.ask("see") != before, PATIENCE, "a result")
     after = remote.ask("see")
-    assert [layer[0] for layer in after[:3]] == ["pasted harmonized", "pasted", "background"]
+    assert layer_names(after) == HARMONIZED
     remote.press("ctrl+z")
     remote.wait_until(before, "the picture as it was")
     remote.press("ctrl+f")
@@ -119,8 +127,7 @@ def test_escape_leaves_the_image_unchanged(remote: Remote, before: Any) -> None:
 def test_apply_keeps_the_dialog_open(remote: Remote, before: Any) -> None:
     open_dialog(remote.desktop)
     remote.press("alt+a")
-    names = ["pasted harmonized", "pasted", "background"]
-    wait_for(lambda: [layer[0] for layer in remote.ask("see")[:3]] == names, PATIENCE, "the new layer")
+    wait_for(lambda: layer_names(remote.ask("see")) == HARMONIZED, PATIENCE, "the new layer")
     settled(remote.desktop)
     assert remote.dialog_is_open()
     remote.press("Escape")
