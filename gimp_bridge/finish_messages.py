@@ -94,7 +94,7 @@ class MeasureFinish(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class FinishMeasured(Message):
-    """What was measured.
+    """Measurements of a layer and its background.
 
     measured: for `LayerFinish`.
     automatic: automatic values by slider.

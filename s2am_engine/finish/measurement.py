@@ -41,7 +41,7 @@ NOTES = {
     ("foreground", "sharpness"): "The foreground has no clear edges to measure its sharpness by: compare it by eye.",
     ("background", "sharpness"): "The background has no clear edges to measure its sharpness by: compare it by eye.",
 }
-"""What could not be measured, by region and slider."""
+"""Notes on failed measurements, by region and slider."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +124,7 @@ def _framed(part: NDArray[Any]) -> NDArray[Any]:
 
 @dataclass(frozen=True, eq=False)
 class RegionMeasurement:
-    """What was measured of a foreground or background.
+    """Measurements of a foreground or background.
 
     noise: None = not enough even areas.
     limit: level that the noise does not exceed, in 8-bit levels, if only that is known; else None.
@@ -154,7 +154,7 @@ class RegionMeasurement:
 
 @dataclass(frozen=True, eq=False)
 class FinishMeasurement:
-    """What was measured of an image's foreground, recolored, and of its background."""
+    """Measurements of an image's recolored foreground and of its background."""
 
     foreground: RegionMeasurement
     background: RegionMeasurement
@@ -202,7 +202,7 @@ class FinishMeasurement:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What could not be measured, one sentence each."""
+        """Notes on failed measurements, one sentence each."""
         return self.notes_on(("grain", "sharpness"))
 
     def notes_on(self, names: Collection[str]) -> tuple[str, ...]:

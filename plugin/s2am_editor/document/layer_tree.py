@@ -176,7 +176,7 @@ def merge_group(group_id: int, raster: Raster, left: int, top: int) -> Command:
 
 
 def set_pass_through(group_id: int) -> Command:
-    """Let the layers of a group be mixed with the layers below it one by one."""
+    """Make a group pass-through, so that each of its layers is blended with the layers below."""
 
     def change(document: Document) -> Document:
         group = document.group(group_id)

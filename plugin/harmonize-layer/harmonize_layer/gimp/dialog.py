@@ -102,7 +102,7 @@ class HarmonizeDialog:
 
     @property
     def has_applied(self) -> bool:
-        """Whether Apply has changed the image."""
+        """True after Apply changed the image."""
         return self._has_applied
 
     def run(self) -> bool:
