@@ -79,6 +79,11 @@ _FINISH_TABLE = (
 SLIDERS: Mapping[str, SliderSpec] = MappingProxyType({spec.name: spec for spec in _TABLE})
 """The sliders of the color map by name, in the order in which they are shown."""
 
+IMAGE_SLIDERS: Mapping[str, SliderSpec] = MappingProxyType(
+    {name: spec for name, spec in SLIDERS.items() if spec.low < 0}
+)
+"""The sliders that change any image: not the shares of a predicted color map."""
+
 FINISH_SLIDERS: Mapping[str, SliderSpec] = MappingProxyType({spec.name: spec for spec in _FINISH_TABLE})
 """The sliders of the finish by name, in the order in which they are shown; their defaults change no pixel."""
 

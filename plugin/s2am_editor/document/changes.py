@@ -61,6 +61,11 @@ class LayerAdjusted:
 
 
 @dataclass(frozen=True)
+class ImageAdjusted:
+    """The adjustment of the whole image changed."""
+
+
+@dataclass(frozen=True)
 class ActiveLayerChanged:
     """Another layer became the active one; None = no layer."""
 
@@ -78,13 +83,14 @@ DocumentChange = (
     | LayerChanged
     | LayerHarmonized
     | LayerAdjusted
+    | ImageAdjusted
     | ActiveLayerChanged
     | ReferenceAreaChanged
 )
 
 
 def document_changes(before: Document, after: Document) -> tuple[DocumentChange, ...]:
-    """Return the typed differences between two states of a document, in the order canvas, layers, active layer."""
+    """Return the typed differences between two states of a document, from the canvas to the active layer."""
     changes: list[DocumentChange] = []
     canvas = ("width", "height", "dtype", "profile", "gray", "metadata")
     if any(getattr(before, name) != getattr(after, name) for name in canvas):
@@ -96,6 +102,8 @@ def document_changes(before: Document, after: Document) -> tuple[DocumentChange,
         old = old_layers.get(new.id, new)
         if old is not new:
             changes += _layer_changes(old, new)
+    if before.adjustment is not after.adjustment:
+        changes.append(ImageAdjusted())
     if before.active != after.active:
         changes.append(ActiveLayerChanged(after.active))
     if before.area is not after.area:
@@ -127,6 +135,8 @@ def changed_area(before: Document, after: Document) -> Rect:
     """Return the part of the canvas that can differ between two states of a document; it is empty if none does."""
     if (before.width, before.height, before.profile) != (after.width, after.height, after.profile):
         return before.rect.union(after.rect)
+    if before.adjustment is not after.adjustment:
+        return after.rect
     if before.layers == after.layers and before.groups == after.groups:
         return EMPTY_RECT
     old_layers = {layer.id: layer for layer in before.layers}

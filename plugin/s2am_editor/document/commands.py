@@ -13,7 +13,16 @@ from s2am_editor.document.blend_mode import BlendMode
 from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.history import Command
 from s2am_editor.document.measured_finish import MeasuredFinish
-from s2am_editor.document.model import Document, DocumentError, Group, Harmonization, Item, Layer, new_layer_id
+from s2am_editor.document.model import (
+    Document,
+    DocumentError,
+    Group,
+    Harmonization,
+    ImageAdjustment,
+    Item,
+    Layer,
+    new_layer_id,
+)
 from s2am_editor.document.raster import Raster, TiledMask
 from s2am_editor.document.tone_curves import ToneCurves
 from s2am_engine.shadow.settings import Shadow
@@ -196,6 +205,17 @@ def set_sliders(layer_id: int, drag: Gesture = None, **values: float) -> Command
 def set_curves(layer_id: int, curves: ToneCurves | None, drag: Gesture = None) -> Command:
     """Set the user's curves of a harmonized layer; None = none. Executing it raises DocumentError as `set_sliders`."""
     return _on_harmonization("Curves", layer_id, lambda current: dataclasses.replace(current, curves=curves), drag)
+
+
+def set_image_adjustment(adjustment: ImageAdjustment | None, drag: Gesture = None) -> Command:
+    """Set the adjustment of the whole image; None, or one that changes nothing, removes it."""
+    wanted = None if adjustment is None or adjustment.changes_nothing else adjustment
+
+    def change(document: Document) -> Document:
+        unchanged = wanted is document.adjustment
+        return document if unchanged else dataclasses.replace(document, adjustment=wanted)
+
+    return Command("Adjust image", change, drag)
 
 
 def set_canvas(rect: Rect, name: str) -> Command:

@@ -22,7 +22,7 @@ from s2am_editor.document.measured_finish import MeasuredFinish
 from s2am_editor.document.raster import MAX_INVISIBLE, Raster, TiledMask
 from s2am_editor.document.tone_curves import ToneCurves
 from s2am_engine.color.adjustments import Sliders, adjust
-from s2am_engine.color.map import ColorMap
+from s2am_engine.color.map import IDENTITY, ColorMap
 from s2am_engine.errors import EngineError
 from s2am_engine.image.arrays import to_depth
 from s2am_engine.image.data import Metadata
@@ -104,8 +104,35 @@ class Harmonization:
     @cached_property
     def color_map(self) -> ColorMap:
         """The complete map, which is applied to the layer's pixels."""
-        adjusted = adjust(self.model_map, self.sliders)
-        return adjusted if self.curves is None else adjusted.then(self.curves.curves)
+        return _adjusted_map(self.model_map, self.sliders, self.curves)
+
+
+@dataclass(frozen=True, eq=False)
+class ImageAdjustment:
+    """Adjustment of the whole image, applied to its blended layers as an adjustment layer above them would be.
+
+    Attributes:
+        sliders: those of `s2am_common.sliders.IMAGE_SLIDERS`; the others have no effect.
+        curves: drawn by the user; applied last; None = none.
+    """
+
+    sliders: Sliders = field(default_factory=Sliders)
+    curves: ToneCurves | None = None
+
+    @cached_property
+    def color_map(self) -> ColorMap:
+        """The map that is applied to the blended pixels; their alpha is kept."""
+        return _adjusted_map(IDENTITY, self.sliders, self.curves)
+
+    @property
+    def changes_nothing(self) -> bool:
+        """True if it has neither curves nor a slider that was moved."""
+        return self.curves is None and self.sliders == Sliders()
+
+
+def _adjusted_map(color_map: ColorMap, sliders: Sliders, curves: ToneCurves | None) -> ColorMap:
+    adjusted = adjust(color_map, sliders)
+    return adjusted if curves is None else adjusted.then(curves.curves)
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,6 +260,7 @@ class Document:
         active: id of the layer or group that commands apply to.
         area: mask of the canvas's size, painted as the reference for the next harmonization; None = not painted.
         groups: all groups, in any order; the layers of each are consecutive in `layers` (see `layer_tree`).
+        adjustment: of the whole image; None = none.
     """
 
     width: int
@@ -245,6 +273,7 @@ class Document:
     active: int | None = None
     area: TiledMask | None = None
     groups: tuple[Group, ...] = ()
+    adjustment: ImageAdjustment | None = None
 
     @classmethod
     def from_image(cls, image: ImageData, name: str) -> Document:

@@ -24,7 +24,7 @@ from s2am_editor.document.blend_mode import BlendMode
 from s2am_editor.document.geometry import Transform
 from s2am_editor.document.layer_tree import groups_in, layer_tree
 from s2am_editor.document.measured_finish import MeasuredFinish
-from s2am_editor.document.model import Document, Group, Harmonization, Layer, Reference, new_layer_id
+from s2am_editor.document.model import Document, Group, Harmonization, ImageAdjustment, Layer, Reference, new_layer_id
 from s2am_editor.document.raster import Raster, TiledMask
 from s2am_editor.document.tone_curves import ToneCurves
 from s2am_engine.color.adjustments import Sliders
@@ -109,6 +109,7 @@ def document_to_json(document: Document, writer: PixelWriter) -> dict[str, Any]:
         "area": None if document.area is None else writer.put_mask(document.area),
         "layers": [_layer_to_json(layer, indices, writer) for layer in document.layers],
         "groups": [_group_to_json(group, indices) for group in document.groups],
+        "adjustment": document.adjustment and _adjustment_to_json(document.adjustment),
     }
 
 
@@ -134,6 +135,7 @@ def document_from_json(data: Any, reader: PixelReader, progress: FractionCallbac
         )
     data = _with_current_keys(data)
     groups = data.get("groups", [])  # version 0.1 has none
+    adjustment = data.get("adjustment")  # the first projects of version 2 have none
     ids = [new_layer_id() for _ in (*data["layers"], *groups)]  # of the layers, followed by those of the groups
     layers = []
     for index, layer in enumerate(data["layers"]):
@@ -148,6 +150,7 @@ def document_from_json(data: Any, reader: PixelReader, progress: FractionCallbac
         active=_id_from_json(data["active"], ids),
         area=None if data["area"] is None else reader.mask(data["area"]),
         groups=tuple(_group_from_json(group, ids[len(layers) + index], ids) for index, group in enumerate(groups)),
+        adjustment=adjustment and ImageAdjustment(**_adjustment_from_json(adjustment)),
     )
     _check_consistency(document)
     return document
@@ -236,11 +239,9 @@ def _harmonization_to_json(
         "model_map": harmonization.model_map.to_json(),
         "model": harmonization.model,
         "confidence": harmonization.confidence,
-        "sliders": dataclasses.asdict(harmonization.sliders),
-        "curves": None if harmonization.curves is None else harmonization.curves.curves.to_json(),
+        **_adjustment_to_json(harmonization),
         "placement": None if harmonization.placement is None else dataclasses.asdict(harmonization.placement),
         "likeness": harmonization.likeness,
-        "curve_points": _points_to_json(harmonization.curves),
         "reference": {
             "kind": reference.kind,
             # -1 stands for a deleted reference layer; the color map remains valid.
@@ -253,15 +254,29 @@ def _harmonization_to_json(
 
 def _harmonization_from_json(data: Mapping[str, Any], ids: Sequence[int], reader: PixelReader) -> Harmonization:
     data = _with_current_keys(data)
-    curves = None if data["curves"] is None else _curves_from_json(data["curves"], data.get("curve_points"))
     return Harmonization(
         *(ColorMap.from_json(data["model_map"]), str(data["model"]), float(data["confidence"])),
         reference=_reference_from_json(data["reference"], ids, reader),
-        sliders=Sliders.from_values(data["sliders"]),
-        curves=curves,
+        **_adjustment_from_json(data),
         placement=Transform(**data["placement"]) if data.get("placement") else None,
         likeness=None if data.get("likeness") is None else float(data["likeness"]),
     )
+
+
+def _adjustment_to_json(adjusted: Harmonization | ImageAdjustment) -> dict[str, Any]:
+    """Return sliders and curves."""
+    curves = adjusted.curves
+    return {
+        "sliders": dataclasses.asdict(adjusted.sliders),
+        "curves": None if curves is None else curves.curves.to_json(),
+        "curve_points": _points_to_json(curves),
+    }
+
+
+def _adjustment_from_json(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return sliders and curves as arguments of `Harmonization` and `ImageAdjustment`."""
+    curves = None if data["curves"] is None else _curves_from_json(data["curves"], data.get("curve_points"))
+    return {"sliders": Sliders.from_values(data["sliders"]), "curves": curves}
 
 
 def _points_to_json(curves: ToneCurves | None) -> Any:

@@ -186,7 +186,9 @@ def render_exactly(
     harmonized: bool = True,
     shadows: Mapping[int, ScaledShadow] | None = None,
 ) -> ImageData:
-    """Render all visible layers in a part of the canvas, without the fast path of the screen.
+    """Blend all visible layers in a part of the canvas, without the fast path of the screen.
+
+    The adjustment of the whole image is left to `adjust_image`.
 
     Args:
         document: the document.
@@ -219,6 +221,14 @@ def render_exactly(
 
     image = blend(transparent_image(rect, document.dtype), visible_nodes(document, zoom, rect))
     return dataclasses.replace(image, profile=document.profile)
+
+
+def adjust_image(document: Document, image: ImageData, *, workers: int | None = None) -> ImageData:
+    """Apply the document's adjustment of the whole image to a blended part of it; see `apply_color_map`."""
+    if document.adjustment is None:
+        return image
+    pixels = np.ascontiguousarray(image.pixels)
+    return dataclasses.replace(image, pixels=apply_color_map(document.adjustment.color_map, pixels, workers=workers))
 
 
 def _cross_fade(first: ImageData, second: ImageData, share: float) -> ImageData:

@@ -15,7 +15,7 @@ from s2am_editor.document.geometry import Rect, Transform
 from s2am_editor.document.layer_tree import layers_in
 from s2am_editor.document.model import Document, DocumentError, Group, Layer
 from s2am_editor.document.raster import Raster
-from s2am_editor.render.blend import exact_shadows, render_exactly
+from s2am_editor.render.blend import adjust_image, exact_shadows, render_exactly
 from s2am_editor.render.resample import resample_layer
 from s2am_engine.image.arrays import full_scale, to_depth
 from s2am_engine.image.io import ImageData
@@ -27,12 +27,13 @@ _STRIP_PIXELS = 1 << 20
 def flatten(document: Document, *, harmonized: bool = True, progress: FractionCallback | None = None) -> ImageData:
     """Merge all visible layers into an image of the document's size and depth.
 
-    Pixels that no layer changes are bit-identical to the original; all others equal those of the engine. Profile and
-    metadata are the document's. An image that was grayscale remains so if no color was added.
+    Pixels that neither a layer nor the adjustment of the whole image changes are bit-identical to the original; all
+    others equal those of the engine. Profile and metadata are the document's. An image that was grayscale remains so if
+    no color was added.
 
     Args:
         document: without a visible layer, the result is transparent.
-        harmonized: False = with the layers' original colors.
+        harmonized: False = with the layers' original colors and without the adjustment of the whole image.
         progress: see `FractionCallback`.
     """
     pixels = np.empty((document.height, document.width, 3), document.dtype)
@@ -40,6 +41,8 @@ def flatten(document: Document, *, harmonized: bool = True, progress: FractionCa
     shadows = exact_shadows(document) if harmonized else {}
     for strip in _row_strips(document):
         part = render_exactly(document, 1.0, strip, harmonized=harmonized, shadows=shadows)
+        if harmonized:
+            part = adjust_image(document, part)
         pixels[strip.slices] = part.pixels
         if part.alpha is not None:
             if alpha is None:

@@ -94,7 +94,8 @@ def prepare_input(
     plain: dict[str, Any] = {"visible": True, "opacity": 1.0, "blend_mode": BlendMode.NORMAL, "group": None}
     original = dataclasses.replace(layer, harmonization=None, shadow=None, finish=None, **plain)
     beneath = _reference_layers(document, layer, reference)
-    image = flatten(dataclasses.replace(document, layers=(*beneath, original)), progress=progress)
+    unadjusted = dataclasses.replace(document, layers=(*beneath, original), adjustment=None)
+    image = flatten(unadjusted, progress=progress)
     mask = canvas_coverage(document, original)
     _check_coverage(mask, layer)
     alpha = image.alpha

@@ -24,6 +24,7 @@ from s2am_editor.document.layer_tree import GroupNode, Node
 from s2am_editor.document.model import Document, Layer
 from s2am_editor.document.raster import TiledMask
 from s2am_editor.render.blend import (
+    adjust_image,
     blend_group,
     blend_layer,
     blend_shadow,
@@ -128,7 +129,13 @@ class RenderSession:
     def _blend_layers(self, document: Document, zoom: float, rect: Rect, harmonized: bool) -> ImageData:
         key = (document.dtype, zoom, scaled_canvas(document, zoom), rect, harmonized)
         nodes = visible_nodes(document, zoom, rect)
-        image = self._blend_nodes(transparent_image(rect, document.dtype), nodes, key, key)
+        blend = partial(self._blend_nodes, transparent_image(rect, document.dtype), nodes, key, key)
+        if harmonized and document.adjustment is not None:
+            # Cached, because a slider of the whole image changes none of the layers.
+            blended = self._cached((*key, *map(_appearance_key, nodes)), blend)
+            image = adjust_image(document, blended, workers=1)
+        else:
+            image = blend()
         return ImageData(image.pixels, image.alpha, document.profile)
 
     def _blend_nodes(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PyQt6.QtCore import QCoreApplication, QObject, pyqtSignal
 
-from s2am_editor.document.changes import LayerAdjusted, document_changes
+from s2am_editor.document.changes import ImageAdjusted, LayerAdjusted, document_changes
 from s2am_editor.document.history import Command, History
 from s2am_editor.document.layer_tree import layers_in
 from s2am_editor.document.model import Document, Group, Item, Layer
@@ -19,13 +19,14 @@ from s2am_engine.errors import EngineError
 class EditorSession(QObject):
     """At most one document, its history, and its project file.
 
-    A change emits `repainted`, then either `layer_adjusted` or `layers_changed`, so the drag of a slider refreshes
-    only the widgets that show sliders and curves.
+    A change emits `repainted`, then one of `layer_adjusted`, `image_adjusted` and `layers_changed`, so the drag of a
+    slider refreshes only the widgets that show sliders and curves.
     """
 
     opened = pyqtSignal()  # another document, or none
     repainted = pyqtSignal(object, object)  # documents before and after any change
     layer_adjusted = pyqtSignal(int)  # only the sliders or curves of this layer changed
+    image_adjusted = pyqtSignal()  # only the adjustment of the whole image changed
     layers_changed = pyqtSignal()  # anything else changed
     history_changed = pyqtSignal()  # the names of the steps to undo and redo
     file_changed = pyqtSignal()  # the path, or whether there are unsaved changes
@@ -192,6 +193,8 @@ class EditorSession(QObject):
             match document_changes(before, after):
                 case (LayerAdjusted(layer_id),):
                     self.layer_adjusted.emit(layer_id)
+                case (ImageAdjusted(),):
+                    self.image_adjusted.emit()
                 case _:
                     self.layers_changed.emit()
             self._notify_history()

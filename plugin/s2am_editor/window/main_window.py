@@ -186,6 +186,7 @@ class MainWindow(QMainWindow):
         self.variants.more_wanted.connect(self.show_more_variants)
         self.variants.hovered.connect(self._preview_variant)
         self.session.layer_adjusted.connect(lambda _: self._mark_variant())
+        self.sidebar.target.changed.connect(self._show_target)
         theme = theme_of_application()
         if theme:
             theme.changed.connect(self._theme_changed)
@@ -242,7 +243,8 @@ class MainWindow(QMainWindow):
             paste_in_place=lambda: self.commands.paste(in_place=True),
             harmonize=self.harmonize,
             variants=self.show_variants,
-            reset_sliders=panel.adjust.reset,
+            adjust_image=self._adjust_image,
+            reset_sliders=panel.target.reset_sliders,
             remove=self.harmonizing.remove,
             cast_shadow=self.shadows.cast,
             remove_shadow=self.shadows.remove,
@@ -318,6 +320,16 @@ class MainWindow(QMainWindow):
         except EngineError as error:
             self.show_problem(Problem(error))
             return None
+
+    def _adjust_image(self) -> None:
+        """Let sliders and curves adjust the whole image, or the active layer again."""
+        self.sidebar.target.choose(whole_image=not self.sidebar.target.whole_image)
+        self.sidebar.sections["adjust"].set_open(True)
+
+    def _show_target(self) -> None:
+        target = self.sidebar.target
+        self.all_actions["adjust-image"].setChecked(target.whole_image)
+        self.all_actions["reset-sliders"].setEnabled(target.current is not None)
 
     def _choose_photographs(self) -> None:
         """Ask for photographs to match."""
@@ -428,6 +440,7 @@ class MainWindow(QMainWindow):
         item, selected = self.session.active_item, self.session.selected
         self.all_actions.enable(document=is_open, item=item is not None, layer=layer is not None, harmonized=harmonized)
         self._mark_variant()
+        self._show_target()
         self.all_actions["lock"].setChecked(bool(selected) and selected[0].locked)
         self.all_actions["ungroup"].setEnabled(
             self.session.active_group is not None or (layer is not None and layer.group is not None)

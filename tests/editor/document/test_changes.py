@@ -11,6 +11,7 @@ from s2am_editor.document.changes import (
     ActiveLayerChanged,
     CanvasChanged,
     DocumentChange,
+    ImageAdjusted,
     LayerAdjusted,
     LayerChanged,
     LayerHarmonized,
@@ -20,9 +21,10 @@ from s2am_editor.document.changes import (
 )
 from s2am_editor.document.geometry import Transform
 from s2am_editor.document.history import Command, History
-from s2am_editor.document.model import Document, Harmonization
+from s2am_editor.document.model import Document, Harmonization, ImageAdjustment
 from s2am_editor.document.raster import Raster, TiledMask
 from s2am_editor.document.tone_curves import ToneCurves
+from s2am_engine.color.adjustments import Sliders
 from s2am_engine.color.map import IDENTITY, Curves
 from tests.editor.document.sample_documents import scene, two_layers
 
@@ -55,6 +57,7 @@ def property_change(*fields: str) -> LayerChanged:
         (HARMONIZED, commands.set_harmonization(LAYER.id, None), [LayerHarmonized(LAYER.id)]),
         (HARMONIZED, commands.set_sliders(LAYER.id, warmth=0.5), [LayerAdjusted(LAYER.id)]),
         (HARMONIZED, commands.set_curves(LAYER.id, ToneCurves.from_samples(CURVES)), [LayerAdjusted(LAYER.id)]),
+        (DOCUMENT, commands.set_image_adjustment(ImageAdjustment(Sliders(tint=0.1))), [ImageAdjusted()]),
         (DOCUMENT, layer_tree.shift_item(LAYER.id, -1), [LayersChanged()]),
         (DOCUMENT, commands.remove_layer(LAYER.id), [LayersChanged(), ActiveLayerChanged(BACKGROUND)]),
         (DOCUMENT, commands.set_area(TiledMask(300, 200)), [ReferenceAreaChanged()]),

@@ -112,7 +112,8 @@ class DocumentView(QObject):
         if (before.width, before.height) != (after.width, after.height):
             self._canvas.show_image(after.width, after.height, self._render())
         elif self._mask_view is not MaskView.COMPOSITE:
-            if before.layers != after.layers or before.active != after.active:
+            shown = (before.layers, before.active, before.adjustment), (after.layers, after.active, after.adjustment)
+            if shown[0] != shown[1]:
                 self._canvas.update_image(self._render())
         elif not area.is_empty:
             self._canvas.update_image(self._render(), area)

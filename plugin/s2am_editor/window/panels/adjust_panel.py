@@ -1,25 +1,28 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The active layer's sliders and tone curves."""
+"""Sliders and tone curves of the active layer or of the whole image."""
 
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from PyQt6.QtWidgets import QButtonGroup, QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
 from s2am_common.sliders import SLIDERS
-from s2am_editor.document import commands
 from s2am_editor.document.geometry import Rect
-from s2am_editor.document.model import Harmonization, Layer
-from s2am_editor.document.raster import MAX_LEVEL, Raster, TiledMask
+from s2am_editor.document.model import Document, Harmonization, ImageAdjustment, Layer
+from s2am_editor.document.raster import MAX_LEVEL
 from s2am_editor.document.tone_curves import ALL, Points, ToneCurves
+from s2am_editor.render.blend import render_exactly, scaled_canvas
 from s2am_editor.window.editor_session import EditorSession
+from s2am_editor.window.panels.adjustment_target import AdjustmentTarget
 from s2am_editor.window.widgets.basic import muted_label
 from s2am_editor.window.widgets.curve_editor import CHANNEL_COLORS, CurveEditor
 from s2am_editor.window.widgets.sliders import SliderRow
 from s2am_engine.color.adjustments import Sliders
+from s2am_engine.color.map import ColorMap
 from s2am_engine.image.arrays import to_unit
 
 HISTOGRAM_BINS = 64
@@ -27,129 +30,143 @@ MAX_SAMPLED_SIDE = 96  # pixels of the reduced layer that the histogram is made 
 
 
 class AdjustPanel(QWidget):
-    """The sliders of `s2am_common.sliders` for the active layer."""
+    """The sliders of `s2am_common.sliders` for the active layer, or those that apply to the whole image."""
 
-    def __init__(self, session: EditorSession) -> None:
-        """Show a session's active layer."""
+    def __init__(self, target: AdjustmentTarget) -> None:
+        """Show the values of a target, and let the user choose between layer and image."""
         super().__init__()
-        self._session = session
+        self._target = target
         self.rows = {name: SliderRow.from_spec(spec) for name, spec in SLIDERS.items()}
         self._hint = muted_label(self.tr("Harmonize a layer to adjust it here."))
+        self.targets = QButtonGroup(self)
+        choice = QHBoxLayout()
+        choice.setSpacing(2)
+        for whole_image, name, tip in (
+            (False, self.tr("Layer"), self.tr("Adjust the active layer, after it was harmonized")),
+            (True, self.tr("Whole image"), self.tr("Adjust all layers together, as they are blended")),
+        ):
+            choice.addWidget(_choice_button(self.targets, int(whole_image), name, tip))
+        choice.addStretch()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(3)
+        column.addLayout(choice)
         column.addWidget(self._hint)
         for name, row in self.rows.items():
             column.addWidget(row)
-            row.moved.connect(lambda value, drag, name=name: self._move(name, value, drag))
-        session.opened.connect(self.refresh)
-        session.layers_changed.connect(self.refresh)
-        session.layer_adjusted.connect(self.refresh)
+            row.moved.connect(lambda value, drag, name=name: target.set_sliders(drag, **{name: value}))
+        self.targets.idClicked.connect(lambda chosen: target.choose(whole_image=bool(chosen)))
+        target.changed.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
-        """Show the active layer's values."""
-        layer = self._session.active
-        harmonization = layer.harmonization if layer else None
-        adjustments = harmonization.sliders if harmonization else Sliders()
+        """Show the values of the target."""
+        current = self._target.current
+        adjustments = current.sliders if current else Sliders()
+        check_button(self.targets, int(self._target.whole_image))
         for name, row in self.rows.items():
-            row.setEnabled(harmonization is not None)
+            row.setVisible(name in self._target.specs)
+            row.setEnabled(current is not None)
             row.set_value(getattr(adjustments, name))
-        self._hint.setVisible(harmonization is None)
-
-    def reset(self) -> None:
-        """Reset all sliders in one undo step."""
-        layer = self._session.active
-        if layer and layer.harmonization:
-            self._session.do(commands.set_sliders(layer.id, **vars(Sliders())))
-
-    def _move(self, name: str, value: float, drag: object) -> None:
-        layer = self._session.active
-        if layer and layer.harmonization:
-            self._session.do(commands.set_sliders(layer.id, drag, **{name: value}))
+        self._hint.setVisible(current is None)
 
 
 class CurvesPanel(QWidget):
     """One curve for all channels, and one each for red, green and blue."""
 
-    def __init__(self, session: EditorSession) -> None:
-        """Show a session's active layer."""
+    def __init__(self, session: EditorSession, target: AdjustmentTarget) -> None:
+        """Show the curves of a target in a session's document."""
         super().__init__()
-        self._session = session
-        self._sampled: tuple[Raster, TiledMask | None, NDArray[np.float32]] | None = None
+        self._session, self._target = session, target
+        self._sampled: tuple[object, NDArray[np.float32]] = None, np.zeros((0, 3), np.float32)
         self.editor = CurveEditor()
         self._group = QButtonGroup(self)
         row = QHBoxLayout()
         row.setSpacing(2)
         names = (self.tr("All"), self.tr("Red"), self.tr("Green"), self.tr("Blue"))
         for index, name in enumerate(names):
-            button = QToolButton()
-            button.setText(name)
-            button.setCheckable(True)
-            button.setToolTip(self.tr("Edit this curve"))
-            self._group.addButton(button, index)
-            row.addWidget(button)
+            row.addWidget(_choice_button(self._group, index, name, self.tr("Edit this curve")))
         row.addStretch()
+        self._note = muted_label(self.tr("Curves of the whole image"))
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
+        column.addWidget(self._note)
         column.addLayout(row)
         column.addWidget(self.editor)
-        self._group.button(ALL).setChecked(True)  # type: ignore[union-attr]
+        check_button(self._group, ALL)
         self._group.idToggled.connect(self._choose)
         self.editor.bent.connect(self._bend)
-        session.opened.connect(self.refresh)
-        session.layers_changed.connect(self.refresh)
-        session.layer_adjusted.connect(self.refresh)
+        target.changed.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
-        """Show the active layer's color map and curves."""
-        layer = self._session.active
-        harmonization = layer.harmonization if layer else None
-        self.setEnabled(harmonization is not None)
-        self.editor.show_map(gray_response(harmonization) if harmonization else None)
-        self.editor.show_histogram(self._histogram(layer) if layer and harmonization else None)
+        """Show the color map and the curves of the target."""
+        current = self._target.current
+        self.setEnabled(current is not None)
+        self._note.setVisible(self._target.whole_image)
+        self.editor.show_map(gray_response(current.color_map) if current else None)
+        self.editor.show_histogram(self._histogram(current) if current else None)
         self._show()
 
     def reset(self) -> None:
         """Remove the user's curves."""
-        layer = self._session.active
-        if layer and layer.harmonization and layer.harmonization.curves:
-            self._session.do(commands.set_curves(layer.id, None))
+        if (current := self._target.current) and current.curves:
+            self._target.set_curves(None)
 
     def _show(self) -> None:
         channel = self._group.checkedId()
         self.editor.color = None if channel == ALL else CHANNEL_COLORS[channel - 1]
         self.editor.show_points(self._curves.lines[channel])
 
-    def _histogram(self, layer: Layer) -> NDArray[np.float64]:
+    def _histogram(self, current: Harmonization | ImageAdjustment) -> NDArray[np.float64]:
         """Return how often the tones occur that the curves are applied to: (3, HISTOGRAM_BINS), at most 1."""
-        if self._sampled is None or self._sampled[0] is not layer.raster or self._sampled[1] is not layer.mask:
-            self._sampled = layer.raster, layer.mask, visible_colors(layer)
-        colors = self._sampled[2]
-        if layer.harmonization is not None:
-            colors = dataclasses.replace(layer.harmonization, curves=None).color_map(colors)
+        colors = dataclasses.replace(current, curves=None).color_map(self._original_colors())
         counts = [np.histogram(channel, HISTOGRAM_BINS, (0, 1))[0] for channel in np.clip(colors, 0, 1).T]
         return np.stack(counts) / max(1, np.max(counts))
 
+    def _original_colors(self) -> NDArray[np.float32]:
+        """Return some colors of the target before it was adjusted: N×3; sampled again only after they changed."""
+        document, layer = self._session.document, self._session.active
+        key: tuple[object, ...]
+        if self._target.whole_image or layer is None:
+            key = document.layers, document.groups, document.rect
+            colors = partial(blended_colors, document)
+        else:
+            key = layer.raster, layer.mask
+            colors = partial(visible_colors, layer)
+        if self._sampled[0] != key:
+            self._sampled = key, colors()
+        return self._sampled[1]
+
     @property
     def _curves(self) -> ToneCurves:
-        """The active layer's curves; straight lines if it has none."""
-        layer = self._session.active
-        harmonization = layer.harmonization if layer else None
-        return (harmonization.curves if harmonization else None) or ToneCurves()
+        """The curves of the target; straight lines if it has none."""
+        current = self._target.current
+        return (current.curves if current else None) or ToneCurves()
 
     def _choose(self, channel: int, on: bool) -> None:
         if on:
             self._show()
 
     def _bend(self, points: Points, drag: object) -> None:
-        layer = self._session.active
-        if not (layer and layer.harmonization):
-            return
-        curves = self._curves.with_line(self._group.checkedId(), points)
-        self._session.do(commands.set_curves(layer.id, curves, drag))
+        self._target.set_curves(self._curves.with_line(self._group.checkedId(), points), drag)
+
+
+def _choice_button(group: QButtonGroup, index: int, text: str, tip: str) -> QToolButton:
+    """Create one of several buttons of which one is checked."""
+    button = QToolButton()
+    button.setText(text)
+    button.setCheckable(True)
+    button.setToolTip(tip)
+    group.addButton(button, index)
+    return button
+
+
+def check_button(group: QButtonGroup, index: int) -> None:
+    """Check the button with an index."""
+    if button := group.button(index):
+        button.setChecked(True)
 
 
 def visible_colors(layer: Layer) -> NDArray[np.float32]:
@@ -166,7 +183,15 @@ def visible_colors(layer: Layer) -> NDArray[np.float32]:
     return to_unit(reduced.pixels[covered])
 
 
-def gray_response(harmonization: Harmonization) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+def blended_colors(document: Document) -> NDArray[np.float32]:
+    """Return some colors of the blended layers, before the adjustment of the whole image: N×3 in [0, 1]."""
+    zoom = min(1.0, MAX_SAMPLED_SIDE / max(document.width, document.height))
+    image = render_exactly(document, zoom, scaled_canvas(document, zoom))
+    pixels = to_unit(image.pixels)
+    return pixels.reshape(-1, 3) if image.alpha is None else pixels[to_unit(image.alpha) > 0.5]
+
+
+def gray_response(color_map: ColorMap) -> NDArray[np.float64]:
     """Return the values that a color map gives for 65 grays from black to white: (3, 65)."""
     grays = np.repeat(np.linspace(0, 1, 65, dtype=np.float32)[:, None], 3, axis=1)
-    return np.asarray(harmonization.color_map(grays).T, np.float64)
+    return np.asarray(color_map(grays).T, np.float64)

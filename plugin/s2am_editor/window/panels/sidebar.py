@@ -10,6 +10,7 @@ from PyQt6.QtWidgets import QScrollArea, QSplitter, QVBoxLayout, QWidget
 from s2am_editor.window.actions import Actions
 from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.panels.adjust_panel import AdjustPanel, CurvesPanel
+from s2am_editor.window.panels.adjustment_target import AdjustmentTarget
 from s2am_editor.window.panels.finish_panel import FinishPanel
 from s2am_editor.window.panels.harmonize_panel import HarmonizePanel
 from s2am_editor.window.panels.layers_panel import LayersPanel
@@ -28,12 +29,13 @@ class Sidebar(QSplitter):
         super().__init__(Qt.Orientation.Vertical)
         self.setObjectName("sidebarSplitter")
         self.harmonize = HarmonizePanel(session)
-        self.adjust = AdjustPanel(session)
-        self.curves = CurvesPanel(session)
+        self.target = AdjustmentTarget(session, self)
+        self.adjust = AdjustPanel(self.target)
+        self.curves = CurvesPanel(session, self.target)
         self.finish = FinishPanel(session)
         self.shadow = ShadowPanel(session)
         self.layers = LayersPanel(session)
-        reset = small_button("reset", self.tr("Reset sliders"), self.adjust.reset)
+        reset = small_button("reset", self.tr("Reset sliders"), self.target.reset_sliders)
         straight = small_button("reset", self.tr("Remove curves"), self.curves.reset)
         automatic = small_button("reset", self.tr("Automatic values"), self.finish.reset)
         layer_buttons = [
