@@ -162,6 +162,7 @@ class MainWindow(QMainWindow):
         self.session.opened.connect(self._opened)
         self.session.layers_changed.connect(self._refresh)
         self.session.history_changed.connect(self._refresh_history)
+        self.tool_box.scribbling.changed.connect(self._refresh_history)
         self.session.file_changed.connect(self._refresh_title)
         self.harmonizing.done.connect(self._refresh)
         self.harmonizing.busy_changed.connect(self._busy)
@@ -234,7 +235,7 @@ class MainWindow(QMainWindow):
             close=lambda: self.files.when_saved(self.session.close),
             recover=lambda: self.autosave.offer_recovery(asked=True),
             quit=self.close,
-            undo=self.session.undo,
+            undo=self._undo,
             redo=self.session.redo,
             copy=self.commands.copy_image,
             copy_layer=self.commands.copy_layer,
@@ -452,10 +453,18 @@ class MainWindow(QMainWindow):
         self._refresh_hint()
         self._refresh_title()
 
+    def _undo(self) -> None:
+        """Undo the last stroke that has no result yet, or else the last step."""
+        if not self.tool_box.scribbling.undo_stroke():
+            self.session.undo()
+
     def _refresh_history(self) -> None:
         history = self.session.history if self.session.is_open else None
+        last = history.undo_name if history else None
+        if self.tool_box.scribbling.has_pending:
+            last = "Scribble"
         for name, text, with_step, step in (
-            ("undo", self.tr("&Undo"), self.tr("&Undo {0}"), history.undo_name if history else None),
+            ("undo", self.tr("&Undo"), self.tr("&Undo {0}"), last),
             ("redo", self.tr("&Redo"), self.tr("&Redo {0}"), history.redo_name if history else None),
         ):
             self.all_actions[name].setEnabled(step is not None)

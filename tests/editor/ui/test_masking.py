@@ -92,7 +92,7 @@ def test_scribbles_add_to_what_box_and_eraser_have_made(boxed: WindowDriver, mon
     erased = mask(boxed)
     monkeypatch.setattr(cut_out, "grab_cut", lambda raster, *, foreground, **_: foreground)
     window.tool_box.choose("scribble")
-    window.tool_box._choose_combination(Combination.ADD)
+    window.tool_box.scribbling.combination = Combination.ADD
     boxed.drag((170, 150), (200, 150))
     boxed.settle()
     boxed.drag((170, 160), (200, 160))  # both strokes are added to the same mask
@@ -102,6 +102,79 @@ def test_scribbles_add_to_what_box_and_eraser_have_made(boxed: WindowDriver, mon
     assert not after[25:35, 19:21].any()  # still erased
     assert after[80, 75:95].all()
     assert after[90, 75:95].all()
+
+
+def test_each_scribble_is_undone_and_redone_by_itself(boxed: WindowDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+    window, scribble, undo = boxed.window, boxed.window.tool_box.scribble, boxed.window.all_actions["undo"]
+    given: list[int] = []
+
+    def drawn(raster: object, *, foreground: TiledMask, background: TiledMask, **_: object) -> TiledMask:
+        given.append(len(scribble.strokes))
+        marked = foreground.to_array()
+        marked[background.to_array() > 0] = 0
+        return TiledMask.from_array(marked)
+
+    monkeypatch.setattr(cut_out, "grab_cut", drawn)
+    window.tool_box.choose("scribble")
+    steps = window.session.history.position
+    boxed.drag((110, 85), (150, 85), ALT)  # on the background only: there is nothing to segment yet
+    assert "Scribble" in undo.text()
+    undo.trigger()
+    assert scribble.strokes == []
+    assert window.session.history.position == steps
+    masks = []
+    for y in (100, 120, 140):
+        boxed.drag((120, y), (200, y))
+        boxed.settle()
+        masks.append(boxed.active.mask)
+    assert given == [1, 2, 3]
+    for count in (2, 1):
+        undo.trigger()
+        assert len(scribble.subject) == count
+        assert boxed.active.mask is masks[count - 1]
+    boxed.drag((140, 110), (160, 130), ALT)  # continues from the first stroke, not from the three
+    boxed.settle()
+    assert given[-1] == 2
+    undo.trigger()
+    undo.trigger()
+    assert scribble.strokes == []
+    assert boxed.active.mask is None
+    window.all_actions["redo"].trigger()
+    assert len(scribble.strokes) == 1
+    assert boxed.active.mask is masks[0]
+
+    window.tool_box.choose("eraser")  # another change of the mask: a new scribble must not take it back
+    boxed.drag((120, 100), (150, 100))
+    window.tool_box.choose("scribble")
+    erased = boxed.active.mask
+    boxed.drag((120, 150), (200, 150))
+    assert scribble.strokes[0].points[0] != (120, 100)
+    boxed.settle()
+    undo.trigger()
+    assert boxed.active.mask is erased
+
+
+def test_stroke_whose_result_is_not_ready_is_undone_first(boxed: WindowDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+    window, scribble = boxed.window, boxed.window.tool_box.scribble
+    released = threading.Event()
+
+    def slow(raster: object, *, foreground: TiledMask, progress: Callable[[float], None], **_: object) -> TiledMask:
+        released.wait(10)
+        progress(0.5)  # raises if the job was canceled
+        return foreground
+
+    monkeypatch.setattr(cut_out, "grab_cut", slow)
+    window.tool_box.choose("scribble")
+    steps = window.session.history.position
+    boxed.drag((120, 100), (200, 100))
+    boxed.drag((120, 130), (200, 130))
+    window.all_actions["undo"].trigger()
+    assert len(scribble.strokes) == 1
+    released.set()
+    boxed.settle()
+    assert window.session.history.position == steps + 1
+    assert not mask(boxed)[55:65].any()  # the second stroke is not part of the mask
+    assert mask(boxed)[30].any()
 
 
 def test_scribbles_belong_to_the_layer_on_which_they_were_drawn(

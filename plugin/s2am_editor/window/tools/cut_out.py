@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Cutting a subject out of a layer: box and scribble tools, segmentation, mask proposals and edge refinement."""
+"""Cutting a subject out of a layer: box tool, segmentation, mask proposals and edge refinement."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 from PyQt6.QtCore import QObject, QPointF, QRectF, Qt, pyqtSignal
-from PyQt6.QtGui import QColor, QKeyEvent, QPainter, QPen, QPolygonF
+from PyQt6.QtGui import QColor, QKeyEvent, QPainter, QPen
 
 from s2am_editor.cutout.masks import (
     Brush,
@@ -29,10 +29,6 @@ from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs
 from s2am_editor.window.tools.tool import Pointer, Tool
 
 MIN_BOX = 4.0  # image pixels; smaller boxes are taken for accidental clicks
-SUBJECT_COLOR, BACKGROUND_COLOR = (
-    QColor("#31b057"),
-    QColor("#e0483e"),
-)  # colors of scribbles on the subject and on its background
 Strokes = Sequence[Sequence[Point]]
 
 
@@ -115,85 +111,12 @@ def combination_of_keys(pointer: Pointer) -> Combination | None:
     return None
 
 
-class ScribbleTool(Tool):
-    """Draws scribbles on the subject and, with Alt or the right button, on its background."""
-
-    drawn = pyqtSignal(
-        object, object
-    )  # lists of strokes on the subject and on its background; a stroke is a list of points
-    started = pyqtSignal()  # a stroke begins
-    outlines_mask = True
-    cursor = Qt.CursorShape.CrossCursor
-    uses_right_button = True
-
-    def __init__(self) -> None:
-        """Start without scribbles."""
-        super().__init__()
-        self.subject: list[list[Point]] = []
-        self.background: list[list[Point]] = []
-        self._line: list[Point] | None = None
-        self.layer_id: int | None = None  # of the layer that the strokes belong to
-        self.before: TiledMask | None = None  # its mask before the first stroke
-
-    def begin(self, layer: Layer | None) -> None:
-        """Start strokes on a layer, unless there are some on it already."""
-        if not (self.subject or self.background):
-            self.layer_id = layer.id if layer else None
-            self.before = layer.mask if layer else None
-
-    def press(self, pointer: Pointer) -> None:
-        """Start a stroke."""
-        right = pointer.button is Qt.MouseButton.RightButton
-        if pointer.button is Qt.MouseButton.LeftButton or right:
-            self.started.emit()
-            self._line = [pointer.at]
-            (self.background if right or pointer.alt else self.subject).append(self._line)
-
-    def move(self, pointer: Pointer) -> None:
-        """Continue it."""
-        if self._line is not None:
-            self._line.append(pointer.at)
-            self.repaint.emit()
-
-    def release(self, pointer: Pointer) -> None:
-        """End it and emit all strokes."""
-        if self._line is not None:
-            self._line = None
-            if self.subject:
-                self.drawn.emit(list(self.subject), list(self.background))
-
-    def leave(self) -> None:
-        """Discard all strokes."""
-        self.subject, self.background, self._line = [], [], None
-        self.layer_id = self.before = None
-        self.repaint.emit()
-
-    def key(self, event: QKeyEvent) -> bool:
-        """Discard the strokes with its key."""
-        if pressed_shortcut(event, "tool", "cut") and (self.subject or self.background):
-            self.leave()
-            return True
-        return False
-
-    def paint(self, painter: QPainter, viewport: Viewport, ratio: float) -> None:
-        """Draw the strokes."""
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        for lines, color in ((self.subject, SUBJECT_COLOR), (self.background, BACKGROUND_COLOR)):
-            for line in lines:
-                places = QPolygonF([QPointF(*viewport.to_view(*point)) for point in line])
-                for pen_color, wide in ((QColor(255, 255, 255, 200), 5.5), (color, 3.5)):
-                    pen = QPen(pen_color, wide * ratio, cap=Qt.PenCapStyle.RoundCap, join=Qt.PenJoinStyle.RoundJoin)
-                    painter.setPen(pen)
-                    painter.drawPolyline(places) if len(line) > 1 else painter.drawPoint(places[0])
-
-
 class CutOut(QObject):
     """Segments the active layer and refines its mask, in the background."""
 
     failed = pyqtSignal(object)  # a Problem
     proposed = pyqtSignal(object)  # a Proposal, or None after it was accepted or discarded
-    cut = pyqtSignal(int, int)  # the layer that was marked, and the one that has the mask: another one if it was locked
+    scribbled = pyqtSignal(int)  # a layer got the mask that the strokes gave; it is a new one if theirs is locked
 
     def __init__(self, session: EditorSession, jobs: BackgroundJobs, parent: QObject) -> None:
         """Work on a session's document."""
@@ -202,7 +125,7 @@ class CutOut(QObject):
         self._finder, self._subjects = SubjectDetector(), SubjectFinder()
         self.proposal: Proposal | None = None
         self._proposed: Layer | None = None
-        self.applying = False  # while a new mask is put into the document
+        self.applying_scribbles = False  # while the mask that strokes gave is put into the document
         self._job: BackgroundJob | None = None  # the segmentation that is running
 
     @property
@@ -248,7 +171,12 @@ class CutOut(QObject):
             on_subject, on_background = (_drawn(layer, strokes, brush) for strokes in (subject, background))
             return grab_cut(layer.raster, foreground=on_subject, background=on_background, progress=job.progress)
 
-        self._segment(layer, work, before, how)
+        self._segment(layer, work, before, how, by_scribbles=True)
+
+    def cancel(self) -> None:
+        """Cancel the segmentation that is running, if there is one."""
+        if self._job is not None:
+            self._job.cancel()
 
     def select_subject(self, how: Combination = Combination.REPLACE) -> None:
         """Cut out the subject of the active layer without any marks; `how`: with the layer's mask."""
@@ -269,6 +197,8 @@ class CutOut(QObject):
         work: Callable[[BackgroundJob], TiledMask],
         before: TiledMask | None,
         how: Combination,
+        *,
+        by_scribbles: bool = False,
     ) -> None:
         def checked(job: BackgroundJob) -> TiledMask:
             mask = combine_masks(before, work(job), how)
@@ -280,19 +210,18 @@ class CutOut(QObject):
             return mask
 
         def done(mask: TiledMask) -> None:
-            self.applying = True
+            self.applying_scribbles = by_scribbles
             try:
                 if layer.locked:
                     done = self._session.do(commands.cut_out_layer(layer.id, mask, self.tr("Subject")))
                 else:
                     done = self._session.do(commands.set_mask(layer.id, mask, "Cut out"))
             finally:
-                self.applying = False
-            if done and self._session.active:
-                self.cut.emit(layer.id, self._session.active.id if layer.locked else layer.id)
+                self.applying_scribbles = False
+            if done and by_scribbles and self._session.active:
+                self.scribbled.emit(self._session.active.id if layer.locked else layer.id)
 
-        if self._job is not None:
-            self._job.cancel()  # its result would arrive after a newer one, or be replaced by it
+        self.cancel()  # its result would arrive after a newer one, or be replaced by it
         self._job = self._jobs.start(self.tr("Cutting out"), checked, done, self.failed.emit, ended=self._end)
 
     def _end(self, job: BackgroundJob) -> None:

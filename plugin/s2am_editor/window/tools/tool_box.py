@@ -29,9 +29,10 @@ from s2am_editor.window.canvas.canvas import Canvas
 from s2am_editor.window.canvas.document_view import DocumentView, Tint
 from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.tools.brush_tool import MAX_BRUSH, MaskBrush, ReferenceBrush, StrokeTool
-from s2am_editor.window.tools.cut_out import BoxTool, CropTool, CutOut, ScribbleTool, Strokes
+from s2am_editor.window.tools.cut_out import BoxTool, CropTool, CutOut
 from s2am_editor.window.tools.mask_outline import MaskOutline
 from s2am_editor.window.tools.move_tool import MoveTool
+from s2am_editor.window.tools.scribble_tool import ScribbleTool, Scribbling
 from s2am_editor.window.tools.shadow_tool import ShadowTool
 from s2am_editor.window.tools.tool import HandTool, Tool
 from s2am_editor.window.widgets.basic import NumberBox, heading, muted_label, push_button, small_button
@@ -325,7 +326,6 @@ class ToolBox(QToolBar):
         self.actions_by_name = {entry.tool: actions[entry.name] for entry in ACTIONS if entry.tool}
         self._group = QActionGroup(self)
         self._name = ""
-        self._combination = Combination.REPLACE
         self._outline = MaskOutline()
         self._make_tools()
         self._connect()
@@ -351,6 +351,9 @@ class ToolBox(QToolBar):
         session, canvas = self._session, self._canvas
         self.move_tool = MoveTool(session, canvas.viewport, canvas.devicePixelRatioF)
         self.box, self.scribble, self.crop = BoxTool(), ScribbleTool(), CropTool()
+        self.scribbling = Scribbling(
+            self.scribble, session, self._cutting, lambda: SCRIBBLE_WIDTH / canvas.viewport.scale, self
+        )
         self.brush, self.eraser = MaskBrush(session, erase=False), MaskBrush(session, erase=True)
         self.reference = ReferenceBrush(session)
         self._add("move", self.move_tool, MoveOptions(session, self.move_tool))
@@ -390,15 +393,12 @@ class ToolBox(QToolBar):
     def _connect(self) -> None:
         cutting = self._cutting
         self.crop.drawn.connect(lambda box, _: self._crop(box))
-        self.box.drawn.connect(lambda box, how: cutting.cut_box(box, how or self._combination))
-        self.scribble.started.connect(lambda: self.scribble.begin(self._session.active))
-        self.scribble.drawn.connect(self._cut_scribbles)
-        cutting.cut.connect(self._follow_cut)
+        self.box.drawn.connect(lambda box, how: cutting.cut_box(box, how or self.scribbling.combination))
         self._canvas.outline_wanted.connect(self._paint_outline)
         for page in self._cut_pages:
             page.combination_chosen.connect(self._choose_combination)
             page.detect.connect(cutting.detect)
-            page.select_subject.connect(lambda: cutting.select_subject(self._combination))
+            page.select_subject.connect(lambda: cutting.select_subject(self.scribbling.combination))
             page.refine.connect(self.refine_wanted)
             page.clean.connect(cutting.clean_edges)
             page.remove_mask.connect(cutting.remove_mask)
@@ -407,7 +407,6 @@ class ToolBox(QToolBar):
         self.proposal_page.refused.connect(cutting.discard)
         cutting.proposed.connect(self._proposed)
         self._session.layers_changed.connect(self._show_tint)
-        self._session.layers_changed.connect(self._discard_scribbles_of_another_layer)
         self._session.opened.connect(self._opened)
 
     def _paint_outline(self, painter: QPainter, ratio: float) -> None:
@@ -422,27 +421,12 @@ class ToolBox(QToolBar):
             self.choose("move")
 
     def _choose_combination(self, how: Combination) -> None:
-        self._combination = how
+        self.scribbling.combination = how
         for page in self._cut_pages:
             page.show_combination(how)
 
-    def _cut_scribbles(self, subject: Strokes, background: Strokes) -> None:
-        width = SCRIBBLE_WIDTH / self._canvas.viewport.scale
-        self._cutting.cut_scribbles(subject, background, width, self.scribble.before, self._combination)
-
-    def _follow_cut(self, marked: int, masked: int) -> None:
-        """Let the strokes belong to the new layer that was cut out of a locked one."""
-        if self.scribble.layer_id == marked:
-            self.scribble.layer_id = masked
-
-    def _discard_scribbles_of_another_layer(self) -> None:
-        active = self._session.active.id if self._session.active else None
-        if self.scribble.layer_id not in (None, active) and not self._cutting.applying:
-            self.scribble.leave()
-
     def _opened(self) -> None:
         self._cutting.discard()
-        self.scribble.leave()
         self.setEnabled(self._session.is_open)
         self._show_tint()
 
