@@ -63,6 +63,28 @@ def subsample(array: NDArray[Any], side: int) -> NDArray[Any]:
     return array[steps[0] // 2 :: steps[0], steps[1] // 2 :: steps[1]]
 
 
+def sample_pixels(pixels: Pixels, side: int) -> Pixels:
+    """Return a contiguous copy of `subsample`, made in half the time that NumPy takes for all channels at once."""
+    view = subsample(pixels, side)
+    samples = np.empty(view.shape, view.dtype)
+    for channel in range(view.shape[2]):
+        samples[..., channel] = view[..., channel]
+    return samples
+
+
+def value_range(array: NDArray[Any]) -> tuple[Any, Any]:
+    """Return the lowest and the highest value of a mask, alpha or pixels; both NaN if there is one.
+
+    All values are read only if samples of an integer array do not show both ends of its type's range.
+    """
+    if array.dtype.kind in "bu":
+        sampled = np.ascontiguousarray(subsample(array, SAMPLED_SIDE))
+        low, high = sampled.min(), sampled.max()
+        if low == 0 and high == full_scale(array.dtype):
+            return low, high
+    return array.min(), array.max()
+
+
 def luma(pixels: Pixels) -> Mask:
     """Return the BT.709 luma of H×W×3 pixels, H×W in the same dtype; exact where the three channels are equal."""
     first = pixels[..., 0]

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from s2am_common.image_formats import format_of_suffix
 from s2am_engine.errors import MaskError
-from s2am_engine.image.arrays import full_scale, luma, subsample, to_uint8
+from s2am_engine.image.arrays import SAMPLED_SIDE, full_scale, luma, subsample, to_uint8, value_range
 from s2am_engine.image.io import ImageData, load_image
 from s2am_engine.types import Bytes, Floats, Mask
 
@@ -167,7 +167,7 @@ def invert_mask(mask: Mask) -> Mask:
 def inversion_hint(mask: Mask, name: str = "The mask") -> str:
     """Return a sentence if most of a mask's border is foreground, which is typical of inverted masks; else ""."""
     border = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
-    if (border > full_scale(mask.dtype) / 2).mean() <= _BORDER_SHARE or mask.min() >= full_scale(mask.dtype):
+    if (border > full_scale(mask.dtype) / 2).mean() <= _BORDER_SHARE or value_range(mask)[0] >= full_scale(mask.dtype):
         return ""
     return f"{name} marks most of the image's border as foreground: invert it if its background is white."
 
@@ -180,7 +180,7 @@ def _of_image(image: ImageData, entries: Sequence[int], name: str) -> _Interpret
     if image.selection is not None and alpha is None and np.ptp(image.selection) > 0:
         return _of_values(image.selection, entries, name)
     if alpha is not None:
-        opaque = bool(alpha.min() >= full_scale(alpha.dtype))
+        opaque = bool(value_range(alpha)[0] >= full_scale(alpha.dtype))
     if not opaque and alpha is not None and not entries:
         found = _of_transparent(image, alpha, name)
         if found is not None:
@@ -235,7 +235,7 @@ def _of_values(values: Mask, entries: Sequence[int], name: str) -> _Interpretati
         return values, MaskKind.GRAY, []
     if values.dtype.kind == "f":
         return _checked_floats(values, name), MaskKind.GRAY, []
-    top = int(values.max())
+    top = int(value_range(values)[1])
     if entries:
         return _of_entries(values, None, entries, name)
     notes: list[str] = []
@@ -252,7 +252,7 @@ def _of_values(values: Mask, entries: Sequence[int], name: str) -> _Interpretati
 
 def _checked_floats(mask: Floats, name: str) -> Floats:
     """Return a float mask within [0, 1]."""
-    low, high = float(mask.min()), float(mask.max())
+    low, high = map(float, value_range(mask))
     if low < -_TOLERANCE or high > 1 + _TOLERANCE:  # False for NaN, which check_mask refuses
         raise MaskError(
             f"{name} has floating-point values from {low:g} to {high:g}, but they must range from 0 to 1: divide it by "
@@ -359,7 +359,7 @@ def _hint(mask: Mask, name: str) -> tuple[str, str]:
     """Return a sentence about a probable mistake in a mask, and its code; "" = none."""
     if sentence := inversion_hint(mask, name):
         return sentence, "mask.inverted"
-    share = float(mask.max()) / full_scale(mask.dtype)
+    share = float(value_range(mask)[1]) / full_scale(mask.dtype)
     if 0 < share <= _WEAK_SHARE:
         sentence = f"{name} reaches only {100 * share:.2g} % of white: its foreground is changed by as much at most."
         return sentence, "mask.weak"
@@ -410,16 +410,19 @@ def _edges(mask: Bytes) -> tuple[Bytes, NDArray[np.bool_], bool]:
 
 def _middle_rows(mask: Bytes) -> Bytes:
     """Return the rows around the center of the foreground, so many that they hold about a million pixels."""
-    _, top, _, height = cv2.boundingRect(mask)
+    sampled, step = np.ascontiguousarray(subsample(mask, SAMPLED_SIDE)), max(1, len(mask) // SAMPLED_SIDE)
+    if not sampled.any():  # the foreground lies between the samples
+        sampled, step = mask, 1
+    _, top, _, height = cv2.boundingRect(sampled)
     rows = max(_LEAST_ROWS, _SAMPLED_PIXELS // mask.shape[1])
-    first = max(0, top + (height - rows) // 2)
+    first = max(0, step * top + (step * height - rows) // 2)
     return mask[first : first + rows]
 
 
 def _histogram(mask: Bytes, where: NDArray[np.bool_] | None = None) -> NDArray[np.intp]:
-    """Return how often each level occurs."""
-    counts = cv2.calcHist([mask], [0], None if where is None else where.view(np.uint8), [256], [0, 256])
-    return counts.ravel().astype(np.intp)
+    """Return how often each level between black and white occurs: (256,), 0 at both ends."""
+    between = cv2.inRange(mask, 1, 254).view(np.bool_)  # type: ignore[call-overload]
+    return np.bincount(mask[between if where is None else between & where], minlength=256)
 
 
 def _shows_noise(counts: NDArray[np.intp]) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 
 from s2am_common.image_formats import WRITABLE_FORMATS
 from s2am_engine.errors import ImageFormatError, MaskError
-from s2am_engine.image.arrays import SAMPLED_SIDE, STRIP_PIXELS, full_scale, subsample, to_depth, to_unit
+from s2am_engine.image.arrays import SAMPLED_SIDE, STRIP_PIXELS, full_scale, subsample, to_depth, to_unit, value_range
 from s2am_engine.image.guided_filter import guided_coefficients
 from s2am_engine.image.io import ImageData, save_image
 from s2am_engine.types import Bytes, Floats, Mask, Pixels
@@ -42,7 +42,7 @@ def mask_from_alpha(image: ImageData, name: str = "The image") -> Mask:
         MaskError: there is no transparency, or only one color under the transparent part.
     """
     alpha = image.coverage
-    if alpha is None or alpha.min() >= full_scale(alpha.dtype):
+    if alpha is None or value_range(alpha)[0] >= full_scale(alpha.dtype):
         raise MaskError(f"{name} has no transparency that could serve as a mask.", code="mask.no-alpha", name=name)
     beneath = image.pixels[alpha == 0]
     if len(beneath) and np.ptp(beneath, axis=0).max() == 0:
@@ -63,7 +63,7 @@ def check_mask(mask: Mask, shape: tuple[int, ...], name: str = "The mask", *, or
         MaskError: another size, NaN, no foreground at all, or no background at all.
     """
     check_mask_size(mask, shape, name, orientation=orientation)
-    low, high = mask.min(), mask.max()
+    low, high = value_range(mask)
     if not np.isfinite([low, high]).all():
         raise MaskError(
             f"{name} contains values that are not numbers: export it again without them.", code="mask.not-finite"

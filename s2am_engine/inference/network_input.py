@@ -10,7 +10,7 @@ import numpy as np
 
 from s2am_engine.errors import ImageError, MaskError
 from s2am_engine.image import icc
-from s2am_engine.image.arrays import SAMPLED_SIDE, subsample, to_uint8, to_unit
+from s2am_engine.image.arrays import SAMPLED_SIDE, sample_pixels, subsample, to_uint8, to_unit
 from s2am_engine.types import Bytes, Floats, Mask, Pixels
 
 MAX_FOREGROUND_SAMPLES = 4096
@@ -67,7 +67,7 @@ def make_network_input(
             "No visible pixel is left for the background: make the mask smaller, or add a background.",
             code="mask.no-background",
         )
-    own = to_uint8(subsample(pixels, side))
+    own = to_uint8(sample_pixels(pixels, side))
     composite, small_mask = average_visible(icc.to_srgb(own, profile), weights, visible, size)
     chosen = np.flatnonzero(foreground >= 0.5 * foreground.max())
     chosen = chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), MAX_FOREGROUND_SAMPLES)).astype(np.intp)]
@@ -85,7 +85,7 @@ def reduce_image(pixels: Pixels, alpha: Pixels | None, profile: bytes | None, si
         ImageError: the image is transparent everywhere, or its pixels are not numbers.
     """
     for side in (SAMPLED_SIDE, max(pixels.shape[:2])):
-        own = subsample(pixels, side)
+        own = sample_pixels(pixels, side)
         visible = None if alpha is None else to_unit(subsample(alpha, side))
         if visible is None or visible.any():
             break
@@ -98,9 +98,7 @@ def reduce_image(pixels: Pixels, alpha: Pixels | None, profile: bytes | None, si
 def average_visible(srgb: Bytes, weights: Floats, visible: Floats | None, size: int) -> tuple[Floats, Floats]:
     """Average sampled pixels and mask, weighted by visibility (None: all visible), to N×N×3 in [0, 1] and N×N."""
     if visible is None:
-        # Channel by channel: float copies of all channels would double the memory.
-        channels = [shrink(srgb[..., c].astype(np.float32), size) for c in range(3)]
-        return np.stack(channels, axis=2) / np.float32(255), shrink(weights, size)
+        return shrink(srgb.astype(np.float32), size) / np.float32(255), shrink(weights, size)
     shares = shrink(visible, size)
     least = np.float32(MIN_VISIBILITY) * shares.max()
     divisor = np.maximum(shares, least)
