@@ -32,6 +32,7 @@ _Block = tuple[slice, slice]
 _BLOCK_PIXELS = 1 << 15  # two float copies fit the L2 cache; OpenCV's own functions start threads far above this
 _STRIP_ROWS = 128  # a thread's share at a time, which it copies and renders while it is in the cache
 _MAX_WORKERS = 8  # beyond this, memory bandwidth is the limit, and each worker holds a few megabytes
+_MOST_EDGES = 1 / 8  # share of a strip's pixels that are soft up to which they are mixed apart from the others
 _TABULATED = (-1.0, 2.1)  # values between matrices for which functions are tabulated: colors of ProPhoto RGB as sRGB
 _MAX_FUSED_STEP = 0.2  # 8-bit levels between the entries of a 16-bit table, whose error is at most half of that
 _DEPTHS = {np.dtype(np.uint8): cv2.CV_8U, np.dtype(np.uint16): cv2.CV_16U}
@@ -91,10 +92,7 @@ def apply_color_map(
     def render(strip: slice) -> None:
         if not copied:
             result[strip] = source[strip]
-        for block in _blocks(strip, pixels.shape[1], mask):
-            rendered = _apply_to_block(plan, np.ascontiguousarray(source[block]), None if mask is None else mask[block])
-            if rendered is not None:
-                result[block] = rendered
+        _render_strip(plan, source, result, mask, strip)
 
     strips = _strips(*pixels.shape[:2])
     run_in_threads(render, strips, progress, workers or min(os.cpu_count() or 1, _MAX_WORKERS))
@@ -135,19 +133,21 @@ def _strips(height: int, width: int) -> list[slice]:
     return [slice(y, min(y + rows, height)) for y in range(0, height, rows)]
 
 
-def _blocks(strip: slice, width: int, mask: Mask | None) -> list[_Block]:
-    """Return blocks that cover the bounding box of the part of a strip where the mask is not 0."""
-    left, top, height = 0, strip.start, strip.stop - strip.start
-    if mask is not None:
-        part = mask[strip] if mask.dtype in (np.uint8, np.bool_) else mask[strip] != 0
-        left, y, width, height = cv2.boundingRect(part.view(np.uint8))
-        top += y
+def _bounding_box(strip: slice, mask: Mask) -> _Block:
+    """Return the bounding box of the part of a strip where the mask is not 0; it may be empty."""
+    part = mask[strip] if mask.dtype in (np.uint8, np.bool_) else mask[strip] != 0
+    left, y, width, height = cv2.boundingRect(part.view(np.uint8))
+    return slice(strip.start + y, strip.start + y + height), slice(left, left + width)
+
+
+def _blocks(height: int, width: int) -> list[_Block]:
+    """Return blocks that cover a box."""
     columns = max(1, min(width, _BLOCK_PIXELS))
     rows = max(1, _BLOCK_PIXELS // columns)
     return [
-        (slice(y, min(y + rows, top + height)), slice(x, min(x + columns, left + width)))
-        for y in range(top, top + height, rows)
-        for x in range(left, left + width, columns)
+        (slice(y, min(y + rows, height)), slice(x, min(x + columns, width)))
+        for y in range(0, height, rows)
+        for x in range(0, width, columns)
     ]
 
 
@@ -264,7 +264,7 @@ class _IntegerPlan:
         self._full = float(np.iinfo(dtype).max)
         stages = _stages(color_map)
         self._input_lut: Floats | None = None
-        self._blended_input = _blend_with_lut(stages[0], self._full, self._depth) if stages else None
+        self._blended_input = _BlendedInput.of(stages, self._depth, self._full)
         if self._blended_input:
             stages.pop(0)
         elif stages and isinstance(stages[0], _PerChannel):
@@ -274,10 +274,10 @@ class _IntegerPlan:
         self._output: _Stage | None = None
         if stages and isinstance(stages[-1], _PerChannel):
             self._output = stages.pop()
-        else:
+        elif stages or not self._blended_input:
             stages = _merge_adjacent([*stages, Matrix(_scaling(self._full))])
         self._stages = [_tabulated(stage, self._depth) for stage in stages]
-        self._fused = self._fused_8bit()
+        self._fused = self._fused_blend() or self._fused_8bit()
         if self._output and not self._fused:
             self._output = _tabulated(self._output, self._depth)
 
@@ -307,6 +307,12 @@ class _IntegerPlan:
         for stage in self._stages:
             colors = stage(colors)
         return colors
+
+    def _fused_blend(self) -> Callable[[Pixels], Pixels] | None:
+        """Return a faster `finish` if a Blend is all that there is, else None."""
+        if self._blended_input and not self._stages and not self._output:
+            return partial(self._blended_input, depth=self._depth)
+        return None
 
     def _fused_8bit(self) -> Callable[[Pixels], Pixels] | None:
         """Return a faster `finish` for 8 bits if the only remaining stage is a matrix, else None.
@@ -357,25 +363,43 @@ def _table(function: Callable[[Floats], Floats]) -> Callable[[Floats], Floats]:
     return lambda colors: table(cv2.addWeighted(colors, scale, colors, 0, -low * scale))
 
 
-def _blend_with_lut(stage: _Stage, full: float, depth: int) -> Callable[[Pixels], Floats] | None:
-    """Return a Blend whose inner map begins with a per-channel stage as a function from integers to [0, 1].
+class _BlendedInput:
+    """A `Blend` whose inner map begins with a per-channel stage, which becomes a table: from integers to floats."""
 
-    The per-channel stage becomes a table. None for every other stage.
-    """
-    inner = _stages(stage.map) if isinstance(stage, Blend) else []
-    if not isinstance(stage, Blend) or not inner or not isinstance(inner[0], _PerChannel):
-        return None
-    table = inner.pop(0)(_ramp(0, 1, int(full) + 1))
-    inner = [_tabulated(each, depth) for each in inner]
-    share, rest = stage.strength, (1 - stage.strength) / full
+    def __init__(self, inner: list[_Stage], strength: float, depth: int, full: float, scale: float) -> None:
+        """Prepare tables.
 
-    def blend(block: Pixels) -> Floats:
-        colors: Any = cv2.LUT(block, table)
-        for step in inner:
-            colors = step(colors)
-        return cv2.addWeighted(colors, share, block, rest, 0, dtype=cv2.CV_32F)  # type: ignore[return-value]
+        Args:
+            inner: stages of the inner map.
+            strength: of the blend.
+            depth: of the integers, in OpenCV's terms.
+            full: the integer that stands for 1.0.
+            scale: the result that stands for 1.0.
+        """
+        assert isinstance(inner[0], _PerChannel)
+        self._table = inner[0](_ramp(0, 1, int(full) + 1))
+        self._stages = [_tabulated(stage, depth) for stage in inner[1:]]
+        self._shares = strength * scale, (1 - strength) * scale / full
 
-    return blend
+    @classmethod
+    def of(cls, stages: list[_Stage], depth: int, full: float) -> _BlendedInput | None:
+        """Return the first of a map's stages, scaled to the integers' own range if it is the only one.
+
+        None if it is another stage than such a Blend.
+        """
+        first = stages[0] if stages else None
+        inner = _stages(first.map) if isinstance(first, Blend) else []
+        if not isinstance(first, Blend) or not inner or not isinstance(inner[0], _PerChannel):
+            return None
+        return cls(inner, first.strength, depth, full, full if len(stages) == 1 else 1)
+
+    def __call__(self, block: NDArray[Any], depth: int = cv2.CV_32F) -> Any:
+        """Return the map of a block, float32 or rounded to another depth of OpenCV."""
+        colors: Any = cv2.LUT(block, self._table)
+        for stage in self._stages:
+            colors = stage(colors)
+        share, rest = self._shares
+        return cv2.addWeighted(colors, share, block, rest, 0, dtype=depth)
 
 
 def _matrix_8bit(matrix: Floats, block: NDArray[Any]) -> NDArray[Any]:
@@ -407,31 +431,64 @@ def _scaling(factor: float) -> Floats:
 _Plan = _FloatPlan | _IntegerPlan
 
 
-def _apply_to_block(plan: _Plan, block: Pixels, mask: Mask | None) -> Pixels | None:
-    """Apply a map to a block (h, w, 3 or 4) within its mask; None if the mask is 0 everywhere."""
-    if mask is not None and not mask.any():
-        return None
+def _render_strip(plan: _Plan, source: Pixels, result: Pixels, mask: Mask | None, strip: slice) -> None:
+    """Apply a map to the pixels of a strip within the mask; source and result may be the same array."""
+    if mask is None:
+        source, result = source[strip], result[strip]
+        for block in _blocks(*source.shape[:2]):
+            result[block] = _recolored(plan, np.ascontiguousarray(source[block]))
+        return
+    box = _bounding_box(strip, mask)
+    source, result, mask = source[box], result[box], mask[box]
+    soft = _soft_pixels(mask)
+    mostly_soft = np.count_nonzero(soft) > _MOST_EDGES * soft.size
+    if not mostly_soft:  # calls of OpenCV and NumPy for the few soft pixels of each block would take longer
+        y, x = np.divmod(np.flatnonzero(soft), max(1, soft.shape[1]))
+        colors = source[y, x, :3]  # read before the blocks are written
+    for block in _blocks(*mask.shape):
+        weights = mask[block]
+        if weights.any():
+            before = np.ascontiguousarray(source[block])
+            dense = mostly_soft and bool(soft[block].any())
+            _write_inside(_recolored(plan, before, weights if dense else None), weights, result[block])
+    if not mostly_soft:
+        for start in range(0, len(y), _BLOCK_PIXELS):
+            part = slice(start, start + _BLOCK_PIXELS)
+            result[y[part], x[part], :3] = _mixed(plan, colors[None, part], mask[y[part], x[part]][None])[0]
+
+
+def _recolored(plan: _Plan, block: Pixels, mask: Mask | None = None) -> Pixels:
+    """Return the map of a block (h, w, 3 or 4), whose alpha is kept, mixed by a mask (h, w); None = entirely."""
     if block.shape[2] == 4:
-        colors = _apply_to_block(plan, cv2.cvtColor(block, cv2.COLOR_RGBA2RGB), mask)
-        if colors is None:
-            return None
-        return cv2.mixChannels([colors, block], [np.empty_like(block)], [0, 0, 1, 1, 2, 2, 6, 3])[0]
-    full = 1 if mask is None or mask.dtype.kind in "bf" else np.iinfo(mask.dtype).max
-    if mask is None or mask.min() >= full:
-        return plan.finish(block)
-    soft = np.flatnonzero((mask > 0) & (mask < full))
-    mostly_soft = 2 * soft.size > mask.size
-    inside = _mixed(plan, block, mask, full) if mostly_soft else plan.finish(block)
-    result = cv2.copyTo(inside, (mask > 0).view(np.uint8), block.copy())
-    if soft.size and not mostly_soft:
-        colors, weights = block.reshape(-1, 3).take(soft, axis=0), mask.take(soft)
-        result.reshape(-1, 3)[soft] = _mixed(plan, colors[None], weights[None], full)[0]
-    return result
+        after = _recolored(plan, cv2.cvtColor(block, cv2.COLOR_RGBA2RGB), mask)
+        return cv2.mixChannels([after], [block.copy()], [0, 0, 1, 1, 2, 2])[0]
+    return plan.finish(block) if mask is None else _mixed(plan, block, mask)
 
 
-def _mixed(plan: _Plan, block: Pixels, mask: Mask, full: float) -> Pixels:
+def _write_inside(block: Pixels, mask: Mask, result: Pixels) -> None:
+    """Write a block to an array where the mask is not 0."""
+    inside = mask if mask.dtype == np.uint8 else (mask > 0).view(np.uint8)
+    rows, *pixel = result.strides
+    if pixel == [*block.strides[1:]] and rows >= block.strides[0]:
+        cv2.copyTo(block, inside, result)
+    else:  # OpenCV writes only to arrays of contiguous rows
+        result[:] = cv2.copyTo(block, inside, result.copy())
+
+
+def _soft_pixels(mask: Mask) -> NDArray[np.bool_]:
+    """Return where a mask is neither 0 nor at its full scale."""
+    if mask.dtype == np.uint8 and mask.size:
+        return cv2.inRange(mask, 1, 254).view(np.bool_)
+    return (mask > 0) & (mask < mask.dtype.type(_full_weight(mask)))
+
+
+def _full_weight(mask: Mask) -> int:
+    return 1 if mask.dtype.kind in "bf" else int(np.iinfo(mask.dtype).max)
+
+
+def _mixed(plan: _Plan, block: Pixels, mask: Mask) -> Pixels:
     """Return before + mask·(after − before) for a block (h, w, 3)."""
-    weight = np.clip(mask.astype(np.float32) / full, 0, 1)
+    weight = np.clip(mask.astype(np.float32) / _full_weight(mask), 0, 1)
     before = block.astype(np.float32)
     mixed = plan.clamped(plan.levels(block), before)
     mixed -= before

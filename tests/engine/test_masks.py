@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from s2am_engine.errors import EngineError, MaskError
-from s2am_engine.image.arrays import to_unit
+from s2am_engine.image.arrays import full_scale, to_unit
 from s2am_engine.image.io import ImageData, load_image
 from s2am_engine.image.mask_reading import read_mask
 from s2am_engine.image.masks import check_mask, mask_from_alpha, save_mask
@@ -30,6 +30,16 @@ from s2am_engine.types import Pixels
 def test_check_mask_refuses_unusable_masks(mask: Pixels, sentence: str) -> None:
     with pytest.raises(EngineError, match=sentence):
         check_mask(mask, (4, 5, 3))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.bool_])
+@pytest.mark.parametrize("background", [0, 1])
+def test_check_mask_finds_a_single_pixel_of_a_large_mask(dtype: type[Pixels], background: int) -> None:
+    mask = np.full((2100, 1100), background * full_scale(np.dtype(dtype)), dtype)
+    with pytest.raises(MaskError):
+        check_mask(mask, mask.shape)
+    mask[1000, 601] = (1 - background) * full_scale(np.dtype(dtype))  # between the rows and columns that are sampled
+    check_mask(mask, mask.shape)
 
 
 @pytest.mark.parametrize(
