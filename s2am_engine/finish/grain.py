@@ -7,18 +7,28 @@ that of noise, and keeps what exceeds it (Lee, PAMI 2, 1980). Non-local means wo
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from s2am_engine.finish.measurement import FinishMeasurement
-from s2am_engine.finish.noise import NOISE_KNOTS, NoiseModel, excess_variance, level_table, noise_at, noise_tiles
+from s2am_engine.finish.noise import (
+    NOISE_KNOTS,
+    NoiseCorrelation,
+    NoiseModel,
+    excess_variance,
+    level_table,
+    noise_at,
+    noise_tiles,
+)
 from s2am_engine.types import Bytes, Doubles, Floats
 
 _SPLINE = np.array([1, 4, 6, 4, 1], np.float32) / 16
 _STEPS = (1, 2, 4)  # pixels between the taps of the spline, for each band
 _LOCAL = (5, 5)  # window of the local energy
+_LEAST_ENERGY = np.float32(1e-3)  # squared 8-bit levels: the divisor is not 0
 _LEAST_SHARE = 0.5  # of the remaining variance that coarser bands may have; more, and another band is reduced
 _DETAIL = 2.4  # local energy, relative to that of the noise, from which on it is detail
 
@@ -61,18 +71,21 @@ class ReducedGrain:
 
     def __call__(self, colors: Floats) -> Floats:
         """Return colors (h, w, 3) in 8-bit levels of a block with less noise."""
-        bands, result = _split_bands(colors, len(self.bands))
+        # The share of a band's local energy that is noise keeps the gain, the rest of the band stays as it is: the
+        # result is the input without (1 - gain) times the noise of all bands.
+        bands, _ = _split_bands(colors, len(self.bands))
         luma = _luma_levels(_smoothed(colors, 1))
-        threshold, gain = cv2.LUT(luma, self.table**2 * np.float32(_DETAIL)), cv2.LUT(luma, self.gains)
+        noise = np.zeros_like(colors)
         for detail, band in zip(bands, self.bands, strict=True):
             energy = cv2.blur(cv2.multiply(detail, detail), _LOCAL)
-            noise = threshold * np.square(band).astype(np.float32)
-            # Share of the local energy that exceeds the noise.
-            share = 1 - np.minimum(noise / np.maximum(energy, 1e-3), 1)
-            share += (1 - share) * gain
-            share *= detail
-            result += share
-        return result
+            np.maximum(energy, _LEAST_ENERGY, out=energy)
+            threshold = cv2.LUT(luma, np.float32(_DETAIL) * np.square(self.table * band).astype(np.float32))
+            share = cv2.divide(threshold, energy, dst=energy)
+            cv2.threshold(share, 1, 0, cv2.THRESH_TRUNC, dst=share)
+            cv2.multiply(share, detail, dst=share)
+            cv2.add(noise, share, dst=noise)
+        cv2.multiply(noise, cv2.LUT(luma, 1 - self.gains), dst=noise)
+        return np.asarray(cv2.subtract(colors, noise, dst=noise), np.float32)
 
 
 def _smoothed(colors: Floats, step: int) -> Floats:
@@ -100,33 +113,46 @@ def grain_stage(amount: float, measurement: FinishMeasurement, seed: int = 0) ->
     foreground, background = measurement.foreground.noise, measurement.background.noise
     if amount > 0:
         shape = _distribution(background, foreground, foreground or background)
-        tiles = noise_tiles(background, seed)
+        tiles = noise_tiles(NoiseCorrelation.of(background), seed)
         return AddedGrain(level_table(amount * np.sqrt(shape)), tiles)
     model = foreground or _white(-amount)
     shape = _distribution(model, background, model)
     remaining = np.maximum(model.levels**2 - amount**2 * shape, 0) / np.maximum(model.levels**2, 1e-6)
-    tile = noise_tiles(model, seed)[0]
-    levels, gains = _band_gains(tile / tile.std(axis=(0, 1)), remaining)
+    levels, gains = _band_gains(NoiseCorrelation.of(model), seed, remaining)
     return ReducedGrain(level_table(model.levels), level_table(gains), levels)
 
 
-def _band_gains(tile: Floats, remaining: Doubles) -> tuple[Doubles, Doubles]:
+def _band_gains(correlation: NoiseCorrelation, seed: int, remaining: Doubles) -> tuple[Doubles, Doubles]:
     """Return the levels (B, 3) of noise in as few bands as can be enough, and their gains (NOISE_KNOTS, 3).
 
     Args:
-        tile: n×n×3, the noise with standard deviation 1.
+        correlation: of the noise.
+        seed: of a sample of it.
         remaining: (NOISE_KNOTS, 3), share of the variance that is to remain.
     """
     for count in range(1, len(_STEPS) + 1):
-        bands, smooth = _split_bands(tile, count)
-        detail = np.sum(bands, axis=0)
-        # The gain g for which g·detail + smooth has the remaining variance.
-        square, mixed, rest = (_mean(a, b) for a, b in ((detail, detail), (detail, smooth), (smooth, smooth)))
+        levels, square, mixed, rest = _band_statistics(correlation, seed, count)
         if (rest < _LEAST_SHARE * remaining).all():
             break
+    # The gain g for which g·bands + rest has the remaining variance.
     root = np.sqrt(np.maximum(mixed**2 - square * (rest - remaining), 0))
     gains = ((root - mixed) / np.maximum(square, 1e-6)).clip(0, 1)
-    return np.sqrt(np.stack([_mean(band, band) for band in bands])), gains
+    return levels, gains
+
+
+@functools.lru_cache(2 * len(_STEPS))
+def _band_statistics(correlation: NoiseCorrelation, seed: int, count: int) -> tuple[Doubles, Doubles, Doubles, Doubles]:
+    """Split noise of standard deviation 1 into bands.
+
+    Returns:
+        The level (B, 3) in each band; per channel (3,), the mean square of the sum of the bands, its mean product with
+        the rest, and the mean square of the rest.
+    """
+    tile = noise_tiles(correlation, seed)[0]
+    bands, rest = _split_bands(tile / tile.std(axis=(0, 1)), count)
+    detail = np.asarray(np.sum(bands, axis=0), np.float32)
+    levels = np.sqrt(np.stack([_mean(band, band) for band in bands]))
+    return levels, _mean(detail, detail), _mean(detail, rest), _mean(rest, rest)
 
 
 def _distribution(more: NoiseModel | None, less: NoiseModel | None, region: NoiseModel | None) -> Doubles:
@@ -154,7 +180,7 @@ def _split_bands(colors: Floats, count: int) -> tuple[list[Floats], Floats]:
     bands, smooth = [], colors
     for step in _STEPS[:count]:
         coarser = _smoothed(smooth, step)
-        bands.append(smooth - coarser)
+        bands.append(np.asarray(cv2.subtract(smooth, coarser), np.float32))
         smooth = coarser
     return bands, smooth
 

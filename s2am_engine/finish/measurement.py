@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 
 from s2am_common.sliders import FINISH_SLIDERS
 from s2am_engine.color.map import ColorMap
-from s2am_engine.finish.noise import NoiseModel, estimate_noise, excess_variance, noise_limit, noise_tiles
+from s2am_engine.finish.noise import (
+    NoiseCorrelation,
+    NoiseModel,
+    estimate_noise,
+    excess_variance,
+    noise_limit,
+    noise_tiles,
+)
 from s2am_engine.finish.sharpness import estimate_blur, soften
 from s2am_engine.finish.values import Finish
 from s2am_engine.image.arrays import full_scale
@@ -247,7 +254,7 @@ class FinishMeasurement:
         noise = self.foreground.noise
         if noise is None or sharpness >= 0:
             return self
-        (tile, *_) = noise_tiles(noise)
+        (tile, *_) = noise_tiles(NoiseCorrelation.of(noise), 0)
         blurred = soften(tile, -sharpness)
         factor = blurred.reshape(-1, 3).std(axis=0) / tile.reshape(-1, 3).std(axis=0)
         return replace(self, foreground=replace(self.foreground, noise=replace(noise, levels=noise.levels * factor)))

@@ -261,27 +261,48 @@ def _white_noise(side: int, seed: int) -> Floats:
     return np.random.default_rng((seed, side)).standard_normal((3, side, side), np.float32)
 
 
-def noise_tiles(model: NoiseModel | None, seed: int = 0) -> tuple[Floats, ...]:
-    """Return periodic tiles (n, n, 3) of noise with the correlation of a model; their sum has standard deviation 1.
+@dataclass(frozen=True)
+class NoiseCorrelation:
+    """Correlation of noise between channels and neighbors, as a key of caches: bytes of doubles; empty: none.
 
-    The sides are coprime: the sum of the tiles, each repeated, is stationary noise without visible repetition.
+    channels: 3×3. spatial: 3×n×n, see `NoiseModel`.
+    """
+
+    channels: bytes = b""
+    spatial: bytes = b""
+
+    @classmethod
+    def of(cls, model: NoiseModel | None) -> NoiseCorrelation:
+        """Return that of a model; None = independent pixels, the same in all channels."""
+        if model is None:
+            return cls()
+        return cls(*(np.asarray(part, np.float64).tobytes() for part in (model.channels, model.spatial)))
+
+
+@functools.lru_cache(4)
+def noise_tiles(correlation: NoiseCorrelation, seed: int) -> tuple[Floats, ...]:
+    """Return periodic tiles (n, n, 3) of noise with a correlation; their sum has standard deviation 1.
+
+    The sides are coprime: the sum of the tiles, each repeated, is stationary noise without visible repetition. The
+    tiles are cached, because those of all values of a slider are the same; they must not be modified.
 
     Args:
-        model: None = independent pixels, the same in all channels.
+        correlation: of the noise.
         seed: of the random generator.
     """
     tiles = []
     for side in _TILE_SIDES:
         white = _white_noise(side, seed)
-        if model is None:
+        if not correlation.channels:
             tiles.append(np.repeat(white[:1].transpose(1, 2, 0), 3, axis=2) * _TILE_LEVEL)
             continue
-        values, vectors = np.linalg.eigh(model.channels)
+        values, vectors = np.linalg.eigh(np.frombuffer(correlation.channels).reshape(3, 3))
         root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
         mixed = np.einsum("cd,dyx->cyx", root.astype(np.float32), white)
         kernel = np.zeros((3, side, side))
         reach = np.arange(-_LAGS, _LAGS + 1)
-        kernel[:, reach[:, None], reach[None]] = model.spatial
+        spatial = np.frombuffer(correlation.spatial).reshape(3, len(reach), len(reach))
+        kernel[:, reach[:, None], reach[None]] = spatial
         gain = np.sqrt(np.fft.rfft2(kernel).real.clip(0))
         tile = np.fft.irfft2(np.fft.rfft2(mixed) * gain, s=(side, side))
         tile /= tile.std(axis=(1, 2), keepdims=True) + 1e-9

@@ -46,6 +46,10 @@ def test_finish_by_button_sliders_reset_and_undo(driver: WindowDriver, backgroun
     QTest.mouseClick(panel.start_button, Qt.MouseButton.LeftButton)  # measured again, edges kept
     driver.settle()
     assert driver.active.finish.values == found.automatic.replace(decontaminate=0.5, light_wrap=1)
+    driver.drag((160, 120), (190, 130), Qt.KeyboardModifier.ControlModifier)  # elsewhere on the background
+    assert "Moved since" in panel._note.text()
+    window.session.undo()
+    assert "Moved since" not in panel._note.text()
     panel.reset()
     assert driver.active.finish.values == found.automatic
     QTest.mouseClick(panel.remove_button, Qt.MouseButton.LeftButton)

@@ -36,6 +36,9 @@ class FinishPanel(EffectPanel):
         self.start_button.setText(self.tr("Match grain and sharpness") if finish is None else self.tr("Match again"))
         if finish is None:
             self.show_values(None, None)
+        elif layer is not None and layer.transform != finish.placement:
+            moved = self.tr("Moved since: match again to measure the new surroundings.")
+            self.show_values(finish.values, finish.automatic, f"{self._describe(finish)}\n{moved}")
         else:
             self.show_values(finish.values, finish.automatic, self._describe(finish))
 
