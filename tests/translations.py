@@ -59,7 +59,7 @@ EDITOR_TEXTS = (
     "The shadow falls away from the light source in the background.",
     "The shadow falls away from the left, where the background is brighter.",
     "The shadow falls away from the right, where the background is brighter.",
-    "save it as PNG, TIFF or an ordinary JPEG first", "{name} copy", "saved selections", "texts ({names})",
+    "save it as PNG, TIFF or an ordinary JPEG first", "{name} copy", "saved selections", "texts ({names})", "W",
     "{path} is black and white: bring it in color.", "{path} {kind} is not read here: export it as JPEG.",
     "{path} nothing in it could be a foreground: bring photographs of people or things.",
     "{name} is a CMYK image: its colors are converted to sRGB.",

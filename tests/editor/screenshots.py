@@ -86,7 +86,7 @@ class Photographer:
         self._wait(window)
         self._take(window, "side-by-side")
         window.canvas.set_compare(Compare.AFTER)
-        window.show_variants()
+        window.variant_commands.show_first()
         self._wait(window)
         self._take(window, "variants")
         window.variants.close_panel()

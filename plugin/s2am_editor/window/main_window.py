@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,13 +23,10 @@ from PyQt6.QtWidgets import (
 )
 
 from s2am_common.translation import localized
-from s2am_editor.document.frame import Frame
-from s2am_editor.document.model import Reference
 from s2am_editor.window.actions import FIELD_KEYS, Actions, Menus, build_toolbar, layer_menu
 from s2am_editor.window.autosave import Autosave
-from s2am_editor.window.canvas.canvas import Canvas, Compare
-from s2am_editor.window.canvas.document_view import DocumentView, MaskView
-from s2am_editor.window.canvas.tiles import as_image
+from s2am_editor.window.canvas.canvas import Canvas
+from s2am_editor.window.canvas.document_view import DocumentView
 from s2am_editor.window.clipboard import files_of
 from s2am_editor.window.dialogs import standard_dialogs
 from s2am_editor.window.dialogs.refine_edges import RefineEdgesDialog
@@ -42,23 +38,21 @@ from s2am_editor.window.mask_commands import MaskCommands
 from s2am_editor.window.messages import Banner, StatusBar
 from s2am_editor.window.panels.finish_panel import FinishMatcher
 from s2am_editor.window.panels.harmonize_panel import (
-    FIRST_VARIANTS,
     LayerHarmonizer,
-    Variant,
-    usable_models,
 )
 from s2am_editor.window.panels.shadow_panel import ShadowCaster
-from s2am_editor.window.panels.sidebar import Sidebar
+from s2am_editor.window.panels.sidebar import INITIALLY_CLOSED, Sidebar
 from s2am_editor.window.panels.variants_panel import VariantsPanel
 from s2am_editor.window.panels.welcome import Welcome
 from s2am_editor.window.theme import application_icon, theme_of_application
 from s2am_editor.window.tools.cut_out import CutOut
 from s2am_editor.window.tools.move_tool import layers_at
 from s2am_editor.window.tools.tool_box import ToolBox
+from s2am_editor.window.variant_commands import VariantCommands
+from s2am_editor.window.view_commands import ViewCommands
 from s2am_editor.window.widgets.curve_editor import CurveEditor
 from s2am_editor.window.window_commands import LayerCommands, WindowCommands
 from s2am_engine.errors import EngineError
-from s2am_engine.models.model_store import default_model
 from s2am_engine.shadow.estimate import ShadowEstimate
 
 SAVED_DURATION = 4000  # milliseconds for which the status bar says that a project was saved
@@ -94,6 +88,10 @@ class MainWindow(QMainWindow):
         self.layer_commands = LayerCommands(self.session)
         self.commands = WindowCommands(self, self.session, self.jobs, self.settings, self.files)
         self.masks = MaskCommands(self, self.session, self.jobs, self.settings, self.files)
+        self.view_commands = ViewCommands(self.session, self.canvas, self.view, self.all_actions, self)
+        self.variant_commands = VariantCommands(
+            *(self.session, self.harmonizing, self.sidebar.harmonize, self.variants, self.view, self)
+        )
         self._closes_after_writing = False
         self._build_layout()
         self._connect()
@@ -139,6 +137,8 @@ class MainWindow(QMainWindow):
             self.files,
             self.harmonizing,
             self.cutting,
+            self.variant_commands,
+            self.commands,
             self.masks,
             self.shadows,
             self.finishing,
@@ -151,7 +151,6 @@ class MainWindow(QMainWindow):
         self.files.written.connect(self._show_written)
         self.session.repainted.connect(lambda *_: self.banner.clear_problem())
         self.autosave.noted.connect(self.show_note)
-        self.commands.failed.connect(self.show_problem)
         self.commands.noted.connect(self.show_note)
         self.masks.noted.connect(self.show_note)
         self.commands.model_added.connect(self.sidebar.harmonize.list_models)
@@ -166,10 +165,7 @@ class MainWindow(QMainWindow):
         self.session.file_changed.connect(self._refresh_title)
         self.harmonizing.done.connect(self._refresh)
         self.harmonizing.busy_changed.connect(self._busy)
-        self.harmonizing.variant_found.connect(self._add_variant)
-        self.variants.picked.connect(self.harmonizing.use_variant)
         self.sidebar.harmonize.harmonize.connect(self.harmonize)
-        self.sidebar.harmonize.variants.connect(self.show_variants)
         self.sidebar.harmonize.paint_reference.connect(lambda: self.tool_box.choose("reference"))
         self.sidebar.shadow.wanted.connect(self.shadows.cast)
         self.sidebar.shadow.remove.connect(self.shadows.remove)
@@ -183,10 +179,6 @@ class MainWindow(QMainWindow):
         self.welcome.open_background.connect(self.files.choose_background)
         self.welcome.open_recent.connect(self.files.open)
         self.welcome.try_sample.connect(self.commands.open_sample)
-        self.canvas.compare_changed.connect(self._show_compare)
-        self.variants.more_wanted.connect(self.show_more_variants)
-        self.variants.hovered.connect(self._preview_variant)
-        self.session.layer_adjusted.connect(lambda _: self._mark_variant())
         self.sidebar.target.changed.connect(self._show_target)
         theme = theme_of_application()
         if theme:
@@ -219,11 +211,6 @@ class MainWindow(QMainWindow):
 
     def _connect_actions(self) -> None:
         layers, panel = self.layer_commands, self.sidebar
-        for view in MaskView:
-            action = self.all_actions[f"mask-{view.value}"]
-            action.triggered.connect(lambda _=False, view=view: self._choose_mask_view(view))
-        self.all_actions["mask-next"].triggered.connect(lambda: self._choose_mask_view(self._next_mask_view()))
-        self._choose_mask_view(MaskView.COMPOSITE)
         self.all_actions["snap"].setChecked(True)
         self.all_actions["snap"].toggled.connect(lambda on: setattr(self.tool_box.move_tool, "snapping", on))
         self.all_actions.connect(
@@ -243,7 +230,7 @@ class MainWindow(QMainWindow):
             paste=self.commands.paste,
             paste_in_place=lambda: self.commands.paste(in_place=True),
             harmonize=self.harmonize,
-            variants=self.show_variants,
+            variants=self.variant_commands.show_first,
             adjust_image=self._adjust_image,
             reset_sliders=panel.target.reset_sliders,
             remove=self.harmonizing.remove,
@@ -273,12 +260,6 @@ class MainWindow(QMainWindow):
             remove_mask=self.cutting.remove_mask,
             load_mask=self.masks.load,
             save_mask=self.masks.save,
-            fit=self.canvas.fit,
-            actual=lambda: self.canvas.zoom_to(1.0),
-            zoom_in=lambda: self.canvas.zoom_step(True),
-            zoom_out=lambda: self.canvas.zoom_step(False),
-            split=lambda: self._toggle_compare(Compare.SPLIT),
-            side_by_side=lambda: self._toggle_compare(Compare.SIDE_BY_SIDE),
             shortcuts=lambda: self.commands.show_shortcuts(self.all_actions),
             about=self.commands.about,
         )
@@ -287,40 +268,9 @@ class MainWindow(QMainWindow):
 
     def harmonize(self) -> None:
         """Harmonize the active layer with the selected model and reference."""
-        panel = self.sidebar.harmonize
-        if panel.button.isEnabled():
+        if self.sidebar.harmonize.button.isEnabled():
             self.banner.hide()
-            reference = self._reference()
-            if reference:
-                self.harmonizing.harmonize(panel.model, reference)
-
-    def show_variants(self) -> None:
-        """Show several results for the active layer."""
-        panel = self.sidebar.harmonize
-        if panel.variants_button.isEnabled() and not self.harmonizing.busy:
-            reference = self._reference()
-            if reference:
-                self.variants.begin()
-                self.variants.more_button.show()
-                known = {model.card.name for model in usable_models()}
-                others = [name for name in FIRST_VARIANTS if name in known and name != panel.model]
-                self.harmonizing.try_variants([panel.model, *others], reference, gentle=True)
-
-    def show_more_variants(self) -> None:
-        """Also show the results of the models that were not tried yet."""
-        reference = self._reference()
-        names = [model.card.name for model in usable_models() if model.card.name not in self.variants.models]
-        if reference and names and not self.harmonizing.busy:
-            self.variants.more_button.hide()
-            self.harmonizing.try_variants(names, reference, gentle=False)
-
-    def _reference(self) -> Reference | None:
-        """Return the selected reference; None, after showing the reason, if there is none."""
-        try:
-            return self.sidebar.harmonize.reference
-        except EngineError as error:
-            self.show_problem(Problem(error))
-            return None
+            self.variant_commands.harmonize()
 
     def _adjust_image(self) -> None:
         """Let sliders and curves adjust the whole image, or the active layer again."""
@@ -362,33 +312,6 @@ class MainWindow(QMainWindow):
         """Show a note."""
         self.banner.show_note(localized(sentence))
 
-    def _add_variant(self, variant: Variant) -> None:
-        found = variant.harmonization
-        selected = found.model == self.sidebar.harmonize.model
-        if found.sliders.strength < 1:
-            name = self.tr("Gentle")
-        elif selected:
-            name = self.tr("Recommended") if found.model == default_model() else self.tr("Selected model")
-        else:
-            name = self.tr("Alternative {0}").format(len(self.variants.models - {self.sidebar.harmonize.model}) + 1)
-        about = self.tr("Model: {0}, strength {1}%").format(found.model, round(100 * found.sliders.strength))
-        self.variants.add(as_image(variant.pixels, opaque=False), name, about, variant)
-        self._mark_variant()
-
-    def _mark_variant(self) -> None:
-        layer = self.session.active
-        self.variants.mark(layer.harmonization if layer else None)
-
-    def _preview_variant(self, variant: Variant | None) -> None:
-        """Show a variant on the canvas; the document does not change."""
-        layers = self.session.document.layers if self.session.is_open else ()
-        layer = next((one for one in layers if variant and one.id == variant.layer_id), None)
-        if layer is None or variant is None:
-            self.view.preview(None)
-        else:
-            shown = dataclasses.replace(layer, harmonization=variant.harmonization)
-            self.view.preview(self.session.document.with_layer(shown))
-
     def _refine_edges(self) -> None:
         """Open the dialog on the edges of the active layer's mask; brushes paint, and keys move, as before."""
         layer = self.session.active
@@ -402,32 +325,12 @@ class MainWindow(QMainWindow):
         except EngineError as error:  # a layer without a mask and without transparency, or a locked one
             self.show_problem(Problem(error))
 
-    def _choose_mask_view(self, chosen: MaskView) -> None:
-        self.view.set_mask_view(chosen)
-        for view in MaskView:
-            self.all_actions[f"mask-{view.value}"].setChecked(view is chosen)
-
-    def _next_mask_view(self) -> MaskView:
-        views = list(MaskView)
-        return views[(views.index(self.view.mask_view) + 1) % len(views)]
-
-    def _toggle_compare(self, compare: Compare) -> None:
-        layer = self.session.active
-        subject = Frame.of(layer).box.intersection(self.session.document.rect) if layer else None
-        middle = None if subject is None else (subject.left + subject.right) / 2
-        self.canvas.set_compare(Compare.AFTER if self.canvas.compare is compare else compare, middle)
-
-    def _show_compare(self, compare: Compare) -> None:
-        self.all_actions["split"].setChecked(compare is Compare.SPLIT)
-        self.all_actions["side-by-side"].setChecked(compare is Compare.SIDE_BY_SIDE)
-
     # ---- display of the state
 
     def _opened(self) -> None:
         self.variants.close_panel()
         self.banner.hide()
-        self.canvas.set_compare(Compare.AFTER)
-        self._choose_mask_view(MaskView.COMPOSITE)
+        self.view_commands.reset()
         self._refresh()
         if self.session.is_open:
             self.canvas.setFocus()
@@ -440,7 +343,7 @@ class MainWindow(QMainWindow):
         harmonized = layer is not None and layer.harmonization is not None
         item, selected = self.session.active_item, self.session.selected
         self.all_actions.enable(document=is_open, item=item is not None, layer=layer is not None, harmonized=harmonized)
-        self._mark_variant()
+        self.variant_commands.mark_current()
         self._show_target()
         self.all_actions["lock"].setChecked(bool(selected) and selected[0].locked)
         self.all_actions["ungroup"].setEnabled(
@@ -576,6 +479,7 @@ class MainWindow(QMainWindow):
             return
         self.settings.set_state("geometry", self.saveGeometry())
         self.settings.set_state("splitter", self.splitter.saveState())
+        self.settings.set_text("closed-sections", " ".join(self.sidebar.closed_sections))
         self.settings.flush()
         self.hide()
         self.jobs.close()
@@ -617,6 +521,7 @@ class MainWindow(QMainWindow):
             self.resize(FIRST_SIZE.boundedTo(available))
         if splitter:
             self.splitter.restoreState(splitter)
+        self.sidebar.close_sections(self.settings.text("closed-sections", " ".join(INITIALLY_CLOSED)).split())
 
 
 def accept_as_copy(event: QDropEvent) -> None:

@@ -6,8 +6,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from PyQt6.QtCore import QObject, pyqtSignal
-from PyQt6.QtWidgets import QInputDialog, QWidget
+from PyQt6.QtWidgets import QInputDialog
 
 from s2am_common.image_formats import READABLE_SUFFIXES
 from s2am_common.translation import localized
@@ -17,10 +16,8 @@ from s2am_editor.document.model import DocumentError, Layer
 from s2am_editor.document.raster import TiledMask
 from s2am_editor.window.dialogs import standard_dialogs
 from s2am_editor.window.dialogs.standard_dialogs import FileKind
-from s2am_editor.window.document_files import DocumentFiles
-from s2am_editor.window.editor_session import EditorSession
-from s2am_editor.window.editor_settings import EditorSettings
-from s2am_editor.window.jobs import EDITOR_ADVICE, BackgroundJob, BackgroundJobs, Problem
+from s2am_editor.window.document_commands import DocumentCommands
+from s2am_editor.window.jobs import EDITOR_ADVICE, BackgroundJob, Problem
 from s2am_engine.errors import MaskError, with_advice
 from s2am_engine.image.arrays import to_uint8
 from s2am_engine.image.mask_reading import BY_RULES, MaskOptions, MaskReading, read_mask_file
@@ -29,23 +26,8 @@ from s2am_engine.image.masks import MASK_SUFFIXES, check_mask_size, save_mask
 _CODES_OF_CHOICES = ("mask.entries", "mask.no-entry")
 
 
-class MaskCommands(QObject):
+class MaskCommands(DocumentCommands):
     """Handlers of the menu entries “Save mask” and “Load mask”."""
-
-    failed = pyqtSignal(object)  # a Problem
-    noted = pyqtSignal(str)
-
-    def __init__(
-        self,
-        window: QWidget,
-        session: EditorSession,
-        jobs: BackgroundJobs,
-        settings: EditorSettings,
-        files: DocumentFiles,
-    ) -> None:
-        """Work on a session's active layer; dialogs belong to the window."""
-        super().__init__(window)
-        self._window, self._session, self._jobs, self._settings, self._files = window, session, jobs, settings, files
 
     def save(self) -> None:
         """Save the active layer's mask, or else its transparency, as a gray image of the layer's size."""

@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from PyQt6.QtCore import QObject, pyqtSignal
-from PyQt6.QtWidgets import QApplication, QLineEdit, QMessageBox, QPlainTextEdit, QWidget
+from PyQt6.QtCore import pyqtSignal
+from PyQt6.QtWidgets import QApplication, QLineEdit, QMessageBox, QPlainTextEdit
 
 import s2am_engine
 from s2am_common.atomic import atomic_write
@@ -28,32 +28,17 @@ from s2am_editor.window.actions import Actions, ShortcutsDialog
 from s2am_editor.window.dialogs import standard_dialogs
 from s2am_editor.window.dialogs.canvas_size import CanvasSizeDialog
 from s2am_editor.window.dialogs.standard_dialogs import ExportDialog, FileKind
-from s2am_editor.window.document_files import DocumentFiles
+from s2am_editor.window.document_commands import DocumentCommands
 from s2am_editor.window.editor_session import EditorSession
-from s2am_editor.window.editor_settings import EditorSettings
-from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs
+from s2am_editor.window.jobs import BackgroundJob
 from s2am_engine.batch import map_text
 from s2am_engine.image.io import ImageData
 
 
-class WindowCommands(QObject):
+class WindowCommands(DocumentCommands):
     """Opens dialogs over a window, and copies, pastes and saves in the background."""
 
-    failed = pyqtSignal(object)  # a Problem
-    noted = pyqtSignal(str)
     model_added = pyqtSignal(str)  # the name of a fine-tuned model
-
-    def __init__(
-        self,
-        window: QWidget,
-        session: EditorSession,
-        jobs: BackgroundJobs,
-        settings: EditorSettings,
-        files: DocumentFiles,
-    ) -> None:
-        """Work on a session's document; dialogs belong to the window."""
-        super().__init__(window)
-        self._window, self._session, self._jobs, self._settings, self._files = window, session, jobs, settings, files
 
     def export(self) -> None:
         """Ask for format, quality and file name, then export."""

@@ -10,8 +10,10 @@ import pytest
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QColor, QPalette
 from PyQt6.QtWidgets import QAbstractButton, QApplication, QComboBox, QSlider
+from pytestqt.qtbot import QtBot
 
 from s2am_editor.window.theme import DARK, ICON_FOLDER, LIGHT, Appearance, Colors, Theme, icon
+from s2am_editor.window.widgets.basic import ElidedHint
 from tests.editor.ui.driver import WindowDriver
 
 
@@ -74,3 +76,18 @@ def test_layer_list_names_the_states_of_a_layer(driver: WindowDriver, background
     model = driver.window.sidebar.layers.model
     texts = [model.index(row).data(Qt.ItemDataRole.AccessibleTextRole) for row in (0, 1)]
     assert texts == ["disc, hidden, harmonized", "background, locked"]
+
+
+def test_hints_are_shortened_at_a_letter_or_left_out(qtbot: QtBot) -> None:
+    text = "Scribble on the subject; with Alt or the right button on its background."
+    label = ElidedHint(text)
+    qtbot.addWidget(label)
+    label.show()
+    label.resize(1000, 20)
+    assert label.text() == text
+    label.resize(200, 20)
+    assert label.text().endswith("…")
+    assert text.startswith(label.text()[:-1])
+    label.resize(40, 20)
+    assert label.text() == ""
+    assert label.toolTip() == text

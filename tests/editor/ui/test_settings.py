@@ -77,3 +77,15 @@ def test_folder_is_the_home_folder_without_a_pictures_folder(tmp_path: Path, mon
     assert settings.folder("open") == str(Path.home())
     (tmp_path / "Pictures").mkdir()
     assert settings.folder("open") == str(tmp_path / "Pictures")
+
+
+def test_closed_sections_of_the_side_panel_are_kept(qtbot: QtBot, settings: EditorSettings, tmp_path: Path) -> None:
+    first = MainWindow(settings)
+    qtbot.addWidget(first)
+    assert first.sidebar.closed_sections == ["finish", "shadow"]
+    first.sidebar.sections["curves"].set_open(False)
+    first.sidebar.sections["shadow"].set_open(True)
+    first.close()
+    second = MainWindow(EditorSettings(tmp_path / "editor.ini"))
+    qtbot.addWidget(second)
+    assert second.sidebar.closed_sections == ["curves", "finish"]

@@ -232,7 +232,7 @@ def test_harmonize_refuses_unpainted_reference_area(placed: WindowDriver) -> Non
     assert "No reference area is painted yet" in window.banner.text
     assert window.session.active is not None
     assert window.session.active.harmonization is None
-    window.show_variants()
+    window.variant_commands.show_first()
     assert not window.harmonizing.busy
 
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from PyQt6.QtCore import QSize, Qt, QTimer
 from PyQt6.QtGui import QResizeEvent
 from PyQt6.QtWidgets import QScrollArea, QSplitter, QVBoxLayout, QWidget
@@ -19,6 +21,7 @@ from s2am_editor.window.widgets.basic import Section, rule, small_button
 
 SIDEBAR_WIDTH = 300
 MIN_LAYERS_HEIGHT = 215
+INITIALLY_CLOSED = ("finish", "shadow")
 
 
 class Sidebar(QSplitter):
@@ -49,8 +52,8 @@ class Sidebar(QSplitter):
             "harmonize": Section(self.tr("Harmonize"), self.harmonize),
             "adjust": Section(self.tr("Adjust"), self.adjust, reset),
             "curves": Section(self.tr("Curves"), self.curves, straight),
-            "finish": Section(self.tr("Finish"), self.finish, automatic, closed=True),
-            "shadow": Section(self.tr("Shadow"), self.shadow, closed=True),
+            "finish": Section(self.tr("Finish"), self.finish, automatic),
+            "shadow": Section(self.tr("Shadow"), self.shadow),
             "layers": Section(self.tr("Layers"), self.layers, *layer_buttons),
         }
         inside = QWidget()
@@ -78,11 +81,22 @@ class Sidebar(QSplitter):
         self.setMinimumWidth(SIDEBAR_WIDTH - 20)
         self.setMaximumWidth(460)
         self._inside = inside
+        self.close_sections(INITIALLY_CLOSED)
         self._moved = False
         self.splitterMoved.connect(lambda *_: setattr(self, "_moved", True))
         for section in self.sections.values():
             section.toggled.connect(lambda _: QTimer.singleShot(0, self._share_height))
         session.layers_changed.connect(lambda: QTimer.singleShot(0, self._share_height))  # effects show their sliders
+
+    @property
+    def closed_sections(self) -> list[str]:
+        """The names of the sections that show only their heading."""
+        return [name for name, section in self.sections.items() if not section.is_open]
+
+    def close_sections(self, names: Collection[str]) -> None:
+        """Close some sections and open all others."""
+        for name, section in self.sections.items():
+            section.set_open(name not in names)
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Give the layers all the height that the other panels do not need."""

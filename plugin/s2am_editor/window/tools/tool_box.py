@@ -35,7 +35,7 @@ from s2am_editor.window.tools.move_tool import MoveTool
 from s2am_editor.window.tools.scribble_tool import ScribbleTool, Scribbling
 from s2am_editor.window.tools.shadow_tool import ShadowTool
 from s2am_editor.window.tools.tool import HandTool, Tool
-from s2am_editor.window.widgets.basic import NumberBox, heading, muted_label, push_button, small_button
+from s2am_editor.window.widgets.basic import ElidedHint, NumberBox, heading, muted_label, push_button, small_button
 from s2am_editor.window.widgets.sliders import Slider
 from s2am_engine.models.model_store import DETECTION_THRESHOLD
 
@@ -71,7 +71,7 @@ class MoveOptions(QWidget):
                 self.linked = small_button("link", self.tr("Keep the proportions"), lambda: None, checkable=True)
                 self.linked.setChecked(True)
                 row.addWidget(self.linked)
-        row.addWidget(_hint(self.tr("Shift: constrain; Ctrl: no snapping; Alt: about the pivot.")), 1)
+        row.addWidget(ElidedHint(self.tr("Shift: constrain; Ctrl: no snapping; Alt: about the pivot.")), 1)
         session.opened.connect(self.refresh)
         session.layers_changed.connect(self.refresh)
         tool.pivot_moved.connect(self.refresh)
@@ -151,7 +151,7 @@ class BrushOptions(QWidget):
         shown = (QLabel(self.tr("Size")), self._size, self._number, QLabel(self.tr("Hardness")), self._hardness, *more)
         for widget in shown:
             row.addWidget(widget)
-        row.addWidget(_hint(hint), 1)
+        row.addWidget(ElidedHint(hint), 1)
         self._size.valueChanged.connect(lambda value: tool.set_size(MAX_BRUSH ** (value / SIZE_STEPS)))
         self._size.reset.connect(lambda: tool.set_size(60))
         self._hardness.valueChanged.connect(lambda value: setattr(tool, "hardness", value / 100))
@@ -192,7 +192,7 @@ class CutOptions(QWidget):
             choice.setChecked(how is Combination.REPLACE)
             self._group.addButton(choice, list(Combination).index(how))
             row.addWidget(choice)
-        row.addWidget(_hint(hint), 1)
+        row.addWidget(ElidedHint(hint), 1)
         for text, tip, signal in (
             (self.tr("Subject"), self.tr("Cut out the subject without marking it"), self.select_subject),
             (self.tr("Detect"), self.tr("Detect the pasted region of a flattened image"), self.detect),
@@ -273,7 +273,7 @@ def hint_page(name: str, hint: str, *buttons: QPushButton | QWidget) -> QWidget:
     """Create a page with a hint and optional buttons."""
     page = QWidget()
     row = options_row(page, name)
-    row.addWidget(_hint(hint), 1)
+    row.addWidget(ElidedHint(hint), 1)
     for button in buttons:
         row.addWidget(button)
     return page
@@ -287,14 +287,6 @@ def options_row(page: QWidget, name: str) -> QHBoxLayout:
     row.addWidget(heading(name))
     row.addSpacing(6)
     return row
-
-
-def _hint(text: str) -> QLabel:
-    label = muted_label(text)
-    label.setWordWrap(False)
-    label.setMinimumWidth(40)
-    label.setToolTip(text)  # a narrow window shows only its beginning
-    return label
 
 
 def _log_share(size: float) -> float:

@@ -26,6 +26,7 @@ from PyQt6.QtWidgets import (
 
 from s2am_editor.window.theme import current_colors, icon
 
+_SHORTEST_HINT = 16  # characters
 MAX_SHEET_SCALE = 2  # factor by which a small image is enlarged at most
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 10.0, 24.0, 8.0  # margins around the plot
 
@@ -117,7 +118,7 @@ class Section(QWidget):
 
     toggled = pyqtSignal(bool)
 
-    def __init__(self, name: str, content: QWidget, *buttons: QWidget, closed: bool = False) -> None:
+    def __init__(self, name: str, content: QWidget, *buttons: QWidget) -> None:
         """Put content below a heading."""
         super().__init__()
         self._content = content
@@ -142,8 +143,7 @@ class Section(QWidget):
         column.setSpacing(6)
         column.addLayout(row)
         column.addWidget(content)
-        self._heading.setChecked(not closed)
-        self._toggle(not closed)
+        self._heading.setChecked(True)
 
     @property
     def is_open(self) -> bool:
@@ -158,6 +158,31 @@ class Section(QWidget):
         self._heading.setIcon(icon("chevron-down" if on else "chevron-right"))
         self._content.setVisible(on)
         self.toggled.emit(on)
+
+
+class ElidedHint(QLabel):
+    """A muted line, shortened to the room there is, and not shown where that is only a few letters; see its tooltip."""
+
+    def __init__(self, text: str) -> None:
+        """Show a text."""
+        super().__init__()
+        self._whole = text
+        self.setProperty("role", "muted")
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setToolTip(text)
+        self.setAccessibleName(text)
+        self.setMinimumWidth(0)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+
+    def sizeHint(self) -> QSize:
+        """Wide enough for the whole text."""
+        return QSize(self.fontMetrics().horizontalAdvance(self._whole), super().sizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Show as much of the text as fits."""
+        super().resizeEvent(event)
+        fits = self.fontMetrics().elidedText(self._whole, Qt.TextElideMode.ElideRight, self.width())
+        self.setText(fits if len(fits) >= min(_SHORTEST_HINT, len(self._whole)) else "")
 
 
 class PathRow(QWidget):
