@@ -25,14 +25,10 @@ from s2am_common.atomic import atomic_write
 from s2am_engine.color.srgb import linear_to_srgb, srgb_to_linear
 from s2am_engine.errors import EngineError, FileError, TrainingError
 from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, save_image
-from s2am_engine.training.dataset_readers import (
-    AnnotationsError,
-    PhotoFile,
-    find_photographs,
-    stable_split,
-    visible_files,
-)
-from s2am_engine.training.photo_cache import Skipped, clause_of, read_source, shrink_to_side
+from s2am_engine.training.coco import AnnotationsError
+from s2am_engine.training.dataset_readers import PhotoFile, find_photographs, stable_split, visible_files
+from s2am_engine.training.photo_cache import Skipped, clause_of
+from s2am_engine.training.photo_reader import read_source, shrink_to_side
 from s2am_engine.training.regions import propose_regions
 
 TEST_SHARE = 0.1  # of the photographs

@@ -20,7 +20,7 @@ from s2am_engine.errors import FileError, TrainingError
 from s2am_engine.training.batch_rng import BatchRNG
 from s2am_engine.training.dataset_readers import stable_split
 from s2am_engine.training.pair_source import Batch, PairSource, resize_square
-from s2am_engine.training.photo_cache import read_reduced
+from s2am_engine.training.photo_reader import read_reduced
 from s2am_engine.training.regions import propose_regions
 from s2am_engine.training.synthetic_pairs import given_mask, random_crop
 

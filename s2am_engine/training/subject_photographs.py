@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from s2am_engine.errors import TrainingError
 from s2am_engine.training.dataset_readers import PhotoFile, find_photographs
 from s2am_engine.training.pair_source import Batch, PairSource, resize_square
-from s2am_engine.training.photo_cache import read_source
+from s2am_engine.training.photo_reader import read_source
 
 AUGMENTED = 0.4  # share of the photographs, which are cropped and recolored at random
 EMPTY_WINDOWS = 0.12  # share of windows beside the subject, which have none: backgrounds are no cue for a subject

@@ -16,9 +16,11 @@ from PIL import Image
 from skimage import data
 
 from s2am_engine.errors import EngineError
-from s2am_engine.training import dataset_readers
-from s2am_engine.training.dataset_readers import Annotations, Instances, find_photographs, read_annotations, unpack_runs
-from s2am_engine.training.photo_cache import load_photographs, read_source
+from s2am_engine.training import coco as coco_module
+from s2am_engine.training.coco import Annotations, Instances, read_annotations, unpack_runs
+from s2am_engine.training.dataset_readers import find_photographs
+from s2am_engine.training.photo_cache import load_photographs
+from s2am_engine.training.photo_reader import read_source
 from tests.folders import redirect_cache
 
 HEIGHT, WIDTH = 120, 160
@@ -211,7 +213,7 @@ def test_annotations_are_read_once_when_needed(coco: Path, monkeypatch: pytest.M
         read.append(path)
         return read_annotations(path)
 
-    monkeypatch.setattr(dataset_readers, "read_annotations", watched)
+    monkeypatch.setattr(coco_module, "read_annotations", watched)
     sources = find_photographs(coco, "val")
     assert not read
     for source in sources:

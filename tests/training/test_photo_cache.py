@@ -24,7 +24,8 @@ from s2am_engine.image import icc
 from s2am_engine.image.io import load_image
 from s2am_engine.training import dataset_readers, photo_cache
 from s2am_engine.training.dataset_readers import PhotoFile
-from s2am_engine.training.photo_cache import CachedPhotographs, load_photographs, read_source
+from s2am_engine.training.photo_cache import CachedPhotographs, load_photographs
+from s2am_engine.training.photo_reader import read_source, shrink_to_side
 from tests.engine.icc import ADOBE, P3, adobe_curve, rgb_profile, srgb_curve
 from tests.folders import redirect_cache
 
@@ -129,7 +130,7 @@ def test_read_reduced_applies_exif_orientation(orientation: int, tmp_path: Path)
     found = read(tmp_path / "it.jpg")
     upright = load_image(tmp_path / "it.jpg").pixels
     assert found.shape == ((150, 100, 3) if orientation > 4 else (100, 150, 3))
-    assert distance(found, photo_cache.shrink_to_side(upright, 150)) < 1.5
+    assert distance(found, shrink_to_side(upright, 150)) < 1.5
 
 
 @pytest.mark.parametrize("profile", [rgb_profile(P3, srgb_curve), rgb_profile(ADOBE, adobe_curve)], ids=["P3", "Adobe"])
@@ -140,8 +141,8 @@ def test_read_reduced_converts_profiles_to_srgb(suffix: str, profile: bytes, tmp
     whole = load_image(path)
     assert whole.profile == profile
     found = read(path)
-    assert distance(found, photo_cache.shrink_to_side(icc.to_srgb(whole.pixels, profile), 150)) < 1.5
-    assert distance(found, photo_cache.shrink_to_side(whole.pixels, 150)) > 3
+    assert distance(found, shrink_to_side(icc.to_srgb(whole.pixels, profile), 150)) < 1.5
+    assert distance(found, shrink_to_side(whole.pixels, 150)) > 3
 
 
 def write_opaque(path: Path) -> None:
@@ -157,7 +158,7 @@ def write_deep(path: Path) -> None:
 @pytest.mark.parametrize(("name", "write"), [("opaque.png", write_opaque), ("deep.tif", write_deep)])
 def test_read_reduced_reads_other_formats(name: str, write: Callable[[Path], None], tmp_path: Path) -> None:
     write(tmp_path / name)
-    assert distance(read(tmp_path / name), photo_cache.shrink_to_side(COFFEE, 150)) < 1
+    assert distance(read(tmp_path / name), shrink_to_side(COFFEE, 150)) < 1
 
 
 def test_read_reduced_keeps_ratio_and_never_enlarges(tmp_path: Path) -> None:
