@@ -16,6 +16,7 @@ import numpy as np
 import safetensors.torch
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor, nn
 
 from s2am_common.atomic import atomic_write
@@ -29,6 +30,7 @@ SETTINGS_FILE = "run.json"
 LOG_FILE = "log.csv"
 PLOT_FILE = "progress.png"
 SAMPLE_SIDE = 128  # pixels
+PLOT_HEIGHT, PLOT_DPI = 400, 100  # pixels, pixels per inch
 
 
 Sample = Sequence[NDArray[Any]]  # composite, result, target: H×W×3 each
@@ -204,13 +206,23 @@ def write_log(path: Path, entries: Sequence[LogEntry]) -> None:
 
 def draw_progress(entries: Sequence[LogEntry], sheet: NDArray[np.uint8], title: str, file: BinaryIO) -> None:
     """Draw loss and gain over the steps, with samples below, as a PNG."""
-    from matplotlib.figure import Figure  # takes a second, so it is imported on first use
+    curves, samples = draw_curves(entries, title, sheet.shape[1]), Image.fromarray(sheet)
+    picture = Image.new("RGB", (max(curves.width, samples.width), curves.height + samples.height), "white")
+    picture.paste(curves)
+    picture.paste(samples, (0, curves.height))
+    picture.save(file, "PNG")
 
-    height = 12 * sheet.shape[0] / sheet.shape[1]
-    figure = Figure(figsize=(12, 4 + height), dpi=100, layout="constrained")
+
+def draw_curves(entries: Sequence[LogEntry], title: str, width: int) -> Image.Image:
+    """Draw loss and gain over the steps, `width` pixels wide."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # takes a second, so it is imported on first use
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width / PLOT_DPI, PLOT_HEIGHT / PLOT_DPI), dpi=PLOT_DPI)
+    canvas = FigureCanvasAgg(figure)
     figure.suptitle(title)
-    places = figure.add_gridspec(2, 2, height_ratios=[4, height])
-    left, right, samples = (figure.add_subplot(places[place]) for place in ((0, 0), (0, 1), (1, slice(None))))
+    # Fixed margins: a computed layout draws everything twice.
+    left, right = figure.subplots(1, 2, gridspec_kw={"left": 0.06, "right": 0.99, "bottom": 0.13, "wspace": 0.15})
     steps = [entry.step for entry in entries]
     left.plot(steps, [entry.loss for entry in entries], marker=".", color="tab:blue")
     left.set(xlabel="step", ylabel="training loss")
@@ -219,9 +231,8 @@ def draw_progress(entries: Sequence[LogEntry], sheet: NDArray[np.uint8], title: 
     right.set(xlabel="step", ylabel="gain on held-out pairs (dB)")
     for axes in (left, right):
         axes.grid(alpha=0.3)
-    samples.imshow(sheet)
-    samples.set_axis_off()
-    figure.savefig(file, format="png")
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
 
 
 def open_board(folder: Path, first: int) -> Any | None:
