@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 # Before PyTorch and OpenCV are imported: small networks stall in parallel regions when other processes run.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -15,6 +15,7 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import numpy as np
 import pytest
 
+from tests.distribution import UnitScheduling, longest_first
 from tests.left_out import MISSING_LIBRARIES, find_left_out, report
 from tests.shared import SHARED
 
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
 GIMP_TESTS = Path(__file__).parent / "gimp"
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that drive GIMP, and skip those whose prerequisites this machine lacks."""
+    """Mark the tests that drive GIMP, and skip those whose prerequisites this machine lacks; the longest come first."""
     for item in items:
         if item.path.is_relative_to(GIMP_TESTS):
             item.add_marker(pytest.mark.gimp)
@@ -33,6 +35,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="the image collections of ../shared are not on this machine"))
         if item.get_closest_marker("gpu") and not has_gpu():
             item.add_marker(pytest.mark.skip(reason="this machine has no CUDA GPU"))
+    items[:] = longest_first(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> UnitScheduling:
+    """Distribute the tests over the workers of `pytest -n`."""
+    config.option.loadscopereorder = False  # by their number of tests
+    return UnitScheduling(config, log)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
