@@ -215,11 +215,9 @@ def draw_progress(entries: Sequence[LogEntry], sheet: NDArray[np.uint8], title: 
 
 def draw_curves(entries: Sequence[LogEntry], title: str, width: int) -> Image.Image:
     """Draw loss and gain over the steps, `width` pixels wide."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # takes a second, so it is imported on first use
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # takes a second, so it is imported on first use
 
     figure = Figure(figsize=(width / PLOT_DPI, PLOT_HEIGHT / PLOT_DPI), dpi=PLOT_DPI)
-    canvas = FigureCanvasAgg(figure)
     figure.suptitle(title)
     # Fixed margins: a computed layout draws everything twice.
     left, right = figure.subplots(1, 2, gridspec_kw={"left": 0.06, "right": 0.99, "bottom": 0.13, "wspace": 0.15})
@@ -231,8 +229,9 @@ def draw_curves(entries: Sequence[LogEntry], title: str, width: int) -> Image.Im
     right.set(xlabel="step", ylabel="gain on held-out pairs (dB)")
     for axes in (left, right):
         axes.grid(alpha=0.3)
-    canvas.draw()
-    return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png")
+    return Image.open(drawn).convert("RGB")
 
 
 def open_board(folder: Path, first: int) -> Any | None:

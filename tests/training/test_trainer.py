@@ -7,6 +7,7 @@ import copy
 import dataclasses
 import os
 import signal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,44 +60,48 @@ def everything_in(trainer: Trainer) -> dict[str, Tensor]:
     return {f"{part}.{key}": value for part, network in parts.items() for key, value in network.state_dict().items()}
 
 
+def interrupt_at(step: int, event: TrainingEvent) -> None:
+    """Interrupt a training as Ctrl-C does."""
+    if event.done >= step:
+        raise KeyboardInterrupt
+
+
 def validated_steps(events: list[TrainingEvent]) -> list[int]:
     return [event.validation.step for event in events if event.validation]
 
 
 @pytest.mark.parametrize("name", ["concord", "pix2pix", "s2am-mask-free"])
-@pytest.mark.parametrize("stop", [2, 4])
 def test_trainer_resumes_with_the_same_bits(
-    name: str, stop: int, photographs: list[Photograph], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, photographs: list[Photograph], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """An interruption between two validations and one at a validation change nothing."""
     options = {**small_options(name), **({"levels": 5} if name == "pix2pix" else {})}
     events: list[TrainingEvent] = []
     whole = make_trainer(name, 8, photographs, tmp_path / "whole", options=options)
     expected_result = whole.fit(events.append)
     assert validated_steps(events) == [4, 8]
-
-    def interrupt(event: TrainingEvent) -> None:
-        if event.done >= stop:
-            raise KeyboardInterrupt
-
-    first = make_trainer(name, 8, photographs, tmp_path / "parts", options=options)
-    with monkeypatch.context() as patch:
-        patch.setattr(trainer_module, "REPORT_EVERY", 0.0)
-        with pytest.raises(KeyboardInterrupt):
-            first.fit(interrupt)
-    second = make_trainer(name, 8, photographs, tmp_path / "parts", options=options)
-    assert second.step == stop
-    second.validate_every = 4
-    result = second.fit()
-    expected, found = everything_in(whole), everything_in(second)
-    assert expected.keys() == found.keys()
-    assert [key for key in expected if not torch.equal(expected[key], found[key])] == []
-    for one, other in ((result.best, expected_result.best), (result.last, expected_result.last)):
-        assert all(torch.equal(one.state_dict()[key], value) for key, value in other.state_dict().items())
-    assert (tmp_path / "parts" / WEIGHTS_FILE).read_bytes() == (tmp_path / "whole" / WEIGHTS_FILE).read_bytes()
-    assert [entry.step for entry in read_log(tmp_path / "parts" / "log.csv")] == [4, 8]
-    assert [(entry.step, entry.gain_db) for entry in result.history] == [
-        (entry.step, entry.gain_db) for entry in expected_result.history
-    ]
+    expected = everything_in(whole)
+    for stop in (2, 4):
+        folder = tmp_path / f"stopped at {stop}"
+        first = make_trainer(name, 8, photographs, folder, options=options)
+        with monkeypatch.context() as patch:
+            patch.setattr(trainer_module, "REPORT_EVERY", 0.0)
+            with pytest.raises(KeyboardInterrupt):
+                first.fit(partial(interrupt_at, stop))
+        second = make_trainer(name, 8, photographs, folder, options=options)
+        assert second.step == stop
+        second.validate_every = 4
+        result = second.fit()
+        found = everything_in(second)
+        assert expected.keys() == found.keys()
+        assert [key for key in expected if not torch.equal(expected[key], found[key])] == []
+        for one, other in ((result.best, expected_result.best), (result.last, expected_result.last)):
+            assert all(torch.equal(one.state_dict()[key], value) for key, value in other.state_dict().items())
+        assert (folder / WEIGHTS_FILE).read_bytes() == (tmp_path / "whole" / WEIGHTS_FILE).read_bytes()
+        assert [entry.step for entry in read_log(folder / "log.csv")] == [4, 8]
+        assert [(entry.step, entry.gain_db) for entry in result.history] == [
+            (entry.step, entry.gain_db) for entry in expected_result.history
+        ]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
