@@ -180,12 +180,9 @@ class FileHarmonizer:
         inputs = [path for path in (source, mask, background, *self.references) if path]
         output = output or unused_path(default_output(background or source, source.stem))
         check_output(output, inputs, IMAGE_SUFFIXES)
-        if save_map:
-            check_output(save_map, inputs, MAP_SUFFIXES)
-        if save_mask:
-            check_output(save_mask, inputs, MASK_SUFFIXES)
-        if save_shadow:
-            check_output(save_shadow, inputs, SHADOW_SUFFIXES)
+        for more, suffixes in ((save_map, MAP_SUFFIXES), (save_mask, MASK_SUFFIXES), (save_shadow, SHADOW_SUFFIXES)):
+            if more:
+                check_output(more, inputs, suffixes)
         status(f"reading {source}")
         image = load_with_notes(source)
         given = read_matching_mask(mask, image, source, self.mask_options) if mask else None
@@ -193,14 +190,8 @@ class FileHarmonizer:
         if behind and (outside := share_outside(image.pixels.shape, behind.pixels.shape, at)):
             logger.warning("%.0f %% of %s lie outside %s and are cut off.", 100 * outside, source, background)
         references = self.read_references(status)
-        detection: Detection | SubjectResult | None = None
         try:
-            if self.auto_mask:
-                status("detecting the foreground")
-                detection = self.detector.detect(image)
-            elif self.subject:
-                status("selecting the subject")
-                detection = self.subject_selector.select(image)
+            detection = self._detect(image, status)
             if detection:
                 given = MaskReading(invert_mask(detection.mask) if self.mask_options.invert else detection.mask)
             refined, given = self._refine_edges(image, given, status)
@@ -210,34 +201,48 @@ class FileHarmonizer:
                 prediction = self.harmonizer.paste(layer, behind, at, references=references)
             else:
                 prediction = self.harmonizer(refined, given, references=references)
-            shadow = self._shadow_of(prediction)
-            given_shadow = shadow.shadow if shadow else None
-            finisher = prediction.finisher(self.finish, self.sliders)
+            shadow, finisher = self._shadow_of(prediction), prediction.finisher(self.finish, self.sliders)
             if self.native:
                 result = self.harmonizer.paint(prediction)
             else:
-                result = prediction.render(self.sliders, finish=finisher, shadow=given_shadow)
-            if refined is not image and not behind:
-                result = dataclasses.replace(result, alpha=image.alpha)
+                result = prediction.render(self.sliders, finish=finisher, shadow=shadow.shadow if shadow else None)
         except (ImageError, MaskError) as error:
             raise named(error, source) from error
+        if refined is not image and not behind:
+            result = dataclasses.replace(result, alpha=image.alpha)
+        found = FileResult(source, output, save_map, result, prediction, detection, 0.0, shadow, finisher)
         status(f"writing {output}")
+        self._write(found, save_mask, save_shadow)
+        found = dataclasses.replace(found, seconds=time.perf_counter() - started)
+        logger.info("wrote %s in %.2f s", output, found.seconds)
+        return found
+
+    def _detect(self, image: ImageData, status: Callable[[str], None]) -> Detection | SubjectResult | None:
+        """Return the detected foreground or the selected subject; None if neither is asked for."""
+        if self.auto_mask:
+            status("detecting the foreground")
+            return self.detector.detect(image)
+        if self.subject:
+            status("selecting the subject")
+            return self.subject_selector.select(image)
+        return None
+
+    def _write(self, found: FileResult, save_mask: Path | None, save_shadow: Path | None) -> None:
+        """Write the files of a result, and log the notes on it as warnings."""
+        prediction, shadow = found.prediction, found.shadow
         # The map's file is opened first and put in place last: both files are written, or neither.
-        with atomic_write(save_map) if save_map else nullcontext() as file:
-            if save_map and file:
-                file.write(map_text(prediction.adjusted_map(self.sliders), save_map).encode("utf-8", "replace"))
+        with atomic_write(found.save_map) if found.save_map else nullcontext() as file:
+            if found.save_map and file:
+                file.write(map_text(prediction.adjusted_map(self.sliders), found.save_map).encode("utf-8", "replace"))
             if save_mask:
                 write_mask(save_mask, prediction.mask)
-            if save_shadow and given_shadow:
-                save_image(save_shadow, shadow_image(prediction.shadow_layer(given_shadow), result))
-            omitted = save_image(output, result)
+            if save_shadow and shadow:
+                save_image(save_shadow, shadow_image(prediction.shadow_layer(shadow.shadow), found.image))
+            omitted = save_image(found.output, found.image)
         for note in (*prediction.notes, *self._finish_notes(prediction), *(shadow.notes if shadow else ())):
-            logger.warning("%s: %s", source, note)
+            logger.warning("%s: %s", found.source, note)
         if omitted:
-            logger.warning("%s lacks %s, which its format cannot store.", output, " and ".join(omitted))
-        seconds = time.perf_counter() - started
-        logger.info("wrote %s in %.2f s", output, seconds)
-        return FileResult(source, output, save_map, result, prediction, detection, seconds, shadow, finisher)
+            logger.warning("%s lacks %s, which its format cannot store.", found.output, " and ".join(omitted))
 
     def _refine_edges(
         self, image: ImageData, given: MaskReading | None, status: Callable[[str], None]

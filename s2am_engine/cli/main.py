@@ -21,6 +21,7 @@ from s2am_common import log
 from s2am_common.errors import os_error
 from s2am_common.paths import user_paths
 from s2am_common.streams import make_printable
+from s2am_engine.cli.evaluation import EVALUATION_COMMANDS
 from s2am_engine.cli.images import IMAGE_COMMANDS
 from s2am_engine.cli.models import MODEL_COMMANDS
 from s2am_engine.cli.settings import SETTINGS_COMMANDS
@@ -30,7 +31,7 @@ from s2am_engine.errors import S2AMError
 
 logger = logging.getLogger(__name__)
 
-COMMANDS = (*IMAGE_COMMANDS, *MODEL_COMMANDS, *TRAINING_COMMANDS, *SETTINGS_COMMANDS)
+COMMANDS = (*IMAGE_COMMANDS, *MODEL_COMMANDS, *EVALUATION_COMMANDS, *TRAINING_COMMANDS, *SETTINGS_COMMANDS)
 EXTRA_BY_LIBRARY = {
     "PyQt6": "editor",
     "psd_tools": "editor",

@@ -10,6 +10,9 @@ from pathlib import Path
 from s2am_engine.errors import FileError
 from s2am_engine.outputs import check_output, file_exists, unused_path
 
+SHEET_SUFFIXES = (".png",)
+"""Endings of files of contact sheets."""
+
 
 def choose_output(
     given: Path | None,
