@@ -10,12 +10,12 @@ import re
 from collections.abc import Iterable
 
 import pytest
-from xdist.scheduler import LoadScopeScheduling
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 _GIMP_VERSION = re.compile(r"^tests/gimp/.*\[(gimp\d+\.\d+)\b")
 
 
-class UnitScheduling(LoadScopeScheduling):
+class UnitScheduling(LoadScopeScheduling):  # type: ignore[misc]
     """Gives the tests of a unit (see `unit_of`) to the same worker."""
 
     def _split_scope(self, nodeid: str) -> str:
