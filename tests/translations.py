@@ -60,7 +60,7 @@ EDITOR_TEXTS = (
     "The shadow falls away from the light source in the background.",
     "The shadow falls away from the left, where the background is brighter.",
     "The shadow falls away from the right, where the background is brighter.",
-    "save it as PNG, TIFF or an ordinary JPEG first", "{name} copy", "saved selections", "texts ({names})", "W",
+    "save it as PNG, TIFF or an ordinary JPEG first", "{name} copy", "saved selections", "texts ({names})",
     "{path} is black and white: bring it in color.", "{path} {kind} is not read here: export it as JPEG.",
     "{path} nothing in it could be a foreground: bring photographs of people or things.",
     "{name} is a CMYK image: its colors are converted to sRGB.",
@@ -91,6 +91,7 @@ EDITOR_TEXTS = (
 UNDO_SINKS = ("Command", "chain", "_on_item", "_on_layer", "_on_harmonization", "_apply_to_all", "_use", "change_frame")
 _UNDO_NAME = re.compile(r"[A-Z][a-z]+( [a-z]+){0,4}")
 _ALIASES = {"STARTING": "text", "CONVERT_FIRST": "text", "SAVE_USUAL": "text", "advice": "text"}
+_ABBREVIATIONS = {"W"}  # of width
 _FEWEST_LETTERS = 2
 _SENTENCE = re.compile(r"[A-Z“{].* ")
 
@@ -115,7 +116,8 @@ def editor_texts() -> set[str]:
             if file.name not in NOT_IN_THE_WINDOW:
                 tree = ast.parse(file.read_text(encoding="utf-8"))
                 found |= {*_texts_in(tree), *_notes(tree), *_refusals(tree)}
-    return {text for text in found if len(re.findall("[A-Za-z]", re.sub(r"\{\w+\}", "", text))) >= _FEWEST_LETTERS}
+    long = {text for text in found if len(re.findall("[A-Za-z]", re.sub(r"\{\w+\}", "", text))) >= _FEWEST_LETTERS}
+    return long | _ABBREVIATIONS
 
 
 def _editor_tables() -> Iterator[str]:
