@@ -15,7 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from s2am_engine.image.arrays import subsample, to_uint8
+from s2am_engine.image.arrays import bounding_box, subsample, to_uint8
 from s2am_engine.types import Bytes, Floats, Mask, Pixels
 
 NEAR = 8
@@ -111,24 +111,37 @@ class Surroundings:
     def at(self, field: Bytes, top: int, left: int, height: int, width: int) -> Floats:
         """Return a field for a block of the image, interpolated: height×width(×3), 0 to 255."""
         x0, y0, x1, y1 = self.box
-        rows, columns = field.shape[:2]
-        x = (np.arange(left, left + width, dtype=np.float32) + 0.5 - x0) * (columns / (x1 - x0)) - 0.5
-        y = (np.arange(top, top + height, dtype=np.float32) + 0.5 - y0) * (rows / (y1 - y0)) - 0.5
-        across, down = np.meshgrid(x.astype(np.float32), y.astype(np.float32))
-        mapped = cv2.remap(field, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        return mapped.astype(np.float32)
+        rows, down = _interpolation(top - y0, height, field.shape[0], y1 - y0)
+        columns, across = _interpolation(left - x0, width, field.shape[1], x1 - x0)
+        part = field[rows, columns].astype(np.float32)
+        stretched = part @ across.T if field.ndim == 2 else across @ part
+        return np.asarray((down @ stretched.reshape(len(part), -1)).reshape(height, *stretched.shape[1:]), np.float32)
+
+
+def _interpolation(start: float, count: int, samples: int, length: float) -> tuple[slice, Floats]:
+    """Return the samples of an axis that some pixels need, and the weights (count, S) that interpolate them linearly.
+
+    Args:
+        start: the first pixel, relative to the beginning of the axis.
+        count: number of pixels.
+        samples: number of samples on the axis, at the centers of equal parts.
+        length: of the axis in pixels.
+    """
+    places = (np.arange(count, dtype=np.float32) + np.float32(start + 0.5)) * np.float32(samples / length) - 0.5
+    places = places.clip(0, samples - 1)
+    needed = slice(int(places[0]), min(samples, int(places[-1]) + 2))
+    distances = np.abs(places[:, None] - np.arange(needed.start, needed.stop, dtype=np.float32))
+    return needed, np.asarray(np.maximum(0, 1 - distances), np.float32)
 
 
 def _box_around(mask: Mask) -> tuple[int, int, int, int]:
     """Return left, top, right, bottom of the foreground with a margin, within the image."""
-    rows, columns = (np.flatnonzero(mask.any(axis=axis))[[0, -1]] for axis in (1, 0))
-    margin = int(_MARGIN * max(np.ptp(rows), np.ptp(columns))) + NEAR
-    return (
-        max(0, int(columns[0]) - margin),
-        max(0, int(rows[0]) - margin),
-        min(mask.shape[1], int(columns[1]) + 1 + margin),
-        min(mask.shape[0], int(rows[1]) + 1 + margin),
-    )
+    found = bounding_box(mask)
+    assert found is not None  # the foreground is not empty
+    left, top, right, bottom = found
+    margin = int(_MARGIN * max(right - left - 1, bottom - top - 1)) + NEAR
+    height, width = mask.shape
+    return max(0, left - margin), max(0, top - margin), min(width, right + margin), min(height, bottom + margin)
 
 
 def _reduced(values: Floats, size: tuple[int, int]) -> Floats:
@@ -151,17 +164,34 @@ def _extrapolated(sums: Floats, weights: Floats) -> Bytes:
 
 
 def decontaminate(
-    colors: Floats, alpha: Floats, foreground: Floats, background: Floats | None, strength: float
+    colors: Floats, alpha: Floats, around: Surroundings, corner: tuple[int, int], strength: float, *, layer: bool
 ) -> Floats:
     """Replace the colors of soft edges by those of the foreground nearby, in proportion to their transparency.
 
     Args:
-        colors: h×w×3 in 8-bit levels, a layer's own colors, or those of a composite.
+        colors: h×w×3 in 8-bit levels.
         alpha: h×w in [0, 1].
-        foreground: h×w×3, extrapolated colors where no opaque pixel is near.
-        background: h×w×3, the same for the background, if the colors are those of a composite; None = a layer's own.
+        around: has the colors where no opaque pixel is near.
+        corner: row and column of the upper left pixel in the image that was measured.
         strength: 0 to 1.
+        layer: whether the colors are a layer's own; else they are those of a composite.
     """
+    box = bounding_box(alpha < 1 if layer else (alpha > 0) & (alpha < 1))
+    if box is None:
+        return colors
+    left, top, right, bottom = box
+    part = slice(max(0, top - NEAR), bottom + NEAR), slice(max(0, left - NEAR), right + NEAR)
+    colors, shown = colors.copy(), alpha[part]
+    shape = (corner[0] + part[0].start, corner[1] + part[1].start, *shown.shape)
+    background = None if layer else around.at(around.background, *shape)
+    colors[part] = _decontaminated(colors[part], shown, around.at(around.foreground, *shape), background, strength)
+    return colors
+
+
+def _decontaminated(
+    colors: Floats, alpha: Floats, foreground: Floats, background: Floats | None, strength: float
+) -> Floats:
+    """Return colors (h, w, 3) without the old background's share; foreground and background: extrapolated colors."""
     inner = _nearby(colors, _opacity_weight(alpha), foreground)
     square = cv2.multiply(alpha, alpha)
     share = strength * (1 - square * square)
@@ -169,11 +199,11 @@ def decontaminate(
         wanted = inner
     else:
         wanted = _nearby(colors, _opacity_weight(1 - alpha), background)
-        wanted += _times(inner - wanted, alpha)
+        wanted += times(inner - wanted, alpha)
         share *= np.minimum(alpha / _RAMP, 1)
     share[alpha >= 1] = 0
     wanted -= colors
-    return np.add(colors, _times(wanted, share), out=wanted)
+    return np.add(colors, times(wanted, share), out=wanted)
 
 
 def _opacity_weight(alpha: Floats) -> Floats:
@@ -183,7 +213,7 @@ def _opacity_weight(alpha: Floats) -> Floats:
     return np.asarray(cv2.multiply(fourth, fourth), np.float32)
 
 
-def _times(colors: Floats, weight: Floats) -> Floats:
+def times(colors: Floats, weight: Floats) -> Floats:
     """Return colors (h, w, 3) times a weight (h, w); several times faster than NumPy's broadcasting."""
     return np.asarray(cv2.multiply(colors, cv2.merge([weight] * 3)), np.float32)
 
@@ -191,9 +221,9 @@ def _times(colors: Floats, weight: Floats) -> Floats:
 def _nearby(colors: Floats, weight: Floats, beyond: Floats) -> Floats:
     """Return the weighted mean of the colors nearby, and of `beyond` where there is little weight."""
     box = (2 * NEAR + 1,) * 2
-    sums = np.asarray(cv2.blur(_times(colors, weight), box), np.float32)
+    sums = np.asarray(cv2.blur(times(colors, weight), box), np.float32)
     sums += np.float32(_LEAST_WEIGHT) * beyond
-    return _times(sums, np.asarray(1 / (cv2.blur(weight, box) + np.float32(_LEAST_WEIGHT)), np.float32))
+    return times(sums, np.asarray(1 / (cv2.blur(weight, box) + np.float32(_LEAST_WEIGHT)), np.float32))
 
 
 def wrap_light(colors: Floats, background: Floats, light: Floats, strength: float) -> Floats:
@@ -205,6 +235,6 @@ def wrap_light(colors: Floats, background: Floats, light: Floats, strength: floa
         light: h×w, its share, 0 to 255.
         strength: 0 to 1.
     """
-    added = _times(background, light * np.float32(strength / 255**2))
+    added = times(background, light * np.float32(strength / 255**2))
     added *= 255 - np.minimum(colors, 255)
     return np.add(colors, added, out=added)

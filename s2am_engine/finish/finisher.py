@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2am_engine.color.apply import run_in_threads
-from s2am_engine.finish.edges import NEAR, Surroundings, decontaminate, wrap_light
+from s2am_engine.finish.edges import NEAR, Surroundings, decontaminate, times, wrap_light
 from s2am_engine.finish.grain import AddedGrain, ReducedGrain, grain_stage
 from s2am_engine.finish.measurement import FinishMeasurement
 from s2am_engine.finish.sharpness import kernel_reach, soften, unsharp_mask
 from s2am_engine.finish.values import Finish
-from s2am_engine.image.arrays import full_scale
+from s2am_engine.image.arrays import bounding_box, full_scale
 from s2am_engine.types import Floats, FractionCallback, Mask, Pixels
 
 _STRIP_ROWS = 384
@@ -99,9 +99,11 @@ class Finisher:
         if self.finish.changes_nothing:
             return
         first, last = (0, len(pixels)) if rows is None else (rows.start, rows.stop)
-        box = _bounding_box(shown, first, last)
-        if box is None:
+        found = bounding_box(shown[first:last])
+        if found is None:
             return
+        left, top, right, bottom = found
+        box = (left, first + top, right, first + bottom)
         job = _FinishJob(self, pixels, shown, layer_alpha, origin, box, whole=mask is None)
         job.run(progress, workers or min(os.cpu_count() or 1, _MAX_WORKERS))
 
@@ -120,10 +122,7 @@ class Finisher:
         """
         finish, around = self.finish, self.surroundings
         if finish.decontaminate and around is not None and alpha is not None:
-            shape = (top, left, *alpha.shape)
-            background = None if layer else around.at(around.background, *shape)
-            foreground = around.at(around.foreground, *shape)
-            colors = decontaminate(colors, alpha, foreground, background, finish.decontaminate)
+            colors = decontaminate(colors, alpha, around, (top, left), finish.decontaminate, layer=layer)
         if finish.sharpness:
             change = soften if finish.sharpness < 0 else unsharp_mask
             colors = change(colors, abs(finish.sharpness), alpha if layer else None)
@@ -249,20 +248,13 @@ class _FinishJob:
         everywhere = bool(mask.min() >= full_scale(mask.dtype))
         if not (everywhere or self.whole):
             before = colors[inner]
-            finished = before + _unit(mask)[..., None] * (finished - before)
+            finished = times(finished - before, _unit(mask))
+            finished += before
         result = _to_depth(finished, target.dtype, colors[inner])
         if everywhere:
             target[:] = result
         else:
-            np.copyto(target, result, where=(mask > 0)[..., None])
-
-
-def _bounding_box(mask: Mask, first: int, last: int) -> tuple[int, int, int, int] | None:
-    """Return left, top, right, bottom of the part of some rows where the mask is not 0; None if there is none."""
-    rows, columns = (np.flatnonzero(mask[first:last].any(axis=axis)) for axis in (1, 0))
-    if not len(rows):
-        return None
-    return int(columns[0]), first + int(rows[0]), int(columns[-1]) + 1, first + int(rows[-1]) + 1
+            target[:] = cv2.copyTo(result, (mask > 0).view(np.uint8), np.ascontiguousarray(target))
 
 
 def _unit(mask: Mask) -> Floats:

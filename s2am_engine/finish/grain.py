@@ -73,10 +73,13 @@ class ReducedGrain:
         """Return colors (h, w, 3) in 8-bit levels of a block with less noise."""
         # The share of a band's local energy that is noise keeps the gain, the rest of the band stays as it is: the
         # result is the input without (1 - gain) times the noise of all bands.
-        bands, _ = _split_bands(colors, len(self.bands))
-        luma = _luma_levels(_smoothed(colors, 1))
+        smooth = _smoothed(colors, _STEPS[0])
+        luma, detail = _luma_levels(smooth), cv2.subtract(colors, smooth)
         noise = np.zeros_like(colors)
-        for detail, band in zip(bands, self.bands, strict=True):
+        for number, band in enumerate(self.bands):
+            if number:
+                coarser = _smoothed(smooth, _STEPS[number])
+                detail, smooth = cv2.subtract(smooth, coarser), coarser
             energy = cv2.blur(cv2.multiply(detail, detail), _LOCAL)
             np.maximum(energy, _LEAST_ENERGY, out=energy)
             threshold = cv2.LUT(luma, np.float32(_DETAIL) * np.square(self.table * band).astype(np.float32))

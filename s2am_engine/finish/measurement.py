@@ -12,15 +12,8 @@ from numpy.typing import NDArray
 
 from s2am_common.sliders import FINISH_SLIDERS
 from s2am_engine.color.map import ColorMap
-from s2am_engine.finish.noise import (
-    NoiseCorrelation,
-    NoiseModel,
-    estimate_noise,
-    excess_variance,
-    noise_limit,
-    noise_tiles,
-)
-from s2am_engine.finish.sharpness import estimate_blur, soften
+from s2am_engine.finish.noise import NoiseModel, estimate_noise, excess_variance, noise_limit, softened_share
+from s2am_engine.finish.sharpness import estimate_blur, gaussian_weights
 from s2am_engine.finish.values import Finish
 from s2am_engine.image.arrays import full_scale
 from s2am_engine.types import Floats, Mask, Pixels
@@ -91,21 +84,13 @@ def window_positions(mask: Mask, size: tuple[int, int] | None = None) -> list[tu
     """
     height, width = size or mask.shape
     down, across = mask.shape[0] / height, mask.shape[1] / width
-    corners = [
-        (x, y)
-        for y in range(0, max(1, height - WINDOW + 1), WINDOW)
-        for x in range(0, max(1, width - WINDOW + 1), WINDOW)
-    ]
+    tops, lefts = (np.arange(0, max(1, length - WINDOW + 1), WINDOW) for length in (height, width))
     # Every eighth row and column is enough to find out what a window shows.
     offsets = np.arange(0, WINDOW, 8)
-    shares = np.array(
-        [
-            (
-                mask[np.ix_(_places(y + offsets, down, mask.shape[0]), _places(x + offsets, across, mask.shape[1]))] > 0
-            ).mean()
-            for x, y in corners
-        ]
-    )
+    rows = _places((tops[:, None] + offsets).ravel(), down, mask.shape[0])
+    columns = _places((lefts[:, None] + offsets).ravel(), across, mask.shape[1])
+    sampled = mask[np.ix_(rows, columns)] > 0
+    shares = sampled.reshape(len(tops), len(offsets), len(lefts), len(offsets)).mean(axis=(1, 3)).ravel()
     chosen: set[int] = set()
     for share in (shares, 1 - shares):
         members = np.flatnonzero(share >= 1)
@@ -115,7 +100,8 @@ def window_positions(mask: Mask, size: tuple[int, int] | None = None) -> list[tu
             members = np.flatnonzero(share == share.max())
         count = min(MAX_WINDOWS, len(members))
         chosen.update(members[np.linspace(0, len(members) - 1, count).astype(np.intp)].tolist())
-    return [corners[number] for number in sorted(chosen)]
+    corners = [divmod(number, len(lefts)) for number in sorted(chosen)]
+    return [(int(lefts[column]), int(tops[row])) for row, column in corners]
 
 
 def _places(pixels: NDArray[np.intp], scale: float, count: int) -> NDArray[np.intp]:
@@ -254,9 +240,7 @@ class FinishMeasurement:
         noise = self.foreground.noise
         if noise is None or sharpness >= 0:
             return self
-        (tile, *_) = noise_tiles(NoiseCorrelation.of(noise), 0)
-        blurred = soften(tile, -sharpness)
-        factor = blurred.reshape(-1, 3).std(axis=0) / tile.reshape(-1, 3).std(axis=0)
+        factor = softened_share(noise, gaussian_weights(-sharpness))
         return replace(self, foreground=replace(self.foreground, noise=replace(noise, levels=noise.levels * factor)))
 
     def to_json(self) -> dict[str, Any]:

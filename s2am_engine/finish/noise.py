@@ -256,9 +256,33 @@ def _variances_at_knots(variances: Doubles, luma: Floats, means: Floats) -> Doub
     return result
 
 
+def softened_share(model: NoiseModel, weights: Doubles) -> Doubles:
+    """Return the share (3,) of the level of each channel's noise that remains after a symmetric, separable filter.
+
+    Args:
+        model: of the noise.
+        weights: (K,) of the filter along an axis.
+    """
+    overlap = np.convolve(weights, weights)  # the filter's weight of each distance
+    middle = len(overlap) // 2
+    pairs = np.pad(overlap, _LAGS)[middle : middle + 2 * _LAGS + 1]
+    share: Doubles = np.sqrt(np.einsum("cyx,y,x->c", model.spatial, pairs, pairs).clip(0))
+    return share
+
+
 @functools.lru_cache(8)
-def _white_noise(side: int, seed: int) -> Floats:
-    return np.random.default_rng((seed, side)).standard_normal((3, side, side), np.float32)
+def _white_spectrum(side: int, seed: int) -> NDArray[np.complexfloating[Any, Any]]:
+    """Return the Fourier transform (3, side, side // 2 + 1) of white noise."""
+    white = np.random.default_rng((seed, side)).standard_normal((3, side, side), np.float32)
+    return np.fft.rfft2(white)
+
+
+def _power_spectrum(spatial: Doubles, side: int) -> Doubles:
+    """Return the Fourier transform of a correlation (3, 7, 7) in a square: (3, side, side // 2 + 1)."""
+    reach = np.arange(-_LAGS, _LAGS + 1)
+    down, across = (np.exp(-2j * np.pi / side * np.outer(np.arange(n), reach)) for n in (side, side // 2 + 1))
+    power: Doubles = np.asarray(down @ spatial @ across.T).real.clip(0)
+    return power
 
 
 @dataclass(frozen=True)
@@ -292,22 +316,25 @@ def noise_tiles(correlation: NoiseCorrelation, seed: int) -> tuple[Floats, ...]:
     """
     tiles = []
     for side in _TILE_SIDES:
-        white = _white_noise(side, seed)
+        spectrum = _white_spectrum(side, seed)
         if not correlation.channels:
-            tiles.append(np.repeat(white[:1].transpose(1, 2, 0), 3, axis=2) * _TILE_LEVEL)
+            tiles.append(np.repeat(_inverse(spectrum[:1], side), 3, axis=2) * _TILE_LEVEL)
             continue
         values, vectors = np.linalg.eigh(np.frombuffer(correlation.channels).reshape(3, 3))
         root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
-        mixed = np.einsum("cd,dyx->cyx", root.astype(np.float32), white)
-        kernel = np.zeros((3, side, side))
-        reach = np.arange(-_LAGS, _LAGS + 1)
-        spatial = np.frombuffer(correlation.spatial).reshape(3, len(reach), len(reach))
-        kernel[:, reach[:, None], reach[None]] = spatial
-        gain = np.sqrt(np.fft.rfft2(kernel).real.clip(0))
-        tile = np.fft.irfft2(np.fft.rfft2(mixed) * gain, s=(side, side))
-        tile /= tile.std(axis=(1, 2), keepdims=True) + 1e-9
-        tiles.append(np.ascontiguousarray(tile.transpose(1, 2, 0), np.float32) * _TILE_LEVEL)
+        mixed = np.tensordot(root.astype(np.float32), spectrum, 1)
+        spatial = np.frombuffer(correlation.spatial).reshape(3, 2 * _LAGS + 1, 2 * _LAGS + 1)
+        mixed *= np.sqrt(_power_spectrum(spatial, side)).astype(np.float32)
+        tile = _inverse(mixed, side)
+        tile /= tile.std(axis=(0, 1), keepdims=True) + np.float32(1e-9)
+        tiles.append(tile * _TILE_LEVEL)
     return tuple(tiles)
+
+
+def _inverse(spectrum: NDArray[np.complexfloating[Any, Any]], side: int) -> Floats:
+    """Return the image (side, side, C) of a Fourier transform (C, side, side // 2 + 1)."""
+    image = np.fft.irfft2(spectrum, s=(side, side)).transpose(1, 2, 0)
+    return np.ascontiguousarray(image, np.float32)
 
 
 def noise_at(tiles: tuple[Floats, ...], top: int, left: int, height: int, width: int) -> Floats:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2am_engine.color.srgb import LUMA
-from s2am_engine.types import Floats
+from s2am_engine.types import Doubles, Floats
 
 LARGEST_BLUR = 6.0
 """Blur radius (sigma) in pixels that is reported at most."""
@@ -95,3 +95,8 @@ def unsharp_mask(colors: Floats, sigma: float, alpha: Floats | None = None) -> F
 def kernel_reach(sigma: float) -> int:
     """Return the pixels to each side that a Gaussian of radius sigma needs."""
     return int(np.ceil(3 * sigma))
+
+
+def gaussian_weights(sigma: float) -> Doubles:
+    """Return the weights (2·reach + 1,) of `soften` along an axis."""
+    return np.asarray(cv2.getGaussianKernel(2 * kernel_reach(sigma) + 1, sigma, cv2.CV_64F), np.float64).ravel()

@@ -85,6 +85,13 @@ def value_range(array: NDArray[Any]) -> tuple[Any, Any]:
     return array.min(), array.max()
 
 
+def bounding_box(mask: Mask) -> tuple[int, int, int, int] | None:
+    """Return left, top, right and bottom of the part of a mask that is not 0; None if there is none."""
+    found = mask if mask.dtype in (np.uint8, np.bool_) else mask != 0
+    left, top, width, height = cv2.boundingRect(found.view(np.uint8))
+    return (left, top, left + width, top + height) if width else None
+
+
 def luma(pixels: Pixels) -> Mask:
     """Return the BT.709 luma of H×W×3 pixels, H×W in the same dtype; exact where the three channels are equal."""
     first = pixels[..., 0]
