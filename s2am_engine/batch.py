@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -22,11 +22,10 @@ from s2am_engine.color.adjustments import Sliders
 from s2am_engine.color.map import ColorMap
 from s2am_engine.errors import FileError, ImageError, MaskError, S2AMError
 from s2am_engine.finish.values import Finish
-from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, load_image, save_image
+from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, load_image, saving_image
 from s2am_engine.image.mask_edges import EdgeSettings, refine_edges
 from s2am_engine.image.mask_reading import MaskOptions, MaskReading, invert_mask
-from s2am_engine.image.masks import MASK_SUFFIXES
-from s2am_engine.image.masks import save_mask as write_mask
+from s2am_engine.image.masks import MASK_SUFFIXES, mask_image
 from s2am_engine.image.paste import layer_position, limit_alpha
 from s2am_engine.mask_files import read_matching_mask, without_masks
 from s2am_engine.outputs import check_output, unused_path
@@ -230,15 +229,17 @@ class FileHarmonizer:
     def _write(self, found: FileResult, save_mask: Path | None, save_shadow: Path | None) -> None:
         """Write the files of a result, and log the notes on it as warnings."""
         prediction, shadow = found.prediction, found.shadow
-        # The map's file is opened first and put in place last: both files are written, or neither.
-        with atomic_write(found.save_map) if found.save_map else nullcontext() as file:
-            if found.save_map and file:
-                file.write(map_text(prediction.adjusted_map(self.sliders), found.save_map).encode("utf-8", "replace"))
+        # Each file is put in place when the block ends: all of them are written, or none.
+        with contextlib.ExitStack() as files:
+            if found.save_map:
+                text = map_text(prediction.adjusted_map(self.sliders), found.save_map)
+                files.enter_context(atomic_write(found.save_map)).write(text.encode("utf-8", "replace"))
             if save_mask:
-                write_mask(save_mask, prediction.mask)
+                files.enter_context(saving_image(save_mask, mask_image(prediction.mask)))
             if save_shadow and shadow:
-                save_image(save_shadow, shadow_image(prediction.shadow_layer(shadow.shadow), found.image))
-            omitted = save_image(found.output, found.image)
+                layer = shadow_image(prediction.shadow_layer(shadow.shadow), found.image)
+                files.enter_context(saving_image(save_shadow, layer))
+            omitted = files.enter_context(saving_image(found.output, found.image))
         for note in (*prediction.notes, *self._finish_notes(prediction), *(shadow.notes if shadow else ())):
             logger.warning("%s: %s", found.source, note)
         if omitted:

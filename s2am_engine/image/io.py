@@ -7,10 +7,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import struct
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +37,7 @@ from s2am_engine.image.formats.exif import is_adobe_rgb
 from s2am_engine.image.formats.gain_map import without_attachments
 from s2am_engine.types import Pixels
 
-__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "ImageData", "Metadata", "load_image", "save_image"]
+__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "ImageData", "Metadata", "load_image", "save_image", "saving_image"]
 
 _DAMAGE = (
     *(ValueError, TypeError, KeyError, IndexError, ArithmeticError, SyntaxError, EOFError, OSError, RuntimeError),
@@ -182,18 +184,29 @@ def save_image(path: str | Path, image: ImageData, *, quality: int = 95) -> tupl
         FileError: no such folder, read-only, disk full, out of memory.
         ImageError: pixels or alpha are not as `ImageData` requires.
     """
+    with saving_image(path, image, quality=quality) as omitted:
+        return omitted
+
+
+@contextlib.contextmanager
+def saving_image(path: str | Path, image: ImageData, *, quality: int = 95) -> Iterator[tuple[str, ...]]:
+    """Write an image to a temporary file, which takes its place when the block ends without an exception.
+
+    Arguments, the value of the block and exceptions are those of `save_image`.
+    """
     _check_image(image)
     info = format_of_suffix(Path(path).suffix)
     write = next((each.write for each in FORMATS if each.info is info), None)
     if write is None:
         raise ImageFormatError(f"{path} cannot be written: its name must end in one of {', '.join(WRITABLE_SUFFIXES)}.")
-    try:
-        with atomic_write(path) as file:
-            return write(file, image, quality)
-    except UnsupportedFileError as refusal:
-        raise ImageFormatError(f"{path} {refusal}.", path=str(path)) from refusal
-    except MemoryError as error:
-        raise FileError(f"{path} was not written: there is not enough memory; scale it down first.") from error
+    with atomic_write(path) as file:
+        try:
+            omitted = write(file, image, quality)
+        except UnsupportedFileError as refusal:
+            raise ImageFormatError(f"{path} {refusal}.", path=str(path)) from refusal
+        except MemoryError as error:
+            raise FileError(f"{path} was not written: there is not enough memory; scale it down first.") from error
+        yield omitted
 
 
 def _check_image(image: ImageData) -> None:

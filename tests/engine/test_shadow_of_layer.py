@@ -153,6 +153,17 @@ def test_given_values_replace_automatic_ones(folder: Path, capsys: pytest.Captur
     np.testing.assert_allclose(pixels_of(folder / "out.png")[outside], wanted[outside], atol=2)
 
 
+def test_no_file_is_left_if_the_result_cannot_be_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_image(folder / "wide.png", ImageData(np.full((130, 16400, 3), 90, np.uint8)))  # too wide for WebP
+    saved = {"--save-shadow": "s.png", "--save-mask": "m.png", "--save-map": "map.json"}
+    options = [each for name, file in saved.items() for each in (name, folder / file)]
+    output = folder / "out.webp"
+    code, _, err = run(capsys, folder, "--background", folder / "wide.png", "--shadow", "-o", output, *options)
+    assert code == 1
+    assert "out.webp" in err
+    assert not [file for file in (*saved.values(), "out.webp") if (folder / file).exists()]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
