@@ -137,6 +137,19 @@ def test_automatic_sharpness_is_the_blur_that_the_foreground_lacks(name: str, le
     assert reverse.automatic_sharpness() == 0  # a softer foreground is not sharpened
 
 
+def test_a_foreground_before_a_cloudy_sky_is_not_softened() -> None:
+    photograph = data.astronaut().astype(np.float32)
+    sky = np.tile(np.linspace(200, 150, 512, dtype=np.float32)[:, None, None], (1, 512, 3)) - (40, 10, -20)
+    sky[250:300, 300:460] += 50  # a cloud
+    sky = cv2.GaussianBlur(sky, (0, 0), 4)
+    mask = np.zeros((512, 512), np.uint8)
+    mask[:, :250] = 255
+    pixels = at_depth(np.where(mask[..., None] > 0, photograph, sky), "uint8")
+    measurement = measured(pixels, mask)
+    assert measurement.automatic_sharpness() == 0
+    assert any("background has no clear edges" in note for note in measurement.notes)
+
+
 def test_measurement_without_evidence_is_zero_and_says_so() -> None:
     pixels, mask = np.full((300, 300, 3), 255, np.uint8), np.zeros((300, 300), np.uint8)
     mask[100:200, 100:200] = 255
