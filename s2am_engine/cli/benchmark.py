@@ -25,12 +25,14 @@ from s2am_engine.finish.finisher import Finisher
 from s2am_engine.finish.measurement import FinishMeasurement, SampleWindows
 from s2am_engine.finish.values import Finish
 from s2am_engine.image.arrays import SAMPLED_SIDE, subsample
+from s2am_engine.image.formats.color_space import adobe_rgb_profile
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.inference.network_input import make_network_input
 from s2am_engine.inference.result import HarmonizeResult
 from s2am_engine.shadow.layer import Silhouette
 from s2am_engine.shadow.render import render_shadow
 from s2am_engine.shadow.settings import Shadow
+from s2am_engine.types import Pixels
 
 # (width, height): 1, 8 and 24 megapixels.
 SIZES = ((1224, 816), (3464, 2309), (6000, 4000))
@@ -152,6 +154,9 @@ def measure_size(harmonizer: Harmonizer, width: int, height: int, share: float =
     found = Measurement(width, height)
     for name, stage in stages_of(harmonizer, pixels, mask).items():
         found.stages[name] = Timing.of(durations(stage, REPEATS)).median
+    for name, variant in VARIANTS.items():
+        whole = partial(harmonize_variant, harmonizer, *variant(pixels), mask)
+        found.stages[name] = Timing.of(durations(whole, REPEATS)).median
     with peak_memory() as growth:
         result = harmonizer(pixels, mask).render()
     if growth:
@@ -220,6 +225,22 @@ FINISHES = {
     "edges": Finish(decontaminate=1, light_wrap=0.5),
 }
 """Values of the stages of the finish that are measured."""
+
+
+VARIANTS: dict[str, Callable[[NDArray[np.uint8]], tuple[Pixels, bytes | None]]] = {
+    "whole, Adobe RGB": lambda pixels: (pixels, adobe_rgb_profile()),
+    "whole, 16 bits": lambda pixels: (pixels.astype(np.uint16) * np.uint16(257), None),
+    "whole, Adobe RGB 16 bits": lambda pixels: (pixels.astype(np.uint16) * np.uint16(257), adobe_rgb_profile()),
+    "whole, floating point": lambda pixels: (pixels.astype(np.float32) / np.float32(255), None),
+}
+"""Pixels and profile of other kinds of images, from 8-bit pixels: measured from pixels in to pixels out."""
+
+
+def harmonize_variant(
+    harmonizer: Harmonizer, pixels: Pixels, profile: bytes | None, mask: NDArray[np.uint8]
+) -> NDArray[Any]:
+    """Harmonize an image with a profile from pixels to pixels."""
+    return harmonizer(pixels, mask, profile=profile).render()
 
 
 def finish_stages(result: HarmonizeResult[Any]) -> dict[str, Callable[[], object]]:
