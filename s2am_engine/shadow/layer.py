@@ -100,12 +100,13 @@ class ShadowLayer:
             return
         window = pixels[self.window]
         pattern = cv2.merge([self._pattern() - np.float32(0.5)] * 3) if pixels.dtype == np.uint8 else None
+        depth = cv2.CV_16U if pixels.dtype == np.uint16 else cv2.CV_32F
         for rows in self._strips():
             part = window[rows]
-            levels = cv2.multiply(part, _transmittance(self.alpha[rows], color), dtype=cv2.CV_32F)
+            levels = cv2.multiply(part, _transmittance(self.alpha[rows], color), dtype=depth)
             if pattern is not None:
-                levels = cv2.add(levels, pattern[: len(part)])
-            part[:] = levels if part.dtype == np.float32 else np.rint(levels)
+                levels = cv2.add(levels, pattern[: len(part)], dtype=cv2.CV_8U)
+            part[:] = levels
 
     def _strips(self) -> list[slice]:
         height = len(self.alpha)
