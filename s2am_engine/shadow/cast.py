@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 
 from s2am_engine.image.arrays import STRIP_PIXELS, full_scale
-from s2am_engine.shadow.projection import Box, Foreground, Projection
+from s2am_engine.image.rect import Rect
+from s2am_engine.shadow.projection import Foreground, Projection
 from s2am_engine.shadow.underside import Underside
 from s2am_engine.types import Bytes, Floats, Mask
 
@@ -70,13 +71,13 @@ class CastShadow:
         return self.sharpest + self.growth * max(0.0, self.projection.tallest(self.foreground.box))
 
     @property
-    def reach(self) -> Box:
+    def reach(self) -> Rect:
         """Where the shadow may fall."""
         margin = _TAILS * self.widest + 1
         fallen = self.projection.shadow_box(self.foreground.box, (margin, _FLATTENING * margin))
         return fallen.union(self.underside.box)
 
-    def render(self, box: Box) -> Mask:
+    def render(self, box: Rect) -> Mask:
         """Return the opacity in a box, uint16."""
         levels = max(0, math.ceil(math.log2(self.widest / self.sharpest)))
         reductions = [self._reduction(level, box) for level in range(levels + 1)]
@@ -102,10 +103,10 @@ class CastShadow:
         self._add_underside(result, box)
         return result
 
-    def _add_underside(self, result: Mask, box: Box) -> None:
+    def _add_underside(self, result: Mask, box: Rect) -> None:
         """Darken the ground between the lower edge of the body and the ground line, where it is projected; in place."""
         sigma = _CONTACT_BLUR * self.foreground.box.height
-        part = self.underside.box.grown(math.ceil(_TAILS * sigma)).clip(box)
+        part = self.underside.box.expanded(math.ceil(_TAILS * sigma)).intersection(box)
         if not (part.width and part.height):
             return
         reduction = 2 ** math.floor(math.log2(max(1.0, sigma * _FLATTENING / _COARSE_SIGMA)))
@@ -117,7 +118,7 @@ class CastShadow:
         window = result[part.top - box.top : part.bottom - box.top, part.left - box.left : part.right - box.left]
         np.maximum(window, dark, out=window)
 
-    def _reduction(self, level: int, box: Box) -> int:
+    def _reduction(self, level: int, box: Rect) -> int:
         """Return by how much the resolution of a level is reduced, a power of 2."""
         sigma = self.sharpest * 2**level * _FLATTENING
         sides = (box.width, box.height, self.foreground.box.width, self.foreground.box.height)
@@ -150,7 +151,7 @@ class CastShadow:
         rows, columns = alpha.shape
         scale = rows / box.height
         first = max(0, math.floor((self.underside.box.top - box.top) * scale))
-        lower = Box(box.left, box.top + round(first / scale), box.right, box.bottom)
+        lower = Rect(box.left, box.top + round(first / scale), box.right, box.bottom)
         if first < rows and lower.height:
             extended = self.underside.extension(lower, (rows - first, columns))
             np.maximum(alpha[first:], np.rint(extended * 255).astype(np.uint8), out=alpha[first:])
@@ -160,7 +161,7 @@ class CastShadow:
             corners = [(0, left), (columns, right), (columns, end), (0, end)]
             cv2.fillPoly(alpha, [np.rint(np.array(corners)).astype(np.int32)], 0)
 
-    def _rows(self, level: int, box: Box, reduction: int, *, last: bool) -> slice:
+    def _rows(self, level: int, box: Rect, reduction: int, *, last: bool) -> slice:
         """Return the rows of a box, at a reduction, where a level contributes."""
         rows = box.height // reduction
         if last:
@@ -177,7 +178,7 @@ class CastShadow:
         end = math.ceil((max(ends) + margin - box.top) / reduction)
         return slice(min(max(0, first), rows), min(max(0, end), rows))
 
-    def _blurred(self, source: Bytes | Floats, level: int, box: Box, reduction: int, rows: slice) -> Bytes | Floats:
+    def _blurred(self, source: Bytes | Floats, level: int, box: Rect, reduction: int, rows: slice) -> Bytes | Floats:
         """Return some rows of the projected and blurred alpha, at a reduction."""
         if rows.stop <= rows.start:
             return np.zeros((0, box.width // reduction), np.float32)
@@ -196,7 +197,7 @@ class CastShadow:
         cropped: Any = cast[down:-down, right:-right]
         return cropped  # in the dtype of the source
 
-    def _blend(self, result: Mask, blurred: Bytes | Floats, level: int, box: Box, reduction: int, rows: slice) -> None:
+    def _blend(self, result: Mask, blurred: Bytes | Floats, level: int, box: Rect, reduction: int, rows: slice) -> None:
         """Blend some rows of a level over those of the next wider one, by the blur that each pixel needs."""
         xs = box.left + (np.arange(result.shape[1]) + 0.5) * reduction
         step = max(1, STRIP_PIXELS // result.shape[1])

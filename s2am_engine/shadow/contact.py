@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from s2am_engine.image.rect import EMPTY_RECT, Rect
 from s2am_engine.shadow.layer import INVISIBLE
-from s2am_engine.shadow.projection import Box, Foreground, bounds_of
+from s2am_engine.shadow.projection import Foreground, bounds_of
 from s2am_engine.shadow.underside import Underside
 from s2am_engine.types import Floats, Mask
 
@@ -39,22 +40,22 @@ class ContactShadow:
         return math.ceil(_TAILS * _PARTS[-1][0] * self.size) + 1
 
     @property
-    def reach(self) -> Box:
+    def reach(self) -> Rect:
         """Where the shadow may fall."""
         box, margin = self.foreground.box, self._margin
         ends = [float(self.underside.ground.at(x)) for x in (box.left, box.right)]
-        return Box(
+        return Rect(
             box.left - margin,
             math.floor(self.underside.box.top - self.size) - margin,
             box.right + margin,
             max(math.ceil(max(ends)), box.bottom) + margin,
         )
 
-    def render(self, box: Box) -> tuple[Box, Mask]:
+    def render(self, box: Rect) -> tuple[Rect, Mask]:
         """Return the part of a box where the shadow is visible, perhaps empty, and its opacity there, uint16."""
         reductions = [self._reduction(relative) for relative, _ in _PARTS]
         margin = -(-self._margin // reductions[-1]) * reductions[-1]  # for what lies beyond the canvas
-        padded = box.grown(margin).padded(reductions[-1])
+        padded = box.expanded(margin).padded(reductions[-1])
         size = padded.width // reductions[0], padded.height // reductions[0]
         light = np.ones(size[::-1], np.float32)
         for (relative, density), reduction in zip(_PARTS, reductions, strict=True):
@@ -66,13 +67,13 @@ class ContactShadow:
         dark = np.asarray(np.rint(_FULL * (1 - inner)), np.uint16)
         visible = bounds_of(dark, INVISIBLE)
         if visible is None:
-            return Box(0, 0, 0, 0), np.zeros((0, 0), np.uint16)
-        part = visible.grown(1).clip(Box(0, 0, dark.shape[1], dark.shape[0]))
+            return EMPTY_RECT, np.zeros((0, 0), np.uint16)
+        part = visible.expanded(1).intersection(Rect(0, 0, dark.shape[1], dark.shape[0]))
         dark = dark[part.top : part.bottom, part.left : part.right]
         if scale > 1:
             dark = np.asarray(cv2.resize(dark, (part.width * scale, part.height * scale)), np.uint16)
         left, top = box.left + part.left * scale, box.top + part.top * scale
-        found = Box(left, top, left + dark.shape[1], top + dark.shape[0]).clip(box)
+        found = Rect(left, top, left + dark.shape[1], top + dark.shape[0]).intersection(box)
         return found, dark[: found.height, : found.width]
 
     def _reduction(self, relative: float) -> int:
@@ -80,7 +81,7 @@ class ContactShadow:
         sigma = relative * self.size * _FLATTENING
         return int(2 ** math.floor(math.log2(max(1.0, sigma / _COARSE_SIGMA))))
 
-    def _footprint(self, box: Box, reduction: int) -> Floats:
+    def _footprint(self, box: Rect, reduction: int) -> Floats:
         """Return the ground below the body and a band along its lower edge, at a reduction."""
         ys = box.top + (np.arange(box.height // reduction) + 0.5)[:, None] * reduction
         xs = box.left + (np.arange(box.width // reduction) + 0.5) * reduction

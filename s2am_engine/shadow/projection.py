@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from s2am_engine.image.arrays import to_depth
+from s2am_engine.image.rect import Rect
 from s2am_engine.shadow.layer import Silhouette
 from s2am_engine.shadow.settings import Shadow
 from s2am_engine.types import Bytes, Doubles, Mask
@@ -22,62 +23,7 @@ OUTLINE = 0.5
 _VISIBLE = 32  # of 255: fainter pixels, such as stray ones of a cutout, do not enlarge the foreground
 
 
-@dataclass(frozen=True)
-class Box:
-    """A rectangle with integer corners; right and bottom are excluded."""
-
-    left: int
-    top: int
-    right: int
-    bottom: int
-
-    @property
-    def width(self) -> int:
-        """Width in pixels, at least 0."""
-        return max(0, self.right - self.left)
-
-    @property
-    def height(self) -> int:
-        """Height in pixels, at least 0."""
-        return max(0, self.bottom - self.top)
-
-    def clip(self, canvas: Box) -> Box:
-        """Return the part within another box."""
-        return Box(
-            max(self.left, canvas.left),
-            max(self.top, canvas.top),
-            min(self.right, canvas.right),
-            min(self.bottom, canvas.bottom),
-        )
-
-    def union(self, other: Box) -> Box:
-        """Return the smallest box that contains both; an empty one does not count."""
-        if not (self.width and self.height):
-            return other
-        if not (other.width and other.height):
-            return self
-        return Box(
-            min(self.left, other.left),
-            min(self.top, other.top),
-            max(self.right, other.right),
-            max(self.bottom, other.bottom),
-        )
-
-    def grown(self, margin: int) -> Box:
-        """Return the box with a margin on each side."""
-        return Box(self.left - margin, self.top - margin, self.right + margin, self.bottom + margin)
-
-    def padded(self, step: int) -> Box:
-        """Return the box enlarged to the right and the bottom, so that its sides are multiples of `step`."""
-        return Box(
-            self.left,
-            self.top,
-            self.left + -(-self.width // step) * step,
-            self.top + -(-self.height // step) * step,
-        )
-
-
-def bounds_of(alpha: Mask, least: int) -> Box | None:
+def bounds_of(alpha: Mask, least: int) -> Rect | None:
     """Return the smallest box that contains all values of at least `least`; None = there are none.
 
     Args:
@@ -89,7 +35,7 @@ def bounds_of(alpha: Mask, least: int) -> Box | None:
     ys, xs = (np.flatnonzero(alpha.max(axis=axis) >= least) for axis in (1, 0))
     if not len(ys):
         return None
-    return Box(int(xs[0]), int(ys[0]), int(xs[-1]) + 1, int(ys[-1]) + 1)
+    return Rect(int(xs[0]), int(ys[0]), int(xs[-1]) + 1, int(ys[-1]) + 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +43,7 @@ class Foreground:
     """The visible part of a silhouette. alpha: h×w uint8; box: its place on the canvas, which it may exceed."""
 
     alpha: Bytes
-    box: Box
+    box: Rect
 
     @classmethod
     def of(cls, silhouette: Silhouette) -> Foreground | None:
@@ -107,7 +53,7 @@ class Foreground:
         if box is None:
             return None
         x, y = silhouette.left + box.left, silhouette.top + box.top
-        return cls(alpha[box.top : box.bottom, box.left : box.right], Box(x, y, x + box.width, y + box.height))
+        return cls(alpha[box.top : box.bottom, box.left : box.right], Rect(x, y, x + box.width, y + box.height))
 
 
 @dataclass(frozen=True)
@@ -119,7 +65,7 @@ class GroundLine:
     fall: float
 
     @classmethod
-    def of(cls, shadow: Shadow, box: Box) -> GroundLine:
+    def of(cls, shadow: Shadow, box: Rect) -> GroundLine:
         """Return the ground line of a foreground in a box."""
         fall = math.tan(math.radians(shadow.slope))
         return cls((box.left + box.right) / 2, box.bottom - shadow.ground * box.height, fall)
@@ -138,7 +84,7 @@ class Projection:
     down: float
 
     @classmethod
-    def of(cls, shadow: Shadow, box: Box) -> Projection:
+    def of(cls, shadow: Shadow, box: Rect) -> Projection:
         """Return the projection of a foreground in a box."""
         return cls(GroundLine.of(shadow, box), *shadow.vector)
 
@@ -169,11 +115,11 @@ class Projection:
             return (ys[:, None] - self.ground.level) / self.depth
         return (ys[:, None] - np.asarray(self.ground.at(xs))[None]) / self.depth
 
-    def tallest(self, box: Box) -> float:
+    def tallest(self, box: Rect) -> float:
         """Return the height of the highest corner of a box above the ground line."""
         return max(float(self.ground.at(x)) - box.top for x in (box.left, box.right))
 
-    def shadow_box(self, box: Box, margin: tuple[float, float]) -> Box:
+    def shadow_box(self, box: Rect, margin: tuple[float, float]) -> Rect:
         """Return where the shadow of the part of a box above the ground line falls.
 
         Args:
@@ -184,7 +130,7 @@ class Projection:
         feet = np.asarray(self.ground.at(xs))
         heights = np.where(np.arange(4) < 2, 0, np.maximum(feet - box.top, 0))
         x, y = xs + heights * self.right, feet + heights * self.down
-        return Box(
+        return Rect(
             math.floor(x.min() - margin[0]),
             math.floor(y.min() - margin[1]),
             math.ceil(x.max() + margin[0]),

@@ -7,10 +7,11 @@ import cv2
 import numpy as np
 
 from s2am_engine.image.arrays import STRIP_PIXELS
+from s2am_engine.image.rect import EMPTY_RECT, Rect
 from s2am_engine.shadow.cast import CastShadow
 from s2am_engine.shadow.contact import ContactShadow
 from s2am_engine.shadow.layer import INVISIBLE, ShadowLayer, Silhouette
-from s2am_engine.shadow.projection import Box, Foreground, Projection, bounds_of
+from s2am_engine.shadow.projection import Foreground, Projection, bounds_of
 from s2am_engine.shadow.settings import Shadow
 from s2am_engine.shadow.underside import Underside
 from s2am_engine.types import Mask
@@ -33,7 +34,7 @@ def render_shadow(shadow: Shadow, silhouette: Silhouette, height: int, width: in
     Returns:
         The layer, cropped to the part of the shadow on the canvas. Deterministic.
     """
-    canvas = Box(0, 0, width, height)
+    canvas = Rect(0, 0, width, height)
     foreground = Foreground.of(silhouette)
     nothing = ShadowLayer(0, 0, np.zeros((0, 0), np.uint16), shadow.multiplier)
     if foreground is None:
@@ -41,13 +42,13 @@ def render_shadow(shadow: Shadow, silhouette: Silhouette, height: int, width: in
     projection = Projection.of(shadow, foreground.box)
     underside = Underside.of(foreground, projection.ground, height)
     contact = ContactShadow(foreground, underside)
-    contact_box, dark = Box(0, 0, 0, 0), np.zeros((0, 0), np.uint16)
-    reach = contact.reach.clip(canvas)
+    contact_box, dark = EMPTY_RECT, np.zeros((0, 0), np.uint16)
+    reach = contact.reach.intersection(canvas)
     if shadow.contact and reach.width and reach.height:
         contact_box, dark = contact.render(reach)
     cast = CastShadow(foreground, projection, shadow.softness, shadow.opacity, underside)
     is_cast = shadow.opacity > 0 and shadow.length * foreground.box.height >= 1
-    cast_box = cast.reach.clip(canvas) if is_cast else Box(0, 0, 0, 0)
+    cast_box = cast.reach.intersection(canvas) if is_cast else EMPTY_RECT
     box = cast_box.union(contact_box)
     if not (box.width and box.height):
         return nothing
@@ -58,7 +59,7 @@ def render_shadow(shadow: Shadow, silhouette: Silhouette, height: int, width: in
     return _cropped(ShadowLayer(box.left, box.top, alpha, shadow.multiplier))
 
 
-def _within(box: Box, outer: Box) -> tuple[slice, slice]:
+def _within(box: Rect, outer: Rect) -> tuple[slice, slice]:
     """Return rows and columns of a box in an array of an outer one."""
     return (
         slice(box.top - outer.top, box.bottom - outer.top),

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from s2am_engine.shadow.projection import Box, Foreground, GroundLine, lower_edge
+from s2am_engine.image.rect import Rect
+from s2am_engine.shadow.projection import Foreground, GroundLine, lower_edge
 from s2am_engine.types import Doubles, Floats
 
 REACH = 0.2
@@ -34,7 +35,7 @@ class Underside:
     """
 
     ground: GroundLine
-    box: Box
+    box: Rect
     overlap: float
     xs: Doubles
     edge: Doubles
@@ -63,7 +64,7 @@ class Underside:
         smooth = _smoothed(nearness, sigma)
         edge = np.where(smooth > 1e-6, _smoothed(nearness * edge, sigma) / np.maximum(smooth, 1e-6), level)
         ends = [float(ground.at(x)) for x in (box.left, box.right)]
-        reach = Box(
+        reach = Rect(
             math.floor(xs[0]), math.floor(min(ends) - REACH * box.height), math.ceil(xs[-1]), math.ceil(max(ends))
         )
         return cls(ground, reach, _OVERLAP * box.height, xs, edge, smooth)
@@ -72,7 +73,7 @@ class Underside:
         """Return the edge at positions on the canvas, and its nearness to the ground."""
         return np.interp(xs, self.xs, self.edge), np.interp(xs, self.xs, self.nearness, left=0, right=0)
 
-    def extension(self, box: Box, shape: tuple[int, int]) -> Floats:
+    def extension(self, box: Rect, shape: tuple[int, int]) -> Floats:
         """Return the region between the lower edge and the ground line, by nearness to the ground, in [0, 1].
 
         Added to the alpha, it lets the shadow of a round body begin below the body rather than at the ground line.

@@ -12,11 +12,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from s2am_editor.document.geometry import Rect, bounding_rect
+from s2am_editor.document.geometry import bounding_rect
 from s2am_editor.document.model import DocumentError, Layer
 from s2am_editor.document.raster import Raster, TiledMask
 from s2am_engine.image.arrays import full_scale, to_depth, to_uint8, to_unit
 from s2am_engine.image.mask_edges import EdgeSettings, refine_edges
+from s2am_engine.image.rect import Rect
 from s2am_engine.types import FractionCallback
 
 _BLOCK_SIZE = 512

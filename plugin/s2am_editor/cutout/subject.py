@@ -14,12 +14,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from s2am_editor.document.geometry import Rect
 from s2am_editor.document.model import Document, DocumentError
 from s2am_editor.document.raster import Raster, TiledMask
 from s2am_engine.image.arrays import to_uint8
 from s2am_engine.image.grabcut import GrabCut, foreground_labels
 from s2am_engine.image.masks import snap_mask, upsample_mask
+from s2am_engine.image.rect import Rect
 from s2am_engine.models.model_store import DETECTOR
 from s2am_engine.types import FractionCallback
 

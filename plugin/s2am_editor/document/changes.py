@@ -18,9 +18,10 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from s2am_editor.document.geometry import EMPTY_RECT, Rect, bounding_rect, transform_points
+from s2am_editor.document.geometry import bounding_rect, transform_points
 from s2am_editor.document.model import Document, Harmonization, Layer
 from s2am_editor.document.raster import TiledMask
+from s2am_engine.image.rect import EMPTY_RECT, Rect
 
 
 @dataclass(frozen=True)

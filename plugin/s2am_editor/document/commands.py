@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from s2am_common.translation import localized
 from s2am_editor.document.blend_mode import BlendMode
-from s2am_editor.document.geometry import Rect, Transform
+from s2am_editor.document.geometry import Transform
 from s2am_editor.document.history import Command
 from s2am_editor.document.measured_finish import MeasuredFinish
 from s2am_editor.document.model import (
@@ -25,6 +25,7 @@ from s2am_editor.document.model import (
 )
 from s2am_editor.document.raster import Raster, TiledMask
 from s2am_editor.document.tone_curves import ToneCurves
+from s2am_engine.image.rect import Rect
 from s2am_engine.shadow.settings import Shadow
 
 Gesture = object

@@ -14,8 +14,9 @@ from typing import Literal
 
 import numpy as np
 
-from s2am_editor.document.geometry import Point, Rect, Transform, bounding_rect
+from s2am_editor.document.geometry import Point, Transform, bounding_rect
 from s2am_editor.document.model import Layer
+from s2am_engine.image.rect import Rect
 
 Anchor = tuple[float, float]
 """A point of a frame: (-1, -1) is the upper left corner, (0, 0) the center, (1, 1) the lower right corner."""

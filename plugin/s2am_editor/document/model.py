@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 
 from s2am_editor.document.blend_mode import BlendMode
-from s2am_editor.document.geometry import Rect, Transform
+from s2am_editor.document.geometry import Transform
 from s2am_editor.document.measured_finish import MeasuredFinish
 from s2am_editor.document.raster import MAX_INVISIBLE, Raster, TiledMask
 from s2am_editor.document.tone_curves import ToneCurves
@@ -28,6 +28,7 @@ from s2am_engine.image.arrays import to_depth
 from s2am_engine.image.data import Metadata
 from s2am_engine.image.io import ImageData
 from s2am_engine.image.paste import convert_colors
+from s2am_engine.image.rect import Rect
 from s2am_engine.shadow.settings import Shadow
 
 

@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from s2am_editor.document.geometry import EMPTY_RECT, Rect
 from s2am_engine.image.arrays import full_scale
 from s2am_engine.image.mask_reading import invert_mask
+from s2am_engine.image.rect import EMPTY_RECT, Rect
 
 OPENCV_DEPTHS = {np.dtype(np.uint8): cv2.CV_8U, np.dtype(np.uint16): cv2.CV_16U, np.dtype(np.float32): cv2.CV_32F}
 """OpenCV's depth constants by NumPy dtype, for all dtypes that pixels can have."""

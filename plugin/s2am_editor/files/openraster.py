@@ -28,7 +28,7 @@ from s2am_common.archives import open_archive
 from s2am_common.atomic import atomic_write
 from s2am_common.image_formats import PNG
 from s2am_editor.document.blend_mode import BlendMode
-from s2am_editor.document.geometry import Rect, Transform
+from s2am_editor.document.geometry import Transform
 from s2am_editor.document.layer_tree import Node, layer_tree
 from s2am_editor.document.model import Document, Group, Item, Layer
 from s2am_editor.document.raster import Raster, TiledMask
@@ -44,6 +44,7 @@ from s2am_engine.image.data import MAX_PIXELS, ImageData
 from s2am_engine.image.formats import png
 from s2am_engine.image.formats.common import Decoded, UnsupportedFileError, check_image_size
 from s2am_engine.image.icc import fitting_profile
+from s2am_engine.image.rect import Rect
 from s2am_engine.types import FractionCallback
 
 OPENRASTER_SUFFIX = ".ora"

@@ -22,7 +22,7 @@ from psd_tools.constants import BlendMode as PsdBlendMode
 from psd_tools.constants import ColorMode, Resource, Tag
 
 from s2am_editor.document.blend_mode import BlendMode
-from s2am_editor.document.geometry import Rect, Transform
+from s2am_editor.document.geometry import Transform
 from s2am_editor.document.model import Document, Group, Layer
 from s2am_editor.document.raster import Raster, TiledMask
 from s2am_editor.files.project import DAMAGE_ERRORS
@@ -33,6 +33,7 @@ from s2am_engine.image.data import ImageData, Metadata
 from s2am_engine.image.formats.common import UnsupportedFileError, check_image_size
 from s2am_engine.image.formats.print_colors import LAB_NOTE, cmyk_to_srgb, lab_to_srgb
 from s2am_engine.image.icc import fitting_profile
+from s2am_engine.image.rect import Rect
 from s2am_engine.types import FractionCallback
 
 _MERGED_TRANSPARENCY = (

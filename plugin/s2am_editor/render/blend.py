@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2am_editor.document.blend_mode import BlendMode
-from s2am_editor.document.geometry import Rect
 from s2am_editor.document.layer_tree import GroupNode, Node, layer_tree
 from s2am_editor.document.model import Document, Group, Layer
 from s2am_editor.render.cast_shadow import ScaledShadow, scaled_shadow, shadow_in
@@ -27,6 +26,7 @@ from s2am_engine.color.apply import apply_color_map
 from s2am_engine.image.arrays import full_scale, to_depth, to_unit
 from s2am_engine.image.io import ImageData
 from s2am_engine.image.paste import Placement, blend_over, paste_layer
+from s2am_engine.image.rect import Rect
 
 
 def visible_nodes(document: Document, zoom: float, rect: Rect) -> tuple[Node, ...]:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from s2am_editor.document.geometry import Rect
 from s2am_editor.document.model import Layer
 from s2am_editor.render.resample import resample_layer
+from s2am_engine.image.rect import Rect
 from s2am_engine.shadow.layer import ShadowLayer, Silhouette
 from s2am_engine.shadow.render import render_shadow
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2am_editor.document.blend_mode import BlendMode
-from s2am_editor.document.geometry import Rect, Transform
+from s2am_editor.document.geometry import Transform
 from s2am_editor.document.layer_tree import layers_in
 from s2am_editor.document.model import Document, DocumentError, Group, Layer
 from s2am_editor.document.raster import Raster
@@ -19,6 +19,7 @@ from s2am_editor.render.blend import adjust_image, exact_shadows, render_exactly
 from s2am_editor.render.resample import resample_layer
 from s2am_engine.image.arrays import full_scale, to_depth
 from s2am_engine.image.io import ImageData
+from s2am_engine.image.rect import Rect
 from s2am_engine.types import FractionCallback
 
 _STRIP_PIXELS = 1 << 20

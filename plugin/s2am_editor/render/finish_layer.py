@@ -14,15 +14,7 @@ import cv2
 import numpy as np
 
 from s2am_common.sliders import FINISH_SLIDERS
-from s2am_editor.document.geometry import (
-    EMPTY_RECT,
-    Rect,
-    Transform,
-    bounding_rect,
-    concatenate_affine,
-    invert_affine,
-    transform_points,
-)
+from s2am_editor.document.geometry import Transform, bounding_rect, concatenate_affine, invert_affine, transform_points
 from s2am_editor.document.measured_finish import MeasuredFinish
 from s2am_editor.document.model import Layer
 from s2am_editor.render.resample import Patch, resample_layer
@@ -30,6 +22,7 @@ from s2am_engine.color.apply import apply_color_map
 from s2am_engine.finish.edges import Surroundings
 from s2am_engine.finish.finisher import Finisher
 from s2am_engine.finish.measurement import FinishMeasurement, RegionMeasurement
+from s2am_engine.image.rect import EMPTY_RECT, Rect
 
 
 def has_finish(layer: Layer) -> bool:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2am_editor.document.changes import changed_area
-from s2am_editor.document.geometry import Rect, Transform
+from s2am_editor.document.geometry import Transform
 from s2am_editor.document.layer_tree import GroupNode, Node
 from s2am_editor.document.model import Document, Layer
 from s2am_editor.document.raster import TiledMask
@@ -38,6 +38,7 @@ from s2am_editor.render.resample import Patch, resample_layer, resample_mask
 from s2am_engine.image import icc
 from s2am_engine.image.arrays import to_uint8
 from s2am_engine.image.io import ImageData
+from s2am_engine.image.rect import Rect
 
 TILE_SIZE = 384
 """Side of the tiles in which the screen is drawn, in pixels."""

@@ -14,17 +14,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from s2am_editor.document.geometry import (
-    Affine,
-    Rect,
-    bounding_rect,
-    concatenate_affine,
-    invert_affine,
-    transform_points,
-)
+from s2am_editor.document.geometry import Affine, bounding_rect, concatenate_affine, invert_affine, transform_points
 from s2am_editor.document.model import Layer
 from s2am_editor.document.raster import MAX_LEVEL, OPENCV_DEPTHS, TiledMask
 from s2am_engine.image.arrays import full_scale, to_unit
+from s2am_engine.image.rect import Rect
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from s2am_editor.document.geometry import Rect
 from s2am_editor.render.blend import render_exactly
 from s2am_editor.window.canvas.canvas import Canvas
 from s2am_editor.window.clipboard import copy_text
@@ -28,6 +27,7 @@ from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs, Problem
 from s2am_editor.window.theme import icon
 from s2am_editor.window.widgets.basic import push_button, small_button
 from s2am_engine.image import icc
+from s2am_engine.image.rect import Rect
 
 SUCCESS_DURATION = 8000  # milliseconds for which a success is shown
 MAX_BANNER_WIDTH = 900

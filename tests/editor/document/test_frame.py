@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from s2am_editor.document.frame import Frame, flip, place_in_frame, untransformed
-from s2am_editor.document.geometry import Rect, Transform, bounding_rect, transform_points
+from s2am_editor.document.geometry import Transform, bounding_rect, transform_points
 from s2am_editor.document.model import Layer
 from s2am_editor.document.raster import Raster, TiledMask
+from s2am_engine.image.rect import Rect
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from s2am_editor.document.geometry import Rect
 from s2am_editor.document.raster import TiledMask
+from s2am_engine.image.rect import Rect
 
 
 @settings(max_examples=40, deadline=None)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from s2am_editor.document import commands
-from s2am_editor.document.geometry import Rect, Transform
+from s2am_editor.document.geometry import Transform
 from s2am_editor.document.model import Document, Layer
 from s2am_editor.files.document_io import open_document, save_project
 from s2am_editor.render.export import flatten
@@ -19,6 +19,7 @@ from s2am_editor.render.renderer import RenderSession
 from s2am_engine.errors import ImageFormatError
 from s2am_engine.finish.values import Finish
 from s2am_engine.image.io import ImageData
+from s2am_engine.image.rect import Rect
 from s2am_engine.inference.harmonizer import Harmonizer
 from tests.editor.document.sample_documents import cutout, scene, two_layers
 from tests.editor.files.test_projects import rewritten

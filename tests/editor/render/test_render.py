@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import DTypeLike, NDArray
 
 from s2am_editor.document import commands, layer_tree
-from s2am_editor.document.geometry import Rect, Transform
+from s2am_editor.document.geometry import Transform
 from s2am_editor.document.history import History
 from s2am_editor.document.model import Document, Harmonization, Layer
 from s2am_editor.document.raster import Raster, TiledMask
@@ -27,6 +27,7 @@ from s2am_engine.color.map import Curves, Matrix
 from s2am_engine.image.arrays import full_scale
 from s2am_engine.image.io import ImageData
 from s2am_engine.image.paste import paste_layer, place_layer
+from s2am_engine.image.rect import Rect
 from tests.editor.document.sample_documents import cutout, disc, scene, two_layers
 from tests.engine.icc import ADOBE, adobe_curve, rgb_profile
 

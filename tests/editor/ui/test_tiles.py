@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from pytestqt.qtbot import QtBot
 
-from s2am_editor.document.geometry import Rect
 from s2am_editor.render.renderer import TILE_SIZE
 from s2am_editor.window.canvas.tiles import TileKey, TileStore
+from s2am_engine.image.rect import Rect
 
 SIZE = 3 * TILE_SIZE
 FIRST = TileKey(False, 0, 0, 0)

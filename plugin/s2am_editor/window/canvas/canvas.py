@@ -22,11 +22,11 @@ from PyQt6.QtGui import (
 )
 from PyQt6.QtWidgets import QWidget
 
-from s2am_editor.document.geometry import Rect
 from s2am_editor.window.actions import pressed_shortcut
 from s2am_editor.window.canvas.tiles import RenderFunction, Sides, TilePainter, TileStore, to_qrect
 from s2am_editor.window.canvas.viewport import Viewport
 from s2am_editor.window.tools.tool import Pointer, Tool
+from s2am_engine.image.rect import Rect
 
 WHEEL_ZOOM = 1.0015  # zoom factor per wheel unit; a notch is 120 units
 ARRIVAL_DELAY = 30  # milliseconds during which arriving tiles are collected, to paint them together

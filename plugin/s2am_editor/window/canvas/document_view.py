@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PyQt6.QtCore import QObject
 
-from s2am_editor.document.geometry import Rect
 from s2am_editor.document.model import Document, Layer
 from s2am_editor.document.raster import TiledMask
 from s2am_editor.render.renderer import RenderSession
 from s2am_editor.window.canvas.canvas import Canvas
 from s2am_editor.window.canvas.tiles import RenderFunction
 from s2am_editor.window.editor_session import EditorSession
+from s2am_engine.image.rect import Rect
 
 _NO_DOCUMENT = Document(1, 1)
 

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from PyQt6.QtCore import QObject, QPoint, QPointF, QRect, QRectF, Qt, pyqtSignal
 from PyQt6.QtGui import QBrush, QColor, QImage, QPainter, QPen, QPixmap
 
-from s2am_editor.document.geometry import Rect
 from s2am_editor.render.renderer import TILE_SIZE
 from s2am_editor.window.canvas.viewport import Viewport
 from s2am_editor.window.theme import current_colors
+from s2am_engine.image.rect import Rect
 
 MAX_TILE_BYTES = 64 << 20
 WORKERS = min(4, os.cpu_count() or 2)  # the GUI thread is nearly idle while they work

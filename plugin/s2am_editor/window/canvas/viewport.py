@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from s2am_editor.document.geometry import Rect
+from s2am_engine.image.rect import Rect
 
 ZOOM_STEPS = (0.01, 0.02, 0.05, 0.1, 0.167, 0.25, 0.333, 0.5, 0.667, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 CRISP_ZOOM = 2.0  # from this scale on, pixels are shown as squares

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from PyQt6.QtWidgets import QDialog, QFormLayout, QHBoxLayout, QVBoxLayout, QWidget
 
-from s2am_editor.document.geometry import Rect
 from s2am_editor.document.model import Document
 from s2am_editor.window.widgets.basic import (
     ChoiceBox,
@@ -16,6 +15,7 @@ from s2am_editor.window.widgets.basic import (
     push_button,
 )
 from s2am_engine.image.data import MAX_PIXELS
+from s2am_engine.image.rect import Rect
 
 MAX_CANVAS_SIDE = 100_000  # pixels
 

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from PyQt6.QtWidgets import QButtonGroup, QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
 from s2am_common.sliders import SLIDERS
-from s2am_editor.document.geometry import Rect
 from s2am_editor.document.model import Document, Harmonization, ImageAdjustment, Layer
 from s2am_editor.document.raster import MAX_LEVEL
 from s2am_editor.document.tone_curves import ALL, Points, ToneCurves
@@ -24,6 +23,7 @@ from s2am_editor.window.widgets.sliders import SliderRow
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.color.map import ColorMap
 from s2am_engine.image.arrays import to_unit
+from s2am_engine.image.rect import Rect
 
 HISTOGRAM_BINS = 64
 MAX_SAMPLED_SIDE = 96  # pixels of the reduced layer that the histogram is made from: it follows sliders at once

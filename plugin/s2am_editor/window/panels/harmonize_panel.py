@@ -18,7 +18,6 @@ from PyQt6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLa
 from s2am_common.translation import localized
 from s2am_editor.document import commands
 from s2am_editor.document.frame import Frame
-from s2am_editor.document.geometry import Rect
 from s2am_editor.document.model import Document, Harmonization, Layer, Reference
 from s2am_editor.render import harmonize_layer
 from s2am_editor.render.renderer import RenderSession
@@ -33,6 +32,7 @@ from s2am_editor.window.widgets.basic import (
 )
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.errors import EngineError
+from s2am_engine.image.rect import Rect
 from s2am_engine.likeness import likeness_note
 from s2am_engine.models.model_store import Model, default_model, list_models
 

@@ -23,7 +23,6 @@ from PyQt6.QtGui import QColor, QDropEvent, QImage, QKeyEvent, QMouseEvent, QPai
 from PyQt6.QtWidgets import QAbstractItemView, QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from s2am_editor.document import commands
-from s2am_editor.document.geometry import Rect
 from s2am_editor.document.layer_tree import GroupNode, Node, Where, layer_tree, layers_in, move_items
 from s2am_editor.document.model import Item, Layer
 from s2am_editor.render.renderer import layer_thumbnail
@@ -31,6 +30,7 @@ from s2am_editor.window.actions import pressed_shortcut
 from s2am_editor.window.canvas.tiles import as_image, checkerboard
 from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.theme import current_colors, icon
+from s2am_engine.image.rect import Rect
 
 VISIBLE_ROLE = Qt.ItemDataRole.UserRole
 ROW_ROLE = Qt.ItemDataRole.UserRole + 1

@@ -19,7 +19,7 @@ from s2am_editor.cutout.masks import (
 )
 from s2am_editor.cutout.subject import Proposal, SubjectDetector, SubjectFinder, grab_cut
 from s2am_editor.document import commands
-from s2am_editor.document.geometry import Point, Rect, bounding_rect, invert_affine, transform_points
+from s2am_editor.document.geometry import Point, bounding_rect, invert_affine, transform_points
 from s2am_editor.document.model import DocumentError, Layer
 from s2am_editor.document.raster import Raster, TiledMask
 from s2am_editor.window.actions import pressed_shortcut
@@ -27,6 +27,7 @@ from s2am_editor.window.canvas.viewport import Viewport
 from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs
 from s2am_editor.window.tools.tool import Pointer, Tool
+from s2am_engine.image.rect import Rect
 
 MIN_BOX = 4.0  # image pixels; smaller boxes are taken for accidental clicks
 Strokes = Sequence[Sequence[Point]]

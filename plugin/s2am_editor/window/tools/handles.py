@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from s2am_editor.document.frame import Anchor, Frame, rotate_vector
-from s2am_editor.document.geometry import Point, Rect, Transform
+from s2am_editor.document.geometry import Point, Transform
+from s2am_engine.image.rect import Rect
 
 HANDLES: tuple[Anchor, ...] = ((-1, -1), (0, -1), (1, -1), (1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0))
 ROTATION_STEP = 15.0  # degrees, with Shift

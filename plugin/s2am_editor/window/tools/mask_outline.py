@@ -8,10 +8,10 @@ import numpy as np
 from PyQt6.QtCore import QPointF, Qt
 from PyQt6.QtGui import QColor, QPainter, QPen, QPolygonF
 
-from s2am_editor.document.geometry import Rect
 from s2am_editor.document.model import Layer
 from s2am_editor.render.renderer import layer_coverage
 from s2am_editor.window.canvas.viewport import Viewport
+from s2am_engine.image.rect import Rect
 
 _MAX_ZOOM = 1.0  # screen pixels per canvas pixel at which the outline is traced; beyond, it is enlarged
 _MAX_SIDE = 1000  # pixels of the traced view: an outline follows a brush on a large screen, too

@@ -13,7 +13,7 @@ from PyQt6.QtGui import QColor, QKeyEvent, QPainter, QPen, QPolygonF
 
 from s2am_editor.document import commands
 from s2am_editor.document.frame import CENTER, Anchor, Frame, place_in_frame
-from s2am_editor.document.geometry import Point, Rect, Transform, invert_affine, transform_points
+from s2am_editor.document.geometry import Point, Transform, invert_affine, transform_points
 from s2am_editor.document.model import Layer
 from s2am_editor.window.actions import pressed_shortcut
 from s2am_editor.window.canvas.viewport import Viewport
@@ -22,6 +22,7 @@ from s2am_editor.window.tools import handles
 from s2am_editor.window.tools.handles import Guides
 from s2am_editor.window.tools.tool import Pointer, Tool
 from s2am_engine.image.arrays import full_scale
+from s2am_engine.image.rect import Rect
 
 HANDLE_SIZE = 5.0  # half the side of a handle, in widget pixels
 HANDLE_REACH = 10.0  # maximum distance from a handle

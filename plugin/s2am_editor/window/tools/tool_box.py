@@ -23,7 +23,6 @@ from PyQt6.QtWidgets import (
 from s2am_editor.cutout.masks import Combination
 from s2am_editor.document import commands
 from s2am_editor.document.frame import Frame
-from s2am_editor.document.geometry import Rect
 from s2am_editor.window.actions import ACTIONS, Actions
 from s2am_editor.window.canvas.canvas import Canvas
 from s2am_editor.window.canvas.document_view import DocumentView, Tint
@@ -37,6 +36,7 @@ from s2am_editor.window.tools.shadow_tool import ShadowTool
 from s2am_editor.window.tools.tool import HandTool, Tool
 from s2am_editor.window.widgets.basic import ElidedHint, NumberBox, heading, muted_label, push_button, small_button
 from s2am_editor.window.widgets.sliders import Slider
+from s2am_engine.image.rect import Rect
 from s2am_engine.models.model_store import DETECTION_THRESHOLD
 
 MAX_COORDINATE = 99_999.0  # canvas pixels that a field accepts
