@@ -54,6 +54,8 @@ def test_side_by_side_shows_before_and_after_at_the_same_place(harmonized: Windo
     assert not np.array_equal(shown[y, x], shown[y, x + half])  # the subject
     x, y = (round(part) for part in view.to_view(300, 20))
     assert np.array_equal(shown[y, x], shown[y, x + half])  # the background
+    assert shown[-5, half - 2 : half].max() > 230  # the line between the two, on the gray surround
+    assert shown[-5, 2 * half - 2 : 2 * half].max() < 230  # and none at the edge of the window
     place = QPointF(x + half, y)
     assert window.canvas.in_view(place) == QPointF(x, y)  # the mouse works in both
     assert window.all_actions["side-by-side"].isChecked()

@@ -195,7 +195,7 @@ class Canvas(QWidget):
                 painter.save()
                 painter.setClipRect(to_qrect(self._whole()))
                 self._paint_view(painter, self._whole(), [side], ratio)
-                self._drawing.label(painter, name, ratio)
+                self._drawing.label(painter, name, ratio, last=side is sides[-1])
                 painter.restore()
                 painter.translate(self.viewport.view_width, 0)
         else:

@@ -370,11 +370,12 @@ class TilePainter:
         for text, way in zip(labels, (-1, 1), strict=True):
             _label(painter, text, x + way * 14 * ratio, 14 * ratio, way, ratio)
 
-    def label(self, painter: QPainter, text: str, ratio: float) -> None:
-        """Paint the name of a view in its corner, and the edge to the next one."""
+    def label(self, painter: QPainter, text: str, ratio: float, *, last: bool) -> None:
+        """Paint the name of a view in its corner and, unless it is the last one, the edge to the next."""
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QPen(QColor("white"), 1.5 * ratio))
-        painter.drawLine(self.viewport.view_width - 1, 0, self.viewport.view_width - 1, self.viewport.view_height)
+        if not last:
+            painter.setPen(QPen(QColor("white"), 1.5 * ratio))
+            painter.drawLine(self.viewport.view_width - 1, 0, self.viewport.view_width - 1, self.viewport.view_height)
         _label(painter, text, 14 * ratio, 14 * ratio, 1, ratio)
 
 
