@@ -76,7 +76,8 @@ BLEND_SHARE = (
 BACKGROUNDS = 512  # number of backgrounds of each kind to which the likeness is fitted
 BACKGROUND_SIDE = 96  # pixels
 
-TRAINING_ENDS, MEASURING_ENDS = 0.75, 0.95  # shares of the time
+TRAINING_ENDS = 0.75  # share of the time
+SAVING_TIME = 3.0  # seconds that measuring leaves, or a twentieth of a short time
 LEAST_TRAINING = 0.1  # share of the time that is left for training, however long reading takes
 SAVE_EVERY = 10.0  # seconds between two savings of the session
 SESSION_FILE = "session.json"
@@ -282,7 +283,7 @@ class Session:
         )
         measured = HeldOutMeasurement(pairs, first, second, self.scores)
         measured.run(
-            lambda: self.budget.until(MEASURING_ENDS) <= 0,
+            lambda: self.budget.left <= min(SAVING_TIME, self.budget.seconds / 20),
             lambda one: self.report(TrainingEvent(Phase.MEASURING, len(one.scores), one.most)),
         )
         return measured

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import shutil
 from collections.abc import Callable, Sequence
@@ -213,16 +214,28 @@ def test_finetune_takes_the_time_that_was_given(
     monkeypatch.setattr(held_out, "MOST_ROUNDS", 100)
     clock = WorkClock(monkeypatch, step, pair)
     events: list[TrainingEvent] = []
+    times: list[float] = []
+
+    def receive(event: TrainingEvent) -> None:
+        events.append(event)
+        times.append(clock.seconds)
+
     monkeypatch.setattr(tuning, "recipe_for", tiny_recipe(tuning.recipe_for))
-    found = tune(photos, base, 2, now=clock, report=events.append)
+    found = tune(photos, base, 2, now=clock, report=receive)
     assert found.seconds == pytest.approx(clock.seconds)
     assert 0.9 * 120 < found.seconds < 1.1 * 120
     assert max(event.done for event in events if event.phase is Phase.TRAINING) == pytest.approx(90 / step, abs=3)
-    assert found.style.pairs + found.others.pairs == pytest.approx(24 / pair, abs=3)
+    assert found.style.pairs + found.others.pairs == pytest.approx(27 / pair, abs=3)
     shares = [event.overall or 0.0 for event in events]
     assert shares == sorted(shares)
     assert (shares[0], shares[-1]) == (0.0, 1.0)
     assert events[-1].seconds_left == 0
+    assert max(later - earlier for earlier, later in itertools.pairwise([0.0, *times])) < 5, "silent for too long"
+    for event, when in zip(events, times, strict=True):
+        left = found.seconds - when
+        if left > 10:
+            assert event.seconds_left is not None
+            assert left / 1.5 < event.seconds_left < left * 1.5, event
 
 
 def tiny_recipe(recipe_for: Callable[..., Recipe]) -> Callable[..., Recipe]:
