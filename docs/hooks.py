@@ -25,9 +25,8 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 def included(name: str) -> str:
     """Return a document of the repository, with its links as seen from the folder of the site."""
-    text = (
-        (ROOT / name).read_text(encoding="utf-8").replace("](docs/", "](").replace("](../../releases", "](../releases")
-    )
+    text = (ROOT / name).read_text(encoding="utf-8")
+    text = text.replace("](docs/", "](").replace("](../../releases", "](../releases")
     text = re.sub(r"\[(\S+)\]\((CITATION\.cff|LICENSE)\)", r"\1", text)  # no pages
     for document, page in PAGES.items():
         text = text.replace(f"]({document})", f"]({page})")

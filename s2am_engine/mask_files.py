@@ -49,7 +49,7 @@ def read_matching_mask(
     source: Path,
     options: MaskOptions = BY_RULES,
 ) -> MaskReading:
-    """Read the mask of an image, and log what is to be told about it as warnings.
+    """Read the mask of an image, and log notes on it as warnings.
 
     Args:
         path: file of the mask.

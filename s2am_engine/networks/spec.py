@@ -85,20 +85,9 @@ class NetworkSpec:
     comparison: Mapping[str, Any] | None = None  # options in the research comparison at 48 pixels; None = not compared
 
     @property
-    def needs_mask(self) -> bool:
-        """True if the network takes the mask as an input; other networks find the foreground themselves."""
-        return not getattr(self.factory, "mask_free", False)
-
-    @property
     def is_detector(self) -> bool:
         """True if the network only predicts masks."""
         return bool(getattr(self.factory, "is_detector", False))
-
-    @property
-    def input_sizes(self) -> tuple[int, ...]:
-        """Sides in pixels of the square inputs at inference, after training with the small recipe."""
-        size = self.recipe_small.size if self.recipe_small else Recipe.size
-        return tuple(round(scale * size) for scale in getattr(self.factory, "input_scales", (1.0,)))
 
 
 SPECS: dict[str, NetworkSpec] = {}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pairs from scenes that were really photographed or developed several times: nobody simulated their differences."""
+"""Pairs from scenes that were photographed or developed several times, whose differences are real, not simulated."""
 
 from __future__ import annotations
 

@@ -80,12 +80,13 @@ def test_harmonize_json_describes_the_result(folder: Path, capsys: pytest.Captur
 
 
 def test_harmonize_has_an_option_for_every_slider(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    base = ("harmonize", folder / "composite.png", "--mask", folder / "mask.png", "--model", "concord", "--json")
+    base = ("harmonize", folder / "composite.png", "--mask", folder / "mask.png", "--model", "concord")
+    assert run(capsys, *base, "-o", folder / "plain.png")[0] == 0
+    plain = load_image(folder / "plain.png").pixels
     for name, spec in SLIDERS.items():
-        low = json.loads(run(capsys, *base, "-o", folder / "low.png", f"--{name}", spec.low)[1])
+        low = json.loads(run(capsys, *base, "--json", "-o", folder / "low.png", f"--{name}", spec.low)[1])
         assert low["sliders"] == {other: one.default for other, one in SLIDERS.items()} | {name: spec.low}
-        run(capsys, *base, "-o", folder / "plain.png")
-        assert not np.array_equal(load_image(folder / "low.png").pixels, load_image(folder / "plain.png").pixels)
+        assert not np.array_equal(load_image(folder / "low.png").pixels, plain)
         code, _, err = run(capsys, *base, f"--{name}", 1.5)
         assert (code, f"must be from {spec.low:g} to 1" in err) == (2, True)
 

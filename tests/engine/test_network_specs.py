@@ -25,7 +25,7 @@ def test_default_weights_are_the_bundled_models() -> None:
 
 
 def test_default_model_and_detector_are_registered() -> None:
-    assert NETWORKS[model_store.DEFAULT_MODEL].needs_mask
+    assert not NETWORKS[model_store.DEFAULT_MODEL].is_detector
     assert NETWORKS[model_store.DETECTOR].is_detector
     assert set(model_store.DETECTOR_NETWORKS) == {name for name, spec in NETWORKS.items() if spec.is_detector}
 
@@ -40,11 +40,6 @@ def test_documentation_lists_every_bundled_model_with_its_figures() -> None:
         row = rows[model.card.name]
         assert f"{figures['psnr']:.2f} dB" in row
         assert f"| {figures['worse_by_1db']} |" in row
-
-
-@pytest.mark.parametrize(("name", "sizes"), [("concord", (96,)), ("connoisseur", (192, 192)), ("fmm", (128,))])
-def test_input_sizes_follow_recipe_and_scales(name: str, sizes: tuple[int, ...]) -> None:
-    assert NETWORKS[name].input_sizes == sizes
 
 
 def test_every_spec_builds_its_class() -> None:
