@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -71,6 +71,9 @@ SUBJECT = Path("subject")
 ALPHA_SUFFIXES = tuple(suffix for info in IMAGE_FORMATS if info.alpha and info.summary for suffix in info.suffixes)
 """Endings of the files that are written with transparency."""
 
+FURTHER_OUTPUTS = {"--save-map": MAP_SUFFIXES, "--save-mask": MASK_SUFFIXES, "--save-shadow": SHADOW_SUFFIXES}
+"""The options of `harmonize` for files besides the result, with the endings of these files."""
+
 FoundT = TypeVar("FoundT", "Detection", "SubjectResult")
 
 FOLDER_MASKS = "--masks DIR, --auto-mask or --mask subject"
@@ -116,54 +119,18 @@ def add_model_option(parser: argparse.ArgumentParser) -> None:
 
 def run_harmonize(options: argparse.Namespace) -> int:
     """Run `s2am harmonize`."""
-    sliders, finish = given_sliders(options), given_finish(options)
-    if options.at and not options.background:
-        raise UsageError("--at needs --background")
-    shadow = given_shadow(options)
-    if shadow is not None and not options.background:
-        raise UsageError("a shadow needs --background")
-    if options.save_map and options.save_map.suffix.lower() not in MAP_SUFFIXES:
-        raise UsageError("--save-map needs a .json or .cube file")
-    if options.native and (sliders or finish or options.save_map or options.background or options.reference):
-        raise UsageError("--native cannot be combined with sliders, a finish, --save-map, --background or --reference")
-    if options.background and (options.auto_mask or options.masks):
-        raise UsageError("--background cannot be combined with --auto-mask or --masks: the mask is the layer's")
-    subject = options.mask == SUBJECT and not file_exists(SUBJECT)
-    mask = None if subject else options.mask
-    files = FileHarmonizer(
-        options.model,
-        options.device,
-        Sliders.from_values(sliders),
-        finish,
-        native=options.native,
-        auto_mask=options.auto_mask,
-        subject=subject,
-        references=options.reference or (),
-        shadow=shadow,
-        mask_options=mask_meaning(options),
-        edges=given_edges(options),
-    )
+    check_combinations(options)
+    files = file_harmonizer(options)
+    mask = None if files.subject else options.mask
     if options.composite.is_dir() or options.masks:
         if mask or options.background or options.save_map or options.save_mask:
             raise UsageError(
                 f"a folder needs {FOLDER_MASKS}; not a single mask, --background, --save-map or --save-mask"
             )
-        if not ((options.masks or options.auto_mask or subject) and options.output):
+        if not ((options.masks or options.auto_mask or files.subject) and options.output):
             raise UsageError(f"a folder needs {FOLDER_MASKS}, and -o DIR")
         return harmonize_folder(options, files)
-    inputs = [path for path in (options.composite, mask, options.background) if path]
-    default = default_output(options.background or options.composite, options.composite.stem)
-    output = choose_output(options.output, default, inputs=inputs, suffixes=IMAGE_SUFFIXES)
-    if options.save_map:
-        choose_output(options.save_map, options.save_map, inputs=inputs, suffixes=MAP_SUFFIXES)
-    if options.save_mask:
-        if options.save_mask.resolve() == output.resolve():
-            raise UsageError("--save-mask and -o name the same file")
-        choose_output(options.save_mask, options.save_mask, inputs=inputs, suffixes=MASK_SUFFIXES)
-    if options.save_shadow:
-        if options.save_shadow.resolve() == output.resolve():
-            raise UsageError("--save-shadow and -o name the same file")
-        choose_output(options.save_shadow, options.save_shadow, inputs=inputs, suffixes=SHADOW_SUFFIXES)
+    output = choose_outputs(options, [path for path in (options.composite, mask, options.background) if path])
     with status_line() as status:
         result = files.harmonize_file(
             options.composite,
@@ -178,6 +145,62 @@ def run_harmonize(options: argparse.Namespace) -> int:
         )
     print(json.dumps(described(files, result)) if options.json else result.output)
     return 0
+
+
+def check_combinations(options: argparse.Namespace) -> None:
+    """Check the options of `s2am harmonize` that exclude or need each other.
+
+    Raises:
+        UsageError: a combination without a meaning.
+    """
+    changes = given_sliders(options) or given_finish(options)
+    if options.at and not options.background:
+        raise UsageError("--at needs --background")
+    if given_shadow(options) is not None and not options.background:
+        raise UsageError("a shadow needs --background")
+    if options.save_map and options.save_map.suffix.lower() not in MAP_SUFFIXES:
+        raise UsageError("--save-map needs a .json or .cube file")
+    if options.native and (changes or options.save_map or options.background or options.reference):
+        raise UsageError("--native cannot be combined with sliders, a finish, --save-map, --background or --reference")
+    if options.background and (options.auto_mask or options.masks):
+        raise UsageError("--background cannot be combined with --auto-mask or --masks: the mask is the layer's")
+
+
+def file_harmonizer(options: argparse.Namespace) -> FileHarmonizer:
+    """Return the settings of `s2am harmonize`."""
+    return FileHarmonizer(
+        options.model,
+        options.device,
+        Sliders.from_values(given_sliders(options)),
+        given_finish(options),
+        native=options.native,
+        auto_mask=options.auto_mask,
+        subject=options.mask == SUBJECT and not file_exists(SUBJECT),
+        references=options.reference or (),
+        shadow=given_shadow(options),
+        mask_options=mask_meaning(options),
+        edges=given_edges(options),
+    )
+
+
+def choose_outputs(options: argparse.Namespace, inputs: Sequence[Path]) -> Path:
+    """Return the file of the result, after checking all files to write; see `choose_output`.
+
+    Raises:
+        UsageError: two options name the same file.
+        FileError: a file cannot be written, or is to be kept.
+    """
+    default = default_output(options.background or options.composite, options.composite.stem)
+    output = choose_output(options.output, default, inputs=inputs, suffixes=IMAGE_SUFFIXES)
+    taken = {output.resolve(): "-o"}
+    for option, suffixes in FURTHER_OUTPUTS.items():
+        path: Path | None = getattr(options, option.removeprefix("--").replace("-", "_"))
+        if path:
+            if other := taken.get(path.resolve()):
+                raise UsageError(f"{option} and {other} name the same file")
+            taken[path.resolve()] = option
+            choose_output(path, path, inputs=inputs, suffixes=suffixes)
+    return output
 
 
 def described(files: FileHarmonizer, result: FileResult) -> dict[str, Any]:

@@ -171,6 +171,7 @@ def test_no_file_is_left_if_the_result_cannot_be_written(folder: Path, capsys: p
         (["--shadow-length", "1"], "a shadow needs --background"),
         (["--background", "scene.png", "--shadow-length", "4"], "must be from 0 to 3"),
         (["--background", "scene.png", "--save-shadow", "o.png", "-o", "o.png"], "name the same file"),
+        (["--background", "scene.png", "--save-mask", "s.png", "--save-shadow", "s.png"], "name the same file"),
     ],
     ids=str,
 )
