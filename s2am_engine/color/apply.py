@@ -268,7 +268,7 @@ class _IntegerPlan:
         if self._blended_input:
             stages.pop(0)
         elif stages and isinstance(stages[0], _PerChannel):
-            self._input_lut = stages.pop(0)(_ramp(0, 1, int(self._full) + 1))
+            self._input_lut = _compact(stages.pop(0)(_ramp(0, 1, int(self._full) + 1)))
         else:
             stages = _merge_adjacent([Matrix(_scaling(1 / self._full)), *stages])
         self._output: _Stage | None = None
@@ -334,7 +334,7 @@ class _IntegerPlan:
         levels = self._output(_ramp(low, high, 65536)) * np.float32(self._full)
         if np.abs(np.diff(levels.clip(0, self._full), axis=1)).max() > _MAX_FUSED_STEP:
             return None
-        results = self.rounded(levels)
+        results = _compact(self.rounded(levels))
         steps = 65535 / max(high - low, 1e-6)
 
         def finish(block: Pixels) -> Pixels:
@@ -377,7 +377,7 @@ class _BlendedInput:
             scale: the result that stands for 1.0.
         """
         assert isinstance(inner[0], _PerChannel)
-        self._table = inner[0](_ramp(0, 1, int(full) + 1))
+        self._table = _compact(inner[0](_ramp(0, 1, int(full) + 1)))
         self._stages = [_tabulated(stage, depth) for stage in inner[1:]]
         self._shares = strength * scale, (1 - strength) * scale / full
 
@@ -412,11 +412,17 @@ def _output_range(matrix: Floats, input_lut: Floats | None, full: float) -> tupl
     if input_lut is None:
         lowest, highest = np.zeros(3), np.full(3, full)
     else:
-        lowest, highest = input_lut.min((0, 1)), input_lut.max((0, 1))
+        lowest, highest = (np.broadcast_to(each, 3) for each in (input_lut.min((0, 1)), input_lut.max((0, 1))))
     rising, falling = np.maximum(matrix[:, :3], 0), np.minimum(matrix[:, :3], 0)
     low = rising @ lowest + falling @ highest + matrix[:, 3]
     high = rising @ highest + falling @ lowest + matrix[:, 3]
     return float(low.min()), float(high.max())
+
+
+def _compact(table: NDArray[Any]) -> NDArray[Any]:
+    """Return a table (1, N, 3) with one column if all channels are alike, which is faster."""
+    first = table[..., :1]
+    return np.ascontiguousarray(first) if (table == first).all() else table
 
 
 def _ramp(low: float, high: float, steps: int) -> Floats:

@@ -171,8 +171,12 @@ class Curves(ColorMap):
 
     @cached_property
     def _pieces(self) -> tuple[Floats, Floats, int]:
-        """Tables of each piece's offset and slope for cv2.LUT, and the depth of their index."""
-        values = self.values.astype(np.float64)
+        """Tables of each piece's offset and slope for cv2.LUT, and the depth of their index.
+
+        Curves that are the same for all channels get one column, which is faster.
+        """
+        alike = (self.values == self.values[0]).all()
+        values = (self.values[:1] if alike else self.values).astype(np.float64)
         count = values.shape[1] - 1
         small = count <= 256
         slope = np.diff(values, axis=1) * count
