@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pytestqt.qtbot import QtBot
 
 from s2am_editor.render.renderer import TILE_SIZE
+from s2am_editor.window.canvas import tiles
 from s2am_editor.window.canvas.tiles import TileKey, TileStore
 from s2am_engine.image.rect import Rect
 
@@ -54,6 +55,23 @@ def test_tile_store_renders_requested_tile_again(qtbot: QtBot, store: TileStore)
     with qtbot.waitSignal(store.rendered, timeout=60_000):
         store.want([FIRST])
     assert store.is_current(FIRST)
+
+
+def test_tile_store_drops_invisible_tiles_beyond_its_limit(
+    qtbot: QtBot, store: TileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A view that needs more than the limit, as on a large screen, is rendered once and stays."""
+    monkeypatch.setattr(tiles, "MAX_TILE_BYTES", 2 * TILE_SIZE * TILE_SIZE * 4)
+    visible = [TileKey(False, 0, column, row) for row in (1, 2) for column in range(3)]
+    store.want(visible)
+    qtbot.waitUntil(lambda: all(store.is_current(key) for key in visible), timeout=60_000)
+    assert store.find(FIRST) is None
+    assert store.idle
+    store.want(visible[:2])  # the others remain until the limit needs their room
+    store.change(render_gray, None)
+    store.want(visible[:2])
+    qtbot.waitUntil(lambda: all(store.is_current(key) for key in visible[:2]), timeout=60_000)
+    assert [key for key in visible if store.find(key)] == visible[:2]
 
 
 def test_tile_store_reports_failed_rendering(qtbot: QtBot, store: TileStore) -> None:

@@ -203,7 +203,7 @@ class Canvas(QWidget):
             if self.shown is Compare.SPLIT and self.has_image:
                 self._drawing.split(painter, split, ratio, names)
         painter.end()
-        self.tiles.want(self._drawing.missing(self._whole(), sides) if self.has_image else [])
+        self.tiles.want(self._drawing.visible(self._whole(), sides) if self.has_image else [])
 
     def _paint_view(self, painter: QPainter, exposed: Rect, sides: Sides, ratio: float) -> None:
         """Paint the image and the tool's overlay."""

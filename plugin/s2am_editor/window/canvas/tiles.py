@@ -26,7 +26,7 @@ from s2am_editor.window.canvas.viewport import Viewport
 from s2am_editor.window.theme import current_colors
 from s2am_engine.image.rect import Rect
 
-MAX_TILE_BYTES = 64 << 20
+MAX_TILE_BYTES = 48 << 20  # of all tiles and their scaled copies, if the visible ones need no more
 WORKERS = min(4, os.cpu_count() or 2)  # the GUI thread is nearly idle while they work
 RenderFunction = Callable[[bool, float, Rect], NDArray[np.uint8]]
 """Renders a part of the image, before or after harmonizing, at a zoom: h×w×4 BGRA, premultiplied. Called by workers."""
@@ -70,6 +70,11 @@ class Tile:
     opaque: bool
     scaled: QImage | None = None
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the pixels and their scaled copy."""
+        return self.pixels.nbytes + (self.scaled.sizeInBytes() if self.scaled else 0)
+
     def at_size(self, width: int, height: int, crisp: bool) -> QImage:
         """Return the tile as an image of this many device pixels."""
         if self.scaled is None or self.scaled.width() != width or self.scaled.height() != height:
@@ -88,7 +93,7 @@ class TileStore(QObject):
         """Start empty; worker threads start with the first tile."""
         super().__init__(parent)
         self._tiles: OrderedDict[TileKey, Tile] = OrderedDict()
-        self._bytes = 0
+        self._visible: frozenset[TileKey] = frozenset()
         self._size = (0, 0)
         self._version = 0
         self._changes: deque[tuple[int, Rect | None]] = deque(maxlen=256)
@@ -104,13 +109,12 @@ class TileStore(QObject):
         """Show another image and drop all tiles."""
         with self._condition:
             self._tiles.clear()
-            self._bytes = 0
             self._wanted = []
         self._size = (width, height)
         self.change(render, None)
 
     def change(self, render: RenderFunction | None, rect: Rect | None) -> None:
-        """RenderFunction with `render` from now on; tiles that overlap `rect` (None: all) are out of date."""
+        """Render with `render` from now on; tiles that overlap `rect` (None: all) are out of date."""
         with self._condition:
             self._version += 1
             self._render = render
@@ -129,7 +133,8 @@ class TileStore(QObject):
         return tile is not None and not self._changed_since(tile.version, key)
 
     def want(self, keys: Sequence[TileKey]) -> None:
-        """RenderFunction these tiles, in this order, instead of any requested before; current ones are skipped."""
+        """Render the visible tiles, in this order, instead of any requested before; current ones are skipped."""
+        self._visible = frozenset(keys)
         with self._condition:
             missing = [key for key in keys if not self.is_current(key)]
             self._wanted = [
@@ -197,15 +202,19 @@ class TileStore(QObject):
         if key.part(*self._size).is_empty or (old and old.version > version):
             return
         self._tiles.pop(key, None)
-        self._bytes += tile.pixels.nbytes - (old.pixels.nbytes if old else 0)
         self._tiles[key] = tile
         self._drop_oldest()
         self.rendered.emit(key)
 
     def _drop_oldest(self) -> None:
-        while self._bytes > MAX_TILE_BYTES and len(self._tiles) > 1:
-            _, oldest = self._tiles.popitem(last=False)
-            self._bytes -= oldest.pixels.nbytes
+        """Drop invisible tiles beyond the limit, as soon as none of them substitutes for a visible one."""
+        if not self._visible <= self._tiles.keys():
+            return
+        used = sum(tile.nbytes for tile in self._tiles.values())
+        for key in [key for key in self._tiles if key not in self._visible]:
+            if used <= MAX_TILE_BYTES:
+                break
+            used -= self._tiles.pop(key).nbytes
 
     def _changed_since(self, version: int, key: TileKey) -> bool:
         if version == self._version:
@@ -279,14 +288,13 @@ class TilePainter:
         x, y = (part.left + part.right) / 2 / side - 0.5, (part.top + part.bottom) / 2 / side - 0.5
         return sorted(found, key=lambda key: (key.column - x) ** 2 + (key.row - y) ** 2)
 
+    def visible(self, view: Rect, sides: Sides) -> list[TileKey]:
+        """Return the tiles of the whole view."""
+        return [key for before, side in sides for key in self.keys(side.intersection(view), before)]
+
     def missing(self, view: Rect, sides: Sides) -> list[TileKey]:
         """Return the tiles that need rendering for the whole view."""
-        return [
-            key
-            for before, side in sides
-            for key in self.keys(side.intersection(view), before)
-            if not self.tiles.is_current(key)
-        ]
+        return [key for key in self.visible(view, sides) if not self.tiles.is_current(key)]
 
     def _tile(self, painter: QPainter, key: TileKey, exposed: Rect) -> None:
         target = self._on_view(key)
