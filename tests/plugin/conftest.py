@@ -12,8 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 from s2am_common.paths import BRIDGE_FOLDER_VARIABLE
-from tests.plugin import fake_gegl, fake_gimp
-from tests.plugin.fake_gimp import FakeGi, GroupLayer, Image, Layer
+from tests.plugin import fake_gegl, fake_images
+from tests.plugin.fake_gimp import FakeGi
+from tests.plugin.fake_images import GroupLayer, Image, Layer
 from tests.plugin.local_engine import LocalEngine
 
 WIDTH, HEIGHT = 64, 48
@@ -81,11 +82,11 @@ def add_mask(layer: Layer, plane: NDArray[np.uint8]) -> None:
 
 def select(image: Image, plane: NDArray[np.uint8]) -> None:
     """Replace the selection."""
-    image.selection = fake_gimp.Channel.new(image, "selection", image.width, image.height)
+    image.selection = fake_images.Channel.new(image, "selection", image.width, image.height)
     image.selection.buffer.values[..., 0] = plane / 255
 
 
-def pixels_of(layer: fake_gimp.Drawable, encoding: str = "R'G'B'A u8", dtype: type[Any] = np.uint8) -> NDArray[Any]:
+def pixels_of(layer: fake_images.Drawable, encoding: str = "R'G'B'A u8", dtype: type[Any] = np.uint8) -> NDArray[Any]:
     """Return the pixels of a layer."""
     height, width = layer.get_height(), layer.get_width()
     data = layer.buffer.get(fake_gegl.Rectangle(0, 0, width, height), 1.0, encoding, None)

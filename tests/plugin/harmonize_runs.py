@@ -17,7 +17,7 @@ from s2am_engine.color.apply import apply_color_map
 from tests.plugin.conftest import (
     cut_out,
 )
-from tests.plugin.fake_gimp import Image, Layer
+from tests.plugin.fake_images import Image, Layer
 from tests.plugin.local_engine import COLOR_MAP, LocalEngine
 
 ALPHA = cut_out(30, 40)[..., 3]

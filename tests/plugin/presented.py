@@ -11,7 +11,8 @@ from harmonize_layer.core.presenter import DialogPresenter
 from harmonize_layer.core.settings import HarmonizeSettings
 
 from gimp_bridge.protocol import ModelInfo
-from tests.plugin.fake_gimp import Config, Image, Layer
+from tests.plugin.fake_gimp import Config
+from tests.plugin.fake_images import Image, Layer
 from tests.plugin.local_engine import ImmediateQueue, LocalEngine
 
 

@@ -12,7 +12,8 @@ from harmonize_layer.core.geometry import PixelArea, View, Window, detail_window
 from gimp_bridge.protocol import ProgressUpdate
 from s2am_common.errors import CancelledError
 from tests.plugin.conftest import add_layer, cut_out, noise, pixels_of, select
-from tests.plugin.fake_gimp import FakeGi, Image, Layer
+from tests.plugin.fake_gimp import FakeGi
+from tests.plugin.fake_images import Image, Layer
 from tests.plugin.harmonize_runs import harmonize
 from tests.plugin.local_engine import LocalEngine
 from tests.plugin.presented import Presented

@@ -21,7 +21,8 @@ from tests.plugin.conftest import (
     pixels_of,
     select,
 )
-from tests.plugin.fake_gimp import FakeGi, GroupLayer, Image, Layer
+from tests.plugin.fake_gimp import FakeGi
+from tests.plugin.fake_images import GroupLayer, Image, Layer
 from tests.plugin.harmonize_runs import ALPHA, harmonize, recolored, wrap
 from tests.plugin.local_engine import LocalEngine
 

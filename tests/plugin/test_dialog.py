@@ -19,7 +19,8 @@ from s2am_common.errors import BridgeError, MaskError
 from s2am_engine.color.adjustments import Sliders, adjust
 from s2am_engine.color.apply import apply_color_map
 from tests.plugin.conftest import HEIGHT, WIDTH, add_layer, add_mask, cut_out, noise, pixels_of, select
-from tests.plugin.fake_gimp import Config, FakeGi, Image, Layer
+from tests.plugin.fake_gimp import Config, FakeGi
+from tests.plugin.fake_images import Image, Layer
 from tests.plugin.local_engine import COLOR_MAP, LocalEngine
 from tests.plugin.presented import Presented
 

@@ -20,7 +20,7 @@ from s2am_common.errors import MaskError
 from s2am_engine.color.adjustments import Sliders, adjust
 from s2am_engine.color.apply import apply_color_map
 from s2am_engine.color.map import Matrix
-from tests.plugin import fake_gimp
+from tests.plugin import fake_images
 from tests.plugin.conftest import (
     EARLIER_PARASITE,
     HEIGHT,
@@ -31,7 +31,7 @@ from tests.plugin.conftest import (
     pixels_of,
     select,
 )
-from tests.plugin.fake_gimp import GroupLayer, Image, Layer, LayerMode
+from tests.plugin.fake_images import GroupLayer, Image, Layer, LayerMode
 from tests.plugin.harmonize_runs import ALPHA, PARASITE, harmonize, identity_of, metadata_of, recolored, wrap
 from tests.plugin.local_engine import COLOR_MAP, LocalEngine
 
@@ -213,7 +213,7 @@ def test_layer_of_another_image_is_never_taken_for_the_original(
 
 def test_layer_harmonized_by_version_0_1_starts_from_its_present_colors(image: Image, engine: LocalEngine) -> None:
     new = add_layer(image, "pasted harmonized", noise(30, 40, 8), (10, 8))
-    new.attach_parasite(fake_gimp.Parasite(PARASITE, 3, EARLIER_PARASITE))
+    new.attach_parasite(fake_images.Parasite(PARASITE, 3, EARLIER_PARASITE))
     before = pixels_of(new)
     harmonize(image, engine, new)
     np.testing.assert_array_equal(pixels_of(image.layers[0]), recolored(before))
@@ -258,7 +258,7 @@ def test_effect_within_a_selection_is_added_to_the_earlier_one(image: Image, eng
 
 def add_invert(layer: Layer) -> None:
     """Append an effect that is not the plug-in's."""
-    layer.append_filter(fake_gimp.DrawableFilter(layer, "gegl:invert", "Invert"))
+    layer.append_filter(fake_images.DrawableFilter(layer, "gegl:invert", "Invert"))
 
 
 def test_effects_of_others_are_applied_in_a_new_layer_and_kept(image: Image, engine: LocalEngine) -> None:
@@ -362,7 +362,7 @@ def test_find_layers_refuses_unsuitable_layers(image: Image) -> None:
     image.layers[0].floating = True
     with pytest.raises(LayerError, match="“pasted” is not a layer"):
         find_layers(host, [pasted])
-    image.base = fake_gimp.ImageBaseType.INDEXED
+    image.base = fake_images.ImageBaseType.INDEXED
     with pytest.raises(LayerError, match="Image > Mode > RGB"):
         find_layers(host, [background])
 
@@ -398,7 +398,7 @@ def test_effect_is_refused_where_gimp_does_not_offer_it(
     image: Image, engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     offered = ["gegl:channel-mixer"]
-    monkeypatch.setattr(fake_gimp.DrawableFilter, "operation_get_available", lambda: offered, raising=False)
+    monkeypatch.setattr(fake_images.DrawableFilter, "operation_get_available", lambda: offered, raising=False)
     harmonize(image, engine, image.layers[0], result="effect")
     offered.clear()
     with pytest.raises(LayerError, match="does not offer the operation of the layer effect"):

@@ -16,8 +16,9 @@ from harmonize_layer.core import settings
 
 from s2am_common.errors import BridgeError, CancelledError
 from s2am_common.sliders import SLIDERS
-from tests.plugin import fake_gimp
-from tests.plugin.fake_gimp import Config, FakeGi, Image, PDBStatusType, Procedure, RunMode
+from tests.plugin import fake_images
+from tests.plugin.fake_gimp import Config, FakeGi, PDBStatusType, Procedure
+from tests.plugin.fake_images import Image, RunMode
 from tests.plugin.local_engine import LocalEngine
 
 Result = tuple[PDBStatusType, str]
@@ -63,7 +64,7 @@ def test_run_harmonizes_the_layer_of_an_edited_mask(plugin: Any, image: Image) -
 
 
 def test_run_reports_layer_errors_without_the_log(plugin: Any, image: Image) -> None:
-    channel = fake_gimp.Channel.new(image, "channel", 4, 4)
+    channel = fake_images.Channel.new(image, "channel", 4, 4)
     status, message = plugin.run_procedure(Procedure(), RunMode.NONINTERACTIVE, image, [channel], Config(), None)
     assert status == PDBStatusType.EXECUTION_ERROR
     assert message == "“channel” is not a layer: select the pasted layer in the Layers dialog."

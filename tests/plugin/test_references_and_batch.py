@@ -18,7 +18,8 @@ from harmonize_layer.core.settings import HarmonizeSettings
 from gimp_bridge.protocol import MAX_PHOTOGRAPHS
 from s2am_engine.inference.references import MOST_REFERENCES
 from tests.plugin.conftest import add_layer, cut_out, noise
-from tests.plugin.fake_gimp import Config, Image
+from tests.plugin.fake_gimp import Config
+from tests.plugin.fake_images import Image
 from tests.plugin.harmonize_runs import harmonize, wrap
 from tests.plugin.local_engine import LocalEngine
 from tests.plugin.presented import Presented
