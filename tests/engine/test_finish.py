@@ -141,7 +141,7 @@ def test_a_foreground_before_a_cloudy_sky_is_not_softened() -> None:
     photograph = data.astronaut().astype(np.float32)
     sky = np.tile(np.linspace(200, 150, 512, dtype=np.float32)[:, None, None], (1, 512, 3)) - (40, 10, -20)
     sky[250:300, 300:460] += 50  # a cloud
-    sky = cv2.GaussianBlur(sky, (0, 0), 4)
+    sky = np.asarray(cv2.GaussianBlur(sky, (0, 0), 4), np.float32)
     mask = np.zeros((512, 512), np.uint8)
     mask[:, :250] = 255
     pixels = at_depth(np.where(mask[..., None] > 0, photograph, sky), "uint8")
