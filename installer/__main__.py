@@ -8,13 +8,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from installer import install, torch_builds
+from installer import install, wheels
 from installer.access import write_advice
-from installer.console import Console
 from installer.environment import check_python
-from installer.packages import download_wheels
 from s2am_common.errors import S2AMError
 from s2am_common.streams import make_printable
+from s2am_setup import torch_builds
+from s2am_setup.console import Console
 from s2am_setup.doctor import run_doctor
 from s2am_setup.installation import Installation, find_installation, install_paths
 from s2am_setup.platform import Platform, this_platform
@@ -91,8 +91,11 @@ def _add_install(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_torch(parser: argparse.ArgumentParser) -> None:
-    build = "build of PyTorch: auto, cpu, or a PyTorch tag such as cu130 or rocm7.2 (default: %(default)s)"
-    parser.add_argument("--torch", default="auto", metavar="BUILD", help=build)
+    about = (
+        "PyTorch, for training and GPUs: none, cpu, a tag such as cu130 or rocm7.2, or auto (for this computer's GPU; "
+        "without one, none); by default as before, at first auto"
+    )
+    parser.add_argument("--torch", default="", metavar="BUILD", help=about)
 
 
 def _install(options: argparse.Namespace, platform: Platform, console: Console) -> int:
@@ -140,11 +143,11 @@ def _uninstall(options: argparse.Namespace, platform: Platform, _console: Consol
 
 
 def _download(options: argparse.Namespace, platform: Platform, console: Console) -> int:
-    build = torch_builds.select_torch_build(platform, options.torch)
-    download_wheels(options.folder, install.CHECKOUT, build, console)
+    build = torch_builds.select_torch_build(platform, options.torch or torch_builds.AUTO_BUILD)
+    wheels.download_wheels(options.folder, install.CHECKOUT, build, console)
     folder = options.folder.resolve()
     console.say(f"Ready: copy {folder} and this clone to the other computer, and run there:")
-    console.say(f'  python3 -m installer --wheels "{folder.name}" --torch {build.tag or "cpu"}')
+    console.say(f'  python3 -m installer --wheels "{folder.name}" --torch {build.tag or torch_builds.CPU_ONLY}')
     return 0
 
 

@@ -17,13 +17,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from platform import machine
 
-from installer import torch_builds
-from installer.console import Console
-from installer.environment import Environment, clean_environ
-from installer.packages import INSTALLED_EXTRAS, PackageSources, find_uv, install_project, install_torch
 from s2am_common import system_libraries
 from s2am_common.errors import InstallError, S2AMError
+from s2am_setup import torch_builds
+from s2am_setup.console import Console
 from s2am_setup.desktop import DISPLAY_NAME, start_and_report
+from s2am_setup.packages import PackageSources, find_uv, install_project, install_torch, with_extras
+from s2am_setup.python_environment import Environment, clean_environ
 from s2am_setup.start_check import start_editor
 
 PYTHON = "3.12"
@@ -75,7 +75,7 @@ def build_appdir(folder: Path, wheel: Path, prefix: Path, sources: PackageSource
     with console.step(f"Installing PyTorch {build.name}"):
         version = install_torch(new, build, sources, console)
     with console.step("Installing s2am and its libraries"):
-        install_project(new, f"{wheel}[{INSTALLED_EXTRAS}]", version, sources, console)
+        install_project(new, with_extras(wheel, build), version, sources, console)
     with console.step("Copying the system's libraries that Qt needs"):
         copy_system_libraries(new)
     write_start_files(folder)

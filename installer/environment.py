@@ -5,88 +5,35 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import os
-import re
 import shutil
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from platform import machine, python_version
 
-from installer import torch_builds
-from installer.console import CommandError, Console
 from s2am_common.errors import InstallError
 from s2am_setup import debian
+from s2am_setup.console import CommandError, Console
+from s2am_setup.python_environment import Environment, clean_environ
+
+PYTHON_VERSIONS = ((3, 10), (3, 14))
+"""The oldest and the newest Python that all libraries have wheels for."""
 
 _SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
-@dataclass(frozen=True)
-class Environment:
-    """A Python environment in its own folder."""
-
-    folder: Path
-
-    @property
-    def scripts(self) -> Path:
-        """Folder of its programs."""
-        return self.folder / ("Scripts" if os.name == "nt" else "bin")
-
-    @property
-    def python(self) -> Path:
-        """Its interpreter."""
-        return self.program("python")
-
-    def program(self, name: str) -> Path:
-        """Return one of its programs."""
-        return self.scripts / (f"{name}.exe" if os.name == "nt" else name)
-
-    @property
-    def packages(self) -> Path | None:
-        """Folder of its packages; None if it does not exist."""
-        found = [*self.folder.glob("lib/python*/site-packages"), *self.folder.glob("Lib/site-packages")]
-        return found[0] if found else None
-
-    def run(self, arguments: Sequence[str], console: Console) -> str:
-        """Run its Python, isolated from packages outside the environment (-I); return the output."""
-        return console.run([str(self.python), "-I", *arguments], clean_environ())
-
-    def pip(self, arguments: Sequence[str], console: Console) -> str:
-        """Run its pip; return the output."""
-        return self.run(["-m", "pip", *arguments], console)
-
-    def pip_version(self, console: Console) -> tuple[int, int]:
-        """Return the version of its pip; (0, 0) if unknown."""
-        found = re.match(r"pip (\d+)\.(\d+)", self.pip(["--version"], console))
-        return (int(found[1]), int(found[2])) if found else (0, 0)
-
-    def torch_version(self, console: Console) -> str:
-        """Return the full version of its PyTorch, such as "2.13.0+cpu"."""
-        code = "from importlib.metadata import version; print(version('torch'))"
-        return self.run(["-c", code], console).strip()
-
-
-def clean_environ() -> dict[str, str]:
-    """Return the environment variables without those that redirect pip or Python out of an environment."""
-    redirecting = {"PYTHONPATH", "PYTHONHOME", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_PYTHON", "VIRTUAL_ENV"}
-    kept = {name: value for name, value in os.environ.items() if name not in redirecting}
-    return kept | {"PIP_USER": "0", "PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-
-
 def check_python(version: tuple[int, int], is_64_bit: bool) -> None:
-    """Check that PyTorch has a build for this Python.
+    """Check that the libraries have builds for this Python.
 
     Raises:
-        InstallError: it has none.
+        InstallError: they have none.
     """
-    oldest, newest = (".".join(map(str, bound)) for bound in torch_builds.PYTHON_VERSIONS)
-    if not (torch_builds.PYTHON_VERSIONS[0] <= version <= torch_builds.PYTHON_VERSIONS[1] and is_64_bit):
+    oldest, newest = (".".join(map(str, bound)) for bound in PYTHON_VERSIONS)
+    if not (PYTHON_VERSIONS[0] <= version <= PYTHON_VERSIONS[1] and is_64_bit):
         raise InstallError(
-            f"PyTorch {torch_builds.TORCH_VERSION} needs a 64-bit Python {oldest} to {newest}, and this is "
-            f"{python_version()}, {machine()}: run the same command with such a Python."
+            f"The libraries of s2am need a 64-bit Python {oldest} to {newest}, and this is {python_version()}, "
+            f"{machine()}: run the same command with such a Python."
         )
 
 

@@ -22,12 +22,10 @@ from functools import partial
 from pathlib import Path
 from platform import python_version
 
-from installer import access, environment, packages, repair_copy, reuse, torch_builds
-from installer.console import Console
-from installer.environment import Environment
-from installer.packages import PackageSources
+from installer import access, environment, repair_copy, reuse, wheels
 from s2am_common.errors import InstallError, S2AMError
-from s2am_setup import debian, start_check
+from s2am_setup import debian, packages, start_check, torch_builds
+from s2am_setup.console import Console
 from s2am_setup.desktop import write_launchers
 from s2am_setup.gimp_plugin import install_plugin, remove_plugin
 from s2am_setup.gimp_profiles import (
@@ -46,8 +44,10 @@ from s2am_setup.installation import (
     path_advice,
     write_command,
 )
+from s2am_setup.packages import PackageSources
 from s2am_setup.platform import Platform
 from s2am_setup.prompts import prompt_choices, prompt_yes_no
+from s2am_setup.python_environment import Environment, clean_environ
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 """The clone that contains this installer, or its copy in the data folder."""
@@ -64,7 +64,8 @@ class InstallOptions:
 
     Attributes:
         gimps: GIMPs that get the plug-in, see `select_profiles`; None = ask, or all.
-        torch: "auto", "cpu" or a PyTorch tag.
+        torch: "none", "cpu", a PyTorch tag, or "auto" for that of this computer's GPU, if any; "" = as before, at first
+            "auto".
         wheels: folder of wheels to install from, without a network.
         use_uv: use uv if it is installed.
         launcher: add the editor to the desktop's menus.
@@ -74,7 +75,7 @@ class InstallOptions:
     """
 
     gimps: list[str] | None = None
-    torch: str = "auto"
+    torch: str = ""
     wheels: Path | None = None
     use_uv: bool = True
     launcher: bool = True
@@ -116,11 +117,12 @@ class Installer:
         if options.keep_choices and self._manifest.environment and not launchers.keys() & self._manifest.files.keys():
             self._options = replace(options, launcher=False)
         access.check_user(platform)
-        if options.wheels:
-            packages.check_wheels(options.wheels)
         uv = packages.find_uv() if options.use_uv else ""
         self._sources = PackageSources(options.wheels, uv, self._paths.downloads)
         self._build = torch_builds.select_torch_build(platform, self._torch_tag())
+        if options.wheels:
+            # Without a request, PyTorch may come from the present installation.
+            wheels.check_wheels(options.wheels, options.torch)
         name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
         self._new = Environment(self._paths.environments / name)
         self._old = self._manifest.environment
@@ -132,9 +134,16 @@ class Installer:
         self._switched = False
 
     def _torch_tag(self) -> str:
-        """Return the requested build of PyTorch; a repair keeps the present one."""
-        present = self._manifest.torch.partition("+")[2]
-        return present if self._options.keep_choices and present in torch_builds.KNOWN_TAGS else self._options.torch
+        """Return the requested build of PyTorch; without a request, the present one stays."""
+        if self._options.torch:
+            return self._options.torch
+        if not self._manifest.environment:
+            given = self._options.wheels
+            return torch_builds.NO_TORCH if given and not wheels.has_torch_wheel(given) else torch_builds.AUTO_BUILD
+        if not self._manifest.torch:
+            return torch_builds.NO_TORCH
+        present = self._manifest.torch.partition("+")[2] or torch_builds.CPU_ONLY
+        return present if present in torch_builds.KNOWN_TAGS else torch_builds.AUTO_BUILD
 
     def print_steps(self) -> int:
         """Check what can be checked without changes, print the steps without running them; return the exit code 0.
@@ -271,12 +280,12 @@ class Installer:
 
     def _environment_steps(self) -> list[_Step]:
         """Return the steps that change nothing in use."""
-        build = self._build
         tool = "uv" if self._sources.uv else "pip"
+        torch = [_Step(f"Installing PyTorch {self._build.name}", self._install_torch)]
         return [
             _Step("Making a place for the program", self._create_environment),
-            _Step(f"Installing PyTorch, which computes the models ({build.name}, with {tool})", self._install_torch),
-            _Step("Installing s2am and its libraries", self._install_project),
+            *(torch if self._build.tag != torch_builds.NO_TORCH else []),
+            _Step(f"Installing s2am and its libraries with {tool}", self._install_project),
             _Step("Testing that command, engine and editor start", self._test_start),
             _Step("Harmonizing the sample", self._harmonize_sample),
         ]
@@ -307,20 +316,30 @@ class Installer:
         old = Environment(self._old) if self._old else None
         if old and old.packages:
             environment.make_empty_environment(self._new, self._console)
-            if "pip" in reuse.reuse_packages(old, self._new, self._console.show_bytes):
+            if "pip" in self._reuse(old):
                 return
         environment.make_environment(self._new, self._console, self._options.wheels)
         if old and old.packages:
-            reuse.reuse_packages(old, self._new, self._console.show_bytes)
+            self._reuse(old)
+
+    def _reuse(self, old: Environment) -> list[str]:
+        # PyTorch that a person added without the installer stays, too, unless it is to go.
+        without = torch_builds.TORCH_PACKAGES if self._options.torch == torch_builds.NO_TORCH else None
+        return reuse.reuse_packages(old, self._new, self._console.show_bytes, without=without)
 
     def _install_torch(self) -> None:
-        self._torch = packages.install_torch(self._new, self._build, self._sources, self._console)
+        try:
+            self._torch = packages.install_torch(self._new, self._build, self._sources, self._console)
+        except InstallError as error:
+            if error.code != packages.TORCH_NOT_FOUND or self._options.torch:
+                raise
+            self._build = torch_builds.without_torch("without PyTorch")
+            self._problems.append(f"Installed {self._build.reason}. {error}")
 
     def _install_project(self) -> None:
         wheel = self._find_wheel()
-        packages.install_project(
-            self._new, f"{wheel}[{packages.INSTALLED_EXTRAS}]", self._torch, self._sources, self._console
-        )
+        project = packages.with_extras(wheel, self._build)
+        packages.install_project(self._new, project, self._torch, self._sources, self._console)
         repair_copy.write_repair_copy(self._paths.repair, wheel, Path(__file__).parent, self._clone)
 
     def _find_wheel(self) -> Path:
@@ -332,13 +351,13 @@ class Installer:
             if self._project is None:
                 raise InstallError("The program's wheel is missing here: run “python3 -m installer” in a clone.")
             return self._project
-        return repair_copy.unchanged_wheel(self._paths.repair, self._clone) or packages.build_wheel(
+        return repair_copy.unchanged_wheel(self._paths.repair, self._clone) or wheels.build_wheel(
             self._new, self._clone, self._paths.downloads / "wheel", self._console
         )
 
     def _test_start(self) -> None:
-        self._new.run(["-c", IMPORT_TEST], self._console)
-        self._console.run([str(self._new.program("s2am")), "--version"], environment.clean_environ())
+        self._new.run(["-c", IMPORT_TEST + (", torch" if self._torch else "")], self._console)
+        self._console.run([str(self._new.program("s2am")), "--version"], clean_environ())
         if self._options.launcher:
             self._test_editor()
 
@@ -356,7 +375,7 @@ class Installer:
             self._editor_fault = f"Everything but the editor works; {start.fault}{advice}."
 
     def _start_editor(self) -> start_check.EditorStart:
-        run = partial(self._console.run, environ=environment.clean_environ())
+        run = partial(self._console.run, environ=clean_environ())
         return start_check.start_editor(self._new.python, run)
 
     def _harmonize_sample(self) -> None:

@@ -6,24 +6,28 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from importlib.metadata import Distribution, PackagePath, distributions
 from pathlib import Path
 
-from installer.environment import Environment
+from s2am_setup.python_environment import Environment
 
 _BLOCK = 1 << 20
 _PROGRAM = "s2am"  # always installed anew: its version may stay the same while its files change
 
 
-def reuse_packages(old: Environment, new: Environment, progress: Callable[[int, int], None]) -> list[str]:
+def reuse_packages(
+    old: Environment, new: Environment, progress: Callable[[int, int], None], *, without: re.Pattern[str] | None = None
+) -> list[str]:
     """Link the undamaged packages of an environment into a new one, except for those that it has already.
 
     Args:
         old: the previous environment, which is not changed.
         new: an environment of the same Python.
         progress: called with (done, total) bytes.
+        without: pattern of the names of packages that are not reused.
 
     Returns:
         The names of the reused packages; empty if the environments have different versions of Python.
@@ -33,6 +37,8 @@ def reuse_packages(old: Environment, new: Environment, progress: Callable[[int, 
         return []
     present = {_PROGRAM, *(_name(one) for one in distributions(path=[str(target)]))}
     found = [one for one in distributions(path=[str(source)]) if _name(one) not in present]
+    if without:
+        found = [one for one in found if not without.fullmatch(_name(one))]
     sizes = {_name(one): sum(_size(file) for _, file in _files(one, old)) for one in found}
     done, total = 0, sum(sizes.values())
     reused = []

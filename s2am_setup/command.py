@@ -1,18 +1,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The commands `s2am doctor` and `s2am uninstall`."""
+"""The commands `s2am install`, `s2am doctor`, `s2am uninstall` and `s2am python`."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable
 from typing import Any
 
+from s2am_common.optional_parts import OPTIONAL_PARTS
+
 
 def add_commands(subparsers: Any) -> None:
-    """Add `s2am doctor`, `s2am uninstall` and `s2am python`, which need no library but Python's own."""
+    """Add the commands, which need no library but Python's own."""
     about = "Run the Python that can import s2am_engine: s2am python SCRIPT, or s2am python -m pip …"
     subparsers.add_parser("python", help=about, description=about)
+    about = "Add an optional part of the program, such as PyTorch for training; without PART, list them."
+    parser = _add_command(subparsers, "install", _install, about)
+    parser.add_argument("part", nargs="?", choices=OPTIONAL_PARTS, metavar="PART", help=", ".join(OPTIONAL_PARTS))
+    build = "build of PyTorch: auto, cpu, or a tag such as cu130 or rocm7.2 (default: %(default)s)"
+    parser.add_argument("--torch", default="auto", metavar="BUILD", help=build)
+    parser.add_argument("--yes", action="store_true", help="do not ask")
     about = "Check the installation (GIMP, the plug-in, the engine, the models) and suggest repairs."
     parser = _add_command(subparsers, "doctor", _doctor, about)
     parser.add_argument("--fix", action="store_true", help="repair what can be repaired, and install GIMP's plug-in")
@@ -32,6 +41,40 @@ def _add_command(
     parser.set_defaults(run=run, parser=parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     return parser
+
+
+def _install(options: argparse.Namespace) -> int:
+    from s2am_common.errors import InstallError
+    from s2am_setup.add_part import add_part, part_state
+    from s2am_setup.console import Console
+    from s2am_setup.installation import find_installation, own_environment
+    from s2am_setup.platform import this_platform
+    from s2am_setup.prompts import prompt_yes_no
+
+    platform = this_platform()
+    if options.part is None:
+        states = [part_state(part, platform) for part in OPTIONAL_PARTS.values()]
+        if options.json:
+            print(json.dumps({"parts": [state.to_json() for state in states]}))
+        else:
+            for state in states:
+                print(f"{state.part.name:<12}{state.part.purpose}: {'installed' if state.is_installed else state.size}")
+        return 0
+    state = part_state(OPTIONAL_PARTS[options.part], platform, options.torch)
+    what = f"{', '.join(state.part.libraries.values())} for {state.part.purpose}"
+    if not state.is_installed:
+        if not options.yes:
+            if not sys.stdin.isatty():
+                raise InstallError(f"{what}: {state.size}; add --yes to install it.")
+            if not prompt_yes_no(f"{what}: {state.size}. Install it?", True, sys.stdin, sys.stderr):
+                return 1
+        installation = find_installation(platform, own_environment(platform), "s2am doctor")
+        add_part(state.part, installation, Console(sys.stderr if options.json else sys.stdout), options.torch)
+    if options.json:
+        print(json.dumps({"installed": state.part.name}))
+    else:
+        print(f"Installed: {what}.")
+    return 0
 
 
 def _doctor(options: argparse.Namespace) -> int:

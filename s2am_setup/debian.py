@@ -72,8 +72,9 @@ def _download(names: Sequence[str], folder: Path, options: Sequence[str], run: R
 def _present_name(name: str, folder: Path, options: Sequence[str], run: RunIn) -> str:
     for candidate in (name, f"{name}t64"):
         with contextlib.suppress(S2AMError):
-            run(["apt-cache", *options, "show", candidate], folder)
-            return candidate
+            # Nothing but a note is printed for a name that other packages only provide.
+            if f"Package: {candidate}\n" in run(["apt-cache", *options, "show", candidate], folder):
+                return candidate
     return name
 
 

@@ -18,7 +18,7 @@ from gimp_bridge.protocol import EngineStatus
 from gimp_bridge.starter import read_launcher
 from s2am_common import log, settings
 from s2am_common.errors import BridgeError, S2AMError
-from s2am_setup import debian, gimp_plugin, start_check
+from s2am_setup import debian, gimp_plugin, start_check, torch_builds
 from s2am_setup.desktop import DISPLAY_NAME, write_launchers
 from s2am_setup.gimp_plugin import PLUGIN_NAME, plugin_folder
 from s2am_setup.gimp_probe import offers_effects
@@ -37,7 +37,10 @@ from s2am_setup.manifest import path_exists, sha256_of
 _STARTUP_SECONDS = 90.0
 _MIN_RAM = 2 << 30
 _MIN_DISK = 1 << 30
-_PRINT_VERSIONS = "import s2am_engine.cli.main, torch; print(s2am_engine.__version__, torch.__version__)"
+_PRINT_VERSIONS = (
+    "import importlib.util as u, s2am_engine.cli.main; torch = u.find_spec('torch') and __import__('torch'); "
+    "print(s2am_engine.__version__, torch.__version__ if torch else '-')"
+)
 _PRINT_MODEL_FOLDER = (
     "import importlib.util as u; print(u.find_spec('s2am_engine.models').submodule_search_locations[0])"
 )
@@ -147,7 +150,15 @@ def check_environment(installation: Installation) -> Iterator[DoctorCheck]:
         yield DoctorCheck(name, "wrong", message, installation.repair, installation.reinstall)
         return
     version, torch = output.split()[-2:]
-    yield DoctorCheck(name, "ok", f"s2am {version} with PyTorch {torch}, {installation.environment}")
+    has_torch = torch != "-"
+    if installation.manifest.torch and not has_torch:
+        message = f"PyTorch {installation.manifest.torch} was installed and is missing"
+        yield DoctorCheck(name, "wrong", message, installation.repair, installation.reinstall)
+        return
+    runtime = f"with PyTorch {torch}" if has_torch else "without PyTorch, which the bundled models do not need"
+    yield DoctorCheck(name, "ok", f"s2am {version} {runtime}, {installation.environment}")
+    if not has_torch and torch_builds.detect_torch_build(installation.platform).tag != torch_builds.NO_TORCH:
+        yield DoctorCheck("GPU", "note", "is used with PyTorch only: “s2am install train” adds it")
 
 
 def check_command(installation: Installation) -> Iterator[DoctorCheck]:

@@ -33,11 +33,11 @@ def run_python(arguments: list[str]) -> int:
 
 
 def run_without_engine(damage: ImportError, arguments: list[str]) -> int:
-    """Run `doctor` or `uninstall` although libraries are missing; any other command fails with advice."""
+    """Run `install`, `doctor` or `uninstall` although libraries are missing; any other command fails with advice."""
     from s2am_setup.command import add_commands
 
     make_printable(sys.stdout, sys.stderr)
-    if arguments[:1] not in (["doctor"], ["uninstall"]):
+    if arguments[:1] not in (["install"], ["doctor"], ["uninstall"]):
         print(f"error: The program's environment is damaged ({damage}): run “s2am doctor --fix”.", file=sys.stderr)
         return 1
     parser = argparse.ArgumentParser(prog="s2am")

@@ -16,12 +16,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from installer import environment, packages, torch_builds
-from installer.console import Console
-from installer.packages import PackageSources
+from installer import environment
 from s2am_common import system_libraries
 from s2am_common.errors import InstallError, S2AMError
-from s2am_setup import debian, start_check
+from s2am_setup import debian, packages, start_check, torch_builds
+from s2am_setup.console import Console
+from s2am_setup.packages import PackageSources
+from s2am_setup.python_environment import Environment, clean_environ
 from tests.left_out import MISSING_LIBRARIES, find_left_out, report
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -78,7 +79,7 @@ def _environ() -> dict[str, str]:
     fetched = system_libraries.fetched_libraries(CHECKOUT / ".venv-tests")
     found = [str(fetched)] if fetched.is_dir() else []
     paths = [*found, *filter(None, [os.environ.get("LD_LIBRARY_PATH")])]
-    return environment.clean_environ() | ({"LD_LIBRARY_PATH": os.pathsep.join(paths)} if paths else {})
+    return clean_environ() | ({"LD_LIBRARY_PATH": os.pathsep.join(paths)} if paths else {})
 
 
 def _missing_libraries(python: Path, console: Console) -> tuple[str, ...]:
@@ -100,7 +101,7 @@ def _missing_libraries(python: Path, console: Console) -> tuple[str, ...]:
 
 def _prepared(console: Console) -> Path:
     """Return the Python of the test environment; create the environment if it is missing or out of date."""
-    tests = environment.Environment(CHECKOUT / ".venv-tests")
+    tests = Environment(CHECKOUT / ".venv-tests")
     wanted = hashlib.sha256((CHECKOUT / "pyproject.toml").read_bytes())
     wanted.update(f"{sys.version} {sys.base_prefix} {CHECKOUT}".encode())
     stamp = tests.folder / STAMP

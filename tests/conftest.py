@@ -15,6 +15,7 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import numpy as np
 import pytest
 
+from s2am_engine.pytorch import has_torch
 from tests.distribution import UnitScheduling, longest_first
 from tests.left_out import MISSING_LIBRARIES, find_left_out, report
 from tests.shared import SHARED
@@ -53,6 +54,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 def has_gpu() -> bool:
     """Return whether PyTorch can use a CUDA GPU here."""
+    if not has_torch():
+        return False
     import torch
 
     return torch.cuda.is_available()

@@ -119,7 +119,7 @@ def test_check_wheel_rejects_faulty_wheel(more: dict[str, bytes], says: str, fil
 
 
 def test_wheel_in_an_empty_environment_harmonizes_the_sample(tmp_path: Path) -> None:
-    """Only the wheel of the program is installed; the libraries are those of the test environment."""
+    """Only the wheel of the program is installed; the libraries are those of the test environment without PyTorch."""
     wheels = tmp_path / "wheels"
     wheels.mkdir()
     wheel = fakes.make_libraries(wheels)
@@ -140,3 +140,6 @@ def test_wheel_in_an_empty_environment_harmonizes_the_sample(tmp_path: Path) -> 
     after = np.asarray(Image.open(result).convert("RGB"))
     changed = np.any(before != after, axis=-1)
     assert 0 < changed.sum() <= (alpha > 0).sum()
+    words = ["finetune", str(tmp_path / "sample"), "--name", "mine"]
+    done = subprocess.run([tmp_path / "empty/bin/s2am", *words], capture_output=True, text=True, check=False)
+    assert done.stderr == "error: This needs PyTorch, which is not installed: run “s2am install train”.\n"

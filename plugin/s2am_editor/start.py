@@ -35,7 +35,7 @@ def qt_folder() -> Path:
     found = importlib.util.find_spec("PyQt6")
     if found is None or not found.submodule_search_locations:
         raise EngineError(
-            "The editor's library PyQt6 is not installed: run “s2am doctor --fix”, or install s2am[editor].",
+            "The editor's library PyQt6 is not installed: run “s2am install editor”.",
             code="editor.qt",
         )
     return Path(found.submodule_search_locations[0])

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 from s2am_engine.cli.outputs import SHEET_SUFFIXES, choose_output
-from s2am_engine.cli.terminal import CommandSpec, UsageError, add_device, progress_bar
+from s2am_engine.cli.terminal import CommandSpec, UsageError, add_device, progress_bar, sentence_of
 from s2am_engine.models import model_store
 
 EVALUATION_SHEET = Path("evaluation.png")
@@ -52,7 +52,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
     try:
         perceptual, left_out = PerceptualDistance.load(), ""
     except ModelError as error:
-        perceptual, left_out = None, str(error)
+        perceptual, left_out = None, sentence_of(error)
     with atomic_write(file) as sheet, progress_bar("image") as progress:
         found = evaluation.evaluate(
             options.dataset,

@@ -13,12 +13,14 @@ import importlib
 import logging
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Sequence
 
 import s2am_engine
 from s2am_common import log
 from s2am_common.errors import os_error
+from s2am_common.optional_parts import OptionalPart, find_part
 from s2am_common.paths import user_paths
 from s2am_common.streams import make_printable
 from s2am_engine.cli.evaluation import EVALUATION_COMMANDS
@@ -32,17 +34,6 @@ from s2am_engine.errors import S2AMError
 logger = logging.getLogger(__name__)
 
 COMMANDS = (*IMAGE_COMMANDS, *MODEL_COMMANDS, *EVALUATION_COMMANDS, *TRAINING_COMMANDS, *SETTINGS_COMMANDS)
-EXTRA_BY_LIBRARY = {
-    "PyQt6": "editor",
-    "psd_tools": "editor",
-    "defusedxml": "editor",
-    "filelock": "editor",
-    "matplotlib": "train",
-    "torch": "train",
-    "onnx": "onnx",
-    "onnxscript": "onnx",
-}
-"""The optional parts (extras) of the program that contain a library."""
 
 LIBRARY_CACHES = {"MPLCONFIGDIR": "matplotlib", "TORCHINDUCTOR_CACHE_DIR": "torchinductor"}
 """Environment variables of libraries that cache files: they go to the program's folder, which uninstalling removes."""
@@ -93,9 +84,11 @@ def run_command(options: argparse.Namespace) -> int:
     except MemoryError:
         return fail("There is not enough memory for this image: close other programs, or use a smaller one.")
     except ImportError as error:
-        extra = EXTRA_BY_LIBRARY.get((error.name or "").partition(".")[0])
-        if extra and isinstance(error, ModuleNotFoundError):
-            return fail(f"This needs {error.name}, which is not installed: install s2am[{extra}] with pip or pipx.")
+        library = (error.name or "").partition(".")[0]
+        part = find_part(library)
+        if part and isinstance(error, ModuleNotFoundError):
+            sentence = part.missing(library)
+            return run_command(options) if offer_part(part, sentence) else fail(sentence)
         logger.exception("damaged environment")
         return fail(f"The program's environment is damaged ({error}): run “s2am doctor --fix”.")
     except BrokenPipeError:
@@ -112,6 +105,16 @@ def run_command(options: argparse.Namespace) -> int:
         what = f"{type(error).__name__}: {error}"
         return fail(f"This is a fault of the program ({what}): please report it together with {log.log_path()}.")
     return code
+
+
+def offer_part(part: OptionalPart, sentence: str) -> bool:
+    """On a terminal, ask whether a missing part should be added, and add it; return whether it is there now."""
+    if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    print(sentence, file=sys.stderr)
+    done = subprocess.run([sys.executable, "-m", "s2am_engine.cli", "install", part.name], check=False)
+    importlib.invalidate_caches()
+    return done.returncode == 0
 
 
 def join_negative_numbers(words: Sequence[str]) -> list[str]:

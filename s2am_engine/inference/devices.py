@@ -31,6 +31,10 @@ def choose_device(name: str | None = None) -> str:
         return CPU
     if name == "auto":
         return "cuda" if _has_gpu() else CPU
+    if not has_torch():
+        raise DeviceError(
+            f"Computing on “{name}” needs PyTorch, which is not installed.", code="device.torch", device=name
+        )
     try:
         import torch
 

@@ -357,7 +357,7 @@ def check_torch(card: Card) -> None:
     """Raise ModelError for a model that needs PyTorch, unless it is installed."""
     if not has_torch():
         raise ModelError(
-            f"Model “{card.name}” needs PyTorch, which is not installed: add it, or choose another model.",
+            f"Model “{card.name}” needs PyTorch, which is not installed.",
             code="model.torch",
             model=card.name,
         )

@@ -19,7 +19,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from installer.console import Console
+from s2am_setup.console import Console
 from tests.gimp import pictures
 from tests.gimp.harness import Gimp3
 from tests.gimp.provision import HOSTS, UnavailableError, provision

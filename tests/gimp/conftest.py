@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from installer.console import Console
+from s2am_setup.console import Console
 from tests.gimp import pictures
 from tests.gimp.answers import Cases
 from tests.gimp.harness import Gimp3

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import platformdirs
 
-from installer.console import CommandError, Console
+from s2am_setup.console import CommandError, Console
 from tests.namespace import missing_rights, own_mounts
 
 GIMP = ("gimp",)

@@ -17,8 +17,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from installer.console import Console
 from s2am_engine.image import sample
+from s2am_setup.console import Console
 from tests.gimp.harness import Desktop, Gimp3, wait_for
 from tests.gimp.provision import HOSTS, UnavailableError, provision
 

@@ -12,17 +12,17 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Sequence
-from importlib.metadata import requires, version
+from importlib.metadata import version
 from pathlib import Path
 
 import pip
 import pytest
 
 from installer import environment
-from installer.console import Console
-from installer.environment import Environment
 from installer.install import Installer, InstallOptions
 from s2am_setup import start_check
+from s2am_setup.console import Console
+from s2am_setup.python_environment import Environment
 from tests.installer.machines import Machine
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -65,7 +65,7 @@ def make_project(folder: Path, sample: str = SAMPLE, output: str = "hello", edit
         "s2am_editor/__init__.py": "",
         "s2am_editor/start.py": editor,
     }
-    return make_wheel(folder, "s2am", "0.1", files, ["torch>=2.4"])
+    return make_wheel(folder, "s2am", "0.1", files, ["onnxruntime>=1.20", "torch>=2.4; extra == 'train'"])
 
 
 def make_torch(folder: Path, *releases: str) -> None:
@@ -75,22 +75,29 @@ def make_torch(folder: Path, *releases: str) -> None:
 
 
 def make_libraries(folder: Path) -> Path:
-    """Build the program's own wheel and an empty one for each library; PyTorch's adds the test environment to the path.
+    """Build the program's own wheel, and an empty one for each library of an installation without PyTorch.
+
+    That of ONNX Runtime adds the test environment to the import path, and hides PyTorch in it.
 
     Returns:
         The program's wheel.
     """
     options = ["--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", str(folder)]
     subprocess.run([sys.executable, "-m", "pip", "wheel", *options, str(CHECKOUT)], capture_output=True, check=True)
-    lines = requires("s2am") or ()
-    needed = [line for line in lines if "extra ==" not in line or re.search(r"extra == .(editor|train)", line)]
-    names = {re.split(r"[^\w.-]", line)[0] for line in needed}
-    for name in names - {"torch"}:
-        make_wheel(folder, name, version(name), {})
-    libraries = [folder for folder in sys.path if Path(folder).name in ("site-packages", "dist-packages")]
-    lent = {"libraries.pth": "\n".join([*libraries, ""])}
-    make_wheel(folder, "torch", version("torch").partition("+")[0] + "+cpu", lent)
-    return next(folder.glob("s2am-*.whl"))
+    wheel = next(folder.glob("s2am-*.whl"))
+    needed = [line for line in _requirements(wheel) if "extra ==" not in line or "extra == 'editor'" in line]
+    for name in {re.split(r"[^\w.-]", line)[0] for line in needed}:
+        libraries = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
+        lent = {"libraries.pth": "\n".join([*libraries, "import sys; sys.modules['torch'] = None", ""])}
+        make_wheel(folder, name, version(name), lent if name == "onnxruntime" else {})
+    return wheel
+
+
+def _requirements(wheel: Path) -> list[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        metadata = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        lines = archive.read(metadata).decode().splitlines()
+    return [line.removeprefix("Requires-Dist: ") for line in lines if line.startswith("Requires-Dist: ")]
 
 
 def make_environment(new: Environment, console: Console, wheels: Path | None = None) -> None:

@@ -76,6 +76,12 @@ def linux(folder: Path) -> Machine:
     return found
 
 
+def add_nvidia(machine: Machine) -> None:
+    """Add an NVIDIA GPU with a driver for CUDA 12.4."""
+    machine.answers["nvidia-smi", "--query-gpu=compute_cap"] = "8.6\n"
+    machine.answers["nvidia-smi", ""] = "| Driver Version: 550.144.03     CUDA Version: 12.4 |\n"
+
+
 def flatpak(folder: Path) -> Machine:
     """Return a Linux with GIMP 3.2 from Flatpak, and a profile of 3.0 as well."""
     found = machine(folder, "linux", PATH="/usr/bin")

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from installer import __main__ as installer
-from installer.console import Console
 from installer.install import Installer, InstallOptions
 from s2am_common import log
 from s2am_engine.models.model_store import list_models
 from s2am_setup import doctor, gimp_plugin, start_check
+from s2am_setup.console import Console
 from s2am_setup.doctor import (
     CheckFunction,
     DoctorCheck,
@@ -111,6 +111,22 @@ def test_run_checks_finds_no_fault_after_installation(home: Home) -> None:
     assert checks["models"].message.startswith(f"{bundled} bundled")
     assert checks["GIMP"].message.startswith("GIMP 2.10 (package)")
     assert any(name.startswith("plug-in for GIMP 3.0 (package)") for name in checks)
+
+
+def test_check_environment_reports_pytorch_that_is_missing(home: Home) -> None:
+    found = home.doctor(check_environment)
+    assert "without PyTorch, which the bundled models do not need" in found["environment"].message
+    assert "GPU" not in found
+    answers, home.machine.answers = home.machine.answers, dict(home.machine.answers)
+    machines.add_nvidia(home.machine)
+    assert "“s2am install train” adds it" in home.doctor(check_environment)["GPU"].message
+    home.machine.answers = answers
+    manifest = home.find().manifest
+    manifest.torch = "2.13.0+cpu"
+    manifest.save()
+    assert home.doctor(check_environment)["environment"].message == "PyTorch 2.13.0+cpu was installed and is missing"
+    manifest.torch = ""
+    manifest.save()
 
 
 def lose_executable_bit(home: Home) -> None:

@@ -17,14 +17,14 @@ from pathlib import Path
 import pytest
 
 from installer import __main__ as command
-from installer import environment, install, packages
-from installer.console import CommandError, Console
-from installer.environment import Environment
+from installer import environment, install
 from s2am_common.errors import InstallError
 from s2am_common.locks import ProcessLock
-from s2am_setup import gimp_plugin, start_check
+from s2am_setup import gimp_plugin, packages, start_check
+from s2am_setup.console import CommandError, Console
 from s2am_setup.installation import InstallPaths, install_paths
 from s2am_setup.manifest import read_manifest
+from s2am_setup.python_environment import Environment
 from tests.installer import fakes, machines
 from tests.installer.machines import Machine, contents
 
@@ -34,6 +34,7 @@ def wheels(tmp_path: Path) -> Path:
     folder = tmp_path / "wheels"
     folder.mkdir()
     fakes.make_torch(folder, "2.13.0", "2.13.0+cpu", "2.14.0")
+    fakes.make_wheel(folder, "onnxruntime", "1.20", {})
     fakes.make_project(folder)
     return folder
 
@@ -43,7 +44,7 @@ def machine(tmp_path: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch) -> Ma
     found = machines.linux(tmp_path)
     fakes.isolate(monkeypatch, found)
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
-    monkeypatch.setattr(install, "IMPORT_TEST", "import torch, s2am_engine.cli.main")
+    monkeypatch.setattr(install, "IMPORT_TEST", "import s2am_engine.cli.main")
     monkeypatch.setattr(install, "CHECKOUT", wheels / "s2am-0.1-py3-none-any.whl")
     return found
 
@@ -73,9 +74,54 @@ def test_install_on_fresh_machine_gives_working_command(
     assert 'export PATH="' in said
     installed = read_manifest(paths.manifest)
     assert installed is not None
-    # Neither the newer release nor the plain version, which is the CUDA build on Linux.
-    assert installed.torch == "2.13.0+cpu"
+    assert installed.torch == ""
+    assert "without PyTorch" in said
     assert not paths.downloads.exists()
+
+
+def test_install_keeps_present_torch_until_another_build_is_requested(
+    machine: Machine, paths: InstallPaths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def torch() -> tuple[str, bool]:
+        installed = read_manifest(paths.manifest)
+        assert installed is not None
+        assert installed.environment is not None
+        [packages_folder] = installed.environment.glob("lib/python*/site-packages")
+        return installed.torch, (packages_folder / "torch").is_dir()
+
+    assert run(machine, "--torch", "cpu") == 0
+    # Neither the newer release nor the plain version, which is the CUDA build on Linux.
+    assert torch() == ("2.13.0+cpu", True)
+    assert run(machine) == 0
+    assert torch() == ("2.13.0+cpu", True)
+    assert command.main(["repair"], machine.platform) == 0
+    assert torch() == ("2.13.0+cpu", True)
+    assert run(machine, "--torch", "none") == 0
+    assert torch() == ("", False)
+    machines.add_nvidia(machine)
+    assert run(machine) == 0
+    assert torch() == ("", False), "as before, also on a computer that has got a GPU"
+    capsys.readouterr()
+
+
+def test_install_selects_torch_for_gpu(machine: Machine, paths: InstallPaths, wheels: Path) -> None:
+    fakes.make_torch(wheels, "2.13.0+cu126")
+    machines.add_nvidia(machine)
+    assert run(machine) == 0
+    installed = read_manifest(paths.manifest)
+    assert installed is not None
+    assert installed.torch == "2.13.0+cu126"
+
+
+def test_install_goes_on_without_torch_that_is_not_available(
+    machine: Machine, paths: InstallPaths, wheels: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for wheel in wheels.glob("torch-*.whl"):
+        wheel.unlink()
+    machines.add_nvidia(machine)
+    assert run(machine) == 1
+    assert "without PyTorch" in capsys.readouterr().out
+    assert command_output(paths) == "hello"
 
 
 def test_install_again_repairs_and_upgrades(machine: Machine, paths: InstallPaths, wheels: Path) -> None:
@@ -155,7 +201,7 @@ def test_install_dry_run_lists_steps_and_changes_nothing(machine: Machine, capsy
     said = capsys.readouterr().out
     assert contents(machine.platform.home) == before
     for step in (
-        "Installing PyTorch, which computes the models (2.13.0 cpu",
+        "Installing s2am and its libraries with pip",
         "Installing the plug-in in GIMP 3.0",
         "command",
         "editor",
@@ -168,7 +214,7 @@ def test_install_checks_disk_space_before_downloading(
 ) -> None:
     machine.platform = replace(machine.platform, free_bytes=lambda _: 10**8)
     assert run(machine) == 1
-    assert "has 0.1 GB free and 2.3 GB are needed: free some space" in capsys.readouterr().err
+    assert "has 0.1 GB free and 1.2 GB are needed: free some space" in capsys.readouterr().err
     assert not paths.environments.exists()
 
 
@@ -225,7 +271,7 @@ def test_install_names_missing_torch_build(
     offline: bool, machine: Machine, wheels: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (wheels / "torch-2.13.0+cpu-py3-none-any.whl").unlink()
-    assert run(machine, *(["--wheels", str(wheels)] if offline else [])) == 1
+    assert run(machine, "--torch", "cpu", *(["--wheels", str(wheels)] if offline else [])) == 1
     error = capsys.readouterr().err
     assert "PyTorch 2.13.0" in error
     assert (str(wheels) in error) == offline
@@ -254,8 +300,8 @@ def test_install_refuses_to_replace_command_of_other_program(
 
 
 @pytest.mark.parametrize("version", [(3, 9), (3, 16)])
-def test_check_python_refuses_version_without_torch_build(version: tuple[int, int]) -> None:
-    with pytest.raises(InstallError, match=r"needs a 64-bit Python 3\.10 to 3\.15"):
+def test_check_python_refuses_version_without_wheels(version: tuple[int, int]) -> None:
+    with pytest.raises(InstallError, match=r"need a 64-bit Python 3\.10 to 3\.14"):
         environment.check_python(version, True)
 
 
@@ -300,8 +346,8 @@ def test_command_error_has_advice_for_known_failures(output: str, advice: str) -
     ("options", "sentence"),
     [
         (["--wheels", "nowhere"], "There is no folder"),
-        (["--wheels", "."], "has no wheel of PyTorch"),
-        (["--torch", "cu999"], "has no build “cu999”: give one of auto, cpu"),
+        (["--wheels", "."], "has no wheel of ONNX Runtime"),
+        (["--torch", "cu999"], "has no build “cu999”: give one of auto, none, cpu"),
     ],
 )
 def test_install_checks_options_before_anything_else(

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from installer.console import Console
-from installer.environment import Environment
-from installer.packages import PackageSources, install_torch
-from installer.torch_builds import TorchBuild
 from s2am_common.errors import InstallError
+from s2am_setup.console import Console
+from s2am_setup.packages import PackageSources, install_torch
+from s2am_setup.python_environment import Environment
+from s2am_setup.torch_builds import TorchBuild
 from tests.installer import fakes, machines
 
 CPU = TorchBuild("cpu", "")
@@ -61,7 +61,7 @@ def test_install_torch_uses_configured_sources(
     monkeypatch.setenv("PIP_CONFIG_FILE", str(settings))
     sources = PackageSources(uv=uv, cache=tmp_path / "cache")
     assert install_torch(new, CPU, sources, console) == "2.13.0+cpu"
-    assert new.torch_version(console) == "2.13.0+cpu"
+    assert new.torch_version == "2.13.0+cpu"
 
 
 def test_install_torch_names_missing_build(uv: str, new: Environment, tmp_path: Path, console: Console) -> None:

@@ -55,8 +55,11 @@ class Packages:
             library.write_bytes(b"library")
         elif words[1] == "update":
             self._outdated = False
-        elif words[1] == "show" and words[2] not in self._contents:
-            raise InstallError("no such package")
+        elif words[1] == "show":
+            # As apt-cache: it succeeds without output for a name that a renamed package provides.
+            if words[2] not in self._contents and f"{words[2]}t64" not in self._contents:
+                raise InstallError("no such package")
+            return f"Package: {words[2]}\nVersion: 1\n" if words[2] in self._contents else ""
         elif words[1] == "download":
             if self._outdated:
                 raise InstallError("404")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from installer.torch_builds import (
+from s2am_setup.platform import Platform, run_program
+from s2am_setup.torch_builds import (
     NvidiaDriver,
     cpu_build,
     cuda_build,
@@ -15,8 +16,8 @@ from installer.torch_builds import (
     parse_nvidia_smi,
     query_nvidia,
     select_torch_build,
+    training_build,
 )
-from s2am_setup.platform import Platform, run_program
 from tests.installer import machines
 
 OLD_SUMMARY = """\
@@ -53,36 +54,38 @@ def test_parse_nvidia_smi(summary: str, capabilities: str, expected: NvidiaDrive
         pytest.param(NvidiaDriver((12, 4), ((8, 6),)), "cu126", id="driver too old for CUDA 13"),
         pytest.param(NvidiaDriver((13, 0), ((6, 1),)), "cu126", id="Pascal, which CUDA 13 dropped"),
         pytest.param(NvidiaDriver((13, 0), ((6, 1), (8, 9))), "cu130", id="the newer of two decides"),
-        pytest.param(NvidiaDriver((12, 8), ((12, 0),)), "cpu", id="Blackwell with a driver too old for its build"),
-        pytest.param(NvidiaDriver((11, 4), ((7, 5),)), "cpu", id="driver too old for any build"),
+        pytest.param(NvidiaDriver((12, 8), ((12, 0),)), "none", id="Blackwell with a driver too old for its build"),
+        pytest.param(NvidiaDriver((11, 4), ((7, 5),)), "none", id="driver too old for any build"),
         pytest.param(NvidiaDriver((12, 2), ()), "cu126", id="GPU unknown"),
     ],
 )
 def test_cuda_build_fits_driver_and_gpu(nvidia: NvidiaDriver, tag: str) -> None:
-    assert cuda_build("linux", nvidia).tag == tag
+    assert cuda_build(nvidia).tag == tag
 
 
 def test_detect_torch_build_by_gpu(tmp_path: Path) -> None:
     machine = machines.machine(tmp_path, "linux")
-    assert detect_torch_build(machine.platform).tag == "cpu"
+    assert detect_torch_build(machine.platform).tag == "none"
+    assert training_build(machine.platform).tag == "cpu"
     machine.answers["rocminfo", ""] = "  Name:                    gfx1100\n"
-    assert detect_torch_build(machine.platform).tag == "cpu", "the program without the driver"
+    assert detect_torch_build(machine.platform).tag == "none", "the program without the driver"
     machine.platform.system_path("/dev").mkdir()
     machine.platform.system_path("/dev/kfd").touch()
     assert detect_torch_build(machine.platform).tag.startswith("rocm")
-    machine.answers["nvidia-smi", "--query-gpu=compute_cap"] = "8.6\n"
-    machine.answers["nvidia-smi", ""] = OLD_SUMMARY
+    machines.add_nvidia(machine)
     assert detect_torch_build(machine.platform).tag == "cu126"
 
 
 def test_select_torch_build_by_name(tmp_path: Path) -> None:
     platform = machines.machine(tmp_path, "linux").platform
-    assert select_torch_build(platform, "auto").tag == select_torch_build(platform, "cpu").tag == "cpu"
+    assert [select_torch_build(platform, tag).tag for tag in ("auto", "none", "cpu")] == ["none", "none", "cpu"]
     assert select_torch_build(platform, "cu130").sources[-1][-1].endswith("/cu130")
 
 
 def test_torch_build_download_sizes() -> None:
-    sizes = [select_torch_build(Platform("linux", Path(), {}), tag).download for tag in ("cpu", "cu130", "rocm7.2")]
+    sizes = [
+        select_torch_build(Platform("linux", Path(), {}), tag).download for tag in ("none", "cpu", "cu130", "rocm7.2")
+    ]
     assert sizes == sorted(sizes)
     assert sizes[0] > 100e6
 
@@ -93,7 +96,7 @@ def test_cpu_build_sources_on_linux() -> None:
 
 
 def test_cuda_build_sources() -> None:
-    build = cuda_build("linux", NvidiaDriver((13, 3), ((9, 0),)))
+    build = cuda_build(NvidiaDriver((13, 3), ((9, 0),)))
     assert build.sources[-1] == ["torch==2.13.0+cu130", "--index-url", "https://download.pytorch.org/whl/cu130"]
     assert "13.3" in build.reason
 
@@ -101,7 +104,7 @@ def test_cuda_build_sources() -> None:
 @pytest.mark.parametrize("system", ["darwin", "win32"])
 def test_cpu_build_is_plain_version_on_other_systems(system: str) -> None:
     assert cpu_build(system).sources == [["torch==2.13.0"]]
-    assert detect_torch_build(Platform(system, Path(), {}, run=lambda _: None)).sources == [["torch==2.13.0"]]
+    assert training_build(Platform(system, Path(), {}, run=lambda _: None)).sources == [["torch==2.13.0"]]
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from tests.installer.machines import Machine, contents
 def wheels(tmp_path: Path) -> Path:
     folder = tmp_path / "wheels"
     folder.mkdir()
-    fakes.make_torch(folder, "2.13.0", "2.13.0+cpu")
+    fakes.make_wheel(folder, "onnxruntime", "1.20", {})
     fakes.make_project(folder)
     return folder
 
@@ -32,7 +32,7 @@ def wheels(tmp_path: Path) -> Path:
 def machine(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     found = machines.ALL[request.param](tmp_path)
     fakes.isolate(monkeypatch, found)
-    monkeypatch.setattr(install, "IMPORT_TEST", "import torch, s2am_engine.cli.main")
+    monkeypatch.setattr(install, "IMPORT_TEST", "import s2am_engine.cli.main")
     return found
 
 
@@ -83,7 +83,7 @@ def test_uninstall_keeps_own_files_unless_purged(
 def test_uninstall_dry_run_removes_nothing(tmp_path: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     machine = machines.linux(tmp_path)
     fakes.isolate(monkeypatch, machine)
-    monkeypatch.setattr(install, "IMPORT_TEST", "import torch, s2am_engine.cli.main")
+    monkeypatch.setattr(install, "IMPORT_TEST", "import s2am_engine.cli.main")
     install_all(machine, wheels)
     before = contents(machine.platform.home)
     assert command.main(["uninstall", "--dry-run"], machine.platform) == 0
@@ -111,7 +111,7 @@ def test_install_asks_which_gimp(
 ) -> None:
     machine = machines.flatpak(tmp_path)
     fakes.isolate(monkeypatch, machine)
-    monkeypatch.setattr(install, "IMPORT_TEST", "import torch, s2am_engine.cli.main")
+    monkeypatch.setattr(install, "IMPORT_TEST", "import s2am_engine.cli.main")
     monkeypatch.setattr("sys.stdin", TypedAnswers(typed))
     fakes.install(machine, wheels, next(wheels.glob("s2am-*.whl")), ask=True)
     known = find_installation(machine.platform, None, "").manifest

@@ -36,7 +36,7 @@ class FakeNetwork(torch.nn.Module):
 
 def test_load_names_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "lpips", None)
-    with pytest.raises(ModelError, match=r"install s2am\[lpips\]"):
+    with pytest.raises(ModelError, match="needs the packages lpips and torchvision"):
         PerceptualDistance.load()
     monkeypatch.setitem(sys.modules, "lpips", types.SimpleNamespace(LPIPS=FakeNetwork))
     monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path))

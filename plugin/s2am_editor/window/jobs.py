@@ -29,6 +29,7 @@ EDITOR_ADVICE = {
     "mask.not-found": "cut the subject out with the box or scribble tool instead",
     "subject": "mark it with the box or scribble tool instead",
     "model.result": "choose another model in the Harmonize panel",
+    "model.torch": "add it with Harmonize > Fine-tune on my photos, or choose another model in the Harmonize panel",
 }
 """The editor's advice by error code, for errors whose message has none; see `s2am_common.errors.with_advice`."""
 

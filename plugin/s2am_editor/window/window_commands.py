@@ -33,6 +33,7 @@ from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.jobs import BackgroundJob
 from s2am_engine.batch import map_text
 from s2am_engine.image.io import ImageData
+from s2am_engine.pytorch import has_torch
 
 
 class WindowCommands(DocumentCommands):
@@ -177,7 +178,14 @@ class WindowCommands(DocumentCommands):
         self._files.when_saved(start)
 
     def fine_tune(self) -> None:
-        """Open the dialog that fine-tunes a model."""
+        """Open the dialog that fine-tunes a model; where PyTorch is missing, first the one that adds it."""
+        if not has_torch():
+            from s2am_editor.window.dialogs.add_pytorch import AddPyTorchDialog
+
+            adding = AddPyTorchDialog(self._window)
+            adding.added.connect(self.fine_tune)
+            adding.show()
+            return
         from s2am_editor.window.dialogs.fine_tune import FineTuneDialog
 
         dialog = FineTuneDialog(self._settings, self._window)

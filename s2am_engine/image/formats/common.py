@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2am_common.image_formats import WRITABLE_FORMATS, FormatInfo
+from s2am_common.optional_parts import find_part
 from s2am_engine.image.data import MAX_PIXELS, ImageData, IndexedColors, Metadata
 from s2am_engine.types import Pixels
 
@@ -98,8 +99,9 @@ def import_package(info: FormatInfo) -> Any:
     try:
         return importlib.import_module(package.module)
     except ImportError as error:
+        part = find_part(package.module)
         needed = package.name
-        command = f'"{sys.executable}" -m pip install {needed}'
+        command = f"s2am install {part.name}" if part else f'"{sys.executable}" -m pip install {needed}'
         raise UnsupportedFileError(
             f"is a {info.name} file, which needs the package {needed}: install it with {command}"
         ) from error

@@ -16,17 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from platform import python_version
 
-from installer import torch_builds
-from installer.console import CommandError, Console
-from installer.environment import Environment, clean_environ, make_environment
-from installer.torch_builds import TORCH_VERSION, TorchBuild
 from s2am_common.errors import InstallError
+from s2am_setup import torch_builds
+from s2am_setup.console import CommandError, Console
+from s2am_setup.python_environment import Environment, clean_environ
+from s2am_setup.torch_builds import TORCH_VERSION, TorchBuild
 
 _NOT_FOUND = re.compile(r"[Nn]o matching distribution|No solution found|not found in the package registry")
 """Message of pip or uv about a package that no source has."""
 
-INSTALLED_EXTRAS = "editor,train"
-"""The optional parts of the program that an installation contains."""
+TORCH_NOT_FOUND = "install.torch-not-found"
+"""Code of the error that no source has PyTorch for this Python."""
 
 _RETRIES = 10
 _TRUE = {"1", "true", "yes", "on"}
@@ -81,6 +81,8 @@ class PackageSources:
             return []
         # As pip does: take the best version from all indexes.
         arguments = ["--index-strategy", "unsafe-best-match"]
+        if not environment.has_pip:
+            return arguments
         for line in environment.pip(["config", "list"], console).splitlines():
             found = re.match(r"[^.]*\.([\w-]+)=(.*)", line)
             name, words = (found[1], str(ast.literal_eval(found[2])).split()) if found else ("", [])
@@ -91,17 +93,14 @@ class PackageSources:
         return arguments
 
 
-def check_wheels(folder: Path) -> None:
-    """Check that a folder of wheels exists and contains PyTorch.
+def is_missing(error: CommandError) -> bool:
+    """Return whether pip or uv failed because no source has a package."""
+    return bool(_NOT_FOUND.search(error.output))
 
-    Raises:
-        InstallError: it does not.
-    """
-    advice = "on a computer with a network, “python3 -m installer download FOLDER” makes one"
-    if not folder.is_dir():
-        raise InstallError(f"There is no folder {folder}: check its name ({advice}).")
-    if not any(folder.glob("torch-*.whl")):
-        raise InstallError(f"{folder} has no wheel of PyTorch (torch-….whl): name the folder of the wheels ({advice}).")
+
+def with_extras(project: str | Path, build: TorchBuild) -> str:
+    """Return the requirement for the program (its name, a folder or a wheel) with the parts of an installation."""
+    return f"{project}[{'editor' if build.tag == torch_builds.NO_TORCH else 'editor,train'}]"
 
 
 def find_uv() -> str:
@@ -110,16 +109,18 @@ def find_uv() -> str:
 
 
 def install_torch(new: Environment, build: TorchBuild, sources: PackageSources, console: Console) -> str:
-    """Install PyTorch without its dependencies.
+    """Install PyTorch without its dependencies, unless the choice is none.
 
     Falls back to the CPU build, with a message, if no source has the CUDA or ROCm build.
 
     Returns:
-        The full version, such as "2.13.0+cpu".
+        The full version, such as "2.13.0+cpu"; "" for none.
 
     Raises:
         InstallError: no source has either build.
     """
+    if build.tag == torch_builds.NO_TORCH:
+        return ""
     cpu = torch_builds.cpu_build(sys.platform)
     for each in [build, *([cpu] if build.tag != cpu.tag else [])]:
         for source in each.sources:
@@ -128,76 +129,45 @@ def install_torch(new: Environment, build: TorchBuild, sources: PackageSources, 
             try:
                 sources.install(new, ["--no-deps", *source], console)
             except CommandError as error:
-                if not _NOT_FOUND.search(error.output):
+                if not is_missing(error):
                     raise
                 continue
             if each != build:
                 console.say("", f"PyTorch for {build.tag} is not available here; PyTorch for the CPU is used instead.")
-            return new.torch_version(console)
+            return new.torch_version
     where = f"in {sources.wheels}" if sources.wheels else "in this computer's package sources"
     raise InstallError(
         f"PyTorch {TORCH_VERSION} for Python {python_version()} was found neither {where} nor at "
-        "download.pytorch.org: check the network connection, then run the same command again."
+        "download.pytorch.org: check the network connection, then run the same command again.",
+        code=TORCH_NOT_FOUND,
     )
-
-
-def build_wheel(new: Environment, clone: Path, folder: Path, console: Console) -> Path:
-    """Build the program's wheel from a clone and return it.
-
-    Raises:
-        InstallError: it cannot be built.
-    """
-    new.pip(["wheel", "--no-deps", "--wheel-dir", str(folder), str(clone)], console)
-    return next(folder.glob("s2am-*.whl"))
 
 
 def install_project(
     new: Environment, project: str, torch: str, sources: PackageSources, console: Console, editable: bool = False
 ) -> None:
-    """Install the project (a folder or wheel, with extras in brackets) and its libraries; PyTorch is not changed."""
+    """Install the project and its libraries; PyTorch is not changed.
+
+    Args:
+        new: the environment.
+        project: the program's name with its version, a folder or a wheel, with extras in brackets.
+        torch: the full version of the installed PyTorch; "" = none.
+        sources: of the packages.
+        console: runs the commands.
+        editable: install a folder in editable mode.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        constraints = _write_constraints(Path(folder), torch)
         how = ["--editable"] if editable else []
         build = TorchBuild(torch.partition("+")[2], "")
         # Only PyTorch's index has the packages that its ROCm build needs.
         index = ["--extra-index-url", build.sources[-1][-1]] if build.tag.startswith("rocm") else []
-        sources.install(new, ["--constraint", str(constraints), *index, *how, project], console)
+        sources.install(new, [*torch_constraint(Path(folder), torch), *index, *how, project], console)
 
 
-def download_wheels(folder: Path, project: Path, build: TorchBuild, console: Console) -> None:
-    """Download all wheels of an installation into a folder, for a computer without a network.
-
-    Raises:
-        InstallError: a wheel is not available.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as temporary:
-        helper = Environment(Path(temporary) / "environment")
-        with console.step("Creating an environment for downloading"):
-            make_environment(helper, console)
-        with console.step(f"Downloading PyTorch {TORCH_VERSION} {build.tag}".rstrip()):
-            _download_torch(helper, folder, build, console)
-        version = next(folder.glob("torch-*.whl")).name.split("-")[1]
-        constraints = _write_constraints(Path(temporary), version)
-        with console.step("Downloading the libraries of s2am"):
-            # Debian's Python has no pip to start with.
-            helper.pip(["download", "--no-deps", "--dest", str(folder), "pip"], console)
-            options = ["--wheel-dir", str(folder), "--find-links", str(folder), "--constraint", str(constraints)]
-            helper.pip(["wheel", *options, f"{project}[{INSTALLED_EXTRAS}]"], console)
-
-
-def _write_constraints(folder: Path, torch: str) -> Path:
+def torch_constraint(folder: Path, torch: str) -> list[str]:
+    """Return the arguments that keep pip or uv from changing PyTorch's version; they name a file in `folder`."""
+    if not torch:
+        return []
     file = folder / "constraints.txt"
     file.write_text(f"torch=={torch}\n", encoding="utf-8")
-    return file
-
-
-def _download_torch(helper: Environment, folder: Path, build: TorchBuild, console: Console) -> None:
-    for source in build.sources:
-        try:
-            helper.pip(["download", "--no-deps", "--dest", str(folder), *source], console)
-            return
-        except CommandError as error:  # noqa: PERF203
-            if not _NOT_FOUND.search(error.output):
-                raise
-    raise InstallError(f"No source has {build.sources[0][0]}: choose another build with --torch.")
+    return ["--constraint", str(file)]

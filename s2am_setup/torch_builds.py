@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Selection of the PyTorch build for a computer, and its sources.
 
-On Linux the plain version on the default package index is the CUDA build: gigabytes that are useless without an NVIDIA
-GPU. The other builds have a local version (PEP 440), such as 2.13.0+cpu, and are requested by it: first from the
-configured package sources (a folder of wheels, a mirror), then from PyTorch's own index.
+The bundled models run without PyTorch: by default it is installed for GPUs only, and added for training. On Linux the
+plain version on the default package index is the CUDA build: gigabytes that are useless without an NVIDIA GPU. The
+other builds have a local version (PEP 440), such as 2.13.0+cpu, and are requested by it: first from the configured
+package sources (a folder of wheels, a mirror), then from PyTorch's own index.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ from s2am_common.errors import InstallError
 from s2am_setup.platform import Platform
 
 TORCH_VERSION = "2.13.0"
-PYTHON_VERSIONS = ((3, 10), (3, 15))
-"""The oldest and the newest Python that TORCH_VERSION has builds for."""
+AUTO_BUILD, CPU_ONLY, NO_TORCH = "auto", "cpu", "none"
+"""Choices besides a tag of PyTorch: that for this computer's GPU, if any; without a GPU; no PyTorch."""
 
-KNOWN_TAGS = ("cpu", "cu126", "cu130", "cu132", "rocm7.2", "xpu")
+KNOWN_TAGS = (CPU_ONLY, "cu126", "cu130", "cu132", "rocm7.2", "xpu")
 """The builds of TORCH_VERSION."""
+
+TORCH_PACKAGES = re.compile(r"torch|triton|pytorch-triton.*|nvidia-.+|cuda-.+")
+"""Names of the packages that are there for PyTorch alone."""
 
 _INDEX = "https://download.pytorch.org/whl/"
 
@@ -37,7 +41,7 @@ class TorchBuild:
     """A build of PyTorch.
 
     Attributes:
-        tag: its local version, such as "cpu" or "cu130"; "" = the plain version.
+        tag: its local version, such as "cpu" or "cu130"; "" = the plain version, `NO_TORCH` = no PyTorch.
         reason: why it was selected.
     """
 
@@ -55,6 +59,12 @@ class TorchBuild:
         return _size(self.tag)[0] * 1_000_000
 
     @property
+    def addition(self) -> tuple[int, int]:
+        """Approximate bytes, to download and on the disk, that it adds to an installation without PyTorch."""
+        (download, disk), (base_download, base_disk) = _size(self.tag), _size(NO_TORCH)
+        return (download - base_download) * 1_000_000, (disk - base_disk) * 1_000_000
+
+    @property
     def disk_space(self) -> int:
         """Approximate disk space in bytes that the installation needs, including the download."""
         return sum(_size(self.tag)) * 1_000_000
@@ -62,6 +72,8 @@ class TorchBuild:
     @property
     def sources(self) -> list[list[str]]:
         """Arguments of `pip install` to try, in this order."""
+        if self.tag == NO_TORCH:
+            return []
         if not self.tag:
             return [[f"torch=={TORCH_VERSION}"]]
         exact = f"torch=={TORCH_VERSION}+{self.tag}"
@@ -84,7 +96,7 @@ _CUDA_BUILDS = (
 
 
 # Megabytes downloaded and installed, by the beginning of the tag; measured for the CPU, estimated for the others.
-_SIZES = {"rocm": (5500, 17000), "cu": (3300, 7500), "cpu": (560, 1700), "": (560, 1700)}
+_SIZES = {NO_TORCH: (300, 950), "rocm": (5500, 17000), "cu": (3300, 7500), "cpu": (520, 1700), "": (520, 1700)}
 _ROCM = "rocm7.2"
 
 
@@ -93,18 +105,30 @@ def _size(tag: str) -> tuple[int, int]:
 
 
 def select_torch_build(platform: Platform, tag: str) -> TorchBuild:
-    """Return a build by name: "cpu", a PyTorch tag such as "cu130", or "auto" for the best one for this computer.
+    """Return a build by name.
+
+    Args:
+        platform: the computer.
+        tag: "none", "cpu", a PyTorch tag such as "cu130", or "auto" for the one for this computer's GPU, if any.
 
     Raises:
         InstallError: there is no such build.
     """
-    if tag == "auto":
+    if tag == AUTO_BUILD:
         return detect_torch_build(platform)
+    if tag == NO_TORCH:
+        return without_torch("without PyTorch")
     if tag not in KNOWN_TAGS:
-        raise InstallError(f"PyTorch {TORCH_VERSION} has no build “{tag}”: give one of auto, {', '.join(KNOWN_TAGS)}.")
-    if tag == "cpu":
-        return cpu_build(platform.system, "PyTorch for the CPU, as requested")
-    return TorchBuild(tag, f"PyTorch for {tag}, as requested")
+        known = ", ".join((AUTO_BUILD, NO_TORCH, *KNOWN_TAGS))
+        raise InstallError(f"PyTorch {TORCH_VERSION} has no build “{tag}”: give one of {known}.")
+    if tag == CPU_ONLY:
+        return cpu_build(platform.system, "PyTorch for the CPU")
+    return TorchBuild(tag, f"PyTorch for {tag}")
+
+
+def without_torch(reason: str) -> TorchBuild:
+    """Return the choice of no PyTorch."""
+    return TorchBuild(NO_TORCH, f"{reason}: the bundled models do not need it, “s2am install train” adds it")
 
 
 def cpu_build(system: str, reason: str = "") -> TorchBuild:
@@ -113,15 +137,19 @@ def cpu_build(system: str, reason: str = "") -> TorchBuild:
 
 
 def detect_torch_build(platform: Platform) -> TorchBuild:
-    """Return the best build for a computer."""
-    if platform.system == "darwin":
-        return cpu_build(platform.system, "PyTorch with Metal")
-    driver = query_nvidia(platform)
+    """Return the build for a computer's GPU; without a GPU that PyTorch can use, none."""
+    driver = query_nvidia(platform) if platform.system != "darwin" else None
     if driver:
-        return cuda_build(platform.system, driver)
+        return cuda_build(driver)
     if platform.system == "linux" and has_amd_gpu(platform):
         return TorchBuild(_ROCM, f"an AMD GPU with ROCm was found, so PyTorch for ROCm ({_ROCM})")
-    return cpu_build(platform.system, "no NVIDIA or AMD GPU was found, so PyTorch for the CPU")
+    return without_torch("no NVIDIA or AMD GPU was found, so without PyTorch")
+
+
+def training_build(platform: Platform) -> TorchBuild:
+    """Return the build that trains on a computer: that for its GPU, or for the CPU."""
+    build = detect_torch_build(platform)
+    return cpu_build(platform.system, "PyTorch for the CPU") if build.tag == NO_TORCH else build
 
 
 def has_amd_gpu(platform: Platform) -> bool:
@@ -131,8 +159,8 @@ def has_amd_gpu(platform: Platform) -> bool:
     return bool(re.search(r"gfx[0-9a-f]{3,}", platform.run(["rocminfo"]) or ""))
 
 
-def cuda_build(system: str, driver: NvidiaDriver) -> TorchBuild:
-    """Return the build for a system (a value of `sys.platform`) with an NVIDIA driver."""
+def cuda_build(driver: NvidiaDriver) -> TorchBuild:
+    """Return the build for a computer with an NVIDIA driver."""
     # PyTorch uses the fastest GPU by default, which is usually the newest.
     newest = max(driver.capabilities, default=(8, 0))
     version = ".".join(map(str, driver.cuda))
@@ -140,7 +168,7 @@ def cuda_build(system: str, driver: NvidiaDriver) -> TorchBuild:
         if driver.cuda >= build.min_driver and build.capabilities[0] <= newest <= build.capabilities[1]:
             return TorchBuild(build.tag, f"the NVIDIA driver has CUDA {version}, so PyTorch for CUDA ({build.tag})")
     advice = f"no CUDA build supports this GPU with a driver for CUDA {version} (a newer driver may help)"
-    return cpu_build(system, f"{advice}, so PyTorch for the CPU")
+    return without_torch(f"{advice}, so without PyTorch")
 
 
 def query_nvidia(platform: Platform) -> NvidiaDriver | None:

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`s2am install PART`: add an optional part, such as PyTorch for training, to the environment of this program."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from s2am_common.errors import InstallError
+from s2am_common.optional_parts import TRAIN, OptionalPart
+from s2am_common.version import __version__
+from s2am_setup import packages, torch_builds
+from s2am_setup.console import Console
+from s2am_setup.installation import Installation, exclusive
+from s2am_setup.platform import Platform
+from s2am_setup.python_environment import Environment
+
+
+@dataclass(frozen=True)
+class PartState:
+    """A part on this computer.
+
+    Attributes:
+        part: the part.
+        is_installed: whether all of its libraries are there.
+        download: approximate size of the download in bytes.
+        disk: approximate size on the disk in bytes.
+    """
+
+    part: OptionalPart
+    is_installed: bool
+    download: int
+    disk: int
+
+    @property
+    def size(self) -> str:
+        """What it adds, for people."""
+        return f"about {_size(self.download)} to download, {_size(self.disk)} on the disk"
+
+    def to_json(self) -> dict[str, str | int | bool]:
+        """Return the state as JSON values."""
+        return {
+            "name": self.part.name,
+            "purpose": self.part.purpose,
+            "installed": self.is_installed,
+            "download": self.download,
+            "disk": self.disk,
+        }
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 100_000_000 else f"{count / 1e6:.0f} MB"
+
+
+def part_state(part: OptionalPart, platform: Platform, tag: str = torch_builds.AUTO_BUILD) -> PartState:
+    """Return the state of a part in this process's environment.
+
+    Args:
+        part: the part.
+        platform: the computer and user.
+        tag: build of PyTorch, see `torch_builds.select_torch_build`; "auto" = the one that trains here.
+
+    Raises:
+        InstallError: there is no such build.
+    """
+    is_installed = all(importlib.util.find_spec(name) for name in part.libraries)
+    download, disk = part.download, part.disk
+    if part is TRAIN:
+        download, disk = _build(platform, tag).addition
+    return PartState(part, is_installed, download, disk)
+
+
+def _build(platform: Platform, tag: str) -> torch_builds.TorchBuild:
+    if tag == torch_builds.AUTO_BUILD:
+        return torch_builds.training_build(platform)
+    return torch_builds.select_torch_build(platform, tag)
+
+
+def add_part(
+    part: OptionalPart, installation: Installation, console: Console, tag: str = torch_builds.AUTO_BUILD
+) -> None:
+    """Add a part to this process's environment; the packages in it are not changed.
+
+    Args:
+        part: the part.
+        installation: of this process.
+        console: prints the steps.
+        tag: build of PyTorch for `TRAIN`, see `part_state`.
+
+    Raises:
+        InstallError: the part cannot be added here; PyTorch is there completely or not at all.
+    """
+    platform = installation.platform
+    if platform.environ.get("APPIMAGE"):
+        raise InstallError(
+            "An AppImage cannot be extended: install s2am with the installer, then run this command again."
+        )
+    environment = Environment(Path(sys.prefix))
+    has_pip = bool(importlib.util.find_spec("pip"))
+    uv = "" if has_pip else packages.find_uv()
+    if not (has_pip or uv):
+        raise InstallError("This environment has no pip: install uv, then run the same command again.")
+    with contextlib.ExitStack() as stack:
+        cache = None
+        if installation.is_by_installer:
+            stack.enter_context(exclusive(installation.paths))
+            console.open_log(installation.paths.install_log)
+            cache = installation.paths.downloads
+            stack.callback(shutil.rmtree, cache, ignore_errors=True)
+        sources = packages.PackageSources(uv=uv, cache=cache)
+        torch = environment.torch_version
+        if part is TRAIN and not torch:
+            build = _build(platform, tag)
+            with console.step(f"Installing PyTorch {build.name}"), _whole_torch(environment):
+                torch = packages.install_torch(environment, build, sources, console)
+        with console.step(f"Installing the libraries for {part.purpose}"):
+            project = f"s2am[{part.name}]=={__version__}"
+            packages.install_project(environment, project, torch, sources, console)
+        if installation.is_by_installer:
+            installation.manifest.torch = torch
+            installation.manifest.save()
+
+
+@contextlib.contextmanager
+def _whole_torch(environment: Environment) -> Iterator[None]:
+    """Remove what an interrupted installation of PyTorch has left."""
+    try:
+        yield
+    except BaseException:
+        if environment.packages:
+            for folder in (environment.packages / "torch", *environment.packages.glob("torch-*.dist-info")):
+                shutil.rmtree(folder, ignore_errors=True)
+        raise

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A Python environment in its own folder, and the variables of programs that run in it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import distributions
+from pathlib import Path
+
+from s2am_setup.console import Console
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A Python environment in its own folder."""
+
+    folder: Path
+
+    @property
+    def scripts(self) -> Path:
+        """Folder of its programs."""
+        return self.folder / ("Scripts" if os.name == "nt" else "bin")
+
+    @property
+    def python(self) -> Path:
+        """Its interpreter."""
+        return self.program("python")
+
+    def program(self, name: str) -> Path:
+        """Return one of its programs."""
+        return self.scripts / (f"{name}.exe" if os.name == "nt" else name)
+
+    @property
+    def packages(self) -> Path | None:
+        """Folder of its packages; None if it does not exist."""
+        found = [*self.folder.glob("lib/python*/site-packages"), *self.folder.glob("Lib/site-packages")]
+        return found[0] if found else None
+
+    @property
+    def has_pip(self) -> bool:
+        """Whether pip is installed in it."""
+        return bool(self.packages and (self.packages / "pip").is_dir())
+
+    def run(self, arguments: Sequence[str], console: Console) -> str:
+        """Run its Python, isolated from packages outside the environment (-I); return the output."""
+        return console.run([str(self.python), "-I", *arguments], clean_environ())
+
+    def pip(self, arguments: Sequence[str], console: Console) -> str:
+        """Run its pip; return the output."""
+        return self.run(["-m", "pip", *arguments], console)
+
+    def pip_version(self, console: Console) -> tuple[int, int]:
+        """Return the version of its pip; (0, 0) if unknown."""
+        found = re.match(r"pip (\d+)\.(\d+)", self.pip(["--version"], console))
+        return (int(found[1]), int(found[2])) if found else (0, 0)
+
+    @property
+    def torch_version(self) -> str:
+        """The full version of its PyTorch, such as "2.13.0+cpu"; "" if it is not installed."""
+        found = distributions(name="torch", path=[str(self.packages)]) if self.packages else ()
+        return next((one.version for one in found), "")
+
+
+def clean_environ() -> dict[str, str]:
+    """Return the environment variables without those that redirect pip or Python out of an environment."""
+    redirecting = {"PYTHONPATH", "PYTHONHOME", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_PYTHON", "VIRTUAL_ENV"}
+    kept = {name: value for name, value in os.environ.items() if name not in redirecting}
+    return kept | {"PIP_USER": "0", "PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Adding optional parts, such as PyTorch, to an installed program."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from installer import install
+from s2am_common.optional_parts import OPTIONAL_PARTS, TRAIN
+from s2am_setup import add_part, packages
+from s2am_setup.console import Console
+from s2am_setup.installation import Installation, find_installation
+from s2am_setup.python_environment import Environment
+from tests.installer import fakes, machines
+
+
+@pytest.fixture
+def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installation:
+    """Return an installation without PyTorch, in whose environment this process seems to run."""
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    fakes.make_torch(wheels, "2.13.0", "2.13.0+cpu")
+    fakes.make_wheel(wheels, "onnxruntime", "1.20", {})
+    machine = machines.linux(tmp_path)
+    fakes.isolate(monkeypatch, machine)
+    monkeypatch.setattr(install, "IMPORT_TEST", "import s2am_engine.cli.main")
+    fakes.install(machine, wheels, fakes.make_project(wheels))
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
+    monkeypatch.setattr(add_part, "__version__", "0.1")
+    found = find_installation(machine.platform, None, "s2am doctor")
+    assert found.environment is not None
+    monkeypatch.setattr(sys, "prefix", str(found.environment))
+    return found
+
+
+def test_add_part_adds_torch_to_the_same_environment(installation: Installation) -> None:
+    before = installation.environment
+    add_part.add_part(TRAIN, installation, Console(io.StringIO()))
+    now = find_installation(installation.platform, None, "s2am doctor")
+    assert now.environment == before
+    assert now.manifest.torch == "2.13.0+cpu"
+    assert not installation.paths.downloads.exists()
+
+
+def test_add_part_leaves_nothing_of_an_interrupted_torch(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(environment: Environment, *_: object) -> str:
+        assert environment.packages is not None
+        (environment.packages / "torch").mkdir()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(packages, "install_torch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        add_part.add_part(TRAIN, installation, Console(io.StringIO()))
+    found = Environment(Path(sys.prefix)).packages
+    assert found is not None
+    assert not (found / "torch").exists()
+
+
+def test_parts_are_the_extras_of_the_package() -> None:
+    text = (fakes.CHECKOUT / "pyproject.toml").read_text(encoding="utf-8")
+    section = text.partition("[project.optional-dependencies]")[2].partition("\n[")[0]
+    assert set(OPTIONAL_PARTS) == set(re.findall(r"^(\w+) = \[", section, re.MULTILINE)) - {"test", "docs"}
+
+
+def test_install_command_lists_parts_with_sizes(capsys: pytest.CaptureFixture[str]) -> None:
+    from s2am_engine.cli.main import main
+
+    assert main(["install", "--json"]) == 0
+    parts = {part["name"]: part for part in json.loads(capsys.readouterr().out)["parts"]}
+    assert parts["train"]["installed"] is True
+    assert parts["train"]["download"] > 100e6
+    assert all(part["disk"] >= part["download"] > 0 for part in parts.values())
