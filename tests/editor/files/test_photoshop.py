@@ -23,6 +23,7 @@ from tests.editor.document.sample_documents import disc, scene
 from tests.editor.files.photoshop_files import psd_file, psd_layer
 
 
+@pytest.mark.skipif(not hasattr(PSDImage, "create_pixel_layer_from_array"), reason="psd-tools of Python 3.10")
 @pytest.mark.parametrize("depth", [8, 16])
 def test_read_photoshop_layers(tmp_path: Path, depth: int) -> None:
     dtype = np.uint8 if depth == 8 else np.uint16
