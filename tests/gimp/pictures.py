@@ -72,6 +72,11 @@ def opaque_layer() -> NDArray[np.uint8]:
     return layer
 
 
+def odd_layer() -> NDArray[np.uint8]:
+    """Return H×W×4: the cutout with sides that are no multiples of 4, and opaque at its edges."""
+    return np.ascontiguousarray(np.roll(cut_out((405, 303)), (150, 200), (0, 1)))
+
+
 def canvas_layer() -> NDArray[np.uint8]:
     """Return H×W×4: the cutout on a transparent layer of canvas size."""
     layer = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
@@ -94,6 +99,7 @@ def write(folder: Path) -> None:
         "empty": np.zeros((*PASTED[::-1], 4), np.uint8),
         "one-layer": one_layer(),
         "opaque": opaque_layer(),
+        "odd": odd_layer(),
         "canvas-layer": canvas_layer(),
         "other-canvas-layer": np.ascontiguousarray(canvas_layer()[:, ::-1]),
     }

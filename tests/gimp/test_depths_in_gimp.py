@@ -143,6 +143,13 @@ def test_effect_in_another_color_space(cases: Cases) -> None:
     assert np.abs(merged - full[..., :3])[inside].mean() < min(4 / 255, changed / 2)
 
 
+@pytest.mark.parametrize("precision", ["U8_NON_LINEAR", "U16_NON_LINEAR", "HALF_LINEAR", "FLOAT_LINEAR"])
+def test_alpha_reduced_by_gimp_is_that_of_gegl(cases: Cases, precision: str) -> None:
+    own, of_gegl = (cases["reduced_alpha"].pixels(f"{precision}{key}", (120, 80), 1) for key in ("", " of GEGL"))
+    assert np.abs(own.astype(int) - of_gegl).max() <= 1
+    assert {0, 255} < set(own.ravel())
+
+
 # -- arguments
 
 

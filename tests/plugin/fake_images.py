@@ -84,6 +84,13 @@ class Drawable:
     def is_gray(self) -> bool:
         return self.buffer.name.startswith("Y")
 
+    def get_sub_thumbnail_data(
+        self, x: int, y: int, width: int, height: int, *size: int
+    ) -> tuple[Bytes, int, int, int]:
+        name, scale = "R'G'B'A u8" if Image.srgb_thumbnails else self.buffer.name, size[0] / width
+        data = self.buffer.get(Rectangle(round(x * scale), round(y * scale), *size), scale, name, None)
+        return Bytes(data), size[0], size[1], len(data) // (size[0] * size[1])
+
     def update(self, *_area: int) -> None:
         """Do nothing."""
 

@@ -253,3 +253,51 @@ def test_composite_is_srgb_in_each_format(
     harmonize(image, engine, pasted)
     composite, _, _ = engine.models_cache.inputs[0]
     assert np.abs(composite.astype(int) - expected[..., :3]).max() <= 1
+
+
+@pytest.mark.parametrize("srgb_thumbnails", [False, True])
+def test_alpha_of_a_large_layer_is_reduced_by_gimp(
+    gi: FakeGi, engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, srgb_thumbnails: bool
+) -> None:
+    """Its last row and column are narrower than the others, and it exceeds the canvas."""
+    monkeypatch.setattr(Image, "srgb_thumbnails", srgb_thumbnails)
+    height, width, step = 400, 2100, 4
+    small = np.random.default_rng(5).choice([0, 128, 255], (66, 301)).astype(np.uint8)
+    pixels = noise(263, 1201)
+    pixels[..., 3] = small.repeat(step, axis=0).repeat(step, axis=1)[:263, :1201]
+    image = Image(width, height)
+    add_layer(image, "background", noise(height, width))
+    pasted = add_layer(image, "pasted", pixels, (-8, 20), kind="R'G'B'A u16")
+    scales: list[float] = []
+    original = fake_gegl.Buffer.get
+
+    def counted(self: fake_gegl.Buffer, area: fake_gegl.Rectangle, scale: float, *rest: object) -> bytes:
+        if self is pasted.buffer and scale < 1 and rest[0] == "A u8":
+            scales.append(scale)
+        return original(self, area, scale, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(fake_gegl.Buffer, "get", counted)
+    harmonize(image, engine, pasted)
+    request = next(each for each in engine.sent if isinstance(each, protocol.Harmonize))
+    found = np.frombuffer(request.layer_alpha, np.uint8).reshape(height // step, width // step)
+    expected = np.zeros(found.shape, int)
+    expected[5:71, :299] = small[:, 2:]
+    expected[70] = expected[70] * 3 // step
+    expected[5:71, 298] = expected[5:71, 298] // step
+    assert np.abs(found - expected).max() <= 1
+    assert not scales  # the plug-in read no pyramid of its own
+
+
+def test_digest_of_rows_is_that_of_the_layer(gi: FakeGi, image: Image) -> None:
+    from harmonize_layer.gimp.pixels import PixelDigest, digest  # needs the modules of `gi`
+
+    pasted = image.layers[0]
+    data, row = pixels_of(pasted).tobytes(), 4 * 40
+    found = PixelDigest(pasted)
+    found.add(0, 20, data[: 20 * row])  # an engine that ends meanwhile gets all rows again, some as context
+    for top, end in ((0, 12), (8, 22), (18, 30)):
+        assert found.result() is None
+        found.add(top, end - top, data[top * row : end * row])
+    assert found.result() == digest(pasted)
+    found.add(0, 30, bytes(len(data)))
+    assert found.result() != digest(pasted)

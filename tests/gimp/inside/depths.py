@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 from gi.repository import Gimp
 
 from tests.gimp.inside.support import (
+    FOLDER,
     Facts,
     call,
     case,
@@ -96,6 +98,22 @@ def adobe_rgb_effect() -> Facts:
     made = Gimp.get_images()[0]
     made.get_layers()[0].merge_filters()
     return result | {"merged": keep("adobe_rgb_effect-merged", read(made.get_layers()[0], "RGBA float"))}
+
+
+@case
+def reduced_alpha() -> Facts:
+    """The alpha of a layer with odd sides as the plug-in reads it, reduced by GIMP, and as GEGL reduces it."""
+    sys.path.insert(0, str(FOLDER / "plug-ins/harmonize-layer"))
+    from harmonize_layer.core.geometry import PixelArea
+    from harmonize_layer.gimp import pixels
+
+    found: Facts = {}
+    for precision in ("U8_NON_LINEAR", "U16_NON_LINEAR", "HALF_LINEAR", "FLOAT_LINEAR"):
+        made = picture(getattr(Gimp.Precision, precision))
+        layer, area = paste(made, size=(405, 303), pixels="odd"), PixelArea(-3, -2, 120, 80)
+        found[precision] = keep(f"{precision}-own", pixels.read_reduced_alpha(layer, area, 0.25) or b"")
+        found[f"{precision} of GEGL"] = keep(f"{precision}-gegl", pixels.read_area(layer, "A u8", area, 0.25))
+    return found
 
 
 # -- arguments

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from gimp_bridge import protocol
 from gimp_bridge.client import EngineClient, ProgressCallback
 from harmonize_layer.core import messages
-from harmonize_layer.core.geometry import INPUT_SIDE, Window, choose_window
+from harmonize_layer.core.geometry import PixelArea, Window, choose_window, reduced_scale
 from harmonize_layer.core.host import HostDrawable, HostImage, HostLayer, PreviewStack
 from harmonize_layer.core.layers import (
     area_of,
@@ -24,7 +24,7 @@ from harmonize_layer.core.layers import (
     temporary,
 )
 from harmonize_layer.core.metadata import load_metadata
-from harmonize_layer.core.photographs import ReferenceImage, read_reference_images, reduced_area
+from harmonize_layer.core.photographs import ReferenceImage, read_reference_images
 from harmonize_layer.core.settings import HarmonizeSettings
 from harmonize_layer.core.starting_point import StartingPoint, find_starting_point
 from s2am_common.errors import MaskError
@@ -214,7 +214,7 @@ def lacks_mask(image: HostImage, layer: HostLayer) -> bool:
     if layer.mask or layer.is_group or load_metadata(layer) or image.selection:
         return False
     visible = [each for each in every_layer(image) if each.is_visible and not each.is_group]
-    return len(visible) > 1 and min(layer.read("A u8", *reduced_area(layer.size, INPUT_SIDE))) == _OPAQUE
+    return len(visible) > 1 and min(_reduced_alpha(layer)) == _OPAQUE
 
 
 def predict_color_map(
@@ -266,4 +266,9 @@ def crop_to(copy: HostImage, window: Window) -> Window:
 
 def _is_empty(layer: HostLayer) -> bool:
     """Return whether a layer has no visible pixel, on the canvas or outside of it."""
-    return not any(layer.read("A u8", *reduced_area(layer.size, INPUT_SIDE)))
+    return not any(_reduced_alpha(layer))
+
+
+def _reduced_alpha(layer: HostLayer) -> bytes:
+    window = Window(PixelArea(0, 0, *layer.size), reduced_scale(layer.size))
+    return layer.read("A u8", window.relative_to((0, 0)), window.scale)

@@ -57,12 +57,18 @@ class Window:
         return PixelArea(x, y, self.columns, self.rows)
 
 
+def reduced_scale(size: tuple[int, int]) -> float:
+    """Return the scale at which a width and height are read: 1, 1/2, 1/4 …, the sizes that GEGL caches."""
+    scale = 1.0
+    while max(size) * scale > INPUT_SIDE:
+        scale /= 2
+    return scale
+
+
 def choose_window(canvas: tuple[int, int], layer: PixelArea) -> Window:
     """Return the whole canvas (width, height), or the surroundings of a layer that would be tiny in it."""
     width, height = canvas
-    scale = 1.0  # then 1/2, 1/4 …: the sizes that GEGL caches
-    while max(width, height) * scale > INPUT_SIDE:
-        scale /= 2
+    scale = reduced_scale(canvas)
     if scale == 1 or max(layer.width, layer.height) * scale >= _MIN_LAYER_SIDE:
         return Window(PixelArea(0, 0, width, height), scale)
     near_width, near_height = min(width, INPUT_SIDE), min(height, INPUT_SIDE)

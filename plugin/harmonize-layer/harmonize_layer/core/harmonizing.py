@@ -20,7 +20,7 @@ from gimp_bridge.protocol import Adjust, HarmonizeResponse, ProgressUpdate
 from harmonize_layer.core import messages
 from harmonize_layer.core.composite import LayerComposite, predict_color_map, read_composite, request_subject
 from harmonize_layer.core.geometry import PixelArea, Window
-from harmonize_layer.core.host import HostDrawable, HostImage, HostLayer, Matrix3
+from harmonize_layer.core.host import Digests, HostDrawable, HostImage, HostLayer, Matrix3
 from harmonize_layer.core.layers import (
     area_of,
     check_locks,
@@ -70,6 +70,7 @@ class FinishedLayer:
     mask: limits the effect; None = the selection limits it.
     subject: the subject of the layer, which becomes its layer mask; None = the layer has a mask or transparency.
     shadow: the layer of its shadow, which is not in the image yet; None = it has none.
+    digests: of the pixels that were read from the layer (or its original) and written; None = unknown.
     """
 
     layer: HostLayer
@@ -80,6 +81,7 @@ class FinishedLayer:
     mask: PredictedMask | None = None
     subject: PredictedMask | None = None
     shadow: HostLayer | None = None
+    digests: Digests | None = None
 
 
 @dataclass
@@ -211,12 +213,12 @@ class HarmonizeRun:
             pixels = [(layer, self._original_pixels(layer, start, staging))] if start.original else []
             gains = effect_gains(layer, adjusted.matrix)
             return FinishedLayer(layer, start, metadata, pixels, gains, mask, subject, shadow)
-        pixels = [
-            (part, self._recolored(part, start, adjusted.color_map, mask, staging))
-            for part in changed_layers(layer, settings.result)
-        ]
+        changed = changed_layers(layer, settings.result)
+        recolored = [self._recolored(part, start, adjusted.color_map, mask, staging) for part in changed]
         self.stopwatch.lap("rendering")
-        return FinishedLayer(layer, start, metadata, pixels, subject=subject, shadow=shadow)
+        pixels = [(part, new) for part, (new, _) in zip(changed, recolored, strict=True)]
+        digests = recolored[0][1] if changed == [layer] else None
+        return FinishedLayer(layer, start, metadata, pixels, subject=subject, shadow=shadow, digests=digests)
 
     def _shadow(
         self, layer: HostLayer, composite: LayerComposite, subject: PredictedMask | None, staging: HostImage
@@ -269,8 +271,8 @@ class HarmonizeRun:
         color_map: dict[str, Any],
         mask: PredictedMask | None,
         staging: HostImage,
-    ) -> HostLayer:
-        """Return a new layer with the recolored pixels."""
+    ) -> tuple[HostLayer, Digests | None]:
+        """Return a new layer with the recolored pixels, and digests unless a copy of the layer was read."""
         with self._source(layer, start) as source:
             new = staging.add_blank(source)
             position = layer.position if start.original else source.position
@@ -286,7 +288,8 @@ class HarmonizeRun:
                 )
             finally:
                 access.flush()  # also after an error: GIMP kills a plug-in that writes to a deleted layer later
-        return new
+            is_copy = source.id != (start.original or layer).id
+        return new, None if is_copy else access.digests()
 
     def _pixel_source(
         self, layer: HostLayer, area: PixelArea, read: ReadRows, mask: PredictedMask | None
@@ -448,7 +451,8 @@ def _insert_above(image: HostImage, finished: FinishedLayer, *, hide_original: b
         new.copy_attributes(layer)
     identity = identity_of(layer) or secrets.token_hex(16)
     set_identity(layer, identity)
-    metadata = replace(finished.metadata, original=identity, original_digest=layer.digest(), digest=new.digest())
+    digests = finished.digests or Digests(layer.digest(), new.digest())
+    metadata = replace(finished.metadata, original=identity, original_digest=digests.read, digest=digests.written)
     save_metadata(new, metadata)
     if hide_original:
         layer.set_visible(False)
@@ -490,4 +494,6 @@ def _insert_effect(image: HostImage, finished: FinishedLayer, *, limit_to_select
 def _save_with_digest(finished: FinishedLayer) -> None:
     """Store the metadata with the layer; the digest is needed only to find out whether its original still counts."""
     layer, metadata = finished.layer, finished.metadata
-    save_metadata(layer, replace(metadata, digest=layer.digest()) if metadata.original else metadata)
+    if metadata.original:
+        metadata = replace(metadata, digest=finished.digests.written if finished.digests else layer.digest())
+    save_metadata(layer, metadata)

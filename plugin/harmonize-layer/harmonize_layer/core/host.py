@@ -27,11 +27,20 @@ class OtherDrawable:
 
 
 @dataclass(frozen=True)
+class Digests:
+    """Digests of the pixels of two layers, see `HostLayer.digest`: one that was read, and one that was written."""
+
+    read: str
+    written: str
+
+
+@dataclass(frozen=True)
 class PixelAccess:
     """Functions that read a layer and write another one in the format that the engine gets.
 
     native: see `EngineClient.render`; None = the conversion is exact.
     flush: to call after the last row was written.
+    digests: returns those of both layers; None if not all rows were exchanged in the layers' own format.
     """
 
     layout: PixelLayout
@@ -39,6 +48,7 @@ class PixelAccess:
     write: WriteRows
     native: NativeFormat | None
     flush: Callable[[], None]
+    digests: Callable[[], Digests | None]
 
 
 class HostDrawable(Protocol):

@@ -107,6 +107,11 @@ class GimpLayer(GimpDrawable):
         _, x, y = self.wrapped.get_offsets()
         return x, y
 
+    def read(self, encoding: str, area: PixelArea, scale: float = 1.0) -> bytes:
+        """See `HostDrawable`."""
+        reduced = pixels.read_reduced_alpha(self.wrapped, area, scale) if encoding == "A u8" and scale < 1 else None
+        return super().read(encoding, area, scale) if reduced is None else reduced
+
     @property
     def is_valid(self) -> bool:
         """See `HostLayer`."""

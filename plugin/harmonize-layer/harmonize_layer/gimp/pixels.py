@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import itertools
+import math
 import struct
 from array import array
 from collections.abc import Iterator, Sequence
@@ -21,13 +22,18 @@ from gi.repository import Babl, GdkPixbuf, Gegl, Gimp, GLib
 from gimp_bridge.client import NativeFormat, PixelLayout, ReadRows, WriteRows
 from gimp_bridge.protocol import BYTES_OF, TRANSFER_STEPS, ColorSpace, Depth
 from harmonize_layer.core.geometry import PixelArea, Window
-from harmonize_layer.core.host import Matrix3, PixelAccess
+from harmonize_layer.core.host import Digests, Matrix3, PixelAccess
 
 _COPY_ROWS = 256
 _NOTHING = Gegl.AbyssPolicy.NONE  # pixels outside of a drawable are 0
 _LATTICE = bytes(itertools.chain.from_iterable(itertools.product((0, 32, 64, 96, 128, 160, 192, 224, 255), repeat=3)))
 _SRGB_FORMATS = {1: "Y' u8", 2: "Y'A u8", 3: "R'G'B' u8", 4: "R'G'B'A u8"}
+_FLOATS = "RGBA float"
 _U16_RGB_BYTES = 6
+_LARGEST_THUMBNAIL = 1024
+"""Largest side that GIMP reduces a drawable to."""
+_TRANSFER_SIZE = (256, TRANSFER_STEPS // 256)
+"""Width and height of the values of a transfer function, as pixels."""
 _RGB = GdkPixbuf.Colorspace.RGB
 
 
@@ -76,27 +82,40 @@ def _color_space(drawable: Gimp.Drawable, encoding: str) -> ColorSpace:
     own = drawable.get_format()
     source, linear = (Babl.get_name(Babl.format_with_space(name, own)) for name in (encoding, "RGB float"))
     grays = b"".join(struct.pack("=3H", level, level, level) for level in range(TRANSFER_STEPS))
-    floats = array("f", convert_pixels(grays, TRANSFER_STEPS, source, linear))
+    floats = array("f", convert_pixels(grays, _TRANSFER_SIZE, source, linear))
     _, to_srgb = color_matrices(drawable)
     return ColorSpace(floats[::3].tobytes(), tuple(itertools.chain.from_iterable(to_srgb)))
 
 
 def _is_srgb(encoding: str, own: Babl.Object, values: bytes, channels: int) -> bool:
     """Return whether values of an encoding, in the color space of a format, equal those of sRGB to one 8-bit level."""
-    count = len(values) // channels
+    side = math.isqrt(len(values) // channels)
     name = Babl.get_name(Babl.format_with_space(encoding, own))
-    srgb = convert_pixels(values, count, name, "R'G'B' u8")
+    srgb = convert_pixels(values, (side, side), name, "R'G'B' u8")
     expected = values if channels == 3 else b"".join(bytes([value] * 3) for value in values)
     return max(abs(a - b) for a, b in zip(srgb, expected, strict=True)) <= 1
 
 
-def convert_pixels(values: bytes, count: int, source: str, target: str) -> bytes:
-    """Convert a row of pixels from one format to another."""
-    area = rectangle(PixelArea(0, 0, count, 1))
-    buffer = Gegl.Buffer.new(source, 0, 0, count, 1)
+def convert_pixels(values: bytes, size: tuple[int, int], source: str, target: str) -> bytes:
+    """Convert pixels of a width and height from one format to another.
+
+    GEGL stores them in square tiles: a single long row would take a hundred times their memory. From one 8-bit color
+    space to another babl builds a table of all colors, which takes 250 MB and a second, so floats lie between them.
+    """
+    if _needs_table(source, target):
+        return convert_pixels(convert_pixels(values, size, source, _FLOATS), size, _FLOATS, target)
+    area = rectangle(PixelArea(0, 0, *size))
+    buffer = Gegl.Buffer.new(source, 0, 0, *size)
     buffer.set(area, source, values)
     converted: bytes = buffer.get(area, 1.0, target, _NOTHING)
     return converted
+
+
+def _needs_table(source: str, target: str) -> bool:
+    """Return whether two formats have 8 bits, and are not in the same color space."""
+    formats = [Babl.format(name) for name in (source, target)]
+    spaces = [Babl.get_name(Babl.format_with_space(_FLOATS, each)) for each in formats]
+    return spaces[0] != spaces[1] and all(Babl.format_get_encoding(each).endswith(" u8") for each in formats)
 
 
 def color_matrices(drawable: Gimp.Drawable) -> tuple[Matrix3, Matrix3]:
@@ -107,7 +126,7 @@ def color_matrices(drawable: Gimp.Drawable) -> tuple[Matrix3, Matrix3]:
 
 def _conversion_matrix(source: str, target: str) -> Matrix3:
     """Return the matrix between two linear formats, from the converted primaries."""
-    columns = struct.unpack("9f", convert_pixels(struct.pack("9f", 1, 0, 0, 0, 1, 0, 0, 0, 1), 3, source, target))
+    columns = struct.unpack("9f", convert_pixels(struct.pack("9f", 1, 0, 0, 0, 1, 0, 0, 0, 1), (3, 1), source, target))
     return [[columns[3 * column + row] for column in range(3)] for row in range(3)]
 
 
@@ -118,18 +137,46 @@ def rectangle(area: PixelArea) -> Gegl.Rectangle:
 
 def read_area(drawable: Gimp.Drawable, encoding: str, area: PixelArea, scale: float = 1.0) -> bytes:
     """Return the pixels of an area, in the drawable's own coordinates times `scale`."""
-    data: bytes = drawable.get_buffer().get(rectangle(area), scale, encoding, _NOTHING)
-    return data
+    own = Babl.get_name(drawable.get_format())
+    read = own if _needs_table(own, encoding) else encoding
+    data: bytes = drawable.get_buffer().get(rectangle(area), scale, read, _NOTHING)
+    return data if read == encoding else convert_pixels(data, (area.width, area.height), read, encoding)
+
+
+class PixelDigest:
+    """A digest of a drawable's size, format and pixels, from rows in its own format."""
+
+    def __init__(self, drawable: Gimp.Drawable) -> None:
+        """Start without any row."""
+        self.encoding = Babl.get_name(drawable.get_format())
+        self.width, self._height = drawable.get_width(), drawable.get_height()
+        self._restart()
+
+    def _restart(self) -> None:
+        self._rows, start = 0, f"{self.width} {self._height} {self.encoding}"
+        self._hash = hashlib.blake2b(start.encode(), digest_size=16)
+
+    def add(self, top: int, rows: int, data: bytes) -> None:
+        """Add rows from top to bottom; those that were added before are left out, and row 0 starts again."""
+        if top == 0:
+            self._restart()
+        known = self._rows - top
+        if 0 <= known < rows:
+            self._hash.update(memoryview(data)[known * (len(data) // rows) :])
+            self._rows = top + rows
+
+    def result(self) -> str | None:
+        """Return the digest; None if rows are missing."""
+        return self._hash.hexdigest() if self._rows == self._height else None
 
 
 def digest(drawable: Gimp.Drawable) -> str:
     """Return a digest of a drawable's size, format and pixels."""
-    encoding, width, height = Babl.get_name(drawable.get_format()), drawable.get_width(), drawable.get_height()
-    found = hashlib.blake2b(f"{width} {height} {encoding}".encode(), digest_size=16)
-    read = rows_reader(drawable.get_buffer(), width, encoding)
+    found, height = PixelDigest(drawable), drawable.get_height()
+    read = rows_reader(drawable.get_buffer(), found.width, found.encoding)
     for top, rows in copy_strips(height):
-        found.update(read(top, rows))
-    return found.hexdigest()
+        found.add(top, rows, read(top, rows))
+    return found.result() or ""  # a drawable has one row or more
 
 
 def read_visible_reduced(image: Gimp.Image, width: int, height: int) -> bytes | None:
@@ -146,7 +193,7 @@ def read_visible_reduced(image: Gimp.Image, width: int, height: int) -> bytes | 
         name = Babl.get_name(Babl.format_with_space(f"{colors.removesuffix('A')}A {kind}", own))
     if not name or (columns, rows, size) != (width, height, Babl.format_get_bytes_per_pixel(Babl.format(name))):
         return None
-    return convert_pixels(bytes(data.get_data()), width * height, name, "R'G'B'A u8")
+    return convert_pixels(bytes(data.get_data()), (width, height), name, "R'G'B'A u8")
 
 
 @functools.cache
@@ -159,6 +206,59 @@ def _reduces_to_srgb() -> bool:
         return int(image.get_thumbnail_data(1, 1)[3]) < _U16_RGB_BYTES
     finally:
         image.delete()
+
+
+def read_reduced_alpha(drawable: Gimp.Drawable, area: PixelArea, scale: float) -> bytes | None:
+    """Return the alpha of an area as `read_area` does, reduced by GIMP itself, one byte per pixel.
+
+    GIMP keeps reduced pixels, while this process would read and reduce all of them each time.
+
+    Args:
+        drawable: a layer.
+        area: in its own coordinates times `scale`; outside of the layer alpha is 0.
+        scale: 1/2, 1/4, …
+
+    Returns:
+        The plane; None if GIMP cannot reduce it so.
+    """
+    step, (width, height) = round(1 / scale), (drawable.get_width(), drawable.get_height())
+    left, top = max(0, area.x), max(0, area.y)
+    size = min(area.x + area.width, width // step) - left, min(area.y + area.height, height // step) - top
+    if step * scale != 1 or min(size) < 1 or max(size) > _LARGEST_THUMBNAIL:
+        return None
+    data, columns, rows, depth = drawable.get_sub_thumbnail_data(
+        left * step, top * step, size[0] * step, size[1] * step, *size
+    )
+    name = _SRGB_FORMATS.get(depth, "") if _reduces_to_srgb() else Babl.get_name(drawable.get_format())
+    if not name or (columns, rows, depth) != (*size, Babl.format_get_bytes_per_pixel(Babl.format(name))):
+        return None
+    plane = bytearray(area.width * area.height)
+    _put_plane(plane, area, PixelArea(left, top, *size), convert_pixels(bytes(data.get_data()), size, name, "A u8"))
+    right, bottom = width // step, height // step
+    for edge in (PixelArea(right, top, 1, bottom - top + 1), PixelArea(left, bottom, right - left, 1)):
+        if edge.x * step < width and edge.y * step < height:
+            _put_plane(plane, area, edge, _mean_alpha(drawable, edge, step))
+    return bytes(plane)
+
+
+def _mean_alpha(drawable: Gimp.Drawable, area: PixelArea, step: int) -> bytes:
+    """Return the mean alpha of squares with a side of `step` pixels; pixels outside of the drawable count as 0."""
+    width = area.width * step
+    data = read_area(drawable, "A u8", PixelArea(area.x * step, area.y * step, width, area.height * step))
+    starts = (row * step * width + column * step for row in range(area.height) for column in range(area.width))
+    return bytes(
+        sum(sum(data[start + line * width : start + line * width + step]) for line in range(step)) // step**2
+        for start in starts
+    )
+
+
+def _put_plane(plane: bytearray, area: PixelArea, part: PixelArea, data: bytes) -> None:
+    """Copy the plane of one area to that of another, where they overlap."""
+    left, right = max(area.x, part.x), min(area.x + area.width, part.x + part.width)
+    for row in range(max(area.y, part.y), min(area.y + area.height, part.y + part.height)):
+        start, source = (row - area.y) * area.width - area.x, (row - part.y) * part.width - part.x
+        if left < right:
+            plane[start + left : start + right] = data[source + left : source + right]
 
 
 def rows_reader(buffer: Gegl.Buffer, width: int, encoding: str) -> ReadRows:
@@ -179,16 +279,33 @@ def access_pixels(source: Gimp.Drawable, target: Gimp.Drawable) -> PixelAccess:
     """Return functions that read one layer and write another of the same size and format."""
     form, width, height = choose_format(source), source.get_width(), source.get_height()
     before, after = source.get_buffer(), target.get_buffer()
-    native = None
+    read, write = rows_reader(before, width, form.name), rows_writer(after, width, form.name)
+    read_digest, written_digest = PixelDigest(source), PixelDigest(target)
+
+    def read_and_add(top: int, rows: int) -> bytes:
+        data = read(top, rows)
+        read_digest.add(top, rows, data)
+        return data
+
+    def write_and_add(top: int, rows: int, data: bytes) -> None:
+        write(top, rows, data)
+        written_digest.add(top, rows, data)
+
+    def digests() -> Digests | None:
+        found = read_digest.result(), written_digest.result()
+        return Digests(found[0], found[1]) if found[0] and found[1] else None
+
+    is_own, native = form.name == form.native, None
     if not form.exact:
         original, written = (rows_reader(buffer, width, form.native) for buffer in (before, after))
         native = NativeFormat(form.native_bytes, original, written, rows_writer(after, width, form.native))
     return PixelAccess(
         PixelLayout(width, height, form.depth, form.linear, form.space),
-        rows_reader(before, width, form.name),
-        rows_writer(after, width, form.name),
+        read_and_add if is_own else read,
+        write_and_add if is_own else write,
         native,
         after.flush,
+        digests,
     )
 
 
