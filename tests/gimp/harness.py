@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -32,6 +33,8 @@ SETTINGS = """(plug-in-path "{plugins}")
 """
 
 _SILENT = subprocess.DEVNULL
+_TAIL = 6000
+"""Number of characters of GIMP's output in an error."""
 
 
 class GimpError(Exception):
@@ -63,6 +66,15 @@ class Gimp3:
     def bridge(self) -> Path:
         """The bridge folder."""
         return self.folder / "bridge"
+
+    @property
+    def output(self) -> Path:
+        """The file with what GIMP and the programs beside it print."""
+        return self.folder / "output.txt"
+
+    def printed(self) -> str:
+        """Return the end of that file."""
+        return self.output.read_text(encoding="utf-8", errors="replace")[-_TAIL:] if self.output.exists() else ""
 
     def prepare(self, serve: Sequence[str] | None = None, settings: str = "") -> None:
         """Create the profile and install the plug-in.
@@ -105,16 +117,15 @@ class Gimp3:
         results = self.folder / "results.json"
         results.unlink(missing_ok=True)
         program = ["gimp-console", "--no-interface", "-d", "-f", "-s", *batch(script), "--quit"]
-        done = subprocess.run(
-            self.command(program, **environ),
-            stdin=_SILENT,
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
-        )
-        if done.returncode or not results.exists():
-            raise GimpError(f"GIMP ended with {done.returncode}:\n{done.stdout[-3000:]}{done.stderr[-6000:]}")
+        process = _start(self.command(program, **environ), self.output)
+        try:
+            status = process.wait(seconds)
+        except subprocess.TimeoutExpired as error:
+            raise GimpError(f"GIMP gave no answer within {seconds:.0f} seconds:\n{self.printed()}") from error
+        finally:
+            _end(process)
+        if status or not results.exists():
+            raise GimpError(f"GIMP ended with {status}:\n{self.printed()}")
         return json.loads(results.read_text(encoding="utf-8"))
 
     @contextmanager
@@ -122,20 +133,26 @@ class Gimp3:
         """Provide a GIMP with windows on a virtual screen, in which a script of `inside/` runs."""
         read, write = os.pipe()
         screen = ["Xvfb", "-displayfd", str(write), "-screen", "0", f"{size}x24", "-nolisten", "tcp"]
-        started = [_start(self.command(screen), pass_fds=(write,))]
+        started = [_start(self.command(screen), self.output, pass_fds=(write,))]
         os.close(write)
         try:
             with os.fdopen(read) as numbers:
                 display = f":{numbers.readline().strip()}"
             desktop = Desktop(self, display)
-            started.append(_start(self.command(["openbox"], DISPLAY=display)))
+            started.append(_start(self.command(["openbox"], DISPLAY=display), self.output))
             program = ["dbus-run-session", "--", "gimp", "--no-splash", "--new-instance", *batch(script)]
-            started.append(_start(self.command(program, DISPLAY=display, **environ)))
+            started.append(_start(self.command(program, DISPLAY=display, **environ), self.output))
             yield desktop
         finally:
             for process in reversed(started):
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+                _end(process)
+
+    def wait_for(self, condition: Any, seconds: float, what: str) -> Any:
+        """Wait as `wait_for` does; the error also has the end of GIMP's output."""
+        try:
+            return wait_for(condition, seconds, what)
+        except GimpError as error:
+            raise GimpError(f"{error}\nThe end of {self.output}:\n{self.printed()}") from error
 
     def end_engine(self) -> None:
         """End the engine, if one runs."""
@@ -162,7 +179,9 @@ class Desktop:
 
     def wait_for_window(self, title: str, seconds: float = 60) -> str:
         """Wait for a window with a title and return its number."""
-        found = wait_for(lambda: self.do("search", "--onlyvisible", "--name", title), seconds, f"a window “{title}”")
+        found = self.gimp.wait_for(
+            lambda: self.do("search", "--onlyvisible", "--name", title), seconds, f"a window “{title}”"
+        )
         return found.splitlines()[-1]
 
     def shoot(self, file: Path, window: str = "root") -> None:
@@ -193,7 +212,16 @@ def engine_outside() -> list[str]:
     return ["/usr/sbin/chroot", HOST_ROOT, sys.executable, "-m", "s2am_engine.cli", "serve"]
 
 
-def _start(command: Sequence[str], pass_fds: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        command, stdin=_SILENT, stdout=_SILENT, stderr=_SILENT, start_new_session=True, pass_fds=pass_fds
-    )
+def _start(command: Sequence[str], output: Path, pass_fds: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
+    """Start a program in a group of its own, whose output is appended to a file."""
+    with output.open("ab") as file:
+        return subprocess.Popen(
+            command, stdin=_SILENT, stdout=file, stderr=file, start_new_session=True, pass_fds=pass_fds
+        )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill a program with all that it started."""
+    with contextlib.suppress(ProcessLookupError):  # the whole group has ended
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

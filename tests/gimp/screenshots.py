@@ -19,7 +19,7 @@ import numpy as np
 
 from s2am_engine.image import sample
 from s2am_setup.console import Console
-from tests.gimp.harness import Desktop, Gimp3, wait_for
+from tests.gimp.harness import Desktop, Gimp3
 from tests.gimp.provision import HOSTS, UnavailableError, provision
 
 WIDTH, HEIGHT = 1420, 820
@@ -41,7 +41,7 @@ def take(gimp: Gimp3, out: Path) -> list[Path]:
     gimp.prepare()
     sample.make_sample(gimp.folder)
     with gimp.desktop("open_sample.py", f"{WIDTH}x{HEIGHT}") as desktop:
-        wait_for((gimp.folder / "opened").exists, 90, "the picture")
+        gimp.wait_for((gimp.folder / "opened").exists, 90, "the picture")
         arrange(desktop)
         shots = {"before": shoot(desktop, gimp.folder / "before.png")}
         dialog = open_dialog(desktop)
@@ -49,7 +49,7 @@ def take(gimp: Gimp3, out: Path) -> list[Path]:
         desktop.do("mousemove", "0", "0")  # otherwise the slider's tooltip covers the others
         shots["dialog"] = shoot(desktop, gimp.folder / "dialog.png", dialog)
         desktop.do("key", "alt+h")
-        wait_for(lambda: not desktop.do("search", "--onlyvisible", "--name", "^Harmonize Layer$"), 60, "the end")
+        gimp.wait_for(lambda: not desktop.do("search", "--onlyvisible", "--name", "^Harmonize Layer$"), 60, "the end")
         shots["after"] = shoot(desktop, gimp.folder / "after.png")
     gimp.end_engine()
     return [small(picture, out / f"gimp-{name}.png") for name, picture in shots.items()]
@@ -61,7 +61,7 @@ def take_screens(gimp: Gimp3, out: Path) -> Iterator[Path]:
         gimp.prepare(settings=f"(theme-color-scheme {scheme})\n")
         sample.make_sample(gimp.folder)
         with gimp.desktop("open_sample.py", f"{width}x{height}", LANGUAGE=language) as desktop:
-            wait_for((gimp.folder / "opened").exists, 90, "the picture")
+            gimp.wait_for((gimp.folder / "opened").exists, 90, "the picture")
             (gimp.folder / "opened").unlink()
             arrange(desktop, width, height)
             open_dialog(desktop, DIALOGS[language])

@@ -16,7 +16,7 @@ from s2am_common.settings import variable_of
 from tests.bridge.engines import process_of
 from tests.gimp import pictures
 from tests.gimp.answers import Case
-from tests.gimp.harness import Gimp3, engine_outside, wait_for
+from tests.gimp.harness import Gimp3, engine_outside
 
 LARGE = (1600, 1900)
 
@@ -111,11 +111,11 @@ def test_image_and_engine_survive_a_killed_plug_in(large: Gimp3) -> None:
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(run, large, "twice")
         try:
-            wait_for((large.folder / "disturbed").exists, PATIENCE, "the engine at work")
+            large.wait_for((large.folder / "disturbed").exists, PATIENCE, "the engine at work")
             (plugin,) = processes_of_the_plugin(large)
             engine = process_of(large.bridge)
             os.kill(plugin, signal.SIGKILL)
-            wait_for(lambda: not processes_of_the_plugin(large), 10, "the plug-in's end")
+            large.wait_for(lambda: not processes_of_the_plugin(large), 10, "the plug-in's end")
         finally:
             (large.folder / "go on").touch()
         case = running.result()

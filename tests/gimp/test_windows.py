@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.gimp import pictures
-from tests.gimp.harness import Desktop, Gimp3, wait_for
+from tests.gimp.harness import Desktop, Gimp3
 from tests.gimp.screenshots import open_dialog, settled
 
 DIALOG = "^Harmonize Layer$"
@@ -38,7 +38,7 @@ class Remote:
         part.write_text(json.dumps({"order": order, **arguments}), encoding="utf-8")
         part.rename(folder / f"order-{number}.json")
         answer = folder / f"answer-{number}.json"
-        wait_for(answer.exists, PATIENCE, f"an answer to “{order}”")
+        self.desktop.gimp.wait_for(answer.exists, PATIENCE, f"an answer to “{order}”")
         return json.loads(answer.read_text(encoding="utf-8"))
 
     def press(self, keys: str) -> None:
@@ -47,7 +47,7 @@ class Remote:
 
     def wait_until(self, wanted: Any, what: str) -> None:
         """Wait until the image has a state."""
-        wait_for(lambda: self.ask("see") == wanted, PATIENCE, what)
+        self.desktop.gimp.wait_for(lambda: self.ask("see") == wanted, PATIENCE, what)
 
     def dialog_is_open(self) -> bool:
         """Return whether the dialog is open."""
@@ -106,8 +106,8 @@ def test_dialog_and_ctrl_f(remote: Remote, before: Any) -> None:
     open_dialog(remote.desktop)
     assert remote.ask("see") == before  # unchanged while it is open
     remote.press("alt+h")
-    wait_for(lambda: not remote.dialog_is_open(), PATIENCE, "the end of the dialog")
-    wait_for(lambda: remote.ask("see") != before, PATIENCE, "a result")
+    remote.desktop.gimp.wait_for(lambda: not remote.dialog_is_open(), PATIENCE, "the end of the dialog")
+    remote.desktop.gimp.wait_for(lambda: remote.ask("see") != before, PATIENCE, "a result")
     after = remote.ask("see")
     assert layer_names(after) == HARMONIZED
     remote.press("ctrl+z")
@@ -120,17 +120,17 @@ def test_dialog_and_ctrl_f(remote: Remote, before: Any) -> None:
 def test_escape_leaves_the_image_unchanged(remote: Remote, before: Any) -> None:
     open_dialog(remote.desktop)
     remote.press("Escape")
-    wait_for(lambda: not remote.dialog_is_open(), PATIENCE, "the end of the dialog")
+    remote.desktop.gimp.wait_for(lambda: not remote.dialog_is_open(), PATIENCE, "the end of the dialog")
     assert remote.ask("see") == before
 
 
 def test_apply_keeps_the_dialog_open(remote: Remote, before: Any) -> None:
     open_dialog(remote.desktop)
     remote.press("alt+a")
-    wait_for(lambda: layer_names(remote.ask("see")) == HARMONIZED, PATIENCE, "the new layer")
+    remote.desktop.gimp.wait_for(lambda: layer_names(remote.ask("see")) == HARMONIZED, PATIENCE, "the new layer")
     settled(remote.desktop)
     assert remote.dialog_is_open()
     remote.press("Escape")
-    wait_for(lambda: not remote.dialog_is_open(), PATIENCE, "the end of the dialog")
+    remote.desktop.gimp.wait_for(lambda: not remote.dialog_is_open(), PATIENCE, "the end of the dialog")
     remote.press("ctrl+z")
     remote.wait_until(before, "the picture as it was")
