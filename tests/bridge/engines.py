@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from gimp_bridge import connection, protocol
 from gimp_bridge.bridge_folder import read_address
-from gimp_bridge.client import EngineClient, PixelLayout, PixelSource
+from gimp_bridge.client import EngineClient
+from gimp_bridge.layer_pixels import PixelLayout, PixelSource
 from gimp_bridge.protocol import ProgressUpdate
 from s2am_common.errors import S2AMError
 from tests.engine.pictures import composite

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from gimp_bridge.client import BackgroundQueue, EngineClient
+from gimp_bridge.background_queue import BackgroundQueue
+from gimp_bridge.client import EngineClient
 from gimp_bridge.protocol import Adjust, AdjustResult, HarmonizeResponse
 from tests.bridge.engines import SERVE, halt, harmonize_request, process_of
 

@@ -16,7 +16,8 @@ import pytest
 
 from gimp_bridge import protocol
 from gimp_bridge.bridge_folder import ENGINE_LOCK, LOG, RUNNING
-from gimp_bridge.client import EngineClient, PixelLayout, PixelSource
+from gimp_bridge.client import EngineClient
+from gimp_bridge.layer_pixels import PixelLayout, PixelSource
 from gimp_bridge.protocol import Adjust, ProgressUpdate
 from s2am_common.errors import CancelledError
 from s2am_common.locks import is_unlocked

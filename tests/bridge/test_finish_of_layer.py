@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from skimage import data
 
 from gimp_bridge import client, finish_messages
-from gimp_bridge.client import NativeFormat, PixelLayout, PixelSource
 from gimp_bridge.finish_messages import FINISH_WINDOW, LayerFinish, MeasureFinish, PlaceWindows
+from gimp_bridge.layer_pixels import NativeFormat, PixelLayout, PixelSource
 from s2am_common.errors import EngineError
 from s2am_engine.color.apply import apply_color_map
 from s2am_engine.finish.edges import Surroundings

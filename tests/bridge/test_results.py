@@ -15,7 +15,8 @@ import skimage.data
 from numpy.typing import NDArray
 
 from gimp_bridge import client
-from gimp_bridge.client import EngineClient, NativeFormat, PixelLayout, PixelSource, ReadRows
+from gimp_bridge.client import EngineClient
+from gimp_bridge.layer_pixels import NativeFormat, PixelLayout, PixelSource, ReadRows
 from gimp_bridge.protocol import Adjust, AdjustResult, Depth, SelectSubject
 from s2am_common.errors import EngineError, NoSubjectError, NothingFoundError
 from s2am_engine import Harmonizer, HarmonizeResult, Sliders

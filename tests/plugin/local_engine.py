@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gimp_bridge import protocol
-from gimp_bridge.client import EngineClient, ProgressCallback
+from gimp_bridge.client import EngineClient
 from gimp_bridge.engine_session import EngineSession, PendingRequest
 from gimp_bridge.message_encoding import decode_message, encode_message
 from gimp_bridge.protocol import Message
+from gimp_bridge.request_channel import ProgressCallback
 from s2am_common.errors import EngineError, NoSubjectError, NothingFoundError
 from s2am_engine.color.map import Curves
 

@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from gimp_bridge.client import EngineClient, ProgressCallback
+from gimp_bridge.client import EngineClient
 from gimp_bridge.protocol import HarmonizeResponse
+from gimp_bridge.request_channel import ProgressCallback
 from harmonize_layer.core.composite import LayerComposite
 from harmonize_layer.core.harmonizing import HarmonizeRun, Stopwatch, numbered
 from harmonize_layer.core.host import HostImage, HostLayer

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from gimp_bridge import protocol
-from gimp_bridge.client import EngineClient, ProgressCallback
+from gimp_bridge.client import EngineClient
+from gimp_bridge.request_channel import ProgressCallback
 from harmonize_layer.core import messages
 from harmonize_layer.core.geometry import PixelArea, Window, choose_window, reduced_scale
 from harmonize_layer.core.host import HostDrawable, HostImage, HostLayer, PreviewStack

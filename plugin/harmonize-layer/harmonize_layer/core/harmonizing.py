@@ -15,8 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gimp_bridge.client import EngineClient, PixelSource, ProgressCallback, ReadRows
+from gimp_bridge.client import EngineClient
+from gimp_bridge.layer_pixels import PixelSource, ReadRows
 from gimp_bridge.protocol import Adjust, HarmonizeResponse, ProgressUpdate
+from gimp_bridge.request_channel import ProgressCallback
 from harmonize_layer.core import messages
 from harmonize_layer.core.composite import LayerComposite, predict_color_map, read_composite, request_subject
 from harmonize_layer.core.geometry import PixelArea, Window

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from gimp_bridge.client import NativeFormat, PixelLayout, ReadRows, WriteRows
+from gimp_bridge.layer_pixels import NativeFormat, PixelLayout, ReadRows, WriteRows
 from gimp_bridge.protocol import Depth, ModelInfo
 from harmonize_layer.core.geometry import PixelArea, Window
 

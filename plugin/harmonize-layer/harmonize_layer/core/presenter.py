@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gimp_bridge import protocol
-from gimp_bridge.client import BackgroundQueue, EngineClient, ProgressCallback
+from gimp_bridge.background_queue import BackgroundQueue
+from gimp_bridge.client import EngineClient
 from gimp_bridge.protocol import Adjust, AdjustResult, HarmonizeResponse, ProgressUpdate
+from gimp_bridge.request_channel import ProgressCallback
 from harmonize_layer.core import messages
 from harmonize_layer.core.batch import HarmonizeBatch
 from harmonize_layer.core.composite import LayerComposite, predict_color_map, read_composite, request_subject

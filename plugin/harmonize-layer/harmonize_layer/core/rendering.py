@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gimp_bridge.client import EngineClient, PixelLayout, PixelSource
+from gimp_bridge.client import EngineClient
+from gimp_bridge.layer_pixels import PixelLayout, PixelSource
 from gimp_bridge.protocol import AdjustResult, HarmonizeResponse
 from harmonize_layer.core.composite import LayerComposite
 from harmonize_layer.core.detail import Detail

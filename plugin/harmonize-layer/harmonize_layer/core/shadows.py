@@ -6,8 +6,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gimp_bridge.client import EngineClient, ProgressCallback, ReadRows
+from gimp_bridge.client import EngineClient
+from gimp_bridge.layer_pixels import ReadRows
 from gimp_bridge.protocol import EstimateShadow, ProgressUpdate, RenderShadow, ShadowValues
+from gimp_bridge.request_channel import ProgressCallback
 from harmonize_layer.core import messages
 from harmonize_layer.core.composite import LayerComposite
 from harmonize_layer.core.geometry import PixelArea

@@ -13,7 +13,8 @@ gi.require_version("Gtk", "3.0")
 
 from gi.repository import Gimp, GimpUi, GLib, GObject, Gtk  # noqa: E402 (the versions must be set before)
 
-from gimp_bridge.client import BackgroundQueue, EngineClient  # noqa: E402
+from gimp_bridge.background_queue import BackgroundQueue  # noqa: E402
+from gimp_bridge.client import EngineClient  # noqa: E402
 from gimp_bridge.protocol import HarmonizeResponse, ModelInfo, ProgressUpdate  # noqa: E402
 from harmonize_layer.core import settings  # noqa: E402
 from harmonize_layer.core.composite import LayerComposite, lacks_mask  # noqa: E402

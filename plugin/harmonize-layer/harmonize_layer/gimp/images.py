@@ -5,33 +5,21 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import itertools
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from gi.repository import Gegl, Gimp, Gio, GLib
+from gi.repository import Gimp, Gio, GLib
 
-from gimp_bridge.client import ReadRows
+from gimp_bridge.layer_pixels import ReadRows
 from gimp_bridge.protocol import MAX_PHOTOGRAPHS, Depth
 from harmonize_layer.core.geometry import PixelArea, Window
 from harmonize_layer.core.host import HostLayer, Matrix3, OtherDrawable, PixelAccess
 from harmonize_layer.core.photographs import reduced_area
-from harmonize_layer.gimp import pixels
+from harmonize_layer.gimp import effects, pixels
 from harmonize_layer.gimp.copies import is_copy, mark_copy, wait_for_groups
 from harmonize_layer.gimp.preview_stack import BLENDING, GimpPreviewStack
-
-EFFECT_NAME = "Harmonize"
-"""Name of the plug-in's effect in the Layers dialog."""
-
-OPERATION = "gegl:channel-mixer"
-"""Operation of the effect: gains in linear light, which GIMP 3.0 and 3.2 both offer."""
-
-GAINS = tuple(f"{to}{of}-gain" for to in "rgb" for of in "rgb")
-"""Properties of the operation, row by row."""
-
-EARLIER_OPERATION = "gegl:svg-matrix"
-"""Operation of the effect in files of version 0.1, which GIMP 3.2 discards."""
+from harmonize_layer.gimp.selection import selected
 
 _GLIMPSE_SIDE = 256
 
@@ -47,10 +35,6 @@ def wrap_drawable(drawable: Gimp.Drawable) -> GimpLayer | OtherDrawable:
     if isinstance(drawable, Gimp.LayerMask):
         return GimpLayer(Gimp.Layer.from_mask(drawable))
     return GimpLayer(drawable) if isinstance(drawable, Gimp.Layer) else OtherDrawable(drawable.get_name())
-
-
-def _is_own(effect: Gimp.DrawableFilter) -> bool:
-    return effect.get_name() == EFFECT_NAME and effect.get_operation_name() in (OPERATION, EARLIER_OPERATION)
 
 
 def _unwrap(layer: HostLayer) -> Gimp.Layer:
@@ -188,12 +172,12 @@ class GimpLayer(GimpDrawable):
     @property
     def has_own_effects(self) -> bool:
         """See `HostLayer`."""
-        return any(_is_own(effect) for effect in self.wrapped.get_filters())
+        return any(effects.is_own(effect) for effect in self.wrapped.get_filters())
 
     @property
     def other_effects(self) -> list[str]:
         """See `HostLayer`."""
-        return [effect.get_name() for effect in self.wrapped.get_filters() if not _is_own(effect)]
+        return [effect.get_name() for effect in self.wrapped.get_filters() if not effects.is_own(effect)]
 
     @property
     def mask(self) -> GimpDrawable | None:
@@ -234,18 +218,11 @@ class GimpLayer(GimpDrawable):
 
     def remove_own_effects(self) -> None:
         """See `HostLayer`."""
-        for effect in self.wrapped.get_filters():
-            if _is_own(effect):
-                effect.delete()
+        effects.remove_own(self.wrapped)
 
     def append_effects(self, gains: Sequence[Matrix3]) -> None:
         """See `HostLayer`."""
-        for matrix in gains:
-            effect = Gimp.DrawableFilter.new(self.wrapped, OPERATION, EFFECT_NAME)
-            config = effect.get_config()
-            for name, value in zip(GAINS, itertools.chain.from_iterable(matrix), strict=True):
-                config.set_property(name, value)
-            self.wrapped.append_filter(effect)
+        effects.append(self.wrapped, gains)
 
     def add_mask(self, read: ReadRows) -> None:
         """See `HostLayer`."""
@@ -352,8 +329,7 @@ class GimpImage:
     @property
     def offers_effects(self) -> bool:
         """See `HostImage`."""
-        available = getattr(Gimp.DrawableFilter, "operation_get_available", None)  # since GIMP 3.2
-        return available is None or OPERATION in available()
+        return effects.are_available()
 
     @property
     def is_indexed(self) -> bool:
@@ -490,39 +466,9 @@ class GimpImage:
         finally:
             self.wrapped.undo_group_end()
 
-    @contextmanager
-    def selected(self, mask: bytes | None, window: Window | None) -> Iterator[None]:
+    def selected(self, mask: bytes | None, window: Window | None) -> AbstractContextManager[None]:
         """See `HostImage`."""
-        image = self.wrapped
-        had_selection = not Gimp.Selection.is_empty(image)
-        if not had_selection and mask is None:
-            yield
-            return
-        layers = image.get_selected_layers()
-        saved = Gimp.Selection.save(image) if had_selection else None
-        Gimp.Selection.none(image)
-        try:
-            if mask is not None and window is not None:
-                self._select(mask, window)
-            yield
-        finally:
-            Gimp.Selection.none(image)
-            if saved:
-                image.select_item(Gimp.ChannelOps.REPLACE, saved)
-                image.remove_channel(saved)
-            image.set_selected_layers(layers)
-
-    def _select(self, mask: bytes, window: Window) -> None:
-        image, (width, height) = self.wrapped, self.size
-        channel = Gimp.Channel.new(image, "predicted", width, height, 100, Gegl.Color.new("black"))
-        image.insert_channel(channel, None, 0)
-        buffer = channel.get_buffer()
-        for top, rows in pixels.copy_strips(height):
-            strip = Window(PixelArea(0, top, width, rows), 1.0)
-            buffer.set(pixels.rectangle(strip.area), "Y u8", self.enlarge(mask, window, strip))
-        buffer.flush()
-        image.select_item(Gimp.ChannelOps.REPLACE, channel)
-        image.remove_channel(channel)
+        return selected(self.wrapped, mask, window)
 
 
 @functools.lru_cache(MAX_PHOTOGRAPHS)
