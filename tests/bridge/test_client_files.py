@@ -40,16 +40,16 @@ def pythons() -> list[str]:
 CLIENT_SCRIPT = """
 import hashlib, json, sys
 sys.path.insert(0, sys.argv[1])
-from gimp_bridge import client, protocol
+from gimp_bridge import client, layer_pixels, protocol
 pixels, mask = open(sys.argv[2], "rb").read(), open(sys.argv[3], "rb").read()
 width, height = int(sys.argv[4]), int(sys.argv[5])
 engine = client.EngineClient(sys.argv[6:])
 found = engine.harmonize(protocol.Harmonize(width=width, height=height, pixels=pixels, layer_alpha=mask))
 adjusted = engine.adjust(protocol.Adjust(color_map=found.color_map, samples=found.samples))
 written = []
-source = client.PixelSource(lambda top, rows: bytes(range(120)) * rows)
+source = layer_pixels.PixelSource(lambda top, rows: bytes(range(120)) * rows)
 write = lambda top, rows, data: written.append(data)
-engine.render(adjusted.color_map, client.PixelLayout(30, 20), source, write)
+engine.render(adjusted.color_map, layer_pixels.PixelLayout(30, 20), source, write)
 known = {*sys.stdlib_module_names, "gimp_bridge", "s2am_common", "__main__", "__mp_main__"}
 outside = {name.split(".")[0] for name in sys.modules} - known
 digest = hashlib.sha256(b"".join(written)).hexdigest()

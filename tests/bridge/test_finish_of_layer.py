@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from skimage import data
 
-from gimp_bridge import client, finish_messages
+from gimp_bridge import finish_messages, layer_pixels
 from gimp_bridge.finish_messages import FINISH_WINDOW, LayerFinish, MeasureFinish, PlaceWindows
 from gimp_bridge.layer_pixels import NativeFormat, PixelLayout, PixelSource
 from s2am_common.errors import EngineError
@@ -68,7 +68,7 @@ def test_windows_have_the_size_of_the_engines() -> None:
 
 @pytest.mark.parametrize("depth", ["u8", "float"])
 def test_render_with_finish_equals_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, depth: Any) -> None:
-    monkeypatch.setattr(client, "_STRIP_BYTES", WIDTH * 4 * 64 * (4 if depth == "float" else 1))
+    monkeypatch.setattr(layer_pixels, "STRIP_BYTES", WIDTH * 4 * 64 * (4 if depth == "float" else 1))
     engine = LocalEngine(tmp_path)
     layer, visible = layer_and_composite()
     found = measure(engine, layer, visible)
@@ -93,7 +93,7 @@ def test_render_with_finish_equals_the_engine(tmp_path: Path, monkeypatch: pytes
 
 
 def test_render_with_finish_restores_the_native_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "_STRIP_BYTES", WIDTH * 4 * 64)
+    monkeypatch.setattr(layer_pixels, "STRIP_BYTES", WIDTH * 4 * 64)
     engine = LocalEngine(tmp_path)
     layer, visible = layer_and_composite()
     native = np.arange(HEIGHT * WIDTH, dtype=np.uint32).reshape(HEIGHT, WIDTH)

@@ -14,7 +14,7 @@ import pytest
 import skimage.data
 from numpy.typing import NDArray
 
-from gimp_bridge import client
+from gimp_bridge import layer_pixels
 from gimp_bridge.client import EngineClient
 from gimp_bridge.layer_pixels import NativeFormat, PixelLayout, PixelSource, ReadRows
 from gimp_bridge.protocol import Adjust, AdjustResult, Depth, SelectSubject
@@ -207,7 +207,7 @@ def rendered(
 @pytest.mark.parametrize("depth", list(DTYPES))
 @pytest.mark.parametrize("masked", [False, True])
 def test_render_equals_apply(engine: EngineClient, monkeypatch: pytest.MonkeyPatch, depth: Depth, masked: bool) -> None:
-    monkeypatch.setattr(client, "_STRIP_BYTES", 100_000)  # many strips, the last one shorter
+    monkeypatch.setattr(layer_pixels, "STRIP_BYTES", 100_000)  # many strips, the last one shorter
     dtype, full = DTYPES[depth]
     rng = np.random.default_rng(2)
     low, high = (-0.2, 1.3) if depth == "float" else (0, 1)
@@ -281,7 +281,7 @@ def test_render_restores_unchanged_pixels_in_their_native_format(
     engine: EngineClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The native format is 16 bits, and writing the changed pixels rounds all of them to multiples of 4."""
-    monkeypatch.setattr(client, "_STRIP_BYTES", 40_000)
+    monkeypatch.setattr(layer_pixels, "STRIP_BYTES", 40_000)
     rng = np.random.default_rng(5)
     native = rng.integers(0, 65536, (200, 60, 4)).astype(np.uint16)
     native[:, :20, 3] = 0

@@ -30,7 +30,7 @@ _LATTICE = bytes(itertools.chain.from_iterable(itertools.product((0, 32, 64, 96,
 _SRGB_FORMATS = {1: "Y' u8", 2: "Y'A u8", 3: "R'G'B' u8", 4: "R'G'B'A u8"}
 _FLOATS = "RGBA float"
 _U16_RGB_BYTES = 6
-_LARGEST_THUMBNAIL = 1024
+_LARGEST_REDUCED_SIDE = 1024
 """Largest side that GIMP reduces a drawable to."""
 _TRANSFER_SIZE = (256, TRANSFER_STEPS // 256)
 """Width and height of the values of a transfer function, as pixels."""
@@ -224,7 +224,7 @@ def read_reduced_alpha(drawable: Gimp.Drawable, area: PixelArea, scale: float) -
     step, (width, height) = round(1 / scale), (drawable.get_width(), drawable.get_height())
     left, top = max(0, area.x), max(0, area.y)
     size = min(area.x + area.width, width // step) - left, min(area.y + area.height, height // step) - top
-    if step * scale != 1 or min(size) < 1 or max(size) > _LARGEST_THUMBNAIL:
+    if step * scale != 1 or min(size) < 1 or max(size) > _LARGEST_REDUCED_SIDE:
         return None
     data, columns, rows, depth = drawable.get_sub_thumbnail_data(
         left * step, top * step, size[0] * step, size[1] * step, *size
