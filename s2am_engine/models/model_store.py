@@ -52,7 +52,8 @@ class Card:
     parameters: number of parameters.
     data: the training data and their terms.
     options: of the network, see `build_network`.
-    fine_tuned: the weights are those of a `networks.personal.Personal` with two such networks.
+    fine_tuned: the weights are those of a `networks.personal.Personal` with two such networks …
+    adjusted: … or, in this case, with one and its adjustment.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Card:
     known_failures: list[str] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
     fine_tuned: bool = False
+    adjusted: bool = False
 
     @property
     def recolors(self) -> bool:
@@ -370,6 +372,7 @@ def blank_network(card: Card) -> Network:
         ModelError: this version lacks the network or one of its options, or PyTorch is not installed.
     """
     check_torch(card)
+    from s2am_engine.networks.adjustment import Adjustment
     from s2am_engine.networks.personal import Personal
     from s2am_engine.networks.registry import NETWORKS, build_network
 
@@ -380,9 +383,10 @@ def blank_network(card: Card) -> Network:
             model=card.name,
         )
     try:
-        if card.fine_tuned:
-            return Personal(*(build_network(card.network, **card.options) for _ in range(2)))
-        return build_network(card.network, **card.options)
+        network = build_network(card.network, **card.options)
+        if not card.fine_tuned:
+            return network
+        return Personal(network, Adjustment() if card.adjusted else build_network(card.network, **card.options))
     except (ValueError, TypeError, RuntimeError) as error:
         raise ModelError(
             f"Model “{card.name}” can't be built here ({error}): update this program.",

@@ -3,34 +3,33 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from s2am_engine.likeness import NEGLIGIBLE
+from s2am_engine.networks.adjustment import Adjustment
+from s2am_engine.networks.background import BACKGROUND_FEATURES, describe_background
 from s2am_engine.networks.network import Network
 from s2am_engine.networks.traits import PredictionFormat
 
-LEVELS = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
-TONES = (0.0, 0.25, 0.6, 1.01)  # limits of shadows, midtones and highlights
-BACKGROUND_FEATURES = len(LEVELS) + 2 * (len(LEVELS) - 2) + 2 * (len(TONES) - 1)
-SHRINKAGE = 0.3  # of the style's covariance towards a sphere: a few dozen photographs do not determine more
-PRIOR = -3.0  # logarithm of the prior odds that a background is of the style
+SHRINKAGE = 0.3  # of the covariance toward its diagonal: a few dozen photographs do not determine more
+RECOGNIZED = 0.92  # share of the style's backgrounds whose likeness is at least one half
 SOFTNESS = 2.0  # log-odds are divided by it
 FLOOR = 1e-5  # variance that any feature has
 
 
 class Personal(Network):
-    """Two networks of one class, before and after fine-tuning, blended by the similarity of a background to a style.
+    """A base network and its fine-tuned counterpart, blended by the similarity of a background to a style.
 
-    The prediction is interpolated between theirs. For images that do not resemble the style it is the base network's,
-    so fine-tuning cannot degrade results on other images.
+    The counterpart is an adjustment of the base network's maps or, for networks of other maps, a second network. The
+    prediction is interpolated between both. For images that do not resemble the style it is the base network's, so
+    fine-tuning cannot degrade results on other images.
     """
 
-    def __init__(self, known: Network, learned: Network) -> None:
-        """Join two networks of the same class and size."""
+    def __init__(self, known: Network, learned: Network | Adjustment) -> None:
+        """Join a network with its adjustment, or with another network of its class and size."""
         super().__init__()
         self.known, self.learned = known, learned
         self.disagreement_penalty, self.input_scales = known.disagreement_penalty, known.input_scales
@@ -40,9 +39,12 @@ class Personal(Network):
         """See `Network.forward`."""
         known = self.known.predict(composite, mask)
         share = self.likeness(composite, mask)
-        if not bool((share > NEGLIGIBLE).any()):  # skip the second network
+        if not bool((share > NEGLIGIBLE).any()):  # skip the fine-tuned part
             return known
-        learned = self.learned.predict(composite, mask)
+        if isinstance(self.learned, Adjustment):
+            learned: Tensor = self.learned(known, composite, mask)
+        else:
+            learned = self.learned.predict(composite, mask)
         return torch.lerp(known, learned, share.view(-1, *[1] * (known.ndim - 1)))
 
     def render(self, predictions: Tensor, composite: Tensor) -> list[Tensor]:
@@ -58,8 +60,9 @@ class Personal(Network):
 class Likeness(nn.Module):
     """Probability that an image's background is of a style rather than of other styles.
 
-    Two normal distributions of a background's tones and tints are compared (quadratic discriminant analysis). Before
-    fitting, every image counts as being of the style.
+    Two normal distributions of a background's tones and tints are compared. `fit` gives both the same covariance
+    (linear discriminant analysis): a few dozen photographs do not determine one of their own. Before fitting, every
+    image counts as being of the style.
     """
 
     mean: Tensor
@@ -83,32 +86,38 @@ class Likeness(nn.Module):
 
     def forward(self, composite: Tensor, mask: Tensor) -> Tensor:
         """Return probabilities (B,); arguments as for `Network.forward`."""
-        whitened = (describe_background(composite, mask) - self.mean) @ self.whitening.T
+        return torch.sigmoid(self.log_odds(describe_background(composite, mask)) / SOFTNESS)
+
+    def log_odds(self, described: Tensor) -> Tensor:
+        """Return the log-odds (N,) that backgrounds (N, BACKGROUND_FEATURES) are of the style."""
+        whitened = (described - self.mean) @ self.whitening.T
         of_others = whitened.square().sum(dim=1)
         of_style = ((whitened - self.center) @ self.precision.T).square().sum(dim=1)
-        return torch.sigmoid((0.5 * (of_others - of_style) + self.offset) / SOFTNESS)
+        return 0.5 * (of_others - of_style) + self.offset
 
     @torch.no_grad()
-    def fit(self, style: Tensor, others: Tensor) -> None:
-        """Fit the two normal distributions.
+    def fit(self, style: Tensor, others: Tensor, further: Tensor) -> None:
+        """Fit the two normal distributions, and set the threshold.
+
+        The distributions fit the given photographs better than further ones, so the threshold is set by those: the
+        likeness of `RECOGNIZED` of them is at least one half.
 
         Args:
             style: (N, BACKGROUND_FEATURES), backgrounds of the style, see `describe_background`.
             others: (M, BACKGROUND_FEATURES) backgrounds in other styles.
+            further: (K, BACKGROUND_FEATURES) backgrounds of further photographs of the style.
         """
         style, others = style.double(), others.double()
-        mean, covariance = others.mean(dim=0), others.T.cov()
-        covariance = covariance + torch.diag(0.01 * covariance.diagonal() + FLOOR)
-        whitening = torch.linalg.inv(torch.linalg.cholesky(covariance))
-        whitened = (style - mean) @ whitening.T
-        own = whitened.T.cov()
-        own = torch.lerp(
-            own, own.trace() / BACKGROUND_FEATURES * torch.eye(BACKGROUND_FEATURES, dtype=own.dtype), SHRINKAGE
-        )
-        precision = torch.linalg.inv(torch.linalg.cholesky(own))
-        found = FittedLikeness(mean, whitening, whitened.mean(dim=0), precision, precision.logdet().view(1) + PRIOR)
+        covariance = 0.5 * (style.T.cov() + others.T.cov())
+        covariance = torch.lerp(covariance, torch.diag(covariance.diagonal()), SHRINKAGE)
+        identity = torch.eye(BACKGROUND_FEATURES, dtype=covariance.dtype)
+        whitening = torch.linalg.inv(torch.linalg.cholesky(covariance + FLOOR * identity))
+        mean = others.mean(dim=0)
+        center = whitening @ (style.mean(dim=0) - mean)
+        found = FittedLikeness(mean, whitening, center, identity, mean.new_zeros(1))
         for name, value in found._asdict().items():
             getattr(self, name).copy_(value)
+        self.offset -= torch.quantile(self.log_odds(further), 1 - RECOGNIZED)
 
 
 class FittedLikeness(NamedTuple):
@@ -119,30 +128,3 @@ class FittedLikeness(NamedTuple):
     center: Tensor
     precision: Tensor
     offset: Tensor
-
-
-def describe_background(composite: Tensor, mask: Tensor) -> Tensor:
-    """Describe a background by quantiles of lightness and of two color differences, and by tints of three tones.
-
-    Args:
-        composite: (B, 3, H, W) sRGB values in [0, 1].
-        mask: (B, 1, H, W) in [0, 1].
-
-    Returns:
-        (B, BACKGROUND_FEATURES).
-    """
-    # If the mask covers everything, use all pixels.
-    covered = mask.flatten(1) > 0.5
-    hidden = covered & ~covered.all(dim=1, keepdim=True)
-    red, green, blue = composite.float().flatten(2).masked_fill(hidden.unsqueeze(1), torch.nan).unbind(dim=1)
-    light = (red + green + blue) / 3
-    tints = torch.stack([red - green, blue - green], dim=1)  # (B, 2, N)
-    levels = torch.tensor(LEVELS, device=composite.device)
-    tones = [torch.nanquantile(light, levels, dim=1).T]
-    tones += [torch.nanquantile(tint, levels[1:-1], dim=1).T for tint in tints.unbind(dim=1)]
-    overall = tints.nanmean(dim=2)
-    for low, high in pairwise(TONES):
-        within = (light >= low) & (light < high)
-        mean = tints.masked_fill(~within.unsqueeze(1), torch.nan).nanmean(dim=2)
-        tones.append(torch.where(mean.isnan(), overall, mean))
-    return torch.cat(tones, dim=1)

@@ -151,7 +151,7 @@ def square_roots(matrices: Tensor) -> tuple[Tensor, Tensor]:
 
     By the Newton-Schulz iteration (Higham, Functions of Matrices, 2008, section 6.3), which needs products only.
     """
-    identity = torch.eye(matrices.shape[1], device=matrices.device)
+    identity = torch.eye(matrices.shape[1], dtype=matrices.dtype, device=matrices.device)
     scale = matrices.diagonal(dim1=1, dim2=2).sum(dim=1).view(-1, 1, 1)
     root, inverse = matrices / scale, identity.expand_as(matrices)
     for _ in range(SQUARE_ROOT_STEPS):

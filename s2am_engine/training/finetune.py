@@ -2,11 +2,12 @@
 """Fine-tuning a model on a user's own photographs: `s2am finetune`.
 
 Some photographs are held out. The others give two kinds of pairs: those of the photographs' own look, whose ground
-truth is the photograph as it is, and those of the original recipe, whose photographs are augmented as a whole first.
-The weights with the highest gain on the held-out photographs are blended with the base model's. Because a few dozen
-photographs do not represent all others, the result is used where a background resembles the look, and the base model
-elsewhere (`networks.personal`). It becomes a model only if it is better on the held-out photographs beyond chance
-(`gain`).
+truth is the photograph as it is, and those of the photographs without their look (`style_pairs`). A small adjustment of
+the frozen base network is trained on them (`networks.adjustment`); a network that predicts no curves and matrix is
+trained as a whole, and its weights are blended with the base model's. The state with the highest gain on the held-out
+photographs is kept. Because a few dozen photographs do not represent all others, the result is used where a background
+resembles the look, and the base model elsewhere (`networks.personal`). It becomes a model only if it is better on the
+held-out photographs beyond chance (`gain`).
 
 Reading, preparing, training, measuring and saving share the minutes that were asked for.
 """
@@ -27,7 +28,6 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from torch import Tensor
 
 from s2am_common.atomic import atomic_write
 from s2am_engine.errors import EngineError, FileError, ModelError, TrainingError
@@ -36,10 +36,12 @@ from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.inference.thread_limit import thread_limit
 from s2am_engine.models.model_files import add_model, check_free, check_name
 from s2am_engine.models.model_store import DEFAULT_MODEL, Card, Model, find_model, load_network
+from s2am_engine.networks.adjustment import AdjustedNetwork, Adjustment, describe
+from s2am_engine.networks.curves import CurvesAndMatrixNetwork
 from s2am_engine.networks.network import MapNetwork, Network
-from s2am_engine.networks.personal import Likeness, Personal, describe_background
+from s2am_engine.networks.personal import Likeness, Personal
 from s2am_engine.networks.recognition import Recognition
-from s2am_engine.networks.registry import RECIPES, build_network
+from s2am_engine.networks.registry import RECIPES
 from s2am_engine.networks.spec import Recipe
 from s2am_engine.training.dataset_readers import find_pairs, stable_fraction
 from s2am_engine.training.distributed import ProcessGroup
@@ -47,7 +49,6 @@ from s2am_engine.training.evaluation import evaluate_harmonizers
 from s2am_engine.training.events import EventCallback, Phase, TrainingEvent, ignore_events, reading_progress
 from s2am_engine.training.gain import SENTENCES, Compared, PairScores, Verdict, judge
 from s2am_engine.training.held_out import (
-    HELD_OUT_KINDS,
     MEASURED_SIDE,
     OTHERS,
     STYLE,
@@ -57,9 +58,18 @@ from s2am_engine.training.held_out import (
 )
 from s2am_engine.training.losses import LOSSES
 from s2am_engine.training.metrics import Scores
-from s2am_engine.training.pair_source import MixedPairs
+from s2am_engine.training.pair_source import MixedPairs, PairSource
 from s2am_engine.training.photo_cache import LONG_SIDE, Photograph, Skipped, load_photographs
 from s2am_engine.training.run_folder import Checkpoints, half_precision, read_settings, write_settings
+from s2am_engine.training.style_likeness import fit_likeness
+from s2am_engine.training.style_pairs import (
+    IN_STYLE,
+    OTHER_STYLES,
+    StyleMap,
+    StylePairs,
+    estimate_style,
+    without_style,
+)
 from s2am_engine.training.synthetic_pairs import PairMaker
 from s2am_engine.training.time_budget import Now, TimeBudget
 from s2am_engine.training.trainer import Trainer, default_workers
@@ -68,13 +78,13 @@ FEWEST = 20  # photographs
 HELD_OUT_PHOTOS = 1 / 5
 FEWEST_HELD_OUT = 8  # photographs; a gain on fewer could be chance
 ORIGINAL_SHARE = 1 / 2  # share of pairs that are made by the original recipe
-LEARNING_RATE_FACTOR = 0.2  # learning rate relative to the original recipe's
+LEARNING_RATE_FACTOR = 0.2  # learning rate of a whole network relative to the original recipe's
+ADJUSTMENT_RATE, ADJUSTMENT_DECAY = 2e-3, 1e-2  # learning rate and weight decay of an adjustment
+FITTED_BATCHES, FITTED_FIRST = 8, 2_000_000_000  # batches to which an adjustment is standardized, and the first's step
 SMALL_INPUT_SIZE = 64  # pixels: a look is visible in small images too, and many more of them fit into the time
 BLEND_SHARE = (
     0.7  # share of the change of weights: keeps most of the gain, and halves the harm if the look is misclassified
 )
-BACKGROUNDS = 512  # number of backgrounds of each kind to which the likeness is fitted
-BACKGROUND_SIDE = 96  # pixels
 
 TRAINING_ENDS = 0.75  # share of the time
 SAVING_TIME = 3.0  # seconds that measuring leaves, or a twentieth of a short time
@@ -174,9 +184,10 @@ def finetune(
     try:
         # Networks for small inputs are fastest in few threads, which do not wait for each other.
         with thread_limit(default_workers()):
-            likeness = fit_likeness(photographs.seen, session.report)
+            style = estimate_style(photographs.seen)
+            likeness = fit_likeness(photographs.seen, photographs.unseen, style, session.report)
             recipe = session.fit_training(recipe)
-            after = fine_tune(found.card, before, recipe, photographs, likeness, group, workers, session, sinks)
+            after = fine_tune(before, recipe, photographs, style, likeness, group, workers, session, sinks)
         measured = session.measure(photographs.unseen, found.card, before, after, name, group)
         session.report(TrainingEvent(Phase.SAVING, 0, 1))
         figures = measured.compare()
@@ -312,15 +323,17 @@ def load_trainable(model: Model) -> Network:
 
 
 def recipe_for(card: Card, network: Network, minutes: float) -> Recipe:
-    """Return the recipe of a model's network at a lower rate, with the loss that the model was trained with."""
+    """Return the recipe of a model's network for fine-tuning, with the loss that the model was trained with."""
     own = RECIPES["small"][card.network]
     kind = network.known if isinstance(network, Personal) else network
+    trained = network.learned if isinstance(network, Personal) else network
+    whole = not isinstance(trained, Adjustment) and not (trained is kind and isinstance(kind, CurvesAndMatrixNetwork))
     loss = card.training.get("loss")
     return replace(
         own,
         loss=loss if loss in LOSSES else own.loss,
-        learning_rate=LEARNING_RATE_FACTOR * own.learning_rate,
-        weight_decay=0.0,
+        learning_rate=LEARNING_RATE_FACTOR * own.learning_rate if whole else ADJUSTMENT_RATE,
+        weight_decay=0.0 if whole else ADJUSTMENT_DECAY,
         minutes=minutes,
         size=SMALL_INPUT_SIZE if accepts_small_inputs(kind) else round(card.input_size / max(kind.input_scales)),
         batch=32,
@@ -394,28 +407,11 @@ def prepare_folder(folder: Path, settings: dict[str, Any]) -> None:
     write_settings(folder, settings)
 
 
-def fit_likeness(photographs: Sequence[Photograph], report: EventCallback) -> Likeness:
-    """Fit the likeness to backgrounds in the photographs' look, and to the same ones in other styles."""
-    found: list[Tensor] = []
-    batches = BACKGROUNDS // 32
-    for kinds in (HELD_OUT_KINDS[STYLE], HELD_OUT_KINDS[OTHERS]):
-        pairs = PairMaker(BACKGROUND_SIDE, 32, 4, photographs=photographs, kinds=kinds)
-        described = []
-        for step in range(batches):
-            batch = pairs.make(step)
-            described.append(describe_background(batch.composite, batch.mask))
-            report(TrainingEvent(Phase.PREPARING, len(found) * batches + step + 1, 2 * batches))
-        found.append(torch.cat(described))
-    likeness = Likeness()
-    likeness.fit(*found)
-    return likeness
-
-
 def fine_tune(
-    card: Card,
     before: Network,
     recipe: Recipe,
     photographs: Photographs,
+    style: StyleMap,
     likeness: Likeness,
     group: ProcessGroup,
     workers: int | None,
@@ -425,36 +421,73 @@ def fine_tune(
     """Train, and join the result with the base network."""
     # A model that was fine-tuned already is trained further, and still falls back on its own base network.
     known, start = (before.known, before.learned) if isinstance(before, Personal) else (before, before)
-    learned = train_style(card, start, recipe, photographs, group, workers, session, sinks)
-    after = Personal(known, blend(start, learned, BLEND_SHARE))
+    if isinstance(start, CurvesAndMatrixNetwork) and start is known:
+        start = Adjustment()
+    learned: Network | Adjustment
+    if isinstance(start, Adjustment):
+        assert isinstance(known, CurvesAndMatrixNetwork)
+        adjusted = AdjustedNetwork(copy.deepcopy(known), copy.deepcopy(start))
+        trained = train_style(adjusted, recipe, photographs, style, group, workers, session, sinks)
+        assert isinstance(trained, AdjustedNetwork)
+        learned = trained.adjustment
+    else:
+        network = copy.deepcopy(start)
+        trained = train_style(network, recipe, photographs, style, group, workers, session, sinks)
+        learned = blend(start, trained, BLEND_SHARE)
+    after = Personal(known, learned)
     after.likeness = likeness
     return after.eval().requires_grad_(False)
 
 
 def train_style(
-    card: Card,
-    start: Network,
+    network: Network,
     recipe: Recipe,
     photographs: Photographs,
+    style: StyleMap,
     group: ProcessGroup,
     workers: int | None,
     session: Session,
     sinks: Sequence[Checkpoints] = (),
 ) -> Network:
-    """Train on pairs of the look mixed with pairs of the original recipe; return the best weights."""
+    """Train a network on pairs in the style and in others; return the best weights."""
     size, batch, device = recipe.size, recipe.batch, group.device
-    style = PairMaker(size, batch, 1, photographs=photographs.seen, kinds=HELD_OUT_KINDS[STYLE], device=device)
-    original = PairMaker(size, batch, 2, photographs=photographs.seen, device=device)
-    pairs = MixedPairs(size, batch, sources=(style, original), share=ORIGINAL_SHARE)
-    unseen = PairMaker(size, batch, 3, photographs=photographs.unseen, kinds=HELD_OUT_KINDS[STYLE], crop=False)
-    network = build_network(card.network, **card.options)
-    network.load_state_dict(start.state_dict())
+    plain = without_style(photographs.seen, style)
+    pairs = MixedPairs(
+        size,
+        batch,
+        sources=(
+            StylePairs(size, batch, 1, photographs=photographs.seen, kinds=IN_STYLE, style=style, device=device),
+            PairMaker(size, batch, 2, photographs=plain, kinds=OTHER_STYLES, device=device),
+        ),
+        share=ORIGINAL_SHARE,
+    )
+    if isinstance(network, AdjustedNetwork):
+        fit_adjustment(network, pairs, style)
+    held_out = [
+        maker.make(index)
+        for maker in (
+            StylePairs(size, batch, 3, photographs=photographs.unseen, kinds=IN_STYLE, style=style, crop=False),
+            PairMaker(
+                size, batch, 4, photographs=without_style(photographs.unseen, style), kinds=OTHER_STYLES, crop=False
+            ),
+        )
+        for index in range(2)
+    ]
     workers = default_workers() if workers is None else workers
-    held_out = [unseen.make(index) for index in range(4)]
     trainer = Trainer(
         network, pairs, recipe, held_out, sinks=sinks, group=group, workers=workers, now=session.budget.now
     )
     return trainer.fit(session.report).best
+
+
+@torch.no_grad()
+def fit_adjustment(network: AdjustedNetwork, pairs: PairSource, style: StyleMap) -> None:
+    """Give an adjustment its style, and the distribution of its features."""
+    rows = []
+    for index in range(FITTED_BATCHES):
+        batch = pairs.make(FITTED_FIRST + index).to(torch.device("cpu"))
+        rows.append(describe(network.known.predict(batch.composite, batch.mask), batch.composite, batch.mask))
+    network.adjustment.fit(style.apply, torch.cat(rows))
 
 
 def blend(start: Network, learned: Network, share: float) -> Network:
@@ -476,7 +509,7 @@ def describe_model(
     photos: Path,
     recipe: Recipe,
     photographs: Photographs,
-    network: Network,
+    network: Personal,
     figures: dict[str, Compared],
 ) -> tuple[Card, bytes]:
     """Return the new model's card and the content of its weights file."""
@@ -489,6 +522,7 @@ def describe_model(
         base,
         name=name,
         fine_tuned=True,
+        adjusted=isinstance(network.learned, Adjustment),
         description=f"{base.name}, fine-tuned on {photos.name}",
         sha256=hashlib.sha256(weights).hexdigest(),
         size=len(weights),

@@ -20,7 +20,15 @@ from s2am_engine.training.gain import Compared, PairScores
 from s2am_engine.training.loaded_pairs import Loaded
 from s2am_engine.training.pair_source import Batch, Loader, PairSource
 from s2am_engine.training.photo_cache import Photograph
-from s2am_engine.training.synthetic_pairs import AS_PUBLISHED, OTHER_STYLES, PairKinds, PairMaker
+from s2am_engine.training.style_pairs import (
+    IN_STYLE,
+    OTHER_STYLES,
+    StyleMap,
+    StylePairs,
+    estimate_style,
+    without_style,
+)
+from s2am_engine.training.synthetic_pairs import PairKinds
 from s2am_engine.types import Bytes
 
 MEASURED_SIDE = 192  # pixels
@@ -31,12 +39,12 @@ STYLE_SHEET_PHOTOS, STYLE_SHEET_SIDE, STYLE_SHEET_ACROSS = 12, 128, 4  # of the 
 NOTICEABLE = 0.01  # relative change of the color error that a caption mentions
 
 STYLE, OTHERS = "look", "others"
-HELD_OUT_KINDS: dict[str, PairKinds] = {STYLE: AS_PUBLISHED, OTHERS: OTHER_STYLES}
+HELD_OUT_KINDS: dict[str, PairKinds] = {STYLE: IN_STYLE, OTHERS: OTHER_STYLES}
 PAIR_SEEDS = {STYLE: 40_000, OTHERS: 50_000}
 
 
 @dataclass
-class PairsOfPhotograph(PairMaker):
+class PairsOfPhotograph(StylePairs):
     """Pairs made of one photograph; the references of color transfers are any of the photographs."""
 
     number: int = field(kw_only=True)
@@ -53,6 +61,13 @@ class HeldOutPairs(PairSource):
 
     photographs: Sequence[Photograph] = field(kw_only=True)
     batch: int = field(default=1, init=False)
+    style: StyleMap = field(init=False)
+    plain: list[Photograph] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Estimate the style from these photographs alone: that of those trained on would repeat its own errors."""
+        self.style = estimate_style(self.photographs)
+        self.plain = without_style(self.photographs, self.style)
 
     @property
     def round(self) -> int:
@@ -74,7 +89,8 @@ class HeldOutPairs(PairSource):
             self.size,
             count,
             PAIR_SEEDS[kind] + number,
-            photographs=self.photographs,
+            photographs=self.photographs if kind == STYLE else self.plain,
+            style=self.style if kind == STYLE else None,
             kinds=HELD_OUT_KINDS[kind],
             crop=False,
             number=number,

@@ -86,8 +86,6 @@ PAIR_KINDS = ("renditions", "edits", "transfers")
 GENERAL = PairKinds()
 AS_PUBLISHED = PairKinds(renditions=0.0, edited_targets=0.0, mild_targets=0.0)
 """Ground truths are the photographs themselves, for learning their look."""
-OTHER_STYLES = PairKinds(edited_targets=1.0, mild_targets=1.0)
-"""No ground truth has the look of the photographs."""
 
 
 @dataclass

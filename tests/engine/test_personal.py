@@ -7,9 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from s2am_engine.networks.adjustment import PARAMETERS, AdjustedNetwork, Adjustment
+from s2am_engine.networks.background import BACKGROUND_FEATURES, describe_background
 from s2am_engine.networks.concord import Concord
 from s2am_engine.networks.connoisseur import Connoisseur
-from s2am_engine.networks.personal import BACKGROUND_FEATURES, Likeness, Personal, describe_background
+from s2am_engine.networks.personal import Likeness, Personal
 from tests.engine.networks import perturbed_network, pictures, small_network
 
 
@@ -35,7 +37,10 @@ def half_masks(count: int) -> Tensor:
 def likeness() -> Likeness:
     """A likeness fitted to the warm style."""
     fitted = Likeness()
-    kinds = [describe_background(scenes(200, seed, warm), half_masks(200)) for seed, warm in ((0, True), (1, False))]
+    kinds = [
+        describe_background(scenes(200, seed, warm), half_masks(200))
+        for seed, warm in ((0, True), (1, False), (10, True))
+    ]
     fitted.fit(*kinds)
     return fitted
 
@@ -80,6 +85,36 @@ def test_personal_interpolates_predictions(name: str, likeness: Likeness) -> Non
         expected = 0.5 * (known(composite, mask) + learned(composite, mask))
         torch.testing.assert_close(network(composite, mask), expected)
         torch.testing.assert_close(network.render(expected, composite), known.render(expected, composite))
+
+
+def test_adjustment_changes_nothing_at_first_and_then_adds_the_style_map() -> None:
+    """Weight 1 of the base network's map, and what the last layer adds: a part of the style's matrix."""
+    known = perturbed_network("concord")
+    adjustment = Adjustment().eval()
+    style_map = torch.eye(3, 4) + torch.tensor([[0.2, 0.0, 0.0, 0.1]] * 3)
+    adjustment.fit(style_map, torch.randn(8, adjustment.mean.numel()))
+    network = Personal(known, adjustment).eval()
+    composite, mask = pictures(32)
+    with torch.no_grad():
+        expected = known.eval()(composite, mask)
+        torch.testing.assert_close(network(composite, mask), expected)
+        adjustment.perceptron[-1].bias[:] = torch.tensor([-0.25, 0.5])
+        found = network(composite, mask)
+    matrix = 0.5 * (style_map - torch.eye(3, 4)).flatten()
+    torch.testing.assert_close(found[:, :-12], 0.75 * expected[:, :-12])
+    torch.testing.assert_close(found[:, -12:], 0.75 * expected[:, -12:] + matrix)
+    assert found.shape == (len(composite), PARAMETERS)
+
+
+def test_adjusted_network_trains_the_adjustment_only() -> None:
+    network = AdjustedNetwork(Concord(width=24, hidden=32), Adjustment()).train()
+    assert not network.known.training
+    assert network.adjustment.training
+    composite, mask = pictures(32)
+    network(composite, mask).sum().backward()
+    assert {name for name, one in network.named_parameters() if one.grad is not None} == {
+        name for name, _ in network.named_parameters() if name.startswith("adjustment.")
+    }
 
 
 def test_personal_inherits_scales_and_penalty() -> None:

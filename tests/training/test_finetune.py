@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import hashlib
 import itertools
@@ -25,12 +26,14 @@ from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.models.model_files import delete_model
 from s2am_engine.models.model_store import Card, find_model, list_models, load_network, write_card
 from s2am_engine.networks import personal
+from s2am_engine.networks.adjustment import AdjustedNetwork, Adjustment
+from s2am_engine.networks.curves import CurvesAndMatrixNetwork
 from s2am_engine.networks.network import Network
 from s2am_engine.networks.personal import Personal
 from s2am_engine.networks.registry import build_network
 from s2am_engine.networks.spec import Recipe
 from s2am_engine.training import finetune as tuning
-from s2am_engine.training import held_out, trainer
+from s2am_engine.training import held_out, style_likeness, style_pairs, trainer
 from s2am_engine.training.distributed import ProcessGroup
 from s2am_engine.training.evaluation import Evaluation, Row
 from s2am_engine.training.events import Phase, TrainingEvent, ignore_events
@@ -41,6 +44,7 @@ from s2am_engine.training.learner import Learner, gains
 from s2am_engine.training.loaded_pairs import Loaded
 from s2am_engine.training.metrics import Scores
 from s2am_engine.training.run_folder import CHECKPOINT_FILE, half_precision
+from s2am_engine.training.style_pairs import estimate_style
 from s2am_engine.training.time_budget import TimeBudget
 from s2am_engine.training.trainer import FitResult, Trainer
 from tests.engine.test_cli import run
@@ -95,8 +99,8 @@ def photos(photo_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     redirect_cache(monkeypatch, photo_folder.parent / "cache")
     monkeypatch.setattr(held_out, "MOST_ROUNDS", 1)
     monkeypatch.setattr(tuning, "MEASURED_SIDE", 96)
-    monkeypatch.setattr(tuning, "BACKGROUNDS", 128)
-    monkeypatch.setattr(tuning, "BACKGROUND_SIDE", 48)
+    monkeypatch.setattr(style_likeness, "BACKGROUNDS", 128)
+    monkeypatch.setattr(style_likeness, "BACKGROUND_SIDE", 48)
     return photo_folder
 
 
@@ -173,9 +177,11 @@ def test_finetune_makes_a_better_model(
     photos: Path, base: str, steps: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events: list[TrainingEvent] = []
-    monkeypatch.setattr(tuning, "LEARNING_RATE_FACTOR", 2.0)  # an untrained model needs a higher rate
-    monkeypatch.setattr(personal, "PRIOR", 5.0)
-    found = tune(photos, base, 4, report=events.append, sheet=tmp_path / "sheet.png")
+    monkeypatch.setattr(tuning, "ADJUSTMENT_RATE", 1e-2)  # few steps
+    monkeypatch.setattr(personal, "RECOGNIZED", 1.0)
+    # The untrained model keeps every foreground, and the slightest change of a perfect one costs many decibels.
+    monkeypatch.setattr(style_pairs, "UNTOUCHED_SHARE", 0.0)
+    found = tune(photos, base, 2, report=events.append, sheet=tmp_path / "sheet.png")
     assert found.verdict is Verdict.BETTER
     assert found.model is not None
     read = found.photographs
@@ -256,8 +262,8 @@ def test_finetune_command_keeps_the_better_model(
     photos: Path, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(tuning, "train_style", lambda *_: perturbed_base_network())
-    monkeypatch.setattr(personal, "PRIOR", 5.0)  # the fine-tuned branch is used for every background
+    monkeypatch.setattr(tuning, "train_style", lambda network, *_: perturbed(network))
+    monkeypatch.setattr(personal, "RECOGNIZED", 1.0)  # the adjustment is used for every background of the style
     code, out, err = run(capsys, "finetune", photos, "--name", "mine", "--base", base, "--json")
     output = json.loads(out)
     assert (code, output["model"], output["verdict"]) == (0, None, "no common look")
@@ -283,7 +289,7 @@ def test_finetune_command_reports_gain_interval_and_sheet(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(tuning, "train_style", lambda *_: perturbed_base_network())
+    monkeypatch.setattr(tuning, "train_style", lambda network, *_: perturbed(network))
     code, out, _ = run(capsys, "finetune", photos, "--name", "mine", "--base", base)
     assert code == 0
     assert "color error -20.0% (95 % certain: -30.0% to -10.0%), PSNR +0.10 dB" in out
@@ -305,24 +311,26 @@ def test_recipe_for_uses_small_inputs_where_possible(name: str, size: int) -> No
     assert tuning.recipe_for(model.card, tuning.load_trainable(model), 1).size == size
 
 
-def perturbed_base_network() -> Network:
-    """Return the base network with strongly perturbed weights."""
-    network = build_network("concord", **OPTIONS)
+def perturbed(network: Network) -> Network:
+    """Return a copy of a network with strongly perturbed weights; of an adjusted one, the adjustment's only."""
+    changed = copy.deepcopy(network)
+    part = changed.adjustment if isinstance(changed, AdjustedNetwork) else changed
     with torch.no_grad():
-        for parameter in network.parameters():
+        for parameter in part.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
-    return network
+    return changed
 
 
 def test_finetune_continues_a_personal_model(
     photos: Path, base: str, worth_having: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Training continues from the fine-tuned branch, and the fallback is still the first base model."""
+    """Training continues from the adjustment, and the fallback is still the first base model."""
     started: list[dict[str, Tensor]] = []
 
-    def learn(card: Card, start: Network, *_: object) -> Network:
-        started.append(start.state_dict())
-        return perturbed_base_network()
+    def learn(network: Network, *_: object) -> Network:
+        assert isinstance(network, AdjustedNetwork)
+        started.append(network.adjustment.state_dict())
+        return perturbed(network)
 
     monkeypatch.setattr(tuning, "train_style", learn)
     tune(photos, base)
@@ -334,20 +342,22 @@ def test_finetune_continues_a_personal_model(
     untrained = load_network(find_model("untrained")).state_dict()
     for key, value in untrained.items():
         assert torch.equal(second.known.state_dict()[key], value)
-        assert torch.equal(started[1][key], first.learned.state_dict()[key])
+    for key, value in first.learned.state_dict().items():
+        assert torch.equal(started[1][key], value)
 
 
 def test_finetune_keeps_the_model_if_the_sheet_fails(
     photos: Path, base: str, worth_having: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tuning, "train_style", lambda *_: perturbed_base_network())
+    monkeypatch.setattr(tuning, "train_style", lambda network, *_: perturbed(network))
     with pytest.raises(EngineError, match="there is no folder"):
         tune(photos, base, sheet=tmp_path / "nowhere" / "sheet.png")
     assert find_model("mine")
 
 
 def test_blend_interpolates_weights() -> None:
-    start, learned = perturbed_base_network(), perturbed_base_network()
+    untrained = build_network("concord", **OPTIONS)
+    start, learned = perturbed(untrained), perturbed(untrained)
     mixed = tuning.blend(start, learned, 0.25).state_dict()
     for key, value in start.state_dict().items():
         torch.testing.assert_close(mixed[key], 0.75 * value + 0.25 * learned.state_dict()[key])
@@ -439,7 +449,7 @@ def test_finetune_continues_from_its_checkpoint(
 def test_finetune_continues_after_an_interruption(
     phase: Phase, photos: Path, base: str, worth_having: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tuning, "train_style", lambda *_: perturbed_base_network())
+    monkeypatch.setattr(tuning, "train_style", lambda network, *_: perturbed(network))
     if phase is Phase.READING:
         redirect_cache(monkeypatch, tmp_path / "empty cache")
 
@@ -457,7 +467,7 @@ def test_finetune_continues_measuring_with_the_next_pair(
     photos: Path, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pairs that were measured before an interruption are not measured again, and their time counts."""
-    monkeypatch.setattr(tuning, "train_style", lambda *_: perturbed_base_network())
+    monkeypatch.setattr(tuning, "train_style", lambda network, *_: perturbed(network))
     checkpoint = tmp_path / "checkpoint"
     clock = WorkClock(monkeypatch, step=0.0, pair=1.0)
 
@@ -523,11 +533,18 @@ def test_train_style_returns_the_best_weights(
     monkeypatch.setattr(Trainer, "fit", watched)
     card = find_model(base).card
     start = load_network(find_model(base))
+    assert isinstance(start, CurvesAndMatrixNetwork)
     recipe = tuning.recipe_for(card, start, 1)
     read = tuning.read_photographs(photos, 96, ignore_events)
     session = Session(TimeBudget(60), None, ignore_events)
-    learned = tuning.train_style(card, start, recipe, read, ProcessGroup(torch.device("cpu")), 0, session)
+    network = AdjustedNetwork(start, Adjustment())
+    style = estimate_style(read.seen)
+    learned = tuning.train_style(network, recipe, read, style, ProcessGroup(torch.device("cpu")), 0, session)
     (result,) = kept
     assert learned is result.best
     assert result.gain == 3.0
-    assert any(not torch.equal(value, result.last.state_dict()[key]) for key, value in learned.state_dict().items())
+    changed = {
+        key for key, value in learned.state_dict().items() if not torch.equal(value, result.last.state_dict()[key])
+    }
+    assert changed
+    assert all(key.startswith("adjustment.perceptron.") for key in changed), "the base network is frozen"

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The style of a set of photographs as an affine color map, and pairs whose foregrounds lack that style."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from s2am_engine.training.batch_rng import BatchRNG
+from s2am_engine.training.color_transfer import square_roots
+from s2am_engine.training.photo_cache import Photograph
+from s2am_engine.training.recolor import restrain
+from s2am_engine.training.synthetic_pairs import AS_PUBLISHED, PairKinds, PairMaker
+
+# Mean and covariance of sRGB over 240 photographs of many photographers, the training split of this project.
+AVERAGE_MEAN = (0.4791, 0.4619, 0.4161)
+AVERAGE_COVARIANCE = (
+    (0.06569, 0.05799, 0.05224),
+    (0.05799, 0.06167, 0.05925),
+    (0.05224, 0.05925, 0.06891),
+)
+MEASURED_PIXELS = 48  # per side of each photograph
+NOISE = 1e-3  # added to the variances
+
+IN_STYLE = replace(AS_PUBLISHED, edits=0.75, transfers=0.25)
+"""Ground truths are the photographs themselves; the foregrounds of the edits are those of `StylePairs`."""
+OTHER_STYLES = PairKinds(
+    renditions=0.2, edits=0.4, transfers=0.4, edited_targets=0.5, mild_targets=0.4, mild_foregrounds=0.4
+)
+"""For photographs without their style, see `without_style`: ground truths as they are, or edited."""
+
+UNTOUCHED_SHARE, MILD_SHARE = 0.2, 0.2  # of the edits in a style: unchanged, or mildly edited foregrounds
+REMOVED_SHARE = 0.3  # of them: without the style
+RETOUCHED_SHARE = 0.15  # of them: without the style, then mildly edited; the rest is edited fully
+LEAST_REMOVED, MOST_REMOVED = 0.3, 1.15  # of the style; above 1 = beyond average photographs
+
+
+@dataclass(frozen=True)
+class StyleMap:
+    """Affine color maps, (3, 4) each, between average photographs and those of a style; sRGB in [0, 1]."""
+
+    apply: Tensor  # from average photographs to the style
+    remove: Tensor  # the inverse
+
+
+def estimate_style(photographs: Sequence[Photograph]) -> StyleMap:
+    """Estimate the style of photographs from mean and covariance of their colors.
+
+    The map is the linear Monge-Kantorovich map between average photographs and these (Pitié and Kokaram, 2007).
+    """
+    size = (MEASURED_PIXELS, MEASURED_PIXELS)
+    small = [cv2.resize(one.image, size, interpolation=cv2.INTER_AREA) for one in photographs]
+    colors = torch.from_numpy(np.stack(small)).double().reshape(-1, 3) / 255
+    own = (colors.mean(dim=0), colors.T.cov())
+    average = (torch.tensor(AVERAGE_MEAN).double(), torch.tensor(AVERAGE_COVARIANCE).double())
+    return StyleMap(transport(*average, *own), transport(*own, *average))
+
+
+def transport(mean: Tensor, covariance: Tensor, wanted_mean: Tensor, wanted: Tensor) -> Tensor:
+    """Return the linear Monge-Kantorovich map (3, 4) between two distributions; see `match_covariance`."""
+    noise = NOISE * torch.eye(3, dtype=covariance.dtype)
+    root, inverse = (one[0] for one in square_roots((covariance + noise)[None]))
+    matrix = inverse @ square_roots((root @ (wanted + noise) @ root)[None])[0][0] @ inverse
+    return torch.cat([matrix, (wanted_mean - matrix @ mean)[:, None]], dim=1).float()
+
+
+def apply_affine(pictures: Tensor, maps: Tensor, degree: Tensor) -> Tensor:
+    """Apply an affine map (3, 4) to pictures (B, 3, H, W) to a degree (B, 1, 1, 1): (B, 3, H, W) in [0, 1]."""
+    shown = torch.einsum("ij,bjhw->bihw", maps[:, :3], pictures) + maps[:, 3:, None]
+    return torch.lerp(pictures, shown, degree).clamp(0, 1)
+
+
+def without_style(photographs: Sequence[Photograph], style: StyleMap) -> list[Photograph]:
+    """Return photographs whose style is removed: they stand for those of other photographers."""
+    changed = []
+    for one in photographs:
+        unit = torch.from_numpy(np.ascontiguousarray(one.image)).permute(2, 0, 1)[None] / 255
+        plain = apply_affine(unit, style.remove, torch.ones(1, 1, 1, 1))
+        changed.append(replace(one, image=(plain[0].permute(1, 2, 0) * 255).round().byte().numpy()))
+    return changed
+
+
+@dataclass
+class StylePairs(PairMaker):
+    """Pairs in a style. The foregrounds of edits lack it to random degrees, have it, or are edited in other ways.
+
+    A foreground that is always edited strongly teaches a network to correct too much: on mild film styles, the base
+    network doubles the error of foregrounds that lack the style.
+    """
+
+    style: StyleMap | None = field(default=None, kw_only=True)  # None = pairs as of `PairMaker`
+
+    def make_edits(self, pictures: Tensor, regions: Tensor, rng: BatchRNG) -> tuple[Tensor, Tensor]:
+        """See `PairMaker.make_edits`; in a style, ground truths are the pictures."""
+        if self.style is None:
+            return super().make_edits(pictures, regions, rng)
+        foreground = pictures.clone()
+        _, mild, removed, retouched, full = rng.split(UNTOUCHED_SHARE, MILD_SHARE, REMOVED_SHARE, RETOUCHED_SHARE)
+        remove = self.style.remove.to(pictures)
+        for part in (removed, retouched):
+            degree = rng.subset(part).uniform_between(LEAST_REMOVED, MOST_REMOVED)
+            changed = apply_affine(pictures[part], remove, degree)
+            foreground[part] = restrain(pictures[part], changed, regions[part])
+        for part, how in ((mild, self.mild), (retouched, self.mild), (full, self.recoloring)):
+            foreground[part] = self.edit(foreground[part], regions[part], rng.subset(part), how)
+        return pictures.clone(), foreground
