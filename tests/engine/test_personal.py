@@ -11,7 +11,7 @@ from s2am_engine.networks.adjustment import PARAMETERS, AdjustedNetwork, Adjustm
 from s2am_engine.networks.background import BACKGROUND_FEATURES, describe_background
 from s2am_engine.networks.concord import Concord
 from s2am_engine.networks.connoisseur import Connoisseur
-from s2am_engine.networks.personal import Likeness, Personal
+from s2am_engine.networks.personal import RECOGNIZED, Likeness, Personal
 from tests.engine.networks import perturbed_network, pictures, small_network
 
 
@@ -50,6 +50,12 @@ def test_likeness_separates_styles(likeness: Likeness) -> None:
         found = likeness(scenes(50, seed, warm), half_masks(50))
         assert found.shape == (50,)
         assert float(((found > 0.5) == warm).float().mean()) > 0.9
+
+
+def test_likeness_recognizes_most_further_backgrounds(likeness: Likeness) -> None:
+    """The threshold is set by backgrounds that were not fitted to."""
+    found = likeness(scenes(200, 10, warm=True), half_masks(200))
+    assert float((found >= 0.5).float().mean()) == pytest.approx(RECOGNIZED, abs=0.01)
 
 
 def test_likeness_ignores_the_foreground(likeness: Likeness) -> None:
