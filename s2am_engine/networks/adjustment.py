@@ -14,10 +14,10 @@ from s2am_engine.networks.traits import CONTROLS
 CURVE_PARAMETERS, MATRIX_PARAMETERS = 3 * CONTROLS, 12
 PARAMETERS = CURVE_PARAMETERS + MATRIX_PARAMETERS
 FEATURES = PARAMETERS + 2 * BACKGROUND_FEATURES
-HIDDEN = 48
+HIDDEN_UNITS = 48
 DROPOUT = 0.2
 MOST_DEVIATIONS = 4.0  # to which standardized features are limited: unusual images are not extrapolated
-SMALLEST_DEVIATION = 1e-3
+FEATURE_FLOOR = 1e-3
 
 
 class Adjustment(nn.Module):
@@ -41,10 +41,10 @@ class Adjustment(nn.Module):
         self.register_buffer("style_map", torch.zeros(MATRIX_PARAMETERS))  # difference from the identity
         self.register_buffer("mean", torch.zeros(FEATURES))
         self.register_buffer("deviation", torch.ones(FEATURES))
-        last = nn.Linear(HIDDEN, 2)
+        last = nn.Linear(HIDDEN_UNITS, 2)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
-        self.perceptron = nn.Sequential(nn.Linear(FEATURES, HIDDEN), nn.GELU(), nn.Dropout(DROPOUT), last)
+        self.perceptron = nn.Sequential(nn.Linear(FEATURES, HIDDEN_UNITS), nn.GELU(), nn.Dropout(DROPOUT), last)
 
     @torch.no_grad()
     def fit(self, style_map: Tensor, features: Tensor) -> None:
@@ -56,7 +56,7 @@ class Adjustment(nn.Module):
         """
         self.style_map.copy_((style_map - torch.eye(3, 4)).flatten())
         self.mean.copy_(features.mean(dim=0))
-        self.deviation.copy_(features.std(dim=0) + SMALLEST_DEVIATION)
+        self.deviation.copy_(features.std(dim=0) + FEATURE_FLOOR)
 
     def forward(self, parameters: Tensor, composite: Tensor, mask: Tensor) -> Tensor:
         """Return adjusted parameters.

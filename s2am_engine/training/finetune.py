@@ -422,7 +422,9 @@ def fine_tune(
     # A model that was fine-tuned already is trained further, and still falls back on its own base network.
     known, start = (before.known, before.learned) if isinstance(before, Personal) else (before, before)
     if isinstance(start, CurvesAndMatrixNetwork) and start is known:
-        start = Adjustment()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)  # the same photographs give the same model
+            start = Adjustment()
     learned: Network | Adjustment
     if isinstance(start, Adjustment):
         assert isinstance(known, CurvesAndMatrixNetwork)

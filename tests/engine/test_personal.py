@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from s2am_engine.networks.adjustment import PARAMETERS, AdjustedNetwork, Adjustment
 from s2am_engine.networks.background import BACKGROUND_FEATURES, describe_background
@@ -104,7 +104,9 @@ def test_adjustment_changes_nothing_at_first_and_then_adds_the_style_map() -> No
     with torch.no_grad():
         expected = known.eval()(composite, mask)
         torch.testing.assert_close(network(composite, mask), expected)
-        adjustment.perceptron[-1].bias[:] = torch.tensor([-0.25, 0.5])
+        last = adjustment.perceptron[-1]
+        assert isinstance(last, nn.Linear)
+        last.bias[:] = torch.tensor([-0.25, 0.5])
         found = network(composite, mask)
     matrix = 0.5 * (style_map - torch.eye(3, 4)).flatten()
     torch.testing.assert_close(found[:, :-12], 0.75 * expected[:, :-12])

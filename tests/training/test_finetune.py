@@ -19,7 +19,7 @@ import safetensors.torch
 import torch
 from PIL import Image
 from skimage import data
-from torch import Tensor
+from torch import Tensor, nn
 
 from s2am_engine.errors import EngineError
 from s2am_engine.inference.harmonizer import Harmonizer
@@ -312,11 +312,16 @@ def test_recipe_for_uses_small_inputs_where_possible(name: str, size: int) -> No
 
 
 def perturbed(network: Network) -> Network:
-    """Return a copy of a network with strongly perturbed weights; of an adjusted one, the adjustment's only."""
+    """Return a copy of a network with strongly perturbed weights; an adjusted one applies the opposite of the style."""
     changed = copy.deepcopy(network)
-    part = changed.adjustment if isinstance(changed, AdjustedNetwork) else changed
     with torch.no_grad():
-        for parameter in part.parameters():
+        if isinstance(changed, AdjustedNetwork):
+            last = changed.adjustment.perceptron[-1]
+            assert isinstance(last, nn.Linear)
+            last.bias[:] = torch.tensor([0.0, -3.0])
+            changed.adjustment.style_map.fill_(0.1)
+            return changed
+        for parameter in changed.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
     return changed
 
