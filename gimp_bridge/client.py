@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
+import mmap
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -31,7 +32,7 @@ from gimp_bridge.finish_messages import (
     WindowsPlaced,
 )
 from gimp_bridge.layer_pixels import STRIP_BYTES, NativeFormat, PixelLayout, PixelSource, ReadRows, WriteRows
-from gimp_bridge.mask_messages import MaskRefined, RefineMask
+from gimp_bridge.mask_messages import RefineMask
 from gimp_bridge.protocol import Message, MessageError, ProgressUpdate
 from gimp_bridge.request_channel import ProgressCallback, RequestChannel, open_workspace, put_bytes
 from gimp_bridge.starter import EngineStarter
@@ -83,10 +84,6 @@ class EngineClient:
     ) -> protocol.SubjectResponse:
         """Select the subject of a layer or a composite; see `protocol.SelectSubject`."""
         return self._call(request, protocol.SubjectResponse, progress)
-
-    def refine_mask(self, request: RefineMask, progress: ProgressCallback | None = None) -> MaskRefined:
-        """Refine the edges of a mask; see `mask_messages`."""
-        return self._call(request, MaskRefined, progress)
 
     def adjust(self, request: protocol.Adjust, progress: ProgressCallback | None = None) -> protocol.AdjustResult:
         """Apply the sliders to a color map, which takes a few milliseconds."""
@@ -155,16 +152,41 @@ class EngineClient:
             report = self._checked(progress)
             requests.abandon()
             with open_workspace(requests, self._folder, request.end, report) as shared:
-                rows = max(1, STRIP_BYTES // request.width)
                 for number, plane in enumerate((silhouette, *layer_masks)):
-                    offset = number * request.height
-                    for top in range(0, request.height, rows):
-                        end = min(top + rows, request.height)
-                        start = (offset + top) * request.width
-                        put_bytes(shared, start, (offset + end) * request.width, plane(top, end - top))
+                    offset = number * request.height * request.width
+                    _put_rows(shared, offset, plane, request.width, request.height)
                 found = requests.wait_for(requests.send(request), protocol.ShadowRendered, report)
                 size = found.width * found.height * protocol.BYTES_OF[request.depth]
                 return found, shared[request.result_offset : request.result_offset + size]
+
+        return self._retry(do, progress)
+
+    def refine_mask(
+        self, request: RefineMask, source: PixelSource, progress: ProgressCallback | None = None
+    ) -> tuple[bytes, bytes]:
+        """Refine the edges of a layer's mask.
+
+        Args:
+            request: sizes and values.
+            source: reads the layer's pixels and the planes that the request announces. If the engine ends, all are
+                read again.
+            progress: called with each step.
+
+        Returns:
+            The mask and its share of the layer's opacity, a plane each; see `RefineMask`.
+        """
+
+        def do(requests: RequestChannel) -> tuple[bytes, bytes]:
+            report = self._checked(progress)
+            requests.abandon()
+            size = request.plane_bytes
+            with open_workspace(requests, self._folder, request.end, report) as shared:
+                _put_rows(shared, 0, source.pixels, 4 * request.width, request.height)
+                for number, plane in enumerate(source.planes):
+                    _put_rows(shared, (4 + number) * size, plane, request.width, request.height)
+                requests.wait_for(requests.send(request), protocol.Done, report)
+                start = request.result_offset
+                return shared[start : start + size], shared[start + size : request.end]
 
         return self._retry(do, progress)
 
@@ -257,3 +279,11 @@ class EngineClient:
                 progress(update)
 
         return report
+
+
+def _put_rows(shared: mmap.mmap, offset: int, read: ReadRows, row_bytes: int, height: int) -> None:
+    """Copy all rows to the workspace, from an offset on, in strips."""
+    rows = max(1, STRIP_BYTES // row_bytes)
+    for top in range(0, height, rows):
+        end = min(top + rows, height)
+        put_bytes(shared, offset + top * row_bytes, offset + end * row_bytes, read(top, end - top))

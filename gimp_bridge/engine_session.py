@@ -292,6 +292,15 @@ class SharedWorkspace:
         height, width = opacity.shape
         return protocol.ShadowRendered(left=layer.left, top=layer.top, width=width, height=height, color=layer.color)
 
+    def refine_mask(self, request: RefineMask, report: ReportText, check: FractionCallback) -> None:
+        """Refine the edges of a layer's mask; see `RefineMask`."""
+        self._check_end(request.end)
+        shape = request.height, request.width
+        pixels = self._array(np.uint8, 0, (*shape, 4))
+        planes = self._array(np.uint8, 4 * request.plane_bytes, (request.plane_count, *shape))
+        found = refine_layer_mask(request, pixels, list(planes), report, check)
+        self._array(np.uint8, request.result_offset, (2, *shape))[:] = found
+
     def close(self) -> None:
         """Unmap and remove the file."""
         with contextlib.suppress(BufferError):  # an array still uses the memory: it is freed with the array
@@ -512,8 +521,6 @@ class EngineSession:
             return select_layer_subject(request, self._models, pending.report)
         if isinstance(request, protocol.EstimateShadow):
             return estimate_layer_shadow(request)
-        if isinstance(request, RefineMask):
-            return refine_layer_mask(request, pending.report, pending.check)
         if isinstance(request, PlaceWindows):
             return place_windows(request)
         if isinstance(request, MeasureFinish):
@@ -530,6 +537,9 @@ class EngineSession:
             return protocol.Done()
         if self._workspace and isinstance(request, protocol.RenderShadow):
             return self._workspace.render_shadow(request)
+        if self._workspace and isinstance(request, RefineMask):
+            self._workspace.refine_mask(request, pending.report, pending.check)
+            return protocol.Done()
         if self._workspace and isinstance(request, FinishStrip):
             self._workspace.finish(request, pending.check)
             return protocol.Done()

@@ -14,6 +14,12 @@ ReadRows = Callable[[int, int], bytes]
 WriteRows = Callable[[int, int, bytes], None]
 """Takes rows of pixels, from (top, count, bytes)."""
 
+
+def bytes_reader(data: bytes, row_bytes: int) -> ReadRows:
+    """Return a function that reads rows of pixels or of a plane in memory."""
+    return lambda top, count: data[top * row_bytes : (top + count) * row_bytes]
+
+
 STRIP_BYTES = 6 << 20
 """Size of a strip of pixels."""
 

@@ -1,43 +1,58 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The messages about the edges of a mask."""
+"""The message about the edges of a mask."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gimp_bridge.protocol import Message, check_message_size
+from gimp_bridge.protocol import MAX_WORKSPACE, Message
 from s2am_common.edge_sliders import EDGE_SLIDERS
 from s2am_common.sliders import check_sliders
 
 
 @dataclass(frozen=True, kw_only=True)
 class RefineMask(Message):
-    """Refine the edges of a mask. Answered with a `MaskRefined`.
+    """Refine the edges of a layer's mask. Answered with `Done`.
 
-    pixels: H×W×4, RGBA of the layer on its own, or of the visible composite.
-    mask: plane, 255 = foreground.
+    The workspace holds the layer's pixels, height×width RGBA with 8 bits, and after them these planes, 255 = 1: the
+    layer masks, the selection, and the predicted mask or the subject. At `result_offset` the engine writes two planes:
+    the mask, which is the foreground's weight on the canvas, and its share of the layer's opacity.
+
+    layer_masks: number of the masks of the layer and its groups.
+    selection, predicted: whether there is such a plane.
     edges: values by name of `s2am_common.edge_sliders`; lengths are in pixels of this image.
     """
 
     kind = "refine-mask"
     width: int
     height: int
-    pixels: bytes
-    mask: bytes
+    layer_masks: int = 0
+    selection: bool = False
+    predicted: bool = False
     edges: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check sizes and values."""
-        check_message_size(self.width, self.height)
-        plane = self.width * self.height
-        if len(self.pixels) != 4 * plane or len(self.mask) != plane:
-            raise ValueError("pixels and mask must have the size of the image")
+        if min(self.width, self.height) < 1 or self.layer_masks < 0 or self.end > MAX_WORKSPACE:
+            raise ValueError(f"a mask must have at least one pixel, and at most {MAX_WORKSPACE} bytes with the layer")
         check_sliders(self.edges, EDGE_SLIDERS)
 
+    @property
+    def plane_bytes(self) -> int:
+        """Size of a plane."""
+        return self.width * self.height
 
-@dataclass(frozen=True, kw_only=True)
-class MaskRefined(Message):
-    """The mask with refined edges: a plane, 255 = foreground."""
+    @property
+    def plane_count(self) -> int:
+        """Number of the planes after the pixels."""
+        return self.layer_masks + self.selection + self.predicted
 
-    kind = "mask-refined"
-    mask: bytes
+    @property
+    def result_offset(self) -> int:
+        """Offset of the two results."""
+        return (4 + self.plane_count) * self.plane_bytes
+
+    @property
+    def end(self) -> int:
+        """End of the results."""
+        return self.result_offset + 2 * self.plane_bytes

@@ -1,27 +1,58 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Requests of the client about masks."""
+"""The engine's answer to the request about the edges of a mask."""
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
 
-from gimp_bridge.mask_messages import MaskRefined, RefineMask
+import numpy as np
+from numpy.typing import NDArray
+
+from gimp_bridge.effective_mask import Plane, effective_mask, multiply_planes
+from gimp_bridge.mask_messages import RefineMask
 from gimp_bridge.model_cache import ReportText
 from s2am_engine.image.mask_edges import EdgeSettings, refine_edges
 from s2am_engine.types import FractionCallback
 
 
-def refine_layer_mask(request: RefineMask, report: ReportText, check: FractionCallback) -> MaskRefined:
-    """Refine the edges of a mask.
+def refine_layer_mask(
+    request: RefineMask,
+    pixels: NDArray[np.uint8],
+    planes: Sequence[Plane],
+    report: ReportText,
+    check: FractionCallback,
+) -> tuple[Plane, Plane]:
+    """Refine the edges of a layer's mask: its opacity × the predicted mask. The selection limits the result.
 
     Args:
         request: see `RefineMask`.
+        pixels: H×W×4, the layer on its own.
+        planes: H×W each, in the order of `RefineMask`.
         report: called with the current step.
         check: called with the fraction done; raises if the request was canceled.
+
+    Returns:
+        The mask, H×W, nowhere above the layer's opacity; and its share of that opacity, H×W. Blending the layer with
+        the share as a further mask gives the mask.
     """
     report("Refining the edges of the mask")
-    size = request.height, request.width
-    pixels = np.frombuffer(request.pixels, np.uint8).reshape(*size, 4)[..., :3]
-    mask = np.frombuffer(request.mask, np.uint8).reshape(size)
-    edges = EdgeSettings.from_values(request.edges)
-    return MaskRefined(mask=refine_edges(mask, edges, np.ascontiguousarray(pixels), check).tobytes())
+    remaining = list(planes)
+    predicted = remaining.pop() if request.predicted else None
+    selection = remaining.pop() if request.selection else None
+    opacity = effective_mask(np.ascontiguousarray(pixels[..., 3]), remaining)
+    foreground = opacity if predicted is None else multiply_planes(opacity, predicted)
+    colors = np.ascontiguousarray(pixels[..., :3])
+    refined = refine_edges(foreground, EdgeSettings.from_values(request.edges), colors, check)
+    mask: Plane = np.minimum(refined, opacity)
+    share = _share(mask, opacity)
+    if selection is None:
+        return mask, share
+    return multiply_planes(mask, selection), multiply_planes(share, selection)
+
+
+def _share(part: Plane, whole: Plane) -> Plane:
+    """Return part / whole, rounded to 8 bits; 0 where both are 0."""
+    scaled: NDArray[np.uint16] = np.multiply(part, 255, dtype=np.uint16)
+    scaled += whole // 2
+    scaled //= np.maximum(whole, 1)
+    return scaled.astype(np.uint8)

@@ -16,7 +16,7 @@ from s2am_common.errors import S2AMError
 from s2am_common.shadow_sliders import SHADOW_SLIDERS
 from s2am_common.sliders import check_sliders
 
-PROTOCOL_VERSION = 9
+PROTOCOL_VERSION = 10
 """Version of this module; client and engine must have the same. The handshake compares it."""
 
 MAX_SIDE = 2048

@@ -117,20 +117,33 @@ def test_select_layer_subject_gives_the_selectors_mask() -> None:
         select_layer_subject(dataclasses.replace(request, likeliest=False), models, steps.append)
 
 
-def test_refine_layer_mask_applies_the_edges_and_can_be_canceled() -> None:
-    pixels = np.random.default_rng(4).integers(0, 256, (40, 60, 4)).astype(np.uint8)
+@pytest.mark.parametrize("edges", [{}, {"refine_edges": 3.0, "grow": -2.0}, {"grow": 2.0, "feather": 6.0}])
+def test_refined_mask_stays_within_the_layer_and_the_selection(edges: dict[str, float]) -> None:
+    rng = np.random.default_rng(4)
+    pixels = rng.integers(0, 256, (40, 60, 4)).astype(np.uint8)
+    layer_mask, selection = rng.integers(0, 256, (2, 40, 60)).astype(np.uint8)
     mask = np.zeros((40, 60), np.uint8)
     mask[10:30, 10:50] = 255
-    edges = {"refine_edges": 3.0, "grow": 2.0}
-    request = RefineMask(width=60, height=40, pixels=pixels.tobytes(), mask=mask.tobytes(), edges=edges)
+    request = RefineMask(width=60, height=40, layer_masks=1, selection=True, predicted=True, edges=edges)
     steps: list[str] = []
-    found = np.frombuffer(refine_layer_mask(request, steps.append, lambda _: None).mask, np.uint8)
-    expected = refine_edges(mask, EdgeSettings(**edges), pixels[..., :3])
-    np.testing.assert_array_equal(found.reshape(40, 60), expected)
+    planes = [layer_mask, selection, mask]
+    found, share = refine_layer_mask(request, pixels, planes, steps.append, lambda _: None)
+    opacity = np.rint(pixels[..., 3] / 255 * layer_mask).astype(np.uint8)
+    foreground = np.where(mask > 0, opacity, 0).astype(np.uint8)
+    refined = refine_edges(foreground, EdgeSettings(**edges), np.ascontiguousarray(pixels[..., :3]))
+    expected = np.minimum(refined, opacity) * (selection / 255)
+    assert np.abs(found - expected).max() <= 0.51
+    assert np.abs(opacity * (share / 255) - expected).max() <= 1.5
     assert steps == ["Refining the edges of the mask"]
+
+
+def test_refining_a_mask_can_be_canceled() -> None:
+    pixels = np.random.default_rng(4).integers(0, 256, (40, 60, 4)).astype(np.uint8)
 
     def cancel(_: float) -> None:
         raise CancelledError("canceled")
 
     with pytest.raises(CancelledError):
-        refine_layer_mask(request, steps.append, cancel)
+        refine_layer_mask(
+            RefineMask(width=60, height=40, edges={"refine_edges": 3.0}), pixels, [], lambda _: None, cancel
+        )

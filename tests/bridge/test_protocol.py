@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gimp_bridge import finish_messages, protocol
 from gimp_bridge.finish_messages import FINISH_WINDOW, LayerFinish
-from gimp_bridge.mask_messages import MaskRefined, RefineMask
+from gimp_bridge.mask_messages import RefineMask
 from gimp_bridge.message_encoding import decode_message, encode_message
 from gimp_bridge.protocol import Adjust, Harmonize, Message, MessageError, ModelInfo, Strip
 from s2am_common.errors import BridgeError, CancelledError, MaskError, NothingFoundError, S2AMError
@@ -32,8 +32,7 @@ MESSAGES: list[Message] = [
         model="mine",
     ),
     protocol.SelectSubject(width=2, height=1, pixels=bytes(8), likeliest=True, model="isnet"),
-    RefineMask(width=2, height=1, pixels=bytes(8), mask=bytes(2), edges={"grow": -1.5, "refine_edges": 7.0}),
-    MaskRefined(mask=bytes(2)),
+    RefineMask(width=2, height=1, layer_masks=2, selection=True, edges={"grow": -1.5, "refine_edges": 7.0}),
     Adjust(color_map={"map": [1.5, None]}, sliders={name: each.high for name, each in SLIDERS.items()}),
     Adjust(color_map={}, samples=bytes(8)),
     protocol.OpenWorkspace(size=7),
@@ -144,9 +143,10 @@ def test_decode_of_a_damaged_message_is_refused_or_valid(message: Message, data:
         lambda: Harmonize(width=2, height=1, pixels=bytes(8), layer_alpha=b"xx", predicted=b"xxx"),
         lambda: protocol.SelectSubject(width=1, height=3000, pixels=bytes(12_000)),
         lambda: protocol.SelectSubject(width=2, height=1, pixels=bytes(6)),
-        lambda: RefineMask(width=2, height=1, pixels=bytes(8), mask=bytes(1)),
-        lambda: RefineMask(width=2, height=1, pixels=bytes(8), mask=bytes(2), edges={"feather": -1.0}),
-        lambda: RefineMask(width=2, height=1, pixels=bytes(8), mask=bytes(2), edges={"warmth": 0.5}),
+        lambda: RefineMask(width=0, height=1),
+        lambda: RefineMask(width=1 << 15, height=1 << 12),
+        lambda: RefineMask(width=2, height=1, edges={"feather": -1.0}),
+        lambda: RefineMask(width=2, height=1, edges={"warmth": 0.5}),
         lambda: protocol.OpenWorkspace(size=0),
         lambda: protocol.OpenWorkspace(size=protocol.MAX_WORKSPACE + 1),
         lambda: Strip(offset=-4, width=1, rows=1),

@@ -107,6 +107,9 @@ class LayerMask(Drawable):
 class Channel(Drawable):
     """A channel."""
 
+    def set_visible(self, visible: bool) -> None:
+        """Do nothing: the composite shows no channels."""
+
     @classmethod
     def new(cls, image: Image, name: str, width: int, height: int, *_rest: object) -> Channel:
         return cls(image, name, Buffer("Y u8", width, height))
@@ -294,6 +297,7 @@ class Image:
         self.layers: list[Layer] = []
         self.selected: list[Layer] = []
         self.selection: Channel | None = None
+        self.channels: list[Channel] = []
         self.attached_to: Drawable | None = None
         self.number = next(_numbers)
         self.log: list[str] = []
@@ -450,9 +454,12 @@ class Image:
 
     def insert_channel(self, channel: Channel, _parent: None, _index: int) -> None:
         self.log.append(f"insert channel {channel.name}")
+        self.channels.append(channel)
+        self.selected = []  # the new channel is selected instead
 
     def remove_channel(self, channel: Channel) -> None:
         self.log.append(f"remove channel {channel.name}")
+        self.channels = [each for each in self.channels if each is not channel]
 
     def select_item(self, _operation: object, channel: Channel) -> None:
         self.selection = channel

@@ -28,10 +28,15 @@ class RecordingView:
         self.after: bytes | None = None
         self.detail: tuple[Window, bytes, bytes, bytes] | None = None
         self.ready = False
+        self.edges_reset = False
+        self.tint: bytes | None = None
         self.shadow_values: dict[str, float] = {}
 
     def withdraw_subject(self) -> bool:
         return False
+
+    def reset_edges(self) -> None:
+        self.edges_reset = True
 
     def show_shadow_values(self, values: Mapping[str, float]) -> None:
         self.shadow_values = dict(values)
@@ -51,6 +56,9 @@ class RecordingView:
     def show_before(self, window: Window, rgba: bytes, mask: bytes, tinted: bool) -> None:
         assert len(rgba) == 4 * window.columns * window.rows
         self.before, self.after = (rgba, mask, tinted), None
+
+    def show_mask(self, mask: bytes) -> None:
+        self.tint = mask
 
     def show_after(self, _window: Window, rgba: bytes) -> None:
         self.after = rgba

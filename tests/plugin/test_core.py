@@ -28,6 +28,7 @@ from harmonize_layer.core.harmonizing import multiply_matrices
 from harmonize_layer.core.metadata import LayerMetadata
 
 from gimp_bridge import starter
+from s2am_common.edge_sliders import EDGE_SLIDERS
 from s2am_common.errors import BridgeError, EngineError, MaskError
 from s2am_common.shadow_sliders import SHADOW_SLIDERS
 from s2am_common.sliders import SLIDERS
@@ -49,7 +50,8 @@ def test_core_imports_without_gi() -> None:
 
 def test_slider_arguments_follow_the_table_of_sliders() -> None:
     arguments = settings.slider_arguments()
-    specs = {**SLIDERS, **{f"shadow-{spec.option}": spec for spec in SHADOW_SLIDERS.values()}}
+    edges = {f"mask-{spec.option}": spec for spec in EDGE_SLIDERS.values()}
+    specs = {**SLIDERS, **edges, **{f"shadow-{spec.option}": spec for spec in SHADOW_SLIDERS.values()}}
     assert [(each.name, each.low, each.high, each.default) for each in arguments] == [
         (name, spec.low, spec.high, spec.default) for name, spec in specs.items()
     ]

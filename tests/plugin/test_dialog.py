@@ -302,9 +302,7 @@ def test_dialog_draws_predicted_masks_with_a_tint(gi: FakeGi, engine: LocalEngin
     run_dialog(gi, image, engine, Config(), lambda: False)
     drawn = [call.args[0].pixels for call in gi.gtk.Image().set_from_pixbuf.call_args_list]
     assert max((pixels[..., :3] == (255, 0, 255)).all(axis=2).mean() for pixels in drawn) > 0.15
-    assert "Before (tinted: the detected region) and after" in [
-        c.args[0] for c in gi.gtk.Label().set_text.call_args_list
-    ]
+    assert "Before (tinted: the mask) and after" in [c.args[0] for c in gi.gtk.Label().set_text.call_args_list]
 
 
 def test_dialog_choices_change_the_arguments(gi: FakeGi, image: Image, engine: LocalEngine) -> None:

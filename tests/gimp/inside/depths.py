@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Any
 
 from gi.repository import Gimp
 
 from tests.gimp.inside.support import (
-    FOLDER,
     Facts,
     call,
     case,
@@ -103,7 +101,6 @@ def adobe_rgb_effect() -> Facts:
 @case
 def reduced_alpha() -> Facts:
     """The alpha of a layer with odd sides as the plug-in reads it, reduced by GIMP, and as GEGL reduces it."""
-    sys.path.insert(0, str(FOLDER / "plug-ins/harmonize-layer"))
     from harmonize_layer.core.geometry import PixelArea
     from harmonize_layer.gimp import pixels
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -32,6 +33,7 @@ Facts = dict[str, Any]
 _results: dict[str, Facts] = {}
 
 Gegl.init(None)
+sys.path.insert(0, str(FOLDER / "plug-ins/harmonize-layer"))
 
 
 def given(name: str) -> bytes:

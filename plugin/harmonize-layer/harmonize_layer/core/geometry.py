@@ -57,6 +57,23 @@ class Window:
         return PixelArea(x, y, self.columns, self.rows)
 
 
+def crop_plane(plane: bytes, window: Window, wanted: Window) -> bytes:
+    """Return the part of a window's plane that another window of the same scale covers; outside it is 0."""
+    columns, scale = window.columns, window.scale
+    left = round((wanted.area.x - window.area.x) * scale)
+    top = round((wanted.area.y - window.area.y) * scale)
+    start, end = max(0, left), min(columns, left + wanted.columns)
+    empty = bytes(wanted.columns)
+    if end <= start:
+        return empty * wanted.rows
+    before, after = bytes(start - left), bytes(left + wanted.columns - end)
+    lines = (
+        before + plane[columns * row + start : columns * row + end] + after if 0 <= row < window.rows else empty
+        for row in range(top, top + wanted.rows)
+    )
+    return b"".join(lines)
+
+
 def reduced_scale(size: tuple[int, int]) -> float:
     """Return the scale at which a width and height are read: 1, 1/2, 1/4 …, the sizes that GEGL caches."""
     scale = 1.0

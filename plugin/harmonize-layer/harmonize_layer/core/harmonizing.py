@@ -21,7 +21,7 @@ from gimp_bridge.protocol import Adjust, HarmonizeResponse, ProgressUpdate
 from gimp_bridge.request_channel import ProgressCallback
 from harmonize_layer.core import messages
 from harmonize_layer.core.composite import LayerComposite, predict_color_map, read_composite, request_subject
-from harmonize_layer.core.geometry import PixelArea, Window
+from harmonize_layer.core.geometry import PixelArea
 from harmonize_layer.core.host import Digests, HostDrawable, HostImage, HostLayer, Matrix3
 from harmonize_layer.core.layers import (
     area_of,
@@ -31,6 +31,15 @@ from harmonize_layer.core.layers import (
     leaves,
     prepare_twin,
     temporary,
+)
+from harmonize_layer.core.masks import (
+    RefinedMask,
+    WindowMask,
+    enlarged_rows,
+    full_window,
+    pixel_rows,
+    plane_rows,
+    request_refined_mask,
 )
 from harmonize_layer.core.metadata import LayerMetadata, identity_of, save_metadata, set_identity
 from harmonize_layer.core.settings import HarmonizeSettings
@@ -54,14 +63,6 @@ NOTICEABLE_RMSE = 2.0
 
 
 @dataclass(frozen=True)
-class PredictedMask:
-    """The detector's mask of a window, where it limits the change."""
-
-    plane: bytes
-    window: Window
-
-
-@dataclass(frozen=True)
 class FinishedLayer:
     """A layer whose result is ready.
 
@@ -69,8 +70,9 @@ class FinishedLayer:
     pixels: pairs of a layer and one with its new pixels, which is not in the image yet; several for the layers of a
         group.
     effects: their gains, in the order in which they are applied.
-    mask: limits the effect; None = the selection limits it.
-    subject: the subject of the layer, which becomes its layer mask; None = the layer has a mask or transparency.
+    mask: predicted, or with refined edges: it limits the effect; None = the selection limits it.
+    subject: the subject of the layer, its edges refined, which becomes its layer mask; None = the layer has a mask or
+        transparency.
     shadow: the layer of its shadow, which is not in the image yet; None = it has none.
     digests: of the pixels that were read from the layer (or its original) and written; None = unknown.
     """
@@ -80,8 +82,8 @@ class FinishedLayer:
     metadata: LayerMetadata
     pixels: Sequence[tuple[HostLayer, HostLayer]] = ()
     effects: Sequence[Matrix3] = ()
-    mask: PredictedMask | None = None
-    subject: PredictedMask | None = None
+    mask: WindowMask | None = None
+    subject: WindowMask | None = None
     shadow: HostLayer | None = None
     digests: Digests | None = None
 
@@ -206,8 +208,12 @@ class HarmonizeRun:
         if start.is_own_result and start.metadata:
             before = start.metadata
             metadata = replace(metadata, original=before.original, original_digest=before.original_digest)
-        mask = PredictedMask(result.mask, composite.window) if result.mask_predicted else None
-        subject = PredictedMask(composite.subject, composite.window) if composite.subject else None
+        mask = WindowMask(result.mask, composite.window) if result.mask_predicted else None
+        subject = WindowMask(composite.subject, composite.window) if composite.subject else None
+        if settings.edges:
+            share = self.refined_mask(layer, composite, result).share
+            mask, subject = (None, share) if subject else (share, None)
+            metadata = replace(metadata, edges={} if subject else settings.edge_arguments)
         shadow = self._shadow(layer, composite, subject, staging)
         if settings.shadow:
             metadata = replace(metadata, shadow=settings.shadow.arguments, shadow_identity=secrets.token_hex(16))
@@ -223,7 +229,7 @@ class HarmonizeRun:
         return FinishedLayer(layer, start, metadata, pixels, subject=subject, shadow=shadow, digests=digests)
 
     def _shadow(
-        self, layer: HostLayer, composite: LayerComposite, subject: PredictedMask | None, staging: HostImage
+        self, layer: HostLayer, composite: LayerComposite, subject: WindowMask | None, staging: HostImage
     ) -> HostLayer | None:
         """Return a new layer with the shadow, if the settings ask for one."""
         if self.settings.shadow is None:
@@ -232,8 +238,8 @@ class HarmonizeRun:
         with self._source(layer, composite.start) as source:
             position = layer.position if composite.start.original else source.position
             area = PixelArea(*position, *source.size)
-            masks = [_plane_rows(each, area) for each in layer_masks(layer)]
-            masks += [_enlarged_rows(self.image, subject, area)] if subject else []
+            masks = [plane_rows(each, area) for each in layer_masks(layer)]
+            masks += [enlarged_rows(self.image, subject, area)] if subject else []
             silhouette = CastingLayer(area, _alpha_rows(source), masks)
             shadow = new_shadow_layer(self.engine, silhouette, self.settings.shadow, automatic, staging, self.progress)
         self.stopwatch.lap("shadow")
@@ -271,7 +277,7 @@ class HarmonizeRun:
         layer: HostLayer,
         start: StartingPoint,
         color_map: dict[str, Any],
-        mask: PredictedMask | None,
+        mask: WindowMask | None,
         staging: HostImage,
     ) -> tuple[HostLayer, Digests | None]:
         """Return a new layer with the recolored pixels, and digests unless a copy of the layer was read."""
@@ -293,15 +299,47 @@ class HarmonizeRun:
             is_copy = source.id != (start.original or layer).id
         return new, None if is_copy else access.digests()
 
-    def _pixel_source(
-        self, layer: HostLayer, area: PixelArea, read: ReadRows, mask: PredictedMask | None
-    ) -> PixelSource:
-        selection = self.image.selection if self.settings.reference != "selection" else None
+    @property
+    def _limiting_selection(self) -> HostDrawable | None:
+        return self.image.selection if self.settings.reference != "selection" else None
+
+    def refined_mask(self, layer: HostLayer, composite: LayerComposite, result: HarmonizeResponse) -> RefinedMask:
+        """Return the mask of a layer at full resolution, its edges refined as the settings say.
+
+        A subject's mask is not limited by the selection: as a layer mask, it would hide the rest of the subject.
+
+        Args:
+            layer: the layer.
+            composite: its composite, with its subject if that was to be selected.
+            result: the engine's result for it.
+        """
+        predicted, selection = b"", self._limiting_selection
+        if composite.subject:
+            predicted, selection = composite.subject, None
+        elif result.mask_predicted:
+            predicted = result.mask
+        with self._source(layer, composite.start) as shown:
+            position = layer.position if composite.start.original else shown.position
+            window = full_window(self.image.size, PixelArea(*position, *shown.size))
+            found = WindowMask(predicted, composite.window)
+            source = PixelSource(
+                pixels=pixel_rows(shown, position, window),
+                layer_masks=tuple(plane_rows(each, window.area) for each in layer_masks(layer)),
+                selection=plane_rows(selection, window.area) if selection else None,
+                predicted=enlarged_rows(self.image, found, window.area) if predicted else None,
+            )
+            refined = request_refined_mask(self.engine, window, source, self.settings.edges, self.progress)
+        self.stopwatch.lap("refining the mask")
+        return refined
+
+    def _pixel_source(self, layer: HostLayer, area: PixelArea, read: ReadRows, mask: WindowMask | None) -> PixelSource:
+        # With refined edges, the mask includes the selection.
+        selection = None if mask and self.settings.edges else self._limiting_selection
         return PixelSource(
             pixels=read,
-            layer_masks=tuple(_plane_rows(each, area) for each in layer_masks(layer)),
-            selection=_plane_rows(selection, area) if selection else None,
-            predicted=_enlarged_rows(self.image, mask, area) if mask else None,
+            layer_masks=tuple(plane_rows(each, area) for each in layer_masks(layer)),
+            selection=plane_rows(selection, area) if selection else None,
+            predicted=enlarged_rows(self.image, mask, area) if mask else None,
         )
 
 
@@ -361,24 +399,9 @@ def check_shadow(layer: HostLayer, result: HarmonizeResponse, settings: Harmoniz
         raise messages.no_shadow(layer.name)
 
 
-def _plane_rows(plane: HostDrawable, area: PixelArea) -> ReadRows:
-    """Return a function that reads rows of an area of the image from a mask or selection."""
-    left, top = plane.position
-    return lambda row, rows: plane.read("Y u8", PixelArea(area.x - left, area.y - top + row, area.width, rows))
-
-
 def _alpha_rows(layer: HostLayer) -> ReadRows:
     """Return a function that reads rows of a layer's alpha."""
     return lambda row, rows: layer.read("A u8", PixelArea(0, row, layer.size[0], rows))
-
-
-def _enlarged_rows(image: HostImage, mask: PredictedMask, area: PixelArea) -> ReadRows:
-    """Return a function that reads rows of an area of the image from a predicted mask."""
-
-    def read(row: int, rows: int) -> bytes:
-        return image.enlarge(mask.plane, mask.window, Window(PixelArea(area.x, area.y + row, area.width, rows), 1.0))
-
-    return read
 
 
 # -- the layer effect: gains in linear light, which GIMP applies with gegl:channel-mixer
@@ -435,7 +458,7 @@ def insert_results(image: HostImage, finished: Sequence[FinishedLayer], settings
             insert_shadow(image, each.layer, each.start, each.metadata, each.shadow)
             is_new = is_new or each.shadow is not None
             if each.subject:
-                results[-1].add_mask(_enlarged_rows(image, each.subject, area_of(results[-1])))
+                results[-1].add_mask(enlarged_rows(image, each.subject, area_of(results[-1])))
         if is_new:
             image.select_layers(results)
     return results

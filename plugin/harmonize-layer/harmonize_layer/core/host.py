@@ -145,6 +145,10 @@ class HostLayer(HostDrawable, Protocol):
     def mask(self) -> HostDrawable | None:
         """The layer mask, if it is switched on."""
 
+    @property
+    def has_mask(self) -> bool:
+        """True if it has a layer mask, switched on or off."""
+
     def parasite(self, name: str) -> bytes | None:
         """Return the content of a parasite; None if there is none."""
 
@@ -214,8 +218,8 @@ class PreviewStack(Protocol):
     def limit(self, mask: bytes) -> None:
         """Show the layer through a further mask, a plane of the window's size."""
 
-    def after(self, layer: bytes) -> bytes:
-        """Return the blended pixels with other pixels of the layer."""
+    def after(self, layer: bytes, limit: bytes = b"") -> bytes:
+        """Return the blended pixels with other pixels of the layer, and another mask instead of that of `limit`."""
 
     def delete(self) -> None:
         """Free the memory."""
@@ -320,6 +324,9 @@ class HostImage(Protocol):
         It becomes the selected layer.
         """
 
+    def add_channel(self, name: str, read: ReadRows) -> None:
+        """Add a channel with rows of its plane, undoably; the same layers stay selected."""
+
     def remove(self, layer: HostLayer) -> None:
         """Remove a layer, undoably."""
 
@@ -348,6 +355,9 @@ class DialogView(Protocol):
     def show_before(self, window: Window, rgba: bytes, mask: bytes, tinted: bool) -> None:
         """Show the composite and clear the result."""
 
+    def show_mask(self, mask: bytes) -> None:
+        """Tint a mask of the composite's size in the composite; empty = nothing is tinted."""
+
     def show_after(self, window: Window, rgba: bytes) -> None:
         """Show the result."""
 
@@ -359,6 +369,9 @@ class DialogView(Protocol):
 
     def withdraw_subject(self) -> bool:
         """Choose another mask if the dialog itself had chosen the subject; return whether it did."""
+
+    def reset_edges(self) -> None:
+        """Set all edge values to 0, because the edges are part of the layer's mask now."""
 
     def show_shadow_values(self, values: Mapping[str, float]) -> None:
         """Show automatic values of the shadow, by slider name."""

@@ -61,6 +61,26 @@ def too_large_for_shadow() -> LayerError:
     return LayerError("The image is too large for a shadow: switch Shadow off.")
 
 
+def too_large_for_mask() -> LayerError:
+    """Return the error for a layer whose mask does not fit in the workspace."""
+    return LayerError("The layer is too large to refine its edges or save its mask: set all edge values to 0.")
+
+
+def has_layer_mask(name: str) -> LayerError:
+    """Return the error for a layer that has a layer mask already."""
+    return LayerError(f"“{name}” has a layer mask already: save the mask as a channel instead.")
+
+
+def mask_would_hide_background(name: str) -> LayerError:
+    """Return the error for the layer mask of a layer that holds the background as well."""
+    return LayerError(f"A layer mask would hide the background on “{name}”: save the mask as a channel instead.")
+
+
+def floating_without_mask(name: str) -> LayerError:
+    """Return the error for the layer mask of a floating selection."""
+    return LayerError(f"“{name}” is a floating selection without a layer mask: choose Layer > To New Layer first.")
+
+
 def nothing_selected() -> LayerError:
     """Return the error for a call without a selected layer."""
     return LayerError("Select the pasted layer in the Layers dialog first, then choose Harmonize Layer again.")

@@ -34,6 +34,7 @@ class LayerMetadata:
     original: random identity of the layer that a new layer was made from; "" = none. Layers made by version 0.1 have
         none, because that version identified it by a number that layers of other images have as well.
     original_digest, digest: of the pixels of that layer, and of those that were left in the new one.
+    edges: the arguments of the edges; empty = 0, or they are part of its layer mask.
     shadow: the arguments of its shadow; empty = it has none.
     shadow_identity: random identity of the shadow's layer; "" = it has none.
     """
@@ -48,6 +49,7 @@ class LayerMetadata:
     original: str = ""
     original_digest: str = ""
     digest: str = ""
+    edges: dict[str, float] = field(default_factory=dict)
     shadow: dict[str, Any] = field(default_factory=dict)
     shadow_identity: str = ""
 

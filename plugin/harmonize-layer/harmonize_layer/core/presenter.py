@@ -16,14 +16,16 @@ from harmonize_layer.core import messages
 from harmonize_layer.core.batch import HarmonizeBatch
 from harmonize_layer.core.composite import LayerComposite, predict_color_map, read_composite, request_subject
 from harmonize_layer.core.detail import Detail, read_detail
+from harmonize_layer.core.edge_preview import EdgePreview, edges_of_composite, edges_of_detail
 from harmonize_layer.core.geometry import Window
-from harmonize_layer.core.harmonizing import NOTICEABLE_RMSE, check_result, check_shadow
+from harmonize_layer.core.harmonizing import NOTICEABLE_RMSE, HarmonizeRun, check_result, check_shadow
 from harmonize_layer.core.host import DialogView, HostImage, HostLayer
 from harmonize_layer.core.layers import find_layers
+from harmonize_layer.core.masks import RefinedMask, check_layer_mask, save_as_channel, save_as_layer_mask
 from harmonize_layer.core.messages import LayerError, error_message
 from harmonize_layer.core.rendering import render_composite, render_detail, with_alpha
 from harmonize_layer.core.restoring import lacks_effect
-from harmonize_layer.core.settings import HarmonizeSettings
+from harmonize_layer.core.settings import EDGE_ARGUMENTS, HarmonizeSettings
 from harmonize_layer.core.shadows import automatic_values, request_shadow_values
 from harmonize_layer.core.starting_point import StartingPoint
 from s2am_common.atomic import atomic_write
@@ -34,7 +36,7 @@ from s2am_common.translation import localized as _
 COMPOSITE_SETTINGS = ("reference", "reference-layer", "also-match-layers", "also-match-files", "mask")
 """The arguments that change the composite."""
 
-RESULT_SETTINGS = ("result", "hide-original", *SLIDERS)
+RESULT_SETTINGS = ("result", "hide-original", *SLIDERS, *EDGE_ARGUMENTS)
 """The arguments that change the result alone."""
 
 SHADOW_SETTINGS = ("shadow", "shadow-automatic")
@@ -46,11 +48,15 @@ LOW_CONFIDENCE = 0.6
 
 @dataclass(frozen=True)
 class Preview:
-    """The adjusted color map, and what `render_composite` and `render_detail` return for it."""
+    """The adjusted color map, and what `render_composite` and `render_detail` return for it.
+
+    refined: the mask with refined edges; None = the composite's own.
+    """
 
     adjusted: AdjustResult
     rgba: bytes
-    detail: tuple[Detail, bytes] | None
+    refined: RefinedMask | None
+    detail: tuple[Detail, bytes, RefinedMask | None] | None
 
 
 class DialogPresenter:
@@ -85,6 +91,9 @@ class DialogPresenter:
         self._adjusted: AdjustResult | None = None
         self._wanted: Window | None = None
         self._detail: Detail | None = None
+        self._edges: EdgePreview | None = None
+        self._detail_edges: EdgePreview | None = None
+        self._tint = b""
         self._is_applying = False
         self._uncut = b""
         self._shadow_notes: tuple[str, ...] = ()
@@ -110,12 +119,12 @@ class DialogPresenter:
         self._clear_detail()
         if self._composite and self._composite.stack:
             self._composite.stack.delete()
-        self._composite = self._result = self._adjusted = None
+        self._composite = self._result = self._adjusted = self._edges = None
 
     def _clear_detail(self) -> None:
         if self._detail:
             self._detail.stack.delete()
-        self._detail = None
+        self._detail = self._detail_edges = None
 
     def check_changes(self) -> None:
         """Update the preview if image, selection or layers have changed since it was made; called regularly."""
@@ -190,15 +199,70 @@ class DialogPresenter:
         Returns:
             Whether the image was changed.
         """
-        previewed = self.previewed
-        self._queue.close()  # so that the engine is free
-        self._is_applying = True
-        try:
+        previewed, messages_shown = self.previewed, []
+
+        def harmonize() -> None:
             batch = HarmonizeBatch(
                 self._image, self._layers, self._read_settings(), self._engine, progress, likeliest=True
             )
             done = batch.run(previewed)
             self._layers = done.layers
+            messages_shown.extend([done.message] if done.message else [])
+
+        cuts_out = previewed is not None and bool(previewed[0].subject)
+        if not self._carry_out(harmonize):
+            return False
+        if cuts_out:
+            self._reset_edges()
+        self.update_composite()
+        if messages_shown:
+            self._view.show_notes(messages_shown)
+        return True
+
+    def save_mask(self, progress: ProgressCallback, *, as_layer_mask: bool) -> bool:
+        """Save the mask that limits the change in the image: as a channel, or as the mask of the first layer.
+
+        Args:
+            progress: called with each step; may raise CancelledError.
+            as_layer_mask: as a layer mask, whose edges are then part of the layer.
+
+        Returns:
+            Whether the image was changed.
+        """
+        previewed, layer = self.previewed, self._layers[0]
+        if previewed is None:
+            return False
+
+        def save() -> None:
+            composite, result = previewed
+            if as_layer_mask:
+                check_layer_mask(layer, predicted=result.mask_predicted)
+            run = HarmonizeRun(self._image, [layer], self._read_settings(), self._engine, progress, likeliest=True)
+            refined = run.refined_mask(layer, composite, result)
+            if as_layer_mask:
+                save_as_layer_mask(self._image, layer, refined.share)
+            else:
+                save_as_channel(self._image, layer, refined.mask)
+
+        if not self._carry_out(save):
+            return False
+        if as_layer_mask:
+            self._reset_edges()
+            self.update_composite()
+        self._view.show_status("The mask is a layer mask now." if as_layer_mask else "The mask is a channel now.")
+        return True
+
+    def _reset_edges(self) -> None:
+        """Set the edges to 0 after they have become part of a layer mask."""
+        self._clear()  # so that no preview is made for each value
+        self._view.reset_edges()
+
+    def _carry_out(self, change: Callable[[], None]) -> bool:
+        """Change the image while the engine is free; return whether it was changed rather than an error shown."""
+        self._queue.close()
+        self._is_applying = True
+        try:
+            change()
         except CancelledError:
             self._view.show_status("Stopped; the image is unchanged.")
             return False
@@ -208,9 +272,6 @@ class DialogPresenter:
         finally:
             self._is_applying = False
             self._queue = self._new_queue()
-        self.update_composite()
-        if done.message:
-            self._view.show_notes([done.message])
         return True
 
     def save_cube(self, file: Path) -> None:
@@ -288,6 +349,7 @@ class DialogPresenter:
             before = self._uncut
         tinted = result.mask_predicted or bool(composite.subject)
         self._view.show_before(composite.window, before, result.mask, tinted=tinted)
+        self._tint = result.mask if tinted else b""
         self._queue.submit(lambda: self._engine.status(self._report), self._show_ready, self._show_error, key="status")
         self._read_detail()
         self._estimate_shadow()
@@ -321,29 +383,49 @@ class DialogPresenter:
             self._view.set_ready(False)
             self._show_error(error)
             return
+        if settings.edges and self._edges is None:
+            self._edges = edges_of_composite(self._layers[0], composite, result)
+        if settings.edges and self._detail_edges is None and detail:
+            self._detail_edges = edges_of_detail(detail)
+        edges, detail_edges = self._edges, self._detail_edges
         samples = result.samples if settings.result == "effect" else b""
         request = Adjust(color_map=result.color_map, sliders=settings.sliders, samples=samples)
 
         def job() -> Preview:
             adjusted = self._engine.adjust(request)
-            part = (detail, render_detail(self._engine, detail, adjusted)) if detail else None
-            return Preview(adjusted, render_composite(self._engine, composite, result, adjusted), part)
+            part = None
+            if detail:
+                matte = detail_edges.refined(self._engine, settings.edges) if detail_edges else None
+                part = detail, render_detail(self._engine, detail, adjusted, matte), matte
+            refined = edges.refined(self._engine, settings.edges) if edges else None
+            rgba = render_composite(self._engine, composite, result, adjusted, refined)
+            return Preview(adjusted, rgba, refined, part)
 
         def done(preview: Preview) -> None:
             if result is self._result:
-                stack = composite.stack
-                after = stack.after(preview.rgba) if stack else with_alpha(preview.rgba, result.alpha)
-                self._view.show_after(composite.window, after)
-                if preview.detail and preview.detail[0] is self._detail:
-                    part, rgba = preview.detail
-                    tint = part.predicted or part.subject
-                    self._view.show_detail(part.window, part.before, part.stack.after(rgba), tint)
+                self._show_preview(composite, result, preview)
                 self._adjusted = preview.adjusted
                 self._view.show_notes(self._notes(result, preview.adjusted))
                 self._view.show_status(self._ready)
                 self._view.set_ready(True)
 
         self._queue.submit(job, done, self._show_error, key="adjust")
+
+    def _show_preview(self, composite: LayerComposite, result: HarmonizeResponse, preview: Preview) -> None:
+        refined, stack = preview.refined, composite.stack
+        tint = result.mask if result.mask_predicted or composite.subject else b""
+        tint = refined.mask.plane if refined else tint
+        if tint != self._tint:
+            self._view.show_mask(tint)
+            self._tint = tint
+        cut = refined.share.plane if refined and composite.subject else composite.subject
+        after = stack.after(preview.rgba, cut) if stack else with_alpha(preview.rgba, result.alpha)
+        self._view.show_after(composite.window, after)
+        if preview.detail and preview.detail[0] is self._detail:
+            part, rgba, matte = preview.detail
+            tint = matte.mask.plane if matte else part.predicted or part.subject
+            cut = matte.share.plane if matte and part.subject else part.subject
+            self._view.show_detail(part.window, part.before, part.stack.after(rgba, cut), tint)
 
     def _notes(self, result: HarmonizeResponse, adjusted: AdjustResult) -> list[str]:
         notes = []

@@ -3,22 +3,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 
 from gimp_bridge.client import EngineClient
-from gimp_bridge.layer_pixels import PixelLayout, PixelSource
+from gimp_bridge.layer_pixels import PixelLayout, PixelSource, bytes_reader
 from gimp_bridge.protocol import AdjustResult, HarmonizeResponse
 from harmonize_layer.core.composite import LayerComposite
 from harmonize_layer.core.detail import Detail
+from harmonize_layer.core.masks import RefinedMask
 
 
 def render_composite(
-    engine: EngineClient, composite: LayerComposite, result: HarmonizeResponse, adjusted: AdjustResult
+    engine: EngineClient,
+    composite: LayerComposite,
+    result: HarmonizeResponse,
+    adjusted: AdjustResult,
+    refined: RefinedMask | None = None,
 ) -> bytes:
-    """Return the composite with its foreground recolored, or the layer of its stack recolored, RGBA."""
+    """Return the composite with its foreground recolored, or the layer of its stack recolored, RGBA.
+
+    Args:
+        engine: the engine.
+        composite: the composite.
+        result: the engine's result for it.
+        adjusted: the color map.
+        refined: the mask with refined edges; None = the composite's own.
+    """
     columns, rows = composite.window.columns, composite.window.rows
     if composite.stack is None:
-        source = PixelSource(_rows_of(composite.rgba, 4 * columns), predicted=_rows_of(result.mask, columns))
+        mask = refined.mask.plane if refined else result.mask
+        source = PixelSource(bytes_reader(composite.rgba, 4 * columns), predicted=bytes_reader(mask, columns))
         return _render(engine, adjusted, columns, rows, source)
     part = Detail(
         window=composite.window,
@@ -27,18 +41,32 @@ def render_composite(
         masks=tuple(composite.mask_planes),
         selection=b"" if composite.selection_is_reference else composite.selection,
         predicted=result.mask if result.mask_predicted else b"",
+        subject=composite.subject,
     )
-    return render_detail(engine, part, adjusted)
+    return render_detail(engine, part, adjusted, refined)
 
 
-def render_detail(engine: EngineClient, part: Detail, adjusted: AdjustResult) -> bytes:
-    """Return the layer of a part recolored, RGBA; its `PreviewStack` blends it with what is below."""
+def render_detail(
+    engine: EngineClient, part: Detail, adjusted: AdjustResult, refined: RefinedMask | None = None
+) -> bytes:
+    """Return the layer of a part recolored, RGBA; its `PreviewStack` blends it with what is below.
+
+    Args:
+        engine: the engine.
+        part: the part.
+        adjusted: the color map.
+        refined: the mask with refined edges; None = the part's own.
+    """
+    if refined and part.subject:
+        part = replace(part, masks=(*part.masks[:-1], refined.share.plane))
+    elif refined:
+        part = replace(part, selection=b"", predicted=refined.share.plane)
     columns, rows = part.window.columns, part.window.rows
     source = PixelSource(
-        _rows_of(part.stack.layer, 4 * columns),
-        tuple(_rows_of(mask, columns) for mask in part.masks),
-        selection=_rows_of(part.selection, columns) if part.selection else None,
-        predicted=_rows_of(part.predicted, columns) if part.predicted else None,
+        bytes_reader(part.stack.layer, 4 * columns),
+        tuple(bytes_reader(mask, columns) for mask in part.masks),
+        selection=bytes_reader(part.selection, columns) if part.selection else None,
+        predicted=bytes_reader(part.predicted, columns) if part.predicted else None,
     )
     return _render(engine, adjusted, columns, rows, source)
 
@@ -58,7 +86,3 @@ def _render(engine: EngineClient, adjusted: AdjustResult, columns: int, rows: in
 
     engine.render(adjusted.effect or adjusted.color_map, PixelLayout(columns, rows), source, write)
     return b"".join(parts[top] for top in sorted(parts))
-
-
-def _rows_of(data: bytes, row_bytes: int) -> Callable[[int, int], bytes]:
-    return lambda top, count: data[top * row_bytes : (top + count) * row_bytes]

@@ -9,6 +9,7 @@ from typing import Any
 
 from harmonize_layer.core.host import HostLayer, ProcedureValues
 from harmonize_layer.core.metadata import LayerMetadata
+from s2am_common.edge_sliders import EDGE_SLIDERS
 from s2am_common.shadow_sliders import SHADOW_SLIDERS
 from s2am_common.sliders import SLIDERS, SliderSpec
 from s2am_common.translation import localized
@@ -59,8 +60,11 @@ SHADOW_ARGUMENTS = {f"shadow-{spec.option}": spec for spec in SHADOW_SLIDERS.val
 SHADOW_NAMES = ("shadow", "shadow-automatic", *SHADOW_ARGUMENTS)
 """The arguments of the shadow."""
 
+EDGE_ARGUMENTS = {f"mask-{spec.option}": spec for spec in EDGE_SLIDERS.values()}
+"""The sliders of the mask's edges by the name of their argument."""
+
 _CHOSEN = [f"{name} ({', '.join(values)})" for name, (_label, _help, values) in CHOICES.items()]
-_NAMES = ", ".join(("model", *_CHOSEN, *OBJECTS, *SLIDERS, *SHADOW_ARGUMENTS))
+_NAMES = ", ".join(("model", *_CHOSEN, *OBJECTS, *SLIDERS, *EDGE_ARGUMENTS, *SHADOW_ARGUMENTS))
 
 HELP = """\
 Matches the colors of a pasted layer to its background at full resolution, with a program on this computer; nothing is \
@@ -95,10 +99,10 @@ class SliderArgument:
 def slider_arguments() -> list[SliderArgument]:
     """Return the arguments for all sliders; an underscore marks the mnemonic of a label.
 
-    Those of the shadow have none, because the letters are taken.
+    Those of the edges and of the shadow have none, because the letters are taken.
     """
     found = [_slider_argument(spec.name, spec, spec.mnemonic) for spec in SLIDERS.values()]
-    return found + [_slider_argument(name, spec, "") for name, spec in SHADOW_ARGUMENTS.items()]
+    return found + [_slider_argument(name, spec, "") for name, spec in (EDGE_ARGUMENTS | SHADOW_ARGUMENTS).items()]
 
 
 def _slider_argument(name: str, spec: SliderSpec, mnemonic: str) -> SliderArgument:
@@ -124,6 +128,7 @@ class ShadowSettings:
 class HarmonizeSettings:
     """The values of the arguments: keys of RESULTS, REFERENCES and MASKS; "" as model is the default.
 
+    edges: values of the mask's edges that are not 0, by slider name.
     shadow: None = no shadow.
     """
 
@@ -137,7 +142,13 @@ class HarmonizeSettings:
     hide_original: bool = True
     all_images: bool = False
     sliders: dict[str, float] = field(default_factory=dict)
+    edges: dict[str, float] = field(default_factory=dict)
     shadow: ShadowSettings | None = None
+
+    @property
+    def edge_arguments(self) -> dict[str, float]:
+        """The values of the procedure's arguments for the edges."""
+        return {name: self.edges[spec.name] for name, spec in EDGE_ARGUMENTS.items() if spec.name in self.edges}
 
 
 def own_values(metadata: LayerMetadata) -> dict[str, Any]:
@@ -145,13 +156,14 @@ def own_values(metadata: LayerMetadata) -> dict[str, Any]:
     values: dict[str, Any] = {"model": metadata.model, "result": metadata.result, "mask": metadata.mask}
     if metadata.reference != "layer":
         values["reference"] = metadata.reference
-    return valid_values(values | metadata.sliders | {"shadow": False} | metadata.shadow)
+    edges = dict.fromkeys(EDGE_ARGUMENTS, 0.0) | metadata.edges
+    return valid_values(values | metadata.sliders | edges | {"shadow": False} | metadata.shadow)
 
 
 def valid_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return stored arguments without those that this version does not have; sliders are limited to their ranges."""
     found: dict[str, Any] = {}
-    sliders = {**SLIDERS, **SHADOW_ARGUMENTS}
+    sliders = {**SLIDERS, **EDGE_ARGUMENTS, **SHADOW_ARGUMENTS}
     for name, value in values.items():
         if name in sliders and isinstance(value, int | float):
             found[name] = min(max(float(value), sliders[name].low), sliders[name].high)
@@ -170,7 +182,9 @@ def read_procedure_settings(values: ProcedureValues, reference_layer: HostLayer 
         reference_layer: its reference layer.
     """
     names = ("model", *CHOICES, "also-match-layers", "also-match-files", "hide-original", "all-images", *SLIDERS)
+    names += tuple(EDGE_ARGUMENTS)
     value: dict[str, Any] = {name: values.get_property(name) for name in (*names, *SHADOW_NAMES)}
+    edges = {spec.name: round(value[name], 6) for name, spec in EDGE_ARGUMENTS.items()}
     of_shadow = {spec.name: round(value[name], 6) for name, spec in SHADOW_ARGUMENTS.items()}
     return HarmonizeSettings(
         model=value["model"] or "",
@@ -183,5 +197,6 @@ def read_procedure_settings(values: ProcedureValues, reference_layer: HostLayer 
         hide_original=value["hide-original"],
         all_images=value["all-images"],
         sliders={name: round(value[name], 6) for name in SLIDERS},
+        edges={name: edge for name, edge in edges.items() if edge},
         shadow=ShadowSettings(value["shadow-automatic"], of_shadow) if value["shadow"] else None,
     )

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import gi
@@ -16,6 +16,7 @@ from gi.repository import Gimp, GimpUi, GLib, GObject, Gtk  # noqa: E402 (the ve
 from gimp_bridge.background_queue import BackgroundQueue  # noqa: E402
 from gimp_bridge.client import EngineClient  # noqa: E402
 from gimp_bridge.protocol import HarmonizeResponse, ModelInfo, ProgressUpdate  # noqa: E402
+from gimp_bridge.request_channel import ProgressCallback  # noqa: E402
 from harmonize_layer.core import settings  # noqa: E402
 from harmonize_layer.core.composite import LayerComposite, lacks_mask  # noqa: E402
 from harmonize_layer.core.geometry import Window  # noqa: E402
@@ -25,6 +26,7 @@ from harmonize_layer.core.metadata import load_metadata  # noqa: E402
 from harmonize_layer.core.presenter import DialogPresenter  # noqa: E402
 from harmonize_layer.core.presets import Presets, presets_path  # noqa: E402
 from harmonize_layer.gimp.arguments import read_arguments  # noqa: E402
+from harmonize_layer.gimp.edges import EdgeSection  # noqa: E402
 from harmonize_layer.gimp.images import GimpImage  # noqa: E402
 from harmonize_layer.gimp.popovers import PresetMenu, ReferencePicker  # noqa: E402
 from harmonize_layer.gimp.preview import PreviewArea  # noqa: E402
@@ -80,6 +82,7 @@ class HarmonizeDialog:
         for name, value in settings.own_values(metadata).items() if metadata else ():
             config.set_property(name, value)
         self._offers_subject = self._choose_mask(image, layers[0])
+        self._edges = EdgeSection(self._window, config, self._save_mask)
         self._build()
 
     def _choose_mask(self, image: GimpImage, layer: HostLayer) -> bool:
@@ -145,6 +148,7 @@ class HarmonizeDialog:
         controls = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=12)
         controls.pack_start(self._build_choices(), False, False, 0)
         controls.pack_start(self._build_sliders(), False, False, 0)
+        controls.pack_start(self._edges.widget, False, False, 0)
         controls.pack_start(self._build_shadow(), False, False, 0)
         # On a low screen the controls scroll, so that the buttons below them stay visible.
         scrolled = Gtk.ScrolledWindow(hscrollbar_policy=Gtk.PolicyType.NEVER, hexpand=False)
@@ -273,13 +277,22 @@ class HarmonizeDialog:
         if self._is_applying:
             self._stop()
         elif self._presenter:
-            self._set_applying(True)
-            try:
-                self._has_applied |= self._presenter.apply(self._show_progress)
-            finally:
-                self._set_applying(False)
-            if self._has_applied:
-                self._window.get_widget_for_response(Gtk.ResponseType.CANCEL).set_label(_("_Close"))
+            self._change_image(self._presenter.apply)
+
+    def _save_mask(self, as_layer_mask: bool) -> None:
+        if self._presenter:
+            save = self._presenter.save_mask
+            self._change_image(lambda progress: save(progress, as_layer_mask=as_layer_mask))
+
+    def _change_image(self, change: Callable[[ProgressCallback], bool]) -> None:
+        """Change the image while the dialog stays open; meanwhile the button Apply stops it."""
+        self._set_applying(True)
+        try:
+            self._has_applied |= change(self._show_progress)
+        finally:
+            self._set_applying(False)
+        if self._has_applied:
+            self._window.get_widget_for_response(Gtk.ResponseType.CANCEL).set_label(_("_Close"))
 
     def _set_applying(self, applying: bool) -> None:
         self._is_applying, self._is_stopped = applying, False
@@ -317,6 +330,10 @@ class HarmonizeDialog:
             self._config.set_property("mask", "automatic")
         return offered
 
+    def reset_edges(self) -> None:
+        """See `DialogView`."""
+        self._edges.reset()
+
     def show_shadow_values(self, values: Mapping[str, float]) -> None:
         """See `DialogView`."""
         for name, spec in settings.SHADOW_ARGUMENTS.items():
@@ -328,6 +345,8 @@ class HarmonizeDialog:
         self._window.set_response_sensitive(Gtk.ResponseType.OK, ready)
         self._apply.set_sensitive(ready)
         self._cube.set_sensitive(ready)
+        layers = self._presenter.layers if self._presenter else self._layers
+        self._edges.set_ready(ready, not layers[0].is_valid or layers[0].has_mask)
 
     def show_status(self, text: str, busy: bool = False) -> None:
         """See `DialogView`."""
@@ -353,6 +372,10 @@ class HarmonizeDialog:
     def show_before(self, window: Window, rgba: bytes, mask: bytes, tinted: bool) -> None:
         """See `DialogView`."""
         self._preview.show_before(window, rgba, mask, tinted=tinted)
+
+    def show_mask(self, mask: bytes) -> None:
+        """See `DialogView`."""
+        self._preview.show_mask(mask)
 
     def show_after(self, window: Window, rgba: bytes) -> None:
         """See `DialogView`."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from gi.repository import Gimp, Gio, GLib
+from gi.repository import Gegl, Gimp, Gio, GLib
 
 from gimp_bridge.layer_pixels import ReadRows
 from gimp_bridge.protocol import MAX_PHOTOGRAPHS, Depth
@@ -22,6 +22,7 @@ from harmonize_layer.gimp.preview_stack import BLENDING, GimpPreviewStack
 from harmonize_layer.gimp.selection import selected
 
 _GLIMPSE_SIDE = 256
+_CHANNEL_OPACITY = 50  # that of GIMP's new channels, when they are shown
 
 COPIED_ATTRIBUTES = (
     *BLENDING,
@@ -73,6 +74,15 @@ class GimpDrawable:
     def read(self, encoding: str, area: PixelArea, scale: float = 1.0) -> bytes:
         """See `HostDrawable`."""
         return pixels.read_area(self.wrapped, encoding, area, scale)
+
+    def _fill(self, read: ReadRows) -> None:
+        """Write all rows of a mask or channel."""
+        buffer, (width, height) = self.wrapped.get_buffer(), self.size
+        write = pixels.rows_writer(buffer, width, "Y u8")
+        for top, rows in pixels.copy_strips(height):
+            write(top, rows, read(top, rows))
+        buffer.flush()
+        self._update()
 
     def _update(self) -> None:
         self.wrapped.update(0, 0, self.wrapped.get_width(), self.wrapped.get_height())
@@ -185,6 +195,11 @@ class GimpLayer(GimpDrawable):
         mask = self.wrapped.get_mask()
         return GimpDrawable(mask, self.position) if mask and self.wrapped.get_apply_mask() else None
 
+    @property
+    def has_mask(self) -> bool:
+        """See `HostLayer`."""
+        return self.wrapped.get_mask() is not None
+
     def parasite(self, name: str) -> bytes | None:
         """See `HostLayer`."""
         parasite = self.wrapped.get_parasite(name)
@@ -228,12 +243,7 @@ class GimpLayer(GimpDrawable):
         """See `HostLayer`."""
         mask = self.wrapped.create_mask(Gimp.AddMaskType.WHITE)
         self.wrapped.add_mask(mask)
-        buffer, (width, height) = mask.get_buffer(), self.size
-        write = pixels.rows_writer(buffer, width, "Y u8")
-        for top, rows in pixels.copy_strips(height):
-            write(top, rows, read(top, rows))
-        buffer.flush()
-        GimpDrawable(mask)._update()
+        GimpDrawable(mask)._fill(read)
         self.wrapped.set_edit_mask(False)
 
     def merge_effects(self) -> None:
@@ -448,6 +458,15 @@ class GimpImage:
         if not is_own:
             new.set_offsets(*layer.position)
         return GimpLayer(new)
+
+    def add_channel(self, name: str, read: ReadRows) -> None:
+        """See `HostImage`."""
+        layers = self.wrapped.get_selected_layers()
+        new = Gimp.Channel.new(self.wrapped, name, *self.size, _CHANNEL_OPACITY, Gegl.Color.new("black"))
+        self.wrapped.insert_channel(new, None, 0)
+        new.set_visible(False)
+        GimpDrawable(new)._fill(read)
+        self.wrapped.set_selected_layers(layers)
 
     def remove(self, layer: HostLayer) -> None:
         """See `HostImage`."""

@@ -21,7 +21,7 @@ from gi.repository import Babl, GdkPixbuf, Gegl, Gimp, GLib
 
 from gimp_bridge.layer_pixels import NativeFormat, PixelLayout, ReadRows, WriteRows
 from gimp_bridge.protocol import BYTES_OF, TRANSFER_STEPS, ColorSpace, Depth
-from harmonize_layer.core.geometry import PixelArea, Window
+from harmonize_layer.core.geometry import PixelArea, Window, crop_plane
 from harmonize_layer.core.host import Digests, Matrix3, PixelAccess
 
 _COPY_ROWS = 256
@@ -362,6 +362,8 @@ def new_pixbuf(data: bytes, width: int, height: int, *, alpha: bool) -> GdkPixbu
 
 def enlarge_window_mask(mask: bytes, window: Window, wanted: Window) -> bytes:
     """Enlarge a mask of a window to the scale of another, and return that part of it; outside the window it is 0."""
+    if window.scale == wanted.scale:
+        return crop_plane(mask, window, wanted)
     gray = bytearray(3 * len(mask))
     for channel in range(3):
         gray[channel::3] = mask
@@ -374,7 +376,6 @@ def enlarge_window_mask(mask: bytes, window: Window, wanted: Window) -> bytes:
     x, y = max(0, round(left)), max(0, round(top))
     right, bottom = min(wanted.columns, round(left + width)), min(wanted.rows, round(top + height))
     if right > x and bottom > y:
-        kind = GdkPixbuf.InterpType.NEAREST if window.scale == wanted.scale else GdkPixbuf.InterpType.BILINEAR
         scales = (width / window.columns, height / window.rows)
-        small.scale(large, x, y, right - x, bottom - y, left, top, *scales, kind)
+        small.scale(large, x, y, right - x, bottom - y, left, top, *scales, GdkPixbuf.InterpType.BILINEAR)
     return pixbuf_bytes(large, 3)[::3]

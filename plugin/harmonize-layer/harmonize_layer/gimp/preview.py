@@ -62,6 +62,7 @@ class PreviewArea:
         self._waiting = 0
         self._image, self._box = Gtk.Image(), Gtk.EventBox()
         self._before: GdkPixbuf.Pixbuf | None = None
+        self._rgba = b""
         self._after: GdkPixbuf.Pixbuf | None = None
         self._crop = PixelArea(0, 0, 1, 1)
         self._view: View | None = None
@@ -75,16 +76,24 @@ class PreviewArea:
 
     def show_before(self, window: Window, rgba: bytes, mask: bytes, *, tinted: bool) -> None:
         """Show a composite, clear the result, and fit the foreground unless the composite has the size of the last."""
-        before = _flattened(rgba, window)
-        is_new = self._before is None or (before.get_width(), before.get_height()) != _size_of(self._before)
-        if tinted:
-            _tint(before, mask, window)
-        self._before, self._after, self._detail, self._window = before, None, None, window
-        self._caption.set_text(_("Before (tinted: the detected region) and after") if tinted else _("Before and after"))
+        is_new = self._before is None or (window.columns, window.rows) != _size_of(self._before)
+        self._rgba, self._after, self._detail, self._window = rgba, None, None, window
+        self._tint_before(mask if tinted else b"")
         self._crop = preview_crop(window, mask)
         if is_new:
             self._view = None
         self._fit_again()
+
+    def show_mask(self, mask: bytes) -> None:
+        """Tint another mask in the composite that is shown; empty = nothing is tinted."""
+        self._tint_before(mask)
+        self._draw()
+
+    def _tint_before(self, mask: bytes) -> None:
+        self._before = _flattened(self._rgba, self._window)
+        if mask:
+            _tint(self._before, mask, self._window)
+        self._caption.set_text(_("Before (tinted: the mask) and after") if mask else _("Before and after"))
 
     def show_after(self, window: Window, rgba: bytes) -> None:
         """Show the result."""

@@ -46,17 +46,18 @@ class GimpPreviewStack:
         self._masks = list(masks)
         self._mask: Gimp.LayerMask | None = None
         if masks:
-            self._show_masks()
+            self._show_masks(self._masks)
         self.before = self._read()
 
     def limit(self, mask: bytes) -> None:
         """See `PreviewStack`."""
-        self._masks.append(mask)
-        self._show_masks()
+        self._show_masks([*self._masks, mask])
         self.before = self._read()
 
-    def after(self, layer: bytes) -> bytes:
+    def after(self, layer: bytes, limit: bytes = b"") -> bytes:
         """See `PreviewStack`."""
+        if limit:
+            self._show_masks([*self._masks, limit])
         self._write(self._top, "R'G'B'A u8", layer)
         return self._read()
 
@@ -72,8 +73,8 @@ class GimpPreviewStack:
         self._write(layer, "R'G'B'A u8", rgba)
         return layer
 
-    def _show_masks(self) -> None:
-        product, *others = self._masks
+    def _show_masks(self, masks: Sequence[bytes]) -> None:
+        product, *others = masks
         for plane in others:
             product = bytes(first * second // 255 for first, second in zip(product, plane, strict=True))
         if self._mask is None:
