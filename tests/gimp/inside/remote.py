@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import time
@@ -12,6 +13,8 @@ from typing import Any
 from gi.repository import Gimp
 
 from tests.gimp.inside.support import FOLDER, call, paste, picture, state
+
+SEE_AGAIN = 30  # times
 
 
 def open_picture(several: bool = False) -> str:
@@ -40,6 +43,11 @@ def harmonize(**arguments: Any) -> dict[str, Any]:
 
 
 def see() -> list[Any]:
+    """Return the image's state. A layer that the plug-in removes meanwhile has no pixels: then it is read again."""
+    for _ in range(SEE_AGAIN):
+        with contextlib.suppress(AttributeError, TypeError):
+            return state(shown[-1][0])
+        time.sleep(0.1)
     return state(shown[-1][0])
 
 
