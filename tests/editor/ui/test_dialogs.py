@@ -284,7 +284,7 @@ def test_fine_tune_trains_a_real_model(
         ("held_out.MOST_ROUNDS", 1),
         ("finetune.FEWEST_HELD_OUT", 4),
         ("finetune.MEASURED_SIDE", 96),
-        ("finetune.BACKGROUNDS", 64),
+        ("style_likeness.BACKGROUNDS", 64),
     ):
         monkeypatch.setattr(f"s2am_engine.training.{name}", value)
     redirect_cache(monkeypatch, tmp_path / "cache")
