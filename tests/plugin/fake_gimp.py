@@ -11,7 +11,7 @@ from enum import Enum, IntFlag
 from typing import Any
 from unittest.mock import MagicMock
 
-from harmonize_layer.core.settings import EDGE_ARGUMENTS, SHADOW_ARGUMENTS
+from harmonize_layer.core.settings import EDGE_ARGUMENTS, NO_FINISH, SHADOW_ARGUMENTS
 
 from s2am_common.sliders import SLIDERS
 from tests.plugin.fake_gegl import Babl, Buffer, MainLoop, Pixbuf, Rectangle
@@ -56,7 +56,7 @@ class Config:
         defaults |= {"reference-layer": None, "hide-original": True, "all-images": False}
         defaults |= {"also-match-layers": [], "also-match-files": [], "shadow": False, "shadow-automatic": True}
         defaults |= {name: spec.default for name, spec in (SHADOW_ARGUMENTS | EDGE_ARGUMENTS).items()}
-        defaults |= {name: spec.default for name, spec in SLIDERS.items()}
+        defaults |= {name: spec.default for name, spec in SLIDERS.items()} | NO_FINISH
         self.values = defaults | {name.replace("_", "-"): value for name, value in values.items()}
         self.changed: Callable[[Config, Any], None] | None = None
 

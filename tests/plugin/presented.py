@@ -8,7 +8,7 @@ from typing import Any
 
 from harmonize_layer.core.geometry import Window
 from harmonize_layer.core.presenter import DialogPresenter
-from harmonize_layer.core.settings import HarmonizeSettings
+from harmonize_layer.core.settings import FinishSettings, HarmonizeSettings
 
 from gimp_bridge.protocol import ModelInfo
 from tests.plugin.fake_gimp import Config
@@ -31,6 +31,7 @@ class RecordingView:
         self.edges_reset = False
         self.tint: bytes | None = None
         self.shadow_values: dict[str, float] = {}
+        self.finish_values: dict[str, float] = {}
 
     def withdraw_subject(self) -> bool:
         return False
@@ -40,6 +41,9 @@ class RecordingView:
 
     def show_shadow_values(self, values: Mapping[str, float]) -> None:
         self.shadow_values = dict(values)
+
+    def show_finish_values(self, values: Mapping[str, float]) -> None:
+        self.finish_values = dict(values)
 
     def set_ready(self, ready: bool) -> None:
         self.ready = ready
@@ -90,3 +94,8 @@ class Presented:
         else:
             self.values["sliders"] = {**self.values.get("sliders", {}), name: value}
         self.presenter.settings_changed(name)
+
+    def change_finish(self, argument: str, finish: FinishSettings) -> None:
+        """Change an argument of the finish."""
+        self.values["finish"] = finish
+        self.presenter.settings_changed(argument)

@@ -31,7 +31,7 @@ from gimp_bridge import starter
 from s2am_common.edge_sliders import EDGE_SLIDERS
 from s2am_common.errors import BridgeError, EngineError, MaskError
 from s2am_common.shadow_sliders import SHADOW_SLIDERS
-from s2am_common.sliders import SLIDERS
+from s2am_common.sliders import FINISH_SLIDERS, SLIDERS
 from s2am_engine.color.map import ColorMap, Matrix
 from tests.plugin.conftest import EARLIER_PARASITE
 
@@ -52,6 +52,7 @@ def test_slider_arguments_follow_the_table_of_sliders() -> None:
     arguments = settings.slider_arguments()
     edges = {f"mask-{spec.option}": spec for spec in EDGE_SLIDERS.values()}
     specs = {**SLIDERS, **edges, **{f"shadow-{spec.option}": spec for spec in SHADOW_SLIDERS.values()}}
+    specs |= {spec.option: spec for spec in FINISH_SLIDERS.values()}
     assert [(each.name, each.low, each.high, each.default) for each in arguments] == [
         (name, spec.low, spec.high, spec.default) for name, spec in specs.items()
     ]

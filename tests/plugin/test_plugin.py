@@ -129,10 +129,11 @@ def test_procedure_has_all_arguments(plugin: Any) -> None:
     procedure = described.do_create_procedure(settings.PROCEDURE_NAME)
     assert list(procedure.arguments) == [
         "model", "result", "reference", "mask", "reference-layer", "also-match-layers", "also-match-files",
-        "hide-original", "all-images", "shadow", "shadow-automatic", *SLIDERS, *settings.EDGE_ARGUMENTS,
-        *settings.SHADOW_ARGUMENTS,
+        "hide-original", "all-images", "shadow", "shadow-automatic", *settings.FINISH_AUTOMATIC, *SLIDERS,
+        *settings.EDGE_ARGUMENTS, *settings.SHADOW_ARGUMENTS, *settings.FINISH_ARGUMENTS,
     ]  # fmt: skip
-    for name, spec in {**SLIDERS, **settings.EDGE_ARGUMENTS, **settings.SHADOW_ARGUMENTS}.items():
+    arguments = {**SLIDERS, **settings.EDGE_ARGUMENTS, **settings.SHADOW_ARGUMENTS, **settings.FINISH_ARGUMENTS}
+    for name, spec in arguments.items():
         _, help_text, low, high, default, _ = procedure.arguments[name]
         assert (help_text, low, high, default) == (spec.help, spec.low, spec.high, spec.default)
     procedure.calls.add_menu_path.assert_called_once_with("<Image>/Filters")

@@ -127,8 +127,7 @@ def read_composite(
     reference, stack = b"", None
     selects_subject = settings.mask == "subject" and layer.mask is None and start.metadata is None
     selects_subject = selects_subject and not layer.passes_through
-    exposed = settings.reference != "layer" and not others and start.original is None and is_exposed(layer)
-    if exposed and not selects_subject:
+    if is_shown_alone(layer, others, settings, start) and not selects_subject:
         window = choose_window(image.size, area_of(layer))
         alpha, rgba = read_plane(layer, "A u8", window), image.read_visible(window)
     else:
@@ -164,6 +163,20 @@ def read_composite(
         stack=stack,
         selects_subject=selects_subject,
     )
+
+
+def is_shown_alone(
+    layer: HostLayer, others: Sequence[HostLayer], settings: HarmonizeSettings, start: StartingPoint
+) -> bool:
+    """Return whether the image itself shows the layer plainly on its reference; else a copy is arranged so.
+
+    Args:
+        layer: the layer to harmonize.
+        others: visible layers that are no reference.
+        settings: the reference.
+        start: what the layer is harmonized from.
+    """
+    return settings.reference != "layer" and not others and start.original is None and is_exposed(layer)
 
 
 def twin_before(copy: HostImage, layer: HostLayer, start: StartingPoint) -> HostLayer:

@@ -21,6 +21,7 @@ from gimp_bridge.protocol import Adjust, HarmonizeResponse, ProgressUpdate
 from gimp_bridge.request_channel import ProgressCallback
 from harmonize_layer.core import messages
 from harmonize_layer.core.composite import LayerComposite, predict_color_map, read_composite, request_subject
+from harmonize_layer.core.finishing import FinishMeter, MeasuredLayer, find_windows, read_sample
 from harmonize_layer.core.geometry import PixelArea
 from harmonize_layer.core.host import Digests, HostDrawable, HostImage, HostLayer, Matrix3
 from harmonize_layer.core.layers import (
@@ -60,6 +61,22 @@ LARGEST_GAIN = 2.0
 
 NOTICEABLE_RMSE = 2.0
 """Difference between effect and color map, in 8-bit levels, above which the dialog mentions it."""
+
+
+@dataclass(frozen=True)
+class LayerChange:
+    """What is done to the pixels of a layer.
+
+    color_map: with the sliders.
+    mask: limits the change; None = only transparency, masks and selection do.
+    finish: of the recolored pixels; None = none.
+    subject: the subject of the layer, whose edges the finish takes for those of the layer.
+    """
+
+    color_map: dict[str, Any]
+    mask: WindowMask | None = None
+    finish: MeasuredLayer | None = None
+    subject: WindowMask | None = None
 
 
 @dataclass(frozen=True)
@@ -221,12 +238,30 @@ class HarmonizeRun:
             pixels = [(layer, self._original_pixels(layer, start, staging))] if start.original else []
             gains = effect_gains(layer, adjusted.matrix)
             return FinishedLayer(layer, start, metadata, pixels, gains, mask, subject, shadow)
+        finish = self._measured_finish(layer, composite, result, adjusted.color_map)
+        if finish:
+            metadata = replace(metadata, finish=settings.finish.arguments(finish.sliders))
+        change = LayerChange(adjusted.color_map, mask, finish, subject if finish else None)
         changed = changed_layers(layer, settings.result)
-        recolored = [self._recolored(part, start, adjusted.color_map, mask, staging) for part in changed]
+        recolored = [self._recolored(part, start, change, staging) for part in changed]
         self.stopwatch.lap("rendering")
         pixels = [(part, new) for part, (new, _) in zip(changed, recolored, strict=True)]
         digests = recolored[0][1] if changed == [layer] else None
         return FinishedLayer(layer, start, metadata, pixels, subject=subject, shadow=shadow, digests=digests)
+
+    def _measured_finish(
+        self, layer: HostLayer, composite: LayerComposite, result: HarmonizeResponse, color_map: dict[str, Any]
+    ) -> MeasuredLayer | None:
+        """Measure the finish of a layer, if the settings ask for one."""
+        if not self.settings.applies_finish:
+            return None
+        layers = [layer, *(other for other in self.layers if other.id != layer.id)]
+        corners = find_windows(self.engine, composite, result, self.progress)
+        sample = read_sample(self.image, layers, self.settings, composite, result, corners)
+        meter = FinishMeter(composite, result, sample)
+        found = meter.measure(self.engine, self.settings.finish, color_map, self.progress)
+        self.stopwatch.lap("measuring")
+        return found
 
     def _shadow(
         self, layer: HostLayer, composite: LayerComposite, subject: WindowMask | None, staging: HostImage
@@ -273,25 +308,21 @@ class HarmonizeRun:
         return new
 
     def _recolored(
-        self,
-        layer: HostLayer,
-        start: StartingPoint,
-        color_map: dict[str, Any],
-        mask: WindowMask | None,
-        staging: HostImage,
+        self, layer: HostLayer, start: StartingPoint, change: LayerChange, staging: HostImage
     ) -> tuple[HostLayer, Digests | None]:
-        """Return a new layer with the recolored pixels, and digests unless a copy of the layer was read."""
+        """Return a new layer with the changed pixels, and digests unless a copy of the layer was read."""
         with self._source(layer, start) as source:
             new = staging.add_blank(source)
             position = layer.position if start.original else source.position
             access = source.pixel_access(new)
             try:
                 self.engine.render(
-                    color_map,
+                    change.color_map,
                     access.layout,
-                    self._pixel_source(layer, PixelArea(*position, *source.size), access.read, mask),
+                    self._pixel_source(layer, PixelArea(*position, *source.size), access.read, change),
                     access.write,
                     native=access.native,
+                    finish=change.finish.at(position) if change.finish else None,
                     progress=self.progress,
                 )
             finally:
@@ -332,14 +363,17 @@ class HarmonizeRun:
         self.stopwatch.lap("refining the mask")
         return refined
 
-    def _pixel_source(self, layer: HostLayer, area: PixelArea, read: ReadRows, mask: WindowMask | None) -> PixelSource:
+    def _pixel_source(self, layer: HostLayer, area: PixelArea, read: ReadRows, change: LayerChange) -> PixelSource:
         # With refined edges, the mask includes the selection.
-        selection = None if mask and self.settings.edges else self._limiting_selection
+        selection = None if change.mask and self.settings.edges else self._limiting_selection
+        masks = [plane_rows(each, area) for each in layer_masks(layer)]
+        if change.subject:
+            masks.append(enlarged_rows(self.image, change.subject, area))
         return PixelSource(
             pixels=read,
-            layer_masks=tuple(plane_rows(each, area) for each in layer_masks(layer)),
+            layer_masks=tuple(masks),
             selection=plane_rows(selection, area) if selection else None,
-            predicted=enlarged_rows(self.image, mask, area) if mask else None,
+            predicted=enlarged_rows(self.image, change.mask, area) if change.mask else None,
         )
 
 

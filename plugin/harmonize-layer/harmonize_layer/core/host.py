@@ -296,6 +296,9 @@ class HostImage(Protocol):
     def read_visible(self, window: Window) -> bytes:
         """Return RGBA, 8-bit sRGB, of everything that is visible in a window."""
 
+    def read_visible_parts(self, areas: Sequence[PixelArea]) -> list[bytes]:
+        """Return RGBA, 8-bit sRGB, of everything that is visible in areas at full resolution; outside it is 0."""
+
     def preview_stack(self, layer: HostLayer, masks: Sequence[bytes], window: Window) -> PreviewStack:
         """Return a layer and what is visible below it, for the preview.
 
@@ -375,6 +378,9 @@ class DialogView(Protocol):
 
     def show_shadow_values(self, values: Mapping[str, float]) -> None:
         """Show automatic values of the shadow, by slider name."""
+
+    def show_finish_values(self, values: Mapping[str, float]) -> None:
+        """Show measured values of the finish, by slider name: those that match the layer to its background."""
 
     def set_ready(self, ready: bool) -> None:
         """Allow or forbid harmonizing."""

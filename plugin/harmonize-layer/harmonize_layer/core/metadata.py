@@ -37,6 +37,7 @@ class LayerMetadata:
     edges: the arguments of the edges; empty = 0, or they are part of its layer mask.
     shadow: the arguments of its shadow; empty = it has none.
     shadow_identity: random identity of the shadow's layer; "" = it has none.
+    finish: the arguments of its finish, with measured values instead of automatic ones; empty = it has none.
     """
 
     result: str
@@ -52,6 +53,7 @@ class LayerMetadata:
     edges: dict[str, float] = field(default_factory=dict)
     shadow: dict[str, Any] = field(default_factory=dict)
     shadow_identity: str = ""
+    finish: dict[str, Any] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         """Return the content of the parasite."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from gimp_bridge import protocol
 from gimp_bridge.background_queue import BackgroundQueue
 from gimp_bridge.client import EngineClient
+from gimp_bridge.finish_messages import LayerFinish
 from gimp_bridge.protocol import Adjust, AdjustResult, HarmonizeResponse, ProgressUpdate
 from gimp_bridge.request_channel import ProgressCallback
 from harmonize_layer.core import messages
@@ -17,6 +18,7 @@ from harmonize_layer.core.batch import HarmonizeBatch
 from harmonize_layer.core.composite import LayerComposite, predict_color_map, read_composite, request_subject
 from harmonize_layer.core.detail import Detail, read_detail
 from harmonize_layer.core.edge_preview import EdgePreview, edges_of_composite, edges_of_detail
+from harmonize_layer.core.finishing import FinishMeter, MeasuredLayer, find_windows, read_sample
 from harmonize_layer.core.geometry import Window
 from harmonize_layer.core.harmonizing import NOTICEABLE_RMSE, HarmonizeRun, check_result, check_shadow
 from harmonize_layer.core.host import DialogView, HostImage, HostLayer
@@ -25,7 +27,7 @@ from harmonize_layer.core.masks import RefinedMask, check_layer_mask, save_as_ch
 from harmonize_layer.core.messages import LayerError, error_message
 from harmonize_layer.core.rendering import render_composite, render_detail, with_alpha
 from harmonize_layer.core.restoring import lacks_effect
-from harmonize_layer.core.settings import EDGE_ARGUMENTS, HarmonizeSettings
+from harmonize_layer.core.settings import EDGE_ARGUMENTS, FINISH_NAMES, HarmonizeSettings
 from harmonize_layer.core.shadows import automatic_values, request_shadow_values
 from harmonize_layer.core.starting_point import StartingPoint
 from s2am_common.atomic import atomic_write
@@ -51,12 +53,14 @@ class Preview:
     """The adjusted color map, and what `render_composite` and `render_detail` return for it.
 
     refined: the mask with refined edges; None = the composite's own.
+    finish: what was measured; None = no finish is applied.
     """
 
     adjusted: AdjustResult
     rgba: bytes
     refined: RefinedMask | None
     detail: tuple[Detail, bytes, RefinedMask | None] | None
+    finish: MeasuredLayer | None
 
 
 class DialogPresenter:
@@ -97,6 +101,7 @@ class DialogPresenter:
         self._is_applying = False
         self._uncut = b""
         self._shadow_notes: tuple[str, ...] = ()
+        self._meter: FinishMeter | None = None
 
     @property
     def layers(self) -> Sequence[HostLayer]:
@@ -119,7 +124,7 @@ class DialogPresenter:
         self._clear_detail()
         if self._composite and self._composite.stack:
             self._composite.stack.delete()
-        self._composite = self._result = self._adjusted = self._edges = None
+        self._composite = self._result = self._adjusted = self._edges = self._meter = None
 
     def _clear_detail(self) -> None:
         if self._detail:
@@ -151,6 +156,9 @@ class DialogPresenter:
             self._predict()
         elif name in RESULT_SETTINGS:
             self._adjust()
+        elif name in FINISH_NAMES:
+            if not self._read_settings().finish.is_measured(name):
+                self._adjust()
         elif name in SHADOW_SETTINGS:
             self._estimate_shadow()
             self._adjust()
@@ -185,10 +193,30 @@ class DialogPresenter:
             self._adjust()
 
     def _read_detail(self) -> None:
-        if not (self._wanted and self._composite and self._result):
+        composite, result, settings = self._composite, self._result, self._read_settings()
+        if composite is None or result is None:
             return
-        settings = self._read_settings()
-        self._detail = read_detail(self._image, self._layers, settings, self._composite, self._result, self._wanted)
+        wanted = self._wanted
+        if wanted is None and self._meter and composite.stack is None and composite.window.scale == 1:
+            wanted = composite.window  # a finish needs the layer apart from what is below it
+        if wanted:
+            self._clear_detail()
+            self._detail = read_detail(self._image, self._layers, settings, composite, result, wanted)
+
+    def _measure_finish(self, composite: LayerComposite, result: HarmonizeResponse) -> None:
+        """Read what the finish is measured in, then update the preview."""
+
+        def done(corners: list[tuple[int, int]]) -> None:
+            if result is self._result:
+                settings = self._read_settings()
+                sample = read_sample(self._image, self._layers, settings, composite, result, corners)
+                self._meter = FinishMeter(composite, result, sample)
+                if self._detail is None:
+                    self._read_detail()
+                self._adjust()
+
+        job = lambda: find_windows(self._engine, composite, result, self._report)  # noqa: E731
+        self._queue.submit(job, done, self._show_error, key="windows")
 
     def apply(self, progress: ProgressCallback) -> bool:
         """Harmonize the layers while the dialog stays open, and show the results as the layers to adjust further.
@@ -300,7 +328,7 @@ class DialogPresenter:
     def _predict(self) -> None:
         """Predict the color map of the composite; a predicted mask is kept."""
         composite, before = self._composite, self._result
-        self._result = None
+        self._result = self._meter = None
         self._view.set_ready(False)
         if composite is None:
             return
@@ -383,6 +411,10 @@ class DialogPresenter:
             self._view.set_ready(False)
             self._show_error(error)
             return
+        meter = self._meter if settings.applies_finish else None
+        if settings.applies_finish and meter is None:
+            self._measure_finish(composite, result)
+            return
         if settings.edges and self._edges is None:
             self._edges = edges_of_composite(self._layers[0], composite, result)
         if settings.edges and self._detail_edges is None and detail:
@@ -393,19 +425,26 @@ class DialogPresenter:
 
         def job() -> Preview:
             adjusted = self._engine.adjust(request)
+            finish = meter.measure(self._engine, settings.finish, adjusted.color_map, self._report) if meter else None
+
+            def finish_of(window: Window) -> LayerFinish | None:
+                return finish.at((window.area.x, window.area.y)) if finish else None
+
             part = None
             if detail:
                 matte = detail_edges.refined(self._engine, settings.edges) if detail_edges else None
-                part = detail, render_detail(self._engine, detail, adjusted, matte), matte
+                part = detail, render_detail(self._engine, detail, adjusted, matte, finish_of(detail.window)), matte
             refined = edges.refined(self._engine, settings.edges) if edges else None
-            rgba = render_composite(self._engine, composite, result, adjusted, refined)
-            return Preview(adjusted, rgba, refined, part)
+            rgba = render_composite(self._engine, composite, result, adjusted, refined, finish_of(composite.window))
+            return Preview(adjusted, rgba, refined, part, finish)
 
         def done(preview: Preview) -> None:
             if result is self._result:
                 self._show_preview(composite, result, preview)
                 self._adjusted = preview.adjusted
-                self._view.show_notes(self._notes(result, preview.adjusted))
+                self._view.show_notes([*self._notes(result, preview.adjusted), *self._finish_notes(settings, preview)])
+                if preview.finish:
+                    self._view.show_finish_values(preview.finish.found.automatic)
                 self._view.show_status(self._ready)
                 self._view.set_ready(True)
 
@@ -443,6 +482,22 @@ class DialogPresenter:
             notes.append("Its layer effect is missing: Layer > Restore Harmonize Effects appends it again.")
         if len(self._layers) > 1:
             notes.append(f"Shown: the first of {len(self._layers)} layers.")
+        return notes
+
+    def _finish_notes(self, settings: HarmonizeSettings, preview: Preview) -> list[str]:
+        """Return what the preview or the result leaves out, and what could not be measured."""
+        if settings.finish.changes_pixels and settings.result == "effect":
+            return [_("The layer effect leaves grain, sharpness and edges as they are: choose another result.")]
+        if preview.finish is None:
+            return []
+        notes = list(preview.finish.found.notes) if settings.finish.automatic else []
+        shown = [self._composite.window] if self._composite and self._composite.stack else []
+        shown += [preview.detail[0].window] if preview.detail else []
+        if any(preview.finish.sliders.values()) and all(window.scale < 1 for window in shown):
+            if self._layers[0].passes_through:
+                notes.append("The preview leaves out grain, sharpness and edges of a group that passes through.")
+            else:
+                notes.append("The preview shows grain, sharpness and edges at 1:1.")
         return notes
 
     def _report(self, update: ProgressUpdate) -> None:

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from harmonize_layer.core.host import ProcedureValues
-from harmonize_layer.core.settings import CHOICES, EDGE_ARGUMENTS, SHADOW_NAMES, valid_values
+from harmonize_layer.core.settings import CHOICES, EDGE_ARGUMENTS, FINISH_NAMES, SHADOW_NAMES, valid_values
 from s2am_common.atomic import atomic_write
 from s2am_common.paths import user_paths
 from s2am_common.sliders import SLIDERS
 
 logger = logging.getLogger(__name__)
 
-NAMES = ("model", *CHOICES, "hide-original", *SLIDERS, *EDGE_ARGUMENTS, *SHADOW_NAMES)
+NAMES = ("model", *CHOICES, "hide-original", *SLIDERS, *EDGE_ARGUMENTS, *SHADOW_NAMES, *FINISH_NAMES)
 """The arguments that a preset holds: those that do not depend on the image."""
 
 

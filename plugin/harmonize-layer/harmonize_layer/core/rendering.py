@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gimp_bridge.client import EngineClient
+from gimp_bridge.finish_messages import LayerFinish
 from gimp_bridge.layer_pixels import PixelLayout, PixelSource, bytes_reader
 from gimp_bridge.protocol import AdjustResult, HarmonizeResponse
 from harmonize_layer.core.composite import LayerComposite
@@ -19,6 +20,7 @@ def render_composite(
     result: HarmonizeResponse,
     adjusted: AdjustResult,
     refined: RefinedMask | None = None,
+    finish: LayerFinish | None = None,
 ) -> bytes:
     """Return the composite with its foreground recolored, or the layer of its stack recolored, RGBA.
 
@@ -28,6 +30,7 @@ def render_composite(
         result: the engine's result for it.
         adjusted: the color map.
         refined: the mask with refined edges; None = the composite's own.
+        finish: of the layer of a stack; not of a composite, whose soft edges are mixed with the background.
     """
     columns, rows = composite.window.columns, composite.window.rows
     if composite.stack is None:
@@ -43,11 +46,15 @@ def render_composite(
         predicted=result.mask if result.mask_predicted else b"",
         subject=composite.subject,
     )
-    return render_detail(engine, part, adjusted, refined)
+    return render_detail(engine, part, adjusted, refined, finish)
 
 
 def render_detail(
-    engine: EngineClient, part: Detail, adjusted: AdjustResult, refined: RefinedMask | None = None
+    engine: EngineClient,
+    part: Detail,
+    adjusted: AdjustResult,
+    refined: RefinedMask | None = None,
+    finish: LayerFinish | None = None,
 ) -> bytes:
     """Return the layer of a part recolored, RGBA; its `PreviewStack` blends it with what is below.
 
@@ -56,6 +63,7 @@ def render_detail(
         part: the part.
         adjusted: the color map.
         refined: the mask with refined edges; None = the part's own.
+        finish: of the part's pixels; left out if they are reduced.
     """
     if refined and part.subject:
         part = replace(part, masks=(*part.masks[:-1], refined.share.plane))
@@ -68,7 +76,7 @@ def render_detail(
         selection=bytes_reader(part.selection, columns) if part.selection else None,
         predicted=bytes_reader(part.predicted, columns) if part.predicted else None,
     )
-    return _render(engine, adjusted, columns, rows, source)
+    return _render(engine, adjusted, columns, rows, source, finish if part.window.scale == 1 else None)
 
 
 def with_alpha(rgba: bytes, alpha: bytes) -> bytes:
@@ -78,11 +86,18 @@ def with_alpha(rgba: bytes, alpha: bytes) -> bytes:
     return bytes(changed)
 
 
-def _render(engine: EngineClient, adjusted: AdjustResult, columns: int, rows: int, source: PixelSource) -> bytes:
+def _render(
+    engine: EngineClient,
+    adjusted: AdjustResult,
+    columns: int,
+    rows: int,
+    source: PixelSource,
+    finish: LayerFinish | None = None,
+) -> bytes:
     parts: dict[int, bytes] = {}
 
     def write(top: int, _count: int, data: bytes) -> None:
         parts[top] = data
 
-    engine.render(adjusted.effect or adjusted.color_map, PixelLayout(columns, rows), source, write)
+    engine.render(adjusted.effect or adjusted.color_map, PixelLayout(columns, rows), source, write, finish=finish)
     return b"".join(parts[top] for top in sorted(parts))

@@ -11,7 +11,7 @@ from harmonize_layer.core.host import HostLayer, ProcedureValues
 from harmonize_layer.core.metadata import LayerMetadata
 from s2am_common.edge_sliders import EDGE_SLIDERS
 from s2am_common.shadow_sliders import SHADOW_SLIDERS
-from s2am_common.sliders import SLIDERS, SliderSpec
+from s2am_common.sliders import FINISH_SLIDERS, SLIDERS, SliderSpec
 from s2am_common.translation import localized
 
 PROCEDURE_NAME = "plug-in-harmonize-layer"
@@ -51,6 +51,8 @@ OBJECTS = {
     "all-images": ("All _open images", "Also harmonize the selected layers of all other open images"),
     "shadow": ("Shadow", "Cast a shadow, as a layer of its own below in mode Multiply; the preview leaves it out"),
     "shadow-automatic": ("Automatic _values", "Estimate the values of the shadow from the image"),
+    "grain-automatic": ("Match grain", "Match the grain of the layer to that of its background"),
+    "sharpness-automatic": ("Match sharpness", "Soften the layer to the sharpness of its background"),
 }
 """Label and help of the arguments that are neither choices nor sliders."""
 
@@ -63,8 +65,17 @@ SHADOW_NAMES = ("shadow", "shadow-automatic", *SHADOW_ARGUMENTS)
 EDGE_ARGUMENTS = {f"mask-{spec.option}": spec for spec in EDGE_SLIDERS.values()}
 """The sliders of the mask's edges by the name of their argument."""
 
+FINISH_ARGUMENTS = {spec.option: spec for spec in FINISH_SLIDERS.values()}
+"""The sliders of the finish by the name of their argument."""
+
+FINISH_AUTOMATIC = {f"{name}-automatic": spec for name, spec in FINISH_ARGUMENTS.items() if spec.automatic}
+"""The sliders of the finish with automatic values, by the name of the argument that asks for them."""
+
+FINISH_NAMES = (*FINISH_ARGUMENTS, *FINISH_AUTOMATIC)
+"""The arguments of the finish."""
+
 _CHOSEN = [f"{name} ({', '.join(values)})" for name, (_label, _help, values) in CHOICES.items()]
-_NAMES = ", ".join(("model", *_CHOSEN, *OBJECTS, *SLIDERS, *EDGE_ARGUMENTS, *SHADOW_ARGUMENTS))
+_NAMES = ", ".join(("model", *_CHOSEN, *OBJECTS, *SLIDERS, *EDGE_ARGUMENTS, *SHADOW_ARGUMENTS, *FINISH_ARGUMENTS))
 
 HELP = """\
 Matches the colors of a pasted layer to its background at full resolution, with a program on this computer; nothing is \
@@ -99,10 +110,11 @@ class SliderArgument:
 def slider_arguments() -> list[SliderArgument]:
     """Return the arguments for all sliders; an underscore marks the mnemonic of a label.
 
-    Those of the edges and of the shadow have none, because the letters are taken.
+    Those of edges, shadow and finish have none, because the letters are taken.
     """
     found = [_slider_argument(spec.name, spec, spec.mnemonic) for spec in SLIDERS.values()]
-    return found + [_slider_argument(name, spec, "") for name, spec in (EDGE_ARGUMENTS | SHADOW_ARGUMENTS).items()]
+    further = {**EDGE_ARGUMENTS, **SHADOW_ARGUMENTS, **FINISH_ARGUMENTS}
+    return found + [_slider_argument(name, spec, "") for name, spec in further.items()]
 
 
 def _slider_argument(name: str, spec: SliderSpec, mnemonic: str) -> SliderArgument:
@@ -125,6 +137,36 @@ class ShadowSettings:
 
 
 @dataclass(frozen=True)
+class FinishSettings:
+    """The values of a finish: by slider name; those named in `automatic` are measured instead."""
+
+    sliders: dict[str, float] = field(default_factory=dict)
+    automatic: frozenset[str] = frozenset()
+
+    @property
+    def changes_pixels(self) -> bool:
+        """False if all sliders have their default, which changes nothing, and none is automatic."""
+        return bool(self.automatic) or any(self.sliders.values())
+
+    def is_measured(self, argument: str) -> bool:
+        """Return whether an argument is a slider whose value is measured."""
+        return argument in FINISH_ARGUMENTS and FINISH_ARGUMENTS[argument].name in self.automatic
+
+    def resolved(self, measured: Mapping[str, float]) -> dict[str, float]:
+        """Return the values by slider name, with the measured ones for those that are automatic."""
+        return self.sliders | {name: measured[name] for name in sorted(self.automatic)}
+
+    def arguments(self, values: Mapping[str, float]) -> dict[str, Any]:
+        """Return the values of the procedure's arguments, with the values of `resolved`."""
+        found: dict[str, Any] = {FINISH_SLIDERS[name].option: value for name, value in values.items()}
+        return found | {argument: spec.name in self.automatic for argument, spec in FINISH_AUTOMATIC.items()}
+
+
+NO_FINISH = FinishSettings().arguments({name: spec.default for name, spec in FINISH_SLIDERS.items()})
+"""The arguments that leave grain, sharpness and edges as they are."""
+
+
+@dataclass(frozen=True)
 class HarmonizeSettings:
     """The values of the arguments: keys of RESULTS, REFERENCES and MASKS; "" as model is the default.
 
@@ -144,6 +186,12 @@ class HarmonizeSettings:
     sliders: dict[str, float] = field(default_factory=dict)
     edges: dict[str, float] = field(default_factory=dict)
     shadow: ShadowSettings | None = None
+    finish: FinishSettings = field(default_factory=FinishSettings)
+
+    @property
+    def applies_finish(self) -> bool:
+        """Whether grain, sharpness or edges are changed; a layer effect cannot do that."""
+        return self.finish.changes_pixels and self.result != "effect"
 
     @property
     def edge_arguments(self) -> dict[str, float]:
@@ -157,19 +205,20 @@ def own_values(metadata: LayerMetadata) -> dict[str, Any]:
     if metadata.reference != "layer":
         values["reference"] = metadata.reference
     edges = dict.fromkeys(EDGE_ARGUMENTS, 0.0) | metadata.edges
-    return valid_values(values | metadata.sliders | edges | {"shadow": False} | metadata.shadow)
+    further = {"shadow": False} | metadata.shadow | NO_FINISH | metadata.finish
+    return valid_values(values | metadata.sliders | edges | further)
 
 
 def valid_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return stored arguments without those that this version does not have; sliders are limited to their ranges."""
     found: dict[str, Any] = {}
-    sliders = {**SLIDERS, **EDGE_ARGUMENTS, **SHADOW_ARGUMENTS}
+    sliders = {**SLIDERS, **EDGE_ARGUMENTS, **SHADOW_ARGUMENTS, **FINISH_ARGUMENTS}
     for name, value in values.items():
         if name in sliders and isinstance(value, int | float):
             found[name] = min(max(float(value), sliders[name].low), sliders[name].high)
         elif (name in CHOICES and value in CHOICES[name][2]) or (name == "model" and isinstance(value, str)):
             found[name] = value
-        elif name in ("hide-original", "shadow", "shadow-automatic"):
+        elif name in ("hide-original", "shadow", "shadow-automatic", *FINISH_AUTOMATIC):
             found[name] = bool(value)
     return found
 
@@ -183,9 +232,10 @@ def read_procedure_settings(values: ProcedureValues, reference_layer: HostLayer 
     """
     names = ("model", *CHOICES, "also-match-layers", "also-match-files", "hide-original", "all-images", *SLIDERS)
     names += tuple(EDGE_ARGUMENTS)
-    value: dict[str, Any] = {name: values.get_property(name) for name in (*names, *SHADOW_NAMES)}
+    value: dict[str, Any] = {name: values.get_property(name) for name in (*names, *SHADOW_NAMES, *FINISH_NAMES)}
     edges = {spec.name: round(value[name], 6) for name, spec in EDGE_ARGUMENTS.items()}
     of_shadow = {spec.name: round(value[name], 6) for name, spec in SHADOW_ARGUMENTS.items()}
+    of_finish = {spec.name: round(value[name], 6) for name, spec in FINISH_ARGUMENTS.items()}
     return HarmonizeSettings(
         model=value["model"] or "",
         result=value["result"],
@@ -199,4 +249,7 @@ def read_procedure_settings(values: ProcedureValues, reference_layer: HostLayer 
         sliders={name: round(value[name], 6) for name in SLIDERS},
         edges={name: edge for name, edge in edges.items() if edge},
         shadow=ShadowSettings(value["shadow-automatic"], of_shadow) if value["shadow"] else None,
+        finish=FinishSettings(
+            of_finish, frozenset(spec.name for name, spec in FINISH_AUTOMATIC.items() if value[name])
+        ),
     )

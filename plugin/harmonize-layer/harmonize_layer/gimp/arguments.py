@@ -29,6 +29,8 @@ def add_arguments(procedure: Gimp.ImageProcedure) -> None:
     procedure.add_boolean_argument("all-images", *_texts("all-images"), False, _FLAGS)
     procedure.add_boolean_argument("shadow", *_texts("shadow"), False, _FLAGS)
     procedure.add_boolean_argument("shadow-automatic", *_texts("shadow-automatic"), True, _FLAGS)
+    for name in settings.FINISH_AUTOMATIC:
+        procedure.add_boolean_argument(name, *_texts(name), False, _FLAGS)
     for slider in settings.slider_arguments():
         procedure.add_double_argument(
             slider.name, _(slider.label), _(slider.help), slider.low, slider.high, slider.default, _FLAGS

@@ -27,6 +27,7 @@ from harmonize_layer.core.presenter import DialogPresenter  # noqa: E402
 from harmonize_layer.core.presets import Presets, presets_path  # noqa: E402
 from harmonize_layer.gimp.arguments import read_arguments  # noqa: E402
 from harmonize_layer.gimp.edges import EdgeSection  # noqa: E402
+from harmonize_layer.gimp.finish_controls import FinishControls  # noqa: E402
 from harmonize_layer.gimp.images import GimpImage  # noqa: E402
 from harmonize_layer.gimp.popovers import PresetMenu, ReferencePicker  # noqa: E402
 from harmonize_layer.gimp.preview import PreviewArea  # noqa: E402
@@ -73,6 +74,7 @@ class HarmonizeDialog:
         self._preview = PreviewArea(self._show_part)
         self._shadow_values = Gtk.Expander(label=_("Values of the shadow"))
         self._estimated: list[Gtk.Widget] = []
+        self._finish: FinishControls | None = None
         self._apply = Gtk.Button(label=_("_Apply"), use_underline=True)
         self._apply.set_tooltip_text(_("Harmonize without closing the dialog"))
         self._progress = Gtk.ProgressBar(show_text=False, valign=Gtk.Align.CENTER, no_show_all=True)
@@ -149,6 +151,8 @@ class HarmonizeDialog:
         controls.pack_start(self._build_choices(), False, False, 0)
         controls.pack_start(self._build_sliders(), False, False, 0)
         controls.pack_start(self._edges.widget, False, False, 0)
+        self._finish = FinishControls(self._window, self._config)
+        controls.pack_start(self._finish.widget, False, False, 0)
         controls.pack_start(self._build_shadow(), False, False, 0)
         # On a low screen the controls scroll, so that the buttons below them stay visible.
         scrolled = Gtk.ScrolledWindow(hscrollbar_policy=Gtk.PolicyType.NEVER, hexpand=False)
@@ -246,6 +250,8 @@ class HarmonizeDialog:
         chosen = read_arguments(self._config)
         self._reference_layer.set_sensitive(chosen.reference == "layer")
         self._hide.set_sensitive(chosen.result == "new-layer")
+        if self._finish:
+            self._finish.update(chosen)
         self._shadow_values.set_sensitive(chosen.shadow is not None)
         for slider in self._estimated:
             slider.set_sensitive(not (chosen.shadow and chosen.shadow.automatic))
@@ -339,6 +345,11 @@ class HarmonizeDialog:
         for name, spec in settings.SHADOW_ARGUMENTS.items():
             if spec.name in values:
                 self._config.set_property(name, values[spec.name])
+
+    def show_finish_values(self, values: Mapping[str, float]) -> None:
+        """See `DialogView`."""
+        if self._finish:
+            self._finish.show_values(read_arguments(self._config).finish, values)
 
     def set_ready(self, ready: bool) -> None:
         """See `DialogView`."""

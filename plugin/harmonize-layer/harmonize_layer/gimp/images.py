@@ -412,6 +412,14 @@ class GimpImage:
         finally:
             visible.delete()
 
+    def read_visible_parts(self, areas: Sequence[PixelArea]) -> list[bytes]:
+        """See `HostImage`."""
+        visible = Gimp.Layer.new_from_visible(self.wrapped, self.wrapped, "visible")
+        try:
+            return [pixels.read_area(visible, "R'G'B'A u8", area) for area in areas]
+        finally:
+            visible.delete()
+
     def preview_stack(self, layer: HostLayer, masks: Sequence[bytes], window: Window) -> GimpPreviewStack:
         """See `HostImage`."""
         layer.set_visible(False)

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The part of the dialog about the finish: a slider for each value, with its measured value and a reset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gi.repository import Gimp, GimpUi, GObject, Gtk
+
+from harmonize_layer.core.settings import FINISH_ARGUMENTS, FINISH_AUTOMATIC, FinishSettings, HarmonizeSettings
+from s2am_common.sliders import FINISH_SLIDERS
+from s2am_common.translation import localized as _
+
+_SPACING = 6
+
+
+class FinishControls:
+    """An expander with the sliders of `FINISH_SLIDERS`."""
+
+    def __init__(self, window: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig) -> None:
+        """Build the widgets.
+
+        Args:
+            window: the dialog, which makes the sliders.
+            config: the arguments.
+        """
+        self._config = config
+        self._sliders: dict[str, Gtk.Widget] = {}
+        self._measured = Gtk.Label(xalign=0, wrap=True, max_width_chars=40, no_show_all=True)
+        rows = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=_SPACING, margin_top=_SPACING)
+        matches = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=2 * _SPACING)
+        for argument in FINISH_AUTOMATIC:
+            matches.pack_start(window.get_widget(argument, GObject.TYPE_NONE), False, False, 0)
+        rows.pack_start(matches, False, False, 0)
+        labels = Gtk.SizeGroup(mode=Gtk.SizeGroupMode.HORIZONTAL)
+        for name, spec in FINISH_ARGUMENTS.items():
+            slider = window.get_scale_entry(name, 100.0 if spec.unit == "%" else 1.0)
+            slider.set_digits(spec.digits)
+            labels.add_widget(slider.get_label())
+            self._sliders[spec.name] = slider
+            row = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=_SPACING)
+            row.pack_start(slider, True, True, 0)
+            row.pack_start(self._new_reset(name), False, False, 0)
+            rows.pack_start(row, False, False, 0)
+        rows.pack_start(self._measured, False, False, 0)
+        self.widget = Gtk.Expander(label=_("Finish"))
+        self.widget.set_tooltip_text(_("Grain, sharpness and edges of the layer"))
+        self.widget.add(rows)
+
+    def update(self, chosen: HarmonizeSettings) -> None:
+        """Show which values can be changed: none of a layer effect, and no measured one."""
+        for name, slider in self._sliders.items():
+            slider.set_sensitive(name not in chosen.finish.automatic)
+        self.widget.get_child().set_sensitive(chosen.result != "effect")
+        if chosen.finish.changes_pixels:
+            self.widget.set_expanded(True)
+
+    def show_values(self, chosen: FinishSettings, values: Mapping[str, float]) -> None:
+        """Show measured values by slider name, and set the sliders that follow them."""
+        for argument, spec in FINISH_ARGUMENTS.items():
+            if spec.name in chosen.automatic:
+                self._config.set_property(argument, values[spec.name])
+        specs = [FINISH_SLIDERS[name] for name in values]
+        numbers = [f"{values[spec.name]:+.{spec.digits}f}" if values[spec.name] else "0" for spec in specs]
+        found = ", ".join(f"{_(spec.label)} {number}" for spec, number in zip(specs, numbers, strict=True))
+        self._measured.set_text(_(f"Matching values: {found}"))
+        self._measured.show()
+
+    def _new_reset(self, argument: str) -> Gtk.Widget:
+        button = Gtk.Button.new_from_icon_name(GimpUi.ICON_RESET, Gtk.IconSize.BUTTON)
+        label = _(FINISH_ARGUMENTS[argument].label)
+        button.set_tooltip_text(_(f"Reset {label}"))
+        button.connect("clicked", lambda _button: self._reset(argument))
+        return button
+
+    def _reset(self, argument: str) -> None:
+        """Restore the value that changes nothing."""
+        automatic = f"{argument}-automatic"
+        if automatic in FINISH_AUTOMATIC:
+            self._config.set_property(automatic, False)
+        self._config.set_property(argument, FINISH_ARGUMENTS[argument].default)
