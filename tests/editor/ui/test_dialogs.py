@@ -113,6 +113,7 @@ def dialog(qtbot: QtBot, theme: Theme, settings: EditorSettings, tmp_path: Path)
 
 FAKE_INSTALL = """
 import json, pathlib, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in background jobs of shells
 if "train" in sys.argv:
     try:
         while not (folder / "finish").exists():
