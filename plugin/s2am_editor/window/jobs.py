@@ -168,7 +168,7 @@ class BackgroundJobs(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         """Start without jobs."""
         super().__init__(parent)
-        self._pool = QThreadPool(self)
+        self._pool = QThreadPool()  # not a child, see `__del__`
         self._pool.setMaxThreadCount(4)
         self.running: list[BackgroundJob] = []
         _every.add(self)
@@ -213,6 +213,10 @@ class BackgroundJobs(QObject):
             logger.info("%s", title)
         self._pool.start(_Runnable(job))
         return job
+
+    def __del__(self) -> None:
+        """Wait for the threads without Python's global lock, which they need to end: Qt would wait with it, forever."""
+        self._pool.waitForDone()
 
     @property
     def writing(self) -> list[BackgroundJob]:

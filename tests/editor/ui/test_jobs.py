@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -109,3 +112,28 @@ def test_close_with_deletes_the_owner_after_its_jobs(qtbot: QtBot) -> None:
     assert deleted == []
     release.set()
     qtbot.waitUntil(lambda: deleted == [True], timeout=60_000)
+
+
+DROPPED_OWNERS = """
+from PyQt6.QtCore import QCoreApplication, QObject
+from s2am_editor.window.jobs import BackgroundJobs
+
+app = QCoreApplication([])
+for number in range(1000):
+    owner, ended = QObject(), []
+    jobs = BackgroundJobs(owner if number % 2 else None)
+    jobs.start("", lambda job: None, ended=ended.append)
+    while not ended:
+        app.processEvents()
+    del owner, jobs
+"""
+
+
+def test_owners_are_dropped_while_their_threads_end() -> None:
+    """In a process of its own, because a deadlock could not be interrupted."""
+    subprocess.run(
+        [sys.executable, "-c", DROPPED_OWNERS],
+        check=True,
+        timeout=60,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
