@@ -39,7 +39,7 @@ class PartState:
 
     @property
     def size(self) -> str:
-        """What it adds, for people."""
+        """Sizes of download and installation as text."""
         return f"about {_size(self.download)} to download, {_size(self.disk)} on the disk"
 
     def to_json(self) -> dict[str, str | int | bool]:

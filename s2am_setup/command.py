@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -69,12 +70,24 @@ def _install(options: argparse.Namespace) -> int:
             if not prompt_yes_no(f"{what}: {state.size}. Install it?", True, sys.stdin, sys.stderr):
                 return 1
         installation = find_installation(platform, own_environment(platform), "s2am doctor")
+        if options.json:
+            _accept_interruption()
         add_part(state.part, installation, Console(sys.stderr if options.json else sys.stdout), options.torch)
     if options.json:
         print(json.dumps({"installed": state.part.name}))
     else:
         print(f"Installed: {what}.")
     return 0
+
+
+def _accept_interruption() -> None:
+    """Turn interruptions by the program that started this process into KeyboardInterrupt.
+
+    A process inherits that Ctrl-C is ignored, as in background jobs of shells; on Windows, Ctrl-Break ends it at once.
+    """
+    for name in ("SIGINT", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.default_int_handler)
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -41,7 +41,7 @@ class Environment:
 
     @property
     def has_pip(self) -> bool:
-        """Whether pip is installed in it."""
+        """True if pip is installed in it."""
         return bool(self.packages and (self.packages / "pip").is_dir())
 
     def run(self, arguments: Sequence[str], console: Console) -> str:

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import re
+import signal
 import sys
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import pytest
 
 from installer import install
 from s2am_common.optional_parts import OPTIONAL_PARTS, TRAIN
-from s2am_setup import add_part, packages
+from s2am_setup import add_part, command, packages
 from s2am_setup.console import Console
 from s2am_setup.installation import Installation, find_installation
 from s2am_setup.python_environment import Environment
@@ -78,3 +80,21 @@ def test_install_command_lists_parts_with_sizes(capsys: pytest.CaptureFixture[st
     assert parts["train"]["installed"] is True
     assert parts["train"]["download"] > 100e6
     assert all(part["disk"] >= part["download"] > 0 for part in parts.values())
+
+
+def test_install_can_be_interrupted_by_the_program_that_started_it(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if that was started in the background of a shell, where Ctrl-C is ignored."""
+    monkeypatch.setattr(add_part, "add_part", lambda *_: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(add_part, "part_state", lambda part, *_: add_part.PartState(part, False, 1, 1))
+    monkeypatch.setattr("s2am_setup.installation.find_installation", lambda *_: installation)
+    parser = argparse.ArgumentParser()
+    command.add_commands(parser.add_subparsers())
+    options = parser.parse_args(["install", "train", "--yes", "--json"])
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            options.run(options)
+    finally:
+        signal.signal(signal.SIGINT, before)

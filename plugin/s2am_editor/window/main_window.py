@@ -273,7 +273,7 @@ class MainWindow(QMainWindow):
             self.variant_commands.harmonize()
 
     def _adjust_image(self) -> None:
-        """Let sliders and curves adjust the whole image, or the active layer again."""
+        """Switch sliders and curves between the active layer and the whole image."""
         self.sidebar.target.choose(whole_image=not self.sidebar.target.whole_image)
         self.sidebar.sections["adjust"].set_open(True)
 

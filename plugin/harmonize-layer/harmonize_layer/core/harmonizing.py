@@ -65,7 +65,7 @@ NOTICEABLE_RMSE = 2.0
 
 @dataclass(frozen=True)
 class LayerChange:
-    """What is done to the pixels of a layer.
+    """A change of the pixels of a layer.
 
     color_map: with the sliders.
     mask: limits the change; None = only transparency, masks and selection do.

@@ -190,7 +190,7 @@ class HarmonizeSettings:
 
     @property
     def applies_finish(self) -> bool:
-        """Whether grain, sharpness or edges are changed; a layer effect cannot do that."""
+        """True if the result has a finish; a layer effect cannot have one."""
         return self.finish.changes_pixels and self.result != "effect"
 
     @property

@@ -26,7 +26,6 @@ COMMAND = (sys.executable, "-m", "s2am_engine.cli", "install")
 """Command that lists optional parts of the program, or adds one."""
 
 _CHECK_SECONDS = 0.2  # between two checks of whether the job was canceled
-_LONGEST_INTERRUPTION = 30  # seconds in which an interrupted command removes what it began
 
 
 class AddPyTorchDialog(QDialog):
@@ -127,11 +126,7 @@ def run_program_command(command: Sequence[str], job: BackgroundJob) -> str:
                 continue
             except CanceledJobError:
                 _interrupt(process)
-                try:
-                    process.communicate(timeout=_LONGEST_INTERRUPTION)
-                except subprocess.TimeoutExpired:  # a program that was started in the background may ignore Ctrl-C
-                    process.terminate()
-                    process.communicate()
+                process.communicate()
                 raise
     if process.returncode:
         lines = errors.strip().splitlines() or [f"{command[0]} ended with {process.returncode}."]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What sliders and curves adjust: the color map of the active layer, or the whole image."""
+"""Target of sliders and curves: the color map of the active layer, or the whole image."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class AdjustmentTarget(QObject):
 
     @property
     def current(self) -> Harmonization | ImageAdjustment | None:
-        """What is adjusted; None: a layer that is not harmonized."""
+        """Harmonization of the active layer (None if it has none), or adjustment of the whole image."""
         if self._whole_image and self._session.is_open:
             return self._session.document.adjustment or ImageAdjustment()
         layer = self._session.active
