@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from PyQt6.QtCore import QTimer
@@ -24,11 +26,14 @@ logger = logging.getLogger(__name__)
 
 WARM_UP_DELAY = 700  # milliseconds after the window is shown
 EXIT_PATIENCE = 5.0  # seconds that canceled jobs get to end when the window is closed
+LARGE_BLOCK = 1 << 20  # bytes; larger blocks of memory are returned to the system when they are freed
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # of glibc's malloc.h
 RECOVERY_DELAY = 200  # milliseconds after the window is shown: it has its place, and a dialog is centered on it
 
 
 def make_application(arguments: Sequence[str] = ("s2am",)) -> QApplication:
     """Create the application, with the name that desktop entries use, and texts in the user's language."""
+    _return_freed_memory()
     application = QApplication(list(arguments))
     application.setApplicationName("s2am")
     application.setApplicationDisplayName("s2am")
@@ -36,6 +41,15 @@ def make_application(arguments: Sequence[str] = ("s2am",)) -> QApplication:
     application.setWindowIcon(application_icon())
     install_translators(application)
     return application
+
+
+def _return_freed_memory() -> None:
+    """Make glibc return large blocks to the system, instead of keeping them in a heap for each thread that renders."""
+    if sys.platform.startswith("linux"):
+        with suppress(OSError, AttributeError):  # another C library
+            library = ctypes.CDLL(None)
+            library.mallopt(_M_MMAP_THRESHOLD, LARGE_BLOCK)
+            library.mallopt(_M_ARENA_MAX, 1)
 
 
 def run_editor(files: Sequence[Path] = ()) -> int:

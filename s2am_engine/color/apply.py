@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -28,13 +28,16 @@ from s2am_engine.color.srgb import linear_to_srgb, srgb_to_linear
 from s2am_engine.types import Floats, FractionCallback, Mask, Pixels
 
 _Block = tuple[slice, slice]
+_Range = tuple[float, float]  # lowest and highest value
 
 _BLOCK_PIXELS = 1 << 15  # two float copies fit the L2 cache; OpenCV's own functions start threads far above this
 _STRIP_ROWS = 128  # a thread's share at a time, which it copies and renders while it is in the cache
 _MAX_WORKERS = 8  # beyond this, memory bandwidth is the limit, and each worker holds a few megabytes
 _MOST_EDGES = 1 / 8  # share of a strip's pixels that are soft up to which they are mixed apart from the others
 _TABULATED = (-1.0, 2.1)  # values between matrices for which functions are tabulated: colors of ProPhoto RGB as sRGB
-_MAX_FUSED_STEP = 0.2  # 8-bit levels between the entries of a 16-bit table, whose error is at most half of that
+_MAX_FUSED_STEP = 0.12  # 8-bit levels between the entries of a 16-bit table, whose error is at most half of that
+_MAX_TABLE_STEP = 1e-4  # between the entries of a 16-bit table from values to values; of sRGB as linear light: 6e-5
+_MAX_RANGE = 1000.0  # of values that 16-bit tables are considered for
 _DEPTHS = {np.dtype(np.uint8): cv2.CV_8U, np.dtype(np.uint16): cv2.CV_16U}
 _PIECES = 1 << 14  # of those tables: a conversion to another color space and back is 0.03 of an 8-bit level off
 
@@ -221,8 +224,49 @@ class _PerChannel:
             colors = function(colors)
         return colors
 
+    def table(self, low: float, high: float, steps: int) -> Floats:
+        """Return the results for arguments from low to high: (1, steps, 3), or one column if all channels are alike."""
+        values = np.linspace(low, high, steps, dtype=np.float32).reshape(1, -1, 1)
+        for function in self.functions:
+            values = _results(function, values)
+        return values
 
-_Stage = _PerChannel | ColorMap
+    def interpolated(self, values: _Range | None) -> _PerChannel:
+        """Return the stage with interpolated tables for its functions, except for arguments that they do not cover.
+
+        `values`: the range of the arguments; None = not known.
+        """
+        arguments = None if values is None else np.linspace(*values, _PIECES + 1, dtype=np.float32).reshape(1, -1, 1)
+        functions = []
+        for function in self.functions:
+            is_covered = arguments is None or (arguments.min() >= _TABULATED[0] and arguments.max() <= _TABULATED[1])
+            functions.append(_table(function) if is_covered and not isinstance(function, Curves) else function)
+            arguments = None if arguments is None else _results(function, arguments)
+        return _PerChannel(tuple(functions))
+
+
+def _results(function: Callable[[Floats], Floats], column: Floats) -> Floats:
+    """Return the results of a per-channel function for (1, N, 1 or 3) arguments, in one column if they are alike."""
+    if isinstance(function, Curves):
+        return _compact(function(np.broadcast_to(column, (1, column.shape[1], 3))))
+    return function(column)
+
+
+class _Table:
+    """A per-channel function as 65,536 results for arguments of a range; beyond it, it is constant."""
+
+    def __init__(self, results: NDArray[Any], values: _Range) -> None:
+        """Store results (1, 65536, 1 or 3) for arguments from the lowest to the highest value."""
+        low, high = values
+        self._results, self._steps = results, 65535 / max(high - low, 1e-6)
+        self._offset = -low * self._steps
+
+    def __call__(self, colors: Floats) -> NDArray[Any]:
+        indices = cv2.addWeighted(colors, self._steps, colors, 0, self._offset, dtype=cv2.CV_16U)
+        return cv2.LUT(indices, self._results)
+
+
+_Stage = _PerChannel | _Table | ColorMap
 
 
 def _stages(color_map: ColorMap) -> list[_Stage]:
@@ -267,8 +311,9 @@ class _IntegerPlan:
         self._blended_input = _BlendedInput.of(stages, self._depth, self._full)
         if self._blended_input:
             stages.pop(0)
-        elif stages and isinstance(stages[0], _PerChannel):
-            self._input_lut = _compact(stages.pop(0)(_ramp(0, 1, int(self._full) + 1)))
+        elif stages and isinstance(first := stages[0], _PerChannel):
+            stages.pop(0)
+            self._input_lut = first.table(0, 1, int(self._full) + 1)
         else:
             stages = _merge_adjacent([Matrix(_scaling(1 / self._full)), *stages])
         self._output: _Stage | None = None
@@ -276,10 +321,10 @@ class _IntegerPlan:
             self._output = stages.pop()
         elif stages or not self._blended_input:
             stages = _merge_adjacent([*stages, Matrix(_scaling(self._full))])
-        self._stages = [_tabulated(stage, self._depth) for stage in stages]
-        self._fused = self._fused_blend() or self._fused_8bit()
+        self._stages, self._range = _tabulated(stages, self._input_range(), self._depth)
+        self._fused = self._fused_blend() or self._fused_matrix() or self._fused_output()
         if self._output and not self._fused:
-            self._output = _tabulated(self._output, self._depth)
+            self._output = _tabulated([self._output], self._range, self._depth)[0][0]
 
     def levels(self, block: NDArray[Any]) -> Floats:
         """Return the map of a block, unrounded, in the block's own scale."""
@@ -308,52 +353,70 @@ class _IntegerPlan:
             colors = stage(colors)
         return colors
 
+    def _input_range(self) -> _Range | None:
+        if self._blended_input:
+            return self._blended_input.range
+        return (0.0, self._full) if self._input_lut is None else _range_of(self._input_lut)
+
     def _fused_blend(self) -> Callable[[Pixels], Pixels] | None:
         """Return a faster `finish` if a Blend is all that there is, else None."""
         if self._blended_input and not self._stages and not self._output:
             return partial(self._blended_input, depth=self._depth)
         return None
 
-    def _fused_8bit(self) -> Callable[[Pixels], Pixels] | None:
-        """Return a faster `finish` for 8 bits if the only remaining stage is a matrix, else None.
-
-        The output stage is then one table of rounded results, indexed by 16-bit values over the range of the matrix;
-        an output stage so steep that the steps of the table would be too coarse is not fused.
-        """
-        if (
-            self._depth != cv2.CV_8U
-            or self._blended_input
-            or len(self._stages) != 1
-            or not isinstance(self._stages[0], Matrix)
-        ):
+    def _fused_matrix(self) -> Callable[[Pixels], Pixels] | None:
+        """Return a faster `finish` for 8 bits if a matrix is all that there is, else None."""
+        if self._depth != cv2.CV_8U or self._output or self._blended_input or self._input_lut is not None:
             return None
-        matrix = self._stages[0].matrix
-        if self._output is None:
-            return partial(_matrix_8bit, matrix) if self._input_lut is None else None
-        low, high = _output_range(matrix, self._input_lut, self._full)
-        levels = self._output(_ramp(low, high, 65536)) * np.float32(self._full)
+        stage = self._stages[0] if len(self._stages) == 1 else None
+        return partial(_matrix_8bit, stage.matrix) if isinstance(stage, Matrix) else None
+
+    def _fused_output(self) -> Callable[[Pixels], Pixels] | None:
+        """Return a faster `finish` for 8 bits if there is an output stage, else None.
+
+        It is then one table of rounded results, indexed by 16-bit values over the range of the stages before it. An
+        output stage so steep that the steps of the table would be too coarse is not fused.
+        """
+        output = self._output
+        if self._depth != cv2.CV_8U or not isinstance(output, _PerChannel) or self._range is None:
+            return None
+        levels = output.table(*self._range, 65536) * np.float32(self._full)
         if np.abs(np.diff(levels.clip(0, self._full), axis=1)).max() > _MAX_FUSED_STEP:
             return None
-        results = _compact(self.rounded(levels))
-        steps = 65535 / max(high - low, 1e-6)
-
-        def finish(block: Pixels) -> Pixels:
-            colors = self._before_output(block)
-            return cv2.LUT(cv2.addWeighted(colors, steps, colors, 0, -low * steps, dtype=cv2.CV_16U), results)
-
-        return finish
+        table = _Table(self.rounded(levels), self._range)
+        return lambda block: table(self._before_output(block))
 
 
-def _tabulated(stage: _Stage, depth: int) -> _Stage:
-    """Return a per-channel stage for 8 bits with tables in place of functions, which are faster.
+def _tabulated(stages: Sequence[_Stage], values: _Range | None, depth: int) -> tuple[list[_Stage], _Range | None]:
+    """Return stages for 8 bits with tables in place of functions, which are faster, and the range of the results.
 
     Other stages are returned unchanged, and so are those for 16 bits, for which the tables would be too coarse.
 
-    Each function gets its own table: together they may be too steep for one.
+    The functions of a stage get one table of results if the range of their arguments is known and the steps of the
+    table are small enough. Otherwise each gets its own table, which is interpolated: together they may be too steep.
+    A function whose arguments go beyond these tables remains.
+
+    Args:
+        stages: run one after the other.
+        values: the lowest and highest argument of the first stage; None = not known.
+        depth: of the integers, in OpenCV's terms.
     """
-    if not isinstance(stage, _PerChannel) or depth != cv2.CV_8U:
-        return stage
-    return _PerChannel(tuple(each if isinstance(each, Curves) else _table(each) for each in stage.functions))
+    if depth != cv2.CV_8U:
+        return list(stages), None
+    found: list[_Stage] = []
+    for stage in stages:
+        results = stage.table(*values, 65536) if isinstance(stage, _PerChannel) and values else None
+        if values and results is not None and np.abs(np.diff(results, axis=1)).max() <= _MAX_TABLE_STEP:
+            found.append(_Table(results, values))
+        elif isinstance(stage, _PerChannel):
+            found.append(stage.interpolated(values))
+        else:
+            found.append(stage)
+        if results is not None:
+            values = _range_of(results)
+        else:
+            values = _range_after(stage, values) if isinstance(stage, Matrix) and values else None
+    return found, values
 
 
 @functools.cache
@@ -377,9 +440,11 @@ class _BlendedInput:
             scale: the result that stands for 1.0.
         """
         assert isinstance(inner[0], _PerChannel)
-        self._table = _compact(inner[0](_ramp(0, 1, int(full) + 1)))
-        self._stages = [_tabulated(stage, depth) for stage in inner[1:]]
-        self._shares = strength * scale, (1 - strength) * scale / full
+        self._table = inner[0].table(0, 1, int(full) + 1)
+        self._stages, values = _tabulated(inner[1:], _range_of(self._table), depth)
+        share, rest = strength * scale, (1 - strength) * scale
+        self._shares = share, rest / full
+        self.range = values and (share * values[0], share * values[1] + rest)
 
     @classmethod
     def of(cls, stages: list[_Stage], depth: int, full: float) -> _BlendedInput | None:
@@ -407,16 +472,21 @@ def _matrix_8bit(matrix: Floats, block: NDArray[Any]) -> NDArray[Any]:
     return cv2.convertScaleAbs(cv2.transform(block.astype(np.uint16), matrix))
 
 
-def _output_range(matrix: Floats, input_lut: Floats | None, full: float) -> tuple[float, float]:
-    """Return the lowest and highest value of a matrix for inputs from a table, or from 0 … full."""
-    if input_lut is None:
-        lowest, highest = np.zeros(3), np.full(3, full)
-    else:
-        lowest, highest = (np.broadcast_to(each, 3) for each in (input_lut.min((0, 1)), input_lut.max((0, 1))))
-    rising, falling = np.maximum(matrix[:, :3], 0), np.minimum(matrix[:, :3], 0)
-    low = rising @ lowest + falling @ highest + matrix[:, 3]
-    high = rising @ highest + falling @ lowest + matrix[:, 3]
-    return float(low.min()), float(high.max())
+def _range_of(values: Floats) -> _Range | None:
+    """Return the lowest and the highest value; None = they are too far apart for tables."""
+    low, high = float(values.min()), float(values.max())
+    return (low, high) if low >= -_MAX_RANGE and high <= _MAX_RANGE else None
+
+
+def _range_after(matrix: Matrix, values: _Range) -> _Range | None:
+    """Return the lowest and highest result of a matrix for values of a range; None = very wide."""
+    low, high = values
+    rising, falling = (
+        part.sum(1) for part in (np.maximum(matrix.matrix[:, :3], 0), np.minimum(matrix.matrix[:, :3], 0))
+    )
+    lowest, highest = rising * low + falling * high, rising * high + falling * low
+    offset = matrix.matrix[:, 3]
+    return _range_of(np.stack([lowest + offset, highest + offset]))
 
 
 def _compact(table: NDArray[Any]) -> NDArray[Any]:

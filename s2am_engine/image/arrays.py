@@ -59,8 +59,14 @@ def to_depth(array: NDArray[Any], dtype: np.dtype[np.generic]) -> NDArray[Any]:
 
 def subsample(array: NDArray[Any], side: int) -> NDArray[Any]:
     """Return a view of every k-th row and column, about `side` of each."""
-    steps = [max(1, length // side) for length in array.shape[:2]]
-    return array[steps[0] // 2 :: steps[0], steps[1] // 2 :: steps[1]]
+    rows, columns = (sampled_lines(length, side) for length in array.shape[:2])
+    return array[rows, columns]
+
+
+def sampled_lines(length: int, side: int) -> slice:
+    """Return every k-th of `length` rows or columns, about `side` of them."""
+    step = max(1, length // side)
+    return slice(step // 2, None, step)
 
 
 def sample_pixels(pixels: Pixels, side: int) -> Pixels:

@@ -19,7 +19,7 @@ from s2am_editor.document.blend_mode import BlendMode
 from s2am_editor.document.layer_tree import GroupNode, Node, layer_tree
 from s2am_editor.document.model import Document, Group, Layer
 from s2am_editor.render.cast_shadow import ScaledShadow, scaled_shadow, shadow_in
-from s2am_editor.render.finish_layer import finished_patch, has_finish
+from s2am_editor.render.finish_layer import finished_patch, has_finish, prepared_map
 from s2am_editor.render.mixing import mix_colors
 from s2am_editor.render.resample import Patch, resample_layer
 from s2am_engine.color.apply import apply_color_map
@@ -228,7 +228,8 @@ def adjust_image(document: Document, image: ImageData, *, workers: int | None = 
     if document.adjustment is None:
         return image
     pixels = np.ascontiguousarray(image.pixels)
-    return dataclasses.replace(image, pixels=apply_color_map(document.adjustment.color_map, pixels, workers=workers))
+    prepared = prepared_map(document.adjustment)
+    return dataclasses.replace(image, pixels=apply_color_map(prepared, pixels, workers=workers))
 
 
 def _cross_fade(first: ImageData, second: ImageData, share: float) -> ImageData:
@@ -254,7 +255,7 @@ def _apply_harmonization(layer: Layer, patch: Patch, *, harmonized: bool, fast: 
         return patch.pixels
     # Tiles for the screen are already rendered by several threads.
     workers = 1 if fast else None
-    return apply_color_map(layer.harmonization.color_map, np.ascontiguousarray(patch.pixels), workers=workers)
+    return apply_color_map(prepared_map(layer.harmonization), np.ascontiguousarray(patch.pixels), workers=workers)
 
 
 def _crop_to_coverage(patch: Patch) -> Patch:

@@ -17,7 +17,7 @@ from s2am_editor.document.model import Document, DocumentError, Group, Layer
 from s2am_editor.document.raster import Raster
 from s2am_editor.render.blend import adjust_image, exact_shadows, render_exactly
 from s2am_editor.render.resample import resample_layer
-from s2am_engine.image.arrays import full_scale, to_depth
+from s2am_engine.image.arrays import full_scale, sampled_lines, to_depth
 from s2am_engine.image.io import ImageData
 from s2am_engine.image.rect import Rect
 from s2am_engine.types import FractionCallback
@@ -25,7 +25,9 @@ from s2am_engine.types import FractionCallback
 _STRIP_PIXELS = 1 << 20
 
 
-def flatten(document: Document, *, harmonized: bool = True, progress: FractionCallback | None = None) -> ImageData:
+def flatten(
+    document: Document, *, harmonized: bool = True, side: int | None = None, progress: FractionCallback | None = None
+) -> ImageData:
     """Merge all visible layers into an image of the document's size and depth.
 
     Pixels that neither a layer nor the adjustment of the whole image changes are bit-identical to the original; all
@@ -35,37 +37,66 @@ def flatten(document: Document, *, harmonized: bool = True, progress: FractionCa
     Args:
         document: without a visible layer, the result is transparent.
         harmonized: False = with the layers' original colors and without the adjustment of the whole image.
+        side: return only the pixels that `subsample` returns for it; None = all.
         progress: see `FractionCallback`.
     """
-    pixels = np.empty((document.height, document.width, 3), document.dtype)
+    samples = _Samples(document, side)
+    pixels = np.empty((*samples.shape, 3), document.dtype)
     alpha: NDArray[Any] | None = None
     shadows = exact_shadows(document) if harmonized else {}
     for strip in _row_strips(document):
         part = render_exactly(document, 1.0, strip, harmonized=harmonized, shadows=shadows)
         if harmonized:
             part = adjust_image(document, part)
-        pixels[strip.slices] = part.pixels
+        rows = samples.rows(strip)
+        pixels[rows] = samples.of(strip, part.pixels)
         if part.alpha is not None:
             if alpha is None:
                 alpha = np.full(pixels.shape[:2], full_scale(document.dtype), document.dtype)
-            alpha[strip.slices] = part.alpha
+            alpha[rows] = samples.of(strip, part.alpha)
         if progress:
             progress(strip.bottom / document.height)
     gray = document.gray and _is_gray(pixels)
     return ImageData(pixels, alpha, document.profile, gray, document.metadata)
 
 
-def canvas_coverage(document: Document, layer: Layer) -> NDArray[Any]:
-    """Return the coverage of the canvas by a layer (alpha × mask, without opacity): H×W of the document's dtype."""
-    result: NDArray[Any] = np.zeros((document.height, document.width), document.dtype)
+def canvas_coverage(document: Document, layer: Layer, side: int | None = None) -> NDArray[Any]:
+    """Return the coverage of the canvas by a layer (alpha × mask, without opacity): H×W of the document's dtype.
+
+    With a `side`, only the pixels that `subsample` returns for it.
+    """
+    samples = _Samples(document, side)
+    result: NDArray[Any] = np.zeros(samples.shape, document.dtype)
     full = full_scale(document.dtype)
     for strip in _row_strips(document):
         patch = resample_layer(layer, 1.0, strip)
         if patch is None:
             continue
-        window = result[patch.rect.slices]
-        window[:] = full if patch.coverage is None else to_depth(patch.coverage, document.dtype)
+        part = np.zeros((strip.height, strip.width), document.dtype)
+        covered = full if patch.coverage is None else to_depth(patch.coverage, document.dtype)
+        part[patch.rect.translated(-strip.left, -strip.top).slices] = covered
+        result[samples.rows(strip)] = samples.of(strip, part)
     return result
+
+
+class _Samples:
+    """The pixels of a canvas that `subsample` returns for a side (None: all), taken from strips of whole rows."""
+
+    def __init__(self, document: Document, side: int | None) -> None:
+        size = document.height, document.width
+        self._rows, self._columns = (sampled_lines(length, side or length) for length in size)
+        self.shape = tuple(
+            len(range(length)[each]) for length, each in zip(size, (self._rows, self._columns), strict=True)
+        )
+
+    def rows(self, strip: Rect) -> slice:
+        """Return the rows of the samples that lie in a strip."""
+        first, last = (len(range(row)[self._rows]) for row in (strip.top, strip.bottom))
+        return slice(first, last)
+
+    def of(self, strip: Rect, pixels: NDArray[Any]) -> NDArray[Any]:
+        """Return the samples among the pixels of a strip."""
+        return pixels[(self._rows.start - strip.top) % self._rows.step :: self._rows.step, self._columns]
 
 
 def merge(lower: Layer, upper: Layer, document: Document) -> tuple[Raster, int, int]:

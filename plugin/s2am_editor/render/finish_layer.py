@@ -3,26 +3,61 @@
 
 At full size the pixels equal those of the engine. Reduced views are an approximation: radii and noise are reduced by
 the zoom, as if the noise were independent from pixel to pixel, and soft edges are corrected within a larger distance.
+
+Noise reduction takes long: after each change, the screen shows a draft first. It adds the change of the colors that the
+finish makes at half the resolution to the pixels of full resolution.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from s2am_common.sliders import FINISH_SLIDERS
 from s2am_editor.document.geometry import Transform, bounding_rect, concatenate_affine, invert_affine, transform_points
 from s2am_editor.document.measured_finish import MeasuredFinish
-from s2am_editor.document.model import Layer
+from s2am_editor.document.model import Document, Harmonization, ImageAdjustment, Layer
+from s2am_editor.document.raster import OPENCV_DEPTHS
 from s2am_editor.render.resample import Patch, resample_layer
-from s2am_engine.color.apply import apply_color_map
+from s2am_engine.color.apply import PreparedMap, apply_color_map
 from s2am_engine.finish.edges import Surroundings
 from s2am_engine.finish.finisher import Finisher
 from s2am_engine.finish.measurement import FinishMeasurement, RegionMeasurement
 from s2am_engine.image.rect import EMPTY_RECT, Rect
+
+
+@dataclass(frozen=True, eq=False)
+class DraftFinish(MeasuredFinish):
+    """A finish of which a draft is rendered."""
+
+
+def with_drafts(before: Document, after: Document) -> Document:
+    """Return the document to show first after a change: drafts of the changed layers whose finish takes long.
+
+    Args:
+        before: the document until the change.
+        after: the current one, which is returned itself if no layer needs a draft.
+    """
+    known = {layer.id: layer for layer in before.layers}
+    layers = tuple(
+        _as_draft(layer) if _takes_long(layer) and known.get(layer.id) is not layer else layer for layer in after.layers
+    )
+    return after if layers == after.layers else dataclasses.replace(after, layers=layers)
+
+
+def _takes_long(layer: Layer) -> bool:
+    return layer.finish is not None and layer.finish.values.grain < 0  # noise reduction
+
+
+def _as_draft(layer: Layer) -> Layer:
+    fields = {field.name: getattr(layer.finish, field.name) for field in dataclasses.fields(MeasuredFinish)}
+    return dataclasses.replace(layer, finish=DraftFinish(**fields))
 
 
 def has_finish(layer: Layer) -> bool:
@@ -45,21 +80,67 @@ def finished_patch(layer: Layer, zoom: float, rect: Rect, canvas: Rect, workers:
     """
     if layer.finish is None:
         raise ValueError(f"“{layer.name}” has no finish")
-    finisher = _finisher(layer.finish, layer.transform, layer.size, zoom)
+    if isinstance(layer.finish, DraftFinish):
+        return _draft_patch(layer, zoom, rect, canvas, workers)
+    return _exact_patch(layer, layer.finish, zoom, rect, canvas, workers)
+
+
+def _exact_patch(
+    layer: Layer, finish: MeasuredFinish, zoom: float, rect: Rect, canvas: Rect, workers: int | None
+) -> Patch | None:
+    """Return what `finished_patch` describes."""
+    finisher = _finisher(finish, layer.transform, layer.size, zoom)
     context = rect.expanded(finisher.reach).intersection(canvas.union(rect))
     patch = resample_layer(layer, zoom, context)
     target = EMPTY_RECT if patch is None else patch.rect.intersection(rect)
     if patch is None or target.is_empty:
         return None
-    original = np.ascontiguousarray(patch.pixels)
-    color_map = layer.harmonization and layer.harmonization.color_map
-    pixels = apply_color_map(color_map, original, workers=workers) if color_map else original.copy()
+    pixels = _recolored(layer, patch, workers)
     alpha = np.full(pixels.shape[:2], 255, np.uint8) if patch.coverage is None else patch.coverage
     inner = target.translated(-patch.rect.left, -patch.rect.top)
     origin = patch.rect.left, patch.rect.top
     finisher.apply(pixels, layer_alpha=alpha, origin=origin, rows=slice(inner.top, inner.bottom), workers=workers)
     coverage = None if patch.coverage is None else np.ascontiguousarray(patch.coverage[inner.slices])
     return Patch(target, np.ascontiguousarray(pixels[inner.slices]), coverage)
+
+
+def _draft_patch(layer: Layer, zoom: float, rect: Rect, canvas: Rect, workers: int | None) -> Patch | None:
+    """Return a draft of what `finished_patch` describes."""
+    patch, half, coarse = resample_layer(layer, zoom, rect), _halved(rect), None
+    if patch is not None and layer.finish is not None:
+        coarse = _exact_patch(layer, layer.finish, zoom / 2, half, _halved(canvas), workers)
+    unfinished = None if coarse is None else resample_layer(layer, zoom / 2, coarse.rect)
+    if patch is None or coarse is None or unfinished is None or unfinished.rect != coarse.rect:
+        return patch
+    pixels = _recolored(layer, patch, workers)
+    change = np.subtract(coarse.pixels, _recolored(layer, unfinished, workers), dtype=np.float32)
+    # From indices of the patch to those of the change; OpenCV indexes pixel centers.
+    offset = [(fine + 0.5) / 2 - start - 0.5 for fine, start in zip(patch.rect[:2], coarse.rect[:2], strict=True)]
+    matrix = np.array([[0.5, 0, offset[0]], [0, 0.5, offset[1]]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    size = patch.rect.width, patch.rect.height
+    change = cv2.warpAffine(change, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    result = cv2.add(pixels, change, dtype=OPENCV_DEPTHS[pixels.dtype])  # rounded and clamped
+    return Patch(patch.rect, np.asarray(result), patch.coverage)
+
+
+def _halved(rect: Rect) -> Rect:
+    """Return a rectangle at half the zoom, rounded outwards."""
+    return Rect(rect.left // 2, rect.top // 2, -(-rect.right // 2), -(-rect.bottom // 2))
+
+
+def _recolored(layer: Layer, patch: Patch, workers: int | None) -> NDArray[Any]:
+    """Return the pixels of a patch in harmonized colors, as a new array."""
+    original = np.ascontiguousarray(patch.pixels)
+    if layer.harmonization is None:
+        return original.copy()
+    return apply_color_map(prepared_map(layer.harmonization), original, workers=workers)
+
+
+@functools.lru_cache(16)
+def prepared_map(adjustment: Harmonization | ImageAdjustment) -> PreparedMap:
+    """Return the complete color map of an adjustment with its lookup tables, which all tiles share."""
+    return PreparedMap(adjustment.color_map)
 
 
 @functools.lru_cache(16)

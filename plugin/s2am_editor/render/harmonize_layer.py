@@ -20,14 +20,13 @@ from numpy.typing import NDArray
 from s2am_editor.document.blend_mode import BlendMode
 from s2am_editor.document.measured_finish import MeasuredFinish
 from s2am_editor.document.model import BENEATH, Document, DocumentError, Harmonization, Layer, Reference
-from s2am_editor.document.raster import TiledMask
 from s2am_editor.render.blend import render_exactly, scaled_canvas
 from s2am_editor.render.cast_shadow import silhouette_of
 from s2am_editor.render.export import canvas_coverage, flatten
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.finish.edges import Surroundings
 from s2am_engine.finish.measurement import FinishMeasurement, SampleWindows
-from s2am_engine.image.arrays import full_scale
+from s2am_engine.image.arrays import SAMPLED_SIDE, full_scale, subsample
 from s2am_engine.shadow.estimate import ShadowEstimate, estimate_shadow
 from s2am_engine.shadow.layer import Silhouette
 from s2am_engine.types import FractionCallback
@@ -83,9 +82,20 @@ class HarmonizeInput:
 
 
 def prepare_input(
-    document: Document, layer_id: int, reference: Reference = BENEATH, progress: FractionCallback | None = None
+    document: Document,
+    layer_id: int,
+    reference: Reference = BENEATH,
+    progress: FractionCallback | None = None,
+    side: int | None = None,
 ) -> HarmonizeInput:
     """Render a layer on its reference as the input of a model.
+
+    Args:
+        document: not changed.
+        layer_id: the layer.
+        reference: what it is harmonized with.
+        progress: see `FractionCallback`.
+        side: return only the pixels that `subsample` returns for it; None = all.
 
     Raises:
         DocumentError: the layer is outside the canvas, covers all of it, or has no reference.
@@ -95,12 +105,14 @@ def prepare_input(
     original = dataclasses.replace(layer, harmonization=None, shadow=None, finish=None, **plain)
     beneath = _reference_layers(document, layer, reference)
     unadjusted = dataclasses.replace(document, layers=(*beneath, original), adjustment=None)
-    image = flatten(unadjusted, progress=progress)
-    mask = canvas_coverage(document, original)
+    image = flatten(unadjusted, side=side, progress=progress)
+    mask = canvas_coverage(document, original, side)
     _check_coverage(mask, layer)
     alpha = image.alpha
     if reference.area is not None:
-        alpha = _restrict_to_area(reference.area, mask, alpha, image.pixels.dtype)
+        area = reference.area.to_array()
+        area = area if side is None else subsample(area, side)
+        alpha = _restrict_to_area(area, mask, alpha, image.pixels.dtype)
     return HarmonizeInput(image.pixels, mask, alpha, document.profile)
 
 
@@ -148,7 +160,7 @@ def find_variants(
     A model that occurs in several choices runs once. Arguments and errors are those of `find_harmonization`.
     """
     report = progress or (lambda _: None)
-    model_input = prepare_input(document, layer_id, reference, lambda done: report(done * _INPUT_SHARE))
+    model_input = _model_input(document, layer_id, reference, lambda done: report(done * _INPUT_SHARE))
     placement = document.layer(layer_id).transform
     predicted: dict[str, Harmonization] = {}
     reduced: dict[int, References] = {}
@@ -162,6 +174,14 @@ def find_variants(
                 predicted[model] = _predict(harmonizer, model_input, reference, reduced.get(size))
         yield dataclasses.replace(predicted[model], sliders=sliders, placement=placement)
     report(1.0)
+
+
+def _model_input(document: Document, layer_id: int, reference: Reference, progress: FractionCallback) -> HarmonizeInput:
+    """Return the pixels that a network's input is averaged from: the whole image would take much memory."""
+    try:
+        return prepare_input(document, layer_id, reference, progress, SAMPLED_SIDE)
+    except DocumentError:  # also raised if the layer, or all of its background, falls between the samples
+        return prepare_input(document, layer_id, reference, progress)
 
 
 def find_shadow(document: Document, layer_id: int) -> ShadowEstimate:
@@ -256,14 +276,14 @@ def _check_coverage(mask: NDArray[Any], layer: Layer) -> None:
 
 
 def _restrict_to_area(
-    area: TiledMask, mask: NDArray[Any], alpha: NDArray[Any] | None, dtype: np.dtype[Any]
+    area: NDArray[np.uint8], mask: NDArray[Any], alpha: NDArray[Any] | None, dtype: np.dtype[Any]
 ) -> NDArray[Any]:
     """Return an alpha that excludes everything but the painted area and the layer itself.
 
     Raises:
         DocumentError: the area contains no visible pixel outside the layer.
     """
-    counts = (area.to_array() >= 128) & (mask == 0)
+    counts = (area >= 128) & (mask == 0)
     if alpha is not None:
         counts &= alpha > 0
     if not counts.any():

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from s2am_editor.render.export import flatten
 from s2am_editor.render.harmonize_layer import LoadedModels, find_harmonization, find_variants, prepare_input
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.errors import DeviceError, EngineError
+from s2am_engine.image.arrays import SAMPLED_SIDE
 from s2am_engine.image.io import ImageData
 from s2am_engine.inference.harmonizer import Harmonizer
 from tests.editor.document.sample_documents import cutout, scene, two_layers
@@ -83,6 +85,30 @@ def test_prepare_input_ignores_hidden_layers_and_layers_above(models: LoadedMode
         prepare_input(recolored, above.id).pixels[:20],
         flatten(dataclasses.replace(recolored, layers=recolored.layers)).pixels[:20],
     )
+
+
+def test_find_harmonization_of_a_large_image_needs_little_memory(models: LoadedModels) -> None:
+    """The prediction is the one for all pixels, also for a layer that falls between the samples."""
+
+    def peak(side: int | None) -> int:
+        tracemalloc.start()
+        try:
+            prepare_input(composite, layer.id, side=side)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    document = Document.from_image(ImageData(scene(2300, 1500)), "scene")
+    tiny = np.zeros((1500, 2300), np.uint8)
+    tiny[700, 800] = 255
+    for alpha in (tiny, cutout(2300, 1500).alpha):
+        layer = document.new_layer(ImageData(scene(2300, 1500, seed=5), alpha), "layer")
+        composite = commands.add_layers([layer]).change(document)
+        whole = prepare_input(composite, layer.id)
+        with models.using("concord") as harmonizer:
+            expected = harmonizer(whole.pixels, whole.mask)
+        assert find_harmonization(composite, layer.id, models, "concord").model_map == expected.color_map
+    assert peak(SAMPLED_SIDE) < peak(None) - 0.6 * (whole.pixels.nbytes + whole.mask.nbytes)
 
 
 def test_find_harmonization_with_reference_layer(models: LoadedModels) -> None:

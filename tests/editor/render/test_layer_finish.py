@@ -14,6 +14,7 @@ from s2am_editor.document.geometry import Transform
 from s2am_editor.document.model import Document, Layer
 from s2am_editor.files.document_io import open_document, save_project
 from s2am_editor.render.export import flatten
+from s2am_editor.render.finish_layer import with_drafts
 from s2am_editor.render.harmonize_layer import LoadedModels, find_finish, find_harmonization, prepare_input
 from s2am_editor.render.renderer import RenderSession
 from s2am_engine.errors import ImageFormatError
@@ -56,6 +57,29 @@ def test_finish_equals_the_engines(values: dict[str, float], dtype: type[np.gene
     changed = (found != plain).any(axis=2)
     assert changed.sum() > 200
     assert not changed[prepare_input(document, layer.id).mask == 0].any()  # the background
+
+
+@pytest.mark.parametrize("rect", [Rect(0, 0, 300, 200), Rect(121, 83, 170, 130)])
+@pytest.mark.parametrize("zoom", [1.0, 0.5])
+def test_draft_is_close_to_the_finish_that_replaces_it(zoom: float, rect: Rect) -> None:
+    """A draft has the details of full resolution and most of the change; nothing else differs."""
+    document, layer = finished(grain=-5, sharpness=-1.2, decontaminate=1, light_wrap=1)
+    plain = without_finish(document, layer)
+    draft = with_drafts(plain, document)
+    assert draft is not document
+    assert with_drafts(document, document) is document
+    no_noise_reduction = finished(grain=5)[0]
+    assert with_drafts(plain, no_noise_reduction) is no_noise_reduction
+    rect = Rect(*(round(edge * zoom) for edge in rect))
+    first, exact, unfinished = (RenderSession(each).tile(rect, zoom).astype(int) for each in (draft, document, plain))
+    change = np.abs(exact - unfinished).mean()
+    assert change > 0
+    assert np.abs(first - exact).mean() < 0.7 * change
+    np.testing.assert_array_equal(first[..., 3], exact[..., 3])
+    session = RenderSession(draft)
+    session.tile(rect, zoom)
+    assert not session.update(document).is_empty
+    np.testing.assert_array_equal(session.tile(rect, zoom), exact)
 
 
 def test_automatic_values_are_the_engines() -> None:

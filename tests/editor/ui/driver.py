@@ -89,7 +89,7 @@ class WindowDriver:
         window = self.window
         self.qtbot.wait(20)
         self.wait(lambda: not window.jobs.running)
-        self.wait(lambda: window.canvas.tiles.idle)
+        self.wait(lambda: window.canvas.tiles.idle and not window.canvas.shows_draft)
         self.qtbot.wait(20)
 
     def open(self, *paths: Path) -> None:

@@ -4,13 +4,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 from PyQt6.QtCore import Qt
 from PyQt6.QtTest import QTest
 
 from s2am_common.sliders import FINISH_SLIDERS
+from s2am_editor.render import finish_layer
 from s2am_editor.render.export import flatten
+from s2am_engine.finish.finisher import Finisher
 from s2am_engine.finish.values import Finish
 from tests.editor.ui.driver import WindowDriver
 
@@ -59,3 +63,36 @@ def test_finish_by_button_sliders_reset_and_undo(driver: WindowDriver, backgroun
     while window.session.history.undo_name:
         window.session.undo()
     assert all(layer.finish is None for layer in window.session.document.layers)
+
+
+def test_noise_reduction_is_computed_when_the_slider_rests(
+    driver: WindowDriver, background: Path, cut_out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver.open(background, cut_out)
+    window, panel = driver.window, driver.window.sidebar.finish
+    window.sidebar.sections["finish"].set_open(True)
+    QTest.mouseClick(panel.start_button, Qt.MouseButton.LeftButton)
+    driver.settle()
+    window.canvas.zoom_to(1.0)
+    panel.rows["grain"].number.setValue(-4.0)
+    driver.settle()
+    rendered: list[float] = []  # the zoom of each part whose noise was reduced
+    computed = finish_layer._finisher
+
+    def count(*arguments: Any) -> Finisher:
+        rendered.append(arguments[-1])
+        return computed(*arguments)
+
+    monkeypatch.setattr(finish_layer, "_finisher", count)
+    for value in (-5.0, -6.0, -7.0):
+        before = len(rendered)
+        panel.rows["grain"].number.setValue(value)
+        driver.wait(lambda before=before: window.canvas.tiles.idle and len(rendered) > before)  # type: ignore[misc]
+    assert set(rendered) == {0.5}, "drafts while the slider moves"
+    driver.settle()
+    assert {1.0} < set(rendered)
+    exact = driver.screen()
+    window.session.open(window.session.document, "again")  # rendered without a draft
+    window.canvas.zoom_to(1.0)
+    driver.settle()
+    assert (driver.screen() == exact).all()

@@ -61,6 +61,7 @@ class Canvas(QWidget):
         self.tool: Tool | None = None
         self.compare = Compare.AFTER
         self.split = 0.5  # position of the divider, as a share of the width
+        self.shows_draft = False  # a more exact image will follow
         self._held = False  # “before” is shown while a key or button is held
         self._panning: QPoint | None = None
         self._splitting = False
@@ -90,6 +91,7 @@ class Canvas(QWidget):
     def update_image(self, render: RenderFunction, rect: Rect | None = None) -> None:
         """Repaint `rect` of the image (None: all of it) with another render function."""
         self.tiles.change(render, rect)
+        self._want_tiles()  # rendered while other widgets are painted
         if rect is None:
             self.update()
         else:
@@ -106,7 +108,7 @@ class Canvas(QWidget):
         if not self.has_image:
             return True
         split = round(self.split * self.viewport.view_width)
-        return self.tiles.idle and not self._drawing.missing(self._whole(), self._sides(split))
+        return not self.shows_draft and self.tiles.idle and not self._drawing.missing(self._whole(), self._sides(split))
 
     def set_compare(self, compare: Compare, divider: float | None = None) -> None:
         """Show before, after, or both: with a divider that can be dragged, or side by side.
@@ -203,6 +205,10 @@ class Canvas(QWidget):
             if self.shown is Compare.SPLIT and self.has_image:
                 self._drawing.split(painter, split, ratio, names)
         painter.end()
+        self._want_tiles()
+
+    def _want_tiles(self) -> None:
+        sides = self._sides(round(self.split * self.viewport.view_width))
         self.tiles.want(self._drawing.visible(self._whole(), sides) if self.has_image else [])
 
     def _paint_view(self, painter: QPainter, exposed: Rect, sides: Sides, ratio: float) -> None:

@@ -11,10 +11,11 @@ from functools import partial
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PyQt6.QtCore import QObject
+from PyQt6.QtCore import QObject, QTimer
 
 from s2am_editor.document.model import Document, Layer
 from s2am_editor.document.raster import TiledMask
+from s2am_editor.render.finish_layer import with_drafts
 from s2am_editor.render.renderer import RenderSession
 from s2am_editor.window.canvas.canvas import Canvas
 from s2am_editor.window.canvas.tiles import RenderFunction
@@ -23,6 +24,7 @@ from s2am_engine.image.rect import Rect
 
 _NO_DOCUMENT = Document(1, 1)
 
+DRAFT_TIME = 200  # milliseconds without a change after which a draft is replaced
 TINT_OPACITY = 0.55  # share of the tint's color over the image
 HIDDEN_TINT = (226, 40, 40)  # over what a cutout hides, like the film of the same color that masks were cut from
 
@@ -61,6 +63,11 @@ class DocumentView(QObject):
         self._rendering = RenderSession(_NO_DOCUMENT)
         self._tint: Tint | None = None
         self._mask_view = MaskView.COMPOSITE
+        self._exact = _NO_DOCUMENT
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(DRAFT_TIME)
+        self._rest.timeout.connect(self._replace_draft)
         session.opened.connect(self._open)
         session.repainted.connect(self._change)
         session.layers_changed.connect(canvas.update)  # the tool's overlay can lie outside of the changed pixels
@@ -100,6 +107,7 @@ class DocumentView(QObject):
 
     def _open(self) -> None:
         self._tint = None
+        self._expect_exact(False)
         self._rendering = RenderSession(self._session.document if self._session.is_open else _NO_DOCUMENT)
         if self._session.is_open:
             document = self._session.document
@@ -108,6 +116,23 @@ class DocumentView(QObject):
             self._canvas.show_image(0, 0, None)
 
     def _change(self, before: Document, after: Document) -> None:
+        self._exact, shown = after, with_drafts(before, after)
+        self._expect_exact(shown is not after)
+        self._show(before, shown)
+
+    def _replace_draft(self) -> None:
+        self._expect_exact(False)
+        self._show(self._rendering.document, self._exact)
+
+    def _expect_exact(self, expected: bool) -> None:
+        """Replace a draft as soon as nothing has changed for a moment."""
+        self._canvas.shows_draft = expected
+        if expected:
+            self._rest.start()
+        else:
+            self._rest.stop()
+
+    def _show(self, before: Document, after: Document) -> None:
         area = self._rendering.update(after)
         if (before.width, before.height) != (after.width, after.height):
             self._canvas.show_image(after.width, after.height, self._render())

@@ -26,7 +26,7 @@ from s2am_editor.window.canvas.viewport import Viewport
 from s2am_editor.window.theme import current_colors
 from s2am_engine.image.rect import Rect
 
-MAX_TILE_BYTES = 48 << 20  # of all tiles and their scaled copies, if the visible ones need no more
+MAX_TILE_BYTES = 32 << 20  # of all tiles and their scaled copies, if the visible ones need no more
 WORKERS = min(4, os.cpu_count() or 2)  # the GUI thread is nearly idle while they work
 RenderFunction = Callable[[bool, float, Rect], NDArray[np.uint8]]
 """Renders a part of the image, before or after harmonizing, at a zoom: h×w×4 BGRA, premultiplied. Called by workers."""
@@ -203,7 +203,8 @@ class TileStore(QObject):
             return
         self._tiles.pop(key, None)
         self._tiles[key] = tile
-        self._drop_oldest()
+        if old is None or self.idle:
+            self._drop_oldest()
         self.rendered.emit(key)
 
     def _drop_oldest(self) -> None:

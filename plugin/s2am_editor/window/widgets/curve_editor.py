@@ -120,8 +120,7 @@ class CurveEditor(QWidget):
             fill.setAlphaF(HISTOGRAM_OPACITY)
             painter.setBrush(fill)
             xs = (np.arange(len(line)) + 0.5) / len(line)
-            tops = [self._at(float(x), float(y)) for x, y in zip(xs, line, strict=True)]
-            painter.drawPolygon(QPolygonF([self._at(0, 0), *tops, self._at(1, 0)]))
+            painter.drawPolygon(QPolygonF([self._at(0, 0), *self._all_at(xs, line), self._at(1, 0)]))
 
     def _line(
         self, painter: QPainter, values: Sequence[float] | NDArray[np.float64], color: QColor, wide: float
@@ -129,9 +128,7 @@ class CurveEditor(QWidget):
         painter.setPen(QPen(color, wide))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         xs = np.linspace(0, 1, len(values))
-        painter.drawPolyline(
-            QPolygonF([self._at(float(x), min(max(float(y), 0.0), 1.0)) for x, y in zip(xs, values, strict=True)])
-        )
+        painter.drawPolyline(QPolygonF(self._all_at(xs, np.clip(values, 0, 1))))
 
     def _area(self) -> QRectF:
         return QRectF(self.rect()).adjusted(_MARGIN, _MARGIN, -_MARGIN, -_MARGIN)
@@ -139,6 +136,12 @@ class CurveEditor(QWidget):
     def _at(self, x: float, y: float) -> QPointF:
         area = self._area()
         return QPointF(area.left() + x * area.width(), area.bottom() - y * area.height())
+
+    def _all_at(self, xs: NDArray[np.float64], ys: NDArray[np.float64]) -> list[QPointF]:
+        """Return the points of the widget for many points of the square; see `_at`."""
+        area = self._area()
+        places = area.left() + xs * area.width(), area.bottom() - ys * area.height()
+        return list(map(QPointF, *(values.tolist() for values in places)))
 
     def _value(self, place: QPointF) -> tuple[float, float]:
         area = self._area()
