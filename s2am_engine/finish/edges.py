@@ -8,18 +8,23 @@ No library is used for that: pymatting's solver needs a whole image of doubles, 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from s2am_engine.image.arrays import bounding_box, subsample, to_uint8
 from s2am_engine.types import Bytes, Floats, Mask, Pixels
 
-NEAR = 8
-"""Radius in pixels of the box in which opaque pixels count as nearby."""
+_NEAR = 8  # radius in pixels of the box in which opaque pixels count as nearby, even
+
+EDGE_REACH = _NEAR + 4
+"""Pixels to each side that `decontaminate` depends on: also those from which the reduced colors are interpolated."""
 
 _FIELD_SIDE = 128  # of the surroundings
 _SAMPLED = 4  # rows and columns read for each one of the field
@@ -108,7 +113,12 @@ class Surroundings:
         )
         return bool(self.light[y:bottom, x:right].any())
 
-    def at(self, field: Bytes, top: int, left: int, height: int, width: int) -> Floats:
+    @cached_property
+    def spilled_light(self) -> Floats:
+        """The background's light inside the edges, n×m×3, 0 to 255."""
+        return np.asarray(self.background * (self.light[..., None] / np.float32(255)), np.float32)
+
+    def at(self, field: Bytes | Floats, top: int, left: int, height: int, width: int) -> Floats:
         """Return a field for a block of the image, interpolated: height×width(×3), 0 to 255."""
         x0, y0, x1, y1 = self.box
         rows, down = _interpolation(top - y0, height, field.shape[0], y1 - y0)
@@ -118,8 +128,11 @@ class Surroundings:
         return np.asarray((down @ stretched.reshape(len(part), -1)).reshape(height, *stretched.shape[1:]), np.float32)
 
 
+@functools.lru_cache(32)
 def _interpolation(start: float, count: int, samples: int, length: float) -> tuple[slice, Floats]:
     """Return the samples of an axis that some pixels need, and the weights (count, S) that interpolate them linearly.
+
+    They are cached, as blocks above one another have the same ones; they must not be modified.
 
     Args:
         start: the first pixel, relative to the beginning of the axis.
@@ -139,7 +152,7 @@ def _box_around(mask: Mask) -> tuple[int, int, int, int]:
     found = bounding_box(mask)
     assert found is not None  # the foreground is not empty
     left, top, right, bottom = found
-    margin = int(_MARGIN * max(right - left - 1, bottom - top - 1)) + NEAR
+    margin = int(_MARGIN * max(right - left - 1, bottom - top - 1)) + _NEAR
     height, width = mask.shape
     return max(0, left - margin), max(0, top - margin), min(width, right + margin), min(height, bottom + margin)
 
@@ -179,31 +192,23 @@ def decontaminate(
     box = bounding_box(alpha < 1 if layer else (alpha > 0) & (alpha < 1))
     if box is None:
         return colors
-    left, top, right, bottom = box
-    part = slice(max(0, top - NEAR), bottom + NEAR), slice(max(0, left - NEAR), right + NEAR)
+    part = tuple(
+        slice(max(0, first - EDGE_REACH), last + EDGE_REACH) for first, last in ((box[1], box[3]), (box[0], box[2]))
+    )
     colors, shown = colors.copy(), alpha[part]
-    shape = (corner[0] + part[0].start, corner[1] + part[1].start, *shown.shape)
-    background = None if layer else around.at(around.background, *shape)
-    colors[part] = _decontaminated(colors[part], shown, around.at(around.foreground, *shape), background, strength)
-    return colors
-
-
-def _decontaminated(
-    colors: Floats, alpha: Floats, foreground: Floats, background: Floats | None, strength: float
-) -> Floats:
-    """Return colors (h, w, 3) without the old background's share; foreground and background: extrapolated colors."""
-    inner = _nearby(colors, _opacity_weight(alpha), foreground)
-    square = cv2.multiply(alpha, alpha)
-    share = strength * (1 - square * square)
-    if background is None:
+    place = corner[0] + part[0].start, corner[1] + part[1].start
+    share = strength * (1 - cv2.pow(shown, 4))
+    inner = _nearby(colors[part], _opacity_weight(shown), around, around.foreground, place)
+    if layer:
         wanted = inner
     else:
-        wanted = _nearby(colors, _opacity_weight(1 - alpha), background)
-        wanted += times(inner - wanted, alpha)
-        share *= np.minimum(alpha / _RAMP, 1)
-    share[alpha >= 1] = 0
-    wanted -= colors
-    return np.add(colors, times(wanted, share), out=wanted)
+        wanted = _nearby(colors[part], _opacity_weight(1 - shown), around, around.background, place)
+        wanted += times(cv2.subtract(inner, wanted, dst=inner), shown)
+        share *= np.minimum(shown / _RAMP, 1)
+    share[shown >= 1] = 0
+    wanted -= colors[part]
+    colors[part] += times(wanted, share)
+    return colors
 
 
 def _opacity_weight(alpha: Floats) -> Floats:
@@ -213,28 +218,53 @@ def _opacity_weight(alpha: Floats) -> Floats:
     return np.asarray(cv2.multiply(fourth, fourth), np.float32)
 
 
-def times(colors: Floats, weight: Floats) -> Floats:
+def times(colors: NDArray[Any], weight: Floats) -> Floats:
     """Return colors (h, w, 3) times a weight (h, w); several times faster than NumPy's broadcasting."""
     return np.asarray(cv2.multiply(colors, cv2.merge([weight] * 3)), np.float32)
 
 
-def _nearby(colors: Floats, weight: Floats, beyond: Floats) -> Floats:
-    """Return the weighted mean of the colors nearby, and of `beyond` where there is little weight."""
-    box = (2 * NEAR + 1,) * 2
-    sums = np.asarray(cv2.blur(times(colors, weight), box), np.float32)
-    sums += np.float32(_LEAST_WEIGHT) * beyond
-    return times(sums, np.asarray(1 / (cv2.blur(weight, box) + np.float32(_LEAST_WEIGHT)), np.float32))
+def _nearby(colors: Floats, weight: Floats, around: Surroundings, beyond: Bytes, place: tuple[int, int]) -> Floats:
+    """Return the weighted mean of the colors nearby, and of the surroundings where there is little weight.
+
+    It is computed at half the resolution, as it is smooth; the pairs of pixels are the same in all blocks.
+
+    Args:
+        colors: h×w×3.
+        weight: h×w.
+        around: the surroundings.
+        beyond: one of their fields.
+        place: row and column of the colors in the image.
+    """
+    height, width = weight.shape
+    top, left = (each % 2 for each in place)
+    bottom, right = (height + top) % 2, (width + left) % 2
+    size = (left + width + right) // 2, (top + height + bottom) // 2
+    sums, weights = (
+        cv2.blur(
+            cv2.resize(
+                cv2.copyMakeBorder(each, top, bottom, left, right, cv2.BORDER_CONSTANT, value=0),
+                size,
+                interpolation=cv2.INTER_AREA,
+            ),
+            (_NEAR + 1, _NEAR + 1),
+        )
+        for each in (times(colors, weight), weight)
+    )
+    least = np.float32(_LEAST_WEIGHT)
+    field = around.scaled(0.5).at(beyond, (place[0] - top) // 2, (place[1] - left) // 2, *size[::-1])
+    near = times(cv2.scaleAdd(field, _LEAST_WEIGHT, sums), np.asarray(1 / (weights + least), np.float32))
+    full = cv2.resize(near, (2 * size[0], 2 * size[1]), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(full[top : top + height, left : left + width], np.float32)
 
 
-def wrap_light(colors: Floats, background: Floats, light: Floats, strength: float) -> Floats:
-    """Add the background's light by the blend mode screen: 255 - (255 - colors)·(1 - share·background / 255).
+def wrap_light(colors: Floats, light: Floats, strength: float) -> Floats:
+    """Add the background's light by the blend mode screen: 255 - (255 - colors)·(1 - strength·light / 255).
 
     Args:
         colors: h×w×3 in 8-bit levels.
-        background: h×w×3, the blurred background.
-        light: h×w, its share, 0 to 255.
+        light: h×w×3, see `Surroundings.spilled_light`; modified.
         strength: 0 to 1.
     """
-    added = times(background, light * np.float32(strength / 255**2))
-    added *= 255 - np.minimum(colors, 255)
-    return np.add(colors, added, out=added)
+    dark = cv2.addWeighted(np.minimum(colors, 255), -strength / 255, colors, 0, strength)
+    cv2.multiply(light, dark, dst=light)
+    return np.asarray(cv2.add(colors, light, dst=light), np.float32)

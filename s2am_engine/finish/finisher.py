@@ -2,7 +2,7 @@
 """Applying a finish to recolored pixels of any size and depth, in place, in blocks that overlap by what they need.
 
 Strips of rows are finished in several threads. A block needs pixels around it as they were before: rows next to the
-borders of strips are copied in advance, columns to the left of a block while its left neighbor is finished. So the
+borders of strips are copied in advance, those above and to the left of a block before its neighbors are changed. So the
 result does not depend on strips and blocks, and only these copies and a few blocks of floats are allocated.
 """
 
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2am_engine.color.apply import run_in_threads
-from s2am_engine.finish.edges import NEAR, Surroundings, decontaminate, times, wrap_light
+from s2am_engine.finish.edges import EDGE_REACH, Surroundings, decontaminate, times, wrap_light
 from s2am_engine.finish.grain import AddedGrain, ReducedGrain, grain_stage
 from s2am_engine.finish.measurement import FinishMeasurement
 from s2am_engine.finish.sharpness import kernel_reach, soften, unsharp_mask
@@ -27,8 +27,8 @@ from s2am_engine.image.arrays import bounding_box, full_scale
 from s2am_engine.types import Floats, FractionCallback, Mask, Pixels
 
 _STRIP_ROWS = 384
-_BLOCK_COLUMNS = 384
-_BLOCK_ROWS = 128
+_BLOCK_COLUMNS = 256
+_BLOCK_ROWS = 96  # a dozen float copies of a block fit the L2 cache
 _MAX_WORKERS = 8
 
 
@@ -57,7 +57,7 @@ class Finisher:
         """Pixels to each side of a pixel that its result depends on."""
         finish = self.finish
         return (
-            (NEAR if finish.decontaminate else 0)
+            (EDGE_REACH if finish.decontaminate else 0)
             + (kernel_reach(abs(finish.sharpness)) if finish.sharpness else 0)
             + (self._grain.reach if isinstance(self._grain, ReducedGrain) else 0)
         )
@@ -126,14 +126,16 @@ class Finisher:
         if finish.sharpness:
             change = soften if finish.sharpness < 0 else unsharp_mask
             colors = change(colors, abs(finish.sharpness), alpha if layer else None)
-        if isinstance(self._grain, ReducedGrain):
-            colors = self._grain(colors)
-        colors, top, left = colors[inner], top + inner[0].start, left + inner[1].start
+        colors = self._grain(colors, (top, left), inner) if isinstance(self._grain, ReducedGrain) else colors[inner]
+        top, left = top + inner[0].start, left + inner[1].start
         shape = (top, left, *colors.shape[:2])
         if finish.light_wrap and around is not None and around.has_light(*shape):
-            light, background = around.at(around.light, *shape), around.at(around.background, *shape)
-            colors = wrap_light(colors, background, light, finish.light_wrap)
+            colors = wrap_light(colors, around.at(around.spilled_light, *shape), finish.light_wrap)
         return self._grain(colors, top, left) if isinstance(self._grain, AddedGrain) else colors
+
+    def uses_alpha(self, *, layer: bool) -> bool:
+        """Return whether a block's colors depend on its alpha; layer: see `apply`."""
+        return bool(self.finish.decontaminate or (layer and self.finish.sharpness))
 
     def changes_block(self, top: int, left: int, height: int, width: int, *, opaque: bool) -> bool:
         """Return whether a block can change, whose surroundings are opaque or not."""
@@ -188,10 +190,11 @@ class _FinishJob:
         for top in range(strip.start, strip.stop, _BLOCK_ROWS):
             bottom = min(top + _BLOCK_ROWS, strip.stop)
             below = self._original_rows(bottom, min(len(self.pixels), bottom + reach), strip)
-            band = np.concatenate([above, self.pixels[top:bottom, columns], below])
-            first = top - len(above)
-            above = band[max(0, bottom - reach - first) : bottom - first].copy()
-            self._finish_band(band, first, slice(top, bottom))
+            still_needed = max(0, reach - (bottom - top))  # of the rows above
+            lowest = self.pixels[max(top, bottom - reach) : bottom, columns]
+            kept = np.concatenate([above[max(0, len(above) - still_needed) :], lowest])
+            self._finish_band(above, slice(top, bottom), below)
+            above = kept
 
     def _original_rows(self, first: int, last: int, strip: slice) -> Pixels:
         """Return rows as they were before; those outside the strip may have been changed by another thread."""
@@ -205,51 +208,50 @@ class _FinishJob:
         kept = self._rows_around(border)
         return self.seams[border][first - kept.start : last - kept.start]
 
-    def _finish_band(self, band: Pixels, first: int, rows: slice) -> None:
+    def _finish_band(self, above: Pixels, rows: slice, below: Pixels) -> None:
         """Finish some rows.
 
         Args:
-            band: the rows and those that they depend on, as they were before, and the columns of `_columns`.
-            first: the band's first row in the pixels.
+            above: the rows above that they depend on, as they were before, and the columns of `_columns`.
             rows: the rows to finish.
+            below: the rows below that they depend on.
         """
-        offset, reach = self._columns().start, self.finisher.reach
-        left, _, right, _ = self.box
-        for start in range(left, right, _BLOCK_COLUMNS):
-            block = (rows, slice(start, min(start + _BLOCK_COLUMNS, right)))
-            mask = self.mask[block]
-            if not mask.any():
-                continue
-            columns = slice(max(offset, start - reach), min(offset + band.shape[1], block[1].stop + reach))
-            whole = (slice(first, first + len(band)), columns)
-            part = band[:, columns.start - offset : columns.stop - offset, :3]
-            inner = (
-                slice(rows.start - first, rows.stop - first),
-                slice(start - columns.start, block[1].stop - columns.start),
-            )
-            self._finish_block(part, whole, inner, block)
+        every, reach = self._columns(), self.finisher.reach
+        before = self.pixels[rows, every.start : self.box[0]]  # the columns before a block, as they were
+        for start in range(self.box[0], self.box[2], _BLOCK_COLUMNS):
+            block = (rows, slice(start, min(start + _BLOCK_COLUMNS, self.box[2])))
+            columns = slice(start - before.shape[1], min(every.stop, block[1].stop + reach))
+            middle = np.concatenate([before, self.pixels[rows, start : columns.stop]], axis=1)
+            width = block[1].stop - columns.start
+            before = middle[:, max(0, width - reach) : width]
+            if self.mask[block].any():
+                seen = slice(columns.start - every.start, columns.stop - every.start)
+                part = np.concatenate([above[:, seen], middle, below[:, seen]])[..., :3]
+                whole = (slice(rows.start - len(above), rows.stop + len(below)), columns)
+                inner = (slice(len(above), len(above) + len(middle)), slice(start - columns.start, width))
+                self._finish_block(part, whole, inner, block)
 
     def _finish_block(
         self, part: Pixels, whole: tuple[slice, slice], inner: tuple[slice, slice], block: tuple[slice, slice]
     ) -> None:
         """Finish one block: `part` are its pixels and those around it, `whole` and `block` places in the pixels."""
+        finisher, layer = self.finisher, self.layer_alpha is not None
         mask, target = self.mask[block], self.pixels[block][..., :3]
         shown = (self.mask if self.layer_alpha is None else self.layer_alpha)[whole]
         opaque = bool(shown.min() >= full_scale(shown.dtype))
         top, left = whole[0].start + self.origin[1], whole[1].start + self.origin[0]
         corner = top + inner[0].start, left + inner[1].start
-        if not self.finisher.changes_block(*corner, *mask.shape, opaque=opaque):
+        if not finisher.changes_block(*corner, *mask.shape, opaque=opaque):
             return
         colors = part.astype(np.float32)
         if part.dtype != np.uint8:
             colors *= np.float32(255 / full_scale(part.dtype))
-        alpha, layer = None if opaque else _unit(shown), self.layer_alpha is not None
-        finished = self.finisher.finish_block(colors, alpha, top, left, inner, layer=layer)
+        alpha = None if opaque or not finisher.uses_alpha(layer=layer) else _unit(shown)
+        finished = finisher.finish_block(colors, alpha, top, left, inner, layer=layer)
         everywhere = bool(mask.min() >= full_scale(mask.dtype))
         if not (everywhere or self.whole):
-            before = colors[inner]
-            finished = times(finished - before, _unit(mask))
-            finished += before
+            change = times(cv2.subtract(finished, colors[inner]), _unit(mask))
+            finished = np.asarray(cv2.add(change, colors[inner], dst=change), np.float32)
         result = _to_depth(finished, target.dtype, colors[inner])
         if everywhere:
             target[:] = result

@@ -1,23 +1,28 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Grain: adding noise with the statistics of a background, and reducing noise, both by an amount of the finish.
 
-Reduction attenuates the finest bands of an à trous wavelet (Starck & Murtagh, 1994) where the local energy is
-that of noise, and keeps what exceeds it (Lee, PAMI 2, 1980). Non-local means would take half a minute at 24 megapixels.
+Reduction attenuates the finest bands of a Laplacian pyramid (Burt & Adelson, IEEE Trans. Commun. 31, 1983) where the
+local energy is that of noise, and keeps what exceeds it (Lee, PAMI 2, 1980). The energy is that of all channels, so an
+edge in one of them protects it in all. Non-local means would take half a minute at 24 megapixels.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
+from s2am_engine.finish.edges import times
 from s2am_engine.finish.measurement import FinishMeasurement
 from s2am_engine.finish.noise import (
     NOISE_KNOTS,
+    TILE_UNIT,
     NoiseCorrelation,
     NoiseModel,
+    Tile,
     excess_variance,
     level_table,
     noise_at,
@@ -25,82 +30,150 @@ from s2am_engine.finish.noise import (
 )
 from s2am_engine.types import Bytes, Doubles, Floats
 
-_SPLINE = np.array([1, 4, 6, 4, 1], np.float32) / 16
-_STEPS = (1, 2, 4)  # pixels between the taps of the spline, for each band
-_LOCAL = (5, 5)  # window of the local energy
-_LEAST_ENERGY = np.float32(1e-3)  # squared 8-bit levels: the divisor is not 0
+_MOST_BANDS = 3
+_LOCAL = 5  # side of the window of the local energy, in pixels of a band
+_LEAST_ENERGY = np.float32(1e-3)  # relative to that of the noise: the divisor is not 0
 _LEAST_SHARE = 0.5  # of the remaining variance that coarser bands may have; more, and another band is reduced
-_DETAIL = 2.4  # local energy, relative to that of the noise, from which on it is detail
+_LEAST_REST = 0.01  # of the variance: as much noise may remain in any case
+_DETAIL = 1.5  # local energy, relative to that of the noise, from which on it is detail
+_LEAST_RATIO = 0.1  # of the noise of two channels: that of a channel without noise is taken for this much
 
 
 @dataclass(frozen=True)
 class AddedGrain:
     """Adds noise.
 
-    table: (1, 256, 3), its level against luma. tiles: see `noise_tiles`.
+    table: (1, 256, 3), its level against luma, for noise of `noise_at`. tiles: see `noise_tiles`.
     """
 
     table: Floats
-    tiles: tuple[Floats, ...]
+    tiles: tuple[Tile, ...]
 
     def __call__(self, colors: Floats, top: int, left: int) -> Floats:
         """Return colors (h, w, 3) in 8-bit levels of a block at (top, left) of the image with noise."""
         noise = noise_at(self.tiles, top, left, *colors.shape[:2])
-        noise *= cv2.LUT(_luma_levels(colors), self.table)
-        noise += colors
-        return noise
+        level = cv2.LUT(cv2.merge([_luma_levels(colors)] * 3), self.table)
+        cv2.multiply(noise, level, dst=noise)
+        return np.asarray(cv2.add(noise, colors, dst=noise), np.float32)
+
+
+@dataclass(frozen=True)
+class _Band:
+    """The noise of a band of the pyramid.
+
+    weights: (1, 3), of the squared channels; with them, the noise has an energy of 1 in the region's mean.
+    threshold: (1, 256, 1), weighted energy against luma from which on it is detail.
+    """
+
+    weights: Floats
+    threshold: Floats
+
+    def share(self, detail: Floats, luma: Bytes) -> Floats:
+        """Return the share (h, w) of the local energy of a band (h, w, 3) that is noise; luma: (h, w)."""
+        energy = cv2.blur(cv2.transform(cv2.multiply(detail, detail), self.weights), (_LOCAL, _LOCAL))
+        np.maximum(energy, _LEAST_ENERGY, out=energy)
+        cv2.divide(cv2.LUT(luma, self.threshold), energy, dst=energy)
+        cv2.threshold(energy, 1, 0, cv2.THRESH_TRUNC, dst=energy)
+        return np.asarray(energy, np.float32)
 
 
 @dataclass(frozen=True)
 class ReducedGrain:
     """Reduces noise.
 
-    table: (1, 256, 3), level of the noise against luma.
-    gains: (1, 256, 3), share of it that remains in the bands.
-    bands: (B, 3), level of the noise in each band, relative to `table`.
+    removed: (1, 256, 3), share of the noise that is taken away from the bands, against luma.
+    bands: from fine to coarse.
     """
 
-    table: Floats
-    gains: Floats
-    bands: Doubles
+    removed: Floats
+    bands: tuple[_Band, ...]
 
     @property
     def reach(self) -> int:
-        """Pixels to each side that the reduction depends on."""
-        return 2 * sum(_STEPS[: len(self.bands)]) + _LOCAL[0] // 2
+        """Pixels to each side that the reduction depends on, with those up to the next pixel of the coarsest level."""
+        return _pyramid_reach(len(self.bands)) + 2 ** len(self.bands) - 1
 
-    def __call__(self, colors: Floats) -> Floats:
-        """Return colors (h, w, 3) in 8-bit levels of a block with less noise."""
-        # The share of a band's local energy that is noise keeps the gain, the rest of the band stays as it is: the
-        # result is the input without (1 - gain) times the noise of all bands.
-        smooth = _smoothed(colors, _STEPS[0])
-        luma, detail = _luma_levels(smooth), cv2.subtract(colors, smooth)
-        noise = np.zeros_like(colors)
-        for number, band in enumerate(self.bands):
-            if number:
-                coarser = _smoothed(smooth, _STEPS[number])
-                detail, smooth = cv2.subtract(smooth, coarser), coarser
-            energy = cv2.blur(cv2.multiply(detail, detail), _LOCAL)
-            np.maximum(energy, _LEAST_ENERGY, out=energy)
-            threshold = cv2.LUT(luma, np.float32(_DETAIL) * np.square(self.table * band).astype(np.float32))
-            share = cv2.divide(threshold, energy, dst=energy)
-            cv2.threshold(share, 1, 0, cv2.THRESH_TRUNC, dst=share)
-            cv2.multiply(share, detail, dst=share)
-            cv2.add(noise, share, dst=noise)
-        cv2.multiply(noise, cv2.LUT(luma, 1 - self.gains), dst=noise)
-        return np.asarray(cv2.subtract(colors, noise, dst=noise), np.float32)
+    def __call__(self, colors: Floats, place: tuple[int, int], inner: tuple[slice, slice]) -> Floats:
+        """Return the inner part of colors (h, w, 3) in 8-bit levels with less noise.
+
+        Args:
+            colors: a block with what the inner part depends on.
+            place: row and column of the block in the image: levels of the pyramid are the same in all blocks.
+            inner: the part.
+        """
+        # The share of a band's local energy that is noise is reduced, the rest of the band stays as it is.
+        pyramid, offsets = _aligned_pyramid(colors, place, inner, len(self.bands))
+        noise: Floats | None = None
+        for level in range(len(self.bands) - 1, -1, -1):
+            fine = pyramid[level]
+            part = (slice(0, fine.shape[0]), slice(0, fine.shape[1]))
+            if level == 0:  # only the windows around the inner part
+                down, across = (
+                    slice(max(0, each.start + offset - _LOCAL // 2), each.stop + offset + _LOCAL // 2)
+                    for each, offset in zip(inner, offsets, strict=True)
+                )
+                part = down, across
+            smooth = _expanded(pyramid[level + 1], part, fine.shape)
+            detail = np.asarray(cv2.subtract(fine[part], smooth), np.float32)
+            luma = _luma_levels(smooth)
+            found = times(detail, self.bands[level].share(detail, luma))
+            if noise is not None:
+                cv2.add(found, _expanded(noise, part, fine.shape), dst=found)
+            noise = found
+        assert noise is not None
+        cv2.multiply(noise, cv2.LUT(cv2.merge([luma] * 3), self.removed), dst=noise)
+        top, left = (each.start + offset - cut.start for each, offset, cut in zip(inner, offsets, part, strict=True))
+        height, width = (each.stop - each.start for each in inner)
+        return np.asarray(cv2.subtract(colors[inner], noise[top : top + height, left : left + width]), np.float32)
 
 
-def _smoothed(colors: Floats, step: int) -> Floats:
-    kernel = np.zeros(4 * step + 1, np.float32)
-    kernel[::step] = _SPLINE
-    return np.asarray(cv2.sepFilter2D(colors, -1, kernel, kernel), np.float32)
+def _pyramid_reach(count: int) -> int:
+    """Return the pixels to each side of an aligned one that depends on `count` bands."""
+    radius = 0
+    for _ in range(count):
+        # Interpolation needs one more pixel of the coarser level, which depends on two more on each side, or on three.
+        radius = 2 * max(_LOCAL // 2, radius + 1) + 3
+    return radius
+
+
+def _aligned_pyramid(
+    colors: Floats, place: tuple[int, int], inner: tuple[slice, slice], count: int
+) -> tuple[list[Floats], tuple[int, int]]:
+    """Return a Gaussian pyramid of `count` + 1 levels, whose pixels are at multiples of 2^count in the image.
+
+    Arguments as for `ReducedGrain`. The block is cropped to these, or extended by reflection at the image's border.
+
+    Returns:
+        The levels, and the number of rows and columns by which the first one was extended (below 0: cropped).
+    """
+    unit = 1 << count
+    offsets = []
+    for at, part in zip(place, inner, strict=True):
+        ahead = -at % unit
+        offsets.append(-ahead if part.start >= ahead + _pyramid_reach(count) else at % unit)
+    down, right = (max(0, -each) for each in offsets)
+    levels = [colors[down:, right:]]
+    if max(offsets) > 0:
+        above, before = (max(0, each) for each in offsets)
+        levels = [np.asarray(cv2.copyMakeBorder(levels[0], above, 0, before, 0, cv2.BORDER_REFLECT_101), np.float32)]
+    for _ in range(count):
+        levels.append(np.asarray(cv2.pyrDown(levels[-1]), np.float32))
+    return levels, (offsets[0], offsets[1])
+
+
+def _expanded(coarse: Floats, part: tuple[slice, ...], shape: tuple[int, ...]) -> Floats:
+    """Return a part of the next finer level, of a shape (h, w, 3), interpolated from a coarse level."""
+    cuts, inner = [], []
+    for each, length in zip(part, shape, strict=False):
+        first, last = max(0, each.start // 2 - 1), min((each.stop + 1) // 2 + 1, (length + 1) // 2)
+        cuts.append(slice(first, last))
+        inner.append(slice(each.start - 2 * first, min(each.stop, length) - 2 * first))
+    return np.asarray(cv2.pyrUp(coarse[tuple(cuts)])[tuple(inner)], np.float32)
 
 
 def _luma_levels(colors: Floats) -> Bytes:
-    """Return the luma of colors (h, w, 3) in 8-bit levels, rounded, three times: as an index of tables."""
-    luma = cv2.convertScaleAbs(cv2.cvtColor(colors, cv2.COLOR_RGB2GRAY))
-    return np.asarray(cv2.merge([luma] * 3), np.uint8)
+    """Return the luma (h, w) of colors (h, w, 3) in 8-bit levels, rounded, as an index of tables."""
+    return np.asarray(cv2.convertScaleAbs(cv2.cvtColor(colors, cv2.COLOR_RGB2GRAY)), np.uint8)
 
 
 def grain_stage(amount: float, measurement: FinishMeasurement, seed: int = 0) -> AddedGrain | ReducedGrain:
@@ -117,12 +190,22 @@ def grain_stage(amount: float, measurement: FinishMeasurement, seed: int = 0) ->
     if amount > 0:
         shape = _distribution(background, foreground, foreground or background)
         tiles = noise_tiles(NoiseCorrelation.of(background), seed)
-        return AddedGrain(level_table(amount * np.sqrt(shape)), tiles)
+        return AddedGrain(level_table(amount / TILE_UNIT * np.sqrt(shape)), tiles)
     model = foreground or _white(-amount)
     shape = _distribution(model, background, model)
     remaining = np.maximum(model.levels**2 - amount**2 * shape, 0) / np.maximum(model.levels**2, 1e-6)
     levels, gains = _band_gains(NoiseCorrelation.of(model), seed, remaining)
-    return ReducedGrain(level_table(model.levels), level_table(gains), levels)
+    return ReducedGrain(level_table(1 - gains), tuple(_band(model, level) for level in levels))
+
+
+def _band(model: NoiseModel, level: Doubles) -> _Band:
+    """Return the band of a noise whose level in it is (3,) times that of all of it."""
+    variances = (model.levels * level) ** 2
+    mean = model.usage @ variances
+    weights = 1 / (3 * np.maximum(mean, max(_LEAST_RATIO * mean.max(), 1e-6)))
+    expected = _DETAIL * (variances @ weights)
+    table = level_table(np.repeat(expected[:, None], 3, axis=1))[..., :1]
+    return _Band(weights[None].astype(np.float32), np.ascontiguousarray(table))
 
 
 def _band_gains(correlation: NoiseCorrelation, seed: int, remaining: Doubles) -> tuple[Doubles, Doubles]:
@@ -133,9 +216,9 @@ def _band_gains(correlation: NoiseCorrelation, seed: int, remaining: Doubles) ->
         seed: of a sample of it.
         remaining: (NOISE_KNOTS, 3), share of the variance that is to remain.
     """
-    for count in range(1, len(_STEPS) + 1):
+    for count in range(1, _MOST_BANDS + 1):
         levels, square, mixed, rest = _band_statistics(correlation, seed, count)
-        if (rest < _LEAST_SHARE * remaining).all():
+        if (rest < np.maximum(_LEAST_SHARE * remaining, _LEAST_REST)).all():
             break
     # The gain g for which g·bands + rest has the remaining variance.
     root = np.sqrt(np.maximum(mixed**2 - square * (rest - remaining), 0))
@@ -143,7 +226,7 @@ def _band_gains(correlation: NoiseCorrelation, seed: int, remaining: Doubles) ->
     return levels, gains
 
 
-@functools.lru_cache(2 * len(_STEPS))
+@functools.lru_cache(2 * _MOST_BANDS)
 def _band_statistics(correlation: NoiseCorrelation, seed: int, count: int) -> tuple[Doubles, Doubles, Doubles, Doubles]:
     """Split noise of standard deviation 1 into bands.
 
@@ -151,9 +234,18 @@ def _band_statistics(correlation: NoiseCorrelation, seed: int, count: int) -> tu
         The level (B, 3) in each band; per channel (3,), the mean square of the sum of the bands, its mean product with
         the rest, and the mean square of the rest.
     """
-    tile = noise_tiles(correlation, seed)[0]
-    bands, rest = _split_bands(tile / tile.std(axis=(0, 1)), count)
-    detail = np.asarray(np.sum(bands, axis=0), np.float32)
+    tile = noise_tiles(correlation, seed)[0].astype(np.float32)
+    tile /= tile.std(axis=(0, 1))
+    pyramid = [tile]
+    for _ in range(count):
+        pyramid.append(np.asarray(cv2.pyrDown(pyramid[-1]), np.float32))
+    bands = [
+        np.asarray(cv2.subtract(fine, cv2.pyrUp(coarse)), np.float32) for fine, coarse in itertools.pairwise(pyramid)
+    ]
+    rest = pyramid[-1]
+    for _ in range(count):
+        rest = np.asarray(cv2.pyrUp(rest), np.float32)
+    detail = np.asarray(cv2.subtract(tile, rest), np.float32)
     levels = np.sqrt(np.stack([_mean(band, band) for band in bands]))
     return levels, _mean(detail, detail), _mean(detail, rest), _mean(rest, rest)
 
@@ -176,16 +268,6 @@ def _white(level: float) -> NoiseModel:
     spatial = np.zeros((3, 7, 7))
     spatial[:, 3, 3] = 1
     return NoiseModel(np.full((NOISE_KNOTS, 3), level), np.full(NOISE_KNOTS, 1 / NOISE_KNOTS), np.eye(3), spatial)
-
-
-def _split_bands(colors: Floats, count: int) -> tuple[list[Floats], Floats]:
-    """Return the finest bands of an à trous wavelet, and the rest; their sum is the input."""
-    bands, smooth = [], colors
-    for step in _STEPS[:count]:
-        coarser = _smoothed(smooth, step)
-        bands.append(np.asarray(cv2.subtract(smooth, coarser), np.float32))
-        smooth = coarser
-    return bands, smooth
 
 
 def _mean(first: Floats, second: Floats) -> Doubles:

@@ -40,8 +40,14 @@ _LARGEST_RATIO = (
     2.25  # between the variances of two bins: noise of photons hardly depends on encoded luma, texture does
 )
 _TILE_SIDES = (384, 367)  # coprime: the sum of both repeats after 140928 pixels
-_TILE_LEVEL = np.float32(1 / np.sqrt(len(_TILE_SIDES)))
+TILE_UNIT = 4096
+"""Standard deviation of the sum of the tiles of noise, whose integers take half the memory of floats."""
+
+_LARGEST_IN_TILE = 32767 // len(_TILE_SIDES)  # so that the sum of the tiles does not overflow; 5.6 deviations of a tile
 _KNOT_LUMAS = np.linspace(0, 255, NOISE_KNOTS)
+
+Tile = NDArray[np.int16]
+"""Periodic noise (n, n, 3)."""
 
 
 def _quadratic_surfaces() -> Floats:
@@ -304,8 +310,8 @@ class NoiseCorrelation:
 
 
 @functools.lru_cache(4)
-def noise_tiles(correlation: NoiseCorrelation, seed: int) -> tuple[Floats, ...]:
-    """Return periodic tiles (n, n, 3) of noise with a correlation; their sum has standard deviation 1.
+def noise_tiles(correlation: NoiseCorrelation, seed: int) -> tuple[Tile, ...]:
+    """Return periodic tiles (n, n, 3) of noise with a correlation; their sum has standard deviation TILE_UNIT.
 
     The sides are coprime: the sum of the tiles, each repeated, is stationary noise without visible repetition. The
     tiles are cached, because those of all values of a slider are the same; they must not be modified.
@@ -318,7 +324,7 @@ def noise_tiles(correlation: NoiseCorrelation, seed: int) -> tuple[Floats, ...]:
     for side in _TILE_SIDES:
         spectrum = _white_spectrum(side, seed)
         if not correlation.channels:
-            tiles.append(np.repeat(_inverse(spectrum[:1], side), 3, axis=2) * _TILE_LEVEL)
+            tiles.append(_tile(np.repeat(_inverse(spectrum[:1], side), 3, axis=2)))
             continue
         values, vectors = np.linalg.eigh(np.frombuffer(correlation.channels).reshape(3, 3))
         root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
@@ -327,8 +333,14 @@ def noise_tiles(correlation: NoiseCorrelation, seed: int) -> tuple[Floats, ...]:
         mixed *= np.sqrt(_power_spectrum(spatial, side)).astype(np.float32)
         tile = _inverse(mixed, side)
         tile /= tile.std(axis=(0, 1), keepdims=True) + np.float32(1e-9)
-        tiles.append(tile * _TILE_LEVEL)
+        tiles.append(_tile(tile))
     return tuple(tiles)
+
+
+def _tile(noise: Floats) -> Tile:
+    """Return one of the tiles from noise (n, n, 3) of standard deviation 1; modifies the argument."""
+    noise *= np.float32(TILE_UNIT / np.sqrt(len(_TILE_SIDES)))
+    return noise.clip(-_LARGEST_IN_TILE, _LARGEST_IN_TILE).astype(np.int16)
 
 
 def _inverse(spectrum: NDArray[np.complexfloating[Any, Any]], side: int) -> Floats:
@@ -337,15 +349,18 @@ def _inverse(spectrum: NDArray[np.complexfloating[Any, Any]], side: int) -> Floa
     return np.ascontiguousarray(image, np.float32)
 
 
-def noise_at(tiles: tuple[Floats, ...], top: int, left: int, height: int, width: int) -> Floats:
-    """Return the part of endless noise at a position: height×width×3, standard deviation 1."""
-    total = np.zeros((height, width, 3), np.float32)
-    for tile in tiles:
+def noise_at(tiles: tuple[Tile, ...], top: int, left: int, height: int, width: int) -> Floats:
+    """Return the part of endless noise at a position: height×width×3, standard deviation TILE_UNIT."""
+    total = np.empty((height, width, 3), np.int16)
+    for number, tile in enumerate(tiles):
         side = len(tile)
         for rows, from_rows in _periods(top, height, side):
             for columns, from_columns in _periods(left, width, side):
-                total[rows, columns] += tile[from_rows, from_columns]
-    return total
+                if number:
+                    total[rows, columns] += tile[from_rows, from_columns]
+                else:
+                    total[rows, columns] = tile[from_rows, from_columns]
+    return total.astype(np.float32)
 
 
 def _periods(start: int, count: int, side: int) -> list[tuple[slice, slice]]:

@@ -213,6 +213,22 @@ def test_finish_does_not_depend_on_blocks_strips_or_threads(finish: Finish, monk
     np.testing.assert_array_equal(strips, whole)
 
 
+def test_reduced_noise_does_not_depend_on_blocks_or_origins(monkeypatch: pytest.MonkeyPatch) -> None:
+    reaches = []
+    for correlation, grain in ((0.0, -2.0), (0.0, -6.0), (0.8, -6.0)):  # from one to three bands
+        pixels, mask, _ = noisy(6, 0.5, correlation=correlation)
+        finisher = Finisher(Finish(grain=grain), measured(pixels, mask))
+        found = []
+        for size in (10_000, 45):
+            for name in ("_STRIP_ROWS", "_BLOCK_ROWS", "_BLOCK_COLUMNS"):
+                monkeypatch.setattr(finisher_module, name, size)
+            found.append(pixels.copy())
+            finisher.apply(found[-1], mask, origin=(3, 5))
+        np.testing.assert_array_equal(found[0], found[1])
+        reaches.append(finisher.reach)
+    assert reaches == sorted(set(reaches))
+
+
 def contaminated(background: Floats, alpha: Floats) -> tuple[Floats, Floats]:
     """Return the colors of a striped foreground, and those that a camera sees at its soft edges."""
     own = np.zeros((*alpha.shape, 3), np.float32)
