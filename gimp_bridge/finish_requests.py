@@ -27,8 +27,9 @@ from s2am_engine.color.map import ColorMap
 from s2am_engine.color.srgb import linear_to_srgb, srgb_to_linear
 from s2am_engine.finish.edges import Surroundings
 from s2am_engine.finish.finisher import Finisher
-from s2am_engine.finish.measurement import FinishMeasurement, SampleWindows, window_positions
+from s2am_engine.finish.measurement import FinishMeasurement
 from s2am_engine.finish.values import Finish
+from s2am_engine.finish.windows import SampleWindows, window_positions
 from s2am_engine.types import FractionCallback
 
 
@@ -47,7 +48,7 @@ def measure_finish(request: MeasureFinish) -> FinishMeasured:
     rgba = np.frombuffer(request.windows, np.uint8).reshape(-1, FINISH_WINDOW, FINISH_WINDOW, 4)
     masks = np.frombuffer(request.window_masks, np.uint8).reshape(rgba.shape[:3])
     visible = rgba[..., 3] > 0
-    windows = SampleWindows(rgba[..., :3].astype(np.float32), visible & (masks == 255), visible & (masks == 0))
+    windows = SampleWindows(rgba[..., :3], visible & (masks == 255), visible & (masks == 0))
     found = FinishMeasurement.of(windows, ColorMap.from_json(request.color_map))
     around = None
     if mask.any():

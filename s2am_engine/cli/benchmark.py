@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 
 from s2am_engine.finish.edges import Surroundings
 from s2am_engine.finish.finisher import Finisher
-from s2am_engine.finish.measurement import FinishMeasurement, SampleWindows
+from s2am_engine.finish.measurement import FinishMeasurement
 from s2am_engine.finish.values import Finish
+from s2am_engine.finish.windows import SampleWindows
 from s2am_engine.image.arrays import SAMPLED_SIDE, subsample
 from s2am_engine.image.formats.color_space import adobe_rgb_profile
 from s2am_engine.inference.harmonizer import Harmonizer

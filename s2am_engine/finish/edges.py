@@ -61,14 +61,15 @@ class Surroundings:
         left, top, right, bottom = box = _box_around(mask)
         part = slice(top, bottom), slice(left, right)
         weights = cv2.blur(np.ascontiguousarray(to_uint8(subsample(mask[part], _FIELD_SIDE * _SAMPLED))), (3, 3))
-        colors = to_uint8(subsample(pixels[part], _FIELD_SIDE * _SAMPLED)).astype(np.float32)
+        colors = to_uint8(subsample(pixels[part], _FIELD_SIDE * _SAMPLED))
         share = np.asarray(weights / np.float32(255), np.float32)
         counts = None if alpha is None else (subsample(alpha[part], _FIELD_SIDE * _SAMPLED) > 0).astype(np.float32)
         size = (min(_FIELD_SIDE, share.shape[1]), min(_FIELD_SIDE, share.shape[0]))
         fields = []
         for weight in (_opacity_weight(share), _opacity_weight(1 - share)):
             counted = np.asarray(weight if counts is None else weight * counts, np.float32)
-            fields.append(_extrapolated(_reduced(colors * counted[..., None], size), _reduced(counted, size)))
+            sums = [_reduced(np.asarray(colors[..., c] * counted, np.float32), size) for c in range(3)]
+            fields.append(_extrapolated(np.dstack(sums), _reduced(counted, size)))
         small = _reduced(share, size)
         scale = np.array(size) / (right - left, bottom - top)
         reach = _LIGHT_REACH * float(np.sqrt(small.sum() / scale.prod()))

@@ -22,7 +22,7 @@ from s2am_engine.finish.noise import (
     TILE_UNIT,
     NoiseCorrelation,
     NoiseModel,
-    Tile,
+    NoiseTile,
     excess_variance,
     level_table,
     noise_at,
@@ -47,7 +47,7 @@ class AddedGrain:
     """
 
     table: Floats
-    tiles: tuple[Tile, ...]
+    tiles: tuple[NoiseTile, ...]
 
     def __call__(self, colors: Floats, top: int, left: int) -> Floats:
         """Return colors (h, w, 3) in 8-bit levels of a block at (top, left) of the image with noise."""

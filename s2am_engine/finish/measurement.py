@@ -4,30 +4,29 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from s2am_common.sliders import FINISH_SLIDERS
 from s2am_engine.color.map import ColorMap
-from s2am_engine.finish.noise import NoiseModel, estimate_noise, excess_variance, noise_limit, softened_share
-from s2am_engine.finish.sharpness import estimate_blur, gaussian_weights
+from s2am_engine.finish.noise import (
+    NoiseModel,
+    PatchStatistics,
+    estimate_noise,
+    excess_variance,
+    noise_limit,
+    softened_share,
+)
+from s2am_engine.finish.sharpness import Edges, gaussian_weights
 from s2am_engine.finish.values import Finish
-from s2am_engine.image.arrays import full_scale
-from s2am_engine.types import Floats, Mask, Pixels
+from s2am_engine.finish.windows import RegionWindows, SampleWindows
 
 AUTO: Literal["auto"] = "auto"
 """Stands for the automatic value of a slider."""
 
-WINDOW = 96
-"""Side of a window in pixels."""
-
-MAX_WINDOWS = 48
-"""Most windows of each region."""
-
-_LEAST_SHARE = 0.5  # of a window that belongs to its region
 _LEAST_GRAIN = 0.3  # 8-bit levels; less is not visible
 _MOST_GRAIN = FINISH_SLIDERS["grain"].high
 _ALIKE = 0.15  # relative difference of two noise levels that counts as none
@@ -45,77 +44,6 @@ NOTES = {
 
 
 @dataclass(frozen=True, eq=False)
-class SampleWindows:
-    """Parts of an image at full resolution.
-
-    colors: N×S×S×3 in 8-bit levels, S = WINDOW.
-    foreground: N×S×S, pixels that are entirely foreground.
-    background: N×S×S, visible pixels that are entirely background.
-    """
-
-    colors: Floats
-    foreground: NDArray[np.bool_]
-    background: NDArray[np.bool_]
-
-    @classmethod
-    def of(cls, pixels: Pixels, mask: Mask, alpha: Mask | None = None) -> SampleWindows:
-        """Read evenly spread windows of an image, some in the foreground and some in the background.
-
-        Args:
-            pixels: H×W×3, uint8, uint16 or float32.
-            mask: H×W, the foreground.
-            alpha: H×W, pixels where it is 0 do not count; None = all count.
-        """
-        parts = [(slice(y, y + WINDOW), slice(x, x + WINDOW)) for x, y in window_positions(mask)]
-        masks = np.stack([_framed(mask[part]) for part in parts])
-        visible = np.stack([_framed(np.ones(mask[part].shape) if alpha is None else alpha[part]) for part in parts]) > 0
-        colors = np.stack([_framed(pixels[part]) for part in parts]).astype(np.float32)
-        colors *= np.float32(255 / full_scale(pixels.dtype))
-        return cls(colors, visible & (masks >= full_scale(mask.dtype)), visible & (masks == 0))
-
-
-def window_positions(mask: Mask, size: tuple[int, int] | None = None) -> list[tuple[int, int]]:
-    """Return left upper corners (x, y) of windows: up to MAX_WINDOWS in the foreground, and in the background.
-
-    Args:
-        mask: h×w, the foreground, possibly reduced.
-        size: height and width of the image; None = those of the mask. Windows reach beyond the image's right and lower
-            edge only if it is smaller.
-    """
-    height, width = size or mask.shape
-    down, across = mask.shape[0] / height, mask.shape[1] / width
-    tops, lefts = (np.arange(0, max(1, length - WINDOW + 1), WINDOW) for length in (height, width))
-    # Every eighth row and column is enough to find out what a window shows.
-    offsets = np.arange(0, WINDOW, 8)
-    rows = _places((tops[:, None] + offsets).ravel(), down, mask.shape[0])
-    columns = _places((lefts[:, None] + offsets).ravel(), across, mask.shape[1])
-    sampled = mask[np.ix_(rows, columns)] > 0
-    shares = sampled.reshape(len(tops), len(offsets), len(lefts), len(offsets)).mean(axis=(1, 3)).ravel()
-    chosen: set[int] = set()
-    for share in (shares, 1 - shares):
-        members = np.flatnonzero(share >= 1)
-        if len(members) < MAX_WINDOWS:
-            members = np.flatnonzero(share >= _LEAST_SHARE)
-        if not len(members):
-            members = np.flatnonzero(share == share.max())
-        count = min(MAX_WINDOWS, len(members))
-        chosen.update(members[np.linspace(0, len(members) - 1, count).astype(np.intp)].tolist())
-    corners = [divmod(number, len(lefts)) for number in sorted(chosen)]
-    return [(int(lefts[column]), int(tops[row])) for row, column in corners]
-
-
-def _places(pixels: NDArray[np.intp], scale: float, count: int) -> NDArray[np.intp]:
-    """Return the rows or columns of a reduced mask for those of the image."""
-    return np.minimum((pixels * scale).astype(np.intp), count - 1)
-
-
-def _framed(part: NDArray[Any]) -> NDArray[Any]:
-    """Return a part of an image with zeros below and to the right, if it is smaller than a window."""
-    missing = [(0, WINDOW - length) for length in part.shape[:2]]
-    return np.pad(part, [*missing, *[(0, 0)] * (part.ndim - 2)]) if any(np.ravel(missing)) else part
-
-
-@dataclass(frozen=True, eq=False)
 class RegionMeasurement:
     """Measurements of a foreground or background.
 
@@ -127,6 +55,18 @@ class RegionMeasurement:
     noise: NoiseModel | None
     blur: float | None
     limit: float | None = None
+
+    @classmethod
+    def of(cls, windows: RegionWindows) -> RegionMeasurement:
+        """Measure a region."""
+        patches, edges = [], []
+        for levels, valid in windows.parts():
+            patches.append(PatchStatistics.of(levels, valid))
+            edges.append(Edges.of(levels, valid))
+        found = PatchStatistics.joined(patches)
+        noise = estimate_noise(found, windows.patches)
+        blur = Edges.joined(edges).estimate_blur(noise.level if noise else 0.0)
+        return cls(noise, blur, None if noise else noise_limit(found))
 
     @property
     def radius(self) -> float | None:
@@ -160,18 +100,11 @@ class FinishMeasurement:
             windows: see `SampleWindows`.
             color_map: applied to the foreground first, as it changes its noise; None = the colors as they are.
         """
-        colors = windows.colors
-        regions = []
-        for valid, found in ((windows.foreground, color_map), (windows.background, None)):
-            used = valid.reshape(len(valid), -1).mean(axis=1) > 1 / 8
-            part = colors[used]
-            if found is not None and len(part):
-                part = (found(part / np.float32(255)) * np.float32(255)).clip(0, 255)
-            noise = estimate_noise(part, valid[used])
-            blur = estimate_blur(part, valid[used], noise.level if noise else 0.0)
-            limit = None if noise else noise_limit(part, valid[used])
-            regions.append(RegionMeasurement(noise, blur, limit))
-        return cls(*regions)
+        with ThreadPoolExecutor(1, "measure") as pool:
+            foreground, background = windows.regions(color_map)
+            measured = pool.submit(RegionMeasurement.of, foreground)
+            other = RegionMeasurement.of(background)
+            return cls(measured.result(), other)
 
     def automatic(self) -> Finish:
         """Return the values that match grain and sharpness of the foreground to the background; 0 = no evidence."""

@@ -10,8 +10,8 @@ before, so that gradients of light do not count. Levels are in 8-bit levels at e
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -46,7 +46,7 @@ TILE_UNIT = 4096
 _LARGEST_IN_TILE = 32767 // len(_TILE_SIDES)  # so that the sum of the tiles does not overflow; 5.6 deviations of a tile
 _KNOT_LUMAS = np.linspace(0, 255, NOISE_KNOTS)
 
-Tile = NDArray[np.int16]
+NoiseTile = NDArray[np.int16]
 """Periodic noise (n, n, 3)."""
 
 
@@ -57,7 +57,17 @@ def _quadratic_surfaces() -> Floats:
     return np.linalg.qr(np.stack(powers).reshape(len(powers), -1).T)[0].astype(np.float32)
 
 
+def _cell_means() -> Floats:
+    """Return the matrix (PATCH², cells) that averages the cells of a patch."""
+    steps = PATCH // _CELL
+    number = np.arange(PATCH) // _CELL
+    cell = number[:, None] * steps + number
+    return np.asarray(np.eye(steps**2)[cell.ravel()] / _CELL**2, np.float32)
+
+
 _SURFACES = _quadratic_surfaces()
+_CELLS = _cell_means()
+_PROJECTIONS = np.concatenate([_SURFACES, _CELLS], axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,31 +114,79 @@ def excess_variance(more: NoiseModel, less: NoiseModel) -> Doubles:
     return np.maximum(more.levels**2 - less.levels**2, 0)
 
 
-def estimate_noise(windows: Floats, valid: NDArray[np.bool_]) -> NoiseModel | None:
+@dataclass(frozen=True, eq=False)
+class PatchStatistics:
+    """What the noise is estimated from: statistics of the patches (P) of windows that lie entirely in a region.
+
+    valid: (M,) which of all patches of the windows, window after window, by rows, these are.
+    means: (P, 3), in 8-bit levels.
+    coarse: (P, 3) variance between cells of a patch, without a quadratic surface.
+    fine: (P, 3) variance within its cells, without the surface; unbiased.
+    rough: (P, 3) variance within its cells, with the surface.
+    """
+
+    valid: NDArray[np.bool_]
+    means: Floats
+    coarse: Floats
+    fine: Floats
+    rough: Floats
+
+    @classmethod
+    def of(cls, windows: Floats, valid: NDArray[np.bool_]) -> PatchStatistics:
+        """Return those of windows.
+
+        Args:
+            windows: N×S×S×3 parts of the image in 8-bit levels, S a multiple of PATCH.
+            valid: N×S×S, the pixels that belong to the region.
+        """
+        count, side, _ = valid.shape
+        steps = side // PATCH
+        inside = valid.reshape(count, steps, PATCH, steps, PATCH).all(axis=(2, 4)).ravel()
+        split = windows.reshape(count, steps, PATCH, steps, PATCH, 3).transpose(0, 1, 3, 5, 2, 4)
+        patches = split.reshape(-1, 3, PATCH * PATCH)[inside]
+        means = patches.mean(axis=2)
+        patches -= means[..., None]
+        projected = patches @ _PROJECTIONS
+        surface, cells = projected[..., : _SURFACES.shape[1]], projected[..., _SURFACES.shape[1] :]
+        smooth = cells - surface @ (_SURFACES.T @ _CELLS)
+        energy = np.einsum("pcx,pcx->pc", patches, patches)
+        within = _CELL**2 * (PATCH // _CELL) ** 2  # pixels of the cells, of which each takes a degree of freedom
+        free = within - (PATCH // _CELL) ** 2
+        fine, rough = (
+            (total - _CELL**2 * np.square(each).sum(axis=2)) / free
+            for total, each in ((energy - np.square(surface).sum(axis=2), smooth), (energy, cells))
+        )
+        return cls(inside, means, np.square(smooth).mean(axis=2), np.maximum(fine, 0), np.maximum(rough, 0))
+
+    @classmethod
+    def joined(cls, parts: Sequence[PatchStatistics]) -> PatchStatistics:
+        """Return those of all parts of the windows."""
+        if not parts:
+            none = np.zeros((0, 3), np.float32)
+            return cls(np.zeros(0, np.bool_), none, none, none, none)
+        return cls(*(np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(cls)))
+
+
+def estimate_noise(found: PatchStatistics, read: Callable[[NDArray[np.intp]], Floats]) -> NoiseModel | None:
     """Estimate the noise of a region.
 
     Args:
-        windows: N×S×S×3 parts of the image in 8-bit levels, S a multiple of PATCH.
-        valid: N×S×S, the pixels that belong to the region.
+        found: statistics of the region's patches.
+        read: returns the patches of some numbers, (K, PATCH, PATCH, 3) in 8-bit levels.
 
     Returns:
         The model, or None if the region has no even patches: they are clipped or textured.
     """
-    patches = _patches(windows)[_patches(valid[..., None]).all(axis=(1, 2))]
-    means = patches.mean(axis=2)
-    luma = means @ np.array(LUMA, np.float32)
-    middle = (luma > _CLIPPED) & (luma < 255 - _CLIPPED)
-    if np.count_nonzero(middle) < _LEAST_PATCHES:
+    luma = found.means @ np.array(LUMA, np.float32)
+    middle = np.flatnonzero((luma > _CLIPPED) & (luma < 255 - _CLIPPED))
+    if len(middle) < _LEAST_PATCHES:
         return None
-    means, luma = means[middle], luma[middle]
-    patches = patches[middle] - means[..., None]
-    residuals = patches - (patches @ _SURFACES) @ _SURFACES.T
-    coarse, fine = _split_energy(residuals)
+    means, luma, coarse, fine = found.means[middle], luma[middle], found.coarse[middle], found.fine[middle]
     bins = _even_bins(_flattest(coarse.mean(axis=1), luma), fine.mean(axis=1), luma)
     if sum(len(each) for each in bins) < _LEAST_PATCHES:
         return None
     chosen = np.concatenate(bins)
-    flat = residuals[chosen].reshape(-1, 3, PATCH, PATCH).transpose(0, 2, 3, 1)
+    flat = _without_surface(read(np.flatnonzero(found.valid)[middle[chosen]]))
     spatial, channels = _spatial_correlation(flat), _channel_correlation(flat)
     if _is_texture(channels):
         return None
@@ -138,35 +196,22 @@ def estimate_noise(windows: Floats, valid: NDArray[np.bool_]) -> NoiseModel | No
     return NoiseModel(levels, usage / usage.sum(), channels, spatial)
 
 
-def noise_limit(windows: Floats, valid: NDArray[np.bool_]) -> float | None:
+def noise_limit(found: PatchStatistics) -> float | None:
     """Return a level that the noise of a textured region does not exceed: texture only adds to it.
 
-    Arguments as for `estimate_noise`. None = there are no patches.
+    None = there are no patches.
     """
-    patches = _patches(windows)[_patches(valid[..., None]).all(axis=(1, 2))]
-    if len(patches) < _LEAST_PATCHES:
+    if len(found.rough) < _LEAST_PATCHES:
         return None
-    means = patches.mean(axis=2, keepdims=True)
-    _, fine = _split_energy(patches - means)
-    return float(np.sqrt(np.quantile(fine.mean(axis=1), _FLATTEST)))
+    return float(np.sqrt(np.quantile(found.rough.mean(axis=1), _FLATTEST)))
 
 
-def _patches(windows: NDArray[Any]) -> NDArray[Any]:
-    """Split windows (N, S, S, C) into patches (M, C, PATCH²)."""
-    count, side, _, depth = windows.shape
-    steps = side // PATCH
-    split = windows.reshape(count, steps, PATCH, steps, PATCH, depth).transpose(0, 1, 3, 5, 2, 4)
-    return split.reshape(-1, depth, PATCH * PATCH)
-
-
-def _split_energy(residuals: Floats) -> tuple[Floats, Floats]:
-    """Return the variance between and within cells of patches (P, 3, PATCH²), (P, 3) each; the latter unbiased."""
-    steps = PATCH // _CELL
-    cells = residuals.reshape(-1, 3, steps, _CELL, steps, _CELL)
-    means = cells.mean(axis=(3, 5), keepdims=True)
-    coarse = np.square(means).mean(axis=(2, 3, 4, 5))
-    fine = np.square(cells - means).sum(axis=(2, 3, 4, 5)) / (steps**2 * (_CELL**2 - 1))
-    return coarse, fine
+def _without_surface(patches: Floats) -> Floats:
+    """Return patches (K, PATCH, PATCH, 3) without their means and quadratic surfaces."""
+    columns = patches.transpose(0, 3, 1, 2).reshape(len(patches), 3, -1)
+    columns = columns - columns.mean(axis=2, keepdims=True)
+    columns -= (columns @ _SURFACES) @ _SURFACES.T
+    return columns.reshape(-1, 3, PATCH, PATCH).transpose(0, 2, 3, 1)
 
 
 def _share_within_cells(spatial: Doubles) -> Doubles:
@@ -310,7 +355,7 @@ class NoiseCorrelation:
 
 
 @functools.lru_cache(4)
-def noise_tiles(correlation: NoiseCorrelation, seed: int) -> tuple[Tile, ...]:
+def noise_tiles(correlation: NoiseCorrelation, seed: int) -> tuple[NoiseTile, ...]:
     """Return periodic tiles (n, n, 3) of noise with a correlation; their sum has standard deviation TILE_UNIT.
 
     The sides are coprime: the sum of the tiles, each repeated, is stationary noise without visible repetition. The
@@ -337,7 +382,7 @@ def noise_tiles(correlation: NoiseCorrelation, seed: int) -> tuple[Tile, ...]:
     return tuple(tiles)
 
 
-def _tile(noise: Floats) -> Tile:
+def _tile(noise: Floats) -> NoiseTile:
     """Return one of the tiles from noise (n, n, 3) of standard deviation 1; modifies the argument."""
     noise *= np.float32(TILE_UNIT / np.sqrt(len(_TILE_SIDES)))
     return noise.clip(-_LARGEST_IN_TILE, _LARGEST_IN_TILE).astype(np.int16)
@@ -349,7 +394,7 @@ def _inverse(spectrum: NDArray[np.complexfloating[Any, Any]], side: int) -> Floa
     return np.ascontiguousarray(image, np.float32)
 
 
-def noise_at(tiles: tuple[Tile, ...], top: int, left: int, height: int, width: int) -> Floats:
+def noise_at(tiles: tuple[NoiseTile, ...], top: int, left: int, height: int, width: int) -> Floats:
     """Return the part of endless noise at a position: height×width×3, standard deviation TILE_UNIT."""
     total = np.empty((height, width, 3), np.int16)
     for number, tile in enumerate(tiles):

@@ -7,6 +7,9 @@ middle, which gives σ (Zhuo & Sim, Pattern Recognition 44, 2011; with σ₁ > 0
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -27,55 +30,86 @@ _STRONGEST = 2000  # edge pixels that are used
 _SHARPEST = 0.3  # quantile of the blur of a region's edges that stands for its sharp detail
 
 
-def estimate_blur(windows: Floats, valid: NDArray[np.bool_], noise: float = 0.0) -> float | None:
-    """Estimate the blur of a region's sharpest detail.
+@dataclass(frozen=True, eq=False)
+class Edges:
+    """Pixels (E) in the middle of edges of a region.
 
-    Args:
-        windows: N×S×S×3 parts of the image in 8-bit levels.
-        valid: N×S×S, the pixels that belong to the region.
-        noise: level of the region's noise, in 8-bit levels.
-
-    Returns:
-        Variance of the blur, sigma² in square pixels, at most LARGEST_BLUR²; below 0 for a sharpened image, whose edges
-        overshoot. None = there are too few edges, or few and weak ones: clouds are soft in a sharp photograph, too.
+    ratio: (E,) squared ratio of their gradients after the first and the second blur.
+    strength: (E,) the first gradient, in 8-bit levels per pixel.
+    pixels: number of pixels of the region.
     """
-    # White noise of level 1 has gradients of 1 / (√8π σ²) after a Gaussian blur.
-    least = max(_LEAST_GRADIENT, _NOISE_GRADIENTS * noise / (np.sqrt(8 * np.pi) * _FIRST**2))
-    luma = windows @ np.array(LUMA, np.float32)
-    found = [_edge_ratios(*each, least) for each in zip(luma, valid, strict=True)]
-    if sum(len(ratio) for ratio, _ in found) < _LEAST_EDGES:
-        return None
-    ratio, strength = (np.concatenate(each) for each in zip(*found, strict=True))
-    if len(ratio) < _LEAST_DENSITY * np.count_nonzero(valid) and np.quantile(strength, 0.9) < _CLEAR_GRADIENT:
-        return None
-    if len(ratio) > _STRONGEST:
-        ratio = ratio[np.argpartition(-strength, _STRONGEST)[:_STRONGEST]]
-    squares = (_SECOND**2 - ratio * _FIRST**2) / np.maximum(ratio - 1, 1e-3)
-    return float(min(np.quantile(squares, _SHARPEST), LARGEST_BLUR**2))
+
+    ratio: Floats
+    strength: Floats
+    pixels: int
+
+    @classmethod
+    def of(cls, windows: Floats, valid: NDArray[np.bool_]) -> Edges:
+        """Find those of windows.
+
+        Args:
+            windows: N×S×S×3 parts of the image in 8-bit levels.
+            valid: N×S×S, the pixels that belong to the region.
+        """
+        luma = windows @ np.array(LUMA, np.float32)
+        found = [_edge_ratios(*each) for each in zip(luma, valid, strict=True)]
+        ratio, strength = (np.concatenate(each) for each in zip(*found, strict=True))
+        return cls(ratio, strength, int(np.count_nonzero(valid)))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Edges]) -> Edges:
+        """Return those of all parts of the windows."""
+        none = [np.zeros(0, np.float32)]
+        ratio, strength = (
+            np.concatenate([getattr(part, name) for part in parts] or none) for name in ("ratio", "strength")
+        )
+        return cls(ratio, strength, sum(part.pixels for part in parts))
+
+    def estimate_blur(self, noise: float = 0.0) -> float | None:
+        """Estimate the blur of the region's sharpest detail.
+
+        Args:
+            noise: level of the region's noise, in 8-bit levels.
+
+        Returns:
+            Variance of the blur, sigma² in square pixels, at most LARGEST_BLUR²; below 0 for a sharpened image, whose
+            edges overshoot. None = there are too few edges, or few and weak ones: clouds are soft in a sharp
+            photograph, too.
+        """
+        # White noise of level 1 has gradients of 1 / (√8π σ²) after a Gaussian blur.
+        clear = self.strength > _NOISE_GRADIENTS * noise / (np.sqrt(8 * np.pi) * _FIRST**2)
+        ratio, strength = self.ratio[clear], self.strength[clear]
+        if len(ratio) < _LEAST_EDGES:
+            return None
+        if len(ratio) < _LEAST_DENSITY * self.pixels and np.quantile(strength, 0.9) < _CLEAR_GRADIENT:
+            return None
+        if len(ratio) > _STRONGEST:
+            ratio = ratio[np.argpartition(-strength, _STRONGEST)[:_STRONGEST]]
+        squares = (_SECOND**2 - ratio * _FIRST**2) / np.maximum(ratio - 1, 1e-3)
+        return float(min(np.quantile(squares, _SHARPEST), LARGEST_BLUR**2))
 
 
-def _edge_ratios(luma: Floats, inside: NDArray[np.bool_], least: float) -> tuple[Floats, Floats]:
+def _edge_ratios(luma: Floats, inside: NDArray[np.bool_]) -> tuple[Floats, Floats]:
     """Return squared ratio of the gradients and strength at the edge pixels of a window, (E,) each."""
-    if np.ptp(luma) < least:
-        return np.zeros(0, np.float32), np.zeros(0, np.float32)
     sharper, blurrier = (cv2.GaussianBlur(luma, (0, 0), sigma) for sigma in (_FIRST, _SECOND))
-    (x1, y1), (x2, y2) = (
-        (cv2.filter2D(each, -1, _CENTRAL), cv2.filter2D(each, -1, _CENTRAL.T)) for each in (sharper, blurrier)
-    )
-    size = cv2.magnitude(x1, y1)
-    left, right, up, down = (np.roll(size, *shift) for shift in ((1, 1), (-1, 1), (1, 0), (-1, 0)))
-    ridge = np.where(np.abs(x1) > np.abs(y1), (size >= left) & (size > right), (size >= up) & (size > down))
+    across, down = (cv2.filter2D(sharper, -1, each) for each in (_CENTRAL, _CENTRAL.T))
+    size = cv2.magnitude(across, down)
     reach = kernel_reach(_SECOND)  # pixels whose gradients mix with what is beyond
     usable = np.zeros(luma.shape, np.uint8)
     usable[reach:-reach, reach:-reach] = 1
     if not inside.all():
         box = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
         usable = np.minimum(usable, cv2.erode(inside.astype(np.uint8), box))
-    edge = ridge & (size > least) & (usable > 0)
+    y, x = np.nonzero((size > _LEAST_GRADIENT) & (usable > 0))
+    level = np.abs(across[y, x]) > np.abs(down[y, x])  # the direction of the gradient
+    beside, below = level.astype(np.intp), 1 - level
+    found = size[y, x]
+    ridge = (found >= size[y - below, x - beside]) & (found > size[y + below, x + beside])
+    y, x, strength = y[ridge], x[ridge], found[ridge]
     # The second gradient along the direction of the first.
-    along = (x1[edge] * x2[edge] + y1[edge] * y2[edge]) / size[edge]
-    strength = np.asarray(size[edge], np.float32)
-    return np.asarray((strength / np.maximum(along, 1e-3)) ** 2, np.float32), strength
+    second = (blurrier[y, x + 1] - blurrier[y, x - 1]) / 2, (blurrier[y + 1, x] - blurrier[y - 1, x]) / 2
+    along = (across[y, x] * second[0] + down[y, x] * second[1]) / strength
+    return np.asarray((strength / np.maximum(along, 1e-3)) ** 2, np.float32), np.asarray(strength, np.float32)
 
 
 _CENTRAL = np.array([[-0.5, 0, 0.5]], np.float32)

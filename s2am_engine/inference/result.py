@@ -12,8 +12,9 @@ from s2am_engine.color.adjustments import Sliders, adjust
 from s2am_engine.color.map import ColorMap
 from s2am_engine.finish.edges import Surroundings
 from s2am_engine.finish.finisher import Finisher
-from s2am_engine.finish.measurement import AUTO, FinishMeasurement, SampleWindows
+from s2am_engine.finish.measurement import AUTO, FinishMeasurement
 from s2am_engine.finish.values import Finish
+from s2am_engine.finish.windows import SampleWindows
 from s2am_engine.image.io import ImageData
 from s2am_engine.inference.inputs import ImageT
 from s2am_engine.inference.network_input import NetworkInput

@@ -19,8 +19,9 @@ from s2am_common.errors import EngineError
 from s2am_engine.color.apply import apply_color_map
 from s2am_engine.finish.edges import Surroundings
 from s2am_engine.finish.finisher import Finisher
-from s2am_engine.finish.measurement import MAX_WINDOWS, WINDOW, FinishMeasurement
+from s2am_engine.finish.measurement import FinishMeasurement
 from s2am_engine.finish.values import Finish
+from s2am_engine.finish.windows import MAX_WINDOWS, WINDOW
 from tests.bridge.engines import rgba_of
 from tests.plugin.local_engine import COLOR_MAP, LocalEngine
 

@@ -16,7 +16,7 @@ from s2am_engine import Finish, Finisher, FinishMeasurement, Harmonizer
 from s2am_engine.batch import FileHarmonizer
 from s2am_engine.finish import finisher as finisher_module
 from s2am_engine.finish.edges import Surroundings
-from s2am_engine.finish.measurement import SampleWindows
+from s2am_engine.finish.windows import SampleWindows
 from s2am_engine.image.io import ImageData, save_image
 from s2am_engine.types import Floats, Pixels
 from tests.engine.pictures import composite

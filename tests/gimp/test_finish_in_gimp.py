@@ -10,8 +10,9 @@ import pytest
 
 from s2am_engine.finish.edges import Surroundings
 from s2am_engine.finish.finisher import Finisher
-from s2am_engine.finish.measurement import FinishMeasurement, SampleWindows
+from s2am_engine.finish.measurement import FinishMeasurement
 from s2am_engine.finish.values import Finish
+from s2am_engine.finish.windows import SampleWindows
 from tests.gimp import pictures
 from tests.gimp.answers import Cases, on_canvas, recolored
 from tests.gimp.pictures import AT, HEIGHT, WIDTH

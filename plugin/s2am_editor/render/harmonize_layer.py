@@ -25,7 +25,8 @@ from s2am_editor.render.cast_shadow import silhouette_of
 from s2am_editor.render.export import canvas_coverage, flatten
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.finish.edges import Surroundings
-from s2am_engine.finish.measurement import FinishMeasurement, SampleWindows
+from s2am_engine.finish.measurement import FinishMeasurement
+from s2am_engine.finish.windows import SampleWindows
 from s2am_engine.image.arrays import SAMPLED_SIDE, full_scale, subsample
 from s2am_engine.shadow.estimate import ShadowEstimate, estimate_shadow
 from s2am_engine.shadow.layer import Silhouette
