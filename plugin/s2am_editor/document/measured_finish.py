@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from s2am_editor.document.basis import Basis
 from s2am_editor.document.geometry import Transform
 from s2am_engine.finish.edges import Surroundings
 from s2am_engine.finish.measurement import FinishMeasurement
@@ -24,6 +25,7 @@ class MeasuredFinish:
         measurement: of the recolored layer and of the layers below.
         surroundings: of the layer, in pixels of the canvas.
         placement: transform of the layer when it was measured.
+        basis: state of the document when it was measured; None = unknown, in projects of earlier versions.
     """
 
     values: Finish
@@ -31,6 +33,7 @@ class MeasuredFinish:
     measurement: FinishMeasurement
     surroundings: Surroundings
     placement: Transform
+    basis: Basis | None = None
 
     def replace(self, **values: float) -> MeasuredFinish:
         """Return a copy with other values. Raises ValueError for an unknown name or a value outside its range."""

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from s2am_editor.document.basis import Basis
 from s2am_editor.document.blend_mode import BlendMode
 from s2am_editor.document.geometry import Transform
 from s2am_editor.document.measured_finish import MeasuredFinish
@@ -91,6 +92,7 @@ class Harmonization:
         placement: transform of the layer when the model saw it; None = unknown, in projects of version 0.1.
         likeness: resemblance of the background to the look to which the model was fine-tuned, 0 to 1; None = it was
             not fine-tuned.
+        basis: state of the document when the model ran; None = unknown, in projects of earlier versions.
     """
 
     model_map: ColorMap
@@ -101,6 +103,7 @@ class Harmonization:
     curves: ToneCurves | None = None
     placement: Transform | None = None
     likeness: float | None = None
+    basis: Basis | None = None
 
     @cached_property
     def color_map(self) -> ColorMap:

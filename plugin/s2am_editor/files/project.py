@@ -20,11 +20,13 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from s2am_editor.document.basis import Outdated
 from s2am_editor.document.blend_mode import BlendMode
 from s2am_editor.document.geometry import Transform
 from s2am_editor.document.layer_tree import groups_in, layer_tree
 from s2am_editor.document.measured_finish import MeasuredFinish
 from s2am_editor.document.model import Document, Group, Harmonization, ImageAdjustment, Layer, Reference, new_layer_id
+from s2am_editor.document.out_of_date import finish_outdated, harmonization_outdated, restored_basis
 from s2am_editor.document.raster import Raster, TiledMask
 from s2am_editor.document.tone_curves import ToneCurves
 from s2am_engine.color.adjustments import Sliders
@@ -107,7 +109,7 @@ def document_to_json(document: Document, writer: PixelWriter) -> dict[str, Any]:
         "metadata": _metadata_to_json(document.metadata),
         "active": indices.get(document.active) if document.active is not None else None,
         "area": None if document.area is None else writer.put_mask(document.area),
-        "layers": [_layer_to_json(layer, indices, writer) for layer in document.layers],
+        "layers": [_layer_to_json(document, layer, indices, writer) for layer in document.layers],
         "groups": [_group_to_json(group, indices) for group in document.groups],
         "adjustment": document.adjustment and _adjustment_to_json(document.adjustment),
     }
@@ -153,7 +155,21 @@ def document_from_json(data: Any, reader: PixelReader, progress: FractionCallbac
         adjustment=adjustment and ImageAdjustment(**_adjustment_from_json(adjustment)),
     )
     _check_consistency(document)
-    return document
+    restored = (_with_bases(document, *each) for each in zip(document.layers, data["layers"], strict=True))
+    return dataclasses.replace(document, layers=tuple(restored))
+
+
+def _with_bases(document: Document, layer: Layer, data: Mapping[str, Any]) -> Layer:
+    """Return a layer whose results are out of date for the same reasons as in the file; earlier versions have none."""
+    found, finish = layer.harmonization, layer.finish
+    if found and found.placement and (names := data.get("harmonization_outdated")) is not None:
+        basis = restored_basis(document, layer, found.placement, map(Outdated, names), found.reference)
+        found = dataclasses.replace(found, basis=basis)
+    if finish and (names := data.get("finish_outdated")) is not None:
+        finish = dataclasses.replace(
+            finish, basis=restored_basis(document, layer, finish.placement, map(Outdated, names))
+        )
+    return dataclasses.replace(layer, harmonization=found, finish=finish)
 
 
 def _with_current_keys(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -173,7 +189,7 @@ def _check_consistency(document: Document) -> None:
         raise ValueError("the layers of a group are not consecutive")
 
 
-def _layer_to_json(layer: Layer, indices: Mapping[int, int], writer: PixelWriter) -> dict[str, Any]:
+def _layer_to_json(document: Document, layer: Layer, indices: Mapping[int, int], writer: PixelWriter) -> dict[str, Any]:
     return {
         "name": layer.name,
         "pixels": writer.put_raster(layer.raster),
@@ -187,6 +203,8 @@ def _layer_to_json(layer: Layer, indices: Mapping[int, int], writer: PixelWriter
         "finish": None if layer.finish is None else layer.finish.to_json(),
         "group": None if layer.group is None else indices[layer.group],
         "harmonization": layer.harmonization and _harmonization_to_json(layer.harmonization, indices, writer),
+        "harmonization_outdated": [reason.value for reason in harmonization_outdated(document, layer)],
+        "finish_outdated": [reason.value for reason in finish_outdated(document, layer)],
     }
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from s2am_editor.document.blend_mode import BlendMode
 from s2am_editor.document.measured_finish import MeasuredFinish
 from s2am_editor.document.model import BENEATH, Document, DocumentError, Harmonization, Layer, Reference
+from s2am_editor.document.out_of_date import basis_of, with_basis
 from s2am_editor.render.blend import render_exactly, scaled_canvas
 from s2am_editor.render.cast_shadow import silhouette_of
 from s2am_editor.render.export import canvas_coverage, flatten
@@ -162,7 +163,6 @@ def find_variants(
     """
     report = progress or (lambda _: None)
     model_input = _model_input(document, layer_id, reference, lambda done: report(done * _INPUT_SHARE))
-    placement = document.layer(layer_id).transform
     predicted: dict[str, Harmonization] = {}
     reduced: dict[int, References] = {}
     for index, (model, sliders) in enumerate(choices):
@@ -173,7 +173,8 @@ def find_variants(
                 if reference.photographs and size not in reduced:
                     reduced[size] = _reduce_photographs(reference, size, report)
                 predicted[model] = _predict(harmonizer, model_input, reference, reduced.get(size))
-        yield dataclasses.replace(predicted[model], sliders=sliders, placement=placement)
+        found = dataclasses.replace(predicted[model], sliders=sliders)
+        yield with_basis(found, document, document.layer(layer_id))
     report(1.0)
 
 
@@ -218,7 +219,8 @@ def find_finish(document: Document, layer_id: int, progress: FractionCallback | 
     color_map = None if layer.harmonization is None else layer.harmonization.color_map
     found = FinishMeasurement.of(SampleWindows.of(*measured), color_map)
     automatic = found.automatic()
-    return MeasuredFinish(automatic, automatic, found, Surroundings.measure(*measured), layer.transform)
+    around, basis = Surroundings.measure(*measured), basis_of(document, layer, layer.transform)
+    return MeasuredFinish(automatic, automatic, found, around, layer.transform, basis)
 
 
 def _outside(layer: Layer) -> DocumentError:

@@ -14,7 +14,11 @@ from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QApplication
 
 from s2am_editor.document import commands
+from s2am_editor.document.basis import Outdated
 from s2am_editor.document.frame import Frame
+from s2am_editor.document.model import Document
+from s2am_editor.document.out_of_date import finish_outdated, harmonization_outdated
+from s2am_editor.document.raster import Raster, TiledMask
 from s2am_editor.files.document_io import open_document, save_project
 from s2am_editor.render.export import flatten
 from s2am_editor.window.canvas.canvas import Compare
@@ -103,6 +107,42 @@ def test_panel_hints_at_a_layer_that_was_moved_after_harmonizing(harmonized: Win
     assert "Moved since" in panel._state.text()
     harmonized.window.session.undo()
     assert "Moved" not in panel._state.text()
+
+
+def test_panels_hint_at_a_changed_background_or_cutout(harmonized: WindowDriver, tmp_path: Path) -> None:
+    """Both results, in the window and in a reopened project; undo takes the hint away, cropping gives none."""
+    session, sidebar = harmonized.window.session, harmonized.window.sidebar
+    QTest.mouseClick(sidebar.finish.start_button, Qt.MouseButton.LeftButton)
+    harmonized.settle()
+    lowest, top = session.document.layers
+    session.do(commands.set_locked(lowest.id, False))
+
+    def hints() -> tuple[str, str]:
+        return sidebar.harmonize._state.text(), sidebar.finish._note.text()
+
+    def since(document: Document) -> list[tuple[Outdated, ...]]:
+        layer = document.layers[-1]
+        return [harmonization_outdated(document, layer), finish_outdated(document, layer)]
+
+    assert not any("since" in hint for hint in hints())
+    mask = TiledMask(*top.size, 255).replaced(0, 0, np.zeros((9, 9), np.uint8))
+    recolored = Raster(255 - lowest.raster.pixels)
+    for command, reason, word in (
+        (commands.set_mask(top.id, mask, "Erase"), Outdated.CUTOUT, "cutout changed since"),
+        (commands.set_opacity(lowest.id, 0.5), Outdated.BACKGROUND, "background changed since"),
+        (commands.set_raster(lowest.id, recolored, "Heal"), Outdated.BACKGROUND, "background changed since"),
+    ):
+        assert session.do(command)
+        assert all(word in hint for hint in hints())
+        assert since(session.document) == [(reason,), (reason,)]
+        save_project(tmp_path / "outdated.ora", session.document)
+        assert since(open_document(tmp_path / "outdated.ora").document) == [(reason,), (reason,)]
+        session.undo()
+        assert not any("since" in hint for hint in hints())
+    save_project(tmp_path / "current.ora", session.document)
+    assert since(open_document(tmp_path / "current.ora").document) == [(), ()]
+    session.do(commands.set_canvas(session.document.rect.expanded(-7), "Crop"))
+    assert "since" not in hints()[0]
 
 
 @pytest.mark.parametrize(("model", "confident"), [("concord", True), ("reinhard", False)])

@@ -8,7 +8,9 @@ from PyQt6.QtCore import QCoreApplication, QLocale, QObject, pyqtSignal
 from s2am_common.sliders import FINISH_SLIDERS
 from s2am_common.translation import localized
 from s2am_editor.document import commands
+from s2am_editor.document.basis import Outdated
 from s2am_editor.document.measured_finish import MeasuredFinish
+from s2am_editor.document.out_of_date import finish_outdated
 from s2am_editor.render import harmonize_layer
 from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.jobs import BackgroundJobs
@@ -34,13 +36,18 @@ class FinishPanel(EffectPanel):
         finish = layer.finish if layer else None
         self.start_button.setEnabled(layer is not None)
         self.start_button.setText(self.tr("Match grain and sharpness") if finish is None else self.tr("Match again"))
-        if finish is None:
+        if layer is None or finish is None:
             self.show_values(None, None)
-        elif layer is not None and layer.transform != finish.placement:
-            moved = self.tr("Moved since: match again to measure the new surroundings.")
-            self.show_values(finish.values, finish.automatic, f"{self._describe(finish)}\n{moved}")
-        else:
-            self.show_values(finish.values, finish.automatic, self._describe(finish))
+            return
+        hints = {
+            Outdated.PLACEMENT: self.tr("Moved since: match again to measure the new surroundings."),
+            Outdated.CUTOUT: self.tr("The cutout changed since: match again to measure it."),
+            Outdated.BACKGROUND: self.tr("The background changed since: match again to measure it."),
+        }
+        note = "\n".join(
+            [self._describe(finish), *(hints[one] for one in finish_outdated(self._session.document, layer)[:1])]
+        )
+        self.show_values(finish.values, finish.automatic, note)
 
     def reset(self) -> None:
         """Restore all automatic values in one undo step."""

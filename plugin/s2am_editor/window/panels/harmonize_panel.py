@@ -17,8 +17,10 @@ from PyQt6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLa
 
 from s2am_common.translation import localized
 from s2am_editor.document import commands
+from s2am_editor.document.basis import Outdated
 from s2am_editor.document.frame import Frame
 from s2am_editor.document.model import Document, Harmonization, Layer, Reference
+from s2am_editor.document.out_of_date import harmonization_outdated
 from s2am_editor.render import harmonize_layer
 from s2am_editor.render.renderer import RenderSession
 from s2am_editor.window.editor_session import EditorSession
@@ -109,6 +111,7 @@ class HarmonizePanel(QWidget):
         self.references.activated.connect(self._chosen)
         session.opened.connect(self._opened)
         session.layers_changed.connect(self.refresh)
+        session.layer_adjusted.connect(self._adjusted)
         self.refresh()
 
     @property
@@ -199,9 +202,17 @@ class HarmonizePanel(QWidget):
             text += one if len(photographs) == 1 else self.tr(" · matched to {0} photographs").format(len(photographs))
         note = likeness_note(found.model, found.likeness, references=bool(photographs))
         text += "" if note is None else f"\n{localized(note)}"
-        if found.placement not in (None, layer.transform):
-            text += "\n" + self.tr("Moved since: harmonize again to match the new surroundings.")
-        return text
+        hints = {
+            Outdated.PLACEMENT: self.tr("Moved since: harmonize again to match the new surroundings."),
+            Outdated.CUTOUT: self.tr("The cutout changed since: harmonize again to match it."),
+            Outdated.BACKGROUND: self.tr("The background changed since: harmonize again to match it."),
+        }
+        reasons = harmonization_outdated(self._session.document, layer)
+        return f"{text}\n{hints[reasons[0]]}" if reasons else text
+
+    def _adjusted(self, layer_id: int) -> None:
+        if self._session.active is None or layer_id != self._session.active.id:  # undone in the background
+            self.refresh()
 
     def _list_references(self, active: Layer | None) -> None:
         existed, self._area_exists = self._area_exists, self._session.is_open and bool(self._session.document.area)

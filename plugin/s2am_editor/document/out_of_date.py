@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which results of a document are out of date: their layer was moved or cut, or its background changed since.
+
+States are compared by the identity of pixels and masks, so undoing a change makes a result current again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Hashable, Iterable
+
+from s2am_editor.document.basis import Basis, Outdated
+from s2am_editor.document.geometry import Transform
+from s2am_editor.document.model import BENEATH, Document, Harmonization, Layer, Reference
+
+_PLACE_DIGITS = 3  # decimals of a pixel to which places are compared: cropping the canvas rounds them
+
+
+def basis_of(document: Document, layer: Layer, placement: Transform, reference: Reference = BENEATH) -> Basis:
+    """Return the state that a result of a layer depends on, apart from the layer's place.
+
+    Args:
+        document: contains the layer.
+        layer: a layer of the document.
+        placement: of the layer when the result was computed, on the current canvas.
+        reference: what the layer was matched to.
+    """
+    if reference.layer is not None:
+        below: Iterable[Layer] = (other for other in document.layers if other.id == reference.layer)
+    else:
+        below = (other for other in document.layers[: document.index(layer.id)] if document.shows(other))
+    return Basis((layer.raster, layer.mask), tuple(_appearance(document, other, placement) for other in below))
+
+
+def _appearance(document: Document, layer: Layer, origin: Transform) -> Hashable:
+    """Return everything that affects the appearance of a layer, with its place relative to another."""
+    transform = layer.transform
+    place = round(transform.x - origin.x, _PLACE_DIGITS), round(transform.y - origin.y, _PLACE_DIGITS)
+    colors = finish = None
+    if found := layer.harmonization:
+        colors = found.model_map, found.sliders, found.curves
+    if measured := layer.finish:
+        finish = measured.values, measured.measurement, measured.surroundings
+    groups = tuple((group.opacity, group.blend_mode, group.isolated) for group in document.groups_of(layer))
+    mixing = layer.opacity, layer.blend_mode, layer.shadow, finish, groups
+    return layer.raster, layer.mask, place, dataclasses.replace(transform, x=0.0, y=0.0), colors, mixing
+
+
+def harmonization_outdated(document: Document, layer: Layer) -> tuple[Outdated, ...]:
+    """Return why the harmonization of a layer is out of date; empty if it is not, or if there is none."""
+    found = layer.harmonization
+    if found is None or found.placement is None:
+        return ()
+    return _outdated(document, layer, found.basis, found.placement, found.reference)
+
+
+def finish_outdated(document: Document, layer: Layer) -> tuple[Outdated, ...]:
+    """Return why the finish of a layer is out of date; empty if it is not, or if there is none."""
+    found = layer.finish
+    return () if found is None else _outdated(document, layer, found.basis, found.placement, BENEATH)
+
+
+def _outdated(
+    document: Document, layer: Layer, basis: Basis | None, placement: Transform, reference: Reference
+) -> tuple[Outdated, ...]:
+    reasons = [] if layer.transform == placement else [Outdated.PLACEMENT]
+    if basis is not None:
+        current = basis_of(document, layer, placement, reference)
+        reasons += [Outdated.CUTOUT] if basis.cutout != current.cutout else []
+        reasons += [Outdated.BACKGROUND] if basis.background != current.background else []
+    return tuple(reasons)
+
+
+def restored_basis(
+    document: Document,
+    layer: Layer,
+    placement: Transform,
+    outdated: Iterable[Outdated],
+    reference: Reference = BENEATH,
+) -> Basis:
+    """Return the basis of a result that is read from a file, where it was out of date for some reasons."""
+    current = basis_of(document, layer, placement, reference)
+    reasons = set(outdated)
+    return Basis(
+        None if Outdated.CUTOUT in reasons else current.cutout,
+        None if Outdated.BACKGROUND in reasons else current.background,
+    )
+
+
+def with_basis(found: Harmonization, document: Document, layer: Layer) -> Harmonization:
+    """Return a harmonization that was just computed for a layer of a document, with place and basis."""
+    basis = basis_of(document, layer, layer.transform, found.reference)
+    return dataclasses.replace(found, placement=layer.transform, basis=basis)
