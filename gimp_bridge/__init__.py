@@ -2,9 +2,10 @@
 """The bridge between GIMP and the engine process.
 
 Client (standard library alone; runs in GIMP's own Python): `client`, `background_queue`, `strip_rendering`,
-`layer_pixels`, `request_channel`, `starter`, `connection`, `protocol`, `finish_messages`, `mask_messages`,
-`message_encoding`, `bridge_folder`. Engine process: `server`, `engine_session`, `shadow_requests`, `finish_requests`,
-`mask_requests`, `model_cache`, `effective_mask`, `color_space`, and the command `s2am serve` in `serve_command`.
+`layer_pixels`, `request_channel`, `starter`, `connection`, `protocol`, `finish_messages`, `harmony_messages`,
+`mask_messages`, `message_encoding`, `bridge_folder`. Engine process: `server`, `engine_session`, `shadow_requests`,
+`finish_requests`, `harmony_requests`, `mask_requests`, `model_cache`, `effective_mask`, `color_space`, and the command
+`s2am serve` in `serve_command`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ CLIENT_FILES = (
     "client.py",
     "connection.py",
     "finish_messages.py",
+    "harmony_messages.py",
     "layer_pixels.py",
     "mask_messages.py",
     "message_encoding.py",

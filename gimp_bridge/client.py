@@ -31,6 +31,7 @@ from gimp_bridge.finish_messages import (
     PlaceWindows,
     WindowsPlaced,
 )
+from gimp_bridge.harmony_messages import HarmonyScores, ScoreHarmony
 from gimp_bridge.layer_pixels import STRIP_BYTES, NativeFormat, PixelLayout, PixelSource, ReadRows, WriteRows
 from gimp_bridge.mask_messages import RefineMask
 from gimp_bridge.protocol import Message, MessageError, ProgressUpdate
@@ -198,6 +199,10 @@ class EngineClient:
     def measure_finish(self, request: MeasureFinish, progress: ProgressCallback | None = None) -> FinishMeasured:
         """Measure grain and sharpness; see `finish_messages`."""
         return self._call(request, FinishMeasured, progress)
+
+    def score_harmony(self, request: ScoreHarmony, progress: ProgressCallback | None = None) -> HarmonyScores:
+        """Score a composite before and after a change. Raises MaskError, see `ScoreHarmony`."""
+        return self._call(request, HarmonyScores, progress)
 
     def shutdown(self) -> None:
         """End the engine process."""

@@ -31,6 +31,8 @@ from gimp_bridge.connection import Channel, DisconnectedError, SilenceError
 from gimp_bridge.effective_mask import Plane, effective_mask
 from gimp_bridge.finish_messages import FinishReach, FinishStrip, MeasureFinish, PlaceWindows
 from gimp_bridge.finish_requests import find_reach, finish_strip, measure_finish, place_windows
+from gimp_bridge.harmony_messages import ScoreHarmony
+from gimp_bridge.harmony_requests import score_harmony
 from gimp_bridge.mask_messages import RefineMask
 from gimp_bridge.mask_requests import refine_layer_mask
 from gimp_bridge.model_cache import ModelCache, ReportText
@@ -521,6 +523,9 @@ class EngineSession:
             return select_layer_subject(request, self._models, pending.report)
         if isinstance(request, protocol.EstimateShadow):
             return estimate_layer_shadow(request)
+        if isinstance(request, ScoreHarmony):
+            self._models.wait(pending.report)
+            return score_harmony(request, self._models, pending.report)
         if isinstance(request, PlaceWindows):
             return place_windows(request)
         if isinstance(request, MeasureFinish):

@@ -15,12 +15,12 @@ import typing
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from gimp_bridge import finish_messages, mask_messages, protocol
+from gimp_bridge import finish_messages, harmony_messages, mask_messages, protocol
 from gimp_bridge.protocol import MAX_HEADER, Message, MessageError
 
 _MESSAGES: Mapping[str, type[Message]] = {
     each.kind: each
-    for module in (protocol, finish_messages, mask_messages)
+    for module in (protocol, finish_messages, harmony_messages, mask_messages)
     for each in vars(module).values()
     if isinstance(each, type) and issubclass(each, Message) and each.kind
 }

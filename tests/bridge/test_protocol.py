@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gimp_bridge import finish_messages, protocol
+from gimp_bridge import finish_messages, harmony_messages, protocol
 from gimp_bridge.finish_messages import FINISH_WINDOW, LayerFinish
 from gimp_bridge.mask_messages import RefineMask
 from gimp_bridge.message_encoding import decode_message, encode_message
@@ -70,6 +70,8 @@ MESSAGES: list[Message] = [
     finish_messages.FinishReach(finish=LayerFinish(sliders={"grain": -2.0}, measured={"a": None}, left=-3, top=4)),
     finish_messages.ReachFound(rows=9),
     finish_messages.FinishStrip(strip=Strip(offset=0, width=3, rows=9), finish=LayerFinish(), row=2, above=3, below=1),
+    harmony_messages.ScoreHarmony(width=2, height=1, before=bytes(8), after=b"12345678", mask=b"ab"),
+    harmony_messages.HarmonyScores(before=0.25, after=1.0),
     protocol.Cancel(),
     protocol.Shutdown(),
     protocol.ProgressUpdate(text="Zoë’s image", fraction=None),

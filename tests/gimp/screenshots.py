@@ -93,12 +93,25 @@ def open_dialog(desktop: Desktop, title: str = DIALOGS["en"]) -> str:
 
 def drag(desktop: Desktop, window: str, start: tuple[float, float], across: float) -> None:
     """Drag the mouse to the right; positions are fractions of the window's width and height."""
-    shell = desktop.do("getwindowgeometry", "--shell", window)
-    found = dict(line.split("=", 1) for line in shell.splitlines() if "=" in line)
-    width, height = int(found["WIDTH"]), int(found["HEIGHT"])
+    width, height = size_of(desktop, window)
     x, y = round(start[0] * width), round(start[1] * height)
     desktop.do("mousemove", "--window", window, str(x), str(y), "mousedown", "1")
     desktop.do("mousemove", "--window", window, str(x + round(across * width)), str(y), "mouseup", "1")
+
+
+def turn_wheel(desktop: Desktop, window: str, place: tuple[float, float], notches: int) -> None:
+    """Turn the mouse wheel over a place of a window, given in fractions of its size; toward the user if positive."""
+    x, y = (round(fraction * side) for fraction, side in zip(place, size_of(desktop, window), strict=True))
+    button = "5" if notches > 0 else "4"
+    desktop.do("mousemove", "--window", window, str(x), str(y))
+    desktop.do("click", "--repeat", str(abs(notches)), "--delay", "60", button)
+
+
+def size_of(desktop: Desktop, window: str) -> tuple[int, int]:
+    """Return the width and height of a window."""
+    shell = desktop.do("getwindowgeometry", "--shell", window)
+    found = dict(line.split("=", 1) for line in shell.splitlines() if "=" in line)
+    return int(found["WIDTH"]), int(found["HEIGHT"])
 
 
 def settled(desktop: Desktop, seconds: float = 30) -> None:

@@ -128,7 +128,7 @@ def test_image_and_engine_survive_a_killed_plug_in(large: Gimp3) -> None:
 
 
 def test_killed_plug_in_leaves_no_open_undo_group(large: Gimp3) -> None:
-    module = large.plugin / "harmonize_layer/core/harmonizing.py"
+    module = large.plugin / "harmonize_layer/core/inserting.py"
     kill = "\n\ndef save_metadata(*_):\n    import os, signal\n    os.kill(os.getpid(), signal.SIGKILL)\n"
     module.write_text(module.read_text(encoding="utf-8") + kill, encoding="utf-8")
     case = run(large, "killed")

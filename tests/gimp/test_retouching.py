@@ -15,7 +15,7 @@ NEW_NAMES = ["pasted harmonized", "pasted", "background"]
 
 def test_nothing_changes_at_strength_zero(cases: Cases) -> None:
     differences = cases["strength_zero"].facts["differences"]
-    assert len(differences) == 21
+    assert len(differences) == 27
     assert differences == dict.fromkeys(differences, 0)
 
 

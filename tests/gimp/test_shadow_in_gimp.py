@@ -38,3 +38,14 @@ def test_run_without_a_shadow_removes_the_one_of_an_earlier_run(cases: Cases) ->
     facts = cases["shadow_again"].facts
     assert [answer["status"] for answer in facts["answers"]] == ["success", "success"], facts["answers"]
     assert (facts["first"], facts["second"]) == (NAMES, ["pasted harmonized", "pasted", "background"])
+
+
+@pytest.mark.parametrize("precision", ["U8_NON_LINEAR", "FLOAT_LINEAR"])
+def test_preview_blends_the_shadow_as_the_canvas_does(cases: Cases, precision: str) -> None:
+    case = cases["shadow_preview"].inner(precision)
+    after, canvas = (case.pixels(name, CANVAS).astype(int) for name in ("after", "visible"))
+    assert np.abs(after - canvas).max() <= 1
+    assert (
+        np.abs(after[..., :3] - pictures.background()).max(axis=2)[on_canvas(pictures.cut_out()[..., 3]) == 0].max()
+        > 20
+    )

@@ -12,12 +12,21 @@ import pytest
 
 from tests.gimp import pictures
 from tests.gimp.harness import Desktop, Gimp3
-from tests.gimp.screenshots import open_dialog, settled
+from tests.gimp.screenshots import open_dialog, settled, shoot, size_of, turn_wheel
 
 DIALOG = "^Harmonize Layer$"
 
 HARMONIZED = ["pasted harmonized", "pasted", "background"]
 """The layers after a run, from the top."""
+
+WHEEL_COLUMN, WHEEL_PLACES = 0.85, (0.12, 0.3, 0.5, 0.62, 0.74)
+"""Places in the dialog over which the wheel is turned, as fractions of its width and height."""
+
+SMALL_SCREEN = (1280, 690)
+"""A screen of 1280×720, without the title bar of a window."""
+
+SMALLER = (960, 540)
+"""A size to which the dialog can be reduced."""
 
 PATIENCE = 150.0
 """Seconds until a window that does not react counts as hung; other tests run at the same time."""
@@ -103,13 +112,24 @@ def test_undo_and_redo_take_one_step(remote: Remote, before: Any, arguments: dic
 
 
 def test_dialog_and_ctrl_f(remote: Remote, before: Any) -> None:
-    open_dialog(remote.desktop)
+    assert remote.ask("harmonize")["status"] == "success"
+    wanted = remote.ask("see")
+    remote.press("ctrl+z")
+    remote.wait_until(before, "the picture as it was")
+    dialog = open_dialog(remote.desktop)
     assert remote.ask("see") == before  # unchanged while it is open
+    shots = [shoot(remote.desktop, remote.desktop.gimp.folder / "at-first.png", dialog).read_bytes()]
+    for height in WHEEL_PLACES:  # over lists and sliders, while the page scrolls down and up again
+        turn_wheel(remote.desktop, dialog, (WHEEL_COLUMN, height), 4)
+        turn_wheel(remote.desktop, dialog, (WHEEL_COLUMN, height), -3)
+    shots.append(shoot(remote.desktop, remote.desktop.gimp.folder / "scrolled.png", dialog).read_bytes())
+    assert shots[0] != shots[1]
     remote.press("alt+h")
     remote.desktop.gimp.wait_for(lambda: not remote.dialog_is_open(), PATIENCE, "the end of the dialog")
     remote.desktop.gimp.wait_for(lambda: remote.ask("see") != before, PATIENCE, "a result")
     after = remote.ask("see")
     assert layer_names(after) == HARMONIZED
+    assert after == wanted  # the wheel changed no value
     remote.press("ctrl+z")
     remote.wait_until(before, "the picture as it was")
     remote.press("ctrl+f")
@@ -117,11 +137,17 @@ def test_dialog_and_ctrl_f(remote: Remote, before: Any) -> None:
     assert not remote.dialog_is_open()
 
 
-def test_escape_leaves_the_image_unchanged(remote: Remote, before: Any) -> None:
-    open_dialog(remote.desktop)
+def test_dialog_fits_a_small_screen_and_escape_leaves_nothing_behind(remote: Remote, before: Any) -> None:
+    images = remote.ask("count")
+    dialog = open_dialog(remote.desktop)
+    assert all(side <= free for side, free in zip(size_of(remote.desktop, dialog), SMALL_SCREEN, strict=True))
+    remote.desktop.do("windowsize", dialog, *map(str, SMALLER))
+    settled(remote.desktop)
+    assert all(side <= wanted for side, wanted in zip(size_of(remote.desktop, dialog), SMALLER, strict=True))
     remote.press("Escape")
     remote.desktop.gimp.wait_for(lambda: not remote.dialog_is_open(), PATIENCE, "the end of the dialog")
     assert remote.ask("see") == before
+    assert remote.ask("count") == images
 
 
 def test_apply_keeps_the_dialog_open(remote: Remote, before: Any) -> None:

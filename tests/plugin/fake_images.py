@@ -343,7 +343,7 @@ class Image:
             if layer.mask and layer.apply_mask:
                 pixels[..., 3] *= layer.mask.buffer.values[..., 0]
             top, left = max(0, y), max(0, x)
-            part = canvas[top : y + pixels.shape[0], left : x + pixels.shape[1]]
+            part = canvas[top : max(0, y + pixels.shape[0]), left : max(0, x + pixels.shape[1])]
             pixels = pixels[top - y : top - y + part.shape[0], left - x : left - x + part.shape[1]]
             alpha = pixels[..., 3:] + part[..., 3:] * (1 - pixels[..., 3:])
             mixed = pixels[..., :3] * pixels[..., 3:] + part[..., :3] * part[..., 3:] * (1 - pixels[..., 3:])
@@ -437,9 +437,12 @@ class Image:
         self.log.append("undo end")
 
     def crop(self, width: int, height: int, x: int, y: int) -> None:
+        self.resize(width, height, -x, -y)
+
+    def resize(self, width: int, height: int, x: int, y: int) -> None:
         self.width, self.height = width, height
         for layer in self.layers:
-            layer.offsets = (layer.offsets[0] - x, layer.offsets[1] - y)
+            layer.offsets = (layer.offsets[0] + x, layer.offsets[1] + y)
 
     def get_thumbnail_data(self, width: int, height: int) -> tuple[Bytes, int, int, int]:
         whole = Layer.new_from_visible(self, self, "visible").buffer

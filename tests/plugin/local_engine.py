@@ -62,7 +62,12 @@ class LocalModels:
         return SimpleNamespace(color_map=COLOR_MAP, confidence=self.confidence, notes=self.notes)
 
     def detector(self, _report: Callable[[str], None]) -> Any:
-        return SimpleNamespace(detect=self._detect)
+        return SimpleNamespace(detect=self._detect, harmony_score=self._harmony_score)
+
+    def _harmony_score(self, image: NDArray[Any], mask: Any, *, alpha: NDArray[Any]) -> float:
+        """Return the mean of the foreground, 0 to 1."""
+        assert alpha.shape == mask.mask.shape
+        return float(image[mask.mask > 0].mean() / 255)
 
     def _detect(self, pixels: NDArray[Any], *, alpha: NDArray[Any], likeliest: bool) -> Any:
         self.detections += 1

@@ -32,6 +32,7 @@ class RecordingView:
         self.tint: bytes | None = None
         self.shadow_values: dict[str, float] = {}
         self.finish_values: dict[str, float] = {}
+        self.variants: list[tuple[str, float, bytes]] = []
 
     def withdraw_subject(self) -> bool:
         return False
@@ -69,6 +70,9 @@ class RecordingView:
 
     def show_detail(self, window: Window, before: bytes, after: bytes, mask: bytes) -> None:
         self.detail = (window, before, after, mask)
+
+    def show_variant(self, model: str, strength: float, _window: Window, rgba: bytes) -> None:
+        self.variants.append((model, strength, rgba))
 
     def clear_after(self) -> None:
         self.after = None

@@ -13,6 +13,7 @@ import harmonize_layer
 import numpy as np
 import pytest
 from harmonize_layer.core import messages, settings
+from harmonize_layer.core.effect_gains import multiply_matrices
 from harmonize_layer.core.geometry import (
     PREVIEW_SHAPE,
     PixelArea,
@@ -24,7 +25,6 @@ from harmonize_layer.core.geometry import (
     preview_crop,
     zoomed,
 )
-from harmonize_layer.core.harmonizing import multiply_matrices
 from harmonize_layer.core.metadata import LayerMetadata
 
 from gimp_bridge import starter

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from harmonize_layer.core.composite import predict_color_map, read_composite
-from harmonize_layer.core.harmonizing import EngineStartup, HarmonizeRun, Stopwatch, effect_gains
+from harmonize_layer.core.effect_gains import effect_gains
+from harmonize_layer.core.harmonizing import EngineStartup, HarmonizeRun, Stopwatch
 from harmonize_layer.core.host import OtherDrawable
 from harmonize_layer.core.layers import find_layers, reference_candidates
 from harmonize_layer.core.messages import LayerError

@@ -7,13 +7,13 @@ import dataclasses
 
 from PyQt6.QtCore import QObject, pyqtSignal
 
+from s2am_common.variants import first_variants
 from s2am_editor.document.model import Reference
 from s2am_editor.window.canvas.document_view import DocumentView
 from s2am_editor.window.canvas.tiles import as_image
 from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.jobs import Problem
 from s2am_editor.window.panels.harmonize_panel import (
-    FIRST_VARIANTS,
     HarmonizePanel,
     LayerHarmonizer,
     Variant,
@@ -64,9 +64,8 @@ class VariantCommands(QObject):
             if reference:
                 self._panel.begin()
                 self._panel.more_button.show()
-                known = {model.card.name for model in usable_models()}
-                others = [name for name in FIRST_VARIANTS if name in known and name != choices.model]
-                self._harmonizing.try_variants([choices.model, *others], reference, gentle=True)
+                known = [model.card.name for model in usable_models()]
+                self._harmonizing.try_variants(first_variants(choices.model, known), reference)
 
     def show_more(self) -> None:
         """Also show the results of the models that were not tried yet."""
@@ -74,7 +73,7 @@ class VariantCommands(QObject):
         names = [model.card.name for model in usable_models() if model.card.name not in self._panel.models]
         if reference and names and not self._harmonizing.busy:
             self._panel.more_button.hide()
-            self._harmonizing.try_variants(names, reference, gentle=False)
+            self._harmonizing.try_variants([(name, 1.0) for name in names], reference)
 
     def mark_current(self) -> None:
         """Mark the variant that the active layer has."""

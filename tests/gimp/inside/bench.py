@@ -6,13 +6,23 @@ from __future__ import annotations
 import gc
 import json
 import time
+from typing import Any
 
 from gi.repository import Gimp
 
 from tests.gimp.inside.support import FOLDER, call, paste, picture
 
 REPEATS = 3
-KINDS = ("new-layer", "in-place", "effect")
+EDGES = {"mask_smooth": 2.0, "mask_grow": -2.0, "mask_feather": 2.0}
+FINISH = {"grain_automatic": True, "sharpness_automatic": True, "decontaminate": 1.0, "light_wrap": 0.5}
+KINDS: dict[str, dict[str, Any]] = {
+    "new-layer": {},
+    "in-place": {"result": "in-place"},
+    "effect": {"result": "effect"},
+    "edges": EDGES,
+    "finish": FINISH,
+    "edges and finish": EDGES | FINISH,
+}
 FORMATS = {
     "8-bit sRGB": (Gimp.Precision.U8_NON_LINEAR, None),
     "16-bit sRGB": (Gimp.Precision.U16_NON_LINEAR, None),
@@ -32,7 +42,7 @@ for state, kind, name in PLAN:
     layer = paste(made, at=(1400, 600), size=(3000, 3000), pixels="big")
     made.get_thumbnail_data(64, 64)  # GIMP composites it, as for a window
     begun = time.time()
-    answer = call(made, [layer], result=kind)
+    answer = call(made, [layer], **KINDS[kind])
     seconds = time.time() - begun
     timings.append({"state": state, "result": kind, "format": name, "begun": begun, "seconds": seconds, **answer})
     made.delete()

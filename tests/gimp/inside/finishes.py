@@ -5,7 +5,21 @@ from __future__ import annotations
 
 from gi.repository import Gimp
 
-from tests.gimp.inside.support import Facts, case, keep, keep_composite, outcome, paste, picture, visible
+from tests.gimp.inside.edges import EDGES
+from tests.gimp.inside.retouching import add_blur, through_group
+from tests.gimp.inside.support import (
+    HEIGHT,
+    WIDTH,
+    Facts,
+    add_mask,
+    case,
+    keep,
+    keep_composite,
+    outcome,
+    paste,
+    picture,
+    visible,
+)
 
 EVERYTHING: Facts = {"grain": 3.0, "sharpness_automatic": True, "decontaminate": 1.0, "light_wrap": 0.75}
 
@@ -24,3 +38,43 @@ def finished() -> Facts:
     sixteen: Facts = {"composite": keep_composite("finished-u16", made)}
     sixteen |= outcome("finished-u16", made, [layer], "R'G'B'A u16", result="in-place", **EVERYTHING)
     return {"u8": eight, "u16": sixteen, "again": again}
+
+
+@case
+def finished_edges() -> Facts:
+    """All stages together with refined edges of the mask, on a new layer."""
+    made = picture()
+    layer = paste(made)
+    facts: Facts = {"composite": keep_composite("finished-edges", made)}
+    arguments: Facts = EDGES | EVERYTHING
+    return facts | outcome("finished-edges", made, [layer], **arguments)
+
+
+@case
+def visible_parts() -> Facts:
+    """Parts of an image with groups, modes, masks and effects, also beyond the canvas, and the whole image."""
+    from harmonize_layer.core.geometry import PixelArea
+    from harmonize_layer.core.layers import temporary
+    from harmonize_layer.gimp.images import GimpImage
+
+    made = picture()
+    through_group(made)
+    group = Gimp.GroupLayer.new(made, "masked")
+    made.insert_layer(group, None, 0)
+    child = paste(made, "child", at=(250, 190), parent=group)
+    add_mask(child)
+    add_blur(child)
+    group.set_mode(Gimp.LayerMode.SCREEN)
+    areas = [(0, 0, 96, 96), (200, 150, 96, 96), (90, 70, 96, 96), (260, 180, 96, 96)]
+    copy = GimpImage(made).duplicate()
+    with temporary(copy):
+        parts = copy.read_visible_parts([PixelArea(*area) for area in areas])
+        afterwards = visible(copy.wrapped)
+    whole = keep("parts-whole", visible(made))
+    return {
+        "areas": areas,
+        "parts": keep("parts", b"".join(parts)),
+        "whole": whole,
+        "size": [WIDTH, HEIGHT],
+        "afterwards": keep("parts-afterwards", afterwards),
+    }

@@ -52,11 +52,19 @@ def see() -> list[Any]:
 
 
 shown: list[tuple[Gimp.Image, Gimp.Display]] = []
+
+
+def count_images() -> int:
+    """Return the number of images that GIMP holds, also those without a window."""
+    return len(Gimp.get_images())
+
+
 orders: dict[str, Callable[..., Any]] = {
     "open": open_picture,
     "close": close_picture,
     "harmonize": harmonize,
     "see": see,
+    "count": count_images,
 }
 
 for number in itertools.count():

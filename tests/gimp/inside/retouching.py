@@ -8,6 +8,7 @@ from typing import Any
 
 from gi.repository import Gimp
 
+from tests.gimp.inside.edges import EDGES
 from tests.gimp.inside.support import (
     AT,
     HEIGHT,
@@ -87,6 +88,16 @@ def strength_zero() -> Facts:
             answer = call(made, [layer], result=result, strength=0.0)
             name = f"{prepare.__name__} {result}"
             differences[name] = largest_difference(before, visible(made)) if answer["status"] == "success" else answer
+        cases: list[tuple[str, Facts]] = [("refined edges", dict(EDGES)), ("selection", {})]
+        for name, arguments in cases:
+            made = picture()
+            layer = paste(made)
+            if not arguments:
+                made.select_ellipse(Gimp.ChannelOps.REPLACE, 100, 80, 60, 50)
+            before = visible(made)
+            answer = call(made, [layer], result=result, strength=0.0, **arguments)
+            changed = largest_difference(before, visible(made)) if answer["status"] == "success" else answer
+            differences[f"{name} {result}"] = changed
         made = picture()
         group = through_group(made)
         before = visible(made)

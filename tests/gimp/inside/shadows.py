@@ -45,3 +45,34 @@ def shadow_again() -> Facts:
     first = [each.get_name() for each in made.get_layers()]
     answers.append(call(made, [made.get_layers()[0]], shadow=False))
     return {"answers": answers, "first": first, "second": [each.get_name() for each in made.get_layers()]}
+
+
+@case
+def shadow_preview() -> Facts:
+    """A harmonized layer with its shadow, blended by the preview, and the canvas that it stands for."""
+    from harmonize_layer.core.geometry import PixelArea, Window
+    from harmonize_layer.core.layers import temporary
+    from harmonize_layer.gimp.images import GimpImage, GimpLayer
+
+    found: Facts = {}
+    for precision in ("U8_NON_LINEAR", "FLOAT_LINEAR"):
+        made = picture(getattr(Gimp.Precision, precision))
+        call(made, [paste(made)], **CAST)
+        window = Window(PixelArea(0, 0, WIDTH, HEIGHT), 1.0)
+        new, _original, below = (GimpLayer(layer) for layer in made.get_layers()[:3])
+        shown, cast = (each.read("R'G'B'A u8", window.relative_to(each.position)) for each in (new, below))
+        copy = GimpImage(made).duplicate()
+        with temporary(copy):
+            top, twin, shadow_twin = copy.wrapped.get_layers()[:3]
+            for gone in (top, shadow_twin):
+                copy.wrapped.remove_layer(gone)
+            twin.set_visible(True)
+            stack = copy.preview_stack(GimpLayer(twin), [], window)
+            after = stack.after(shown, shadow=cast)
+            stack.delete()
+        found[precision] = {
+            "status": "success",
+            "after": keep(f"shadow-preview-{precision}", after),
+            "visible": keep(f"shadow-preview-visible-{precision}", visible(made)),
+        }
+    return found

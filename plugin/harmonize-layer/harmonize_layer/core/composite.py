@@ -44,7 +44,7 @@ class LayerComposite:
     layer_alpha, layer_masks, selection, reference: see `protocol.Harmonize`.
     mask_source: which mask the engine should use.
     photographs: further references.
-    stack: for the preview of a layer with a mode or opacity of its own, or with a subject.
+    stack: for the preview of a layer with a mode or opacity of its own, with a subject, or with a shadow.
     selects_subject: the layer's subject is to be selected, see `with_subject`.
     subject: plane of the selected subject, which is one of the `layer_masks` as well; else empty.
     is_empty: the layer has no visible pixel, on the canvas or outside of it.
@@ -114,7 +114,7 @@ def read_composite(
         layer: the layer to harmonize.
         others: layers that are harmonized in the same call, and therefore no reference.
         settings: reference and mask.
-        for_preview: also provide the `PreviewStack` if the layer has a mode or opacity of its own.
+        for_preview: also provide the `PreviewStack` if the layer has a mode or opacity of its own, or a shadow.
 
     Raises:
         LayerError: the reference is missing, or a further one cannot be read.
@@ -127,7 +127,8 @@ def read_composite(
     reference, stack = b"", None
     selects_subject = settings.mask == "subject" and layer.mask is None and start.metadata is None
     selects_subject = selects_subject and not layer.passes_through
-    if is_shown_alone(layer, others, settings, start) and not selects_subject:
+    shows_shadow = for_preview and settings.shadow is not None
+    if _is_shown_alone(layer, others, settings, start) and not (selects_subject or shows_shadow):
         window = choose_window(image.size, area_of(layer))
         alpha, rgba = read_plane(layer, "A u8", window), image.read_visible(window)
     else:
@@ -138,7 +139,7 @@ def read_composite(
             arrange(copy, twin, others, settings, image)
             planes = [read_plane(mask, "Y u8", window) for mask in layer_masks(layer)]
             shown = crop_to(copy, window)
-            has_stack = for_preview and settings.reference != "layer" and not twin.is_plain
+            has_stack = for_preview and settings.reference != "layer" and (shows_shadow or not twin.is_plain)
             if selects_subject or (has_stack and not twin.passes_through):
                 stack = copy.preview_stack(twin, planes, shown)
             if not twin.passes_through:
@@ -165,7 +166,7 @@ def read_composite(
     )
 
 
-def is_shown_alone(
+def _is_shown_alone(
     layer: HostLayer, others: Sequence[HostLayer], settings: HarmonizeSettings, start: StartingPoint
 ) -> bool:
     """Return whether the image itself shows the layer plainly on its reference; else a copy is arranged so.

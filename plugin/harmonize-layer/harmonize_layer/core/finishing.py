@@ -12,7 +12,7 @@ from gimp_bridge.client import EngineClient
 from gimp_bridge.finish_messages import FINISH_WINDOW, FinishMeasured, LayerFinish, MeasureFinish, PlaceWindows
 from gimp_bridge.protocol import HarmonizeResponse, ProgressUpdate
 from gimp_bridge.request_channel import ProgressCallback
-from harmonize_layer.core.composite import LayerComposite, arrange, is_shown_alone, read_plane, twin_before
+from harmonize_layer.core.composite import LayerComposite, arrange, read_plane, twin_before
 from harmonize_layer.core.geometry import PixelArea, Window
 from harmonize_layer.core.host import HostDrawable, HostImage, HostLayer
 from harmonize_layer.core.layers import area_of, layer_masks, temporary
@@ -151,12 +151,9 @@ def read_sample(
 def _shown_alone(
     image: HostImage, layers: Sequence[HostLayer], settings: HarmonizeSettings, composite: LayerComposite
 ) -> Iterator[tuple[HostImage, HostLayer]]:
-    """Provide an image that shows the first layer plainly on its reference, and that layer in it."""
+    """Provide a copy that shows the first layer plainly on its reference, and that layer in it."""
     (layer, *others), start = layers, composite.start
     others += [each.layer for each in start.shadows]
-    if is_shown_alone(layer, others, settings, start) and not composite.subject:
-        yield image, layer
-        return
     with temporary(image.duplicate()) as copy:
         twin = twin_before(copy, layer, start)
         arrange(copy, twin, others, settings, image)

@@ -33,6 +33,12 @@ class PixelArea:
     width: int
     height: int
 
+    def within(self, canvas: tuple[int, int]) -> PixelArea:
+        """Return the part that lies on a canvas (width, height); its sizes are 0 where none does."""
+        left, top = min(max(0, self.x), canvas[0]), min(max(0, self.y), canvas[1])
+        right, bottom = min(self.x + self.width, canvas[0]), min(self.y + self.height, canvas[1])
+        return PixelArea(left, top, max(0, right - left), max(0, bottom - top))
+
 
 @dataclass(frozen=True)
 class Window:

@@ -21,11 +21,12 @@ from gimp_bridge.protocol import Adjust, HarmonizeResponse, ProgressUpdate
 from gimp_bridge.request_channel import ProgressCallback
 from harmonize_layer.core import messages
 from harmonize_layer.core.composite import LayerComposite, predict_color_map, read_composite, request_subject
+from harmonize_layer.core.effect_gains import effect_gains
 from harmonize_layer.core.finishing import FinishMeter, MeasuredLayer, find_windows, read_sample
 from harmonize_layer.core.geometry import PixelArea
-from harmonize_layer.core.host import Digests, HostDrawable, HostImage, HostLayer, Matrix3
+from harmonize_layer.core.host import Digests, HostDrawable, HostImage, HostLayer
+from harmonize_layer.core.inserting import FinishedLayer, insert_results
 from harmonize_layer.core.layers import (
-    area_of,
     check_locks,
     effect_targets,
     layer_masks,
@@ -42,25 +43,16 @@ from harmonize_layer.core.masks import (
     plane_rows,
     request_refined_mask,
 )
-from harmonize_layer.core.metadata import LayerMetadata, identity_of, save_metadata, set_identity
+from harmonize_layer.core.metadata import LayerMetadata
 from harmonize_layer.core.settings import HarmonizeSettings
 from harmonize_layer.core.shadows import (
     CastingLayer,
-    insert_shadow,
     new_shadow_layer,
     request_shadow_values,
     shadow_neighbor,
 )
 from harmonize_layer.core.starting_point import StartingPoint
 from s2am_common.errors import S2AMError
-
-_SUFFIX = " harmonized"
-
-LARGEST_GAIN = 2.0
-"""Largest gain of the effect's operation."""
-
-NOTICEABLE_RMSE = 2.0
-"""Difference between effect and color map, in 8-bit levels, above which the dialog mentions it."""
 
 
 @dataclass(frozen=True)
@@ -77,32 +69,6 @@ class LayerChange:
     mask: WindowMask | None = None
     finish: MeasuredLayer | None = None
     subject: WindowMask | None = None
-
-
-@dataclass(frozen=True)
-class FinishedLayer:
-    """A layer whose result is ready.
-
-    start: what it was harmonized from.
-    pixels: pairs of a layer and one with its new pixels, which is not in the image yet; several for the layers of a
-        group.
-    effects: their gains, in the order in which they are applied.
-    mask: predicted, or with refined edges: it limits the effect; None = the selection limits it.
-    subject: the subject of the layer, its edges refined, which becomes its layer mask; None = the layer has a mask or
-        transparency.
-    shadow: the layer of its shadow, which is not in the image yet; None = it has none.
-    digests: of the pixels that were read from the layer (or its original) and written; None = unknown.
-    """
-
-    layer: HostLayer
-    start: StartingPoint
-    metadata: LayerMetadata
-    pixels: Sequence[tuple[HostLayer, HostLayer]] = ()
-    effects: Sequence[Matrix3] = ()
-    mask: WindowMask | None = None
-    subject: WindowMask | None = None
-    shadow: HostLayer | None = None
-    digests: Digests | None = None
 
 
 @dataclass
@@ -436,123 +402,3 @@ def check_shadow(layer: HostLayer, result: HarmonizeResponse, settings: Harmoniz
 def _alpha_rows(layer: HostLayer) -> ReadRows:
     """Return a function that reads rows of a layer's alpha."""
     return lambda row, rows: layer.read("A u8", PixelArea(0, row, layer.size[0], rows))
-
-
-# -- the layer effect: gains in linear light, which GIMP applies with gegl:channel-mixer
-
-
-def effect_gains(layer: HostLayer, matrix: Sequence[float]) -> list[Matrix3]:
-    """Return the gains of the effects that together apply a matrix.
-
-    Args:
-        layer: the effect computes in its color space.
-        matrix: 3×3 row by row, in linear light with sRGB primaries.
-
-    Returns:
-        One matrix, or several to apply one after another if its gains exceed the range of the operation.
-    """
-    gains: Matrix3 = [matrix[start : start + 3] for start in (0, 3, 6)]
-    spaces = layer.color_matrices()
-    if spaces is not None:
-        from_srgb, to_srgb = spaces
-        gains = multiply_matrices(multiply_matrices(from_srgb, gains), to_srgb)
-    effects: list[Matrix3] = []
-    while max(abs(gain) for row in gains for gain in row) > LARGEST_GAIN:
-        effects.append([[LARGEST_GAIN if row == column else 0.0 for column in range(3)] for row in range(3)])
-        gains = [[gain / LARGEST_GAIN for gain in row] for row in gains]
-    return [*effects, gains]
-
-
-def multiply_matrices(first: Matrix3, second: Matrix3) -> list[list[float]]:
-    """Return the product of two matrices."""
-    return [
-        [sum(a * b for a, b in zip(row, column, strict=True)) for column in zip(*second, strict=True)] for row in first
-    ]
-
-
-# -- changing the image
-
-
-def insert_results(image: HostImage, finished: Sequence[FinishedLayer], settings: HarmonizeSettings) -> list[HostLayer]:
-    """Put all results into the image, in one undo step; return the layers that hold them."""
-    results, is_new = [], False
-    with image.undo_group():
-        for each in finished:
-            if each.layer.is_floating:
-                each.layer.anchor_as_layer()
-            if each.metadata.result == "effect":
-                _insert_effect(image, each, limit_to_selection=settings.reference != "selection")
-                results.append(each.layer)
-            elif each.metadata.result == "in-place" or each.start.is_own_result:
-                _replace_pixels(image, each)
-                results.append(each.layer)
-            else:
-                results.append(_insert_above(image, each, hide_original=settings.hide_original))
-                is_new = True
-            insert_shadow(image, each.layer, each.start, each.metadata, each.shadow)
-            is_new = is_new or each.shadow is not None
-            if each.subject:
-                results[-1].add_mask(enlarged_rows(image, each.subject, area_of(results[-1])))
-        if is_new:
-            image.select_layers(results)
-    return results
-
-
-def _insert_above(image: HostImage, finished: FinishedLayer, *, hide_original: bool) -> HostLayer:
-    layer, name = finished.layer, harmonized_name(finished.layer.name)
-    if layer.passes_through:
-        new = image.insert_copy(layer, layer, name)
-        for copied, (_, pixels) in zip(leaves(new), finished.pixels, strict=True):
-            _overwrite(image, copied, pixels)
-    else:
-        ((_, pixels),) = finished.pixels
-        new = image.insert_copy(pixels, layer, name)
-        new.copy_attributes(layer)
-    identity = identity_of(layer) or secrets.token_hex(16)
-    set_identity(layer, identity)
-    digests = finished.digests or Digests(layer.digest(), new.digest())
-    metadata = replace(finished.metadata, original=identity, original_digest=digests.read, digest=digests.written)
-    save_metadata(new, metadata)
-    if hide_original:
-        layer.set_visible(False)
-    return new
-
-
-def harmonized_name(name: str) -> str:
-    """Return the name of the new layer that is made from a layer with a name."""
-    return f"{name.removesuffix(_SUFFIX)}{_SUFFIX}"
-
-
-def _replace_pixels(image: HostImage, finished: FinishedLayer) -> None:
-    for layer, new in finished.pixels:
-        _overwrite(image, layer, new)
-    _save_with_digest(finished)
-
-
-def _overwrite(image: HostImage, layer: HostLayer, new: HostLayer) -> None:
-    layer.remove_own_effects()
-    with image.selected(None, None):
-        layer.replace_pixels(new)
-
-
-def _insert_effect(image: HostImage, finished: FinishedLayer, *, limit_to_selection: bool) -> None:
-    mask = finished.mask
-    for layer, new in finished.pixels:
-        _overwrite(image, layer, new)
-    for target in effect_targets(finished.layer):
-        if not finished.start.keeps_own_effects:
-            target.remove_own_effects()
-        if mask is None and limit_to_selection:
-            target.append_effects(finished.effects)
-        else:
-            with image.selected(mask.plane if mask else None, mask.window if mask else None):
-                target.append_effects(finished.effects)
-    _save_with_digest(finished)
-
-
-def _save_with_digest(finished: FinishedLayer) -> None:
-    """Store the metadata with the layer; the digest is needed only to find out whether its original still counts."""
-    layer, metadata = finished.layer, finished.metadata
-    if metadata.original:
-        metadata = replace(metadata, digest=finished.digests.written if finished.digests else layer.digest())
-    save_metadata(layer, metadata)

@@ -218,8 +218,14 @@ class PreviewStack(Protocol):
     def limit(self, mask: bytes) -> None:
         """Show the layer through a further mask, a plane of the window's size."""
 
-    def after(self, layer: bytes, limit: bytes = b"") -> bytes:
-        """Return the blended pixels with other pixels of the layer, and another mask instead of that of `limit`."""
+    def after(self, layer: bytes, limit: bytes = b"", shadow: bytes = b"") -> bytes:
+        """Return the blended pixels after a change.
+
+        Args:
+            layer: the layer's new pixels.
+            limit: a plane, instead of the mask of `limit`; empty = that mask.
+            shadow: RGBA, in mode Multiply between the layer and what is below it; empty = no shadow.
+        """
 
     def delete(self) -> None:
         """Free the memory."""
@@ -297,7 +303,10 @@ class HostImage(Protocol):
         """Return RGBA, 8-bit sRGB, of everything that is visible in a window."""
 
     def read_visible_parts(self, areas: Sequence[PixelArea]) -> list[bytes]:
-        """Return RGBA, 8-bit sRGB, of everything that is visible in areas at full resolution; outside it is 0."""
+        """Return RGBA, 8-bit sRGB, of everything that is visible in areas at full resolution; outside it is 0.
+
+        Only for copies, whose canvas is moved meanwhile.
+        """
 
     def preview_stack(self, layer: HostLayer, masks: Sequence[bytes], window: Window) -> PreviewStack:
         """Return a layer and what is visible below it, for the preview.
@@ -366,6 +375,9 @@ class DialogView(Protocol):
 
     def show_detail(self, window: Window, before: bytes, after: bytes, mask: bytes) -> None:
         """Show a part of the composite and of the result at its own resolution; the mask is tinted."""
+
+    def show_variant(self, model: str, strength: float, window: Window, rgba: bytes) -> None:
+        """Show one of several variants, RGBA; choosing it sets model and strength."""
 
     def clear_after(self) -> None:
         """Clear the result."""

@@ -4,63 +4,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from gimp_bridge import protocol
 from gimp_bridge.background_queue import BackgroundQueue
 from gimp_bridge.client import EngineClient
-from gimp_bridge.finish_messages import LayerFinish
-from gimp_bridge.protocol import Adjust, AdjustResult, HarmonizeResponse, ProgressUpdate
+from gimp_bridge.harmony_messages import HarmonyScores
+from gimp_bridge.protocol import AdjustResult, HarmonizeResponse, ProgressUpdate
 from gimp_bridge.request_channel import ProgressCallback
 from harmonize_layer.core import messages
 from harmonize_layer.core.batch import HarmonizeBatch
 from harmonize_layer.core.composite import LayerComposite, predict_color_map, read_composite, request_subject
 from harmonize_layer.core.detail import Detail, read_detail
 from harmonize_layer.core.edge_preview import EdgePreview, edges_of_composite, edges_of_detail
-from harmonize_layer.core.finishing import FinishMeter, MeasuredLayer, find_windows, read_sample
+from harmonize_layer.core.finishing import FinishMeter, find_windows, read_sample
 from harmonize_layer.core.geometry import Window
-from harmonize_layer.core.harmonizing import NOTICEABLE_RMSE, HarmonizeRun, check_result, check_shadow
+from harmonize_layer.core.harmonizing import HarmonizeRun, check_result, check_shadow
+from harmonize_layer.core.harmony_watch import HarmonyWatch, ShownPreview, log_missing_score
 from harmonize_layer.core.host import DialogView, HostImage, HostLayer
 from harmonize_layer.core.layers import find_layers
-from harmonize_layer.core.masks import RefinedMask, check_layer_mask, save_as_channel, save_as_layer_mask
+from harmonize_layer.core.masks import check_layer_mask, save_as_channel, save_as_layer_mask
 from harmonize_layer.core.messages import LayerError, error_message
-from harmonize_layer.core.rendering import render_composite, render_detail, with_alpha
-from harmonize_layer.core.restoring import lacks_effect
-from harmonize_layer.core.settings import EDGE_ARGUMENTS, FINISH_NAMES, HarmonizeSettings
+from harmonize_layer.core.preview_job import Preview, PreviewJob
+from harmonize_layer.core.preview_notes import preview_notes
+from harmonize_layer.core.rendering import with_alpha
+from harmonize_layer.core.settings import COMPOSITE_NAMES, FINISH_NAMES, RESULT_NAMES, SHADOW_NAMES, HarmonizeSettings
 from harmonize_layer.core.shadows import automatic_values, request_shadow_values
-from harmonize_layer.core.starting_point import StartingPoint
+from harmonize_layer.core.variants import VariantJob, variant_jobs
 from s2am_common.atomic import atomic_write
 from s2am_common.errors import CancelledError, S2AMError, prefixes
-from s2am_common.sliders import SLIDERS
-from s2am_common.translation import localized as _
-
-COMPOSITE_SETTINGS = ("reference", "reference-layer", "also-match-layers", "also-match-files", "mask")
-"""The arguments that change the composite."""
-
-RESULT_SETTINGS = ("result", "hide-original", *SLIDERS, *EDGE_ARGUMENTS)
-"""The arguments that change the result alone."""
-
-SHADOW_SETTINGS = ("shadow", "shadow-automatic")
-"""The arguments that change whether values of the shadow are estimated."""
-
-LOW_CONFIDENCE = 0.6
-"""Confidence below which the dialog mentions it."""
-
-
-@dataclass(frozen=True)
-class Preview:
-    """The adjusted color map, and what `render_composite` and `render_detail` return for it.
-
-    refined: the mask with refined edges; None = the composite's own.
-    finish: what was measured; None = no finish is applied.
-    """
-
-    adjusted: AdjustResult
-    rgba: bytes
-    refined: RefinedMask | None
-    detail: tuple[Detail, bytes, RefinedMask | None] | None
-    finish: MeasuredLayer | None
 
 
 class DialogPresenter:
@@ -100,7 +73,9 @@ class DialogPresenter:
         self._tint = b""
         self._is_applying = False
         self._uncut = b""
-        self._shadow_notes: tuple[str, ...] = ()
+        self._shadow: protocol.ShadowValues | None = None
+        self._models: tuple[protocol.ModelInfo, ...] = ()
+        self._harmony = HarmonyWatch()
         self._meter: FinishMeter | None = None
 
     @property
@@ -125,6 +100,8 @@ class DialogPresenter:
         if self._composite and self._composite.stack:
             self._composite.stack.delete()
         self._composite = self._result = self._adjusted = self._edges = self._meter = None
+        self._shadow = None
+        self._harmony.show(None)
 
     def _clear_detail(self) -> None:
         if self._detail:
@@ -133,8 +110,24 @@ class DialogPresenter:
 
     def check_changes(self) -> None:
         """Update the preview if image, selection or layers have changed since it was made; called regularly."""
-        if not self._is_applying and self._state() != self._seen:
+        if self._is_applying:
+            return
+        if self._state() != self._seen:
             self.update_composite()
+        else:
+            self._score_harmony()
+
+    def _score_harmony(self) -> None:
+        """Show the harmony of a preview that has not changed since the last call."""
+        shown = self._harmony.due()
+        if shown is None:
+            return
+
+        def done(scores: HarmonyScores) -> None:
+            if self._harmony.is_current(shown):
+                self._view.show_notes(shown.notes_with(scores))
+
+        self._queue.submit(lambda: self._engine.score_harmony(shown.request()), done, log_missing_score, key="harmony")
 
     def _state(self) -> tuple[object, ...]:
         """Return what the composite depends on; () if the image or a layer is gone."""
@@ -150,18 +143,17 @@ class DialogPresenter:
 
     def settings_changed(self, name: str) -> None:
         """Update the preview after an argument has changed."""
-        if name in COMPOSITE_SETTINGS:
+        if name in COMPOSITE_NAMES:
             self.update_composite()
         elif name == "model":
             self._predict()
-        elif name in RESULT_SETTINGS:
+        elif name in RESULT_NAMES:
             self._adjust()
         elif name in FINISH_NAMES:
             if not self._read_settings().finish.is_measured(name):
                 self._adjust()
-        elif name in SHADOW_SETTINGS:
-            self._estimate_shadow()
-            self._adjust()
+        elif name in SHADOW_NAMES:
+            self._shadow_changed(name)
 
     def update_composite(self) -> None:
         """Read the composite and predict its color map."""
@@ -323,6 +315,7 @@ class DialogPresenter:
         return self._engine.models(self._report)
 
     def _show_models(self, models: tuple[protocol.ModelInfo, ...]) -> None:
+        self._models = models
         self._view.show_models(models)
 
     def _predict(self) -> None:
@@ -383,17 +376,29 @@ class DialogPresenter:
         self._estimate_shadow()
         self._adjust()
 
-    def _estimate_shadow(self) -> None:
-        """Show the automatic values of the shadow, if they are wanted."""
+    def _shadow_changed(self, name: str) -> None:
+        """Update the preview after an argument of the shadow has changed; estimated values are shown already."""
         composite, chosen = self._composite, self._read_settings().shadow
-        self._shadow_notes = ()
-        if composite is None or self._result is None or chosen is None or not chosen.automatic:
+        if composite and chosen and name == "shadow" and composite.stack is None:
+            self.update_composite()  # the shadow lies between the layer and what is below it
+        elif name == "shadow-automatic" or (chosen and not self._shadow):
+            self._estimate_shadow()
+            self._adjust()
+        elif name == "shadow" or (chosen and not chosen.automatic):
+            self._adjust()
+
+    def _estimate_shadow(self) -> None:
+        """Ask for the automatic values of the shadow, and show them if they are wanted."""
+        composite = self._composite
+        if composite is None or self._result is None or self._read_settings().shadow is None:
             return
 
         def done(values: protocol.ShadowValues) -> None:
             if composite is self._composite:
-                self._shadow_notes = values.notes
-                self._view.show_shadow_values(automatic_values(values))
+                self._shadow, chosen = values, self._read_settings().shadow
+                if chosen and chosen.automatic:
+                    self._view.show_shadow_values(automatic_values(values))
+                self._adjust()
 
         job = lambda: request_shadow_values(self._engine, composite, self._report)  # noqa: E731
         self._queue.submit(job, done, self._show_error, key="shadow")
@@ -419,86 +424,61 @@ class DialogPresenter:
             self._edges = edges_of_composite(self._layers[0], composite, result)
         if settings.edges and self._detail_edges is None and detail:
             self._detail_edges = edges_of_detail(detail)
-        edges, detail_edges = self._edges, self._detail_edges
-        samples = result.samples if settings.result == "effect" else b""
-        request = Adjust(color_map=result.color_map, sliders=settings.sliders, samples=samples)
-
-        def job() -> Preview:
-            adjusted = self._engine.adjust(request)
-            finish = meter.measure(self._engine, settings.finish, adjusted.color_map, self._report) if meter else None
-
-            def finish_of(window: Window) -> LayerFinish | None:
-                return finish.at((window.area.x, window.area.y)) if finish else None
-
-            part = None
-            if detail:
-                matte = detail_edges.refined(self._engine, settings.edges) if detail_edges else None
-                part = detail, render_detail(self._engine, detail, adjusted, matte, finish_of(detail.window)), matte
-            refined = edges.refined(self._engine, settings.edges) if edges else None
-            rgba = render_composite(self._engine, composite, result, adjusted, refined, finish_of(composite.window))
-            return Preview(adjusted, rgba, refined, part, finish)
+        edges = (self._edges, self._detail_edges) if settings.edges else (None, None)
+        shadow = self._shadow if settings.shadow else None
+        job = PreviewJob(composite, result, settings, detail, *edges, meter, shadow)
 
         def done(preview: Preview) -> None:
             if result is self._result:
-                self._show_preview(composite, result, preview)
+                self._show_preview(job, preview)
                 self._adjusted = preview.adjusted
-                self._view.show_notes([*self._notes(result, preview.adjusted), *self._finish_notes(settings, preview)])
                 if preview.finish:
                     self._view.show_finish_values(preview.finish.found.automatic)
                 self._view.show_status(self._ready)
                 self._view.set_ready(True)
 
-        self._queue.submit(job, done, self._show_error, key="adjust")
+        self._queue.submit(lambda: job.run(self._engine, self._report), done, self._show_error, key="adjust")
 
-    def _show_preview(self, composite: LayerComposite, result: HarmonizeResponse, preview: Preview) -> None:
-        refined, stack = preview.refined, composite.stack
+    def _show_preview(self, job: PreviewJob, preview: Preview) -> None:
+        composite, result = job.composite, job.result
+        refined, stack, shadow = preview.refined, composite.stack, preview.shadow
         tint = result.mask if result.mask_predicted or composite.subject else b""
         tint = refined.mask.plane if refined else tint
         if tint != self._tint:
             self._view.show_mask(tint)
             self._tint = tint
         cut = refined.share.plane if refined and composite.subject else composite.subject
-        after = stack.after(preview.rgba, cut) if stack else with_alpha(preview.rgba, result.alpha)
+        cast = shadow.rgba(self._image, composite.window) if shadow else b""
+        after = stack.after(preview.rgba, cut, cast) if stack else with_alpha(preview.rgba, result.alpha)
         self._view.show_after(composite.window, after)
         if preview.detail and preview.detail[0] is self._detail:
             part, rgba, matte = preview.detail
             tint = matte.mask.plane if matte else part.predicted or part.subject
             cut = matte.share.plane if matte and part.subject else part.subject
-            self._view.show_detail(part.window, part.before, part.stack.after(rgba, cut), tint)
+            cast = shadow.rgba(self._image, part.window) if shadow else b""
+            self._view.show_detail(part.window, part.before, part.stack.after(rgba, cut, cast), tint)
+        notes = preview_notes(self._layers, job, preview)
+        self._view.show_notes(notes)
+        before = stack.before if stack else with_alpha(composite.rgba, result.alpha)
+        self._harmony.show(ShownPreview(result, composite.window, before, after, tuple(notes)))
 
-    def _notes(self, result: HarmonizeResponse, adjusted: AdjustResult) -> list[str]:
-        notes = []
-        if not result.mask_certain:
-            notes.append("Perhaps nothing was pasted here: check that the tinted part is what you mean.")
-        low = result.confidence < LOW_CONFIDENCE
-        confidence = f"{result.confidence:.0%}"
-        notes.append(f"Low confidence ({confidence}): the change is reduced." if low else f"Confidence: {confidence}.")
-        notes += (*result.notes, *self._shadow_notes)
-        if adjusted.rmse > NOTICEABLE_RMSE:
-            notes.append(f"As an effect the colors differ by about {adjusted.rmse:.1f} of 255 from the full map.")
-        if self._composite and self._composite.start.metadata:
-            notes.append(start_note(self._layers[0], self._composite.start))
-        if lacks_effect(self._layers[0]):
-            notes.append("Its layer effect is missing: Layer > Restore Harmonize Effects appends it again.")
-        if len(self._layers) > 1:
-            notes.append(f"Shown: the first of {len(self._layers)} layers.")
-        return notes
+    def find_variants(self) -> None:
+        """Show the layer harmonized in several ways, one after another."""
+        composite, result = self._composite, self._result
+        if composite is None or result is None:
+            return
+        for variant in variant_jobs(composite, result, self._read_settings(), self._models):
+            self._find_variant(variant)
 
-    def _finish_notes(self, settings: HarmonizeSettings, preview: Preview) -> list[str]:
-        """Return what the preview or the result leaves out, and what could not be measured."""
-        if settings.finish.changes_pixels and settings.result == "effect":
-            return [_("The layer effect leaves grain, sharpness and edges as they are: choose another result.")]
-        if preview.finish is None:
-            return []
-        notes = list(preview.finish.found.notes) if settings.finish.automatic else []
-        shown = [self._composite.window] if self._composite and self._composite.stack else []
-        shown += [preview.detail[0].window] if preview.detail else []
-        if any(preview.finish.sliders.values()) and all(window.scale < 1 for window in shown):
-            if self._layers[0].passes_through:
-                notes.append("The preview leaves out grain, sharpness and edges of a group that passes through.")
-            else:
-                notes.append("The preview shows grain, sharpness and edges at 1:1.")
-        return notes
+    def _find_variant(self, variant: VariantJob) -> None:
+        def done(rgba: bytes) -> None:
+            if variant.result is self._result:
+                window = variant.composite.window
+                self._view.show_variant(variant.model, variant.strength, window, variant.blended(rgba))
+                self._view.show_status(self._ready)
+
+        job = lambda: variant.run(self._engine, self._report)  # noqa: E731
+        self._queue.submit(job, done, self._show_error, key=("variant", variant.model, variant.strength))
 
     def _report(self, update: ProgressUpdate) -> None:
         """Show progress; called in the thread of the queue."""
@@ -512,12 +492,3 @@ class DialogPresenter:
         self._view.clear_after()
         self._view.show_notes([])
         self._view.show_status(error_message(error))
-
-
-def start_note(layer: HostLayer, start: StartingPoint) -> str:
-    """Return the note on what a layer that was harmonized before is harmonized from."""
-    if start.original or (layer.has_own_effects and not start.keeps_own_effects):
-        return _("It starts again from the original colors.")
-    if start.keeps_own_effects:
-        return _("Within the selection it starts from the colors that the layer shows now.")
-    return _("It was harmonized before, and its original is gone or was changed: it starts from its present colors.")

@@ -12,7 +12,7 @@ import math
 from gimp_bridge.client import EngineClient
 from gimp_bridge.protocol import MAX_SAMPLES, Adjust
 from gimp_bridge.request_channel import ProgressCallback
-from harmonize_layer.core.harmonizing import effect_gains
+from harmonize_layer.core.effect_gains import effect_gains
 from harmonize_layer.core.host import HostImage, HostLayer
 from harmonize_layer.core.layers import effect_targets, every_layer
 from harmonize_layer.core.metadata import load_metadata

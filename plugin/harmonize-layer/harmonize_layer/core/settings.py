@@ -49,7 +49,7 @@ OBJECTS = {
     "also-match-files": ("Also match files", "Paths of further images whose colors the layer is matched to"),
     "hide-original": ("Hi_de the original", "Hide the layer that a new layer is made from"),
     "all-images": ("All _open images", "Also harmonize the selected layers of all other open images"),
-    "shadow": ("Shadow", "Cast a shadow, as a layer of its own below in mode Multiply; the preview leaves it out"),
+    "shadow": ("Shadow", "Cast a shadow, as a layer of its own below in mode Multiply"),
     "shadow-automatic": ("Automatic _values", "Estimate the values of the shadow from the image"),
     "grain-automatic": ("Match grain", "Match the grain of the layer to that of its background"),
     "sharpness-automatic": ("Match sharpness", "Soften the layer to the sharpness of its background"),
@@ -73,6 +73,12 @@ FINISH_AUTOMATIC = {f"{name}-automatic": spec for name, spec in FINISH_ARGUMENTS
 
 FINISH_NAMES = (*FINISH_ARGUMENTS, *FINISH_AUTOMATIC)
 """The arguments of the finish."""
+
+COMPOSITE_NAMES = ("reference", "reference-layer", "also-match-layers", "also-match-files", "mask")
+"""The arguments that change the composite."""
+
+RESULT_NAMES = ("result", "hide-original", *SLIDERS, *EDGE_ARGUMENTS)
+"""The arguments that change the result alone."""
 
 _CHOSEN = [f"{name} ({', '.join(values)})" for name, (_label, _help, values) in CHOICES.items()]
 _NAMES = ", ".join(("model", *_CHOSEN, *OBJECTS, *SLIDERS, *EDGE_ARGUMENTS, *SHADOW_ARGUMENTS, *FINISH_ARGUMENTS))

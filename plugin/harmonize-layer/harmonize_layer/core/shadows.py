@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gimp_bridge.client import EngineClient
-from gimp_bridge.layer_pixels import ReadRows
-from gimp_bridge.protocol import EstimateShadow, ProgressUpdate, RenderShadow, ShadowValues
+from gimp_bridge.layer_pixels import ReadRows, bytes_reader
+from gimp_bridge.protocol import Depth, EstimateShadow, ProgressUpdate, RenderShadow, ShadowRendered, ShadowValues
 from gimp_bridge.request_channel import ProgressCallback
 from harmonize_layer.core import messages
 from harmonize_layer.core.composite import LayerComposite
-from harmonize_layer.core.geometry import PixelArea
+from harmonize_layer.core.geometry import PixelArea, Window, crop_plane
 from harmonize_layer.core.host import HostImage, HostLayer
 from harmonize_layer.core.layers import ancestors
 from harmonize_layer.core.metadata import LayerMetadata, mark_shadow
+from harmonize_layer.core.rendering import with_alpha
 from harmonize_layer.core.settings import ShadowSettings
 from harmonize_layer.core.starting_point import StartingPoint
 from s2am_common.shadow_sliders import SHADOW_SLIDERS
@@ -35,6 +36,26 @@ class CastingLayer:
     area: PixelArea
     alpha: ReadRows
     masks: Sequence[ReadRows] = ()
+
+
+@dataclass(frozen=True)
+class ShadowPlane:
+    """A shadow on a window of the image, for the preview.
+
+    color: red, green and blue, sRGB values from 0 to 1.
+    opacity: a plane of the window.
+    window: the window.
+    """
+
+    color: tuple[float, ...]
+    opacity: bytes
+    window: Window
+
+    def rgba(self, image: HostImage, window: Window) -> bytes:
+        """Return the shadow on a part of the window at any scale, RGBA."""
+        opacity = image.enlarge(self.opacity, self.window, window)
+        color = bytes(round(255 * value) for value in self.color)
+        return with_alpha((color + b"\0") * len(opacity), opacity)
 
 
 def request_shadow_values(engine: EngineClient, composite: LayerComposite, progress: ProgressCallback) -> ShadowValues:
@@ -86,7 +107,54 @@ def new_shadow_layer(
         S2AMError: the engine failed.
     """
     progress(ProgressUpdate(text="Rendering the shadow"))
-    area, (width, height) = silhouette.area, staging.size
+    depth: Depth = "u8" if staging.has_8_bits else "u16"
+    found, opacity = _render(engine, silhouette, staging.size, depth, chosen, automatic, progress)
+    if not opacity:
+        return None
+    shadow_area = PixelArea(found.left, found.top, found.width, found.height)
+    return staging.add_filled(shadow_area, found.color, opacity, depth)
+
+
+def render_shadow_plane(
+    engine: EngineClient,
+    composite: LayerComposite,
+    masks: Sequence[bytes],
+    chosen: ShadowSettings,
+    automatic: ShadowValues,
+    progress: ProgressCallback,
+) -> ShadowPlane:
+    """Render the shadow of a composite's layer at the scale of the composite.
+
+    Args:
+        engine: the engine.
+        composite: the composite.
+        masks: planes of the masks that hide parts of the layer.
+        chosen: the settings.
+        automatic: see `new_shadow_layer`.
+        progress: called with each step.
+
+    Raises:
+        S2AMError: the engine failed.
+    """
+    columns, rows = composite.window.columns, composite.window.rows
+    planes = [bytes_reader(plane, columns) for plane in (composite.layer_alpha, *masks)]
+    silhouette = CastingLayer(PixelArea(0, 0, columns, rows), planes[0], planes[1:])
+    found, opacity = _render(engine, silhouette, (columns, rows), "u8", chosen, automatic, progress)
+    part = Window(PixelArea(found.left, found.top, found.width, found.height), 1.0)
+    whole = crop_plane(opacity, part, Window(silhouette.area, 1.0)) if opacity else bytes(columns * rows)
+    return ShadowPlane(found.color, whole, composite.window)
+
+
+def _render(
+    engine: EngineClient,
+    silhouette: CastingLayer,
+    canvas: tuple[int, int],
+    depth: Depth,
+    chosen: ShadowSettings,
+    automatic: ShadowValues,
+    progress: ProgressCallback,
+) -> tuple[ShadowRendered, bytes]:
+    area, (width, height) = silhouette.area, canvas
     try:
         request = RenderShadow(
             width=area.width,
@@ -97,16 +165,12 @@ def new_shadow_layer(
             canvas_height=height,
             sliders=chosen.sliders | (automatic_values(automatic) if chosen.automatic else {}),
             color=automatic.color,
-            depth="u8" if staging.has_8_bits else "u16",
+            depth=depth,
             layer_masks=len(silhouette.masks),
         )
     except ValueError as error:
         raise messages.too_large_for_shadow() from error
-    found, opacity = engine.render_shadow(request, silhouette.alpha, progress, silhouette.masks)
-    if not opacity:
-        return None
-    shadow_area = PixelArea(found.left, found.top, found.width, found.height)
-    return staging.add_filled(shadow_area, found.color, opacity, request.depth)
+    return engine.render_shadow(request, silhouette.alpha, progress, silhouette.masks)
 
 
 def insert_shadow(

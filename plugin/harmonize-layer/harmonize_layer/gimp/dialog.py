@@ -31,6 +31,8 @@ from harmonize_layer.gimp.finish_controls import FinishControls  # noqa: E402
 from harmonize_layer.gimp.images import GimpImage  # noqa: E402
 from harmonize_layer.gimp.popovers import PresetMenu, ReferencePicker  # noqa: E402
 from harmonize_layer.gimp.preview import PreviewArea  # noqa: E402
+from harmonize_layer.gimp.variant_picker import VARIANT_SIZE, VariantPicker  # noqa: E402
+from harmonize_layer.gimp.wheel import limit_wheel  # noqa: E402
 from s2am_common.errors import CancelledError  # noqa: E402
 from s2am_common.sliders import SLIDERS  # noqa: E402
 from s2am_common.translation import localized as _  # noqa: E402
@@ -69,7 +71,7 @@ class HarmonizeDialog:
         self._window = GimpUi.ProcedureDialog.new(procedure, config, _(TITLE))
         self._window.set_ok_label(_("_Harmonize"))
         self._status, self._notes = _text_label(), _text_label()
-        self._spinner, self._models = Gtk.Spinner(), Gtk.ComboBoxText()
+        self._spinner, self._models, self._default_model = Gtk.Spinner(), Gtk.ComboBoxText(), ""
         self._reference_layer = Gtk.ComboBoxText()
         self._preview = PreviewArea(self._show_part)
         self._shadow_values = Gtk.Expander(label=_("Values of the shadow"))
@@ -78,6 +80,7 @@ class HarmonizeDialog:
         self._apply = Gtk.Button(label=_("_Apply"), use_underline=True)
         self._apply.set_tooltip_text(_("Harmonize without closing the dialog"))
         self._progress = Gtk.ProgressBar(show_text=False, valign=Gtk.Align.CENTER, no_show_all=True)
+        self._variants = VariantPicker(config, self._find_variants)
         self._cube = Gtk.Button(label=_("Save as ._cube…"), use_underline=True)
         self._cube.set_tooltip_text(_("Save the color change as a 3-D table for other programs"))
         metadata = load_metadata(layers[0])
@@ -143,6 +146,7 @@ class HarmonizeDialog:
         self._cube.connect("clicked", self._save_cube)
         state.pack_end(self._cube, False, False, 0)
         state.pack_end(PresetMenu(self._config, Presets(presets_path()), self.show_status).button, False, False, 0)
+        state.pack_end(self._variants.button, False, False, 0)
         shown = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=8)
         shown.pack_start(self._preview.widget, True, True, 0)
         for part in (state, self._notes):
@@ -154,6 +158,7 @@ class HarmonizeDialog:
         self._finish = FinishControls(self._window, self._config)
         controls.pack_start(self._finish.widget, False, False, 0)
         controls.pack_start(self._build_shadow(), False, False, 0)
+        limit_wheel(controls)
         # On a low screen the controls scroll, so that the buttons below them stay visible.
         scrolled = Gtk.ScrolledWindow(hscrollbar_policy=Gtk.PolicyType.NEVER, hexpand=False)
         scrolled.add(controls)
@@ -170,6 +175,7 @@ class HarmonizeDialog:
         self._apply.show()
         self._window.connect("response", self._stop)
         self._window.set_default_size(*_DEFAULT_SIZE)
+        self._apply.grab_focus()  # not a list, whose value the wheel would change
         self._update_sensitivity()
 
     def _build_choices(self) -> Gtk.Widget:
@@ -243,6 +249,8 @@ class HarmonizeDialog:
 
     def _changed(self, _config: Gimp.ProcedureConfig, changed: GObject.ParamSpec) -> None:
         self._update_sensitivity()
+        if changed.name == "model" and self._default_model:  # the models are listed
+            self._select_model()
         if self._presenter:
             self._presenter.settings_changed(changed.name)
 
@@ -255,6 +263,16 @@ class HarmonizeDialog:
         self._shadow_values.set_sensitive(chosen.shadow is not None)
         for slider in self._estimated:
             slider.set_sensitive(not (chosen.shadow and chosen.shadow.automatic))
+
+    def _select_model(self) -> None:
+        """Select the model of the arguments in the list; the default if there is no such model any more."""
+        wanted = read_arguments(self._config).model
+        if not self._models.set_active_id("" if wanted == self._default_model else wanted):
+            self._models.set_active_id("")
+
+    def _find_variants(self) -> None:
+        if self._presenter:
+            self._presenter.find_variants()
 
     def _model_chosen(self, combo: Gtk.ComboBoxText) -> None:
         chosen = combo.get_active_id()
@@ -356,6 +374,7 @@ class HarmonizeDialog:
         self._window.set_response_sensitive(Gtk.ResponseType.OK, ready)
         self._apply.set_sensitive(ready)
         self._cube.set_sensitive(ready)
+        self._variants.button.set_sensitive(ready)
         layers = self._presenter.layers if self._presenter else self._layers
         self._edges.set_ready(ready, not layers[0].is_valid or layers[0].has_mask)
 
@@ -370,15 +389,14 @@ class HarmonizeDialog:
 
     def show_models(self, models: Sequence[ModelInfo]) -> None:
         """See `DialogView`."""
-        wanted = read_arguments(self._config).model
         self._models.remove_all()
         for number, model in enumerate(models):
             self._models.append(
                 model.name if number else "", model.name if model.bundled else _(f"{model.name} (yours)")
             )
         self._models.set_tooltip_text("\n".join(f"{model.name}: {model.description}" for model in models))
-        if not self._models.set_active_id("" if wanted in [model.name for model in models[:1]] else wanted):
-            self._models.set_active_id("")
+        self._default_model = models[0].name if models else ""
+        self._select_model()
 
     def show_before(self, window: Window, rgba: bytes, mask: bytes, tinted: bool) -> None:
         """See `DialogView`."""
@@ -395,6 +413,10 @@ class HarmonizeDialog:
     def show_detail(self, window: Window, before: bytes, after: bytes, mask: bytes) -> None:
         """See `DialogView`."""
         self._preview.show_detail(window, before, after, mask)
+
+    def show_variant(self, model: str, strength: float, window: Window, rgba: bytes) -> None:
+        """See `DialogView`."""
+        self._variants.add(model, strength, self._preview.foreground(window, rgba, VARIANT_SIZE))
 
     def clear_after(self) -> None:
         """See `DialogView`."""

@@ -3,25 +3,21 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from gi.repository import Gegl, Gimp, Gio, GLib
+from gi.repository import Gegl, Gimp
 
 from gimp_bridge.layer_pixels import ReadRows
-from gimp_bridge.protocol import MAX_PHOTOGRAPHS, Depth
+from gimp_bridge.protocol import Depth
 from harmonize_layer.core.geometry import PixelArea, Window
 from harmonize_layer.core.host import HostLayer, Matrix3, OtherDrawable, PixelAccess
-from harmonize_layer.core.photographs import reduced_area
-from harmonize_layer.gimp import effects, pixels
+from harmonize_layer.gimp import effects, pixels, visible_pixels
 from harmonize_layer.gimp.copies import is_copy, mark_copy, wait_for_groups
-from harmonize_layer.gimp.preview_stack import BLENDING, GimpPreviewStack
+from harmonize_layer.gimp.preview_stack import BLENDING, GimpPreviewStack, multiply
 from harmonize_layer.gimp.selection import selected
 
-_GLIMPSE_SIDE = 256
 _CHANNEL_OPACITY = 50  # that of GIMP's new channels, when they are shown
 
 COPIED_ATTRIBUTES = (
@@ -281,9 +277,7 @@ class GimpLayer(GimpDrawable):
 
     def multiply(self) -> None:
         """See `HostLayer`."""
-        self.wrapped.set_mode(Gimp.LayerMode.MULTIPLY)
-        self.wrapped.set_blend_space(Gimp.LayerColorSpace.RGB_PERCEPTUAL)
-        self.wrapped.set_composite_space(Gimp.LayerColorSpace.RGB_PERCEPTUAL)
+        multiply(self.wrapped)
 
     def pixel_access(self, target: HostLayer) -> PixelAccess:
         """See `HostLayer`."""
@@ -329,7 +323,7 @@ class GimpImage:
 
     def read_file(self, path: str, side: int) -> tuple[int, int, bytes]:
         """See `HostImage`."""
-        return _read_file(path, Path(path).stat().st_mtime_ns, side)
+        return visible_pixels.read_file(path, Path(path).stat().st_mtime_ns, side)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -358,15 +352,7 @@ class GimpImage:
 
     def glimpse(self) -> str:
         """See `HostImage`."""
-        width, height = self.size
-        factor = min(1.0, _GLIMPSE_SIDE / max(width, height))
-        small = (max(1, int(width * factor)), max(1, int(height * factor)))
-        data, *_ = self.wrapped.get_thumbnail_data(*small)
-        found = hashlib.blake2b(bytes(data.get_data()), digest_size=16)
-        if self.selection:
-            found.update(self.selection.read("Y u8", PixelArea(0, 0, *small), factor))
-            found.update(repr(tuple(Gimp.Selection.bounds(self.wrapped))).encode())
-        return found.hexdigest()
+        return visible_pixels.glimpse(self.wrapped)
 
     def duplicate(self) -> GimpImage:
         """See `HostImage`."""
@@ -402,23 +388,11 @@ class GimpImage:
 
     def read_visible(self, window: Window) -> bytes:
         """See `HostImage`."""
-        if (window.area.width, window.area.height) == self.size:
-            reduced = pixels.read_visible_reduced(self.wrapped, window.columns, window.rows)
-            if reduced is not None:
-                return reduced
-        visible = Gimp.Layer.new_from_visible(self.wrapped, self.wrapped, "visible")
-        try:
-            return pixels.read_area(visible, "R'G'B'A u8", window.relative_to((0, 0)), window.scale)
-        finally:
-            visible.delete()
+        return visible_pixels.read_visible(self.wrapped, window)
 
     def read_visible_parts(self, areas: Sequence[PixelArea]) -> list[bytes]:
         """See `HostImage`."""
-        visible = Gimp.Layer.new_from_visible(self.wrapped, self.wrapped, "visible")
-        try:
-            return [pixels.read_area(visible, "R'G'B'A u8", area) for area in areas]
-        finally:
-            visible.delete()
+        return visible_pixels.read_visible_parts(self.wrapped, areas)
 
     def preview_stack(self, layer: HostLayer, masks: Sequence[bytes], window: Window) -> GimpPreviewStack:
         """See `HostImage`."""
@@ -496,21 +470,3 @@ class GimpImage:
     def selected(self, mask: bytes | None, window: Window | None) -> AbstractContextManager[None]:
         """See `HostImage`."""
         return selected(self.wrapped, mask, window)
-
-
-@functools.lru_cache(MAX_PHOTOGRAPHS)
-def _read_file(path: str, _modified: int, side: int) -> tuple[int, int, bytes]:
-    """Return an image file, see `HostImage.read_file`; the dialog reads it again whenever the layer changes."""
-    try:
-        opened = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, Gio.File.new_for_path(path))
-    except GLib.Error as error:
-        raise OSError(str(error)) from error
-    if opened is None:
-        raise OSError(path)
-    try:
-        mark_copy(opened)
-        area, scale = reduced_area((opened.get_width(), opened.get_height()), side)
-        whole = PixelArea(0, 0, opened.get_width(), opened.get_height())
-        return area.width, area.height, GimpImage(opened).read_visible(Window(whole, scale))
-    finally:
-        opened.delete()

@@ -108,6 +108,12 @@ class PreviewArea:
         self._detail = _Detail(window, flat, _flattened(after, window))
         self._draw()
 
+    def foreground(self, window: Window, rgba: bytes, size: tuple[int, int]) -> GdkPixbuf.Pixbuf:
+        """Return the foreground of a composite as an image of a width and height."""
+        drawn = _blank(size)
+        _draw_seen(drawn, _flattened(rgba, window), fit_view(self._crop, size))
+        return drawn
+
     def clear_after(self) -> None:
         """Clear the result."""
         self._after = self._detail = None

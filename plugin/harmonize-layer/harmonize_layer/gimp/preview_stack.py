@@ -15,6 +15,13 @@ BLENDING = ("opacity", "mode", "blend_space", "composite_space", "composite_mode
 """The attributes of a layer that determine how it is blended."""
 
 
+def multiply(layer: Gimp.Layer) -> None:
+    """Give a layer mode Multiply, blended and composited in perceptual values."""
+    layer.set_mode(Gimp.LayerMode.MULTIPLY)
+    layer.set_blend_space(Gimp.LayerColorSpace.RGB_PERCEPTUAL)
+    layer.set_composite_space(Gimp.LayerColorSpace.RGB_PERCEPTUAL)
+
+
 class GimpPreviewStack:
     """See `PreviewStack`."""
 
@@ -39,6 +46,7 @@ class GimpPreviewStack:
         profile = own.get_color_profile()
         if profile:
             self._image.set_color_profile(profile)
+        self._shadow: Gimp.Layer | None = None
         self._add(backdrop)
         self._top = self._add(layer)
         for name in BLENDING:
@@ -54,8 +62,9 @@ class GimpPreviewStack:
         self._show_masks([*self._masks, mask])
         self.before = self._read()
 
-    def after(self, layer: bytes, limit: bytes = b"") -> bytes:
+    def after(self, layer: bytes, limit: bytes = b"", shadow: bytes = b"") -> bytes:
         """See `PreviewStack`."""
+        self._show_shadow(shadow)
         if limit:
             self._show_masks([*self._masks, limit])
         self._write(self._top, "R'G'B'A u8", layer)
@@ -65,11 +74,20 @@ class GimpPreviewStack:
         """See `PreviewStack`."""
         self._image.delete()
 
-    def _add(self, rgba: bytes) -> Gimp.Layer:
+    def _show_shadow(self, rgba: bytes) -> None:
+        if rgba and self._shadow is None:
+            self._shadow = self._add(rgba, index=1)
+            multiply(self._shadow)
+        elif rgba:
+            self._write(self._shadow, "R'G'B'A u8", rgba)
+        if self._shadow is not None:
+            self._shadow.set_visible(bool(rgba))
+
+    def _add(self, rgba: bytes, index: int = 0) -> Gimp.Layer:
         gray = self._image.get_base_type() == Gimp.ImageBaseType.GRAY
         kind = Gimp.ImageType.GRAYA_IMAGE if gray else Gimp.ImageType.RGBA_IMAGE
         layer = Gimp.Layer.new(self._image, "preview", *self._size, kind, 100, Gimp.LayerMode.NORMAL)
-        self._image.insert_layer(layer, None, 0)
+        self._image.insert_layer(layer, None, index)
         self._write(layer, "R'G'B'A u8", rgba)
         return layer
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,8 +39,6 @@ from s2am_engine.likeness import likeness_note
 from s2am_engine.models.model_store import Model, default_model, list_models
 
 PHOTOGRAPHS_WIDTH = 140  # pixels of a photograph's name
-GENTLE = 0.6  # strength of the second variant
-FIRST_VARIANTS = ("connoisseur", "concord")  # models that are tried besides the selected one before “More”
 PREVIEW_SIDE = 640  # pixels of a variant's longer side
 MARGIN = 0.35  # margin around the layer, as a share of its size
 
@@ -306,15 +304,13 @@ class LayerHarmonizer(QObject):
 
         self._start(self.tr("Harmonizing"), work, lambda found: self._use(layer.id, found))
 
-    def try_variants(self, models: list[str], reference: Reference, *, gentle: bool) -> None:
-        """Harmonize the active layer with several models; `gentle`: also with less strength of the first one."""
+    def try_variants(self, variants: Iterable[tuple[str, float]], reference: Reference) -> None:
+        """Harmonize the active layer with several models, each with a strength."""
         layer = self._session.active
         if layer is None or self.busy:
             return
         document = self._session.document
-        choices = [(model, Sliders()) for model in models]
-        if gentle:
-            choices.insert(1, (models[0], Sliders(strength=GENTLE)))
+        choices = [(model, Sliders(strength=strength)) for model, strength in variants]
 
         def work(job: BackgroundJob) -> None:
             for variant in self._variants(document, layer, choices, reference, job):

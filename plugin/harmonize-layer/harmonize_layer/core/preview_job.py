@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Making a preview: what is read in the dialog's thread, and what the engine makes of it in another one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gimp_bridge.client import EngineClient
+from gimp_bridge.finish_messages import LayerFinish
+from gimp_bridge.protocol import Adjust, AdjustResult, HarmonizeResponse, ShadowValues
+from gimp_bridge.request_channel import ProgressCallback
+from harmonize_layer.core.composite import LayerComposite
+from harmonize_layer.core.detail import Detail
+from harmonize_layer.core.edge_preview import EdgePreview
+from harmonize_layer.core.finishing import FinishMeter, MeasuredLayer
+from harmonize_layer.core.geometry import Window
+from harmonize_layer.core.masks import RefinedMask
+from harmonize_layer.core.rendering import render_composite, render_detail
+from harmonize_layer.core.settings import HarmonizeSettings
+from harmonize_layer.core.shadows import ShadowPlane, render_shadow_plane
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The adjusted color map, and what `render_composite` and `render_detail` return for it.
+
+    refined: the mask with refined edges; None = the composite's own.
+    finish: what was measured; None = no finish is applied.
+    shadow: on the composite's window; None = no shadow is shown.
+    """
+
+    adjusted: AdjustResult
+    rgba: bytes
+    refined: RefinedMask | None
+    detail: tuple[Detail, bytes, RefinedMask | None] | None
+    finish: MeasuredLayer | None
+    shadow: ShadowPlane | None = None
+
+
+@dataclass(frozen=True)
+class PreviewJob:
+    """What a preview is made from.
+
+    composite: of the layer.
+    result: the engine's result for it.
+    settings: the sliders, and what else changes the result.
+    detail: the magnified part; None = none is magnified.
+    edges: of the composite; detail_edges: of the magnified part; None = the edges are not refined.
+    meter: measures the finish; None = no finish is applied.
+    shadow: automatic values of the shadow; None = no shadow is shown.
+    """
+
+    composite: LayerComposite
+    result: HarmonizeResponse
+    settings: HarmonizeSettings
+    detail: Detail | None = None
+    edges: EdgePreview | None = None
+    detail_edges: EdgePreview | None = None
+    meter: FinishMeter | None = None
+    shadow: ShadowValues | None = None
+
+    def run(self, engine: EngineClient, report: ProgressCallback) -> Preview:
+        """Ask the engine for all parts of the preview. Raises S2AMError."""
+        settings, composite, detail = self.settings, self.composite, self.detail
+        samples = self.result.samples if settings.result == "effect" else b""
+        request = Adjust(color_map=self.result.color_map, sliders=settings.sliders, samples=samples)
+        adjusted = engine.adjust(request)
+        finish = self.meter.measure(engine, settings.finish, adjusted.color_map, report) if self.meter else None
+
+        def finish_of(window: Window) -> LayerFinish | None:
+            return finish.at((window.area.x, window.area.y)) if finish else None
+
+        part = None
+        if detail:
+            matte = self.detail_edges.refined(engine, settings.edges) if self.detail_edges else None
+            part = detail, render_detail(engine, detail, adjusted, matte, finish_of(detail.window)), matte
+        refined = self.edges.refined(engine, settings.edges) if self.edges else None
+        rgba = render_composite(engine, composite, self.result, adjusted, refined, finish_of(composite.window))
+        shadow = self._shadow(engine, refined, report)
+        return Preview(adjusted, rgba, refined, part, finish, shadow)
+
+    def _shadow(
+        self, engine: EngineClient, refined: RefinedMask | None, report: ProgressCallback
+    ) -> ShadowPlane | None:
+        if self.shadow is None or self.settings.shadow is None or self.composite.stack is None:
+            return None
+        masks = self.composite.mask_planes
+        if refined and self.composite.subject:
+            masks[-1] = refined.share.plane
+        return render_shadow_plane(engine, self.composite, masks, self.settings.shadow, self.shadow, report)
