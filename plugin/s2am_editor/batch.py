@@ -15,8 +15,9 @@ from s2am_engine.errors import FileError, ImageError, MaskError
 from s2am_engine.image.contact_sheet import fit_into_square, write_contact_sheet
 from s2am_engine.image.io import ImageData, load_image, save_image
 from s2am_engine.mask_files import find_mask_file, read_matching_mask
-from s2am_engine.types import Bytes
+from s2am_engine.types import Bytes, FractionCallback
 
+_LOADED, _PLACED, _RENDERED = 0.3, 0.4, 0.6  # shares of an item that are done after its steps; writing takes the rest
 SHEET_IMAGE_SIDE = 240
 MAX_SHEET_PAIRS = 200
 """Pairs on a contact sheet; further images are harmonized, but not on the sheet."""
@@ -56,6 +57,7 @@ def harmonize_batch(
     models: LoadedModels,
     report: Callable[[BatchEvent[BeforeAfter]], None],
     sheet: Path | None = None,
+    progress: FractionCallback | None = None,
 ) -> int:
     """Harmonize the items of a batch; items that fail are reported and skipped.
 
@@ -66,6 +68,8 @@ def harmonize_batch(
         report: called with every event, in this thread; an exception that it raises cancels the batch, and no output
             file is incomplete.
         sheet: file for a contact sheet of all images before and after; None = no sheet.
+        progress: called with the share of the batch that is done, between the steps of each item and while it is
+            rendered; may raise to cancel like `report`.
 
     Returns:
         Number of items that failed.
@@ -92,7 +96,18 @@ def harmonize_batch(
             pairs.append(event.result)
         report(event)
 
-    failed = run_batch(items, lambda item: _harmonize_item(item, settings, image, models), collect)
+    numbers = {id(item): number for number, item in enumerate(items)}
+
+    def process(item: BatchItem) -> BeforeAfter:
+        def share(done: float) -> None:
+            if progress:
+                progress((numbers[id(item)] + done) / len(items))
+
+        return _harmonize_item(item, settings, image, models, share)
+
+    failed = run_batch(items, process, collect)
+    if progress:
+        progress(1.0)
     if sheet is not None and pairs:
         write_contact_sheet(
             sheet, pairs, names, ("before", "after"), SHEET_IMAGE_SIDE, across=1 if len(pairs) < 8 else 3
@@ -146,21 +161,29 @@ def place_cutout(
 
 
 def _harmonize_item(
-    item: BatchItem, settings: BatchSettings, fixed: ImageData | None, models: LoadedModels
+    item: BatchItem,
+    settings: BatchSettings,
+    fixed: ImageData | None,
+    models: LoadedModels,
+    progress: FractionCallback,
 ) -> BeforeAfter:
     """Harmonize and write one image; `fixed`: the background or cutout of all items."""
     image = load_image(item.source)
+    progress(_LOADED)
     try:
         with models.using(settings.model) as harmonizer:
             if fixed is not None:
                 cutout, background = (image, fixed) if settings.cutout is None else (fixed, image)
                 placed, at = place_cutout(cutout, background, settings)
+                progress(_PLACED)
                 result = harmonizer.paste(placed, background, at)
             else:
                 assert settings.masks is not None
                 mask = find_mask_file(item.source, settings.masks)
                 result = harmonizer(image, read_matching_mask(mask, image, item.source))
-        harmonized = result.render(strength=settings.strength)
+        harmonized = result.render(
+            strength=settings.strength, progress=lambda done: progress(_PLACED + (_RENDERED - _PLACED) * done)
+        )
     except (ImageError, MaskError) as error:
         raise named(error, item.source) from error
     save_image(item.output, harmonized, quality=settings.quality)

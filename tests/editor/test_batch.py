@@ -3,18 +3,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from s2am_editor import batch
 from s2am_editor.batch import BatchSettings, BeforeAfter, harmonize_batch
 from s2am_editor.render.harmonize_layer import LoadedModels
 from s2am_engine.batch import BatchEvent, plan_batch
 from s2am_engine.errors import S2AMError
 from s2am_engine.image.io import ImageData, load_image, save_image
 from s2am_engine.inference.harmonizer import Harmonizer
+from s2am_engine.inference.result import HarmonizeResult
 from tests.editor.document.sample_documents import cutout, disc, scene
 
 
@@ -83,6 +87,47 @@ def test_harmonize_batch_is_canceled_by_callback(tmp_path: Path, models: LoadedM
     with pytest.raises(StoppedError):
         harmonize_batch(plan_batch(files, tmp_path / "out"), settings, models, stop)
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["0.png", "1.png"]
+
+
+@pytest.mark.parametrize("step", ["load_image", "place_cutout", "render", "save_image"])
+def test_harmonize_batch_stops_after_the_step_in_which_it_is_canceled(
+    step: str, tmp_path: Path, models: LoadedModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted in steps of an item: none is begun after the cancellation, and files are whole or absent."""
+
+    class StoppedError(Exception):
+        pass
+
+    save_image(tmp_path / "beach.png", ImageData(scene()))
+    files = [tmp_path / f"{index}.png" for index in range(3)]
+    for file in files:
+        save_image(file, cutout())
+    steps: list[str] = []
+
+    def count(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*arguments: Any, **named: Any) -> Any:
+            steps.append(name)
+            return work(*arguments, **named)
+
+        return counted
+
+    for name in ("load_image", "place_cutout", "save_image"):
+        monkeypatch.setattr(batch, name, count(name, getattr(batch, name)))
+    monkeypatch.setattr(HarmonizeResult, "render", count("render", HarmonizeResult.render))
+
+    def stop(_: object) -> None:
+        if steps.count(step) == (3 if step == "load_image" else 2):  # of the second item; the background is loaded too
+            raise StoppedError
+
+    settings = BatchSettings("concord", background=tmp_path / "beach.png")
+    sheet = tmp_path / "sheet.png"
+    with pytest.raises(StoppedError):
+        harmonize_batch(plan_batch(files, tmp_path / "out"), settings, models, stop, sheet, stop)
+    assert steps[-1] == step
+    written = ["0.png", "1.png"] if step == "save_image" else ["0.png"]
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == written
+    assert all(load_image(tmp_path / "out" / name).pixels.shape == scene().shape for name in written)
+    assert not sheet.exists()
 
 
 def test_harmonize_batch_checks_settings_first(tmp_path: Path, models: LoadedModels) -> None:

@@ -76,7 +76,7 @@ class BatchJob(QObject):
         """Harmonize the items, then write a contact sheet of the results."""
         self._job = self._jobs.start(
             "",
-            lambda job: harmonize_batch(items, settings, self._models, job.report, sheet),
+            lambda job: harmonize_batch(items, settings, self._models, job.report, sheet, job.progress),
             self.finished.emit,
             self.failed.emit,
             reported=self.happened.emit,
@@ -85,12 +85,12 @@ class BatchJob(QObject):
         )
 
     def cancel(self) -> None:
-        """Stop after the current image; finished results stay."""
+        """Stop after the current step of the current image; finished results stay."""
         if self._job:
             self._job.cancel()
 
     def close_with(self, owner: QObject) -> None:
-        """Cancel, and delete the object that owns this one when the current image is finished."""
+        """Cancel, and delete the object that owns this one when the current step is finished."""
         self._jobs.close_with(owner)
 
     def _end(self, job: BackgroundJob) -> None:
