@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from PyQt6 import sip
 from PyQt6.QtCore import QCoreApplication, QObject, QRunnable, QThreadPool, pyqtSignal
 
 from s2am_common.errors import S2AMError, with_advice
@@ -216,7 +217,8 @@ class BackgroundJobs(QObject):
 
     def __del__(self) -> None:
         """Wait for the threads without Python's global lock, which they need to end: Qt would wait with it, forever."""
-        self._pool.waitForDone()
+        if not sip.isdeleted(self._pool):  # else Qt has waited when it deleted the owner
+            self._pool.waitForDone()
 
     @property
     def writing(self) -> list[BackgroundJob]:

@@ -24,7 +24,8 @@ from skimage import data
 from s2am_editor.window.dialogs.add_pytorch import AddPyTorchDialog
 from s2am_editor.window.dialogs.batch import BACKGROUND_MODE, COMPOSITE_MODE, BatchDialog
 from s2am_editor.window.dialogs.canvas_size import CanvasSizeDialog
-from s2am_editor.window.dialogs.fine_tune import FineTuneDialog, PhotoFolder
+from s2am_editor.window.dialogs.fine_tune import FineTuneDialog
+from s2am_editor.window.dialogs.fine_tuning import PhotoFolder
 from s2am_editor.window.dialogs.standard_dialogs import ExportDialog
 from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.theme import Theme
@@ -95,7 +96,7 @@ def opened(dialog: FineTuneDialog) -> FineTuneDialog:
 def deleted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Record the names of deleted models instead of deleting them."""
     names: list[str] = []
-    monkeypatch.setattr("s2am_editor.window.dialogs.fine_tune.delete_model", names.append)
+    monkeypatch.setattr("s2am_editor.window.dialogs.fine_tuning.delete_model", names.append)
     return names
 
 
@@ -263,6 +264,37 @@ def test_fine_tune_cancel_deletes_a_model_that_was_made_already(
     qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.choice, timeout=LONG)
     assert not dialog.fine_tuning.busy
     assert deleted == ["wedding"]
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_fine_tune_stops_at_the_next_report_of_every_phase(
+    phase: Phase, qtbot: QtBot, theme: Theme, settings: EditorSettings, tmp_path: Path, deleted: list[str]
+) -> None:
+    """Counted in units of work between two reports: none is begun after the cancellation."""
+    units: list[Phase] = []
+    canceled = threading.Event()
+
+    def train(folder: Path, name: str, *, report: Callable[[TrainingEvent], None], **_: object) -> None:
+        for each in Phase:
+            for number in range(3):
+                units.append(each)
+                report(TrainingEvent(each, number, 3))
+                if each is phase and number == 1:
+                    canceled.wait(LONG / 1000)
+
+    dialog = opened(FineTuneDialog(settings, trainer=train))  # type: ignore[arg-type]
+    dialog.fine_tuning.found.emit(PhotoFolder(tmp_path, usable=24, needed=20, skipped=[]))
+    dialog.name.setText("wedding")
+    click(dialog.start_button)
+    qtbot.waitUntil(lambda: units.count(phase) == 2, timeout=LONG)
+    click(dialog.progress.cancel_button)
+    canceled.set()
+    qtbot.waitUntil(lambda: not dialog.fine_tuning.busy, timeout=LONG)
+    assert units[-1] is phase
+    assert units.count(phase) == 3, "the unit during which it was canceled is the last one"
+    assert dialog.pages.currentWidget() is dialog.choice
+    assert deleted == ["wedding"]
+    dialog.close()
 
 
 def test_fine_tune_shows_one_bar_and_the_time_left_for_all_phases(dialog: FineTuneDialog) -> None:

@@ -3,15 +3,11 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from PyQt6.QtCore import QObject, Qt, pyqtSignal
-from PyQt6.QtGui import QCloseEvent, QImage
+from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtGui import QCloseEvent
 from PyQt6.QtWidgets import (
     QDialog,
     QFormLayout,
@@ -26,17 +22,15 @@ from PyQt6.QtWidgets import (
 )
 
 from s2am_common.translation import localized
-from s2am_editor.window.clipboard import to_image
 from s2am_editor.window.dialogs import standard_dialogs
+from s2am_editor.window.dialogs.fine_tune_pages import ResultPage, TrainingPage
+from s2am_editor.window.dialogs.fine_tuning import FineTuneOutcome, FineTuning, PhotoFolder
 from s2am_editor.window.editor_settings import EditorSettings
-from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs, Problem
+from s2am_editor.window.jobs import Problem
 from s2am_editor.window.messages import Banner
 from s2am_editor.window.panels.harmonize_panel import usable_models
-from s2am_editor.window.theme import icon
 from s2am_editor.window.widgets.basic import (
     ChoiceBox,
-    Plot,
-    SheetView,
     WholeNumberBox,
     heading,
     muted_label,
@@ -44,318 +38,13 @@ from s2am_editor.window.widgets.basic import (
     push_button,
 )
 from s2am_engine.errors import EngineError
-from s2am_engine.image.io import ImageData
-from s2am_engine.models.model_files import check_free, check_name, delete_model, free_name
+from s2am_engine.models.model_files import check_free, check_name, free_name
 
 if TYPE_CHECKING:
-    from s2am_engine.training.events import TrainingEvent
-    from s2am_engine.training.finetune import FineTuned
+    from s2am_editor.window.dialogs.fine_tuning import Trainer
     from s2am_engine.training.photo_cache import Skipped
 
-    Trainer = Callable[..., FineTuned]
-
 MAX_LISTED = 200  # maximum number of skipped files listed
-
-
-@dataclass(frozen=True)
-class PhotoFolder:
-    """Result of scanning a folder."""
-
-    folder: Path
-    usable: int
-    needed: int
-    skipped: list[Skipped]
-
-
-@dataclass(frozen=True)
-class TrainingSamples:
-    """Contact sheet of held-out pairs, and the gain, at a validation."""
-
-    image: QImage
-    step: int
-    gain: float  # dB over the input composites
-
-
-@dataclass(frozen=True)
-class FineTuneOutcome:
-    """Result of fine-tuning."""
-
-    result: FineTuned
-    sheet: QImage  # held-out photos before and after
-
-
-class FineTuning(QObject):
-    """Runs one fine-tuning at a time in the background."""
-
-    scanned = pyqtSignal(int, int)  # photos scanned, of how many
-    found = pyqtSignal(object)  # PhotoFolder
-    happened = pyqtSignal(object)  # a training event
-    samples = pyqtSignal(object)  # TrainingSamples
-    finished = pyqtSignal(object)  # FineTuneOutcome
-    failed = pyqtSignal(object)  # a Problem
-    canceled = pyqtSignal()  # a canceled job has ended, and left nothing
-
-    def __init__(self, parent: QObject, trainer: Trainer | None = None) -> None:
-        """Start idle; trainer: None = `s2am_engine.training.finetune.finetune`."""
-        super().__init__(parent)
-        self._trainer = trainer
-        self._jobs = BackgroundJobs(self)
-        self._job: BackgroundJob | None = None
-
-    @property
-    def busy(self) -> bool:
-        """True while a job is running."""
-        return self._job is not None
-
-    def scan(self, folder: Path) -> None:
-        """Scan a folder for usable photos."""
-        self.cancel()
-
-        def work(job: BackgroundJob) -> PhotoFolder:
-            from s2am_engine.training.finetune import FEWEST
-            from s2am_engine.training.photo_cache import load_photographs
-
-            def progress(done: int, total: int) -> None:
-                job.report((done, total))
-
-            photos = load_photographs(folder, None, progress=progress)
-            return PhotoFolder(folder, len(photos), FEWEST, photos.skipped)
-
-        self._start(work, self.found.emit, lambda pair: self.scanned.emit(*pair))
-
-    def start(self, folder: Path, name: str, base: str, minutes: float) -> None:
-        """Fine-tune a model on a folder's photos."""
-        self.cancel()
-
-        def work(job: BackgroundJob) -> FineTuneOutcome:
-            from s2am_engine.training.finetune import finetune
-
-            def report(event: TrainingEvent) -> None:
-                job.report(event)
-                if found := event.validation:
-                    job.report(TrainingSamples(to_image(ImageData(found.samples)), found.step, found.gain))
-
-            check_free(name)
-            kept = False
-            try:
-                with tempfile.TemporaryDirectory(prefix="s2am-fine-tune-") as place:
-                    sheet = Path(place) / "sheet.png"
-                    train = self._trainer or finetune
-                    result = train(folder, name, base=base, minutes=minutes, sheet=sheet, report=report)
-                    outcome = FineTuneOutcome(result, QImage(str(sheet)))
-                kept = not job.canceled
-                return outcome
-            finally:
-                if not kept:  # the model is made before its last measurements, which can fail or be canceled
-                    with suppress(EngineError):
-                        delete_model(name)
-
-        self._start(work, self.finished.emit, self._forward)
-
-    def pause(self, on: bool) -> None:
-        """Pause or resume; the time limit keeps running."""
-        if self._job:
-            self._job.pause(on)
-
-    def cancel(self) -> None:
-        """Stop the job and discard its results."""
-        if self._job:
-            self._job.cancel()
-
-    def close_with(self, owner: QObject) -> None:
-        """Cancel, and delete the object that owns this one when the job has ended."""
-        self._jobs.close_with(owner)
-
-    def _forward(self, report: object) -> None:
-        if isinstance(report, TrainingSamples):
-            self.samples.emit(report)
-        else:
-            self.happened.emit(report)
-
-    def _start(
-        self,
-        work: Callable[[BackgroundJob], object],
-        done: Callable[[Any], object],
-        reported: Callable[[Any], object],
-    ) -> None:
-        failed = self.failed.emit
-        self._job = self._jobs.start("", work, done, failed, reported=reported, ended=self._end, quiet=True)
-
-    def _end(self, job: BackgroundJob) -> None:
-        if job is self._job:
-            self._job = None
-        if job.canceled:
-            self.canceled.emit()
-
-
-class TrainingPage(QWidget):
-    """Live plots of loss and gain, sample images, pause and cancel."""
-
-    canceled = pyqtSignal()
-
-    def __init__(self, fine_tuning: FineTuning) -> None:
-        """Show the progress of a fine-tuning."""
-        super().__init__()
-        self._fine_tuning = fine_tuning
-        self._state = muted_label()
-        self.bar = QProgressBar()
-        self.bar.setTextVisible(False)
-        self.loss = Plot(self.tr("Color error while training"))
-        self.gain = Plot(self.tr("Improvement on held-out photos"), "{0:+.2f} dB", zero=True)
-        self.image = SheetView(self.tr("Samples appear here after the first validation."))
-        self.pause_button = push_button(self.tr("Pause"), self._pause, "pause")
-        self.pause_button.setCheckable(True)
-        plots = QHBoxLayout()
-        plots.setSpacing(10)
-        plots.addWidget(self.loss)
-        plots.addWidget(self.gain)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.pause_button)
-        buttons.addStretch()
-        self.cancel_button = push_button(self.tr("Cancel"), self.canceled.emit)
-        buttons.addWidget(self.cancel_button)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(10)
-        column.addWidget(heading(self.tr("Training")))
-        column.addWidget(self._state)
-        column.addWidget(self.bar)
-        column.addLayout(plots)
-        column.addWidget(self.image, 1)
-        column.addLayout(buttons)
-        fine_tuning.happened.connect(self._take)
-        fine_tuning.samples.connect(self._show_samples)
-
-    def begin(self) -> None:
-        """Start with empty plots."""
-        self.loss.clear()
-        self.gain.clear()
-        self.bar.setRange(0, 0)
-        self.image.show_image(QImage())  # of an earlier training
-        self.pause_button.setChecked(False)
-        for button in (self.pause_button, self.cancel_button):
-            button.setEnabled(True)
-        self._state.setText(self.tr("Preparing…"))
-
-    def end(self) -> None:
-        """Show that a canceled training has not ended yet."""
-        self.bar.setRange(0, 0)
-        self._state.setText(self.tr("Canceling…"))
-        for button in (self.pause_button, self.cancel_button):
-            button.setEnabled(False)
-
-    def _take(self, event: TrainingEvent) -> None:
-        from s2am_engine.training.events import Phase
-
-        if event.phase is Phase.TRAINING:
-            self.loss.add(event.done, event.loss)
-            text = self.tr("Training")
-        else:
-            text = {
-                Phase.READING: self.tr("Reading photos"),
-                Phase.PREPARING: self.tr("Learning what sets the look apart"),
-                Phase.MEASURING: self.tr("Measuring the result"),
-                Phase.SAVING: self.tr("Saving"),
-            }[event.phase]
-        if event.seconds_left is not None:
-            text += self.tr(", {0} left").format(format_duration(event.seconds_left))
-        self._show_progress(text, event.overall or 0.0)
-
-    def _show_progress(self, text: str, share: float) -> None:
-        self._state.setText(text)
-        self.bar.setRange(0, 1000)
-        self.bar.setValue(round(1000 * min(max(share, 0.0), 1.0)))
-
-    def _show_samples(self, samples: TrainingSamples) -> None:
-        self.gain.add(samples.step, samples.gain)
-        self.image.show_image(samples.image)
-
-    def _pause(self) -> None:
-        paused = self.pause_button.isChecked()
-        self._fine_tuning.pause(paused)
-        self.pause_button.setText(self.tr("Resume") if paused else self.tr("Pause"))
-        self.pause_button.setIcon(icon("play" if paused else "pause"))
-        if paused:
-            self._state.setText(self.tr("Paused"))
-
-
-def format_duration(seconds: float) -> str:
-    """Format seconds as minutes and seconds."""
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
-
-
-class ResultPage(QWidget):
-    """Measured gain, held-out photos before and after, and the decision to keep the model."""
-
-    kept = pyqtSignal(str)  # the model's name
-    discarded = pyqtSignal()
-
-    def __init__(self) -> None:
-        """Start empty."""
-        super().__init__()
-        self._name: str | None = None  # of a model that exists and was neither kept nor discarded
-        self._title = heading("")
-        self.figures = QLabel()
-        self._advice = muted_label()
-        self.image = SheetView()
-        self._discard_button = push_button(self.tr("Discard"), self.discard)
-        self.keep_button = primary_button(self.tr("Keep"), self.keep)
-        buttons = QHBoxLayout()
-        buttons.addStretch()
-        buttons.addWidget(self._discard_button)
-        buttons.addWidget(self.keep_button)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(10)
-        for widget in (self._title, self.figures, self._advice):
-            column.addWidget(widget)
-        column.addWidget(self.image, 1)
-        column.addLayout(buttons)
-
-    def show_result(self, finished: FineTuneOutcome) -> None:
-        """Show a result."""
-        result = finished.result
-        self._name = result.model.card.name if result.model else None
-        style = result.style
-        lines = [
-            self.tr("Color error on held-out photos of this style: {0:+.0%}.").format(-style.fmse_saved),
-            self.tr("Color error on photos of other styles: {0:+.0%}.").format(-result.others.fmse_saved),
-        ]
-        self.figures.setText("\n".join(lines))
-        decibels = self.tr("PSNR: {0:+.2f} dB in this style, {1:+.2f} dB in others")
-        self.figures.setToolTip(decibels.format(style.psnr_gained, result.others.psnr_gained))
-        self.image.show_image(finished.sheet)
-        if self._name is None:
-            self._title.setText(self.tr("The base model is still the better one"))
-            self._advice.setText(localized(result.sentence))
-        else:
-            self._title.setText(self.tr("“{0}” is better for this style").format(self._name))
-            self._advice.setText(self.tr("Keep it to add it to the list of models."))
-        self._discard_button.setVisible(self._name is not None)
-        self.keep_button.setText(self.tr("Keep") if self._name else self.tr("Close"))
-        self.keep_button.setDefault(True)
-        self.keep_button.setFocus()
-
-    @property
-    def undecided(self) -> str | None:
-        """The name of a model that was neither kept nor discarded yet."""
-        return self._name
-
-    def keep(self) -> None:
-        """Keep the model; without one, there is nothing to decide."""
-        name, self._name = self._name, None
-        if name is None:
-            self.discarded.emit()
-        else:
-            self.kept.emit(name)
-
-    def discard(self) -> None:
-        """Delete the model."""
-        name, self._name = self._name, None
-        if name is not None:
-            with suppress(EngineError):  # the model stays in the list and can be deleted there
-                delete_model(name)
-        self.discarded.emit()
 
 
 class FineTuneDialog(QDialog):
