@@ -27,7 +27,10 @@ _LEAST_EDGES = 60  # pixels
 _LEAST_DENSITY = 0.01  # share of a region's pixels at edges below which there is no detail, as in a sky,
 _CLEAR_GRADIENT = 6.0  # unless a tenth of them exceeds this; on 30 composites: 2 to 4 in skies, 6.6 to 73 elsewhere
 _STRONGEST = 2000  # edge pixels that are used
-_SHARPEST = 0.3  # quantile of the blur of a region's edges that stands for its sharp detail
+_SHARPEST = 0.4  # quantile of the blur of a region's edges that stands for its sharp detail
+
+_LINES = 1.25  # correction of the variance: photographs have lines, too, whose gradients decrease faster than those of
+# steps; without it, the blur by which 14 images of skimage.data differ from blurred copies is 14 % low on average
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +89,7 @@ class Edges:
         if len(ratio) > _STRONGEST:
             ratio = ratio[np.argpartition(-strength, _STRONGEST)[:_STRONGEST]]
         squares = (_SECOND**2 - ratio * _FIRST**2) / np.maximum(ratio - 1, 1e-3)
-        return float(min(np.quantile(squares, _SHARPEST), LARGEST_BLUR**2))
+        return float(min(_LINES * np.quantile(squares, _SHARPEST), LARGEST_BLUR**2))
 
 
 def _edge_ratios(luma: Floats, inside: NDArray[np.bool_]) -> tuple[Floats, Floats]:

@@ -118,7 +118,9 @@ def test_added_grain_has_the_correlation_of_the_background() -> None:
     assert lags[0] == pytest.approx(lags[1], abs=0.1)
 
 
-@pytest.mark.parametrize("name", ["astronaut", "chelsea", "coffee"])
+@pytest.mark.parametrize(
+    "name", ["astronaut", "chelsea", "coffee", "rocket", "immunohistochemistry", "hubble_deep_field"]
+)
 @pytest.mark.parametrize("level", [0.0, 3.0])
 def test_automatic_sharpness_is_the_blur_that_the_foreground_lacks(name: str, level: float) -> None:
     photograph = getattr(data, name)().astype(np.float32)
