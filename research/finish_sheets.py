@@ -27,6 +27,7 @@ STAGES: dict[str, tuple[Sliders, FinishValues]] = {
     "color": (Sliders(tone=0.0), None),
     "tone": (Sliders(color=0.0), None),
     "grain": (Sliders(), {"grain": "auto"}),
+    "noise reduction": (Sliders(), {"grain": -4.0}),
     "sharpness": (Sliders(), {"sharpness": "auto"}),
     "decontaminate": (Sliders(), {"decontaminate": 1.0}),
     "light wrap": (Sliders(), {"light_wrap": 0.7}),

@@ -29,7 +29,7 @@ EDGE_REACH = _NEAR + 4
 _FIELD_SIDE = 128  # of the surroundings
 _SAMPLED = 4  # rows and columns read for each one of the field
 _MARGIN = 0.15  # of the foreground's size, to each side
-_LIGHT_REACH = 0.02  # radius of the light wrap, relative to the square root of the foreground's area
+_LIGHT_REACH = 0.015  # radius of the light wrap, relative to the square root of the foreground's area
 _RAMP = 0.25  # alpha below which a correction fades out over the background
 _LEAST_WEIGHT = 0.02
 
@@ -74,7 +74,8 @@ class Surroundings:
         scale = np.array(size) / (right - left, bottom - top)
         reach = _LIGHT_REACH * float(np.sqrt(small.sum() / scale.prod()))
         outside = cv2.GaussianBlur(1 - small, (0, 0), max(0.5, reach * scale[0]), sigmaY=max(0.5, reach * scale[1]))
-        light = (2 * np.minimum(outside, 0.5) * 255).round()
+        # Squared, so that it fades out without a visible end: a linear one shows as a band along a horizon.
+        light = (np.square(2 * np.minimum(outside, 0.5)) * 255).round()
         return cls(box, fields[0], fields[1], np.asarray(light, np.uint8))
 
     def to_json(self) -> dict[str, Any]:
