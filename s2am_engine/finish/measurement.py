@@ -57,15 +57,15 @@ class RegionMeasurement:
     limit: float | None = None
 
     @classmethod
-    def of(cls, windows: RegionWindows) -> RegionMeasurement:
-        """Measure a region."""
+    def of(cls, windows: RegionWindows, *, background: bool = False) -> RegionMeasurement:
+        """Measure a region; background: whether it is one."""
         patches, edges = [], []
         for levels, valid in windows.parts():
             patches.append(PatchStatistics.of(levels, valid))
             edges.append(Edges.of(levels, valid))
         found = PatchStatistics.joined(patches)
         noise = estimate_noise(found, windows.patches)
-        blur = Edges.joined(edges).estimate_blur(noise.level if noise else 0.0)
+        blur = Edges.joined(edges).estimate_blur(noise.level if noise else 0.0, background=background)
         return cls(noise, blur, None if noise else noise_limit(found))
 
     @property
@@ -103,7 +103,7 @@ class FinishMeasurement:
         with ThreadPoolExecutor(1, "measure") as pool:
             foreground, background = windows.regions(color_map)
             measured = pool.submit(RegionMeasurement.of, foreground)
-            other = RegionMeasurement.of(background)
+            other = RegionMeasurement.of(background, background=True)
             return cls(measured.result(), other)
 
     def automatic(self) -> Finish:

@@ -161,8 +161,8 @@ class Predictor:
         return np.ascontiguousarray(np.moveaxis(painted, 0, -1), np.float32)
 
     def _run_views(self, views: Sequence[Floats]) -> list[Floats]:
-        # On the CPU, each view in a thread of its own: threads that do not wait for one another before the end of a view
-        # are not slowed down by other programs as those of one view's layers are. A batch would be no faster.
+        # Threads that wait for one another only at the end of a view are not stalled by other programs, as those within
+        # a layer of the network are. A batch would be no faster.
         workers = min(len(views), os.cpu_count() or 1) if self.runner.device == CPU else 1
         if workers == 1:
             return [self._run(view) for view in views]
