@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`python -m installer.appimage WHEEL`: the program as one file for Linux, with Python and the libraries of Qt inside.
 
-The AppDir is a relocatable Python with the program's packages. The system's libraries that Qt needs are copied too, and
-loaded only where the system lacks them. `appimagetool` packs the folder into one file; without it, the AppDir remains,
-whose AppRun is the same program.
+The AppDir is a relocatable Python with the program's packages, which run the bundled models on ONNX Runtime; PyTorch is
+left out. The system's libraries that Qt needs are copied too, and loaded only where the system lacks them.
+`appimagetool` packs the folder into one file; without it, the AppDir remains, whose AppRun is the same program.
 """
 
 from __future__ import annotations
@@ -19,15 +19,20 @@ from platform import machine
 
 from s2am_common import system_libraries
 from s2am_common.errors import InstallError, S2AMError
-from s2am_setup import torch_builds
 from s2am_setup.console import Console
 from s2am_setup.desktop import DISPLAY_NAME, start_and_report
-from s2am_setup.packages import PackageSources, find_uv, install_project, install_torch, with_extras
+from s2am_setup.packages import PackageSources, find_uv, install_project
 from s2am_setup.python_environment import Environment, clean_environ
 from s2am_setup.start_check import start_editor
 
 PYTHON = "3.12"
 """The Python inside."""
+
+_UNUSED_QT = (
+    *("bindings", "uic", "Qt6/qml", "Qt6/qsci", "Qt6/plugins/multimedia", "Qt6/lib/libav*", "Qt6/lib/libsw*"),
+    *(f"Qt6/lib/libQt6{name}*" for name in ("Quick", "Qml", "Designer", "ShaderTools", "Pdf", "Multimedia")),
+)
+"""Parts of PyQt6 that the editor does not load."""
 
 _ICONS = Path(__file__).resolve().parent.parent / "s2am_setup/icons"
 _RUN = """\
@@ -71,11 +76,14 @@ def build_appdir(folder: Path, wheel: Path, prefix: Path, sources: PackageSource
     os.environ["LD_LIBRARY_PATH"] = str(folder / "usr/lib")
     new = Environment(folder / "usr")
     console.run([str(new.python), "-I", "-m", "ensurepip"], clean_environ())
-    build = torch_builds.cpu_build(sys.platform)
-    with console.step(f"Installing PyTorch {build.name}"):
-        version = install_torch(new, build, sources, console)
     with console.step("Installing s2am and its libraries"):
-        install_project(new, with_extras(wheel, build), version, sources, console)
+        install_project(new, f"{wheel}[editor]", "", sources, console)
+    new.pip(["uninstall", "--yes", "setuptools", "pip"], console)
+    for path in [path for name in _UNUSED_QT for path in folder.glob(f"usr/lib/python3*/site-packages/PyQt6/{name}")]:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
     with console.step("Copying the system's libraries that Qt needs"):
         copy_system_libraries(new)
     write_start_files(folder)

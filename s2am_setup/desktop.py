@@ -36,7 +36,8 @@ _DIALOGS = """\
 zenity --error --no-markup --title="{name}" --text="$message" 2>/dev/null ||
 kdialog --title "{name}" --error "$message" 2>/dev/null ||
 notify-send --urgency=critical "{name}" "$message" 2>/dev/null ||
-xmessage -center "$message" 2>/dev/null"""
+xmessage -center "$message" 2>/dev/null ||
+printf '%s\n' "$message" >&2"""
 _MACOS_DIALOG = """\
 osascript -e 'on run argv' -e 'display alert "{name}" message (item 1 of argv) as critical' -e 'end run' -- "$message" \
 >/dev/null"""

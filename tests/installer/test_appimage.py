@@ -47,6 +47,13 @@ def test_apprun_without_arguments_or_with_a_file_opens_the_editor(appdir: Path) 
         assert started.strip().endswith(" ".join(["edit", *words]))
 
 
+def test_apprun_prints_why_the_editor_does_not_open_if_no_dialog_does(appdir: Path) -> None:
+    script = "#!/bin/sh\necho 'error: There is no display.' >&2\nexit 3\n"
+    (appdir / "usr/bin/python3").write_text(script, encoding="utf-8")
+    done = subprocess.run([appdir / "AppRun"], env={"PATH": "/usr/bin:/bin"}, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (3, b"There is no display.\n")
+
+
 def test_appdir_has_desktop_entry_and_icon(appdir: Path) -> None:
     entry = (appdir / "s2am.desktop").read_text(encoding="utf-8")
     assert "Exec=AppRun %F" in entry
