@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,6 +26,27 @@ if TYPE_CHECKING:
     from s2am_engine.inference.isnet import Isnet
 
 logger = logging.getLogger(__name__)
+
+MIN_REGION = 0.1
+"""Area of a separate region, as a share of that of the largest one, from which on it belongs to the subject."""
+
+_SOFT_EDGE = 0.1  # values up to this are background
+
+
+def keep_main_regions(mask: Floats) -> Floats:
+    """Set separate regions of a mask to 0 if they are small, such as objects in the background, with their soft edges.
+
+    Args:
+        mask: n×m in [0, 1], 1 = subject.
+
+    Returns:
+        A mask in which every region has at least `MIN_REGION` of the largest one's area.
+    """
+    regions = cv2.connectedComponents((mask > _SOFT_EDGE).astype(np.uint8))[1]
+    areas = np.bincount(regions.ravel(), weights=(mask >= 0.5).ravel())
+    is_small = areas < MIN_REGION * areas[1:].max(initial=0)
+    is_small[0] = False
+    return np.where(is_small[regions], np.float32(0), mask)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +115,7 @@ class SubjectSelector:
         profile: bytes | None = None,
         likeliest: bool = False,
     ) -> SubjectResult:
-        """Select the subject of a photograph.
+        """Select the subject of a photograph: its main region, and separate ones that are not small beside it.
 
         Args:
             image: see `Harmonizer.__call__`.
@@ -113,7 +135,7 @@ class SubjectSelector:
         if predicted.presence < SUBJECT_THRESHOLD and not likeliest:
             raise no_subject(predicted.presence)
         mask = self._downloaded_mask(data) if self._downloaded else predicted.mask
-        full = snap_mask(upsample_mask(mask, data.pixels))
+        full = snap_mask(upsample_mask(keep_main_regions(mask), data.pixels))
         if data.alpha is not None:
             full[data.alpha == 0] = 0
         logger.info(

@@ -14,6 +14,7 @@ from s2am_engine import SubjectSelector, select_subject
 from s2am_engine.errors import ModelNotFoundError, NothingFoundError
 from s2am_engine.image.io import load_image
 from s2am_engine.image.mask_edges import EdgeSettings, refine_edges
+from s2am_engine.inference.subject import keep_main_regions
 from s2am_engine.models.model_store import SUBJECT_MODEL
 from s2am_engine.networks import registry
 from s2am_engine.networks.spec import NetworkSpec
@@ -49,6 +50,19 @@ def test_select_subject_gives_mask_and_confidence(dtype: str) -> None:
     assert 0.9 < found.confidence <= 1
     assert found.is_certain
     assert found.model == SUBJECT_MODEL
+
+
+def test_keep_main_regions_removes_small_ones_with_their_soft_edges() -> None:
+    mask = np.zeros((40, 60), np.float32)
+    mask[5:25, 5:25] = 1
+    mask[5:25, 30:40] = 0.9  # a second subject of half the area
+    mask[30:36, 50:56] = 1
+    mask[29:37, 49:57] = np.maximum(mask[29:37, 49:57], 0.3)
+    mask[38, 5] = 0.4
+    kept = keep_main_regions(mask)
+    np.testing.assert_array_equal(kept[:29], mask[:29])
+    assert not kept[29:].any()
+    np.testing.assert_array_equal(keep_main_regions(mask * 0), mask * 0)
 
 
 def test_select_subject_reports_that_there_is_none() -> None:

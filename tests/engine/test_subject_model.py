@@ -26,7 +26,7 @@ def selector() -> SubjectSelector:
 @pytest.mark.parametrize(
     ("name", "inside", "outside"),
     [
-        ("astronaut", ((115, 215), (330, 150), (430, 200)), ((60, 20), (40, 350), (250, 480))),
+        ("astronaut", ((115, 215), (330, 150), (430, 200)), ((60, 20), (40, 350), (250, 480), (110, 395))),
         ("chelsea", ((120, 150), (150, 250), (230, 200)), ((30, 430), (100, 440))),
         ("coffee", ((200, 330), (120, 300), (300, 350)), ((20, 20), (380, 580), (30, 560))),
     ],
@@ -83,9 +83,11 @@ def test_mean_iou_of_single_clear_objects(tmp_path_factory: pytest.TempPathFacto
 
     folder = tmp_path_factory.mktemp("photographs") / "subjects"
     write_subjects(SHARED / "photos", folder, split="val")
+    header, *rows = (folder / "index.csv").read_text("utf-8").splitlines(keepends=True)
+    (folder / "index.csv").write_text("".join([header, *rows[::2]]), "utf-8")  # half of them, to save time
     found, _ = evaluate_subjects(folder, SubjectSelector(SUBJECT_MODEL, "cpu"))
     figures = found.figures()
-    assert figures["single"] > 150
+    assert figures["single"] > 75
     assert figures["single_iou"] >= 0.8
     assert figures["missed"] < 0.06
     assert figures["false_alarms"] < 0.2
