@@ -92,7 +92,7 @@ def add_harmonize_arguments(parser: argparse.ArgumentParser) -> None:
     about = "image to paste the layer on; the layer's mask is --mask, or else its alpha"
     parser.add_argument("--background", type=Path, help=about)
     add_mask_meaning(parser)
-    about = "upper left corner of the layer on the background (default: centered; beyond the edge: --at=-20,0)"
+    about = "upper left corner of the layer on the background (default: centered; may be negative)"
     parser.add_argument("--at", type=position, metavar="X,Y", help=about)
     parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="output file, or folder for a folder")
     about = "one to twenty photographs to whose look the foreground is matched; the background counts as one more"

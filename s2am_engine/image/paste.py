@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +15,8 @@ from s2am_engine.image.arrays import STRIP_PIXELS, luma, to_depth, to_unit
 from s2am_engine.image.io import ImageData
 from s2am_engine.shadow.layer import ShadowLayer
 from s2am_engine.types import Floats, Mask, Pixels
+
+logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +77,8 @@ def place_layer(layer: ImageData, background: ImageData, at: tuple[int, int] | N
     alpha = layer.coverage[visible]
     if alpha.size == 0 or alpha.max() == 0:
         raise ImageError(f"At {x},{y} no part of the layer lies on the background.", code="image.outside", x=x, y=y)
+    if alpha.size < layer.coverage.size and (share := 1 - np.count_nonzero(alpha) / np.count_nonzero(layer.coverage)):
+        logger.warning("%.2g %% of the layer lies beyond the edge of the background and is cut off.", 100 * share)
     pixels = convert_colors(layer.pixels[visible], layer.profile, background)
     return Placement(max(0, y), max(0, x), pixels, to_depth(alpha, background.pixels.dtype))
 
