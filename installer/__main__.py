@@ -14,6 +14,7 @@ from installer.environment import check_python
 from s2am_common.errors import S2AMError
 from s2am_common.streams import make_printable
 from s2am_setup import torch_builds
+from s2am_setup.command import add_doctor, add_uninstall
 from s2am_setup.console import Console
 from s2am_setup.doctor import run_doctor
 from s2am_setup.installation import Installation, find_installation, install_paths
@@ -59,16 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_install(commands.add_parser("install", help="install, repair or upgrade"))
     one = commands.add_parser("repair", help="reinstall with the choices of the last time, without questions")
     one.set_defaults(run=_repair)
-    one = commands.add_parser("doctor", help="check the installation")
-    one.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
-    one.add_argument("--fix", action="store_true", help="repair what can be repaired")
-    one.set_defaults(run=_doctor)
-    one = commands.add_parser("uninstall", help="remove everything that was installed")
-    one.add_argument("--purge", action="store_true", help="also remove personal models, settings and recovery copies")
-    one.add_argument("--yes", action="store_true", help="do not ask")
-    one.add_argument("--dry-run", action="store_true", help="only list what would be removed")
-    one.add_argument("--json", action="store_true", help="print one JSON object instead of lines; do not ask")
-    one.set_defaults(run=_uninstall)
+    add_doctor(commands, _doctor)
+    add_uninstall(commands, _uninstall)
     one = commands.add_parser("download", help="download wheels for a computer without a network")
     one.add_argument("folder", type=Path, metavar="FOLDER")
     _add_torch(one)
@@ -131,15 +124,7 @@ def _doctor(options: argparse.Namespace, platform: Platform, _console: Console) 
 
 
 def _uninstall(options: argparse.Namespace, platform: Platform, _console: Console) -> int:
-    return run_uninstall(
-        find_installation(platform, None, _DOCTOR),
-        sys.stdin,
-        sys.stdout,
-        purge=options.purge,
-        yes=options.yes,
-        dry_run=options.dry_run,
-        as_json=options.json,
-    )
+    return run_uninstall(find_installation(platform, None, _DOCTOR), sys.stdin, sys.stdout, options)
 
 
 def _download(options: argparse.Namespace, platform: Platform, console: Console) -> int:

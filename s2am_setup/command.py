@@ -8,9 +8,15 @@ import json
 import signal
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from s2am_common.optional_parts import OPTIONAL_PARTS
+
+if TYPE_CHECKING:
+    from s2am_setup.installation import Installation
+
+RunCommand = Callable[..., int]
+"""Runs a command with the parsed options, and whatever else its program passes; returns the exit code."""
 
 
 def add_commands(subparsers: Any) -> None:
@@ -23,11 +29,21 @@ def add_commands(subparsers: Any) -> None:
     build = "build of PyTorch: auto, cpu, or a tag such as cu130 or rocm7.2 (default: %(default)s)"
     parser.add_argument("--torch", default="auto", metavar="BUILD", help=build)
     parser.add_argument("--yes", action="store_true", help="do not ask")
+    add_doctor(subparsers, _doctor)
+    add_uninstall(subparsers, _uninstall)
+
+
+def add_doctor(subparsers: Any, run: RunCommand) -> None:
+    """Add the command `doctor`."""
     about = "Check the installation (GIMP, the plug-in, the engine, the models) and suggest repairs."
-    parser = _add_command(subparsers, "doctor", _doctor, about)
+    parser = _add_command(subparsers, "doctor", run, about)
     parser.add_argument("--fix", action="store_true", help="repair what can be repaired, and install GIMP's plug-in")
+
+
+def add_uninstall(subparsers: Any, run: RunCommand) -> None:
+    """Add the command `uninstall`."""
     about = "Remove the program, the plug-in and the launchers, but not personal models."
-    parser = _add_command(subparsers, "uninstall", _uninstall, about)
+    parser = _add_command(subparsers, "uninstall", run, about)
     parser.add_argument(
         "--purge", action="store_true", help="also remove personal models, settings and recovery copies"
     )
@@ -35,9 +51,7 @@ def add_commands(subparsers: Any) -> None:
     parser.add_argument("--dry-run", action="store_true", help="only list what would be removed")
 
 
-def _add_command(
-    subparsers: Any, name: str, run: Callable[[argparse.Namespace], int], about: str
-) -> argparse.ArgumentParser:
+def _add_command(subparsers: Any, name: str, run: RunCommand, about: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = subparsers.add_parser(name, help=about, description=about)
     parser.set_defaults(run=run, parser=parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
@@ -48,7 +62,6 @@ def _install(options: argparse.Namespace) -> int:
     from s2am_common.errors import InstallError
     from s2am_setup.add_part import add_part, part_state
     from s2am_setup.console import Console
-    from s2am_setup.installation import find_installation, own_environment
     from s2am_setup.platform import this_platform
     from s2am_setup.prompts import prompt_yes_no
 
@@ -69,10 +82,9 @@ def _install(options: argparse.Namespace) -> int:
                 raise InstallError(f"{what}: {state.size}; add --yes to install it.")
             if not prompt_yes_no(f"{what}: {state.size}. Install it?", True, sys.stdin, sys.stderr):
                 return 1
-        installation = find_installation(platform, own_environment(platform), "s2am doctor")
         if options.json:
             _accept_interruption()
-        add_part(state.part, installation, Console(sys.stderr if options.json else sys.stdout), options.torch)
+        add_part(state.part, _own_installation(), Console(sys.stderr if options.json else sys.stdout), options.torch)
     if options.json:
         print(json.dumps({"installed": state.part.name}))
     else:
@@ -90,34 +102,21 @@ def _accept_interruption() -> None:
             signal.signal(getattr(signal, name), signal.default_int_handler)
 
 
-def _doctor(options: argparse.Namespace) -> int:
-    from s2am_setup.doctor import run_doctor
+def _own_installation() -> Installation:
     from s2am_setup.installation import find_installation, own_environment
     from s2am_setup.platform import this_platform
 
     platform = this_platform()
-    own = own_environment(platform)
-    return run_doctor(
-        lambda: find_installation(platform, own, "s2am doctor"),
-        sys.stdout,
-        sys.stderr,
-        as_json=options.json,
-        repair=options.fix,
-    )
+    return find_installation(platform, own_environment(platform), "s2am doctor")
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from s2am_setup.doctor import run_doctor
+
+    return run_doctor(_own_installation, sys.stdout, sys.stderr, as_json=options.json, repair=options.fix)
 
 
 def _uninstall(options: argparse.Namespace) -> int:
-    from s2am_setup.installation import find_installation, own_environment
-    from s2am_setup.platform import this_platform
     from s2am_setup.uninstall import run_uninstall
 
-    platform = this_platform()
-    return run_uninstall(
-        find_installation(platform, own_environment(platform), "s2am doctor"),
-        sys.stdin,
-        sys.stdout,
-        purge=options.purge,
-        yes=options.yes,
-        dry_run=options.dry_run,
-        as_json=options.json,
-    )
+    return run_uninstall(_own_installation(), sys.stdin, sys.stdout, options)

@@ -70,9 +70,9 @@ class PackageSources:
             uv = [self.uv, "pip", "install", "--python", str(environment.python)]
             console.run([*uv, *self._uv_arguments(environment, console), *self.arguments, *arguments], clean_environ())
             return
-        options = ["--no-compile", "--progress-bar", "raw"] if environment.pip_version(console) >= (24, 1) else []
-        if environment.pip_version(console) >= (25, 1):
-            options += ["--resume-retries", str(_RETRIES)]
+        version = environment.pip_version(console)
+        options = ["--no-compile", "--progress-bar", "raw"] if version >= (24, 1) else []
+        options += ["--resume-retries", str(_RETRIES)] if version >= (25, 1) else []
         environment.pip(["install", *options, *self.arguments, *arguments], console)
 
     def _uv_arguments(self, environment: Environment, console: Console) -> list[str]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import shutil
@@ -18,19 +19,14 @@ from s2am_setup.manifest import Manifest, path_exists
 from s2am_setup.prompts import prompt_yes_no
 
 
-def run_uninstall(
-    installation: Installation, source: TextIO, out: TextIO, *, purge: bool, yes: bool, dry_run: bool, as_json: bool
-) -> int:
+def run_uninstall(installation: Installation, source: TextIO, out: TextIO, options: argparse.Namespace) -> int:
     """Ask for confirmation, uninstall, and report.
 
     Args:
         installation: the installation to remove.
         source: where the answer is read from.
         out: where the report is printed.
-        purge: also remove personal models, settings and recovery copies.
-        yes: do not ask.
-        dry_run: only list what would be removed.
-        as_json: print one JSON object instead of lines, and do not ask.
+        options: those of the command line; with `json`, it does not ask.
 
     Returns:
         The exit code: 0, or 1 if a file could not be removed.
@@ -40,30 +36,32 @@ def run_uninstall(
     """
     paths = installation.paths
     own = [path for path in own_files(paths) if path_exists(path)]
-    if not path_exists(paths.manifest) and not (purge and own):
+    if not path_exists(paths.manifest) and not (options.purge and own):
         kept = f" Your own files remain (--purge removes them): {', '.join(map(str, own))}." if own else ""
         raise InstallError(
             "The installer has installed nothing here: remove a program that pip or pipx installed with “pip "
             f"uninstall s2am” or “pipx uninstall s2am”.{kept}"
         )
-    removed = paths_to_remove(installation, purge)
+    removed = paths_to_remove(installation, options.purge)
     removed += [plugin_folder(profile) for profile in installation.manifest.profiles]
     removed = list(dict.fromkeys(removed))
-    if not as_json:
+    if not options.json:
         print("This removes:", *(f"  {path}" for path in removed), sep="\n", file=out)
-    if dry_run:
+    if options.dry_run:
         remaining: list[Path] = []
-    elif yes or as_json or prompt_yes_no("Remove it?", True, source, out):
+    elif options.yes or options.json or prompt_yes_no("Remove it?", True, source, out):
         with exclusive(paths) if paths.data.is_dir() else contextlib.nullcontext():
-            remaining = uninstall(installation, lambda text: None if as_json else print(text, file=out), purge=purge)
+            remaining = uninstall(
+                installation, lambda text: None if options.json else print(text, file=out), purge=options.purge
+            )
         _remove_data_folder(installation)  # with the lock's file, which Windows cannot delete while it is held
     else:
         return 0
     failed = [path for path in remaining if path in removed]
-    if as_json:
+    if options.json:
         report = {"removed": [str(path) for path in removed if path not in failed], "stayed": list(map(str, remaining))}
         print(json.dumps(report, ensure_ascii=False), file=out)
-    elif not dry_run:
+    elif not options.dry_run:
         print(*_summary(installation, remaining, failed), sep="\n", file=out)
     return 1 if failed else 0
 
