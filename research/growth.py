@@ -20,6 +20,7 @@ from s2am_common.atomic import atomic_write
 from s2am_engine.cli.benchmark import describe_machine, peak_memory, proc_status, synthetic_image
 from s2am_engine.errors import EngineError
 from s2am_engine.inference.harmonizer import Harmonizer
+from s2am_engine.inference.onnx_runner import OnnxRunner
 
 SIZES = ((1224, 816), (3464, 2309), (6000, 4000), (9488, 6324), (17320, 11548))
 """Width and height: 1, 8, 24, 60 and 200 megapixels."""
@@ -47,9 +48,9 @@ PAGE = """\
 
 *Made by `python -m research.growth`; not written by hand.*
 
-8-bit sRGB pixels in to pixels out with “{model}”, on {machine}. CPU seconds are those of all threads, medians of
-{repeats} calls; rendering is shared by the cores, so the time on the clock is shorter on an idle machine. Memory is
-that beyond the image, its mask and the result; “100 %” leaves the corners to the background.
+8-bit sRGB pixels in to pixels out with “{model}” on {runtime}, {machine}. CPU seconds are those of all threads,
+medians of {repeats} calls; rendering is shared by the cores, so the time on the clock is shorter on an idle machine.
+Memory is that beyond the image, its mask and the result; “100 %” leaves the corners to the background.
 
 ![Time and memory against megapixels, with other harmonizers](growth.png)
 
@@ -85,10 +86,12 @@ class Growth:
 class Measured:
     """All measurements, and where they were made.
 
+    runtime: what ran the network.
     load: other runnable processes per core while measuring; None = not known here.
     """
 
     model: str
+    runtime: str
     machine: str
     load: float | None
     points: list[Growth]
@@ -136,7 +139,8 @@ def measure_all(model: str) -> Measured:
             print(f"{width}×{height}, {name} foreground …", file=sys.stderr)
             points.append(measure(harmonizer, width, height, share))
     load = max(0, os.getloadavg()[1] - 1) / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else None
-    return Measured(harmonizer.name, describe_machine(), load, points)
+    runtime = "ONNX Runtime" if isinstance(harmonizer.predictor.runner, OnnxRunner) else "PyTorch"
+    return Measured(harmonizer.name, runtime, describe_machine(), load, points)
 
 
 def make_page(found: Measured) -> str:
@@ -154,6 +158,7 @@ def make_page(found: Measured) -> str:
     load = "The machine was busy with other work, so all times are too high, those on the clock most.\n\n"
     return PAGE.format(
         model=found.model,
+        runtime=found.runtime,
         machine=found.machine,
         repeats=REPEATS,
         rows="\n".join(rows),

@@ -27,11 +27,11 @@ def test_growth_measures_and_writes_a_page_with_a_chart(tmp_path: Path, monkeypa
     assert Image.open(tmp_path / "growth.png").width > 800
     page = (tmp_path / "growth.md").read_text("utf-8")
     assert page == growth.make_page(found)
-    assert "“concord”" in page
+    assert "“concord” on ONNX Runtime" in page
 
 
 def test_page_says_if_the_machine_was_busy() -> None:
-    busy, idle = (growth.make_page(Measured("mine", "a machine", load, POINTS)) for load in (2.0, 0.1))
+    busy, idle = (growth.make_page(Measured("mine", "a runtime", "a machine", load, POINTS)) for load in (2.0, 0.1))
     assert "| 24 | 30 % | 0.24 | 0.12 | 24 MB | 124 MB |" in busy
     assert "busy with other work" in busy
     assert "busy with other work" not in idle
