@@ -33,7 +33,6 @@ from s2am_engine.inference.predictor import Predictor
 from s2am_engine.inference.references import References
 from s2am_engine.inference.render_sources import FlattenedComposite, PastedLayer, keep_gray
 from s2am_engine.inference.result import FinishValues, HarmonizeResult, RenderSource
-from s2am_engine.inference.stateful import StatefulHarmonizer
 from s2am_engine.models.model_files import read_model_data
 from s2am_engine.models.model_store import default_model, find_model
 from s2am_engine.shadow.layer import Silhouette
@@ -51,7 +50,7 @@ LATTICE_WEIGHT = 0.02
 CACHED_MODELS = 2
 
 
-class Harmonizer(StatefulHarmonizer):
+class Harmonizer:
     """A model that harmonizes images; it keeps no image and may be used by several threads.
 
     Example:

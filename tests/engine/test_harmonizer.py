@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import logging
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,7 @@ from PIL import Image, ImageCms
 from skimage import data
 
 import s2am_engine
-from s2am_engine import Harmonizer, HarmonizeResult, Sliders
+from s2am_engine import Harmonizer, Sliders
 from s2am_engine.color.map import Curves
 from s2am_engine.errors import DeviceError, ImageError, MaskError, ModelNotFoundError
 from s2am_engine.image import icc
@@ -384,25 +382,3 @@ def test_unusable_network_result_is_an_error_and_not_a_black_image(monkeypatch: 
     with pytest.raises(s2am_engine.ModelError, match="gave no usable result") as caught:
         harmonizer(*composite())
     assert caught.value.code == "model.result"
-
-
-def test_stateful_methods_of_version_0_1_still_work() -> None:
-    harmonizer = Harmonizer("concord", device="cpu")
-    pixels, mask = composite()
-    result: HarmonizeResult[Any] = harmonizer(pixels, mask)
-    with pytest.raises(ImageError, match="no image"):
-        _ = harmonizer.color_map
-    with pytest.warns(DeprecationWarning, match="set_picture is deprecated"):
-        harmonizer.set_picture(pixels, mask)
-    other = copy.copy(harmonizer)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        assert harmonizer.adjust(strength=0.7) == result.adjusted_map(strength=0.7)
-        np.testing.assert_array_equal(harmonizer.harmonize(), result.render(strength=0.7))
-        assert other.color_map == result.color_map
-        assert harmonizer.confidence == result.confidence
-        by_image = harmonizer.harmonize_picture(ImageData(pixels), mask, strength=0.7)
-        np.testing.assert_array_equal(by_image.pixels, result.render(strength=0.7))
-    harmonizer.forget()
-    with pytest.raises(ImageError, match="no image"):
-        _ = harmonizer.confidence

@@ -6,11 +6,13 @@ Only the creation of an empty environment is replaced, because it depends on the
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from dataclasses import replace
 from pathlib import Path
 
@@ -310,6 +312,25 @@ def test_installer_package_refuses_old_python_with_message(monkeypatch: pytest.M
     monkeypatch.setattr(sys, "version_info", (3, 7, 17))
     with pytest.raises(SystemExit, match=r"needs Python 3\.10 or newer and this is Python 3\.7"):
         exec(compile(text, "installer", "exec"))
+
+
+def test_make_environment_without_ensurepip_takes_pip_from_the_folder_of_wheels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find_spec, wheels = importlib.util.find_spec, tmp_path / "wheels"
+    bundled = next(Path(sysconfig.get_path("stdlib")).glob("ensurepip/_bundled/pip-*.whl"), None)
+    if bundled is None:
+        pytest.skip("this Python bundles no pip")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "ensurepip" else find_spec(name))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(environment, "debian_pip_wheel", lambda: None)
+    wheels.mkdir()
+    new, console = Environment(tmp_path / "new"), Console(io.StringIO())
+    with pytest.raises(InstallError, match="has no wheel of pip"):
+        environment.make_environment(new, console, wheels)
+    shutil.copy(bundled, wheels)
+    environment.make_environment(new, console, wheels)
+    assert new.has_pip
 
 
 def test_make_environment_without_any_way_names_debian_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,9 +87,8 @@ def test_export_equals_engine_result(driver: WindowDriver, background: Path, cut
     driver.harmonize()
     target = tmp_path / "result.png"
     export(driver, target)
-    expected = Harmonizer(driver.window.sidebar.harmonize.model).harmonize_layer(
-        load_image(cut_out), load_image(background)
-    )
+    harmonizer = Harmonizer(driver.window.sidebar.harmonize.model)
+    expected = harmonizer.paste(load_image(cut_out), load_image(background)).render()
     assert np.array_equal(load_image(target).pixels, expected.pixels)
     changed = (load_image(target).pixels != load_image(background).pixels).any(axis=2)
     assert changed.any()
