@@ -57,12 +57,14 @@ class Measurement:
 
     stages: seconds by stage, medians.
     peak_extra_bytes: memory beyond input and result; None where the system does not report it.
+    finish_extra_bytes: the same of the finish, all together, which has no result of its own.
     """
 
     width: int
     height: int
     stages: dict[str, float] = field(default_factory=dict)
     peak_extra_bytes: int | None = None
+    finish_extra_bytes: int | None = None
 
     @property
     def megapixels(self) -> float:
@@ -80,6 +82,7 @@ class Measurement:
             "seconds": {name: round(seconds, 4) for name, seconds in self.stages.items()},
             "peak_extra_bytes": extra,
             "peak_extra_of_picture": None if extra is None else round(extra / picture, 3),
+            "finish_extra_bytes": self.finish_extra_bytes,
         }
 
 
@@ -153,8 +156,12 @@ def measure_size(harmonizer: Harmonizer, width: int, height: int, share: float =
     """Measure each stage, and memory, on an image with a share of foreground."""
     pixels, mask = synthetic_image(width, height, share)
     found = Measurement(width, height)
-    for name, stage in stages_of(harmonizer, pixels, mask).items():
+    stages = stages_of(harmonizer, pixels, mask)
+    for name, stage in stages.items():
         found.stages[name] = Timing.of(durations(stage, REPEATS)).median
+    with peak_memory() as growth:
+        stages[WHOLE_FINISH]()
+    found.finish_extra_bytes = growth[0] if growth else None
     for name, variant in VARIANTS.items():
         whole = partial(harmonize_variant, harmonizer, *variant(pixels), mask)
         found.stages[name] = Timing.of(durations(whole, REPEATS)).median
@@ -219,6 +226,9 @@ def stages_of(
     } | finish_stages(harmonizer(pixels, mask))
 
 
+WHOLE_FINISH = "finish, all together"
+"""The stage that measures, and applies all stages of a finish."""
+
 FINISHES = {
     "grain": Finish(grain=3),
     "noise reduction": Finish(grain=-3),
@@ -258,7 +268,7 @@ def finish_stages(result: HarmonizeResult[Any]) -> dict[str, Callable[[], object
     stages: dict[str, Callable[[], object]] = {"measuring": lambda: finish(Finish())}
     stages |= {name: partial(finish, values, once) for name, values in FINISHES.items()}
     together = Finish(grain=3, sharpness=-1.2, decontaminate=1, light_wrap=0.5)
-    return stages | {"finish, all together": lambda: finish(together)}
+    return stages | {WHOLE_FINISH: lambda: finish(together)}
 
 
 def cast_shadow(pixels: NDArray[np.uint8], mask: NDArray[np.uint8]) -> None:
@@ -336,9 +346,17 @@ def to_table(found: list[Measurement]) -> str:
     lines += [
         f"{name:24}" + "".join(f"{item.stages[name] * 1000:17.0f} ms" for item in found) for name in found[0].stages
     ]
-    extra = [item.to_json()["peak_extra_of_picture"] for item in found]
-    memory = [
-        "not measured here" if share is None else f"{(item.peak_extra_bytes or 0) / 1e6:.1f} MB = {share:.0%}"
-        for item, share in zip(found, extra, strict=True)
-    ]
-    return "\n".join([*lines, f"{'extra memory':24}" + "".join(f"{each:>20}" for each in memory)])
+    for name, sizes in (
+        ("extra memory", [item.peak_extra_bytes for item in found]),
+        ("extra memory, finish", [item.finish_extra_bytes for item in found]),
+    ):
+        cells = [_memory_cell(item, size) for item, size in zip(found, sizes, strict=True)]
+        lines.append(f"{name:24}" + "".join(f"{each:>20}" for each in cells))
+    return "\n".join(lines)
+
+
+def _memory_cell(item: Measurement, size: int | None) -> str:
+    """Return a size in bytes, and its share of an image of 8 bits."""
+    if size is None:
+        return "not measured here"
+    return f"{size / 1e6:.1f} MB = {size / (item.width * item.height * 3):.0%}"

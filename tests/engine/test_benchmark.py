@@ -25,7 +25,11 @@ def test_measure_size_measures_every_stage_and_the_memory(monkeypatch: pytest.Mo
     assert all(seconds > 0 for seconds in found.stages.values())
     output = found.to_json()
     assert output["megapixels"] == 0.1
-    assert "450×300" in benchmark.to_table([found])
+    table = benchmark.to_table([found])
+    assert "450×300" in table
+    for name, size in (("extra memory ", found.peak_extra_bytes), ("extra memory, finish", found.finish_extra_bytes)):
+        [line] = [line for line in table.splitlines() if line.startswith(name)]
+        assert ("not measured here" if size is None else f"{size / 1e6:.1f} MB") in line
 
 
 @pytest.mark.parametrize("share", [0.01, 0.25, 0.99])

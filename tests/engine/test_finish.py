@@ -121,8 +121,8 @@ def test_added_grain_has_the_correlation_of_the_background() -> None:
 @pytest.mark.parametrize("name", ["astronaut", "chelsea", "coffee", "grass"])
 @pytest.mark.parametrize("level", [0.0, 3.0])
 def test_automatic_sharpness_is_the_blur_that_the_foreground_lacks(name: str, level: float) -> None:
-    photograph = np.atleast_3d(getattr(data, name)()).astype(np.float32)
-    photograph = np.repeat(photograph, 3 // photograph.shape[2], axis=2)
+    image = getattr(data, name)()
+    photograph = (image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)).astype(np.float32)
     clean, mask = cv2.GaussianBlur(photograph, (0, 0), 1.0), np.zeros(photograph.shape[:2], np.uint8)
     mask[:, : mask.shape[1] // 2] = 255
     mirrored = np.where(mask[..., None] > 0, clean, clean[:, ::-1])  # the same detail in both halves
