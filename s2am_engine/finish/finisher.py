@@ -27,7 +27,7 @@ from s2am_engine.image.arrays import bounding_box, full_scale
 from s2am_engine.types import Floats, FractionCallback, Mask, Pixels
 
 _STRIP_ROWS = 384
-_BLOCK_COLUMNS = 256
+_BLOCK_COLUMNS = 192
 _BLOCK_ROWS = 96  # a dozen float copies of a block fit the L2 cache
 _MAX_WORKERS = 8
 
