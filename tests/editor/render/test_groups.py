@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -207,3 +209,31 @@ def test_project_with_scattered_group_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ImageFormatError, match="damaged"):
         open_document(rewritten(path, tmp_path / "scattered.ora", "s2am/document.json", scattered))
+
+
+@pytest.mark.parametrize("isolated", [True, False])
+def test_every_blend_mode_survives_openraster_without_the_editors_own_description(
+    isolated: bool, tmp_path: Path
+) -> None:
+    """Layer stacks as other programs read them give the merged image that the file contains, also when saved again."""
+    document, ids = stack()
+    document = layer_tree.group_items(ids[2:4], "group").change(document)
+    group = document.active
+    assert group is not None
+    if isolated:  # OpenRaster has no translucent groups that are not isolated
+        document = commands.set_opacity(group, 0.8).change(document)
+    for mode in BlendMode:
+        changed = commands.set_blend_mode(group if isolated else ids[3], mode).change(document)
+        for number, name in enumerate(("first.ora", "second.ora")):
+            save_project(tmp_path / name, changed)
+            stacked = rewritten(tmp_path / name, tmp_path / f"stack-{name}", "s2am/document.json", lambda _: None)
+            found = open_document(stacked)
+            with zipfile.ZipFile(stacked) as archive:
+                merged = np.asarray(Image.open(io.BytesIO(archive.read("mergedimage.png"))).convert("RGB"))
+            assert not found.notes, mode
+            assert outline(found.document) == "ab(cd)e"
+            assert [layer.blend_mode for layer in found.document.layers] == [one.blend_mode for one in changed.layers]
+            assert [one.blend_mode for one in found.document.groups] == [one.blend_mode for one in changed.groups]
+            difference = np.abs(flatten(found.document).pixels.astype(int) - merged)
+            assert difference.max() <= 1 + number, mode
+            changed = found.document
