@@ -22,9 +22,15 @@ from s2am_setup.console import Console
 from tests.gimp.harness import Desktop, Gimp3
 from tests.gimp.provision import HOSTS, UnavailableError, provision
 
-WIDTH, HEIGHT = 1420, 820
-BRIGHTNESS = (0.819, 0.70)
+WIDTH, HEIGHT = 1420, 920
+DIALOG = (1100, 880)
+"""Size of the dialog, with all its sections."""
+
+BRIGHTNESS = (0.842, 0.510)
 """Position of the slider's middle in the dialog, as fractions of its width and height."""
+
+HARMONY_SECONDS = 3
+"""Time after which the harmony is shown, at the latest."""
 
 DIALOGS = {"en": "Harmonize Layer", "de": "Ebene harmonisieren"}
 """Title of the dialog in each language."""
@@ -45,8 +51,11 @@ def take(gimp: Gimp3, out: Path) -> list[Path]:
         arrange(desktop)
         shots = {"before": shoot(desktop, gimp.folder / "before.png")}
         dialog = open_dialog(desktop)
-        drag(desktop, dialog, BRIGHTNESS, 0.012)
+        desktop.do("windowsize", dialog, *map(str, DIALOG))
+        settled(desktop)
+        drag(desktop, dialog, BRIGHTNESS, 0.003)
         desktop.do("mousemove", "0", "0")  # otherwise the slider's tooltip covers the others
+        time.sleep(HARMONY_SECONDS)
         shots["dialog"] = shoot(desktop, gimp.folder / "dialog.png", dialog)
         desktop.do("key", "alt+h")
         gimp.wait_for(lambda: not desktop.do("search", "--onlyvisible", "--name", "^Harmonize Layer$"), 60, "the end")

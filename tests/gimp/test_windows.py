@@ -25,7 +25,7 @@ WHEEL_COLUMN, WHEEL_PLACES = 0.85, (0.12, 0.3, 0.5, 0.62, 0.74)
 SMALL_SCREEN = (1280, 690)
 """A screen of 1280×720, without the title bar of a window."""
 
-SMALLER = (960, 540)
+SMALLER = (1000, 580)
 """A size to which the dialog can be reduced."""
 
 PATIENCE = 150.0

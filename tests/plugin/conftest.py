@@ -67,7 +67,7 @@ def add_layer(
     """Insert a layer with 8-bit RGBA pixels on top."""
     layer = Layer.new(image, name, pixels.shape[1], pixels.shape[0], kind)
     area = fake_gegl.Rectangle(0, 0, pixels.shape[1], pixels.shape[0])
-    layer.buffer.set(area, "R'G'B'A u8", pixels.tobytes())
+    layer.buffer.set(area, "R'G'B'A u16", (pixels.astype(np.uint16) * 257).tobytes())
     image.insert_layer(layer, parent, 0)
     layer.set_offsets(*at)
     return layer

@@ -79,6 +79,7 @@ class Buffer:
         return cls(name, width, height)
 
     def get(self, area: Rectangle, scale: float, name: str, _abyss: object) -> bytes:
+        _check_conversion(self.name, name)
         height, width = self.values.shape[:2]
         columns = np.floor((np.arange(area.x, area.x + area.width) + 0.5) / scale).astype(int)
         rows = np.floor((np.arange(area.y, area.y + area.height) + 0.5) / scale).astype(int)
@@ -88,6 +89,7 @@ class Buffer:
         return encode(found, name, split_format(self.name)[2]).tobytes()
 
     def set(self, area: Rectangle, name: str, data: bytes) -> None:
+        _check_conversion(name, self.name)
         colors, kind, _ = split_format(name)
         channels = _channels(colors)
         decoded = decode(np.frombuffer(data, DTYPES[kind]).reshape(area.height, area.width, len(channels)), name)
@@ -106,6 +108,13 @@ class Buffer:
 
     def flush(self) -> None:
         """Do nothing."""
+
+
+def _check_conversion(source: str, target: str) -> None:
+    """Refuse what babl does with a table of all colors: 350 MB, and half a second."""
+    (_, kind, is_wide), (_, to_kind, to_wide) = split_format(source), split_format(target)
+    is_slow = kind == to_kind == "u8" and is_wide != to_wide
+    assert not is_slow, f"babl builds a table from {source} to {target}"
 
 
 def change_space(colors: NDArray[Any], is_wide: bool, to_wide: bool) -> NDArray[Any]:

@@ -182,7 +182,8 @@ class Layer(Drawable):
 
     @classmethod
     def new(cls, image: Image, name: str, width: int, height: int, kind: str, *_rest: object) -> Layer:
-        return cls(image, name, Buffer(kind, width, height))
+        space = "" if kind.endswith(image.space) else image.space
+        return cls(image, name, Buffer(kind + space, width, height))
 
     @classmethod
     def new_from_visible(cls, image: Image, _target: Image, name: str) -> Layer:

@@ -9,7 +9,8 @@ from harmonize_layer.core.settings import ShadowSettings
 
 from gimp_bridge.harmony_messages import ScoreHarmony
 from s2am_common.variants import GENTLE
-from tests.plugin.conftest import pixels_of
+from tests.plugin.conftest import HEIGHT, WIDTH, add_layer, cut_out, noise, pixels_of
+from tests.plugin.fake_gimp import FakeGi
 from tests.plugin.fake_images import Image, Layer
 from tests.plugin.harmonize_runs import harmonize
 from tests.plugin.local_engine import MODELS, LocalEngine
@@ -88,3 +89,19 @@ def test_variants_are_the_results_of_their_model_and_strength(
     assert shown.view.ready
     shown.change("strength", GENTLE)
     assert shown.view.variants[1][2] == shown.view.after != before
+
+
+def test_preview_and_shadow_in_another_color_space_need_no_table(gi: FakeGi, engine: LocalEngine) -> None:
+    """The stand-in for GEGL refuses conversions for which babl builds a table of all colors."""
+    kind = "R'G'B'A u8 @wide"
+    image = Image(WIDTH, HEIGHT, space=" @wide")
+    add_layer(image, "background", noise(HEIGHT, WIDTH), kind=kind)
+    pasted = add_layer(image, "pasted", cut_out(30, 40), (10, 8), kind=kind)
+    pasted.opacity = 60.0
+    shown = Presented(image, engine, pasted)
+    shown.values["shadow"] = CAST
+    shown.presenter.update_composite()
+    assert shown.view.ready, shown.view.status
+    shown.presenter.close()
+    harmonize(image, engine, pasted, shadow=CAST)
+    assert [layer.name for layer in image.layers] == ["pasted harmonized", "pasted", "pasted shadow", "background"]

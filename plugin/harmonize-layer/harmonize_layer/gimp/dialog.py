@@ -146,7 +146,7 @@ class HarmonizeDialog:
         self._cube.connect("clicked", self._save_cube)
         state.pack_end(self._cube, False, False, 0)
         state.pack_end(PresetMenu(self._config, Presets(presets_path()), self.show_status).button, False, False, 0)
-        state.pack_end(self._variants.button, False, False, 0)
+        self._preview.tools.pack_start(self._variants.button, False, False, 0)
         shown = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=8)
         shown.pack_start(self._preview.widget, True, True, 0)
         for part in (state, self._notes):
@@ -424,7 +424,7 @@ class HarmonizeDialog:
 
 
 def _text_label() -> Gtk.Label:
-    return Gtk.Label(xalign=0, wrap=True, width_chars=40, max_width_chars=60)
+    return Gtk.Label(xalign=0, wrap=True, width_chars=24, max_width_chars=60)
 
 
 def _help_button() -> Gtk.Widget:

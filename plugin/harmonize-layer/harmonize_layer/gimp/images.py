@@ -427,7 +427,7 @@ class GimpImage:
         new = Gimp.Layer.new(self.wrapped, "filled", area.width, area.height, kind, 100, Gimp.LayerMode.NORMAL)
         self.wrapped.insert_layer(new, None, 0)
         new.set_offsets(area.x, area.y)
-        pixels.fill_buffer(new.get_buffer(), (area.width, area.height), color, opacity, depth)
+        pixels.fill_drawable(new, (area.width, area.height), color, opacity, depth)
         return GimpLayer(new)
 
     def insert_copy(self, layer: HostLayer, at: HostLayer, name: str, *, below: bool = False) -> GimpLayer:

@@ -47,7 +47,7 @@ class _Detail:
 
 
 class PreviewArea:
-    """The widget with both images; they have the same view."""
+    """The widget with both images, which have the same view, and a row of tools below them."""
 
     def __init__(self, show_part: Callable[[Window | None], None]) -> None:
         """Build the widget.
@@ -72,6 +72,7 @@ class PreviewArea:
         self._divider = 0.5
         self._split = Gtk.CheckButton(label=_("S_plit view"), use_underline=True)
         self._caption = Gtk.Label(xalign=0)
+        self.tools = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=8)
         self.widget = self._build()
 
     def show_before(self, window: Window, rgba: bytes, mask: bytes, *, tinted: bool) -> None:
@@ -143,14 +144,13 @@ class PreviewArea:
         true.connect("clicked", self._show_true_pixels)
         true.set_tooltip_text(_("Show each pixel of the image as one pixel"))
         self._split.connect("toggled", lambda _: self._fit_again())
-        tools = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=8)
-        tools.pack_start(self._caption, True, True, 0)
-        tools.pack_start(self._split, False, False, 0)
-        tools.pack_start(true, False, False, 0)
-        tools.pack_start(fit, False, False, 0)
+        self.tools.pack_start(self._caption, True, True, 0)
+        self.tools.pack_start(self._split, False, False, 0)
+        self.tools.pack_start(true, False, False, 0)
+        self.tools.pack_start(fit, False, False, 0)
         column = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6)
         column.pack_start(frame, True, True, 0)
-        column.pack_start(tools, False, False, 0)
+        column.pack_start(self.tools, False, False, 0)
         return column
 
     # -- signals

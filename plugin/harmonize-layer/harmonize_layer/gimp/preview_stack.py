@@ -102,7 +102,7 @@ class GimpPreviewStack:
 
     def _write(self, drawable: Gimp.Drawable, encoding: str, data: bytes) -> None:
         buffer = drawable.get_buffer()
-        buffer.set(pixels.rectangle(PixelArea(0, 0, *self._size)), encoding, data)
+        pixels.write_area(drawable, buffer, encoding, PixelArea(0, 0, *self._size), data)
         buffer.flush()
         drawable.update(0, 0, *self._size)
 
