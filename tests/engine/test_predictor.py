@@ -179,7 +179,8 @@ def test_four_views_replace_a_center_without_foreground_or_background(inside: fl
 def test_network_with_two_scales_gets_one_view_of_each_and_their_mean_gives_the_map() -> None:
     network, seen = Measurer(0.1, 0.2), make_input(96)
     found = predictor_of(network)(seen)
-    (large, large_mask), (small, small_mask) = network.shown
+    # Views are predicted in several threads, in any order.
+    (large, large_mask), (small, small_mask) = sorted(network.shown, key=lambda view: -view[0].shape[-1])
     assert (large.shape[-1], small.shape[-1]) == (96, 64)
     np.testing.assert_array_equal(large[0].permute(1, 2, 0), seen.composite)
     for whole, reduced in ((large, small), (large_mask, small_mask)):
