@@ -54,12 +54,15 @@ def test_export_writes_an_onnx_file_that_predicts_the_same(tmp_path: Path, capsy
     card, network = data.card, data.network()
     size = description["input_size"]
     assert (size, description["inputs"], description["outputs"]) == (card.input_size, ["composite", "mask"], ["output"])
-    composite = torch.rand(3, 3, size, size, generator=torch.Generator().manual_seed(1))
-    mask = torch.zeros(3, 1, size, size)
-    mask[..., 20:60, 30:70] = 1
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-    found = session.run(None, {"composite": composite.numpy(), "mask": mask.numpy()})[0]
-    np.testing.assert_allclose(found, network(composite, mask).numpy(), atol=1e-4)
+    for count in (1, 3):
+        composite = torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(count))
+        composite *= torch.linspace(0.3, 1, count)[:, None, None, None]
+        mask = torch.zeros(count, 1, size, size)
+        mask[..., 20:60, 30:70] = 1
+        found = session.run(None, {"composite": composite.numpy(), "mask": mask.numpy()})[0]
+        np.testing.assert_allclose(found, network(composite, mask).numpy(), atol=1e-4)
+    assert np.abs(found[0] - found[1]).max() > 0.01
 
 
 def test_export_of_an_unknown_model_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

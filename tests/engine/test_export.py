@@ -2,9 +2,8 @@
 """Export of the curve networks with torch.export and ONNX: both give the same outputs as the network.
 
 The batch size is dynamic, and so is the image size of all S2CRNet variants, from 33 pixels per side on, where the
-encoder's last features have more than one position. Concord's size is fixed here: a dynamic size takes three times as
-long, is limited to multiples of 8 in ONNX (which has no area pooling for other sizes), and in torch.export to sizes
-either below or above 96 pixels (its statistics use every pixel below, and every nth above).
+encoder's last features have more than one position. Connoisseur's size is fixed here, to save
+time. Concord is exported by the test of the command, in test_cli_settings.py.
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ import torch
 from torch import Tensor
 from torch.export import Dim, ExportedProgram
 
-from s2am_engine.networks.concord import Concord
 from s2am_engine.networks.connoisseur import Connoisseur
 from s2am_engine.networks.network import MapNetwork
 from s2am_engine.networks.s2crnet import S2CRNet
@@ -37,10 +35,9 @@ SIZES = [(1, 48, 80), (3, 64, 48), (2, 128, 37)]
 NETWORKS: dict[str, Callable[[], MapNetwork]] = {
     "s2crnet": lambda: S2CRNet(pieces=8, width=16),
     "s2crnet-v-cascaded-semantic": lambda: S2CRNet(pieces=8, stages=2, encoder="vgg16", semantic=True, width=8),
-    "concord": lambda: Concord(width=24, hidden=32),
     "connoisseur": lambda: Connoisseur(channels=12, blocks=1, hidden=32),
 }
-OF_ONE_SIZE = ("concord", "connoisseur")  # the others take any
+OF_ONE_SIZE = ("connoisseur",)  # the others take any
 
 
 @dataclass(frozen=True)
