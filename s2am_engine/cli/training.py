@@ -30,6 +30,7 @@ from s2am_engine.errors import TrainingError
 from s2am_engine.models import model_store
 
 if TYPE_CHECKING:
+    from s2am_engine.training.cross_validation import LikenessQuality
     from s2am_engine.training.events import TrainingEvent
     from s2am_engine.training.gain import Compared
     from s2am_engine.training.photo_cache import Skipped
@@ -331,15 +332,16 @@ def run_finetune(options: argparse.Namespace) -> int:
         print(json.dumps(found.to_json() | {"sheet": str(sheet)}))
         return 0
     list_skipped(found.photographs.skipped)
-    seen, unseen = len(found.photographs.seen), len(found.photographs.unseen)
     print(
-        f"Trained on {seen} photographs, measured on {unseen} others of the same folder "
-        f"({found.style.pairs} composites), in {found.seconds / 60:.1f} minutes."
+        f"Learned from {len(found.photographs.all)} photographs in {found.seconds / 60:.1f} minutes. "
+        f"Measured on {found.style.pairs} composites, each with photographs that were held out:"
     )
     for what, one in (("this look", found.style), ("other looks", found.others), ("benchmark", found.benchmark)):
         if one:
             print(f"  {what:12} {describe_gain(one)}")
     print(found.sentence + (f" Use it with --model {found.model.card.name}." if found.model else ""))
+    if found.model:
+        print(describe_recognition(found.recognition))
     print(f"Before and after: {sheet}")
     return 0
 
@@ -350,6 +352,14 @@ def describe_gain(compared: Compared) -> str:
     if interval := compared.fmse_interval:
         words += f" (95 % certain: {-interval.high:+.1%} to {-interval.low:+.1%})"
     return f"{words}, PSNR {compared.psnr_gained:+.2f} dB"
+
+
+def describe_recognition(found: LikenessQuality) -> str:
+    """Describe on which backgrounds a fine-tuned model is used, in one sentence."""
+    used, rejected = found.recognized, found.rejected
+    return (
+        f"It is used on {used:.0%} of backgrounds with this look; on {rejected:.0%} of others, its base model is used."
+    )
 
 
 def new_run(options: argparse.Namespace) -> tuple[Path, Plan]:

@@ -34,6 +34,7 @@ DEFAULT_MODEL = "connoisseur"
 DETECTOR = "dissonance"
 SUBJECT_MODEL = "subject"
 DETECTOR_NETWORKS = ("dissonance", "subject")  # predict masks only; listed here because PyTorch loads slowly
+ADJUSTABLE_NETWORKS = ("concord", "connoisseur")  # can be fine-tuned: they predict curves and a matrix; likewise
 DETECTION_THRESHOLD = 0.5  # confidence from which on a detection counts
 SUBJECT_THRESHOLD = 0.5  # confidence from which on a subject counts as clear
 BUNDLED = Path(__file__).parent / "weights"
@@ -76,6 +77,11 @@ class Card:
     def recolors(self) -> bool:
         """True if the model harmonizes (a detector does not)."""
         return self.network not in DETECTOR_NETWORKS
+
+    @property
+    def adjustable(self) -> bool:
+        """True if the model can be fine-tuned."""
+        return self.network in ADJUSTABLE_NETWORKS and not self.fine_tuned
 
 
 @dataclass(frozen=True)

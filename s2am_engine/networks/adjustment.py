@@ -7,11 +7,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from s2am_engine.color.srgb import linear_tensor_to_srgb, srgb_tensor_to_linear
 from s2am_engine.networks.background import BACKGROUND_FEATURES, describe_background
-from s2am_engine.networks.curves import CurvesAndMatrixNetwork
-from s2am_engine.networks.traits import CONTROLS
+from s2am_engine.networks.traits import CONTROLS, CURVE_CONSTANTS
 
 CURVE_PARAMETERS, MATRIX_PARAMETERS = 3 * CONTROLS, 12
+STYLE_MAPS = 2
 PARAMETERS = CURVE_PARAMETERS + MATRIX_PARAMETERS
 FEATURES = PARAMETERS + 2 * BACKGROUND_FEATURES
 HIDDEN_UNITS = 48
@@ -24,39 +25,49 @@ class Adjustment(nn.Module):
     """Small perceptron that adjusts curves and a matrix to a style.
 
     From the base network's parameters and the colors of foreground and background it predicts how much of the base
-    network's map is applied, and how much of the style's map (an affine map from average photographs to the style,
-    the same for every image). At first it changes nothing.
+    network's map is applied, and how much of two maps of the style, which are the same for every image: an affine map,
+    and a gain of linear light per channel as curves. At first it changes nothing.
 
-    Two outputs are enough: with a change of each coefficient besides, the error in the style was as low, and that in
+    So few outputs are enough: with a change of each coefficient besides, the error in the style was as low, and that in
     other styles higher.
     """
 
-    style_map: Tensor
+    style_maps: Tensor
     mean: Tensor
     deviation: Tensor
 
     def __init__(self) -> None:
         """Create an adjustment without a style."""
         super().__init__()
-        self.register_buffer("style_map", torch.zeros(MATRIX_PARAMETERS))  # difference from the identity
+        self.register_buffer("style_maps", torch.zeros(STYLE_MAPS, PARAMETERS))  # differences from the identity
         self.register_buffer("mean", torch.zeros(FEATURES))
         self.register_buffer("deviation", torch.ones(FEATURES))
-        last = nn.Linear(HIDDEN_UNITS, 2)
+        last = nn.Linear(HIDDEN_UNITS, 1 + STYLE_MAPS)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
         self.perceptron = nn.Sequential(nn.Linear(FEATURES, HIDDEN_UNITS), nn.GELU(), nn.Dropout(DROPOUT), last)
 
     @torch.no_grad()
-    def fit(self, style_map: Tensor, features: Tensor) -> None:
+    def fit(self, affine: Tensor, gains: Tensor, features: Tensor) -> None:
         """Set what is not trained.
 
         Args:
-            style_map: (3, 4), from average photographs to those of the style, sRGB in [0, 1].
-            features: (N, FEATURES) of composites in the style, as `describe` gives them.
+            affine: (3, 4), from average photographs to those of the style, sRGB in [0, 1].
+            gains: (3,) of linear light, likewise.
+            features: (N, FEATURES) of composites, as `describe` gives them.
         """
-        self.style_map.copy_((style_map - torch.eye(3, 4)).flatten())
+        matrix = F.pad((affine - torch.eye(3, 4)).flatten(), (CURVE_PARAMETERS, 0))
+        curves = F.pad(curves_of_gains(gains).flatten(), (0, MATRIX_PARAMETERS))
+        self.style_maps.copy_(torch.stack([matrix, curves]))
         self.mean.copy_(features.mean(dim=0))
         self.deviation.copy_(features.std(dim=0) + FEATURE_FLOOR)
+
+    @torch.no_grad()
+    def scale(self, strength: float) -> None:
+        """Scale all that it changes."""
+        last = self.perceptron[-1]
+        for one in last.parameters():
+            one.mul_(strength)
 
     def forward(self, parameters: Tensor, composite: Tensor, mask: Tensor) -> Tensor:
         """Return adjusted parameters.
@@ -69,36 +80,23 @@ class Adjustment(nn.Module):
         Returns:
             (B, PARAMETERS).
         """
-        standardized = (describe(parameters, composite, mask) - self.mean) / self.deviation
-        found = self.perceptron(standardized.clamp(-MOST_DEVIATIONS, MOST_DEVIATIONS)).to(parameters)
-        base, style = found.split(1, dim=1)
-        return parameters * (1 + base) + style * F.pad(self.style_map.to(parameters), (CURVE_PARAMETERS, 0))
+        return self.adjust(parameters, describe(parameters, composite, mask))
+
+    def adjust(self, parameters: Tensor, features: Tensor) -> Tensor:
+        """Return adjusted parameters (B, PARAMETERS), given what `describe` returns (B, FEATURES)."""
+        standardized = (features - self.mean) / self.deviation
+        shares = self.perceptron(standardized.clamp(-MOST_DEVIATIONS, MOST_DEVIATIONS)).to(parameters)
+        return parameters * (1 + shares[:, :1]) + shares[:, 1:] @ self.style_maps.to(parameters)
+
+
+def curves_of_gains(gains: Tensor) -> Tensor:
+    """Return the control points (3, CONTROLS) of sRGB curves, see `expand_curves`, that multiply linear light (3,)."""
+    basis, knots, _ = (torch.from_numpy(one) for one in CURVE_CONSTANTS)
+    wanted = linear_tensor_to_srgb(srgb_tensor_to_linear(knots) * gains[:, None]) - knots
+    return torch.linalg.lstsq(basis.T, wanted.T).solution.T
 
 
 def describe(parameters: Tensor, composite: Tensor, mask: Tensor) -> Tensor:
     """Return (B, FEATURES): the base network's parameters, and the colors of foreground and background."""
     regions = [describe_background(composite, one) for one in (1 - mask, mask)]
     return torch.cat([parameters.float(), *regions], dim=1)
-
-
-class AdjustedNetwork(CurvesAndMatrixNetwork):
-    """A frozen network and the adjustment of its predictions, for training the adjustment."""
-
-    def __init__(self, known: CurvesAndMatrixNetwork, adjustment: Adjustment) -> None:
-        """Join them; the network is frozen."""
-        super().__init__()
-        self.known, self.adjustment = known.eval().requires_grad_(False), adjustment
-        self.disagreement_penalty, self.input_scales = known.disagreement_penalty, known.input_scales
-
-    def train(self, mode: bool = True) -> AdjustedNetwork:
-        """Set the mode of the adjustment; the frozen network stays in evaluation mode."""
-        super().train(mode)
-        self.known.eval()
-        return self
-
-    def predict(self, composite: Tensor, mask: Tensor) -> Tensor:
-        """See `Network.forward`."""
-        with torch.no_grad():
-            known = self.known.predict(composite, mask)
-        adjusted: Tensor = self.adjustment(known, composite, mask)
-        return adjusted

@@ -86,7 +86,11 @@ class Likeness(nn.Module):
 
     def forward(self, composite: Tensor, mask: Tensor) -> Tensor:
         """Return probabilities (B,); arguments as for `Network.forward`."""
-        return torch.sigmoid(self.log_odds(describe_background(composite, mask)) / SOFTNESS)
+        return self.of_described(describe_background(composite, mask))
+
+    def of_described(self, described: Tensor) -> Tensor:
+        """Return probabilities (N,) for descriptions of backgrounds (N, BACKGROUND_FEATURES)."""
+        return torch.sigmoid(self.log_odds(described) / SOFTNESS)
 
     def log_odds(self, described: Tensor) -> Tensor:
         """Return the log-odds (N,) that backgrounds (N, BACKGROUND_FEATURES) are of the style."""
@@ -96,16 +100,12 @@ class Likeness(nn.Module):
         return 0.5 * (of_others - of_style) + self.offset
 
     @torch.no_grad()
-    def fit(self, style: Tensor, others: Tensor, further: Tensor) -> None:
-        """Fit the two normal distributions, and set the threshold.
-
-        The distributions fit the given photographs better than further ones, so the threshold is set by those: the
-        likeness of `RECOGNIZED` of them is at least one half.
+    def fit(self, style: Tensor, others: Tensor) -> None:
+        """Fit the two normal distributions; log-odds of 0 are then halfway between their centers.
 
         Args:
             style: (N, BACKGROUND_FEATURES), backgrounds of the style, see `describe_background`.
             others: (M, BACKGROUND_FEATURES) backgrounds in other styles.
-            further: (K, BACKGROUND_FEATURES) backgrounds of further photographs of the style.
         """
         style, others = style.double(), others.double()
         covariance = 0.5 * (style.T.cov() + others.T.cov())
@@ -117,7 +117,14 @@ class Likeness(nn.Module):
         found = FittedLikeness(mean, whitening, center, identity, mean.new_zeros(1))
         for name, value in found._asdict().items():
             getattr(self, name).copy_(value)
-        self.offset -= torch.quantile(self.log_odds(further), 1 - RECOGNIZED)
+
+    @torch.no_grad()
+    def calibrate(self, log_odds: Tensor) -> None:
+        """Set the threshold: the likeness of `RECOGNIZED` of the backgrounds with these log-odds (N,) is at least 0.5.
+
+        They should be of photographs to which the likeness was not fitted; those fit better than further ones.
+        """
+        self.offset -= torch.quantile(log_odds, 1 - RECOGNIZED)
 
 
 class FittedLikeness(NamedTuple):

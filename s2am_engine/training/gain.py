@@ -12,7 +12,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from s2am_engine.training.metrics import Scores, mean
+from s2am_engine.training.metrics import Scores, decibels, mean
 
 CONFIDENCE = 0.95
 RESAMPLES = 4000
@@ -28,13 +28,31 @@ class Interval:
 
 
 @dataclass(frozen=True)
+class Errors:
+    """Color error of one image, or the means over several."""
+
+    fmse: float  # of the foreground, 8-bit values
+    psnr: float  # dB, whole image
+
+    @classmethod
+    def of_foreground(cls, fmse: float, area: float) -> Errors:
+        """Return the errors of an image whose background is right; area: share of it that is foreground."""
+        return cls(fmse, decibels(fmse * area))
+
+    @classmethod
+    def of_scores(cls, scores: Scores) -> Errors:
+        """Keep two of all scores."""
+        return cls(scores.fmse, scores.psnr)
+
+
+@dataclass(frozen=True)
 class PairScores:
-    """Scores of one held-out pair."""
+    """Errors of one held-out pair."""
 
     photograph: str  # name of the photograph of which the pair was made
-    untouched: Scores
-    before: Scores
-    after: Scores
+    untouched: Errors
+    before: Errors
+    after: Errors
 
     @property
     def fmse_saved(self) -> float:
@@ -46,9 +64,9 @@ class PairScores:
 class Compared:
     """Mean scores on one set of pairs before and after fine-tuning."""
 
-    untouched: Scores
-    before: Scores
-    after: Scores
+    untouched: Errors
+    before: Errors
+    after: Errors
     pairs: int
     photographs: int
     fmse_interval: Interval | None  # of `fmse_saved`; None: one photograph says nothing about others
@@ -60,11 +78,11 @@ class Compared:
         untouched, before, after = (
             mean([getattr(one, name) for one in scores]) for name in ("untouched", "before", "after")
         )
-        names = sorted({one.photograph for one in scores})
+        names = {name: row for row, name in enumerate(sorted({one.photograph for one in scores}))}
         sums = np.zeros((len(names), 4))
         for one in scores:
             gained = one.after.psnr - one.before.psnr
-            sums[names.index(one.photograph)] += (one.before.fmse, one.after.fmse, gained, 1)
+            sums[names[one.photograph]] += (one.before.fmse, one.after.fmse, gained, 1)
         drawn = resample(sums)
         saved = 1 - drawn[:, 1] / np.maximum(drawn[:, 0], 1e-9)
         intervals = (percentiles(figures, len(names)) for figures in (saved, drawn[:, 2] / drawn[:, 3]))
@@ -119,7 +137,12 @@ def judge(style: Compared, others: Compared) -> Verdict:
         return Verdict.NO_COMMON_STYLE
     if style.psnr_gained < 0:
         return Verdict.CONTRADICTORY
-    return Verdict.BETTER if others.fmse_saved >= -MOST_FORGOTTEN else Verdict.FORGETS
+    return Verdict.FORGETS if forgets(others) else Verdict.BETTER
+
+
+def forgets(others: Compared) -> bool:
+    """Return whether a fine-tuned network is worse on pairs in other styles."""
+    return others.fmse_saved < -MOST_FORGOTTEN
 
 
 def reduction(before: float, after: float) -> float:

@@ -100,6 +100,7 @@ class PairMaker(PairSource):
     references: SimilarRegions | None = field(default=None, kw_only=True)  # None = any region
     device: torch.device | str = field(default="cpu", kw_only=True)
     crop: bool = field(default=True, kw_only=True)
+    in_turn: bool = field(default=False, kw_only=True)  # every piece has the first photographs instead of random ones
 
     def piece(self, index: int, count: int) -> Batch:
         """See `PairSource.piece`."""
@@ -109,7 +110,7 @@ class PairMaker(PairSource):
 
     def compose(self, count: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Return composites (B, 3, N, N), exact foregrounds (B, 1, N, N) and targets (B, 3, N, N)."""
-        chosen = rng.integers(len(self.photographs), size=count)
+        chosen = np.arange(count) if self.in_turn else rng.integers(len(self.photographs), size=count)
         cuts = [self.crop_region(int(number), rng) for number in chosen]
         pictures, regions, references, reference_regions = (self.stack(column) for column in zip(*cuts, strict=True))
         batch_rng = BatchRNG.seeded(rng, count, self.device)

@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from s2am_engine.networks.adjustment import PARAMETERS, AdjustedNetwork, Adjustment
+from s2am_engine.networks.adjustment import PARAMETERS, Adjustment, curves_of_gains
 from s2am_engine.networks.background import BACKGROUND_FEATURES, describe_background
 from s2am_engine.networks.concord import Concord
 from s2am_engine.networks.connoisseur import Connoisseur
 from s2am_engine.networks.personal import RECOGNIZED, Likeness, Personal
+from s2am_engine.networks.traits import CurvesAndMatrix
 from tests.engine.networks import perturbed_network, pictures, small_network
 
 
@@ -41,7 +43,8 @@ def likeness() -> Likeness:
         describe_background(scenes(200, seed, warm), half_masks(200))
         for seed, warm in ((0, True), (1, False), (10, True))
     ]
-    fitted.fit(*kinds)
+    fitted.fit(*kinds[:2])
+    fitted.calibrate(fitted.log_odds(kinds[2]))
     return fitted
 
 
@@ -94,11 +97,11 @@ def test_personal_interpolates_predictions(name: str, likeness: Likeness) -> Non
 
 
 def test_adjustment_changes_nothing_at_first_and_then_adds_the_style_map() -> None:
-    """Weight 1 of the base network's map, and what the last layer adds: a part of the style's matrix."""
+    """Weight 1 of the base network's map, and what the last layer adds: a part of the style's matrix and curves."""
     known = perturbed_network("concord")
     adjustment = Adjustment().eval()
-    style_map = torch.eye(3, 4) + torch.tensor([[0.2, 0.0, 0.0, 0.1]] * 3)
-    adjustment.fit(style_map, torch.randn(8, adjustment.mean.numel()))
+    affine, gains = torch.eye(3, 4) + torch.tensor([[0.2, 0.0, 0.0, 0.1]] * 3), torch.tensor([0.5, 1.0, 1.5])
+    adjustment.fit(affine, gains, torch.randn(8, adjustment.mean.numel()))
     network = Personal(known, adjustment).eval()
     composite, mask = pictures(32)
     with torch.no_grad():
@@ -106,23 +109,20 @@ def test_adjustment_changes_nothing_at_first_and_then_adds_the_style_map() -> No
         torch.testing.assert_close(network(composite, mask), expected)
         last = adjustment.perceptron[-1]
         assert isinstance(last, nn.Linear)
-        last.bias[:] = torch.tensor([-0.25, 0.5])
+        last.bias[:] = torch.tensor([-0.25, 0.5, 2.0])
         found = network(composite, mask)
-    matrix = 0.5 * (style_map - torch.eye(3, 4)).flatten()
-    torch.testing.assert_close(found[:, :-12], 0.75 * expected[:, :-12])
+    matrix = 0.5 * (affine - torch.eye(3, 4)).flatten()
+    torch.testing.assert_close(found[:, :-12], 0.75 * expected[:, :-12] + 2 * curves_of_gains(gains).flatten())
     torch.testing.assert_close(found[:, -12:], 0.75 * expected[:, -12:] + matrix)
     assert found.shape == (len(composite), PARAMETERS)
 
 
-def test_adjusted_network_trains_the_adjustment_only() -> None:
-    network = AdjustedNetwork(Concord(width=24, hidden=32), Adjustment()).train()
-    assert not network.known.training
-    assert network.adjustment.training
-    composite, mask = pictures(32)
-    network(composite, mask).sum().backward()
-    assert {name for name, one in network.named_parameters() if one.grad is not None} == {
-        name for name, _ in network.named_parameters() if name.startswith("adjustment.")
-    }
+def test_curves_of_gains_multiply_linear_light() -> None:
+    parameters = torch.cat([curves_of_gains(torch.tensor([0.4, 1.0, 1.3])).flatten(), torch.zeros(12)])
+    gray = np.full((1, 1, 3), 0.5, np.float32)
+    red, green, blue = CurvesAndMatrix().to_color_map(parameters.numpy())(gray)[0, 0]
+    # Linear light of sRGB 0.5 is 0.214; encoded again, times 0.4 and 1.3.
+    np.testing.assert_allclose([red, green, blue], [0.324, 0.5, 0.563], atol=0.01)
 
 
 def test_personal_inherits_scales_and_penalty() -> None:

@@ -61,10 +61,12 @@ def test_main_measures_references_of_a_look(
     styles: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = "--looks 1 --photographs 3 --tested 2 --minutes 0 --references 1 --base concord --out"
-    monkeypatch.setattr(sys, "argv", ["looks", str(photos), str(styles), *options.split(), str(tmp_path / "out")])
+    monkeypatch.setattr(
+        sys, "argv", ["looks", str(photos), str(styles), str(photos), *options.split(), str(tmp_path / "out")]
+    )
     assert looks.main() == 0
     heading, row = capsys.readouterr().out.splitlines()
     assert heading.split()[0] == "look"
     assert row.split()[0] == "1"
     (found,) = json.loads((tmp_path / "out" / "looks.json").read_text(encoding="utf-8"))
-    assert (found["fine_tuned"], found["references"]["pairs"]) == (None, 2)
+    assert (found["fine_tuned"], found["references"]["pairs"]) == (None, 6)

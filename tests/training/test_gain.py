@@ -8,15 +8,21 @@ import math
 import numpy as np
 import pytest
 
-from s2am_engine.training.gain import SENTENCES, Compared, PairScores, Verdict, judge, reduction, student_quantile
-from s2am_engine.training.metrics import Scores
+from s2am_engine.training.gain import (
+    SENTENCES,
+    Compared,
+    Errors,
+    PairScores,
+    Verdict,
+    judge,
+    reduction,
+    student_quantile,
+)
 
 
 def pair(photograph: int, before: float, after: float) -> PairScores:
     """Scores of a pair with these color errors."""
-    untouched, first, second = (
-        Scores(10 * math.log10(255**2 / error), 20.0, error / 2, error, 0.9) for error in (2 * before, before, after)
-    )
+    untouched, first, second = (Errors(error, 10 * math.log10(255**2 / error)) for error in (2 * before, before, after))
     return PairScores(f"photograph {photograph}", untouched, first, second)
 
 

@@ -3,13 +3,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from s2am_engine.training import style_pairs
 from s2am_engine.training.photo_cache import Photograph
-from s2am_engine.training.style_pairs import IN_STYLE, StylePairs, apply_affine, estimate_style, without_style
+from s2am_engine.training.style_pairs import (
+    IN_STYLE,
+    StylePairs,
+    apply_affine,
+    apply_gains,
+    estimate_style,
+    remove_style,
+    without_style,
+)
 from s2am_engine.training.synthetic_pairs import PairMaker
 
 WARM = np.array([[0.8, 0.1, 0.0, 0.1], [0.0, 0.7, 0.0, 0.1], [0.0, 0.1, 0.5, 0.05]])
@@ -41,12 +51,30 @@ def test_estimate_style_finds_the_change_of_color() -> None:
     style = estimate_style(styled)
     average = 255 * np.array(style_pairs.AVERAGE_MEAN)
     assert abs(mean_color(styled) - average).max() > 20
-    assert abs(mean_color(without_style(styled, style)) - average).max() < 6
+    affine, gains = (without_style(styled, style)[first::2] for first in (0, 1))
+    assert abs(mean_color(affine) - average).max() < 8
+    assert abs(mean_color(gains) - average).max() < abs(mean_color(styled) - average).max() - 5
     unit = torch.from_numpy(plain[0].image).permute(2, 0, 1)[None] / 255
     shown = 255 * apply_affine(unit, style.apply, torch.ones(1, 1, 1, 1)).mean(dim=(0, 2, 3)).numpy()
     assert abs(shown - styled[0].image.mean(axis=(0, 1))).max() < 12
     there_and_back = torch.cat([style.apply, torch.eye(4)[3:]]) @ torch.cat([style.remove, torch.eye(4)[3:]])
     torch.testing.assert_close(there_and_back, torch.eye(4), atol=0.02, rtol=0)
+
+
+def test_estimate_style_finds_gains_of_light_that_keep_black() -> None:
+    """The gains of darkened photographs remove the darkening, and leave black as it is."""
+    plain = photographs(style=False)
+    gains = torch.tensor([0.5, 0.4, 0.3])
+    whole = torch.ones(1, 1, 1, 1)
+    dark = []
+    for one in plain:
+        unit = torch.from_numpy(one.image).permute(2, 0, 1)[None] / 255
+        shown = apply_gains(unit, gains, whole)[0].permute(1, 2, 0)
+        dark.append(replace(one, image=(255 * shown).round().byte().numpy()))
+    found = estimate_style(dark).gains / estimate_style(plain).gains
+    torch.testing.assert_close(found, gains, atol=0.02, rtol=0)
+    black = remove_style(torch.zeros(1, 3, 2, 2), estimate_style(dark), whole, by_gains=whole)
+    assert float(black.abs().max()) == 0
 
 
 @pytest.mark.parametrize("style", [True, False], ids=["style", "none"])

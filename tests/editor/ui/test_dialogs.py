@@ -83,6 +83,7 @@ class FakeTrainer:
             model=SimpleNamespace(card=SimpleNamespace(name=name)),
             style=gained,
             others=SimpleNamespace(psnr_gained=0.0, fmse_saved=0.0),
+            recognition=SimpleNamespace(recognized=0.92, rejected=0.8),
         )
 
 
@@ -220,6 +221,7 @@ def test_fine_tune_shows_loss_and_result(qtbot: QtBot, dialog: FineTuneDialog, d
     qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.outcome, timeout=LONG)
     assert not dialog.outcome.image.image.isNull()
     assert "this style: -25%" in dialog.outcome.figures.text()
+    assert "Used on 92% of backgrounds of this style; on 80% of others" in dialog.outcome.figures.text()
     assert "+1.50 dB" in dialog.outcome.figures.toolTip()
     assert dialog.outcome.keep_button.hasFocus()
     assert deleted == []
@@ -314,10 +316,9 @@ def test_fine_tune_trains_a_real_model(
     qtbot: QtBot, theme: Theme, settings: EditorSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in (
-        ("held_out.MOST_ROUNDS", 1),
-        ("finetune.FEWEST_HELD_OUT", 4),
-        ("finetune.MEASURED_SIDE", 96),
-        ("style_likeness.BACKGROUNDS", 64),
+        ("fine_tuning_session.FEWEST_ROUNDS", 1),
+        ("adjustment_training.FEWEST_STEPS", 20),
+        ("held_out_sheet.MOST_SHEET_PAIRS", 6),
     ):
         monkeypatch.setattr(f"s2am_engine.training.{name}", value)
     redirect_cache(monkeypatch, tmp_path / "cache")

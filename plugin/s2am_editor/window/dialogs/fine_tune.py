@@ -99,7 +99,8 @@ class FineTuneDialog(QDialog):
         self.name = QLineEdit(self.tr("my photos"))
         self.base = ChoiceBox()
         for model in usable_models():
-            self.base.addItem(model.card.name)
+            if model.card.adjustable:
+                self.base.addItem(model.card.name)
         self.minutes = WholeNumberBox()
         self.minutes.setRange(1, 600)
         self.minutes.setValue(10)
@@ -121,7 +122,7 @@ class FineTuneDialog(QDialog):
         column.addWidget(heading(self.tr("Fine-tune a model on your photos")))
         text = self.tr(
             "Choose photos of one style: a wedding in warm light, a film look, products on gray. "
-            "A fifth of them is held out to measure the result."
+            "Each of them is held out once to measure the result."
         )
         column.addWidget(muted_label(text))
         column.addLayout(row)

@@ -151,6 +151,12 @@ class ResultPage(QWidget):
             self.tr("Color error on held-out photos of this style: {0:+.0%}.").format(-style.fmse_saved),
             self.tr("Color error on photos of other styles: {0:+.0%}.").format(-result.others.fmse_saved),
         ]
+        if self._name is not None:
+            found = result.recognition
+            text = self.tr(
+                "Used on {0:.0%} of backgrounds of this style; on {1:.0%} of others, the base model is used."
+            )
+            lines.append(text.format(found.recognized, found.rejected))
         self.figures.setText("\n".join(lines))
         decibels = self.tr("PSNR: {0:+.2f} dB in this style, {1:+.2f} dB in others")
         self.figures.setToolTip(decibels.format(style.psnr_gained, result.others.psnr_gained))
