@@ -141,7 +141,7 @@ def test_light_wrap_follows_the_layer() -> None:
     )
     assert added.max() > 40
     expected = np.rot90(added[70:130, 110:190], -1)
-    assert np.abs(turned[60:140, 120:180] - expected).mean() < 0.05 * expected.mean()
+    assert np.abs(turned[60:140, 120:180] - expected).mean() < 0.08 * expected.mean()
 
 
 def test_project_keeps_the_finish_and_other_programs_see_the_finished_pixels(tmp_path: Path) -> None:
