@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 
 from gimp_bridge import protocol
 from gimp_bridge.bridge_folder import LOG
+from gimp_bridge.color_messages import Adjust, AdjustResult, CubeFile, ExportCube, Harmonize, HarmonizeResponse
 from gimp_bridge.connection import DisconnectedError, SilenceError
 from gimp_bridge.finish_messages import (
     FinishMeasured,
@@ -33,10 +34,12 @@ from gimp_bridge.finish_messages import (
 )
 from gimp_bridge.harmony_messages import HarmonyScores, ScoreHarmony
 from gimp_bridge.layer_pixels import STRIP_BYTES, NativeFormat, PixelLayout, PixelSource, ReadRows, WriteRows
-from gimp_bridge.mask_messages import RefineMask
+from gimp_bridge.mask_messages import RefineMask, SelectSubject, SubjectResponse
 from gimp_bridge.protocol import Message, MessageError, ProgressUpdate
 from gimp_bridge.request_channel import ProgressCallback, RequestChannel, open_workspace, put_bytes
+from gimp_bridge.shadow_messages import EstimateShadow, RenderShadow, ShadowRendered, ShadowValues
 from gimp_bridge.starter import EngineStarter
+from gimp_bridge.strip_messages import BYTES_OF
 from gimp_bridge.strip_rendering import RenderJob
 from s2am_common.errors import BridgeError, CancelledError, S2AMError
 from s2am_common.paths import user_paths
@@ -74,26 +77,22 @@ class EngineClient:
         """Return all models, the default first."""
         return self._call(protocol.ModelsRequest(), protocol.ModelList, progress).models
 
-    def harmonize(
-        self, request: protocol.Harmonize, progress: ProgressCallback | None = None
-    ) -> protocol.HarmonizeResponse:
-        """Predict a color map. Raises MaskError and other errors of the engine, see `protocol.Harmonize`."""
-        return self._call(request, protocol.HarmonizeResponse, progress)
+    def harmonize(self, request: Harmonize, progress: ProgressCallback | None = None) -> HarmonizeResponse:
+        """Predict a color map. Raises MaskError and other errors of the engine, see `Harmonize`."""
+        return self._call(request, HarmonizeResponse, progress)
 
-    def select_subject(
-        self, request: protocol.SelectSubject, progress: ProgressCallback | None = None
-    ) -> protocol.SubjectResponse:
-        """Select the subject of a layer or a composite; see `protocol.SelectSubject`."""
-        return self._call(request, protocol.SubjectResponse, progress)
+    def select_subject(self, request: SelectSubject, progress: ProgressCallback | None = None) -> SubjectResponse:
+        """Select the subject of a layer or a composite; see `SelectSubject`."""
+        return self._call(request, SubjectResponse, progress)
 
-    def adjust(self, request: protocol.Adjust, progress: ProgressCallback | None = None) -> protocol.AdjustResult:
+    def adjust(self, request: Adjust, progress: ProgressCallback | None = None) -> AdjustResult:
         """Apply the sliders to a color map, which takes a few milliseconds."""
-        return self._call(request, protocol.AdjustResult, progress)
+        return self._call(request, AdjustResult, progress)
 
     def export_cube(self, color_map: dict[str, Any], title: str, progress: ProgressCallback | None = None) -> bytes:
         """Return a color map as the content of a .cube file."""
-        request = protocol.ExportCube(color_map=color_map, title=title)
-        return self._call(request, protocol.CubeFile, progress).content
+        request = ExportCube(color_map=color_map, title=title)
+        return self._call(request, CubeFile, progress).content
 
     def render(
         self,
@@ -124,19 +123,17 @@ class EngineClient:
 
         self._retry(do, progress)
 
-    def estimate_shadow(
-        self, request: protocol.EstimateShadow, progress: ProgressCallback | None = None
-    ) -> protocol.ShadowValues:
-        """Estimate the shadow of a layer; see `protocol.EstimateShadow`."""
-        return self._call(request, protocol.ShadowValues, progress)
+    def estimate_shadow(self, request: EstimateShadow, progress: ProgressCallback | None = None) -> ShadowValues:
+        """Estimate the shadow of a layer; see `EstimateShadow`."""
+        return self._call(request, ShadowValues, progress)
 
     def render_shadow(
         self,
-        request: protocol.RenderShadow,
+        request: RenderShadow,
         silhouette: ReadRows,
         progress: ProgressCallback | None = None,
         layer_masks: Sequence[ReadRows] = (),
-    ) -> tuple[protocol.ShadowRendered, bytes]:
+    ) -> tuple[ShadowRendered, bytes]:
         """Render the shadow of a layer.
 
         Args:
@@ -149,15 +146,15 @@ class EngineClient:
             Position, size and color of the shadow's layer, and its opacity: rows of its width in the request's depth.
         """
 
-        def do(requests: RequestChannel) -> tuple[protocol.ShadowRendered, bytes]:
+        def do(requests: RequestChannel) -> tuple[ShadowRendered, bytes]:
             report = self._checked(progress)
             requests.abandon()
             with open_workspace(requests, self._folder, request.end, report) as shared:
                 for number, plane in enumerate((silhouette, *layer_masks)):
                     offset = number * request.height * request.width
                     _put_rows(shared, offset, plane, request.width, request.height)
-                found = requests.wait_for(requests.send(request), protocol.ShadowRendered, report)
-                size = found.width * found.height * protocol.BYTES_OF[request.depth]
+                found = requests.wait_for(requests.send(request), ShadowRendered, report)
+                size = found.width * found.height * BYTES_OF[request.depth]
                 return found, shared[request.result_offset : request.result_offset + size]
 
         return self._retry(do, progress)

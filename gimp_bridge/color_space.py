@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gimp_bridge.protocol import TRANSFER_STEPS, ColorSpace
+from gimp_bridge.strip_messages import TRANSFER_STEPS, ColorSpace
 from s2am_common.errors import EngineError
 from s2am_engine.color.map import Chain, ColorMap, Curves, Matrix
 from s2am_engine.color.srgb import linear_to_srgb, srgb_to_linear

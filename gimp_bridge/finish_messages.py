@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from gimp_bridge.protocol import Message, Strip, check_message_size
+from gimp_bridge.protocol import Message, check_message_size
+from gimp_bridge.strip_messages import Strip
 from s2am_common.sliders import FINISH_SLIDERS, check_sliders
 
 FINISH_WINDOW = 96

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gimp_bridge import protocol
+from gimp_bridge.strip_messages import BYTES_OF, ColorSpace, Depth
 
 ReadRows = Callable[[int, int], bytes]
 """Returns rows of pixels or of a plane, from (top, count)."""
@@ -36,13 +36,13 @@ class PixelLayout:
 
     width: int
     height: int
-    depth: protocol.Depth = "u8"
+    depth: Depth = "u8"
     linear: bool = False
-    space: protocol.ColorSpace | None = None
+    space: ColorSpace | None = None
 
     def rows_per_strip(self) -> int:
         """Return the number of rows of a strip."""
-        wanted = STRIP_BYTES // (self.width * 4 * protocol.BYTES_OF[self.depth])
+        wanted = STRIP_BYTES // (self.width * 4 * BYTES_OF[self.depth])
         return max(1, min(self.height, wanted // _TILE_ROWS * _TILE_ROWS or wanted))
 
 

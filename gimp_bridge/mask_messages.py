@@ -1,13 +1,57 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The message about the edges of a mask."""
+"""The messages about masks: select a subject, and refine the edges of a mask."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gimp_bridge.protocol import MAX_WORKSPACE, Message
+from gimp_bridge.protocol import Message, check_message_size
+from gimp_bridge.strip_messages import MAX_WORKSPACE
 from s2am_common.edge_sliders import EDGE_SLIDERS
 from s2am_common.sliders import check_sliders
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectSubject(Message):
+    """Select the subject of a layer or a composite. Answered with a `SubjectResponse`.
+
+    Errors have the codes `subject.not-found` (there is no clear subject), `subject.all` (it covers everything that is
+    visible) and those of the engine.
+
+    pixels: H×W×4, RGBA of the layer on its own, or of the visible composite.
+    likeliest: select the likeliest subject also where the model would rather report none.
+    model: `subject`, the built-in one, or the name of an installed one; empty = the installed one if there is one.
+    """
+
+    kind = "select-subject"
+    width: int
+    height: int
+    pixels: bytes
+    likeliest: bool = False
+    model: str = ""
+
+    def __post_init__(self) -> None:
+        """Check the sizes."""
+        check_message_size(self.width, self.height)
+        if len(self.pixels) != 4 * self.width * self.height:
+            raise ValueError("pixels must have the size of the image")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubjectResponse(Message):
+    """The selected subject.
+
+    mask: plane, 255 = subject.
+    confidence: 0 to 1, that the image has a clear subject.
+    certain: the subject would have been selected also without `likeliest`.
+    model: name of the model that was used.
+    """
+
+    kind = "subject"
+    mask: bytes
+    confidence: float
+    certain: bool
+    model: str
 
 
 @dataclass(frozen=True, kw_only=True)

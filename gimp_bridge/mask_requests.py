@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine's answer to the request about the edges of a mask."""
+"""The engine's answers to the requests for masks."""
 
 from __future__ import annotations
 
@@ -9,10 +9,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gimp_bridge.effective_mask import Plane, effective_mask, multiply_planes
-from gimp_bridge.mask_messages import RefineMask
-from gimp_bridge.model_cache import ReportText
+from gimp_bridge.mask_messages import RefineMask, SelectSubject, SubjectResponse
+from gimp_bridge.model_cache import ModelCache, ReportText
 from s2am_engine.image.mask_edges import EdgeSettings, refine_edges
 from s2am_engine.types import FractionCallback
+
+
+def select_layer_subject(request: SelectSubject, models: ModelCache, report: ReportText) -> SubjectResponse:
+    """Select the subject of a layer or a composite.
+
+    Raises:
+        MaskError, EngineError: see `SelectSubject`.
+    """
+    rgba = np.frombuffer(request.pixels, np.uint8).reshape(request.height, request.width, 4)
+    selector = models.subject_selector(request.model, report)
+    report("Selecting the subject")
+    with models.computing():
+        found = selector.select(
+            np.ascontiguousarray(rgba[..., :3]), alpha=np.ascontiguousarray(rgba[..., 3]), likeliest=request.likeliest
+        )
+    return SubjectResponse(
+        mask=found.mask.tobytes(), confidence=found.confidence, certain=found.is_certain, model=found.model
+    )
 
 
 def refine_layer_mask(

@@ -15,12 +15,29 @@ import typing
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from gimp_bridge import finish_messages, harmony_messages, mask_messages, protocol
+from gimp_bridge import (
+    color_messages,
+    finish_messages,
+    harmony_messages,
+    mask_messages,
+    protocol,
+    shadow_messages,
+    strip_messages,
+)
 from gimp_bridge.protocol import MAX_HEADER, Message, MessageError
 
+_MODULES = (
+    protocol,
+    color_messages,
+    strip_messages,
+    shadow_messages,
+    finish_messages,
+    harmony_messages,
+    mask_messages,
+)
 _MESSAGES: Mapping[str, type[Message]] = {
     each.kind: each
-    for module in (protocol, finish_messages, harmony_messages, mask_messages)
+    for module in _MODULES
     for each in vars(module).values()
     if isinstance(each, type) and issubclass(each, Message) and each.kind
 }

@@ -12,6 +12,7 @@ from typing import TypeVar
 from gimp_bridge import protocol
 from gimp_bridge.connection import Channel
 from gimp_bridge.protocol import Message, MessageError, ProgressUpdate
+from gimp_bridge.strip_messages import OpenWorkspace, WorkspaceOpened
 
 ProgressCallback = Callable[[ProgressUpdate], None]
 """Called with each step; an exception of it cancels the request."""
@@ -66,8 +67,8 @@ def open_workspace(
     requests: RequestChannel, folder: Path, size: int, progress: ProgressCallback
 ) -> Iterator[mmap.mmap]:
     """Provide a new shared workspace, a file in the bridge folder, in memory."""
-    request = requests.send(protocol.OpenWorkspace(size=size))
-    opened = requests.wait_for(request, protocol.WorkspaceOpened, progress)
+    request = requests.send(OpenWorkspace(size=size))
+    opened = requests.wait_for(request, WorkspaceOpened, progress)
     if Path(opened.file).name != opened.file:
         raise MessageError(f"{opened.file!r} is not in the bridge folder")
     with (folder / opened.file).open("r+b") as file, mmap.mmap(file.fileno(), size) as shared:

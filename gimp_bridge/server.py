@@ -18,8 +18,9 @@ from pathlib import Path
 from gimp_bridge import connection
 from gimp_bridge.bridge_folder import ENGINE_LOCK, RUNNING, EngineAddress, make_private, read_address
 from gimp_bridge.client import EngineClient
-from gimp_bridge.engine_session import EngineSession, remove_leftovers
+from gimp_bridge.engine_session import EngineSession
 from gimp_bridge.model_cache import ModelCache
+from gimp_bridge.shared_workspace import remove_leftovers
 from s2am_common.atomic import atomic_write
 from s2am_common.errors import BridgeError
 from s2am_common.locks import ProcessLock, is_unlocked

@@ -8,18 +8,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gimp_bridge import protocol
 from gimp_bridge.effective_mask import Plane, effective_mask
+from gimp_bridge.shadow_messages import EstimateShadow, RenderShadow, ShadowValues
+from gimp_bridge.strip_messages import Depth
 from s2am_common.errors import MaskError
 from s2am_engine.shadow.estimate import estimate_shadow
 from s2am_engine.shadow.layer import ShadowLayer, Silhouette
 from s2am_engine.shadow.render import render_shadow
 from s2am_engine.shadow.settings import Shadow
 
-_DTYPES: dict[protocol.Depth, type[Any]] = {"u8": np.uint8, "u16": np.uint16, "float": np.float32}
+_DTYPES: dict[Depth, type[Any]] = {"u8": np.uint8, "u16": np.uint16, "float": np.float32}
 
 
-def estimate_layer_shadow(request: protocol.EstimateShadow) -> protocol.ShadowValues:
+def estimate_layer_shadow(request: EstimateShadow) -> ShadowValues:
     """Estimate the shadow of a layer. Raises MaskError if nothing of it is visible."""
     shape = request.height, request.width
     rgba = np.frombuffer(request.pixels, np.uint8).reshape(*shape, 4)
@@ -31,12 +32,12 @@ def estimate_layer_shadow(request: protocol.EstimateShadow) -> protocol.ShadowVa
         raise MaskError("No visible part of the layer lies on the canvas.", code="mask.empty")
     visible: Plane = np.where(alpha == 0, rgba[..., 3], 0).astype(np.uint8)
     found = estimate_shadow(np.ascontiguousarray(rgba[..., :3]), Silhouette(alpha), visible)
-    return protocol.ShadowValues(
+    return ShadowValues(
         sliders=found.shadow.values, color=found.shadow.color, evidence=found.evidence, notes=found.notes
     )
 
 
-def render_layer_shadow(request: protocol.RenderShadow, silhouette: Plane) -> tuple[ShadowLayer, NDArray[Any]]:
+def render_layer_shadow(request: RenderShadow, silhouette: Plane) -> tuple[ShadowLayer, NDArray[Any]]:
     """Render the shadow of a silhouette, h×w, and return the layer and its opacity in the request's depth."""
     red, green, blue = request.color
     shadow = Shadow(**request.sliders, color=(red, green, blue))

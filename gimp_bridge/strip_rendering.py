@@ -12,8 +12,9 @@ from typing import Any
 from gimp_bridge import protocol
 from gimp_bridge.finish_messages import FinishReach, FinishStrip, LayerFinish, ReachFound
 from gimp_bridge.layer_pixels import NativeFormat, PixelLayout, PixelSource, WriteRows
-from gimp_bridge.protocol import Message, ProgressUpdate, Strip
+from gimp_bridge.protocol import Message, ProgressUpdate
 from gimp_bridge.request_channel import ProgressCallback, RequestChannel, open_workspace, put_bytes
+from gimp_bridge.strip_messages import Render, RestoreUnchanged, Strip
 
 _STRIPS_IN_FLIGHT = 3  # one is read, one is rendered, one waits to be written
 _PAGE = 4096
@@ -85,13 +86,11 @@ class RenderJob:
             requests.append(FinishStrip(strip=strip, finish=self.finish, row=row, above=above, below=below))
         return requests
 
-    def _request(self, strip: Strip) -> protocol.Render:
+    def _request(self, strip: Strip) -> Render:
         space = self.layout.space
         if space is None:
-            return protocol.Render(color_map=self.color_map, strip=strip)
-        return protocol.Render(
-            color_map=self.color_map, strip=strip, transfer=space.transfer, primaries=space.primaries
-        )
+            return Render(color_map=self.color_map, strip=strip)
+        return Render(color_map=self.color_map, strip=strip, transfer=space.transfer, primaries=space.primaries)
 
     def _strip(self, offset: int, rows: int) -> Strip:
         return Strip(
@@ -127,7 +126,7 @@ class RenderJob:
             put_bytes(shared, start, end, self.native.original(top, rows))
             start, end = part.within(strip.planes_end + strip.rows * bytes_per_row, bytes_per_row)
             put_bytes(shared, start, end, self.native.written(top, rows))
-            restored = self.requests.send(protocol.RestoreUnchanged(strip=strip))
+            restored = self.requests.send(RestoreUnchanged(strip=strip))
             self.requests.wait_for(restored, protocol.Done, progress)
             self.native.write(top, rows, shared[start:end])
         fraction = min(1.0, (top + rows) / self.layout.height)

@@ -23,8 +23,9 @@ from s2am_common.translation import CATALOGS, read_po
 CHECKOUT = Path(__file__).resolve().parents[1]
 PLUGIN = "plugin/harmonize-layer/harmonize_layer"
 SOURCES = (
-    f"{PLUGIN}/**/*.py", "gimp_bridge/client.py", "gimp_bridge/connection.py", "gimp_bridge/engine_session.py",
-    "gimp_bridge/bridge_folder.py", "gimp_bridge/harmony_requests.py", "gimp_bridge/mask_requests.py",
+    f"{PLUGIN}/**/*.py", "gimp_bridge/bridge_folder.py", "gimp_bridge/client.py", "gimp_bridge/color_requests.py",
+    "gimp_bridge/connection.py", "gimp_bridge/engine_session.py", "gimp_bridge/harmony_requests.py",
+    "gimp_bridge/mask_requests.py", "gimp_bridge/shadow_requests.py", "gimp_bridge/shared_workspace.py",
     "gimp_bridge/strip_rendering.py",
     "gimp_bridge/model_cache.py", "gimp_bridge/starter.py", "s2am_common/atomic.py",
     "s2am_engine/inference/harmonizer.py", "s2am_engine/inference/detector.py", "s2am_engine/inference/devices.py",

@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gimp_bridge import connection, protocol
+from gimp_bridge import connection
 from gimp_bridge.bridge_folder import read_address
 from gimp_bridge.client import EngineClient
+from gimp_bridge.color_messages import Adjust, Harmonize
 from gimp_bridge.layer_pixels import PixelLayout, PixelSource
 from gimp_bridge.protocol import ProgressUpdate
 from s2am_common.errors import S2AMError
@@ -41,18 +42,18 @@ def rgba_of(pixels: NDArray[np.uint8], alpha: int | NDArray[np.uint8] = 255) -> 
 
 def harmonize_request(
     pixels: NDArray[np.uint8] | None = None, alpha: int | NDArray[np.uint8] = 255, **fields: Any
-) -> protocol.Harmonize:
+) -> Harmonize:
     """Return the request to harmonize the test composite, or other pixels of its size."""
     composed, mask = composite(HEIGHT, WIDTH)
     rgba = rgba_of(composed if pixels is None else pixels, alpha)
     defaults: dict[str, Any] = {"width": WIDTH, "height": HEIGHT, "pixels": rgba, "layer_alpha": mask.tobytes()}
-    return protocol.Harmonize(**(defaults | fields))
+    return Harmonize(**(defaults | fields))
 
 
 def harmonized_map(engine: EngineClient, **sliders: float) -> dict[str, Any]:
     """Return the color map of the test composite with sliders."""
     found = engine.harmonize(harmonize_request())
-    return engine.adjust(protocol.Adjust(color_map=found.color_map, sliders=sliders)).color_map
+    return engine.adjust(Adjust(color_map=found.color_map, sliders=sliders)).color_map
 
 
 def constant_source(value: bytes, layout: PixelLayout) -> PixelSource:

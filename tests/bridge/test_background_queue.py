@@ -16,7 +16,7 @@ import pytest
 
 from gimp_bridge.background_queue import BackgroundQueue
 from gimp_bridge.client import EngineClient
-from gimp_bridge.protocol import Adjust, AdjustResult, HarmonizeResponse
+from gimp_bridge.color_messages import Adjust, AdjustResult, HarmonizeResponse
 from tests.bridge.engines import SERVE, halt, harmonize_request, process_of
 
 

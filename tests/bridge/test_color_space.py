@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from gimp_bridge.color_space import in_color_space, is_identity
-from gimp_bridge.protocol import TRANSFER_STEPS, ColorSpace
+from gimp_bridge.strip_messages import TRANSFER_STEPS, ColorSpace
 from s2am_common.errors import EngineError
 from s2am_engine.color.apply import apply_color_map
 from s2am_engine.color.map import Chain, Curves, Matrix

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from gimp_bridge.color_messages import Harmonize
+from gimp_bridge.color_requests import HarmonizeJob
 from gimp_bridge.effective_mask import effective_mask, multiply_planes
-from gimp_bridge.engine_session import HarmonizeJob
-from gimp_bridge.protocol import Harmonize
 from s2am_common.errors import MaskError
 
 

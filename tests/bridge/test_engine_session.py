@@ -11,17 +11,12 @@ import numpy as np
 import pytest
 
 from gimp_bridge import protocol
-from gimp_bridge.engine_session import (
-    SharedWorkspace,
-    adjust_color_map,
-    fit_effect,
-    remove_leftovers,
-    sample_colors,
-    select_layer_subject,
-)
-from gimp_bridge.mask_messages import RefineMask
-from gimp_bridge.mask_requests import refine_layer_mask
-from gimp_bridge.protocol import MAX_SAMPLES, Adjust, Strip
+from gimp_bridge.color_messages import MAX_SAMPLES, Adjust
+from gimp_bridge.color_requests import adjust_color_map, fit_effect, sample_colors
+from gimp_bridge.mask_messages import RefineMask, SelectSubject
+from gimp_bridge.mask_requests import refine_layer_mask, select_layer_subject
+from gimp_bridge.shared_workspace import SharedWorkspace, remove_leftovers
+from gimp_bridge.strip_messages import Strip
 from s2am_common.errors import CancelledError, EngineError, FileError, NothingFoundError
 from s2am_engine.color.fit import fit_linear_matrix
 from s2am_engine.color.map import IDENTITY, Curves, Matrix
@@ -103,7 +98,7 @@ def test_failed_keeps_the_code_of_an_engine_error() -> None:
 
 def test_select_layer_subject_gives_the_selectors_mask() -> None:
     pixels = np.random.default_rng(4).integers(0, 256, (20, 30, 4)).astype(np.uint8)
-    request = protocol.SelectSubject(width=30, height=20, pixels=pixels.tobytes(), likeliest=True)
+    request = SelectSubject(width=30, height=20, pixels=pixels.tobytes(), likeliest=True)
     models: Any = LocalModels()
     models.certain = False
     steps: list[str] = []

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from gimp_bridge import protocol
 from gimp_bridge.bridge_folder import ENGINE_LOCK, LOG, RUNNING
 from gimp_bridge.client import EngineClient
+from gimp_bridge.color_messages import Adjust
 from gimp_bridge.layer_pixels import PixelLayout, PixelSource
-from gimp_bridge.protocol import Adjust, ProgressUpdate
+from gimp_bridge.protocol import ProgressUpdate
+from gimp_bridge.strip_messages import OpenWorkspace
 from s2am_common.errors import CancelledError
 from s2am_common.locks import is_unlocked
 from tests.bridge.engines import (
@@ -168,7 +169,7 @@ def test_full_disk_is_an_error_and_leaves_no_file(folder: Path) -> None:
 def test_files_of_a_killed_engine_are_removed(folder: Path) -> None:
     EngineClient(SERVE, folder).status()
     channel = connect(folder)
-    channel.send(1, protocol.OpenWorkspace(size=4096))
+    channel.send(1, OpenWorkspace(size=4096))
     channel.receive(20)
     first = process_of(folder)
     kill(folder)
@@ -280,9 +281,9 @@ def test_shutdown_ends_the_engine(folder: Path) -> None:
 
 def test_workspace_of_a_killed_client_is_removed(engine: EngineClient, shared_folder: Path) -> None:
     script = (
-        "import sys\nfrom gimp_bridge.client import EngineClient\nfrom gimp_bridge import protocol\n"
+        "import sys\nfrom gimp_bridge.client import EngineClient\nfrom gimp_bridge import strip_messages\n"
         "engine = EngineClient(sys.argv[1:])\n"
-        "engine._call(protocol.OpenWorkspace(size=1 << 20), protocol.WorkspaceOpened, None)\n"
+        "engine._call(strip_messages.OpenWorkspace(size=1 << 20), strip_messages.WorkspaceOpened, None)\n"
         "print('open', flush=True)\nsys.stdin.read()\n"
     )
     command = [sys.executable, "-c", script, *SERVE]

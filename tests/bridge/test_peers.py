@@ -20,6 +20,7 @@ from gimp_bridge.bridge_folder import RUNNING
 from gimp_bridge.client import EngineClient
 from gimp_bridge.message_encoding import decode_message
 from gimp_bridge.protocol import ProgressUpdate
+from gimp_bridge.strip_messages import OpenWorkspace, Render, Strip, WorkspaceOpened
 from s2am_engine.color.map import IDENTITY
 from tests.bridge.engines import SERVE, connect, failure, harmonize_request, serve_after
 
@@ -117,26 +118,24 @@ def test_truncated_message_ends_its_connection(engine: EngineClient, shared_fold
 def test_strip_beyond_the_workspace_is_refused(engine: EngineClient, shared_folder: Path) -> None:
     engine.status()
     channel = connect(shared_folder)
-    strip = protocol.Strip(offset=0, width=64, rows=64)
+    strip = Strip(offset=0, width=64, rows=64)
     identity = IDENTITY.to_json()
-    for number, each in enumerate(
-        (protocol.OpenWorkspace(size=4096), protocol.Render(color_map=identity, strip=strip))
-    ):
+    for number, each in enumerate((OpenWorkspace(size=4096), Render(color_map=identity, strip=strip))):
         channel.send(number, each)
     responses: dict[int, protocol.Message] = {}
     while len(responses) < 2:
         number, response = channel.receive(30)
         if not isinstance(response, ProgressUpdate):
             responses[number] = response
-    assert isinstance(responses[0], protocol.WorkspaceOpened)
+    assert isinstance(responses[0], WorkspaceOpened)
     assert isinstance(responses[1], protocol.Failed)
     assert "does not lie within" in responses[1].message
     channel.close()
 
 
 def test_render_without_a_workspace_is_refused(engine: EngineClient) -> None:
-    strip = protocol.Strip(offset=0, width=1, rows=1)
-    request = protocol.Render(color_map=IDENTITY.to_json(), strip=strip)
+    strip = Strip(offset=0, width=1, rows=1)
+    request = Render(color_map=IDENTITY.to_json(), strip=strip)
     error = failure(lambda: engine._call(request, protocol.Done, None))
     assert (error.code, str(error)) == ("engine.request", "Unexpected request “render” (is a workspace open?).")
 

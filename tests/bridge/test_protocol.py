@@ -9,11 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gimp_bridge import finish_messages, harmony_messages, protocol
+from gimp_bridge import (
+    finish_messages,
+    harmony_messages,
+    protocol,
+)
+from gimp_bridge.color_messages import MAX_SAMPLES, Adjust, AdjustResult, Harmonize, HarmonizeResponse
 from gimp_bridge.finish_messages import FINISH_WINDOW, LayerFinish
-from gimp_bridge.mask_messages import RefineMask
+from gimp_bridge.mask_messages import RefineMask, SelectSubject, SubjectResponse
 from gimp_bridge.message_encoding import decode_message, encode_message
-from gimp_bridge.protocol import Adjust, Harmonize, Message, MessageError, ModelInfo, Strip
+from gimp_bridge.protocol import Message, MessageError, ModelInfo
+from gimp_bridge.shadow_messages import EstimateShadow, RenderShadow, ShadowRendered, ShadowValues
+from gimp_bridge.strip_messages import MAX_WORKSPACE, OpenWorkspace, Render, RestoreUnchanged, Strip, WorkspaceOpened
 from s2am_common.errors import BridgeError, CancelledError, MaskError, NothingFoundError, S2AMError
 from s2am_common.shadow_sliders import SHADOW_SLIDERS
 from s2am_common.sliders import SLIDERS
@@ -31,18 +38,18 @@ MESSAGES: list[Message] = [
         mask_source="layer-or-predicted",
         model="mine",
     ),
-    protocol.SelectSubject(width=2, height=1, pixels=bytes(8), likeliest=True, model="isnet"),
+    SelectSubject(width=2, height=1, pixels=bytes(8), likeliest=True, model="isnet"),
     RefineMask(width=2, height=1, layer_masks=2, selection=True, edges={"grow": -1.5, "refine_edges": 7.0}),
     Adjust(color_map={"map": [1.5, None]}, sliders={name: each.high for name, each in SLIDERS.items()}),
     Adjust(color_map={}, samples=bytes(8)),
-    protocol.OpenWorkspace(size=7),
-    protocol.Render(
+    OpenWorkspace(size=7),
+    Render(
         color_map={"map": "x"},
         strip=Strip(offset=4, width=3, rows=2, depth="float", linear=True, layer_masks=2, selection=True),
     ),
-    protocol.RestoreUnchanged(strip=Strip(offset=0, width=3, rows=2, predicted=True, original_bytes=8)),
-    protocol.EstimateShadow(**IMAGE, layer_masks=bytes(6)),  # type: ignore[arg-type]
-    protocol.RenderShadow(
+    RestoreUnchanged(strip=Strip(offset=0, width=3, rows=2, predicted=True, original_bytes=8)),
+    EstimateShadow(**IMAGE, layer_masks=bytes(6)),  # type: ignore[arg-type]
+    RenderShadow(
         width=5,
         height=3,
         left=-2,
@@ -81,13 +88,13 @@ MESSAGES: list[Message] = [
     protocol.ModelList(
         models=(ModelInfo(name="a", description="b", bundled=True), ModelInfo(name="c", description="", bundled=False))
     ),
-    protocol.HarmonizeResponse(color_map={"map": [1.5]}, confidence=1, samples=bytes(4), mask=b"\0\xff", alpha=b"xx"),
-    protocol.HarmonizeResponse(color_map={}, confidence=0.5, samples=b"", mask=b"", alpha=b"", notes=("a", "ö")),
-    protocol.SubjectResponse(mask=b"\0\xff", confidence=0.25, certain=False, model="isnet"),
-    protocol.AdjustResult(color_map={}, effect={"m": 1}, matrix=tuple(map(float, range(12))), rmse=0.1),
-    protocol.ShadowValues(sliders={"length": 0.5}, color=(0.1, 0.2, 0.3), evidence="none", notes=("ä",)),
-    protocol.ShadowRendered(left=1, top=2, width=3, height=4, color=(0.1, 0.2, 0.3)),
-    protocol.WorkspaceOpened(file="x"),
+    HarmonizeResponse(color_map={"map": [1.5]}, confidence=1, samples=bytes(4), mask=b"\0\xff", alpha=b"xx"),
+    HarmonizeResponse(color_map={}, confidence=0.5, samples=b"", mask=b"", alpha=b"", notes=("a", "ö")),
+    SubjectResponse(mask=b"\0\xff", confidence=0.25, certain=False, model="isnet"),
+    AdjustResult(color_map={}, effect={"m": 1}, matrix=tuple(map(float, range(12))), rmse=0.1),
+    ShadowValues(sliders={"length": 0.5}, color=(0.1, 0.2, 0.3), evidence="none", notes=("ä",)),
+    ShadowRendered(left=1, top=2, width=3, height=4, color=(0.1, 0.2, 0.3)),
+    WorkspaceOpened(file="x"),
     protocol.Done(),
 ]
 
@@ -135,7 +142,7 @@ def test_decode_of_a_damaged_message_is_refused_or_valid(message: Message, data:
         lambda: Adjust(color_map={}, sliders={"contrast": float("nan")}),
         lambda: Adjust(color_map={}, sliders={"sharpness": 0.0}),
         lambda: Adjust(color_map={}, samples=bytes(5)),
-        lambda: Adjust(color_map={}, samples=bytes(4 * protocol.MAX_SAMPLES + 4)),
+        lambda: Adjust(color_map={}, samples=bytes(4 * MAX_SAMPLES + 4)),
         lambda: Harmonize(width=0, height=1, pixels=b"", layer_alpha=b""),
         lambda: Harmonize(width=1, height=3000, pixels=bytes(12_000), layer_alpha=bytes(3000)),
         lambda: Harmonize(width=2, height=1, pixels=bytes(7), layer_alpha=b"xx"),
@@ -143,14 +150,14 @@ def test_decode_of_a_damaged_message_is_refused_or_valid(message: Message, data:
         lambda: Harmonize(width=2, height=1, pixels=bytes(8), layer_alpha=b"xx", layer_masks=b"xxx"),
         lambda: Harmonize(width=2, height=1, pixels=bytes(8), layer_alpha=b"xx", selection=b"x"),
         lambda: Harmonize(width=2, height=1, pixels=bytes(8), layer_alpha=b"xx", predicted=b"xxx"),
-        lambda: protocol.SelectSubject(width=1, height=3000, pixels=bytes(12_000)),
-        lambda: protocol.SelectSubject(width=2, height=1, pixels=bytes(6)),
+        lambda: SelectSubject(width=1, height=3000, pixels=bytes(12_000)),
+        lambda: SelectSubject(width=2, height=1, pixels=bytes(6)),
         lambda: RefineMask(width=0, height=1),
         lambda: RefineMask(width=1 << 15, height=1 << 12),
         lambda: RefineMask(width=2, height=1, edges={"feather": -1.0}),
         lambda: RefineMask(width=2, height=1, edges={"warmth": 0.5}),
-        lambda: protocol.OpenWorkspace(size=0),
-        lambda: protocol.OpenWorkspace(size=protocol.MAX_WORKSPACE + 1),
+        lambda: OpenWorkspace(size=0),
+        lambda: OpenWorkspace(size=MAX_WORKSPACE + 1),
         lambda: Strip(offset=-4, width=1, rows=1),
         lambda: Strip(offset=2, width=1, rows=1),
         lambda: Strip(offset=0, width=1 << 20, rows=1 << 20),

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 
 from gimp_bridge import layer_pixels
 from gimp_bridge.client import EngineClient
+from gimp_bridge.color_messages import Adjust, AdjustResult
 from gimp_bridge.layer_pixels import NativeFormat, PixelLayout, PixelSource, ReadRows
-from gimp_bridge.protocol import Adjust, AdjustResult, Depth, SelectSubject
+from gimp_bridge.mask_messages import SelectSubject
+from gimp_bridge.strip_messages import Depth
 from s2am_common.errors import EngineError, NoSubjectError, NothingFoundError
 from s2am_engine import Harmonizer, HarmonizeResult, Sliders
 from s2am_engine.color.apply import apply_color_map

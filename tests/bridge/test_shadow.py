@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gimp_bridge import protocol
 from gimp_bridge.client import EngineClient
-from gimp_bridge.protocol import EstimateShadow, RenderShadow
+from gimp_bridge.shadow_messages import EstimateShadow, RenderShadow
 from gimp_bridge.shadow_requests import estimate_layer_shadow
+from gimp_bridge.strip_messages import Depth
 from s2am_common.errors import MaskError
 from s2am_engine.shadow.estimate import estimate_shadow
 from s2am_engine.shadow.layer import Silhouette
@@ -42,7 +42,7 @@ def test_estimate_shadow_ignores_the_layers_own_pixels() -> None:
 
 
 @pytest.mark.parametrize(("depth", "dtype"), [("u8", np.uint8), ("u16", np.uint16), ("float", np.float32)])
-def test_render_shadow_returns_the_engines_layer(tmp_path: Path, depth: protocol.Depth, dtype: type[Any]) -> None:
+def test_render_shadow_returns_the_engines_layer(tmp_path: Path, depth: Depth, dtype: type[Any]) -> None:
     _, mask = composite(HEIGHT, WIDTH)
     sliders = {"direction": 120.0, "length": 1.5, "tint": 0.5}
     request = RenderShadow(

@@ -27,7 +27,7 @@ PATIENCE = 600.0
 AT_THE_SECOND_STRIP = """
 import os, signal, sys, time
 from pathlib import Path
-from gimp_bridge.engine_session import SharedWorkspace
+from gimp_bridge.shared_workspace import SharedWorkspace
 from s2am_engine.cli.main import main
 
 folder = Path(sys.argv[1])

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from harmonize_layer.core.messages import LayerError
 
-from gimp_bridge import protocol
+from gimp_bridge.color_messages import Harmonize
 from gimp_bridge.effective_mask import effective_mask
+from gimp_bridge.strip_messages import Render, RestoreUnchanged
 from s2am_common.errors import NothingFoundError
 from tests.plugin import fake_gegl
 from tests.plugin.conftest import (
@@ -231,12 +232,12 @@ def test_each_format_is_rendered_and_keeps_unchanged_pixels(
     rounding = 1e-6 if kind == "RGBA float" else 0  # of the fake buffer
     np.testing.assert_allclose(after[ALPHA == 0], before[ALPHA == 0], atol=rounding, rtol=0)
     assert (after[ALPHA == 255] != before[ALPHA == 255]).any()
-    renders = [request for request in engine.sent if isinstance(request, protocol.Render)]
+    renders = [request for request in engine.sent if isinstance(request, Render)]
     assert renders[0].strip.depth == depth
     assert renders[0].strip.linear == (colors.startswith("RGB") and depth == "float")
     assert bool(renders[0].transfer) == (kind in ("R'G'B'A u8 @wide", "R'G'B'A u16 @wide", "RGBA u8"))
     exact = kind != "RGBA half"
-    assert any(isinstance(request, protocol.RestoreUnchanged) for request in engine.sent) != exact
+    assert any(isinstance(request, RestoreUnchanged) for request in engine.sent) != exact
 
 
 @pytest.mark.parametrize("srgb_thumbnails", [False, True])
@@ -278,7 +279,7 @@ def test_alpha_of_a_large_layer_is_reduced_by_gimp(
 
     monkeypatch.setattr(fake_gegl.Buffer, "get", counted)
     harmonize(image, engine, pasted)
-    request = next(each for each in engine.sent if isinstance(each, protocol.Harmonize))
+    request = next(each for each in engine.sent if isinstance(each, Harmonize))
     found = np.frombuffer(request.layer_alpha, np.uint8).reshape(height // step, width // step)
     expected = np.zeros(found.shape, int)
     expected[5:71, :299] = small[:, 2:]

@@ -14,6 +14,7 @@ from harmonize_layer.core.harmonizing import HarmonizeRun
 from harmonize_layer.core.settings import HarmonizeSettings
 
 from gimp_bridge import protocol
+from gimp_bridge.color_messages import Harmonize
 from gimp_bridge.protocol import ModelInfo
 from s2am_common.errors import BridgeError, MaskError
 from s2am_engine.color.adjustments import Sliders, adjust
@@ -198,7 +199,7 @@ def test_changes_of_the_image_update_the_preview(
     stale = shown.presenter.previewed
     assert stale is None  # not the preview of what is there no more
     shown.presenter.check_changes()
-    assert sum(isinstance(request, protocol.Harmonize) for request in engine.sent) == 1
+    assert sum(isinstance(request, Harmonize) for request in engine.sent) == 1
     assert shown.presenter.previewed is not None
     assert shown.view.ready
 

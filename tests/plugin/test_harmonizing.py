@@ -16,7 +16,7 @@ from harmonize_layer.core.messages import LayerError
 from harmonize_layer.core.metadata import LayerMetadata
 from harmonize_layer.core.settings import HarmonizeSettings
 
-from gimp_bridge import protocol
+from gimp_bridge.color_messages import Harmonize
 from s2am_common.errors import MaskError
 from s2am_engine.color.adjustments import Sliders, adjust
 from s2am_engine.color.apply import apply_color_map
@@ -462,7 +462,7 @@ def test_run_uses_the_previewed_result(image: Image, engine: LocalEngine) -> Non
     composite = read_composite(host, pasted, [], settings)
     result = predict_color_map(engine, composite, "", lambda _: None, likeliest=True)
     HarmonizeRun(host, [pasted], settings, engine, lambda _: None).run((composite, result))
-    assert sum(isinstance(request, protocol.Harmonize) for request in engine.sent) == 1
+    assert sum(isinstance(request, Harmonize) for request in engine.sent) == 1
 
 
 def test_engine_startup_ignores_errors(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:

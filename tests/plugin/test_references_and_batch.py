@@ -15,7 +15,7 @@ from harmonize_layer.core.messages import LayerError
 from harmonize_layer.core.presets import NAMES, Presets
 from harmonize_layer.core.settings import HarmonizeSettings
 
-from gimp_bridge.protocol import MAX_PHOTOGRAPHS
+from gimp_bridge.color_messages import MAX_PHOTOGRAPHS
 from s2am_engine.inference.references import MOST_REFERENCES
 from tests.plugin.conftest import add_layer, cut_out, noise
 from tests.plugin.fake_gimp import Config

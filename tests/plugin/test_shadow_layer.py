@@ -11,7 +11,7 @@ from harmonize_layer.core.messages import LayerError
 from harmonize_layer.core.metadata import LayerMetadata
 from harmonize_layer.core.settings import ShadowSettings, own_values
 
-from gimp_bridge.protocol import EstimateShadow
+from gimp_bridge.shadow_messages import EstimateShadow
 from s2am_engine.shadow.estimate import estimate_shadow
 from s2am_engine.shadow.layer import Silhouette
 from s2am_engine.shadow.render import render_shadow

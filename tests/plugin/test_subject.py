@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from harmonize_layer.core.geometry import PixelArea, Window
 
-from gimp_bridge import protocol
+from gimp_bridge.mask_messages import SelectSubject
 from s2am_common.errors import S2AMError
 from tests.plugin.conftest import add_layer, add_mask, cut_out, noise, pixels_of, select
 from tests.plugin.fake_gimp import FakeGi
@@ -55,7 +55,7 @@ def test_a_second_run_uses_the_layer_mask_that_is_there(pasted: Layer, engine: L
     harmonize(pasted.image, engine, pasted, mask="subject")
     engine.sent.clear()
     harmonize(pasted.image, engine, pasted.image.layers[0], mask="subject", sliders={"warmth": 0.5})
-    assert not [request for request in engine.sent if isinstance(request, protocol.SelectSubject)]
+    assert not [request for request in engine.sent if isinstance(request, SelectSubject)]
     assert len(pasted.image.layers) == 3
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from gimp_bridge.client import EngineClient
-from gimp_bridge.protocol import HarmonizeResponse
+from gimp_bridge.color_messages import HarmonizeResponse
 from gimp_bridge.request_channel import ProgressCallback
 from harmonize_layer.core.composite import LayerComposite
 from harmonize_layer.core.harmonizing import HarmonizeRun, Stopwatch, numbered
@@ -34,7 +34,7 @@ class HarmonizeBatch:
     settings: with `all_images`, the selected layers of the other open images are harmonized as well.
     engine: used by nothing else meanwhile.
     progress: called with each step; may raise CancelledError.
-    likeliest: see `protocol.Harmonize`.
+    likeliest: see `Harmonize`.
     """
 
     image: HostImage

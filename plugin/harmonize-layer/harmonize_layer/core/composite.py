@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from gimp_bridge import protocol
 from gimp_bridge.client import EngineClient
+from gimp_bridge.color_messages import Harmonize, HarmonizeResponse, MaskSource
+from gimp_bridge.mask_messages import SelectSubject
 from gimp_bridge.request_channel import ProgressCallback
 from harmonize_layer.core import messages
 from harmonize_layer.core.geometry import PixelArea, Window, choose_window, reduced_scale
@@ -41,7 +42,7 @@ class LayerComposite:
     start: what the layer is harmonized from.
     window: the part of the image.
     rgba: the visible pixels.
-    layer_alpha, layer_masks, selection, reference: see `protocol.Harmonize`.
+    layer_alpha, layer_masks, selection, reference: see `Harmonize`.
     mask_source: which mask the engine should use.
     photographs: further references.
     stack: for the preview of a layer with a mode or opacity of its own, with a subject, or with a shadow.
@@ -59,7 +60,7 @@ class LayerComposite:
     selection: bytes = b""
     selection_is_reference: bool = False
     reference: bytes = b""
-    mask_source: protocol.MaskSource = "layer"
+    mask_source: MaskSource = "layer"
     photographs: tuple[ReferenceImage, ...] = ()
     is_empty: bool = False
     stack: PreviewStack | None = None
@@ -79,9 +80,9 @@ class LayerComposite:
         size = self.window.columns * self.window.rows
         return [self.layer_masks[start : start + size] for start in range(0, len(self.layer_masks), size)]
 
-    def request(self, model: str, *, likeliest: bool, predicted: bytes = b"") -> protocol.Harmonize:
-        """Return the request to predict its color map, see `protocol.Harmonize`."""
-        return protocol.Harmonize(
+    def request(self, model: str, *, likeliest: bool, predicted: bytes = b"") -> Harmonize:
+        """Return the request to predict its color map, see `Harmonize`."""
+        return Harmonize(
             width=self.window.columns,
             height=self.window.rows,
             pixels=self.rgba,
@@ -204,7 +205,7 @@ def arrange(
         expose(twin)
 
 
-def _automatic_mask(image: HostImage, start: StartingPoint) -> protocol.MaskSource:
+def _automatic_mask(image: HostImage, start: StartingPoint) -> MaskSource:
     """Return where the mask comes from: the detector may be needed if there is one layer, or also its original."""
     layers = [each for each in every_layer(image) if not each.is_group]
     only_original = start.original is not None and start.metadata is not None and start.metadata.mask_predicted
@@ -220,7 +221,7 @@ def request_subject(engine: EngineClient, composite: LayerComposite, progress: P
     """
     assert composite.stack is not None
     window, pixels = composite.window, composite.stack.layer
-    request = protocol.SelectSubject(width=window.columns, height=window.rows, pixels=pixels)
+    request = SelectSubject(width=window.columns, height=window.rows, pixels=pixels)
     return engine.select_subject(request, progress).mask
 
 
@@ -240,7 +241,7 @@ def predict_color_map(
     *,
     likeliest: bool,
     predicted: bytes = b"",
-) -> protocol.HarmonizeResponse:
+) -> HarmonizeResponse:
     """Ask the engine for the color map of a composite.
 
     Args:
@@ -248,7 +249,7 @@ def predict_color_map(
         composite: the composite.
         model: name; "" = the default.
         progress: called with each step.
-        likeliest: see `protocol.Harmonize`.
+        likeliest: see `Harmonize`.
         predicted: the predicted mask of an earlier result for the same composite.
 
     Raises:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gimp_bridge.protocol import HarmonizeResponse
+from gimp_bridge.color_messages import HarmonizeResponse
 from harmonize_layer.core.composite import LayerComposite, arrange, crop_to, read_plane, twin_before
 from harmonize_layer.core.geometry import Window
 from harmonize_layer.core.host import HostImage, HostLayer, PreviewStack

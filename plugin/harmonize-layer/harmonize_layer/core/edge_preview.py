@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gimp_bridge.client import EngineClient
+from gimp_bridge.color_messages import HarmonizeResponse
 from gimp_bridge.layer_pixels import PixelSource, bytes_reader
-from gimp_bridge.protocol import HarmonizeResponse
 from harmonize_layer.core.composite import LayerComposite
 from harmonize_layer.core.detail import Detail
 from harmonize_layer.core.geometry import Window

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gimp_bridge.client import EngineClient
+from gimp_bridge.color_messages import HarmonizeResponse
 from gimp_bridge.finish_messages import FINISH_WINDOW, FinishMeasured, LayerFinish, MeasureFinish, PlaceWindows
-from gimp_bridge.protocol import HarmonizeResponse, ProgressUpdate
+from gimp_bridge.protocol import ProgressUpdate
 from gimp_bridge.request_channel import ProgressCallback
 from harmonize_layer.core.composite import LayerComposite, arrange, read_plane, twin_before
 from harmonize_layer.core.geometry import PixelArea, Window

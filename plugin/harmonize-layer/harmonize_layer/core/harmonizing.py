@@ -16,8 +16,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gimp_bridge.client import EngineClient
+from gimp_bridge.color_messages import Adjust, HarmonizeResponse
 from gimp_bridge.layer_pixels import PixelSource, ReadRows
-from gimp_bridge.protocol import Adjust, HarmonizeResponse, ProgressUpdate
+from gimp_bridge.protocol import ProgressUpdate
 from gimp_bridge.request_channel import ProgressCallback
 from harmonize_layer.core import messages
 from harmonize_layer.core.composite import LayerComposite, predict_color_map, read_composite, request_subject
@@ -118,7 +119,7 @@ class HarmonizeRun:
     image, layers: the image, and its layers to harmonize.
     engine: used by nothing else meanwhile.
     progress: called with each step.
-    likeliest: see `protocol.Harmonize`; the dialog shows what was detected.
+    likeliest: see `Harmonize`; the dialog shows what was detected.
     """
 
     image: HostImage

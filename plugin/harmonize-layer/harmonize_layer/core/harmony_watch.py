@@ -6,8 +6,8 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+from gimp_bridge.color_messages import HarmonizeResponse
 from gimp_bridge.harmony_messages import HarmonyScores, ScoreHarmony
-from gimp_bridge.protocol import HarmonizeResponse
 from harmonize_layer.core.geometry import Window
 from s2am_common.translation import localized as _
 

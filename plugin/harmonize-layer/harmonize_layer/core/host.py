@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gimp_bridge.layer_pixels import NativeFormat, PixelLayout, ReadRows, WriteRows
-from gimp_bridge.protocol import Depth, ModelInfo
+from gimp_bridge.protocol import ModelInfo
+from gimp_bridge.strip_messages import Depth
 from harmonize_layer.core.geometry import PixelArea, Window
 
 Matrix3 = Sequence[Sequence[float]]

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from gimp_bridge.protocol import MAX_PHOTOGRAPHS
+from gimp_bridge.color_messages import MAX_PHOTOGRAPHS
 from harmonize_layer.core import messages
 from harmonize_layer.core.geometry import PixelArea
 from harmonize_layer.core.host import HostImage

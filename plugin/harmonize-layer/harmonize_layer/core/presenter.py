@@ -10,9 +10,11 @@ from pathlib import Path
 from gimp_bridge import protocol
 from gimp_bridge.background_queue import BackgroundQueue
 from gimp_bridge.client import EngineClient
+from gimp_bridge.color_messages import AdjustResult, HarmonizeResponse
 from gimp_bridge.harmony_messages import HarmonyScores
-from gimp_bridge.protocol import AdjustResult, HarmonizeResponse, ProgressUpdate
+from gimp_bridge.protocol import ProgressUpdate
 from gimp_bridge.request_channel import ProgressCallback
+from gimp_bridge.shadow_messages import ShadowValues
 from harmonize_layer.core import messages
 from harmonize_layer.core.batch import HarmonizeBatch
 from harmonize_layer.core.composite import LayerComposite, predict_color_map, read_composite, request_subject
@@ -73,7 +75,7 @@ class DialogPresenter:
         self._tint = b""
         self._is_applying = False
         self._uncut = b""
-        self._shadow: protocol.ShadowValues | None = None
+        self._shadow: ShadowValues | None = None
         self._models: tuple[protocol.ModelInfo, ...] = ()
         self._harmony = HarmonyWatch()
         self._meter: FinishMeter | None = None
@@ -393,7 +395,7 @@ class DialogPresenter:
         if composite is None or self._result is None or self._read_settings().shadow is None:
             return
 
-        def done(values: protocol.ShadowValues) -> None:
+        def done(values: ShadowValues) -> None:
             if composite is self._composite:
                 self._shadow, chosen = values, self._read_settings().shadow
                 if chosen and chosen.automatic:

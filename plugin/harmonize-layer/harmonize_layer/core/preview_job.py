@@ -6,9 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gimp_bridge.client import EngineClient
+from gimp_bridge.color_messages import Adjust, AdjustResult, HarmonizeResponse
 from gimp_bridge.finish_messages import LayerFinish
-from gimp_bridge.protocol import Adjust, AdjustResult, HarmonizeResponse, ShadowValues
 from gimp_bridge.request_channel import ProgressCallback
+from gimp_bridge.shadow_messages import ShadowValues
 from harmonize_layer.core.composite import LayerComposite
 from harmonize_layer.core.detail import Detail
 from harmonize_layer.core.edge_preview import EdgePreview

@@ -6,9 +6,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gimp_bridge.client import EngineClient
+from gimp_bridge.color_messages import AdjustResult, HarmonizeResponse
 from gimp_bridge.finish_messages import LayerFinish
 from gimp_bridge.layer_pixels import PixelLayout, PixelSource, bytes_reader
-from gimp_bridge.protocol import AdjustResult, HarmonizeResponse
 from harmonize_layer.core.composite import LayerComposite
 from harmonize_layer.core.detail import Detail
 from harmonize_layer.core.masks import RefinedMask

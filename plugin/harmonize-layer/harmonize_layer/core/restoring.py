@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 from gimp_bridge.client import EngineClient
-from gimp_bridge.protocol import MAX_SAMPLES, Adjust
+from gimp_bridge.color_messages import MAX_SAMPLES, Adjust
 from gimp_bridge.request_channel import ProgressCallback
 from harmonize_layer.core.effect_gains import effect_gains
 from harmonize_layer.core.host import HostImage, HostLayer

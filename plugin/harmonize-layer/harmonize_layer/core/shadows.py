@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from gimp_bridge.client import EngineClient
 from gimp_bridge.layer_pixels import ReadRows, bytes_reader
-from gimp_bridge.protocol import Depth, EstimateShadow, ProgressUpdate, RenderShadow, ShadowRendered, ShadowValues
+from gimp_bridge.protocol import ProgressUpdate
 from gimp_bridge.request_channel import ProgressCallback
+from gimp_bridge.shadow_messages import EstimateShadow, RenderShadow, ShadowRendered, ShadowValues
+from gimp_bridge.strip_messages import Depth
 from harmonize_layer.core import messages
 from harmonize_layer.core.composite import LayerComposite
 from harmonize_layer.core.geometry import PixelArea, Window, crop_plane

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from gimp_bridge.client import EngineClient
-from gimp_bridge.protocol import HarmonizeResponse, ModelInfo
+from gimp_bridge.color_messages import HarmonizeResponse
+from gimp_bridge.protocol import ModelInfo
 from gimp_bridge.request_channel import ProgressCallback
 from harmonize_layer.core.composite import LayerComposite, predict_color_map
 from harmonize_layer.core.preview_job import PreviewJob

@@ -15,7 +15,8 @@ from gi.repository import Gimp, GimpUi, GLib, GObject, Gtk  # noqa: E402 (the ve
 
 from gimp_bridge.background_queue import BackgroundQueue  # noqa: E402
 from gimp_bridge.client import EngineClient  # noqa: E402
-from gimp_bridge.protocol import HarmonizeResponse, ModelInfo, ProgressUpdate  # noqa: E402
+from gimp_bridge.color_messages import HarmonizeResponse  # noqa: E402
+from gimp_bridge.protocol import ModelInfo, ProgressUpdate  # noqa: E402
 from gimp_bridge.request_channel import ProgressCallback  # noqa: E402
 from harmonize_layer.core import settings  # noqa: E402
 from harmonize_layer.core.composite import LayerComposite, lacks_mask  # noqa: E402

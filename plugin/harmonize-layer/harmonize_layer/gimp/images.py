@@ -10,7 +10,7 @@ from pathlib import Path
 from gi.repository import Gegl, Gimp
 
 from gimp_bridge.layer_pixels import ReadRows
-from gimp_bridge.protocol import Depth
+from gimp_bridge.strip_messages import Depth
 from harmonize_layer.core.geometry import PixelArea, Window
 from harmonize_layer.core.host import HostLayer, Matrix3, OtherDrawable, PixelAccess
 from harmonize_layer.gimp import effects, pixels, visible_pixels

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from gi.repository import Babl, GdkPixbuf, Gegl, Gimp, GLib
 
 from gimp_bridge.layer_pixels import NativeFormat, PixelLayout, ReadRows, WriteRows
-from gimp_bridge.protocol import BYTES_OF, TRANSFER_STEPS, ColorSpace, Depth
+from gimp_bridge.strip_messages import BYTES_OF, TRANSFER_STEPS, ColorSpace, Depth
 from harmonize_layer.core.geometry import PixelArea, Window, crop_plane
 from harmonize_layer.core.host import Digests, Matrix3, PixelAccess
 

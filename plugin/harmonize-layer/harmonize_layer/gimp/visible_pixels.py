@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from gi.repository import Gimp, Gio, GLib
 
-from gimp_bridge.protocol import MAX_PHOTOGRAPHS
+from gimp_bridge.color_messages import MAX_PHOTOGRAPHS
 from harmonize_layer.core.geometry import PixelArea, Window
 from harmonize_layer.core.photographs import reduced_area
 from harmonize_layer.gimp import pixels
