@@ -25,12 +25,12 @@ from skimage import data
 
 from s2am_editor.app import make_application
 from s2am_editor.document.model import Document
-from s2am_editor.window.actions import ShortcutsDialog
 from s2am_editor.window.canvas.canvas import Compare
 from s2am_editor.window.clipboard import from_image
 from s2am_editor.window.dialogs.batch import BatchDialog
 from s2am_editor.window.dialogs.fine_tune import FineTuneDialog
 from s2am_editor.window.dialogs.refine_edges import RefineEdgesDialog
+from s2am_editor.window.dialogs.shortcuts import ShortcutsDialog
 from s2am_editor.window.dialogs.standard_dialogs import ExportDialog
 from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.jobs import Problem

@@ -23,7 +23,8 @@ from PyQt6.QtWidgets import (
 )
 
 from s2am_common.translation import localized
-from s2am_editor.window.actions import FIELD_KEYS, Actions, Menus, build_toolbar, layer_menu
+from s2am_editor.window.action_table import FIELD_KEYS
+from s2am_editor.window.actions import Actions
 from s2am_editor.window.autosave import Autosave
 from s2am_editor.window.canvas.canvas import Canvas
 from s2am_editor.window.canvas.document_view import DocumentView
@@ -35,11 +36,10 @@ from s2am_editor.window.editor_session import EditorSession, translated_command
 from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs, Problem
 from s2am_editor.window.mask_commands import MaskCommands
+from s2am_editor.window.menus import Menus, build_toolbar, layer_menu
 from s2am_editor.window.messages import Banner, StatusBar
 from s2am_editor.window.panels.finish_panel import FinishMatcher
-from s2am_editor.window.panels.harmonize_panel import (
-    LayerHarmonizer,
-)
+from s2am_editor.window.panels.harmonize_panel import LayerHarmonizer
 from s2am_editor.window.panels.shadow_panel import ShadowCaster
 from s2am_editor.window.panels.sidebar import INITIALLY_CLOSED, Sidebar
 from s2am_editor.window.panels.variants_panel import VariantsPanel

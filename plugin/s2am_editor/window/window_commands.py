@@ -24,9 +24,10 @@ from s2am_editor.document.raster import Raster
 from s2am_editor.render.blend import render_exactly
 from s2am_editor.render.export import flatten, flatten_group, merge
 from s2am_editor.window import clipboard
-from s2am_editor.window.actions import Actions, ShortcutsDialog
+from s2am_editor.window.actions import Actions
 from s2am_editor.window.dialogs import standard_dialogs
 from s2am_editor.window.dialogs.canvas_size import CanvasSizeDialog
+from s2am_editor.window.dialogs.shortcuts import ShortcutsDialog
 from s2am_editor.window.dialogs.standard_dialogs import ExportDialog, FileKind
 from s2am_editor.window.document_commands import DocumentCommands
 from s2am_editor.window.editor_session import EditorSession

@@ -16,10 +16,10 @@ from pytestqt.qtbot import QtBot
 
 from s2am_common.errors import EngineError
 from s2am_editor.document import commands
-from s2am_editor.window.actions import menu_text
 from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.jobs import Problem
 from s2am_editor.window.main_window import MainWindow
+from s2am_editor.window.menus import menu_text
 from s2am_editor.window.theme import Appearance, Theme
 from tests.editor.ui.driver import WindowDriver
 

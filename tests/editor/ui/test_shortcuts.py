@@ -13,7 +13,8 @@ from PyQt6.QtGui import QKeyEvent, QKeySequence
 from PyQt6.QtWidgets import QLabel
 
 import s2am_editor.window
-from s2am_editor.window.actions import ACTIONS, MENUS, SHORTCUTS, TOOLBAR, ShortcutsDialog, pressed_shortcut
+from s2am_editor.window.action_table import ACTIONS, MENUS, SHORTCUTS, TOOLBAR, pressed_shortcut
+from s2am_editor.window.dialogs.shortcuts import ShortcutsDialog
 from s2am_editor.window.main_window import MainWindow
 from tests.editor.ui.driver import WindowDriver
 
@@ -57,7 +58,7 @@ def test_window_modules_name_keys_only_in_the_table() -> None:
         (path.name, node.attr)
         for path in WINDOW_PACKAGE.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Attribute) and node.attr.startswith("Key_") and path.name != "actions.py"
+        if isinstance(node, ast.Attribute) and node.attr.startswith("Key_") and path.name != "action_table.py"
     ]
     assert {key for _, key in found} <= ACTIVATION_KEYS
     assert {name for name, _ in found} <= {"variants_panel.py"}

@@ -22,7 +22,7 @@ from PyQt6.QtGui import (
 )
 from PyQt6.QtWidgets import QWidget
 
-from s2am_editor.window.actions import pressed_shortcut
+from s2am_editor.window.action_table import pressed_shortcut
 from s2am_editor.window.canvas.tiles import RenderFunction, Sides, TilePainter, TileStore, to_qrect
 from s2am_editor.window.canvas.viewport import Viewport
 from s2am_editor.window.tools.tool import Pointer, Tool

@@ -26,7 +26,7 @@ from s2am_editor.document import commands
 from s2am_editor.document.layer_tree import GroupNode, Node, Where, layer_tree, layers_in, move_items
 from s2am_editor.document.model import Item, Layer
 from s2am_editor.render.renderer import layer_thumbnail
-from s2am_editor.window.actions import pressed_shortcut
+from s2am_editor.window.action_table import pressed_shortcut
 from s2am_editor.window.canvas.tiles import as_image, checkerboard
 from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.theme import current_colors, icon

@@ -9,8 +9,8 @@ from PyQt6.QtCore import QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QMouseEvent
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
-from s2am_editor.window.actions import menu_text
 from s2am_editor.window.editor_settings import EditorSettings
+from s2am_editor.window.menus import menu_text
 from s2am_editor.window.theme import application_icon, icon
 from s2am_editor.window.widgets.basic import heading, muted_label, primary_button, push_button
 

@@ -10,7 +10,7 @@ from s2am_editor.cutout.masks import Brush, paint_stroke
 from s2am_editor.document import commands
 from s2am_editor.document.geometry import Point, invert_affine, transform_points
 from s2am_editor.document.raster import TiledMask
-from s2am_editor.window.actions import pressed_shortcut
+from s2am_editor.window.action_table import pressed_shortcut
 from s2am_editor.window.canvas.viewport import Viewport
 from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.tools.tool import Pointer, Tool

@@ -22,7 +22,7 @@ from s2am_editor.document import commands
 from s2am_editor.document.geometry import Point, bounding_rect, invert_affine, transform_points
 from s2am_editor.document.model import DocumentError, Layer
 from s2am_editor.document.raster import Raster, TiledMask
-from s2am_editor.window.actions import pressed_shortcut
+from s2am_editor.window.action_table import pressed_shortcut
 from s2am_editor.window.canvas.viewport import Viewport
 from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs

@@ -15,7 +15,7 @@ from s2am_editor.document import commands
 from s2am_editor.document.frame import CENTER, Anchor, Frame, place_in_frame
 from s2am_editor.document.geometry import Point, Transform, invert_affine, transform_points
 from s2am_editor.document.model import Layer
-from s2am_editor.window.actions import pressed_shortcut
+from s2am_editor.window.action_table import pressed_shortcut
 from s2am_editor.window.canvas.viewport import Viewport
 from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.tools import handles

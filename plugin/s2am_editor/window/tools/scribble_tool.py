@@ -12,7 +12,7 @@ from PyQt6.QtGui import QColor, QKeyEvent, QPainter, QPen, QPolygonF
 from s2am_editor.cutout.masks import Combination
 from s2am_editor.document.geometry import Point
 from s2am_editor.document.raster import TiledMask
-from s2am_editor.window.actions import pressed_shortcut
+from s2am_editor.window.action_table import pressed_shortcut
 from s2am_editor.window.canvas.viewport import Viewport
 from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.tools.cut_out import CutOut

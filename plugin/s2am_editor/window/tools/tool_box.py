@@ -23,7 +23,8 @@ from PyQt6.QtWidgets import (
 from s2am_editor.cutout.masks import Combination
 from s2am_editor.document import commands
 from s2am_editor.document.frame import Frame
-from s2am_editor.window.actions import ACTIONS, Actions
+from s2am_editor.window.action_table import ACTIONS
+from s2am_editor.window.actions import Actions
 from s2am_editor.window.canvas.canvas import Canvas
 from s2am_editor.window.canvas.document_view import DocumentView, Tint
 from s2am_editor.window.editor_session import EditorSession

@@ -20,7 +20,7 @@ from s2am_editor.document.tone_curves import (
     move_point,
     remove_point,
 )
-from s2am_editor.window.actions import pressed_shortcut
+from s2am_editor.window.action_table import pressed_shortcut
 from s2am_editor.window.theme import current_colors
 
 CHANNEL_COLORS = ("#e05252", "#3fa35f", "#4c82e8")  # red, green and blue lines
