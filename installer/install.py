@@ -53,7 +53,8 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 """The clone that contains this installer, or its copy in the data folder."""
 
 IMPORT_TEST = (
-    "import s2am_engine.cli.main, s2am_engine.batch, s2am_engine.inference.harmonizer, s2am_engine.training.evaluation"
+    "import s2am_engine.cli.main, s2am_engine.file_harmonizer, s2am_engine.inference.harmonizer; "
+    "import s2am_engine.training.evaluation"
 )
 """Statement that fails in an environment where a library is missing or damaged."""
 

@@ -9,7 +9,15 @@ from pathlib import Path
 
 from s2am_common.atomic import check_target
 from s2am_common.errors import os_error
+from s2am_common.image_formats import PNG, format_of_suffix
 from s2am_engine.errors import FileError, ImageFormatError
+
+
+def default_output(like: Path, stem: str, ending: str = "-harmonized") -> Path:
+    """Return a path next to an image: in its format if that is lossless, else as PNG."""
+    info = format_of_suffix(like.suffix)
+    suffix = like.suffix if info is not None and info.lossless else PNG.suffix
+    return like.with_name(f"{stem}{ending}{suffix}")
 
 
 def unused_path(path: Path) -> Path:

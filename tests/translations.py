@@ -48,7 +48,8 @@ STATUS = (
 EDITOR = "plugin/s2am_editor"
 EDITOR_SOURCES = (
     f"{EDITOR}/**/*.py", "s2am_engine/image/**/*.py", "s2am_engine/inference/references.py",
-    "s2am_engine/models/model_store.py", "s2am_engine/color/map.py", "s2am_engine/batch.py", "s2am_engine/outputs.py",
+    "s2am_engine/models/model_store.py", "s2am_engine/color/map.py", "s2am_engine/batch.py",
+    "s2am_engine/file_harmonizer.py", "s2am_engine/outputs.py",
     "s2am_engine/shadow/estimate.py", "s2am_engine/likeness.py", "s2am_engine/training/finetune.py",
     "s2am_engine/training/fine_tuned_model.py", "s2am_engine/training/fine_tuning_session.py",
     "s2am_engine/training/photo_cache.py",

@@ -11,28 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from s2am_common.image_formats import IMAGE_FORMATS
-from s2am_engine.batch import (
-    MAP_SUFFIXES,
-    SHADOW_SUFFIXES,
-    BatchEvent,
-    BatchItem,
-    FileHarmonizer,
-    FileResult,
-    default_output,
-    describe_detection,
-    describe_result,
-    load_with_notes,
-    named,
-    plan_batch,
-    run_batch,
-)
-from s2am_engine.cli.mask_options import (
-    add_edge_sliders,
-    add_invert_mask,
-    add_mask_meaning,
-    given_edges,
-    mask_meaning,
-)
+from s2am_engine.batch import BatchEvent, BatchItem, plan_batch, run_batch
+from s2am_engine.cli.mask_options import add_edge_sliders, add_invert_mask, add_mask_meaning, given_edges, mask_meaning
 from s2am_engine.cli.outputs import ask_to_replace, choose_output
 from s2am_engine.cli.terminal import (
     CommandSpec,
@@ -52,6 +32,16 @@ from s2am_engine.cli.terminal import (
 )
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.errors import ImageError, MaskError
+from s2am_engine.file_harmonizer import (
+    MAP_SUFFIXES,
+    SHADOW_SUFFIXES,
+    FileHarmonizer,
+    FileResult,
+    describe_detection,
+    describe_result,
+    load_with_notes,
+    named,
+)
 from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, save_image
 from s2am_engine.image.mask_edges import refine_edges
 from s2am_engine.image.mask_reading import invert_mask
@@ -59,7 +49,7 @@ from s2am_engine.image.masks import MASK_SUFFIXES, mask_image
 from s2am_engine.image.paste import limit_alpha
 from s2am_engine.mask_files import find_mask_file
 from s2am_engine.models import downloads, model_store
-from s2am_engine.outputs import file_exists
+from s2am_engine.outputs import default_output, file_exists
 
 if TYPE_CHECKING:
     from s2am_engine.inference.detector import Detection

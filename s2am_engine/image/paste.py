@@ -96,6 +96,20 @@ def layer_position(
     return at if at is not None else ((background[1] - layer[1]) // 2, (background[0] - layer[0]) // 2)
 
 
+def share_outside(layer: Sequence[int], background: Sequence[int], at: tuple[int, int] | None) -> float:
+    """Return the share of a layer's area, 0 to 1, that lies outside its background.
+
+    Args:
+        layer: its shape, (H, W, …).
+        background: the shape of the background.
+        at: position (x, y) of the layer's upper left corner; None = centered.
+    """
+    x, y = layer_position(layer, background, at)
+    width = min(x + layer[1], background[1]) - max(x, 0)
+    height = min(y + layer[0], background[0]) - max(y, 0)
+    return 1 - max(width, 0) * max(height, 0) / (layer[0] * layer[1])
+
+
 def convert_colors(pixels: Pixels, profile: bytes | None, like: ImageData) -> Pixels:
     """Convert pixels from a profile to the profile and depth of another image, in the deeper of the two depths."""
     dtype = like.pixels.dtype

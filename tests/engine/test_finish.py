@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from skimage import data
 
 from s2am_engine import Finish, Finisher, FinishMeasurement, Harmonizer
-from s2am_engine.batch import FileHarmonizer
+from s2am_engine.file_harmonizer import FileHarmonizer
 from s2am_engine.finish import finisher as finisher_module
 from s2am_engine.finish.edges import Surroundings
 from s2am_engine.finish.windows import SampleWindows

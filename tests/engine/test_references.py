@@ -160,7 +160,7 @@ def test_harmonize_file_logs_the_notes(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    from s2am_engine.batch import FileHarmonizer, describe_result
+    from s2am_engine.file_harmonizer import FileHarmonizer, describe_result
 
     paths = [tmp_path / name for name in ("composite.png", "mask.png")]
     for path, pixels in zip(paths, (composite, np.repeat(mask[..., None], 3, 2)), strict=True):
