@@ -34,8 +34,8 @@ from gimp_bridge.shadow_requests import estimate_layer_shadow
 from gimp_bridge.shared_workspace import SharedWorkspace
 from gimp_bridge.strip_messages import ColorSpace, OpenWorkspace, Render, RestoreUnchanged, WorkspaceOpened
 from s2am_common.errors import CancelledError, EngineError, S2AMError
-from s2am_engine.color.apply import PreparedMap
 from s2am_engine.color.map import ColorMap
+from s2am_engine.color.map_plans import PreparedMap
 
 logger = logging.getLogger(__name__)
 

@@ -24,7 +24,8 @@ from gimp_bridge.shadow_messages import RenderShadow, ShadowRendered
 from gimp_bridge.shadow_requests import render_layer_shadow
 from gimp_bridge.strip_messages import Depth, Strip
 from s2am_common.errors import DiskFullError, EngineError, FileError
-from s2am_engine.color.apply import PreparedMap, apply_color_map
+from s2am_engine.color.apply import apply_color_map
+from s2am_engine.color.map_plans import PreparedMap
 from s2am_engine.color.srgb import linear_to_srgb, srgb_to_linear
 from s2am_engine.image.arrays import to_uint8
 from s2am_engine.types import FractionCallback

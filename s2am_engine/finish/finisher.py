@@ -17,13 +17,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from s2am_engine.color.apply import run_in_threads
 from s2am_engine.finish.edges import EDGE_REACH, Surroundings, decontaminate, times, wrap_light
 from s2am_engine.finish.grain import AddedGrain, ReducedGrain, grain_stage
 from s2am_engine.finish.measurement import FinishMeasurement
 from s2am_engine.finish.sharpness import kernel_reach, soften, unsharp_mask
 from s2am_engine.finish.values import Finish
 from s2am_engine.image.arrays import bounding_box, full_scale
+from s2am_engine.strip_threads import run_in_threads
 from s2am_engine.types import Floats, FractionCallback, Mask, Pixels
 
 _STRIP_ROWS = 384

@@ -25,7 +25,8 @@ from s2am_editor.document.measured_finish import MeasuredFinish
 from s2am_editor.document.model import Document, Harmonization, ImageAdjustment, Layer
 from s2am_editor.document.raster import OPENCV_DEPTHS
 from s2am_editor.render.resample import Patch, resample_layer
-from s2am_engine.color.apply import PreparedMap, apply_color_map
+from s2am_engine.color.apply import apply_color_map
+from s2am_engine.color.map_plans import PreparedMap
 from s2am_engine.finish.edges import Surroundings
 from s2am_engine.finish.finisher import Finisher
 from s2am_engine.finish.measurement import FinishMeasurement, RegionMeasurement
