@@ -60,7 +60,7 @@ def train_adjustment(
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            total += float(loss)
+            total += float(loss.detach())
     return adjustment.eval()
 
 

@@ -351,9 +351,9 @@ def expected(photos: Path, base: str, worth_having: None) -> dict[str, Tensor]:
 
 
 def assert_same(weights: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
-    """Compare weights; sums on a CPU may differ in the last bit from one run to the next."""
+    """Compare weights; training on the same pairs twice differs by up to 1e-6, as sums on a CPU do."""
     for key, value in weights.items():
-        torch.testing.assert_close(value, expected[key], rtol=1e-2, atol=2e-3)
+        torch.testing.assert_close(value, expected[key], rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize(
