@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from PyQt6.QtCore import QEvent, QPoint, QPointF, QSize, Qt, QTimer
+from PyQt6.QtCore import QEvent, QPointF, QSize, Qt, QTimer
 from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent
 from PyQt6.QtWidgets import (
     QAbstractSpinBox,
@@ -14,7 +14,6 @@ from PyQt6.QtWidgets import (
     QDialog,
     QLineEdit,
     QMainWindow,
-    QMenu,
     QPlainTextEdit,
     QSplitter,
     QStackedWidget,
@@ -23,20 +22,22 @@ from PyQt6.QtWidgets import (
 )
 
 from s2am_common.translation import localized
+from s2am_editor.window.action_states import ActionStates
 from s2am_editor.window.action_table import FIELD_KEYS
 from s2am_editor.window.actions import Actions
 from s2am_editor.window.autosave import Autosave
 from s2am_editor.window.canvas.canvas import Canvas
 from s2am_editor.window.canvas.document_view import DocumentView
 from s2am_editor.window.clipboard import files_of
-from s2am_editor.window.dialogs import standard_dialogs
+from s2am_editor.window.closing import ClosingAfterWriting
 from s2am_editor.window.dialogs.refine_edges import RefineEdgesDialog
 from s2am_editor.window.document_files import DocumentFiles
-from s2am_editor.window.editor_session import EditorSession, translated_command
+from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.editor_settings import EditorSettings
-from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs, Problem
+from s2am_editor.window.first_steps import FirstSteps
+from s2am_editor.window.jobs import BackgroundJobs, Problem
 from s2am_editor.window.mask_commands import MaskCommands
-from s2am_editor.window.menus import Menus, build_toolbar, layer_menu
+from s2am_editor.window.menus import Menus, build_toolbar, canvas_menu, layer_menu
 from s2am_editor.window.messages import Banner, StatusBar
 from s2am_editor.window.panels.finish_panel import FinishMatcher
 from s2am_editor.window.panels.harmonize_panel import LayerHarmonizer
@@ -46,7 +47,6 @@ from s2am_editor.window.panels.variants_panel import VariantsPanel
 from s2am_editor.window.panels.welcome import Welcome
 from s2am_editor.window.theme import application_icon, theme_of_application
 from s2am_editor.window.tools.cut_out import CutOut
-from s2am_editor.window.tools.move_tool import layers_at
 from s2am_editor.window.tools.tool_box import ToolBox
 from s2am_editor.window.variant_commands import VariantCommands
 from s2am_editor.window.view_commands import ViewCommands
@@ -92,7 +92,11 @@ class MainWindow(QMainWindow):
         self.variant_commands = VariantCommands(
             *(self.session, self.harmonizing, self.sidebar.harmonize, self.variants, self.view, self)
         )
-        self._closes_after_writing = False
+        self.action_states = ActionStates(
+            self.session, self.all_actions, self.sidebar.target, self.tool_box.scribbling, self
+        )
+        self.first_steps = FirstSteps(self.session, self.settings, self.status.hint, self)
+        self.closing = ClosingAfterWriting(self.jobs, self.close, self)
         self._build_layout()
         self._connect()
         self._connect_actions()
@@ -132,7 +136,6 @@ class MainWindow(QMainWindow):
         self.setStatusBar(self.status)
 
     def _connect(self) -> None:
-        self.jobs.ended.connect(self._job_ended)
         for source in (
             self.files,
             self.harmonizing,
@@ -153,6 +156,7 @@ class MainWindow(QMainWindow):
         self.autosave.noted.connect(self.show_note)
         self.commands.noted.connect(self.show_note)
         self.masks.noted.connect(self.show_note)
+        self.closing.noted.connect(self.show_note)
         self.commands.model_added.connect(self.sidebar.harmonize.list_models)
         self.commands.model_added.connect(self.harmonizing.models.unload)
         self.menus.open_recent.connect(self.files.open)
@@ -160,8 +164,6 @@ class MainWindow(QMainWindow):
         self.files.recent_changed.connect(self._recent_changed)
         self.session.opened.connect(self._opened)
         self.session.layers_changed.connect(self._refresh)
-        self.session.history_changed.connect(self._refresh_history)
-        self.tool_box.scribbling.changed.connect(self._refresh_history)
         self.session.file_changed.connect(self._refresh_title)
         self.harmonizing.done.connect(self._refresh)
         self.harmonizing.busy_changed.connect(self._busy)
@@ -179,35 +181,17 @@ class MainWindow(QMainWindow):
         self.welcome.open_background.connect(self.files.choose_background)
         self.welcome.open_recent.connect(self.files.open)
         self.welcome.try_sample.connect(self.commands.open_sample)
-        self.sidebar.target.changed.connect(self._show_target)
         theme = theme_of_application()
         if theme:
             theme.changed.connect(self._theme_changed)
         application = QApplication.instance()
         if isinstance(application, QApplication):
             application.focusChanged.connect(self._keep_focus_on_canvas)
-        self.canvas.menu_wanted.connect(self._show_canvas_menu)
+        self.canvas.menu_wanted.connect(
+            lambda place, at: canvas_menu(self.all_actions, self.session, (place.x(), place.y()), self).popup(at)
+        )
         self.sidebar.layers.menu_wanted.connect(lambda at: layer_menu(self.all_actions, self).popup(at))
         self.sidebar.layers.renamed.connect(self.canvas.setFocus)
-
-    def _show_canvas_menu(self, place: QPointF, at: QPoint) -> None:
-        """Show the context menu of a point of the image: the layers there, and what can be done with the active one."""
-        menu = layer_menu(self.all_actions, self)
-        first = menu.actions()[0]
-        under = layers_at(self.session, (place.x(), place.y()))
-        select = QMenu(self.tr("&Select layer"), menu)
-        for layer in under:
-            action = select.addAction(layer.name.replace("&", "&&"))
-            if action:
-                action.setCheckable(True)
-                action.setChecked(layer is self.session.active)
-                action.triggered.connect(lambda _=False, layer=layer: self.session.select(layer.id))
-        if under:
-            menu.insertMenu(first, select)
-        for name in ("paste", "fit"):
-            menu.insertAction(first, self.all_actions[name])
-        menu.insertSeparator(first)
-        menu.popup(at)
 
     def _connect_actions(self) -> None:
         layers, panel = self.layer_commands, self.sidebar
@@ -277,11 +261,6 @@ class MainWindow(QMainWindow):
         self.sidebar.target.choose(whole_image=not self.sidebar.target.whole_image)
         self.sidebar.sections["adjust"].set_open(True)
 
-    def _show_target(self) -> None:
-        target = self.sidebar.target
-        self.all_actions["adjust-image"].setChecked(target.whole_image)
-        self.all_actions["reset-sliders"].setEnabled(target.current is not None)
-
     def _choose_photographs(self) -> None:
         """Ask for photographs to match."""
         paths = self.commands.choose_photographs()
@@ -298,7 +277,7 @@ class MainWindow(QMainWindow):
 
     def show_problem(self, problem: Problem) -> None:
         """Show an error."""
-        self._closes_after_writing = False  # the file that was waited for may be the one that failed
+        self.closing.cancel()  # the file that was waited for may be the one that failed
         self.banner.show_problem(problem)
 
     def _show_written(self, path: Path) -> None:
@@ -336,24 +315,13 @@ class MainWindow(QMainWindow):
             self.canvas.setFocus()
 
     def _refresh(self) -> None:
-        is_open, layer = self.session.is_open, self.session.active
+        is_open = self.session.is_open
         self.stack.setCurrentWidget(self.canvas if is_open else self.welcome)
         for part in (self.tool_box, self.tool_box.options, self.sidebar, self.bar):
             part.setVisible(is_open)
-        harmonized = layer is not None and layer.harmonization is not None
-        item, selected = self.session.active_item, self.session.selected
-        self.all_actions.enable(document=is_open, item=item is not None, layer=layer is not None, harmonized=harmonized)
+        self.action_states.refresh()
         self.variant_commands.mark_current()
-        self._show_target()
-        self.all_actions["lock"].setChecked(bool(selected) and selected[0].locked)
-        self.all_actions["ungroup"].setEnabled(
-            self.session.active_group is not None or (layer is not None and layer.group is not None)
-        )
-        self.all_actions["remove-shadow"].setEnabled(layer is not None and layer.shadow is not None)
-        merges_group = self.session.active_group is not None
-        self.all_actions.set_text("merge", self.tr("Mer&ge group") if merges_group else self.tr("Mer&ge down"))
-        self._refresh_history()
-        self._refresh_hint()
+        self.first_steps.refresh()
         self._refresh_title()
 
     def _undo(self) -> None:
@@ -361,38 +329,11 @@ class MainWindow(QMainWindow):
         if not self.tool_box.scribbling.undo_stroke():
             self.session.undo()
 
-    def _refresh_history(self) -> None:
-        history = self.session.history if self.session.is_open else None
-        last = history.undo_name if history else None
-        if self.tool_box.scribbling.has_pending:
-            last = "Scribble"
-        for name, text, with_step, step in (
-            ("undo", self.tr("&Undo"), self.tr("&Undo {0}"), last),
-            ("redo", self.tr("&Redo"), self.tr("&Redo {0}"), history.redo_name if history else None),
-        ):
-            self.all_actions[name].setEnabled(step is not None)
-            self.all_actions.set_text(name, with_step.format(translated_command(step)) if step else text)
-
     def _refresh_title(self) -> None:
         # Qt takes "[*]" for the mark of unsaved changes: twice stands for itself.
         name = self.session.name.replace("[*]", "[*][*]")
         self.setWindowTitle(f"{name}[*] – s2am" if self.session.is_open else "s2am")
         self.setWindowModified(self.session.is_modified)
-
-    def _refresh_hint(self) -> None:
-        if not self.session.is_open or self.settings.text("hints") == "off":
-            self.status.hint.show_hint("")
-            return
-        layers = self.session.document.layers
-        if any(layer.harmonization for layer in layers):
-            self.settings.set_text("hints", "off")  # the user has completed the first steps
-            self.status.hint.show_hint("")
-        elif len(layers) < 2:
-            self.status.hint.show_hint(
-                self.tr("Drop or paste a cutout here, or cut out a subject with the tools on the left.")
-            )
-        else:
-            self.status.hint.show_hint(self.tr("Place the layer with its handles, then click Harmonize on the right."))
 
     def _busy(self, busy: bool) -> None:
         self.sidebar.harmonize.setEnabled(not busy)
@@ -475,7 +416,7 @@ class MainWindow(QMainWindow):
         if self.session.is_modified:
             self.files.when_saved(self._close_for_good)
             return
-        if self.jobs.writing and not self._may_stop_writing():
+        if not self.closing.may_close():
             return
         self.settings.set_state("geometry", self.saveGeometry())
         self.settings.set_state("splitter", self.splitter.saveState())
@@ -490,28 +431,6 @@ class MainWindow(QMainWindow):
     def _close_for_good(self) -> None:
         self.session.close()
         QTimer.singleShot(0, self.close)
-
-    def _may_stop_writing(self) -> bool:
-        """Wait for the files being written, which closes the window afterwards; asked again, offer to stop."""
-        if not self._closes_after_writing:
-            self._closes_after_writing = True
-            self.show_note(self.tr("The window closes as soon as all files are written."))
-            return False
-        answer = standard_dialogs.choose_answer(
-            self,
-            self.tr("Stop writing?"),
-            self.tr("{0} is not finished. Close the window without this file?").format(self.jobs.writing[0].title),
-            self.tr("Close without it"),
-            cancel=self.tr("Wait"),
-            careful=True,
-        )
-        return answer is not None
-
-    def _job_ended(self, job: BackgroundJob) -> None:
-        if job.writes and self._closes_after_writing and not self.jobs.writing:
-            self._closes_after_writing = False
-            if not job.canceled:
-                self.close()
 
     def _restore(self) -> None:
         geometry, splitter = self.settings.state("geometry"), self.settings.state("splitter")

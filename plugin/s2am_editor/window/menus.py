@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The menu bar, the context menu of a layer and the toolbar, made from the table in `action_table`."""
+"""The menu bar, the context menus and the toolbar, made from the table in `action_table`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from PyQt6.QtWidgets import QMainWindow, QMenu, QSizePolicy, QToolBar, QToolButt
 
 from s2am_editor.window.action_table import MENUS, TOOLBAR, translated_action
 from s2am_editor.window.actions import Actions
+from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.theme import Appearance, icon, theme_of_application
+from s2am_editor.window.tools.move_tool import layers_at
 from s2am_editor.window.widgets.basic import primary_button
 
 
@@ -95,6 +97,29 @@ def layer_menu(actions: Actions, parent: QWidget) -> QMenu:
             menu.addAction(actions[name])
         else:
             menu.addSeparator()
+    return menu
+
+
+def canvas_menu(actions: Actions, session: EditorSession, place: tuple[float, float], parent: QWidget) -> QMenu:
+    """Create the context menu of a point of the image: the layers there, and what can be done with the active one.
+
+    `place`: x and y, in pixels of the image.
+    """
+    menu = layer_menu(actions, parent)
+    first = menu.actions()[0]
+    under = layers_at(session, place)
+    select = QMenu(parent.tr("&Select layer"), menu)
+    for layer in under:
+        action = select.addAction(layer.name.replace("&", "&&"))
+        if action:
+            action.setCheckable(True)
+            action.setChecked(layer is session.active)
+            action.triggered.connect(lambda _=False, layer=layer: session.select(layer.id))
+    if under:
+        menu.insertMenu(first, select)
+    for name in ("paste", "fit"):
+        menu.insertAction(first, actions[name])
+    menu.insertSeparator(first)
     return menu
 
 
