@@ -248,29 +248,52 @@ def run_detect(options: argparse.Namespace) -> int:
     source: Path = options.composite
     default = source.with_name(f"{source.stem}-mask.png")
     output = choose_output(options.output, default, inputs=[source], suffixes=IMAGE_SUFFIXES)
-    with status_line() as status:
-        status(f"reading {source}")
-        image = load_with_notes(source)
-        status("detecting the foreground")
+
+    def detect(image: ImageData) -> tuple[Detection, str]:
         from s2am_engine.inference.detector import Detector  # imports PyTorch
 
         detector = Detector(options.model, options.device)
+        return detector.detect(image, likeliest=options.likeliest), detector.name
+
+    return write_found(options, source, output, "detecting the foreground", detect)
+
+
+def write_found(
+    options: argparse.Namespace,
+    source: Path,
+    output: Path,
+    step: str,
+    find: Callable[[ImageData], tuple[FoundT, str]],
+    *,
+    cutout: bool = False,
+) -> int:
+    """Find a region of an image, write its mask or what it cuts out, and print the output or its description.
+
+    Args:
+        options: those of `add_invert_mask` and `add_edge_sliders`, and `json`.
+        source: the image file.
+        output: the file to write.
+        step: description of `find`.
+        find: returns the detection or selected subject, and the name of the model; imports its libraries itself, as
+            that takes a second, which a file that cannot be read should not cost.
+        cutout: write the image with the mask as its transparency, not the mask.
+    """
+    with status_line() as status:
+        status(f"reading {source}")
+        image = load_with_notes(source)
+        status(step)
         try:
-            found = with_edges(detector.detect(image, likeliest=options.likeliest), image, options, status)
+            found, model = find(image)
+            mask = invert_mask(found.mask) if options.invert_mask else found.mask
+            status("refining the edges of the mask")
+            found = dataclasses.replace(found, mask=refine_edges(mask, given_edges(options), image.pixels))
         except (ImageError, MaskError) as error:
             raise named(error, source) from error
         status(f"writing {output}")
-        save_image(output, mask_image(found.mask))
-    summary = {"input": str(source), "output": str(output), "model": detector.name} | describe_detection(found)
+        save_image(output, limit_alpha(image, found.mask) if cutout else mask_image(found.mask))
+    summary = {"input": str(source), "output": str(output), "model": model} | describe_detection(found)
     print(json.dumps(summary) if options.json else output)
     return 0
-
-
-def with_edges(found: FoundT, image: ImageData, options: argparse.Namespace, status: Callable[[str], None]) -> FoundT:
-    """Return a detection or a selected subject with its mask inverted and refined, as the options ask for."""
-    mask = invert_mask(found.mask) if options.invert_mask else found.mask
-    status("refining the edges of the mask")
-    return dataclasses.replace(found, mask=refine_edges(mask, given_edges(options), image.pixels))
 
 
 def add_cutout_arguments(parser: argparse.ArgumentParser) -> None:
@@ -295,22 +318,14 @@ def run_cutout(options: argparse.Namespace) -> int:
     default = source.with_name(f"{source.stem}-{'mask' if options.mask_only else 'cutout'}.png")
     suffixes = IMAGE_SUFFIXES if options.mask_only else ALPHA_SUFFIXES
     output = choose_output(options.output, default, inputs=[source], suffixes=suffixes)
-    with status_line() as status:
-        status(f"reading {source}")
-        image = load_with_notes(source)
-        status("selecting the subject")
-        from s2am_engine.inference.subject import SubjectSelector  # loads libraries; after the checks of the input
 
-        selector = SubjectSelector(options.model, options.device)
-        try:
-            found = with_edges(selector.select(image, likeliest=options.likeliest), image, options, status)
-        except (ImageError, MaskError) as error:
-            raise named(error, source) from error
-        status(f"writing {output}")
-        save_image(output, mask_image(found.mask) if options.mask_only else limit_alpha(image, found.mask))
-    summary = {"input": str(source), "output": str(output), "model": found.model} | describe_detection(found)
-    print(json.dumps(summary) if options.json else output)
-    return 0
+    def select(image: ImageData) -> tuple[SubjectResult, str]:
+        from s2am_engine.inference.subject import SubjectSelector  # loads libraries
+
+        found = SubjectSelector(options.model, options.device).select(image, likeliest=options.likeliest)
+        return found, found.model
+
+    return write_found(options, source, output, "selecting the subject", select, cutout=not options.mask_only)
 
 
 def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
