@@ -10,14 +10,11 @@ from numpy.typing import NDArray
 
 from gimp_bridge.effective_mask import Plane, effective_mask
 from gimp_bridge.shadow_messages import EstimateShadow, RenderShadow, ShadowValues
-from gimp_bridge.strip_messages import Depth
 from s2am_common.errors import MaskError
 from s2am_engine.shadow.estimate import estimate_shadow
 from s2am_engine.shadow.layer import ShadowLayer, Silhouette
 from s2am_engine.shadow.render import render_shadow
 from s2am_engine.shadow.settings import Shadow
-
-_DTYPES: dict[Depth, type[Any]] = {"u8": np.uint8, "u16": np.uint16, "float": np.float32}
 
 
 def estimate_layer_shadow(request: EstimateShadow) -> ShadowValues:
@@ -37,10 +34,10 @@ def estimate_layer_shadow(request: EstimateShadow) -> ShadowValues:
     )
 
 
-def render_layer_shadow(request: RenderShadow, silhouette: Plane) -> tuple[ShadowLayer, NDArray[Any]]:
-    """Render the shadow of a silhouette, h×w, and return the layer and its opacity in the request's depth."""
+def render_layer_shadow(request: RenderShadow, silhouette: Plane, dtype: type[Any]) -> tuple[ShadowLayer, NDArray[Any]]:
+    """Render the shadow of a silhouette, h×w, and return the layer and its opacity in a dtype."""
     red, green, blue = request.color
     shadow = Shadow(**request.sliders, color=(red, green, blue))
     placed = Silhouette(silhouette, request.left, request.top)
     layer = render_shadow(shadow, placed, request.canvas_height, request.canvas_width)
-    return layer, layer.opacity(_DTYPES[request.depth])
+    return layer, layer.opacity(dtype)

@@ -95,7 +95,7 @@ class SharedWorkspace:
         """Render the shadow of the silhouette in the workspace."""
         self._check_end(request.end)
         alpha, *masks = self._array(np.uint8, 0, (1 + request.layer_masks, request.height, request.width))
-        layer, opacity = render_layer_shadow(request, effective_mask(alpha, masks))
+        layer, opacity = render_layer_shadow(request, effective_mask(alpha, masks), _DTYPES[request.depth])
         if opacity.size:
             self._array(opacity.dtype.type, request.result_offset, opacity.shape)[:] = opacity
         height, width = opacity.shape
