@@ -25,8 +25,8 @@ from gimp_bridge.shadow_requests import render_layer_shadow
 from gimp_bridge.strip_messages import Depth, Strip
 from s2am_common.errors import DiskFullError, EngineError, FileError
 from s2am_engine.color.apply import apply_color_map
+from s2am_engine.color.linear_light import apply_in_linear_light
 from s2am_engine.color.map_plans import PreparedMap
-from s2am_engine.color.srgb import linear_to_srgb, srgb_to_linear
 from s2am_engine.image.arrays import to_uint8
 from s2am_engine.types import FractionCallback
 
@@ -68,12 +68,10 @@ class SharedWorkspace:
         if color_map is None:  # all pixels keep their bits
             return
         mask = self._mask(strip, pixels)
-        if not strip.linear:
+        if strip.linear:
+            apply_in_linear_light(color_map, pixels, mask, progress)
+        else:
             apply_color_map(color_map, pixels, mask, out=pixels, progress=progress)
-            return
-        encoded = linear_to_srgb(pixels[..., :3])
-        apply_color_map(color_map, encoded, mask, out=encoded, progress=progress)
-        np.copyto(pixels[..., :3], srgb_to_linear(encoded), where=(mask > 0)[..., None])
 
     def finish(self, request: FinishStrip, progress: FractionCallback) -> None:
         """Finish a rendered strip in place; pixels with mask 0 and rows of context keep their bits."""

@@ -82,8 +82,10 @@ def _color_space(drawable: Gimp.Drawable, encoding: str) -> ColorSpace:
     """Return the color space of an encoding with the primaries of a drawable."""
     own = drawable.get_format()
     source, linear = (Babl.get_name(Babl.format_with_space(name, own)) for name in (encoding, "RGB float"))
-    grays = b"".join(struct.pack("=3H", level, level, level) for level in range(TRANSFER_STEPS))
-    floats = array("f", convert_pixels(grays, _TRANSFER_SIZE, source, linear))
+    grays = array("H", bytes(6 * TRANSFER_STEPS))
+    for channel in range(3):
+        grays[channel::3] = array("H", range(TRANSFER_STEPS))
+    floats = array("f", convert_pixels(grays.tobytes(), _TRANSFER_SIZE, source, linear))
     _, to_srgb = color_matrices(drawable)
     return ColorSpace(floats[::3].tobytes(), tuple(itertools.chain.from_iterable(to_srgb)))
 
@@ -160,7 +162,10 @@ def write_area(drawable: Gimp.Drawable, buffer: Gegl.Buffer, encoding: str, area
 
 
 class PixelDigest:
-    """A digest of a drawable's size, format and pixels, from rows in its own format."""
+    """A digest of a drawable's size, format and pixels, from rows in its own format.
+
+    It is SHA-256, for which most processors have instructions: twice as fast as BLAKE2 in GIMP's Python.
+    """
 
     def __init__(self, drawable: Gimp.Drawable) -> None:
         """Start without any row."""
@@ -170,7 +175,7 @@ class PixelDigest:
 
     def _restart(self) -> None:
         self._rows, start = 0, f"{self.width} {self._height} {self.encoding}"
-        self._hash = hashlib.blake2b(start.encode(), digest_size=16)
+        self._hash = hashlib.sha256(start.encode())
 
     def add(self, top: int, rows: int, data: bytes) -> None:
         """Add rows from top to bottom; those that were added before are left out, and row 0 starts again."""
