@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -20,6 +22,12 @@ from s2am_engine.networks.traits import MapParameters
 from s2am_engine.types import Floats
 from tests.engine.fake_networks import KNOWN_MAP, Painter, Spotter
 from tests.engine.pictures import composite
+
+
+@pytest.fixture(autouse=True)
+def views_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Predict one view after the other, as on a computer with one core: `Brightener` counts them."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
 
 
 def predictor_of(network: Network) -> Predictor:
