@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from s2am_common.image_formats import format_of_suffix
 from s2am_engine.errors import MaskError
-from s2am_engine.image.arrays import SAMPLED_SIDE, full_scale, luma, subsample, to_uint8, value_range
+from s2am_engine.image.arrays import SAMPLED_SIDE, bounding_box, full_scale, luma, subsample, to_uint8, value_range
 from s2am_engine.image.io import ImageData, load_image
 from s2am_engine.types import Bytes, Floats, Mask
 
@@ -42,6 +42,7 @@ _RINGING = 64  # levels
 _SAMPLED_PIXELS = 1 << 20  # in which traces of compression are searched for
 _LEAST_ROWS = 64
 _SOFT_SHARE = 0.05  # of the middle levels that lie beyond the edges of a hard mask
+_RAMP_SHARE = 0.4  # of black and white just beyond the edges, below which they are ramps; ringing leaves far more
 _NOISE_LEVELS = 8  # different levels near black or white, far from any edge, that show compression noise
 _BORDER_SHARE = 0.5
 _WEAK_SHARE = 0.9  # of white that even the strongest value does not reach
@@ -379,16 +380,25 @@ def remove_noise(mask: Bytes, *, lossy: bool = False) -> Bytes:
         H×W; the same array if there is nothing to remove.
     """
     # All pixels of a large mask would take longer than the prediction, so a part decides.
-    if not lossy and not _has_traces(_middle_rows(mask)):
+    box = bounding_box(mask)
+    if box is None or (not lossy and not _has_traces(_middle_rows(mask))):
         return mask
-    white, is_edge, is_soft = _edges(mask)
+    left, top, right, bottom = box
+    near = (
+        slice(max(0, top - _BLOCK_PIXELS), bottom + _BLOCK_PIXELS),
+        slice(max(0, left - _BLOCK_PIXELS), right + _BLOCK_PIXELS),
+    )
+    part = mask[near]
+    white, is_edge, is_soft = _edges(part)
     if not lossy and is_soft:
         return mask
-    distance = np.minimum(mask, 255 - mask)
+    distance = np.minimum(part, 255 - part)
     is_noise = distance <= _EXTREME
     if not is_soft:
         is_noise |= (distance < _RINGING) & ~is_edge & _near_edges(white, _BLOCK_PIXELS)
-    return np.where(is_noise, white * np.uint8(255), mask)
+    cleaned = mask.copy()
+    cleaned[near] = np.where(is_noise, white * np.uint8(255), part)
+    return cleaned
 
 
 def _has_traces(mask: Bytes) -> bool:
@@ -405,7 +415,10 @@ def _edges(mask: Bytes) -> tuple[Bytes, NDArray[np.bool_], bool]:
     is_edge = _near_edges(white, _EDGE_PIXELS)
     middle = slice(_RINGING, 256 - _RINGING)
     beyond, everywhere = _histogram(mask, ~is_edge)[middle].sum(), _histogram(mask)[middle].sum()
-    return white, is_edge, bool(beyond > _SOFT_SHARE * everywhere)
+    next_to_edge = mask[_near_edges(white, _EDGE_PIXELS + 1) & ~is_edge]
+    extreme = np.count_nonzero((next_to_edge == 0) | (next_to_edge == 255))
+    is_ramp = extreme < _RAMP_SHARE * len(next_to_edge)
+    return white, is_edge, bool(is_ramp or beyond > _SOFT_SHARE * everywhere)
 
 
 def _middle_rows(mask: Bytes) -> Bytes:

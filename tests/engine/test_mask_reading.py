@@ -245,3 +245,14 @@ def test_saved_selection_of_a_tiff_file_is_the_mask(tmp_path: Path) -> None:
     samples = np.dstack([PHOTO, BYTES])
     tifffile.imwrite(tmp_path / "a.tif", samples, photometric="rgb", extrasamples=["unspecified"])
     np.testing.assert_array_equal(read_mask(tmp_path / "a.tif"), BYTES)
+
+
+@pytest.mark.parametrize("width", [4, 7, 10, 14, 40])
+def test_ramps_at_edges_keep_their_levels(width: int) -> None:
+    """A feathered edge has all levels next to black and white, as ringing has, but no black or white in between."""
+    y, x = np.mgrid[:400, :600]
+    distance = np.hypot(y - 200, x - 300) - 120
+    mask = np.asarray((127.5 - 255 / width * distance).clip(0, 255), np.uint8)
+    assert remove_noise(mask) is mask
+    ringing = cv2.imdecode(cv2.imencode(".jpg", (distance < 0).astype(np.uint8) * 255)[1], cv2.IMREAD_GRAYSCALE)
+    assert (remove_noise(ringing) == (distance < 0) * 255).mean() > 0.999
