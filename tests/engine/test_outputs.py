@@ -97,7 +97,7 @@ def test_commands_check_their_output_before_the_work(
     def fail(*_: object, **__: object) -> None:
         raise AssertionError("the work began")
 
-    for work in ("batch.load_image", "training.photo_cache.load_photographs"):
+    for work in ("file_harmonizer.load_image", "training.photo_cache.load_photographs"):
         monkeypatch.setattr(f"s2am_engine.{work}", fail)
     monkeypatch.setattr("s2am_engine.models.model_store.find_model", fail)
     code, out, err = run(capsys, *call.split())
