@@ -40,7 +40,7 @@ _BODY = (
 _CHEST = ((150, 230), (290, 240), (335, 320), (330, 500), (60, 500), (75, 320))
 _RING = ((211, 224), (86, 64))
 _GLOSS = ((400, 470), (85, 95))
-SAMPLE_POSITION = (64, 20)
+SAMPLE_POSITION = (64, 8)
 """(x, y) of the layer on the background, in pixels."""
 
 
