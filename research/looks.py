@@ -85,7 +85,7 @@ class LookRow:
 
 @dataclass(frozen=True)
 class FineTunedFigures:
-    """What fine-tuning said itself."""
+    """Summary of the figures that fine-tuning reports."""
 
     verdict: str
     saved: float

@@ -215,4 +215,4 @@ def _scaling(factor: float) -> Floats:
 
 
 MapPlan = FloatPlan | IntegerPlan
-"""What `apply_color_map` runs on the blocks of an image."""
+"""The tables and matrices that `apply_color_map` applies to the blocks of an image."""

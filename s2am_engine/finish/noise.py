@@ -116,7 +116,7 @@ def excess_variance(more: NoiseModel, less: NoiseModel) -> Doubles:
 
 @dataclass(frozen=True, eq=False)
 class PatchStatistics:
-    """What the noise is estimated from: statistics of the patches (P) of windows that lie entirely in a region.
+    """Statistics for estimating noise, of the patches (P) of windows that lie entirely in a region.
 
     valid: (M,) which of all patches of the windows, window after window, by rows, these are.
     means: (P, 3), in 8-bit levels.

@@ -281,7 +281,7 @@ def write_card(card: Card, folder: Path) -> None:
 
 
 def ensure_folder(folder: Path) -> None:
-    """Make the folder for models, unless it exists.
+    """Make a folder of the user's data, unless it exists.
 
     Raises:
         FileError: it cannot be made.

@@ -35,7 +35,7 @@ STYLE, OTHERS = "look", "others"
 
 @dataclass(frozen=True)
 class LikenessQuality:
-    """How well backgrounds with a look are told from others."""
+    """Accuracy with which backgrounds with a look are told from others."""
 
     recognized: float  # share of the backgrounds with the look whose likeness is at least one half
     rejected: float  # share of other backgrounds whose likeness is lower

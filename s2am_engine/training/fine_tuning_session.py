@@ -15,7 +15,8 @@ from typing import Any
 from safetensors import SafetensorError
 
 from s2am_common.atomic import atomic_write
-from s2am_engine.errors import EngineError, FileError
+from s2am_engine.errors import EngineError
+from s2am_engine.models.model_store import ensure_folder
 from s2am_engine.networks.curves import CurvesAndMatrixNetwork
 from s2am_engine.training.adjustment_training import STEPS, Progress
 from s2am_engine.training.encoded_pairs import EncodedPairs, FoldPairs, encode_batch
@@ -144,10 +145,5 @@ def prepare_folder(folder: Path, settings: dict[str, Any]) -> None:
             shutil.rmtree(folder, ignore_errors=True)
     except EngineError:
         shutil.rmtree(folder, ignore_errors=True)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(
-            f"{folder} can't be created ({error.strerror}): allow writing there.", code="file.folder", path=str(folder)
-        ) from error
+    ensure_folder(folder)
     write_settings(folder, settings)

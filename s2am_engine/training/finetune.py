@@ -87,7 +87,7 @@ class FineTuned:
 
     @property
     def sentence(self) -> str:
-        """What the verdict means, and what would help."""
+        """The verdict with advice."""
         return SENTENCES[self.verdict].format(base=self.base)
 
     def to_json(self) -> dict[str, Any]:

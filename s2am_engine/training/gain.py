@@ -123,7 +123,7 @@ SENTENCES = {
         "What helps: more photographs that have nothing but the look in common."
     ),
 }
-"""What each verdict means, and what would help; `base` is the name of the base model."""
+"""A sentence for each verdict, with advice; `base` is the name of the base model."""
 
 
 def judge(style: Compared, others: Compared) -> Verdict:

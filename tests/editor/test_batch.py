@@ -70,20 +70,26 @@ def test_harmonize_batch_of_cut_outs_equals_engine(tmp_path: Path, models: Loade
         np.testing.assert_array_equal(load_image(tmp_path / "out" / file.name).pixels, expected.pixels)
 
 
-def test_harmonize_batch_is_canceled_by_callback(tmp_path: Path, models: LoadedModels) -> None:
-    class StoppedError(Exception):
-        pass
+class StoppedError(Exception):
+    """Cancels a batch."""
 
-    save_image(tmp_path / "beach.png", ImageData(scene()))
-    files = [tmp_path / f"{index}.png" for index in range(4)]
+
+def write_cutouts(folder: Path, count: int) -> tuple[list[Path], BatchSettings]:
+    """Write a background and cutouts `0.png`, `1.png` …; return these and the settings to place them on it."""
+    save_image(folder / "beach.png", ImageData(scene()))
+    files = [folder / f"{index}.png" for index in range(count)]
     for file in files:
         save_image(file, cutout())
+    return files, BatchSettings("concord", background=folder / "beach.png")
+
+
+def test_harmonize_batch_is_canceled_by_callback(tmp_path: Path, models: LoadedModels) -> None:
+    files, settings = write_cutouts(tmp_path, 4)
 
     def stop(event: BatchEvent[BeforeAfter]) -> None:
         if event.kind == "started" and event.index == 2:
             raise StoppedError
 
-    settings = BatchSettings("concord", background=tmp_path / "beach.png")
     with pytest.raises(StoppedError):
         harmonize_batch(plan_batch(files, tmp_path / "out"), settings, models, stop)
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["0.png", "1.png"]
@@ -94,14 +100,7 @@ def test_harmonize_batch_stops_after_the_step_in_which_it_is_canceled(
     step: str, tmp_path: Path, models: LoadedModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Counted in steps of an item: none is begun after the cancellation, and files are whole or absent."""
-
-    class StoppedError(Exception):
-        pass
-
-    save_image(tmp_path / "beach.png", ImageData(scene()))
-    files = [tmp_path / f"{index}.png" for index in range(3)]
-    for file in files:
-        save_image(file, cutout())
+    files, settings = write_cutouts(tmp_path, 3)
     steps: list[str] = []
 
     def count(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
@@ -119,7 +118,6 @@ def test_harmonize_batch_stops_after_the_step_in_which_it_is_canceled(
         if steps.count(step) == (3 if step == "load_image" else 2):  # of the second item; the background is loaded too
             raise StoppedError
 
-    settings = BatchSettings("concord", background=tmp_path / "beach.png")
     sheet = tmp_path / "sheet.png"
     with pytest.raises(StoppedError):
         harmonize_batch(plan_batch(files, tmp_path / "out"), settings, models, stop, sheet, stop)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a layer's harmonization or finish was computed from, to find out whether it is out of date."""
+"""Fingerprints of the inputs of a layer's harmonization or finish, which show whether it is out of date."""
 
 from __future__ import annotations
 

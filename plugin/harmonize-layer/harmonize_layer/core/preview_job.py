@@ -40,7 +40,7 @@ class Preview:
 
 @dataclass(frozen=True)
 class PreviewJob:
-    """What a preview is made from.
+    """Inputs of a preview.
 
     composite: of the layer.
     result: the engine's result for it.

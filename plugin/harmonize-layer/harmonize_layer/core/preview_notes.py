@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the dialog says about a preview, one sentence each."""
+"""Notes on a preview for the dialog, one sentence each."""
 
 from __future__ import annotations
 

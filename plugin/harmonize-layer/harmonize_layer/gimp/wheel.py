@@ -7,7 +7,7 @@ from gi.repository import Gdk, GObject, Gtk
 
 
 def limit_wheel(container: Gtk.Container) -> None:
-    """Let the wheel change the value only of the control that has the focus; over the others it scrolls the page.
+    """Restrict wheel events to the focused control; over other controls the wheel scrolls the page.
 
     Args:
         container: holds the sliders, number fields and lists.
