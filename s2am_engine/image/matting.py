@@ -3,13 +3,14 @@
 
 In the band, each pixel is a mixture α·F + (1 − α)·B of a foreground and a background color. F and B are estimated by
 weighted means of the colors nearby, α by projection on the line between them (as in Wang & Cohen, “Optimized Color
-Sampling for Robust Matting”, CVPR 2007), combined with the mask by inverse variances, and smoothed along the image by a
-guided filter in which reliable pixels weigh more (He, Sun & Tang, PAMI 35, 2013; as in Gastal & Oliveira, “Shared
-Sampling for Real-Time Alpha Matting”, 2010). Several rounds use the α found for better means.
+Sampling for Robust Matting”, CVPR 2007), combined with the mask by inverse variances, which include the error of α at
+pixels of known opacity nearby, and smoothed along the image by a guided filter in which reliable pixels weigh more (He,
+Sun & Tang, PAMI 35, 2013; as in Gastal & Oliveira, “Shared Sampling for Real-Time Alpha Matting”, 2010). Several rounds
+use the α found for better means.
 
-Closed-form matting (Levin, Lischinski & Weiss, PAMI 30, 2008; pymatting) was no better on nine composites of known
-alpha (sums of absolute differences 6124 against 5049, and 10,920 of the raw masks), takes six times as long, and needs
-numba and LLVM: 209 MB, which take 18 seconds to import at first.
+`python -m research.matting` measures it. Closed-form matting (Levin, Lischinski & Weiss, PAMI 30, 2008; pymatting) was
+no better on nine composites of known alpha, took six times as long, and needs numba and LLVM: 209 MB, which take 18
+seconds to import at first.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _TILE_SIDE = 768
 _REDUCED_RADIUS = 8  # of the band in the copy in which colors are estimated
 _CERTAIN = 0.05  # of the mask: below it background, above 1 minus it foreground
 _ROUNDS = 3
-_PRIOR_RADIUS, _SMOOTHING_RADIUS = 6, 3  # windows of the guided filter of the mask, and of the last one
+_GUIDED_RADIUS = 3  # of the windows of the guided filters of the mask and of the opacity
 _PRIOR_VARIANCE = 0.05
 _NOISE_VARIANCE = 1e-4  # of the colors
 _LEAST_WEIGHT = 0.02
@@ -49,10 +50,11 @@ class _Colors:
     foreground_variance: Floats
     background: Floats
     background_variance: Floats
+    error: Floats  # h×w, mean square error of the opacity that follows from them, where it is certain
 
     @property
-    def planes(self) -> tuple[Floats, Floats, Floats, Floats]:
-        return self.foreground, self.foreground_variance, self.background, self.background_variance
+    def planes(self) -> tuple[Floats, ...]:
+        return self.foreground, self.foreground_variance, self.background, self.background_variance, self.error
 
 
 def matte_edges(mask: Mask, pixels: Pixels, radius: float, progress: FractionCallback | None = None) -> Mask:
@@ -111,11 +113,11 @@ def _matte(
         return np.asarray(cv2.resize(values.astype(np.float32), size, interpolation=cv2.INTER_AREA), np.float32)
 
     small_colors = reduced(colors)
-    small_prior = _guided(reduced(coverage), small_colors, _PRIOR_RADIUS)
+    small_prior = _guided(reduced(coverage), small_colors, _GUIDED_RADIUS)
     found = _estimate_colors(
         small_colors, small_prior, reduced(foreground) == 1, reduced(background) == 1, radius / factor
     )
-    near = tile.narrowed(2 * _SMOOTHING_RADIUS)
+    near = tile.narrowed(2 * _GUIDED_RADIUS)
 
     def enlarged(values: Floats) -> Floats:
         large = cv2.resize(values, (width, height), interpolation=cv2.INTER_LINEAR)
@@ -123,8 +125,9 @@ def _matte(
 
     known = _Colors(*(enlarged(plane) for plane in found.planes))
     guide, *sides = (np.ascontiguousarray(tile.cut(each, near)) for each in (colors, foreground, background))
-    opacity, weights = _unmix(guide, known, enlarged(small_prior), *sides)
-    smooth = near.core(_guided(opacity, guide, _SMOOTHING_RADIUS, weights))
+    prior = 0.5 * (enlarged(small_prior) + tile.cut(coverage, near))
+    opacity, weights = _unmix(guide, known, prior, *sides)
+    smooth = near.core(_guided(opacity, guide, _GUIDED_RADIUS, weights))
     return np.asarray(np.clip((smooth - _SNAPPED) / (1 - 2 * _SNAPPED), 0, 1), np.float32)
 
 
@@ -136,7 +139,8 @@ def _estimate_colors(
     weights = foreground.astype(np.float32), background.astype(np.float32)
     for round_number in range(_ROUNDS):
         used = radii if round_number else radii[:-1]
-        found = _Colors(*_moments(colors, weights[0], used), *_moments(colors, weights[1], used))
+        means = *_moments(colors, weights[0], used), *_moments(colors, weights[1], used)
+        found = _Colors(*means, _certain_error(colors, means[0], means[2], foreground, background, radii[2]))
         opacity, reliability = _unmix(colors, found, prior, foreground, background)
         weights = (
             np.where(opacity > _PURE, opacity, 0) * reliability,
@@ -157,17 +161,36 @@ def _moments(colors: Floats, weights: Floats, radii: list[int]) -> tuple[Floats,
     return mean, np.asarray(np.maximum(found[..., 3:] - mean * mean, 0), np.float32)
 
 
+def _certain_error(
+    colors: Floats,
+    of_foreground: Floats,
+    of_background: Floats,
+    foreground: NDArray[np.bool_],
+    background: NDArray[np.bool_],
+    radius: int,
+) -> Floats:
+    """Return the local mean square error (h×w) of the opacity that colors give to the certain pixels nearby."""
+    errors = (_projected(colors, of_foreground, of_background)[0] - foreground) ** 2
+    certain = (foreground | background).astype(np.float32)
+    return np.asarray(box_mean(errors * certain, radius) / (box_mean(certain, radius) + _FADE), np.float32)
+
+
+def _projected(colors: Floats, foreground: Floats, background: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return the opacity of each pixel by projection on the line between two colors, that line, and its length²."""
+    line = foreground - background
+    length = (line * line).sum(axis=-1) + np.float32(1e-6)
+    return np.clip(((colors - background) * line).sum(axis=-1) / length, 0, 1), line, length
+
+
 def _unmix(
     colors: Floats, known: _Colors, prior: Floats, foreground: NDArray[np.bool_], background: NDArray[np.bool_]
 ) -> tuple[Floats, Floats]:
     """Return the opacity of each pixel, and its reliability, 0 to 1."""
-    line = known.foreground - known.background
-    length = (line * line).sum(axis=-1) + np.float32(1e-6)
-    opacity = np.clip(((colors - known.background) * line).sum(axis=-1) / length, 0, 1)
+    opacity, line, length = _projected(colors, known.foreground, known.background)
     share = opacity[..., None]
     spread = share**2 * known.foreground_variance + (1 - share) ** 2 * known.background_variance + _NOISE_VARIANCE
     misfit = ((colors - known.background - share * line) ** 2 / spread).sum(axis=-1)
-    variance = (line * line * spread).sum(axis=-1) / (length * length) * (1 + misfit) + _NOISE_VARIANCE
+    variance = (line * line * spread).sum(axis=-1) / (length * length) * (1 + misfit) + known.error + _NOISE_VARIANCE
     weight = _PRIOR_VARIANCE / (_PRIOR_VARIANCE + variance)
     mixed = np.where(foreground, 1, np.where(background, 0, weight * opacity + (1 - weight) * prior))
     reliability = np.where(foreground | background, 1, np.maximum(weight, _LEAST_WEIGHT))
