@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Atomic writing: a file is replaced as a whole or not at all."""
+"""Atomic writing: a file is replaced as a whole or not at all; the folders of such files."""
 
 from __future__ import annotations
 
@@ -76,6 +76,26 @@ def check_target(path: str | os.PathLike[str]) -> None:
         temporary.unlink()
     except OSError as error:
         raise _file_error(path, error) from error
+
+
+def ensure_folder(folder: Path, code: str = "file.folder") -> None:
+    """Create a folder and its parents, unless it exists.
+
+    Args:
+        folder: the folder.
+        code: code of the error.
+
+    Raises:
+        FileError: it cannot be created.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(
+            f"The folder {folder} cannot be created ({error.strerror}): allow writing there, then try again.",
+            code=code,
+            path=str(folder),
+        ) from error
 
 
 def _open_new(path: Path, mode: int) -> BinaryIO:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
+from s2am_common.atomic import ensure_folder
 from s2am_common.errors import os_error
 from s2am_engine.errors import FileError, S2AMError
 from s2am_engine.image.io import IMAGE_SUFFIXES
@@ -70,12 +71,7 @@ def plan_batch(sources: Path | Sequence[Path], output: Path, masks: Path | None 
     inputs = {path.parent.resolve() for path in paths} | ({masks.resolve()} if masks else set())
     if output.resolve() in inputs:
         raise FileError(f"{output} holds the input: choose another folder.", code="file.output", path=str(output))
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(
-            f"{output} can't be made ({error.strerror}): choose another folder.", code="file.output", path=str(output)
-        ) from error
+    ensure_folder(output, code="file.output")
     items: list[BatchItem] = []
     taken: dict[Path, Path] = {}
     for path in paths:

@@ -8,10 +8,9 @@ import dataclasses
 import json
 
 from s2am_common import settings as user_settings
-from s2am_common.atomic import atomic_write
+from s2am_common.atomic import atomic_write, ensure_folder
 from s2am_common.settings import Settings, load_settings, parse_setting, read_section, settings_text, variable_of
 from s2am_engine.cli.terminal import CommandSpec, UsageError
-from s2am_engine.models.model_store import ensure_folder
 
 
 def add_settings_arguments(parser: argparse.ArgumentParser) -> None:

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage import data
 
-from s2am_engine.errors import EngineError, FileError
+from s2am_common.atomic import ensure_folder
+from s2am_engine.errors import EngineError
 from s2am_engine.image.contact_sheet import write_contact_sheet
 from s2am_engine.image.grabcut import GrabCut, foreground_labels
 from s2am_engine.image.io import ImageData, Metadata, save_image
@@ -86,12 +87,7 @@ def make_sample(folder: Path) -> list[Path]:
     Raises:
         EngineError: the folder cannot be written to, or the result is wrong.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(
-            f"{folder} can't be made ({error.strerror}): name another folder.", code="file.folder", path=str(folder)
-        ) from error
+    ensure_folder(folder)
     layer, behind = sample_layer(), sample_background()
     harmonizer = Harmonizer()
     prediction = harmonizer.paste(layer, behind, SAMPLE_POSITION)

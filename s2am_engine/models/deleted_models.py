@@ -7,6 +7,7 @@ import contextlib
 import time
 from pathlib import Path
 
+from s2am_common.atomic import ensure_folder
 from s2am_engine.errors import ModelError
 from s2am_engine.models import model_store
 from s2am_engine.models.model_files import SUFFIX, check_free, check_name, delete_model, export_model, import_model
@@ -41,7 +42,7 @@ def keep_copy(name: str) -> bool:
         model_store.read_weights(model)
     except ModelError:
         return False
-    model_store.ensure_folder(file.parent)
+    ensure_folder(file.parent)
     export_model(name, file)
     with contextlib.suppress(OSError):  # not every model has a contact sheet
         file.with_suffix(model.style_sheet.suffix).write_bytes(model.style_sheet.read_bytes())

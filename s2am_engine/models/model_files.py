@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s2am_common.archives import open_archive
-from s2am_common.atomic import atomic_write
+from s2am_common.atomic import atomic_write, ensure_folder
 from s2am_engine.errors import FileError, ModelError
 from s2am_engine.models import model_store
 from s2am_engine.models.model_store import Card, Model
@@ -135,7 +135,7 @@ def add_model(card: Card, weights: bytes, *, replace: bool = False, style_sheet:
     path = folder / f"{card.name}.json"
     if not (replace and model_store.find_cards().get(card.name) == path):
         check_free(card.name)
-    model_store.ensure_folder(folder)
+    ensure_folder(folder)
     model = Model(card, path.with_suffix(".safetensors"), bundled=False)
     with atomic_write(model.weights) as file:  # also over weights without a card
         file.write(weights)

@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_origin, get_type_hints
 
-from s2am_common.atomic import atomic_write
+from s2am_common.atomic import atomic_write, ensure_folder
 from s2am_common.paths import user_paths
 from s2am_common.settings import load_settings
-from s2am_engine.errors import FileError, ModelError, ModelNotFoundError
+from s2am_engine.errors import ModelError, ModelNotFoundError
 from s2am_engine.networks.parameter_names import current_name
 from s2am_engine.pytorch import has_torch
 
@@ -278,22 +278,6 @@ def write_card(card: Card, folder: Path) -> None:
     ensure_folder(folder)
     with atomic_write(folder / f"{card.name}.json") as file:
         file.write(card_content(card))
-
-
-def ensure_folder(folder: Path) -> None:
-    """Make a folder of the user's data, unless it exists.
-
-    Raises:
-        FileError: it cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(
-            f"The folder {folder} can't be made ({error.strerror}): allow writing there, then try again.",
-            code="file.folder",
-            path=str(folder),
-        ) from error
 
 
 def read_weights(model: Model) -> bytes:

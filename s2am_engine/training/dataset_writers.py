@@ -21,7 +21,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from s2am_common.atomic import atomic_write
+from s2am_common.atomic import atomic_write, ensure_folder
+from s2am_common.errors import os_error
 from s2am_engine.color.srgb import linear_to_srgb, srgb_to_linear
 from s2am_engine.errors import EngineError, FileError, TrainingError
 from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, save_image
@@ -339,12 +340,10 @@ def create_layout(out: Path) -> None:
             raise FileError(
                 f"{out} is not empty: name a new folder, or empty this one first.", code="file.not-empty", path=str(out)
             )
-        for name in ("composite_images", "masks", "real_images"):
-            (out / name).mkdir(parents=True)
     except OSError as error:
-        raise FileError(
-            f"{out} can't be created ({error.strerror}): choose another folder.", code="file.folder", path=str(out)
-        ) from error
+        raise os_error(error, out) from error
+    for name in ("composite_images", "masks", "real_images"):
+        ensure_folder(out / name)
 
 
 def make_composites(subjects: Sequence[Subject], skipped: list[Skipped]) -> Iterator[tuple[Subject, Composite]]:

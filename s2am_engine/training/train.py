@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from s2am_common.atomic import ensure_folder
 from s2am_engine.errors import FileError, ModelError, TrainingError
 from s2am_engine.models.model_files import add_model, check_free, check_name, free_name
 from s2am_engine.models.model_store import (
@@ -234,12 +235,7 @@ def prepare_run(folder: Path, plan: Plan, *, resume: bool) -> None:
     """
     if (folder / SETTINGS_FILE).exists() and not resume:
         raise TrainingError(f"{folder} already holds a run.", code="training.run-exists", path=str(folder))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(
-            f"{folder} can't be made ({error.strerror}): choose another folder.", code="file.run", path=str(folder)
-        ) from error
+    ensure_folder(folder, code="file.run")
     write_settings(folder, plan.to_json())
 
 

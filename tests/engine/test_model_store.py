@@ -138,7 +138,7 @@ def test_write_card_keeps_the_old_card_on_failure(personal: Path, monkeypatch: p
 
 def test_write_card_names_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(EngineError, match=r"models can't be made \(.*\): allow writing there"):
+    with pytest.raises(EngineError, match=r"models cannot be created \(.*\): allow writing there"):
         write_card(find_model(model_store.DEFAULT_MODEL).card, tmp_path / "file" / "models")
 
 
