@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 
 import cv2
+import numpy as np
 
 from s2am_engine.color.apply import apply_color_map
 from s2am_engine.color.map import ColorMap
@@ -32,14 +33,15 @@ def apply_in_linear_light(
     """
 
     def render(rows: slice) -> None:
-        inside = mask[rows]
-        if not inside.any():
+        left, top, width, height = cv2.boundingRect(mask[rows])
+        if not width:
             return
-        block = pixels[rows].copy()
+        box = slice(rows.start + top, rows.start + top + height), slice(left, left + width)
+        inside, block = np.ascontiguousarray(mask[box]), pixels[box].copy()
         colors = linear_to_srgb(cv2.cvtColor(block, cv2.COLOR_RGBA2RGB))
         apply_color_map(color_map, colors, inside, out=colors, workers=1)
         cv2.mixChannels([srgb_to_linear(colors)], [block], [0, 0, 1, 1, 2, 2])
-        cv2.copyTo(block, inside, pixels[rows])
+        pixels[box] = cv2.copyTo(block, inside, pixels[box].copy())  # OpenCV writes only to contiguous rows
 
     height, width = mask.shape
     rows = max(1, _BLOCK_PIXELS // max(1, width))

@@ -98,9 +98,9 @@ class Gimp3:
             "GIMP3_DIRECTORY": str(self.folder / "profile"),
             "S2AM_BRIDGE_FOLDER": str(self.bridge),
             "S2AM_TEST": str(self.folder),
-            # Another number of threads rounds differently than the engine in the tests' process.
-            "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", ""),
         } | environ
+        # Another number of threads rounds differently than the engine in the tests' process.
+        variables |= {name: os.environ[name] for name in ("OMP_NUM_THREADS",) if name in os.environ}
         (self.folder / "home").mkdir(exist_ok=True)
         pairs = [f"{name}={value}" for name, value in variables.items()]
         return inside(self.root, ["env", "-i", *pairs, *program], (self.folder, CHECKOUT))

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +199,37 @@ def test_preview_at_true_resolution_is_the_result(photo: Image, engine: LocalEng
     difference = np.abs(np.frombuffer(seen, np.uint8).reshape(result.shape) - result)
     assert difference.max() <= 1
     shown.presenter.close()
+    assert Image.all == [photo]
+
+
+@pytest.mark.parametrize("opacity", [100.0, 40.0])
+def test_dialog_reacts_while_the_sample_is_read(
+    photo: Image, engine: LocalEngine, opacity: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each turn of the main loop reads few windows; a closed dialog leaves no copy of the image behind."""
+    from harmonize_layer.gimp import pixels
+
+    photo.layers[0].opacity = opacity
+    shown, turns, areas = Presented(photo, engine, photo.layers[0]), deque[Callable[[], None]](), []
+    shown.presenter.update_composite()
+    monkeypatch.setattr(shown.queue, "post", lambda *given: turns.append(partial(*given)))
+    read = pixels.read_area
+    monkeypatch.setattr(pixels, "read_area", lambda *given: (areas.append(given[2]), read(*given))[1])
+    shown.change_finish("grain-automatic", MATCHED)
+    counts = []
+    while turns:
+        start = len(areas)
+        turns.popleft()()
+        counts.append(sum((each.width, each.height) == (FINISH_WINDOW,) * 2 for each in areas[start:]))
+    assert shown.view.finish_values["grain"] > 2
+    assert len(counts) > 2
+    assert max(counts) <= 8
+    shown.change("model", "other")
+    turns.popleft()()
+    assert turns  # it is being read again
+    shown.presenter.close()
+    while turns:
+        turns.popleft()()
     assert Image.all == [photo]
 
 

@@ -68,7 +68,7 @@ def visible_parts() -> Facts:
     areas = [(0, 0, 96, 96), (200, 150, 96, 96), (90, 70, 96, 96), (260, 180, 96, 96)]
     copy = GimpImage(made).duplicate()
     with temporary(copy):
-        parts = copy.read_visible_parts([PixelArea(*area) for area in areas])
+        parts = list(copy.visible_parts([PixelArea(*area) for area in areas], crops=True))
         afterwards = visible(copy.wrapped)
     whole = keep("parts-whole", visible(made))
     return {

@@ -129,7 +129,7 @@ def read_composite(
     selects_subject = settings.mask == "subject" and layer.mask is None and start.metadata is None
     selects_subject = selects_subject and not layer.passes_through
     shows_shadow = for_preview and settings.shadow is not None
-    if _is_shown_alone(layer, others, settings, start) and not (selects_subject or shows_shadow):
+    if is_shown_alone(layer, others, settings, start) and not (selects_subject or shows_shadow):
         window = choose_window(image.size, area_of(layer))
         alpha, rgba = read_plane(layer, "A u8", window), image.read_visible(window)
     else:
@@ -167,7 +167,7 @@ def read_composite(
     )
 
 
-def _is_shown_alone(
+def is_shown_alone(
     layer: HostLayer, others: Sequence[HostLayer], settings: HarmonizeSettings, start: StartingPoint
 ) -> bool:
     """Return whether the image itself shows the layer plainly on its reference; else a copy is arranged so.

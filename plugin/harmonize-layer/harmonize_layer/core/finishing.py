@@ -3,17 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from gimp_bridge.client import EngineClient
 from gimp_bridge.color_messages import HarmonizeResponse
 from gimp_bridge.finish_messages import FINISH_WINDOW, FinishMeasured, LayerFinish, MeasureFinish, PlaceWindows
 from gimp_bridge.protocol import ProgressUpdate
 from gimp_bridge.request_channel import ProgressCallback
-from harmonize_layer.core.composite import LayerComposite, arrange, read_plane, twin_before
+from harmonize_layer.core.composite import LayerComposite, arrange, is_shown_alone, read_plane, twin_before
 from harmonize_layer.core.geometry import PixelArea, Window
 from harmonize_layer.core.host import HostDrawable, HostImage, HostLayer
 from harmonize_layer.core.layers import area_of, layer_masks, temporary
@@ -117,14 +117,27 @@ def find_windows(
     return [(window.area.x + x, window.area.y + y) for x, y in engine.place_windows(request, progress)]
 
 
-def read_sample(
+SampleSteps = Generator[None, None, FinishSample]
+"""Reads a sample in steps of a few milliseconds each, except for the first one; returns it at the end."""
+
+
+def read_sample(steps: SampleSteps) -> FinishSample:
+    """Carry out all steps, one after another."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return cast(FinishSample, end.value)
+
+
+def sample_steps(
     image: HostImage,
     layers: Sequence[HostLayer],
     settings: HarmonizeSettings,
     composite: LayerComposite,
     result: HarmonizeResponse,
     corners: Sequence[tuple[int, int]],
-) -> FinishSample:
+) -> SampleSteps:
     """Read windows of the image in which the first of several layers lies plainly on its reference.
 
     Args:
@@ -136,9 +149,16 @@ def read_sample(
         corners: those of `find_windows`.
     """
     places = [PixelArea(x, y, FINISH_WINDOW, FINISH_WINDOW) for x, y in corners]
+    pixels, masks = [], []
     with _shown_alone(image, layers, settings, composite) as (shown, layer):
-        pixels = shown.read_visible_parts(places)
-        masks = [_share_of(image, layer, composite, result, place) for place in places]
+        yield
+        with closing(shown.visible_parts(places, crops=shown is not image)) as parts:
+            for part in parts:
+                pixels.append(part)
+                yield
+        for place in places:
+            masks.append(_share_of(image, layer, composite, result, place))
+            yield
     if composite.selection_is_reference and image.selection:
         selected = [_plane(image.selection, place) for place in places]
         pixels = [
@@ -152,9 +172,15 @@ def read_sample(
 def _shown_alone(
     image: HostImage, layers: Sequence[HostLayer], settings: HarmonizeSettings, composite: LayerComposite
 ) -> Iterator[tuple[HostImage, HostLayer]]:
-    """Provide a copy that shows the first layer plainly on its reference, and that layer in it."""
+    """Provide an image that shows the first layer plainly on its reference, and that layer in it.
+
+    It is the image itself where that shows the layer so, and a copy otherwise.
+    """
     (layer, *others), start = layers, composite.start
     others += [each.layer for each in start.shadows]
+    if is_shown_alone(layer, others, settings, start) and not composite.subject:
+        yield image, layer
+        return
     with temporary(image.duplicate()) as copy:
         twin = twin_before(copy, layer, start)
         arrange(copy, twin, others, settings, image)

@@ -23,7 +23,7 @@ from gimp_bridge.request_channel import ProgressCallback
 from harmonize_layer.core import messages
 from harmonize_layer.core.composite import LayerComposite, predict_color_map, read_composite, request_subject
 from harmonize_layer.core.effect_gains import effect_gains
-from harmonize_layer.core.finishing import FinishMeter, MeasuredLayer, find_windows, read_sample
+from harmonize_layer.core.finishing import FinishMeter, MeasuredLayer, find_windows, read_sample, sample_steps
 from harmonize_layer.core.geometry import PixelArea
 from harmonize_layer.core.host import Digests, HostDrawable, HostImage, HostLayer
 from harmonize_layer.core.inserting import FinishedLayer, insert_results
@@ -224,7 +224,7 @@ class HarmonizeRun:
             return None
         layers = [layer, *(other for other in self.layers if other.id != layer.id)]
         corners = find_windows(self.engine, composite, result, self.progress)
-        sample = read_sample(self.image, layers, self.settings, composite, result, corners)
+        sample = read_sample(sample_steps(self.image, layers, self.settings, composite, result, corners))
         meter = FinishMeter(composite, result, sample)
         found = meter.measure(self.engine, self.settings.finish, color_map, self.progress)
         self.stopwatch.lap("measuring")

@@ -7,7 +7,7 @@ position of its upper left corner in the image.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -303,10 +303,13 @@ class HostImage(Protocol):
     def read_visible(self, window: Window) -> bytes:
         """Return RGBA, 8-bit sRGB, of everything that is visible in a window."""
 
-    def read_visible_parts(self, areas: Sequence[PixelArea]) -> list[bytes]:
-        """Return RGBA, 8-bit sRGB, of everything that is visible in areas at full resolution; outside it is 0.
+    def visible_parts(self, areas: Sequence[PixelArea], *, crops: bool) -> Iterator[bytes]:
+        """Yield RGBA, 8-bit sRGB, of everything that is visible in areas at full resolution; outside it is 0.
 
-        Only for copies, whose canvas is moved meanwhile.
+        Args:
+            areas: the areas.
+            crops: crop the canvas to each area meanwhile, so that GIMP renders nothing else; only for a copy. In an
+                image that has a window, GIMP has rendered the whole canvas already, and gives it in a few milliseconds.
         """
 
     def preview_stack(self, layer: HostLayer, masks: Sequence[bytes], window: Window) -> PreviewStack:

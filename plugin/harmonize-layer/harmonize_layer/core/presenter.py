@@ -18,9 +18,10 @@ from gimp_bridge.shadow_messages import ShadowValues
 from harmonize_layer.core import messages
 from harmonize_layer.core.batch import HarmonizeBatch
 from harmonize_layer.core.composite import LayerComposite, predict_color_map, read_composite, request_subject
+from harmonize_layer.core.cube_file import write_cube
 from harmonize_layer.core.detail import Detail, read_detail
 from harmonize_layer.core.edge_preview import EdgePreview, edges_of_composite, edges_of_detail
-from harmonize_layer.core.finishing import FinishMeter, find_windows, read_sample
+from harmonize_layer.core.finishing import FinishMeter, FinishSample, find_windows, sample_steps
 from harmonize_layer.core.geometry import Window
 from harmonize_layer.core.harmonizing import HarmonizeRun, check_result, check_shadow
 from harmonize_layer.core.harmony_watch import HarmonyWatch, ShownPreview, log_missing_score
@@ -31,10 +32,10 @@ from harmonize_layer.core.messages import LayerError, error_message
 from harmonize_layer.core.preview_job import Preview, PreviewJob
 from harmonize_layer.core.preview_notes import preview_notes
 from harmonize_layer.core.rendering import with_alpha
+from harmonize_layer.core.sample_reader import SampleReader
 from harmonize_layer.core.settings import COMPOSITE_NAMES, FINISH_NAMES, RESULT_NAMES, SHADOW_NAMES, HarmonizeSettings
 from harmonize_layer.core.shadows import automatic_values, request_shadow_values
 from harmonize_layer.core.variants import VariantJob, variant_jobs
-from s2am_common.atomic import atomic_write
 from s2am_common.errors import CancelledError, S2AMError, prefixes
 
 
@@ -79,6 +80,7 @@ class DialogPresenter:
         self._models: tuple[protocol.ModelInfo, ...] = ()
         self._harmony = HarmonyWatch()
         self._meter: FinishMeter | None = None
+        self._sample = SampleReader()
 
     @property
     def layers(self) -> Sequence[HostLayer]:
@@ -99,6 +101,7 @@ class DialogPresenter:
 
     def _clear(self) -> None:
         self._clear_detail()
+        self._sample.stop()
         if self._composite and self._composite.stack:
             self._composite.stack.delete()
         self._composite = self._result = self._adjusted = self._edges = self._meter = None
@@ -131,9 +134,12 @@ class DialogPresenter:
 
         self._queue.submit(lambda: self._engine.score_harmony(shown.request()), done, log_missing_score, key="harmony")
 
+    def _is_valid(self) -> bool:
+        return self._image.is_valid and all(layer.is_valid for layer in self._layers)
+
     def _state(self) -> tuple[object, ...]:
         """Return what the composite depends on; () if the image or a layer is gone."""
-        if not self._image.is_valid or not all(layer.is_valid for layer in self._layers):
+        if not self._is_valid():
             return ()
         layers = [(layer.position, layer.size, layer.is_visible) for layer in self._layers]
         return (*layers, self._image.glimpse())
@@ -200,14 +206,16 @@ class DialogPresenter:
     def _measure_finish(self, composite: LayerComposite, result: HarmonizeResponse) -> None:
         """Read what the finish is measured in, then update the preview."""
 
+        def read(sample: FinishSample) -> None:
+            self._meter = FinishMeter(composite, result, sample)
+            if self._detail is None:
+                self._read_detail()
+            self._adjust()
+
         def done(corners: list[tuple[int, int]]) -> None:
-            if result is self._result:
-                settings = self._read_settings()
-                sample = read_sample(self._image, self._layers, settings, composite, result, corners)
-                self._meter = FinishMeter(composite, result, sample)
-                if self._detail is None:
-                    self._read_detail()
-                self._adjust()
+            if result is self._result and not self._sample.is_reading:
+                steps = sample_steps(self._image, self._layers, self._read_settings(), composite, result, corners)
+                self._sample.start(steps, self._queue.post, self._is_valid, read)
 
         job = lambda: find_windows(self._engine, composite, result, self._report)  # noqa: E731
         self._queue.submit(job, done, self._show_error, key="windows")
@@ -282,6 +290,7 @@ class DialogPresenter:
     def _carry_out(self, change: Callable[[], None]) -> bool:
         """Change the image while the engine is free; return whether it was changed rather than an error shown."""
         self._queue.close()
+        self._sample.stop()
         self._is_applying = True
         try:
             change()
@@ -302,14 +311,8 @@ class DialogPresenter:
         if adjusted is None:
             return
 
-        def job() -> None:
-            content = self._engine.export_cube(adjusted.color_map, file.stem, self._report)
-            with atomic_write(file) as output:
-                output.write(content)
-
-        def done(_: None) -> None:
-            self._view.show_status(f"Saved {file.name}")
-
+        job = lambda: write_cube(self._engine, adjusted.color_map, file, self._report)  # noqa: E731
+        done = lambda _: self._view.show_status(f"Saved {file.name}")  # noqa: E731
         self._queue.submit(job, done, lambda error: self._view.show_status(error_message(error)), key="cube")
 
     def _list_models(self) -> tuple[protocol.ModelInfo, ...]:
@@ -324,6 +327,7 @@ class DialogPresenter:
         """Predict the color map of the composite; a predicted mask is kept."""
         composite, before = self._composite, self._result
         self._result = self._meter = None
+        self._sample.stop()
         self._view.set_ready(False)
         if composite is None:
             return

@@ -390,9 +390,9 @@ class GimpImage:
         """See `HostImage`."""
         return visible_pixels.read_visible(self.wrapped, window)
 
-    def read_visible_parts(self, areas: Sequence[PixelArea]) -> list[bytes]:
+    def visible_parts(self, areas: Sequence[PixelArea], *, crops: bool) -> Iterator[bytes]:
         """See `HostImage`."""
-        return visible_pixels.read_visible_parts(self.wrapped, areas)
+        return visible_pixels.visible_parts(self.wrapped, areas, crops=crops)
 
     def preview_stack(self, layer: HostLayer, masks: Sequence[bytes], window: Window) -> GimpPreviewStack:
         """See `HostImage`."""

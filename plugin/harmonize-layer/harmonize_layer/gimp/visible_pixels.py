@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from gi.repository import Gimp, Gio, GLib
 
@@ -16,6 +16,7 @@ from harmonize_layer.gimp import pixels
 from harmonize_layer.gimp.copies import mark_copy
 
 _GLIMPSE_SIDE = 256
+_VISIBLE = "R'G'B'A u8"
 
 
 def glimpse(image: Gimp.Image) -> str:
@@ -40,25 +41,36 @@ def read_visible(image: Gimp.Image, window: Window) -> bytes:
     return _read_canvas(image, window)
 
 
-def read_visible_parts(image: Gimp.Image, areas: Sequence[PixelArea]) -> list[bytes]:
-    """Return RGBA, 8-bit sRGB, of everything that is visible in areas of a copy; outside of the canvas it is 0.
+def visible_parts(image: Gimp.Image, areas: Sequence[PixelArea], *, crops: bool) -> Iterator[bytes]:
+    """Yield RGBA, 8-bit sRGB, of everything that is visible in areas; see `HostImage.visible_parts`."""
+    return _cropped_parts(image, areas) if crops else _canvas_parts(image, areas)
 
-    GIMP renders the whole canvas, so it is reduced to each area: this takes milliseconds in an image of any size.
-    """
-    parts, size, (left, top) = [], (image.get_width(), image.get_height()), (0, 0)
-    for area in areas:
-        inside = area.within(size)
-        image.resize(max(1, inside.width), max(1, inside.height), left - inside.x, top - inside.y)
-        left, top = inside.x, inside.y
-        parts.append(_read_canvas(image, Window(PixelArea(area.x - left, area.y - top, area.width, area.height), 1.0)))
-    image.resize(*size, left, top)
-    return parts
+
+def _canvas_parts(image: Gimp.Image, areas: Sequence[PixelArea]) -> Iterator[bytes]:
+    visible = Gimp.Layer.new_from_visible(image, image, "visible")
+    try:
+        for area in areas:
+            yield pixels.read_area(visible, _VISIBLE, area)
+    finally:
+        visible.delete()
+
+
+def _cropped_parts(image: Gimp.Image, areas: Sequence[PixelArea]) -> Iterator[bytes]:
+    size, (left, top) = (image.get_width(), image.get_height()), (0, 0)
+    try:
+        for area in areas:
+            inside = area.within(size)
+            image.resize(max(1, inside.width), max(1, inside.height), left - inside.x, top - inside.y)
+            left, top = inside.x, inside.y
+            yield _read_canvas(image, Window(PixelArea(area.x - left, area.y - top, area.width, area.height), 1.0))
+    finally:
+        image.resize(*size, left, top)
 
 
 def _read_canvas(image: Gimp.Image, window: Window) -> bytes:
     visible = Gimp.Layer.new_from_visible(image, image, "visible")
     try:
-        return pixels.read_area(visible, "R'G'B'A u8", window.relative_to((0, 0)), window.scale)
+        return pixels.read_area(visible, _VISIBLE, window.relative_to((0, 0)), window.scale)
     finally:
         visible.delete()
 
