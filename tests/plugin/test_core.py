@@ -32,6 +32,7 @@ from s2am_common.edge_sliders import EDGE_SLIDERS
 from s2am_common.errors import BridgeError, EngineError, MaskError
 from s2am_common.shadow_sliders import SHADOW_SLIDERS
 from s2am_common.sliders import FINISH_SLIDERS, SLIDERS
+from s2am_common.translation import localized, use_languages
 from s2am_engine.color.map import ColorMap, Matrix
 from tests.plugin.conftest import EARLIER_PARASITE
 
@@ -57,10 +58,22 @@ def test_slider_arguments_follow_the_table_of_sliders() -> None:
         (name, spec.low, spec.high, spec.default) for name, spec in specs.items()
     ]
     assert arguments[0].label == "Stren_gth"
-    labels = [each.label for each in arguments] + [settings.OBJECTS[name][0] for name in ("shadow", "shadow-automatic")]
-    mnemonics = [label.partition("_")[2][:1].lower() for label in labels if "_" in label]
-    mnemonics += [label.partition("_")[2][:1].lower() for label, _, _ in settings.CHOICES.values()]
-    assert len(set(mnemonics)) == len(mnemonics)
+
+
+@pytest.mark.parametrize(("language", "of_gimp"), [("en", "crls"), ("de", "czgs")])
+def test_each_mnemonic_of_the_dialog_is_unique(language: str, of_gimp: str) -> None:
+    """Also beside those of GIMP's own buttons: cancel, reset, load and save settings."""
+    labels = [each.label for each in settings.slider_arguments()]
+    labels += [entry[0] for table in (settings.OBJECTS, settings.CHOICES) for entry in table.values()]
+    labels += ["_Model", "_Apply", "_Harmonize"]
+    use_languages([language])
+    try:
+        shown = [localized(label) for label in labels]
+    finally:
+        use_languages([])
+    letters = [label.partition("_")[2][0].lower() for label in shown if "_" in label]
+    assert len(letters) >= 16
+    assert sorted(set(letters) | set(of_gimp)) == sorted([*letters, *of_gimp])
 
 
 def test_help_names_all_sliders_and_choices() -> None:

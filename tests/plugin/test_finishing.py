@@ -214,7 +214,12 @@ def test_dialog_reacts_while_the_sample_is_read(
     shown.presenter.update_composite()
     monkeypatch.setattr(shown.queue, "post", lambda *given: turns.append(partial(*given)))
     read = pixels.read_area
-    monkeypatch.setattr(pixels, "read_area", lambda *given: (areas.append(given[2]), read(*given))[1])
+
+    def counted(*given: Any) -> bytes:
+        areas.append(given[2])
+        return read(*given)
+
+    monkeypatch.setattr(pixels, "read_area", counted)
     shown.change_finish("grain-automatic", MATCHED)
     counts = []
     while turns:

@@ -123,11 +123,11 @@ SampleSteps = Generator[None, None, FinishSample]
 
 def read_sample(steps: SampleSteps) -> FinishSample:
     """Carry out all steps, one after another."""
-    while True:
-        try:
+    try:
+        while True:
             next(steps)
-        except StopIteration as end:
-            return cast(FinishSample, end.value)
+    except StopIteration as end:
+        return cast(FinishSample, end.value)
 
 
 def sample_steps(

@@ -7,7 +7,7 @@ position of its upper left corner in the image.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -303,7 +303,7 @@ class HostImage(Protocol):
     def read_visible(self, window: Window) -> bytes:
         """Return RGBA, 8-bit sRGB, of everything that is visible in a window."""
 
-    def visible_parts(self, areas: Sequence[PixelArea], *, crops: bool) -> Iterator[bytes]:
+    def visible_parts(self, areas: Sequence[PixelArea], *, crops: bool) -> Generator[bytes, None, None]:
         """Yield RGBA, 8-bit sRGB, of everything that is visible in areas at full resolution; outside it is 0.
 
         Args:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading the sample of a finish while the dialog stays responsive: GIMP's functions work in the dialog's thread only."""
+"""Reading the sample of a finish while the dialog stays responsive; GIMP's functions work in its thread only."""
 
 from __future__ import annotations
 

@@ -44,13 +44,13 @@ CHOICES = {
 """For each choice: label, help, and its values with title and help; the first value is the default."""
 
 OBJECTS = {
-    "reference-layer": ("Refere_nce layer", "The layer, if the reference is a chosen layer"),
+    "reference-layer": ("Reference la_yer", "The layer, if the reference is a chosen layer"),
     "also-match-layers": ("Also match layers", "Names of further layers whose colors the layer is matched to"),
     "also-match-files": ("Also match files", "Paths of further images whose colors the layer is matched to"),
     "hide-original": ("Hi_de the original", "Hide the layer that a new layer is made from"),
-    "all-images": ("All _open images", "Also harmonize the selected layers of all other open images"),
+    "all-images": ("All open images", "Also harmonize the selected layers of all other open images"),
     "shadow": ("Shadow", "Cast a shadow, as a layer of its own below in mode Multiply"),
-    "shadow-automatic": ("Automatic _values", "Estimate the values of the shadow from the image"),
+    "shadow-automatic": ("Automatic values", "Estimate the values of the shadow from the image"),
     "grain-automatic": ("Match grain", "Match the grain of the layer to that of its background"),
     "sharpness-automatic": ("Match sharpness", "Soften the layer to the sharpness of its background"),
 }

@@ -82,7 +82,7 @@ class HarmonizeDialog:
         self._apply.set_tooltip_text(_("Harmonize without closing the dialog"))
         self._progress = Gtk.ProgressBar(show_text=False, valign=Gtk.Align.CENTER, no_show_all=True)
         self._variants = VariantPicker(config, self._find_variants)
-        self._cube = Gtk.Button(label=_("Save as ._cube…"), use_underline=True)
+        self._cube = Gtk.Button(label=_("Save as .cube…"))
         self._cube.set_tooltip_text(_("Save the color change as a 3-D table for other programs"))
         metadata = load_metadata(layers[0])
         for name, value in settings.own_values(metadata).items() if metadata else ():

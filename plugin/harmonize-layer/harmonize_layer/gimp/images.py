@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -390,7 +390,7 @@ class GimpImage:
         """See `HostImage`."""
         return visible_pixels.read_visible(self.wrapped, window)
 
-    def visible_parts(self, areas: Sequence[PixelArea], *, crops: bool) -> Iterator[bytes]:
+    def visible_parts(self, areas: Sequence[PixelArea], *, crops: bool) -> Generator[bytes, None, None]:
         """See `HostImage`."""
         return visible_pixels.visible_parts(self.wrapped, areas, crops=crops)
 

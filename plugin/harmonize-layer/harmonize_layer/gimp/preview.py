@@ -70,7 +70,7 @@ class PreviewArea:
         self._size = _SMALLEST
         self._grabbed: tuple[float, float] | None = None
         self._divider = 0.5
-        self._split = Gtk.CheckButton(label=_("S_plit view"), use_underline=True)
+        self._split = Gtk.CheckButton(label=_("Split view"))
         self._caption = Gtk.Label(xalign=0)
         self.tools = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=8)
         self.widget = self._build()
@@ -137,7 +137,7 @@ class PreviewArea:
         self._box.connect("motion-notify-event", self._moved)
         self._box.connect("button-release-event", self._released)
         self._box.set_tooltip_text(_("Wheel: zoom. Drag: move. In the split view, the line follows the right button."))
-        fit = Gtk.Button(label=_("_Fit"), use_underline=True)
+        fit = Gtk.Button(label=_("Fit"))
         fit.connect("clicked", self._fit)
         fit.set_tooltip_text(_("Show the whole layer"))
         true = Gtk.Button(label=_("_1:1"), use_underline=True)

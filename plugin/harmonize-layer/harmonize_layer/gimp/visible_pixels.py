@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 
 from gi.repository import Gimp, Gio, GLib
 
@@ -41,12 +41,12 @@ def read_visible(image: Gimp.Image, window: Window) -> bytes:
     return _read_canvas(image, window)
 
 
-def visible_parts(image: Gimp.Image, areas: Sequence[PixelArea], *, crops: bool) -> Iterator[bytes]:
+def visible_parts(image: Gimp.Image, areas: Sequence[PixelArea], *, crops: bool) -> Generator[bytes, None, None]:
     """Yield RGBA, 8-bit sRGB, of everything that is visible in areas; see `HostImage.visible_parts`."""
     return _cropped_parts(image, areas) if crops else _canvas_parts(image, areas)
 
 
-def _canvas_parts(image: Gimp.Image, areas: Sequence[PixelArea]) -> Iterator[bytes]:
+def _canvas_parts(image: Gimp.Image, areas: Sequence[PixelArea]) -> Generator[bytes, None, None]:
     visible = Gimp.Layer.new_from_visible(image, image, "visible")
     try:
         for area in areas:
@@ -55,7 +55,7 @@ def _canvas_parts(image: Gimp.Image, areas: Sequence[PixelArea]) -> Iterator[byt
         visible.delete()
 
 
-def _cropped_parts(image: Gimp.Image, areas: Sequence[PixelArea]) -> Iterator[bytes]:
+def _cropped_parts(image: Gimp.Image, areas: Sequence[PixelArea]) -> Generator[bytes, None, None]:
     size, (left, top) = (image.get_width(), image.get_height()), (0, 0)
     try:
         for area in areas:
