@@ -103,6 +103,12 @@ class Surroundings:
         left, top, right, bottom = (each * factor for each in self.box)
         return Surroundings((left, top, right, bottom), self.foreground, self.background, self.light)
 
+    def moved(self, right: float, down: float) -> Surroundings:
+        """Return the fields for an image in which the foreground lies `right` and `down` pixels from here."""
+        left, top, *end = self.box
+        box = (left + right, top + down, end[0] + right, end[1] + down)
+        return Surroundings(box, self.foreground, self.background, self.light)
+
     def has_light(self, top: int, left: int, height: int, width: int) -> bool:
         """Return whether the background's light reaches a block of the image."""
         x0, y0, x1, y1 = self.box

@@ -245,18 +245,19 @@ def set_canvas(rect: Rect, name: str) -> Command:
 
 def _on_canvas(layer: Layer, rect: Rect) -> Layer:
     """Return a layer at the same place of the image on another canvas."""
-
-    def moved(transform: Transform) -> Transform:
-        return dataclasses.replace(transform, x=transform.x - rect.left, y=transform.y - rect.top)
-
     found = layer.harmonization
     if found is not None:
         found = dataclasses.replace(
             found,
             reference=dataclasses.replace(found.reference, area=_read_mask(found.reference.area, rect)),
-            placement=None if found.placement is None else moved(found.placement),
+            placement=found.placement and found.placement.moved(-rect.left, -rect.top),
         )
-    return dataclasses.replace(layer, transform=moved(layer.transform), harmonization=found)
+    return dataclasses.replace(
+        layer,
+        transform=layer.transform.moved(-rect.left, -rect.top),
+        harmonization=found,
+        finish=layer.finish and layer.finish.moved(-rect.left, -rect.top),
+    )
 
 
 def _read_mask(mask: TiledMask | None, rect: Rect) -> TiledMask | None:

@@ -6,6 +6,7 @@ Coordinates refer to pixel corners, y downward: the pixel in column 0 and row 0 
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -81,6 +82,10 @@ class Transform:
         linear = np.array([[cosine * across, -sine * down], [sine * across, cosine * down]])
         offset = np.array([self.x, self.y]) - linear @ np.array([size[0] / 2, size[1] / 2])
         return np.column_stack([linear, offset])
+
+    def moved(self, right: float, down: float) -> Transform:
+        """Return the transform at a place that lies `right` and `down` canvas pixels from this one."""
+        return dataclasses.replace(self, x=self.x + right, y=self.y + down)
 
     def corners(self, size: tuple[int, int]) -> list[tuple[float, float]]:
         """Return the canvas positions of the upper left, upper right, lower right and lower left corner."""

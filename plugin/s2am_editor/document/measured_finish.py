@@ -39,6 +39,11 @@ class MeasuredFinish:
         """Return a copy with other values. Raises ValueError for an unknown name or a value outside its range."""
         return dataclasses.replace(self, values=self.values.replace(**values))
 
+    def moved(self, right: float, down: float) -> MeasuredFinish:
+        """Return the finish on a canvas on which the same image lies `right` and `down` pixels from here."""
+        placement, surroundings = self.placement.moved(right, down), self.surroundings.moved(right, down)
+        return dataclasses.replace(self, placement=placement, surroundings=surroundings)
+
     def to_json(self) -> dict[str, Any]:
         """Return plain values, from which `from_json` restores the finish."""
         return {

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which results of a document are out of date: their layer was moved or cut, or its background changed since.
 
-States are compared by the identity of pixels and masks, so undoing a change makes a result current again.
+States are compared by the identity of pixels and masks, so undoing a change makes a result current again. Places count
+only relative to each other: a layer that is moved together with its background keeps its results.
 """
 
 from __future__ import annotations
@@ -63,12 +64,29 @@ def finish_outdated(document: Document, layer: Layer) -> tuple[Outdated, ...]:
 def _outdated(
     document: Document, layer: Layer, basis: Basis | None, placement: Transform, reference: Reference
 ) -> tuple[Outdated, ...]:
-    reasons = [] if layer.transform == placement else [Outdated.PLACEMENT]
-    if basis is not None:
-        current = basis_of(document, layer, placement, reference)
-        reasons += [Outdated.CUTOUT] if basis.cutout != current.cutout else []
-        reasons += [Outdated.BACKGROUND] if basis.background != current.background else []
-    return tuple(reasons)
+    moved = layer.transform != placement
+    if basis is None:
+        return (Outdated.PLACEMENT,) if moved else ()
+    current = basis_of(document, layer, placement, reference)
+    changed = basis.background != current.background
+    if moved and changed and _keeps_its_place(document, layer, basis, placement, reference):
+        moved = changed = False
+    reasons = {
+        Outdated.PLACEMENT: moved,
+        Outdated.CUTOUT: basis.cutout != current.cutout,
+        Outdated.BACKGROUND: changed,
+    }
+    return tuple(reason for reason, applies in reasons.items() if applies)
+
+
+def _keeps_its_place(
+    document: Document, layer: Layer, basis: Basis, placement: Transform, reference: Reference
+) -> bool:
+    """Return whether a layer was moved together with its background; a painted reference area is not moved with it."""
+    transform = layer.transform
+    if reference.area is not None or dataclasses.replace(placement, x=transform.x, y=transform.y) != transform:
+        return False
+    return basis.background == basis_of(document, layer, transform, reference).background
 
 
 def restored_basis(
@@ -79,8 +97,9 @@ def restored_basis(
     reference: Reference = BENEATH,
 ) -> Basis:
     """Return the basis of a result that is read from a file, where it was out of date for some reasons."""
-    current = basis_of(document, layer, placement, reference)
     reasons = set(outdated)
+    origin = placement if Outdated.PLACEMENT in reasons else layer.transform
+    current = basis_of(document, layer, origin, reference)
     return Basis(
         None if Outdated.CUTOUT in reasons else current.cutout,
         None if Outdated.BACKGROUND in reasons else current.background,

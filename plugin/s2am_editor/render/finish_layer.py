@@ -168,8 +168,8 @@ def _with_noise(region: RegionMeasurement, factor: float) -> RegionMeasurement:
 
 def _follow(around: Surroundings, before: Transform, after: Transform, size: tuple[int, int]) -> Surroundings:
     """Return the surroundings of a layer of `size` (width, height) that was transformed after they were measured."""
-    if before == after:
-        return around
+    if dataclasses.replace(before, x=after.x, y=after.y) == after:
+        return around.moved(after.x - before.x, after.y - before.y)
     motion = concatenate_affine(invert_affine(before.matrix(size)), after.matrix(size))
     left, top, right, bottom = around.box
     corners = transform_points(motion, [(left, top), (right, top), (right, bottom), (left, bottom)])

@@ -23,6 +23,7 @@ from s2am_editor.files.document_io import open_document, save_project
 from s2am_editor.render.export import flatten
 from s2am_editor.window.canvas.canvas import Compare
 from s2am_engine.image.io import ImageData, save_image
+from s2am_engine.image.rect import Rect
 from tests.editor.ui.driver import WindowDriver
 
 
@@ -110,7 +111,7 @@ def test_panel_hints_at_a_layer_that_was_moved_after_harmonizing(harmonized: Win
 
 
 def test_panels_hint_at_a_changed_background_or_cutout(harmonized: WindowDriver, tmp_path: Path) -> None:
-    """Both results, in the window and in a reopened project; undo takes the hint away, cropping gives none."""
+    """Both results, in the window and in a reopened project; undo takes the hint away."""
     session, sidebar = harmonized.window.session, harmonized.window.sidebar
     QTest.mouseClick(sidebar.finish.start_button, Qt.MouseButton.LeftButton)
     harmonized.settle()
@@ -141,8 +142,37 @@ def test_panels_hint_at_a_changed_background_or_cutout(harmonized: WindowDriver,
         assert not any("since" in hint for hint in hints())
     save_project(tmp_path / "current.ora", session.document)
     assert since(open_document(tmp_path / "current.ora").document) == [(), ()]
-    session.do(commands.set_canvas(session.document.rect.expanded(-7), "Crop"))
-    assert "since" not in hints()[0]
+
+
+def test_panels_hint_at_nothing_while_the_layer_keeps_its_place_on_the_background(
+    harmonized: WindowDriver, tmp_path: Path
+) -> None:
+    session, sidebar = harmonized.window.session, harmonized.window.sidebar
+    QTest.mouseClick(sidebar.finish.start_button, Qt.MouseButton.LeftButton)
+    harmonized.settle()
+    lowest, top = session.document.layers
+    session.do(commands.set_locked(lowest.id, False))
+    session.do(commands.set_finish(top.id, top.finish and top.finish.replace(light_wrap=0.8)))
+    before = flatten(session.document).pixels
+
+    def hints() -> list[str]:
+        return [hint for hint in (sidebar.harmonize._state.text(), sidebar.finish._note.text()) if "since" in hint]
+
+    session.do(commands.set_canvas(Rect(5, 7, 300, 230), "Crop"))
+    assert hints() == []
+    assert np.array_equal(flatten(session.document).pixels, before[7:230, 5:300])
+    session.do(commands.set_canvas(Rect(-40, -30, 320, 240), "Canvas size"))
+    assert hints() == []
+    together = [commands.set_transform(each.id, each.transform.moved(-11, 6)) for each in session.document.layers]
+    session.do(commands.chain("Move", together))
+    assert hints() == []
+    save_project(tmp_path / "moved.ora", session.document)
+    reopened = open_document(tmp_path / "moved.ora").document
+    assert [harmonization_outdated(reopened, layer) for layer in reopened.layers] == [(), ()]
+    session.do(commands.set_transform(lowest.id, session.document.layers[0].transform.moved(1, 0)))
+    assert len(hints()) == 2
+    session.undo()
+    assert hints() == []
 
 
 @pytest.mark.parametrize(("model", "confident"), [("concord", True), ("reinhard", False)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from s2am_editor.document.frame import Anchor, Frame, rotate_vector
 from s2am_editor.document.geometry import Point, Transform
@@ -27,7 +27,7 @@ class Guides:
 
 def translate(transform: Transform, x: float, y: float) -> Transform:
     """Translate by whole pixels, so a transform without resampling stays one."""
-    return replace(transform, x=transform.x + round(x), y=transform.y + round(y))
+    return transform.moved(round(x), round(y))
 
 
 def scale_by_handle(frame: Frame, handle: Anchor, drag: Point, *, keep_shape: bool, fixed: Anchor) -> Frame:

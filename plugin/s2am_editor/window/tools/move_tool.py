@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import reduce
 
 from PyQt6.QtCore import QLineF, QPointF, Qt, pyqtSignal
@@ -143,7 +142,7 @@ class MoveTool(Tool):
         if name == "Move":
             x, y = transform.x - start.transform.x, transform.y - start.transform.y
             for other in others:
-                moved = replace(other.transform, x=other.transform.x + x, y=other.transform.y + y)
+                moved = other.transform.moved(x, y)
                 steps.append(commands.set_transform(other.id, moved, name))
         self._session.do(commands.chain(name, steps, self._gesture))
 
