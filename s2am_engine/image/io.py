@@ -32,10 +32,16 @@ from s2am_engine.image import icc
 from s2am_engine.image.data import MAX_PIXELS, ImageData, IndexedColors, Metadata
 from s2am_engine.image.formats import FORMATS
 from s2am_engine.image.formats.color_space import adobe_rgb_profile
-from s2am_engine.image.formats.common import CONVERT_FIRST, Decoded, ImageFormat, UnsupportedFileError
+from s2am_engine.image.formats.common import (
+    CONVERT_FIRST,
+    Decoded,
+    ImageFormat,
+    UnsupportedFileError,
+    ignore_progress,
+)
 from s2am_engine.image.formats.exif import is_adobe_rgb
 from s2am_engine.image.formats.gain_map import without_attachments
-from s2am_engine.types import Pixels
+from s2am_engine.types import FractionCallback, Pixels
 
 __all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "ImageData", "Metadata", "load_image", "save_image", "saving_image"]
 
@@ -167,7 +173,9 @@ def _refuse_nan(image: ImageData) -> None:
             raise UnsupportedFileError("has values that are not numbers (NaN or infinity): save it as 16-bit first")
 
 
-def save_image(path: str | Path, image: ImageData, *, quality: int = 95) -> tuple[str, ...]:
+def save_image(
+    path: str | Path, image: ImageData, *, quality: int = 95, progress: FractionCallback = ignore_progress
+) -> tuple[str, ...]:
     """Write an image, whole or not at all, in the format of the suffix.
 
     Args:
@@ -175,6 +183,7 @@ def save_image(path: str | Path, image: ImageData, *, quality: int = 95) -> tupl
         image: JPEG omits an alpha channel that is opaque everywhere; metadata are written as far as the format
             stores them.
         quality: of JPEG, 1 to 100 (at full color resolution, 4:4:4); PNG, TIFF and WebP are lossless.
+        progress: see `FractionCallback`; a canceled writing leaves no file.
 
     Returns:
         In words, the metadata and channels that the format does not store.
@@ -184,12 +193,14 @@ def save_image(path: str | Path, image: ImageData, *, quality: int = 95) -> tupl
         FileError: no such folder, read-only, disk full, out of memory.
         ImageError: pixels or alpha are not as `ImageData` requires.
     """
-    with saving_image(path, image, quality=quality) as omitted:
+    with saving_image(path, image, quality=quality, progress=progress) as omitted:
         return omitted
 
 
 @contextlib.contextmanager
-def saving_image(path: str | Path, image: ImageData, *, quality: int = 95) -> Iterator[tuple[str, ...]]:
+def saving_image(
+    path: str | Path, image: ImageData, *, quality: int = 95, progress: FractionCallback = ignore_progress
+) -> Iterator[tuple[str, ...]]:
     """Write an image to a temporary file, which takes its place when the block ends without an exception.
 
     Arguments, the value of the block and exceptions are those of `save_image`.
@@ -201,7 +212,7 @@ def saving_image(path: str | Path, image: ImageData, *, quality: int = 95) -> It
         raise ImageFormatError(f"{path} cannot be written: its name must end in one of {', '.join(WRITABLE_SUFFIXES)}.")
     with atomic_write(path) as file:
         try:
-            omitted = write(file, image, quality)
+            omitted = write(file, image, quality, progress)
         except UnsupportedFileError as refusal:
             raise ImageFormatError(f"{path} {refusal}.", path=str(path)) from refusal
         except MemoryError as error:

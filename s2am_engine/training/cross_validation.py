@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,7 +96,7 @@ def load_adjustment(path: Path | None) -> Adjustment | None:
 
 @torch.inference_mode()
 def cross_validate(
-    folds: list[Personal], whole: Personal, pairs: EncodedPairs, names: Sequence[str]
+    folds: list[Personal], whole: Personal, pairs: EncodedPairs, names: Sequence[str], progress: Callable[[], object]
 ) -> CrossValidation:
     """Measure each pair with the network of its fold, and set thresholds and strength of all networks.
 
@@ -107,6 +107,7 @@ def cross_validate(
         whole: trained on all of them.
         pairs: all pairs.
         names: of the photographs.
+        progress: called before each piece of work; may raise to cancel.
     """
     log_odds = torch.empty(len(pairs))
     for number, personal in enumerate(folds):
@@ -115,7 +116,7 @@ def cross_validate(
     for personal in (*folds, whole):
         personal.likeness.calibrate(log_odds[pairs.in_style])
     for strength in STRENGTHS:
-        compared = compare(folds, pairs, names, strength)
+        compared = compare(folds, pairs, names, strength, progress)
         if not forgets(compared[OTHERS]):
             break
     for personal in (*folds, whole):
@@ -130,11 +131,16 @@ def cross_validate(
 
 
 def compare(
-    folds: Sequence[Personal], pairs: EncodedPairs, names: Sequence[str], strength: float
+    folds: Sequence[Personal],
+    pairs: EncodedPairs,
+    names: Sequence[str],
+    strength: float,
+    progress: Callable[[], object],
 ) -> dict[str, Compared]:
     """Compare the base network with those of the folds, at a strength, on pairs of either kind."""
     scores: dict[bool, list[PairScores]] = {True: [], False: []}
     for number, personal in enumerate(folds):
+        progress()
         part = pairs[pairs.folds == number]
         likeness = personal.likeness.of_described(part.backgrounds)
         maps = (None, part.parameters, adjusted(personal, part, strength * likeness))
@@ -142,7 +148,11 @@ def compare(
         described = (part.photographs.tolist(), part.in_style.tolist(), *errors)
         for photograph, in_style, *found in zip(*described, strict=True):
             scores[in_style].append(PairScores(names[photograph], *found))
-    return {STYLE: Compared.of(scores[True]), OTHERS: Compared.of(scores[False])}
+    compared: dict[str, Compared] = {}
+    for name, in_style in ((STYLE, True), (OTHERS, False)):
+        progress()
+        compared[name] = Compared.of(scores[in_style])
+    return compared
 
 
 @torch.inference_mode()

@@ -24,15 +24,24 @@ from s2am_engine.training.style_pairs import IN_STYLE, OTHER_STYLES, StylePairs,
 from s2am_engine.training.synthetic_pairs import PairMaker
 
 SAMPLED_PIXELS = 256  # pixels that are kept of each foreground
-BATCHES_PER_FOLD = 2  # in a round: in the style, and in other styles
+MOST_PAIRS = 16  # of a batch: a user who cancels waits until one is made
+
+
+@dataclass(frozen=True)
+class BatchContent:
+    """What a batch contains: pairs of consecutive photographs of a fold, in its style or in others."""
+
+    fold: int
+    first: int  # number of the first photograph, counted through all folds
+    in_style: bool
 
 
 @dataclass
 class FoldPairs(PairSource):
-    """Pairs in rounds: of each fold of the photographs one batch in its style, and one in other styles.
+    """Pairs in rounds: of each photograph one in the style of its fold, and one in other styles.
 
-    A batch has one pair of each photograph of a fold, in order. Each fold's style is estimated from the fold alone, so
-    an adjustment that is trained on the others knows nothing of it.
+    A batch has one pair of each of up to `MOST_PAIRS` photographs of a fold, in order. Each fold's style is estimated
+    from the fold alone, so an adjustment that is trained on the others knows nothing of it.
     """
 
     batch: int = field(default=1, init=False)
@@ -40,26 +49,40 @@ class FoldPairs(PairSource):
     device: torch.device | str = field(default="cpu", kw_only=True)
     crop: bool = field(default=True, kw_only=True)
     makers: list[PairMaker] = field(default_factory=list, init=False)
+    contents: list[BatchContent] = field(default_factory=list, init=False)  # of the batches of a round
 
     def __post_init__(self) -> None:
         """Estimate the styles."""
+        counted = 0
         for number, photographs in enumerate(self.folds):
             style = estimate_style(photographs)
-            seed = self.seed + BATCHES_PER_FOLD * number
-            size, count = self.size, len(photographs)
-            self.makers += [
-                StylePairs(
-                    size, count, seed, photographs=photographs, kinds=IN_STYLE, style=style, device=self.device,
-                    crop=self.crop, in_turn=True,
-                ),
-                PairMaker(
-                    size, count, seed + 1, photographs=without_style(photographs, style), kinds=OTHER_STYLES,
-                    device=self.device, crop=self.crop, in_turn=True,
-                ),
-            ]  # fmt: skip
+            plain = without_style(photographs, style)
+            for start in range(0, len(photographs), MOST_PAIRS):
+                part = slice(start, start + MOST_PAIRS)
+                size, count, seed = self.size, len(photographs[part]), self.seed + len(self.makers)
+                self.makers += [
+                    StylePairs(
+                        size, count, seed, photographs=photographs[part], kinds=IN_STYLE, style=style,
+                        device=self.device, crop=self.crop, in_turn=True,
+                    ),
+                    PairMaker(
+                        size, count, seed + 1, photographs=plain[part], kinds=OTHER_STYLES,
+                        device=self.device, crop=self.crop, in_turn=True,
+                    ),
+                ]  # fmt: skip
+                self.contents += [BatchContent(number, counted + start, in_style) for in_style in (True, False)]
+            counted += len(photographs)
+
+    def content(self, step: int) -> BatchContent:
+        """Return what the batch of a step contains."""
+        return self.contents[step % len(self.contents)]
+
+    def first_step(self, fold: int) -> int:
+        """Return the step of the first batch of a fold in its style."""
+        return next(step for step, content in enumerate(self.contents) if content.fold == fold)
 
     def make(self, step: int) -> Batch:
-        """See `PairSource.make`: the batch of one fold and kind."""
+        """See `PairSource.make`: the batch of a step, see `content`."""
         maker = self.makers[step % len(self.makers)]
         return maker.piece(step // len(self.makers), maker.batch)
 
@@ -122,8 +145,7 @@ class EncodedPairs:
 def encode_batch(network: CurvesAndMatrixNetwork, source: FoldPairs, step: int, batch: Batch) -> EncodedPairs:
     """Encode the batch of a step, on the device of the network and the batch."""
     composite, mask, target = batch
-    fold, kind = divmod(step % len(source.makers), BATCHES_PER_FOLD)
-    first, count = sum(map(len, source.folds[:fold])), len(composite)
+    content, count = source.content(step), len(composite)
     features = describe(network.predict(composite, mask), composite, mask)
     rng = BatchRNG.seeded(np.random.default_rng([source.seed, step]), count, "cpu")
     pixels = sample_foreground(mask.cpu(), rng).to(composite.device)
@@ -132,9 +154,9 @@ def encode_batch(network: CurvesAndMatrixNetwork, source: FoldPairs, step: int, 
         for one in (composite, target)
     )
     return EncodedPairs(
-        torch.arange(first, first + count),
-        torch.full((count,), fold),
-        torch.full((count,), kind == 0),
+        torch.arange(content.first, content.first + count),
+        torch.full((count,), content.fold),
+        torch.full((count,), content.in_style),
         features.float().cpu(),
         mask.mean(dim=(1, 2, 3)).cpu(),
         composites,

@@ -42,7 +42,7 @@ from s2am_engine.training.cross_validation import (
     validate,
 )
 from s2am_engine.training.dataset_readers import find_pairs, stable_fraction
-from s2am_engine.training.encoded_pairs import BATCHES_PER_FOLD, FoldPairs
+from s2am_engine.training.encoded_pairs import FoldPairs
 from s2am_engine.training.evaluation import evaluate_harmonizers
 from s2am_engine.training.events import EventCallback, Phase, TrainingEvent, ignore_events, reading_progress
 from s2am_engine.training.fine_tuned_model import describe_model, load_adjustable, training_size
@@ -216,11 +216,12 @@ def learn(
                     Phase.TRAINING,
                     (number + 1) * STEPS,
                     (len(folds) + 1) * STEPS,
-                    validation=validate(trained[-1], own, source.make(BATCHES_PER_FOLD * number), number + 1),
+                    validation=validate(trained[-1], own, source.make(source.first_step(number)), number + 1),
                 )
             )
     *parts, whole = trained
-    return cross_validate(parts, whole, pairs, [one.name for one in photographs.all])
+    names = [one.name for one in photographs.all]
+    return cross_validate(parts, whole, pairs, names, lambda: session.report(TrainingEvent(Phase.MEASURING, 0, None)))
 
 
 def has_time(session: Session, done: int, total: int) -> bool:

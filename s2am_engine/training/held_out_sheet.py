@@ -14,13 +14,13 @@ from torch import Tensor
 
 from s2am_engine.image.contact_sheet import draw_contact_sheet, fit_into_square, write_contact_sheet
 from s2am_engine.inference.harmonizer import Harmonizer
-from s2am_engine.training.encoded_pairs import BATCHES_PER_FOLD, FoldPairs
 from s2am_engine.training.evaluation import evenly_spaced, harmonize_pair
 from s2am_engine.training.gain import reduction
 from s2am_engine.training.loaded_pairs import Loaded
 from s2am_engine.training.metrics import score
 from s2am_engine.training.pair_source import Batch
 from s2am_engine.training.photo_cache import Photograph
+from s2am_engine.training.style_pairs import IN_STYLE, StylePairs, estimate_style
 from s2am_engine.types import Bytes
 
 PAIR_SIDE = 192  # pixels
@@ -67,14 +67,18 @@ class HeldOutSheet:
             progress: called with (done, total); returns whether time is left. At least `FEWEST_SHEET_PAIRS` are added.
                 May raise to cancel.
         """
-        source = FoldPairs(PAIR_SIDE, SHEET_SEED, folds=folds, crop=False)
-        batches = [source.make(BATCHES_PER_FOLD * number) for number in range(len(folds))]
+        styles = [estimate_style(photographs) for photographs in folds]
         order = sorted((index, fold) for fold, photographs in enumerate(folds) for index in range(len(photographs)))
         total = min(MOST_SHEET_PAIRS, len(order))
         for done, (index, fold) in enumerate(order[:total]):
             if not progress(done, total) and done >= FEWEST_SHEET_PAIRS:
                 break
-            self.add(before, after[fold], pair_of_batch(folds[fold][index].name, batches[fold], index))
+            photograph = folds[fold][index]
+            maker = StylePairs(
+                PAIR_SIDE, 1, SHEET_SEED + done, photographs=[photograph], kinds=IN_STYLE, style=styles[fold],
+                crop=False, in_turn=True,
+            )  # fmt: skip
+            self.add(before, after[fold], pair_of_batch(photograph.name, maker.piece(0, 1), 0))
 
     def write(self, path: Path) -> None:
         """Write the pairs as a PNG, those with the largest gain first.

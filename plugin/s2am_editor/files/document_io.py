@@ -20,10 +20,10 @@ from s2am_common.image_formats import (
 )
 from s2am_editor.document.model import Document, Layer
 from s2am_editor.files.openraster import OPENRASTER_SUFFIX, read_openraster, write_openraster
-from s2am_editor.render.export import flatten, resized
+from s2am_editor.files.progress_steps import ProgressSteps
+from s2am_editor.render.export import converted, flatten, resized
 from s2am_engine.errors import ImageFormatError
-from s2am_engine.image import icc
-from s2am_engine.image.arrays import full_scale, to_depth
+from s2am_engine.image.arrays import full_scale, value_range
 from s2am_engine.image.data import Metadata
 from s2am_engine.image.io import ImageData, load_image, save_image
 from s2am_engine.types import FractionCallback
@@ -31,6 +31,8 @@ from s2am_engine.types import FractionCallback
 PROJECT_SUFFIX = OPENRASTER_SUFFIX
 OPEN_SUFFIXES = (*READABLE_SUFFIXES, PROJECT_SUFFIX, ".psd", ".psb")
 """Suffixes (lower case, with dot) of all files that can be opened."""
+
+_EXPORT_STEPS = 4  # rendering, resizing, converting, writing
 
 EXPORT_SUFFIXES = (*WRITABLE_SUFFIXES, PROJECT_SUFFIX)
 """Suffixes (lower case, with dot) of all files that can be written."""
@@ -180,22 +182,20 @@ def export_image(
         raise ImageFormatError(
             f"{path} cannot be written: use a name that ends in one of {', '.join(EXPORT_SUFFIXES)}."
         )
-    report = progress or (lambda _: None)
-    merged = flatten(document, progress=lambda done: report(0.5 * done))
-    if merged.alpha is not None and merged.alpha.min() >= full_scale(document.dtype):
+    steps = ProgressSteps(_EXPORT_STEPS, progress)
+    merged = flatten(document, progress=steps.begin())
+    if merged.alpha is not None and value_range(merged.alpha)[0] >= full_scale(document.dtype):
         merged = dataclasses.replace(merged, alpha=None)
     options = options or ExportOptions()
+    resizing = steps.begin()
     if options.scale != 1:
-        merged = resized(merged, *scaled_size(document, options.scale))
-    if options.srgb:
-        merged = dataclasses.replace(merged, pixels=icc.convert(merged.pixels, merged.profile, None), profile=None)
+        merged = resized(merged, *scaled_size(document, options.scale), resizing)
     if not options.metadata:
         merged = dataclasses.replace(merged, metadata=Metadata())
-    report(0.6)
-    image = _convert_depth(merged, _supported_depth(image_format, document.dtype))
-    omitted = save_image(path, image, quality=options.quality)
-    report(1.0)
-    return omitted
+    depth = _supported_depth(image_format, document.dtype)
+    image = converted(merged, depth, srgb=options.srgb, progress=steps.begin())
+    del merged
+    return save_image(path, image, quality=options.quality, progress=steps.begin())
 
 
 def scaled_size(document: Document, scale: float) -> tuple[int, int]:
@@ -208,11 +208,6 @@ def _supported_depth(image_format: FormatInfo, dtype: np.dtype[np.generic]) -> n
     if 8 * dtype.itemsize <= image_format.max_bits:
         return dtype
     return np.dtype(np.uint8 if image_format.max_bits == 8 else np.uint16)
-
-
-def _convert_depth(image: ImageData, dtype: np.dtype[np.generic]) -> ImageData:
-    alpha = None if image.alpha is None else to_depth(image.alpha, dtype)
-    return dataclasses.replace(image, pixels=to_depth(image.pixels, dtype), alpha=alpha)
 
 
 def _starts_with(path: Path, signature: bytes) -> bool:

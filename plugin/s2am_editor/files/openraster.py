@@ -16,7 +16,7 @@ import json
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 from xml.etree import ElementTree
 
 import defusedxml
@@ -32,17 +32,17 @@ from s2am_editor.document.geometry import Transform
 from s2am_editor.document.layer_tree import Node, layer_tree
 from s2am_editor.document.model import Document, Group, Item, Layer
 from s2am_editor.document.raster import Raster, TiledMask
+from s2am_editor.files.progress_steps import ProgressSteps
 from s2am_editor.files.project import DAMAGE_ERRORS, document_from_json, document_to_json, read_array
-from s2am_editor.render.blend import render_exactly
 from s2am_editor.render.cast_shadow import scaled_shadow
-from s2am_editor.render.export import flatten
+from s2am_editor.render.export import converted, flatten, render_area
 from s2am_editor.render.finish_layer import has_finish
 from s2am_engine.errors import FileError, ImageFormatError, S2AMError
-from s2am_engine.image.arrays import to_depth, to_uint8
+from s2am_engine.image.arrays import subsample, to_depth
 from s2am_engine.image.contact_sheet import fit_into_square
 from s2am_engine.image.data import MAX_PIXELS, ImageData
 from s2am_engine.image.formats import png
-from s2am_engine.image.formats.common import Decoded, UnsupportedFileError, check_image_size
+from s2am_engine.image.formats.common import Decoded, ReportingFile, UnsupportedFileError, check_image_size
 from s2am_engine.image.icc import fitting_profile
 from s2am_engine.image.rect import Rect
 from s2am_engine.types import FractionCallback
@@ -52,6 +52,8 @@ OPENRASTER_SUFFIX = ".ora"
 _MIMETYPE = b"image/openraster"
 _OPENRASTER_VERSION = "0.0.5"
 _THUMBNAIL_SIDE = 256  # required by the specification
+_SAMPLES = 8  # rows and columns of an image for each of its thumbnail
+_NUMPY_PIECE_BYTES = 16 << 20  # that NumPy writes at a time
 _BLEND_MODES = {mode.value: mode for mode in BlendMode}
 _DESCRIPTION = "s2am/document.json"
 _MAX_DIRECTORY_BYTES = 16 << 20
@@ -68,29 +70,27 @@ def write_openraster(path: Path, document: Document, progress: FractionCallback 
     Raises:
         FileError: the file cannot be written.
     """
-    report = progress or (lambda _: None)
-    steps = len(document.layers) + 3
+    steps = ProgressSteps(4 * len(document.layers) + 3, progress)  # at most four for each layer
     with atomic_write(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr("mimetype", _MIMETYPE)
         image = ElementTree.Element("image", version=_OPENRASTER_VERSION, w=str(document.width), h=str(document.height))
-        names: dict[int, str] = {}
+        store = _ArchiveStore(archive, steps)
         written: dict[int, list[ElementTree.Element]] = {}
         for index, layer in enumerate(document.layers):
-            written[layer.id] = [_write_layer(archive, document, layer, f"data/layer{index}.png", names)]
+            written[layer.id] = [_write_layer(store, document, layer, f"data/layer{index}.png")]
             if layer.shadow is not None:
-                written[layer.id].append(_write_shadow(archive, document, layer, f"data/shadow{index}.png"))
-            report((index + 1) / steps)
+                written[layer.id].append(_write_shadow(store, document, layer, f"data/shadow{index}.png"))
         _append_nodes(ElementTree.SubElement(image, "stack"), layer_tree(document), written, document.active)
         stack_xml = ElementTree.tostring(image, "utf-8", xml_declaration=True)
         archive.writestr("stack.xml", stack_xml)
-        merged = flatten(document)
-        _write_png(archive, "mergedimage.png", *_to_integers(merged), document.profile)
-        report((steps - 2) / steps)
-        _write_png(archive, "Thumbnails/thumbnail.png", *_thumbnail(merged))
-        data = document_to_json(document, _ArchiveStore(archive, names))
+        merged = flatten(document, progress=steps.begin())
+        store.put_image("mergedimage.png", ImageData(merged.pixels, merged.alpha, document.profile))
+        store.put_image("Thumbnails/thumbnail.png", _thumbnail(merged))
+        data = document_to_json(document, store)
         data["stack"] = hashlib.sha256(stack_xml).hexdigest()
         archive.writestr(_DESCRIPTION, json.dumps(data), zipfile.ZIP_DEFLATED)
-    report(1.0)
+    if progress:
+        progress(1.0)
 
 
 def read_openraster(path: Path, progress: FractionCallback | None = None) -> tuple[Document, list[str]]:
@@ -134,13 +134,27 @@ def read_openraster(path: Path, progress: FractionCallback | None = None) -> tup
 class _ArchiveStore:
     """Pixels and masks of a project as archive entries: PNG, or NumPy's format for floats."""
 
-    def __init__(self, archive: zipfile.ZipFile, names: dict[int, str] | None = None) -> None:
-        """Use an archive; `names`: entries that already contain a raster, by the raster's id."""
+    def __init__(self, archive: zipfile.ZipFile, steps: ProgressSteps | None = None) -> None:
+        """Use an archive; `steps`: of writing."""
         self._archive = archive
-        self._names: dict[int, str] = dict(names or {})
+        self._steps = steps or ProgressSteps(1, None)
+        self._names: dict[int, str] = {}
         self._rasters: dict[str, Raster] = {}
         self._masks: dict[str, TiledMask] = {}
         self._pixels = 0
+
+    def put_image(self, name: str, image: ImageData, original: Raster | None = None) -> None:
+        """Write an image for other programs; `original`: a raster that `put_raster` need not write again."""
+        report = self._steps.begin()
+        alpha = 0 if image.alpha is None else image.alpha.nbytes
+        with self._open(name, image.pixels.nbytes + alpha) as entry:
+            png.write_png(entry, converted(image, _png_depth(image)), progress=report)
+        if original is not None:
+            self._names.setdefault(id(original), name)
+
+    def begin_step(self) -> FractionCallback:
+        """Return the callback of the rendering of an image."""
+        return self._steps.begin()
 
     def put_raster(self, raster: Raster) -> str:
         """Write a raster, unless the archive contains it."""
@@ -150,12 +164,14 @@ class _ArchiveStore:
         if raster.pixels.dtype == np.float32:
             name += ".npy"
             samples = raster.pixels if raster.alpha is None else np.dstack([raster.pixels, raster.alpha])
-            with self._archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as entry:
-                np.lib.format.write_array(entry, samples, allow_pickle=False)
+            with self._open(name, samples.nbytes) as entry:
+                pieces = samples.nbytes // _NUMPY_PIECE_BYTES + 2  # after the header
+                output: Any = ReportingFile(entry, pieces, self._steps.begin())
+                np.lib.format.write_array(output, samples, allow_pickle=False)
+            self._names[id(raster)] = name
         else:
             name += ".png"
-            _write_png(self._archive, name, raster.pixels, raster.alpha)
-        self._names[id(raster)] = name
+            self.put_image(name, ImageData(raster.pixels, raster.alpha), raster)
         return name
 
     def put_mask(self, mask: TiledMask) -> str:
@@ -163,9 +179,14 @@ class _ArchiveStore:
         if id(mask) not in self._names:
             name = f"s2am/mask{len(self._names)}.png"
             values = mask.to_array()
-            _write_png(self._archive, name, np.broadcast_to(values[..., None], (*values.shape, 3)), None, gray=True)
+            self.put_image(name, ImageData(np.broadcast_to(values[..., None], (*values.shape, 3)), gray=True))
             self._names[id(mask)] = name
         return self._names[id(mask)]
+
+    def _open(self, name: str, size: int) -> BinaryIO:
+        """Open an entry for writing that takes about `size` bytes at most; large ones need the ZIP64 format."""
+        large = size > zipfile.ZIP64_LIMIT // 2
+        return cast(BinaryIO, self._archive.open(zipfile.ZipInfo(name), "w", force_zip64=large))
 
     def raster(self, name: str) -> Raster:
         """Read a raster. Raises UnsupportedFileError or one of DAMAGE_ERRORS."""
@@ -221,18 +242,9 @@ def _read_png(archive: zipfile.ZipFile, name: str) -> Decoded:
     return png.read_png(data)
 
 
-def _write_png(
-    archive: zipfile.ZipFile,
-    name: str,
-    pixels: NDArray[Any],
-    alpha: NDArray[Any] | None,
-    profile: bytes | None = None,
-    *,
-    gray: bool = False,
-) -> None:
-    encoded = io.BytesIO()
-    png.write_png(encoded, ImageData(pixels, alpha, profile, gray))
-    archive.writestr(name, encoded.getbuffer())
+def _png_depth(image: ImageData) -> np.dtype[Any]:
+    """Return the depth in which PNG stores an image: floats become 16 bits."""
+    return np.dtype(np.uint16) if image.pixels.dtype == np.float32 else image.pixels.dtype
 
 
 def _to_raster(samples: NDArray[Any]) -> Raster:
@@ -251,33 +263,30 @@ def _read_description(archive: zipfile.ZipFile, stack_xml: bytes) -> Any:
     return data if data["stack"] == hashlib.sha256(stack_xml).hexdigest() else None
 
 
-def _write_layer(
-    archive: zipfile.ZipFile, document: Document, layer: Layer, name: str, names: dict[int, str]
-) -> ElementTree.Element:
-    """Write a rendered layer; if these are its original pixels, record the entry in `names`."""
+def _write_layer(store: _ArchiveStore, document: Document, layer: Layer, name: str) -> ElementTree.Element:
+    """Write a rendered layer, for other programs; it can be its original pixels."""
     left, top, _, _ = layer.box
     untransformed = Transform.at(left, top, layer.size)
     is_recolored = layer.harmonization is not None or has_finish(layer)
     is_original = layer.transform == untransformed and layer.mask is None and not is_recolored
     if is_original and document.dtype != np.float32:
-        _write_png(archive, name, layer.raster.pixels, layer.raster.alpha, document.profile)
-        names.setdefault(id(layer.raster), name)
+        raster = layer.raster
+        store.put_image(name, ImageData(raster.pixels, raster.alpha, document.profile), raster)
     else:
-        left, top, rendered = _render_layer(document, layer)
-        _write_png(archive, name, *_to_integers(rendered), document.profile)
+        left, top, rendered = _render_layer(document, layer, store.begin_step())
+        store.put_image(name, rendered)
     attributes = _attributes(layer) | {"src": name, "x": str(left), "y": str(top)}
     attributes |= {"edit-locked": "true"} if layer.locked else {}
     attributes |= {"selected": "true"} if layer.id == document.active else {}
     return ElementTree.Element("layer", attributes)
 
 
-def _write_shadow(archive: zipfile.ZipFile, document: Document, layer: Layer, name: str) -> ElementTree.Element:
+def _write_shadow(store: _ArchiveStore, document: Document, layer: Layer, name: str) -> ElementTree.Element:
     """Write the shadow of a layer as a layer of its own, which other programs multiply with what lies below."""
     shadow = scaled_shadow(layer, (document.width, document.height)).layer
     alpha = shadow.alpha if shadow.alpha.size else np.zeros((1, 1), np.uint16)
-    color = np.array(shadow.color, np.float32)
-    pixels = np.broadcast_to(to_depth(color, np.dtype(np.uint16)), (*alpha.shape, 3))
-    _write_png(archive, name, np.ascontiguousarray(pixels), alpha, document.profile)
+    color = to_depth(np.array(shadow.color, np.float32), np.dtype(np.uint16))
+    store.put_image(name, ImageData(np.broadcast_to(color, (*alpha.shape, 3)), alpha, document.profile))
     attributes = _attributes(dataclasses.replace(layer, blend_mode=BlendMode.MULTIPLY))
     attributes["name"] = f"Shadow of {attributes['name']}"
     return ElementTree.Element("layer", attributes | {"src": name, "x": str(shadow.left), "y": str(shadow.top)})
@@ -311,29 +320,26 @@ def _attributes(item: Item) -> dict[str, str]:
     }
 
 
-def _render_layer(document: Document, layer: Layer) -> tuple[int, int, ImageData]:
+def _render_layer(document: Document, layer: Layer, progress: FractionCallback) -> tuple[int, int, ImageData]:
     """Render a layer with everything but its opacity, an attribute, and its shadow; return left, top and pixels."""
     rect = layer.box.intersection(document.rect)
     if rect.is_empty:
         rect = Rect(0, 0, 1, 1)
     effects: dict[str, Any] = {"harmonization": layer.harmonization, "finish": layer.finish}
     solid = Layer(layer.name, layer.raster, layer.transform, layer.mask, **effects)
-    image = render_exactly(dataclasses.replace(document, layers=(solid,), groups=()), 1.0, rect)
+    image = render_area(dataclasses.replace(document, layers=(solid,), groups=()), rect, progress)
     return rect.left, rect.top, image
 
 
-def _to_integers(image: ImageData) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """Return pixels and alpha in a depth that PNG supports: floats become 16 bits."""
-    if image.pixels.dtype != np.float32:
-        return image.pixels, image.alpha
-    uint16 = np.dtype(np.uint16)
-    return to_depth(image.pixels, uint16), None if image.alpha is None else to_depth(image.alpha, uint16)
-
-
-def _thumbnail(image: ImageData) -> tuple[NDArray[Any], NDArray[Any] | None]:
+def _thumbnail(image: ImageData) -> ImageData:
+    """Return a small copy, made of samples: the mean of all pixels of a large image would take long."""
     side = min(_THUMBNAIL_SIDE, max(image.pixels.shape[:2]))
-    alpha = None if image.alpha is None else np.ascontiguousarray(fit_into_square(to_uint8(image.alpha), side)[..., 0])
-    return fit_into_square(to_uint8(image.pixels), side), alpha
+    pixels, alpha = (
+        None if array is None else fit_into_square(subsample(array, _SAMPLES * side), side)
+        for array in (image.pixels, image.alpha)
+    )
+    assert pixels is not None
+    return ImageData(pixels, None if alpha is None else np.ascontiguousarray(alpha[..., 0]))
 
 
 def _read_layers(archive: zipfile.ZipFile, stack_xml: bytes, report: FractionCallback) -> tuple[Document, list[str]]:

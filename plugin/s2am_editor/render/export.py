@@ -17,6 +17,7 @@ from s2am_editor.document.model import Document, DocumentError, Group, Layer
 from s2am_editor.document.raster import Raster
 from s2am_editor.render.blend import adjust_image, exact_shadows, render_exactly
 from s2am_editor.render.resample import resample_layer
+from s2am_engine.image import icc
 from s2am_engine.image.arrays import full_scale, sampled_lines, to_depth
 from s2am_engine.image.io import ImageData
 from s2am_engine.image.rect import Rect
@@ -41,23 +42,53 @@ def flatten(
         progress: see `FractionCallback`.
     """
     samples = _Samples(document, side)
-    pixels = np.empty((*samples.shape, 3), document.dtype)
-    alpha: NDArray[Any] | None = None
+    merged = _Collected(samples.shape, document.dtype)
     shadows = exact_shadows(document) if harmonized else {}
-    for strip in _row_strips(document):
+    for strip in _row_strips(document.rect):
         part = render_exactly(document, 1.0, strip, harmonized=harmonized, shadows=shadows)
         if harmonized:
             part = adjust_image(document, part)
-        rows = samples.rows(strip)
-        pixels[rows] = samples.of(strip, part.pixels)
-        if part.alpha is not None:
-            if alpha is None:
-                alpha = np.full(pixels.shape[:2], full_scale(document.dtype), document.dtype)
-            alpha[rows] = samples.of(strip, part.alpha)
+        alpha = None if part.alpha is None else samples.of(strip, part.alpha)
+        merged.put(samples.rows(strip), samples.of(strip, part.pixels), alpha)
         if progress:
             progress(strip.bottom / document.height)
-    gray = document.gray and _is_gray(pixels)
-    return ImageData(pixels, alpha, document.profile, gray, document.metadata)
+    gray = document.gray and _is_gray(merged.pixels)
+    return ImageData(merged.pixels, merged.alpha, document.profile, gray, document.metadata)
+
+
+def render_area(document: Document, area: Rect, progress: FractionCallback | None = None) -> ImageData:
+    """Blend all visible layers in a part of the canvas, or beyond it, without the adjustment of the whole image.
+
+    Args:
+        document: the document.
+        area: the part, in pixels of the canvas.
+        progress: see `FractionCallback`.
+    """
+    found = _Collected((area.height, area.width), document.dtype)
+    shadows = exact_shadows(document)
+    for strip in _row_strips(area):
+        part = render_exactly(document, 1.0, strip, shadows=shadows)
+        found.put(slice(strip.top - area.top, strip.bottom - area.top), part.pixels, part.alpha)
+        if progress:
+            progress((strip.bottom - area.top) / area.height)
+    return ImageData(found.pixels, found.alpha, document.profile)
+
+
+class _Collected:
+    """Pixels and alpha, put together from rows; `alpha` is None as long as all rows are opaque."""
+
+    def __init__(self, shape: tuple[int, int], dtype: np.dtype[Any]) -> None:
+        self.pixels = np.empty((*shape, 3), dtype)
+        self.alpha: NDArray[Any] | None = None
+
+    def put(self, rows: slice, pixels: NDArray[Any], alpha: NDArray[Any] | None) -> None:
+        """Set rows."""
+        self.pixels[rows] = pixels
+        if alpha is not None:
+            if self.alpha is None:
+                dtype = self.pixels.dtype
+                self.alpha = np.full(self.pixels.shape[:2], full_scale(dtype), dtype)
+            self.alpha[rows] = alpha
 
 
 def canvas_coverage(document: Document, layer: Layer, side: int | None = None) -> NDArray[Any]:
@@ -68,7 +99,7 @@ def canvas_coverage(document: Document, layer: Layer, side: int | None = None) -
     samples = _Samples(document, side)
     result: NDArray[Any] = np.zeros(samples.shape, document.dtype)
     full = full_scale(document.dtype)
-    for strip in _row_strips(document):
+    for strip in _row_strips(document.rect):
         patch = resample_layer(layer, 1.0, strip)
         if patch is None:
             continue
@@ -134,26 +165,62 @@ def flatten_group(group: Group, document: Document) -> tuple[Raster, int, int]:
 def _render_area(document: Document, area: Rect) -> tuple[Raster, int, int]:
     if any(layer.shadow for layer in document.layers):
         area = area.union(document.rect)
-    image = render_exactly(document, 1.0, area)
+    image = render_area(document, area)
     return Raster(image.pixels, image.alpha), area.left, area.top
 
 
-def resized(image: ImageData, width: int, height: int) -> ImageData:
-    """Return an image in another size, with colors weighted by alpha."""
+def resized(image: ImageData, width: int, height: int, progress: FractionCallback | None = None) -> ImageData:
+    """Return an image in another size, with colors weighted by alpha. `progress`: see `FractionCallback`."""
     raster = Raster(image.pixels, image.alpha)
     scale_x, scale_y = width / raster.size[0], height / raster.size[1]
     layer = Layer("", raster, Transform(width / 2, height / 2, scale_x, scale_y))
-    patch = resample_layer(layer, 1.0, Rect(0, 0, width, height))
-    if patch is None or patch.rect != (0, 0, width, height):
-        raise ValueError(f"an image cannot become {width}×{height} pixels")
-    alpha = None if image.alpha is None or patch.coverage is None else to_depth(patch.coverage, image.pixels.dtype)
-    return dataclasses.replace(image, pixels=patch.pixels, alpha=alpha)
+    found = _Collected((height, width), image.pixels.dtype)
+    for strip in _row_strips(Rect(0, 0, width, height)):
+        patch = resample_layer(layer, 1.0, strip)
+        if patch is None or patch.rect != strip:
+            raise ValueError(f"an image cannot become {width}×{height} pixels")
+        opaque = image.alpha is None or patch.coverage is None
+        alpha = None if opaque else to_depth(patch.coverage, image.pixels.dtype)
+        found.put(slice(strip.top, strip.bottom), patch.pixels, alpha)
+        if progress:
+            progress(strip.bottom / height)
+    return dataclasses.replace(image, pixels=found.pixels, alpha=found.alpha)
 
 
-def _row_strips(document: Document) -> list[Rect]:
-    """Split the canvas into strips of whole rows, from top to bottom."""
-    rows = max(1, _STRIP_PIXELS // document.width)
-    return [Rect(0, top, document.width, min(top + rows, document.height)) for top in range(0, document.height, rows)]
+def converted(
+    image: ImageData, dtype: np.dtype[Any], *, srgb: bool = False, progress: FractionCallback | None = None
+) -> ImageData:
+    """Return an image in another depth, and in sRGB if wanted; the same one if it is in both already.
+
+    Args:
+        image: the image.
+        dtype: uint8, uint16 or float32.
+        srgb: convert the colors to sRGB, and leave the profile out.
+        progress: see `FractionCallback`.
+    """
+    recolor = srgb and image.profile is not None
+    if image.pixels.dtype == dtype and not recolor:
+        return image
+    height, width = image.pixels.shape[:2]
+    found = _Collected((height, width), dtype)
+    for strip in _row_strips(Rect(0, 0, width, height)):
+        rows = slice(strip.top, strip.bottom)
+        pixels = icc.convert(image.pixels[rows], image.profile, None) if recolor else image.pixels[rows]
+        alpha = None if image.alpha is None else to_depth(image.alpha[rows], dtype)
+        found.put(rows, to_depth(pixels, dtype), alpha)
+        if progress:
+            progress(strip.bottom / height)
+    return dataclasses.replace(
+        image, pixels=found.pixels, alpha=found.alpha, profile=None if recolor else image.profile
+    )
+
+
+def _row_strips(area: Rect) -> list[Rect]:
+    """Split a rectangle into strips of whole rows, from top to bottom."""
+    rows = max(1, _STRIP_PIXELS // area.width)
+    return [
+        Rect(area.left, top, area.right, min(top + rows, area.bottom)) for top in range(area.top, area.bottom, rows)
+    ]
 
 
 def _is_gray(pixels: NDArray[Any]) -> bool:

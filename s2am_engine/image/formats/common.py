@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 from collections.abc import Callable, Container
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from s2am_common.image_formats import WRITABLE_FORMATS, FormatInfo
 from s2am_common.optional_parts import find_part
 from s2am_engine.image.data import MAX_PIXELS, ImageData, IndexedColors, Metadata
-from s2am_engine.types import Pixels
+from s2am_engine.types import FractionCallback, Pixels
 
 _WRITABLE = [info.name for info in WRITABLE_FORMATS]
 CONVERT_FIRST = f"save it as {', '.join(_WRITABLE[:-1])} or {_WRITABLE[-1]} first"
@@ -62,14 +63,43 @@ class ImageFormat:
     """A file format: its properties, its reader and its writer.
 
     read: takes the whole file. Raises UnsupportedFileError, or another error where the file is damaged.
-    write: takes a binary file, an image and the quality (1 to 100, for lossy formats); returns in words which contents
-        of the image the format does not store. Raises UnsupportedFileError for images that the format cannot store.
-        None = the format is only read.
+    write: takes a binary file, an image, the quality (1 to 100, for lossy formats) and a callback, which it calls while
+        it writes; returns in words which contents of the image the format does not store. Raises UnsupportedFileError
+        for images that the format cannot store. None = the format is only read.
     """
 
     info: FormatInfo
     read: Callable[[bytes], Decoded]
-    write: Callable[[BinaryIO, ImageData, int], tuple[str, ...]] | None = None
+    write: Callable[[BinaryIO, ImageData, int, FractionCallback], tuple[str, ...]] | None = None
+
+
+class ReportingFile(io.BufferedIOBase):
+    """Writes to a binary file and reports after each piece, so that the callback can cancel a long writing."""
+
+    def __init__(self, file: BinaryIO, pieces: int, progress: FractionCallback) -> None:
+        """Report the share of an expected number of pieces; 0 = unknown, always report 0."""
+        super().__init__()
+        self._file, self._pieces, self._progress = file, pieces, progress
+        self._written = 0
+
+    def write(self, data: Any, /) -> int:
+        """Write data; raises what the callback raises."""
+        count = self._file.write(data)
+        self._written += 1
+        self._progress(min(1.0, self._written / self._pieces) if self._pieces else 0.0)
+        return count
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Set the position, as files do."""
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self._file.tell()
+
+
+def ignore_progress(_done: float, /) -> None:
+    """Do nothing with the fraction done."""
 
 
 def widened(samples: NDArray[Any], bits: int) -> NDArray[Any]:

@@ -18,6 +18,7 @@ from s2am_engine.image.formats.common import (
     UnsupportedFileError,
     check_image_size,
     check_storable,
+    ignore_progress,
     omitted_contents,
     storable_resolution,
 )
@@ -27,6 +28,7 @@ from s2am_engine.image.formats.iptc import iptc_of_resources, iptc_resource
 from s2am_engine.image.formats.pillow import decode_samples, encode, metadata_of, save_options
 from s2am_engine.image.formats.print_colors import cmyk_to_srgb
 from s2am_engine.image.formats.xmp import EXTENDED_SIGNATURE, join_xmp, reset_xmp_orientation, split_xmp
+from s2am_engine.types import FractionCallback
 
 _MAX_SIDE = 65500
 _MAX_DENSITY = 65535
@@ -97,7 +99,9 @@ def _refuse_rare_kinds(data: bytes) -> None:
         raise UnsupportedFileError(f"is a JPEG file of {body[0]} bits: {_SAVE_USUAL}")
 
 
-def write_jpeg(file: BinaryIO, image: ImageData, quality: int = 95) -> tuple[str, ...]:
+def write_jpeg(
+    file: BinaryIO, image: ImageData, quality: int = 95, progress: FractionCallback = ignore_progress
+) -> tuple[str, ...]:
     """Write a JPEG file; see `ImageFormat`. Raises UnsupportedFileError for images that JPEG cannot store."""
     check_storable(JPEG, image, _MAX_SIDE)
     if image.alpha is not None and image.alpha.min() < 255:
@@ -125,7 +129,7 @@ def write_jpeg(file: BinaryIO, image: ImageData, quality: int = 95) -> tuple[str
         extra += [(_XMP_MARK, body) for body in extended]
     options["extra"] = b"".join(_segment(mark, body) for mark, body in extra)
     opaque = ImageData(image.pixels, gray=image.gray)
-    encode(file, opaque.samples(), "JPEG", {"quality": quality, "subsampling": 0} | options)
+    encode(file, opaque.samples(), "JPEG", {"quality": quality, "subsampling": 0} | options, progress)
     return omitted_contents(image, stored)
 
 

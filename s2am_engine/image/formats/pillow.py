@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import queue
+import threading
 import warnings
 from collections.abc import Mapping
 from typing import Any, BinaryIO
@@ -12,11 +15,13 @@ import numpy as np
 from PIL import Image
 
 from s2am_engine.image.data import ImageData, Metadata
+from s2am_engine.image.formats.common import ReportingFile, ignore_progress
 from s2am_engine.image.formats.exif import exif_resolution, normalize_exif
 from s2am_engine.image.formats.xmp import reset_xmp_orientation
-from s2am_engine.types import Bytes
+from s2am_engine.types import Bytes, FractionCallback
 
 _STRIP = 2**22  # pixels
+_POLL_SECONDS = 0.1
 
 # Pillow's warnings about odd EXIF data would be printed to stderr.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
@@ -59,8 +64,43 @@ def save_options(image: ImageData) -> dict[str, Any]:
     return options
 
 
-def encode(file: BinaryIO, samples: Bytes, name: str, options: dict[str, Any]) -> None:
-    """Write samples with Pillow, through memory: writing to the file directly, Pillow hides errors ("disk full")."""
+def encode(
+    file: BinaryIO, samples: Bytes, name: str, options: dict[str, Any], progress: FractionCallback = ignore_progress
+) -> None:
+    """Write samples with Pillow, through memory: writing to the file directly, Pillow hides errors ("disk full").
+
+    The callback can cancel after each piece that Pillow writes.
+    """
     buffer = io.BytesIO()
-    Image.fromarray(samples).save(buffer, name, **options)
+    Image.fromarray(samples).save(ReportingFile(buffer, 0, progress), name, **options)
+    file.write(buffer.getbuffer())
+
+
+def encode_at_once(
+    file: BinaryIO, samples: Bytes, name: str, options: dict[str, Any], progress: FractionCallback = ignore_progress
+) -> None:
+    """Write samples as `encode` does, in a format that Pillow writes in one piece.
+
+    The callback can cancel at any time; the encoder, which cannot be interrupted, then ends in a thread of its own, and
+    its result is dropped.
+    """
+    buffer = io.BytesIO()
+    done: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            encode(buffer, samples, name, options)
+        except BaseException as error:
+            done.put(error)
+        else:
+            done.put(None)
+
+    threading.Thread(target=work, name=f"write {name}", daemon=True).start()
+    while True:
+        with contextlib.suppress(queue.Empty):
+            error = done.get(timeout=_POLL_SECONDS)
+            break
+        progress(0.0)
+    if error is not None:
+        raise error
     file.write(buffer.getbuffer())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""PNG: pixels by imagecodecs (libpng), chunks and metadata by this module, to keep every one.
+"""PNG: pixels are read by imagecodecs (libpng); this module writes them, and handles all chunks, to keep every one.
 
 Pillow reduces 16-bit color to 8 bits and refuses files whose texts or profile unpack to more than a megabyte; OpenCV
 drops text. Source: PNG specification, third edition.
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
-from imagecodecs import PNG, DeflateError, deflate_decode, png_decode, png_encode
+from imagecodecs import DeflateError, deflate_decode, png_decode
 from PIL.PngImagePlugin import PngInfo, putchunk
 
 from s2am_common.image_formats import PNG as PNG_INFO
@@ -27,17 +27,19 @@ from s2am_engine.image.formats.common import (
     UnsupportedFileError,
     check_image_size,
     check_storable,
+    ignore_progress,
     omitted_contents,
     storable_resolution,
 )
 from s2am_engine.image.formats.exif import exif_resolution, normalize_exif
 from s2am_engine.image.formats.iptc import iptc_of_resources, iptc_resource
 from s2am_engine.image.formats.xmp import reset_xmp_orientation
-from s2am_engine.types import Bytes, Pixels
+from s2am_engine.types import Bytes, FractionCallback, Pixels
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOR_CHUNKS = (b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI")
-_HEAD = len(_SIGNATURE) + 25  # signature and IHDR
+_STRIP_PIXELS = 1 << 20  # of rows that are compressed at a time
+_SUB = 1  # number of a filter: the difference to the pixel on the left
 _XMP = "XML:com.adobe.xmp"
 _MAX_INFLATED = 64 * 2**20  # bytes of all compressed texts together, and of the profile
 _MAX_CHUNKS = 2**20
@@ -276,19 +278,56 @@ def _text(kind: bytes, body: bytes, limit: int) -> tuple[str, str] | None:
     return keyword.decode("latin-1"), content.decode("utf-8" if kind == b"iTXt" else "latin-1", "replace")
 
 
-def write_png(file: BinaryIO, image: ImageData, _quality: int = 100) -> tuple[str, ...]:
+def write_png(
+    file: BinaryIO, image: ImageData, _quality: int = 100, progress: FractionCallback = ignore_progress
+) -> tuple[str, ...]:
     """Write a PNG file; see `ImageFormat`. Raises UnsupportedFileError for floating-point images."""
     check_storable(PNG_INFO, image)
     if image.gray and image.profile and image.profile[16:20] != b"GRAY":
         image = dataclasses.replace(image, gray=False)  # a gray PNG must not have a profile for colors
-    # Filter "sub" and run-length matching: on photographs smaller and several times faster than zlib's usual search.
-    plain = memoryview(png_encode(image.samples(), level=1, strategy=PNG.STRATEGY.RLE, filter=PNG.FILTER.SUB))
-    file.write(plain[:_HEAD])
-    for kind, body in _metadata_chunks(image.profile, image.metadata):
-        putchunk(file, kind, body)
-    file.write(plain[_HEAD:])
+    height, width = image.pixels.shape[:2]
+    kind = {(True, False): 0, (False, False): 2, (True, True): 4, (False, True): 6}[image.gray, image.alpha is not None]
+    file.write(_SIGNATURE)
+    putchunk(file, b"IHDR", struct.pack(">IIBBBBB", width, height, 8 * image.pixels.itemsize, kind, 0, 0, 0))
+    for name, body in _metadata_chunks(image.profile, image.metadata):
+        putchunk(file, name, body)
+    for done, part in _compressed(image):
+        if part:
+            putchunk(file, b"IDAT", part)
+        progress(done)
+    putchunk(file, b"IEND", b"")
     dpi = _storable(image.metadata) or exif_resolution(image.metadata.exif)
     return omitted_contents(image, {"exif", "xmp", "iptc", "text"} | ({"dpi"} if dpi else set()))
+
+
+def _compressed(image: ImageData) -> Iterator[tuple[float, bytes]]:
+    """Yield the fraction done and the compressed rows, strip by strip: libpng could not be interrupted.
+
+    Filter "sub" and run-length matching: on photographs smaller and several times faster than zlib's usual search.
+    """
+    stream = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_RLE)
+    height, width = image.pixels.shape[:2]
+    step = max(1, _STRIP_PIXELS // width)
+    for top in range(0, height, step):
+        rows = slice(top, min(top + step, height))
+        alpha = None if image.alpha is None else image.alpha[rows]
+        yield (
+            rows.stop / height,
+            stream.compress(_filtered(ImageData(image.pixels[rows], alpha, gray=image.gray).samples())),
+        )
+    yield 1.0, stream.flush()
+
+
+def _filtered(samples: Pixels) -> Bytes:
+    """Return rows of H×W×C (or H×W) samples as PNG stores them before compression, with the filter "sub"."""
+    height, width = samples.shape[:2]
+    rows = samples.astype(samples.dtype.newbyteorder(">"), copy=False).view(np.uint8).reshape(height, -1)
+    pixel = rows.shape[1] // width
+    filtered = np.empty((height, 1 + rows.shape[1]), np.uint8)
+    filtered[:, 0] = _SUB
+    filtered[:, 1 : 1 + pixel] = rows[:, :pixel]
+    np.subtract(rows[:, pixel:], rows[:, :-pixel], out=filtered[:, 1 + pixel :])
+    return filtered
 
 
 def _storable(metadata: Metadata) -> tuple[float, float] | None:

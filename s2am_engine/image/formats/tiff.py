@@ -26,8 +26,10 @@ from s2am_engine.image.formats.common import (
     CONVERT_FIRST,
     Decoded,
     ImageFormat,
+    ReportingFile,
     UnsupportedFileError,
     check_image_size,
+    ignore_progress,
     omitted_contents,
     storable_resolution,
     straight_alpha,
@@ -37,6 +39,7 @@ from s2am_engine.image.formats.exif import TiffBytes, TiffDirectory, TiffEntry
 from s2am_engine.image.formats.iptc import iptc_of_resources
 from s2am_engine.image.formats.print_colors import LAB_NOTE, cmyk_to_srgb, lab_to_srgb
 from s2am_engine.image.formats.xmp import reset_xmp_orientation
+from s2am_engine.types import FractionCallback
 
 _PHOTOMETRIC, _XMP, _IPTC, _RESOURCES, _ICC, _DNG = 262, 700, 33723, 34377, 34675, 50706
 _LONG = 4
@@ -54,6 +57,7 @@ _KINDS = {(1, bits) for bits in range(1, 17)} | {(3, 16), (3, 24), (3, 32), (3, 
 _NO_EXIF = b"II*\0\x08\0\0\0" + bytes(6)
 _POINTERS = {34665: "ExifTag", 34853: "GPSTag"}
 _READ_AHEAD = 2**24  # bytes of the file that tifffile buffers
+_WRITE_AHEAD = 2**24  # bytes that are compressed before the first of them is written
 _MAX_PAGES = 1000  # to count
 _MAX_RESOLUTION = 2.0**32 - 1
 _UNREADABLE = f"is stored in a way that is not supported: {CONVERT_FIRST}"
@@ -235,7 +239,9 @@ def _as_srgb(samples: NDArray[Any], photometric: int, icc: bytes | None) -> tupl
     return np.concatenate([color, samples[..., 3:]], axis=2), LAB_NOTE
 
 
-def write_tiff(file: BinaryIO, image: ImageData, _quality: int = 100) -> tuple[str, ...]:
+def write_tiff(
+    file: BinaryIO, image: ImageData, _quality: int = 100, progress: FractionCallback = ignore_progress
+) -> tuple[str, ...]:
     """Write a TIFF file, deflate-compressed; see `ImageFormat`. Raises UnsupportedFileError above TIFF's limit of 4 GB.
 
     The unchanged EXIF data follow the file's header: they are a TIFF structure themselves, so every pointer in them
@@ -258,7 +264,9 @@ def write_tiff(file: BinaryIO, image: ImageData, _quality: int = 100) -> tuple[s
         samples = np.dstack([samples, image.selection])
         extra.append("unspecified")
     resolution = storable_resolution(metadata.dpi, 1 / _MAX_RESOLUTION, _MAX_RESOLUTION)
-    with TiffWriter(file, byteorder="<" if tiff.order == "<" else ">") as writer:
+    rows = max(1, 2**18 // (samples.nbytes // len(samples)))
+    output: Any = ReportingFile(file, -(-len(samples) // rows), progress)  # one piece for each strip
+    with TiffWriter(output, byteorder="<" if tiff.order == "<" else ">") as writer:
         file.write(tiff.data[8:])
         try:
             writer.write(
@@ -266,7 +274,7 @@ def write_tiff(file: BinaryIO, image: ImageData, _quality: int = 100) -> tuple[s
                 photometric="minisblack" if image.gray else "rgb",
                 planarconfig="contig" if samples.ndim == 3 else None,
                 extrasamples=extra or None,
-                rowsperstrip=max(1, 2**18 // (samples.nbytes // len(samples))),
+                rowsperstrip=rows,
                 compression="deflate",
                 compressionargs={"level": 1},
                 predictor=True,
@@ -275,6 +283,7 @@ def write_tiff(file: BinaryIO, image: ImageData, _quality: int = 100) -> tuple[s
                 resolutionunit="inch" if resolution else None,
                 metadata=None,
                 software=False,
+                buffersize=_WRITE_AHEAD,
                 extratags=fields,
             )
         except struct.error as error:

@@ -18,10 +18,12 @@ from s2am_engine.image.formats.common import (
     UnsupportedFileError,
     check_image_size,
     check_storable,
+    ignore_progress,
     omitted_contents,
 )
 from s2am_engine.image.formats.exif import exif_resolution, exif_with_resolution
-from s2am_engine.image.formats.pillow import decode_samples, encode, metadata_of, save_options
+from s2am_engine.image.formats.pillow import decode_samples, encode_at_once, metadata_of, save_options
+from s2am_engine.types import FractionCallback
 
 _MAX_SIDE = 16383
 
@@ -38,7 +40,9 @@ def read_webp(data: bytes) -> Decoded:
         return Decoded(decode_samples(image), orientation, image.info.get("icc_profile") or None, metadata)
 
 
-def write_webp(file: BinaryIO, image: ImageData, _quality: int = 100) -> tuple[str, ...]:
+def write_webp(
+    file: BinaryIO, image: ImageData, _quality: int = 100, progress: FractionCallback = ignore_progress
+) -> tuple[str, ...]:
     """Write a lossless WebP file; gray becomes RGB, as WebP has no gray. Raises UnsupportedFileError.
 
     The resolution is stored in the EXIF data, as WebP has no field for it. See `ImageFormat`.
@@ -54,7 +58,7 @@ def write_webp(file: BinaryIO, image: ImageData, _quality: int = 100) -> tuple[s
     exif = exif_with_resolution(image.metadata.exif, image.metadata.dpi)
     metadata = dataclasses.replace(image.metadata, exif=exif)
     options = save_options(dataclasses.replace(image, metadata=metadata))
-    encode(file, colored.samples(), "WEBP", effort | options)
+    encode_at_once(file, colored.samples(), "WEBP", effort | options, progress)
     return omitted_contents(image, {"exif", "xmp"} | ({"dpi"} if exif_resolution(exif) else set()))
 
 
