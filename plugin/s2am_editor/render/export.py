@@ -77,7 +77,7 @@ def render_area(document: Document, area: Rect, progress: FractionCallback | Non
 class _Collected:
     """Pixels and alpha, put together from rows; `alpha` is None as long as all rows are opaque."""
 
-    def __init__(self, shape: tuple[int, int], dtype: np.dtype[Any]) -> None:
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         self.pixels = np.empty((*shape, 3), dtype)
         self.alpha: NDArray[Any] | None = None
 
@@ -179,8 +179,8 @@ def resized(image: ImageData, width: int, height: int, progress: FractionCallbac
         patch = resample_layer(layer, 1.0, strip)
         if patch is None or patch.rect != strip:
             raise ValueError(f"an image cannot become {width}×{height} pixels")
-        opaque = image.alpha is None or patch.coverage is None
-        alpha = None if opaque else to_depth(patch.coverage, image.pixels.dtype)
+        coverage = None if image.alpha is None else patch.coverage
+        alpha = None if coverage is None else to_depth(coverage, image.pixels.dtype)
         found.put(slice(strip.top, strip.bottom), patch.pixels, alpha)
         if progress:
             progress(strip.bottom / height)

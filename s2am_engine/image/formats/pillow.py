@@ -72,7 +72,8 @@ def encode(
     The callback can cancel after each piece that Pillow writes.
     """
     buffer = io.BytesIO()
-    Image.fromarray(samples).save(ReportingFile(buffer, 0, progress), name, **options)
+    output: Any = ReportingFile(buffer, 0, progress)
+    Image.fromarray(samples).save(output, name, **options)
     file.write(buffer.getbuffer())
 
 

@@ -311,10 +311,8 @@ def _compressed(image: ImageData) -> Iterator[tuple[float, bytes]]:
     for top in range(0, height, step):
         rows = slice(top, min(top + step, height))
         alpha = None if image.alpha is None else image.alpha[rows]
-        yield (
-            rows.stop / height,
-            stream.compress(_filtered(ImageData(image.pixels[rows], alpha, gray=image.gray).samples())),
-        )
+        part = ImageData(image.pixels[rows], alpha, gray=image.gray)
+        yield rows.stop / height, stream.compress(_filtered(part.samples()).data)
     yield 1.0, stream.flush()
 
 
