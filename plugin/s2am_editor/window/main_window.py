@@ -272,8 +272,8 @@ class MainWindow(QMainWindow):
         self.sidebar.sections["shadow"].set_open(True)
 
     def open_files(self, paths: Sequence[Path]) -> None:
-        """Open the files named on the command line."""
-        self.files.open_or_add(paths)
+        """Open the files named on the command line; later, the current folder means nothing to the user."""
+        self.files.open_or_add([path.absolute() for path in paths])
 
     def show_problem(self, problem: Problem) -> None:
         """Show an error."""

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import importlib
-import io
 import sys
 from collections.abc import Callable, Container
 from dataclasses import dataclass
@@ -73,12 +72,11 @@ class ImageFormat:
     write: Callable[[BinaryIO, ImageData, int, FractionCallback], tuple[str, ...]] | None = None
 
 
-class ReportingFile(io.BufferedIOBase):
+class ReportingFile:
     """Writes to a binary file and reports after each piece, so that the callback can cancel a long writing."""
 
     def __init__(self, file: BinaryIO, pieces: int, progress: FractionCallback) -> None:
         """Report the share of an expected number of pieces; 0 = unknown, always report 0."""
-        super().__init__()
         self._file, self._pieces, self._progress = file, pieces, progress
         self._written = 0
 
@@ -89,13 +87,9 @@ class ReportingFile(io.BufferedIOBase):
         self._progress(min(1.0, self._written / self._pieces) if self._pieces else 0.0)
         return count
 
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Set the position, as files do."""
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        """Return the position."""
-        return self._file.tell()
+    def __getattr__(self, name: str) -> Any:
+        """Return any other method of the file, such as those that move within it."""
+        return getattr(self._file, name)
 
 
 def ignore_progress(_done: float, /) -> None:
