@@ -71,11 +71,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_install(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="do not ask: every GIMP 3, and the editor in the menus")
-    which = "the GIMPs that get the plug-in: all, none, a version (3.2), flatpak, snap …, or a profile folder"
-    parser.add_argument("--gimp", action="append", metavar="WHICH", help=f"{which}; may be given several times")
+    parser.add_argument("--no-plugin", action="store_true", help="do not install the plug-in in GIMP")
     _add_torch(parser)
     parser.add_argument("--wheels", type=Path, metavar="FOLDER", help="install from this folder, without a network")
-    parser.add_argument("--pip", action="store_true", help="use pip even if uv is installed")
     parser.add_argument("--no-launcher", action="store_true", help="do not add the editor to the desktop's menus")
     offer = "add the editor to “open with” for images; it does not become the default program"
     parser.add_argument("--open-with", action=argparse.BooleanOptionalAction, default=None, help=offer)
@@ -94,10 +92,9 @@ def _add_torch(parser: argparse.ArgumentParser) -> None:
 def _install(options: argparse.Namespace, platform: Platform, console: Console) -> int:
     check_python(sys.version_info[:2], sys.maxsize > 2**32)
     install_options = install.InstallOptions(
-        gimps=options.gimp,
+        plugin=not options.no_plugin,
         torch=options.torch,
         wheels=options.wheels.expanduser().resolve() if options.wheels else None,
-        use_uv=not options.pip,
         launcher=not options.no_launcher,
         open_with=options.open_with,
         ask=not options.yes,

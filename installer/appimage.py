@@ -3,7 +3,8 @@
 
 The AppDir is a relocatable Python with the program's packages, which run the bundled models on ONNX Runtime; PyTorch is
 left out. The system's libraries that Qt needs are copied too, and loaded only where the system lacks them.
-`appimagetool` packs the folder into one file; without it, the AppDir remains, whose AppRun is the same program.
+`mksquashfs` packs the folder, and the runtime of AppImages (`--runtime`), which mounts it, comes before it in the file.
+Without a runtime the AppDir remains, whose AppRun is the same program.
 """
 
 from __future__ import annotations
@@ -21,18 +22,24 @@ from s2am_common import system_libraries
 from s2am_common.errors import InstallError, S2AMError
 from s2am_setup.console import Console
 from s2am_setup.desktop import DISPLAY_NAME, start_and_report
-from s2am_setup.packages import PackageSources, find_uv, install_project
+from s2am_setup.packages import PackageSources, install_project
 from s2am_setup.python_environment import Environment, clean_environ
 from s2am_setup.start_check import start_editor
 
 PYTHON = "3.12"
 """The Python inside."""
 
-_UNUSED_QT = (
-    *("bindings", "uic", "Qt6/qml", "Qt6/qsci", "Qt6/plugins/multimedia", "Qt6/lib/libav*", "Qt6/lib/libsw*"),
-    *(f"Qt6/lib/libQt6{name}*" for name in ("Quick", "Qml", "Designer", "ShaderTools", "Pdf", "Multimedia")),
+_UNUSED = (
+    *("*/tests", "*/*/tests", "*/*/*/tests", "pip", "pip-*", "numpy/f2py", "cv2/data", "cv2/utils"),
+    *(f"onnxruntime/{name}" for name in ("tools", "transformers", "quantization", "capi/libonnxruntime.so*")),
+    *(f"PyQt6/{name}" for name in ("bindings", "uic", "lupdate", "Qt6/qml", "Qt6/qsci")),
 )
-"""Parts of PyQt6 that the editor does not load."""
+"""Parts of the packages that the program does not load."""
+
+_QT_MODULES = ("QtCore", "QtGui", "QtWidgets", "QtSvg", "QtDBus")
+"""The modules of PyQt6 that the editor imports, and the one behind the desktop's own dialogs."""
+
+_QT_PLUGINS = ("generic", "iconengines", "imageformats", "platform*", "wayland*", "xcb*", "egl*")
 
 _ICONS = Path(__file__).resolve().parent.parent / "s2am_setup/icons"
 _RUN = """\
@@ -68,7 +75,7 @@ def build_appdir(folder: Path, wheel: Path, prefix: Path, sources: PackageSource
     """
     shutil.rmtree(folder, ignore_errors=True)
     unneeded = shutil.ignore_patterns(
-        "__pycache__", "site-packages", "test", "idlelib", "tkinter", "*.a", "include", "share"
+        "__pycache__", "site-packages", "test", "idlelib", "lib2to3", "tkinter", "*.a", "include", "share"
     )
     with console.step("Copying Python"):
         shutil.copytree(prefix, folder / "usr", symlinks=True, ignore=unneeded)
@@ -78,17 +85,43 @@ def build_appdir(folder: Path, wheel: Path, prefix: Path, sources: PackageSource
     console.run([str(new.python), "-I", "-m", "ensurepip"], clean_environ())
     with console.step("Installing s2am and its libraries"):
         install_project(new, f"{wheel}[editor]", "", sources, console)
-    new.pip(["uninstall", "--yes", "setuptools", "pip"], console)
-    for path in [path for name in _UNUSED_QT for path in folder.glob(f"usr/lib/python3*/site-packages/PyQt6/{name}")]:
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+    with console.step("Leaving out what is not needed"):
+        leave_out_unused(new)
     with console.step("Copying the system's libraries that Qt needs"):
         copy_system_libraries(new)
     write_start_files(folder)
     with console.step("Testing that it starts"):
         test_appdir(folder, console)
+
+
+def leave_out_unused(environment: Environment) -> None:
+    """Remove the parts of an environment's packages that the program does not load."""
+    packages = environment.packages
+    if packages is None:
+        return
+    for path in [path for pattern in _UNUSED for path in packages.glob(pattern)]:
+        _remove(path)
+    qt = packages / "PyQt6"
+    for module in qt.glob("Qt*.abi3.so"):
+        if module.name.partition(".")[0] not in _QT_MODULES:
+            module.unlink()
+    for folder in (qt / "Qt6/plugins").iterdir():
+        if not any(folder.match(pattern) for pattern in _QT_PLUGINS):
+            _remove(folder)
+    for text in (qt / "Qt6/translations").iterdir():
+        if not text.name.startswith("qtbase_"):
+            text.unlink()
+    needed = set(system_libraries.find_needed([*qt.glob("*.so"), *(qt / "Qt6/plugins").rglob("*.so")]).values())
+    for library in (qt / "Qt6/lib").iterdir():
+        if library not in {path.resolve() for path in needed}:
+            library.unlink()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def copy_system_libraries(environment: Environment) -> None:
@@ -119,6 +152,7 @@ def write_start_files(folder: Path) -> None:
     run.chmod(0o755)
     (folder / "s2am.desktop").write_text(_DESKTOP, encoding="utf-8")
     shutil.copy(_ICONS / "s2am.svg", folder / "s2am.svg")
+    (folder / ".DirIcon").symlink_to("s2am.svg")  # for file managers
 
 
 def test_appdir(folder: Path, console: Console) -> None:
@@ -140,13 +174,35 @@ def test_appdir(folder: Path, console: Console) -> None:
         raise InstallError(f"From {folder}, {fault}.")
 
 
+def pack(folder: Path, runtime: Path, target: Path, console: Console) -> None:
+    """Pack an AppDir into an AppImage: the runtime, followed by a SquashFS image, which it finds by its own size.
+
+    Raises:
+        InstallError: mksquashfs is not installed, or failed.
+    """
+    tool = shutil.which("mksquashfs")
+    if not tool:
+        raise InstallError("AppImages are packed with mksquashfs: install the package squashfs-tools, then try again.")
+    with tempfile.TemporaryDirectory(dir=target.parent) as temporary:
+        image, new = Path(temporary) / "image", Path(temporary) / target.name
+        # The runtime reads zlib and zstd. Large blocks compress better, and start no slower here.
+        compression = ["-comp", "zstd", "-Xcompression-level", "19", "-b", "1M"]
+        console.run([tool, str(folder), str(image), "-root-owned", "-noappend", "-no-progress", *compression])
+        with new.open("wb") as file:
+            for part in (runtime, image):
+                with part.open("rb") as source:
+                    shutil.copyfileobj(source, file)
+        new.chmod(0o755)
+        new.replace(target)
+
+
 def relocatable_python(folder: Path, console: Console) -> Path:
     """Download a relocatable Python with uv, and return its folder.
 
     Raises:
         InstallError: uv is not installed, or the download failed.
     """
-    uv = find_uv()
+    uv = shutil.which("uv")
     if not uv:
         raise InstallError("A relocatable Python is downloaded with uv: install it (pip install uv), or give --python.")
     console.run([uv, "python", "install", "--install-dir", str(folder), PYTHON], clean_environ())
@@ -159,6 +215,8 @@ def main() -> int:
     parser.add_argument("wheel", type=Path, metavar="WHEEL")
     parser.add_argument("-o", "--output", type=Path, default=Path("dist"), metavar="DIR", help="default: %(default)s")
     parser.add_argument("--python", type=Path, metavar="PREFIX", help="relocatable Python (default: downloaded by uv)")
+    about = "the runtime of AppImages for this processor, from github.com/AppImage/type2-runtime"
+    parser.add_argument("--runtime", type=Path, metavar="FILE", help=about)
     options = parser.parse_args()
     console = Console(sys.stdout)
     folder = options.output.resolve()
@@ -168,12 +226,11 @@ def main() -> int:
         build_appdir(folder / "s2am.AppDir", options.wheel.resolve(), prefix.resolve(), PackageSources(), console)
         version = options.wheel.name.split("-")[1]
         target = folder / f"s2am-{version}-{machine()}.AppImage"
-        tool = shutil.which("appimagetool")
-        if tool:
+        if options.runtime:
             with console.step(f"Packing {target.name}"):
-                console.run([tool, str(folder / "s2am.AppDir"), str(target)])
+                pack(folder / "s2am.AppDir", options.runtime, target, console)
         else:
-            console.say(f"appimagetool is not installed; it packs the folder: appimagetool s2am.AppDir {target.name}")
+            console.say(f"{folder / 's2am.AppDir'} is not packed without --runtime.")
     except (S2AMError, OSError) as error:
         print(f"{error}{console.log_hint()}", file=sys.stderr)
         return 1

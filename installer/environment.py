@@ -20,6 +20,7 @@ from s2am_setup.python_environment import Environment, clean_environ
 PYTHON_VERSIONS = ((3, 10), (3, 14))
 """The oldest and the newest Python that all libraries have wheels for."""
 
+_SYSTEM_WHEELS = Path("/usr/share/python-wheels")
 _SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
@@ -38,7 +39,9 @@ def check_python(version: tuple[int, int], is_64_bit: bool) -> None:
 
 
 def make_environment(environment: Environment, console: Console, wheels: Path | None = None) -> None:
-    """Create an empty environment with a recent pip, in a way that this computer allows without root.
+    """Create an empty environment with a recent pip.
+
+    A Python without pip suffices: pip runs from its wheel, which most Pythons contain, and installs itself.
 
     Args:
         environment: the environment.
@@ -46,20 +49,41 @@ def make_environment(environment: Environment, console: Console, wheels: Path | 
         wheels: folder of wheels that is the only source; None = the network may be used.
 
     Raises:
-        InstallError: there is no such way.
+        InstallError: there is no pip for this Python.
     """
-    failure: CommandError | None = None
-    for create in (_with_ensurepip, _with_uv, _with_pip_wheel):
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        wheel = _find_pip(folder, console, wheels)
         shutil.rmtree(environment.folder, ignore_errors=True)
-        try:
-            if create(environment, console, wheels):
-                return
-        except CommandError as error:
-            if error.has_advice:
-                raise
-            failure = error
-    if failure:
-        raise failure
+        make_empty_environment(environment, console)
+        environ = clean_environ() | _debian_distutils(folder)
+        pip = [str(environment.python), f"{wheel}/pip"]
+        if "cert=" not in console.run([*pip, "config", "list"], environ):
+            environ |= _debian_certificates(folder)
+        install = [*pip, "install", "--no-compile", "--no-cache-dir"]
+        console.run([*install, "--no-index", str(wheel)], environ)
+        # A recent pip reports its progress and includes its own certificates. Without a network, the old one must do.
+        source = ["--no-index", "--find-links", str(wheels)] if wheels else []
+        with contextlib.suppress(CommandError):
+            console.run([*install, *source, "--upgrade", "pip"], environ)
+
+
+def make_empty_environment(environment: Environment, console: Console) -> None:
+    """Create an environment without pip, for which any Python suffices."""
+    console.run([sys.executable, "-I", "-m", "venv", "--without-pip", str(environment.folder)], clean_environ())
+
+
+def _find_pip(folder: Path, console: Console, wheels: Path | None) -> Path:
+    """Return a wheel of pip; without one on this computer, download it to a folder.
+
+    Raises:
+        InstallError: there is none.
+    """
+    wheel = (max(wheels.glob("pip-*.whl"), default=None) if wheels else None) or bundled_pip()
+    if not (wheel or wheels):
+        wheel = _download_pip(folder, console) or _fetch_debian_pip(folder, console)
+    if wheel:
+        return wheel
     if wheels:
         raise InstallError(
             f"{wheels} has no wheel of pip, which this Python lacks: make the folder again with “python3 -m installer "
@@ -71,54 +95,12 @@ def make_environment(environment: Environment, console: Console, wheels: Path | 
     )
 
 
-def make_empty_environment(environment: Environment, console: Console) -> None:
-    """Create an environment without pip, for which any Python suffices."""
-    console.run([sys.executable, "-I", "-m", "venv", "--without-pip", str(environment.folder)], clean_environ())
-
-
-def _with_ensurepip(environment: Environment, console: Console, wheels: Path | None) -> bool:
-    if not importlib.util.find_spec("ensurepip"):
-        return False
-    console.run([sys.executable, "-I", "-m", "venv", str(environment.folder)], clean_environ())
-    # A recent pip reports its progress and includes its own certificates. Without a network, the old one must do.
-    source = ["--no-index", "--find-links", str(wheels)] if wheels else []
-    with contextlib.suppress(CommandError):
-        environment.pip(["install", "--upgrade", "--no-compile", "--no-cache-dir", *source, "pip"], console)
-    return True
-
-
-def _with_uv(environment: Environment, console: Console, wheels: Path | None) -> bool:
-    uv = shutil.which("uv")
-    if not uv:
-        return False
-    source = ["--no-index", "--find-links", str(wheels)] if wheels else []
-    console.run(
-        [uv, "--no-cache", "venv", *source, "--seed", "--python", sys.executable, str(environment.folder)],
-        clean_environ(),
-    )
-    return True
-
-
-def _with_pip_wheel(environment: Environment, console: Console, wheels: Path | None) -> bool:
-    """Create an environment without pip, then install pip with a pip that runs from its wheel."""
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        wheel = (max(wheels.glob("pip-*.whl"), default=None) if wheels else None) or debian_pip_wheel()
-        if not (wheel or wheels):
-            wheel = _download_pip(folder, console) or _fetch_debian_pip(folder, console)
-        if not wheel:
-            return False
-        make_empty_environment(environment, console)
-        environ = clean_environ() | _debian_distutils(folder)
-        pip = [str(environment.python), f"{wheel}/pip"]
-        if "cert=" not in console.run([*pip, "config", "list"], environ):
-            environ |= _debian_certificates(folder)
-        console.run([*pip, "install", "--no-compile", "--no-index", str(wheel)], environ)
-        if wheels:
-            return True
-        with contextlib.suppress(CommandError):
-            console.run([*pip, "install", "--no-compile", "--upgrade", "pip"], environ)
-    return True
+def bundled_pip() -> Path | None:
+    """Return the wheel of pip that comes with this Python, or in a package of Debian or Fedora, if any."""
+    ensurepip = importlib.util.find_spec("ensurepip")
+    own = [Path(ensurepip.origin).parent / "_bundled"] if ensurepip and ensurepip.origin else []
+    wheels = (wheel for folder in (*own, _SYSTEM_WHEELS) for wheel in folder.glob("pip-*.whl"))
+    return next(wheels, None)
 
 
 def _download_pip(folder: Path, console: Console) -> Path | None:
@@ -132,16 +114,11 @@ def _download_pip(folder: Path, console: Console) -> Path | None:
     return next(folder.glob("pip-*.whl"), None)
 
 
-# Debian and Ubuntu remove ensurepip from their Python. Their package python3-pip-whl contains pip as a wheel.
-
-
-def debian_pip_wheel() -> Path | None:
-    """Return the wheel of pip that the package python3-pip-whl installed, if any."""
-    return next(Path("/usr/share/python-wheels").glob("pip-*.whl"), None)
-
-
 def _fetch_debian_pip(folder: Path, console: Console) -> Path | None:
-    """Download the wheel of pip and its requirements into a folder; return None if this is not Debian."""
+    """Download the wheel of pip and its requirements into a folder; return None if this is not Debian.
+
+    Debian and Ubuntu remove ensurepip from their Python. Their package python3-pip-whl contains pip as a wheel.
+    """
     if not debian.has_packages():
         return None
     # The pip of Ubuntu 22.04 imports distutils, of which its python3 contains only a part.

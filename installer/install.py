@@ -28,14 +28,7 @@ from s2am_setup import debian, packages, start_check, torch_builds
 from s2am_setup.console import Console
 from s2am_setup.desktop import write_launchers
 from s2am_setup.gimp_plugin import install_plugin, remove_plugin
-from s2am_setup.gimp_profiles import (
-    GET_GIMP,
-    GimpProfile,
-    ensure_profile,
-    find_gimp_profiles,
-    find_gimps,
-    select_profiles,
-)
+from s2am_setup.gimp_profiles import GET_GIMP, GimpProfile, ensure_profile, find_gimp_profiles, find_gimps
 from s2am_setup.installation import (
     Installation,
     command_path,
@@ -64,21 +57,19 @@ class InstallOptions:
     """Choices of the person who installs.
 
     Attributes:
-        gimps: GIMPs that get the plug-in, see `select_profiles`; None = ask, or all.
+        plugin: install the plug-in in GIMP; which of several GIMPs get it is asked.
         torch: "none", "cpu", a PyTorch tag, or "auto" for that of this computer's GPU, if any; "" = as before, at first
             "auto".
         wheels: folder of wheels to install from, without a network.
-        use_uv: use uv if it is installed.
         launcher: add the editor to the desktop's menus.
         open_with: add the editor to “open with” for images; None = ask, or as before.
         ask: ask questions.
         keep_choices: keep the GIMPs and launchers of the previous installation (repair).
     """
 
-    gimps: list[str] | None = None
+    plugin: bool = True
     torch: str = ""
     wheels: Path | None = None
-    use_uv: bool = True
     launcher: bool = True
     open_with: bool | None = None
     ask: bool = True
@@ -118,8 +109,7 @@ class Installer:
         if options.keep_choices and self._manifest.environment and not launchers.keys() & self._manifest.files.keys():
             self._options = replace(options, launcher=False)
         access.check_user(platform)
-        uv = packages.find_uv() if options.use_uv else ""
-        self._sources = PackageSources(options.wheels, uv, self._paths.downloads)
+        self._sources = PackageSources(options.wheels, cache=self._paths.downloads)
         self._build = torch_builds.select_torch_build(platform, self._torch_tag())
         if options.wheels:
             # Without a request, PyTorch may come from the present installation.
@@ -253,6 +243,8 @@ class Installer:
             )
 
     def _choose_profiles(self) -> list[GimpProfile]:
+        if not self._options.plugin:
+            return []
         gimps = find_gimps(self._platform)
         advice = "" if any(gimp.is_supported for gimp in gimps) else f" {GET_GIMP}."
         for gimp in gimps:
@@ -261,8 +253,6 @@ class Installer:
         found = find_gimp_profiles(self._platform, gimps)
         if self._options.keep_choices and self._manifest.profiles:
             return [profile for profile in found if profile.folder in self._manifest.profiles]
-        if self._options.gimps is not None:
-            return select_profiles(found, self._options.gimps)
         if not found:
             self._console.say("No GIMP 3 was found. When you have one, “s2am doctor --fix” installs the plug-in.")
         if not (found and self._options.ask):
@@ -281,12 +271,11 @@ class Installer:
 
     def _environment_steps(self) -> list[_Step]:
         """Return the steps that change nothing in use."""
-        tool = "uv" if self._sources.uv else "pip"
         torch = [_Step(f"Installing PyTorch {self._build.name}", self._install_torch)]
         return [
             _Step("Making a place for the program", self._create_environment),
             *(torch if self._build.tag != torch_builds.NO_TORCH else []),
-            _Step(f"Installing s2am and its libraries with {tool}", self._install_project),
+            _Step("Installing s2am and its libraries", self._install_project),
             _Step("Testing that command, engine and editor start", self._test_start),
             _Step("Harmonizing the sample", self._harmonize_sample),
         ]

@@ -9,7 +9,7 @@ from pathlib import Path
 from installer.environment import make_environment
 from s2am_common.errors import InstallError
 from s2am_setup import packages, torch_builds
-from s2am_setup.console import CommandError, Console
+from s2am_setup.console import Console
 from s2am_setup.python_environment import Environment
 from s2am_setup.torch_builds import TORCH_VERSION, TorchBuild
 
@@ -78,11 +78,6 @@ def download_wheels(folder: Path, project: Path, build: TorchBuild, console: Con
 
 
 def _download_torch(helper: Environment, folder: Path, build: TorchBuild, console: Console) -> None:
-    for source in build.sources:
-        try:
-            helper.pip(["download", "--no-deps", "--dest", str(folder), *source], console)
-            return
-        except CommandError as error:  # noqa: PERF203
-            if not packages.is_missing(error):
-                raise
-    raise InstallError(f"No source has PyTorch {TORCH_VERSION} {build.tag}: choose another build with --torch.")
+    command = ["download", "--no-deps", "--dest", str(folder)]
+    if not packages.try_sources(build, lambda source: helper.pip([*command, *source], console)):
+        raise InstallError(f"No source has PyTorch {TORCH_VERSION} {build.tag}: choose another build with --torch.")

@@ -102,7 +102,7 @@ def add_part(
         )
     environment = Environment(Path(sys.prefix))
     has_pip = bool(importlib.util.find_spec("pip"))
-    uv = "" if has_pip else packages.find_uv()
+    uv = "" if has_pip else shutil.which("uv") or ""
     if not (has_pip or uv):
         raise InstallError("This environment has no pip: install uv, then run the same command again.")
     with contextlib.ExitStack() as stack:

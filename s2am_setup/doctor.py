@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from gimp_bridge.starter import read_launcher
 from s2am_common import log, settings
 from s2am_common.errors import BridgeError, S2AMError
 from s2am_setup import debian, gimp_plugin, start_check, torch_builds
+from s2am_setup.console import Console
 from s2am_setup.desktop import DISPLAY_NAME, write_launchers
 from s2am_setup.gimp_plugin import PLUGIN_NAME, plugin_folder
 from s2am_setup.gimp_probe import offers_effects
@@ -31,11 +33,11 @@ from s2am_setup.gimp_profiles import (
     find_gimp_profiles,
     find_gimps,
 )
-from s2am_setup.installation import Installation, command_path, path_advice, program_path, write_command
+from s2am_setup.installation import Installation, command_path, path_advice, write_command
 from s2am_setup.manifest import path_exists, sha256_of
+from s2am_setup.python_environment import program_path
 
 _STARTUP_SECONDS = 90.0
-_MIN_RAM = 2 << 30
 _MIN_DISK = 1 << 30
 _PRINT_VERSIONS = (
     "import importlib.util as u, s2am_engine.cli.main; torch = u.find_spec('torch') and __import__('torch'); "
@@ -216,7 +218,7 @@ def check_editor(installation: Installation) -> Iterator[DoctorCheck]:
         return
 
     def fetch() -> None:
-        start_check.fetch_missing(start, environment, start_check.run_in)
+        start_check.fetch_missing(start, environment, Console(sys.stderr).run_in)
 
     if debian.has_packages():
         repair = f"{_fix_command(installation)} (fetches them without root), or {start.advice}"
@@ -414,13 +416,8 @@ def _can_write(permissions: str, folder: Path, home: Path) -> bool:
     return any(each == folder or each in folder.parents for each in folders)
 
 
-def check_resources(installation: Installation) -> Iterator[DoctorCheck]:
-    """Check that there are enough memory and disk space."""
-    ram = installation.platform.ram_bytes()
-    if ram:
-        is_low = ram < _MIN_RAM
-        message = f"{ram / 2**30:.1f} GB{', which may be too little for large images' if is_low else ''}"
-        yield DoctorCheck("memory", "note" if is_low else "ok", message)
+def check_disk(installation: Installation) -> Iterator[DoctorCheck]:
+    """Check that there is enough disk space."""
     disk = installation.platform.free_bytes(installation.paths.data)
     message = f"{disk / 1e9:.1f} GB free at {installation.paths.data}"
     if disk < _MIN_DISK:
@@ -454,6 +451,6 @@ ALL_CHECKS: tuple[CheckFunction, ...] = (
     check_plugins,
     check_engine,
     check_sandboxes,
-    check_resources,
+    check_disk,
     check_user_files,
 )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""GIMP installations and their profiles (configuration folders): found, selected, created.
+"""GIMP installations and their profiles (configuration folders): found and created.
 
 Covered are distribution packages, Flatpak, Snap and AppImage on Linux, the installer and the Microsoft Store on
 Windows, and bundles, Homebrew and MacPorts on macOS.
@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import plistlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from s2am_common.errors import InstallError
@@ -21,7 +20,7 @@ from s2am_setup.platform import Platform
 FLATPAK_ID = "org.gimp.GIMP"
 
 _STORE_PACKAGE = "GIMP.43237F745459"
-_PROGRAM = re.compile(r"gimp(?:-console)?(?:-(\d+)(?:\.(\d+))?)?(?:\.exe)?")
+_PROGRAM = re.compile(r"gimp(?:-console)?(?:-\d+(?:\.\d+)?)?")
 GET_GIMP = "GIMP 3 is on Flathub: flatpak install flathub org.gimp.GIMP"
 """Where GIMP 3 comes from if the system's is too old."""
 
@@ -110,37 +109,6 @@ def find_gimp_profiles(platform: Platform, gimps: Sequence[Gimp] | None = None) 
     return list(found.values())
 
 
-def select_profiles(profiles: Sequence[GimpProfile], words: Sequence[str]) -> list[GimpProfile]:
-    """Return the profiles that a person named.
-
-    Args:
-        profiles: all profiles.
-        words: each "all", "none", a version ("3.2"), a kind ("flatpak"), or the folder of a profile.
-
-    Raises:
-        InstallError: a word matches no profile.
-    """
-    selected: list[GimpProfile] = []
-    for word in words:
-        if word == "none":
-            continue
-        matching = [profile for profile in profiles if word == "all" or _matches(profile, word)]
-        if not matching and word != "all":
-            names = dict.fromkeys(name for profile in profiles for name in _names(profile))
-            raise InstallError(f"No GIMP 3 matches “{word}”: give one of {', '.join(['all', 'none', *names])}.")
-        selected += matching
-    return list(dict.fromkeys(selected))
-
-
-def _matches(profile: GimpProfile, word: str) -> bool:
-    return word.lower() in _names(profile) or Path(word).expanduser() == profile.folder
-
-
-def _names(profile: GimpProfile) -> list[str]:
-    version = re.fullmatch(r"\d+\.\d+", profile.folder.name)
-    return [*([version[0]] if version else []), *(gimp.kind.lower() for gimp in profile.gimps)]
-
-
 def ensure_profile(profile: GimpProfile, platform: Platform, manifest: Manifest) -> None:
     """Create a profile that does not exist, by starting and quitting GIMP.
 
@@ -203,11 +171,11 @@ def _reported_version(platform: Platform, program: Path) -> Version:
     return _parse_version(platform.run([str(program), "--version"]) or "")
 
 
-def _programs(platform: Platform, folder: Path, kind: str, version_of: Callable[[Path], Version]) -> Iterator[Gimp]:
+def _programs(platform: Platform, folder: Path, kind: str) -> Iterator[Gimp]:
     """Yield the GIMPs in a folder; each has several programs (gimp, gimp-3, gimp-3.0, gimp-console …)."""
     programs: dict[Version, list[Path]] = {}
     for program in sorted(folder.glob("gimp*")) if folder.is_dir() else []:
-        if _PROGRAM.fullmatch(program.name) and (version := version_of(program)):
+        if _PROGRAM.fullmatch(program.name) and (version := _reported_version(platform, program)):
             programs.setdefault(version, []).append(program)
     for version, paths in programs.items():
         console = next((path for path in paths if "console" in path.name), None)
@@ -218,7 +186,7 @@ def _programs(platform: Platform, folder: Path, kind: str, version_of: Callable[
 def _packages(platform: Platform) -> Iterator[Gimp]:
     system = [platform.system_path(folder) for folder in ("/usr/bin", "/usr/local/bin", "/opt/gimp/bin")]
     for folder in [*system, platform.home / ".local/bin"]:
-        yield from _programs(platform, folder, "package", partial(_reported_version, platform))
+        yield from _programs(platform, folder, "package")
 
 
 def _flatpaks(platform: Platform) -> Iterator[Gimp]:
@@ -259,24 +227,10 @@ def _windows_programs(platform: Platform) -> Iterator[Gimp]:
     program_files = platform.system_path("/Program Files")
     bases = [platform.folder(name, program_files) for name in ("ProgramFiles", "ProgramW6432")]
     for base in dict.fromkeys([*bases, local / "Programs"]):
-        for folder in sorted(base.glob("GIMP*/bin")):
-            yield from _programs(platform, folder, "installer", partial(_named_version, platform))
-
-
-def _named_version(platform: Platform, program: Path) -> Version:
-    """Return the version in a program's name, else that of the console program in the same folder.
-
-    On Windows a program with a window does not print its version.
-    """
-    found = _PROGRAM.fullmatch(program.name)
-    if found and found[2]:
-        return (int(found[1]), int(found[2]))
-    consoles = sorted(program.parent.glob("gimp-console*.exe"))
-    named = [match for each in consoles if (match := _PROGRAM.fullmatch(each.name)) and match[2]]
-    if named:
-        return (int(named[0][1]), int(named[0][2]))
-    reported = [version for each in consoles if (version := _reported_version(platform, each))]
-    return reported[0] if reported else (int(found[1]),) if found and found[1] else ()
+        # A program with a window does not print its version there, but the console program's name contains it.
+        for console in sorted(base.glob("GIMP*/bin/gimp-console-*.*.exe")):
+            if version := _parse_version(console.name):
+                yield Gimp("installer", console, version, _config_folder(platform), (str(console),))
 
 
 def _store_packages(platform: Platform) -> list[Path]:
@@ -308,8 +262,7 @@ def _bundles(platform: Platform) -> Iterator[Gimp]:
 
 
 def _macports(platform: Platform) -> Iterator[Gimp]:
-    folder = platform.system_path("/opt/local/bin")
-    yield from _programs(platform, folder, "MacPorts", partial(_reported_version, platform))
+    yield from _programs(platform, platform.system_path("/opt/local/bin"), "MacPorts")
 
 
 def _field(text: str, name: str) -> str:

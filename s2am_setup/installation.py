@@ -21,6 +21,7 @@ from s2am_common.paths import UserPaths, user_paths
 from s2am_setup.desktop import LauncherFiles, launcher_files
 from s2am_setup.manifest import Manifest, path_exists, read_manifest
 from s2am_setup.platform import Platform
+from s2am_setup.python_environment import program_path
 
 _SHUTDOWN_SECONDS = 10.0
 _PIP_REPAIR = "pipx reinstall s2am (or pip install --force-reinstall s2am)"
@@ -205,11 +206,6 @@ def own_environment(platform: Platform) -> Path | None:
     """Return the environment of this process if it contains the command `s2am`."""
     prefix = Path(sys.prefix)
     return prefix if program_path(prefix, "s2am", platform.system).exists() else None
-
-
-def program_path(environment: Path, name: str, system: str) -> Path:
-    """Return the path of an environment's program; `system` is a value of `sys.platform`."""
-    return environment / f"Scripts/{name}.exe" if system == "win32" else environment / "bin" / name
 
 
 def command_path(paths: InstallPaths, system: str) -> Path:

@@ -1,17 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Installing packages into an environment: PyTorch in the build for this computer, then the program and its libraries.
 
-uv is used if it is installed, else pip; without a network, packages come from a folder of wheels.
+pip installs them, or uv in environments that uv created without pip; without a network, from a folder of wheels.
 """
 
 from __future__ import annotations
 
-import ast
 import re
-import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from platform import python_version
@@ -29,15 +27,6 @@ TORCH_NOT_FOUND = "install.torch-not-found"
 """Code of the error that no source has PyTorch for this Python."""
 
 _RETRIES = 10
-_TRUE = {"1", "true", "yes", "on"}
-# Names of pip's settings and the corresponding options of uv, which does not read pip's configuration.
-_UV_OPTIONS = {
-    "index-url": "--index-url",
-    "extra-index-url": "--extra-index-url",
-    "find-links": "--find-links",
-    "constraint": "--constraints",
-    "trusted-host": "--allow-insecure-host",
-}
 
 
 @dataclass(frozen=True)
@@ -45,8 +34,8 @@ class PackageSources:
     """Sources of packages, and the program that installs them.
 
     Attributes:
-        wheels: folder of wheels that is the only source; None = the sources in this computer's configuration.
-        uv: path of uv; "" = use pip.
+        wheels: folder of wheels that is the only source; None = the sources that pip or uv is configured for.
+        uv: path of uv, which its user has configured; "" = use the environment's pip.
         cache: folder of downloads that is kept until everything is installed; None = the cache of pip or uv.
     """
 
@@ -68,44 +57,38 @@ class PackageSources:
         """
         if self.uv:
             uv = [self.uv, "pip", "install", "--python", str(environment.python)]
-            console.run([*uv, *self._uv_arguments(environment, console), *self.arguments, *arguments], clean_environ())
+            console.run([*uv, *self.arguments, *arguments], clean_environ())
             return
         version = environment.pip_version(console)
         options = ["--no-compile", "--progress-bar", "raw"] if version >= (24, 1) else []
         options += ["--resume-retries", str(_RETRIES)] if version >= (25, 1) else []
         environment.pip(["install", *options, *self.arguments, *arguments], console)
 
-    def _uv_arguments(self, environment: Environment, console: Console) -> list[str]:
-        """Return pip's configuration as arguments for uv."""
-        if self.wheels:
-            return []
-        # As pip does: take the best version from all indexes.
-        arguments = ["--index-strategy", "unsafe-best-match"]
-        if not environment.has_pip:
-            return arguments
-        for line in environment.pip(["config", "list"], console).splitlines():
-            found = re.match(r"[^.]*\.([\w-]+)=(.*)", line)
-            name, words = (found[1], str(ast.literal_eval(found[2])).split()) if found else ("", [])
-            if name == "no-index" and set(map(str.lower, words)) & _TRUE and "--no-index" not in arguments:
-                arguments.append("--no-index")
-            elif name in _UV_OPTIONS:
-                arguments += [argument for word in words for argument in (_UV_OPTIONS[name], word)]
-        return arguments
 
+def try_sources(build: TorchBuild, install: Callable[[list[str]], object]) -> bool:
+    """Try the sources of a build of PyTorch in their order; return whether one has it.
 
-def is_missing(error: CommandError) -> bool:
-    """Return whether pip or uv failed because no source has a package."""
-    return bool(_NOT_FOUND.search(error.output))
+    Args:
+        build: the build.
+        install: installs or downloads it with arguments of pip.
+
+    Raises:
+        CommandError: pip or uv failed for another reason.
+    """
+    for source in build.sources:
+        try:
+            install(source)
+        except CommandError as error:  # noqa: PERF203
+            if not _NOT_FOUND.search(error.output):
+                raise
+        else:
+            return True
+    return False
 
 
 def with_extras(project: str | Path, build: TorchBuild) -> str:
     """Return the requirement for the program (its name, a folder or a wheel) with the parts of an installation."""
     return f"{project}[{'editor' if build.tag == torch_builds.NO_TORCH else 'editor,train'}]"
-
-
-def find_uv() -> str:
-    """Return the path of uv, or "" if it is not installed."""
-    return shutil.which("uv") or ""
 
 
 def install_torch(new: Environment, build: TorchBuild, sources: PackageSources, console: Console) -> str:
@@ -123,15 +106,7 @@ def install_torch(new: Environment, build: TorchBuild, sources: PackageSources, 
         return ""
     cpu = torch_builds.cpu_build(sys.platform)
     for each in [build, *([cpu] if build.tag != cpu.tag else [])]:
-        for source in each.sources:
-            if sources.wheels and len(source) > 1:
-                continue  # an index on the network
-            try:
-                sources.install(new, ["--no-deps", *source], console)
-            except CommandError as error:
-                if not is_missing(error):
-                    raise
-                continue
+        if try_sources(each, lambda source: sources.install(new, ["--no-deps", *source], console)):
             if each != build:
                 console.say("", f"PyTorch for {build.tag} is not available here; PyTorch for the CPU is used instead.")
             return new.torch_version

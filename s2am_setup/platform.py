@@ -6,7 +6,6 @@ All of `s2am_setup` and `installer` ask this module about the system, so tests c
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
 import subprocess
@@ -45,17 +44,6 @@ def free_disk_bytes(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-def installed_ram_bytes() -> int | None:
-    """Return the size of the computer's RAM, or None if it is unknown."""
-    if sys.platform == "win32":
-        status = (ctypes.c_ulonglong * 8)(64)  # MEMORYSTATUSEX: first its length, second the size of the RAM
-        return int(status[1]) if ctypes.windll.kernel32.GlobalMemoryStatusEx(status) else None
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError):
-        return None
-
-
 @dataclass(frozen=True)
 class Platform:
     """A computer and one of its users.
@@ -67,7 +55,6 @@ class Platform:
         root: root folder of the file system; another one in tests.
         run: runs a program, see `run_program`.
         free_bytes: returns the free space on the disk of a folder.
-        ram_bytes: returns the size of the RAM, or None.
     """
 
     system: str
@@ -76,7 +63,6 @@ class Platform:
     root: Path = Path("/")
     run: RunProgram = field(default=run_program, repr=False)
     free_bytes: Callable[[Path], int] = field(default=free_disk_bytes, repr=False)
-    ram_bytes: Callable[[], int | None] = field(default=installed_ram_bytes, repr=False)
 
     def system_path(self, path: str) -> Path:
         """Return an absolute path of the system, below `root`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import distributions
@@ -20,18 +21,13 @@ class Environment:
     folder: Path
 
     @property
-    def scripts(self) -> Path:
-        """Folder of its programs."""
-        return self.folder / ("Scripts" if os.name == "nt" else "bin")
-
-    @property
     def python(self) -> Path:
         """Its interpreter."""
         return self.program("python")
 
     def program(self, name: str) -> Path:
         """Return one of its programs."""
-        return self.scripts / (f"{name}.exe" if os.name == "nt" else name)
+        return program_path(self.folder, name, sys.platform)
 
     @property
     def packages(self) -> Path | None:
@@ -62,6 +58,11 @@ class Environment:
         """The full version of its PyTorch, such as "2.13.0+cpu"; "" if it is not installed."""
         found = distributions(name="torch", path=[str(self.packages)]) if self.packages else ()
         return next((one.version for one in found), "")
+
+
+def program_path(environment: Path, name: str, system: str) -> Path:
+    """Return the path of an environment's program; `system` is a value of `sys.platform`."""
+    return environment / f"Scripts/{name}.exe" if system == "win32" else environment / "bin" / name
 
 
 def clean_environ() -> dict[str, str]:

@@ -4,14 +4,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from s2am_common import system_libraries
-from s2am_common.errors import InstallError
 from s2am_setup import debian
 from s2am_setup.gimp_plugin import assemble_plugin, plugin_folder, plugin_state
 from s2am_setup.gimp_profiles import START_AND_QUIT, Gimp, GimpProfile
@@ -70,14 +68,6 @@ def fetch_missing(start: EditorStart, environment: Path, run: debian.RunIn) -> N
     with tempfile.TemporaryDirectory() as temporary:
         target = system_libraries.fetched_libraries(environment)
         debian.fetch_libraries(start.files, target, Path(temporary), run)
-
-
-def run_in(command: Sequence[str], folder: Path) -> str:
-    """Run a command in a folder and return its output; InstallError if it fails."""
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
-    if done.returncode:
-        raise InstallError(f"{command[0]} failed: {' '.join(done.stderr.split())[-200:]}")
-    return done.stdout
 
 
 def loads_plugin(gimp: Gimp, serve: Sequence[str], platform: Platform) -> bool | None:

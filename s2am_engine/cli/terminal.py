@@ -186,10 +186,21 @@ def open_bar(unit: str, title: str = "") -> tqdm[Any]:
     """Return a progress bar on stderr; where stderr is a file, a line every half minute instead."""
     if sys.stderr is None or sys.stderr.isatty():
         return tqdm(desc=title, unit=unit, disable=sys.stderr is None, file=sys.stderr)
-    form = "{desc}{n_fmt} of {total_fmt} " + unit + "s after {elapsed}"
+    return _lines(sys.stderr, "{desc}{n_fmt} of {total_fmt} " + unit + "s after {elapsed}", desc=title, unit=unit)
+
+
+def open_share_bar() -> tqdm[Any]:
+    """Return a bar of the share that is done, 0 to 1, with a description; otherwise as `open_bar`."""
+    if sys.stderr is None or sys.stderr.isatty():
+        form = "{percentage:3.0f}%|{bar}| {desc}{postfix}"
+        return tqdm(total=1.0, bar_format=form, disable=sys.stderr is None, file=sys.stderr)
+    return _lines(sys.stderr, "{percentage:3.0f}% {desc}{postfix}", total=1.0)
+
+
+def _lines(stream: TextIO, form: str, **options: Any) -> tqdm[Any]:
     return tqdm(
-        desc=title, unit=unit, bar_format=form, file=_Lines(sys.stderr), leave=False,
-        delay=LINE_SECONDS, mininterval=LINE_SECONDS, maxinterval=LINE_SECONDS,
+        bar_format=form, file=_Lines(stream), leave=False,
+        delay=LINE_SECONDS, mininterval=LINE_SECONDS, maxinterval=LINE_SECONDS, **options,
     )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from s2am_engine.cli.terminal import (
     advance,
     fail,
     open_bar,
+    open_share_bar,
     positive,
     progress_bar,
 )
@@ -44,7 +45,6 @@ PAIR_OPTIONS = ("styles", "scenes", "without")
 RESUMABLE = ("steps", "minutes")  # settings that may change when a run is resumed
 DEFAULT_SHEET = Path("pairs.png")
 NO_NAME = Path()  # the value of --sheet without a file name
-OVERALL_FORMAT = "{percentage:3.0f}%|{bar}| {desc}{postfix}"
 PROGRESS_UNITS = {"READING": "photograph", "TRAINING": "step", "MEASURING": "image"}
 
 
@@ -94,7 +94,7 @@ class ProgressDisplay:
     def draw_overall(self, event: TrainingEvent, share: float) -> None:
         """Draw the progress of all phases in one bar."""
         if self.bar is None:
-            self.bar = tqdm(total=1.0, bar_format=OVERALL_FORMAT, disable=None, file=sys.stderr)
+            self.bar = open_share_bar()
         left = round(event.seconds_left or 0)
         self.bar.set_description_str(event.phase.value, refresh=False)
         self.bar.set_postfix_str(f"{left // 60}:{left % 60:02d} left", refresh=False)

@@ -72,7 +72,7 @@ def test_installer_adds_and_uninstall_removes_the_plug_in(person: Person) -> Non
     python = sys.executable
     cache = person.profile / "pluginrc"
     assert b"harmonize-layer" not in cache.read_bytes()
-    done = person.run(python, "-m", "installer", "--yes", "--pip", "--wheels", person.wheels)
+    done = person.run(python, "-m", "installer", "--yes", "--wheels", person.wheels)
     assert done.returncode == 0, done.stdout + done.stderr
     command = person.home / ".local/bin/s2am"
     # GIMP runs in another Debian here, where the engine's Python is not: as with Flatpak, the engine runs already.

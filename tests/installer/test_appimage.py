@@ -3,13 +3,18 @@
 
 from __future__ import annotations
 
+import io
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from installer import appimage
+from s2am_common.errors import InstallError
+from s2am_setup.console import Console
+from s2am_setup.python_environment import Environment
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="AppImages are for Linux")
 
@@ -52,6 +57,44 @@ def test_apprun_prints_why_the_editor_does_not_open_if_no_dialog_does(appdir: Pa
     (appdir / "usr/bin/python3").write_text(script, encoding="utf-8")
     done = subprocess.run([appdir / "AppRun"], env={"PATH": "/usr/bin:/bin"}, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (3, b"There is no display.\n")
+
+
+def test_pack_puts_the_image_behind_the_runtime(appdir: Path, tmp_path: Path) -> None:
+    if not shutil.which("mksquashfs"):
+        pytest.skip("packing needs mksquashfs, of the package squashfs-tools")
+    runtime, target = tmp_path / "runtime", tmp_path / "s2am.AppImage"
+    runtime.write_bytes(b"the runtime")
+    appimage.pack(appdir, runtime, target, Console(io.StringIO()))
+    content = target.read_bytes()
+    assert content.startswith(b"the runtimehsqs"), "the magic number of SquashFS"
+    assert os.access(target, os.X_OK)
+    assert {path.name for path in tmp_path.iterdir()} == {appdir.name, "runtime", "s2am.AppImage"}
+
+
+def test_pack_without_mksquashfs_names_its_package(
+    appdir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InstallError, match="install the package squashfs-tools"):
+        appimage.pack(appdir, tmp_path / "runtime", tmp_path / "s2am.AppImage", Console(io.StringIO()))
+
+
+def test_leave_out_unused_keeps_qt_modules_of_the_editor(tmp_path: Path) -> None:
+    packages = tmp_path / "lib/python3.12/site-packages"
+    kept = ["PyQt6/QtWidgets.abi3.so", "PyQt6/Qt6/plugins/platforms/libqxcb.so", "PyQt6/Qt6/translations/qtbase_de.qm"]
+    kept += ["numpy/core.py", "onnxruntime/capi/onnxruntime_pybind11_state.so"]
+    gone = [
+        "PyQt6/QtSql.abi3.so",
+        "PyQt6/Qt6/plugins/sqldrivers/libqsqlite.so",
+        "PyQt6/Qt6/translations/qtserialport_de.qm",
+    ]
+    gone += ["PyQt6/Qt6/lib/libQt6Sql.so.6", "numpy/_core/tests/test_array.py", "onnxruntime/tools/check.py"]
+    for name in [*kept, *gone]:
+        (packages / name).parent.mkdir(parents=True, exist_ok=True)
+        (packages / name).touch()
+    appimage.leave_out_unused(Environment(tmp_path))
+    left = {path.relative_to(packages).as_posix() for path in packages.rglob("*") if path.is_file()}
+    assert left == set(kept)
 
 
 def test_appdir_has_desktop_entry_and_icon(appdir: Path) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""GIMPs and their profiles on each platform: found, selected, created."""
+"""GIMPs and their profiles on each platform: found and created."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from s2am_common.errors import InstallError
-from s2am_setup.gimp_profiles import GimpProfile, ensure_profile, find_gimp_profiles, find_gimps, select_profiles
+from s2am_setup.gimp_profiles import GimpProfile, ensure_profile, find_gimp_profiles, find_gimps
 from s2am_setup.manifest import Manifest
 from tests.installer import machines
 from tests.installer.machines import Machine
@@ -93,27 +93,6 @@ def test_find_gimp_profiles_follows_gimp3_directory(tmp_path: Path) -> None:
     machine = machines.machine(tmp_path, "linux", GIMP3_DIRECTORY=str(tmp_path / "elsewhere"))
     machine.program("/usr/bin/gimp", "GNU Image Manipulation Program version 3.0.4\n")
     assert [profile.folder for profile in find_gimp_profiles(machine.platform)] == [tmp_path / "elsewhere"]
-
-
-@pytest.mark.parametrize(
-    ("wanted", "versions"),
-    [
-        (["all"], ["3.0", "3.2"]),
-        (["none"], []),
-        (["3.0"], ["3.0"]),
-        (["flatpak"], ["3.2"]),
-        (["3.0", "3.2"], ["3.0", "3.2"]),
-    ],
-)
-def test_select_profiles_by_version_or_kind(wanted: list[str], versions: list[str], tmp_path: Path) -> None:
-    profiles = find_gimp_profiles(machines.flatpak(tmp_path).platform)
-    assert [profile.folder.name for profile in select_profiles(profiles, wanted)] == versions
-
-
-def test_select_profiles_rejects_unknown_word_with_list(tmp_path: Path) -> None:
-    profiles = find_gimp_profiles(machines.flatpak(tmp_path).platform)
-    with pytest.raises(InstallError, match=r"“snap”: give one of all, none, 3\.0, 3\.2, flatpak\."):
-        select_profiles(profiles, ["snap"])
 
 
 def new_profile(tmp_path: Path, console: bool) -> tuple[Machine, GimpProfile]:

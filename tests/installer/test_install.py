@@ -6,13 +6,11 @@ Only the creation of an empty environment is replaced, because it depends on the
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 from dataclasses import replace
 from pathlib import Path
 
@@ -203,7 +201,7 @@ def test_install_dry_run_lists_steps_and_changes_nothing(machine: Machine, capsy
     said = capsys.readouterr().out
     assert contents(machine.platform.home) == before
     for step in (
-        "Installing s2am and its libraries with pip",
+        "Installing s2am and its libraries",
         "Installing the plug-in in GIMP 3.0",
         "command",
         "editor",
@@ -234,15 +232,20 @@ def test_install_refuses_while_another_one_runs(
     lock.release()
 
 
-def test_install_gimp_option_removes_plugin_from_other_profiles(machine: Machine) -> None:
+def test_install_removes_plugin_from_profiles_that_are_no_longer_chosen(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     home = machine.platform.home
     machines.used_profile(home / ".config/GIMP/3.2")
     before = contents(home / ".config/GIMP/3.0")
     assert run(machine) == 0
     assert all(gimp_plugin.plugin_folder(home / f".config/GIMP/{version}").is_dir() for version in ("3.0", "3.2"))
-    assert run(machine, "--gimp", "3.2") == 0
+    monkeypatch.setattr(install, "prompt_choices", lambda _question, choices, *_: [len(choices) - 1])
+    assert command.main([], machine.platform) == 0
     assert contents(home / ".config/GIMP/3.0") == before
     assert gimp_plugin.plugin_folder(home / ".config/GIMP/3.2").is_dir()
+    assert run(machine, "--no-plugin") == 0
+    assert not gimp_plugin.plugin_folder(home / ".config/GIMP/3.2").exists()
 
 
 def test_install_continues_after_unwritable_profile(
@@ -317,13 +320,10 @@ def test_installer_package_refuses_old_python_with_message(monkeypatch: pytest.M
 def test_make_environment_without_ensurepip_takes_pip_from_the_folder_of_wheels(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    find_spec, wheels = importlib.util.find_spec, tmp_path / "wheels"
-    bundled = next(Path(sysconfig.get_path("stdlib")).glob("ensurepip/_bundled/pip-*.whl"), None)
-    if bundled is None:
-        pytest.skip("this Python bundles no pip")
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "ensurepip" else find_spec(name))
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(environment, "debian_pip_wheel", lambda: None)
+    wheels = tmp_path / "wheels"
+    bundled = environment.bundled_pip()
+    assert bundled, "this Python has ensurepip"
+    monkeypatch.setattr(environment, "bundled_pip", lambda: None)
     wheels.mkdir()
     new, console = Environment(tmp_path / "new"), Console(io.StringIO())
     with pytest.raises(InstallError, match="has no wheel of pip"):
@@ -336,7 +336,7 @@ def test_make_environment_without_ensurepip_takes_pip_from_the_folder_of_wheels(
 def test_make_environment_without_any_way_names_debian_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    monkeypatch.setattr(environment, "debian_pip_wheel", lambda: None)
+    monkeypatch.setattr(environment, "bundled_pip", lambda: None)
     with pytest.raises(InstallError, match="sudo apt install python3-venv"):
         environment.make_environment(Environment(tmp_path / "new"), Console(io.StringIO()))
 
@@ -387,6 +387,18 @@ def test_install_checks_options_before_anything_else(
     assert sentence in error
     assert error.count("\n") == 1
     assert not paths.data.exists()
+
+
+def test_install_keeps_temporary_files_out_of_a_small_temporary_folder(
+    machine: Machine, paths: InstallPaths, wheels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All programs that the installer runs, pip included, put their files into the data folder."""
+    monkeypatch.setenv("TMPDIR", "/dev/shm")
+    fakes.make_project(wheels, sample="import tempfile\nprint('Temporary folder:', tempfile.gettempdir())\n")
+    said = fakes.install(machine, wheels, wheels / "s2am-0.1-py3-none-any.whl")
+    assert f"Temporary folder: {paths.downloads / 'temporary'}\n" in said
+    assert not paths.downloads.exists()
+    assert os.environ["TMPDIR"] == "/dev/shm"
 
 
 def test_install_dry_run_checks_disk_space(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:

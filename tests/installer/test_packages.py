@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Installing packages with uv or pip from the same sources; resuming an interrupted download."""
+"""Installing packages with pip or uv; resuming an interrupted download."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ def wheels(tmp_path: Path) -> Path:
 
 
 def test_install_torch_uses_configured_sources(
-    uv: str, new: Environment, wheels: Path, console: Console, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    new: Environment, wheels: Path, console: Console, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = tmp_path / "pip.conf"
     settings.write_text(f"[global]\nfind-links =\n    {wheels}\n    {tmp_path}\nno-index = true\n", encoding="utf-8")
     monkeypatch.setenv("PIP_CONFIG_FILE", str(settings))
-    sources = PackageSources(uv=uv, cache=tmp_path / "cache")
+    sources = PackageSources(cache=tmp_path / "cache")
     assert install_torch(new, CPU, sources, console) == "2.13.0+cpu"
     assert new.torch_version == "2.13.0+cpu"
 

@@ -85,7 +85,7 @@ def test_repair_copy_is_the_installer_without_a_clone(tmp_path: Path) -> None:
     repair_copy.write_repair_copy(folder, wheel, fakes.CHECKOUT / "installer", fakes.CHECKOUT)
     assert repair_copy.unchanged_wheel(folder, fakes.CHECKOUT) == folder / wheel.name
     environ = fakes.clean_environ() | {"HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, str(folder), "--dry-run", "--torch", "none", "--wheels", str(wheels), "--gimp", "none"]
+    command = [sys.executable, str(folder), "--dry-run", "--torch", "none", "--wheels", str(wheels), "--no-plugin"]
     done = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Nothing was changed" in done.stdout
