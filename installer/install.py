@@ -41,6 +41,7 @@ from s2am_setup.packages import PackageSources
 from s2am_setup.platform import Platform
 from s2am_setup.prompts import prompt_choices, prompt_yes_no
 from s2am_setup.python_environment import Environment, clean_environ
+from s2am_setup.uninstall import own_files
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 """The clone that contains this installer, or its copy in the data folder."""
@@ -167,6 +168,8 @@ class Installer:
             self._check_targets()
             offer_images = self._choose_open_with()
             self._manifest.source = self._clone or self._manifest.source
+            for folder in own_files(self._paths):
+                self._manifest.add_missing(folder)
             trees = (self._paths.environments, self._paths.downloads, self._paths.logs, self._paths.cache)
             for tree in (*trees, self._paths.repair):
                 self._manifest.add_tree(tree)

@@ -125,7 +125,7 @@ def repair_and_check(
     """Check one part after the other; repair it if possible, and check it again before the next one."""
     for check in ALL_CHECKS if checks is None else checks:
         found = list(check(find()))
-        repairable = [one for one in found if one.state == "wrong" and one.fix]
+        repairable = [one for one in found if one.fix]
         for one in repairable:
             _repair(one, report)
         yield from check(find()) if repairable else found

@@ -24,7 +24,12 @@ from s2am_setup.platform import Platform
 from s2am_setup.python_environment import program_path
 
 _SHUTDOWN_SECONDS = 10.0
-_PIP_REPAIR = "pipx reinstall s2am (or pip install --force-reinstall s2am)"
+# For the file that a tool leaves in its environments: its commands that reinstall and remove the program.
+_TOOL_COMMANDS = {
+    "pipx_metadata.json": ("pipx reinstall s2am", "pipx uninstall s2am"),
+    "uv-receipt.toml": ("uv tool upgrade --reinstall s2am", "uv tool uninstall s2am"),
+}
+_PIP_COMMANDS = ("pip install --force-reinstall s2am", "pip uninstall s2am")
 
 # The startup file of each shell, and the line that adds a folder to the PATH in it.
 _SHELL_LINES = {
@@ -86,7 +91,7 @@ class Installation:
     Attributes:
         platform: the computer and user.
         paths: the user's folders.
-        manifest: the record of written files; empty if nothing was installed, or by pip or pipx.
+        manifest: the record of written files; empty if nothing was installed, or by uv, pipx or pip.
         environment: the Python environment of the engine, if there is one.
         doctor: the command that checks it, for messages.
         repair: the command that reinstalls everything, for messages.
@@ -103,7 +108,7 @@ class Installation:
 
     @property
     def is_by_installer(self) -> bool:
-        """True if the installer, and not pip or pipx, created the environment."""
+        """True if the installer, and not uv, pipx or pip, created the environment."""
         return self.environment is not None and self.paths.environments in self.environment.parents
 
     @property
@@ -152,18 +157,24 @@ def find_installation(
 
     Args:
         platform: the computer and user.
-        own: the environment that this process runs in, if the program is installed in it (by pip or pipx).
+        own: the environment that this process runs in, if the program is installed in it (by uv, pipx or pip).
         doctor: see `Installation`.
         reinstall: see `Installation`.
     """
     paths = install_paths(platform)
     manifest = read_manifest(paths.manifest) or Manifest(paths.manifest)
-    if own and manifest.environment is None:  # installed by pip or pipx
-        return Installation(platform, paths, manifest, own, doctor, _PIP_REPAIR, reinstall)
+    if own and manifest.environment is None:  # installed by uv, pipx or pip
+        return Installation(platform, paths, manifest, own, doctor, tool_commands(own)[0], reinstall)
     repair = repair_command(paths, platform.system) if manifest.environment else "python3 -m installer"
     if reinstall is None and (paths.repair / "__main__.py").is_file():
         reinstall = partial(_run_repair_copy, paths.repair)
     return Installation(platform, paths, manifest, manifest.environment, doctor, repair, reinstall)
+
+
+def tool_commands(environment: Path) -> tuple[str, str]:
+    """Return the commands that reinstall and remove a program that uv, pipx or pip installed in an environment."""
+    found = (commands for file, commands in _TOOL_COMMANDS.items() if (environment / file).is_file())
+    return next(found, _PIP_COMMANDS)
 
 
 def repair_command(paths: InstallPaths, system: str) -> str:

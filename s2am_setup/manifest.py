@@ -32,7 +32,7 @@ class Manifest:
         offer_images: whether the desktop's “open with” menu offers the editor for images.
         profiles: folders of the GIMP profiles that contain the plug-in.
         files: each file that was written, with its SHA-256; "" = contents not compared.
-        folders: folders that were created; uninstalling removes them if they are empty.
+        folders: folders that did not exist before; uninstalling removes them if they are empty.
         trees: folders that belong to the program alone; uninstalling removes them with their contents.
     """
 
@@ -71,9 +71,13 @@ class Manifest:
 
     def make_folder(self, folder: Path) -> None:
         """Create a folder and its parents, and record those that are new."""
+        self.add_missing(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def add_missing(self, folder: Path) -> None:
+        """Record those of a folder and its parents that do not exist, and which the program may create."""
         missing = [each for each in (folder, *folder.parents) if not each.exists()]
         self.folders += [each for each in reversed(missing) if each not in self.folders]
-        folder.mkdir(parents=True, exist_ok=True)
 
     def add_tree(self, folder: Path) -> None:
         """Record a folder that belongs to the program alone, before it is created."""

@@ -7,6 +7,7 @@ import argparse
 import contextlib
 import json
 import shutil
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TextIO
@@ -14,7 +15,7 @@ from typing import TextIO
 from s2am_common.errors import InstallError
 from s2am_setup.desktop import update_mime_cache
 from s2am_setup.gimp_plugin import plugin_folder, remove_plugin
-from s2am_setup.installation import Installation, InstallPaths, exclusive
+from s2am_setup.installation import Installation, InstallPaths, exclusive, tool_commands
 from s2am_setup.manifest import Manifest, path_exists
 from s2am_setup.prompts import prompt_yes_no
 
@@ -39,8 +40,8 @@ def run_uninstall(installation: Installation, source: TextIO, out: TextIO, optio
     if not path_exists(paths.manifest) and not (options.purge and own):
         kept = f" Your own files remain (--purge removes them): {', '.join(map(str, own))}." if own else ""
         raise InstallError(
-            "The installer has installed nothing here: remove a program that pip or pipx installed with “pip "
-            f"uninstall s2am” or “pipx uninstall s2am”.{kept}"
+            "The installer has installed nothing here: remove a program that uv, pipx or pip installed with "
+            f"“{tool_commands(installation.environment or Path(sys.prefix))[1]}”.{kept}"
         )
     removed = paths_to_remove(installation, options.purge)
     removed += [plugin_folder(profile) for profile in installation.manifest.profiles]
@@ -73,7 +74,7 @@ def _summary(installation: Installation, remaining: list[Path], failed: list[Pat
         later = "“python3 -m installer uninstall --purge” in a clone removes them, also later"
         lines += [f"Your own files were kept ({later}):", *(f"  {path}" for path in kept)]
     if not installation.is_by_installer and installation.environment:
-        lines.append("To remove the program itself, run “pip uninstall s2am” or “pipx uninstall s2am”.")
+        lines.append(f"To remove the program itself, run “{tool_commands(installation.environment)[1]}”.")
     return lines
 
 
@@ -87,7 +88,8 @@ def paths_to_remove(installation: Installation, purge: bool) -> list[Path]:
     manifest, paths = installation.manifest, installation.paths
     files = [file for file in manifest.files if not any(tree in file.parents for tree in manifest.trees)]
     own = own_files(paths) if purge else []
-    return [path for path in dict.fromkeys([*files, *manifest.trees, *own]) if path_exists(path)]
+    found = dict.fromkeys(path for path in [*files, *manifest.trees, *own] if path_exists(path))
+    return [path for path in found if found.keys().isdisjoint(path.parents)]
 
 
 def uninstall(installation: Installation, report: Callable[[str], None], *, purge: bool = False) -> list[Path]:

@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +19,7 @@ from installer import install
 from s2am_setup import gimp_plugin
 from s2am_setup.gimp_profiles import find_gimp_profiles
 from s2am_setup.installation import exclusive, find_installation
+from s2am_setup.uninstall import run_uninstall
 from tests.installer import fakes, machines
 from tests.installer.machines import Machine, contents
 
@@ -52,7 +57,10 @@ def test_uninstall_leaves_home_byte_identical(
         assert read_launcher(gimp_plugin.plugin_folder(profile.folder)) == installed.serve
     assert set(installed.launchers(True)) <= set(installed.manifest.files)
     install_all(machine, wheels)  # an upgrade
-    assert command.main(["uninstall", "--yes"], machine.platform) == 0
+    settings = installed.paths.config / "editor.ini"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    settings.write_text("", encoding="utf-8")
+    assert command.main(["uninstall", "--yes", "--purge"], machine.platform) == 0
     assert contents(machine.platform.home) == before
     assert capsys.readouterr().out.rstrip().endswith("s2am is uninstalled.")
 
@@ -74,7 +82,7 @@ def test_uninstall_keeps_own_files_unless_purged(
     assert (paths.models / "mine.json").is_file()
     assert command.main(["uninstall", "--yes", "--purge"], machine.platform) == 0
     left = contents(machine.platform.home)
-    # The installer did not create the folder of settings, but --purge removes it.
+    # The second installation has found the folder of settings.
     assert {name: left[name] for name in before} == before
     assert not paths.models.exists()
     assert not paths.config.exists()
@@ -93,6 +101,38 @@ def test_uninstall_dry_run_removes_nothing(tmp_path: Path, wheels: Path, monkeyp
 def test_uninstall_without_installation_fails_with_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["uninstall", "--yes"], machines.machine(tmp_path, "linux").platform) == 1
     assert "The installer has installed nothing here" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals are there on Linux and macOS only")
+@pytest.mark.parametrize(("typed", "is_kept"), [(b"n\n", True), (b"\n", False)])
+def test_uninstall_asks_in_a_terminal(typed: bytes, is_kept: bool, tmp_path: Path) -> None:
+    """The question is in a real terminal; without one (in a pipe) the default is taken."""
+    settings = tmp_path / ".config/s2am/settings.ini"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("", encoding="utf-8")
+    terminal, end = os.openpty()
+    os.write(terminal, typed)
+    words = [sys.executable, "-m", "installer", "uninstall", "--purge"]
+    environ = fakes.clean_environ() | {"HOME": str(tmp_path)}
+    done = subprocess.run(words, stdin=end, capture_output=True, text=True, check=True, env=environ, cwd=fakes.CHECKOUT)
+    os.close(terminal)
+    os.close(end)
+    assert f"{settings.parent}\nRemove it? [Y/n]" in done.stdout
+    assert settings.exists() == is_kept
+
+
+@pytest.mark.parametrize(
+    ("file", "command"),
+    [("uv-receipt.toml", "uv tool uninstall"), ("pipx_metadata.json", "pipx uninstall"), ("x", "pip uninstall")],
+)
+def test_uninstall_names_the_command_of_the_tool_that_installed(file: str, command: str, tmp_path: Path) -> None:
+    machine = machines.linux(tmp_path)
+    (tmp_path / file).touch()
+    own = find_installation(machine.platform, tmp_path, "")
+    own.paths.config.mkdir(parents=True)
+    out, options = io.StringIO(), argparse.Namespace(purge=True, yes=True, json=False, dry_run=False)
+    assert run_uninstall(own, io.StringIO(), out, options) == 0
+    assert out.getvalue().endswith(f"To remove the program itself, run “{command} s2am”.\n")
 
 
 class TypedAnswers(io.StringIO):
