@@ -24,6 +24,7 @@ from s2am_engine.color.map_stages import (
     ValueRange,
     merge_adjacent,
     range_of,
+    run_stages,
     split_stages,
     tabulate_stages,
 )
@@ -126,9 +127,7 @@ class IntegerPlan:
             colors = self._blended_input(block)
         else:
             colors = block.astype(np.float32) if self._input_lut is None else cv2.LUT(block, self._input_lut)
-        for stage in self._stages:
-            colors = stage(colors)
-        return colors
+        return run_stages(self._stages, colors)
 
     def _input_range(self) -> ValueRange | None:
         if self._blended_input:
@@ -198,9 +197,7 @@ class _BlendedInput:
 
     def __call__(self, block: NDArray[Any], depth: int = cv2.CV_32F) -> Any:
         """Return the map of a block, float32 or rounded to another depth of OpenCV."""
-        colors: Any = cv2.LUT(block, self._table)
-        for stage in self._stages:
-            colors = stage(colors)
+        colors = run_stages(self._stages, cv2.LUT(block, self._table))
         share, rest = self._shares
         return cv2.addWeighted(colors, share, block, rest, 0, dtype=depth)
 

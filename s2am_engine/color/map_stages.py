@@ -84,6 +84,16 @@ MapStage = PerChannel | ResultTable | ColorMap
 """A step of a map, applied to colors h×w×3."""
 
 
+def run_stages(stages: Sequence[MapStage], colors: Any) -> Any:
+    """Return the results of stages, run one after the other, for colors, h×w×3, which they may modify."""
+    for stage in stages:
+        if isinstance(stage, Matrix) and not stage.linear:
+            colors = cv2.transform(colors, stage.matrix, dst=colors)
+        else:
+            colors = stage(colors)
+    return colors
+
+
 def split_stages(color_map: ColorMap) -> list[MapStage]:
     """Split a map into per-channel stages and others, adjacent ones merged."""
     stages: list[MapStage] = []

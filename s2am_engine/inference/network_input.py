@@ -98,7 +98,9 @@ def reduce_image(pixels: Pixels, alpha: Pixels | None, profile: bytes | None, si
 def average_visible(srgb: Bytes, weights: Floats, visible: Floats | None, size: int) -> tuple[Floats, Floats]:
     """Average sampled pixels and mask, weighted by visibility (None: all visible), to N×N×3 in [0, 1] and N×N."""
     if visible is None:
-        return shrink(srgb.astype(np.float32), size) / np.float32(255), shrink(weights, size)
+        # Channel by channel: floats of all samples at once are most of the memory that a prediction needs.
+        channels = [shrink(np.asarray(srgb[..., c], np.float32), size) for c in range(3)]
+        return np.asarray(cv2.merge(channels) / np.float32(255), np.float32), shrink(weights, size)
     shares = shrink(visible, size)
     least = np.float32(MIN_VISIBILITY) * shares.max()
     divisor = np.maximum(shares, least)

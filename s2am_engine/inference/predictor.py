@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,6 +17,7 @@ from s2am_engine.inference.devices import CPU
 from s2am_engine.inference.network_input import NetworkInput
 from s2am_engine.inference.network_runner import NetworkRunner
 from s2am_engine.inference.references import References
+from s2am_engine.strip_threads import run_in_threads
 from s2am_engine.types import Floats
 
 CROP = 0.85  # share of the side that the enlarged view shows
@@ -164,10 +164,13 @@ class Predictor:
         # Threads that wait for one another only at the end of a view are not stalled by other programs, as those within
         # a layer of the network are. A batch would be no faster.
         workers = min(len(views), os.cpu_count() or 1) if self.runner.device == CPU else 1
-        if workers == 1:
-            return [self._run(view) for view in views]
-        with ThreadPoolExecutor(workers, "view") as pool:
-            return list(pool.map(self._run, views))
+        outputs: dict[int, Floats] = {}
+
+        def run(part: slice) -> None:
+            outputs[part.start] = self._run(views[part.start])
+
+        run_in_threads(run, [slice(number, number + 1) for number in range(len(views))], None, workers)
+        return [outputs[number] for number in range(len(views))]
 
     def _run(self, view: Floats) -> Floats:
         output = self.runner.run(view)
