@@ -70,12 +70,12 @@ def sampled_lines(length: int, side: int) -> slice:
 
 
 def sample_pixels(pixels: Pixels, side: int) -> Pixels:
-    """Return a contiguous copy of `subsample`, made in half the time that NumPy takes for all channels at once."""
+    """Return a contiguous copy of `subsample`, made in half the time that NumPy takes for the channels of each pixel."""
     view = subsample(pixels, side)
-    samples = np.empty(view.shape, view.dtype)
-    for channel in range(view.shape[2]):
-        samples[..., channel] = view[..., channel]
-    return samples
+    if view.strides[2] == view.itemsize:
+        whole = view.view(np.dtype((np.void, view.shape[2] * view.itemsize)))
+        return np.ascontiguousarray(whole).view(view.dtype)
+    return np.ascontiguousarray(view)
 
 
 def value_range(array: NDArray[Any]) -> tuple[Any, Any]:
@@ -84,10 +84,11 @@ def value_range(array: NDArray[Any]) -> tuple[Any, Any]:
     All values are read only if samples of an integer array do not show both ends of its type's range.
     """
     if array.dtype.kind in "bu":
-        sampled = np.ascontiguousarray(subsample(array, SAMPLED_SIDE))
-        low, high = sampled.min(), sampled.max()
-        if low == 0 and high == full_scale(array.dtype):
-            return low, high
+        for side in (SAMPLED_SIDE // 8, SAMPLED_SIDE):
+            sampled = np.ascontiguousarray(subsample(array, side))
+            low, high = sampled.min(), sampled.max()
+            if low == 0 and high == full_scale(array.dtype):
+                return low, high
     return array.min(), array.max()
 
 
