@@ -32,6 +32,7 @@ _MARGIN = 0.15  # of the foreground's size, to each side
 _LIGHT_REACH = 0.015  # radius of the light wrap, relative to the square root of the foreground's area
 _RAMP = 0.25  # alpha below which a correction fades out over the background
 _LEAST_WEIGHT = 0.02
+_SMALL_PRODUCT = 1 << 18  # multiplications in a product of matrices for which BLAS starts no threads of its own
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +134,11 @@ class Surroundings:
         columns, across = _interpolation(left - x0, width, field.shape[1], x1 - x0)
         part = field[rows, columns].astype(np.float32)
         stretched = part @ across.T if field.ndim == 2 else across @ part
-        return np.asarray((down @ stretched.reshape(len(part), -1)).reshape(height, *stretched.shape[1:]), np.float32)
+        flat = stretched.reshape(len(part), -1)
+        result = np.empty((height, flat.shape[1]), np.float32)
+        for first in range(0, height, count := max(1, _SMALL_PRODUCT // flat.size)):
+            np.matmul(down[first : first + count], flat, out=result[first : first + count])
+        return result.reshape(height, *stretched.shape[1:])
 
 
 @functools.lru_cache(32)
@@ -226,9 +231,13 @@ def _opacity_weight(alpha: Floats) -> Floats:
     return np.asarray(cv2.multiply(fourth, fourth), np.float32)
 
 
-def times(colors: NDArray[Any], weight: Floats) -> Floats:
-    """Return colors (h, w, 3) times a weight (h, w); several times faster than NumPy's broadcasting."""
-    return np.asarray(cv2.multiply(colors, cv2.merge([weight] * 3)), np.float32)
+def times(colors: NDArray[Any], weight: Floats, out: Floats | None = None) -> Floats:
+    """Return colors (h, w, 3) times a weight (h, w); several times faster than NumPy's broadcasting.
+
+    `out`: array for the result, which may be `colors` itself; None = a new one.
+    """
+    factors = cv2.merge([weight] * 3)
+    return np.asarray(cv2.multiply(colors, factors, dst=factors if out is None else out), np.float32)
 
 
 def _nearby(colors: Floats, weight: Floats, around: Surroundings, beyond: Bytes, place: tuple[int, int]) -> Floats:

@@ -27,8 +27,8 @@ from s2am_engine.strip_threads import run_in_threads
 from s2am_engine.types import Floats, FractionCallback, Mask, Pixels
 
 _STRIP_ROWS = 384
-_BLOCK_COLUMNS = 192
-_BLOCK_ROWS = 96  # a dozen float copies of a block fit the L2 cache
+_BLOCK_COLUMNS = 256
+_BLOCK_ROWS = 128  # some float copies of a block fit the L2 cache; smaller ones consist of overlap by half
 _MAX_WORKERS = 8
 
 

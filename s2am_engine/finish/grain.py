@@ -70,7 +70,8 @@ class _Band:
 
     def share(self, detail: Floats, luma: Bytes) -> Floats:
         """Return the share (h, w) of the local energy of a band (h, w, 3) that is noise; luma: (h, w)."""
-        energy = cv2.blur(cv2.transform(cv2.multiply(detail, detail), self.weights), (_LOCAL, _LOCAL))
+        energy = cv2.transform(cv2.multiply(detail, detail), self.weights)
+        cv2.blur(energy, (_LOCAL, _LOCAL), dst=energy)
         np.maximum(energy, _LEAST_ENERGY, out=energy)
         cv2.divide(cv2.LUT(luma, self.threshold), energy, dst=energy)
         cv2.threshold(energy, 1, 0, cv2.THRESH_TRUNC, dst=energy)
@@ -114,9 +115,9 @@ class ReducedGrain:
                 )
                 part = down, across
             smooth = _expanded(pyramid[level + 1], part, fine.shape)
-            detail = np.asarray(cv2.subtract(fine[part], smooth), np.float32)
             luma = _luma_levels(smooth)
-            found = times(detail, self.bands[level].share(detail, luma))
+            found = np.asarray(cv2.subtract(fine[part], smooth, dst=smooth), np.float32)
+            times(found, self.bands[level].share(found, luma), out=found)
             if noise is not None:
                 cv2.add(found, _expanded(noise, part, fine.shape), dst=found)
             noise = found
