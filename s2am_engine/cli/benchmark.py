@@ -144,7 +144,7 @@ class BusyMeasurement:
 
 
 def measure_sizes(model: str, device: str, progress: Callable[[str], None] | None = None) -> list[Measurement]:
-    """Measure the stages and all of them together, on 8-bit images with shares of foreground of SHARE and FINISH_SHARE."""
+    """Measure the stages and all of them together, on 8-bit images; SHARE and FINISH_SHARE of them are foreground."""
     harmonizer = Harmonizer(model, device)
     found = []
     for width, height in SIZES:

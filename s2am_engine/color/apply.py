@@ -169,7 +169,7 @@ def _whole_pixels(pixels: Pixels) -> NDArray[np.void]:
 def _render_box(
     plan: MapPlan, source: Pixels, result: Pixels, mask: Mask, soft: NDArray[np.bool_] | None = None
 ) -> None:
-    """Apply a map block by block where the mask is not 0, entirely, or mixed by the mask where there are soft pixels."""
+    """Apply a map block by block where the mask is not 0: mixed by the mask if `soft`, its soft pixels, is given."""
     for block in _blocks(*mask.shape):
         inside = _bounding_box(mask[block])
         weights = mask[block][inside]

@@ -30,6 +30,7 @@ _FIELD_SIDE = 128  # of the surroundings
 _SAMPLED = 4  # rows and columns read for each one of the field
 _MARGIN = 0.15  # of the foreground's size, to each side
 _LIGHT_REACH = 0.015  # radius of the light wrap, relative to the square root of the foreground's area
+_SOLID_REACH = 4  # times that radius: half of what is around an edge of a solid part belongs to it, less around twigs
 _RAMP = 0.25  # alpha below which a correction fades out over the background
 _LEAST_WEIGHT = 0.02
 _SMALL_PRODUCT = 1 << 18  # multiplications in a product of matrices for which BLAS starts no threads of its own
@@ -74,9 +75,13 @@ class Surroundings:
         small = _reduced(share, size)
         scale = np.array(size) / (right - left, bottom - top)
         reach = _LIGHT_REACH * float(np.sqrt(small.sum() / scale.prod()))
-        outside = cv2.GaussianBlur(1 - small, (0, 0), max(0.5, reach * scale[0]), sigmaY=max(0.5, reach * scale[1]))
-        # Squared, so that it fades out without a visible end: a linear one shows as a band along a horizon.
-        light = (np.square(2 * np.minimum(outside, 0.5)) * 255).round()
+        across, down = reach * scale
+        outside = cv2.GaussianBlur(1 - small, (0, 0), max(0.5, across), sigmaY=max(0.5, down))
+        inside = cv2.GaussianBlur(small, (0, 0), max(0.5, _SOLID_REACH * across), sigmaY=max(0.5, _SOLID_REACH * down))
+        # Squared, so that it fades out without a visible end: a linear one shows as a band along a horizon. Thin parts,
+        # as twigs and hair, get little: light from all sides would take their darkness.
+        light = np.square(2 * np.minimum(outside, 0.5)) * np.square(2 * np.minimum(inside, 0.5))
+        light = (light * 255).round()
         return cls(box, fields[0], fields[1], np.asarray(light, np.uint8))
 
     def to_json(self) -> dict[str, Any]:
@@ -226,9 +231,7 @@ def decontaminate(
 
 def _opacity_weight(alpha: Floats) -> Floats:
     """Return the weight of pixels as samples of the foreground's color: alpha⁸, as translucent ones are mixed."""
-    square = cv2.multiply(alpha, alpha)
-    fourth = cv2.multiply(square, square)
-    return np.asarray(cv2.multiply(fourth, fourth), np.float32)
+    return np.asarray(cv2.pow(alpha, 8), np.float32)
 
 
 def times(colors: NDArray[Any], weight: Floats, out: Floats | None = None) -> Floats:

@@ -2,8 +2,9 @@
 """Applying a finish to recolored pixels of any size and depth, in place, in blocks that overlap by what they need.
 
 Strips of rows are finished in several threads. A block needs pixels around it as they were before: rows next to the
-borders of strips are copied in advance, those above and to the left of a block before its neighbors are changed. So the
-result does not depend on strips and blocks, and only these copies and a few blocks of floats are allocated.
+borders of a strip are copied before it or its neighbor is changed, those above and to the left of a block before its
+neighbors are. So the result does not depend on strips and blocks, and only these copies and a few blocks of floats are
+allocated.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from functools import cached_property
+from threading import Lock
 from typing import Any
 
 import cv2
@@ -151,7 +153,8 @@ class _FinishJob:
 
     box: left, top, right, bottom of the pixels to change.
     whole: the change is not weighted by the mask.
-    seams: copies of the rows around each border between strips, by the border's row.
+    seams: copies of the rows around the borders between strips that are being finished, by the border's row.
+    half_used: the borders of which one strip is finished.
     """
 
     finisher: Finisher
@@ -162,17 +165,37 @@ class _FinishJob:
     box: tuple[int, int, int, int]
     whole: bool = False
     seams: dict[int, Pixels] = field(default_factory=dict)
+    half_used: set[int] = field(default_factory=set)
+    lock: Lock = field(default_factory=Lock)
 
     def run(self, progress: FractionCallback | None, workers: int) -> None:
         _, top, _, bottom = self.box
-        reach = self.finisher.reach  # prepares the grain as well, before the threads need it
+        _ = self.finisher.reach  # prepares the grain as well, before the threads need it
         strips = [slice(y, min(y + _STRIP_ROWS, bottom)) for y in range(top, bottom, _STRIP_ROWS)]
-        if reach:
-            for strip in strips[1:]:
-                self.seams[strip.start] = self.pixels[self._rows_around(strip.start), self._columns()].copy()
         run_in_threads(self._finish_strip, strips, progress, workers)
         if progress:
             progress(1.0)
+
+    def _borders(self, strip: slice) -> list[int]:
+        """Return the rows at which a strip borders on another."""
+        _, top, _, bottom = self.box
+        return [row for row in (strip.start, strip.stop) if top < row < bottom]
+
+    def _keep_seams(self, strip: slice) -> None:
+        """Copy the rows around the borders of a strip, unless a neighbor has; neither has been changed before that."""
+        if self.finisher.reach:
+            with self.lock:
+                for row in self._borders(strip):
+                    if row not in self.seams:
+                        self.seams[row] = self.pixels[self._rows_around(row), self._columns()].copy()
+
+    def _release_seams(self, strip: slice) -> None:
+        """Drop the copies that no other strip needs."""
+        with self.lock:
+            for row in self._borders(strip):
+                if row in self.half_used:
+                    self.seams.pop(row, None)
+                self.half_used.add(row)
 
     def _rows_around(self, row: int) -> slice:
         reach = self.finisher.reach
@@ -185,6 +208,7 @@ class _FinishJob:
 
     def _finish_strip(self, strip: slice) -> None:
         """Finish a strip in bands of blocks; the rows above a band are kept before they are changed."""
+        self._keep_seams(strip)
         reach, columns = self.finisher.reach, self._columns()
         above = self._original_rows(max(0, strip.start - reach), strip.start, strip)
         for top in range(strip.start, strip.stop, _BLOCK_ROWS):
@@ -195,6 +219,7 @@ class _FinishJob:
             kept = np.concatenate([above[max(0, len(above) - still_needed) :], lowest])
             self._finish_band(above, slice(top, bottom), below)
             above = kept
+        self._release_seams(strip)
 
     def _original_rows(self, first: int, last: int, strip: slice) -> Pixels:
         """Return rows as they were before; those outside the strip may have been changed by another thread."""

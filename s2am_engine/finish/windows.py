@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,14 +84,18 @@ class SampleWindows:
             mask: H×W, the foreground.
             alpha: H×W, pixels where it is 0 do not count; None = all count.
         """
-        parts = [(slice(y, y + WINDOW), slice(x, x + WINDOW)) for x, y in window_positions(mask)]
-        full = full_scale(mask.dtype)
-        visible = [_framed(np.ones(mask[part].shape, np.bool_) if alpha is None else alpha[part] > 0) for part in parts]
-        regions = (
-            np.stack([_framed(chosen) & shown for chosen, shown in zip(found, visible, strict=True)])
-            for found in ((mask[part] >= full for part in parts), (mask[part] == 0 for part in parts))
-        )
-        return cls(np.stack([_framed(pixels[part]) for part in parts]), *regions)
+        corners, full = window_positions(mask), full_scale(mask.dtype)
+        shape = (len(corners), WINDOW, WINDOW)
+        found = cls(np.zeros((*shape, 3), pixels.dtype), np.zeros(shape, np.bool_), np.zeros(shape, np.bool_))
+        for number, (x, y) in enumerate(corners):
+            part = slice(y, y + WINDOW), slice(x, x + WINDOW)
+            weights = mask[part]
+            inside = (number, *(slice(length) for length in weights.shape))  # less than a window in a small image
+            visible = True if alpha is None else alpha[part] > 0
+            found.pixels[inside] = pixels[part]
+            found.foreground[inside] = (weights >= full) & visible
+            found.background[inside] = (weights == 0) & visible
+        return found
 
     def regions(self, color_map: ColorMap | None = None) -> tuple[RegionWindows, RegionWindows]:
         """Return the windows of foreground and background; color_map: applied to the foreground."""
@@ -140,9 +143,3 @@ def window_positions(mask: Mask, size: tuple[int, int] | None = None) -> list[tu
 def _places(pixels: NDArray[np.intp], scale: float, count: int) -> NDArray[np.intp]:
     """Return the rows or columns of a reduced mask for those of the image."""
     return np.minimum((pixels * scale).astype(np.intp), count - 1)
-
-
-def _framed(part: NDArray[Any]) -> NDArray[Any]:
-    """Return a part of an image with zeros below and to the right, if it is smaller than a window."""
-    missing = [(0, WINDOW - length) for length in part.shape[:2]]
-    return np.pad(part, [*missing, *[(0, 0)] * (part.ndim - 2)]) if any(np.ravel(missing)) else part

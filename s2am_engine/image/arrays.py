@@ -70,7 +70,7 @@ def sampled_lines(length: int, side: int) -> slice:
 
 
 def sample_pixels(pixels: Pixels, side: int) -> Pixels:
-    """Return a contiguous copy of `subsample`, made in half the time that NumPy takes for the channels of each pixel."""
+    """Return a contiguous copy of `subsample`, in half the time that NumPy takes for the channels of each pixel."""
     view = subsample(pixels, side)
     if view.strides[2] == view.itemsize:
         whole = view.view(np.dtype((np.void, view.shape[2] * view.itemsize)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -214,6 +215,21 @@ def test_finish_does_not_depend_on_blocks_strips_or_threads(finish: Finish, monk
     np.testing.assert_array_equal(strips, whole)
 
 
+def test_copies_of_the_rows_between_strips_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels, mask, _ = noisy(3, 3)
+    jobs, original = [], finisher_module._FinishJob.run
+
+    def run(job: Any, progress: None, workers: int) -> None:
+        original(job, progress, workers)
+        jobs.append(job)
+
+    monkeypatch.setattr(finisher_module._FinishJob, "run", run)
+    monkeypatch.setattr(finisher_module, "_STRIP_ROWS", 50)
+    Finisher(Finish(sharpness=-1), measured(pixels, mask)).apply(pixels, mask, workers=3)
+    assert len(jobs[0].half_used) > 3
+    assert not jobs[0].seams
+
+
 def test_reduced_noise_does_not_depend_on_blocks_or_origins(monkeypatch: pytest.MonkeyPatch) -> None:
     reaches = []
     for correlation, grain in ((0.0, -2.0), (0.0, -6.0), (0.8, -6.0)):  # from one to three bands
@@ -269,6 +285,22 @@ def test_light_wrap_brightens_the_inside_of_edges_only() -> None:
     assert gain[inside > 20].max() <= 1
     edge = gain[(inside > 0) & (inside < 2)].mean(axis=0)
     assert edge[0] > edge[2]  # the color of the background
+
+
+def test_light_wrap_keeps_thin_parts_dark() -> None:
+    mask = np.zeros((240, 360), np.uint8)
+    mask[90:220, 60:300] = 255
+    twigs = np.zeros(mask.shape, np.bool_)
+    twigs[10:90, 70:290:24] = twigs[10:90, 71:290:24] = twigs[10:90, 72:290:24] = True
+    mask[twigs] = 255
+    pixels = np.full((240, 360, 3), 40, np.uint8)
+    pixels[mask == 0] = 230
+    wrapped = pixels.copy()
+    around = Surroundings.measure(pixels, mask)
+    Finisher(Finish(light_wrap=1), measured(pixels, mask), around).apply(wrapped, mask)
+    gain = wrapped[..., 0].astype(int) - pixels[..., 0]
+    assert gain[216:220, 100:260].mean() > 40  # the lower edge of the body
+    assert gain[20:70][twigs[20:70]].mean() < 0.3 * gain[216:220, 100:260].mean()
 
 
 @pytest.fixture(scope="module")
