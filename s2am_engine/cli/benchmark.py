@@ -215,7 +215,7 @@ def stages_of(
     harmonizer: Harmonizer, pixels: NDArray[np.uint8], mask: NDArray[np.uint8]
 ) -> dict[str, Callable[[], object]]:
     """Return the stages of harmonizing an image, to be called repeatedly, and those of its finish."""
-    size = harmonizer.input_size
+    size, (height, width) = harmonizer.input_size, mask.shape
     network_input = make_network_input(pixels, mask, None, None, size)
     shaded = pixels.copy()
     return {
@@ -225,7 +225,7 @@ def stages_of(
         "rendering": harmonizer(pixels, mask).render,
         "shadow": lambda: cast_shadow(shaded, mask),
         "pixels in to pixels out": lambda: harmonizer(pixels, mask).render(),
-    } | finish_stages(harmonizer(pixels, elliptic_mask(*mask.shape, FINISH_SHARE)))
+    } | finish_stages(harmonizer(pixels, elliptic_mask(height, width, FINISH_SHARE)))
 
 
 WHOLE_FINISH = "finish, all together"

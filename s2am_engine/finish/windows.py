@@ -90,11 +90,11 @@ class SampleWindows:
         for number, (x, y) in enumerate(corners):
             part = slice(y, y + WINDOW), slice(x, x + WINDOW)
             weights = mask[part]
-            inside = (number, *(slice(length) for length in weights.shape))  # less than a window in a small image
+            rows, columns = (slice(length) for length in weights.shape)  # less than a window in a small image
             visible = True if alpha is None else alpha[part] > 0
-            found.pixels[inside] = pixels[part]
-            found.foreground[inside] = (weights >= full) & visible
-            found.background[inside] = (weights == 0) & visible
+            found.pixels[number, rows, columns] = pixels[part]
+            found.foreground[number, rows, columns] = (weights >= full) & visible
+            found.background[number, rows, columns] = (weights == 0) & visible
         return found
 
     def regions(self, color_map: ColorMap | None = None) -> tuple[RegionWindows, RegionWindows]:
