@@ -167,7 +167,6 @@ class Installer:
             self._profiles = self._choose_profiles()
             self._check_targets()
             offer_images = self._choose_open_with()
-            self._manifest.source = self._clone or self._manifest.source
             for folder in own_files(self._paths):
                 self._manifest.add_missing(folder)
             trees = (self._paths.environments, self._paths.downloads, self._paths.logs, self._paths.cache)

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Installing packages into an environment: PyTorch in the build for this computer, then the program and its libraries.
 
-pip installs them, or uv in environments that uv created without pip; without a network, from a folder of wheels.
+pip installs them, or uv in environments that uv created without pip; without a network, from a folder of wheels. uv
+alone would not do: it reads no configuration of pip, has no command to download wheels, and its `--torch-backend` takes
+PyTorch from one index only, without regard to mirrors and to the compute capability of the GPU.
 """
 
 from __future__ import annotations
