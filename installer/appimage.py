@@ -30,7 +30,7 @@ PYTHON = "3.12"
 """The Python inside."""
 
 _UNUSED = (
-    *("*/tests", "*/*/tests", "*/*/*/tests", "pip", "pip-*", "numpy/f2py", "cv2/data", "cv2/utils", "networkx*"),
+    *("*/tests", "*/*/tests", "*/*/*/tests", "pip", "pip-*", "cv2/data", "cv2/utils", "networkx*"),
     *(f"onnxruntime/{name}" for name in ("tools", "transformers", "quantization", "capi/libonnxruntime.so*")),
     *(f"PyQt6/{name}" for name in ("bindings", "uic", "lupdate", "Qt6/qml", "Qt6/qsci")),
 )
