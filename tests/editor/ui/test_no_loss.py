@@ -329,6 +329,24 @@ def test_cut_out_tools_do_not_empty_a_layer(driver: WindowDriver, background: Pa
     assert driver.window.banner.isVisible()
 
 
+def test_scribble_on_a_transparent_part_changes_nothing(
+    driver: WindowDriver, background: Path, tmp_path: Path
+) -> None:
+    """Although GrabCut finds a subject: the colors of the transparent part go on in the visible one."""
+    pixels = np.random.default_rng(0).integers(0, 30, (100, 120, 3)) + np.where(np.arange(120) < 80, 200, 20)[:, None]
+    alpha = np.full((100, 120), 255, np.uint8)
+    alpha[:, :40] = 0
+    save_image(tmp_path / "half.png", ImageData(pixels.astype(np.uint8), alpha))
+    driver.open(background, tmp_path / "half.png")
+    before = driver.window.session.document
+    left, top, *_ = driver.active.box
+    driver.window.tool_box.choose("scribble")
+    driver.drag((left + 5, top + 20), (left + 20, top + 70))
+    driver.settle()
+    assert driver.window.session.document is before
+    assert "not transparent" in driver.window.banner.text
+
+
 # ---- quitting
 
 

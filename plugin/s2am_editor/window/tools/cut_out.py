@@ -170,6 +170,7 @@ class CutOut(QObject):
 
         def work(job: BackgroundJob) -> TiledMask:
             on_subject, on_background = (_drawn(layer, strokes, brush) for strokes in (subject, background))
+            _check_shown(layer, on_subject)
             return grab_cut(layer.raster, foreground=on_subject, background=on_background, progress=job.progress)
 
         self._segment(layer, work, before, how, by_scribbles=True)
@@ -203,11 +204,7 @@ class CutOut(QObject):
     ) -> None:
         def checked(job: BackgroundJob) -> TiledMask:
             mask = combine_masks(before, work(job), how)
-            if not shows_any(layer, mask):
-                raise DocumentError(
-                    f"Nothing of “{layer.name}” would be left: mark a part of the layer that is not transparent.",
-                    code="document.nothing-marked",
-                )
+            _check_shown(layer, mask)
             return mask
 
         def done(mask: TiledMask) -> None:
@@ -281,6 +278,15 @@ class CutOut(QObject):
             self._session.do(commands.set_raster(layer.id, raster, "Clean edges"))
 
         self._jobs.start(self.tr("Cleaning edges"), lambda _: decontaminate_edges(layer), done, self.failed.emit)
+
+
+def _check_shown(layer: Layer, mask: TiledMask) -> None:
+    """Raise DocumentError if a mask covers nothing but transparent pixels of a layer."""
+    if not shows_any(layer, mask):
+        raise DocumentError(
+            f"Nothing of “{layer.name}” would be left: mark a part of the layer that is not transparent.",
+            code="document.nothing-marked",
+        )
 
 
 def _on_layer(layer: Layer, points: Sequence[Point]) -> list[Point]:
