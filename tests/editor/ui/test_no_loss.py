@@ -329,9 +329,7 @@ def test_cut_out_tools_do_not_empty_a_layer(driver: WindowDriver, background: Pa
     assert driver.window.banner.isVisible()
 
 
-def test_scribble_on_a_transparent_part_changes_nothing(
-    driver: WindowDriver, background: Path, tmp_path: Path
-) -> None:
+def test_scribble_on_a_transparent_part_changes_nothing(driver: WindowDriver, background: Path, tmp_path: Path) -> None:
     """Although GrabCut finds a subject: the colors of the transparent part go on in the visible one."""
     pixels = np.random.default_rng(0).integers(0, 30, (100, 120, 3)) + np.where(np.arange(120) < 80, 200, 20)[:, None]
     alpha = np.full((100, 120), 255, np.uint8)

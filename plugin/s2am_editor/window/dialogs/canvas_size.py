@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from PyQt6.QtWidgets import QDialog, QFormLayout, QHBoxLayout, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QDialog, QWidget
 
 from s2am_editor.document.model import Document
 from s2am_editor.window.widgets.basic import (
@@ -14,6 +14,7 @@ from s2am_editor.window.widgets.basic import (
     primary_button,
     push_button,
 )
+from s2am_editor.window.widgets.layouts import DIALOG_MARGINS, column_of, form_of, row_of
 from s2am_engine.image.data import MAX_PIXELS
 from s2am_engine.image.rect import Rect
 
@@ -42,24 +43,20 @@ class CanvasSizeDialog(QDialog):
             (self.tr("Lower right corner"), (1.0, 1.0)),
         ):
             self.anchor.addItem(name, anchor)
-        form = QFormLayout()
-        form.setVerticalSpacing(10)
-        form.addRow(self.tr("Width"), self.width_field)
-        form.addRow(self.tr("Height"), self.height_field)
-        form.addRow(self.tr("Stays in place"), self.anchor)
+        form = form_of(
+            [
+                (self.tr("Width"), self.width_field),
+                (self.tr("Height"), self.height_field),
+                (self.tr("Stays in place"), self.anchor),
+            ],
+            spacing=10,
+        )
         self.apply_button = primary_button(self.tr("Apply"), self.accept)
         self.apply_button.setDefault(True)
-        buttons = QHBoxLayout()
-        buttons.addStretch()
-        buttons.addWidget(push_button(self.tr("Cancel"), self.reject))
-        buttons.addWidget(self.apply_button)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(20, 18, 20, 16)
-        column.setSpacing(12)
-        column.addWidget(heading(self.tr("Enlarge or crop the canvas")))
-        column.addWidget(muted_label(self.tr("Layers keep their size, and what lies outside.")))
-        column.addLayout(form)
-        column.addLayout(buttons)
+        buttons = row_of([None, push_button(self.tr("Cancel"), self.reject), self.apply_button])
+        title = heading(self.tr("Enlarge or crop the canvas"))
+        about = muted_label(self.tr("Layers keep their size, and what lies outside."))
+        column_of(self, [title, about, form, buttons], spacing=12, margins=DIALOG_MARGINS)
         self.setMinimumWidth(340)
         for field in (self.width_field, self.height_field):
             field.valueChanged.connect(self._check)

@@ -6,18 +6,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtCore import QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QCloseEvent
 from PyQt6.QtWidgets import (
     QDialog,
-    QFormLayout,
-    QHBoxLayout,
     QLabel,
     QLineEdit,
     QListWidget,
     QProgressBar,
+    QSizePolicy,
     QStackedWidget,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -37,6 +35,7 @@ from s2am_editor.window.widgets.basic import (
     primary_button,
     push_button,
 )
+from s2am_editor.window.widgets.layouts import DIALOG_MARGINS, column_of, form_of, row_of
 from s2am_engine.errors import EngineError
 from s2am_engine.models.model_files import check_free, check_name, free_name
 
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
     from s2am_engine.training.photo_cache import Skipped
 
 MAX_LISTED = 200  # maximum number of skipped files listed
+CHOICE_SIZE, PROGRESS_SIZE = QSize(680, 320), QSize(680, 600)  # of the dialog
 
 
 class FineTuneDialog(QDialog):
@@ -56,23 +56,20 @@ class FineTuneDialog(QDialog):
         """Start with the choice of a folder; trainer: see `FineTuning`."""
         super().__init__(parent)
         self.setWindowTitle(self.tr("Fine-tune on my photos"))
-        self.resize(680, 600)
+        self.resize(CHOICE_SIZE)
         self._settings = settings
         self._found: PhotoFolder | None = None
         self.fine_tuning = FineTuning(self, trainer)
         self.banner = Banner()
         self.pages = QStackedWidget()
+        self.pages.currentChanged.connect(self._give_room)
         self.choice = QWidget()
         self.progress = TrainingPage(self.fine_tuning)
         self.outcome = ResultPage()
         self._make_choice()
         for page in (self.choice, self.progress, self.outcome):
             self.pages.addWidget(page)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(20, 18, 20, 16)
-        column.setSpacing(12)
-        column.addWidget(self.banner)
-        column.addWidget(self.pages, 1)
+        column_of(self, [self.banner, (self.pages, 1)], spacing=12, margins=DIALOG_MARGINS)
         fine_tuning = self.fine_tuning
         fine_tuning.scanned.connect(self._show_scan)
         fine_tuning.found.connect(self._show_found)
@@ -86,9 +83,7 @@ class FineTuneDialog(QDialog):
     def _make_choice(self) -> None:
         self.folder_label = QLabel(self.tr("No folder chosen yet"))
         self.folder_label.setTextFormat(Qt.TextFormat.PlainText)
-        row = QHBoxLayout()
-        row.addWidget(push_button(self.tr("Choose a folder…"), self._choose_folder, "open"))
-        row.addWidget(self.folder_label, 1)
+        row = row_of([push_button(self.tr("Choose a folder…"), self._choose_folder, "open"), (self.folder_label, 1)])
         self._bar = QProgressBar()
         self._bar.setTextVisible(False)
         self._bar.hide()
@@ -105,33 +100,34 @@ class FineTuneDialog(QDialog):
         self.minutes.setRange(1, 600)
         self.minutes.setValue(10)
         self.minutes.setSuffix(self.tr(" minutes"))
-        form = QFormLayout()
-        form.setVerticalSpacing(8)
-        form.addRow(self.tr("Name"), self.name)
-        form.addRow(self.tr("Base model"), self.base)
-        form.addRow(self.tr("Training time"), self.minutes)
+        form = form_of(
+            [
+                (self.tr("Name"), self.name),
+                (self.tr("Base model"), self.base),
+                (self.tr("Training time"), self.minutes),
+            ],
+            spacing=8,
+        )
         self.start_button = primary_button(self.tr("Start"), self._begin)
         self.start_button.setEnabled(False)
-        buttons = QHBoxLayout()
-        buttons.addStretch()
-        buttons.addWidget(push_button(self.tr("Cancel"), self.close))
-        buttons.addWidget(self.start_button)
-        column = QVBoxLayout(self.choice)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(10)
-        column.addWidget(heading(self.tr("Fine-tune a model on your photos")))
+        buttons = row_of([None, push_button(self.tr("Cancel"), self.close), self.start_button])
+        title = heading(self.tr("Fine-tune a model on your photos"))
         text = self.tr(
             "Choose photos of one style: a wedding in warm light, a film look, products on gray. "
             "Each of them is held out once to measure the result."
         )
-        column.addWidget(muted_label(text))
-        column.addLayout(row)
-        column.addWidget(self._bar)
-        column.addWidget(self.state)
-        column.addWidget(self.skipped, 1)
-        column.addLayout(form)
-        column.addStretch()
-        column.addLayout(buttons)
+        about = muted_label(text)
+        parts = [title, about, row, self._bar, self.state, (self.skipped, 1), form, None, buttons]
+        column_of(self.choice, parts, spacing=10)
+
+    def _give_room(self) -> None:
+        """Make the dialog as large as its page needs; the others do not count."""
+        for page in (self.choice, self.progress, self.outcome):
+            current = page is self.pages.currentWidget()
+            policy = QSizePolicy.Policy.Preferred if current else QSizePolicy.Policy.Ignored
+            page.setSizePolicy(policy, policy)
+        if self.pages.currentWidget() is not self.choice:
+            self.resize(self.size().expandedTo(PROGRESS_SIZE))
 
     # ---- choosing photos
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtGui import QImage
-from PyQt6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QLabel, QProgressBar, QWidget
 
 from s2am_common.translation import localized
 from s2am_editor.window.dialogs.fine_tuning import FineTuneOutcome, FineTuning, TrainingSamples, discard_model
 from s2am_editor.window.theme import icon
 from s2am_editor.window.widgets.basic import Plot, SheetView, heading, muted_label, primary_button, push_button
+from s2am_editor.window.widgets.layouts import column_of, row_of
 
 if TYPE_CHECKING:
     from s2am_engine.training.events import TrainingEvent
@@ -35,24 +36,11 @@ class TrainingPage(QWidget):
         self.image = SheetView(self.tr("Samples appear here after the first validation."))
         self.pause_button = push_button(self.tr("Pause"), self._pause, "pause")
         self.pause_button.setCheckable(True)
-        plots = QHBoxLayout()
-        plots.setSpacing(10)
-        plots.addWidget(self.loss)
-        plots.addWidget(self.gain)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.pause_button)
-        buttons.addStretch()
         self.cancel_button = push_button(self.tr("Cancel"), self.canceled.emit)
-        buttons.addWidget(self.cancel_button)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(10)
-        column.addWidget(heading(self.tr("Training")))
-        column.addWidget(self._state)
-        column.addWidget(self.bar)
-        column.addLayout(plots)
-        column.addWidget(self.image, 1)
-        column.addLayout(buttons)
+        plots = row_of([self.loss, self.gain], spacing=10)
+        buttons = row_of([self.pause_button, None, self.cancel_button])
+        title = heading(self.tr("Training"))
+        column_of(self, [title, self._state, self.bar, plots, (self.image, 1), buttons], spacing=10)
         fine_tuning.happened.connect(self._take)
         fine_tuning.samples.connect(self._show_samples)
 
@@ -130,17 +118,8 @@ class ResultPage(QWidget):
         self.image = SheetView()
         self._discard_button = push_button(self.tr("Discard"), self.discard)
         self.keep_button = primary_button(self.tr("Keep"), self.keep)
-        buttons = QHBoxLayout()
-        buttons.addStretch()
-        buttons.addWidget(self._discard_button)
-        buttons.addWidget(self.keep_button)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(10)
-        for widget in (self._title, self.figures, self._advice):
-            column.addWidget(widget)
-        column.addWidget(self.image, 1)
-        column.addLayout(buttons)
+        buttons = row_of([None, self._discard_button, self.keep_button])
+        column_of(self, [self._title, self.figures, self._advice, (self.image, 1), buttons], spacing=10)
 
     def show_result(self, finished: FineTuneOutcome) -> None:
         """Show a result."""

@@ -6,11 +6,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PyQt6.QtCore import QDateTime, QLocale, Qt, pyqtSignal
-from PyQt6.QtWidgets import QDialog, QHBoxLayout, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QDialog, QListWidget, QListWidgetItem, QWidget
 
 from s2am_editor.files.recovery import RecoveryCopy
 from s2am_editor.window.dialogs.standard_dialogs import choose_answer
 from s2am_editor.window.widgets.basic import heading, muted_label, primary_button, push_button
+from s2am_editor.window.widgets.layouts import DIALOG_MARGINS, column_of, row_of
 
 
 class RecoveryDialog(QDialog):
@@ -37,18 +38,10 @@ class RecoveryDialog(QDialog):
         self.later_button = push_button(self.tr("Ask again next time"), self.reject)
         self.open_button = primary_button(self.tr("Open"), self._open)
         self.open_button.setDefault(True)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.discard_button)
-        buttons.addStretch()
-        buttons.addWidget(self.later_button)
-        buttons.addWidget(self.open_button)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(20, 18, 20, 16)
-        column.setSpacing(10)
-        column.addWidget(heading(self.tr("The editor was not closed properly")))
-        column.addWidget(muted_label(self.tr("These documents had unsaved changes. Open one of them?")))
-        column.addWidget(self.list, 1)
-        column.addLayout(buttons)
+        buttons = row_of([self.discard_button, None, self.later_button, self.open_button])
+        title = heading(self.tr("The editor was not closed properly"))
+        question = muted_label(self.tr("These documents had unsaved changes. Open one of them?"))
+        column_of(self, [title, question, (self.list, 1), buttons], spacing=10, margins=DIALOG_MARGINS)
         self.resize(480, 260)
         self.open_button.setFocus()
 

@@ -64,6 +64,7 @@ class RefineEdgesDialog(QDialog):
         column = QVBoxLayout(self)
         column.setContentsMargins(20, 16, 20, 16)
         column.setSpacing(8)
+        SliderRow.align(self.rows.values())
         for row in self.rows.values():
             column.addWidget(row)
             row.moved.connect(lambda *_: self._timer.start())

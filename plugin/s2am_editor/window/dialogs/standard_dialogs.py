@@ -13,11 +13,9 @@ from PyQt6.QtWidgets import (
     QCheckBox,
     QDialog,
     QFileDialog,
-    QFormLayout,
     QHBoxLayout,
     QLabel,
     QMessageBox,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -35,6 +33,7 @@ from s2am_editor.window.widgets.basic import (
     primary_button,
     push_button,
 )
+from s2am_editor.window.widgets.layouts import DIALOG_MARGINS, column_of, form_of, row_of
 from s2am_editor.window.widgets.sliders import Slider
 
 DEFAULT_QUALITY = 95
@@ -225,27 +224,22 @@ class ExportDialog(QDialog):
         self.srgb = QCheckBox(self.tr("Convert to sRGB, for the web"))
         self.metadata = QCheckBox(self.tr("Include the background's metadata"))
         self.metadata.setChecked(True)
-        form = QFormLayout()
-        form.setVerticalSpacing(10)
-        form.addRow(self.tr("Format"), self.formats)
-        form.addRow("", self._about)
-        form.addRow(self._label, self._quality)
-        form.addRow(self.tr("Size"), self._size_row)
-        form.addRow("", self.srgb)
-        form.addRow("", self.metadata)
-        buttons = QHBoxLayout()
-        buttons.addStretch()
-        buttons.addWidget(push_button(self.tr("Cancel"), self.reject))
+        form = form_of(
+            [
+                (self.tr("Format"), self.formats),
+                ("", self._about),
+                (self._label, self._quality),
+                (self.tr("Size"), self._size_row),
+                ("", self.srgb),
+                ("", self.metadata),
+            ],
+            spacing=10,
+        )
         self.export_button = primary_button(self.tr("Export…"), self._choose)
         self.export_button.setDefault(True)
-        buttons.addWidget(self.export_button)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(20, 18, 20, 16)
-        column.setSpacing(14)
-        column.addWidget(heading(self.tr("Export the image as shown")))
-        column.addLayout(form)
-        column.addStretch()
-        column.addLayout(buttons)
+        buttons = row_of([None, push_button(self.tr("Cancel"), self.reject), self.export_button])
+        title = heading(self.tr("Export the image as shown"))
+        column_of(self, [title, form, None, buttons], spacing=14, margins=DIALOG_MARGINS)
         self.setMinimumWidth(420)
         self.formats.currentIndexChanged.connect(self._show_format)
         self.formats.setCurrentIndex(max(0, self.formats.findData(settings.text("export", WRITABLE_FORMATS[0].suffix))))

@@ -52,6 +52,7 @@ class AdjustPanel(QWidget):
         column.setSpacing(3)
         column.addLayout(choice)
         column.addWidget(self._hint)
+        SliderRow.align(self.rows.values())
         for name, row in self.rows.items():
             column.addWidget(row)
             row.moved.connect(lambda value, drag, name=name: target.set_sliders(drag, **{name: value}))

@@ -6,10 +6,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from PyQt6.QtCore import pyqtSignal
-from PyQt6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QWidget
 
 from s2am_common.sliders import SliderSpec
 from s2am_editor.window.widgets.basic import muted_label, push_button
+from s2am_editor.window.widgets.layouts import column_of, row_of
 from s2am_editor.window.widgets.sliders import SliderRow
 
 
@@ -28,17 +29,11 @@ class EffectPanel(QWidget):
         self.start_button.setToolTip(tip)
         self.remove_button = push_button(self.tr("Remove"), self.remove.emit)
         self._note = muted_label()
-        buttons = QHBoxLayout()
-        buttons.setSpacing(6)
-        buttons.addWidget(self.start_button, 1)
-        buttons.addWidget(self.remove_button)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(3)
-        column.addLayout(buttons)
-        column.addWidget(self._note)
+        self._note.setContentsMargins(0, 4, 0, 4)
+        buttons = row_of([(self.start_button, 1), self.remove_button])
+        column_of(self, [buttons, self._note, *self.rows.values()], spacing=3)
+        SliderRow.align(self.rows.values())
         for name, row in self.rows.items():
-            column.addWidget(row)
             row.moved.connect(lambda value, drag, name=name: self._move(name, value, drag))
 
     def show_values(self, values: object | None, automatic: object | None, note: str = "") -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PyQt6.QtCore import QObject, QSignalBlocker, Qt, pyqtSignal
-from PyQt6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QComboBox, QGridLayout, QLabel, QWidget
 
 from s2am_common.translation import localized
 from s2am_editor.document import commands
@@ -32,6 +32,7 @@ from s2am_editor.window.widgets.basic import (
     push_button,
     small_button,
 )
+from s2am_editor.window.widgets.layouts import column_of, row_of
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.errors import EngineError
 from s2am_engine.image.rect import Rect
@@ -89,21 +90,9 @@ class HarmonizePanel(QWidget):
             form.addWidget(label, line, 0)
             form.addWidget(choice, line, 1)
         form.addWidget(QLabel(self.tr("Photos")), 2, 0)
-        matched = QHBoxLayout()
-        matched.setSpacing(2)
-        matched.addWidget(self.photographs_button, 1)
-        matched.addWidget(self.no_photographs)
-        form.addLayout(matched, 2, 1)
-        row = QHBoxLayout()
-        row.setSpacing(6)
-        row.addWidget(self.button, 1)
-        row.addWidget(self.variants_button)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(8)
-        column.addLayout(form)
-        column.addLayout(row)
-        column.addWidget(self._state)
+        form.addLayout(row_of([(self.photographs_button, 1), self.no_photographs], spacing=2), 2, 1)
+        row = row_of([(self.button, 1), self.variants_button])
+        column_of(self, [form, row, self._state], spacing=8)
         self.list_models()
         self.set_photographs()
         self.references.activated.connect(self._chosen)

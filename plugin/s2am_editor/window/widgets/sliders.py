@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 from PyQt6.QtCore import QCoreApplication, QPointF, QRectF, QSignalBlocker, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen
@@ -152,6 +153,16 @@ class SliderRow(QWidget):
     def hide_label(self) -> None:
         """Hide the name, where a form shows it."""
         self._label.hide()
+
+    @staticmethod
+    def align(rows: Iterable[SliderRow]) -> None:
+        """Give the labels of rows below each other one width, so that their sliders begin at the same place."""
+        labels = [row._label for row in rows]
+        for label in labels:
+            label.ensurePolished()
+        widest = max(label.sizeHint().width() for label in labels)
+        for label in labels:
+            label.setMinimumWidth(max(widest, label.minimumWidth()))
 
     @property
     def value(self) -> float:
