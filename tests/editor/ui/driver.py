@@ -22,6 +22,11 @@ LONG = 60_000
 MESSAGE_BOX_EXEC, SAVE_DIALOG = QMessageBox.exec, QFileDialog.getSaveFileName  # before tests replace them
 
 
+def click(button: QWidget) -> None:
+    """Click a button."""
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
 class Questions:
     """Answers the modal dialogs that follow, as a user does: by a button, a key, or the dialog's close button."""
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from PyQt6.QtCore import QSize, Qt
+from PyQt6.QtCore import QPoint, QSize, Qt
 from PyQt6.QtGui import QImage
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QPushButton
@@ -54,6 +54,21 @@ def test_layers_get_the_height_that_the_other_panels_leave(driver: WindowDriver,
     assert window.status.geometry().bottom() <= window.height()
     if size.height() > 900:
         assert upper <= window.sidebar._inside.sizeHint().height() + 2
+
+
+def test_nothing_covers_the_handles_of_a_placed_layer(driver: WindowDriver, background: Path, cut_out: Path) -> None:
+    """On the smallest screen; hints are in the options bar and the status bar."""
+    window = driver.window
+    window.resize(QSize(1264, 672))
+    driver.open(background, cut_out)
+    for tool in ("move", "box", "scribble", "brush", "shadow", "crop"):
+        window.tool_box.choose(tool)
+        driver.settle()
+        canvas = window.canvas
+        for x in (0.02, 0.25, 0.5, 0.75, 0.98):
+            for y in (0.02, 0.5, 0.98):
+                place = QPoint(int(x * canvas.width()), int(y * canvas.height()))
+                assert window.childAt(canvas.mapTo(window, place)) is canvas
 
 
 @pytest.mark.parametrize("appearance", [Appearance.LIGHT, Appearance.DARK])

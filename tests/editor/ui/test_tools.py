@@ -176,6 +176,14 @@ def test_move_tool_click_selects_layer_and_spares_locked_background(placed: Wind
     assert placed.active.name == "disc"
 
 
+def test_click_beside_the_layer_leaves_harmonize_enabled(placed: WindowDriver) -> None:
+    button = placed.window.sidebar.harmonize.button
+    assert button.isEnabled()
+    QTest.mouseClick(placed.window.canvas, Qt.MouseButton.LeftButton, pos=placed.place(10, 10))
+    assert placed.active.name == "disc"
+    assert button.isEnabled()
+
+
 def test_brush_and_eraser_paint_mask_in_one_undo_step(placed: WindowDriver) -> None:
     window = placed.window
     window.tool_box.choose("eraser")

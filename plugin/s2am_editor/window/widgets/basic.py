@@ -28,7 +28,8 @@ from s2am_editor.window.theme import current_colors, icon
 
 _SHORTEST_HINT = 16  # characters
 MAX_SHEET_SCALE = 2  # factor by which a small image is enlarged at most
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 10.0, 24.0, 8.0  # margins around the plot
+_RIGHT, _TOP, _BOTTOM = 10.0, 24.0, 8.0  # margins around the plot; the left one depends on its labels
+_LABEL_GAP = 6.0  # to both sides of a label of the axis
 
 
 def small_button(icon_name: str, tip: str, clicked: Callable[[], object], *, checkable: bool = False) -> QToolButton:
@@ -354,23 +355,25 @@ class Plot(QWidget):
             low, high = min(low, 0.0), max(high, 0.0)
         span = high - low or 1.0
         first, end = self.points[0][0], max(self.points[-1][0], self.points[0][0] + 1)
-        area = QRectF(_LEFT, _TOP + 6, self.width() - _LEFT - _RIGHT, self.height() - _TOP - _BOTTOM - 14)
+        small = painter.font()
+        small.setPointSizeF(max(6.0, small.pointSizeF() * 0.85))
+        painter.setFont(small)
+        labels = {value: self._form.format(value) for value in (low, high, *([0.0] if self._zero else []))}
+        widest = max(painter.fontMetrics().horizontalAdvance(label) for label in labels.values())
+        left = widest + 2 * _LABEL_GAP
+        area = QRectF(left, _TOP + 6, self.width() - left - _RIGHT, self.height() - _TOP - _BOTTOM - 14)
 
         def place(step: float, value: float) -> QPointF:
             x = area.left() + (step - first) / (end - first) * area.width()
             return QPointF(x, area.bottom() - (value - low) / span * area.height())
 
-        painter.setPen(QPen(QColor(colors.border), 1))
-        small = painter.font()
-        small.setPointSizeF(max(6.0, small.pointSizeF() * 0.85))
-        painter.setFont(small)
-        for value in {low, high, *([0.0] if self._zero else [])}:
+        for value, label in labels.items():
             y = place(first, value).y()
             painter.setPen(QPen(QColor(colors.border), 1))
             painter.drawLine(QPointF(area.left(), y), QPointF(area.right(), y))
             painter.setPen(QColor(colors.muted))
-            box = QRectF(2, y - 8, _LEFT - 8, 16)
-            painter.drawText(box, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, self._form.format(value))
+            box = QRectF(_LABEL_GAP, y - 8, widest, 16)
+            painter.drawText(box, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, label)
         line = QPolygonF([place(*point) for point in self.points])
         painter.setPen(QPen(QColor(colors.accent), 2, join=Qt.PenJoinStyle.RoundJoin))
         if len(self.points) > 1:

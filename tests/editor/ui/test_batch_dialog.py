@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The dialog that harmonizes many images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PyQt6.QtCore import Qt
+from pytestqt.qtbot import QtBot
+
+from s2am_editor.window.dialogs.batch import BACKGROUND_MODE, COMPOSITE_MODE, BatchDialog
+from s2am_editor.window.editor_settings import EditorSettings
+from s2am_editor.window.theme import Theme
+from s2am_engine.image.io import ImageData, load_image, save_image
+from tests.editor.ui.conftest import disc
+from tests.editor.ui.driver import LONG, click
+
+
+@pytest.fixture
+def batch(qtbot: QtBot, theme: Theme, settings: EditorSettings) -> BatchDialog:
+    dialog = BatchDialog(settings)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    return dialog
+
+
+def states(dialog: BatchDialog) -> dict[str, str]:
+    found = {}
+    for line in range(dialog.table.rowCount()):
+        name, state = dialog.table.item(line, 0), dialog.table.item(line, 1)
+        assert name is not None
+        assert state is not None
+        found[name.text()] = state.text()
+    return found
+
+
+def test_batch_dialog_harmonizes_cutouts_on_one_background(
+    qtbot: QtBot, batch: BatchDialog, background: Path, tmp_path: Path
+) -> None:
+    sources, output = tmp_path / "layers", tmp_path / "results"
+    sources.mkdir()
+    for name in ("one", "two"):
+        save_image(sources / f"{name}.png", disc(80, 60))
+    (sources / "three.png").write_bytes(b"no picture")
+    assert not batch.start_button.isEnabled()
+    batch.sources.set_path(sources)
+    batch.background.set_path(background)
+    batch.output.set_path(output)
+    click(batch.start_button)
+    qtbot.waitUntil(lambda: not batch.batch_job.busy, timeout=LONG)
+    found = states(batch)
+    assert found["one.png"].startswith("Done")
+    assert "three.png" in found["three.png"]
+    assert "2 of 3 images harmonized" in batch.state.text()
+    assert batch.sheet_button.isVisible()
+    assert load_image(output / "two.png").pixels.shape == (240, 320, 3)
+
+
+def test_batch_dialog_puts_one_cutout_on_many_backgrounds(
+    qtbot: QtBot, batch: BatchDialog, cut_out: Path, tmp_path: Path
+) -> None:
+    sources = tmp_path / "rooms"
+    sources.mkdir()
+    for index, size in enumerate(((200, 300), (400, 300))):
+        pixels = np.random.default_rng(index).integers(60, 120, (*size, 3), np.uint8)
+        save_image(sources / f"room-{index}.png", ImageData(pixels))
+    batch.kind.setCurrentIndex(BACKGROUND_MODE)
+    assert not batch.background.isVisible()
+    batch.sources.set_path(sources)
+    batch.cutout.set_path(cut_out)
+    batch.output.set_path(tmp_path / "results")
+    batch.placement.setCurrentIndex(batch.placement.findText("Bottom left"))
+    batch.height_field.setValue(50)
+    batch.pattern.setText("{name} with disc {number}")
+    batch.formats.setCurrentIndex(batch.formats.findData(".jpg"))
+    click(batch.start_button)
+    qtbot.waitUntil(lambda: not batch.batch_job.busy, timeout=LONG)
+    assert all(text.startswith("Done") for text in states(batch).values())
+    for index, height in enumerate((200, 400)):
+        found = load_image(tmp_path / "results" / f"room-{index} with disc {index + 1}.jpg").pixels.astype(int)
+        changed = np.abs(found - load_image(sources / f"room-{index}.png").pixels).max(axis=2) > 60
+        assert changed[height // 2 :, : height // 2].mean() > 0.3
+        assert changed[: height // 2 - 8].mean() < 0.01
+        assert changed[:, round(0.65 * height) :].mean() < 0.01
+
+
+@pytest.mark.parametrize("pattern", ["{nam}", "a/b", ""])
+def test_batch_dialog_refuses_an_unusable_name(
+    batch: BatchDialog, background: Path, cut_out: Path, tmp_path: Path, pattern: str
+) -> None:
+    sources = tmp_path / "cutouts"
+    sources.mkdir()
+    save_image(sources / "one.png", load_image(cut_out))
+    batch.sources.set_path(sources)
+    batch.background.set_path(background)
+    batch.output.set_path(tmp_path / "results")
+    batch.pattern.setText(pattern)
+    click(batch.start_button)
+    assert "cannot name files" in batch.banner.text
+    assert not batch.batch_job.busy
+
+
+def test_batch_dialog_shows_the_reason_of_a_failure_in_full(
+    qtbot: QtBot, batch: BatchDialog, background: Path, tmp_path: Path
+) -> None:
+    sources = tmp_path / "cutouts"
+    sources.mkdir()
+    for name in ("one", "two"):
+        save_image(sources / f"{name}.png", disc(80, 60))
+    batch.sources.set_path(sources)
+    batch.background.set_path(background)
+    batch.output.set_path(tmp_path / "results")
+    batch.pattern.setText("same")
+    click(batch.start_button)
+    qtbot.waitUntil(lambda: not batch.batch_job.busy, timeout=LONG)
+    cell = batch.table.item(1, 1)
+    assert cell is not None
+    assert "would both become" in cell.text()
+    down, across = batch.table.verticalHeader(), batch.table.horizontalHeader()
+    assert down is not None
+    assert across is not None
+    assert down.isHidden()
+    width = across.sectionSize(1)
+    assert width > batch.table.width() // 2  # the reason has the room that the names leave
+    wrapped = Qt.TextFlag.TextWordWrap | Qt.TextFlag.TextWrapAnywhere
+    needed = batch.table.fontMetrics().boundingRect(0, 0, width, 999, wrapped, cell.text())
+    assert batch.table.rowHeight(1) >= needed.height()
+
+
+def test_batch_dialog_harmonizes_composites_with_masks(
+    qtbot: QtBot, batch: BatchDialog, background: Path, tmp_path: Path
+) -> None:
+    sources, masks = tmp_path / "composites", tmp_path / "masks"
+    for folder in (sources, masks):
+        folder.mkdir()
+    save_image(sources / "beach.png", load_image(background))
+    mask = np.zeros((240, 320, 3), np.uint8)
+    mask[60:180, 90:200] = 255
+    save_image(masks / "beach.png", ImageData(mask))
+    batch.kind.setCurrentIndex(COMPOSITE_MODE)
+    batch.sources.set_path(sources)
+    batch.masks.set_path(masks)
+    batch.output.set_path(tmp_path / "results")
+    click(batch.start_button)
+    qtbot.waitUntil(lambda: not batch.batch_job.busy, timeout=LONG)
+    assert states(batch)["beach.png"].startswith("Done")
