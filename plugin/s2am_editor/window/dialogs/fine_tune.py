@@ -35,7 +35,7 @@ from s2am_editor.window.widgets.basic import (
     primary_button,
     push_button,
 )
-from s2am_editor.window.widgets.layouts import DIALOG_MARGINS, column_of, form_of, row_of
+from s2am_editor.window.widgets.layouts import DIALOG_MARGINS, Part, column_of, form_of, row_of
 from s2am_engine.errors import EngineError
 from s2am_engine.models.model_files import check_free, check_name, free_name
 
@@ -117,7 +117,7 @@ class FineTuneDialog(QDialog):
             "Each of them is held out once to measure the result."
         )
         about = muted_label(text)
-        parts = [title, about, row, self._bar, self.state, (self.skipped, 1), form, None, buttons]
+        parts: list[Part] = [title, about, row, self._bar, self.state, (self.skipped, 1), form, None, buttons]
         column_of(self.choice, parts, spacing=10)
 
     def _give_room(self) -> None:
