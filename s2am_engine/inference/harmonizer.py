@@ -80,13 +80,13 @@ class Harmonizer:
                 None = that of the settings.
 
         Raises:
-            ModelError: a model that is unknown, damaged, or only detects, or that the runtime cannot run.
+            ModelError: a model that is unknown, damaged, or does not harmonize, or that the runtime cannot run.
             DeviceError: this machine has no such device.
         """
         loaded = read_model_data(model or default_model())
         if not loaded.card.recolors:
             raise ModelError(
-                f"Model “{loaded.card.name}” only detects pasted regions: choose one that harmonizes.",
+                f"Model “{loaded.card.name}” recolors no foreground: choose one that harmonizes.",
                 code="model.detector",
                 model=loaded.card.name,
             )

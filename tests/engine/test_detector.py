@@ -185,9 +185,10 @@ def test_harmony_score_is_weighted_by_presence() -> None:
     assert loss[1] / loss[0] == pytest.approx(0.3 / 0.94, rel=0.02)
 
 
-def test_harmonizer_refuses_a_detector_model() -> None:
-    with pytest.raises(ModelError, match="“dissonance” only detects") as caught:
-        Harmonizer("dissonance", "cpu")
+@pytest.mark.parametrize("model", ["dissonance", "subject"])
+def test_harmonizer_refuses_a_model_that_does_not_harmonize(model: str) -> None:
+    with pytest.raises(ModelError, match=f"“{model}” recolors no foreground") as caught:
+        Harmonizer(model, "cpu")
     assert caught.value.code == "model.detector"
 
 
