@@ -30,7 +30,7 @@ AUTO: Literal["auto"] = "auto"
 _LEAST_GRAIN = 0.3  # 8-bit levels; less is not visible
 _MOST_GRAIN = FINISH_SLIDERS["grain"].high
 _ALIKE = 0.15  # relative difference of two noise levels that counts as none
-_SHARP = 0.55  # pixels of blur below which an edge counts as sharp: cameras and scaling blur as much
+_SHARP = 0.62  # pixels of blur below which an edge counts as sharp: cameras and scaling blur as much
 _LEAST_SOFTENING = 0.5  # pixels
 _MOST_SOFTENING = 2.0  # pixels; a background that is blurred more is out of focus, which its foreground need not be
 

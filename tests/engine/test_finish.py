@@ -119,6 +119,25 @@ def test_added_grain_has_the_correlation_of_the_background() -> None:
     assert lags[0] == pytest.approx(lags[1], abs=0.1)
 
 
+@pytest.mark.parametrize("name", ["brick", "camera", "gravel", "grass", "page", "retina", "text"])
+@pytest.mark.parametrize("sigma", [1.2, 1.5])
+def test_blur_of_lines_and_texture_is_found_or_said_to_be_unknown(name: str, sigma: float) -> None:
+    image = getattr(data, name)()[:600, :800]
+    photograph = (image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)).astype(np.float32)
+    sharp = cv2.GaussianBlur(photograph, (0, 0), 1.0)
+    mask = np.zeros(photograph.shape[:2], np.uint8)
+    mask[:, : mask.shape[1] // 2] = 255
+    mirrored = np.where(mask[..., None] > 0, sharp, sharp[:, ::-1])
+    pixels = np.where(mask[..., None] > 0, mirrored, cv2.GaussianBlur(mirrored, (0, 0), sigma))
+    measurement = measured(at_depth(pixels, "uint8"), mask)
+    found = -measurement.automatic_sharpness()
+    if (name, sigma) == ("text", 1.2):
+        assert found == 0
+        assert any("background has no clear edges" in note for note in measurement.notes)
+    else:
+        assert found == pytest.approx(sigma, rel=0.25)
+
+
 @pytest.mark.parametrize("name", ["astronaut", "chelsea", "coffee", "grass"])
 @pytest.mark.parametrize("level", [0.0, 3.0])
 def test_automatic_sharpness_is_the_blur_that_the_foreground_lacks(name: str, level: float) -> None:
