@@ -36,8 +36,8 @@ _SHARPEST_OF_CLOUDS = 0.1  # the same of clouds
 
 # The variance is multiplied by _STEPS · (1 + _LINES · (1 - a)), a = σ² from σ₂ and σ₃ / σ² from σ₁ and σ₂ in [0, 1].
 # For 15 images of skimage.data, half of each blurred by 1.2 to 1.9 pixels, with and without noise, the difference of
-# the halves is within 25 % in 96 % of the cases that are measured (9 in 10), and 6 % low on average; with one factor for
-# all of them in 78 %, and 15 % low.
+# the halves is within 25 % in 96 % of the cases that are measured (9 in 10), and 6 % low on average; with one factor
+# for all of them in 78 %, and 15 % low.
 _STEPS, _LINES = 1.08, 0.7
 _ALIKE = 0.3  # share of the edges, those of the most similar blur, that a is measured at
 _LEAST_AGREEMENT = -0.8  # of a; less shows that there are only thin lines, as in text,
@@ -124,7 +124,7 @@ def _squared_blur(ratio: Floats, first: float, second: float) -> Floats:
 def _agreement(squares: Floats, sharp: float, wider_ratio: Floats) -> float:
     """Return the variance of blur by σ₂ and σ₃, relative to that by σ₁ and σ₂ (E,), of edges around a sharp one."""
     alike = np.argsort(np.abs(squares - sharp))[: max(1, round(_ALIKE * len(squares)))]
-    return float(_squared_blur(np.median(wider_ratio[alike]), _SECOND, _THIRD)) / max(sharp, 0.1)
+    return float(_squared_blur(np.median(wider_ratio[alike], keepdims=True), _SECOND, _THIRD)[0]) / max(sharp, 0.1)
 
 
 def _edge_ratios(luma: Floats, inside: NDArray[np.bool_]) -> tuple[Floats, Floats, Floats]:
