@@ -14,23 +14,18 @@ from unittest.mock import MagicMock
 from harmonize_layer.core.settings import EDGE_ARGUMENTS, NO_FINISH, SHADOW_ARGUMENTS
 
 from s2am_common.sliders import SLIDERS
+from tests.plugin.fake_constants import GError, ImageBaseType, LayerColorSpace, LayerMode, Precision, RunMode
 from tests.plugin.fake_gegl import Babl, Buffer, MainLoop, Pixbuf, Rectangle
 from tests.plugin.fake_images import (
     Channel,
     ColorProfile,
     Drawable,
     DrawableFilter,
-    GError,
     GroupLayer,
     Image,
-    ImageBaseType,
     Layer,
-    LayerColorSpace,
     LayerMask,
-    LayerMode,
     Parasite,
-    Precision,
-    RunMode,
     Selection,
     load_image,
 )

@@ -5,54 +5,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from enum import Enum
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.plugin.fake_constants import GError, ImageBaseType, LayerMode, Precision, RunMode
 from tests.plugin.fake_gegl import Babl, Buffer, Bytes, Rectangle, split_format
 
 _numbers = itertools.count(1)
-
-
-class LayerMode(Enum):
-    """Some modes."""
-
-    NORMAL, MULTIPLY, PASS_THROUGH = range(3)
-
-
-class ImageBaseType(Enum):
-    """All types."""
-
-    RGB, GRAY, INDEXED = range(3)
-
-
-class Precision(Enum):
-    """Some precisions."""
-
-    U8_LINEAR, U8_NON_LINEAR, U8_PERCEPTUAL, U16_NON_LINEAR = range(4)
-
-
-class LayerColorSpace(Enum):
-    """Some color spaces of blending."""
-
-    AUTO, RGB_PERCEPTUAL = range(2)
-
-
-class RunMode(Enum):
-    """Some modes."""
-
-    INTERACTIVE, NONINTERACTIVE = range(2)
-
-
-class GError(Exception):
-    """An error of GLib."""
-
-    def __init__(self, message: str = "") -> None:
-        super().__init__(message)
-        self.message = message
 
 
 class Drawable:

@@ -21,7 +21,7 @@ from s2am_common.errors import MaskError
 from s2am_engine.color.adjustments import Sliders, adjust
 from s2am_engine.color.apply import apply_color_map
 from s2am_engine.color.map import Matrix
-from tests.plugin import fake_images
+from tests.plugin import fake_constants, fake_images
 from tests.plugin.conftest import (
     EARLIER_PARASITE,
     HEIGHT,
@@ -32,7 +32,8 @@ from tests.plugin.conftest import (
     pixels_of,
     select,
 )
-from tests.plugin.fake_images import GroupLayer, Image, Layer, LayerMode
+from tests.plugin.fake_constants import LayerMode
+from tests.plugin.fake_images import GroupLayer, Image, Layer
 from tests.plugin.harmonize_runs import ALPHA, PARASITE, harmonize, identity_of, metadata_of, recolored, wrap
 from tests.plugin.local_engine import COLOR_MAP, LocalEngine
 
@@ -363,7 +364,7 @@ def test_find_layers_refuses_unsuitable_layers(image: Image) -> None:
     image.layers[0].floating = True
     with pytest.raises(LayerError, match="“pasted” is not a layer"):
         find_layers(host, [pasted])
-    image.base = fake_images.ImageBaseType.INDEXED
+    image.base = fake_constants.ImageBaseType.INDEXED
     with pytest.raises(LayerError, match="Image > Mode > RGB"):
         find_layers(host, [background])
 

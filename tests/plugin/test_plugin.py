@@ -17,8 +17,9 @@ from harmonize_layer.core import settings
 from s2am_common.errors import BridgeError, CancelledError
 from s2am_common.sliders import SLIDERS
 from tests.plugin import fake_images
+from tests.plugin.fake_constants import RunMode
 from tests.plugin.fake_gimp import Config, FakeGi, PDBStatusType, Procedure
-from tests.plugin.fake_images import Image, RunMode
+from tests.plugin.fake_images import Image
 from tests.plugin.local_engine import LocalEngine
 
 Result = tuple[PDBStatusType, str]

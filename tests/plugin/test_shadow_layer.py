@@ -17,7 +17,8 @@ from s2am_engine.shadow.layer import Silhouette
 from s2am_engine.shadow.render import render_shadow
 from s2am_engine.shadow.settings import Shadow
 from tests.plugin.conftest import HEIGHT, WIDTH, add_mask, pixels_of
-from tests.plugin.fake_images import GroupLayer, Image, Layer, LayerColorSpace, LayerMode
+from tests.plugin.fake_constants import LayerColorSpace, LayerMode
+from tests.plugin.fake_images import GroupLayer, Image, Layer
 from tests.plugin.harmonize_runs import ALPHA, harmonize, metadata_of
 from tests.plugin.local_engine import LocalEngine
 from tests.plugin.presented import Presented
