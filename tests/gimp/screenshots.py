@@ -96,6 +96,7 @@ def open_dialog(desktop: Desktop, title: str = DIALOGS["en"]) -> str:
     desktop.do("key", "Up")
     desktop.do("key", "Return")
     window = desktop.wait_for_window(f"^{title}$")
+    desktop.do("windowraise", window, "windowfocus", window)  # Openbox does not if keys were pressed meanwhile
     settled(desktop)
     return window
 
@@ -106,6 +107,12 @@ def drag(desktop: Desktop, window: str, start: tuple[float, float], across: floa
     x, y = round(start[0] * width), round(start[1] * height)
     desktop.do("mousemove", "--window", window, str(x), str(y), "mousedown", "1")
     desktop.do("mousemove", "--window", window, str(x + round(across * width)), str(y), "mouseup", "1")
+
+
+def click(desktop: Desktop, window: str, place: tuple[float, float]) -> None:
+    """Click on a place of a window, given in fractions of its size."""
+    x, y = (round(fraction * side) for fraction, side in zip(place, size_of(desktop, window), strict=True))
+    desktop.do("mousemove", "--window", window, str(x), str(y), "click", "1")
 
 
 def turn_wheel(desktop: Desktop, window: str, place: tuple[float, float], notches: int) -> None:

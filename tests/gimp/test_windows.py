@@ -12,7 +12,7 @@ import pytest
 
 from tests.gimp import pictures
 from tests.gimp.harness import Desktop, Gimp3
-from tests.gimp.screenshots import open_dialog, settled, shoot, size_of, turn_wheel
+from tests.gimp.screenshots import click, open_dialog, settled, shoot, size_of, turn_wheel
 
 DIALOG = "^Harmonize Layer$"
 
@@ -21,6 +21,9 @@ HARMONIZED = ["pasted harmonized", "pasted", "background"]
 
 WHEEL_COLUMN, WHEEL_PLACES = 0.85, (0.12, 0.3, 0.5, 0.62, 0.74)
 """Places in the dialog over which the wheel is turned, as fractions of its width and height."""
+
+VARIANTS = (0.6, 0.67)
+"""Place of the button “Variants” in the dialog, as fractions of its width and height."""
 
 SMALL_SCREEN = (1280, 690)
 """A screen of 1280×720, without the title bar of a window."""
@@ -82,12 +85,16 @@ def remote(gimp_root: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 @pytest.fixture
 def before(remote: Remote, request: pytest.FixtureRequest) -> Iterator[Any]:
     """The state of an image that is opened in a window for one test."""
-    remote.ask("open", several=getattr(request, "param", False))
-    window = remote.desktop.wait_for_window("GIMP$")
-    remote.desktop.do("windowfocus", window)
-    settled(remote.desktop)
+    show_image(remote, several=getattr(request, "param", False))
     yield remote.ask("see")
     remote.ask("close")
+
+
+def show_image(remote: Remote, *, several: bool = False) -> None:
+    """Open an image in a window with the focus."""
+    remote.ask("open", several=several)
+    remote.desktop.do("windowfocus", remote.desktop.wait_for_window("GIMP$"))
+    settled(remote.desktop)
 
 
 @pytest.mark.parametrize(
@@ -160,3 +167,75 @@ def test_apply_keeps_the_dialog_open(remote: Remote, before: Any) -> None:
     remote.desktop.gimp.wait_for(lambda: not remote.dialog_is_open(), PATIENCE, "the end of the dialog")
     remote.press("ctrl+z")
     remote.wait_until(before, "the picture as it was")
+
+
+def test_dialog_follows_changes_of_image_layer_and_selection(remote: Remote, before: Any) -> None:
+    remote.ask("change")
+    assert remote.ask("harmonize")["status"] == "success"
+    wanted = remote.ask("see")
+    remote.ask("close")
+    show_image(remote)
+    assert remote.ask("see") == before
+    dialog = open_dialog(remote.desktop)
+    shots = [shoot(remote.desktop, remote.desktop.gimp.folder / "unchanged.png", dialog).read_bytes()]
+    remote.ask("change")
+    settled(remote.desktop)
+    shots.append(shoot(remote.desktop, remote.desktop.gimp.folder / "changed.png", dialog).read_bytes())
+    assert shots[0] != shots[1]
+    remote.desktop.do("windowfocus", dialog)
+    remote.press("alt+h")
+    remote.wait_until(wanted, "the result for the changed image")
+    remote.desktop.gimp.wait_for(lambda: not remote.dialog_is_open(), PATIENCE, "the end of the dialog")
+
+
+def test_dialog_of_a_layer_that_is_removed_stays_open_without_an_error(remote: Remote, before: Any) -> None:
+    dialog = open_dialog(remote.desktop)
+    remote.ask("remove")
+    remote.desktop.do("windowfocus", dialog)
+    settled(remote.desktop)
+    remote.press("alt+h")
+    settled(remote.desktop)
+    assert remote.dialog_is_open()
+    assert not remote.desktop.do("search", "--onlyvisible", "--name", "Message")
+    assert "could not go on" not in remote.desktop.gimp.log.read_text(encoding="utf-8")
+    remote.press("Escape")
+    remote.desktop.gimp.wait_for(lambda: not remote.dialog_is_open(), PATIENCE, "the end of the dialog")
+    assert layer_names(remote.ask("see")) == ["background"]
+
+
+# The last tests harmonize with other values than the standard ones, which GIMP keeps for the next dialog.
+
+
+def test_variant_is_chosen_and_applied(remote: Remote, before: Any) -> None:
+    """The second variant is the selected model at 60 %."""
+    assert remote.ask("harmonize", strength=0.6)["status"] == "success"
+    wanted = remote.ask("see")
+    remote.press("ctrl+z")
+    remote.wait_until(before, "the picture as it was")
+    dialog = open_dialog(remote.desktop)
+    click(remote.desktop, dialog, VARIANTS)
+    settled(remote.desktop)
+    remote.press("Tab")
+    remote.press("space")
+    settled(remote.desktop)
+    remote.press("alt+h")
+    remote.wait_until(wanted, "the result of the variant")
+    remote.desktop.gimp.wait_for(lambda: not remote.dialog_is_open(), PATIENCE, "the end of the dialog")
+
+
+def test_dialog_opens_with_the_values_of_the_layer_and_changes_them(remote: Remote, before: Any) -> None:
+    values = {"result": "effect", "warmth": 0.3}
+    assert remote.ask("harmonize", **values, strength=0.6)["status"] == "success"
+    first = remote.ask("see")
+    assert remote.ask("harmonize", **values, strength=0.2)["status"] == "success"
+    wanted = remote.ask("see")
+    assert len({json.dumps(each) for each in (before, first, wanted)}) == 3
+    remote.press("ctrl+z")
+    remote.wait_until(first, "the first effect")
+    open_dialog(remote.desktop)
+    remote.press("alt+g")
+    remote.desktop.do("type", "20\t")
+    settled(remote.desktop)
+    remote.press("alt+h")
+    remote.wait_until(wanted, "the effect with another strength")
+    remote.desktop.gimp.wait_for(lambda: not remote.dialog_is_open(), PATIENCE, "the end of the dialog")

@@ -59,11 +59,31 @@ def count_images() -> int:
     return len(Gimp.get_images())
 
 
+def change() -> str:
+    """Invert and move the pasted layer, and select a part of it."""
+    made = shown[-1][0]
+    layer = made.get_layers()[0]
+    layer.invert(False)
+    layer.set_offsets(60, 40)
+    made.select_rectangle(Gimp.ChannelOps.REPLACE, 0, 0, 110, 240)
+    Gimp.displays_flush()
+    return "changed"
+
+
+def remove() -> str:
+    made = shown[-1][0]
+    made.remove_layer(made.get_layers()[0])
+    Gimp.displays_flush()
+    return "removed"
+
+
 orders: dict[str, Callable[..., Any]] = {
     "open": open_picture,
     "close": close_picture,
     "harmonize": harmonize,
     "see": see,
+    "change": change,
+    "remove": remove,
     "count": count_images,
 }
 

@@ -41,6 +41,8 @@ class VariantPicker:
         chosen.connect("clicked", lambda _: self._choose(model, strength))
         self._row.pack_start(chosen, False, False, 0)
         self._row.show_all()
+        if len(self._row.get_children()) == 1:
+            chosen.grab_focus()  # else Tab would close the list
 
     def _toggled(self, button: Gtk.MenuButton) -> None:
         if button.get_active():
