@@ -2,25 +2,30 @@
 """Take the screenshots of the README: `python -m tests.gimp.screenshots docs/`.
 
 An image with a pasted layer is opened in a real GIMP on a virtual screen, the dialog is opened from the menu, a slider
-is moved, and Harmonize is pressed. With `--screens`, the dialog is shown on other screens, in light and in German.
+is moved, and Harmonize is pressed. With `--screens`, the dialog is shown on other screens, in
+light and in German, and with the mask tools.
 """
 
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 import cv2
 import numpy as np
+from skimage import data
 
 from s2am_engine.image import sample
 from s2am_setup.console import Console
 from tests.gimp.harness import Desktop, Gimp3
-from tests.gimp.provision import HOSTS, UnavailableError, provision
+from tests.gimp.provision import HOST_ROOT, HOSTS, UnavailableError, provision
 
 WIDTH, HEIGHT = 1420, 920
 DIALOG = (1100, 880)
@@ -35,8 +40,13 @@ HARMONY_SECONDS = 3
 DIALOGS = {"en": "Harmonize Layer", "de": "Ebene harmonisieren"}
 """Title of the dialog in each language."""
 
-SCREENS = [((1280, 720), "dark", "de"), ((1920, 1080), "light", "en"), ((1920, 1080), "light", "de")]
-"""Size of the screen, color scheme, and language."""
+SCREENS = [((1280, 720), "dark"), ((1280, 720), "light"), ((1920, 1080), "dark"), ((1920, 1080), "light")]
+"""Size of the screen, and color scheme; all in German."""
+
+GERMAN = "de_DE.UTF-8"
+
+EDGES = (0.682, 0.735)
+"""Place of the expander of the edges in the dialog with all its sections."""
 
 LARGEST = 400_000
 """Largest size of a screenshot in bytes."""
@@ -66,18 +76,49 @@ def take(gimp: Gimp3, out: Path) -> list[Path]:
 
 def take_screens(gimp: Gimp3, out: Path) -> Iterator[Path]:
     """Show the dialog on each of `SCREENS`, write a picture of the whole screen, and yield its path."""
-    for (width, height), scheme, language in SCREENS:
+    sample.make_sample(gimp.folder)
+    for (width, height), scheme in SCREENS:
         gimp.prepare(settings=f"(theme-color-scheme {scheme})\n")
-        sample.make_sample(gimp.folder)
-        with gimp.desktop("open_sample.py", f"{width}x{height}", LANGUAGE=language) as desktop:
-            gimp.wait_for((gimp.folder / "opened").exists, 90, "the picture")
-            (gimp.folder / "opened").unlink()
-            arrange(desktop, width, height)
-            open_dialog(desktop, DIALOGS[language])
+        with opened_in_german(gimp, width, height) as desktop:
+            open_dialog(desktop, DIALOGS["de"])
             desktop.do("mousemove", "0", "0")
             picture = shoot(desktop, gimp.folder / "screen.png")
-        yield small(picture, out / f"gimp-{width}x{height}-{scheme}-{language}.png")
+        yield small(picture, out / f"gimp-{width}x{height}-{scheme}-de.png")
     gimp.end_engine()
+
+
+def take_masks(gimp: Gimp3, out: Path) -> Iterator[Path]:
+    """Show the mask tools for an opaque layer: its subject, and the section of the edges."""
+    gimp.prepare()
+    sample.make_sample(gimp.folder)
+    cv2.imwrite(str(gimp.folder / "layer.png"), cv2.cvtColor(data.astronaut(), cv2.COLOR_RGB2BGR))
+    with opened_in_german(gimp, WIDTH, HEIGHT) as desktop:
+        dialog = open_dialog(desktop, DIALOGS["de"])
+        desktop.do("windowsize", dialog, *map(str, DIALOG))
+        settled(desktop)
+        click(desktop, dialog, EDGES)
+        settled(desktop)
+        turn_wheel(desktop, dialog, (0.68, 0.3), 20)
+        desktop.do("mousemove", "0", "0")
+        picture = shoot(desktop, gimp.folder / "masks.png", dialog)
+    yield small(picture, out / "gimp-mask-de.png")
+    gimp.end_engine()
+
+
+@contextmanager
+def opened_in_german(gimp: Gimp3, width: int, height: int) -> Iterator[Desktop]:
+    """Provide a German GIMP that shows the sample on a screen of a size; its locale is compiled from the host's."""
+    locales, source = gimp.folder / "locales", f"{HOST_ROOT}/usr/share/i18n"
+    if not locales.exists():
+        locales.mkdir()
+        words = ["localedef", "-c", "--no-archive", "-i", "de_DE", "-f", "UTF-8", str(locales / GERMAN)]
+        subprocess.run(gimp.command(words, I18NPATH=source), check=True)
+    environ = {"LANG": GERMAN, "LANGUAGE": "de", "LOCPATH": str(locales)}
+    with gimp.desktop("open_sample.py", f"{width}x{height}", **environ) as desktop:
+        gimp.wait_for((gimp.folder / "opened").exists, 90, "the picture")
+        (gimp.folder / "opened").unlink()
+        arrange(desktop, width, height)
+        yield desktop
 
 
 def arrange(desktop: Desktop, width: int = WIDTH, height: int = HEIGHT) -> None:
@@ -96,6 +137,7 @@ def open_dialog(desktop: Desktop, title: str = DIALOGS["en"]) -> str:
     desktop.do("key", "Up")
     desktop.do("key", "Return")
     window = desktop.wait_for_window(f"^{title}$")
+    settled(desktop)
     desktop.do("windowraise", window, "windowfocus", window)  # Openbox does not if keys were pressed meanwhile
     settled(desktop)
     return window
@@ -166,7 +208,7 @@ def main() -> int:
     """Take the screenshots and print their paths."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path, default=Path("docs"))
-    parser.add_argument("--screens", action="store_true", help="other screens, light and German")
+    parser.add_argument("--screens", action="store_true", help="other screens, light and German, mask tools")
     chosen = parser.parse_args()
     try:
         root = provision(HOSTS[0], Console(sys.stdout))
@@ -175,7 +217,8 @@ def main() -> int:
         return 1
     with tempfile.TemporaryDirectory(prefix="s2am-gimp-") as folder:
         gimp = Gimp3(root, Path(folder))
-        for file in take_screens(gimp, chosen.folder) if chosen.screens else take(gimp, chosen.folder):
+        screens = chain(take_masks(gimp, chosen.folder), take_screens(gimp, chosen.folder))
+        for file in screens if chosen.screens else take(gimp, chosen.folder):
             print(f"{file} ({file.stat().st_size / 1000:.0f} kB)")
     return 0
 

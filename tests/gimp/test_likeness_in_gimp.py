@@ -80,5 +80,3 @@ def test_dialog_says_that_the_background_lacks_the_look(remote: Remote) -> None:
     remote.desktop.gimp.wait_for(lambda: notes.exists() and "likeness" in notes.read_text(), PATIENCE, "the note")
     expected = "The background does not have the look to which “film” was fine-tuned (likeness 20%): its base model "
     assert f"{expected}counts 80%." in notes.read_text(encoding="utf-8")
-    remote.press("Escape")
-    remote.desktop.gimp.wait_for(lambda: not remote.dialog_is_open(), PATIENCE, "the end of the dialog")
