@@ -88,3 +88,4 @@ def test_windows_of_the_image_are_parts_of_what_it_shows(cases: Cases) -> None:
     for (x, y, width, height), part in zip(case.facts["areas"], parts, strict=True):
         np.testing.assert_array_equal(part, canvas[y : y + height, x : x + width])
     np.testing.assert_array_equal(case.pixels("afterwards", CANVAS), whole)
+    assert case.facts["same without cropping"]

@@ -70,10 +70,12 @@ def visible_parts() -> Facts:
     with temporary(copy):
         parts = list(copy.visible_parts([PixelArea(*area) for area in areas], crops=True))
         afterwards = visible(copy.wrapped)
+    of_image = list(GimpImage(made).visible_parts([PixelArea(*area) for area in areas], crops=False))
     whole = keep("parts-whole", visible(made))
     return {
         "areas": areas,
         "parts": keep("parts", b"".join(parts)),
+        "same without cropping": parts == of_image,
         "whole": whole,
         "size": [WIDTH, HEIGHT],
         "afterwards": keep("parts-afterwards", afterwards),
