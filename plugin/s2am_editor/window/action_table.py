@@ -79,6 +79,7 @@ ACTIONS = (
     Action("undo", _mark("&Undo"), Standard.Undo, "undo", "document"),
     Action("redo", _mark("&Redo"), ("Ctrl+Shift+Z", "Ctrl+Y"), "redo", "document"),
     Action("copy", _mark("&Copy image"), Standard.Copy, "copy", "document"),
+    Action("cut-layer", _mark("Cu&t layer"), Standard.Cut, None, "layer"),
     Action("copy-layer", _mark("Copy &layer"), "Ctrl+Shift+C", None, "layer"),
     Action("paste", _mark("&Paste"), Standard.Paste),
     Action("paste-in-place", _mark("Paste in p&lace"), "Ctrl+Shift+V", None, "document"),
@@ -222,7 +223,10 @@ MENUS = (
         _mark("&File"),
         ("open", "recent", "add", "", "save", "save-as", "export", "", "batch", "", "recover", "close", "quit"),
     ),
-    (_mark("&Edit"), ("undo", "redo", "", "copy", "copy-layer", "paste", "paste-in-place", "", "canvas-size")),
+    (
+        _mark("&Edit"),
+        ("undo", "redo", "", "copy", "cut-layer", "copy-layer", "paste", "paste-in-place", "", "canvas-size"),
+    ),
     (
         _mark("&Harmonize"),
         (

@@ -209,6 +209,7 @@ class MainWindow(QMainWindow):
             undo=self._undo,
             redo=self.session.redo,
             copy=self.commands.copy_image,
+            cut_layer=self.commands.cut_layer,
             copy_layer=self.commands.copy_layer,
             canvas_size=self.commands.canvas_size,
             paste=self.commands.paste,

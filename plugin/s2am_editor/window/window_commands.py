@@ -70,8 +70,15 @@ class WindowCommands(DocumentCommands):
         if dialog.exec():
             self._session.do(commands.set_canvas(dialog.chosen, "Canvas size"))
 
-    def copy_layer(self) -> None:
-        """Copy the active layer's visible pixels with its colors as shown, and their place."""
+    def cut_layer(self) -> None:
+        """Copy the active layer as `copy_layer` does, and delete it once it is on the clipboard."""
+        layer = self._session.active
+        if layer is not None:
+            cut = commands.chain("Cut layer", [commands.remove_layer(layer.id)])
+            self.copy_layer(lambda: self._session.do(cut))
+
+    def copy_layer(self, then: Callable[[], object] = lambda: None) -> None:
+        """Copy the active layer's visible pixels with its colors as shown, and their place; then call a function."""
         document, layer = self._session.document, self._session.active
         if layer is None:
             return
@@ -84,7 +91,11 @@ class WindowCommands(DocumentCommands):
         def work(_: BackgroundJob) -> ImageData:
             return render_exactly(dataclasses.replace(document, layers=(alone,)), 1.0, area)
 
-        self._jobs.start(self.tr("Copying"), work, lambda image: clipboard.copy_image(image, center), self.failed.emit)
+        def done(image: ImageData) -> None:
+            clipboard.copy_image(image, center)
+            then()
+
+        self._jobs.start(self.tr("Copying"), work, done, self.failed.emit)
 
     def paste(self, *, in_place: bool = False) -> None:
         """Paste files or an image from the clipboard; a focused text field gets the text instead.

@@ -377,6 +377,26 @@ def test_copied_layer_is_pasted_in_place_in_another_document(
     assert Frame.of(cut.active).x == 160
 
 
+def test_cut_layer_is_deleted_once_it_is_on_the_clipboard_and_a_locked_one_stays(cut: WindowDriver) -> None:
+    window = cut.window
+    lowest, layer = window.session.document.layers
+    window.activateWindow()
+    cut.key(Qt.Key.Key_X, CONTROL)
+    cut.settle()
+    assert window.session.document.layers == (lowest,)
+    window.all_actions["paste-in-place"].trigger()
+    cut.settle()
+    assert Frame.of(cut.active) == Frame.of(layer)
+    window.session.undo()
+    window.session.undo()
+    assert window.session.document.layers == (lowest, layer)
+    window.session.select(lowest.id)
+    window.all_actions["cut-layer"].trigger()
+    cut.settle()
+    assert window.session.document.layers == (lowest, layer)
+    assert "locked" in window.banner.text
+
+
 def test_histogram_shows_the_visible_tones_and_follows_sliders(placed: WindowDriver) -> None:
     panel = placed.window.sidebar.curves
     placed.harmonize()
