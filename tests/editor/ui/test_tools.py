@@ -16,7 +16,7 @@ from PyQt6.QtWidgets import QLabel
 from s2am_editor.cutout.subject import Proposal
 from s2am_editor.document import commands
 from s2am_editor.document.frame import Frame
-from s2am_editor.document.model import Document
+from s2am_editor.document.model import Document, Layer
 from s2am_editor.document.raster import TiledMask
 from s2am_editor.render.export import flatten
 from s2am_editor.window.tools.tool_box import MoveOptions
@@ -380,20 +380,24 @@ def test_copied_layer_is_pasted_in_place_in_another_document(
 def test_cut_layer_is_deleted_once_it_is_on_the_clipboard_and_a_locked_one_stays(cut: WindowDriver) -> None:
     window = cut.window
     lowest, layer = window.session.document.layers
+
+    def layers() -> list[Layer]:
+        return list(window.session.document.layers)
+
     window.activateWindow()
     cut.key(Qt.Key.Key_X, CONTROL)
     cut.settle()
-    assert window.session.document.layers == (lowest,)
+    assert layers() == [lowest]
     window.all_actions["paste-in-place"].trigger()
     cut.settle()
     assert Frame.of(cut.active) == Frame.of(layer)
     window.session.undo()
     window.session.undo()
-    assert window.session.document.layers == (lowest, layer)
+    assert layers() == [lowest, layer]
     window.session.select(lowest.id)
     window.all_actions["cut-layer"].trigger()
     cut.settle()
-    assert window.session.document.layers == (lowest, layer)
+    assert layers() == [lowest, layer]
     assert "locked" in window.banner.text
 
 
