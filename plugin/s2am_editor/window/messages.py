@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from PyQt6.QtCore import QEvent, QObject, Qt, QTimer, QUrl
@@ -19,7 +20,9 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from s2am_editor.render.blend import render_exactly
+from s2am_editor.document.model import Document
+from s2am_editor.render.blend import adjust_image, exact_shadows, render_exactly
+from s2am_editor.render.cast_shadow import ScaledShadow
 from s2am_editor.window.canvas.canvas import Canvas
 from s2am_editor.window.clipboard import copy_text
 from s2am_editor.window.editor_session import EditorSession
@@ -234,6 +237,7 @@ class StatusBar(QStatusBar):
         """Show the state of these."""
         super().__init__()
         self._session, self._canvas = session, canvas
+        self._shadows: tuple[object, Mapping[int, ScaledShadow]] = None, {}
         self.setSizeGripEnabled(False)
         self.job_bar = JobBar(jobs)
         self._pointer, self._info = QLabel(), QLabel()
@@ -288,8 +292,18 @@ class StatusBar(QStatusBar):
             self._pointer.setText("")
             return
         x, y = int(place[0]), int(place[1])
-        image = render_exactly(self._session.document, 1.0, Rect(x, y, x + 1, y + 1))
+        document = self._session.document
+        image = render_exactly(document, 1.0, Rect(x, y, x + 1, y + 1), shadows=self._shown_shadows(document))
+        image = adjust_image(document, image)
         values = "  ".join(
             f"{value:.3f}" if image.pixels.dtype.kind == "f" else str(value) for value in image.pixels[0, 0]
         )
         self._pointer.setText(f"{x}, {y}   ·   {values}")
+
+    def _shown_shadows(self, document: Document) -> Mapping[int, ScaledShadow]:
+        """Return the shadows of all layers, rendered again only after they changed: a large one takes a while."""
+        casting = [layer for layer in document.layers if layer.shadow is not None and document.shows(layer)]
+        key = (document.rect, *((one.id, one.shadow, one.raster, one.mask, one.transform) for one in casting))
+        if self._shadows[0] != key:
+            self._shadows = key, exact_shadows(document)
+        return self._shadows[1]

@@ -7,18 +7,24 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PyQt6.QtCore import QPoint, Qt
 from PyQt6.QtTest import QTest
 
 from s2am_common.sliders import IMAGE_SLIDERS
-from s2am_editor.document.model import ImageAdjustment
+from s2am_editor.document import commands
+from s2am_editor.document.model import Document, ImageAdjustment
+from s2am_editor.render.blend import exact_shadows
+from s2am_editor.render.cast_shadow import ScaledShadow
 from s2am_editor.render.export import flatten
 from s2am_editor.render.harmonize_layer import prepare_input
 from s2am_editor.render.renderer import RenderSession
+from s2am_editor.window import messages
 from s2am_engine.color.adjustments import Sliders, adjust
 from s2am_engine.color.apply import apply_color_map
 from s2am_engine.color.map import IDENTITY
 from s2am_engine.image.io import load_image
+from s2am_engine.shadow.settings import Shadow
 from tests.editor.ui.driver import WindowDriver
 
 
@@ -92,3 +98,30 @@ def test_whole_image_is_adjusted_undone_saved_and_exported(
     assert driver.active.harmonization is not None
     assert driver.active.harmonization.sliders.warmth == 0.2
     assert adjustment(driver) is None
+
+
+def test_values_under_the_pointer_are_those_of_the_export(
+    driver: WindowDriver, background: Path, cut_out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With shadow and adjustment; the shadow is rendered once, not for each movement."""
+    rendered: list[Document] = []
+
+    def count_and_render(document: Document) -> dict[int, ScaledShadow]:
+        rendered.append(document)
+        return exact_shadows(document)
+
+    monkeypatch.setattr(messages, "exact_shadows", count_and_render)
+    driver.open(background, cut_out)
+    window, session = driver.window, driver.window.session
+    session.do(commands.set_shadow(driver.active.id, Shadow(length=1.0, opacity=1.0, contact=1.0)))
+    session.do(commands.set_image_adjustment(ImageAdjustment(sliders=Sliders(warmth=0.6))))
+    driver.settle()
+    expected = flatten(session.document).pixels
+    for x, y in ((20, 20), (160, 120), (150, 172), (210, 150)):
+        window.canvas.hovered.emit((x + 0.5, y + 0.5))
+        place, values = window.status._pointer.text().split("   ·   ")
+        assert place == f"{x}, {y}"
+        assert np.abs(np.array(values.split(), int) - expected[y, x]).max() <= 1  # single pixels round differently
+    assert len(rendered) == 1
+    window.canvas.hovered.emit((-3.0, 5.0))
+    assert window.status._pointer.text() == ""
