@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
 import re
 import signal
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from installer import install
-from s2am_common.optional_parts import OPTIONAL_PARTS, TRAIN
+from s2am_common.optional_parts import OPTIONAL_PARTS, TRAIN, OptionalPart
 from s2am_setup import add_part, command, packages
 from s2am_setup.console import Console
 from s2am_setup.installation import Installation, find_installation
@@ -80,6 +81,32 @@ def test_install_command_lists_parts_with_sizes(capsys: pytest.CaptureFixture[st
     assert parts["train"]["installed"] is True
     assert parts["train"]["download"] > 100e6
     assert all(part["disk"] >= part["download"] > 0 for part in parts.values())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals are there on Linux and macOS only")
+@pytest.mark.parametrize(("typed", "parts"), [(b"n\n", []), (b"\n", [TRAIN])])
+def test_install_asks_in_a_terminal_with_the_size(
+    typed: bytes,
+    parts: list[OptionalPart],
+    installation: Installation,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    added: list[OptionalPart] = []
+    monkeypatch.setattr(add_part, "add_part", lambda part, *_: added.append(part))
+    monkeypatch.setattr(add_part, "part_state", lambda part, *_: add_part.PartState(part, False, 2 * 10**8, 10**9))
+    monkeypatch.setattr("s2am_setup.installation.find_installation", lambda *_: installation)
+    parser = argparse.ArgumentParser()
+    command.add_commands(parser.add_subparsers())
+    options = parser.parse_args(["install", "train"])
+    terminal, end = os.openpty()
+    os.write(terminal, typed)
+    with os.fdopen(end, encoding="utf-8") as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        assert options.run(options) == int(not parts)
+    os.close(terminal)
+    assert added == parts
+    assert "about 0.2 GB to download, 1.0 GB on the disk. Install it? [Y/n]" in capsys.readouterr().err
 
 
 def test_install_can_be_interrupted_by_the_program_that_started_it(
