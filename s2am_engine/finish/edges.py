@@ -30,7 +30,8 @@ _FIELD_SIDE = 128  # of the surroundings
 _SAMPLED = 4  # rows and columns read for each one of the field
 _MARGIN = 0.15  # of the foreground's size, to each side
 _LIGHT_REACH = 0.015  # radius of the light wrap, relative to the square root of the foreground's area
-_SOLID_REACH = 4  # times that radius: half of what is around an edge of a solid part belongs to it, less around twigs
+_SOLID_REACH = 4  # times that radius: within it,
+_SOLID = 0.35  # of what is around a curved edge of a solid part belongs to it, less around twigs
 _RAMP = 0.25  # alpha below which a correction fades out over the background
 _LEAST_WEIGHT = 0.02
 _SMALL_PRODUCT = 1 << 18  # multiplications in a product of matrices for which BLAS starts no threads of its own
@@ -80,7 +81,7 @@ class Surroundings:
         inside = cv2.GaussianBlur(small, (0, 0), max(0.5, _SOLID_REACH * across), sigmaY=max(0.5, _SOLID_REACH * down))
         # Squared, so that it fades out without a visible end: a linear one shows as a band along a horizon. Thin parts,
         # as twigs and hair, get little: light from all sides would take their darkness.
-        light = np.square(2 * np.minimum(outside, 0.5)) * np.square(2 * np.minimum(inside, 0.5))
+        light = np.square(2 * np.minimum(outside, 0.5)) * np.square(np.minimum(inside / _SOLID, 1))
         light = (light * 255).round()
         return cls(box, fields[0], fields[1], np.asarray(light, np.uint8))
 
