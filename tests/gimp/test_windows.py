@@ -188,9 +188,12 @@ def test_dialog_follows_changes_of_image_layer_and_selection(remote: Remote, bef
     remote.desktop.gimp.wait_for(lambda: not remote.dialog_is_open(), PATIENCE, "the end of the dialog")
 
 
-def test_dialog_of_a_layer_that_is_removed_stays_open_without_an_error(remote: Remote, before: Any) -> None:
+@pytest.mark.parametrize("order", ["remove", "close"])
+def test_dialog_of_a_layer_or_image_that_is_gone_stays_open_without_an_error(
+    remote: Remote, before: Any, order: str
+) -> None:
     dialog = open_dialog(remote.desktop)
-    remote.ask("remove")
+    remote.ask(order)
     remote.desktop.do("windowfocus", dialog)
     settled(remote.desktop)
     remote.press("alt+h")
@@ -198,9 +201,13 @@ def test_dialog_of_a_layer_that_is_removed_stays_open_without_an_error(remote: R
     assert remote.dialog_is_open()
     assert not remote.desktop.do("search", "--onlyvisible", "--name", "Message")
     assert "could not go on" not in remote.desktop.gimp.log.read_text(encoding="utf-8")
+    remote.desktop.do("windowfocus", dialog)
     remote.press("Escape")
     remote.desktop.gimp.wait_for(lambda: not remote.dialog_is_open(), PATIENCE, "the end of the dialog")
-    assert layer_names(remote.ask("see")) == ["background"]
+    if order == "close":
+        show_image(remote)  # closed after the test
+    else:
+        assert layer_names(remote.ask("see")) == ["background"]
 
 
 # The last tests harmonize with other values than the standard ones, which GIMP keeps for the next dialog.
