@@ -166,3 +166,13 @@ def test_16_bit_layer_of_another_profile_is_converted(
     assert layer.raster.pixels.dtype == depth
     shown = layer.raster.pixels[5, 5].astype(float) * (255 / np.iinfo(depth).max)
     assert shown == pytest.approx((66, 151, 97), abs=1)  # the color that LittleCMS computes for sRGB
+
+
+def test_files_named_relative_to_the_current_folder_are_found_from_any_other(
+    driver: WindowDriver, background: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For file dialogs, which start beside the background, and the list of recent files."""
+    monkeypatch.chdir(background.parent)
+    driver.open(Path(background.name))
+    assert driver.window.session.folder == background.parent
+    assert driver.window.session.source == background
