@@ -187,6 +187,11 @@ def _harmonize_item(
         )
     except (ImageError, MaskError) as error:
         raise named(error, item.source) from error
-    save_image(item.output, harmonized, quality=settings.quality)
+    save_image(
+        item.output,
+        harmonized,
+        quality=settings.quality,
+        progress=lambda done: progress(_RENDERED + (1 - _RENDERED) * done),
+    )
     before, after = (fit_into_square(each.pixels, SHEET_IMAGE_SIDE) for each in (result.composite, harmonized))
     return before, after

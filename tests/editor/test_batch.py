@@ -122,9 +122,8 @@ def test_harmonize_batch_stops_after_the_step_in_which_it_is_canceled(
     with pytest.raises(StoppedError):
         harmonize_batch(plan_batch(files, tmp_path / "out"), settings, models, stop, sheet, stop)
     assert steps[-1] == step
-    written = ["0.png", "1.png"] if step == "save_image" else ["0.png"]
-    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == written
-    assert all(load_image(tmp_path / "out" / name).pixels.shape == scene().shape for name in written)
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["0.png"]  # not the one that was being written
+    assert load_image(tmp_path / "out" / "0.png").pixels.shape == scene().shape
     assert not sheet.exists()
 
 
