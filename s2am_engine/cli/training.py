@@ -44,6 +44,7 @@ NETWORK_OPTIONS = ("width", "levels")
 PAIR_OPTIONS = ("styles", "scenes", "without")
 RESUMABLE = ("steps", "minutes")  # settings that may change when a run is resumed
 DEFAULT_SHEET = Path("pairs.png")
+MOST_OTHERS = 0.5  # share of backgrounds without a look on which a model of a clear look is used
 NO_NAME = Path()  # the value of --sheet without a file name
 PROGRESS_UNITS = {"READING": "photograph", "TRAINING": "step", "MEASURING": "image"}
 
@@ -99,6 +100,9 @@ class ProgressDisplay:
         self.bar.set_description_str(event.phase.value, refresh=False)
         self.bar.set_postfix_str(f"{left // 60}:{left % 60:02d} left", refresh=False)
         self.bar.update(share - self.bar.n)
+        if event.enough_seconds is not None:
+            minutes = max(1, round(event.enough_seconds / 60))
+            tqdm.write(f"Takes about {minutes} min: more time would not improve the model.", file=sys.stderr)
 
 
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:
@@ -356,9 +360,15 @@ def describe_gain(compared: Compared) -> str:
 
 def describe_recognition(found: LikenessQuality) -> str:
     """Describe on which backgrounds a fine-tuned model is used, in one sentence."""
-    used, rejected = found.recognized, found.rejected
+    used, others = found.recognized, 1 - found.rejected
+    if others > MOST_OTHERS:
+        return (
+            f"This look is mild: one background hardly shows it. So the model is used on {used:.0%} of backgrounds "
+            f"that have it, and on {others:.0%} of others, where its error is that of “other looks” above."
+        )
     return (
-        f"It is used on {used:.0%} of backgrounds with this look; on {rejected:.0%} of others, its base model is used."
+        f"It recognizes {used:.0%} of backgrounds with this look. On {found.rejected:.0%} of others, its base model "
+        "is used."
     )
 
 

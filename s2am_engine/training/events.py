@@ -49,6 +49,7 @@ class TrainingEvent:
     seconds_left: float | None = None  # of all phases of a fine-tuning; else of this phase
     validation: Validation | None = None  # set when the weights have just been measured
     overall: float | None = None  # share of all phases of a fine-tuning that is done, 0 to 1
+    enough_seconds: float | None = None  # for all phases of a fine-tuning; set once if more time changes nothing
 
 
 EventCallback = Callable[[TrainingEvent], None]

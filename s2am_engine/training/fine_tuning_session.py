@@ -7,8 +7,9 @@ import contextlib
 import itertools
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,17 @@ from s2am_engine.training.encoded_pairs import EncodedPairs, FoldPairs, encode_b
 from s2am_engine.training.events import EventCallback, Phase, TrainingEvent
 from s2am_engine.training.pair_source import Loader
 from s2am_engine.training.run_folder import read_settings, write_settings
-from s2am_engine.training.time_budget import TimeBudget
+from s2am_engine.training.time_budget import Now, PhaseWork, TimeBudget, expected_left
 
 SESSION_FILE = "session.json"
 SAVE_EVERY = 10.0  # seconds between two savings of the time
 PREPARING_ENDS, TRAINING_ENDS, MEASURING_ENDS = 0.6, 0.9, 0.97  # shares of the time
+LAST_SECONDS = 20.0  # about, of measuring and saving
 FEWEST_ROUNDS = 2  # of pairs, even if the time is over
 MOST_ENCODED = 20_000  # more do not lower the error further
+EARLY = 0.9  # share of the time before which an end is announced
+
+StepSeconds = Callable[[EncodedPairs, Now], float]
 
 
 @dataclass
@@ -40,6 +45,9 @@ class Session:
     listener: EventCallback
     opened: bool = field(default=False, init=False)  # whether the folder is that of this fine-tuning
     saved: float = field(default=0.0, init=False)  # elapsed seconds at the last saving
+    shown: float = field(default=0.0, init=False)  # share of all phases that was announced last
+    preparing: PhaseWork = field(default_factory=lambda: PhaseWork(PREPARING_ENDS, 1), init=False)  # pairs
+    training: PhaseWork = field(default_factory=lambda: PhaseWork(TRAINING_ENDS, 1), init=False)  # steps
 
     def report(self, event: TrainingEvent) -> None:
         """Pass an event on, with its place among all phases; save the time now and then."""
@@ -50,8 +58,14 @@ class Session:
     def announce(self, event: TrainingEvent) -> None:
         """Pass an event on, with its place among all phases."""
         is_end = event.phase is Phase.SAVING and event.done == event.total
-        overall, left = (1.0, 0.0) if is_end else (self.budget.share, self.budget.left)
-        self.listener(replace(event, overall=overall, seconds_left=left))
+        left = 0.0 if is_end else self.seconds_left()
+        self.shown = 1.0 if is_end else max(self.shown, min(1.0, self.budget.elapsed / (self.budget.elapsed + left)))
+        self.listener(replace(event, overall=self.shown, seconds_left=left))
+
+    def seconds_left(self) -> float:
+        """Return the seconds until the end: of the time, or of the work if that is known to end earlier."""
+        expected = expected_left(self.budget, (self.preparing, self.training), LAST_SECONDS)
+        return self.budget.left if expected is None else min(self.budget.left, expected)
 
     def resume(self, settings: dict[str, Any]) -> None:
         """Open the folder and continue from its content; the files of another fine-tuning are removed.
@@ -79,13 +93,16 @@ class Session:
         assert self.folder is not None
         return self.folder / name
 
-    def encode(self, network: CurvesAndMatrixNetwork, source: FoldPairs, workers: int) -> EncodedPairs:
+    def encode(
+        self, network: CurvesAndMatrixNetwork, source: FoldPairs, workers: int, step_seconds: StepSeconds
+    ) -> EncodedPairs:
         """Encode rounds of pairs until the time for it has passed; earlier ones are read from the folder.
 
         Args:
             network: on the device of the pairs.
             source: of the pairs.
             workers: threads that make pairs ahead.
+            step_seconds: measures the duration of a training step on some pairs, by a function that returns the time.
         """
         found: list[EncodedPairs] = []
         steps = len(source.makers)
@@ -93,17 +110,43 @@ class Session:
         most = max(FEWEST_ROUNDS, MOST_ENCODED // per_round)
         if self.opened:
             found += itertools.islice(self.kept_rounds(), most)
+        kept, begun = len(found), self.budget.elapsed
+        self.training.left = STEPS * (len(source.folds) + 1)
         with Loader(source, len(found) * steps, workers) as loader:
-            while len(found) < FEWEST_ROUNDS or (len(found) < most and self.budget.until(PREPARING_ENDS) > 0):
+            while len(found) < FEWEST_ROUNDS or (len(found) < most and self.budget.until(self.preparing.ends) > 0):
                 parts = []
                 for step in range(loader.next_step, loader.next_step + steps):
                     parts.append(encode_batch(network, source, step, loader.take()))
                     done = len(found) * per_round + sum(map(len, parts))
                     self.report(TrainingEvent(Phase.PREPARING, done, most * per_round))
                 found.append(EncodedPairs.join(parts))
+                self.preparing.measure(self.budget.elapsed - begun, len(found) - kept, most - len(found))
+                is_measured = self.training.seconds is not None
+                if not is_measured and len(found) >= FEWEST_ROUNDS and self.budget.until(PREPARING_ENDS) > 0:
+                    self.plan(step_seconds(EncodedPairs.join(found), partial(self.tick, done, most * per_round)))
+                    begun, kept = self.budget.elapsed, len(found)
                 if self.opened:
                     found[-1].save(self.file(round_file(len(found) - 1)))
+        self.preparing.left = 0
         return EncodedPairs.join(found)
+
+    def tick(self, done: int, total: int) -> float:
+        """Report that pairs are prepared; return the seconds that passed."""
+        self.report(TrainingEvent(Phase.PREPARING, done, total))
+        return self.budget.elapsed
+
+    def plan(self, step_seconds: float) -> None:
+        """Leave the time that training cannot use to pairs; report an early end, after which time is of no use.
+
+        Args:
+            step_seconds: measured duration of a training step.
+        """
+        self.training.seconds = step_seconds
+        needed = (self.training.left * step_seconds + LAST_SECONDS) / self.budget.seconds
+        self.preparing.ends = max(PREPARING_ENDS, MEASURING_ENDS - needed)
+        expected = self.budget.elapsed + self.seconds_left()
+        if expected < EARLY * self.budget.seconds:
+            self.announce(TrainingEvent(Phase.PREPARING, 0, None, enough_seconds=expected))
 
     def kept_rounds(self) -> Iterator[EncodedPairs]:
         """Yield the rounds of pairs that the folder holds, up to the first that is missing or damaged."""
@@ -122,6 +165,7 @@ class Session:
         left = max(0.0, self.budget.until(TRAINING_ENDS)) / (count - number)
 
         def progress(step: int, loss: float) -> float:
+            self.training.measure(self.budget.elapsed - begun, step, (count - number) * STEPS - step)
             self.report(TrainingEvent(Phase.TRAINING, number * STEPS + step, count * STEPS, loss=loss))
             return (self.budget.elapsed - begun) / left if left else 1.0
 

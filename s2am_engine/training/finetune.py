@@ -31,7 +31,7 @@ from s2am_engine.inference.thread_limit import thread_limit
 from s2am_engine.models.model_files import add_model, check_free, check_name
 from s2am_engine.models.model_store import DEFAULT_MODEL, Card, Model, find_model
 from s2am_engine.networks.curves import CurvesAndMatrixNetwork
-from s2am_engine.training.adjustment_training import STEPS
+from s2am_engine.training.adjustment_training import STEPS, seconds_per_step
 from s2am_engine.training.cross_validation import (
     OTHERS,
     STYLE,
@@ -50,6 +50,7 @@ from s2am_engine.training.fine_tuning_session import MEASURING_ENDS, Session
 from s2am_engine.training.gain import SENTENCES, Compared, Errors, PairScores, Verdict, judge
 from s2am_engine.training.held_out_sheet import HeldOutSheet, draw_style_sheet
 from s2am_engine.training.photo_cache import LONG_SIDE, Photograph, Skipped, load_photographs
+from s2am_engine.training.style_pairs import estimate_style
 from s2am_engine.training.time_budget import Now, TimeBudget
 from s2am_engine.training.trainer import default_workers
 
@@ -200,7 +201,10 @@ def learn(
     """Encode pairs, and train and measure adjustments: one without each fold of the photographs, and one on all."""
     folds = photographs.folds
     source = FoldPairs(training_size(card, network), folds=folds, device=device)
-    pairs = session.encode(network.to(device), source, workers)
+    style = estimate_style(photographs.all)
+    pairs = session.encode(
+        network.to(device), source, workers, lambda some, now: seconds_per_step(network, some, style, now)
+    )
     network.cpu()
     trained = []
     for number in range(len(folds) + 1):
@@ -219,6 +223,7 @@ def learn(
                     validation=validate(trained[-1], own, source.make(source.first_step(number)), number + 1),
                 )
             )
+    session.training.left = 0
     *parts, whole = trained
     names = [one.name for one in photographs.all]
     return cross_validate(parts, whole, pairs, names, lambda: session.report(TrainingEvent(Phase.MEASURING, 0, None)))

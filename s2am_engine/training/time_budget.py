@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -123,3 +124,40 @@ class TimeBudget:
     def until(self, share: float) -> float:
         """Return the seconds until a share of the time has passed; negative if it has."""
         return share * self.seconds - self.elapsed
+
+
+@dataclass
+class PhaseWork:
+    """Work of a phase, which ends when no unit is left, or with its share of the time.
+
+    ends: share of the time of all phases at which it ends at the latest.
+    left: units that are left.
+    seconds: measured time of a unit; None = not yet.
+    """
+
+    ends: float
+    left: int
+    seconds: float | None = None
+
+    def measure(self, seconds: float, done: int, left: int) -> None:
+        """Take the speed from the seconds that some units took."""
+        self.left = left
+        if done:
+            self.seconds = seconds / done
+
+
+def expected_left(budget: TimeBudget, phases: Sequence[PhaseWork], rest: float) -> float | None:
+    """Return the seconds until the end of all phases by their measured speed; None as long as one is unknown.
+
+    Args:
+        budget: of all phases.
+        phases: in order; those that are over have no units left.
+        rest: seconds that work of a fixed length takes after them.
+    """
+    end = budget.elapsed
+    for phase in phases:
+        if phase.left:
+            if phase.seconds is None:
+                return None
+            end = max(end, min(end + phase.left * phase.seconds, phase.ends * budget.seconds))
+    return end + rest - budget.elapsed

@@ -18,6 +18,7 @@ from PIL import Image
 from skimage import data
 from torch import Tensor
 
+from s2am_engine.cli.training import ProgressDisplay, describe_recognition
 from s2am_engine.errors import EngineError
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.models.model_files import delete_model
@@ -223,6 +224,39 @@ def test_finetune_takes_the_time_that_was_given(
             assert left / 1.5 < event.seconds_left < left * 1.5, event
 
 
+def test_finetune_uses_time_that_training_leaves_for_more_pairs(
+    photos: Path, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fine_tuning_session, "MOST_ENCODED", 10_000)
+    monkeypatch.setattr(fine_tuning_session, "STEPS", adjustment_training.STEPS)
+    clock = WorkClock(monkeypatch, batch=8.0, step=0.1, pair=2.0)
+    found = tune(photos, base, 10, now=clock, sheet=tmp_path / "sheet.png")
+    assert 0.9 * 600 < found.seconds < 1.1 * 600
+    assert 8.0 * clock.batches > 0.8 * 600, "60 steps of each adjustment take 24 seconds"
+
+
+def test_finetune_announces_when_more_time_changes_nothing(
+    photos: Path, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fine_tuning_session, "MOST_ENCODED", 20 * PAIRS_PER_ROUND)
+    monkeypatch.setattr(fine_tuning_session, "STEPS", adjustment_training.STEPS)
+    clock = WorkClock(monkeypatch, batch=1.5, step=0.1, pair=2.0)
+    events: list[tuple[float, TrainingEvent]] = []
+
+    def receive(event: TrainingEvent) -> None:
+        events.append((clock.seconds, event))
+
+    found = tune(photos, base, 10, now=clock, report=receive, sheet=tmp_path / "sheet.png")
+    ((when, announced),) = [(when, event) for when, event in events if event.enough_seconds is not None]
+    assert when < 0.2 * found.seconds, "at the beginning"
+    assert announced.enough_seconds == pytest.approx(found.seconds, rel=0.1)
+    for later, event in events:
+        if later > when and found.seconds - later > 30:
+            assert event.seconds_left == pytest.approx(found.seconds - later, rel=0.5)
+    shares = [event.overall or 0.0 for _, event in events]
+    assert shares == sorted(shares)
+
+
 def test_finetune_learns_and_measures_even_if_the_time_is_over(
     photos: Path, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -268,8 +302,23 @@ def test_finetune_command_reports_gain_interval_likeness_and_sheet(
     assert code == 0
     assert "color error -20.0% (95 % certain: -30.0% to -10.0%), PSNR +0.10 dB" in out
     assert "Use it with --model mine." in out
-    assert "It is used on 92% of backgrounds with this look" in out
+    assert "It recognizes 92% of backgrounds with this look. On 92% of others, its base model is used" in out
     assert f"its look: {find_model('mine').style_sheet}" in run(capsys, "models")[1]
+
+
+def test_finetune_command_explains_a_mild_look() -> None:
+    text = describe_recognition(cross_validation.LikenessQuality(recognized=0.92, rejected=0.2))
+    assert text.startswith("This look is mild")
+    assert "on 92% of backgrounds that have it, and on 80% of others" in text
+
+
+def test_finetune_command_announces_an_early_end(capsys: pytest.CaptureFixture[str]) -> None:
+    with ProgressDisplay(quiet=True) as display:
+        display(TrainingEvent(Phase.PREPARING, 0, None, overall=0.1, seconds_left=290, enough_seconds=330))
+        display(TrainingEvent(Phase.PREPARING, 1, 2, overall=0.2, seconds_left=280))
+    out, err = capsys.readouterr()
+    assert not out
+    assert err.count("Takes about 6 min: more time would not improve the model.") == 1
 
 
 @pytest.mark.parametrize(("name", "size"), [("concord", fine_tuned_model.SMALL_INPUT_SIZE), ("connoisseur", 128)])
