@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from s2am_engine.cli.outputs import SHEET_SUFFIXES, choose_output
-from s2am_engine.cli.terminal import CommandSpec, UsageError, add_device, progress_bar, sentence_of
+from s2am_engine.cli.terminal import CommandSpec, UsageError, add_device, json_text, progress_bar, sentence_of
 from s2am_engine.models import model_store
 
 EVALUATION_SHEET = Path("evaluation.png")
@@ -65,7 +64,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
             perceptual=perceptual,
         )
     if options.json:
-        print(json.dumps(found.to_json() | ({"left_out": left_out} if left_out else {})))
+        print(json_text(found.to_json() | ({"left_out": left_out} if left_out else {})))
     else:
         print(found.to_table())
         if left_out:
@@ -84,9 +83,7 @@ def run_evaluate_detector(options: argparse.Namespace) -> int:
         found = [
             evaluate_detector(options.dataset, Detector(name, options.device), progress=progress) for name in names
         ]
-    print(
-        json.dumps([one.to_json() for one in found]) if options.json else "\n\n".join(one.to_table() for one in found)
-    )
+    print(json_text([one.to_json() for one in found]) if options.json else "\n\n".join(one.to_table() for one in found))
     return 0
 
 
@@ -104,7 +101,7 @@ def run_evaluate_subjects(options: argparse.Namespace) -> int:
     with atomic_write(file) as sheet, progress_bar("image") as progress:
         found, drawn = evaluate_subjects(options.dataset, selector, split=options.split or "val", progress=progress)
         drawn.save(sheet, "PNG")
-    print(json.dumps(found.to_json()) if options.json else f"{found.to_table()}\ncontact sheet: {file}")
+    print(json_text(found.to_json()) if options.json else f"{found.to_table()}\ncontact sheet: {file}")
     return 0
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,6 +24,7 @@ from s2am_engine.cli.terminal import (
     given_finish,
     given_shadow,
     given_sliders,
+    json_text,
     position,
     progress_bar,
     sentence_of,
@@ -133,7 +133,7 @@ def run_harmonize(options: argparse.Namespace) -> int:
             save_shadow=options.save_shadow,
             status=status,
         )
-    print(json.dumps(described(files, result)) if options.json else result.output)
+    print(json_text(described(files, result)) if options.json else result.output)
     return 0
 
 
@@ -224,7 +224,7 @@ def harmonize_folder(options: argparse.Namespace, files: FileHarmonizer) -> int:
 
         failed = run_batch(items, process, report)
     if options.json:
-        print(json.dumps({"results": results}))
+        print(json_text({"results": results}))
     else:
         print(f"{len(items) - failed} of {len(items)} images harmonized into {options.output}")
     return 1 if failed == len(items) else 0
@@ -292,7 +292,7 @@ def write_found(
         status(f"writing {output}")
         save_image(output, limit_alpha(image, found.mask) if cutout else mask_image(found.mask))
     summary = {"input": str(source), "output": str(output), "model": model} | describe_detection(found)
-    print(json.dumps(summary) if options.json else output)
+    print(json_text(summary) if options.json else output)
     return 0
 
 
@@ -349,7 +349,7 @@ def run_bench(options: argparse.Namespace) -> int:
             results, table = {"sizes": [item.to_json() for item in sizes]}, benchmark.to_table(sizes)
     machine = benchmark.describe_machine()
     if options.json:
-        print(json.dumps({"machine": machine, "model": options.model, **results}))
+        print(json_text({"machine": machine, "model": options.model, **results}))
     else:
         print(f"{machine}\n{table}")
     return 0

@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from s2am_engine.cli.outputs import ask_to_replace, choose_output, confirm
-from s2am_engine.cli.terminal import CommandSpec, Subparsers, byte_progress_bar
+from s2am_engine.cli.terminal import CommandSpec, Subparsers, byte_progress_bar, json_text
 from s2am_engine.errors import ModelError
 from s2am_engine.models import deleted_models, downloads, model_files, model_store
 
@@ -66,7 +65,7 @@ def run_list_models(options: argparse.Namespace) -> int:
             for one in downloads.DOWNLOADS.values()
         ]
         summary = {"default": model_store.default_model(), "models": rows, "networks": networks}
-        print(json.dumps(summary | {"downloads": optional}))
+        print(json_text(summary | {"downloads": optional}))
         return 0
     for model in found:
         card = model.card
@@ -169,7 +168,7 @@ def run_export(options: argparse.Namespace) -> int:
 
 def print_result(options: argparse.Namespace, sentence: str, summary: dict[str, Any]) -> int:
     """Print the result, and return the exit code."""
-    print(json.dumps(summary) if options.json else sentence)
+    print(json_text(summary) if options.json else sentence)
     return 0
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 
 from s2am_common import settings as user_settings
 from s2am_common.atomic import atomic_write, ensure_folder
 from s2am_common.settings import Settings, load_settings, parse_setting, read_section, settings_text, variable_of
-from s2am_engine.cli.terminal import CommandSpec, UsageError
+from s2am_engine.cli.terminal import CommandSpec, UsageError, json_text
 
 
 def add_settings_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +24,7 @@ def run_settings(options: argparse.Namespace) -> int:
         change_settings(options.changes)
     settings = dataclasses.asdict(load_settings())
     if options.json:
-        print(json.dumps({"file": str(user_settings.settings_path()), "settings": settings}))
+        print(json_text({"file": str(user_settings.settings_path()), "settings": settings}))
         return 0
     print(f"# {user_settings.settings_path()}; environment variables ({variable_of('device')} …) override it")
     for spec in dataclasses.fields(Settings):

@@ -6,9 +6,11 @@ from __future__ import annotations
 import argparse
 import ctypes
 import io
+import json
 import logging
+import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -223,6 +225,19 @@ def advance(bar: tqdm[Any], done: int, total: int) -> None:
     """Set a progress bar."""
     bar.total = total
     bar.update(done - bar.n)
+
+
+def json_text(data: object) -> str:
+    """Return data as a line of JSON. Numbers that are not finite become null, as JSON has none."""
+    return json.dumps(_without_nan(data), allow_nan=False)
+
+
+def _without_nan(data: object) -> object:
+    if isinstance(data, Mapping):
+        return {key: _without_nan(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_without_nan(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data
 
 
 def sentence_of(error: S2AMError) -> str:

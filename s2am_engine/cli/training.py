@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from s2am_engine.cli.terminal import (
     add_device,
     advance,
     fail,
+    json_text,
     open_bar,
     open_share_bar,
     positive,
@@ -229,7 +229,7 @@ def run_train(options: argparse.Namespace) -> int:
     name = found.model.card.name
     if options.json:
         summary = {"model": name, "run": str(folder), "steps": found.steps, "gain": found.gain}
-        print(json.dumps(summary))
+        print(json_text(summary))
     else:
         unit = "mean IoU of {:.3f} on held-out photographs" if plan.recipe.subjects else "{:+.2f} dB on held-out pairs"
         print(f"Trained the model “{name}” in {found.steps} steps: {unit.format(found.gain)}.")
@@ -298,7 +298,7 @@ def print_pairs_summary(
     """Print the result, and list the skipped files."""
     left_out = [{"path": str(one.path), "why": one.why} for one in skipped]
     if options.json:
-        print(json.dumps(summary | {"skipped": left_out}))
+        print(json_text(summary | {"skipped": left_out}))
     else:
         list_skipped(skipped)
         print(sentence)
@@ -333,7 +333,7 @@ def run_finetune(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return fail("Stopped: the same command continues; no model was made yet.")
     if options.json:
-        print(json.dumps(found.to_json() | {"sheet": str(sheet)}))
+        print(json_text(found.to_json() | {"sheet": str(sheet)}))
         return 0
     list_skipped(found.photographs.skipped)
     print(

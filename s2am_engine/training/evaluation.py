@@ -60,7 +60,7 @@ class Row:
         for image, found in zip(images, self.masks, strict=False):
             image["mask"] = dataclasses.asdict(found)
         for image, distance in zip(images, self.lpips, strict=False):
-            image["lpips"] = None if math.isnan(distance) else distance
+            image["lpips"] = distance
         distances = {"lpips": self.mean_lpips} if self.lpips else {}
         masks = {"mask": dataclasses.asdict(mean(self.masks))} if self.masks else {}
         return {"name": self.name, **dataclasses.asdict(self.mean), **distances, **masks, "images": images}

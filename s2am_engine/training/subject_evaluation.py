@@ -60,7 +60,7 @@ class SubjectEvaluation:
     photographs: list[SubjectScores] = field(default_factory=list)
 
     def figures(self) -> dict[str, float]:
-        """Return the mean scores.
+        """Return the mean scores; not a number if there are no such photographs.
 
         single_iou: mean IoU of single clear objects. single_iou_found: the same, 0 where no subject is selected.
         iou: of all photographs with a subject. missed: share of them in which none is selected.
@@ -88,14 +88,17 @@ class SubjectEvaluation:
     def to_table(self) -> str:
         """Return the figures as plain text."""
         of = self.figures()
-        single = f"mean IoU {of['single_iou']:.3f}, or {of['single_iou_found']:.3f} if a missed one counts 0"
-        with_subject = f"mean IoU {of['iou']:.3f}, missed {of['missed']:.1%}"
-        lines = (
-            f"{self.dataset}: model {self.model}",
-            f"single clear objects ({of['single']:.0f}): {single}",
-            f"photographs with a subject ({of['with_subject']:.0f}): {with_subject}",
-            f"photographs without one ({of['without_subject']:.0f}): false alarms {of['false_alarms']:.1%}",
-        )
+        lines = [f"{self.dataset}: model {self.model}"]
+        if of["single"]:
+            single = f"mean IoU {of['single_iou']:.3f}, or {of['single_iou_found']:.3f} if a missed one counts 0"
+            lines.append(f"single clear objects ({of['single']:.0f}): {single}")
+        if of["with_subject"]:
+            with_subject = f"mean IoU {of['iou']:.3f}, missed {of['missed']:.1%}"
+            lines.append(f"photographs with a subject ({of['with_subject']:.0f}): {with_subject}")
+        if of["without_subject"]:
+            lines.append(
+                f"photographs without one ({of['without_subject']:.0f}): false alarms {of['false_alarms']:.1%}"
+            )
         return "\n".join(lines)
 
 

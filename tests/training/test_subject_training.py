@@ -12,13 +12,19 @@ import pytest
 from PIL import Image
 
 from s2am_engine import SubjectSelector
+from s2am_engine.cli.terminal import json_text
 from s2am_engine.errors import TrainingError
 from s2am_engine.models.model_store import SUBJECT_MODEL
 from s2am_engine.networks import registry
 from s2am_engine.networks.spec import NetworkSpec
 from s2am_engine.networks.subject import SUBJECT_RECIPE
 from s2am_engine.training.events import Phase, TrainingEvent
-from s2am_engine.training.subject_evaluation import evaluate_subjects, is_single_object
+from s2am_engine.training.subject_evaluation import (
+    SubjectEvaluation,
+    SubjectScores,
+    evaluate_subjects,
+    is_single_object,
+)
 from s2am_engine.training.subject_photographs import SubjectPhotographs, find_subjects, random_window
 from s2am_engine.training.train import make_plan, train
 from tests.engine.fake_networks import Spotter, write_fake_model
@@ -148,3 +154,9 @@ def test_single_objects_are_connected_and_neither_tiny_nor_filling() -> None:
     mask[:] = True
     assert not is_single_object(mask)
     assert not is_single_object(np.zeros((100, 100), np.bool_))
+
+
+def test_evaluation_without_empty_photographs_names_no_false_alarms() -> None:
+    found = SubjectEvaluation("photos", "subject", [SubjectScores("one", True, True, 0.9, 0.8)])
+    assert "false alarms" not in found.to_table()
+    assert json.loads(json_text(found.to_json()))["false_alarms"] is None
