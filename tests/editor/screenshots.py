@@ -44,6 +44,7 @@ SHOWN = {
     "light-harmonized": "editor.png",
     "dark-variants": "editor-variants.png",
     "light-welcome": "editor-welcome.png",
+    "light-subject": "editor-subject.png",
 }
 WIDTH = 1000  # of a screenshot in docs/
 DOCS_SIZE = (1360, 860)
@@ -128,6 +129,13 @@ class Photographer:
             window.sidebar.sections[name].set_open(True)
 
     def _cutting(self, window: MainWindow) -> None:
+        window.session.open(Document.from_image(ImageData(data.astronaut()), "Astronaut"), "Astronaut")
+        window.all_actions["select-subject"].trigger()
+        self._wait(window)
+        window.all_actions["mask-overlay"].trigger()
+        self._wait(window)
+        self._take(window, "subject")
+        window.all_actions["mask-composite"].trigger()
         window.session.open(Document.from_image(ImageData(data.chelsea()), "Chelsea"), "Chelsea")
         window.tool_box.choose("scribble")
         self._wait(window)
