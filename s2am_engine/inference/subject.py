@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2am_engine.errors import NoSubjectError
+from s2am_engine.image.arrays import bounding_box
 from s2am_engine.image.data import ImageData
 from s2am_engine.image.masks import snap_mask, upsample_mask
 from s2am_engine.inference.detector import Detector
@@ -130,6 +131,29 @@ class SubjectSelector:
         """
         started = time.perf_counter()
         data = convert_image(image, alpha, profile).data
+        # The network sees the visible part only, so that transparent margins do not make the subject small.
+        left, top, right, bottom = _visible_box(data)
+        part = slice(top, bottom), slice(left, right)
+        visible = ImageData(data.pixels[part], None if data.alpha is None else data.alpha[part], data.profile)
+        mask, confidence = self._select(visible, likeliest=likeliest)
+        full = np.zeros(data.pixels.shape[:2], np.uint8)
+        full[part] = mask
+        logger.info(
+            "subject in %d×%d with “%s” in %.2f s, confidence %.2f",
+            data.pixels.shape[1],
+            data.pixels.shape[0],
+            self.name,
+            time.perf_counter() - started,
+            confidence,
+        )
+        if full.max() < 128:
+            raise no_subject(confidence)
+        if full.min() == 255:
+            raise NoSubjectError("The whole image was taken for the subject.", code="subject.all")
+        return SubjectResult(full, confidence, self.name)
+
+    def _select(self, data: ImageData, *, likeliest: bool) -> tuple[NDArray[np.uint8], float]:
+        """Return the mask of an image's subject, H×W, and the confidence. Raises NoSubjectError."""
         small = reduce_image(data.pixels, data.alpha, data.profile, self.detector.input_size)
         predicted = self.detector.predictor.predict_mask(small)
         if predicted.presence < SUBJECT_THRESHOLD and not likeliest:
@@ -138,25 +162,20 @@ class SubjectSelector:
         full = snap_mask(upsample_mask(keep_main_regions(mask), data.pixels))
         if data.alpha is not None:
             full[data.alpha == 0] = 0
-        logger.info(
-            "subject in %d×%d with “%s” in %.2f s, confidence %.2f",
-            data.pixels.shape[1],
-            data.pixels.shape[0],
-            self.name,
-            time.perf_counter() - started,
-            predicted.presence,
-        )
-        if full.max() < 128:
-            raise no_subject(predicted.presence)
-        if full.min() == 255:
-            raise NoSubjectError("The whole image was taken for the subject.", code="subject.all")
-        return SubjectResult(full, predicted.presence, self.name)
+        return full, predicted.presence
 
     def _downloaded_mask(self, data: ImageData) -> Floats:
         assert self._downloaded
         return self._downloaded.predict(
             reduce_image(data.pixels, data.alpha, data.profile, self._downloaded.input_size)
         )
+
+
+def _visible_box(data: ImageData) -> tuple[int, int, int, int]:
+    """Return left, top, right and bottom of what is not transparent; of the whole image if all is."""
+    height, width = data.pixels.shape[:2]
+    found = None if data.alpha is None else bounding_box(data.alpha)
+    return found or (0, 0, width, height)
 
 
 def no_subject(confidence: float) -> NoSubjectError:

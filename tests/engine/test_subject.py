@@ -43,6 +43,18 @@ def is_selected(found: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bool:
     return bool((here & there).sum() / (here | there).sum() > 0.85)
 
 
+def test_transparent_margins_change_nothing() -> None:
+    pixels, _ = composite()
+    height, width = pixels.shape[:2]
+    wide = np.zeros((2 * height, 5 * width, 3), np.uint8)
+    alpha = np.zeros(wide.shape[:2], np.uint8)
+    part = slice(height // 2, height // 2 + height), slice(3 * width, 4 * width)
+    wide[part], alpha[part] = pixels, 255
+    alone = SubjectSelector().select(wide, alpha=alpha)
+    assert (alone.mask[part] == select_subject(pixels).mask).all()
+    assert np.count_nonzero(alone.mask) == np.count_nonzero(alone.mask[part])
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
 def test_select_subject_gives_mask_and_confidence(dtype: str) -> None:
     found = select_subject(composite(dtype=dtype)[0])
