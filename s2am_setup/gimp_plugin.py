@@ -15,8 +15,10 @@ from typing import Literal
 from s2am_common import log
 from s2am_common.atomic import atomic_write
 from s2am_common.paths import user_paths
+from s2am_common.translation import CATALOGS, read_po
 from s2am_setup.gimp_profiles import FLATPAK_ID, GimpProfile
 from s2am_setup.manifest import Manifest, path_exists
+from s2am_setup.message_catalog import compile_catalog
 
 PLUGIN_NAME = "harmonize-layer"
 """Name of the plug-in's folder and file: GIMP requires both to be the same."""
@@ -36,7 +38,7 @@ PluginState = Literal["loaded", "not loaded yet", "skipped", "failed"]
 
 
 def assemble_plugin(target: Path, serve: Sequence[str]) -> list[Path]:
-    """Write the plug-in's folder atomically: its own files, the bridge's client, and how to start the engine.
+    """Write the plug-in's folder atomically: its files, the bridge's client, translations, and how to start the engine.
 
     Args:
         target: `<GIMP profile>/plug-ins/harmonize-layer`, which is replaced.
@@ -58,6 +60,7 @@ def assemble_plugin(target: Path, serve: Sequence[str]) -> list[Path]:
             copy = new / name
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, copy)
+        _write_translations(new / "locale")
         note = {"version": _ENGINE_NOTE_VERSION, "serve": list(serve)}
         (new / "engine.json").write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
         (new / f"{PLUGIN_NAME}.py").chmod(0o755)  # without the executable bit GIMP skips it silently
@@ -70,6 +73,14 @@ def assemble_plugin(target: Path, serve: Sequence[str]) -> list[Path]:
         for leftover in (new, old):
             shutil.rmtree(leftover, ignore_errors=True)
     return sorted(path for path in target.rglob("*") if path.is_file())
+
+
+def _write_translations(folder: Path) -> None:
+    """Write the catalogs of the gettext domain of the plug-in, which has its name, for the texts in GIMP's menus."""
+    for source in CATALOGS.glob("*.po"):
+        target = folder / source.stem / f"LC_MESSAGES/{PLUGIN_NAME}.mo"
+        target.parent.mkdir(parents=True)
+        target.write_bytes(compile_catalog(read_po(source.read_text(encoding="utf-8")), source.stem))
 
 
 def _sources() -> list[tuple[Path, Path]]:

@@ -85,6 +85,7 @@ def test_plugin_zip_is_folder_that_gimp_loads(files: list[Path]) -> None:
         assert archive.read(entry).startswith(b"#!/usr/bin/env python3\n")
         inside = set(archive.namelist())
         assert {f"harmonize-layer/gimp_bridge/{name}" for name in CLIENT_FILES} <= inside
+        assert "harmonize-layer/locale/de/LC_MESSAGES/harmonize-layer.mo" in inside
         assert json.loads(archive.read("harmonize-layer/engine.json"))["serve"] == ["s2am", "serve"]
         assert b"s2am doctor --fix" in archive.read("INSTALL.txt")
 

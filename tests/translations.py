@@ -203,7 +203,7 @@ def _tables() -> Iterator[str]:
         yield from (slider.label, slider.help)
     yield from messages.GIMP_ADVICE.values()
     yield from STATUS
-    yield from (*settings.HELP[:-1], settings.RESTORE_HELP)
+    yield from (*settings.HELP, settings.RESTORE_HELP)
     yield from (spec.label for spec in SLIDERS.values() if spec.mnemonic == "")
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -104,6 +105,15 @@ class Gimp3:
         (self.folder / "home").mkdir(exist_ok=True)
         pairs = [f"{name}={value}" for name, value in variables.items()]
         return inside(self.root, ["env", "-i", *pairs, *program], (self.folder, CHECKOUT))
+
+    def german(self) -> dict[str, str]:
+        """Return the environment of a German GIMP; the Debian has no German locale, so the formats stay those of C.
+
+        gettext ignores LANGUAGE in the locale C, so that a copy of it has the German name.
+        """
+        locales = self.folder / "locales"
+        shutil.copytree(self.root / "usr/lib/locale/C.utf8", locales / "de_DE.UTF-8", dirs_exist_ok=True)
+        return {"LANG": "de_DE.UTF-8", "LANGUAGE": "de", "LOCPATH": str(locales)}
 
     def run(self, script: str, seconds: float = 300, **environ: str) -> Any:
         """Run a script of `inside/` in a GIMP without windows.

@@ -6,11 +6,13 @@ from __future__ import annotations
 import json
 import os
 import stat
+from gettext import GNUTranslations
 from pathlib import Path
 
 import pytest
 
 from s2am_common import log
+from s2am_common.translation import CATALOGS, read_po
 from s2am_setup import gimp_plugin
 from s2am_setup.gimp_profiles import GimpProfile
 from s2am_setup.manifest import Manifest, read_manifest
@@ -48,6 +50,21 @@ def test_install_plugin_writes_folder_that_gimp_loads(profile: Path, manifest: M
     assert os.access(file, os.X_OK)
     assert (file.parent / "gimp_bridge/client.py").is_file()
     assert json.loads((file.parent / "engine.json").read_text(encoding="utf-8"))["serve"] == SERVE
+
+
+@pytest.mark.parametrize("source", sorted(CATALOGS.glob("*.po")), ids=lambda source: source.stem)
+def test_install_plugin_writes_catalogs_for_gimps_gettext(source: Path, profile: Path, manifest: Manifest) -> None:
+    gimp_plugin.install_plugin(profile, SERVE, manifest)
+    folder = gimp_plugin.plugin_folder(profile)
+    file = folder / f"locale/{source.stem}/LC_MESSAGES/harmonize-layer.mo"
+    with file.open("rb") as content:
+        compiled = GNUTranslations(content)
+    texts = read_po(source.read_text(encoding="utf-8"))
+    assert {english: compiled.gettext(english) for english in texts} == texts
+    assert compiled.info()["language"] == source.stem
+    assert compiled.gettext("A text of another program") == "A text of another program"
+    gimp_plugin.remove_plugin(profile, manifest)
+    assert not folder.exists()
 
 
 def test_install_plugin_records_every_file(profile: Path, manifest: Manifest) -> None:

@@ -135,7 +135,7 @@ class FakeGi:
             Bytes=kinds(new=bytes),
             Error=GError,
             idle_add=self.loop.idle_add,
-            get_language_names=lambda: ["C"],
+            dgettext=lambda _domain, text: text,
             timeout_add=MagicMock(),
             source_remove=MagicMock(),
         )

@@ -78,7 +78,7 @@ def test_each_mnemonic_of_the_dialog_is_unique(language: str, of_gimp: str) -> N
 
 def test_help_names_all_sliders_and_choices() -> None:
     for name in (*SLIDERS, *settings.RESULTS, *settings.MASKS):
-        assert name in settings.help_text()
+        assert name in settings.help_text(str)
 
 
 # -- messages

@@ -6,6 +6,9 @@ from __future__ import annotations
 import logging
 import runpy
 import sys
+from collections.abc import Iterator
+from gettext import GNUTranslations
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,9 @@ from harmonize_layer.core import settings
 
 from s2am_common.errors import BridgeError, CancelledError
 from s2am_common.sliders import SLIDERS
+from s2am_common.translation import current_language, use_languages
+from s2am_setup.gimp_plugin import PLUGIN_NAME
+from s2am_setup.message_catalog import compile_catalog
 from tests.plugin import fake_images
 from tests.plugin.fake_constants import RunMode
 from tests.plugin.fake_gimp import Config, FakeGi, PDBStatusType, Procedure
@@ -26,13 +32,14 @@ Result = tuple[PDBStatusType, str]
 
 
 @pytest.fixture
-def plugin(gi: FakeGi, engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> Any:
+def plugin(gi: FakeGi, engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The module of the procedure, with the local engine."""
     from harmonize_layer.gimp import plugin
 
     monkeypatch.setattr(plugin, "read_launcher", lambda _folder: ["s2am", "serve"])
     monkeypatch.setattr(plugin, "EngineClient", lambda _serve: engine)
-    return plugin
+    yield plugin
+    use_languages([])
 
 
 def call(plugin: Any, image: Image, config: Config | None = None, mode: RunMode = RunMode.NONINTERACTIVE) -> Result:
@@ -125,7 +132,6 @@ def test_run_interactive_shows_the_dialog(
 
 def test_procedure_has_all_arguments(plugin: Any) -> None:
     described = plugin.HarmonizeLayerPlugIn()
-    assert not described.do_set_i18n("x")
     assert described.do_query_procedures() == ["plug-in-harmonize-layer", "plug-in-harmonize-layer-restore"]
     procedure = described.do_create_procedure(settings.PROCEDURE_NAME)
     assert list(procedure.arguments) == [
@@ -138,6 +144,22 @@ def test_procedure_has_all_arguments(plugin: Any) -> None:
         _, help_text, low, high, default, _ = procedure.arguments[name]
         assert (help_text, low, high, default) == (spec.help, spec.low, spec.high, spec.default)
     procedure.calls.add_menu_path.assert_called_once_with("<Image>/Filters")
+
+
+def test_procedure_is_described_in_the_language_of_gimps_gettext(
+    plugin: Any, gi: FakeGi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    described = plugin.HarmonizeLayerPlugIn()
+    # The domain of the catalogs that the installer writes, in GIMP's default folder `locale`.
+    assert described.do_set_i18n(settings.PROCEDURE_NAME) == (True, PLUGIN_NAME, None)
+    described.do_create_procedure(settings.PROCEDURE_NAME)
+    assert current_language() == "en"
+    catalog = GNUTranslations(BytesIO(compile_catalog({"_Harmonize Layer...": "Ebene", "_Model": "Modell"}, "de")))
+    monkeypatch.setattr(gi.modules["GLib"], "dgettext", lambda _domain, text: catalog.gettext(text))
+    procedure = described.do_create_procedure(settings.PROCEDURE_NAME)
+    procedure.calls.set_menu_label.assert_called_once_with("Ebene")
+    assert procedure.arguments["model"][0] == "Modell"
+    assert current_language() == "de"  # the dialog has the same
 
 
 def test_missing_effects_are_restored(plugin: Any, image: Image, engine: LocalEngine) -> None:

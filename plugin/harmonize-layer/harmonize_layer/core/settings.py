@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,6 @@ from harmonize_layer.core.metadata import LayerMetadata
 from s2am_common.edge_sliders import EDGE_SLIDERS
 from s2am_common.shadow_sliders import SHADOW_SLIDERS
 from s2am_common.sliders import FINISH_SLIDERS, SLIDERS, SliderSpec
-from s2am_common.translation import localized
 
 PROCEDURE_NAME = "plug-in-harmonize-layer"
 
@@ -91,14 +90,14 @@ transparency it is detected, and shown before anything changes.
 The result is a new layer above (with the original kept, hidden), the layer itself, or a layer effect that stays \
 editable. Harmonize Layer on a harmonized layer starts again from the original colors: of an effect always, of a new \
 layer while its original is in the image and neither has been changed. Otherwise, and within a selection, it starts \
-from what the layer shows now.""".splitlines()
-HELP.append(f"Arguments for scripts: {_NAMES}.")
-"""Paragraphs of the help text."""
+from what the layer shows now.
+Arguments for scripts: {names}.""".splitlines()
+"""Paragraphs of the help text; `{names}` stands for the names of the arguments."""
 
 
-def help_text() -> str:
-    """Return the help text in the person's language."""
-    return "\n\n".join(map(localized, HELP))
+def help_text(translate: Callable[[str], str]) -> str:
+    """Return the help text, with each paragraph translated by a function."""
+    return "\n\n".join(map(translate, HELP)).format(names=_NAMES)
 
 
 @dataclass(frozen=True)

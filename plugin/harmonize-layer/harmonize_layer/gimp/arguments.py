@@ -7,8 +7,8 @@ from gi.repository import Gimp, GObject
 
 from harmonize_layer.core import settings
 from harmonize_layer.core.settings import HarmonizeSettings, read_procedure_settings
+from harmonize_layer.gimp.gettext_domain import gettext as _
 from harmonize_layer.gimp.images import GimpLayer
-from s2am_common.translation import localized as _
 
 _FLAGS = GObject.ParamFlags.READWRITE
 

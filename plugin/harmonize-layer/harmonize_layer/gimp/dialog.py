@@ -430,7 +430,7 @@ def _text_label() -> Gtk.Label:
 
 def _help_button() -> Gtk.Widget:
     """Return a button that shows the help text."""
-    text = Gtk.Label(label=settings.help_text(), wrap=True, max_width_chars=60, xalign=0, margin=12)
+    text = Gtk.Label(label=settings.help_text(_), wrap=True, max_width_chars=60, xalign=0, margin=12)
     text.show()
     popover = Gtk.Popover()
     popover.add(text)

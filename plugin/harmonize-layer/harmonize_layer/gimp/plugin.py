@@ -28,11 +28,12 @@ from harmonize_layer.core.messages import LayerError, error_message, gone, is_fa
 from harmonize_layer.core.restoring import restore_effects  # noqa: E402
 from harmonize_layer.gimp.arguments import add_arguments, read_arguments  # noqa: E402
 from harmonize_layer.gimp.copies import delete_stray_copies  # noqa: E402
+from harmonize_layer.gimp.gettext_domain import DOMAIN, gettext_language  # noqa: E402
+from harmonize_layer.gimp.gettext_domain import gettext as _  # noqa: E402
 from harmonize_layer.gimp.images import GimpImage, wrap_drawable  # noqa: E402
 from s2am_common.errors import CancelledError, S2AMError  # noqa: E402
 from s2am_common.log import log_path  # noqa: E402
-from s2am_common.translation import localized as _  # noqa: E402
-from s2am_common.translation import use_languages  # noqa: E402
+from s2am_common.translation import localized, use_languages  # noqa: E402
 
 FOLDER = Path(__file__).resolve().parents[2]
 
@@ -45,16 +46,17 @@ logger = logging.getLogger(__name__)
 class HarmonizeLayerPlugIn(Gimp.PlugIn):
     """The plug-in."""
 
-    def do_set_i18n(self, _procedure_name: str) -> bool:
-        """Report that GIMP has no texts of the plug-in to translate: they are translated before GIMP gets them."""
-        return False
+    def do_set_i18n(self, _procedure_name: str) -> tuple[bool, str, str | None]:
+        """Return that there are translations, their domain, and their folder: None = GIMP's default, `locale`."""
+        return True, DOMAIN, None
 
     def do_query_procedures(self) -> list[str]:
         """Return the names of the procedures."""
         return [settings.PROCEDURE_NAME, settings.RESTORE_NAME]
 
     def do_create_procedure(self, name: str) -> Gimp.Procedure:
-        """Describe the procedure."""
+        """Describe the procedure, in GIMP's language: it has bound the gettext domain before."""
+        use_languages([gettext_language()])
         restores = name == settings.RESTORE_NAME
         run = run_restoring if restores else run_procedure
         procedure = Gimp.ImageProcedure.new(self, name, Gimp.PDBProcType.PLUGIN, run, None)
@@ -71,15 +73,14 @@ class HarmonizeLayerPlugIn(Gimp.PlugIn):
         procedure.set_menu_label(_("_Harmonize Layer..."))
         procedure.add_menu_path("<Image>/Filters")
         procedure.set_documentation(
-            _("Match the colors of a pasted layer to its background"), settings.help_text(), None
+            _("Match the colors of a pasted layer to its background"), settings.help_text(_), None
         )
         add_arguments(procedure)
         return procedure
 
 
 def main(argv: Sequence[str]) -> None:
-    """Run the plug-in for GIMP, in the language of its windows."""
-    use_languages(GLib.get_language_names())
+    """Run the plug-in for GIMP."""
     Gimp.main(HarmonizeLayerPlugIn.__gtype__, list(argv))
 
 
@@ -207,13 +208,13 @@ class ProgressBar:
     def __init__(self) -> None:
         """Show the bar."""
         self._text = "Harmonizing"
-        Gimp.progress_init(_("Harmonizing"))
+        Gimp.progress_init(localized("Harmonizing"))
 
     def show(self, update: ProgressUpdate) -> None:
         """Show the current step."""
         if update.text and update.text != self._text:
             self._text = update.text
-            Gimp.progress_set_text(_(self._text))
+            Gimp.progress_set_text(localized(self._text))
         if update.fraction is None:
             Gimp.progress_pulse()
         else:
