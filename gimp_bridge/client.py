@@ -194,7 +194,7 @@ class EngineClient:
         return list(zip(corners[::2], corners[1::2], strict=True))
 
     def measure_finish(self, request: MeasureFinish, progress: ProgressCallback | None = None) -> FinishMeasured:
-        """Measure grain and sharpness; see `finish_messages`."""
+        """Measure grain, sharpness and edges; see `finish_messages`."""
         return self._call(request, FinishMeasured, progress)
 
     def score_harmony(self, request: ScoreHarmony, progress: ProgressCallback | None = None) -> HarmonyScores:

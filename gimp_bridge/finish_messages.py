@@ -2,7 +2,7 @@
 """The messages about the finish of a layer: grain, sharpness and edges.
 
 1. `PlaceWindows` returns the places of small windows, which the client reads from the visible image at full resolution.
-2. `MeasureFinish` measures grain and sharpness in them, and returns automatic values.
+2. `MeasureFinish` measures grain and sharpness in them, and edges in the reduced image; it returns automatic values.
 3. After `Render`, `FinishStrip` finishes a strip, which has rows of context above and below: see `FinishReach`.
 """
 

@@ -49,16 +49,16 @@ def measure_finish(request: MeasureFinish) -> FinishMeasured:
     masks = np.frombuffer(request.window_masks, np.uint8).reshape(rgba.shape[:3])
     visible = rgba[..., 3] > 0
     windows = SampleWindows(rgba[..., :3], visible & (masks == 255), visible & (masks == 0))
-    found = FinishMeasurement.of(windows, ColorMap.from_json(request.color_map))
     around = None
     if mask.any():
         reduced = Surroundings.measure(np.ascontiguousarray(pixels[..., :3]), mask, pixels[..., 3])
-        around = reduced.scaled(request.full_width / request.width).to_json()
+        around = reduced.scaled(request.full_width / request.width)
+    found = FinishMeasurement.of(windows, ColorMap.from_json(request.color_map), around)
     sharpness = found.automatic_sharpness()
     grain = found.automatic_grain(sharpness if request.sharpness is None else request.sharpness)
     return FinishMeasured(
-        measured={"measurement": found.to_json(), "surroundings": around},
-        automatic={"grain": grain, "sharpness": sharpness},
+        measured={"measurement": found.to_json(), "surroundings": around.to_json() if around else None},
+        automatic={"grain": grain, "sharpness": sharpness, "decontaminate": found.fringe},
         notes=found.notes,
     )
 

@@ -43,6 +43,11 @@ class SliderSpec:
         """The name with hyphens: the command-line option, and the argument of GIMP's procedure."""
         return self.name.replace("_", "-")
 
+    @property
+    def factor(self) -> int:
+        """What a value is multiplied by to be shown in its unit."""
+        return 100 if self.unit == "%" else 1
+
     def check(self, value: float) -> float:
         """Return the value. Raises ValueError, naming the slider and its range, if it lies outside (or is NaN)."""
         if not self.low <= value <= self.high:
@@ -71,7 +76,8 @@ _FINISH_TABLE = (
         unit="px", digits=1, automatic=True,
     ),
     SliderSpec(
-        "decontaminate", 0, 1, 0, "Decontaminate", "How much of the old background's color is removed from soft edges"
+        "decontaminate", 0, 1, 0, "Decontaminate", "How much of the old background's color is removed from soft edges",
+        automatic=True,
     ),
     SliderSpec("light_wrap", 0, 1, 0, "Light Wrap", "How much blurred light of the background spills over the edges"),
 )  # fmt: skip

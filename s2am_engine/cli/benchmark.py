@@ -262,8 +262,9 @@ def finish_stages(result: HarmonizeResult[Any]) -> dict[str, Callable[[], object
 
     def finish(values: Finish, found: FinishMeasurement | None = None) -> None:
         composite, mask = result.composite.pixels, result.mask
-        measured = found or FinishMeasurement.of(SampleWindows.of(composite, mask), result.color_map)
-        around = Surroundings.measure(composite, mask) if values.decontaminate or values.light_wrap else None
+        needed = found is None or values.decontaminate or values.light_wrap
+        around = Surroundings.measure(composite, mask) if needed else None
+        measured = found or FinishMeasurement.of(SampleWindows.of(composite, mask), result.color_map, around)
         Finisher(values, measured, around).apply(pixels, mask)
 
     once = result.measure()

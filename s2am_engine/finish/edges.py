@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from s2am_engine.finish.fringe import estimate_fringe
 from s2am_engine.image.arrays import bounding_box, subsample, to_uint8
 from s2am_engine.types import Bytes, Floats, Mask, Pixels
 
@@ -45,12 +46,15 @@ class Surroundings:
     foreground: n×m×3 uint8, the foreground's colors, extrapolated to the whole box.
     background: n×m×3 uint8, those of the background.
     light: n×m uint8, share of the background's light inside the edges.
+    fringe: evidence of an old background's fringe, see `estimate_fringe`; not in `to_json`, as `FinishMeasurement`
+        has it.
     """
 
     box: tuple[float, float, float, float]
     foreground: Bytes
     background: Bytes
     light: Bytes
+    fringe: float = field(default=0.0, kw_only=True)
 
     @classmethod
     def measure(cls, pixels: Pixels, mask: Mask, alpha: Mask | None = None) -> Surroundings:
@@ -63,7 +67,8 @@ class Surroundings:
         """
         left, top, right, bottom = box = _box_around(mask)
         part = slice(top, bottom), slice(left, right)
-        weights = cv2.blur(np.ascontiguousarray(to_uint8(subsample(mask[part], _FIELD_SIDE * _SAMPLED))), (3, 3))
+        shown = np.ascontiguousarray(to_uint8(subsample(mask[part], _FIELD_SIDE * _SAMPLED)))
+        weights = cv2.blur(shown, (3, 3))
         colors = to_uint8(subsample(pixels[part], _FIELD_SIDE * _SAMPLED))
         share = np.asarray(weights / np.float32(255), np.float32)
         counts = None if alpha is None else (subsample(alpha[part], _FIELD_SIDE * _SAMPLED) > 0).astype(np.float32)
@@ -83,7 +88,8 @@ class Surroundings:
         # as twigs and hair, get little: light from all sides would take their darkness.
         light = np.square(2 * np.minimum(outside, 0.5)) * np.square(np.minimum(inside / _SOLID, 1))
         light = (light * 255).round()
-        return cls(box, fields[0], fields[1], np.asarray(light, np.uint8))
+        fringe = estimate_fringe(colors, shown if counts is None else shown * (counts > 0), *fields)
+        return cls(box, fields[0], fields[1], np.asarray(light, np.uint8), fringe=fringe)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, from which `from_json` restores the fields."""
@@ -108,13 +114,12 @@ class Surroundings:
     def scaled(self, factor: float) -> Surroundings:
         """Return the fields for an image that is `factor` times as large."""
         left, top, right, bottom = (each * factor for each in self.box)
-        return Surroundings((left, top, right, bottom), self.foreground, self.background, self.light)
+        return replace(self, box=(left, top, right, bottom))
 
     def moved(self, right: float, down: float) -> Surroundings:
         """Return the fields for an image in which the foreground lies `right` and `down` pixels from here."""
         left, top, *end = self.box
-        box = (left + right, top + down, end[0] + right, end[1] + down)
-        return Surroundings(box, self.foreground, self.background, self.light)
+        return replace(self, box=(left + right, top + down, end[0] + right, end[1] + down))
 
     def has_light(self, top: int, left: int, height: int, width: int) -> bool:
         """Return whether the background's light reaches a block of the image."""

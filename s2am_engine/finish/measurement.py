@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 
 from s2am_common.sliders import FINISH_SLIDERS
 from s2am_engine.color.map import ColorMap
+from s2am_engine.finish.edges import Surroundings
 from s2am_engine.finish.noise import (
     NoiseModel,
     PatchStatistics,
@@ -87,29 +88,36 @@ class RegionMeasurement:
 
 @dataclass(frozen=True, eq=False)
 class FinishMeasurement:
-    """Measurements of an image's recolored foreground and of its background."""
+    """Measurements of an image's recolored foreground and of its background.
+
+    fringe: evidence of an old background's fringe at the soft edges, see `estimate_fringe`.
+    """
 
     foreground: RegionMeasurement
     background: RegionMeasurement
+    fringe: float = field(default=0.0, kw_only=True)
 
     @classmethod
-    def of(cls, windows: SampleWindows, color_map: ColorMap | None = None) -> FinishMeasurement:
+    def of(
+        cls, windows: SampleWindows, color_map: ColorMap | None = None, around: Surroundings | None = None
+    ) -> FinishMeasurement:
         """Measure windows.
 
         Args:
             windows: see `SampleWindows`.
             color_map: applied to the foreground first, as it changes its noise; None = the colors as they are.
+            around: the surroundings of the foreground, from which its fringe is known; None = it has none.
         """
         with ThreadPoolExecutor(1, "measure") as pool:
             foreground, background = windows.regions(color_map)
             measured = pool.submit(RegionMeasurement.of, foreground)
             other = RegionMeasurement.of(background, background=True)
-            return cls(measured.result(), other)
+            return cls(measured.result(), other, fringe=around.fringe if around else 0.0)
 
     def automatic(self) -> Finish:
-        """Return the values that match grain and sharpness of the foreground to the background; 0 = no evidence."""
+        """Return the values that match grain, sharpness and edges to the background; 0 = no evidence."""
         sharpness = self.automatic_sharpness()
-        return Finish(grain=self.automatic_grain(sharpness), sharpness=sharpness)
+        return Finish(grain=self.automatic_grain(sharpness), sharpness=sharpness, decontaminate=self.fringe)
 
     def resolve(self, values: Mapping[str, float | Literal["auto"]]) -> Finish:
         """Return the finish of values by name, with `automatic` ones instead of “auto”.
@@ -124,6 +132,8 @@ class FinishMeasurement:
             given["sharpness"] = self.automatic_sharpness()
         if given.get("grain") == AUTO:
             given["grain"] = self.automatic_grain(float(given.get("sharpness", 0)))
+        if given.get("decontaminate") == AUTO:
+            given["decontaminate"] = self.fringe
         return Finish.from_values({name: float(value) for name, value in given.items()})
 
     @property
@@ -178,9 +188,13 @@ class FinishMeasurement:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, from which `from_json` restores the measurement."""
-        return {"foreground": self.foreground.to_json(), "background": self.background.to_json()}
+        regions = {"foreground": self.foreground.to_json(), "background": self.background.to_json()}
+        return {**regions, "fringe": self.fringe}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> FinishMeasurement:
         """Return what `to_json` describes. Raises KeyError, TypeError or ValueError for anything else."""
-        return cls(RegionMeasurement.from_json(data["foreground"]), RegionMeasurement.from_json(data["background"]))
+        foreground, background = (RegionMeasurement.from_json(data[name]) for name in ("foreground", "background"))
+        return cls(
+            foreground, background, fringe=float(data.get("fringe", 0))
+        )  # absent in projects of earlier versions

@@ -115,7 +115,7 @@ class HarmonizeResult(Generic[ImageT]):
         return Surroundings.measure(self._source.image.pixels, self.mask, self.alpha)
 
     def measure(self, sliders: Sliders | None = None, **values: float) -> FinishMeasurement:
-        """Measure grain and sharpness of the recolored foreground and of the background, in small windows.
+        """Measure grain, sharpness and edges of the recolored foreground, and of the background.
 
         Its `automatic()` returns the finish that matches them; its `notes` say what could not be measured.
 
@@ -126,7 +126,7 @@ class HarmonizeResult(Generic[ImageT]):
         Raises:
             ValueError: an unknown slider, or a value outside its range.
         """
-        return FinishMeasurement.of(self._windows, self.adjusted_map(sliders, **values))
+        return FinishMeasurement.of(self._windows, self.adjusted_map(sliders, **values), self._surroundings)
 
     def finisher(self, finish: FinishValues, sliders: Sliders | None = None, **values: float) -> Finisher | None:
         """Prepare a finish for this image, its automatic values estimated; None = it changes nothing.

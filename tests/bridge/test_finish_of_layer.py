@@ -67,6 +67,17 @@ def test_windows_have_the_size_of_the_engines() -> None:
     assert (FINISH_WINDOW, finish_messages.MAX_FINISH_WINDOWS) == (WINDOW, 2 * MAX_WINDOWS)
 
 
+def test_automatic_decontamination_finds_an_old_background(tmp_path: Path) -> None:
+    engine = LocalEngine(tmp_path)
+    layer, visible = layer_and_composite()
+    assert measure(engine, layer, visible).automatic["decontaminate"] == 0
+    alpha = layer[..., 3:] / 255
+    fringe = alpha * (1 - alpha) * (np.array([255, 255, 255]) - layer[..., :3])
+    found = measure(engine, layer, np.rint(visible + fringe).clip(0, 255).astype(np.uint8))
+    assert found.automatic["decontaminate"] > 0.5
+    assert found.measured["measurement"]["fringe"] == found.automatic["decontaminate"]
+
+
 @pytest.mark.parametrize("depth", ["u8", "float"])
 def test_render_with_finish_equals_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, depth: Any) -> None:
     monkeypatch.setattr(layer_pixels, "STRIP_BYTES", WIDTH * 4 * 64 * (4 if depth == "float" else 1))

@@ -36,7 +36,7 @@ WIDTH, HEIGHT = 420, 330
 AT = (70, 50)
 VALUES = {"grain": 4.0, "sharpness": -1.0, "decontaminate": 1.0, "light_wrap": 0.8}
 EVERYTHING = FinishSettings(VALUES)
-MATCHED = FinishSettings(VALUES, frozenset(["grain", "sharpness"]))
+MATCHED = FinishSettings(VALUES, frozenset(["grain", "sharpness", "decontaminate"]))
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_matching_values_are_measured_applied_and_kept(photo: Image, engine: Loc
     np.testing.assert_array_equal(pixels_of(photo.layers[0]), finished(engine, before, VALUES | automatic))
     stored = {name: value for name, value in metadata_of(photo.layers[0]).items() if name != "version"}
     values = own_values(LayerMetadata(**stored))
-    expected = {"grain-automatic": True, "sharpness-automatic": True, "decontaminate": 1.0, "light-wrap": 0.8}
+    expected = {f"{name}-automatic": True for name in ("grain", "sharpness", "decontaminate")} | {"light-wrap": 0.8}
     assert {name: values[name] for name in FINISH_NAMES} == automatic | expected
     # Harmonizing the result again starts from the original, without the earlier finish.
     harmonize(photo, engine, photo.layers[0])
@@ -253,7 +253,7 @@ def test_reduced_preview_says_where_the_finish_is_shown(gi: FakeGi, engine: Loca
 def test_presets_and_dialog_hold_the_finish(gi: FakeGi, photo: Image, engine: LocalEngine, tmp_path: Path) -> None:
     presets = Presets(tmp_path / "presets.json")
     wanted = {"grain": 2.5, "grain-automatic": False, "sharpness": -1.0, "sharpness-automatic": True}
-    wanted |= {"decontaminate": 0.5, "light-wrap": 0.25}
+    wanted |= {"decontaminate": 0.5, "decontaminate-automatic": False, "light-wrap": 0.25}
     presets.save("mine", Config(**wanted))
     loaded = presets.load()["mine"]
     assert {name: loaded[name] for name in FINISH_NAMES} == wanted
@@ -268,9 +268,11 @@ def test_presets_and_dialog_hold_the_finish(gi: FakeGi, photo: Image, engine: Lo
     controls = FinishControls(gi.gimp_ui, config)
     made = [call.args[0] for call in gi.gimp_ui.get_scale_entry.call_args_list]
     assert made == [spec.option for spec in FINISH_SLIDERS.values()]
-    controls.show_values(read, {"grain": 3.0, "sharpness": -0.5})
+    controls.show_values(read, {"grain": 3.0, "sharpness": -0.5, "decontaminate": 0.75})
     assert (config.get_property("grain"), config.get_property("sharpness")) == (2.5, -0.5)
-    assert gi.gtk.Label().set_text.call_args.args == ("Matching values: Grain +3.0, Sharpness -0.5",)
+    assert gi.gtk.Label().set_text.call_args.args == (
+        "Matching values: Grain +3.0, Sharpness -0.5, Decontaminate 75 %",
+    )
     resets = [call.args[1] for call in gi.gtk.Button.new_from_icon_name().connect.call_args_list]
     for reset in resets:
         reset(None)

@@ -217,9 +217,9 @@ def find_finish(document: Document, layer_id: int, progress: FractionCallback | 
     composite = prepare_input(document, layer_id, progress=progress)
     measured = composite.pixels, composite.mask, composite.alpha
     color_map = None if layer.harmonization is None else layer.harmonization.color_map
-    found = FinishMeasurement.of(SampleWindows.of(*measured), color_map)
-    automatic = found.automatic()
-    around, basis = Surroundings.measure(*measured), basis_of(document, layer, layer.transform)
+    around = Surroundings.measure(*measured)
+    found = FinishMeasurement.of(SampleWindows.of(*measured), color_map, around)
+    automatic, basis = found.automatic(), basis_of(document, layer, layer.transform)
     return MeasuredFinish(automatic, automatic, found, around, layer.transform, basis)
 
 

@@ -30,7 +30,11 @@ def test_finish_by_button_sliders_reset_and_undo(driver: WindowDriver, backgroun
     found = driver.active.finish
     assert found is not None
     assert found.values == found.automatic
-    assert f"Sharpness {found.automatic.sharpness:.1f}." in panel._note.text()
+    share = found.automatic.decontaminate
+    assert (
+        f"Sharpness {found.automatic.sharpness:.1f}, Decontaminate {share:.0%}.".replace("%", " %")
+        in panel._note.text()
+    )
     assert window.sidebar.finish.sizeHint().height() <= window.sidebar.finish.height()
     assert list(panel.rows) == list(FINISH_SLIDERS)
     assert all(row.isVisible() for row in panel.rows.values())
@@ -47,9 +51,9 @@ def test_finish_by_button_sliders_reset_and_undo(driver: WindowDriver, backgroun
 
     QTest.mouseDClick(panel.rows["grain"].slider, Qt.MouseButton.LeftButton)
     assert abs(driver.active.finish.values.grain - found.automatic.grain) <= 0.05
-    QTest.mouseClick(panel.start_button, Qt.MouseButton.LeftButton)  # measured again, edges kept
+    QTest.mouseClick(panel.start_button, Qt.MouseButton.LeftButton)  # measured again, light wrap kept
     driver.settle()
-    assert driver.active.finish.values == found.automatic.replace(decontaminate=0.5, light_wrap=1)
+    assert driver.active.finish.values == found.automatic.replace(light_wrap=1)
     driver.drag((160, 120), (190, 130), Qt.KeyboardModifier.ControlModifier)  # elsewhere on the background
     assert "Moved since" in panel._note.text()
     window.session.undo()

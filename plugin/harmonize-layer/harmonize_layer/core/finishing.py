@@ -105,7 +105,7 @@ def find_windows(
     engine: EngineClient, composite: LayerComposite, result: HarmonizeResponse, progress: ProgressCallback
 ) -> list[tuple[int, int]]:
     """Return left upper corners in the image of the windows to read. Raises S2AMError if the engine failed."""
-    progress(ProgressUpdate(text="Measuring grain and sharpness"))
+    progress(ProgressUpdate(text="Measuring grain, sharpness and edges"))
     window = composite.window
     request = PlaceWindows(
         width=window.columns,

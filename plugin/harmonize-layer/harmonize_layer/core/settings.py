@@ -52,6 +52,7 @@ OBJECTS = {
     "shadow-automatic": ("Automatic values", "Estimate the values of the shadow from the image"),
     "grain-automatic": ("Match grain", "Match the grain of the layer to that of its background"),
     "sharpness-automatic": ("Match sharpness", "Soften the layer to the sharpness of its background"),
+    "decontaminate-automatic": ("Match edges", "Remove the old background's color where soft edges show it"),
 }
 """Label and help of the arguments that are neither choices nor sliders."""
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from gi.repository import Gimp, GimpUi, GObject, Gtk
 
 from harmonize_layer.core.settings import FINISH_ARGUMENTS, FINISH_AUTOMATIC, FinishSettings, HarmonizeSettings
-from s2am_common.sliders import FINISH_SLIDERS
+from s2am_common.sliders import FINISH_SLIDERS, SliderSpec
 from s2am_common.translation import localized as _
 
 _SPACING = 6
@@ -34,7 +34,7 @@ class FinishControls:
         rows.pack_start(matches, False, False, 0)
         labels = Gtk.SizeGroup(mode=Gtk.SizeGroupMode.HORIZONTAL)
         for name, spec in FINISH_ARGUMENTS.items():
-            slider = window.get_scale_entry(name, 100.0 if spec.unit == "%" else 1.0)
+            slider = window.get_scale_entry(name, float(spec.factor))
             slider.set_digits(spec.digits)
             labels.add_widget(slider.get_label())
             self._sliders[spec.name] = slider
@@ -61,8 +61,7 @@ class FinishControls:
             if spec.name in chosen.automatic:
                 self._config.set_property(argument, values[spec.name])
         specs = [FINISH_SLIDERS[name] for name in values]
-        numbers = [f"{values[spec.name]:+.{spec.digits}f}" if values[spec.name] else "0" for spec in specs]
-        found = ", ".join(f"{_(spec.label)} {number}" for spec, number in zip(specs, numbers, strict=True))
+        found = ", ".join(f"{_(spec.label)} {_number(spec, values[spec.name])}" for spec in specs)
         self._measured.set_text(_(f"Matching values: {found}"))
         self._measured.show()
 
@@ -79,3 +78,10 @@ class FinishControls:
         if automatic in FINISH_AUTOMATIC:
             self._config.set_property(automatic, False)
         self._config.set_property(argument, FINISH_ARGUMENTS[argument].default)
+
+
+def _number(spec: SliderSpec, value: float) -> str:
+    """Return a value as the slider shows it."""
+    if spec.unit == "%":
+        return f"{value * spec.factor:.{spec.digits}f} %"
+    return f"{value:+.{spec.digits}f}" if value else "0"

@@ -24,7 +24,9 @@ class FinishPanel(EffectPanel):
 
     def __init__(self, session: EditorSession) -> None:
         """Show a session's active layer."""
-        super().__init__(FINISH_SLIDERS, self.tr("Measure grain and sharpness of the layer and of the layers below"))
+        super().__init__(
+            FINISH_SLIDERS, self.tr("Measure grain, sharpness and edges of the layer, and the layers below")
+        )
         self._session = session
         session.opened.connect(self.refresh)
         session.layers_changed.connect(self.refresh)
@@ -35,7 +37,9 @@ class FinishPanel(EffectPanel):
         layer = self._session.active
         finish = layer.finish if layer else None
         self.start_button.setEnabled(layer is not None)
-        self.start_button.setText(self.tr("Match grain and sharpness") if finish is None else self.tr("Match again"))
+        self.start_button.setText(
+            self.tr("Match grain, sharpness and edges") if finish is None else self.tr("Match again")
+        )
         if layer is None or finish is None:
             self.show_values(None, None)
             return
@@ -62,8 +66,9 @@ class FinishPanel(EffectPanel):
         for name in _MATCHED:
             spec = FINISH_SLIDERS[name]
             label = QCoreApplication.translate("sliders", spec.label)
-            value = getattr(finish.automatic, name)
-            found.append(f"{label} {'+' if value > 0 else ''}{QLocale().toString(value, 'f', spec.digits)}")
+            value = spec.factor * getattr(finish.automatic, name)
+            sign, unit = "+" if value > 0 > spec.low else "", " %" if spec.unit == "%" else ""
+            found.append(f"{label} {sign}{QLocale().toString(float(value), 'f', spec.digits)}{unit}")
         return " ".join(
             [self.tr("Automatic: {0}.").format(", ".join(found)), *map(localized, finish.measurement.notes)]
         )
@@ -86,7 +91,7 @@ class FinishMatcher(QObject):
         self._session, self._jobs = session, jobs
 
     def match(self) -> None:
-        """Match grain and sharpness of the active layer to the layers below; its edges keep their values."""
+        """Match the active layer to the layers below; sliders without an automatic value are kept."""
         layer = self._session.active
         if layer is None:
             return
@@ -102,7 +107,7 @@ class FinishMatcher(QObject):
             self._session.do(commands.set_finish(layer.id, found, "Match finish"))
 
         self._jobs.start(
-            self.tr("Measuring grain and sharpness"),
+            self.tr("Measuring grain, sharpness and edges"),
             lambda job: harmonize_layer.find_finish(document, layer.id, job.progress),
             done,
             self.failed.emit,
