@@ -324,8 +324,9 @@ def softened_share(model: NoiseModel, weights: Doubles) -> Doubles:
 @functools.lru_cache(8)
 def _white_spectrum(side: int, seed: int) -> NDArray[np.complexfloating[Any, Any]]:
     """Return the Fourier transform (3, side, side // 2 + 1) of white noise."""
-    white = np.random.default_rng((seed, side)).standard_normal((3, side, side), np.float32)
-    return np.fft.rfft2(white)
+    rng = np.random.default_rng((seed, side))
+    # One channel after another: NumPy's transform takes several times their memory.
+    return np.stack([np.fft.rfft2(rng.standard_normal((side, side), np.float32)) for _ in range(3)])
 
 
 def _power_spectrum(spatial: Doubles, side: int) -> Doubles:
@@ -373,12 +374,15 @@ def noise_tiles(correlation: NoiseCorrelation, seed: int) -> tuple[NoiseTile, ..
             continue
         values, vectors = np.linalg.eigh(np.frombuffer(correlation.channels).reshape(3, 3))
         root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
-        mixed = np.tensordot(root.astype(np.float32), spectrum, 1)
         spatial = np.frombuffer(correlation.spatial).reshape(3, 2 * _LAGS + 1, 2 * _LAGS + 1)
-        mixed *= np.sqrt(_power_spectrum(spatial, side)).astype(np.float32)
-        tile = _inverse(mixed, side)
-        tile /= tile.std(axis=(0, 1), keepdims=True) + np.float32(1e-9)
-        tiles.append(_tile(tile))
+        tile = np.empty((side, side, 3), np.int16)
+        for channel in range(3):  # one after another, as spectra take several times the memory of a tile
+            mixed = np.tensordot(root[channel : channel + 1].astype(np.float32), spectrum, 1)
+            mixed *= np.sqrt(_power_spectrum(spatial[channel : channel + 1], side)).astype(np.float32)
+            noise = _inverse(mixed, side)
+            noise /= noise.std() + np.float32(1e-9)
+            tile[..., channel] = _tile(noise)[..., 0]
+        tiles.append(tile)
     return tuple(tiles)
 
 
