@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The messages about the finish of a layer: grain, sharpness and edges.
+"""The messages about the finish of a layer: light, grain, sharpness and edges.
 
 1. `PlaceWindows` returns the places of small windows, which the client reads from the visible image at full resolution.
-2. `MeasureFinish` measures grain and sharpness in them, and edges in the reduced image; it returns automatic values.
+2. `MeasureFinish` measures grain and sharpness in them, and edges in the reduced image, in which it predicts the light,
+   too; it returns automatic values.
 3. After `Render`, `FinishStrip` finishes a strip, which has rows of context above and below: see `FinishReach`.
 """
 
@@ -65,6 +66,7 @@ class MeasureFinish(Message):
     window_masks: the layer's share of their pixels: alpha × masks × selection × predicted mask, one byte per pixel.
     color_map: with the sliders, see `AdjustResult`.
     sharpness: value for which the automatic grain is estimated; None = the automatic one.
+    light: whether the light is predicted, which takes a network.
     """
 
     kind = "measure-finish"
@@ -77,6 +79,7 @@ class MeasureFinish(Message):
     window_masks: bytes
     color_map: dict[str, Any]
     sharpness: float | None = None
+    light: bool = False
 
     def __post_init__(self) -> None:
         """Check the sizes."""
@@ -98,7 +101,7 @@ class FinishMeasured(Message):
     """Measurements of a layer and its background.
 
     measured: for `LayerFinish`.
-    automatic: automatic values by slider.
+    automatic: automatic values by slider; that of the light only if it was asked for.
     notes: what could not be measured, one sentence each.
     """
 

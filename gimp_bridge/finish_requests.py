@@ -28,8 +28,10 @@ from s2am_engine.color.srgb import linear_to_srgb, srgb_to_linear
 from s2am_engine.finish.edges import Surroundings
 from s2am_engine.finish.finisher import Finisher
 from s2am_engine.finish.measurement import FinishMeasurement
+from s2am_engine.finish.shading import Shading
 from s2am_engine.finish.values import Finish
 from s2am_engine.finish.windows import SampleWindows, window_positions
+from s2am_engine.inference.shading import predict_shading
 from s2am_engine.types import FractionCallback
 
 
@@ -41,7 +43,7 @@ def place_windows(request: PlaceWindows) -> WindowsPlaced:
 
 
 def measure_finish(request: MeasureFinish) -> FinishMeasured:
-    """Measure windows and surroundings of a layer. Raises ColorMapError."""
+    """Measure windows and surroundings of a layer, and predict its light. Raises ColorMapError or ModelError."""
     shape = request.height, request.width
     pixels = np.frombuffer(request.pixels, np.uint8).reshape(*shape, 4)
     mask = np.frombuffer(request.mask, np.uint8).reshape(shape)
@@ -49,16 +51,21 @@ def measure_finish(request: MeasureFinish) -> FinishMeasured:
     masks = np.frombuffer(request.window_masks, np.uint8).reshape(rgba.shape[:3])
     visible = rgba[..., 3] > 0
     windows = SampleWindows(rgba[..., :3], visible & (masks == 255), visible & (masks == 0))
-    around = None
-    if mask.any():
-        reduced = Surroundings.measure(np.ascontiguousarray(pixels[..., :3]), mask, pixels[..., 3])
-        around = reduced.scaled(request.full_width / request.width)
-    found = FinishMeasurement.of(windows, ColorMap.from_json(request.color_map), around)
+    reduced = np.ascontiguousarray(pixels[..., :3]), mask, pixels[..., 3]
+    color_map, scale = ColorMap.from_json(request.color_map), request.full_width / request.width
+    around = Surroundings.measure(*reduced).scaled(scale) if mask.any() else None
+    shading = predict_shading(*reduced, None, color_map).scaled(scale) if request.light else None
+    found = FinishMeasurement.of(windows, color_map, around)
     sharpness = found.automatic_sharpness()
     grain = found.automatic_grain(sharpness if request.sharpness is None else request.sharpness)
+    light = {"light": shading.automatic} if shading else {}
     return FinishMeasured(
-        measured={"measurement": found.to_json(), "surroundings": around.to_json() if around else None},
-        automatic={"grain": grain, "sharpness": sharpness, "decontaminate": found.fringe},
+        measured={
+            "measurement": found.to_json(),
+            "surroundings": around.to_json() if around else None,
+            "shading": shading.to_json() if shading else None,
+        },
+        automatic=light | {"grain": grain, "sharpness": sharpness, "decontaminate": found.fringe},
         notes=found.notes,
     )
 
@@ -99,6 +106,8 @@ def _cached_finisher(sliders: str, measured: str) -> Finisher:
     try:
         data = json.loads(measured)
         around = None if data["surroundings"] is None else Surroundings.from_json(data["surroundings"])
-        return Finisher(Finish(**json.loads(sliders)), FinishMeasurement.from_json(data["measurement"]), around)
+        shading = None if data["shading"] is None else Shading.from_json(data["shading"])
+        measurement = FinishMeasurement.from_json(data["measurement"])
+        return Finisher(Finish(**json.loads(sliders)), measurement, around, shading)
     except (KeyError, TypeError, ValueError) as error:
         raise EngineError(f"The measurement of the finish is damaged ({error}).", code="engine.request") from error

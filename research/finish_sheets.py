@@ -26,6 +26,7 @@ from s2am_engine.types import Pixels
 STAGES: dict[str, tuple[Sliders, FinishValues]] = {
     "color": (Sliders(tone=0.0), None),
     "tone": (Sliders(color=0.0), None),
+    "light": (Sliders(), {"light": "auto"}),
     "grain": (Sliders(), {"grain": "auto"}),
     "noise reduction": (Sliders(), {"grain": -4.0}),
     "sharpness": (Sliders(), {"sharpness": "auto"}),

@@ -16,12 +16,14 @@ from typing import Any
 
 from research import console
 from research.graphs import write_graph
+from research.light import score_composites
 from s2am_common.atomic import atomic_write
 from s2am_engine.errors import EngineError
 from s2am_engine.inference.detector import Detector
 from s2am_engine.inference.subject import SubjectSelector
 from s2am_engine.models.model_store import BUNDLED, Card, find_model, load_network, write_card
 from s2am_engine.models.network_graph import find_graph
+from s2am_engine.networks.light import LightNetwork
 from s2am_engine.networks.subject import SubjectNetwork
 from s2am_engine.training.detector_evaluation import evaluate_detector
 from s2am_engine.training.evaluation import evaluate
@@ -82,6 +84,8 @@ def measure(name: str, benchmark: Path) -> dict[str, Any]:
     network = load_network(find_model(name))
     if isinstance(network, SubjectNetwork):
         return evaluate_subjects(benchmark, SubjectSelector(name, "cpu"))[0].figures()
+    if isinstance(network, LightNetwork):
+        return score_composites(benchmark)[0].describe()
     if network.is_detector:
         measured = evaluate_detector(benchmark, Detector(name, "cpu"))
         means = {key: round(value, 4) for key, value in mean(measured.images).describe().items() if value is not None}

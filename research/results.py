@@ -277,8 +277,8 @@ def bundled_table() -> str:
     ]
     for model in list_models():
         card = model.card
-        if not model.bundled or "real" not in card.figures:  # the model that selects subjects
-            continue
+        if not model.bundled or not {"psnr", "iou_likeliest"} & card.figures.get("real", {}).keys():
+            continue  # the models that select subjects and predict light have other figures
         real, found = card.figures["real"], card.figures["benchmark"]
         cells = [card.name, f"{card.parameters / 1e6:.2f} M", f"{card.size / 1e6:.1f} MB", str(card.input_size)]
         if "psnr" in found:

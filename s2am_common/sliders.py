@@ -45,7 +45,7 @@ class SliderSpec:
 
     @property
     def factor(self) -> int:
-        """What a value is multiplied by to be shown in its unit."""
+        """Factor between a value and the number that is shown, in its unit."""
         return 100 if self.unit == "%" else 1
 
     def check(self, value: float) -> float:
@@ -67,6 +67,10 @@ _TABLE = (
 )
 
 _FINISH_TABLE = (
+    SliderSpec(
+        "light", 0, 3, 0, "Light", "How much of the background's falloff and direction of light is added",
+        automatic=True,
+    ),
     SliderSpec(
         "grain", -20, 20, 0, "Grain", "Noise to add (+) or to remove (-), its standard deviation in 8-bit levels",
         unit="levels", digits=1, automatic=True,

@@ -232,6 +232,7 @@ WHOLE_FINISH = "finish, all together"
 """The stage that measures, and applies all stages of a finish."""
 
 FINISHES = {
+    "light": Finish(light=1),
     "grain": Finish(grain=3),
     "noise reduction": Finish(grain=-3),
     "softening": Finish(sharpness=-1.2),
@@ -265,12 +266,13 @@ def finish_stages(result: HarmonizeResult[Any]) -> dict[str, Callable[[], object
         needed = found is None or values.decontaminate or values.light_wrap
         around = Surroundings.measure(composite, mask) if needed else None
         measured = found or FinishMeasurement.of(SampleWindows.of(composite, mask), result.color_map, around)
-        Finisher(values, measured, around).apply(pixels, mask)
+        shading = result.predict_shading() if values.light else None
+        Finisher(values, measured, around, shading).apply(pixels, mask)
 
     once = result.measure()
     stages: dict[str, Callable[[], object]] = {"measuring": lambda: finish(Finish())}
     stages |= {name: partial(finish, values, once) for name, values in FINISHES.items()}
-    together = Finish(grain=3, sharpness=-1.2, decontaminate=1, light_wrap=0.5)
+    together = Finish(light=1, grain=3, sharpness=-1.2, decontaminate=1, light_wrap=0.5)
     return stages | {WHOLE_FINISH: lambda: finish(together)}
 
 

@@ -112,7 +112,9 @@ def given_sliders(options: argparse.Namespace) -> dict[str, float]:
 
 def add_finish(parser: argparse.ArgumentParser) -> None:
     """Add an option for each slider of the finish."""
-    group = parser.add_argument_group("finish", "grain, sharpness and edges of the foreground; auto: as its background")
+    group = parser.add_argument_group(
+        "finish", "light, grain, sharpness and edges of the foreground; auto: as its background"
+    )
     for spec in FINISH_SLIDERS.values():
         add_slider(group, spec, f"--{spec.option}", f"{spec.default:g}", automatic_option=spec.automatic)
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from s2am_engine.finish.edges import EDGE_REACH, Surroundings, decontaminate, times, wrap_light
 from s2am_engine.finish.grain import AddedGrain, ReducedGrain, grain_stage
 from s2am_engine.finish.measurement import FinishMeasurement
+from s2am_engine.finish.shading import Shading
 from s2am_engine.finish.sharpness import kernel_reach, soften, unsharp_mask
 from s2am_engine.finish.values import Finish
 from s2am_engine.image.arrays import bounding_box, full_scale
@@ -41,18 +42,22 @@ class Finisher:
     finish: the values.
     measurement: of the image, which the noise is taken from.
     surroundings: of the foreground, needed by `decontaminate` and `light_wrap`; None = neither is used.
+    shading: of the foreground, needed by `light`; None = it is not used.
     seed: of the grain.
     """
 
     finish: Finish
     measurement: FinishMeasurement
     surroundings: Surroundings | None = None
+    shading: Shading | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Check that the surroundings are given if they are needed."""
+        """Check that surroundings and shading are given if they are needed."""
         if self.surroundings is None and (self.finish.decontaminate or self.finish.light_wrap):
             raise ValueError("decontaminate and light_wrap need the surroundings")
+        if self.shading is None and self.finish.light:
+            raise ValueError("light needs the shading")
 
     @cached_property
     def reach(self) -> int:
@@ -63,6 +68,11 @@ class Finisher:
             + (kernel_reach(abs(finish.sharpness)) if finish.sharpness else 0)
             + (self._grain.reach if isinstance(self._grain, ReducedGrain) else 0)
         )
+
+    @cached_property
+    def _light(self) -> Shading | None:
+        """The shading, if it changes pixels."""
+        return None if self.shading is None or not self.finish.light or self.shading.changes_nothing else self.shading
 
     @cached_property
     def _grain(self) -> AddedGrain | ReducedGrain | None:
@@ -123,6 +133,8 @@ class Finisher:
             layer: whether the colors are a layer's own, see `apply`.
         """
         finish, around = self.finish, self.surroundings
+        if self._light is not None:
+            colors = self._light.apply(colors, top, left, finish.light)
         if finish.decontaminate and around is not None and alpha is not None:
             colors = decontaminate(colors, alpha, around, (top, left), finish.decontaminate, layer=layer)
         if finish.sharpness:
@@ -142,7 +154,8 @@ class Finisher:
     def changes_block(self, top: int, left: int, height: int, width: int, *, opaque: bool) -> bool:
         """Return whether a block can change, whose surroundings are opaque or not."""
         finish, around = self.finish, self.surroundings
-        everywhere, at_edges = finish.grain or finish.sharpness, finish.decontaminate and not opaque
+        everywhere = finish.grain or finish.sharpness or self._light is not None
+        at_edges = finish.decontaminate and not opaque
         lit = finish.light_wrap and around is not None and around.has_light(top, left, height, width)
         return bool(everywhere or at_edges or lit)
 

@@ -21,6 +21,7 @@ from s2am_engine.finish.noise import (
     noise_limit,
     softened_share,
 )
+from s2am_engine.finish.shading import Shading
 from s2am_engine.finish.sharpness import Edges, gaussian_weights
 from s2am_engine.finish.values import Finish
 from s2am_engine.finish.windows import RegionWindows, SampleWindows
@@ -114,20 +115,39 @@ class FinishMeasurement:
             other = RegionMeasurement.of(background, background=True)
             return cls(measured.result(), other, fringe=around.fringe if around else 0.0)
 
-    def automatic(self) -> Finish:
-        """Return the values that match grain, sharpness and edges to the background; 0 = no evidence."""
-        sharpness = self.automatic_sharpness()
-        return Finish(grain=self.automatic_grain(sharpness), sharpness=sharpness, decontaminate=self.fringe)
+    def automatic(self, shading: Shading | None = None) -> Finish:
+        """Return the values that match the foreground to the background; 0 = no evidence.
 
-    def resolve(self, values: Mapping[str, float | Literal["auto"]]) -> Finish:
+        Args:
+            shading: of the foreground; None = its light stays as it is.
+        """
+        sharpness = self.automatic_sharpness()
+        return Finish(
+            light=shading.automatic if shading else 0.0,
+            grain=self.automatic_grain(sharpness),
+            sharpness=sharpness,
+            decontaminate=self.fringe,
+        )
+
+    def resolve(self, values: Mapping[str, float | Literal["auto"]], shading: Shading | None = None) -> Finish:
         """Return the finish of values by name, with `automatic` ones instead of “auto”.
 
-        Raises ValueError for an unknown name, a name without automatic values, or a value outside its range.
+        Args:
+            values: by name.
+            shading: of the foreground, if the light is among them.
+
+        Raises:
+            ValueError: an unknown name, a name without automatic values, or a value outside its range; an automatic
+                light without a shading.
         """
         for name, value in values.items():
             if value == AUTO and not (name in FINISH_SLIDERS and FINISH_SLIDERS[name].automatic):
                 raise ValueError(f"{name} has no automatic value: give a number")
         given = dict(values)
+        if given.get("light") == AUTO:
+            if shading is None:
+                raise ValueError("an automatic light needs the shading")
+            given["light"] = shading.automatic
         if given.get("sharpness") == AUTO:
             given["sharpness"] = self.automatic_sharpness()
         if given.get("grain") == AUTO:

@@ -14,6 +14,8 @@ from s2am_common.sliders import FINISH_SLIDERS, check_sliders
 class Finish:
     """What is done to the recolored foreground. The defaults change nothing.
 
+    light: factor, 0 to 3, of the gains of the predicted shading: light that falls off, comes from one side, or lies in
+        patches. Above 1 it is exaggerated, as the prediction is cautious.
     grain: standard deviation of the noise that is added (above 0) or removed (below 0), in 8-bit levels.
     sharpness: radius (sigma) in pixels of the Gaussian that softens (below 0), or of the unsharp mask (above 0).
     decontaminate: share, 0 to 1, of the correction of the colors of soft edges.
@@ -23,6 +25,7 @@ class Finish:
     range, for a value outside.
     """
 
+    light: float = FINISH_SLIDERS["light"].default
     grain: float = FINISH_SLIDERS["grain"].default
     sharpness: float = FINISH_SLIDERS["sharpness"].default
     decontaminate: float = FINISH_SLIDERS["decontaminate"].default

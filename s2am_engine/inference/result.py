@@ -13,12 +13,14 @@ from s2am_engine.color.map import ColorMap
 from s2am_engine.finish.edges import Surroundings
 from s2am_engine.finish.finisher import Finisher
 from s2am_engine.finish.measurement import AUTO, FinishMeasurement
+from s2am_engine.finish.shading import Shading
 from s2am_engine.finish.values import Finish
 from s2am_engine.finish.windows import SampleWindows
 from s2am_engine.image.io import ImageData
 from s2am_engine.inference.inputs import ImageT
 from s2am_engine.inference.network_input import NetworkInput
 from s2am_engine.inference.render_sources import FlattenedComposite, PastedLayer, no_background
+from s2am_engine.inference.shading import predict_shading
 from s2am_engine.likeness import likeness_note
 from s2am_engine.shadow.estimate import ShadowEstimate, estimate_shadow
 from s2am_engine.shadow.layer import ShadowLayer
@@ -128,6 +130,20 @@ class HarmonizeResult(Generic[ImageT]):
         """
         return FinishMeasurement.of(self._windows, self.adjusted_map(sliders, **values), self._surroundings)
 
+    def predict_shading(self, sliders: Sliders | None = None, **values: float) -> Shading:
+        """Predict the local light that the recolored foreground lacks in comparison with the background.
+
+        Args:
+            sliders: all sliders; None = neutral.
+            **values: sliders by name, which replace those of `sliders`.
+
+        Raises:
+            ValueError: an unknown slider, or a value outside its range.
+            ModelError: the model of the light is missing or damaged.
+        """
+        image = self._source.image
+        return predict_shading(image.pixels, self.mask, self.alpha, image.profile, self.adjusted_map(sliders, **values))
+
     def finisher(self, finish: FinishValues, sliders: Sliders | None = None, **values: float) -> Finisher | None:
         """Prepare a finish for this image, its automatic values estimated; None = it changes nothing.
 
@@ -138,6 +154,7 @@ class HarmonizeResult(Generic[ImageT]):
 
         Raises:
             ValueError: an unknown slider, one without automatic values, or a value outside its range.
+            ModelError: see `predict_shading`.
         """
         if isinstance(finish, Finisher):
             return finish
@@ -145,11 +162,12 @@ class HarmonizeResult(Generic[ImageT]):
         if AUTO not in given.values() and Finish.from_values(given).changes_nothing:
             return None
         measurement = self.measure(sliders, **values)
-        chosen = measurement.resolve(given)
+        shading = self.predict_shading(sliders, **values) if given.get("light") else None
+        chosen = measurement.resolve(given, shading)
         if chosen.changes_nothing:
             return None
         surroundings = self._surroundings if chosen.decontaminate or chosen.light_wrap else None
-        return Finisher(chosen, measurement, surroundings)
+        return Finisher(chosen, measurement, surroundings, shading)
 
     def render(
         self,

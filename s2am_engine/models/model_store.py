@@ -33,7 +33,9 @@ logger = logging.getLogger(__name__)
 DEFAULT_MODEL = "connoisseur"
 DETECTOR = "dissonance"
 SUBJECT_MODEL = "subject"
+LIGHT_MODEL = "light"
 DETECTOR_NETWORKS = ("dissonance", "subject")  # predict masks only; listed here because PyTorch loads slowly
+LIGHT_NETWORKS = ("light",)  # predict local light only; likewise
 ADJUSTABLE_NETWORKS = ("concord", "connoisseur")  # can be fine-tuned: they predict curves and a matrix; likewise
 DETECTION_THRESHOLD = 0.5  # confidence from which on a detection counts
 SUBJECT_THRESHOLD = 0.5  # confidence from which on a subject counts as clear
@@ -75,8 +77,8 @@ class Card:
 
     @property
     def recolors(self) -> bool:
-        """True if the model harmonizes (a detector does not)."""
-        return self.network not in DETECTOR_NETWORKS
+        """True if the model harmonizes (a detector or the model of the light does not)."""
+        return self.network not in (*DETECTOR_NETWORKS, *LIGHT_NETWORKS)
 
     @property
     def adjustable(self) -> bool:

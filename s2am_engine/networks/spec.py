@@ -36,6 +36,7 @@ class Recipe:
     mixed_precision: bool = False  # faster only where convolutions dominate
     adversarial: float = 0.0  # weight of the adversarial term
     detection: bool = False  # train on pairs some of which contain nothing pasted
+    light: bool = False  # train on pairs whose foregrounds lack local light
     subjects: bool = False  # train on photographs whose subjects are the masks, not on pairs
     options: Mapping[str, Any] = field(default_factory=dict)  # of the network
 
@@ -88,6 +89,11 @@ class NetworkSpec:
     def is_detector(self) -> bool:
         """True if the network only predicts masks."""
         return bool(getattr(self.factory, "is_detector", False))
+
+    @property
+    def predicts_light(self) -> bool:
+        """True if the network only predicts local light."""
+        return self.recipe_small is not None and self.recipe_small.light
 
 
 SPECS: dict[str, NetworkSpec] = {}

@@ -11,7 +11,9 @@ from collections.abc import Callable
 from torch import Tensor
 from torch.nn import functional as F
 
+from s2am_engine.color.srgb import LUMA
 from s2am_engine.errors import TrainingError
+from s2am_engine.finish.shading import GAMMA
 from s2am_engine.networks.attention import resize_mask
 from s2am_engine.networks.network import TrainingOutput
 
@@ -21,6 +23,8 @@ Loss = Callable[[TrainingOutput, Tensor, Tensor], Tensor]
 SMALLEST_FOREGROUND = 100.0
 ATTENTION_WEIGHT = 90.0
 PIXEL_WEIGHT = 100.0
+VISIBLE_STOPS = 0.1
+DARKEST_LUMA = 0.03  # added to luma before its logarithm
 
 
 def relative_l1(rendered: TrainingOutput, target: Tensor, mask: Tensor) -> Tensor:
@@ -79,6 +83,20 @@ def mask_distance(found: Tensor, wanted: Tensor) -> Tensor:
     return entropy + 1 - both / either.clamp_min(1.0)
 
 
+def local_light(rendered: TrainingOutput, target: Tensor, mask: Tensor) -> Tensor:
+    """Error of the light in stops: √(mean square over the foreground + 0.1²), the batch mean.
+
+    Logarithms of luma, so that dark and bright parts count alike; errors well below 0.1 stops are not visible.
+    """
+    result, wanted = (
+        sum((weight * image[:, c] for c, weight in enumerate(LUMA)), start=image.new_zeros(())).clamp_min(0)
+        for image in (rendered.stages[-1], target)
+    )
+    stops = GAMMA * ((result + DARKEST_LUMA) / (wanted + DARKEST_LUMA)).log2()
+    mean = (stops**2 * mask[:, 0]).sum(dim=(1, 2)) / mask.sum(dim=(1, 2, 3)).clamp_min(1.0)
+    return (mean + VISIBLE_STOPS**2).sqrt().mean()
+
+
 def pixel_l2(rendered: TrainingOutput, target: Tensor, mask: Tensor) -> Tensor:
     """S2AM's loss with a mask: mean square over all pixels (section 3.4.1); also DIH's and FMM's here."""
     return F.mse_loss(rendered.stages[-1], target)
@@ -103,6 +121,7 @@ LOSSES: dict[str, Loss] = {
     loss.__name__: loss
     for loss in (
         foreground_rmse,
+        local_light,
         attention_and_rmse,
         found_mask,
         relative_l1,

@@ -21,6 +21,7 @@ from s2am_engine.training.color_styles import ColorStyles
 from s2am_engine.training.dataset_readers import Pair, find_pairs, has_pairs, stable_split
 from s2am_engine.training.distributed import ProcessGroup
 from s2am_engine.training.events import EventCallback, ignore_events, reading_progress
+from s2am_engine.training.local_light import LocalLightPairs, SceneLightPairs
 from s2am_engine.training.pair_source import PIECE, Batch, MixedPairs, PairSource, resize_square
 from s2am_engine.training.photo_cache import LONG_SIDE, CachedPhotographs, Photograph, Skipped, load_photographs
 from s2am_engine.training.recipes import Recipe
@@ -166,10 +167,10 @@ def open_data(
         load_splits(folder, recipe, report)
     group.barrier()
     photographs, validation = load_splits(folder, recipe, ignore_events)
-    make = partial(
-        make_pair_source, size=recipe.size, batch=recipe.batch, device=group.device, detection=recipe.detection
+    make = partial(make_pair_source, size=recipe.size, batch=recipe.batch, device=group.device, maker=maker_of(recipe))
+    seen, unseen = (
+        None if recipe.light else find_references(some, group.device, report) for some in (photographs, validation)
     )
-    seen, unseen = (find_references(some, group.device, report) for some in (photographs, validation))
     pairs = make(photographs, seed=seed + 1, options=options, references=seen)
     alone = replace(options, scenes=None)
     held_out = make(validation, seed=HELD_OUT_SEED, options=alone, references=unseen, crop=False)
@@ -188,7 +189,7 @@ def make_pair_source(
     *,
     references: SimilarRegions | None = None,
     device: torch.device | str = "cpu",
-    detection: bool = False,
+    maker: type[PairMaker] = PairMaker,
     crop: bool = True,
 ) -> PairSource:
     """Return synthetic pairs of photographs, and of scenes if the options name some.
@@ -201,14 +202,14 @@ def make_pair_source(
         options: sources and kinds.
         references: regions whose colors are taken over; None = any.
         device: where the pairs are made.
-        detection: pairs for a detector, without scenes.
+        maker: kind of the pairs; those of a detector include no scenes.
         crop: take random windows of the photographs.
 
     Raises:
         EngineError: a folder of the options has no usable data.
     """
     piece = batch if torch.device(device).type == "cuda" else PIECE
-    pairs = (DetectionPairs if detection else PairMaker)(
+    pairs = maker(
         size,
         batch,
         seed,
@@ -221,11 +222,20 @@ def make_pair_source(
         piece_size=piece,
         crop=crop,
     )
-    if options.scenes is None or SCENES in options.without or detection:
+    if options.scenes is None or SCENES in options.without or maker is DetectionPairs:
         return pairs
     scenes = load_scenes(options.scenes, held_out=False, long_side=LONG_SIDE)
-    of_scenes = ScenePairs(size, batch, seed + 1, scenes=scenes, device=device)
+    of_scenes = (SceneLightPairs if maker is LocalLightPairs else ScenePairs)(
+        size, batch, seed + 1, scenes=scenes, device=device
+    )
     return MixedPairs(size, batch, seed, piece_size=piece, sources=(pairs, of_scenes), share=SCENE_SHARE)
+
+
+def maker_of(recipe: Recipe) -> type[PairMaker]:
+    """Return the kind of synthetic pairs that a recipe trains on."""
+    if recipe.light:
+        return LocalLightPairs
+    return DetectionPairs if recipe.detection else PairMaker
 
 
 def find_references(

@@ -20,12 +20,13 @@ from s2am_engine.color.apply import apply_color_map
 from s2am_engine.finish.edges import Surroundings
 from s2am_engine.finish.finisher import Finisher
 from s2am_engine.finish.measurement import FinishMeasurement
+from s2am_engine.finish.shading import Shading
 from s2am_engine.finish.values import Finish
 from s2am_engine.finish.windows import MAX_WINDOWS, WINDOW
 from tests.bridge.engines import rgba_of
 from tests.plugin.local_engine import COLOR_MAP, LocalEngine
 
-SLIDERS = {"grain": 4.0, "sharpness": -1.0, "decontaminate": 1.0, "light_wrap": 0.8}
+SLIDERS = {"light": 0.7, "grain": 4.0, "sharpness": -1.0, "decontaminate": 1.0, "light_wrap": 0.8}
 HEIGHT, WIDTH = 400, 600  # at full resolution; the composite in messages is half as large
 
 
@@ -59,6 +60,7 @@ def measure(
         windows=b"".join(padded[part].tobytes() for part in parts),
         window_masks=b"".join(alpha[part].tobytes() for part in parts),
         color_map=COLOR_MAP.to_json(),
+        light=True,
     )
     return engine.measure_finish(request)
 
@@ -85,6 +87,7 @@ def test_render_with_finish_equals_the_engine(tmp_path: Path, monkeypatch: pytes
     layer, visible = layer_and_composite()
     found = measure(engine, layer, visible)
     assert found.automatic["grain"] > 2
+    assert found.automatic["light"] in (0, 1)
     assert found.measured["surroundings"]["box"][2] > WIDTH / 2
     pixels = layer if depth == "u8" else (layer / np.float32(255)).astype(np.float32)
     result = np.zeros_like(pixels)
@@ -97,7 +100,9 @@ def test_render_with_finish_equals_the_engine(tmp_path: Path, monkeypatch: pytes
     engine.render(COLOR_MAP.to_json(), PixelLayout(WIDTH, HEIGHT, depth), source, write, finish=finish)
     expected = apply_color_map(COLOR_MAP, pixels, layer[..., 3] > 0)
     around = Surroundings.from_json(found.measured["surroundings"])
-    finisher = Finisher(Finish(**SLIDERS), FinishMeasurement.from_json(found.measured["measurement"]), around)
+    measurement = FinishMeasurement.from_json(found.measured["measurement"])
+    shading = Shading.from_json(found.measured["shading"])
+    finisher = Finisher(Finish(**SLIDERS), measurement, around, shading)
     finisher.apply(expected, layer_alpha=layer[..., 3], origin=(7, 5))
     np.testing.assert_allclose(result, expected, atol=0 if depth == "u8" else 1e-6)
     np.testing.assert_array_equal(result[layer[..., 3] == 0], pixels[layer[..., 3] == 0])

@@ -16,12 +16,13 @@ from s2am_engine.networks.registry import NETWORKS, build_network
 
 SMALL: dict[str, Any] = {"width": 8, "levels": 4, "pieces": 8}  # used as far as a network has these options
 MASK_FREE = "s2am-mask-free"
-DETECTOR, SUBJECT = "dissonance", "subject"
+DETECTOR, SUBJECT, LIGHT = "dissonance", "subject", "light"
 OURS: dict[str, dict[str, Any]] = {
     "concord": {"width": 24, "hidden": 32},
     "connoisseur": {"channels": 12, "blocks": 1, "hidden": 32},
     DETECTOR: {"channels": 24, "blocks": 1},
     SUBJECT: {"channels": 12, "width": 8},
+    LIGHT: {"channels": 16, "blocks": 1},
 }
 
 ALL = pytest.mark.parametrize("name", sorted(NETWORKS))

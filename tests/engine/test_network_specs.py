@@ -27,6 +27,7 @@ def test_default_weights_are_the_bundled_models() -> None:
 def test_default_model_and_detector_are_registered() -> None:
     assert not NETWORKS[model_store.DEFAULT_MODEL].is_detector
     assert NETWORKS[model_store.DETECTOR].is_detector
+    assert set(model_store.LIGHT_NETWORKS) == {name for name, spec in NETWORKS.items() if spec.predicts_light}
     assert set(model_store.DETECTOR_NETWORKS) == {name for name, spec in NETWORKS.items() if spec.is_detector}
 
 

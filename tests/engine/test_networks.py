@@ -19,6 +19,7 @@ from s2am_engine.training.run_folder import half_precision
 from tests.engine.networks import (
     ALL,
     DETECTOR,
+    LIGHT,
     MASK_FREE,
     MASKED,
     SUBJECT,
@@ -150,7 +151,7 @@ def test_networks_accept_any_size(name: str, shape: tuple[int, int]) -> None:
     if isinstance(network, MapNetwork):
         assert answers.shape == (1, small_network(name).eval()(*pictures(48, count=1)).shape[1])
     else:
-        found = 2 if network.is_detector else int(network.mask_free)  # a mask and a presence
+        found = 2 if network.is_detector else int(network.mask_free or name == LIGHT)  # a mask and a presence; gains
         assert answers.shape == (1, 3 + found, *shape)
     assert painted.shape == composite.shape
     assert torch.isfinite(answers).all()

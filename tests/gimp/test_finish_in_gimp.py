@@ -15,6 +15,7 @@ from s2am_engine.finish.measurement import FinishMeasurement
 from s2am_engine.finish.values import Finish
 from s2am_engine.finish.windows import SampleWindows
 from s2am_engine.image.mask_edges import EdgeSettings, refine_edges
+from s2am_engine.inference.shading import predict_shading
 from tests.gimp import pictures
 from tests.gimp.answers import Case, Cases, Pixels, on_canvas, on_layer, recolored
 from tests.gimp.pictures import AT, HEIGHT, WIDTH
@@ -29,11 +30,12 @@ def finished(case: Case, before: Pixels, share: NDArray[np.uint8] | None = None)
     mask = on_canvas(alpha)
     color_map = case.color_map(mask)
     measured = FinishMeasurement.of(SampleWindows.of(composite, mask), color_map)
-    values = Finish(grain=3, sharpness=measured.automatic_sharpness(), decontaminate=1, light_wrap=0.75)
+    values = Finish(light=0.8, grain=3, sharpness=measured.automatic_sharpness(), decontaminate=1, light_wrap=0.75)
     plain = recolored(color_map, before, share)
     expected, limit = plain.copy(), None if share is None else np.where(alpha > 0, share, 0).astype(np.uint8)
     around = Surroundings.measure(composite, mask)
-    Finisher(values, measured, around).apply(expected, limit, layer_alpha=alpha, origin=AT)
+    shading = predict_shading(composite, mask, None, None, color_map)
+    Finisher(values, measured, around, shading).apply(expected, limit, layer_alpha=alpha, origin=AT)
     return plain, expected
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from harmonize_layer.core.metadata import LayerMetadata
 from harmonize_layer.core.presets import Presets
-from harmonize_layer.core.settings import FINISH_NAMES, NO_FINISH, FinishSettings, own_values
+from harmonize_layer.core.settings import FINISH_AUTOMATIC, FINISH_NAMES, NO_FINISH, FinishSettings, own_values
 from numpy.typing import NDArray
 from skimage import data
 
@@ -24,6 +24,7 @@ from s2am_common.sliders import FINISH_SLIDERS
 from s2am_engine.finish.edges import Surroundings
 from s2am_engine.finish.finisher import Finisher
 from s2am_engine.finish.measurement import FinishMeasurement
+from s2am_engine.finish.shading import Shading
 from s2am_engine.finish.values import Finish
 from tests.plugin.conftest import add_layer, add_mask, pixels_of, select
 from tests.plugin.fake_gimp import Config, FakeGi
@@ -34,9 +35,9 @@ from tests.plugin.presented import Presented
 
 WIDTH, HEIGHT = 420, 330
 AT = (70, 50)
-VALUES = {"grain": 4.0, "sharpness": -1.0, "decontaminate": 1.0, "light_wrap": 0.8}
+VALUES = {"light": 0.7, "grain": 4.0, "sharpness": -1.0, "decontaminate": 1.0, "light_wrap": 0.8}
 EVERYTHING = FinishSettings(VALUES)
-MATCHED = FinishSettings(VALUES, frozenset(["grain", "sharpness", "decontaminate"]))
+MATCHED = FinishSettings(VALUES, frozenset(["light", "grain", "sharpness", "decontaminate"]))
 
 
 @pytest.fixture
@@ -62,7 +63,8 @@ def finished(
     request = next(each for each in reversed(engine.sent) if isinstance(each, MeasureFinish))
     measured = engine.measure_finish(request).measured
     around = Surroundings.from_json(measured["surroundings"])
-    finisher = Finisher(Finish(**sliders), FinishMeasurement.from_json(measured["measurement"]), around)
+    shading = Shading.from_json(measured["shading"])
+    finisher = Finisher(Finish(**sliders), FinishMeasurement.from_json(measured["measurement"]), around, shading)
     expected = recolored(before, alpha)
     finisher.apply(expected, layer_alpha=before[..., 3] if alpha is None else alpha, origin=AT)
     return expected
@@ -123,7 +125,7 @@ def test_matching_values_are_measured_applied_and_kept(photo: Image, engine: Loc
     np.testing.assert_array_equal(pixels_of(photo.layers[0]), finished(engine, before, VALUES | automatic))
     stored = {name: value for name, value in metadata_of(photo.layers[0]).items() if name != "version"}
     values = own_values(LayerMetadata(**stored))
-    expected = {f"{name}-automatic": True for name in ("grain", "sharpness", "decontaminate")} | {"light-wrap": 0.8}
+    expected = dict.fromkeys(FINISH_AUTOMATIC, True) | {"light-wrap": 0.8}
     assert {name: values[name] for name in FINISH_NAMES} == automatic | expected
     # Harmonizing the result again starts from the original, without the earlier finish.
     harmonize(photo, engine, photo.layers[0])
@@ -173,7 +175,7 @@ def test_effect_leaves_the_finish_out_and_the_dialog_says_so(photo: Image, engin
     before = shown.view.after
     shown.change_finish("grain", EVERYTHING)
     assert shown.view.after == before
-    assert "The layer effect leaves grain, sharpness and edges as they are" in shown.view.notes[-1]
+    assert "The layer effect leaves light, grain, sharpness and edges as they are" in shown.view.notes[-1]
     pixels = pixels_of(photo.layers[0])
     harmonize(photo, engine, photo.layers[0], result="effect", finish=EVERYTHING)
     np.testing.assert_array_equal(pixels_of(photo.layers[0]), pixels)
@@ -245,7 +247,7 @@ def test_reduced_preview_says_where_the_finish_is_shown(gi: FakeGi, engine: Loca
     shown = Presented(large, engine, large.layers[0])
     shown.presenter.update_composite()
     shown.change_finish("light-wrap", FinishSettings({"light_wrap": 1.0}))
-    assert shown.view.notes[-1] == "The preview shows grain, sharpness and edges at 1:1."
+    assert shown.view.notes[-1] == "The preview shows light, grain, sharpness and edges at 1:1."
     shown.change_finish("sharpness-automatic", FinishSettings({}, frozenset(["sharpness"])))
     assert any("no clear edges" in note for note in shown.view.notes)
 
@@ -253,7 +255,13 @@ def test_reduced_preview_says_where_the_finish_is_shown(gi: FakeGi, engine: Loca
 def test_presets_and_dialog_hold_the_finish(gi: FakeGi, photo: Image, engine: LocalEngine, tmp_path: Path) -> None:
     presets = Presets(tmp_path / "presets.json")
     wanted = {"grain": 2.5, "grain-automatic": False, "sharpness": -1.0, "sharpness-automatic": True}
-    wanted |= {"decontaminate": 0.5, "decontaminate-automatic": False, "light-wrap": 0.25}
+    wanted |= {
+        "decontaminate": 0.5,
+        "decontaminate-automatic": False,
+        "light-wrap": 0.25,
+        "light": 0.0,
+        "light-automatic": True,
+    }
     presets.save("mine", Config(**wanted))
     loaded = presets.load()["mine"]
     assert {name: loaded[name] for name in FINISH_NAMES} == wanted
@@ -263,15 +271,16 @@ def test_presets_and_dialog_hold_the_finish(gi: FakeGi, photo: Image, engine: Lo
     config = Config(**loaded)
     read = read_arguments(config).finish
     assert read == FinishSettings(
-        {"grain": 2.5, "sharpness": -1.0, "decontaminate": 0.5, "light_wrap": 0.25}, frozenset(["sharpness"])
+        {"light": 0.0, "grain": 2.5, "sharpness": -1.0, "decontaminate": 0.5, "light_wrap": 0.25},
+        frozenset(["light", "sharpness"]),
     )
     controls = FinishControls(gi.gimp_ui, config)
     made = [call.args[0] for call in gi.gimp_ui.get_scale_entry.call_args_list]
     assert made == [spec.option for spec in FINISH_SLIDERS.values()]
-    controls.show_values(read, {"grain": 3.0, "sharpness": -0.5, "decontaminate": 0.75})
-    assert (config.get_property("grain"), config.get_property("sharpness")) == (2.5, -0.5)
+    controls.show_values(read, {"light": 1.0, "grain": 3.0, "sharpness": -0.5, "decontaminate": 0.75})
+    assert [config.get_property(name) for name in ("light", "grain", "sharpness")] == [1.0, 2.5, -0.5]
     assert gi.gtk.Label().set_text.call_args.args == (
-        "Matching values: Grain +3.0, Sharpness -0.5, Decontaminate 75 %",
+        "Matching values: Light 100 %, Grain +3.0, Sharpness -0.5, Decontaminate 75 %",
     )
     resets = [call.args[1] for call in gi.gtk.Button.new_from_icon_name().connect.call_args_list]
     for reset in resets:

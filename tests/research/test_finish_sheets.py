@@ -20,7 +20,7 @@ def test_sheets_show_every_stage(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
         save_image(tmp_path / folder / "one.png", ImageData(image))
     finish_sheets.main([str(tmp_path), str(tmp_path / "out"), "--count", "1"])
-    sheets = sorted((tmp_path / "out").iterdir())
+    sheets = sorted((tmp_path / "out").iterdir(), key=lambda sheet: sheet.stem)
     assert [each.stem for each in sheets] == sorted(stage.replace(" ", "-") for stage in finish_sheets.STAGES)
     assert Image.open(sheets[0]).width > 5 * 330
 

@@ -186,7 +186,7 @@ def set_shadow(layer_id: int, shadow: Shadow | None, name: str = "Shadow", drag:
 
 
 def set_finish(layer_id: int, finish: MeasuredFinish | None, name: str = "Finish", drag: Gesture = None) -> Command:
-    """Set grain, sharpness and edges of a layer; None = as they are."""
+    """Set light, grain, sharpness and edges of a layer; None = as they are."""
     return _on_layer(name, layer_id, lambda layer: _with(layer, finish=finish), drag)
 
 

@@ -154,7 +154,7 @@ class Layer:
         blend_mode: how it is mixed with the layers below.
         group: id of the innermost group that contains it; None = no group.
         shadow: cast on the layers below; None = none.
-        finish: grain, sharpness and edges, applied to the recolored pixels; None = as they are.
+        finish: light, grain, sharpness and edges, applied to the recolored pixels; None = as they are.
         visible: hidden layers are not rendered.
         locked: protected against being moved, cut and deleted, as a background is.
         harmonization: recoloring; None = original colors.

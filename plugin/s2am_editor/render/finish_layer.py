@@ -30,6 +30,7 @@ from s2am_engine.color.map_plans import PreparedMap
 from s2am_engine.finish.edges import Surroundings
 from s2am_engine.finish.finisher import Finisher
 from s2am_engine.finish.measurement import FinishMeasurement, RegionMeasurement
+from s2am_engine.finish.shading import Shading
 from s2am_engine.image.rect import EMPTY_RECT, Rect
 
 
@@ -147,7 +148,8 @@ def prepared_map(adjustment: Harmonization | ImageAdjustment) -> PreparedMap:
 @functools.lru_cache(16)
 def _finisher(finish: MeasuredFinish, transform: Transform, size: tuple[int, int], zoom: float) -> Finisher:
     """Return the engine's finisher of a layer of `size` (width, height) at a zoom; all parts share it."""
-    surroundings = _follow(finish.surroundings, finish.placement, transform, size)
+    motion = finish.placement, transform, size
+    surroundings, shading = _follow(finish.surroundings, *motion), _follow_light(finish.shading, *motion)
     values, measurement = finish.values, finish.measurement
     if zoom != 1:
         limit = FINISH_SLIDERS["sharpness"].high
@@ -156,7 +158,7 @@ def _finisher(finish: MeasuredFinish, transform: Transform, size: tuple[int, int
         measurement = FinishMeasurement(
             *(_with_noise(region, min(zoom, 1.0)) for region in (measurement.foreground, measurement.background))
         )
-    return Finisher(values, measurement, surroundings.scaled(zoom))
+    return Finisher(values, measurement, surroundings.scaled(zoom), shading.scaled(zoom) if shading else None)
 
 
 def _with_noise(region: RegionMeasurement, factor: float) -> RegionMeasurement:
@@ -170,21 +172,50 @@ def _follow(around: Surroundings, before: Transform, after: Transform, size: tup
     """Return the surroundings of a layer of `size` (width, height) that was transformed after they were measured."""
     if dataclasses.replace(before, x=after.x, y=after.y) == after:
         return around.moved(after.x - before.x, after.y - before.y)
-    motion = concatenate_affine(invert_affine(before.matrix(size)), after.matrix(size))
-    left, top, right, bottom = around.box
-    corners = transform_points(motion, [(left, top), (right, top), (right, bottom), (left, bottom)])
-    box = bounding_rect(corners)
-    rows, columns = around.light.shape
-    side = max(rows, columns)
-    # From indices of the new fields, over the canvas, to indices of the measured ones.
-    to_canvas = np.array([[box.width / side, 0, box.left], [0, box.height / side, box.top]])
-    across, down = columns / (right - left), rows / (bottom - top)
-    to_field = np.array([[across, 0, -left * across], [0, down, -top * down]])
-    matrix = concatenate_affine(concatenate_affine(to_canvas, invert_affine(motion)), to_field)
-    matrix[:, 2] += matrix[:, :2] @ np.array([0.5, 0.5]) - 0.5  # OpenCV indexes pixel centers
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    fields = [
-        np.asarray(cv2.warpAffine(field, matrix, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE), np.uint8)
-        for field in (around.foreground, around.background, around.light)
-    ]
-    return Surroundings((box.left, box.top, box.right, box.bottom), *fields)
+    motion = _FieldMotion(around.box, before, after, size)
+    return Surroundings(motion.box, *map(motion.moved, (around.foreground, around.background, around.light)))
+
+
+def _follow_light(
+    shading: Shading | None, before: Transform, after: Transform, size: tuple[int, int]
+) -> Shading | None:
+    """Return the shading of a layer of `size` (width, height) that was transformed after it was predicted."""
+    if shading is None:
+        return None
+    if dataclasses.replace(before, x=after.x, y=after.y) == after:
+        return shading.moved(after.x - before.x, after.y - before.y)
+    motion = _FieldMotion(shading.box, before, after, size)
+    return Shading(motion.box, motion.moved(shading.gains), shading.rms)
+
+
+class _FieldMotion:
+    """The motion of reduced fields over a box of the canvas with a layer of `size` (width, height).
+
+    box: left, top, right and bottom of the moved fields.
+    """
+
+    def __init__(
+        self, box: tuple[float, float, float, float], before: Transform, after: Transform, size: tuple[int, int]
+    ) -> None:
+        self._motion = concatenate_affine(invert_affine(before.matrix(size)), after.matrix(size))
+        self._before = left, top, right, bottom = box
+        corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
+        rect = bounding_rect(transform_points(self._motion, corners))
+        self.box: tuple[float, float, float, float] = (rect.left, rect.top, rect.right, rect.bottom)
+
+    def moved(self, field: NDArray[Any]) -> NDArray[Any]:
+        """Return a field over `box`, of as many rows as columns, from one over the box before."""
+        rows, columns = field.shape[:2]
+        side = max(rows, columns)
+        left, top, right, bottom = self._before
+        # From indices of the new field, over the canvas, to indices of the measured one.
+        x0, y0, x1, y1 = self.box
+        to_canvas = np.array([[(x1 - x0) / side, 0, x0], [0, (y1 - y0) / side, y0]])
+        across, down = columns / (right - left), rows / (bottom - top)
+        to_field = np.array([[across, 0, -left * across], [0, down, -top * down]])
+        matrix = concatenate_affine(concatenate_affine(to_canvas, invert_affine(self._motion)), to_field)
+        matrix[:, 2] += matrix[:, :2] @ np.array([0.5, 0.5]) - 0.5  # OpenCV indexes pixel centers
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        return np.asarray(
+            cv2.warpAffine(field, matrix, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE), field.dtype
+        )

@@ -29,6 +29,7 @@ from s2am_engine.finish.edges import Surroundings
 from s2am_engine.finish.measurement import FinishMeasurement
 from s2am_engine.finish.windows import SampleWindows
 from s2am_engine.image.arrays import SAMPLED_SIDE, full_scale, subsample
+from s2am_engine.inference.shading import predict_shading
 from s2am_engine.shadow.estimate import ShadowEstimate, estimate_shadow
 from s2am_engine.shadow.layer import Silhouette
 from s2am_engine.types import FractionCallback
@@ -205,22 +206,23 @@ def find_shadow(document: Document, layer_id: int) -> ShadowEstimate:
 
 
 def find_finish(document: Document, layer_id: int, progress: FractionCallback | None = None) -> MeasuredFinish:
-    """Measure grain, sharpness and edges of a layer on the visible layers below.
+    """Measure grain, sharpness and edges of a layer on the visible layers below, and predict the light it lacks.
 
     Returns:
         A finish with the automatic values.
 
     Raises:
         DocumentError: see `prepare_input`.
+        ModelError: the model of the light is missing or damaged.
     """
     layer = document.layer(layer_id)
     composite = prepare_input(document, layer_id, progress=progress)
     measured = composite.pixels, composite.mask, composite.alpha
     color_map = None if layer.harmonization is None else layer.harmonization.color_map
-    around = Surroundings.measure(*measured)
+    around, shading = Surroundings.measure(*measured), predict_shading(*measured, composite.profile, color_map)
     found = FinishMeasurement.of(SampleWindows.of(*measured), color_map, around)
-    automatic, basis = found.automatic(), basis_of(document, layer, layer.transform)
-    return MeasuredFinish(automatic, automatic, found, around, layer.transform, basis)
+    automatic, basis = found.automatic(shading), basis_of(document, layer, layer.transform)
+    return MeasuredFinish(automatic, automatic, found, around, layer.transform, shading, basis)
 
 
 def _outside(layer: Layer) -> DocumentError:

@@ -69,8 +69,8 @@ class Menus(QObject):
         group = QActionGroup(menu)
         names = {
             Appearance.SYSTEM: self.tr("Follow system"),
-            Appearance.LIGHT: self.tr("Light"),
-            Appearance.DARK: self.tr("Dark"),
+            Appearance.LIGHT: self.tr("Light theme"),
+            Appearance.DARK: self.tr("Dark theme"),
         }
         for appearance, name in names.items():
             action = QAction(name, group)

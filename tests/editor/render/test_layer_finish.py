@@ -29,6 +29,7 @@ VALUES = (
     {"grain": 6.0, "sharpness": -1.2},
     {"grain": -5.0, "light_wrap": 0.5},
     {"sharpness": 2.0, "decontaminate": 1.0},
+    {"light": 1.0},
 )
 
 
@@ -86,7 +87,7 @@ def test_automatic_values_are_the_engines() -> None:
     document, layer = finished()
     assert layer.finish is not None
     result = Harmonizer("reinhard", "cpu").paste(cutout(), ImageData(scene()), (110, 70))
-    assert layer.finish.automatic == result.measure().automatic()
+    assert layer.finish.automatic == result.measure().automatic(result.predict_shading())
     assert layer.finish.measurement.notes == result.measure().notes
     off = flatten(document).pixels  # all values are 0
     np.testing.assert_array_equal(off, flatten(without_finish(document, layer)).pixels)

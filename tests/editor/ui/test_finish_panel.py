@@ -41,11 +41,12 @@ def test_finish_by_button_sliders_reset_and_undo(driver: WindowDriver, backgroun
 
     before = driver.screen()
     steps = len(window.session.history.names)
-    for name, value in (("grain", 8.0), ("sharpness", -2.0), ("decontaminate", 50), ("light_wrap", 100)):
+    numbers = {"light": 40, "grain": 8.0, "sharpness": -2.0, "decontaminate": 50, "light_wrap": 100}
+    for name, value in numbers.items():
         panel.rows[name].number.setValue(value)
     assert driver.active.finish is not None
-    assert driver.active.finish.values == Finish(8.0, -2.0, 0.5, 1.0)
-    assert len(window.session.history.names) == steps + 4
+    assert driver.active.finish.values == Finish(0.4, 8.0, -2.0, 0.5, 1.0)
+    assert len(window.session.history.names) == steps + 5
     driver.settle()
     assert (driver.screen() != before).any()
 

@@ -14,7 +14,13 @@ from tests.gimp.inside.support import FOLDER, call, paste, picture
 
 REPEATS = 3
 EDGES = {"mask_smooth": 2.0, "mask_grow": -2.0, "mask_feather": 2.0}
-FINISH = {"grain_automatic": True, "sharpness_automatic": True, "decontaminate": 1.0, "light_wrap": 0.5}
+FINISH = {
+    "light_automatic": True,
+    "grain_automatic": True,
+    "sharpness_automatic": True,
+    "decontaminate": 1.0,
+    "light_wrap": 0.5,
+}
 KINDS: dict[str, dict[str, Any]] = {
     "new-layer": {},
     "in-place": {"result": "in-place"},

@@ -21,7 +21,7 @@ from tests.gimp.inside.support import (
     visible,
 )
 
-EVERYTHING: Facts = {"grain": 3.0, "sharpness_automatic": True, "decontaminate": 1.0, "light_wrap": 0.75}
+EVERYTHING: Facts = {"light": 0.8, "grain": 3.0, "sharpness_automatic": True, "decontaminate": 1.0, "light_wrap": 0.75}
 
 
 @case

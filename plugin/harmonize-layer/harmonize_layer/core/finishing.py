@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The finish of a layer: grain, sharpness and edges, measured in small windows of the image at full resolution."""
+"""The finish of a layer: light, and grain, sharpness and edges, measured in small windows at full resolution."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class FinishMeter:
     composite: LayerComposite
     result: HarmonizeResponse
     sample: FinishSample
-    _last: tuple[tuple[dict[str, Any], float | None], FinishMeasured] | None = field(default=None, repr=False)
+    _last: tuple[tuple[dict[str, Any], float | None, bool], FinishMeasured] | None = field(default=None, repr=False)
 
     def measure(
         self,
@@ -83,7 +83,8 @@ class FinishMeter:
         """
         window = self.composite.window
         sharpness = None if "sharpness" in chosen.automatic else chosen.sliders.get("sharpness", 0.0)
-        wanted = color_map, sharpness
+        light = "light" in chosen.automatic or bool(chosen.sliders.get("light"))
+        wanted = color_map, sharpness, light
         if self._last is None or self._last[0] != wanted:
             request = MeasureFinish(
                 width=window.columns,
@@ -95,6 +96,7 @@ class FinishMeter:
                 window_masks=self.sample.masks,
                 color_map=color_map,
                 sharpness=sharpness,
+                light=light,
             )
             self._last = wanted, engine.measure_finish(request, progress)
         found = self._last[1]

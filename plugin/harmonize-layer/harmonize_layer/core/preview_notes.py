@@ -53,7 +53,7 @@ def _start_note(layer: HostLayer, start: StartingPoint) -> str:
 def _finish_notes(layer: HostLayer, job: PreviewJob, preview: Preview) -> list[str]:
     """Return what the preview or the result leaves out of the finish, and what could not be measured."""
     if job.settings.finish.changes_pixels and job.settings.result == "effect":
-        return [_("The layer effect leaves grain, sharpness and edges as they are: choose another result.")]
+        return [_("The layer effect leaves light, grain, sharpness and edges as they are: choose another result.")]
     if preview.finish is None:
         return []
     notes = list(preview.finish.found.notes) if job.settings.finish.automatic else []
@@ -61,7 +61,7 @@ def _finish_notes(layer: HostLayer, job: PreviewJob, preview: Preview) -> list[s
     shown += [preview.detail[0].window] if preview.detail else []
     if any(preview.finish.sliders.values()) and all(window.scale < 1 for window in shown):
         if layer.passes_through:
-            notes.append("The preview leaves out grain, sharpness and edges of a group that passes through.")
+            notes.append("The preview leaves out light, grain, sharpness and edges of a group that passes through.")
         else:
-            notes.append("The preview shows grain, sharpness and edges at 1:1.")
+            notes.append("The preview shows light, grain, sharpness and edges at 1:1.")
     return notes

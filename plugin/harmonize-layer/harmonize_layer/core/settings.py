@@ -50,6 +50,7 @@ OBJECTS = {
     "all-images": ("All open images", "Also harmonize the selected layers of all other open images"),
     "shadow": ("Shadow", "Cast a shadow, as a layer of its own below in mode Multiply"),
     "shadow-automatic": ("Automatic values", "Estimate the values of the shadow from the image"),
+    "light-automatic": ("Match light", "Add the falloff and the direction of the light of its background"),
     "grain-automatic": ("Match grain", "Match the grain of the layer to that of its background"),
     "sharpness-automatic": ("Match sharpness", "Soften the layer to the sharpness of its background"),
     "decontaminate-automatic": ("Match edges", "Remove the old background's color where soft edges show it"),
@@ -169,7 +170,7 @@ class FinishSettings:
 
 
 NO_FINISH = FinishSettings().arguments({name: spec.default for name, spec in FINISH_SLIDERS.items()})
-"""The arguments that leave grain, sharpness and edges as they are."""
+"""The arguments that leave light, grain, sharpness and edges as they are."""
 
 
 @dataclass(frozen=True)

@@ -234,7 +234,7 @@ class HarmonizeDialog:
         values.pack_start(self._window.get_widget("shadow-automatic", GObject.TYPE_NONE), False, False, 0)
         labels = Gtk.SizeGroup(mode=Gtk.SizeGroupMode.HORIZONTAL)
         for name, spec in settings.SHADOW_ARGUMENTS.items():
-            slider = self._window.get_scale_entry(name, 100.0 if spec.unit == "%" else 1.0)
+            slider = self._window.get_scale_entry(name, float(spec.factor))
             slider.set_digits(spec.digits)
             labels.add_widget(slider.get_label())
             values.pack_start(slider, False, False, 0)

@@ -36,7 +36,7 @@ class EdgeSection:
         column = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6, margin_top=6)
         labels = Gtk.SizeGroup(mode=Gtk.SizeGroupMode.HORIZONTAL)
         for name, spec in EDGE_ARGUMENTS.items():
-            slider = window.get_scale_entry(name, 100.0 if spec.unit == "%" else 1.0)
+            slider = window.get_scale_entry(name, float(spec.factor))
             slider.set_digits(spec.digits)
             labels.add_widget(slider.get_label())
             column.pack_start(slider, False, False, 0)

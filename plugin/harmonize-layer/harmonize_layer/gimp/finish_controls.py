@@ -44,7 +44,7 @@ class FinishControls:
             rows.pack_start(row, False, False, 0)
         rows.pack_start(self._measured, False, False, 0)
         self.widget = Gtk.Expander(label=_("Finish"))
-        self.widget.set_tooltip_text(_("Grain, sharpness and edges of the layer"))
+        self.widget.set_tooltip_text(_("Light, grain, sharpness and edges of the layer"))
         self.widget.add(rows)
 
     def update(self, chosen: HarmonizeSettings) -> None:

@@ -37,20 +37,20 @@ class FinishPanel(EffectPanel):
         layer = self._session.active
         finish = layer.finish if layer else None
         self.start_button.setEnabled(layer is not None)
-        self.start_button.setText(
-            self.tr("Match grain, sharpness and edges") if finish is None else self.tr("Match again")
-        )
+        self.start_button.setText(self.tr("Match the finish") if finish is None else self.tr("Match again"))
         if layer is None or finish is None:
             self.show_values(None, None)
             return
+        self.rows["light"].setEnabled(finish.shading is not None)
         hints = {
             Outdated.PLACEMENT: self.tr("Moved since: match again to measure the new surroundings."),
             Outdated.CUTOUT: self.tr("The cutout changed since: match again to measure it."),
             Outdated.BACKGROUND: self.tr("The background changed since: match again to measure it."),
         }
-        note = "\n".join(
-            [self._describe(finish), *(hints[one] for one in finish_outdated(self._session.document, layer)[:1])]
-        )
+        notes = [self._describe(finish), *(hints[one] for one in finish_outdated(self._session.document, layer)[:1])]
+        if finish.shading is None:
+            notes.append(self.tr("An earlier version measured this layer: match again to predict its light."))
+        note = "\n".join(notes)
         self.show_values(finish.values, finish.automatic, note)
 
     def reset(self) -> None:

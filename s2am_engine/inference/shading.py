@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Prediction of a foreground's shading by a small network, which is loaded only when it is needed."""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import cv2
+import numpy as np
+
+from s2am_engine.color.map import ColorMap
+from s2am_engine.errors import ModelError
+from s2am_engine.finish.shading import MAX_STOPS, Shading
+from s2am_engine.image import icc
+from s2am_engine.image.arrays import bounding_box, sample_pixels, subsample, to_uint8, to_unit
+from s2am_engine.inference.devices import CPU
+from s2am_engine.inference.network_input import average_visible
+from s2am_engine.inference.network_runner import NetworkRunner, open_runner
+from s2am_engine.models.model_files import read_model_data
+from s2am_engine.models.model_store import LIGHT_MODEL, find_model
+from s2am_engine.types import Floats, Mask, Pixels
+
+LIGHT_CROP = 1.6
+"""Side of the part of the image that the network sees, relative to the foreground's box."""
+
+LIGHT_INPUT = 64
+"""Side of the network's input in pixels."""
+
+FIELD_CELLS = 16
+"""Rows and columns of the field."""
+
+_SAMPLED = 4 * LIGHT_INPUT  # rows and columns that are read
+
+
+def predict_shading(
+    pixels: Pixels, mask: Mask, alpha: Mask | None, profile: bytes | None, color_map: ColorMap | None
+) -> Shading:
+    """Predict the shading of a foreground.
+
+    Args:
+        pixels: H×W×3, uint8, uint16 or float32.
+        mask: H×W, the foreground.
+        alpha: H×W, pixels where it is 0 do not count; None = all count.
+        profile: ICC profile of the pixels; None = sRGB.
+        color_map: applied to the foreground first; None = the colors as they are.
+
+    Returns:
+        The field; all gains are 0 if nothing of the background is visible around the foreground.
+
+    Raises:
+        ModelError: the model is missing or damaged, or gave no usable result.
+    """
+    box = crop_box(mask)
+    if box is None:
+        return Shading((0, 0, mask.shape[1], mask.shape[0]), np.zeros((1, 1), np.float32))
+    left, top, right, bottom = box
+    part = slice(top, bottom), slice(left, right)
+    weights = to_unit(subsample(mask[part], _SAMPLED))
+    visible = None if alpha is None else to_unit(subsample(alpha[part], _SAMPLED))
+    shown = 1 - weights if visible is None else (1 - weights) * visible
+    if not shown.any() or (visible is not None and not (weights * visible).any()):
+        return Shading(box, np.zeros((1, 1), np.float32))
+    own = to_uint8(sample_pixels(pixels[part], _SAMPLED))
+    if color_map is not None:
+        unit = own / np.float32(255)
+        unit += weights[..., None] * (color_map(unit).clip(0, 1) - unit)
+        own = to_uint8(unit)
+    composite, small = average_visible(icc.to_srgb(own, profile), weights, visible, LIGHT_INPUT)
+    gains, rms = predict_gains(light_runner(), composite, small.clip(0, 1))
+    return Shading(box, np.asarray(cv2.resize(gains, (FIELD_CELLS, FIELD_CELLS), interpolation=cv2.INTER_AREA)), rms)
+
+
+def predict_gains(runner: NetworkRunner, composite: Floats, mask: Floats) -> tuple[Floats, float]:
+    """Return gains in stops, (64, 64), and their root mean square in the foreground.
+
+    The image and its mirror image are averaged.
+
+    Args:
+        runner: the network.
+        composite: 64×64×3 sRGB in [0, 1], the foreground recolored.
+        mask: 64×64 in [0, 1].
+
+    Raises:
+        ModelError: the network gave no usable result.
+    """
+    view = np.concatenate([np.moveaxis(composite, -1, 0), mask[None]])
+    mirrored = np.ascontiguousarray(view[..., ::-1])
+    gains = (runner.run(view)[3] + runner.run(mirrored)[3, :, ::-1]) / 2
+    if not np.isfinite(gains).all():
+        raise ModelError(
+            f"Model “{LIGHT_MODEL}” gave no usable result for this image.", code="model.result", model=LIGHT_MODEL
+        )
+    gains = np.asarray(gains.clip(-MAX_STOPS, MAX_STOPS), np.float32)
+    area = max(float(mask.sum()), 1e-6)
+    return gains, math.sqrt(float((gains**2 * mask).sum()) / area)
+
+
+def crop_box(mask: Mask) -> tuple[int, int, int, int] | None:
+    """Return left, top, right and bottom of what the network sees of an image; None = there is no foreground."""
+    found = bounding_box(mask)
+    if found is None:
+        return None
+    left, top, right, bottom = found
+    across, down = ((LIGHT_CROP - 1) / 2 * length for length in (right - left, bottom - top))
+    height, width = mask.shape
+    return (
+        max(0, math.floor(left - across)),
+        max(0, math.floor(top - down)),
+        min(width, math.ceil(right + across)),
+        min(height, math.ceil(bottom + down)),
+    )
+
+
+def light_runner() -> NetworkRunner:
+    """Return the network of the light, loaded once.
+
+    Raises:
+        ModelError: the model is missing or damaged.
+    """
+    return _runner(find_model(LIGHT_MODEL).card.sha256)
+
+
+@functools.lru_cache(1)
+def _runner(sha256: str) -> NetworkRunner:  # noqa: ARG001 (a model that was replaced is loaded again)
+    # On the CPU also where there is a GPU: it takes a few milliseconds, and PyTorch would have to be loaded.
+    return open_runner(read_model_data(LIGHT_MODEL), CPU)
