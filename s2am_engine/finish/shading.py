@@ -89,8 +89,8 @@ class Shading:
         """
         x0, y0, x1, y1 = self.box
         cells = np.exp2(self.gains * np.float32(strength / GAMMA))
-        stretched = _weighted(cells.T, *_nodes(left - x0, width, cells.shape[1], x1 - x0)).T
-        return _weighted(stretched, *_nodes(top - y0, height, cells.shape[0], y1 - y0))
+        stretched = _weighted(cells.T, *_nodes(left, width, cells.shape[1], x0, x1)).T
+        return _weighted(stretched, *_nodes(top, height, cells.shape[0], y0, y1))
 
     def apply(self, colors: Floats, top: int, left: int, strength: float) -> Floats:
         """Return the colors of a block with the gains applied. Highlights roll off toward white instead of clipping.
@@ -155,7 +155,11 @@ def spline_nodes(places: NDArray[Any], samples: int, length: float) -> tuple[NDA
 
 
 @functools.lru_cache(64)
-def _nodes(start: float, count: int, samples: int, length: float) -> tuple[NDArray[np.intp], Floats]:
-    """Return `spline_nodes` of pixels from `start` on; cached, as blocks above one another have the same ones."""
-    places, weights = spline_nodes(np.arange(count) + (start + 0.5), samples, length)
+def _nodes(start: int, count: int, samples: int, first: float, last: float) -> tuple[NDArray[np.intp], Floats]:
+    """Return `spline_nodes` of `count` pixels from `start` on, for an axis from `first` to `last`.
+
+    They are cached, as blocks above one another have the same ones. The centers of the pixels are exact before the
+    subtraction, so that the bits do not depend on the block.
+    """
+    places, weights = spline_nodes(np.arange(start, start + count) + 0.5 - first, samples, last - first)
     return places, weights.astype(np.float32)

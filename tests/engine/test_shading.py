@@ -143,7 +143,7 @@ def person() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 
 def test_foreground_gets_the_direction_of_the_backgrounds_light() -> None:
     photograph, mask = person()
-    lit = lit_from_the_left(photograph, 1.3)
+    lit = lit_from_the_left(photograph, 2.0)
     flat = np.where(mask[..., None] > 0, lit_from_the_left(photograph, 0), lit).astype(np.uint8)
     for mirrored in (False, True):
         image, place = (np.ascontiguousarray(each[:, ::-1] if mirrored else each) for each in (flat, mask))
@@ -197,7 +197,7 @@ def test_default_path_does_not_load_the_network(monkeypatch: pytest.MonkeyPatch)
 
 def test_command_line_reports_the_automatic_light(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     photograph, mask = person()
-    lit = lit_from_the_left(photograph, 1.3)
+    lit = lit_from_the_left(photograph, 2.0)
     flat = np.where(mask[..., None] > 0, lit_from_the_left(photograph, 0), lit).astype(np.uint8)
     save_image(tmp_path / "flat.png", ImageData(flat))
     save_image(tmp_path / "mask.png", ImageData(np.repeat(mask[..., None], 3, axis=2)))
