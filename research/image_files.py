@@ -42,7 +42,7 @@ time limit."""
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a file; details: for a person, on one line."""
+    """Result of reading a file; details: for a person, on one line."""
 
     path: Path
     kind: str

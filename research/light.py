@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m research.light`: what the light of the finish gains and costs, on pairs with known ground truth.
+"""`python -m research.light`: gains and losses by the light of the finish, on pairs with known ground truth.
 
 PSNR of the foreground before and after the predicted shading is applied at its full strength and at its automatic one:
 on simulated pairs of local light, of photographs that no training saw; on scenes that were photographed or developed

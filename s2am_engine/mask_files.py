@@ -16,7 +16,7 @@ from s2am_engine.outputs import file_exists
 logger = logging.getLogger(__name__)
 
 MASK_ENDINGS = ("_mask", "-mask")
-"""What the name of a mask has behind that of its image."""
+"""Endings of a mask's name after the name of its image."""
 
 
 def without_masks(paths: Sequence[Path]) -> list[Path]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an installed GIMP can do, found out by running it."""
+"""Capabilities of an installed GIMP, found out by running it."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class EditorStart:
 
     @property
     def advice(self) -> str:
-        """What a person does about missing libraries; "" for other faults."""
+        """Advice on missing libraries; "" for other faults."""
         return system_libraries.describe_missing(self.missing) if self.missing else ""
 
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The finish: what is done to a recolored foreground beyond color, at full resolution."""
+"""The finish: changes of a recolored foreground beyond color, at full resolution."""

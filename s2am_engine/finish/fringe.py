@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The fringe of an old background at the soft edges of a foreground: its share of what differs there.
+"""The fringe of an old background at the soft edges of a foreground: its share of the deviation there.
 
 A layer that was cut out without decontamination has the colors αF + (1-α)O: those of the foreground F and of the old
 background O. Pasted on a new background B with its alpha, it deviates from αF + (1-α)B by α(1-α)(O - F). This is fitted
@@ -73,7 +73,7 @@ def _without(deviation: Floats, reason: Floats, low: float, high: float) -> Floa
 
 def _fitted(deviation: Floats, weight: Floats, own: Floats) -> Floats:
     """Return the deviations (K, 3) of the fringe weight·factor·(O - own) that fits best; the factor is at most 1."""
-    # For each factor, the best O is a weighted mean; what remains is linear in the factor.
+    # For each factor, the best O is a weighted mean; the remaining deviation is linear in the factor.
     total = np.square(weight).sum()
     mean = (weight * deviation).sum(axis=0) / total
     center = (np.square(weight) * own).sum(axis=0) / total

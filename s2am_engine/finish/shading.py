@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from s2am_engine.finish.edges import times
 from s2am_engine.types import Doubles, Floats
 
 GAMMA = 2.2
@@ -61,18 +62,18 @@ class Shading:
 
     @property
     def changes_nothing(self) -> bool:
-        """Whether all gains are 0."""
+        """True if all gains are 0."""
         return not self.gains.any()
 
     def scaled(self, factor: float) -> Shading:
         """Return the field for an image that is `factor` times as large."""
         left, top, right, bottom = (each * factor for each in self.box)
-        return Shading((left, top, right, bottom), self.gains, self.rms)
+        return replace(self, box=(left, top, right, bottom))
 
     def moved(self, right: float, down: float) -> Shading:
         """Return the field moved by a number of pixels."""
         x0, y0, x1, y1 = self.box
-        return Shading((x0 + right, y0 + down, x1 + right, y1 + down), self.gains, self.rms)
+        return replace(self, box=(x0 + right, y0 + down, x1 + right, y1 + down))
 
     def factors(self, strength: float, top: int, left: int, height: int, width: int) -> Floats:
         """Return the factors of encoded values for a block of the image, height×width float32.
@@ -104,13 +105,12 @@ class Shading:
             strength: 0 to 3, factor of the gains.
         """
         factor = self.factors(strength, top, left, *colors.shape[:2])
-        result = cv2.multiply(colors, cv2.merge([factor] * 3))
+        result = times(colors, factor)
         if factor.max() <= 1:
-            return np.asarray(result, np.float32)
-        rising = np.maximum(factor - 1, 0)
+            return result
         share = np.clip(colors, 0, 255)
         share *= np.float32(1 / 255)
-        divisor = cv2.multiply(cv2.pow(share, 3), cv2.merge([rising] * 3))
+        divisor = times(cv2.pow(share, 3, dst=share), np.maximum(factor - 1, 0), out=share)
         divisor += 1
         return np.asarray(cv2.divide(result, divisor, dst=result), np.float32)
 

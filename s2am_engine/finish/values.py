@@ -12,7 +12,7 @@ from s2am_common.sliders import FINISH_SLIDERS, check_sliders
 
 @dataclass(frozen=True)
 class Finish:
-    """What is done to the recolored foreground. The defaults change nothing.
+    """Changes of the recolored foreground beyond color. The defaults change nothing.
 
     light: factor, 0 to 3, of the gains of the predicted shading: light that falls off, comes from one side, or lies in
         patches. Above 1 it is exaggerated, as the prediction is cautious.
@@ -49,5 +49,5 @@ class Finish:
 
     @property
     def changes_nothing(self) -> bool:
-        """Whether all values are the defaults."""
+        """True if all values are the defaults."""
         return self == Finish()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a harmonized image is rendered from: a flattened composite, or a layer on a background."""
+"""Sources of a rendering: a flattened composite, or a layer on a background."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from s2am_engine.shadow.settings import Shadow
 from s2am_engine.types import FractionCallback, Pixels
 
 RenderSource: TypeAlias = FlattenedComposite | PastedLayer
-"""What an image is rendered from."""
+"""Source of a rendering."""
 
 FinishValues: TypeAlias = "Finish | Finisher | Mapping[str, float | Literal['auto']] | None"
 """A finish, one that was prepared for the image, or values by name, of which `auto` are estimated; None = none."""
@@ -65,7 +65,7 @@ class HarmonizeResult(Generic[ImageT]):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What should be known about the result, one sentence each."""
+        """Notes on the result, one sentence each."""
         note = likeness_note(self.model, self.likeness, references=self.references)
         return () if note is None else (note,)
 

@@ -97,7 +97,7 @@ def predict_gains(runner: NetworkRunner, composite: Floats, mask: Floats) -> tup
 
 
 def crop_box(mask: Mask) -> tuple[int, int, int, int] | None:
-    """Return left, top, right and bottom of what the network sees of an image; None = there is no foreground."""
+    """Return left, top, right and bottom of the network's part of an image; None = there is no foreground."""
     found = bounding_box(mask)
     if found is None:
         return None

@@ -172,7 +172,7 @@ class SubjectSelector:
 
 
 def _visible_box(data: ImageData) -> tuple[int, int, int, int]:
-    """Return left, top, right and bottom of what is not transparent; of the whole image if all is."""
+    """Return left, top, right and bottom of the visible part of an image; of the whole image if it has none."""
     height, width = data.pixels.shape[:2]
     found = None if data.alpha is None else bounding_box(data.alpha)
     return found or (0, 0, width, height)

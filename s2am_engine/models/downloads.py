@@ -78,7 +78,7 @@ class DownloadableModel:
 
     @property
     def summary(self) -> str:
-        """What a person should know before the download, in one line."""
+        """Size, license and use of the download, in one line."""
         return f"{self.name}, {self.size / 1e6:.0f} MB, {self.license}, by {self.page}, from {self.address}"
 
     def installed_file(self) -> Path:

@@ -21,7 +21,7 @@ from s2am_engine.shadow.settings import Color, Shadow
 from s2am_engine.types import Bytes, Doubles, Floats, Mask, Pixels
 
 Evidence = Literal["light-source", "brighter-side", "none"]
-"""What the direction of a shadow was estimated from."""
+"""Evidence for the direction of a shadow."""
 
 _SIDE = 96  # pixels: light is estimated on a small copy
 _OUTLINE_SIDE = 512  # pixels: the ground line is estimated on a small copy

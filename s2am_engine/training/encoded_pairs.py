@@ -29,7 +29,7 @@ MOST_PAIRS = 16  # of a batch: a user who cancels waits until one is made
 
 @dataclass(frozen=True)
 class BatchContent:
-    """What a batch contains: pairs of consecutive photographs of a fold, in its style or in others."""
+    """Contents of a batch: pairs of consecutive photographs of a fold, in its style or in others."""
 
     fold: int
     first: int  # number of the first photograph, counted through all folds
@@ -74,7 +74,7 @@ class FoldPairs(PairSource):
             counted += len(photographs)
 
     def content(self, step: int) -> BatchContent:
-        """Return what the batch of a step contains."""
+        """Return the contents of the batch of a step."""
         return self.contents[step % len(self.contents)]
 
     def first_step(self, fold: int) -> int:

@@ -100,7 +100,7 @@ class Compared:
 
 
 class Verdict(Enum):
-    """Whether a fine-tuned model is worth having."""
+    """Verdict on a fine-tuned model."""
 
     BETTER = "better"
     NO_COMMON_STYLE = "no common look"  # the gain on the photographs' look may be chance, or is a loss

@@ -36,7 +36,7 @@ EDITED = 0.25  # share of the photographs that are edited first
 FAINTEST_LIGHT, STRONGEST_LIGHT = 0.08, 0.8  # standard deviation of the gains in the foreground, in stops
 MOST_LIGHT = 2.5  # stops from the mean of the foreground
 SMALLEST_CROP, LARGEST_CROP = 1.35, 2.1  # relative to the foreground's box
-# What a color map leaves of the global change: deviations of the exposure and of each channel's in stops, of log gamma.
+# Residuals of the global change after a color map: deviations of all stops, of each channel's, and of log gamma.
 RESIDUAL_EXPOSURE, RESIDUAL_TINT, RESIDUAL_GAMMA = 0.12, 0.06, 0.05
 PLAIN_EDIT = Recoloring(weakest=0.2, strongest=1.0).without("falloff", "patches")
 FEWEST_PIXELS = 0.02  # share of the crop that a foreground needs

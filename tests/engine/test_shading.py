@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The light of the finish: interpolation of its field, what it changes, and what the bundled model predicts."""
+"""The light of the finish: interpolation of its field, changed pixels, and predictions of the bundled model."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class SampleReader:
 
     @property
     def is_reading(self) -> bool:
-        """Whether a sample is being read."""
+        """True while a sample is being read."""
         return self._steps is not None
 
     def start(
@@ -53,6 +53,9 @@ class SampleReader:
             except StopIteration as end:
                 self._steps = None
                 done(end.value)
+            except Exception:
+                self._steps = None  # so that it can be read again
+                raise
             else:
                 post(go_on)
 

@@ -30,7 +30,7 @@ HIDDEN_TINT = (226, 40, 40)  # over what a cutout hides, like the film of the sa
 
 
 class MaskView(Enum):
-    """What the canvas shows of the active layer's cutout."""
+    """Views of the active layer's cutout on the canvas."""
 
     COMPOSITE = "composite"  # the document as it is
     OVERLAY = "overlay"  # the document, with a tint over what is hidden
@@ -90,7 +90,7 @@ class DocumentView(QObject):
 
     @property
     def mask_view(self) -> MaskView:
-        """What is shown of the active layer's cutout."""
+        """The view of the active layer's cutout."""
         return self._mask_view
 
     def set_mask_view(self, view: MaskView) -> None:
