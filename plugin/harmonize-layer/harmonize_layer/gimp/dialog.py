@@ -6,37 +6,32 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import gi
+from gi.repository import Gimp, GimpUi, GLib, GObject, Gtk
 
-gi.require_version("GimpUi", "3.0")
-gi.require_version("Gtk", "3.0")
-
-from gi.repository import Gimp, GimpUi, GLib, GObject, Gtk  # noqa: E402 (the versions must be set before)
-
-from gimp_bridge.background_queue import BackgroundQueue  # noqa: E402
-from gimp_bridge.client import EngineClient  # noqa: E402
-from gimp_bridge.color_messages import HarmonizeResponse  # noqa: E402
-from gimp_bridge.protocol import ModelInfo, ProgressUpdate  # noqa: E402
-from gimp_bridge.request_channel import ProgressCallback  # noqa: E402
-from harmonize_layer.core import settings  # noqa: E402
-from harmonize_layer.core.composite import LayerComposite, lacks_mask  # noqa: E402
-from harmonize_layer.core.geometry import Window  # noqa: E402
-from harmonize_layer.core.host import HostLayer  # noqa: E402
-from harmonize_layer.core.layers import reference_candidates  # noqa: E402
-from harmonize_layer.core.metadata import load_metadata  # noqa: E402
-from harmonize_layer.core.presenter import DialogPresenter  # noqa: E402
-from harmonize_layer.core.presets import Presets, presets_path  # noqa: E402
-from harmonize_layer.gimp.arguments import read_arguments  # noqa: E402
-from harmonize_layer.gimp.edges import EdgeSection  # noqa: E402
-from harmonize_layer.gimp.finish_controls import FinishControls  # noqa: E402
-from harmonize_layer.gimp.images import GimpImage  # noqa: E402
-from harmonize_layer.gimp.popovers import PresetMenu, ReferencePicker  # noqa: E402
-from harmonize_layer.gimp.preview import PreviewArea  # noqa: E402
-from harmonize_layer.gimp.variant_picker import VARIANT_SIZE, VariantPicker  # noqa: E402
-from harmonize_layer.gimp.wheel import limit_wheel  # noqa: E402
-from s2am_common.errors import CancelledError  # noqa: E402
-from s2am_common.sliders import SLIDERS  # noqa: E402
-from s2am_common.translation import localized as _  # noqa: E402
+from gimp_bridge.background_queue import BackgroundQueue
+from gimp_bridge.client import EngineClient
+from gimp_bridge.color_messages import HarmonizeResponse
+from gimp_bridge.protocol import ModelInfo, ProgressUpdate
+from gimp_bridge.request_channel import ProgressCallback
+from harmonize_layer.core import settings
+from harmonize_layer.core.composite import LayerComposite, lacks_mask
+from harmonize_layer.core.geometry import Window
+from harmonize_layer.core.host import HostLayer
+from harmonize_layer.core.layers import reference_candidates
+from harmonize_layer.core.metadata import load_metadata
+from harmonize_layer.core.presenter import DialogPresenter
+from harmonize_layer.core.presets import Presets, presets_path
+from harmonize_layer.gimp.arguments import read_arguments
+from harmonize_layer.gimp.edges import EdgeSection
+from harmonize_layer.gimp.finish_controls import FinishControls
+from harmonize_layer.gimp.images import GimpImage
+from harmonize_layer.gimp.popovers import PresetMenu, ReferencePicker
+from harmonize_layer.gimp.preview import PreviewArea
+from harmonize_layer.gimp.variant_picker import VARIANT_SIZE, VariantPicker
+from harmonize_layer.gimp.wheel import limit_wheel
+from s2am_common.errors import CancelledError
+from s2am_common.sliders import SLIDERS
+from s2am_common.translation import localized as _
 
 TITLE = "Harmonize Layer"
 

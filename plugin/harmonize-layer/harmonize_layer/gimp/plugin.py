@@ -8,32 +8,25 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import gi
+from gi.repository import Gegl, Gimp, GLib
 
-gi.require_version("Babl", "0.1")
-gi.require_version("GdkPixbuf", "2.0")
-gi.require_version("Gegl", "0.4")
-gi.require_version("Gimp", "3.0")
-
-from gi.repository import Gegl, Gimp, GLib  # noqa: E402 (the versions must be set before)
-
-from gimp_bridge.client import EngineClient  # noqa: E402
-from gimp_bridge.protocol import ProgressUpdate  # noqa: E402
-from gimp_bridge.starter import read_launcher  # noqa: E402
-from harmonize_layer.core import settings  # noqa: E402
-from harmonize_layer.core.batch import HarmonizeBatch  # noqa: E402
-from harmonize_layer.core.host import HostLayer  # noqa: E402
-from harmonize_layer.core.layers import find_layers  # noqa: E402
-from harmonize_layer.core.messages import LayerError, error_message, gone, is_fault, nothing_to_restore  # noqa: E402
-from harmonize_layer.core.restoring import restore_effects  # noqa: E402
-from harmonize_layer.gimp.arguments import add_arguments, read_arguments  # noqa: E402
-from harmonize_layer.gimp.copies import delete_stray_copies  # noqa: E402
-from harmonize_layer.gimp.gettext_domain import DOMAIN, gettext_language  # noqa: E402
-from harmonize_layer.gimp.gettext_domain import gettext as _  # noqa: E402
-from harmonize_layer.gimp.images import GimpImage, wrap_drawable  # noqa: E402
-from s2am_common.errors import CancelledError, S2AMError  # noqa: E402
-from s2am_common.log import log_path  # noqa: E402
-from s2am_common.translation import localized, use_languages  # noqa: E402
+from gimp_bridge.client import EngineClient
+from gimp_bridge.protocol import ProgressUpdate
+from gimp_bridge.starter import read_launcher
+from harmonize_layer.core import settings
+from harmonize_layer.core.batch import HarmonizeBatch
+from harmonize_layer.core.host import HostLayer
+from harmonize_layer.core.layers import find_layers
+from harmonize_layer.core.messages import LayerError, error_message, gone, is_fault, nothing_to_restore
+from harmonize_layer.core.restoring import restore_effects
+from harmonize_layer.gimp.arguments import add_arguments, read_arguments
+from harmonize_layer.gimp.copies import delete_stray_copies
+from harmonize_layer.gimp.gettext_domain import DOMAIN, gettext_language
+from harmonize_layer.gimp.gettext_domain import gettext as _
+from harmonize_layer.gimp.images import GimpImage, wrap_drawable
+from s2am_common.errors import CancelledError, S2AMError
+from s2am_common.log import log_path
+from s2am_common.translation import localized, use_languages
 
 FOLDER = Path(__file__).resolve().parents[2]
 

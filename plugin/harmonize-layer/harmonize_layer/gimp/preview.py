@@ -6,13 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import gi
+from gi.repository import Gdk, GdkPixbuf, GLib, Gtk
 
-gi.require_version("Gtk", "3.0")
-
-from gi.repository import Gdk, GdkPixbuf, GLib, Gtk  # noqa: E402 (the version must be set before)
-
-from harmonize_layer.core.geometry import (  # noqa: E402
+from harmonize_layer.core.geometry import (
     PixelArea,
     View,
     Window,
@@ -24,9 +20,9 @@ from harmonize_layer.core.geometry import (  # noqa: E402
     view_of_detail,
     zoomed,
 )
-from harmonize_layer.core.rendering import with_alpha  # noqa: E402
-from harmonize_layer.gimp.pixels import new_pixbuf  # noqa: E402
-from s2am_common.translation import localized as _  # noqa: E402
+from harmonize_layer.core.rendering import with_alpha
+from harmonize_layer.gimp.pixels import new_pixbuf
+from s2am_common.translation import localized as _
 
 _SMALLEST = (360, 240)
 _ZOOM_STEP = 1.25
