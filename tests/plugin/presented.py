@@ -87,9 +87,14 @@ class Presented:
         self.values: dict[str, Any] = {}
         self.view, self.queue = RecordingView(), ImmediateQueue()
         wrapped = [GimpLayer(layer) for layer in layers]
-        read = lambda: HarmonizeSettings(**self.values)  # noqa: E731
-        new_queue: Any = lambda: self.queue  # noqa: E731
-        self.presenter = DialogPresenter(self.view, GimpImage(image), wrapped, engine, read, new_queue)
+        self.presenter = DialogPresenter(
+            self.view,
+            GimpImage(image),
+            wrapped,
+            engine,
+            read_settings=lambda: HarmonizeSettings(**self.values),
+            new_queue=lambda: self.queue,  # type: ignore[arg-type, return-value]
+        )
 
     def change(self, name: str, value: Any) -> None:
         """Change an argument of the procedure."""

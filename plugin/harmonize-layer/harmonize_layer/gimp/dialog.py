@@ -112,9 +112,14 @@ class HarmonizeDialog:
 
     def run(self) -> bool:
         """Show the dialog until it is closed; return whether to harmonize."""
-        new_queue = lambda: BackgroundQueue(self._engine, GLib.idle_add)  # noqa: E731
-        read_settings = lambda: read_arguments(self._config)  # noqa: E731
-        presenter = DialogPresenter(self, self._image, self._layers, self._engine, read_settings, new_queue)
+        presenter = DialogPresenter(
+            self,
+            self._image,
+            self._layers,
+            self._engine,
+            read_settings=lambda: read_arguments(self._config),
+            new_queue=lambda: BackgroundQueue(self._engine, GLib.idle_add),
+        )
         self._presenter = presenter
         changes = self._config.connect("notify", self._changed)
         presenter.start()
