@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import skimage.data
 import torch
 from torch import Tensor
 
@@ -17,9 +18,10 @@ from s2am_engine.cli.benchmark import measure_size
 from s2am_engine.color.apply import apply_color_map
 from s2am_engine.errors import ImageError, MaskError, ModelError, NothingFoundError
 from s2am_engine.image.io import ImageData
-from s2am_engine.inference.detector import Detector, detect_foreground, enlarge_mask
+from s2am_engine.inference.detector import Detector, add_subject, detect_foreground, enlarge_mask
 from s2am_engine.inference.network_input import shrink
 from s2am_engine.inference.predictor import Predictor
+from s2am_engine.inference.subject import SubjectSelector
 from s2am_engine.inference.torch_runner import TorchRunner
 from s2am_engine.networks import registry
 from s2am_engine.networks.network import Network
@@ -237,6 +239,31 @@ def test_predict_mask_refuses_values_that_are_not_numbers() -> None:
 
     with pytest.raises(ModelError, match="gave no usable result"):
         Harmonizer.from_network(Broken(), 64, "cpu")(composite()[0])
+
+
+def test_either_mask_is_enough_where_it_is_sure_and_two_faint_ones_are_not() -> None:
+    pasted = np.zeros((6, 6), np.float32)
+    subject = np.zeros((12, 12), np.float32)
+    pasted[:, :2], subject[:, :4] = 0.3, 0.3
+    pasted[:, 2], pasted[:, 5], subject[:, 8] = 1, 0.5, 1
+    combined = add_subject(np.repeat(pasted, 2, 0).repeat(2, 1), subject)
+    assert combined.dtype == np.float32
+    assert (combined[:, :4] < 0.1).all()  # both faint
+    assert (combined[:, 4:6] == 1).all()  # the pasted region alone
+    assert (combined[:, 8] > 0.85).all()  # the subject alone
+    assert (combined[:, 10:] < 0.1).all()  # half a pasted region
+    assert add_subject(pasted, subject).shape == (12, 12)
+
+
+def test_built_in_detector_includes_the_subject_and_models_for_subjects_do_not_ask_twice() -> None:
+    photograph = skimage.data.astronaut()
+    subject = SubjectSelector("subject", "cpu").select(photograph).mask
+    detector = Detector(device="cpu")
+    together = detector.detect(photograph, likeliest=True).mask
+    assert overlap(together & subject, subject) > 0.95
+    detector.subject = None
+    assert overlap(detector.detect(photograph, likeliest=True).mask & subject, subject) < 0.9
+    assert Detector("subject", "cpu").subject is None
 
 
 def test_enlarge_mask_ramps_faint_values_to_nought_and_keeps_soft_edges() -> None:
