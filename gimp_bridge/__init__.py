@@ -4,7 +4,7 @@
 Client (standard library alone; runs in GIMP's own Python): `client`, `background_queue`, `strip_rendering`,
 `layer_pixels`, `request_channel`, `starter`, `connection`, `bridge_folder`. The messages, which both use: `protocol`,
 `color_messages`, `strip_messages`, `mask_messages`, `shadow_messages`, `finish_messages`, `harmony_messages`, and
-`message_encoding`. Engine process: `server`, `engine_session`, `shared_workspace`, one module of answers for each
+`message_encoding`. Engine process: `server`, `engine_session`, `shared_workspace`, one module of responses for each
 module of messages (`color_requests`, `mask_requests`, …), `model_cache`, `effective_mask`, `color_space`, and the
 command `s2am serve` in `serve_command`.
 """

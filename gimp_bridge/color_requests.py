@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine's answers to the requests for color maps."""
+"""The engine's responses to the requests for color maps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gimp_bridge.color_messages import MAX_SAMPLES, Adjust, AdjustResult, Harmonize, HarmonizeResponse
+from gimp_bridge.color_messages import (
+    MAX_SAMPLES,
+    Adjust,
+    AdjustResult,
+    CubeFile,
+    ExportCube,
+    Harmonize,
+    HarmonizeResponse,
+)
 from gimp_bridge.effective_mask import Plane, effective_mask
 from gimp_bridge.model_cache import ModelCache, ReportText
 from s2am_common.errors import MaskError
@@ -141,6 +149,12 @@ def adjust_color_map(request: Adjust) -> AdjustResult:
     matrix, rmse = fit_effect(adjusted, request.samples)
     numbers = tuple(float(each) for each in matrix.matrix[:, :3].ravel())
     return AdjustResult(color_map=adjusted.to_json(), effect=matrix.to_json(), matrix=numbers, rmse=rmse)
+
+
+def export_cube(request: ExportCube) -> CubeFile:
+    """Return a color map as the content of a .cube file."""
+    text = ColorMap.from_json(request.color_map).to_cube(request.title)
+    return CubeFile(content=text.encode("utf-8"))
 
 
 def fit_effect(color_map: ColorMap, samples: bytes) -> tuple[Matrix, float]:

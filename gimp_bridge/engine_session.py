@@ -12,13 +12,13 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from gimp_bridge import protocol
-from gimp_bridge.color_messages import Adjust, CubeFile, ExportCube, Harmonize
-from gimp_bridge.color_requests import HarmonizeJob, adjust_color_map
+from gimp_bridge.color_messages import Adjust, ExportCube, Harmonize
+from gimp_bridge.color_requests import HarmonizeJob, adjust_color_map, export_cube
 from gimp_bridge.color_space import in_color_space, is_identity
 from gimp_bridge.connection import Channel, DisconnectedError, SilenceError
 from gimp_bridge.finish_messages import FinishReach, FinishStrip, MeasureFinish, PlaceWindows
@@ -27,7 +27,7 @@ from gimp_bridge.harmony_messages import ScoreHarmony
 from gimp_bridge.harmony_requests import score_harmony
 from gimp_bridge.mask_messages import RefineMask, SelectSubject
 from gimp_bridge.mask_requests import select_layer_subject
-from gimp_bridge.model_cache import ModelCache
+from gimp_bridge.model_cache import ModelCache, ReportText
 from gimp_bridge.protocol import Failed, Message, MessageError
 from gimp_bridge.shadow_messages import EstimateShadow, RenderShadow
 from gimp_bridge.shadow_requests import estimate_layer_shadow
@@ -203,51 +203,40 @@ class EngineSession:
 
     def _carry_out(self, pending: PendingRequest) -> Message:
         request = pending.request
-        if isinstance(request, protocol.ModelsRequest):
-            return list_model_infos()
-        if isinstance(request, Adjust):
-            return adjust_color_map(request)
-        if isinstance(request, ExportCube):
-            text = ColorMap.from_json(request.color_map).to_cube(request.title)
-            return CubeFile(content=text.encode("utf-8"))
-        if isinstance(request, Harmonize):
+        if compute := _COMPUTATIONS.get(type(request)):
+            return compute(request)
+        if predict := _PREDICTIONS.get(type(request)):
             self._models.wait(pending.report)
-            return HarmonizeJob(request, self._models, pending.report).run()
-        if isinstance(request, SelectSubject):
-            self._models.wait(pending.report)
-            return select_layer_subject(request, self._models, pending.report)
-        if isinstance(request, EstimateShadow):
-            return estimate_layer_shadow(request)
-        if isinstance(request, ScoreHarmony):
-            self._models.wait(pending.report)
-            return score_harmony(request, self._models, pending.report)
-        if isinstance(request, PlaceWindows):
-            return place_windows(request)
-        if isinstance(request, MeasureFinish):
-            return measure_finish(request)
-        if isinstance(request, FinishReach):
-            return find_reach(request)
+            return predict(request, self._models, pending.report)
         if isinstance(request, OpenWorkspace):
             if self._workspace:
                 self._workspace.close()
             self._workspace = SharedWorkspace(self._folder, request.size)
             return WorkspaceOpened(file=self._workspace.file.name)
-        if self._workspace and isinstance(request, Render):
-            self._workspace.render(request.strip, self._prepared_map(request), pending.check)
-            return protocol.Done()
-        if self._workspace and isinstance(request, RenderShadow):
-            return self._workspace.render_shadow(request)
-        if self._workspace and isinstance(request, RefineMask):
-            self._workspace.refine_mask(request, pending.report, pending.check)
-            return protocol.Done()
-        if self._workspace and isinstance(request, FinishStrip):
-            self._workspace.finish(request, pending.check)
-            return protocol.Done()
-        if self._workspace and isinstance(request, RestoreUnchanged):
-            self._workspace.restore_unchanged(request.strip)
-            return protocol.Done()
-        message = f"Unexpected request “{request.kind}” (is a workspace open?)."
-        raise EngineError(message, code="engine.request")
+        if self._workspace:
+            return self._use(self._workspace, pending)
+        raise _unexpected(request)
+
+    def _use(self, workspace: SharedWorkspace, pending: PendingRequest) -> Message:
+        match request := pending.request:
+            case Render():
+                workspace.render(request.strip, self._prepared_map(request), pending.check)
+            case RenderShadow():
+                return workspace.render_shadow(request)
+            case RefineMask():
+                workspace.refine_mask(request, pending.report, pending.check)
+            case FinishStrip():
+                workspace.finish(request, pending.check)
+            case RestoreUnchanged():
+                workspace.restore_unchanged(request.strip)
+            case _:
+                raise _unexpected(request)
+        return protocol.Done()
+
+
+def _unexpected(request: Message) -> EngineError:
+    message = f"Unexpected request “{request.kind}” (is a workspace open?)."
+    return EngineError(message, code="engine.request")
 
 
 def list_model_infos() -> protocol.ModelList:
@@ -261,3 +250,22 @@ def list_model_infos() -> protocol.ModelList:
     ]
     default = default_model()
     return protocol.ModelList(models=tuple(sorted(infos, key=lambda info: info.name != default)))
+
+
+_COMPUTATIONS: Mapping[type[Message], Callable[[Any], Message]] = {
+    protocol.ModelsRequest: lambda _: list_model_infos(),
+    Adjust: adjust_color_map,
+    ExportCube: export_cube,
+    EstimateShadow: estimate_layer_shadow,
+    PlaceWindows: place_windows,
+    MeasureFinish: measure_finish,
+    FinishReach: find_reach,
+}
+"""Functions that carry out requests which need nothing else."""
+
+_PREDICTIONS: Mapping[type[Message], Callable[[Any, ModelCache, ReportText], Message]] = {
+    Harmonize: lambda *arguments: HarmonizeJob(*arguments).run(),
+    SelectSubject: select_layer_subject,
+    ScoreHarmony: score_harmony,
+}
+"""Functions that carry out requests which need the models."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine's answers to the requests about the finish of a layer."""
+"""The engine's responses to the requests about the finish of a layer."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine's answers to the requests for masks."""
+"""The engine's responses to the requests for masks."""
 
 from __future__ import annotations
 
