@@ -19,7 +19,7 @@ from s2am_editor.document.frame import Frame
 from s2am_editor.document.model import Document, Layer
 from s2am_editor.document.raster import TiledMask
 from s2am_editor.render.export import flatten
-from s2am_editor.window.tools.tool_box import MoveOptions
+from s2am_editor.window.tools.tool_options import MoveOptions
 from s2am_engine.image.io import save_image
 from tests.editor.ui.conftest import disc
 from tests.editor.ui.driver import WindowDriver
