@@ -10,7 +10,8 @@ import pytest
 from PyQt6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
-from s2am_editor.window.dialogs.batch import BACKGROUND_MODE, COMPOSITE_MODE, BatchDialog
+from s2am_editor.window.dialogs.batch import BatchDialog
+from s2am_editor.window.dialogs.batch_form import BACKGROUND_MODE, COMPOSITE_MODE
 from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.theme import Theme
 from s2am_engine.image.io import ImageData, load_image, save_image
@@ -45,9 +46,9 @@ def test_batch_dialog_harmonizes_cutouts_on_one_background(
         save_image(sources / f"{name}.png", disc(80, 60))
     (sources / "three.png").write_bytes(b"no picture")
     assert not batch.start_button.isEnabled()
-    batch.sources.set_path(sources)
-    batch.background.set_path(background)
-    batch.output.set_path(output)
+    batch.form.sources.set_path(sources)
+    batch.form.background.set_path(background)
+    batch.form.output.set_path(output)
     click(batch.start_button)
     qtbot.waitUntil(lambda: not batch.batch_job.busy, timeout=LONG)
     found = states(batch)
@@ -66,15 +67,15 @@ def test_batch_dialog_puts_one_cutout_on_many_backgrounds(
     for index, size in enumerate(((200, 300), (400, 300))):
         pixels = np.random.default_rng(index).integers(60, 120, (*size, 3), np.uint8)
         save_image(sources / f"room-{index}.png", ImageData(pixels))
-    batch.kind.setCurrentIndex(BACKGROUND_MODE)
-    assert not batch.background.isVisible()
-    batch.sources.set_path(sources)
-    batch.cutout.set_path(cut_out)
-    batch.output.set_path(tmp_path / "results")
-    batch.placement.setCurrentIndex(batch.placement.findText("Bottom left"))
-    batch.height_field.setValue(50)
-    batch.pattern.setText("{name} with disc {number}")
-    batch.formats.setCurrentIndex(batch.formats.findData(".jpg"))
+    batch.form.kind.setCurrentIndex(BACKGROUND_MODE)
+    assert not batch.form.background.isVisible()
+    batch.form.sources.set_path(sources)
+    batch.form.cutout.set_path(cut_out)
+    batch.form.output.set_path(tmp_path / "results")
+    batch.form.placement.setCurrentIndex(batch.form.placement.findText("Bottom left"))
+    batch.form.height_field.setValue(50)
+    batch.form.pattern.setText("{name} with disc {number}")
+    batch.form.formats.setCurrentIndex(batch.form.formats.findData(".jpg"))
     click(batch.start_button)
     qtbot.waitUntil(lambda: not batch.batch_job.busy, timeout=LONG)
     assert all(text.startswith("Done") for text in states(batch).values())
@@ -93,10 +94,10 @@ def test_batch_dialog_refuses_an_unusable_name(
     sources = tmp_path / "cutouts"
     sources.mkdir()
     save_image(sources / "one.png", load_image(cut_out))
-    batch.sources.set_path(sources)
-    batch.background.set_path(background)
-    batch.output.set_path(tmp_path / "results")
-    batch.pattern.setText(pattern)
+    batch.form.sources.set_path(sources)
+    batch.form.background.set_path(background)
+    batch.form.output.set_path(tmp_path / "results")
+    batch.form.pattern.setText(pattern)
     click(batch.start_button)
     assert "cannot name files" in batch.banner.text
     assert not batch.batch_job.busy
@@ -109,10 +110,10 @@ def test_batch_dialog_shows_the_reason_of_a_failure_in_full(
     sources.mkdir()
     for name in ("one", "two"):
         save_image(sources / f"{name}.png", disc(80, 60))
-    batch.sources.set_path(sources)
-    batch.background.set_path(background)
-    batch.output.set_path(tmp_path / "results")
-    batch.pattern.setText("same")
+    batch.form.sources.set_path(sources)
+    batch.form.background.set_path(background)
+    batch.form.output.set_path(tmp_path / "results")
+    batch.form.pattern.setText("same")
     click(batch.start_button)
     qtbot.waitUntil(lambda: not batch.batch_job.busy, timeout=LONG)
     cell = batch.table.item(1, 1)
@@ -139,10 +140,10 @@ def test_batch_dialog_harmonizes_composites_with_masks(
     mask = np.zeros((240, 320, 3), np.uint8)
     mask[60:180, 90:200] = 255
     save_image(masks / "beach.png", ImageData(mask))
-    batch.kind.setCurrentIndex(COMPOSITE_MODE)
-    batch.sources.set_path(sources)
-    batch.masks.set_path(masks)
-    batch.output.set_path(tmp_path / "results")
+    batch.form.kind.setCurrentIndex(COMPOSITE_MODE)
+    batch.form.sources.set_path(sources)
+    batch.form.masks.set_path(masks)
+    batch.form.output.set_path(tmp_path / "results")
     click(batch.start_button)
     qtbot.waitUntil(lambda: not batch.batch_job.busy, timeout=LONG)
     assert states(batch)["beach.png"].startswith("Done")

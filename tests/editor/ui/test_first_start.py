@@ -53,7 +53,7 @@ def test_layers_get_the_height_that_the_other_panels_leave(driver: WindowDriver,
     assert window.sidebar.layers.opacity.isVisibleTo(window)
     assert window.status.geometry().bottom() <= window.height()
     if size.height() > 900:
-        assert upper <= window.sidebar._inside.sizeHint().height() + 2
+        assert upper <= window.sidebar._upper.sizeHint().height() + 2
 
 
 def test_nothing_covers_the_handles_of_a_placed_layer(driver: WindowDriver, background: Path, cut_out: Path) -> None:

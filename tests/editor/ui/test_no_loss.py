@@ -279,7 +279,8 @@ def test_batch_asks_before_replacing_results_and_contact_sheet(
     (output / "one.png").write_bytes(b"my precious")
     dialog = BatchDialog(settings)
     dialog.show()
-    for row, path in ((dialog.sources, sources), (dialog.background, background), (dialog.output, output)):
+    form = dialog.form
+    for row, path in ((form.sources, sources), (form.background, background), (form.output, output)):
         row.set_path(path)
     questions.answer(Qt.Key.Key_Escape)
     QTest.mouseClick(dialog.start_button, Qt.MouseButton.LeftButton)

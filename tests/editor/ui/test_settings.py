@@ -68,7 +68,7 @@ def test_window_and_batch_dialog_select_the_model_of_the_settings(
     qtbot.addWidget(window)
     assert window.sidebar.harmonize.model == "reinhard"
     dialog = BatchDialog(settings, window)
-    assert dialog.model.currentText() == "reinhard"
+    assert dialog.form.model.currentText() == "reinhard"
 
 
 def test_folder_is_the_home_folder_without_a_pictures_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,44 +12,26 @@ from PyQt6.QtGui import QCloseEvent, QDesktopServices
 from PyQt6.QtWidgets import (
     QAbstractItemView,
     QDialog,
-    QGridLayout,
-    QHBoxLayout,
     QHeaderView,
-    QLabel,
-    QLineEdit,
     QProgressBar,
     QTableWidget,
     QTableWidgetItem,
-    QVBoxLayout,
     QWidget,
 )
 
-from s2am_common.image_formats import WRITABLE_FORMATS
-from s2am_common.sliders import SLIDERS
 from s2am_editor.batch import BatchSettings, BeforeAfter, harmonize_batch, name_outputs
 from s2am_editor.render.harmonize_layer import LoadedModels
 from s2am_editor.window.dialogs import standard_dialogs
+from s2am_editor.window.dialogs.batch_form import BatchForm
 from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs, Problem
 from s2am_editor.window.messages import Banner
-from s2am_editor.window.panels.harmonize_panel import usable_models
-from s2am_editor.window.widgets.basic import (
-    ChoiceBox,
-    PathRow,
-    WholeNumberBox,
-    heading,
-    muted_label,
-    primary_button,
-    push_button,
-)
-from s2am_editor.window.widgets.sliders import SliderRow
+from s2am_editor.window.widgets.basic import heading, muted_label, primary_button, push_button
+from s2am_editor.window.widgets.layouts import DIALOG_MARGINS, column_of, row_of
 from s2am_engine.batch import BatchEvent, BatchItem, plan_batch
 from s2am_engine.errors import EngineError
-from s2am_engine.image.io import IMAGE_SUFFIXES
-from s2am_engine.models.model_store import default_model
 
 CONTACT_SHEET = "contact-sheet.png"
-CUTOUT_MODE, BACKGROUND_MODE, COMPOSITE_MODE = range(3)
 
 
 class BatchJob(QObject):
@@ -106,50 +88,10 @@ class BatchDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle(self.tr("Batch"))
         self.resize(760, 640)
-        self._settings = settings
         self._sheet: Path | None = None
         self.batch_job = BatchJob(self)
         self.banner = Banner()
-        self.kind = ChoiceBox()
-        self.kind.addItems(
-            [
-                self.tr("Cutouts on one background"),
-                self.tr("One cutout on many backgrounds"),
-                self.tr("Composites with masks"),
-            ]
-        )
-        self.sources = PathRow(lambda: self._folder("batch-in", self.tr("Choose a folder of images")))
-        self.background = PathRow(lambda: self._choose_image(self.tr("Choose a background")))
-        self.cutout = PathRow(lambda: self._choose_image(self.tr("Choose a cutout")))
-        self.masks = PathRow(lambda: self._folder("batch-masks", self.tr("Choose a folder of masks")))
-        self.output = PathRow(lambda: self._folder("batch-out", self.tr("Choose a folder for the results")))
-        self.model = ChoiceBox()
-        for model in usable_models():
-            self.model.addItem(model.card.name)
-        self.model.setCurrentText(default_model())
-        self.strength = SliderRow.from_spec(SLIDERS["strength"])
-        self.strength.hide_label()  # the form has one
-        self.placement = ChoiceBox()
-        for name, anchor in (
-            (self.tr("Center"), (0.5, 0.5)),
-            (self.tr("Bottom center"), (0.5, 1.0)),
-            (self.tr("Bottom left"), (0.0, 1.0)),
-            (self.tr("Bottom right"), (1.0, 1.0)),
-            (self.tr("Left"), (0.0, 0.5)),
-            (self.tr("Right"), (1.0, 0.5)),
-            (self.tr("Top center"), (0.5, 0.0)),
-        ):
-            self.placement.addItem(name, anchor)
-        self.height_field = WholeNumberBox()
-        self.height_field.setRange(0, 400)
-        self.height_field.setSuffix(self.tr("% of the background's height"))
-        self.height_field.setSpecialValueText(self.tr("Its own size, or smaller to fit"))
-        self.pattern = QLineEdit("{name}")
-        self.pattern.setToolTip(self.tr("{name} stands for the image's name, {number} for its number"))
-        self.formats = ChoiceBox()
-        self.formats.addItem(self.tr("Lossless, like the image"), "")
-        for info in WRITABLE_FORMATS:
-            self.formats.addItem(info.name, info.suffix)
+        self.form = BatchForm(settings)
         self.table = QTableWidget(0, 2)
         self._make_table()
         self.bar = QProgressBar()
@@ -159,10 +101,15 @@ class BatchDialog(QDialog):
         self.cancel_button = push_button(self.tr("Cancel"), self._cancel)
         self.sheet_button = push_button(self.tr("Open contact sheet"), self._show_sheet, "variants")
         self.sheet_button.hide()
-        self._lay_out()
-        self.kind.currentIndexChanged.connect(self._refresh)
-        for row in (self.sources, self.background, self.cutout, self.masks, self.output):
-            row.changed.connect(self._refresh)
+        title = heading(self.tr("Harmonize many images"))
+        buttons = row_of([self.sheet_button, None, self.cancel_button, self.start_button])
+        column_of(
+            self,
+            [title, self.banner, self.form, (self.table, 1), self.bar, self.state, buttons],
+            spacing=10,
+            margins=DIALOG_MARGINS,
+        )
+        self.form.changed.connect(self._refresh)
         self.batch_job.happened.connect(self._take)
         self.batch_job.finished.connect(self._finish)
         self.batch_job.failed.connect(self.banner.show_problem)
@@ -187,95 +134,21 @@ class BatchDialog(QDialog):
             down.hide()
         self.table.setWordWrap(True)
 
-    def _lay_out(self) -> None:
-        grid = QGridLayout()
-        grid.setHorizontalSpacing(12)
-        grid.setVerticalSpacing(7)
-        grid.setColumnStretch(1, 1)
-        self._labels: dict[QWidget, QLabel] = {}
-        self._place_row, self._name_row = QWidget(), QWidget()
-        for pair, fields in (
-            (self._place_row, (self.placement, self.height_field)),
-            (self._name_row, (self.pattern, self.formats)),
-        ):
-            row = QHBoxLayout(pair)
-            row.setContentsMargins(0, 0, 0, 0)
-            for field in fields:
-                row.addWidget(field, 1)
-        rows = (
-            (self.tr("Mode"), self.kind),
-            (self.tr("Images"), self.sources),
-            (self.tr("Background"), self.background),
-            (self.tr("Cutout"), self.cutout),
-            (self.tr("Masks"), self.masks),
-            (self.tr("Placement and size"), self._place_row),
-            (self.tr("Results"), self.output),
-            (self.tr("Name and format"), self._name_row),
-            (self.tr("Model"), self.model),
-            (self.tr("Strength"), self.strength),
-        )
-        for line, (name, widget) in enumerate(rows):
-            self._labels[widget] = QLabel(name)
-            grid.addWidget(self._labels[widget], line, 0)
-            grid.addWidget(widget, line, 1)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.sheet_button)
-        buttons.addStretch()
-        buttons.addWidget(self.cancel_button)
-        buttons.addWidget(self.start_button)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(20, 18, 20, 16)
-        column.setSpacing(10)
-        column.addWidget(heading(self.tr("Harmonize many images")))
-        column.addWidget(self.banner)
-        column.addLayout(grid)
-        column.addWidget(self.table, 1)
-        column.addWidget(self.bar)
-        column.addWidget(self.state)
-        column.addLayout(buttons)
-
-    def _folder(self, key: str, title: str) -> Path | None:
-        return standard_dialogs.choose_folder(self, self._settings, key, title)
-
-    def _choose_image(self, title: str) -> Path | None:
-        patterns = f"{self.tr('Images')} ({' '.join(f'*{suffix}' for suffix in IMAGE_SUFFIXES)})"
-        found = standard_dialogs.choose_to_open(self, self._settings, title, patterns)
-        return found[0] if found else None
-
     def _refresh(self) -> None:
-        mode = self.kind.currentIndex()
-        others = {CUTOUT_MODE: self.background, BACKGROUND_MODE: self.cutout, COMPOSITE_MODE: self.masks}
-        other = others[mode]
-        for row in (*others.values(), self._place_row):
-            shown = row is other or (row is self._place_row and mode != COMPOSITE_MODE)
-            row.setVisible(shown)
-            self._labels[row].setVisible(shown)
-        self._labels[self.sources].setText(self.tr("Backgrounds") if mode == BACKGROUND_MODE else self.tr("Images"))
         busy = self.batch_job.busy
-        complete = all(row.path for row in (self.sources, other, self.output))
-        self.start_button.setEnabled(complete and not busy)
+        self.start_button.setEnabled(self.form.is_complete and not busy)
         self.cancel_button.setText(self.tr("Cancel") if busy else self.tr("Close"))
-        for widget in self._labels:
-            widget.setEnabled(not busy)
+        self.form.set_fields_enabled(not busy)
 
     # ---- running
 
     def _start(self) -> None:
-        sources, output = self.sources.path, self.output.path
+        form = self.form
+        sources, output, settings = form.sources.path, form.output.path, form.batch_settings
         if sources is None or output is None:
             return
-        mode = self.kind.currentIndex()
-        settings = BatchSettings(
-            self.model.currentText(),
-            self.strength.value,
-            background=self.background.path if mode == CUTOUT_MODE else None,
-            cutout=self.cutout.path if mode == BACKGROUND_MODE else None,
-            masks=self.masks.path if mode == COMPOSITE_MODE else None,
-            anchor=self.placement.currentData(),
-            height=self.height_field.value() / 100 or None,
-        )
         try:
-            items = name_outputs(plan_batch(sources, output), self.pattern.text(), self.formats.currentData())
+            items = name_outputs(plan_batch(sources, output), form.pattern.text(), form.formats.currentData())
         except EngineError as error:
             self.banner.show_problem(Problem(error))
             return

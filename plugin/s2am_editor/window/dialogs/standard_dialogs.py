@@ -13,7 +13,6 @@ from PyQt6.QtWidgets import (
     QCheckBox,
     QDialog,
     QFileDialog,
-    QHBoxLayout,
     QLabel,
     QMessageBox,
     QWidget,
@@ -33,7 +32,7 @@ from s2am_editor.window.widgets.basic import (
     primary_button,
     push_button,
 )
-from s2am_editor.window.widgets.layouts import DIALOG_MARGINS, column_of, form_of, row_of
+from s2am_editor.window.widgets.layouts import DIALOG_MARGINS, column_of, form_of, row_of, widget_of
 from s2am_editor.window.widgets.sliders import Slider
 
 DEFAULT_QUALITY = 95
@@ -188,62 +187,63 @@ class ExportDialog(QDialog):
         self.setWindowTitle(self.tr("Export"))
         self.path: Path | None = None
         self._session, self._settings = session, settings
-        formats = (
+        self.formats, self._about = ChoiceBox(), muted_label()
+        self._abouts: dict[str, str] = {}
+        self._list_formats()
+        self._quality_label, self._quality_row = QLabel(self.tr("Quality")), self._make_quality()
+        self._size_row = self._make_size()
+        self.srgb = QCheckBox(self.tr("Convert to sRGB, for the web"))
+        self.metadata = QCheckBox(self.tr("Include the background's metadata"))
+        self.metadata.setChecked(True)
+        self.export_button = primary_button(self.tr("Export…"), self._choose)
+        self.export_button.setDefault(True)
+        self._lay_out()
+        self.formats.currentIndexChanged.connect(self._show_format)
+        self.formats.setCurrentIndex(max(0, self.formats.findData(settings.text("export", WRITABLE_FORMATS[0].suffix))))
+        self._show_format()
+
+    def _list_formats(self) -> None:
+        for suffix, name, about in (
             *((info.suffix, info.name, localized(info.summary)) for info in WRITABLE_FORMATS),
             (".ora", self.tr("OpenRaster"), self.tr("All layers, for GIMP and Krita.")),
-        )
-        self._abouts = {suffix: about for suffix, _, about in formats}
-        self.formats = ChoiceBox()
-        for suffix, name, _ in formats:
+        ):
             self.formats.addItem(f"{name} ({suffix})", suffix)
-        self._about = muted_label()
-        self._slider = Slider(1, 100, DEFAULT_QUALITY)
+            self._abouts[suffix] = about
+
+    def _make_quality(self) -> QWidget:
+        """Return a slider and a number for the quality, which follow each other."""
+        slider = Slider(1, 100, DEFAULT_QUALITY)
         self._number = WholeNumberBox()
         self._number.setRange(1, 100)
         self._number.setValue(DEFAULT_QUALITY)
-        self._slider.valueChanged.connect(self._number.setValue)
-        self._number.valueChanged.connect(self._slider.setValue)
-        self._quality = QWidget()
-        row = QHBoxLayout(self._quality)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self._slider, 1)
-        row.addWidget(self._number)
-        self._label = QLabel(self.tr("Quality"))
+        slider.valueChanged.connect(self._number.setValue)
+        self._number.valueChanged.connect(slider.setValue)
+        return widget_of(row_of([(slider, 1), self._number]))
+
+    def _make_size(self) -> QWidget:
+        """Return a number for the scale, and the size in pixels next to it."""
         self.scale = NumberBox()
         self.scale.setRange(1, 400)
         self.scale.setDecimals(1)
         self.scale.setValue(100)
         self.scale.setSuffix("%")
-        self._size = muted_label()
         self.scale.valueChanged.connect(self._show_size)
-        self._size_row = QWidget()
-        size = QHBoxLayout(self._size_row)
-        size.setContentsMargins(0, 0, 0, 0)
-        size.addWidget(self.scale)
-        size.addWidget(self._size, 1)
-        self.srgb = QCheckBox(self.tr("Convert to sRGB, for the web"))
-        self.metadata = QCheckBox(self.tr("Include the background's metadata"))
-        self.metadata.setChecked(True)
-        form = form_of(
-            [
-                (self.tr("Format"), self.formats),
-                ("", self._about),
-                (self._label, self._quality),
-                (self.tr("Size"), self._size_row),
-                ("", self.srgb),
-                ("", self.metadata),
-            ],
-            spacing=10,
-        )
-        self.export_button = primary_button(self.tr("Export…"), self._choose)
-        self.export_button.setDefault(True)
-        buttons = row_of([None, push_button(self.tr("Cancel"), self.reject), self.export_button])
+        self._size = muted_label()
+        return widget_of(row_of([self.scale, (self._size, 1)]))
+
+    def _lay_out(self) -> None:
+        rows: list[tuple[str | QLabel, QWidget]] = [
+            (self.tr("Format"), self.formats),
+            ("", self._about),
+            (self._quality_label, self._quality_row),
+            (self.tr("Size"), self._size_row),
+            ("", self.srgb),
+            ("", self.metadata),
+        ]
         title = heading(self.tr("Export the image as shown"))
-        column_of(self, [title, form, None, buttons], spacing=14, margins=DIALOG_MARGINS)
+        buttons = row_of([None, push_button(self.tr("Cancel"), self.reject), self.export_button])
+        column_of(self, [title, form_of(rows, spacing=10), None, buttons], spacing=14, margins=DIALOG_MARGINS)
         self.setMinimumWidth(420)
-        self.formats.currentIndexChanged.connect(self._show_format)
-        self.formats.setCurrentIndex(max(0, self.formats.findData(settings.text("export", WRITABLE_FORMATS[0].suffix))))
-        self._show_format()
 
     @property
     def suffix(self) -> str:
@@ -267,7 +267,7 @@ class ExportDialog(QDialog):
 
     def _show_format(self) -> None:
         self._about.setText(self._abouts[self.suffix])
-        for widget in (self._label, self._quality):
+        for widget in (self._quality_label, self._quality_row):
             widget.setEnabled(self._format is not None and not self._format.lossless)
         for widget in (self._size_row, self.srgb, self.metadata):
             widget.setEnabled(self._format is not None)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from PyQt6.QtCore import QSize, Qt, QTimer
 from PyQt6.QtGui import QResizeEvent
@@ -22,6 +22,8 @@ from s2am_editor.window.widgets.basic import Section, rule, small_button
 SIDEBAR_WIDTH = 300
 MIN_LAYERS_HEIGHT = 215
 INITIALLY_CLOSED = ("finish", "shadow")
+LAYER_BUTTONS = {"add": "add-layer", "group": "group", "duplicate": "duplicate", "delete": "delete"}
+"""Icons of the small buttons above the layers, by the action that each triggers."""
 
 
 class Sidebar(QSplitter):
@@ -38,17 +40,26 @@ class Sidebar(QSplitter):
         self.finish = FinishPanel(session)
         self.shadow = ShadowPanel(session)
         self.layers = LayersPanel(session)
+        self.sections = self._make_sections(actions)
+        self._upper = _column_of_sections([section for name, section in self.sections.items() if name != "layers"])
+        self._lay_out()
+        self.close_sections(INITIALLY_CLOSED)
+        self._moved = False
+        self.splitterMoved.connect(self._keep_height)
+        for section in self.sections.values():
+            section.toggled.connect(self._share_height_later)
+        session.layers_changed.connect(self._share_height_later)  # effects show their sliders
+
+    def _make_sections(self, actions: Actions) -> dict[str, Section]:
+        """Return the panels with their headings and small buttons, by name, from top to bottom."""
         reset = small_button("reset", self.tr("Reset sliders"), self.target.reset_sliders)
         straight = small_button("reset", self.tr("Remove curves"), self.curves.reset)
         automatic = small_button("reset", self.tr("Automatic values"), self.finish.reset)
         layer_buttons = [
             small_button(icon_name, actions[name].text().replace("&", ""), actions[name].trigger)
-            for name, icon_name in (
-                *(("add", "add-layer"), ("group", "group")),
-                *(("duplicate", "duplicate"), ("delete", "delete")),
-            )
+            for name, icon_name in LAYER_BUTTONS.items()
         ]
-        self.sections = {
+        return {
             "harmonize": Section(self.tr("Harmonize"), self.harmonize),
             "adjust": Section(self.tr("Adjust"), self.adjust, reset),
             "curves": Section(self.tr("Curves"), self.curves, straight),
@@ -56,19 +67,11 @@ class Sidebar(QSplitter):
             "shadow": Section(self.tr("Shadow"), self.shadow),
             "layers": Section(self.tr("Layers"), self.layers, *layer_buttons),
         }
-        inside = QWidget()
-        inside.setObjectName("sidebar")
-        column = QVBoxLayout(inside)
-        column.setContentsMargins(0, 4, 0, 0)
-        column.setSpacing(0)
-        for name in ("harmonize", "adjust", "curves", "finish", "shadow"):
-            if name != "harmonize":
-                column.addWidget(rule())
-            column.addWidget(self.sections[name])
-        column.addStretch()
+
+    def _lay_out(self) -> None:
         scroll = QScrollArea()
         scroll.setObjectName("sidebarScroll")
-        scroll.setWidget(inside)
+        scroll.setWidget(self._upper)
         scroll.setWidgetResizable(True)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -80,13 +83,6 @@ class Sidebar(QSplitter):
         self.setCollapsible(1, False)
         self.setMinimumWidth(SIDEBAR_WIDTH - 20)
         self.setMaximumWidth(460)
-        self._inside = inside
-        self.close_sections(INITIALLY_CLOSED)
-        self._moved = False
-        self.splitterMoved.connect(lambda *_: setattr(self, "_moved", True))
-        for section in self.sections.values():
-            section.toggled.connect(lambda _: QTimer.singleShot(0, self._share_height))
-        session.layers_changed.connect(lambda: QTimer.singleShot(0, self._share_height))  # effects show their sliders
 
     @property
     def closed_sections(self) -> list[str]:
@@ -103,13 +99,35 @@ class Sidebar(QSplitter):
         super().resizeEvent(event)
         self._share_height()
 
+    def _keep_height(self) -> None:
+        self._moved = True
+
+    def _share_height_later(self) -> None:
+        """Divide the height when the layouts are up to date."""
+        QTimer.singleShot(0, self._share_height)
+
     def _share_height(self) -> None:
         """Divide the height, unless the user has moved the divider."""
         if not self._moved:
-            needed = self._inside.sizeHint().height()
+            needed = self._upper.sizeHint().height()
             upper = max(0, min(needed, self.height() - MIN_LAYERS_HEIGHT))
             self.setSizes([upper, self.height() - upper])
 
     def sizeHint(self) -> QSize:
         """Wide enough for all panels."""
         return QSize(SIDEBAR_WIDTH, 600)
+
+
+def _column_of_sections(sections: Iterable[Section]) -> QWidget:
+    """Return a widget with sections below each other and rules between them."""
+    widget = QWidget()
+    widget.setObjectName("sidebar")
+    column = QVBoxLayout(widget)
+    column.setContentsMargins(0, 4, 0, 0)
+    column.setSpacing(0)
+    for number, section in enumerate(sections):
+        if number:
+            column.addWidget(rule())
+        column.addWidget(section)
+    column.addStretch()
+    return widget

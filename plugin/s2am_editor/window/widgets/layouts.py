@@ -29,6 +29,14 @@ def row_of(parts: Iterable[Part], spacing: int = 6) -> QHBoxLayout:
     return _filled(QHBoxLayout(), parts, spacing)
 
 
+def widget_of(layout: QLayout) -> QWidget:
+    """Return a widget that a layout fills, to show, hide or disable its parts together."""
+    widget = QWidget()
+    layout.setContentsMargins(0, 0, 0, 0)
+    widget.setLayout(layout)
+    return widget
+
+
 def form_of(rows: Iterable[tuple[str | QLabel, QWidget]], spacing: int) -> QFormLayout:
     """Put fields below each other, with their labels on the left, vertically centered."""
     form = QFormLayout()
