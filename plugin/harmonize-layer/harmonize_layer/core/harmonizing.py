@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gimp_bridge.client import EngineClient
-from gimp_bridge.color_messages import Adjust, HarmonizeResponse
+from gimp_bridge.color_messages import Adjust, AdjustResult, HarmonizeResponse
 from gimp_bridge.layer_pixels import PixelSource, ReadRows
 from gimp_bridge.protocol import ProgressUpdate
 from gimp_bridge.request_channel import ProgressCallback
@@ -170,38 +170,31 @@ class HarmonizeRun:
     def _finish(
         self, layer: HostLayer, composite: LayerComposite, result: HarmonizeResponse | None, staging: HostImage
     ) -> FinishedLayer:
-        settings, as_effect, start = self.settings, self.settings.result == "effect", composite.start
+        """Return all that is needed to put the result of a layer into the image.
+
+        Args:
+            layer: the layer.
+            composite: its composite.
+            result: the engine's result for it; None = none yet.
+            staging: holds new layers until then.
+        """
+        settings, start = self.settings, composite.start
         if result is None:
             composite = self._cut_out(composite)
-            likeliest = self.likeliest or settings.mask == "detect"
-            result = predict_color_map(self.engine, composite, settings.model, self.progress, likeliest=likeliest)
+            result = self._predict(composite)
         check_shadow(layer, result, settings)
-        samples = result.samples if as_effect else b""
+        samples = result.samples if settings.result == "effect" else b""
         adjust = Adjust(color_map=result.color_map, sliders=settings.sliders, samples=samples)
         adjusted = self.engine.adjust(adjust, self.progress)
         self.stopwatch.lap("predicting")
-        metadata = LayerMetadata(
-            settings.result,
-            settings.model,
-            settings.sliders,
-            adjusted.color_map,
-            reference=settings.reference,
-            mask=settings.mask,
-            mask_predicted=result.mask_predicted,
-        )
-        if start.is_own_result and start.metadata:
-            before = start.metadata
-            metadata = replace(metadata, original=before.original, original_digest=before.original_digest)
         mask = WindowMask(result.mask, composite.window) if result.mask_predicted else None
         subject = WindowMask(composite.subject, composite.window) if composite.subject else None
         if settings.edges:
             share = self.refined_mask(layer, composite, result).share
             mask, subject = (None, share) if subject else (share, None)
-            metadata = replace(metadata, edges={} if subject else settings.edge_arguments)
         shadow = self._shadow(layer, composite, subject, staging)
-        if settings.shadow:
-            metadata = replace(metadata, shadow=settings.shadow.arguments, shadow_identity=secrets.token_hex(16))
-        if as_effect:
+        metadata = self._metadata(start, result, adjusted, cuts_out=subject is not None)
+        if settings.result == "effect":
             pixels = [(layer, self._original_pixels(layer, start, staging))] if start.original else []
             gains = effect_gains(layer, adjusted.matrix)
             return FinishedLayer(layer, start, metadata, pixels, gains, mask, subject, shadow)
@@ -215,6 +208,40 @@ class HarmonizeRun:
         pixels = [(part, new) for part, (new, _) in zip(changed, recolored, strict=True)]
         digests = recolored[0][1] if changed == [layer] else None
         return FinishedLayer(layer, start, metadata, pixels, subject=subject, shadow=shadow, digests=digests)
+
+    def _predict(self, composite: LayerComposite) -> HarmonizeResponse:
+        """Ask the engine for the color map of a composite."""
+        likeliest = self.likeliest or self.settings.mask == "detect"
+        return predict_color_map(self.engine, composite, self.settings.model, self.progress, likeliest=likeliest)
+
+    def _metadata(
+        self, start: StartingPoint, result: HarmonizeResponse, adjusted: AdjustResult, *, cuts_out: bool
+    ) -> LayerMetadata:
+        """Return the metadata of a harmonized layer, without its finish.
+
+        Args:
+            start: the pixels that the layer is harmonized from.
+            result: the engine's result for the layer.
+            adjusted: the color map with the sliders.
+            cuts_out: the layer gets a mask of its subject, which includes the edges.
+        """
+        settings = self.settings
+        metadata = LayerMetadata(
+            settings.result,
+            settings.model,
+            settings.sliders,
+            adjusted.color_map,
+            reference=settings.reference,
+            mask=settings.mask,
+            mask_predicted=result.mask_predicted,
+            edges={} if cuts_out else settings.edge_arguments,
+        )
+        if start.is_own_result and start.metadata:
+            before = start.metadata
+            metadata = replace(metadata, original=before.original, original_digest=before.original_digest)
+        if settings.shadow:
+            metadata = replace(metadata, shadow=settings.shadow.arguments, shadow_identity=secrets.token_hex(16))
+        return metadata
 
     def _measured_finish(
         self, layer: HostLayer, composite: LayerComposite, result: HarmonizeResponse, color_map: dict[str, Any]
