@@ -61,14 +61,14 @@ class PendingRequest:
 
     def report(self, text: str, fraction: float | None = None) -> None:
         """Send a progress update, if it differs from the last. Raises StoppedError if the request was canceled."""
-        self.check(0)
+        self.check()
         update = protocol.ProgressUpdate(text=text, fraction=fraction)
         if update != self._update:
             self._update = update
             self.beat()
 
-    def check(self, fraction: float) -> None:  # noqa: ARG002 (a progress callback of the engine)
-        """Raise StoppedError if the request was canceled."""
+    def check(self, _fraction: float = 0.0) -> None:
+        """Raise StoppedError if the request was canceled; a progress callback of the engine."""
         if not self._open:
             raise StoppedError
 
@@ -186,7 +186,7 @@ class EngineSession:
 
     def _response(self, pending: PendingRequest) -> Message:
         try:
-            pending.check(0)
+            pending.check()
             return self._carry_out(pending)
         except S2AMError as error:
             logger.info("%s failed: %s (%s)", pending.request.kind, error, error.code)

@@ -171,7 +171,7 @@ class TileStore(QObject):
             key, version, render, part = job
             try:
                 pixels = render(key.before, 0.5**key.level, part)
-                outcome: Any = Tile(pixels, version, opaque=bool(pixels[..., 3].min() == 255))
+                outcome: Tile | Exception = Tile(pixels, version, opaque=bool(pixels[..., 3].min() == 255))
             except Exception as error:
                 outcome = error
             if self._closed:
@@ -190,19 +190,18 @@ class TileStore(QObject):
                 self._condition.wait()
         return None
 
-    def _take(self, key: TileKey, version: int, outcome: object) -> None:
+    def _take(self, key: TileKey, version: int, outcome: Tile | Exception) -> None:
         with self._condition:
             if self._busy.get(key) == version:
                 del self._busy[key]
         if isinstance(outcome, Exception):
             self.failed.emit(outcome)
             return
-        tile: Tile = outcome  # type: ignore[assignment]
         old = self._tiles.get(key)
         if key.part(*self._size).is_empty or (old and old.version > version):
             return
         self._tiles.pop(key, None)
-        self._tiles[key] = tile
+        self._tiles[key] = outcome
         if old is None or self.idle:
             self._drop_oldest()
         self.rendered.emit(key)

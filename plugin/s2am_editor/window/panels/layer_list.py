@@ -328,7 +328,13 @@ class LayerView(QListView):
         event.setDropAction(Qt.DropAction.IgnoreAction)
         event.accept()
         self.setState(QAbstractItemView.State.NoState)
-        self.viewport().update()  # type: ignore[union-attr]  # the drop indicator disappears
+        self.repaint_rows()  # without the drop indicator
+
+    def repaint_rows(self) -> None:
+        """Draw all rows again."""
+        viewport = self.viewport()
+        if viewport:
+            viewport.update()
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         """Collapse a group with the left arrow key, and expand it with the right one."""

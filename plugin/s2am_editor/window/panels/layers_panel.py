@@ -123,7 +123,7 @@ class LayersPanel(QWidget):
             with QSignalBlocker(chosen):
                 chosen.setCurrentIndex(self.model.index(row), QItemSelectionModel.SelectionFlag.ClearAndSelect)
             self._select()
-            self.view.viewport().update()  # type: ignore[union-attr]
+            self.view.repaint_rows()
 
     def rename(self) -> None:
         """Edit the name of the active layer or group."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PyQt6.QtCore import QPoint, QPointF, QRect, QRectF, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QImage, QPainter, QPaintEvent, QPen, QPolygonF, QResizeEvent, QWheelEvent
@@ -60,7 +60,13 @@ def push_button(text: str, clicked: Callable[[], object], icon_name: str | None 
     return button
 
 
-class FocusedWheel:
+if TYPE_CHECKING:
+    _InputWidget = QWidget
+else:
+    _InputWidget = object  # a class cannot have two bases of Qt
+
+
+class FocusedWheel(_InputWidget):
     """Mixin for input widgets: the wheel changes the value only while the widget has the focus.
 
     Otherwise the panel behind scrolls; scrolling over the widget does not focus it.
@@ -69,14 +75,14 @@ class FocusedWheel:
     def __init__(self, *arguments: Any) -> None:
         """Pass the arguments to the widget."""
         super().__init__(*arguments)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)  # type: ignore[attr-defined]
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
     def wheelEvent(self, event: QWheelEvent | None) -> None:
         """Leave the event to the panel, unless the widget has the focus."""
-        if event and not self.hasFocus():  # type: ignore[attr-defined]
+        if event and not self.hasFocus():
             event.ignore()
         else:
-            super().wheelEvent(event)  # type: ignore[misc]
+            super().wheelEvent(event)
 
 
 class ChoiceBox(FocusedWheel, QComboBox):
