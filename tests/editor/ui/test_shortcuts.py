@@ -10,12 +10,16 @@ from pathlib import Path
 import pytest
 from PyQt6.QtCore import QEvent, Qt
 from PyQt6.QtGui import QKeyEvent, QKeySequence
-from PyQt6.QtWidgets import QLabel
+from PyQt6.QtWidgets import QLabel, QMainWindow
+from pytestqt.qtbot import QtBot
 
 import s2am_editor.window
 from s2am_editor.window.action_table import ACTIONS, MENUS, SHORTCUTS, TOOLBAR, pressed_shortcut
+from s2am_editor.window.actions import Actions
 from s2am_editor.window.dialogs.shortcuts import ShortcutsDialog
+from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.main_window import MainWindow
+from s2am_editor.window.menus import Menus, build_toolbar
 from tests.editor.ui.driver import WindowDriver
 
 WINDOW_PACKAGE = Path(str(s2am_editor.window.__file__)).parent
@@ -33,12 +37,21 @@ def test_action_keys_are_unique(window: MainWindow) -> None:
     assert [key for key, count in named.items() if count > 1] == []
 
 
-def test_actions_are_listed_and_connected(window: MainWindow) -> None:
+def receivers(actions: Actions, name: str) -> int:
+    """Return the number of slots that an action calls; menus and toolbars count."""
+    return actions[name].receivers(actions[name].triggered) + actions[name].receivers(actions[name].toggled)
+
+
+def test_actions_are_listed_and_connected(window: MainWindow, settings: EditorSettings, qtbot: QtBot) -> None:
     listed = {name for _, names in MENUS for name in names} | set(TOOLBAR)
+    bare = QMainWindow()
+    qtbot.addWidget(bare)
+    unconnected = Actions(bare)
+    Menus(bare, unconnected, settings)
+    build_toolbar(bare, unconnected, lambda _: None)
     for entry in ACTIONS:
         assert entry.name in listed or entry.tool in window.tool_box.tools
-        action = window.all_actions[entry.name]
-        assert action.receivers(action.triggered) + action.receivers(action.toggled) > 0, entry.name
+        assert receivers(window.all_actions, entry.name) > receivers(unconnected, entry.name), entry.name
 
 
 def test_shortcuts_dialog_lists_every_key(window: MainWindow) -> None:
