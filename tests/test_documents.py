@@ -16,7 +16,10 @@ from harmonize_layer.core.settings import CHOICES, OBJECTS, slider_arguments
 from s2am_engine.cli.main import build_parser, join_negative_numbers
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-DOCUMENTS = [*sorted(CHECKOUT.glob("docs/*.md")), *(CHECKOUT / name for name in ("README.md", "CONTRIBUTING.md"))]
+DOCUMENTS = [
+    *sorted(CHECKOUT.glob("docs/*.md")),
+    *(CHECKOUT / name for name in ("README.md", "CONTRIBUTING.md", "research/README.md")),
+]
 """The documents of the present version; the changelog names options of former ones."""
 OTHER_OPTIONS = ("--torch", "--screens", "--appimage-extract-and-run")
 """Options within sentences that are those of the installer, of the screenshots, and of AppImages."""
@@ -48,14 +51,14 @@ def named_options(text: str) -> set[str]:
     return {option for option in re.findall(r"(?<![\w-])--[a-z][\w-]*", text) if not option.endswith("-")}
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.relative_to(CHECKOUT).as_posix())
 def test_examples_are_accepted_by_the_command_line(document: Path) -> None:
     for program, *words in shell_commands(document):
         if re.fullmatch(r"s2am|\./s2am\S*", program) and words:
             build_parser().parse_args(join_negative_numbers(words))  # an error exits
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.relative_to(CHECKOUT).as_posix())
 def test_commands_and_options_within_sentences_exist(document: Path) -> None:
     commands = {each.prog: set(each._option_string_actions) for each in parsers(build_parser())}
     every = set().union(*commands.values(), OTHER_OPTIONS)
@@ -69,11 +72,17 @@ def test_commands_and_options_within_sentences_exist(document: Path) -> None:
             assert named_options(code) <= every, code
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.relative_to(CHECKOUT).as_posix())
 def test_modules_that_documents_run_exist(document: Path) -> None:
     for code in [*inline_code(document), *(" ".join(words) for words in shell_commands(document))]:
         for module in re.findall(r"python3? -m ([\w.]+)", code):
             assert importlib.util.find_spec(module), module
+
+
+def test_research_modules_are_listed() -> None:
+    table = (CHECKOUT / "research/README.md").read_text(encoding="utf-8")
+    modules = {file.name for file in CHECKOUT.glob("research/*.py")} - {"__init__.py", "console.py"}
+    assert {name for name in modules if f"| `{name}` |" not in table} == set()
 
 
 def test_guide_lists_all_arguments_of_the_gimp_procedure() -> None:

@@ -80,6 +80,12 @@ def test_modules_named_in_documents_exist() -> None:
     assert missing == []
 
 
+def test_modules_outside_the_tests_have_at_most_500_lines() -> None:
+    modules = [file for file in repository_files(".py") if "tests" not in file.relative_to(CHECKOUT).parts]
+    lengths = {file.relative_to(CHECKOUT).as_posix(): len(file.read_text("utf-8").splitlines()) for file in modules}
+    assert {name: lines for name, lines in lengths.items() if lines > 500} == {}
+
+
 def test_pre_commit_hooks_equal_the_checks_of_the_test_command() -> None:
     hooks = (CHECKOUT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
     assert re.findall(r"entry: (.*)", hooks) == list(CHECKS.values())
