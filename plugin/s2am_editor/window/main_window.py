@@ -99,7 +99,6 @@ class MainWindow(QMainWindow):
         self.closing = ClosingAfterWriting(self.jobs, self.close, self)
         self._build_layout()
         self._connect()
-        self._connect_actions()
         self._restore()
         self._refresh()
 
@@ -136,7 +135,19 @@ class MainWindow(QMainWindow):
         self.setStatusBar(self.status)
 
     def _connect(self) -> None:
-        for source in (
+        self._connect_messages()
+        self._connect_document()
+        self._connect_panels()
+        theme = theme_of_application()
+        if theme:
+            theme.changed.connect(self._theme_changed)
+        application = QApplication.instance()
+        if isinstance(application, QApplication):
+            application.focusChanged.connect(self._keep_focus_on_canvas)
+        self._connect_actions()
+
+    def _connect_messages(self) -> None:
+        for failing in (
             self.files,
             self.harmonizing,
             self.cutting,
@@ -147,46 +158,44 @@ class MainWindow(QMainWindow):
             self.finishing,
             self.autosave,
         ):
-            source.failed.connect(self.show_problem)
+            failing.failed.connect(self.show_problem)
+        for hinting in (self.files, self.autosave, self.commands, self.masks, self.closing):
+            hinting.noted.connect(self.show_note)
         self.session.refused.connect(self.show_problem)
-        self.canvas.render_failed.connect(lambda error: self.show_problem(Problem(error)))
-        self.files.noted.connect(self.show_note)
-        self.files.written.connect(self._show_written)
         self.session.repainted.connect(lambda *_: self.banner.clear_problem())
-        self.autosave.noted.connect(self.show_note)
-        self.commands.noted.connect(self.show_note)
-        self.masks.noted.connect(self.show_note)
-        self.closing.noted.connect(self.show_note)
-        self.commands.model_added.connect(self.sidebar.harmonize.list_models)
-        self.commands.model_added.connect(self.harmonizing.models.unload)
-        self.menus.open_recent.connect(self.files.open)
-        self.menus.recent_cleared.connect(self._recent_changed)
-        self.files.recent_changed.connect(self._recent_changed)
+        self.canvas.render_failed.connect(lambda error: self.show_problem(Problem(error)))
+        self.files.written.connect(self._show_written)
+
+    def _connect_document(self) -> None:
+        """Connect the session, the files, and the work on layers."""
         self.session.opened.connect(self._opened)
         self.session.layers_changed.connect(self._refresh)
         self.session.file_changed.connect(self._refresh_title)
-        self.harmonizing.done.connect(self._refresh)
-        self.harmonizing.busy_changed.connect(self._busy)
-        self.sidebar.harmonize.harmonize.connect(self.harmonize)
-        self.sidebar.harmonize.paint_reference.connect(lambda: self.tool_box.choose("reference"))
-        self.sidebar.shadow.wanted.connect(self.shadows.cast)
-        self.sidebar.shadow.remove.connect(self.shadows.remove)
-        self.shadows.estimated.connect(self._show_shadow)
-        self.sidebar.finish.wanted.connect(self.finishing.match)
-        self.sidebar.finish.remove.connect(self.finishing.remove)
-        self.sidebar.harmonize.photographs_wanted.connect(self._choose_photographs)
-        self.tool_box.refine_wanted.connect(self._refine_edges)
-        self.tool_box.shadow_wanted.connect(self.shadows.cast)
-        self.tool_box.reference.painted.connect(self.sidebar.harmonize.choose_area)
+        self.menus.open_recent.connect(self.files.open)
+        self.menus.recent_cleared.connect(self._recent_changed)
+        self.files.recent_changed.connect(self._recent_changed)
         self.welcome.open_background.connect(self.files.choose_background)
         self.welcome.open_recent.connect(self.files.open)
         self.welcome.try_sample.connect(self.commands.open_sample)
-        theme = theme_of_application()
-        if theme:
-            theme.changed.connect(self._theme_changed)
-        application = QApplication.instance()
-        if isinstance(application, QApplication):
-            application.focusChanged.connect(self._keep_focus_on_canvas)
+        self.harmonizing.done.connect(self._refresh)
+        self.harmonizing.busy_changed.connect(self._busy)
+        self.shadows.estimated.connect(self._show_shadow)
+
+    def _connect_panels(self) -> None:
+        """Connect the sidebar, the tools, and the context menus."""
+        harmonize, shadow, finish = self.sidebar.harmonize, self.sidebar.shadow, self.sidebar.finish
+        harmonize.harmonize.connect(self.harmonize)
+        harmonize.paint_reference.connect(lambda: self.tool_box.choose("reference"))
+        harmonize.photographs_wanted.connect(self._choose_photographs)
+        self.commands.model_added.connect(harmonize.list_models)
+        self.commands.model_added.connect(self.harmonizing.models.unload)
+        shadow.wanted.connect(self.shadows.cast)
+        shadow.remove.connect(self.shadows.remove)
+        finish.wanted.connect(self.finishing.match)
+        finish.remove.connect(self.finishing.remove)
+        self.tool_box.refine_wanted.connect(self._refine_edges)
+        self.tool_box.shadow_wanted.connect(self.shadows.cast)
+        self.tool_box.reference.painted.connect(harmonize.choose_area)
         self.canvas.menu_wanted.connect(
             lambda place, at: canvas_menu(self.all_actions, self.session, (place.x(), place.y()), self).popup(at)
         )
@@ -196,7 +205,7 @@ class MainWindow(QMainWindow):
     def _connect_actions(self) -> None:
         layers, panel = self.layer_commands, self.sidebar
         self.all_actions["snap"].setChecked(True)
-        self.all_actions["snap"].toggled.connect(lambda on: setattr(self.tool_box.move_tool, "snapping", on))
+        self.all_actions["snap"].toggled.connect(self.tool_box.move_tool.set_snapping)
         self.all_actions.connect(
             open=self.files.choose_background,
             add=self.files.choose_layers,

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from PyQt6.QtCore import QObject, QSize, Qt, pyqtSignal
@@ -34,18 +34,20 @@ class Menus(QObject):
         bar = window.menuBar()
         for title, names in MENUS:
             menu = bar.addMenu(translated_action(title)) if bar else None
-            if menu is None:
-                continue
-            for name in names:
-                if not name:
-                    menu.addSeparator()
-                elif name == "recent":
-                    menu.addMenu(self._recent)
-                elif name == "appearance":
-                    menu.addMenu(self._appearance())
-                else:
-                    menu.addAction(actions[name])
+            if menu:
+                self._fill(menu, names, actions)
         self.list_recent()
+
+    def _fill(self, menu: QMenu, names: Iterable[str], actions: Actions) -> None:
+        for name in names:
+            if not name:
+                menu.addSeparator()
+            elif name == "recent":
+                menu.addMenu(self._recent)
+            elif name == "appearance":
+                menu.addMenu(self._appearance())
+            else:
+                menu.addAction(actions[name])
 
     def list_recent(self) -> None:
         """List the files that were opened or saved last."""

@@ -59,40 +59,21 @@ class HarmonizePanel(QWidget):
         self._listed: list[tuple[int, str]] | None = None  # layers in the list of references
         self._area_exists = False
         self._predicts: dict[str, bool] = {}  # which models predict something that they can be confident of
-        self.models = ChoiceBox()
-        self.models.setToolTip(self.tr("Model that predicts the colors; your own models follow the bundled ones"))
-        self.models.setAccessibleName(self.tr("Model"))
-        self.references = ChoiceBox()
-        self.references.setToolTip(self.tr("Background to match the layer to"))
-        self.references.setAccessibleName(self.tr("Reference"))
-        for box in (self.models, self.references):
-            box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-            box.setMinimumContentsLength(12)
+        self.models = _choice_box(
+            self.tr("Model"), self.tr("Model that predicts the colors; your own models follow the bundled ones")
+        )
+        self.references = _choice_box(self.tr("Reference"), self.tr("Background to match the layer to"))
         self.photographs: tuple[Path, ...] = ()
         self.photographs_button = push_button("", self.photographs_wanted.emit)
         self.no_photographs = small_button("close", self.tr("Match the background alone"), self.set_photographs)
         self.button = primary_button(self.tr("Harmonize"), self.harmonize.emit)
         self.button.setToolTip(self.tr("Match the layer to its background (Ctrl+Return)"))
-        self.button.setMinimumHeight(34)
         self.variants_button = push_button(self.tr("Variants"), self.variants.emit)
         self.variants_button.setToolTip(self.tr("Compare several models and strengths, and choose one"))
-        self.variants_button.setMinimumHeight(34)
+        for button in (self.button, self.variants_button):
+            button.setMinimumHeight(34)
         self._state = muted_label()
-        form = QGridLayout()
-        form.setHorizontalSpacing(10)
-        form.setVerticalSpacing(6)
-        form.setColumnStretch(1, 1)
-        for line, (name, choice) in enumerate(
-            ((self.tr("Model"), self.models), (self.tr("Reference"), self.references))
-        ):
-            label = QLabel(name)
-            label.setBuddy(choice)
-            form.addWidget(label, line, 0)
-            form.addWidget(choice, line, 1)
-        form.addWidget(QLabel(self.tr("Photos")), 2, 0)
-        form.addLayout(row_of([(self.photographs_button, 1), self.no_photographs], spacing=2), 2, 1)
-        row = row_of([(self.button, 1), self.variants_button])
-        column_of(self, [form, row, self._state], spacing=8)
+        self._lay_out()
         self.list_models()
         self.set_photographs()
         self.references.activated.connect(self._chosen)
@@ -100,6 +81,21 @@ class HarmonizePanel(QWidget):
         session.layers_changed.connect(self.refresh)
         session.layer_adjusted.connect(self._adjusted)
         self.refresh()
+
+    def _lay_out(self) -> None:
+        form = QGridLayout()
+        form.setHorizontalSpacing(10)
+        form.setVerticalSpacing(6)
+        form.setColumnStretch(1, 1)
+        for line, choice in enumerate((self.models, self.references)):
+            label = QLabel(choice.accessibleName())
+            label.setBuddy(choice)
+            form.addWidget(label, line, 0)
+            form.addWidget(choice, line, 1)
+        form.addWidget(QLabel(self.tr("Photos")), 2, 0)
+        form.addLayout(row_of([(self.photographs_button, 1), self.no_photographs], spacing=2), 2, 1)
+        row = row_of([(self.button, 1), self.variants_button])
+        column_of(self, [form, row, self._state], spacing=8)
 
     @property
     def model(self) -> str:
@@ -222,6 +218,16 @@ class HarmonizePanel(QWidget):
     def _chosen(self) -> None:
         if self.references.currentData() == "area" and self._session.is_open and self._session.document.area is None:
             self.paint_reference.emit()
+
+
+def _choice_box(name: str, tip: str) -> ChoiceBox:
+    """Return a combo box that becomes as narrow as the panel."""
+    box = ChoiceBox()
+    box.setAccessibleName(name)
+    box.setToolTip(tip)
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(12)
+    return box
 
 
 def can_harmonize(session: EditorSession, layer: Layer) -> bool:

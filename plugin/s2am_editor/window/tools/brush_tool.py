@@ -31,7 +31,7 @@ class StrokeTool(Tool):
         super().__init__()
         self._session = session
         self.size = 60.0  # diameter in image pixels
-        self.hardness = 0.8
+        self.hardness = 0.8  # share of the radius that is fully opaque
         self.erase = False
         self._at: Point | None = None
         self._last: Point | None = None

@@ -54,13 +54,17 @@ class MoveTool(Tool):
         self._gesture: object = None
         self._guides = Guides()
         self._pivot: tuple[int, Anchor] | None = None  # of which layer
-        self.snapping = True
+        self._snapping = True
 
     @property
     def pivot(self) -> Anchor:
         """The point of the active layer's frame about which it is rotated and scaled."""
         active = self._session.active
         return self._pivot[1] if self._pivot and active and self._pivot[0] == active.id else CENTER
+
+    def set_snapping(self, on: bool) -> None:
+        """Let moved layers snap to others, or not."""
+        self._snapping = on
 
     def change_frame(self, frame: Frame, name: str, drag: object = None) -> None:
         """Fit the active layer into another frame; `name`: of the undo step."""
@@ -125,7 +129,7 @@ class MoveTool(Tool):
             return place_in_frame(start, scaled), "Scale"
         if pointer.shift:  # along one axis
             drag = (drag[0], 0) if abs(drag[0]) > abs(drag[1]) else (0, drag[1])
-        reach = 0.0 if pointer.control or not self.snapping else SNAP_DISTANCE * self._ratio() / self._viewport.scale
+        reach = 0.0 if pointer.control or not self._snapping else SNAP_DISTANCE * self._ratio() / self._viewport.scale
         document = self._session.document
         moved_ids = {start.id, *(other.id for other in self._others)}
         others = [document.rect] + [

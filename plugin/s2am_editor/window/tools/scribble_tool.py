@@ -131,7 +131,7 @@ class Scribbling(QObject):
         self.combination = Combination.REPLACE
         tool.started.connect(self._begin)
         tool.drawn.connect(self._segment)
-        tool.discarded.connect(self._forget)
+        tool.discarded.connect(self._drop_strokes)
         cutting.scribbled.connect(self._keep)
         session.layers_changed.connect(self._follow)
         session.opened.connect(tool.leave)
@@ -187,6 +187,6 @@ class Scribbling(QObject):
             self._tool.show_strokes(state.strokes if state else ())
             self.changed.emit()
 
-    def _forget(self) -> None:
+    def _drop_strokes(self) -> None:
         self._states, self._state = [], None
         self.changed.emit()

@@ -115,16 +115,7 @@ class SliderRow(QWidget):
         self._factor = 100 if unit == "%" else 1  # of the number that is shown
         self._steps = self._factor * 10**digits  # of the slider
         self.slider = Slider(*(round(value * self._steps) for value in (lowest, highest, neutral)))
-        self.number = NumberBox()
-        self.number.setRange(lowest * self._factor, highest * self._factor)
-        self.number.setDecimals(digits)
-        if unit == "°":  # other units are named in the tooltip: the field is narrow
-            self.number.setSuffix(unit)
-        self.number.setProperty("compact", True)
-        self.number.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
-        self.number.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        self.number.setFixedWidth(44)
-        self.number.setKeyboardTracking(False)
+        self.number = self._make_number(lowest, highest, digits, suffix="°" if unit == "°" else "")
         self.number.setValue(neutral * self._factor)
         label = self._label = QLabel(name)
         label.setBuddy(self.slider)
@@ -143,6 +134,19 @@ class SliderRow(QWidget):
         self.slider.valueChanged.connect(lambda value: self._move(value / self._steps))
         self.slider.reset.connect(self.reset)
         self.number.valueChanged.connect(lambda value: self._move(value / self._factor))
+
+    def _make_number(self, lowest: float, highest: float, digits: int, suffix: str) -> NumberBox:
+        """Return the field next to the slider, too narrow for other units, which the tooltip names."""
+        number = NumberBox()
+        number.setRange(lowest * self._factor, highest * self._factor)
+        number.setDecimals(digits)
+        number.setSuffix(suffix)
+        number.setProperty("compact", True)
+        number.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
+        number.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        number.setFixedWidth(44)
+        number.setKeyboardTracking(False)
+        return number
 
     @classmethod
     def from_spec(cls, spec: SliderSpec) -> SliderRow:
