@@ -49,18 +49,18 @@ class Outcome:
     details: str = ""
 
 
-def check_folder(folder: Path, seconds: float = SECONDS) -> Iterator[Outcome]:
-    """Yield the outcome of each file of a folder and its subfolders, sorted by path.
-
-    Args:
-        folder: where the files are; they are only read.
-        seconds: time after which the process that handles a file is ended.
-    """
-    yield from check_files(sorted(path for path in folder.rglob("*") if path.is_file()), seconds)
+def list_files(folder: Path) -> list[Path]:
+    """Return the files of a folder and its subfolders, sorted by path."""
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def check_files(paths: Iterable[Path], seconds: float = SECONDS) -> Iterator[Outcome]:
-    """Yield the outcome of each file, see `check_folder`."""
+    """Yield the outcome of each file.
+
+    Args:
+        paths: the files; they are only read.
+        seconds: time after which the process that handles a file is ended.
+    """
     worker = _Worker()
     try:
         for path in paths:
@@ -208,7 +208,7 @@ def main() -> int:
 
 
 def _run(folder: Path, seconds: float, table: Path | None) -> None:
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    paths = list_files(folder)
     if not paths:
         raise ValueError(f"{folder} contains no files: name a folder with some.")
     counts: Counter[str] = Counter()

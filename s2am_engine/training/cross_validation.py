@@ -20,7 +20,7 @@ from s2am_engine.networks.personal import Personal
 from s2am_engine.training.adjustment_training import Progress, render_samples, train_adjustment
 from s2am_engine.training.encoded_pairs import EncodedPairs
 from s2am_engine.training.events import Validation
-from s2am_engine.training.gain import MOST_FORGOTTEN, Compared, Errors, PairScores
+from s2am_engine.training.gain import MOST_LOST_ON_OTHERS, Compared, Errors, PairScores
 from s2am_engine.training.metrics import mean
 from s2am_engine.training.pair_source import Batch
 from s2am_engine.training.photo_cache import Photograph
@@ -101,7 +101,7 @@ def cross_validate(
     """Measure each pair with the network of its fold, and set thresholds and strength of all networks.
 
     The strength is the largest of `STRENGTHS` with which the color error in other looks increases by less than half of
-    what `forgets` tolerates, or the least: held-out photographs are few, and further ones differ more.
+    `MOST_LOST_ON_OTHERS`, or the least: held-out photographs are few, and further ones differ more.
 
     Args:
         folds: the networks, of which each was not trained on its fold of the pairs.
@@ -118,7 +118,7 @@ def cross_validate(
         personal.likeness.calibrate(log_odds[pairs.in_style])
     for strength in STRENGTHS:
         compared = compare(folds, pairs, names, strength, progress)
-        if compared[OTHERS].fmse_saved > -MOST_FORGOTTEN / 2:
+        if compared[OTHERS].fmse_saved > -MOST_LOST_ON_OTHERS / 2:
             break
     for personal in (*folds, whole):
         assert isinstance(personal.learned, Adjustment)

@@ -16,7 +16,7 @@ from s2am_engine.training.metrics import Scores, decibels, mean
 
 CONFIDENCE = 0.95
 RESAMPLES = 4000
-MOST_FORGOTTEN = 0.01  # tolerated relative increase of the color error in other styles
+MOST_LOST_ON_OTHERS = 0.01  # tolerated relative increase of the color error in other styles
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Verdict(Enum):
     BETTER = "better"
     NO_COMMON_STYLE = "no common look"  # the gain on the photographs' look may be chance, or is a loss
     CONTRADICTORY = "contradictory"  # large color errors became smaller, but most pairs worse
-    FORGETS = "forgets"  # worse in other styles
+    WORSE_ON_OTHERS = "forgets"  # in JSON output since version 0.1
 
 
 SENTENCES = {
@@ -118,7 +118,7 @@ SENTENCES = {
         "A few large color errors became smaller, but most composites became worse, so no model was made. What helps: "
         "more photographs, and only those that have the look."
     ),
-    Verdict.FORGETS: (
+    Verdict.WORSE_ON_OTHERS: (
         "A new model would be better for this look, but worse for photographs with another one, so none was made. "
         "What helps: more photographs that have nothing but the look in common."
     ),
@@ -137,12 +137,12 @@ def judge(style: Compared, others: Compared) -> Verdict:
         return Verdict.NO_COMMON_STYLE
     if style.psnr_gained < 0:
         return Verdict.CONTRADICTORY
-    return Verdict.FORGETS if forgets(others) else Verdict.BETTER
+    return Verdict.WORSE_ON_OTHERS if is_worse_on_others(others) else Verdict.BETTER
 
 
-def forgets(others: Compared) -> bool:
+def is_worse_on_others(others: Compared) -> bool:
     """Return whether a fine-tuned network is worse on pairs in other styles."""
-    return others.fmse_saved < -MOST_FORGOTTEN
+    return others.fmse_saved < -MOST_LOST_ON_OTHERS
 
 
 def reduction(before: float, after: float) -> float:

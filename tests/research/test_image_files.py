@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from research import image_files
-from research.image_files import Outcome, check_file, check_files, check_folder
+from research.image_files import Outcome, check_file, check_files, list_files
 from s2am_engine.image.io import ImageData, Metadata, save_image
 
 RGB = np.random.default_rng(0).integers(0, 256, (12, 17, 3), np.uint8)
@@ -75,9 +75,9 @@ def test_check_files_survives_files_that_hang_print_or_crash(monkeypatch: pytest
     assert kinds == ["same", "talks", "fault", "same", "hangs", "same"]
 
 
-def test_check_folder_walks_subfolders(tmp_path: Path) -> None:
+def test_list_files_walks_subfolders(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     save_image(tmp_path / "sub" / "a.png", ImageData(RGB))
     (tmp_path / "b.txt").write_text("no image")
-    outcomes = {outcome.path.name: outcome.kind for outcome in check_folder(tmp_path)}
+    outcomes = {outcome.path.name: outcome.kind for outcome in check_files(list_files(tmp_path))}
     assert outcomes == {"a.png": "same", "b.txt": "refused"}

@@ -64,7 +64,7 @@ def test_compared_one_photograph_has_no_interval() -> None:
         (compare(np.linspace(-0.3, 0.4, 8)), compare(np.zeros(8)), Verdict.NO_COMMON_STYLE),
         (compare(np.linspace(-0.3, -0.1, 8)), compare(np.zeros(8)), Verdict.NO_COMMON_STYLE),
         (compare(np.array([0.2])), compare(np.zeros(8)), Verdict.NO_COMMON_STYLE),
-        (compare(np.linspace(0.1, 0.3, 8)), compare(np.full(8, -0.02)), Verdict.FORGETS),
+        (compare(np.linspace(0.1, 0.3, 8)), compare(np.full(8, -0.02)), Verdict.WORSE_ON_OTHERS),
     ],
 )
 def test_judge(style: Compared, others: Compared, verdict: Verdict) -> None:
