@@ -72,7 +72,7 @@ class CastShadow:
 
     @property
     def reach(self) -> Rect:
-        """Where the shadow may fall."""
+        """The box outside of which the shadow is zero."""
         margin = _TAILS * self.widest + 1
         fallen = self.projection.shadow_box(self.foreground.box, (margin, _FLATTENING * margin))
         return fallen.union(self.underside.box)

@@ -41,7 +41,7 @@ class ContactShadow:
 
     @property
     def reach(self) -> Rect:
-        """Where the shadow may fall."""
+        """The box outside of which the shadow is zero."""
         box, margin = self.foreground.box, self._margin
         ends = [float(self.underside.ground.at(x)) for x in (box.left, box.right)]
         return Rect(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which results of a document are out of date: their layer was moved or cut, or its background changed since.
+"""Detection of outdated results in a document: their layer was moved or cut, or its background changed since.
 
 States are compared by the identity of pixels and masks, so undoing a change makes a result current again. Places count
 only relative to each other: a layer that is moved together with its background keeps its results.

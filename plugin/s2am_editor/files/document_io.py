@@ -134,7 +134,7 @@ def save_project(path: Path, document: Document, progress: FractionCallback | No
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """How an image is exported.
+    """Settings of an export.
 
     Attributes:
         quality: of JPEG, 1 to 100.

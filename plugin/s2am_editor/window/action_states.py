@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which actions are enabled and checked, and their texts, by the state of the session."""
+"""States of the actions (enabled, checked, text), derived from that of the session."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which preview gets a harmony score: one that has not changed for a moment, so that no slider waits for scores."""
+"""Choice of the preview that gets a harmony score: one that is unchanged for a moment, so no slider waits for it."""
 
 from __future__ import annotations
 
