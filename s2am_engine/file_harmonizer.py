@@ -114,7 +114,7 @@ class FileHarmonizer:
 
     @cached_property
     def detector(self) -> Detector:
-        """The detector."""
+        """The detector of pasted regions, loaded on first use."""
         from s2am_engine.inference.detector import Detector
 
         return Detector(device=self.device)

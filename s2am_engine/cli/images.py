@@ -102,7 +102,7 @@ def add_harmonize_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_model_option(parser: argparse.ArgumentParser) -> None:
-    """Add the option `--model`."""
+    """Add the option `--model`: the name or file of the model that recolors."""
     about = "name of a model, see “s2am models”, or file of an exported one (default: %(default)s)"
     parser.add_argument("--model", default=model_store.default_model(), help=about)
 

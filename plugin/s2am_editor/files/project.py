@@ -67,10 +67,10 @@ class PixelReader(Protocol):
     """Reads pixels that a `PixelWriter` has stored; the same name gives the same object."""
 
     def raster(self, name: str) -> Raster:
-        """Return a raster."""
+        """Return the raster that was stored under a name. Raises an error of the store if it is missing or damaged."""
 
     def mask(self, name: str) -> TiledMask:
-        """Return a mask."""
+        """Return the mask that was stored under a name. Raises as `raster` does."""
 
 
 def read_array(file: BinaryIO, size: int, dimensions: int) -> NDArray[Any]:

@@ -298,7 +298,7 @@ class MainWindow(QMainWindow):
             self.banner.show_success(self.tr("“{0}” was written.").format(path.name), path)
 
     def show_note(self, sentence: str) -> None:
-        """Show a note."""
+        """Show an English sentence, translated, in the banner until it is closed."""
         self.banner.show_note(localized(sentence))
 
     def _refine_edges(self) -> None:

@@ -84,7 +84,7 @@ class HostLayer(HostDrawable, Protocol):
 
     @property
     def image(self) -> HostImage:
-        """The image."""
+        """The image that it belongs to."""
 
     @property
     def parent(self) -> HostLayer | None:
@@ -233,7 +233,7 @@ class PreviewStack(Protocol):
 
 
 class HostImage(Protocol):
-    """An image."""
+    """An image that is open in GIMP, or a copy that has no window."""
 
     @property
     def id(self) -> int:

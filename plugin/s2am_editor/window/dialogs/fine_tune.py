@@ -137,7 +137,7 @@ class FineTuneDialog(QDialog):
             self.scan_folder(folder)
 
     def scan_folder(self, folder: Path) -> None:
-        """Scan a folder."""
+        """Read the photographs of a folder in the background, and count the usable ones."""
         self._found = None
         self.banner.hide()
         self.skipped.clear()

@@ -122,7 +122,7 @@ class ResultPage(QWidget):
         column_of(self, [self._title, self.figures, self._advice, (self.image, 1), buttons], spacing=10)
 
     def show_result(self, finished: FineTuneOutcome) -> None:
-        """Show a result."""
+        """Show the gains in figures, and the held-out photographs before and after."""
         result = finished.result
         self._name = result.model.card.name if result.model else None
         style = result.style

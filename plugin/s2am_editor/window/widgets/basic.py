@@ -212,7 +212,7 @@ class PathRow(QWidget):
         row.addWidget(self._label, 1)
 
     def set_path(self, path: Path) -> None:
-        """Set the path."""
+        """Choose a path, as if the user had, and show it."""
         self.path = path
         self._label.setText(str(path))
         self._label.setToolTip(str(path))
