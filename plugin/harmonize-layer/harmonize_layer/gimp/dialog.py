@@ -22,11 +22,13 @@ from harmonize_layer.core.metadata import load_metadata
 from harmonize_layer.core.presenter import DialogPresenter
 from harmonize_layer.core.presets import Presets, presets_path
 from harmonize_layer.gimp.arguments import read_arguments
+from harmonize_layer.gimp.choice_grid import ChoiceGrid
 from harmonize_layer.gimp.edges import EdgeSection
 from harmonize_layer.gimp.finish_controls import FinishControls
 from harmonize_layer.gimp.images import GimpImage
-from harmonize_layer.gimp.popovers import PresetMenu, ReferencePicker
+from harmonize_layer.gimp.popovers import PresetMenu
 from harmonize_layer.gimp.preview import PreviewArea
+from harmonize_layer.gimp.shadow_controls import ShadowControls
 from harmonize_layer.gimp.variant_picker import VARIANT_SIZE, VariantPicker
 from harmonize_layer.gimp.wheel import limit_wheel
 from s2am_common.errors import CancelledError
@@ -67,12 +69,8 @@ class HarmonizeDialog:
         self._window = GimpUi.ProcedureDialog.new(procedure, config, _(TITLE))
         self._window.set_ok_label(_("_Harmonize"))
         self._status, self._notes = _text_label(), _text_label()
-        self._spinner, self._models, self._default_model = Gtk.Spinner(), Gtk.ComboBoxText(), ""
-        self._reference_layer = Gtk.ComboBoxText()
+        self._spinner = Gtk.Spinner()
         self._preview = PreviewArea(self._show_part)
-        self._shadow_values = Gtk.Expander(label=_("Values of the shadow"))
-        self._estimated: list[Gtk.Widget] = []
-        self._finish: FinishControls | None = None
         self._apply = Gtk.Button(label=_("_Apply"), use_underline=True)
         self._apply.set_tooltip_text(_("Harmonize without closing the dialog"))
         self._progress = Gtk.ProgressBar(show_text=False, valign=Gtk.Align.CENTER, no_show_all=True)
@@ -83,7 +81,11 @@ class HarmonizeDialog:
         for name, value in settings.own_values(metadata).items() if metadata else ():
             config.set_property(name, value)
         self._offers_subject = self._choose_mask(image, layers[0])
+        candidates = reference_candidates(image, layers)
+        self._choices = ChoiceGrid(self._window, config, candidates, offers_effects=image.offers_effects)
         self._edges = EdgeSection(self._window, config, self._save_mask)
+        self._finish = FinishControls(self._window, config)
+        self._shadow = ShadowControls(self._window, config)
         self._build()
 
     def _choose_mask(self, image: GimpImage, layer: HostLayer) -> bool:
@@ -137,37 +139,12 @@ class HarmonizeDialog:
     # -- building
 
     def _build(self) -> None:
+        self._columns = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=18)
+        self._columns.pack_start(self._build_preview(), True, True, 0)
+        self._columns.pack_start(self._build_controls(), False, False, 0)
         content = self._window.get_content_area()
         content.set_spacing(8)
-        state = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=8)
-        state.pack_start(self._status, False, False, 0)
-        state.pack_start(self._spinner, False, False, 0)
-        state.pack_start(self._progress, True, True, 0)
-        state.pack_end(_help_button(), False, False, 0)
-        self._cube.connect("clicked", self._save_cube)
-        state.pack_end(self._cube, False, False, 0)
-        state.pack_end(PresetMenu(self._config, Presets(presets_path()), self.show_status).button, False, False, 0)
-        self._preview.tools.pack_start(self._variants.button, False, False, 0)
-        shown = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=8)
-        shown.pack_start(self._preview.widget, True, True, 0)
-        for part in (state, self._notes):
-            shown.pack_start(part, False, False, 0)
-        controls = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=12)
-        controls.pack_start(self._build_choices(), False, False, 0)
-        controls.pack_start(self._build_sliders(), False, False, 0)
-        controls.pack_start(self._edges.widget, False, False, 0)
-        self._finish = FinishControls(self._window, self._config)
-        controls.pack_start(self._finish.widget, False, False, 0)
-        controls.pack_start(self._build_shadow(), False, False, 0)
-        limit_wheel(controls)
-        # On a low screen the controls scroll, so that the buttons below them stay visible.
-        scrolled = Gtk.ScrolledWindow(hscrollbar_policy=Gtk.PolicyType.NEVER, hexpand=False)
-        scrolled.add(controls)
-        columns = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=18)
-        columns.pack_start(shown, True, True, 0)
-        columns.pack_start(scrolled, False, False, 0)
-        self._columns = columns
-        content.pack_start(columns, True, True, 0)
+        content.pack_start(self._columns, True, True, 0)
         content.show_all()
         self._apply.connect("clicked", self._apply_clicked)
         buttons = self._window.get_action_area()
@@ -179,44 +156,38 @@ class HarmonizeDialog:
         self._apply.grab_focus()  # not a list, whose value the wheel would change
         self._update_sensitivity()
 
-    def _build_choices(self) -> Gtk.Widget:
-        grid = Gtk.Grid(row_spacing=6, column_spacing=8, valign=Gtk.Align.START)
-        rows: list[tuple[str, Gtk.Widget]] = [(_("_Model"), self._models)]
-        rows += [(_(settings.CHOICES[name][0]), self._build_choice(name)) for name in ("result", "reference")]
-        candidates = reference_candidates(self._image, self._layers)
-        also = ReferencePicker(self._window, self._config, candidates).button
-        also.set_tooltip_text(_("Further layers and image files whose colors the layer is matched to"))
-        rows += [(_(settings.OBJECTS["reference-layer"][0]), self._reference_layer), (_("Also match"), also)]
-        rows += [(_(settings.CHOICES["mask"][0]), self._build_choice("mask"))]
-        for row, (text, widget) in enumerate(rows):
-            label = Gtk.Label(label=text, use_underline=True, xalign=0, mnemonic_widget=widget)
-            widget.set_hexpand(True)
-            grid.attach(label, 0, row, 1, 1)
-            grid.attach(widget, 1, row, 1, 1)
-        self._hide = self._window.get_widget("hide-original", GObject.TYPE_NONE)
-        grid.attach(self._hide, 1, len(rows), 1, 1)
-        grid.attach(self._window.get_widget("all-images", GObject.TYPE_NONE), 1, len(rows) + 1, 1, 1)
-        self._models.append("", _("The default model"))
-        self._models.set_active_id("")
-        self._models.connect("changed", self._model_chosen)
-        for layer in candidates:
-            self._reference_layer.append(str(layer.id), layer.name)
-        chosen = read_arguments(self._config).reference_layer
-        self._reference_layer.set_active_id(str(chosen.id) if chosen else None)
-        self._reference_layer.connect("changed", self._reference_layer_chosen)
-        return grid
+    def _build_preview(self) -> Gtk.Widget:
+        """Return the preview, with the state of the engine and the notes below it."""
+        state = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=8)
+        state.pack_start(self._status, False, False, 0)
+        state.pack_start(self._spinner, False, False, 0)
+        state.pack_start(self._progress, True, True, 0)
+        state.pack_end(_help_button(), False, False, 0)
+        self._cube.connect("clicked", self._save_cube)
+        state.pack_end(self._cube, False, False, 0)
+        state.pack_end(PresetMenu(self._config, Presets(presets_path()), self.show_status).button, False, False, 0)
+        self._preview.tools.pack_start(self._variants.button, False, False, 0)
+        column = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=8)
+        column.pack_start(self._preview.widget, True, True, 0)
+        column.pack_start(state, False, False, 0)
+        column.pack_start(self._notes, False, False, 0)
+        return column
 
-    def _build_choice(self, name: str) -> Gtk.ComboBoxText:
-        """Return a combo box for a choice, without the icons of GIMP's own."""
-        values = [(value, _(title), _(text)) for value, (title, text) in settings.CHOICES[name][2].items()]
-        combo = Gtk.ComboBoxText()
-        for value, title, _text in values:
-            if value != "effect" or self._image.offers_effects:
-                combo.append(value, title)
-        combo.set_tooltip_text("\n".join(f"{title}: {text}" for _value, title, text in values))
-        flags = GObject.BindingFlags.BIDIRECTIONAL | GObject.BindingFlags.SYNC_CREATE
-        self._config.bind_property(name, combo, "active-id", flags)
-        return combo
+    def _build_controls(self) -> Gtk.Widget:
+        """Return all controls; on a low screen they scroll, so that the buttons below them stay visible."""
+        column = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=12)
+        for section in (
+            self._choices.widget,
+            self._build_sliders(),
+            self._edges.widget,
+            self._finish.widget,
+            self._shadow.widget,
+        ):
+            column.pack_start(section, False, False, 0)
+        limit_wheel(column)
+        scrolled = Gtk.ScrolledWindow(hscrollbar_policy=Gtk.PolicyType.NEVER, hexpand=False)
+        scrolled.add(column)
+        return scrolled
 
     def _build_sliders(self) -> Gtk.Widget:
         column = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6, valign=Gtk.Align.START)
@@ -228,60 +199,24 @@ class HarmonizeDialog:
             column.pack_start(slider, False, False, 0)
         return column
 
-    def _build_shadow(self) -> Gtk.Widget:
-        """Return the check box of the shadow, and an expander with its values."""
-        values = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6, margin_top=6)
-        values.pack_start(self._window.get_widget("shadow-automatic", GObject.TYPE_NONE), False, False, 0)
-        labels = Gtk.SizeGroup(mode=Gtk.SizeGroupMode.HORIZONTAL)
-        for name, spec in settings.SHADOW_ARGUMENTS.items():
-            slider = self._window.get_scale_entry(name, float(spec.factor))
-            slider.set_digits(spec.digits)
-            labels.add_widget(slider.get_label())
-            values.pack_start(slider, False, False, 0)
-            if spec.automatic:
-                self._estimated.append(slider)
-        self._shadow_values.add(values)
-        column = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6, valign=Gtk.Align.START)
-        column.pack_start(self._window.get_widget("shadow", GObject.TYPE_NONE), False, False, 0)
-        column.pack_start(self._shadow_values, False, False, 0)
-        return column
-
     # -- signals
 
     def _changed(self, _config: Gimp.ProcedureConfig, changed: GObject.ParamSpec) -> None:
         self._update_sensitivity()
-        if changed.name == "model" and self._default_model:  # the models are listed
-            self._select_model()
+        if changed.name == "model":
+            self._choices.model_changed()
         if self._presenter:
             self._presenter.settings_changed(changed.name)
 
     def _update_sensitivity(self) -> None:
         chosen = read_arguments(self._config)
-        self._reference_layer.set_sensitive(chosen.reference == "layer")
-        self._hide.set_sensitive(chosen.result == "new-layer")
-        if self._finish:
-            self._finish.update(chosen)
-        self._shadow_values.set_sensitive(chosen.shadow is not None)
-        for slider in self._estimated:
-            slider.set_sensitive(not (chosen.shadow and chosen.shadow.automatic))
-
-    def _select_model(self) -> None:
-        """Select the model of the arguments in the list; the default if there is no such model any more."""
-        wanted = read_arguments(self._config).model
-        if not self._models.set_active_id("" if wanted == self._default_model else wanted):
-            self._models.set_active_id("")
+        self._choices.update(chosen)
+        self._finish.update(chosen)
+        self._shadow.update(chosen)
 
     def _find_variants(self) -> None:
         if self._presenter:
             self._presenter.find_variants()
-
-    def _model_chosen(self, combo: Gtk.ComboBoxText) -> None:
-        chosen = combo.get_active_id()
-        if chosen is not None and chosen != read_arguments(self._config).model:
-            self._config.set_property("model", chosen)
-
-    def _reference_layer_chosen(self, combo: Gtk.ComboBoxText) -> None:
-        self._config.set_property("reference-layer", Gimp.Layer.get_by_id(int(combo.get_active_id())))
 
     def _save_cube(self, *_arguments: object) -> None:
         chooser = Gtk.FileChooserNative.new(
@@ -361,14 +296,11 @@ class HarmonizeDialog:
 
     def show_shadow_values(self, values: Mapping[str, float]) -> None:
         """See `DialogView`."""
-        for name, spec in settings.SHADOW_ARGUMENTS.items():
-            if spec.name in values:
-                self._config.set_property(name, values[spec.name])
+        self._shadow.show_values(values)
 
     def show_finish_values(self, values: Mapping[str, float]) -> None:
         """See `DialogView`."""
-        if self._finish:
-            self._finish.show_values(read_arguments(self._config).finish, values)
+        self._finish.show_values(read_arguments(self._config).finish, values)
 
     def set_ready(self, ready: bool) -> None:
         """See `DialogView`."""
@@ -390,14 +322,7 @@ class HarmonizeDialog:
 
     def show_models(self, models: Sequence[ModelInfo]) -> None:
         """See `DialogView`."""
-        self._models.remove_all()
-        for number, model in enumerate(models):
-            self._models.append(
-                model.name if number else "", model.name if model.bundled else _(f"{model.name} (yours)")
-            )
-        self._models.set_tooltip_text("\n".join(f"{model.name}: {model.description}" for model in models))
-        self._default_model = models[0].name if models else ""
-        self._select_model()
+        self._choices.show_models(models)
 
     def show_before(self, window: Window, rgba: bytes, mask: bytes, tinted: bool) -> None:
         """See `DialogView`."""
