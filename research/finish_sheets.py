@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sheets of the finish: composites before and after each of its stages, and the picture of docs/finish.md.
+"""Sheets of finish and shadow: composites before and after each stage, and the picture of docs/finish.md.
 
 python -m research.finish_sheets COMPOSITES OUT          # OUT/grain.png …; COMPOSITES has images/ and masks/
+python -m research.finish_sheets COMPOSITES OUT --stages shadow light --count 30 --rows 4   # OUT/shadow-1.png …
 python -m research.finish_sheets --docs docs/finish.png  # made from the free photographs of scikit-image
 """
 
@@ -21,45 +22,87 @@ from s2am_engine.batch import list_images
 from s2am_engine.image.contact_sheet import write_contact_sheet
 from s2am_engine.image.sample import SAMPLE_POSITION, sample_background, sample_layer
 from s2am_engine.inference.result import FinishValues
-from s2am_engine.types import Pixels
+from s2am_engine.shadow.estimate import estimate_shadow
+from s2am_engine.shadow.layer import Silhouette
+from s2am_engine.shadow.render import render_shadow
+from s2am_engine.types import Floats, Pixels
 
 STAGES: dict[str, tuple[Sliders, FinishValues]] = {
     "color": (Sliders(tone=0.0), None),
     "tone": (Sliders(color=0.0), None),
     "light": (Sliders(), {"light": "auto"}),
+    "light 1": (Sliders(), {"light": 1.0}),
+    "light 2": (Sliders(), {"light": 2.0}),
     "grain": (Sliders(), {"grain": "auto"}),
     "noise reduction": (Sliders(), {"grain": -4.0}),
     "sharpness": (Sliders(), {"sharpness": "auto"}),
-    "decontaminate": (Sliders(), {"decontaminate": 1.0}),
+    "decontaminate": (Sliders(), {"decontaminate": "auto"}),
     "light wrap": (Sliders(), {"light_wrap": 0.7}),
-    "all": (Sliders(), {"grain": "auto", "sharpness": "auto", "decontaminate": 1.0, "light_wrap": 0.5}),
+    "all": (Sliders(), {"grain": "auto", "sharpness": "auto", "decontaminate": "auto", "light_wrap": 0.5}),
 }
 """Sliders and finish of each stage."""
 
+SHADOW = "shadow"
+"""The stage of the shadow with its automatic values."""
+
+SIDE = 290
+"""Longer side in pixels of an image on a sheet, and the side of the detail at an edge, which is shown at 100 %."""
+
 DETAIL = 200
-"""Side in pixels of the detail at an edge that is shown enlarged."""
+"""Side in pixels of a detail in the picture of the documentation."""
 
 
-def write_sheets(composites: Path, out: Path, count: int) -> None:
-    """Write a sheet for each stage: composites, harmonized, with the stage, and a detail at an edge of both."""
+def write_sheets(composites: Path, out: Path, count: int, stages: Sequence[str], rows: int) -> None:
+    """Write sheets of each stage: composites, harmonized, with the stage, and a detail at an edge of both.
+
+    Args:
+        composites: folder with images/ and masks/.
+        out: folder of the sheets.
+        count: number of composites, evenly spread over the folder.
+        stages: names of `STAGES`, or `SHADOW`.
+        rows: of each sheet; 0 = all composites on one.
+    """
     harmonizer = Harmonizer(device="cpu")
-    rows: dict[str, list[list[Pixels]]] = {stage: [] for stage in STAGES}
-    captions: dict[str, list[str]] = {stage: [] for stage in STAGES}
-    for path in list_images(composites / "images")[:count]:
-        image = load_image(path)
-        result = harmonizer(image, read_mask(composites / "masks" / f"{path.stem}.png"))
+    shown: dict[str, list[list[Pixels]]] = {stage: [] for stage in stages}
+    captions: dict[str, list[str]] = {stage: [] for stage in stages}
+    paths = list_images(composites / "images")
+    for path in (paths[index] for index in np.linspace(0, len(paths) - 1, min(count, len(paths))).round().astype(int)):
+        result = harmonizer(load_image(path), read_mask(composites / "masks" / f"{path.stem}.png"))
         plain = result.render().pixels
-        for stage, (sliders, finish) in STAGES.items():
-            finisher = result.finisher(finish, sliders)
-            finished = result.render(sliders, finish=finisher).pixels
-            place = edge_detail(result.mask)
-            rows[stage].append([image.pixels, plain, finished, plain[place], finished[place]])
-            captions[stage].append(f"{path.stem}  {describe(result, finisher.finish if finisher else None)}")
+        for stage in stages:
+            changed, caption = with_shadow(result) if stage == SHADOW else finished(result, stage)
+            place = edge_detail(result.mask, SIDE, foot=stage == SHADOW)
+            shown[stage].append([_square(plain), _square(changed), plain[place], changed[place]])
+            captions[stage].append(f"{path.stem}  {caption}")
     out.mkdir(parents=True, exist_ok=True)
-    for stage, images in rows.items():
-        squared = [[_square(each) for each in row] for row in images]
-        headings = ("composite", "harmonized", stage, "harmonized", stage)
-        write_contact_sheet(out / f"{stage.replace(' ', '-')}.png", squared, captions[stage], headings, side=330)
+    step = rows or len(paths)
+    for stage, images in shown.items():
+        headings = ("harmonized", stage, "harmonized, 100 %", f"{stage}, 100 %")
+        for number, start in enumerate(range(0, len(images), step), 1):
+            name = stage.replace(" ", "-") + (f"-{number}" if rows else "")
+            part = slice(start, start + step)
+            write_contact_sheet(out / f"{name}.png", images[part], captions[stage][part], headings, SIDE)
+
+
+def finished(result: HarmonizeResult[Any], stage: str) -> tuple[Pixels, str]:
+    """Return the image with a stage of `STAGES`, and its caption."""
+    sliders, finish = STAGES[stage]
+    finisher = result.finisher(finish, sliders)
+    pixels: Pixels = result.render(sliders, finish=finisher).pixels
+    return pixels, describe(result, finisher.finish if finisher else None)
+
+
+def with_shadow(result: HarmonizeResult[Any]) -> tuple[Pixels, str]:
+    """Return a harmonized composite with the automatic shadow of its foreground on the background, and its caption."""
+    pixels: Pixels = result.render().pixels
+    silhouette = Silhouette(result.mask)
+    estimate = estimate_shadow(result.composite.pixels, silhouette, np.where(result.mask > 0, 0, 255).astype(np.uint8))
+    dark = pixels.copy()
+    render_shadow(estimate.shadow, silhouette, *result.mask.shape).darken(dark)
+    share = _unit(result.mask)[..., None]
+    mixed = np.rint(share * pixels + (1 - share) * dark).astype(np.uint8)
+    values = {name: round(value, 2) for name, value in estimate.shadow.values.items()}
+    return mixed, f"{estimate.evidence}: {values}"
 
 
 def write_picture(path: Path) -> None:
@@ -70,7 +113,7 @@ def write_picture(path: Path) -> None:
     noisy = behind.pixels + 9 * grain / grain.std()
     background = replace(behind, pixels=np.rint(noisy.clip(0, 255)).astype(np.uint8))
     result = Harmonizer(device="cpu").paste(sample_layer(), background, SAMPLE_POSITION)
-    place = edge_detail(result.mask)
+    place = edge_detail(result.mask, DETAIL)
     finishes: dict[str, FinishValues] = {
         "colors alone": None,
         "grain": {"grain": "auto"},
@@ -93,17 +136,34 @@ def describe(result: HarmonizeResult[Any], finish: object) -> str:
     return f"grain {noise[0]:.1f} / {noise[1]:.1f}, blur {radii}: {values or 'nothing'}"
 
 
-def edge_detail(mask: Pixels) -> tuple[slice, slice]:
-    """Return a square at an edge of the foreground: where foreground and background have the most equal shares."""
-    share = cv2.boxFilter((mask > mask.max() / 2).astype(np.float32), -1, (DETAIL, DETAIL))
+def edge_detail(mask: Pixels, side: int, *, foot: bool = False) -> tuple[slice, slice]:
+    """Return a square at an edge of the foreground: where foreground and background have the most equal shares.
+
+    Args:
+        mask: H×W, the foreground.
+        side: of the square in pixels.
+        foot: choose the place at the lower edge instead, around the lowest point.
+    """
+    body = mask > mask.max() / 2
     height, width = mask.shape
-    margin = DETAIL // 2
-    inner = np.full(share.shape, np.inf, np.float32)
-    area = np.s_[margin : max(height - margin, margin + 1), margin : max(width - margin, margin + 1)]
-    inner[area] = np.abs(share[area] - 0.5)
-    y, x = np.unravel_index(int(inner.argmin()), inner.shape)
-    top, left = max(0, int(y) - margin), max(0, int(x) - margin)
-    return slice(top, top + DETAIL), slice(left, left + DETAIL)
+    margin = side // 2
+    if foot:
+        rows, columns = np.nonzero(body)
+        y, x = int(rows.max()), int(np.median(columns[rows == rows.max()]))
+    else:
+        share = cv2.boxFilter(body.astype(np.float32), -1, (side, side))
+        inner = np.full(share.shape, np.inf, np.float32)
+        area = np.s_[margin : max(height - margin, margin + 1), margin : max(width - margin, margin + 1)]
+        inner[area] = np.abs(share[area] - 0.5)
+        y, x = (int(each) for each in np.unravel_index(int(inner.argmin()), inner.shape))
+    top, left = (
+        int(np.clip(at - margin, 0, max(0, length - side))) for at, length in zip((y, x), (height, width), strict=True)
+    )
+    return slice(top, top + side), slice(left, left + side)
+
+
+def _unit(mask: Pixels) -> Floats:
+    return np.asarray(mask / np.float32(mask.max()), np.float32)
 
 
 def _square(image: Pixels) -> Pixels:
@@ -122,11 +182,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("out", type=Path, nargs="?")
     parser.add_argument("--count", type=int, default=12, help="number of composites (default: %(default)s)")
     parser.add_argument("--docs", type=Path, metavar="PNG", help="write the picture of the documentation instead")
+    every = (*STAGES, SHADOW)
+    parser.add_argument("--stages", nargs="+", choices=every, default=every, metavar="STAGE", help=", ".join(every))
+    parser.add_argument("--rows", type=int, default=0, help="composites on each sheet (default: all)")
     options = parser.parse_args(arguments)
     if options.docs:
         write_picture(options.docs)
     elif options.composites and options.out:
-        write_sheets(options.composites, options.out, options.count)
+        write_sheets(options.composites, options.out, options.count, options.stages, options.rows)
     else:
         parser.error("name the composites and the folder of the sheets, or --docs")
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`python -m research.light`: gains and losses by the light of the finish, on pairs with known ground truth.
 
-PSNR of the foreground before and after the predicted shading is applied at its full strength and at its automatic one:
+PSNR of the foreground before and after the predicted shading is applied at several strengths and at its automatic one:
 on simulated pairs of local light, of photographs that no training saw; on scenes that were photographed or developed
 several times, after the best global color map; on composites (`--composites`), after the default model's color map.
 """
@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,30 +38,42 @@ from s2am_engine.types import Floats, Mask, Pixels
 SEED = 30_000
 BATCH = 32
 WALL = 768  # side of the picture for the documentation, in pixels
+STRENGTHS = 0.5, 1.0, 2.0
 LEAST_ERROR = 0.25 / 255  # errors below a quarter of an 8-bit level count as that
 
 
 @dataclass(frozen=True)
 class Scores:
-    """PSNR of foregrounds in dB: before, with the shading, and with its automatic strength."""
+    """PSNR of foregrounds in dB.
 
-    before: list[float]
-    full: list[float]
-    automatic: list[float]
-    rms: list[float]
+    before: without the shading. after: with it, for each of `STRENGTHS`. rms: of its gains, in stops.
+    """
+
+    before: list[float] = field(default_factory=list)
+    after: dict[float, list[float]] = field(default_factory=lambda: {strength: [] for strength in STRENGTHS})
+    rms: list[float] = field(default_factory=list)
+
+    def add(self, before: float, after: Sequence[float], rms: float) -> None:
+        """Add one image; after: for each of `STRENGTHS`."""
+        self.before.append(before)
+        for strength, each in zip(STRENGTHS, after, strict=True):
+            self.after[strength].append(each)
+        self.rms.append(rms)
 
     def describe(self) -> dict[str, Any]:
         """Return means, the number of images that became better or worse by 0.1 dB, and how often it is applied."""
-        change = np.subtract(self.automatic, self.before)
+        applied = np.greater(self.rms, NOTABLE)
+        automatic = np.where(applied, self.after[1.0], self.before)
+        change = automatic - self.before
         return {
             "images": len(self.before),
             "before": round(float(np.mean(self.before)), 2),
-            "light 1": round(float(np.mean(self.full)), 2),
-            "light auto": round(float(np.mean(self.automatic)), 2),
+            **{f"light {strength:g}": round(float(np.mean(each)), 2) for strength, each in self.after.items()},
+            "light auto": round(float(np.mean(automatic)), 2),
             "better by 0.1 dB": int((change > 0.1).sum()),
             "worse by 0.1 dB": int((change < -0.1).sum()),
             "worse by 1 dB": int((change < -1).sum()),
-            "applied": round(float(np.mean(np.greater(self.rms, NOTABLE))), 2),
+            "applied": round(float(np.mean(applied)), 2),
             "rms, stops": round(float(np.mean(self.rms)), 3),
         }
 
@@ -74,18 +86,19 @@ def foreground_psnr(result: Floats, target: Floats, mask: Floats) -> float:
 
 def score_pairs(source: PairSource, count: int) -> Scores:
     """Measure the shading on reduced pairs."""
-    scores = Scores([], [], [], [])
+    scores = Scores()
     for composite, mask, target in each_pair(source, count):
         gains, rms = predict_gains(light_runner(), composite, mask)
-        relit = (
-            relight(torch.from_numpy(composite).permute(2, 0, 1)[None], torch.from_numpy(gains)[None, None])[0]
-            .permute(1, 2, 0)
-            .clamp(0, 1)
-            .numpy()
-        )
-        result = np.asarray(composite + mask[..., None] * (relit - composite), np.float32)
-        add(scores, foreground_psnr(composite, target, mask), foreground_psnr(result, target, mask), rms)
+        after = [foreground_psnr(relit(composite, mask, strength * gains), target, mask) for strength in STRENGTHS]
+        scores.add(foreground_psnr(composite, target, mask), after, rms)
     return scores
+
+
+def relit(composite: Floats, mask: Floats, gains: Floats) -> Floats:
+    """Return a composite (H, W, 3) with gains (H, W) in stops applied to the foreground."""
+    image, field = torch.from_numpy(composite).permute(2, 0, 1)[None], torch.from_numpy(gains)[None, None]
+    lit = relight(image, field)[0].permute(1, 2, 0).clamp(0, 1).numpy()
+    return np.asarray(composite + mask[..., None] * (lit - composite), np.float32)
 
 
 def each_pair(source: PairSource, count: int) -> Iterator[tuple[Floats, Floats, Floats]]:
@@ -96,27 +109,19 @@ def each_pair(source: PairSource, count: int) -> Iterator[tuple[Floats, Floats, 
         yield from zip(composites, batch.mask[:, 0].numpy(), targets, strict=True)
 
 
-def add(scores: Scores, before: float, after: float, rms: float) -> None:
-    """Add one image."""
-    scores.before.append(before)
-    scores.full.append(after)
-    scores.automatic.append(after if rms > NOTABLE else before)
-    scores.rms.append(rms)
-
-
 def score_composites(folder: Path) -> tuple[Scores, dict[str, float]]:
     """Measure the shading on composites after the default model's color map; also the change of each in dB."""
     harmonizer = Harmonizer.from_pretrained(device="cpu")
-    scores, changes = Scores([], [], [], []), {}
+    scores, changes = Scores(), {}
     for pair in find_pairs(folder, "test"):
         composite, mask, target = (load_image(path).pixels for path in (pair.composite, pair.mask, pair.target))
         mask = mask if mask.ndim == 2 else mask[..., 0]
         result = harmonizer(composite, mask)
         plain, shading = result.render(), result.predict_shading()
-        lit = result.render(finish={"light": 1.0})
-        before, after = (levels_psnr(one, target, mask) for one in (plain, lit))
-        add(scores, before, after, shading.rms)
-        changes[pair.composite.stem] = round(after - before, 2)
+        lit = [result.render(finish={"light": strength}) for strength in STRENGTHS]
+        before, *after = (levels_psnr(one, target, mask) for one in (plain, *lit))
+        scores.add(before, after, shading.rms)
+        changes[pair.composite.stem] = round(after[STRENGTHS.index(1.0)] - before, 2)
     return scores, changes
 
 

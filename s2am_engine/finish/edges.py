@@ -32,7 +32,8 @@ _SAMPLED = 4  # rows and columns read for each one of the field
 _MARGIN = 0.15  # of the foreground's size, to each side
 _LIGHT_REACH = 0.015  # radius of the light wrap, relative to the square root of the foreground's area
 _SOLID_REACH = 4  # times that radius: within it,
-_SOLID = 0.35  # of the area around a curved edge of a solid part belongs to it, less around twigs
+_SOLID = 0.35  # of the area around a curved edge of a solid part belongs to it, less around twigs,
+_THIN = 0.5  # which get this share of the light at a solid edge
 _RAMP = 0.25  # alpha below which a correction fades out over the background
 _LEAST_WEIGHT = 0.02
 _SMALL_PRODUCT = 1 << 18  # multiplications in a product of matrices for which BLAS starts no threads of its own
@@ -85,8 +86,9 @@ class Surroundings:
         outside = cv2.GaussianBlur(1 - small, (0, 0), max(0.5, across), sigmaY=max(0.5, down))
         inside = cv2.GaussianBlur(small, (0, 0), max(0.5, _SOLID_REACH * across), sigmaY=max(0.5, _SOLID_REACH * down))
         # Squared, so that it fades out without a visible end: a linear one shows as a band along a horizon. Thin parts,
-        # as twigs and hair, get little: light from all sides would take their darkness.
-        light = np.square(2 * np.minimum(outside, 0.5)) * np.square(np.minimum(inside / _SOLID, 1))
+        # as twigs and hair, are lit from all sides, where it does not fade out: they get as much as by a lens's glare.
+        solid = np.square(np.minimum(inside / _SOLID, 1))
+        light = np.square(2 * np.minimum(outside, 0.5)) * (_THIN + (1 - _THIN) * solid)
         light = (light * 255).round()
         fringe = estimate_fringe(colors, shown if counts is None else shown * (counts > 0), *fields)
         return cls(box, fields[0], fields[1], np.asarray(light, np.uint8), fringe=fringe)

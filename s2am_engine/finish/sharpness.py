@@ -27,12 +27,14 @@ _NOISE_GRADIENTS = 5.0  # an edge exceeds the gradient of the noise by this fact
 _LEAST_EDGES = 60  # pixels
 _LEAST_DENSITY = 0.01  # share of a region's pixels at edges below which there is no detail, as in a sky,
 _CLEAR_GRADIENT = 6.0  # unless a tenth of them exceeds this; on 30 composites: 2 to 4 in skies, 6.6 to 73 elsewhere
-_CLOUDS_DENSITY = 0.07  # the same of clouds, soft also in a sharp photograph; on 30 composites: 0.05 to 0.07
-_CLOUDS_GRADIENT = 14.0  # 7 to 14 there, 15 to 73 elsewhere
-_CLOUDS_SHARPEST = 0.7  # square pixels of blur that the sharpest edges of clouds have in a sharp photograph: 0.2 to 0.7
+# Clouds are soft also in a sharp photograph. Their edges are few, weak, of many blurs, and broader than Gaussian ones.
+# Of 72 skies of fractal clouds behind a sharp foreground, 2 are taken for detail.
+_CLOUDS_DENSITY = 0.07  # share of pixels at edges; on 30 composites: 0.05 to 0.07
+_CLOUDS_GRADIENT = 15.0  # 7 to 14 there, 17 to 73 elsewhere
+_CLOUDS_SPREAD = 1.4  # range of the blur of most edges, relative to that of a sharp one
+_CLOUDS_AGREEMENT = 1.25  # of a, see below
 _STRONGEST = 2000  # edge pixels that are used
 _SHARPEST = 0.4  # quantile of the blur of a region's edges that stands for its sharp detail
-_SHARPEST_OF_CLOUDS = 0.1  # the same of clouds
 
 # The variance is multiplied by _STEPS · (1 + _LINES · (1 - a)), a = σ² from σ₂ and σ₃ / σ² from σ₁ and σ₂ in [0, 1].
 # For 15 images of skimage.data, half of each blurred by 1.2 to 1.9 pixels, with and without noise, the difference of
@@ -87,12 +89,12 @@ class Edges:
 
         Args:
             noise: level of the region's noise, in 8-bit levels.
-            background: whether the region is one, whose edges may be those of clouds; then fewer edges decide.
+            background: whether the region is one, whose edges may be those of clouds.
 
         Returns:
             Variance of the blur, sigma² in square pixels, at most LARGEST_BLUR²; below 0 for a sharpened image, whose
-            edges overshoot. None = there are too few edges, or few and weak ones (clouds are soft in a sharp
-            photograph, too), or a background has only thin lines.
+            edges overshoot. None = there are too few edges, or few and weak ones, or a background has only edges
+            such as those of clouds, which are soft in a sharp photograph, too, or only thin lines.
         """
         # White noise of level 1 has gradients of 1 / (√8π σ²) after a Gaussian blur.
         clear = self.strength > _NOISE_GRADIENTS * noise / (np.sqrt(8 * np.pi) * _FIRST**2)
@@ -102,23 +104,30 @@ class Edges:
         density, clearest = len(ratio) / self.pixels, np.quantile(strength, 0.9)
         if density < _LEAST_DENSITY and clearest < _CLEAR_GRADIENT:
             return None
-        clouds = background and density < _CLOUDS_DENSITY and clearest < _CLOUDS_GRADIENT
         if len(ratio) > _STRONGEST:
             strongest = np.argpartition(-strength, _STRONGEST)[:_STRONGEST]
             ratio, wider = ratio[strongest], wider[strongest]
         squares = _squared_blur(ratio, _FIRST, _SECOND)
-        sharp, least = (float(np.quantile(squares, each)) for each in (_SHARPEST, _SHARPEST_OF_CLOUDS))
+        sharp = float(np.quantile(squares, _SHARPEST))
         agreement = _agreement(squares, sharp, wider)
+        weak = density < _CLOUDS_DENSITY and clearest < _CLOUDS_GRADIENT
+        if background and weak and (agreement > _CLOUDS_AGREEMENT or _relative_spread(squares, sharp) > _CLOUDS_SPREAD):
+            return None
         if background and sharp > _UNSHARP and agreement < _LEAST_AGREEMENT:
             return None
         factor = _STEPS * (1 + _LINES * min(max(1 - agreement, 0), 1))
-        found = least if clouds and factor * least < _CLOUDS_SHARPEST else sharp
-        return min(factor * found, LARGEST_BLUR**2)
+        return min(factor * sharp, LARGEST_BLUR**2)
 
 
 def _squared_blur(ratio: Floats, first: float, second: float) -> Floats:
     """Return the variance of the blur of steps by the squared ratio of their gradients after two blurs."""
     return np.asarray((second**2 - ratio * first**2) / np.maximum(ratio - 1, 1e-3), np.float32)
+
+
+def _relative_spread(squares: Floats, sharp: float) -> float:
+    """Return the range of the blur of most edges, relative to that of a sharp one; it is wide in clouds."""
+    least, most = (float(np.quantile(squares, each)) for each in (0.1, 0.75))
+    return (most - least) / max(sharp, 0.1)
 
 
 def _agreement(squares: Floats, sharp: float, wider_ratio: Floats) -> float:

@@ -24,6 +24,7 @@ from PyQt6.QtWidgets import QApplication, QWidget
 from skimage import data
 
 from s2am_editor.app import make_application
+from s2am_editor.document import commands
 from s2am_editor.document.model import Document
 from s2am_editor.window.canvas.canvas import Compare
 from s2am_editor.window.clipboard import from_image
@@ -38,6 +39,7 @@ from s2am_editor.window.main_window import MainWindow
 from s2am_editor.window.theme import Appearance, Theme
 from s2am_engine.errors import EngineError
 from s2am_engine.image.io import ImageData
+from tests.statue import STATUE_POSITION, ground, statue
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 SHOWN = {
@@ -45,6 +47,8 @@ SHOWN = {
     "dark-variants": "editor-variants.png",
     "light-welcome": "editor-welcome.png",
     "light-subject": "editor-subject.png",
+    "light-statue-finish": "editor-finish.png",
+    "dark-statue-shadow": "editor-shadow.png",
 }
 WIDTH = 1000  # of a screenshot in docs/
 DOCS_SIZE = (1360, 860)
@@ -105,6 +109,7 @@ class Photographer:
         self._take(window, "reference")
         self._dialogs(window)
         self._cutting(window)
+        self._statue(window)
 
     def _effects(self, window: MainWindow) -> None:
         """Match the finish of the sample's subject, give it a shadow, put it into a group, and undo all three."""
@@ -127,6 +132,27 @@ class Photographer:
             window.session.undo()
         for name in ("harmonize", "adjust", "curves"):
             window.sidebar.sections[name].set_open(True)
+
+    def _statue(self, window: MainWindow) -> None:
+        """Show finish and shadow of a statue on the ground."""
+        document, cutout = Document.from_image(ground(), "Ground"), statue()
+        height, width = cutout.pixels.shape[:2]
+        center = STATUE_POSITION[0] + width / 2, STATUE_POSITION[1] + height / 2
+        window.session.open(document, "Statue")
+        window.session.do(commands.add_layers([document.new_layer(cutout, "Horse", center=center)]))
+        window.tool_box.choose("move")
+        window.harmonize()
+        self._wait(window)
+        for name, section in window.sidebar.sections.items():
+            section.set_open(name in ("finish", "layers"))
+        window.finishing.match()
+        self._wait(window)
+        self._take(window, "statue-finish")
+        window.sidebar.sections["finish"].set_open(False)
+        window.shadows.cast()
+        self._wait(window)
+        window.tool_box.choose("shadow")
+        self._take(window, "statue-shadow")
 
     def _cutting(self, window: MainWindow) -> None:
         window.session.open(Document.from_image(ImageData(data.astronaut()), "Astronaut"), "Astronaut")
@@ -205,7 +231,7 @@ def shrink(source: Path, target: Path) -> None:
     with Image.open(source) as image:
         size = WIDTH, round(image.height * WIDTH / image.width)
         small = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
-        small.quantize(192, dither=Image.Dither.FLOYDSTEINBERG).save(target, optimize=True)
+        small.quantize(256, dither=Image.Dither.FLOYDSTEINBERG).save(target, optimize=True)
 
 
 def main() -> int:

@@ -171,6 +171,37 @@ def test_a_foreground_before_a_cloudy_sky_is_not_softened() -> None:
     assert any("background has no clear edges" in note for note in measurement.notes)
 
 
+def fractal_clouds(exponent: float, edge: float, seed: int, side: int = 640) -> Floats:
+    """White clouds before a blue sky, in 8-bit levels.
+
+    exponent: of the amplitude spectrum, 1 / frequency^exponent; larger = smoother. edge: width of their edges.
+    """
+    frequencies = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side))
+    frequencies[0, 0] = 1
+    shapes = []
+    for number in (seed, seed + 100):
+        spectrum = np.fft.rfft2(np.random.default_rng(number).normal(size=(side, side)))
+        shape = np.fft.irfft2(spectrum / frequencies**exponent, s=(side, side))
+        shapes.append((shape - shape.mean()) / shape.std())
+    cover = 1 / (1 + np.exp(-shapes[0] / edge))
+    blue = np.linspace(1, 0.8, side)[:, None, None] * np.array([90, 130, 190])
+    white = (215 + 18 * shapes[1])[..., None]
+    return np.asarray(blue + cover[..., None] * (white - blue), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("exponent", "edge", "seed"), [(1.8, 0.25, 2), (1.8, 0.4, 1), (2.0, 0.15, 1), (2.0, 0.25, 3), (2.2, 0.15, 3)]
+)
+def test_a_foreground_before_clouds_of_every_blur_is_not_softened(exponent: float, edge: float, seed: int) -> None:
+    sky = fractal_clouds(exponent, edge, seed)
+    sky[320:] = cv2.resize(data.astronaut(), (640, 640))[320:]
+    mask = np.zeros(sky.shape[:2], np.uint8)
+    mask[320:] = 255
+    measurement = measured(at_depth(sky + noise(sky.shape, 0, seed), "uint8"), mask)
+    assert measurement.automatic_sharpness() == 0
+    assert any("background has no clear edges" in note for note in measurement.notes)
+
+
 def test_measurement_without_evidence_is_zero_and_says_so() -> None:
     pixels, mask = np.full((300, 300, 3), 255, np.uint8), np.zeros((300, 300), np.uint8)
     mask[100:200, 100:200] = 255
@@ -306,20 +337,28 @@ def test_light_wrap_brightens_the_inside_of_edges_only() -> None:
     assert edge[0] > edge[2]  # the color of the background
 
 
-def test_light_wrap_keeps_thin_parts_dark() -> None:
-    mask = np.zeros((240, 360), np.uint8)
-    mask[90:220, 60:300] = 255
-    twigs = np.zeros(mask.shape, np.bool_)
-    twigs[10:90, 70:290:24] = twigs[10:90, 71:290:24] = twigs[10:90, 72:290:24] = True
-    mask[twigs] = 255
-    pixels = np.full((240, 360, 3), 40, np.uint8)
-    pixels[mask == 0] = 230
-    wrapped = pixels.copy()
-    around = Surroundings.measure(pixels, mask)
-    Finisher(Finish(light_wrap=1), measured(pixels, mask), around).apply(wrapped, mask)
-    gain = wrapped[..., 0].astype(int) - pixels[..., 0]
-    assert gain[216:220, 100:260].mean() > 40  # the lower edge of the body
-    assert gain[20:70][twigs[20:70]].mean() < 0.5 * gain[216:220, 100:260].mean()
+@pytest.mark.parametrize("count", [4, 10])
+@pytest.mark.parametrize("width", [2, 5])
+def test_light_wrap_gives_twigs_the_glare_of_a_lens(count: int, width: int) -> None:
+    rng = np.random.default_rng(1)
+    body, twigs = np.zeros((1600, 1600), np.uint8), np.zeros((1600, 1600), np.uint8)  # twice the size: antialiasing
+    body[1000:, 300:1300] = 255
+    for x in np.linspace(340, 1260, count).astype(int).tolist():
+        end = int(x + rng.integers(-150, 150)), int(rng.integers(150, 400))
+        cv2.line(twigs, (x, 1000), end, 255, 2 * width)
+    mask, twigs = (
+        np.asarray(cv2.resize(each, (800, 800), interpolation=cv2.INTER_AREA), np.uint8)
+        for each in (body | twigs, twigs)
+    )
+    alpha = np.asarray(mask[..., None] / np.float32(255), np.float32)
+    dark = alpha * np.array([45, 38, 30]) + (1 - alpha) * np.array([200, 215, 235])
+    glare = cv2.GaussianBlur(dark, (0, 0), 0.015 * float(np.sqrt(alpha.sum()))) - dark
+    pixels = np.rint(dark).astype(np.uint8)
+    wrapped, around = pixels.copy(), Surroundings.measure(pixels, mask)
+    Finisher(Finish(light_wrap=0.3), measured(pixels, mask), around).apply(wrapped, mask)
+    inside = (twigs == 255) & (np.arange(800)[:, None] < 480)
+    gain, wanted = (float(each[inside].mean()) for each in (wrapped.astype(int) - pixels, 0.3 * glare))
+    assert 0.6 * wanted < gain < 1.2 * wanted
 
 
 @pytest.fixture(scope="module")

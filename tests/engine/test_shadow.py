@@ -144,6 +144,32 @@ def test_foreground_that_touches_nothing_in_the_image_casts_no_contact_shadow() 
     assert partly[:, 270:].max() < 0.05
 
 
+def contact_of(alpha: NDArray[np.uint8], left: int, top: int) -> NDArray[np.float64]:
+    """Return the contact shadow of a foreground on its canvas."""
+    return on_canvas(render_shadow(Shadow(length=0, contact=1), Silhouette(alpha, left, top), HEIGHT, WIDTH))
+
+
+def test_contact_shadow_below_a_span_is_dark_if_it_is_wide_for_its_height() -> None:
+    # Below a long slab of width w at height g, the share sin(atan(w / 2g)) of the sky's light is blocked: 0.96 and 0.3.
+    car = np.full((100, 300), 255, np.uint8)
+    car[80:, 40:180] = 0
+    car[80:, 220:] = 0
+    below = contact_of(car, 150, 200)
+    assert below[283:299, 220:300].mean() > 0.5
+    assert below[283:299, 220:300].mean() > 2 * below[283:299, 420:450].mean()  # one end is free
+    legs = np.full((200, 80), 255, np.uint8)
+    legs[80:, 20:60] = 0
+    assert contact_of(legs, 250, 100)[190:270, 280:300].max() < 0.1
+
+
+def test_contact_shadow_below_a_raised_end_fades_out_beside_it() -> None:
+    boat = np.full((100, 300), 255, np.uint8)
+    boat[90:, 200:] = 0
+    below = contact_of(boat, 150, 200)[293:299]
+    assert below[:, 400:430].mean() > 0.3  # below the end, which is beside 450
+    assert np.abs(np.diff(below, axis=1))[:, 430:].max() < 0.06
+
+
 def test_render_shadow_depends_on_nothing_but_its_arguments() -> None:
     shadow, silhouette = Shadow(direction=70, length=1.2, slope=5), Silhouette(figure(), 200, 150)
     first = render_shadow(shadow, silhouette, HEIGHT, WIDTH)

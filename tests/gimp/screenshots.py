@@ -2,8 +2,8 @@
 """Take the screenshots of the README: `python -m tests.gimp.screenshots docs/`.
 
 An image with a pasted layer is opened in a real GIMP on a virtual screen, the dialog is opened from the menu, a slider
-is moved, and Harmonize is pressed. With `--screens`, the dialog is shown on other screens, in
-light and in German, and with the mask tools.
+is moved, and Harmonize is pressed. With `--screens`, the dialog is shown on other screens, in light and in German, and
+with the mask tools; with `--stages`, with the sections of finish and shadow, in light and dark.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -23,9 +23,11 @@ import numpy as np
 from skimage import data
 
 from s2am_engine.image import sample
+from s2am_engine.image.io import save_image
 from s2am_setup.console import Console
 from tests.gimp.harness import Desktop, Gimp3
 from tests.gimp.provision import HOST_ROOT, HOSTS, UnavailableError, provision
+from tests.statue import ground, statue
 
 WIDTH, HEIGHT = 1420, 920
 DIALOG = (1100, 880)
@@ -48,6 +50,9 @@ GERMAN = "de_DE.UTF-8"
 EDGES = (0.682, 0.735)
 """Place of the expander of the edges in the dialog with all its sections."""
 
+SHADOW, SHADOW_VALUES, FINISH = (0.716, 0.802), (0.714, 0.831), (0.714, 0.767)
+"""Places of the checkbox of the shadow and of two expanders in the dialog with all its sections, in English."""
+
 LARGEST = 400_000
 """Largest size of a screenshot in bytes."""
 
@@ -68,7 +73,7 @@ def take(gimp: Gimp3, out: Path) -> list[Path]:
         time.sleep(HARMONY_SECONDS)
         shots["dialog"] = shoot(desktop, gimp.folder / "dialog.png", dialog)
         desktop.do("key", "alt+h")
-        gimp.wait_for(lambda: not desktop.do("search", "--onlyvisible", "--name", "^Harmonize Layer$"), 60, "the end")
+        wait_until_closed(desktop)
         shots["after"] = shoot(desktop, gimp.folder / "after.png")
     gimp.end_engine()
     return [small(picture, out / f"gimp-{name}.png") for name, picture in shots.items()]
@@ -103,6 +108,38 @@ def take_masks(gimp: Gimp3, out: Path) -> Iterator[Path]:
         picture = shoot(desktop, gimp.folder / "masks.png", dialog)
     yield small(picture, out / "gimp-mask-de.png")
     gimp.end_engine()
+
+
+def take_stages(gimp: Gimp3, out: Path) -> Iterator[Path]:
+    """Show finish and shadow for a statue on the ground, in each color scheme, and the layers that result."""
+    for scheme in ("light", "dark"):
+        gimp.prepare(settings=f"(theme-color-scheme {scheme})\n")
+        save_image(gimp.folder / "layer.png", statue())
+        save_image(gimp.folder / "background.png", ground())
+        with gimp.desktop("open_sample.py", f"{WIDTH}x{HEIGHT}", S2AM_LAYERS="Ground,Horse") as desktop:
+            gimp.wait_for((gimp.folder / "opened").exists, 90, "the picture")
+            (gimp.folder / "opened").unlink()
+            arrange(desktop)
+            dialog = open_dialog(desktop)
+            desktop.do("windowsize", dialog, *map(str, DIALOG))
+            settled(desktop)
+            for place in (SHADOW, SHADOW_VALUES, FINISH):
+                click(desktop, dialog, place)
+                settled(desktop)
+            turn_wheel(desktop, dialog, (0.68, 0.3), 30)
+            desktop.do("mousemove", "0", "0")
+            yield small(shoot(desktop, gimp.folder / "finish.png", dialog), out / f"gimp-finish-{scheme}.png")
+            if scheme == "dark":  # only once, as GIMP keeps the values for the next time
+                desktop.do("key", "alt+h")
+                wait_until_closed(desktop)
+                yield small(shoot(desktop, gimp.folder / "shadow.png"), out / "gimp-shadow.png")
+    gimp.end_engine()
+
+
+def wait_until_closed(desktop: Desktop) -> None:
+    """Wait until the dialog has harmonized the layer and closed."""
+    title = f"^{DIALOGS['en']}$"
+    desktop.gimp.wait_for(lambda: not desktop.do("search", "--onlyvisible", "--name", title), 60, "the end")
 
 
 @contextmanager
@@ -209,6 +246,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path, default=Path("docs"))
     parser.add_argument("--screens", action="store_true", help="other screens, light and German, mask tools")
+    parser.add_argument("--stages", action="store_true", help="finish and shadow, light and dark")
     chosen = parser.parse_args()
     try:
         root = provision(HOSTS[0], Console(sys.stdout))
@@ -217,8 +255,12 @@ def main() -> int:
         return 1
     with tempfile.TemporaryDirectory(prefix="s2am-gimp-") as folder:
         gimp = Gimp3(root, Path(folder))
-        screens = chain(take_masks(gimp, chosen.folder), take_screens(gimp, chosen.folder))
-        for file in screens if chosen.screens else take(gimp, chosen.folder):
+        files: Iterable[Path] = take(gimp, chosen.folder) if not (chosen.screens or chosen.stages) else ()
+        if chosen.screens:
+            files = chain(take_masks(gimp, chosen.folder), take_screens(gimp, chosen.folder))
+        if chosen.stages:
+            files = chain(files, take_stages(gimp, chosen.folder))
+        for file in files:
             print(f"{file} ({file.stat().st_size / 1000:.0f} kB)")
     return 0
 

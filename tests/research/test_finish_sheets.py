@@ -21,8 +21,10 @@ def test_sheets_show_every_stage(tmp_path: Path) -> None:
         save_image(tmp_path / folder / "one.png", ImageData(image))
     finish_sheets.main([str(tmp_path), str(tmp_path / "out"), "--count", "1"])
     sheets = sorted((tmp_path / "out").iterdir(), key=lambda sheet: sheet.stem)
-    assert [each.stem for each in sheets] == sorted(stage.replace(" ", "-") for stage in finish_sheets.STAGES)
-    assert Image.open(sheets[0]).width > 5 * 330
+    assert [each.stem for each in sheets] == sorted(
+        stage.replace(" ", "-") for stage in (*finish_sheets.STAGES, finish_sheets.SHADOW)
+    )
+    assert Image.open(sheets[0]).width > 4 * finish_sheets.SIDE
 
 
 def test_sheets_need_folders(capsys: pytest.CaptureFixture[str]) -> None:
@@ -34,4 +36,4 @@ def test_sheets_need_folders(capsys: pytest.CaptureFixture[str]) -> None:
 def test_edge_detail_shows_foreground_and_background() -> None:
     mask = np.zeros((500, 700), np.uint8)
     mask[:, 400:] = 255
-    assert 0.4 < (mask[finish_sheets.edge_detail(mask)] > 0).mean() < 0.6
+    assert 0.4 < (mask[finish_sheets.edge_detail(mask, 200)] > 0).mean() < 0.6

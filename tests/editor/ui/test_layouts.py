@@ -11,6 +11,7 @@ from s2am_editor.window.dialogs.fine_tune import FineTuneDialog
 from s2am_editor.window.dialogs.refine_edges import RefineEdgesDialog
 from s2am_editor.window.dialogs.standard_dialogs import ExportDialog
 from s2am_editor.window.editor_settings import EditorSettings
+from s2am_editor.window.panels.sidebar import LAYOUT_TIME
 from s2am_editor.window.theme import Theme
 from s2am_editor.window.widgets.sliders import SliderRow
 from tests.editor.ui.driver import WindowDriver
@@ -36,6 +37,25 @@ def test_sliders_of_a_panel_begin_at_the_same_place(harmonized: WindowDriver) ->
         assert len(shown) > 3
         assert len({row.slider.x() for row in shown}) == 1
         assert len({row.slider.width() for row in shown}) == 1
+
+
+def test_sliders_that_appear_are_scrolled_into_view(harmonized: WindowDriver, qtbot: QtBot) -> None:
+    window = harmonized.window
+    window.resize(1264, 672)
+    sidebar = window.sidebar
+    sidebar.sections["finish"].set_open(True)
+    window.finishing.match()
+    harmonized.settle()
+    qtbot.waitUntil(lambda: not sidebar.finish.rows["light_wrap"].visibleRegion().isEmpty())
+    window.shadows.cast()
+    harmonized.settle()
+    qtbot.waitUntil(lambda: not sidebar.shadow.rows["slope"].visibleRegion().isEmpty())
+    heading = sidebar.sections["harmonize"]
+    heading.set_open(False)
+    qtbot.wait(2 * LAYOUT_TIME)
+    assert heading.visibleRegion().isEmpty()
+    heading.set_open(True)
+    qtbot.waitUntil(lambda: not heading.visibleRegion().isEmpty())
 
 
 def form_in(layout: QLayout | None) -> QFormLayout:

@@ -11,6 +11,7 @@ gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp, Gio  # noqa: E402
 
 folder = Path(os.environ["S2AM_TEST"])
+below, above = os.environ.get("S2AM_LAYERS", "Rocket at dusk,Astronaut").split(",")
 
 
 def load(name: str) -> Gio.File:
@@ -18,9 +19,9 @@ def load(name: str) -> Gio.File:
 
 
 picture = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, load("background.png"))
-picture.get_layers()[0].set_name("Rocket at dusk")
+picture.get_layers()[0].set_name(below)
 pasted = Gimp.file_load_layer(Gimp.RunMode.NONINTERACTIVE, picture, load("layer.png"))
-pasted.set_name("Astronaut")
+pasted.set_name(above)
 picture.insert_layer(pasted, None, 0)
 pasted.set_offsets(64, 20)
 picture.clean_all()

@@ -28,9 +28,9 @@ class FinishControls:
         self._sliders: dict[str, Gtk.Widget] = {}
         self._measured = Gtk.Label(xalign=0, wrap=True, max_width_chars=40, no_show_all=True)
         rows = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=_SPACING, margin_top=_SPACING)
-        matches = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=2 * _SPACING)
-        for argument in FINISH_AUTOMATIC:
-            matches.pack_start(window.get_widget(argument, GObject.TYPE_NONE), False, False, 0)
+        matches = Gtk.Grid(column_spacing=2 * _SPACING, row_spacing=_SPACING)
+        for number, argument in enumerate(FINISH_AUTOMATIC):  # in two columns: one row would widen the dialog
+            matches.attach(window.get_widget(argument, GObject.TYPE_NONE), number % 2, number // 2, 1, 1)
         rows.pack_start(matches, False, False, 0)
         labels = Gtk.SizeGroup(mode=Gtk.SizeGroupMode.HORIZONTAL)
         for name, spec in FINISH_ARGUMENTS.items():

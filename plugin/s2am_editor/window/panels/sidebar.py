@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from PyQt6.QtCore import QSize, Qt, QTimer
+from PyQt6.QtCore import QEvent, QObject, QSize, Qt, QTimer
 from PyQt6.QtGui import QResizeEvent
 from PyQt6.QtWidgets import QScrollArea, QSplitter, QVBoxLayout, QWidget
 
@@ -21,6 +21,8 @@ from s2am_editor.window.widgets.basic import Section, rule, small_button
 
 SIDEBAR_WIDTH = 300
 MIN_LAYERS_HEIGHT = 215
+SEVERAL_ROWS = 80  # pixels by which a section grows when it is opened, or when its sliders appear, rather than a note
+LAYOUT_TIME = 50  # milliseconds without a change after which a layout has its final heights
 INITIALLY_CLOSED = ("finish", "shadow")
 LAYER_BUTTONS = {"add": "add-layer", "group": "group", "duplicate": "duplicate", "delete": "delete"}
 """Icons of the small buttons above the layers, by the action that each triggers."""
@@ -45,9 +47,16 @@ class Sidebar(QSplitter):
         self._lay_out()
         self.close_sections(INITIALLY_CLOSED)
         self._moved = False
+        self._heights = {section: 0 for name, section in self.sections.items() if name != "layers"}
+        self._growth = QTimer(self)
+        self._growth.setSingleShot(True)
+        self._growth.setInterval(LAYOUT_TIME)
+        self._growth.timeout.connect(self._show_grown)
         self.splitterMoved.connect(self._keep_height)
         for section in self.sections.values():
             section.toggled.connect(self._share_height_later)
+        for section in self._heights:
+            section.installEventFilter(self)
         session.layers_changed.connect(self._share_height_later)  # effects show their sliders
 
     def _make_sections(self, actions: Actions) -> dict[str, Section]:
@@ -69,7 +78,7 @@ class Sidebar(QSplitter):
         }
 
     def _lay_out(self) -> None:
-        scroll = QScrollArea()
+        self._scroll = scroll = QScrollArea()
         scroll.setObjectName("sidebarScroll")
         scroll.setWidget(self._upper)
         scroll.setWidgetResizable(True)
@@ -105,6 +114,21 @@ class Sidebar(QSplitter):
     def _share_height_later(self) -> None:
         """Divide the height when the layouts are up to date."""
         QTimer.singleShot(0, self._share_height)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Note that the height of a section changes, row by row."""
+        if isinstance(event, QResizeEvent):
+            self._growth.start()
+        return super().eventFilter(watched, event)
+
+    def _show_grown(self) -> None:
+        """Scroll to a section that has become higher by several rows: to all of it, or to its heading."""
+        for section in self._heights:
+            height, before = section.height(), self._heights[section]
+            self._heights[section] = height
+            if before and height > before + SEVERAL_ROWS:
+                self._scroll.ensureVisible(0, section.geometry().bottom(), 0, 0)
+                self._scroll.ensureVisible(0, section.geometry().top(), 0, 0)
 
     def _share_height(self) -> None:
         """Divide the height, unless the user has moved the divider."""
