@@ -126,7 +126,7 @@ def take_stages(gimp: Gimp3, out: Path) -> Iterator[Path]:
             for place in (SHADOW, SHADOW_VALUES, FINISH):
                 click(desktop, dialog, place)
                 settled(desktop)
-            turn_wheel(desktop, dialog, (0.68, 0.3), 30)
+            turn_wheel(desktop, dialog, (0.86, 0.3), 30)  # over the controls
             desktop.do("mousemove", "0", "0")
             yield small(shoot(desktop, gimp.folder / "finish.png", dialog), out / f"gimp-finish-{scheme}.png")
             if scheme == "dark":  # only once, as GIMP keeps the values for the next time
