@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -121,9 +122,32 @@ def add_part(
         with console.step(f"Installing the libraries for {part.purpose}"):
             project = f"s2am[{part.name}]=={__version__}"
             packages.install_project(environment, project, torch, sources, console)
-        if installation.is_by_installer:
-            installation.manifest.torch = torch
-            installation.manifest.save()
+        _record(part, torch, installation)
+
+
+def add_part_again(part: OptionalPart, installation: Installation) -> None:
+    """Add a part that was added earlier, by the program in the installation's environment.
+
+    Raises:
+        InstallError: it failed; its message has been printed.
+    """
+    command = [str(installation.program("s2am")), "install", part.name, "--yes"]
+    build = installation.manifest.torch.partition("+")[2]
+    if part is TRAIN and build:
+        command += ["--torch", build]
+    # Steps go to stderr, because stdout has the results of the doctor's checks.
+    if subprocess.run(command, stdout=sys.stderr, check=False).returncode:
+        raise InstallError(f"The libraries for {part.purpose} could not be added; the reason is above.")
+
+
+def _record(part: OptionalPart, torch: str, installation: Installation) -> None:
+    """Record what was added for the doctor: uv and pipx drop it when they reinstall or upgrade the program."""
+    manifest = installation.manifest
+    if installation.is_by_installer or part is TRAIN:
+        manifest.torch = torch
+    if part is not TRAIN and part.name not in manifest.parts:
+        manifest.parts.append(part.name)
+    manifest.save()
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal, TextIO
 
@@ -19,7 +20,9 @@ from gimp_bridge.protocol import EngineStatus
 from gimp_bridge.starter import read_launcher
 from s2am_common import log, settings
 from s2am_common.errors import BridgeError, S2AMError
+from s2am_common.optional_parts import OPTIONAL_PARTS, TRAIN
 from s2am_setup import debian, gimp_plugin, start_check, torch_builds
+from s2am_setup.add_part import add_part_again
 from s2am_setup.console import Console
 from s2am_setup.desktop import DISPLAY_NAME, write_launchers
 from s2am_setup.gimp_plugin import PLUGIN_NAME, plugin_folder
@@ -43,6 +46,7 @@ _PRINT_VERSIONS = (
     "import importlib.util as u, s2am_engine.cli.main; torch = u.find_spec('torch') and __import__('torch'); "
     "print(s2am_engine.__version__, torch.__version__ if torch else '-')"
 )
+_PRINT_MISSING = "import importlib.util as u; print(*[name for name in {libraries} if not u.find_spec(name)])"
 _PRINT_MODEL_FOLDER = (
     "import importlib.util as u; print(u.find_spec('s2am_engine.models').submodule_search_locations[0])"
 )
@@ -155,12 +159,36 @@ def check_environment(installation: Installation) -> Iterator[DoctorCheck]:
     has_torch = torch != "-"
     if installation.manifest.torch and not has_torch:
         message = f"PyTorch {installation.manifest.torch} was installed and is missing"
-        yield DoctorCheck(name, "wrong", message, installation.repair, installation.reinstall)
+        if installation.is_by_installer:
+            yield DoctorCheck(name, "wrong", message, installation.repair, installation.reinstall)
+        else:
+            fix = partial(add_part_again, TRAIN, installation)
+            yield DoctorCheck(name, "wrong", message, _fix_command(installation), fix)
         return
     runtime = f"with PyTorch {torch}" if has_torch else "without PyTorch, which the bundled models do not need"
     yield DoctorCheck(name, "ok", f"s2am {version} {runtime}, {installation.environment}")
     if not has_torch and torch_builds.detect_torch_build(installation.platform).tag != torch_builds.NO_TORCH:
         yield DoctorCheck("GPU", "note", "is used with PyTorch only: “s2am install train” adds it")
+
+
+def check_parts(installation: Installation) -> Iterator[DoctorCheck]:
+    """Check that the optional parts that were added are there; uv and pipx drop them when they reinstall."""
+    parts = [OPTIONAL_PARTS[name] for name in installation.manifest.parts if name in OPTIONAL_PARTS]
+    if not parts or installation.environment is None:
+        return
+    libraries = [library for part in parts for library in part.libraries]
+    output = _run_python(installation, _PRINT_MISSING.format(libraries=libraries))
+    if output is None:
+        return  # reported by check_environment
+    missing = output.split()
+    for part in parts:
+        lost = [name for library, name in part.libraries.items() if library in missing]
+        if lost:
+            message = f"{', '.join(lost)} for {part.purpose}: added earlier and missing now"
+            fix = partial(add_part_again, part, installation)
+            yield DoctorCheck("parts", "wrong", message, _fix_command(installation), fix)
+    if not missing:
+        yield DoctorCheck("parts", "ok", ", ".join(part.purpose for part in parts))
 
 
 def check_command(installation: Installation) -> Iterator[DoctorCheck]:
@@ -185,21 +213,28 @@ def check_command(installation: Installation) -> Iterator[DoctorCheck]:
 
 
 def check_launchers(installation: Installation) -> Iterator[DoctorCheck]:
-    """Check that the editor's launchers are as they were installed."""
+    """Check that the editor's launchers are as they were installed; uv and pipx install none."""
     manifest = installation.manifest
     files = installation.launchers(manifest.offer_images)
+    fix = partial(write_launchers, installation.platform, files, manifest)
     if not any(file in manifest.files for file in files):
+        if _lacks_launchers(installation):
+            yield DoctorCheck("editor", "note", "not in the menus", _fix_command(installation), fix)
         return
     changed = [file for file, (content, _) in files.items() if not file.is_file() or file.read_bytes() != content]
     if changed:
-
-        def fix() -> None:
-            write_launchers(installation.platform, files, manifest)
-
         message = f"{changed[0]} is missing or not as it was installed"
         yield DoctorCheck("editor", "wrong", message, _fix_command(installation), fix)
     else:
         yield DoctorCheck("editor", "ok", f"in the menus as “{DISPLAY_NAME}”")
+
+
+def _lacks_launchers(installation: Installation) -> bool:
+    """Return whether the editor was installed without launchers, and not by the installer, which offers them."""
+    is_appimage = "APPIMAGE" in installation.platform.environ
+    if installation.environment is None or installation.is_by_installer or is_appimage:
+        return False
+    return _run_python(installation, _PRINT_MISSING.format(libraries=["PyQt6"])) == "\n"
 
 
 def check_editor(installation: Installation) -> Iterator[DoctorCheck]:
@@ -443,6 +478,7 @@ def _run_python(installation: Installation, code: str) -> str | None:
 
 ALL_CHECKS: tuple[CheckFunction, ...] = (
     check_environment,
+    check_parts,
     check_command,
     check_launchers,
     check_editor,

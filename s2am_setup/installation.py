@@ -145,9 +145,8 @@ class Installation:
 
     def launchers(self, offer_images: bool) -> LauncherFiles:
         """Return the files that add the editor to the desktop's menus."""
-        return launcher_files(
-            self.platform, self.edit, self.paths.data, offer_images, repair_command(self.paths, self.platform.system)
-        )
+        repair = repair_command(self.paths, self.platform.system) if self.is_by_installer else self.repair
+        return launcher_files(self.platform, self.edit, self.paths.data, offer_images, repair)
 
 
 def find_installation(

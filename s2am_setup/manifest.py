@@ -28,6 +28,7 @@ class Manifest:
         environment: the Python environment in use, if any.
         command: the command on the PATH, if any.
         torch: version of PyTorch with its build, such as "2.13.0+cpu".
+        parts: names of the optional parts that were added; PyTorch's is `torch`.
         offer_images: whether the desktop's “open with” menu offers the editor for images.
         profiles: folders of the GIMP profiles that contain the plug-in.
         files: each file that was written, with its SHA-256; "" = contents not compared.
@@ -39,6 +40,7 @@ class Manifest:
     environment: Path | None = None
     command: Path | None = None
     torch: str = ""
+    parts: list[str] = field(default_factory=list)
     offer_images: bool = False
     profiles: list[Path] = field(default_factory=list)
     files: dict[Path, str] = field(default_factory=dict)
@@ -57,6 +59,7 @@ class Manifest:
             "environment": _to_text(self.environment),
             "command": _to_text(self.command),
             "torch": self.torch,
+            "parts": self.parts,
             "offer_pictures": self.offer_images,
             "profiles": [str(path) for path in self.profiles],
             "files": {str(path): digest for path, digest in sorted(self.files.items())},
@@ -120,6 +123,7 @@ def read_manifest(file: Path) -> Manifest | None:
             _to_path(data["environment"]),
             _to_path(data["command"]),
             str(data["torch"]),
+            [str(each) for each in data.get("parts", [])],
             bool(data.get("offer_pictures", False)),
             [Path(each) for each in data.get("profiles", [])],
             {Path(each): str(digest) for each, digest in data.get("files", {}).items()},

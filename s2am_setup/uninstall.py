@@ -36,16 +36,16 @@ def run_uninstall(installation: Installation, source: TextIO, out: TextIO, optio
         InstallError: nothing is installed, or not by the installer.
     """
     paths = installation.paths
-    own = [path for path in own_files(paths) if path_exists(path)]
-    if not path_exists(paths.manifest) and not (options.purge and own):
+    removed = paths_to_remove(installation, options.purge)
+    removed += [plugin_folder(profile) for profile in installation.manifest.profiles]
+    removed = list(dict.fromkeys(removed))
+    if not removed and not path_exists(paths.manifest):
+        own = [path for path in own_files(paths) if path_exists(path)]
         kept = f" Your own files remain (--purge removes them): {', '.join(map(str, own))}." if own else ""
         raise InstallError(
             "The installer has installed nothing here: remove a program that uv, pipx or pip installed with "
             f"“{tool_commands(installation.environment or Path(sys.prefix))[1]}”.{kept}"
         )
-    removed = paths_to_remove(installation, options.purge)
-    removed += [plugin_folder(profile) for profile in installation.manifest.profiles]
-    removed = list(dict.fromkeys(removed))
     if not options.json:
         print("This removes:", *(f"  {path}" for path in removed), sep="\n", file=out)
     if options.dry_run:
@@ -69,11 +69,15 @@ def run_uninstall(installation: Installation, source: TextIO, out: TextIO, optio
 
 def _summary(installation: Installation, remaining: list[Path], failed: list[Path]) -> list[str]:
     kept = [path for path in remaining if path not in failed]
-    lines = ["s2am is uninstalled."] if not failed else ["Some files could not be removed:", *map(str, failed)]
+    is_by_tool = installation.environment is not None and not installation.is_by_installer
+    done = "The plug-in, the menu entries and the log are removed." if is_by_tool else "s2am is uninstalled."
+    lines = [done] if not failed else ["Some files could not be removed:", *map(str, failed)]
     if kept:
         later = "“python3 -m installer uninstall --purge” in a clone removes them, also later"
         lines += [f"Your own files were kept ({later}):", *(f"  {path}" for path in kept)]
-    if not installation.is_by_installer and installation.environment:
+    if appimage := installation.platform.environ.get("APPIMAGE"):
+        lines.append(f"To remove the program itself, delete {appimage}.")
+    elif is_by_tool and installation.environment:
         lines.append(f"To remove the program itself, run “{tool_commands(installation.environment)[1]}”.")
     return lines
 
@@ -83,12 +87,18 @@ def own_files(paths: InstallPaths) -> list[Path]:
     return [paths.data, paths.config, paths.state, paths.cache, paths.logs]
 
 
+def working_files(paths: InstallPaths) -> list[Path]:
+    """Return the folders that programs fill while they run, whoever installed them: none has work of a person."""
+    return [paths.cache, paths.logs, paths.bridge]
+
+
 def paths_to_remove(installation: Installation, purge: bool) -> list[Path]:
     """Return the existing files and folders that uninstalling removes, apart from the plug-in."""
     manifest, paths = installation.manifest, installation.paths
     files = [file for file in manifest.files if not any(tree in file.parents for tree in manifest.trees)]
     own = own_files(paths) if purge else []
-    found = dict.fromkeys(path for path in [*files, *manifest.trees, *own] if path_exists(path))
+    wanted = [*files, *manifest.trees, *working_files(paths), *own]
+    found = dict.fromkeys(path for path in wanted if path_exists(path))
     return [path for path in found if found.keys().isdisjoint(path.parents)]
 
 
@@ -134,7 +144,7 @@ def _remove_data_folder(installation: Installation) -> None:
         _delete_quietly(file)
     if not paths_to_remove(installation, purge=False):
         _delete_quietly(paths.manifest)
-    remove_empty_folders([*manifest.folders, paths.environments, paths.data])
+    remove_empty_folders([*manifest.folders, paths.environments, *own_files(paths)])
 
 
 def remove_empty_folders(folders: Iterable[Path]) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -67,20 +67,29 @@ def run_list_models(options: argparse.Namespace) -> int:
         summary = {"default": model_store.default_model(), "models": rows, "networks": networks}
         print(json_text(summary | {"downloads": optional}))
         return 0
-    for model in found:
-        card = model.card
-        size, origin = f"{card.size / 1e6:.1f} MB", "bundled" if model.bundled else "yours"
-        print(model_line(card.name, size, origin, card.description), flush=True)
-        if sheet := style_sheet_of(model):
-            print(f"{'':25}its look: {sheet}")
+    print("To harmonize (--model NAME):")
+    print_models(model for model in found if model.card.recolors)
+    print("\nFor detecting, selecting and light, used by the commands and options for these:")
+    print_models(model for model in found if not model.card.recolors)
     for one in downloads.DOWNLOADS.values():
         origin = "installed" if one.is_installed else "optional"
         print(model_line(one.name, f"{one.size / 1e6:.1f} MB", origin, one.description))
     if options.networks:
+        print("\nNetworks that can be trained:")
         # Building these takes seconds, because PyTorch is imported.
         for network in model_store.untrained_networks(found):
             print(model_line(network.name, "", "to train", network.description))
     return 0
+
+
+def print_models(models: Iterable[model_store.Model]) -> None:
+    """Print one line for each model, and one with the contact sheet of a personal look."""
+    for model in models:
+        card = model.card
+        size, origin = f"{card.size / 1e6:.1f} MB", "bundled" if model.bundled else "yours"
+        print(model_line(card.name, size, origin, card.description), flush=True)
+        if sheet := style_sheet_of(model):
+            print(f"{'':27}its look: {sheet}")
 
 
 def style_sheet_of(model: model_store.Model) -> str:
@@ -91,7 +100,7 @@ def style_sheet_of(model: model_store.Model) -> str:
 def model_line(name: str, size: str, origin: str, description: str) -> str:
     """Return one line of `s2am models`."""
     words = CONTROL_CHARACTERS.sub(" ", description)  # cards may come from anywhere
-    return f"{name:25}{size:>8}  {origin:10}{words}"
+    return f"  {name:25}{size:>8}  {origin:10}{words}"
 
 
 def run_rename_model(options: argparse.Namespace) -> int:

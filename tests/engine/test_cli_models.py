@@ -64,12 +64,16 @@ def test_models_lists_models_and_networks(capsys: pytest.CaptureFixture[str]) ->
     assert unet["weights"] is False
     assert unet["parameters"] > 50_000_000
     assert unet["description"]
+    others = {"dissonance", "light", "subject", "isnet"}
     models = [model["name"] for model in output["models"]]
     models += [model["name"] for model in output["downloads"]]
-    assert [line.split()[0] for line in run(capsys, "models")[1].splitlines()] == models
-    lines = run(capsys, "models", "--networks")[1].splitlines()
-    listed = [line.split()[0] for line in lines]
-    assert listed == models + [network["name"] for network in output["networks"]]
+    sections = run(capsys, "models")[1].split("\n\n")
+    listed = [[line.split()[0] for line in section.splitlines()[1:]] for section in sections]
+    assert listed[0] == [name for name in models if name not in others], "what --model of “harmonize” accepts"
+    assert set(listed[1]) == others
+    assert sections[0].count("the default,") == 1, "one default, and no other model is called so"
+    lines = [line for line in run(capsys, "models", "--networks")[1].splitlines() if line.startswith("  ")]
+    assert [line.split()[0] for line in lines[len(models) :]] == [network["name"] for network in output["networks"]]
     where = [re.search(r" (bundled|optional|to train) ", line) for line in lines]
     assert len({found and found.start() for found in where}) == 1, "the columns stand beneath each other"
     assert sum("to train" in line for line in lines) == len(output["networks"])
@@ -83,7 +87,7 @@ def test_models_prints_a_note_for_a_damaged_card(
     (no_personal_models / "broken.json").write_text("{")
     code, out, err = run(capsys, "models")
     assert code == 0
-    assert next(line for line in out.splitlines() if line.startswith("mine ")).endswith("yours     for tests")
+    assert next(line for line in out.splitlines() if line.startswith("  mine ")).endswith("yours     for tests")
     assert "broken" not in out
     assert err.startswith(f"note: The model card {no_personal_models / 'broken.json'} is damaged")
     assert err.count("\n") == 1
@@ -100,7 +104,7 @@ def test_models_prints_descriptions_on_one_line(no_personal_models: Path, capsys
     model_store.write_card(card, no_personal_models)
     lines = run(capsys, "models")[1].splitlines()
     assert len(lines) == count + 1
-    assert any(line.startswith("mine ") and line.endswith("two lines [2J") for line in lines)
+    assert any(line.startswith("  mine ") and line.endswith("two lines [2J") for line in lines)
 
 
 def test_models_exports_imports_renames_and_deletes(

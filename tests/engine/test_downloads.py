@@ -200,7 +200,7 @@ def test_commands_install_list_and_delete(model: DownloadableModel, capsys: pyte
     code, out, _ = run(capsys, "models", "install", "isnet", "--yes")
     assert (code, out) == (0, f"“isnet” was installed as {model.path}.\n")
     assert json.loads(run(capsys, "models", "--json")[1])["downloads"][0]["installed"] is True
-    assert re.search(r"^isnet +3.0 MB +installed", run(capsys, "models")[1], re.MULTILINE)
+    assert re.search(r"^  isnet +3.0 MB +installed", run(capsys, "models")[1], re.MULTILINE)
     assert "installed already" in run(capsys, "models", "install", "isnet")[1]
     assert run(capsys, "models", "delete", "isnet")[0] == 0
     assert not model.is_installed

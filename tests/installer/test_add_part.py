@@ -51,6 +51,21 @@ def test_add_part_adds_torch_to_the_same_environment(installation: Installation)
     assert not installation.paths.downloads.exists()
 
 
+@pytest.mark.parametrize("is_by_installer", [True, False])
+def test_add_part_records_the_part(
+    is_by_installer: bool, installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Uv and pipx drop added parts when they reinstall the program: the doctor must know which."""
+    fakes.make_wheel(tmp_path / "wheels", "rawpy", "0.25", {"rawpy.py": ""})
+    if not is_by_installer:
+        monkeypatch.setattr(installation.paths.__class__, "environments", tmp_path / "elsewhere")
+    add_part.add_part(OPTIONAL_PARTS["raw"], installation, Console(io.StringIO()))
+    add_part.add_part(TRAIN, installation, Console(io.StringIO()))
+    manifest = find_installation(installation.platform, None, "s2am doctor").manifest
+    assert manifest.parts == ["raw"]
+    assert manifest.torch == "2.13.0+cpu"
+
+
 def test_add_part_leaves_nothing_of_an_interrupted_torch(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:

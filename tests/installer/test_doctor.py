@@ -7,6 +7,7 @@ import io
 import json
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +34,7 @@ from s2am_setup.doctor import (
 )
 from s2am_setup.gimp_plugin import PLUGIN_NAME
 from s2am_setup.installation import Installation, find_installation
+from s2am_setup.uninstall import uninstall
 from tests.installer import fakes, machines
 from tests.installer.machines import Machine, contents
 
@@ -308,6 +310,79 @@ def test_check_editor_names_and_fetches_missing_libraries(tmp_path: Path, monkey
     assert fetched == [tmp_path / "environment"]
 
 
+class Tool:
+    """A program that uv installed: its environment is a folder of uv, and its Python answers as told."""
+
+    def __init__(self, folder: Path) -> None:
+        self.machine = machines.linux(folder)
+        self.environment = folder / "tools/s2am"
+        self.environment.mkdir(parents=True)
+        (self.environment / "uv-receipt.toml").touch()
+        self.missing = ""
+        self.machine.answers["python", "-I"] = lambda: f"{self.missing}\n"
+
+    def find(self) -> Installation:
+        return find_installation(self.machine.platform, self.environment, "s2am doctor")
+
+    def check(self, function: CheckFunction, repair: bool = False) -> list[DoctorCheck]:
+        if repair:
+            return list(doctor.repair_and_check(self.find, lambda _: None, [function]))
+        return list(function(self.find()))
+
+
+def test_check_parts_repairs_what_a_tool_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tool, ran = Tool(tmp_path), list[list[str]]()
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        ran.append(command)
+        tool.missing = ""
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr("s2am_setup.add_part.subprocess.run", run)
+    assert tool.check(doctor.check_parts) == [], "nothing was added"
+    manifest = tool.find().manifest
+    manifest.parts = ["raw", "jxl"]
+    manifest.save()
+    tool.missing = "rawpy"
+    (check,) = tool.check(doctor.check_parts)
+    assert (check.state, check.repair) == ("wrong", "s2am doctor --fix")
+    assert check.message == "rawpy for camera raw files: added earlier and missing now"
+    (check,) = tool.check(doctor.check_parts, repair=True)
+    assert (check.state, check.message) == ("ok", "camera raw files, metadata of JPEG XL")
+    assert ran == [[str(tool.environment / "bin/s2am"), "install", "raw", "--yes"]]
+
+
+def test_check_environment_repairs_pytorch_that_a_tool_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tool, ran = Tool(tmp_path), list[list[str]]()
+    monkeypatch.setattr(
+        "s2am_setup.add_part.subprocess.run",
+        lambda command, **_: ran.append(command) or subprocess.CompletedProcess(command, 0),
+    )
+    manifest = tool.find().manifest
+    manifest.torch = "2.13.0+cu130"
+    manifest.save()
+    tool.missing = "0.2 -"  # printed versions of s2am and PyTorch
+    (check,) = tool.check(check_environment, repair=True)
+    assert check.message == "PyTorch 2.13.0+cu130 was installed and is missing"
+    assert ran == [[str(tool.environment / "bin/s2am"), "install", "train", "--yes", "--torch", "cu130"]]
+
+
+def test_check_launchers_offers_and_adds_them_where_a_tool_installed_the_editor(tmp_path: Path) -> None:
+    tool = Tool(tmp_path)
+    before = contents(tool.machine.platform.home)
+    tool.missing = "PyQt6"
+    assert tool.check(check_launchers) == [], "without the editor"
+    tool.missing = ""
+    (check,) = tool.check(check_launchers)
+    assert (check.state, check.message, check.repair) == ("note", "not in the menus", "s2am doctor --fix")
+    (check,) = tool.check(check_launchers, repair=True)
+    assert (check.state, check.message) == ("ok", "in the menus as “s2am editor”")
+    script = (tool.find().paths.data / "start-editor").read_text(encoding="utf-8")
+    assert "uv tool upgrade --reinstall s2am" in script, "the advice where the program is gone"
+    assert uninstall(tool.find(), lambda _: None) == []
+    assert contents(tool.machine.platform.home) == before
+
+
 def sandbox(machine: Machine) -> DoctorCheck:
     (check,) = check_sandboxes(find_installation(machine.platform, None, "s2am doctor"))
     return check
@@ -344,8 +419,6 @@ def test_check_disk_notes_low_disk_space(tmp_path: Path) -> None:
 
 def test_uninstall_after_repairs_leaves_home_unchanged(home: Home) -> None:
     """Runs last in this file, after everything was damaged and repaired."""
-    from s2am_setup.uninstall import uninstall
-
     (home.profile / "pluginrc").write_text(machines.PLUGINRC, encoding="utf-8")
     assert uninstall(home.find(), lambda _: None) == []
     assert contents(home.machine.platform.home) == home.before

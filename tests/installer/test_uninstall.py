@@ -135,6 +135,22 @@ def test_uninstall_names_the_command_of_the_tool_that_installed(file: str, comma
     assert out.getvalue().endswith(f"To remove the program itself, run “{command} s2am”.\n")
 
 
+def test_uninstall_of_a_tool_leaves_home_byte_identical(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The engine's folder and the log, which uv and pipx do not remove, go also where no plug-in was installed."""
+    machine = machines.linux(tmp_path)
+    before = contents(machine.platform.home)
+    (tmp_path / "pipx_metadata.json").touch()
+    own = find_installation(machine.platform, tmp_path, "")
+    for file in (own.paths.logs / "s2am.log", own.paths.bridge / "engine.lock", own.paths.cache / "photos/a.npy"):
+        file.parent.mkdir(parents=True)
+        file.touch()
+    options = argparse.Namespace(purge=False, yes=True, json=False, dry_run=False)
+    assert run_uninstall(own, io.StringIO(), sys.stdout, options) == 0
+    assert "s2am is uninstalled" not in capsys.readouterr().out, "pipx still has the program"
+    left = contents(machine.platform.home)
+    assert {name for name in left if name not in before} <= {".local/state", ".local/share", ".local", ".cache"}
+
+
 class TypedAnswers(io.StringIO):
     """A terminal with typed answers."""
 
