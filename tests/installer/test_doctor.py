@@ -354,10 +354,12 @@ def test_check_parts_repairs_what_a_tool_dropped(tmp_path: Path, monkeypatch: py
 
 def test_check_environment_repairs_pytorch_that_a_tool_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tool, ran = Tool(tmp_path), list[list[str]]()
-    monkeypatch.setattr(
-        "s2am_setup.add_part.subprocess.run",
-        lambda command, **_: ran.append(command) or subprocess.CompletedProcess(command, 0),
-    )
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        ran.append(command)
+        return subprocess.CompletedProcess(command, 1)
+
+    monkeypatch.setattr("s2am_setup.add_part.subprocess.run", run)
     manifest = tool.find().manifest
     manifest.torch = "2.13.0+cu130"
     manifest.save()
