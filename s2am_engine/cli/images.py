@@ -52,6 +52,7 @@ from s2am_engine.models import downloads, model_store
 from s2am_engine.outputs import default_output, file_exists
 
 if TYPE_CHECKING:
+    from s2am_engine.cli.training_benchmark import TrainingSpeed
     from s2am_engine.inference.detector import Detection
     from s2am_engine.inference.subject import SubjectResult
 
@@ -333,7 +334,10 @@ def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_option(parser)
     add_device(parser)
     about = "instead, compare 24 megapixels on this machine as it is and beside as many busy processes as cores"
-    parser.add_argument("--busy", action="store_true", help=about)
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--busy", action="store_true", help=about)
+    about = "instead, measure training: pairs a second that are made, learned from, and both together"
+    instead.add_argument("--training", action="store_true", help=about)
 
 
 def run_bench(options: argparse.Namespace) -> int:
@@ -344,6 +348,9 @@ def run_bench(options: argparse.Namespace) -> int:
         if options.busy:
             busy = benchmark.measure_busy(options.model, options.device, status)
             results, table = busy.to_json(), busy.to_table()
+        elif options.training:
+            training = measure_training(options, status)
+            results, table = training.to_json(), training.to_table()
         else:
             sizes = benchmark.measure_sizes(options.model, options.device, status)
             results, table = {"sizes": [item.to_json() for item in sizes]}, benchmark.to_table(sizes)
@@ -353,6 +360,18 @@ def run_bench(options: argparse.Namespace) -> int:
     else:
         print(f"{machine}\n{table}")
     return 0
+
+
+def measure_training(options: argparse.Namespace, status: Callable[[str], None]) -> TrainingSpeed:
+    """Measure the speed of training; the module needs PyTorch.
+
+    Raises:
+        EngineError: PyTorch is not installed, or an error of `training_benchmark.measure_training`.
+    """
+    model_store.check_torch(model_store.find_model(options.model).card)
+    from s2am_engine.cli import training_benchmark
+
+    return training_benchmark.measure_training(options.model, options.device, status)
 
 
 IMAGE_COMMANDS = (

@@ -26,6 +26,7 @@ _TOE_SLOPE = 12.92
 _OFFSET = 0.055
 _GAMMA = 2.4
 _KNEE_LINEAR = _KNEE / _TOE_SLOPE
+_JOINT = _KNEE_LINEAR + 1e-8  # at least the rounded power at the knee, so that black stays 0
 
 
 def srgb_to_linear(encoded: NDArray[Any]) -> Floats:
@@ -46,14 +47,15 @@ def srgb_slope(linear: NDArray[Any]) -> NDArray[Any]:
 
 def srgb_tensor_to_linear(encoded: Tensor) -> Tensor:
     """Decode a tensor of sRGB values to linear light (differentiable; linear below black)."""
-    above = encoded.clamp_min(_KNEE)
-    return ((above + _OFFSET) / (1 + _OFFSET)).pow(_GAMMA).where(encoded > _KNEE, encoded / _TOE_SLOPE)
+    # The sum of the parts below and above the knee: conditions are slow, and so are powers beside logarithms.
+    raised = (((encoded.clamp_min(_KNEE) + _OFFSET) / (1 + _OFFSET)).log() * _GAMMA).exp()
+    return encoded.clamp_max(_KNEE) / _TOE_SLOPE + (raised - _JOINT).clamp_min(0)
 
 
 def linear_tensor_to_srgb(linear: Tensor) -> Tensor:
     """Encode a tensor of linear light as sRGB values (differentiable; linear below black)."""
-    above = linear.clamp_min(_KNEE_LINEAR)
-    return ((1 + _OFFSET) * above.pow(1 / _GAMMA) - _OFFSET).where(linear > _KNEE_LINEAR, linear * _TOE_SLOPE)
+    curved = (linear.clamp_min(_KNEE_LINEAR).log() / _GAMMA).exp() * (1 + _OFFSET) - _OFFSET
+    return curved.minimum(linear * _TOE_SLOPE)  # the line is above the curve beyond the knee, and below it before
 
 
 def _odd(values: NDArray[Any], power: Callable[[Floats], Floats], knee: float, toe: float) -> Floats:

@@ -211,8 +211,21 @@ class SameConv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve: (B, C, h, w) to (B, outputs, ⌈h/stride⌉, ⌈w/stride⌉)."""
+        if self.stride[0] == 1:
+            return super().forward(x)
+        if x.device.type == "cpu" and not torch.compiler.is_compiling():
+            return self.convolve_widened(x)
         kernel, stride = self.kernel_size[0], self.stride[0]
-        if stride > 1:
-            height, width = (max(0, (-(-size // stride) - 1) * stride + kernel - size) for size in x.shape[-2:])
-            x = F.pad(x, (width // 2, width - width // 2, height // 2, height - height // 2))
-        return super().forward(x)
+        height, width = (max(0, (-(-size // stride) - 1) * stride + kernel - size) for size in x.shape[-2:])
+        return super().forward(F.pad(x, (width // 2, width - width // 2, height // 2, height - height // 2)))
+
+    def convolve_widened(self, x: Tensor) -> Tensor:
+        """Convolve with stride 2, without a padded copy of `x`.
+
+        “Same” padding of an even side is one pixel wider at its end. A kernel with a row or column of zeros before the
+        others, and the same padding at both ends, gives the same sums.
+        """
+        height, width = (1 - size % 2 for size in x.shape[-2:])
+        widened = F.pad(self.weight, (width, 0, height, 0))
+        padding = self.kernel_size[0] // 2
+        return F.conv2d(x, widened, self.bias, self.stride, padding, groups=self.groups)

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 import torch
@@ -67,10 +69,13 @@ class BatchRNG:
 
         The number of images in a part is the share of the batch, rounded up or down at random.
         """
-        bounds = np.cumsum(shares) * self.batch + self.host.random()
-        ends = np.clip(np.floor(bounds), 0, self.batch).astype(int)
-        order = self.uniform().argsort()
-        return list(order.tensor_split(ends.tolist()))
+        start = self.host.random()
+        ends = [min(self.batch, math.floor(bound * self.batch + start)) for bound in accumulate(shares)]
+        return list(self.uniform().argsort().tensor_split(ends))
+
+    def divide(self, chosen: Tensor, *shares: float) -> list[Tensor]:
+        """Divide batch indices (C) at random: one tensor of indices per share, and one of the rest."""
+        return [chosen[part] for part in self.subset(chosen).split(*shares)]
 
     def apply_to_share(
         self, pictures: Tensor, share: float, change: Callable[[Tensor, Tensor, BatchRNG], Tensor]

@@ -71,7 +71,7 @@ class Learner:
             Adversary(mask_free=network.mask_free, width=width, group=group) if recipe.adversarial else None
         )
         self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), recipe.learning_rate, recipe.betas, weight_decay=recipe.weight_decay
+            self.model.parameters(), recipe.learning_rate, recipe.betas, weight_decay=recipe.weight_decay, fused=True
         )
         gpu = group.device.type == "cuda"
         half = gpu and not torch.cuda.is_bf16_supported(including_emulation=False)
@@ -115,7 +115,9 @@ class Learner:
     def update_average(self, step: int) -> None:
         """Move the averaged weights towards the new ones, faster at the beginning."""
         keep = min(self.recipe.average, (1 + step) / (10 + step))
-        torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - keep)
+        pairs = zip(self.average.parameters(), self.model.parameters(), strict=True)
+        averages, weights = zip(*(pair for pair in pairs if pair[1].requires_grad), strict=True)
+        torch._foreach_lerp_(averages, weights, 1 - keep)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state for a checkpoint."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from s2am_engine.networks.attention import region_mean
 from s2am_engine.training.batch_rng import BatchRNG
 from s2am_engine.training.degrade import degrade
 from s2am_engine.training.pair_source import Batch, resize_square
+from s2am_engine.training.recolor import recolor
 from s2am_engine.training.recolor_settings import Recoloring
 from s2am_engine.training.scene_pairs import Scene, ScenePairs
 from s2am_engine.training.synthetic_pairs import PairMaker, given_mask
@@ -63,7 +64,7 @@ class LocalLightPairs(PairMaker):
         """Return composites and targets (B, 3, N, N) of photographs with regions (B, 1, N, N)."""
         whole = torch.ones_like(regions)
         rng.apply_to_share(
-            pictures, EDITED, lambda some, at, rng: self.edit(some, whole[at], rng, self._of_styles(PLAIN_EDIT))
+            pictures, EDITED, lambda some, at, rng: recolor(some, whole[at], rng, PLAIN_EDIT, self.styles)
         )
         light, other = (draw_light(regions, rng) for _ in range(2))
         missing, uneven, same = rng.split(self.missing, self.uneven)
@@ -87,9 +88,6 @@ class LocalLightPairs(PairMaker):
         )
         target, composite = (torch.lerp(behind, one, regions) for one in (target, composite))
         return ((composite * 255).round() / 255).contiguous(), target.contiguous()
-
-    def _of_styles(self, how: Recoloring) -> Recoloring:
-        return how if self.styles else replace(how, film_share=0, preset_share=0, response_share=0)
 
     def crop_region(self, number: int, rng: np.random.Generator) -> tuple[NDArray[np.uint8], ...]:
         """Return N×N×3 image and N×N region, uint8, of a photograph around one of its regions."""

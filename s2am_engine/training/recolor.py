@@ -25,7 +25,12 @@ DARKEST = 0.02  # values below it or above 1 − it are shifted by a sigmoid, no
 
 
 def recolor(
-    pictures: Tensor, weights: Tensor, rng: BatchRNG, how: Recoloring, styles: ColorStyles | None = None
+    pictures: Tensor,
+    weights: Tensor,
+    rng: BatchRNG,
+    how: Recoloring,
+    styles: ColorStyles | None = None,
+    strength: Tensor | None = None,
 ) -> Tensor:
     """Recolor each image with its own random parameters.
 
@@ -35,11 +40,13 @@ def recolor(
         rng: the random numbers, on the device of the pictures.
         how: the kinds of change.
         styles: measured styles; None = kinds that need them are left out.
+        strength: (B, 1, 1, 1), overall strength of the changes; None = drawn as `how` has it.
 
     Returns:
         (B, 3, H, W) in [0, 1].
     """
-    strength = rng.uniform_between(how.weakest, how.strongest)
+    if strength is None:
+        strength = rng.uniform_between(how.weakest, how.strongest)
     out = change_light(pictures, strength, rng, how)
     out = change_tones(out, strength, rng, how)
     out = change_colors(out, strength, rng, how).clamp(0, 1)
@@ -63,13 +70,14 @@ def restrain(pictures: Tensor, changed: Tensor, weights: Tensor) -> Tensor:
 
 def is_clipped(pictures: Tensor) -> Tensor:
     """Return where any channel is black or white in eight bits: (B, 1, H, W), bool."""
-    return ((pictures < 0.5 / 255) | (pictures > 254.5 / 255)).any(dim=1, keepdim=True)
+    return (pictures - 0.5).abs_().amax(dim=1, keepdim=True) > 0.5 - 0.5 / 255
 
 
 def change_tones(pictures: Tensor, strength: Tensor, rng: BatchRNG, how: Recoloring) -> Tensor:
     """Apply gamma, contrast about a random pivot, and a random monotone tone curve."""
     gamma = rng.normal(1, 1, 1) + 0.4 * rng.bernoulli(CROSSED_SHARE) * rng.normal(3, 1, 1)
-    out = pictures.clamp_min(1e-4) ** torch.exp2(strength * how.gamma * gamma)
+    # The logarithm and its inverse take half the time of the power.
+    out = pictures.clamp_min(1e-4).log_().mul_(torch.exp2(strength * how.gamma * gamma)).exp_()
     slope = torch.exp2(strength * how.contrast * rng.normal(1, 1, 1))
     out = change_contrast(out, slope, rng).clamp(0, 1)
 

@@ -182,7 +182,8 @@ def shade(linear: Tensor, strength: Tensor, rng: BatchRNG, how: Recoloring) -> N
 def roll_off(linear: Tensor, start: float = 0.6) -> Tensor:
     """Compress highlights by a soft shoulder instead of clipping."""
     room = 1 - start
-    return torch.where(linear > start, start + room * torch.tanh((linear - start) / room), linear)
+    above = (linear - start).clamp_min(0)  # 0 below, for a condition for each pixel is slow
+    return linear.clamp_max(start) + room * torch.tanh(above / room)
 
 
 @dataclass(frozen=True)

@@ -120,17 +120,15 @@ class StylePairs(PairMaker):
 
     style: StyleMap | None = field(default=None, kw_only=True)  # None = pairs as of `PairMaker`
 
-    def make_edits(self, pictures: Tensor, regions: Tensor, rng: BatchRNG) -> tuple[Tensor, Tensor]:
-        """See `PairMaker.make_edits`; in a style, ground truths are the pictures."""
+    def prepare_edits(self, foreground: Tensor, regions: Tensor, edits: Tensor, rng: BatchRNG) -> tuple[Tensor, Tensor]:
+        """See `PairMaker.prepare_edits`: the style of some foregrounds is removed."""
         if self.style is None:
-            return super().make_edits(pictures, regions, rng)
-        foreground = pictures.clone()
-        _, mild, removed, retouched, full = rng.split(UNTOUCHED_SHARE, MILD_SHARE, REMOVED_SHARE, RETOUCHED_SHARE)
-        for part in (removed, retouched):
-            own = rng.subset(part)
-            degree = own.uniform_between(LEAST_REMOVED, MOST_REMOVED)
-            changed = remove_style(pictures[part], self.style, degree, own.bernoulli(GAINS_SHARE))
-            foreground[part] = restrain(pictures[part], changed, regions[part])
-        for part, how in ((mild, self.mild), (retouched, self.mild), (full, self.recoloring)):
-            foreground[part] = self.edit(foreground[part], regions[part], rng.subset(part), how)
-        return pictures.clone(), foreground
+            return super().prepare_edits(foreground, regions, edits, rng)
+        shares = UNTOUCHED_SHARE, MILD_SHARE, REMOVED_SHARE, RETOUCHED_SHARE
+        _, mild, removed, retouched, full = rng.divide(edits, *shares)
+        part = torch.cat([removed, retouched])
+        own, before = rng.subset(part), foreground[part]
+        degree = own.uniform_between(LEAST_REMOVED, MOST_REMOVED)
+        changed = remove_style(before, self.style, degree, own.bernoulli(GAINS_SHARE))
+        foreground[part] = restrain(before, changed, regions[part])
+        return torch.cat([mild, retouched]), full

@@ -6,7 +6,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import count as numbers
 from itertools import islice
 from typing import Protocol
@@ -118,65 +117,90 @@ class PairMaker(PairSource):
         batch_rng = BatchRNG.seeded(rng, count, self.device)
         # The foreground has the noise and compression of its own camera, independent of its color change.
         pictures = torch.lerp(pictures, degrade(pictures, batch_rng, self.degradation), regions)
-        target, changed = torch.empty_like(pictures), torch.empty_like(pictures)
-        total = self.kinds.renditions + self.kinds.edits + self.kinds.transfers
-        renditions, edits, transfers = batch_rng.split(self.kinds.renditions / total, self.kinds.edits / total)
-        transfer = partial(
-            self.make_transfers, references=references[transfers], reference_regions=reference_regions[transfers]
-        )
-        for part, make in ((renditions, self.make_renditions), (edits, self.make_edits), (transfers, transfer)):
-            if len(part):
-                target[part], changed[part] = make(pictures[part], regions[part], batch_rng.subset(part))
+        target, foreground = self.recolor_pairs(pictures, regions, references, reference_regions, batch_rng)
         # Quantize to eight bits, as users' images are.
-        composite = (torch.lerp(target, changed, regions) * 255).round() / 255
+        composite = torch.lerp(target, foreground, regions).mul_(255).round_().div_(255)
         return composite.contiguous(), regions, target.contiguous()
 
-    def make_renditions(self, pictures: Tensor, regions: Tensor, rng: BatchRNG) -> tuple[Tensor, Tensor]:
-        """Return ground truths and foregrounds (B, 3, N, N) of the kind `renditions`."""
-        whole = torch.ones_like(regions)
-        raw, edited = rng.split(self.kinds.raw_targets)
-        target, foreground = pictures.clone(), pictures.clone()
-        target[raw] = render_raw(pictures[raw], rng.subset(raw))
-        target[edited] = self.edit(pictures[edited], whole[edited], rng.subset(edited), self.recoloring)
-        _, mild, full = rng.split(self.kinds.untouched_foregrounds, self.kinds.mild_foregrounds)
-        for part, how in ((mild, self.mild), (full, self.recoloring)):
-            foreground[part] = self.edit(pictures[part], regions[part], rng.subset(part), how)
+    def recolor_pairs(
+        self, pictures: Tensor, regions: Tensor, references: Tensor, reference_regions: Tensor, rng: BatchRNG
+    ) -> tuple[Tensor, Tensor]:
+        """Return ground truths and foregrounds (B, 3, N, N) of all kinds.
+
+        All ground truths are edited at once, and then all foregrounds: small batches cost more than their pixels.
+
+        Args:
+            pictures: (B, 3, N, N) in [0, 1].
+            regions: (B, 1, N, N) in [0, 1].
+            references: (B, 3, S, S) in [0, 1], see `transfer_colors`.
+            reference_regions: (B, 1, S, S) in [0, 1].
+            rng: the random numbers.
+        """
+        kinds = self.kinds
+        total = kinds.renditions + kinds.edits + kinds.transfers
+        renditions, edits, transfers = rng.split(kinds.renditions / total, kinds.edits / total)
+        raw, edited = rng.divide(renditions, kinds.raw_targets)
+        graded, _ = rng.divide(edits, kinds.edited_targets)
+        mild_targets, _ = rng.divide(transfers, kinds.mild_targets)
+        target = pictures.clone()
+        if len(raw):
+            target[raw] = render_raw(pictures[raw], rng.subset(raw))
+        self.edit(target, torch.ones_like(regions), rng, mild_targets, torch.cat([edited, graded]))
+
+        foreground = target.clone()
+        foreground[renditions] = pictures[renditions]
+        if len(transfers):
+            given = (target, regions, references, reference_regions)
+            foreground[transfers] = transfer_colors(*(one[transfers] for one in given), rng.subset(transfers))
+        _, mild, full = rng.divide(renditions, kinds.untouched_foregrounds, kinds.mild_foregrounds)
+        mild_edits, full_edits = self.prepare_edits(foreground, regions, edits, rng)
+        retouched, _ = rng.divide(transfers, kinds.retouched_transfers)
+        self.edit(foreground, regions, rng, torch.cat([mild, mild_edits, retouched]), torch.cat([full, full_edits]))
+        foreground[transfers] = restrain(target[transfers], foreground[transfers], regions[transfers])
         return target, foreground
 
-    def make_edits(self, pictures: Tensor, regions: Tensor, rng: BatchRNG) -> tuple[Tensor, Tensor]:
-        """Return ground truths and foregrounds (B, 3, N, N) of the kind `edits`."""
-        target = pictures.clone()
-        whole = torch.ones_like(regions)
-        rng.apply_to_share(
-            target, self.kinds.edited_targets, lambda some, at, rng: self.edit(some, whole[at], rng, self.recoloring)
-        )
-        return target, self.edit(target, regions, rng, self.recoloring)
-
-    def make_transfers(
-        self, pictures: Tensor, regions: Tensor, rng: BatchRNG, references: Tensor, reference_regions: Tensor
+    def prepare_edits(
+        self,
+        foreground: Tensor,  # noqa: ARG002 (subclasses need it)
+        regions: Tensor,  # noqa: ARG002
+        edits: Tensor,
+        rng: BatchRNG,  # noqa: ARG002
     ) -> tuple[Tensor, Tensor]:
-        """Return ground truths and foregrounds (B, 3, N, N) of the kind `transfers`."""
-        target = pictures.clone()
-        whole = torch.ones_like(regions)
-        rng.apply_to_share(
-            target, self.kinds.mild_targets, lambda some, at, rng: self.edit(some, whole[at], rng, self.mild)
-        )
-        foreground = transfer_colors(target, regions, references, reference_regions, rng)
-        rng.apply_to_share(
-            foreground,
-            self.kinds.retouched_transfers,
-            lambda some, at, rng: self.edit(some, regions[at], rng, self.mild),
-        )
-        return target, restrain(target, foreground, regions)
+        """Return which foregrounds of the kind `edits` are to be edited mildly, and which fully; here all of them.
 
-    @property
-    def mild(self) -> Recoloring:
-        """The kinds of change of `recoloring`, mild."""
-        return replace(self.recoloring, weakest=WEAKEST_MILD, strongest=STRONGEST_MILD)
+        Args:
+            foreground: (B, 3, N, N), the ground truths; subclasses may change them in place.
+            regions: (B, 1, N, N).
+            edits: batch indices of the kind `edits`.
+            rng: the random numbers.
 
-    def edit(self, pictures: Tensor, regions: Tensor, rng: BatchRNG, how: Recoloring) -> Tensor:
-        """Recolor (B, 3, N, N) images with the styles; B may be 0."""
-        return recolor(pictures, regions, rng, how, self.styles) if len(pictures) else pictures
+        Returns:
+            Two tensors of batch indices.
+        """
+        return edits[:0], edits
+
+    def edit(self, pictures: Tensor, regions: Tensor, rng: BatchRNG, mild: Tensor, full: Tensor) -> None:
+        """Recolor some of the images (B, 3, N, N) with the styles, in place.
+
+        Args:
+            pictures: the images.
+            regions: (B, 1, N, N), see `recolor`.
+            rng: the random numbers.
+            mild: batch indices of the images that are edited mildly.
+            full: of those that are edited as `recoloring` has it.
+        """
+        chosen = torch.cat([mild, full])
+        if not len(chosen):
+            return
+        how = self.recoloring
+        strength = torch.cat(
+            [
+                rng.subset(mild).uniform_between(WEAKEST_MILD, STRONGEST_MILD),
+                rng.subset(full).uniform_between(how.weakest, how.strongest),
+            ]
+        )
+        own = rng.subset(chosen)
+        pictures[chosen] = recolor(pictures[chosen], regions[chosen], own, how, self.styles, strength)
 
     def stack(self, arrays: Sequence[NDArray[np.uint8]]) -> Tensor:
         """Stack N×N×3 or N×N uint8 arrays to a (B, C, N, N) tensor in [0, 1] on the device."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`s2am bench`: stages, memory, and times beside busy processes."""
+"""`s2am bench`: stages, memory, times beside busy processes, and the speed of training."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from s2am_engine.cli import benchmark
+from s2am_engine.cli import benchmark, training_benchmark
 from s2am_engine.cli.main import main
 from s2am_engine.inference.harmonizer import Harmonizer
 
@@ -78,3 +78,23 @@ def test_a_busy_process_ends_when_its_parent_does() -> None:
     )
     assert process.communicate(timeout=60)[0].strip() == b"running", "the input is closed: the process ends itself"
     assert process.returncode == 0
+
+
+def test_bench_training_measures_making_learning_and_both(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(training_benchmark, "SECONDS", 0.0)
+    monkeypatch.setattr(training_benchmark, "WARM_UP", 1)
+    assert main(["bench", "--training", "--model", "concord", "--device", "cpu", "--json"]) == 0
+    output = json.loads(capsys.readouterr().out)
+    assert (output["size"], output["batch"], output["device"]) == (96, 32, "cpu")
+    assert list(output["stages"]) == ["making", "learning", "together"]
+    for speed in output["stages"].values():
+        assert speed["pairs_per_second"] > 0
+        assert speed["cpu_milliseconds"] > 0
+
+
+def test_bench_training_refuses_models_that_do_not_learn_from_pairs(capsys: pytest.CaptureFixture[str]) -> None:
+    for model in ("reinhard", "dissonance", "subject", "light"):
+        assert main(["bench", "--training", "--model", model]) == 1
+        assert "use --model connoisseur" in capsys.readouterr().err
