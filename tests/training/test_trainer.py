@@ -137,6 +137,7 @@ def test_trainer_can_prolong_a_finished_run(photographs: list[Photograph], tmp_p
 
 def test_trainer_calibrates_saved_weights_on_training_pairs(photographs: list[Photograph], tmp_path: Path) -> None:
     trainer = make_trainer("unet", 2, photographs, tmp_path)
+    trainer.validate_every = 2  # only at the end, so that the last weights are saved
     trainer.fit()
     saved = load_file(tmp_path / WEIGHTS_FILE)
     expected = copy.deepcopy(trainer.learner.average)
