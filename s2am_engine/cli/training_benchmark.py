@@ -140,6 +140,7 @@ def synthetic_photographs() -> list[Photograph]:
     for number in range(PHOTOGRAPHS):
         pixels, _ = synthetic_image(LONG_SIDE, LONG_SIDE * 2 // 3)
         image: NDArray[np.uint8] = np.roll(pixels, number, axis=2)
-        share = 0.1 + 0.4 * number / PHOTOGRAPHS
-        found.append(Photograph(str(number), image, [elliptic_mask(*image.shape[:2], share) > 0]))
+        height, width, _ = image.shape
+        region = elliptic_mask(height, width, 0.1 + 0.4 * number / PHOTOGRAPHS) > 0
+        found.append(Photograph(str(number), image, [region]))
     return found

@@ -150,8 +150,10 @@ class PairMaker(PairSource):
         foreground = target.clone()
         foreground[renditions] = pictures[renditions]
         if len(transfers):
-            given = (target, regions, references, reference_regions)
-            foreground[transfers] = transfer_colors(*(one[transfers] for one in given), rng.subset(transfers))
+            given, wanted = references[transfers], reference_regions[transfers]
+            foreground[transfers] = transfer_colors(
+                target[transfers], regions[transfers], given, wanted, rng.subset(transfers)
+            )
         _, mild, full = rng.divide(renditions, kinds.untouched_foregrounds, kinds.mild_foregrounds)
         mild_edits, full_edits = self.prepare_edits(foreground, regions, edits, rng)
         retouched, _ = rng.divide(transfers, kinds.retouched_transfers)
