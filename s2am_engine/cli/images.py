@@ -349,7 +349,7 @@ def run_bench(options: argparse.Namespace) -> int:
             busy = benchmark.measure_busy(options.model, options.device, status)
             results, table = busy.to_json(), busy.to_table()
         elif options.training:
-            training = measure_training(options, status)
+            training = run_training_benchmark(options, status)
             results, table = training.to_json(), training.to_table()
         else:
             sizes = benchmark.measure_sizes(options.model, options.device, status)
@@ -362,7 +362,7 @@ def run_bench(options: argparse.Namespace) -> int:
     return 0
 
 
-def measure_training(options: argparse.Namespace, status: Callable[[str], None]) -> TrainingSpeed:
+def run_training_benchmark(options: argparse.Namespace, status: Callable[[str], None]) -> TrainingSpeed:
     """Measure the speed of training; the module needs PyTorch.
 
     Raises:

@@ -80,7 +80,7 @@ def measure_training(model: str, device: str, progress: Callable[[str], None] | 
         EngineError: the model does not learn from pairs; see also `find_model` and `choose_device`.
     """
     card = find_model(model).card
-    recipe = recipe_of(card)
+    recipe = pair_recipe(card)
     network, on = blank_network(card), torch.device(choose_device(device))
     pairs = PairMaker(recipe.size, recipe.batch, photographs=synthetic_photographs(), device=on)
     tune_malloc()
@@ -100,7 +100,7 @@ def measure_training(model: str, device: str, progress: Callable[[str], None] | 
     return TrainingSpeed(card.name, recipe.size, recipe.batch, str(on), found)
 
 
-def recipe_of(card: Card) -> Recipe:
+def pair_recipe(card: Card) -> Recipe:
     """Return the small recipe of a model's network, which is trained on recolored pairs.
 
     Raises:

@@ -140,12 +140,12 @@ class PairMaker(PairSource):
         total = kinds.renditions + kinds.edits + kinds.transfers
         renditions, edits, transfers = rng.split(kinds.renditions / total, kinds.edits / total)
         raw, edited = rng.divide(renditions, kinds.raw_targets)
-        graded, _ = rng.divide(edits, kinds.edited_targets)
+        edited_first, _ = rng.divide(edits, kinds.edited_targets)
         mild_targets, _ = rng.divide(transfers, kinds.mild_targets)
         target = pictures.clone()
         if len(raw):
             target[raw] = render_raw(pictures[raw], rng.subset(raw))
-        self.edit(target, torch.ones_like(regions), rng, mild_targets, torch.cat([edited, graded]))
+        self.edit(target, torch.ones_like(regions), rng, mild_targets, torch.cat([edited, edited_first]))
 
         foreground = target.clone()
         foreground[renditions] = pictures[renditions]
