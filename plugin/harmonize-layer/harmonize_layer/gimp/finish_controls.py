@@ -12,6 +12,7 @@ from s2am_common.sliders import FINISH_SLIDERS, SliderSpec
 from s2am_common.translation import localized as _
 
 _SPACING = 6
+_WIDTH = 400  # pixels: with their resets, the sliders have room to be moved
 
 
 class FinishControls:
@@ -28,6 +29,7 @@ class FinishControls:
         self._sliders: dict[str, Gtk.Widget] = {}
         self._measured = Gtk.Label(xalign=0, wrap=True, max_width_chars=40, no_show_all=True)
         rows = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=_SPACING, margin_top=_SPACING)
+        rows.set_size_request(_WIDTH, -1)
         matches = Gtk.Grid(column_spacing=2 * _SPACING, row_spacing=_SPACING)
         for number, argument in enumerate(FINISH_AUTOMATIC):  # in two columns: one row would widen the dialog
             matches.attach(window.get_widget(argument, GObject.TYPE_NONE), number % 2, number // 2, 1, 1)
