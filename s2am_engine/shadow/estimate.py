@@ -45,6 +45,7 @@ _AMBIENT_CHROMA = 0.6  # exponent: surfaces are more colorful than the light tha
 _FROM_SOURCE = Shadow(length=0.8, softness=0.35, opacity=0.5)
 _FROM_SIDE = Shadow(direction=105, length=0.5, softness=0.5, opacity=0.4)
 _FROM_ABOVE = Shadow(length=0, contact=0.8)
+_NONE = Shadow(length=0, contact=0)
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,8 @@ def estimate_shadow(background: Pixels, silhouette: Silhouette, visible: Mask | 
 
     A visible light source, such as a low sun, determines the direction; else the side on which the background is
     brighter at all heights; else the light is assumed to come from above. The ground line passes through the lowest
-    points of the foreground on both sides of its center.
+    points of the foreground on both sides of its center. A foreground such as a sky, from the left to the right border
+    and up to the upper one, casts no shadow.
 
     Args:
         background: H×W×3, uint8, uint16 or float32, encoded (sRGB or similar).
@@ -104,7 +106,9 @@ def estimate_shadow(background: Pixels, silhouette: Silhouette, visible: Mask | 
         _FROM_ABOVE,
         "The background shows no direction of light: light from above casts only a contact shadow.",
     )
-    if (source := _light_source(luminance, weights)) and source[1] < foot[1]:
+    if box.left <= 0 and box.top <= 0 and box.right >= width and box.bottom < height:
+        shadow, note = _NONE, "The foreground covers the image above, as a sky does: it casts no shadow."
+    elif (source := _light_source(luminance, weights)) and source[1] < foot[1]:
         right, down = (foot[0] - source[0]) * width, (foot[1] - source[1]) * height
         shadow = _FROM_SOURCE.replace(direction=math.degrees(math.atan2(right, -down)))
         evidence, note = "light-source", "The shadow falls away from the light source in the background."

@@ -101,6 +101,17 @@ def test_a_foreground_cut_off_by_the_lower_border_is_noted(top: int) -> None:
     assert any("lower border" in note for note in notes)
 
 
+def test_a_replaced_sky_casts_no_shadow() -> None:
+    sky = Silhouette(np.full((HEIGHT // 2, WIDTH), 255, np.uint8))
+    for light in (1.0, np.linspace(0.7, 1.4, WIDTH)[:, None]):
+        found = estimate_shadow(eight_bits(scene() * light), sky)
+        assert render_shadow(found.shadow, sky, HEIGHT, WIDTH).alpha.size == 0
+        assert found.notes == ("The foreground covers the image above, as a sky does: it casts no shadow.",)
+    # A wall from border to border stands on the ground.
+    wall = Silhouette(np.full((HEIGHT // 2, WIDTH), 255, np.uint8), 0, 20)
+    assert estimate_shadow(eight_bits(scene()), wall).shadow.contact > 0.5
+
+
 def test_a_transparent_foreground_has_no_shadow_to_estimate() -> None:
     with pytest.raises(ImageError, match="transparent everywhere"):
         estimate_shadow(eight_bits(scene()), Silhouette(np.zeros((20, 20), np.uint8)))
