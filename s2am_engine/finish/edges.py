@@ -8,7 +8,6 @@ No library is used for that: pymatting's solver needs a whole image of doubles, 
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -16,9 +15,10 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from s2am_engine.finish.fringe import estimate_fringe
+from s2am_engine.finish.interpolation import interpolate_linearly
+from s2am_engine.finish.scratch import Scratch, times
 from s2am_engine.image.arrays import bounding_box, subsample, to_uint8
 from s2am_engine.types import Bytes, Floats, Mask, Pixels
 
@@ -36,7 +36,6 @@ _SOLID = 0.35  # of the area around a curved edge of a solid part belongs to it,
 _THIN = 0.5  # which get this share of the light at a solid edge
 _RAMP = 0.25  # alpha below which a correction fades out over the background
 _LEAST_WEIGHT = 0.02
-_SMALL_PRODUCT = 1 << 18  # multiplications in a product of matrices for which BLAS starts no threads of its own
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,51 +125,26 @@ class Surroundings:
     def has_light(self, top: int, left: int, height: int, width: int) -> bool:
         """Return whether the background's light reaches a block of the image."""
         x0, y0, x1, y1 = self.box
-        rows, columns = self.light.shape
-        places = []
-        for first, count, start, scale in ((top, height, y0, rows / (y1 - y0)), (left, width, x0, columns / (x1 - x0))):
-            places.append((int((first - start) * scale) - 1, int((first + count - start) * scale) + 2))
-        (y, bottom), (x, right) = (
-            (min(max(low, 0), n - 1), max(high, 1)) for (low, high), n in zip(places, (rows, columns), strict=True)
-        )
-        return bool(self.light[y:bottom, x:right].any())
+        rows = _samples(top - y0, height, self.light.shape[0], y1 - y0)
+        columns = _samples(left - x0, width, self.light.shape[1], x1 - x0)
+        return bool(self.light[rows, columns].any())
 
     @cached_property
     def spilled_light(self) -> Floats:
         """The background's light inside the edges, n×m×3, 0 to 255."""
         return np.asarray(self.background * (self.light[..., None] / np.float32(255)), np.float32)
 
-    def at(self, field: Bytes | Floats, top: int, left: int, height: int, width: int) -> Floats:
-        """Return a field for a block of the image, interpolated: height×width(×3), 0 to 255."""
-        x0, y0, x1, y1 = self.box
-        rows, down = _interpolation(top - y0, height, field.shape[0], y1 - y0)
-        columns, across = _interpolation(left - x0, width, field.shape[1], x1 - x0)
-        part = field[rows, columns].astype(np.float32)
-        stretched = part @ across.T if field.ndim == 2 else across @ part
-        flat = stretched.reshape(len(part), -1)
-        result = np.empty((height, flat.shape[1]), np.float32)
-        for first in range(0, height, count := max(1, _SMALL_PRODUCT // flat.size)):
-            np.matmul(down[first : first + count], flat, out=result[first : first + count])
-        return result.reshape(height, *stretched.shape[1:])
+    def at(
+        self, field: Bytes | Floats, top: int, left: int, height: int, width: int, out: Floats | None = None
+    ) -> Floats:
+        """Return a field for a block of the image, interpolated: height×width(×3), 0 to 255, written to `out`."""
+        return interpolate_linearly(field, self.box, (top, left, height, width), out)
 
 
-@functools.lru_cache(32)
-def _interpolation(start: float, count: int, samples: int, length: float) -> tuple[slice, Floats]:
-    """Return the samples of an axis that some pixels need, and the weights (count, S) that interpolate them linearly.
-
-    They are cached, as blocks above one another have the same ones; they must not be modified.
-
-    Args:
-        start: the first pixel, relative to the beginning of the axis.
-        count: number of pixels.
-        samples: number of samples on the axis, at the centers of equal parts.
-        length: of the axis in pixels.
-    """
-    places = (np.arange(count, dtype=np.float32) + np.float32(start + 0.5)) * np.float32(samples / length) - 0.5
-    places = places.clip(0, samples - 1)
-    needed = slice(int(places[0]), min(samples, int(places[-1]) + 2))
-    distances = np.abs(places[:, None] - np.arange(needed.start, needed.stop, dtype=np.float32))
-    return needed, np.asarray(np.maximum(0, 1 - distances), np.float32)
+def _samples(start: float, count: int, samples: int, length: float) -> slice:
+    """Return the samples that `count` pixels from `start` on are interpolated from; see `interpolate_linearly`."""
+    first, last = int(start * samples / length - 1), int((start + count) * samples / length + 2)
+    return slice(min(max(first, 0), samples - 1), max(last, 1))
 
 
 def _box_around(mask: Mask) -> tuple[int, int, int, int]:
@@ -204,11 +178,11 @@ def _extrapolated(sums: Floats, weights: Floats) -> Bytes:
 
 def decontaminate(
     colors: Floats, alpha: Floats, around: Surroundings, corner: tuple[int, int], strength: float, *, layer: bool
-) -> Floats:
+) -> None:
     """Replace the colors of soft edges by those of the foreground nearby, in proportion to their transparency.
 
     Args:
-        colors: h×w×3 in 8-bit levels.
+        colors: h×w×3 in 8-bit levels; modified.
         alpha: h×w in [0, 1].
         around: has the colors where no opaque pixel is near.
         corner: row and column of the upper left pixel in the image that was measured.
@@ -217,38 +191,29 @@ def decontaminate(
     """
     box = bounding_box(alpha < 1 if layer else (alpha > 0) & (alpha < 1))
     if box is None:
-        return colors
+        return
     part = tuple(
         slice(max(0, first - EDGE_REACH), last + EDGE_REACH) for first, last in ((box[1], box[3]), (box[0], box[2]))
     )
-    colors, shown = colors.copy(), alpha[part]
+    colors, shown = colors[part], alpha[part]
     place = corner[0] + part[0].start, corner[1] + part[1].start
     share = strength * (1 - cv2.pow(shown, 4))
-    inner = _nearby(colors[part], _opacity_weight(shown), around, around.foreground, place)
+    inner = _nearby(colors, _opacity_weight(shown), around, around.foreground, place)
     if layer:
         wanted = inner
     else:
-        wanted = _nearby(colors[part], _opacity_weight(1 - shown), around, around.background, place)
-        wanted += times(cv2.subtract(inner, wanted, dst=inner), shown)
+        wanted = _nearby(colors, _opacity_weight(1 - shown), around, around.background, place)
+        cv2.subtract(inner, wanted, dst=inner)
+        cv2.add(wanted, times(inner, shown, out=inner), dst=wanted)
         share *= np.minimum(shown / _RAMP, 1)
     share[shown >= 1] = 0
-    wanted -= colors[part]
-    colors[part] += times(wanted, share)
-    return colors
+    cv2.subtract(wanted, colors, dst=wanted)
+    cv2.add(colors, times(wanted, share, out=wanted), dst=colors)
 
 
 def _opacity_weight(alpha: Floats) -> Floats:
     """Return the weight of pixels as samples of the foreground's color: alpha⁸, as translucent ones are mixed."""
     return np.asarray(cv2.pow(alpha, 8), np.float32)
-
-
-def times(colors: NDArray[Any], weight: Floats, out: Floats | None = None) -> Floats:
-    """Return colors (h, w, 3) times a weight (h, w); several times faster than NumPy's broadcasting.
-
-    `out`: array for the result, which may be `colors` itself; None = a new one.
-    """
-    factors = cv2.merge([weight] * 3)
-    return np.asarray(cv2.multiply(colors, factors, dst=factors if out is None else out), np.float32)
 
 
 def _nearby(colors: Floats, weight: Floats, around: Surroundings, beyond: Bytes, place: tuple[int, int]) -> Floats:
@@ -285,14 +250,16 @@ def _nearby(colors: Floats, weight: Floats, around: Surroundings, beyond: Bytes,
     return np.asarray(full[top : top + height, left : left + width], np.float32)
 
 
-def wrap_light(colors: Floats, light: Floats, strength: float) -> Floats:
+def wrap_light(colors: Floats, light: Floats, strength: float, scratch: Scratch) -> None:
     """Add the background's light by the blend mode screen: 255 - (255 - colors)·(1 - strength·light / 255).
 
     Args:
-        colors: h×w×3 in 8-bit levels.
+        colors: h×w×3 in 8-bit levels; modified.
         light: h×w×3, see `Surroundings.spilled_light`; modified.
         strength: 0 to 1.
+        scratch: memory of the thread.
     """
-    dark = cv2.addWeighted(np.minimum(colors, 255), -strength / 255, colors, 0, strength)
+    dark = np.minimum(colors, 255, out=scratch.floats("change", colors.shape))
+    cv2.addWeighted(dark, -strength / 255, dark, 0, strength, dst=dark)
     cv2.multiply(light, dark, dst=light)
-    return np.asarray(cv2.add(colors, light, dst=light), np.float32)
+    cv2.add(colors, light, dst=colors)

@@ -12,22 +12,23 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from functools import cached_property
-from threading import Lock
-from typing import Any
+from threading import Lock, local
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from s2am_engine.finish.edges import EDGE_REACH, Surroundings, decontaminate, times, wrap_light
+from s2am_engine.finish.edges import EDGE_REACH, Surroundings, decontaminate, wrap_light
 from s2am_engine.finish.grain import AddedGrain, ReducedGrain, grain_stage
 from s2am_engine.finish.measurement import FinishMeasurement
+from s2am_engine.finish.scratch import Scratch, times
 from s2am_engine.finish.shading import Shading
 from s2am_engine.finish.sharpness import kernel_reach, soften, unsharp_mask
 from s2am_engine.finish.values import Finish
 from s2am_engine.image.arrays import bounding_box, full_scale
 from s2am_engine.strip_threads import run_in_threads
 from s2am_engine.types import Floats, FractionCallback, Mask, Pixels
+
+_Part = tuple[slice, slice]
 
 _STRIP_ROWS = 384
 _BLOCK_COLUMNS = 256
@@ -62,12 +63,19 @@ class Finisher:
     @cached_property
     def reach(self) -> int:
         """Pixels to each side of a pixel that its result depends on."""
-        finish = self.finish
-        return (
-            (EDGE_REACH if finish.decontaminate else 0)
-            + (kernel_reach(abs(finish.sharpness)) if finish.sharpness else 0)
-            + (self._grain.reach if isinstance(self._grain, ReducedGrain) else 0)
+        return self._reach_of_opaque + (EDGE_REACH if self.finish.decontaminate else 0)
+
+    @cached_property
+    def _reach_of_opaque(self) -> int:
+        """The same where everything is opaque, so that nothing is decontaminated."""
+        radius = abs(self.finish.sharpness)
+        return (kernel_reach(radius) if radius else 0) + (
+            self._grain.reach if isinstance(self._grain, ReducedGrain) else 0
         )
+
+    def reach_of(self, *, opaque: bool) -> int:
+        """Return the pixels to each side that a block depends on, whose surroundings are opaque or not."""
+        return self._reach_of_opaque if opaque else self.reach
 
     @cached_property
     def _light(self) -> Shading | None:
@@ -120,32 +128,43 @@ class Finisher:
         job.run(progress, workers or min(os.cpu_count() or 1, _MAX_WORKERS))
 
     def finish_block(
-        self, colors: Floats, alpha: Floats | None, top: int, left: int, inner: tuple[slice, slice], *, layer: bool
+        self,
+        colors: Floats,
+        alpha: Floats | None,
+        place: tuple[int, int],
+        inner: _Part,
+        scratch: Scratch,
+        *,
+        layer: bool,
     ) -> Floats:
         """Return the finished colors of the inner part of a block.
 
         Args:
-            colors: h×w×3 in 8-bit levels.
+            colors: h×w×3 in 8-bit levels, `scratch`'s array “colors”; modified.
             alpha: h×w in [0, 1], the foreground's share or the layer's transparency; None = 1 everywhere.
-            top: first row of the block in the image that was measured.
-            left: its first column.
+            place: row and column of the block in the image that was measured.
             inner: the part; what is around it, up to `reach`, is only needed for it.
+            scratch: memory of the thread.
             layer: whether the colors are a layer's own, see `apply`.
         """
         finish, around = self.finish, self.surroundings
         if self._light is not None:
-            colors = self._light.apply(colors, top, left, finish.light)
+            self._light.apply(colors, *place, finish.light, scratch)
         if finish.decontaminate and around is not None and alpha is not None:
-            colors = decontaminate(colors, alpha, around, (top, left), finish.decontaminate, layer=layer)
+            decontaminate(colors, alpha, around, place, finish.decontaminate, layer=layer)
+            outer, inner = _surrounded(inner, self._reach_of_opaque, alpha.shape)
+            colors, alpha, place = colors[outer], alpha[outer], _moved(place, outer)
         if finish.sharpness:
             change = soften if finish.sharpness < 0 else unsharp_mask
-            colors = change(colors, abs(finish.sharpness), alpha if layer else None)
-        colors = self._grain(colors, (top, left), inner) if isinstance(self._grain, ReducedGrain) else colors[inner]
-        top, left = top + inner[0].start, left + inner[1].start
-        shape = (top, left, *colors.shape[:2])
-        if finish.light_wrap and around is not None and around.has_light(*shape):
-            colors = wrap_light(colors, around.at(around.spilled_light, *shape), finish.light_wrap)
-        return self._grain(colors, top, left) if isinstance(self._grain, AddedGrain) else colors
+            change(colors, abs(finish.sharpness), alpha if layer else None, scratch)
+        colors = self._grain(colors, place, inner) if isinstance(self._grain, ReducedGrain) else colors[inner]
+        block = (*_moved(place, inner), *colors.shape[:2])
+        if finish.light_wrap and around is not None and around.has_light(*block):
+            light = around.at(around.spilled_light, *block, out=scratch.floats("weights", colors.shape))
+            wrap_light(colors, light, finish.light_wrap, scratch)
+        if isinstance(self._grain, AddedGrain):
+            self._grain(colors, *block[:2], scratch)
+        return colors
 
     def uses_alpha(self, *, layer: bool) -> bool:
         """Return whether a block's colors depend on its alpha; layer: see `apply`."""
@@ -154,10 +173,9 @@ class Finisher:
     def changes_block(self, top: int, left: int, height: int, width: int, *, opaque: bool) -> bool:
         """Return whether a block can change, whose surroundings are opaque or not."""
         finish, around = self.finish, self.surroundings
-        everywhere = finish.grain or finish.sharpness or self._light is not None
-        at_edges = finish.decontaminate and not opaque
-        lit = finish.light_wrap and around is not None and around.has_light(top, left, height, width)
-        return bool(everywhere or at_edges or lit)
+        if finish.grain or finish.sharpness or self._light is not None or (finish.decontaminate and not opaque):
+            return True
+        return bool(finish.light_wrap and around is not None and around.has_light(top, left, height, width))
 
 
 @dataclass
@@ -168,6 +186,7 @@ class _FinishJob:
     whole: the change is not weighted by the mask.
     seams: copies of the rows around the borders between strips that are being finished, by the border's row.
     half_used: the borders of which one strip is finished.
+    memory: the `Scratch` of each thread.
     """
 
     finisher: Finisher
@@ -180,6 +199,7 @@ class _FinishJob:
     seams: dict[int, Pixels] = field(default_factory=dict)
     half_used: set[int] = field(default_factory=set)
     lock: Lock = field(default_factory=Lock)
+    memory: local = field(default_factory=local)
 
     def run(self, progress: FractionCallback | None, workers: int) -> None:
         _, top, _, bottom = self.box
@@ -259,42 +279,110 @@ class _FinishJob:
         for start in range(self.box[0], self.box[2], _BLOCK_COLUMNS):
             block = (rows, slice(start, min(start + _BLOCK_COLUMNS, self.box[2])))
             columns = slice(start - before.shape[1], min(every.stop, block[1].stop + reach))
-            middle = np.concatenate([before, self.pixels[rows, start : columns.stop]], axis=1)
-            width = block[1].stop - columns.start
-            before = middle[:, max(0, width - reach) : width]
-            if self.mask[block].any():
-                seen = slice(columns.start - every.start, columns.stop - every.start)
-                part = np.concatenate([above[:, seen], middle, below[:, seen]])[..., :3]
-                whole = (slice(rows.start - len(above), rows.stop + len(below)), columns)
-                inner = (slice(len(above), len(above) + len(middle)), slice(start - columns.start, width))
-                self._finish_block(part, whole, inner, block)
+            seen = slice(columns.start - every.start, columns.stop - every.start)
+            around = _Around(above[:, seen], before, self.pixels[rows, start : columns.stop], below[:, seen])
+            before = around.columns_before(block[1].stop - start, reach)
+            whole = (slice(rows.start - len(above), rows.stop + len(below)), columns)
+            self._finish_block(around, whole, block)
 
-    def _finish_block(
-        self, part: Pixels, whole: tuple[slice, slice], inner: tuple[slice, slice], block: tuple[slice, slice]
-    ) -> None:
-        """Finish one block: `part` are its pixels and those around it, `whole` and `block` places in the pixels."""
+    def _finish_block(self, around: _Around, whole: _Part, block: _Part) -> None:
+        """Finish one block: `whole` and `block` are places in the pixels, with and without what is around the block."""
         finisher, layer = self.finisher, self.layer_alpha is not None
         mask, target = self.mask[block], self.pixels[block][..., :3]
         shown = (self.mask if self.layer_alpha is None else self.layer_alpha)[whole]
-        opaque = bool(shown.min() >= full_scale(shown.dtype))
-        top, left = whole[0].start + self.origin[1], whole[1].start + self.origin[0]
-        corner = top + inner[0].start, left + inner[1].start
-        if not finisher.changes_block(*corner, *mask.shape, opaque=opaque):
+        opaque = _is_full(shown)
+        everywhere = (opaque and not layer) or _is_full(mask)
+        place = block[0].start + self.origin[1], block[1].start + self.origin[0]
+        if not ((everywhere or mask.any()) and finisher.changes_block(*place, *mask.shape, opaque=opaque)):
             return
-        colors = part.astype(np.float32)
-        if part.dtype != np.uint8:
-            colors *= np.float32(255 / full_scale(part.dtype))
-        alpha = None if opaque or not finisher.uses_alpha(layer=layer) else _unit(shown)
-        finished = finisher.finish_block(colors, alpha, top, left, inner, layer=layer)
-        everywhere = bool(mask.min() >= full_scale(mask.dtype))
+        outer, inner = _surrounded(around.inner(mask.shape), finisher.reach_of(opaque=opaque), shown.shape)
+        scratch = self._scratch()
+        colors = scratch.floats("colors", (outer[0].stop - outer[0].start, outer[1].stop - outer[1].start, 3))
+        around.read(outer, colors)
+        alpha = None if opaque or not finisher.uses_alpha(layer=layer) else _unit(shown[outer])
+        place = place[0] - inner[0].start, place[1] - inner[1].start
+        finished = finisher.finish_block(colors, alpha, place, inner, scratch, layer=layer)
         if not (everywhere or self.whole):
-            change = times(cv2.subtract(finished, colors[inner]), _unit(mask))
-            finished = np.asarray(cv2.add(change, colors[inner], dst=change), np.float32)
-        result = _to_depth(finished, target.dtype, colors[inner])
+            before = _to_levels(target, scratch.floats("change", target.shape))
+            change = cv2.subtract(finished, before, dst=scratch.floats("weights", target.shape))
+            times(change, _unit(mask), out=change)
+            finished = np.asarray(cv2.add(change, before, dst=change), np.float32)
+        result = _to_depth(finished, target)
         if everywhere:
             target[:] = result
         else:
             target[:] = cv2.copyTo(result, (mask > 0).view(np.uint8), np.ascontiguousarray(target))
+
+    def _scratch(self) -> Scratch:
+        """Return the memory of this thread."""
+        found: Scratch | None = getattr(self.memory, "scratch", None)
+        if found is None:
+            found = self.memory.scratch = Scratch()
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Around:
+    """Pixels of a block and around it, as they were before.
+
+    above: the rows above. before: the columns before, in the block's rows. after: the block and the columns after it.
+    below: the rows below.
+    """
+
+    above: Pixels
+    before: Pixels
+    after: Pixels
+    below: Pixels
+
+    def inner(self, shape: tuple[int, ...]) -> _Part:
+        """Return the place of the block, of a shape (h, w)."""
+        top, left = len(self.above), self.before.shape[1]
+        return slice(top, top + shape[0]), slice(left, left + shape[1])
+
+    def columns_before(self, width: int, reach: int) -> Pixels:
+        """Return a copy of the last columns, at most `reach`, up to the end of the block of a width."""
+        last = self.after[:, max(0, width - reach) : width]
+        missing = min(reach - last.shape[1], self.before.shape[1])
+        return np.concatenate([self.before[:, self.before.shape[1] - missing :], last], axis=1)
+
+    def read(self, part: _Part, out: Floats) -> None:
+        """Write a part to `out`, in 8-bit levels."""
+        middle, right = len(self.above), self.before.shape[1]
+        bottom = middle + len(self.after)
+        pieces = (self.above, 0, 0), (self.before, middle, 0), (self.after, middle, right), (self.below, bottom, 0)
+        rows, columns = part
+        for pixels, top, left in pieces:
+            y0, y1 = max(rows.start, top), min(rows.stop, top + pixels.shape[0])
+            x0, x1 = max(columns.start, left), min(columns.stop, left + pixels.shape[1])
+            if y0 < y1 and x0 < x1:
+                piece = pixels[y0 - top : y1 - top, x0 - left : x1 - left, :3]
+                _to_levels(piece, out[y0 - rows.start : y1 - rows.start, x0 - columns.start : x1 - columns.start])
+
+
+def _surrounded(inner: _Part, reach: int, shape: tuple[int, ...]) -> tuple[_Part, _Part]:
+    """Return a part of a block with what is around it up to a reach, and the place of the part in that."""
+    (y, bottom), (x, right) = ((each.start, each.stop) for each in inner)
+    top, left = max(0, y - reach), max(0, x - reach)
+    outer = slice(top, min(shape[0], bottom + reach)), slice(left, min(shape[1], right + reach))
+    return outer, (slice(y - top, bottom - top), slice(x - left, right - left))
+
+
+def _is_full(mask: Mask) -> bool:
+    """Return whether a part of a mask is 1 everywhere."""
+    return bool(mask.min() >= full_scale(mask.dtype))
+
+
+def _moved(place: tuple[int, int], part: _Part) -> tuple[int, int]:
+    """Return the row and column of a part of a block at a place."""
+    return place[0] + part[0].start, place[1] + part[1].start
+
+
+def _to_levels(pixels: Pixels, out: Floats) -> Floats:
+    """Convert pixels to 8-bit levels."""
+    if pixels.dtype == np.uint8:
+        np.copyto(out, pixels)
+        return out
+    return np.multiply(pixels, np.float32(255 / full_scale(pixels.dtype)), out=out)
 
 
 def _unit(mask: Mask) -> Floats:
@@ -302,11 +390,13 @@ def _unit(mask: Mask) -> Floats:
     return np.multiply(mask, np.float32(1 / full_scale(mask.dtype)), dtype=np.float32).clip(0, 1)
 
 
-def _to_depth(colors: Floats, dtype: np.dtype[Any], before: Floats) -> NDArray[Any]:
-    """Convert 8-bit levels to a depth; integers are rounded and clamped, floats do not become negative."""
-    if dtype == np.uint8:
+def _to_depth(colors: Floats, before: Pixels) -> Pixels:
+    """Convert 8-bit levels to the depth of the pixels as they were before.
+
+    Integers are rounded and clamped, and no float becomes negative that was not.
+    """
+    if before.dtype == np.uint8:
         return cv2.addWeighted(colors, 1, colors, 0, 0, dtype=cv2.CV_8U)
-    if dtype == np.uint16:
+    if before.dtype == np.uint16:
         return cv2.addWeighted(colors, 65535 / 255, colors, 0, 0, dtype=cv2.CV_16U)
-    floats: Floats = np.maximum(colors, np.minimum(before, 0)) * np.float32(1 / 255)
-    return floats
+    return np.maximum(colors * np.float32(1 / 255), np.minimum(before, 0))

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from s2am_engine.finish.edges import times
 from s2am_engine.finish.measurement import FinishMeasurement
 from s2am_engine.finish.noise import (
     NOISE_KNOTS,
@@ -28,6 +27,7 @@ from s2am_engine.finish.noise import (
     noise_at,
     noise_tiles,
 )
+from s2am_engine.finish.scratch import Scratch, spread, times
 from s2am_engine.types import Bytes, Doubles, Floats
 
 _MOST_BANDS = 3
@@ -49,12 +49,13 @@ class AddedGrain:
     table: Floats
     tiles: tuple[NoiseTile, ...]
 
-    def __call__(self, colors: Floats, top: int, left: int) -> Floats:
-        """Return colors (h, w, 3) in 8-bit levels of a block at (top, left) of the image with noise."""
-        noise = noise_at(self.tiles, top, left, *colors.shape[:2])
-        level = cv2.LUT(cv2.merge([_luma_levels(colors)] * 3), self.table)
+    def __call__(self, colors: Floats, top: int, left: int, scratch: Scratch) -> None:
+        """Add noise to colors (h, w, 3) in 8-bit levels of a block at (top, left) of the image, in place."""
+        noise, level = (scratch.floats(name, colors.shape) for name in ("weights", "change"))
+        np.copyto(noise, noise_at(self.tiles, top, left, scratch.array("noise", colors.shape, np.int16)))
+        cv2.LUT(spread(_luma_levels(colors)), self.table, dst=level)
         cv2.multiply(noise, level, dst=noise)
-        return np.asarray(cv2.add(noise, colors, dst=noise), np.float32)
+        cv2.add(colors, noise, dst=colors)
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ class ReducedGrain:
                 cv2.add(found, _expanded(noise, part, fine.shape), dst=found)
             noise = found
         assert noise is not None
-        cv2.multiply(noise, cv2.LUT(cv2.merge([luma] * 3), self.removed), dst=noise)
+        cv2.multiply(noise, cv2.LUT(spread(luma), self.removed), dst=noise)
         top, left = (each.start + offset - cut.start for each, offset, cut in zip(inner, offsets, part, strict=True))
         height, width = (each.stop - each.start for each in inner)
         return np.asarray(cv2.subtract(colors[inner], noise[top : top + height, left : left + width]), np.float32)

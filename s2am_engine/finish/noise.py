@@ -398,21 +398,22 @@ def _inverse(spectrum: NDArray[np.complexfloating[Any, Any]], side: int) -> Floa
     return np.ascontiguousarray(image, np.float32)
 
 
-def noise_at(tiles: tuple[NoiseTile, ...], top: int, left: int, height: int, width: int) -> Floats:
-    """Return the part of endless noise at a position: height×width×3, standard deviation TILE_UNIT."""
-    total = np.empty((height, width, 3), np.int16)
+def noise_at(tiles: tuple[NoiseTile, ...], top: int, left: int, out: NoiseTile) -> NoiseTile:
+    """Write the part of endless noise at a position to `out`, height×width×3, of standard deviation TILE_UNIT."""
+    height, width, _ = out.shape
     for number, tile in enumerate(tiles):
         side = len(tile)
         for rows, from_rows in _periods(top, height, side):
             for columns, from_columns in _periods(left, width, side):
                 if number:
-                    total[rows, columns] += tile[from_rows, from_columns]
+                    out[rows, columns] += tile[from_rows, from_columns]
                 else:
-                    total[rows, columns] = tile[from_rows, from_columns]
-    return total.astype(np.float32)
+                    out[rows, columns] = tile[from_rows, from_columns]
+    return out
 
 
-def _periods(start: int, count: int, side: int) -> list[tuple[slice, slice]]:
+@functools.lru_cache(256)
+def _periods(start: int, count: int, side: int) -> tuple[tuple[slice, slice], ...]:
     """Split an axis where a tile repeats: pairs of places in the result and in the tile."""
     parts, done = [], 0
     while done < count:
@@ -420,7 +421,7 @@ def _periods(start: int, count: int, side: int) -> list[tuple[slice, slice]]:
         length = min(count - done, side - place)
         parts.append((slice(done, done + length), slice(place, place + length)))
         done += length
-    return parts
+    return tuple(parts)
 
 
 def level_table(levels: Doubles) -> Floats:

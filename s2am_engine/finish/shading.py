@@ -8,17 +8,16 @@ long, and differ by less than the error of a predicted field.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from s2am_engine.finish.edges import times
-from s2am_engine.types import Doubles, Floats
+from s2am_engine.finish.interpolation import interpolate_by_splines
+from s2am_engine.finish.scratch import Scratch, spread
+from s2am_engine.types import Floats
 
 GAMMA = 2.2
 """Exponent of the encoding."""
@@ -30,6 +29,7 @@ MOST_CELLS = 64
 """Largest number of rows and of columns of a field."""
 
 NOTABLE = 0.1  # root mean square of the gains in the foreground, in stops; less is hardly visible, and often wrong
+_CUBED_LEVELS = 255.0**-3  # turns the cube of an 8-bit level into that of an encoded value
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,9 +78,6 @@ class Shading:
     def factors(self, strength: float, top: int, left: int, height: int, width: int) -> Floats:
         """Return the factors of encoded values for a block of the image, height×width float32.
 
-        They are sums of four products by rows and by columns, whose bits do not depend on the block, as those of a
-        product of matrices may.
-
         Args:
             strength: 0 to 3, factor of the gains.
             top: first row of the block in the image that was measured.
@@ -88,31 +85,40 @@ class Shading:
             height: number of rows.
             width: number of columns.
         """
-        x0, y0, x1, y1 = self.box
         cells = np.exp2(self.gains * np.float32(strength / GAMMA))
-        stretched = _weighted(cells.T, *_nodes(left, width, cells.shape[1], x0, x1)).T
-        return _weighted(stretched, *_nodes(top, height, cells.shape[0], y0, y1))
+        return interpolate_by_splines(cells, self.box, (top, left, height, width))
 
-    def apply(self, colors: Floats, top: int, left: int, strength: float) -> Floats:
-        """Return the colors of a block with the gains applied. Highlights roll off toward white instead of clipping.
+    def apply(self, colors: Floats, top: int, left: int, strength: float, scratch: Scratch | None = None) -> Floats:
+        """Apply the gains to the colors of a block. Highlights roll off toward white instead of clipping.
 
         An encoded value v becomes f·v / (1 + (f - 1)·v³) if the factor f is greater than 1, else f·v.
 
         Args:
-            colors: h×w×3 in 8-bit levels.
+            colors: h×w×3 in 8-bit levels; modified.
             top: first row of the block in the image that was measured.
             left: its first column.
             strength: 0 to 3, factor of the gains.
+            scratch: memory of the thread; None = new memory.
+
+        Returns:
+            The colors.
         """
+        scratch = scratch or Scratch()
+        divisors, wide = (scratch.floats(name, colors.shape) for name in ("change", "weights"))
         factor = self.factors(strength, top, left, *colors.shape[:2])
-        result = times(colors, factor)
-        if factor.max() <= 1:
-            return result
-        share = np.clip(colors, 0, 255)
-        share *= np.float32(1 / 255)
-        divisor = times(cv2.pow(share, 3, dst=share), np.maximum(factor - 1, 0), out=share)
-        divisor += 1
-        return np.asarray(cv2.divide(result, divisor, dst=result), np.float32)
+        inverse = np.reciprocal(factor, out=factor)
+        if inverse.min() < 1:
+            # v / (1/f + (1 - 1/f)·v³): the same as above, with one product less.
+            np.clip(colors, 0, 255, out=divisors)
+            cv2.pow(divisors, 3, dst=divisors)
+            rising = np.multiply(inverse, np.float32(-_CUBED_LEVELS))
+            rising += np.float32(_CUBED_LEVELS)
+            np.maximum(rising, 0, out=rising)
+            cv2.multiply(divisors, spread(rising, wide), dst=divisors)
+            cv2.add(divisors, spread(inverse, wide), dst=divisors)
+        else:
+            spread(inverse, divisors)
+        return np.asarray(cv2.divide(colors, divisors, dst=colors), np.float32)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, from which `from_json` restores the field."""
@@ -127,39 +133,3 @@ class Shading:
         """Return the field that `to_json` describes. Raises KeyError, TypeError or ValueError for anything else."""
         left, top, right, bottom = (float(each) for each in data["box"])
         return cls((left, top, right, bottom), np.array(data["gains"], np.float32), float(data["rms"]))
-
-
-def _weighted(rows: Floats, places: NDArray[np.intp], weights: Floats) -> Floats:
-    """Return sums of four rows each: (count, m), for rows (n, m), their numbers (4, count) and weights (4, count)."""
-    found = rows[places[0]] * weights[0, :, None]
-    for place, weight in zip(places[1:], weights[1:], strict=True):
-        found += rows[place] * weight[:, None]
-    return found
-
-
-def spline_nodes(places: NDArray[Any], samples: int, length: float) -> tuple[NDArray[np.intp], Doubles]:
-    """Return the four samples (4, count) of a uniform cubic B-spline at each position, and their weights (4, count).
-
-    Such splines are smooth up to the second derivative.
-
-    Args:
-        places: (count,) positions on an axis.
-        samples: number of samples on the axis, at the centers of equal parts; the outermost ones continue beyond.
-        length: of the axis.
-    """
-    at = np.clip(places * (samples / length) - 0.5, -2, samples + 1)
-    nodes = np.floor(at) + np.arange(-1, 3)[:, None]
-    distances = np.abs(at - nodes)
-    near, far = 2 / 3 - distances**2 + distances**3 / 2, np.maximum(2 - distances, 0) ** 3 / 6
-    return nodes.clip(0, samples - 1).astype(np.intp), np.where(distances < 1, near, far)
-
-
-@functools.lru_cache(64)
-def _nodes(start: int, count: int, samples: int, first: float, last: float) -> tuple[NDArray[np.intp], Floats]:
-    """Return `spline_nodes` of `count` pixels from `start` on, for an axis from `first` to `last`.
-
-    They are cached, as blocks above one another have the same ones. The centers of the pixels are exact before the
-    subtraction, so that the bits do not depend on the block.
-    """
-    places, weights = spline_nodes(np.arange(start, start + count) + 0.5 - first, samples, last - first)
-    return places, weights.astype(np.float32)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2am_engine.color.srgb import LUMA
+from s2am_engine.finish.scratch import Scratch, spread, times
 from s2am_engine.types import Doubles, Floats
 
 LARGEST_BLUR = 6.0
@@ -169,19 +170,31 @@ def _edge_ratios(luma: Floats, inside: NDArray[np.bool_]) -> tuple[Floats, Float
 _CENTRAL = np.array([[-0.5, 0, 0.5]], np.float32)
 
 
-def soften(colors: Floats, sigma: float, alpha: Floats | None = None) -> Floats:
-    """Blur colors (h, w, 3) by a Gaussian of radius sigma in pixels; with alpha (h, w), only visible ones count."""
-    side = 2 * kernel_reach(sigma) + 1
+def soften(colors: Floats, sigma: float, alpha: Floats | None, scratch: Scratch) -> None:
+    """Blur colors (h, w, 3), in place, by a Gaussian of radius sigma in pixels.
+
+    `alpha`: (h, w), their weights in the mean; None = they are equal. `scratch`: memory of the thread.
+    """
+    _blur(colors, sigma, alpha, scratch, colors)
+
+
+def unsharp_mask(colors: Floats, sigma: float, alpha: Floats | None, scratch: Scratch) -> None:
+    """Add the difference from `soften` once (an unsharp mask of radius sigma and amount 1), in place."""
+    blurred = scratch.floats("change", colors.shape)
+    _blur(colors, sigma, alpha, scratch, blurred)
+    cv2.addWeighted(colors, 2, blurred, -1, 0, dst=colors)
+
+
+def _blur(colors: Floats, sigma: float, alpha: Floats | None, scratch: Scratch, out: Floats) -> None:
+    """Write the colors that `soften` describes to `out`, which may be `colors` itself."""
+    size = 2 * (2 * kernel_reach(sigma) + 1,)
     if alpha is None:
-        return np.asarray(cv2.GaussianBlur(colors, (side, side), sigma), np.float32)
-    blurred = cv2.GaussianBlur(colors * alpha[..., None], (side, side), sigma)
-    weight = cv2.GaussianBlur(alpha, (side, side), sigma)
-    return np.asarray(blurred / np.maximum(weight, 1e-4)[..., None], np.float32)
-
-
-def unsharp_mask(colors: Floats, sigma: float, alpha: Floats | None = None) -> Floats:
-    """Add the difference from the blurred colors once (an unsharp mask of radius sigma and amount 1)."""
-    return 2 * colors - soften(colors, sigma, alpha)
+        cv2.GaussianBlur(colors, size, sigma, dst=out)
+        return
+    weighted = times(colors, alpha, out=scratch.floats("weights", colors.shape))
+    cv2.GaussianBlur(weighted, size, sigma, dst=out)
+    weight = cv2.GaussianBlur(alpha, size, sigma)
+    cv2.divide(out, spread(np.maximum(weight, np.float32(1e-4)), weighted), dst=out)
 
 
 def kernel_reach(sigma: float) -> int:

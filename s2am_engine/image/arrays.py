@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import cv2
@@ -20,6 +21,7 @@ STRIP_PIXELS = 1 << 18
 """Pixels to process at a time where float copies of a whole image would take too much memory."""
 
 
+@functools.lru_cache(32)
 def full_scale(dtype: np.dtype[Any]) -> float:
     """Return the value that stands for 1.0 in arrays of a dtype: 255, 65535, or 1 for floats and booleans."""
     return float(np.iinfo(dtype).max) if np.issubdtype(dtype, np.integer) else 1.0

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from s2am_engine.color.srgb import LUMA, srgb_tensor_to_linear
-from s2am_engine.finish.shading import GAMMA, MAX_STOPS, spline_nodes
+from s2am_engine.finish.interpolation import spline_nodes
+from s2am_engine.finish.shading import GAMMA, MAX_STOPS
 from s2am_engine.networks.attention import region_mean
 from s2am_engine.networks.network import PaintNetwork
 from s2am_engine.networks.recognition import Comparison
