@@ -49,8 +49,7 @@ def measure_finish(request: MeasureFinish) -> FinishMeasured:
     mask = np.frombuffer(request.mask, np.uint8).reshape(shape)
     rgba = np.frombuffer(request.windows, np.uint8).reshape(-1, FINISH_WINDOW, FINISH_WINDOW, 4)
     masks = np.frombuffer(request.window_masks, np.uint8).reshape(rgba.shape[:3])
-    visible = rgba[..., 3] > 0
-    windows = SampleWindows(rgba[..., :3], visible & (masks == 255), visible & (masks == 0))
+    windows = SampleWindows(rgba[..., :3], masks, rgba[..., 3])
     reduced = np.ascontiguousarray(pixels[..., :3]), mask, pixels[..., 3]
     color_map, scale = ColorMap.from_json(request.color_map), request.full_width / request.width
     around = Surroundings.measure(*reduced).scaled(scale) if mask.any() else None

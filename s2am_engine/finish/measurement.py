@@ -59,15 +59,15 @@ class RegionMeasurement:
     limit: float | None = None
 
     @classmethod
-    def of(cls, windows: RegionWindows, *, background: bool = False) -> RegionMeasurement:
-        """Measure a region; background: whether it is one."""
+    def of(cls, windows: RegionWindows) -> RegionMeasurement:
+        """Measure a region."""
         patches, edges = [], []
         for levels, valid in windows.parts():
             patches.append(PatchStatistics.of(levels, valid))
             edges.append(Edges.of(levels, valid))
         found = PatchStatistics.joined(patches)
         noise = estimate_noise(found, windows.patches)
-        blur = Edges.joined(edges).estimate_blur(noise.level if noise else 0.0, background=background)
+        blur = Edges.joined(edges).estimate_blur(noise.level if noise else 0.0, background=windows.background)
         return cls(noise, blur, None if noise else noise_limit(found))
 
     @property
@@ -112,7 +112,7 @@ class FinishMeasurement:
         with ThreadPoolExecutor(1, "measure") as pool:
             foreground, background = windows.regions(color_map)
             measured = pool.submit(RegionMeasurement.of, foreground)
-            other = RegionMeasurement.of(background, background=True)
+            other = RegionMeasurement.of(background)
             return cls(measured.result(), other, fringe=around.fringe if around else 0.0)
 
     def automatic(self, shading: Shading | None = None) -> Finish:

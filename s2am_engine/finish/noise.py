@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -263,11 +264,14 @@ def _spatial_correlation(flat: Floats) -> Doubles:
     side = 2 * _LAGS + 1
     found = np.zeros((3, side, side))
     middle = flat[:, _LAGS:-_LAGS, _LAGS:-_LAGS]
-    energy = np.maximum((middle**2).sum(axis=(0, 1, 2)), 1e-12)
-    for y in range(side):
-        for x in range(side):
-            shifted = flat[:, y : y + middle.shape[1], x : x + middle.shape[2]]
-            found[:, y, x] = np.einsum("pyxc,pyxc->c", middle, shifted) / energy
+    width = middle.shape[2]
+    for channel in range(3):
+        columns = np.ascontiguousarray(middle[..., channel]).reshape(-1, width).T
+        energy = max(float(np.square(columns).sum()), 1e-12)
+        for y in range(side):
+            shifted = np.ascontiguousarray(flat[:, y : y + width, :, channel]).reshape(-1, flat.shape[2])
+            products = columns @ shifted  # of each column of the middle and each one of these rows
+            found[channel, y] = [np.trace(products[:, x : x + width]) / energy for x in range(side)]
     found = (found + found[:, ::-1, ::-1]) / 2
     # The surfaces that were removed, and the choice of patches, took noise of low frequencies away: all correlations
     # are too low by the same amount, which makes those at the greatest distance negative.
@@ -321,16 +325,8 @@ def softened_share(model: NoiseModel, weights: Doubles) -> Doubles:
     return share
 
 
-@functools.lru_cache(8)
-def _white_spectrum(side: int, seed: int) -> NDArray[np.complexfloating[Any, Any]]:
-    """Return the Fourier transform (3, side, side // 2 + 1) of white noise."""
-    rng = np.random.default_rng((seed, side))
-    # One channel after another: NumPy's transform takes several times their memory.
-    return np.stack([np.fft.rfft2(rng.standard_normal((side, side), np.float32)) for _ in range(3)])
-
-
 def _power_spectrum(spatial: Doubles, side: int) -> Doubles:
-    """Return the Fourier transform of a correlation (3, 7, 7) in a square: (3, side, side // 2 + 1)."""
+    """Return the Fourier transform of a correlation (7, 7) in a square: (side, side // 2 + 1)."""
     reach = np.arange(-_LAGS, _LAGS + 1)
     down, across = (np.exp(-2j * np.pi / side * np.outer(np.arange(n), reach)) for n in (side, side // 2 + 1))
     power: Doubles = np.asarray(down @ spatial @ across.T).real.clip(0)
@@ -366,36 +362,34 @@ def noise_tiles(correlation: NoiseCorrelation, seed: int) -> tuple[NoiseTile, ..
         correlation: of the noise.
         seed: of the random generator.
     """
-    tiles = []
-    for side in _TILE_SIDES:
-        spectrum = _white_spectrum(side, seed)
-        if not correlation.channels:
-            tiles.append(_tile(np.repeat(_inverse(spectrum[:1], side), 3, axis=2)))
-            continue
-        values, vectors = np.linalg.eigh(np.frombuffer(correlation.channels).reshape(3, 3))
-        root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
-        spatial = np.frombuffer(correlation.spatial).reshape(3, 2 * _LAGS + 1, 2 * _LAGS + 1)
-        tile = np.empty((side, side, 3), np.int16)
-        for channel in range(3):  # one after another, as spectra take several times the memory of a tile
-            mixed = np.tensordot(root[channel : channel + 1].astype(np.float32), spectrum, 1)
-            mixed *= np.sqrt(_power_spectrum(spatial[channel : channel + 1], side)).astype(np.float32)
-            noise = _inverse(mixed, side)
-            noise /= noise.std() + np.float32(1e-9)
-            tile[..., channel] = _tile(noise)[..., 0]
-        tiles.append(tile)
-    return tuple(tiles)
+    return tuple(_tile(correlation, side, np.random.default_rng((seed, side))) for side in _TILE_SIDES)
 
 
-def _tile(noise: Floats) -> NoiseTile:
-    """Return one of the tiles from noise (n, n, 3) of standard deviation 1; modifies the argument."""
+def _tile(correlation: NoiseCorrelation, side: int, rng: np.random.Generator) -> NoiseTile:
+    """Return one of the tiles. Its channels are computed one after another, as transforms take a lot of memory."""
+    if not correlation.channels:
+        return np.repeat(_as_tile(rng.standard_normal((side, side, 1), np.float32)), 3, axis=2)
+    values, vectors = np.linalg.eigh(np.frombuffer(correlation.channels).reshape(3, 3))
+    root = ((vectors * np.sqrt(values.clip(0))) @ vectors.T).astype(np.float32)
+    spatial = np.frombuffer(correlation.spatial).reshape(3, 2 * _LAGS + 1, 2 * _LAGS + 1)
+    white = [rng.standard_normal((side, side), np.float32) for _ in range(3)]
+    tile = np.empty((side, side, 3), np.int16)
+    for channel in range(3):
+        mixed = white[0] * root[channel, 0]
+        for each, share in zip(white[1:], root[channel, 1:], strict=True):
+            cv2.scaleAdd(each, float(share), mixed, dst=mixed)
+        spectrum = np.fft.rfft2(mixed)
+        spectrum *= np.sqrt(_power_spectrum(spatial[channel], side)).astype(np.float32)
+        noise = np.asarray(np.fft.irfft2(spectrum, s=(side, side)), np.float32)
+        noise /= noise.std() + np.float32(1e-9)
+        tile[..., channel] = _as_tile(noise)
+    return tile
+
+
+def _as_tile(noise: Floats) -> NoiseTile:
+    """Return noise of standard deviation 1, which is modified, as integers of one of the tiles."""
     noise *= np.float32(TILE_UNIT / np.sqrt(len(_TILE_SIDES)))
     return noise.clip(-_LARGEST_IN_TILE, _LARGEST_IN_TILE).astype(np.int16)
-
-
-def _inverse(spectrum: NDArray[np.complexfloating[Any, Any]], side: int) -> Floats:
-    """Return the image (side, side, C) of a Fourier transform (C, side, side // 2 + 1)."""
-    image = np.fft.irfft2(spectrum, s=(side, side)).transpose(1, 2, 0)
-    return np.ascontiguousarray(image, np.float32)
 
 
 def noise_at(tiles: tuple[NoiseTile, ...], top: int, left: int, out: NoiseTile) -> NoiseTile:

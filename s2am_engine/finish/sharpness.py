@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from s2am_engine.color.srgb import LUMA
 from s2am_engine.finish.scratch import Scratch, spread, times
-from s2am_engine.types import Doubles, Floats
+from s2am_engine.types import Bytes, Doubles, Floats
 
 LARGEST_BLUR = 6.0
 """Blur radius (sigma) in pixels that is reported at most."""
@@ -70,10 +70,10 @@ class Edges:
             windows: N×S×S×3 parts of the image in 8-bit levels.
             valid: N×S×S, the pixels that belong to the region.
         """
-        luma = windows @ np.array(LUMA, np.float32)
-        found = [_edge_ratios(*each) for each in zip(luma, valid, strict=True)]
-        ratio, wider, strength = (np.concatenate(each) for each in zip(*found, strict=True))
-        return cls(ratio, wider, strength, int(np.count_nonzero(valid)))
+        # Below one another: pixels near their borders, where they mix, are not used.
+        luma = cv2.transform(windows.reshape(-1, windows.shape[2], 3), np.array([LUMA], np.float32))
+        usable = _far_from_others(valid).reshape(luma.shape)
+        return cls(*_edge_ratios(np.asarray(luma, np.float32), usable), int(np.count_nonzero(valid)))
 
     @classmethod
     def joined(cls, parts: Sequence[Edges]) -> Edges:
@@ -137,17 +137,23 @@ def _agreement(squares: Floats, sharp: float, wider_ratio: Floats) -> float:
     return float(_squared_blur(np.median(wider_ratio[alike], keepdims=True), _SECOND, _THIRD)[0]) / max(sharp, 0.1)
 
 
-def _edge_ratios(luma: Floats, inside: NDArray[np.bool_]) -> tuple[Floats, Floats, Floats]:
-    """Return the squared ratios of the gradients and the strength at the edge pixels of a window, (E,) each."""
+def _far_from_others(valid: NDArray[np.bool_]) -> Bytes:
+    """Return 1 at the pixels of windows (N, S, S) whose gradients do not mix with what is beyond, else 0."""
+    reach = kernel_reach(_THIRD)
+    usable = np.zeros(valid.shape, np.uint8)
+    usable[:, reach:-reach, reach:-reach] = 1
+    if not valid.all():
+        box = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
+        for window, inside in zip(usable, valid, strict=True):
+            np.minimum(window, cv2.erode(inside.view(np.uint8), box), out=window)
+    return usable
+
+
+def _edge_ratios(luma: Floats, usable: Bytes) -> tuple[Floats, Floats, Floats]:
+    """Return the squared ratios of the gradients and the strength at the edge pixels of luma (h, w), (E,) each."""
     sharper, *blurrier = (cv2.GaussianBlur(luma, (0, 0), sigma) for sigma in (_FIRST, _SECOND, _THIRD))
     across, down = (cv2.filter2D(sharper, -1, each) for each in (_CENTRAL, _CENTRAL.T))
     size = cv2.magnitude(across, down)
-    reach = kernel_reach(_THIRD)  # pixels whose gradients mix with what is beyond
-    usable = np.zeros(luma.shape, np.uint8)
-    usable[reach:-reach, reach:-reach] = 1
-    if not inside.all():
-        box = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
-        usable = np.minimum(usable, cv2.erode(inside.astype(np.uint8), box))
     y, x = np.nonzero((size > _LEAST_GRADIENT) & (usable > 0))
     level = np.abs(across[y, x]) > np.abs(down[y, x])  # the direction of the gradient
     beside, below = level.astype(np.intp), 1 - level

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 from s2am_engine.color.map import ColorMap
 from s2am_engine.finish.noise import PATCH
 from s2am_engine.image.arrays import full_scale
-from s2am_engine.types import Doubles, Floats, Mask, Pixels
+from s2am_engine.types import Floats, Mask, Pixels
 
 WINDOW = 96
 """Side of a window in pixels."""
@@ -22,37 +24,88 @@ MAX_WINDOWS = 48
 
 _LEAST_SHARE = 0.5  # of a window that belongs to its region
 _MEASURED_SHARE = 1 / 8  # the same, of a window that was chosen for the other region
-_AT_A_TIME = 2  # windows that are floats at a time
+_AT_A_TIME = 4  # windows that are floats at a time
+
+
+@dataclass(frozen=True, eq=False)
+class SampleWindows:
+    """Parts of an image at full resolution, S×S pixels each, S = WINDOW. They may be views of the image.
+
+    pixels: N of S×S×3, uint8, uint16 or float32 in nominal [0, 1].
+    masks: N of S×S, the foreground.
+    alphas: N of S×S, pixels where it is 0 do not count; None = all count.
+    """
+
+    pixels: Sequence[Pixels]
+    masks: Sequence[Mask]
+    alphas: Sequence[Mask] | None = None
+
+    @classmethod
+    def of(cls, pixels: Pixels, mask: Mask, alpha: Mask | None = None) -> SampleWindows:
+        """Find evenly spread windows of an image, some in the foreground and some in the background.
+
+        Args:
+            pixels: H×W×3, uint8, uint16 or float32, not modified as long as the windows are used.
+            mask: H×W, the foreground.
+            alpha: H×W, pixels where it is 0 do not count; None = all count.
+        """
+        corners = window_positions(mask)
+        if min(mask.shape) < WINDOW:  # the rest of a window does not count
+            alpha = np.ones(mask.shape, np.bool_) if alpha is None else alpha
+            pixels, mask, alpha = (_enlarged(each) for each in (pixels, mask, alpha))
+        parts = [(slice(y, y + WINDOW), slice(x, x + WINDOW)) for x, y in corners]
+        alphas = None if alpha is None else [alpha[part] for part in parts]
+        return cls([pixels[part][..., :3] for part in parts], [mask[part] for part in parts], alphas)
+
+    def valid(self, number: int, *, background: bool) -> NDArray[np.bool_]:
+        """Return the visible pixels of a window (S, S) that are entirely foreground, or background."""
+        mask = self.masks[number]
+        inside = mask == 0 if background else mask >= full_scale(mask.dtype)
+        return inside if self.alphas is None else inside & (self.alphas[number] > 0)
+
+    def regions(self, color_map: ColorMap | None = None) -> tuple[RegionWindows, RegionWindows]:
+        """Return the windows of foreground and background; color_map: applied to the foreground."""
+        return RegionWindows(self, False, color_map), RegionWindows(self, True)
 
 
 @dataclass(frozen=True, eq=False)
 class RegionWindows:
     """The windows that show a region, which become 8-bit levels when they are read.
 
-    pixels: N×S×S×3, uint8, uint16 or float32 in nominal [0, 1], also of windows that do not show the region.
-    valid: N×S×S, the pixels that belong to the region.
-    chosen: (n,) numbers of the windows that show it.
+    windows: of the image.
+    background: the region is the background.
     color_map: applied first; None = the colors as they are.
     """
 
-    pixels: Pixels
-    valid: NDArray[np.bool_]
-    chosen: NDArray[np.intp]
+    windows: SampleWindows
+    background: bool
     color_map: ColorMap | None = None
 
+    @cached_property
+    def chosen(self) -> tuple[int, ...]:
+        """The numbers of the windows that show the region."""
+        least = _MEASURED_SHARE * WINDOW**2
+        return tuple(n for n in range(len(self.windows.masks)) if np.count_nonzero(self._valid(n)) > least)
+
     def parts(self) -> Iterator[tuple[Floats, NDArray[np.bool_]]]:
-        """Yield a few windows after another: n×S×S×3 in 8-bit levels, and n×S×S."""
+        """Yield a few windows after another: n×S×S×3 in 8-bit levels, and n×S×S, the pixels of the region."""
         for first in range(0, len(self.chosen), _AT_A_TIME):
             part = self.chosen[first : first + _AT_A_TIME]
-            yield self._levels(self.pixels[part]), self.valid[part]
+            colors = np.stack([self.windows.pixels[number] for number in part])
+            yield self._levels(colors), np.stack([self._valid(number) for number in part])
 
     def patches(self, numbers: NDArray[np.intp]) -> Floats:
         """Return patches (K, PATCH, PATCH, 3) in 8-bit levels by their numbers (K,), window after window, by rows."""
-        steps = self.pixels.shape[1] // PATCH
-        window, place = np.divmod(numbers, steps**2)
-        row, column = np.divmod(place, steps)
-        split = self.pixels.reshape(len(self.pixels), steps, PATCH, steps, PATCH, 3)
-        return self._levels(split[self.chosen[window], row, :, column])
+        steps = WINDOW // PATCH
+        found = []
+        for number in numbers.tolist():
+            window, place = divmod(number, steps**2)
+            y, x = (PATCH * each for each in divmod(place, steps))
+            found.append(self.windows.pixels[self.chosen[window]][y : y + PATCH, x : x + PATCH])
+        return self._levels(np.stack(found))
+
+    def _valid(self, number: int) -> NDArray[np.bool_]:
+        return self.windows.valid(number, background=self.background)
 
     def _levels(self, pixels: Pixels) -> Floats:
         """Return pixels of the windows, of any shape (…, 3), recolored and in 8-bit levels."""
@@ -62,52 +115,10 @@ class RegionWindows:
         return np.asarray(colors * np.float32(255), np.float32)
 
 
-@dataclass(frozen=True, eq=False)
-class SampleWindows:
-    """Parts of an image at full resolution.
-
-    pixels: N×S×S×3, uint8, uint16 or float32 in nominal [0, 1], S = WINDOW.
-    foreground: N×S×S, pixels that are entirely foreground.
-    background: N×S×S, visible pixels that are entirely background.
-    """
-
-    pixels: Pixels
-    foreground: NDArray[np.bool_]
-    background: NDArray[np.bool_]
-
-    @classmethod
-    def of(cls, pixels: Pixels, mask: Mask, alpha: Mask | None = None) -> SampleWindows:
-        """Read evenly spread windows of an image, some in the foreground and some in the background.
-
-        Args:
-            pixels: H×W×3, uint8, uint16 or float32.
-            mask: H×W, the foreground.
-            alpha: H×W, pixels where it is 0 do not count; None = all count.
-        """
-        corners, full = window_positions(mask), full_scale(mask.dtype)
-        shape = (len(corners), WINDOW, WINDOW)
-        found = cls(np.zeros((*shape, 3), pixels.dtype), np.zeros(shape, np.bool_), np.zeros(shape, np.bool_))
-        for number, (x, y) in enumerate(corners):
-            part = slice(y, y + WINDOW), slice(x, x + WINDOW)
-            weights = mask[part]
-            rows, columns = (slice(length) for length in weights.shape)  # less than a window in a small image
-            visible = True if alpha is None else alpha[part] > 0
-            found.pixels[number, rows, columns] = pixels[part]
-            found.foreground[number, rows, columns] = (weights >= full) & visible
-            found.background[number, rows, columns] = (weights == 0) & visible
-        return found
-
-    def regions(self, color_map: ColorMap | None = None) -> tuple[RegionWindows, RegionWindows]:
-        """Return the windows of foreground and background; color_map: applied to the foreground."""
-        chosen = [np.flatnonzero(_shares(each) > _MEASURED_SHARE) for each in (self.foreground, self.background)]
-        return (
-            RegionWindows(self.pixels, self.foreground, chosen[0], color_map),
-            RegionWindows(self.pixels, self.background, chosen[1]),
-        )
-
-
-def _shares(valid: NDArray[np.bool_]) -> Doubles:
-    return np.count_nonzero(valid, axis=(1, 2)) / valid[0].size
+def _enlarged(array: NDArray[Any]) -> NDArray[Any]:
+    """Return a copy of an array with at least as many rows and columns as a window; new ones are 0."""
+    missing = [(0, max(0, WINDOW - length)) for length in array.shape[:2]]
+    return np.pad(array, [*missing, *[(0, 0)] * (array.ndim - 2)])
 
 
 def window_positions(mask: Mask, size: tuple[int, int] | None = None) -> list[tuple[int, int]]:
