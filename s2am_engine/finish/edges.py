@@ -70,15 +70,18 @@ class Surroundings:
         shown = np.ascontiguousarray(to_uint8(subsample(mask[part], _FIELD_SIDE * _SAMPLED)))
         weights = cv2.blur(shown, (3, 3))
         colors = to_uint8(subsample(pixels[part], _FIELD_SIDE * _SAMPLED))
-        share = np.asarray(weights / np.float32(255), np.float32)
         counts = None if alpha is None else (subsample(alpha[part], _FIELD_SIDE * _SAMPLED) > 0).astype(np.float32)
-        size = (min(_FIELD_SIDE, share.shape[1]), min(_FIELD_SIDE, share.shape[0]))
+        size = (min(_FIELD_SIDE, weights.shape[1]), min(_FIELD_SIDE, weights.shape[0]))
+        levels = np.linspace(0, 1, 256, dtype=np.float32)
+        counted, product = (np.empty(weights.shape, np.float32) for _ in range(2))
+        small = _reduced(np.asarray(cv2.LUT(weights, levels, dst=counted), np.float32), size)
         fields = []
-        for weight in (_opacity_weight(share), _opacity_weight(1 - share)):
-            counted = np.asarray(weight if counts is None else weight * counts, np.float32)
-            sums = [_reduced(np.asarray(colors[..., c] * counted, np.float32), size) for c in range(3)]
+        for table in (_opacity_weight(levels), _opacity_weight(1 - levels)):
+            cv2.LUT(weights, table.ravel(), dst=counted)
+            if counts is not None:
+                counted *= counts
+            sums = [_reduced(np.multiply(colors[..., c], counted, out=product), size) for c in range(3)]
             fields.append(_extrapolated(np.dstack(sums), _reduced(counted, size)))
-        small = _reduced(share, size)
         scale = np.array(size) / (right - left, bottom - top)
         reach = _LIGHT_REACH * float(np.sqrt(small.sum() / scale.prod()))
         across, down = reach * scale
@@ -177,7 +180,14 @@ def _extrapolated(sums: Floats, weights: Floats) -> Bytes:
 
 
 def decontaminate(
-    colors: Floats, alpha: Floats, around: Surroundings, corner: tuple[int, int], strength: float, *, layer: bool
+    colors: Floats,
+    alpha: Floats,
+    around: Surroundings,
+    corner: tuple[int, int],
+    strength: float,
+    scratch: Scratch,
+    *,
+    layer: bool,
 ) -> None:
     """Replace the colors of soft edges by those of the foreground nearby, in proportion to their transparency.
 
@@ -187,6 +197,7 @@ def decontaminate(
         around: has the colors where no opaque pixel is near.
         corner: row and column of the upper left pixel in the image that was measured.
         strength: 0 to 1.
+        scratch: memory of the thread; the colors are its array “colors”.
         layer: whether the colors are a layer's own; else they are those of a composite.
     """
     box = bounding_box(alpha < 1 if layer else (alpha > 0) & (alpha < 1))
@@ -198,17 +209,19 @@ def decontaminate(
     colors, shown = colors[part], alpha[part]
     place = corner[0] + part[0].start, corner[1] + part[1].start
     share = strength * (1 - cv2.pow(shown, 4))
-    inner = _nearby(colors, _opacity_weight(shown), around, around.foreground, place)
+    inner = _nearby(colors, _opacity_weight(shown), around, around.foreground, place, scratch, "weights")
+    spare = scratch.floats("change", colors.shape)
     if layer:
         wanted = inner
     else:
-        wanted = _nearby(colors, _opacity_weight(1 - shown), around, around.background, place)
+        weight = _opacity_weight(1 - shown)
+        wanted = _nearby(colors, weight, around, around.background, place, scratch, "other")
         cv2.subtract(inner, wanted, dst=inner)
-        cv2.add(wanted, times(inner, shown, out=inner), dst=wanted)
+        cv2.add(wanted, times(inner, shown, out=inner, spare=spare), dst=wanted)
         share *= np.minimum(shown / _RAMP, 1)
     share[shown >= 1] = 0
     cv2.subtract(wanted, colors, dst=wanted)
-    cv2.add(colors, times(wanted, share, out=wanted), dst=colors)
+    cv2.add(colors, times(wanted, share, out=wanted, spare=spare), dst=colors)
 
 
 def _opacity_weight(alpha: Floats) -> Floats:
@@ -216,7 +229,15 @@ def _opacity_weight(alpha: Floats) -> Floats:
     return np.asarray(cv2.pow(alpha, 8), np.float32)
 
 
-def _nearby(colors: Floats, weight: Floats, around: Surroundings, beyond: Bytes, place: tuple[int, int]) -> Floats:
+def _nearby(
+    colors: Floats,
+    weight: Floats,
+    around: Surroundings,
+    beyond: Bytes,
+    place: tuple[int, int],
+    scratch: Scratch,
+    name: str,
+) -> Floats:
     """Return the weighted mean of the colors nearby, and of the surroundings where there is little weight.
 
     It is computed at half the resolution, as it is smooth; the pairs of pixels are the same in all blocks.
@@ -227,26 +248,26 @@ def _nearby(colors: Floats, weight: Floats, around: Surroundings, beyond: Bytes,
         around: the surroundings.
         beyond: one of their fields.
         place: row and column of the colors in the image.
+        scratch: memory of the thread, whose array “change” is overwritten.
+        name: of its array for the result.
     """
     height, width = weight.shape
     top, left = (each % 2 for each in place)
     bottom, right = (height + top) % 2, (width + left) % 2
     size = (left + width + right) // 2, (top + height + bottom) // 2
-    sums, weights = (
-        cv2.blur(
-            cv2.resize(
-                cv2.copyMakeBorder(each, top, bottom, left, right, cv2.BORDER_CONSTANT, value=0),
-                size,
-                interpolation=cv2.INTER_AREA,
-            ),
-            (_NEAR + 1, _NEAR + 1),
-        )
-        for each in (times(colors, weight), weight)
-    )
-    least = np.float32(_LEAST_WEIGHT)
+
+    def reduced(values: Floats) -> Floats:
+        padded = cv2.copyMakeBorder(values, top, bottom, left, right, cv2.BORDER_CONSTANT, value=0)
+        halved = cv2.resize(padded, size, interpolation=cv2.INTER_AREA)
+        return np.asarray(cv2.blur(halved, (_NEAR + 1, _NEAR + 1)), np.float32)
+
+    sums, weights = reduced(times(colors, weight, out=scratch.floats("change", colors.shape))), reduced(weight)
     field = around.scaled(0.5).at(beyond, (place[0] - top) // 2, (place[1] - left) // 2, *size[::-1])
-    near = times(cv2.scaleAdd(field, _LEAST_WEIGHT, sums), np.asarray(1 / (weights + least), np.float32))
-    full = cv2.resize(near, (2 * size[0], 2 * size[1]), interpolation=cv2.INTER_LINEAR)
+    cv2.scaleAdd(field, _LEAST_WEIGHT, sums, dst=sums)
+    np.add(weights, np.float32(_LEAST_WEIGHT), out=weights)
+    near = times(sums, np.reciprocal(weights, out=weights), out=sums)
+    full = scratch.floats(name, (2 * size[1], 2 * size[0], 3))
+    cv2.resize(near, (2 * size[0], 2 * size[1]), dst=full, interpolation=cv2.INTER_LINEAR)
     return np.asarray(full[top : top + height, left : left + width], np.float32)
 
 

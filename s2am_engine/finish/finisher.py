@@ -151,19 +151,20 @@ class Finisher:
         if self._light is not None:
             self._light.apply(colors, *place, finish.light, scratch)
         if finish.decontaminate and around is not None and alpha is not None:
-            decontaminate(colors, alpha, around, place, finish.decontaminate, layer=layer)
+            decontaminate(colors, alpha, around, place, finish.decontaminate, scratch, layer=layer)
             outer, inner = _surrounded(inner, self._reach_of_opaque, alpha.shape)
             colors, alpha, place = colors[outer], alpha[outer], _moved(place, outer)
         if finish.sharpness:
             change = soften if finish.sharpness < 0 else unsharp_mask
             change(colors, abs(finish.sharpness), alpha if layer else None, scratch)
         colors = self._grain(colors, place, inner) if isinstance(self._grain, ReducedGrain) else colors[inner]
-        block = (*_moved(place, inner), *colors.shape[:2])
-        if finish.light_wrap and around is not None and around.has_light(*block):
-            light = around.at(around.spilled_light, *block, out=scratch.floats("weights", colors.shape))
+        (top, left), (height, width) = _moved(place, inner), colors.shape[:2]
+        if finish.light_wrap and around is not None and around.has_light(top, left, height, width):
+            light = scratch.floats("weights", colors.shape)
+            around.at(around.spilled_light, top, left, height, width, out=light)
             wrap_light(colors, light, finish.light_wrap, scratch)
         if isinstance(self._grain, AddedGrain):
-            self._grain(colors, *block[:2], scratch)
+            self._grain(colors, top, left, scratch)
         return colors
 
     def uses_alpha(self, *, layer: bool) -> bool:
@@ -304,8 +305,9 @@ class _FinishJob:
         finished = finisher.finish_block(colors, alpha, place, inner, scratch, layer=layer)
         if not (everywhere or self.whole):
             before = _to_levels(target, scratch.floats("change", target.shape))
-            change = cv2.subtract(finished, before, dst=scratch.floats("weights", target.shape))
-            times(change, _unit(mask), out=change)
+            change = scratch.floats("weights", target.shape)
+            cv2.subtract(finished, before, dst=change)
+            times(change, _unit(mask), out=change, spare=scratch.floats("other", target.shape))
             finished = np.asarray(cv2.add(change, before, dst=change), np.float32)
         result = _to_depth(finished, target)
         if everywhere:
@@ -387,7 +389,8 @@ def _to_levels(pixels: Pixels, out: Floats) -> Floats:
 
 def _unit(mask: Mask) -> Floats:
     """Return a part of a mask in [0, 1]."""
-    return np.multiply(mask, np.float32(1 / full_scale(mask.dtype)), dtype=np.float32).clip(0, 1)
+    unit = np.multiply(mask, np.float32(1 / full_scale(mask.dtype)), dtype=np.float32)
+    return unit.clip(0, 1) if mask.dtype.kind == "f" else unit
 
 
 def _to_depth(colors: Floats, before: Pixels) -> Pixels:

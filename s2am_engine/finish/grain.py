@@ -52,7 +52,7 @@ class AddedGrain:
     def __call__(self, colors: Floats, top: int, left: int, scratch: Scratch) -> None:
         """Add noise to colors (h, w, 3) in 8-bit levels of a block at (top, left) of the image, in place."""
         noise, level = (scratch.floats(name, colors.shape) for name in ("weights", "change"))
-        np.copyto(noise, noise_at(self.tiles, top, left, scratch.array("noise", colors.shape, np.int16)))
+        np.copyto(noise, noise_at(self.tiles, top, left, scratch.array("other", colors.shape, np.int16)))
         cv2.LUT(spread(_luma_levels(colors)), self.table, dst=level)
         cv2.multiply(noise, level, dst=noise)
         cv2.add(colors, noise, dst=colors)

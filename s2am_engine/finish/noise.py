@@ -45,6 +45,7 @@ TILE_UNIT = 4096
 """Standard deviation of the sum of the tiles of noise, whose integers take half the memory of floats."""
 
 _LARGEST_IN_TILE = 32767 // len(_TILE_SIDES)  # so that the sum of the tiles does not overflow; 5.6 deviations of a tile
+_ROWS = 64  # of a spectrum that are filtered at a time
 _KNOT_LUMAS = np.linspace(0, 255, NOISE_KNOTS)
 
 NoiseTile = NDArray[np.int16]
@@ -144,7 +145,9 @@ class PatchStatistics:
         steps = side // PATCH
         inside = valid.reshape(count, steps, PATCH, steps, PATCH).all(axis=(2, 4)).ravel()
         split = windows.reshape(count, steps, PATCH, steps, PATCH, 3).transpose(0, 1, 3, 5, 2, 4)
-        patches = split.reshape(-1, 3, PATCH * PATCH)[inside]
+        patches = split.reshape(-1, 3, PATCH * PATCH)
+        if not inside.all():
+            patches = patches[inside]
         means = patches.mean(axis=2)
         patches -= means[..., None]
         projected = patches @ _PROJECTIONS
@@ -325,12 +328,14 @@ def softened_share(model: NoiseModel, weights: Doubles) -> Doubles:
     return share
 
 
-def _power_spectrum(spatial: Doubles, side: int) -> Doubles:
-    """Return the Fourier transform of a correlation (7, 7) in a square: (side, side // 2 + 1)."""
-    reach = np.arange(-_LAGS, _LAGS + 1)
-    down, across = (np.exp(-2j * np.pi / side * np.outer(np.arange(n), reach)) for n in (side, side // 2 + 1))
-    power: Doubles = np.asarray(down @ spatial @ across.T).real.clip(0)
-    return power
+def _filter(spectrum: NDArray[np.complexfloating[Any, Any]], spatial: Doubles) -> None:
+    """Give white noise a correlation (7, 7); spectrum: of the noise, (n, n // 2 + 1), modified."""
+    side, reach = len(spectrum), np.arange(-_LAGS, _LAGS + 1)
+    across = np.exp(-2j * np.pi / side * np.outer(reach, np.arange(spectrum.shape[1])))
+    for first in range(0, side, _ROWS):
+        rows = spectrum[first : first + _ROWS]
+        down = np.exp(-2j * np.pi / side * np.outer(np.arange(first, first + len(rows)), reach))
+        rows *= np.sqrt((down @ spatial @ across).real.clip(0)).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -379,7 +384,8 @@ def _tile(correlation: NoiseCorrelation, side: int, rng: np.random.Generator) ->
         for each, share in zip(white[1:], root[channel, 1:], strict=True):
             cv2.scaleAdd(each, float(share), mixed, dst=mixed)
         spectrum = np.fft.rfft2(mixed)
-        spectrum *= np.sqrt(_power_spectrum(spatial[channel], side)).astype(np.float32)
+        del mixed
+        _filter(spectrum, spatial[channel])
         noise = np.asarray(np.fft.irfft2(spectrum, s=(side, side)), np.float32)
         noise /= noise.std() + np.float32(1e-9)
         tile[..., channel] = _as_tile(noise)

@@ -47,10 +47,14 @@ def spread(weight: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any
     return cv2.cvtColor(weight, cv2.COLOR_GRAY2RGB, dst=out)
 
 
-def times(colors: NDArray[Any], weight: Floats, out: Floats | None = None) -> Floats:
+def times(colors: NDArray[Any], weight: Floats, out: Floats | None = None, spare: Floats | None = None) -> Floats:
     """Return colors (h, w, 3) times a weight (h, w); several times faster than NumPy's broadcasting.
 
-    `out`: array for the result, which may be `colors` itself; None = a new one.
+    Args:
+        colors: h×w×3.
+        weight: h×w.
+        out: array for the result, which may be `colors` itself; None = a new one.
+        spare: array of the shape of the colors, needed if these are `out`, to be overwritten; None = a new one.
     """
-    factors = spread(weight)
+    factors = spread(weight, spare if out is colors else out)
     return np.asarray(cv2.multiply(colors, factors, dst=factors if out is None else out), np.float32)

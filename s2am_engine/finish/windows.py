@@ -24,7 +24,7 @@ MAX_WINDOWS = 48
 
 _LEAST_SHARE = 0.5  # of a window that belongs to its region
 _MEASURED_SHARE = 1 / 8  # the same, of a window that was chosen for the other region
-_AT_A_TIME = 4  # windows that are floats at a time
+_AT_A_TIME = 2  # windows that are floats at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,9 +36,9 @@ class SampleWindows:
     alphas: N of S×S, pixels where it is 0 do not count; None = all count.
     """
 
-    pixels: Sequence[Pixels]
-    masks: Sequence[Mask]
-    alphas: Sequence[Mask] | None = None
+    pixels: Sequence[Pixels] | Pixels
+    masks: Sequence[Mask] | Mask
+    alphas: Sequence[Mask] | Mask | None = None
 
     @classmethod
     def of(cls, pixels: Pixels, mask: Mask, alpha: Mask | None = None) -> SampleWindows:
@@ -111,8 +111,10 @@ class RegionWindows:
         """Return pixels of the windows, of any shape (…, 3), recolored and in 8-bit levels."""
         colors = np.multiply(pixels, np.float32(1 / full_scale(pixels.dtype)), dtype=np.float32)
         if self.color_map is not None:
-            colors = self.color_map(colors.reshape(-1, 1, 3)).reshape(colors.shape).clip(0, 1)
-        return np.asarray(colors * np.float32(255), np.float32)
+            colors = self.color_map(colors.reshape(-1, 1, 3)).reshape(colors.shape)
+            np.clip(colors, 0, 1, out=colors)
+        colors *= np.float32(255)
+        return colors
 
 
 def _enlarged(array: NDArray[Any]) -> NDArray[Any]:

@@ -15,7 +15,8 @@ from s2am_engine.cli.main import main
 from s2am_engine.inference.harmonizer import Harmonizer
 
 STAGES = ["network input", "network", "prediction", "rendering", "shadow", "pixels in to pixels out"]
-STAGES += ["measuring", "light", "grain", "noise reduction", "softening", "edges", "finish, all together"]
+STAGES += ["measuring", "light", "grain", "noise reduction", "softening", "edges"]
+STAGES += ["finish, all together", "finish, noise removed"]
 
 
 def test_measure_size_measures_every_stage_and_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -230,6 +230,17 @@ def test_texture_is_not_measured_as_grain() -> None:
     assert found.automatic_grain() == 0
 
 
+def test_measurement_copies_no_pixels_unless_the_image_is_smaller_than_a_window() -> None:
+    pixels, mask, _ = noisy(2, 8)
+    windows = SampleWindows.of(pixels, mask)
+    assert all(np.shares_memory(window, pixels) for window in windows.pixels)
+    small = SampleWindows.of(pixels[200:260, :300], mask[200:260, :300])
+    assert {window.shape for window in small.pixels} == {(96, 96, 3)}
+    for number in range(len(small.pixels)):
+        assert not small.valid(number, background=True)[60:].any(), "no pixels beyond the image"
+    assert any(small.valid(number, background=False).any() for number in range(len(small.pixels)))
+
+
 def test_measurement_survives_json() -> None:
     pixels, mask, _ = noisy(2, 8)
     found = measured(pixels, mask)

@@ -94,6 +94,16 @@ def test_gains_are_stops_of_light_at_every_depth(dtype: str) -> None:
     np.testing.assert_allclose(pixels / full, 0.6 * 2 ** (-0.5 / GAMMA), atol=0.003)
 
 
+def test_mask_mixes_the_colors_with_and_without_light() -> None:
+    pixels, mask = picture()
+    finisher = finisher_of(shading())
+    whole, mixed = pixels.astype(np.float32) / 255, pixels.astype(np.float32) / 255
+    finisher.apply(whole, np.full_like(mask, 255))
+    finisher.apply(mixed, mask)
+    before, share = pixels / 255, mask[..., None] / 255
+    np.testing.assert_allclose(mixed, before + share * (whole - before), atol=1e-5)
+
+
 def test_highlights_roll_off_and_black_stays() -> None:
     ramp = np.repeat(np.arange(256, dtype=np.float32)[None, :, None], 3, axis=2)
     lit = Shading((0, 0, 256, 1), np.full((1, 1), 1, np.float32)).apply(ramp, 0, 0, 1)[0, :, 0]
