@@ -27,7 +27,7 @@ from s2am_engine.finish.noise import (
     noise_at,
     noise_tiles,
 )
-from s2am_engine.finish.scratch import Scratch, spread, times
+from s2am_engine.finish.scratch import Scratch, repeat_channels, times
 from s2am_engine.types import Bytes, Doubles, Floats
 
 _MOST_BANDS = 3
@@ -53,7 +53,7 @@ class AddedGrain:
         """Add noise to colors (h, w, 3) in 8-bit levels of a block at (top, left) of the image, in place."""
         noise, level = (scratch.floats(name, colors.shape) for name in ("weights", "change"))
         np.copyto(noise, noise_at(self.tiles, top, left, scratch.array("other", colors.shape, np.int16)))
-        cv2.LUT(spread(_luma_levels(colors)), self.table, dst=level)
+        cv2.LUT(repeat_channels(_luma_levels(colors)), self.table, dst=level)
         cv2.multiply(noise, level, dst=noise)
         cv2.add(colors, noise, dst=colors)
 
@@ -123,7 +123,7 @@ class ReducedGrain:
                 cv2.add(found, _expanded(noise, part, fine.shape), dst=found)
             noise = found
         assert noise is not None
-        cv2.multiply(noise, cv2.LUT(spread(luma), self.removed), dst=noise)
+        cv2.multiply(noise, cv2.LUT(repeat_channels(luma), self.removed), dst=noise)
         top, left = (each.start + offset - cut.start for each, offset, cut in zip(inner, offsets, part, strict=True))
         height, width = (each.stop - each.start for each in inner)
         return np.asarray(cv2.subtract(colors[inner], noise[top : top + height, left : left + width]), np.float32)

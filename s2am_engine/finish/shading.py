@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from s2am_engine.finish.interpolation import interpolate_by_splines
-from s2am_engine.finish.scratch import Scratch, spread
+from s2am_engine.finish.scratch import Scratch, repeat_channels
 from s2am_engine.types import Floats
 
 GAMMA = 2.2
@@ -114,10 +114,10 @@ class Shading:
             rising = np.multiply(inverse, np.float32(-_CUBED_LEVELS))
             rising += np.float32(_CUBED_LEVELS)
             np.maximum(rising, 0, out=rising)
-            cv2.multiply(divisors, spread(rising, wide), dst=divisors)
-            cv2.add(divisors, spread(inverse, wide), dst=divisors)
+            cv2.multiply(divisors, repeat_channels(rising, wide), dst=divisors)
+            cv2.add(divisors, repeat_channels(inverse, wide), dst=divisors)
         else:
-            spread(inverse, divisors)
+            repeat_channels(inverse, divisors)
         return np.asarray(cv2.divide(colors, divisors, dst=colors), np.float32)
 
     def to_json(self) -> dict[str, Any]:

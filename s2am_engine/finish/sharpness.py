@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2am_engine.color.srgb import LUMA
-from s2am_engine.finish.scratch import Scratch, spread, times
+from s2am_engine.finish.scratch import Scratch, repeat_channels, times
 from s2am_engine.types import Bytes, Doubles, Floats
 
 LARGEST_BLUR = 6.0
@@ -200,7 +200,7 @@ def _blur(colors: Floats, sigma: float, alpha: Floats | None, scratch: Scratch, 
     weighted = times(colors, alpha, out=scratch.floats("weights", colors.shape))
     cv2.GaussianBlur(weighted, size, sigma, dst=out)
     weight = cv2.GaussianBlur(alpha, size, sigma)
-    cv2.divide(out, spread(np.maximum(weight, np.float32(1e-4)), weighted), dst=out)
+    cv2.divide(out, repeat_channels(np.maximum(weight, np.float32(1e-4)), weighted), dst=out)
 
 
 def kernel_reach(sigma: float) -> int:
