@@ -70,13 +70,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_install(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--yes", action="store_true", help="do not ask: every GIMP 3, and the editor in the menus")
+    parser.add_argument("--yes", action="store_true", help="do not ask: the editor, and the plug-in in every GIMP 3")
     parser.add_argument("--no-plugin", action="store_true", help="do not install the plug-in in GIMP")
     _add_torch(parser)
     parser.add_argument("--wheels", type=Path, metavar="FOLDER", help="install from this folder, without a network")
-    parser.add_argument("--no-launcher", action="store_true", help="do not add the editor to the desktop's menus")
-    offer = "add the editor to “open with” for images; it does not become the default program"
-    parser.add_argument("--open-with", action=argparse.BooleanOptionalAction, default=None, help=offer)
+    parser.add_argument("--no-editor", action="store_true", help="do not install the editor")
     parser.add_argument("--dry-run", action="store_true", help="check what can be checked, and only list the steps")
     parser.set_defaults(run=_install)
 
@@ -95,8 +93,7 @@ def _install(options: argparse.Namespace, platform: Platform, console: Console) 
         plugin=not options.no_plugin,
         torch=options.torch,
         wheels=options.wheels.expanduser().resolve() if options.wheels else None,
-        launcher=not options.no_launcher,
-        open_with=options.open_with,
+        editor=not options.no_editor,
         ask=not options.yes,
     )
     installer = install.Installer(platform, install_options, install.CHECKOUT, console)

@@ -20,9 +20,10 @@ from platform import machine
 
 from s2am_common import system_libraries
 from s2am_common.errors import InstallError, S2AMError
+from s2am_common.translation import CATALOGS
 from s2am_setup.console import Console
 from s2am_setup.desktop import DISPLAY_NAME, start_and_report
-from s2am_setup.packages import PackageSources, install_project
+from s2am_setup.packages import PackageSources, install_project, install_sample_photographs
 from s2am_setup.python_environment import Environment, clean_environ
 from s2am_setup.start_check import start_editor
 
@@ -30,7 +31,9 @@ PYTHON = "3.12"
 """The Python inside."""
 
 _UNUSED = (
-    *("*/tests", "*/*/tests", "*/*/*/tests", "pip", "pip-*", "cv2/data", "cv2/utils", "networkx*"),
+    *("*/tests", "*/*/tests", "*/*/*/tests", "pip", "pip-*", "setuptools*", "pkg_resources", "cv2/data", "cv2/utils"),
+    *("numpy/distutils", "numpy/f2py", "skimage/[!_d]*", "skimage/_[!_]*", "skimage/draw"),
+    *("skimage/data/[!ar]*", "skimage/data/retina.jpg"),
     *(f"onnxruntime/{name}" for name in ("tools", "transformers", "quantization", "capi/libonnxruntime.so*")),
     *(f"PyQt6/{name}" for name in ("bindings", "uic", "lupdate", "Qt6/qml", "Qt6/qsci")),
 )
@@ -39,7 +42,18 @@ _UNUSED = (
 _QT_MODULES = ("QtCore", "QtGui", "QtWidgets", "QtSvg", "QtDBus")
 """The modules of PyQt6 that the editor imports, and the one behind the desktop's own dialogs."""
 
-_QT_PLUGINS = ("generic", "iconengines", "imageformats", "platform*", "wayland*", "xcb*", "egl*")
+_QT_PLUGINS = (
+    *(
+        "iconengines/*",
+        "imageformats/libq[!pmtw]*",
+        "platforminputcontexts/*",
+        "platformthemes/*",
+        "wayland*/*",
+        "xcb*/*",
+    ),
+    *(f"platforms/libq{name}*" for name in ("xcb", "wayland", "offscreen")),
+)
+"""Its plug-ins, by folder and file: no images that the program decodes itself, no platforms without a desktop."""
 
 _ICONS = Path(__file__).resolve().parent.parent / "s2am_setup/icons"
 _RUN = """\
@@ -48,6 +62,8 @@ _RUN = """\
 here=$(dirname "$(readlink -f "$0")")
 export LD_LIBRARY_PATH="$here/usr/lib${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}"
 export APPIMAGE="${{APPIMAGE:-$here/AppRun}}"
+# Without FUSE all starts share one unpacked folder: those from inside must not remove it.
+export NO_CLEANUP=1
 if [ $# -gt 0 ] && [ ! -f "$1" ]; then exec "$here/usr/bin/python3" -I -m s2am_setup.entry "$@"; fi
 {editor}"""
 _DESKTOP = f"""\
@@ -75,7 +91,8 @@ def build_appdir(folder: Path, wheel: Path, prefix: Path, sources: PackageSource
     """
     shutil.rmtree(folder, ignore_errors=True)
     unneeded = shutil.ignore_patterns(
-        "__pycache__", "site-packages", "test", "idlelib", "lib2to3", "tkinter", "*.a", "include", "share"
+        *("__pycache__", "site-packages", "test", "idlelib", "lib2to3", "tkinter", "turtledemo", "config-3*"),
+        *("*.a", "include", "share", "pkgconfig"),
     )
     with console.step("Copying Python"):
         shutil.copytree(prefix, folder / "usr", symlinks=True, ignore=unneeded)
@@ -85,6 +102,7 @@ def build_appdir(folder: Path, wheel: Path, prefix: Path, sources: PackageSource
     console.run([str(new.python), "-I", "-m", "ensurepip"], clean_environ())
     with console.step("Installing s2am and its libraries"):
         install_project(new, f"{wheel}[editor]", "", sources, console)
+        install_sample_photographs(new, sources, console)
     with console.step("Leaving out what is not needed"):
         leave_out_unused(new)
     with console.step("Copying the system's libraries that Qt needs"):
@@ -105,11 +123,12 @@ def leave_out_unused(environment: Environment) -> None:
     for module in qt.glob("Qt*.abi3.so"):
         if module.name.partition(".")[0] not in _QT_MODULES:
             module.unlink()
-    for folder in (qt / "Qt6/plugins").iterdir():
-        if not any(folder.match(pattern) for pattern in _QT_PLUGINS):
-            _remove(folder)
+    for plugin in (qt / "Qt6/plugins").glob("*/*"):
+        if not any(plugin.match(pattern) for pattern in _QT_PLUGINS):
+            _remove(plugin)
+    languages = {f"qtbase_{catalog.stem}.qm" for catalog in CATALOGS.glob("*.po")}
     for text in (qt / "Qt6/translations").iterdir():
-        if not text.name.startswith("qtbase_"):
+        if text.name not in languages:
             text.unlink()
     needed = set(system_libraries.find_needed([*qt.glob("*.so"), *(qt / "Qt6/plugins").rglob("*.so")]).values())
     for library in (qt / "Qt6/lib").iterdir():

@@ -17,15 +17,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from platform import python_version
 
 from installer import access, environment, repair_copy, reuse, wheels
 from s2am_common.errors import InstallError, S2AMError
+from s2am_common.optional_parts import OPTIONAL_PARTS
 from s2am_setup import debian, packages, start_check, torch_builds
-from s2am_setup.console import Console
+from s2am_setup.console import Console, format_bytes
 from s2am_setup.desktop import write_launchers
 from s2am_setup.gimp_plugin import install_plugin, remove_plugin
 from s2am_setup.gimp_profiles import GET_GIMP, GimpProfile, ensure_profile, find_gimp_profiles, find_gimps
@@ -39,7 +40,7 @@ from s2am_setup.installation import (
 )
 from s2am_setup.packages import PackageSources
 from s2am_setup.platform import Platform
-from s2am_setup.prompts import prompt_choices, prompt_yes_no
+from s2am_setup.prompts import prompt_yes_no
 from s2am_setup.python_environment import Environment, clean_environ
 from s2am_setup.uninstall import own_files
 
@@ -62,17 +63,15 @@ class InstallOptions:
         torch: "none", "cpu", a PyTorch tag, or "auto" for that of this computer's GPU, if any; "" = as before, at first
             "auto".
         wheels: folder of wheels to install from, without a network.
-        launcher: add the editor to the desktop's menus.
-        open_with: add the editor to “open with” for images; None = ask, or as before.
+        editor: install the editor, and add it to the desktop's menus, unless the present installation is without it.
         ask: ask questions.
-        keep_choices: keep the GIMPs and launchers of the previous installation (repair).
+        keep_choices: keep the GIMPs of the previous installation (repair).
     """
 
     plugin: bool = True
     torch: str = ""
     wheels: Path | None = None
-    launcher: bool = True
-    open_with: bool | None = None
+    editor: bool = True
     ask: bool = True
     keep_choices: bool = False
 
@@ -106,9 +105,7 @@ class Installer:
         self._installation: Installation = find_installation(platform, None, "s2am doctor")
         self._paths = self._installation.paths
         self._manifest = self._installation.manifest
-        launchers = self._installation.launchers(False)
-        if options.keep_choices and self._manifest.environment and not launchers.keys() & self._manifest.files.keys():
-            self._options = replace(options, launcher=False)
+        self._editor = options.editor and self._manifest.editor
         access.check_user(platform)
         self._sources = PackageSources(options.wheels, cache=self._paths.downloads)
         self._build = torch_builds.select_torch_build(platform, self._torch_tag())
@@ -166,7 +163,6 @@ class Installer:
             self._print_summary()
             self._profiles = self._choose_profiles()
             self._check_targets()
-            offer_images = self._choose_open_with()
             for folder in own_files(self._paths):
                 self._manifest.add_missing(folder)
             trees = (self._paths.environments, self._paths.downloads, self._paths.logs, self._paths.cache)
@@ -176,7 +172,7 @@ class Installer:
             try:
                 with self._own_temporary_folder():
                     self._run_steps(self._environment_steps())
-                    self._manifest.offer_images = offer_images
+                    self._manifest.editor = self._editor
                     self._run_steps(self._switching_steps())
             except KeyboardInterrupt:
                 if not self._switched:
@@ -198,8 +194,10 @@ class Installer:
             lines.append("In GIMP: start it again, select the pasted layer, and choose Filters > Harmonize Layer.")
         if self._editor_fault:
             lines.append(self._editor_fault)
-        elif self._options.launcher:
+        elif self._editor:
             lines.append("The editor: “s2am editor” in your menu, or “s2am edit”.")
+        else:
+            lines.append("“s2am install editor” adds the editor.")
         return lines
 
     @contextlib.contextmanager
@@ -219,15 +217,18 @@ class Installer:
             tempfile.tempdir = None
 
     def _print_summary(self) -> None:
-        build = self._build
+        editor = OPTIONAL_PARTS["editor"].download
         source = f"from {self._options.wheels}" if self._options.wheels else "to download"
         self._console.say(
-            f"Installing s2am in {self._paths.data} with Python {python_version()}; {build.reason}.",
-            f"About {build.download / 1e9:.1f} GB {source}, {build.disk_space / 1e9:.1f} GB of disk space during "
-            "installation.",
+            f"Installing s2am in {self._paths.data} with Python {python_version()}; {self._build.reason}.",
+            f"About {format_bytes(self._build.download - (0 if self._editor else editor))} {source}, "
+            f"{format_bytes(self._build.disk_space)} of disk space during installation.",
         )
         if self._old:
             self._console.say("Undamaged packages of the present installation are used again, and need no download.")
+        elif self._editor and self._options.ask:
+            question = f"Install the editor, too ({format_bytes(editor)} of the download)?"
+            self._editor = prompt_yes_no(question, sys.stdin, sys.stdout)
 
     def _check_targets(self) -> None:
         """Check disk space, and that everything can be written, before anything is downloaded.
@@ -235,13 +236,13 @@ class Installer:
         Raises:
             InstallError: not enough space, or a folder of another user.
         """
-        launchers = self._installation.launchers(False) if self._options.launcher else {}
+        launchers = self._installation.launchers if self._editor else {}
         access.check_writable([self._paths.data, self._paths.commands, *launchers])
         free = self._platform.free_bytes(self._paths.data)
         if free < self._build.disk_space:
             raise InstallError(
-                f"The disk of {self._paths.data} has {free / 1e9:.1f} GB free and {self._build.disk_space / 1e9:.1f} "
-                "GB are needed: free some space, then run the same command again."
+                f"The disk of {self._paths.data} has {format_bytes(free)} free and "
+                f"{format_bytes(self._build.disk_space)} are needed: free some space, then run the same command again."
             )
 
     def _choose_profiles(self) -> list[GimpProfile]:
@@ -257,19 +258,9 @@ class Installer:
             return [profile for profile in found if profile.folder in self._manifest.profiles]
         if not found:
             self._console.say("No GIMP 3 was found. When you have one, “s2am doctor --fix” installs the plug-in.")
-        if not (found and self._options.ask):
+        if not self._options.ask:
             return found
-        numbers = prompt_choices("Which GIMP gets the plug-in?", list(map(str, found)), sys.stdin, sys.stdout)
-        return [found[number] for number in numbers]
-
-    def _choose_open_with(self) -> bool:
-        if self._options.open_with is not None:
-            return self._options.open_with
-        before = self._manifest.offer_images
-        if not (self._options.ask and self._options.launcher):
-            return before
-        question = "Add the s2am editor to “open with” for images (the default program does not change)?"
-        return prompt_yes_no(question, before, sys.stdin, sys.stdout)
+        return [each for each in found if prompt_yes_no(f"Install the plug-in in {each}?", sys.stdin, sys.stdout)]
 
     def _environment_steps(self) -> list[_Step]:
         """Return the steps that change nothing in use."""
@@ -290,7 +281,7 @@ class Installer:
         install = [
             _Step(f"Installing the plug-in in {each}", partial(self._install_plugin, each)) for each in self._profiles
         ]
-        menus = [_Step("Adding the editor to the menus", self._write_launchers)] if self._options.launcher else []
+        menus = [_Step("Adding the editor to the menus", self._write_launchers)] if self._editor else []
         return [
             _Step(f"Writing the command in {self._paths.commands}", self._write_command),
             *remove,
@@ -330,8 +321,9 @@ class Installer:
 
     def _install_project(self) -> None:
         wheel = self._find_wheel()
-        project = packages.with_extras(wheel, self._build)
+        project = packages.with_extras(wheel, self._build, self._editor)
         packages.install_project(self._new, project, self._torch, self._sources, self._console)
+        packages.install_sample_photographs(self._new, self._sources, self._console)
         repair_copy.write_repair_copy(self._paths.repair, wheel, Path(__file__).parent, self._clone)
 
     def _find_wheel(self) -> Path:
@@ -350,7 +342,7 @@ class Installer:
     def _test_start(self) -> None:
         self._new.run(["-c", IMPORT_TEST + (", torch" if self._torch else "")], self._console)
         self._console.run([str(self._new.program("s2am")), "--version"], clean_environ())
-        if self._options.launcher:
+        if self._editor:
             self._test_editor()
 
     def _test_editor(self) -> None:
@@ -399,15 +391,14 @@ class Installer:
             self._problems.append(f"The plug-in is not in {profile.folder}: {error}")
 
     def _write_launchers(self) -> None:
-        files = self._installation.launchers(self._manifest.offer_images)
         try:
-            write_launchers(self._platform, files, self._manifest)
+            write_launchers(self._platform, self._installation.launchers, self._manifest)
         except (S2AMError, OSError) as error:
             self._problems.append(f"The editor is not in the menus, but “s2am edit” opens it: {error}")
 
     def _clean(self) -> None:
         """Remove the old environment, and launchers that are no longer selected."""
-        launchers = self._installation.launchers(self._manifest.offer_images) if self._options.launcher else {}
+        launchers = self._installation.launchers if self._editor else {}
         for file in list(self._manifest.files):
             in_tree = any(tree in file.parents for tree in self._manifest.trees)
             if not in_tree and file not in {self._command, *launchers} and self._manifest.files[file]:

@@ -71,7 +71,7 @@ def download_wheels(folder: Path, project: Path, build: TorchBuild, console: Con
             version = next(folder.glob("torch-*.whl")).name.split("-")[1]
         with console.step("Downloading the libraries of s2am"):
             # Debian's Python has no pip to start with.
-            helper.pip(["download", "--no-deps", "--dest", str(folder), "pip"], console)
+            helper.pip(["download", "--no-deps", "--dest", str(folder), "pip", packages.SAMPLE_PHOTOGRAPHS], console)
             constraint = packages.torch_constraint(Path(temporary), version)
             options = ["--wheel-dir", str(folder), "--find-links", str(folder), *constraint]
             helper.pip(["wheel", *options, packages.with_extras(project, build)], console)

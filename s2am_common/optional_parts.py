@@ -34,7 +34,9 @@ class OptionalPart:
 
 
 TRAIN = OptionalPart(
-    "train", "training, GPUs, and models without a graph", {"torch": "PyTorch", "matplotlib": "matplotlib"}
+    "train",
+    "training, GPUs, and models without a graph",
+    {"torch": "PyTorch", "matplotlib": "matplotlib", "skimage": "scikit-image", "lazy_loader": "lazy-loader"},
 )
 
 _MB = 1_000_000
@@ -46,9 +48,10 @@ OPTIONAL_PARTS = {
             "editor",
             "the editor",
             {"PyQt6": "PyQt6", "psd_tools": "psd-tools", "defusedxml": "defusedxml", "filelock": "filelock"},
-            92 * _MB,
-            260 * _MB,
+            96 * _MB,
+            270 * _MB,
         ),
+        OptionalPart("sample", "the sample image", {"skimage": "scikit-image"}, 52 * _MB, 190 * _MB),
         OptionalPart("onnx", "export to ONNX", {"onnx": "ONNX", "onnxscript": "ONNX Script"}, 22 * _MB, 90 * _MB),
         OptionalPart("raw", "camera raw files", {"rawpy": "rawpy"}, 3 * _MB, 8 * _MB),
         OptionalPart("jxl", "metadata of JPEG XL", {"pillow_jxl": "pillow-jxl-plugin"}, 5 * _MB, 14 * _MB),

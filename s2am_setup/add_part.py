@@ -16,7 +16,8 @@ from s2am_common.errors import InstallError
 from s2am_common.optional_parts import TRAIN, OptionalPart
 from s2am_common.version import __version__
 from s2am_setup import packages, torch_builds
-from s2am_setup.console import Console
+from s2am_setup.console import Console, format_bytes
+from s2am_setup.desktop import write_launchers
 from s2am_setup.installation import Installation, exclusive
 from s2am_setup.platform import Platform
 from s2am_setup.python_environment import Environment
@@ -41,7 +42,7 @@ class PartState:
     @property
     def size(self) -> str:
         """Sizes of download and installation as text."""
-        return f"about {_size(self.download)} to download, {_size(self.disk)} on the disk"
+        return f"about {format_bytes(self.download)} to download, {format_bytes(self.disk)} on the disk"
 
     def to_json(self) -> dict[str, str | int | bool]:
         """Return the state as JSON values."""
@@ -52,10 +53,6 @@ class PartState:
             "download": self.download,
             "disk": self.disk,
         }
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 100_000_000 else f"{count / 1e6:.0f} MB"
 
 
 def part_state(part: OptionalPart, platform: Platform, tag: str = torch_builds.AUTO_BUILD) -> PartState:
@@ -123,6 +120,8 @@ def add_part(
             project = f"s2am[{part.name}]=={__version__}"
             packages.install_project(environment, project, torch, sources, console)
         _record(part, torch, installation)
+        if installation.is_by_installer and part.name == "editor":
+            write_launchers(platform, installation.launchers, installation.manifest)
 
 
 def add_part_again(part: OptionalPart, installation: Installation) -> None:
@@ -147,6 +146,7 @@ def _record(part: OptionalPart, torch: str, installation: Installation) -> None:
         manifest.torch = torch
     if part is not TRAIN and part.name not in manifest.parts:
         manifest.parts.append(part.name)
+    manifest.editor |= part.name == "editor"
     manifest.save()
 
 

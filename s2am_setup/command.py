@@ -80,7 +80,7 @@ def _install(options: argparse.Namespace) -> int:
         if not options.yes:
             if not sys.stdin.isatty():
                 raise InstallError(f"{what}: {state.size}; add --yes to install it.")
-            if not prompt_yes_no(f"{what}: {state.size}. Install it?", True, sys.stdin, sys.stderr):
+            if not prompt_yes_no(f"{what}: {state.size}. Install it?", sys.stdin, sys.stderr):
                 return 1
         if options.json:
             _accept_interruption()

@@ -37,6 +37,11 @@ _ADVICE = {
 }
 
 
+def format_bytes(count: int) -> str:
+    """Return a size as text, such as "250 MB" or "1.2 GB"."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+
+
 class CommandError(InstallError):
     """A command failed.
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The editor in the desktop's menus: launcher, icon and, optionally, an entry in “open with” for images."""
+"""The editor in the desktop's menus: launcher, icon, and an entry in “open with” for images."""
 
 from __future__ import annotations
 
@@ -46,25 +46,22 @@ LauncherFiles = dict[Path, tuple[bytes, int]]
 """Files to write, each with its content and mode."""
 
 
-def launcher_files(
-    platform: Platform, edit: Sequence[str], data: Path, offer_images: bool, repair: str
-) -> LauncherFiles:
-    """Return the files that add the editor to the desktop's menus.
+def launcher_files(platform: Platform, edit: Sequence[str], data: Path, repair: str) -> LauncherFiles:
+    """Return the files that add the editor to the desktop's menus; it never becomes the default program.
 
     Args:
         platform: the computer and user.
         edit: the command that opens the editor; file names may be appended to it.
         data: the program's data folder.
         repair: the command that reinstalls everything, shown if the program is gone.
-        offer_images: add the editor to “open with” for images; it never becomes the default program.
     """
     if platform.system == "win32":
-        return _windows(platform, edit, data, offer_images)
+        return _windows(platform, edit, data)
     if platform.system == "darwin":
-        return _macos(platform, start_script(edit, repair, _MACOS_DIALOG), offer_images)
+        return _macos(platform, start_script(edit, repair, _MACOS_DIALOG))
     script = data / "start-editor"
     content = start_script(edit, repair, _DIALOGS)
-    return {script: (content, 0o755)} | _freedesktop(platform, script, offer_images)
+    return {script: (content, 0o755)} | _freedesktop(platform, script)
 
 
 def start_script(edit: Sequence[str], repair: str, dialogs: str = _DIALOGS) -> bytes:
@@ -118,7 +115,7 @@ def _icon(suffix: str) -> bytes:
     return (_ICONS / f"s2am.{suffix}").read_bytes()
 
 
-def _freedesktop(platform: Platform, script: Path, offer_images: bool) -> LauncherFiles:
+def _freedesktop(platform: Platform, script: Path) -> LauncherFiles:
     lines = [
         "[Desktop Entry]",
         "Type=Application",
@@ -130,7 +127,7 @@ def _freedesktop(platform: Platform, script: Path, offer_images: bool) -> Launch
         "Categories=Graphics;2DGraphics;RasterGraphics;Photography;",
         "Keywords=harmonize;composite;paste;color;",
         "StartupNotify=true",
-        *([f"MimeType={';'.join(each.mime for each in IMAGE_FORMATS)};"] if offer_images else []),
+        f"MimeType={';'.join(each.mime for each in IMAGE_FORMATS)};",
     ]
     icons = _share(platform) / "icons/hicolor"
     return {
@@ -146,7 +143,7 @@ def quote_exec(word: str) -> str:
     return f'"{quoted}"'.replace("\\", "\\\\").replace("%", "%%")
 
 
-def _macos(platform: Platform, script: bytes, offer_images: bool) -> LauncherFiles:
+def _macos(platform: Platform, script: bytes) -> LauncherFiles:
     contents = platform.home / f"Applications/{DISPLAY_NAME}.app/Contents"
     info: dict[str, object] = {
         "CFBundleExecutable": "s2am-editor",
@@ -155,14 +152,14 @@ def _macos(platform: Platform, script: bytes, offer_images: bool) -> LauncherFil
         "CFBundlePackageType": "APPL",
         "CFBundleIconFile": "s2am.icns",
         "NSHighResolutionCapable": True,
+        "CFBundleDocumentTypes": [
+            {
+                "CFBundleTypeRole": "Editor",
+                "LSHandlerRank": "Alternate",
+                "LSItemContentTypes": [each.uniform_type for each in IMAGE_FORMATS],
+            }
+        ],
     }
-    if offer_images:
-        types = {
-            "CFBundleTypeRole": "Editor",
-            "LSHandlerRank": "Alternate",
-            "LSItemContentTypes": [each.uniform_type for each in IMAGE_FORMATS],
-        }
-        info["CFBundleDocumentTypes"] = [types]
     return {
         contents / "Info.plist": (plistlib.dumps(info), 0o644),
         contents / "MacOS/s2am-editor": (script, 0o755),
@@ -170,13 +167,13 @@ def _macos(platform: Platform, script: bytes, offer_images: bool) -> LauncherFil
     }
 
 
-def _windows(platform: Platform, edit: Sequence[str], data: Path, offer_images: bool) -> LauncherFiles:
+def _windows(platform: Platform, edit: Sequence[str], data: Path) -> LauncherFiles:
     windows = platform.folder("APPDATA", platform.home / "AppData/Roaming") / "Microsoft/Windows"
     icon = data / "s2am.ico"
     link = windows_shortcut(str(edit[0]), list(edit[1:]), _DESCRIPTION, str(icon))
     # “Send to” lists a program for any file without changing the default program of any file type.
-    folders = [windows / "Start Menu/Programs", *([windows / "SendTo"] if offer_images else [])]
-    return {icon: (_icon("ico"), 0o644)} | {folder / f"{DISPLAY_NAME}.lnk": (link, 0o644) for folder in folders}
+    links = (windows / name / f"{DISPLAY_NAME}.lnk" for name in ("Start Menu/Programs", "SendTo"))
+    return {icon: (_icon("ico"), 0o644)} | dict.fromkeys(links, (link, 0o644))
 
 
 _LINK_CLASS = bytes.fromhex("0114020000000000c000000000000046")

@@ -23,7 +23,7 @@ from s2am_common.errors import BridgeError, S2AMError
 from s2am_common.optional_parts import OPTIONAL_PARTS, TRAIN
 from s2am_setup import debian, gimp_plugin, start_check, torch_builds
 from s2am_setup.add_part import add_part_again
-from s2am_setup.console import Console
+from s2am_setup.console import Console, format_bytes
 from s2am_setup.desktop import DISPLAY_NAME, write_launchers
 from s2am_setup.gimp_plugin import PLUGIN_NAME, plugin_folder
 from s2am_setup.gimp_probe import offers_effects
@@ -214,10 +214,9 @@ def check_command(installation: Installation) -> Iterator[DoctorCheck]:
 
 def check_launchers(installation: Installation) -> Iterator[DoctorCheck]:
     """Check that the editor's launchers are as they were installed; uv and pipx install none."""
-    manifest = installation.manifest
-    files = installation.launchers(manifest.offer_images)
-    fix = partial(write_launchers, installation.platform, files, manifest)
-    if not any(file in manifest.files for file in files):
+    files = installation.launchers
+    fix = partial(write_launchers, installation.platform, files, installation.manifest)
+    if not installation.is_in_menus:
         if _lacks_launchers(installation):
             yield DoctorCheck("editor", "note", "not in the menus", _fix_command(installation), fix)
         return
@@ -239,15 +238,14 @@ def _lacks_launchers(installation: Installation) -> bool:
 
 def check_editor(installation: Installation) -> Iterator[DoctorCheck]:
     """Open the editor's window unseen, and check that the desktop can show it."""
-    name, environment, manifest = "editor's window", installation.environment, installation.manifest
+    name, environment = "editor's window", installation.environment
     if environment is None:
         return
     start = start_check.start_editor(installation.program("python"), installation.platform.run)
     if not start.fault:
         yield DoctorCheck(name, "ok", "opens")
         return
-    is_in_menus = any(file in manifest.files for file in installation.launchers(manifest.offer_images))
-    state: Literal["note", "wrong"] = "wrong" if is_in_menus else "note"
+    state: Literal["note", "wrong"] = "wrong" if installation.is_in_menus else "note"
     if not start.missing:
         yield DoctorCheck(name, state, start.fault, installation.repair, installation.reinstall)
         return
@@ -454,7 +452,7 @@ def _can_write(permissions: str, folder: Path, home: Path) -> bool:
 def check_disk(installation: Installation) -> Iterator[DoctorCheck]:
     """Check that there is enough disk space."""
     disk = installation.platform.free_bytes(installation.paths.data)
-    message = f"{disk / 1e9:.1f} GB free at {installation.paths.data}"
+    message = f"{format_bytes(disk)} free at {installation.paths.data}"
     if disk < _MIN_DISK:
         yield DoctorCheck("disk", "note", f"{message}: free some space")
     else:

@@ -24,8 +24,9 @@ from s2am_setup.platform import Platform
 from s2am_setup.python_environment import program_path
 
 _SHUTDOWN_SECONDS = 10.0
-# For the file that a tool leaves in its environments: its commands that reinstall and remove the program.
+# For the file that a tool leaves in its environments, or the AppImage above its own: how to reinstall and to remove it.
 _TOOL_COMMANDS = {
+    "../AppRun": ("download the AppImage again", "rm s2am-*.AppImage"),
     "pipx_metadata.json": ("pipx reinstall s2am", "pipx uninstall s2am"),
     "uv-receipt.toml": ("uv tool upgrade --reinstall s2am", "uv tool uninstall s2am"),
 }
@@ -115,7 +116,9 @@ class Installation:
     def starter(self) -> list[str]:
         """The program `s2am`, by a path that upgrades keep if there is one."""
         if appimage := self.platform.environ.get("APPIMAGE"):
-            return [appimage]
+            # Without FUSE, GIMP must start it unpacked, too.
+            is_unpacked = "appimage_extracted_" in self.platform.environ.get("APPDIR", "")
+            return [appimage, *(["--appimage-extract-and-run"] if is_unpacked else [])]
         if self.platform.system != "win32" and self.manifest.command:
             return [str(self.manifest.command)]
         return [str(self.program("s2am"))] if self.environment else ["s2am"]
@@ -143,10 +146,16 @@ class Installation:
                 EngineClient(None, self.paths.bridge, silence=5).shutdown()
                 is_unlocked(self.paths.bridge / ENGINE_LOCK, _SHUTDOWN_SECONDS)
 
-    def launchers(self, offer_images: bool) -> LauncherFiles:
-        """Return the files that add the editor to the desktop's menus."""
+    @property
+    def launchers(self) -> LauncherFiles:
+        """The files that add the editor to the desktop's menus."""
         repair = repair_command(self.paths, self.platform.system) if self.is_by_installer else self.repair
-        return launcher_files(self.platform, self.edit, self.paths.data, offer_images, repair)
+        return launcher_files(self.platform, self.edit, self.paths.data, repair)
+
+    @property
+    def is_in_menus(self) -> bool:
+        """True if the editor was added to the desktop's menus."""
+        return not self.launchers.keys().isdisjoint(self.manifest.files)
 
 
 def find_installation(

@@ -29,7 +29,7 @@ class Manifest:
         command: the command on the PATH, if any.
         torch: version of PyTorch with its build, such as "2.13.0+cpu".
         parts: names of the optional parts that were added; PyTorch's is `torch`.
-        offer_images: whether the desktop's “open with” menu offers the editor for images.
+        editor: whether the editor was chosen.
         profiles: folders of the GIMP profiles that contain the plug-in.
         files: each file that was written, with its SHA-256; "" = contents not compared.
         folders: folders that did not exist before; uninstalling removes them if they are empty.
@@ -41,7 +41,7 @@ class Manifest:
     command: Path | None = None
     torch: str = ""
     parts: list[str] = field(default_factory=list)
-    offer_images: bool = False
+    editor: bool = True
     profiles: list[Path] = field(default_factory=list)
     files: dict[Path, str] = field(default_factory=dict)
     folders: list[Path] = field(default_factory=list)
@@ -56,18 +56,18 @@ class Manifest:
         self.make_folder(self.file.parent)
         data = {
             "version": _VERSION,
-            "environment": _to_text(self.environment),
-            "command": _to_text(self.command),
+            "environment": self.environment,
+            "command": self.command,
             "torch": self.torch,
             "parts": self.parts,
-            "offer_pictures": self.offer_images,
-            "profiles": [str(path) for path in self.profiles],
+            "editor": self.editor,
+            "profiles": self.profiles,
             "files": {str(path): digest for path, digest in sorted(self.files.items())},
-            "folders": [str(path) for path in self.folders],
-            "trees": [str(path) for path in self.trees],
+            "folders": self.folders,
+            "trees": self.trees,
         }
         with atomic_write(self.file, mode=0o644) as file:
-            file.write((json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode())
+            file.write((json.dumps(data, indent=2, ensure_ascii=False, default=str) + "\n").encode())
 
     def make_folder(self, folder: Path) -> None:
         """Create a folder and its parents, and record those that are new."""
@@ -124,7 +124,7 @@ def read_manifest(file: Path) -> Manifest | None:
             _to_path(data["command"]),
             str(data["torch"]),
             [str(each) for each in data.get("parts", [])],
-            bool(data.get("offer_pictures", False)),
+            bool(data.get("editor", True)),
             [Path(each) for each in data.get("profiles", [])],
             {Path(each): str(digest) for each, digest in data.get("files", {}).items()},
             [Path(each) for each in data.get("folders", [])],
@@ -145,10 +145,6 @@ def sha256_of(file: Path) -> str:
 def path_exists(path: Path) -> bool:
     """Return whether a path exists; a broken symbolic link does."""
     return os.path.lexists(path)
-
-
-def _to_text(path: Path | None) -> str | None:
-    return None if path is None else str(path)
 
 
 def _to_path(text: str | None) -> Path | None:

@@ -25,6 +25,9 @@ from s2am_setup.torch_builds import TORCH_VERSION, TorchBuild
 _NOT_FOUND = re.compile(r"[Nn]o matching distribution|No solution found|not found in the package registry")
 """Message of pip or uv about a package that no source has."""
 
+SAMPLE_PHOTOGRAPHS = "scikit-image"
+"""The package with the photographs of the sample (14 MB); its libraries (38 MB) are for training only."""
+
 TORCH_NOT_FOUND = "install.torch-not-found"
 """Code of the error that no source has PyTorch for this Python."""
 
@@ -88,9 +91,10 @@ def try_sources(build: TorchBuild, install: Callable[[list[str]], object]) -> bo
     return False
 
 
-def with_extras(project: str | Path, build: TorchBuild) -> str:
+def with_extras(project: str | Path, build: TorchBuild, editor: bool = True) -> str:
     """Return the requirement for the program (its name, a folder or a wheel) with the parts of an installation."""
-    return f"{project}[{'editor' if build.tag == torch_builds.NO_TORCH else 'editor,train'}]"
+    parts = [*(["editor"] if editor else []), *(["train"] if build.tag != torch_builds.NO_TORCH else [])]
+    return f"{project}[{','.join(parts)}]" if parts else str(project)
 
 
 def install_torch(new: Environment, build: TorchBuild, sources: PackageSources, console: Console) -> str:
@@ -139,6 +143,11 @@ def install_project(
         # Only PyTorch's index has the packages that its ROCm build needs.
         index = ["--extra-index-url", build.sources[-1][-1]] if build.tag.startswith("rocm") else []
         sources.install(new, [*torch_constraint(Path(folder), torch), *index, *how, project], console)
+
+
+def install_sample_photographs(new: Environment, sources: PackageSources, console: Console) -> None:
+    """Install the package with the photographs of the sample, without its libraries."""
+    sources.install(new, ["--no-deps", SAMPLE_PHOTOGRAPHS], console)
 
 
 def torch_constraint(folder: Path, torch: str) -> list[str]:

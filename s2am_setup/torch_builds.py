@@ -96,7 +96,7 @@ _CUDA_BUILDS = (
 
 
 # Megabytes downloaded and installed, by the beginning of the tag; measured for the CPU, estimated for the others.
-_SIZES = {NO_TORCH: (300, 950), "rocm": (5500, 17000), "cu": (3300, 7500), "cpu": (520, 1700), "": (520, 1700)}
+_SIZES = {NO_TORCH: (250, 780), "rocm": (5500, 17000), "cu": (3300, 7500), "cpu": (520, 1700), "": (520, 1700)}
 _ROCM = "rocm7.2"
 
 

@@ -50,7 +50,7 @@ def run_uninstall(installation: Installation, source: TextIO, out: TextIO, optio
         print("This removes:", *(f"  {path}" for path in removed), sep="\n", file=out)
     if options.dry_run:
         remaining: list[Path] = []
-    elif options.yes or options.json or prompt_yes_no("Remove it?", True, source, out):
+    elif options.yes or options.json or prompt_yes_no("Remove it?", source, out):
         with exclusive(paths) if paths.data.is_dir() else contextlib.nullcontext():
             remaining = uninstall(
                 installation, lambda text: None if options.json else print(text, file=out), purge=options.purge

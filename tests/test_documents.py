@@ -21,7 +21,7 @@ DOCUMENTS = [
     *(CHECKOUT / name for name in ("README.md", "CONTRIBUTING.md", "research/README.md")),
 ]
 """The documents of the present version; the changelog names options of former ones."""
-OTHER_OPTIONS = ("--torch", "--screens", "--appimage-extract-and-run")
+OTHER_OPTIONS = ("--no-editor", "--torch", "--screens", "--appimage-extract-and-run")
 """Options within sentences that are those of the installer, of the screenshots, and of AppImages."""
 
 

@@ -17,6 +17,7 @@ from PIL import Image
 
 from gimp_bridge import CLIENT_FILES
 from installer import release
+from installer.install import IMPORT_TEST
 from s2am_common.errors import InstallError
 from tests.installer import fakes
 
@@ -132,6 +133,7 @@ def test_wheel_in_an_empty_environment_harmonizes_the_sample(tmp_path: Path) -> 
     code = "import s2am_engine, s2am_setup, gimp_bridge; print(s2am_engine.__file__)"
     where = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path).stdout
     assert where.startswith(str(tmp_path / "empty"))
+    subprocess.run([python, "-c", IMPORT_TEST], check=True, cwd=tmp_path)
     subprocess.run([python, "-m", "s2am_engine.image.sample", tmp_path / "sample"], check=True, cwd=tmp_path)
     result = tmp_path / "result.png"
     words = ["harmonize", "layer.png", "--background", "background.png", "-o", str(result)]

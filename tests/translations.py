@@ -57,7 +57,7 @@ EDITOR_SOURCES = (
 )  # fmt: skip
 """The files whose messages can reach the editor's window."""
 
-NOT_IN_THE_WINDOW = ("start.py", "command.py", "bench.py", "sample.py")
+NOT_IN_THE_WINDOW = ("start.py", "command.py", "bench.py")
 """Files whose messages only the command line shows."""
 
 EDITOR_TEXTS = (

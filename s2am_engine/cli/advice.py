@@ -26,6 +26,7 @@ ADVICE = {
     "model.result": "choose another model with --model NAME",
     "model.torch": "run “s2am install train”, or use --model NAME",
     "model.lpips.package": "run “s2am install lpips”",
+    "sample.photographs": "run “s2am install sample”",
     "device.torch": "run “s2am install train”, or use --device cpu",
     "model.detector": "use --model NAME; “s2am models” lists them",
     "model.untrainable": "use --base NAME",

@@ -2,24 +2,24 @@
 """A sample composite: an astronaut, photographed in a studio, in front of a rocket at dusk.
 
 `python -m s2am_engine.image.sample FOLDER` composes and harmonizes it, and writes the images and a before/after sheet.
-Both photographs come with scikit-image and are in the public domain (NASA; SpaceX).
+Both photographs come with scikit-image, whose libraries are not needed, and are in the public domain (NASA; SpaceX).
 """
 
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from skimage import data
 
 from s2am_common.atomic import ensure_folder
 from s2am_engine.errors import EngineError
 from s2am_engine.image.contact_sheet import write_contact_sheet
 from s2am_engine.image.grabcut import GrabCut, foreground_labels
-from s2am_engine.image.io import ImageData, Metadata, save_image
+from s2am_engine.image.io import ImageData, Metadata, load_image, save_image
 from s2am_engine.inference.harmonizer import Harmonizer
 
 # Rough outlines on the 512 × 512 portrait, as hints for GrabCut.
@@ -45,9 +45,27 @@ SAMPLE_POSITION = (64, 8)
 """(x, y) of the layer on the background, in pixels."""
 
 
+def _photograph(name: str) -> NDArray[np.uint8]:
+    """Return the pixels of a photograph of scikit-image, H×W×3.
+
+    Raises:
+        EngineError: scikit-image is not installed.
+    """
+    package = find_spec("skimage")
+    if package is None or not package.submodule_search_locations:
+        raise EngineError(
+            "The photographs of the sample come with scikit-image, which is not installed.", code="sample.photographs"
+        )
+    return np.asarray(load_image(Path(package.submodule_search_locations[0]) / "data" / name).pixels, np.uint8)
+
+
 def sample_layer() -> ImageData:
-    """Return the astronaut with a soft alpha, found by GrabCut within hand-drawn outlines."""
-    photograph = data.astronaut()
+    """Return the astronaut with a soft alpha, found by GrabCut within hand-drawn outlines.
+
+    Raises:
+        EngineError: scikit-image is not installed.
+    """
+    photograph = _photograph("astronaut.png")
     hints = np.full(photograph.shape[:2], cv2.GC_BGD, np.uint8)
     for outline in (_HEAD, _HELMET):
         cv2.ellipse(hints, *outline, 0, 0, 360, cv2.GC_PR_FGD, -1)
@@ -70,8 +88,12 @@ def _soften(region: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def sample_background() -> ImageData:
-    """Return the rocket at dusk, enlarged by half to be larger than the astronaut."""
-    photograph = cv2.resize(data.rocket(), None, fx=1.5, fy=1.5, interpolation=cv2.INTER_CUBIC)
+    """Return the rocket at dusk, enlarged by half to be larger than the astronaut.
+
+    Raises:
+        EngineError: scikit-image is not installed.
+    """
+    photograph = cv2.resize(_photograph("rocket.jpg"), None, fx=1.5, fy=1.5, interpolation=cv2.INTER_CUBIC)
     return ImageData(np.ascontiguousarray(photograph[120:]), None, None, gray=False, metadata=Metadata())
 
 

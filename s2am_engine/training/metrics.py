@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from skimage.metrics import structural_similarity
 
 from s2am_engine.image.arrays import to_unit
 from s2am_engine.types import Pixels
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MOST_DECIBELS = 100.0  # PSNR of identical images, which keeps means finite
 SSIM_WINDOW = 7  # pixels; smaller images get a smaller, odd window
+SSIM_C1, SSIM_C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 _Figures = TypeVar("_Figures", bound="DataclassInstance")
 
@@ -69,12 +70,34 @@ def decibels(mse: float) -> float:
 
 
 def ssim(result: NDArray[np.uint8], target: NDArray[np.uint8]) -> float:
-    """Return the structural similarity (Wang et al., 2004), uniform window, mean over channels."""
+    """Return the structural similarity (Wang et al., 2004), uniform window, mean over channels.
+
+    Equal to scikit-image's, which is not installed for it: sample covariance, and whole windows only.
+
+    Args:
+        result: H×W×3 image.
+        target: H×W×3 image.
+
+    Returns:
+        −1 to 1; not a number for different images of less than 3 pixels on a side.
+    """
     window = min(SSIM_WINDOW, *target.shape[:2])
     window -= 1 - window % 2
     if window < 3:
         return 1.0 if np.array_equal(result, target) else math.nan
-    return float(structural_similarity(result, target, win_size=window, channel_axis=2, data_range=255))
+
+    def mean_of(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        margin = window // 2
+        means = cv2.blur(values, (window, window))
+        return np.asarray(means[margin : values.shape[0] - margin, margin : values.shape[1] - margin])
+
+    x, y = result.astype(np.float64), target.astype(np.float64)
+    mean_x, mean_y = mean_of(x), mean_of(y)
+    sample = window**2 / (window**2 - 1)
+    variances = sample * (mean_of(x * x) - mean_x**2 + mean_of(y * y) - mean_y**2)
+    covariance = sample * (mean_of(x * y) - mean_x * mean_y)
+    luminance = (2 * mean_x * mean_y + SSIM_C1) / (mean_x**2 + mean_y**2 + SSIM_C1)
+    return float((luminance * (2 * covariance + SSIM_C2) / (variances + SSIM_C2)).mean())
 
 
 def mean(scores: Sequence[_Figures]) -> _Figures:

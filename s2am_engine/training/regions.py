@@ -10,14 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from skimage.data import lbp_frontal_face_cascade_filename
-from skimage.feature import Cascade
-from skimage.segmentation import slic
 
 from s2am_engine.image.grabcut import GrabCut, foreground_labels
 
@@ -149,8 +146,11 @@ def find_faces(image: NDArray[np.uint8]) -> list[tuple[float, float, float]]:
 
 
 @cache
-def face_cascade() -> Cascade:
+def face_cascade() -> Any:
     """Return the trained detector, which threads share."""
+    from skimage.data import lbp_frontal_face_cascade_filename
+    from skimage.feature import Cascade
+
     return Cascade(lbp_frontal_face_cascade_filename())
 
 
@@ -316,6 +316,8 @@ def find_superpixels(image: NDArray[np.uint8]) -> Superpixels:
     Args:
         image: H×W×3 uint8 RGB.
     """
+    from skimage.segmentation import slic
+
     lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     divided = slic(lab, COUNT, COMPACTNESS, max_num_iter=5, convert2lab=False, start_label=0)
     patches = np.asarray(divided, np.int64)

@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from s2am_engine.cli.advice import ADVICE
+from s2am_engine.errors import EngineError, with_advice
 from s2am_engine.image import sample
 from s2am_engine.image.contact_sheet import CAPTION_HEIGHT, SHEET_GAP, write_contact_sheet
 from s2am_engine.image.io import ImageData, load_image
@@ -59,3 +64,18 @@ def test_make_sample_writes_harmonized_composite_and_sheet(tmp_path: Path) -> No
     assert shift[2] > shift[0]
     assert Image.open(sheet).width > 2 * 640
     assert result.name == "harmonized.png"
+
+
+def test_sample_needs_none_of_the_libraries_of_scikit_image() -> None:
+    """They are not installed with it: 38 MB to download."""
+    code = "import sys; sys.modules['scipy'] = sys.modules['networkx'] = sys.modules['imageio'] = None; "
+    code += "from s2am_engine.image import sample; print(sample.sample_background().pixels.shape)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "(520, 960, 3)\n"
+
+
+def test_sample_without_scikit_image_names_the_part_that_adds_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sample, "find_spec", lambda _: None)
+    with pytest.raises(EngineError) as caught:
+        sample.sample_layer()
+    assert with_advice(caught.value, ADVICE).endswith("is not installed: run “s2am install sample”.")

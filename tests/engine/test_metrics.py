@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from skimage import data
+from skimage.metrics import structural_similarity
 
-from s2am_engine.training.metrics import MOST_DECIBELS, MaskScores, mean, score, score_mask
+from s2am_engine.training.metrics import MOST_DECIBELS, MaskScores, mean, score, score_mask, ssim
 
 
 def test_score_by_hand() -> None:
@@ -63,3 +65,12 @@ def test_score_mask_extremes() -> None:
     assert missed.mae == pytest.approx(1 / 3)
     assert score_mask(target & False, target & False) == MaskScores(1, 1, 0)
     assert mean([MaskScores(1, 1, 0), MaskScores(0, 0.5, 1)]) == MaskScores(0.5, 0.75, 0.5)
+
+
+@pytest.mark.parametrize("size", [(120, 90), (7, 40), (5, 9), (3, 3)])
+def test_ssim_is_that_of_scikit_image(size: tuple[int, int]) -> None:
+    target = data.astronaut()[: size[0], 200 : 200 + size[1]]
+    noisy = np.clip(target + np.random.default_rng(0).normal(0, 20, target.shape), 0, 255).astype(np.uint8)
+    window = min(7, *size) - 1 + min(7, *size) % 2
+    expected = structural_similarity(noisy, target, win_size=window, channel_axis=2, data_range=255)
+    assert ssim(noisy, target) == pytest.approx(expected, abs=1e-12)

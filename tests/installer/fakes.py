@@ -27,6 +27,8 @@ from tests.installer.machines import Machine
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SAMPLE = "import pathlib, sys\npathlib.Path(sys.argv[1]).mkdir(exist_ok=True)\nprint('Result:', sys.argv[1])\n"
+HIDDEN = "import sys; sys.modules.update(dict.fromkeys(('torch', 'matplotlib', 'lazy_loader', 'scipy')))"
+"""Hides the libraries of training, and those of scikit-image, of which only the photographs are installed."""
 EDITOR = """print('{"missing": [], "files": [], "error": ""}')"""
 
 
@@ -65,6 +67,7 @@ def make_project(folder: Path, sample: str = SAMPLE, output: str = "hello", edit
         "s2am_editor/__init__.py": "",
         "s2am_editor/start.py": editor,
     }
+    make_wheel(folder, "scikit-image", "0.23", {"skimage/__init__.py": ""})  # the photographs of the sample
     return make_wheel(folder, "s2am", "0.1", files, ["onnxruntime>=1.20", "torch>=2.4; extra == 'train'"])
 
 
@@ -77,7 +80,7 @@ def make_torch(folder: Path, *releases: str) -> None:
 def make_libraries(folder: Path) -> Path:
     """Build the program's own wheel, and an empty one for each library of an installation without PyTorch.
 
-    That of ONNX Runtime adds the test environment to the import path, and hides PyTorch in it.
+    That of ONNX Runtime adds the test environment to the import path, and hides the libraries of training in it.
 
     Returns:
         The program's wheel.
@@ -88,7 +91,7 @@ def make_libraries(folder: Path) -> Path:
     needed = [line for line in _requirements(wheel) if "extra ==" not in line or "extra == 'editor'" in line]
     for name in {re.split(r"[^\w.-]", line)[0] for line in needed}:
         libraries = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
-        lent = {"libraries.pth": "\n".join([*libraries, "import sys; sys.modules['torch'] = None", ""])}
+        lent = {"libraries.pth": "\n".join([*libraries, HIDDEN, ""])}
         make_wheel(folder, name, version(name), lent if name == "onnxruntime" else {})
     return wheel
 

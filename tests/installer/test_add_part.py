@@ -66,6 +66,16 @@ def test_add_part_records_the_part(
     assert manifest.torch == "2.13.0+cpu"
 
 
+def test_add_part_adds_the_editor_to_the_menus(installation: Installation) -> None:
+    launchers = list(installation.launchers)
+    installation.manifest.editor = False
+    for file in launchers:
+        installation.manifest.remove_file(file)
+    add_part.add_part(OPTIONAL_PARTS["editor"], installation, Console(io.StringIO()))
+    assert all(file.is_file() for file in launchers)
+    assert find_installation(installation.platform, None, "s2am doctor").manifest.editor
+
+
 def test_add_part_leaves_nothing_of_an_interrupted_torch(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,7 +131,7 @@ def test_install_asks_in_a_terminal_with_the_size(
         assert options.run(options) == int(not parts)
     os.close(terminal)
     assert added == parts
-    assert "about 0.2 GB to download, 1.0 GB on the disk. Install it? [Y/n]" in capsys.readouterr().err
+    assert "about 200 MB to download, 1.0 GB on the disk. Install it? [Y/n]" in capsys.readouterr().err
 
 
 def test_install_can_be_interrupted_by_the_program_that_started_it(

@@ -7,6 +7,7 @@ import io
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ import pytest
 from installer import appimage
 from s2am_common.errors import InstallError
 from s2am_setup.console import Console
+from s2am_setup.installation import find_installation
 from s2am_setup.python_environment import Environment
+from tests.installer import machines
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="AppImages are for Linux")
 
@@ -59,6 +62,20 @@ def test_apprun_prints_why_the_editor_does_not_open_if_no_dialog_does(appdir: Pa
     assert (done.returncode, done.stderr) == (3, b"There is no display.\n")
 
 
+@pytest.mark.parametrize(
+    ("inside", "serve"),
+    [
+        ("/tmp/.mount_s2am.AbCdEf", ["/home/me/s2am.AppImage", "serve"]),
+        ("/tmp/appimage_extracted_0f", ["/home/me/s2am.AppImage", "--appimage-extract-and-run", "serve"]),
+    ],
+)
+def test_gimp_starts_the_appimage_as_it_was_started(inside: str, serve: list[str], tmp_path: Path) -> None:
+    """Without FUSE it cannot be mounted from GIMP, either."""
+    platform = machines.linux(tmp_path).platform
+    environ = {"APPIMAGE": "/home/me/s2am.AppImage", "APPDIR": inside}
+    assert find_installation(replace(platform, environ=environ), tmp_path, "").serve == serve
+
+
 def test_pack_puts_the_image_behind_the_runtime(appdir: Path, tmp_path: Path) -> None:
     if not shutil.which("mksquashfs"):
         pytest.skip("packing needs mksquashfs, of the package squashfs-tools")
@@ -82,12 +99,19 @@ def test_pack_without_mksquashfs_names_its_package(
 def test_leave_out_unused_keeps_qt_modules_of_the_editor(tmp_path: Path) -> None:
     packages = tmp_path / "lib/python3.12/site-packages"
     kept = ["PyQt6/QtWidgets.abi3.so", "PyQt6/Qt6/plugins/platforms/libqxcb.so", "PyQt6/Qt6/translations/qtbase_de.qm"]
-    kept += ["numpy/core.py", "onnxruntime/capi/onnxruntime_pybind11_state.so"]
+    kept += [
+        "numpy/core.py",
+        "onnxruntime/capi/onnxruntime_pybind11_state.so",
+        "PyQt6/Qt6/plugins/iconengines/libqsvg.so",
+    ]
+    kept += ["skimage/__init__.py", "skimage/data/astronaut.png", "skimage/data/rocket.jpg"]  # the sample
     gone = [
         "PyQt6/QtSql.abi3.so",
         "PyQt6/Qt6/plugins/sqldrivers/libqsqlite.so",
-        "PyQt6/Qt6/translations/qtserialport_de.qm",
+        "PyQt6/Qt6/plugins/platforms/libqvnc.so",
     ]
+    gone += ["PyQt6/Qt6/translations/qtbase_fr.qm", "PyQt6/Qt6/plugins/imageformats/libqpdf.so", "setuptools/glob.py"]
+    gone += ["skimage/draw/draw.py", "skimage/_shared/utils.py", "skimage/data/brick.png", "skimage/data/retina.jpg"]
     gone += ["PyQt6/Qt6/lib/libQt6Sql.so.6", "numpy/_core/tests/test_array.py", "onnxruntime/tools/check.py"]
     for name in [*kept, *gone]:
         (packages / name).parent.mkdir(parents=True, exist_ok=True)

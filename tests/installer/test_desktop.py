@@ -22,9 +22,9 @@ DATA = '50% "off" $HOME\\x'
 EDIT = ['/home/Zoë Müller/50% "off" $HOME\\x/s2am', "edit"]
 
 
-def launchers(folder: Path, system: str, offer: bool) -> tuple[Path, desktop.LauncherFiles]:
+def launchers(folder: Path, system: str) -> tuple[Path, desktop.LauncherFiles]:
     platform = machines.machine(folder, system).platform
-    found = desktop.launcher_files(platform, EDIT, folder / DATA, offer, "python3 /data/repair")
+    found = desktop.launcher_files(platform, EDIT, folder / DATA, "python3 /data/repair")
     return platform.home, found
 
 
@@ -48,15 +48,14 @@ def split_exec(line: str) -> list[str]:
     return [one.replace("%%", "%") for one in [*words, word]]
 
 
-@pytest.mark.parametrize("offer", [True, False])
-def test_launcher_files_freedesktop_quotes_any_path(offer: bool, tmp_path: Path) -> None:
-    home, files = launchers(tmp_path, "linux", offer)
+def test_launcher_files_freedesktop_quotes_any_path(tmp_path: Path) -> None:
+    home, files = launchers(tmp_path, "linux")
     entry = configparser.RawConfigParser()
     entry.optionxform = str  # type: ignore[assignment,method-assign]
     entry.read_string(files[home / ".local/share/applications/s2am-editor.desktop"][0].decode())
     entry_fields = entry["Desktop Entry"]
     assert split_exec(entry_fields["Exec"]) == [str(tmp_path / DATA / "start-editor"), "%F"]
-    assert ("image/png" in entry_fields.get("MimeType", "")) == offer
+    assert "image/png" in entry_fields["MimeType"]
     assert home / f".local/share/icons/hicolor/scalable/apps/{entry_fields['Icon']}.svg" in files
 
 
@@ -101,16 +100,15 @@ def test_start_script_shows_any_failure_in_a_window(
     assert said is None if shown is None else said is not None and said.endswith(shown)
 
 
-@pytest.mark.parametrize("offer", [True, False])
-def test_launcher_files_macos_bundle_starts_editor_as_alternate_handler(offer: bool, tmp_path: Path) -> None:
-    home, files = launchers(tmp_path, "darwin", offer)
+def test_launcher_files_macos_bundle_starts_editor_as_alternate_handler(tmp_path: Path) -> None:
+    home, files = launchers(tmp_path, "darwin")
     contents = home / "Applications/s2am editor.app/Contents"
     info = plistlib.loads(files[contents / "Info.plist"][0])
     script, mode = files[contents / "MacOS" / info["CFBundleExecutable"]]
     assert mode & 0o111
     assert shlex.join(EDIT) in script.decode()
     assert "osascript" in script.decode()
-    assert [one["LSHandlerRank"] for one in info.get("CFBundleDocumentTypes", [])] == (["Alternate"] if offer else [])
+    assert [one["LSHandlerRank"] for one in info["CFBundleDocumentTypes"]] == ["Alternate"]
     icon = files[contents / "Resources" / info["CFBundleIconFile"]][0]
     assert struct.unpack(">4sI", icon[:8]) == (b"icns", len(icon))
     assert Image.open(io.BytesIO(icon)).size[0] >= 512
@@ -139,11 +137,10 @@ def test_windows_shortcut_rejects_too_long_path() -> None:
         desktop.windows_shortcut("C:\\" + "x" * 300, [], "", "")
 
 
-@pytest.mark.parametrize("offer", [True, False])
-def test_launcher_files_windows_offers_images_in_send_to_only(offer: bool, tmp_path: Path) -> None:
-    home, files = launchers(tmp_path, "win32", offer)
+def test_launcher_files_windows_are_in_start_menu_and_send_to(tmp_path: Path) -> None:
+    home, files = launchers(tmp_path, "win32")
     roaming = home / "AppData/Roaming/Microsoft/Windows"
-    assert (roaming / "SendTo/s2am editor.lnk" in files) == offer
+    assert files[roaming / "SendTo/s2am editor.lnk"] == files[roaming / "Start Menu/Programs/s2am editor.lnk"]
     icon = files[tmp_path / DATA / "s2am.ico"][0]
     assert {(16, 16), (256, 256)} <= Image.open(io.BytesIO(icon)).info["sizes"]
     assert files[roaming / "Start Menu/Programs/s2am editor.lnk"][0].startswith(b"\x4c\0\0\0")

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,7 +70,7 @@ def test_install_on_fresh_machine_gives_working_command(
     said = capsys.readouterr().out
     assert command_output(paths) == "hello"
     assert f"Result: {paths.sample}" in said
-    assert "GB to download" in said
+    assert "MB to download" in said
     assert "GIMP 2.10 (package) is too old" in said
     assert 'export PATH="' in said
     installed = read_manifest(paths.manifest)
@@ -102,6 +103,25 @@ def test_install_keeps_present_torch_until_another_build_is_requested(
     assert run(machine) == 0
     assert torch() == ("", False), "as before, also on a computer that has got a GPU"
     capsys.readouterr()
+
+
+def test_install_without_the_editor_stays_without_it(
+    machine: Machine, paths: InstallPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    install_project = packages.install_project
+
+    def note(new: Environment, project: str, *arguments: Any) -> None:
+        asked.append(project.rpartition(".whl")[2])
+        install_project(new, project, *arguments)
+
+    monkeypatch.setattr(packages, "install_project", note)
+    before = contents(machine.platform.home / ".local/share")
+    assert run(machine, "--no-editor") == 0
+    assert run(machine) == 0
+    assert asked == ["", ""], "no extra"
+    launchers = set(contents(machine.platform.home / ".local/share")) - set(before)
+    assert not any(name.endswith(".desktop") for name in launchers)
 
 
 def test_install_selects_torch_for_gpu(machine: Machine, paths: InstallPaths, wheels: Path) -> None:
@@ -214,7 +234,7 @@ def test_install_checks_disk_space_before_downloading(
 ) -> None:
     machine.platform = replace(machine.platform, free_bytes=lambda _: 10**8)
     assert run(machine) == 1
-    assert "has 0.1 GB free and 1.2 GB are needed: free some space" in capsys.readouterr().err
+    assert "has 100 MB free and 1.0 GB are needed: free some space" in capsys.readouterr().err
     assert not paths.environments.exists()
 
 
@@ -240,7 +260,7 @@ def test_install_removes_plugin_from_profiles_that_are_no_longer_chosen(
     before = contents(home / ".config/GIMP/3.0")
     assert run(machine) == 0
     assert all(gimp_plugin.plugin_folder(home / f".config/GIMP/{version}").is_dir() for version in ("3.0", "3.2"))
-    monkeypatch.setattr(install, "prompt_choices", lambda _question, choices, *_: [len(choices) - 1])
+    monkeypatch.setattr(install, "prompt_yes_no", lambda question, *_: "3.0" not in question)
     assert command.main([], machine.platform) == 0
     assert contents(home / ".config/GIMP/3.0") == before
     assert gimp_plugin.plugin_folder(home / ".config/GIMP/3.2").is_dir()

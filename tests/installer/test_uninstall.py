@@ -42,7 +42,7 @@ def machine(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
 
 
 def install_all(machine: Machine, wheels: Path) -> None:
-    fakes.install(machine, wheels, next(wheels.glob("s2am-*.whl")), open_with=True)
+    fakes.install(machine, wheels, next(wheels.glob("s2am-*.whl")))
 
 
 def test_uninstall_leaves_home_byte_identical(
@@ -55,7 +55,7 @@ def test_uninstall_leaves_home_byte_identical(
     assert installed.manifest.profiles == [profile.folder for profile in profiles]
     for profile in profiles:
         assert read_launcher(gimp_plugin.plugin_folder(profile.folder)) == installed.serve
-    assert set(installed.launchers(True)) <= set(installed.manifest.files)
+    assert set(installed.launchers) <= set(installed.manifest.files)
     install_all(machine, wheels)  # an upgrade
     settings = installed.paths.config / "editor.ini"
     settings.parent.mkdir(parents=True, exist_ok=True)
@@ -159,20 +159,21 @@ class TypedAnswers(io.StringIO):
 
 
 @pytest.mark.parametrize(
-    ("typed", "versions"),
-    [("\n\n", ["3.0", "3.2"]), ("2\n\n", ["3.2"]), ("9\nnone\ny\n", []), ("1, 2\nn\n", ["3.0", "3.2"])],
+    ("typed", "editor", "versions"),
+    [("\n\n\n", True, ["3.0", "3.2"]), ("n\nn\ny\n", False, ["3.2"]), ("Yes\nno\nx\n", True, [])],
 )
-def test_install_asks_which_gimp(
-    typed: str, versions: list[str], tmp_path: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch
+def test_install_asks_for_editor_and_each_gimp(
+    typed: str, editor: bool, versions: list[str], tmp_path: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine = machines.flatpak(tmp_path)
     fakes.isolate(monkeypatch, machine)
     monkeypatch.setattr(install, "IMPORT_TEST", "import s2am_engine.cli.main")
     monkeypatch.setattr("sys.stdin", TypedAnswers(typed))
-    fakes.install(machine, wheels, next(wheels.glob("s2am-*.whl")), ask=True)
-    known = find_installation(machine.platform, None, "").manifest
-    assert [profile.name for profile in known.profiles] == versions
-    assert known.offer_images == ("y" in typed)
+    said = fakes.install(machine, wheels, next(wheels.glob("s2am-*.whl")), ask=True)
+    found = find_installation(machine.platform, None, "")
+    assert [profile.name for profile in found.manifest.profiles] == versions
+    assert found.is_in_menus == editor
+    assert ("“s2am install editor” adds the editor." in said) == (not editor)
 
 
 def test_purge_works_after_a_plain_uninstall_and_removes_what_use_left(

@@ -31,6 +31,7 @@ EDITOR_ADVICE = {
     "subject": "mark it with the box or scribble tool instead",
     "model.result": "choose another model in the Harmonize panel",
     "model.torch": "add it with Harmonize > Fine-tune on my photos, or choose another model in the Harmonize panel",
+    "sample.photographs": "run “s2am install sample” in a terminal",
 }
 """The editor's advice by error code, for errors whose message has none; see `s2am_common.errors.with_advice`."""
 
