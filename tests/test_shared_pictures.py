@@ -36,12 +36,12 @@ def test_benchmark_has_known_scores_of_untouched_composites(measured: Evaluation
 def test_default_model_improves_real_composites() -> None:
     real = evaluate(SHARED / "real", [DEFAULT_MODEL], device="cpu")
     assert len(real.names) == 16
-    assert real.models[0].mean.psnr >= 27.8
-    assert real.models[0].mean.fmse <= 0.56 * real.untouched.mean.fmse
-    assert real.harmed(real.models[0]) <= 3
+    assert real.models[0].mean.psnr >= 28.4
+    assert real.models[0].mean.fmse <= 0.5 * real.untouched.mean.fmse
+    assert real.harmed(real.models[0]) <= 1
 
 
-@pytest.mark.parametrize(("index", "least", "error", "harmed"), [(0, 30.8, 0.5, 9), (1, 28.5, 0.7, 5)])
+@pytest.mark.parametrize(("index", "least", "error", "harmed"), [(0, 30.4, 0.52, 14), (1, 28.5, 0.7, 5)])
 def test_bundled_model_improves_most_composites(
     measured: Evaluation, index: int, least: float, error: float, harmed: int
 ) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2am_common.atomic import ensure_folder
-from s2am_engine.errors import EngineError
+from s2am_engine.errors import EngineError, FileError
 from s2am_engine.image.contact_sheet import write_contact_sheet
 from s2am_engine.image.grabcut import GrabCut, foreground_labels
 from s2am_engine.image.io import ImageData, Metadata, load_image, save_image
@@ -49,11 +49,11 @@ def _photograph(name: str) -> NDArray[np.uint8]:
     """Return the pixels of a photograph of scikit-image, H×W×3.
 
     Raises:
-        EngineError: scikit-image is not installed.
+        FileError: scikit-image is not installed.
     """
     package = find_spec("skimage")
     if package is None or not package.submodule_search_locations:
-        raise EngineError(
+        raise FileError(
             "The photographs of the sample come with scikit-image, which is not installed.", code="sample.photographs"
         )
     return np.asarray(load_image(Path(package.submodule_search_locations[0]) / "data" / name).pixels, np.uint8)
@@ -63,7 +63,7 @@ def sample_layer() -> ImageData:
     """Return the astronaut with a soft alpha, found by GrabCut within hand-drawn outlines.
 
     Raises:
-        EngineError: scikit-image is not installed.
+        FileError: scikit-image is not installed.
     """
     photograph = _photograph("astronaut.png")
     hints = np.full(photograph.shape[:2], cv2.GC_BGD, np.uint8)
@@ -91,7 +91,7 @@ def sample_background() -> ImageData:
     """Return the rocket at dusk, enlarged by half to be larger than the astronaut.
 
     Raises:
-        EngineError: scikit-image is not installed.
+        FileError: scikit-image is not installed.
     """
     photograph = cv2.resize(_photograph("rocket.jpg"), None, fx=1.5, fy=1.5, interpolation=cv2.INTER_CUBIC)
     return ImageData(np.ascontiguousarray(photograph[120:]), None, None, gray=False, metadata=Metadata())

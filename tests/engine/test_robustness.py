@@ -62,7 +62,7 @@ def harmonized(picture: Image8, mask: Image8) -> Image8:
 
 
 def clipped(before: Image8, after: Image8) -> float:
-    """Return the share of the colors with a channel that was visibly, by four levels, away from an end, and is no more."""
+    """Return the share of colors with a channel at an end of the scale that was at least four levels away from it."""
     black = (after == 0) & (before >= 4)
     white = (after == 255) & (before <= 251)
     return float((black | white).any(axis=1).mean())
@@ -84,7 +84,7 @@ def test_harmonizer_neither_clips_nor_posterizes(kind: str) -> None:
         levels = np.unique(before[:, channel]).size
         spread = float(np.ptp(after[:, channel])) + 1
         assert np.unique(after[:, channel]).size >= 0.9 * min(levels, spread)
-    # Measured: mean changes from 8 to 46 levels (night), always toward the mean color of the background (cartoon: +4 levels).
+    # Measured: mean changes from 8 to 46 levels (night), always toward the background's mean color (cartoon: +4).
     assert np.abs(after.astype(float) - before).mean() < 50
     distances = [np.abs(one.mean(axis=0) - picture[~inside].mean(axis=0)).sum() for one in (before, after)]
     assert distances[1] < distances[0] + 10
