@@ -30,9 +30,9 @@ from s2am_engine.types import Floats, FractionCallback, Mask, Pixels
 
 _Part = tuple[slice, slice]
 
-_STRIP_ROWS = 384
-_BLOCK_COLUMNS = 256
-_BLOCK_ROWS = 128  # some float copies of a block fit the L2 cache; smaller ones consist of overlap by half
+_STRIP_ROWS = 512
+_BLOCK_COLUMNS = 384
+_BLOCK_ROWS = 256  # smaller blocks keep two threads waiting for the interpreter lock, larger ones need more memory
 _MAX_WORKERS = 8
 
 
