@@ -231,7 +231,7 @@ def shrink(source: Path, target: Path) -> None:
     with Image.open(source) as image:
         size = WIDTH, round(image.height * WIDTH / image.width)
         small = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
-        small.quantize(256, dither=Image.Dither.FLOYDSTEINBERG).save(target, optimize=True)
+        small.quantize(256, kmeans=3, dither=Image.Dither.FLOYDSTEINBERG).save(target, optimize=True)
 
 
 def main() -> int:

@@ -235,7 +235,7 @@ def small(picture: Path, file: Path) -> Path:
     with Image.open(picture) as opened:
         shot = opened.convert("RGB")
     for colors in (256, 128, 64):
-        shot.quantize(colors, dither=Image.Dither.FLOYDSTEINBERG).save(file, optimize=True)
+        shot.quantize(colors, kmeans=3, dither=Image.Dither.FLOYDSTEINBERG).save(file, optimize=True)
         if file.stat().st_size <= LARGEST:
             break
     return file
