@@ -227,7 +227,7 @@ def read_card(path: Path) -> Card:
     """
     try:
         card = parse_card(path.read_bytes())
-    except (OSError, ValueError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, TypeError) as error:
         bundled = is_bundled(path)
         raise ModelError(
             f"The model card {path} is damaged ({error}): {how_to_repair(bundled=bundled)}.",
@@ -246,9 +246,15 @@ def parse_card(content: bytes) -> Card:
     """Parse the content of a card's file, which may be anything.
 
     Raises:
-        ValueError, TypeError, RecursionError: it is not a card.
+        ValueError, TypeError: it is not a card.
     """
-    data = json.loads(content)
+    try:
+        return _parse_data(json.loads(content))
+    except RecursionError as error:
+        raise ValueError("its lists or objects are nested too deeply") from error
+
+
+def _parse_data(data: Any) -> Card:
     types = {name: get_origin(hint) or hint for name, hint in get_type_hints(Card).items()}
     if not isinstance(data, dict):
         raise ValueError("it is not a JSON object")

@@ -153,7 +153,7 @@ FOREIGN: dict[str, tuple[Callable[[], bytes], str]] = {
     "a list": (lambda: packed([], b""), "it is not a JSON object"),
     "a card without facts": (lambda: packed({}, b""), "missing"),
     "a card of tomorrow": (lambda: made(beauty=3), "does not support its field “beauty”"),
-    "a card that nests": (lambda: packed(b"[" * 900_000, b""), "recursion"),
+    "a card that nests": (lambda: packed(b"[" * 900_000, b""), "nested too deeply"),
     "half a character": (lambda: made(description="\ud800"), "surrogates"),
     "a number as a name": (lambda: made(name=5), "“name” must be of type str"),
     "a name that is a path": (lambda: made(name="../../new"), "contains '/'"),
