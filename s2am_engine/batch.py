@@ -12,6 +12,7 @@ from typing import Generic, Literal, TypeVar
 
 from s2am_common.atomic import ensure_folder
 from s2am_common.errors import os_error
+from s2am_common.path_checks import is_folder
 from s2am_engine.errors import FileError, S2AMError
 from s2am_engine.image.io import IMAGE_SUFFIXES
 from s2am_engine.mask_files import without_masks
@@ -64,7 +65,7 @@ def plan_batch(sources: Path | Sequence[Path], output: Path, masks: Path | None 
     paths = without_masks(list_images(sources) if isinstance(sources, Path) else sources)
     if not paths:
         raise FileError("There are no images to harmonize: add some.", code="file.no-images")
-    if masks and not masks.is_dir():
+    if masks and not is_folder(masks):
         raise FileError(
             f"{masks} is not a folder: name the folder of the masks.", code="file.no-folder", path=str(masks)
         )
@@ -136,9 +137,9 @@ def list_images(folder: Path) -> list[Path]:
     Raises:
         FileError: no such folder, or no images in it.
     """
+    if not is_folder(folder):
+        raise FileError(f"{folder} is not a folder: name one with images.", code="file.no-folder", path=str(folder))
     try:
-        if not folder.is_dir():
-            raise FileError(f"{folder} is not a folder: name one with images.", code="file.no-folder", path=str(folder))
         found = sorted(path for path in folder.iterdir() if is_image_file(path))
     except OSError as error:
         raise os_error(error, folder) from error

@@ -7,11 +7,11 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from s2am_common.path_checks import file_exists, is_regular_file
 from s2am_engine.errors import FileError, MaskError
 from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData
 from s2am_engine.image.mask_reading import BY_RULES, MaskOptions, MaskReading, read_mask_file
 from s2am_engine.image.masks import check_mask
-from s2am_engine.outputs import file_exists
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ def find_mask_file(source: Path, masks: Path) -> Path:
     endings = MASK_ENDINGS if is_own_folder else (*MASK_ENDINGS, "")
     suffixes = [each for suffix in IMAGE_SUFFIXES for each in (suffix, suffix.upper())]
     for name in (f"{source.stem}{ending}{suffix}" for ending in endings for suffix in suffixes):
-        if (masks / name).is_file():
+        if is_regular_file(masks / name):
             return masks / name
     raise FileError(
         f"{source} has no mask in {masks}: name it {source.stem}_mask.png.", code="file.no-mask", path=str(source)

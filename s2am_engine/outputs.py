@@ -8,8 +8,8 @@ from itertools import count
 from pathlib import Path
 
 from s2am_common.atomic import check_target
-from s2am_common.errors import os_error
 from s2am_common.image_formats import PNG, format_of_suffix
+from s2am_common.path_checks import file_exists
 from s2am_engine.errors import FileError, ImageFormatError
 
 
@@ -51,11 +51,3 @@ def check_output(path: Path, inputs: Sequence[Path] = (), suffixes: Sequence[str
         if file_exists(path) and file_exists(each) and path.samefile(each):
             raise FileError(f"The result would replace {each}: choose another name.", code="file.input", path=str(each))
     check_target(path)
-
-
-def file_exists(path: Path) -> bool:
-    """Return whether a path exists; FileError if the system refuses to say."""
-    try:
-        return path.exists()
-    except OSError as error:
-        raise os_error(error, path) from error

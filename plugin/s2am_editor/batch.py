@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from s2am_common.path_checks import is_folder
 from s2am_editor.render.export import resized
 from s2am_editor.render.harmonize_layer import LoadedModels
 from s2am_engine.batch import BatchEvent, BatchItem, run_batch
@@ -81,7 +82,7 @@ def harmonize_batch(
     """
     fixed = settings.background or settings.cutout
     image = None if fixed is None else load_image(fixed)
-    if image is None and (settings.masks is None or not settings.masks.is_dir()):
+    if image is None and (settings.masks is None or not is_folder(settings.masks)):
         raise FileError(
             "Composites need a folder with their masks, and cutouts need a background: choose one of the two.",
             code="file.no-masks",

@@ -7,6 +7,7 @@ import argparse
 import json
 from pathlib import Path
 
+from s2am_common.path_checks import is_folder, is_regular_file
 from s2am_engine.cli.terminal import Subparsers
 from s2am_engine.errors import EngineError
 
@@ -29,9 +30,9 @@ def run_edit(options: argparse.Namespace) -> int:
     from s2am_editor.start import check_start
 
     for path in options.files:
-        if path.is_dir():
+        if is_folder(path):
             raise EngineError(f"{path} is a folder: name the images in it.")
-        if not path.is_file():
+        if not is_regular_file(path):
             raise EngineError(f"{path} does not exist: check the name.")
     check_start()
     from s2am_editor import app

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from s2am_common.image_formats import IMAGE_FORMATS
+from s2am_common.path_checks import file_exists, is_folder
 from s2am_engine.batch import BatchEvent, BatchItem, plan_batch, run_batch
 from s2am_engine.cli.mask_options import add_edge_sliders, add_invert_mask, add_mask_meaning, given_edges, mask_meaning
 from s2am_engine.cli.outputs import ask_to_replace, choose_output
@@ -49,7 +50,7 @@ from s2am_engine.image.masks import MASK_SUFFIXES, mask_image
 from s2am_engine.image.paste import limit_alpha
 from s2am_engine.mask_files import find_mask_file
 from s2am_engine.models import downloads, model_store
-from s2am_engine.outputs import default_output, file_exists
+from s2am_engine.outputs import default_output
 
 if TYPE_CHECKING:
     from s2am_engine.cli.training_benchmark import TrainingSpeed
@@ -113,7 +114,7 @@ def run_harmonize(options: argparse.Namespace) -> int:
     check_combinations(options)
     files = file_harmonizer(options)
     mask = None if files.subject else options.mask
-    if options.composite.is_dir() or options.masks:
+    if is_folder(options.composite) or options.masks:
         if mask or options.background or options.save_map or options.save_mask:
             raise UsageError(
                 f"a folder needs {FOLDER_MASKS}; not a single mask, --background, --save-map or --save-mask"

@@ -7,8 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from s2am_common.path_checks import file_exists
 from s2am_engine.errors import FileError
-from s2am_engine.outputs import check_output, file_exists, unused_path
+from s2am_engine.outputs import check_output, unused_path
 
 SHEET_SUFFIXES = (".png",)
 """Endings of files of contact sheets."""

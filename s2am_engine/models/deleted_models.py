@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from s2am_common.atomic import ensure_folder
+from s2am_common.path_checks import is_regular_file
 from s2am_engine.errors import ModelError
 from s2am_engine.models import model_store
 from s2am_engine.models.model_files import SUFFIX, check_free, check_name, delete_model, export_model, import_model
@@ -57,7 +58,7 @@ def restore_model(name: str) -> Model:
         FileError: it cannot be read or written.
     """
     file = deleted_file(check_name(name))
-    if not file.is_file():
+    if not is_regular_file(file):
         names = ", ".join(f"“{path.stem}”" for path in sorted(file.parent.glob(f"*{SUFFIX}")))
         known = f"choose one of {names}" if names else f"deleted models are kept for {KEPT_DAYS} days"
         raise ModelError(f"There is no deleted model “{name}”: {known}.", code="model.not-deleted", model=name)

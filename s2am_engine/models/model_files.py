@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from s2am_common.archives import open_archive
 from s2am_common.atomic import atomic_write, ensure_folder
+from s2am_common.path_checks import file_exists, is_folder, is_regular_file
 from s2am_engine.errors import FileError, ModelError
 from s2am_engine.models import model_store
 from s2am_engine.models.model_store import Card, Model
@@ -222,7 +223,7 @@ def _remove_leftover(path: Path) -> None:
 
 def export_path(path: Path) -> Path:
     """Return the path of an exported model's file; its suffix is added if missing. FileError for a folder."""
-    if path.is_dir():
+    if is_folder(path):
         raise FileError(f"{path} is a folder: give the name of a file to write.", code="file.is-folder", path=str(path))
     return path if path.suffix.lower() == SUFFIX else path.with_name(path.name + SUFFIX)
 
@@ -343,9 +344,9 @@ def _unusable(path: Path, problem: str) -> ModelError:
 
 
 def _read_export(path: Path) -> tuple[Card, bytes]:
-    if not path.exists():
+    if not file_exists(path):
         raise FileError(f"{path} does not exist: check the name and the folder.", code="file.missing", path=str(path))
-    if not path.is_file():
+    if not is_regular_file(path):
         raise FileError(f"{path} is not a file: give an exported model.", code="file.is-folder", path=str(path))
     try:
         if path.stat().st_size > sum(LARGEST.values()) + LARGEST_DIRECTORY:

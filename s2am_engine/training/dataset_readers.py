@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from s2am_common.path_checks import is_folder, is_regular_file
 from s2am_engine.errors import FileError, TrainingError
 from s2am_engine.image.io import IMAGE_SUFFIXES
 from s2am_engine.training.coco import InstancesReference, annotation_files, find_annotated
@@ -64,11 +65,11 @@ def find_photographs(folder: Path, split: str | None) -> list[PhotoFile]:
 
 def list_sources(folder: Path, split: str | None) -> list[PhotoFile]:
     """See `find_photographs`; without photographs the list is empty."""
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise FileError(
             f"{folder} is not a folder: name a folder with photographs.", code="file.no-folder", path=str(folder)
         )
-    if (folder / PHOTO_INDEX).is_file():
+    if is_regular_file(folder / PHOTO_INDEX):
         return read_index(folder / PHOTO_INDEX, split)
     if annotation_files(folder):
         return annotated_photographs(folder, split)
@@ -81,7 +82,7 @@ def list_sources(folder: Path, split: str | None) -> list[PhotoFile]:
 
 def is_plain(folder: Path) -> bool:
     """Return whether a folder has neither an index nor annotations."""
-    return not (folder / PHOTO_INDEX).is_file() and not annotation_files(folder)
+    return not is_regular_file(folder / PHOTO_INDEX) and not annotation_files(folder)
 
 
 def read_index(index: Path, split: str | None) -> list[PhotoFile]:
@@ -208,12 +209,12 @@ def pairs_below(folder: Path, split: str | None) -> list[Pair]:
 
 def is_subset(folder: Path) -> bool:
     """Return whether a folder holds composites itself."""
-    return (folder / COMPOSITE_FOLDER).is_dir()
+    return is_folder(folder / COMPOSITE_FOLDER)
 
 
 def subsets_of(folder: Path) -> list[Path]:
     """Return the subfolders that hold composites."""
-    return sorted(place for place in folder.iterdir() if is_subset(place)) if folder.is_dir() else []
+    return sorted(place for place in folder.iterdir() if is_subset(place)) if is_folder(folder) else []
 
 
 def listed(folder: Path, split: str | None) -> list[PurePosixPath] | None:
@@ -290,7 +291,7 @@ def pairs_of(folder: Path, lines: Iterable[PurePosixPath] | None) -> list[Pair]:
 
 def pictures_in(folder: Path) -> dict[str, Path]:
     """Return a folder's images by stem; empty if the folder does not exist."""
-    files = folder.iterdir() if folder.is_dir() else ()
+    files = folder.iterdir() if is_folder(folder) else ()
     return {
         path.stem: path for path in files if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
     }

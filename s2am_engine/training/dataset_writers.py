@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from s2am_common.atomic import atomic_write, ensure_folder
 from s2am_common.errors import os_error
+from s2am_common.path_checks import file_exists, is_folder
 from s2am_engine.color.srgb import linear_to_srgb, srgb_to_linear
 from s2am_engine.errors import EngineError, FileError, TrainingError
 from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, save_image
@@ -236,7 +237,7 @@ def pictures_of(folder: Path) -> dict[str, Path]:
     Raises:
         EngineError: no such folder.
     """
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise FileError(f"{folder} is not a folder: name one with images.", code="file.no-folder", path=str(folder))
     return {
         path.relative_to(folder).with_suffix("").as_posix(): path
@@ -336,7 +337,7 @@ def create_layout(out: Path) -> None:
         EngineError: the folder is not empty, or cannot be created.
     """
     try:
-        if out.exists() and any(out.iterdir()):
+        if file_exists(out) and any(out.iterdir()):
             raise FileError(
                 f"{out} is not empty: name a new folder, or empty this one first.", code="file.not-empty", path=str(out)
             )

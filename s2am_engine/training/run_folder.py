@@ -20,6 +20,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from s2am_common.atomic import atomic_write
+from s2am_common.path_checks import is_regular_file
 from s2am_engine.errors import TrainingError
 from s2am_engine.image.contact_sheet import draw_contact_sheet
 
@@ -49,7 +50,7 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
         EngineError: the file is damaged.
     """
     path = folder / CHECKPOINT_FILE
-    if not path.is_file():
+    if not is_regular_file(path):
         return None
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
@@ -185,7 +186,7 @@ def draw_samples(samples: Sequence[Sample]) -> NDArray[np.uint8]:
 
 def read_log(path: Path) -> list[LogEntry]:
     """Read a log; a missing file counts as empty."""
-    if not path.is_file():
+    if not is_regular_file(path):
         return []
     with path.open(newline="", encoding="utf-8") as file:
         return [

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from s2am_common.atomic import ensure_folder
+from s2am_common.path_checks import file_exists, is_folder, is_regular_file
 from s2am_engine.errors import FileError, ModelError, TrainingError
 from s2am_engine.models.model_files import add_model, check_free, check_name, free_name
 from s2am_engine.models.model_store import (
@@ -111,7 +112,7 @@ def make_plan(
     Raises:
         EngineError: an invalid name, or one that is taken; an unknown model to start from.
     """
-    if not data.is_dir():
+    if not is_folder(data):
         raise FileError(
             f"{data} is not a folder: name one with photographs, or with pairs in iHarmony4's layout.",
             code="file.no-folder",
@@ -233,7 +234,7 @@ def prepare_run(folder: Path, plan: Plan, *, resume: bool) -> None:
     Raises:
         EngineError: there is a run already, or none to resume.
     """
-    if (folder / SETTINGS_FILE).exists() and not resume:
+    if file_exists(folder / SETTINGS_FILE) and not resume:
         raise TrainingError(f"{folder} already holds a run.", code="training.run-exists", path=str(folder))
     ensure_folder(folder, code="file.run")
     write_settings(folder, plan.to_json())
@@ -282,7 +283,7 @@ def card_of(run: Path, name: str, texts: Mapping[str, Any], input_size: int | No
         EngineError: the run has no weights yet.
     """
     weights = run / WEIGHTS_FILE
-    if not weights.is_file():
+    if not is_regular_file(weights):
         raise TrainingError(
             f"{run} holds no weights yet: train until the first validation.",
             code="training.no-weights",

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import platformdirs
 from PyQt6.QtCore import QByteArray, QSettings
 
+from s2am_common.errors import FileError
+from s2am_common.path_checks import is_folder, is_regular_file
 from s2am_common.paths import user_paths
 from s2am_editor.window.theme import Appearance
 
@@ -27,7 +30,7 @@ class EditorSettings:
         """Files that were opened or saved and still exist, the latest first."""
         value = self._store.value("recent", [])
         paths = [value] if isinstance(value, str) else value if isinstance(value, list) else []
-        return [Path(path) for path in paths if isinstance(path, str) and Path(path).is_file()]
+        return [Path(path) for path in paths if isinstance(path, str) and _holds(is_regular_file, path)]
 
     def add_recent(self, path: Path) -> None:
         """Put a file at the top of the recent files."""
@@ -63,7 +66,7 @@ class EditorSettings:
     def folder(self, key: str) -> str:
         """Return the folder last used in a dialog, or the pictures folder, or else the home folder."""
         candidates = (self.text(f"folder/{key}"), platformdirs.user_pictures_dir())
-        return next((path for path in candidates if path and Path(path).is_dir()), str(Path.home()))
+        return next((path for path in candidates if path and _holds(is_folder, path)), str(Path.home()))
 
     def set_folder(self, key: str, path: Path) -> None:
         """Store the folder used in a dialog."""
@@ -81,3 +84,11 @@ class EditorSettings:
     def flush(self) -> None:
         """Write changes to the file."""
         self._store.sync()
+
+
+def _holds(check: Callable[[Path], bool], path: str) -> bool:
+    """Return the result of a check; False in a folder that may not be entered."""
+    try:
+        return check(Path(path))
+    except FileError:
+        return False

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from s2am_editor.window.dialogs.batch import BatchDialog
 from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.main_window import MainWindow
 from s2am_editor.window.theme import Appearance
+from tests.engine.permissions import locked_folder
 
 VERSION_1 = Path(__file__).parent / "fixtures" / "editor_version_1.ini"
 
@@ -47,6 +49,17 @@ def test_settings_ignore_damaged_values(tmp_path: Path) -> None:
     assert settings.appearance is Appearance.SYSTEM
     assert settings.recent == []
     assert settings.state("geometry") is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows folders have no mode")
+def test_settings_leave_out_files_and_folders_that_may_not_be_entered(tmp_path: Path) -> None:
+    settings = EditorSettings(tmp_path / "editor.ini")
+    with locked_folder({"a.png": b""}) as (place, locked):
+        settings.add_recent(place / "a.png")
+        settings.set_text("folder/open", str(locked / "photos"))
+        settings.add_recent(locked / "a.png")
+        assert settings.recent == [(place / "a.png").resolve()]
+        assert settings.folder("open") != str(locked / "photos")
 
 
 def test_add_recent_moves_file_to_the_top(tmp_path: Path) -> None:
