@@ -30,17 +30,26 @@ def find_mask_file(source: Path, masks: Path) -> Path:
     """Return the mask of a composite: NAME_mask or NAME-mask in the folder of the masks, or NAME in another folder.
 
     Raises:
-        FileError: there is none.
+        FileError: there is none, or the folder may not be entered.
     """
     is_own_folder = file_exists(masks) and file_exists(source) and masks.samefile(source.parent)
     endings = MASK_ENDINGS if is_own_folder else (*MASK_ENDINGS, "")
     suffixes = [each for suffix in IMAGE_SUFFIXES for each in (suffix, suffix.upper())]
     for name in (f"{source.stem}{ending}{suffix}" for ending in endings for suffix in suffixes):
-        if is_regular_file(masks / name):
+        if _is_present(masks / name):
             return masks / name
     raise FileError(
         f"{source} has no mask in {masks}: name it {source.stem}_mask.png.", code="file.no-mask", path=str(source)
     )
+
+
+def _is_present(path: Path) -> bool:
+    try:
+        return is_regular_file(path)
+    except FileError as error:
+        if error.code != "file.name":
+            raise
+        return False  # no file has a name that is too long
 
 
 def read_matching_mask(

@@ -14,6 +14,7 @@ from PIL import Image
 
 from s2am_engine.batch import list_images
 from s2am_engine.errors import FileError
+from s2am_engine.mask_files import find_mask_file
 from tests.engine.permissions import locked_folder
 from tests.engine.pictures import composite
 from tests.engine.test_cli import failed, run
@@ -64,6 +65,13 @@ def test_cli_with_names_at_the_limit(folder: Path, capsys: pytest.CaptureFixture
         ("detect", good, "-o", too_long),
     ):
         assert "too long" in failed(folder, run(capsys, *words)).lower()
+
+
+def test_find_mask_file_of_an_image_whose_name_is_at_the_limit(folder: Path) -> None:
+    image, mask = folder / ("b" * 248 + ".png"), folder / "masks" / ("b" * 248 + ".png")
+    mask.parent.mkdir()
+    mask.write_bytes(b"")
+    assert find_mask_file(image, mask.parent) == mask
 
 
 @pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names are Unicode there")
