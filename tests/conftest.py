@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 GIMP_TESTS = Path(__file__).parent / "gimp"
 
 
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(tryfirst=True)  # before pytest leaves out tests by their markers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that drive GIMP, and skip those whose prerequisites this machine lacks; the longest come first."""
     for item in items:

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,3 +36,9 @@ def test_find_left_out_on_a_bare_computer_names_everything() -> None:
 
 def test_report_of_nothing_is_empty() -> None:
     assert left_out.report([]) == ""
+
+
+def test_tests_in_gimp_can_be_left_out_by_their_marker() -> None:
+    command = [sys.executable, "-m", "pytest", "-m", "not gimp", "--collect-only", "-q", "-p", "no:cacheprovider"]
+    found = subprocess.run([*command, str(Path(__file__).parent / "gimp")], capture_output=True, text=True, check=False)
+    assert found.returncode == pytest.ExitCode.NO_TESTS_COLLECTED, found.stdout
