@@ -104,7 +104,7 @@ def pair_recipe(card: Card) -> Recipe:
     """Return the small recipe of a model's network, which is trained on recolored pairs.
 
     Raises:
-        TrainingError: it isn't.
+        TrainingError: the network is not trained on recolored pairs.
     """
     recipe = None if card.fine_tuned else NETWORKS[card.network].recipe_small
     if recipe is None or recipe.detection or recipe.light or recipe.subjects:

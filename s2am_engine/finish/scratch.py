@@ -21,7 +21,7 @@ class Scratch:
     """Arrays that one thread reuses from block to block."""
 
     def __init__(self) -> None:
-        """Begin without memory; it grows to that of the largest block."""
+        """Allocate nothing yet; arrays grow to the size of the largest block."""
         self._memory: dict[str, NDArray[np.uint8]] = {}
         self._arrays: dict[tuple[str, tuple[int, ...], type[np.generic]], NDArray[Any]] = {}
 

@@ -116,14 +116,7 @@ class Photographer:
         window.sidebar.sections["finish"].set_open(True)
         for name in ("harmonize", "adjust", "curves"):
             window.sidebar.sections[name].set_open(False)
-        window.finishing.match()
-        self._wait(window)
-        self._take(window, "finish")
-        window.sidebar.sections["finish"].set_open(False)
-        window.shadows.cast()
-        self._wait(window)
-        window.tool_box.choose("shadow")
-        self._take(window, "shadow")
+        self._finish_and_shadow(window, "")
         window.all_actions["group"].trigger()
         window.tool_box.choose("move")
         self._wait(window)
@@ -132,6 +125,17 @@ class Photographer:
             window.session.undo()
         for name in ("harmonize", "adjust", "curves"):
             window.sidebar.sections[name].set_open(True)
+
+    def _finish_and_shadow(self, window: MainWindow, prefix: str) -> None:
+        """Match the finish of the active layer, then give it a shadow; prefix: of the screenshots' names."""
+        window.finishing.match()
+        self._wait(window)
+        self._take(window, f"{prefix}finish")
+        window.sidebar.sections["finish"].set_open(False)
+        window.shadows.cast()
+        self._wait(window)
+        window.tool_box.choose("shadow")
+        self._take(window, f"{prefix}shadow")
 
     def _statue(self, window: MainWindow) -> None:
         """Show finish and shadow of a statue on the ground."""
@@ -145,14 +149,7 @@ class Photographer:
         self._wait(window)
         for name, section in window.sidebar.sections.items():
             section.set_open(name in ("finish", "layers"))
-        window.finishing.match()
-        self._wait(window)
-        self._take(window, "statue-finish")
-        window.sidebar.sections["finish"].set_open(False)
-        window.shadows.cast()
-        self._wait(window)
-        window.tool_box.choose("shadow")
-        self._take(window, "statue-shadow")
+        self._finish_and_shadow(window, "statue-")
 
     def _cutting(self, window: MainWindow) -> None:
         window.session.open(Document.from_image(ImageData(data.astronaut()), "Astronaut"), "Astronaut")

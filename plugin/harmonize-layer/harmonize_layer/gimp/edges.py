@@ -8,6 +8,7 @@ from collections.abc import Callable
 from gi.repository import Gimp, GimpUi, Gtk
 
 from harmonize_layer.core.settings import EDGE_ARGUMENTS
+from harmonize_layer.gimp.slider_rows import make_slider
 from s2am_common.translation import localized as _
 
 
@@ -36,9 +37,7 @@ class EdgeSection:
         column = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6, margin_top=6)
         labels = Gtk.SizeGroup(mode=Gtk.SizeGroupMode.HORIZONTAL)
         for name, spec in EDGE_ARGUMENTS.items():
-            slider = window.get_scale_entry(name, float(spec.factor))
-            slider.set_digits(spec.digits)
-            labels.add_widget(slider.get_label())
+            slider = make_slider(window, name, spec, labels)
             column.pack_start(slider, False, False, 0)
         for button in (self.channel, self.layer_mask):
             column.pack_start(button, False, False, 0)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from gi.repository import Gimp, GimpUi, GObject, Gtk
 
 from harmonize_layer.core.settings import FINISH_ARGUMENTS, FINISH_AUTOMATIC, FinishSettings, HarmonizeSettings
+from harmonize_layer.gimp.slider_rows import make_slider
 from s2am_common.sliders import FINISH_SLIDERS, SliderSpec
 from s2am_common.translation import localized as _
 
@@ -36,9 +37,7 @@ class FinishControls:
         rows.pack_start(matches, False, False, 0)
         labels = Gtk.SizeGroup(mode=Gtk.SizeGroupMode.HORIZONTAL)
         for name, spec in FINISH_ARGUMENTS.items():
-            slider = window.get_scale_entry(name, float(spec.factor))
-            slider.set_digits(spec.digits)
-            labels.add_widget(slider.get_label())
+            slider = make_slider(window, name, spec, labels)
             self._sliders[spec.name] = slider
             row = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=_SPACING)
             row.pack_start(slider, True, True, 0)

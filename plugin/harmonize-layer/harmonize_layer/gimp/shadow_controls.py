@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from gi.repository import Gimp, GimpUi, GObject, Gtk
 
 from harmonize_layer.core.settings import SHADOW_ARGUMENTS, HarmonizeSettings
+from harmonize_layer.gimp.slider_rows import make_slider
 from s2am_common.translation import localized as _
 
 _SPACING = 6
@@ -29,9 +30,7 @@ class ShadowControls:
         rows.pack_start(window.get_widget("shadow-automatic", GObject.TYPE_NONE), False, False, 0)
         labels = Gtk.SizeGroup(mode=Gtk.SizeGroupMode.HORIZONTAL)
         for name, spec in SHADOW_ARGUMENTS.items():
-            slider = window.get_scale_entry(name, float(spec.factor))
-            slider.set_digits(spec.digits)
-            labels.add_widget(slider.get_label())
+            slider = make_slider(window, name, spec, labels)
             rows.pack_start(slider, False, False, 0)
             if spec.automatic:
                 self._estimated.append(slider)

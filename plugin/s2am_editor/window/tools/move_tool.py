@@ -63,7 +63,7 @@ class MoveTool(Tool):
         return self._pivot[1] if self._pivot and active and self._pivot[0] == active.id else CENTER
 
     def set_snapping(self, on: bool) -> None:
-        """Let moved layers snap to others, or not."""
+        """Turn snapping of moved layers to other layers on or off."""
         self._snapping = on
 
     def change_frame(self, frame: Frame, name: str, drag: object = None) -> None:
