@@ -30,12 +30,14 @@ EDGE_REACH = _NEAR + 4
 _FIELD_SIDE = 128  # of the surroundings
 _SAMPLED = 4  # rows and columns read for each one of the field
 _MARGIN = 0.15  # of the foreground's size, to each side
-_LIGHT_REACH = 0.015  # radius of the light wrap, relative to the square root of the foreground's area
-_SOLID_REACH = 4  # times that radius: within it,
-_SOLID = 0.35  # of the area around a curved edge of a solid part belongs to it, less around twigs,
-_THIN = 0.5  # which get this share of the light at a solid edge
+_GLARE = ((0.3, 0.01), (0.2, 0.035))
+"""The light wrap at 1 is the glare of a lens that scatters half of the light: shares of the light, and radii of the
+Gaussians over which they spread, relative to the square root of the foreground's area. One alone would end in a rim.
+"""
+
 _RAMP = 0.25  # alpha below which a correction fades out over the background
 _LEAST_WEIGHT = 0.02
+_LEAST_SIGMA = 0.3  # samples of a field; below, a Gaussian changes nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +47,7 @@ class Surroundings:
     box: left, top, right and bottom in pixels of the image.
     foreground: n×m×3 uint8, the foreground's colors, extrapolated to the whole box.
     background: n×m×3 uint8, those of the background.
-    light: n×m uint8, share of the background's light inside the edges.
+    light: n×m uint8, share of the background's light that a light wrap of 1 adds inside the edges, at most 128.
     fringe: evidence of an old background's fringe, see `estimate_fringe`; not in `to_json`, as `FinishMeasurement`
         has it.
     """
@@ -83,15 +85,12 @@ class Surroundings:
             sums = [_reduced(np.multiply(colors[..., c], counted, out=product), size) for c in range(3)]
             fields.append(_extrapolated(np.dstack(sums), _reduced(counted, size)))
         scale = np.array(size) / (right - left, bottom - top)
-        reach = _LIGHT_REACH * float(np.sqrt(small.sum() / scale.prod()))
-        across, down = reach * scale
-        outside = cv2.GaussianBlur(1 - small, (0, 0), max(0.5, across), sigmaY=max(0.5, down))
-        inside = cv2.GaussianBlur(small, (0, 0), max(0.5, _SOLID_REACH * across), sigmaY=max(0.5, _SOLID_REACH * down))
-        # Squared, so that it fades out without a visible end: a linear one shows as a band along a horizon. Thin parts,
-        # as twigs and hair, are lit from all sides, where it does not fade out: they get as much as by a lens's glare.
-        solid = np.square(np.minimum(inside / _SOLID, 1))
-        light = np.square(2 * np.minimum(outside, 0.5)) * (_THIN + (1 - _THIN) * solid)
-        light = (light * 255).round()
+        across, down = scale * float(np.sqrt(small.sum() / scale.prod()))
+        light = np.zeros_like(small)
+        for share, radius in _GLARE:
+            sigmas = max(_LEAST_SIGMA, radius * across), max(_LEAST_SIGMA, radius * down)
+            light += share * cv2.GaussianBlur(1 - small, (0, 0), sigmas[0], sigmaY=sigmas[1])
+        light = np.rint(255 * light)
         fringe = estimate_fringe(colors, shown if counts is None else shown * (counts > 0), *fields)
         return cls(box, fields[0], fields[1], np.asarray(light, np.uint8), fringe=fringe)
 

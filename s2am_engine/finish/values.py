@@ -19,7 +19,7 @@ class Finish:
     grain: standard deviation of the noise that is added (above 0) or removed (below 0), in 8-bit levels.
     sharpness: radius (sigma) in pixels of the Gaussian that softens (below 0), or of the unsharp mask (above 0).
     decontaminate: share, 0 to 1, of the correction of the colors of soft edges.
-    light_wrap: share, 0 to 1, of the background's blurred light that is added inside the edges.
+    light_wrap: strength, 0 to 1, of the background's blurred light that is added inside the edges.
 
     Ranges and defaults are those of `s2am_common.sliders.FINISH_SLIDERS`. Raises ValueError, naming the slider and its
     range, for a value outside.

@@ -348,6 +348,35 @@ def test_light_wrap_brightens_the_inside_of_edges_only() -> None:
     assert edge[0] > edge[2]  # the color of the background
 
 
+def wrapped_and_true_glare(mask: NDArray[np.uint8], strength: float) -> tuple[Floats, Floats]:
+    """Return what a light wrap adds to a dark foreground before a bright sky, and what the glare of a lens adds.
+
+    The lens scatters half of the strength over a Gaussian of 1.5 % of the foreground's size.
+    """
+    alpha = np.asarray(mask[..., None] / np.float32(255), np.float32)
+    dark = alpha * np.array([45, 38, 30]) + (1 - alpha) * np.array([200, 215, 235])
+    glare = cv2.GaussianBlur(dark, (0, 0), 0.015 * float(np.sqrt(alpha.sum()))) - dark
+    pixels = np.rint(dark).astype(np.uint8)
+    wrapped, around = pixels.copy(), Surroundings.measure(pixels, mask)
+    Finisher(Finish(light_wrap=strength), measured(pixels, mask), around).apply(wrapped, mask)
+    return np.asarray(wrapped.astype(np.float32) - pixels), np.asarray(0.5 * strength * glare, np.float32)
+
+
+@pytest.mark.parametrize("slope", [0, 0.4])
+def test_light_wrap_at_a_hard_edge_is_a_thin_veil_without_a_rim(slope: float) -> None:
+    rows, columns = np.mgrid[:600, :800]
+    depth = np.asarray(rows - 250 - slope * np.abs(columns - 400), np.float32)  # below the horizon, or a roof
+    gain, glare = wrapped_and_true_glare(np.where(depth >= 0, 255, 0).astype(np.uint8), 0.7)
+    inside = (depth > 1) & (columns > 100) & (columns < 700)
+    assert np.abs(gain - glare)[inside].max() < 12
+    assert gain[inside].max() > 20
+    assert gain[depth > 100].max() == 0
+    # It falls off smoothly: slower and slower, not over a few pixels.
+    down = gain[:, 200].mean(axis=1)[int(np.argmax(depth[:, 200] > 1)) :]
+    assert (np.diff(down) <= 0.5).all()
+    assert np.diff(down).min() > -4
+
+
 @pytest.mark.parametrize("count", [4, 10])
 @pytest.mark.parametrize("width", [2, 5])
 def test_light_wrap_gives_twigs_the_glare_of_a_lens(count: int, width: int) -> None:
@@ -361,15 +390,10 @@ def test_light_wrap_gives_twigs_the_glare_of_a_lens(count: int, width: int) -> N
         np.asarray(cv2.resize(each, (800, 800), interpolation=cv2.INTER_AREA), np.uint8)
         for each in (body | twigs, twigs)
     )
-    alpha = np.asarray(mask[..., None] / np.float32(255), np.float32)
-    dark = alpha * np.array([45, 38, 30]) + (1 - alpha) * np.array([200, 215, 235])
-    glare = cv2.GaussianBlur(dark, (0, 0), 0.015 * float(np.sqrt(alpha.sum()))) - dark
-    pixels = np.rint(dark).astype(np.uint8)
-    wrapped, around = pixels.copy(), Surroundings.measure(pixels, mask)
-    Finisher(Finish(light_wrap=0.3), measured(pixels, mask), around).apply(wrapped, mask)
+    gain, glare = wrapped_and_true_glare(mask, 0.7)
     inside = (twigs == 255) & (np.arange(800)[:, None] < 480)
-    gain, wanted = (float(each[inside].mean()) for each in (wrapped.astype(int) - pixels, 0.3 * glare))
-    assert 0.6 * wanted < gain < 1.2 * wanted
+    wanted = float(glare[inside].mean())
+    assert 0.6 * wanted < float(gain[inside].mean()) < 1.2 * wanted
 
 
 @pytest.fixture(scope="module")

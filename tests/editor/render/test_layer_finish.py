@@ -64,7 +64,7 @@ def test_finish_equals_the_engines(values: dict[str, float], dtype: type[np.gene
 @pytest.mark.parametrize("zoom", [1.0, 0.5])
 def test_draft_is_close_to_the_finish_that_replaces_it(zoom: float, rect: Rect) -> None:
     """A draft has the details of full resolution and most of the change; nothing else differs."""
-    document, layer = finished(grain=-5, sharpness=-1.2, decontaminate=1, light_wrap=1)
+    document, layer = finished(light=3, grain=-2, sharpness=-1.2, decontaminate=1, light_wrap=1)
     plain = without_finish(document, layer)
     draft = with_drafts(plain, document)
     assert draft is not document
@@ -140,7 +140,7 @@ def test_light_wrap_follows_the_layer() -> None:
         flatten(one).pixels.astype(int) - flatten(other).pixels
         for one, other in ((document, plain), (turn.change(document), turn.change(plain)))
     )
-    assert added.max() > 40
+    assert added.max() > 15
     expected = np.rot90(added[70:130, 110:190], -1)
     assert np.abs(turned[60:140, 120:180] - expected).mean() < 0.08 * expected.mean()
 
